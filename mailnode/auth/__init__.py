@@ -1,0 +1,1 @@
+"""The portal, its realm and checkers, password hashing, SASL and throttling."""

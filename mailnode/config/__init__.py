@@ -1,0 +1,1 @@
+"""The configuration's schema and loader."""

@@ -1,0 +1,107 @@
+"""Domain errors. Each protocol maps them to its replies in one table of its own.
+
+A domain error says what is wrong with a request. It never carries text from the network or from
+an engine: the cause goes to the log. Anything that is not a ``DomainError`` is unknown trouble and is answered
+as temporary.
+"""
+
+
+class DomainError(Exception):
+    """A request that cannot be done, for a reason the asker may be told in general words."""
+
+
+class BadAddress(DomainError, ValueError):
+    """Not an address, a domain or a local part that RFC 5321 or RFC 6531 allows."""
+
+
+class BadMailboxName(DomainError, ValueError):
+    """A mailbox name with control characters, over 255 octets or over 32 levels."""
+
+
+class NoSuchAccount(DomainError):
+    """No account has this id or address."""
+
+
+class NoSuchDomain(DomainError):
+    """The directory does not have this domain."""
+
+
+class AlreadyExists(DomainError):
+    """A domain, account, alias or mailbox of that name is there already."""
+
+
+class InUse(DomainError):
+    """Something else still stands on it: a domain with addresses, a mailbox with a lease."""
+
+
+class NoSuchMailbox(DomainError):
+    """No mailbox has this id or name, or it is not selectable, or it was deleted meanwhile."""
+
+
+class NoSuchMessage(DomainError):
+    """A UID that is not, or no longer, in the mailbox."""
+
+
+class MailboxExists(AlreadyExists):
+    """CREATE or RENAME onto a name that is taken."""
+
+
+class MailboxRefused(DomainError):
+    """An operation the mailbox does not allow: deleting INBOX, renaming below itself."""
+
+
+class OverQuota(DomainError):
+    """The account's bytes or message count stand at their limit."""
+
+
+class LimitReached(DomainError):
+    """A limit other than quota: keywords of an account, mailboxes, size of one message."""
+
+
+class KeywordLimit(LimitReached):
+    """The account's keyword table is full."""
+
+
+class Busy(DomainError):
+    """Temporarily impossible: a full pool, a lease held elsewhere. Try again."""
+
+
+class StoreUnavailable(DomainError):
+    """The store cannot promise durability at the moment (full disk, failed sync). Nothing was done."""
+
+
+class BlobDamaged(DomainError):
+    """Message bytes that are missing, short or do not match their digest."""
+
+
+class AuthenticationFailed(DomainError):
+    """Unknown user or wrong secret; deliberately not told apart."""
+
+
+class LoginNotAllowed(DomainError):
+    """The secret was right, but the account's status forbids this login."""
+
+
+class Refused(DomainError):
+    """A policy or router refuses for good: ``status`` is an RFC 3463 code such as ``5.1.1``."""
+
+    def __init__(self, status: str, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+
+
+class ConfigurationError(DomainError):
+    """The configuration, or what it points at, cannot be used. ``mistakes`` are lines ``key: what is wrong``."""
+
+    def __init__(self, mistakes: list[str]) -> None:
+        super().__init__("\n".join(mistakes))
+        self.mistakes = mistakes
+
+
+class ResolverFailure(DomainError):
+    """DNS gave no answer that can be relied on (SERVFAIL, timeout, bogus). Temporary."""
+
+
+class NoSuchName(DomainError):
+    """DNS says that the name does not exist (NXDOMAIN)."""

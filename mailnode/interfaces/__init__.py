@@ -1,0 +1,1 @@
+"""Every contract between rooms, as zope interfaces."""

@@ -1,0 +1,89 @@
+"""The directory: domains, accounts, addresses, aliases, credentials."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from zope.interface import Interface
+
+from mailnode.values.address import Address
+from mailnode.values.directory import Account, Alias, Credential, Domain, LoginRecord, Resolved
+
+
+class IDirectory(Interface):
+    """Who lives here. Changes return after COMMIT. Look-ups by a running server may be answered from a cache that a
+    change through this object invalidates."""
+
+    async def domains() -> list[Domain]:
+        """All domains by name."""
+
+    async def add_domain(name: str, alias_of: str = "", fixed: bool = False) -> Domain:
+        """:raises AlreadyExists, BadAddress: :raises NoSuchDomain: ``alias_of`` is unknown."""
+
+    async def update_domain(name: str, catch_all: str | None = None, separator: str | None = None) -> Domain:
+        """Change what is given. :raises NoSuchDomain:"""
+
+    async def remove_domain(name: str) -> None:
+        """:raises NoSuchDomain: :raises InUse: addresses stand in it, or the configuration names it."""
+
+    async def accounts(domain: str | None = None) -> list[Account]:
+        """All accounts, or those whose primary address is in a domain, by address."""
+
+    async def account(account_id: str) -> Account:
+        """:raises NoSuchAccount:"""
+
+    async def account_by_address(address: Address) -> Account:
+        """The account that owns this address itself (no alias, detail cut). :raises NoSuchAccount:"""
+
+    async def add_account(account_id: str, address: Address, created: float) -> Account:
+        """Make an active account with its primary address. :raises AlreadyExists: :raises NoSuchDomain:"""
+
+    async def set_status(account_id: str, status: str) -> Account:
+        """Change the status and raise the generation. :raises NoSuchAccount:"""
+
+    async def set_role(account_id: str, role: str) -> Account:
+        """:raises NoSuchAccount:"""
+
+    async def remove_account(account_id: str) -> None:
+        """Remove account, addresses and credentials. :raises NoSuchAccount:"""
+
+    async def addresses(account_id: str) -> list[str]:
+        """Every address the account owns, as written; primary first."""
+
+    async def add_address(account_id: str, address: Address) -> None:
+        """A further address. :raises AlreadyExists, NoSuchDomain, NoSuchAccount:"""
+
+    async def remove_address(address: Address) -> None:
+        """A further address of an account. :raises NoSuchAccount: :raises InUse: it is the primary one."""
+
+    async def aliases(domain: str | None = None) -> list[Alias]:
+        """All aliases by address."""
+
+    async def set_alias(alias: Alias, replace: bool = False) -> None:
+        """:raises AlreadyExists: :raises NoSuchDomain: :raises InUse: it would stand for itself (a loop)."""
+
+    async def remove_alias(address: Address) -> None:
+        """:raises NoSuchAccount: no such alias."""
+
+    async def credentials(account_id: str) -> list[Credential]:
+        """Secrets included; not for display."""
+
+    async def replace_credentials(account_id: str, label: str, credentials: Sequence[Credential]) -> None:
+        """Replace the credentials with this label by others in one unit and raise the generation."""
+
+    async def login_record(login: str) -> LoginRecord:
+        """What is known of a login name: an address of the account as typed, any case, detail not allowed."""
+
+    async def resolve(address: Address) -> Resolved:
+        """Expand one recipient: account, alias (depth at most 10, loops passed over, one copy an account), detail,
+        domain alias, catch-all, postmaster of every local domain (RFC 5321 4.5.1) and bare ``postmaster``.
+        An address in a domain that is not local: ``known`` with itself in ``remote``, see :meth:`is_local`."""
+
+    async def is_local(domain: str) -> bool:
+        """Whether this server receives for the domain (any spelling)."""
+
+    async def may_send_as(account_id: str, address: Address) -> bool:
+        """Whether an account owns an address: its addresses with any detail, aliases that lead to it alone."""
+
+    def on_account_change(callback: Callable[[str], None]) -> Callable[[], None]:
+        """Call back with an account id whose generation was raised; returns what ends it."""

@@ -1,0 +1,41 @@
+"""From an accepted message to durable storage: the router and the one door every message passes."""
+
+from __future__ import annotations
+
+from zope.interface import Interface
+
+from mailnode.interfaces.store import IBlobWriter
+from mailnode.values.address import Address
+from mailnode.values.blob import StagedBlob
+from mailnode.values.directory import Resolved
+from mailnode.values.envelope import Envelope
+from mailnode.values.facts import MessageFacts
+
+
+class IRouter(Interface):
+    """Where a recipient's mail goes."""
+
+    async def resolve(recipient: Address, relay: bool, size: int = 0) -> Resolved:
+        """Resolve one recipient. ``relay``: whether this client may send to foreign domains.
+
+        :raises mailnode.errors.Refused: 5.1.1 unknown user, 5.7.1 relaying denied, 5.1.10 null MX is left to delivery.
+        :raises mailnode.errors.OverQuota: the only account behind it cannot take ``size`` octets.
+        """
+
+
+class IDelivery(Interface):
+    """The one door into mailboxes and queue."""
+
+    def writer() -> IBlobWriter:
+        """Where the content of a new message is written (limit: the configured message size plus the header we add)."""
+
+    async def scan(blob: StagedBlob) -> MessageFacts:
+        """Compute the facts of a staged message: in pieces or a process when it is large."""
+
+    async def accept(
+        envelope: Envelope, routes: dict[Address, Resolved], blob: StagedBlob, facts: MessageFacts
+    ) -> None:
+        """Make the message durable for all recipients, all or none. When it returns, 250 may be said.
+
+        :raises mailnode.errors.StoreUnavailable: nothing was kept.
+        """

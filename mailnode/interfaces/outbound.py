@@ -1,0 +1,90 @@
+"""The world outside: DNS and other mail servers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from zope.interface import Interface
+
+from mailnode.values.smtp_reply import Reply
+
+
+@dataclass(frozen=True, slots=True)
+class MxRecord:
+    """One MX. ``host`` is an A-label name without trailing dot; "" is the null MX (RFC 7505)."""
+
+    preference: int
+    host: str
+
+
+class IResolver(Interface):
+    """DNS. :raises mailnode.errors.ResolverFailure: no answer to rely on
+    :raises mailnode.errors.NoSuchName: NXDOMAIN."""
+
+    async def mx(domain: str) -> tuple[MxRecord, ...]:
+        """MX records in no order; empty when the name exists without any."""
+
+    async def addresses(host: str) -> tuple[str, ...]:
+        """IPv6 and IPv4 addresses (AAAA and A asked at once); empty when the name exists without any."""
+
+    async def txt(name: str) -> tuple[bytes, ...]:
+        """TXT records, each joined."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One server to try. ``tls``: "none", "opportunistic" (STARTTLS if offered, plain if it fails), "required"
+    (STARTTLS or nothing, certificate not checked), "verified" (certificate must match ``host``), "implicit"."""
+
+    host: str
+    address: str
+    port: int = 25
+    tls: str = "opportunistic"
+    username: str = ""
+    password: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundMessage:
+    """What is sent. ``read`` gives content octets (CRLF, not dot-stuffed); ``recipients`` are (address, RCPT parameters)."""
+
+    reverse_path: str  # "" null
+    recipients: tuple[tuple[str, tuple[str, ...], str], ...]  # address, notify, orcpt
+    size: int
+    read: Callable[[int, int], Awaitable[bytes]]
+    body: str = "7BIT"
+    smtputf8: bool = False
+    ret: str = ""
+    envid: str = ""
+    envelope_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundReport:
+    """How a try at one target ended. ``replies`` has one reply per recipient, in order: 250 taken, 4yz, 5yz.
+    ``tls`` describes the encryption used, "" for none. ``remote_dsn``: the server speaks RFC 3461."""
+
+    replies: tuple[Reply, ...]
+    tls: str = ""
+    remote_dsn: bool = False
+
+
+class TargetFailed(Exception):
+    """The target as a whole could not be used: another may be tried. ``scope``: "connect" (refused, timeout),
+    "greeting" (4yz/5yz banner or EHLO), "tls", "lost" (connection lost or timeout before the end of data was
+    answered). ``reply`` if it said something."""
+
+    def __init__(self, scope: str, text: str, reply: Reply | None = None) -> None:
+        super().__init__(text)
+        self.scope = scope
+        self.text = text
+        self.reply = reply
+
+
+class IOutbound(Interface):
+    """Connections to other mail servers, kept and used again where allowed."""
+
+    async def send(target: Target, message: OutboundMessage) -> OutboundReport:
+        """Hand a message over. :raises TargetFailed:"""

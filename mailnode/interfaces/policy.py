@@ -1,0 +1,47 @@
+"""Policies and the plug-ins that make them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zope.interface import Attribute, Interface
+
+from mailnode.values.policy import PolicyRequest, Verdict
+
+
+class IPolicy(Interface):
+    """One policy. Asked at the stages it names, at most once a stage (rcpt: once a recipient)."""
+
+    name = Attribute("str: for the log and for tags")
+    stages = Attribute("frozenset[str]: of values.policy.STAGES")
+
+    async def judge(request: PolicyRequest) -> Verdict:
+        """Return a verdict. What it raises is logged and counts as no opinion, or as defer where the configuration
+        says ``on_failure = "defer"``."""
+
+
+class IPolicyFactory(Interface):
+    """A plug-in that makes a policy. Found by ``twisted.plugin`` (also provide ``twisted.plugin.IPlugin``)."""
+
+    name = Attribute("str: the name in ``[[policy]] name``")
+    help = Attribute("str: one sentence")
+    options = Attribute("dict[str, str]: option -> help; values come from the configuration as they are")
+
+    def make(options: dict[str, Any], context: IPluginContext) -> IPolicy:
+        """Return a policy. :raises mailnode.errors.ConfigurationError: a bad option."""
+
+
+class IPluginContext(Interface):
+    """What a plug-in may use of the server."""
+
+    clock = Attribute("interfaces.runtime.IClock")
+    resolver = Attribute("interfaces.outbound.IResolver")
+    threads = Attribute("interfaces.runtime.IThreads")
+
+
+class IPolicyChain(Interface):
+    """All policies in order; the one place that decides."""
+
+    async def ask(request: PolicyRequest) -> Verdict:
+        """One verdict of all policies: the first refuse or defer wins; tags and headers add up. Deadline 30 s: then
+        defer."""

@@ -1,0 +1,67 @@
+"""What the process gives every room: clock, threads, hints. Injected, so that tests can replace them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from zope.interface import Interface
+
+T = TypeVar("T")
+
+
+class IDelayed(Interface):
+    """A call that has not happened yet."""
+
+    def cancel() -> None:
+        """Take it back. :raises twisted.internet.error.AlreadyCalled: too late."""
+
+    def active() -> bool:
+        """Whether it is still to come."""
+
+
+class IClock(Interface):
+    """UTC time and timers. ``twisted.internet.task.Clock`` and the reactor both provide it as they are."""
+
+    def seconds() -> float:
+        """UTC seconds since 1970."""
+
+    def callLater(delay: float, callable: Callable[..., object], *args: Any, **kwargs: Any) -> IDelayed:
+        """Call back after ``delay`` seconds."""
+
+
+class IThreads(Interface):
+    """Bounded thread pools by purpose: ``store`` (SQL), ``disk`` (blob files), ``cpu`` (hash, compression, parsing of
+    small messages), ``password`` (argon2)."""
+
+    async def run(pool: str, function: Callable[..., T], *args: Any) -> T:
+        """Run in a thread of that pool and return the result.
+
+        :raises mailnode.errors.Busy: the pool's queue is full.
+        """
+
+
+class IHints(Interface):
+    """Who should look again. Hints may be lost; everyone who relies on them also polls."""
+
+    def publish(account_id: str, modseq: int) -> None:
+        """Tell that an account reached this modseq (after COMMIT only)."""
+
+    def subscribe(account_id: str, callback: Callable[[int], None]) -> Callable[[], None]:
+        """Call back with each modseq published for the account; returns what ends it."""
+
+    def wake_queue() -> None:
+        """Tell the queue runner that there may be something due."""
+
+    def on_queue(callback: Callable[[], None]) -> Callable[[], None]:
+        """Call back at each :meth:`wake_queue`; returns what ends it."""
+
+
+class IMetrics(Interface):
+    """Counters and gauges by name; the names and labels are documented in docs/metrics.rst."""
+
+    def count(name: str, amount: float = 1, **labels: str) -> None:
+        """Add to a counter."""
+
+    def observe(name: str, value: float, **labels: str) -> None:
+        """Add a value to a histogram (seconds or octets, as the name says)."""

@@ -1,0 +1,101 @@
+"""What the portal hands out: avatars by interface, and the credentials it takes.
+
+``Portal.login(credentials, mind, IMailUser)`` for IMAP, ``IPopUser`` for POP3, ``ISubmitter`` for submission.
+``mind`` provides :class:`ISessionMind`, so that the realm can end a live session.
+"""
+
+from __future__ import annotations
+
+from twisted.cred.credentials import ICredentials
+from zope.interface import Attribute, Interface
+
+from mailnode.interfaces.store import IMaildrop
+from mailnode.values.address import Address
+
+
+class ISessionMind(Interface):
+    """The protocol session behind a login."""
+
+    session = Attribute("str: the session id of the log")
+    protocol = Attribute("str: imap, pop3 or submission")
+    peer = Attribute("str: the client's IP address")
+
+    def end(reason: str) -> None:
+        """End the session soon, with the protocol's own words; called when the account may no longer use it."""
+
+
+class ICredentialContext(ICredentials):
+    """Credentials that know which protocol and which peer they come from; every checker of ours takes these."""
+
+    protocol = Attribute("str: imap, pop3 or submission")
+    peer = Attribute("str: the client's IP address")
+    session = Attribute("str")
+
+
+class IScramExchange(ICredentials):
+    """A finished SCRAM exchange (RFC 5802): the proof was checked by the SASL server against the stored verifier."""
+
+    account_id = Attribute("str")
+    generation = Attribute("int: of the account when the verifier was read")
+
+
+class IMailUser(Interface):
+    """IMAP's avatar."""
+
+    account = Attribute("Account")
+    mail = Attribute("IMailAccount")
+
+
+class IPopUser(Interface):
+    """POP3's avatar."""
+
+    account = Attribute("Account")
+
+    async def maildrop() -> IMaildrop:
+        """Open INBOX under the lease. :raises Busy:"""
+
+
+class ISubmitter(Interface):
+    """Submission's avatar."""
+
+    account = Attribute("Account")
+
+    async def may_send_as(address: Address) -> bool:
+        """Whether the account may use this reverse-path or From address."""
+
+
+class ILogins(Interface):
+    """The one door to logging in, for every protocol: throttle, SASL, portal. Protocol sessions see only this."""
+
+    def mechanisms(protocol: str, secure: bool) -> tuple[str, ...]:
+        """SASL mechanism names to advertise; none when the connection is not secure."""
+
+    def exchange(mechanism: str, interface: type[Interface], mind: ISessionMind) -> ISaslExchange:
+        """Begin a SASL exchange. :raises KeyError: unknown mechanism."""
+
+    async def password(user: bytes, password: bytes, interface: type[Interface], mind: ISessionMind) -> ILogin:
+        """LOGIN, USER and PASS. :raises AuthenticationFailed: :raises LoginNotAllowed: :raises Busy:"""
+
+
+class ISaslExchange(Interface):
+    """The server's side of one SASL exchange (RFC 4422)."""
+
+    async def step(response: bytes | None) -> bytes | None:
+        """Feed the decoded client response (None: no initial response was given) and get the next challenge, or None
+        when the exchange succeeded and :attr:`login` is set.
+
+        :raises AuthenticationFailed: :raises LoginNotAllowed: :raises Busy:
+        """
+
+    login = Attribute("ILogin once succeeded")
+
+
+class ILogin(Interface):
+    """A login that stands."""
+
+    avatar = Attribute("IMailUser, IPopUser or ISubmitter")
+    account = Attribute("Account")
+    mechanism = Attribute("str: PLAIN, LOGIN, SCRAM-SHA-256 ...")
+
+    def logout() -> None:
+        """The session ended; forget it."""

@@ -1,0 +1,262 @@
+"""The store: blobs, accounts' mail, the queue, ephemeral data. Every ``async`` method that changes something returns
+after COMMIT has (and with it the sync): its return is what an acknowledgement may stand on.
+
+Any of them may raise :class:`mailnode.errors.StoreUnavailable`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from zope.interface import Attribute, Interface
+
+from mailnode.values.blob import BlobRef, StagedBlob
+from mailnode.values.mailbox import (
+    Appended,
+    Copied,
+    Delivered,
+    DeliveryPlan,
+    FlagsStored,
+    MailboxChanges,
+    MailboxInfo,
+    MailboxSnapshot,
+    MailboxStatus,
+    NewMessage,
+    PopMessage,
+    Usage,
+)
+from mailnode.values.queue import Claim, DueDestination, QueuedEnvelope, Settlement, Submission
+
+
+class IBlobWriter(Interface):
+    """One message on its way to disk. Small content stays in memory, large goes to a temporary file as it comes."""
+
+    size = Attribute("octets written so far")
+
+    async def write(data: bytes) -> None:
+        """Append octets; awaiting it is the back-pressure. :raises LimitReached: over the writer's limit."""
+
+    async def finish() -> StagedBlob:
+        """Hash, compress and, when it is a file, sync file and directory. May be called once."""
+
+    def abort() -> None:
+        """Throw the content away; no error if finished or aborted before."""
+
+
+class IBlobs(Interface):
+    """Message bytes, written once."""
+
+    def writer(limit: int) -> IBlobWriter:
+        """Begin a blob of at most ``limit`` octets."""
+
+    async def put(data: bytes) -> StagedBlob:
+        """Stage bytes that are in memory."""
+
+    async def read_staged(blob: StagedBlob, offset: int = 0, length: int | None = None) -> bytes:
+        """Read content that is staged but not placed yet (to scan it)."""
+
+
+class IMailbox(Interface):
+    """One mailbox of one account: the contract IMAP, POP3 and delivery share. It outlives no deletion:
+    every method raises :class:`NoSuchMailbox` once the mailbox is gone."""
+
+    account_id = Attribute("str")
+    id = Attribute("int: the mailbox id within the account")
+
+    async def snapshot(claim_recent: bool = False) -> MailboxSnapshot:
+        """All live messages. ``claim_recent`` (SELECT, not EXAMINE): those nobody was told of become \\Recent to this
+        caller alone."""
+
+    async def changes(since: int, claim_recent: bool = False) -> MailboxChanges:
+        """What happened after modseq ``since``; cheap when nothing did."""
+
+    async def rows(uids: Sequence[int], columns: Sequence[str]) -> list[tuple[Any, ...]]:
+        """Return ``(uid, *columns)`` for each of the ascending UIDs that exists, expunged ones included while they are
+        kept, ascending. At most 256 UIDs. Columns: ``values.mailbox.COLUMNS``."""
+
+    async def read(blob: BlobRef, offset: int = 0, length: int | None = None) -> bytes:
+        """Return content octets of a message of this account; fewer than asked only at its end.
+
+        :raises BlobDamaged: missing, short, or (when read whole) not matching its digest.
+        """
+
+    async def append(messages: Sequence[NewMessage]) -> Appended:
+        """Place new messages, all or none. :raises OverQuota, KeywordLimit:"""
+
+    async def store_flags(
+        uids: Sequence[int],
+        mode: str,
+        flags: int,
+        keywords: Sequence[str] = (),
+        unchanged_since: int | None = None,
+    ) -> FlagsStored:
+        """Change flags of live messages, atomically: ``mode`` is "set", "add" or "remove"; ``flags`` are system bits,
+        ``keywords`` names (new ones enter the account's table). A change that alters nothing raises no modseq.
+        At most 1,000 UIDs a unit: more run as several units, UIDs in order.
+
+        :raises KeywordLimit: the table is full and a new keyword was given.
+        """
+
+    async def copy(uids: Sequence[int], target: int) -> Copied:
+        """Place the live ones of these messages in another mailbox too, all or none.
+        :raises NoSuchMailbox: target is gone. :raises OverQuota:"""
+
+    async def move(uids: Sequence[int], target: int) -> Copied:
+        """COPY and expunge in one atomic step (RFC 6851). Moving onto itself gives new UIDs."""
+
+    async def expunge(uids: Sequence[int], only_deleted: bool) -> tuple[int, ...]:
+        """Expunge the live ones of these UIDs (``only_deleted``: that carry \\Deleted now); return which, ascending."""
+
+
+class IMailAccount(Interface):
+    """All mailboxes of one account; what the portal hands to IMAP (inside its session avatar)."""
+
+    account_id = Attribute("str")
+
+    async def mailboxes() -> list[MailboxInfo]:
+        """All mailboxes, by name; INBOX first."""
+
+    async def create(name: str, special_use: str = "") -> MailboxInfo:
+        """Create a mailbox and missing superiors. :raises MailboxExists, BadMailboxName, LimitReached:"""
+
+    async def delete(mailbox_id: int) -> None:
+        """Delete a mailbox and its messages; with inferiors it stays as not selectable.
+        :raises NoSuchMailbox: :raises MailboxRefused: INBOX, or not selectable with inferiors."""
+
+    async def rename(mailbox_id: int, name: str) -> None:
+        """Rename with all inferiors; UIDs stay. INBOX: its messages move to the new mailbox, INBOX stays, empty.
+        :raises MailboxExists, MailboxRefused, BadMailboxName, NoSuchMailbox:"""
+
+    async def subscriptions() -> list[str]:
+        """Subscribed names, whether or not such mailboxes exist."""
+
+    async def subscribe(name: str, on: bool) -> None:
+        """Add or remove one name; no error if it was so before."""
+
+    async def status(mailbox_ids: Sequence[int]) -> list[MailboxStatus]:
+        """Counts of several mailboxes in one snapshot; missing ones are left out."""
+
+    def open(mailbox_id: int) -> IMailbox:
+        """Return the mailbox object; whether it exists shows at the first call."""
+
+    async def modseq() -> int:
+        """The account's highest modseq: has anything changed at all?"""
+
+    async def usage() -> Usage:
+        """Quota limits and usage."""
+
+    def blobs() -> IBlobs:
+        """Where APPEND writes."""
+
+    async def maildrop(mailbox_id: int, lease_seconds: float) -> IMaildrop:
+        """Open a mailbox for POP3 under an exclusive lease. :raises Busy: another session holds it."""
+
+
+class IMaildrop(Interface):
+    """A POP3 maildrop: the messages at login, under a lease with a fencing token (RFC 1939 section 3 and 8)."""
+
+    messages = Attribute("tuple[PopMessage, ...]: ascending by UID, as they stood at login")
+
+    async def retrieve(message: PopMessage, offset: int = 0, length: int | None = None) -> bytes:
+        """Return octets of prefix and blob. :raises NoSuchMessage: expunged elsewhere. :raises BlobDamaged:"""
+
+    async def renew() -> None:
+        """Prolong the lease. :raises Busy: it was lost."""
+
+    async def commit(deleted: Iterable[PopMessage]) -> None:
+        """Expunge and end the lease in one unit. :raises Busy: the lease was lost; nothing was deleted."""
+
+    async def release() -> None:
+        """End the lease; deletes nothing."""
+
+
+class IMailStore(Interface):
+    """The account partitions."""
+
+    async def provision(account_id: str, quota_bytes: int = 0, quota_count: int = 0) -> None:
+        """Make an account's row, INBOX and special-use mailboxes (subscribed); no error if they exist."""
+
+    async def remove(account_id: str) -> None:
+        """Delete everything of an account, in units of bounded size."""
+
+    async def set_quota(account_id: str, quota_bytes: int, quota_count: int) -> None:
+        """Set limits; 0 is none."""
+
+    async def usage(account_ids: Sequence[str]) -> dict[str, Usage]:
+        """Usage of several accounts."""
+
+    def account(account_id: str) -> IMailAccount:
+        """Return the account's object."""
+
+    def partition(account_id: str) -> int:
+        """The number of the partition an account lives in."""
+
+    async def deliver(
+        envelope_id: str, plans: Sequence[DeliveryPlan], message: NewMessage, applied_once: bool
+    ) -> list[Delivered]:
+        """Place one message for several accounts of ONE partition, all or none, in one unit. ``applied_once``: a plan
+        already applied for (envelope_id, recipient) is answered with the copy it made (RFC 5321 retries from the queue).
+
+        Quota is not checked again: RCPT did. :raises NoSuchAccount: an account is gone.
+        """
+
+    async def modseqs(account_ids: Sequence[str]) -> dict[str, int]:
+        """The modseqs of several accounts: what lost hints are made good with."""
+
+
+class IQueueStore(Interface):
+    """The queue on disk."""
+
+    async def enqueue(submission: Submission) -> None:
+        """Add an envelope, its recipients and its blob in one unit. Adding the same envelope id twice is one envelope."""
+
+    async def due(now: float, limit: int) -> list[DueDestination]:
+        """Destinations with waiting recipients whose next_try has come (or whose lease ran out), oldest first."""
+
+    async def next_due(now: float) -> float | None:
+        """When the earliest of the other waiting recipients comes due; None when there is none."""
+
+    async def claim(destination: str, now: float, lease_seconds: float, limit: int) -> Claim | None:
+        """Lease up to ``limit`` due recipients of the oldest due envelope for a destination; None when there is none."""
+
+    async def settle(settlement: Settlement) -> bool:
+        """Apply outcomes and enqueue bounces in one unit; an envelope without open recipients is removed with its blob
+        (the sweep takes the bytes). False: the lease was lost, nothing was done."""
+
+    async def read(blob: BlobRef, offset: int = 0, length: int | None = None) -> bytes:
+        """Content octets of a queued message. :raises BlobDamaged:"""
+
+    async def staged(blob: BlobRef) -> StagedBlob:
+        """The blob in the form a mail partition can take over (for local plans)."""
+
+    async def envelopes(after: str = "", limit: int = 100) -> list[QueuedEnvelope]:
+        """A page of the queue by envelope id, with all open recipients."""
+
+    async def envelope(envelope_id: str) -> QueuedEnvelope | None:
+        """One envelope with all its recipients, done ones included."""
+
+    async def retry(envelope_id: str | None, destination: str | None, now: float) -> int:
+        """Make waiting recipients due now: of one envelope, one destination, or all; return how many."""
+
+    async def hold(envelope_id: str, held: bool) -> bool:
+        """Hold or release; False when there is no such envelope."""
+
+    async def drop(envelope_id: str) -> bool:
+        """Remove an envelope without telling anybody; False when there is none."""
+
+    async def counts() -> dict[str, int]:
+        """Recipients by state and ``envelopes``; for metrics."""
+
+
+class IEphemeral(Interface):
+    """Counters that may be lost: throttles, rates. Written without sync, in batches; never waited on by mail."""
+
+    async def add(key: str, amount: float, now: float, half_life: float) -> float:
+        """Add to a decaying counter and return its value at ``now``."""
+
+    async def get(key: str, now: float, half_life: float) -> float:
+        """Return a decaying counter."""
+
+    async def clear(key: str) -> None:
+        """Forget a counter."""

@@ -1,0 +1,1 @@
+"""Listeners, TLS, the resolver, threads and outgoing connections."""

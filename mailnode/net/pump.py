@@ -1,0 +1,285 @@
+"""The pump: one Twisted protocol for every sans-I/O connection. Bytes in, events out, bytes out, timeouts, back-pressure.
+
+Input is not read while more than ``HIGH_WATER`` octets wait to be handled; output waits in ``drain()`` while the
+transport's buffer is full. One event is handled at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.interfaces import IHandshakeListener, IPushProducer, ISSLTransport
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from mailnode.interfaces.runtime import IClock, IDelayed
+from mailnode.interfaces.wire import IChannel, IConnection, ISession
+from mailnode.values.events import emit
+from mailnode.values.ids import session_id
+from mailnode.values.wire import NEED_DATA, PAUSED
+
+HIGH_WATER = 128 * 1024  # octets of unhandled input after which reading stops
+
+_log = Logger()
+
+
+@implementer(IChannel, IPushProducer, IHandshakeListener)
+class Pump(Protocol):
+    """One connection: transport, sans-I/O connection and session held together."""
+
+    def __init__(
+        self,
+        name: str,
+        connection: IConnection,
+        make_session: Callable[[IChannel], ISession],
+        clock: IClock,
+        *,
+        implicit_tls: bool = False,
+        start_tls: Callable[[Any], None] | None = None,
+        on_close: Callable[[Pump], None] = lambda pump: None,
+    ) -> None:
+        """:param name: the protocol's name in the log. :param start_tls: given the transport, begins TLS on it."""
+        self.session = session_id()
+        self.peer = self.local = self.tls = ""
+        self.secure = False
+        self.closed = False
+        self._name = name
+        self._connection = connection
+        self._make_session = make_session
+        self._session: ISession | None = None
+        self._clock = clock
+        self._implicit_tls = implicit_tls
+        self._start_tls = start_tls
+        self._on_close = on_close
+        self._busy = False
+        self._pumping = False
+        self._reading = True
+        self._draining: list[Deferred[None]] = []
+        self._full = False
+        self._timeout = 60.0
+        self._timer: IDelayed | None = None
+        self._opened_at = 0.0
+        self._lost = False
+        self._eof = False
+        self._bytes_in = self._bytes_out = 0
+
+    # From the transport
+
+    def connectionMade(self) -> None:
+        """Greet, or wait for the TLS handshake first."""
+        transport = self._transport()
+        peer, host = transport.getPeer(), transport.getHost()
+        self.peer = getattr(peer, "host", "") or ""
+        self.local = f"{getattr(host, 'host', '')}:{getattr(host, 'port', '')}"
+        self._opened_at = self._clock.seconds()
+        transport.registerProducer(self, True)
+        set_no_delay = getattr(transport, "setTcpNoDelay", None)
+        if set_no_delay is not None:
+            set_no_delay(True)
+        emit(_log, "session.open", session=self.session, protocol=self._name, peer=self.peer, local=self.local)
+        self._session = self._make_session(self)
+        self._restart_timer()
+        if not self._implicit_tls:
+            self._begin(self._session.opened())
+
+    def handshakeCompleted(self) -> None:
+        """TLS is up: tell the connection, note the cipher, greet on implicit TLS."""
+        self.secure = True
+        self.tls = _describe_tls(self.transport)
+        emit(_log, "session.tls", session=self.session, protocol=self._name, tls=self.tls)
+        self._connection.tls_started()
+        self._restart_timer()
+        if self._implicit_tls and self._session is not None:
+            self._begin(self._session.opened())
+        else:
+            self._run()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take input; handle what is complete."""
+        if self.closed:
+            return
+        self._bytes_in += len(data)
+        self._connection.receive_data(data)
+        if not self._busy:
+            self._restart_timer()
+            self._run()
+        elif self._reading and self._connection.buffered > HIGH_WATER:
+            self._reading = False
+            self._transport().pauseProducing()
+
+    def readConnectionLost(self) -> None:
+        """The peer closed its side: events that are complete are still handled."""
+        self._eof = True
+        self._connection.receive_eof()
+        self._run()
+        if not self._busy:
+            self.close()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The connection is gone."""
+        self._lost = self.closed = True
+        self._stop_timer()
+        self._release()
+        emit(
+            _log,
+            "session.close",
+            session=self.session,
+            protocol=self._name,
+            seconds=round(self._clock.seconds() - self._opened_at, 3),
+            bytes_in=self._bytes_in,
+            bytes_out=self._bytes_out,
+        )
+        session, self._session = self._session, None
+        if session is not None:
+            session.lost()
+        self._on_close(self)
+
+    # IPushProducer: the transport's view of our output
+
+    def pauseProducing(self) -> None:
+        """The transport's buffer is full."""
+        self._full = True
+
+    def resumeProducing(self) -> None:
+        """The transport takes more."""
+        self._full = False
+        self._release()
+
+    def stopProducing(self) -> None:
+        """The transport will never take more."""
+        self.closed = True
+        self._release()
+
+    # IChannel: what the session does
+
+    def write(self, data: bytes) -> None:
+        """Send octets unless the connection is closed."""
+        if not self.closed:
+            self._bytes_out += len(data)
+            self._transport().write(data)
+
+    async def drain(self) -> None:
+        """Wait until the transport takes more."""
+        if self._full and not self.closed:
+            waiting: Deferred[None] = Deferred()
+            self._draining.append(waiting)
+            await waiting
+
+    def start_tls(self) -> None:
+        """Begin TLS."""
+        if self._start_tls is None:
+            raise RuntimeError("this listener has no TLS")
+        self._start_tls(self._transport())
+
+    def close(self) -> None:
+        """Close after what was written."""
+        if not self.closed:
+            self.closed = True
+            self._transport().unregisterProducer()
+            self._transport().loseConnection()
+            self._release()
+            if self._timer is not None:
+                self._stop_timer()
+            self._timer = self._clock.callLater(30.0, self.abort)
+
+    def abort(self) -> None:
+        """Close now."""
+        self.closed = True
+        if not self._lost:
+            self._transport().abortConnection()
+
+    def set_timeout(self, seconds: float) -> None:
+        """Change the idle timeout."""
+        self._timeout = seconds
+        if self._timer is not None and not self._busy:
+            self._restart_timer()
+
+    def wake(self) -> None:
+        """Look for events again."""
+        self._run()
+
+    def draining(self) -> None:
+        """Tell the session that the server shuts down."""
+        if self._session is not None and not self.closed:
+            self._session.draining()
+
+    # Inside
+
+    def _transport(self) -> Any:
+        return self.transport
+
+    def _begin(self, coroutine: Any) -> None:
+        self._busy = True
+        self._stop_timer()
+        ensureDeferred(coroutine).addCallbacks(self._done, self._failed)
+
+    def _run(self) -> None:
+        if self._pumping:
+            return
+        self._pumping = True
+        try:
+            while not self._busy and not self.closed and self._session is not None:
+                event = self._connection.next_event()
+                if event is NEED_DATA or event is PAUSED:
+                    break
+                self._begin(self._session.handle(event))
+        finally:
+            self._pumping = False
+        if not self._reading and not self.closed and self._connection.buffered <= HIGH_WATER:
+            self._reading = True
+            self._transport().resumeProducing()
+
+    def _done(self, _: object) -> None:
+        self._busy = False
+        if self._lost:
+            return
+        if not self.closed:
+            self._restart_timer()
+        self._run()
+        if self._eof and not self._busy:
+            self.close()
+
+    def _failed(self, failure: Failure) -> None:
+        self._busy = False
+        emit(
+            _log,
+            "session.error",
+            warning=True,
+            session=self.session,
+            protocol=self._name,
+            error=f"{failure.type.__name__}: {failure.getErrorMessage()}" if failure.type else "",
+        )
+        _log.debug("{traceback}", traceback=failure.getTraceback())
+        if self._session is not None and not self._lost:
+            self._session.failed()
+
+    def _restart_timer(self) -> None:
+        self._stop_timer()
+        if not self.closed:
+            self._timer = self._clock.callLater(self._timeout, self._timed_out)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+
+    def _timed_out(self) -> None:
+        self._timer = None
+        if self._session is not None and not self.closed:
+            self._session.timed_out()
+
+    def _release(self) -> None:
+        waiting, self._draining = self._draining, []
+        for deferred in waiting:
+            deferred.callback(None)
+
+
+def _describe_tls(transport: object) -> str:
+    if not ISSLTransport.providedBy(transport):
+        return ""
+    handle = cast(Any, transport).getHandle()
+    return f"{handle.get_protocol_version_name()} {handle.get_cipher_name() or ''}".strip()

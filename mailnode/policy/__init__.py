@@ -1,0 +1,1 @@
+"""Policies: what may be accepted, asked at each stage of an SMTP session."""

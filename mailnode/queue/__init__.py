@@ -1,0 +1,1 @@
+"""The queue's runner and its schedule."""

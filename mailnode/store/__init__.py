@@ -1,0 +1,1 @@
+"""Directory, account partitions, queue and blobs on SQLite or PostgreSQL."""

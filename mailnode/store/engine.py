@@ -1,0 +1,58 @@
+"""What a unit of work sees, whatever engine runs it.
+
+A unit is a module-level function of a transaction and plain data, returning plain data. It may be run twice, in
+another process, on another machine. It touches one tenancy. SQL is the part both engines share: ``?`` placeholders,
+``RETURNING``, ``ON CONFLICT``; no functions that only one of them has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+DIRECTORY = "directory"
+QUEUE = "queue"
+EPHEMERAL = "ephemeral"
+
+
+def mail_tenancy(partition: int) -> str:
+    """Return the name of a mail partition's tenancy: ``mail-00``."""
+    return f"mail-{partition:02d}"
+
+
+class Transaction(Protocol):
+    """One open transaction on one tenancy."""
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run one statement and return all its rows."""
+
+    def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run one statement for each row of parameters."""
+
+
+class Engine(Protocol):
+    """Runs units. ``write`` returns after COMMIT and its sync have.
+
+    A domain error raised by a unit undoes that unit alone and reaches its caller. Any other trouble:
+    :class:`mailnode.errors.StoreUnavailable`, nothing kept.
+    """
+
+    async def read(
+        self, tenancy: str, unit: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a reading unit in one snapshot."""
+
+    async def write(
+        self, tenancy: str, unit: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a writing unit; durable when this returns."""
+
+    async def start(self) -> None:
+        """Open, check, migrate. :raises mailnode.errors.ConfigurationError: what stands in the way, in words."""
+
+    async def stop(self) -> None:
+        """Finish what was taken and close."""

@@ -1,0 +1,1 @@
+"""Plain data every room shares: addresses, envelopes, flags, sets, names, facts, changes."""

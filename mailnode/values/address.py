@@ -1,0 +1,135 @@
+"""Mail addresses: how they were written, and the key by which this server finds them.
+
+An address keeps its written form, because a relay must not change it (RFC 5321 2.4). Its key is for
+look-ups on this server only: domain as lower-case A-label, local part NFC and case-folded.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import unicodedata
+from dataclasses import dataclass
+
+import idna
+
+from mailnode.errors import BadAddress
+
+MAX_LOCAL_PART = 64  # octets, RFC 5321 4.5.3.1.1
+MAX_DOMAIN = 255  # octets, RFC 5321 4.5.3.1.2
+MAX_ADDRESS = 254  # octets between < and >, RFC 5321 4.5.3.1.3 less the brackets
+
+_ATEXT = r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~\u0080-\U0010ffff]"
+_DOT_STRING = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*\Z")
+_ASCII_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\Z")
+
+
+def domain_key(domain: str) -> str:
+    """Return the domain as lower-case A-labels, or the canonical address literal.
+
+    :raises BadAddress: not a domain name (IDNA 2008) nor an address literal (RFC 5321 4.1.3).
+    """
+    if domain.startswith("["):
+        return _literal_key(domain)
+    if not domain or len(domain) > MAX_DOMAIN or domain.endswith("."):
+        raise BadAddress("not a domain")
+    try:
+        if domain.isascii():
+            key = domain.lower()
+            if "xn--" in key:
+                idna.decode(key)
+        else:
+            key = idna.encode(unicodedata.normalize("NFC", domain), uts46=True).decode("ascii")
+    except (idna.IDNAError, UnicodeError):
+        raise BadAddress("not a domain") from None
+    if len(key) > MAX_DOMAIN or not all(_ASCII_LABEL.match(label) for label in key.split(".")):
+        raise BadAddress("not a domain")
+    return key
+
+
+def _literal_key(literal: str) -> str:
+    inner = literal[1:-1]
+    try:
+        if not literal.endswith("]"):
+            raise ValueError
+        if inner[:5].lower() == "ipv6:":
+            return f"[IPv6:{ipaddress.IPv6Address(inner[5:])}]"
+        return f"[{ipaddress.IPv4Address(inner)}]"
+    except ValueError:
+        raise BadAddress("not an address literal") from None
+
+
+def local_key(local: str) -> str:
+    """Return the local part as this server compares it: NFC and case-folded."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", local).casefold())
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One mailbox address. ``local`` is unquoted; ``domain`` as written, ``""`` only for a bare ``postmaster``."""
+
+    local: str
+    domain: str
+
+    def __str__(self) -> str:
+        local = self.local if _DOT_STRING.match(self.local) else quote_local(self.local)
+        return f"{local}@{self.domain}" if self.domain else local
+
+    @property
+    def is_ascii(self) -> bool:
+        """Whether the address can be sent without SMTPUTF8 (RFC 6531 3.2)."""
+        return self.local.isascii() and self.domain.isascii()
+
+    @property
+    def domain_key(self) -> str:
+        """The domain as lower-case A-label; see :func:`domain_key`."""
+        return domain_key(self.domain)
+
+    @property
+    def key(self) -> str:
+        """``local@domain`` as this server looks it up, detail not cut. :raises BadAddress: bad domain."""
+        return f"{local_key(self.local)}@{domain_key(self.domain)}"
+
+    def base(self, separator: str = "+") -> Address:
+        """Return the address without its detail (RFC 5233): ``a+b@d`` becomes ``a@d``; ``+b@d`` stays."""
+        at = self.local.find(separator) if separator else -1
+        return Address(self.local[:at], self.domain) if at > 0 else self
+
+    def detail(self, separator: str = "+") -> str | None:
+        """Return what follows the separator in the local part, or None."""
+        at = self.local.find(separator) if separator else -1
+        return self.local[at + len(separator) :] if at > 0 else None
+
+
+def quote_local(local: str) -> str:
+    """Return the local part as an RFC 5321 Quoted-string."""
+    return '"' + local.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def parse_address(text: str) -> Address:
+    """Read ``local@domain`` as a person writes it in a command or a configuration file.
+
+    :raises BadAddress: anything else, over-long parts included.
+    """
+    local, at, domain = text.rpartition("@")
+    if not at:
+        raise BadAddress("not an address")
+    if local.startswith('"') and local.endswith('"') and len(local) > 2:
+        local = re.sub(r"\\(.)", r"\1", local[1:-1])
+    elif not _DOT_STRING.match(local):
+        raise BadAddress("not an address")
+    check_local(local)
+    if len(text.encode("utf-8", "replace")) > MAX_ADDRESS:
+        raise BadAddress("address too long")
+    domain_key(domain)
+    return Address(local, domain)
+
+
+def check_local(local: str) -> None:
+    """Check an unquoted local part. :raises BadAddress: empty, over 64 octets, or with control characters."""
+    try:
+        size = len(local.encode("utf-8"))
+    except UnicodeEncodeError:
+        raise BadAddress("not an address") from None
+    if not local or size > MAX_LOCAL_PART or any(c < " " or "\x7f" <= c < "\xa0" for c in local):
+        raise BadAddress("not an address")

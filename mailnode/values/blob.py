@@ -1,0 +1,25 @@
+"""Message bytes as the store keeps them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class BlobRef:
+    """Where the bytes of one message lie. ``size`` is the number of content octets, before compression."""
+
+    blob_id: str
+    size: int
+    place: str  # "inline" (a row of the tenancy's database) or "file"
+    encoding: str  # "zstd" or "plain"
+    digest: bytes  # SHA-256 of the content
+
+
+@dataclass(frozen=True, slots=True)
+class StagedBlob:
+    """Bytes on their way into the store. A ``file`` blob is already durable; an ``inline`` one carries its stored form
+    in ``data`` and becomes durable with the unit that places it."""
+
+    ref: BlobRef
+    data: bytes = b""

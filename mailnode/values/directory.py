@@ -1,0 +1,91 @@
+"""Accounts, addresses and credentials."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+STATUSES = ("active", "no-login", "no-receive", "suspended", "deleting")
+ROLES = ("user", "admin")
+PROTOCOLS = ("imap", "pop3", "submission")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One mailbox owner. ``generation`` grows with every new password, status change and removal: sessions that
+    logged in under an older one end."""
+
+    id: str
+    address: str  # primary address as written
+    status: str = "active"
+    role: str = "user"
+    locale: str = "en"
+    time_zone: str = "UTC"
+    created: float = 0.0
+    generation: int = 1
+
+    @property
+    def may_login(self) -> bool:
+        """Whether sessions are allowed."""
+        return self.status in ("active", "no-receive")
+
+    @property
+    def may_receive(self) -> bool:
+        """Whether mail is accepted for it. ``no-login`` accounts receive."""
+        return self.status in ("active", "no-login")
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """One secret of an account. ``secret`` is a hash or verifier, never a clear password."""
+
+    id: str
+    account_id: str
+    kind: str  # "argon2id" (PHC string) or "scram-sha-256" (salt,iterations,stored key,server key)
+    secret: str
+    protocols: frozenset[str] = frozenset(PROTOCOLS)
+    label: str = ""
+    created: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """A domain this server receives for. ``alias_of``: every address of it is looked up in that domain instead.
+    ``fixed``: named in the configuration file, cannot be removed by command."""
+
+    name: str  # A-label key
+    written: str
+    alias_of: str = ""
+    catch_all: str = ""  # address key that takes what no other address does; "" none
+    separator: str = "+"
+    fixed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """An address that stands for others. ``targets`` are addresses as written, local or foreign.
+    ``kind``: "alias" (expands), later "list" and others. ``detail``: "keep" passes ``+detail`` to local targets, "cut"
+    drops it, "refuse" makes an address with detail unknown."""
+
+    address: str
+    targets: tuple[str, ...]
+    kind: str = "alias"
+    detail: str = "cut"
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What the directory says about one recipient: ``local`` are (account_id, address it came in for) pairs, one a
+    copy; ``remote`` are addresses to relay to. Both empty with ``known`` False: unknown user."""
+
+    known: bool
+    local: tuple[tuple[str, str], ...] = ()
+    remote: tuple[str, ...] = ()
+    over_quota: tuple[str, ...] = ()  # account ids of ``local`` that cannot take more
+
+
+@dataclass(frozen=True, slots=True)
+class LoginRecord:
+    """All that a checker needs for one login name; ``account`` None when unknown."""
+
+    account: Account | None
+    credentials: tuple[Credential, ...] = ()

@@ -1,0 +1,80 @@
+"""The events of the log: their names and fields, and the one way to emit them.
+
+Every message can be followed by ``envelope`` from the connection (``session``) to a mailbox or a remote reply.
+docs/events.rst is checked against this table.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+# name -> (what happened, fields in the order of the text form)
+EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "server.start": ("the server is up", ("hostname", "data", "version")),
+    "server.stop": ("the server ends", ("reason",)),
+    "server.reload": ("the configuration was read again", ("applied", "needs_restart")),
+    "listener.open": ("a listener accepts connections", ("protocol", "endpoint", "tls")),
+    "tls.loaded": ("a certificate was loaded", ("names", "not_after")),
+    "tls.kept": ("a broken certificate was refused and the old one kept", ("reason",)),
+    "session.open": ("a connection began", ("session", "protocol", "peer", "local")),
+    "session.tls": ("TLS is up", ("session", "protocol", "tls")),
+    "session.login": ("a login succeeded", ("session", "protocol", "account", "mechanism", "peer")),
+    "session.refused": ("a login failed", ("session", "protocol", "login", "mechanism", "peer", "reason")),
+    "session.error": ("a session met unknown trouble", ("session", "protocol", "error")),
+    "session.ended": ("a session was ended by the server", ("session", "protocol", "reason")),
+    "session.close": ("a connection ended", ("session", "protocol", "seconds", "bytes_in", "bytes_out")),
+    "recipient.refused": ("RCPT was refused", ("session", "envelope", "recipient", "status", "reason")),
+    "message.refused": ("a message was refused", ("session", "envelope", "sender", "status", "reason")),
+    "message.accepted": (
+        "a message is durable and acknowledged",
+        ("session", "envelope", "sender", "recipients", "size", "message_id", "peer", "account"),
+    ),
+    "message.delivered": (
+        "a copy is in a mailbox",
+        ("envelope", "recipient", "account", "mailbox", "uid"),
+    ),
+    "message.appended": ("a client appended a message", ("session", "account", "mailbox", "uid", "size")),
+    "queue.added": ("an envelope is in the queue", ("envelope", "sender", "recipients", "size", "session")),
+    "queue.sent": ("a recipient's server took the message", ("envelope", "recipient", "host", "tls", "reply")),
+    "queue.deferred": ("a try failed for now", ("envelope", "recipient", "host", "status", "reply", "next_try")),
+    "queue.failed": ("a recipient failed for good", ("envelope", "recipient", "host", "status", "reply")),
+    "queue.bounced": ("a DSN was made", ("envelope", "bounce", "kind", "recipient")),
+    "queue.dropped": ("an operator dropped an envelope", ("envelope",)),
+    "queue.removed": ("an envelope is done", ("envelope",)),
+    "policy.failed": ("a policy failed and was passed over or deferred", ("session", "policy", "error")),
+    "store.failed": ("the store refused a unit", ("tenancy", "error")),
+    "store.recovered": ("the store acknowledges again", ("tenancy",)),
+    "upkeep.swept": ("expired rows and blobs were removed", ("what", "count")),
+    "admin.command": ("a command changed something", ("command", "who")),
+}
+
+
+class EventLogger(Protocol):
+    """The part of ``twisted.logger.Logger`` that is used."""
+
+    def info(self, format: str | None = None, **kwargs: object) -> None:
+        """Log an event."""
+
+    def warn(self, format: str | None = None, **kwargs: object) -> None:
+        """Log an event somebody should look at."""
+
+
+def emit(log: EventLogger, name: str, /, *, warning: bool = False, **fields: Any) -> None:
+    """Log one event of the table. Fields may be left out; one that is not in the table is a programming error.
+
+    :raises KeyError: unknown name. :raises ValueError: unknown field.
+    """
+    known = EVENTS[name][1]
+    for field in fields:
+        if field not in known:
+            raise ValueError(f"{name} has no field {field}")
+    (log.warn if warning else log.info)("{event}", event=name, fields=fields)
+
+
+def one_line(value: object) -> str:
+    """Return a value as text that cannot start a new log line or field: controls escaped, quoted when it has spaces."""
+    text = str(value)
+    if text.isascii() and text.isprintable() and " " not in text and '"' not in text and text:
+        return text
+    body = "".join(c if c.isprintable() and c not in '"\\' else c.encode("unicode_escape").decode() for c in text)
+    return '"' + body.replace('"', '\\"') + '"'

@@ -1,0 +1,96 @@
+"""Facts of a message: what is computed once at arrival, so that no FETCH of metadata opens the message again.
+
+All offsets and sizes are octets relative to the blob (without the per-recipient prefix).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+FACTS_VERSION = 1
+MAX_INLINE_FACTS = 16 * 1024  # octets of encoded facts kept in the row; more go to a blob
+
+# Header fields whose raw lines are kept with the facts: the set mail programs ask for when they list a mailbox.
+KEPT_FIELDS = frozenset(
+    b"from to cc bcc reply-to sender subject date message-id in-reply-to references content-type priority x-priority "
+    b"importance newsgroups list-id list-post list-unsubscribe disposition-notification-to return-path delivered-to "
+    b"mime-version x-spam-flag x-spam-status auto-submitted precedence x-mailer user-agent".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One MIME part, or the message itself (``section`` "").
+
+    ``section`` is IMAP's part number ("1", "2.1"; RFC 9051 6.4.5). A leaf message is section "" and also addressed as
+    "1". ``kind`` is ``leaf``, ``multipart`` or ``message`` (message/rfc822 or message/global with the inner message as
+    the parts below it).
+    """
+
+    section: str
+    kind: str
+    header_start: int
+    body_start: int
+    end: int
+    lines: int  # of the body
+    content_type: str  # lower-case type/subtype
+    charset: str  # lower-case, "" when not given
+    encoding: str  # lower-case content-transfer-encoding, "7bit" when not given
+    disposition: str = ""  # lower-case: attachment, inline or ""
+    filename: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SortKeys:
+    """What SORT, THREAD and SEARCH by header need, decoded. ``date`` is UTC microseconds of the Date field, None if unreadable."""
+
+    date: int | None = None
+    date_offset: int = 0  # minutes east of UTC, as written in the Date field
+    subject: str = ""  # decoded, whole
+    subject_base: str = ""  # RFC 5256 2.1
+    is_reply: bool = False
+    from_display: str = ""
+    to_display: str = ""
+    from_mailbox: str = ""
+    to_mailbox: str = ""
+    cc_mailbox: str = ""
+    message_id: str = ""  # without brackets
+    references: tuple[str, ...] = ()  # References, else In-Reply-To; oldest first, without brackets
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFacts:
+    """All facts of one message. ``envelope``, ``bodystructure`` and ``body`` are ready IMAP text, parentheses included."""
+
+    size: int  # octets of the whole blob content
+    header_size: int  # octets up to and including the empty line
+    envelope: bytes
+    bodystructure: bytes
+    body: bytes
+    fields: bytes  # raw lines of KEPT_FIELDS in stored order, each with its CRLF, without the empty line
+    parts: tuple[Part, ...]  # pre-order, the message itself first
+    sort: SortKeys
+    version: int = FACTS_VERSION
+
+
+def encode_parts(parts: tuple[Part, ...]) -> bytes:
+    """Return parts as compact JSON rows."""
+    return json.dumps([[getattr(p, name) for name in Part.__slots__] for p in parts], separators=(",", ":")).encode()
+
+
+def decode_parts(data: bytes) -> tuple[Part, ...]:
+    """Undo :func:`encode_parts`."""
+    return tuple(Part(*row) for row in json.loads(data))
+
+
+def encode_sort_keys(keys: SortKeys) -> bytes:
+    """Return sort keys as one compact JSON row."""
+    return json.dumps([getattr(keys, name) for name in SortKeys.__slots__], separators=(",", ":")).encode()
+
+
+def decode_sort_keys(data: bytes) -> SortKeys:
+    """Undo :func:`encode_sort_keys`."""
+    row = json.loads(data)
+    row[-1] = tuple(row[-1])
+    return SortKeys(*row)

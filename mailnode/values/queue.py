@@ -1,0 +1,106 @@
+"""The queue's records. States and transitions are documented in docs/queue.rst."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mailnode.values.blob import BlobRef, StagedBlob
+from mailnode.values.facts import MessageFacts
+
+# States of one recipient. "waiting" covers new and deferred ones (next_try tells); "leased" is in a runner's hands;
+# the last two are ends. A held envelope keeps its recipients' states and is not handed out.
+WAITING, LEASED, DELIVERED, FAILED = "waiting", "leased", "delivered", "failed"
+
+LOCAL_DESTINATION = "."  # destination of recipients whose plan is applied in the store
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedRecipient:
+    """One recipient of one queued envelope."""
+
+    index: int  # unique in the envelope
+    address: str  # as it goes on the wire; for local plans the address it came in for
+    destination: str  # domain key, "smarthost", or LOCAL_DESTINATION
+    account_id: str = ""  # local plans only
+    plan: str = ""  # local plans only: JSON of mailbox, flags, keywords, prefix
+    notify: tuple[str, ...] = ()
+    orcpt: str = ""
+    state: str = WAITING
+    attempts: int = 0
+    next_try: float = 0.0  # UTC seconds
+    last_status: str = ""  # RFC 3463 code of the last try
+    last_reply: str = ""  # the remote's reply or our reason, one line, sanitised
+    last_host: str = ""
+    delay_told: bool = False  # a delay DSN went out
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedEnvelope:
+    """One queued envelope with (some of) its recipients."""
+
+    id: str
+    reverse_path: str  # "" is the null sender
+    blob: BlobRef
+    created: float
+    expires: float
+    body: str = "7BIT"
+    smtputf8: bool = False
+    ret: str = ""
+    envid: str = ""
+    session: str = ""
+    account_id: str = ""
+    held: bool = False
+    internaldate: int = 0
+    recipients: tuple[QueuedRecipient, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What goes into the queue as one unit. ``facts`` go along when a local plan needs them."""
+
+    envelope: QueuedEnvelope
+    blob: StagedBlob
+    facts: MessageFacts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Recipients of one destination handed to one runner until ``lease_until``; ``token`` fences late settlements."""
+
+    token: str
+    lease_until: float
+    envelope: QueuedEnvelope  # recipients: only those claimed
+    facts: MessageFacts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one try for one recipient ended. ``state`` is WAITING (deferred: next_try), DELIVERED or FAILED."""
+
+    envelope_id: str
+    index: int
+    state: str
+    next_try: float = 0.0
+    status: str = ""
+    reply: str = ""
+    host: str = ""
+    delay_told: bool = False
+    counts_as_attempt: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """One atomic step: outcomes of a claim, and the DSNs they cause. Settled under an expired token, nothing happens."""
+
+    token: str
+    outcomes: tuple[Outcome, ...]
+    bounces: tuple[Submission, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class DueDestination:
+    """A destination with recipients to try now."""
+
+    destination: str
+    recipients: int
+    oldest: float
