@@ -1,0 +1,135 @@
+"""Checkers: who a set of credentials belongs to.
+
+An avatar id is an address of the account, as UTF-8: what our checkers return, and any other checker found by
+``twisted.cred.strcred`` too. The realm looks it up in the directory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.cred.checkers import ICredentialsChecker
+from twisted.cred.credentials import IUsernamePassword
+from twisted.cred.error import UnauthorizedLogin
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from mailnode.auth.credentials import PasswordCredentials
+from mailnode.auth.passwords import MAX_PASSWORD_OCTETS, matching
+from mailnode.interfaces.accounts import IDirectory
+from mailnode.interfaces.runtime import IClock, IThreads
+from mailnode.interfaces.sessions import IScramExchange
+from mailnode.values.directory import Credential, LoginRecord
+
+REMEMBERED = 300.0  # seconds a verified login is believed without a new derivation
+MAX_REMEMBERED = 10_000
+
+
+class VerifiedLogins:
+    """Logins that were verified a moment ago, by a digest whose key never leaves the process."""
+
+    def __init__(self, clock: IClock) -> None:
+        self._clock = clock
+        self._key = secrets.token_bytes(32)
+        self._until: dict[bytes, tuple[float, str]] = {}
+
+    def _digest(self, record: LoginRecord, password: bytes) -> bytes:
+        mac = hmac.new(self._key, digestmod=hashlib.sha256)
+        account = record.account
+        state = (account.id, str(account.generation)) if account else ()
+        for field in (*state, *(c.secret for c in record.credentials)):
+            mac.update(len(field).to_bytes(4, "big") + field.encode())
+        mac.update(password)
+        return mac.digest()
+
+    def find(self, record: LoginRecord, password: bytes) -> str | None:
+        """Return the id of the credential that fitted, if it did within :data:`REMEMBERED` seconds."""
+        until, credential_id = self._until.get(self._digest(record, password), (0.0, ""))
+        return credential_id if until > self._clock.seconds() else None
+
+    def remember(self, record: LoginRecord, password: bytes, credential: Credential) -> None:
+        """Believe this login for a while."""
+        if len(self._until) >= MAX_REMEMBERED:
+            self._until.clear()
+        self._until[self._digest(record, password)] = (self._clock.seconds() + REMEMBERED, credential.id)
+
+
+@implementer(ICredentialsChecker)
+class DirectoryChecker:
+    """Passwords against the directory's argon2id credentials, in the password pool."""
+
+    credentialInterfaces = (IUsernamePassword,)
+
+    def __init__(self, directory: IDirectory, threads: IThreads, clock: IClock) -> None:
+        self._directory = directory
+        self._threads = threads
+        self._verified = VerifiedLogins(clock)
+        self._absent_salt = secrets.token_bytes(16)
+
+    def requestAvatarId(self, credentials: Any) -> Deferred[bytes | tuple[()]]:
+        """Return the avatar id, or fail with UnauthorizedLogin: the same for a wrong password and an unknown user."""
+        return Deferred.fromCoroutine(self._check(credentials))
+
+    async def _check(self, credentials: PasswordCredentials) -> bytes | tuple[()]:
+        record = await self._directory.login_record(credentials.username.decode("utf-8", "replace"))
+        password = credentials.password[: MAX_PASSWORD_OCTETS + 1]
+        known = self._verified.find(record, password)
+        if known is None:
+            # One derivation whatever is known of the login: the pool is the same, and so is the time.
+            found: Credential | None = await self._threads.run(
+                "password", matching, password, record.credentials, self._absent_salt
+            )
+        else:
+            found = next((c for c in record.credentials if c.id == known), None)
+        if found is None or record.account is None or len(password) > MAX_PASSWORD_OCTETS:
+            raise UnauthorizedLogin
+        self._verified.remember(record, password, found)
+        if credentials.protocol not in found.protocols:
+            raise UnauthorizedLogin
+        return record.account.address.encode()
+
+
+@implementer(ICredentialsChecker)
+class ScramChecker:
+    """SCRAM exchanges that our SASL server verified already."""
+
+    credentialInterfaces = (IScramExchange,)
+
+    def __init__(self, directory: IDirectory) -> None:
+        self._directory = directory
+
+    def requestAvatarId(self, credentials: Any) -> Deferred[bytes | tuple[()]]:
+        """Return the avatar id, or fail with UnauthorizedLogin when the account changed during the exchange."""
+        return Deferred.fromCoroutine(self._check(credentials))
+
+    async def _check(self, credentials: IScramExchange) -> bytes | tuple[()]:
+        account = await self._directory.account(credentials.account_id)
+        if account.generation != credentials.generation:
+            raise UnauthorizedLogin
+        return account.address.encode()
+
+
+@implementer(ICredentialsChecker)
+class FirstThatKnows:
+    """Several password checkers, asked in order until one accepts: ours first, then those of plug-ins."""
+
+    credentialInterfaces = (IUsernamePassword,)
+
+    def __init__(self, checkers: Sequence[ICredentialsChecker]) -> None:
+        self._checkers = checkers
+
+    def requestAvatarId(self, credentials: Any) -> Deferred[bytes | tuple[()]]:
+        """Return the first avatar id, or fail with UnauthorizedLogin."""
+        return Deferred.fromCoroutine(self._ask(credentials))
+
+    async def _ask(self, credentials: PasswordCredentials) -> bytes | tuple[()]:
+        for checker in self._checkers:
+            try:
+                return await checker.requestAvatarId(credentials)
+            except UnauthorizedLogin:
+                continue
+        raise UnauthorizedLogin

@@ -1,0 +1,113 @@
+"""The realm: what an authenticated account gets, by interface; and which sessions live on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.cred.portal import IRealm
+from twisted.internet.defer import Deferred
+from zope.interface import Interface, implementer
+
+from mailnode.errors import Busy, LoginNotAllowed, NoSuchAccount, NoSuchMailbox
+from mailnode.interfaces.accounts import IDirectory
+from mailnode.interfaces.sessions import IMailUser, IPopUser, ISessionMind, ISubmitter
+from mailnode.interfaces.store import IMaildrop, IMailStore
+from mailnode.values.address import Address
+from mailnode.values.directory import Account
+
+MAX_SESSIONS = 100  # of one account and protocol
+MAILDROP_LEASE = 120.0  # seconds; a POP3 session renews it
+
+
+@implementer(IMailUser)
+class MailUser:
+    """IMAP's avatar."""
+
+    def __init__(self, account: Account, mails: IMailStore) -> None:
+        self.account = account
+        self.mail = mails.account(account.id)
+
+
+@implementer(IPopUser)
+class PopUser:
+    """POP3's avatar."""
+
+    def __init__(self, account: Account, mails: IMailStore) -> None:
+        self.account = account
+        self._mail = mails.account(account.id)
+
+    async def maildrop(self) -> IMaildrop:
+        """Open INBOX under its lease. :raises Busy: another session holds it."""
+        for mailbox in await self._mail.mailboxes():
+            if mailbox.name == "INBOX":
+                return await self._mail.maildrop(mailbox.id, MAILDROP_LEASE)
+        raise NoSuchMailbox
+
+
+@implementer(ISubmitter)
+class Submitter:
+    """Submission's avatar."""
+
+    def __init__(self, account: Account, directory: IDirectory) -> None:
+        self.account = account
+        self._directory = directory
+
+    async def may_send_as(self, address: Address) -> bool:
+        """Whether the account owns the address."""
+        return await self._directory.may_send_as(self.account.id, address)
+
+
+@implementer(IRealm)
+class MailRealm:
+    """Makes avatars and remembers the live sessions, so that a new password or a suspension ends them."""
+
+    def __init__(self, directory: IDirectory, mails: IMailStore) -> None:
+        self._directory = directory
+        self._live: dict[str, dict[ISessionMind, int]] = {}
+        self._avatars: dict[type[Interface], Callable[[Account], Any]] = {
+            IMailUser: lambda account: MailUser(account, mails),
+            IPopUser: lambda account: PopUser(account, mails),
+            ISubmitter: lambda account: Submitter(account, directory),
+        }
+        directory.on_account_change(self._changed)
+
+    def requestAvatar(
+        self, avatarId: bytes | tuple[()], mind: Any, *interfaces: type[Interface]
+    ) -> Deferred[tuple[type[Interface], object, Callable[[], None]]]:
+        """Return (interface, avatar, logout). Fails with LoginNotAllowed or Busy."""
+        return Deferred.fromCoroutine(self._request(avatarId, mind, interfaces))
+
+    async def _request(
+        self, avatar_id: bytes | tuple[()], mind: ISessionMind, interfaces: tuple[type[Interface], ...]
+    ) -> tuple[type[Interface], object, Callable[[], None]]:
+        record = await self._directory.login_record(avatar_id.decode("utf-8", "replace") if avatar_id else "")
+        account = record.account
+        if account is None:
+            raise NoSuchAccount
+        if not account.may_login:
+            raise LoginNotAllowed
+        live = self._live.setdefault(account.id, {})
+        if sum(other.protocol == mind.protocol for other in live) >= MAX_SESSIONS:
+            raise Busy
+        interface = next(i for i in interfaces if i in self._avatars)
+        live[mind] = account.generation
+        return interface, self._avatars[interface](account), lambda: self._forget(account.id, mind)
+
+    def _forget(self, account_id: str, mind: ISessionMind) -> None:
+        live = self._live.get(account_id, {})
+        live.pop(mind, None)
+        if not live:
+            self._live.pop(account_id, None)
+
+    def _changed(self, account_id: str) -> None:
+        for mind in list(self._live.get(account_id, ())):
+            mind.end("the account was changed")
+
+    def live_sessions(self) -> dict[str, int]:
+        """Return the number of live logins by protocol, for metrics."""
+        counts: dict[str, int] = {}
+        for minds in self._live.values():
+            for mind in minds:
+                counts[mind.protocol] = counts.get(mind.protocol, 0) + 1
+        return counts

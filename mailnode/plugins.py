@@ -1,0 +1,72 @@
+"""Plug-ins: found by interface with ``twisted.plugin``, ordered by the configuration, named when they fail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from twisted.cred.checkers import ICredentialsChecker
+from twisted.cred.strcred import UnsupportedInterfaces, findCheckerFactories, makeChecker
+from twisted.plugin import getPlugins
+
+from mailnode.errors import ConfigurationError
+from mailnode.interfaces.policy import IPluginContext, IPolicy, IPolicyFactory
+
+
+def policy_factories() -> dict[str, IPolicyFactory]:
+    """Return every policy plug-in that is installed, by name."""
+    return {factory.name: factory for factory in getPlugins(IPolicyFactory)}
+
+
+def make_policies(wanted: Sequence[tuple[str, dict[str, Any]]], context: IPluginContext) -> list[IPolicy]:
+    """Make the configured policies in order.
+
+    :param wanted: (name, options) pairs.
+    :raises ConfigurationError: every unknown name, unknown option and failure at once, with ``policy[N]`` and the name.
+    """
+    factories = policy_factories()
+    made: list[IPolicy] = []
+    mistakes: list[str] = []
+    for index, (name, options) in enumerate(wanted):
+        key = f"policy[{index}]"
+        factory = factories.get(name)
+        if factory is None:
+            mistakes.append(f"{key}.name: no plug-in named {name!r}; there are: {_names(factories)}")
+            continue
+        unknown = sorted(set(options) - set(factory.options))
+        if unknown:
+            mistakes.append(f"{key}: {name} has no option {', '.join(unknown)}; it has: {_names(factory.options)}")
+            continue
+        try:
+            made.append(factory.make(options, context))
+        except ConfigurationError as error:
+            mistakes.extend(f"{key}: {name}: {mistake}" for mistake in error.mistakes)
+        except Exception as error:  # a plug-in's own bug must name the plug-in, not end in a traceback
+            mistakes.append(f"{key}: {name} cannot be made: {type(error).__name__}: {error}")
+    if mistakes:
+        raise ConfigurationError(mistakes)
+    return made
+
+
+def make_checkers(specifications: Sequence[str]) -> list[ICredentialsChecker]:
+    """Make Twisted's credential checkers from strings such as ``file:/etc/mailnode/passwd``.
+
+    :raises ConfigurationError: every one that cannot be made, with ``auth.checkers[N]``.
+    """
+    made: list[ICredentialsChecker] = []
+    mistakes: list[str] = []
+    for index, specification in enumerate(specifications):
+        try:
+            made.append(makeChecker(specification))
+        except UnsupportedInterfaces as error:
+            mistakes.append(f"auth.checkers[{index}]: {error}")
+        except Exception as error:  # whatever the plug-in's factory found wrong with its argument
+            known = _names(factory.authType for factory in findCheckerFactories())
+            mistakes.append(f"auth.checkers[{index}]: {type(error).__name__}: {error} (there are: {known})")
+    if mistakes:
+        raise ConfigurationError(mistakes)
+    return made
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "none"

@@ -1,0 +1,125 @@
+"""The import table of docs/design.rst, walked over every import in the tree."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "mailnode"
+
+PURE = {
+    "smtp": {"grammar", "server", "client"},
+    "imap": {"view", "connection"},
+    "pop3": {"grammar", "connection"},
+}
+EVERYWHERE = {"values", "errors"}
+SESSION_SIDE = {"interfaces", "message"} | EVERYWHERE
+# room -> rooms of mailnode it may see, its own package always included
+MAY_SEE = {
+    "values": {"errors"},
+    "errors": set(),
+    "message": EVERYWHERE,
+    "interfaces": EVERYWHERE,
+    "smtp": SESSION_SIDE,
+    "imap": SESSION_SIDE,
+    "pop3": SESSION_SIDE,
+    "auth": SESSION_SIDE,
+    "policy": SESSION_SIDE,
+    "delivery": SESSION_SIDE,
+    "queue": SESSION_SIDE,
+    "upkeep": SESSION_SIDE,
+    "web": SESSION_SIDE,
+    "store": {"interfaces"} | EVERYWHERE,
+    "net": {"interfaces"} | EVERYWHERE,
+    "config": {"interfaces"} | EVERYWHERE,
+    "plugins": {"interfaces"} | EVERYWHERE,
+    "ctl": {"app", "config", "plugins", "interfaces"} | EVERYWHERE,
+    "app": None,  # everything
+    "tap": None,
+    "demo": None,
+}
+# Single doors, each with its reason.
+DOORS = {
+    ("smtp.protocol", "net.pump"): "a protocol.py is the pump with a factory around it",
+    ("imap.protocol", "net.pump"): "the same",
+    ("pop3.protocol", "net.pump"): "the same",
+    ("net.outbound", "smtp.client"): "net sees the pure modules",
+    ("net.outbound", "smtp.grammar"): "net sees the pure modules",
+}
+NOT_IN_PURE = ("twisted", "zope", "socket", "time", "asyncio", "threading", "mailnode.store", "mailnode.interfaces")
+CLOCKS = {("time", "time"), ("time", "sleep"), ("datetime", "now"), ("datetime", "utcnow"), ("time", "monotonic")}
+
+
+def modules():
+    for path in sorted(PACKAGE.rglob("*.py")):
+        yield path, ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+
+
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            for alias in node.names:
+                yield f"{node.module}.{alias.name}"
+
+
+def inner(name):
+    """mailnode.smtp.client.Client -> smtp.client, or None for foreign imports."""
+    parts = name.split(".")
+    if parts[0] != "mailnode" or len(parts) < 2:
+        return None
+    return ".".join(parts[1:3])
+
+
+def is_pure(module):
+    """Protocol rooms' pure modules: those that the table names, and every module below that no session is in."""
+    room, _, rest = module.partition(".")
+    return room in ("values", "message") or rest in PURE.get(room, ())
+
+
+@pytest.mark.parametrize(("path", "module"), [pytest.param(p, m, id=m) for p, m in modules()])
+def test_imports_follow_the_table(path, module):
+    room = module.split(".")[0]
+    if room == "__init__":
+        return
+    assert room in MAY_SEE, f"{room} is not in the table"
+    allowed = MAY_SEE[room]
+    for name in imports(path):
+        seen = inner(name)
+        if seen is None or allowed is None:
+            continue
+        target = seen.split(".")[0]
+        if (module, seen) in DOORS:
+            continue
+        assert target == room or target in allowed, f"{module} must not import {name}"
+
+
+@pytest.mark.parametrize(("path", "module"), [pytest.param(p, m, id=m) for p, m in modules() if is_pure(m)])
+def test_pure_modules_touch_nothing_outside(path, module):
+    for name in imports(path):
+        assert not name.startswith(NOT_IN_PURE) or name.startswith("time.struct"), f"{module} is pure, not {name}"
+
+
+@pytest.mark.parametrize(("path", "module"), [pytest.param(p, m, id=m) for p, m in modules()])
+def test_time_comes_from_the_clock(path, module):
+    if module == "tap":
+        return
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            assert (node.value.id, node.attr) not in CLOCKS, f"{module}:{node.lineno} uses {node.value.id}.{node.attr}"
+    for name in imports(path):
+        assert name != "twisted.internet.reactor", f"{module} imports the global reactor"
+
+
+def test_packages_hold_a_docstring_only():
+    for path in PACKAGE.rglob("__init__.py"):
+        body = ast.parse(path.read_text()).body
+        assert len(body) == 1 and isinstance(body[0], ast.Expr), f"{path} holds code"
+
+
+def test_no_init_in_the_plugin_folders():
+    assert not list((ROOT / "twisted").rglob("__init__.py"))
