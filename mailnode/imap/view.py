@@ -1,0 +1,245 @@
+"""The selected mailbox as one client was told of it: the session's own map of sequence numbers to UIDs.
+
+Two worlds meet here. The store changes at any time; the client's numbering may change only where the protocol allows
+it. ``merge`` takes in what the store says and alters no number. ``announce`` says what the client may be told now, and
+only that moves the numbers:
+
+* EXPUNGE only where the command allows it, highest number first, so that each is valid after the one before;
+* EXISTS only grows, and goes out before anything that names a new message;
+* a message expunged elsewhere keeps its number, its UID and its last flags until its EXPUNGE was announced.
+
+What waits is bounded by the mailbox: new messages stand at the end of the arrays, the rest are sets of their UIDs.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from mailnode.values.flags import DELETED, SEEN, KeywordTable
+from mailnode.values.mailbox import MailboxChanges, MailboxSnapshot
+from mailnode.values.sets import SeqSet, UidSet
+
+RECENT = 1 << 63  # the bit above the store's 63: recent to this session (RFC 3501 2.3.2)
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """What to send, in this order: keywords (FLAGS, PERMANENTFLAGS), expunged, exists, recent, changed."""
+
+    keywords: bool = False  # the keyword table grew
+    expunged: tuple[int, ...] = ()  # sequence numbers, descending
+    exists: int | None = None
+    recent: int | None = None
+    changed: tuple[int, ...] = ()  # indexes of messages whose flags or modseq the client has not seen
+
+
+class NoSuchNumber(Exception):
+    """A sequence number above the count of messages the client was told of (answered BAD)."""
+
+
+class View:
+    """Arrays ``uids``, ``flags`` (with :data:`RECENT`) and ``modseqs``, ascending by UID; index + 1 is the sequence
+    number of the first ``exists`` entries, the others have not been announced."""
+
+    def __init__(self, snapshot: MailboxSnapshot) -> None:
+        """:param snapshot: what SELECT is about to announce as a whole."""
+        self.mailbox_id = snapshot.mailbox_id
+        self.uidvalidity = snapshot.uidvalidity
+        self.uidnext = snapshot.uidnext
+        self.highest_modseq = snapshot.highest_modseq
+        self.keywords = snapshot.keywords
+        self.uids: array[int] = array("I", snapshot.uids)
+        self.flags: array[int] = array("Q", snapshot.flags)
+        self.modseqs: array[int] = array("Q", snapshot.modseqs)
+        self.exists = len(self.uids)
+        first_recent = bisect_left(self.uids, snapshot.recent_from)
+        for index in range(first_recent, self.exists):
+            self.flags[index] |= RECENT
+        self.recent = self.exists - first_recent
+        self._recent_told = self.recent
+        self._keywords_told = len(self.keywords.names)
+        self._gone: set[int] = set()
+        self._changed: set[int] = set()
+
+    # What the store says
+
+    def merge(self, changes: MailboxChanges) -> None:
+        """Take in what happened after :attr:`highest_modseq`. Seeing the same change twice is harmless."""
+        for uid, flags, modseq in changes.changed:
+            index = bisect_left(self.uids, uid)
+            if index < len(self.uids) and self.uids[index] == uid:
+                self._alter(index, flags, modseq)
+            elif index == len(self.uids):  # in between: it was expunged and told meanwhile
+                self._arrive(uid, flags, modseq, uid >= changes.recent_from)
+        self.vanish(changes.expunged)
+        self.highest_modseq = max(self.highest_modseq, changes.highest_modseq)
+        self.uidnext = max(self.uidnext, changes.uidnext)
+        self.learn(changes.keywords)
+
+    def learn(self, keywords: KeywordTable) -> None:
+        """Take over a longer keyword table."""
+        if len(keywords.names) > len(self.keywords.names):
+            self.keywords = keywords
+
+    def _alter(self, index: int, flags: int, modseq: int) -> None:
+        if modseq > self.modseqs[index]:
+            self.flags[index] = flags | (self.flags[index] & RECENT)
+            self.modseqs[index] = modseq
+            if index < self.exists:
+                self._changed.add(self.uids[index])
+
+    def _arrive(self, uid: int, flags: int, modseq: int, recent: bool) -> None:
+        self.uids.append(uid)
+        self.flags.append(flags | RECENT if recent else flags)
+        self.modseqs.append(modseq)
+        self.recent += recent
+
+    def vanish(self, uids: Iterable[int]) -> None:
+        """Note that messages are expunged, by this session or another; their numbers stay until announced."""
+        never_told = []
+        for uid in sorted(uids):
+            index = self.index_of(uid)
+            if index is None:
+                continue
+            if index < self.exists:
+                self._gone.add(uid)
+            else:  # as if it had never come
+                never_told.append(index)
+        if never_told:
+            self._remove(never_told)
+
+    def stored(self, changed: Sequence[tuple[int, int, int]], mode: str, bits: int) -> list[tuple[int, bool]]:
+        """Take in the result of this session's own STORE.
+
+        :param changed: ``FlagsStored.changed``. :param mode: set, add or remove. :param bits: the flags it named.
+        :return: for each message its index, and whether its flags now differ from what the client must expect: somebody
+            else changed them too, which even .SILENT reports (RFC 3501 6.4.6).
+        """
+        result: list[tuple[int, bool]] = []
+        for uid, flags, modseq in changed:
+            index = self.index_of(uid)
+            if index is None or index >= self.exists:
+                continue
+            before = self.flags[index]
+            old = before & ~RECENT
+            expected = bits if mode == "set" else old | bits if mode == "add" else old & ~bits
+            foreign = flags != expected or uid in self._changed
+            if modseq >= self.modseqs[index]:
+                self.flags[index] = flags | (before & RECENT)
+                self.modseqs[index] = modseq
+            result.append((index, foreign))
+        return result
+
+    def told(self, indexes: Iterable[int]) -> None:
+        """Note that the client was just sent the flags of these messages."""
+        if self._changed:
+            self._changed.difference_update([self.uids[index] for index in indexes])
+
+    # What the client may be told
+
+    def announce(self, expunge: bool) -> Announcement:
+        """Return what to send now, and count it as sent.
+
+        :param expunge: whether the command allows EXPUNGE (RFC 3501 7.4.1).
+        """
+        keywords = len(self.keywords.names) > self._keywords_told
+        self._keywords_told = len(self.keywords.names)
+        expunged: tuple[int, ...] = ()
+        if expunge and self._gone:
+            indexes = sorted(bisect_left(self.uids, uid) for uid in self._gone)
+            expunged = tuple(index + 1 for index in reversed(indexes))
+            self._changed -= self._gone
+            self._gone.clear()
+            self._remove(indexes)
+            self.exists -= len(indexes)
+            self._recent_told = min(self._recent_told, self.recent)
+        exists = recent = None
+        if len(self.uids) > self.exists:
+            exists = self.exists = len(self.uids)
+        if self.recent != self._recent_told or exists is not None:
+            recent = self._recent_told = self.recent
+        waiting = self._changed - self._gone
+        self._changed -= waiting
+        changed = tuple(bisect_left(self.uids, uid) for uid in sorted(waiting))
+        return Announcement(keywords, expunged, exists, recent, changed)
+
+    @property
+    def keywords_grew(self) -> bool:
+        """Whether there are keywords the client was not told of: a FETCH of flags must not name them before FLAGS did."""
+        return len(self.keywords.names) > self._keywords_told
+
+    def keywords_told(self) -> None:
+        """Note that FLAGS was just sent."""
+        self._keywords_told = len(self.keywords.names)
+
+    def _remove(self, indexes: Sequence[int]) -> None:
+        """Cut ascending indexes out of the arrays; linear in the mailbox."""
+        self.recent -= sum(1 for index in indexes if self.flags[index] & RECENT)
+        for name in ("uids", "flags", "modseqs"):
+            old: array[int] = getattr(self, name)
+            new = array(old.typecode)
+            start = 0
+            for index in indexes:
+                new.extend(old[start:index])
+                start = index + 1
+            new.extend(old[start:])
+            setattr(self, name, new)
+
+    # Numbers
+
+    def index_of(self, uid: int) -> int | None:
+        """Return the index of a UID, announced or not; None when it does not stand in the view."""
+        index = bisect_left(self.uids, uid)
+        return index if index < len(self.uids) and self.uids[index] == uid else None
+
+    def pick(self, numbers: SeqSet | UidSet) -> list[range]:
+        """Return the announced messages a set names, as ascending ranges of indexes.
+
+        UIDs that do not exist are passed over (RFC 3501 6.4.8). ``*`` in an empty mailbox names nothing.
+
+        :raises NoSuchNumber: a sequence number above :attr:`exists`.
+        """
+        if isinstance(numbers, SeqSet):
+            spans = numbers.concrete(self.exists)
+            if spans and spans[-1][1] > self.exists:
+                raise NoSuchNumber
+            return [range(low - 1, high) for low, high in spans]
+        largest = self.uids[self.exists - 1] if self.exists else 0
+        picked = []
+        for low, high in numbers.concrete(largest):
+            span = range(bisect_left(self.uids, low, 0, self.exists), bisect_right(self.uids, high, 0, self.exists))
+            if span:
+                picked.append(span)
+        return picked
+
+    def is_gone(self, index: int) -> bool:
+        """Whether a message is expunged and the client does not know yet."""
+        return bool(self._gone) and self.uids[index] in self._gone
+
+    @property
+    def has_gone(self) -> bool:
+        """Whether an EXPUNGE waits to be announced."""
+        return bool(self._gone)
+
+    # Counts of what was announced
+
+    @property
+    def first_unseen(self) -> int | None:
+        """The sequence number of the first message without \\Seen."""
+        for index in range(self.exists):
+            if not self.flags[index] & SEEN:
+                return index + 1
+        return None
+
+    def count_without(self, bit: int) -> int:
+        """How many announced messages lack a flag."""
+        return sum(1 for flags in self.flags[: self.exists] if not flags & bit)
+
+    def deleted_uids(self, among: Iterable[range] | None = None) -> list[int]:
+        """UIDs of announced messages that carry \\Deleted, ascending; those already gone left out."""
+        spans = [range(self.exists)] if among is None else among
+        uids = [self.uids[index] for span in spans for index in span if self.flags[index] & DELETED]
+        return [uid for uid in uids if uid not in self._gone] if self._gone else uids
