@@ -74,13 +74,15 @@ class OutboundReport:
 class TargetFailed(Exception):
     """The target as a whole could not be used: another may be tried. ``scope``: "connect" (refused, timeout),
     "greeting" (4yz/5yz banner or EHLO), "tls", "lost" (connection lost or timeout before the end of data was
-    answered). ``reply`` if it said something."""
+    answered). ``reply`` if it said something. ``in_doubt``: the whole message had been sent, so the server may have it
+    (RFC 1047); another target at once would make a copy."""
 
-    def __init__(self, scope: str, text: str, reply: Reply | None = None) -> None:
+    def __init__(self, scope: str, text: str, reply: Reply | None = None, in_doubt: bool = False) -> None:
         super().__init__(text)
         self.scope = scope
         self.text = text
         self.reply = reply
+        self.in_doubt = in_doubt
 
 
 class IOutbound(Interface):

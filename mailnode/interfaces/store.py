@@ -220,6 +220,9 @@ class IQueueStore(Interface):
     async def claim(destination: str, now: float, lease_seconds: float, limit: int) -> Claim | None:
         """Lease up to ``limit`` due recipients of the oldest due envelope for a destination; None when there is none."""
 
+    async def renew(token: str, lease_until: float) -> bool:
+        """Prolong the lease of a claim that is being worked on; False: it was lost."""
+
     async def settle(settlement: Settlement) -> bool:
         """Apply outcomes and enqueue bounces in one unit; an envelope without open recipients is removed with its blob
         (the sweep takes the bytes). False: the lease was lost, nothing was done."""
