@@ -26,6 +26,9 @@ class IDirectory(Interface):
     async def remove_domain(name: str) -> None:
         """:raises NoSuchDomain: :raises InUse: addresses stand in it, or the configuration names it."""
 
+    async def set_fixed_domains(names: Sequence[str]) -> None:
+        """Make these domains (those the configuration names) exist and be fixed, and no others be fixed; at start."""
+
     async def accounts(domain: str | None = None) -> list[Account]:
         """All accounts, or those whose primary address is in a domain, by address."""
 

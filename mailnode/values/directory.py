@@ -75,12 +75,14 @@ class Alias:
 @dataclass(frozen=True, slots=True)
 class Resolved:
     """What the directory says about one recipient: ``local`` are (account_id, address it came in for) pairs, one a
-    copy; ``remote`` are addresses to relay to. Both empty with ``known`` False: unknown user."""
+    copy; ``remote`` are addresses to relay to. Both empty with ``known`` False: unknown user. Both empty with ``known``
+    True: every account behind it takes no mail at present, and ``refusal`` is the RFC 3463 code to refuse with."""
 
     known: bool
     local: tuple[tuple[str, str], ...] = ()
     remote: tuple[str, ...] = ()
     over_quota: tuple[str, ...] = ()  # account ids of ``local`` that cannot take more
+    refusal: str = ""  # "4.2.1" (suspended: may come back) or "5.2.1" (no-receive)
 
 
 @dataclass(frozen=True, slots=True)
