@@ -57,11 +57,11 @@ def make_checkers(specifications: Sequence[str]) -> list[ICredentialsChecker]:
     mistakes: list[str] = []
     for index, specification in enumerate(specifications):
         try:
-            made.append(makeChecker(specification))
+            made.append(makeChecker(specification))  # type: ignore[no-untyped-call]
         except UnsupportedInterfaces as error:
             mistakes.append(f"auth.checkers[{index}]: {error}")
         except Exception as error:  # whatever the plug-in's factory found wrong with its argument
-            known = _names(factory.authType for factory in findCheckerFactories())
+            known = _names(factory.authType for factory in findCheckerFactories())  # type: ignore[no-untyped-call]
             mistakes.append(f"auth.checkers[{index}]: {type(error).__name__}: {error} (there are: {known})")
     if mistakes:
         raise ConfigurationError(mistakes)

@@ -110,7 +110,8 @@ class ScramSha256:
             return self._client_first(response)
         if self._state == "final":
             return self._client_final(response)
-        if self._state == "proven" and not response:
+        proven, self._state = self._state == "proven", "over"
+        if proven and not response:
             return Proven()
         raise AuthenticationFailed
 

@@ -1,0 +1,127 @@
+"""SASL mechanisms: RFC exchanges, a client that is not ours, and every malformed message refused."""
+
+from base64 import b64decode
+
+import pytest
+import scramp
+
+from mailnode.auth.passwords import ScramVerifier
+from mailnode.auth.sasl import Challenge, CheckPassword, Login, NeedVerifier, Plain, Proven, ScramSha256
+from mailnode.errors import AuthenticationFailed
+
+PENCIL = ScramVerifier.derive(b"pencil", b64decode("W22ZaJ0SNY7soEsUEjb6gQ=="), 4096)
+
+
+def test_plain():
+    assert Plain().step(None) == Challenge(b"")
+    assert Plain().step(b"\0tim\0tanstaaftanstaaf") == CheckPassword(b"tim", b"tanstaaftanstaaf")
+    assert Plain().step(b"tim\0tim\0x") == CheckPassword(b"tim", b"x")
+
+
+@pytest.mark.parametrize(
+    "message", [b"", b"\0", b"tim", b"\0tim", b"\0tim\0", b"\0\0x", b"eve\0tim\0x", b"\0tim\0x\0y"]
+)
+def test_plain_malformed(message):
+    with pytest.raises(AuthenticationFailed):
+        Plain().step(message)
+
+
+def test_login():
+    login = Login()
+    assert login.step(None) == Challenge(b"Username:")
+    assert login.step(b"tim") == Challenge(b"Password:")
+    assert login.step(b"secret") == CheckPassword(b"tim", b"secret")
+    assert Login().step(b"tim") == Challenge(b"Password:")
+
+
+@pytest.mark.parametrize("messages", [(b"",), (b"a\0b",), (b"tim", b"")])
+def test_login_malformed(messages):
+    login = Login()
+    with pytest.raises(AuthenticationFailed):
+        for message in messages:
+            login.step(message)
+
+
+def test_scram_example():  # RFC 7677 3
+    scram = ScramSha256("%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0")
+    assert scram.step(None) == Challenge(b"")
+    assert scram.step(b"n,,n=user,r=rOprNGfwEbeRWgbNEkqO") == NeedVerifier("user")
+    assert scram.verifier(PENCIL) == Challenge(
+        b"r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"
+    )
+    assert scram.step(
+        b"c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
+    ) == Challenge(b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=")
+    assert scram.step(b"") == Proven()
+    with pytest.raises(AuthenticationFailed):
+        scram.step(b"")
+
+
+@pytest.mark.parametrize("user", ["user", "a,b=c", "us\u00e9r"])
+def test_scram_against_another_client(user):
+    client = scramp.ScramClient(["SCRAM-SHA-256"], user, "pencil")
+    server = ScramSha256()
+    assert server.step(client.get_client_first().encode()) == NeedVerifier(user)
+    client.set_server_first(server.verifier(PENCIL).data.decode())
+    client.set_server_final(server.step(client.get_client_final().encode()).data.decode())
+    assert server.step(b"") == Proven()
+
+
+def test_scram_wrong_password():
+    client = scramp.ScramClient(["SCRAM-SHA-256"], "user", "pencils")
+    server = ScramSha256()
+    server.step(client.get_client_first().encode())
+    client.set_server_first(server.verifier(PENCIL).data.decode())
+    with pytest.raises(AuthenticationFailed):
+        server.step(client.get_client_final().encode())
+    with pytest.raises(AuthenticationFailed):
+        server.step(b"")
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        b"",
+        b"p=tls-unique,,n=user,r=abc",
+        b"n,,m=ext,n=user,r=abc",
+        b"n,,n=us=er,r=abc",
+        b"n,,n=\xff,r=abc",
+        b"n,,n=user,r=",
+        b"n,,n=user,r=a b",
+        b"n,a=other,n=user,r=abc",
+        b"n,,n=user,r=" + b"a" * 257,
+    ],
+)
+def test_scram_bad_first(first):
+    with pytest.raises(AuthenticationFailed):
+        ScramSha256().step(first)
+
+
+@pytest.mark.parametrize(
+    "final",
+    [
+        b"",
+        b"c=biws,r=abcN,p=AAAA",  # proof too short
+        b"c=eSws,r=abcN,p=" + b"A" * 43 + b"=",  # another gs2 header than was sent
+        b"c=biws,r=abcX,p=" + b"A" * 43 + b"=",  # another nonce
+        b"c=!!!!,r=abcN,p=" + b"A" * 43 + b"=",
+        b"c=biws,r=abcN,p=" + b"A" * 43 + b"=",  # a wrong proof
+    ],
+)
+def test_scram_bad_final(final):
+    scram = ScramSha256("N")
+    scram.step(b"n,,n=user,r=abc")
+    scram.verifier(PENCIL)
+    with pytest.raises(AuthenticationFailed):
+        scram.step(final)
+    with pytest.raises(AuthenticationFailed):  # and the exchange is over
+        scram.step(final)
+
+
+def test_scram_nonces_differ():
+    def first():
+        scram = ScramSha256()
+        scram.step(b"n,,n=user,r=abc")
+        return scram.verifier(PENCIL).data
+
+    assert first() != first()

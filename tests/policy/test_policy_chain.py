@@ -1,0 +1,88 @@
+"""The chain decides; policies only give verdicts."""
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from mailnode.interfaces.policy import IPolicy, IPolicyChain
+from mailnode.policy.chain import DEADLINE, Link, PolicyChain
+from mailnode.values.envelope import Origin
+from mailnode.values.policy import PASS, PolicyRequest, Verdict
+
+REQUEST = PolicyRequest("mail", Origin("s1", "ESMTP"))
+
+
+@implementer(IPolicy)
+class Says:
+    stages = frozenset(["mail"])
+
+    def __init__(self, verdict, name="says"):
+        self.name = name
+        self.verdict = verdict
+        self.asked = 0
+
+    async def judge(self, request):
+        self.asked += 1
+        if isinstance(self.verdict, Exception):
+            raise self.verdict
+        if isinstance(self.verdict, Deferred):
+            return await self.verdict
+        return self.verdict
+
+
+class ChainTests(SynchronousTestCase):
+    def setUp(self):
+        self.clock = Clock()
+
+    def ask(self, *links, request=REQUEST):
+        links = [link if isinstance(link, Link) else Link(link) for link in links]
+        return Deferred.fromCoroutine(PolicyChain(links, self.clock).ask(request))
+
+    def test_provides(self):
+        verifyObject(IPolicyChain, PolicyChain([], self.clock))
+        verifyObject(IPolicy, Says(PASS))
+
+    def test_nobody_has_an_opinion(self):
+        self.assertEqual(self.successResultOf(self.ask()), PASS)
+        self.assertEqual(self.successResultOf(self.ask(Says(PASS))).action, "pass")
+
+    def test_other_stages_are_not_asked(self):
+        policy = Says(Verdict("refuse", "5.7.1", "no"))
+        request = PolicyRequest("helo", Origin("s1", "ESMTP"))
+        self.assertEqual(self.successResultOf(self.ask(policy, request=request)), PASS)
+        self.assertEqual(policy.asked, 0)
+
+    def test_the_first_refusal_wins_and_tags_add_up(self):
+        late = Says(Verdict("defer", "4.7.1", "later"))
+        verdict = self.successResultOf(
+            self.ask(
+                Says(Verdict(tags={"a": "1"}, headers=(b"X: 1\r\n",))), Says(Verdict("refuse", "5.7.1", "no")), late
+            )
+        )
+        self.assertEqual(verdict, Verdict("refuse", "5.7.1", "no", {"a": "1"}, (b"X: 1\r\n",)))
+        self.assertEqual(late.asked, 0)
+
+    def test_accept_ends_the_stage(self):
+        late = Says(Verdict("refuse", "5.7.1", "no"))
+        self.assertEqual(self.successResultOf(self.ask(Says(Verdict("accept")), late)).action, "accept")
+        self.assertEqual(late.asked, 0)
+
+    def test_a_failing_policy_passes_or_defers_as_configured(self):
+        broken = Says(RuntimeError("database on fire"))
+        self.assertEqual(self.successResultOf(self.ask(broken)).action, "pass")
+        verdict = self.successResultOf(self.ask(Link(broken, "defer")))
+        self.assertEqual(verdict.action, "defer")
+        self.assertNotIn("fire", verdict.text)
+
+    def test_a_policy_that_never_answers_defers_at_the_deadline(self):
+        asking = self.ask(Says(Deferred()))
+        self.clock.advance(DEADLINE - 1)
+        self.assertNoResult(asking)
+        self.clock.advance(1)
+        self.assertEqual(self.successResultOf(asking).action, "defer")
+
+    def test_no_timer_is_left(self):
+        self.successResultOf(self.ask(Says(PASS)))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
