@@ -26,6 +26,11 @@ class Part:
     ``section`` is IMAP's part number ("1", "2.1"; RFC 9051 6.4.5). A leaf message is section "" and also addressed as
     "1". ``kind`` is ``leaf``, ``multipart`` or ``message`` (message/rfc822 or message/global with the inner message as
     the parts below it).
+
+    The part after a ``message`` part n is always the inner message itself: its header is [n.HEADER], its body [n.TEXT].
+    Its section is "n.1" when it is a leaf or a message; a multipart, whose children are "n.1", "n.2" ..., has "n.TEXT".
+    A whole message of kind ``message`` (section "") is n = "1". A ``multipart`` always has children: one without
+    any in its text has a single text/plain leaf without header over its whole body.
     """
 
     section: str
@@ -33,7 +38,7 @@ class Part:
     header_start: int
     body_start: int
     end: int
-    lines: int  # of the body
+    lines: int  # line ends in the body; 0 for a multipart, where nobody asks
     content_type: str  # lower-case type/subtype
     charset: str  # lower-case, "" when not given
     encoding: str  # lower-case content-transfer-encoding, "7bit" when not given
