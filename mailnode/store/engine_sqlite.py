@@ -1,0 +1,303 @@
+"""The SQLite engine: one file a tenancy, one writer thread a tenancy, a few reader threads, one thread for checkpoints.
+
+The threads are the engine's own: a writer is a loop that takes everything that waits (group commit), which a job of a
+shared pool cannot be, and a reader that waits for the disk must not hold up somebody's password check.
+
+Without ``call_from_thread`` every unit runs at once in the calling thread and the coroutines never suspend: what
+commands and unit tests use.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import apsw
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from mailnode.errors import ConfigurationError, StoreUnavailable
+from mailnode.store import migrate
+from mailnode.store.data_lock import DataLock
+from mailnode.store.engine import DIRECTORY, EPHEMERAL, QUEUE, Transaction, mail_tenancy
+from mailnode.store.sqlite_tenancy import Job, Tenancy
+from mailnode.values.events import emit
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+READERS = 4  # threads
+BATCH = 256  # units of one commit at most
+WAITING = 10_000  # units one tenancy's writer, or all readers, may have before them
+
+_log = Logger()
+
+
+class SqliteEngine:
+    """Runs units on SQLite files below ``directory`` (None: in memory, and then always in the calling thread)."""
+
+    def __init__(
+        self,
+        directory: Path | None,
+        partitions: int = 1,
+        call_from_thread: Callable[..., object] | None = None,
+        *,
+        vfs: str | None = None,
+    ) -> None:
+        """:param call_from_thread: the reactor's ``callFromThread``. :param vfs: the name of an apsw VFS (fault tests)."""
+        self.partitions = partitions
+        self._directory = directory
+        self._call_from_thread = call_from_thread if directory is not None else None
+        self._vfs = vfs
+        self._lock = DataLock(directory) if directory is not None else None
+        self._tenancies: dict[str, Tenancy] = {}
+        self._writers: dict[str, _Worker] = {}
+        self._readers: list[_Worker] = []
+        self._reads: SimpleQueue[Job | None] = SimpleQueue()
+        self._checkpoints: SimpleQueue[Tenancy | None] = SimpleQueue()
+        self._checkpointer: threading.Thread | None = None
+        self._outbox = _Outbox(call_from_thread) if self._call_from_thread is not None else None
+        self._running = False
+
+    # life
+
+    async def start(self) -> None:
+        """Lock, open, check, migrate. :raises ConfigurationError: what stands in the way, in words."""
+        if self._lock is not None:
+            self._lock.acquire()
+        try:
+            for name in (DIRECTORY, QUEUE, EPHEMERAL, *map(mail_tenancy, range(self.partitions))):
+                tenancy = self._make(name)
+                tenancy.open()
+                self._tenancies[name] = tenancy
+                self._migrate(tenancy)
+                if name == DIRECTORY:
+                    tenancy.run(migrate.settle_partitions, self.partitions)
+        except BaseException as error:
+            self._close()
+            if isinstance(error, (apsw.Error, OSError)):
+                raise ConfigurationError([f"server.data: {self._directory}: {error}"]) from error
+            raise
+        if self._outbox is not None:
+            self._start_threads(self._outbox)
+        self._running = True
+
+    def _make(self, name: str) -> Tenancy:
+        path = ":memory:"
+        if self._directory is not None:
+            path = str(self._directory / f"{name}.db")
+            # nobody else's to read; SQLite gives its log the same mode
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        wanted = self._checkpoints.put if self._outbox is not None else _checkpoint_now
+        return Tenancy(
+            name,
+            path,
+            durable=name != EPHEMERAL,
+            vfs=self._vfs,
+            report=self._report,
+            checkpoint_wanted=wanted,
+        )
+
+    def _migrate(self, tenancy: Tenancy) -> None:
+        current = tenancy.run(migrate.version)
+        steps = migrate.pending(tenancy.name, current)
+        if current and steps and self._directory is not None:
+            self._copy(tenancy, current)
+        for step in steps:
+            tenancy.run(migrate.apply, step)
+
+    def _copy(self, tenancy: Tenancy, current: int) -> None:
+        """Keep the tenancy as it stands before a migration. :raises ConfigurationError: no room for copy and rewriting."""
+        assert self._directory is not None
+        size = (self._directory / f"{tenancy.name}.db").stat().st_size
+        free = shutil.disk_usage(self._directory).free
+        if free < 2 * size:
+            raise ConfigurationError(
+                [f"server.data: {2 * size} octets must be free to migrate {tenancy.name}, {free} are"]
+            )
+        copies = self._directory / "before-migration"
+        copies.mkdir(mode=0o700, exist_ok=True)
+        target = copies / f"{tenancy.name}-schema-{current}.db"
+        target.unlink(missing_ok=True)
+        tenancy.copy_to(str(target))
+
+    def _start_threads(self, outbox: _Outbox) -> None:
+        for name, tenancy in self._tenancies.items():
+            self._writers[name] = _Worker(f"write {name}", SimpleQueue(), BATCH, tenancy.run_batch, outbox)
+        for number in range(READERS):
+            self._readers.append(_Worker(f"read {number}", self._reads, 1, _run_reads, outbox))
+        self._checkpointer = threading.Thread(target=self._checkpoint, name="checkpoint", daemon=True)
+        self._checkpointer.start()
+
+    async def stop(self) -> None:
+        """Finish what was taken and close; no error if stopped before."""
+        if not self._running:
+            return
+        self._running = False
+        if self._call_from_thread is None:
+            self._close()
+            return
+        closed: Deferred[None] = Deferred()
+        call_from_thread = self._call_from_thread
+
+        def end() -> None:
+            self._end_threads()
+            self._close()
+            call_from_thread(closed.callback, None)
+
+        threading.Thread(target=end, name="store stop", daemon=True).start()
+        await closed
+
+    def _end_threads(self) -> None:
+        workers = [*self._writers.values(), *self._readers]
+        for worker in workers:
+            worker.queue.put(None)
+        for worker in workers:
+            worker.thread.join()
+        self._checkpoints.put(None)
+        if self._checkpointer is not None:
+            self._checkpointer.join()
+
+    def _close(self) -> None:
+        for tenancy in self._tenancies.values():
+            tenancy.close()
+        self._tenancies.clear()
+        if self._lock is not None:
+            self._lock.release()
+
+    # units
+
+    async def read(
+        self, tenancy: str, unit: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a reading unit in one snapshot."""
+        job = Job(unit, args, kwargs)
+        job.tenancy = self._tenancy(tenancy)
+        if self._outbox is None:
+            job.tenancy.run_read(job)
+            return job.outcome()  # type: ignore[no-any-return]
+        return await self._submit(self._reads, job)  # type: ignore[no-any-return]
+
+    async def write(
+        self, tenancy: str, unit: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a writing unit; durable when this returns."""
+        job = Job(unit, args, kwargs)
+        job.tenancy = self._tenancy(tenancy)
+        if self._outbox is None:
+            job.tenancy.run_batch((job,))
+            return job.outcome()  # type: ignore[no-any-return]
+        return await self._submit(self._writers[tenancy].queue, job)  # type: ignore[no-any-return]
+
+    def _tenancy(self, name: str) -> Tenancy:
+        if not self._running:
+            raise StoreUnavailable("the store is not running")
+        return self._tenancies[name]
+
+    def _submit(self, queue: SimpleQueue[Job | None], job: Job) -> Deferred[Any]:
+        if queue.qsize() >= WAITING:
+            raise StoreUnavailable("too many units are waiting")
+        done: Deferred[Any] = Deferred()
+        job.done = done
+        queue.put(job)
+        return done
+
+    # beside the units
+
+    def _checkpoint(self) -> None:
+        while (tenancy := self._checkpoints.get()) is not None:
+            tenancy.checkpoint()
+
+    def _report(self, event: str, **fields: Any) -> None:
+        if self._call_from_thread is None:
+            emit(_log, event, warning=event == "store.failed", **fields)
+        else:
+            self._call_from_thread(lambda: emit(_log, event, warning=event == "store.failed", **fields))
+
+
+def _checkpoint_now(tenancy: Tenancy) -> None:
+    tenancy.checkpoint()
+
+
+def _run_reads(jobs: Sequence[Job]) -> None:
+    for job in jobs:
+        assert job.tenancy is not None
+        job.tenancy.run_read(job)
+
+
+class _Worker:
+    """One thread that takes jobs from a queue, as many as wait up to ``most``, and hands them over when they are done."""
+
+    def __init__(
+        self,
+        name: str,
+        queue: SimpleQueue[Job | None],
+        most: int,
+        run: Callable[[Sequence[Job]], None],
+        outbox: _Outbox,
+    ) -> None:
+        self.queue = queue
+        self._most = most
+        self._work = run
+        self._outbox = outbox
+        self.thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self.thread.start()
+
+    def _run(self) -> None:
+        ended = False
+        while not ended:
+            first = self.queue.get()
+            if first is None:
+                return
+            jobs = [first]
+            while len(jobs) < self._most:
+                try:
+                    job = self.queue.get_nowait()
+                except Empty:
+                    break
+                if job is None:
+                    ended = True
+                    break
+                jobs.append(job)
+            try:
+                self._work(jobs)
+            except BaseException as error:
+                # Not an engine's error, those are dealt with: a mistake in this package. Nobody may wait for ever.
+                for job in jobs:
+                    job.error = StoreUnavailable("the engine failed")
+                    job.error.__cause__ = error
+            self._outbox.send(jobs)
+
+
+class _Outbox:
+    """Brings outcomes to the reactor thread: one hop for all that are ready, however many workers made them."""
+
+    def __init__(self, call_from_thread: Callable[..., object] | None) -> None:
+        assert call_from_thread is not None
+        self._call_from_thread = call_from_thread
+        self._ready: deque[Job] = deque()
+        self._called = False
+
+    def send(self, jobs: Sequence[Job]) -> None:
+        """Fire the jobs' Deferreds soon; called by any worker."""
+        self._ready.extend(jobs)
+        if not self._called:
+            self._called = True
+            self._call_from_thread(self._fire)
+
+    def _fire(self) -> None:
+        # Cleared first: a worker that sees it set appended before the loop below ends, or calls again.
+        self._called = False
+        while self._ready:
+            job = self._ready.popleft()
+            if job.error is None:
+                job.done.callback(job.result)
+            else:
+                job.done.errback(job.error)
+            job.result = None

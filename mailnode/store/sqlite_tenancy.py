@@ -1,0 +1,346 @@
+"""One tenancy as one SQLite file: its connections, group commit, checkpoints, and what is done after a failed sync.
+
+Nothing here knows threads or the reactor: the engine sees to it that ``run_batch`` is called by one thread at a time.
+docs/store.rst tells the same in prose.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import apsw
+
+from mailnode.errors import ConfigurationError, DomainError, StoreUnavailable
+
+# pages of write-ahead log
+CHECKPOINT_AT = 1_000  # the checkpoint thread is asked to move the log into the file
+WAL_LIMIT = 16_000  # the writer waits until that is done: the log's size is bounded
+BUSY_MILLISECONDS = 5_000
+READERS_KEPT = 4  # idle read connections
+
+# Errors of one statement that leave transaction and file as they were. All others put the whole batch in doubt.
+_STATEMENT_ERRORS = (apsw.ConstraintError, apsw.SQLError, apsw.MismatchError, apsw.RangeError, apsw.TooBigError)
+
+
+class Job:
+    """One unit with its arguments and, afterwards, its result or error."""
+
+    __slots__ = ("args", "done", "error", "kwargs", "result", "tenancy", "unit")
+
+    def __init__(
+        self, unit: Callable[..., Any], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> None:
+        self.unit = unit
+        self.args = args
+        self.kwargs = kwargs or {}
+        self.result: Any = None
+        self.error: Exception | None = None
+        self.tenancy: Tenancy | None = None  # the engine's, as is
+        self.done: Any = None  # the Deferred to fire with the outcome
+
+    def outcome(self) -> Any:
+        """Return the result or raise the error."""
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+
+class SqliteTransaction:
+    """What a unit sees."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run one statement and return all its rows."""
+        return self._connection.execute(sql, parameters).fetchall()
+
+    def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run one statement for each row of parameters."""
+        self._connection.executemany(sql, rows)
+
+
+class Tenancy:
+    """One database file (``path`` ":memory:": one connection, for tests)."""
+
+    def __init__(
+        self,
+        name: str,
+        path: str,
+        *,
+        durable: bool = True,
+        vfs: str | None = None,
+        report: Callable[..., None] = lambda event, **fields: None,
+        checkpoint_wanted: Callable[[Tenancy], None] = lambda tenancy: None,
+    ) -> None:
+        """:param durable: False writes without sync. :param report: takes an event of the log and its fields."""
+        self.name = name
+        self._path = path
+        self._durable = durable
+        self._vfs = vfs
+        self._report = report
+        self._checkpoint_wanted = checkpoint_wanted
+        self._writer: apsw.Connection | None = None
+        self._wal_pages = 0
+        self._failed = False
+        self._pool_changed = threading.Condition()
+        self._idle: list[apsw.Connection] = []
+        self._lent = 0
+        self._closing = False
+        self._checkpointing = threading.Lock()
+        self._checkpointer: apsw.Connection | None = None
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether there is no file: then one connection does everything."""
+        return self._path == ":memory:"
+
+    # opening and closing
+
+    def open(self) -> None:
+        """Open the writing connection. :raises ConfigurationError: no write-ahead log here. :raises apsw.Error:"""
+        connection = self._connect()
+        try:
+            if not self.in_memory:
+                mode = connection.pragma("journal_mode", "wal")
+                if mode != "wal":
+                    raise ConfigurationError(
+                        [f"server.data: {self._path}: the file system has no shared memory for a write-ahead log"]
+                    )
+                connection.pragma("wal_autocheckpoint", 0)
+                connection.pragma("journal_size_limit", WAL_LIMIT * 4096)
+                connection.set_wal_hook(self._wal_grew)
+            connection.pragma("synchronous", "FULL" if self._durable else "OFF")
+        except BaseException:
+            connection.close()
+            raise
+        self._writer = connection
+
+    def close(self) -> None:
+        """Close every connection; waits for readers that are in the middle of a unit."""
+        with self._pool_changed:
+            self._closing = True
+            self._pool_changed.wait_for(lambda: not self._lent)
+            for connection in self._idle:
+                self._close(connection)
+            self._idle.clear()
+        with self._checkpointing:
+            if self._checkpointer is not None:
+                self._close(self._checkpointer)
+                self._checkpointer = None
+        if self._writer is not None:
+            self._close(self._writer)
+            self._writer = None
+        with self._pool_changed:
+            self._closing = False
+            self._pool_changed.notify_all()
+
+    def _close(self, connection: apsw.Connection) -> None:
+        try:
+            connection.close()
+        except apsw.Error as error:
+            self._report("store.failed", tenancy=self.name, error=f"close: {type(error).__name__}: {error}")
+
+    def _connect(self) -> apsw.Connection:
+        connection = apsw.Connection(self._path, vfs=self._vfs, statementcachesize=200)
+        connection.set_busy_timeout(BUSY_MILLISECONDS)
+        connection.pragma("temp_store", "MEMORY")
+        connection.pragma("cache_size", -8192)
+        return connection
+
+    # writing
+
+    def run_batch(self, jobs: Sequence[Job]) -> None:
+        """Run the units in one transaction with one sync; afterwards each job has its result or its error.
+
+        No job has a result before COMMIT has returned.
+        """
+        if self._failed and not self._recover():
+            _refuse(jobs, None)
+            return
+        error = self._attempt(jobs)
+        if error is None:
+            return
+        if self._failed or len(jobs) == 1:
+            _refuse(jobs, error)
+            return
+        # The transaction went, and with it every unit of the batch, before anything was committed. Each again, alone.
+        for job in jobs:
+            error = None if self._failed else self._attempt((job,))
+            if error is not None or self._failed:
+                _refuse((job,), error)
+
+    def _attempt(self, jobs: Sequence[Job]) -> apsw.Error | None:
+        """Run and commit; return the error that undid them all."""
+        connection = self._writer
+        assert connection is not None
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            tx = SqliteTransaction(connection)
+            for job in jobs:
+                self._run_unit(connection, tx, job)
+        except apsw.Error as error:
+            self._roll_back(connection, error)
+            return error
+        try:
+            connection.execute("COMMIT")
+        except apsw.Error as error:
+            self._fail(error)
+            return error
+        if self._wal_pages > WAL_LIMIT:
+            with contextlib.suppress(apsw.Error):  # what was committed stays so; the next batch tries again
+                self.checkpoint(wait=True)
+        elif self._wal_pages > CHECKPOINT_AT:
+            self._checkpoint_wanted(self)
+        return None
+
+    def _run_unit(self, connection: apsw.Connection, tx: SqliteTransaction, job: Job) -> None:
+        connection.execute("SAVEPOINT unit")
+        job.result = job.error = None
+        try:
+            job.result = job.unit(tx, *job.args, **job.kwargs)
+        except DomainError as error:
+            job.error = error
+        except _STATEMENT_ERRORS as error:
+            job.error = self._unexpected(error)
+        except apsw.Error:
+            raise
+        except Exception as error:
+            job.error = self._unexpected(error)
+        # Whatever the unit made of an engine error: had it ended the transaction, these raise and the batch is undone.
+        if job.error is not None:
+            connection.execute("ROLLBACK TO unit")
+        connection.execute("RELEASE unit")
+
+    def run(self, unit: Callable[..., Any], *args: Any) -> Any:
+        """Run one unit alone, at start, when no threads are there yet; engine errors reach the caller as they are."""
+        connection = self._writer
+        assert connection is not None
+        with connection:
+            return unit(SqliteTransaction(connection), *args)
+
+    def copy_to(self, path: str) -> None:
+        """Write a compact copy of the whole file. :raises apsw.Error:"""
+        assert self._writer is not None
+        self._writer.execute("VACUUM INTO ?", (path,))
+
+    def _unexpected(self, error: Exception) -> StoreUnavailable:
+        self._report("store.failed", tenancy=self.name, error=f"{type(error).__name__}: {error}")
+        refusal = StoreUnavailable("the unit failed")
+        refusal.__cause__ = error
+        return refusal
+
+    def _roll_back(self, connection: apsw.Connection, error: apsw.Error) -> None:
+        self._report("store.failed", tenancy=self.name, error=f"{type(error).__name__}: {error}")
+        if connection.in_transaction:
+            try:
+                connection.execute("ROLLBACK")
+            except apsw.Error as second:
+                self._fail(second)
+
+    def _fail(self, error: apsw.Error) -> None:
+        """COMMIT failed: what the disk has of it nobody knows, and the kernel may have forgotten that it owes us a
+        sync. Nothing is acknowledged until all connections were closed and the log was moved into the file anew."""
+        self._failed = True
+        self._report("store.failed", tenancy=self.name, error=f"{type(error).__name__}: {error}")
+        if not self.in_memory:
+            self.close()
+
+    def _recover(self) -> bool:
+        try:
+            if not self.in_memory:
+                self.open()
+                self.checkpoint(wait=True)
+        except (apsw.Error, ConfigurationError):
+            self.close()
+            return False
+        self._failed = False
+        self._report("store.recovered", tenancy=self.name)
+        return True
+
+    # reading
+
+    def run_read(self, job: Job) -> None:
+        """Run a reading unit in one snapshot; afterwards the job has its result or its error."""
+        try:
+            connection = self._borrow()
+        except apsw.Error as error:
+            job.error = self._unexpected(error)
+            return
+        sound = False
+        try:
+            connection.execute("BEGIN")
+            try:
+                job.result = job.unit(SqliteTransaction(connection), *job.args, **job.kwargs)
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+            sound = True
+        except DomainError as error:
+            job.error = error
+            sound = True
+        except Exception as error:
+            job.error = self._unexpected(error)
+        finally:
+            self._give_back(connection, sound)
+
+    def _borrow(self) -> apsw.Connection:
+        if self.in_memory:
+            if self._writer is None:
+                raise apsw.CantOpenError("closed")
+            return self._writer
+        with self._pool_changed:
+            self._pool_changed.wait_for(lambda: not self._closing)
+            if self._idle:
+                connection = self._idle.pop()
+            else:
+                connection = self._connect()
+                connection.pragma("query_only", 1)
+            self._lent += 1
+        return connection
+
+    def _give_back(self, connection: apsw.Connection, sound: bool) -> None:
+        if self.in_memory:
+            return
+        with self._pool_changed:
+            self._lent -= 1
+            if sound and len(self._idle) < READERS_KEPT:
+                self._idle.append(connection)
+            else:
+                self._close(connection)
+            self._pool_changed.notify_all()
+
+    # the write-ahead log
+
+    def _wal_grew(self, connection: apsw.Connection, database: str, pages: int) -> int:
+        self._wal_pages = pages
+        return apsw.SQLITE_OK
+
+    def checkpoint(self, wait: bool = False) -> None:
+        """Move the log into the file, beside writer and readers; ``wait``: wait for them and empty the log.
+
+        :raises apsw.Error: with ``wait`` only. Without, the log just stays until the next time.
+        """
+        with self._checkpointing:
+            try:
+                if self._checkpointer is None:
+                    self._checkpointer = self._connect()
+                    self._checkpointer.pragma("synchronous", "FULL" if self._durable else "OFF")
+                mode = apsw.SQLITE_CHECKPOINT_TRUNCATE if wait else apsw.SQLITE_CHECKPOINT_PASSIVE
+                self._checkpointer.wal_checkpoint(mode=mode)
+            except apsw.Error as error:
+                self._report("store.failed", tenancy=self.name, error=f"checkpoint: {type(error).__name__}: {error}")
+                if wait:
+                    raise
+
+
+def _refuse(jobs: Iterable[Job], error: apsw.Error | None) -> None:
+    for job in jobs:
+        job.result = None
+        job.error = StoreUnavailable("nothing was kept")
+        job.error.__cause__ = error
