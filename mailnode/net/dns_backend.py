@@ -1,0 +1,203 @@
+"""dnspython's asynchronous I/O on Twisted: datagram and stream sockets over any reactor.
+
+dnspython drives the query; this module only moves octets. A datagram socket is connected, so that the kernel drops what
+does not come from the server that was asked, and every query has a source port of its own (RFC 5452 9.2).
+"""
+
+# ruff: noqa: ASYNC109 (the parameter is part of dnspython's contract)
+from __future__ import annotations
+
+import socket
+from collections import deque
+from collections.abc import Awaitable
+from typing import Any
+
+import dns.exception
+from dns.asyncbackend import Backend, DatagramSocket, StreamSocket  # type: ignore[attr-defined]
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.error import ConnectionRefusedError, TimeoutError
+from twisted.internet.protocol import DatagramProtocol, Factory, Protocol, connectionDone
+from twisted.python.failure import Failure
+
+MAX_DATAGRAM = 65535
+MAX_STREAM_BUFFER = 128 * 1024  # octets; a DNS message has at most 65,535
+MAX_WAITING_DATAGRAMS = 8
+
+
+class _Datagrams(DatagramProtocol):
+    """Datagrams of one connected port, waiting to be taken."""
+
+    def __init__(self) -> None:
+        self.arrived: deque[tuple[bytes, tuple[str, int]]] = deque(maxlen=MAX_WAITING_DATAGRAMS)
+        self.waiting: Deferred[None] | None = None
+        self.refused = False
+
+    def datagramReceived(self, datagram: bytes, addr: Any) -> None:
+        """Keep a datagram."""
+        self.arrived.append((datagram, addr))
+        self._wake()
+
+    def connectionRefused(self) -> None:
+        """Nobody listens there: fail at once instead of at the timeout."""
+        self.refused = True
+        self._wake()
+
+    def _wake(self) -> None:
+        waiting, self.waiting = self.waiting, None
+        if waiting is not None:
+            waiting.callback(None)
+
+
+class _DatagramSocket(DatagramSocket):
+    def __init__(self, family: int, reactor: Any, port: Any, protocol: _Datagrams) -> None:
+        super().__init__(family, socket.SOCK_DGRAM)
+        self._reactor = reactor
+        self._port = port
+        self._protocol = protocol
+
+    async def sendto(self, what: bytes, destination: Any, timeout: float | None) -> int:
+        self._port.write(what)
+        return len(what)
+
+    async def recvfrom(self, size: int, timeout: float | None) -> tuple[bytes, Any]:
+        while not self._protocol.arrived:
+            if self._protocol.refused:
+                raise ConnectionRefusedError
+            self._protocol.waiting = Deferred()
+            await _within(self._protocol.waiting, timeout, self._reactor)
+        return self._protocol.arrived.popleft()
+
+    async def close(self) -> None:
+        await self._port.stopListening()
+
+    async def getpeername(self) -> Any:
+        raise NotImplementedError
+
+    async def getsockname(self) -> Any:
+        host = self._port.getHost()
+        return host.host, host.port
+
+
+class _Stream(Protocol):
+    """The octets of one TCP connection, waiting to be taken."""
+
+    def __init__(self) -> None:
+        self.buffer = bytearray()
+        self.ended = False
+        self.waiting: Deferred[None] | None = None
+        self.closed: Deferred[None] = Deferred()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Keep octets; stop reading when nobody takes them."""
+        self.buffer += data
+        if len(self.buffer) > MAX_STREAM_BUFFER and self.transport is not None:
+            self.transport.loseConnection()
+        self._wake()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The end of the stream."""
+        self.ended = True
+        self._wake()
+        self.closed.callback(None)
+
+    def _wake(self) -> None:
+        waiting, self.waiting = self.waiting, None
+        if waiting is not None:
+            waiting.callback(None)
+
+
+class _StreamSocket(StreamSocket):
+    def __init__(self, family: int, reactor: Any, protocol: _Stream) -> None:
+        super().__init__(family, socket.SOCK_STREAM)
+        self._reactor = reactor
+        self._protocol = protocol
+
+    async def sendall(self, what: bytes, timeout: float | None) -> None:
+        self._transport().write(what)
+
+    async def recv(self, size: int, timeout: float | None) -> bytes:
+        protocol = self._protocol
+        while not protocol.buffer and not protocol.ended:
+            protocol.waiting = Deferred()
+            await _within(protocol.waiting, timeout, self._reactor)
+        taken = bytes(protocol.buffer[:size])
+        del protocol.buffer[:size]
+        return taken
+
+    async def close(self) -> None:
+        if not self._protocol.ended:
+            self._transport().abortConnection()
+            await self._protocol.closed
+
+    async def getpeername(self) -> Any:
+        peer = self._transport().getPeer()
+        return peer.host, peer.port
+
+    async def getsockname(self) -> Any:
+        host = self._transport().getHost()
+        return host.host, host.port
+
+    def _transport(self) -> Any:
+        return self._protocol.transport
+
+
+class TwistedBackend(Backend):
+    """The backend to pass to ``dns.asyncresolver``; its coroutines run under ``ensureDeferred``."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+
+    def name(self) -> str:
+        """The name dnspython shows."""
+        return "twisted"
+
+    def datagram_connection_required(self) -> bool:
+        """Ask for connected datagram sockets."""
+        return True
+
+    async def make_socket(
+        self,
+        af: int,
+        socktype: int,
+        proto: int = 0,
+        source: Any = None,
+        destination: Any = None,
+        timeout: float | None = None,
+        ssl_context: Any = None,
+        server_hostname: str | None = None,
+    ) -> Any:
+        """Open a connected socket of either kind. :raises NotImplementedError: TLS, which this server does not use."""
+        if destination is None or ssl_context is not None:
+            raise NotImplementedError
+        address, port = destination[:2]
+        if socktype == socket.SOCK_DGRAM:
+            datagrams = _Datagrams()
+            any_address = "::" if af == socket.AF_INET6 else "0.0.0.0"
+            listening = self._reactor.listenUDP(0, datagrams, interface=any_address, maxPacketSize=MAX_DATAGRAM)
+            listening.connect(address, port)
+            return _DatagramSocket(af, self._reactor, listening, datagrams)
+        endpoint = TCP6ClientEndpoint if af == socket.AF_INET6 else TCP4ClientEndpoint
+        limit = 30.0 if timeout is None else timeout
+        connecting = endpoint(self._reactor, address, port, timeout=limit).connect(Factory.forProtocol(_Stream))
+        stream = await _within(connecting, limit, self._reactor)
+        return _StreamSocket(af, self._reactor, stream)
+
+    async def sleep(self, interval: float) -> None:
+        """Return after ``interval`` seconds."""
+        passed: Deferred[None] = Deferred()
+        self._reactor.callLater(interval, passed.callback, None)
+        await passed
+
+    async def wait_for(self, awaitable: Awaitable[Any], timeout: float | None) -> Any:
+        """Await with a limit in seconds. :raises dns.exception.Timeout:"""
+        return await _within(ensureDeferred(awaitable), timeout, self._reactor)  # type: ignore[arg-type]
+
+
+async def _within(deferred: Deferred[Any], timeout: float | None, reactor: Any) -> Any:
+    if timeout is None:
+        return await deferred
+    try:
+        return await deferred.addTimeout(max(timeout, 0.0), reactor)
+    except TimeoutError:
+        raise dns.exception.Timeout(timeout=timeout) from None  # type: ignore[no-untyped-call]

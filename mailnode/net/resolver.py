@@ -1,0 +1,153 @@
+"""DNS for every room: dnspython's resolver on the reactor, with a cache, and failures told apart.
+
+"The name does not exist" is an answer; "nobody knows just now" is a failure and temporary, also when no server can be
+reached since the start.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from typing import Any
+
+import dns.asyncresolver
+import dns.exception
+import dns.flags
+import dns.name
+import dns.nameserver
+import dns.rdatatype
+import dns.resolver
+import idna
+from twisted.internet.defer import DeferredList, ensureDeferred
+from zope.interface import implementer
+
+from mailnode.errors import ConfigurationError, NoSuchName, ResolverFailure
+from mailnode.interfaces.outbound import IResolver, MxRecord
+from mailnode.net.dns_backend import TwistedBackend
+
+EDNS_PAYLOAD = 1232  # octets that pass every path without fragments
+CACHE_ENTRIES = 20_000
+FAILURE_SECONDS = 10.0  # a name that just failed is not asked again; RFC 2308 7 allows up to 300
+MAX_FAILURES = 5_000  # remembered at a time
+
+
+@implementer(IResolver)
+class Resolver:
+    """DNS look-ups through the configured recursive servers.
+
+    An answer is taken only from the server that was asked; a truncated one is asked for again over TCP.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        servers: Sequence[str] = (),
+        *,
+        lifetime: float = 12.0,
+        timeout: float = 3.0,
+        failure_seconds: float = FAILURE_SECONDS,
+    ) -> None:
+        """:param servers: ``"127.0.0.1"``, ``"127.0.0.1:5353"``, ``"[::1]:5353"``; none: those of ``/etc/resolv.conf``.
+        :param lifetime: seconds for one look-up, all servers and repetitions together.
+        :param timeout: seconds until the next server is asked.
+        :raises ConfigurationError: an entry of ``servers`` that is not an address with an optional port.
+        """
+        self._clock = reactor
+        self._backend = TwistedBackend(reactor)
+        self._failure_seconds = failure_seconds
+        self._failures: dict[tuple[dns.name.Name, str], float] = {}
+        resolver = _resolver(servers)
+        resolver.cache = dns.resolver.LRUCache(CACHE_ENTRIES)
+        # AD in the query asks for the validation result without the signatures that DO would bring (RFC 6840 5.7).
+        resolver.flags = dns.flags.RD | dns.flags.AD
+        resolver.use_edns(0, 0, EDNS_PAYLOAD)
+        resolver.lifetime = lifetime
+        resolver.timeout = timeout
+        self._resolver = resolver
+
+    async def mx(self, domain: str) -> tuple[MxRecord, ...]:
+        """MX records in no order; see :class:`IResolver`."""
+        answer = await self._ask(domain, "MX")
+        return tuple(MxRecord(record.preference, _host(record.exchange)) for record in answer)
+
+    async def addresses(self, host: str) -> tuple[str, ...]:
+        """IPv6 and IPv4 addresses; what one family lacks or fails to tell does not hide the other."""
+        asked = [ensureDeferred(self._ask(host, kind)) for kind in ("AAAA", "A")]
+        ended: list[tuple[bool, Any]] = await DeferredList(asked, consumeErrors=True)
+        found = tuple(record.address for good, answer in ended if good for record in answer)
+        if found:
+            return found
+        errors = [failure.value for good, failure in ended if not good]
+        for error in errors:
+            if not isinstance(error, NoSuchName):
+                raise error
+        if errors:
+            raise errors[0]
+        return ()
+
+    async def txt(self, name: str) -> tuple[bytes, ...]:
+        """TXT records, the strings of each joined."""
+        return tuple(b"".join(record.strings) for record in await self._ask(name, "TXT"))
+
+    async def _ask(self, text: str, kind: str) -> Sequence[Any]:
+        name = _name(text)
+        if self._clock.seconds() < self._failures.get((name, kind), 0.0):
+            raise ResolverFailure("DNS failed a moment ago")
+        try:
+            answer = await self._resolver.resolve(
+                name, kind, backend=self._backend, search=False, raise_on_no_answer=False
+            )
+        except dns.resolver.NXDOMAIN:
+            raise NoSuchName("no such name") from None
+        except (dns.exception.DNSException, OSError) as error:
+            self._remember_failure(name, kind)
+            raise ResolverFailure("DNS gives no answer") from error
+        return () if answer.rrset is None else tuple(answer.rrset)
+
+    def _remember_failure(self, name: dns.name.Name, kind: str) -> None:
+        now = self._clock.seconds()
+        if len(self._failures) >= MAX_FAILURES:
+            self._failures = {key: until for key, until in self._failures.items() if until > now}
+            if len(self._failures) >= MAX_FAILURES:
+                self._failures.clear()
+        self._failures[name, kind] = now + self._failure_seconds
+
+
+def _resolver(servers: Sequence[str]) -> dns.asyncresolver.Resolver:
+    if not servers:
+        try:
+            return dns.asyncresolver.Resolver()
+        except (dns.exception.DNSException, OSError):
+            servers = ("127.0.0.1",)  # as the C library does without a resolv.conf
+    resolver = dns.asyncresolver.Resolver(configure=False)
+    resolver.nameservers = [dns.nameserver.Do53Nameserver(*_server(text)) for text in servers]
+    return resolver
+
+
+def _server(text: str) -> tuple[str, int]:
+    address, port = text, "53"
+    if text.startswith("["):
+        address, _, rest = text[1:].partition("]")
+        port = rest[1:] if rest.startswith(":") else "53" if not rest else ""
+    elif text.count(":") == 1:
+        address, _, port = text.partition(":")
+    try:
+        ipaddress.ip_address(address)
+        if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
+            raise ValueError
+    except ValueError:
+        raise ConfigurationError([f"dns.servers: {text!r} is not an address with an optional port"]) from None
+    return address, int(port)
+
+
+def _name(text: str) -> dns.name.Name:
+    try:
+        if not text.isascii():
+            text = idna.encode(text, uts46=True).decode("ascii")
+        return dns.name.from_text(text.lower().removesuffix(".") + ".")
+    except (dns.exception.DNSException, UnicodeError):
+        raise NoSuchName("not a domain name") from None
+
+
+def _host(name: dns.name.Name) -> str:
+    return "" if name == dns.name.root else name.to_text(omit_final_dot=True).lower()

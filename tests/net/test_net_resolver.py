@@ -1,0 +1,267 @@
+"""The resolver against a real DNS server, and against servers that are down, slow or lie."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Coroutine
+from typing import Any, ClassVar
+
+import dns.message
+import dns.rrset
+from knot_server import KnotServer
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import DatagramProtocol
+from twisted.trial.unittest import TestCase
+from zope.interface.verify import verifyObject
+
+from mailnode.errors import ConfigurationError, NoSuchName, ResolverFailure
+from mailnode.interfaces.outbound import IResolver, MxRecord
+from mailnode.net.resolver import Resolver
+
+ZONE = """
+ns A 127.0.0.1
+@ MX 20 b
+@ MX 10 a
+@ MX 10 c.elsewhere.example.
+a A 192.0.2.1
+a AAAA 2001:db8::1
+b A 192.0.2.2
+null MX 0 .
+none TXT "x"
+alias CNAME a
+six AAAA 2001:db8::6
+quoted TXT "one " "two"
+xn--bcher-kva A 192.0.2.9
+""" + "".join(f'large TXT "{number:04d}{"x" * 200}"\n' for number in range(40))
+
+
+def run(coroutine: Coroutine[Deferred[Any], Any, Any]) -> Deferred[Any]:
+    return Deferred.fromCoroutine(coroutine)
+
+
+class KnotCase(TestCase):
+    server: ClassVar[KnotServer]
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.server = KnotServer({"test.example": ZONE, "broken.example": None})
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        cls.server.stop()
+
+    def setUp(self) -> None:
+        self.resolver = Resolver(reactor, [self.server.address])
+
+    def test_contract(self) -> None:
+        verifyObject(IResolver, self.resolver)
+
+    def test_mx(self) -> Deferred[Any]:
+        async def check() -> None:
+            records = await self.resolver.mx("test.example")
+            wanted = {
+                MxRecord(10, "a.test.example"),
+                MxRecord(10, "c.elsewhere.example"),
+                MxRecord(20, "b.test.example"),
+            }
+            self.assertEqual(set(records), wanted)
+            self.assertEqual(await self.resolver.mx("TEST.Example."), records)
+
+        return run(check())
+
+    def test_null_mx_none_and_missing(self) -> Deferred[Any]:
+        async def check() -> None:
+            self.assertEqual(await self.resolver.mx("null.test.example"), (MxRecord(0, ""),))
+            self.assertEqual(await self.resolver.mx("none.test.example"), ())
+            with self.assertRaises(NoSuchName):
+                await self.resolver.mx("missing.test.example")
+            with self.assertRaises(NoSuchName):
+                await self.resolver.addresses("missing.test.example")
+            self.assertEqual(await self.resolver.addresses("none.test.example"), ())
+
+        return run(check())
+
+    def test_servfail_and_refused_are_temporary(self) -> Deferred[Any]:
+        async def check() -> None:
+            for name in ("broken.example", "not-served.example"):
+                for ask in (self.resolver.mx, self.resolver.addresses, self.resolver.txt):
+                    with self.assertRaises(ResolverFailure):
+                        await ask(name)
+
+        return run(check())
+
+    def test_addresses_of_both_families_and_through_an_alias(self) -> Deferred[Any]:
+        async def check() -> None:
+            both = ("2001:db8::1", "192.0.2.1")
+            self.assertEqual(await self.resolver.addresses("a.test.example"), both)
+            self.assertEqual(await self.resolver.addresses("alias.test.example"), both)
+            self.assertEqual(await self.resolver.addresses("six.test.example"), ("2001:db8::6",))
+
+        return run(check())
+
+    def test_text(self) -> Deferred[Any]:
+        async def check() -> None:
+            self.assertEqual(await self.resolver.txt("quoted.test.example"), (b"one two",))
+
+        return run(check())
+
+    def test_truncated_answer_comes_whole_over_tcp(self) -> Deferred[Any]:
+        async def check() -> None:
+            self.assertEqual(len(await self.resolver.txt("large.test.example")), 40)
+
+        return run(check())
+
+    def test_names(self) -> Deferred[Any]:
+        async def check() -> None:
+            self.assertEqual(await self.resolver.addresses("bücher.test.example"), ("192.0.2.9",))
+            for bad in ("a..b", "x" * 64 + ".example", "\udcff.example"):
+                with self.assertRaises(NoSuchName):
+                    await self.resolver.addresses(bad)
+
+        return run(check())
+
+
+class Scripted(DatagramProtocol):
+    """A DNS server of one UDP port that answers as ``answer`` says; None is silence."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+        self.queries = 0
+
+    def datagramReceived(self, datagram: bytes, addr: Any) -> None:
+        self.queries += 1
+        wire = self.answer(dns.message.from_wire(datagram))
+        if wire is not None:
+            assert self.transport is not None
+            self.transport.write(wire, addr)
+
+
+class ServerTroubleTests(TestCase):
+    def serve(self, answer: Any) -> tuple[Scripted, str]:
+        protocol = Scripted(answer)
+        port = reactor.listenUDP(0, protocol, interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        return protocol, f"127.0.0.1:{port.getHost().port}"
+
+    def test_server_down_is_temporary_and_quick(self) -> Deferred[Any]:
+        with contextlib.closing(socket.socket(type=socket.SOCK_DGRAM)) as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        resolver = Resolver(reactor, [f"127.0.0.1:{port}"], lifetime=1.0)
+        return self.assertFailure(run(resolver.mx("a.example")), ResolverFailure)
+
+    def test_second_server_answers_when_the_first_is_silent(self) -> Deferred[Any]:
+        silent, first = self.serve(lambda query: None)
+        _, second = self.serve(good_answer)
+
+        async def check() -> None:
+            resolver = Resolver(reactor, [first, second], timeout=0.1, lifetime=5.0)
+            self.assertEqual(await resolver.mx("a.example"), (MxRecord(5, "mx.a.example"),))
+            self.assertEqual(silent.queries, 1)
+
+        return run(check())
+
+    def test_answer_is_cached_and_so_is_failure_for_a_moment(self) -> Deferred[Any]:
+        good, first = self.serve(good_answer)
+        failing, second = self.serve(servfail)
+
+        async def check() -> None:
+            for _ in range(3):
+                await Resolver.mx(cached, "a.example")
+                with self.assertRaises(ResolverFailure):
+                    await failed.mx("a.example")
+            self.assertEqual((good.queries, failing.queries), (1, 1))
+
+        cached = Resolver(reactor, [first])
+        failed = Resolver(reactor, [second])
+        return run(check())
+
+    def test_failure_is_asked_again_after_its_time(self) -> Deferred[Any]:
+        failing, address = self.serve(servfail)
+        resolver = Resolver(reactor, [address], failure_seconds=0.0)
+
+        async def check() -> None:
+            for _ in range(2):
+                with self.assertRaises(ResolverFailure):
+                    await resolver.mx("a.example")
+            self.assertEqual(failing.queries, 2)
+
+        return run(check())
+
+    def test_forged_and_broken_datagrams_are_passed_over(self) -> Deferred[Any]:
+        """A wrong id, another question and junk are no answers; the right one that follows is."""
+
+        def answer(query: dns.message.Message) -> None:
+            for wire in (wrong_id(query), b"\x00", wrong_question(query), good_answer(query)):
+                protocol.transport.write(wire, sender[0])
+
+        sender: list[Any] = []
+
+        class Recording(Scripted):
+            def datagramReceived(self, datagram: bytes, addr: Any) -> None:
+                sender[:] = [addr]
+                super().datagramReceived(datagram, addr)
+
+        protocol = Recording(answer)
+        port = reactor.listenUDP(0, protocol, interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+
+        async def check() -> None:
+            resolver = Resolver(reactor, [f"127.0.0.1:{port.getHost().port}"])
+            self.assertEqual(await resolver.mx("a.example"), (MxRecord(5, "mx.a.example"),))
+
+        return run(check())
+
+    def test_answer_from_another_port_is_not_taken(self) -> Deferred[Any]:
+        stranger = socket.socket(type=socket.SOCK_DGRAM)
+        self.addCleanup(stranger.close)
+        senders: list[Any] = []
+
+        class Elsewhere(DatagramProtocol):
+            def datagramReceived(self, datagram: bytes, addr: Any) -> None:
+                senders.append(addr)
+                stranger.sendto(good_answer(dns.message.from_wire(datagram)), addr)
+
+        port = reactor.listenUDP(0, Elsewhere(), interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        resolver = Resolver(reactor, [f"127.0.0.1:{port.getHost().port}"], timeout=0.1, lifetime=0.3)
+
+        async def check() -> None:
+            with self.assertRaises(ResolverFailure):
+                await resolver.mx("a.example")
+            self.assertTrue(senders)
+
+        return run(check())
+
+    def test_server_spellings(self) -> None:
+        for good in ("127.0.0.1", "127.0.0.1:5353", "::1", "[::1]", "[::1]:5353"):
+            Resolver(reactor, [good])
+        for bad in ("localhost", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:99999", "[::1]x", "127.0.0.1:١"):
+            with self.assertRaises(ConfigurationError):
+                Resolver(reactor, [bad])
+
+
+def good_answer(query: dns.message.Message) -> bytes:
+    response = dns.message.make_response(query)
+    name = query.question[0].name
+    response.answer.append(dns.rrset.from_text(name, 60, "IN", "MX", f"5 mx.{name}"))
+    return response.to_wire()
+
+
+def wrong_id(query: dns.message.Message) -> bytes:
+    wire = bytearray(good_answer(query))
+    wire[0] ^= 0xFF
+    return bytes(wire)
+
+
+def wrong_question(query: dns.message.Message) -> bytes:
+    other = dns.message.make_query("evil.example", "MX", id=query.id)
+    return good_answer(other)
+
+
+def servfail(query: dns.message.Message) -> bytes:
+    response = dns.message.make_response(query)
+    response.set_rcode(2)
+    return response.to_wire()
