@@ -1,0 +1,116 @@
+"""``BODY[section]`` as octets: which bytes of prefix and blob a section names (RFC 3501 6.4.5).
+
+A message is its prefix (header lines of this copy) followed by its blob. The facts hold one part tree with offsets
+into the blob, so that a section is a byte range and nothing is parsed when it is read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from mailnode.imap.command_types import Section
+from mailnode.values.facts import KEPT_FIELDS, Part
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Octets of a message: ``head``, then ``blob[start:end]``."""
+
+    head: bytes = b""
+    start: int = 0
+    end: int = 0
+
+    @property
+    def size(self) -> int:
+        """How many octets."""
+        return len(self.head) + self.end - self.start
+
+    def cut(self, origin: int, length: int) -> Slice:
+        """Return ``<origin.length>`` of it: shorter at the end, empty past it (RFC 3501 6.4.5)."""
+        head = self.head[origin : origin + length]
+        skipped = max(origin - len(self.head), 0)
+        start = min(self.start + skipped, self.end)
+        return Slice(head, start, min(start + length - len(head), self.end))
+
+
+def locate(parts: Sequence[Part], prefix: bytes, section: Section) -> Slice | None:
+    """Return the octets of a section; for HEADER.FIELDS(.NOT) those of the header to choose from. None: the message has
+    no such part, or the part is not a message and has no HEADER or TEXT (answered NIL).
+
+    :param parts: of the message, in pre-order, the message itself first.
+    """
+    if not section.part:
+        root = parts[0]
+        if not section.text:
+            return Slice(prefix, root.header_start, root.end)
+        if section.text == "TEXT":
+            return Slice(b"", root.body_start, root.end)
+        return Slice(prefix, root.header_start, root.body_start)
+    index = _find(parts, section.part)
+    if index is None:
+        return None
+    part = parts[index]
+    if not section.text:
+        return Slice(b"", part.body_start, part.end)
+    if section.text == "MIME":
+        return Slice(prefix if index == 0 else b"", part.header_start, part.body_start)
+    return _inner(parts, index, section.text)
+
+
+def _find(parts: Sequence[Part], numbers: tuple[int, ...]) -> int | None:
+    """Return the index of a numbered part. The root of a message that is not multipart is its part 1."""
+    wanted = ".".join(map(str, numbers))
+    for index, part in enumerate(parts):
+        if part.section == wanted:
+            return index
+    return 0 if wanted == "1" and parts[0].kind != "multipart" else None
+
+
+def _inner(parts: Sequence[Part], index: int, text: str) -> Slice | None:
+    """Return header or text of the message inside a message/rfc822 part: the entry after it is that message's root."""
+    outer = parts[index]
+    if outer.kind != "message" or index + 1 >= len(parts):
+        return None
+    root = parts[index + 1]
+    if text == "TEXT":
+        return Slice(b"", root.body_start, root.end)
+    return Slice(b"", root.header_start, root.body_start)
+
+
+def from_kept_fields(section: Section) -> bool:
+    """Whether a section can be answered from the ``fields`` column, without the blob."""
+    return (
+        not section.part
+        and section.text == "HEADER.FIELDS"
+        and all(name.lower() in KEPT_FIELDS for name in section.fields)
+    )
+
+
+def field_selector(section: Section) -> Callable[[bytes], bytes]:
+    """Return what cuts the named fields out of a header: stored order, folding and duplicates kept, the blank line
+    always there (RFC 3501 6.4.5). Linear in the header."""
+    if section.text == "HEADER.FIELDS.NOT":
+        unwanted = frozenset(name.lower() for name in section.fields)
+
+        def drop(header: bytes) -> bytes:
+            fields = ((m[0], m[1].rstrip().lower()) for m in _FIELD.finditer(header))
+            return _closed(b"".join(field for field, name in fields if name and name not in unwanted))
+
+        return drop
+    names = b"|".join(re.escape(name) for name in sorted(section.fields, key=len, reverse=True))
+    find = re.compile(rb"^(?:" + names + rb")[ \t]*:" + _REST, re.IGNORECASE | re.MULTILINE).findall
+
+    def keep(header: bytes) -> bytes:
+        return _closed(b"".join(find(header)))
+
+    return keep
+
+
+_REST = rb"[^\n]*(?:\n[ \t][^\n]*)*\n?"
+_FIELD = re.compile(rb"^([^:\n]*)" + rb":?" + _REST, re.MULTILINE)
+
+
+def _closed(fields: bytes) -> bytes:
+    return fields + b"\r\n" if not fields or fields.endswith(b"\n") else fields + b"\r\n\r\n"

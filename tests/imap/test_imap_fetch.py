@@ -1,0 +1,85 @@
+"""Rendering of FETCH rows."""
+
+from array import array
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from mailnode.imap.command_types import Attribute, BodySection, Section
+from mailnode.imap.fetch import FlagNames, plan_fetch, render_date_time
+from mailnode.imap.view import RECENT, View
+from mailnode.values.flags import DELETED, SEEN, KeywordTable
+from mailnode.values.mailbox import MailboxSnapshot
+
+
+def view() -> View:
+    return View(
+        MailboxSnapshot(
+            1, 1, 10, 9, array("I", [4, 7]), array("Q", [SEEN, 0]), array("Q", [5, 9]), KeywordTable(("$A", "b")), 7
+        )
+    )
+
+
+@pytest.mark.parametrize("offset", [0, 60, -330, 840, -720, 5999])
+@pytest.mark.parametrize("year", [1, 1969, 1970, 2000, 2024, 2100, 9998])
+def test_date_time_agrees_with_the_standard_library(year: int, offset: int) -> None:
+    zone = timezone(timedelta(minutes=offset)) if abs(offset) < 1440 else None
+    for month, day in ((1, 1), (1, 31), (2, 28), (3, 1), (12, 31), (6, 9)):
+        moment = datetime(year, month, day, 23, 59, 7, tzinfo=UTC)
+        microseconds = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+        if zone is None or (year == 1 and offset < 0):
+            continue
+        there = moment.astimezone(zone)
+        sign, minutes = ("-", -offset) if offset < 0 else ("+", offset)
+        names = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+        expected = (
+            f"{there.day:2d}-{names[there.month - 1]}-{there.year:04d} {there:%H:%M:%S} "
+            f"{sign}{minutes // 60:02d}{minutes % 60:02d}"
+        )
+        assert render_date_time(microseconds, offset) == expected.encode()
+
+
+def test_flags() -> None:
+    names = FlagNames(KeywordTable(("$A", "b")))
+    assert names(0) == b"()"
+    assert names(SEEN | DELETED | RECENT | 1 << 9) == b"(\\Seen \\Deleted b \\Recent)"
+    assert names(SEEN) is names(SEEN)
+
+
+def test_a_row_of_metadata() -> None:
+    names = ["FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODY"]
+    plan = plan_fetch([Attribute(n) for n in names], view(), uid=True, modseq=True)
+    row = {"internaldate": 0, "internaldate_offset": 60, "size": 77, "envelope": b"(NIL)", "body": b'("TEXT")'}
+    assert plan.render((7, *[row[c] for c in plan.columns]), 1) == (
+        b'* 2 FETCH (UID 7 FLAGS (\\Recent) INTERNALDATE " 1-Jan-1970 01:00:00 +0100" RFC822.SIZE 77 ENVELOPE (NIL) '
+        b'BODY ("TEXT") MODSEQ (9)'
+    )
+    assert not plan.blob_items and not plan.sets_seen and plan.has_flags
+
+
+def test_flags_need_no_column() -> None:
+    plan = plan_fetch([Attribute("UID"), Attribute("FLAGS")], view(), uid=True, modseq=False)
+    assert plan.columns == ()
+    assert plan.render((), 0) == b"* 1 FETCH (UID 4 FLAGS (\\Seen)"
+
+
+def test_kept_fields_need_no_blob() -> None:
+    section = Section((), "HEADER.FIELDS", (b"subject", b"Return-Path"))
+    item = BodySection(section, b"BODY[HEADER.FIELDS (subject Return-Path)]", True, (3, 10))
+    plan = plan_fetch([item], view(), uid=False, modseq=False)
+    assert plan.columns == ("prefix", "fields") and not plan.blob_items
+    assert plan.render((4, b"Return-Path: <>\r\n", b"Subject: a\0\r\n"), 0) == (
+        b"* 1 FETCH (BODY[HEADER.FIELDS (subject Return-Path)]<3> {10}\r\nurn-Path: "
+    )
+    whole = plan_fetch([BodySection(section, b"L", True)], view(), uid=False, modseq=False)
+    assert whole.render((4, b"Return-Path: <>\r\n", b"Subject: a\0\r\nTo: b\r\n"), 0) == (
+        b"* 1 FETCH (L {32}\r\nReturn-Path: <>\r\nSubject: a\x80\r\n\r\n"
+    )
+
+
+def test_peek_and_seen() -> None:
+    peek, read = (BodySection(Section(), b"BODY[]", p) for p in (True, False))
+    assert not plan_fetch([peek], view(), uid=False, modseq=False).sets_seen
+    plan = plan_fetch([read], view(), uid=False, modseq=False)
+    assert plan.sets_seen and plan.blob_items[0].label == b"BODY[]"
+    assert plan.render((4,), 0) == b"* 1 FETCH ("
