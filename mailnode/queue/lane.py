@@ -1,0 +1,80 @@
+"""The lane of one destination: how many tries may run to it at once, learned from how they end.
+
+RFC 5321 4.5.4.1 asks for concurrency with restraint. The window starts small and moves by 1/N a try, so that it takes a
+whole window of good or bad tries to change it by one; after three windows of failures the destination counts as dead for
+a while, and what is due for it is put off without a connection until one try has probed it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mailnode.values.attempt import Attempt
+
+DEAD_COHORTS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class LaneSettings:
+    """Tries at once to one destination (``start``, at most ``cap``); seconds a destination counts as dead, and seconds a
+    complaint of too many connections halves the cap."""
+
+    start: int = 5
+    cap: int = 20
+    dead_for: float = 300.0
+    crowded_for: float = 600.0
+
+
+class Lane:
+    """One destination. Times are the queue's seconds."""
+
+    def __init__(self, destination: str, settings: LaneSettings, learns: bool = True) -> None:
+        self.destination = destination
+        self.running = 0
+        self.filling = False
+        self.again = False
+        self.used = 0.0
+        self.why: Attempt | None = None  # the failure that says why it is dead
+        self._settings = settings
+        self._learns = learns
+        self._window = float(settings.start)
+        self._cohorts = 0.0
+        self._dead_until = 0.0
+        self._crowded_until = 0.0
+
+    def room(self, now: float) -> int:
+        """How many more tries may start."""
+        return self.limit(now) - self.running
+
+    def limit(self, now: float) -> int:
+        """How many tries may run at once."""
+        if not self._learns:
+            return self._settings.cap
+        if self._cohorts >= DEAD_COHORTS:
+            return 1
+        cap = self._settings.cap // 2 if now < self._crowded_until else self._settings.cap
+        return max(1, min(cap, int(self._window)))
+
+    def is_dead(self, now: float) -> bool:
+        """Whether tries are to be put off without a connection."""
+        return now < self._dead_until
+
+    def is_plain(self, now: float) -> bool:
+        """Whether nothing has been learned that is worth keeping."""
+        return self._cohorts == 0 and self._window >= self._settings.start and now >= self._crowded_until
+
+    def learn(self, now: float, reached: bool, crowded: bool, why: Attempt | None) -> None:
+        """Take note of how a try ended."""
+        if not self._learns:
+            return
+        if crowded:
+            self._crowded_until = now + self._settings.crowded_for
+        if reached:
+            self._cohorts = self._dead_until = 0.0
+            self._window = min(float(self._settings.cap), self._window + 1 / self._window)
+            return
+        self._cohorts += 1 / self._window
+        self._window = max(1.0, self._window - 1 / self._window)
+        if self._cohorts >= DEAD_COHORTS:
+            self._dead_until = now + self._settings.dead_for
+            self.why = why
