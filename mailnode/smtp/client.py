@@ -1,0 +1,731 @@
+"""The sending side of SMTP and LMTP as a sans-I/O connection (RFC 5321, RFC 2033).
+
+How it is used::
+
+    connection = ClientConnection("mx.example.org")
+    connection.receive_data(octets)            # whatever the transport read; receive_eof() at its end
+    event = connection.next_event()            # an event, or NEED_DATA
+    write(connection.hello())                  # commands return the octets to send
+
+Events, each told once:
+
+=============== ========================================================================================================
+``Send``        Write these octets and ask for the next event. The connection goes on by itself where there is nothing
+                to decide: HELO after a refused EHLO, the next command of a transaction, the answers of AUTH LOGIN.
+``Greeting``    The banner came and is positive: call :meth:`~ClientConnection.hello`.
+``Hello``       The server knows us: ``connection.extensions`` stands. Call ``start_tls``, ``authenticate`` or ``send``.
+``TlsReady``    STARTTLS was taken and nothing followed it: begin TLS, call ``tls_started`` after the handshake, then
+                ``hello`` again.
+``TlsRefused``  STARTTLS was refused; the session goes on in the clear if the caller wants that.
+``LoggedIn``    AUTH succeeded.
+``LoginRefused`` AUTH failed.
+``Content``     The server waits for the content: write what ``data(chunk)`` returns for each chunk, then what
+                ``end_data()`` returns.
+``Sent``        The transaction is over: one reply per recipient, in order. 2yz: taken. Call ``send``, ``reset``,
+                or ``quit``.
+``Reset``       The answer to ``reset()``: the connection is alive.
+``Closed``      The connection is at its end as agreed, after QUIT.
+``Failed``      The connection cannot be used any more; close it. ``scope`` is that of ``interfaces.outbound.TargetFailed``.
+=============== ========================================================================================================
+
+States and what leads on::
+
+    GREETING --220--> GREETED --hello()--> HELLO --250--> READY --start_tls()--> TLS --tls_started()--> GREETED
+    READY --authenticate()--> AUTH --235 or 5yz--> READY
+    READY --send()--> ENVELOPE --354--> CONTENT --end_data()--> ENDING --250--> READY
+    any --quit()--> QUITTING --221, end of input--> CLOSED        any --421, bad reply, end of input--> CLOSED
+"""
+
+from __future__ import annotations
+
+import enum
+from base64 import b64encode
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mailnode.errors import BadAddress
+from mailnode.smtp.grammar import BadReply, decimal, encode_orcpt, encode_xtext, parse_reply
+from mailnode.values.address import domain_key
+from mailnode.values.smtp_reply import Reply
+from mailnode.values.wire import NEED_DATA, Signal
+
+MAX_LINE = 4096  # octets of one reply line
+MAX_LINES = 256  # lines of one reply
+
+# Seconds a sender waits, RFC 5321 4.5.3.2.
+TIMEOUTS = {
+    "greeting": 300.0,
+    "hello": 300.0,
+    "helo": 300.0,
+    "tls": 120.0,
+    "auth": 300.0,
+    "mail": 300.0,
+    "rcpt": 300.0,
+    "data": 120.0,
+    "content": 180.0,
+    "end": 600.0,
+    "nothing": 600.0,
+    "rset": 120.0,
+    "quit": 10.0,
+    "reset": 120.0,
+}
+
+
+class State(enum.Enum):
+    """Where the connection stands; see the drawing at the top of the file."""
+
+    GREETING = enum.auto()
+    GREETED = enum.auto()
+    HELLO = enum.auto()
+    READY = enum.auto()
+    TLS = enum.auto()
+    AUTH = enum.auto()
+    ENVELOPE = enum.auto()
+    CONTENT = enum.auto()
+    ENDING = enum.auto()
+    QUITTING = enum.auto()
+    CLOSED = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Octets to write now."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """A positive banner."""
+
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """A positive answer to EHLO, LHLO, or HELO after EHLO was refused (``extended`` False)."""
+
+    reply: Reply
+    extended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TlsReady:
+    """Begin TLS now."""
+
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class TlsRefused:
+    """STARTTLS was refused."""
+
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """AUTH succeeded."""
+
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class LoginRefused:
+    """AUTH failed."""
+
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The server waits for the content; ``accepted`` are the indexes of the recipients it took."""
+
+    accepted: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The transaction is over; one reply per recipient, in order."""
+
+    replies: tuple[Reply, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """RSET was answered."""
+
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The end, as agreed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The end, not as agreed. ``scope``: "greeting", "tls" or "lost"."""
+
+    scope: str
+    text: str
+    reply: Reply | None = None
+
+
+Event = (
+    Send | Greeting | Hello | TlsReady | TlsRefused | LoggedIn | LoginRefused | Content | Sent | Reset | Closed | Failed
+)
+
+
+class DotStuffer:
+    """Content octets (CRLF line ends) to the form DATA wants (RFC 5321 4.5.2), in chunks cut anywhere."""
+
+    def __init__(self) -> None:
+        self._tail = b"\r\n"  # the last octets sent: content begins at the start of a line
+
+    def stuff(self, chunk: bytes) -> bytes:
+        """Return the octets to send for this chunk."""
+        if not chunk:
+            return b""
+        joined = self._tail + chunk
+        stuffed = joined.replace(b"\r\n.", b"\r\n..")
+        cut = len(self._tail)
+        self._tail = joined[-2:] if joined[-2:] == b"\r\n" else joined[-1:] if joined[-1:] == b"\r" else b""
+        return stuffed[cut:]
+
+    def finish(self) -> bytes:
+        """Return the end of data, and the end of the last line before it when the content has none."""
+        return b".\r\n" if self._tail == b"\r\n" else b"\r\n.\r\n"
+
+
+class _Transaction:
+    """One message on its way: what was asked for and what was answered so far."""
+
+    def __init__(self, mail: bytes, rcpts: list[bytes]) -> None:
+        self.mail = mail
+        self.rcpts = rcpts
+        self.replies: list[Reply | None] = [None] * len(rcpts)
+        self.accepted: list[int] = []
+        self.mail_reply: Reply | None = None
+        self.stuffer = DotStuffer()
+        self.ends = 0  # LMTP: end-of-data replies that came
+
+    @property
+    def settled(self) -> bool:
+        """Whether every recipient has its final reply."""
+        return all(reply is not None for reply in self.replies)
+
+    def settle(self, reply: Reply) -> None:
+        """Give the reply to all recipients that have none."""
+        self.replies = [reply if known is None else known for known in self.replies]
+
+
+class ClientConnection:
+    """One connection to another server, from our side. No sockets, no clock."""
+
+    def __init__(self, name: str, *, lmtp: bool = False) -> None:
+        """:param name: what we call ourselves in EHLO (a domain or an address literal).
+        :param lmtp: speak LMTP: LHLO, and one reply per accepted recipient after the content."""
+        self.state = State.GREETING
+        self.extensions: dict[str, str] = {}
+        self.greeting: Reply | None = None
+        self.secure = False
+        self._name = name.encode("ascii", "replace")
+        self._lmtp = lmtp
+        self._buffer = bytearray()
+        self._scanned = 0
+        self._lines: list[bytes] = []
+        self._events: deque[Event] = deque()
+        self._waiting: deque[str] = deque(["greeting"])  # what the coming replies answer
+        self._rcpt_index = 0
+        self._transaction: _Transaction | None = None
+        self._open_transaction = False  # the server holds a reverse-path that no end of data has cleared
+        self._secrets: deque[bytes] = deque()
+        self._eof = False
+
+    # Input
+
+    @property
+    def buffered(self) -> int:
+        """Octets taken and not yet told as events; bounded."""
+        return len(self._buffer)
+
+    def receive_data(self, data: bytes) -> None:
+        """Take input of any length."""
+        if self.state is State.CLOSED:
+            return
+        if self.state is State.TLS and not self._waiting:
+            self._fail("tls", "The server sent data between its reply to STARTTLS and TLS")
+            return
+        self._buffer += data
+
+    def receive_eof(self) -> None:
+        """The server will send no more."""
+        self._eof = True
+
+    def next_event(self) -> Event | Signal:
+        """Return the next event, or NEED_DATA."""
+        while not self._events and self.state is not State.CLOSED:
+            reply = self._next_reply()
+            if reply is None:
+                break
+            self._take(reply)
+        if not self._events and self._eof and self.state is not State.CLOSED:
+            self._end_of_input()
+        return self._events.popleft() if self._events else NEED_DATA
+
+    def tls_started(self) -> None:
+        """The TLS handshake is done: what the server said before is forgotten (RFC 3207 4.2)."""
+        self.secure = True
+        self._buffer.clear()
+        self._scanned = 0
+        self._lines.clear()
+        self.extensions = {}
+        if self.state is State.TLS:
+            self.state = State.GREETED
+
+    @property
+    def timeout(self) -> float:
+        """Seconds to wait for what comes next, RFC 5321 4.5.3.2."""
+        if self.state is State.CONTENT:
+            return TIMEOUTS["content"]
+        return TIMEOUTS[self._waiting[0]] if self._waiting else TIMEOUTS["reset"]
+
+    # Commands: each returns the octets to send
+
+    def hello(self) -> bytes:
+        """EHLO or LHLO."""
+        self._expect(State.GREETED, State.READY)
+        self.state = State.HELLO
+        self._waiting.append("hello")
+        return (b"LHLO " if self._lmtp else b"EHLO ") + self._name + b"\r\n"
+
+    def start_tls(self) -> bytes:
+        """STARTTLS (RFC 3207). :raises RuntimeError: not offered, or TLS is up."""
+        self._expect(State.READY)
+        if "STARTTLS" not in self.extensions or self.secure:
+            raise RuntimeError("STARTTLS is not offered")
+        self.state = State.TLS
+        self._waiting.append("tls")
+        return b"STARTTLS\r\n"
+
+    @property
+    def mechanisms(self) -> frozenset[str]:
+        """SASL mechanisms the server offers and this connection can speak."""
+        offered = self.extensions.get("AUTH", "").upper().split()
+        return frozenset(offered) & {"PLAIN", "LOGIN"}
+
+    def authenticate(self, username: str, password: str) -> bytes:
+        """AUTH PLAIN, or LOGIN when only that is offered (RFC 4954). :raises RuntimeError: neither is offered."""
+        self._expect(State.READY)
+        user, secret = username.encode("utf-8"), password.encode("utf-8")
+        self._waiting.append("auth")
+        if "PLAIN" in self.mechanisms:
+            self.state = State.AUTH
+            return b"AUTH PLAIN " + b64encode(b"\0" + user + b"\0" + secret) + b"\r\n"
+        if "LOGIN" in self.mechanisms:
+            self.state = State.AUTH
+            self._secrets.extend((b64encode(user), b64encode(secret)))
+            return b"AUTH LOGIN\r\n"
+        self._waiting.pop()
+        raise RuntimeError("no mechanism in common")
+
+    def send(
+        self,
+        reverse_path: str,
+        recipients: Sequence[tuple[str, Sequence[str], str]],
+        *,
+        size: int = 0,
+        body: str = "7BIT",
+        smtputf8: bool = False,
+        ret: str = "",
+        envid: str = "",
+    ) -> bytes:
+        """Begin a transaction; the whole group at once when the server speaks PIPELINING.
+
+        :param reverse_path: "" is the null sender. :param recipients: (address, NOTIFY words, ORCPT or "") each, at
+            least one. :param size: octets of content, 0 unknown.
+
+        What the server cannot take (SIZE, 8BITMIME, SMTPUTF8) is told by ``Sent`` with our own reply for each
+        recipient, and nothing is sent for it.
+        :raises ValueError: an address with control characters.
+        """
+        self._expect(State.READY)
+        if not recipients:
+            raise ValueError("no recipients")
+        refusal = self._refusal(size, body)
+        utf8 = smtputf8
+        paths: list[bytes] = []
+        for address in (reverse_path, *(recipient[0] for recipient in recipients)):
+            path, needs_utf8 = self._path(address)
+            utf8 = utf8 or needs_utf8
+            paths.append(path)
+        if utf8 and "SMTPUTF8" not in self.extensions:
+            refusal = Reply(553, "5.6.7", ("The next server does not take internationalized mail (SMTPUTF8)",))
+        if refusal is not None:
+            self._events.append(Sent((refusal,) * len(recipients)))
+            return b""
+        mail = b"MAIL FROM:" + paths[0] + self._mail_parameters(size, body, utf8, ret, envid)
+        rcpts = [
+            b"RCPT TO:" + path + self._rcpt_parameters(notify, orcpt)
+            for path, (_, notify, orcpt) in zip(paths[1:], recipients, strict=True)
+        ]
+        self._transaction = _Transaction(mail, rcpts)
+        self._rcpt_index = 0
+        self.state = State.ENVELOPE
+        return self._begin()
+
+    def data(self, chunk: bytes) -> bytes:
+        """Return the octets to send for a chunk of content, cut anywhere, CRLF line ends, not dot-stuffed."""
+        self._expect(State.CONTENT)
+        assert self._transaction is not None
+        return self._transaction.stuffer.stuff(chunk)
+
+    def end_data(self) -> bytes:
+        """End the content. Only after all of it was written: what is cut short must not be ended but closed."""
+        self._expect(State.CONTENT)
+        assert self._transaction is not None
+        self.state = State.ENDING
+        self._waiting.extend(["end"] * (len(self._transaction.accepted) if self._lmtp else 1))
+        return self._transaction.stuffer.finish()
+
+    def reset(self) -> bytes:
+        """RSET: forget a transaction, or find out whether the connection is alive."""
+        self._expect(State.READY)
+        self._waiting.append("reset")
+        return b"RSET\r\n"
+
+    def quit(self) -> bytes:
+        """QUIT between transactions; anywhere else ``b""``: there only closing the connection is honest."""
+        if self.state not in (State.GREETED, State.READY) or self._waiting:
+            self.state = State.CLOSED
+            return b""
+        self.state = State.QUITTING
+        self._waiting.append("quit")
+        return b"QUIT\r\n"
+
+    # What the server can take
+
+    @property
+    def max_size(self) -> int:
+        """The server's message size limit in octets (RFC 1870), 0 when it names none."""
+        try:
+            return decimal(self.extensions.get("SIZE", "").strip())
+        except ValueError:
+            return 0
+
+    @property
+    def max_recipients(self) -> int:
+        """The server's limit of recipients in one transaction (RFC 9422), 0 when it names none."""
+        for word in self.extensions.get("LIMITS", "").split():
+            name, _, value = word.partition("=")
+            if name.upper() == "RCPTMAX":
+                try:
+                    return decimal(value, 6)
+                except ValueError:
+                    return 0
+        return 0
+
+    @property
+    def has_dsn(self) -> bool:
+        """Whether the server takes over DSN duties (RFC 3461)."""
+        return "DSN" in self.extensions
+
+    # Inside: replies
+
+    def _next_reply(self) -> Reply | None:
+        """Return the next whole reply of the buffer, or None; fail on what is not one."""
+        while self.state is not State.CLOSED:
+            end = self._buffer.find(b"\r\n", self._scanned)
+            if end < 0:
+                self._scanned = max(0, len(self._buffer) - 1)
+                if len(self._buffer) > MAX_LINE:
+                    self._fail(self._scope(), "Reply line too long")
+                return None
+            line = bytes(self._buffer[:end])
+            del self._buffer[: end + 2]
+            self._scanned = 0
+            self._lines.append(line)
+            if len(line) > MAX_LINE or len(self._lines) > MAX_LINES:
+                self._fail(self._scope(), "Reply too long")
+            elif line[3:4] != b"-":
+                lines, self._lines = self._lines, []
+                try:
+                    return parse_reply(lines)
+                except BadReply:
+                    self._fail(self._scope(), "Not an SMTP reply")
+        return None
+
+    def _take(self, reply: Reply) -> None:
+        """Give a reply to what it answers."""
+        if not self._waiting:
+            text = "The server closes the connection" if reply.code == 421 else "A reply nobody asked for"
+            self._fail("lost", text, reply)
+            return
+        waiting = self._waiting.popleft()
+        if reply.code == 421 and waiting not in ("end", "quit"):
+            self._closing(waiting, reply)
+            return
+        getattr(self, f"_on_{waiting}")(reply)
+
+    def _on_greeting(self, reply: Reply) -> None:
+        if reply.code != 220:
+            self._fail("greeting", "The server does not want this connection", reply)
+            return
+        self.greeting = reply
+        self.state = State.GREETED
+        self._events.append(Greeting(reply))
+
+    def _on_hello(self, reply: Reply) -> None:
+        if reply.code // 100 == 2:
+            self.extensions = _extensions(reply)
+            self.state = State.READY
+            self._events.append(Hello(reply, extended=True))
+        elif reply.is_permanent and not self._lmtp:
+            # RFC 5321 3.2: a server that does not know EHLO may know HELO; one that is busy (4yz) is left alone.
+            self._waiting.append("helo")
+            self._events.append(Send(b"HELO " + self._name + b"\r\n"))
+        else:
+            self._fail("greeting", "The server refused our greeting", reply)
+
+    def _on_helo(self, reply: Reply) -> None:
+        if reply.code // 100 != 2:
+            self._fail("greeting", "The server refused our greeting", reply)
+            return
+        self.extensions = {}
+        self.state = State.READY
+        self._events.append(Hello(reply, extended=False))
+
+    def _on_tls(self, reply: Reply) -> None:
+        if reply.code != 220:
+            self.state = State.READY
+            self._events.append(TlsRefused(reply))
+        elif self._buffer:
+            # What follows in the clear would be read as if it had come encrypted.
+            self._fail("tls", "The server sent data between its reply to STARTTLS and TLS", reply)
+        else:
+            self._events.append(TlsReady(reply))
+
+    def _on_auth(self, reply: Reply) -> None:
+        if reply.code == 334 and self._secrets:
+            self._waiting.append("auth")
+            self._events.append(Send(self._secrets.popleft() + b"\r\n"))
+            return
+        self._secrets.clear()
+        if reply.code == 334:
+            self._waiting.append("auth")
+            self._events.append(Send(b"*\r\n"))
+            return
+        self.state = State.READY
+        self._events.append(LoggedIn(reply) if reply.code == 235 else LoginRefused(reply))
+
+    def _on_reset(self, reply: Reply) -> None:
+        self._open_transaction = False
+        self._events.append(Reset(reply))
+
+    def _on_rset(self, reply: Reply) -> None:
+        """The RSET that :meth:`_begin` put before MAIL; what it says changes nothing."""
+        if not self._waiting and self._transaction is not None:
+            self._waiting.append("mail")
+            self._events.append(Send(self._transaction.mail + b"\r\n"))
+
+    def _on_quit(self, reply: Reply) -> None:
+        self.state = State.CLOSED
+        self._events.append(Closed())
+
+    # Inside: one transaction
+
+    def _begin(self) -> bytes:
+        transaction = self._transaction
+        assert transaction is not None
+        group = [("rset", b"RSET")] if self._open_transaction else []
+        group.append(("mail", transaction.mail))
+        if "PIPELINING" in self.extensions:
+            # RFC 2920 3.1: MAIL, RCPT and DATA may go in one group, DATA last.
+            group += [("rcpt", rcpt) for rcpt in transaction.rcpts]
+            group.append(("data", b"DATA"))
+        else:
+            del group[1:]
+        self._waiting.extend(name for name, _ in group)
+        return b"".join(command + b"\r\n" for _, command in group)
+
+    def _on_mail(self, reply: Reply) -> None:
+        transaction = self._transaction
+        assert transaction is not None
+        if reply.is_positive:
+            self._open_transaction = True
+            if not self._waiting:
+                self._next_rcpt()
+            return
+        transaction.settle(reply)
+        transaction.mail_reply = reply
+        if not self._waiting:
+            self._finish()
+
+    def _on_rcpt(self, reply: Reply) -> None:
+        transaction = self._transaction
+        assert transaction is not None
+        index, self._rcpt_index = self._rcpt_index, self._rcpt_index + 1
+        if transaction.mail_reply is None:
+            if reply.is_positive:
+                transaction.accepted.append(index)
+            else:
+                transaction.replies[index] = reply
+        if not self._waiting:
+            self._next_rcpt()
+
+    def _next_rcpt(self) -> None:
+        """Without PIPELINING: go on with the next recipient, or DATA."""
+        transaction = self._transaction
+        assert transaction is not None
+        if self._rcpt_index < len(transaction.rcpts):
+            self._waiting.append("rcpt")
+            self._events.append(Send(transaction.rcpts[self._rcpt_index] + b"\r\n"))
+        elif transaction.accepted:
+            self._waiting.append("data")
+            self._events.append(Send(b"DATA\r\n"))
+        else:
+            self._finish()
+
+    def _on_data(self, reply: Reply) -> None:
+        transaction = self._transaction
+        assert transaction is not None
+        if reply.code == 354 and transaction.accepted:
+            self.state = State.CONTENT
+            self._events.append(Content(tuple(transaction.accepted)))
+        elif reply.code == 354:
+            # RFC 2920 3.1: nobody was accepted, yet the server waits: send an empty message and expect no success.
+            self.state = State.ENDING
+            self._events.append(Send(b".\r\n"))
+            if self._lmtp:
+                self._open_transaction = False
+                self._finish()
+            else:
+                self._waiting.append("nothing")
+        else:
+            if reply.is_positive:
+                reply = Reply(451, "4.5.0", ("The server did not go on to the content",))
+            transaction.settle(reply)
+            self._finish()
+
+    def _on_nothing(self, reply: Reply) -> None:
+        self._open_transaction = False
+        self._finish()
+
+    def _on_end(self, reply: Reply) -> None:
+        transaction = self._transaction
+        assert transaction is not None
+        if reply.code // 100 == 3:
+            reply = Reply(451, "4.5.0", ("The server gave no answer to the content",))
+        self._open_transaction = False
+        if self._lmtp and reply.code != 421:
+            transaction.replies[transaction.accepted[transaction.ends]] = reply
+            transaction.ends += 1
+            if transaction.ends == len(transaction.accepted):
+                self._finish()
+            return
+        transaction.settle(reply)
+        self._waiting.clear()
+        self._finish()
+        if reply.code == 421:
+            self._fail("lost", "The server closes the connection", reply)
+
+    def _finish(self) -> None:
+        transaction, self._transaction = self._transaction, None
+        assert transaction is not None
+        self.state = State.READY
+        self._events.append(Sent(tuple(reply for reply in transaction.replies if reply is not None)))
+
+    # Inside: the end
+
+    def _closing(self, waiting: str, reply: Reply) -> None:
+        if self._transaction is not None and self._transaction.settled:
+            self._finish()
+        self._fail(_SCOPES.get(waiting, "lost"), "The server closes the connection", reply)
+
+    def _end_of_input(self) -> None:
+        if self.state is State.QUITTING:
+            self.state = State.CLOSED
+            self._events.append(Closed())
+            return
+        if self._transaction is not None and self._transaction.settled:
+            self._finish()
+        self._fail(self._scope(), "The server closed the connection")
+
+    def _scope(self) -> str:
+        return _SCOPES.get(self._waiting[0], "lost") if self._waiting else "lost"
+
+    def _fail(self, scope: str, text: str, reply: Reply | None = None) -> None:
+        self.state = State.CLOSED
+        self._buffer.clear()
+        self._lines.clear()
+        self._waiting.clear()
+        self._events.append(Failed(scope, text, reply))
+
+    def _expect(self, *states: State) -> None:
+        if self.state not in states:
+            raise RuntimeError(f"not possible in state {self.state.name}")
+
+    # Inside: commands
+
+    def _refusal(self, size: int, body: str) -> Reply | None:
+        if 0 < self.max_size < size:
+            return Reply(552, "5.3.4", ("The message is larger than the next server takes",))
+        if body == "8BITMIME" and "8BITMIME" not in self.extensions:
+            return Reply(554, "5.6.3", ("The next server does not take 8-bit content",))
+        return None
+
+    def _path(self, address: str) -> tuple[bytes, bool]:
+        """Return ``<address>`` and whether it needs SMTPUTF8. A Unicode domain alone does not: it has an A-label."""
+        if any(c < " " or c == "\x7f" for c in address):
+            raise ValueError("control character in an address")
+        if not address.isascii() and "SMTPUTF8" not in self.extensions:
+            local, _, domain = address.rpartition("@")
+            try:
+                address = f"{local}@{domain_key(domain)}"
+            except BadAddress:
+                pass
+        return b"<" + address.encode("utf-8") + b">", not address.isascii()
+
+    def _mail_parameters(self, size: int, body: str, utf8: bool, ret: str, envid: str) -> bytes:
+        words = []
+        if size and "SIZE" in self.extensions:
+            words.append(f"SIZE={size}")
+        if body == "8BITMIME":
+            words.append("BODY=8BITMIME")
+        if utf8:
+            words.append("SMTPUTF8")
+        if self.has_dsn and ret in ("FULL", "HDRS"):
+            words.append(f"RET={ret}")
+        if self.has_dsn and envid:
+            words.append(f"ENVID={encode_xtext(envid)}")
+        return "".join(f" {word}" for word in words).encode("ascii")
+
+    def _rcpt_parameters(self, notify: Sequence[str], orcpt: str) -> bytes:
+        if not self.has_dsn:
+            return b""
+        words = []
+        if notify:
+            words.append(f" NOTIFY={','.join(sorted(notify))}")
+        if orcpt:
+            words.append(f" ORCPT={encode_orcpt(orcpt)}")
+        return "".join(words).encode("ascii")
+
+
+_SCOPES = {"greeting": "greeting", "hello": "greeting", "helo": "greeting", "tls": "tls"}
+
+
+def _extensions(reply: Reply) -> dict[str, str]:
+    """Read the keywords of an EHLO reply: keyword in capitals to its parameters."""
+    found: dict[str, str] = {}
+    for line in reply.lines[1:]:
+        keyword, _, parameters = line.strip().partition(" ")
+        keyword = keyword.upper()
+        if keyword.startswith("AUTH="):  # the form of old servers, before RFC 2554
+            keyword, parameters = "AUTH", f"{keyword[5:]} {parameters}"
+        if keyword == "AUTH" and "AUTH" in found:
+            parameters = f"{found['AUTH']} {parameters}"
+        if keyword:
+            found[keyword] = parameters
+    return found

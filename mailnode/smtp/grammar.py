@@ -1,0 +1,243 @@
+"""The grammar of SMTP: paths, parameters, xtext, numbers and replies, read from bytes and written to bytes.
+
+Every function is linear in its input. What cannot be read raises :class:`CommandError` with the reply it deserves.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from mailnode.errors import BadAddress
+from mailnode.values.address import MAX_ADDRESS, Address, check_local, domain_key
+from mailnode.values.smtp_reply import Reply
+
+MAX_ENVID = 100  # characters of xtext, RFC 3461 4.4
+MAX_ORCPT = 500  # characters of addr-type and xtext, RFC 3461 4.2
+MAX_REPLY_LINE = 512  # octets with CRLF of a reply line we write, RFC 5321 4.5.3.1.5
+
+# RFC 5321 4.1.2, with the UTF8-non-ascii of RFC 6531 3.3:
+#   Path           = "<" [ A-d-l ":" ] Mailbox ">"
+#   A-d-l          = At-domain *( "," At-domain )
+#   At-domain      = "@" Domain
+#   Mailbox        = Local-part "@" ( Domain / address-literal )
+#   Local-part     = Dot-string / Quoted-string
+#   Quoted-string  = DQUOTE *QcontentSMTP DQUOTE
+#   QcontentSMTP   = qtextSMTP / quoted-pairSMTP
+# Domains are only cut out here; ``values.address.domain_key`` judges them. No alternative of a repeated group can begin
+# like its neighbour, and what repeats does so possessively: the match is linear.
+_ATEXT = r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~\u0080-\U0010ffff]"
+_DOMAIN = r"(?:\[[^\[\]<>\s\x00-\x1f]*+\]|[^\[\]<>@,:;()\\\"\s\x00-\x1f\x7f]++)"
+_PATH = re.compile(
+    rf"<(?:@{_DOMAIN}(?:,@{_DOMAIN})*+:)?+"
+    rf"(?P<mailbox>(?:(?P<dot>{_ATEXT}++(?:\.{_ATEXT}++)*+)"
+    r'|"(?P<quoted>(?:[^"\\\x00-\x1f\x7f]|\\[\x20-\x7e])*+)")'
+    rf"(?:@(?P<domain>{_DOMAIN}))?+)>"
+)
+_QUOTED_PAIR = re.compile(r"\\(.)")
+
+# esmtp-param = esmtp-keyword ["=" esmtp-value]   RFC 5321 4.1.2
+_KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*\Z")
+_VALUE = re.compile(r"[\x21-\x3c\x3e-\x7e\u0080-\U0010ffff]+\Z")
+
+# xtext = *( xchar / hexchar )   RFC 3461 4
+_XTEXT = re.compile(r"(?:[\x21-\x2a\x2c-\x3c\x3e-\x7e]|\+[0-9A-F]{2})*\Z")
+_HEXCHAR = re.compile(r"\+([0-9A-F]{2})")
+_EMBEDDED = re.compile(r"\\x\{([0-9A-F]{2,6})\}")  # EmbeddedUnicodeChar, RFC 6533 3
+_ADDR_TYPE = re.compile(r"[A-Za-z0-9-]{1,32}\Z")
+
+# HELO and EHLO names come into Received and logs: printable ASCII without what could end a comment or begin a field.
+_HELLO = re.compile(rb"[A-Za-z0-9._:\-]{1,255}\Z|\[[A-Za-z0-9.:\-]{1,80}\]\Z")
+
+_STATUS = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?: |\Z)")  # RFC 2034 4
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+class CommandError(Exception):
+    """A command that cannot be taken as it stands. ``reply`` says why."""
+
+    def __init__(self, code: int, status: str, text: str) -> None:
+        super().__init__(text)
+        self.reply = Reply(code, status, (text,))
+
+
+class BadReply(Exception):
+    """What came is not an SMTP reply."""
+
+
+def decimal(raw: str | bytes, digits: int = 20) -> int:
+    """Read a decimal number of at most ``digits`` digits. :raises ValueError: anything else."""
+    text = raw.decode("ascii", "replace") if isinstance(raw, bytes) else raw
+    if not (text.isascii() and text.isdigit() and len(text) <= digits):
+        raise ValueError("not a number")
+    return int(text)
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedPath:
+    """One path and what followed it. ``address`` None is the null path ``<>``."""
+
+    address: Address | None
+    rest: str
+
+
+def parse_path(argument: str, status: str) -> ParsedPath:
+    """Read a path at the start of ``argument``; a source route is checked and dropped (RFC 5321 appendix C).
+
+    :param status: the RFC 3463 code of a bad address here: 5.1.7 for MAIL, 5.1.3 for RCPT.
+    :raises CommandError: 501 or 553.
+    """
+    if argument.startswith("<>"):
+        return ParsedPath(None, _after(argument, 2))
+    found = _PATH.match(argument)
+    if found is None:
+        raise CommandError(501, status, "Bad address syntax")
+    if len(found["mailbox"].encode("utf-8")) > MAX_ADDRESS:
+        raise CommandError(501, status, "Path too long")
+    local, quoted, domain = found.group("dot", "quoted", "domain")
+    if local is None:
+        local = _QUOTED_PAIR.sub(r"\1", quoted)
+    if domain is None and local.lower() != "postmaster":
+        raise CommandError(501, status, "Address needs a domain")
+    try:
+        check_local(local)
+        if domain is not None:
+            domain_key(domain)
+    except BadAddress:
+        raise CommandError(553, status, "Bad address") from None
+    return ParsedPath(Address(local, domain or ""), _after(argument, found.end()))
+
+
+def _after(argument: str, position: int) -> str:
+    rest = argument[position:]
+    if rest and not rest.startswith(" "):
+        raise CommandError(501, "5.5.4", "Space expected after the path")
+    return rest
+
+
+def parse_parameters(text: str) -> dict[str, str | None]:
+    """Read ``*(SP esmtp-param)``; keywords in capitals. :raises CommandError: 501 for bad syntax or one given twice."""
+    parameters: dict[str, str | None] = {}
+    for word in text.split(" "):
+        if not word:
+            continue
+        keyword, equals, value = word.partition("=")
+        keyword = keyword.upper()
+        if not _KEYWORD.match(keyword) or (equals and not _VALUE.match(value)):
+            raise CommandError(501, "5.5.4", "Bad parameter syntax")
+        if keyword in parameters:
+            raise CommandError(501, "5.5.4", "Parameter given twice")
+        parameters[keyword] = value if equals else None
+    return parameters
+
+
+def decode_xtext(text: str) -> str:
+    """Undo xtext (RFC 3461 4); only printable ASCII may come out. :raises ValueError: anything else."""
+    if not text.isascii() or not _XTEXT.match(text):
+        raise ValueError("not xtext")
+    decoded = _HEXCHAR.sub(lambda found: chr(int(found.group(1), 16)), text)
+    if not (decoded.isascii() and decoded.isprintable()):
+        raise ValueError("not printable")
+    return decoded
+
+
+def encode_xtext(text: str) -> str:
+    """Return printable ASCII as xtext. :raises ValueError: other characters."""
+    if not (text.isascii() and text.isprintable()):
+        raise ValueError("not printable ASCII")
+    return "".join(c if c not in "+= " else f"+{ord(c):02X}" for c in text)
+
+
+def decode_envid(value: str | None) -> str:
+    """Read ENVID's value. :raises CommandError: 501."""
+    try:
+        if not value or len(value) > MAX_ENVID:
+            raise ValueError
+        return decode_xtext(value)
+    except ValueError:
+        raise CommandError(501, "5.5.4", "Bad ENVID") from None
+
+
+def decode_orcpt(value: str | None) -> str:
+    """Read ORCPT's value to ``addr-type;address`` (RFC 3461 4.2, RFC 6533 3). :raises CommandError: 501."""
+    try:
+        kind, semicolon, address = (value or "").partition(";")
+        if not semicolon or not address or not _ADDR_TYPE.match(kind) or len(value or "") > MAX_ORCPT:
+            raise ValueError
+        if kind.lower() == "utf-8":
+            decoded = _EMBEDDED.sub(lambda found: chr(int(found.group(1), 16)), address)
+            decoded.encode("utf-8")
+            if not decoded.isprintable():
+                raise ValueError
+        else:
+            decoded = decode_xtext(address)
+        return f"{kind};{decoded}"
+    except (ValueError, OverflowError):
+        raise CommandError(501, "5.5.4", "Bad ORCPT") from None
+
+
+def encode_orcpt(orcpt: str) -> str:
+    """Return ``addr-type;address`` as ORCPT's value, ASCII in every case. :raises ValueError: unprintable."""
+    kind, _, address = orcpt.partition(";")
+    if not address.isprintable():
+        raise ValueError("not printable")
+    if kind.lower() != "utf-8" and address.isascii():
+        return f"{kind};{encode_xtext(address)}"
+    plain = "".join(c if "!" <= c <= "~" and c not in "\\+=" else f"\\x{{{ord(c):02X}}}" for c in address)
+    return f"utf-8;{plain}"
+
+
+def parse_notify(value: str | None) -> frozenset[str]:
+    """Read NOTIFY's value (RFC 3461 4.1). :raises CommandError: 501."""
+    words = (value or "").upper().split(",")
+    notify = frozenset(words)
+    if notify == {"NEVER"} and len(words) == 1:
+        return notify
+    if not notify <= {"SUCCESS", "FAILURE", "DELAY"} or len(words) != len(notify):
+        raise CommandError(501, "5.5.4", "Bad NOTIFY")
+    return notify
+
+
+def hello_name(raw: bytes) -> str:
+    """Read the argument of HELO, EHLO or LHLO. :raises CommandError: 501."""
+    if not _HELLO.match(raw):
+        raise CommandError(501, "5.5.4", "A domain or address literal is needed")
+    return raw.decode("ascii")
+
+
+def printable(text: str) -> str:
+    """Return text without control characters or line separators: each becomes ``?``."""
+    return _UNPRINTABLE.sub("?", text)
+
+
+def format_reply(reply: Reply) -> bytes:
+    """Return a reply as lines of printable ASCII of at most 512 octets (RFC 5321 4.2)."""
+    status = f"{reply.status} " if reply.status else ""
+    room = MAX_REPLY_LINE - 2 - 4 - len(status)
+    last = len(reply.lines) - 1
+    lines = []
+    for number, text in enumerate(reply.lines):
+        if not (text.isascii() and text.isprintable()):
+            text = printable(text).encode("ascii", "backslashreplace").decode("ascii")
+        lines.append(f"{reply.code}{' ' if number == last else '-'}{status}{text[:room]}\r\n")
+    return "".join(lines).encode("ascii")
+
+
+def parse_reply(lines: list[bytes]) -> Reply:
+    """Read the lines of one reply, without their CRLF; the last one decides. :raises BadReply:"""
+    status = ""
+    texts = []
+    code = 0
+    for line in lines:
+        if len(line) < 3 or not line[:3].isdigit() or line[3:4] not in (b"", b" ", b"-"):
+            raise BadReply("not an SMTP reply")
+        code = int(line[:3])
+        text = printable(line[4:].decode("utf-8", "backslashreplace"))
+        found = _STATUS.match(text)
+        if found is not None and found.group(1) == chr(line[0]):
+            status = found.group().rstrip()
+            text = text[found.end() :]
+        texts.append(text)
+    if not 200 <= code < 600:
+        raise BadReply("not an SMTP reply")
+    return Reply(code, status, tuple(texts))
