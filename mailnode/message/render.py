@@ -1,0 +1,129 @@
+"""ENVELOPE, BODY and BODYSTRUCTURE as ready IMAP octets (RFC 3501 7.4.2 and 9; RFC 9051 for message/global)."""
+
+from __future__ import annotations
+
+import re
+
+from mailnode.message.addresses import MAX_ADDRESSES, Group, Mailbox, parse_addresses
+from mailnode.message.entity import Entity
+from mailnode.message.parameters import MediaType, Parameters
+
+_QUOTABLE = re.compile(rb"[\x01-\x09\x0b\x0c\x0e-\x7f]{0,1024}\Z")
+_NIL_ENVELOPE = b"(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)"
+EMPTY_TEXT = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0'
+
+
+def string(value: bytes) -> bytes:
+    """Return an IMAP string: quoted when it can be, else a literal. NUL, which no string may hold, becomes a space."""
+    if _QUOTABLE.match(value):
+        if b'"' in value or b"\\" in value:
+            value = value.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+        return b'"' + value + b'"'
+    value = value.replace(b"\0", b" ")
+    return b"{%d}\r\n%s" % (len(value), value)
+
+
+def nstring(value: bytes | None) -> bytes:
+    """Return an IMAP string, or NIL for None."""
+    return b"NIL" if value is None else string(value)
+
+
+def envelope(headers: dict[bytes, list[bytes]]) -> bytes:
+    """Return the ENVELOPE of a message, parentheses included.
+
+    :param headers: unfolded bodies by lower-case name, as in :class:`mailnode.message.entity.Entity`.
+    """
+    if not headers:
+        return _NIL_ENVELOPE
+    sender = _addresses(headers, b"from")
+    return b"(%s %s %s %s %s %s %s %s %s %s)" % (
+        _text(headers, b"date"),
+        _text(headers, b"subject"),
+        sender,
+        _addresses(headers, b"sender", sender),
+        _addresses(headers, b"reply-to", sender),
+        _addresses(headers, b"to"),
+        _addresses(headers, b"cc"),
+        _addresses(headers, b"bcc"),
+        _text(headers, b"in-reply-to"),
+        _text(headers, b"message-id"),
+    )
+
+
+def _text(headers: dict[bytes, list[bytes]], name: bytes) -> bytes:
+    values = headers.get(name)
+    return string(values[0]) if values else b"NIL"
+
+
+def _addresses(headers: dict[bytes, list[bytes]], name: bytes, default: bytes = b"NIL") -> bytes:
+    rendered = [
+        _address(item) for value in headers.get(name, ())[:16] for item in parse_addresses(value, MAX_ADDRESSES)
+    ]
+    return b"(" + b"".join(rendered) + b")" if rendered else default
+
+
+def _address(item: Mailbox | Group) -> bytes:
+    if isinstance(item, Group):
+        members = b"".join(_address(member) for member in item.members)
+        return b"(NIL NIL %s NIL)%s(NIL NIL NIL NIL)" % (string(item.name), members)
+    # A missing local part or domain is "": NIL there would mean the start or end of a group.
+    return b"(%s %s %s %s)" % (nstring(item.display), nstring(item.route), string(item.local), string(item.domain))
+
+
+def body_structure(entity: Entity, extended: bool) -> bytes:
+    """Return BODY, or BODYSTRUCTURE with extension data when ``extended``, parentheses included."""
+    if entity.kind == "multipart":
+        return _multipart(entity, extended)
+    out = [b"(", string(entity.media.type), b" ", string(entity.media.subtype), b" ", _basic_fields(entity)]
+    if entity.kind == "message":
+        inner = entity.children[0]
+        out += [b" ", envelope(inner.headers), b" ", body_structure(inner, extended), b" %d" % entity.lines]
+    elif entity.media.type == b"text":
+        out.append(b" %d" % entity.lines)
+    if extended:
+        out += [b" ", nstring(entity.first(b"content-md5")), b" ", _extension(entity)]
+    out.append(b")")
+    return b"".join(out)
+
+
+def _multipart(entity: Entity, extended: bool) -> bytes:
+    children = b"".join(body_structure(child, extended) for child in entity.children)
+    subtype = string(entity.media.subtype)
+    if not extended:
+        return b"(%s %s)" % (children, subtype)
+    return b"(%s %s %s %s)" % (children, subtype, _parameters(entity.media.parameters), _extension(entity))
+
+
+def _basic_fields(entity: Entity) -> bytes:
+    return b"%s %s %s %s %d" % (
+        _parameters(_with_charset(entity.media)),
+        nstring(entity.first(b"content-id")),
+        nstring(entity.first(b"content-description")),
+        string(entity.encoding),
+        entity.end - entity.body_start,
+    )
+
+
+def _with_charset(media: MediaType) -> Parameters:
+    """Text says its charset always: programs ask for it, and RFC 2045 5.2 gives the default."""
+    if media.type == b"text" and media.get(b"charset") is None and media.get(b"charset*") is None:
+        return ((b"charset", b"us-ascii"), *media.parameters)
+    return media.parameters
+
+
+def _parameters(parameters: Parameters) -> bytes:
+    if not parameters:
+        return b"NIL"
+    return b"(" + b" ".join(string(part) for pair in parameters for part in pair) + b")"
+
+
+def _extension(entity: Entity) -> bytes:
+    """Disposition, language and location."""
+    disposition = entity.disposition
+    shown = b"NIL" if disposition is None else b"(%s %s)" % (string(disposition[0]), _parameters(disposition[1]))
+    tags = [tag.strip(b" \t") for tag in (entity.first(b"content-language") or b"").split(b",")[:32]]
+    tags = [tag for tag in tags if tag]
+    language = b"NIL" if not tags else string(tags[0])
+    if len(tags) > 1:
+        language = b"(" + b" ".join(string(tag) for tag in tags) + b")"
+    return b"%s %s %s" % (shown, language, nstring(entity.first(b"content-location")))

@@ -1,0 +1,81 @@
+"""What SORT and THREAD compare (RFC 5256, RFC 5957), decoded and bounded."""
+
+from __future__ import annotations
+
+import re
+
+from mailnode.message.addresses import Mailbox, display_text, mailboxes, parse_addresses
+from mailnode.message.dates import parse_date
+from mailnode.message.subject import base_subject
+from mailnode.message.words import decode_bytes, decode_words
+from mailnode.values.facts import SortKeys
+
+MAX_TEXT = 8192  # characters of a decoded subject
+MAX_NAME = 255  # characters of a display name or mailbox
+MAX_ID = 250  # octets of a message id; a longer one is not one
+MAX_REFERENCES = 100
+
+_ID = re.compile(rb"<([^<>]++)>")
+
+
+def sort_keys(headers: dict[bytes, list[bytes]]) -> SortKeys:
+    """Return the sort keys of a message.
+
+    :param headers: unfolded bodies by lower-case name, as in :class:`mailnode.message.entity.Entity`.
+    """
+    date = parse_date(_first(headers, b"date"))
+    subject = decode_words(_first(headers, b"subject")[: 4 * MAX_TEXT])[:MAX_TEXT]
+    base, is_reply = base_subject(subject)
+    sender, to, cc = (_first_box(headers, name) for name in (b"from", b"to", b"cc"))
+    own = message_ids(_first(headers, b"message-id"))
+    references = [found for value in headers.get(b"references", ())[:8] for found in message_ids(value)]
+    if not references:
+        references = message_ids(_first(headers, b"in-reply-to"))[:1]
+    if len(references) > MAX_REFERENCES:  # the root and the nearest ancestors tell most
+        references = [references[0], *references[1 - MAX_REFERENCES :]]
+    return SortKeys(
+        date=date[0] if date else None,
+        date_offset=date[1] if date else 0,
+        subject=subject,
+        subject_base=base,
+        is_reply=is_reply,
+        from_display=_display(sender),
+        to_display=_display(to),
+        from_mailbox=_mailbox(sender),
+        to_mailbox=_mailbox(to),
+        cc_mailbox=_mailbox(cc),
+        message_id=own[0] if own else "",
+        references=tuple(references),
+    )
+
+
+def message_ids(value: bytes) -> list[str]:
+    """Return the message ids of an unfolded field body in order, without brackets, quotes and white space."""
+    found = []
+    for written in _ID.finditer(value):
+        octets = b"".join(written[1].split()).replace(b'"', b"").replace(b"\\", b"")
+        if 0 < len(octets) <= MAX_ID:
+            found.append(decode_bytes(octets, ""))
+    return found
+
+
+def _first(headers: dict[bytes, list[bytes]], name: bytes) -> bytes:
+    values = headers.get(name)
+    return values[0] if values else b""
+
+
+def _first_box(headers: dict[bytes, list[bytes]], name: bytes) -> Mailbox | None:
+    return next(mailboxes(parse_addresses(_first(headers, name), 1)), None)
+
+
+def _display(box: Mailbox | None) -> str:
+    """RFC 5957 2: the display name, else the address."""
+    if box is None:
+        return ""
+    if box.display:
+        return decode_words(box.display[: 4 * MAX_NAME])[:MAX_NAME]
+    return display_text(box)[:MAX_NAME]
+
+
+def _mailbox(box: Mailbox | None) -> str:
+    return decode_bytes(box.local, "")[:MAX_NAME] if box else ""
