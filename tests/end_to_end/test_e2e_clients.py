@@ -1,0 +1,294 @@
+"""Mail programs nobody here wrote, against a running server."""
+
+import json
+import os
+import subprocess
+from email.message import EmailMessage
+
+import pytest
+from servers import PASSWORD, program, wait_for
+
+
+def run(command, folder, stdin=b"", env=None, codes=(0,)):
+    done = subprocess.run(
+        command,
+        input=stdin,
+        capture_output=True,
+        cwd=folder,
+        timeout=120,
+        env=dict(os.environ, HOME=str(folder), **(env or {})),
+    )
+    assert done.returncode in codes, f"{command}: {done.returncode}\n{done.stdout.decode()}\n{done.stderr.decode()}"
+    return done.stdout
+
+
+def text(subject, sender="alice@a.test", to="bob@a.test"):
+    made = EmailMessage()
+    made["From"], made["To"], made["Subject"] = sender, to, subject
+    made.set_content("A body.\n")
+    return made.as_bytes()
+
+
+def deliver(node, folder, subject, to="bob@a.test"):
+    """Put one message into a mailbox over SMTP with swaks."""
+    run(
+        [program("swaks"), "--server", node.address, "--port", str(node.ports["smtp"]), "--from", "out@side.test"]
+        + ["--to", to, "--header", f"Subject: {subject}", "--silent", "2"],
+        folder,
+    )
+
+
+def curl(node, folder, *arguments):
+    return run([program("curl"), "-sS", "--cacert", str(node.ca), "--max-time", "60", *arguments], folder)
+
+
+def imap_url(node, path=""):
+    return f"imaps://localhost:{node.ports['imaps']}/{path}"
+
+
+def test_curl_sends_and_reads(node, tmp_path):
+    (tmp_path / "mail").write_bytes(text("by curl"))
+    curl(
+        node,
+        tmp_path,
+        "--ssl-reqd",
+        "--url",
+        f"smtp://localhost:{node.ports['submission']}",
+        "--user",
+        f"alice@a.test:{PASSWORD}",
+        "--mail-from",
+        "alice@a.test",
+        "--mail-rcpt",
+        "bob@a.test",
+        "--upload-file",
+        "mail",
+    )
+    login = ["--user", f"bob@a.test:{PASSWORD}"]
+    found = curl(node, tmp_path, *login, imap_url(node, "INBOX?SUBJECT%20%22by%20curl%22")).split()
+    assert found[:2] == [b"*", b"SEARCH"] and len(found) == 3
+    body = curl(node, tmp_path, *login, imap_url(node, f"INBOX/;MAILINDEX={found[2].decode()}"))
+    assert b"Subject: by curl\r\n" in body and body.endswith(b"A body.\r\n")
+    listing = curl(node, tmp_path, *login, f"pop3s://localhost:{node.ports['pop3s']}/").splitlines()
+    last = listing[-1].split()[0].decode()
+    assert b"Subject:" in curl(node, tmp_path, *login, f"pop3s://localhost:{node.ports['pop3s']}/{last}")
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
+def test_swaks_submits(node, tmp_path, mechanism):
+    run(
+        [
+            program("swaks"),
+            "--server",
+            node.address,
+            "--port",
+            str(node.ports["submission"]),
+            "-tls",
+            "--auth",
+            mechanism,
+        ]
+        + ["--auth-user", "alice@a.test", "--auth-password", PASSWORD, "--from", "alice@a.test", "--to", "bob@a.test"]
+        + ["--header", f"Subject: swaks {mechanism}", "--tls-ca-path", str(node.ca)],
+        tmp_path,
+    )
+
+
+def test_swaks_speaks_lmtp(node, tmp_path):
+    run(
+        [program("swaks"), "--protocol", "LMTP", "--server", node.address, "--port", str(node.ports["lmtp"])]
+        + ["--from", "out@side.test", "--to", "bob@a.test,alice@a.test"],
+        tmp_path,
+    )
+
+
+def test_swaks_is_refused_as_a_stranger(node, tmp_path):
+    output = run(
+        [program("swaks"), "--server", node.address, "--port", str(node.ports["smtp"]), "--from", "a@side.test"]
+        + ["--to", "someone@else.test"],
+        tmp_path,
+        codes=(24,),  # swaks: no recipients accepted
+    )
+    assert b"550 5.7.1" in output
+
+
+@pytest.mark.parametrize("method", ["plain", "scram-sha-256"])
+def test_msmtp_submits(node, tmp_path, method):
+    (tmp_path / "msmtprc").write_text(
+        f"""account default
+host localhost
+port {node.ports["submission"]}
+tls on
+tls_starttls on
+tls_trust_file {node.ca}
+auth {method}
+user alice@a.test
+password {PASSWORD}
+from alice@a.test
+"""
+    )
+    (tmp_path / "msmtprc").chmod(0o600)
+    run([program("msmtp"), "-C", "msmtprc", "bob@a.test"], tmp_path, text(f"msmtp {method}"))
+
+
+def test_mbsync_mirrors_both_ways(node, tmp_path):
+    node.add_account("mbsync@a.test")
+    for number in range(5):
+        deliver(node, tmp_path, f"number {number}", "mbsync@a.test")
+    (tmp_path / "mbsyncrc").write_text(
+        f"""IMAPAccount node
+Host localhost
+Port {node.ports["imaps"]}
+User mbsync@a.test
+Pass "{PASSWORD}"
+SSLType IMAPS
+CertificateFile {node.ca}
+IMAPStore far
+Account node
+MaildirStore near
+Path {tmp_path}/mail/
+Inbox {tmp_path}/mail/inbox
+SubFolders Verbatim
+Channel all
+Far :far:
+Near :near:
+Patterns *
+Create Both
+Expunge Both
+SyncState *
+"""
+    )
+    (tmp_path / "mail").mkdir()
+    command = [program("mbsync"), "-c", "mbsyncrc", "-a"]
+    run(command, tmp_path)
+    inbox = tmp_path / "mail" / "inbox"
+    messages = sorted([*inbox.glob("new/*"), *inbox.glob("cur/*")])
+    assert len(messages) == 5
+    assert (tmp_path / "mail" / "Archive").is_dir()
+    first = messages[0]
+    first.rename(inbox / "cur" / (first.name.partition(":")[0] + ":2,FS"))
+    messages[1].unlink()
+    (tmp_path / "mail" / "Archive" / "new" / "1.local.test").write_bytes(text("uploaded", to="mbsync@a.test"))
+    run(command, tmp_path)
+    login = ["--user", f"mbsync@a.test:{PASSWORD}"]
+    flagged = curl(node, tmp_path, *login, imap_url(node, "INBOX?FLAGGED%20SEEN")).split()
+    assert len(flagged) == 3
+    assert len(curl(node, tmp_path, *login, imap_url(node, "INBOX?ALL")).split()) == 2 + 4
+    assert b"Subject: uploaded" in curl(node, tmp_path, *login, imap_url(node, "Archive/;MAILINDEX=1"))
+
+
+def test_offlineimap_mirrors(node, tmp_path):
+    node.add_account("offline@a.test")
+    for number in range(3):
+        deliver(node, tmp_path, f"number {number}", "offline@a.test")
+    (tmp_path / "rc").write_text(
+        f"""[general]
+accounts = node
+ui = basic
+metadata = {tmp_path}/meta
+[Account node]
+localrepository = near
+remoterepository = far
+[Repository near]
+type = Maildir
+localfolders = {tmp_path}/mail
+[Repository far]
+type = IMAP
+remotehost = localhost
+remoteport = {node.ports["imaps"]}
+remoteuser = offline@a.test
+remotepass = {PASSWORD}
+ssl = yes
+sslcacertfile = {node.ca}
+auth_mechanisms = PLAIN
+"""
+    )
+    run([program("offlineimap"), "-c", "rc", "-o"], tmp_path)
+    inbox = tmp_path / "mail" / "INBOX"
+    assert len([*inbox.glob("new/*"), *inbox.glob("cur/*")]) == 3
+
+
+@pytest.mark.parametrize("protocol", ["POP3", "IMAP"])
+def test_fetchmail_downloads_and_removes(node, tmp_path, protocol):
+    user = f"fetchmail-{protocol.lower()}@a.test"
+    node.add_account(user)
+    for number in range(3):
+        deliver(node, tmp_path, f"number {number}", user)
+    (tmp_path / "rc").write_text(
+        f"""poll localhost protocol {protocol} port {node.ports["pop3s" if protocol == "POP3" else "imaps"]}
+  user "{user}" password "{PASSWORD}" ssl sslcertfile {node.ca} fetchall no keep
+  mda "cat >> {tmp_path}/got"
+"""
+    )
+    (tmp_path / "rc").chmod(0o700)
+    command = [program("fetchmail"), "-f", "rc", "--pidfile", f"{tmp_path}/pid", "--nodetach"]
+    environment = {"FETCHMAILHOME": str(tmp_path)}
+    run(command, tmp_path, env=environment)
+    assert (tmp_path / "got").read_bytes().count(b"Subject: number") == 3
+    run(command, tmp_path, env=environment, codes=(1,))  # fetchmail: no mail
+
+
+@pytest.mark.parametrize("kind", ["POP3", "IMAP"])
+def test_getmail_downloads(node, tmp_path, kind):
+    user = f"getmail-{kind.lower()}@a.test"
+    node.add_account(user)
+    for number in range(3):
+        deliver(node, tmp_path, f"number {number}", user)
+    for name in ("cur", "new", "tmp"):
+        (tmp_path / "mail" / name).mkdir(parents=True)
+    (tmp_path / "rc").write_text(
+        f"""[retriever]
+type = Simple{kind}SSLRetriever
+server = localhost
+port = {node.ports["pop3s" if kind == "POP3" else "imaps"]}
+username = {user}
+password = {PASSWORD}
+ca_certs = {node.ca}
+[destination]
+type = Maildir
+path = {tmp_path}/mail/
+[options]
+delete = true
+read_all = false
+"""
+    )
+    command = [program("getmail"), f"--getmaildir={tmp_path}", "--rcfile=rc"]
+    run(command, tmp_path)
+    assert len(list((tmp_path / "mail" / "new").iterdir())) == 3
+    run(command, tmp_path)
+    assert len(list((tmp_path / "mail" / "new").iterdir())) == 3
+
+
+def test_neomutt_sends_and_keeps_a_copy(node, tmp_path):
+    node.add_account("mutt@a.test")
+    (tmp_path / "rc").write_text(
+        f"""set from = "mutt@a.test"
+set smtp_url = "smtps://mutt@a.test@localhost:{node.ports["submissions"]}/"
+set smtp_pass = "{PASSWORD}"
+set imap_user = "mutt@a.test"
+set imap_pass = "{PASSWORD}"
+set folder = "imaps://localhost:{node.ports["imaps"]}/"
+set record = "+Sent"
+set ssl_ca_certificates_file = "{node.ca}"
+set certificate_file = "{node.ca}"
+set ssl_usesystemcerts = no
+set copy = yes
+set abort_nosubject = no
+"""
+    )
+    run(
+        [program("neomutt"), "-F", "rc", "-n", "-s", "by neomutt", "--", "bob@a.test"],
+        tmp_path,
+        b"Hello\n",
+        env={"TERM": "dumb"},
+    )
+    login = ["--user", f"mutt@a.test:{PASSWORD}"]
+
+    def copied():
+        return curl(node, tmp_path, *login, imap_url(node, "Sent?SUBJECT%20%22by%20neomutt%22")).split()[2:]
+
+    assert wait_for(copied, "a copy in Sent")
+
+
+def test_the_commands_answer_in_json(node):
+    accounts = json.loads(node.ctl("account", "list", "--json").stdout)
+    assert {"alice@a.test", "bob@a.test"} <= {account["address"] for account in accounts}
+    assert node.ctl("account", "show", "nobody@a.test", check=False).returncode == 3

@@ -1,0 +1,259 @@
+"""What must not happen under kill -9, a full or read-only disk, a wrong key or a port in use."""
+
+import concurrent.futures
+import os
+import random
+import smtplib
+import socket
+import subprocess
+import sys
+
+import pytest
+from servers import PASSWORD, MailNode, free_port
+
+KILLS = 50
+
+# Another process: sends messages until the server is gone, and prints the subject of each that was acknowledged.
+SENDER = r"""
+import smtplib, sys
+address, port, run, worker = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
+padding = "".join(chr(97 + i % 26) + ("\r\n" if i % 70 == 69 else "") for i in range(3000))
+try:
+    with smtplib.SMTP(address, port, timeout=10) as client:
+        number = 0
+        while True:
+            name = f"{run}-{worker}-{number}"
+            body = f"Subject: {name}\r\n\r\n{padding}\r\nend of {name}\r\n"
+            if number % 7 == 3:
+                body += padding * 40 + f"\r\nend of {name}\r\n"
+            client.sendmail("load@side.test", ["kept@a.test"], body)
+            print(name, flush=True)
+            number += 1
+except (OSError, smtplib.SMTPException):
+    pass
+"""
+
+
+def senders(node, run, count=3):
+    return [
+        subprocess.Popen(
+            [sys.executable, "-c", SENDER, node.address, str(node.ports["smtp"]), str(run), str(worker)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for worker in range(count)
+    ]
+
+
+def test_fifty_kills_under_load_lose_nothing_acknowledged(tmp_path):
+    """Acknowledgements are recorded by other processes; after all kills every one of them is there, whole."""
+    chance = random.Random(20261123)
+    node = MailNode(tmp_path / "node").start()
+    node.add_account("kept@a.test")
+    acknowledged = []
+    for run in range(KILLS):
+        clients = senders(node, run)
+        clients[0].stdout.readline()  # the load is on
+        for _ in range(chance.randrange(12)):
+            clients[1].stdout.readline()
+        node.kill()
+        for client in clients:
+            acknowledged += client.communicate(timeout=60)[0].split()
+        node.start()
+    assert len(acknowledged) > KILLS
+    stored = read_all(node, "kept@a.test")
+    assert not set(acknowledged) - set(stored)
+    for name, body in stored.items():
+        assert body.rstrip().endswith(f"end of {name}".encode()), name
+    node.stop()
+
+
+def read_all(node, user):
+    """Return every message of INBOX by subject; a message that stands twice must be the same."""
+    import poplib
+    import ssl
+
+    context = ssl.create_default_context(cafile=node.ca)
+    client = poplib.POP3_SSL(node.address, node.ports["pop3s"], context=context, timeout=120)
+    client.user(user)
+    client.pass_(PASSWORD)
+    count, _ = client.stat()
+    found = {}
+    for number in range(1, count + 1):
+        lines = client.retr(number)[1]
+        subject = next(line for line in lines if line.startswith(b"Subject: "))[9:].decode()
+        found[subject] = b"\r\n".join(lines)
+    client.quit()
+    return found
+
+
+def start_fails(node, *texts):
+    done = subprocess.run(
+        node.twistd("--config", str(node.config)),
+        capture_output=True,
+        text=True,
+        env=node._env,
+        cwd=node.folder,
+        timeout=60,
+    )
+    output = done.stdout + done.stderr
+    assert done.returncode == 1, output
+    assert "Traceback" not in output, output
+    for text in texts:
+        assert text in output, output
+
+
+def test_a_port_in_use(tmp_path):
+    node = MailNode(tmp_path / "node")
+    with socket.create_server((node.address, node.ports["imaps"])):
+        start_fails(node, str(node.ports["imaps"]))
+    node.start()  # nothing was left half started
+    assert node.stop() == 0
+
+
+def test_a_second_server_on_the_same_data(tmp_path):
+    node = MailNode(tmp_path / "node").start()
+    other = MailNode(tmp_path / "other")
+    other.config.write_text(other.config.read_text().replace(str(other.data), str(node.data)))
+    start_fails(other, str(node.data))
+    node.stop()
+
+
+def test_a_wrong_key(tmp_path):
+    node, other = MailNode(tmp_path / "node"), MailNode(tmp_path / "other")
+    (node.folder / "key.pem").write_bytes((other.folder / "key.pem").read_bytes())
+    start_fails(node, "tls.key")
+    (node.folder / "key.pem").write_text("no key at all\n")
+    start_fails(node, "tls.key")
+
+
+def test_every_mistake_at_once(tmp_path):
+    node = MailNode(tmp_path / "node")
+    text = node.config.read_text().replace("tcp:", "tpc:", 1).replace('hostname = "', 'hostname = "-')
+    node.config.write_text(text + "[limits]\nrecipients = 0\nspeed = 3\n")
+    start_fails(node, "listener[0].endpoint: ", "server.hostname: ", "limits.recipients: ", "limits.speed: ")
+    done = node.ctl("check", check=False)
+    assert done.returncode == 1 and "listener[0].endpoint: " in done.stdout + done.stderr
+
+
+@pytest.mark.skipif(os.getuid() == 0 and not os.path.exists("/usr/bin/setpriv"), reason="needs setpriv")
+def test_a_read_only_data_directory(tmp_path):
+    node = MailNode(tmp_path / "node").start()
+    node.add_account("kept@a.test")
+    node.stop()
+    for path in (node.data, *node.data.rglob("*")):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    for path in (tmp_path, *tmp_path.parents):
+        if path.stat().st_uid == os.getuid() and str(path) != "/":
+            path.chmod(path.stat().st_mode | 0o055)
+    (node.folder / "key.pem").chmod(0o644)
+    node.folder.chmod(0o755)
+    if os.getuid() == 0:  # root writes anywhere: run as somebody else
+        original = node.twistd
+        node.twistd = lambda *arguments: [
+            "setpriv",
+            "--reuid=65534",
+            "--regid=65534",
+            "--clear-groups",
+            *original(*arguments),
+        ]
+    start_fails(node, str(node.data))
+
+
+def test_a_resolver_that_is_down_at_start(tmp_path):
+    node = MailNode(tmp_path / "node", extra=f'[dns]\nservers = ["127.0.0.1:{free_port()}"]\n').start()
+    node.add_account("alice@a.test")
+    with smtplib.SMTP(node.address, node.ports["submission"], timeout=30) as client:
+        import ssl
+
+        client.starttls(context=ssl.create_default_context(cafile=node.ca))
+        client.login("alice@a.test", PASSWORD)
+        client.sendmail("alice@a.test", ["someone@far.test"], "From: alice@a.test\r\n\r\nhello\r\n")
+    node.wait_event("queue.deferred", recipient="someone@far.test")
+    node.stop()
+
+
+def converse(node, name, *lines, implicit=False):
+    """Send octets to a listener and return everything it says until it closes."""
+    with socket.create_connection((node.address, node.ports[name]), 30) as connection:
+        connection.settimeout(60)
+        said = connection.recv(4096)
+        try:
+            for line in lines:
+                connection.sendall(line)
+            connection.shutdown(socket.SHUT_WR)
+            while piece := connection.recv(65536):
+                said += piece
+        except ConnectionError:
+            pass
+        return said
+
+
+def resident(node):
+    with open(f"/proc/{node.process.popen.pid}/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) * 1024
+
+
+HOSTILE = {
+    "an over-long command": ("smtp", b"EHLO " + b"x" * 10_000_000 + b"\r\nNOOP\r\nQUIT\r\n"),
+    "a never-ending line": ("smtp", b"x" * 20_000_000),
+    "junk": ("smtp", bytes(range(256)) * 20_000),
+    "bare line feeds": ("smtp", b"EHLO x\nMAIL FROM:<a@b>\n" * 1000 + b"\r\nQUIT\r\n"),
+    "a million header lines": (
+        "smtp",
+        b"EHLO x\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<bob@a.test>\r\nDATA\r\n"
+        + b"X: y\r\n" * 1_000_000
+        + b"\r\n.\r\nQUIT\r\n",
+    ),
+    "a huge literal before login": ("imap", b"a LOGIN {4000000000+}\r\n" + b"x" * 20_000_000),
+    "an endless tag": ("imap", b"a" * 20_000_000),
+    "nested lists": ("imap", b"a SEARCH " + b"(" * 60_000 + b"\r\nb LOGOUT\r\n"),
+    "NUL and 8-bit": ("imap", b"a LOGIN \xff\x00 x\r\nb LOGOUT\r\n"),
+    "half a command": ("imap", b"a LOGI"),
+    "an endless POP3 command": ("pop3", b"USER " + b"x" * 20_000_000),
+    "POP3 junk": ("pop3", bytes(range(256)) * 20_000),
+}
+
+
+def test_hostile_input_is_answered_in_bounded_memory(node):
+    with smtplib.SMTP(node.address, node.ports["smtp"], timeout=30) as bystander:
+        bystander.ehlo("calm.test")
+        before = resident(node)
+        for name, (listener, octets) in HOSTILE.items():
+            said = converse(node, listener, octets)
+            assert said, name
+            assert b"Traceback" not in said, name
+            assert bystander.noop()[0] == 250, name
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda case: converse(node, *case), list(HOSTILE.values())))
+        assert bystander.noop()[0] == 250
+        assert resident(node) - before < 150 * 1024 * 1024
+    assert not [line for line in node.process.lines if "Traceback" in line]
+
+
+SMUGGLED = [
+    b"\n.\n",
+    b"\n.\r\n",
+    b"\r\n.\n",
+    b"\r.\r",
+    b"\r.\r\n",
+    b"\n.\r",
+    b"\r\n.\r",
+    b"\r\n\0.\r\n",
+    b"\r\n.\0\r\n",
+]
+
+
+@pytest.mark.parametrize("ending", SMUGGLED)
+def test_no_second_envelope_is_smuggled(node, ending):
+    inner = b"MAIL FROM:<evil@side.test>\r\nRCPT TO:<bob@a.test>\r\nDATA\r\nSubject: smuggled\r\n\r\nx\r\n.\r\n"
+    said = converse(
+        node,
+        "smtp",
+        b"EHLO x\r\nMAIL FROM:<a@side.test>\r\nRCPT TO:<bob@a.test>\r\nDATA\r\n",
+        b"Subject: outer\r\n\r\nbody" + ending + inner,
+        b"QUIT\r\n",
+    )
+    assert said.count(b"queued as") <= 1
+    assert b"550 5.5.2" in said or b"554 5.5.2" in said
+    assert said.count(b"354 ") == 1
