@@ -1,0 +1,109 @@
+"""Writes docs/configuration.rst from the schema: ``python -m mailnode.config.docs > docs/configuration.rst``."""
+
+from __future__ import annotations
+
+import sys
+import types
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from mailnode.config.schema import Called, Config, Section
+
+_HEAD = """\
+Configuration
+=============
+
+.. This page is generated from mailnode/config/schema.py; change it there.
+
+``twistd mailnode --config FILE`` reads one TOML file. It is checked as a whole: every mistake is reported at once with its
+key, such as ``listener[1].endpoint``, and nothing starts. ``twistd mailnode --config FILE --check`` and ``mailnode
+--config FILE check`` only look. Relative paths are taken from the directory of the file. ``etc/mailnode.toml`` is
+a complete example.
+
+Without ``--config`` an embedded default runs on 127.0.0.1, see the README.
+
+While the server runs, SIGHUP and ``mailnode reload`` take over what can change live and say which keys need a restart. Live
+are: the certificates, ``[limits]`` for new connections, ``[[domain]]`` entries and ``server.grace``. A mistake in the
+file, or a broken certificate, leaves everything as it was.
+"""
+
+
+def render() -> str:
+    """Return the whole page."""
+    lines = [_HEAD]
+    for name, field in Config.model_fields.items():
+        lines += _section(name, field.annotation, is_list=typing.get_origin(field.annotation) is list)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _section(name: str, annotation: Any, is_list: bool) -> Iterator[str]:
+    model = _model(annotation)
+    title = f"[[{name}]]" if is_list else f"[{name}]"
+    yield from (title, "-" * len(title), "", (model.__doc__ or "").strip(), "")
+    inner: list[tuple[str, Any, bool]] = []
+    for key, field in model.model_fields.items():
+        nested = _nested(field.annotation)
+        if nested is not None:
+            inner.append((f"{name}.{key}", field.annotation, nested == "list"))
+            continue
+        yield f"``{key}`` ({_kind(field.annotation, field.metadata)}{_default(field)})"
+        yield from (f"   {field.description or ''}", "")
+    for nested_name, nested_annotation, nested_list in inner:
+        yield from _section(nested_name, nested_annotation, nested_list)
+
+
+def _model(annotation: Any) -> type[Section]:
+    for candidate in (annotation, *typing.get_args(annotation)):
+        if isinstance(candidate, type) and issubclass(candidate, Section):
+            return candidate
+    raise TypeError(f"{annotation} holds no section")
+
+
+def _nested(annotation: Any) -> str | None:
+    try:
+        _model(annotation)
+    except TypeError:
+        return None
+    return "list" if typing.get_origin(annotation) is list else "one"
+
+
+def _kind(annotation: Any, metadata: list[Any]) -> str:
+    for note in metadata:
+        if isinstance(note, Called):
+            return note.name
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return _kind(arguments[0], list(arguments[1:]))
+    if origin is Literal:
+        return " or ".join(f'"{value}"' for value in arguments)
+    if origin is list:
+        return f"list: {_kind(arguments[0], [])}"
+    if origin in (types.UnionType, typing.Union):
+        return " or ".join(_kind(one, []) for one in arguments if one is not type(None))
+    if origin is dict:
+        return "table"
+    return {str: "text", int: "number", float: "number", bool: "true or false", Path: "path"}[annotation]
+
+
+def _default(field: FieldInfo) -> str:
+    default = field.default
+    if default is PydanticUndefined:
+        return ", required"
+    if default is None:
+        return ""
+    if isinstance(default, bool):
+        return f", default ``{str(default).lower()}``"
+    if isinstance(default, str):
+        return f', default ``"{default}"``'
+    if isinstance(default, list):
+        return f", default ``[{', '.join(f'{value:g}' for value in default)}]``"
+    return ", default ``{}``" if default == {} else f", default ``{default:.10g}``"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render())

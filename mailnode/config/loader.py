@@ -1,0 +1,253 @@
+"""Reads a configuration: every mistake at once, each with its key.
+
+Sections, and the entries of lists, are checked one by one, so that a mistake in one of them does not hide those between
+the others.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from mailnode.config.endpoints import overlapping
+from mailnode.config.schema import (
+    Auth,
+    Config,
+    Dns,
+    DomainEntry,
+    Limits,
+    Listener,
+    PolicyEntry,
+    Queue,
+    Server,
+    Smarthost,
+    Store,
+    Tls,
+    TlsName,
+)
+from mailnode.errors import ConfigurationError
+from mailnode.values.address import domain_key
+
+MAX_FILE = 1_048_576  # octets of a configuration file
+
+# Looks at a certificate and its key; returns (key of the mistake, what is wrong) pairs.
+PairCheck = Callable[[Path, Path], list[tuple[str, str]]]
+
+_SINGLE: dict[str, type[Any]] = {
+    "server": Server,
+    "store": Store,
+    "tls": Tls,
+    "dns": Dns,
+    "queue": Queue,
+    "limits": Limits,
+    "auth": Auth,
+}
+_LISTS: dict[str, type[Any]] = {"listener": Listener, "domain": DomainEntry, "policy": PolicyEntry}
+
+
+@dataclass
+class _Reading:
+    """What could be read of a file so far."""
+
+    sections: dict[str, Any] = field(default_factory=dict)  # name -> section, or list of sections (None: has mistakes)
+    mistakes: list[str] = field(default_factory=list)
+
+
+def load(path: Path, data: Path | None = None, check_pair: PairCheck | None = None) -> Config:
+    """Read and check a configuration file. Relative paths are taken from the directory of the file.
+
+    :param data: replaces ``[server] data``.
+    :param check_pair: looks at certificate files; they are not opened without it.
+    :raises ConfigurationError: every mistake that was found.
+    """
+    try:
+        with path.open("rb") as file:
+            octets = file.read(MAX_FILE + 1)
+    except OSError as error:
+        raise ConfigurationError([f"{path}: cannot be read: {error.strerror}"]) from None
+    if len(octets) > MAX_FILE:
+        raise ConfigurationError([f"{path}: larger than {MAX_FILE} octets"])
+    try:
+        table = tomllib.loads(octets.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        line = octets.count(b"\n", 0, error.start) + 1
+        raise ConfigurationError([f"{path}: line {line}: not UTF-8"]) from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigurationError([f"{path}: not TOML: {error}"]) from None
+    return read(table, path.absolute().parent, data, check_pair)
+
+
+def read(table: dict[str, Any], base: Path, data: Path | None = None, check_pair: PairCheck | None = None) -> Config:
+    """Check a parsed configuration; see :func:`load`. ``base`` is where relative paths start."""
+    reading = _Reading()
+    _read_sections(table, reading)
+    sections = _absolute(reading.sections, base)
+    if data is not None and sections.get("server") is not None:
+        sections["server"] = sections["server"].model_copy(update={"data": data.absolute()})
+    reading.mistakes += _cross_mistakes(sections, check_pair)
+    if reading.mistakes:
+        raise ConfigurationError(reading.mistakes)
+    return Config(**sections)
+
+
+def _read_sections(table: dict[str, Any], reading: _Reading) -> None:
+    for name in table:
+        if name not in _SINGLE and name not in _LISTS:
+            reading.mistakes.append(f"{name}: unknown section")
+    for name, section in _SINGLE.items():
+        if name in table or name == "server":
+            reading.sections[name] = _validate(section, table.get(name, {}), name, reading.mistakes)
+    for name, section in _LISTS.items():
+        entries = table.get(name, [])
+        if isinstance(entries, dict):
+            reading.mistakes.append(f"{name}: should stand under [[{name}]], with two brackets")
+            continue
+        if not isinstance(entries, list):
+            reading.mistakes.append(f"{name}: should be entries under [[{name}]]")
+            continue
+        reading.sections[name] = [
+            _validate(section, entry, f"{name}[{index}]", reading.mistakes) for index, entry in enumerate(entries)
+        ]
+    if table.get("listener", []) == []:
+        reading.mistakes.append("listener: at least one [[listener]] is needed")
+
+
+def _validate(section: type[Any], value: Any, key: str, mistakes: list[str]) -> Any:
+    try:
+        return TypeAdapter(section).validate_python(value)
+    except ValidationError as error:
+        mistakes += [f"{_key(key, e['loc'])}: {_words(e)}" for e in error.errors(include_url=False)]
+        return None
+
+
+def _key(start: str, location: Sequence[str | int]) -> str:
+    return start + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+
+
+def _words(error: Any) -> str:
+    kind = error["type"]
+    if kind == "extra_forbidden":
+        return "unknown key"
+    if kind == "missing":
+        return "is required"
+    if kind == "model_type":
+        return "should be a section of keys"
+    message = str(error["msg"])
+    message = message.removeprefix("Value error, ").replace("Input should", "should").replace("List should", "should")
+    if kind in ("literal_error", "greater_than", "greater_than_equal", "less_than", "less_than_equal"):
+        message += f", not {error['input']!r}"
+    return message
+
+
+def _absolute(sections: dict[str, Any], base: Path) -> dict[str, Any]:
+    """Return the sections with paths that do not depend on the current directory."""
+
+    def at(section: Any, *names: str) -> Any:
+        return section.model_copy(
+            update={n: base / getattr(section, n) for n in names if getattr(section, n) is not None}
+        )
+
+    changed = dict(sections)
+    if changed.get("server") is not None:
+        changed["server"] = at(changed["server"], "data")
+    if changed.get("tls") is not None:
+        tls = at(changed["tls"], "certificate", "key")
+        changed["tls"] = tls.model_copy(update={"name": [at(name, "certificate", "key") for name in tls.name]})
+    queue = changed.get("queue")
+    if queue is not None and queue.smarthost is not None:
+        changed["queue"] = queue.model_copy(update={"smarthost": at(queue.smarthost, "password_file")})
+    return changed
+
+
+# Mistakes that only show between keys, or in what they point at.
+
+
+def _cross_mistakes(sections: dict[str, Any], check_pair: PairCheck | None) -> list[str]:
+    listeners: list[Listener | None] = sections.get("listener", [])
+    mistakes: list[str] = []
+    for index, listener in enumerate(listeners):
+        if listener is not None:
+            mistakes += [f"listener[{index}].{key}: {what}" for key, what in _listener_mistakes(listener)]
+    mistakes += _overlap_mistakes(listeners)
+    mistakes += _tls_mistakes(listeners, sections, check_pair)
+    mistakes += _domain_mistakes(sections.get("domain", []))
+    queue: Queue | None = sections.get("queue")
+    if queue is not None and queue.smarthost is not None:
+        mistakes += [f"queue.smarthost.{key}: {what}" for key, what in _smarthost_mistakes(queue.smarthost)]
+    return mistakes
+
+
+def _listener_mistakes(listener: Listener) -> list[tuple[str, str]]:
+    mistakes = []
+    if listener.protocol == "http" and listener.tls == "starttls":
+        mistakes.append(("tls", "http has no STARTTLS"))
+    for key, protocols in (
+        ("relay_from", ("smtp",)),
+        ("xclient_from", ("smtp", "submission", "lmtp")),
+        ("no_policy_for", ("smtp", "lmtp")),
+    ):
+        if getattr(listener, key) and listener.protocol not in protocols:
+            mistakes.append((key, f"only for protocol {' or '.join(protocols)}, not {listener.protocol}"))
+    return mistakes
+
+
+def _overlap_mistakes(listeners: Sequence[Listener | None]) -> list[str]:
+    mistakes = []
+    for index, listener in enumerate(listeners):
+        for earlier in range(index):
+            other = listeners[earlier]
+            if listener is not None and other is not None and overlapping(listener.endpoint, other.endpoint):
+                mistakes.append(f"listener[{index}].endpoint: the same port as listener[{earlier}]")
+                break
+    return mistakes
+
+
+def _tls_mistakes(
+    listeners: Sequence[Listener | None], sections: dict[str, Any], check_pair: PairCheck | None
+) -> list[str]:
+    wanted = [f"listener[{i}]" for i, one in enumerate(listeners) if one is not None and one.tls != "none"]
+    if "tls" not in sections:
+        return [f"tls.certificate: is required, because {wanted[0]} has TLS"] if wanted else []
+    tls: Tls | None = sections["tls"]
+    if tls is None or check_pair is None:
+        return []
+    pairs: list[tuple[str, Tls | TlsName]] = [("tls", tls)]
+    pairs += [(f"tls.name[{index}]", name) for index, name in enumerate(tls.name)]
+    return [f"{key}.{part}: {what}" for key, pair in pairs for part, what in check_pair(pair.certificate, pair.key)]
+
+
+def _domain_mistakes(domains: Sequence[DomainEntry | None]) -> list[str]:
+    seen: dict[str, int] = {}
+    mistakes = []
+    for index, domain in enumerate(domains):
+        if domain is None:
+            continue
+        first = seen.setdefault(domain_key(domain.name), index)
+        if first != index:
+            mistakes.append(f"domain[{index}].name: the same domain as domain[{first}]")
+    return mistakes
+
+
+def _smarthost_mistakes(smarthost: Smarthost) -> list[tuple[str, str]]:
+    if bool(smarthost.username) != (smarthost.password_file is not None):
+        return [("username", "username and password_file belong together")]
+    if smarthost.username and smarthost.tls in ("none", "opportunistic"):
+        return [("tls", 'a password is not sent without TLS: "required", "verified" or "implicit"')]
+    if smarthost.password_file is not None:
+        try:
+            if not read_secret(smarthost.password_file):
+                return [("password_file", "its first line is empty")]
+        except (OSError, UnicodeDecodeError) as error:
+            return [("password_file", f"cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8'}")]
+    return []
+
+
+def read_secret(path: Path) -> str:
+    """Return the first line of a file that holds a password. :raises OSError, UnicodeDecodeError:"""
+    with path.open("rb") as file:
+        return file.read(4096).split(b"\n", 1)[0].rstrip(b"\r").decode("utf-8")

@@ -1,0 +1,324 @@
+"""The configuration: the one place for its keys, types, defaults and help texts.
+
+docs/configuration.rst is generated from here (:mod:`mailnode.config.docs`).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from mailnode.config.endpoints import check_endpoint
+from mailnode.errors import BadAddress
+from mailnode.values.address import domain_key
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+PROTOCOLS = ("smtp", "submission", "lmtp", "imap", "pop3", "http")
+
+
+class Called:
+    """How the documentation calls a type whose Python name says little."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+def _path(value: Any) -> Path:
+    if isinstance(value, Path):
+        return value
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise ValueError("should be a path in quotes")
+    return Path(value)
+
+
+def _network(value: Any) -> Network:
+    if isinstance(value, ipaddress.IPv4Network | ipaddress.IPv6Network):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("should be a network in quotes, such as 192.0.2.0/24")
+    try:
+        return ipaddress.ip_network(value)
+    except ValueError as error:
+        raise ValueError(f"not a network: {error}") from None
+
+
+def _domain(value: str) -> str:
+    try:
+        domain_key(value)
+    except BadAddress:
+        raise ValueError("not a domain name") from None
+    return value
+
+
+def _host_name(value: str) -> str:
+    _domain(value)
+    if value.startswith("[") or "." not in value:
+        raise ValueError("should be a full host name with a dot, such as mail.example.org")
+    return domain_key(value)
+
+
+def _endpoint(value: str) -> str:
+    wrong = check_endpoint(value)
+    if wrong:
+        raise ValueError(wrong)
+    return value
+
+
+def _server_address(value: str) -> str:
+    split_address(value, 53)
+    return value
+
+
+def _store_url(value: str) -> str:
+    if value == "sqlite:" or value.startswith(("postgresql://", "postgres://")):
+        return value
+    raise ValueError('should be "sqlite:" or "postgresql://user@host/database"')
+
+
+def _blob_place(value: str) -> str:
+    if not value.startswith("file:") or value == "file:":
+        raise ValueError('should be "file:" and a directory, such as "file:blobs"')
+    return value
+
+
+def _one_worker(value: int) -> int:
+    if value != 1:
+        raise ValueError("only 1 is possible for now: one process serves everything")
+    return value
+
+
+def split_address(text: str, default_port: int) -> tuple[str, int]:
+    """Read ``127.0.0.1``, ``127.0.0.1:5353`` or ``[::1]:5353``. :raises ValueError: anything else."""
+    host, port = text, str(default_port)
+    if text.startswith("["):
+        host, closed, rest = text[1:].partition("]")
+        if not closed or (rest and not rest.startswith(":")):
+            raise ValueError("should be an IP address, with :port where it is not the usual one")
+        port = rest[1:] if rest else port
+    elif text.count(":") == 1:
+        host, _, port = text.partition(":")
+    try:
+        address = str(ipaddress.ip_address(host))
+    except ValueError:
+        raise ValueError("should be an IP address, with :port where it is not the usual one") from None
+    if not (port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) < 65536):
+        raise ValueError("the port should be a number from 1 to 65535")
+    return address, int(port)
+
+
+FilePath = Annotated[Path, BeforeValidator(_path), Called("path")]
+NetworkList = list[Annotated[Network, BeforeValidator(_network), Called("network")]]
+DomainName = Annotated[str, AfterValidator(_domain), Called("domain name")]
+Seconds = Annotated[float, Field(gt=0, le=31_536_000), Called("seconds")]
+Octets = Annotated[int, Field(ge=1), Called("octets")]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class Section(BaseModel):
+    """What all sections share: nothing unknown, nothing converted, nothing changed later."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+class Server(Section):
+    """The server as a whole."""
+
+    hostname: Annotated[str, AfterValidator(_host_name), Called("host name")] = Field(
+        description="The full name of this machine, as it greets other servers; its address record should lead here."
+    )
+    data: FilePath = Field(
+        description="The directory for everything the server keeps. Made at the first start, readable by its owner "
+        "alone. It must be on a local file system with locks."
+    )
+    partitions: int = Field(
+        4,
+        ge=1,
+        le=64,
+        description="Into how many database files the mailboxes are spread. Fixed by the first start.",
+    )
+    workers: Annotated[int, AfterValidator(_one_worker)] = Field(
+        1, description="The number of serving processes. Only 1 is possible for now."
+    )
+    log: Literal["text", "json"] = Field(
+        "text", description="The form of the log: one readable line an event, or one flat JSON object a line."
+    )
+    grace: Annotated[float, Field(ge=0, le=3600), Called("seconds")] = Field(
+        20.0,
+        description="How long sessions may go on with what they are doing after SIGTERM before they are cut off.",
+    )
+
+
+class Store(Section):
+    """Where the data is."""
+
+    url: Annotated[str, AfterValidator(_store_url)] = Field(
+        "sqlite:",
+        description='"sqlite:" keeps everything in files in the data directory; "postgresql://user@host/database" uses '
+        "a PostgreSQL database.",
+    )
+    blobs: Annotated[str, AfterValidator(_blob_place)] = Field(
+        "file:blobs", description="Where large messages are kept: a directory, taken from the data directory."
+    )
+    inline_limit: Annotated[int, Field(ge=0, le=1_048_576), Called("octets")] = Field(
+        16_384, description="Messages up to this stored size are kept in the database itself."
+    )
+
+
+class Listener(Section):
+    """One door. Any number of them, each under its own ``[[listener]]``."""
+
+    protocol: Literal["smtp", "submission", "lmtp", "imap", "pop3", "http"] = Field(description="What is spoken there.")
+    endpoint: Annotated[str, AfterValidator(_endpoint), Called("endpoint")] = Field(
+        description="Where it listens, as a Twisted server endpoint: ``tcp:25``, ``tcp:25:interface=192.0.2.1``, "
+        "``systemd:domain=INET6:name=imaps``, ``unix:/run/mailnode/lmtp``, ``haproxy:tcp:25``."
+    )
+    tls: Literal["none", "starttls", "implicit"] = Field(
+        "none",
+        description="No encryption; upgraded by the client's STARTTLS or STLS; or from the first octet (ports 465, 993, 995).",
+    )
+    relay_from: NetworkList = Field(
+        [],
+        description="Clients of these networks may send to any domain without logging in. Protocol smtp only.",
+    )
+    xclient_from: NetworkList = Field(
+        [],
+        description="Clients of these networks may say with XCLIENT whom they speak for. Protocols smtp, submission "
+        "and lmtp only.",
+    )
+    no_policy_for: NetworkList = Field(
+        [],
+        description="Clients of these networks are not asked about by policies; they gain no other right. Protocols "
+        "smtp and lmtp only.",
+    )
+
+
+class TlsName(Section):
+    """A further certificate, shown to clients that ask for one of its names (SNI)."""
+
+    certificate: FilePath = Field(description="A PEM file: the certificate, then the intermediate ones.")
+    key: FilePath = Field(description="A PEM file with its private key.")
+
+
+class Tls(Section):
+    """Certificates. They are read again when the files change, on SIGHUP and on ``mailnode reload``."""
+
+    certificate: FilePath = Field(
+        description="A PEM file: the certificate for clients that ask for no name or one nobody has, then the "
+        "intermediate ones."
+    )
+    key: FilePath = Field(description="A PEM file with its private key.")
+    name: list[TlsName] = Field([], description="Further certificates.")
+
+
+class Dns(Section):
+    """Name resolution for outgoing mail."""
+
+    servers: list[Annotated[str, AfterValidator(_server_address), Called("address")]] = Field(
+        [], description='Resolvers, such as "127.0.0.1:5353". Empty: those of /etc/resolv.conf.'
+    )
+
+
+class Smarthost(Section):
+    """One server that takes all outgoing mail."""
+
+    host: DomainName = Field(description="Its name.")
+    port: int = Field(587, ge=1, le=65535, description="Its port.")
+    tls: Literal["none", "opportunistic", "required", "verified", "implicit"] = Field(
+        "verified",
+        description="How the connection is encrypted: not at all; if offered; always by STARTTLS; always, with a "
+        "certificate that must be valid for the host; from the first octet, with such a certificate.",
+    )
+    username: str = Field("", description="The login there. Empty: none.")
+    password_file: FilePath | None = Field(
+        None, description="A file whose first line is the password, readable by the server alone."
+    )
+
+
+class Queue(Section):
+    """Outgoing mail that could not be handed over at once."""
+
+    retry: list[Seconds] = Field(
+        [300.0, 600.0, 1200.0, 2400.0, 3600.0],
+        min_length=1,
+        max_length=64,
+        description="The waits between tries, each varied by a tenth; the last one repeats.",
+    )
+    lifetime: Seconds = Field(432_000.0, description="After how long an undelivered message goes back.")
+    lifetime_null: Seconds = Field(
+        172_800.0, description="The same for messages with the null sender: they are dropped."
+    )
+    delay_notice: Annotated[float, Field(ge=0), Called("seconds")] = Field(
+        14_400.0, description="After how long the sender is told once that the message still waits. 0: never."
+    )
+    concurrency: int = Field(20, ge=1, le=1000, description="Connections at a time to one destination, at most.")
+    concurrency_total: int = Field(100, ge=1, le=10_000, description="Outgoing connections at a time, at most.")
+    outgoing: bool = Field(True, description="Whether mail for other domains is taken at all. false: it is refused.")
+    smarthost: Smarthost | None = Field(
+        None, description="Send everything through this server instead of by MX records."
+    )
+
+
+class Limits(Section):
+    """What one client may use."""
+
+    message_size: Octets = Field(52_428_800, le=1_073_741_824, description="The largest message that is taken.")
+    recipients: Count = Field(1000, description="Recipients of one message.")
+    hops: int = Field(50, ge=1, le=1000, description="Received fields above which a message is taken for a loop.")
+    connections: Count = Field(1000, description="Connections at a time, of each listener.")
+    connections_per_address: Count = Field(
+        50, description="Connections at a time from one IP address, of each listener."
+    )
+    errors: Count = Field(20, description="Mistakes of a client after which its connection is closed.")
+    login_timeout: Seconds = Field(60.0, description="Silence after which a client that has not logged in is let go.")
+    smtp_timeout: Seconds = Field(300.0, description="Silence after which an SMTP or LMTP client is let go.")
+    imap_timeout: Annotated[float, Field(ge=1800, le=31_536_000), Called("seconds")] = Field(
+        1860.0, description="Silence after which an IMAP client is let go. RFC 9051 5.4 asks for 30 minutes at least."
+    )
+    pop3_timeout: Annotated[float, Field(ge=600, le=31_536_000), Called("seconds")] = Field(
+        600.0, description="Silence after which a POP3 client is let go. RFC 1939 3 asks for 10 minutes at least."
+    )
+
+
+class Auth(Section):
+    """Who may log in besides the accounts' own passwords."""
+
+    checkers: list[str] = Field(
+        [],
+        description="Twisted credential checkers, such as ``file:/etc/mailnode/passwd``, asked after the store's own "
+        "passwords. What they return as the user is an address of an account here.",
+    )
+
+
+class DomainEntry(Section):
+    """A domain that exists from the start on and cannot be removed by command. Others live in the store."""
+
+    name: DomainName = Field(description="The domain.")
+
+
+class PolicyEntry(Section):
+    """One policy, asked in the order of the file."""
+
+    name: str = Field(min_length=1, description="The name under which a plug-in offers it.")
+    on_failure: Literal["pass", "defer"] = Field(
+        "pass", description="What a failure of the policy itself counts as: no opinion, or a temporary refusal."
+    )
+    options: dict[str, Any] = Field({}, description="What the policy is given; its own documentation names them.")
+
+
+class Config(Section):
+    """A whole configuration."""
+
+    server: Server
+    store: Store = Store.model_validate({})
+    listener: list[Listener] = Field(min_length=1)
+    tls: Tls | None = None
+    dns: Dns = Dns.model_validate({})
+    queue: Queue = Queue.model_validate({})
+    limits: Limits = Limits.model_validate({})
+    auth: Auth = Auth.model_validate({})
+    domain: list[DomainEntry] = []
+    policy: list[PolicyEntry] = []

@@ -1,0 +1,62 @@
+"""Hints within one process: who should look again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from mailnode.interfaces.runtime import IHints
+
+_log = Logger()
+_C = TypeVar("_C", bound=Callable[..., object])
+
+
+@implementer(IHints)
+class LocalHints:
+    """Calls subscribers at once. One that fails does not keep the others from hearing."""
+
+    def __init__(self) -> None:
+        self._accounts: dict[str, list[Callable[[int], None]]] = {}
+        self._queue: list[Callable[[], None]] = []
+
+    def publish(self, account_id: str, modseq: int) -> None:
+        """Tell that an account reached this modseq."""
+        for callback in tuple(self._accounts.get(account_id, ())):
+            _call(callback, modseq)
+
+    def subscribe(self, account_id: str, callback: Callable[[int], None]) -> Callable[[], None]:
+        """Call back with each modseq published for the account; returns what ends it."""
+        callbacks = self._accounts.setdefault(account_id, [])
+        callbacks.append(callback)
+
+        def end() -> None:
+            _remove(callbacks, callback)
+            if not callbacks and self._accounts.get(account_id) is callbacks:
+                del self._accounts[account_id]
+
+        return end
+
+    def wake_queue(self) -> None:
+        """Tell the queue runner that there may be something due."""
+        for callback in tuple(self._queue):
+            _call(callback)
+
+    def on_queue(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call back at each :meth:`wake_queue`; returns what ends it."""
+        self._queue.append(callback)
+        return lambda: _remove(self._queue, callback)
+
+
+def _call(callback: Callable[..., object], *args: object) -> None:
+    try:
+        callback(*args)
+    except Exception:  # a hint is a courtesy: the subscriber polls anyway
+        _log.failure("a subscriber of hints failed")
+
+
+def _remove(callbacks: list[_C], callback: _C) -> None:
+    if callback in callbacks:
+        callbacks.remove(callback)

@@ -1,0 +1,97 @@
+"""The log: one line an event, as readable text or as flat JSON. Nothing a peer sends can start a line or a field."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+from twisted.logger import FilteringLogObserver, ILogObserver, LogEvent, LogLevel, LogLevelFilterPredicate, formatEvent
+from zope.interface import implementer
+
+from mailnode.values.events import one_line
+
+MAX_TEXT = 8192  # characters of one field, and of a line that is not one of our events
+
+
+@implementer(ILogObserver)
+class LineObserver:
+    """Writes one line for each log event of Twisted's logger."""
+
+    def __init__(self, out: TextIO, render: Callable[[LogEvent], str]) -> None:
+        self._out = out
+        self._render = render
+
+    def __call__(self, event: LogEvent) -> None:
+        """Write it; a log that cannot be written does not stop the mail."""
+        try:
+            self._out.write(self._render(event) + "\n")
+            self._out.flush()
+        except (OSError, ValueError):
+            pass
+
+
+def observer(out: TextIO, form: str, level: LogLevel = LogLevel.info) -> ILogObserver:
+    """Return an observer for ``[server] log``: "text" or "json". Below ``level`` nothing is written."""
+    render = as_json if form == "json" else as_text
+    predicate = LogLevelFilterPredicate(defaultLogLevel=level)
+    filtering: ILogObserver = FilteringLogObserver(LineObserver(out, render), (predicate,))
+    return filtering
+
+
+def as_text(event: LogEvent) -> str:
+    """Return ``2026-11-23T02:15:00.123Z session.open session=... peer=...``; warnings have ``!`` before the name."""
+    name, fields = _ours(event)
+    mark = "" if event.get("log_level", LogLevel.info) in (LogLevel.info, LogLevel.debug) else "!"
+    if name is not None:
+        pairs = "".join(f" {key}={one_line(_cut(value))}" for key, value in fields.items())
+        return f"{_time(event)} {mark}{name}{pairs}"
+    return f"{_time(event)} {mark}{event.get('log_namespace', '-')}: {_escaped(_message(event))}"
+
+
+def as_json(event: LogEvent) -> str:
+    """Return one flat object: ``time``, ``level``, then ``event`` and its fields, or ``source`` and ``message``."""
+    name, fields = _ours(event)
+    level = getattr(event.get("log_level"), "name", "info")
+    record: dict[str, Any] = {"time": _time(event), "level": level}
+    if name is not None:
+        record["event"] = name
+        record.update((key, _plain(value)) for key, value in fields.items())
+    else:
+        record["source"] = str(event.get("log_namespace", "-"))
+        record["message"] = _message(event)
+    return json.dumps(record, ensure_ascii=True)
+
+
+def _ours(event: LogEvent) -> tuple[str | None, dict[str, Any]]:
+    name, fields = event.get("event"), event.get("fields")
+    if isinstance(name, str) and isinstance(fields, dict):
+        return name, fields
+    return None, {}
+
+
+def _message(event: LogEvent) -> str:
+    text = formatEvent(event)
+    failure = event.get("log_failure")
+    if failure is not None:
+        text = f"{text}\n{failure.getTraceback()}" if text else failure.getTraceback()
+    return _cut(text)
+
+
+def _cut(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + "..."
+
+
+def _plain(value: object) -> object:
+    return value if isinstance(value, bool | int | float) or value is None else _cut(value)
+
+
+def _escaped(text: str) -> str:
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def _time(event: LogEvent) -> str:
+    moment = datetime.fromtimestamp(float(event.get("log_time", 0.0)), UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

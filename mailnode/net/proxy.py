@@ -1,0 +1,93 @@
+"""The PROXY protocol in front of a listener: the protocol behind it begins only when the client's address is known.
+
+Twisted's own wrapper connects the protocol at once, with the balancer's address; whoever decides by address then
+decides about the balancer.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.interfaces import IProtocolFactory
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.protocols.haproxy._wrapper import HAProxyProtocolWrapper, HAProxyWrappingFactory
+from twisted.python.failure import Failure
+from zope.interface import directlyProvides, providedBy
+
+from mailnode.interfaces.runtime import IClock, IDelayed
+
+HEADER_TIMEOUT = 10.0  # seconds a balancer may take for its header
+
+
+class LateProxyWrapper(HAProxyProtocolWrapper):
+    """Connects the protocol behind it when the header has been read."""
+
+    def __init__(self, factory: Any, wrappedProtocol: Any) -> None:
+        super().__init__(factory, wrappedProtocol)
+        self._begun = False
+        self._timer: IDelayed | None = None
+
+    def makeConnection(self, transport: Any) -> None:
+        """Wait for the header."""
+        directlyProvides(self, providedBy(transport))
+        Protocol.makeConnection(self, transport)  # type: ignore[no-untyped-call]
+        self._of().registerProtocol(self)
+        self._timer = self._of().clock.callLater(HEADER_TIMEOUT, self._too_late)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Read the header, then pass everything on."""
+        if self._begun:
+            self.wrappedProtocol.dataReceived(data)
+            return
+        behind: Any = self.wrappedProtocol
+        kept: Any = _Kept()
+        self.wrappedProtocol = kept
+        super().dataReceived(data)
+        self.wrappedProtocol = behind
+        if self._proxyInfo is None:
+            return
+        self._begun = True
+        self._stop_timer()
+        behind.makeConnection(self)
+        if kept.data:
+            behind.dataReceived(bytes(kept.data))
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Tell the protocol if it knows of the connection."""
+        self._stop_timer()
+        if self._begun:
+            super().connectionLost(reason)  # type: ignore[no-untyped-call]
+        else:
+            self._of().unregisterProtocol(self)
+
+    def _of(self) -> Any:
+        return self.factory
+
+    def _too_late(self) -> None:
+        self._timer = None
+        self.abortConnection()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+class _Kept:
+    """Takes what stands behind the header in the same segment."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+
+    def dataReceived(self, data: bytes) -> None:
+        self.data += data
+
+
+class LateProxyFactory(HAProxyWrappingFactory):
+    """Puts a :class:`LateProxyWrapper` before each connection."""
+
+    protocol = LateProxyWrapper
+
+    def __init__(self, factory: IProtocolFactory, clock: IClock) -> None:
+        super().__init__(factory)  # type: ignore[no-untyped-call]
+        self.clock = clock

@@ -1,0 +1,262 @@
+"""Certificates: chosen by the name a client asks for, read again when they change, the old kept when the new are broken.
+
+Every listener has OpenSSL contexts of its own, without a session cache and without tickets: what a client was on one
+port is never resumed on another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from OpenSSL import SSL
+from twisted.internet.interfaces import IHandshakeListener, IOpenSSLServerConnectionCreator, ISSLTransport
+from twisted.internet.ssl import CertificateOptions, TLSVersion
+from twisted.logger import Logger
+from twisted.protocols.policies import ProtocolWrapper
+from twisted.protocols.tls import TLSMemoryBIOProtocol
+from zope.interface import alsoProvides, implementer
+
+from mailnode.errors import ConfigurationError
+from mailnode.interfaces.runtime import IClock, IDelayed
+from mailnode.values.events import emit
+
+POLL = 60.0  # seconds between looks at the files
+MAX_FILE = 1_048_576  # octets
+
+_log = Logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A certificate chain, leaf first, with its private key."""
+
+    chain: tuple[x509.Certificate, ...]
+    key: PrivateKeyTypes
+    names: tuple[str, ...]  # DNS names it is for, lower case; a wildcard begins with "*."
+
+    @property
+    def not_after(self) -> datetime:
+        """When the leaf expires."""
+        return self.chain[0].not_valid_after_utc
+
+
+class BrokenPair(Exception):
+    """Files that cannot be used. ``part`` is "certificate" or "key"."""
+
+    def __init__(self, part: str, text: str) -> None:
+        super().__init__(text)
+        self.part = part
+        self.text = text
+
+
+def read_pair(certificate: Path, key: Path) -> Pair:
+    """Read two PEM files. :raises BrokenPair: unreadable, not PEM, or not belonging together."""
+    chain = _read_chain(certificate)
+    secret = _read_key(key)
+    if _public(chain[0].public_key()) != _public(secret.public_key()):
+        raise BrokenPair("key", f"{key}: does not belong to the certificate {certificate}")
+    return Pair(tuple(chain), secret, _names(chain[0]))
+
+
+def check_pair(certificate: Path, key: Path) -> list[tuple[str, str]]:
+    """Return what is wrong with two files as (part, text) pairs; looks at the key even when the certificate is bad."""
+    mistakes = []
+    readings: tuple[tuple[Callable[[Path], object], Path], ...] = ((_read_chain, certificate), (_read_key, key))
+    for read, path in readings:
+        try:
+            read(path)
+        except BrokenPair as error:
+            mistakes.append((error.part, error.text))
+    if not mistakes:
+        try:
+            read_pair(certificate, key)
+        except BrokenPair as error:
+            mistakes.append((error.part, error.text))
+    return mistakes
+
+
+class CertificateStore:
+    """All certificates of the server. The first pair is the default."""
+
+    def __init__(self, files: Sequence[tuple[Path, Path]], clock: IClock) -> None:
+        """:param files: (certificate, key) PEM files."""
+        self._files = tuple(files)
+        self._clock = clock
+        self._pairs: tuple[Pair, ...] = ()
+        self._stamp: object = None
+        self._timer: IDelayed | None = None
+        self.generation = 0  # grows with every set of certificates that came into use
+
+    @property
+    def pairs(self) -> tuple[Pair, ...]:
+        """What is in use now."""
+        return self._pairs
+
+    def load(self) -> None:
+        """Read everything for the first time. :raises ConfigurationError:"""
+        self._stamp = self._look()
+        try:
+            self._use(self._read(self._files))
+        except BrokenPair as error:
+            raise ConfigurationError([f"tls.{error.part}: {error.text}"]) from None
+
+    def reload(self, files: Sequence[tuple[Path, Path]] | None = None) -> bool:
+        """Read again, perhaps other files; False when something is broken: then the old stay in use.
+
+        A certificate that has expired does not replace one that has not.
+        """
+        wanted = tuple(files) if files is not None else self._files
+        self._stamp = self._look()
+        try:
+            pairs = self._read(wanted)
+            now = datetime.fromtimestamp(self._clock.seconds(), UTC)
+            if pairs[0].not_after <= now < self._pairs[0].not_after:
+                raise BrokenPair("certificate", f"{wanted[0][0]}: expired on {pairs[0].not_after.date()}")
+        except BrokenPair as error:
+            emit(_log, "tls.kept", warning=True, reason=error.text)
+            return False
+        self._files = wanted
+        self._stamp = self._look()
+        self._use(pairs)
+        return True
+
+    def watch(self) -> None:
+        """Look at the files' times every :data:`POLL` seconds until :meth:`stop`."""
+        self._timer = self._clock.callLater(POLL, self._poll)
+
+    def stop(self) -> None:
+        """Watch no longer."""
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+
+    def find(self, name: str) -> int:
+        """Return the index of the pair for a server name: exact, else a wildcard for its first label, else 0."""
+        name = name.lower().rstrip(".")
+        wildcard = "*." + name.partition(".")[2]
+        for candidate in (name, wildcard):
+            for index, pair in enumerate(self._pairs):
+                if candidate in pair.names:
+                    return index
+        return 0
+
+    def _poll(self) -> None:
+        if self._look() != self._stamp:
+            self.reload()
+        self.watch()
+
+    def _look(self) -> object:
+        return tuple(_stamp(path) for pair in self._files for path in pair)
+
+    def _read(self, files: Sequence[tuple[Path, Path]]) -> tuple[Pair, ...]:
+        return tuple(read_pair(certificate, key) for certificate, key in files)
+
+    def _use(self, pairs: tuple[Pair, ...]) -> None:
+        self._pairs = pairs
+        self.generation += 1
+        for pair in pairs:
+            emit(_log, "tls.loaded", names=",".join(pair.names), not_after=pair.not_after.date().isoformat())
+
+
+@implementer(IOpenSSLServerConnectionCreator)
+class ListenerTls:
+    """One listener's side of TLS: STARTTLS and implicit TLS with the certificates of the moment."""
+
+    def __init__(self, store: CertificateStore) -> None:
+        self._store = store
+        self._generation = -1
+        self._options: list[CertificateOptions] = []
+
+    def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
+        """Return a connection for the default certificate; a server name switches it."""
+        if self._generation != self._store.generation:
+            self._options = [self._make(pair) for pair in self._store.pairs]
+            self._generation = self._store.generation
+        connection: SSL.Connection = self._options[0].serverConnectionForTLS(tlsProtocol)
+        return connection
+
+    def start_tls(self, transport: Any) -> None:
+        """Begin TLS on a plain connection (STARTTLS, STLS)."""
+        wrapper = transport
+        while isinstance(wrapper, ProtocolWrapper):
+            # TLS goes on below a PROXY wrapper: it has to pass on what TLS tells the protocol and the protocol asks.
+            inner = wrapper.wrappedProtocol
+            if IHandshakeListener.providedBy(inner):
+                wrapper.handshakeCompleted = inner.handshakeCompleted  # type: ignore[attr-defined]
+                alsoProvides(wrapper, IHandshakeListener)
+            alsoProvides(wrapper, ISSLTransport)
+            wrapper = wrapper.transport
+        transport.startTLS(self)
+
+    def _make(self, pair: Pair) -> CertificateOptions:
+        # pyOpenSSL takes the objects of cryptography; Twisted's annotations still name its older ones.
+        return CertificateOptions(
+            privateKey=cast(Any, pair.key),
+            certificate=cast(Any, pair.chain[0]),
+            extraCertChain=cast(Any, list(pair.chain[1:])),
+            raiseMinimumTo=TLSVersion.TLSv1_2,
+            contextForServerName=self._context_for,
+        )
+
+    def _context_for(self, name: bytes | None) -> SSL.Context | None:
+        if not name:
+            return None
+        index = self._store.find(name.decode("ascii", "replace"))
+        context: SSL.Context | None = self._options[index].getContext() if 0 < index < len(self._options) else None
+        return context
+
+
+def _read_file(part: str, path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE + 1)
+    except OSError as error:
+        raise BrokenPair(part, f"{path}: cannot be read: {error.strerror}") from None
+    if len(data) > MAX_FILE:
+        raise BrokenPair(part, f"{path}: larger than {MAX_FILE} octets")
+    return data
+
+
+def _read_chain(path: Path) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(_read_file("certificate", path))
+    except ValueError:
+        raise BrokenPair("certificate", f"{path}: holds no certificate in PEM form") from None
+
+
+def _read_key(path: Path) -> PrivateKeyTypes:
+    try:
+        return load_pem_private_key(_read_file("key", path), None)
+    except TypeError:
+        raise BrokenPair("key", f"{path}: is protected by a password; the server needs it without") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise BrokenPair("key", f"{path}: holds no private key in PEM form") from None
+
+
+def _public(key: Any) -> bytes:
+    data: bytes = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return data
+
+
+def _names(leaf: x509.Certificate) -> tuple[str, ...]:
+    try:
+        extension = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        return tuple(name.lower() for name in extension.value.get_values_for_type(x509.DNSName))
+    except (x509.ExtensionNotFound, ValueError):
+        return ()
+
+
+def _stamp(path: Path) -> object:
+    try:
+        status = path.stat()
+    except OSError as error:
+        return error.errno
+    return status.st_mtime_ns, status.st_size, status.st_ino

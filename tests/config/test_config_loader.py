@@ -1,0 +1,205 @@
+"""Every mistake at once, each with its key."""
+
+from pathlib import Path
+
+import pytest
+
+from mailnode.config.demo import demo_config, demo_listeners
+from mailnode.config.endpoints import overlapping
+from mailnode.config.loader import load, read
+from mailnode.config.schema import split_address
+from mailnode.errors import ConfigurationError
+
+GOOD = {
+    "server": {"hostname": "mail.example.org", "data": "data"},
+    "listener": [{"protocol": "smtp", "endpoint": "tcp:25"}],
+}
+
+
+def mistakes(table, **options):
+    with pytest.raises(ConfigurationError) as caught:
+        read(table, Path("/etc"), **options)
+    return caught.value.mistakes
+
+
+def with_listener(**keys):
+    return GOOD | {"listener": [{"protocol": "smtp", "endpoint": "tcp:25"} | keys]}
+
+
+def test_the_smallest_configuration_has_the_defaults():
+    config = read(GOOD, Path("/etc/mailnode"))
+    assert config.server.data == Path("/etc/mailnode/data")
+    assert config.store.url == "sqlite:" and config.store.blobs == "file:blobs"
+    assert config.limits.recipients == 1000
+    assert config.listener[0].relay_from == [] and config.listener[0].tls == "none"
+    assert config.tls is None and config.domain == [] and config.dns.servers == []
+
+
+def test_a_data_directory_given_by_hand_wins():
+    assert read(GOOD, Path("/etc"), data=Path("/elsewhere")).server.data == Path("/elsewhere")
+
+
+def test_every_mistake_of_every_section_is_reported_at_once_with_its_key():
+    table = {
+        "server": {"hostname": "x", "workers": 2, "log": "xml", "zz": 1},
+        "listener": [
+            {"protocol": "smtp", "endpoint": "tcp:foo"},
+            {"protocol": "imap", "endpoint": "tcp:25", "tls": "implicit", "relay_from": ["10.0.0.0/8"]},
+            {"endpoint": "bla"},
+            {"protocol": "lmtp", "endpoint": "unix:/x", "no_policy_for": ["10.0.0.1/8", 3]},
+            3,
+        ],
+        "domain": [{"name": "a.example"}, {"name": "A.example"}, {"name": "-"}],
+        "queue": {"retry": [], "smarthost": {"host": "x.y", "username": "k"}},
+        "limits": {"recipients": "x", "imap_timeout": 3},
+        "policy": {"name": "x"},
+        "other": {},
+    }
+    keys = {mistake.split(": ")[0] for mistake in mistakes(table)}
+    assert keys == {
+        "server.hostname",
+        "server.workers",
+        "server.data",
+        "server.log",
+        "server.zz",
+        "listener[0].endpoint",
+        "listener[1].relay_from",
+        "listener[2].endpoint",
+        "listener[2].protocol",
+        "listener[3].no_policy_for[0]",
+        "listener[3].no_policy_for[1]",
+        "listener[4]",
+        "domain[1].name",
+        "domain[2].name",
+        "queue.retry",
+        "limits.recipients",
+        "limits.imap_timeout",
+        "policy",
+        "other",
+        "tls.certificate",
+    }
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        ({"listener": GOOD["listener"]}, ["server.hostname: is required", "server.data: is required"]),
+        ({"server": GOOD["server"]}, ["listener: at least one [[listener]] is needed"]),
+        (GOOD | {"server": 3}, ["server: should be a section of keys"]),
+        (GOOD | {"listener": {}}, None),
+        (GOOD | {"server": {**GOOD["server"], "workers": 2}}, None),
+        (GOOD | {"store": {"url": "mysql://x"}}, None),
+        (GOOD | {"store": {"blobs": "s3:bucket"}}, None),
+        (GOOD | {"dns": {"servers": ["resolver.example"]}}, None),
+        (GOOD | {"dns": {"servers": ["127.0.0.1:0"]}}, None),
+        (with_listener(endpoint="tcp:65536"), ["listener[0].endpoint: the port should be a number from 0 to 65535"]),
+        (with_listener(protocol="http", tls="starttls") | {"tls": {"certificate": "c", "key": "k"}}, None),
+        (with_listener(protocol="imap", xclient_from=["127.0.0.0/8"]), None),
+        (with_listener(protocol="submission", relay_from=["127.0.0.0/8"]), None),
+        (with_listener(tls="maybe"), ["listener[0].tls: should be 'none', 'starttls' or 'implicit', not 'maybe'"]),
+        (GOOD | {"queue": {"smarthost": {"host": "x.y", "username": "a"}}}, None),
+        (GOOD | {"queue": {"smarthost": {"host": "x.y", "username": "a", "password_file": "/nowhere"}}}, None),
+        (
+            GOOD | {"queue": {"smarthost": {"host": "x.y", "username": "a", "password_file": "x", "tls": "none"}}},
+            None,
+        ),
+        (GOOD | {"limits": {"recipients": True}}, None),
+        (GOOD | {"limits": {"message_size": 1.5}}, None),
+    ],
+)
+def test_a_mistake_is_one_line_with_its_key(table, expected):
+    found = mistakes(table)
+    assert expected is None or sorted(found) == sorted(expected)
+    assert len(found) == len(expected or [1])
+    assert all("\n" not in line and ": " in line for line in found)
+
+
+def test_the_same_port_twice():
+    table = GOOD | {
+        "listener": [{"protocol": "smtp", "endpoint": "tcp:25"}, {"protocol": "imap", "endpoint": "tcp6:25"}]
+    }
+    assert mistakes(table) == ["listener[1].endpoint: the same port as listener[0]"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "answer"),
+    [
+        ("tcp:25", "tcp:25", True),
+        ("tcp:25", "tcp:port=25", True),
+        ("tcp:25", "haproxy:tcp:25", True),
+        ("tcp:25", "tcp:26", False),
+        ("tcp:0", "tcp:0", False),
+        ("tcp:25:interface=127.0.0.1", "tcp:25", True),
+        ("tcp:25:interface=127.0.0.1", "tcp:25:interface=127.0.0.2", False),
+        ("tcp:25:interface=127.0.0.1", "tcp6:25", True),
+        ("tcp:25:interface=127.0.0.1", "tcp6:25:interface=\\:\\:1", False),
+        ("tcp:25", "tcp6:25:interface=\\:\\:1", False),
+        ("unix:/a", "unix:/a", True),
+        ("unix:/a", "unix:/b", False),
+    ],
+)
+def test_overlapping(one, other, answer):
+    assert overlapping(one, other) is answer
+    assert overlapping(other, one) is answer
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("127.0.0.1", ("127.0.0.1", 53)),
+        ("127.0.0.1:5353", ("127.0.0.1", 5353)),
+        ("::1", ("::1", 53)),
+        ("[::1]:5353", ("::1", 5353)),
+    ],
+)
+def test_addresses_with_ports(text, answer):
+    assert split_address(text, 53) == answer
+
+
+@pytest.mark.parametrize("text", ["", "[::1", "[::1]5", "1.2.3.4:", "1.2.3.4:+5", "1.2.3.4:٥", "1.2.3.4:99999", "a:5"])
+def test_no_addresses(text):
+    with pytest.raises(ValueError):
+        split_address(text, 53)
+
+
+def test_toml_mistakes_name_the_line(tmp_path):
+    path = tmp_path / "bad.toml"
+    path.write_text('[server]\nhostname = "x\n')
+    with pytest.raises(ConfigurationError, match="line 2"):
+        load(path)
+    path.write_bytes(b"[server]\n\n# \xff\n")
+    with pytest.raises(ConfigurationError, match="line 3: not UTF-8"):
+        load(path)
+    path.write_text("x = " + "[" * 100_000)
+    with pytest.raises(ConfigurationError, match="not TOML"):
+        load(path)
+    path.write_text("#" * 1_100_000)
+    with pytest.raises(ConfigurationError, match="larger"):
+        load(path)
+    with pytest.raises(ConfigurationError, match="cannot be read: No such file"):
+        load(tmp_path / "absent.toml")
+
+
+def test_certificates_are_looked_at_where_a_check_is_given():
+    table = with_listener(tls="starttls") | {
+        "tls": {"certificate": "c.pem", "key": "/k.pem", "name": [{"certificate": "d", "key": "e"}]}
+    }
+    seen = []
+
+    def check(certificate, key):
+        seen.append((str(certificate), str(key)))
+        return [("key", "does not fit")]
+
+    assert mistakes(table, check_pair=check) == ["tls.key: does not fit", "tls.name[0].key: does not fit"]
+    assert seen == [("/etc/c.pem", "/k.pem"), ("/etc/d", "/etc/e")]
+
+
+def test_the_demonstration_listens_on_this_machine_alone_and_sends_nothing_out():
+    config = demo_config(Path("/d"), 100)
+    assert all(one.endpoint.endswith(":interface=127.0.0.1") for one in config.listener)
+    assert [one.endpoint.split(":")[1] for one in config.listener] == [
+        str(port + 100) for port in (2525, 2587, 2465, 2143, 2993, 2110, 2995, 2080)
+    ]
+    assert not config.queue.outgoing
+    assert all(not one.relay_from for one in config.listener)
+    assert demo_listeners(100)[2] == {"protocol": "submissions", "port": 2565, "tls": "implicit"}
