@@ -537,10 +537,8 @@ class SaslResponse:
 
 @dataclass(frozen=True, slots=True)
 class IdleDone:
-    """``DONE``. Answered by IDLE's tagged response and ``completed()``. ``ok`` False: the client sent something else;
-    answer BAD."""
-
-    ok: bool = True
+    """``DONE``, the only thing that ends IDLE. Answered by IDLE's tagged response and ``completed()``. Any other line is
+    answered BAD by the connection and IDLE goes on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,204 +1,121 @@
-"""FETCH as rendered octets: one row renderer a command, built from its item list (RFC 3501 6.4.5, 7.4.2).
-
-A row of the store is a tuple; its renderer is a closure that joins ready pieces. Nothing is parsed, adapted or made an
-object per row: 100,000 messages pass through here in one command.
-"""
+"""FETCH's arguments (RFC 3501 6.4.5, RFC 7162 3.1.4.1)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+import re
 
-from mailnode.imap.command_types import Attribute, BodySection, FetchItem, Section
-from mailnode.imap.sections import Slice, field_selector, from_kept_fields, locate
-from mailnode.imap.view import RECENT, View
-from mailnode.values.facts import decode_parts
-from mailnode.values.flags import KeywordTable
+from mailnode.imap.command_types import Attribute, BodySection, Fetch, FetchItem, Section
+from mailnode.imap.lexer import MAX_NUMBER, MAX_NUMBER64, CommandError, Lexer, decimal
+from mailnode.imap.text import astring
+from mailnode.values.sets import SeqSet, UidSet
 
-Row = Sequence[Any]
-Render = Callable[[Row, int], bytes]  # (row, index in the view) -> one item
+MAX_ITEMS = 1000  # of one FETCH
+MAX_PART_DEPTH = 100  # numbers in one part specifier
 
-_MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
+ATTRIBUTES = {
+    name: Attribute(name)
+    for name in ("FLAGS", "UID", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODYSTRUCTURE", "BODY", "MODSEQ")
+}
+# RFC 3501 6.4.5: three macros, each only alone.
+_FAST = (ATTRIBUTES["FLAGS"], ATTRIBUTES["INTERNALDATE"], ATTRIBUTES["RFC822.SIZE"])
+_ALL = (*_FAST, ATTRIBUTES["ENVELOPE"])
+MACROS = {"FAST": _FAST, "ALL": _ALL, "FULL": (*_ALL, ATTRIBUTES["BODY"])}
+# The forms older than sections: what each stands for, and whether it leaves \Seen alone.
+_OLD_FORMS = {
+    "RFC822": BodySection(Section(), b"RFC822"),
+    "RFC822.HEADER": BodySection(Section(text="HEADER"), b"RFC822.HEADER", peek=True),
+    "RFC822.TEXT": BodySection(Section(text="TEXT"), b"RFC822.TEXT"),
+}
 
-
-class FlagNames:
-    """``(\\Seen $Forwarded)`` for each bitmap, rendered once."""
-
-    def __init__(self, keywords: KeywordTable) -> None:
-        self._keywords = keywords
-        self._rendered: dict[int, bytes] = {}
-
-    def __call__(self, flags: int) -> bytes:
-        """Return the parenthesised list of a view's flags, \\Recent included."""
-        known = self._rendered.get(flags)
-        if known is None:
-            names = self._keywords.flag_names(flags & ~RECENT)
-            if flags & RECENT:
-                names = (*names, "\\Recent")
-            known = self._rendered[flags] = b"(" + " ".join(names).encode() + b")"
-            if len(self._rendered) > 4096:
-                self._rendered.clear()
-        return known
+_NAME = re.compile(rb"[A-Za-z0-9.-]+")
+# section-part ["." section-text], or section-msgtext; the list of fields follows HEADER.FIELDS
+_SPEC = re.compile(rb"([1-9][0-9]*(?:\.[1-9][0-9]*)*)?(\.)?([A-Za-z.]*)")
+_PARTIAL = re.compile(rb"<([0-9]+)\.([0-9]+)>")
+_TEXTS = ("HEADER", "HEADER.FIELDS", "HEADER.FIELDS.NOT", "TEXT")
 
 
-@dataclass(frozen=True, slots=True)
-class BlobItem:
-    """One ``BODY[...]`` that needs the message itself. ``label`` is complete, with the origin of a partial."""
-
-    label: bytes
-    section: Section
-    partial: tuple[int, int] | None
-    select: Callable[[bytes], bytes] | None  # for HEADER.FIELDS(.NOT): cuts the fields out of the header
-
-
-@dataclass(frozen=True, slots=True)
-class FetchPlan:
-    """How to answer one FETCH. ``render`` gives ``* 1 FETCH (UID 1 FLAGS ()`` without the closing parenthesis, because
-    blob items follow; ``columns`` are what it reads, in the order of the row after the UID."""
-
-    columns: tuple[str, ...]
-    render: Render
-    blob_items: tuple[BlobItem, ...]
-    sets_seen: bool
-    has_flags: bool
-    blob_at: int = 0  # places in the row, when there are blob items
-    prefix_at: int = 0
-    parts_at: int = 0
-
-    def slices(self, row: Row) -> list[Slice | None]:
-        """Return which octets each blob item names; of a header that fields are chosen from, the whole header."""
-        parts = decode_parts(row[self.parts_at])
-        return [locate(parts, row[self.prefix_at], item.section) for item in self.blob_items]
+def parse_fetch(tag: bytes, lexer: Lexer, kind: type[SeqSet] | type[UidSet]) -> Fetch:
+    """Read `` set items [modifiers]``."""
+    lexer.space()
+    messages = lexer.sequence_set(kind)
+    lexer.space()
+    items = _items(lexer)
+    changed_since = None
+    if lexer.accept(b" "):
+        changed_since = _modifiers(lexer)
+    return Fetch(tag, messages, items, changed_since)
 
 
-def plan_fetch(items: Sequence[FetchItem], view: View, uid: bool, modseq: bool) -> FetchPlan:
-    """Build the plan of one command.
-
-    :param uid: UID FETCH, whose responses carry UID. :param modseq: the responses carry MODSEQ even unasked.
-    """
-    names = [item.name for item in items if isinstance(item, Attribute)]
-    wanted: list[FetchItem] = list(items)
-    if uid and "UID" not in names:
-        wanted.insert(0, Attribute("UID"))
-    if modseq and "MODSEQ" not in names:
-        wanted.append(Attribute("MODSEQ"))
-    columns: list[str] = []
-    renders: list[Render] = []
-    blob_items: list[BlobItem] = []
-    for item in wanted:
-        if isinstance(item, Attribute):
-            renders.append(_attribute(item.name, view, columns))
-        elif from_kept_fields(item.section):
-            renders.append(_kept_fields(item, columns))
-        else:
-            blob_items.append(_blob_item(item))
-    places = [_column(name, columns) for name in ("blob", "prefix", "parts")] if blob_items else [0, 0, 0]
-    sets_seen = any(isinstance(item, BodySection) and not item.peek for item in items)
-    return FetchPlan(tuple(columns), _line(renders), tuple(blob_items), sets_seen, "FLAGS" in names, *places)
+def _items(lexer: Lexer) -> tuple[FetchItem, ...]:
+    if lexer.peek() == b"(":
+        items = lexer.parenthesized(lambda: _item(lexer, _name(lexer)))
+        if len(items) > MAX_ITEMS:
+            raise CommandError("Too many fetch items")
+        return tuple(dict.fromkeys(items))
+    name = _name(lexer)
+    return MACROS.get(name) or (_item(lexer, name),)
 
 
-def _line(renders: Sequence[Render]) -> Render:
-    if not renders:
-        return lambda row, index: b"* %d FETCH (" % (index + 1)
-    if len(renders) == 1:
-        only = renders[0]
-        return lambda row, index: b"* %d FETCH (%b" % (index + 1, only(row, index))
-
-    def line(row: Row, index: int) -> bytes:
-        return b"* %d FETCH (%b" % (index + 1, b" ".join([render(row, index) for render in renders]))
-
-    return line
+def _name(lexer: Lexer) -> str:
+    return lexer.match(_NAME, "a fetch item").group().decode("ascii").upper()
 
 
-def _column(name: str, columns: list[str]) -> int:
-    """Return a column's place in the row, asking for it when nobody has."""
-    if name not in columns:
-        columns.append(name)
-    return columns.index(name) + 1  # row[0] is the UID
+def _item(lexer: Lexer, name: str) -> FetchItem:
+    if name in ("BODY", "BODY.PEEK") and lexer.accept(b"["):
+        return _body_section(lexer, peek=name == "BODY.PEEK")
+    if name in _OLD_FORMS:
+        return _OLD_FORMS[name]
+    if name in ATTRIBUTES:
+        return ATTRIBUTES[name]
+    raise CommandError("Unknown fetch item")
 
 
-def _attribute(name: str, view: View, columns: list[str]) -> Render:
-    if name == "UID":
-        uids = view.uids
-        return lambda row, index: b"UID %d" % uids[index]
-    if name == "FLAGS":
-        flags, names = view.flags, FlagNames(view.keywords)
-        return lambda row, index: b"FLAGS " + names(flags[index])
-    if name == "MODSEQ":
-        modseqs = view.modseqs
-        return lambda row, index: b"MODSEQ (%d)" % modseqs[index]
-    if name == "RFC822.SIZE":
-        size = _column("size", columns)
-        return lambda row, index: b"RFC822.SIZE %d" % row[size]
-    if name == "INTERNALDATE":
-        at, offset = _column("internaldate", columns), _column("internaldate_offset", columns)
-        return lambda row, index: b'INTERNALDATE "' + render_date_time(row[at], row[offset]) + b'"'
-    label, ready = name.encode() + b" ", _column(name.lower(), columns)  # ENVELOPE, BODYSTRUCTURE, BODY
-    return lambda row, index: label + row[ready]
+def _body_section(lexer: Lexer, *, peek: bool) -> BodySection:
+    section = _section(lexer)
+    lexer.expect(b"]")
+    partial = None
+    if lexer.peek() == b"<":
+        found = lexer.match(_PARTIAL, "a partial range")
+        partial = decimal(found.group(1), MAX_NUMBER), decimal(found.group(2), MAX_NUMBER)
+        if not partial[1]:
+            raise CommandError("Partial range of no octets")
+    return BodySection(section, b"BODY[" + section_text(section) + b"]", peek, partial)
 
 
-def _kept_fields(item: BodySection, columns: list[str]) -> Render:
-    select = field_selector(item.section)
-    prefix, fields = _column("prefix", columns), _column("fields", columns)
-    label, partial = response_label(item), item.partial
-
-    def render(row: Row, index: int) -> bytes:
-        text = select(row[prefix] + row[fields])
-        if partial is not None:
-            text = text[partial[0] : partial[0] + partial[1]]
-        return b"%b {%d}\r\n%b" % (label, len(text), text.replace(b"\0", b"\x80"))
-
-    return render
-
-
-def _blob_item(item: BodySection) -> BlobItem:
-    select = field_selector(item.section) if item.section.fields else None
-    return BlobItem(response_label(item), item.section, item.partial, select)
-
-
-def response_label(item: BodySection) -> bytes:
-    """Return what the response calls an item: ``BODY[1.TEXT]<0>`` for ``BODY.PEEK[1.TEXT]<0.100>``."""
-    return item.label if item.partial is None else b"%b<%d>" % (item.label, item.partial[0])
+def _section(lexer: Lexer) -> Section:
+    found = lexer.match(_SPEC, "a section")
+    numbers, dot, text = found.group(1), found.group(2), found.group(3).decode("ascii").upper()
+    if bool(dot) != bool(numbers and text):
+        raise CommandError("Bad section")
+    part = tuple(decimal(n, MAX_NUMBER) for n in numbers.split(b".")) if numbers else ()
+    if len(part) > MAX_PART_DEPTH:
+        raise CommandError("Section too deep")
+    if text and text not in _TEXTS and not (text == "MIME" and part):
+        raise CommandError("Bad section")
+    fields: tuple[bytes, ...] = ()
+    if text.startswith("HEADER.FIELDS"):
+        lexer.space()
+        fields = tuple(lexer.parenthesized(lexer.astring))
+        if any(b"\r" in field or b"\n" in field for field in fields):
+            raise CommandError("Bad header field name")
+    return Section(part, text, fields)
 
 
-def flag_update(view: View, names: FlagNames, index: int, uid: bool, modseq: bool, flags: bool = True) -> bytes:
-    """Return a FETCH response that reports flags, or with ``flags`` False the mod-sequence alone."""
-    items = []
-    if uid:
-        items.append(b"UID %d" % view.uids[index])
-    if flags:
-        items.append(b"FLAGS " + names(view.flags[index]))
-    if modseq:
-        items.append(b"MODSEQ (%d)" % view.modseqs[index])
-    return b"* %d FETCH (%b)\r\n" % (index + 1, b" ".join(items))
+def section_text(section: Section) -> bytes:
+    """Return what stands between the brackets, as the response echoes it."""
+    pieces = [str(number) for number in section.part]
+    if section.text:
+        pieces.append(section.text)
+    text = ".".join(pieces).encode("ascii")
+    return text + b" (" + b" ".join(astring(field) for field in section.fields) + b")" if section.fields else text
 
 
-def render_date_time(microseconds: int, offset: int) -> bytes:
-    """Return RFC 3501 date-time without its quotes, the day padded with a space.
-
-    :param microseconds: UTC since 1970. :param offset: minutes east in which it is shown.
-    """
-    day, second = divmod(microseconds // 1_000_000 + offset * 60, 86400)
-    minute, second = divmod(second, 60)
-    sign, zone = (b"-", -offset) if offset < 0 else (b"+", offset)
-    return b"%b %02d:%02d:%02d %b%02d%02d" % (
-        _day(day), minute // 60, minute % 60, second, sign, zone // 60, zone % 60,
-    )  # fmt: skip
-
-
-@lru_cache(maxsize=8192)
-def _day(days: int) -> bytes:
-    """Return ``dd-Mon-yyyy`` of a day counted from 1970-01-01, in the proleptic Gregorian calendar.
-
-    The years are counted from March of year 0, so that the leap day is the last of its year.
-    """
-    era, day = divmod(days + 719468, 146097)
-    year = (day - day // 1460 + day // 36524 - day // 146096) // 365
-    day -= 365 * year + year // 4 - year // 100
-    month = (5 * day + 2) // 153
-    day -= (153 * month + 2) // 5
-    month += 3 if month < 10 else -9
-    year += era * 400 + (month <= 2)
-    return b"%2d-%b-%04d" % (day + 1, _MONTHS[month - 1], year)
+def _modifiers(lexer: Lexer) -> int:
+    """Read ``(CHANGEDSINCE n)``; 0 is taken too, because phones send it."""
+    lexer.expect(b"(")
+    if lexer.word() != "CHANGEDSINCE":
+        raise CommandError("Unknown fetch modifier")
+    lexer.space()
+    changed_since = lexer.number(MAX_NUMBER64)
+    lexer.expect(b")")
+    return changed_since

@@ -1,0 +1,124 @@
+"""Mailbox names on the wire: modified UTF-7 (RFC 3501 5.1.3), and the patterns of LIST."""
+
+from __future__ import annotations
+
+import binascii
+import re
+import unicodedata
+from collections.abc import Iterable
+
+from mailnode.values.mailbox_name import INBOX, MAX_OCTETS, SEPARATOR
+
+_PLAIN = re.compile(rb"[\x20-\x25\x27-\x7e]*\Z")
+# One run of printable octets, "&-", or a shift: "&" modified-base64 "-".
+_PIECE = re.compile(rb"([\x20-\x25\x27-\x7e]+)|&([A-Za-z0-9+,]*)-")
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
+_WILDCARDS = re.compile(r"[*%]+")
+
+
+def encode_name(name: str) -> bytes:
+    """Return a name in modified UTF-7."""
+    if name.isascii() and name.isprintable():
+        return name.replace("&", "&-").encode("ascii")
+    return _UNPRINTABLE.sub(_shift, name.replace("&", "&-")).encode("ascii")
+
+
+def _shift(found: re.Match[str]) -> str:
+    base64 = binascii.b2a_base64(found.group().encode("utf-16-be"), newline=False)
+    return "&" + base64.decode("ascii").rstrip("=").replace("/", ",") + "-"
+
+
+def decode_name(wire: bytes) -> str | None:
+    """Return the name a client wrote in modified UTF-7, or None when it is not exactly that: 8-bit octets, controls,
+    printable ASCII inside a shift, a superfluous shift, half a surrogate pair, stray bits."""
+    if b"&" not in wire:
+        return wire.decode("ascii") if _PLAIN.match(wire) else None
+    pieces: list[str] = []
+    at = 0
+    shifted = False  # the piece before was a shift to base64
+    while at < len(wire):
+        found = _PIECE.match(wire, at)
+        if found is None:
+            return None
+        at = found.end()
+        if found.group(1) is not None:
+            pieces.append(found.group(1).decode("ascii"))
+            shifted = False
+        elif not found.group(2):
+            pieces.append("&")
+            shifted = False
+        else:
+            text = None if shifted else _unshift(found.group(2))
+            if text is None:
+                return None
+            pieces.append(text)
+            shifted = True
+    return "".join(pieces)
+
+
+def _unshift(base64: bytes) -> str | None:
+    padded = base64.replace(b",", b"/") + b"=" * (-len(base64) % 4)
+    try:
+        octets = binascii.a2b_base64(padded, strict_mode=True)
+        text = octets.decode("utf-16-be")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    if any(" " <= c <= "~" for c in text) or _shift_text(octets) != base64:
+        return None
+    return text
+
+
+def _shift_text(octets: bytes) -> bytes:
+    return binascii.b2a_base64(octets, newline=False).rstrip(b"=").replace(b"/", b",")
+
+
+class Patterns:
+    """The patterns of one LIST, compiled together: names are matched in one pass, all wildcards at once.
+
+    The state after each character is a bitmap of places in all patterns, so the cost of a name is its length however
+    the wildcards stand (``*%*%*%*%x``). A pattern with more plain characters than a name can have matches nothing.
+    """
+
+    def __init__(self, reference: str, patterns: Iterable[str]) -> None:
+        """:param reference: put before each pattern (RFC 3501 6.3.8)."""
+        self._start = self._accept = self._any = self._level = 0
+        self._any_end = 0  # places that accept whatever follows
+        self._next: dict[str, int] = {}
+        at = 0
+        for pattern in dict.fromkeys(unicodedata.normalize("NFC", reference + pattern) for pattern in patterns):
+            if len(_WILDCARDS.sub("", pattern)) <= MAX_OCTETS:
+                at = self._compile(pattern, at)
+        # The five letters of INBOX match in either case (RFC 3501 5.1).
+        self._inbox_next = {c: self._next.get(c, 0) | self._next.get(c.lower(), 0) for c in INBOX}
+
+    def _compile(self, pattern: str, at: int) -> int:
+        self._start |= 1 << at
+        for character in pattern:
+            if character == "*":
+                self._any |= 1 << at
+            elif character == "%":
+                self._level |= 1 << at
+            else:
+                self._next[character] = self._next.get(character, 0) | 1 << at
+                at += 1
+        self._accept |= 1 << at
+        self._any_end |= self._any & 1 << at
+        return at + 1
+
+    def match(self, name: str) -> bool:
+        """Whether a canonical name matches any of the patterns."""
+        states = self._start
+        if name.startswith(INBOX) and name[len(INBOX) : len(INBOX) + 1] in ("", SEPARATOR):
+            states = self._run(states, INBOX, self._inbox_next)
+            name = name[len(INBOX) :]
+        return bool(self._run(states, name, self._next) & (self._accept | self._any_end))
+
+    def _run(self, states: int, text: str, following: dict[str, int]) -> int:
+        for character in text:
+            if states & self._any_end:
+                return self._any_end
+            if not states:
+                break
+            stay = self._any if character == SEPARATOR else self._any | self._level
+            states = (states & following.get(character, 0)) << 1 | states & stay
+        return states
