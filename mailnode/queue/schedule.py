@@ -17,14 +17,13 @@ DAY = 86400.0
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Times in seconds. ``intervals`` after the first, second ... failed try, then ``steady`` for ever.
+    """Times in seconds. ``intervals`` after the first, second ... failed try; the last one repeats.
 
     ``jitter``: each interval is changed by up to this share, either way. ``delay_after``: age at which a delay DSN goes
     out; 0 never. ``least_tries``: a recipient is not given up for age before that many tries.
     """
 
-    intervals: tuple[float, ...] = (300.0, 600.0, 1200.0, 2400.0)
-    steady: float = 3600.0
+    intervals: tuple[float, ...] = (300.0, 600.0, 1200.0, 2400.0, 3600.0)
     jitter: float = 0.1
     lifetime: float = 5 * DAY
     null_lifetime: float = 2 * DAY
@@ -34,7 +33,7 @@ class Schedule:
     @property
     def longest(self) -> float:
         """The longest time between two tries of a recipient."""
-        return max((*self.intervals, self.steady)) * (1 + self.jitter)
+        return max(self.intervals) * (1 + self.jitter)
 
     def expires(self, created: float, null_sender: bool) -> float:
         """When a new envelope gets too old: mail from the null sender earlier, nobody is told of it anyway."""
@@ -42,7 +41,7 @@ class Schedule:
 
     def interval(self, tries: int, random: Callable[[], float]) -> float:
         """Seconds from the ``tries``-th failed try (1 is the first) to the next. ``random`` yields [0, 1)."""
-        base = self.intervals[tries - 1] if 0 < tries <= len(self.intervals) else self.steady
+        base = self.intervals[min(max(tries, 1), len(self.intervals)) - 1]
         return base * (1 + self.jitter * (2 * random() - 1))
 
     def next_try(self, now: float, tries: int, expires: float, random: Callable[[], float]) -> float:
@@ -72,7 +71,7 @@ class Schedule:
             tries += 1
             if age >= lifetime:
                 return tries
-        return tries + int((lifetime - age) // self.steady)
+        return tries + int((lifetime - age) // self.intervals[-1])
 
 
 class QueueTime:
