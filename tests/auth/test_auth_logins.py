@@ -1,0 +1,248 @@
+"""Logging in through the portal: the same door, answer and cost for everybody."""
+
+from base64 import b64encode
+
+import scramp
+from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
+from twisted.cred.portal import Portal
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from mailnode.auth import passwords
+from mailnode.auth.checkers import DirectoryChecker, FirstThatKnows, ScramChecker
+from mailnode.auth.logins import Logins
+from mailnode.auth.passwords import make_credentials
+from mailnode.auth.realm import MAX_SESSIONS, MailRealm
+from mailnode.auth.throttle import FAILURE_DELAY, FREE, MAX_DELAY, Throttle, network
+from mailnode.errors import AuthenticationFailed, Busy, LoginNotAllowed
+from mailnode.interfaces.sessions import ILogin, ILogins, IMailUser, IPopUser, ISaslExchange, ISessionMind, ISubmitter
+from mailnode.store.directory import Directory
+from mailnode.store.engine_sqlite import SqliteEngine
+from mailnode.store.ephemeral import Ephemeral
+from mailnode.values.address import parse_address
+
+SECRET = b"k" * 32
+
+
+@implementer(ISessionMind)
+class Mind:
+    def __init__(self, protocol="imap", peer="192.0.2.1"):
+        self.session, self.protocol, self.peer = "s1", protocol, peer
+        self.ended = []
+
+    def end(self, reason):
+        self.ended.append(reason)
+
+
+class Threads:
+    """The password pool, in the test's own thread; counts what it was given."""
+
+    def __init__(self):
+        self.runs = 0
+
+    async def run(self, pool, function, *args):
+        self.runs += pool == "password"
+        return function(*args)
+
+
+class Mails:
+    """Only what the realm asks of the mail store when it makes an avatar."""
+
+    def account(self, account_id):
+        return f"mail of {account_id}"
+
+
+class LoginTests(SynchronousTestCase):
+    def setUp(self):
+        # The derivation is timed elsewhere; here only who is asked matters.
+        self.patch(passwords, "MEMORY_KIB", 64)
+        self.patch(passwords, "SCRAM_ITERATIONS", 16)
+        self.clock = Clock()
+        self.clock.advance(1_000_000)
+        self.engine = SqliteEngine(None)
+        self.now(self.engine.start())
+        self.directory = Directory(self.engine)
+        self.threads = Threads()
+        self.realm = MailRealm(self.directory, Mails())
+        other = InMemoryUsernamePasswordDatabaseDontUse(**{"bob@a.test": b"from a plug-in"})
+        checker = FirstThatKnows([DirectoryChecker(self.directory, self.threads, self.clock), other])
+        portal = Portal(self.realm, [checker, ScramChecker(self.directory)])
+        throttle = Throttle(Ephemeral(self.engine, self.clock))
+        self.logins = Logins(portal, self.directory, throttle, self.clock, SECRET)
+        self.now(self.directory.add_domain("a.test"))
+        for name in ("alice", "bob"):
+            self.now(self.directory.add_account(name, parse_address(f"{name}@a.test"), 0.0))
+            self.set_password(name, f"{name}'s password")
+
+    def now(self, coroutine):
+        return self.successResultOf(Deferred.fromCoroutine(coroutine))
+
+    def set_password(self, account_id, password, **options):
+        made = make_credentials(account_id, password, 0.0, **options)
+        self.now(self.directory.replace_credentials(account_id, options.get("label", ""), made))
+
+    def attempt(self, user, password, interface=IMailUser, mind=None):
+        """Log in, letting the clock run; return (login or None, seconds it took)."""
+        trying = Deferred.fromCoroutine(self.logins.password(user, password, interface, mind or Mind()))
+        result = []
+        trying.addBoth(result.append)
+        seconds = 0.0
+        while not result:
+            self.clock.advance(0.25)
+            seconds += 0.25
+        if ILogin.providedBy(result[0]):
+            return result[0], seconds
+        result[0].trap(AuthenticationFailed)
+        return None, seconds
+
+    def test_provides(self):
+        verifyObject(ILogins, self.logins)
+        verifyObject(ISaslExchange, self.logins.exchange("PLAIN", IMailUser, Mind()))
+        login, _ = self.attempt(b"alice@a.test", b"alice's password")
+        verifyObject(ILogin, login)
+        verifyObject(IMailUser, login.avatar)
+        for interface in (IPopUser, ISubmitter):
+            verifyObject(interface, self.attempt(b"alice@a.test", b"alice's password", interface)[0].avatar)
+
+    def test_names_are_compared_without_case(self):
+        login, seconds = self.attempt(b"Alice@A.TEST", b"alice's password")
+        self.assertEqual((login.account.id, seconds), ("alice", 0.0))
+        self.assertEqual(login.avatar.mail, "mail of alice")
+
+    def test_unknown_user_and_wrong_password_cost_the_same(self):
+        results = {}
+        for number, user in enumerate((b"alice@a.test", b"nobody@a.test", b"\xff\xfe", b"a@other.test")):
+            before = self.threads.runs
+            login, seconds = self.attempt(user, b"wrong", mind=Mind(peer=f"198.51.{number}.1"))
+            self.assertIsNone(login)
+            results[user] = (self.threads.runs - before, seconds)
+        self.assertEqual(set(results.values()), {(1, FAILURE_DELAY)})
+
+    def test_a_login_is_remembered_for_minutes_and_not_beyond_a_new_password(self):
+        self.attempt(b"alice@a.test", b"alice's password")
+        before = self.threads.runs
+        self.assertTrue(self.attempt(b"alice@a.test", b"alice's password")[0])
+        self.assertEqual(self.threads.runs, before)
+        self.set_password("alice", "a new one")
+        self.assertIsNone(self.attempt(b"alice@a.test", b"alice's password")[0])
+        self.assertTrue(self.attempt(b"alice@a.test", b"a new one")[0])
+        before = self.threads.runs
+        self.clock.advance(400)
+        self.assertTrue(self.attempt(b"alice@a.test", b"a new one")[0])
+        self.assertEqual(self.threads.runs, before + 1)
+
+    def test_a_password_may_be_good_for_one_protocol_only(self):
+        self.set_password("alice", "for pop", label="pop", protocols=frozenset(["pop3"]))
+        self.assertTrue(self.attempt(b"alice@a.test", b"for pop", IPopUser, Mind("pop3"))[0])
+        self.assertIsNone(self.attempt(b"alice@a.test", b"for pop", IMailUser, Mind("imap"))[0])
+
+    def test_a_checker_of_a_plug_in_knows_people_too(self):
+        login, _ = self.attempt(b"bob@a.test", b"from a plug-in")
+        self.assertEqual(login.account.id, "bob")
+
+    def test_status_forbids(self):
+        self.now(self.directory.set_status("alice", "no-login"))
+        trying = Deferred.fromCoroutine(self.logins.password(b"alice@a.test", b"alice's password", IMailUser, Mind()))
+        self.failureResultOf(trying, LoginNotAllowed)
+
+    def test_changes_end_live_sessions_of_that_account_alone(self):
+        mine, other = Mind(), Mind()
+        self.attempt(b"alice@a.test", b"alice's password", mind=mine)
+        self.attempt(b"bob@a.test", b"bob's password", mind=other)
+        self.set_password("alice", "a new one")
+        self.assertEqual((len(mine.ended), len(other.ended)), (1, 0))
+
+    def test_a_session_that_logged_out_is_left_alone(self):
+        mind = Mind()
+        login, _ = self.attempt(b"alice@a.test", b"alice's password", mind=mind)
+        self.assertEqual(self.realm.live_sessions(), {"imap": 1})
+        login.logout()
+        login.logout()
+        self.now(self.directory.set_status("alice", "suspended"))
+        self.assertEqual((mind.ended, self.realm.live_sessions()), ([], {}))
+
+    def test_sessions_of_one_account_are_bounded(self):
+        for _ in range(MAX_SESSIONS):
+            self.assertTrue(self.attempt(b"alice@a.test", b"alice's password")[0])
+        trying = Deferred.fromCoroutine(self.logins.password(b"alice@a.test", b"alice's password", IMailUser, Mind()))
+        self.failureResultOf(trying, Busy)
+        self.assertTrue(self.attempt(b"alice@a.test", b"alice's password", IPopUser, Mind("pop3"))[0])
+
+    def test_guessing_gets_slow_and_stays_bounded(self):
+        seconds = [self.attempt(b"alice@a.test", b"guess")[1] for _ in range(15)]
+        self.assertEqual(seconds[: int(FREE)], [FAILURE_DELAY] * int(FREE))
+        self.assertEqual(seconds, sorted(seconds))
+        self.assertGreater(seconds[-1], 5)
+        self.assertLessEqual(seconds[-1], MAX_DELAY + FAILURE_DELAY + 0.25)
+
+    def test_the_count_goes_over_all_protocols(self):
+        for protocol in ("imap", "pop3", "submission") * 3:
+            self.attempt(b"alice@a.test", b"guess", mind=Mind(protocol))
+        self.assertGreater(self.attempt(b"alice@a.test", b"guess", IPopUser, Mind("pop3"))[1], FAILURE_DELAY)
+
+    def test_strangers_cannot_lock_a_user_out_of_a_good_network(self):
+        self.assertTrue(self.attempt(b"alice@a.test", b"alice's password")[0])
+        for number in range(40):
+            self.attempt(b"alice@a.test", b"guess", mind=Mind(peer=f"203.0.{number}.9"))
+        login, seconds = self.attempt(b"alice@a.test", b"alice's password")
+        self.assertTrue(login)
+        self.assertEqual(seconds, 0.0)
+        self.assertGreater(self.attempt(b"alice@a.test", b"guess", mind=Mind(peer="203.0.99.9"))[1], FAILURE_DELAY)
+
+    def scram(self, user, password):
+        client = scramp.ScramClient(["SCRAM-SHA-256"], user, password)
+        exchange = self.logins.exchange("SCRAM-SHA-256", IMailUser, Mind())
+        client.set_server_first(self.now(exchange.step(client.get_client_first().encode())).decode())
+        trying = Deferred.fromCoroutine(exchange.step(client.get_client_final().encode()))
+        self.clock.advance(FAILURE_DELAY)
+        return client, exchange, trying
+
+    def test_scram(self):
+        client, exchange, trying = self.scram("alice@a.test", "alice's password")
+        client.set_server_final(self.successResultOf(trying).decode())
+        self.assertIsNone(self.now(exchange.step(b"")))
+        self.assertEqual((exchange.login.account.id, exchange.login.mechanism), ("alice", "SCRAM-SHA-256"))
+
+    def test_scram_does_not_tell_who_exists(self):
+        for user in ("alice@a.test", "nobody@a.test"):
+            _, _, trying = self.scram(user, "wrong")
+            self.failureResultOf(trying, AuthenticationFailed)
+
+        def salt(user):
+            exchange = self.logins.exchange("SCRAM-SHA-256", IMailUser, Mind())
+            return self.now(exchange.step(b"n,,n=" + user + b",r=abc")).split(b",", 1)[1]
+
+        self.assertEqual(salt(b"nobody@a.test"), salt(b"nobody@a.test"))
+        self.assertNotEqual(salt(b"nobody@a.test"), salt(b"nobody2@a.test"))
+        self.assertEqual(salt(b"nobody@a.test").split(b",")[1], salt(b"alice@a.test").split(b",")[1])
+
+    def test_plain_exchange(self):
+        exchange = self.logins.exchange("PLAIN", ISubmitter, Mind("submission"))
+        self.assertEqual(self.now(exchange.step(None)), b"")
+        self.assertIsNone(self.now(exchange.step(b"\0alice@a.test\0alice's password")))
+        self.assertEqual(exchange.login.mechanism, "PLAIN")
+
+    def test_malformed_exchanges_fail_late_and_are_counted(self):
+        for name, message in (("PLAIN", b"nonsense"), ("LOGIN", b""), ("SCRAM-SHA-256", b64encode(b"x"))):
+            trying = Deferred.fromCoroutine(self.logins.exchange(name, IMailUser, Mind()).step(message))
+            self.assertNoResult(trying)
+            self.clock.advance(FAILURE_DELAY)
+            self.failureResultOf(trying, AuthenticationFailed)
+
+    def test_no_mechanism_without_tls(self):
+        self.assertEqual(self.logins.mechanisms("imap", False), ())
+        self.assertEqual(self.logins.mechanisms("imap", True), ("SCRAM-SHA-256", "PLAIN", "LOGIN"))
+        with self.assertRaises(KeyError):
+            self.logins.exchange("CRAM-MD5", IMailUser, Mind())
+
+
+class NetworkTests(SynchronousTestCase):
+    def test_networks(self):
+        self.assertEqual(network("192.0.2.77"), "192.0.2.0/24")
+        self.assertEqual(network("::ffff:192.0.2.77"), "192.0.2.0/24")
+        self.assertEqual(network("2001:db8:1:2:3::4"), "2001:db8:1:2::/64")
+        self.assertEqual(network("fe80::1%eth0"), "fe80::/64")
+        self.assertEqual(network(""), "")
