@@ -1,0 +1,182 @@
+"""Decaying counters that may be lost. They live in memory; now and then what changed is written, without sync, and read
+back at start. Nobody waits for that, and nothing breaks when it fails."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from mailnode.errors import StoreUnavailable
+from mailnode.interfaces.runtime import IClock, IDelayed
+from mailnode.interfaces.store import IEphemeral
+from mailnode.store.engine import EPHEMERAL, Engine, Transaction
+
+MAX_KEY = 160  # characters; keys hold what a stranger typed
+UNIT_ROWS = 500  # of one writing unit
+NOTHING = 0.01  # a counter below this is forgotten
+
+_Row = tuple[str, float, float, float, float]  # the columns of table counter
+
+
+class _Counter:
+    """One counter: its amount at a moment."""
+
+    __slots__ = ("amount", "half_life", "moment")
+
+    def __init__(self, amount: float, moment: float, half_life: float) -> None:
+        self.amount = amount
+        self.moment = moment
+        self.half_life = half_life
+
+    def at(self, now: float, half_life: float) -> float:
+        """The amount at ``now``. A clock that stepped back does not raise it."""
+        passed = now - self.moment
+        return self.amount * 2.0 ** (-passed / half_life) if passed > 0 else self.amount
+
+    @property
+    def forget_at(self) -> float:
+        """When less than ``NOTHING`` is left."""
+        return self.moment + self.half_life * max(math.log2(max(self.amount, NOTHING) / NOTHING), 0.0)
+
+
+@implementer(IEphemeral)
+class Ephemeral:
+    """Counters in memory, at most ``limit`` of them: the one not touched for longest goes first.
+
+    With several processes each counts for itself, and the last one that wrote is read at the next start.
+    """
+
+    def __init__(self, engine: Engine, clock: IClock, interval: float = 10.0, limit: int = 100_000) -> None:
+        """:param interval: seconds between writes."""
+        self._engine = engine
+        self._clock = clock
+        self._interval = interval
+        self._limit = limit
+        self._counters: dict[str, _Counter] = {}  # in order of the last touch
+        self._changed: dict[str, None] = {}  # keys to write or delete
+        self._timer: IDelayed | None = None
+        self._writing = False
+        self._idle: list[Deferred[None]] = []
+        self._running = False
+
+    async def start(self) -> None:
+        """Read what was written and begin to write. A table that cannot be read is an empty one."""
+        self._running = True
+        try:
+            await self._engine.write(EPHEMERAL, _forget, self._clock.seconds())
+            rows = await self._engine.read(EPHEMERAL, _newest, self._limit)
+        except StoreUnavailable:
+            rows = []
+        for name, amount, moment, half_life in reversed(rows):
+            self._counters.setdefault(name, _Counter(amount, moment, half_life))
+        self._schedule()
+
+    async def stop(self) -> None:
+        """Write what changed and end."""
+        self._running = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._writing:
+            idle: Deferred[None] = Deferred()
+            self._idle.append(idle)
+            await idle
+        await self._write_changed()
+
+    async def add(self, key: str, amount: float, now: float, half_life: float) -> float:
+        """See :class:`IEphemeral`. Answered from memory."""
+        key = _bounded(key)
+        counter = self._counters.pop(key, None)
+        total = amount + (counter.at(now, half_life) if counter is not None else 0.0)
+        self._counters[key] = _Counter(total, now, half_life)
+        self._changed[key] = None
+        if len(self._counters) > self._limit:
+            oldest = next(iter(self._counters))
+            del self._counters[oldest]
+            self._changed[oldest] = None
+        self._bound_changes()
+        return total
+
+    async def get(self, key: str, now: float, half_life: float) -> float:
+        """See :class:`IEphemeral`. Answered from memory."""
+        counter = self._counters.get(_bounded(key))
+        return counter.at(now, half_life) if counter is not None else 0.0
+
+    async def clear(self, key: str) -> None:
+        """See :class:`IEphemeral`."""
+        key = _bounded(key)
+        if self._counters.pop(key, None) is not None:
+            self._changed[key] = None
+            self._bound_changes()
+
+    def _bound_changes(self) -> None:
+        while len(self._changed) > self._limit:
+            del self._changed[next(iter(self._changed))]
+
+    def _schedule(self) -> None:
+        if self._running:
+            self._timer = self._clock.callLater(self._interval, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        Deferred.fromCoroutine(self._write_and_schedule())
+
+    async def _write_and_schedule(self) -> None:
+        try:
+            await self._write_changed()
+        finally:
+            self._schedule()
+
+    async def _write_changed(self) -> None:
+        self._writing = True
+        try:
+            while self._changed:
+                names = list(self._changed)[:UNIT_ROWS]
+                for name in names:
+                    del self._changed[name]
+                await self._engine.write(EPHEMERAL, _write, self._clock.seconds(), self._rows(names), names)
+        except StoreUnavailable:
+            pass  # the engine has logged why; these changes are lost, as they may be
+        finally:
+            self._writing = False
+            waiting, self._idle = self._idle, []
+            for idle in waiting:
+                idle.callback(None)
+
+    def _rows(self, names: Sequence[str]) -> list[_Row]:
+        rows = []
+        for name in names:
+            counter = self._counters.get(name)
+            if counter is not None:
+                rows.append((name, counter.amount, counter.moment, counter.half_life, counter.forget_at))
+        return rows
+
+
+def _bounded(key: str) -> str:
+    """Return a key that any engine takes: long ones and those with unprintable characters by their digest."""
+    if len(key) <= MAX_KEY and key.isprintable():
+        return key
+    return "#" + hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=24).hexdigest()
+
+
+def _write(tx: Transaction, now: float, rows: Sequence[_Row], names: Sequence[str]) -> None:
+    """Put these counters in the place of the named ones, and forget what has decayed."""
+    tx.many("DELETE FROM counter WHERE name = ?", [(name,) for name in names])
+    tx.many("INSERT INTO counter (name, amount, moment, half_life, forget_at) VALUES (?, ?, ?, ?, ?)", rows)
+    _forget(tx, now)
+
+
+def _forget(tx: Transaction, now: float) -> None:
+    tx.execute(
+        "DELETE FROM counter WHERE name IN (SELECT name FROM counter WHERE forget_at < ? ORDER BY forget_at LIMIT ?)",
+        (now, UNIT_ROWS),
+    )
+
+
+def _newest(tx: Transaction, limit: int) -> list[tuple[Any, ...]]:
+    return tx.execute("SELECT name, amount, moment, half_life FROM counter ORDER BY moment DESC LIMIT ?", (limit,))
