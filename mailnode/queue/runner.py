@@ -1,0 +1,348 @@
+"""The queue runner: takes what is due, destination by destination, gives it to a delivery agent, records the outcome.
+
+The states of a recipient and what a crash leaves behind are told in docs/queue.rst. Each destination has a lane of its
+own (queue.lane); one that is slow or dead fills its lane and nothing else: the first try of every destination has a place
+outside the total, so no number of stuck tries keeps another destination waiting.
+
+Leases are short and prolonged while a try lasts: after a crash they run out within a minute or two. A lease that ran out
+under a try of our own (the clock stepped) is taken up again by that try, never started twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass, field, replace
+from random import SystemRandom
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
+from twisted.logger import Logger
+
+from mailnode.errors import DomainError
+from mailnode.interfaces.queue import IBouncer, IDeliveryAgent
+from mailnode.interfaces.runtime import IClock, IDelayed, IHints, IMetrics
+from mailnode.interfaces.store import IQueueStore
+from mailnode.queue.lane import Lane, LaneSettings
+from mailnode.queue.schedule import QueueTime, Schedule
+from mailnode.queue.settle import Settler
+from mailnode.values.attempt import DEFERRED, Attempt, AttemptReport
+from mailnode.values.queue import LOCAL_DESTINATION, Claim, QueuedEnvelope, QueuedRecipient
+
+_log = Logger()
+
+_random = SystemRandom().random
+
+FORGET_LANE = 3600.0  # seconds without a try after which what a lane learned is forgotten
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerSettings:
+    """``total``: tries at once, not counting the first of each destination, of which there are at most ``destinations``.
+
+    ``recipients``: of one try. ``local``: tries at once into mailboxes here. ``lease``, ``poll`` (the longest sleep; hints
+    may be lost) and ``drain`` (how long :meth:`QueueRunner.stop` waits for running tries) in seconds.
+    """
+
+    schedule: Schedule = field(default_factory=Schedule)
+    lane: LaneSettings = field(default_factory=LaneSettings)
+    total: int = 100
+    destinations: int = 400
+    recipients: int = 50
+    local: int = 10
+    lease: float = 90.0
+    poll: float = 30.0
+    drain: float = 20.0
+
+
+class QueueRunner:
+    """The runner of one process. :meth:`start` and :meth:`stop` once each."""
+
+    def __init__(
+        self,
+        store: IQueueStore,
+        remote: IDeliveryAgent,
+        local: IDeliveryAgent,
+        bouncer: IBouncer,
+        clock: IClock,
+        hints: IHints,
+        settings: RunnerSettings,
+        metrics: IMetrics,
+        random: Callable[[], float] = _random,
+    ) -> None:
+        """:param random: yields [0, 1), for the jitter."""
+        self._store = store
+        self._remote = remote
+        self._local = local
+        self._clock = clock
+        self._hints = hints
+        self._settings = settings
+        self._metrics = metrics
+        self._time = QueueTime()
+        self._settler = Settler(store, bouncer, clock, hints, settings.schedule, metrics, random)
+        self._lanes: dict[str, Lane] = {}
+        self._starved: dict[str, None] = {}  # lanes that wait for a place in the total, in order
+        self._tries: dict[Deferred[None], None] = {}
+        self._attempts: dict[Deferred[AttemptReport], None] = {}  # the part of a try that may be cut off
+        self._shared = 0  # running tries that are not the only one of their destination
+        self._held: dict[tuple[str, int], str] = {}  # what is in our hands: (envelope id, index) -> token
+        self._running = False
+        self._looking: Deferred[None] | None = None
+        self._look_again = False
+        self._timer: IDelayed | None = None
+        self._end_hints: Callable[[], None] = lambda: None
+
+    # Life
+
+    def start(self) -> None:
+        """Begin to take what is due."""
+        self._running = True
+        self._end_hints = self._hints.on_queue(self.wake)
+        self.wake()
+
+    async def stop(self) -> None:
+        """Take nothing more and wait for running tries; those that last longer than ``drain`` are cut off and stay due."""
+        self._running = False
+        self._end_hints()
+        self._stop_timer()
+        if self._looking is not None:
+            await _settled([self._looking])
+        if self._tries:
+            cut = self._clock.callLater(self._settings.drain, self._cut_off)
+            while self._tries:
+                await _settled(self._tries)
+            if cut.active():
+                cut.cancel()
+
+    def wake(self) -> None:
+        """Look for due mail now."""
+        if not self._running:
+            return
+        if self._looking is not None:
+            self._look_again = True
+            return
+        self._stop_timer()
+        self._look_again = False
+        self._looking = Deferred.fromCoroutine(self._look())
+        self._looking.addErrback(lambda failure: _log.failure("looking at the queue failed", failure))
+        self._looking.addBoth(lambda _: self._looked())
+
+    @property
+    def running_tries(self) -> int:
+        """Tries under way, for metrics."""
+        return len(self._tries)
+
+    # Looking
+
+    async def _look(self) -> None:
+        now = self._now()
+        busy = sum(1 for lane in self._lanes.values() if lane.running)
+        limit = 100 + busy
+        due = await self._store.due(now, limit)
+        started = 0
+        for destination in due:
+            lane = self._lane(destination.destination)
+            started += not lane.running
+            self._fill(lane)
+        if len(due) >= limit and started:
+            self._look_again = True
+        next_due = await self._store.next_due(now)
+        delay = self._settings.poll
+        if next_due is not None:
+            delay = min(delay, next_due - self._time.bring_near(next_due, now, self._settings.schedule.longest))
+        self._stop_timer()
+        if self._running:
+            self._timer = self._clock.callLater(max(delay, 0.05), self.wake)
+        self._forget_lanes(now)
+
+    def _looked(self) -> None:
+        self._looking = None
+        if not self._running:
+            return
+        if self._look_again:
+            self.wake()
+        elif self._timer is None or not self._timer.active():  # looking failed: the store may be back later
+            self._timer = self._clock.callLater(self._settings.poll, self.wake)
+
+    def _now(self) -> float:
+        return self._time.at(self._clock.seconds())
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+
+    # Lanes
+
+    def _lane(self, destination: str) -> Lane:
+        lane = self._lanes.get(destination)
+        if lane is None:
+            if destination == LOCAL_DESTINATION:
+                lane = Lane(destination, replace(self._settings.lane, cap=self._settings.local), learns=False)
+            else:
+                lane = Lane(destination, self._settings.lane)
+            self._lanes[destination] = lane
+        return lane
+
+    def _forget_lanes(self, now: float) -> None:
+        for name, lane in list(self._lanes.items()):
+            if not lane.running and not lane.filling and (lane.is_plain(now) or now - lane.used > FORGET_LANE):
+                del self._lanes[name]
+
+    def _fill(self, lane: Lane) -> None:
+        if lane.filling:
+            lane.again = True
+            return
+        lane.filling = True
+        filled = Deferred.fromCoroutine(self._claim_for(lane))
+        filled.addErrback(lambda failure: _log.failure("claiming from the queue failed", failure))
+        filled.addBoth(lambda _: self._filled(lane))
+
+    def _filled(self, lane: Lane) -> None:
+        lane.filling = False
+        if lane.again and self._running:
+            lane.again = False
+            self._fill(lane)
+
+    async def _claim_for(self, lane: Lane) -> None:
+        while self._running and lane.room(self._now()) > 0:
+            if not self._has_place(lane):
+                self._starved[lane.destination] = None
+                return
+            now = self._now()
+            lane.used = now
+            claim = await self._store.claim(lane.destination, now, self._settings.lease, self._settings.recipients)
+            if claim is None:
+                return
+            claim = self._hold(claim)
+            if claim.envelope.recipients:
+                self._begin(lane, claim)
+
+    def _has_place(self, lane: Lane) -> bool:
+        if lane.running:
+            return self._shared < self._settings.total
+        return len(self._tries) - self._shared < self._settings.destinations
+
+    def _hold(self, claim: Claim) -> Claim:
+        """Note what is in our hands; return the claim without what was there already, in a try that still runs."""
+        fresh = []
+        for recipient in claim.envelope.recipients:
+            key = claim.envelope.id, recipient.index
+            if key not in self._held:
+                fresh.append(recipient)
+            self._held[key] = claim.token
+        return replace(claim, envelope=replace(claim.envelope, recipients=tuple(fresh)))
+
+    # Tries
+
+    def _begin(self, lane: Lane, claim: Claim) -> None:
+        shared = lane.running > 0
+        lane.running += 1
+        self._shared += shared
+        trial = Deferred.fromCoroutine(self._try(lane, claim))
+        self._tries[trial] = None
+        trial.addErrback(lambda failure: _log.failure("recording a try failed", failure))
+        trial.addBoth(lambda _: self._ended(trial, lane, shared, claim))
+
+    def _ended(self, trial: Deferred[None], lane: Lane, shared: bool, claim: Claim) -> None:
+        del self._tries[trial]
+        lane.running -= 1
+        self._shared -= shared
+        for recipient in claim.envelope.recipients:
+            self._held.pop((claim.envelope.id, recipient.index), None)
+        starved, self._starved = self._starved, {}
+        for name in (*starved, lane.destination):
+            self._fill(self._lane(name))
+
+    async def _try(self, lane: Lane, claim: Claim) -> None:
+        """One try, from the claim to the settlement."""
+        now = self._now()
+        if lane.is_dead(now) and lane.why is not None:
+            report = _put_off(claim.envelope.recipients, lane.why)
+            await self._settler.settle(claim.envelope, report, self._held, now)
+            return
+        renewal = _Renewal(lambda: self._renew(claim.envelope), self._clock, self._settings.lease / 3)
+        started = self._clock.seconds()
+        try:
+            report, counts = await self._attempt(claim)
+            now = self._now()
+            if counts:
+                failures = [attempt for attempt in report.attempts if attempt.result == DEFERRED]
+                lane.learn(now, report.reached, report.crowded, failures[0] if failures else None)
+            self._metrics.observe("queue_try_seconds", max(0.0, self._clock.seconds() - started))
+            await self._settler.settle(claim.envelope, report, self._held, now, counts)
+        finally:
+            renewal.end()
+
+    async def _attempt(self, claim: Claim) -> tuple[AttemptReport, bool]:
+        """Ask the delivery agent; also return whether this was a try at all (not one that :meth:`stop` cut off)."""
+        agent = self._local if claim.envelope.recipients[0].destination == LOCAL_DESTINATION else self._remote
+        recipients = claim.envelope.recipients
+        attempt = Deferred.fromCoroutine(agent.attempt(claim))
+        self._attempts[attempt] = None
+        try:
+            return await attempt, True
+        except CancelledError:
+            return _all(recipients, "4.3.2", "the server was shut down"), False
+        except DomainError as error:
+            _log.warn("a try of {envelope} failed: {error!r}", envelope=claim.envelope.id, error=error)
+        except Exception:  # unknown trouble is temporary
+            _log.failure("a try of {envelope} failed", envelope=claim.envelope.id)
+        finally:
+            del self._attempts[attempt]
+        return _all(recipients, "4.3.0", "trouble inside this server"), True
+
+    async def _renew(self, envelope: QueuedEnvelope) -> None:
+        tokens = {self._held.get((envelope.id, recipient.index)) for recipient in envelope.recipients}
+        for token in tokens - {None}:
+            assert token is not None
+            await self._store.renew(token, self._now() + self._settings.lease)
+
+    def _cut_off(self) -> None:
+        self._settler.hurry = True
+        for attempt in list(self._attempts):
+            attempt.cancel()
+
+
+class _Renewal:
+    """Prolongs a lease at intervals (seconds) until :meth:`end`."""
+
+    def __init__(
+        self, renew: Callable[[], Coroutine[Deferred[Any], Any, None]], clock: IClock, interval: float
+    ) -> None:
+        self._renew = renew
+        self._clock = clock
+        self._interval = interval
+        self._timer = clock.callLater(interval, self._fire)
+
+    def end(self) -> None:
+        if self._timer.active():
+            self._timer.cancel()
+
+    def _fire(self) -> None:
+        self._timer = self._clock.callLater(self._interval, self._fire)
+        renewed = Deferred.fromCoroutine(self._renew())
+        renewed.addErrback(lambda failure: _log.failure("renewing a lease failed", failure))
+
+
+def _all(recipients: Iterable[QueuedRecipient], status: str, text: str) -> AttemptReport:
+    return AttemptReport(tuple(Attempt(recipient.index, DEFERRED, status, text) for recipient in recipients))
+
+
+def _put_off(recipients: Iterable[QueuedRecipient], why: Attempt) -> AttemptReport:
+    """What is due for a dead destination fails as the last real try did, without a connection."""
+    return AttemptReport(tuple(replace(why, index=recipient.index) for recipient in recipients), reached=False)
+
+
+async def _settled(deferreds: Iterable[Deferred[None]]) -> None:
+    """Wait until all have fired, however they end, leaving their own results alone."""
+    watched: list[Deferred[None]] = []
+    for deferred in list(deferreds):
+        watcher: Deferred[None] = Deferred()
+        deferred.addBoth(_pass_on, watcher)
+        watched.append(watcher)
+    await DeferredList(watched)
+
+
+def _pass_on(result: object, watcher: Deferred[None]) -> object:
+    watcher.callback(None)
+    return result

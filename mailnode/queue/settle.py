@@ -1,0 +1,219 @@
+"""Recording how a try ended: outcomes, the next try, and the notices the sender is owed, as one settlement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from mailnode.errors import StoreUnavailable
+from mailnode.interfaces.queue import IBouncer
+from mailnode.interfaces.runtime import IClock, IHints, IMetrics
+from mailnode.interfaces.store import IQueueStore
+from mailnode.queue.schedule import Schedule
+from mailnode.values.attempt import DEFERRED, REJECTED, SENT, Attempt, AttemptReport, Fate
+from mailnode.values.events import emit
+from mailnode.values.queue import (
+    DELIVERED,
+    FAILED,
+    LOCAL_DESTINATION,
+    WAITING,
+    Outcome,
+    QueuedEnvelope,
+    QueuedRecipient,
+    Settlement,
+    Submission,
+)
+
+_log = Logger()
+
+MAX_REPLY = 500  # characters of a reply that are kept
+SETTLE_PAUSES = (1.0, 2.0, 5.0, 10.0, 20.0)  # seconds between tries to record what happened
+
+
+class _Result(NamedTuple):
+    recipient: QueuedRecipient
+    attempt: Attempt
+    outcome: Outcome
+    fate: Fate | None
+
+
+class Settler:
+    """Turns reports of tries into settlements."""
+
+    def __init__(
+        self,
+        store: IQueueStore,
+        bouncer: IBouncer,
+        clock: IClock,
+        hints: IHints,
+        schedule: Schedule,
+        metrics: IMetrics,
+        random: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._bouncer = bouncer
+        self._clock = clock
+        self._hints = hints
+        self._schedule = schedule
+        self._metrics = metrics
+        self._random = random
+        self.hurry = False  # the server stops: do not wait for a store that cannot
+
+    async def settle(
+        self,
+        envelope: QueuedEnvelope,
+        report: AttemptReport,
+        tokens: Mapping[tuple[str, int], str],
+        now: float,
+        counts: bool = True,
+    ) -> None:
+        """Record a report.
+
+        :param tokens: (envelope id, index) -> the token of the lease, read only when the outcome is written.
+        :param now: the queue's time. :param counts: whether this was a try; if not, the recipients are due at once again.
+        """
+        jitter = self._random()  # one for all: recipients tried together stay together
+        attempts = {attempt.index: attempt for attempt in report.attempts}
+        results = []
+        for recipient in envelope.recipients:
+            attempt = attempts.get(recipient.index)
+            if attempt is None:
+                attempt = Attempt(recipient.index, DEFERRED, "4.3.0", "trouble inside this server")
+            results.append(self._judge(envelope, recipient, attempt, now, jitter, counts))
+        results, bounces = await self._with_notices(envelope, results, now)
+        if not await self._record(envelope.id, results, bounces, tokens):
+            _log.warn("the lease of {envelope} was lost; its outcome is not recorded", envelope=envelope.id)
+            return
+        self._tell(envelope, results, bounces)
+
+    def _judge(
+        self,
+        envelope: QueuedEnvelope,
+        recipient: QueuedRecipient,
+        attempt: Attempt,
+        now: float,
+        jitter: float,
+        counts: bool,
+    ) -> _Result:
+        if attempt.result == SENT:
+            return _Result(recipient, attempt, _outcome(envelope, attempt, DELIVERED), _success(recipient, attempt))
+        if attempt.result == REJECTED:
+            return _failed(envelope, recipient, attempt)
+        tries, wall = recipient.attempts + 1, self._clock.seconds()
+        if counts and self._schedule.is_expired(wall, envelope.created, envelope.expires, tries):
+            return _failed(envelope, recipient, attempt)
+        if not counts:
+            return _Result(recipient, attempt, _outcome(envelope, attempt, WAITING, now, counts=False), None)
+        told, fate = recipient.delay_told, None
+        if self._schedule.is_delay_due(wall, envelope.created, told):
+            told, fate = True, _fate(recipient, attempt, "delayed", envelope.expires)
+        next_try = self._schedule.next_try(now, tries, envelope.expires, lambda: jitter)
+        return _Result(recipient, attempt, _outcome(envelope, attempt, WAITING, next_try, told), fate)
+
+    async def _with_notices(
+        self, envelope: QueuedEnvelope, results: list[_Result], now: float
+    ) -> tuple[list[_Result], tuple[Submission, ...]]:
+        """Compose the DSN. When that fails, nothing is given up for good: failures wait and are found again; what was
+        sent stays sent, without a notice."""
+        fates = [result.fate for result in results if result.fate is not None]
+        if not fates:
+            return results, ()
+        try:
+            return results, await self._bouncer.compose(envelope, fates)
+        except Exception:
+            _log.failure("no notice could be written for {envelope}", envelope=envelope.id)
+        next_try = now + self._schedule.interval(1, self._random)
+        kept = []
+        for result in results:
+            outcome = result.outcome
+            if outcome.state == FAILED:
+                outcome = _outcome(envelope, result.attempt, WAITING, next_try, result.recipient.delay_told)
+            elif outcome.state == WAITING:
+                told = result.recipient.delay_told
+                outcome = _outcome(envelope, result.attempt, WAITING, outcome.next_try, told)
+            kept.append(result._replace(outcome=outcome, fate=None))
+        return kept, ()
+
+    async def _record(
+        self,
+        envelope_id: str,
+        results: list[_Result],
+        bounces: tuple[Submission, ...],
+        tokens: Mapping[tuple[str, int], str],
+    ) -> bool:
+        """Write the settlement, again and again while the store cannot: a message that was taken must not go twice."""
+        for pause in (*SETTLE_PAUSES, None):
+            by_token: dict[str, list[Outcome]] = {}
+            for result in results:
+                token = tokens.get((envelope_id, result.outcome.index), "")
+                by_token.setdefault(token, []).append(result.outcome)
+            try:
+                done, carried = False, bounces
+                for token, outcomes in by_token.items():
+                    if await self._store.settle(Settlement(token, tuple(outcomes), carried)):
+                        done, carried = True, ()
+                return done
+            except StoreUnavailable:
+                if pause is None or self.hurry:
+                    raise
+            passed: Deferred[None] = Deferred()
+            self._clock.callLater(pause, passed.callback, None)
+            await passed
+        return False
+
+    def _tell(self, envelope: QueuedEnvelope, results: list[_Result], bounces: tuple[Submission, ...]) -> None:
+        """Log, count and hint, after the commit."""
+        for recipient, attempt, outcome, _ in results:
+            self._metrics.count("queue_results", result=outcome.state)
+            about: dict[str, Any] = {"envelope": envelope.id, "recipient": recipient.address, "host": attempt.host}
+            if outcome.state == DELIVERED:
+                if recipient.destination != LOCAL_DESTINATION:
+                    emit(_log, "queue.sent", **about, tls=attempt.tls, reply=outcome.reply)
+            elif outcome.state == FAILED:
+                emit(_log, "queue.failed", **about, status=outcome.status, reply=outcome.reply)
+            else:
+                next_try = round(outcome.next_try, 3)
+                about |= {"status": outcome.status, "reply": outcome.reply}
+                emit(_log, "queue.deferred", **about, next_try=next_try)
+        told = {result.fate.action: result.fate for result in results if result.fate is not None}
+        for bounce in bounces:
+            emit(
+                _log,
+                "queue.bounced",
+                envelope=envelope.id,
+                bounce=bounce.envelope.id,
+                kind="+".join(sorted(told)),
+                recipient=envelope.reverse_path,
+            )
+        if bounces:
+            self._hints.wake_queue()
+
+
+def _success(recipient: QueuedRecipient, attempt: Attempt) -> Fate | None:
+    """A success is told when it was asked for and nobody further on will tell (RFC 3461 5.2.2, 5.2.3)."""
+    if "SUCCESS" not in recipient.notify or attempt.remote_dsn:
+        return None
+    return _fate(recipient, attempt, "delivered" if recipient.destination == LOCAL_DESTINATION else "relayed")
+
+
+def _failed(envelope: QueuedEnvelope, recipient: QueuedRecipient, attempt: Attempt) -> _Result:
+    return _Result(recipient, attempt, _outcome(envelope, attempt, FAILED), _fate(recipient, attempt, "failed"))
+
+
+def _fate(recipient: QueuedRecipient, attempt: Attempt, action: str, retry_until: float = 0.0) -> Fate:
+    return Fate(recipient, action, attempt.status, attempt.reply, attempt.host, attempt.diagnostic, retry_until)
+
+
+def _outcome(
+    envelope: QueuedEnvelope,
+    attempt: Attempt,
+    state: str,
+    next_try: float = 0.0,
+    delay_told: bool = False,
+    counts: bool = True,
+) -> Outcome:
+    reply = "".join(c if c.isprintable() else " " for c in attempt.reply[:MAX_REPLY])
+    return Outcome(envelope.id, attempt.index, state, next_try, attempt.status, reply, attempt.host, delay_told, counts)

@@ -1,0 +1,215 @@
+"""A queue store in memory, with the contract of IQueueStore as the runner relies on it, and other stand-ins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from zope.interface import implementer
+
+from mailnode.interfaces.queue import IBouncer, IDeliveryAgent
+from mailnode.interfaces.runtime import IMetrics
+from mailnode.interfaces.store import IQueueStore
+from mailnode.values.attempt import SENT, Attempt, AttemptReport, Fate
+from mailnode.values.blob import BlobRef, StagedBlob
+from mailnode.values.queue import (
+    DELIVERED,
+    FAILED,
+    LEASED,
+    WAITING,
+    Claim,
+    DueDestination,
+    Outcome,
+    QueuedEnvelope,
+    QueuedRecipient,
+    Settlement,
+    Submission,
+)
+
+BLOB = BlobRef("blob", 5, "inline", "plain", b"")
+
+
+@implementer(IQueueStore)
+class MemoryQueue:
+    """Envelopes in a dictionary. ``broken`` is raised, once each, by the next settlements."""
+
+    def __init__(self) -> None:
+        self.table: dict[str, QueuedEnvelope] = {}
+        self.recipients: dict[tuple[str, int], QueuedRecipient] = {}
+        self.leases: dict[tuple[str, int], tuple[str, float]] = {}
+        self.content = b"Subject: x\r\n\r\nx\r\n"
+        self.broken: list[Exception] = []
+        self.settlements: list[Settlement] = []
+        self.added: list[Submission] = []
+        self.claims = 0
+
+    def outcomes(self) -> list[Outcome]:
+        return [outcome for settlement in self.settlements for outcome in settlement.outcomes]
+
+    async def enqueue(self, submission: Submission) -> None:
+        envelope = submission.envelope
+        self.added.append(submission)
+        if envelope.id not in self.table:
+            self.table[envelope.id] = envelope
+            for recipient in envelope.recipients:
+                self.recipients[envelope.id, recipient.index] = recipient
+
+    def _due(self, now: float) -> list[tuple[tuple[str, int], QueuedRecipient]]:
+        found = []
+        for key, recipient in self.recipients.items():
+            if recipient.state == WAITING:
+                when = recipient.next_try
+            else:
+                when = self.leases[key][1]
+            if when <= now:
+                found.append((key, recipient))
+        return sorted(found, key=lambda pair: pair[1].next_try)
+
+    async def due(self, now: float, limit: int) -> list[DueDestination]:
+        due: dict[str, DueDestination] = {}
+        for _, recipient in self._due(now):
+            known = due.get(recipient.destination, DueDestination(recipient.destination, 0, recipient.next_try))
+            due[recipient.destination] = replace(known, recipients=known.recipients + 1)
+        return list(due.values())[:limit]
+
+    async def next_due(self, now: float) -> float | None:
+        times = [r.next_try for r in self.recipients.values() if r.state == WAITING and r.next_try > now]
+        return min(times, default=None)
+
+    async def claim(self, destination: str, now: float, lease_seconds: float, limit: int) -> Claim | None:
+        due = [(key, r) for key, r in self._due(now) if r.destination == destination]
+        if not due:
+            return None
+        self.claims += 1
+        token, until = f"token{self.claims}", now + lease_seconds
+        envelope_id = due[0][0][0]
+        chosen = []
+        for key, recipient in due:
+            if key[0] == envelope_id and len(chosen) < limit:
+                self.recipients[key] = replace(recipient, state=LEASED)
+                self.leases[key] = token, until
+                chosen.append(recipient)
+        return Claim(token, until, replace(self.table[envelope_id], recipients=tuple(chosen)))
+
+    async def renew(self, token: str, lease_until: float) -> bool:
+        held = [key for key, lease in self.leases.items() if lease[0] == token]
+        for key in held:
+            self.leases[key] = token, lease_until
+        return bool(held)
+
+    async def settle(self, settlement: Settlement) -> bool:
+        if self.broken:
+            raise self.broken.pop(0)
+        for outcome in settlement.outcomes:
+            if self.leases.get((outcome.envelope_id, outcome.index), ("",))[0] != settlement.token:
+                return False
+        self.settlements.append(settlement)
+        for outcome in settlement.outcomes:
+            key = outcome.envelope_id, outcome.index
+            del self.leases[key]
+            recipient = self.recipients[key]
+            if outcome.state in (DELIVERED, FAILED):
+                del self.recipients[key]
+            else:
+                self.recipients[key] = replace(
+                    recipient,
+                    state=WAITING,
+                    attempts=recipient.attempts + outcome.counts_as_attempt,
+                    next_try=outcome.next_try,
+                    delay_told=outcome.delay_told,
+                )
+        for bounce in settlement.bounces:
+            await self.enqueue(bounce)
+        return True
+
+    async def read(self, blob: BlobRef, offset: int = 0, length: int | None = None) -> bytes:
+        return self.content[offset:] if length is None else self.content[offset : offset + length]
+
+    async def staged(self, blob: BlobRef) -> StagedBlob:
+        return StagedBlob(blob, self.content)
+
+    async def envelopes(self, after: str = "", limit: int = 100) -> list[QueuedEnvelope]:
+        return list(self.table.values())
+
+    async def envelope(self, envelope_id: str) -> QueuedEnvelope | None:
+        return self.table.get(envelope_id)
+
+    async def retry(self, envelope_id: str | None, destination: str | None, now: float) -> int:
+        raise NotImplementedError
+
+    async def hold(self, envelope_id: str, held: bool) -> bool:
+        raise NotImplementedError
+
+    async def drop(self, envelope_id: str) -> bool:
+        raise NotImplementedError
+
+    async def counts(self) -> dict[str, int]:
+        raise NotImplementedError
+
+
+@implementer(IDeliveryAgent)
+class Agent:
+    """Delivers as ``behave`` says; by default everything is taken at once."""
+
+    def __init__(self, behave: Callable[[Claim], Any] | None = None) -> None:
+        self.behave = behave
+        self.claims: list[Claim] = []
+
+    async def attempt(self, claim: Claim) -> AttemptReport:
+        self.claims.append(claim)
+        if self.behave is not None:
+            return await self.behave(claim)
+        return report(claim, SENT, "2.0.0", "taken")
+
+
+def report(claim: Claim, result: str, status: str, reply: str, **more: Any) -> AttemptReport:
+    attempts = [Attempt(r.index, result, status, reply, "mx.example") for r in claim.envelope.recipients]
+    return AttemptReport(tuple(attempts), **more)
+
+
+@implementer(IBouncer)
+class Bouncer:
+    """Writes one bounce a call, or raises ``error``."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[QueuedEnvelope, tuple[Fate, ...]]] = []
+        self.error: Exception | None = None
+
+    async def compose(self, envelope: QueuedEnvelope, fates: Sequence[Fate]) -> tuple[Submission, ...]:
+        if self.error is not None:
+            raise self.error
+        self.calls.append((envelope, tuple(fates)))
+        if not envelope.reverse_path:
+            return ()
+        bounce = queued(f"bounce{len(self.calls)}", envelope.created, destination="sender.example", reverse_path="")
+        return (Submission(bounce, StagedBlob(BLOB)),)
+
+
+@implementer(IMetrics)
+class Metrics:
+    def __init__(self) -> None:
+        self.counted: list[tuple[str, dict[str, str]]] = []
+
+    def count(self, name: str, amount: float = 1, **labels: str) -> None:
+        self.counted.append((name, labels))
+
+    def observe(self, name: str, value: float, **labels: str) -> None:
+        pass
+
+
+def queued(
+    envelope_id: str,
+    created: float,
+    *,
+    destination: str = "a.example",
+    recipients: int = 1,
+    reverse_path: str = "sender@here.example",
+    lifetime: float = 432_000.0,
+    **more: Any,
+) -> QueuedEnvelope:
+    rows = tuple(
+        QueuedRecipient(index, f"user{index}@{destination}", destination, next_try=created, **more)
+        for index in range(recipients)
+    )
+    return QueuedEnvelope(envelope_id, reverse_path, BLOB, created, created + lifetime, recipients=rows)

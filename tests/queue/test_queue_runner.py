@@ -1,0 +1,406 @@
+"""The queue runner on a clock of its own, with a queue in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+from memory_queue import Agent, Bouncer, MemoryQueue, Metrics, queued, report
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from mailnode.errors import StoreUnavailable
+from mailnode.interfaces.queue import IBouncer, IDeliveryAgent
+from mailnode.interfaces.store import IQueueStore
+from mailnode.net.hints import LocalHints
+from mailnode.queue.lane import Lane, LaneSettings
+from mailnode.queue.runner import QueueRunner, RunnerSettings
+from mailnode.values.attempt import DEFERRED, REJECTED, SENT, AttemptReport
+from mailnode.values.blob import StagedBlob
+from mailnode.values.queue import DELIVERED, FAILED, LOCAL_DESTINATION, WAITING, Claim, QueuedEnvelope, Submission
+
+NOW = 1_700_000_000.0
+DAY = 86400.0
+
+
+class RunnerCase(SynchronousTestCase):
+    settings = RunnerSettings()
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(NOW)
+        self.store = MemoryQueue()
+        self.remote = Agent()
+        self.local = Agent()
+        self.bouncer = Bouncer()
+        self.hints = LocalHints()
+        self.runner = self.make()
+
+    def make(self) -> QueueRunner:
+        return QueueRunner(
+            self.store,
+            self.remote,
+            self.local,
+            self.bouncer,
+            self.clock,
+            self.hints,
+            self.settings,
+            Metrics(),
+            random=lambda: 0.5,
+        )
+
+    def add(self, *envelopes: QueuedEnvelope) -> None:
+        for envelope in envelopes:
+            self.wait(self.store.enqueue(Submission(envelope, StagedBlob(envelope.blob))))
+
+    def wait(self, coroutine: Coroutine[Deferred[Any], Any, Any]) -> Any:
+        return self.successResultOf(Deferred.fromCoroutine(coroutine))
+
+    def pass_time(self, seconds: float, step: float = 1.0) -> None:
+        end = self.clock.seconds() + seconds
+        while self.clock.seconds() < end:
+            self.clock.advance(min(step, end - self.clock.seconds()))
+
+
+class FlowTests(RunnerCase):
+    def test_stand_ins_keep_the_contract(self) -> None:
+        verifyObject(IQueueStore, self.store)
+        verifyObject(IDeliveryAgent, self.remote)
+        verifyObject(IBouncer, self.bouncer)
+
+    def test_due_at_start_is_sent(self) -> None:
+        self.add(queued("e1", NOW, recipients=3))
+        self.runner.start()
+        self.assertEqual([o.state for o in self.store.outcomes()], [DELIVERED] * 3)
+        self.assertEqual(len(self.remote.claims), 1)
+        self.assertEqual(self.store.recipients, {})
+
+    def test_a_hint_wakes_it(self) -> None:
+        self.runner.start()
+        self.add(queued("e1", NOW))
+        self.assertEqual(self.remote.claims, [])
+        self.hints.wake_queue()
+        self.assertEqual(len(self.remote.claims), 1)
+
+    def test_a_lost_hint_costs_a_poll(self) -> None:
+        self.runner.start()
+        self.add(queued("e1", NOW))
+        self.pass_time(self.settings.poll + 1)
+        self.assertEqual(len(self.remote.claims), 1)
+
+    def test_it_sleeps_until_the_next_is_due(self) -> None:
+        self.add(replace(queued("e1", NOW), created=NOW))
+        key = "e1", 0
+        self.store.recipients[key] = replace(self.store.recipients[key], next_try=NOW + 7)
+        self.runner.start()
+        self.clock.advance(6.9)
+        self.assertEqual(self.remote.claims, [])
+        self.clock.advance(0.2)
+        self.assertEqual(len(self.remote.claims), 1)
+
+    def test_local_plans_go_to_the_local_agent(self) -> None:
+        self.add(queued("e1", NOW, destination=LOCAL_DESTINATION), queued("e2", NOW))
+        self.runner.start()
+        self.assertEqual([c.envelope.id for c in self.local.claims], ["e1"])
+        self.assertEqual([c.envelope.id for c in self.remote.claims], ["e2"])
+
+    def test_many_recipients_go_in_several_tries(self) -> None:
+        self.add(queued("e1", NOW, recipients=120))
+        self.runner.start()
+        self.assertEqual([len(c.envelope.recipients) for c in self.remote.claims], [50, 50, 20])
+
+    def test_more_destinations_than_one_look_shows(self) -> None:
+        self.add(*(queued(f"e{number}", NOW, destination=f"d{number}.example") for number in range(450)))
+        self.runner.start()
+        self.assertEqual(len(self.remote.claims), 450)
+
+
+class OutcomeTests(RunnerCase):
+    def behave(self, result: str, status: str, reply: str, **more: Any) -> None:
+        async def answer(claim: Claim) -> AttemptReport:
+            return report(claim, result, status, reply, **more)
+
+        self.remote.behave = answer
+
+    def test_deferred_by_the_schedule(self) -> None:
+        self.add(queued("e1", NOW, recipients=2))
+        self.behave(DEFERRED, "4.2.0", "later")
+        self.runner.start()
+        times: list[float] = []
+        while len(times) < 6:
+            self.clock.advance(30)
+            times = [o.next_try for o in self.store.outcomes() if o.index == 0]
+        tried = [NOW, *times]
+        waits = [later - earlier for earlier, later in pairwise(tried)]
+        for wait, minutes in zip(waits, (5, 10, 20, 40, 60, 60), strict=True):
+            self.assertAlmostEqual(wait, minutes * 60, delta=31)
+        self.assertEqual(self.bouncer.calls, [])
+
+    def test_recipients_tried_together_stay_together(self) -> None:
+        self.add(queued("e1", NOW, recipients=5))
+        self.behave(DEFERRED, "4.2.0", "later")
+        self.runner.start()
+        self.assertEqual(len({o.next_try for o in self.store.outcomes()}), 1)
+
+    def test_rejected_bounces_in_the_same_step(self) -> None:
+        self.add(queued("e1", NOW, recipients=2))
+        self.behave(REJECTED, "5.1.1", "no such user")
+        self.runner.start()
+        self.assertEqual([o.state for o in self.store.settlements[0].outcomes], [FAILED, FAILED])
+        self.assertEqual(len(self.store.settlements[0].bounces), 1)
+        self.assertEqual([f.action for f in self.bouncer.calls[0][1]], ["failed", "failed"])
+        # and the bounce is tried at once, the settlement having hinted
+        self.assertEqual(self.remote.claims[-1].envelope.id, "bounce1")
+
+    def test_expiry(self) -> None:
+        created = NOW - 5 * DAY - 1
+        self.add(queued("e1", created, attempts=100))
+        self.behave(DEFERRED, "4.4.1", "connection refused")
+        self.runner.start()
+        self.assertEqual([o.state for o in self.store.settlements[0].outcomes], [FAILED])
+        self.assertEqual([f.action for f in self.bouncer.calls[0][1]], ["failed"])
+
+    def test_delay_is_told_once(self) -> None:
+        self.add(queued("e1", NOW))
+        self.behave(DEFERRED, "4.4.1", "connection refused")
+        self.runner.start()
+        for _ in range(10 * 120):
+            self.clock.advance(30)
+        delayed = [f for envelope, fates in self.bouncer.calls if envelope.id == "e1" for f in fates]
+        self.assertEqual([f.action for f in delayed], ["delayed"])
+        self.assertEqual(delayed[0].retry_until, NOW + 5 * DAY)
+
+    def test_success_is_told_only_when_asked_and_nobody_else_will(self) -> None:
+        self.add(queued("e1", NOW), queued("e2", NOW, notify=("SUCCESS",)))
+        self.runner.start()
+        self.assertEqual([(e.id, [f.action for f in fates]) for e, fates in self.bouncer.calls], [("e2", ["relayed"])])
+        self.add(queued("e3", NOW, notify=("SUCCESS",), destination=LOCAL_DESTINATION))
+        self.hints.wake_queue()
+        self.assertEqual([f.action for f in self.bouncer.calls[1][1]], ["delivered"])
+
+        async def told_further_on(claim: Claim) -> AttemptReport:
+            whole = report(claim, SENT, "2.0.0", "ok")
+            return replace(whole, attempts=tuple(replace(a, remote_dsn=True) for a in whole.attempts))
+
+        self.remote.behave = told_further_on
+        self.add(queued("e4", NOW, notify=("SUCCESS",)))
+        self.hints.wake_queue()
+        self.assertEqual(len(self.bouncer.calls), 2)
+
+    def test_failure_without_a_notice_is_not_given_up(self) -> None:
+        self.add(queued("e1", NOW))
+        self.behave(REJECTED, "5.1.1", "no such user")
+        self.bouncer.error = StoreUnavailable("disk full")
+        self.runner.start()
+        self.assertEqual([o.state for o in self.store.outcomes()], [WAITING])
+        self.assertEqual(len(self.flushLoggedErrors(StoreUnavailable)), 1)
+        self.bouncer.error = None
+        self.pass_time(400, 20)
+        self.assertEqual(self.store.outcomes()[1].state, FAILED)
+
+    def test_sent_without_a_notice_stays_sent(self) -> None:
+        self.add(queued("e1", NOW, notify=("SUCCESS",)))
+        self.bouncer.error = StoreUnavailable("disk full")
+        self.runner.start()
+        self.assertEqual([o.state for o in self.store.outcomes()], [DELIVERED])
+        self.flushLoggedErrors(StoreUnavailable)
+
+    def test_unknown_trouble_of_an_agent_is_temporary(self) -> None:
+        async def broken(claim: Claim) -> AttemptReport:
+            raise ZeroDivisionError
+
+        self.add(queued("e1", NOW))
+        self.remote.behave = broken
+        self.runner.start()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual([(o.state, o.status) for o in self.store.outcomes()], [(WAITING, "4.3.0")])
+
+    def test_a_reply_cannot_forge_a_line(self) -> None:
+        self.add(queued("e1", NOW))
+        self.behave(DEFERRED, "4.2.0", "later\r\nevil\x00" + "x" * 5000)
+        self.runner.start()
+        reply = self.store.outcomes()[0].reply
+        self.assertTrue(reply.isprintable())
+        self.assertLessEqual(len(reply), 500)
+
+    def test_what_was_sent_is_recorded_once_the_store_is_back(self) -> None:
+        self.add(queued("e1", NOW))
+        self.store.broken = [StoreUnavailable("full"), StoreUnavailable("full")]
+        self.runner.start()
+        self.assertEqual(self.store.outcomes(), [])
+        self.pass_time(5)
+        self.assertEqual([o.state for o in self.store.outcomes()], [DELIVERED])
+        self.assertEqual(len(self.remote.claims), 1)
+
+
+class HangingCase(RunnerCase):
+    """Tries to destinations named ``dead`` hang until they are ended."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.open: list[tuple[Claim, Deferred[AttemptReport]]] = []
+        self.remote.behave = self.hang
+
+    async def hang(self, claim: Claim) -> AttemptReport:
+        if not claim.envelope.recipients[0].destination.startswith("dead"):
+            return report(claim, SENT, "2.0.0", "ok")
+        ending: Deferred[AttemptReport] = Deferred()
+        self.open.append((claim, ending))
+        return await ending
+
+    def end(self, result: str, **more: Any) -> None:
+        claim, ending = self.open.pop(0)
+        ending.callback(report(claim, result, "4.4.1" if result == DEFERRED else "2.0.0", "text", **more))
+
+
+class ConcurrencyTests(HangingCase):
+    def test_window_of_one_destination(self) -> None:
+        self.add(*(queued(f"e{number:03d}", NOW, destination="dead.example") for number in range(100)))
+        self.runner.start()
+        self.assertEqual(len(self.open), 5)
+        for _ in range(60):
+            self.end(SENT)
+        self.assertGreater(len(self.open), 8)
+        self.assertLessEqual(len(self.open), 20)
+
+    def test_ten_thousand_for_a_dead_destination_delay_nobody(self) -> None:
+        self.add(*(queued(f"d{number:05d}", NOW, destination="dead.example") for number in range(10_000)))
+        self.runner.start()
+        self.add(queued("live", NOW, destination="live.example"))
+        self.hints.wake_queue()
+        self.assertIn(("live", DELIVERED), [(o.envelope_id, o.state) for o in self.store.outcomes()])
+
+    def test_many_dead_destinations_delay_nobody(self) -> None:
+        for domain in range(300):
+            self.add(
+                *(queued(f"d{domain}-{n}", NOW, destination=f"dead{domain}.example") for n in range(3)),
+            )
+        self.runner.start()
+        self.assertEqual(len({c.envelope.recipients[0].destination for c, _ in self.open}), 300)
+        self.assertEqual(len(self.open), 400)  # one each, and the total
+        self.add(queued("live", NOW, destination="live.example"))
+        self.hints.wake_queue()
+        self.assertEqual([o.envelope_id for o in self.store.outcomes()], ["live"])
+
+    def test_a_place_that_gets_free_goes_to_who_waits(self) -> None:
+        for domain in range(60):
+            self.add(*(queued(f"d{domain}-{n}", NOW, destination=f"dead{domain}.example") for n in range(4)))
+        self.runner.start()
+        self.assertEqual(len(self.open), 160)
+        for _ in range(240):
+            self.end(SENT)
+        self.assertEqual(self.open, [])
+        self.assertEqual(self.store.recipients, {})
+
+    def test_dead_destination_is_put_off_without_tries_then_probed(self) -> None:
+        self.add(*(queued(f"e{number:03d}", NOW, destination="dead.example") for number in range(200)))
+        self.runner.start()
+        tries = 0
+        while self.open:
+            self.end(DEFERRED, reached=False)
+            tries += 1
+        self.assertLess(tries, 25)
+        self.assertEqual(len(self.store.outcomes()), 200)
+        self.assertTrue(all(o.next_try > NOW for o in self.store.outcomes()))
+        self.pass_time(301, 20)
+        self.assertEqual(len(self.open), 1)
+        self.end(SENT)
+        self.assertGreaterEqual(len(self.open), 1)
+
+    def test_complaint_of_too_many_halves_the_cap(self) -> None:
+        lane = Lane("a.example", LaneSettings())
+        for _ in range(400):
+            lane.learn(NOW, True, False, None)
+        self.assertEqual(lane.limit(NOW), 20)
+        lane.learn(NOW, True, True, None)
+        self.assertEqual(lane.limit(NOW), 10)
+        self.assertEqual(lane.limit(NOW + 601), 20)
+
+    def test_stop_waits_for_running_tries(self) -> None:
+        self.add(*(queued(f"e{number}", NOW, destination="dead.example") for number in range(8)))
+        self.runner.start()
+        stopped = Deferred.fromCoroutine(self.runner.stop())
+        self.assertNoResult(stopped)
+        while self.open:
+            self.end(SENT)
+        self.successResultOf(stopped)
+        self.assertEqual([o.state for o in self.store.outcomes()], [DELIVERED] * 5)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_stop_cuts_off_what_lasts_too_long_and_it_stays_due(self) -> None:
+        self.add(queued("e1", NOW, destination="dead.example"))
+        self.runner.start()
+        stopped = Deferred.fromCoroutine(self.runner.stop())
+        self.clock.advance(self.settings.drain)
+        self.successResultOf(stopped)
+        outcome = self.store.outcomes()[0]
+        self.assertEqual((outcome.state, outcome.counts_as_attempt), (WAITING, False))
+        self.assertLessEqual(outcome.next_try, self.clock.seconds())
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_nothing_is_taken_after_stop(self) -> None:
+        self.runner.start()
+        self.successResultOf(Deferred.fromCoroutine(self.runner.stop()))
+        self.add(queued("e1", NOW))
+        self.hints.wake_queue()
+        self.pass_time(100, 10)
+        self.assertEqual(self.remote.claims, [])
+
+
+class LeaseTests(HangingCase):
+    """Leases under long tries and steps of the clock (trap 36)."""
+
+    def test_a_long_try_keeps_its_lease(self) -> None:
+        self.add(queued("e1", NOW, destination="dead.example"))
+        self.runner.start()
+        self.pass_time(1800, 5)
+        self.assertEqual(len(self.open), 1)
+        self.assertEqual(self.store.claims, 1)
+        self.end(SENT)
+        self.assertEqual([o.state for o in self.store.outcomes()], [DELIVERED])
+
+    def test_a_step_forward_starts_no_second_try(self) -> None:
+        self.add(queued("e1", NOW, destination="dead.example", recipients=2))
+        self.runner.start()
+        for delayed in self.clock.calls:  # a step: the clock jumps, timers keep their distance
+            delayed.time += 3600
+        self.clock.rightNow += 3600
+        self.hints.wake_queue()
+        self.assertEqual(self.store.claims, 2)
+        self.assertEqual(len(self.open), 1)
+        self.end(SENT)
+        self.assertEqual([o.state for o in self.store.outcomes()], [DELIVERED] * 2)
+
+    def test_a_step_back_stalls_nothing(self) -> None:
+        self.add(queued("e1", NOW, destination="dead.example"))
+        self.runner.start()
+        self.end(DEFERRED)
+        for delayed in self.clock.calls:
+            delayed.time -= 3600
+        self.clock.rightNow -= 3600
+        self.pass_time(330, 5)
+        self.assertEqual(len(self.open), 1)
+
+    def test_a_queue_written_by_a_clock_ahead_is_tried_within_the_longest_wait(self) -> None:
+        self.add(queued("e1", NOW, destination="live.example"))
+        key = "e1", 0
+        self.store.recipients[key] = replace(self.store.recipients[key], next_try=NOW + 300 * DAY)
+        self.runner.start()
+        self.pass_time(4000, 20)
+        self.assertEqual([o.state for o in self.store.outcomes()], [DELIVERED])
+
+    def test_a_step_forward_is_no_storm(self) -> None:
+        self.add(*(queued(f"e{n:04d}", NOW, destination=f"dead{n % 3}.example") for n in range(1000)))
+        self.runner.start()
+        for key, recipient in self.store.recipients.items():
+            if recipient.state == WAITING:
+                self.store.recipients[key] = replace(recipient, next_try=NOW + 3000)
+        while self.open:
+            self.end(DEFERRED)
+        self.clock.rightNow += 3600
+        self.hints.wake_queue()
+        self.assertLessEqual(len(self.open), 60)
