@@ -308,7 +308,7 @@ mail_owner = postfix
 setgid_group = postdrop
 myhostname = mx.{domain}
 mydestination =
-inet_interfaces = {address}
+inet_interfaces = loopback-only
 inet_protocols = ipv4
 mynetworks = 127.0.0.0/8
 alias_maps =
@@ -325,8 +325,7 @@ smtp_tls_security_level = may
 smtp_dns_support_level = disabled
 smtp_host_lookup = native
 smtpd_peername_lookup = no
-maillog_file = {folder / "log"}
-maillog_file_prefixes = {folder}
+maillog_file = /dev/stdout
 minimal_backoff_time = 2s
 queue_run_delay = 2s
 """
@@ -360,9 +359,7 @@ postlog unix-dgram n - n - 1 postlogd
 
     def start(self) -> Postfix:
         """Start the master in the foreground and wait for its listener."""
-        env = dict(os.environ, MAIL_CONFIG=str(self.configuration))
-        subprocess.run([self._postfix, "-c", str(self.configuration), "check"], check=False, env=env, timeout=60)
-        self.process = Process(["/usr/lib/postfix/sbin/master", "-c", str(self.configuration), "-d"], cwd="/", env=env)
+        self.process = Process([self._postfix, "-c", str(self.configuration), "start-fg"], cwd="/")
 
         def listening():
             with contextlib.suppress(OSError), socket.create_connection((self.address, self.port), 5) as connection:
