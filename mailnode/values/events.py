@@ -19,6 +19,7 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "session.open": ("a connection began", ("session", "protocol", "peer", "local")),
     "session.tls": ("TLS is up", ("session", "protocol", "tls")),
     "session.login": ("a login succeeded", ("session", "protocol", "account", "mechanism", "peer")),
+    "session.client": ("a client named itself (IMAP ID)", ("session", "protocol", "client")),
     "session.refused": ("a login failed", ("session", "protocol", "login", "mechanism", "peer", "reason")),
     "session.error": ("a session met unknown trouble", ("session", "protocol", "error")),
     "session.ended": ("a session was ended by the server", ("session", "protocol", "reason")),
