@@ -59,7 +59,8 @@ class Row:
 
     ``sequence_numbers``: its arguments count messages by position, so they mean what the client saw last and no EXPUNGE
     may come between. ``expunge``: EXPUNGE may be reported while it runs (RFC 3501 7.4.1). ``secret``: refused while
-    LOGINDISABLED holds. ``streamed``: its last literal is a message and is not gathered (APPEND).
+    LOGINDISABLED holds. ``without_tls``: not allowed once TLS is up. ``streamed``: its last literal is a message and is not
+    gathered (APPEND).
     """
 
     states: frozenset[State]
@@ -67,6 +68,7 @@ class Row:
     sequence_numbers: bool = False
     expunge: bool = True
     secret: bool = False
+    without_tls: bool = False
     streamed: bool = False
 
 
@@ -137,7 +139,7 @@ TABLE: dict[bytes, Row] = {
     b"NOOP": Row(_ANY, _bare(Noop)),
     b"LOGOUT": Row(_ANY, _bare(Logout)),
     b"ID": Row(_ANY, _id),
-    b"STARTTLS": Row(_BEFORE, _bare(StartTls)),
+    b"STARTTLS": Row(_BEFORE, _bare(StartTls), without_tls=True),
     b"LOGIN": Row(_BEFORE, _login, secret=True),
     b"AUTHENTICATE": Row(_BEFORE, _authenticate, secret=True),
     b"ENABLE": Row(_AFTER, _enable),

@@ -1,0 +1,547 @@
+"""The server's side of one IMAP connection without its socket: octets in, commands out.
+
+Rules:
+
+- A command is a line, or several joined by literals. A line ends with CRLF and nothing else. A synchronising literal is
+  asked for with ``+ OK``; one with ``+`` (RFC 7888) is on its way already and is read to its end even when its command
+  has been refused, so that its octets are never taken for commands.
+- Whether a command exists and is allowed now is decided at its first line, before any literal is asked for: a password
+  is not invited onto a connection without TLS.
+- Lines and literals over their limits are thrown away as they come, never gathered.
+- The connection answers by itself (:class:`Reply`) what is no command: syntax errors, wrong states, continuation
+  requests. After everything else it is PAUSED until the session has answered (``completed()`` and its like).
+- The session tells of changes of state; :data:`TRANSITIONS` says which there are.
+
+==============  =====================================  ==============================================================
+mode            input is                               leaves by
+==============  =====================================  ==============================================================
+COMMAND         a line of a command                    a complete command -> WAITING; a literal; a refusal -> SKIP
+LITERAL         octets of a gathered literal           its last octet -> COMMAND
+SKIP            the rest of a refused command          its last line -> COMMAND (or IDLE)
+WAITING         left alone                             ``completed()`` -> COMMAND, ``continue_sasl()`` -> SASL,
+                                                       ``idling()`` -> IDLE, ``accept_append()`` -> MESSAGE,
+                                                       ``refuse_append()`` -> COMMAND or SKIP
+SASL            one line of base64                     the line -> WAITING
+IDLE            ``DONE``                               it -> WAITING
+MESSAGE         octets of an appended message          its last octet -> MESSAGE_END
+MESSAGE_END     CRLF                                   it -> WAITING
+CLOSED          thrown away
+==============  =====================================  ==============================================================
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from mailnode.imap import responses
+from mailnode.imap.command_types import (
+    AppendAborted,
+    AppendChunk,
+    AppendEnd,
+    AppendStart,
+    Command,
+    IdleDone,
+    Reply,
+    SaslResponse,
+)
+from mailnode.imap.commands import TABLE, Row, State
+from mailnode.imap.lexer import MAX_NUMBER, CommandError, Lexer, decode_base64
+from mailnode.imap.message_commands import parse_append
+from mailnode.values.wire import NEED_DATA, PAUSED, Signal
+
+Event: TypeAlias = Command | Reply | SaslResponse | IdleDone | AppendChunk | AppendEnd | AppendAborted
+
+CHUNK = 64 * 1024  # octets of a message in one AppendChunk
+
+# tag = 1*<any ASTRING-CHAR except "+">; then SP and the name of the command, UID's with its second word
+_HEAD = re.compile(rb'([^\x00-\x20\x7f-\xff(){%*"\\+]+)(?: ((?:[Uu][Ii][Dd] )?[^ ]*)|\Z)')
+_MARK = re.compile(rb"(~?)\{([0-9]+)(\+?)\}\Z")
+_ENDLESS_MARK = re.compile(rb"[0-9]{20}(\+?)\}\Z")
+_LONGEST_MARK = 32  # octets kept of a line that is thrown away, to see whether a literal follows it
+_BARE_LF = re.compile(rb"(?<!\r)\n")
+
+
+class Mode(enum.Enum):
+    """What the next input is taken for."""
+
+    COMMAND = enum.auto()
+    LITERAL = enum.auto()
+    SKIP = enum.auto()
+    WAITING = enum.auto()
+    SASL = enum.auto()
+    IDLE = enum.auto()
+    MESSAGE = enum.auto()
+    MESSAGE_END = enum.auto()
+    CLOSED = enum.auto()
+
+
+# RFC 3501 3: (state, what the session tells) -> state
+TRANSITIONS: dict[tuple[State, str], State] = {
+    (State.NOT_AUTHENTICATED, "authenticated"): State.AUTHENTICATED,
+    (State.AUTHENTICATED, "selected"): State.SELECTED,
+    (State.SELECTED, "selected"): State.SELECTED,
+    (State.SELECTED, "unselected"): State.AUTHENTICATED,
+    (State.AUTHENTICATED, "unselected"): State.AUTHENTICATED,
+    (State.NOT_AUTHENTICATED, "ended"): State.LOGOUT,
+    (State.AUTHENTICATED, "ended"): State.LOGOUT,
+    (State.SELECTED, "ended"): State.LOGOUT,
+    (State.LOGOUT, "ended"): State.LOGOUT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ImapLimits:
+    """Octets, and counts. ``line`` and ``literals`` bound one command: its text, and its literals together, the message
+    of APPEND left out."""
+
+    line: int = 64 * 1024
+    literals: int = 64 * 1024
+    line_before_login: int = 8 * 1024
+    literals_before_login: int = 8 * 1024
+    discard_before_login: int = 1024 * 1024  # a LITERAL+ above it ends the connection
+    sasl_line: int = 12288  # RFC 9051 6.2.2
+    message: int = 0  # of APPEND; 0: no limit here
+    bad_commands: int = 20  # in a row, after which the connection is ended
+
+
+DEFAULT_LIMITS = ImapLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """The end of a line that announces a literal."""
+
+    start: int  # where it begins in the line
+    binary: bool
+    size: int
+    synchronising: bool
+
+
+class ImapConnection:
+    """Octets in, events out; see the module."""
+
+    def __init__(self, limits: ImapLimits = DEFAULT_LIMITS, *, plaintext_login: bool = False) -> None:
+        """:param plaintext_login: LOGIN and AUTHENTICATE are allowed without TLS."""
+        self._limits = limits
+        self._plaintext_login = plaintext_login
+        self._input = bytearray()
+        self._seen = 0  # octets of the input in which no CRLF begins
+        self._state = State.NOT_AUTHENTICATED
+        self._secure = False
+        self._mode = Mode.COMMAND
+        self._bad = 0
+        self._next: Event | None = None
+        self._append_synchronising = False
+        self._after_cr = False
+        self._resume = Mode.COMMAND  # where SKIP leads
+        self._aborted = False
+        self._forget()
+        self._modes: dict[Mode, Callable[[], Event | Signal | None]] = {
+            Mode.COMMAND: self._read_command,
+            Mode.LITERAL: self._read_literal,
+            Mode.SKIP: self._skip,
+            Mode.WAITING: lambda: PAUSED,
+            Mode.SASL: self._read_sasl,
+            Mode.IDLE: self._read_idle,
+            Mode.MESSAGE: self._read_message,
+            Mode.MESSAGE_END: self._read_message_end,
+            Mode.CLOSED: lambda: NEED_DATA,
+        }
+
+    # What the pump sees
+
+    @property
+    def buffered(self) -> int:
+        """Octets not looked at yet; a command that is being gathered is not counted, it has its own limits."""
+        return len(self._input)
+
+    def receive_data(self, data: bytes) -> None:
+        """Take input of any length."""
+        if self._mode is not Mode.CLOSED:
+            self._input += data
+
+    def receive_eof(self) -> None:
+        """The peer will send no more: what is complete is still given, the rest never was a command."""
+
+    def next_event(self) -> Event | Signal:
+        """Return an event, NEED_DATA, or PAUSED while the session owes an answer."""
+        while True:
+            if self._next is not None:
+                event, self._next = self._next, None
+                return event
+            answer = self._modes[self._mode]()
+            if answer is not None:
+                return answer
+
+    def tls_started(self) -> None:
+        """TLS is up: forget every octet and the state from before (RFC 3501 6.2.1)."""
+        self._input.clear()
+        self._seen = 0
+        self._secure = True
+        self._state = State.NOT_AUTHENTICATED
+        self._mode = self._resume = Mode.COMMAND
+        self._next = None
+        self._aborted = False
+        self._forget()
+
+    # What the session asks and tells
+
+    @property
+    def state(self) -> State:
+        """The state of RFC 3501 3."""
+        return self._state
+
+    @property
+    def login_disabled(self) -> bool:
+        """Whether LOGIN and AUTHENTICATE are refused for lack of TLS."""
+        return not self._secure and not self._plaintext_login
+
+    def authenticated(self) -> None:
+        """A login succeeded; told before ``completed()``."""
+        self._move("authenticated")
+        self._bad = 0
+
+    def selected(self) -> None:
+        """A mailbox is open."""
+        self._move("selected")
+
+    def unselected(self) -> None:
+        """No mailbox is open any more."""
+        self._move("unselected")
+
+    def ended(self) -> None:
+        """BYE was said: no event comes any more."""
+        self._move("ended")
+        self._close()
+
+    def completed(self) -> None:
+        """The tagged response to the event was written."""
+        self._answered(Mode.COMMAND)
+        if self._aborted and self._mode is Mode.COMMAND:
+            self._aborted = False
+            self._skip_to_end(None)
+
+    def continue_sasl(self) -> None:
+        """A challenge was written; the next line is its response."""
+        self._answered(Mode.SASL)
+
+    def idling(self) -> None:
+        """``+ idling`` was written; only DONE ends it."""
+        self._answered(Mode.IDLE)
+
+    def accept_append(self) -> None:
+        """Read the message of the AppendStart that was given."""
+        self._answered(Mode.MESSAGE)
+        self._after_cr = False
+        if self._append_synchronising and self._mode is Mode.MESSAGE:
+            self._next = Reply(responses.continuation())
+
+    def refuse_append(self) -> None:
+        """The tagged NO to the AppendStart was written. A message that comes anyway is thrown away."""
+        self._answered(Mode.COMMAND)
+        if not self._append_synchronising and self._mode is Mode.COMMAND:
+            self._skip_left = self._literal_left
+            self._skip_to_end(None)
+
+    def _answered(self, mode: Mode) -> None:
+        if self._mode is Mode.CLOSED:
+            return
+        if self._mode is not Mode.WAITING:
+            raise RuntimeError(f"nothing to answer in {self._mode}")
+        self._mode = mode
+
+    def _move(self, told: str) -> None:
+        state = TRANSITIONS.get((self._state, told))
+        if state is None:
+            raise RuntimeError(f"{told} in {self._state}")
+        self._state = state
+
+    def _close(self) -> None:
+        self._state = State.LOGOUT
+        self._mode = Mode.CLOSED
+        self._input.clear()
+        self._forget()
+
+    # Commands
+
+    def _forget(self) -> None:
+        """Begin a new command."""
+        self._gathered = bytearray()
+        self._text_size = 0  # of the command's lines
+        self._literal_size = 0  # of its literals together
+        self._literal_left = 0
+        self._tag = b"*"
+        self._row: Row | None = None
+        self._arguments_at = 0
+        self._refusal: CommandError | None = None
+        self._skip_left = 0
+
+    @property
+    def _line_limit(self) -> int:
+        before = self._state is State.NOT_AUTHENTICATED
+        return self._limits.line_before_login if before else self._limits.line
+
+    @property
+    def _literal_limit(self) -> int:
+        before = self._state is State.NOT_AUTHENTICATED
+        return self._limits.literals_before_login if before else self._limits.literals
+
+    def _take_line(self, limit: int) -> bytes | None:
+        """Return the next line without its CRLF, None when it is not complete.
+
+        :raises CommandError: there is none within ``limit`` octets.
+        """
+        at = self._input.find(b"\r\n", self._seen)
+        if at < 0:
+            self._seen = max(len(self._input) - 1, 0)
+            if self._seen > limit:
+                raise CommandError("Line too long")
+            return None
+        if at > limit:
+            raise CommandError("Line too long")
+        line = bytes(self._input[:at])
+        del self._input[: at + 2]
+        self._seen = 0
+        return line
+
+    def _read_command(self) -> Event | Signal | None:
+        try:
+            line = self._take_line(self._line_limit - self._text_size)
+        except CommandError as error:
+            head = None if self._text_size else _HEAD.match(bytes(self._input[: self._line_limit]))
+            if head is not None and head.group(2) is not None:
+                self._tag = head.group(1)
+            self._skip_to_end(error)
+            return None
+        return NEED_DATA if line is None else self._line_of_command(line)
+
+    def _line_of_command(self, line: bytes) -> Event | None:
+        """Take one line of a command: its end, or the announcement of a literal."""
+        if not line and not self._text_size:
+            return None
+        first = not self._text_size
+        self._text_size += len(line) + 2
+        mark = _literal_mark(line)
+        try:
+            if first:
+                self._begin(line)
+            if mark is None:
+                return self._complete(line)
+            return self._announced(line, mark)
+        except CommandError as error:
+            return self._refuse_line(error, mark)
+
+    def _begin(self, line: bytes) -> None:
+        """Read tag and name; decide whether the command is allowed."""
+        head = _HEAD.match(line)
+        if head is None:
+            raise CommandError("Invalid tag")
+        self._tag = head.group(1)
+        name = (head.group(2) or b"").upper()
+        row = TABLE.get(name)
+        if row is None:
+            raise CommandError("Unknown command" if name else "No command")
+        if self._state not in row.states:
+            raise CommandError("Command is not allowed now")
+        if row.without_tls and self._secure:
+            raise CommandError("TLS is up already")
+        if row.secret and self.login_disabled:
+            raise CommandError("Log in under TLS only", status=b"NO", code=b"PRIVACYREQUIRED")
+        self._row = row
+        self._arguments_at = head.end()
+
+    def _complete(self, line: bytes) -> Event:
+        assert self._row is not None
+        lexer = Lexer(bytes(self._gathered + line), self._arguments_at)
+        command = self._row.parse(self._tag, lexer)
+        lexer.end()
+        if self._state is not State.NOT_AUTHENTICATED:
+            self._bad = 0
+        self._forget()
+        self._mode = Mode.WAITING
+        return command
+
+    # Literals
+
+    def _announced(self, line: bytes, mark: _Mark) -> Event | None:
+        """A literal follows the line: ask for it, or refuse the command."""
+        assert self._row is not None
+        if mark.size > MAX_NUMBER:
+            raise CommandError("Literal too long", code=b"TOOBIG")
+        if self._row.streamed:
+            lexer = Lexer(bytes(self._gathered + line[: mark.start]), self._arguments_at)
+            append = parse_append(self._tag, lexer, mark.size)
+            if append is not None:
+                return self._start_append(append, mark)
+        if mark.binary:
+            raise CommandError("Binary literals are not allowed here")
+        self._literal_size += mark.size
+        if self._literal_size > self._literal_limit:
+            raise CommandError("Literal too long", code=b"TOOBIG")
+        self._gathered += line + b"\r\n"
+        self._literal_left = mark.size
+        self._mode = Mode.LITERAL
+        return Reply(responses.continuation()) if mark.synchronising else None
+
+    def _read_literal(self) -> Signal | None:
+        taken = self._input[: self._literal_left]
+        self._gathered += taken
+        self._drop(len(taken))
+        self._literal_left -= len(taken)
+        if self._literal_left:
+            return NEED_DATA
+        self._mode = Mode.COMMAND
+        return None
+
+    def _drop(self, count: int) -> None:
+        """Remove octets from the front of the input; cheap, a bytearray only moves its start."""
+        if count:
+            del self._input[:count]
+            self._seen = 0
+
+    # Refusals
+
+    def _refuse_line(self, error: CommandError, mark: _Mark | None) -> Event | None:
+        """Refuse a command at the end of one of its lines. A literal that is not synchronising still comes."""
+        if mark is None or mark.synchronising:
+            return self._answer(error)
+        return self._skip_literal(mark.size, error)
+
+    def _skip_literal(self, size: int, refusal: CommandError | None) -> Event | None:
+        """Throw a literal and what follows it away, or end the connection when there is no end in sight."""
+        before_login = self._state is State.NOT_AUTHENTICATED
+        if size > (self._limits.discard_before_login if before_login else MAX_NUMBER):
+            self._close()
+            return Reply(responses.bye("Literal too long", b"TOOBIG"), close=True)
+        self._skip_left = size
+        self._skip_to_end(refusal)
+        return None
+
+    def _skip_to_end(self, refusal: CommandError | None) -> None:
+        """Throw the rest of the command away, then answer with the refusal."""
+        self._refusal = refusal
+        self._gathered.clear()
+        self._mode = Mode.SKIP
+
+    def _skip(self) -> Event | Signal | None:
+        dropped = min(self._skip_left, len(self._input))
+        self._skip_left -= dropped
+        self._drop(dropped)
+        if self._skip_left:
+            return NEED_DATA
+        at = self._input.find(b"\r\n", self._seen)
+        if at < 0:
+            self._drop(max(len(self._input) - _LONGEST_MARK, 0))
+            self._seen = max(len(self._input) - 1, 0)
+            return NEED_DATA
+        mark = _literal_mark(bytes(self._input[max(at - _LONGEST_MARK, 0) : at]))
+        self._drop(at + 2)
+        if mark is not None and not mark.synchronising:
+            return self._skip_literal(mark.size, self._refusal)
+        if self._refusal is not None:
+            return self._answer(self._refusal)
+        self._mode, self._resume = self._resume, Mode.COMMAND
+        self._forget()
+        return None
+
+    def _answer(self, refusal: CommandError) -> Event:
+        """Refuse a command of which nothing more comes; after too many the connection ends."""
+        line = responses.status(self._tag, refusal.status, refusal.text, refusal.code)
+        self._mode, self._resume = self._resume, Mode.COMMAND
+        self._forget()
+        self._bad += refusal.status == b"BAD"
+        if self._bad < self._limits.bad_commands:
+            return Reply(line)
+        self._close()
+        return Reply(line + responses.bye("Too many errors"), close=True)
+
+    # AUTHENTICATE and IDLE
+
+    def _read_sasl(self) -> Event | Signal | None:
+        try:
+            line = self._take_line(self._limits.sasl_line)
+        except CommandError:
+            self._mode = Mode.WAITING
+            self._aborted = True
+            return SaslResponse(None)
+        if line is None:
+            return NEED_DATA
+        self._mode = Mode.WAITING
+        if line == b"*":
+            return SaslResponse(None)
+        return SaslResponse(b"" if line == b"=" else decode_base64(line))
+
+    def _read_idle(self) -> Event | Signal | None:
+        refusal = CommandError("Only DONE ends IDLE")
+        try:
+            line = self._take_line(self._line_limit)
+        except CommandError:
+            self._resume = Mode.IDLE
+            self._skip_to_end(refusal)
+            return None
+        if line is None:
+            return NEED_DATA
+        if line.upper() == b"DONE":
+            self._mode = Mode.WAITING
+            return IdleDone()
+        self._resume = Mode.IDLE
+        return self._refuse_line(refusal, _literal_mark(line))
+
+    # APPEND
+
+    def _start_append(self, append: AppendStart, mark: _Mark) -> Event:
+        if mark.binary:
+            raise CommandError("Binary literals are not allowed here")
+        if self._limits.message and mark.size > self._limits.message:
+            raise CommandError("Message too large", status=b"NO", code=b"TOOBIG")
+        self._bad = 0
+        self._forget()
+        self._append_synchronising = mark.synchronising
+        self._literal_left = mark.size
+        self._mode = Mode.WAITING
+        return append
+
+    def _read_message(self) -> Event | Signal | None:
+        if not self._literal_left:
+            self._mode = Mode.MESSAGE_END
+            return None
+        taken = bytes(self._input[: min(self._literal_left, CHUNK)])
+        if not taken:
+            return NEED_DATA
+        self._drop(len(taken))
+        self._literal_left -= len(taken)
+        return AppendChunk(self._with_crlf(taken))
+
+    def _with_crlf(self, data: bytes) -> bytes:
+        """Make bare LF CRLF, across the edges of chunks too."""
+        continued = self._after_cr and data.startswith(b"\n")
+        self._after_cr = data.endswith(b"\r")
+        if data.count(b"\n") == data.count(b"\r\n") + continued:
+            return data
+        return b"\n" + _BARE_LF.sub(b"\r\n", data[1:]) if continued else _BARE_LF.sub(b"\r\n", data)
+
+    def _read_message_end(self) -> Event | Signal | None:
+        if len(self._input) < 2 and b"\r\n".startswith(self._input):
+            return NEED_DATA
+        self._mode = Mode.WAITING
+        if self._input.startswith(b"\r\n"):
+            self._drop(2)
+            return AppendEnd()
+        self._bad += 1
+        self._aborted = True
+        return AppendAborted("Unexpected text behind the message")
+
+
+def _literal_mark(line: bytes) -> _Mark | None:
+    """Return what a line announces at its end. A size of more digits than any number has is above every limit."""
+    found = _MARK.search(line, max(len(line) - _LONGEST_MARK, 0))
+    if found is None:
+        endless = _ENDLESS_MARK.search(line, max(len(line) - _LONGEST_MARK, 0))
+        return None if endless is None else _Mark(len(line), False, MAX_NUMBER + 1, not endless.group(1))
+    digits = found.group(2)
+    size = int(digits) if len(digits) <= 10 else MAX_NUMBER + 1
+    return _Mark(found.start(), bool(found.group(1)), size, not found.group(3))
