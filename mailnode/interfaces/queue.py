@@ -21,8 +21,8 @@ class IBouncer(Interface):
     """Writes the notices senders are owed (RFC 3461, RFC 3464)."""
 
     async def compose(envelope: QueuedEnvelope, fates: Sequence[Fate]) -> tuple[Submission, ...]:
-        """Return at most one DSN for what happened to recipients of one envelope; empty when nobody is to be told: the
-        null sender, NOTIFY, or a reverse-path of ours that no longer exists.
+        """Return one DSN for each kind of fate among recipients of one envelope; empty when nobody is to be told: the null
+        sender, NOTIFY, or a reverse-path that leads nowhere.
 
         :raises mailnode.errors.DomainError: it cannot be written now.
         """

@@ -41,6 +41,16 @@ class IThreads(Interface):
         """
 
 
+class IProcesses(Interface):
+    """A small pool of processes for long Python work, which would hold up every thread of this one."""
+
+    async def run(function: Callable[..., T], *args: Any) -> T:
+        """Run a module-level function in another process and return its result; arguments and result are pickled.
+
+        :raises mailnode.errors.Busy: the process died, also at the second time, or too many calls wait.
+        """
+
+
 class IHints(Interface):
     """Who should look again. Hints may be lost; everyone who relies on them also polls."""
 
