@@ -1,0 +1,184 @@
+"""The one door into mailboxes and queue: what passed it is durable, for all recipients or none.
+
+Two ways through. Few recipients, all in one partition of this server: one unit places the message. Anything else: one
+unit puts envelope and plans into the queue, and each account applies its own plan afterwards, idempotently.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from typing import BinaryIO
+
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from mailnode.delivery.plans import Copies, copies, queued_recipients, wants_success
+from mailnode.errors import NoSuchAccount
+from mailnode.interfaces.delivery import IDelivery
+from mailnode.interfaces.runtime import IHints, IProcesses, IThreads
+from mailnode.interfaces.store import IBlobs, IBlobWriter, IMailStore, IQueueStore
+from mailnode.message.scanner import scan
+from mailnode.values.address import Address
+from mailnode.values.blob import StagedBlob
+from mailnode.values.directory import Resolved
+from mailnode.values.envelope import Envelope
+from mailnode.values.events import emit
+from mailnode.values.facts import MessageFacts
+from mailnode.values.mailbox import NewMessage
+from mailnode.values.queue import QueuedEnvelope, Submission
+
+_log = Logger()
+
+MAX_DIRECT = 50  # copies placed by one unit
+SMALL = 256 * 1024  # octets up to which a message is scanned in a thread
+PIECE = 1024 * 1024  # octets of a large message that are in memory at a time
+HEADER_ROOM = 64 * 1024  # octets that trace and policy fields may add to a message of the largest size
+
+
+@implementer(IDelivery)
+class Acceptance:
+    """Takes accepted messages."""
+
+    def __init__(
+        self,
+        blobs: IBlobs,
+        mail: IMailStore,
+        queue: IQueueStore,
+        threads: IThreads,
+        processes: IProcesses,
+        hints: IHints,
+        *,
+        message_size: int,
+        expires: Callable[[float, bool], float],
+        smarthost: bool = False,
+        scratch: str | None = None,
+    ) -> None:
+        """:param blobs: where new messages are written; mail partitions and queue must both be able to take them over.
+        :param message_size: the configured limit in octets, before the fields we add.
+        :param expires: the queue schedule's rule: (created, null sender) -> when an envelope gets too old.
+        :param smarthost: whether all foreign mail goes to one. :param scratch: directory for the copies that large
+            messages are scanned from; None: the system's."""
+        self._blobs = blobs
+        self._mail = mail
+        self._queue = queue
+        self._threads = threads
+        self._processes = processes
+        self._hints = hints
+        self._limit = message_size + HEADER_ROOM
+        self._expires = expires
+        self._smarthost = smarthost
+        self._scratch = scratch
+
+    def writer(self) -> IBlobWriter:
+        """Where a new message is written."""
+        return self._blobs.writer(self._limit)
+
+    async def scan(self, blob: StagedBlob) -> MessageFacts:
+        """Compute facts: in a thread when the message is small, else in another process."""
+        if blob.ref.size <= SMALL:
+            return await self._threads.run("cpu", scan, await self._blobs.read_staged(blob))
+        file = await self._threads.run("disk", self._scratch_file)
+        try:
+            for offset in range(0, blob.ref.size, PIECE):
+                piece = await self._blobs.read_staged(blob, offset, PIECE)
+                await self._threads.run("disk", file.write, piece)
+            await self._threads.run("disk", file.close)
+            return await self._processes.run(scan_file, file.name)
+        finally:
+            await self._threads.run("disk", _remove, file)
+
+    async def accept(
+        self, envelope: Envelope, routes: dict[Address, Resolved], blob: StagedBlob, facts: MessageFacts
+    ) -> None:
+        """Make the message durable; see :class:`IDelivery`. :raises ValueError: no recipient leads anywhere."""
+        made = copies(envelope, routes)
+        if not made.local and not made.remote:
+            raise ValueError("no recipients")
+        if self._is_direct(made) and await self._place(envelope, made, blob, facts):
+            return
+        submission = Submission(
+            queued_envelope(envelope, made, blob, self._expires, self._smarthost), blob, facts if made.local else None
+        )
+        await self._queue.enqueue(submission)
+        emit(
+            _log,
+            "queue.added",
+            envelope=envelope.id,
+            sender=submission.envelope.reverse_path,
+            recipients=len(submission.envelope.recipients),
+            size=blob.ref.size,
+            session=envelope.origin.session,
+        )
+        self._hints.wake_queue()
+
+    def _is_direct(self, made: Copies) -> bool:
+        if made.remote or len(made.local) > MAX_DIRECT or wants_success(made):
+            return False
+        if any(copy.wait_for_room for copy in made.local):
+            return False
+        return len({self._mail.partition(copy.plan.account_id) for copy in made.local}) == 1
+
+    async def _place(self, envelope: Envelope, made: Copies, blob: StagedBlob, facts: MessageFacts) -> bool:
+        """Place all copies by one unit; False when an account is gone meanwhile: the queue sorts that out."""
+        message = NewMessage(blob, facts, internaldate(envelope.received_at))
+        plans = [copy.plan for copy in made.local]
+        try:
+            delivered = await self._mail.deliver(envelope.id, plans, message, applied_once=False)
+        except NoSuchAccount:
+            return False
+        for plan, copy in zip(plans, delivered, strict=True):
+            self._hints.publish(copy.account_id, copy.modseq)
+            emit(
+                _log,
+                "message.delivered",
+                envelope=envelope.id,
+                recipient=copy.recipient,
+                account=copy.account_id,
+                mailbox=plan.mailbox,
+                uid=copy.uid,
+            )
+        return True
+
+    def _scratch_file(self) -> BinaryIO:
+        # Closed and removed by scan(); deleting on close would come before the other process has read it.
+        return tempfile.NamedTemporaryFile("wb", prefix="mailnode-scan-", dir=self._scratch, delete=False)  # type: ignore[return-value]
+
+
+def queued_envelope(
+    envelope: Envelope, made: Copies, blob: StagedBlob, expires: Callable[[float, bool], float], smarthost: bool
+) -> QueuedEnvelope:
+    """Return an envelope as the queue keeps it, due now."""
+    created = envelope.received_at
+    return QueuedEnvelope(
+        id=envelope.id,
+        reverse_path=str(envelope.reverse_path) if envelope.reverse_path is not None else "",
+        blob=blob.ref,
+        created=created,
+        expires=expires(created, envelope.reverse_path is None),
+        body=envelope.body,
+        smtputf8=envelope.smtputf8,
+        ret=envelope.ret,
+        envid=envelope.envid,
+        session=envelope.origin.session,
+        account_id=envelope.origin.account_id,
+        internaldate=internaldate(created),
+        recipients=queued_recipients(made, created, smarthost),
+    )
+
+
+def internaldate(seconds: float) -> int:
+    """UTC seconds as the microseconds of INTERNALDATE."""
+    return int(seconds * 1_000_000)
+
+
+def scan_file(path: str) -> MessageFacts:
+    """Compute the facts of a message in a file; runs in another process."""
+    with open(path, "rb") as file:
+        return scan(file.read())
+
+
+def _remove(file: BinaryIO) -> None:
+    file.close()
+    os.unlink(file.name)

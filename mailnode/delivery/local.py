@@ -1,0 +1,81 @@
+"""The delivery agent for mailboxes here: applies the plans that wait in the queue, each at most once.
+
+A plan is known by (envelope id, recipient). When the server dies between placing a copy and recording it, the next try
+finds the copy and records that.
+"""
+
+from __future__ import annotations
+
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from mailnode.delivery.plans import decode_plan
+from mailnode.delivery.router import has_room
+from mailnode.errors import NoSuchAccount
+from mailnode.interfaces.queue import IDeliveryAgent
+from mailnode.interfaces.runtime import IHints
+from mailnode.interfaces.store import IMailStore, IQueueStore
+from mailnode.values.attempt import DEFERRED, REJECTED, SENT, Attempt, AttemptReport
+from mailnode.values.events import emit
+from mailnode.values.mailbox import DeliveryPlan, NewMessage
+from mailnode.values.queue import Claim
+
+_log = Logger()
+
+
+@implementer(IDeliveryAgent)
+class LocalAgent:
+    """Applies plans."""
+
+    def __init__(self, mail: IMailStore, queue: IQueueStore, hints: IHints) -> None:
+        self._mail = mail
+        self._queue = queue
+        self._hints = hints
+
+    async def attempt(self, claim: Claim) -> AttemptReport:
+        """Place the copies of a claim, a partition at a time. :raises BlobDamaged: the message cannot be read."""
+        envelope = claim.envelope
+        if claim.facts is None:
+            raise ValueError("a local plan without facts")
+        message = NewMessage(await self._queue.staged(envelope.blob), claim.facts, envelope.internaldate)
+        attempts: list[Attempt] = []
+        by_partition: dict[int, list[tuple[int, DeliveryPlan]]] = {}
+        for row in envelope.recipients:
+            plan, wait_for_room = decode_plan(row)
+            if wait_for_room and not await self._has_room(plan.account_id, envelope.blob.size):
+                attempts.append(Attempt(row.index, DEFERRED, "4.2.2", "mailbox is full"))
+            else:
+                partition = self._mail.partition(plan.account_id)
+                by_partition.setdefault(partition, []).append((row.index, plan))
+        for plans in by_partition.values():
+            attempts += await self._apply(envelope.id, plans, message)
+        return AttemptReport(tuple(attempts))
+
+    async def _has_room(self, account_id: str, size: int) -> bool:
+        usage = await self._mail.usage([account_id])
+        return account_id not in usage or has_room(usage[account_id], size)
+
+    async def _apply(
+        self, envelope_id: str, plans: list[tuple[int, DeliveryPlan]], message: NewMessage
+    ) -> list[Attempt]:
+        """Place copies in one partition by one unit; when an account of several is gone, one by one."""
+        try:
+            delivered = await self._mail.deliver(envelope_id, [plan for _, plan in plans], message, applied_once=True)
+        except NoSuchAccount:
+            if len(plans) == 1:
+                return [Attempt(plans[0][0], REJECTED, "5.1.1", "no such user here")]
+            return [attempt for plan in plans for attempt in await self._apply(envelope_id, [plan], message)]
+        attempts = []
+        for (index, plan), copy in zip(plans, delivered, strict=True):
+            self._hints.publish(copy.account_id, copy.modseq)
+            emit(
+                _log,
+                "message.delivered",
+                envelope=envelope_id,
+                recipient=copy.recipient,
+                account=copy.account_id,
+                mailbox=plan.mailbox,
+                uid=copy.uid,
+            )
+            attempts.append(Attempt(index, SENT, "2.0.0", "delivered"))
+        return attempts

@@ -1,0 +1,153 @@
+"""From routes to copies: who gets a copy in a mailbox here, who is relayed to, and who is to hear about it.
+
+NOTIFY and ORCPT follow RFC 3461 5.2.7: an alias for one address passes them on; of several, one copy carries the whole
+request, the others the request without SUCCESS, so that the sender hears of success once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mailnode.message.compose import delivery_prefix
+from mailnode.values.address import Address, domain_key
+from mailnode.values.directory import Resolved
+from mailnode.values.envelope import Envelope, Recipient
+from mailnode.values.mailbox import DeliveryPlan
+from mailnode.values.queue import LOCAL_DESTINATION, QueuedRecipient
+
+SMARTHOST = "smarthost"  # destination of everything when one is configured
+
+
+@dataclass(frozen=True, slots=True)
+class LocalCopy:
+    """A copy for a mailbox here. ``wait_for_room``: the account is full, the copy waits in the queue."""
+
+    plan: DeliveryPlan
+    notify: frozenset[str]
+    orcpt: str
+    wait_for_room: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteCopy:
+    """A copy for another server; ``address`` as it goes on the wire."""
+
+    address: str
+    notify: frozenset[str]
+    orcpt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """All copies of one message: one an account, one a foreign address."""
+
+    local: tuple[LocalCopy, ...]
+    remote: tuple[RemoteCopy, ...]
+
+
+def copies(envelope: Envelope, routes: Mapping[Address, Resolved]) -> Copies:
+    """Work out the copies. The first recipient that leads to an account or address makes its copy."""
+    local: dict[str, LocalCopy] = {}
+    remote: dict[str, RemoteCopy] = {}
+    mailbox = envelope.tags.get("mailbox", "INBOX")
+    for recipient in envelope.recipients:
+        route = routes[recipient.address]
+        several = len(route.local) + len(route.remote) > 1
+        first = True
+        for account_id, came_for in route.local:
+            if account_id in local:
+                continue
+            plan = DeliveryPlan(
+                account_id, came_for, mailbox, prefix=delivery_prefix(envelope.reverse_path, str(recipient.address))
+            )
+            notify = _notify(recipient, several and not first)
+            full = account_id in route.over_quota
+            local[account_id] = LocalCopy(plan, notify, _orcpt(recipient, came_for), full)
+            first = False
+        for address in route.remote:
+            key = _wire_key(address)
+            if key not in remote:
+                notify = _notify(recipient, several and not first)
+                remote[key] = RemoteCopy(address, notify, _orcpt(recipient, address))
+                first = False
+    return Copies(tuple(local.values()), tuple(remote.values()))
+
+
+def queued_recipients(made: Copies, next_try: float, smarthost: bool) -> tuple[QueuedRecipient, ...]:
+    """Return the copies as rows of the queue, due at ``next_try``."""
+    rows = [
+        QueuedRecipient(
+            index,
+            copy.plan.recipient,
+            LOCAL_DESTINATION,
+            account_id=copy.plan.account_id,
+            plan=encode_plan(copy),
+            notify=tuple(sorted(copy.notify)),
+            orcpt=copy.orcpt,
+            next_try=next_try,
+        )
+        for index, copy in enumerate(made.local)
+    ]
+    for index, remote in enumerate(made.remote, len(rows)):
+        destination = SMARTHOST if smarthost else domain_key(remote.address.rpartition("@")[2])
+        notify = tuple(sorted(remote.notify))
+        rows.append(
+            QueuedRecipient(index, remote.address, destination, notify=notify, orcpt=remote.orcpt, next_try=next_try)
+        )
+    return tuple(rows)
+
+
+def encode_plan(copy: LocalCopy) -> str:
+    """Return a plan as the queue keeps it; the account and the address stand in the row beside it."""
+    plan = copy.plan
+    fields: dict[str, object] = {"mailbox": plan.mailbox, "prefix": plan.prefix.decode("latin-1")}
+    if plan.flags:
+        fields["flags"] = plan.flags
+    if plan.keywords:
+        fields["keywords"] = plan.keywords
+    if copy.wait_for_room:
+        fields["wait_for_room"] = True
+    return json.dumps(fields, separators=(",", ":"))
+
+
+def decode_plan(row: QueuedRecipient) -> tuple[DeliveryPlan, bool]:
+    """Return the plan of a row, and whether its account was full when the message came."""
+    fields = json.loads(row.plan)
+    plan = DeliveryPlan(
+        row.account_id,
+        row.address,
+        fields["mailbox"],
+        fields.get("flags", 0),
+        tuple(fields.get("keywords", ())),
+        fields["prefix"].encode("latin-1"),
+    )
+    return plan, bool(fields.get("wait_for_room"))
+
+
+def wants_success(made: Copies) -> bool:
+    """Whether a copy for a mailbox here must be followed by a "delivered" DSN."""
+    return any("SUCCESS" in copy.notify for copy in made.local)
+
+
+def _notify(recipient: Recipient, further: bool) -> frozenset[str]:
+    if not further or "SUCCESS" not in recipient.notify:
+        return recipient.notify
+    # NOTIFY=SUCCESS alone asks not to hear of failures; with nothing left the default would tell of them.
+    return (recipient.notify - {"SUCCESS"}) or frozenset({"NEVER"})
+
+
+def _orcpt(recipient: Recipient, address: str) -> str:
+    """RFC 3461 5.2.1 (d): what was given goes on as it is; for an alias the address it stood for is added."""
+    if recipient.orcpt is not None:
+        return recipient.orcpt
+    written = str(recipient.address)
+    if written == address:
+        return ""
+    return f"{'rfc822' if written.isascii() else 'utf-8'};{written}"
+
+
+def _wire_key(address: str) -> str:
+    local, _, domain = address.rpartition("@")
+    return f"{local}@{domain_key(domain)}"
