@@ -54,7 +54,9 @@ CREATE INDEX recipient_due ON recipient (shard, due_at, destination) WHERE due_a
 
 CREATE INDEX recipient_by_destination ON recipient (shard, destination, due_at, envelope_id) WHERE due_at IS NOT NULL;
 
-CREATE INDEX recipient_by_envelope ON recipient (shard, envelope_id, destination, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX recipient_by_envelope ON recipient (shard, envelope_id, destination, due_at, number) WHERE due_at IS NOT NULL;
+
+CREATE INDEX recipient_leased ON recipient (shard, token) WHERE state = 'leased';
 
 -- Facts of messages with local plans, encoded by facts_rows.
 CREATE TABLE facts (

@@ -1,0 +1,43 @@
+"""Facts of a message as one octet string: a JSON line of numbers and lengths, then the octets it tells the lengths of."""
+
+from __future__ import annotations
+
+import json
+
+from mailnode.values.facts import MessageFacts, decode_parts, decode_sort_keys, encode_parts, encode_sort_keys
+
+
+def encode_facts(facts: MessageFacts) -> bytes:
+    """Return facts in one piece."""
+    pieces = (
+        facts.envelope,
+        facts.bodystructure,
+        facts.body,
+        facts.fields,
+        encode_parts(facts.parts),
+        encode_sort_keys(facts.sort),
+    )
+    head = [facts.version, facts.size, facts.header_size, *map(len, pieces)]
+    return b"".join((json.dumps(head, separators=(",", ":")).encode(), b"\n", *pieces))
+
+
+def decode_facts(data: bytes) -> MessageFacts:
+    """Undo :func:`encode_facts`."""
+    start = data.index(b"\n") + 1
+    version, size, header_size, *lengths = json.loads(data[:start])
+    pieces = []
+    for length in lengths:
+        pieces.append(data[start : start + length])
+        start += length
+    envelope, bodystructure, body, fields, parts, sort = pieces
+    return MessageFacts(
+        size,
+        header_size,
+        envelope,
+        bodystructure,
+        body,
+        fields,
+        decode_parts(parts),
+        decode_sort_keys(sort),
+        version,
+    )
