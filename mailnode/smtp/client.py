@@ -166,11 +166,13 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The end, not as agreed. ``scope``: "greeting", "tls" or "lost"."""
+    """The end, not as agreed. ``scope``: "greeting", "tls" or "lost". ``in_doubt``: the whole message had been sent and
+    not been answered, so the server may have it (RFC 1047)."""
 
     scope: str
     text: str
     reply: Reply | None = None
+    in_doubt: bool = False
 
 
 Event = (
@@ -657,11 +659,12 @@ class ClientConnection:
         return _SCOPES.get(self._waiting[0], "lost") if self._waiting else "lost"
 
     def _fail(self, scope: str, text: str, reply: Reply | None = None) -> None:
+        in_doubt = self.state is State.ENDING and self._transaction is not None and not self._transaction.settled
         self.state = State.CLOSED
         self._buffer.clear()
         self._lines.clear()
         self._waiting.clear()
-        self._events.append(Failed(scope, text, reply))
+        self._events.append(Failed(scope, text, reply, in_doubt))
 
     def _expect(self, *states: State) -> None:
         if self.state not in states:

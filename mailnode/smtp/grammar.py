@@ -47,7 +47,7 @@ _EMBEDDED = re.compile(r"\\x\{([0-9A-F]{2,6})\}")  # EmbeddedUnicodeChar, RFC 65
 _ADDR_TYPE = re.compile(r"[A-Za-z0-9-]{1,32}\Z")
 
 # HELO and EHLO names come into Received and logs: printable ASCII without what could end a comment or begin a field.
-_HELLO = re.compile(rb"[A-Za-z0-9._:\-]{1,255}\Z|\[[A-Za-z0-9.:\-]{1,80}\]\Z")
+_HELLO = re.compile(rb"[!#-'*+\-./0-9:=?A-Z^_`a-z{|}~]{1,255}\Z|\[[A-Za-z0-9.:\-]{1,80}\]\Z")
 
 _STATUS = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?: |\Z)")  # RFC 2034 4
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")

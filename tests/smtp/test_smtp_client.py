@@ -426,6 +426,7 @@ def test_the_end_at_every_stage(stage: str, how: str) -> None:
     failed = sender.events[-1]
     assert isinstance(failed, Failed)
     assert failed.scope == scope
+    assert failed.in_doubt == (stage == "end" and how != "421")
     assert sender.connection.state is State.CLOSED
     if stage == "end" and how == "421":
         sent = ["421 4.3.2 going down"] * 2

@@ -1,0 +1,122 @@
+"""The octets of a message on their way in: where DATA ends, dot-unstuffing, and what may not be in them.
+
+Only CRLF.CRLF ends DATA. A bare CR, a bare LF or a NUL anywhere is a fault, told when the end has come, so that no two
+servers can disagree about where a message ends (SMTP smuggling). Nothing here works by the line.
+"""
+
+from __future__ import annotations
+
+from mailnode.smtp.limits import Limits
+from mailnode.values.smtp_reply import Reply
+
+_END = b"\r\n.\r\n"
+
+BARE = Reply(550, "5.5.2", ("Bare CR, bare LF or NUL in the message: line ends must be CRLF",))
+TOO_LARGE = Reply(552, "5.3.4", ("Message too large",))
+LINE_TOO_LONG = Reply(550, "5.6.0", ("Line in the message too long",))
+
+
+def overlap(buffer: bytes | bytearray) -> int:
+    """Return how many octets at the end of the buffer may be the beginning of CRLF.CRLF."""
+    tail = bytes(buffer[-4:])
+    for length in (4, 3, 2, 1):
+        if tail.endswith(_END[:length]):
+            return length
+    return 0
+
+
+def take(buffer: bytearray, length: int) -> bytes:
+    """Remove and return the first octets of a buffer, copied once."""
+    with memoryview(buffer) as view:
+        piece = bytes(view[:length])
+    del buffer[:length]
+    return piece
+
+
+class Inspector:
+    """Looks at one message's octets as they come: size, line ends, line length. ``fault`` is the first thing wrong."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.fault: Reply | None = None
+        self.size = 0  # octets so far, those of a faulty message too
+        self._limits = limits
+        self._line = 0  # octets since the last CRLF
+
+    def look(self, piece: bytes) -> None:
+        """Look at the next octets, which do not end between CR and LF."""
+        self.size += len(piece)
+        if self.fault is not None:
+            return
+        ends = piece.count(b"\r\n")
+        if piece.count(b"\n") != ends or piece.count(b"\r") != ends or b"\0" in piece:
+            self.fault = BARE
+        elif self.size > self._limits.message_size:
+            self.fault = TOO_LARGE
+        elif self._too_long(piece):
+            self.fault = LINE_TOO_LONG
+
+    def _too_long(self, piece: bytes) -> bool:
+        """Whether a line is over the limit; leaps from the last line end within one limit to the next."""
+        start, limit = 0, self._limits.content_line
+        room = limit - self._line
+        while len(piece) - start > room:
+            end = piece.rfind(b"\r\n", start, start + max(room, 0) + 2)
+            if end < 0:
+                return True
+            start, room = end + 2, limit
+        last = piece.rfind(b"\r\n", start)
+        self._line = len(piece) - last - 2 if last >= 0 else len(piece) - start + limit - room
+        return False
+
+
+class DataReader:
+    """The content of one DATA command: from a growing buffer to pieces (RFC 5321 4.5.2)."""
+
+    def __init__(self, buffer: bytearray, inspector: Inspector) -> None:
+        # The message begins at the start of a line: the line end of the DATA command counts as the one before it.
+        buffer[:0] = b"\r\n"
+        self._buffer = buffer
+        self._inspector = inspector
+        self._first = True
+
+    def read(self) -> tuple[bytes, bool]:
+        """Take what can be taken out of the buffer; return it without stuffed dots, and whether the end has come.
+
+        What may be the beginning of the end stays in the buffer: at most 4 octets.
+        """
+        end = self._buffer.find(_END)
+        piece = take(self._buffer, end + 2 if end >= 0 else len(self._buffer) - overlap(self._buffer))
+        if end >= 0:
+            del self._buffer[:3]
+        piece = piece.replace(b"\r\n.", b"\r\n")
+        if piece and self._first:
+            piece = piece[2:]
+            self._first = False
+        self._inspector.look(piece)
+        return piece, end >= 0
+
+
+class ChunkReader:
+    """The content of the BDAT commands of one message (RFC 3030 2): ``left`` octets of the present chunk to come."""
+
+    def __init__(self, buffer: bytearray, inspector: Inspector) -> None:
+        self.left = 0
+        self.last = False
+        self._buffer = buffer
+        self._inspector = inspector
+        self._held = b""  # a CR whose LF may come with the next piece, or the next chunk
+
+    def begin(self, size: int, last: bool) -> None:
+        """A BDAT command came."""
+        self.left, self.last = size, last
+
+    def read(self) -> tuple[bytes, bool]:
+        """Take what has come of the chunk; return it and whether the chunk is complete."""
+        piece = take(self._buffer, min(len(self._buffer), self.left))
+        self.left -= len(piece)
+        complete = self.left == 0
+        piece, self._held = self._held + piece, b""
+        if piece.endswith(b"\r") and not (complete and self.last):
+            piece, self._held = piece[:-1], b"\r"
+        self._inspector.look(piece)
+        return piece, complete

@@ -1,0 +1,153 @@
+"""What a server connection tells its session. Each event but unfinished :class:`Content` waits for its answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mailnode.values.address import Address
+from mailnode.values.envelope import Recipient
+from mailnode.values.smtp_reply import Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Helo:
+    """HELO, EHLO or LHLO. ``extended`` is False for HELO."""
+
+    name: str
+    extended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """MAIL. ``reverse_path`` None is the null sender; ``size`` 0 when not declared (RFC 1870)."""
+
+    reverse_path: Address | None
+    size: int = 0
+    body: str = "7BIT"
+    smtputf8: bool = False
+    ret: str = ""
+    envid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rcpt:
+    """RCPT."""
+
+    recipient: Recipient
+
+
+@dataclass(frozen=True, slots=True)
+class DataStart:
+    """DATA with at least one accepted recipient: 354, or a refusal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Octets of the message: CRLF line ends only, dots unstuffed.
+
+    ``complete``: the DATA or BDAT command is over and waits for its answer. ``last``: so is the message.
+    ``fault``: the content cannot be taken, for this reason; nothing of the message may be kept. It comes only with
+    ``complete``; after a fault no octets are told.
+    """
+
+    data: bytes
+    complete: bool = False
+    last: bool = False
+    fault: Reply | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rset:
+    """RSET: forget the transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vrfy:
+    """VRFY with its argument."""
+
+    argument: str
+
+
+@dataclass(frozen=True, slots=True)
+class Help:
+    """HELP."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noop:
+    """NOOP."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quit:
+    """QUIT."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartTls:
+    """STARTTLS, with nothing behind it: 220, then TLS."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuthStart:
+    """AUTH. ``initial`` is the decoded initial response, None when there is none (RFC 4954 4)."""
+
+    mechanism: str
+    initial: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class AuthResponse:
+    """The decoded answer to a challenge."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AuthCancelled:
+    """The exchange is over, by ``*`` or by an answer that cannot be read; ``reply`` says which."""
+
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Xclient:
+    """XCLIENT from a network that may: attribute names in capitals to decoded values, None for ``[UNAVAILABLE]``."""
+
+    attributes: dict[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A command the connection refuses by itself: send ``reply``. An event, so that replies leave in order."""
+
+    reply: Reply
+    verb: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """The session cannot go on: send ``reply`` and close."""
+
+    reply: Reply
+
+
+Event = (
+    Helo
+    | Mail
+    | Rcpt
+    | DataStart
+    | Content
+    | Rset
+    | Vrfy
+    | Help
+    | Noop
+    | Quit
+    | StartTls
+    | AuthStart
+    | AuthResponse
+    | AuthCancelled
+    | Xclient
+    | Refusal
+    | HangUp
+)

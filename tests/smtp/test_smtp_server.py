@@ -1,0 +1,378 @@
+"""The receiving connection: every dialog whole, byte by byte and with trailing data; smuggling; all states x inputs."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from smtp_dialog import DIALOGS, Answering, load, parse, play
+
+from mailnode.smtp import events as ev
+from mailnode.smtp.limits import Limits
+from mailnode.smtp.server import TRANSITIONS, Profile, ServerConnection, State
+from mailnode.values.smtp_reply import Reply
+from mailnode.values.wire import NEED_DATA, PAUSED
+
+ALL = sorted(DIALOGS.glob("*.txt"))
+
+
+@pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
+@pytest.mark.parametrize("pieces", ["whole", "bytewise"])
+def test_dialog(path, pieces: str) -> None:
+    play(load(path), pieces)
+
+
+@pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
+@pytest.mark.parametrize("trailing", [b"N", b"NOOP", b"NOOP\r"])
+def test_dialog_with_half_a_command_behind_it(path, trailing: bytes) -> None:
+    play(load(path), trailing=trailing)
+
+
+def test_every_dialog_answers_something() -> None:
+    for path in ALL:
+        dialog = load(path)
+        assert [side for side, _ in dialog.turns].count("S:") >= 1
+        assert len(ALL) > 20
+
+
+# Trap 1, 2: what is not CRLF.CRLF must not end a message.
+
+FALSE_ENDS = [
+    b"\n.\n",
+    b"\n.\r\n",
+    b"\r\n.\n",
+    b"\r.\r",
+    b"\r.\r\n",
+    b"\n.\r",
+    b"\r\n.\r",
+    b"\0.\r\n",
+    b"\r\n.\0\r\n",
+    b"\r\n\0.\r\n",
+    b"\r\n.\r\r\n",
+    b"\r\r\n.\r\r\n",
+]
+SMUGGLED = b"MAIL FROM:<evil@x.test>\r\nRCPT TO:<b@y.test>\r\nDATA\r\nevil\r\n.\r\n"
+
+
+def at_data(limits: Limits | None = None, **profile: bool) -> Answering:
+    session = Answering(ServerConnection(Profile(limits=limits or Limits(), **profile)))
+    session.feed(b"HELO x\r\nMAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\n")
+    session.feed(b"DATA\r\n")
+    assert session.written.endswith(b"354 Go on\r\n")
+    session.written = b""
+    return session
+
+
+@pytest.mark.parametrize("false_end", FALSE_ENDS)
+def test_smuggling_at_every_split(false_end: bytes) -> None:
+    stream = b"Subject: x\r\n\r\nbody" + false_end + SMUGGLED
+    refused = b"550 5.5.2 Bare CR, bare LF or NUL in the message: line ends must be CRLF\r\n"
+    for split in range(len(stream)):
+        session = at_data()
+        session.feed(stream[:split])
+        session.feed(stream[split:])
+        assert session.messages == [], split
+        assert session.written == refused, split
+        session.feed(b"NOOP\r\n")
+        assert session.written == refused + b"250 2.0.0 Ok\r\n", split
+
+
+@pytest.mark.parametrize("false_end", FALSE_ENDS)
+def test_smuggling_in_bdat(false_end: bytes) -> None:
+    content = b"Subject: x\r\n\r\nbody" + false_end + SMUGGLED
+    for split in range(len(content)):
+        session = Answering(ServerConnection(Profile()))
+        session.feed(b"EHLO x\r\nMAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\n")
+        session.written = b""
+        session.feed(b"BDAT %d\r\n" % split + content[:split])
+        session.feed(b"BDAT %d LAST\r\n" % (len(content) - split) + content[split:])
+        assert session.messages == []
+        codes = [line[:3] for line in session.written.splitlines()]
+        assert codes in ([b"250", b"550"], [b"550", b"503"]), split
+        session.written = b""
+        session.feed(b"NOOP\r\n")
+        assert session.written == b"250 2.0.0 Ok\r\n"
+
+
+@given(
+    st.lists(st.sampled_from([b".", b"..", b"\r\n", b"x", b".x", b"\r\n.", b"\r\n..\r\n", b"abc"]), max_size=12),
+    st.data(),
+)
+def test_content_whatever_the_chunks(pieces: list[bytes], data: st.DataObject) -> None:
+    """What a right client stuffs comes out as it was, however the octets are cut."""
+    content = b"".join(pieces)
+    content = content if content.endswith(b"\r\n") or not content else content + b"\r\n"
+    stuffed = b"".join(b"." + line if line.startswith(b".") else line for line in content.splitlines(keepends=True))
+    stream = stuffed + b".\r\nQUIT\r\n"
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
+    session = at_data()
+    for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True):
+        session.feed(stream[a:b])
+    assert session.messages == [content]
+    assert session.written == b"250 2.0.0 Ok\r\n221 2.0.0 Bye\r\n"
+
+
+@given(
+    st.lists(st.sampled_from([b".", b"\r\n", b"\r", b"\n", b"x", b"\0", b"\r\n.", b"\r\n.\r\n"]), max_size=14),
+    st.data(),
+)
+def test_any_octets_whatever_the_chunks(pieces: list[bytes], data: st.DataObject) -> None:
+    """The outcome does not depend on the cuts, and a message is taken only when all its line ends are CRLF."""
+    stream = b"".join(pieces) + b"\r\n.\r\n"
+    whole = at_data(Limits(content_line=5, errors_max=10**6))
+    whole.feed(stream)
+    cut = at_data(Limits(content_line=5, errors_max=10**6))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
+    for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True):
+        cut.feed(stream[a:b])
+    assert (cut.messages, cut.written) == (whole.messages, whole.written)
+    end = (b"\r\n" + stream).index(b"\r\n.\r\n")
+    content = stream[: max(0, end)]
+    clean = not content.replace(b"\r\n", b"").translate(None, b".x")
+    unstuffed = (b"\r\n" + content).replace(b"\r\n.", b"\r\n")[2:]
+    short = all(len(line) <= 5 for line in unstuffed.split(b"\r\n"))
+    assert bool(whole.messages) == (clean and short)
+    if whole.messages:
+        assert whole.messages[0] == unstuffed
+
+
+@pytest.mark.parametrize("size", [16383, 16384, 65535, 65536, 131072])
+def test_dots_at_chunk_edges(size: int) -> None:
+    for shift in range(-4, 5):
+        content = b"x" * 10 + b"\r\n"
+        content += b"y" * (size + shift - len(content) - 2) + b"\r\n"
+        content += b".z\r\n"
+        session = at_data(Limits(content_line=200000))
+        stream = content.replace(b"\r\n.", b"\r\n..") + b".\r\n"
+        session.feed(stream[:size])
+        session.feed(stream[size:])
+        assert session.messages == [content]
+
+
+# Trap 5: lines of any length.
+
+
+@pytest.mark.parametrize("length", [998, 1000, 2048, 65536, 65537, 1_000_000])
+def test_long_content_lines(length: int) -> None:
+    session = at_data()
+    line = b"y" * length + b"\r\n"
+    for position in range(0, length + 2, 4000):
+        session.feed(line[position : position + 4000])
+        assert session.connection.buffered < 10_000
+    session.feed(b"NOOP\r\n.\r\n")
+    if length <= 65536:
+        assert session.messages == [line + b"NOOP\r\n"]
+    else:
+        assert session.messages == []
+        assert session.written == b"550 5.6.0 Line in the message too long\r\n"
+
+
+def test_a_never_ending_line_needs_no_memory() -> None:
+    session = Answering(ServerConnection(Profile()))
+    for _ in range(300):
+        session.feed(b"x" * 4096)
+        assert session.connection.buffered <= 4096
+    session.feed(b"\r\n")
+    assert session.written == b"500 5.5.2 Line too long\r\n"
+
+
+def test_a_message_that_never_ends_is_hung_up_on() -> None:
+    session = at_data(Limits(message_size=1000, discard_size=5000))
+    for _ in range(7):
+        session.feed(b"x" * 998 + b"\r\n")
+    assert session.written == b"421 4.3.0 Message far too large\r\n"
+    assert session.connection.state is State.CLOSED
+
+
+def test_a_million_chunks_of_one_octet_leave_nothing_behind() -> None:
+    session = Answering(ServerConnection(Profile()))
+    session.feed(b"EHLO x\r\nMAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\n")
+    session.answer = lambda event: session.connection.send(Reply(250, "", ("Ok",))) if event.complete else b""  # type: ignore[method-assign]
+    for _ in range(2000):
+        session.feed(b"BDAT 1\r\nx" * 10)
+        assert session.connection.buffered == 0
+        session.events.clear()
+        session.written = b""
+
+
+# Trap 10, 11: what must be the last of its group.
+
+
+@pytest.mark.parametrize("command", ["EHLO x", "HELO x", "DATA"])
+def test_commands_sent_ahead_end_a_strict_session(command: str) -> None:
+    before = b"EHLO x\r\n", b"MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\n"
+    session = Answering(ServerConnection(Profile(strict_sync=True)))
+    for turn in before:
+        session.feed(turn)
+    session.written = b""
+    session.feed(command.encode() + b"\r\nM")
+    assert session.written.startswith(b"554 5.5.0 SMTP synchronization error")
+    assert session.closed
+    lenient = Answering(ServerConnection(Profile()))
+    for turn in before:
+        lenient.feed(turn)
+    lenient.feed(command.encode() + b"\r\nM")
+    assert not lenient.closed
+
+
+@pytest.mark.parametrize("command", [b"STARTTLS", b"AUTH PLAIN AHUAcA=="])
+@pytest.mark.parametrize("behind", [b"M", b"MAIL FROM:<a@x.test>\r\n", b"\r\n"])
+def test_nothing_may_stand_behind_starttls_and_auth(command: bytes, behind: bytes) -> None:
+    session = Answering(ServerConnection(Profile(starttls=True, auth=True)))
+    session.feed(b"EHLO x\r\n")
+    session.feed(command + b"\r\n" + behind)
+    assert b"554 5.5.0" in session.written
+    assert not session.wants_tls
+    assert session.closed
+
+
+def test_octets_between_220_and_tls_are_dropped() -> None:
+    session = Answering(ServerConnection(Profile(starttls=True)))
+    session.feed(b"EHLO x\r\n")
+    session.feed(b"STARTTLS\r\n")
+    session.feed(b"MAIL FROM:<a@x.")
+    assert session.connection.buffered == 0
+    session.connection.tls_started()
+    session.written = b""
+    session.feed(b"test>\r\n")
+    assert session.written == b"500 5.5.1 Command not recognized\r\n"
+
+
+def test_auth_is_forgotten_by_tls_and_xclient_but_not_by_rset_or_ehlo() -> None:
+    session = Answering(ServerConnection(Profile(auth=True, xclient=True, starttls=True), secure=True))
+    session.connection.mechanisms = ("PLAIN",)
+    for turn in (b"EHLO x\r\n", b"AUTH PLAIN AHUAcA==\r\n", b"RSET\r\n", b"EHLO y\r\n"):
+        session.feed(turn)
+    assert session.connection.authenticated
+    session.feed(b"XCLIENT ADDR=1.2.3.4\r\n")
+    assert not session.connection.authenticated
+
+
+# Every state with every input.
+
+SETUPS = {
+    State.START: b"",
+    State.READY: b"EHLO x\r\n",
+    State.MAIL: b"EHLO x\r\nMAIL FROM:<a@x.test>\r\n",
+    State.RCPT: b"EHLO x\r\nMAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\n",
+    State.BDAT: b"EHLO x\r\nMAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\nBDAT 1\r\nx",
+    State.FAILED: b"EHLO x\r\nMAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\nBDAT 1\r\n\n",
+}
+INPUTS = {
+    "HELO": b"HELO x\r\n",
+    "EHLO": b"EHLO x\r\n",
+    "MAIL": b"MAIL FROM:<a@x.test>\r\n",
+    "RCPT": b"RCPT TO:<b@y.test>\r\n",
+    "DATA": b"DATA\r\n",
+    "BDAT": b"BDAT 1\r\nx",
+    "RSET": b"RSET\r\n",
+    "NOOP": b"NOOP\r\n",
+    "HELP": b"HELP\r\n",
+    "VRFY": b"VRFY x\r\n",
+    "QUIT": b"QUIT\r\n",
+    "AUTH": b"AUTH LOGIN\r\n",
+    "XCLIENT": b"XCLIENT ADDR=1.2.3.4\r\n",
+    "STARTTLS": b"STARTTLS\r\n",
+}
+AFTER = {"BDAT": State.BDAT}
+
+
+def in_state(state: State, secure: bool = True) -> Answering:
+    session = Answering(ServerConnection(Profile(auth=True, xclient=True, starttls=True), secure=secure))
+    session.connection.mechanisms = ("PLAIN", "LOGIN")
+    session.feed(SETUPS[state])
+    assert session.connection.state is state
+    session.written = b""
+    return session
+
+
+@pytest.mark.parametrize(("state", "verb"), list(itertools.product(SETUPS, INPUTS)))
+def test_every_command_in_every_state(state: State, verb: str) -> None:
+    session = in_state(state, secure=verb != "STARTTLS")
+    session.feed(INPUTS[verb])
+    allowed = TRANSITIONS[verb].get(state)
+    if allowed is None:
+        assert session.written[:3] == b"503"
+        assert session.connection.state is state
+        assert isinstance(session.events[-1], ev.Refusal)
+    else:
+        assert session.written[:1] in b"23"
+        assert session.connection.state is AFTER.get(verb, allowed)
+        assert not isinstance(session.events[-1], ev.Refusal)
+    assert session.written.count(b"\r\n") == (1 if verb != "EHLO" else session.written.count(b"250"))
+
+
+@pytest.mark.parametrize(("state", "verb"), list(itertools.product(SETUPS, INPUTS)))
+def test_a_negative_answer_changes_nothing(state: State, verb: str) -> None:
+    session = in_state(state, secure=verb != "STARTTLS")
+    session.answer = lambda event: session.connection.send(Reply(451, "4.3.0", ("No",)))  # type: ignore[method-assign]
+    session.feed(INPUTS[verb])
+    failed = verb == "BDAT" and TRANSITIONS["BDAT"].get(state)
+    assert session.connection.state is (
+        State.FAILED if failed else State.READY if verb == "AUTH" and state is State.READY else state
+    )
+
+
+@given(
+    st.lists(
+        st.sampled_from([*INPUTS.values(), b"\r\n.\r\n", b"\xff\r\n", b"x", b"*\r\n", b"\n", b"BDAT 3 LAST\r\nab"])
+    )
+)
+def test_nothing_but_events_comes_out(turns: list[bytes]) -> None:
+    """Any inputs in any order: one answer each, no exception, no stuck state."""
+    session = Answering(ServerConnection(Profile(auth=True, starttls=True), secure=True))
+    session.connection.mechanisms = ("PLAIN", "LOGIN")
+    for turn in turns:
+        session.feed(turn)
+        assert session.connection.next_event() is NEED_DATA
+    assert session.connection.buffered < 200
+
+
+def test_paused_until_answered() -> None:
+    connection = ServerConnection(Profile())
+    connection.receive_data(b"HELO x\r\nMAIL FROM:<a@x.test>\r\n")
+    assert isinstance(connection.next_event(), ev.Helo)
+    assert connection.next_event() is PAUSED
+    assert connection.more
+    connection.send(connection.hello_reply("us"))
+    assert isinstance(connection.next_event(), ev.Mail)
+    assert not connection.more
+
+
+def test_slow_after_some_errors_and_forgiven_by_a_message() -> None:
+    session = Answering(ServerConnection(Profile(limits=Limits(errors_slow=2))))
+    session.feed(b"X\r\nHELO x\r\nX\r\n")
+    assert session.connection.slow
+    session.feed(b"MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\nDATA\r\n.\r\n")
+    assert not session.connection.slow
+
+
+def test_events_carry_what_was_said() -> None:
+    session = Answering(ServerConnection(Profile()))
+    session.feed(b"EHLO x.test\r\n")
+    session.feed(b"MAIL FROM:<a@x.test> SIZE=5 BODY=8BITMIME SMTPUTF8 RET=FULL ENVID=a+2Bb\r\n")
+    session.feed(b'RCPT TO:<@r1.test,@[IPv6:::1]:"a b"@Y.test> NOTIFY=NEVER ORCPT=rfc822;x+3Dy@y.test\r\n')
+    mail, rcpt = session.events[1:]
+    assert (mail.size, mail.body, mail.smtputf8, mail.ret, mail.envid) == (5, "8BITMIME", True, "FULL", "a+b")
+    assert (rcpt.recipient.address.local, rcpt.recipient.address.domain) == ("a b", "Y.test")
+    assert rcpt.recipient.notify == {"NEVER"}
+    assert rcpt.recipient.orcpt == "rfc822;x=y@y.test"
+
+
+def test_replies_to_each_recipient_must_match_them() -> None:
+    session = Answering(ServerConnection(Profile(lmtp=True)))
+    session.feed(b"LHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<b@y.test>\r\nDATA\r\n")
+    connection = session.connection
+    connection.receive_data(b".\r\n")
+    connection.next_event()
+    with pytest.raises(RuntimeError):
+        connection.send_each([])
+
+
+def test_the_harness_notices_a_wrong_reply() -> None:
+    with pytest.raises(AssertionError):
+        play(parse("wrong", "C: NOOP\nS: 251 2.0.0 Ok"))
+    with pytest.raises(AssertionError):
+        play(parse("missing", "C: NOOP\nS: 250 2.0.0 Ok\nS: 250 2.0.0 Ok"))
