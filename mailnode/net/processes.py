@@ -1,0 +1,106 @@
+"""A small pool of processes for long Python work, such as reading the structure of very large messages.
+
+Processes are started when first needed, by ``spawn``: forking a process with threads and a reactor would copy their
+locks. One that dies takes only its own call with it, which is tried once more in a fresh pool.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorFromThreads
+from zope.interface import implementer
+
+from mailnode.errors import Busy
+from mailnode.interfaces.runtime import IProcesses
+
+T = TypeVar("T")
+
+
+@implementer(IProcesses)
+class Processes:
+    """The pool of one server. Nothing runs before the first call; :meth:`stop` ends it."""
+
+    def __init__(self, reactor: IReactorFromThreads, workers: int = 1, waiting: int = 100) -> None:
+        """:param waiting: calls that may be under way or wait; more are refused."""
+        self._reactor = reactor
+        self._workers = workers
+        self._room = workers + waiting
+        self._under_way = 0
+        self._pool: ProcessPoolExecutor | None = None
+        self._stopped = False
+
+    async def run(self, function: Callable[..., T], *args: Any) -> T:
+        """Run a module-level function in a process. :raises Busy: see :class:`IProcesses`."""
+        if self._under_way >= self._room:
+            raise Busy
+        self._under_way += 1
+        try:
+            for _ in range(2):
+                if self._stopped:
+                    break
+                pool = self._ready()
+                try:
+                    return await self._submit(pool, function, args)
+                except BrokenProcessPool:
+                    self._discard(pool)
+            raise Busy
+        finally:
+            self._under_way -= 1
+
+    def stop(self) -> None:
+        """End the processes; calls under way fail with :class:`Busy`. Does not wait for them."""
+        self._stopped = True
+        pool = self._pool
+        if pool is not None:
+            processes = list((pool._processes or {}).values())
+            self._discard(pool)
+            for process in processes:
+                process.terminate()
+
+    def _ready(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(
+                self._workers, multiprocessing.get_context("spawn"), initializer=_begin_worker
+            )
+        return self._pool
+
+    def _discard(self, pool: ProcessPoolExecutor) -> None:
+        if self._pool is pool:
+            self._pool = None
+        pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _submit(self, pool: ProcessPoolExecutor, function: Callable[..., T], args: tuple[Any, ...]) -> T:
+        ended: Deferred[None] = Deferred()
+        future = pool.submit(function, *args)
+        future.add_done_callback(lambda _: self._reactor.callFromThread(ended.callback, None))
+        await ended
+        return _result(future)
+
+
+def _result(future: Future[T]) -> T:
+    if future.cancelled():
+        raise BrokenProcessPool
+    return future.result()
+
+
+def _begin_worker() -> None:
+    """Leave signals of the terminal to the server, and end when the server is gone, however it went."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)
