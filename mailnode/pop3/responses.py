@@ -1,0 +1,43 @@
+"""Replies of POP3 as octets (RFC 1939 3, RFC 2449 8, RFC 3206)."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+
+MAX_RESPONSE = 512  # octets of a first line with CRLF
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A status line. ``code`` is a response code such as ``SYS/TEMP``, without brackets."""
+
+    positive: bool
+    text: str
+    code: str = ""
+
+    def __bytes__(self) -> bytes:
+        words = ["+OK" if self.positive else "-ERR"]
+        if self.code:
+            words.append(f"[{self.code}]")
+        words.append(self.text)
+        line = " ".join(word for word in words if word).encode("utf-8", "replace")
+        return line.translate(_NO_CONTROLS)[: MAX_RESPONSE - 2] + b"\r\n"
+
+
+_NO_CONTROLS = bytes.maketrans(bytes([*range(32), 127]), b" " * 33)
+
+
+def ok(text: str = "") -> Reply:
+    """A positive reply."""
+    return Reply(True, text)
+
+
+def err(text: str, code: str = "") -> Reply:
+    """A negative reply."""
+    return Reply(False, text, code)
+
+
+def challenge(data: bytes) -> bytes:
+    """A SASL challenge line (RFC 5034 4). "+ " stands also before an empty one."""
+    return b"+ " + base64.b64encode(data) + b"\r\n"

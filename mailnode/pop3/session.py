@@ -1,0 +1,524 @@
+"""The side of POP3 that thinks: logging in, the maildrop, and what each command does (RFC 1939).
+
+Messages are read and sent in pieces; nothing is deleted before QUIT. A message that needs RFC 6856 is sent as it is also to
+a client that did not say UTF8, as every server in the field does: refusing it would stop that client at this message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+
+from twisted.internet.defer import ensureDeferred
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from mailnode.errors import (
+    AuthenticationFailed,
+    BlobDamaged,
+    Busy,
+    DomainError,
+    LoginNotAllowed,
+    NoSuchMessage,
+    StoreUnavailable,
+)
+from mailnode.interfaces.runtime import IClock, IDelayed
+from mailnode.interfaces.sessions import ILogin, ILogins, IPopUser, ISaslExchange, ISessionMind
+from mailnode.interfaces.store import IMaildrop
+from mailnode.interfaces.wire import IChannel, ISession
+from mailnode.pop3.connection import Pop3Connection
+from mailnode.pop3.content import DotStuffer, TopFilter
+from mailnode.pop3.grammar import BadCommand, Command, Event, SaslResponse, State
+from mailnode.pop3.responses import Reply, err, ok
+from mailnode.values.events import emit
+from mailnode.values.mailbox import PopMessage
+
+PIECE = 64 * 1024  # octets read and sent at once
+RENEW_SECONDS = 30.0  # between renewals of the maildrop's lease
+MAX_BAD = 10  # unknown or malformed commands and failed logins of one connection
+
+_log = Logger()
+
+# What a refused login or maildrop is answered with (RFC 2449 8.1, RFC 3206). The first that fits.
+_LOGIN_REFUSALS: tuple[tuple[type[DomainError], Reply], ...] = (
+    (AuthenticationFailed, err("login failed", "AUTH")),
+    (LoginNotAllowed, err("this account may not log in", "SYS/PERM")),
+    (DomainError, err("try again later", "SYS/TEMP")),
+)
+_IN_USE = err("another session has this maildrop open", "IN-USE")
+_NO_MESSAGE = err("no such message")
+_UNREADABLE = err("the message cannot be read at present", "SYS/TEMP")
+_NEED_TLS = err("start TLS first")
+
+
+@implementer(ISession, ISessionMind)
+class Pop3Session:
+    """One session; ``protocol.py`` gives it its channel and connection."""
+
+    protocol = "pop3"
+
+    def __init__(
+        self,
+        channel: IChannel,
+        connection: Pop3Connection,
+        logins: ILogins,
+        clock: IClock,
+        *,
+        hostname: str,
+        offers_tls: bool,
+        timeout: float = 600.0,
+    ) -> None:
+        """:param offers_tls: whether STLS is possible. :param timeout: seconds, at least 600 (RFC 1939 3)."""
+        self.session = channel.session
+        self.peer = channel.peer
+        self._channel = channel
+        self._connection = connection
+        self._logins = logins
+        self._clock = clock
+        self._hostname = hostname
+        self._offers_tls = offers_tls
+        self._timeout = timeout
+        self._user: bytes | None = None
+        self._utf8 = False
+        self._exchange: ISaslExchange | None = None
+        self._login: ILogin | None = None
+        self._drop: IMaildrop | None = None
+        self._messages: tuple[PopMessage, ...] = ()
+        self._deleted: set[int] = set()  # indices
+        self._bad = 0
+        self._handling = False
+        self._lost = False
+        self._ending = ""  # why the server ends the session
+        self._renewal: IDelayed | None = None
+        self._verbs: dict[str, Callable[[Command], Awaitable[None]]] = {
+            "USER": self._do_user,
+            "PASS": self._do_pass,
+            "AUTH": self._do_auth,
+            "STLS": self._do_stls,
+            "UTF8": self._do_utf8,
+            "STAT": self._do_stat,
+            "LIST": self._do_list,
+            "UIDL": self._do_uidl,
+            "RETR": self._do_retr,
+            "DELE": self._do_dele,
+            "TOP": self._do_top,
+            "NOOP": self._do_noop,
+            "RSET": self._do_rset,
+            "CAPA": self._do_capa,
+            "LANG": self._do_lang,
+            "QUIT": self._do_quit,
+        }
+
+    # ISession
+
+    async def opened(self) -> None:
+        """Greet. No ``<`` in the greeting: it would offer APOP."""
+        self._channel.set_timeout(self._timeout)
+        self._channel.write(bytes(ok(f"{self._hostname} POP3 server ready".replace("<", " "))))
+
+    async def handle(self, event: Event) -> None:
+        """Carry out one command."""
+        self._handling = True
+        try:
+            if self._ending:
+                self._close_with(err("the session ends", "SYS/TEMP"))
+            else:
+                await self._carry_out(event)
+        finally:
+            self._handling = False
+            if self._lost:
+                await self._release()
+        if self._ending:
+            self._channel.close()
+
+    def failed(self) -> None:
+        """Unknown trouble."""
+        self._close_with(err("internal trouble, try again later", "SYS/TEMP"))
+
+    def timed_out(self) -> None:
+        """RFC 1939 3: close without a word and without deleting anything."""
+        self._end("timeout")
+
+    def draining(self) -> None:
+        """The server shuts down: POP3 has no word for it, so the connection closes between two commands."""
+        self._end("shutdown")
+
+    def lost(self) -> None:
+        """The connection is gone: nothing is deleted."""
+        self._lost = True
+        self._stop_renewal()
+        if not self._handling:
+            ensureDeferred(self._release()).addErrback(self._log_trouble)
+
+    # ISessionMind
+
+    def end(self, reason: str) -> None:
+        """The account may no longer use this session."""
+        self._end(reason)
+
+    # Inside
+
+    def _end(self, reason: str) -> None:
+        if self._ending or self._channel.closed:
+            return
+        self._ending = reason
+        emit(_log, "session.ended", session=self.session, protocol=self.protocol, reason=reason)
+        if not self._handling:
+            self._channel.close()
+
+    async def _release(self) -> None:
+        """Give back what the session holds."""
+        self._stop_renewal()
+        drop, self._drop = self._drop, None
+        login, self._login = self._login, None
+        if login is not None:
+            login.logout()
+        if drop is not None:
+            try:
+                await drop.release()
+            except DomainError:  # it runs out by itself
+                pass
+
+    def _log_trouble(self, failure: object) -> None:
+        _log.warn("{event}", event="session.error", fields={"session": self.session, "error": str(failure)})
+
+    def _answer(self, reply: Reply) -> None:
+        self._channel.write(self._connection.answer(reply))
+
+    def _close_with(self, reply: Reply) -> None:
+        self._answer(reply)
+        self._channel.close()
+
+    async def _carry_out(self, event: Event) -> None:
+        user, self._user = self._user, None  # PASS comes at once after USER (RFC 1939 7)
+        if isinstance(event, SaslResponse):
+            await self._sasl_response(event)
+        elif isinstance(event, BadCommand):
+            self._exchange = None
+            self._bad_answer(err(event.reason))
+        else:
+            if event.verb == "PASS":
+                self._user = user
+            await self._verbs[event.verb](event)
+
+    def _bad_answer(self, reply: Reply) -> None:
+        """Answer what counts as a mistake; the last one ends the session."""
+        self._bad += 1
+        if self._bad < MAX_BAD:
+            self._answer(reply)
+            return
+        emit(_log, "session.ended", session=self.session, protocol=self.protocol, reason="too many errors")
+        self._close_with(err("too many errors"))
+
+    # AUTHORIZATION
+
+    def _mechanisms(self) -> tuple[str, ...]:
+        return self._logins.mechanisms(self.protocol, self._channel.secure)
+
+    async def _do_user(self, command: Command) -> None:
+        if not self._mechanisms():
+            self._bad_answer(_NEED_TLS)
+        elif not _is_utf8(command.text):
+            self._bad_answer(err("not UTF-8"))
+        else:
+            self._user = command.text
+            self._answer(ok("go on"))  # known or not: nobody learns which names exist
+
+    async def _do_pass(self, command: Command) -> None:
+        user, self._user = self._user, None
+        if not self._mechanisms():
+            self._bad_answer(_NEED_TLS)
+        elif user is None:
+            self._bad_answer(err("USER comes first"))
+        elif not _is_utf8(command.text):
+            self._bad_answer(err("not UTF-8"))
+        else:
+            await self._log_in(self._logins.password(user, command.text, IPopUser, self))
+
+    async def _do_auth(self, command: Command) -> None:
+        mechanisms = self._mechanisms()
+        if not command.text:  # what some programs ask before CAPA was there
+            await self._send_lines(ok("mechanisms"), (name.encode() for name in mechanisms))
+            return
+        name = command.text.decode("ascii", "replace")
+        if not mechanisms:
+            self._bad_answer(_NEED_TLS)
+        elif name not in mechanisms:
+            self._bad_answer(err("unknown mechanism"))
+        else:
+            self._exchange = self._logins.exchange(name, IPopUser, self)
+            await self._step(command.initial)
+
+    async def _sasl_response(self, response: SaslResponse) -> None:
+        if response.data is None or self._exchange is None:
+            self._exchange = None
+            self._bad_answer(err("cancelled", "AUTH"))
+        else:
+            await self._step(response.data)
+
+    async def _step(self, response: bytes | None) -> None:
+        exchange = self._exchange
+        assert exchange is not None
+        try:
+            challenge = await exchange.step(response)
+        except DomainError as error:
+            self._exchange = None
+            self._refuse_login(error)
+            return
+        if challenge is not None:
+            self._channel.write(self._connection.challenge(challenge))
+            return
+        self._exchange = None
+        await self._open(exchange.login)
+
+    async def _log_in(self, attempt: Awaitable[ILogin]) -> None:
+        try:
+            login = await attempt
+        except DomainError as error:
+            self._refuse_login(error)
+            return
+        await self._open(login)
+
+    def _refuse_login(self, error: DomainError) -> None:
+        self._bad_answer(next(reply for kind, reply in _LOGIN_REFUSALS if isinstance(error, kind)))
+
+    async def _open(self, login: ILogin) -> None:
+        """Open the maildrop of a login and enter TRANSACTION."""
+        self._login = login
+        try:
+            self._drop = await login.avatar.maildrop()
+        except DomainError as error:
+            self._login = None
+            login.logout()
+            if isinstance(error, Busy):
+                self._bad_answer(_IN_USE)
+            else:
+                self._refuse_login(error)
+            return
+        self._messages = self._drop.messages
+        self._connection.authenticated()
+        self._bad = 0
+        self._schedule_renewal()
+        self._answer(ok(f"maildrop has {len(self._messages)} messages ({self._octets()} octets)"))
+
+    async def _do_stls(self, command: Command) -> None:
+        if self._channel.secure:
+            self._bad_answer(err("TLS is up already"))
+        elif not self._offers_tls:
+            self._bad_answer(err("no TLS here"))
+        elif self._utf8:
+            self._bad_answer(err("not after UTF8"))  # RFC 6856 2.1
+        else:
+            self._channel.write(self._connection.begin_tls(ok("begin TLS")))
+            self._channel.start_tls()
+
+    async def _do_utf8(self, command: Command) -> None:
+        self._utf8 = True
+        self._answer(ok("UTF8 enabled"))
+
+    # Both states
+
+    async def _do_capa(self, command: Command) -> None:
+        await self._send_lines(ok("capabilities"), self._capabilities())
+
+    def _capabilities(self) -> Iterable[bytes]:
+        """RFC 2449 5. STLS only while it can be used (RFC 2595 4); logins only where they are possible."""
+        mechanisms = self._mechanisms()
+        lines = ["TOP", "UIDL"]
+        if mechanisms:
+            lines += ["USER", "SASL " + " ".join(mechanisms)]
+        if self._offers_tls and not self._channel.secure and self._connection.state is State.AUTHORIZATION:
+            lines.append("STLS")
+        lines += ["PIPELINING", "RESP-CODES", "AUTH-RESP-CODE", "UTF8 USER", "LANG"]
+        lines += ["EXPIRE NEVER", "LOGIN-DELAY 0", "IMPLEMENTATION mailnode"]
+        return (line.encode("ascii") for line in lines)
+
+    async def _do_lang(self, command: Command) -> None:
+        """RFC 6856 3: there is one language."""
+        if not command.text:
+            await self._send_lines(ok("languages"), (b"en English",))
+        elif command.text.lower() in (b"en", b"*"):
+            self._answer(ok("en English it is"))
+        else:
+            self._answer(err("no such language"))
+
+    async def _do_quit(self, command: Command) -> None:
+        drop, self._drop = self._drop, None
+        if drop is None:
+            self._close_with(ok("goodbye"))
+            return
+        self._stop_renewal()
+        deleted = [self._messages[index] for index in sorted(self._deleted)]
+        try:
+            await drop.commit(deleted)
+        except DomainError as error:
+            self._close_with(err("the messages were not deleted", "SYS/TEMP"))
+            if not isinstance(error, Busy):  # the lease is still ours
+                self._drop = drop
+            await self._release()
+            return
+        self._close_with(ok("goodbye"))
+
+    # TRANSACTION
+
+    def _octets(self) -> int:
+        return sum(message.size for index, message in enumerate(self._messages) if index not in self._deleted)
+
+    def _message(self, number: int) -> PopMessage | None:
+        """The message of that number, unless it does not exist or is marked as deleted."""
+        index = number - 1
+        if index >= len(self._messages) or index in self._deleted:
+            return None
+        return self._messages[index]
+
+    async def _do_stat(self, command: Command) -> None:
+        self._answer(ok(f"{len(self._messages) - len(self._deleted)} {self._octets()}"))
+
+    async def _do_list(self, command: Command) -> None:
+        await self._listing(command, lambda message: b"%d" % message.size)
+
+    async def _do_uidl(self, command: Command) -> None:
+        await self._listing(command, lambda message: message.uidl.encode("ascii"))
+
+    async def _listing(self, command: Command, show: Callable[[PopMessage], bytes]) -> None:
+        if not command.number:
+            rows = (
+                b"%d %s" % (index + 1, show(message))
+                for index, message in enumerate(self._messages)
+                if index not in self._deleted
+            )
+            await self._send_lines(ok("listing follows"), rows)
+            return
+        message = self._message(command.number)
+        if message is None:
+            self._answer(_NO_MESSAGE)
+        else:
+            self._answer(ok(f"{command.number} {show(message).decode('ascii')}"))
+
+    async def _do_retr(self, command: Command) -> None:
+        await self._send_message(command.number, None)
+
+    async def _do_top(self, command: Command) -> None:
+        await self._send_message(command.number, TopFilter(command.lines))
+
+    async def _send_message(self, number: int, only: TopFilter | None) -> None:
+        message = self._message(number)
+        drop = self._drop
+        if message is None or drop is None:
+            self._answer(_NO_MESSAGE)
+            return
+        try:
+            piece = await self._read(drop, message, 0)
+        except NoSuchMessage:
+            self._answer(err("the message was deleted by another program"))
+            return
+        except (BlobDamaged, StoreUnavailable, Busy):
+            self._answer(_UNREADABLE)
+            return
+        text = f"{message.size} octets" if only is None else "top of the message follows"
+        self._channel.write(self._connection.begin_lines(ok(text)))
+        if await self._stream(drop, message, piece, only):
+            self._connection.end_lines()
+        else:
+            # What was sent cannot be taken back, and an end would make half a message look whole.
+            self._channel.abort()
+
+    async def _read(self, drop: IMaildrop, message: PopMessage, offset: int) -> bytes:
+        piece: bytes = await drop.retrieve(message, offset, min(PIECE, message.size - offset))
+        if not piece and offset < message.size:
+            raise BlobDamaged
+        return piece
+
+    async def _stream(self, drop: IMaildrop, message: PopMessage, piece: bytes, only: TopFilter | None) -> bool:
+        """Send a message from its first piece on; False when it could not be read to its end."""
+        stuffer = DotStuffer()
+        offset = 0
+        while not self._channel.closed:
+            offset += len(piece)
+            self._channel.write(stuffer.feed(piece if only is None else only.feed(piece)))
+            if offset >= message.size or (only is not None and only.done):
+                self._channel.write(stuffer.finish())
+                return True
+            await self._channel.drain()
+            try:
+                piece = await self._read(drop, message, offset)
+            except DomainError as error:
+                emit(
+                    _log,
+                    "session.error",
+                    warning=True,
+                    session=self.session,
+                    protocol=self.protocol,
+                    error=f"{type(error).__name__} in the middle of a message",
+                )
+                return False
+        return False
+
+    async def _do_dele(self, command: Command) -> None:
+        if self._message(command.number) is None:
+            self._answer(_NO_MESSAGE)
+        else:
+            self._deleted.add(command.number - 1)
+            self._answer(ok("marked as deleted"))
+
+    async def _do_noop(self, command: Command) -> None:
+        self._answer(ok())
+
+    async def _do_rset(self, command: Command) -> None:
+        self._deleted.clear()
+        self._answer(ok("nothing is marked as deleted"))
+
+    async def _send_lines(self, first: Reply, lines: Iterable[bytes]) -> None:
+        """Send a multi-line reply of lines that never begin with a dot."""
+        waiting = [self._connection.begin_lines(first)]
+        size = 0
+        for line in lines:
+            waiting.append(line + b"\r\n")
+            size += len(line) + 2
+            if size >= PIECE:
+                self._channel.write(b"".join(waiting))
+                waiting, size = [], 0
+                await self._channel.drain()
+                if self._channel.closed:
+                    return
+        waiting.append(b".\r\n")
+        self._channel.write(b"".join(waiting))
+        self._connection.end_lines()
+
+    # The lease
+
+    def _schedule_renewal(self) -> None:
+        if not self._lost:
+            self._renewal = self._clock.callLater(RENEW_SECONDS, self._renew)
+
+    def _stop_renewal(self) -> None:
+        if self._renewal is not None and self._renewal.active():
+            self._renewal.cancel()
+        self._renewal = None
+
+    def _renew(self) -> None:
+        self._renewal = None
+        ensureDeferred(self._renew_lease()).addErrback(self._log_trouble)
+
+    async def _renew_lease(self) -> None:
+        drop = self._drop
+        if drop is None:
+            return
+        try:
+            await drop.renew()
+        except Busy:
+            if self._drop is not None:
+                self._drop = None  # not ours any more: QUIT must not delete, nor release somebody else's
+                self._end("the maildrop lease was lost")
+            return
+        except DomainError:
+            pass  # the next renewal may come through; if not, the final unit's token decides
+        if self._drop is not None:
+            self._schedule_renewal()
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
