@@ -1,0 +1,233 @@
+"""Message bytes on the local disk: small content goes into the rows of the unit that places it, large into files.
+
+A file is written beside (``incoming``), synced, renamed to ``files/x/y/<id>`` and its directory synced, all before
+:meth:`LocalBlobWriter.finish` returns: a row never points at bytes that a power cut can take. What a crash leaves in
+``incoming`` is thrown away at the next start; a file that no row refers to is found by the sweep.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from mailnode.errors import BlobDamaged, LimitReached, StoreUnavailable
+from mailnode.interfaces.runtime import IClock, IThreads
+from mailnode.interfaces.store import IBlobs, IBlobWriter
+from mailnode.store import blob_codec
+from mailnode.store.blob_file import BlobFile, sync_directory
+from mailnode.values.blob import BlobRef, StagedBlob
+from mailnode.values.ids import new_id
+
+T = TypeVar("T")
+
+INLINE = 16 * 1024  # stored octets that go into a row
+AT_ONCE = 8 * 1024  # content octets that are hashed and compressed in the calling thread: some 40 microseconds
+DIRECTORIES = 1024  # in two levels of 32
+_FAN = "0123456789abcdefghjkmnpqrstvwxyz"  # the alphabet of ids
+
+
+@implementer(IBlobs)
+class LocalBlobs:
+    """The blob store of one server. Call :meth:`prepare` once, under the data directory's lock."""
+
+    def __init__(self, directory: Path, threads: IThreads, clock: IClock, inline: int = INLINE) -> None:
+        """:param inline: content whose stored form is not longer goes into a row, all else into files."""
+        self._incoming = directory / "incoming"
+        self._files = directory / "files"
+        self._threads = threads
+        self._clock = clock
+        self._inline = inline
+
+    def prepare(self) -> None:
+        """Make the directories and throw away what a crash left half-written. Blocks. :raises OSError: not writable."""
+        for directory in (self._incoming, self._files):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for entry in os.scandir(self._incoming):
+            os.unlink(entry.path)
+        for first in _FAN:
+            if not (self._files / first / _FAN[-1]).is_dir():
+                for second in _FAN:
+                    (self._files / first / second).mkdir(mode=0o700, parents=True, exist_ok=True)
+                sync_directory(self._files / first)
+        sync_directory(self._files)
+        sync_directory(self._files.parent)
+
+    def writer(self, limit: int) -> LocalBlobWriter:
+        """Begin a blob of at most ``limit`` octets."""
+        return LocalBlobWriter(self, limit)
+
+    async def put(self, data: bytes) -> StagedBlob:
+        """Stage bytes that are in memory."""
+        if len(data) <= AT_ONCE:
+            digest, encoding, stored = _encode(data)
+        else:
+            digest, encoding, stored = await self._threads.run("cpu", _encode, data)
+        if len(stored) <= self._inline:
+            return StagedBlob(BlobRef(self.new_id(), len(data), "inline", encoding, digest), stored)
+        blob_id = self.new_id()
+        await self.on_disk(_write_file, self.begin_file(blob_id), data, self.path(blob_id))
+        return StagedBlob(BlobRef(blob_id, len(data), "file", "zstd", digest))
+
+    async def read_staged(self, blob: StagedBlob, offset: int = 0, length: int | None = None) -> bytes:
+        """Read content that is staged but not placed yet. :raises BlobDamaged:"""
+        return await self.read(blob.ref, blob.data, offset, length)
+
+    async def read(self, ref: BlobRef, stored: bytes | None, offset: int = 0, length: int | None = None) -> bytes:
+        """Read content octets; fewer than asked only at the end.
+
+        :param stored: the stored form of an inline blob, None when its row is missing; not looked at for files.
+        :raises BlobDamaged: missing, short or, when read whole or inline, not matching its digest.
+        """
+        end = ref.size if length is None else min(offset + length, ref.size)
+        if ref.place == "inline":
+            if stored is None:
+                raise BlobDamaged(ref.blob_id)
+            return blob_codec.decode_small(ref, stored)[offset:end]
+        return await self.on_disk(_read_file, self.path(ref.blob_id), ref, offset, end)
+
+    # for the sweep
+
+    async def listing(self, number: int, before: float) -> list[str]:
+        """Return the ids of files last changed before ``before`` (UTC seconds) in directory ``number`` of DIRECTORIES."""
+        directory = self._files / _FAN[number // 32] / _FAN[number % 32]
+        return await self.on_disk(_list_files, directory, before)
+
+    async def remove(self, blob_ids: Sequence[str]) -> None:
+        """Remove files; no error if they are gone."""
+        await self.on_disk(_remove_files, [self.path(blob_id) for blob_id in blob_ids])
+
+    # for the writer
+
+    def new_id(self) -> str:
+        """Return a fresh blob id."""
+        return new_id(self._clock.seconds())
+
+    def path(self, blob_id: str) -> Path:
+        """Where a whole file lies. The last characters of an id are random: the directories fill evenly."""
+        return self._files / blob_id[-1] / blob_id[-2] / blob_id
+
+    def begin_file(self, blob_id: str) -> BlobFile:
+        """Return a file that is not there yet."""
+        return BlobFile(self._incoming / blob_id)
+
+    async def on_disk(self, function: Callable[..., T], *args: Any) -> T:
+        """Run in a disk thread. :raises StoreUnavailable: the disk failed."""
+        try:
+            return await self._threads.run("disk", function, *args)
+        except OSError as error:
+            raise StoreUnavailable("the disk failed") from error
+
+
+@implementer(IBlobWriter)
+class LocalBlobWriter:
+    """One message on its way to disk. At most one frame (256 KiB) waits in memory: whole frames go to a file."""
+
+    def __init__(self, blobs: LocalBlobs, limit: int) -> None:
+        self.size = 0
+        self._blobs = blobs
+        self._limit = limit
+        self._pending = bytearray()
+        self._blob_id = ""
+        self._file: BlobFile | None = None
+        self._ended = False
+
+    async def write(self, data: bytes) -> None:
+        """Append octets; awaiting it is the back-pressure. :raises LimitReached: over the writer's limit."""
+        if self._ended:
+            raise StoreUnavailable("this blob was given up")
+        if self.size + len(data) > self._limit:
+            self.abort()
+            raise LimitReached("over the size limit")
+        self.size += len(data)
+        self._pending += data
+        while len(self._pending) > blob_codec.FRAME:
+            frame = bytes(self._pending[: blob_codec.FRAME])
+            del self._pending[: blob_codec.FRAME]
+            if self._file is None:
+                self._blob_id = self._blobs.new_id()
+                self._file = self._blobs.begin_file(self._blob_id)
+            await self._on_disk(self._file.add, frame)
+
+    async def finish(self) -> StagedBlob:
+        """Hash, compress and, when it is a file, sync file and directory. May be called once."""
+        if self._ended:
+            raise StoreUnavailable("this blob was given up")
+        rest = bytes(self._pending)
+        self._pending.clear()
+        if self._file is None:
+            self._ended = True
+            return await self._blobs.put(rest)
+        digest = await self._on_disk(self._file.finish, rest, self._blobs.path(self._blob_id))
+        self._ended = True
+        return StagedBlob(BlobRef(self._blob_id, self.size, "file", "zstd", digest))
+
+    def abort(self) -> None:
+        """Throw the content away; no error if finished or aborted before."""
+        if self._ended:
+            return
+        self._ended = True
+        self._pending.clear()
+        if self._file is not None:
+            # Beside: nobody waits for it, and what it fails to remove the next start does.
+            Deferred.fromCoroutine(self._blobs.on_disk(self._file.discard)).addErrback(lambda failure: None)
+
+    async def _on_disk(self, function: Callable[..., T], *args: Any) -> T:
+        try:
+            return await self._blobs.on_disk(function, *args)
+        except BaseException:
+            self.abort()
+            raise
+
+
+def _encode(data: bytes) -> tuple[bytes, str, bytes]:
+    encoding, stored = blob_codec.encode_small(data)
+    return hashlib.sha256(data).digest(), encoding, stored
+
+
+def _write_file(file: BlobFile, data: bytes, target: Path) -> None:
+    try:
+        for start in range(0, len(data) - blob_codec.FRAME, blob_codec.FRAME):
+            file.add(data[start : start + blob_codec.FRAME])
+        file.finish(data[(len(data) - 1) // blob_codec.FRAME * blob_codec.FRAME :], target)
+    except BaseException:
+        file.discard()
+        raise
+
+
+def _read_file(path: Path, ref: BlobRef, start: int, end: int) -> bytes:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            content = blob_codec.read_range(
+                ref,
+                os.fstat(descriptor).st_size,
+                lambda size, offset: os.pread(descriptor, size, offset),
+                start,
+                end,
+            )
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.EIO):
+            raise BlobDamaged(ref.blob_id) from error
+        raise
+    if start == 0 and end == ref.size:
+        return blob_codec.verified(ref, content)
+    return content
+
+
+def _list_files(directory: Path, before: float) -> list[str]:
+    with os.scandir(directory) as entries:
+        return sorted(entry.name for entry in entries if entry.stat().st_mtime < before)
+
+
+def _remove_files(paths: Sequence[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)

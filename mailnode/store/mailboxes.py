@@ -1,0 +1,280 @@
+"""Units on the tree of an account's mailboxes: list, create, delete, rename, subscribe, count.
+
+A mailbox row holds its level's name and its parent, so that renaming a tree is one row. Deleting one is one row too:
+``deleted_at`` takes it out of the tree, and the sweep takes its messages later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mailnode.errors import LimitReached, MailboxExists, MailboxRefused, NoSuchMailbox
+from mailnode.store.accounts import INBOX_ID, add_mailbox, charge, touch
+from mailnode.store.engine import Transaction
+from mailnode.values.mailbox import MailboxInfo, MailboxStatus
+from mailnode.values.mailbox_name import INBOX, SEPARATOR, mailbox_name, split
+
+MAX_MAILBOXES = 10_000  # of one account
+
+
+@dataclass(frozen=True, slots=True)
+class _Box:
+    mailbox_id: int
+    parent_id: int
+    name: str  # of its level
+    uidvalidity: int
+    special_use: str
+    selectable: int
+
+
+class _Tree:
+    """All mailboxes of one account, as they stand in this transaction."""
+
+    def __init__(self, tx: Transaction, account_id: str) -> None:
+        rows = tx.execute(
+            "SELECT mailbox_id, parent_id, name, uidvalidity, special_use, selectable FROM mailbox"
+            " WHERE account_id = ? AND deleted_at IS NULL",
+            (account_id,),
+        )
+        self.boxes = {row[0]: _Box(*row) for row in rows}
+        self.children: dict[int, list[_Box]] = {}
+        for box in self.boxes.values():
+            self.children.setdefault(box.parent_id, []).append(box)
+
+    def get(self, mailbox_id: int) -> _Box:
+        try:
+            return self.boxes[mailbox_id]
+        except KeyError:
+            raise NoSuchMailbox(str(mailbox_id)) from None
+
+    def full_names(self, top: int = 0, prefix: str = "") -> dict[int, str]:
+        """Full names of everything below ``top``, superiors first."""
+        names: dict[int, str] = {}
+        waiting = [(box, prefix) for box in self.children.get(top, ())]
+        while waiting:
+            box, before = waiting.pop()
+            names[box.mailbox_id] = before + box.name
+            below = before + box.name + SEPARATOR
+            waiting.extend((child, below) for child in self.children.get(box.mailbox_id, ()))
+        return names
+
+    def find(self, levels: Sequence[str]) -> tuple[int, int]:
+        """Return how many of the levels exist, and the id of the last of them (0: none)."""
+        parent = 0
+        for depth, level in enumerate(levels):
+            found = next((box for box in self.children.get(parent, ()) if box.name == level), None)
+            if found is None:
+                return depth, parent
+            parent = found.mailbox_id
+        return len(levels), parent
+
+
+def listing(tx: Transaction, account_id: str) -> list[MailboxInfo]:
+    """All mailboxes, INBOX first, then by name."""
+    tree = _Tree(tx, account_id)
+    subscribed = set(subscriptions(tx, account_id))
+    infos = [
+        MailboxInfo(box.mailbox_id, name, box.uidvalidity, box.special_use, bool(box.selectable), name in subscribed)
+        for mailbox_id, name in tree.full_names().items()
+        for box in (tree.boxes[mailbox_id],)
+    ]
+    return sorted(infos, key=lambda info: (info.name != INBOX, info.name))
+
+
+def find(tx: Transaction, account_id: str, name: str) -> int | None:
+    """Return the id of a selectable mailbox by its full name, or None."""
+    if name == INBOX:
+        return INBOX_ID
+    mailbox_id, selectable = 0, 0
+    for level in split(name):
+        rows = tx.execute(
+            "SELECT mailbox_id, selectable FROM mailbox"
+            " WHERE account_id = ? AND parent_id = ? AND name = ? AND deleted_at IS NULL",
+            (account_id, mailbox_id, level),
+        )
+        if not rows:
+            return None
+        mailbox_id, selectable = rows[0]
+    return mailbox_id if selectable else None
+
+
+def create(tx: Transaction, account_id: str, name: str, special_use: str) -> tuple[MailboxInfo, int]:
+    """Create a mailbox and missing superiors; return it and the account's modseq.
+
+    :param name: canonical. :raises MailboxExists, LimitReached, NoSuchAccount:
+    """
+    modseq, _, _ = touch(tx, account_id)
+    levels = split(name)
+    tree = _Tree(tx, account_id)
+    mailbox_id = _make(tx, account_id, tree, levels, modseq, special_use)
+    rows = tx.execute(
+        "SELECT uidvalidity, special_use FROM mailbox WHERE account_id = ? AND mailbox_id = ?", (account_id, mailbox_id)
+    )
+    subscribed = bool(tx.execute("SELECT 1 FROM subscription WHERE account_id = ? AND name = ?", (account_id, name)))
+    return MailboxInfo(mailbox_id, name, rows[0][0], rows[0][1], True, subscribed), modseq
+
+
+def _make(tx: Transaction, account_id: str, tree: _Tree, levels: Sequence[str], modseq: int, special_use: str) -> int:
+    depth, parent = tree.find(levels)
+    missing = len(levels) - depth
+    if not missing:
+        return _revive(tx, account_id, tree.get(parent), modseq, special_use)
+    if len(tree.boxes) + missing > MAX_MAILBOXES:
+        raise LimitReached("mailboxes")
+    mailbox_id, uidvalidity = _numbers(tx, account_id, missing)
+    for number, level in enumerate(levels[depth:]):
+        use = special_use if number == missing - 1 else ""
+        add_mailbox(tx, account_id, mailbox_id + number, parent, level, uidvalidity + number, modseq, use)
+        parent = mailbox_id + number
+    return parent
+
+
+def _revive(tx: Transaction, account_id: str, box: _Box, modseq: int, special_use: str) -> int:
+    """Make a name that only holds inferiors a mailbox again."""
+    if box.selectable:
+        raise MailboxExists(box.name)
+    _, uidvalidity = _numbers(tx, account_id, 1)
+    tx.execute(
+        "UPDATE mailbox SET selectable = 1, uidvalidity = ?, highest_modseq = ?, special_use = ?"
+        " WHERE account_id = ? AND mailbox_id = ?",
+        (uidvalidity, modseq, special_use, account_id, box.mailbox_id),
+    )
+    return box.mailbox_id
+
+
+def _numbers(tx: Transaction, account_id: str, count: int) -> tuple[int, int]:
+    """Take mailbox ids and UIDVALIDITYs; return the first of each."""
+    mailbox_id, uidvalidity = tx.execute(
+        "UPDATE account SET next_mailbox = next_mailbox + ?, next_uidvalidity = next_uidvalidity + ?"
+        " WHERE account_id = ? RETURNING next_mailbox, next_uidvalidity",
+        (count, count, account_id),
+    )[0]
+    return mailbox_id - count, uidvalidity - count
+
+
+def delete(tx: Transaction, account_id: str, mailbox_id: int, now: int) -> int:
+    """Delete a mailbox and its messages; return the account's modseq. With inferiors its name stays, not selectable.
+
+    :param now: UTC microseconds. :raises NoSuchMailbox, MailboxRefused, NoSuchAccount:
+    """
+    modseq, _, _ = touch(tx, account_id)
+    tree = _Tree(tx, account_id)
+    box = tree.get(mailbox_id)
+    inferiors = tree.children.get(mailbox_id)
+    if mailbox_id == INBOX_ID or (inferiors and not box.selectable):
+        raise MailboxRefused(box.name)
+    messages, size = tx.execute(
+        "UPDATE mailbox SET deleted_at = ? WHERE account_id = ? AND mailbox_id = ? RETURNING messages, size",
+        (now, account_id, mailbox_id),
+    )[0]
+    charge(tx, account_id, -size, -messages)
+    _retire(tx, account_id, {tree.full_names()[mailbox_id]: box.uidvalidity})
+    if inferiors:
+        name_id, uidvalidity = _numbers(tx, account_id, 1)
+        add_mailbox(tx, account_id, name_id, box.parent_id, box.name, uidvalidity, modseq, selectable=0)
+        tx.execute(
+            "UPDATE mailbox SET parent_id = ? WHERE account_id = ? AND parent_id = ? AND deleted_at IS NULL",
+            (name_id, account_id, mailbox_id),
+        )
+    return modseq
+
+
+def rename(tx: Transaction, account_id: str, mailbox_id: int, name: str) -> int:
+    """Rename a mailbox other than INBOX, with its inferiors; return the account's modseq.
+
+    :param name: canonical. :raises NoSuchMailbox, MailboxExists, MailboxRefused, BadMailboxName, LimitReached:
+    """
+    modseq, _, _ = touch(tx, account_id)
+    tree = _Tree(tx, account_id)
+    tree.get(mailbox_id)
+    before = tree.full_names()
+    old = before[mailbox_id]
+    moved = {mailbox_id: name}
+    moved.update(tree.full_names(mailbox_id, name + SEPARATOR))
+    for changed in moved.values():
+        mailbox_name(changed)
+    if name.startswith(old + SEPARATOR):
+        raise MailboxRefused(name)
+    levels = split(name)
+    if tree.find(levels)[0] == len(levels):
+        raise MailboxExists(name)
+    parent = _superior(tx, account_id, tree, levels[:-1], modseq)
+    tx.execute(
+        "UPDATE mailbox SET parent_id = ?, name = ? WHERE account_id = ? AND mailbox_id = ?",
+        (parent, levels[-1], account_id, mailbox_id),
+    )
+    _retire(tx, account_id, {before[moved_id]: tree.boxes[moved_id].uidvalidity for moved_id in moved})
+    for moved_id, changed in moved.items():
+        _rise(tx, account_id, tree.boxes[moved_id], changed)
+    return modseq
+
+
+def _superior(tx: Transaction, account_id: str, tree: _Tree, levels: Sequence[str], modseq: int) -> int:
+    depth, parent = tree.find(levels)
+    return parent if depth == len(levels) else _make(tx, account_id, tree, levels, modseq, "")
+
+
+def _retire(tx: Transaction, account_id: str, names: dict[str, int]) -> None:
+    tx.many(
+        "INSERT INTO retired_name (account_id, name, uidvalidity) VALUES (?, ?, ?)"
+        " ON CONFLICT (account_id, name) DO UPDATE SET uidvalidity = excluded.uidvalidity"
+        " WHERE retired_name.uidvalidity < excluded.uidvalidity",
+        [(account_id, name, uidvalidity) for name, uidvalidity in names.items()],
+    )
+
+
+def _rise(tx: Transaction, account_id: str, box: _Box, name: str) -> None:
+    """Give a mailbox a new UIDVALIDITY if its new name has shown a higher one (RFC 9051 2.3.1.1)."""
+    rows = tx.execute("SELECT uidvalidity FROM retired_name WHERE account_id = ? AND name = ?", (account_id, name))
+    if rows and rows[0][0] > box.uidvalidity:
+        _, uidvalidity = _numbers(tx, account_id, 1)
+        tx.execute(
+            "UPDATE mailbox SET uidvalidity = ? WHERE account_id = ? AND mailbox_id = ?",
+            (uidvalidity, account_id, box.mailbox_id),
+        )
+
+
+def subscriptions(tx: Transaction, account_id: str) -> list[str]:
+    """Subscribed names, sorted."""
+    return sorted(row[0] for row in tx.execute("SELECT name FROM subscription WHERE account_id = ?", (account_id,)))
+
+
+def subscribe(tx: Transaction, account_id: str, name: str, on: bool) -> None:
+    """Add or remove one name. :raises LimitReached: too many. :raises NoSuchAccount:"""
+    touch(tx, account_id)
+    if not on:
+        tx.execute("DELETE FROM subscription WHERE account_id = ? AND name = ?", (account_id, name))
+        return
+    tx.execute(
+        "INSERT INTO subscription (account_id, name) VALUES (?, ?) ON CONFLICT (account_id, name) DO NOTHING",
+        (account_id, name),
+    )
+    if tx.execute("SELECT count(*) FROM subscription WHERE account_id = ?", (account_id,))[0][0] > MAX_MAILBOXES:
+        raise LimitReached("subscriptions")
+
+
+def status(tx: Transaction, account_id: str, mailbox_ids: Sequence[int]) -> list[MailboxStatus]:
+    """Counts of selectable mailboxes, in the order asked; missing ones are left out."""
+    counts = []
+    for mailbox_id in mailbox_ids:
+        for row in tx.execute(
+            "SELECT messages, recent_uid, uidnext, unseen, deleted, size, uidvalidity, highest_modseq FROM mailbox"
+            " WHERE account_id = ? AND mailbox_id = ? AND selectable = 1 AND deleted_at IS NULL",
+            (account_id, mailbox_id),
+        ):
+            messages, recent_uid, uidnext, unseen, deleted, size, uidvalidity, modseq = row
+            recent = _recent(tx, account_id, mailbox_id, recent_uid) if recent_uid < uidnext else 0
+            counts.append(
+                MailboxStatus(mailbox_id, messages, recent, unseen, deleted, size, uidnext, uidvalidity, modseq)
+            )
+    return counts
+
+
+def _recent(tx: Transaction, account_id: str, mailbox_id: int, recent_uid: int) -> int:
+    rows = tx.execute(
+        "SELECT count(*) FROM placement"
+        " WHERE account_id = ? AND mailbox_id = ? AND uid >= ? AND expunged_modseq IS NULL",
+        (account_id, mailbox_id, recent_uid),
+    )
+    return int(rows[0][0])

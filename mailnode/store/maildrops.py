@@ -1,0 +1,73 @@
+"""Units of POP3 maildrops: an exclusive lease with a fencing token, which the final unit checks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mailnode.errors import Busy, NoSuchMailbox
+from mailnode.store import messages
+from mailnode.store.engine import Transaction
+from mailnode.values.mailbox import PopMessage
+
+_LIVE = "account_id = ? AND mailbox_id = ? AND expunged_modseq IS NULL"
+
+
+def open_maildrop(
+    tx: Transaction, account_id: str, mailbox_id: int, token: str, now: float, lease_seconds: float
+) -> tuple[PopMessage, ...]:
+    """Take the lease and list the messages. :param now: UTC seconds. :raises Busy, NoSuchMailbox:"""
+    rows = tx.execute(
+        "SELECT uidvalidity FROM mailbox WHERE account_id = ? AND mailbox_id = ? AND selectable = 1"
+        " AND deleted_at IS NULL",
+        (account_id, mailbox_id),
+    )
+    if not rows:
+        raise NoSuchMailbox(str(mailbox_id))
+    uidvalidity = rows[0][0]
+    taken = tx.execute(
+        "INSERT INTO lease (account_id, mailbox_id, token, expires) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (account_id, mailbox_id) DO UPDATE SET token = excluded.token, expires = excluded.expires"
+        " WHERE lease.expires <= ? RETURNING token",
+        (account_id, mailbox_id, token, now + lease_seconds, now),
+    )
+    if not taken:
+        raise Busy("maildrop")
+    return tuple(
+        PopMessage(uid, size, f"{uidvalidity}.{uid}" if uidl is None else uidl)
+        for uid, size, uidl in tx.execute(
+            f"SELECT uid, size, uidl FROM placement WHERE {_LIVE} ORDER BY uid", (account_id, mailbox_id)
+        )
+    )
+
+
+def renew(tx: Transaction, account_id: str, mailbox_id: int, token: str, expires: float) -> None:
+    """Prolong the lease. :raises Busy: it was lost."""
+    held = tx.execute(
+        "UPDATE lease SET expires = ? WHERE account_id = ? AND mailbox_id = ? AND token = ? RETURNING token",
+        (expires, account_id, mailbox_id, token),
+    )
+    if not held:
+        raise Busy("maildrop")
+
+
+def release(tx: Transaction, account_id: str, mailbox_id: int, token: str) -> bool:
+    """End the lease; False: it was lost before."""
+    return bool(
+        tx.execute(
+            "DELETE FROM lease WHERE account_id = ? AND mailbox_id = ? AND token = ? RETURNING token",
+            (account_id, mailbox_id, token),
+        )
+    )
+
+
+def commit(tx: Transaction, account_id: str, mailbox_id: int, token: str, uids: Sequence[int], now: int) -> int:
+    """Expunge and end the lease; return the modseq, 0 when nothing was expunged. :param now: UTC microseconds.
+
+    :raises Busy: the lease was lost; nothing is deleted.
+    """
+    if not release(tx, account_id, mailbox_id, token):
+        raise Busy("maildrop")
+    if not uids:
+        return 0
+    expunged, modseq = messages.expunge(tx, account_id, mailbox_id, uids, False, now)
+    return modseq if expunged else 0

@@ -1,0 +1,331 @@
+"""Units on the messages of one mailbox: look, change flags, copy, move, expunge.
+
+A placement is a message's place in a mailbox. Expunging sets ``expunged_modseq``; the row stays until the sweep.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from mailnode.errors import NoSuchMailbox
+from mailnode.store.accounts import charge, keyword_bits, keyword_table, save_keywords, touch, untouch, with_keywords
+from mailnode.store.engine import Transaction
+from mailnode.store.placing import FACTS_COLUMNS, PLACEMENT, grow
+from mailnode.values.flags import DELETED, SEEN, SYSTEM_MASK, KeywordTable
+from mailnode.values.mailbox import Copied, FlagsStored, MailboxChanges, MailboxSnapshot
+
+NOT_RECENT = 0xFFFFFFFF
+_CHUNK = 256  # UIDs in one statement
+
+# What a session may ask for, as SQL. ``blob`` is five columns; the facade makes them one value.
+_PLACEMENT_COLUMNS = {
+    "message_id": "p.message_id",
+    "savedate": "p.savedate",
+    "size": "p.size",
+    "flags": "p.flags",
+    "modseq": "p.modseq",
+}
+_BLOB_COLUMNS = "m.blob_id, m.blob_size, m.blob_place, m.blob_encoding, m.blob_digest"
+_MESSAGE_COLUMNS = {
+    "thread_id": "m.thread_id",
+    "internaldate": "m.internaldate",
+    "internaldate_offset": "m.internaldate_offset",
+    "header_size": "m.header_size",
+    "prefix": "m.prefix",
+    "blob": _BLOB_COLUMNS,
+    **{name: f"m.{name}" for name in FACTS_COLUMNS},
+}
+_JOIN = " JOIN message m ON m.account_id = p.account_id AND m.message_id = p.message_id"
+_LIVE = " AND expunged_modseq IS NULL"
+
+
+# choosing placements by UID
+
+
+def _by_uids(tx: Transaction, select: str, account_id: str, mailbox_id: int, uids: Sequence[int], more: str) -> Any:
+    """Run ``select`` for those of the ascending UIDs that exist: a range when they are dense, else in chunks.
+
+    The UID is the first column selected. :param more: further conditions.
+    """
+    where = f"{select} WHERE p.account_id = ? AND p.mailbox_id = ?"
+    if not uids:
+        return []
+    first, last = uids[0], uids[-1]
+    if last - first < 4 * len(uids):
+        rows = tx.execute(
+            f"{where} AND p.uid BETWEEN ? AND ?{more} ORDER BY p.uid", (account_id, mailbox_id, first, last)
+        )
+        if last - first + 1 == len(uids):
+            return rows
+        wanted = set(uids)
+        return [row for row in rows if row[0] in wanted]
+    found: list[tuple[Any, ...]] = []
+    for chunk in _chunks(uids):
+        width = 1 << (len(chunk) - 1).bit_length()  # few different statements: their plans are cached
+        padded = (*chunk, *[chunk[0]] * (width - len(chunk)))
+        marks = ", ".join("?" * width)
+        found += tx.execute(f"{where} AND p.uid IN ({marks}){more} ORDER BY p.uid", (account_id, mailbox_id, *padded))
+    return found
+
+
+def _chunks(uids: Sequence[int]) -> Iterator[Sequence[int]]:
+    for start in range(0, len(uids), _CHUNK):
+        yield uids[start : start + _CHUNK]
+
+
+def _require(tx: Transaction, account_id: str, mailbox_id: int) -> tuple[Any, ...]:
+    """Return (uidvalidity, uidnext, highest_modseq, recent_uid). :raises NoSuchMailbox:"""
+    rows = tx.execute(
+        "SELECT uidvalidity, uidnext, highest_modseq, recent_uid FROM mailbox"
+        " WHERE account_id = ? AND mailbox_id = ? AND selectable = 1 AND deleted_at IS NULL",
+        (account_id, mailbox_id),
+    )
+    if not rows:
+        raise NoSuchMailbox(str(mailbox_id))
+    return rows[0]
+
+
+def _keywords(tx: Transaction, account_id: str) -> KeywordTable:
+    rows = tx.execute("SELECT keywords FROM account WHERE account_id = ? AND removed_at IS NULL", (account_id,))
+    if not rows:
+        raise NoSuchMailbox(account_id)
+    return keyword_table(rows[0][0])
+
+
+# reading
+
+
+def snapshot(tx: Transaction, account_id: str, mailbox_id: int) -> MailboxSnapshot:
+    """All live messages; ``recent_from`` as if nobody claimed. :raises NoSuchMailbox:"""
+    keywords = _keywords(tx, account_id)
+    uidvalidity, uidnext, highest_modseq, recent_uid = _require(tx, account_id, mailbox_id)
+    rows = tx.execute(
+        f"SELECT uid, flags, modseq FROM placement WHERE account_id = ? AND mailbox_id = ?{_LIVE} ORDER BY uid",
+        (account_id, mailbox_id),
+    )
+    return MailboxSnapshot(
+        mailbox_id,
+        uidvalidity,
+        uidnext,
+        highest_modseq,
+        array("I", [row[0] for row in rows]),
+        array("Q", [row[1] for row in rows]),
+        array("Q", [row[2] for row in rows]),
+        keywords,
+        recent_uid if recent_uid < uidnext else NOT_RECENT,
+    )
+
+
+def changes(tx: Transaction, account_id: str, mailbox_id: int, since: int) -> MailboxChanges:
+    """What happened after a modseq; ``recent_from`` as if nobody claimed. :raises NoSuchMailbox:"""
+    keywords = _keywords(tx, account_id)
+    _, uidnext, highest_modseq, recent_uid = _require(tx, account_id, mailbox_id)
+    rows = []
+    if highest_modseq > since:
+        rows = tx.execute(
+            "SELECT uid, flags, modseq, expunged_modseq FROM placement"
+            " WHERE account_id = ? AND mailbox_id = ? AND modseq > ? ORDER BY uid",
+            (account_id, mailbox_id, since),
+        )
+    return MailboxChanges(
+        highest_modseq,
+        uidnext,
+        tuple(row[:3] for row in rows if row[3] is None),
+        tuple(row[0] for row in rows if row[3] is not None),
+        keywords,
+        recent_uid if recent_uid < uidnext else NOT_RECENT,
+    )
+
+
+def claim_recent(tx: Transaction, account_id: str, mailbox_id: int, uidnext: int) -> int:
+    """Make the messages below ``uidnext`` that nobody was told of the caller's alone; return the first such UID."""
+    rows = tx.execute(
+        "UPDATE mailbox SET recent_before = recent_uid, recent_uid = ?"
+        " WHERE account_id = ? AND mailbox_id = ? AND recent_uid < ? AND deleted_at IS NULL RETURNING recent_before",
+        (uidnext, account_id, mailbox_id, uidnext),
+    )
+    return int(rows[0][0]) if rows else NOT_RECENT
+
+
+def rows(
+    tx: Transaction, account_id: str, mailbox_id: int, uids: Sequence[int], columns: Sequence[str]
+) -> list[tuple[Any, ...]]:
+    """Rows of :data:`mailnode.values.mailbox.COLUMNS`, ``blob`` as its five columns. :raises NoSuchMailbox:"""
+    _require(tx, account_id, mailbox_id)
+    select = ", ".join(["p.uid", *(_PLACEMENT_COLUMNS.get(name) or _MESSAGE_COLUMNS[name] for name in columns)])
+    join = _JOIN if any(name in _MESSAGE_COLUMNS for name in columns) else ""
+    found: list[tuple[Any, ...]] = _by_uids(
+        tx, f"SELECT {select} FROM placement p{join}", account_id, mailbox_id, uids, ""
+    )
+    return found
+
+
+def facts_blobs(tx: Transaction, account_id: str, mailbox_id: int, uids: Sequence[int]) -> dict[int, str]:
+    """Where the facts of those messages lie that have them in a blob, by UID."""
+    select = f"SELECT p.uid, m.facts_blob FROM placement p{_JOIN}"
+    return dict(_by_uids(tx, select, account_id, mailbox_id, uids, " AND m.facts_blob IS NOT NULL"))
+
+
+def inline_blob(tx: Transaction, blob_id: str) -> bytes | None:
+    """The stored form of an inline blob, None when there is none."""
+    found = tx.execute("SELECT data FROM blob WHERE blob_id = ?", (blob_id,))
+    return found[0][0] if found else None
+
+
+def modseq_of(tx: Transaction, account_id: str) -> int:
+    """The account's modseq. :raises NoSuchMailbox: the account is gone."""
+    found = tx.execute("SELECT modseq FROM account WHERE account_id = ? AND removed_at IS NULL", (account_id,))
+    if not found:
+        raise NoSuchMailbox(account_id)
+    return int(found[0][0])
+
+
+# changing
+
+
+def store_flags(
+    tx: Transaction,
+    account_id: str,
+    mailbox_id: int,
+    uids: Sequence[int],
+    mode: str,
+    flags: int,
+    keywords: Sequence[str],
+    unchanged_since: int | None,
+) -> FlagsStored:
+    """Change flags of live messages; see ``IMailbox.store_flags``. A change that alters nothing leaves no trace.
+
+    :raises NoSuchAccount, NoSuchMailbox, KeywordLimit:
+    """
+    modseq, _, table = touch(tx, account_id)
+    _require(tx, account_id, mailbox_id)
+    grown = table if mode == "remove" else with_keywords(table, keywords)
+    bits = flags & SYSTEM_MASK | keyword_bits(grown, keywords)
+    addressed: list[tuple[int, int, int]] = []
+    modified: list[int] = []
+    altered: list[tuple[int, int, int]] = []  # uid, flags before, flags after
+    for uid, old, old_modseq in _by_uids(
+        tx, "SELECT p.uid, p.flags, p.modseq FROM placement p", account_id, mailbox_id, uids, _LIVE
+    ):
+        if unchanged_since is not None and old_modseq > unchanged_since:
+            modified.append(uid)
+            continue
+        new = bits if mode == "set" else old | bits if mode == "add" else old & ~bits
+        if new != old:
+            altered.append((uid, old, new))
+        addressed.append((uid, new, modseq if new != old else old_modseq))
+    if not altered:
+        untouch(tx, account_id)
+        return FlagsStored(tuple(addressed), tuple(modified), table, modseq - 1)
+    if grown is not table:
+        save_keywords(tx, account_id, grown)
+    _write_flags(tx, account_id, mailbox_id, modseq, altered)
+    return FlagsStored(tuple(addressed), tuple(modified), grown, modseq)
+
+
+def _write_flags(
+    tx: Transaction, account_id: str, mailbox_id: int, modseq: int, altered: Sequence[tuple[int, int, int]]
+) -> None:
+    tx.many(
+        "UPDATE placement SET flags = ?, modseq = ? WHERE account_id = ? AND mailbox_id = ? AND uid = ?",
+        [(new, modseq, account_id, mailbox_id, uid) for uid, _, new in altered],
+    )
+    grow(
+        tx,
+        account_id,
+        mailbox_id,
+        modseq,
+        0,
+        sum(bool(old & SEEN) - bool(new & SEEN) for _, old, new in altered),
+        sum(bool(new & DELETED) - bool(old & DELETED) for _, old, new in altered),
+        0,
+    )
+
+
+def copy(
+    tx: Transaction,
+    account_id: str,
+    mailbox_id: int,
+    uids: Sequence[int],
+    target: int,
+    move: bool,
+    now: int,
+) -> Copied:
+    """Place live messages in another mailbox, all or none; ``move``: expunge them here in the same step.
+
+    :param now: UTC microseconds. :raises NoSuchAccount, NoSuchMailbox, OverQuota:
+    """
+    modseq, _, _ = touch(tx, account_id)
+    _require(tx, account_id, mailbox_id)
+    uidvalidity = _require(tx, account_id, target)[0]
+    found = _by_uids(
+        tx, "SELECT p.uid, p.flags, p.size, p.message_id FROM placement p", account_id, mailbox_id, uids, _LIVE
+    )
+    if not found:
+        untouch(tx, account_id)
+        return Copied(uidvalidity, (), (), modseq - 1)
+    first, _ = grow(
+        tx,
+        account_id,
+        target,
+        modseq,
+        len(found),
+        sum(not row[1] & SEEN for row in found),
+        sum(bool(row[1] & DELETED) for row in found),
+        sum(row[2] for row in found),
+    )
+    tx.many(
+        PLACEMENT,
+        [
+            (account_id, target, first + number, message_id, flags, modseq, modseq, size, now, None)
+            for number, (_, flags, size, message_id) in enumerate(found)
+        ],
+    )
+    charge(tx, account_id, sum(row[2] for row in found), len(found), check=not move)
+    if move:
+        _expunge(tx, account_id, mailbox_id, modseq, found, now)
+    return Copied(uidvalidity, tuple(row[0] for row in found), tuple(range(first, first + len(found))), modseq)
+
+
+def expunge(
+    tx: Transaction, account_id: str, mailbox_id: int, uids: Sequence[int], only_deleted: bool, now: int
+) -> tuple[tuple[int, ...], int]:
+    """Expunge live messages; return which, and the modseq. :raises NoSuchAccount, NoSuchMailbox:"""
+    modseq, _, _ = touch(tx, account_id)
+    _require(tx, account_id, mailbox_id)
+    found = _by_uids(tx, "SELECT p.uid, p.flags, p.size FROM placement p", account_id, mailbox_id, uids, _LIVE)
+    if only_deleted:
+        found = [row for row in found if row[1] & DELETED]
+    if not found:
+        untouch(tx, account_id)
+        return (), modseq - 1
+    _expunge(tx, account_id, mailbox_id, modseq, found, now)
+    return tuple(row[0] for row in found), modseq
+
+
+def _expunge(
+    tx: Transaction, account_id: str, mailbox_id: int, modseq: int, found: Sequence[tuple[Any, ...]], now: int
+) -> None:
+    """Expunge live placements. :param found: rows that begin with uid, flags, size."""
+    tx.many(
+        "UPDATE placement SET expunged_modseq = ?, modseq = ?, expunged_at = ?"
+        " WHERE account_id = ? AND mailbox_id = ? AND uid = ?",
+        [(modseq, modseq, now, account_id, mailbox_id, row[0]) for row in found],
+    )
+    size = sum(row[2] for row in found)
+    tx.execute(
+        "UPDATE mailbox SET highest_modseq = ?, messages = messages - ?, unseen = unseen - ?, deleted = deleted - ?,"
+        " size = size - ? WHERE account_id = ? AND mailbox_id = ?",
+        (
+            modseq,
+            len(found),
+            sum(not row[1] & SEEN for row in found),
+            sum(bool(row[1] & DELETED) for row in found),
+            size,
+            account_id,
+            mailbox_id,
+        ),
+    )
+    charge(tx, account_id, -size, -len(found))

@@ -1,0 +1,294 @@
+"""Units that put new messages into mailboxes: append and deliver.
+
+What a unit places is prepared before (:func:`prepare`), once for all recipients: encoded facts, hashes of references.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mailnode.errors import KeywordLimit, NoSuchMailbox
+from mailnode.store import mailboxes
+from mailnode.store.accounts import INBOX_ID, keyword_bits, save_keywords, touch, with_keywords
+from mailnode.store.engine import Transaction
+from mailnode.values.blob import BlobRef, StagedBlob
+from mailnode.values.facts import MessageFacts, encode_parts, encode_sort_keys
+from mailnode.values.flags import DELETED, SEEN, SYSTEM_MASK, KeywordTable
+from mailnode.values.mailbox import Appended, Delivered, DeliveryPlan, NewMessage
+
+FACTS_COLUMNS = ("envelope", "bodystructure", "sort", "fields", "body", "parts")  # in the order of the row
+MAX_REFS = 16  # Message-IDs that decide about a message's thread: its own, the first and the last it refers to
+_NO_FACTS = (None,) * len(FACTS_COLUMNS)
+
+_MESSAGE = (
+    "INSERT INTO message (account_id, message_id, thread_id, received_at, internaldate, internaldate_offset,"
+    " header_size, blob_id, blob_size, blob_place, blob_encoding, blob_digest, facts_version, facts_blob, prefix,"
+    " envelope, bodystructure, sort, fields, body, parts)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+PLACEMENT = (
+    "INSERT INTO placement (account_id, mailbox_id, uid, message_id, flags, modseq, created_modseq, size, savedate, uidl)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A message's content as rows: the same for every copy."""
+
+    blob: StagedBlob
+    columns: tuple[object, ...]  # of ``message``: header_size to facts_blob
+    facts: tuple[bytes | None, ...]  # FACTS_COLUMNS; all None when they are in a blob
+    facts_blob: StagedBlob | None
+    refs: tuple[int, ...]
+
+
+def facts_row(facts: MessageFacts) -> tuple[bytes, ...]:
+    """Return the values of FACTS_COLUMNS."""
+    return (
+        facts.envelope,
+        facts.bodystructure,
+        encode_sort_keys(facts.sort),
+        facts.fields,
+        facts.body,
+        encode_parts(facts.parts),
+    )
+
+
+def prepare(blob: StagedBlob, facts: MessageFacts, row: Sequence[bytes], facts_blob: StagedBlob | None) -> Prepared:
+    """Make rows of a message's content. :param row: :func:`facts_row`. :param facts_blob: where they are instead."""
+    ref = blob.ref
+    return Prepared(
+        blob,
+        (
+            facts.header_size,
+            ref.blob_id,
+            ref.size,
+            ref.place,
+            ref.encoding,
+            ref.digest,
+            facts.version,
+            encode_ref(facts_blob.ref) if facts_blob is not None else None,
+        ),
+        tuple(row) if facts_blob is None else _NO_FACTS,
+        facts_blob,
+        _ref_hashes(facts),
+    )
+
+
+def encode_ref(ref: BlobRef) -> str:
+    """Return a BlobRef as text for one column."""
+    return json.dumps([ref.blob_id, ref.size, ref.place, ref.encoding, ref.digest.hex()])
+
+
+def decode_ref(text: str) -> BlobRef:
+    """Undo :func:`encode_ref`."""
+    blob_id, size, place, encoding, digest = json.loads(text)
+    return BlobRef(blob_id, size, place, encoding, bytes.fromhex(digest))
+
+
+def _ref_hashes(facts: MessageFacts) -> tuple[int, ...]:
+    sort = facts.sort
+    names = [sort.message_id, *sort.references[:1], *sort.references[1:][2 - MAX_REFS :]]
+    return tuple(dict.fromkeys(_ref_hash(name) for name in names if name))
+
+
+def _ref_hash(message_id: str) -> int:
+    digest = hashlib.sha256(message_id.encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)
+
+
+# units
+
+
+def append(
+    tx: Transaction,
+    account_id: str,
+    mailbox_id: int,
+    messages: Sequence[tuple[NewMessage, Prepared]],
+    now: int,
+) -> Appended:
+    """Place new messages, all or none. :param now: UTC microseconds.
+
+    :raises NoSuchAccount, NoSuchMailbox, OverQuota, KeywordLimit:
+    """
+    sizes = [len(message.prefix) + message.blob.ref.size for message, _ in messages]
+    modseq, message_id, table = touch(tx, account_id, len(messages), sum(sizes), check=True)
+    grown = with_keywords(table, [name for message, _ in messages for name in message.keywords])
+    if grown is not table:
+        save_keywords(tx, account_id, grown)
+    flags = [message.flags & SYSTEM_MASK | keyword_bits(grown, message.keywords) for message, _ in messages]
+    uid, uidvalidity = _take_uids(tx, account_id, mailbox_id, modseq, flags, sum(sizes))
+    for number, (message, prepared) in enumerate(messages):
+        dates = (now, message.internaldate, message.internaldate_offset)
+        _insert(tx, account_id, message_id + number, dates, prepared, message.prefix)
+        tx.execute(
+            PLACEMENT,
+            (
+                account_id,
+                mailbox_id,
+                uid + number,
+                message_id + number,
+                flags[number],
+                modseq,
+                modseq,
+                sizes[number],
+                now,
+                message.uidl,
+            ),
+        )
+    return Appended(uidvalidity, tuple(range(uid, uid + len(messages))), modseq)
+
+
+def deliver(
+    tx: Transaction,
+    envelope_id: str,
+    plans: Sequence[DeliveryPlan],
+    message: NewMessage,
+    prepared: Prepared,
+    applied_once: bool,
+    now: int,
+) -> list[Delivered]:
+    """Carry out plans for accounts of this partition, all or none; results in the order of the plans.
+
+    :param now: UTC microseconds. :raises NoSuchAccount:
+    """
+    results: dict[int, Delivered] = {}
+    for number in sorted(range(len(plans)), key=lambda number: plans[number].account_id):
+        plan = plans[number]
+        done = _applied(tx, envelope_id, plan) if applied_once else None
+        if done is None:
+            done = _apply(tx, plan, message, prepared, now)
+            if applied_once:
+                tx.execute(
+                    "INSERT INTO applied (account_id, envelope_id, recipient, mailbox_id, uid, modseq, applied_at)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (plan.account_id, envelope_id, plan.recipient, done.mailbox_id, done.uid, done.modseq, now),
+                )
+        results[number] = done
+    return [results[number] for number in range(len(plans))]
+
+
+def _applied(tx: Transaction, envelope_id: str, plan: DeliveryPlan) -> Delivered | None:
+    rows = tx.execute(
+        "SELECT mailbox_id, uid, modseq FROM applied WHERE account_id = ? AND envelope_id = ? AND recipient = ?",
+        (plan.account_id, envelope_id, plan.recipient),
+    )
+    return Delivered(plan.account_id, plan.recipient, *rows[0]) if rows else None
+
+
+def _apply(tx: Transaction, plan: DeliveryPlan, message: NewMessage, prepared: Prepared, now: int) -> Delivered:
+    account_id = plan.account_id
+    prefix = plan.prefix or message.prefix
+    size = len(prefix) + message.blob.ref.size
+    modseq, message_id, table = touch(tx, account_id, 1, size)
+    flags = plan.flags & SYSTEM_MASK
+    if plan.keywords:
+        flags |= keyword_bits(_grow_if_possible(tx, account_id, table, plan.keywords), plan.keywords)
+    mailbox_id = mailboxes.find(tx, account_id, plan.mailbox) or INBOX_ID
+    uid, _ = _take_uids(tx, account_id, mailbox_id, modseq, (flags,), size)
+    _insert(tx, account_id, message_id, (now, message.internaldate, message.internaldate_offset), prepared, prefix)
+    tx.execute(
+        PLACEMENT,
+        (account_id, mailbox_id, uid, message_id, flags, modseq, modseq, size, now, message.uidl),
+    )
+    return Delivered(account_id, plan.recipient, mailbox_id, uid, modseq)
+
+
+def _grow_if_possible(tx: Transaction, account_id: str, table: KeywordTable, keywords: Sequence[str]) -> KeywordTable:
+    """Add keywords; a full table must not keep mail out, so then the message goes without the new ones."""
+    try:
+        grown = with_keywords(table, keywords)
+    except KeywordLimit:
+        return table
+    if grown is not table:
+        save_keywords(tx, account_id, grown)
+    return grown
+
+
+def _take_uids(
+    tx: Transaction, account_id: str, mailbox_id: int, modseq: int, flags: Sequence[int], size: int
+) -> tuple[int, int]:
+    """Count new messages into a mailbox; return the first of their UIDs, and UIDVALIDITY. :raises NoSuchMailbox:"""
+    return grow(
+        tx,
+        account_id,
+        mailbox_id,
+        modseq,
+        len(flags),
+        sum(not flag & SEEN for flag in flags),
+        sum(bool(flag & DELETED) for flag in flags),
+        size,
+    )
+
+
+def grow(
+    tx: Transaction, account_id: str, mailbox_id: int, modseq: int, count: int, unseen: int, deleted: int, size: int
+) -> tuple[int, int]:
+    """Count ``count`` new messages into a mailbox; return the first of their UIDs, and UIDVALIDITY.
+
+    :raises NoSuchMailbox:
+    """
+    rows = tx.execute(
+        "UPDATE mailbox SET highest_modseq = ?, uidnext = uidnext + ?, messages = messages + ?, unseen = unseen + ?,"
+        " deleted = deleted + ?, size = size + ?"
+        " WHERE account_id = ? AND mailbox_id = ? AND selectable = 1 AND deleted_at IS NULL"
+        " RETURNING uidnext, uidvalidity",
+        (modseq, count, count, unseen, deleted, size, account_id, mailbox_id),
+    )
+    if not rows:
+        raise NoSuchMailbox(str(mailbox_id))
+    uidnext, uidvalidity = rows[0]
+    return uidnext - count, uidvalidity
+
+
+def _insert(
+    tx: Transaction,
+    account_id: str,
+    message_id: int,
+    dates: tuple[int, int, int],
+    prepared: Prepared,
+    prefix: bytes,
+) -> None:
+    thread_id = _thread(tx, account_id, message_id, prepared.refs)
+    tx.execute(_MESSAGE, (account_id, message_id, thread_id, *dates, *prepared.columns, prefix, *prepared.facts))
+    _keep_blob(tx, account_id, message_id, prepared.blob)
+    if prepared.facts_blob is not None:
+        _keep_blob(tx, account_id, message_id, prepared.facts_blob)
+
+
+def _keep_blob(tx: Transaction, account_id: str, message_id: int, blob: StagedBlob) -> None:
+    if blob.ref.place == "inline":
+        tx.execute(
+            "INSERT INTO blob (blob_id, encoding, data) VALUES (?, ?, ?) ON CONFLICT (blob_id) DO NOTHING",
+            (blob.ref.blob_id, blob.ref.encoding, blob.data),
+        )
+    tx.execute(
+        "INSERT INTO blob_ref (blob_id, account_id, message_id) VALUES (?, ?, ?)",
+        (blob.ref.blob_id, account_id, message_id),
+    )
+
+
+def _thread(tx: Transaction, account_id: str, message_id: int, refs: Sequence[int]) -> int:
+    """Return the thread a message belongs to: the oldest that knows one of its references, or a new one, named after
+    it. Threads are never joined later: clients have been told (RFC 8474 5.2)."""
+    if not refs:
+        return message_id
+    width = 1 << (len(refs) - 1).bit_length()  # few different statements: their plans are cached
+    padded = (*refs, *[refs[0]] * (width - len(refs)))
+    rows = tx.execute(
+        f"SELECT ref_hash, thread_id FROM thread_ref WHERE account_id = ? AND ref_hash IN ({', '.join('?' * width)})",
+        (account_id, *padded),
+    )
+    thread_id: int = min((row[1] for row in rows), default=message_id)
+    known = {row[0] for row in rows}
+    for ref in refs:
+        if ref not in known:
+            tx.execute(
+                "INSERT INTO thread_ref (account_id, ref_hash, thread_id) VALUES (?, ?, ?)",
+                (account_id, ref, thread_id),
+            )
+    return thread_id
