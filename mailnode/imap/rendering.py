@@ -27,14 +27,14 @@ class FlagNames:
     """``(\\Seen $Forwarded)`` for each bitmap, rendered once."""
 
     def __init__(self, keywords: KeywordTable) -> None:
-        self._keywords = keywords
+        self.keywords = keywords
         self._rendered: dict[int, bytes] = {}
 
     def __call__(self, flags: int) -> bytes:
         """Return the parenthesised list of a view's flags, \\Recent included."""
         known = self._rendered.get(flags)
         if known is None:
-            names = self._keywords.flag_names(flags & ~RECENT)
+            names = self.keywords.flag_names(flags & ~RECENT)
             if flags & RECENT:
                 names = (*names, "\\Recent")
             known = self._rendered[flags] = b"(" + " ".join(names).encode() + b")"

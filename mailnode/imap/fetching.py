@@ -1,0 +1,219 @@
+"""FETCH and UID FETCH (RFC 3501 6.4.5, RFC 7162 3.1.4): rows stream out a range at a time, bodies a piece at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from twisted.logger import Logger
+
+from mailnode.errors import BlobDamaged, DomainError, NoSuchMessage
+from mailnode.imap.answers import Answer
+from mailnode.imap.command_types import Attribute, Fetch
+from mailnode.imap.rendering import BlobItem, FetchPlan, Row, plan_fetch
+from mailnode.imap.sections import Slice
+from mailnode.imap.view import View
+from mailnode.values.blob import BlobRef
+from mailnode.values.flags import SEEN
+
+if TYPE_CHECKING:
+    from mailnode.imap.selected import Selected
+    from mailnode.imap.session import ImapSession
+
+ROWS = 256  # read from the store at a time
+FLAG_ROWS = 1000  # answered from the view at a time
+PIECE = 256 * 1024  # octets of a message read at a time, and of all that is held at once
+BATCH = 64  # messages whose bodies are held at once
+
+_log = Logger()
+
+
+async def fetch(session: ImapSession, command: Fetch) -> Answer:
+    """Answer for every message the set names, in order."""
+    view = session.mailbox.view
+    names = {item.name for item in command.items if isinstance(item, Attribute)}
+    if command.changed_since is not None or "MODSEQ" in names:
+        session.condstore = True
+    modseq = command.changed_since is not None or (session.condstore and "FLAGS" in names)
+    spans = view.pick(command.messages)
+    if "FLAGS" in names:
+        session.write(session.mailbox.new_keywords())
+    job = _Fetching(session, session.mailbox, plan_fetch(command.items, view, command.uid, modseq), command)
+    for indexes in _chunks(spans, view, command.changed_since, ROWS if job.plan.columns else FLAG_ROWS):
+        await job.answer(indexes)
+    if job.damaged:
+        raise BlobDamaged
+    if job.missing and not command.uid:
+        raise NoSuchMessage
+    return Answer("FETCH completed")
+
+
+def _chunks(spans: Sequence[range], view: View, since: int | None, size: int) -> Iterator[Sequence[int]]:
+    """Yield the indexes to answer for, a bounded number at a time, ascending."""
+    for span in spans:
+        for start in range(span.start, span.stop, size):
+            indexes: Sequence[int] = range(start, min(start + size, span.stop))
+            if since is not None:
+                indexes = [index for index in indexes if view.modseqs[index] > since]
+            if indexes:
+                yield indexes
+
+
+@dataclass(slots=True)
+class _Streamed:
+    """A literal too large to be held: its first piece, which has been read, and where the rest is."""
+
+    first: bytes
+    rest: Slice
+    size: int
+
+
+_Literal = bytes | _Streamed | None  # None is NIL
+
+
+class _Fetching:
+    """One FETCH command under way."""
+
+    def __init__(self, session: ImapSession, selected: Selected, plan: FetchPlan, command: Fetch) -> None:
+        self.session = session
+        self.view = selected.view
+        self.selected = selected
+        self.plan = plan
+        self.missing = False  # a message was expunged and is kept no more
+        self.damaged = False
+        self._marks_seen = plan.sets_seen and not selected.read_only
+
+    async def answer(self, indexes: Sequence[int]) -> None:
+        """Answer for some messages."""
+        if not self.plan.columns:
+            self._write_rows([((), index) for index in indexes])
+        else:
+            rows = await self._rows(indexes)
+            if self.plan.blob_items:
+                await self._bodies(rows)
+            else:
+                self._write_rows(rows)
+        await self.session.pause()
+
+    async def _rows(self, indexes: Sequence[int]) -> list[tuple[Row, int]]:
+        uids = [self.view.uids[index] for index in indexes]
+        rows = await self.selected.mailbox.rows(uids, self.plan.columns)
+        if len(rows) == len(uids):
+            return list(zip(rows, indexes, strict=True))
+        self.missing = True
+        by_uid = dict(zip(uids, indexes, strict=True))
+        return [(row, by_uid[row[0]]) for row in rows]
+
+    def _write_rows(self, rows: Sequence[tuple[Row, int]]) -> None:
+        render = self.plan.render
+        self.session.write(b")\r\n".join([render(row, index) for row, index in rows] + [b""]))
+        if self.plan.has_flags:
+            self.view.told([index for _, index in rows])
+
+    # Bodies
+
+    async def _bodies(self, rows: Sequence[tuple[Row, int]]) -> None:
+        """Read first, mark as seen what could be read, then write: nothing is promised that cannot be sent."""
+        batch: list[tuple[Row, int, list[_Literal]]] = []
+        held = 0
+        for row, index in rows:
+            try:
+                literals = await self._literals(row)
+            except BlobDamaged:
+                _log.warn("message {uid} of {account} is damaged", uid=row[0], account=self.session.mail.account_id)
+                self.damaged = True
+                continue
+            batch.append((row, index, literals))
+            held += sum(len(x) if isinstance(x, bytes) else PIECE for x in literals if x is not None)
+            if held >= PIECE or len(batch) >= BATCH:
+                await self._write_batch(batch)
+                batch, held = [], 0
+        await self._write_batch(batch)
+
+    async def _literals(self, row: Row) -> list[_Literal]:
+        blob: BlobRef = row[self.plan.blob_at]
+        slices = self.plan.slices(row)
+        whole = await self._read(blob, 0, blob.size) if blob.size <= PIECE else None
+        return [
+            None if found is None else await self._literal(blob, whole, item, found)
+            for item, found in zip(self.plan.blob_items, slices, strict=True)
+        ]
+
+    async def _literal(self, blob: BlobRef, whole: bytes | None, item: BlobItem, found: Slice) -> _Literal:
+        if item.select is not None:
+            text = item.select(found.head + await self._octets(blob, whole, found.start, found.end))
+            return text if item.partial is None else text[item.partial[0] : item.partial[0] + item.partial[1]]
+        if item.partial is not None:
+            found = found.cut(*item.partial)
+        if found.size <= PIECE:
+            return found.head + await self._octets(blob, whole, found.start, found.end)
+        middle = found.start + PIECE
+        first = found.head + await self._octets(blob, whole, found.start, min(middle, found.end))
+        return _Streamed(first, Slice(b"", min(middle, found.end), found.end), found.size)
+
+    async def _octets(self, blob: BlobRef, whole: bytes | None, start: int, end: int) -> bytes:
+        if whole is not None:
+            return whole[start:end]
+        return await self._read(blob, start, end - start) if end > start else b""
+
+    async def _read(self, blob: BlobRef, offset: int, length: int) -> bytes:
+        """Return exactly these octets. :raises BlobDamaged: there are fewer."""
+        data = await self.selected.mailbox.read(blob, offset, length)
+        if len(data) != length:
+            raise BlobDamaged
+        return data
+
+    async def _write_batch(self, batch: Sequence[tuple[Row, int, list[_Literal]]]) -> None:
+        seen = await self._mark_seen([index for _, index, _ in batch]) if self._marks_seen else set()
+        for row, index, literals in batch:
+            line = self.plan.render(row, index)
+            self.session.write(line)
+            space = b"" if line.endswith(b"(") else b" "
+            for item, literal in zip(self.plan.blob_items, literals, strict=True):
+                self.session.write(space + item.label + b" ")
+                await self._write_literal(row, literal)
+                space = b" "
+            if index in seen and not self.plan.has_flags:
+                self.session.write(b" FLAGS " + self.selected.names(self.view.flags[index]))
+            self.session.write(b")\r\n")
+            if self.plan.has_flags or index in seen:
+                self.view.told([index])
+        await self.session.pause()
+
+    async def _mark_seen(self, indexes: Sequence[int]) -> set[int]:
+        """Set \\Seen where it is not set; return where it is now (RFC 3501 6.4.5). A store that cannot write at the
+        moment keeps nobody from reading."""
+        unseen = [index for index in indexes if not self.view.flags[index] & SEEN and not self.view.is_gone(index)]
+        if not unseen:
+            return set()
+        try:
+            uids = [self.view.uids[index] for index in unseen]
+            stored = await self.selected.mailbox.store_flags(uids, "add", SEEN)
+        except DomainError as error:
+            self.session.trouble(error)
+            return set()
+        self.view.learn(stored.keywords)
+        return {index for index, _ in self.view.stored(stored.changed, "add", SEEN)}
+
+    async def _write_literal(self, row: Row, literal: _Literal) -> None:
+        """Write one literal; NUL may not leave in it (RFC 3501 9, CHAR8)."""
+        if literal is None:
+            self.session.write(b"NIL")
+        elif isinstance(literal, bytes):
+            self.session.write(b"{%d}\r\n%b" % (len(literal), literal.replace(b"\0", b"\x80")))
+        else:
+            self.session.write(b"{%d}\r\n%b" % (literal.size, literal.first.replace(b"\0", b"\x80")))
+            await self._stream(row, literal.rest)
+
+    async def _stream(self, row: Row, rest: Slice) -> None:
+        """Write what is left of a large literal. What cannot be read now breaks the connection: its size was promised,
+        and other octets in their place would be a lie."""
+        blob = row[self.plan.blob_at]
+        for start in range(rest.start, rest.end, PIECE):
+            await self.session.pause()
+            try:
+                data = await self._read(blob, start, min(PIECE, rest.end - start))
+            except DomainError:
+                self.session.abort("a message ended before its size")
+            self.session.write(data.replace(b"\0", b"\x80"))

@@ -1,0 +1,102 @@
+"""IDLE: what happens in the selected mailbox goes out at once (RFC 2177)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import ensureDeferred
+
+from mailnode.errors import NoSuchMailbox
+from mailnode.imap import responses
+from mailnode.imap.answers import Answer, SessionEnds
+from mailnode.imap.command_types import Idle, IdleDone
+from mailnode.interfaces.runtime import IDelayed
+
+if TYPE_CHECKING:
+    from mailnode.imap.session import ImapSession
+
+
+class Idling:
+    """IDLE between ``+ idling`` and DONE. A hint, and every few seconds the clock, make it look and push."""
+
+    def __init__(self, session: ImapSession) -> None:
+        self._session = session
+        self._poll: IDelayed | None = None
+        self._still_here: IDelayed | None = None
+        self._ended = False
+        self._pushing = False
+        self._again = False
+        self._schedule_still_here()
+
+    def hint(self) -> None:
+        """Something may have happened: look now, or once more after the look that is under way."""
+        if self._ended:
+            return
+        if self._pushing:
+            self._again = True
+            return
+        self._pushing = True
+        ensureDeferred(self._push()).addErrback(self._failed)
+
+    def drop(self) -> None:
+        """IDLE is over."""
+        self._ended = True
+        for timer in (self._poll, self._still_here):
+            if timer is not None and timer.active():
+                timer.cancel()
+
+    async def _push(self) -> None:
+        session = self._session
+        if self._poll is not None and self._poll.active():
+            self._poll.cancel()
+        await session.turn.acquire()
+        try:
+            self._again = True
+            while self._again and not self._ended and not session.channel.closed:
+                self._again = False
+                if session.selected is not None:
+                    await session.selected.refresh(force=True)
+                    if not self._ended:
+                        await session.announce(expunge=True, uid=False)
+                        session.flush()
+        except NoSuchMailbox:
+            session.bye("The selected mailbox was deleted")
+        except SessionEnds:
+            self.drop()
+        finally:
+            self._pushing = False
+            session.turn.release()
+        if not self._ended:
+            self._poll = session.services.clock.callLater(session.services.poll_seconds, self.hint)
+
+    def _failed(self, failure: object) -> None:
+        """Unknown trouble does not end IDLE: the next look may succeed."""
+        error = getattr(failure, "value", None)
+        if isinstance(error, Exception) and not self._session.channel.closed:
+            self._session.trouble(error)
+        if not self._ended and not self._session.channel.closed:
+            self._poll = self._session.services.clock.callLater(self._session.services.poll_seconds, self.hint)
+
+    def _schedule_still_here(self) -> None:
+        services = self._session.services
+        self._still_here = services.clock.callLater(services.still_here_seconds, self._say_still_here)
+
+    def _say_still_here(self) -> None:
+        if not self._ended and not self._session.channel.closed:
+            self._session.channel.write(responses.ok(b"*", "Still here"))
+            self._schedule_still_here()
+
+
+async def idle(session: ImapSession, command: Idle) -> None:
+    """RFC 2177 3. What happened up to now, and while it begins, is looked for at once."""
+    session.write(responses.continuation(b"idling"))
+    session.flush()
+    session.connection.idling()
+    session.under_way = Idling(session)
+    session.under_way.hint()
+
+
+async def done(session: ImapSession, event: IdleDone) -> Answer:
+    """``DONE``."""
+    session.drop_under_way()
+    return Answer("IDLE terminated")

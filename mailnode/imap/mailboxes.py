@@ -1,0 +1,175 @@
+"""Commands about mailboxes as a whole: CREATE, DELETE, RENAME, SUBSCRIBE, LIST, LSUB, NAMESPACE, STATUS (RFC 3501 6.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from mailnode.errors import MailboxExists, NoSuchMailbox
+from mailnode.imap import responses
+from mailnode.imap.answers import Answer, Refusal
+from mailnode.imap.command_types import (
+    Create,
+    Delete,
+    List,
+    Lsub,
+    Namespace,
+    Rename,
+    Status,
+    Subscribe,
+    Unsubscribe,
+)
+from mailnode.imap.listing import list_matches, lsub_matches
+from mailnode.values.flags import SEEN
+from mailnode.values.mailbox import MailboxInfo, MailboxStatus
+from mailnode.values.mailbox_name import INBOX
+
+if TYPE_CHECKING:
+    from mailnode.imap.session import ImapSession
+
+_BATCH = 100  # mailboxes whose counts are asked for at a time
+
+
+async def find(session: ImapSession, name: str) -> MailboxInfo:
+    """Return a mailbox that messages can be in, by its canonical name.
+
+    :raises NoSuchMailbox: there is none, or it is not selectable.
+    """
+    for info in await session.mail.mailboxes():
+        if info.name == name:
+            if not info.selectable:
+                break
+            return info
+    raise NoSuchMailbox
+
+
+async def find_target(session: ImapSession, name: str) -> MailboxInfo:
+    """Return the mailbox that APPEND, COPY or MOVE names; NO [TRYCREATE] where there is none (RFC 3501 6.3.11, 6.4.7)."""
+    try:
+        return await find(session, name)
+    except NoSuchMailbox:
+        raise Refusal("No such mailbox", b"TRYCREATE") from None
+
+
+async def create(session: ImapSession, command: Create) -> Answer:
+    """RFC 3501 6.3.3, RFC 6154 3."""
+    if command.mailbox == INBOX:
+        raise MailboxExists
+    if len(command.special_use) > 1:
+        raise Refusal("Only one special use for a mailbox", b"USEATTR")
+    await session.mail.create(command.mailbox, *command.special_use)
+    return Answer("CREATE completed")
+
+
+async def delete(session: ImapSession, command: Delete) -> Answer:
+    """RFC 3501 6.3.4. A client that deletes what it has selected is in the authenticated state afterwards."""
+    info = await _any(session, command.mailbox)
+    await session.mail.delete(info.id)
+    if session.selected is not None and session.selected.mailbox.id == info.id:
+        session.deselect()
+    return Answer("DELETE completed")
+
+
+async def rename(session: ImapSession, command: Rename) -> Answer:
+    """RFC 3501 6.3.5."""
+    if command.target == INBOX:
+        raise MailboxExists
+    info = await _any(session, command.source)
+    await session.mail.rename(info.id, command.target)
+    return Answer("RENAME completed")
+
+
+async def _any(session: ImapSession, name: str) -> MailboxInfo:
+    for info in await session.mail.mailboxes():
+        if info.name == name:
+            return info
+    raise NoSuchMailbox
+
+
+async def subscribe(session: ImapSession, command: Subscribe) -> Answer:
+    """RFC 3501 6.3.6. The name need not exist: it may come back."""
+    await session.mail.subscribe(command.mailbox, True)
+    return Answer("SUBSCRIBE completed")
+
+
+async def unsubscribe(session: ImapSession, command: Unsubscribe) -> Answer:
+    """RFC 3501 6.3.7."""
+    await session.mail.subscribe(command.mailbox, False)
+    return Answer("UNSUBSCRIBE completed")
+
+
+async def list_mailboxes(session: ImapSession, command: List) -> Answer:
+    """RFC 3501 6.3.8, RFC 5258; with counts RFC 5819."""
+    everything = await session.mail.mailboxes()
+    rows = list_matches(command, everything, await session.mail.subscriptions())
+    for at in range(0, len(rows), _BATCH):
+        batch = rows[at : at + _BATCH]
+        countable = [row.mailbox for row in batch if row.mailbox is not None and row.mailbox.selectable]
+        counts = await _counts(session, countable) if command.status else {}
+        for row in batch:
+            session.write(responses.list_response(row))
+            if row.mailbox is not None and row.mailbox.id in counts:
+                session.write(_status_line(row.name, command.status, counts[row.mailbox.id]))
+        await session.pause()
+    if "HIGHESTMODSEQ" in command.status:
+        session.condstore = True
+    return Answer("LIST completed")
+
+
+async def lsub(session: ImapSession, command: Lsub) -> Answer:
+    """RFC 3501 6.3.9."""
+    for row in lsub_matches(command, await session.mail.subscriptions()):
+        session.write(responses.list_response(row, b"LSUB"))
+    return Answer("LSUB completed")
+
+
+async def namespace(session: ImapSession, command: Namespace) -> Answer:
+    """RFC 2342 5."""
+    session.write(responses.namespace())
+    return Answer("NAMESPACE completed")
+
+
+async def status(session: ImapSession, command: Status) -> Answer:
+    """RFC 3501 6.3.10."""
+    info = await find(session, command.mailbox)
+    counts = await _counts(session, [info])
+    if info.id not in counts:
+        raise NoSuchMailbox
+    session.write(_status_line(command.mailbox, command.items, counts[info.id]))
+    if "HIGHESTMODSEQ" in command.items:  # RFC 7162 3.1: it enables CONDSTORE
+        session.condstore = True
+    return Answer("STATUS completed")
+
+
+async def _counts(session: ImapSession, mailboxes: Sequence[MailboxInfo]) -> dict[int, MailboxStatus]:
+    """Return counts by mailbox id; those of the selected mailbox are the view's, told before they are used."""
+    found = {one.mailbox_id: one for one in await session.mail.status([info.id for info in mailboxes])}
+    selected = session.selected
+    if selected is not None and selected.mailbox.id in found:
+        await selected.refresh(force=True)
+        await session.announce(expunge=True, uid=False)
+        view = selected.view
+        found[view.mailbox_id] = MailboxStatus(
+            mailbox_id=view.mailbox_id,
+            messages=view.exists,
+            recent=view.recent,
+            unseen=view.count_without(SEEN),
+            deleted=len(view.deleted_uids()),
+            size=found[view.mailbox_id].size,
+            uidnext=view.uidnext,
+            uidvalidity=view.uidvalidity,
+            highest_modseq=view.highest_modseq,
+        )
+    return found
+
+
+def _status_line(name: str, items: Sequence[str], counts: MailboxStatus) -> bytes:
+    values = {
+        "MESSAGES": counts.messages,
+        "RECENT": counts.recent,
+        "UIDNEXT": counts.uidnext,
+        "UIDVALIDITY": counts.uidvalidity,
+        "UNSEEN": counts.unseen,
+        "HIGHESTMODSEQ": max(counts.highest_modseq, 1),
+    }
+    return responses.mailbox_status(name, [(item, values[item]) for item in items])

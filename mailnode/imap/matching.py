@@ -1,0 +1,203 @@
+"""SEARCH keys as tests, cheapest first (RFC 3501 6.4.4, RFC 4731, RFC 7162 3.1.5).
+
+A key costs what it must look at: the view's arrays, a few columns, or the message itself. Whole subtrees that need no
+message compile into one test of a row, so that a search runs through the mailbox at most twice and opens only the
+messages that everything cheaper has left.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from datetime import date
+from typing import Any
+
+from mailnode.imap import command_types as c
+from mailnode.imap.view import RECENT, View
+from mailnode.message.headers import scan_fields, unfold
+from mailnode.message.text import MAX_TEXT, header_text, part_text
+from mailnode.message.words import decode_words
+from mailnode.values.facts import KEPT_FIELDS, Part, decode_sort_keys
+
+Row = Sequence[Any]
+Test = Callable[[Row, int], bool]  # (row, index in the view)
+
+VIEW, ROWS, HEADERS, BODIES = range(4)  # what a key looks at, cheapest first
+_EPOCH = date(1970, 1, 1)
+
+
+def cost(key: c.SearchKey) -> int:
+    """Return what the dearest part of a key looks at."""
+    if isinstance(key, c.And):
+        return max(cost(inner) for inner in key.keys)
+    if isinstance(key, c.Or):
+        return max(cost(key.left), cost(key.right))
+    if isinstance(key, c.Not):
+        return cost(key.key)
+    if isinstance(key, c.InBody | c.InText):
+        return BODIES
+    if isinstance(key, c.InHeader):
+        return ROWS if is_kept(key.field) else HEADERS
+    if isinstance(key, c.InternalDay | c.SentDay | c.Larger | c.Smaller):
+        return ROWS
+    return VIEW
+
+
+def is_kept(field: str) -> bool:
+    """Whether a header field stands in the ``fields`` column."""
+    return field.encode("utf-8", "replace") in KEPT_FIELDS
+
+
+def row_test(key: c.SearchKey, view: View, columns: list[str]) -> Test:
+    """Compile a key that costs at most ``ROWS`` into one test; what it reads is added to ``columns``.
+
+    :raises NoSuchNumber: a sequence number that is not there.
+    """
+    if isinstance(key, c.And):
+        tests = [row_test(inner, view, columns) for inner in sorted(key.keys, key=cost)]
+        return lambda row, index: all([test(row, index) for test in tests])  # noqa: C419 (a list is quicker here)
+    if isinstance(key, c.Or):
+        left, right = row_test(key.left, view, columns), row_test(key.right, view, columns)
+        return lambda row, index: left(row, index) or right(row, index)
+    if isinstance(key, c.Not):
+        test = row_test(key.key, view, columns)
+        return lambda row, index: not test(row, index)
+    return _view_test(key, view) or _column_test(key, columns)
+
+
+def _view_test(key: c.SearchKey, view: View) -> Test | None:
+    flags, modseqs = view.flags, view.modseqs
+    if isinstance(key, c.All):
+        return lambda row, index: True
+    if isinstance(key, c.InSet):
+        return _set_test(view.pick(key.messages))
+    if isinstance(key, c.ModSeq):
+        least = key.value
+        return lambda row, index: modseqs[index] >= least
+    if isinstance(key, c.HasFlag):
+        bit, on = key.bit, key.on
+    elif isinstance(key, c.IsRecent):
+        bit, on = RECENT, key.on
+    elif isinstance(key, c.HasKeyword):
+        bit, on = view.keywords.bit(key.keyword) or 0, key.on
+    else:
+        return None
+    if on:
+        return lambda row, index: bool(flags[index] & bit)
+    return lambda row, index: not flags[index] & bit
+
+
+def _set_test(spans: list[range]) -> Test:
+    starts = [span.start for span in spans]
+
+    def inside(row: Row, index: int) -> bool:
+        place = bisect_right(starts, index) - 1
+        return place >= 0 and index < spans[place].stop
+
+    return inside
+
+
+def _column_test(key: c.SearchKey, columns: list[str]) -> Test:
+    def place(name: str) -> int:
+        if name not in columns:
+            columns.append(name)
+        return columns.index(name) + 1  # row[0] is the UID
+
+    if isinstance(key, c.Larger | c.Smaller):
+        size, octets = place("size"), key.octets
+        if isinstance(key, c.Larger):
+            return lambda row, index: bool(row[size] > octets)
+        return lambda row, index: bool(row[size] < octets)
+    if isinstance(key, c.InternalDay):
+        at, offset, compare = place("internaldate"), place("internaldate_offset"), _day_test(key.relation, key.day)
+        return lambda row, index: compare(day_of(row[at], row[offset]))
+    if isinstance(key, c.SentDay):
+        sort, compare = place("sort"), _day_test(key.relation, key.day)
+
+        def sent(row: Row, index: int) -> bool:
+            keys = decode_sort_keys(row[sort])
+            return keys.date is not None and compare(day_of(keys.date, keys.date_offset))
+
+        return sent
+    if isinstance(key, c.InHeader):
+        prefix, fields, test = place("prefix"), place("fields"), header_test(key)
+        return lambda row, index: test(row[prefix] + row[fields])
+    raise TypeError(key)
+
+
+def day_of(microseconds: int, offset: int) -> int:
+    """Return the day since 1970-01-01 on which a moment falls where it was written (RFC 3501 6.4.4: zone disregarded)."""
+    return (microseconds // 1_000_000 + offset * 60) // 86400
+
+
+def _day_test(relation: str, day: date) -> Callable[[int], bool]:
+    wanted = (day - _EPOCH).days
+    if relation == "before":
+        return lambda found: found < wanted
+    if relation == "on":
+        return lambda found: found == wanted
+    return lambda found: found >= wanted
+
+
+def fold(text: str) -> str:
+    """Return text as substrings are compared: composed, case folded."""
+    return (
+        text.lower() if text.isascii() else unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+    )
+
+
+def header_test(key: c.InHeader) -> Callable[[bytes], bool]:
+    """Return the test of a header block: some field of that name holds the text, encoded words decoded."""
+    name, needle = key.field.encode("utf-8", "replace").lower(), fold(key.text)
+
+    def test(block: bytes) -> bool:
+        for _, found, start, end in scan_fields(block):
+            if found.lower() == name and (not needle or needle in fold(decode_words(unfold(block[start:end])))):
+                return True
+        return False
+
+    return test
+
+
+def text_test(key: c.InBody | c.InText) -> Callable[[bytes, Sequence[tuple[Part, bytes]]], bool]:
+    """Return the test of a message's own header (used by TEXT only) and of its parts: the text of text/* leaves, the
+    headers of messages inside (RFC 3501 6.4.4)."""
+    needle = fold(key.text)
+    with_header = isinstance(key, c.InText)
+
+    def test(header: bytes, parts: Sequence[tuple[Part, bytes]]) -> bool:
+        if not needle or (with_header and needle in fold(header_text(header))):
+            return True
+        return any(needle in fold(searchable(part, raw)) for part, raw in parts)
+
+    return test
+
+
+def searchable(part: Part, raw: bytes) -> str:
+    """Return the text of what :func:`searched_span` names."""
+    return header_text(raw) if part.kind == "message" else part_text(part, raw)
+
+
+def searched_span(parts: Sequence[Part], index: int) -> tuple[int, int] | None:
+    """Return which octets of the blob a part gives to a text search: a text leaf's body, an inner message's header."""
+    part = parts[index]
+    if part.kind == "message" and index + 1 < len(parts):
+        return parts[index + 1].header_start, parts[index + 1].body_start
+    if part.kind == "leaf" and part.content_type.startswith("text/"):
+        return part.body_start, min(part.end, part.body_start + MAX_TEXT)
+    return None
+
+
+def returned_modseq(view: View, found: Sequence[int], returns: frozenset[str] | None) -> int | None:
+    """Return the highest mod-sequence of the messages a result names, None when it names none (RFC 7162 3.1.6, 3.1.10).
+
+    :param returns: the options of RFC 4731, None for a plain SEARCH.
+    """
+    if not found:
+        return None
+    if returns is None or returns & {"ALL", "COUNT"}:
+        named = found
+    else:
+        named = [found[0]] * ("MIN" in returns) + [found[-1]] * ("MAX" in returns)
+    return max(view.modseqs[index] for index in named)

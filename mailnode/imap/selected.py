@@ -1,0 +1,83 @@
+"""The selected mailbox of a session: its view, kept fresh, and what is said about it unasked (RFC 3501 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from mailnode.imap.rendering import FlagNames, flag_update
+from mailnode.imap.view import View
+from mailnode.interfaces.store import IMailbox
+from mailnode.values.flags import SYSTEM_FLAGS, KeywordTable
+
+STALE = 2.0  # seconds after which the store is asked even without a hint: hints may be lost
+_LINES = 1000  # of one piece of an announcement
+
+
+class Selected:
+    """One mailbox as SELECT or EXAMINE opened it."""
+
+    def __init__(self, mailbox: IMailbox, name: str, view: View, read_only: bool, seconds: Callable[[], float]) -> None:
+        """:param seconds: the clock."""
+        self.mailbox = mailbox
+        self.name = name
+        self.view = view
+        self.read_only = read_only
+        self.hinted = True  # what came between the snapshot and the subscription to hints is not lost
+        self._seconds = seconds
+        self._asked_at = seconds()
+        self._names = FlagNames(view.keywords)
+
+    async def refresh(self, force: bool = False) -> None:
+        """Take in what the store has to say, if there may be something; no number changes by it.
+
+        :raises mailnode.errors.NoSuchMailbox: it was deleted.
+        """
+        now = self._seconds()
+        if force or self.hinted or now - self._asked_at >= STALE:
+            self.hinted = False
+            self._asked_at = now
+            self.view.merge(await self.mailbox.changes(self.view.highest_modseq, claim_recent=not self.read_only))
+
+    @property
+    def names(self) -> FlagNames:
+        """Flag lists by bitmap, for the keywords known now."""
+        if self._names.keywords is not self.view.keywords:
+            self._names = FlagNames(self.view.keywords)
+        return self._names
+
+    def flags_lines(self) -> bytes:
+        """Return FLAGS and PERMANENTFLAGS; ``\\*`` while new keywords can be added (RFC 3501 7.1, 7.2.6)."""
+        return flags_lines(self.view.keywords, self.read_only)
+
+    def new_keywords(self) -> bytes:
+        """Return what must go out before flags are: FLAGS when the client does not know all keywords, else nothing."""
+        if not self.view.keywords_grew:
+            return b""
+        self.view.keywords_told()
+        return self.flags_lines()
+
+    def announcement(self, expunge: bool, uid: bool, modseq: bool) -> Iterator[bytes]:
+        """Yield all that may be said now, in pieces. EXISTS stands before the FETCH of a new message.
+
+        :param uid: flag changes carry UID. :param modseq: they carry MODSEQ.
+        """
+        said = self.view.announce(expunge)
+        if said.keywords:
+            yield self.flags_lines()
+        for at in range(0, len(said.expunged), _LINES):
+            yield b"".join([b"* %d EXPUNGE\r\n" % number for number in said.expunged[at : at + _LINES]])
+        if said.exists is not None:
+            yield b"* %d EXISTS\r\n" % said.exists
+        if said.recent is not None:
+            yield b"* %d RECENT\r\n" % said.recent
+        names = self.names
+        for at in range(0, len(said.changed), _LINES):
+            changed = said.changed[at : at + _LINES]
+            yield b"".join([flag_update(self.view, names, index, uid, modseq) for index in changed])
+
+
+def flags_lines(keywords: KeywordTable, read_only: bool) -> bytes:
+    """Return the FLAGS and PERMANENTFLAGS responses for a keyword table."""
+    flags = " ".join((*SYSTEM_FLAGS, *keywords.names))
+    lasting = "" if read_only else flags if keywords.full else flags + " \\*"
+    return f"* FLAGS ({flags})\r\n* OK [PERMANENTFLAGS ({lasting})] Flags kept\r\n".encode()

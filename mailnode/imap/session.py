@@ -1,0 +1,328 @@
+"""One IMAP session: takes the connection's events, runs each command's chapter, says what happened meanwhile, answers.
+
+What a chapter may rely on: commands run one at a time, the numbers of the view stay while one runs, and whatever a
+chapter raises becomes an answer by the table in ``answers``. The order on the wire is always: the chapter's own
+responses, what the view has to announce, the tagged line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.internet.defer import Deferred, DeferredLock
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from mailnode.errors import NoSuchMailbox
+from mailnode.imap import responses
+from mailnode.imap.answers import UNKNOWN_TROUBLE, Answer, SessionEnds, refusal
+from mailnode.imap.capabilities import capabilities
+from mailnode.imap.chapters import CHAPTERS, EVENTS, Chapter
+from mailnode.imap.command_types import Command, Reply
+from mailnode.imap.commands import row_of
+from mailnode.imap.connection import ImapConnection
+from mailnode.imap.selected import Selected
+from mailnode.interfaces.runtime import IClock, IHints, IThreads
+from mailnode.interfaces.sessions import ILogin, ILogins, ISessionMind
+from mailnode.interfaces.store import IMailAccount
+from mailnode.interfaces.wire import IChannel, ISession
+from mailnode.values.blob import StagedBlob
+from mailnode.values.events import emit
+from mailnode.values.facts import MessageFacts
+
+LOGIN_TIMEOUT = 60.0  # seconds without input before login
+IDLE_TIMEOUT = 31 * 60.0  # after login; RFC 3501 5.4 wants at least 30 minutes
+TURN = 0.02  # seconds one command may hold the reactor before others get their turn
+
+_log = Logger()
+
+
+@dataclass(frozen=True, slots=True)
+class ImapServices:
+    """What every session of a listener shares. ``scan`` is ``IDelivery.scan``; ``start_tls``: the listener offers
+    STARTTLS; ``append_limit`` octets of one message;
+    ``poll_seconds`` how often an idle session asks the store itself, because hints may be lost; ``still_here_seconds``
+    how often IDLE says something, so that no device on the way forgets the connection."""
+
+    logins: ILogins
+    hints: IHints
+    clock: IClock
+    threads: IThreads
+    scan: Callable[[StagedBlob], Awaitable[MessageFacts]]
+    start_tls: bool = False
+    append_limit: int = 64 * 1024 * 1024
+    poll_seconds: float = 5.0
+    still_here_seconds: float = 120.0
+    version: str = ""
+
+
+@implementer(ISession, ISessionMind)
+class ImapSession:
+    """The side that thinks, for one connection."""
+
+    protocol = "imap"
+
+    def __init__(self, channel: IChannel, connection: ImapConnection, services: ImapServices) -> None:
+        self.channel = channel
+        self.connection = connection
+        self.services = services
+        self.session: str = channel.session
+        self.peer: str = channel.peer
+        self.login: ILogin | None = None
+        self.selected: Selected | None = None
+        self.condstore = False
+        self.under_way: Any = None  # what AUTHENTICATE, APPEND or IDLE keeps between its events
+        self.turn = DeferredLock()  # commands, and what IDLE pushes, one at a time
+        self._command: Command | None = None
+        self._out: list[bytes] = []
+        self._handling = False
+        self._farewell: bytes | None = None
+        self._unsubscribe: Callable[[], None] = lambda: None
+        self._turn_began = 0.0
+
+    # ISession
+
+    async def opened(self) -> None:
+        """Greet."""
+        self.channel.set_timeout(LOGIN_TIMEOUT)
+        self.write(responses.ok(b"*", "IMAP4rev1 server ready", responses.capability(self.capabilities())))
+        self.flush()
+
+    async def handle(self, event: Any) -> None:
+        """Handle one event."""
+        await self.turn.acquire()
+        self._handling = True
+        self._turn_began = self.services.clock.seconds()
+        try:
+            if isinstance(event, Reply):
+                self.write(event.data)
+                self.flush()
+                if event.close:
+                    self.channel.close()
+            elif isinstance(event, Command):
+                self._command = event
+                await self._run(event, CHAPTERS[type(event)].run, event)
+            elif self._command is not None:
+                await self._run(self._command, EVENTS[type(event)], event)
+        except SessionEnds:
+            pass
+        finally:
+            self._handling = False
+            self.turn.release()
+        self.flush()
+        if self._farewell is not None:
+            self._leave()
+
+    def failed(self) -> None:
+        """Unknown trouble outside a command."""
+        self.bye("Internal trouble", b"UNAVAILABLE")
+
+    def timed_out(self) -> None:
+        """Autologout (RFC 3501 5.4)."""
+        self.bye("Idle for too long")
+
+    def draining(self) -> None:
+        """The server shuts down."""
+        self.bye("Server is shutting down", b"UNAVAILABLE")
+
+    def lost(self) -> None:
+        """The connection is gone: release the mailbox, the login, and what was under way."""
+        self.drop_under_way()
+        self.deselect()
+        self._unsubscribe()
+        if self.login is not None:
+            self.login.logout()
+            self.login = None
+
+    # ISessionMind
+
+    def end(self, reason: str) -> None:
+        """The account may no longer use this session."""
+        emit(_log, "session.ended", session=self.session, protocol=self.protocol, reason=reason)
+        self.bye("Session ended by the server", b"UNAVAILABLE")
+
+    # For chapters: output
+
+    def write(self, data: bytes) -> None:
+        """Add to what goes out with the next :meth:`flush`."""
+        self._out.append(data)
+
+    def flush(self) -> None:
+        """Hand what was written to the channel, in one piece."""
+        if self._out:
+            data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
+            self._out = []
+            self.channel.write(data)
+
+    async def pause(self) -> None:
+        """Flush, wait for a slow reader, and after a while give other sessions their turn.
+
+        :raises SessionEnds: the connection is gone or the session was ended.
+        """
+        self.flush()
+        await self.channel.drain()
+        clock = self.services.clock
+        if clock.seconds() - self._turn_began > TURN:
+            turn: Deferred[None] = Deferred()
+            clock.callLater(0, turn.callback, None)
+            await turn
+            self._turn_began = clock.seconds()
+        if self.channel.closed or self._farewell is not None:
+            raise SessionEnds
+
+    def bye(self, text: str, code: bytes = b"") -> None:
+        """Say BYE and close: at once, or when the command under way has been answered."""
+        if self._farewell is None:
+            self._farewell = responses.bye(text, code)
+            if not self._handling:
+                self._leave()
+
+    def abort(self, reason: str) -> None:
+        """Break the connection in the middle of a response that cannot be completed. :raises SessionEnds:"""
+        emit(_log, "session.ended", warning=True, session=self.session, protocol=self.protocol, reason=reason)
+        self.channel.abort()
+        raise SessionEnds
+
+    def _leave(self) -> None:
+        self.connection.ended()
+        if not self.channel.closed:
+            self.flush()
+            self.channel.write(self._farewell or b"")
+            self.channel.close()
+
+    # For chapters: state
+
+    def capabilities(self) -> tuple[str, ...]:
+        """What CAPABILITY says now."""
+        return capabilities(
+            authenticated=self.login is not None,
+            mechanisms=self.services.logins.mechanisms(self.protocol, not self.connection.login_disabled),
+            start_tls=self.services.start_tls and not self.channel.secure,
+            login_disabled=self.connection.login_disabled,
+        )
+
+    @property
+    def mail(self) -> IMailAccount:
+        """The account's mail. Only after login: the table of commands lets nothing else through."""
+        if self.login is None:
+            raise RuntimeError("not logged in")
+        mail: IMailAccount = self.login.avatar.mail
+        return mail
+
+    @property
+    def mailbox(self) -> Selected:
+        """The selected mailbox. Only in the selected state."""
+        if self.selected is None:
+            raise RuntimeError("no mailbox is selected")
+        return self.selected
+
+    def logged_in(self, login: ILogin) -> None:
+        """Enter the authenticated state; listen for hints from now on."""
+        self.login = login
+        self.channel.set_timeout(IDLE_TIMEOUT)
+        self.connection.authenticated()
+        self._unsubscribe = self.services.hints.subscribe(login.account.id, self._hinted)
+
+    def select(self, selected: Selected) -> None:
+        """Enter the selected state."""
+        self.selected = selected
+        self.connection.selected()
+
+    def deselect(self) -> None:
+        """Leave the selected state."""
+        if self.selected is not None:
+            self.selected = None
+            self.connection.unselected()
+
+    def drop_under_way(self) -> None:
+        """Forget what AUTHENTICATE, APPEND or IDLE keeps; each has its own ``drop``."""
+        under_way, self.under_way = self.under_way, None
+        if under_way is not None:
+            under_way.drop()
+
+    def _hinted(self, modseq: int) -> None:
+        if self.selected is not None and modseq > self.selected.view.highest_modseq:
+            self.selected.hinted = True
+            hint = getattr(self.under_way, "hint", None)
+            if hint is not None:
+                hint()
+
+    # Commands
+
+    async def _run(self, command: Command, run: Callable[[Any, Any], Awaitable[Answer | None]], event: Any) -> None:
+        """Run a chapter; answer, unless its command goes on with further events."""
+        chapter = CHAPTERS[type(command)]
+        try:
+            if self.selected is not None and self.under_way is None:
+                await self.selected.refresh(chapter.asks_first)
+            answer = await run(self, event)
+        except SessionEnds:
+            raise
+        except Exception as error:
+            answer = await self._refused(error)
+        if answer is not None:
+            await self.complete(command, chapter, answer)
+
+    async def _refused(self, error: Exception) -> Answer:
+        self.drop_under_way()
+        answer = refusal(error)
+        if answer is None:
+            self.trouble(error)
+            return UNKNOWN_TROUBLE
+        if isinstance(error, NoSuchMailbox) and self.selected is not None:
+            await self._look_for_mailbox(self.selected)
+        return answer
+
+    async def _look_for_mailbox(self, selected: Selected) -> None:
+        """Say BYE when it is the selected mailbox that is gone."""
+        try:
+            await selected.refresh(force=True)
+        except NoSuchMailbox:
+            self.selected = None
+            self.bye("The selected mailbox was deleted")
+        except Exception as error:
+            self.trouble(error)
+
+    def trouble(self, error: Exception) -> None:
+        """Log what must not happen."""
+        emit(
+            _log,
+            "session.error",
+            warning=True,
+            session=self.session,
+            protocol=self.protocol,
+            error=f"{type(error).__name__}: {error}",
+        )
+        _log.failure("a command of session {session} failed", session=self.session)
+
+    async def complete(self, command: Command, chapter: Chapter, answer: Answer) -> None:
+        """Announce what the command allows, then say the tagged line."""
+        if self.selected is not None:
+            if chapter.asks_after:
+                await self._refresh_after(self.selected)
+            await self.announce(row_of(command).expunge, command.uid)
+        self._command = None
+        self.write(answer.line(command.tag))
+        self.connection.completed()
+
+    async def _refresh_after(self, selected: Selected) -> None:
+        """The command changed something itself; when the store cannot say what, the command has succeeded all the same."""
+        try:
+            await selected.refresh(force=True)
+        except NoSuchMailbox:
+            self.selected = None
+            self.bye("The selected mailbox was deleted")
+        except Exception as error:
+            self.trouble(error)
+
+    async def announce(self, expunge: bool, uid: bool) -> None:
+        """Say what may be said about the selected mailbox now.
+
+        :param expunge: whether EXPUNGE may be among it. :param uid: a UID command is being answered.
+        """
+        if self.selected is not None:
+            for piece in self.selected.announcement(expunge, uid or self.condstore, self.condstore):
+                self.write(piece)
+                await self.pause()

@@ -1,0 +1,84 @@
+"""STORE and UID STORE (RFC 3501 6.4.6, RFC 7162 3.1.3)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mailnode.errors import NoSuchMessage
+from mailnode.imap.answers import Answer
+from mailnode.imap.command_types import Store
+from mailnode.imap.rendering import flag_update
+from mailnode.imap.selecting import UNIT, require_writable
+from mailnode.values.mailbox import FlagsStored
+from mailnode.values.sets import compress
+
+if TYPE_CHECKING:
+    from mailnode.imap.selected import Selected
+    from mailnode.imap.session import ImapSession
+
+
+async def store(session: ImapSession, command: Store) -> Answer:
+    """Change flags in units of 1,000 messages, each told when it is durable."""
+    selected = session.mailbox
+    require_writable(selected)
+    view = selected.view
+    if command.unchanged_since is not None:
+        session.condstore = True
+    indexes = [index for span in view.pick(command.messages) for index in span]
+    modified: list[int] = []
+    missing = False
+    for at in range(0, len(indexes), UNIT):
+        uids = [view.uids[index] for index in indexes[at : at + UNIT]]
+        stored = await selected.mailbox.store_flags(
+            uids, command.mode, command.flags.system, command.flags.keywords, command.unchanged_since
+        )
+        modified.extend(stored.modified)
+        missing = missing or len(stored.changed) + len(stored.modified) < len(uids)
+        _report(session, selected, command, stored)
+        await session.pause()
+    if modified:
+        await _report_modified(session, selected, command, modified)
+    code = b"MODIFIED " + _numbers(selected, command, modified) if modified else b""
+    if missing and not command.uid:  # RFC 2180 4.2: some of the numbers name messages that another session expunged
+        if not code:
+            raise NoSuchMessage
+        return Answer("Some messages were expunged", code, b"NO")
+    return Answer("STORE completed" if not modified else "Conditional STORE failed for some", code)
+
+
+def _report(session: ImapSession, selected: Selected, command: Store, stored: FlagsStored) -> None:
+    """Tell the new flags. With .SILENT: the new mod-sequence to who knows what that is, and what others changed too."""
+    view = selected.view
+    view.learn(stored.keywords)
+    session.write(selected.new_keywords())
+    names, modseq = selected.names, session.condstore
+    uid = command.uid or modseq
+    bits = command.flags.system
+    for keyword in command.flags.keywords:
+        bits |= view.keywords.bit(keyword) or 0
+    told = []
+    for index, foreign in view.stored(stored.changed, command.mode, bits):
+        flags = foreign or not command.silent
+        if flags:
+            told.append(index)
+        if flags or modseq:
+            session.write(flag_update(view, names, index, uid, modseq, flags))
+    view.told(told)
+
+
+async def _report_modified(session: ImapSession, selected: Selected, command: Store, modified: list[int]) -> None:
+    """Spare the client a FETCH of what failed its condition (RFC 7162 3.1.3 recommends it)."""
+    await selected.refresh(force=True)
+    session.write(selected.new_keywords())
+    view, names = selected.view, selected.names
+    indexes = [index for index in map(view.index_of, modified) if index is not None and not view.is_gone(index)]
+    for index in indexes:
+        session.write(flag_update(view, names, index, True, True))
+    view.told(indexes)
+
+
+def _numbers(selected: Selected, command: Store, uids: list[int]) -> bytes:
+    if command.uid:
+        return compress(uids).encode("ascii")
+    indexes = (selected.view.index_of(uid) for uid in uids)
+    return compress(index + 1 for index in indexes if index is not None).encode("ascii")

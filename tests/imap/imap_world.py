@@ -1,0 +1,281 @@
+"""IMAP sessions on the real pump, without sockets or waiting: scripts of ``C:`` and ``S:`` lines against a store.
+
+A script is tried three ways: each thing the client sends whole, byte by byte, and with the beginning of the next one
+already behind it. ``C:`` lines go to the server, ``S:`` lines must come back, exactly those, in that order; ``…``
+stands for any text. ``C2:``/``S2:`` is a second client, and so on. ``!`` lines call a function of the world.
+"""
+
+from __future__ import annotations
+
+import re
+from binascii import a2b_base64
+from collections.abc import Callable
+
+from fake_mail import FakeAccount
+from twisted.internet.defer import ensureDeferred
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from zope.interface import implementer
+
+from mailnode.errors import AuthenticationFailed
+from mailnode.imap.connection import ImapConnection
+from mailnode.imap.session import ImapServices, ImapSession
+from mailnode.interfaces.runtime import IThreads
+from mailnode.interfaces.sessions import ILogin, ILogins, IMailUser, ISaslExchange
+from mailnode.message.scanner import scan
+from mailnode.net.hints import LocalHints
+from mailnode.net.pump import Pump
+from mailnode.values.directory import Account
+from mailnode.values.mailbox import NewMessage
+
+DAY = 86400
+START = 1_700_000_000.0
+
+
+def now(coroutine):
+    """Return what a coroutine returns that never has to wait."""
+    result = []
+    ensureDeferred(coroutine).addBoth(result.append)
+    assert result, "it waits"
+    if hasattr(result[0], "raiseException"):
+        result[0].raiseException()
+    return result[0]
+
+
+@implementer(IThreads)
+class AtOnce:
+    async def run(self, pool, function, *args):
+        assert pool in ("store", "disk", "cpu", "password")
+        return function(*args)
+
+
+@implementer(IMailUser)
+class User:
+    def __init__(self, mail) -> None:
+        self.account = Account("acc", "alice@example.org")
+        self.mail = mail
+
+
+@implementer(ILogin)
+class Login:
+    mechanism = "PLAIN"
+
+    def __init__(self, logins, avatar) -> None:
+        self._logins = logins
+        self.avatar = avatar
+        self.account = avatar.account
+
+    def logout(self):
+        self._logins.standing -= 1
+
+
+@implementer(ILogins)
+class Logins:
+    """One user, alice with the password secret."""
+
+    def __init__(self, mail) -> None:
+        self._mail = mail
+        self.standing = 0
+        self.minds = []
+
+    def mechanisms(self, protocol, secure):
+        assert protocol == "imap"
+        return ("PLAIN",) if secure else ()
+
+    def exchange(self, mechanism, interface, mind):
+        assert interface is IMailUser
+        return Plain(self, mind)
+
+    async def password(self, user, password, interface, mind):
+        assert interface is IMailUser
+        if (user, password) != (b"alice", b"secret"):
+            raise AuthenticationFailed
+        self.standing += 1
+        self.minds.append(mind)
+        return Login(self, User(self._mail))
+
+
+@implementer(ISaslExchange)
+class Plain:
+    def __init__(self, logins, mind) -> None:
+        self._logins, self._mind = logins, mind
+        self.login = None
+
+    async def step(self, response):
+        if response is None:
+            return b""
+        _, user, password = response.split(b"\0")
+        self.login = await self._logins.password(user, password, IMailUser, self._mind)
+        return None
+
+
+class Client:
+    """One connection. ``seen`` is what came back and was not looked at yet."""
+
+    def __init__(self, world: World, secure: bool) -> None:
+        self.transport = StringTransport()
+        self.connection = ImapConnection(plaintext_login=secure)
+        self.pump = Pump("imap", self.connection, self._session, world.clock, start_tls=lambda transport: None)
+        self._world = world
+        self.ahead = b""  # sent already, ahead of its turn
+        self.pump.makeConnection(self.transport)
+
+    def _session(self, channel) -> ImapSession:
+        self.session = ImapSession(channel, self.connection, self._world.services)
+        return self.session
+
+    def send(self, data: bytes, bytewise: bool = False) -> None:
+        for piece in [data[i : i + 1] for i in range(len(data))] if bytewise else [data]:
+            self.pump.dataReceived(piece)
+
+    def received(self) -> bytes:
+        data = self.transport.value()
+        self.transport.clear()
+        return data
+
+    def ask(self, line: str) -> list[str]:
+        """Send one command line; return the lines that come back."""
+        self.send(line.encode() + b"\r\n")
+        return self.received().decode("latin-1").split("\r\n")[:-1]
+
+    @property
+    def closed(self) -> bool:
+        return self.transport.disconnecting or self.transport.disconnected
+
+    def lose(self) -> None:
+        from twisted.internet.error import ConnectionDone
+        from twisted.python.failure import Failure
+
+        self.pump.connectionLost(Failure(ConnectionDone()))
+
+
+class World:
+    """A clock, hints, one account, its sessions."""
+
+    def __init__(self, make_account: Callable[[Callable[[int], None]], object] = FakeAccount, **services) -> None:
+        self.clock = Clock()
+        self.clock.advance(START)
+        self.hints = LocalHints()
+        self.drop_hints = False
+        self.account = make_account(self._publish)
+        self.logins = Logins(self.account)
+        self.services = ImapServices(
+            logins=self.logins,
+            hints=self.hints,
+            clock=self.clock,
+            threads=AtOnce(),
+            scan=self._scan,
+            version="1",
+            **services,
+        )
+        self.clients: dict[str, Client] = {}
+
+    def _publish(self, modseq: int) -> None:
+        if not self.drop_hints:
+            self.hints.publish("acc", modseq)
+
+    async def _scan(self, blob):
+        return scan(await self.account.blobs().read_staged(blob))
+
+    def connect(self, name: str = "", login: bool = True, select: str = "", secure: bool = True) -> Client:
+        client = self.clients[name] = Client(self, secure)
+        if login:
+            client.ask("l LOGIN alice secret")
+        if select:
+            assert client.ask(f"s SELECT {select}")[-1].startswith("s OK"), select
+        client.received()
+        return client
+
+    def box(self, name: str = "INBOX"):
+        for info in now(self.account.mailboxes()):
+            if info.name == name:
+                return self.account.open(info.id)
+        raise AssertionError(name)
+
+    def put(self, raw: bytes = b"", mailbox: str = "INBOX", **fields) -> int:
+        """Place a message; return its UID."""
+        raw = raw or b"Subject: test\r\n\r\nbody\r\n"
+        blob = now(self.account.blobs().put(raw))
+        fields.setdefault("internaldate", int(START) * 1_000_000)
+        message = NewMessage(blob, scan(raw), **fields)
+        return now(self.box(mailbox).append([message])).uids[0]
+
+    def flag(self, uid: int, mode: str, flags: int, keywords=(), mailbox: str = "INBOX") -> None:
+        now(self.box(mailbox).store_flags([uid], mode, flags, keywords))
+
+    def expunge(self, *uids: int, mailbox: str = "INBOX") -> None:
+        now(self.box(mailbox).expunge(sorted(uids), False))
+
+
+_STEP = re.compile(r"([CS])(\w*): ?(.*)|!(.*)")
+
+
+def play(make_world: Callable[[], World], script: str, **context) -> World:
+    """Run a script in all three ways, each in a world of its own; return the last world."""
+    for way in ("whole", "bytewise", "trailing"):
+        world = make_world()
+        _Play(world, script, way, context).run()
+    return world
+
+
+class _Play:
+    def __init__(self, world: World, script: str, way: str, context: dict) -> None:
+        self._world = world
+        self._way = way
+        self._context = {"world": world, **context}
+        self._blocks = _blocks(script)
+
+    def run(self) -> None:
+        for place, (kind, name, lines) in enumerate(self._blocks):
+            if kind == "!":
+                eval(lines[0], dict(self._context))  # a line of the test's own script
+            elif kind == "C":
+                self._send(place, name, lines)
+            else:
+                self._expect(name, lines)
+        for name, client in self._world.clients.items():
+            assert client.received() == b"", f"more than expected for {name!r}"
+
+    def _send(self, place: int, name: str, lines: list[str]) -> None:
+        client = self._world.clients[name]
+        data = _octets(lines)
+        assert data.startswith(client.ahead)
+        data, client.ahead = data[len(client.ahead) :], b""
+        if self._way == "trailing":
+            client.ahead = self._next(place, name)
+            data += client.ahead
+        client.send(data, self._way == "bytewise")
+
+    def _next(self, place: int, name: str) -> bytes:
+        """Some octets of what this client sends next, never all."""
+        for kind, other, lines in self._blocks[place + 1 :]:
+            if kind == "C" and other == name:
+                return _octets(lines)[:7] if len(_octets(lines)) > 9 else b""
+        return b"zz NOO"
+
+    def _expect(self, name: str, lines: list[str]) -> None:
+        got = self._world.clients[name].received().decode("latin-1")
+        pattern = "".join(".*?".join(map(re.escape, line.split("…"))) + "\r\n" for line in lines)
+        assert re.fullmatch(pattern, got), f"{self._way}: wanted\n" + "\n".join(lines) + "\ngot\n" + got
+
+
+def _octets(lines: list[str]) -> bytes:
+    return b"".join(line.encode() + b"\r\n" for line in lines)
+
+
+def _blocks(script: str) -> list[tuple[str, str, list[str]]]:
+    blocks: list[tuple[str, str, list[str]]] = []
+    for line in script.strip("\n").splitlines():
+        found = _STEP.fullmatch(line.strip(" "))
+        assert found, line
+        if found[4] is not None:
+            blocks.append(("!", "", [found[4].strip()]))
+        elif blocks and blocks[-1][:2] == (found[1], found[2]):
+            blocks[-1][2].append(found[3])
+        else:
+            blocks.append((found[1], found[2], [found[3]]))
+    return blocks
+
+
+def base64(text: str) -> bytes:
+    return a2b_base64(text)
