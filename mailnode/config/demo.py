@@ -11,17 +11,16 @@ DOMAIN = "mailnode.test"
 ACCOUNTS = ("alice", "bob")
 ADDRESS = "127.0.0.1"
 
-# (protocol in the configuration, name shown, port, tls)
 DOORS = (
-    ("smtp", "smtp", 2525, "none"),
-    ("submission", "submission", 2587, "starttls"),
-    ("submission", "submissions", 2465, "implicit"),
-    ("imap", "imap", 2143, "starttls"),
-    ("imap", "imaps", 2993, "implicit"),
-    ("pop3", "pop3", 2110, "starttls"),
-    ("pop3", "pop3s", 2995, "implicit"),
-    ("http", "http", 2080, "none"),
-)
+    ("smtp", 2525, "none"),
+    ("submission", 2587, "starttls"),
+    ("submission", 2465, "implicit"),
+    ("imap", 2143, "starttls"),
+    ("imap", 2993, "implicit"),
+    ("pop3", 2110, "starttls"),
+    ("pop3", 2995, "implicit"),
+    ("http", 2080, "none"),
+)  # protocol, port, tls
 
 
 def certificate_files(data: Path) -> tuple[Path, Path]:
@@ -44,7 +43,7 @@ def demo_config(data: Path, port_offset: int = 0) -> Config:
                     "endpoint": f"tcp:{port + port_offset}:interface={ADDRESS}",
                     "tls": tls,
                 }
-                for protocol, _, port, tls in DOORS
+                for protocol, port, tls in DOORS
             ],
             "tls": {"certificate": certificate, "key": key},
             "queue": {"outgoing": False},
@@ -56,4 +55,4 @@ def demo_config(data: Path, port_offset: int = 0) -> Config:
 
 def demo_listeners(port_offset: int = 0) -> list[dict[str, object]]:
     """Return the listeners as ``mailnode demo --json`` shows them."""
-    return [{"protocol": name, "port": port + port_offset, "tls": tls} for _, name, port, tls in DOORS]
+    return [{"protocol": protocol, "port": port + port_offset, "tls": tls} for protocol, port, tls in DOORS]

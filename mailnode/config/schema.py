@@ -256,6 +256,9 @@ class Queue(Section):
     )
     concurrency: int = Field(20, ge=1, le=1000, description="Connections at a time to one destination, at most.")
     concurrency_total: int = Field(100, ge=1, le=10_000, description="Outgoing connections at a time, at most.")
+    port: int = Field(
+        25, ge=1, le=65535, description="The port of other domains' mail servers. Another one is for tests."
+    )
     outgoing: bool = Field(True, description="Whether mail for other domains is taken at all. false: it is refused.")
     smarthost: Smarthost | None = Field(
         None, description="Send everything through this server instead of by MX records."

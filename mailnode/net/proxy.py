@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.interfaces import IProtocolFactory
+from twisted.internet.interfaces import IAddress, IProtocolFactory
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.protocols.haproxy._wrapper import HAProxyProtocolWrapper, HAProxyWrappingFactory
 from twisted.python.failure import Failure
@@ -20,10 +20,10 @@ HEADER_TIMEOUT = 10.0  # seconds a balancer may take for its header
 
 
 class LateProxyWrapper(HAProxyProtocolWrapper):
-    """Connects the protocol behind it when the header has been read."""
+    """Makes the protocol behind it when the header has been read."""
 
-    def __init__(self, factory: Any, wrappedProtocol: Any) -> None:
-        super().__init__(factory, wrappedProtocol)
+    def __init__(self, factory: Any) -> None:
+        super().__init__(factory, _Kept())  # type: ignore[arg-type]
         self._begun = False
         self._timer: IDelayed | None = None
 
@@ -36,45 +36,45 @@ class LateProxyWrapper(HAProxyProtocolWrapper):
 
     def dataReceived(self, data: bytes) -> None:
         """Read the header, then pass everything on."""
-        if self._begun:
-            self.wrappedProtocol.dataReceived(data)
-            return
-        behind: Any = self.wrappedProtocol
-        kept: Any = _Kept()
-        self.wrappedProtocol = kept
         super().dataReceived(data)
-        self.wrappedProtocol = behind
-        if self._proxyInfo is None:
+        if self._begun or self._proxyInfo is None:
             return
         self._begun = True
         self._stop_timer()
+        kept: Any = self.wrappedProtocol
+        behind = self._of().wrappedFactory.buildProtocol(self.getPeer())
+        if behind is None:
+            self._give_up()
+            return
+        self.wrappedProtocol = behind
         behind.makeConnection(self)
         if kept.data:
             behind.dataReceived(bytes(kept.data))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Tell the protocol if it knows of the connection."""
+        """Tell the protocol if there is one."""
         self._stop_timer()
-        if self._begun:
-            super().connectionLost(reason)  # type: ignore[no-untyped-call]
-        else:
-            self._of().unregisterProtocol(self)
-
-    def _of(self) -> Any:
-        return self.factory
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]
 
     def _too_late(self) -> None:
         self._timer = None
-        self.abortConnection()
+        self._give_up()
+
+    def _give_up(self) -> None:
+        transport: Any = self.transport
+        transport.abortConnection()
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
+    def _of(self) -> Any:
+        return self.factory
+
 
 class _Kept:
-    """Takes what stands behind the header in the same segment."""
+    """Stands where the protocol will be, and takes what follows the header in the same segment."""
 
     def __init__(self) -> None:
         self.data = bytearray()
@@ -82,12 +82,17 @@ class _Kept:
     def dataReceived(self, data: bytes) -> None:
         self.data += data
 
+    def connectionLost(self, reason: Failure) -> None:
+        pass
+
 
 class LateProxyFactory(HAProxyWrappingFactory):
     """Puts a :class:`LateProxyWrapper` before each connection."""
 
-    protocol = LateProxyWrapper
-
     def __init__(self, factory: IProtocolFactory, clock: IClock) -> None:
         super().__init__(factory)  # type: ignore[no-untyped-call]
         self.clock = clock
+
+    def buildProtocol(self, addr: IAddress | None) -> LateProxyWrapper:
+        """Return what waits for the header."""
+        return LateProxyWrapper(self)

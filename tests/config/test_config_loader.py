@@ -202,4 +202,4 @@ def test_the_demonstration_listens_on_this_machine_alone_and_sends_nothing_out()
     ]
     assert not config.queue.outgoing
     assert all(not one.relay_from for one in config.listener)
-    assert demo_listeners(100)[2] == {"protocol": "submissions", "port": 2565, "tls": "implicit"}
+    assert demo_listeners(100)[2] == {"protocol": "submission", "port": 2565, "tls": "implicit"}

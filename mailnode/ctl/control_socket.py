@@ -1,0 +1,207 @@
+"""The control socket: a UNIX socket in the data directory that only its owner can reach.
+
+One line of JSON asks, one line of JSON answers:
+``{"command": "domain.add", "arguments": {"name": "example.org"}}`` and ``{"result": ...}`` or
+``{"code": 3, "error": "..."}``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+from twisted.protocols.basic import LineOnlyReceiver
+from twisted.python.failure import Failure
+
+from mailnode.ctl.office import COMMANDS, FAILED, UNREACHABLE, CommandFailed, Office, run
+from mailnode.interfaces.runtime import IDelayed
+from mailnode.values.events import emit
+
+SOCKET = "control.sock"
+MAX_REQUEST = 256 * 1024  # octets of one line
+MAX_ANSWER = 64 * 1024 * 1024
+IDLE = 60.0  # seconds a connection may stand without asking
+ANSWER_TIMEOUT = 600.0  # seconds a command may take
+MAX_CONNECTIONS = 16
+_SUN_PATH = 100  # octets; sun_path holds 108
+
+_log = Logger()
+
+
+@contextlib.contextmanager
+def short_path(path: Path) -> Iterator[str]:
+    """Yield a path to the same file that fits into a socket address, by way of a descriptor of its directory."""
+    if len(os.fsencode(path)) <= _SUN_PATH:
+        yield str(path)
+        return
+    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{descriptor}/{path.name}"
+    finally:
+        os.close(descriptor)
+
+
+def listening_socket(data: Path) -> socket.socket:
+    """Return a listening socket at its place, readable by the owner alone. The data directory must be locked by us.
+
+    :raises OSError: it cannot be made.
+    """
+    path = data / SOCKET
+    path.unlink(missing_ok=True)  # of a server that was killed: the lock says that it is gone
+    listening = socket.socket(socket.AF_UNIX)
+    old = os.umask(0o177)
+    try:
+        with short_path(path) as name:
+            listening.bind(name)
+        listening.listen(MAX_CONNECTIONS)
+        listening.setblocking(False)
+    except OSError:
+        listening.close()
+        raise
+    finally:
+        os.umask(old)
+    return listening
+
+
+class ControlProtocol(LineOnlyReceiver):
+    """One client of the control socket: asks are answered one after the other."""
+
+    delimiter = b"\n"
+    MAX_LENGTH = MAX_REQUEST
+    factory: ControlFactory
+
+    def __init__(self) -> None:
+        self._busy = False
+        self._timer: IDelayed | None = None
+
+    def connectionMade(self) -> None:
+        """Take a few clients at a time."""
+        self.factory.open += 1
+        if self.factory.open > MAX_CONNECTIONS:
+            self._transport().abortConnection()
+            return
+        self._wait()
+
+    def connectionLost(self, reason: Failure | None = None) -> None:
+        """Forget it."""
+        self.factory.open -= 1
+        self._stop_timer()
+
+    def lineReceived(self, line: bytes) -> None:
+        """Answer one request; a second one before the answer ends the connection."""
+        self._stop_timer()
+        if self._busy:
+            self._transport().abortConnection()
+            return
+        self._busy = True
+        Deferred.fromCoroutine(self.factory.answer(line, self._who())).addCallbacks(self._send, self._broken)
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """End the connection."""
+        self._transport().abortConnection()
+
+    def _send(self, answer: dict[str, Any]) -> None:
+        self._busy = False
+        data = json.dumps(answer).encode()
+        if len(data) > MAX_ANSWER:
+            data = json.dumps({"code": FAILED, "error": "the answer is too long"}).encode()
+        self._transport().write(data + b"\n")
+        if not self._transport().disconnected:
+            self._wait()
+
+    def _broken(self, failure: Failure) -> None:
+        _log.failure("a command failed", failure)
+        self._send({"code": FAILED, "error": "the command failed; see the log of the server"})
+
+    def _wait(self) -> None:
+        self._timer = self.factory.office.clock.callLater(IDLE, self._transport().abortConnection)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+
+    def _transport(self) -> Any:
+        return self.transport
+
+    def _who(self) -> str:
+        handle = self._transport().getHandle() if hasattr(self._transport(), "getHandle") else None
+        if not isinstance(handle, socket.socket):
+            return "unknown"
+        peer = handle.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        return f"uid {struct.unpack('3i', peer)[1]}"
+
+
+class ControlFactory(Factory[ControlProtocol]):
+    """Answers commands on a running server."""
+
+    protocol = ControlProtocol
+    noisy = False
+
+    def __init__(self, office: Office) -> None:
+        self.office = office
+        self.open = 0
+
+    async def answer(self, line: bytes, who: str) -> dict[str, Any]:
+        """Run what a line asks for."""
+        try:
+            request = json.loads(line)
+            name, arguments = request["command"], request["arguments"]
+            if not isinstance(name, str) or not isinstance(arguments, dict):
+                raise TypeError
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return {"code": FAILED, "error": "not a request"}
+        try:
+            result = await run(self.office, name, arguments)
+        except CommandFailed as failed:
+            return {"code": failed.code, "error": failed.text}
+        if COMMANDS[name].changes:
+            emit(_log, "admin.command", command=name, who=who)
+        return {"result": result}
+
+
+def ask(data: Path, name: str, arguments: dict[str, Any]) -> Any:
+    """Ask the server that runs on a data directory.
+
+    :raises FileNotFoundError: no server listens there.
+    :raises CommandFailed: what the server says, or that it does not answer (code 4).
+    """
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(ANSWER_TIMEOUT)
+        try:
+            with short_path(data / SOCKET) as path:
+                client.connect(path)
+        except (FileNotFoundError, ConnectionRefusedError):
+            raise FileNotFoundError(data / SOCKET) from None
+        except PermissionError:
+            raise CommandFailed(UNREACHABLE, f"{data}: only the owner of the data directory may do this") from None
+        except OSError as error:
+            raise CommandFailed(UNREACHABLE, f"{data / SOCKET}: {error.strerror}") from None
+        try:
+            client.sendall(json.dumps({"command": name, "arguments": arguments}).encode() + b"\n")
+            line = _read_line(client)
+            answer = json.loads(line)
+        except (OSError, ValueError):
+            raise CommandFailed(UNREACHABLE, "the server does not answer") from None
+    if "result" in answer:
+        return answer["result"]
+    raise CommandFailed(int(answer.get("code", FAILED)), str(answer.get("error", "refused")))
+
+
+def _read_line(client: socket.socket) -> bytes:
+    data = bytearray()
+    while not data.endswith(b"\n"):
+        piece = client.recv(65536)
+        if not piece or len(data) > MAX_ANSWER:
+            raise ConnectionResetError
+        data += piece
+    return bytes(data)

@@ -1,0 +1,94 @@
+"""Results of commands as a person reads them. What comes from the network is shown with its controls escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+def plain(value: object) -> str:
+    """Return a value as text that cannot steer a terminal."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(plain(one) for one in value)
+    if isinstance(value, dict):
+        return " ".join(f"{key}={plain(one)}" for key, one in value.items())
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(value))
+
+
+def table(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> str:
+    """Return rows with aligned columns under their names; "" without rows."""
+    if not rows:
+        return ""
+    cells = [[name.replace("_", " ") for name in columns]]
+    cells += [[plain(row[name]) or "-" for name in columns] for row in rows]
+    widths = [max(len(line[index]) for line in cells) for index in range(len(columns))]
+    return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in cells)
+
+
+def record(result: dict[str, Any]) -> str:
+    """Return one thing, a key a line; lists of things below it."""
+    width = max(len(key) for key in result)
+    lines = []
+    for key, value in result.items():
+        label = key.replace("_", " ").ljust(width)
+        if isinstance(value, list) and value:
+            lines.append(f"{label}  {plain(value[0])}")
+            lines += [" " * (width + 2) + plain(one) for one in value[1:]]
+        else:
+            lines.append(f"{label}  {plain(value) or '-'}".rstrip())
+    return "\n".join(lines)
+
+
+def domains(result: list[dict[str, Any]]) -> str:
+    """Return a list of domains."""
+    return table(result, ("name", "alias_of", "catch_all", "separator", "fixed"))
+
+
+def accounts(result: list[dict[str, Any]]) -> str:
+    """Return a list of accounts."""
+    return table(result, ("address", "status", "role", "created"))
+
+
+def aliases(result: list[dict[str, Any]]) -> str:
+    """Return a list of aliases."""
+    return table(result, ("address", "targets", "detail"))
+
+
+def mailboxes(result: list[dict[str, Any]]) -> str:
+    """Return a list of mailboxes."""
+    return table(result, ("name", "special_use", "messages", "unseen", "size"))
+
+
+def envelopes(result: list[dict[str, Any]]) -> str:
+    """Return the queue, a line a recipient."""
+    rows = [
+        {
+            "id": envelope["id"],
+            "sender": envelope["sender"] or "<>",
+            "recipient": recipient["address"],
+            "state": "held" if envelope["held"] else recipient["state"],
+            "attempts": recipient["attempts"],
+            "next_try": recipient["next_try"],
+            "last_reply": recipient["last_reply"],
+        }
+        for envelope in result
+        for recipient in envelope["recipients"]
+    ]
+    return table(rows, ("id", "sender", "recipient", "state", "attempts", "next_try", "last_reply"))
+
+
+def envelope(result: dict[str, Any]) -> str:
+    """Return one envelope and its recipients."""
+    head = record({key: value for key, value in result.items() if key != "recipients"} | {"sender": result["sender"] or "<>"})
+    return "\n\n".join([head, *(record(recipient) for recipient in result["recipients"])])
+
+
+def reloaded(result: dict[str, Any]) -> str:
+    """Return what a reload did."""
+    applied = plain(result.get("applied", [])) or "nothing new"
+    lines = [f"applied: {applied}"]
+    if result.get("needs_restart"):
+        lines.append(f"needs a restart: {plain(result['needs_restart'])}")
+    return "\n".join(lines)

@@ -1,0 +1,171 @@
+"""Listeners: an endpoint string, TLS and a factory, bound first and accepting later."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IAddress, IListeningPort, IProtocol, IProtocolFactory
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOFactory
+
+from mailnode.errors import ConfigurationError
+from mailnode.net.proxy import LateProxyFactory
+from mailnode.net.tls import ListenerTls
+from mailnode.values.events import emit
+
+_log = Logger()
+
+
+class ImplicitTlsFactory(TLSMemoryBIOFactory):
+    """TLS from the first octet. A factory that takes no more connections may say so with None."""
+
+    def buildProtocol(self, addr: IAddress | None) -> IProtocol | None:  # type: ignore[override]
+        """Return a TLS protocol around the wrapped factory's."""
+        inner = self.wrappedFactory.buildProtocol(addr)
+        return self.protocol(self, inner) if inner is not None else None
+
+
+class Door(Factory):
+    """Passes each new connection to the factory of the moment."""
+
+    noisy = False
+
+    def __init__(self) -> None:
+        self.factory: Any = None
+
+    def buildProtocol(self, addr: IAddress | None) -> IProtocol | None:  # type: ignore[override]
+        """Return a protocol of the factory; None, which closes the connection, while there is none."""
+        protocol: IProtocol | None = self.factory.buildProtocol(addr) if self.factory is not None else None
+        return protocol
+
+
+class Listener:
+    """One listening place of the server: bound first, accepting when the rooms behind it are up.
+
+    The factory's ``draining()``, if there is one, tells its sessions that the server shuts down, and its
+    ``connections`` says how many there are.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        key: str,
+        protocol: str,
+        endpoint: str,
+        tls: str,
+        listener_tls: ListenerTls | None = None,
+    ) -> None:
+        """:param key: of the configuration, such as ``listener[1]``, for messages. :param tls: as configured.
+        :param listener_tls: needed for "implicit" and "starttls"."""
+        self.protocol = protocol
+        self.endpoint = endpoint
+        self.tls = tls
+        self.listener_tls = listener_tls
+        self._door = Door()
+        self._former: list[Any] = []  # factories whose sessions may still live
+        self._reactor = reactor
+        self._key = key
+        self._port: IListeningPort | None = None
+
+    async def bind(self) -> None:
+        """Take the port, without accepting yet. :raises ConfigurationError: it cannot be taken, in words."""
+        behind, text = self._outer_factory(), self.endpoint
+        if text.startswith("haproxy:"):
+            behind, text = LateProxyFactory(behind, self._reactor), text.removeprefix("haproxy:")
+        try:
+            endpoint = serverFromString(self._reactor, text)  # type: ignore[no-untyped-call]
+            self._port = await maybeDeferred(endpoint.listen, behind)
+        except CannotListenError as error:
+            reason = getattr(error.socketError, "strerror", None) or str(error.socketError)
+            raise ConfigurationError([f"{self._key}.endpoint: {self.endpoint}: {reason}"]) from error
+        except Exception as error:  # each endpoint type fails in its own ways
+            what = f"{type(error).__name__}: {error}"
+            raise ConfigurationError([f"{self._key}.endpoint: {self.endpoint}: {what}"]) from error
+        self._reading(False)
+
+    def accept(self, factory: Any) -> None:
+        """Begin to take connections, those that wait included."""
+        self.serve(factory)
+        self._reading(True)
+        emit(_log, "listener.open", protocol=self.protocol, endpoint=self.endpoint, tls=self.tls)
+
+    def serve(self, factory: Any) -> None:
+        """Give new connections to this factory; those that stand stay with theirs."""
+        former = self._door.factory
+        factory.doStart()
+        self._door.factory = factory
+        if former is not None:
+            former.doStop()
+            self._former = [one for one in (*self._former, former) if getattr(one, "connections", 0)]
+
+    async def close(self) -> None:
+        """Take no more connections; those that stand go on."""
+        port, self._port = self._port, None
+        if port is not None:
+            await maybeDeferred(port.stopListening)
+        if self._door.factory is not None:
+            self._door.factory.doStop()
+            self._former.append(self._door.factory)
+            self._door.factory = None
+
+    def drain(self) -> None:
+        """Tell every session that the server shuts down."""
+        for factory in self._factories():
+            draining = getattr(factory, "draining", None)
+            if draining is not None:
+                draining()
+
+    @property
+    def connections(self) -> int:
+        """How many connections stand, as far as the factories know."""
+        return sum(int(getattr(factory, "connections", 0)) for factory in self._factories())
+
+    def _factories(self) -> list[Any]:
+        current = self._door.factory
+        return [*self._former, current] if current is not None else self._former
+
+    @property
+    def address(self) -> IAddress | None:
+        """Where it listens; None before :meth:`bind`."""
+        return self._port.getHost() if self._port is not None else None
+
+    def _outer_factory(self) -> IProtocolFactory:
+        if self.tls != "implicit":
+            return self._door
+        if self.listener_tls is None:
+            raise ConfigurationError([f"{self._key}.tls: no certificate"])
+        return ImplicitTlsFactory(self.listener_tls, False, self._door, self._reactor)
+
+    def _reading(self, on: bool) -> None:
+        # Ports of every kind Twisted makes can pause; a foreign endpoint's that cannot accepts a little early.
+        switch = getattr(self._port, "startReading" if on else "stopReading", None)
+        if switch is not None:
+            switch()
+
+
+async def bind_all(listeners: list[Listener]) -> None:
+    """Bind every listener or none. :raises ConfigurationError: every one that could not be bound."""
+    mistakes: list[str] = []
+    for listener in listeners:
+        try:
+            await listener.bind()
+        except ConfigurationError as error:
+            mistakes += error.mistakes
+    if mistakes:
+        for listener in listeners:
+            await listener.close()
+        raise ConfigurationError(mistakes)
+
+
+async def wait_for_connections(listeners: list[Listener], clock: Any, seconds: float, step: float = 0.1) -> int:
+    """Wait until no connection stands, at most so many seconds; return how many are left."""
+    end = clock.seconds() + seconds
+    while (left := sum(listener.connections for listener in listeners)) and clock.seconds() < end:
+        pause: Deferred[None] = Deferred()
+        clock.callLater(step, pause.callback, None)
+        await pause
+    return left

@@ -1,0 +1,162 @@
+"""Counters and gauges, for Prometheus. The table is the one place for their names; docs/metrics.rst shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from twisted.logger import ILogObserver, LogEvent, Logger
+from zope.interface import implementer
+
+from mailnode.interfaces.runtime import IMetrics
+
+_log = Logger()
+
+SECONDS = (0.005, 0.02, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """``kind``: counter, gauge or histogram (seconds)."""
+
+    kind: str
+    help: str
+    labels: tuple[str, ...] = ()
+
+
+METRICS: dict[str, Metric] = {
+    "sessions_opened": Metric("counter", "Connections that began.", ("protocol",)),
+    "sessions_open": Metric("gauge", "Connections that stand.", ("protocol",)),
+    "session_octets": Metric("counter", "Octets of connections that ended, by direction.", ("protocol", "direction")),
+    "session_errors": Metric("counter", "Sessions that met unknown trouble.", ("protocol",)),
+    "logins": Metric("counter", "Logins that succeeded or were refused.", ("protocol", "result")),
+    "recipients_refused": Metric("counter", "Recipients refused during a transaction, by RFC 3463 code.", ("status",)),
+    "messages_accepted": Metric("counter", "Messages made durable and acknowledged."),
+    "messages_refused": Metric("counter", "Messages refused, by RFC 3463 code.", ("status",)),
+    "message_octets": Metric("counter", "Octets of accepted messages."),
+    "messages_delivered": Metric("counter", "Copies placed in mailboxes."),
+    "messages_appended": Metric("counter", "Messages appended by clients."),
+    "queue_results": Metric("counter", "Ends of tries for one recipient, by the state they led to.", ("result",)),
+    "queue_try_seconds": Metric("histogram", "How long one try for a destination took."),
+    "queue_bounces": Metric("counter", "Notices written to senders, by kind.", ("kind",)),
+    "queue_recipients": Metric("gauge", "Recipients in the queue, by state.", ("state",)),
+    "queue_envelopes": Metric("gauge", "Envelopes in the queue."),
+    "policy_failures": Metric("counter", "Policies that failed and were passed over or deferred.", ("policy",)),
+    "store_failures": Metric("counter", "Units of work the store refused, by tenancy.", ("tenancy",)),
+    "thread_calls": Metric("gauge", "Calls under way or waiting in a thread pool.", ("pool",)),
+    "certificate_expiry_seconds": Metric("gauge", "When the certificate runs out, seconds since 1970.", ("name",)),
+}
+
+PREFIX = "mailnode_"
+
+
+@implementer(IMetrics)
+class Metrics:
+    """All metrics of one process, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        kinds: dict[str, Any] = {"counter": Counter, "gauge": Gauge}
+        self._metrics: dict[str, Any] = {}
+        for name, metric in METRICS.items():
+            if metric.kind == "histogram":
+                made: Any = Histogram(
+                    PREFIX + name, metric.help, metric.labels, registry=self._registry, buckets=SECONDS
+                )
+            else:
+                made = kinds[metric.kind](PREFIX + name, metric.help, metric.labels, registry=self._registry)
+            self._metrics[name] = made
+        self._unknown: set[str] = set()
+
+    def count(self, name: str, amount: float = 1, **labels: str) -> None:
+        """Add to a counter."""
+        self._call(name, "inc", amount, labels)
+
+    def observe(self, name: str, value: float, **labels: str) -> None:
+        """Add a value to a histogram."""
+        self._call(name, "observe", value, labels)
+
+    def set(self, name: str, value: float, **labels: str) -> None:
+        """Set a gauge."""
+        self._call(name, "set", value, labels)
+
+    def change(self, name: str, amount: float, **labels: str) -> None:
+        """Add to a gauge; the amount may be negative."""
+        self._call(name, "inc", amount, labels)
+
+    def render(self) -> tuple[bytes, bytes]:
+        """Return content type and text of everything."""
+        return CONTENT_TYPE_LATEST.encode("ascii"), generate_latest(self._registry)
+
+    def _call(self, name: str, method: str, value: float, labels: dict[str, str]) -> None:
+        try:
+            metric = self._metrics[name]
+            getattr(metric.labels(**labels) if labels else metric, method)(value)
+        except (KeyError, ValueError, AttributeError):
+            # A wrong name is a bug, found by the tests; it must not cost a message.
+            if name not in self._unknown:
+                self._unknown.add(name)
+                _log.error("the metric {name} with {labels} is not in the table", name=name, labels=sorted(labels))
+
+
+@implementer(ILogObserver)
+class EventMetrics:
+    """Counts what the events of the log tell, so that no room has to say it twice."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def __call__(self, event: LogEvent) -> None:
+        """Count one event of ours; others are not looked at."""
+        name, fields = event.get("event"), event.get("fields")
+        if isinstance(name, str) and isinstance(fields, dict):
+            counted = getattr(self, "_" + name.replace(".", "_"), None)
+            if counted is not None:
+                counted(fields)
+
+    def _session_open(self, fields: dict[str, Any]) -> None:
+        self._metrics.count("sessions_opened", protocol=str(fields.get("protocol")))
+        self._metrics.change("sessions_open", 1, protocol=str(fields.get("protocol")))
+
+    def _session_close(self, fields: dict[str, Any]) -> None:
+        protocol = str(fields.get("protocol"))
+        self._metrics.change("sessions_open", -1, protocol=protocol)
+        self._metrics.count("session_octets", fields.get("bytes_in", 0), protocol=protocol, direction="in")
+        self._metrics.count("session_octets", fields.get("bytes_out", 0), protocol=protocol, direction="out")
+
+    def _session_error(self, fields: dict[str, Any]) -> None:
+        self._metrics.count("session_errors", protocol=str(fields.get("protocol")))
+
+    def _session_login(self, fields: dict[str, Any]) -> None:
+        self._metrics.count("logins", protocol=str(fields.get("protocol")), result="succeeded")
+
+    def _session_refused(self, fields: dict[str, Any]) -> None:
+        self._metrics.count("logins", protocol=str(fields.get("protocol")), result="refused")
+
+    def _recipient_refused(self, fields: dict[str, Any]) -> None:
+        self._metrics.count("recipients_refused", status=str(fields.get("status")))
+
+    def _message_refused(self, fields: dict[str, Any]) -> None:
+        self._metrics.count("messages_refused", status=str(fields.get("status")))
+
+    def _message_accepted(self, fields: dict[str, Any]) -> None:
+        self._metrics.count("messages_accepted")
+        self._metrics.count("message_octets", fields.get("size", 0))
+
+    def _message_delivered(self, fields: dict[str, Any]) -> None:
+        self._metrics.count("messages_delivered")
+
+    def _message_appended(self, fields: dict[str, Any]) -> None:
+        self._metrics.count("messages_appended")
+
+    def _queue_bounced(self, fields: dict[str, Any]) -> None:
+        self._metrics.count("queue_bounces", kind=str(fields.get("kind")))
+
+    def _policy_failed(self, fields: dict[str, Any]) -> None:
+        self._metrics.count("policy_failures", policy=str(fields.get("policy")))
+
+    def _store_failed(self, fields: dict[str, Any]) -> None:
+        self._metrics.count("store_failures", tenancy=str(fields.get("tenancy")))

@@ -1,0 +1,101 @@
+"""The http listener: /health and /metrics, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.protocols.policies import ThrottlingFactory
+from twisted.python.failure import Failure
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request, Site
+
+MAX_BODY = 65_536  # octets of a request, which none of these needs
+
+_log = Logger()
+
+
+class ShortRequest(Request):
+    """A request whose body is bounded."""
+
+    _taken = 0
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """Take a piece of a body that nobody reads, up to a limit."""
+        self._taken += len(data)
+        if self._taken > MAX_BODY:
+            channel: Any = self.channel
+            channel.forceAbortClient()
+            return
+        super().handleContentChunk(data)  # type: ignore[no-untyped-call]
+
+
+class Page(Resource):
+    """One page from a coroutine that returns (status, content type, body)."""
+
+    isLeaf = True
+
+    def __init__(self, make: Callable[[], Awaitable[tuple[int, bytes, bytes]]]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._make = make
+
+    def render_GET(self, request: Request) -> int:
+        """Answer GET and HEAD."""
+        if request.postpath:
+            self._answer((404, b"text/plain; charset=utf-8", b"not here\n"), request)
+            return NOT_DONE_YET
+        gone: list[Any] = []
+        request.notifyFinish().addErrback(gone.append)
+        made = Deferred.fromCoroutine(_as_coroutine(self._make))
+        made.addErrback(self._failed)
+        made.addCallback(lambda page: None if gone else self._answer(page, request))
+        return NOT_DONE_YET
+
+    def _failed(self, failure: Failure) -> tuple[int, bytes, bytes]:
+        _log.failure("a page could not be made", failure)
+        return 500, b"text/plain; charset=utf-8", b"unknown trouble; see the log\n"
+
+    def _answer(self, page: tuple[int, bytes, bytes], request: Any) -> None:
+        status, content_type, body = page
+        request.setResponseCode(status)
+        request.setHeader(b"content-type", content_type)
+        request.setHeader(b"content-length", b"%d" % len(body))
+        request.setHeader(b"cache-control", b"no-store")
+        if request.method != b"HEAD":
+            request.write(body)
+        request.finish()
+
+
+async def _as_coroutine(make: Callable[[], Awaitable[tuple[int, bytes, bytes]]]) -> tuple[int, bytes, bytes]:
+    return await make()
+
+
+def web_factory(
+    health: Callable[[], Awaitable[dict[str, Any]]],
+    metrics: Callable[[], Awaitable[tuple[bytes, bytes]]],
+    reactor: Any,
+    max_connections: int = 100,
+) -> ThrottlingFactory:
+    """Return the factory of the http listener.
+
+    :param health: returns what /health shows; its ``status`` "ok" is HTTP status 200, any other 503.
+    :param metrics: returns content type and text of /metrics.
+    :param reactor: for timeouts.
+    """
+
+    async def health_page() -> tuple[int, bytes, bytes]:
+        state = await health()
+        return 200 if state["status"] == "ok" else 503, b"application/json", json.dumps(state).encode() + b"\n"
+
+    async def metrics_page() -> tuple[int, bytes, bytes]:
+        return 200, *(await metrics())
+
+    root = Resource()  # type: ignore[no-untyped-call]
+    root.putChild(b"health", Page(health_page))
+    root.putChild(b"metrics", Page(metrics_page))
+    site = Site(root, requestFactory=ShortRequest, timeout=30, reactor=reactor)  # type: ignore[no-untyped-call]
+    site.displayTracebacks = False
+    return ThrottlingFactory(site, maxConnectionCount=max_connections)  # type: ignore[no-untyped-call]
