@@ -1,0 +1,118 @@
+"""A connection tried whole, byte by byte and with trailing data: one script, three ways, one outcome.
+
+A script is (what the client sends, what must come out). The session's side is played by :class:`Answering`, which
+answers every event in the plainest way and writes down what it saw.
+"""
+
+from mailnode.imap.command_types import (
+    AppendAborted,
+    AppendChunk,
+    AppendEnd,
+    AppendStart,
+    Authenticate,
+    Command,
+    Idle,
+    IdleDone,
+    Login,
+    Logout,
+    Reply,
+    SaslResponse,
+    Select,
+    StartTls,
+)
+from mailnode.imap.commands import State
+from mailnode.imap.connection import ImapConnection, ImapLimits
+from mailnode.values.wire import NEED_DATA, PAUSED
+
+
+class Answering:
+    """Answers events as a session would; ``seen`` holds events, and octets for each Reply. Consecutive chunks of a
+    message are joined, because how they are cut is not part of the outcome."""
+
+    def __init__(self, connection, refuse_append=False, sasl_steps=1):
+        self.connection = connection
+        self.seen = []
+        self._refuse_append = refuse_append
+        self._sasl_steps = sasl_steps
+        self.closed = False
+
+    def feed(self, data):
+        self.connection.receive_data(data)
+        self.run()
+
+    def run(self):
+        while (event := self.connection.next_event()) is not NEED_DATA:
+            assert event is not PAUSED, "an answered event left the connection waiting"
+            self._note(event)
+            self._answer(event)
+
+    def _note(self, event):
+        if isinstance(event, AppendChunk) and self.seen and isinstance(self.seen[-1], AppendChunk):
+            self.seen[-1] = AppendChunk(self.seen[-1].data + event.data)
+        else:
+            self.seen.append(event.data if isinstance(event, Reply) else event)
+
+    def _answer(self, event):
+        connection = self.connection
+        match event:
+            case Reply():
+                self.closed = self.closed or event.close
+            case AppendChunk():
+                pass
+            case AppendStart():
+                connection.refuse_append() if self._refuse_append else connection.accept_append()
+            case Idle():
+                connection.idling()
+            case Authenticate() if event.initial is None or self._sasl_steps > 1:
+                connection.continue_sasl()
+            case SaslResponse():
+                if event.data is not None:
+                    connection.authenticated()
+                connection.completed()
+            case StartTls():
+                connection.tls_started()
+            case Logout():
+                connection.ended()
+            case Login() | Authenticate():
+                connection.authenticated()
+                connection.completed()
+            case Select():
+                connection.selected()
+                connection.completed()
+            case AppendEnd() | AppendAborted() | IdleDone() | Command():
+                connection.completed()
+            case _:
+                raise AssertionError(event)
+
+
+def connect(state=State.NOT_AUTHENTICATED, secure=True, limits=None):
+    connection = ImapConnection(limits or ImapLimits())
+    if secure:
+        connection.tls_started()
+    if state in (State.AUTHENTICATED, State.SELECTED):
+        connection.authenticated()
+    if state is State.SELECTED:
+        connection.selected()
+    return connection
+
+
+def outcome(octets, *, state=State.SELECTED, secure=True, limits=None, trailing=True, **answers):
+    """Return what came out of a connection for these octets, the same in all three ways."""
+
+    def run(pieces):
+        side = Answering(connect(state, secure, limits), **answers)
+        for piece in pieces:
+            side.feed(piece)
+        return side
+
+    whole = run([octets])
+    single = run([octets[i : i + 1] for i in range(len(octets))])
+    assert single.seen == whole.seen, "byte by byte gave something else"
+    assert single.connection.state == whole.connection.state
+    assert not whole.connection.buffered or not octets.endswith(b"\r\n")
+    if trailing and not whole.closed and whole.connection.state is not State.LOGOUT:
+        followed = run([octets + b"zz9 NOOP\r\nzz10 CAPAB"])
+        assert [type(e).__name__ for e in followed.seen[len(whole.seen) :]] == ["Noop"], followed.seen
+        assert followed.seen[: len(whole.seen)] == whole.seen, "trailing data changed the outcome"
+        assert followed.seen[-1].tag == b"zz9"
+    return whole.seen
