@@ -432,13 +432,15 @@ class Pop3Session:
         """Send a message from its first piece on; False when it could not be read to its end."""
         stuffer = DotStuffer()
         offset = 0
-        while not self._channel.closed:
+        while True:
             offset += len(piece)
             self._channel.write(stuffer.feed(piece if only is None else only.feed(piece)))
             if offset >= message.size or (only is not None and only.done):
                 self._channel.write(stuffer.finish())
                 return True
             await self._channel.drain()
+            if self._channel.closed:
+                return False
             try:
                 piece = await self._read(drop, message, offset)
             except DomainError as error:
@@ -451,7 +453,6 @@ class Pop3Session:
                     error=f"{type(error).__name__} in the middle of a message",
                 )
                 return False
-        return False
 
     async def _do_dele(self, command: Command) -> None:
         if self._message(command.number) is None:

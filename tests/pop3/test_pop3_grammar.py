@@ -1,0 +1,271 @@
+"""POP3's command table and the sans-I/O connection."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailnode.pop3.connection import Pop3Connection
+from mailnode.pop3.content import DotStuffer, TopFilter
+from mailnode.pop3.grammar import BadCommand, Command, SaslResponse, State, parse_command
+from mailnode.pop3.responses import Reply, err, ok
+from mailnode.values.wire import NEED_DATA, PAUSED
+
+BEFORE, AFTER = State.AUTHORIZATION, State.TRANSACTION
+
+
+@pytest.mark.parametrize(
+    ("line", "state", "expected"),
+    [
+        (b"USER alice@example.test", BEFORE, Command("USER", text=b"alice@example.test")),
+        (b"user Alice B", BEFORE, Command("USER", text=b"Alice B")),
+        (b"PASS  two  spaces ", BEFORE, Command("PASS", text=b" two  spaces ")),
+        (b"AUTH", BEFORE, Command("AUTH")),
+        (b"AUTH plain", BEFORE, Command("AUTH", text=b"PLAIN")),
+        (b"AUTH PLAIN =", BEFORE, Command("AUTH", text=b"PLAIN", initial=b"")),
+        (b"AUTH PLAIN AGEAYg==", BEFORE, Command("AUTH", text=b"PLAIN", initial=b"\0a\0b")),
+        (b"STLS", BEFORE, Command("STLS")),
+        (b"sTaT", AFTER, Command("STAT")),
+        (b"LIST", AFTER, Command("LIST")),
+        (b"LIST 3", AFTER, Command("LIST", number=3)),
+        (b"LIST 3 ", AFTER, Command("LIST", number=3)),
+        (b"UIDL 0003", AFTER, Command("UIDL", number=3)),
+        (b"TOP 1 0", AFTER, Command("TOP", number=1)),
+        (b"TOP 1 9999999999", AFTER, Command("TOP", number=1, lines=9999999999)),
+        (b"CAPA", BEFORE, Command("CAPA")),
+        (b"CAPA", AFTER, Command("CAPA")),
+        (b"LANG *", AFTER, Command("LANG", text=b"*")),
+        (b"QUIT", BEFORE, Command("QUIT")),
+    ],
+)
+def test_good_commands(line, state, expected):
+    assert parse_command(line, state) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "state"),
+    [
+        (b"", BEFORE),
+        (b" USER a", BEFORE),
+        (b"USER", BEFORE),
+        (b"USER ", BEFORE),
+        (b"PASS", BEFORE),
+        (b"USER a\0b", BEFORE),
+        (b"APOP a c4c9334bac560ecc979e58001b3e22fb", BEFORE),
+        (b"AUTH PLAIN =A=", BEFORE),
+        (b"AUTH PLAIN AGEAYg== x", BEFORE),
+        (b"AUTH PLAIN A", BEFORE),
+        (b"STLS now", BEFORE),
+        (b"STLS", AFTER),
+        (b"USER a", AFTER),
+        (b"STAT", BEFORE),
+        (b"RETR 1", BEFORE),
+        (b"NOOP", BEFORE),
+        (b"RETR", AFTER),
+        (b"RETR 0", AFTER),
+        (b"RETR -1", AFTER),
+        (b"RETR +1", AFTER),
+        (b"RETR 1_0", AFTER),
+        (b"RETR 1.0", AFTER),
+        (b"RETR \xd9\xa1", AFTER),
+        (b"RETR 1 2", AFTER),
+        (b"RETR " + b"9" * 11, AFTER),
+        (b"RETR " + b"1" * 240, AFTER),
+        (b"LIST x", AFTER),
+        (b"LIST 0", AFTER),
+        (b"TOP 1", AFTER),
+        (b"TOP 1 -1", AFTER),
+        (b"TOP 1 1 1", AFTER),
+        (b"\xff\xfe\0", AFTER),
+    ],
+)
+def test_bad_commands(line, state):
+    assert isinstance(parse_command(line, state), BadCommand)
+
+
+@given(st.binary(max_size=300))
+def test_no_line_raises(line):
+    for state in State:
+        assert isinstance(parse_command(line, state), Command | BadCommand)
+
+
+def test_lock_step():
+    connection = Pop3Connection()
+    assert connection.next_event() is NEED_DATA
+    connection.receive_data(b"CAPA\r\nQUIT\r\n")
+    assert connection.next_event() == Command("CAPA")
+    assert connection.next_event() is PAUSED
+    connection.begin_lines(ok())
+    assert connection.next_event() is PAUSED
+    connection.end_lines()
+    assert connection.next_event() == Command("QUIT")
+    connection.answer(ok())
+    assert connection.next_event() is NEED_DATA
+    assert connection.buffered == 0
+
+
+def feed(connection, data, piece):
+    events = []
+    for at in range(0, len(data), piece):
+        connection.receive_data(data[at : at + piece])
+        while (event := connection.next_event()) not in (NEED_DATA, PAUSED):
+            events.append(event)
+            connection.answer(ok())
+    return events
+
+
+@pytest.mark.parametrize("piece", [1, 2, 7, 100, 100_000])
+def test_line_limit_is_255_octets(piece):
+    longest = b"PASS " + b"x" * 248
+    data = longest + b"\r\n" + longest + b"x\r\n" + b"USER a\r\n"
+    events = feed(Pop3Connection(), data, piece)
+    assert events == [Command("PASS", text=b"x" * 248), BadCommand("line too long"), Command("USER", text=b"a")]
+
+
+@pytest.mark.parametrize("piece", [1000, 100_000])
+def test_endless_line_needs_no_memory_and_is_answered_once(piece):
+    connection = Pop3Connection()
+    largest = 0
+    events = []
+    for _ in range(1_000_000 // piece):
+        events += feed(connection, b"x" * piece, piece)
+        largest = max(largest, connection.buffered)
+    events += feed(connection, b"\r\nCAPA\r\n", 1)
+    assert events == [BadCommand("line too long"), Command("CAPA")]
+    assert largest <= 255
+
+
+def test_bare_cr_and_lf_end_no_line():
+    connection = Pop3Connection()
+    connection.receive_data(b"QUIT\nQUIT\rQUIT\r")
+    assert connection.next_event() is NEED_DATA
+    connection.receive_data(b"\n")
+    assert isinstance(connection.next_event(), BadCommand)
+
+
+def test_sasl_lines():
+    connection = Pop3Connection()
+    connection.receive_data(b"AUTH PLAIN\r\n")
+    assert connection.next_event() == Command("AUTH", text=b"PLAIN")
+    assert connection.challenge(b"") == b"+ \r\n"
+    assert connection.next_event() is NEED_DATA
+    connection.receive_data(b"QUIT\r\n*\r\n=\r\n")
+    assert connection.next_event() == SaslResponse(b"A\x42\x13")  # "QUIT" is good base64 and no command here
+    assert connection.challenge(b"ab") == b"+ YWI=\r\n"
+    assert connection.next_event() == SaslResponse(None)
+    connection.challenge(b"")
+    assert isinstance(connection.next_event(), BadCommand)
+    connection.answer(err("x"))
+    connection.receive_data(b"QUIT\r\n")
+    assert connection.next_event() == Command("QUIT")
+
+
+@pytest.mark.parametrize("piece", [1, 1000, 20_000])
+def test_sasl_line_limit_is_12288(piece):
+    def exchange(length):
+        connection = Pop3Connection()
+        connection.receive_data(b"AUTH PLAIN\r\n")
+        connection.next_event()
+        connection.challenge(b"")
+        return feed(connection, b"A" * length + b"\r\nCAPA\r\n", piece)
+
+    assert exchange(12284)[0] == SaslResponse(b"\0" * (12284 // 4 * 3))
+    assert exchange(12288) == [BadCommand("line too long"), Command("CAPA")]
+
+
+def test_commands_behind_stls_are_refused():
+    connection = Pop3Connection()
+    connection.receive_data(b"STLS\r\nUSER mallory\r\n")
+    assert isinstance(connection.next_event(), BadCommand)
+
+
+def test_clear_text_before_the_handshake_is_thrown_away():
+    connection = Pop3Connection()
+    connection.receive_data(b"STLS\r\n")
+    assert connection.next_event() == Command("STLS")
+    connection.receive_data(b"USER mal")  # between the command and its answer
+    assert connection.begin_tls(ok("go")) == b"+OK go\r\n"
+    connection.receive_data(b"lory\r\n")
+    assert connection.next_event() is PAUSED
+    connection.tls_started()
+    assert connection.next_event() is NEED_DATA
+    connection.receive_data(b"QUIT\r\n")
+    assert connection.next_event() == Command("QUIT")
+
+
+@pytest.mark.parametrize(
+    ("reply", "octets"),
+    [
+        (ok(), b"+OK\r\n"),
+        (ok("2 320"), b"+OK 2 320\r\n"),
+        (err("no", "SYS/TEMP"), b"-ERR [SYS/TEMP] no\r\n"),
+        (err("a\r\n+OK b\0"), b"-ERR a  +OK b \r\n"),
+        (Reply(True, "x" * 600), b"+OK " + b"x" * 506 + b"\r\n"),
+    ],
+)
+def test_replies_are_one_line_of_at_most_512_octets(reply, octets):
+    assert bytes(reply) == octets
+
+
+CONTENTS = [
+    b"",
+    b".",
+    b"..",
+    b".x\r\n",
+    b"a\r\n.b\r\n..\r\n.\r\n",
+    b"a",
+    b"a\r\n",
+    b"\r\n.",
+    b".\r\n.\r\n",
+    b"a\r",
+    b"\n.\r\n",
+]
+
+
+@pytest.mark.parametrize("content", CONTENTS)
+def test_stuffing_is_the_same_however_the_pieces_are_cut(content):
+    def stuff(pieces):
+        stuffer = DotStuffer()
+        return b"".join(stuffer.feed(piece) for piece in pieces) + stuffer.finish()
+
+    whole = stuff([content])
+    assert stuff([bytes((octet,)) for octet in content]) == whole
+    for cut in range(len(content)):
+        assert stuff([content[:cut], b"", content[cut:]]) == whole
+    assert whole.endswith(b"\r\n.\r\n") or whole == b".\r\n"
+    lines = whole.removesuffix(b".\r\n").split(b"\r\n")
+    assert b"." not in lines
+    unstuffed = b"\r\n".join(line.removeprefix(b".") for line in lines)
+    assert unstuffed == (content if content.endswith(b"\r\n") or not content else content + b"\r\n")
+
+
+@given(st.lists(st.sampled_from([b".", b"\r", b"\n", b"\r\n", b"x", b"\r\n."]), max_size=30), st.data())
+def test_stuffing_any_cut(tokens, data):
+    content = b"".join(tokens)
+    cut = data.draw(st.integers(0, len(content)))
+    one, two = DotStuffer(), DotStuffer()
+    assert one.feed(content) + one.finish() == two.feed(content[:cut]) + two.feed(content[cut:]) + two.finish()
+
+
+@pytest.mark.parametrize(
+    ("content", "lines", "expected"),
+    [
+        (b"A: b\r\n\r\none\r\ntwo\r\n", 0, b"A: b\r\n\r\n"),
+        (b"A: b\r\n\r\none\r\ntwo\r\n", 1, b"A: b\r\n\r\none\r\n"),
+        (b"A: b\r\n\r\none\r\ntwo\r\n", 2, b"A: b\r\n\r\none\r\ntwo\r\n"),
+        (b"A: b\r\n\r\none\r\ntwo\r\n", 3, b"A: b\r\n\r\none\r\ntwo\r\n"),
+        (b"A: b\r\n\r\none\r\ntwo", 2, b"A: b\r\n\r\none\r\ntwo"),
+        (b"A: b\r\n\r\n\r\n\r\nx", 1, b"A: b\r\n\r\n\r\n"),
+        (b"\r\none\r\ntwo\r\n", 1, b"\r\none\r\n"),
+        (b"A: b\r\n", 5, b"A: b\r\n"),
+        (b"", 5, b""),
+    ],
+)
+def test_top(content, lines, expected):
+    for size in (1, 2, 3, 5, 100):
+        top = TopFilter(lines)
+        got = b""
+        for at in range(0, len(content), size):
+            got += top.feed(content[at : at + size])
+            if top.done:
+                break
+        assert got == expected, size
