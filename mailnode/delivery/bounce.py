@@ -1,0 +1,168 @@
+"""Notices to senders: which recipients ask for which, and the DSN as a message of the queue (RFC 3461 5.2, RFC 3464).
+
+There is none for the null sender, so none for a DSN (RFC 3461 5.2). A notice that cannot be delivered is not reported to
+anybody; the log has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from mailnode.delivery.acceptance import queued_envelope
+from mailnode.delivery.plans import Copies, copies
+from mailnode.errors import BadAddress, BlobDamaged
+from mailnode.interfaces.accounts import IDirectory
+from mailnode.interfaces.delivery import IDelivery
+from mailnode.interfaces.queue import IBouncer
+from mailnode.interfaces.runtime import IClock
+from mailnode.interfaces.store import IBlobs, IQueueStore
+from mailnode.message.compose import DsnRecipient, dsn, message_id
+from mailnode.message.headers import header_end
+from mailnode.values.address import Address, parse_address
+from mailnode.values.attempt import Fate
+from mailnode.values.envelope import Envelope, Origin, Recipient
+from mailnode.values.ids import new_id
+from mailnode.values.queue import QueuedEnvelope, Submission
+
+_log = Logger()
+
+MAX_RETURNED = 64 * 1024  # octets of a message up to which a failure returns it whole
+MAX_HEADER = 1024 * 1024  # octets of a header block
+MAX_COPIES = 400  # of one notice, when the reverse-path is an alias for many
+
+_ASKED_FOR = {"failed": "FAILURE", "delayed": "DELAY", "delivered": "SUCCESS", "relayed": "SUCCESS"}
+_BY_DEFAULT = ("failed", "delayed")
+
+
+@implementer(IBouncer)
+class Bouncer:
+    """Writes DSNs."""
+
+    def __init__(
+        self,
+        directory: IDirectory,
+        queue: IQueueStore,
+        blobs: IBlobs,
+        delivery: IDelivery,
+        clock: IClock,
+        *,
+        hostname: str,
+        expires: Callable[[float, bool], float],
+        smarthost: bool = False,
+        refuse_foreign: bool = False,
+        max_returned: int = MAX_RETURNED,
+    ) -> None:
+        """:param delivery: computes the facts of notices that stay here. :param expires: as for Acceptance.
+        :param refuse_foreign: no notice leaves this server. :param max_returned: octets, see :data:`MAX_RETURNED`."""
+        self._directory = directory
+        self._queue = queue
+        self._blobs = blobs
+        self._delivery = delivery
+        self._clock = clock
+        self._hostname = hostname
+        self._expires = expires
+        self._smarthost = smarthost
+        self._refuse_foreign = refuse_foreign
+        self._max_returned = max_returned
+
+    async def compose(self, envelope: QueuedEnvelope, fates: Sequence[Fate]) -> tuple[Submission, ...]:
+        """Return the DSNs that are owed, one a kind; see :class:`IBouncer`."""
+        if not envelope.reverse_path:
+            return ()
+        by_kind: dict[str, list[Fate]] = {}
+        for fate in fates:
+            if is_owed(fate):
+                by_kind.setdefault(fate.action, []).append(fate)
+        if not by_kind:
+            return ()
+        return tuple([notice for kind in by_kind for notice in await self._notice(envelope, kind, by_kind[kind])])
+
+    async def _notice(self, about: QueuedEnvelope, kind: str, fates: Sequence[Fate]) -> tuple[Submission, ...]:
+        now = self._clock.seconds()
+        try:
+            sender = parse_address(about.reverse_path)
+            route = await self._directory.resolve(sender)
+        except BadAddress:
+            return _nobody(about)
+        if self._refuse_foreign and route.remote:
+            return _nobody(about)
+        content = await self._content(about, kind, fates, new_id(now), now)
+        notice = self._envelope(about, sender, content.isascii(), now)
+        made = copies(notice, {sender: route})
+        made = Copies(made.local[:MAX_COPIES], made.remote[:MAX_COPIES])
+        if not made.local and not made.remote:
+            return _nobody(about)
+        blob = await self._blobs.put(content)
+        facts = await self._delivery.scan(blob) if made.local else None
+        queued = queued_envelope(notice, made, blob, self._expires, self._smarthost)
+        return (Submission(queued, blob, facts),)
+
+    def _envelope(self, about: QueuedEnvelope, sender: Address, ascii_only: bool, now: float) -> Envelope:
+        return Envelope(
+            id=new_id(now),
+            reverse_path=None,
+            recipients=(Recipient(sender),),
+            origin=Origin(session=about.session, protocol="local"),
+            received_at=now,
+            body="7BIT" if ascii_only else "8BITMIME",
+            smtputf8=not sender.is_ascii,
+        )
+
+    async def _content(self, about: QueuedEnvelope, kind: str, fates: Sequence[Fate], unique: str, now: float) -> bytes:
+        header, whole = await self._original(about, kind)
+        return dsn(
+            reporting_mta=self._hostname,
+            kind=kind,
+            to=about.reverse_path,
+            sender=f"MAILER-DAEMON@{self._hostname}",
+            message_id=message_id(unique, self._hostname),
+            date_seconds=now,
+            arrival_seconds=about.created,
+            recipients=[_recipient(about, fate, now) for fate in fates],
+            original_header=header,
+            original=whole,
+            envid=about.envid,
+            smtputf8=not about.reverse_path.isascii(),
+        )
+
+    async def _original(self, about: QueuedEnvelope, kind: str) -> tuple[bytes, bytes | None]:
+        """The header block, and the whole message where that goes back: after a failure, when it is not too large and
+        RET does not forbid it (RFC 3461 4.3). A message that cannot be read goes back as nothing."""
+        try:
+            if kind == "failed" and about.ret != "HDRS" and about.blob.size <= self._max_returned:
+                whole = await self._queue.read(about.blob)
+                return whole[: header_end(whole)], whole
+            start = await self._queue.read(about.blob, 0, min(about.blob.size, MAX_HEADER))
+            return start[: header_end(start)], None
+        except BlobDamaged:
+            _log.warn("{envelope} cannot be read for its notice", envelope=about.id)
+            return b"", None
+
+
+def is_owed(fate: Fate) -> bool:
+    """Whether the sender is to be told: what NOTIFY asks for, without it failure and delay (RFC 3461 4.1)."""
+    notify = fate.recipient.notify
+    if not notify:
+        return fate.action in _BY_DEFAULT
+    return _ASKED_FOR[fate.action] in notify
+
+
+def _recipient(about: QueuedEnvelope, fate: Fate, now: float) -> DsnRecipient:
+    return DsnRecipient(
+        final=fate.recipient.address,
+        status=fate.status,
+        original=fate.recipient.orcpt,
+        remote_mta=fate.host if fate.diagnostic else "",
+        diagnostic=fate.reply,
+        last_attempt=now,
+        retry_until=fate.retry_until or None,
+        log_id=about.id,
+    )
+
+
+def _nobody(about: QueuedEnvelope) -> tuple[Submission, ...]:
+    _log.warn("the sender of {envelope} cannot be told: its reverse-path leads nowhere", envelope=about.id)
+    return ()

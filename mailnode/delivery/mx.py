@@ -1,0 +1,216 @@
+"""From a domain to the servers to try, in order (RFC 5321 5.1, RFC 7505).
+
+Order: preference, equal ones shuffled; a host's addresses alternate between the families, IPv6 first; what failed to
+answer lately comes last. At most five hosts with two addresses of each family.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.internet.defer import Deferred, DeferredList
+
+from mailnode.errors import NoSuchName, ResolverFailure
+from mailnode.interfaces.outbound import IResolver, MxRecord
+from mailnode.interfaces.runtime import IClock
+
+MAX_HOSTS = 5
+MAX_ADDRESSES = 2  # of one host and family
+UNHEALTHY_SECONDS = 600.0
+MAX_UNHEALTHY = 10_000  # addresses remembered
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One server to try. ``host`` is the name its certificate is checked against."""
+
+    host: str
+    address: str
+
+
+class NoRoute(Exception):
+    """There is no server to try. ``status`` is an RFC 3463 code, 5.y.z when trying again is of no use."""
+
+    def __init__(self, status: str, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+
+
+class Health:
+    """Addresses that did not answer lately."""
+
+    def __init__(self, clock: IClock) -> None:
+        self._clock = clock
+        self._until: dict[str, float] = {}
+
+    def failed(self, address: str) -> None:
+        """Remember that an address did not answer."""
+        now = self._clock.seconds()
+        if len(self._until) >= MAX_UNHEALTHY:
+            self._until = {name: until for name, until in self._until.items() if until > now}
+            if len(self._until) >= MAX_UNHEALTHY:
+                self._until.clear()
+        self._until[address] = now + UNHEALTHY_SECONDS
+
+    def works(self, address: str) -> None:
+        """Forget what was held against an address."""
+        self._until.pop(address, None)
+
+    def is_good(self, address: str) -> bool:
+        """Whether nothing is held against it. A clock that was set back cannot hold it for longer."""
+        until = self._until.get(address)
+        now = self._clock.seconds()
+        return until is None or not now < until <= now + UNHEALTHY_SECONDS
+
+
+class Routes:
+    """Finds the servers of domains."""
+
+    def __init__(
+        self,
+        resolver: IResolver,
+        health: Health,
+        own_names: Collection[str],
+        own_addresses: Collection[str],
+        shuffle: Callable[[list[Any]], None],
+    ) -> None:
+        """:param own_names: A-label names this server answers to: mail that leads to them has come in a circle.
+        :param own_addresses: IP addresses at which it takes mail for others; none where several servers share one."""
+        self._resolver = resolver
+        self._health = health
+        self._own_names = {name.lower() for name in own_names}
+        self._own_addresses = {str(ipaddress.ip_address(address)) for address in own_addresses}
+        self._shuffle = shuffle
+
+    async def find(self, domain: str) -> tuple[Hop, ...]:
+        """Return the servers of a domain key in the order to try them; at least one. :raises NoRoute:"""
+        if domain.startswith("["):
+            return self._literal(domain)
+        records = self._without_us(self._in_order(await self._records(domain)))
+        found = await self._addresses([record.host for record in records])
+        return self._hops(records, found, implicit=[record.host for record in records] == [domain])
+
+    async def find_host(self, host: str) -> tuple[Hop, ...]:
+        """Return the addresses of one host, named or given by address: a smarthost; no MX is asked. :raises NoRoute:"""
+        try:
+            return (Hop(host, str(ipaddress.ip_address(host.strip("[]")))),)
+        except ValueError:
+            pass
+        found = await self._addresses([host])
+        addresses = found[host]
+        if isinstance(addresses, tuple) and addresses:
+            return self._healthy_first([Hop(host, address) for address in _alternating(addresses)])
+        raise NoRoute("4.4.3", f"no address is known for {host}")  # a mistake in the configuration will be mended
+
+    # Records
+
+    def _literal(self, domain: str) -> tuple[Hop, ...]:
+        """RFC 5321 4.1.3: an address literal is the server itself."""
+        address = str(ipaddress.ip_address(domain[1:-1].removeprefix("IPv6:")))
+        if address in self._own_addresses:
+            raise NoRoute("5.4.6", f"mail for {domain} loops back to this server")
+        return (Hop(domain, address),)
+
+    async def _records(self, domain: str) -> list[MxRecord]:
+        try:
+            records = list(await self._resolver.mx(domain))
+        except NoSuchName:
+            raise NoRoute("5.1.2", f"the domain {domain} does not exist") from None
+        except ResolverFailure:
+            raise NoRoute("4.4.3", f"the mail servers of {domain} cannot be looked up at present") from None
+        if not records:
+            return [MxRecord(0, domain)]  # RFC 5321 5.1: the implicit MX
+        real = [record for record in records if record.host]
+        if not real:
+            raise NoRoute("5.1.10", f"the domain {domain} does not accept mail")  # RFC 7505 3
+        usable = [record for record in real if not _is_address(record.host)]
+        if not usable:
+            raise NoRoute("5.4.4", f"the mail servers of {domain} are not named by host names")
+        return usable
+
+    def _in_order(self, records: list[MxRecord]) -> list[MxRecord]:
+        self._shuffle(records)
+        return sorted(records, key=lambda record: record.preference)
+
+    def _without_us(self, records: list[MxRecord]) -> list[MxRecord]:
+        """RFC 5321 5.1: where we stand in the list, we and what is not better than we are left out."""
+        for record in records:
+            if record.host in self._own_names:
+                return self._better(records, record)
+        return records
+
+    def _better(self, records: Sequence[MxRecord], ours: MxRecord) -> list[MxRecord]:
+        better = [record for record in records if record.preference < ours.preference]
+        if not better:
+            raise NoRoute("5.4.6", f"mail loops back to this server ({ours.host})")
+        return better
+
+    # Addresses
+
+    async def _addresses(self, hosts: Iterable[str]) -> dict[str, tuple[str, ...] | Exception]:
+        """Ask for all hosts at once; what one lacks or fails to tell stands in its place."""
+        names = list(dict.fromkeys(hosts))[:MAX_HOSTS]
+        asked: list[Deferred[tuple[str, ...]]] = [
+            Deferred.fromCoroutine(self._resolver.addresses(name)) for name in names
+        ]
+        ended: Any = await DeferredList(asked, consumeErrors=True)
+        found: dict[str, tuple[str, ...] | Exception] = {}
+        for name, (good, value) in zip(names, ended, strict=True):
+            if good:
+                found[name] = tuple(str(ipaddress.ip_address(address)) for address in value)
+            elif isinstance(value.value, NoSuchName | ResolverFailure):
+                found[name] = value.value
+            else:
+                value.raiseException()
+        return found
+
+    def _hops(
+        self, records: list[MxRecord], found: dict[str, tuple[str, ...] | Exception], implicit: bool
+    ) -> tuple[Hop, ...]:
+        """Put the addresses in order; leave out what leads back to us."""
+        for record in records:
+            addresses = found.get(record.host)
+            if isinstance(addresses, tuple) and self._own_addresses.intersection(addresses):
+                records = self._better(records, record)
+                break
+        hops: list[Hop] = []
+        unsure = False
+        for record in records:
+            addresses = found.get(record.host, ())
+            if isinstance(addresses, tuple):
+                hops += [Hop(record.host, address) for address in _alternating(addresses)]
+            else:
+                unsure = unsure or isinstance(addresses, ResolverFailure)
+        if hops:
+            return self._healthy_first(hops)
+        names = ", ".join(dict.fromkeys(record.host for record in records[:MAX_HOSTS]))
+        if unsure:
+            raise NoRoute("4.4.3", f"the addresses of {names} cannot be looked up at present")
+        if implicit:
+            raise NoRoute("5.1.2", f"the domain {names} has no mail server")
+        raise NoRoute("5.4.4", f"the mail servers have no address: {names}")
+
+    def _healthy_first(self, hops: list[Hop]) -> tuple[Hop, ...]:
+        return tuple(sorted(hops, key=lambda hop: not self._health.is_good(hop.address)))
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _alternating(addresses: Iterable[str]) -> list[str]:
+    """The families in turn, IPv6 first, a few of each; the resolver's order within a family."""
+    six = [address for address in addresses if ":" in address][:MAX_ADDRESSES]
+    four = [address for address in addresses if ":" not in address][:MAX_ADDRESSES]
+    mixed = []
+    for index in range(MAX_ADDRESSES):
+        mixed += six[index : index + 1] + four[index : index + 1]
+    return mixed

@@ -1,0 +1,284 @@
+"""The delivery agent for other servers: one destination, its servers in order, one result for each recipient.
+
+What a failure says, and what follows (trap 43):
+
+======================================  ======================================================================
+no connection                           the address is remembered as bad; next address
+4yz or 5yz as banner or to EHLO         next address; permanent only when every server says 5yz
+TLS required and not possible           next address; temporary
+lost, or 421, before the end of data    next address; temporary
+lost after the end of data was sent     the server may have the message (RFC 1047): no other server now; temporary
+4yz to MAIL, RCPT, DATA, end of data    next host; temporary
+452 to some RCPT while others went      the same server again with the rest (RFC 5321 4.5.3.1.10)
+5yz there                               final for that recipient, but for one thing:
+5.7.z there on the first try            the host's other address family once, since reputation lists differ
+the server lacks an extension           next host; final when none has it
+======================================  ======================================================================
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from random import SystemRandom
+from typing import Any
+
+from zope.interface import implementer
+
+from mailnode.delivery.mx import Health, Hop, NoRoute, Routes
+from mailnode.delivery.plans import SMARTHOST
+from mailnode.delivery.tls_policy import Smarthost, TlsPolicy
+from mailnode.interfaces.outbound import (
+    IOutbound,
+    IResolver,
+    OutboundMessage,
+    OutboundReport,
+    Target,
+    TargetFailed,
+)
+from mailnode.interfaces.queue import IDeliveryAgent
+from mailnode.interfaces.runtime import IClock
+from mailnode.interfaces.store import IQueueStore
+from mailnode.values.address import domain_key
+from mailnode.values.attempt import DEFERRED, REJECTED, SENT, Attempt, AttemptReport
+from mailnode.values.queue import Claim, QueuedEnvelope, QueuedRecipient
+from mailnode.values.smtp_reply import Reply
+
+_CROWDED = re.compile(r"too many|rate limit|connection limit|concurren|throttl", re.IGNORECASE)
+_FAILURE_STATUS = {"connect": "4.4.1", "greeting": "4.3.2", "tls": "4.7.5", "lost": "4.4.2"}
+_shuffle = SystemRandom().shuffle
+
+
+@implementer(IDeliveryAgent)
+class RemoteAgent:
+    """Hands queued messages to other servers."""
+
+    def __init__(
+        self,
+        resolver: IResolver,
+        outbound: IOutbound,
+        queue: IQueueStore,
+        clock: IClock,
+        *,
+        own_names: Collection[str],
+        own_addresses: Collection[str] = (),
+        smarthost: Smarthost | None = None,
+        tls: TlsPolicy | None = None,
+        port: int = 25,
+        shuffle: Callable[[list[Any]], None] = _shuffle,
+    ) -> None:
+        """:param own_names: names this server is known by. :param own_addresses: IP addresses at which it alone takes mail.
+        :param port: of the servers found by MX; another than 25 is for tests. :param shuffle: puts a list in random order.
+        """
+        self._outbound = outbound
+        self._queue = queue
+        self._smarthost = smarthost
+        self._tls = tls or TlsPolicy()
+        self._port = port
+        self._health = Health(clock)
+        self._routes = Routes(resolver, self._health, own_names, own_addresses, shuffle)
+
+    async def attempt(self, claim: Claim) -> AttemptReport:
+        """Try the servers of a destination until every recipient has its answer."""
+        destination = claim.envelope.recipients[0].destination
+        if self._smarthost is None and destination == SMARTHOST:
+            return await self._without_smarthost(claim)
+        try:
+            targets = await self._targets(destination)
+        except NoRoute as no_route:
+            result = REJECTED if no_route.status.startswith("5") else DEFERRED
+            attempts = [Attempt(r.index, result, no_route.status, no_route.text) for r in claim.envelope.recipients]
+            return AttemptReport(tuple(attempts), reached=result == REJECTED)
+        trial = _Trial(claim.envelope, targets)
+        for target in targets:
+            if not trial.pending or trial.over:
+                break
+            await self._try(target, trial)
+        return trial.report()
+
+    async def _without_smarthost(self, claim: Claim) -> AttemptReport:
+        """What was queued for a smarthost that is not configured any more goes by MX, domain by domain."""
+        by_domain: dict[str, list[QueuedRecipient]] = {}
+        for recipient in claim.envelope.recipients:
+            domain = domain_key(recipient.address.rpartition("@")[2])
+            by_domain.setdefault(domain, []).append(replace(recipient, destination=domain))
+        attempts: tuple[Attempt, ...] = ()
+        for recipients in by_domain.values():
+            envelope = replace(claim.envelope, recipients=tuple(recipients))
+            attempts += (await self.attempt(replace(claim, envelope=envelope))).attempts
+        return AttemptReport(attempts)
+
+    async def _targets(self, destination: str) -> list[Target]:
+        smarthost = self._smarthost
+        if smarthost is not None:
+            level = self._tls.smarthost_level(smarthost)
+            return [
+                Target(hop.host, hop.address, smarthost.port, level, smarthost.username, smarthost.password)
+                for hop in await self._routes.find_host(smarthost.host)
+            ]
+        hops: Sequence[Hop] = await self._routes.find(destination)
+        return [Target(hop.host, hop.address, self._port, await self._tls.level(destination, hop.host)) for hop in hops]
+
+    async def _try(self, target: Target, trial: _Trial) -> None:
+        """One server, again for those it had no room for in the same transaction."""
+        rows = trial.rows_for(target)
+        while rows:
+            try:
+                report = await self._outbound.send(target, self._message(trial.envelope, rows))
+            except TargetFailed as failed:
+                if failed.scope == "connect":
+                    self._health.failed(target.address)
+                trial.target_failed(target, failed, rows)
+                return
+            self._health.works(target.address)
+            rows = trial.answered(target, report, rows)
+
+    def _message(self, envelope: QueuedEnvelope, rows: Sequence[_Row]) -> OutboundMessage:
+        return OutboundMessage(
+            reverse_path=envelope.reverse_path,
+            recipients=tuple((row.recipient.address, row.recipient.notify, row.recipient.orcpt) for row in rows),
+            size=envelope.blob.size,
+            read=lambda offset, length: self._queue.read(envelope.blob, offset, length),
+            body=envelope.body,
+            smtputf8=envelope.smtputf8,
+            ret=envelope.ret,
+            envid=envelope.envid,
+            envelope_id=envelope.id,
+        )
+
+
+@dataclass(slots=True)
+class _Row:
+    """One recipient during a trial."""
+
+    recipient: QueuedRecipient
+    hosts: set[str]  # hosts that gave an answer about it
+    temporary: Attempt | None = None  # what will be said if no other server takes it
+    lacking: Attempt | None = None  # a server lacked what the message needs
+    softened: Target | None = None  # who refused it by 5.7.z: the other address family gets one chance
+
+
+class _Trial:
+    """One try at one destination: what became of each recipient so far."""
+
+    def __init__(self, envelope: QueuedEnvelope, targets: Sequence[Target]) -> None:
+        self.envelope = envelope
+        self.pending = {recipient.index: _Row(recipient, set()) for recipient in envelope.recipients}
+        self.over = False
+        self._families: dict[str, set[bool]] = {}
+        for target in targets:
+            self._families.setdefault(target.host, set()).add(_is_six(target))
+        self._final: list[Attempt] = []
+        self._failures: list[tuple[Target, TargetFailed]] = []
+        self._reached = False
+        self._crowded = False
+
+    def rows_for(self, target: Target) -> list[_Row]:
+        """Who is to be tried at this server."""
+        return [row for row in self.pending.values() if self._may_try(row, target)]
+
+    def _may_try(self, row: _Row, target: Target) -> bool:
+        if row.softened is not None and row.softened.host == target.host:
+            return _is_six(target) != _is_six(row.softened)
+        return target.host not in row.hosts
+
+    def target_failed(self, target: Target, failed: TargetFailed, rows: Sequence[_Row]) -> None:
+        """A server could not be used."""
+        self._failures.append((target, failed))
+        self._note_crowd(failed.reply)
+        if failed.in_doubt:
+            self.over = True
+            for row in rows:
+                row.temporary = _failure_attempt(row, target, failed, DEFERRED)
+
+    def answered(self, target: Target, report: OutboundReport, rows: Sequence[_Row]) -> list[_Row]:
+        """A server answered; return whom to try there again at once."""
+        self._reached = True
+        again = []
+        progress = any(reply.code // 100 == 2 for reply in report.replies)
+        for row, reply in zip(rows, report.replies, strict=True):
+            attempt = _reply_attempt(row, target, report, reply)
+            self._note_crowd(reply)
+            if report.ours:
+                row.hosts.add(target.host)
+                row.lacking = attempt
+            elif attempt.result == SENT:
+                self._settle(row, attempt)
+            elif reply.is_permanent and self._softens(row, target, reply):
+                row.softened = target
+                row.hosts.add(target.host)
+                row.temporary = replace(attempt, result=DEFERRED, status="4" + attempt.status[1:])
+            elif reply.is_permanent:
+                self._settle(row, attempt)
+            elif reply.code == 452 and progress:
+                row.temporary = attempt
+                again.append(row)
+            else:
+                row.temporary = attempt
+                row.hosts.add(target.host)
+        return again
+
+    def _softens(self, row: _Row, target: Target, reply: Reply) -> bool:
+        if row.softened is not None or row.recipient.attempts > 0 or not reply.status.startswith("5.7."):
+            return False
+        return len(self._families[target.host]) == 2
+
+    def _settle(self, row: _Row, attempt: Attempt) -> None:
+        self._final.append(attempt)
+        del self.pending[row.recipient.index]
+
+    def _note_crowd(self, reply: Reply | None) -> None:
+        if reply is not None and 400 <= reply.code < 500 and _CROWDED.search(reply.text):
+            self._crowded = True
+
+    def report(self) -> AttemptReport:
+        """The results, those nobody answered included."""
+        attempts = self._final + [self._last_word(row) for row in self.pending.values()]
+        return AttemptReport(tuple(attempts), reached=self._reached, crowded=self._crowded)
+
+    def _last_word(self, row: _Row) -> Attempt:
+        if row.temporary is not None:
+            return row.temporary
+        temporary = [
+            (target, failed)
+            for target, failed in self._failures
+            if failed.scope != "greeting" or failed.reply is None or not failed.reply.is_permanent
+        ]
+        if temporary:
+            return _failure_attempt(row, *temporary[-1], DEFERRED)
+        if row.lacking is not None:
+            return row.lacking
+        return _failure_attempt(row, *self._failures[-1], REJECTED)
+
+
+def _reply_attempt(row: _Row, target: Target, report: OutboundReport, reply: Reply) -> Attempt:
+    result = SENT if reply.code // 100 == 2 else REJECTED if reply.is_permanent else DEFERRED
+    return Attempt(
+        row.recipient.index,
+        result,
+        reply.status or f"{reply.code // 100}.0.0",
+        reply.text if report.ours else str(reply),
+        target.host,
+        report.tls,
+        diagnostic=not report.ours,
+        remote_dsn=report.remote_dsn,
+    )
+
+
+def _failure_attempt(row: _Row, target: Target, failed: TargetFailed, result: str) -> Attempt:
+    """A result from a failure of the whole server."""
+    reply = failed.reply
+    known = reply.status if reply is not None and reply.status else _FAILURE_STATUS[failed.scope]
+    return Attempt(
+        row.recipient.index,
+        result,
+        ("5" if result == REJECTED else "4") + known[1:],
+        str(reply) if reply is not None else f"{target.host}[{target.address}]: {failed.text}",
+        target.host,
+        diagnostic=reply is not None,
+    )
+
+
+def _is_six(target: Target) -> bool:
+    return ":" in target.address
