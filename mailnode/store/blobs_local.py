@@ -55,7 +55,7 @@ class LocalBlobs:
             if not (self._files / first / _FAN[-1]).is_dir():
                 for second in _FAN:
                     (self._files / first / second).mkdir(mode=0o700, parents=True, exist_ok=True)
-                sync_directory(self._files / first)
+            sync_directory(self._files / first)  # each time: a start may have been killed between the two
         sync_directory(self._files)
         sync_directory(self._files.parent)
 

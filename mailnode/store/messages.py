@@ -9,7 +9,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from mailnode.errors import NoSuchMailbox
+from mailnode.errors import NoSuchMailbox, NoSuchMessage
 from mailnode.store.accounts import charge, keyword_bits, keyword_table, save_keywords, touch, untouch, with_keywords
 from mailnode.store.engine import Transaction
 from mailnode.store.placing import FACTS_COLUMNS, PLACEMENT, grow
@@ -166,6 +166,17 @@ def facts_blobs(tx: Transaction, account_id: str, mailbox_id: int, uids: Sequenc
     """Where the facts of those messages lie that have them in a blob, by UID."""
     select = f"SELECT p.uid, m.facts_blob FROM placement p{_JOIN}"
     return dict(_by_uids(tx, select, account_id, mailbox_id, uids, " AND m.facts_blob IS NOT NULL"))
+
+
+def live_content(tx: Transaction, account_id: str, mailbox_id: int, uid: int) -> tuple[Any, ...]:
+    """Prefix and the five columns of the blob of a live message. :raises NoSuchMailbox, NoSuchMessage:"""
+    _require(tx, account_id, mailbox_id)
+    select = f"SELECT p.uid, m.prefix, {_BLOB_COLUMNS} FROM placement p{_JOIN}"
+    found = _by_uids(tx, select, account_id, mailbox_id, (uid,), _LIVE)
+    if not found:
+        raise NoSuchMessage(str(uid))
+    content: tuple[Any, ...] = found[0][1:]
+    return content
 
 
 def inline_blob(tx: Transaction, blob_id: str) -> bytes | None:

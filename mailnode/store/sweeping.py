@@ -34,8 +34,8 @@ def expired(tx: Transaction, before: int) -> int:
     return len(rows)
 
 
-def deleted_mailboxes(tx: Transaction, before: int) -> int:
-    """Remove one mailbox deleted before this time (UTC microseconds), or some of its placements."""
+def in_deleted_mailboxes(tx: Transaction, before: int) -> int:
+    """Remove placements of a mailbox deleted before this time (UTC microseconds), and then the mailbox."""
     found = tx.execute(
         "SELECT account_id, mailbox_id FROM mailbox WHERE deleted_at < ? ORDER BY deleted_at LIMIT 1", (before,)
     )
@@ -142,12 +142,16 @@ def referenced(tx: Transaction, blob_ids: Sequence[str]) -> list[str]:
     ]
 
 
-def note_loose(tx: Transaction, held: Sequence[str], loose: Sequence[str], now: int, grace_until: int) -> list[str]:
+def noted(tx: Transaction, blob_ids: Sequence[str]) -> list[str]:
+    """Return those blob files that stand in the book of loose ones."""
+    return [blob_id for blob_id in blob_ids if tx.execute("SELECT 1 FROM loose_blob WHERE blob_id = ?", (blob_id,))]
+
+
+def note_loose(tx: Transaction, loose: Sequence[str], now: int, grace_until: int) -> list[str]:
     """Keep book of blob files without a reference; return those that have been so since before ``grace_until``.
 
     Times are UTC microseconds.
     """
-    tx.many("DELETE FROM loose_blob WHERE blob_id = ?", [(blob_id,) for blob_id in held])
     ripe = []
     for blob_id in loose:
         tx.execute(
@@ -159,5 +163,5 @@ def note_loose(tx: Transaction, held: Sequence[str], loose: Sequence[str], now: 
 
 
 def forget_loose(tx: Transaction, blob_ids: Sequence[str]) -> None:
-    """Strike out blob files that were removed."""
+    """Strike out blob files that were removed, or are referred to after all."""
     tx.many("DELETE FROM loose_blob WHERE blob_id = ?", [(blob_id,) for blob_id in blob_ids])

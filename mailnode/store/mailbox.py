@@ -1,0 +1,162 @@
+"""One mailbox of one account, as IMAP, POP3 and delivery see it: runs units, publishes hints after their commit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from zope.interface import implementer
+
+from mailnode.errors import LimitReached, NoSuchAccount, NoSuchMailbox
+from mailnode.interfaces.store import IMailbox
+from mailnode.store import facts_rows, messages, placing
+from mailnode.store.engine import Transaction
+from mailnode.store.partition import Partition
+from mailnode.values.blob import BlobRef
+from mailnode.values.mailbox import (
+    Appended,
+    Copied,
+    FlagsStored,
+    MailboxChanges,
+    MailboxSnapshot,
+    NewMessage,
+)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+UNIT_UIDS = 1_000  # UIDs a changing unit takes, where the contract lets a change be several units
+ROWS_UIDS = 256
+
+
+@implementer(IMailbox)
+class Mailbox:
+    """Holds nothing but its name in the store."""
+
+    def __init__(self, partition: Partition, account_id: str, mailbox_id: int) -> None:
+        self.account_id = account_id
+        self.id = mailbox_id
+        self._partition = partition
+
+    async def snapshot(self, claim_recent: bool = False) -> MailboxSnapshot:
+        """All live messages."""
+        snapshot = await self._partition.read(messages.snapshot, self.account_id, self.id)
+        if claim_recent and snapshot.recent_from < snapshot.uidnext:
+            return replace(snapshot, recent_from=await self._claim(snapshot.uidnext))
+        return snapshot
+
+    async def changes(self, since: int, claim_recent: bool = False) -> MailboxChanges:
+        """What happened after a modseq."""
+        changes = await self._partition.read(messages.changes, self.account_id, self.id, since)
+        if claim_recent and changes.recent_from < changes.uidnext:
+            return replace(changes, recent_from=await self._claim(changes.uidnext))
+        return changes
+
+    async def _claim(self, uidnext: int) -> int:
+        """Claim after looking, and only what was seen: so a message is recent to one session at most, and that one
+        knows of it."""
+        return await self._partition.write(messages.claim_recent, self.account_id, self.id, uidnext)
+
+    async def rows(self, uids: Sequence[int], columns: Sequence[str]) -> list[tuple[Any, ...]]:
+        """Return ``(uid, *columns)`` for those of the UIDs that exist. :raises LimitReached: over 256 UIDs."""
+        if len(uids) > ROWS_UIDS:
+            raise LimitReached("rows")
+        rows = await self._partition.read(messages.rows, self.account_id, self.id, uids, columns)
+        if "blob" in columns:
+            at = columns.index("blob") + 1
+            rows = [(*row[:at], BlobRef(*row[at : at + 5]), *row[at + 5 :]) for row in rows]
+        facts = [number for number, name in enumerate(columns, 1) if name in placing.FACTS_COLUMNS]
+        if facts:
+            first = facts[0]
+            absent = [row[0] for row in rows if row[first] is None]
+            if absent:
+                return await self._with_facts(rows, absent, columns, facts)
+        return rows
+
+    async def _with_facts(
+        self, rows: list[tuple[Any, ...]], absent: Sequence[int], columns: Sequence[str], facts: Sequence[int]
+    ) -> list[tuple[Any, ...]]:
+        """Fill in the facts that were too large for their row."""
+        refs = await self._partition.read(messages.facts_blobs, self.account_id, self.id, absent)
+        filled = []
+        for row in rows:
+            if row[0] in refs:
+                stored = facts_rows.decode_facts(await self.read(placing.decode_ref(refs[row[0]])))
+                values = dict(zip(placing.FACTS_COLUMNS, placing.facts_row(stored), strict=True))
+                full = list(row)
+                for number in facts:
+                    full[number] = values[columns[number - 1]]
+                row = tuple(full)
+            filled.append(row)
+        return filled
+
+    async def read(self, blob: BlobRef, offset: int = 0, length: int | None = None) -> bytes:
+        """Return content octets of a message. :raises BlobDamaged:"""
+        return await self._partition.read_blob(blob, offset, length)
+
+    async def append(self, messages: Sequence[NewMessage]) -> Appended:
+        """Place new messages, all or none. :raises OverQuota, KeywordLimit:"""
+        prepared = [(message, await self._partition.prepare(message)) for message in messages]
+        appended = await self._write(placing.append, prepared, self._partition.now())
+        self._partition.publish(self.account_id, appended.modseq)
+        return appended
+
+    async def store_flags(
+        self,
+        uids: Sequence[int],
+        mode: str,
+        flags: int,
+        keywords: Sequence[str] = (),
+        unchanged_since: int | None = None,
+    ) -> FlagsStored:
+        """Change flags of live messages. :raises KeywordLimit:"""
+        if mode not in ("set", "add", "remove"):
+            raise ValueError(mode)
+        changed: list[tuple[int, int, int]] = []
+        modified: list[int] = []
+        for chunk in _chunks(uids):
+            stored = await self._write(messages.store_flags, chunk, mode, flags, tuple(keywords), unchanged_since)
+            changed += stored.changed
+            modified += stored.modified
+            self._publish_if(any(modseq == stored.modseq for _, _, modseq in stored.changed), stored.modseq)
+        return replace(stored, changed=tuple(changed), modified=tuple(modified))
+
+    async def copy(self, uids: Sequence[int], target: int) -> Copied:
+        """Place the live ones of these messages in another mailbox too. :raises OverQuota:"""
+        return await self._copy(uids, target, False)
+
+    async def move(self, uids: Sequence[int], target: int) -> Copied:
+        """COPY and expunge in one atomic step."""
+        return await self._copy(uids, target, True)
+
+    async def _copy(self, uids: Sequence[int], target: int, move: bool) -> Copied:
+        copied = await self._write(messages.copy, uids, target, move, self._partition.now())
+        self._publish_if(bool(copied.source), copied.modseq)
+        return copied
+
+    async def expunge(self, uids: Sequence[int], only_deleted: bool) -> tuple[int, ...]:
+        """Expunge the live ones of these UIDs; return which."""
+        expunged: list[int] = []
+        for chunk in _chunks(uids):
+            gone, modseq = await self._write(messages.expunge, chunk, only_deleted, self._partition.now())
+            expunged += gone
+            self._publish_if(bool(gone), modseq)
+        return tuple(expunged)
+
+    async def _write(
+        self, unit: Callable[Concatenate[Transaction, str, int, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        try:
+            return await self._partition.write(unit, self.account_id, self.id, *args, **kwargs)
+        except NoSuchAccount as error:
+            raise NoSuchMailbox(str(self.id)) from error
+
+    def _publish_if(self, changed: bool, modseq: int) -> None:
+        if changed:
+            self._partition.publish(self.account_id, modseq)
+
+
+def _chunks(uids: Sequence[int]) -> list[Sequence[int]]:
+    """Cut into units; one, empty, when there are no UIDs: it still says whether the mailbox is there."""
+    return [uids[start : start + UNIT_UIDS] for start in range(0, len(uids) or 1, UNIT_UIDS)]

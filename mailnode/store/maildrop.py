@@ -1,0 +1,68 @@
+"""A POP3 maildrop: the messages at login, under a lease."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from zope.interface import implementer
+
+from mailnode.errors import Busy, NoSuchAccount, NoSuchMailbox, NoSuchMessage
+from mailnode.interfaces.store import IMaildrop
+from mailnode.store import maildrops, messages
+from mailnode.store.partition import Partition
+from mailnode.values.blob import BlobRef
+from mailnode.values.mailbox import PopMessage
+
+
+@implementer(IMaildrop)
+class Maildrop:
+    """One open maildrop."""
+
+    def __init__(
+        self,
+        partition: Partition,
+        account_id: str,
+        mailbox_id: int,
+        token: str,
+        lease_seconds: float,
+        found: tuple[PopMessage, ...],
+    ) -> None:
+        self.messages = found
+        self._partition = partition
+        self._key = (account_id, mailbox_id)
+        self._token = token
+        self._lease_seconds = lease_seconds
+
+    async def retrieve(self, message: PopMessage, offset: int = 0, length: int | None = None) -> bytes:
+        """Return octets of prefix and blob. :raises NoSuchMessage: expunged elsewhere. :raises BlobDamaged:"""
+        try:
+            found = await self._partition.read(messages.live_content, *self._key, message.uid)
+        except NoSuchMailbox as error:
+            raise NoSuchMessage(str(message.uid)) from error
+        prefix, *columns = found
+        ref = BlobRef(*columns)
+        end = len(prefix) + ref.size if length is None else offset + length
+        head: bytes = prefix[offset:end]
+        if end <= len(prefix):
+            return head
+        start = max(offset - len(prefix), 0)
+        return head + await self._partition.read_blob(ref, start, end - len(prefix) - start)
+
+    async def renew(self) -> None:
+        """Prolong the lease. :raises Busy: it was lost."""
+        expires = self._partition.clock.seconds() + self._lease_seconds
+        await self._partition.write(maildrops.renew, *self._key, self._token, expires)
+
+    async def commit(self, deleted: Iterable[PopMessage]) -> None:
+        """Expunge and end the lease in one unit. :raises Busy: the lease was lost; nothing was deleted."""
+        uids = sorted({message.uid for message in deleted})
+        try:
+            modseq = await self._partition.write(maildrops.commit, *self._key, self._token, uids, self._partition.now())
+        except (NoSuchAccount, NoSuchMailbox) as error:
+            raise Busy("maildrop") from error
+        if modseq:
+            self._partition.publish(self._key[0], modseq)
+
+    async def release(self) -> None:
+        """End the lease; deletes nothing."""
+        await self._partition.write(maildrops.release, *self._key, self._token)

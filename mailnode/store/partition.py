@@ -1,0 +1,58 @@
+"""What the facades of one mail partition share: its units, blobs, clock and hints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec, TypeVar
+
+from mailnode.interfaces.runtime import IClock, IHints
+from mailnode.store import facts_rows, messages, placing
+from mailnode.store.blobs_local import LocalBlobs
+from mailnode.store.engine import Engine, Transaction, mail_tenancy
+from mailnode.values.blob import BlobRef
+from mailnode.values.facts import MAX_INLINE_FACTS
+from mailnode.values.mailbox import NewMessage
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Partition:
+    """One mail partition."""
+
+    def __init__(self, number: int, engine: Engine, blobs: LocalBlobs, hints: IHints, clock: IClock) -> None:
+        self.number = number
+        self.blobs = blobs
+        self.clock = clock
+        self._tenancy = mail_tenancy(number)
+        self._engine = engine
+        self._hints = hints
+
+    async def read(self, unit: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a reading unit."""
+        return await self._engine.read(self._tenancy, unit, *args, **kwargs)
+
+    async def write(self, unit: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a changing unit; durable when this returns."""
+        return await self._engine.write(self._tenancy, unit, *args, **kwargs)
+
+    async def prepare(self, message: NewMessage) -> placing.Prepared:
+        """Encode what all copies of a message have in common; large facts are staged as a blob."""
+        row = placing.facts_row(message.facts)
+        facts_blob = None
+        if sum(map(len, row)) > MAX_INLINE_FACTS:
+            facts_blob = await self.blobs.put(facts_rows.encode_facts(message.facts))
+        return placing.prepare(message.blob, message.facts, row, facts_blob)
+
+    async def read_blob(self, blob: BlobRef, offset: int = 0, length: int | None = None) -> bytes:
+        """Return content octets; fewer than asked only at the end. :raises BlobDamaged:"""
+        stored = await self.read(messages.inline_blob, blob.blob_id) if blob.place == "inline" else None
+        return await self.blobs.read(blob, stored, offset, length)
+
+    def now(self) -> int:
+        """UTC microseconds."""
+        return int(self.clock.seconds() * 1_000_000)
+
+    def publish(self, account_id: str, modseq: int) -> None:
+        """Hint at a change that is committed."""
+        self._hints.publish(account_id, modseq)

@@ -1,0 +1,267 @@
+"""The tree of mailboxes: the contract of IMailAccount."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailnode.errors import BadMailboxName, LimitReached, MailboxExists, MailboxRefused, NoSuchMailbox
+from mailnode.store import mailboxes
+from mailnode.values.flags import SEEN
+
+
+@pytest.fixture
+def ann(store):
+    return store.account("ann")
+
+
+def names(loop, account):
+    return [info.name for info in loop.run(account.mailboxes())]
+
+
+def by_name(loop, account, name):
+    return next(info for info in loop.run(account.mailboxes()) if info.name == name)
+
+
+def test_a_new_account_has_inbox_and_special_mailboxes(ann, loop):
+    infos = loop.run(ann.mailboxes())
+    assert [info.name for info in infos] == ["INBOX", "Archive", "Drafts", "Junk", "Sent", "Trash"]
+    assert {info.name: info.special_use for info in infos}["Sent"] == "\\Sent"
+    assert all(info.subscribed and info.selectable and info.uidvalidity > 0 for info in infos)
+    assert len({info.uidvalidity for info in infos}) == len(infos)
+    assert all(info.uidvalidity < 1 << 31 for info in infos)
+
+
+def test_provisioning_twice_changes_nothing(store, ann, loop):
+    before = loop.run(ann.mailboxes())
+    loop.run(store.provision("ann", 5, 5))
+    assert loop.run(ann.mailboxes()) == before
+    assert loop.run(ann.usage()).bytes_limit == 0
+
+
+def test_another_account_counts_uidvalidity_from_elsewhere(store, ann, loop):
+    loop.run(store.provision("bea"))
+    assert loop.run(ann.mailboxes())[0].uidvalidity != loop.run(store.account("bea").mailboxes())[0].uidvalidity
+
+
+def test_create_makes_superiors(ann, loop):
+    info = loop.run(ann.create("a/b/c", "\\Flagged"))
+    assert info.name == "a/b/c"
+    assert info.special_use == "\\Flagged"
+    assert {"a", "a/b", "a/b/c"} <= set(names(loop, ann))
+    assert by_name(loop, ann, "a/b").special_use == ""
+    assert by_name(loop, ann, "a/b/c") == info
+
+
+def test_levels_of_the_same_name_are_apart(ann, loop):
+    info = loop.run(ann.create("a/a/a", "\\All"))
+    assert [by_name(loop, ann, name).special_use for name in ("a", "a/a", "a/a/a")] == ["", "", "\\All"]
+    assert info.id == by_name(loop, ann, "a/a/a").id
+
+
+@pytest.mark.parametrize("name", ["INBOX", "inbox", "Sent", "Sent/"])
+def test_create_of_what_is_there_is_refused(ann, loop, name):
+    with pytest.raises(MailboxExists):
+        loop.run(ann.create(name))
+
+
+def test_names_are_told_apart_by_case_but_inbox_is_not(ann, loop):
+    loop.run(ann.create("sent"))
+    assert loop.run(ann.create("inbox/sub")).name == "INBOX/sub"
+
+
+@pytest.mark.parametrize("name", ["", "a//b", "a\x00b", "x" * 256, "/".join("a" * 33)])
+def test_bad_names_are_refused(ann, loop, name):
+    with pytest.raises(BadMailboxName):
+        loop.run(ann.create(name))
+
+
+def test_the_number_of_mailboxes_is_limited(ann, loop, monkeypatch):
+    monkeypatch.setattr(mailboxes, "MAX_MAILBOXES", 8)
+    loop.run(ann.create("a/b"))
+    before = loop.run(ann.modseq())
+    with pytest.raises(LimitReached):
+        loop.run(ann.create("c"))
+    assert loop.run(ann.modseq()) == before
+
+
+def test_uidvalidity_grows_when_a_name_comes_again(ann, loop):
+    first = loop.run(ann.create("a"))
+    loop.run(ann.delete(first.id))
+    second = loop.run(ann.create("a"))
+    assert second.uidvalidity > first.uidvalidity
+    assert second.id != first.id
+
+
+def test_a_deleted_mailbox_is_gone_for_those_who_have_it_open(ann, loop, make):
+    info = loop.run(ann.create("a"))
+    box = ann.open(info.id)
+    loop.run(box.append([make()]))
+    loop.run(ann.delete(info.id))
+    for call in (
+        box.snapshot(),
+        box.changes(0),
+        box.rows([1], ["size"]),
+        box.append([make()]),
+        box.store_flags([1], "set", SEEN),
+        box.expunge([1], False),
+        box.copy([1], 1),
+        ann.open(1).copy([], info.id),
+        ann.delete(info.id),
+        ann.rename(info.id, "b"),
+        ann.maildrop(info.id, 60),
+    ):
+        with pytest.raises(NoSuchMailbox):
+            loop.run(call)
+    assert loop.run(ann.status([info.id])) == []
+    assert loop.run(ann.usage()).count_used == 0
+
+
+def test_inbox_cannot_be_deleted(ann, loop):
+    with pytest.raises(MailboxRefused):
+        loop.run(ann.delete(1))
+
+
+def test_delete_with_inferiors_leaves_a_name(ann, loop, make):
+    parent = loop.run(ann.create("a"))
+    child = loop.run(ann.create("a/b"))
+    loop.run(ann.open(parent.id).append([make()]))
+    loop.run(ann.delete(parent.id))
+    left = by_name(loop, ann, "a")
+    assert not left.selectable
+    assert by_name(loop, ann, "a/b") == child
+    with pytest.raises(NoSuchMailbox):
+        loop.run(ann.open(left.id).snapshot())
+    with pytest.raises(NoSuchMailbox):
+        loop.run(ann.open(parent.id).snapshot())
+    with pytest.raises(MailboxRefused):
+        loop.run(ann.delete(left.id))
+    again = loop.run(ann.create("a"))
+    assert again.uidvalidity > parent.uidvalidity
+    assert len(loop.run(ann.open(again.id).snapshot()).uids) == 0
+
+
+def test_a_name_without_inferiors_left_can_be_deleted(ann, loop):
+    parent = loop.run(ann.create("a"))
+    child = loop.run(ann.create("a/b"))
+    loop.run(ann.delete(parent.id))
+    loop.run(ann.delete(child.id))
+    loop.run(ann.delete(by_name(loop, ann, "a").id))
+    assert "a" not in names(loop, ann)
+
+
+def test_rename_keeps_uids_and_takes_inferiors_along(ann, loop, make):
+    parent = loop.run(ann.create("a"))
+    child = loop.run(ann.create("a/b"))
+    loop.run(ann.open(child.id).append([make(), make()]))
+    loop.run(ann.rename(parent.id, "x/y"))
+    assert {"x", "x/y", "x/y/b"} <= set(names(loop, ann))
+    assert not {"a", "a/b"} & set(names(loop, ann))
+    moved = by_name(loop, ann, "x/y/b")
+    assert (moved.id, moved.uidvalidity) == (child.id, child.uidvalidity)
+    assert loop.run(ann.open(child.id).snapshot()).uids.tolist() == [1, 2]
+
+
+def test_rename_onto_a_name_that_was_used_raises_uidvalidity(ann, loop):
+    older = loop.run(ann.create("older"))
+    newer = loop.run(ann.create("newer"))
+    loop.run(ann.delete(newer.id))
+    loop.run(ann.rename(older.id, "newer"))
+    assert by_name(loop, ann, "newer").uidvalidity > newer.uidvalidity
+
+
+def test_inferiors_renamed_onto_used_names_raise_uidvalidity_too(ann, loop):
+    loop.run(ann.create("a/sub"))
+    loop.run(ann.create("b/sub"))
+    was = by_name(loop, ann, "b/sub")
+    loop.run(ann.rename(by_name(loop, ann, "b").id, "c"))
+    loop.run(ann.rename(by_name(loop, ann, "a").id, "b"))
+    assert by_name(loop, ann, "b/sub").uidvalidity > was.uidvalidity
+
+
+def test_rename_there_and_back_keeps_uidvalidity(ann, loop):
+    info = loop.run(ann.create("a"))
+    loop.run(ann.rename(info.id, "b"))
+    loop.run(ann.rename(info.id, "a"))
+    assert by_name(loop, ann, "a").uidvalidity == info.uidvalidity
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [("Sent", MailboxExists), ("a", MailboxExists), ("a/below", MailboxRefused), ("a\x01", BadMailboxName)],
+)
+def test_renames_that_are_refused(ann, loop, name, error):
+    info = loop.run(ann.create("a"))
+    with pytest.raises(error):
+        loop.run(ann.rename(info.id, name))
+    assert by_name(loop, ann, "a") == info
+
+
+def test_rename_must_leave_inferiors_good_names(ann, loop):
+    loop.run(ann.create("a/" + "b" * 200))
+    with pytest.raises(BadMailboxName):
+        loop.run(ann.rename(by_name(loop, ann, "a").id, "c" * 100))
+
+
+def test_rename_of_inbox_moves_its_messages(ann, loop, make):
+    inbox = ann.open(1)
+    loop.run(ann.create("INBOX/sub"))
+    loop.run(inbox.append([make(flags=SEEN), make()]))
+    loop.run(inbox.expunge([1], False))
+    loop.run(ann.rename(1, "old mail"))
+    snapshot = loop.run(inbox.snapshot())
+    assert snapshot.uids.tolist() == []
+    assert snapshot.uidnext == 3
+    target = by_name(loop, ann, "old mail")
+    assert len(loop.run(ann.open(target.id).snapshot()).uids) == 1
+    assert "INBOX/sub" in names(loop, ann)
+    with pytest.raises(MailboxExists):
+        loop.run(ann.rename(1, "old mail"))
+
+
+def test_subscriptions_are_apart_from_mailboxes(ann, loop):
+    loop.run(ann.subscribe("not/there", True))
+    loop.run(ann.subscribe("not/there", True))
+    assert "not/there" in loop.run(ann.subscriptions())
+    info = loop.run(ann.create("not/there"))
+    assert info.subscribed
+    loop.run(ann.delete(info.id))
+    assert "not/there" in loop.run(ann.subscriptions())
+    loop.run(ann.subscribe("not/there", False))
+    loop.run(ann.subscribe("not/there", False))
+    assert "not/there" not in loop.run(ann.subscriptions())
+
+
+def test_status_counts(ann, loop, make):
+    inbox = ann.open(1)
+    loop.run(inbox.append([make(b"x" * 10), make(b"y" * 20, flags=SEEN, prefix=b"P: p\r\n"), make(flags=8)]))
+    loop.run(inbox.expunge([1], False))
+    loop.run(inbox.store_flags([2], "add", 8))
+    status = loop.run(ann.status([1, 999]))
+    assert len(status) == 1
+    (only,) = status
+    assert (only.messages, only.unseen, only.deleted, only.uidnext, only.recent) == (2, 1, 2, 4, 2)
+    snapshot = loop.run(inbox.snapshot(claim_recent=True))
+    assert only.highest_modseq == snapshot.highest_modseq
+    assert only.uidvalidity == snapshot.uidvalidity
+    assert only.size == sum(row[1] for row in loop.run(inbox.rows([2, 3], ["size"])))
+    assert loop.run(ann.status([1]))[0].recent == 0
+
+
+def test_every_change_of_the_tree_is_hinted(ann, loop, hints):
+    info = loop.run(ann.create("a"))
+    loop.run(ann.rename(info.id, "b"))
+    loop.run(ann.delete(info.id))
+    modseqs = [modseq for account_id, modseq in hints.published if account_id == "ann"]
+    assert modseqs == sorted(set(modseqs))
+    assert len(modseqs) == 3
+    assert modseqs[-1] == loop.run(ann.modseq())
+
+
+def test_an_unknown_account_has_nothing(store, loop):
+    nobody = store.account("nobody")
+    assert loop.run(nobody.mailboxes()) == []
+    for call in (nobody.create("a"), nobody.modseq(), nobody.usage(), nobody.open(1).snapshot()):
+        with pytest.raises(NoSuchMailbox):
+            loop.run(call)
+    assert loop.run(store.usage(["ann", "nobody"])).keys() == {"ann"}
+    assert loop.run(store.modseqs(["ann", "nobody"])).keys() == {"ann"}
