@@ -293,6 +293,7 @@ def blobs_in_use(tx: Transaction, blob_ids: Sequence[str]) -> set[str]:
 
 
 def envelopes_where(tx: Transaction, where: str, values: Sequence[Any]) -> list[QueuedEnvelope]:
+    """Return envelopes without recipients; ``where`` speaks of ``envelope e`` and ``blob b``."""
     rows = tx.execute(f"SELECT {_ENVELOPE} FROM envelope e JOIN blob b ON b.id = e.blob_id WHERE {where}", values)
     return [
         QueuedEnvelope(
