@@ -284,12 +284,12 @@ def decimal(digits: bytes, largest: int) -> int:
 
 
 def decode_base64(text: bytes) -> bytes | None:
-    """Return what base64 stands for, or None when it is not exactly base64 (RFC 4648 4)."""
+    """Return what base64 stands for, or None when it is not exactly base64 (RFC 4648 4): stray bits and padding too."""
     try:
-        # Padding behind a whole group passes the strict mode of some versions.
-        return None if len(text) % 4 else binascii.a2b_base64(text, strict_mode=True)
+        data = binascii.a2b_base64(text, strict_mode=True)
     except binascii.Error:
         return None
+    return data if binascii.b2a_base64(data, newline=False) == text else None
 
 
 def _set_number(text: bytes) -> int:

@@ -41,8 +41,7 @@ def lsub_matches(command: Lsub, subscriptions: Iterable[str]) -> list[ListRow]:
     trailing ``%`` hid (RFC 3501 6.3.9)."""
     subscribed = frozenset(subscriptions)
     patterns = Patterns(command.reference, command.patterns)
-    names = {name: () for name in subscribed if patterns.match(name)}
-    rows: dict[str, tuple[str, ...]] = dict(names)
+    rows: dict[str, tuple[str, ...]] = {name: () for name in subscribed if patterns.match(name)}
     if any(pattern.endswith("%") for pattern in command.patterns):
         for parent in {p for name in subscribed for p in _superiors(name)} - subscribed:
             if patterns.match(parent):
@@ -71,7 +70,7 @@ class _Listing:
             hidden = {p for name in selected - names for p in _superiors(name)} - selected
             names |= {name for name in hidden if patterns.match(name)}
         if not self._by_subscription and not self._by_use:
-            names |= self._missing_superiors(patterns)
+            names |= self._missing_superiors()
         return [self._row(name, name in with_child) for name in sorted(names, key=_order)]
 
     def _selected(self) -> set[str]:
@@ -80,11 +79,12 @@ class _Listing:
             names = {name for name in names if name in self._existing and self._existing[name].special_use}
         return names
 
-    def _missing_superiors(self, patterns: Patterns) -> set[str]:
+    def _missing_superiors(self) -> set[str]:
         """Levels that exist only as part of longer names; a trailing ``%`` shows them (RFC 3501 6.3.8)."""
-        if not any(pattern.endswith("%") for pattern in self._command.patterns):
-            return set()
-        return {name for name in self._parents - self._existing.keys() if patterns.match(name)}
+        levels = [pattern for pattern in self._command.patterns if pattern.endswith("%")]
+        missing = self._parents - self._existing.keys() if levels else set()
+        patterns = Patterns(self._command.reference, levels)
+        return {name for name in missing if patterns.match(name)}
 
     def _row(self, name: str, with_child: bool) -> ListRow:
         mailbox = self._existing.get(name)
