@@ -239,9 +239,8 @@ class FakeMailbox:
     def _claim(self, claim: bool) -> int:
         box = self._box
         first = box.claimed
-        if not claim:
-            return 0xFFFFFFFF
-        box.claimed = box.uidnext
+        if claim:
+            box.claimed = box.uidnext
         return first
 
     async def snapshot(self, claim_recent=False):

@@ -149,15 +149,28 @@ class Client:
         self.pump.connectionLost(Failure(ConnectionDone()))
 
 
+class Hints(LocalHints):
+    """Hints that can be made to get lost."""
+
+    lost = False
+
+    def publish(self, account_id, modseq):
+        if not self.lost:
+            super().publish(account_id, modseq)
+
+
+def fake_account(world: World) -> FakeAccount:
+    return FakeAccount(lambda modseq: world.hints.publish("acc", modseq))
+
+
 class World:
     """A clock, hints, one account, its sessions."""
 
-    def __init__(self, make_account: Callable[[Callable[[int], None]], object] = FakeAccount, **services) -> None:
+    def __init__(self, make_account: Callable[[World], object] = fake_account, **services) -> None:
         self.clock = Clock()
         self.clock.advance(START)
-        self.hints = LocalHints()
-        self.drop_hints = False
-        self.account = make_account(self._publish)
+        self.hints = Hints()
+        self.account = make_account(self)
         self.logins = Logins(self.account)
         self.services = ImapServices(
             logins=self.logins,
@@ -169,10 +182,6 @@ class World:
             **services,
         )
         self.clients: dict[str, Client] = {}
-
-    def _publish(self, modseq: int) -> None:
-        if not self.drop_hints:
-            self.hints.publish("acc", modseq)
 
     async def _scan(self, blob):
         return scan(await self.account.blobs().read_staged(blob))
@@ -205,6 +214,13 @@ class World:
 
     def expunge(self, *uids: int, mailbox: str = "INBOX") -> None:
         now(self.box(mailbox).expunge(sorted(uids), False))
+
+    def sweep(self) -> None:
+        """Let the undelete time pass."""
+        if isinstance(self.account, FakeAccount):
+            self.box().sweep()
+        else:
+            now(self.store.sweep(START + 400 * DAY))
 
 
 _STEP = re.compile(r"([CS])(\w*): ?(.*)|!(.*)")
@@ -265,8 +281,8 @@ def _octets(lines: list[str]) -> bytes:
 
 def _blocks(script: str) -> list[tuple[str, str, list[str]]]:
     blocks: list[tuple[str, str, list[str]]] = []
-    for line in script.strip("\n").splitlines():
-        found = _STEP.fullmatch(line.strip(" "))
+    for line in filter(None, map(str.strip, script.splitlines())):
+        found = _STEP.fullmatch(line)
         assert found, line
         if found[4] is not None:
             blocks.append(("!", "", [found[4].strip()]))

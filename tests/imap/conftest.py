@@ -1,0 +1,31 @@
+"""Which store the session tests run on: the fake, and the real one in memory."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+from imap_world import AtOnce, World, fake_account, now
+
+from mailnode.store.blobs_local import LocalBlobs
+from mailnode.store.engine_sqlite import SqliteEngine
+from mailnode.store.mail_store import MailStore
+
+
+def sqlite_account(world: World, directory: Path):
+    """The store itself, in memory; blob files, where there are any, below the test's directory."""
+    engine = SqliteEngine(None, 1)
+    now(engine.start())
+    blobs = LocalBlobs(directory, AtOnce(), world.clock)
+    blobs.prepare()
+    store = world.store = MailStore(engine, blobs, world.hints, world.clock)
+    now(store.provision("acc"))
+    return store.account("acc")
+
+
+@pytest.fixture(params=["fake", "sqlite"])
+def make_world(request, tmp_path) -> Callable[..., World]:
+    """Return what makes a world with an empty account."""
+    if request.param == "fake":
+        return partial(World, fake_account)
+    return partial(World, partial(sqlite_account, directory=tmp_path))
