@@ -543,7 +543,8 @@ class IdleDone:
 
 @dataclass(frozen=True, slots=True)
 class AppendChunk:
-    """Some octets of the message, line ends made CRLF where they were bare LF. May contain NUL."""
+    """Some octets of the message as they came: at most ``connection.CHUNK``, cut anywhere; bare line ends and NUL are the
+    session's matter."""
 
     data: bytes
 

@@ -62,7 +62,6 @@ _HEAD = re.compile(rb'([^\x00-\x20\x7f-\xff(){%*"\\+]+)(?: ((?:[Uu][Ii][Dd] )?[^
 _MARK = re.compile(rb"(~?)\{([0-9]+)(\+?)\}\Z")
 _ENDLESS_MARK = re.compile(rb"[0-9]{20}(\+?)\}\Z")
 _LONGEST_MARK = 32  # octets kept of a line that is thrown away, to see whether a literal follows it
-_BARE_LF = re.compile(rb"(?<!\r)\n")
 
 
 class Mode(enum.Enum):
@@ -89,7 +88,11 @@ TRANSITIONS: dict[tuple[State, str], State] = {
     (State.NOT_AUTHENTICATED, "ended"): State.LOGOUT,
     (State.AUTHENTICATED, "ended"): State.LOGOUT,
     (State.SELECTED, "ended"): State.LOGOUT,
+    # A connection that was ended stays so, whatever a command that was still running comes to.
     (State.LOGOUT, "ended"): State.LOGOUT,
+    (State.LOGOUT, "authenticated"): State.LOGOUT,
+    (State.LOGOUT, "selected"): State.LOGOUT,
+    (State.LOGOUT, "unselected"): State.LOGOUT,
 }
 
 
@@ -136,7 +139,6 @@ class ImapConnection:
         self._bad = 0
         self._next: Event | None = None
         self._append_synchronising = False
-        self._after_cr = False
         self._resume = Mode.COMMAND  # where SKIP leads
         self._aborted = False
         self._forget()
@@ -236,7 +238,6 @@ class ImapConnection:
     def accept_append(self) -> None:
         """Read the message of the AppendStart that was given."""
         self._answered(Mode.MESSAGE)
-        self._after_cr = False
         if self._append_synchronising and self._mode is Mode.MESSAGE:
             self._next = Reply(responses.continuation())
 
@@ -514,15 +515,7 @@ class ImapConnection:
             return NEED_DATA
         self._drop(len(taken))
         self._literal_left -= len(taken)
-        return AppendChunk(self._with_crlf(taken))
-
-    def _with_crlf(self, data: bytes) -> bytes:
-        """Make bare LF CRLF, across the edges of chunks too."""
-        continued = self._after_cr and data.startswith(b"\n")
-        self._after_cr = data.endswith(b"\r")
-        if data.count(b"\n") == data.count(b"\r\n") + continued:
-            return data
-        return b"\n" + _BARE_LF.sub(b"\r\n", data[1:]) if continued else _BARE_LF.sub(b"\r\n", data)
+        return AppendChunk(taken)
 
     def _read_message_end(self) -> Event | Signal | None:
         if len(self._input) < 2 and b"\r\n".startswith(self._input):

@@ -93,7 +93,7 @@ class FactoryTests(TestCase):
         )
         self.assertEqual(
             transport.value(),
-            b"* OK ready\r\na OK done\r\n(4 octets)\r\n+ OK\r\n(5 octets)\r\ne BAD Unknown command\r\n"
+            b"* OK ready\r\na OK done\r\n(3 octets)\r\n+ OK\r\n(4 octets)\r\ne BAD Unknown command\r\n"
             b"* BYE bye\r\nf OK done\r\n",
         )
         self.assertTrue(transport.disconnecting)
