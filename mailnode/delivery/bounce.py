@@ -134,9 +134,9 @@ class Bouncer:
         try:
             if kind == "failed" and about.ret != "HDRS" and about.blob.size <= self._max_returned:
                 whole = await self._queue.read(about.blob)
-                return whole[: header_end(whole)], whole
+                return _header(whole), whole
             start = await self._queue.read(about.blob, 0, min(about.blob.size, MAX_HEADER))
-            return start[: header_end(start)], None
+            return _header(start), None
         except BlobDamaged:
             _log.warn("{envelope} cannot be read for its notice", envelope=about.id)
             return b"", None
@@ -148,6 +148,11 @@ def is_owed(fate: Fate) -> bool:
     if not notify:
         return fate.action in _BY_DEFAULT
     return _ASKED_FOR[fate.action] in notify
+
+
+def _header(data: bytes) -> bytes:
+    end = header_end(data)
+    return data if end < 0 else data[:end]
 
 
 def _recipient(about: QueuedEnvelope, fate: Fate, now: float) -> DsnRecipient:

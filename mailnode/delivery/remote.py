@@ -196,7 +196,7 @@ class _Trial:
         """A server answered; return whom to try there again at once."""
         self._reached = True
         again = []
-        progress = any(reply.code // 100 == 2 for reply in report.replies)
+        progress = any(reply.code != 452 for reply in report.replies)
         for row, reply in zip(rows, report.replies, strict=True):
             attempt = _reply_attempt(row, target, report, reply)
             self._note_crowd(reply)

@@ -107,11 +107,10 @@ class QueueRunner:
         if self._looking is not None:
             await _settled([self._looking])
         if self._tries:
-            cut = self._clock.callLater(self._settings.drain, self._cut_off)
+            self._timer = self._clock.callLater(self._settings.drain, self._cut_off)
             while self._tries:
                 await _settled(self._tries)
-            if cut.active():
-                cut.cancel()
+            self._stop_timer()
 
     def wake(self) -> None:
         """Look for due mail now."""
@@ -299,6 +298,8 @@ class QueueRunner:
 
     def _cut_off(self) -> None:
         self._settler.hurry = True
+        # What swallows the cancellation, as libraries may, meets it again at its next wait.
+        self._timer = self._clock.callLater(1.0, self._cut_off)
         for attempt in list(self._attempts):
             attempt.cancel()
 

@@ -1,0 +1,54 @@
+"""TLS towards other servers: with the certificate checked, or for secrecy against those who only listen."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+
+from OpenSSL import SSL
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
+from twisted.internet.ssl import CertificateOptions, TLSVersion, optionsForClientTLS, platformTrust
+from zope.interface import implementer
+
+VERIFIED = ("verified", "implicit")  # levels of interfaces.outbound.Target that check the certificate
+
+
+class ClientTls:
+    """Makes connection creators by level and host."""
+
+    def __init__(self, trust_root: Any = None) -> None:
+        """:param trust_root: an ``IOpenSSLTrustRoot``; None: the system's certificate authorities."""
+        self._trust_root = trust_root if trust_root is not None else platformTrust()  # type: ignore[no-untyped-call]
+        # No session cache: what one connection was must not pass into another (trap 47).
+        self._unchecked = CertificateOptions(verify=False, raiseMinimumTo=TLSVersion.TLSv1_2).getContext()
+
+    def creator(self, level: str, host: str) -> Any:
+        """Return what ``startTLS`` takes. ``host`` is the name to ask for and, where the level says so, to check."""
+        name = host.strip("[]").removeprefix("IPv6:")
+        if level in VERIFIED:
+            return optionsForClientTLS(name, trustRoot=self._trust_root)
+        return _Unchecked(self._unchecked, name)
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+class _Unchecked:
+    """Encryption without a check of who is at the other end."""
+
+    def __init__(self, context: SSL.Context, name: str) -> None:
+        self._context = context
+        self._name = name
+
+    def clientConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
+        connection = SSL.Connection(self._context, None)
+        connection.set_app_data(tlsProtocol)
+        if not _is_address(self._name):
+            connection.set_tlsext_host_name(self._name.encode("ascii"))  # RFC 6066 3: names, not addresses
+        return connection
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,498 @@
+"""Connections to other mail servers, around the sans-I/O client of :mod:`mailnode.smtp.client`.
+
+A connection is kept after a mail and used again for the same target: (host, address, port, TLS level, login, source) must
+all be equal, so that what was granted to one class of mail never carries another (trap 47). A kept connection that turns
+out to be dead is replaced by a fresh one, unless the message may have got through.
+
+Opportunistic TLS falls back to plain text only on a fresh connection, and only when TLS failed before any mail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionRefusedError, TimeoutError
+from twisted.internet.interfaces import IHandshakeListener, IPushProducer
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from mailnode.errors import BlobDamaged
+from mailnode.interfaces.outbound import IOutbound, OutboundMessage, OutboundReport, Target, TargetFailed
+from mailnode.interfaces.runtime import IClock, IDelayed
+from mailnode.net.client_tls import ClientTls
+from mailnode.smtp import client
+from mailnode.values.smtp_reply import Reply
+from mailnode.values.wire import NEED_DATA
+
+_log = Logger()
+
+READ_PIECE = 256 * 1024  # octets read at once: a frame of the stored form
+WRITE_PIECE = 64 * 1024  # octets written between looks at back-pressure
+MAX_UNREAD = 128 * 1024  # octets a server may send that nobody waits for
+MAX_WAIT = 3600.0  # seconds for one event, however often the server sends a little
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundSettings:
+    """``connect``: seconds for one address. A connection is used for ``mails`` mails and kept ``idle`` seconds after each;
+    at most ``kept`` are kept at a time. The waits for replies are those of RFC 5321 4.5.3.2, times ``patience``."""
+
+    connect: float = 10.0
+    mails: int = 100
+    idle: float = 15.0
+    kept: int = 100
+    patience: float = 1.0
+
+
+@implementer(IOutbound)
+class Outbound:
+    """The connections of one server. :meth:`stop` ends them."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        hostname: str,
+        tls: ClientTls,
+        clock: IClock,
+        *,
+        sources: Sequence[str] = (),
+        settings: OutboundSettings | None = None,
+    ) -> None:
+        """:param hostname: what we call ourselves in EHLO. :param sources: own addresses to connect from, the first of
+        each family counts; none: the system chooses."""
+        self._reactor = reactor
+        self._hostname = hostname
+        self._tls = tls
+        self._clock = clock
+        self._sources = tuple(sources)
+        self._settings = settings or OutboundSettings()
+        self._kept: dict[Target, list[Link]] = {}
+        self._links: dict[Link, None] = {}
+        self._stopped = False
+
+    async def send(self, target: Target, message: OutboundMessage) -> OutboundReport:
+        """Hand a message over; see :class:`IOutbound`. :raises BlobDamaged: the message cannot be read."""
+        link = self._take(target)
+        if link is not None:
+            try:
+                return await self._send_on(link, target, message)
+            except TargetFailed as failed:
+                if failed.in_doubt:
+                    raise
+        return await self._send_on(await self._open(target), target, message)
+
+    async def stop(self) -> None:
+        """End all connections, those in use at once and kept ones politely, and open no more."""
+        self._stopped = True
+        kept = [link for links in self._kept.values() for link in links]
+        for link in list(self._links):
+            if link in kept:
+                self._retire(link)
+            else:
+                link.abort()
+        await DeferredList([link.gone for link in list(self._links)])
+
+    # Keeping connections
+
+    def _take(self, target: Target) -> Link | None:
+        links = self._kept.get(target)
+        if not links:
+            return None
+        link = links.pop()
+        if not links:
+            del self._kept[target]
+        link.stop_idling()
+        return link
+
+    def _keep(self, link: Link) -> None:
+        settings = self._settings
+        full = sum(map(len, self._kept.values())) >= settings.kept
+        if link.lost or link.mails >= settings.mails or full or self._stopped:
+            link.quit()
+            return
+        self._kept.setdefault(link.target, []).append(link)
+        link.idle(settings.idle, lambda: self._retire(link))
+
+    def _retire(self, link: Link) -> None:
+        links = self._kept.get(link.target, [])
+        if link in links:
+            links.remove(link)
+            if not links:
+                del self._kept[link.target]
+        link.stop_idling()
+        link.quit()
+
+    # Opening connections
+
+    async def _open(self, target: Target) -> Link:
+        """Return a connection that is ready for a mail. :raises TargetFailed:"""
+        try:
+            return await self._open_with(target, target.tls)
+        except TargetFailed as failed:
+            if failed.scope != "tls" or target.tls != "opportunistic":
+                raise
+        return await self._open_with(target, "none")
+
+    async def _open_with(self, target: Target, level: str) -> Link:
+        link = await self._connect(target)
+        try:
+            if level == "implicit":
+                await link.begin_tls(self._tls.creator(level, target.host))
+            await link.expect(client.Greeting)
+            await self._hello(link)
+            if level in ("opportunistic", "required", "verified"):
+                await self._start_tls(link, target, level)
+            if target.username:
+                await self._login(link, target)
+        except BaseException:
+            link.abort()
+            raise
+        return link
+
+    async def _connect(self, target: Target) -> Link:
+        if self._stopped:
+            raise TargetFailed("connect", "the server is shutting down")
+        six = ":" in target.address
+        source = target.source or next((own for own in self._sources if (":" in own) == six), "")
+        endpoint = (TCP6ClientEndpoint if six else TCP4ClientEndpoint)(
+            self._reactor,
+            target.address,
+            target.port,
+            timeout=self._settings.connect,
+            bindAddress=(source, 0) if source else None,
+        )
+        factory = Factory.forProtocol(lambda: Link(target, self._hostname, self._clock, self._settings.patience))
+        try:
+            link = cast(Link, await endpoint.connect(factory))
+        except ConnectingCancelledError:
+            raise CancelledError from None
+        except (ConnectError, OSError) as error:
+            raise TargetFailed("connect", _connect_text(error)) from None
+        self._links[link] = None
+        link.gone.addCallback(lambda _: self._forget(link))
+        return link
+
+    def _forget(self, link: Link) -> None:
+        self._links.pop(link, None)
+        self._retire(link)
+
+    async def _hello(self, link: Link) -> None:
+        link.write(link.client.hello())
+        await link.expect(client.Hello)
+
+    async def _start_tls(self, link: Link, target: Target, level: str) -> None:
+        if "STARTTLS" not in link.client.extensions:
+            if level == "opportunistic":
+                return
+            raise TargetFailed("tls", "the server does not offer STARTTLS")
+        link.write(link.client.start_tls())
+        event = await link.expect(client.TlsReady, client.TlsRefused)
+        if isinstance(event, client.TlsRefused):
+            raise TargetFailed("tls", "the server refused STARTTLS", event.reply)
+        await link.begin_tls(self._tls.creator(level, target.host))
+        try:
+            await self._hello(link)
+        except TargetFailed as failed:
+            if failed.reply is not None:
+                raise
+            raise TargetFailed(
+                "tls", failed.text
+            ) from None  # a server may give up only after our part of the handshake
+
+    async def _login(self, link: Link, target: Target) -> None:
+        if not link.client.secure:
+            raise TargetFailed("tls", "no login without TLS")
+        if not link.client.mechanisms:
+            raise TargetFailed("lost", "the server offers no login we can use")
+        link.write(link.client.authenticate(target.username, target.password))
+        event = await link.expect(client.LoggedIn, client.LoginRefused)
+        if isinstance(event, client.LoginRefused):
+            raise TargetFailed("lost", "the server refused our login", event.reply)
+
+    # Sending
+
+    async def _send_on(self, link: Link, target: Target, message: OutboundMessage) -> OutboundReport:
+        try:
+            report = await self._transact(link, message)
+        except BaseException:
+            link.abort()
+            raise
+        if link.client.state is client.State.READY:
+            self._keep(link)
+        else:
+            link.abort()
+        return report
+
+    async def _transact(self, link: Link, message: OutboundMessage) -> OutboundReport:
+        """One transaction; recipients beyond the server's limit of one get our 452."""
+        connection = link.client
+        most = connection.max_recipients or len(message.recipients)
+        now, later = message.recipients[:most], message.recipients[most:]
+        body, utf8 = message.body, message.smtputf8
+        lacks_8bit = body == "8BITMIME" and "8BITMIME" not in connection.extensions
+        lacks_utf8 = utf8 and "SMTPUTF8" not in connection.extensions
+        if (lacks_8bit or lacks_utf8) and await _is_seven_bit(message):
+            body, utf8 = "7BIT", False  # the sender asked for more than the message needs
+        try:
+            commands = connection.send(
+                message.reverse_path,
+                now,
+                size=message.size,
+                body=body,
+                smtputf8=utf8,
+                ret=message.ret,
+                envid=message.envid,
+            )
+        except ValueError:
+            return OutboundReport(_same(Reply(553, "5.1.3", ("the address cannot be sent",)), message), ours=True)
+        link.mails += 1
+        link.write(commands)
+        replies = await self._finish(link, message)
+        more = (Reply(452, "4.5.3", ("too many recipients for one transaction",)),) * len(later)
+        if not commands:
+            return OutboundReport(_same(replies[0], message), link.tls, connection.has_dsn, ours=True)
+        return OutboundReport(replies + more, link.tls, connection.has_dsn)
+
+    async def _finish(self, link: Link, message: OutboundMessage) -> tuple[Reply, ...]:
+        event = await link.expect(client.Content, client.Sent)
+        if isinstance(event, client.Content):
+            await link.stream(message)
+            event = await link.expect(client.Sent)
+        assert isinstance(event, client.Sent)
+        return event.replies
+
+
+@implementer(IHandshakeListener, IPushProducer)
+class Link(Protocol):
+    """One connection: moves octets between transport and client, waits with limits, tells failures as TargetFailed."""
+
+    def __init__(self, target: Target, hostname: str, clock: IClock, patience: float) -> None:
+        self.target = target
+        self.client = client.ClientConnection(hostname)
+        self.mails = 0
+        self.tls = ""
+        self.lost = False
+        self.gone: Deferred[None] = Deferred()
+        self._clock = clock
+        self._patience = patience
+        self._ending = False  # the end of data was written, its answer has not come
+        self._why: Failure | None = None
+        self._waiting: Deferred[None] | None = None
+        self._handshake: Deferred[None] | None = None
+        self._full = False
+        self._timer: IDelayed | None = None
+        self._on_idle_input: Any = None
+
+    # From the transport
+
+    def connectionMade(self) -> None:
+        """Send small commands at once."""
+        set_no_delay = getattr(self.transport, "setTcpNoDelay", None)
+        if set_no_delay is not None:
+            set_no_delay(True)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take what the server says; one that talks on without being asked is cut off."""
+        self.client.receive_data(data)
+        if self.client.buffered > MAX_UNREAD:
+            self.abort()
+        elif self._on_idle_input is not None:  # a farewell, or nonsense: this connection is of no more use
+            self._on_idle_input()
+        else:
+            self._wake()
+
+    def handshakeCompleted(self) -> None:
+        """TLS is up."""
+        handle: Any = self._transport().getHandle()
+        self.tls = f"{handle.get_protocol_version_name()} {handle.get_cipher_name() or ''}".strip()
+        handshake, self._handshake = self._handshake, None
+        if handshake is not None:
+            handshake.callback(None)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The connection is gone."""
+        self.lost = True
+        self._why = reason
+        self.client.receive_eof()
+        handshake, self._handshake = self._handshake, None
+        if handshake is not None:
+            handshake.errback(reason)
+        self.stop_idling()
+        self._wake()
+        self.gone.callback(None)
+
+    def pauseProducing(self) -> None:
+        """The transport's buffer is full."""
+        self._full = True
+
+    def resumeProducing(self) -> None:
+        """The transport takes more."""
+        self._full = False
+        self._wake()
+
+    def stopProducing(self) -> None:
+        """The transport takes no more; its loss follows."""
+        self._full = False
+        self._wake()
+
+    # For Outbound
+
+    def write(self, data: bytes) -> None:
+        """Send octets."""
+        if data and not self.lost:
+            self._transport().write(data)
+
+    async def expect(self, *kinds: type) -> client.Event:
+        """Return the next event, one of these kinds. :raises TargetFailed: anything else, or nothing in time."""
+        end = self._clock.seconds() + MAX_WAIT
+        while True:
+            event = self.client.next_event()
+            if event is NEED_DATA:
+                limit = min(self.client.timeout * self._patience, end - self._clock.seconds())
+                if not await self._wait(limit):
+                    raise self._failed("timed out waiting for a reply")
+            elif isinstance(event, client.Send):
+                self.write(event.data)
+            elif isinstance(event, kinds):
+                if isinstance(event, client.Sent):
+                    self._ending = False
+                return event  # type: ignore[return-value]
+            elif isinstance(event, client.Failed):
+                raise self._failed(event.text, event.reply, event.scope)
+            else:
+                raise self._failed("the server answered out of turn")
+
+    async def begin_tls(self, creator: Any) -> None:
+        """Do a TLS handshake as client. :raises TargetFailed: scope "tls"."""
+        handshake: Deferred[None] = Deferred()
+        self._handshake = handshake
+        self._transport().startTLS(creator)
+        limit = client.TIMEOUTS["tls"] * self._patience
+        try:
+            await handshake.addTimeout(limit, self._clock)  # type: ignore[arg-type]
+        except TimeoutError:
+            raise TargetFailed("tls", "timed out in the TLS handshake") from None
+        except CancelledError:
+            raise
+        except Exception as error:
+            _log.info("TLS with {host} failed: {error!r}", host=self.target.host, error=error)
+            raise TargetFailed("tls", "the TLS handshake failed") from None
+        self.client.tls_started()
+
+    async def stream(self, message: OutboundMessage) -> None:
+        """Send the content and its end, no faster than the server takes it. :raises BlobDamaged: it is cut short."""
+        self._transport().registerProducer(self, True)
+        try:
+            offset = 0
+            while offset < message.size:
+                piece = await message.read(offset, min(READ_PIECE, message.size - offset))
+                if not piece:
+                    raise BlobDamaged("a message that is shorter than it should be")
+                for start in range(0, len(piece), WRITE_PIECE):
+                    self.write(self.client.data(piece[start : start + WRITE_PIECE]))
+                    await self._drained()
+                offset += len(piece)
+            self._ending = True
+            self.write(self.client.end_data())
+        finally:
+            if not self.lost:
+                self._transport().unregisterProducer()
+
+    def idle(self, seconds: float, end: Any) -> None:
+        """Wait unused; ``end`` is called after ``seconds``, or when the server says something."""
+        self._on_idle_input = end
+        self._timer = self._clock.callLater(seconds, end)
+
+    def stop_idling(self) -> None:
+        """Be in use again."""
+        self._on_idle_input = None
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+
+    def quit(self) -> None:
+        """Say QUIT and close; not waiting for the answer longer than its time."""
+        if self.lost:
+            return
+        self.write(self.client.quit())
+        self._on_idle_input = self._transport().loseConnection
+        self._timer = self._clock.callLater(client.TIMEOUTS["quit"] * self._patience, self.abort)
+
+    def abort(self) -> None:
+        """Close at once."""
+        if not self.lost:
+            self._transport().abortConnection()
+
+    # Inside
+
+    async def _drained(self) -> None:
+        limit = client.TIMEOUTS["content"] * self._patience
+        while self._full and not self.lost:
+            if not await self._wait(limit):
+                raise self._failed("timed out sending the message")
+        if self.lost:
+            await self.expect()  # raises, with what the server said before it left
+
+    async def _wait(self, seconds: float) -> bool:
+        """Wait for anything to happen; False when nothing does in time."""
+        if self.lost:
+            return True
+        waiting: Deferred[None] = Deferred()
+        self._waiting = waiting
+        try:
+            await waiting.addTimeout(max(seconds, 0.0), self._clock)  # type: ignore[arg-type]
+        except TimeoutError:
+            return False
+        finally:
+            self._waiting = None
+        return True
+
+    def _wake(self) -> None:
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.callback(None)
+
+    def _failed(self, text: str, reply: Reply | None = None, scope: str | None = None) -> TargetFailed:
+        if scope is None:
+            scope = _SCOPES.get(self.client.state, "lost")
+        return TargetFailed(scope, text, reply, in_doubt=self._ending)
+
+    def _transport(self) -> Any:
+        return self.transport
+
+
+_SCOPES = {
+    client.State.GREETING: "greeting",
+    client.State.GREETED: "greeting",
+    client.State.HELLO: "greeting",
+    client.State.TLS: "tls",
+}
+
+
+def _same(reply: Reply, message: OutboundMessage) -> tuple[Reply, ...]:
+    return (reply,) * len(message.recipients)
+
+
+def _connect_text(error: Exception) -> str:
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused"
+    if isinstance(error, TimeoutError):
+        return "connection timed out"
+    return "no connection"
+
+
+async def _is_seven_bit(message: OutboundMessage) -> bool:
+    """Whether the content is ASCII throughout."""
+    offset = 0
+    while offset < message.size:
+        piece = await message.read(offset, min(READ_PIECE, message.size - offset))
+        if not piece or not piece.isascii():
+            return False
+        offset += len(piece)
+    return True
