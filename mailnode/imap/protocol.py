@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -51,8 +52,10 @@ class ImapFactory(Factory):
         """:param make_session: given the channel and its connection. :param tls: "none", "starttls" or "implicit".
         :param start_tls: given the transport, begins TLS on it; needed for "starttls".
         :param plaintext_login: logins are allowed without TLS.
-        :param max_per_peer: connections at one time from one IP address.
+        :param max_connections: at one time. :param max_per_peer: from one IPv4 address or IPv6 /64 network.
         """
+        if tls == "starttls" and start_tls is None:
+            raise ValueError("starttls needs start_tls")
         self._make_session = make_session
         self._clock = clock
         self._implicit_tls = tls == "implicit"
@@ -71,8 +74,8 @@ class ImapFactory(Factory):
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
         """Return a pump, or what refuses the connection."""
-        peer = str(getattr(addr, "host", "") or "")
-        if len(self._pumps) >= self._max_connections or self._peers[peer] >= self._max_per_peer:
+        peer = _peer_key(str(getattr(addr, "host", "") or ""))
+        if len(self._pumps) >= self._max_connections or (peer and self._peers[peer] >= self._max_per_peer):
             return TooManyConnections()
         connection = ImapConnection(self._limits, plaintext_login=self._plaintext_login)
         pump = Pump(
@@ -100,3 +103,14 @@ class ImapFactory(Factory):
         self._peers[peer] -= 1
         if not self._peers[peer]:
             del self._peers[peer]
+
+
+def _peer_key(host: str) -> str:
+    """Return by what connections are counted: an IPv4 address, an IPv6 /64 network, "" for what has no address."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return ""
+    if address.version == 4:
+        return str(address)
+    return str(address.ipv4_mapped or ipaddress.ip_network((int(address), 64), strict=False))

@@ -122,6 +122,23 @@ class FactoryTests(TestCase):
         _, again = self.connect(factory)
         self.assertEqual(again.value(), b"* OK ready\r\n")
 
+    def test_an_ipv6_network_is_one_peer(self):
+        factory = self.factory(max_per_peer=1)
+        self.connect(factory, "2001:db8::1")
+        _, same = self.connect(factory, "2001:db8::ffff:1%eth0")
+        _, other = self.connect(factory, "2001:db8:0:1::1")
+        self.connect(factory, "::ffff:192.0.2.1")
+        _, mapped = self.connect(factory, "192.0.2.1")
+        self.assertEqual([t.value()[:5] for t in (same, other, mapped)], [b"* BYE", b"* OK ", b"* BYE"])
+
+    def test_clients_without_an_address_are_limited_in_all_only(self):
+        factory = self.factory(max_per_peer=1, max_connections=2)
+        transports = [self.connect(factory, "")[1] for _ in range(3)]
+        self.assertEqual([t.value()[:5] for t in transports], [b"* OK ", b"* OK ", b"* BYE"])
+
+    def test_starttls_needs_a_way_to_start_it(self):
+        self.assertRaises(ValueError, self.factory, tls="starttls")
+
     def test_draining_reaches_every_session(self):
         factory = self.factory()
         transports = [self.connect(factory)[1] for _ in range(3)]
