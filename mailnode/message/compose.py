@@ -210,7 +210,7 @@ def _answer_fields(original_header: bytes) -> list[bytes]:
 def _explanation(host: str, kind: str, recipients: Sequence[DsnRecipient], utf8: bool) -> bytes:
     lines = [f"This is the mail server {_host(host).decode()}.", "", *_EXPLANATIONS[kind].split("\r\n"), ""]
     for recipient in recipients:
-        lines.append(f"  <{recipient.final}>")
+        lines.append(f"  <{recipient.final if utf8 else _seven_bit(recipient.final)}>")
         if recipient.diagnostic:
             said = f"{recipient.remote_mta} said: " if recipient.remote_mta else ""
             lines.append(f"    {said}{recipient.diagnostic[:MAX_DIAGNOSTIC]}")
@@ -273,8 +273,13 @@ def _typed_address(kind: str, address: str, utf8: bool) -> bytes:
     if not address.isascii():
         kind = "utf-8"
         if not utf8:
-            address = _UNITEXT.sub(lambda c: f"\\x{{{ord(c[0]):02X}}}", address)
+            address = _seven_bit(address)
     return kind.encode("ascii") + b"; " + _text(address, utf8)
+
+
+def _seven_bit(address: str) -> str:
+    """An address as utf-8-addr-xtext (RFC 6533 3); an ASCII one stays."""
+    return address if address.isascii() else _UNITEXT.sub(lambda c: f"\\x{{{ord(c[0]):02X}}}", address)
 
 
 def _embedded_character(match: re.Match[str]) -> str:

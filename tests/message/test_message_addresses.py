@@ -1,0 +1,195 @@
+"""Address lists: the examples of RFC 5322 Appendix A, obsolete forms, broken and hostile ones."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailnode.message.addresses import (
+    Group,
+    Mailbox,
+    display_text,
+    field_addresses,
+    from_addresses,
+    mailboxes,
+    parse_addresses,
+)
+
+
+def box(local, domain="", display=None, route=None):
+    return Mailbox(display, route, local, domain)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        # RFC 5322 A.1
+        (b"John Doe <jdoe@machine.example>", [Mailbox(b"John Doe", None, b"jdoe", b"machine.example")]),
+        (
+            b'"Joe Q. Public" <john.q.public@example.com>',
+            [Mailbox(b"Joe Q. Public", None, b"john.q.public", b"example.com")],
+        ),
+        (
+            b"Mary Smith <mary@x.test>, jdoe@example.org, Who? <one@y.test>, "
+            b'<boss@nil.test>, "Giant; \\"Big\\" Box" <sysservices@example.net>',
+            [
+                Mailbox(b"Mary Smith", None, b"mary", b"x.test"),
+                Mailbox(None, None, b"jdoe", b"example.org"),
+                Mailbox(b"Who?", None, b"one", b"y.test"),
+                Mailbox(None, None, b"boss", b"nil.test"),
+                Mailbox(b'Giant; "Big" Box', None, b"sysservices", b"example.net"),
+            ],
+        ),
+        (
+            b"A Group:Ed Jones <joe@where.test>,joe@where.test,John <jdoe@one.test>;",
+            [
+                Group(
+                    b"A Group",
+                    (
+                        Mailbox(b"Ed Jones", None, b"joe", b"where.test"),
+                        Mailbox(None, None, b"joe", b"where.test"),
+                        Mailbox(b"John", None, b"jdoe", b"one.test"),
+                    ),
+                )
+            ],
+        ),
+        (b"Undisclosed recipients:;", [Group(b"Undisclosed recipients", ())]),
+        # A.5
+        (
+            b"Pete(A nice \\) chap) <pete(his account)@silly.test(his host)>",
+            [Mailbox(b"Pete", None, b"pete", b"silly.test")],
+        ),
+        (
+            b"A Group(Some people):Chris Jones <c@(Chris's host.)public.example>,joe@example.org,"
+            b"John <jdoe@one.test> (my dear friend); (the end of the group)",
+            [
+                Group(
+                    b"A Group",
+                    (
+                        Mailbox(b"Chris Jones", None, b"c", b"public.example"),
+                        Mailbox(None, None, b"joe", b"example.org"),
+                        Mailbox(b"John", None, b"jdoe", b"one.test"),
+                    ),
+                )
+            ],
+        ),
+        (b"(Empty list)(start)Hidden recipients  :(nobody(that I know))  ;", [Group(b"Hidden recipients", ())]),
+        # A.6.1
+        (
+            b"Joe Q. Public <john.q.public@example.com>",
+            [Mailbox(b"Joe Q. Public", None, b"john.q.public", b"example.com")],
+        ),
+        (
+            b"Mary Smith <@node.test:mary@example.net>, , jdoe@test  . example",
+            [
+                Mailbox(b"Mary Smith", b"@node.test", b"mary", b"example.net"),
+                Mailbox(None, None, b"jdoe", b"test.example"),
+            ],
+        ),
+        # others
+        (b"", []),
+        (b" , ,", []),
+        (b"a@b (Old Style)", [Mailbox(b"Old Style", None, b"a", b"b")]),
+        (b"<a@b> (Old Style)", [Mailbox(b"Old Style", None, b"a", b"b")]),
+        (b'"a b"@c', [Mailbox(None, None, b"a b", b"c")]),
+        (b'"a@b"@c', [Mailbox(None, None, b"a@b", b"c")]),
+        (b'"a\\"b"@c', [Mailbox(None, None, b'a"b', b"c")]),
+        (b'""@c', [Mailbox(None, None, b"", b"c")]),
+        (b"first . last @ x . y", [Mailbox(None, None, b"first.last", b"x.y")]),
+        (b"a@[192.0.2.1]", [Mailbox(None, None, b"a", b"[192.0.2.1]")]),
+        (b"a@[IPv6:::1], b@c", [Mailbox(None, None, b"a", b"[IPv6:::1]"), Mailbox(None, None, b"b", b"c")]),
+        (b"<@a,@b:c@d>", [Mailbox(None, b"@a,@b", b"c", b"d")]),
+        (b"=?utf-8?q?a?= =?utf-8?q?b?= <a@b>", [Mailbox(b"=?utf-8?q?a?= =?utf-8?q?b?=", None, b"a", b"b")]),
+        (b'"=?utf-8?q?a?=" <a@b>', [Mailbox(b"=?utf-8?q?a?=", None, b"a", b"b")]),
+        ("Jörg <jörg@exämple>".encode(), [Mailbox("Jörg".encode(), None, "jörg".encode(), "exämple".encode())]),
+        # broken ones, read so that no address hides
+        (b"postmaster", [Mailbox(None, None, b"postmaster", b"")]),
+        (b"a@b c@d", [Mailbox(None, None, b"a", b"b"), Mailbox(None, None, b"c", b"d")]),
+        (b"<a@b> <c@d>", [Mailbox(None, None, b"a", b"b"), Mailbox(None, None, b"c", b"d")]),
+        (b"<a@b>c@d", [Mailbox(None, None, b"a", b"b"), Mailbox(None, None, b"c", b"d")]),
+        (b"<a@b, c@d>", [Mailbox(None, None, b"a", b"b"), Mailbox(None, None, b"c", b"d")]),
+        (b"me@here <you@there>", [Mailbox(b"me@here", None, b"you", b"there")]),
+        (b"a@b@c", [Mailbox(None, None, b"a@b", b"c")]),
+        (b"<a@b", [Mailbox(None, None, b"a", b"b")]),
+        (b"a@b>", [Mailbox(None, None, b"a", b"b")]),
+        (b'"never closed <a@b>', [Mailbox(None, None, b"never closed <a@b>", b"")]),
+        (b"(never closed a@b", []),
+        (b"x (never closed", [Mailbox(b"never closed", None, b"x", b"")]),
+        (b"G:a@b", [Group(b"G", (Mailbox(None, None, b"a", b"b"),))]),
+        (b"a@b;c@d", [Mailbox(None, None, b"a", b"b"), Mailbox(None, None, b"c", b"d")]),
+        (b"A:B:a@b;", [Group(b"A", (Mailbox(None, None, b"Ba", b"b"),))]),
+        (b"a@b\\", [Mailbox(None, None, b"a", b"b\\")]),
+    ],
+)
+def test_lists(value, expected):
+    assert parse_addresses(value) == expected
+
+
+def test_limit():
+    assert len(parse_addresses(b"a@b," * 50, limit=10)) == 10
+    assert len(list(mailboxes(parse_addresses(b"g:" + b"a@b," * 50, limit=10)))) == 10
+
+
+def test_every_from_field_and_every_mailbox_is_seen():
+    header = (
+        b'From: a@b, G: c@d, e@f;\r\nSubject: x\r\nFROM : "x" <g@h>\r\nSender: no@no\r\nX-From: no@no\r\n'
+        b"junk\r\nfrom:\r\n i@j\r\n\r\nFrom: body@no\r\n"
+    )
+    assert from_addresses(header) == [("a", "b"), ("c", "d"), ("e", "f"), ("g", "h"), ("i", "j")]
+    assert field_addresses(header, b"Sender") == [("no", "no")]
+
+
+@pytest.mark.parametrize(
+    "value", [b"me@mine <victim@bank>", b"<me@mine> victim@bank", b"<me@mine>,victim@bank", b"me@mine victim@bank",
+              b"<me@mine, victim@bank>", b"me@mine;victim@bank", b"a:me@mine;victim@bank", b"(me@mine) victim@bank",
+              b"<me@mine> <victim@bank>", b"me@mine\0victim@bank", b"<@me.mine:victim@bank>"]
+)  # fmt: skip
+def test_no_disguise_hides_a_foreign_author(value):
+    assert ("victim", "bank") in from_addresses(b"From: " + value + b"\r\n\r\n")
+
+
+def test_unreadable_author_is_nobody():
+    assert from_addresses(b"From: \xff@\xfe\r\n\r\n") == [("\ufffd", "\ufffd")]
+    assert from_addresses(b"From: nobody\r\n\r\n") == [("nobody", "")]
+    assert from_addresses(b"From:\r\n\r\n") == []
+    assert from_addresses(b"To: a@b\r\n\r\n") == []
+
+
+def test_display_text():
+    assert display_text(Mailbox(None, None, "é".encode(), b"b")) == "é@b"
+    assert display_text(Mailbox(None, None, b"a", b"")) == "a"
+
+
+TOKENS = st.lists(
+    st.sampled_from(
+        [b"<", b">", b"@", b",", b";", b":", b'"', b"(", b")", b"\\", b"[", b"]", b" ", b".", b"a", b"\xff"]
+    )
+)
+
+
+@given(TOKENS.map(b"".join))
+def test_any_tokens(value):
+    for item in parse_addresses(value):
+        assert isinstance(item, Mailbox | Group)
+
+
+@given(st.binary(max_size=100))
+def test_any_octets(value):
+    parse_addresses(value)
+
+
+@pytest.mark.parametrize(
+    "piece", [b"<", b"(", b"a ", b"a@", b"@a,", b"<@a:", b'"', b'"\\', b"[", b":", b";", b"a:b;", b"(a)", b"\\"]
+)
+def test_linear(piece):
+    def seconds(count):
+        value = b"x <" * (piece == b"@a,") + piece * count
+        best = 1e9
+        for _ in range(3):
+            start = time.perf_counter()
+            parse_addresses(value)
+            best = min(best, time.perf_counter() - start)
+        return best
+
+    assert seconds(64_000) < 16 * 5 * max(seconds(4_000), 0.0005)
