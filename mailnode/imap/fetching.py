@@ -90,7 +90,7 @@ class _Fetching:
             self._write_rows([((), index) for index in indexes])
         else:
             rows = await self._rows(indexes)
-            if self.plan.blob_items:
+            if self.plan.blob_items or self._marks_seen:
                 await self._bodies(rows)
             else:
                 self._write_rows(rows)
@@ -132,6 +132,8 @@ class _Fetching:
         await self._write_batch(batch)
 
     async def _literals(self, row: Row) -> list[_Literal]:
+        if not self.plan.blob_items:
+            return []
         blob: BlobRef = row[self.plan.blob_at]
         slices = self.plan.slices(row)
         whole = await self._read(blob, 0, blob.size) if blob.size <= PIECE else None

@@ -14,7 +14,7 @@ from mailnode.store.mail_store import MailStore
 
 def sqlite_account(world: World, directory: Path):
     """The store itself, in memory; blob files, where there are any, below the test's directory."""
-    engine = SqliteEngine(None, 1)
+    engine = world.engine = SqliteEngine(None, 1)
     now(engine.start())
     blobs = LocalBlobs(directory, AtOnce(), world.clock)
     blobs.prepare()

@@ -271,8 +271,15 @@ class _Play:
 
     def _expect(self, name: str, lines: list[str]) -> None:
         got = self._world.clients[name].received().decode("latin-1")
-        pattern = "".join(".*?".join(map(re.escape, line.split("…"))) + "\r\n" for line in lines)
+        pattern = "".join(map(_pattern, lines))
         assert re.fullmatch(pattern, got), f"{self._way}: wanted\n" + "\n".join(lines) + "\ngot\n" + got
+
+
+def _pattern(line: str) -> str:
+    """One line; a lone ``…`` is any number of lines."""
+    if line == "…":
+        return r"(?:[^\r\n]*\r\n)*?"
+    return r"[^\r\n]*?".join(map(re.escape, line.split("…"))) + "\r\n"
 
 
 def _octets(lines: list[str]) -> bytes:

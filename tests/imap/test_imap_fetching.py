@@ -1,0 +1,405 @@
+"""FETCH through a session: what it answers, what it reads, what it must never say."""
+
+import pytest
+from imap_world import START, now, play
+
+from mailnode.imap.fetching import PIECE
+from mailnode.values.flags import FLAGGED, SEEN
+
+NESTED = (
+    b"From: Fred Foobar <foobar@Blurdybloop.example>\r\nSubject: =?utf-8?q?caf=C3=A9?=\r\n"
+    b"X-Long: one\r\n\ttwo\r\nMIME-Version: 1.0\r\n"
+    b'Content-Type: multipart/mixed; boundary="A"\r\n\r\npreamble\r\n'
+    b"--A\r\nContent-Type: text/plain\r\n\r\nfirst part\r\n"
+    b"--A\r\nContent-Type: message/rfc822\r\n\r\n"
+    b"Subject: inner\r\nContent-Type: multipart/mixed; boundary=B\r\n\r\n"
+    b"--B\r\nContent-Type: text/html\r\n\r\n<p>inner one</p>\r\n"
+    b"--B\r\nContent-Type: message/rfc822\r\n\r\nSubject: deep\r\n\r\ndeep body\r\n--B--\r\n"
+    b"--A--\r\n"
+)
+
+
+@pytest.fixture
+def opened(make_world):
+    """Return a client that has selected an INBOX with one nested message."""
+
+    def make(raw=NESTED, **fields):
+        world = make_world()
+        world.put(raw, **fields)
+        client = world.connect(select="INBOX")
+        client.world = world
+        return client
+
+    return make
+
+
+def fetched(client, items, command="FETCH 1"):
+    """Return what stands between ``FETCH (`` and the last parenthesis, and the tagged line."""
+    client.send(f"t {command} {items}\r\n".encode())
+    data = client.received()
+    body, _, tagged = data.rpartition(b"t ")
+    head = b"* 1 FETCH ("
+    if not body:
+        return b"", tagged
+    assert body.startswith(head) and body.endswith(b")\r\n"), body
+    return body[len(head) : -3], tagged
+
+
+SECTIONS = [
+    ("BODY.PEEK[1]", b"first part"),
+    ("BODY.PEEK[1.MIME]", b"Content-Type: text/plain\r\n\r\n"),
+    ("BODY.PEEK[2.HEADER]", b"Subject: inner\r\nContent-Type: multipart/mixed; boundary=B\r\n\r\n"),
+    ("BODY.PEEK[2.1]", b"<p>inner one</p>"),
+    ("BODY.PEEK[2.2]", b"Subject: deep\r\n\r\ndeep body"),
+    ("BODY.PEEK[2.2.HEADER]", b"Subject: deep\r\n\r\n"),
+    ("BODY.PEEK[2.2.TEXT]", b"deep body"),
+    ("BODY.PEEK[2.2.1]", b"deep body"),
+    ("BODY.PEEK[2.HEADER.FIELDS (subject X-Nope)]", b"Subject: inner\r\n\r\n"),
+    ("BODY.PEEK[2.2.HEADER.FIELDS.NOT (subject)]", b"\r\n"),
+    ("BODY.PEEK[HEADER.FIELDS (X-Long)]", b"X-Long: one\r\n\ttwo\r\n\r\n"),
+    ("BODY.PEEK[HEADER.FIELDS (Subject)]", b"Subject: =?utf-8?q?caf=C3=A9?=\r\n\r\n"),
+    ("BODY.PEEK[HEADER.FIELDS (X-None)]", b"\r\n"),
+    ("BODY.PEEK[]", NESTED),
+    ("BODY.PEEK[HEADER]", NESTED[: NESTED.index(b"preamble")]),
+    ("BODY.PEEK[TEXT]", NESTED[NESTED.index(b"preamble") :]),
+    ("RFC822.HEADER", NESTED[: NESTED.index(b"preamble")]),
+]
+
+
+@pytest.mark.parametrize(("item", "expected"), SECTIONS)
+def test_sections(opened, item, expected):
+    label = item.replace(".PEEK", "").encode()
+    got, tagged = fetched(opened(), item)
+    assert got == b"%b {%d}\r\n%b" % (label, len(expected), expected)
+    assert tagged == b"OK FETCH completed\r\n"
+
+
+@pytest.mark.parametrize(("item", "expected"), SECTIONS)
+@pytest.mark.parametrize("step", [1, 7, 1000])
+def test_a_walk_of_partials_is_the_whole(opened, item, expected, step):
+    if item.startswith("RFC822"):
+        return
+    client = opened()
+    label = item.replace(".PEEK", "").encode()
+    for origin in [*range(0, len(expected), step)][-40:]:
+        piece = expected[origin : origin + step]
+        got, _ = fetched(client, f"{item}<{origin}.{step}>")
+        assert got == b"%b<%d> {%d}\r\n%b" % (label, origin, len(piece), piece)
+    got, _ = fetched(client, f"{item}<{len(expected)}.5>")
+    assert got == b"%b<%d> {0}\r\n" % (label, len(expected))
+    got, _ = fetched(client, f"{item}<4294967295.4294967295>")
+    assert got == b"%b<4294967295> {0}\r\n" % label
+
+
+def test_zero_octets_are_not_a_partial(opened):
+    assert fetched(opened(), "BODY.PEEK[]<0.0>")[1].startswith(b"BAD")
+
+
+@pytest.mark.parametrize("item", ["BODY.PEEK[3]", "BODY.PEEK[1.HEADER]", "BODY.PEEK[2.1.TEXT]", "BODY.PEEK[9.MIME]"])
+def test_parts_that_are_not_there_are_nil(opened, item):
+    got, tagged = fetched(opened(), item)
+    assert got == item.replace(".PEEK", "").encode() + b" NIL"
+    assert tagged.startswith(b"OK")
+
+
+def test_prefix_stands_before_the_blob(opened):
+    prefix = b"Return-Path: <a@b>\r\nDelivered-To: c@d\r\n"
+    client = opened(b"Subject: s\r\n\r\nbody", prefix=prefix)
+    whole = prefix + b"Subject: s\r\n\r\nbody"
+    assert fetched(client, "BODY.PEEK[]")[0] == b"BODY[] {%d}\r\n%b" % (len(whole), whole)
+    assert fetched(client, "RFC822.SIZE")[0] == b"RFC822.SIZE %d" % len(whole)
+    got = fetched(client, "BODY.PEEK[HEADER.FIELDS (Return-Path Subject)]")[0]
+    assert got.endswith(b"{34}\r\nReturn-Path: <a@b>\r\nSubject: s\r\n\r\n")
+    assert fetched(client, "BODY.PEEK[]<3.20>")[0] == b"BODY[]<3> {20}\r\n" + whole[3:23]
+    assert fetched(client, "BODY.PEEK[1.MIME]")[0].endswith(b"Subject: s\r\n\r\n")
+
+
+def test_field_names_are_echoed_as_sent(opened):
+    got, _ = fetched(opened(), 'BODY.PEEK[HEADER.FIELDS (sUbJeCt "x y" From)]')
+    assert got.startswith(b'BODY[HEADER.FIELDS (sUbJeCt "x y" From)] {')
+
+
+@pytest.mark.parametrize(
+    ("item", "sets"),
+    [
+        ("BODY[]", True),
+        ("BODY[1]", True),
+        ("BODY[HEADER.FIELDS (Subject)]", True),
+        ("BODY[TEXT]<0.2>", True),
+        ("RFC822", True),
+        ("RFC822.TEXT", True),
+        ("RFC822.HEADER", False),
+        ("BODY.PEEK[]", False),
+        ("BODY", False),
+        ("ENVELOPE", False),
+    ],
+)
+def test_what_sets_seen(opened, item, sets):
+    client = opened()
+    got, tagged = fetched(client, item)
+    assert got.endswith(b" FLAGS (\\Seen \\Recent)") == sets
+    assert tagged == b"OK FETCH completed\r\n"
+    assert now(client.world.box().snapshot()).flags[0] == (SEEN if sets else 0)
+    assert b"\\Seen" in fetched(client, "FLAGS")[0] or not sets
+
+
+def test_seen_is_reported_once_and_together(opened):
+    client = opened()
+    got, _ = fetched(client, "(FLAGS BODY[2.1])")
+    assert got == b"FLAGS (\\Seen \\Recent) BODY[2.1] {16}\r\n<p>inner one</p>"
+    assert client.ask("n NOOP") == ["n OK NOOP completed"]
+
+
+def test_examine_sets_nothing(make_world):
+    world = make_world()
+    world.put()
+    client = world.connect()
+    client.ask("e EXAMINE INBOX")
+    assert b"Seen" not in fetched(client, "BODY[]")[0]
+    assert now(world.box().snapshot()).flags[0] == 0
+
+
+def test_metadata_never_opens_a_blob(make_world, request):
+    if "sqlite" in request.node.name:
+        return
+    world = make_world()
+    world.put(NESTED)
+    client = world.connect(select="INBOX")
+    items = "UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODY BODYSTRUCTURE MODSEQ BODY.PEEK[HEADER.FIELDS (From Date)]"
+    assert fetched(client, f"({items})")[1].startswith(b"OK")
+    assert world.account.reads == 0
+    assert fetched(client, "BODY.PEEK[HEADER.FIELDS (From X-Long)]")[1].startswith(b"OK")
+    assert world.account.reads == 1
+
+
+def test_items(opened):
+    client = opened(b"Subject: s\r\n\r\nbody\r\n", internaldate=int(START) * 1_000_000, internaldate_offset=-330)
+    assert fetched(client, "ALL")[0] == (
+        b'FLAGS (\\Recent) INTERNALDATE "14-Nov-2023 16:43:20 -0530" RFC822.SIZE 20 '
+        b'ENVELOPE (NIL "s" NIL NIL NIL NIL NIL NIL NIL NIL)'
+    )
+    assert fetched(client, "(UID UID FLAGS)")[0] == b"UID 1 FLAGS (\\Recent)"
+    assert fetched(client, "(FLAGS)", "UID FETCH 1")[0] == b"UID 1 FLAGS (\\Recent)"
+    assert fetched(client, "(FLAGS UID)", "UID FETCH 1")[0] == b"FLAGS (\\Recent) UID 1"
+
+
+@pytest.mark.parametrize("items", ["(FLAGS BOGUS)", "BODY[1.2", "ALL FLAGS", "(FAST FLAGS)", "BODY[HEADER.FIELDS ()]"])
+def test_bad_items_say_nothing_first(opened, items):
+    got, tagged = fetched(opened(), items)
+    assert got == b"" and tagged.startswith(b"BAD")
+
+
+def test_numbers(make_world):
+    def make():
+        world = make_world()
+        for _ in range(4):
+            world.put()
+        world.expunge(2)
+        world.connect(select="INBOX")
+        world.connect("empty", select="Trash")
+        return world
+
+    play(
+        make,
+        """
+        C: a UID FETCH 9:* UID
+        S: * 3 FETCH (UID 4)
+        S: a OK FETCH completed
+        C: b UID FETCH *:3 UID
+        S: * 2 FETCH (UID 3)
+        S: * 3 FETCH (UID 4)
+        S: b OK FETCH completed
+        C: c UID FETCH 2,7:8 UID
+        S: c OK FETCH completed
+        C: d FETCH 4 UID
+        S: d BAD No such message number
+        C: e FETCH 3:4 UID
+        S: e BAD No such message number
+        C: f FETCH *,1 UID
+        S: * 1 FETCH (UID 1)
+        S: * 3 FETCH (UID 4)
+        S: f OK FETCH completed
+        C: g FETCH 3:1,2,2 UID
+        S: * 1 FETCH (UID 1)
+        S: * 2 FETCH (UID 3)
+        S: * 3 FETCH (UID 4)
+        S: g OK FETCH completed
+        Cempty: a FETCH 1:* UID
+        Sempty: a OK FETCH completed
+        Cempty: b UID FETCH 1:* UID
+        Sempty: b OK FETCH completed
+        Cempty: c FETCH 1 UID
+        Sempty: c BAD No such message number
+        """,
+    )
+
+
+def damage(world):
+    """Lose the bytes of every message."""
+    if hasattr(world.account, "content"):
+        world.account.content.clear()
+    else:
+        now(world.engine.write("mail-00", lambda tx: tx.execute("DELETE FROM blob")))
+
+
+def test_a_missing_blob_is_no_and_never_other_octets(opened):
+    client = opened()
+    damage(client.world)
+    assert client.ask("a FETCH 1 (FLAGS BODY[])") == ["a NO [CORRUPTION] A message could not be read"]
+    assert now(client.world.box().snapshot()).flags[0] == 0, "not read, not seen"
+    assert fetched(client, "ENVELOPE")[1].startswith(b"OK")
+    assert not client.closed
+
+
+def test_a_short_blob_is_no(make_world, request):
+    if "sqlite" in request.node.name:
+        return
+    world = make_world()
+    world.put(NESTED)
+    world.put(b"Subject: whole\r\n\r\nwhole\r\n")
+    for blob_id, data in list(world.account.content.items()):
+        if data == NESTED:
+            world.account.content[blob_id] = data[:-5]
+    client = world.connect(select="INBOX")
+    client.send(b"t FETCH 1:2 BODY.PEEK[TEXT]\r\n")
+    assert (
+        client.received()
+        == b"* 2 FETCH (BODY[TEXT] {7}\r\nwhole\r\n)\r\nt NO [CORRUPTION] A message could not be read\r\n"
+    )
+
+
+def test_large_bodies_come_in_pieces(make_world):
+    body = b"".join(b"%07d\r\n" % i for i in range(100_000))
+    raw = b"Subject: large\r\n\r\n" + body
+    world = make_world(append_limit=10**7)
+    world.put(raw, prefix=b"X-P: 1\r\n")
+    client = world.connect(select="INBOX")
+    sizes = []
+    write = client.transport.write
+    client.transport.write = lambda data: (sizes.append(len(data)), write(data))
+    got, _tagged = fetched(client, "BODY[]")
+    assert got == b"BODY[] {%d}\r\nX-P: 1\r\n%b FLAGS (\\Seen \\Recent)" % (len(raw) + 8, raw)
+    assert max(sizes) <= PIECE + 200 and len(sizes) > 3
+    got, _ = fetched(client, f"BODY[TEXT]<{PIECE - 5}.{PIECE + 11}>")
+    assert got == b"BODY[TEXT]<%d> {%d}\r\n" % (PIECE - 5, PIECE + 11) + body[PIECE - 5 : 2 * PIECE + 6]
+
+
+def test_a_large_blob_that_ends_early_breaks_the_connection(make_world, request):
+    if "sqlite" in request.node.name:
+        return
+    world = make_world()
+    world.put(b"Subject: x\r\n\r\n" + b"y" * PIECE * 3)
+    client = world.connect(select="INBOX")
+    (blob_id,) = world.account.content
+    world.account.content[blob_id] = world.account.content[blob_id][: PIECE * 2]
+    client.send(b"t FETCH 1 BODY.PEEK[]\r\n")
+    assert b"t OK" not in client.received() and client.pump.closed
+
+
+def test_a_slow_reader_holds_no_memory_and_stops_the_reading(make_world):
+    world = make_world()
+    for _ in range(3):
+        world.put(b"Subject: x\r\n\r\n" + b"y" * PIECE * 4)
+    client = world.connect(select="INBOX")
+    client.pump.pauseProducing()
+    client.send(b"t FETCH 1:3 BODY.PEEK[]\r\nu NOOP\r\n")
+    assert len(client.received()) < PIECE * 2
+    total = b""
+    for _ in range(100):
+        client.pump.resumeProducing()
+        client.pump.pauseProducing()
+        total += client.received()
+    client.pump.resumeProducing()
+    total += client.received()
+    assert total.endswith(b"t OK FETCH completed\r\nu OK NOOP completed\r\n")
+
+
+def test_a_lost_connection_ends_a_long_fetch(make_world):
+    world = make_world()
+    world.put(b"Subject: x\r\n\r\n" + b"y" * PIECE * 4)
+    client = world.connect(select="INBOX")
+    client.pump.pauseProducing()
+    client.send(b"t FETCH 1 BODY.PEEK[]\r\n")
+    client.lose()
+    assert client.session.selected is None
+    assert world.logins.standing == 0
+    assert not world.clock.getDelayedCalls()
+
+
+def test_many_messages_give_others_their_turn(make_world):
+    world = make_world()
+    for _ in range(700):
+        world.put()
+    client = world.connect(select="INBOX")
+    client.ask("a NOOP")
+
+    def later():
+        world.clock.rightNow += 0.05
+        return world.clock.rightNow
+
+    client.session.services.clock.seconds = later
+    client.send(b"t FETCH 1:* RFC822.SIZE\r\n")
+    first = client.received()
+    assert 0 < first.count(b"FETCH") < 700 and b"t OK" not in first
+    rest = b""
+    for _ in range(20):
+        world.clock.advance(0)
+        rest += client.received()
+    assert (first + rest).count(b" FETCH (") == 700 and rest.endswith(b"t OK FETCH completed\r\n")
+
+
+def test_nul_never_leaves_in_a_literal(opened):
+    client = opened(b"Subject: a\0b\r\n\r\nx\0y\r\n")
+    got, _ = fetched(client, "(ENVELOPE BODY[] BODY[TEXT]<1.1> BODY.PEEK[HEADER.FIELDS (Subject)])")
+    assert b"\0" not in got and b"x\x80y" in got and b"BODY[TEXT]<1> {1}\r\n\x80" in got
+
+
+def test_a_store_that_cannot_write_keeps_nobody_from_reading(make_world, request):
+    from mailnode.errors import StoreUnavailable
+
+    if "sqlite" in request.node.name:
+        return
+    world = make_world()
+    world.put(NESTED)
+    client = world.connect(select="INBOX")
+    world.account.broken = StoreUnavailable("full")
+    got, tagged = fetched(client, "BODY[1]")
+    assert got == b"BODY[1] {10}\r\nfirst part" and tagged.startswith(b"OK")
+    assert client.ask("s STORE 1 +FLAGS (\\Seen)") == [
+        "s NO [UNAVAILABLE] Mail storage is unavailable, try again later"
+    ]
+
+
+def test_unknown_trouble_is_temporary_and_the_session_goes_on(make_world, request):
+    if "sqlite" in request.node.name:
+        return
+    world = make_world()
+    world.put()
+    client = world.connect(select="INBOX")
+    world.account.broken = ZeroDivisionError("boom")
+    assert client.ask("s STORE 1 +FLAGS (\\Seen)") == ["s NO [UNAVAILABLE] Temporary trouble, try again later"]
+    world.account.broken = None
+    assert client.ask("s STORE 1 +FLAGS (\\Seen)")[-1] == "s OK STORE completed"
+
+
+def test_two_messages_are_never_mixed_up(make_world):
+    world = make_world()
+    bodies = {}
+    for number in range(1, 301):
+        bodies[number] = b"Subject: n%d\r\n\r\nbody of %d\r\n" % (number, number)
+        assert world.put(bodies[number]) == number
+    client = world.connect(select="INBOX")
+    world.expunge(*range(2, 300, 3))
+    client.send(b"t FETCH 1:* (UID BODY.PEEK[])\r\n")
+    expected = b"".join(b"* %d FETCH (UID %d BODY[] {%d}\r\n%b)\r\n" % (n, n, len(b), b) for n, b in bodies.items())
+    assert client.received() == expected + b"t OK FETCH completed\r\n"
+
+
+def test_flags_of_the_view_not_of_the_moment(make_world):
+    """A hint that came is taken in before the answer; flags and what is announced later agree."""
+    world = make_world()
+    world.put()
+    client = world.connect(select="INBOX")
+    world.flag(1, "add", FLAGGED)
+    assert client.ask("a FETCH 1 FLAGS") == ["* 1 FETCH (FLAGS (\\Flagged \\Recent))", "a OK FETCH completed"]
+    assert client.ask("b NOOP") == ["b OK NOOP completed"]
