@@ -35,8 +35,21 @@ from mailnode.values.address import domain_key
 
 MAX_FILE = 1_048_576  # octets of a configuration file
 
-# Looks at a certificate and its key; returns (key of the mistake, what is wrong) pairs.
-PairCheck = Callable[[Path, Path], list[tuple[str, str]]]
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """Looks at what a configuration points at; given by those who know. Each returns mistakes.
+
+    ``pair``: a certificate and its key, as (certificate or key, what is wrong) pairs. ``policies``: the entries of
+    ``[[policy]]``. ``checkers``: the strings of ``[auth] checkers``.
+    """
+
+    pair: Callable[[Path, Path], list[tuple[str, str]]] = lambda certificate, key: []
+    policies: Callable[[Sequence[PolicyEntry]], list[str]] = lambda entries: []
+    checkers: Callable[[Sequence[str]], list[str]] = lambda texts: []
+
+
+NO_CHECKS = Checks()
 
 _SINGLE: dict[str, type[Any]] = {
     "server": Server,
@@ -58,11 +71,10 @@ class _Reading:
     mistakes: list[str] = field(default_factory=list)
 
 
-def load(path: Path, data: Path | None = None, check_pair: PairCheck | None = None) -> Config:
+def load(path: Path, data: Path | None = None, checks: Checks = NO_CHECKS) -> Config:
     """Read and check a configuration file. Relative paths are taken from the directory of the file.
 
     :param data: replaces ``[server] data``.
-    :param check_pair: looks at certificate files; they are not opened without it.
     :raises ConfigurationError: every mistake that was found.
     """
     try:
@@ -79,17 +91,17 @@ def load(path: Path, data: Path | None = None, check_pair: PairCheck | None = No
         raise ConfigurationError([f"{path}: line {line}: not UTF-8"]) from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigurationError([f"{path}: not TOML: {error}"]) from None
-    return read(table, path.absolute().parent, data, check_pair)
+    return read(table, path.absolute().parent, data, checks)
 
 
-def read(table: dict[str, Any], base: Path, data: Path | None = None, check_pair: PairCheck | None = None) -> Config:
+def read(table: dict[str, Any], base: Path, data: Path | None = None, checks: Checks = NO_CHECKS) -> Config:
     """Check a parsed configuration; see :func:`load`. ``base`` is where relative paths start."""
     reading = _Reading()
     _read_sections(table, reading)
     sections = _absolute(reading.sections, base)
     if data is not None and sections.get("server") is not None:
         sections["server"] = sections["server"].model_copy(update={"data": data.absolute()})
-    reading.mistakes += _cross_mistakes(sections, check_pair)
+    reading.mistakes += _cross_mistakes(sections, checks)
     if reading.mistakes:
         raise ConfigurationError(reading.mistakes)
     return Config(**sections)
@@ -167,18 +179,24 @@ def _absolute(sections: dict[str, Any], base: Path) -> dict[str, Any]:
 # Mistakes that only show between keys, or in what they point at.
 
 
-def _cross_mistakes(sections: dict[str, Any], check_pair: PairCheck | None) -> list[str]:
+def _cross_mistakes(sections: dict[str, Any], checks: Checks) -> list[str]:
     listeners: list[Listener | None] = sections.get("listener", [])
     mistakes: list[str] = []
     for index, listener in enumerate(listeners):
         if listener is not None:
             mistakes += [f"listener[{index}].{key}: {what}" for key, what in _listener_mistakes(listener)]
     mistakes += _overlap_mistakes(listeners)
-    mistakes += _tls_mistakes(listeners, sections, check_pair)
+    mistakes += _tls_mistakes(listeners, sections, checks)
     mistakes += _domain_mistakes(sections.get("domain", []))
     queue: Queue | None = sections.get("queue")
     if queue is not None and queue.smarthost is not None:
         mistakes += [f"queue.smarthost.{key}: {what}" for key, what in _smarthost_mistakes(queue.smarthost)]
+    policies: list[PolicyEntry | None] = sections.get("policy", [])
+    known = [policy for policy in policies if policy is not None]
+    if len(known) == len(policies):  # else the numbers of the entries would be wrong
+        mistakes += checks.policies(known)
+    if sections.get("auth") is not None:
+        mistakes += checks.checkers(sections["auth"].checkers)
     return mistakes
 
 
@@ -207,18 +225,16 @@ def _overlap_mistakes(listeners: Sequence[Listener | None]) -> list[str]:
     return mistakes
 
 
-def _tls_mistakes(
-    listeners: Sequence[Listener | None], sections: dict[str, Any], check_pair: PairCheck | None
-) -> list[str]:
+def _tls_mistakes(listeners: Sequence[Listener | None], sections: dict[str, Any], checks: Checks) -> list[str]:
     wanted = [f"listener[{i}]" for i, one in enumerate(listeners) if one is not None and one.tls != "none"]
     if "tls" not in sections:
         return [f"tls.certificate: is required, because {wanted[0]} has TLS"] if wanted else []
     tls: Tls | None = sections["tls"]
-    if tls is None or check_pair is None:
+    if tls is None:
         return []
     pairs: list[tuple[str, Tls | TlsName]] = [("tls", tls)]
     pairs += [(f"tls.name[{index}]", name) for index, name in enumerate(tls.name)]
-    return [f"{key}.{part}: {what}" for key, pair in pairs for part, what in check_pair(pair.certificate, pair.key)]
+    return [f"{key}.{part}: {what}" for key, pair in pairs for part, what in checks.pair(pair.certificate, pair.key)]
 
 
 def _domain_mistakes(domains: Sequence[DomainEntry | None]) -> list[str]:

@@ -61,6 +61,13 @@ def _host_name(value: str) -> str:
     return domain_key(value)
 
 
+def _host(value: str) -> str:
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        return _domain(value)
+
+
 def _endpoint(value: str) -> str:
     wrong = check_endpoint(value)
     if wrong:
@@ -225,7 +232,7 @@ class Dns(Section):
 class Smarthost(Section):
     """One server that takes all outgoing mail."""
 
-    host: DomainName = Field(description="Its name.")
+    host: Annotated[str, AfterValidator(_host), Called("host")] = Field(description="Its name, or its IP address.")
     port: int = Field(587, ge=1, le=65535, description="Its port.")
     tls: Literal["none", "opportunistic", "required", "verified", "implicit"] = Field(
         "verified",
@@ -276,11 +283,7 @@ class Limits(Section):
         50, description="Connections at a time from one IP address, of each listener."
     )
     errors: Count = Field(20, description="Mistakes of a client after which its connection is closed.")
-    login_timeout: Seconds = Field(60.0, description="Silence after which a client that has not logged in is let go.")
     smtp_timeout: Seconds = Field(300.0, description="Silence after which an SMTP or LMTP client is let go.")
-    imap_timeout: Annotated[float, Field(ge=1800, le=31_536_000), Called("seconds")] = Field(
-        1860.0, description="Silence after which an IMAP client is let go. RFC 9051 5.4 asks for 30 minutes at least."
-    )
     pop3_timeout: Annotated[float, Field(ge=600, le=31_536_000), Called("seconds")] = Field(
         600.0, description="Silence after which a POP3 client is let go. RFC 1939 3 asks for 10 minutes at least."
     )

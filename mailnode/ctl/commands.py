@@ -454,7 +454,11 @@ async def reload(office: Office) -> Any:
     """Read the configuration and the certificates again."""
     if office.reload is None:
         raise CommandFailed(FAILED, "no server is running on this data directory")
-    return await office.reload()
+    result = await office.reload()
+    if result["mistakes"]:
+        taken = f"; taken over: {', '.join(result['applied'])}" if result["applied"] else ""
+        raise CommandFailed(FAILED, "\n".join(result["mistakes"]) + taken)
+    return result
 
 
 @command("ping")

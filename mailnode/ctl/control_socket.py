@@ -22,7 +22,8 @@ from twisted.logger import Logger
 from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 
-from mailnode.ctl.office import COMMANDS, FAILED, UNREACHABLE, CommandFailed, Office, run
+from mailnode.ctl.dispatch import run
+from mailnode.ctl.office import COMMANDS, FAILED, UNREACHABLE, CommandFailed, Office
 from mailnode.interfaces.runtime import IDelayed
 from mailnode.values.events import emit
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from mailnode import app
 from mailnode.config.schema import Config
-from mailnode.ctl.office import UNREACHABLE, CommandFailed, run
+from mailnode.ctl.dispatch import run
+from mailnode.ctl.office import UNREACHABLE, CommandFailed
 from mailnode.errors import ConfigurationError
 
 _ONLY_RUNNING = ("reload",)
@@ -36,7 +37,9 @@ def check_owner(data: Path) -> None:
     try:
         owner = data.stat().st_uid
     except FileNotFoundError:
-        raise CommandFailed(UNREACHABLE, f"{data}: there is no such directory: no server was started here yet") from None
+        raise CommandFailed(
+            UNREACHABLE, f"{data}: there is no such directory: no server was started here yet"
+        ) from None
     except OSError as error:
         raise CommandFailed(UNREACHABLE, f"{data}: {error.strerror}") from None
     if owner != os.geteuid():

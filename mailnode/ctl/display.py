@@ -81,7 +81,9 @@ def envelopes(result: list[dict[str, Any]]) -> str:
 
 def envelope(result: dict[str, Any]) -> str:
     """Return one envelope and its recipients."""
-    head = record({key: value for key, value in result.items() if key != "recipients"} | {"sender": result["sender"] or "<>"})
+    head = record(
+        {key: value for key, value in result.items() if key != "recipients"} | {"sender": result["sender"] or "<>"}
+    )
     return "\n\n".join([head, *(record(recipient) for recipient in result["recipients"])])
 
 

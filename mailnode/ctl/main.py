@@ -81,7 +81,7 @@ class Group(click.Group):
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("--config", type=click.Path(path_type=Path), help="The server's configuration file.")
 @click.option("--data", type=click.Path(path_type=Path), help="Its data directory, in place of the file's.")
-@click.version_option(package_name="mailnode")
+@click.version_option(app.VERSION, prog_name="mailnode")
 @click.pass_context
 def main(ctx: click.Context, config: Path | None, data: Path | None) -> None:
     """Look after a mailnode server.

@@ -108,8 +108,8 @@ class CertificateStore:
         except BrokenPair as error:
             raise ConfigurationError([f"tls.{error.part}: {error.text}"]) from None
 
-    def reload(self, files: Sequence[tuple[Path, Path]] | None = None) -> bool:
-        """Read again, perhaps other files; False when something is broken: then the old stay in use.
+    def reload(self, files: Sequence[tuple[Path, Path]] | None = None) -> str:
+        """Read again, perhaps other files. Return "", or what is broken: then the old stay in use.
 
         A certificate that has expired does not replace one that has not.
         """
@@ -122,11 +122,11 @@ class CertificateStore:
                 raise BrokenPair("certificate", f"{wanted[0][0]}: expired on {pairs[0].not_after.date()}")
         except BrokenPair as error:
             emit(_log, "tls.kept", warning=True, reason=error.text)
-            return False
+            return error.text
         self._files = wanted
         self._stamp = self._look()
         self._use(pairs)
-        return True
+        return ""
 
     def watch(self) -> None:
         """Look at the files' times every :data:`POLL` seconds until :meth:`stop`."""

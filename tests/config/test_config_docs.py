@@ -5,7 +5,7 @@ import itertools
 from pathlib import Path
 
 from mailnode.config.docs import render
-from mailnode.config.loader import load
+from mailnode.config.loader import Checks, load
 from mailnode.net.self_signed import write_self_signed
 from mailnode.net.tls import check_pair
 
@@ -28,7 +28,7 @@ def test_the_example_loads(tmp_path):
     text = (ROOT / "etc/mailnode.toml").read_text().replace("/etc/mailnode/tls/", f"{tmp_path}/")
     path = tmp_path / "mailnode.toml"
     path.write_text(text)
-    config = load(path, check_pair=check_pair)
+    config = load(path, checks=Checks(pair=check_pair))
     assert config.server.hostname == "mail.example.org"
     assert {one.protocol for one in config.listener} == {"smtp", "submission", "imap", "pop3", "http"}
 
@@ -53,7 +53,7 @@ def test_the_example_loads_with_what_is_commented_out_too(tmp_path):
     path = tmp_path / "mailnode.toml"
     text = "\n".join(lines).replace("/etc/mailnode/tls/", f"{tmp_path}/").replace("/etc/mailnode/", f"{tmp_path}/")
     path.write_text(text)
-    config = load(path, check_pair=check_pair)
+    config = load(path, checks=Checks(pair=check_pair))
     assert config.queue.smarthost is not None and config.policy and config.tls is not None and config.tls.name
     assert config.listener[0].relay_from and config.server.log == "json"
 

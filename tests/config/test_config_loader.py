@@ -6,7 +6,7 @@ import pytest
 
 from mailnode.config.demo import demo_config, demo_listeners
 from mailnode.config.endpoints import overlapping
-from mailnode.config.loader import load, read
+from mailnode.config.loader import Checks, load, read
 from mailnode.config.schema import split_address
 from mailnode.errors import ConfigurationError
 
@@ -51,7 +51,7 @@ def test_every_mistake_of_every_section_is_reported_at_once_with_its_key():
         ],
         "domain": [{"name": "a.example"}, {"name": "A.example"}, {"name": "-"}],
         "queue": {"retry": [], "smarthost": {"host": "x.y", "username": "k"}},
-        "limits": {"recipients": "x", "imap_timeout": 3},
+        "limits": {"recipients": "x", "pop3_timeout": 3},
         "policy": {"name": "x"},
         "other": {},
     }
@@ -73,7 +73,7 @@ def test_every_mistake_of_every_section_is_reported_at_once_with_its_key():
         "domain[2].name",
         "queue.retry",
         "limits.recipients",
-        "limits.imap_timeout",
+        "limits.pop3_timeout",
         "policy",
         "other",
         "tls.certificate",
@@ -190,7 +190,7 @@ def test_certificates_are_looked_at_where_a_check_is_given():
         seen.append((str(certificate), str(key)))
         return [("key", "does not fit")]
 
-    assert mistakes(table, check_pair=check) == ["tls.key: does not fit", "tls.name[0].key: does not fit"]
+    assert mistakes(table, checks=Checks(pair=check)) == ["tls.key: does not fit", "tls.name[0].key: does not fit"]
     assert seen == [("/etc/c.pem", "/k.pem"), ("/etc/d", "/etc/e")]
 
 

@@ -1,0 +1,44 @@
+"""Runs a command of the table by its name, and puts failures into words."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from mailnode import errors
+from mailnode.ctl import commands as _commands  # noqa: F401  # fills the table
+from mailnode.ctl.office import COMMANDS, CONFLICT, FAILED, NOT_FOUND, USAGE, CommandFailed, Office
+from mailnode.errors import DomainError
+
+_WORDS: dict[type[DomainError], tuple[int, str]] = {
+    errors.NoSuchAccount: (NOT_FOUND, "no such account or address"),
+    errors.NoSuchDomain: (NOT_FOUND, "no such domain"),
+    errors.NoSuchMailbox: (NOT_FOUND, "no such mailbox"),
+    errors.MailboxExists: (CONFLICT, "there is a mailbox of that name"),
+    errors.AlreadyExists: (CONFLICT, "exists already"),
+    errors.InUse: (CONFLICT, "is in use"),
+    errors.BadAddress: (USAGE, "not an address or domain"),
+    errors.BadMailboxName: (USAGE, "not a mailbox name"),
+    errors.Busy: (FAILED, "the server is too busy, try again"),
+    errors.StoreUnavailable: (FAILED, "the store cannot be written at the moment; see the log"),
+}
+
+
+async def run(office: Office, name: str, arguments: dict[str, Any]) -> Any:
+    """Run one command; the result is plain JSON data. :raises CommandFailed:"""
+    try:
+        function = COMMANDS[name].function
+        inspect.signature(function).bind(office, **arguments)
+    except (KeyError, TypeError):
+        raise CommandFailed(USAGE, f"no such command: {name}") from None
+    try:
+        return await function(office, **arguments)
+    except DomainError as error:
+        code, words = next((found for kind, found in _WORDS.items() if isinstance(error, kind)), (FAILED, "refused"))
+        named = (value for key, value in arguments.items() if key != "password")
+        subject = next((value for value in named if isinstance(value, str)), "")
+        detail = str(error)
+        text = f"{subject}: {words}" if subject else words
+        raise CommandFailed(code, f"{text} ({detail})" if detail and detail != subject else text) from error
+    except ValueError as error:
+        raise CommandFailed(USAGE, str(error)) from error

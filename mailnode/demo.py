@@ -1,0 +1,114 @@
+"""The demonstration: its certificate, its two accounts with random passwords, and the screen that tells about them."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+from mailnode.config.demo import ACCOUNTS, ADDRESS, DOMAIN, certificate_files, demo_listeners
+from mailnode.ctl.dispatch import run
+from mailnode.ctl.office import CommandFailed, Office
+from mailnode.net.self_signed import write_self_signed
+
+FILE = "demo.json"  # in the data directory, mode 0600: clear passwords
+
+_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
+
+
+def prepare_certificate(data: Path, now: float) -> None:
+    """Make the certificate if there is none. Blocks. :raises OSError:"""
+    certificate, key = certificate_files(data)
+    if not (certificate.exists() and key.exists()):
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_self_signed(certificate, key, [f"mail.{DOMAIN}", DOMAIN, "localhost", ADDRESS], now)
+
+
+async def prepare_accounts(office: Office, data: Path, port_offset: int) -> dict[str, Any]:
+    """Make the accounts that are not there yet; remember their passwords; return what the screen shows.
+
+    An account whose password is unknown (the file was lost) gets a new one.
+    """
+    known = recall(data) or {}
+    passwords = {entry["address"]: entry["password"] for entry in known.get("accounts", ())}
+    for name in ACCOUNTS:
+        address = f"{name}@{DOMAIN}"
+        if address in passwords and await _exists(office, address):
+            continue
+        password = passwords.setdefault(address, _password())
+        # Remembered first: a crash in between leaves an account that the next start finds and gives this password.
+        _remember(data, passwords, port_offset)
+        if await _exists(office, address):
+            await run(office, "account.password", {"address": address, "password": password})
+        else:
+            await run(office, "account.add", {"address": address, "password": password})
+    return _remember(data, passwords, port_offset)
+
+
+def recall(data: Path) -> dict[str, Any] | None:
+    """Return what was remembered in a data directory, or None. :raises CommandFailed: it cannot be read."""
+    try:
+        shown: dict[str, Any] = json.loads((data / FILE).read_bytes())
+        return shown
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise CommandFailed(1, f"{data / FILE}: {getattr(error, 'strerror', None) or 'damaged'}") from None
+
+
+def screen(shown: dict[str, Any]) -> str:
+    """Return one screen: where it listens, who may log in, a line that sends and one that reads."""
+    first, second = shown["accounts"][0], shown["accounts"][-1]
+    ports = {(entry["protocol"], entry["tls"]): entry["port"] for entry in shown["listeners"]}
+    lines = ["mailnode runs on this machine only, and mail for other domains is refused.", ""]
+    lines += [
+        f"  {entry['protocol']:<11} {ADDRESS}:{entry['port']:<6} {_TLS[entry['tls']]}" for entry in shown["listeners"]
+    ]
+    lines += ["", "  account               password"]
+    lines += [f"  {entry['address']:<21} {entry['password']}" for entry in shown["accounts"]]
+    lines += [
+        "",
+        f"Send a message from {first['address']} to {second['address']}:",
+        f"  curl -sk smtps://{ADDRESS}:{ports['submission', 'implicit']} -u {first['address']}:{first['password']}"
+        f" --mail-from {first['address']} --mail-rcpt {second['address']}"
+        f" -H 'From: {first['address']}' -H 'To: {second['address']}' -H 'Subject: hello' -F '=It works.'",
+        "Read it:",
+        f"  curl -sk 'imaps://{ADDRESS}:{ports['imap', 'implicit']}/INBOX;MAILINDEX=1'"
+        f" -u {second['address']}:{second['password']}",
+        "",
+        "Ctrl-C ends it.",
+    ]
+    return "\n".join(lines)
+
+
+_TLS = {"none": "no encryption", "starttls": "STARTTLS", "implicit": "TLS, self-signed certificate"}
+
+
+def _password() -> str:
+    return "".join(secrets.choice(_ALPHABET) for _ in range(16))
+
+
+async def _exists(office: Office, address: str) -> bool:
+    try:
+        await run(office, "account.show", {"address": address})
+    except CommandFailed:
+        return False
+    return True
+
+
+def _remember(data: Path, passwords: dict[str, str], port_offset: int) -> dict[str, Any]:
+    shown = {
+        "accounts": [{"address": address, "password": password} for address, password in passwords.items()],
+        "listeners": demo_listeners(port_offset),
+    }
+    new = data / (FILE + ".new")
+    new.unlink(missing_ok=True)
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with open(descriptor, "w", encoding="utf-8") as file:
+        json.dump(shown, file, indent=2)
+        file.flush()
+        os.fsync(descriptor)
+    new.replace(data / FILE)
+    return shown

@@ -1,0 +1,224 @@
+"""``twistd mailnode``: options, the process around the server, signals, exit codes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, NoReturn, TextIO
+
+from twisted.application.service import IService, Service
+from twisted.internet import reactor as _reactor
+from twisted.internet.defer import Deferred
+from twisted.logger import ILogObserver, Logger
+from twisted.python import usage
+from twisted.python.components import Componentized
+from twisted.python.failure import Failure
+from twisted.python.logfile import LogFile
+
+from mailnode import app, demo
+from mailnode.config.schema import Config
+from mailnode.ctl.office import CommandFailed
+from mailnode.errors import ConfigurationError
+from mailnode.net.logs import observer
+from mailnode.net.threads import SWITCH_INTERVAL
+
+reactor: Any = _reactor
+_log = Logger()
+
+LOGFILE = "twistd.log"  # where a daemon without --logfile writes, as twistd does
+
+
+class Options(usage.Options):
+    """What ``twistd mailnode`` takes."""
+
+    synopsis = "[--config FILE] [--data DIR] [--check]"
+    longdesc = (
+        "Run the mail server. Without --config a demonstration runs on 127.0.0.1 and high ports, with its data in "
+        "./mailnode-data."
+    )
+    optParameters = [
+        ["config", None, None, "The configuration file (TOML); see docs/configuration.rst."],
+        ["data", None, None, "The data directory, in place of the file's or of ./mailnode-data."],
+        ["port-offset", None, 0, "Added to every port of the demonstration.", usage.portCoerce],
+    ]
+    optFlags = [["check", None, "Check the configuration and what it points at, then end."]]
+
+    def opt_version(self) -> NoReturn:
+        """Show the version."""
+        sys.stdout.write(f"mailnode {app.VERSION}\n")
+        raise SystemExit(0)
+
+
+def makeService(options: Options) -> IService:
+    """Return the server as a service, or end with exit code 1 and every mistake on standard error."""
+    file = Path(options["config"]).absolute() if options["config"] else None
+    data = Path(options["data"]).absolute() if options["data"] else None
+    if file is None and data is None:
+        data = Path("mailnode-data").absolute()
+    try:
+        config = app.configuration(file, data, options["port-offset"])
+        if options["check"]:
+            sys.stdout.write(f"{file or 'the embedded default'}: no mistakes\n")
+            raise SystemExit(0)
+        return MailService(config, file, data, options["port-offset"], options.parent or {})
+    except ConfigurationError as error:
+        _fail(error.mistakes)
+
+
+class MailService(Service):
+    """The server in twistd: bound before privileges are given up, up before a daemon's parent returns."""
+
+    def __init__(self, config: Config, file: Path | None, data: Path | None, port_offset: int, parent: Any) -> None:
+        """:param parent: twistd's own options."""
+        self._config = config
+        self._file = file
+        self._data = data
+        self._port_offset = port_offset
+        self._twistd = parent
+        self._server: app.Server | None = None
+        self._logfile: LogFile | None = None
+        self._reason = "stopped"
+        self._ending = False
+
+    def setServiceParent(self, parent: Any) -> None:
+        """Join the application and give it our log."""
+        if isinstance(parent, Componentized) and not self._twistd.get("logger") and not self._twistd.get("syslog"):
+            component: Any = parent
+            component.setComponent(ILogObserver, observer(self._log_file(), self._config.server.log))
+        super().setServiceParent(parent)  # type: ignore[no-untyped-call]
+
+    def privilegedStartService(self) -> None:
+        """Read what only root may read and take the ports."""
+        os.umask(0o077)
+        sys.setswitchinterval(SWITCH_INTERVAL)
+        self._or_end(self._bind())
+
+    def startService(self) -> None:
+        """Come up whole, or end the process with exit code 1 and the reason on standard error."""
+        self._or_end(self._start())
+        super().startService()  # type: ignore[no-untyped-call]
+        # After the reactor has set its own handlers, which know nothing of a second SIGTERM.
+        reactor.callWhenRunning(reactor.callLater, 0, self._set_signals)
+        _notify("READY=1")
+
+    def stopService(self) -> Deferred[None]:
+        """Drain and close everything."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        _notify("STOPPING=1")
+        self._ending = True
+        if self._server is None:
+            return Deferred.fromCoroutine(_nothing())
+        return Deferred.fromCoroutine(self._server.stop(self._reason))
+
+    async def _bind(self) -> None:
+        if self._file is None:
+            demo.prepare_certificate(self._config.server.data, reactor.seconds())
+        self._server = app.Server(self._config, reactor, self._read_again)
+        await self._server.bind()
+
+    async def _start(self) -> None:
+        server = self._server
+        assert server is not None
+        await server.start()
+        try:
+            if self._file is None:
+                shown = await demo.prepare_accounts(server.office, self._config.server.data, self._port_offset)
+                if self._twistd.get("nodaemon") and sys.__stdout__ is not None:
+                    sys.__stdout__.write(demo.screen(shown) + "\n\n")
+                    sys.__stdout__.flush()
+            server.accept()
+        except BaseException:
+            await server.stop("the start failed")
+            raise
+
+    def _read_again(self) -> Config:
+        return app.configuration(self._file, self._data, self._port_offset, with_certificates=False)
+
+    def _or_end(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run the reactor until a coroutine is done; it is not running yet."""
+        outcome: list[Any] = []
+        Deferred.fromCoroutine(coroutine).addBoth(outcome.append)
+        while not outcome:
+            reactor.iterate(0.05)
+        failure = outcome[0]
+        if isinstance(failure, Failure):
+            self._end(self._in_words(failure))
+
+    def _in_words(self, failure: Failure) -> list[str]:
+        error = failure.value
+        if isinstance(error, ConfigurationError):
+            return error.mistakes
+        if isinstance(error, CommandFailed):
+            return [error.text]
+        if isinstance(error, OSError):
+            return [f"{error.filename or self._config.server.data}: {error.strerror}"]
+        _log.failure("the server could not start", failure)
+        return [f"{type(error).__name__}: {error}"]
+
+    def _end(self, mistakes: list[str]) -> NoReturn:
+        with contextlib.suppress(OSError):
+            if self._twistd.get("pidfile"):
+                os.unlink(self._twistd["pidfile"])
+            pipe = self._twistd.get("statusPipe")
+            if pipe is not None:  # a daemon: its parent says it
+                os.write(pipe, f"1 {mistakes[0]}".encode("ascii", "replace")[:100])
+        for mistake in mistakes:
+            _log.error("{mistake}", mistake=mistake)
+        _fail(mistakes)
+
+    # Signals
+
+    def _set_signals(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda number, frame: reactor.callFromThread(self._terminate, number))
+        signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(self._reload))
+        if self._logfile is not None:
+            reopen = self._logfile.reopen
+            signal.signal(signal.SIGUSR1, lambda number, frame: reactor.callFromThread(reopen))
+
+    def _terminate(self, number: int) -> None:
+        if self._ending:
+            # What was acknowledged is on disk; who is still connected is cut off.
+            with contextlib.suppress(OSError):
+                if self._twistd.get("pidfile"):
+                    os.unlink(self._twistd["pidfile"])
+            os._exit(1)
+        self._ending = True
+        self._reason = signal.Signals(number).name
+        reactor.stop()
+
+    def _reload(self) -> None:
+        if self._server is not None and not self._ending:
+            Deferred.fromCoroutine(self._server.reload()).addErrback(
+                lambda failure: _log.failure("the configuration could not be read again", failure)
+            )
+
+    def _log_file(self) -> TextIO:
+        name = self._twistd.get("logfile")
+        if name == "-" or (self._twistd.get("nodaemon") and not name):
+            return sys.__stdout__ or sys.stdout
+        self._logfile = LogFile.fromFullPath(name or LOGFILE, rotateLength=None, defaultMode=0o600)  # type: ignore[no-untyped-call]
+        return self._logfile  # type: ignore[return-value]
+
+
+async def _nothing() -> None:
+    pass
+
+
+def _notify(state: str) -> None:
+    """Tell systemd, where it asks (sd_notify(3))."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if address[:1] in ("/", "@"):
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.sendto(state.encode(), address.replace("@", "\0", 1) if address[0] == "@" else address)
+
+
+def _fail(mistakes: list[str]) -> NoReturn:
+    for mistake in mistakes:
+        print(f"mailnode: {mistake}", file=sys.__stderr__)
+    raise SystemExit(1)
