@@ -116,10 +116,12 @@ class Mailbox:
         changed: list[tuple[int, int, int]] = []
         modified: list[int] = []
         for chunk in _chunks(uids):
-            stored = await self._write(messages.store_flags, chunk, mode, flags, tuple(keywords), unchanged_since)
+            stored, altered = await self._write(
+                messages.store_flags, chunk, mode, flags, tuple(keywords), unchanged_since
+            )
             changed += stored.changed
             modified += stored.modified
-            self._publish_if(any(modseq == stored.modseq for _, _, modseq in stored.changed), stored.modseq)
+            self._publish_if(altered, stored.modseq)
         return replace(stored, changed=tuple(changed), modified=tuple(modified))
 
     async def copy(self, uids: Sequence[int], target: int) -> Copied:

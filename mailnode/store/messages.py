@@ -205,8 +205,9 @@ def store_flags(
     flags: int,
     keywords: Sequence[str],
     unchanged_since: int | None,
-) -> FlagsStored:
-    """Change flags of live messages; see ``IMailbox.store_flags``. A change that alters nothing leaves no trace.
+) -> tuple[FlagsStored, bool]:
+    """Change flags of live messages; see ``IMailbox.store_flags``. Return also whether any was altered: if not, no
+    trace is left.
 
     :raises NoSuchAccount, NoSuchMailbox, KeywordLimit:
     """
@@ -229,11 +230,11 @@ def store_flags(
         addressed.append((uid, new, modseq if new != old else old_modseq))
     if not altered:
         untouch(tx, account_id)
-        return FlagsStored(tuple(addressed), tuple(modified), table, modseq - 1)
+        return FlagsStored(tuple(addressed), tuple(modified), table, modseq - 1), False
     if grown is not table:
         save_keywords(tx, account_id, grown)
     _write_flags(tx, account_id, mailbox_id, modseq, altered)
-    return FlagsStored(tuple(addressed), tuple(modified), grown, modseq)
+    return FlagsStored(tuple(addressed), tuple(modified), grown, modseq), True
 
 
 def _write_flags(

@@ -1,0 +1,233 @@
+"""Message bytes: staged, read in ranges, damaged, and swept."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from mailnode.errors import BlobDamaged, LimitReached, StoreUnavailable
+from mailnode.store import blob_codec
+from mailnode.store.blobs_local import AT_ONCE, INLINE, LocalBlobs
+from mailnode.values.blob import BlobRef, StagedBlob
+
+FRAME = blob_codec.FRAME
+
+
+def noise(size):
+    """Octets that do not compress."""
+    return os.urandom(size)
+
+
+def all_files(blobs):
+    return sorted(path for root in (blobs._incoming, blobs._files) for path in root.rglob("*") if path.is_file())
+
+
+def write(loop, blobs, content, piece=10_000, limit=1 << 30):
+    writer = blobs.writer(limit)
+
+    async def run():
+        for start in range(0, len(content), piece):
+            await writer.write(content[start : start + piece])
+        return await writer.finish()
+
+    staged = loop.run(run())
+    assert writer.size == len(content)
+    return staged
+
+
+SIZES = [0, 1, AT_ONCE, AT_ONCE + 1, INLINE, INLINE + 1, FRAME - 1, FRAME, FRAME + 1, 3 * FRAME, 3 * FRAME + 5]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("way", ["put", "write", "write in large pieces"])
+def test_what_is_staged_is_read_back(files, loop, size, way):
+    content = noise(size)
+    if way == "put":
+        staged = loop.run(files.put(content))
+    else:
+        staged = write(loop, files, content, 10_000 if way == "write" else 2 * FRAME)
+    assert staged.ref.size == size
+    assert loop.run(files.read_staged(staged)) == content
+    edges = sorted({0, 1, FRAME - 1, FRAME, FRAME + 1, size // 2, max(size - 1, 0), size, size + 7})
+    for start in edges:
+        for length in (0, 1, 3, FRAME, None):
+            end = None if length is None else start + length
+            assert loop.run(files.read_staged(staged, start, length)) == content[start:end], (start, length)
+
+
+def test_small_content_stays_out_of_files(blobs, loop):
+    staged = write(loop, blobs, b"x" * 100_000)
+    assert (staged.ref.place, staged.ref.encoding) == ("inline", "zstd")
+    assert len(staged.data) < 1000
+    plain = loop.run(blobs.put(noise(100)))
+    assert (plain.ref.encoding, len(plain.data)) == ("plain", 100)
+
+
+def test_the_inline_threshold_is_a_setting(tmp_path, loop, clock):
+    from conftest import InlineThreads
+
+    blobs = LocalBlobs(tmp_path / "b", InlineThreads(), clock, inline=100)
+    blobs.prepare()
+    assert loop.run(blobs.put(noise(100))).ref.place == "inline"
+    staged = loop.run(blobs.put(noise(101)))
+    assert staged.ref.place == "file"
+    assert loop.run(blobs.read_staged(staged, 99, 2)) != b""
+
+
+def test_a_file_is_the_seekable_format_other_tools_read(files, loop, tmp_path):
+    content = b"From: x\r\n" * 100_000
+    staged = write(loop, files, content)
+    program = shutil.which("zstd")
+    if program is None:
+        pytest.skip("zstd is not installed")
+    path = files.path(staged.ref.blob_id)
+    assert subprocess.run([program, "-dc", str(path)], capture_output=True, check=True).stdout == content
+
+
+def test_the_limit_is_exact_and_leaves_nothing(files, loop):
+    write(loop, files, noise(FRAME * 2), limit=FRAME * 2)
+    kept = all_files(files)
+    writer = files.writer(FRAME * 2)
+    loop.run(writer.write(noise(FRAME * 2)))
+    with pytest.raises(LimitReached):
+        loop.run(writer.write(b"x"))
+    assert all_files(files) == kept
+    with pytest.raises(StoreUnavailable):
+        loop.run(writer.write(b""))
+    with pytest.raises(StoreUnavailable):
+        loop.run(writer.finish())
+    writer.abort()
+
+
+def test_abort_leaves_nothing(files, loop):
+    writer = files.writer(1 << 30)
+    loop.run(writer.write(noise(2 * FRAME)))
+    assert len(all_files(files)) == 1
+    writer.abort()
+    writer.abort()
+    assert all_files(files) == []
+
+
+def test_abort_after_finish_keeps_the_blob(files, loop):
+    content = noise(2 * FRAME)
+    writer = files.writer(1 << 30)
+    loop.run(writer.write(content))
+    staged = loop.run(writer.finish())
+    writer.abort()
+    assert loop.run(files.read_staged(staged)) == content
+
+
+def test_a_start_throws_away_what_was_not_finished(files, loop):
+    writer = files.writer(1 << 30)
+    loop.run(writer.write(noise(2 * FRAME)))
+    staged = loop.run(files.put(noise(FRAME)))
+    files.prepare()
+    assert all_files(files) == [files.path(staged.ref.blob_id)]
+
+
+@pytest.mark.parametrize("size", [FRAME // 2, 3 * FRAME])
+@pytest.mark.parametrize("call", ["fsync", "rename", "open"])
+def test_a_failing_disk_is_store_unavailable_and_leaves_nothing(files, loop, monkeypatch, call, size):
+    def fail(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, call, fail)
+    with pytest.raises(StoreUnavailable):
+        write(loop, files, noise(size))
+    monkeypatch.undo()
+    assert all_files(files) == []
+
+
+def test_file_and_directory_are_synced_before_the_blob_is_acknowledged(files, loop, monkeypatch):
+    calls = []
+    fsync, rename = os.fsync, os.rename
+
+    def recorded_fsync(descriptor):
+        calls.append(("fsync", os.readlink(f"/proc/self/fd/{descriptor}")))
+        fsync(descriptor)
+
+    def recorded_rename(source, target):
+        calls.append(("rename", str(target)))
+        rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", recorded_fsync)
+    monkeypatch.setattr(os, "rename", recorded_rename)
+    staged = write(loop, files, noise(2 * FRAME))
+    path = files.path(staged.ref.blob_id)
+    incoming = str(files._incoming / staged.ref.blob_id)
+    assert calls == [("fsync", incoming), ("rename", str(path)), ("fsync", str(path.parent))]
+
+
+# damage
+
+
+@pytest.fixture
+def staged(files, loop):
+    return write(loop, files, noise(3 * FRAME))
+
+
+def damage(files, staged, change):
+    path = files.path(staged.ref.blob_id)
+    content = bytearray(path.read_bytes())
+    change(content)
+    path.write_bytes(content)
+
+
+def test_a_missing_file(files, loop, staged):
+    files.path(staged.ref.blob_id).unlink()
+    with pytest.raises(BlobDamaged):
+        loop.run(files.read_staged(staged, 0, 1))
+
+
+@pytest.mark.parametrize("left", [0, 3, 8, 16, 1000, -1, -20])
+def test_a_short_file(files, loop, staged, left):
+    damage(files, staged, lambda content: content.__delitem__(slice(left, None)))
+    for offset in (0, FRAME, 3 * FRAME - 1):
+        with pytest.raises(BlobDamaged):
+            loop.run(files.read_staged(staged, offset, 1))
+
+
+def test_a_flipped_bit_is_seen_in_its_frame_and_in_the_whole(files, loop, staged):
+    damage(files, staged, lambda content: content.__setitem__(FRAME + 1000, content[FRAME + 1000] ^ 1))
+    assert len(loop.run(files.read_staged(staged, 0, FRAME))) == FRAME
+    with pytest.raises(BlobDamaged):
+        loop.run(files.read_staged(staged, FRAME + 10, 1))
+    with pytest.raises(BlobDamaged):
+        loop.run(files.read_staged(staged))
+
+
+@pytest.mark.parametrize("place", range(1, 42))
+def test_any_damage_of_the_seek_table_is_seen(files, loop, staged, place):
+    path = files.path(staged.ref.blob_id)
+    good = path.read_bytes()
+    content = loop.run(files.read_staged(staged))
+    damage(files, staged, lambda content: content.__setitem__(-place, content[-place] ^ 0x55))
+    try:
+        assert loop.run(files.read_staged(staged)) == content  # the descriptor and the magic before say nothing to us
+    except BlobDamaged:
+        pass
+    path.write_bytes(good)
+
+
+def test_the_bytes_of_another_message_are_never_given(files, loop, staged):
+    other = write(loop, files, noise(3 * FRAME))
+    shutil.copy(files.path(other.ref.blob_id), files.path(staged.ref.blob_id))
+    with pytest.raises(BlobDamaged):
+        loop.run(files.read_staged(staged))
+
+
+@pytest.mark.parametrize("change", [lambda data: data[:-1], lambda data: b"", lambda data: data[:-1] + b"\x00"])
+@pytest.mark.parametrize("content", [b"x" * 5000, bytes(range(1, 256))])
+def test_damaged_inline_content(blobs, loop, content, change):
+    good = loop.run(blobs.put(content))
+    with pytest.raises(BlobDamaged):
+        loop.run(blobs.read_staged(StagedBlob(good.ref, change(good.data)), 0, 1))
+
+
+def test_a_missing_inline_row(store, loop):
+    ref = BlobRef("0" * 20, 5, "inline", "plain", b"x" * 32)
+    with pytest.raises(BlobDamaged):
+        loop.run(store.account("ann").open(1).read(ref))

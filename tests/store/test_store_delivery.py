@@ -1,0 +1,279 @@
+"""Delivery, threads, accounts and the maildrop."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailnode.errors import Busy, NoSuchAccount, NoSuchMessage
+from mailnode.store.engine import mail_tenancy
+from mailnode.values.flags import FLAGGED, KEYWORD_SHIFT, MAX_KEYWORDS, SEEN
+from mailnode.values.mailbox import DeliveryPlan
+
+
+@pytest.fixture
+def ann(store):
+    return store.account("ann")
+
+
+@pytest.fixture
+def bea(store, loop):
+    """An account of the same partition."""
+    name = next(f"bea{n}" for n in range(100) if store.partition(f"bea{n}") == store.partition("ann"))
+    loop.run(store.provision(name))
+    return store.account(name)
+
+
+def plan(account, **fields):
+    return DeliveryPlan(account.account_id, f"{account.account_id}@x.test", **fields)
+
+
+def count(loop, account, mailbox_id=1):
+    return len(loop.run(account.open(mailbox_id).snapshot()).uids)
+
+
+def test_one_message_for_two_accounts_shares_its_blob(store, ann, bea, engine, loop, make, hints):
+    message = make()
+    plans = [plan(bea, prefix=b"To: bea\r\n"), plan(ann, prefix=b"To: ann\r\n", flags=SEEN)]
+    placed = loop.run(store.deliver("e1", plans, message, False))
+    assert [delivered.account_id for delivered in placed] == [bea.account_id, "ann"]
+    assert sorted(hints.published) == sorted((d.account_id, d.modseq) for d in placed)
+    rows = [loop.run(account.open(1).rows([1], ["blob", "prefix", "flags", "size"])) for account in (ann, bea)]
+    assert rows[0][0][1] == rows[1][0][1] == message.blob.ref
+    assert [row[0][2] for row in rows] == [b"To: ann\r\n", b"To: bea\r\n"]
+    assert [row[0][3] for row in rows] == [SEEN, 0]
+    tenancy = mail_tenancy(store.partition("ann"))
+    assert loop.run(engine.read(tenancy, lambda tx: tx.execute("SELECT count(*) FROM blob"))) == [(1,)]
+
+
+def test_delivery_is_all_or_none(store, ann, loop, make, hints):
+    nobody = next(f"no{n}" for n in range(100) if store.partition(f"no{n}") == store.partition("ann"))
+    with pytest.raises(NoSuchAccount):
+        loop.run(store.deliver("e1", [plan(ann), DeliveryPlan(nobody, "n@x.test")], make(), False))
+    assert count(loop, ann) == 0
+    assert hints.published == []
+
+
+def test_plans_of_two_partitions_are_a_mistake_of_the_caller(store, ann, loop, make):
+    other = next(f"no{n}" for n in range(100) if store.partition(f"no{n}") != store.partition("ann"))
+    with pytest.raises(ValueError, match="partition"):
+        loop.run(store.deliver("e1", [plan(ann), DeliveryPlan(other, "n@x.test")], make(), False))
+
+
+def test_mailbox_by_name_else_inbox(store, ann, loop, make):
+    sub = loop.run(ann.create("lists/python"))
+    plans = [plan(ann, mailbox=name) for name in ("lists/python", "lists/none", "Junk", "INBOX")]
+    placed = [loop.run(store.deliver("e", [one], make(), False))[0].mailbox_id for one in plans]
+    junk = next(info.id for info in loop.run(ann.mailboxes()) if info.name == "Junk")
+    assert placed == [sub.id, 1, junk, 1]
+
+
+def test_a_plan_is_applied_once(store, ann, bea, loop, make):
+    plans = [plan(ann), plan(bea)]
+    first = loop.run(store.deliver("e1", plans, make(), True))
+    loop.run(ann.open(1).store_flags([1], "add", SEEN))
+    assert loop.run(store.deliver("e1", plans, make(), True)) == first
+    assert loop.run(store.deliver("e1", plans[:1], make(), True)) == first[:1]
+    assert count(loop, ann) == count(loop, bea) == 1
+    assert loop.run(store.deliver("e2", plans[:1], make(), True))[0].uid == 2
+    loop.run(store.deliver("e1", plans[:1], make(), False))
+    assert count(loop, ann) == 3
+
+
+def test_the_same_plan_twice_at_once_is_one_copy(store, ann, loop, make):
+    message = make()
+    loop.together(*(store.deliver("e1", [plan(ann)], message, True) for _ in range(5)))
+    assert count(loop, ann) == 1
+
+
+def test_quota_does_not_refuse_a_delivery(store, ann, loop, make):
+    loop.run(store.set_quota("ann", 1, 1))
+    loop.run(store.deliver("e1", [plan(ann)], make(), False))
+    loop.run(store.deliver("e2", [plan(ann)], make(), False))
+    usage = loop.run(store.usage(["ann"]))["ann"]
+    assert (usage.count_used, usage.count_limit, usage.bytes_limit) == (2, 1, 1)
+
+
+def test_a_full_keyword_table_does_not_keep_mail_out(store, ann, loop, make):
+    loop.run(store.deliver("e1", [plan(ann, keywords=tuple(f"k{n}" for n in range(MAX_KEYWORDS)))], make(), False))
+    loop.run(store.deliver("e2", [plan(ann, flags=FLAGGED, keywords=("new", "k0"))], make(), False))
+    assert loop.run(ann.open(1).snapshot()).flags[1] == FLAGGED | 1 << KEYWORD_SHIFT
+
+
+def test_many_deliveries_at_once_are_all_there(store, ann, bea, loop, make):
+    messages = [make(b"n%d" % number) for number in range(40)]
+    outcomes = loop.together(
+        *(
+            store.deliver(f"e{number}", [plan(ann), plan(bea)] if number % 2 else [plan(bea)], message, False)
+            for number, message in enumerate(messages)
+        )
+    )
+    assert sorted(placed[-1].uid for placed in outcomes) == list(range(1, 41))
+    assert (count(loop, ann), count(loop, bea)) == (20, 40)
+    snapshot = loop.run(bea.open(1).snapshot())
+    assert snapshot.modseqs.tolist() == sorted(set(snapshot.modseqs))
+
+
+# threads
+
+
+def threads(loop, account):
+    return [row[1] for row in loop.run(account.open(1).rows(range(1, 20), ["thread_id"]))]
+
+
+def test_replies_join_the_thread_of_what_they_refer_to(store, ann, loop, make):
+    inbox = ann.open(1)
+    for message_id, references in (
+        ("a", ()),
+        ("b", ("a",)),
+        ("other", ()),
+        ("d", ("never-seen", "b")),
+        ("e", ("never-seen",)),
+        ("", ()),
+        ("", ("a",)),
+    ):
+        loop.run(inbox.append([make(message_id=message_id, references=references)]))
+    first, second, other, third, fourth, nameless, last = threads(loop, ann)
+    assert first == second == third == fourth == last
+    assert len({first, other, nameless}) == 3
+
+
+def test_a_reply_that_came_first_is_found_by_what_it_answers(store, ann, loop, make):
+    inbox = ann.open(1)
+    loop.run(inbox.append([make(message_id="reply", references=("root", "middle"))]))
+    loop.run(inbox.append([make(message_id="middle"), make(message_id="root")]))
+    assert len(set(threads(loop, ann))) == 1
+
+
+def test_a_thread_of_very_many_references_is_found_by_first_and_last(store, ann, loop, make):
+    inbox = ann.open(1)
+    loop.run(inbox.append([make(message_id="root"), make(message_id="late")]))
+    many = tuple(f"r{number}" for number in range(1000))
+    loop.run(inbox.append([make(message_id="x", references=("root", *many))]))
+    loop.run(inbox.append([make(message_id="y", references=(*many, "late"))]))
+    found = threads(loop, ann)
+    assert found[2] == found[0]
+    assert found[3] == found[0]  # by r999, which the third message knew
+
+
+def test_threads_of_accounts_are_apart(store, ann, bea, loop, make):
+    loop.run(ann.open(1).append([make(message_id="x"), make(message_id="a")]))
+    loop.run(bea.open(1).append([make(message_id="b", references=("a",))]))
+    assert threads(loop, bea) == [1]
+
+
+# accounts
+
+
+def test_remove_takes_everything(store, ann, bea, engine, loop, make, monkeypatch):
+    monkeypatch.setattr("mailnode.store.sweeping.ROWS", 3)
+    shared = make()
+    loop.run(store.deliver("e1", [plan(ann), plan(bea)], shared, True))
+    loop.run(ann.open(1).append([make() for _ in range(8)]))
+    loop.run(ann.open(1).copy([1, 2], 2))
+    loop.run(ann.delete(2))
+    loop.run(store.remove("ann"))
+    loop.run(store.remove("ann"))
+    assert loop.run(ann.mailboxes()) == []
+    tenancy = mail_tenancy(store.partition("ann"))
+    for table in ("account", "mailbox", "subscription", "message", "placement", "thread_ref", "blob_ref", "applied"):
+        sql = f"SELECT count(*) FROM {table} WHERE account_id = 'ann'"
+        assert loop.run(engine.read(tenancy, lambda tx, sql=sql: tx.execute(sql))) == [(0,)], table
+    assert loop.run(engine.read(tenancy, lambda tx: tx.execute("SELECT blob_id FROM blob"))) == [
+        (shared.blob.ref.blob_id,)
+    ]
+    with pytest.raises(NoSuchAccount):
+        loop.run(store.deliver("e2", [plan(ann)], make(), False))
+
+
+def test_quota_of_an_unknown_account(store, loop):
+    with pytest.raises(NoSuchAccount):
+        loop.run(store.set_quota("nobody", 1, 1))
+
+
+# the maildrop
+
+
+@pytest.fixture
+def three(ann, loop, make):
+    inbox = ann.open(1)
+    loop.run(inbox.append([make(b"one\r\n"), make(b"two\r\n", prefix=b"P: p\r\n"), make(b"three\r\n", uidl="old-3")]))
+    return inbox
+
+
+def test_a_maildrop_lists_what_stood_there_at_login(ann, three, loop, make):
+    drop = loop.run(ann.maildrop(1, 60))
+    loop.run(three.append([make()]))
+    uidvalidity = loop.run(three.snapshot()).uidvalidity
+    assert [(m.uid, m.size, m.uidl) for m in drop.messages] == [
+        (1, 5, f"{uidvalidity}.1"),
+        (2, 11, f"{uidvalidity}.2"),
+        (3, 7, "old-3"),
+    ]
+
+
+def test_retrieve_reads_prefix_and_blob_as_one(ann, three, loop):
+    drop = loop.run(ann.maildrop(1, 60))
+    whole = b"P: p\r\ntwo\r\n"
+    assert loop.run(drop.retrieve(drop.messages[1])) == whole
+    for offset in range(len(whole) + 2):
+        for length in range(len(whole) + 2):
+            piece = loop.run(drop.retrieve(drop.messages[1], offset, length))
+            assert piece == whole[offset : offset + length], (offset, length)
+
+
+def test_one_session_at_a_time(ann, three, loop, clock):
+    first = loop.run(ann.maildrop(1, 60))
+    with pytest.raises(Busy):
+        loop.run(ann.maildrop(1, 60))
+    loop.run(first.release())
+    second = loop.run(ann.maildrop(1, 60))
+    clock.advance(59)
+    loop.run(second.renew())
+    clock.advance(59)
+    with pytest.raises(Busy):
+        loop.run(ann.maildrop(1, 60))
+
+
+def test_a_lost_lease_deletes_nothing(ann, three, loop, clock):
+    first = loop.run(ann.maildrop(1, 60))
+    clock.advance(61)
+    second = loop.run(ann.maildrop(1, 60))
+    with pytest.raises(Busy):
+        loop.run(first.commit(first.messages))
+    with pytest.raises(Busy):
+        loop.run(first.renew())
+    loop.run(first.release())
+    assert len(loop.run(three.snapshot()).uids) == 3
+    loop.run(second.commit([]))
+    loop.run(ann.maildrop(1, 60))
+
+
+def test_commit_expunges_and_frees(ann, three, loop, hints):
+    drop = loop.run(ann.maildrop(1, 60))
+    loop.run(three.expunge([1], False))
+    before = loop.run(three.snapshot()).highest_modseq
+    hints.published.clear()
+    loop.run(drop.commit([drop.messages[1], drop.messages[0]]))
+    changes = loop.run(three.changes(before))
+    assert changes.expunged == (2,)
+    assert hints.published == [("ann", changes.highest_modseq)]
+    loop.run(ann.maildrop(1, 60))
+
+
+def test_retrieve_of_what_was_expunged_elsewhere(ann, three, loop):
+    drop = loop.run(ann.maildrop(1, 60))
+    loop.run(three.expunge([2], False))
+    with pytest.raises(NoSuchMessage):
+        loop.run(drop.retrieve(drop.messages[1]))
+    assert loop.run(drop.retrieve(drop.messages[2])) == b"three\r\n"
+
+
+def test_a_maildrop_whose_mailbox_is_deleted(ann, loop, make):
+    info = loop.run(ann.create("a"))
+    loop.run(ann.open(info.id).append([make()]))
+    drop = loop.run(ann.maildrop(info.id, 60))
+    loop.run(ann.delete(info.id))
+    with pytest.raises(NoSuchMessage):
+        loop.run(drop.retrieve(drop.messages[0]))
+    with pytest.raises(Busy):
+        loop.run(drop.commit(drop.messages))

@@ -1,0 +1,396 @@
+"""The messages of a mailbox: the contract of IMailbox."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailnode.errors import KeywordLimit, LimitReached, NoSuchMailbox, OverQuota
+from mailnode.store import mailbox as mailbox_module
+from mailnode.values.facts import decode_parts, decode_sort_keys
+from mailnode.values.flags import ANSWERED, DELETED, FLAGGED, KEYWORD_SHIFT, MAX_KEYWORDS, SEEN
+from mailnode.values.mailbox import COLUMNS
+
+NOT_RECENT = 0xFFFFFFFF
+
+
+@pytest.fixture
+def ann(store):
+    return store.account("ann")
+
+
+@pytest.fixture
+def inbox(ann):
+    return ann.open(1)
+
+
+@pytest.fixture
+def five(inbox, loop, make):
+    """INBOX with UIDs 1 to 5."""
+    loop.run(inbox.append([make() for _ in range(5)]))
+    return inbox
+
+
+def live(loop, box):
+    return loop.run(box.snapshot()).uids.tolist()
+
+
+# append
+
+
+def test_append_gives_uids_in_order_and_one_modseq(inbox, ann, loop, make, hints):
+    before = loop.run(ann.modseq())
+    first = loop.run(inbox.append([make(), make()]))
+    second = loop.run(inbox.append([make()]))
+    assert (first.uids, second.uids) == ((1, 2), (3,))
+    assert (first.modseq, second.modseq) == (before + 1, before + 2)
+    snapshot = loop.run(inbox.snapshot())
+    assert snapshot.uidvalidity == first.uidvalidity
+    assert snapshot.modseqs.tolist() == [first.modseq, first.modseq, second.modseq]
+    assert (snapshot.uidnext, snapshot.highest_modseq) == (4, second.modseq)
+    assert hints.published == [("ann", first.modseq), ("ann", second.modseq)]
+
+
+def test_the_arrays_of_a_snapshot_have_their_types(five, loop):
+    snapshot = loop.run(five.snapshot())
+    assert (snapshot.uids.typecode, snapshot.flags.typecode, snapshot.modseqs.typecode) == ("I", "Q", "Q")
+
+
+def test_append_keeps_flags_and_keywords(inbox, loop, make):
+    loop.run(inbox.append([make(flags=SEEN | 1 << 40, keywords=("Work", "work", "$Junk"))]))
+    snapshot = loop.run(inbox.snapshot())
+    assert snapshot.keywords.names == ("Work", "$Junk")
+    assert snapshot.flags.tolist() == [SEEN | 3 << KEYWORD_SHIFT]
+
+
+def test_uids_are_not_used_again_after_the_last_was_expunged(five, loop, make):
+    loop.run(five.expunge([5], False))
+    assert loop.run(five.append([make()])).uids == (6,)
+    loop.run(five.expunge([1, 2, 3, 4, 6], False))
+    assert loop.run(five.append([make()])).uids == (7,)
+
+
+def test_append_over_quota_leaves_nothing(store, inbox, ann, loop, make):
+    loop.run(store.set_quota("ann", 100, 0))
+    before = loop.run(ann.modseq())
+    with pytest.raises(OverQuota):
+        loop.run(inbox.append([make(b"x" * 60), make(b"x" * 60)]))
+    assert live(loop, inbox) == []
+    assert loop.run(ann.modseq()) == before
+    assert loop.run(inbox.append([make(b"x" * 100)])).uids == (1,)
+    usage = loop.run(ann.usage())
+    assert (usage.bytes_used, usage.bytes_limit, usage.count_used, usage.count_limit) == (100, 100, 1, 0)
+
+
+def test_quota_of_messages(store, inbox, ann, loop, make):
+    loop.run(store.set_quota("ann", 0, 2))
+    loop.run(inbox.append([make(), make()]))
+    with pytest.raises(OverQuota):
+        loop.run(inbox.append([make()]))
+    with pytest.raises(OverQuota):
+        loop.run(inbox.copy([1], 2))
+    loop.run(inbox.move([1], 2))
+    loop.run(inbox.expunge([2], False))
+    loop.run(inbox.append([make()]))
+
+
+# rows
+
+
+def test_rows_have_every_column(inbox, loop, make):
+    message = make(b"H: h\r\n\r\nbody\r\n", "id@x", prefix=b"P: p\r\n", flags=FLAGGED, internaldate_offset=-90)
+    appended = loop.run(inbox.append([message]))
+    (row,) = loop.run(inbox.rows([1], list(COLUMNS)))
+    values = dict(zip(COLUMNS, row[1:], strict=True))
+    assert row[0] == 1
+    for name, kind in COLUMNS.items():
+        assert isinstance(values[name], kind), name
+    assert values["size"] == len(b"H: h\r\n\r\nbody\r\n") + len(b"P: p\r\n")
+    assert values["prefix"] == b"P: p\r\n"
+    assert values["blob"] == message.blob.ref
+    assert values["internaldate"] == message.internaldate
+    assert values["internaldate_offset"] == -90
+    assert values["savedate"] == 1_800_000_000_000_000
+    assert (values["flags"], values["modseq"]) == (FLAGGED, appended.modseq)
+    assert values["envelope"] == message.facts.envelope
+    assert values["bodystructure"] == message.facts.bodystructure
+    assert values["body"] == message.facts.body
+    assert values["fields"] == message.facts.fields
+    assert decode_parts(values["parts"]) == message.facts.parts
+    assert decode_sort_keys(values["sort"]) == message.facts.sort
+    assert values["header_size"] == message.facts.header_size
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [([1, 2, 3], [1, 2, 3]), ([1, 3, 5], [1, 3, 5]), ([2, 900], [2]), ([900], []), ([], []), ([1, 4000, 9000], [1])],
+)
+def test_rows_of_those_that_exist(five, loop, asked, found):
+    assert [row[0] for row in loop.run(five.rows(asked, ["size"]))] == found
+
+
+def test_rows_keep_the_order_of_columns_around_the_blob(five, loop):
+    (row,) = loop.run(five.rows([2], ["flags", "blob", "size"]))
+    assert row[1] == 0
+    assert row[2].place == "inline"
+    assert row[3] == row[2].size
+    assert len(row) == 4
+
+
+def test_rows_include_expunged_messages_while_they_are_kept(five, loop):
+    loop.run(five.expunge([2], False))
+    assert [row[0] for row in loop.run(five.rows([1, 2], ["envelope"]))] == [1, 2]
+
+
+def test_rows_are_bounded(five, loop):
+    with pytest.raises(LimitReached):
+        loop.run(five.rows(range(1, 258), ["size"]))
+
+
+def test_large_facts_come_back_from_their_blob(inbox, loop, make, files):
+    small, large = make(), make(fill=200_000)
+    loop.run(inbox.append([small, large]))
+    columns = ["flags", "fields", "blob", "sort", "parts", "envelope"]
+    one, two = loop.run(inbox.rows([1, 2], columns))
+    assert one[2] == small.facts.fields
+    assert two[2] == large.facts.fields
+    assert two[3] == large.blob.ref
+    assert decode_sort_keys(two[4]) == large.facts.sort
+    assert decode_parts(two[5]) == large.facts.parts
+    assert two[6] == large.facts.envelope
+
+
+def test_read_gives_ranges(inbox, loop, make):
+    content = bytes(range(256)) * 20
+    loop.run(inbox.append([make(content)]))
+    ((_, ref),) = loop.run(inbox.rows([1], ["blob"]))
+    assert loop.run(inbox.read(ref)) == content
+    assert loop.run(inbox.read(ref, 100, 50)) == content[100:150]
+    assert loop.run(inbox.read(ref, len(content) - 3, 50)) == content[-3:]
+    assert loop.run(inbox.read(ref, len(content), 50)) == b""
+
+
+# flags
+
+
+@pytest.mark.parametrize(
+    ("mode", "flags", "after"),
+    [("set", FLAGGED, FLAGGED), ("add", FLAGGED, SEEN | FLAGGED), ("remove", SEEN | FLAGGED, 0)],
+)
+def test_modes_of_store(inbox, loop, make, mode, flags, after):
+    loop.run(inbox.append([make(flags=SEEN)]))
+    stored = loop.run(inbox.store_flags([1], mode, flags))
+    assert stored.changed == ((1, after, stored.modseq),)
+    snapshot = loop.run(inbox.snapshot())
+    assert snapshot.flags.tolist() == [after]
+    assert snapshot.highest_modseq == stored.modseq == snapshot.modseqs[0]
+
+
+def test_a_store_that_alters_nothing_leaves_no_trace(inbox, ann, loop, make, hints):
+    loop.run(inbox.append([make(flags=SEEN)]))
+    before, snapshot = loop.run(ann.modseq()), loop.run(inbox.snapshot())
+    hints.published.clear()
+    for stored in (
+        loop.run(inbox.store_flags([1], "add", SEEN)),
+        loop.run(inbox.store_flags([1], "set", SEEN)),
+        loop.run(inbox.store_flags([1], "remove", FLAGGED, ["never-used"])),
+    ):
+        assert stored.changed == ((1, SEEN, before),)
+        assert stored.modseq == before
+    assert loop.run(inbox.store_flags([7], "add", FLAGGED, ["new"])).changed == ()
+    assert loop.run(inbox.snapshot()) == snapshot
+    assert loop.run(ann.modseq()) == before
+    assert hints.published == []
+
+
+def test_a_store_raises_only_what_it_altered(five, loop):
+    first = loop.run(five.store_flags([1, 2], "add", SEEN))
+    second = loop.run(five.store_flags([1, 2, 3], "add", SEEN))
+    assert second.changed == ((1, SEEN, first.modseq), (2, SEEN, first.modseq), (3, SEEN, second.modseq))
+
+
+def test_store_reaches_live_messages_only(five, loop):
+    loop.run(five.expunge([2], False))
+    assert [row[0] for row in loop.run(five.store_flags([1, 2, 3], "add", SEEN)).changed] == [1, 3]
+
+
+def test_unchanged_since_leaves_later_ones_alone(five, loop):
+    start = loop.run(five.snapshot()).highest_modseq
+    later = loop.run(five.store_flags([2, 4], "add", FLAGGED)).modseq
+    stored = loop.run(five.store_flags([1, 2, 3, 4], "add", SEEN, (), start))
+    assert stored.modified == (2, 4)
+    assert stored.changed == ((1, SEEN, stored.modseq), (3, SEEN, stored.modseq))
+    assert loop.run(five.snapshot()).flags.tolist() == [SEEN, FLAGGED, SEEN, FLAGGED, 0]
+    assert stored.modseq == later + 1
+    nothing = loop.run(five.store_flags([1], "add", ANSWERED, (), 0))
+    assert (nothing.changed, nothing.modified, nothing.modseq) == ((), (1,), stored.modseq)
+
+
+def test_keywords_enter_the_table_once(five, loop):
+    stored = loop.run(five.store_flags([1], "add", 0, ["$Label1", "Blue"]))
+    assert stored.keywords.names == ("$Label1", "Blue")
+    stored = loop.run(five.store_flags([1, 2], "add", SEEN, ["BLUE"]))
+    assert stored.keywords.names == ("$Label1", "Blue")
+    assert [row[1] for row in stored.changed] == [SEEN | 3 << KEYWORD_SHIFT, SEEN | 2 << KEYWORD_SHIFT]
+    stored = loop.run(five.store_flags([1], "set", 0, ["blue"]))
+    assert stored.changed[0][1] == 2 << KEYWORD_SHIFT
+
+
+def test_all_keywords_fit_and_no_more(five, loop):
+    loop.run(five.store_flags([1], "set", 0, [f"k{number}" for number in range(MAX_KEYWORDS)]))
+    snapshot = loop.run(five.snapshot())
+    assert snapshot.keywords.full
+    assert snapshot.flags[0] == (1 << 63) - (1 << KEYWORD_SHIFT)
+    with pytest.raises(KeywordLimit):
+        loop.run(five.store_flags([1], "add", 0, ["one-more"]))
+    with pytest.raises(KeywordLimit):
+        loop.run(five.store_flags([1], "add", 0, ["x" * 101]))
+    loop.run(five.store_flags([1], "add", SEEN, ["K3"]))
+    assert loop.run(five.snapshot()).keywords == snapshot.keywords
+
+
+def test_a_large_store_runs_as_several_units(five, loop, monkeypatch, hints):
+    monkeypatch.setattr(mailbox_module, "UNIT_UIDS", 2)
+    hints.published.clear()
+    stored = loop.run(five.store_flags([1, 2, 3, 4, 5], "add", SEEN))
+    assert [row[0] for row in stored.changed] == [1, 2, 3, 4, 5]
+    assert len(hints.published) == 3
+    assert loop.run(five.expunge([1, 2, 3, 4, 5], False)) == (1, 2, 3, 4, 5)
+
+
+def test_an_unknown_mode_is_a_mistake_of_the_caller(five, loop):
+    with pytest.raises(ValueError, match="toggle"):
+        loop.run(five.store_flags([1], "toggle", SEEN))
+
+
+# copy and move
+
+
+def test_copy_keeps_flags_dates_and_message(inbox, ann, loop, make, clock):
+    loop.run(inbox.append([make(flags=FLAGGED, keywords=("k",)), make(prefix=b"P: p\r\n")]))
+    clock.advance(10)
+    copied = loop.run(inbox.copy([1, 2], 2))
+    assert (copied.source, copied.target) == ((1, 2), (1, 2))
+    columns = ["message_id", "thread_id", "internaldate", "size", "flags", "blob", "prefix"]
+    target = ann.open(2)
+    assert [row[1:] for row in loop.run(target.rows([1, 2], columns))] == [
+        row[1:] for row in loop.run(inbox.rows([1, 2], columns))
+    ]
+    assert loop.run(target.rows([1], ["savedate"])) == [(1, 1_800_000_010_000_000)]
+    assert loop.run(target.snapshot()).highest_modseq == copied.modseq
+    assert loop.run(inbox.snapshot()).highest_modseq < copied.modseq
+    assert loop.run(ann.usage()).count_used == 4
+
+
+def test_copy_is_all_or_none(store, five, ann, loop):
+    size = loop.run(five.rows([1], ["size"]))[0][1]
+    loop.run(store.set_quota("ann", size * 7, 0))
+    before = loop.run(ann.modseq())
+    with pytest.raises(OverQuota):
+        loop.run(five.copy([1, 2, 3], 2))
+    assert live(loop, ann.open(2)) == []
+    assert loop.run(ann.modseq()) == before
+    loop.run(five.copy([1, 2], 2))
+    assert live(loop, ann.open(2)) == [1, 2]
+
+
+def test_copy_takes_live_ones_in_order(five, ann, loop):
+    loop.run(five.expunge([2], False))
+    copied = loop.run(five.copy([1, 2, 3, 99], 3))
+    assert (copied.source, copied.target) == ((1, 3), (1, 2))
+    before = loop.run(ann.modseq())
+    nothing = loop.run(five.copy([2, 99], 3))
+    assert (nothing.source, nothing.target, nothing.modseq) == ((), (), before)
+    assert loop.run(ann.modseq()) == before
+
+
+def test_copy_to_a_mailbox_that_is_gone(five, ann, loop):
+    with pytest.raises(NoSuchMailbox):
+        loop.run(five.copy([1], 77))
+    with pytest.raises(NoSuchMailbox):
+        loop.run(five.move([1], 77))
+    assert live(loop, five) == [1, 2, 3, 4, 5]
+
+
+def test_move_is_one_step(five, ann, loop, hints):
+    before = loop.run(five.snapshot()).highest_modseq
+    used = loop.run(ann.usage())
+    moved = loop.run(five.move([2, 4], 2))
+    assert (moved.source, moved.target) == ((2, 4), (1, 2))
+    assert live(loop, five) == [1, 3, 5]
+    assert live(loop, ann.open(2)) == [1, 2]
+    changes = loop.run(five.changes(before))
+    assert (changes.expunged, changes.changed, changes.highest_modseq) == ((2, 4), (), moved.modseq)
+    assert loop.run(ann.usage()) == used
+
+
+def test_move_onto_itself_gives_new_uids(five, loop):
+    moved = loop.run(five.move([1, 5], 1))
+    assert moved.target == (6, 7)
+    assert live(loop, five) == [2, 3, 4, 6, 7]
+
+
+def test_move_within_a_full_quota(store, five, ann, loop):
+    loop.run(store.set_quota("ann", 1, 1))
+    assert loop.run(five.move([1], 2)).target == (1,)
+
+
+# expunge
+
+
+def test_expunge_only_deleted(five, loop):
+    loop.run(five.store_flags([2, 3], "add", DELETED))
+    assert loop.run(five.expunge([1, 2], True)) == (2,)
+    assert live(loop, five) == [1, 3, 4, 5]
+    assert loop.run(five.expunge([1, 2], True)) == ()
+
+
+def test_expunge_gives_quota_back_and_raises_modseq(five, ann, loop):
+    used = loop.run(ann.usage())
+    before = loop.run(ann.modseq())
+    assert loop.run(five.expunge([1, 3, 99], False)) == (1, 3)
+    assert loop.run(ann.modseq()) == before + 1
+    after = loop.run(ann.usage())
+    assert (after.count_used, after.bytes_used) == (3, used.bytes_used * 3 // 5)
+    assert loop.run(five.expunge([1, 3], False)) == ()
+    assert loop.run(ann.modseq()) == before + 1
+
+
+# changes and \Recent
+
+
+def test_changes_tell_new_altered_and_expunged(five, loop, make):
+    start = loop.run(five.snapshot()).highest_modseq
+    assert loop.run(five.changes(start)).changed == ()
+    loop.run(five.store_flags([2], "add", SEEN, ["k"]))
+    loop.run(five.expunge([4], False))
+    appended = loop.run(five.append([make(), make()]))
+    loop.run(five.expunge([7], False))
+    changes = loop.run(five.changes(start))
+    assert changes.expunged == (4, 7)
+    assert [row[:2] for row in changes.changed] == [(2, SEEN | 1 << KEYWORD_SHIFT), (6, 0)]
+    assert changes.changed[1][2] == appended.modseq
+    assert changes.uidnext == 8
+    assert changes.keywords.names == ("k",)
+    assert loop.run(five.changes(changes.highest_modseq)).expunged == ()
+
+
+def test_recent_goes_to_one_session(five, loop, make):
+    assert loop.run(five.snapshot()).recent_from == 1
+    assert loop.run(five.snapshot(claim_recent=True)).recent_from == 1
+    assert loop.run(five.snapshot(claim_recent=True)).recent_from == NOT_RECENT
+    start = loop.run(five.snapshot()).highest_modseq
+    loop.run(five.append([make(), make()]))
+    assert loop.run(five.changes(start)).recent_from == 6
+    assert loop.run(five.changes(start, claim_recent=True)).recent_from == 6
+    assert loop.run(five.changes(start, claim_recent=True)).recent_from == NOT_RECENT
+    assert loop.run(five.snapshot()).recent_from == NOT_RECENT
+
+
+def test_of_two_that_claim_together_one_wins(five, loop):
+    claims = loop.together(five.snapshot(claim_recent=True), five.snapshot(claim_recent=True))
+    assert sorted(snapshot.recent_from for snapshot in claims) == [1, NOT_RECENT]
+
+
+def test_two_sessions_change_different_flags(five, loop):
+    loop.together(*(five.store_flags([1], "add", flag) for flag in (SEEN, FLAGGED, ANSWERED, DELETED)))
+    assert loop.run(five.snapshot()).flags[0] == SEEN | FLAGGED | ANSWERED | DELETED
