@@ -50,6 +50,7 @@ from mailnode.imap.command_types import (
 )
 from mailnode.imap.commands import TABLE, Row, State
 from mailnode.imap.lexer import MAX_NUMBER, CommandError, Lexer, decode_base64
+from mailnode.imap.literals import LONGEST_MARK, LiteralMark, literal_mark
 from mailnode.imap.message_commands import parse_append
 from mailnode.values.wire import NEED_DATA, PAUSED, Signal
 
@@ -59,9 +60,6 @@ CHUNK = 64 * 1024  # octets of a message in one AppendChunk
 
 # tag = 1*<any ASTRING-CHAR except "+">; then SP and the name of the command, UID's with its second word
 _HEAD = re.compile(rb'([^\x00-\x20\x7f-\xff(){%*"\\+]+)(?: ((?:[Uu][Ii][Dd] )?[^ ]*)|\Z)')
-_MARK = re.compile(rb"(~?)\{([0-9]+)(\+?)\}\Z")
-_ENDLESS_MARK = re.compile(rb"[0-9]{20}(\+?)\}\Z")
-_LONGEST_MARK = 32  # octets kept of a line that is thrown away, to see whether a literal follows it
 
 
 class Mode(enum.Enum):
@@ -112,16 +110,6 @@ class ImapLimits:
 
 
 DEFAULT_LIMITS = ImapLimits()
-
-
-@dataclass(frozen=True, slots=True)
-class _Mark:
-    """The end of a line that announces a literal."""
-
-    start: int  # where it begins in the line
-    binary: bool
-    size: int
-    synchronising: bool
 
 
 class ImapConnection:
@@ -326,7 +314,7 @@ class ImapConnection:
             return None
         first = not self._text_size
         self._text_size += len(line) + 2
-        mark = _literal_mark(line)
+        mark = literal_mark(line)
         try:
             if first:
                 self._begin(line)
@@ -368,7 +356,7 @@ class ImapConnection:
 
     # Literals
 
-    def _announced(self, line: bytes, mark: _Mark) -> Event | None:
+    def _announced(self, line: bytes, mark: LiteralMark) -> Event | None:
         """A literal follows the line: ask for it, or refuse the command."""
         assert self._row is not None
         if mark.size > MAX_NUMBER:
@@ -406,7 +394,7 @@ class ImapConnection:
 
     # Refusals
 
-    def _refuse_line(self, error: CommandError, mark: _Mark | None) -> Event | None:
+    def _refuse_line(self, error: CommandError, mark: LiteralMark | None) -> Event | None:
         """Refuse a command at the end of one of its lines. A literal that is not synchronising still comes."""
         if mark is None or mark.synchronising:
             return self._answer(error)
@@ -436,10 +424,10 @@ class ImapConnection:
             return NEED_DATA
         at = self._input.find(b"\r\n", self._seen)
         if at < 0:
-            self._drop(max(len(self._input) - _LONGEST_MARK, 0))
+            self._drop(max(len(self._input) - LONGEST_MARK, 0))
             self._seen = max(len(self._input) - 1, 0)
             return NEED_DATA
-        mark = _literal_mark(bytes(self._input[max(at - _LONGEST_MARK, 0) : at]))
+        mark = literal_mark(bytes(self._input[max(at - LONGEST_MARK, 0) : at]))
         self._drop(at + 2)
         if mark is not None and not mark.synchronising:
             return self._skip_literal(mark.size, self._refusal)
@@ -490,11 +478,11 @@ class ImapConnection:
             self._mode = Mode.WAITING
             return IdleDone()
         self._resume = Mode.IDLE
-        return self._refuse_line(refusal, _literal_mark(line))
+        return self._refuse_line(refusal, literal_mark(line))
 
     # APPEND
 
-    def _start_append(self, append: AppendStart, mark: _Mark) -> Event:
+    def _start_append(self, append: AppendStart, mark: LiteralMark) -> Event:
         if mark.binary:
             raise CommandError("Binary literals are not allowed here")
         if self._limits.message and mark.size > self._limits.message:
@@ -527,14 +515,3 @@ class ImapConnection:
         self._bad += 1
         self._aborted = True
         return AppendAborted("Unexpected text behind the message")
-
-
-def _literal_mark(line: bytes) -> _Mark | None:
-    """Return what a line announces at its end. A size of more digits than any number has is above every limit."""
-    found = _MARK.search(line, max(len(line) - _LONGEST_MARK, 0))
-    if found is None:
-        endless = _ENDLESS_MARK.search(line, max(len(line) - _LONGEST_MARK, 0))
-        return None if endless is None else _Mark(len(line), False, MAX_NUMBER + 1, not endless.group(1))
-    digits = found.group(2)
-    size = int(digits) if len(digits) <= 10 else MAX_NUMBER + 1
-    return _Mark(found.start(), bool(found.group(1)), size, not found.group(3))
