@@ -46,3 +46,4 @@ class Envelope:
     ret: str = ""  # FULL, HDRS or "" (RFC 3461 4.3)
     envid: str = ""  # decoded (RFC 3461 4.4)
     tags: dict[str, str] = field(default_factory=dict)  # verdicts of policies, for the log and for delivery
+    trace: bytes = b""  # whole fields of policies, known only after the content: on top of each copy placed here
