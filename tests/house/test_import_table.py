@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "mailnode"
 
 PURE = {
-    "smtp": {"grammar", "server", "client"},
+    "smtp": {"grammar", "server", "client", "commands", "content", "events", "limits"},
     "imap": {"view", "connection"},
     "pop3": {"grammar", "connection"},
 }
