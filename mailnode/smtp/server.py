@@ -170,6 +170,11 @@ class ServerConnection:
         """Whether the client is sending a message: there no reply can be said before its end."""
         return self.state in (State.DATA, State.CHUNK)
 
+    @property
+    def content_size(self) -> int:
+        """Octets of the message under way, refused ones included."""
+        return self._inspector.size
+
     def receive_data(self, data: bytes) -> None:
         """Take input of any length."""
         if self.state not in (State.CLOSED, State.TLS):

@@ -1,0 +1,71 @@
+"""One message on its way into the store: its header is held until it is whole, edited, then all is streamed."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from mailnode.interfaces.store import IBlobWriter
+from mailnode.message.headers import header_end, repair
+from mailnode.smtp.replies import HEADER_TOO_LARGE, Rejected
+from mailnode.values.blob import StagedBlob
+
+EditHeader = Callable[[bytes], Awaitable[bytes]]
+
+
+class Intake:
+    """The content of one message. Whatever is raised here: nothing is kept once :meth:`abort` was called."""
+
+    def __init__(self, writer: IBlobWriter, edit: EditHeader, header_limit: int) -> None:
+        """:param edit: given the whole header block with its empty line, returns what is to stand in its place.
+        :param header_limit: octets of the block as it came."""
+        self.header = b""  # as edited; known once the body has begun or the message ended
+        self.is_ascii = True  # nothing but ASCII came
+        self._writer = writer
+        self._edit = edit
+        self._limit = header_limit
+        self._held: bytearray | None = bytearray()
+
+    @property
+    def size(self) -> int:
+        """Octets written so far, our fields included."""
+        return int(self._writer.size)
+
+    async def take(self, data: bytes) -> None:
+        """Take the next octets. :raises Rejected, LimitReached, StoreUnavailable:"""
+        if self.is_ascii and not data.isascii():
+            self.is_ascii = False
+        if self._held is None:
+            await self._writer.write(data)
+            return
+        known = len(self._held)
+        self._held += data
+        end = header_end(self._held, known)  # type: ignore[arg-type]  # reads any octets
+        if (end if end >= 0 else len(self._held)) > self._limit:
+            raise Rejected(HEADER_TOO_LARGE)
+        if end >= 0:
+            await self._pass_header(end)
+
+    async def finish(self) -> StagedBlob:
+        """The message ended: make it durable as far as a blob can be. :raises Rejected, StoreUnavailable:"""
+        await self.end_header()
+        blob: StagedBlob = await self._writer.finish()
+        return blob
+
+    async def end_header(self) -> None:
+        """The message ended: if it was all header, that is whole now."""
+        if self._held is not None:
+            await self._pass_header(len(self._held))
+
+    def abort(self) -> None:
+        """Keep nothing. No error if it ended already."""
+        self._writer.abort()
+
+    async def _pass_header(self, end: int) -> None:
+        """Write the edited block, and what came behind it."""
+        held, self._held = self._held, None
+        assert held is not None
+        # What a broken line in the header begins is body: from there on nothing of it may be taken for a field of ours.
+        block = repair(bytes(held[:end]))
+        cut = header_end(block)
+        self.header = await self._edit(block[:cut])
+        await self._writer.write(self.header + block[cut:] + bytes(held[end:]))

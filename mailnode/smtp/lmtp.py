@@ -1,0 +1,26 @@
+"""LMTP (RFC 2033): mail handed over by a server of ours, with one reply per recipient after the message."""
+
+from __future__ import annotations
+
+from mailnode.smtp.reception import Reception
+from mailnode.smtp.session import Transaction
+from mailnode.values.smtp_reply import Reply
+
+
+class LmtpSession(Reception):
+    """A session with a server that has accepted the message already. A message is taken for all recipients or none."""
+
+    protocol = "lmtp"
+    lmtp = True
+
+    def _may_relay(self) -> bool:
+        return False
+
+    def _check_recipient(self, transaction: Transaction) -> None:
+        """The server before us has judged the sender."""
+
+    def _answer_content(self, reply: Reply, last: bool) -> None:
+        if last:
+            self._out.append(self._connection.send_each([reply] * self._connection.accepted))
+        else:
+            self._say(reply)

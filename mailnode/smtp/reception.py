@@ -1,0 +1,38 @@
+"""Mail from other servers (MX, port 25): policies at every stage, the router at RCPT, no relaying but for ``relay_from``."""
+
+from __future__ import annotations
+
+from mailnode.message.headers import Field, remove
+from mailnode.message.parameters import strip_comments
+from mailnode.smtp import replies
+from mailnode.smtp.replies import Rejected
+from mailnode.smtp.service import within
+from mailnode.smtp.session import SmtpSession, Transaction
+from mailnode.values.envelope import Envelope
+
+_OURS_ALONE = (b"Return-Path", b"Authentication-Results")
+
+
+class Reception(SmtpSession):
+    """A session with another mail server."""
+
+    def _may_relay(self) -> bool:
+        return within(self._peer, self._service.relay_from)
+
+    def _check_recipient(self, transaction: Transaction) -> None:
+        """A bounce goes to one address; what sends the null sender to many is no mail server (4yz: the rest may come in
+        further transactions)."""
+        limit = self._service.limits.null_sender_recipients
+        if transaction.mail.reverse_path is None and len(transaction.recipients) >= limit:
+            raise Rejected(replies.ONE_BOUNCE)
+
+    async def _edit_fields(self, block: bytes, envelope: Envelope) -> bytes:
+        """Return-Path is the final server's to write (RFC 5321 4.4); results under our name are nobody's but ours
+        (RFC 8601 5)."""
+        return remove(block, _OURS_ALONE, self._is_forged)
+
+    def _is_forged(self, field: Field) -> bool:
+        if field.is_named(b"Return-Path"):
+            return True
+        words = strip_comments(field.value).replace(b";", b" ").split()
+        return bool(words) and words[0].strip(b'"').lower() == self._service.hostname.lower().encode()

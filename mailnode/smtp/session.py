@@ -1,0 +1,561 @@
+"""What reception, submission and LMTP have in common: one session that answers a server connection's events.
+
+Replies of a pipelined group leave in one write. A message goes through an :class:`Intake`; at its end policies judge it,
+the blob is finished, facts are computed and ``IDelivery.accept`` makes it durable: only then 250 is said. On any failure
+nothing is kept.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from mailnode.interfaces.runtime import IDelayed
+from mailnode.interfaces.wire import IChannel, ISession
+from mailnode.message.compose import received
+from mailnode.message.headers import insert_on_top, scan_fields
+from mailnode.smtp import events as ev
+from mailnode.smtp import replies
+from mailnode.smtp.intake import Intake
+from mailnode.smtp.replies import Rejected, reply_to, verdict_reply
+from mailnode.smtp.server import ServerConnection
+from mailnode.smtp.service import Service, within
+from mailnode.values.address import Address
+from mailnode.values.directory import Resolved
+from mailnode.values.envelope import Envelope, Origin, Recipient
+from mailnode.values.events import emit
+from mailnode.values.ids import new_id
+from mailnode.values.policy import PASS, PolicyRequest, Verdict
+from mailnode.values.smtp_reply import Reply
+
+_log = Logger()
+
+WATCH_SECONDS = 30.0  # between looks at clients that send, but too slowly
+SLOW_SECONDS = 1.0  # a client that makes many mistakes waits that long for each reply
+
+
+@dataclass(slots=True)
+class Transaction:
+    """What is known of the mail transaction under way."""
+
+    id: str
+    mail: ev.Mail
+    recipients: list[Recipient] = field(default_factory=list)
+    routes: dict[Address, Resolved] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    headers: list[bytes] = field(default_factory=list)  # of policies, for the top of the message
+    envelope: Envelope | None = None
+    intake: Intake | None = None
+    problem: Exception | None = None  # the message is read to its end and refused
+
+    def abort(self) -> None:
+        """Keep nothing."""
+        if self.intake is not None:
+            self.intake.abort()
+
+
+@implementer(ISession)
+class SmtpSession:
+    """One session. Subclasses say who may send what to whom."""
+
+    protocol = "smtp"
+    lmtp = False
+
+    def __init__(self, channel: IChannel, connection: ServerConnection, service: Service) -> None:
+        self.session = channel.session
+        self._channel = channel
+        self._connection = connection
+        self._service = service
+        self._peer = channel.peer
+        self._helo = ""
+        self._out: list[bytes] = []
+        self._transaction: Transaction | None = None
+        self._standing: dict[str, Verdict] = {}  # verdicts of connect and helo: they go with every message
+        self._handling = False
+        self._lost = False
+        self._ending: Reply | None = None
+        self._since = 0.0  # when the client was last answered, or the message began
+        self._watch: IDelayed | None = None
+        self._steps: dict[type[Any], Callable[[Any], Awaitable[None]]] = {
+            ev.Helo: self._on_helo,
+            ev.Mail: self._on_mail,
+            ev.Rcpt: self._on_rcpt,
+            ev.DataStart: self._on_data_start,
+            ev.Content: self._on_content,
+            ev.Rset: self._on_rset,
+            ev.Noop: self._on_noop,
+            ev.Vrfy: self._on_vrfy,
+            ev.Help: self._on_help,
+            ev.Quit: self._on_quit,
+            ev.StartTls: self._on_start_tls,
+            ev.Refusal: self._on_refusal,
+            ev.HangUp: self._on_hang_up,
+            ev.Xclient: self._on_xclient,
+        }
+
+    # ISession
+
+    async def opened(self) -> None:
+        """Greet, unless a policy has something against this client."""
+        self._handling = True
+        try:
+            self._channel.set_timeout(self._service.timeouts.command)
+            refusal = verdict_reply(await self._ask("connect"), 554)
+            if refusal is not None:
+                self._end(Reply(421, refusal.status, refusal.lines) if refusal.code < 500 else refusal, "policy")
+                return
+            if self._lost:
+                return
+            self._since = self._service.clock.seconds()
+            self._watch = self._service.clock.callLater(WATCH_SECONDS, self._look)
+            self._channel.write(self._connection.send(self._greeting()))
+        finally:
+            self._handling = False
+        self._end_if_asked()
+
+    async def handle(self, event: ev.Event) -> None:
+        """Answer one event."""
+        self._handling = True
+        try:
+            if self._connection.slow and not isinstance(event, ev.Content):
+                await self._pause(SLOW_SECONDS)
+            await self._steps[type(event)](event)
+        finally:
+            self._handling = False
+            if self._lost:
+                self._forget()
+        if not self._connection.more:
+            self._flush()
+        self._since = self._since if self._connection.in_content else self._service.clock.seconds()
+        self._end_if_asked()
+
+    def failed(self) -> None:
+        """Unknown trouble."""
+        self._end(replies.TROUBLE_CLOSING, "trouble")
+
+    def timed_out(self) -> None:
+        """The client was silent too long, or too slow."""
+        self._end(replies.TIMED_OUT, "timeout")
+
+    def draining(self) -> None:
+        """The server shuts down: a message under way is finished first."""
+        self._end_soon(replies.SHUTTING_DOWN)
+
+    def lost(self) -> None:
+        """The connection is gone."""
+        self._lost = True
+        if self._watch is not None and self._watch.active():
+            self._watch.cancel()
+        if not self._handling:
+            self._forget()
+
+    # Ends
+
+    def _end_soon(self, reply: Reply) -> None:
+        self._ending = reply
+        if not self._handling:
+            self._end_if_asked()
+
+    def _end_if_asked(self) -> None:
+        if self._ending is not None and not self._connection.in_content and not self._channel.closed:
+            self._end(self._ending, "draining" if self._ending is replies.SHUTTING_DOWN else "account")
+
+    def _end(self, reply: Reply, reason: str) -> None:
+        """Say the last word and close."""
+        if not self._channel.closed:
+            emit(_log, "session.ended", session=self.session, protocol=self.protocol, reason=reason)
+        self._say(reply)
+        self._flush()
+        self._connection.close()
+        self._channel.close()
+        self._forget()
+
+    def _forget(self) -> None:
+        """Drop the transaction."""
+        transaction, self._transaction = self._transaction, None
+        if transaction is not None:
+            transaction.abort()
+
+    def _look(self) -> None:
+        """End a client that sends, but too slowly; silence is the channel's matter."""
+        timeouts, elapsed = self._service.timeouts, self._service.clock.seconds() - self._since
+        if self._handling:
+            slow = False
+        elif self._connection.in_content:
+            slow = elapsed > timeouts.data_grace and self._connection.content_size < timeouts.data_rate * elapsed
+        else:
+            slow = elapsed > timeouts.command_total
+        if slow:
+            self.timed_out()
+        else:
+            self._watch = self._service.clock.callLater(WATCH_SECONDS, self._look)
+
+    async def _pause(self, seconds: float) -> None:
+        waiting: Deferred[None] = Deferred()
+        self._service.clock.callLater(seconds, waiting.callback, None)
+        await waiting
+
+    # Output
+
+    def _say(self, reply: Reply) -> None:
+        self._out.append(self._connection.send(reply))
+
+    def _flush(self) -> None:
+        if self._out:
+            out, self._out = self._out, []
+            self._channel.write(b"".join(out))
+
+    # Who it is
+
+    def _greeting(self) -> Reply:
+        return Reply(220, "", (f"{self._service.hostname} {'LMTP' if self.lmtp else 'ESMTP'} mailnode",))
+
+    def _origin(self) -> Origin:
+        connection = self._connection
+        utf8 = self._transaction is not None and self._transaction.mail.smtputf8
+        keyword = protocol_keyword(self.lmtp, connection.extended, self._channel.secure, connection.authenticated, utf8)
+        return Origin(self.session, keyword, self._peer, self._helo, self._channel.tls, self._account_id())
+
+    def _account_id(self) -> str:
+        return ""
+
+    def _skips_policies(self) -> bool:
+        return within(self._peer, self._service.no_policy_for)
+
+    async def _ask(
+        self,
+        stage: str,
+        *,
+        mail: ev.Mail | None = None,
+        recipient: Recipient | None = None,
+        envelope: Envelope | None = None,
+        header: bytes = b"",
+        size: int = 0,
+    ) -> Verdict:
+        """Ask the policies of a stage; tags and headers are kept for the message."""
+        if self._skips_policies():
+            return PASS
+        request = PolicyRequest(
+            stage,
+            self._origin(),
+            mail.reverse_path if mail is not None else None,
+            recipient,
+            envelope,
+            header,
+            size,
+            self.protocol == "submission",
+        )
+        verdict: Verdict = await self._service.policies.ask(request)
+        if stage in ("connect", "helo"):
+            self._standing[stage] = verdict
+        return verdict
+
+    # Commands
+
+    async def _on_helo(self, event: ev.Helo) -> None:
+        before, self._helo = self._helo, event.name
+        refusal = verdict_reply(await self._ask("helo"))
+        if refusal is not None:
+            self._helo = before
+            self._say(refusal)
+            return
+        self._forget()
+        self._channel.set_timeout(self._service.timeouts.command)
+        self._say(self._connection.hello_reply(self._service.hostname))
+
+    async def _on_mail(self, event: ev.Mail) -> None:
+        transaction = Transaction(new_id(self._service.clock.seconds()), event)
+        for standing in self._standing.values():
+            self._note(transaction, standing)
+        try:
+            await self._check_sender(event)
+            verdict = await self._ask("mail", mail=event, size=event.size)
+        except Exception as error:
+            self._refuse_message(transaction, error)
+            return
+        refusal = verdict_reply(verdict)
+        if refusal is not None:
+            self._refuse_message(transaction, Rejected(refusal))
+            return
+        self._note(transaction, verdict)
+        self._forget()
+        self._transaction = transaction
+        self._say(replies.SENDER_OK)
+
+    async def _on_rcpt(self, event: ev.Rcpt) -> None:
+        transaction = self._transaction
+        assert transaction is not None
+        address = event.recipient.address
+        try:
+            self._check_recipient(transaction)
+            verdict = await self._ask(
+                "rcpt", mail=transaction.mail, recipient=event.recipient, size=transaction.mail.size
+            )
+            refusal = verdict_reply(verdict)
+            if refusal is not None:
+                raise Rejected(refusal)
+            if address not in transaction.routes:
+                route = await self._service.router.resolve(address, self._may_relay(), transaction.mail.size)
+                transaction.routes[address] = route
+                transaction.recipients.append(event.recipient)
+        except Exception as error:
+            reply = reply_to(error)
+            emit(
+                _log,
+                "recipient.refused",
+                session=self.session,
+                envelope=transaction.id,
+                recipient=str(address),
+                status=reply.status,
+                reason=_reason(error),
+            )
+            self._say(reply)
+            return
+        self._note(transaction, verdict)
+        self._say(replies.RECIPIENT_OK)
+
+    async def _on_data_start(self, event: ev.DataStart) -> None:
+        self._begin_content()
+        self._say(replies.GO_ON)
+
+    async def _on_rset(self, event: ev.Rset) -> None:
+        self._forget()
+        self._say(replies.OK)
+
+    async def _on_noop(self, event: ev.Noop) -> None:
+        self._say(replies.OK)
+
+    async def _on_vrfy(self, event: ev.Vrfy) -> None:
+        self._say(replies.CANNOT_VERIFY)
+
+    async def _on_help(self, event: ev.Help) -> None:
+        self._say(replies.LMTP_HELP if self.lmtp else replies.HELP)
+
+    async def _on_quit(self, event: ev.Quit) -> None:
+        self._say(replies.BYE)
+        self._flush()
+        self._channel.close()
+
+    async def _on_start_tls(self, event: ev.StartTls) -> None:
+        self._forget()
+        self._standing.pop("helo", None)
+        self._helo = ""
+        self._say(replies.START_TLS)
+        self._flush()
+        self._channel.set_timeout(self._service.timeouts.tls)
+        self._channel.start_tls()
+
+    async def _on_refusal(self, event: ev.Refusal) -> None:
+        self._say(event.reply)
+
+    async def _on_hang_up(self, event: ev.HangUp) -> None:
+        self._end(event.reply, event.reply.text)
+
+    async def _on_xclient(self, event: ev.Xclient) -> None:
+        """A relay tells for whom it speaks (Postfix XCLIENT_README): policies and networks see that client from now on."""
+        given = event.attributes
+        address = given.get("ADDR")
+        if address is not None:
+            try:
+                literal = address[5:] if address[:5].upper() == "IPV6:" else address
+                self._peer = str(ipaddress.ip_address(literal))
+            except ValueError:
+                self._say(replies.BAD_XCLIENT)
+                return
+        self._forget()
+        self._standing.clear()
+        self._helo = given.get("HELO") or ""
+        refusal = verdict_reply(await self._ask("connect"), 554)
+        if refusal is not None:
+            self._end(refusal, "policy")
+            return
+        self._say(self._greeting())
+
+    # Content
+
+    def _begin_content(self) -> None:
+        """Open the intake. What it raises later is told at the end of the message."""
+        transaction = self._transaction
+        assert transaction is not None
+        transaction.envelope = self._envelope(transaction)
+        transaction.intake = Intake(
+            self._service.delivery.writer(), self._edit_header, self._service.limits.header_size
+        )
+        self._since = self._service.clock.seconds()
+        self._channel.set_timeout(self._service.timeouts.data)
+
+    async def _on_content(self, event: ev.Content) -> None:
+        transaction = self._transaction
+        assert transaction is not None
+        if event.data and transaction.problem is None:
+            try:
+                if transaction.intake is None:
+                    self._begin_content()
+                assert transaction.intake is not None
+                await transaction.intake.take(event.data)
+            except Exception as error:
+                transaction.problem = error
+                transaction.abort()
+        if event.complete:
+            if event.fault is not None:
+                transaction.problem = Rejected(event.fault)
+            await self._content_complete(transaction, event.last)
+
+    async def _content_complete(self, transaction: Transaction, last: bool) -> None:
+        if not last and transaction.problem is None:
+            self._say(replies.CHUNK_OK)
+            return
+        try:
+            if transaction.problem is not None:
+                raise transaction.problem
+            if transaction.intake is None:
+                self._begin_content()
+            reply = await self._take_message(transaction)
+        except Exception as error:
+            transaction.abort()
+            reply = self._refusal_of(transaction, error)
+        if last:
+            self._transaction = None
+            self._channel.set_timeout(self._service.timeouts.command)
+        self._answer_content(reply, last)
+        self._flush()
+
+    def _answer_content(self, reply: Reply, last: bool) -> None:
+        self._say(reply)
+
+    async def _take_message(self, transaction: Transaction) -> Reply:
+        """Judge, then make durable. :raises Exception: whatever it is, nothing was kept."""
+        intake, service = transaction.intake, self._service
+        assert intake is not None
+        await intake.end_header()
+        envelope = self._seen(transaction, intake)
+        verdict = await self._ask(
+            "message", mail=transaction.mail, envelope=envelope, header=intake.header, size=intake.size
+        )
+        refusal = verdict_reply(verdict)
+        if refusal is not None:
+            raise Rejected(refusal)
+        transaction.tags.update(verdict.tags)
+        envelope = replace(envelope, trace=b"".join(verdict.headers))
+        blob = await intake.finish()
+        facts = await service.delivery.scan(blob)
+        if self._lost or self._channel.closed:
+            raise ConnectionError("the client is gone: nobody would hear that the message was taken")
+        await service.delivery.accept(envelope, transaction.routes, blob, facts)
+        emit(
+            _log,
+            "message.accepted",
+            session=self.session,
+            envelope=transaction.id,
+            sender=_path(transaction.mail.reverse_path),
+            recipients=len(transaction.recipients),
+            size=blob.ref.size,
+            message_id=facts.sort.message_id,
+            peer=self._peer,
+            account=self._account_id(),
+        )
+        return Reply(250, "2.0.0", (f"queued as {transaction.id}",))
+
+    def _envelope(self, transaction: Transaction) -> Envelope:
+        mail = transaction.mail
+        return Envelope(
+            transaction.id,
+            mail.reverse_path,
+            tuple(transaction.recipients),
+            self._origin(),
+            self._service.clock.seconds(),
+            mail.body,
+            mail.smtputf8,
+            mail.ret,
+            mail.envid,
+            transaction.tags,
+        )
+
+    def _seen(self, transaction: Transaction, intake: Intake) -> Envelope:
+        """The envelope with what the content turned out to be, whatever was declared: relays go by it."""
+        envelope = transaction.envelope
+        assert envelope is not None
+        addresses = [recipient.address for recipient in envelope.recipients]
+        if envelope.reverse_path is not None:
+            addresses.append(envelope.reverse_path)
+        plain = intake.is_ascii and all(address.is_ascii for address in addresses)
+        return replace(
+            envelope,
+            body="7BIT" if intake.is_ascii else "8BITMIME",
+            smtputf8=envelope.smtputf8 and not plain,
+            tags=transaction.tags,
+        )
+
+    async def _edit_header(self, block: bytes) -> bytes:
+        """Count hops, take out what only this server may say, and put our trace fields on top."""
+        transaction = self._transaction
+        assert transaction is not None
+        assert transaction.envelope is not None
+        hops = sum(1 for _, name, _, _ in scan_fields(block) if name.lower() == b"received")
+        if hops >= self._service.limits.hops:
+            raise Rejected(replies.LOOP)
+        block = await self._edit_fields(block, transaction.envelope)
+        return insert_on_top(block, [*transaction.headers, received(transaction.envelope, self._service.hostname)])
+
+    # What subclasses say
+
+    async def _edit_fields(self, block: bytes, envelope: Envelope) -> bytes:
+        """Return the header block with the edits of this kind of service. :raises Rejected:"""
+        return block
+
+    async def _check_sender(self, mail: ev.Mail) -> None:
+        """:raises Rejected: this client may not use this reverse-path."""
+
+    def _check_recipient(self, transaction: Transaction) -> None:
+        """:raises Rejected: no further recipient."""
+
+    def _may_relay(self) -> bool:
+        """Whether the client may send to foreign domains."""
+        return False
+
+    # Refusals
+
+    def _note(self, transaction: Transaction, verdict: Verdict) -> None:
+        transaction.tags.update(verdict.tags)
+        transaction.headers.extend(verdict.headers)
+
+    def _refuse_message(self, transaction: Transaction, error: Exception) -> None:
+        self._say(self._refusal_of(transaction, error))
+
+    def _refusal_of(self, transaction: Transaction, error: Exception) -> Reply:
+        """Return the reply to a refused message, and say so in the log."""
+        reply = reply_to(error)
+        emit(
+            _log,
+            "message.refused",
+            session=self.session,
+            envelope=transaction.id,
+            sender=_path(transaction.mail.reverse_path),
+            status=reply.status,
+            reason=_reason(error),
+        )
+        return reply
+
+
+def protocol_keyword(lmtp: bool, extended: bool, secure: bool, authenticated: bool, utf8: bool) -> str:
+    """Return the protocol name for Received (RFC 3848, RFC 6531 4.3)."""
+    if not (extended or lmtp):
+        return "SMTP"
+    base = "LMTP" if lmtp else "SMTP" if utf8 else "ESMTP"
+    return f"{'UTF8' if utf8 else ''}{base}{'S' if secure else ''}{'A' if authenticated else ''}"
+
+
+def _path(address: Address | None) -> str:
+    return str(address) if address is not None else ""
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, Rejected):
+        return error.reply.text
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -1,0 +1,137 @@
+"""Mail from our users (587 and 465, RFC 6409): AUTH under TLS first; the account must own what it sends as."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from zope.interface import implementer
+
+from mailnode.errors import BadAddress
+from mailnode.interfaces.sessions import ILogin, ILogins, ISaslExchange, ISessionMind, ISubmitter
+from mailnode.interfaces.wire import IChannel
+from mailnode.message.addresses import from_addresses
+from mailnode.message.compose import date_field, message_id, message_id_field
+from mailnode.message.headers import first, remove
+from mailnode.smtp import events as ev
+from mailnode.smtp import replies
+from mailnode.smtp.replies import Rejected, login_reply
+from mailnode.smtp.server import ServerConnection
+from mailnode.smtp.service import Service
+from mailnode.smtp.session import SmtpSession
+from mailnode.values.address import Address
+from mailnode.values.envelope import Envelope
+
+# Bcc is for the sender's program alone (RFC 5322 3.6.3); Return-Path is the final server's to write.
+_DROPPED = (b"Bcc", b"Resent-Bcc", b"Return-Path")
+
+
+@implementer(ISessionMind)
+class Submission(SmtpSession):
+    """A session with a user's mail program."""
+
+    protocol = "submission"
+
+    def __init__(self, channel: IChannel, connection: ServerConnection, service: Service) -> None:
+        super().__init__(channel, connection, service)
+        self.peer = channel.peer
+        self._logins = cast(ILogins, service.logins)
+        self._exchange: ISaslExchange | None = None
+        self._login: ILogin | None = None
+        self._steps |= {
+            ev.AuthStart: self._on_auth_start,
+            ev.AuthResponse: self._on_auth_response,
+            ev.AuthCancelled: self._on_auth_cancelled,
+        }
+
+    def end(self, reason: str) -> None:
+        """The account may no longer use this session; a message under way is finished first."""
+        self._end_soon(replies.LOGGED_OUT)
+
+    def lost(self) -> None:
+        """The connection is gone."""
+        super().lost()
+        if not self._handling:
+            self._log_out()
+
+    async def handle(self, event: ev.Event) -> None:
+        """Answer one event."""
+        try:
+            await super().handle(event)
+        finally:
+            if self._lost:
+                self._log_out()
+
+    def _log_out(self) -> None:
+        login, self._login = self._login, None
+        if login is not None:
+            login.logout()
+
+    def _account_id(self) -> str:
+        return str(self._login.account.id) if self._login is not None else ""
+
+    def _skips_policies(self) -> bool:
+        return False
+
+    def _may_relay(self) -> bool:
+        return True
+
+    async def _on_helo(self, event: ev.Helo) -> None:
+        self._connection.mechanisms = self._logins.mechanisms(self.protocol, self._channel.secure)
+        await super()._on_helo(event)
+
+    # AUTH
+
+    async def _on_auth_start(self, event: ev.AuthStart) -> None:
+        self._exchange = self._logins.exchange(event.mechanism, ISubmitter, self)
+        await self._step(event.initial)
+
+    async def _on_auth_response(self, event: ev.AuthResponse) -> None:
+        await self._step(event.data)
+
+    async def _on_auth_cancelled(self, event: ev.AuthCancelled) -> None:
+        self._exchange = None
+        self._say(event.reply)
+
+    async def _step(self, response: bytes | None) -> None:
+        exchange = self._exchange
+        assert exchange is not None
+        try:
+            challenge = await exchange.step(response)
+        except Exception as error:
+            self._exchange = None
+            self._say(login_reply(error))
+            return
+        if challenge is not None:
+            self._out.append(self._connection.challenge(challenge))
+            return
+        self._exchange = None
+        self._login = exchange.login
+        self._say(replies.LOGGED_IN)
+
+    # What the account may send
+
+    async def _may_send_as(self, address: Address) -> bool:
+        assert self._login is not None
+        try:
+            return bool(await self._login.avatar.may_send_as(address))
+        except BadAddress:
+            return False
+
+    async def _check_sender(self, mail: ev.Mail) -> None:
+        if mail.reverse_path is not None and not await self._may_send_as(mail.reverse_path):
+            raise Rejected(replies.NOT_OWNER)
+
+    async def _edit_fields(self, block: bytes, envelope: Envelope) -> bytes:
+        """Check the authors, drop what is not for others to see, add what is missing (RFC 6409 8)."""
+        authors = from_addresses(block)
+        if not authors:
+            raise Rejected(replies.NO_AUTHOR)
+        for local, domain in dict.fromkeys(authors):
+            if not domain or not await self._may_send_as(Address(local, domain)):
+                raise Rejected(replies.NOT_AUTHOR)
+        block = remove(block, _DROPPED)
+        if first(block, b"Date") is None:
+            block = date_field(envelope.received_at) + block
+        if first(block, b"Message-ID") is None:
+            block = message_id_field(message_id(envelope.id, self._service.hostname)) + block
+        return block

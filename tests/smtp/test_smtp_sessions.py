@@ -1,0 +1,819 @@
+"""Reception, submission and LMTP on a pump, over fakes: what is taken, what is refused, and that failures keep nothing."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import Any
+
+import pytest
+from smtp_fakes import (
+    NOW,
+    FakeDelivery,
+    FakeExchange,
+    FakeLogin,
+    FakeLogins,
+    FakePolicies,
+    FakeRouter,
+    FakeSubmitter,
+    World,
+)
+from twisted.internet.defer import Deferred
+from twisted.internet.testing import StringTransport
+from twisted.logger import globalLogPublisher
+from zope.interface.verify import verifyObject
+
+from mailnode.errors import LimitReached, StoreUnavailable
+from mailnode.interfaces.delivery import IDelivery, IRouter
+from mailnode.interfaces.policy import IPolicyChain
+from mailnode.interfaces.sessions import ILogin, ILogins, ISaslExchange, ISessionMind, ISubmitter
+from mailnode.interfaces.store import IBlobWriter
+from mailnode.interfaces.wire import IConnection, ISession
+from mailnode.smtp.limits import Limits, Timeouts
+from mailnode.smtp.server import Profile, ServerConnection
+from mailnode.smtp.session import protocol_keyword
+from mailnode.values.policy import Verdict
+
+ENVELOPE = "MAIL FROM:<a@x.test>\nRCPT TO:<alice@us.test>\n"
+MESSAGE = "Subject: hi\nFrom: a@x.test\n\nbody\n.\n"
+
+
+@pytest.fixture
+def log() -> Any:
+    """Events of the log, as (name, fields)."""
+    events: list[tuple[str, dict[str, Any]]] = []
+
+    def observe(event: Any) -> None:
+        if "event" in event and "fields" in event:
+            events.append((event["event"], event["fields"]))
+
+    globalLogPublisher.addObserver(observe)
+    yield events
+    globalLogPublisher.removeObserver(observe)
+
+
+def test_fakes_and_sessions_keep_their_contracts() -> None:
+    delivery = FakeDelivery()
+    verifyObject(IDelivery, delivery)
+    verifyObject(IBlobWriter, delivery.writer())
+    verifyObject(IRouter, FakeRouter())
+    verifyObject(IPolicyChain, FakePolicies())
+    logins = FakeLogins()
+    verifyObject(ILogins, logins)
+    verifyObject(ISaslExchange, FakeExchange(logins, "PLAIN"))
+    verifyObject(ILogin, FakeLogin())
+    verifyObject(ISubmitter, FakeSubmitter())
+    verifyObject(IConnection, ServerConnection(Profile()))
+    for kind in ("smtp", "submission", "lmtp"):
+        client = World(kind).client()
+        verifyObject(ISession, client.pump._session)
+    verifyObject(ISessionMind, World("submission").client().pump._session)
+
+
+# Reception
+
+
+@pytest.mark.parametrize("bytewise", [False, True])
+def test_a_message_is_taken(bytewise: bool, log: Any) -> None:
+    world = World()
+    client = world.client(bytewise=bytewise)
+    assert client.greeting == "220 us.test ESMTP mailnode\r\n"
+    assert client.say("EHLO mx.x.test\n").startswith("250-us.test\r\n")
+    assert client.codes(ENVELOPE) == ["250", "250"]
+    assert client.codes("DATA\n") == ["354"]
+    answer = client.say(MESSAGE)
+    (envelope, routes, content) = world.delivery.accepted[0]
+    assert answer == f"250 2.0.0 queued as {envelope.id}\r\n"
+    assert str(envelope.reverse_path) == "a@x.test"
+    assert [str(r.address) for r in envelope.recipients] == ["alice@us.test"]
+    assert routes[envelope.recipients[0].address].local == (("id-alice", "alice@us.test"),)
+    assert envelope.received_at == NOW
+    assert envelope.origin.protocol == "ESMTP"
+    assert (envelope.origin.peer, envelope.origin.helo) == ("192.0.2.1", "mx.x.test")
+    received, rest = content.split(b"Subject: hi\r\n")
+    assert rest == b"From: a@x.test\r\n\r\nbody\r\n"
+    assert received.startswith(b"Received: from mx.x.test ([192.0.2.1])\r\n\tby us.test with ESMTP\r\n")
+    assert f"id {envelope.id} for <alice@us.test>".encode() in received
+    accepted = dict(log)["message.accepted"]
+    assert accepted["envelope"] == envelope.id
+    assert accepted["session"] == envelope.origin.session
+    assert client.codes("QUIT\n") == ["221"]
+    assert client.closed
+
+
+def test_replies_of_a_group_leave_in_one_write() -> None:
+    client = World().client()
+    client.say("EHLO x\n")
+    writes: list[bytes] = []
+    original = StringTransport.write
+    client.transport.write = lambda data: (writes.append(data), original(client.transport, data))  # type: ignore[method-assign]
+    client.say(ENVELOPE + "RCPT TO:<bob@us.test>\nDATA\n")
+    assert len(writes) == 1
+    assert writes[0].count(b"\r\n") == 4
+
+
+def test_slow_policies_keep_the_order() -> None:
+    world = World()
+    client = world.client()
+    client.say("EHLO x\n")
+    world.policies.wait = wait = Deferred()
+    assert client.say(ENVELOPE + "RCPT TO:<nobody@us.test>\nDATA\n") == ""
+    world.policies.wait = None
+    wait.callback(None)
+    assert [line[:3] for line in client.heard().splitlines()] == ["250", "250", "550", "354"]
+
+
+@pytest.mark.parametrize(
+    ("recipient", "start"),
+    [
+        ("nobody@us.test", "550 5.1.1"),
+        ("someone@elsewhere.test", "550 5.7.1"),
+        ("full@us.test", "452 4.2.2"),
+        ("suspended@us.test", "450 4.2.1"),
+        ("broken@us.test", "451 4.3.0"),
+        ("unavailable@us.test", "451 4.3.0"),
+        ("alice@us.test", "250 2.1.5"),
+        ("Postmaster", "250 2.1.5"),
+        ("@us.test:someone@elsewhere.test", "550 5.7.1"),
+        ("someone%elsewhere.test@us.test", "550 5.1.1"),
+        ('"someone@elsewhere.test"@us.test', "550 5.1.1"),
+        ("elsewhere.test!someone@us.test", "550 5.1.1"),
+        ("someone@elsewhere.test@us.test", "501 5.1.3"),
+        ("someone@sub.us.test", "550 5.7.1"),
+        ("someone@us.test.", "553 5.1.3"),
+        ("someone@[127.0.0.1]", "550 5.7.1"),
+    ],
+)
+def test_recipients(recipient: str, start: str, log: Any) -> None:
+    client = World().client()
+    client.say("EHLO x\nMAIL FROM:<a@x.test>\n")
+    answer = client.say(f"RCPT TO:<{recipient}>\n")
+    assert answer.startswith(start)
+    assert "secret" not in answer
+    if start[0] in "45" and start[:3] not in ("501", "553"):
+        refused = dict(log)["recipient.refused"]
+        assert refused["status"] == start[4:]
+
+
+def test_relaying_for_networks_that_may() -> None:
+    world = World()
+    client = world.client("10.3.0.1")
+    client.say("EHLO x\nMAIL FROM:<a@x.test> SIZE=99\n")
+    assert client.codes("RCPT TO:<b@elsewhere.test>\n") == ["250"]
+    assert world.router.asked == [("b@elsewhere.test", True, 99)]
+
+
+def test_declared_size_and_limits() -> None:
+    client = World(limits=Limits(message_size=100, recipients=2)).client()
+    client.say("EHLO x\n")
+    assert client.codes("MAIL FROM:<a@x.test> SIZE=101\n") == ["552"]
+    client.say(ENVELOPE + "RCPT TO:<bob@us.test>\n")
+    assert client.codes("RCPT TO:<postmaster@us.test>\n") == ["452"]
+
+
+def test_null_sender_to_one_recipient_at_a_time() -> None:
+    client = World().client()
+    client.say("EHLO x\nMAIL FROM:<>\nRCPT TO:<alice@us.test>\n")
+    assert client.say("RCPT TO:<bob@us.test>\n").startswith("452 4.5.3")
+
+
+def test_one_copy_of_a_recipient_given_twice() -> None:
+    world = World()
+    client = world.client()
+    client.say("EHLO x\n")
+    assert client.codes(ENVELOPE + "RCPT TO:<alice@us.test>\nDATA\n") == ["250", "250", "250", "354"]
+    client.say(MESSAGE)
+    assert len(world.delivery.accepted[0][0].recipients) == 1
+
+
+STAGE_REPLIES = {
+    "helo": ("EHLO x\n", "250-"),
+    "mail": ("MAIL FROM:<a@x.test>\n", "250"),
+    "rcpt": ("RCPT TO:<alice@us.test>\n", "250"),
+    "message": (MESSAGE, "250"),
+}
+
+
+@pytest.mark.parametrize("stage", STAGE_REPLIES)
+@pytest.mark.parametrize(("action", "code"), [("refuse", "550 5.7.9"), ("defer", "451 4.7.9")])
+def test_a_policy_refuses_at_each_stage(stage: str, action: str, code: str) -> None:
+    world = World()
+    world.policies.verdicts[stage] = Verdict(action, code[4:], "says the policy")
+    client = world.client()
+    for name, (command, ok) in STAGE_REPLIES.items():
+        if name == "message":
+            client.say("DATA\n")
+        answer = client.say(command)
+        if name == stage:
+            assert answer == f"{code} says the policy\r\n"
+            break
+        assert answer.startswith(ok)
+    assert world.delivery.accepted == []
+    assert all(writer.aborted for writer in world.delivery.writers)
+
+
+@pytest.mark.parametrize(("action", "code"), [("refuse", "554 5.7.9"), ("defer", "421 4.7.9")])
+def test_a_policy_refuses_the_connection(action: str, code: str) -> None:
+    world = World()
+    world.policies.verdicts["connect"] = Verdict(action, code[4:], "go away")
+    client = world.client()
+    assert client.greeting == f"{code} go away\r\n"
+    assert client.closed
+
+
+def test_policies_see_what_is_known_and_their_tags_and_fields_go_along() -> None:
+    world = World()
+    for stage in ("connect", "helo", "mail", "rcpt"):
+        world.policies.verdicts[stage] = Verdict(tags={stage: "seen"}, headers=(f"X-{stage}: y\r\n".encode(),))
+    world.policies.verdicts["message"] = Verdict(tags={"message": "seen"}, headers=(b"X-message: y\r\n",))
+    client = world.client()
+    client.say("EHLO x\n")
+    client.say(ENVELOPE)
+    client.say("DATA\n")
+    client.say(MESSAGE)
+    stages = [request.stage for request in world.policies.requests]
+    assert stages == ["connect", "helo", "mail", "rcpt", "message"]
+    message = world.policies.requests[-1]
+    assert message.header.startswith(b"X-connect: y\r\nX-helo: y\r\nX-mail: y\r\nX-rcpt: y\r\nReceived:")
+    assert message.header.endswith(b"\r\n\r\n")
+    assert message.size == len(world.delivery.accepted[0][2])
+    assert message.envelope.origin.helo == "x"
+    assert not message.submission
+    envelope = world.delivery.accepted[0][0]
+    assert set(envelope.tags) == {"connect", "helo", "mail", "rcpt", "message"}
+    assert envelope.trace == b"X-message: y\r\n"
+
+
+def test_no_policy_for_some_networks() -> None:
+    world = World()
+    world.policies.verdicts["mail"] = Verdict("refuse")
+    client = world.client("10.1.0.1")
+    client.say("EHLO x\n")
+    assert client.codes(ENVELOPE) == ["250", "250"]
+    assert world.policies.requests == []
+
+
+@pytest.mark.parametrize("step", ["writer", "write", "finish", "scan", "accept"])
+@pytest.mark.parametrize("error", [StoreUnavailable(), ZeroDivisionError("secret detail")])
+@pytest.mark.parametrize("command", ["DATA", "BDAT"])
+def test_a_failure_keeps_nothing_and_is_temporary(step: str, error: Exception, command: str, log: Any) -> None:
+    world = World()
+    world.delivery.fails[step] = error
+    client = world.client()
+    client.say("EHLO x\n" + ENVELOPE)
+    if command == "DATA":
+        answer = client.say("DATA\n")
+        answer = client.say(MESSAGE) if answer.startswith("354") else answer
+    else:
+        answer = client.say("BDAT 10 LAST\r\nSubject: x".replace("\r", ""))
+        client.say("")
+    if not answer:
+        answer = client.heard()
+    assert answer.startswith("4"), answer
+    assert "secret" not in answer
+    assert world.delivery.accepted == []
+    assert all(writer.aborted for writer in world.delivery.writers)
+    world.delivery.fails.clear()
+    if client.closed:
+        return
+    assert client.codes("RSET\n" + ENVELOPE + "DATA\n") == ["250", "250", "250", "354"]
+    assert client.say(MESSAGE).startswith("250 2.0.0 queued as")
+
+
+def test_a_writers_limit_is_permanent() -> None:
+    world = World()
+    world.delivery.fails["write"] = LimitReached()
+    client = world.client()
+    client.say("EHLO x\n" + ENVELOPE)
+    client.say("DATA\n")
+    assert client.say(MESSAGE).startswith("552 5.3.4")
+
+
+def test_the_message_is_not_acknowledged_before_accept_returns() -> None:
+    world = World()
+    client = world.client()
+    client.say("EHLO x\n" + ENVELOPE)
+    client.say("DATA\n")
+    for step in ("write", "finish", "scan", "accept"):
+        world.delivery.waits[step] = Deferred()
+    assert client.say(MESSAGE + "NOOP\n") == ""
+    for step in ("write", "finish", "scan", "accept"):
+        assert client.heard() == ""
+        world.delivery.waits[step].callback(None)
+    assert [line[:3] for line in client.heard().splitlines()] == ["250", "250"]
+
+
+@pytest.mark.parametrize("step", ["write", "finish", "scan"])
+def test_a_client_that_is_gone_before_accept_leaves_nothing(step: str) -> None:
+    world = World()
+    client = world.client()
+    client.say("EHLO x\n" + ENVELOPE)
+    client.say("DATA\n")
+    world.delivery.waits[step] = Deferred()
+    client.say(MESSAGE)
+    client.hang_up()
+    world.delivery.waits[step].callback(None)
+    assert world.delivery.accepted == []
+    assert world.delivery.writers[0].aborted
+
+
+def test_a_client_that_is_gone_in_the_message_leaves_nothing() -> None:
+    world = World()
+    client = world.client()
+    client.say("EHLO x\n" + ENVELOPE)
+    client.say("DATA\n")
+    client.say("Subject: half\n\nhalf a mess")
+    client.hang_up()
+    assert world.delivery.writers[0].aborted
+    assert world.delivery.accepted == []
+    assert not world.clock.getDelayedCalls()
+
+
+def test_bad_line_ends_keep_nothing() -> None:
+    world = World()
+    client = world.client()
+    client.say("EHLO x\n" + ENVELOPE)
+    client.say("DATA\n")
+    assert client.say(b"Subject: x\r\n\r\nbody\n.\r\nmore\r\n.\r\n").startswith("550 5.5.2")
+    assert world.delivery.writers[0].aborted
+    assert client.codes("DATA\n") == ["503"]
+
+
+@pytest.mark.parametrize("bytewise", [False, True])
+def test_chunks(bytewise: bool) -> None:
+    world = World()
+    client = world.client(bytewise=bytewise)
+    client.say("EHLO x\n" + ENVELOPE)
+    assert client.say(b"BDAT 9\r\nSubject: ").startswith("250 2.0.0")
+    assert client.say(b"BDAT 0\r\n").startswith("250 2.0.0")
+    assert client.say(b"BDAT 9 LAST\r\nx\r\n\r\n.hi\r").startswith("550 5.5.2")
+    client.say(ENVELOPE)
+    assert client.say(b"BDAT 10 LAST\r\nx\r\n\r\n.hi\r\n").startswith("250 2.0.0 queued")
+    assert world.delivery.accepted[0][2].endswith(b"\r\n\r\nx\r\n\r\n.hi\r\n")
+    client.say(ENVELOPE)
+    assert client.say(b"BDAT 0 LAST\r\n").startswith("250 2.0.0 queued")
+    assert len(world.delivery.accepted) == 2
+
+
+CONTENTS = {
+    "empty": (b"", b"\r\n"),
+    "headers only": (b"Subject: x\r\n", b"Subject: x\r\n\r\n"),
+    "body only": (b"\r\nhi\r\n", b"\r\nhi\r\n"),
+    "no empty line": (b"Subject: x\r\nthis is a body\r\nSubject: y\r\n", None),
+    "From line": (b"From a@x.test Mon\r\nSubject: x\r\n\r\nhi\r\n", None),
+    "white space first": (b" folded\r\nSubject: x\r\n\r\nhi\r\n", None),
+}
+
+
+@pytest.mark.parametrize("name", CONTENTS)
+@pytest.mark.parametrize("bytewise", [False, True])
+def test_odd_headers_never_mix_with_ours(name: str, bytewise: bool) -> None:
+    content, expected = CONTENTS[name]
+    world = World()
+    client = world.client(bytewise=bytewise)
+    client.say("EHLO x\n" + ENVELOPE)
+    client.say("DATA\n")
+    assert client.say(content + b".\r\n").startswith("250")
+    stored = world.delivery.accepted[0][2]
+    trace, _, rest = stored.partition(b" +0000\r\n")
+    assert trace.startswith(b"Received: ")
+    if expected is not None:
+        assert rest == expected
+    else:
+        header = b"" if rest.startswith(b"\r\n") else rest.partition(b"\r\n\r\n")[0]
+        assert b"this is a body" not in header
+        assert not rest.startswith((b" ", b"From "))
+
+
+def test_fields_only_we_may_write_are_taken_out() -> None:
+    world = World()
+    client = world.client()
+    client.say("EHLO x\n" + ENVELOPE)
+    client.say("DATA\n")
+    client.say(
+        "Return-Path: <evil@x.test>\nAuthentication-Results: us.test; spf=pass\nSubject: x\n"
+        "AUTHENTICATION-RESULTS: (c)\n US.Test 1; dkim=pass\nAuthentication-Results: other.test; spf=pass\n\nhi\n.\n"
+    )
+    stored = world.delivery.accepted[0][2]
+    assert b"evil" not in stored
+    assert stored.endswith(b"\r\nSubject: x\r\nAuthentication-Results: other.test; spf=pass\r\n\r\nhi\r\n")
+
+
+def test_a_loop_is_found() -> None:
+    world = World(limits=Limits(hops=3))
+    client = world.client()
+    for hops, code in ((2, "250 2.0.0"), (3, "554 5.4.6")):
+        client.say("EHLO x\n" + ENVELOPE)
+        client.say("DATA\n")
+        assert client.say("Received: x\n" * hops + MESSAGE).startswith(code)
+    assert len(world.delivery.accepted) == 1
+
+
+@pytest.mark.parametrize("end", ["\n.\n", ".\n"])
+def test_a_header_over_its_limit(end: str) -> None:
+    world = World(limits=Limits(header_size=1000))
+    client = world.client()
+    client.say("EHLO x\n" + ENVELOPE)
+    client.say("DATA\n")
+    for _ in range(110):
+        client.say("X: 345678\n")
+    assert client.say(end).startswith("552 5.3.4")
+    assert world.delivery.writers[0].aborted
+    assert world.delivery.writers[0].content == b""
+
+
+def test_the_envelope_says_what_the_content_is() -> None:
+    world = World()
+    client = world.client()
+    client.say("EHLO x\n")
+    for body, parameters, expected in [
+        ("plain", " BODY=8BITMIME SMTPUTF8", ("7BIT", False)),
+        ("grün", "", ("8BITMIME", False)),
+        ("grün", " SMTPUTF8", ("8BITMIME", True)),
+    ]:
+        client.say(f"MAIL FROM:<a@x.test>{parameters}\nRCPT TO:<alice@us.test>\n")
+        client.say("DATA\n")
+        client.say(f"Subject: x\n\n{body}\n.\n")
+        envelope = world.delivery.accepted[-1][0]
+        assert (envelope.body, envelope.smtputf8) == expected
+    assert envelope.origin.protocol == "UTF8SMTP"
+
+
+def test_dsn_parameters_go_along() -> None:
+    world = World()
+    client = world.client()
+    client.say("EHLO x\nMAIL FROM:<a@x.test> RET=HDRS ENVID=Q+2B1\n")
+    client.say("RCPT TO:<Alice@us.test> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;al+2Bi@us.test\n")
+    client.say("DATA\n")
+    client.say(MESSAGE)
+    envelope = world.delivery.accepted[0][0]
+    assert (envelope.ret, envelope.envid) == ("HDRS", "Q+1")
+    recipient = envelope.recipients[0]
+    assert (recipient.notify, recipient.orcpt) == ({"SUCCESS", "FAILURE"}, "rfc822;al+i@us.test")
+    assert recipient.address.local == "Alice"
+
+
+def test_keywords() -> None:
+    assert protocol_keyword(False, False, True, False, False) == "SMTP"
+    assert protocol_keyword(False, True, False, False, False) == "ESMTP"
+    assert protocol_keyword(False, True, True, True, False) == "ESMTPSA"
+    assert protocol_keyword(False, True, True, True, True) == "UTF8SMTPSA"
+    assert protocol_keyword(True, True, True, False, True) == "UTF8LMTPS"
+
+
+def test_starttls_forgets_everything() -> None:
+    world = World()
+    client = world.client()
+    client.say("EHLO before.test\n")
+    client.start_tls()
+    assert world.tls_starts == [client.transport]
+    assert client.codes("MAIL FROM:<a@x.test>\n") == ["503"]
+    assert "STARTTLS" not in client.say("EHLO after.test\n")
+    client.say(ENVELOPE)
+    client.say("DATA\n")
+    client.say(MESSAGE)
+    assert world.delivery.accepted[0][0].origin.protocol == "ESMTPS"
+    assert world.delivery.accepted[0][0].origin.helo == "after.test"
+
+
+def test_other_commands() -> None:
+    client = World().client()
+    assert client.say("HELP\n").startswith("214-2.0.0 EHLO")
+    assert client.say("VRFY alice\n").startswith("252")
+    assert client.say("NOOP\nRSET\n").startswith("250")
+    assert client.say("AUTH PLAIN x\n").startswith("503")
+
+
+def test_xclient() -> None:
+    world = World()
+    client = world.client("10.2.0.1")
+    assert "XCLIENT" in client.say("EHLO x\n")
+    assert client.codes("XCLIENT ADDR=nonsense\n") == ["501"]
+    assert client.say("XCLIENT ADDR=IPV6:2001:db8::1 NAME=[UNAVAILABLE] HELO=far.test\n").startswith("220 us.test")
+    assert [r.origin.peer for r in world.policies.requests if r.stage == "connect"] == ["10.2.0.1", "2001:db8::1"]
+    client.say("EHLO far.test\nMAIL FROM:<a@x.test>\n")
+    assert client.codes("RCPT TO:<b@elsewhere.test>\n") == ["550"]
+    client.say("RCPT TO:<alice@us.test>\n")
+    client.say("DATA\n")
+    client.say(MESSAGE)
+    assert b"[IPv6:2001:db8::1]" in world.delivery.accepted[0][2]
+    assert "XCLIENT" not in World().client().say("EHLO x\n")
+
+
+# Limits of time and number
+
+
+def test_silence_ends_the_session() -> None:
+    world = World()
+    client = world.client()
+    world.clock.advance(299)
+    client.say("EHLO x\n")
+    world.clock.advance(299)
+    assert not client.closed
+    world.clock.advance(2)
+    assert client.heard().startswith("421 4.4.2")
+    assert client.closed
+
+
+def test_a_command_that_drips_in_has_a_deadline() -> None:
+    world = World(timeouts=Timeouts(command_total=600))
+    client = world.client()
+    for _ in range(22):
+        client.pump.dataReceived(b"x")
+        world.clock.advance(30)
+    assert client.closed
+    assert client.heard().startswith("421 4.4.2")
+
+
+def test_a_message_that_drips_in_has_a_minimum_rate() -> None:
+    world = World(timeouts=Timeouts(data_grace=600, data_rate=100))
+    client = world.client()
+    client.say("EHLO x\n" + ENVELOPE)
+    client.say("DATA\n")
+    for _ in range(20):
+        client.pump.dataReceived(b"x")
+        world.clock.advance(30)
+    assert not client.closed
+    client.pump.dataReceived(b"x")
+    world.clock.advance(60)
+    assert client.closed
+    assert world.delivery.writers[0].aborted
+    fast = World(timeouts=Timeouts(data_grace=600, data_rate=100)).client()
+    fast.say("EHLO x\n" + ENVELOPE)
+    fast.say("DATA\n")
+    for _ in range(40):
+        fast.pump.dataReceived(b"x" * 2998 + b"\r\n")
+        fast.world.clock.advance(29)
+    assert not fast.closed
+
+
+def test_many_errors_slow_down_then_end() -> None:
+    world = World(limits=Limits(errors_slow=3, errors_max=5))
+    client = world.client()
+    for _ in range(3):
+        assert client.codes("WHAT\n") == ["500"]
+    assert client.say("WHAT\n") == ""
+    world.clock.advance(1)
+    assert client.heard().startswith("500")
+    assert client.say("WHAT\nNOOP\n") == ""
+    world.clock.advance(1)
+    world.clock.advance(1)
+    assert [line[:3] for line in client.heard().splitlines()] == ["500", "421"]
+    assert client.closed
+
+
+def test_connections_are_counted() -> None:
+    world = World(max_connections=3, max_per_peer=2)
+    first, second = world.client("192.0.2.1"), world.client("192.0.2.1")
+    assert second.greeting.startswith("220")
+    turned_away = world.client("192.0.2.1")
+    assert turned_away.greeting.startswith("421 4.7.0")
+    assert turned_away.closed
+    world.client("192.0.2.2")
+    assert world.client("192.0.2.3").greeting.startswith("421 4.7.0")
+    first.hang_up()
+    assert world.factory.connections == 2
+    assert world.client("192.0.2.1").greeting.startswith("220")
+
+
+def test_draining_between_commands_and_in_a_message() -> None:
+    world = World()
+    idle, busy = world.client(), world.client()
+    busy.say("EHLO x\n" + ENVELOPE)
+    busy.say("DATA\n")
+    world.factory.draining()
+    assert idle.heard().startswith("421 4.3.2")
+    assert idle.closed
+    assert not busy.closed
+    answer = busy.say(MESSAGE)
+    assert answer.startswith("250 2.0.0 queued as")
+    assert answer.splitlines()[1].startswith("421 4.3.2")
+    assert busy.closed
+
+
+def test_draining_while_a_policy_thinks() -> None:
+    world = World()
+    client = world.client()
+    client.say("EHLO x\n")
+    world.policies.wait = wait = Deferred()
+    client.say("MAIL FROM:<a@x.test>\n")
+    world.factory.draining()
+    assert client.heard() == ""
+    wait.callback(None)
+    assert [line[:3] for line in client.heard().splitlines()] == ["250", "421"]
+
+
+def test_unknown_trouble_is_temporary_and_generic(log: Any) -> None:
+    world = World()
+    client = world.client()
+    client.say("EHLO x\n")
+
+    async def break_down(event: object) -> None:
+        raise ZeroDivisionError("secret detail")
+
+    session = client.pump._session
+    session._steps = dict.fromkeys(session._steps, break_down)
+    assert client.say("NOOP\n") == "421 4.3.0 Internal trouble, try again later\r\n"
+    assert client.closed
+    assert "secret detail" in dict(log)["session.error"]["error"]
+
+
+def test_a_connection_lost_while_opening_leaves_no_timer() -> None:
+    world = World()
+    world.policies.wait = wait = Deferred()
+    client = world.client()
+    client.hang_up()
+    wait.callback(None)
+    assert not world.clock.getDelayedCalls()
+
+
+# LMTP
+
+
+@pytest.mark.parametrize("bytewise", [False, True])
+def test_lmtp(bytewise: bool) -> None:
+    world = World("lmtp", tls="none")
+    client = world.client("10.3.0.1", bytewise=bytewise)
+    assert client.greeting == "220 us.test LMTP mailnode\r\n"
+    assert client.codes("EHLO x\n") == ["500"]
+    client.say("LHLO x\n")
+    client.say("MAIL FROM:<>\n")
+    recipients = ("alice@us.test", "nobody@us.test", "bob@us.test", "alice@us.test", "b@elsewhere.test")
+    codes = [client.codes(f"RCPT TO:<{to}>\n")[0] for to in recipients]
+    assert codes == ["250", "550", "250", "250", "550"]
+    client.say("DATA\n")
+    answers = client.say(MESSAGE).splitlines()
+    assert len(answers) == 3
+    assert all(answer.startswith("250 2.0.0 queued as") for answer in answers)
+    assert world.delivery.accepted[0][0].origin.protocol == "LMTP"
+    world.delivery.fails["accept"] = StoreUnavailable()
+    client.say(ENVELOPE + "RCPT TO:<bob@us.test>\n")
+    client.say("DATA\n")
+    assert client.codes(MESSAGE) == ["451", "451"]
+    client.say(ENVELOPE + "RCPT TO:<bob@us.test>\n")
+    client.say("DATA\n")
+    assert client.codes(b"x\n\r\n.\r\n") == ["550", "550"]
+
+
+# Submission
+
+PLAIN = b64encode(b"\0alice\0secret").decode()
+
+
+def submitter(world: World | None = None, bytewise: bool = False) -> Any:
+    world = world or World("submission", tls="implicit")
+    client = world.client(bytewise=bytewise)
+    client.secure()
+    assert client.heard().startswith("220")
+    client.say("EHLO laptop\n")
+    assert client.say(f"AUTH PLAIN {PLAIN}\n") == "235 2.7.0 Authentication successful\r\n"
+    return client
+
+
+SUBMITTED = "MAIL FROM:<alice@us.test>\nRCPT TO:<b@elsewhere.test>\n"
+
+
+@pytest.mark.parametrize("bytewise", [False, True])
+def test_a_user_submits(bytewise: bool, log: Any) -> None:
+    client = submitter(bytewise=bytewise)
+    world = client.world
+    assert client.codes(SUBMITTED) == ["250", "250"]
+    client.say("DATA\n")
+    answer = client.say(
+        "From: Alice <alice+tag@us.test>\nBcc: secret@x.test\nSubject: x\nSender: bob@us.test\n\nhi\n.\n"
+    )
+    assert answer.startswith("250")
+    envelope, routes, content = world.delivery.accepted[0]
+    assert envelope.origin.protocol == "ESMTPSA"
+    assert envelope.origin.account_id == "id-alice"
+    assert routes[envelope.recipients[0].address].remote == ("b@elsewhere.test",)
+    assert b"secret" not in content
+    assert b"Sender: bob@us.test\r\n" in content
+    assert content.count(b"\r\nDate: ") == 1
+    assert content.count(f"\r\nMessage-ID: <{envelope.id}@us.test>\r\n".encode()) == 1
+    assert dict(log)["message.accepted"]["account"] == "id-alice"
+    assert dict(log)["message.accepted"]["message_id"] == f"{envelope.id}@us.test"
+    assert [r.submission for r in world.policies.requests] == [True] * len(world.policies.requests)
+
+
+def test_date_and_message_id_are_kept() -> None:
+    client = submitter()
+    client.say(SUBMITTED)
+    client.say("DATA\n")
+    client.say("From: alice@us.test\nDate: then\nMessage-ID: <mine@x>\n\nhi\n.\n")
+    content = client.world.delivery.accepted[0][2]
+    assert content.count(b"Date:") == 1
+    assert content.count(b"Message-ID:") == 1
+
+
+@pytest.mark.parametrize(
+    ("sender", "author", "codes"),
+    [
+        ("alice@us.test", "alice@us.test", ["250", "250"]),
+        ("", "alice@us.test", ["250", "250"]),
+        ("sales@us.test", "Sales <SALES@us.test>", ["250", "250"]),
+        ("bob@us.test", "", ["553"]),
+        ("alice@elsewhere.test", "", ["553"]),
+        ("alice@us.test", "bob@us.test", ["250", "550"]),
+        ("", "bob@us.test", ["250", "550"]),
+        ("alice@us.test", "alice@us.test, bob@us.test", ["250", "550"]),
+        ("alice@us.test", "alice", ["250", "550"]),
+        ("alice@us.test", "alice@us.test\nFrom: bob@us.test", ["250", "550"]),
+        ("alice@us.test", "=?utf-8?q?alice=40us.test?= <bob@us.test>", ["250", "550"]),
+        ("alice@us.test", "<>", ["250", "550"]),
+    ],
+)
+def test_what_an_account_may_send_as(sender: str, author: str, codes: list[str]) -> None:
+    client = submitter()
+    answers = client.codes(f"MAIL FROM:<{sender}>\n")
+    if answers == ["250"]:
+        client.say("RCPT TO:<b@elsewhere.test>\n")
+        client.say("DATA\n")
+        answers += client.codes(f"From: {author}\n\nhi\n.\n")
+    assert answers == codes
+    assert len(client.world.delivery.accepted) == (codes[-1] == "250" and len(codes) == 2)
+
+
+def test_a_message_without_author_is_refused() -> None:
+    client = submitter()
+    client.say(SUBMITTED)
+    client.say("DATA\n")
+    assert client.say("Subject: x\n\nhi\n.\n").startswith("550 5.6.0")
+
+
+def test_nothing_without_tls_and_login() -> None:
+    world = World("submission")
+    client = world.client()
+    assert "AUTH" not in client.say("EHLO x\n")
+    assert client.say("MAIL FROM:<alice@us.test>\n").startswith("530 5.7.0")
+    assert client.say(f"AUTH PLAIN {PLAIN}\n").startswith("538")
+    client.start_tls()
+    assert "AUTH PLAIN LOGIN SCRAM-SHA-256\r\n" in client.say("EHLO x\n")
+    assert client.say("MAIL FROM:<alice@us.test>\n").startswith("530 5.7.0")
+    assert client.say(f"AUTH PLAIN {PLAIN}\n").startswith("235")
+    assert client.codes(SUBMITTED) == ["250", "250"]
+
+
+@pytest.mark.parametrize(("user", "code"), [("bob", "535 5.7.8"), ("gone", "525 5.7.13"), ("trouble", "454 4.7.0")])
+def test_logins_that_fail(user: str, code: str) -> None:
+    world = World("submission", tls="implicit")
+    client = world.client()
+    client.secure()
+    client.heard()
+    client.say("EHLO x\n")
+    wrong = b64encode(f"\0{user}\0secret".encode()).decode()
+    assert client.say(f"AUTH PLAIN {wrong}\n").startswith(code)
+    assert client.say(f"AUTH PLAIN {PLAIN}\n").startswith("235")
+
+
+def test_auth_in_steps() -> None:
+    world = World("submission", tls="implicit")
+    client = world.client()
+    client.secure()
+    client.heard()
+    client.say("EHLO x\n")
+    assert client.say("AUTH PLAIN\n") == "334 \r\n"
+    assert client.say("*\n").startswith("501 5.7.0")
+    assert client.say("AUTH SCRAM-SHA-256 bg==\n") == "334 cj0x\r\n"
+    assert client.say("bg==\n") == "334 cj0y\r\n"
+    assert client.say("\n").startswith("235")
+    assert world.logins.minds[-1].protocol == "submission"
+    assert world.logins.minds[-1].peer == "192.0.2.1"
+
+
+def test_the_realm_ends_a_session_after_its_message() -> None:
+    client = submitter()
+    client.say(SUBMITTED)
+    client.say("DATA\n")
+    client.world.logins.minds[-1].end("password changed")
+    assert not client.closed
+    answers = client.codes("From: alice@us.test\n\nhi\n.\n")
+    assert answers == ["250", "421"]
+    client.hang_up()
+    assert client.world.logins.standing[0].logged_out == 1
+
+
+def test_the_realm_ends_an_idle_session_at_once() -> None:
+    client = submitter()
+    client.world.logins.minds[-1].end("password changed")
+    assert client.heard().startswith("421 4.7.0")
+    assert client.closed
+
+
+def test_a_login_that_stands_only_after_the_connection_is_lost_is_given_back() -> None:
+    world = World("submission", tls="implicit")
+    client = world.client()
+    client.secure()
+    client.say("EHLO x\n")
+    world.logins.wait = wait = Deferred()
+    client.say(f"AUTH PLAIN {PLAIN}\n")
+    client.hang_up()
+    wait.callback(None)
+    assert world.logins.standing[0].logged_out == 1
+
+
+def test_wrong_set_up_is_refused() -> None:
+    world = World()
+    from mailnode.smtp.protocol import SmtpFactory
+
+    with pytest.raises(ValueError, match="start_tls"):
+        SmtpFactory("smtp", world.service, tls="starttls")
