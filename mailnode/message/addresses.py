@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from mailnode.message.headers import all_values
 from mailnode.message.words import decode_bytes
 
-MAX_ADDRESSES = 10_000  # of one field that are rendered; checks of a sender see all of them
+MAX_ADDRESSES = 10_000  # of one field that are rendered
+MAX_CHECKED = 64 * 1024  # octets of one field that are read to check who is in it
 
-_SPECIALS = b"<>,;:@"
 _TOKEN = re.compile(
     rb"(?P<space>[ \t\r\n\x00]++)"
     rb'|"(?P<quoted>(?:[^"\\]++|\\.)*+)(?:"|\\?\Z)'
@@ -67,18 +67,21 @@ def mailboxes(items: list[Mailbox | Group]) -> Iterator[Mailbox]:
 def from_addresses(header_block: bytes) -> list[tuple[str, str]]:
     """Return (local part, domain) of every mailbox in every From field; "" for a missing domain.
 
-    Undecodable octets become U+FFFD and so equal no address anybody owns.
+    Undecodable octets become U+FFFD and so equal no address anybody owns; the same is true of ``("", "")``, which stands
+    for the rest of a field over :data:`MAX_CHECKED`.
     """
     return field_addresses(header_block, b"from")
 
 
 def field_addresses(header_block: bytes, name: bytes) -> list[tuple[str, str]]:
-    """Return (local part, domain) of every mailbox in every field of that name."""
-    return [
-        (box.local.decode("utf-8", "replace"), box.domain.decode("utf-8", "replace"))
-        for value in all_values(header_block, name)
-        for box in mailboxes(parse_addresses(value))
-    ]
+    """Return (local part, domain) of every mailbox in every field of that name, as :func:`from_addresses` does."""
+    found: list[tuple[str, str]] = []
+    for value in all_values(header_block, name):
+        for box in mailboxes(parse_addresses(value[:MAX_CHECKED])):
+            found.append((box.local.decode("utf-8", "replace"), box.domain.decode("utf-8", "replace")))
+        if len(value) > MAX_CHECKED:
+            found.append(("", ""))
+    return found
 
 
 def display_text(box: Mailbox) -> str:

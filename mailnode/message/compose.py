@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from mailnode.message.dates import format_date
 from mailnode.message.headers import first, one_line
+from mailnode.message.lineends import to_crlf
 from mailnode.message.sortkeys import message_ids
 from mailnode.values.address import Address
 from mailnode.values.envelope import Envelope
@@ -293,7 +294,7 @@ def _returned_part(header: bytes, original: bytes | None, utf8: bool) -> bytes:
     """The original, or its header. A header in UTF-8 needs the types of RFC 6533, and a 7-bit encoding where the way back
     may not know SMTPUTF8 (4.5)."""
     internationalised = not header.isascii() and _is_utf8(header)
-    content = header if original is None else original
+    content = to_crlf(header if original is None else original)
     if not content.endswith(b"\r\n"):
         content += b"\r\n"
     encoding = b"7bit" if content.isascii() else b"8bit"

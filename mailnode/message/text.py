@@ -15,7 +15,9 @@ MAX_TEXT = 16 * 1024 * 1024  # octets of one part's raw body that are read
 # Neither can run past the next "<", so that a text of nothing but "<" stays linear.
 _TAG = re.compile(r"<(!--|/?[a-zA-Z][a-zA-Z0-9]*|[!?/])")
 _TAG_END = re.compile(r"[<>]")
-_ENTITY = re.compile(r"&(?:#([0-9]{1,7})(?![0-9])|#[xX]([0-9a-fA-F]{1,6})(?![0-9a-fA-F])|([A-Za-z][A-Za-z0-9]{1,30}));?")
+_ENTITY = re.compile(
+    r"&(?:#([0-9]{1,7})(?![0-9])|#[xX]([0-9a-fA-F]{1,6})(?![0-9a-fA-F])|([A-Za-z][A-Za-z0-9]{1,30}));?"
+)
 _SPACES = re.compile(r"[ \t\r\n\f\v\xa0]+")
 # Tags inside a word; every other one parts words.
 _INLINE = frozenset(

@@ -156,6 +156,12 @@ def test_unreadable_author_is_nobody():
     assert from_addresses(b"To: a@b\r\n\r\n") == []
 
 
+def test_the_rest_of_an_endless_field_is_nobody_either():
+    found = from_addresses(b"From: " + b"me@mine, " * 100_000 + b"victim@bank\r\n\r\n")
+    assert found[0] == ("me", "mine")
+    assert found[-1] == ("", "")
+
+
 def test_display_text():
     assert display_text(Mailbox(None, None, "é".encode(), b"b")) == "é@b"
     assert display_text(Mailbox(None, None, b"a", b"")) == "a"
