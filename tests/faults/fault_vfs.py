@@ -1,0 +1,153 @@
+"""Disks that fail when they are told to: a VFS for SQLite, and the calls of ``os`` that blob files use.
+
+``Faults`` counts the calls of the kinds that matter. Armed, it lets the Nth of them fail, and with ``lasting`` all that
+come after it too, until it is lifted.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from typing import Any
+
+import apsw
+
+WRITE, SYNC = "write", "sync"
+
+
+class Faults:
+    """Which call fails, and how."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.calls = 0
+        self.hits = 0
+        self._kinds: frozenset[str] = frozenset((WRITE, SYNC))
+        self._number = 0  # 0: none
+        self._lasting = False
+
+    def arm(self, kind: str, number: int, lasting: bool) -> None:
+        """Let the Nth call of a kind fail, counted from now; 0 only counts."""
+        with self._lock:
+            self.calls = self.hits = 0
+            self._kinds, self._number, self._lasting = frozenset((kind,)), number, lasting
+
+    def lift(self) -> None:
+        """Nothing fails any more, nothing is counted."""
+        with self._lock:
+            self._kinds, self._number = frozenset(), 0
+
+    def fails(self, kind: str) -> bool:
+        """Count a call and say whether it fails."""
+        with self._lock:
+            if kind not in self._kinds:
+                return False
+            self.calls += 1
+            hit = self._number and (self.calls == self._number or (self._lasting and self.calls > self._number))
+            self.hits += bool(hit)
+            return bool(hit)
+
+
+class FaultVFS(apsw.VFS):
+    """The system's VFS with faults in writing and syncing. ``forgetful``: after a failed sync the octets written since
+    the last good one are as they were before, as a kernel may leave them once it has reported the error."""
+
+    def __init__(self, name: str, faults: Faults, error: int, forgetful: bool = False) -> None:
+        self.name = name
+        self.faults = faults
+        self.error = error
+        self.forgetful = forgetful
+        super().__init__(name, "", iVersion=3)
+
+    def xOpen(self, name: Any, flags: list[int]) -> FaultFile:
+        return FaultFile(self, name, flags)
+
+
+class FaultFile(apsw.VFSFile):
+    """One open file of :class:`FaultVFS`."""
+
+    def __init__(self, vfs: FaultVFS, name: Any, flags: list[int]) -> None:
+        self._vfs = vfs
+        self._unsynced: list[tuple[int, bytes, int]] = []  # offset, octets before, size before
+        super().__init__("", name, flags)
+
+    def xWrite(self, data: bytes, offset: int) -> None:
+        if self._vfs.forgetful:
+            size = super().xFileSize()
+            before = super().xRead(min(len(data), size - offset), offset) if offset < size else b""
+            self._unsynced.append((offset, before, size))
+        if self._vfs.faults.fails(WRITE):
+            super().xWrite(bytes(data)[: len(data) // 2], offset)
+            raise _sqlite_error(self._vfs.error, "write")
+        super().xWrite(data, offset)
+
+    def xSync(self, flags: int) -> None:
+        if self._vfs.faults.fails(SYNC):
+            while self._unsynced:
+                offset, before, size = self._unsynced.pop()
+                if before:
+                    super().xWrite(before, offset)
+                super().xTruncate(size)
+            raise _sqlite_error(errno.EIO, "sync")
+        self._unsynced.clear()
+        super().xSync(flags)
+
+
+def _sqlite_error(error: int, what: str) -> apsw.Error:
+    if error == errno.ENOSPC:
+        return apsw.FullError("injected")
+    raised = apsw.IOError("injected")
+    raised.extendedresult = apsw.SQLITE_IOERR_FSYNC if what == "sync" else apsw.SQLITE_IOERR_WRITE
+    return raised
+
+
+class FaultyOs:
+    """The module ``os`` as ``store.blob_file`` sees it. Opening, renaming and writing count as writes."""
+
+    def __init__(self, faults: Faults, error: int) -> None:
+        self._faults = faults
+        self._error = error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(os, name)
+
+    def _check(self, kind: str) -> None:
+        if self._faults.fails(kind):
+            raise OSError(errno.EIO if kind == SYNC else self._error, "injected")
+
+    def open(self, *args: Any) -> int:
+        self._check(WRITE)
+        return os.open(*args)
+
+    def rename(self, *args: Any) -> None:
+        self._check(WRITE)
+        os.rename(*args)
+
+    def fsync(self, descriptor: int) -> None:
+        self._check(SYNC)
+        os.fsync(descriptor)
+
+    def fdopen(self, *args: Any) -> FaultyWriter:
+        return FaultyWriter(os.fdopen(*args), self._check)
+
+
+class FaultyWriter:
+    """A buffered file whose writes reach the disk at once, or fail half-way."""
+
+    def __init__(self, file: Any, check: Any) -> None:
+        self._file = file
+        self._check = check
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def write(self, data: bytes) -> None:
+        try:
+            self._check(WRITE)
+        except OSError:
+            self._file.write(data[: len(data) // 2])
+            self._file.flush()
+            raise
+        self._file.write(data)
+        self._file.flush()
