@@ -1,0 +1,287 @@
+"""The door into mailboxes and queue, and plans that wait in the queue."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from delivery_fakes import Blobs, MailStore, Processes, Threads, finish
+from memory_queue import MemoryQueue
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from mailnode.delivery.acceptance import SMALL, Acceptance
+from mailnode.delivery.local import LocalAgent
+from mailnode.errors import LimitReached, StoreUnavailable
+from mailnode.interfaces.delivery import IDelivery
+from mailnode.interfaces.queue import IDeliveryAgent
+from mailnode.interfaces.store import IBlobs
+from mailnode.message.scanner import scan
+from mailnode.net.hints import LocalHints
+from mailnode.values.address import Address, parse_address
+from mailnode.values.attempt import DEFERRED, REJECTED, SENT
+from mailnode.values.directory import Resolved
+from mailnode.values.envelope import Envelope, Origin, Recipient
+from mailnode.values.mailbox import Usage
+from mailnode.values.queue import LOCAL_DESTINATION, Claim, QueuedEnvelope
+
+NOW = 1_700_000_000.25
+CONTENT = b"Subject: hello\r\n\r\nbody\r\n"
+
+
+def local(*names: str, **more: Any) -> Resolved:
+    return Resolved(True, tuple((f"id-{name}", f"{name}@here.example") for name in names), **more)
+
+
+class AcceptanceCase(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.blobs, self.mail, self.queue = Blobs(), MailStore(), MemoryQueue()
+        self.threads, self.processes, self.hints = Threads(), Processes(), LocalHints()
+        self.woken = 0
+        self.published: list[tuple[str, int]] = []
+        self.hints.on_queue(self.wake)
+        for name in ("alice", "bob"):
+            self.hints.subscribe(f"id-{name}", lambda modseq, name=name: self.published.append((name, modseq)))
+        self.acceptance = self.make()
+
+    def wake(self) -> None:
+        self.woken += 1
+
+    def make(self, **more: Any) -> Acceptance:
+        return Acceptance(
+            self.blobs,
+            self.mail,
+            self.queue,
+            self.threads,
+            self.processes,
+            self.hints,
+            message_size=1000,
+            expires=lambda created, null: created + (2 if null else 5),
+            **more,
+        )
+
+    def accept(self, *recipients: tuple[str, Resolved], sender: str = "sender@there.example", **more: Any) -> None:
+        notify = more.pop("notify", frozenset())
+        orcpt = more.pop("orcpt", None)
+        rows = tuple(Recipient(parse_address(text), notify, orcpt) for text, _ in recipients)
+        envelope = Envelope(
+            "env1",
+            parse_address(sender) if sender else None,
+            rows,
+            Origin("sess", "ESMTP", account_id="acc"),
+            NOW,
+            **more,
+        )
+        routes: dict[Address, Resolved] = {row.address: route for row, (_, route) in zip(rows, recipients, strict=True)}
+        blob = self.blobs.stage(CONTENT)
+        finish(self.acceptance.accept(envelope, routes, blob, scan(CONTENT)))
+
+    def queued(self) -> QueuedEnvelope:
+        return self.queue.added[0].envelope
+
+
+class AcceptTests(AcceptanceCase):
+    def test_contracts(self) -> None:
+        verifyObject(IDelivery, self.acceptance)
+        verifyObject(IBlobs, self.blobs)
+
+    def test_few_local_recipients_are_placed_by_one_unit(self) -> None:
+        self.accept(("alice@here.example", local("alice")), ("bob+tag@here.example", local("bob")))
+        self.assertEqual(len(self.mail.units), 1)
+        envelope_id, plans, message, applied_once = self.mail.units[0]
+        self.assertEqual((envelope_id, applied_once), ("env1", False))
+        self.assertEqual([plan.mailbox for plan in plans], ["INBOX", "INBOX"])
+        self.assertEqual(
+            plans[1].prefix, b"Return-Path: <sender@there.example>\r\nDelivered-To: bob+tag@here.example\r\n"
+        )
+        self.assertEqual(message.internaldate, 1_700_000_000_250_000)
+        self.assertEqual(self.published, [("alice", 7), ("bob", 7)])
+        self.assertEqual((self.queue.added, self.woken), ([], 0))
+
+    def test_one_copy_an_account(self) -> None:
+        self.accept(("all@here.example", local("alice", "bob")), ("alice@here.example", local("alice")))
+        self.assertEqual(self.mail.copies(), ["id-alice", "id-bob"])
+
+    def test_a_policy_chooses_the_mailbox(self) -> None:
+        self.accept(("alice@here.example", local("alice")), tags={"mailbox": "Junk"})
+        self.assertEqual(self.mail.units[0][1][0].mailbox, "Junk")
+
+    def test_the_null_sender(self) -> None:
+        self.accept(("alice@here.example", local("alice")), sender="")
+        self.assertTrue(self.mail.units[0][1][0].prefix.startswith(b"Return-Path: <>\r\n"))
+
+    def test_everything_else_is_one_entry_of_the_queue(self) -> None:
+        remote = Resolved(True, remote=("Carol@There.Example",))
+        self.accept(
+            ("alice@here.example", local("alice")),
+            ("Carol@There.Example", remote),
+            body="8BITMIME",
+            ret="HDRS",
+            envid="e",
+        )
+        self.assertEqual((self.mail.units, self.woken), ([], 1))
+        envelope = self.queued()
+        self.assertEqual(
+            (envelope.id, envelope.reverse_path, envelope.body, envelope.ret, envelope.envid, envelope.session),
+            ("env1", "sender@there.example", "8BITMIME", "HDRS", "e", "sess"),
+        )
+        self.assertEqual((envelope.created, envelope.expires), (NOW, NOW + 5))
+        here, there = envelope.recipients
+        self.assertEqual((here.destination, here.account_id), (LOCAL_DESTINATION, "id-alice"))
+        self.assertEqual(json.loads(here.plan)["mailbox"], "INBOX")
+        self.assertEqual((there.destination, there.address), ("there.example", "Carol@There.Example"))
+        self.assertEqual({here.next_try, there.next_try}, {NOW})
+        self.assertIsNotNone(self.queue.added[0].facts)
+
+    def test_remote_mail_needs_no_facts(self) -> None:
+        self.accept(("c@bücher.example", Resolved(True, remote=("c@bücher.example",))), smtputf8=True, sender="")
+        self.assertEqual(self.queued().recipients[0].destination, "xn--bcher-kva.example")
+        self.assertIsNone(self.queue.added[0].facts)
+        self.assertEqual(self.queued().expires, NOW + 2)
+
+    def test_smarthost(self) -> None:
+        self.acceptance = self.make(smarthost=True)
+        self.accept(("c@there.example", Resolved(True, remote=("c@there.example",))))
+        self.assertEqual(self.queued().recipients[0].destination, "smarthost")
+
+    def test_the_same_foreign_address_twice_is_one_copy(self) -> None:
+        once = Resolved(True, remote=("c@there.example",))
+        self.accept(("all@here.example", once), ("c@THERE.example", Resolved(True, remote=("c@THERE.example",))))
+        self.assertEqual(len(self.queued().recipients), 1)
+
+    def test_several_partitions_go_through_the_queue(self) -> None:
+        self.accept(("alice@here.example", local("alice")), ("zoe@here.example", local("zoe")))
+        self.assertEqual(self.mail.units, [])
+        self.assertEqual(len(self.queued().recipients), 2)
+
+    def test_many_recipients_go_through_the_queue(self) -> None:
+        self.accept(*((f"u{n}@here.example", local(f"u{n}")) for n in range(51)))
+        self.assertEqual(len(self.queued().recipients), 51)
+
+    def test_success_notices_and_full_accounts_go_through_the_queue(self) -> None:
+        self.accept(("alice@here.example", local("alice")), notify=frozenset({"SUCCESS"}))
+        self.assertEqual(self.queued().recipients[0].notify, ("SUCCESS",))
+        self.queue.added.clear()
+        self.accept(("all@here.example", local("alice", "bob", over_quota=("id-bob",))))
+        plans = [json.loads(row.plan).get("wait_for_room") for row in self.queued().recipients]
+        self.assertEqual(plans, [None, True])
+
+    def test_an_account_that_went_meanwhile_is_sorted_out_by_the_queue(self) -> None:
+        self.mail.gone.add("id-bob")
+        self.accept(("all@here.example", local("alice", "bob")))
+        self.assertEqual(self.mail.units, [])
+        self.assertEqual(len(self.queued().recipients), 2)
+
+    def test_no_false_success(self) -> None:
+        self.mail.error = StoreUnavailable("full")
+        with self.assertRaises(StoreUnavailable):
+            self.accept(("alice@here.example", local("alice")))
+        with self.assertRaises(ValueError):
+            self.accept(("alice@here.example", Resolved(True)))
+
+    def test_notify_and_orcpt_of_aliases(self) -> None:
+        """RFC 3461 5.2.7: one target takes all over; of several, one."""
+        wanted = frozenset({"SUCCESS", "FAILURE"})
+        self.accept(("one@here.example", Resolved(True, remote=("x@there.example",))), notify=wanted)
+        row = self.queued().recipients[0]
+        self.assertEqual((row.notify, row.orcpt), (("FAILURE", "SUCCESS"), "rfc822;one@here.example"))
+        self.queue.added.clear()
+        several = Resolved(True, (("id-alice", "alice@here.example"),), ("x@there.example", "y@there.example"))
+        self.accept(("all@here.example", several), notify=wanted, orcpt="rfc822;first@else.example")
+        rows = self.queued().recipients
+        self.assertEqual([row.notify for row in rows], [("FAILURE", "SUCCESS"), ("FAILURE",), ("FAILURE",)])
+        self.assertEqual({row.orcpt for row in rows}, {"rfc822;first@else.example"})
+        self.queue.added.clear()
+        self.accept(("all@here.example", several), notify=frozenset({"SUCCESS"}))
+        self.assertEqual([row.notify for row in self.queued().recipients], [("SUCCESS",), ("NEVER",), ("NEVER",)])
+
+    def test_the_writer_has_a_limit(self) -> None:
+        writer = self.acceptance.writer()
+        finish(writer.write(b"x" * 1000))
+        failed = Deferred.fromCoroutine(writer.write(b"x" * 70_000))
+        self.failureResultOf(failed, LimitReached)
+
+
+class ScanTests(AcceptanceCase):
+    def test_small_messages_are_scanned_in_a_thread(self) -> None:
+        self.assertEqual(finish(self.acceptance.scan(self.blobs.stage(CONTENT))), scan(CONTENT))
+        self.assertEqual(self.threads.calls, [("cpu", "scan")])
+
+    def test_large_ones_in_a_process_a_piece_at_a_time(self) -> None:
+        scratch = Path(self.mktemp())
+        scratch.mkdir()
+        self.acceptance = self.make(scratch=str(scratch))
+        content = CONTENT + b"line\r\n" * 500_000
+        self.assertGreater(len(content), 2 * SMALL)
+        facts = finish(self.acceptance.scan(self.blobs.stage(content)))
+        self.assertEqual(facts, scan(content))
+        self.assertEqual(len(self.processes.calls), 1)
+        self.assertEqual(max(length or 0 for _, length in self.blobs.reads), 1024 * 1024)
+        self.assertEqual(list(scratch.iterdir()), [])
+
+    def test_nothing_is_left_behind_after_a_failure(self) -> None:
+        scratch = Path(self.mktemp())
+        scratch.mkdir()
+        self.acceptance = self.make(scratch=str(scratch))
+
+        async def broken(function: Any, *args: Any) -> Any:
+            raise StoreUnavailable("died")
+
+        self.processes.run = broken  # type: ignore[method-assign]
+        scanning = Deferred.fromCoroutine(self.acceptance.scan(self.blobs.stage(b"x" * SMALL * 2)))
+        self.failureResultOf(scanning, StoreUnavailable)
+        self.assertEqual(list(scratch.iterdir()), [])
+
+
+class LocalAgentTests(AcceptanceCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.agent = LocalAgent(self.mail, self.queue, self.hints)
+
+    def claim(self, *recipients: tuple[str, Resolved]) -> Claim:
+        self.accept(*recipients, notify=frozenset({"SUCCESS"}))
+        submission = self.queue.added.pop()
+        return Claim("token", NOW + 60, submission.envelope, submission.facts)
+
+    def test_plans_are_applied_once_by_partition(self) -> None:
+        verifyObject(IDeliveryAgent, self.agent)
+        claim = self.claim(("all@here.example", local("alice", "zoe", "bob")))
+        for _ in range(2):
+            report = finish(self.agent.attempt(claim))
+            self.assertEqual([attempt.result for attempt in report.attempts], [SENT] * 3)
+        self.assertEqual(
+            [[plan.account_id for plan in unit[1]] for unit in self.mail.units][:2],
+            [
+                ["id-alice", "id-bob"],
+                ["id-zoe"],
+            ],
+        )
+        self.assertEqual(sorted(self.mail.copies()), ["id-alice", "id-bob", "id-zoe"])
+        self.assertEqual({unit[3] for unit in self.mail.units}, {True})
+        self.assertEqual(self.mail.units[0][2].internaldate, 1_700_000_000_250_000)
+
+    def test_a_gone_account_fails_alone(self) -> None:
+        claim = self.claim(("all@here.example", local("alice", "bob", "carol")))
+        self.mail.gone.add("id-bob")
+        report = finish(self.agent.attempt(claim))
+        results = {attempt.index: (attempt.result, attempt.status) for attempt in report.attempts}
+        self.assertEqual(results, {0: (SENT, "2.0.0"), 1: (REJECTED, "5.1.1"), 2: (SENT, "2.0.0")})
+
+    def test_a_full_account_waits_for_room(self) -> None:
+        claim = self.claim(("all@here.example", local("alice", "bob", over_quota=("id-bob",))))
+        self.mail.usages["id-bob"] = Usage(1000, 1000, 1, 0)
+        report = finish(self.agent.attempt(claim))
+        self.assertEqual(
+            {(a.index, a.result, a.status) for a in report.attempts}, {(0, SENT, "2.0.0"), (1, DEFERRED, "4.2.2")}
+        )
+        self.mail.usages["id-bob"] = Usage(0, 1000, 1, 0)
+        rest = replace(claim, envelope=replace(claim.envelope, recipients=claim.envelope.recipients[1:]))
+        self.assertEqual(finish(self.agent.attempt(rest)).attempts[0].result, SENT)
+
+    def test_trouble_of_the_store_is_passed_on(self) -> None:
+        claim = self.claim(("alice@here.example", local("alice")))
+        self.mail.error = StoreUnavailable("full")
+        self.failureResultOf(Deferred.fromCoroutine(self.agent.attempt(claim)), StoreUnavailable)

@@ -1,0 +1,97 @@
+"""Where recipients go, and that nothing is relayed for strangers."""
+
+from __future__ import annotations
+
+from delivery_fakes import Directory, MailStore, finish
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from mailnode.delivery.router import Router
+from mailnode.errors import BadAddress, OverQuota, Refused
+from mailnode.interfaces.delivery import IRouter
+from mailnode.interfaces.store import IMailStore
+from mailnode.values.address import Address
+from mailnode.values.directory import Resolved
+from mailnode.values.mailbox import Usage
+
+
+class RouterTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.directory = Directory(a="alice", b="bob")
+        self.mail = MailStore()
+        self.router = Router(self.directory, self.mail, own_addresses=("192.0.2.1", "2001:db8::1"))  # type: ignore[arg-type]
+
+    def resolve(self, local: str, domain: str, relay: bool = False, size: int = 0) -> Resolved:
+        resolved: Resolved = finish(self.router.resolve(Address(local, domain), relay, size))
+        return resolved
+
+    def refused(self, local: str, domain: str, relay: bool = False) -> str:
+        with self.assertRaises(Refused) as caught:
+            self.resolve(local, domain, relay)
+        return caught.exception.status
+
+    def test_contract(self) -> None:
+        verifyObject(IRouter, self.router)
+        verifyObject(IMailStore, self.mail)
+
+    def test_local(self) -> None:
+        wanted = (("id-alice", "alice@here.example"),)
+        self.assertEqual(self.resolve("alice", "here.example").local, wanted)
+        self.assertEqual(self.resolve("Alice", "HERE.Example").local, wanted)
+        self.assertEqual(self.refused("nobody", "here.example"), "5.1.1")
+
+    def test_relay_only_for_those_who_may(self) -> None:
+        self.assertEqual(self.refused("x", "there.example"), "5.7.1")
+        self.assertEqual(self.resolve("X", "There.example", relay=True).remote, ("X@There.example",))
+
+    def test_nothing_in_a_local_part_is_a_route(self) -> None:
+        """Trap 25: each of these is an unknown user here, whoever asks."""
+        for local in ("user%there.example", "there.example!user", "user@there.example", "@there.example:user", "%"):
+            for relay in (False, True):
+                self.assertEqual(self.refused(local, "here.example", relay), "5.1.1", local)
+
+    def test_other_names_of_ours_are_not_relayed_to(self) -> None:
+        for literal in ("[192.0.2.1]", "[IPv6:2001:db8::1]", "[ipv6:2001:DB8:0::1]"):
+            for relay in (False, True):
+                self.assertEqual(self.refused("alice", literal, relay), "5.1.1", literal)
+        self.assertEqual(self.refused("alice", "sub.here.example"), "5.7.1")
+        self.assertEqual(self.refused("alice", "[127.0.0.1]"), "5.7.1")
+        self.assertEqual(self.refused("alice", "localhost"), "5.7.1")
+
+    def test_postmaster_of_our_literal(self) -> None:
+        self.directory.routes["postmaster"] = Resolved(True, (("id-alice", "postmaster"),))
+        self.assertEqual(self.resolve("Postmaster", "[192.0.2.1]").local, (("id-alice", "postmaster"),))
+        self.assertEqual(self.resolve("postmaster", "").local, (("id-alice", "postmaster"),))
+
+    def test_bad_domains(self) -> None:
+        for domain in ("here.example.", "-", "a..b", "[1.2.3]", "[here.example", "ex ample", "x" * 64 + ".example"):
+            for relay in (False, True):
+                with self.assertRaises(BadAddress):
+                    self.resolve("alice", domain, relay)
+
+    def test_demonstration_sends_nothing_out(self) -> None:
+        self.router = Router(self.directory, self.mail, refuse_foreign=True)  # type: ignore[arg-type]
+        self.directory.routes["out@here.example"] = Resolved(True, remote=("x@there.example",))
+        self.assertEqual(self.refused("x", "there.example", relay=True), "5.7.1")
+        self.assertEqual(self.refused("out", "here.example", relay=True), "5.7.1")
+        self.assertTrue(self.resolve("alice", "here.example").local)
+
+    def test_accounts_that_take_no_mail(self) -> None:
+        for status in ("4.2.1", "5.2.1"):
+            self.directory.routes["alice@here.example"] = Resolved(True, refusal=status)
+            self.assertEqual(self.refused("alice", "here.example"), status)
+
+    def test_quota(self) -> None:
+        self.mail.usages["id-alice"] = Usage(900, 1000, 1, 0)
+        self.assertTrue(self.resolve("alice", "here.example").local)
+        self.assertTrue(self.resolve("alice", "here.example", size=100).local)
+        for usage, size in ((Usage(900, 1000, 0, 0), 101), (Usage(1000, 1000, 0, 0), 0), (Usage(0, 0, 5, 5), 0)):
+            self.mail.usages["id-alice"] = usage
+            with self.assertRaises(OverQuota):
+                self.resolve("alice", "here.example", size=size)
+
+    def test_one_full_account_of_several(self) -> None:
+        both = (("id-alice", "all@here.example"), ("id-bob", "all@here.example"))
+        self.directory.routes["all@here.example"] = Resolved(True, both)
+        self.mail.usages["id-alice"] = Usage(1000, 1000, 0, 0)
+        self.assertEqual(self.resolve("all", "here.example"), Resolved(True, both, over_quota=("id-alice",)))
