@@ -1,0 +1,192 @@
+"""Who is told of what, and the notice as a message of the queue (trap 38)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from email import message_from_bytes
+from email.message import Message
+from typing import Any
+
+from delivery_fakes import Blobs, Directory, Scanner, finish
+from memory_queue import MemoryQueue, queued
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from mailnode.delivery.bounce import Bouncer, is_owed
+from mailnode.errors import BlobDamaged, StoreUnavailable
+from mailnode.interfaces.queue import IBouncer
+from mailnode.message.scanner import scan
+from mailnode.values.attempt import Fate
+from mailnode.values.queue import LOCAL_DESTINATION, QueuedEnvelope, QueuedRecipient, Submission
+
+NOW = 1_700_000_000.0
+
+
+def fate(action: str = "failed", notify: tuple[str, ...] = (), index: int = 0, **more: Any) -> Fate:
+    row = QueuedRecipient(index, f"user{index}@d.example", "d.example", notify=notify, orcpt=more.pop("orcpt", ""))
+    return Fate(row, action, "5.1.1", "550 5.1.1 no such user", "mx.d.example", diagnostic=True, **more)
+
+
+class OwedTests(SynchronousTestCase):
+    def test_by_notify(self) -> None:
+        table: dict[tuple[str, ...], tuple[str, ...]] = {
+            (): ("failed", "delayed"),
+            ("NEVER",): (),
+            ("FAILURE",): ("failed",),
+            ("DELAY",): ("delayed",),
+            ("SUCCESS",): ("delivered", "relayed"),
+            ("DELAY", "FAILURE", "SUCCESS"): ("failed", "delayed", "delivered", "relayed"),
+        }
+        for notify, wanted in table.items():
+            owed = tuple(a for a in ("failed", "delayed", "delivered", "relayed") if is_owed(fate(a, notify)))
+            self.assertEqual(owed, wanted, notify)
+
+
+class BouncerTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock, self.queue, self.blobs = Clock(), MemoryQueue(), Blobs()
+        self.clock.advance(NOW)
+        self.directory = Directory(a="alice")
+        self.bouncer = self.make()
+        self.queue.content = b"Subject: secret plans\r\nMessage-ID: <orig@here.example>\r\n\r\nthe body\r\n"
+
+    def make(self, **more: Any) -> Bouncer:
+        return Bouncer(
+            self.directory,  # type: ignore[arg-type]
+            self.queue,
+            self.blobs,
+            Scanner(scan),
+            self.clock,
+            hostname="mail.here.example",
+            expires=lambda created, null: created + (2 if null else 5),
+            **more,
+        )
+
+    def envelope(self, reverse_path: str = "alice@here.example", **more: Any) -> QueuedEnvelope:
+        envelope = queued("orig", NOW - 60, reverse_path=reverse_path)
+        blob = replace(envelope.blob, size=len(self.queue.content))
+        return replace(envelope, blob=blob, session="sess", **more)
+
+    def compose(self, *fates: Fate, **more: Any) -> tuple[Submission, ...]:
+        made: tuple[Submission, ...] = finish(self.bouncer.compose(self.envelope(**more), fates))
+        return made
+
+    def parts(self, submission: Submission) -> tuple[Message, list[Message]]:
+        message = message_from_bytes(submission.blob.data)
+        return message, message.get_payload()  # type: ignore[return-value]
+
+    def test_failure_to_a_sender_here(self) -> None:
+        verifyObject(IBouncer, self.bouncer)
+        (submission,) = self.compose(fate(orcpt="rfc822;First@d.example"), fate(index=1), envid="their-id")
+        envelope = submission.envelope
+        self.assertEqual((envelope.reverse_path, envelope.session), ("", "sess"))
+        self.assertEqual((envelope.created, envelope.expires), (NOW, NOW + 2))
+        (row,) = envelope.recipients
+        self.assertEqual((row.destination, row.account_id, row.next_try), (LOCAL_DESTINATION, "id-alice", NOW))
+        self.assertEqual(row.notify, ())
+        self.assertEqual(submission.facts, scan(submission.blob.data))
+        self.assertNotEqual(envelope.id, "orig")
+        message, parts = self.parts(submission)
+        self.assertEqual(message["To"], "<alice@here.example>")
+        self.assertEqual(message.get_param("report-type"), "delivery-status")
+        status = parts[1].as_string()
+        for line in (
+            "Original-Envelope-Id: their-id",
+            "Reporting-MTA: dns; mail.here.example",
+            "Original-Recipient: rfc822; First@d.example",
+            "Final-Recipient: rfc822; user0@d.example",
+            "Final-Recipient: rfc822; user1@d.example",
+            "Action: failed",
+            "Status: 5.1.1",
+            "Remote-MTA: dns; mx.d.example",
+            "Diagnostic-Code: smtp; 550 5.1.1 no such user",
+        ):
+            self.assertIn(line, status)
+        self.assertEqual(parts[2].get_content_type(), "message/rfc822")
+        self.assertIn("the body", parts[2].as_string())
+
+    def test_to_a_sender_elsewhere(self) -> None:
+        (submission,) = self.compose(fate(), reverse_path="Bob@There.example")
+        (row,) = submission.envelope.recipients
+        self.assertEqual((row.destination, row.address), ("there.example", "Bob@There.example"))
+        self.assertIsNone(submission.facts)
+        self.bouncer = self.make(smarthost=True)
+        (submission,) = self.compose(fate(), reverse_path="bob@there.example")
+        self.assertEqual(submission.envelope.recipients[0].destination, "smarthost")
+
+    def test_never_for_the_null_sender(self) -> None:
+        for action in ("failed", "delayed", "delivered", "relayed"):
+            self.assertEqual(self.compose(fate(action, ("FAILURE", "DELAY", "SUCCESS")), reverse_path=""), ())
+
+    def test_only_those_who_ask_are_in_it(self) -> None:
+        (submission,) = self.compose(fate(notify=("NEVER",)), fate(index=1), fate(notify=("SUCCESS",), index=2))
+        status = self.parts(submission)[1][1].as_string()
+        self.assertEqual(status.count("Final-Recipient"), 1)
+        self.assertIn("user1@d.example", status)
+        self.assertEqual(self.compose(fate(notify=("NEVER",))), ())
+
+    def test_one_notice_a_kind(self) -> None:
+        made = self.compose(fate(), fate("delayed", index=1, retry_until=NOW + 5), fate("delayed", index=2))
+        self.assertEqual(len(made), 2)
+        self.assertEqual(len({submission.envelope.id for submission in made}), 2)
+        delayed = self.parts(made[1])[1]
+        self.assertIn("Will-Retry-Until:", delayed[1].as_string())
+        self.assertEqual(delayed[2].get_content_type(), "text/rfc822-headers")
+
+    def test_what_comes_back_of_the_message(self) -> None:
+        success = fate("relayed", ("SUCCESS",))
+        for what, ret, size, whole in (
+            (fate(), "", 100, True),
+            (fate(), "FULL", 100, True),
+            (fate(), "HDRS", 100, False),
+            (fate(), "FULL", 64 * 1024 + 1, False),
+            (success, "FULL", 100, False),
+            (fate("delayed"), "FULL", 100, False),
+        ):
+            self.queue.content = (b"Subject: plans\r\n\r\n" + b"the body\r\n" * size)[:size]
+            (submission,) = self.compose(what, ret=ret)
+            data = submission.blob.data
+            self.assertIn(b"Subject: plans", data)
+            self.assertEqual(b"the body" in data, whole, (what.action, ret, size))
+
+    def test_a_message_without_a_body(self) -> None:
+        self.queue.content = b"Subject: only a header\r\n"
+        (submission,) = self.compose(fate(), ret="HDRS")
+        self.assertIn(b"Subject: only a header", submission.blob.data)
+
+    def test_a_damaged_message_is_told_of_all_the_same(self) -> None:
+        async def damaged(blob: Any, offset: int = 0, length: int | None = None) -> bytes:
+            raise BlobDamaged
+
+        self.queue.read = damaged  # type: ignore[method-assign]
+        self.assertEqual(len(self.compose(fate())), 1)
+
+    def test_trouble_of_the_store_is_passed_on(self) -> None:
+        async def unavailable(blob: Any, offset: int = 0, length: int | None = None) -> bytes:
+            raise StoreUnavailable("x")
+
+        self.queue.read = unavailable  # type: ignore[method-assign]
+        with self.assertRaises(StoreUnavailable):
+            self.compose(fate())
+
+    def test_senders_that_lead_nowhere(self) -> None:
+        for sender in ("nobody@here.example", "not an address", "x@bad..example"):
+            self.assertEqual(self.compose(fate(), reverse_path=sender), ())
+        self.bouncer = self.make(refuse_foreign=True)
+        self.assertEqual(self.compose(fate(), reverse_path="bob@there.example"), ())
+        self.assertEqual(len(self.compose(fate())), 1)
+
+    def test_an_internationalized_sender(self) -> None:
+        (submission,) = self.compose(fate(), reverse_path="jürgen@there.example")
+        self.assertTrue(submission.envelope.smtputf8)
+        self.assertEqual(submission.envelope.body, "8BITMIME")
+        (submission,) = self.compose(fate(), reverse_path="j@there.example", smtputf8=True)
+        self.assertFalse(submission.envelope.smtputf8)
+        self.assertEqual(submission.envelope.body, "7BIT")
+
+    def test_words_of_strangers_stay_in_their_field(self) -> None:
+        evil = replace(fate(), reply="550 no\r\nBcc: victim@d.example\r\n\r\nboo\x00")
+        (submission,) = self.compose(evil, envid="a\r\nX-Evil: 1")
+        for line in submission.blob.data.split(b"\r\n"):
+            self.assertFalse(line.lower().startswith((b"bcc:", b"x-evil:")), line)

@@ -1,0 +1,281 @@
+"""One destination's servers: what each failure leads to (trap 43)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from delivery_fakes import Net, Zone, finish
+from memory_queue import MemoryQueue, queued
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from mailnode.delivery.remote import RemoteAgent
+from mailnode.delivery.tls_policy import Smarthost
+from mailnode.errors import ResolverFailure
+from mailnode.interfaces.outbound import IOutbound, OutboundMessage, OutboundReport, TargetFailed
+from mailnode.interfaces.queue import IDeliveryAgent
+from mailnode.values.attempt import DEFERRED, REJECTED, SENT, AttemptReport
+from mailnode.values.queue import Claim, QueuedEnvelope, QueuedRecipient
+from mailnode.values.smtp_reply import Reply
+
+NOW = 1_700_000_000.0
+A, B, C, SIX = "192.0.2.1", "192.0.2.2", "192.0.2.3", "2001:db8::1"
+
+
+def reply(text: str) -> Reply:
+    code, status, words = text.split(" ", 2)
+    return Reply(int(code), status, (words,))
+
+
+OK, LATER, NEVER = reply("250 2.0.0 ok"), reply("451 4.3.0 later"), reply("550 5.1.1 unknown")
+
+
+def fails(scope: str, words: str = "", in_doubt: bool = False) -> Callable[[OutboundMessage], Any]:
+    def fail(message: OutboundMessage) -> Any:
+        raise TargetFailed(scope, "trouble", reply(words) if words else None, in_doubt)
+
+    return fail
+
+
+class RemoteCase(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock, self.zone, self.net, self.queue = Clock(), Zone(), Net(), MemoryQueue()
+        self.clock.advance(NOW)
+        self.agent = self.make()
+        self.zone.mx_data["d.example"] = [(10, "a.example"), (20, "b.example")]
+        self.zone.address_data |= {"a.example": [A], "b.example": [B]}
+
+    def make(self, **more: Any) -> RemoteAgent:
+        return RemoteAgent(
+            self.zone,
+            self.net,
+            self.queue,
+            self.clock,
+            own_names={"mail.here.example"},
+            shuffle=lambda records: None,
+            **more,
+        )
+
+    def serve(self, **answers: Any) -> None:
+        for name, answer in answers.items():
+            address = {"a": A, "b": B, "c": C, "six": SIX}[name]
+            self.net.servers[address] = answer if callable(answer) else lambda message, a=answer: a
+
+    def attempt(self, recipients: int = 1, envelope: QueuedEnvelope | None = None, **more: Any) -> AttemptReport:
+        envelope = envelope or queued("e1", NOW, destination="d.example", recipients=recipients, **more)
+        report: AttemptReport = finish(self.agent.attempt(Claim("token", NOW + 60, envelope)))
+        self.assertEqual({a.index for a in report.attempts}, {r.index for r in envelope.recipients})
+        self.assertEqual(len(report.attempts), len(envelope.recipients))
+        return report
+
+    def results(self, report: AttemptReport) -> list[tuple[str, str]]:
+        return [(a.result, a.status) for a in sorted(report.attempts, key=lambda attempt: attempt.index)]
+
+
+class ServerTests(RemoteCase):
+    def test_contracts(self) -> None:
+        verifyObject(IDeliveryAgent, self.agent)
+        verifyObject(IOutbound, self.net)
+
+    def test_recipients_of_one_destination_go_together(self) -> None:
+        self.serve(a=OK)
+        envelope = replace(
+            queued("e1", NOW, destination="d.example", recipients=3), ret="FULL", envid="id", smtputf8=True
+        )
+        report = self.attempt(envelope=envelope)
+        self.assertEqual(self.results(report), [(SENT, "2.0.0")] * 3)
+        self.assertEqual(self.net.tried, [A])
+        target, message = self.net.sent[0]
+        self.assertEqual(
+            (target.host, target.port, target.tls, target.username), ("a.example", 25, "opportunistic", "")
+        )
+        self.assertEqual(len(message.recipients), 3)
+        self.assertEqual((message.ret, message.envid, message.smtputf8), ("FULL", "id", True))
+        self.assertEqual(finish(message.read(0, 7)), self.queue.content[:7])
+        self.assertEqual((report.attempts[0].host, report.attempts[0].reply), ("a.example", "250 2.0.0 ok"))
+
+    def test_a_dead_first_server(self) -> None:
+        self.serve(a=fails("connect"), b=OK)
+        self.assertEqual(self.results(self.attempt()), [(SENT, "2.0.0")])
+        self.assertEqual(self.net.tried, [A, B])
+        self.attempt()
+        self.assertEqual(self.net.tried, [A, B, B])  # remembered
+        self.clock.advance(601)
+        self.attempt()
+        self.assertEqual(self.net.tried, [A, B, B, A, B])
+
+    def test_every_server_dead(self) -> None:
+        self.serve(a=fails("connect"), b=fails("connect"))
+        report = self.attempt()
+        self.assertEqual(self.results(report), [(DEFERRED, "4.4.1")])
+        self.assertFalse(report.reached)
+        self.assertIn("b.example", report.attempts[0].reply)
+
+    def test_a_busy_first_server(self) -> None:
+        for answer in (fails("greeting", "421 4.3.2 busy"), fails("lost", "421 4.3.2 closing"), fails("lost"), LATER):
+            self.net.sent.clear()
+            self.serve(a=answer, b=OK)
+            self.assertEqual(self.results(self.attempt()), [(SENT, "2.0.0")])
+            self.assertEqual(self.net.tried, [A, B])
+
+    def test_a_busy_only_server(self) -> None:
+        self.zone.mx_data["d.example"] = [(10, "a.example")]
+        for answer, status, reached in (
+            (fails("greeting", "421 4.3.2 busy"), "4.3.2", False),
+            (fails("lost", "421 4.7.0 closing"), "4.7.0", False),
+            (fails("lost"), "4.4.2", False),
+            (fails("tls"), "4.7.5", False),
+            (LATER, "4.3.0", True),
+        ):
+            self.serve(a=answer)
+            report = self.attempt()
+            self.assertEqual((self.results(report), report.reached), ([(DEFERRED, status)], reached))
+
+    def test_a_rejecting_first_server_is_final(self) -> None:
+        self.serve(a=NEVER, b=OK)
+        self.assertEqual(self.results(self.attempt()), [(REJECTED, "5.1.1")])
+        self.assertEqual(self.net.tried, [A])
+
+    def test_a_refusing_banner_is_final_only_when_all_refuse(self) -> None:
+        refuses = fails("greeting", "554 5.7.1 go away")
+        self.serve(a=refuses, b=OK)
+        self.assertEqual(self.results(self.attempt()), [(SENT, "2.0.0")])
+        self.serve(b=fails("connect"))
+        self.assertEqual(self.results(self.attempt()), [(DEFERRED, "4.4.1")])
+        self.serve(b=refuses)
+        self.assertEqual(self.results(self.attempt()), [(REJECTED, "5.7.1")])
+
+    def test_each_recipient_by_itself(self) -> None:
+        self.serve(a=[OK, LATER, NEVER], b=[LATER])
+        report = self.attempt(3)
+        self.assertEqual(self.results(report), [(SENT, "2.0.0"), (DEFERRED, "4.3.0"), (REJECTED, "5.1.1")])
+        self.assertEqual([r[0] for r in self.net.sent[1][1].recipients], ["user1@d.example"])
+
+    def test_no_second_server_while_the_first_may_have_it(self) -> None:
+        self.serve(a=fails("lost", in_doubt=True), b=OK)
+        self.assertEqual(self.results(self.attempt(2)), [(DEFERRED, "4.4.2")] * 2)
+        self.assertEqual(self.net.tried, [A])
+
+    def test_a_host_that_answered_is_not_asked_at_its_other_address(self) -> None:
+        self.zone.address_data["a.example"] = [A, C]
+        self.serve(a=LATER, c=OK, b=LATER)
+        self.attempt()
+        self.assertEqual(self.net.tried, [A, B])
+        self.serve(a=fails("connect"))
+        self.net.sent.clear()
+        self.assertEqual(self.results(self.attempt()), [(SENT, "2.0.0")])
+        self.assertEqual(self.net.tried, [A, C])
+
+    def test_too_many_recipients_go_again_at_once(self) -> None:
+        def two_at_a_time(message: OutboundMessage) -> list[Reply]:
+            count = len(message.recipients)
+            return [OK] * min(2, count) + [reply("452 4.5.3 too many recipients")] * (count - 2)
+
+        self.serve(a=two_at_a_time)
+        self.assertEqual(self.results(self.attempt(5)), [(SENT, "2.0.0")] * 5)
+        self.assertEqual(self.net.tried, [A, A, A])
+
+    def test_452_for_everybody_does_not_go_round(self) -> None:
+        self.serve(a=reply("452 4.3.1 disk full"), b=reply("452 4.3.1 disk full"))
+        self.assertEqual(self.results(self.attempt(2)), [(DEFERRED, "4.3.1")] * 2)
+        self.assertEqual(self.net.tried, [A, B])
+
+    def test_replies_without_enhanced_codes(self) -> None:
+        self.serve(a=[Reply(250, "", ("ok",)), Reply(550, "", ("no",))])
+        self.assertEqual(self.results(self.attempt(2)), [(SENT, "2.0.0"), (REJECTED, "5.0.0")])
+
+    def test_complaints_of_crowding(self) -> None:
+        self.zone.mx_data["d.example"] = [(10, "a.example")]
+        self.serve(a=fails("greeting", "421 4.7.0 Too many connections from you"))
+        self.assertTrue(self.attempt().crowded)
+        self.serve(a=reply("451 4.7.1 rate limit reached"))
+        self.assertTrue(self.attempt().crowded)
+        self.serve(a=reply("550 5.7.1 too many viruses"))
+        self.assertFalse(self.attempt(attempts=1).crowded)
+
+
+class SpecialTests(RemoteCase):
+    def test_reputation_may_differ_by_family(self) -> None:
+        """5.7.z on the first try: the other family of the same host gets a chance, once."""
+        self.zone.address_data["a.example"] = [A, SIX]
+        blocked = reply("550 5.7.1 blocked")
+        self.serve(six=blocked, a=OK)
+        self.assertEqual(self.results(self.attempt()), [(SENT, "2.0.0")])
+        self.assertEqual(self.net.tried, [SIX, A])
+        self.serve(a=blocked)
+        self.assertEqual(self.results(self.attempt()), [(REJECTED, "5.7.1")])
+        self.serve(a=fails("lost"), b=fails("connect"))
+        self.assertEqual(self.results(self.attempt()), [(DEFERRED, "4.7.1")])
+        self.net.sent.clear()
+        self.assertEqual(self.results(self.attempt(attempts=1)), [(REJECTED, "5.7.1")])
+        self.assertEqual(self.net.tried, [SIX])
+        self.zone.address_data["a.example"] = [SIX]
+        self.assertEqual(self.results(self.attempt()), [(REJECTED, "5.7.1")])
+
+    def test_what_a_server_lacks(self) -> None:
+        lacks = OutboundReport((reply("553 5.6.7 no SMTPUTF8 there"),), ours=True)
+        self.serve(a=lacks, b=OK)
+        self.assertEqual(self.results(self.attempt()), [(SENT, "2.0.0")])
+        self.serve(b=lacks)
+        report = self.attempt()
+        self.assertEqual(self.results(report), [(REJECTED, "5.6.7")])
+        self.assertEqual((report.attempts[0].diagnostic, report.attempts[0].reply), (False, "no SMTPUTF8 there"))
+        self.serve(b=fails("connect"))
+        self.assertEqual(self.results(self.attempt()), [(DEFERRED, "4.4.1")])
+
+    def test_duty_of_notices_is_passed_on(self) -> None:
+        self.serve(a=OutboundReport((OK,), "TLSv1.3", remote_dsn=True))
+        row = QueuedRecipient(0, "u@d.example", "d.example", notify=("SUCCESS",), orcpt="rfc822;u@d.example")
+        report = self.attempt(envelope=replace(queued("e1", NOW), recipients=(row,)))
+        self.assertTrue(report.attempts[0].remote_dsn)
+        self.assertEqual(report.attempts[0].tls, "TLSv1.3")
+        self.assertEqual(self.net.sent[0][1].recipients, (("u@d.example", ("SUCCESS",), "rfc822;u@d.example"),))
+
+    def test_no_route(self) -> None:
+        for data, result, reached in (
+            (ResolverFailure, (DEFERRED, "4.4.3"), False),
+            ([(0, "")], (REJECTED, "5.1.10"), True),
+            ([(5, "mail.here.example")], (REJECTED, "5.4.6"), True),
+        ):
+            self.zone.mx_data["d.example"] = data
+            report = self.attempt(2)
+            self.assertEqual((self.results(report), report.reached), ([result] * 2, reached))
+
+    def test_smarthost_takes_everything(self) -> None:
+        self.zone.address_data["smart.example"] = [C]
+        self.agent = self.make(smarthost=Smarthost("smart.example", 587, "verified", "user", "secret"))
+        self.serve(c=OK)
+        for destination in ("smarthost", "d.example"):
+            self.attempt(envelope=queued("e1", NOW, destination=destination))
+        for target, _ in self.net.sent:
+            self.assertEqual(
+                (target.host, target.address, target.port, target.tls, target.username, target.password),
+                ("smart.example", C, 587, "verified", "user", "secret"),
+            )
+
+    def test_a_refused_login_at_the_smarthost_bounces_nothing(self) -> None:
+        self.agent = self.make(smarthost=Smarthost(C, 587, "verified", "user", "secret"))
+        self.serve(c=fails("lost", "535 5.7.8 wrong"))
+        self.assertEqual(self.results(self.attempt()), [(DEFERRED, "4.7.8")])
+
+    def test_mail_for_a_smarthost_that_is_no_more(self) -> None:
+        self.zone.mx_data["other.example"] = [(10, "c.example")]
+        self.zone.address_data["c.example"] = [C]
+        rows = (
+            QueuedRecipient(0, "x@d.example", "smarthost"),
+            QueuedRecipient(1, "y@Other.example", "smarthost"),
+            QueuedRecipient(2, "z@d.example", "smarthost"),
+        )
+        self.serve(a=OK, c=NEVER)
+        report = self.attempt(envelope=replace(queued("e1", NOW), recipients=rows))
+        self.assertEqual(self.results(report), [(SENT, "2.0.0"), (REJECTED, "5.1.1"), (SENT, "2.0.0")])
+        self.assertEqual([len(message.recipients) for _, message in self.net.sent], [2, 1])
+
+    def test_another_port_for_tests(self) -> None:
+        self.agent = self.make(port=2525)
+        self.serve(a=OK)
+        self.attempt()
+        self.assertEqual(self.net.sent[0][0].port, 2525)
