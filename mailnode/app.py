@@ -397,7 +397,7 @@ class Server:
                 smarthost=smarthost,
                 port=config.queue.port,
             ),
-            LocalAgent(stores.mail, stores.queue, self._hints),
+            LocalAgent(stores.mail, stores.queue),
             bouncer,
             clock,
             self._hints,

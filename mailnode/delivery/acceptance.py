@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import BinaryIO
 
 from twisted.logger import Logger
@@ -34,6 +35,7 @@ _log = Logger()
 MAX_DIRECT = 50  # copies placed by one unit
 SMALL = 256 * 1024  # octets up to which a message is scanned in a thread
 PIECE = 1024 * 1024  # octets of a large message that are in memory at a time
+SCRATCH = "mailnode-scan-"  # how names of scratch files begin
 HEADER_ROOM = 64 * 1024  # octets that trace and policy fields may add to a message of the largest size
 
 
@@ -70,6 +72,7 @@ class Acceptance:
         self._expires = expires
         self._smarthost = smarthost
         self._scratch = scratch
+        self._scratch_is_clean = False
 
     def writer(self) -> IBlobWriter:
         """Where a new message is written."""
@@ -129,7 +132,6 @@ class Acceptance:
         except NoSuchAccount:
             return False
         for plan, copy in zip(plans, delivered, strict=True):
-            self._hints.publish(copy.account_id, copy.modseq)
             emit(
                 _log,
                 "message.delivered",
@@ -142,8 +144,12 @@ class Acceptance:
         return True
 
     def _scratch_file(self) -> BinaryIO:
+        if not self._scratch_is_clean:
+            self._scratch_is_clean = True
+            for left in Path(self._scratch).glob(f"{SCRATCH}*") if self._scratch else ():
+                left.unlink(missing_ok=True)  # a crash came in between
         # Closed and removed by scan(); deleting on close would come before the other process has read it.
-        return tempfile.NamedTemporaryFile("wb", prefix="mailnode-scan-", dir=self._scratch, delete=False)  # type: ignore[return-value]
+        return tempfile.NamedTemporaryFile("wb", prefix=SCRATCH, dir=self._scratch, delete=False)  # type: ignore[return-value]
 
 
 def queued_envelope(

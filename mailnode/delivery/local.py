@@ -13,7 +13,6 @@ from mailnode.delivery.plans import decode_plan
 from mailnode.delivery.router import has_room
 from mailnode.errors import NoSuchAccount
 from mailnode.interfaces.queue import IDeliveryAgent
-from mailnode.interfaces.runtime import IHints
 from mailnode.interfaces.store import IMailStore, IQueueStore
 from mailnode.values.attempt import DEFERRED, REJECTED, SENT, Attempt, AttemptReport
 from mailnode.values.events import emit
@@ -27,10 +26,9 @@ _log = Logger()
 class LocalAgent:
     """Applies plans."""
 
-    def __init__(self, mail: IMailStore, queue: IQueueStore, hints: IHints) -> None:
+    def __init__(self, mail: IMailStore, queue: IQueueStore) -> None:
         self._mail = mail
         self._queue = queue
-        self._hints = hints
 
     async def attempt(self, claim: Claim) -> AttemptReport:
         """Place the copies of a claim, a partition at a time. :raises BlobDamaged: the message cannot be read."""
@@ -67,7 +65,6 @@ class LocalAgent:
             return [attempt for plan in plans for attempt in await self._apply(envelope_id, [plan], message)]
         attempts = []
         for (index, plan), copy in zip(plans, delivered, strict=True):
-            self._hints.publish(copy.account_id, copy.modseq)
             emit(
                 _log,
                 "message.delivered",

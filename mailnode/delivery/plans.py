@@ -59,9 +59,8 @@ def copies(envelope: Envelope, routes: Mapping[Address, Resolved]) -> Copies:
         for account_id, came_for in route.local:
             if account_id in local:
                 continue
-            plan = DeliveryPlan(
-                account_id, came_for, mailbox, prefix=delivery_prefix(envelope.reverse_path, str(recipient.address))
-            )
+            prefix = delivery_prefix(envelope.reverse_path, str(recipient.address)) + envelope.trace
+            plan = DeliveryPlan(account_id, came_for, mailbox, prefix=prefix)
             notify = _notify(recipient, several and not first)
             full = account_id in route.over_quota
             local[account_id] = LocalCopy(plan, notify, _orcpt(recipient, came_for), full)
