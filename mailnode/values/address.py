@@ -21,6 +21,7 @@ MAX_ADDRESS = 254  # octets between < and >, RFC 5321 4.5.3.1.3 less the bracket
 
 _ATEXT = r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~\u0080-\U0010ffff]"
 _DOT_STRING = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*\Z")
+_QUOTED_STRING = re.compile(r'"((?:[^"\\]|\\.)+)"\Z', re.DOTALL)
 _ASCII_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\Z")
 
 
@@ -50,7 +51,7 @@ def domain_key(domain: str) -> str:
 def _literal_key(literal: str) -> str:
     inner = literal[1:-1]
     try:
-        if not literal.endswith("]"):
+        if not literal.endswith("]") or "%" in inner:  # a zone id is for one host alone, and may hold anything
             raise ValueError
         if inner[:5].lower() == "ipv6:":
             return f"[IPv6:{ipaddress.IPv6Address(inner[5:])}]"
@@ -114,8 +115,9 @@ def parse_address(text: str) -> Address:
     local, at, domain = text.rpartition("@")
     if not at:
         raise BadAddress("not an address")
-    if local.startswith('"') and local.endswith('"') and len(local) > 2:
-        local = re.sub(r"\\(.)", r"\1", local[1:-1])
+    quoted = _QUOTED_STRING.match(local)
+    if quoted is not None:
+        local = re.sub(r"\\(.)", r"\1", quoted[1], flags=re.DOTALL)
     elif not _DOT_STRING.match(local):
         raise BadAddress("not an address")
     check_local(local)

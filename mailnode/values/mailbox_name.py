@@ -21,7 +21,7 @@ def mailbox_name(text: str) -> str:
     if name.endswith(SEPARATOR):
         name = name[:-1]
     levels = name.split(SEPARATOR)
-    if levels[0].upper() == INBOX:
+    if levels[0].isascii() and levels[0].upper() == INBOX:
         levels[0] = INBOX
     name = SEPARATOR.join(levels)
     if len(levels) > MAX_DEPTH or not all(levels):
