@@ -7,10 +7,11 @@ transport's buffer is full. One event is handled at a time.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred, ensureDeferred
-from twisted.internet.interfaces import IHandshakeListener, IPushProducer, ISSLTransport
+from twisted.internet.interfaces import IHalfCloseableProtocol, IHandshakeListener, IPushProducer, ISSLTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -27,7 +28,7 @@ HIGH_WATER = 128 * 1024  # octets of unhandled input after which reading stops
 _log = Logger()
 
 
-@implementer(IChannel, IPushProducer, IHandshakeListener)
+@implementer(IChannel, IPushProducer, IHandshakeListener, IHalfCloseableProtocol)
 class Pump(Protocol):
     """One connection: transport, sans-I/O connection and session held together."""
 
@@ -61,7 +62,9 @@ class Pump(Protocol):
         self._draining: list[Deferred[None]] = []
         self._full = False
         self._timeout = 60.0
+        self._deadline = inf  # of the peer's silence; the timer follows it only when it fires, which is rare
         self._timer: IDelayed | None = None
+        self._timer_at = inf
         self._opened_at = 0.0
         self._lost = False
         self._eof = False
@@ -112,17 +115,18 @@ class Pump(Protocol):
             self._transport().pauseProducing()
 
     def readConnectionLost(self) -> None:
-        """The peer closed its side: events that are complete are still handled."""
+        """The peer closed its side: events that are complete are still handled, and answered."""
         self._eof = True
         self._connection.receive_eof()
         self._run()
-        if not self._busy:
-            self.close()
+
+    def writeConnectionLost(self) -> None:
+        """We never close our side alone."""
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is gone."""
         self._lost = self.closed = True
-        self._stop_timer()
+        self._cancel_timer()
         self._release()
         emit(
             _log,
@@ -163,11 +167,14 @@ class Pump(Protocol):
             self._transport().write(data)
 
     async def drain(self) -> None:
-        """Wait until the transport takes more."""
+        """Wait until the transport takes more. A peer that does not read for the idle timeout is given up."""
         if self._full and not self.closed:
             waiting: Deferred[None] = Deferred()
             self._draining.append(waiting)
+            self._restart_timer()
             await waiting
+            if self._busy:
+                self._stop_timer()
 
     def start_tls(self) -> None:
         """Begin TLS."""
@@ -182,8 +189,7 @@ class Pump(Protocol):
             self._transport().unregisterProducer()
             self._transport().loseConnection()
             self._release()
-            if self._timer is not None:
-                self._stop_timer()
+            self._cancel_timer()
             self._timer = self._clock.callLater(30.0, self.abort)
 
     def abort(self) -> None:
@@ -195,7 +201,7 @@ class Pump(Protocol):
     def set_timeout(self, seconds: float) -> None:
         """Change the idle timeout."""
         self._timeout = seconds
-        if self._timer is not None and not self._busy:
+        if self._deadline != inf and not self._busy:
             self._restart_timer()
 
     def wake(self) -> None:
@@ -229,7 +235,10 @@ class Pump(Protocol):
                 self._begin(self._session.handle(event))
         finally:
             self._pumping = False
-        if not self._reading and not self.closed and self._connection.buffered <= HIGH_WATER:
+        if self._eof:
+            if not self._busy:
+                self.close()
+        elif not self._reading and not self.closed and self._connection.buffered <= HIGH_WATER:
             self._reading = True
             self._transport().resumeProducing()
 
@@ -237,11 +246,8 @@ class Pump(Protocol):
         self._busy = False
         if self._lost:
             return
-        if not self.closed:
-            self._restart_timer()
+        self._restart_timer()
         self._run()
-        if self._eof and not self._busy:
-            self.close()
 
     def _failed(self, failure: Failure) -> None:
         self._busy = False
@@ -254,23 +260,43 @@ class Pump(Protocol):
             error=f"{failure.type.__name__}: {failure.getErrorMessage()}" if failure.type else "",
         )
         _log.debug("{traceback}", traceback=failure.getTraceback())
-        if self._session is not None and not self._lost:
+        if self._session is None or self._lost:
+            return
+        try:
             self._session.failed()
+        except Exception:  # a session that cannot even say so: its client must not wait for it
+            _log.failure("failed() failed")
+            self.abort()
 
     def _restart_timer(self) -> None:
-        self._stop_timer()
-        if not self.closed:
-            self._timer = self._clock.callLater(self._timeout, self._timed_out)
+        if self.closed:
+            return
+        self._deadline = self._clock.seconds() + self._timeout
+        if self._timer is None or self._timer_at > self._deadline:
+            self._set_timer()
+
+    def _set_timer(self) -> None:
+        self._cancel_timer()
+        self._timer_at = self._deadline
+        self._timer = self._clock.callLater(max(0.0, self._deadline - self._clock.seconds()), self._look_at_deadline)
 
     def _stop_timer(self) -> None:
+        self._deadline = inf
+
+    def _cancel_timer(self) -> None:
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         self._timer = None
 
-    def _timed_out(self) -> None:
+    def _look_at_deadline(self) -> None:
         self._timer = None
-        if self._session is not None and not self.closed:
-            self._session.timed_out()
+        if self._deadline == inf or self.closed or self._session is None:
+            return
+        if self._clock.seconds() < self._deadline:
+            self._set_timer()
+            return
+        self._deadline = inf
+        self._session.timed_out()
 
     def _release(self) -> None:
         waiting, self._draining = self._draining, []

@@ -1,0 +1,411 @@
+"""The pump: order, back-pressure both ways, timeouts, half-closed connections, and the end in every state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+from twisted.trial.unittest import TestCase
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from mailnode.interfaces.wire import IChannel, IConnection, ISession
+from mailnode.net.pump import HIGH_WATER, Pump
+from mailnode.values.wire import NEED_DATA
+
+
+@implementer(IConnection)
+class Lines:
+    """Events are lines."""
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self.eof = False
+        self.tls = 0
+
+    @property
+    def buffered(self) -> int:
+        return len(self._buffer)
+
+    def receive_data(self, data: bytes) -> None:
+        self._buffer += data
+
+    def receive_eof(self) -> None:
+        self.eof = True
+
+    def next_event(self) -> Any:
+        line, end, rest = self._buffer.partition(b"\n")
+        if not end:
+            return NEED_DATA
+        self._buffer = rest
+        return line
+
+    def tls_started(self) -> None:
+        self.tls += 1
+        self._buffer = b""
+
+
+@implementer(ISession)
+class Echo:
+    """Answers each line; ``wait`` holds the answer to it."""
+
+    def __init__(self, channel: Any) -> None:
+        self.channel = channel
+        self.wait: Deferred[None] | None = None
+        self.drains = False
+        self.said: list[str] = []
+        self.raises_in_failed = False
+
+    async def opened(self) -> None:
+        self.channel.set_timeout(100)
+        self.channel.write(b"hello\n")
+
+    async def handle(self, event: bytes) -> None:
+        if event == b"break":
+            raise ZeroDivisionError
+        if self.wait is not None:
+            await self.wait
+        self.channel.write(event + b"!\n")
+        if event == b"quit":
+            self.channel.close()
+        if self.drains:
+            await self.channel.drain()
+            self.said.append("drained")
+
+    def failed(self) -> None:
+        self.said.append("failed")
+        if self.raises_in_failed:
+            raise ValueError
+        self.channel.write(b"trouble\n")
+        self.channel.close()
+
+    def timed_out(self) -> None:
+        self.said.append("timed out")
+        self.channel.close()
+
+    def draining(self) -> None:
+        self.said.append("draining")
+
+    def lost(self) -> None:
+        self.said.append("lost")
+
+
+class Transport(StringTransport):
+    """A StringTransport that does not end by itself."""
+
+    aborted = False
+
+    def abortConnection(self) -> None:
+        self.aborted = True
+
+
+class Connected:
+    def __init__(self, **options: Any) -> None:
+        self.clock = Clock()
+        self.connection = Lines()
+        self.sessions: list[Echo] = []
+        self.closed: list[Pump] = []
+        self.pump = Pump("test", self.connection, self.make_session, self.clock, on_close=self.closed.append, **options)
+        self.transport = Transport()
+        self.pump.makeConnection(self.transport)
+
+    def make_session(self, channel: Any) -> Echo:
+        self.sessions.append(Echo(channel))
+        return self.sessions[-1]
+
+    @property
+    def session(self) -> Echo:
+        return self.sessions[0]
+
+    def heard(self) -> bytes:
+        value = self.transport.value()
+        self.transport.clear()
+        return value
+
+    def lose(self) -> None:
+        self.pump.connectionLost(Failure(ConnectionDone()))
+
+
+def test_contracts() -> None:
+    connected = Connected()
+    verifyObject(IChannel, connected.pump)
+    verifyObject(IHalfCloseableProtocol, connected.pump)
+    verifyObject(IConnection, connected.connection)
+    verifyObject(ISession, connected.session)
+
+
+def test_one_event_at_a_time_in_order() -> None:
+    connected = Connected()
+    connected.session.wait = wait = Deferred()
+    connected.pump.dataReceived(b"a\nb\n")
+    connected.pump.dataReceived(b"c\n")
+    assert connected.heard() == b"hello\n"
+    connected.session.wait = None
+    wait.callback(None)
+    assert connected.heard() == b"a!\nb!\nc!\n"
+
+
+def test_input_stops_while_much_waits_and_goes_on_after() -> None:
+    connected = Connected()
+    connected.session.wait = wait = Deferred()
+    connected.pump.dataReceived(b"a\n")
+    connected.pump.dataReceived(b"x" * HIGH_WATER)
+    assert connected.transport.producerState == "producing"
+    connected.pump.dataReceived(b"x\n")
+    assert connected.transport.producerState == "paused"
+    connected.session.wait = None
+    wait.callback(None)
+    assert connected.transport.producerState == "producing"
+
+
+def test_output_waits_for_the_transport() -> None:
+    connected = Connected()
+    connected.session.drains = True
+    connected.pump.pauseProducing()
+    connected.pump.dataReceived(b"a\nb\n")
+    assert connected.heard() == b"hello\na!\n"
+    connected.pump.resumeProducing()
+    assert connected.heard() == b"b!\n"
+    assert connected.session.said == ["drained", "drained"]
+
+
+def test_a_peer_that_does_not_read_is_given_up() -> None:
+    connected = Connected()
+    connected.session.drains = True
+    connected.pump.pauseProducing()
+    connected.pump.dataReceived(b"a\n")
+    connected.clock.advance(99)
+    assert connected.session.said == []
+    connected.clock.advance(2)
+    assert connected.session.said == ["timed out", "drained"]
+    connected.clock.advance(31)
+    assert connected.transport.aborted
+
+
+def test_silence_is_counted_from_the_last_input_or_answer() -> None:
+    connected = Connected()
+    for _ in range(5):
+        connected.clock.advance(99)
+        connected.pump.dataReceived(b"a\n")
+    connected.clock.advance(99)
+    connected.pump.dataReceived(b"half")
+    connected.clock.advance(99)
+    assert connected.session.said == []
+    connected.clock.advance(1)
+    assert connected.session.said == ["timed out"]
+    assert connected.transport.disconnecting
+
+
+def test_no_timeout_while_an_event_is_handled() -> None:
+    connected = Connected()
+    connected.session.wait = wait = Deferred()
+    connected.pump.dataReceived(b"a\n")
+    connected.clock.advance(1000)
+    assert connected.session.said == []
+    wait.callback(None)
+    connected.clock.advance(99)
+    assert connected.session.said == []
+    connected.clock.advance(1)
+    assert connected.session.said == ["timed out"]
+
+
+@pytest.mark.parametrize("seconds", [10, 1000])
+def test_a_changed_timeout_holds_at_once(seconds: int) -> None:
+    connected = Connected()
+    connected.pump.set_timeout(seconds)
+    connected.clock.advance(seconds - 1)
+    assert connected.session.said == []
+    connected.clock.advance(1)
+    assert connected.session.said == ["timed out"]
+
+
+def test_the_timer_is_set_rarely() -> None:
+    connected = Connected()
+    calls = []
+    original = connected.clock.callLater
+    connected.clock.callLater = lambda *args, **kwargs: (calls.append(args), original(*args, **kwargs))[1]  # type: ignore[method-assign]
+    for _ in range(100):
+        connected.pump.dataReceived(b"a\n")
+    assert calls == []
+
+
+def test_a_connection_that_does_not_close_is_aborted() -> None:
+    connected = Connected()
+    connected.pump.dataReceived(b"quit\n")
+    assert connected.transport.disconnecting
+    connected.clock.advance(29)
+    assert not connected.transport.aborted
+    connected.clock.advance(1)
+    assert connected.transport.aborted
+
+
+def test_nothing_is_handled_or_written_after_close() -> None:
+    connected = Connected()
+    connected.pump.dataReceived(b"quit\na\n")
+    connected.pump.dataReceived(b"b\n")
+    connected.pump.write(b"late")
+    assert connected.heard() == b"hello\nquit!\n"
+
+
+def test_lost_is_told_once_and_leaves_no_timer() -> None:
+    connected = Connected()
+    connected.pump.dataReceived(b"quit\n")
+    connected.lose()
+    assert connected.session.said == ["lost"]
+    assert connected.closed == [connected.pump]
+    assert not connected.clock.getDelayedCalls()
+
+
+def test_lost_while_handling_lets_the_event_finish() -> None:
+    connected = Connected()
+    connected.session.wait = wait = Deferred()
+    connected.pump.dataReceived(b"a\nb\n")
+    connected.lose()
+    assert connected.session.said == ["lost"]
+    connected.heard()
+    wait.callback(None)
+    assert connected.heard() == b""
+    assert not connected.clock.getDelayedCalls()
+
+
+def test_trouble_is_told_to_the_session() -> None:
+    connected = Connected()
+    connected.pump.dataReceived(b"break\na\n")
+    assert connected.heard() == b"hello\ntrouble\n"
+    assert connected.transport.disconnecting
+
+
+def test_trouble_in_failed_aborts() -> None:
+    connected = Connected()
+    connected.session.raises_in_failed = True
+    connected.pump.dataReceived(b"break\n")
+    assert connected.transport.aborted
+
+
+def test_half_closed_by_the_peer() -> None:
+    """What came before the end is answered before the connection closes."""
+    connected = Connected()
+    connected.session.wait = wait = Deferred()
+    connected.pump.dataReceived(b"a\nb\nhalf")
+    connected.pump.readConnectionLost()
+    assert connected.connection.eof
+    assert not connected.transport.disconnecting
+    connected.session.wait = None
+    wait.callback(None)
+    assert connected.heard() == b"hello\na!\nb!\n"
+    assert connected.transport.disconnecting
+
+
+def test_reading_does_not_begin_again_after_the_end() -> None:
+    connected = Connected()
+    connected.session.wait = wait = Deferred()
+    connected.pump.dataReceived(b"a\n" + b"x" * HIGH_WATER)
+    connected.pump.dataReceived(b"x\n")
+    assert connected.transport.producerState == "paused"
+    connected.pump.readConnectionLost()
+    connected.session.wait = None
+    wait.callback(None)
+    assert connected.transport.producerState == "paused"
+    assert connected.transport.disconnecting
+
+
+def test_tls() -> None:
+    begun: list[Any] = []
+    connected = Connected(start_tls=begun.append)
+    connected.pump.dataReceived(b"half")
+    connected.pump.start_tls()
+    assert begun == [connected.transport]
+    connected.pump.handshakeCompleted()
+    assert connected.pump.secure
+    assert connected.connection.tls == 1
+    connected.pump.dataReceived(b"a\n")
+    assert connected.heard() == b"hello\na!\n"
+    with pytest.raises(RuntimeError):
+        Connected().pump.start_tls()
+
+
+def test_implicit_tls_greets_after_the_handshake_which_has_a_deadline() -> None:
+    connected = Connected(implicit_tls=True)
+    assert connected.heard() == b""
+    connected.pump.handshakeCompleted()
+    assert connected.heard() == b"hello\n"
+    slow = Connected(implicit_tls=True)
+    slow.clock.advance(60)
+    assert slow.session.said == ["timed out"]
+
+
+def test_wake_and_draining() -> None:
+    connected = Connected()
+    connected.connection.receive_data(b"a\n")
+    connected.pump.wake()
+    assert connected.heard() == b"hello\na!\n"
+    connected.pump.draining()
+    assert connected.session.said == ["draining"]
+
+
+class HalfCloser(Protocol):
+    """Sends all it has to say with the end behind it, as ``printf | nc`` does, and gathers the answers."""
+
+    def __init__(self, octets: bytes) -> None:
+        self.octets = octets
+        self.heard = b""
+        self.done: Deferred[bytes] = Deferred()
+
+    def connectionMade(self) -> None:
+        transport: Any = self.transport
+        transport.write(self.octets)
+        transport.loseWriteConnection()
+
+    def dataReceived(self, data: bytes) -> None:
+        self.heard += data
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.done.callback(self.heard)
+
+
+class OnTcp(TestCase):
+    """Over a real socket."""
+
+    timeout = 10
+
+    async def _answers(self, octets: bytes, delay: float) -> bytes:
+        from twisted.internet import reactor
+
+        the_reactor: Any = reactor
+        sessions: list[Echo] = []
+
+        class PumpFactory(Factory):
+            def buildProtocol(self, addr: object) -> Pump:
+                return Pump("test", Lines(), make_session, the_reactor)
+
+        def make_session(channel: Any) -> Echo:
+            session = Echo(channel)
+            sessions.append(session)
+            if delay:
+                session.wait = Deferred()
+                the_reactor.callLater(delay, session.wait.callback, None)
+            return session
+
+        port = await TCP4ServerEndpoint(the_reactor, 0, interface="127.0.0.1").listen(PumpFactory())
+        try:
+            client = HalfCloser(octets)
+            await TCP4ClientEndpoint(the_reactor, "127.0.0.1", port.getHost().port).connect(
+                Factory.forProtocol(lambda: client)  # type: ignore[arg-type]
+            )
+            return await client.done
+        finally:
+            await port.stopListening()
+
+    async def test_answers_after_the_end_of_input(self) -> None:
+        self.assertEqual(await self._answers(b"a\nb\n", 0), b"hello\na!\nb!\n")
+
+    async def test_answers_that_come_later(self) -> None:
+        self.assertEqual(await self._answers(b"a\nb\nquit\n", 0.05), b"hello\na!\nb!\nquit!\n")
