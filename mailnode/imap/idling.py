@@ -36,7 +36,7 @@ class Idling:
             self._again = True
             return
         self._pushing = True
-        ensureDeferred(self._push()).addErrback(self._failed)
+        ensureDeferred(self._push())
 
     def drop(self) -> None:
         """IDLE is over."""
@@ -49,7 +49,7 @@ class Idling:
         session = self._session
         if self._poll is not None and self._poll.active():
             self._poll.cancel()
-        await session.turn.acquire()
+        await session.take_turn()
         try:
             self._again = True
             while self._again and not self._ended and not session.channel.closed:
@@ -63,19 +63,13 @@ class Idling:
             session.bye("The selected mailbox was deleted")
         except SessionEnds:
             self.drop()
+        except Exception as error:  # the next look may succeed
+            session.trouble(error)
         finally:
             self._pushing = False
-            session.turn.release()
+            session.end_turn()
         if not self._ended:
             self._poll = session.services.clock.callLater(session.services.poll_seconds, self.hint)
-
-    def _failed(self, failure: object) -> None:
-        """Unknown trouble does not end IDLE: the next look may succeed."""
-        error = getattr(failure, "value", None)
-        if isinstance(error, Exception) and not self._session.channel.closed:
-            self._session.trouble(error)
-        if not self._ended and not self._session.channel.closed:
-            self._poll = self._session.services.clock.callLater(self._session.services.poll_seconds, self.hint)
 
     def _schedule_still_here(self) -> None:
         services = self._session.services

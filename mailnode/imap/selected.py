@@ -16,10 +16,9 @@ _LINES = 1000  # of one piece of an announcement
 class Selected:
     """One mailbox as SELECT or EXAMINE opened it."""
 
-    def __init__(self, mailbox: IMailbox, name: str, view: View, read_only: bool, seconds: Callable[[], float]) -> None:
+    def __init__(self, mailbox: IMailbox, view: View, read_only: bool, seconds: Callable[[], float]) -> None:
         """:param seconds: the clock."""
         self.mailbox = mailbox
-        self.name = name
         self.view = view
         self.read_only = read_only
         self.hinted = True  # what came between the snapshot and the subscription to hints is not lost

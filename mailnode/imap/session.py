@@ -13,6 +13,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from mailnode.errors import NoSuchMailbox
@@ -74,12 +75,12 @@ class ImapSession:
         self.selected: Selected | None = None
         self.condstore = False
         self.under_way: Any = None  # what AUTHENTICATE, APPEND or IDLE keeps between its events
-        self.turn = DeferredLock()  # commands, and what IDLE pushes, one at a time
         self._command: Command | None = None
         self._out: list[bytes] = []
         self._handling = False
         self._farewell: bytes | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
+        self._turn = DeferredLock()
         self._turn_began = 0.0
 
     # ISession
@@ -92,9 +93,8 @@ class ImapSession:
 
     async def handle(self, event: Any) -> None:
         """Handle one event."""
-        await self.turn.acquire()
+        await self.take_turn()
         self._handling = True
-        self._turn_began = self.services.clock.seconds()
         try:
             if isinstance(event, Reply):
                 self.write(event.data)
@@ -110,7 +110,7 @@ class ImapSession:
             pass
         finally:
             self._handling = False
-            self.turn.release()
+            self.end_turn()
         self.flush()
         if self._farewell is not None:
             self._leave()
@@ -143,7 +143,16 @@ class ImapSession:
         emit(_log, "session.ended", session=self.session, protocol=self.protocol, reason=reason)
         self.bye("Session ended by the server", b"UNAVAILABLE")
 
-    # For chapters: output
+    # For chapters: turns and output
+
+    async def take_turn(self) -> None:
+        """Wait until nothing else speaks in this session: a command, or what IDLE pushes."""
+        await self._turn.acquire()
+        self._turn_began = self.services.clock.seconds()
+
+    def end_turn(self) -> None:
+        """Let the next one speak."""
+        self._turn.release()
 
     def write(self, data: bytes) -> None:
         """Add to what goes out with the next :meth:`flush`."""
@@ -295,7 +304,8 @@ class ImapSession:
             protocol=self.protocol,
             error=f"{type(error).__name__}: {error}",
         )
-        _log.failure("a command of session {session} failed", session=self.session)
+        failure = Failure(error)  # type: ignore[no-untyped-call]
+        _log.failure("trouble in session {session}", failure, session=self.session)
 
     async def complete(self, command: Command, chapter: Chapter, answer: Answer) -> None:
         """Announce what the command allows, then say the tagged line."""

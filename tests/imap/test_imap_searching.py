@@ -1,0 +1,286 @@
+"""SEARCH through a session, and its evaluation."""
+
+import random
+from datetime import UTC, date, datetime
+
+import pytest
+from imap_world import now, play
+
+from mailnode.imap import command_types as c
+from mailnode.imap.matching import BODIES, HEADERS, ROWS, VIEW, cost, fold
+from mailnode.imap.searching import _groups
+from mailnode.values.flags import DELETED, FLAGGED, SEEN
+from mailnode.values.sets import SeqSet
+
+MESSAGES = [
+    b"From: Alice <alice@example.org>\r\nTo: bob@example.net\r\nSubject: Hello World\r\n"
+    b"Date: Mon, 6 Nov 2023 23:30:00 -0500\r\nX-Spam: no\r\n\r\nThe quick brown fox\r\n",
+    b"From: =?utf-8?q?Ren=C3=A9?= <rene@example.org>\r\nCc: carol@example.com\r\n"
+    b"Subject: =?utf-8?b?R3LDvMOfZQ==?= again\r\nDate: Wed, 8 Nov 2023 00:10:00 +1300\r\n"
+    b"Content-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+    b"Stra=DFe und caf=E9=\r\n haus\r\n",
+    b"From: Dan <dan@example.org>\r\nBcc: hidden@example.org\r\nSubject: nothing\r\nMIME-Version: 1.0\r\n"
+    b'Content-Type: multipart/mixed; boundary="b"\r\n\r\nprologue\r\n--b\r\n'
+    b"Content-Type: text/html\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    b"PHA+SGVsbG8gPGI+V29ybGQ8L2I+PC9wPg==\r\n--b\r\n"
+    b"Content-Type: application/octet-stream\r\n\r\nfox in a box\r\n--b\r\n"
+    b"Content-Type: message/rfc822\r\n\r\nSubject: wrapped up\r\n\r\nletter inside\r\n--b--\r\n",
+]
+
+
+@pytest.fixture
+def client(make_world):
+    world = make_world()
+    days = [datetime(2023, 11, day, 22, tzinfo=UTC) for day in (1, 2, 3)]
+    for raw, at, offset in zip(MESSAGES, days, (0, 180, -60), strict=True):
+        world.put(raw, internaldate=int(at.timestamp()) * 1_000_000, internaldate_offset=offset)
+    world.flag(1, "add", SEEN)
+    world.flag(2, "add", FLAGGED, ["Work"])
+    client = world.connect(select="INBOX")
+    client.world = world
+    return client
+
+
+def found(client, keys, literal=None):
+    if literal is not None:
+        keys += f" {{{len(literal)}+}}"
+        client.send(f"t SEARCH {keys}\r\n".encode() + literal + b"\r\n")
+        said = client.received().decode().split("\r\n")
+    else:
+        said = client.ask(f"t SEARCH {keys}")
+    assert said[1] == "t OK SEARCH completed", said
+    return said[0].removeprefix("* SEARCH").strip()
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ("ALL", "1 2 3"),
+        ("2:3", "2 3"),
+        ("UID 1,3", "1 3"),
+        ("SEEN", "1"),
+        ("UNSEEN", "2 3"),
+        ("FLAGGED", "2"),
+        ("KEYWORD work", "2"),
+        ("UNKEYWORD WORK", "1 3"),
+        ("RECENT", "1 2 3"),
+        ("OLD", ""),
+        ("NEW", "2 3"),
+        ("UNDELETED UNANSWERED UNDRAFT", "1 2 3"),
+        ("NOT SEEN NOT FLAGGED", "3"),
+        ("OR SEEN FLAGGED", "1 2"),
+        ("OR (SEEN FLAGGED) (UNSEEN UNFLAGGED)", "3"),
+        ("NOT (OR SEEN FLAGGED)", "3"),
+        ("FROM alice", "1"),
+        ("FROM EXAMPLE.ORG", "1 2 3"),
+        ("TO bob", "1"),
+        ("CC carol", "2"),
+        ("BCC hidden", "3"),
+        ("SUBJECT hello", "1"),
+        ("SUBJECT llo wor", None),
+        ('SUBJECT "llo wor"', "1"),
+        ("HEADER X-Spam no", "1"),
+        ('HEADER x-spam ""', "1"),
+        ('HEADER Cc ""', "2"),
+        ("HEADER Subject again", "2"),
+        ("BODY fox", "1"),
+        ("BODY FOX", "1"),
+        ('BODY "hello world"', "3"),
+        ('TEXT "hello world"', "1 3"),
+        ("BODY subject", "3"),
+        ('BODY "wrapped up"', "3"),
+        ('BODY "letter inside"', "3"),
+        ("TEXT x-spam", "1"),
+        ('BODY ""', "1 2 3"),
+        ("NOT BODY fox", "2 3"),
+        ("OR BODY fox SUBJECT nothing", "1 3"),
+        ("NOT (OR BODY fox TEXT nothing)", "2"),
+        ("LARGER 200 SMALLER 300", "2"),
+        ("SINCE 2-Nov-2023", "2 3"),
+        ("ON 3-Nov-2023", "2 3"),
+        ("ON 2-Nov-2023", ""),
+        ("BEFORE 2-Nov-2023", "1"),
+        ("SENTON 6-Nov-2023", "1"),
+        ("SENTON 8-Nov-2023", "2"),
+        ("SENTBEFORE 8-Nov-2023", "1"),
+        ("SENTSINCE 1-Jan-1990", "1 2"),
+        ("NOT SENTSINCE 1-Jan-1990", "3"),
+    ],
+)
+def test_keys(client, keys, expected):
+    if expected is None:
+        assert client.ask(f"t SEARCH {keys}")[0].startswith("t BAD")
+    else:
+        assert found(client, keys) == expected
+
+
+@pytest.mark.parametrize(
+    ("keys", "literal", "expected"),
+    [
+        ("CHARSET UTF-8 SUBJECT", "grüße".encode(), "2"),
+        ("CHARSET utf-8 SUBJECT", "GRÜSSE".encode(), "2"),
+        ("CHARSET UTF-8 FROM", "rené".encode(), "2"),
+        ("CHARSET UTF-8 FROM", "rené".encode(), "2"),
+        ("CHARSET UTF-8 BODY", "straße und café haus".encode(), "2"),
+        ("CHARSET US-ASCII BODY", b"strasse", "2"),
+        ("BODY", "café".encode(), "2"),
+    ],
+)
+def test_charsets_and_decoding(client, keys, literal, expected):
+    assert found(client, keys, literal) == expected
+
+
+def test_unknown_charset(client):
+    assert client.ask("t SEARCH CHARSET X-KLINGON ALL")[0].startswith("t NO [BADCHARSET (")
+
+
+def test_results(make_world):
+    def make():
+        world = make_world()
+        for _ in range(6):
+            world.put()
+        world.expunge(1)
+        world.connect(select="INBOX")
+        return world
+
+    play(
+        make,
+        """
+        C: a SEARCH SEEN
+        S: * SEARCH
+        S: a OK SEARCH completed
+        C: b UID SEARCH 2:3
+        S: * SEARCH 3 4
+        S: b OK SEARCH completed
+        C: c SEARCH RETURN (MIN MAX COUNT ALL) NOT 3
+        S: * ESEARCH (TAG "c") MIN 1 MAX 5 ALL 1:2,4:5 COUNT 4
+        S: c OK SEARCH completed
+        C: d UID SEARCH RETURN () 2:4
+        S: * ESEARCH (TAG "d") UID ALL 3:5
+        S: d OK SEARCH completed
+        C: e SEARCH RETURN (MIN ALL COUNT) SEEN
+        S: * ESEARCH (TAG "e") COUNT 0
+        S: e OK SEARCH completed
+        C: f SEARCH RETURN (ALL) SEEN
+        S: * ESEARCH (TAG "f")
+        S: f OK SEARCH completed
+        C: g SEARCH 1:9
+        S: g BAD No such message number
+        C: h SEARCH UID 1:99
+        S: * SEARCH 1 2 3 4 5
+        S: h OK SEARCH completed
+        """,
+    )
+
+
+def test_a_damaged_message_is_passed_over(client):
+    world = client.world
+    if hasattr(world, "store"):
+        now(world.engine.write("mail-00", lambda tx: tx.execute("DELETE FROM blob")))
+    else:
+        world.account.content.clear()
+    assert found(client, "BODY fox") == ""
+    assert found(client, "SUBJECT hello") == "1"
+
+
+def test_a_message_expunged_elsewhere_keeps_its_number(client):
+    client.world.expunge(1)
+    assert found(client, "BODY fox") == "1"
+    assert found(client, "SUBJECT again") == "2"
+
+
+# --- evaluation
+
+
+def test_costs_and_groups():
+    header, body, seen = c.InHeader("x-other", "a"), c.InBody("b"), c.HasFlag(SEEN)
+    subject, size = c.InHeader("subject", "s"), c.Larger(5)
+    assert [cost(k) for k in (seen, subject, header, body)] == [VIEW, ROWS, HEADERS, BODIES]
+    assert cost(c.Not(c.Or(seen, c.And((size, body))))) == BODIES
+    assert _groups((body, size, header, seen, subject)) == [seen, c.And((size, subject)), header, body]
+
+
+def test_dear_keys_see_only_what_cheap_ones_left(make_world, request):
+    if "sqlite" in request.node.name:
+        return
+    world = make_world()
+    for number in range(20):
+        world.put(b"Subject: n%d\r\n\r\nbody\r\n" % number)
+    world.flag(5, "add", SEEN)
+    client = world.connect(select="INBOX")
+    assert client.ask("a SEARCH BODY body SUBJECT n4 SEEN")[0] == "* SEARCH 5"
+    assert world.account.reads == 1
+
+
+def _random_key(rng, depth=0):
+    leaves = [
+        lambda: c.HasFlag(rng.choice([SEEN, FLAGGED, DELETED]), rng.random() < 0.5),
+        lambda: c.InSet(SeqSet(((rng.randint(1, 8), rng.randint(1, 8)),))),
+        lambda: c.InHeader("subject", rng.choice("0123456789")),
+        lambda: c.InHeader("x-number", rng.choice("0123456789")),
+        lambda: c.InBody(rng.choice("0123456789")),
+        lambda: c.Larger(rng.randint(40, 60)),
+        lambda: c.All(),
+    ]
+    if depth < 3 and rng.random() < 0.5:
+        inner = [_random_key(rng, depth + 1) for _ in range(rng.randint(2, 4))]
+        return rng.choice([c.And(tuple(inner)), c.Or(*inner[:2]), c.Not(inner[0])])
+    return rng.choice(leaves)()
+
+
+def _plainly(key, number, flags, raw):
+    """What a key means, said as simply as possible."""
+    match key:
+        case c.And():
+            return all(_plainly(k, number, flags, raw) for k in key.keys)
+        case c.Or():
+            return _plainly(key.left, number, flags, raw) or _plainly(key.right, number, flags, raw)
+        case c.Not():
+            return not _plainly(key.key, number, flags, raw)
+        case c.HasFlag():
+            return bool(flags & key.bit) == key.on
+        case c.InSet():
+            return any(min(r) <= number <= max(r) for r in key.messages.ranges)
+        case c.InHeader():
+            line = next(x for x in raw.split(b"\r\n") if x.lower().startswith(key.field.encode()))
+            return key.text.encode() in line.split(b":")[1]
+        case c.InBody():
+            return key.text.encode() in raw.split(b"\r\n\r\n")[1]
+        case c.Larger():
+            return len(raw) > key.octets
+    return True
+
+
+def test_random_trees_mean_what_they_say(make_world):
+    from mailnode.imap.searching import _matching
+
+    rng = random.Random(7)
+    world = make_world()
+    raws, flags = [], []
+    for _ in range(8):
+        raw = b"Subject: %d\r\nX-Number: %d\r\n\r\n%d" % tuple(
+            rng.randint(0, 10 ** rng.randint(1, 9)) for _ in range(3)
+        )
+        raws.append(raw)
+        flags.append(rng.randint(0, 31))
+        world.put(raw, flags=flags[-1])
+    session = world.connect(select="INBOX").session
+    for _ in range(150):
+        key = _random_key(rng)
+        expected = [i for i in range(8) if _plainly(key, i + 1, flags[i], raws[i])]
+        assert list(now(_matching(session, key, range(8)))) == expected, key
+
+
+def test_fold():
+    assert fold("STRASSE") == fold("straße") == "strasse"
+    assert fold("e\u0301") == fold("É")
+    assert fold("ASCII") == "ascii"
+
+
+def test_days_are_counted_as_written():
+    from mailnode.imap.matching import day_of
+
+    at = int(datetime(2023, 11, 6, 23, 30, tzinfo=UTC).timestamp()) * 1_000_000
+    day = (date(2023, 11, 6) - date(1970, 1, 1)).days
+    assert (day_of(at, 0), day_of(at, 30), day_of(at, -1440)) == (day, day + 1, day - 1)
+    assert day_of(-1, 0) == -1
