@@ -81,6 +81,7 @@ class QueueRunner:
         self._settler = Settler(store, bouncer, clock, hints, settings.schedule, metrics, random)
         self._lanes: dict[str, Lane] = {}
         self._starved: dict[str, None] = {}  # lanes that wait for a place in the total, in order
+        self._fills: dict[Deferred[None], None] = {}
         self._tries: dict[Deferred[None], None] = {}
         self._attempts: dict[Deferred[AttemptReport], None] = {}  # the part of a try that may be cut off
         self._shared = 0  # running tries that are not the only one of their destination
@@ -105,11 +106,13 @@ class QueueRunner:
         self._end_hints()
         self._stop_timer()
         if self._looking is not None:
-            await _settled([self._looking])
+            await self._looking
+        if self._fills:  # a claim that is under way becomes a try, or it would wait for the end of its lease
+            await DeferredList(list(self._fills))
         if self._tries:
             self._timer = self._clock.callLater(self._settings.drain, self._cut_off)
             while self._tries:
-                await _settled(self._tries)
+                await DeferredList(list(self._tries))
             self._stop_timer()
 
     def wake(self) -> None:
@@ -121,9 +124,11 @@ class QueueRunner:
             return
         self._stop_timer()
         self._look_again = False
-        self._looking = Deferred.fromCoroutine(self._look())
-        self._looking.addErrback(lambda failure: _log.failure("looking at the queue failed", failure))
-        self._looking.addBoth(lambda _: self._looked())
+        ended: Deferred[None] = Deferred()
+        self._looking = ended
+        looking = Deferred.fromCoroutine(self._look())
+        looking.addErrback(lambda failure: _log.failure("looking at the queue failed", failure))
+        looking.addBoth(lambda _: self._looked(ended))
 
     @property
     def running_tries(self) -> int:
@@ -153,14 +158,14 @@ class QueueRunner:
             self._timer = self._clock.callLater(max(delay, 0.05), self.wake)
         self._forget_lanes(now)
 
-    def _looked(self) -> None:
+    def _looked(self, ended: Deferred[None]) -> None:
         self._looking = None
-        if not self._running:
-            return
-        if self._look_again:
+        if self._running and self._look_again:
             self.wake()
-        elif self._timer is None or not self._timer.active():  # looking failed: the store may be back later
+        elif self._running and (self._timer is None or not self._timer.active()):
+            # Looking failed: the store may be back later.
             self._timer = self._clock.callLater(self._settings.poll, self.wake)
+        ended.callback(None)
 
     def _now(self) -> float:
         return self._time.at(self._clock.seconds())
@@ -192,15 +197,19 @@ class QueueRunner:
             lane.again = True
             return
         lane.filling = True
-        filled = Deferred.fromCoroutine(self._claim_for(lane))
-        filled.addErrback(lambda failure: _log.failure("claiming from the queue failed", failure))
-        filled.addBoth(lambda _: self._filled(lane))
+        ended: Deferred[None] = Deferred()
+        self._fills[ended] = None
+        filling = Deferred.fromCoroutine(self._claim_for(lane))
+        filling.addErrback(lambda failure: _log.failure("claiming from the queue failed", failure))
+        filling.addBoth(lambda _: self._filled(lane, ended))
 
-    def _filled(self, lane: Lane) -> None:
+    def _filled(self, lane: Lane, ended: Deferred[None]) -> None:
         lane.filling = False
+        del self._fills[ended]
         if lane.again and self._running:
             lane.again = False
             self._fill(lane)
+        ended.callback(None)
 
     async def _claim_for(self, lane: Lane) -> None:
         while self._running and lane.room(self._now()) > 0:
@@ -237,13 +246,14 @@ class QueueRunner:
         shared = lane.running > 0
         lane.running += 1
         self._shared += shared
+        ended: Deferred[None] = Deferred()
+        self._tries[ended] = None
         trial = Deferred.fromCoroutine(self._try(lane, claim))
-        self._tries[trial] = None
         trial.addErrback(lambda failure: _log.failure("recording a try failed", failure))
-        trial.addBoth(lambda _: self._ended(trial, lane, shared, claim))
+        trial.addBoth(lambda _: self._ended(ended, lane, shared, claim))
 
-    def _ended(self, trial: Deferred[None], lane: Lane, shared: bool, claim: Claim) -> None:
-        del self._tries[trial]
+    def _ended(self, ended: Deferred[None], lane: Lane, shared: bool, claim: Claim) -> None:
+        del self._tries[ended]
         lane.running -= 1
         self._shared -= shared
         for recipient in claim.envelope.recipients:
@@ -251,6 +261,7 @@ class QueueRunner:
         starved, self._starved = self._starved, {}
         for name in (*starved, lane.destination):
             self._fill(self._lane(name))
+        ended.callback(None)
 
     async def _try(self, lane: Lane, claim: Claim) -> None:
         """One try, from the claim to the settlement."""
@@ -332,18 +343,3 @@ def _all(recipients: Iterable[QueuedRecipient], status: str, text: str) -> Attem
 def _put_off(recipients: Iterable[QueuedRecipient], why: Attempt) -> AttemptReport:
     """What is due for a dead destination fails as the last real try did, without a connection."""
     return AttemptReport(tuple(replace(why, index=recipient.index) for recipient in recipients), reached=False)
-
-
-async def _settled(deferreds: Iterable[Deferred[None]]) -> None:
-    """Wait until all have fired, however they end, leaving their own results alone."""
-    watched: list[Deferred[None]] = []
-    for deferred in list(deferreds):
-        watcher: Deferred[None] = Deferred()
-        deferred.addBoth(_pass_on, watcher)
-        watched.append(watcher)
-    await DeferredList(watched)
-
-
-def _pass_on(result: object, watcher: Deferred[None]) -> object:
-    watcher.callback(None)
-    return result

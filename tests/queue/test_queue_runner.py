@@ -342,6 +342,24 @@ class ConcurrencyTests(HangingCase):
         self.assertLessEqual(outcome.next_try, self.clock.seconds())
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_a_claim_under_way_at_stop_is_not_left_leased(self) -> None:
+        self.add(queued("e1", NOW, destination="dead.example"))
+        claim, slow = self.store.claim, Deferred[None]()
+
+        async def claim_slowly(*args: Any) -> Claim | None:
+            taken = await claim(*args)
+            await slow
+            return taken
+
+        self.store.claim = claim_slowly  # type: ignore[method-assign, assignment]
+        self.runner.start()
+        stopped = Deferred.fromCoroutine(self.runner.stop())
+        slow.callback(None)
+        self.assertNoResult(stopped)
+        self.end(SENT)
+        self.successResultOf(stopped)
+        self.assertEqual([o.state for o in self.store.outcomes()], [DELIVERED])
+
     def test_nothing_is_taken_after_stop(self) -> None:
         self.runner.start()
         self.successResultOf(Deferred.fromCoroutine(self.runner.stop()))
