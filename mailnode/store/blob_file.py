@@ -36,7 +36,7 @@ class BlobFile:
         self._frames.append((len(packed), len(content)))
 
     def finish(self, rest: bytes, target: Path) -> bytes:
-        """Append the last frame, sync, and move to ``target``, whose directory exists; return the SHA-256 digest.
+        """Append the last frame, sync, and move to ``target``, whose directory is there; return the SHA-256 digest.
 
         :raises OSError:
         """

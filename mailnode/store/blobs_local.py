@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -44,6 +45,8 @@ class LocalBlobs:
         self._threads = threads
         self._clock = clock
         self._inline = inline
+        self._made: set[Path] = set()  # directories whose names are known to be durable
+        self._making = threading.Lock()
 
     def prepare(self) -> None:
         """Make the directories and throw away what a crash left half-written. Blocks. :raises OSError: not writable."""
@@ -51,12 +54,6 @@ class LocalBlobs:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         for entry in os.scandir(self._incoming):
             os.unlink(entry.path)
-        for first in _FAN:
-            if not (self._files / first / _FAN[-1]).is_dir():
-                for second in _FAN:
-                    (self._files / first / second).mkdir(mode=0o700, parents=True, exist_ok=True)
-            sync_directory(self._files / first)  # each time: a start may have been killed between the two
-        sync_directory(self._files)
         sync_directory(self._files.parent)
 
     def writer(self, limit: int) -> LocalBlobWriter:
@@ -72,7 +69,7 @@ class LocalBlobs:
         if len(stored) <= self._inline:
             return StagedBlob(BlobRef(self.new_id(), len(data), "inline", encoding, digest), stored)
         blob_id = self.new_id()
-        await self.on_disk(_write_file, self.begin_file(blob_id), data, self.path(blob_id))
+        await self.on_disk(self._write_file, blob_id, data)
         return StagedBlob(BlobRef(blob_id, len(data), "file", "zstd", digest))
 
     async def read_staged(self, blob: StagedBlob, offset: int = 0, length: int | None = None) -> bytes:
@@ -116,6 +113,32 @@ class LocalBlobs:
     def begin_file(self, blob_id: str) -> BlobFile:
         """Return a file that is not there yet."""
         return BlobFile(self._incoming / blob_id)
+
+    def finish_file(self, file: BlobFile, rest: bytes, blob_id: str) -> bytes:
+        """Make a file whole and durable; return its digest. Blocks. :raises OSError:"""
+        target = self.path(blob_id)
+        self._make_directory(target.parent)
+        return file.finish(rest, target)
+
+    def _make_directory(self, directory: Path) -> None:
+        """Once in the life of the process also where it is there: its maker may have been killed before the sync."""
+        with self._making:
+            if directory not in self._made:
+                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+                sync_directory(directory.parent)
+                sync_directory(self._files)
+                self._made.add(directory)
+
+    def _write_file(self, blob_id: str, data: bytes) -> None:
+        file = self.begin_file(blob_id)
+        last = (len(data) - 1) // blob_codec.FRAME * blob_codec.FRAME
+        try:
+            for start in range(0, last, blob_codec.FRAME):
+                file.add(data[start : start + blob_codec.FRAME])
+            self.finish_file(file, data[last:], blob_id)
+        except BaseException:
+            file.discard()
+            raise
 
     async def on_disk(self, function: Callable[..., T], *args: Any) -> T:
         """Run in a disk thread. :raises StoreUnavailable: the disk failed."""
@@ -164,7 +187,7 @@ class LocalBlobWriter:
         if self._file is None:
             self._ended = True
             return await self._blobs.put(rest)
-        digest = await self._on_disk(self._file.finish, rest, self._blobs.path(self._blob_id))
+        digest = await self._on_disk(self._blobs.finish_file, self._file, rest, self._blob_id)
         self._ended = True
         return StagedBlob(BlobRef(self._blob_id, self.size, "file", "zstd", digest))
 
@@ -191,16 +214,6 @@ def _encode(data: bytes) -> tuple[bytes, str, bytes]:
     return hashlib.sha256(data).digest(), encoding, stored
 
 
-def _write_file(file: BlobFile, data: bytes, target: Path) -> None:
-    try:
-        for start in range(0, len(data) - blob_codec.FRAME, blob_codec.FRAME):
-            file.add(data[start : start + blob_codec.FRAME])
-        file.finish(data[(len(data) - 1) // blob_codec.FRAME * blob_codec.FRAME :], target)
-    except BaseException:
-        file.discard()
-        raise
-
-
 def _read_file(path: Path, ref: BlobRef, start: int, end: int) -> bytes:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -224,8 +237,11 @@ def _read_file(path: Path, ref: BlobRef, start: int, end: int) -> bytes:
 
 
 def _list_files(directory: Path, before: float) -> list[str]:
-    with os.scandir(directory) as entries:
-        return sorted(entry.name for entry in entries if entry.stat().st_mtime < before)
+    try:
+        with os.scandir(directory) as entries:
+            return sorted(entry.name for entry in entries if entry.stat().st_mtime < before)
+    except FileNotFoundError:
+        return []
 
 
 def _remove_files(paths: Sequence[Path]) -> None:

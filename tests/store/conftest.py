@@ -14,62 +14,20 @@ consistency.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from postgres_cluster import Cluster, binaries
-from twisted.internet.defer import Deferred
+from store_support import PARTITIONS, InlineThreads, Loop, RecordingHints, faults, make_facts
 from twisted.internet.task import Clock
 
-from mailnode.store import blobs_local, verify
 from mailnode.store.blobs_local import LocalBlobs
-from mailnode.store.engine import Engine, mail_tenancy
+from mailnode.store.engine import Engine
 from mailnode.store.engine_sqlite import SqliteEngine
 from mailnode.store.mail_store import MailStore
-from mailnode.values.facts import MessageFacts, Part, SortKeys
 from mailnode.values.mailbox import NewMessage
-
-T = TypeVar("T")
-PARTITIONS = 2
-PATIENCE = 20  # seconds until a hanging test fails
-
-
-class Loop:
-    """What the reactor thread is to the store: a queue of calls."""
-
-    def __init__(self) -> None:
-        self._calls: SimpleQueue[tuple[Callable[..., object], tuple[Any, ...]]] = SimpleQueue()
-
-    def call_from_thread(self, function: Callable[..., object], *args: Any) -> None:
-        self._calls.put((function, args))
-
-    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return self._finish(Deferred.fromCoroutine(coroutine))
-
-    def together(self, *coroutines: Coroutine[Any, Any, Any]) -> list[Any]:
-        """Return results, or the exceptions themselves, in order."""
-        started = [Deferred.fromCoroutine(coroutine) for coroutine in coroutines]
-        outcomes = []
-        for deferred in started:
-            try:
-                outcomes.append(self._finish(deferred))
-            except Exception as error:
-                outcomes.append(error)
-        return outcomes
-
-    def _finish(self, deferred: Deferred[T]) -> T:
-        outcome: list[Any] = []
-        deferred.addBoth(outcome.append)
-        while not outcome:
-            function, args = self._calls.get(timeout=PATIENCE)
-            function(*args)
-        result = outcome[0]
-        if hasattr(result, "raiseException"):
-            result.raiseException()
-        return result
 
 
 def memory_engine(directory: Path, loop: Loop) -> Engine:
@@ -132,21 +90,6 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path, loop: Loop) -> Iterat
     loop.run(engine.stop())
 
 
-class InlineThreads:
-    """Runs at once what would run in a thread."""
-
-    async def run(self, pool: str, function: Callable[..., T], *args: Any) -> T:
-        return function(*args)
-
-
-class RecordingHints:
-    def __init__(self) -> None:
-        self.published: list[tuple[str, int]] = []
-
-    def publish(self, account_id: str, modseq: int) -> None:
-        self.published.append((account_id, modseq))
-
-
 NOW = 1_800_000_000.0  # where the tests' clock begins
 
 
@@ -169,11 +112,9 @@ def blobs(tmp_path: Path, clock: Clock) -> LocalBlobs:
 
 
 @pytest.fixture
-def files(blobs: LocalBlobs, monkeypatch: pytest.MonkeyPatch) -> LocalBlobs:
-    """The same, with its directories (not synced: that alone takes half a second)."""
-    with monkeypatch.context() as patched:
-        patched.setattr(blobs_local, "sync_directory", lambda directory: None)
-        blobs.prepare()
+def files(blobs: LocalBlobs) -> LocalBlobs:
+    """The same, prepared."""
+    blobs.prepare()
     return blobs
 
 
@@ -184,30 +125,6 @@ def store(engine: Engine, blobs: LocalBlobs, hints: RecordingHints, clock: Clock
     hints.published.clear()
     yield store
     assert faults(engine, loop) == []
-
-
-def faults(engine: Engine, loop: Loop, partitions: int = PARTITIONS) -> list[str]:
-    found = []
-    for number in range(partitions):
-        tenancy = mail_tenancy(number)
-        for account_id in loop.run(engine.read(tenancy, verify.account_ids)):
-            found += loop.run(engine.read(tenancy, verify.account, account_id))
-        found += loop.run(engine.read(tenancy, verify.unreferenced_inline))
-    return found
-
-
-def make_facts(size: int, message_id: str = "", references: tuple[str, ...] = (), fill: int = 0) -> MessageFacts:
-    """Facts of a message nobody parsed. ``fill``: octets of kept header fields."""
-    return MessageFacts(
-        size=size,
-        header_size=min(size, 20),
-        envelope=b"(envelope)",
-        bodystructure=b"(bodystructure)",
-        body=b"(body)",
-        fields=b"Subject: x\r\n" + b"f" * fill,
-        parts=(Part("", "leaf", 0, 20, size, 1, "text/plain", "us-ascii", "7bit"),),
-        sort=SortKeys(subject="x", message_id=message_id, references=references),
-    )
 
 
 @pytest.fixture

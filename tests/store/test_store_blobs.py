@@ -67,7 +67,7 @@ def test_small_content_stays_out_of_files(blobs, loop):
 
 
 def test_the_inline_threshold_is_a_setting(tmp_path, loop, clock):
-    from conftest import InlineThreads
+    from store_support import InlineThreads
 
     blobs = LocalBlobs(tmp_path / "b", InlineThreads(), clock, inline=100)
     blobs.prepare()
@@ -158,7 +158,13 @@ def test_file_and_directory_are_synced_before_the_blob_is_acknowledged(files, lo
     staged = write(loop, files, noise(2 * FRAME))
     path = files.path(staged.ref.blob_id)
     incoming = str(files._incoming / staged.ref.blob_id)
-    assert calls == [("fsync", incoming), ("rename", str(path)), ("fsync", str(path.parent))]
+    above = [("fsync", str(path.parent.parent)), ("fsync", str(files._files))]
+    assert calls == [*above, ("fsync", incoming), ("rename", str(path)), ("fsync", str(path.parent))]
+    calls.clear()
+    again = "0" * 18 + staged.ref.blob_id[-2:]
+    monkeypatch.setattr(files, "new_id", lambda: again)
+    write(loop, files, noise(2 * FRAME))
+    assert len(calls) == 3  # the directories above are known now
 
 
 # damage

@@ -1,0 +1,511 @@
+"""The SQLite engine's own promises: group commit, what an engine error does to a batch, the log, start and refusal."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import threading
+
+import apsw
+import pytest
+
+from mailnode.errors import ConfigurationError, NoSuchMailbox, StoreUnavailable
+from mailnode.store import engine_sqlite, migrate, sqlite_tenancy
+from mailnode.store.engine import DIRECTORY, mail_tenancy
+from mailnode.store.engine_sqlite import SqliteEngine
+from mailnode.store.migrate import Migration
+from mailnode.store.sqlite_tenancy import Job, Tenancy
+
+MAIL = mail_tenancy(0)
+
+
+def make_table(tx):
+    tx.execute("CREATE TABLE probe (a BIGINT PRIMARY KEY, b BLOB)")
+
+
+def add(tx, number, size=1):
+    tx.execute("INSERT INTO probe (a, b) VALUES (?, ?)", (number, b"x" * size))
+    return number
+
+
+def numbers(tx):
+    return [row[0] for row in tx.execute("SELECT a FROM probe ORDER BY a")]
+
+
+def domain_error(tx):
+    add(tx, 100)
+    raise NoSuchMailbox("gone")
+
+
+def lost_transaction(tx):
+    """What SQLite does by itself after some I/O errors."""
+    add(tx, 100)
+    tx.execute("ROLLBACK")
+    raise apsw.IOError("disk I/O error")
+
+
+def io_error(tx):
+    add(tx, 100)
+    raise apsw.IOError("disk I/O error")
+
+
+def full(tx):
+    add(tx, 100)
+    raise apsw.FullError("database or disk is full")
+
+
+def lost_and_swallowed(tx):
+    add(tx, 100)
+    tx.execute("ROLLBACK")
+    return "never mind"
+
+
+def lost_and_called_a_domain_error(tx):
+    add(tx, 100)
+    tx.execute("ROLLBACK")
+    raise NoSuchMailbox("gone")
+
+
+class Reports(list):
+    def __call__(self, event, **fields):
+        self.append((event, fields["tenancy"]))
+
+
+@pytest.fixture
+def reports():
+    return Reports()
+
+
+@pytest.fixture(params=["memory", "file"])
+def tenancy(request, tmp_path, reports):
+    path = ":memory:" if request.param == "memory" else str(tmp_path / "probe.db")
+    tenancy = Tenancy("probe", path, report=reports)
+    tenancy.open()
+    tenancy.run(make_table)
+    yield tenancy
+    tenancy.close()
+
+
+def outcome(job):
+    return job.error if job.error is not None else job.result
+
+
+# group commit
+
+
+def test_a_batch_is_one_commit(tenancy):
+    commits = []
+    tenancy._writer.set_commit_hook(lambda: bool(commits.append(1)))
+    jobs = [Job(add, (number,)) for number in range(50)]
+    tenancy.run_batch(jobs)
+    assert [job.result for job in jobs] == list(range(50))
+    assert len(commits) == 1
+
+
+def test_a_domain_error_keeps_the_batch(tenancy, reports):
+    jobs = [Job(add, (1,)), Job(domain_error), Job(add, (2,))]
+    tenancy.run_batch(jobs)
+    assert isinstance(jobs[1].error, NoSuchMailbox)
+    assert tenancy.run(numbers) == [1, 2]
+    assert reports == []
+
+
+@pytest.mark.parametrize("trouble", [lost_transaction, io_error, full, lost_and_swallowed])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_an_engine_error_takes_only_its_unit(tenancy, reports, trouble, place):
+    jobs = [Job(add, (1,)), Job(add, (2,))]
+    jobs.insert(place, Job(trouble))
+    tenancy.run_batch(jobs)
+    assert isinstance(jobs[place].error, StoreUnavailable)
+    assert jobs[place].result is None
+    assert sorted(job.result for job in jobs if job.error is None) == [1, 2]
+    assert tenancy.run(numbers) == [1, 2]
+    assert ("store.failed", "probe") in reports
+
+
+def test_a_domain_error_over_a_lost_transaction_is_not_believed(tenancy):
+    jobs = [Job(add, (1,)), Job(lost_and_called_a_domain_error), Job(add, (2,))]
+    tenancy.run_batch(jobs)
+    assert isinstance(jobs[1].error, StoreUnavailable)
+    assert tenancy.run(numbers) == [1, 2]
+
+
+def test_no_result_is_kept_of_a_run_that_was_undone(tenancy):
+    seen = []
+
+    def count_runs(tx):
+        seen.append(add(tx, 5))
+        return len(seen)
+
+    jobs = [Job(count_runs), Job(io_error)]
+    tenancy.run_batch(jobs)
+    assert jobs[0].result == 2
+    assert tenancy.run(numbers) == [5]
+
+
+def refuse_commit(tenancy):
+    """Make the next COMMIT fail: what a unit of this connection can do to it."""
+    tenancy._writer.set_commit_hook(lambda: True)
+
+
+def test_a_failed_commit_refuses_all_and_recovers_first(tenancy, reports):
+    refuse_commit(tenancy)
+    jobs = [Job(add, (1,)), Job(add, (2,))]
+    tenancy.run_batch(jobs)
+    assert all(isinstance(job.error, StoreUnavailable) and job.result is None for job in jobs)
+    if tenancy.in_memory:
+        tenancy._writer.set_commit_hook(None)
+    after = Job(add, (3,))
+    tenancy.run_batch([after])
+    assert outcome(after) == 3
+    assert tenancy.run(numbers) == [3]
+    assert reports[-1] == ("store.recovered", "probe")
+
+
+def test_nothing_is_acknowledged_until_the_checkpoint_succeeds(tmp_path, reports, monkeypatch):
+    tenancy = Tenancy("probe", str(tmp_path / "probe.db"), report=reports)
+    tenancy.open()
+    tenancy.run(make_table)
+    tenancy.run_batch([Job(add, (1,))])
+    refuse_commit(tenancy)
+    tenancy.run_batch([Job(add, (2,))])
+
+    def fail(self, wait=False):
+        raise apsw.IOError("disk I/O error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Tenancy, "checkpoint", fail)
+        for number in (3, 4):
+            job = Job(add, (number,))
+            tenancy.run_batch([job])
+            assert isinstance(job.error, StoreUnavailable)
+    assert "store.recovered" not in [event for event, _ in reports]
+    reading = Job(numbers)
+    tenancy.run_read(reading)
+    assert reading.result == [1]
+    tenancy.run_batch([Job(add, (5,))])
+    assert tenancy.run(numbers) == [1, 5]
+    tenancy.close()
+
+
+def test_a_busy_writer_does_not_keep_readers_from_their_snapshot(tmp_path):
+    tenancy = Tenancy("probe", str(tmp_path / "probe.db"))
+    tenancy.open()
+    tenancy.run(make_table)
+
+    def read_in_between(tx):
+        add(tx, 1)
+        inner = Job(numbers)
+        thread = threading.Thread(target=tenancy.run_read, args=(inner,))
+        thread.start()
+        thread.join(10)
+        return inner.outcome()
+
+    job = Job(read_in_between)
+    tenancy.run_batch([job])
+    assert outcome(job) == []
+    tenancy.close()
+
+
+def test_readers_cannot_write(tmp_path):
+    tenancy = Tenancy("probe", str(tmp_path / "probe.db"))
+    tenancy.open()
+    tenancy.run(make_table)
+    job = Job(add, (1,))
+    tenancy.run_read(job)
+    assert isinstance(job.error, StoreUnavailable)
+    assert tenancy.run(numbers) == []
+    tenancy.close()
+
+
+# the write-ahead log
+
+
+def test_the_log_is_moved_when_it_is_long_and_bounded_when_it_is_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(sqlite_tenancy, "CHECKPOINT_AT", 20)
+    monkeypatch.setattr(sqlite_tenancy, "WAL_LIMIT", 60)
+    wanted = []
+    tenancy = Tenancy("probe", str(tmp_path / "probe.db"), checkpoint_wanted=wanted.append)
+    tenancy.open()
+    tenancy.run(make_table)
+    largest = 0
+    for number in range(100):
+        tenancy.run_batch([Job(add, (number, 9000))])
+        largest = max(largest, (tmp_path / "probe.db-wal").stat().st_size)
+    assert wanted
+    assert largest < 80 * 4200
+    assert tenancy.run(numbers) == list(range(100))
+    tenancy.close()
+
+
+def test_a_failing_checkpoint_after_commit_takes_nothing_back(tmp_path, monkeypatch, reports):
+    monkeypatch.setattr(sqlite_tenancy, "WAL_LIMIT", 0)
+    tenancy = Tenancy("probe", str(tmp_path / "probe.db"), report=reports)
+    tenancy.open()
+    tenancy.run(make_table)
+
+    def fail(*args, **kwargs):
+        raise apsw.IOError("disk I/O error")
+
+    monkeypatch.setattr(tenancy, "_connect", fail)
+    job = Job(add, (1,))
+    tenancy.run_batch([job])
+    assert outcome(job) == 1
+    assert reports == [("store.failed", "probe")]
+    tenancy.close()
+
+
+def test_synchronous_is_full_where_it_counts(tmp_path, loop):
+    engine = SqliteEngine(tmp_path / "data", 1)
+    loop.run(engine.start())
+    levels = {name: tenancy._writer.pragma("synchronous") for name, tenancy in engine._tenancies.items()}
+    assert levels == {"directory": 2, "queue": 2, "mail-00": 2, "ephemeral": 0}
+    loop.run(engine.stop())
+
+
+# the engine
+
+
+def test_units_that_wait_share_commits(tmp_path, loop):
+    engine = SqliteEngine(tmp_path / "data", 1, loop.call_from_thread)
+    loop.run(engine.start())
+    loop.run(engine.write(MAIL, make_table))
+    commits = []
+    engine._tenancies[MAIL]._writer.set_commit_hook(lambda: bool(commits.append(1)))
+    gate = threading.Event()
+
+    def wait(tx):
+        gate.wait(10)
+
+    waiting = [engine.write(MAIL, wait), *(engine.write(MAIL, add, number) for number in range(100))]
+    threading.Timer(0.05, gate.set).start()
+    assert loop.together(*waiting)[1:] == list(range(100))
+    assert len(commits) <= 3
+    loop.run(engine.stop())
+
+
+def test_outcomes_arrive_in_one_hop(tmp_path, loop):
+    hops = []
+
+    def call_from_thread(function, *args):
+        hops.append(function)
+        loop.call_from_thread(function, *args)
+
+    engine = SqliteEngine(tmp_path / "data", 1, call_from_thread)
+    loop.run(engine.start())
+    loop.run(engine.write(MAIL, make_table))
+    hops.clear()
+    loop.together(*(engine.write(MAIL, add, number) for number in range(200)))
+    assert len(hops) < 100
+    loop.run(engine.stop())
+
+
+def test_too_many_waiting_units_are_refused(tmp_path, loop, monkeypatch):
+    monkeypatch.setattr(engine_sqlite, "WAITING", 3)
+    engine = SqliteEngine(tmp_path / "data", 1, loop.call_from_thread)
+    loop.run(engine.start())
+    gate = threading.Event()
+    waiting = [engine.write(MAIL, lambda tx: gate.wait(10)) for _ in range(10)]
+    threading.Timer(0.05, gate.set).start()
+    outcomes = loop.together(*waiting)
+    assert sum(isinstance(result, StoreUnavailable) for result in outcomes) >= 5
+    assert outcomes[0] is True
+    loop.run(engine.stop())
+
+
+def test_stop_finishes_what_was_taken(tmp_path, loop):
+    engine = SqliteEngine(tmp_path / "data", 1, loop.call_from_thread)
+    loop.run(engine.start())
+    loop.run(engine.write(MAIL, make_table))
+    outcomes = loop.together(*(engine.write(MAIL, add, number) for number in range(20)), engine.stop())
+    assert outcomes == [*range(20), None]
+    loop.run(engine.stop())
+    again = SqliteEngine(tmp_path / "data", 1)
+    loop.run(again.start())
+    assert loop.run(again.read(MAIL, numbers)) == list(range(20))
+    loop.run(again.stop())
+
+
+def test_nothing_is_left_of_the_log_after_stop(tmp_path, loop):
+    engine = SqliteEngine(tmp_path / "data", 1, loop.call_from_thread)
+    loop.run(engine.start())
+    loop.run(engine.stop())
+    assert sorted(path.name for path in (tmp_path / "data").iterdir()) == [
+        "directory.db",
+        "ephemeral.db",
+        "mail-00.db",
+        "mailnode.lock",
+        "queue.db",
+    ]
+    assert all(path.stat().st_mode & 0o077 == 0 for path in (tmp_path / "data").iterdir())
+
+
+# start
+
+
+def refused(loop, engine):
+    with pytest.raises(ConfigurationError) as caught:
+        loop.run(engine.start())
+    (mistake,) = caught.value.mistakes
+    return mistake
+
+
+def test_a_second_server_is_refused(tmp_path, loop):
+    first = SqliteEngine(tmp_path, 1)
+    loop.run(first.start())
+    mistake = refused(loop, SqliteEngine(tmp_path, 1))
+    assert mistake.startswith("server.data: ")
+    assert "another server" in mistake
+    loop.run(first.stop())
+    second = SqliteEngine(tmp_path, 1)
+    loop.run(second.start())
+    loop.run(second.stop())
+
+
+def test_another_number_of_partitions_is_refused_before_anything_is_made(tmp_path, loop):
+    engine = SqliteEngine(tmp_path, 2)
+    loop.run(engine.start())
+    loop.run(engine.stop())
+    assert refused(loop, SqliteEngine(tmp_path, 3)).startswith("store.partitions: ")
+    assert not (tmp_path / "mail-02.db").exists()
+    loop.run(engine.start())
+    loop.run(engine.stop())
+
+
+def test_a_newer_schema_is_refused_and_left_alone(tmp_path, loop):
+    engine = SqliteEngine(tmp_path, 1)
+    loop.run(engine.start())
+    loop.run(engine.write(MAIL, lambda tx: tx.execute("UPDATE meta SET value = '99' WHERE key = 'schema'")))
+    loop.run(engine.stop())
+    mistake = refused(loop, SqliteEngine(tmp_path, 1))
+    assert mistake.startswith("store.url: mail-00 has schema 99")
+
+
+def test_a_file_system_without_locks_is_refused(tmp_path, loop, monkeypatch):
+    def no_locks(*args):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    for name in ("flock", "lockf"):
+        with monkeypatch.context() as patched:
+            patched.setattr(fcntl, name, no_locks)
+            assert "no locks" in refused(loop, SqliteEngine(tmp_path, 1))
+    engine = SqliteEngine(tmp_path, 1)
+    loop.run(engine.start())
+    loop.run(engine.stop())
+
+
+def test_a_directory_that_cannot_be_written_is_refused_by_name(tmp_path, loop, monkeypatch):
+    data = tmp_path / "data"
+    data.mkdir()
+    if os.geteuid() == 0:  # root may write anywhere: what the kernel would say to others
+
+        def denied(path, *args, **kwargs):
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+        monkeypatch.setattr(os, "open", denied)
+    else:
+        data.chmod(0o500)
+    mistake = refused(loop, SqliteEngine(data, 1))
+    assert str(data) in mistake
+    assert "Permission denied" in mistake
+
+
+def test_what_is_not_a_database_is_refused(tmp_path, loop):
+    (tmp_path / "mail-00.db").write_bytes(b"something else entirely" * 1000)
+    mistake = refused(loop, SqliteEngine(tmp_path, 1))
+    assert mistake.startswith("server.data: ")
+    engine = SqliteEngine(tmp_path, 1)
+    (tmp_path / "mail-00.db").unlink()
+    loop.run(engine.start())
+    loop.run(engine.stop())
+
+
+# migrations
+
+
+@pytest.fixture
+def next_schema(tmp_path, loop, monkeypatch):
+    """A store of today, and a server that knows one schema more for mail."""
+    engine = SqliteEngine(tmp_path, 1)
+    loop.run(engine.start())
+    loop.run(engine.write(MAIL, make_table))
+    loop.run(engine.write(MAIL, add, 7))
+    loop.run(engine.stop())
+    known = migrate.known
+
+    def more(kind):
+        statements = ("ALTER TABLE probe ADD COLUMN c TEXT",)
+        return [*known(kind), *([Migration("mail", len(known("mail")) + 1, statements)] if kind == "mail" else [])]
+
+    monkeypatch.setattr(migrate, "known", more)
+    return more
+
+
+def test_a_migration_runs_once_after_a_copy(tmp_path, loop, next_schema):
+    for _ in range(2):
+        engine = SqliteEngine(tmp_path, 1)
+        loop.run(engine.start())
+        assert loop.run(engine.read(MAIL, lambda tx: tx.execute("SELECT a, c FROM probe"))) == [(7, None)]
+        loop.run(engine.stop())
+    (copy,) = (tmp_path / "before-migration").iterdir()
+    connection = apsw.Connection(str(copy))
+    assert list(connection.execute("SELECT * FROM probe")) == [(7, b"x")]
+    connection.close()
+
+
+def test_a_migration_without_room_is_refused(tmp_path, loop, next_schema, monkeypatch):
+    usage = type("usage", (), {"free": 100})
+    monkeypatch.setattr(engine_sqlite.shutil, "disk_usage", lambda path: usage)
+    assert "must be free" in refused(loop, SqliteEngine(tmp_path, 1))
+    monkeypatch.undo()
+    engine = SqliteEngine(tmp_path, 1)
+    loop.run(engine.start())
+    assert loop.run(engine.read(MAIL, numbers)) == [7]
+    loop.run(engine.stop())
+
+
+def test_a_failing_migration_leaves_the_old_schema(tmp_path, loop, monkeypatch, next_schema):
+    def broken(kind):
+        steps = next_schema(kind)
+        if kind == "mail":
+            steps[-1] = Migration("mail", steps[-1].number, ("ALTER TABLE probe ADD COLUMN c TEXT", "NO SUCH WORD"))
+        return steps
+
+    monkeypatch.setattr(migrate, "known", broken)
+    assert "syntax error" in refused(loop, SqliteEngine(tmp_path, 1))
+    monkeypatch.undo()
+    engine = SqliteEngine(tmp_path, 1)
+    loop.run(engine.start())
+    assert loop.run(engine.read(MAIL, lambda tx: tx.execute("SELECT * FROM probe"))) == [(7, b"x")]
+    loop.run(engine.stop())
+
+
+@pytest.mark.parametrize("kind", ["mail", "directory", "queue", "ephemeral"])
+def test_schemas_are_numbered_without_gaps(kind):
+    steps = migrate.known(kind)
+    assert [step.number for step in steps] == list(range(1, len(steps) + 1))
+    assert all(step.statements for step in steps)
+
+
+def test_words_for_postgresql():
+    statement = "CREATE TABLE t (a BLOB NOT NULL, blob_id TEXT) WITHOUT ROWID"
+    assert migrate.to_postgres(statement).split() == [
+        "CREATE",
+        "TABLE",
+        "t",
+        "(a",
+        "BYTEA",
+        "NOT",
+        "NULL,",
+        "blob_id",
+        "TEXT)",
+    ]
+
+
+def test_the_directory_remembers_partitions(tmp_path, loop):
+    engine = SqliteEngine(tmp_path, 3)
+    loop.run(engine.start())
+    sql = "SELECT value FROM meta WHERE key = 'partitions'"
+    assert loop.run(engine.read(DIRECTORY, lambda tx: tx.execute(sql))) == [("3",)]
+    loop.run(engine.stop())
