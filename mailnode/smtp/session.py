@@ -37,6 +37,7 @@ from mailnode.values.smtp_reply import Reply
 _log = Logger()
 
 WATCH_SECONDS = 30.0  # between looks at clients that send, but too slowly
+MAX_JOINED = 100  # replies that wait to leave in one write
 SLOW_SECONDS = 1.0  # a client that makes many mistakes waits that long for each reply
 
 
@@ -130,8 +131,9 @@ class SmtpSession:
             self._handling = False
             if self._lost:
                 self._forget()
-        if not self._connection.more:
+        if not self._connection.more or len(self._out) >= MAX_JOINED:
             self._flush()
+            await self._channel.drain()  # a client that does not read its replies is not read from either
         self._since = self._since if self._connection.in_content else self._service.clock.seconds()
         self._end_if_asked()
 
