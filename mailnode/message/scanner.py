@@ -170,7 +170,7 @@ class _Scan:
             closing = data.startswith(b"--", after, end)
             line_end = _LINE_REST.match(data, after + 2 if closing else after, end)
             if line_end is None:  # only the beginning of a longer boundary or of a text line
-                position = found + 2
+                position = self._next_delimiter(needle, found + 2, end)
                 continue
             if part_start >= 0:
                 spans.append((part_start, max(part_start, found)))
@@ -181,3 +181,9 @@ class _Scan:
         if part_start >= 0:
             spans.append((part_start, end))  # no closing delimiter, or too many parts: the rest is the last one
         return spans
+
+    def _next_delimiter(self, needle: bytes, position: int, end: int) -> int:
+        """The offset of the next whole delimiter, or the end. Slower than ``find`` where there is none, and much faster
+        in a text whose every line begins like one."""
+        found = re.compile(re.escape(needle) + rb"(?:--)?+[ \t]*+(?:\r\n|\Z)").search(self.data, position, end)
+        return found.start() if found is not None else end

@@ -12,6 +12,7 @@ from mailnode.values.facts import SortKeys
 
 MAX_TEXT = 8192  # characters of a decoded subject
 MAX_NAME = 255  # characters of a display name or mailbox
+MAX_READ = 16 * 1024  # octets of an address list in which the first mailbox is looked for
 MAX_ID = 250  # octets of a message id; a longer one is not one
 MAX_REFERENCES = 100
 
@@ -65,7 +66,7 @@ def _first(headers: dict[bytes, list[bytes]], name: bytes) -> bytes:
 
 
 def _first_box(headers: dict[bytes, list[bytes]], name: bytes) -> Mailbox | None:
-    return next(mailboxes(parse_addresses(_first(headers, name), 1)), None)
+    return next(mailboxes(parse_addresses(_first(headers, name)[:MAX_READ], 1)), None)
 
 
 def _display(box: Mailbox | None) -> str:
