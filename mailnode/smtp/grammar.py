@@ -92,7 +92,7 @@ def parse_path(argument: str, status: str) -> ParsedPath:
     found = _PATH.match(argument)
     if found is None:
         raise CommandError(501, status, "Bad address syntax")
-    if len(found["mailbox"].encode("utf-8")) > MAX_ADDRESS:
+    if len(found["mailbox"].encode("utf-8", "surrogatepass")) > MAX_ADDRESS:
         raise CommandError(501, status, "Path too long")
     local, quoted, domain = found.group("dot", "quoted", "domain")
     if local is None:
