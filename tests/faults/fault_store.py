@@ -47,6 +47,11 @@ class Loop:
             function, args = self._calls.get(timeout=PATIENCE)
             function(*args)
 
+    def wait_any(self, *outcomes: list[Any]) -> None:
+        while not any(outcomes):
+            function, args = self._calls.get(timeout=PATIENCE)
+            function(*args)
+
     def run(self, coroutine: Any) -> Any:
         outcome = self.begin(coroutine)
         self.wait(outcome)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
+import weakref
 from typing import Any
 
 import apsw
@@ -58,10 +59,17 @@ class FaultVFS(apsw.VFS):
         self.faults = faults
         self.error = error
         self.forgetful = forgetful
+        self.files: weakref.WeakSet[FaultFile] = weakref.WeakSet()
         super().__init__(name, "", iVersion=3)
 
     def xOpen(self, name: Any, flags: list[int]) -> FaultFile:
-        return FaultFile(self, name, flags)
+        file = FaultFile(self, name, flags)
+        self.files.add(file)
+        return file
+
+    def unsynced(self, ending: str) -> int:
+        """How many writes a power cut would take from files of that name (forgetful only)."""
+        return sum(len(file.unsynced) for file in self.files if file.name.endswith(ending))
 
 
 class FaultFile(apsw.VFSFile):
@@ -69,14 +77,15 @@ class FaultFile(apsw.VFSFile):
 
     def __init__(self, vfs: FaultVFS, name: Any, flags: list[int]) -> None:
         self._vfs = vfs
-        self._unsynced: list[tuple[int, bytes, int]] = []  # offset, octets before, size before
+        self.name = name.filename() if isinstance(name, apsw.URIFilename) else name or ""
+        self.unsynced: list[tuple[int, bytes, int]] = []  # offset, octets before, size before
         super().__init__("", name, flags)
 
     def xWrite(self, data: bytes, offset: int) -> None:
         if self._vfs.forgetful:
             size = super().xFileSize()
             before = super().xRead(min(len(data), size - offset), offset) if offset < size else b""
-            self._unsynced.append((offset, before, size))
+            self.unsynced.append((offset, before, size))
         if self._vfs.faults.fails(WRITE):
             super().xWrite(bytes(data)[: len(data) // 2], offset)
             raise _sqlite_error(self._vfs.error, "write")
@@ -84,13 +93,13 @@ class FaultFile(apsw.VFSFile):
 
     def xSync(self, flags: int) -> None:
         if self._vfs.faults.fails(SYNC):
-            while self._unsynced:
-                offset, before, size = self._unsynced.pop()
+            while self.unsynced:
+                offset, before, size = self.unsynced.pop()
                 if before:
                     super().xWrite(before, offset)
                 super().xTruncate(size)
             raise _sqlite_error(errno.EIO, "sync")
-        self._unsynced.clear()
+        self.unsynced.clear()
         super().xSync(flags)
 
 
@@ -108,20 +117,22 @@ class FaultyOs:
     def __init__(self, faults: Faults, error: int) -> None:
         self._faults = faults
         self._error = error
+        self.trace: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(os, name)
 
-    def _check(self, kind: str) -> None:
+    def _check(self, kind: str, call: str = "") -> None:
+        self.trace.append(call or kind)
         if self._faults.fails(kind):
             raise OSError(errno.EIO if kind == SYNC else self._error, "injected")
 
     def open(self, *args: Any) -> int:
-        self._check(WRITE)
+        self._check(WRITE, "open")
         return os.open(*args)
 
     def rename(self, *args: Any) -> None:
-        self._check(WRITE)
+        self._check(WRITE, "rename")
         os.rename(*args)
 
     def fsync(self, descriptor: int) -> None:

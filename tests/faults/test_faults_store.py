@@ -210,3 +210,22 @@ def test_a_large_message_is_whole_or_absent(memory, monkeypatch, kind, error, la
         again.stop()
 
     every_call(memory, kind, error, lasting, forgetful, scenario)
+
+
+def test_an_acknowledged_message_is_out_of_a_power_cuts_reach(memory, monkeypatch):
+    """Nothing that was written waits for a sync when delivery and queue return."""
+    disk = Disk(memory / "1", errno.EIO, True)
+    files = FaultyOs(disk.faults, errno.EIO)
+    try:
+        store = disk.open()
+        monkeypatch.setattr(blob_file, "os", files)
+        store.loop.run(store.deliver("m1", ("ann",), 600_000))
+        assert files.trace[-5:] == ["write", "sync", "rename", "open", "sync"]  # file, name, directory
+        assert any(file.name.endswith("mail-00.db-wal") for file in disk.vfs.files)
+        assert disk.vfs.unsynced("mail-00.db-wal") == 0
+        store.loop.run(store.enqueue("q1"))
+        assert any(file.name.endswith("queue.db-wal") for file in disk.vfs.files)
+        assert disk.vfs.unsynced("queue.db-wal") == 0
+        store.stop()
+    finally:
+        disk.vfs.unregister()
