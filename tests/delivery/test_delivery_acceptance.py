@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -206,13 +207,17 @@ class AcceptTests(AcceptanceCase):
 
 
 class ScanTests(AcceptanceCase):
+    def scratch(self) -> Path:
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        return Path(temporary.name)
+
     def test_small_messages_are_scanned_in_a_thread(self) -> None:
         self.assertEqual(finish(self.acceptance.scan(self.blobs.stage(CONTENT))), scan(CONTENT))
         self.assertEqual(self.threads.calls, [("cpu", "scan")])
 
     def test_large_ones_in_a_process_a_piece_at_a_time(self) -> None:
-        scratch = Path(self.mktemp())
-        scratch.mkdir()
+        scratch = self.scratch()
         self.acceptance = self.make(scratch=str(scratch))
         content = CONTENT + b"line\r\n" * 500_000
         self.assertGreater(len(content), 2 * SMALL)
@@ -223,8 +228,7 @@ class ScanTests(AcceptanceCase):
         self.assertEqual(list(scratch.iterdir()), [])
 
     def test_what_a_crash_left_is_thrown_away(self) -> None:
-        scratch = Path(self.mktemp())
-        scratch.mkdir()
+        scratch = self.scratch()
         (scratch / "mailnode-scan-old").write_bytes(b"x")
         (scratch / "other").write_bytes(b"x")
         self.acceptance = self.make(scratch=str(scratch))
@@ -232,8 +236,7 @@ class ScanTests(AcceptanceCase):
         self.assertEqual([path.name for path in scratch.iterdir()], ["other"])
 
     def test_nothing_is_left_behind_after_a_failure(self) -> None:
-        scratch = Path(self.mktemp())
-        scratch.mkdir()
+        scratch = self.scratch()
         self.acceptance = self.make(scratch=str(scratch))
 
         async def broken(function: Any, *args: Any) -> Any:

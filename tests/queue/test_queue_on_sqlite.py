@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,9 @@ class SqliteTests(TestCase):
     timeout = 50
 
     def setUp(self) -> Deferred[None]:
-        directory = Path(self.mktemp())
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        directory = Path(temporary.name)
         self.threads = Threads(reactor)
         self.threads.start()
         self.addCleanup(self.threads.stop)
