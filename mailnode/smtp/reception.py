@@ -10,7 +10,7 @@ from mailnode.smtp.service import within
 from mailnode.smtp.session import SmtpSession, Transaction
 from mailnode.values.envelope import Envelope
 
-_OURS_ALONE = (b"Return-Path", b"Authentication-Results")
+_OURS_ALONE = frozenset({b"return-path", b"authentication-results"})
 
 
 class Reception(SmtpSession):
@@ -26,10 +26,10 @@ class Reception(SmtpSession):
         if transaction.mail.reverse_path is None and len(transaction.recipients) >= limit:
             raise Rejected(replies.ONE_BOUNCE)
 
-    async def _edit_fields(self, block: bytes, envelope: Envelope) -> bytes:
+    async def _edit_fields(self, block: bytes, names: frozenset[bytes], envelope: Envelope) -> bytes:
         """Return-Path is the final server's to write (RFC 5321 4.4); results under our name are nobody's but ours
         (RFC 8601 5)."""
-        return remove(block, _OURS_ALONE, self._is_forged)
+        return remove(block, _OURS_ALONE, self._is_forged) if names & _OURS_ALONE else block
 
     def _is_forged(self, field: Field) -> bool:
         if field.is_named(b"Return-Path"):

@@ -499,16 +499,19 @@ class SmtpSession:
         transaction = self._transaction
         assert transaction is not None
         assert transaction.envelope is not None
-        hops = sum(1 for _, name, _, _ in scan_fields(block) if name.lower() == b"received")
-        if hops >= self._service.limits.hops:
+        names = [name.lower() for _, name, _, _ in scan_fields(block)]
+        if names.count(b"received") >= self._service.limits.hops:
             raise Rejected(replies.LOOP)
-        block = await self._edit_fields(block, transaction.envelope)
+        block = await self._edit_fields(block, frozenset(names), transaction.envelope)
         return insert_on_top(block, [*transaction.headers, received(transaction.envelope, self._service.hostname)])
 
     # What subclasses say
 
-    async def _edit_fields(self, block: bytes, envelope: Envelope) -> bytes:
-        """Return the header block with the edits of this kind of service. :raises Rejected:"""
+    async def _edit_fields(self, block: bytes, names: frozenset[bytes], envelope: Envelope) -> bytes:
+        """Return the header block with the edits of this kind of service. :raises Rejected:
+
+        :param names: of the fields in it, lower case.
+        """
         return block
 
     async def _check_sender(self, mail: ev.Mail) -> None:

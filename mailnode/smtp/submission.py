@@ -11,7 +11,7 @@ from mailnode.interfaces.sessions import ILogin, ILogins, ISaslExchange, ISessio
 from mailnode.interfaces.wire import IChannel
 from mailnode.message.addresses import from_addresses
 from mailnode.message.compose import date_field, message_id, message_id_field
-from mailnode.message.headers import first, remove
+from mailnode.message.headers import remove
 from mailnode.smtp import events as ev
 from mailnode.smtp import replies
 from mailnode.smtp.replies import Rejected, login_reply
@@ -22,7 +22,7 @@ from mailnode.values.address import Address
 from mailnode.values.envelope import Envelope
 
 # Bcc is for the sender's program alone (RFC 5322 3.6.3); Return-Path is the final server's to write.
-_DROPPED = (b"Bcc", b"Resent-Bcc", b"Return-Path")
+_DROPPED = frozenset({b"bcc", b"resent-bcc", b"return-path"})
 
 
 @implementer(ISessionMind)
@@ -121,7 +121,7 @@ class Submission(SmtpSession):
         if mail.reverse_path is not None and not await self._may_send_as(mail.reverse_path):
             raise Rejected(replies.NOT_OWNER)
 
-    async def _edit_fields(self, block: bytes, envelope: Envelope) -> bytes:
+    async def _edit_fields(self, block: bytes, names: frozenset[bytes], envelope: Envelope) -> bytes:
         """Check the authors, drop what is not for others to see, add what is missing (RFC 6409 8)."""
         authors = from_addresses(block)
         if not authors:
@@ -129,9 +129,10 @@ class Submission(SmtpSession):
         for local, domain in dict.fromkeys(authors):
             if not domain or not await self._may_send_as(Address(local, domain)):
                 raise Rejected(replies.NOT_AUTHOR)
-        block = remove(block, _DROPPED)
-        if first(block, b"Date") is None:
+        if names & _DROPPED:
+            block = remove(block, _DROPPED)
+        if b"date" not in names:
             block = date_field(envelope.received_at) + block
-        if first(block, b"Message-ID") is None:
+        if b"message-id" not in names:
             block = message_id_field(message_id(envelope.id, self._service.hostname)) + block
         return block
