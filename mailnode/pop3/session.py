@@ -32,7 +32,8 @@ from mailnode.pop3.responses import Reply, err, ok
 from mailnode.values.events import emit
 from mailnode.values.mailbox import PopMessage
 
-PIECE = 64 * 1024  # octets read and sent at once
+PIECE = 64 * 1024  # octets sent at once
+READ = 4 * PIECE  # octets read at once: the store decompresses by so many
 RENEW_SECONDS = 30.0  # between renewals of the maildrop's lease
 MAX_BAD = 10  # unknown or malformed commands and failed logins of one connection
 
@@ -89,24 +90,6 @@ class Pop3Session:
         self._lost = False
         self._ending = ""  # why the server ends the session
         self._renewal: IDelayed | None = None
-        self._verbs: dict[str, Callable[[Command], Awaitable[None]]] = {
-            "USER": self._do_user,
-            "PASS": self._do_pass,
-            "AUTH": self._do_auth,
-            "STLS": self._do_stls,
-            "UTF8": self._do_utf8,
-            "STAT": self._do_stat,
-            "LIST": self._do_list,
-            "UIDL": self._do_uidl,
-            "RETR": self._do_retr,
-            "DELE": self._do_dele,
-            "TOP": self._do_top,
-            "NOOP": self._do_noop,
-            "RSET": self._do_rset,
-            "CAPA": self._do_capa,
-            "LANG": self._do_lang,
-            "QUIT": self._do_quit,
-        }
 
     # ISession
 
@@ -198,7 +181,7 @@ class Pop3Session:
         else:
             if event.verb == "PASS":
                 self._user = user
-            await self._verbs[event.verb](event)
+            await _VERBS[event.verb](self, event)
 
     def _bad_answer(self, reply: Reply) -> None:
         """Answer what counts as a mistake; the last one ends the session."""
@@ -423,18 +406,24 @@ class Pop3Session:
             self._channel.abort()
 
     async def _read(self, drop: IMaildrop, message: PopMessage, offset: int) -> bytes:
-        piece: bytes = await drop.retrieve(message, offset, min(PIECE, message.size - offset))
+        piece: bytes = await drop.retrieve(message, offset, min(READ, message.size - offset))
         if not piece and offset < message.size:
             raise BlobDamaged
         return piece
 
-    async def _stream(self, drop: IMaildrop, message: PopMessage, piece: bytes, only: TopFilter | None) -> bool:
-        """Send a message from its first piece on; False when it could not be read to its end."""
+    async def _stream(self, drop: IMaildrop, message: PopMessage, content: bytes, only: TopFilter | None) -> bool:
+        """Send a message from its first octets on; False when it could not be read to its end."""
         stuffer = DotStuffer()
         offset = 0
         while True:
-            offset += len(piece)
-            self._channel.write(stuffer.feed(piece if only is None else only.feed(piece)))
+            for start in range(0, len(content), PIECE):
+                if start:
+                    await self._channel.drain()
+                piece = content[start : start + PIECE]
+                self._channel.write(stuffer.feed(piece if only is None else only.feed(piece)))
+                if only is not None and only.done:
+                    break
+            offset += len(content)
             if offset >= message.size or (only is not None and only.done):
                 self._channel.write(stuffer.finish())
                 return True
@@ -442,17 +431,20 @@ class Pop3Session:
             if self._channel.closed:
                 return False
             try:
-                piece = await self._read(drop, message, offset)
+                content = await self._read(drop, message, offset)
             except DomainError as error:
-                emit(
-                    _log,
-                    "session.error",
-                    warning=True,
-                    session=self.session,
-                    protocol=self.protocol,
-                    error=f"{type(error).__name__} in the middle of a message",
-                )
+                self._log_broken(error)
                 return False
+
+    def _log_broken(self, error: DomainError) -> None:
+        emit(
+            _log,
+            "session.error",
+            warning=True,
+            session=self.session,
+            protocol=self.protocol,
+            error=f"{type(error).__name__} in the middle of a message",
+        )
 
     async def _do_dele(self, command: Command) -> None:
         if self._message(command.number) is None:
@@ -515,6 +507,26 @@ class Pop3Session:
             pass  # the next renewal may come through; if not, the final unit's token decides
         if self._drop is not None:
             self._schedule_renewal()
+
+
+_VERBS: dict[str, Callable[[Pop3Session, Command], Awaitable[None]]] = {
+    "USER": Pop3Session._do_user,
+    "PASS": Pop3Session._do_pass,
+    "AUTH": Pop3Session._do_auth,
+    "STLS": Pop3Session._do_stls,
+    "UTF8": Pop3Session._do_utf8,
+    "STAT": Pop3Session._do_stat,
+    "LIST": Pop3Session._do_list,
+    "UIDL": Pop3Session._do_uidl,
+    "RETR": Pop3Session._do_retr,
+    "DELE": Pop3Session._do_dele,
+    "TOP": Pop3Session._do_top,
+    "NOOP": Pop3Session._do_noop,
+    "RSET": Pop3Session._do_rset,
+    "CAPA": Pop3Session._do_capa,
+    "LANG": Pop3Session._do_lang,
+    "QUIT": Pop3Session._do_quit,
+}
 
 
 def _is_utf8(text: bytes) -> bool:

@@ -19,7 +19,7 @@ from mailnode.interfaces.sessions import ILogin, ILogins, IPopUser, ISaslExchang
 from mailnode.interfaces.store import IMaildrop
 from mailnode.interfaces.wire import IChannel, IConnection, ISession
 from mailnode.pop3.connection import Pop3Connection
-from mailnode.pop3.session import PIECE, RENEW_SECONDS, Pop3Session
+from mailnode.pop3.session import PIECE, READ, RENEW_SECONDS, Pop3Session
 
 LOGIN = b"USER alice\r\nPASS se cret\r\n"
 ONE = b"Subject: one\r\n\r\nfirst\r\n.second\r\n"
@@ -320,7 +320,7 @@ def test_without_quit_nothing_is_deleted(how):
     assert wire.drop.committed is None
     assert wire.drop.released
     assert wire.logins.login.logouts == 1
-    assert wire.factory.pumps == set()
+    assert wire.factory.connections == 0
 
 
 @pytest.mark.parametrize(("error", "released"), [(Busy(), False), (StoreUnavailable(), True)])
@@ -373,9 +373,9 @@ def test_short_message_is_damage_not_an_end():
 
 
 def test_message_lost_in_the_middle_is_never_made_to_look_whole():
-    wire = Wire([b"x" * (3 * PIECE)])
+    wire = Wire([b"x" * (3 * READ)])
     wire.login()
-    wire.drop.contents[1] = b"x" * PIECE + b"y"
+    wire.drop.contents[1] = b"x" * READ + b"y"
     got = wire.send(b"RETR 1\r\n")
     assert got.startswith(b"+OK")
     assert not got.endswith(b".\r\n")
@@ -384,7 +384,7 @@ def test_message_lost_in_the_middle_is_never_made_to_look_whole():
 
 def test_large_message_goes_in_pieces_and_waits_for_the_client():
     line = b".234567890" * 7 + b"\r\n"
-    content = b"A: b\r\n\r\n" + line * (4 * PIECE // len(line))
+    content = b"A: b\r\n\r\n" + line * (2 * READ // len(line))
     wire = Wire([content])
     wire.login()
     producer = wire.transport.producer
@@ -402,14 +402,14 @@ def test_large_message_goes_in_pieces_and_waits_for_the_client():
         assert 0 < len(more) <= 2 * PIECE
         got += more
         rounds += 1
-    assert rounds >= 3
-    assert wire.drop.largest_read == PIECE
+    assert rounds >= 7
+    assert wire.drop.largest_read == READ
     body = got.split(b"\r\n", 1)[1].rsplit(b".\r\n+OK", 1)[0]
     assert body == content.replace(b"\r\n.", b"\r\n..")
 
 
 def test_client_gone_while_a_message_goes_out():
-    wire = Wire([b"x" * (8 * PIECE)])
+    wire = Wire([b"x" * (3 * READ)])
     wire.login()
     producer = wire.transport.producer
     wire.transport.write = lambda data: producer.pauseProducing()
@@ -509,3 +509,32 @@ def test_many_messages_are_listed_in_pieces():
     assert lines[1] == b"1 uid1"
     assert lines[20000] == b"20000 uid20000"
     assert lines[20001:] == [b".", b""]
+
+
+def test_too_many_connections():
+    from twisted.internet.address import IPv4Address, IPv6Address
+
+    wire = Wire(max_connections=4, max_per_peer=2)
+
+    def connect(address):
+        protocol = wire.factory.buildProtocol(address)
+        protocol.makeConnection(transport := StringTransport())
+        return transport.value()[:4] == b"+OK ", protocol
+
+    def from_(host):
+        return IPv6Address("TCP", host, 1) if ":" in host else IPv4Address("TCP", host, 1)
+
+    assert connect(from_("2001:db8::1"))[0]
+    assert connect(from_("2001:db8::2"))[0]
+    assert not connect(from_("2001:db8::3"))[0]  # the same network
+    taken, pump = connect(from_("192.0.2.1"))
+    assert taken
+    assert not connect(from_("192.0.2.2"))[0]  # four in all
+    pump.connectionLost()
+    taken, _ = connect(from_("192.0.2.2"))
+    assert taken
+    refused = wire.factory.buildProtocol(from_("192.0.2.3"))
+    refused.makeConnection(transport := StringTransport())
+    assert transport.value() == b"-ERR [SYS/TEMP] too many connections, try again later\r\n"
+    assert transport.disconnecting
+    assert wire.factory.connections == 4

@@ -91,7 +91,7 @@ class SocketTests(TestCase):
         self.assertEqual(got, MESSAGES)
         self.assertEqual(top, [b"Subject: big", b"", b".line of text", b".line of text"])
         self.assertEqual(self.drop.committed, [1])
-        self.assertEqual(self.drop.largest_read, 64 * 1024)
+        self.assertEqual(self.drop.largest_read, 256 * 1024)
 
     async def test_implicit_tls(self):
         port = self.listen("implicit")
