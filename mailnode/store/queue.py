@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from twisted.internet.defer import DeferredLock
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from mailnode.errors import BlobDamaged, StoreUnavailable
@@ -16,8 +17,11 @@ from mailnode.store.engine import QUEUE, Engine
 from mailnode.store.queue_leases import LeaseLost
 from mailnode.store.queue_rows import GONE, SPREAD, STAGED, UNIT_ROWS
 from mailnode.values.blob import BlobRef, StagedBlob
+from mailnode.values.events import emit
 from mailnode.values.ids import session_id
 from mailnode.values.queue import Claim, DueDestination, Outcome, QueuedEnvelope, Settlement, Submission
+
+_log = Logger()
 
 PAGE = 1_000  # envelopes listed at once at most
 
@@ -127,11 +131,13 @@ class Queue:
             raise ValueError("a bounce with more recipients than fit into one unit")
         clean = replace(settlement, outcomes=tuple(_clean(outcome) for outcome in settlement.outcomes))
         try:
-            unfinished = await self._engine.write(QUEUE, queue_leases.settle, self._shard, clean)
+            done = await self._engine.write(QUEUE, queue_leases.settle, self._shard, clean)
         except LeaseLost:
             return False
-        for envelope_id in unfinished:
-            await self._delete(envelope_id)
+        for envelope_id, more in done.items():
+            emit(_log, "queue.removed", envelope=envelope_id)
+            if more:
+                await self._delete(envelope_id)
         return True
 
     # bytes
@@ -184,6 +190,8 @@ class Queue:
     async def drop(self, envelope_id: str) -> bool:
         """See :class:`IQueueStore`. A settlement of what is leased then finds its lease lost."""
         there, more = await self._engine.write(QUEUE, queue_rows.drop, self._shard, envelope_id)
+        if there:
+            emit(_log, "queue.dropped", envelope=envelope_id)
         if more:
             await self._delete(envelope_id)
         return there

@@ -127,24 +127,25 @@ def renew(tx: Transaction, shard: int, token: str, lease_until: float) -> bool:
     return bool(rows)
 
 
-def settle(tx: Transaction, shard: int, settlement: Settlement) -> list[str]:
-    """Apply a settlement; return the envelopes whose rows are still to be deleted by :func:`delete_some`.
+def settle(tx: Transaction, shard: int, settlement: Settlement) -> dict[str, bool]:
+    """Apply a settlement; return the envelopes that are done, and whether rows are left for :func:`delete_some`.
 
     :raises LeaseLost: nothing was done.
     """
     outcomes: dict[str, list[Outcome]] = {}
     for outcome in settlement.outcomes:
         outcomes.setdefault(outcome.envelope_id, []).append(outcome)
-    unfinished = []
+    done = {}
     for envelope_id in sorted(outcomes):
-        if _settle_envelope(tx, shard, settlement.token, envelope_id, outcomes[envelope_id]):
-            unfinished.append(envelope_id)
+        if not _settle_envelope(tx, shard, settlement.token, envelope_id, outcomes[envelope_id]):
+            done[envelope_id] = remove(tx, shard, envelope_id)
     for bounce in settlement.bounces:
         add(tx, shard, bounce)
-    return unfinished
+    return done
 
 
-def _settle_envelope(tx: Transaction, shard: int, token: str, envelope_id: str, outcomes: list[Outcome]) -> bool:
+def _settle_envelope(tx: Transaction, shard: int, token: str, envelope_id: str, outcomes: list[Outcome]) -> int:
+    """Return how many recipients are still waiting or leased."""
     ended = sum(outcome.state != WAITING for outcome in outcomes)
     rows = tx.execute(
         f"UPDATE envelope SET remaining = remaining - ? WHERE shard = ? AND id = ? AND {VISIBLE}"
@@ -156,7 +157,7 @@ def _settle_envelope(tx: Transaction, shard: int, token: str, envelope_id: str, 
     remaining, held = rows[0]
     for outcome in outcomes:
         _settle_recipient(tx, shard, token, outcome, bool(held))
-    return remaining == 0 and remove(tx, shard, envelope_id)
+    return int(remaining)
 
 
 def _settle_recipient(tx: Transaction, shard: int, token: str, outcome: Outcome, held: bool) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 import re
+from pathlib import Path
 
 import pytest
 from twisted.internet.task import Clock
+from twisted.logger import globalLogPublisher
 
 from mailnode.errors import BlobDamaged, StoreUnavailable
 from mailnode.store import queue_leases, queue_rows
@@ -607,3 +609,38 @@ def test_thousands_of_envelopes_to_one_destination_are_claimed_in_linear_work(qu
     for number in range(10, 2000):
         post(f"e{number}", ["a.example"])
     assert max(cost_of_a_claim() for _ in range(5)) < 3 * few + 5
+
+
+# what is told about it
+
+
+@pytest.mark.parametrize("engine", ["sqlite-memory"], indirect=True)
+def test_the_end_of_an_envelope_is_logged_after_the_commit(queue, post, engine, loop):
+    events = []
+
+    def observe(event):
+        if "fields" in event:
+            envelope_id = event["fields"]["envelope"]
+            events.append((event["event"], envelope_id, loop.run(queue.envelope(envelope_id))))
+
+    globalLogPublisher.addObserver(observe)
+    try:
+        post("e1", ["a.example", "b.example"])
+        post("e2", ["c.example"])
+        settle(queue, loop, claimed(queue, loop), DELIVERED)
+        assert events == []
+        settle(queue, loop, claimed(queue, loop, "b.example"), FAILED)
+        loop.run(queue.drop("e2"))
+        loop.run(queue.drop("e2"))
+    finally:
+        globalLogPublisher.removeObserver(observe)
+    assert events == [("queue.removed", "e1", None), ("queue.dropped", "e2", None)]
+
+
+def test_the_states_are_documented():
+    text = (Path(__file__).parents[2] / "docs" / "queue.rst").read_text()
+    words = {WAITING, LEASED, DELIVERED, FAILED, queue_rows.STAGED, queue_rows.OPEN, queue_rows.SPREAD, queue_rows.GONE}
+    assert {word for word in words if f"``{word}``" not in text} == set()
+    steps = [int(number) for number in re.findall(r"^\*\*T(\d+) \w+(?:,| and|:)", text, re.M)]
+    assert steps == sorted(steps)
+    assert f"at most {queue_rows.UNIT_ROWS} recipients" in text
