@@ -12,7 +12,7 @@ from zope.interface import implementer
 from mailnode.errors import NoSuchAccount
 from mailnode.interfaces.runtime import IClock, IHints
 from mailnode.interfaces.store import IMailStore
-from mailnode.store import accounts, placing, sweeping
+from mailnode.store import accounts, placing, sweeping, verify
 from mailnode.store.blobs_local import DIRECTORIES, LocalBlobs
 from mailnode.store.engine import Engine, Transaction
 from mailnode.store.mail_account import MailAccount
@@ -116,6 +116,16 @@ class MailStore:
         for delivered in placed:
             partition.publish(delivered.account_id, delivered.modseq)
         return placed
+
+    async def verify(self) -> list[str]:
+        """Compare all rows with each other; return a line for each thing that is wrong. Changes nothing."""
+        faults = []
+        for partition in self._partitions:
+            for account_id in await partition.read(verify.account_ids):
+                faults += [f"{account_id}: {fault}" for fault in await partition.read(verify.account, account_id)]
+            unneeded = await partition.read(verify.unreferenced_inline)
+            faults += [f"partition {partition.number}: an inline blob nobody needs: {blob_id}" for blob_id in unneeded]
+        return faults
 
     # the sweep
 

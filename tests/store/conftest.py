@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 from postgres_cluster import Cluster, binaries
-from store_support import PARTITIONS, InlineThreads, Loop, RecordingHints, faults, make_facts
+from store_support import PARTITIONS, InlineThreads, Loop, RecordingHints, make_facts
 from twisted.internet.task import Clock
 
 from mailnode.store.blobs_local import LocalBlobs
@@ -124,7 +124,7 @@ def store(engine: Engine, blobs: LocalBlobs, hints: RecordingHints, clock: Clock
     loop.run(store.provision("ann"))
     hints.published.clear()
     yield store
-    assert faults(engine, loop) == []
+    assert loop.run(store.verify()) == []
 
 
 @pytest.fixture

@@ -8,8 +8,6 @@ from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 
-from mailnode.store import verify
-from mailnode.store.engine import Engine, mail_tenancy
 from mailnode.values.facts import MessageFacts, Part, SortKeys
 
 T = TypeVar("T")
@@ -65,16 +63,6 @@ class RecordingHints:
 
     def publish(self, account_id: str, modseq: int) -> None:
         self.published.append((account_id, modseq))
-
-
-def faults(engine: Engine, loop: Loop, partitions: int = PARTITIONS) -> list[str]:
-    found = []
-    for number in range(partitions):
-        tenancy = mail_tenancy(number)
-        for account_id in loop.run(engine.read(tenancy, verify.account_ids)):
-            found += loop.run(engine.read(tenancy, verify.account, account_id))
-        found += loop.run(engine.read(tenancy, verify.unreferenced_inline))
-    return found
 
 
 def make_facts(size: int, message_id: str = "", references: tuple[str, ...] = (), fill: int = 0) -> MessageFacts:

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from store_support import InlineThreads, RecordingHints, faults
+from store_support import InlineThreads, RecordingHints
 from twisted.internet.task import Clock
 
 from mailnode.store.blobs_local import LocalBlobs
@@ -46,7 +46,7 @@ def test_what_was_acknowledged_is_there(tmp_path, loop, seed):
     blobs = LocalBlobs(tmp_path / "blobs", InlineThreads(), Clock())
     blobs.prepare()
     store = MailStore(engine, blobs, RecordingHints(), Clock(), 1)
-    assert faults(engine, loop, 1) == []
+    assert loop.run(store.verify()) == []
     seen = {}
     for account in ("ann", "bea"):
         box = store.account(account).open(1)

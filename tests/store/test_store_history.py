@@ -1,0 +1,135 @@
+"""Random histories of two mailboxes against a model, with a client that lives on the change feed alone."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from store_support import InlineThreads, Loop, RecordingHints, make_facts
+from twisted.internet.task import Clock
+
+from mailnode.store.blobs_local import LocalBlobs
+from mailnode.store.engine_sqlite import SqliteEngine
+from mailnode.store.mail_store import MailStore
+from mailnode.store.sweeping import RETENTION
+from mailnode.values.flags import DELETED
+from mailnode.values.mailbox import NewMessage
+
+BOXES = (1, 2)
+uids = st.lists(st.integers(1, 12), max_size=6, unique=True).map(sorted)
+box = st.sampled_from(BOXES)
+flags = st.integers(0, 31)
+steps = st.one_of(
+    st.tuples(st.just("append"), box, st.integers(1, 3), flags),
+    st.tuples(st.just("flags"), box, uids, st.sampled_from(("set", "add", "remove")), flags),
+    st.tuples(st.just("copy"), box, uids, box),
+    st.tuples(st.just("move"), box, uids, box),
+    st.tuples(st.just("expunge"), box, uids, st.booleans()),
+    st.tuples(st.just("look"), box),
+    st.tuples(st.just("sweep")),
+)
+
+
+class World:
+    """The store, what it should hold, and what a client knows."""
+
+    def __init__(self, tmp):
+        self.loop = Loop()
+        self.clock = Clock()
+        self.engine = SqliteEngine(None, 1)
+        self.loop.run(self.engine.start())
+        self.blobs = LocalBlobs(tmp, InlineThreads(), self.clock)
+        self.store = MailStore(self.engine, self.blobs, RecordingHints(), self.clock, 1)
+        self.loop.run(self.store.provision("ann"))
+        self.ann = self.store.account("ann")
+        self.model = {number: {} for number in BOXES}  # uid -> flags
+        self.next = dict.fromkeys(BOXES, 1)
+        self.client = {number: {} for number in BOXES}
+        self.known = dict.fromkeys(BOXES, 0)
+        self.blob = self.loop.run(self.blobs.put(b"x"))
+
+    def box(self, number):
+        return self.ann.open(number)
+
+    def append(self, number, count, bits):
+        messages = [NewMessage(self.blob, make_facts(1), 0, flags=bits) for _ in range(count)]
+        appended = self.loop.run(self.box(number).append(messages))
+        assert list(appended.uids) == self.place(number, [bits] * count)
+
+    def place(self, number, all_bits):
+        placed = list(range(self.next[number], self.next[number] + len(all_bits)))
+        self.next[number] += len(all_bits)
+        self.model[number].update(zip(placed, all_bits, strict=True))
+        return placed
+
+    def flags(self, number, asked, mode, bits):
+        stored = self.loop.run(self.box(number).store_flags(asked, mode, bits))
+        model = self.model[number]
+        for uid in asked:
+            if uid in model:
+                model[uid] = {"set": bits, "add": model[uid] | bits, "remove": model[uid] & ~bits}[mode]
+        assert [row[:2] for row in stored.changed] == [(uid, model[uid]) for uid in asked if uid in model]
+
+    def copy(self, number, asked, target):
+        copied = self.loop.run(self.box(number).copy(asked, target))
+        live = [uid for uid in asked if uid in self.model[number]]
+        assert list(copied.source) == live
+        assert list(copied.target) == self.place(target, [self.model[number][uid] for uid in live])
+
+    def move(self, number, asked, target):
+        moved = self.loop.run(self.box(number).move(asked, target))
+        live = [uid for uid in asked if uid in self.model[number]]
+        bits = [self.model[number].pop(uid) for uid in live]
+        assert list(moved.source) == live
+        assert list(moved.target) == self.place(target, bits)
+
+    def expunge(self, number, asked, only_deleted):
+        gone = self.loop.run(self.box(number).expunge(asked, only_deleted))
+        model = self.model[number]
+        expected = [uid for uid in asked if uid in model and (not only_deleted or model[uid] & DELETED)]
+        assert list(gone) == expected
+        for uid in expected:
+            del model[uid]
+
+    def look(self, number):
+        """The client learns what changed, and then knows what a new one would."""
+        changes = self.loop.run(self.box(number).changes(self.known[number]))
+        client = self.client[number]
+        assert not {uid for uid, _, _ in changes.changed} & set(changes.expunged)
+        for uid in changes.expunged:
+            client.pop(uid, None)
+        for uid, bits, modseq in changes.changed:
+            assert modseq > self.known[number]
+            client[uid] = bits
+        self.known[number] = changes.highest_modseq
+        snapshot = self.loop.run(self.box(number).snapshot())
+        assert client == dict(zip(snapshot.uids, snapshot.flags, strict=True)) == self.model[number]
+        assert snapshot.highest_modseq == changes.highest_modseq
+        assert snapshot.uidnext == self.next[number]
+
+    def sweep(self):
+        """All clients look, then a week goes by: what was told may be forgotten."""
+        for number in BOXES:
+            self.look(number)
+        self.clock.advance(RETENTION + 1)
+        self.loop.run(self.store.sweep(self.clock.seconds()))
+
+    def finish(self):
+        for number in BOXES:
+            self.look(number)
+        status = {one.mailbox_id: one for one in self.loop.run(self.ann.status(BOXES))}
+        for number in BOXES:
+            bits = self.model[number].values()
+            assert status[number].messages == len(bits)
+            assert status[number].unseen == sum(not bit & 1 for bit in bits)
+            assert status[number].deleted == sum(bool(bit & DELETED) for bit in bits)
+        assert self.loop.run(self.store.verify()) == []
+        self.loop.run(self.engine.stop())
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(steps, max_size=25))
+def test_any_history(tmp_path_factory, history):
+    world = World(tmp_path_factory.getbasetemp() / "unused")
+    for step, *arguments in history:
+        getattr(world, step)(*arguments)
+    world.finish()
