@@ -35,6 +35,7 @@ class Pop3Connection:
 
     def __init__(self) -> None:
         self.state = State.AUTHORIZATION
+        self.in_lines = False  # within a multi-line reply
         self._buffer = bytearray()
         self._scanned = 0  # octets of the buffer without a line end
         self._discarding = False  # in a line that was too long
@@ -115,10 +116,12 @@ class Pop3Connection:
 
     def begin_lines(self, reply: Reply) -> bytes:
         """Return the first line of a multi-line reply; the rest is the session's until :meth:`end_lines`."""
+        self.in_lines = True
         return bytes(reply)
 
     def end_lines(self) -> None:
         """The terminating line was sent."""
+        self.in_lines = False
         self._answered = True
 
     def authenticated(self) -> None:

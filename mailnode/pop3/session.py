@@ -21,20 +21,21 @@ from mailnode.errors import (
     NoSuchMessage,
     StoreUnavailable,
 )
-from mailnode.interfaces.runtime import IClock, IDelayed
+from mailnode.interfaces.runtime import IClock
 from mailnode.interfaces.sessions import ILogin, ILogins, IPopUser, ISaslExchange, ISessionMind
 from mailnode.interfaces.store import IMaildrop
 from mailnode.interfaces.wire import IChannel, ISession
 from mailnode.pop3.connection import Pop3Connection
 from mailnode.pop3.content import DotStuffer, TopFilter
 from mailnode.pop3.grammar import BadCommand, Command, Event, SaslResponse, State
+from mailnode.pop3.lease import Lease
+from mailnode.pop3.numbering import Numbering
 from mailnode.pop3.responses import Reply, err, ok
 from mailnode.values.events import emit
 from mailnode.values.mailbox import PopMessage
 
 PIECE = 64 * 1024  # octets sent at once
 READ = 4 * PIECE  # octets read at once: the store decompresses by so many
-RENEW_SECONDS = 30.0  # between renewals of the maildrop's lease
 MAX_BAD = 10  # unknown or malformed commands and failed logins of one connection
 
 _log = Logger()
@@ -83,13 +84,12 @@ class Pop3Session:
         self._exchange: ISaslExchange | None = None
         self._login: ILogin | None = None
         self._drop: IMaildrop | None = None
-        self._messages: tuple[PopMessage, ...] = ()
-        self._deleted: set[int] = set()  # indices
+        self._lease: Lease | None = None
+        self._messages = Numbering()
         self._bad = 0
         self._handling = False
         self._lost = False
         self._ending = ""  # why the server ends the session
-        self._renewal: IDelayed | None = None
 
     # ISession
 
@@ -114,7 +114,10 @@ class Pop3Session:
             self._channel.close()
 
     def failed(self) -> None:
-        """Unknown trouble."""
+        """Unknown trouble. In the middle of a message nothing can be said."""
+        if self._connection.in_lines:
+            self._channel.abort()
+            return
         self._close_with(err("internal trouble, try again later", "SYS/TEMP"))
 
     def timed_out(self) -> None:
@@ -128,7 +131,7 @@ class Pop3Session:
     def lost(self) -> None:
         """The connection is gone: nothing is deleted."""
         self._lost = True
-        self._stop_renewal()
+        self._stop_lease()
         if not self._handling:
             ensureDeferred(self._release()).addErrback(self._log_trouble)
 
@@ -150,7 +153,7 @@ class Pop3Session:
 
     async def _release(self) -> None:
         """Give back what the session holds."""
-        self._stop_renewal()
+        self._stop_lease()
         drop, self._drop = self._drop, None
         login, self._login = self._login, None
         if login is not None:
@@ -161,8 +164,8 @@ class Pop3Session:
             except DomainError:  # it runs out by itself
                 pass
 
-    def _log_trouble(self, failure: object) -> None:
-        _log.warn("{event}", event="session.error", fields={"session": self.session, "error": str(failure)})
+    def _log_trouble(self, cause: object) -> None:
+        emit(_log, "session.error", warning=True, session=self.session, protocol=self.protocol, error=str(cause))
 
     def _answer(self, reply: Reply) -> None:
         self._channel.write(self._connection.answer(reply))
@@ -277,11 +280,12 @@ class Pop3Session:
             else:
                 self._refuse_login(error)
             return
-        self._messages = self._drop.messages
+        if not self._lost:
+            self._lease = Lease(self._drop, self._clock, self._lease_lost, self._log_trouble)
+        self._messages = Numbering(self._drop.messages)
         self._connection.authenticated()
         self._bad = 0
-        self._schedule_renewal()
-        self._answer(ok(f"maildrop has {len(self._messages)} messages ({self._octets()} octets)"))
+        self._answer(ok(f"maildrop has {self._messages.count} messages ({self._messages.octets} octets)"))
 
     async def _do_stls(self, command: Command) -> None:
         if self._channel.secure:
@@ -329,10 +333,9 @@ class Pop3Session:
         if drop is None:
             self._close_with(ok("goodbye"))
             return
-        self._stop_renewal()
-        deleted = [self._messages[index] for index in sorted(self._deleted)]
+        self._stop_lease()
         try:
-            await drop.commit(deleted)
+            await drop.commit(self._messages.marked)
         except DomainError as error:
             self._close_with(err("the messages were not deleted", "SYS/TEMP"))
             if not isinstance(error, Busy):  # the lease is still ours
@@ -343,18 +346,8 @@ class Pop3Session:
 
     # TRANSACTION
 
-    def _octets(self) -> int:
-        return sum(message.size for index, message in enumerate(self._messages) if index not in self._deleted)
-
-    def _message(self, number: int) -> PopMessage | None:
-        """The message of that number, unless it does not exist or is marked as deleted."""
-        index = number - 1
-        if index >= len(self._messages) or index in self._deleted:
-            return None
-        return self._messages[index]
-
     async def _do_stat(self, command: Command) -> None:
-        self._answer(ok(f"{len(self._messages) - len(self._deleted)} {self._octets()}"))
+        self._answer(ok(f"{self._messages.count} {self._messages.octets}"))
 
     async def _do_list(self, command: Command) -> None:
         await self._listing(command, lambda message: b"%d" % message.size)
@@ -364,14 +357,10 @@ class Pop3Session:
 
     async def _listing(self, command: Command, show: Callable[[PopMessage], bytes]) -> None:
         if not command.number:
-            rows = (
-                b"%d %s" % (index + 1, show(message))
-                for index, message in enumerate(self._messages)
-                if index not in self._deleted
-            )
+            rows = (b"%d %s" % (number, show(message)) for number, message in self._messages.left())
             await self._send_lines(ok("listing follows"), rows)
             return
-        message = self._message(command.number)
+        message = self._messages.get(command.number)
         if message is None:
             self._answer(_NO_MESSAGE)
         else:
@@ -384,7 +373,7 @@ class Pop3Session:
         await self._send_message(command.number, TopFilter(command.lines))
 
     async def _send_message(self, number: int, only: TopFilter | None) -> None:
-        message = self._message(number)
+        message = self._messages.get(number)
         drop = self._drop
         if message is None or drop is None:
             self._answer(_NO_MESSAGE)
@@ -433,31 +422,21 @@ class Pop3Session:
             try:
                 content = await self._read(drop, message, offset)
             except DomainError as error:
-                self._log_broken(error)
+                self._log_trouble(f"{type(error).__name__} in the middle of a message")
                 return False
 
-    def _log_broken(self, error: DomainError) -> None:
-        emit(
-            _log,
-            "session.error",
-            warning=True,
-            session=self.session,
-            protocol=self.protocol,
-            error=f"{type(error).__name__} in the middle of a message",
-        )
-
     async def _do_dele(self, command: Command) -> None:
-        if self._message(command.number) is None:
+        if self._messages.get(command.number) is None:
             self._answer(_NO_MESSAGE)
         else:
-            self._deleted.add(command.number - 1)
+            self._messages.mark(command.number)
             self._answer(ok("marked as deleted"))
 
     async def _do_noop(self, command: Command) -> None:
         self._answer(ok())
 
     async def _do_rset(self, command: Command) -> None:
-        self._deleted.clear()
+        self._messages.unmark_all()
         self._answer(ok("nothing is marked as deleted"))
 
     async def _send_lines(self, first: Reply, lines: Iterable[bytes]) -> None:
@@ -479,34 +458,13 @@ class Pop3Session:
 
     # The lease
 
-    def _schedule_renewal(self) -> None:
-        if not self._lost:
-            self._renewal = self._clock.callLater(RENEW_SECONDS, self._renew)
+    def _stop_lease(self) -> None:
+        if self._lease is not None:
+            self._lease.stop()
 
-    def _stop_renewal(self) -> None:
-        if self._renewal is not None and self._renewal.active():
-            self._renewal.cancel()
-        self._renewal = None
-
-    def _renew(self) -> None:
-        self._renewal = None
-        ensureDeferred(self._renew_lease()).addErrback(self._log_trouble)
-
-    async def _renew_lease(self) -> None:
-        drop = self._drop
-        if drop is None:
-            return
-        try:
-            await drop.renew()
-        except Busy:
-            if self._drop is not None:
-                self._drop = None  # not ours any more: QUIT must not delete, nor release somebody else's
-                self._end("the maildrop lease was lost")
-            return
-        except DomainError:
-            pass  # the next renewal may come through; if not, the final unit's token decides
-        if self._drop is not None:
-            self._schedule_renewal()
+    def _lease_lost(self) -> None:
+        self._drop = None  # not ours any more: QUIT must not delete, nor release somebody else's
+        self._end("the maildrop lease was lost")
 
 
 _VERBS: dict[str, Callable[[Pop3Session, Command], Awaitable[None]]] = {

@@ -19,7 +19,8 @@ from mailnode.interfaces.sessions import ILogin, ILogins, IPopUser, ISaslExchang
 from mailnode.interfaces.store import IMaildrop
 from mailnode.interfaces.wire import IChannel, IConnection, ISession
 from mailnode.pop3.connection import Pop3Connection
-from mailnode.pop3.session import PIECE, READ, RENEW_SECONDS, Pop3Session
+from mailnode.pop3.lease import RENEW_SECONDS
+from mailnode.pop3.session import PIECE, READ, Pop3Session
 
 LOGIN = b"USER alice\r\nPASS se cret\r\n"
 ONE = b"Subject: one\r\n\r\nfirst\r\n.second\r\n"
@@ -380,6 +381,25 @@ def test_message_lost_in_the_middle_is_never_made_to_look_whole():
     assert got.startswith(b"+OK")
     assert not got.endswith(b".\r\n")
     assert wire.transport.disconnected or wire.transport.disconnecting
+
+
+def test_unknown_trouble_in_the_middle_of_a_message_says_nothing_into_it():
+    wire = Wire([b"x" * (3 * READ)])
+    wire.login()
+    producer = wire.transport.producer
+
+    def full(data):
+        StringTransport.write(wire.transport, data)
+        producer.pauseProducing()
+
+    wire.transport.write = full
+    wire.send(b"RETR 1\r\n")
+    wire.drop.fault["retrieve"] = ZeroDivisionError()
+    got = b""
+    while not wire.transport.disconnected:
+        producer.resumeProducing()
+        got += wire.take()
+    assert set(got) == {ord("x")}
 
 
 def test_large_message_goes_in_pieces_and_waits_for_the_client():
