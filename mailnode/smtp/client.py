@@ -42,13 +42,46 @@ import enum
 from base64 import b64encode
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from mailnode.errors import BadAddress
-from mailnode.smtp.grammar import BadReply, decimal, encode_orcpt, encode_xtext, parse_reply
-from mailnode.values.address import domain_key
+from mailnode.smtp import offers
+from mailnode.smtp.client_events import (
+    Closed,
+    Content,
+    Event,
+    Failed,
+    Greeting,
+    Hello,
+    LoggedIn,
+    LoginRefused,
+    Reset,
+    Send,
+    Sent,
+    TlsReady,
+    TlsRefused,
+)
+from mailnode.smtp.content import DotStuffer
+from mailnode.smtp.grammar import BadReply, parse_reply
 from mailnode.values.smtp_reply import Reply
 from mailnode.values.wire import NEED_DATA, Signal
+
+__all__ = [
+    "TIMEOUTS",
+    "ClientConnection",
+    "Closed",
+    "Content",
+    "Event",
+    "Failed",
+    "Greeting",
+    "Hello",
+    "LoggedIn",
+    "LoginRefused",
+    "Reset",
+    "Send",
+    "Sent",
+    "State",
+    "TlsReady",
+    "TlsRefused",
+]
 
 MAX_LINE = 4096  # octets of one reply line
 MAX_LINES = 256  # lines of one reply
@@ -86,119 +119,6 @@ class State(enum.Enum):
     ENDING = enum.auto()
     QUITTING = enum.auto()
     CLOSED = enum.auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Octets to write now."""
-
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Greeting:
-    """A positive banner."""
-
-    reply: Reply
-
-
-@dataclass(frozen=True, slots=True)
-class Hello:
-    """A positive answer to EHLO, LHLO, or HELO after EHLO was refused (``extended`` False)."""
-
-    reply: Reply
-    extended: bool
-
-
-@dataclass(frozen=True, slots=True)
-class TlsReady:
-    """Begin TLS now."""
-
-    reply: Reply
-
-
-@dataclass(frozen=True, slots=True)
-class TlsRefused:
-    """STARTTLS was refused."""
-
-    reply: Reply
-
-
-@dataclass(frozen=True, slots=True)
-class LoggedIn:
-    """AUTH succeeded."""
-
-    reply: Reply
-
-
-@dataclass(frozen=True, slots=True)
-class LoginRefused:
-    """AUTH failed."""
-
-    reply: Reply
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """The server waits for the content; ``accepted`` are the indexes of the recipients it took."""
-
-    accepted: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """The transaction is over; one reply per recipient, in order."""
-
-    replies: tuple[Reply, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Reset:
-    """RSET was answered."""
-
-    reply: Reply
-
-
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """The end, as agreed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """The end, not as agreed. ``scope``: "greeting", "tls" or "lost". ``in_doubt``: the whole message had been sent and
-    not been answered, so the server may have it (RFC 1047)."""
-
-    scope: str
-    text: str
-    reply: Reply | None = None
-    in_doubt: bool = False
-
-
-Event = (
-    Send | Greeting | Hello | TlsReady | TlsRefused | LoggedIn | LoginRefused | Content | Sent | Reset | Closed | Failed
-)
-
-
-class DotStuffer:
-    """Content octets (CRLF line ends) to the form DATA wants (RFC 5321 4.5.2), in chunks cut anywhere."""
-
-    def __init__(self) -> None:
-        self._tail = b"\r\n"  # the last octets sent: content begins at the start of a line
-
-    def stuff(self, chunk: bytes) -> bytes:
-        """Return the octets to send for this chunk."""
-        if not chunk:
-            return b""
-        joined = self._tail + chunk
-        stuffed = joined.replace(b"\r\n.", b"\r\n..")
-        cut = len(self._tail)
-        self._tail = joined[-2:] if joined[-2:] == b"\r\n" else joined[-1:] if joined[-1:] == b"\r" else b""
-        return stuffed[cut:]
-
-    def finish(self) -> bytes:
-        """Return the end of data, and the end of the last line before it when the content has none."""
-        return b".\r\n" if self._tail == b"\r\n" else b"\r\n.\r\n"
 
 
 class _Transaction:
@@ -356,21 +276,21 @@ class ClientConnection:
         self._expect(State.READY)
         if not recipients:
             raise ValueError("no recipients")
-        refusal = self._refusal(size, body)
+        refusal = offers.refusal(self.extensions, size, body)
         utf8 = smtputf8
         paths: list[bytes] = []
         for address in (reverse_path, *(recipient[0] for recipient in recipients)):
-            path, needs_utf8 = self._path(address)
+            path, needs_utf8 = offers.write_path(self.extensions, address)
             utf8 = utf8 or needs_utf8
             paths.append(path)
         if utf8 and "SMTPUTF8" not in self.extensions:
-            refusal = Reply(553, "5.6.7", ("The next server does not take internationalized mail (SMTPUTF8)",))
+            refusal = offers.NO_SMTPUTF8
         if refusal is not None:
             self._events.append(Sent((refusal,) * len(recipients)))
             return b""
-        mail = b"MAIL FROM:" + paths[0] + self._mail_parameters(size, body, utf8, ret, envid)
+        mail = b"MAIL FROM:" + paths[0] + offers.mail_parameters(self.extensions, size, body, utf8, ret, envid)
         rcpts = [
-            b"RCPT TO:" + path + self._rcpt_parameters(notify, orcpt)
+            b"RCPT TO:" + path + offers.rcpt_parameters(self.extensions, notify, orcpt)
             for path, (_, notify, orcpt) in zip(paths[1:], recipients, strict=True)
         ]
         self._transaction = _Transaction(mail, rcpts)
@@ -412,22 +332,12 @@ class ClientConnection:
     @property
     def max_size(self) -> int:
         """The server's message size limit in octets (RFC 1870), 0 when it names none."""
-        try:
-            return decimal(self.extensions.get("SIZE", "").strip())
-        except ValueError:
-            return 0
+        return offers.size_limit(self.extensions)
 
     @property
     def max_recipients(self) -> int:
         """The server's limit of recipients in one transaction (RFC 9422), 0 when it names none."""
-        for word in self.extensions.get("LIMITS", "").split():
-            name, _, value = word.partition("=")
-            if name.upper() == "RCPTMAX":
-                try:
-                    return decimal(value, 6)
-                except ValueError:
-                    return 0
-        return 0
+        return offers.recipient_limit(self.extensions)
 
     @property
     def has_dsn(self) -> bool:
@@ -481,7 +391,7 @@ class ClientConnection:
 
     def _on_hello(self, reply: Reply) -> None:
         if reply.code // 100 == 2:
-            self.extensions = _extensions(reply)
+            self.extensions = offers.read_offers(reply)
             self.state = State.READY
             self._events.append(Hello(reply, extended=True))
         elif reply.is_permanent and not self._lmtp:
@@ -672,63 +582,5 @@ class ClientConnection:
 
     # Inside: commands
 
-    def _refusal(self, size: int, body: str) -> Reply | None:
-        if 0 < self.max_size < size:
-            return Reply(552, "5.3.4", ("The message is larger than the next server takes",))
-        if body == "8BITMIME" and "8BITMIME" not in self.extensions:
-            return Reply(554, "5.6.3", ("The next server does not take 8-bit content",))
-        return None
-
-    def _path(self, address: str) -> tuple[bytes, bool]:
-        """Return ``<address>`` and whether it needs SMTPUTF8. A Unicode domain alone does not: it has an A-label."""
-        if any(c < " " or c == "\x7f" for c in address):
-            raise ValueError("control character in an address")
-        if not address.isascii() and "SMTPUTF8" not in self.extensions:
-            local, _, domain = address.rpartition("@")
-            try:
-                address = f"{local}@{domain_key(domain)}"
-            except BadAddress:
-                pass
-        return b"<" + address.encode("utf-8") + b">", not address.isascii()
-
-    def _mail_parameters(self, size: int, body: str, utf8: bool, ret: str, envid: str) -> bytes:
-        words = []
-        if size and "SIZE" in self.extensions:
-            words.append(f"SIZE={size}")
-        if body == "8BITMIME":
-            words.append("BODY=8BITMIME")
-        if utf8:
-            words.append("SMTPUTF8")
-        if self.has_dsn and ret in ("FULL", "HDRS"):
-            words.append(f"RET={ret}")
-        if self.has_dsn and envid:
-            words.append(f"ENVID={encode_xtext(envid)}")
-        return "".join(f" {word}" for word in words).encode("ascii")
-
-    def _rcpt_parameters(self, notify: Sequence[str], orcpt: str) -> bytes:
-        if not self.has_dsn:
-            return b""
-        words = []
-        if notify:
-            words.append(f" NOTIFY={','.join(sorted(notify))}")
-        if orcpt:
-            words.append(f" ORCPT={encode_orcpt(orcpt)}")
-        return "".join(words).encode("ascii")
-
 
 _SCOPES = {"greeting": "greeting", "hello": "greeting", "helo": "greeting", "tls": "tls"}
-
-
-def _extensions(reply: Reply) -> dict[str, str]:
-    """Read the keywords of an EHLO reply: keyword in capitals to its parameters."""
-    found: dict[str, str] = {}
-    for line in reply.lines[1:]:
-        keyword, _, parameters = line.strip().partition(" ")
-        keyword = keyword.upper()
-        if keyword.startswith("AUTH="):  # the form of old servers, before RFC 2554
-            keyword, parameters = "AUTH", f"{keyword[5:]} {parameters}"
-        if keyword == "AUTH" and "AUTH" in found:
-            parameters = f"{found['AUTH']} {parameters}"
-        if keyword:
-            found[keyword] = parameters
-    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mailnode.smtp.reception import Reception
-from mailnode.smtp.session import Transaction
+from mailnode.smtp.transaction import Transaction
 from mailnode.values.smtp_reply import Reply
 
 

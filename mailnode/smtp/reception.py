@@ -7,7 +7,8 @@ from mailnode.message.parameters import strip_comments
 from mailnode.smtp import replies
 from mailnode.smtp.replies import Rejected
 from mailnode.smtp.service import within
-from mailnode.smtp.session import SmtpSession, Transaction
+from mailnode.smtp.session import SmtpSession
+from mailnode.smtp.transaction import Transaction
 from mailnode.values.envelope import Envelope
 
 _OURS_ALONE = frozenset({b"return-path", b"authentication-results"})

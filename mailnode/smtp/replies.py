@@ -91,3 +91,10 @@ def verdict_reply(verdict: Verdict, refuse_code: int = 550) -> Reply | None:
     if verdict.action == "defer":
         return Reply(451, verdict.status or "4.7.1", (verdict.text or "Try again later",))
     return None
+
+
+def reason_of(error: Exception) -> str:
+    """Return why something was refused, for the log."""
+    if isinstance(error, Rejected):
+        return error.reply.text
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -23,11 +23,10 @@ from mailnode.message.headers import insert_on_top, scan_fields
 from mailnode.smtp import events as ev
 from mailnode.smtp import replies
 from mailnode.smtp.intake import Intake
-from mailnode.smtp.replies import Rejected, reply_to, verdict_reply
+from mailnode.smtp.replies import Rejected, reason_of, reply_to, verdict_reply
 from mailnode.smtp.server import ServerConnection
 from mailnode.smtp.service import Service, within
-from mailnode.values.address import Address
-from mailnode.values.directory import Resolved
+from mailnode.smtp.transaction import Transaction, protocol_keyword
 from mailnode.values.envelope import Envelope, Origin, Recipient
 from mailnode.values.events import emit
 from mailnode.values.ids import new_id
@@ -39,26 +38,6 @@ _log = Logger()
 WATCH_SECONDS = 30.0  # between looks at clients that send, but too slowly
 MAX_JOINED = 100  # replies that wait to leave in one write
 SLOW_SECONDS = 1.0  # a client that makes many mistakes waits that long for each reply
-
-
-@dataclass(slots=True)
-class Transaction:
-    """What is known of the mail transaction under way."""
-
-    id: str
-    mail: ev.Mail
-    recipients: list[Recipient] = field(default_factory=list)
-    routes: dict[Address, Resolved] = field(default_factory=dict)
-    tags: dict[str, str] = field(default_factory=dict)
-    headers: list[bytes] = field(default_factory=list)  # of policies, for the top of the message
-    envelope: Envelope | None = None
-    intake: Intake | None = None
-    problem: Exception | None = None  # the message is read to its end and refused
-
-    def abort(self) -> None:
-        """Keep nothing."""
-        if self.intake is not None:
-            self.intake.abort()
 
 
 @implementer(ISession)
@@ -73,7 +52,7 @@ class SmtpSession:
         self._channel = channel
         self._connection = connection
         self._service = service
-        self._peer = channel.peer
+        self._peer: str = channel.peer
         self._helo = ""
         self._out: list[bytes] = []
         self._transaction: Transaction | None = None
@@ -274,7 +253,7 @@ class SmtpSession:
     async def _on_mail(self, event: ev.Mail) -> None:
         transaction = Transaction(new_id(self._service.clock.seconds()), event)
         for standing in self._standing.values():
-            self._note(transaction, standing)
+            transaction.note(standing)
         try:
             await self._check_sender(event)
             verdict = await self._ask("mail", mail=event, size=event.size)
@@ -285,7 +264,7 @@ class SmtpSession:
         if refusal is not None:
             self._refuse_message(transaction, Rejected(refusal))
             return
-        self._note(transaction, verdict)
+        transaction.note(verdict)
         self._forget()
         self._transaction = transaction
         self._say(replies.SENDER_OK)
@@ -315,11 +294,11 @@ class SmtpSession:
                 envelope=transaction.id,
                 recipient=str(address),
                 status=reply.status,
-                reason=_reason(error),
+                reason=reason_of(error),
             )
             self._say(reply)
             return
-        self._note(transaction, verdict)
+        transaction.note(verdict)
         self._say(replies.RECIPIENT_OK)
 
     async def _on_data_start(self, event: ev.DataStart) -> None:
@@ -385,7 +364,7 @@ class SmtpSession:
         """Open the intake. What it raises later is told at the end of the message."""
         transaction = self._transaction
         assert transaction is not None
-        transaction.envelope = self._envelope(transaction)
+        transaction.begin(self._origin(), self._service.clock.seconds())
         transaction.intake = Intake(
             self._service.delivery.writer(), self._edit_header, self._service.limits.header_size
         )
@@ -436,7 +415,7 @@ class SmtpSession:
         intake, service = transaction.intake, self._service
         assert intake is not None
         await intake.end_header()
-        envelope = self._seen(transaction, intake)
+        envelope = transaction.seen(intake.is_ascii)
         verdict = await self._ask(
             "message", mail=transaction.mail, envelope=envelope, header=intake.header, size=intake.size
         )
@@ -444,7 +423,8 @@ class SmtpSession:
         if refusal is not None:
             raise Rejected(refusal)
         transaction.tags.update(verdict.tags)
-        envelope = replace(envelope, trace=b"".join(verdict.headers))
+        if verdict.headers:
+            envelope = replace(envelope, trace=b"".join(verdict.headers))
         blob = await intake.finish()
         facts = await service.delivery.scan(blob)
         if self._lost or self._channel.closed:
@@ -455,7 +435,7 @@ class SmtpSession:
             "message.accepted",
             session=self.session,
             envelope=transaction.id,
-            sender=_path(transaction.mail.reverse_path),
+            sender=transaction.sender,
             recipients=len(transaction.recipients),
             size=blob.ref.size,
             message_id=facts.sort.message_id,
@@ -463,36 +443,6 @@ class SmtpSession:
             account=self._account_id(),
         )
         return Reply(250, "2.0.0", (f"queued as {transaction.id}",))
-
-    def _envelope(self, transaction: Transaction) -> Envelope:
-        mail = transaction.mail
-        return Envelope(
-            transaction.id,
-            mail.reverse_path,
-            tuple(transaction.recipients),
-            self._origin(),
-            self._service.clock.seconds(),
-            mail.body,
-            mail.smtputf8,
-            mail.ret,
-            mail.envid,
-            transaction.tags,
-        )
-
-    def _seen(self, transaction: Transaction, intake: Intake) -> Envelope:
-        """The envelope with what the content turned out to be, whatever was declared: relays go by it."""
-        envelope = transaction.envelope
-        assert envelope is not None
-        addresses = [recipient.address for recipient in envelope.recipients]
-        if envelope.reverse_path is not None:
-            addresses.append(envelope.reverse_path)
-        plain = intake.is_ascii and all(address.is_ascii for address in addresses)
-        return replace(
-            envelope,
-            body="7BIT" if intake.is_ascii else "8BITMIME",
-            smtputf8=envelope.smtputf8 and not plain,
-            tags=transaction.tags,
-        )
 
     async def _edit_header(self, block: bytes) -> bytes:
         """Count hops, take out what only this server may say, and put our trace fields on top."""
@@ -526,10 +476,6 @@ class SmtpSession:
 
     # Refusals
 
-    def _note(self, transaction: Transaction, verdict: Verdict) -> None:
-        transaction.tags.update(verdict.tags)
-        transaction.headers.extend(verdict.headers)
-
     def _refuse_message(self, transaction: Transaction, error: Exception) -> None:
         self._say(self._refusal_of(transaction, error))
 
@@ -541,26 +487,8 @@ class SmtpSession:
             "message.refused",
             session=self.session,
             envelope=transaction.id,
-            sender=_path(transaction.mail.reverse_path),
+            sender=transaction.sender,
             status=reply.status,
-            reason=_reason(error),
+            reason=reason_of(error),
         )
         return reply
-
-
-def protocol_keyword(lmtp: bool, extended: bool, secure: bool, authenticated: bool, utf8: bool) -> str:
-    """Return the protocol name for Received (RFC 3848, RFC 6531 4.3)."""
-    if not (extended or lmtp):
-        return "SMTP"
-    base = "LMTP" if lmtp else "SMTP" if utf8 else "ESMTP"
-    return f"{'UTF8' if utf8 else ''}{base}{'S' if secure else ''}{'A' if authenticated else ''}"
-
-
-def _path(address: Address | None) -> str:
-    return str(address) if address is not None else ""
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, Rejected):
-        return error.reply.text
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -33,7 +33,6 @@ class Submission(SmtpSession):
 
     def __init__(self, channel: IChannel, connection: ServerConnection, service: Service) -> None:
         super().__init__(channel, connection, service)
-        self.peer = channel.peer
         self._logins = cast(ILogins, service.logins)
         self._exchange: ISaslExchange | None = None
         self._login: ILogin | None = None
@@ -42,6 +41,11 @@ class Submission(SmtpSession):
             ev.AuthResponse: self._on_auth_response,
             ev.AuthCancelled: self._on_auth_cancelled,
         }
+
+    @property
+    def peer(self) -> str:
+        """The client's IP address, as XCLIENT says where it may."""
+        return self._peer
 
     def end(self, reason: str) -> None:
         """The account may no longer use this session; a message under way is finished first."""
@@ -78,6 +82,10 @@ class Submission(SmtpSession):
     async def _on_helo(self, event: ev.Helo) -> None:
         self._connection.mechanisms = self._logins.mechanisms(self.protocol, self._channel.secure)
         await super()._on_helo(event)
+
+    async def _on_xclient(self, event: ev.Xclient) -> None:
+        self._log_out()
+        await super()._on_xclient(event)
 
     # AUTH
 

@@ -30,7 +30,7 @@ from mailnode.interfaces.store import IBlobWriter
 from mailnode.interfaces.wire import IConnection, ISession
 from mailnode.smtp.limits import Limits, Timeouts
 from mailnode.smtp.server import Profile, ServerConnection
-from mailnode.smtp.session import protocol_keyword
+from mailnode.smtp.transaction import protocol_keyword
 from mailnode.values.policy import Verdict
 
 ENVELOPE = "MAIL FROM:<a@x.test>\nRCPT TO:<alice@us.test>\n"
@@ -499,6 +499,68 @@ def test_xclient() -> None:
     assert "XCLIENT" not in World().client().say("EHLO x\n")
 
 
+def test_each_message_is_judged_anew() -> None:
+    world = World()
+    client = world.client()
+    client.say("EHLO x\n")
+    per_message = ["mail", "rcpt", "message"]
+    for end in (b".\r\n", b"bad\n\r\n.\r\n", b".\r\n"):
+        client.say(ENVELOPE)
+        client.say("DATA\n")
+        client.say(b"Subject: x\r\n\r\n" + end)
+        assert client.codes("DATA\n") == ["503"]
+    client.say(ENVELOPE + "RSET\n")
+    assert client.codes("DATA\n") == ["503"]
+    client.say(ENVELOPE)
+    client.say(b"BDAT 2 LAST\r\n\n\n")
+    stages = [request.stage for request in world.policies.requests][2:]
+    assert stages == per_message + ["mail", "rcpt"] + per_message + ["mail", "rcpt"] * 2
+    assert len(world.delivery.accepted) == 2
+    ids = {request.envelope.id for request in world.policies.requests if request.envelope}
+    assert len(ids) == 2
+
+
+def test_a_client_that_does_not_read_is_not_read_from() -> None:
+    world = World()
+    client = world.client()
+    client.pump.pauseProducing()
+    assert client.say("HELP\n" * 1000).count("214 ") == 100
+    for _ in range(100):
+        if client.transport.producerState == "producing":
+            client.say("HELP\n" * 1000)
+    assert client.transport.producerState == "paused"
+    assert client.pump._connection.buffered < 300_000
+    client.pump.resumeProducing()
+    world.clock.advance(301)
+    assert client.pump.closed
+
+
+def test_a_hundred_thousand_recipients() -> None:
+    world = World()
+    client = world.client()
+    client.say("EHLO x\nMAIL FROM:<a@x.test>\n")
+    answers: list[str] = []
+    for _ in range(100):
+        answers += client.codes("RCPT TO:<alice@us.test>\n" * 1000)
+    assert answers.count("250") == 1000
+    assert answers[-1] == "421"
+    assert client.closed
+    assert client.pump._connection.buffered == 0
+
+
+def test_a_header_without_end_is_refused_in_bounded_memory() -> None:
+    world = World()
+    client = world.client()
+    client.say("EHLO x\n" + ENVELOPE)
+    client.say("DATA\n")
+    for _ in range(40):
+        client.say(b"X-Line: y\r\n" * 6000)
+    transaction = client.pump._session._transaction
+    assert world.delivery.writers[0].aborted
+    assert transaction.problem is not None
+    assert client.say("\n.\n").startswith("552 5.3.4")
+
+
 # Limits of time and number
 
 
@@ -809,6 +871,20 @@ def test_a_login_that_stands_only_after_the_connection_is_lost_is_given_back() -
     client.hang_up()
     wait.callback(None)
     assert world.logins.standing[0].logged_out == 1
+
+
+def test_xclient_logs_out() -> None:
+    world = World("submission", tls="implicit")
+    client = world.client("10.2.0.1")
+    client.secure()
+    client.say("EHLO x\n")
+    client.say(f"AUTH PLAIN {PLAIN}\n")
+    assert client.say("XCLIENT ADDR=192.0.2.9\n").startswith("220")
+    assert world.logins.standing[0].logged_out == 1
+    client.say("EHLO x\n")
+    assert client.say("MAIL FROM:<alice@us.test>\n").startswith("530")
+    client.say(f"AUTH PLAIN {PLAIN}\n")
+    assert world.logins.minds[-1].peer == "192.0.2.9"
 
 
 def test_wrong_set_up_is_refused() -> None:

@@ -1,0 +1,79 @@
+"""One mail transaction as a session knows it, and the envelope it becomes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from mailnode.smtp.events import Mail
+from mailnode.smtp.intake import Intake
+from mailnode.values.address import Address
+from mailnode.values.directory import Resolved
+from mailnode.values.envelope import Envelope, Origin, Recipient
+from mailnode.values.policy import Verdict
+
+
+@dataclass(slots=True)
+class Transaction:
+    """What is known of the transaction under way."""
+
+    id: str
+    mail: Mail
+    recipients: list[Recipient] = field(default_factory=list)
+    routes: dict[Address, Resolved] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    headers: list[bytes] = field(default_factory=list)  # of policies, for the top of the message
+    envelope: Envelope | None = None
+    intake: Intake | None = None
+    problem: Exception | None = None  # the message is read to its end and refused
+
+    @property
+    def sender(self) -> str:
+        """The reverse-path for the log; "" is the null sender."""
+        return str(self.mail.reverse_path) if self.mail.reverse_path is not None else ""
+
+    def note(self, verdict: Verdict) -> None:
+        """Keep what a verdict wants to go with the message."""
+        self.tags.update(verdict.tags)
+        self.headers.extend(verdict.headers)
+
+    def begin(self, origin: Origin, seconds: float) -> None:
+        """The content begins: the recipients are known. :param seconds: UTC."""
+        mail = self.mail
+        self.envelope = Envelope(
+            self.id,
+            mail.reverse_path,
+            tuple(self.recipients),
+            origin,
+            seconds,
+            mail.body,
+            mail.smtputf8,
+            mail.ret,
+            mail.envid,
+            self.tags,
+        )
+
+    def seen(self, is_ascii: bool) -> Envelope:
+        """Return the envelope with what the content turned out to be, whatever was declared: relays go by it."""
+        envelope = self.envelope
+        assert envelope is not None
+        paths = [recipient.address for recipient in envelope.recipients]
+        if envelope.reverse_path is not None:
+            paths.append(envelope.reverse_path)
+        utf8 = envelope.smtputf8 and not (is_ascii and all(path.is_ascii for path in paths))
+        body = "7BIT" if is_ascii else "8BITMIME"
+        if (body, utf8) == (envelope.body, envelope.smtputf8):
+            return envelope
+        return replace(envelope, body=body, smtputf8=utf8)
+
+    def abort(self) -> None:
+        """Keep nothing."""
+        if self.intake is not None:
+            self.intake.abort()
+
+
+def protocol_keyword(lmtp: bool, extended: bool, secure: bool, authenticated: bool, utf8: bool) -> str:
+    """Return the protocol name for Received (RFC 3848, RFC 6531 4.3)."""
+    if not (extended or lmtp):
+        return "SMTP"
+    base = "LMTP" if lmtp else "SMTP" if utf8 else "ESMTP"
+    return f"{'UTF8' if utf8 else ''}{base}{'S' if secure else ''}{'A' if authenticated else ''}"
