@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "mailnode"
 
 PURE = {
-    "smtp": {"grammar", "server", "client", "commands", "content", "events", "limits"},
+    "smtp": {"grammar", "server", "client", "client_events", "commands", "content", "events", "limits", "offers"},
     "imap": {"view", "connection"},
     "pop3": {"grammar", "connection"},
 }
