@@ -10,6 +10,7 @@ from twisted.logger import Logger
 
 from mailnode.errors import BlobDamaged, DomainError, NoSuchMessage
 from mailnode.imap.answers import Answer
+from mailnode.imap.bodies import PIECE, batches, read_exactly, read_small
 from mailnode.imap.command_types import Attribute, Fetch
 from mailnode.imap.rendering import BlobItem, FetchPlan, Row, plan_fetch
 from mailnode.imap.sections import Slice
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 ROWS = 256  # read from the store at a time
 FLAG_ROWS = 1000  # answered from the view at a time
-PIECE = 256 * 1024  # octets of a message read at a time, and of all that is held at once
-BATCH = 64  # messages whose bodies are held at once
 
 _log = Logger()
 
@@ -115,31 +114,26 @@ class _Fetching:
 
     async def _bodies(self, rows: Sequence[tuple[Row, int]]) -> None:
         """Read first, mark as seen what could be read, then write: nothing is promised that cannot be sent."""
-        batch: list[tuple[Row, int, list[_Literal]]] = []
-        held = 0
-        for row, index in rows:
-            try:
-                literals = await self._literals(row)
-            except BlobDamaged:
-                _log.warn("message {uid} of {account} is damaged", uid=row[0], account=self.session.mail.account_id)
-                self.damaged = True
-                continue
-            batch.append((row, index, literals))
-            held += sum(len(x) if isinstance(x, bytes) else PIECE for x in literals if x is not None)
-            if held >= PIECE or len(batch) >= BATCH:
-                await self._write_batch(batch)
-                batch, held = [], 0
-        await self._write_batch(batch)
+        if not self.plan.blob_items:  # header fields from the facts, which set \\Seen all the same
+            await self._write_batch([(row, index, []) for row, index in rows])
+            return
+        for batch in batches([((row, index), row[self.plan.blob_at]) for row, index in rows]):
+            wholes = await read_small(self.selected.mailbox, [blob for _, blob in batch])
+            readable = []
+            for ((row, index), blob), whole in zip(batch, wholes, strict=True):
+                try:
+                    readable.append((row, index, await self._literals(row, blob, whole)))
+                except BlobDamaged:
+                    _log.warn("message {uid} of {account} is damaged", uid=row[0], account=self.session.mail.account_id)
+                    self.damaged = True
+            await self._write_batch(readable)
 
-    async def _literals(self, row: Row) -> list[_Literal]:
-        if not self.plan.blob_items:
-            return []
-        blob: BlobRef = row[self.plan.blob_at]
-        slices = self.plan.slices(row)
-        whole = await self._read(blob, 0, blob.size) if blob.size <= PIECE else None
+    async def _literals(self, row: Row, blob: BlobRef, whole: bytes | BlobDamaged | None) -> list[_Literal]:
+        if isinstance(whole, BlobDamaged):
+            raise whole
         return [
             None if found is None else await self._literal(blob, whole, item, found)
-            for item, found in zip(self.plan.blob_items, slices, strict=True)
+            for item, found in zip(self.plan.blob_items, self.plan.slices(row), strict=True)
         ]
 
     async def _literal(self, blob: BlobRef, whole: bytes | None, item: BlobItem, found: Slice) -> _Literal:
@@ -150,21 +144,14 @@ class _Fetching:
             found = found.cut(*item.partial)
         if found.size <= PIECE:
             return found.head + await self._octets(blob, whole, found.start, found.end)
-        middle = found.start + PIECE
-        first = found.head + await self._octets(blob, whole, found.start, min(middle, found.end))
-        return _Streamed(first, Slice(b"", min(middle, found.end), found.end), found.size)
+        middle = min(found.start + PIECE, found.end)
+        first = found.head + await self._octets(blob, whole, found.start, middle)
+        return _Streamed(first, Slice(b"", middle, found.end), found.size)
 
     async def _octets(self, blob: BlobRef, whole: bytes | None, start: int, end: int) -> bytes:
         if whole is not None:
             return whole[start:end]
-        return await self._read(blob, start, end - start) if end > start else b""
-
-    async def _read(self, blob: BlobRef, offset: int, length: int) -> bytes:
-        """Return exactly these octets. :raises BlobDamaged: there are fewer."""
-        data = await self.selected.mailbox.read(blob, offset, length)
-        if len(data) != length:
-            raise BlobDamaged
-        return data
+        return await read_exactly(self.selected.mailbox, blob, start, end)
 
     async def _write_batch(self, batch: Sequence[tuple[Row, int, list[_Literal]]]) -> None:
         seen = await self._mark_seen([index for _, index, _ in batch]) if self._marks_seen else set()
@@ -215,7 +202,7 @@ class _Fetching:
         for start in range(rest.start, rest.end, PIECE):
             await self.session.pause()
             try:
-                data = await self._read(blob, start, min(PIECE, rest.end - start))
+                data = await read_exactly(self.selected.mailbox, blob, start, min(start + PIECE, rest.end))
             except DomainError:
                 self.session.abort("a message ended before its size")
             self.session.write(data.replace(b"\0", b"\x80"))

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from mailnode.errors import BlobDamaged
 from mailnode.imap import responses
 from mailnode.imap.answers import Answer
+from mailnode.imap.bodies import batches, read_exactly, read_small
 from mailnode.imap.command_types import And, InBody, InHeader, InText, Not, Or, Search, SearchKey
 from mailnode.imap.fetching import ROWS
 from mailnode.imap.matching import ROWS as COLUMNS_ONLY
 from mailnode.imap.matching import VIEW, Row, cost, header_test, returned_modseq, row_test, searched_span, text_test
-from mailnode.values.blob import BlobRef
 from mailnode.values.facts import decode_parts
 
 if TYPE_CHECKING:
@@ -95,54 +95,71 @@ async def _rows(session: ImapSession, indexes: Sequence[int], columns: Sequence[
 
 
 async def _by_messages(session: ImapSession, key: InHeader | InBody | InText, candidates: Sequence[int]) -> list[int]:
-    """Open one message after the other. One that cannot be read is passed over: it cannot be shown to hold the text."""
+    """Open the messages. One that cannot be read is passed over: it cannot be shown to hold the text."""
     found: list[int] = []
-    test = _header_only(session, key) if isinstance(key, InHeader) else _whole(session, key)
+    mailbox = session.mailbox.mailbox
+    judge = _header_judge(key) if isinstance(key, InHeader) else _text_judge(key)
     for at in range(0, len(candidates), ROWS):
-        for row, index in await _rows(session, candidates[at : at + ROWS], _BLOB_COLUMNS):
-            try:
-                if await test(row):
+        rows = await _rows(session, candidates[at : at + ROWS], _BLOB_COLUMNS)
+        for batch in batches([((row, index), row[1]) for row, index in rows]):
+            wholes = await read_small(mailbox, [blob for _, blob in batch])
+            small = [
+                (row, index, x) for ((row, index), _), x in zip(batch, wholes, strict=True) if isinstance(x, bytes)
+            ]
+            if small:
+                found.extend(await session.services.threads.run("cpu", _judge_all, judge, small))
+            for ((row, index), _), whole in zip(batch, wholes, strict=True):
+                if whole is None and await _holds_large(session, key, row):
                     found.append(index)
-            except BlobDamaged as error:
-                session.trouble(error)
             await session.pause()
     return found
 
 
-def _header_only(session: ImapSession, key: InHeader) -> Callable[[Row], Awaitable[bool]]:
+Judge = Callable[[Row, bytes], bool]  # (row, whole blob)
+
+
+def _judge_all(judge: Judge, messages: Sequence[tuple[Row, int, bytes]]) -> list[int]:
+    """Runs in a thread: return the indexes of those that hold the text."""
+    return [index for row, index, data in messages if judge(row, data)]
+
+
+def _header_judge(key: InHeader) -> Judge:
     test = header_test(key)
-
-    async def holds(row: Row) -> bool:
-        _, blob, prefix, header_size, _ = row
-        return test(prefix + await _read(session, blob, 0, header_size))
-
-    return holds
+    return lambda row, data: test(row[2] + data[: row[3]])
 
 
-def _whole(session: ImapSession, key: InBody | InText) -> Callable[[Row], Awaitable[bool]]:
+def _text_judge(key: InBody | InText) -> Judge:
     test = text_test(key)
 
-    async def holds(row: Row) -> bool:
-        _, blob, prefix, header_size, encoded = row
-        header = prefix + await _read(session, blob, 0, header_size) if isinstance(key, InText) else b""
+    def judge(row: Row, data: bytes) -> bool:
+        _, _, prefix, header_size, encoded = row
         parts = decode_parts(encoded)
-        if await session.services.threads.run("cpu", test, header, ()):
+        spans = [(part, searched_span(parts, index)) for index, part in enumerate(parts)]
+        texts = [(part, data[span[0] : span[1]]) for part, span in spans if span is not None]
+        return test(prefix + data[:header_size], texts)
+
+    return judge
+
+
+async def _holds_large(session: ImapSession, key: InHeader | InBody | InText, row: Row) -> bool:
+    """Whether a large message holds the text: read a part at a time, so that memory is that of the largest text part."""
+    _, blob, prefix, header_size, encoded = row
+    mailbox, threads = session.mailbox.mailbox, session.services.threads
+    try:
+        header = prefix + await read_exactly(mailbox, blob, 0, header_size)
+        if isinstance(key, InHeader):
+            return header_test(key)(header)
+        test = text_test(key)
+        if await threads.run("cpu", test, header, ()):
             return True
-        for index, part in enumerate(parts):  # one at a time: memory is that of the largest part
+        parts = decode_parts(encoded)
+        for index, part in enumerate(parts):
             span = searched_span(parts, index)
-            if span is not None and span[1] > span[0]:
-                raw = await _read(session, blob, span[0], span[1] - span[0])
-                if await session.services.threads.run("cpu", test, b"", ((part, raw),)):
+            if span is not None:
+                raw = await read_exactly(mailbox, blob, *span)
+                if await threads.run("cpu", test, b"", ((part, raw),)):
                     return True
-        return False
-
-    return holds
-
-
-async def _read(session: ImapSession, blob: BlobRef, start: int, length: int) -> bytes:
-    if not length:
-        return b""
-    data = await session.mailbox.mailbox.read(blob, start, length)
-    if len(data) != length:
-        raise BlobDamaged
-    return data
+            await session.pause()
+    except BlobDamaged:
+        pass
+    return False

@@ -3,7 +3,7 @@
 import pytest
 from imap_world import START, now, play
 
-from mailnode.imap.fetching import PIECE
+from mailnode.imap.bodies import PIECE
 from mailnode.values.flags import FLAGGED, SEEN
 
 NESTED = (

@@ -284,3 +284,35 @@ def test_days_are_counted_as_written():
     day = (date(2023, 11, 6) - date(1970, 1, 1)).days
     assert (day_of(at, 0), day_of(at, 30), day_of(at, -1440)) == (day, day + 1, day - 1)
     assert day_of(-1, 0) == -1
+
+
+def test_large_messages_are_looked_through_part_by_part(make_world):
+    filler = b"0123456789abcdef\r\n" * 20_000  # over PIECE
+    world = make_world()
+    world.put(b"Subject: one\r\nX-Other: kept\r\n\r\n" + filler + b"at the very end\r\n")
+    world.put(b"Subject: two\r\n\r\nsmall, at the very end\r\n")
+    world.put(
+        b"Subject: three\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: image/png\r\n\r\n"
+        + filler
+        + b"\r\n--b\r\nContent-Type: text/plain\r\n\r\nat the very end\r\n--b--\r\n"
+    )
+    client = world.connect(select="INBOX")
+    assert found(client, 'BODY "at the very end"') == "1 2 3"
+    assert found(client, "BODY 9abcdef") == "1"
+    assert found(client, "TEXT three") == "3"
+    assert found(client, "BODY three") == ""
+    assert found(client, "HEADER X-Other kept") == "1"
+    assert found(client, 'NOT HEADER X-Other ""') == "2 3"
+
+
+def test_damaged_large_messages_are_passed_over(make_world, request):
+    if "sqlite" in request.node.name:
+        return
+    world = make_world()
+    world.put(b"Subject: one\r\nX-Other: kept\r\n\r\n" + b"x" * 300_000)
+    world.put(b"Subject: two\r\nX-Other: kept\r\n\r\nx")
+    client = world.connect(select="INBOX")
+    for blob_id, data in world.account.content.items():
+        if len(data) > 1000:
+            world.account.content[blob_id] = data[:100]
+    assert found(client, "BODY x") == "2"

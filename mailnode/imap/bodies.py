@@ -1,0 +1,61 @@
+"""Message bytes for FETCH and SEARCH: exactly what was asked for, small messages read together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.python.failure import Failure
+
+from mailnode.errors import BlobDamaged
+from mailnode.interfaces.store import IMailbox
+from mailnode.values.blob import BlobRef
+
+T = TypeVar("T")
+
+PIECE = 256 * 1024  # octets of a message read at a time, and of all small messages that are held at once
+BATCH = 64  # small messages held at once
+
+
+async def read_exactly(mailbox: IMailbox, blob: BlobRef, start: int, end: int) -> bytes:
+    """Return these octets of a message. :raises BlobDamaged: there are fewer."""
+    if end <= start:
+        return b""
+    data = await mailbox.read(blob, start, end - start)
+    if len(data) != end - start:
+        raise BlobDamaged
+    return data
+
+
+def batches(rows: Sequence[tuple[T, BlobRef]]) -> Iterator[list[tuple[T, BlobRef]]]:
+    """Yield what goes with each blob in groups that may be held at once, in order; a large message stands alone."""
+    batch: list[tuple[T, BlobRef]] = []
+    held = 0
+    for row in rows:
+        size = row[1].size
+        if batch and (held + size > PIECE or len(batch) >= BATCH):
+            yield batch
+            batch, held = [], 0
+        batch.append(row)
+        held += size
+    if batch:
+        yield batch
+
+
+async def read_small(mailbox: IMailbox, blobs: Sequence[BlobRef]) -> list[bytes | BlobDamaged | None]:
+    """Return each message whole, read at the same time: None for one over ``PIECE`` octets, the error for a damaged one."""
+    reads = [Deferred.fromCoroutine(_whole(mailbox, blob)) for blob in blobs]
+    results: list[bytes | BlobDamaged | None] = []
+    for _, result in await DeferredList(reads, consumeErrors=True):
+        if isinstance(result, Failure):
+            if not isinstance(result.value, BlobDamaged):
+                raise result.value
+            result = result.value
+        results.append(result)
+    return results
+
+
+async def _whole(mailbox: IMailbox, blob: BlobRef) -> bytes | None:
+    """Read whole where it is small: only then is its digest checked."""
+    return None if blob.size > PIECE else await read_exactly(mailbox, blob, 0, blob.size)
