@@ -110,6 +110,7 @@ class PostgresEngine:
         """:param url: ``postgresql://...`` or a libpq connection string. :param call_from_thread: the reactor's
         ``callFromThread``; without it every unit runs in the calling thread. :param prefix: of the schemas' names."""
         self.partitions = partitions
+        self._url = url
         self._prefix = prefix
         self._call_from_thread = call_from_thread
         self._pool = ConnectionPool(
@@ -129,9 +130,9 @@ class PostgresEngine:
 
     def _open(self) -> None:
         try:
-            self._pool.open(wait=True, timeout=PATIENCE)
-            with self._pool.connection() as connection:
+            with psycopg.connect(self._url, connect_timeout=int(PATIENCE)) as connection:
                 _check_server(connection)
+            self._pool.open(wait=True, timeout=PATIENCE)
             for name in (DIRECTORY, QUEUE, EPHEMERAL, *map(mail_tenancy, range(self.partitions))):
                 self._again(partial(self._migrate, name))
         except (psycopg.Error, PoolTimeout) as error:

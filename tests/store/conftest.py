@@ -61,6 +61,11 @@ def running_cluster() -> Cluster:
     return _clusters[0]
 
 
+@pytest.fixture
+def cluster() -> Cluster:
+    return running_cluster()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _stop_cluster() -> Iterator[None]:
     yield

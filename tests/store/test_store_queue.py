@@ -319,6 +319,14 @@ def test_a_lease_is_renewed_while_it_is_held(queue, post, loop):
     assert not loop.run(queue.renew(new.token, NOW + 900))
 
 
+def test_claims_at_the_same_time_take_no_recipient_twice(queue, post, loop):
+    for name in ("e1", "e2"):
+        post(name, ["a.example"] * 10)
+    claims = loop.together(*(queue.claim("a.example", NOW, 60.0, 3) for _ in range(10)))
+    taken = [(claim.envelope.id, r.index) for claim in claims if claim is not None for r in claim.envelope.recipients]
+    assert len(taken) == len(set(taken)) == 20
+
+
 # commands
 
 
