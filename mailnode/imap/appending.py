@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from twisted.logger import Logger
 
 from mailnode.errors import LimitReached, NoSuchMailbox, OverQuota
-from mailnode.imap.answers import Answer, Refusal, refusal
+from mailnode.imap.answers import UNKNOWN_TROUBLE, Answer, Refusal, SessionEnds, refusal
 from mailnode.imap.command_types import AppendAborted, AppendChunk, AppendEnd, AppendStart
 from mailnode.imap.mailboxes import find_target
 from mailnode.interfaces.store import IBlobWriter
@@ -45,11 +45,13 @@ async def append(session: ImapSession, command: AppendStart) -> None:
     """Decide before any octet is asked for: no mailbox, too large, over quota."""
     try:
         session.under_way = await _begin(session, command)
+    except SessionEnds:
+        raise
     except Exception as error:
         answer = refusal(error)
         if answer is None:
             session.trouble(error)
-            answer = Answer("Temporary trouble, try again later", b"UNAVAILABLE", b"NO")
+            answer = UNKNOWN_TROUBLE
         session.write(answer.line(command.tag))
         session.connection.refuse_append()
         return

@@ -214,17 +214,20 @@ class ImapSession:
 
     @property
     def mail(self) -> IMailAccount:
-        """The account's mail. Only after login: the table of commands lets nothing else through."""
+        """The account's mail. Before login the table of commands lets nothing through that asks for it.
+
+        :raises SessionEnds: the connection went while a command was waiting.
+        """
         if self.login is None:
-            raise RuntimeError("not logged in")
+            raise SessionEnds
         mail: IMailAccount = self.login.avatar.mail
         return mail
 
     @property
     def mailbox(self) -> Selected:
-        """The selected mailbox. Only in the selected state."""
+        """The selected mailbox, for commands of the selected state. :raises SessionEnds: as :attr:`mail` does."""
         if self.selected is None:
-            raise RuntimeError("no mailbox is selected")
+            raise SessionEnds
         return self.selected
 
     def logged_in(self, login: ILogin) -> None:

@@ -508,3 +508,93 @@ def test_the_session_needs_nothing_but_its_constructor(make_world):
     client = world.connect(login=False)
     assert isinstance(client.session, ImapSession)
     assert client.session.selected is None
+
+
+def test_an_ended_session_releases_everything_when_the_connection_goes(make_world):
+    world = make_world()
+    for last_words in ("LOGOUT", "IDLE", "NOOP"):
+        client = world.connect(select="INBOX")
+        client.ask(f"a {last_words}")
+        client.session.end("account disabled")
+        client.lose()
+    assert world.logins.standing == 0
+    assert not world.clock.getDelayedCalls()
+
+
+def test_create_with_a_special_use(make_world):
+    play(
+        fresh(make_world),
+        r"""
+        C: a CREATE Starred (USE (\Flagged))
+        S: a OK CREATE completed
+        C: b LIST (SPECIAL-USE) "" S*
+        S: * LIST (\HasNoChildren \Sent) "/" Sent
+        S: * LIST (\HasNoChildren \Flagged) "/" Starred
+        S: b OK LIST completed
+        C: c CREATE Both (USE (\Flagged \All))
+        S: c NO [USEATTR] Only one special use for a mailbox
+        """,
+    )
+
+
+def test_a_login_that_ends_after_the_connection_is_taken_back(make_world):
+    from twisted.internet.defer import Deferred
+
+    world = make_world()
+    client = world.connect(login=False)
+    waiting = Deferred()
+    password = world.logins.password
+
+    async def slow(*args):
+        await waiting
+        return await password(*args)
+
+    world.logins.password = slow
+    client.send(b"a LOGIN alice secret\r\n")
+    client.lose()
+    waiting.callback(None)
+    assert world.logins.standing == 0
+
+
+def test_a_select_that_ends_after_the_connection_leaves_nothing(make_world, request):
+    from twisted.internet.defer import Deferred
+
+    if "sqlite" in request.node.name:
+        return
+    world = make_world()
+    client = world.connect()
+    waiting = Deferred()
+    mailboxes = world.account.mailboxes
+
+    async def slow():
+        await waiting
+        return await mailboxes()
+
+    world.account.mailboxes = slow
+    client.send(b"a SELECT INBOX\r\n")
+    client.lose()
+    waiting.callback(None)
+    assert world.logins.standing == 0
+    assert not world.clock.getDelayedCalls()
+
+
+def test_a_connection_lost_while_append_is_scanned_is_no_trouble(make_world):
+    from dataclasses import replace
+
+    from twisted.internet.defer import Deferred
+
+    world = make_world()
+    waiting = Deferred()
+    scan = world.services.scan
+
+    async def slow(blob):
+        await waiting
+        return await scan(blob)
+
+    world.services = replace(world.services, scan=slow)
+    client = world.connect(select="INBOX")
+    client.session.trouble = lambda error: pytest.fail(repr(error))
+    client.send(b"a APPEND INBOX {4+}\r\na: b\r\n")
+    client.lose()
+    waiting.callback(None)
+    assert now(world.box().snapshot()).uids.tolist() == []
