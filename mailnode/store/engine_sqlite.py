@@ -24,6 +24,7 @@ from twisted.logger import Logger
 
 from mailnode.errors import ConfigurationError, StoreUnavailable
 from mailnode.store import migrate
+from mailnode.store.blob_file import sync_directory
 from mailnode.store.data_lock import DataLock
 from mailnode.store.engine import DIRECTORY, EPHEMERAL, QUEUE, Transaction, mail_tenancy
 from mailnode.store.sqlite_tenancy import Job, Tenancy
@@ -126,6 +127,9 @@ class SqliteEngine:
         target = copies / f"{tenancy.name}-schema-{current}.db"
         target.unlink(missing_ok=True)
         tenancy.copy_to(str(target))
+        with target.open("rb") as copy:
+            os.fsync(copy.fileno())
+        sync_directory(copies)
 
     def _start_threads(self, outbox: _Outbox) -> None:
         for name, tenancy in self._tenancies.items():

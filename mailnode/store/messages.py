@@ -278,24 +278,16 @@ def copy(
     if not found:
         untouch(tx, account_id)
         return Copied(uidvalidity, (), (), modseq - 1)
-    first, _ = grow(
-        tx,
-        account_id,
-        target,
-        modseq,
-        len(found),
-        sum(not row[1] & SEEN for row in found),
-        sum(bool(row[1] & DELETED) for row in found),
-        sum(row[2] for row in found),
-    )
+    unseen, deleted, size = _totals(found)
+    first, _ = grow(tx, account_id, target, modseq, len(found), unseen, deleted, size)
     tx.many(
         PLACEMENT,
         [
-            (account_id, target, first + number, message_id, flags, modseq, modseq, size, now, None)
-            for number, (_, flags, size, message_id) in enumerate(found)
+            (account_id, target, first + number, message_id, flags, modseq, modseq, octets, now, None)
+            for number, (_, flags, octets, message_id) in enumerate(found)
         ],
     )
-    charge(tx, account_id, sum(row[2] for row in found), len(found), check=not move)
+    charge(tx, account_id, size, len(found), check=not move)
     if move:
         _expunge(tx, account_id, mailbox_id, modseq, found, now)
     return Copied(uidvalidity, tuple(row[0] for row in found), tuple(range(first, first + len(found))), modseq)
@@ -326,18 +318,17 @@ def _expunge(
         " WHERE account_id = ? AND mailbox_id = ? AND uid = ?",
         [(modseq, modseq, now, account_id, mailbox_id, row[0]) for row in found],
     )
-    size = sum(row[2] for row in found)
+    unseen, deleted, size = _totals(found)
     tx.execute(
         "UPDATE mailbox SET highest_modseq = ?, messages = messages - ?, unseen = unseen - ?, deleted = deleted - ?,"
         " size = size - ? WHERE account_id = ? AND mailbox_id = ?",
-        (
-            modseq,
-            len(found),
-            sum(not row[1] & SEEN for row in found),
-            sum(bool(row[1] & DELETED) for row in found),
-            size,
-            account_id,
-            mailbox_id,
-        ),
+        (modseq, len(found), unseen, deleted, size, account_id, mailbox_id),
     )
     charge(tx, account_id, -size, -len(found))
+
+
+def _totals(found: Sequence[tuple[Any, ...]]) -> tuple[int, int, int]:
+    """What rows that begin with uid, flags, size add to a mailbox: unseen, deleted, octets."""
+    unseen = sum(not row[1] & SEEN for row in found)
+    deleted = sum(bool(row[1] & DELETED) for row in found)
+    return unseen, deleted, sum(row[2] for row in found)

@@ -23,6 +23,7 @@ READERS_KEPT = 4  # idle read connections
 
 # Errors of one statement that leave transaction and file as they were. All others put the whole batch in doubt.
 _STATEMENT_ERRORS = (apsw.ConstraintError, apsw.SQLError, apsw.MismatchError, apsw.RangeError, apsw.TooBigError)
+_SYNC_ERRORS = (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC)
 
 
 class Job:
@@ -87,6 +88,7 @@ class Tenancy:
         self._checkpoint_wanted = checkpoint_wanted
         self._writer: apsw.Connection | None = None
         self._wal_pages = 0
+        self._checkpoint_asked = False
         self._failed = False
         self._pool_changed = threading.Condition()
         self._idle: list[apsw.Connection] = []
@@ -187,17 +189,24 @@ class Tenancy:
         except apsw.Error as error:
             self._roll_back(connection, error)
             return error
+        except BaseException:  # an interrupted command
+            connection.execute("ROLLBACK")
+            raise
         try:
             connection.execute("COMMIT")
         except apsw.Error as error:
             self._fail(error)
             return error
+        self._look_after_log()
+        return None
+
+    def _look_after_log(self) -> None:
         if self._wal_pages > WAL_LIMIT:
             with contextlib.suppress(apsw.Error):  # what was committed stays so; the next batch tries again
                 self.checkpoint(wait=True)
-        elif self._wal_pages > CHECKPOINT_AT:
+        elif self._wal_pages > CHECKPOINT_AT and not self._checkpoint_asked:
+            self._checkpoint_asked = True
             self._checkpoint_wanted(self)
-        return None
 
     def _run_unit(self, connection: apsw.Connection, tx: SqliteTransaction, job: Job) -> None:
         connection.execute("SAVEPOINT unit")
@@ -236,6 +245,11 @@ class Tenancy:
         return refusal
 
     def _roll_back(self, connection: apsw.Connection, error: apsw.Error) -> None:
+        if (
+            getattr(error, "extendedresult", 0) in _SYNC_ERRORS
+        ):  # a batch larger than the page cache syncs before COMMIT
+            self._fail(error)
+            return
         self._report("store.failed", tenancy=self.name, error=f"{type(error).__name__}: {error}")
         if connection.in_transaction:
             try:
@@ -244,7 +258,7 @@ class Tenancy:
                 self._fail(second)
 
     def _fail(self, error: apsw.Error) -> None:
-        """COMMIT failed: what the disk has of it nobody knows, and the kernel may have forgotten that it owes us a
+        """A sync failed, or COMMIT: what the disk has of it nobody knows, and the kernel may have forgotten that it owes us a
         sync. Nothing is acknowledged until all connections were closed and the log was moved into the file anew."""
         self._failed = True
         self._report("store.failed", tenancy=self.name, error=f"{type(error).__name__}: {error}")
@@ -327,6 +341,7 @@ class Tenancy:
         :raises apsw.Error: with ``wait`` only. Without, the log just stays until the next time.
         """
         with self._checkpointing:
+            self._checkpoint_asked = False
             try:
                 if self._checkpointer is None:
                     self._checkpointer = self._connect()

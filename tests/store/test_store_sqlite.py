@@ -219,7 +219,58 @@ def test_readers_cannot_write(tmp_path):
     tenancy.close()
 
 
+def sync_error(tx):
+    """A sync that fails before COMMIT: when a batch outgrows the page cache."""
+    add(tx, 100)
+    error = apsw.IOError("disk I/O error")
+    error.extendedresult = apsw.SQLITE_IOERR_FSYNC
+    raise error
+
+
+def test_a_sync_that_fails_before_commit_refuses_all_as_well(tmp_path, reports):
+    tenancy = Tenancy("probe", str(tmp_path / "probe.db"), report=reports)
+    tenancy.open()
+    tenancy.run(make_table)
+    jobs = [Job(add, (1,)), Job(sync_error), Job(add, (2,))]
+    tenancy.run_batch(jobs)
+    assert all(isinstance(job.error, StoreUnavailable) for job in jobs)
+    after = Job(add, (3,))
+    tenancy.run_batch([after])
+    assert outcome(after) == 3
+    assert tenancy.run(numbers) == [3]
+    assert ("store.recovered", "probe") in reports
+    tenancy.close()
+
+
+def test_an_interrupted_unit_leaves_no_transaction(tenancy):
+    def interrupted(tx):
+        add(tx, 100)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tenancy.run_batch([Job(interrupted)])
+    after = Job(add, (1,))
+    tenancy.run_batch([after])
+    assert outcome(after) == 1
+    assert tenancy.run(numbers) == [1]
+
+
 # the write-ahead log
+
+
+def test_a_checkpoint_is_asked_for_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(sqlite_tenancy, "CHECKPOINT_AT", 0)
+    wanted = []
+    tenancy = Tenancy("probe", str(tmp_path / "probe.db"), checkpoint_wanted=wanted.append)
+    tenancy.open()
+    tenancy.run(make_table)
+    for number in range(5):
+        tenancy.run_batch([Job(add, (number,))])
+    assert len(wanted) == 1
+    tenancy.checkpoint()
+    tenancy.run_batch([Job(add, (5,))])
+    assert len(wanted) == 2
+    tenancy.close()
 
 
 def test_the_log_is_moved_when_it_is_long_and_bounded_when_it_is_not(tmp_path, monkeypatch):
