@@ -81,7 +81,9 @@ class Mailbox:
         refs = await self._partition.read(messages.facts_blobs, self.account_id, self.id, absent)
         filled = []
         for row in rows:
-            if row[0] in refs:
+            if row[facts[0]] is None:
+                if row[0] not in refs:
+                    continue  # swept between the two reads
                 stored = facts_rows.decode_facts(await self.read(placing.decode_ref(refs[row[0]])))
                 values = dict(zip(placing.FACTS_COLUMNS, placing.facts_row(stored), strict=True))
                 full = list(row)

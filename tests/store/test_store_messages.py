@@ -159,6 +159,12 @@ def test_large_facts_come_back_from_their_blob(inbox, loop, make, files):
     assert two[6] == large.facts.envelope
 
 
+def test_a_row_that_is_swept_while_its_facts_are_fetched_is_left_out(inbox, loop, make, files, monkeypatch):
+    loop.run(inbox.append([make(), make(fill=20_000)]))
+    monkeypatch.setattr(mailbox_module.messages, "facts_blobs", lambda *args: {})
+    assert [row[0] for row in loop.run(inbox.rows([1, 2], ["fields"]))] == [1]
+
+
 def test_read_gives_ranges(inbox, loop, make):
     content = bytes(range(256)) * 20
     loop.run(inbox.append([make(content)]))
