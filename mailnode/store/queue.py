@@ -146,13 +146,13 @@ class Queue:
         """See :class:`IQueueStore`."""
         stored = None
         if blob.place == "inline":
-            staged = await self._engine.read(QUEUE, queue_rows.staged_blob, blob)
+            staged = await self._engine.read(QUEUE, queue_rows.staged_blob, self._shard, blob)
             stored = staged.data if staged is not None else None
         return await self._blobs.read(blob, stored, offset, length)
 
     async def staged(self, blob: BlobRef) -> StagedBlob:
         """See :class:`IQueueStore`. :raises BlobDamaged: it is not in the queue."""
-        staged = await self._engine.read(QUEUE, queue_rows.staged_blob, blob)
+        staged = await self._engine.read(QUEUE, queue_rows.staged_blob, self._shard, blob)
         if staged is None:
             raise BlobDamaged(blob.blob_id)
         return staged

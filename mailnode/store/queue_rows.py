@@ -102,9 +102,9 @@ def _insert_envelope(tx: Transaction, shard: int, submission: Submission, phase:
         return False
     data = submission.blob.data if ref.place == "inline" else None
     tx.execute(
-        "INSERT INTO blob (id, size, place, encoding, digest, data) VALUES (?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT (id) DO NOTHING",
-        (ref.blob_id, ref.size, ref.place, ref.encoding, ref.digest, data),
+        "INSERT INTO blob (id, shard, size, place, encoding, digest, data) VALUES (?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (id, shard) DO NOTHING",
+        (ref.blob_id, shard, ref.size, ref.place, ref.encoding, ref.digest, data),
     )
     if submission.facts is not None:
         tx.execute(
@@ -173,7 +173,7 @@ def delete_some(tx: Transaction, shard: int, envelope_id: str) -> bool:
     tx.execute("DELETE FROM envelope WHERE shard = ? AND id = ?", (shard, envelope_id))
     blob_id = rows[0][0]
     if not tx.execute("SELECT 1 FROM envelope WHERE shard = ? AND blob_id = ? LIMIT 1", (shard, blob_id)):
-        tx.execute("DELETE FROM blob WHERE id = ?", (blob_id,))
+        tx.execute("DELETE FROM blob WHERE id = ? AND shard = ?", (blob_id, shard))
     return False
 
 
@@ -280,21 +280,24 @@ def counts(tx: Transaction, shard: int) -> dict[str, int]:
     return found
 
 
-def staged_blob(tx: Transaction, ref: BlobRef) -> StagedBlob | None:
+def staged_blob(tx: Transaction, shard: int, ref: BlobRef) -> StagedBlob | None:
     """Return a queued blob with its stored bytes; None when it is not in the queue."""
-    rows = tx.execute("SELECT data FROM blob WHERE id = ?", (ref.blob_id,))
+    rows = tx.execute("SELECT data FROM blob WHERE id = ? AND shard = ?", (ref.blob_id, shard))
     return StagedBlob(ref, rows[0][0] or b"") if rows else None
 
 
 def blobs_in_use(tx: Transaction, blob_ids: Sequence[str]) -> set[str]:
-    """Return which of these blobs stand in the queue."""
+    """Return which of these blobs stand in the queue, whatever the shard."""
     marks = ", ".join("?" * len(blob_ids))
     return {row[0] for row in tx.execute(f"SELECT id FROM blob WHERE id IN ({marks})", blob_ids)} if blob_ids else set()
 
 
 def envelopes_where(tx: Transaction, where: str, values: Sequence[Any]) -> list[QueuedEnvelope]:
     """Return envelopes without recipients; ``where`` speaks of ``envelope e`` and ``blob b``."""
-    rows = tx.execute(f"SELECT {_ENVELOPE} FROM envelope e JOIN blob b ON b.id = e.blob_id WHERE {where}", values)
+    rows = tx.execute(
+        f"SELECT {_ENVELOPE} FROM envelope e JOIN blob b ON b.id = e.blob_id AND b.shard = e.shard WHERE {where}",
+        values,
+    )
     return [
         QueuedEnvelope(
             id=row[0],

@@ -404,6 +404,10 @@ def test_shards_do_not_see_each_other(engine, blobs, loop):
     assert loop.run(two.due(NOW, 10)) == []
     assert claimed(two, loop) is None
     assert not loop.run(two.drop("e1"))
+    blob = loop.run(one.envelope("e1")).blob
+    assert loop.run(two.blobs_in_use([blob.blob_id])) == {blob.blob_id}  # the sweep asks any of them
+    with pytest.raises(BlobDamaged):
+        loop.run(two.read(blob))
     assert loop.run(one.drop("e1"))
 
 

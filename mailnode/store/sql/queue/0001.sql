@@ -66,12 +66,14 @@ CREATE TABLE facts (
     PRIMARY KEY (shard, envelope_id)
 );
 
--- Bytes of queued messages: data is NULL for those that lie in files.
+-- Bytes of queued messages: data is NULL for those that lie in files. The id first: the sweep asks for it in all shards.
 CREATE TABLE blob (
-    id TEXT NOT NULL PRIMARY KEY,
+    id TEXT NOT NULL,
+    shard BIGINT NOT NULL,
     size BIGINT NOT NULL,
     place TEXT NOT NULL,
     encoding TEXT NOT NULL,
     digest BLOB NOT NULL,
-    data BLOB
+    data BLOB,
+    PRIMARY KEY (id, shard)
 );
