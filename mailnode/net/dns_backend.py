@@ -16,67 +16,83 @@ import dns.exception
 from dns.asyncbackend import Backend, DatagramSocket, StreamSocket  # type: ignore[attr-defined]
 from twisted.internet.defer import Deferred, TimeoutError, ensureDeferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
-from twisted.internet.error import ConnectionRefusedError
-from twisted.internet.protocol import DatagramProtocol, Factory, Protocol, connectionDone
+from twisted.internet.interfaces import IReadDescriptor
+from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 MAX_DATAGRAM = 65535
 MAX_STREAM_BUFFER = 128 * 1024  # octets; a DNS message has at most 65,535
 MAX_WAITING_DATAGRAMS = 8
 
 
-class _Datagrams(DatagramProtocol):
-    """Datagrams of one connected port, waiting to be taken."""
+@implementer(IReadDescriptor)
+class _DatagramSocket(DatagramSocket):
+    """One connected UDP socket, read by the reactor.
 
-    def __init__(self) -> None:
-        self.arrived: deque[tuple[bytes, tuple[str, int]]] = deque(maxlen=MAX_WAITING_DATAGRAMS)
-        self.waiting: Deferred[None] | None = None
-        self.refused = False
+    Not a ``twisted.internet.udp.Port``: that one writes two lines to the log for each, and a query has one of its own.
+    """
 
-    def datagramReceived(self, datagram: bytes, addr: Any) -> None:
-        """Keep a datagram."""
-        self.arrived.append((datagram, addr))
-        self._wake()
+    def __init__(self, family: int, reactor: Any, address: str, port: int) -> None:
+        super().__init__(family, socket.SOCK_DGRAM)
+        self._reactor = reactor
+        self._arrived: deque[bytes] = deque(maxlen=MAX_WAITING_DATAGRAMS)
+        self._error: OSError | None = None
+        self._waiting: Deferred[None] | None = None
+        self._socket = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            self._socket.setblocking(False)
+            self._socket.connect((address, port))
+            self._peer = self._socket.getpeername()
+        except OSError:
+            self._socket.close()
+            raise
+        reactor.addReader(self)
 
-    def connectionRefused(self) -> None:
-        """Nobody listens there: fail at once instead of at the timeout."""
-        self.refused = True
-        self._wake()
+    # From the reactor
 
-    def _wake(self) -> None:
-        waiting, self.waiting = self.waiting, None
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def logPrefix(self) -> str:
+        return "dns"
+
+    def doRead(self) -> None:
+        try:
+            self._arrived.append(self._socket.recv(MAX_DATAGRAM))
+        except BlockingIOError:
+            return
+        except OSError as error:  # nobody listens there: fail at once instead of at the timeout
+            self._error = error
+        waiting, self._waiting = self._waiting, None
         if waiting is not None:
             waiting.callback(None)
 
+    def connectionLost(self, reason: Failure) -> None:
+        self._socket.close()
 
-class _DatagramSocket(DatagramSocket):
-    def __init__(self, family: int, reactor: Any, port: Any, protocol: _Datagrams) -> None:
-        super().__init__(family, socket.SOCK_DGRAM)
-        self._reactor = reactor
-        self._port = port
-        self._protocol = protocol
+    # From dnspython
 
     async def sendto(self, what: bytes, destination: Any, timeout: float | None) -> int:
-        self._port.write(what)
-        return len(what)
+        return self._socket.send(what)
 
     async def recvfrom(self, size: int, timeout: float | None) -> tuple[bytes, Any]:
-        while not self._protocol.arrived:
-            if self._protocol.refused:
-                raise ConnectionRefusedError
-            self._protocol.waiting = Deferred()
-            await _within(self._protocol.waiting, timeout, self._reactor)
-        return self._protocol.arrived.popleft()
+        while not self._arrived:
+            if self._error is not None:
+                raise self._error
+            self._waiting = Deferred()
+            await _within(self._waiting, timeout, self._reactor)
+        return self._arrived.popleft(), self._peer
 
     async def close(self) -> None:
-        await self._port.stopListening()
+        self._reactor.removeReader(self)
+        self._socket.close()
 
     async def getpeername(self) -> Any:
-        raise NotImplementedError
+        return self._peer
 
     async def getsockname(self) -> Any:
-        host = self._port.getHost()
-        return host.host, host.port
+        return self._socket.getsockname()
 
 
 class _Stream(Protocol):
@@ -172,14 +188,12 @@ class TwistedBackend(Backend):
             raise NotImplementedError
         address, port = destination[:2]
         if socktype == socket.SOCK_DGRAM:
-            datagrams = _Datagrams()
-            any_address = "::" if af == socket.AF_INET6 else "0.0.0.0"
-            listening = self._reactor.listenUDP(0, datagrams, interface=any_address, maxPacketSize=MAX_DATAGRAM)
-            listening.connect(address, port)
-            return _DatagramSocket(af, self._reactor, listening, datagrams)
+            return _DatagramSocket(af, self._reactor, address, port)
         endpoint = TCP6ClientEndpoint if af == socket.AF_INET6 else TCP4ClientEndpoint
         limit = 30.0 if timeout is None else timeout
-        connecting = endpoint(self._reactor, address, port, timeout=limit).connect(Factory.forProtocol(_Stream))
+        factory = Factory.forProtocol(_Stream)
+        factory.noisy = False
+        connecting = endpoint(self._reactor, address, port, timeout=limit).connect(factory)
         stream = await _within(connecting, limit, self._reactor)
         return _StreamSocket(af, self._reactor, stream)
 

@@ -151,6 +151,9 @@ class Outbound:
                 await self._start_tls(link, target, level)
             if target.username:
                 await self._login(link, target)
+        except TargetFailed:
+            link.close()
+            raise
         except BaseException:
             link.abort()
             raise
@@ -169,6 +172,7 @@ class Outbound:
             bindAddress=(source, 0) if source else None,
         )
         factory = Factory.forProtocol(lambda: Link(target, self._hostname, self._clock, self._settings.patience))
+        factory.noisy = False
         try:
             link = cast(Link, await endpoint.connect(factory))
         except ConnectingCancelledError:
@@ -221,13 +225,16 @@ class Outbound:
     async def _send_on(self, link: Link, target: Target, message: OutboundMessage) -> OutboundReport:
         try:
             report = await self._transact(link, message)
-        except BaseException:
+        except TargetFailed:
+            link.close()
+            raise
+        except BaseException:  # what was cut short must not look complete
             link.abort()
             raise
         if link.client.state is client.State.READY:
             self._keep(link)
         else:
-            link.abort()
+            link.close()
         return report
 
     async def _transact(self, link: Link, message: OutboundMessage) -> OutboundReport:
@@ -423,6 +430,15 @@ class Link(Protocol):
             return
         self.write(self.client.quit())
         self._on_idle_input = self._transport().loseConnection
+        self._abort_soon()
+
+    def close(self) -> None:
+        """Close after what was written, not waiting long for the server to take it."""
+        if not self.lost:
+            self._transport().loseConnection()
+            self._abort_soon()
+
+    def _abort_soon(self) -> None:
         self._timer = self._clock.callLater(client.TIMEOUTS["quit"] * self._patience, self.abort)
 
     def abort(self) -> None:

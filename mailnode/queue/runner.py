@@ -32,6 +32,7 @@ _log = Logger()
 
 _random = SystemRandom().random
 
+SOONEST = 0.05  # seconds between two looks that nothing but the clock asks for
 FORGET_LANE = 3600.0  # seconds without a try after which what a lane learned is forgotten
 
 
@@ -90,6 +91,7 @@ class QueueRunner:
         self._looking: Deferred[None] | None = None
         self._look_again = False
         self._timer: IDelayed | None = None
+        self._timer_at = 0.0
         self._end_hints: Callable[[], None] = lambda: None
 
     # Life
@@ -150,22 +152,31 @@ class QueueRunner:
         if len(due) >= limit and started:
             self._look_again = True
         next_due = await self._store.next_due(now)
-        delay = self._settings.poll
         if next_due is not None:
-            delay = min(delay, next_due - self._time.bring_near(next_due, now, self._settings.schedule.longest))
-        self._stop_timer()
-        if self._running:
-            self._timer = self._clock.callLater(max(delay, 0.05), self.wake)
+            self._time.bring_near(next_due, now, self._settings.schedule.longest)
+            self._wake_at(next_due)
+        self._wake_at(self._now() + self._settings.poll)
         self._forget_lanes(now)
 
     def _looked(self, ended: Deferred[None]) -> None:
         self._looking = None
         if self._running and self._look_again:
             self.wake()
-        elif self._running and (self._timer is None or not self._timer.active()):
-            # Looking failed: the store may be back later.
-            self._timer = self._clock.callLater(self._settings.poll, self.wake)
+        else:
+            self._wake_at(self._now() + self._settings.poll)  # also when looking failed: the store may be back later
         ended.callback(None)
+
+    def _wake_at(self, when: float | None) -> None:
+        """See that the queue is looked at no later than ``when`` (the queue's time)."""
+        if when is None or not self._running or (self._looking is not None and self._look_again):
+            return
+        delay = max(when - self._now(), SOONEST)
+        if self._timer is not None and self._timer.active():
+            if self._timer_at <= when:
+                return
+            self._timer.cancel()
+        self._timer = self._clock.callLater(delay, self.wake)
+        self._timer_at = when
 
     def _now(self) -> float:
         return self._time.at(self._clock.seconds())
@@ -268,7 +279,7 @@ class QueueRunner:
         now = self._now()
         if lane.is_dead(now) and lane.why is not None:
             report = _put_off(claim.envelope.recipients, lane.why)
-            await self._settler.settle(claim.envelope, report, self._held, now)
+            self._wake_at(await self._settler.settle(claim.envelope, report, self._held, now))
             return
         renewal = _Renewal(lambda: self._renew(claim.envelope), self._clock, self._settings.lease / 3)
         started = self._clock.seconds()
@@ -279,7 +290,7 @@ class QueueRunner:
                 failures = [attempt for attempt in report.attempts if attempt.result == DEFERRED]
                 lane.learn(now, report.reached, report.crowded, failures[0] if failures else None)
             self._metrics.observe("queue_try_seconds", max(0.0, self._clock.seconds() - started))
-            await self._settler.settle(claim.envelope, report, self._held, now, counts)
+            self._wake_at(await self._settler.settle(claim.envelope, report, self._held, now, counts))
         finally:
             renewal.end()
 

@@ -69,8 +69,8 @@ class Settler:
         tokens: Mapping[tuple[str, int], str],
         now: float,
         counts: bool = True,
-    ) -> None:
-        """Record a report.
+    ) -> float | None:
+        """Record a report; return when the first of those that wait is to be tried again, if any waits.
 
         :param tokens: (envelope id, index) -> the token of the lease, read only when the outcome is written.
         :param now: the queue's time. :param counts: whether this was a try; if not, the recipients are due at once again.
@@ -86,8 +86,10 @@ class Settler:
         results, bounces = await self._with_notices(envelope, results, now)
         if not await self._record(envelope.id, results, bounces, tokens):
             _log.warn("the lease of {envelope} was lost; its outcome is not recorded", envelope=envelope.id)
-            return
+            return None
         self._tell(envelope, results, bounces)
+        waiting = [result.outcome.next_try for result in results if result.outcome.state == WAITING]
+        return min(waiting, default=None)
 
     def _judge(
         self,
