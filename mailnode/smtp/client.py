@@ -122,12 +122,12 @@ class State(enum.Enum):
 
 
 class _Transaction:
-    """One message on its way: what was asked for and what was answered so far."""
+    """One message on its way: what is asked for and what was answered so far."""
 
-    def __init__(self, mail: bytes, rcpts: list[bytes]) -> None:
-        self.mail = mail
-        self.rcpts = rcpts
-        self.replies: list[Reply | None] = [None] * len(rcpts)
+    def __init__(self, recipients: int) -> None:
+        self.mail = b""
+        self.rcpts: list[tuple[int, bytes]] = []  # (index of the recipient, command)
+        self.replies: list[Reply | None] = [None] * recipients
         self.accepted: list[int] = []
         self.mail_reply: Reply | None = None
         self.stuffer = DotStuffer()
@@ -141,6 +141,10 @@ class _Transaction:
     def settle(self, reply: Reply) -> None:
         """Give the reply to all recipients that have none."""
         self.replies = [reply if known is None else known for known in self.replies]
+
+    def outcome(self) -> tuple[Reply, ...]:
+        """All replies, once every recipient has one."""
+        return tuple(reply for reply in self.replies if reply is not None)
 
 
 class ClientConnection:
@@ -269,31 +273,29 @@ class ClientConnection:
         :param reverse_path: "" is the null sender. :param recipients: (address, NOTIFY words, ORCPT or "") each, at
             least one. :param size: octets of content, 0 unknown.
 
-        What the server cannot take (SIZE, 8BITMIME, SMTPUTF8) is told by ``Sent`` with our own reply for each
-        recipient, and nothing is sent for it.
+        What the server cannot take (SIZE, 8BITMIME, SMTPUTF8) is told in ``Sent`` by replies of our own; the server
+        hears only of the other recipients, if there are any.
         :raises ValueError: an address with control characters.
         """
         self._expect(State.READY)
         if not recipients:
             raise ValueError("no recipients")
-        refusal = offers.refusal(self.extensions, size, body)
-        utf8 = smtputf8
-        paths: list[bytes] = []
-        for address in (reverse_path, *(recipient[0] for recipient in recipients)):
-            path, needs_utf8 = offers.write_path(self.extensions, address)
+        path, utf8 = offers.write_path(self.extensions, reverse_path)
+        refusal = offers.refusal(self.extensions, size, body, smtputf8 or utf8)
+        transaction = _Transaction(len(recipients))
+        for index, (address, notify, orcpt) in enumerate(recipients):
+            to, needs_utf8 = offers.write_path(self.extensions, address)
+            if refusal is not None or (needs_utf8 and "SMTPUTF8" not in self.extensions):
+                transaction.replies[index] = refusal or offers.NO_SMTPUTF8
+                continue
             utf8 = utf8 or needs_utf8
-            paths.append(path)
-        if utf8 and "SMTPUTF8" not in self.extensions:
-            refusal = offers.NO_SMTPUTF8
-        if refusal is not None:
-            self._events.append(Sent((refusal,) * len(recipients)))
+            transaction.rcpts.append((index, b"RCPT TO:" + to + offers.rcpt_parameters(self.extensions, notify, orcpt)))
+        if not transaction.rcpts:
+            self._events.append(Sent(transaction.outcome()))
             return b""
-        mail = b"MAIL FROM:" + paths[0] + offers.mail_parameters(self.extensions, size, body, utf8, ret, envid)
-        rcpts = [
-            b"RCPT TO:" + path + offers.rcpt_parameters(self.extensions, notify, orcpt)
-            for path, (_, notify, orcpt) in zip(paths[1:], recipients, strict=True)
-        ]
-        self._transaction = _Transaction(mail, rcpts)
+        parameters = offers.mail_parameters(self.extensions, size, body, smtputf8 or utf8, ret, envid)
+        transaction.mail = b"MAIL FROM:" + path + parameters
+        self._transaction = transaction
         self._rcpt_index = 0
         self.state = State.ENVELOPE
         return self._begin()
@@ -455,7 +457,7 @@ class ClientConnection:
         group.append(("mail", transaction.mail))
         if "PIPELINING" in self.extensions:
             # RFC 2920 3.1: MAIL, RCPT and DATA may go in one group, DATA last.
-            group += [("rcpt", rcpt) for rcpt in transaction.rcpts]
+            group += [("rcpt", rcpt) for _, rcpt in transaction.rcpts]
             group.append(("data", b"DATA"))
         else:
             del group[1:]
@@ -478,7 +480,8 @@ class ClientConnection:
     def _on_rcpt(self, reply: Reply) -> None:
         transaction = self._transaction
         assert transaction is not None
-        index, self._rcpt_index = self._rcpt_index, self._rcpt_index + 1
+        index = transaction.rcpts[self._rcpt_index][0]
+        self._rcpt_index += 1
         if transaction.mail_reply is None:
             if reply.is_positive:
                 transaction.accepted.append(index)
@@ -493,7 +496,7 @@ class ClientConnection:
         assert transaction is not None
         if self._rcpt_index < len(transaction.rcpts):
             self._waiting.append("rcpt")
-            self._events.append(Send(transaction.rcpts[self._rcpt_index] + b"\r\n"))
+            self._events.append(Send(transaction.rcpts[self._rcpt_index][1] + b"\r\n"))
         elif transaction.accepted:
             self._waiting.append("data")
             self._events.append(Send(b"DATA\r\n"))
@@ -547,7 +550,7 @@ class ClientConnection:
         transaction, self._transaction = self._transaction, None
         assert transaction is not None
         self.state = State.READY
-        self._events.append(Sent(tuple(reply for reply in transaction.replies if reply is not None)))
+        self._events.append(Sent(transaction.outcome()))
 
     # Inside: the end
 

@@ -51,10 +51,12 @@ def recipient_limit(offers: Offers) -> int:
     return 0
 
 
-def refusal(offers: Offers, size: int, body: str) -> Reply | None:
+def refusal(offers: Offers, size: int, body: str, utf8: bool) -> Reply | None:
     """Return why a message cannot go to this server, None when it can."""
     if 0 < size_limit(offers) < size:
         return _TOO_LARGE
+    if utf8 and "SMTPUTF8" not in offers:
+        return NO_SMTPUTF8
     if body == "8BITMIME" and "8BITMIME" not in offers:
         return _NO_8BIT
     return None

@@ -377,6 +377,18 @@ def test_what_the_server_cannot_take_is_told_without_sending() -> None:
     assert sender.sent[0][0].startswith("553 5.6.7")
 
 
+def test_a_recipient_who_needs_smtputf8_does_not_hold_up_the_others() -> None:
+    sender = play(
+        ready("PIPELINING")
+        + "C: MAIL FROM:<me@us.test>\nC: RCPT TO:<a@x.test>\nC: RCPT TO:<b@x.test>\nC: DATA\n"
+        + "S: 250 ok\nS: 550 no\nS: 250 ok\nS: 354 go\n"
+        + BODY
+        + "S: 250 taken\nC: QUIT\nS: 221 x",
+        recipients=(("ü@x.test", (), ""), ("a@x.test", (), ""), ("ö@x.test", (), ""), ("b@x.test", (), "")),
+    )
+    assert [reply[:3] for reply in sender.sent[0]] == ["553", "550", "553", "250"]
+
+
 def test_unicode_domain_becomes_an_a_label_where_smtputf8_is_missing() -> None:
     play(
         ready("PIPELINING") + "C: MAIL FROM:<>\nC: RCPT TO:<a@xn--bcher-kva.test>\nC: DATA",
