@@ -28,7 +28,7 @@ from mailnode.config.demo import demo_config
 from mailnode.config.loader import Checks, load, read_secret
 from mailnode.config.schema import Config, PolicyEntry
 from mailnode.config.schema import Listener as ListenerConfig
-from mailnode.ctl.control_socket import SOCKET, ControlFactory, listening_socket
+from mailnode.ctl.control_socket import ControlFactory, ControlPort
 from mailnode.ctl.office import Office
 from mailnode.delivery.acceptance import Acceptance
 from mailnode.delivery.bounce import Bouncer
@@ -274,7 +274,6 @@ class Server:
         self._stores = Stores(config, reactor, self._threads, self._hints, reactor.callFromThread)
         self._resolver = Resolver(reactor, config.dns.servers)
         self.listeners = [self._listener(index, entry) for index, entry in enumerate(config.listener)]
-        self._control: Any = None
         self.office = Office(
             self._stores.directory,
             self._stores.mail,
@@ -285,6 +284,7 @@ class Server:
             make_credentials,
             self.reload,
         )
+        self._control = ControlPort(reactor, config.server.data, ControlFactory(self.office))
 
     # Life
 
@@ -300,14 +300,18 @@ class Server:
         self._threads.start()
         try:
             await self._stores.start()
+            try:
+                self._build()
+                self._control.open()
+            except BaseException:
+                await self._stores.stop()
+                raise
         except BaseException:
             await self._close_listeners()
             self._threads.stop()
             raise
-        self._build()
         self._runner.start()
         self._sweeper.start()
-        self._open_control()
         if self._certificates is not None:
             self._certificates.watch()
 
@@ -328,9 +332,7 @@ class Server:
         self._draining = True
         grace = self.config.server.grace
         await self._close_listeners()
-        if self._control is not None:
-            await self._control.stopListening()
-            (self.config.server.data / SOCKET).unlink(missing_ok=True)
+        await self._control.close()
         for listener in self.listeners:
             listener.drain()
         waits: list[Coroutine[Any, Any, Any]] = [
@@ -512,6 +514,8 @@ class Server:
             start_tls=start_tls,
             hostname=config.server.hostname,
             timeout=config.limits.pop3_timeout,
+            max_connections=config.limits.connections,
+            max_per_peer=config.limits.connections_per_address,
         )
 
     def _http_factory(self, entry: ListenerConfig, start_tls: Any, config: Config) -> Any:
@@ -588,14 +592,6 @@ class Server:
         return {"applied": applied, "needs_restart": needs_restart, "mistakes": mistakes}
 
     # Inside
-
-    def _open_control(self) -> None:
-        listening = listening_socket(self.config.server.data)
-        try:
-            factory = ControlFactory(self.office)
-            self._control = self._reactor.adoptStreamPort(listening.fileno(), listening.family, factory)
-        finally:
-            listening.close()
 
     async def _close_listeners(self) -> None:
         for listener in self.listeners:

@@ -95,6 +95,7 @@ class MailService(Service):
     def privilegedStartService(self) -> None:
         """Read what only root may read and take the ports."""
         os.umask(0o077)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the start ends it, without a traceback
         sys.setswitchinterval(SWITCH_INTERVAL)
         self._or_end(self._bind())
 
@@ -102,8 +103,8 @@ class MailService(Service):
         """Come up whole, or end the process with exit code 1 and the reason on standard error."""
         self._or_end(self._start())
         super().startService()  # type: ignore[no-untyped-call]
-        # After the reactor has set its own handlers, which know nothing of a second SIGTERM.
-        reactor.callWhenRunning(reactor.callLater, 0, self._set_signals)
+        # The reactor sets handlers of its own when it begins, which know nothing of a second SIGTERM.
+        reactor.callWhenRunning(self._set_signals)
         _notify("READY=1")
 
     def stopService(self) -> Deferred[None]:
@@ -131,6 +132,7 @@ class MailService(Service):
                 if self._twistd.get("nodaemon") and sys.__stdout__ is not None:
                     sys.__stdout__.write(demo.screen(shown) + "\n\n")
                     sys.__stdout__.flush()
+            self._set_signals()  # who sees that it is up may send one at once
             server.accept()
         except BaseException:
             await server.stop("the start failed")

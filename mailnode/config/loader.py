@@ -77,6 +77,23 @@ def load(path: Path, data: Path | None = None, checks: Checks = NO_CHECKS) -> Co
     :param data: replaces ``[server] data``.
     :raises ConfigurationError: every mistake that was found.
     """
+    table = _parse(path)
+    return read(table, path.absolute().parent, data, checks)
+
+
+def data_directory(path: Path) -> Path:
+    """Return only the data directory of a file, whatever else is wrong with it: where a running server is found.
+
+    :raises ConfigurationError: the file cannot be read, or does not say.
+    """
+    server = _parse(path).get("server")
+    data = server.get("data") if isinstance(server, dict) else None
+    if not isinstance(data, str) or not data:
+        raise ConfigurationError(["server.data: is required"])
+    return path.absolute().parent / data
+
+
+def _parse(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             octets = file.read(MAX_FILE + 1)
@@ -85,13 +102,12 @@ def load(path: Path, data: Path | None = None, checks: Checks = NO_CHECKS) -> Co
     if len(octets) > MAX_FILE:
         raise ConfigurationError([f"{path}: larger than {MAX_FILE} octets"])
     try:
-        table = tomllib.loads(octets.decode("utf-8"))
+        return tomllib.loads(octets.decode("utf-8"))
     except UnicodeDecodeError as error:
         line = octets.count(b"\n", 0, error.start) + 1
         raise ConfigurationError([f"{path}: line {line}: not UTF-8"]) from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigurationError([f"{path}: not TOML: {error}"]) from None
-    return read(table, path.absolute().parent, data, checks)
 
 
 def read(table: dict[str, Any], base: Path, data: Path | None = None, checks: Checks = NO_CHECKS) -> Config:

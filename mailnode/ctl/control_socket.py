@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.protocols.basic import LineOnlyReceiver
@@ -51,26 +52,33 @@ def short_path(path: Path) -> Iterator[str]:
         os.close(descriptor)
 
 
-def listening_socket(data: Path) -> socket.socket:
-    """Return a listening socket at its place, readable by the owner alone. The data directory must be locked by us.
+class ControlPort:
+    """The socket of a running server."""
 
-    :raises OSError: it cannot be made.
-    """
-    path = data / SOCKET
-    path.unlink(missing_ok=True)  # of a server that was killed: the lock says that it is gone
-    listening = socket.socket(socket.AF_UNIX)
-    old = os.umask(0o177)
-    try:
-        with short_path(path) as name:
-            listening.bind(name)
-        listening.listen(MAX_CONNECTIONS)
-        listening.setblocking(False)
-    except OSError:
-        listening.close()
-        raise
-    finally:
-        os.umask(old)
-    return listening
+    def __init__(self, reactor: Any, data: Path, factory: ControlFactory) -> None:
+        self._reactor = reactor
+        self._path = data / SOCKET
+        self._factory = factory
+        self._names = contextlib.ExitStack()
+        self._port: Any = None
+
+    def open(self) -> None:
+        """Listen, for the owner alone. The data directory must be locked by us. :raises OSError:"""
+        self._path.unlink(missing_ok=True)  # of a server that was killed: the lock says that it is gone
+        old = os.umask(0o177)
+        try:
+            name = self._names.enter_context(short_path(self._path))
+            self._port = self._reactor.listenUNIX(name, self._factory, backlog=MAX_CONNECTIONS, mode=0o600)
+        except CannotListenError as error:
+            raise OSError(getattr(error.socketError, "errno", 0), str(error.socketError), str(self._path)) from None
+        finally:
+            os.umask(old)
+
+    async def close(self) -> None:
+        """Take no more commands and remove the socket."""
+        if self._port is not None:
+            await maybeDeferred(self._port.stopListening)
+        self._names.close()
 
 
 class ControlProtocol(LineOnlyReceiver):

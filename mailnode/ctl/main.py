@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from mailnode import app
+from mailnode.config.loader import data_directory
 from mailnode.config.schema import Config
 from mailnode.ctl import display
 from mailnode.ctl.control_socket import ask
@@ -43,7 +44,7 @@ class Place:
         """Return the data directory."""
         if self._data is not None:
             return self._data.absolute()
-        return self.config().server.data if self.file else DEFAULT_DATA.absolute()
+        return data_directory(self.file) if self.file else DEFAULT_DATA.absolute()
 
     def call(self, command: str, **arguments: Any) -> Any:
         """Run a command on the server, or on its store while it does not run."""

@@ -1,0 +1,176 @@
+"""The embedded default as a process: what it prints, who may log in, what leaves the machine, what commands see."""
+
+import imaplib
+import json
+import poplib
+import re
+import smtplib
+import ssl
+import stat
+
+import pytest
+from app_process import PORTS, Server, command, free_offset, get, health
+
+
+def trusting():
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("demonstration")
+
+
+@pytest.fixture(scope="module")
+def offset():
+    return free_offset()
+
+
+@pytest.fixture(scope="module")
+def server(folder, offset):
+    with Server(folder, "--port-offset", offset) as server:
+        yield server.ready()
+
+
+@pytest.fixture(scope="module")
+def shown(server, folder):
+    code, out, err = command(folder, "demo", "--json")
+    assert (code, err) == (0, "")
+    return json.loads(out)
+
+
+@pytest.fixture
+def password(shown):
+    return {entry["address"]: entry["password"] for entry in shown["accounts"]}
+
+
+def test_the_json_has_exactly_the_promised_shape(shown, offset):
+    assert set(shown) == {"accounts", "listeners"}
+    assert [set(entry) for entry in shown["accounts"]] == [{"address", "password"}] * 2
+    assert [entry["address"] for entry in shown["accounts"]] == ["alice@mailnode.test", "bob@mailnode.test"]
+    assert [set(entry) for entry in shown["listeners"]] == [{"protocol", "port", "tls"}] * 8
+    assert [entry["port"] - offset for entry in shown["listeners"]] == list(PORTS)
+
+
+def test_the_screen_fits_and_tells_all(server, shown, password, folder):
+    start = next(i for i, line in enumerate(server.lines) if line.startswith("mailnode runs"))
+    end = next(i for i, line in enumerate(server.lines) if "Ctrl-C" in line)
+    screen = server.lines[start : end + 1]
+    assert len(screen) <= 24
+    text = "\n".join(screen)
+    for entry in shown["listeners"]:
+        assert f"127.0.0.1:{entry['port']}" in text
+    for address, secret in password.items():
+        assert re.search(rf"{address}\s+{secret}", text)
+    assert command(folder, "demo")[1].splitlines() == screen
+
+
+def test_the_passwords_are_random_and_readable_by_the_owner_alone(folder, password):
+    data = folder / "mailnode-data"
+    assert len(set(password.values())) == 2
+    assert stat.S_IMODE(data.stat().st_mode) == 0o700
+    for name in ("demo.json", "key.pem", "secret", "control.sock", "directory.db"):
+        assert stat.S_IMODE((data / name).stat().st_mode) & 0o077 == 0, name
+
+
+def test_a_message_goes_from_submission_to_imap_and_pop3(offset, password):
+    alice, bob = "alice@mailnode.test", "bob@mailnode.test"
+    with smtplib.SMTP("127.0.0.1", 2587 + offset, timeout=30) as client:
+        client.starttls(context=trusting())
+        client.login(alice, password[alice])
+        client.sendmail(alice, [bob], f"From: {alice}\r\nTo: {bob}\r\nSubject: first\r\n\r\nHello\r\n")
+    with imaplib.IMAP4_SSL("127.0.0.1", 2993 + offset, ssl_context=trusting(), timeout=30) as client:
+        client.login(bob, password[bob])
+        client.select()
+        assert client.search(None, "SUBJECT", "first")[1][0]
+    client = poplib.POP3_SSL("127.0.0.1", 2995 + offset, context=trusting(), timeout=30)
+    client.user(bob)
+    client.pass_(password[bob])
+    assert client.stat()[0] >= 1
+    client.quit()
+
+
+@pytest.mark.parametrize("port", [2525, 2587])
+def test_nothing_escapes_to_other_domains(offset, password, port):
+    alice = "alice@mailnode.test"
+    with smtplib.SMTP("127.0.0.1", port + offset, timeout=30) as client:
+        client.ehlo()
+        if port == 2587:
+            client.starttls(context=trusting())
+            client.login(alice, password[alice])
+        client.mail(alice)
+        code, text = client.rcpt("someone@example.org")
+        assert 500 <= code < 600 and text.startswith(b"5.7.")
+
+
+def test_health_and_metrics(server, offset):
+    assert health(2080 + offset)[0] == 200
+    status, body = get(2080 + offset, "/metrics")
+    assert status == 200 and b"mailnode_sessions_opened_total" in body
+    assert get(2080 + offset, "/")[0] == 404
+    assert get(2080 + offset, "/health/x")[0] == 404
+
+
+def test_commands_go_through_the_control_socket(server, folder, offset):
+    assert command(folder, "account", "add", "carol@mailnode.test", "--password-stdin", stdin="one\n")[0] == 0
+    with imaplib.IMAP4_SSL("127.0.0.1", 2993 + offset, ssl_context=trusting(), timeout=30) as live:
+        live.login("carol@mailnode.test", "one")
+        assert command(folder, "account", "password", "carol@mailnode.test", "--password-stdin", stdin="two\n")[0] == 0
+        with pytest.raises((imaplib.IMAP4.abort, OSError)):
+            for _ in range(100):
+                live.noop()
+    client = imaplib.IMAP4_SSL("127.0.0.1", 2993 + offset, ssl_context=trusting(), timeout=30)
+    with pytest.raises(imaplib.IMAP4.error):
+        client.login("carol@mailnode.test", "one")
+    client.login("carol@mailnode.test", "two")
+    assert command(folder, "account", "remove", "carol@mailnode.test")[0] == 0
+    with pytest.raises((imaplib.IMAP4.abort, OSError)):
+        for _ in range(100):
+            client.noop()
+    assert command(folder, "account", "show", "carol@mailnode.test")[0] == 3
+    assert any("admin.command" in line and "account.remove" in line for line in server.lines)
+
+
+def test_a_port_in_use_is_said_and_nothing_is_left_half_started(server, tmp_path, offset):
+    with Server(tmp_path, "--port-offset", offset) as second:
+        assert second.process.wait(60) == 1
+        second._reader.join(10)
+    text = "\n".join(second.lines)
+    assert f"listener[0].endpoint: tcp:{2525 + offset}:interface=127.0.0.1: Address already in use" in text
+    assert "listener[7].endpoint" in text  # every one of them
+    assert "Traceback" not in text
+    assert not list((tmp_path / "mailnode-data").glob("*.db"))
+
+
+def test_a_second_server_on_the_same_data_is_refused(server, folder):
+    with Server(folder, "--port-offset", free_offset()) as second:
+        assert second.process.wait(60) == 1
+        second._reader.join(10)
+    text = "\n".join(second.lines)
+    assert "another server is running on this data directory" in text and str(folder) in text
+    assert "Traceback" not in text
+
+
+def test_it_ends_at_sigterm_and_commands_then_work_on_the_store(server, folder, offset, shown):
+    """The last one: ends the server of this module."""
+    idle = imaplib.IMAP4("127.0.0.1", 2143 + offset, timeout=30)
+    assert server.end() == 0
+    assert idle.readline().startswith(b"* BYE ")
+    idle.shutdown()
+    assert "server.stop reason=SIGTERM" in "\n".join(server.lines)
+    assert not (folder / "mailnode-data/control.sock").exists()
+    assert [a["address"] for a in json.loads(command(folder, "account", "list", "--json")[1])] == [
+        "alice@mailnode.test",
+        "bob@mailnode.test",
+    ]
+    assert command(folder, "alias", "add", "info@mailnode.test", "bob@mailnode.test")[0] == 0
+    code, _, err = command(folder, "reload")
+    assert code == 4 and "no server is running" in err
+    with Server(folder, "--port-offset", offset) as again:
+        again.ready()
+        assert json.loads(command(folder, "demo", "--json")[1]) == shown
+        assert "info@mailnode.test" in command(folder, "alias", "list")[1]
+        assert again.end() == 0

@@ -1,0 +1,307 @@
+"""A configured server as a process: mistakes, reload, draining, systemd, the PROXY protocol."""
+
+import signal
+import smtplib
+import socket
+import ssl
+import subprocess
+import sys
+
+import apsw
+import pytest
+from app_process import Server, command, environment, health
+
+from mailnode.net.self_signed import write_self_signed
+
+NOW = 1.79e9
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+class Site:
+    """A folder with a configuration."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.config = folder / "mailnode.toml"
+        self.ports = {name: free_port() for name in ("smtp", "submission", "imap", "http")}
+        self.keys = folder / "cert.pem", folder / "key.pem"
+        write_self_signed(*self.keys, ["first.example"], NOW)
+        self.write()
+
+    def write(self, extra="", server="", smtp_endpoint=None, smtp_extra=""):
+        smtp = smtp_endpoint or f"tcp:{self.ports['smtp']}:interface=127.0.0.1"
+        self.config.write_text(
+            f'[server]\nhostname = "mx.a.test"\ndata = "data"\n{server}\n'
+            '[tls]\ncertificate = "cert.pem"\nkey = "key.pem"\n[[domain]]\nname = "a.test"\n'
+            f'[[listener]]\nprotocol = "smtp"\nendpoint = "{smtp}"\n{smtp_extra}\n'
+            f'[[listener]]\nprotocol = "imap"\ntls = "implicit"\nendpoint = "tcp:{self.ports["imap"]}:interface=127.0.0.1"\n'
+            f'[[listener]]\nprotocol = "http"\nendpoint = "tcp:{self.ports["http"]}:interface=127.0.0.1"\n{extra}'
+        )
+
+    def server(self, *arguments, **keys):
+        return Server(self.folder, "--config", self.config, *arguments, **keys)
+
+    def command(self, *arguments, **keys):
+        return command(self.folder, "--config", self.config, *arguments, **keys)
+
+    def subject(self):
+        """Return the name in the certificate the IMAP listener shows."""
+        from cryptography import x509
+
+        pem = ssl.get_server_certificate(("127.0.0.1", self.ports["imap"]), timeout=30)
+        return x509.load_pem_x509_certificate(pem.encode()).subject.rfc4514_string()
+
+
+@pytest.fixture
+def site(tmp_path):
+    return Site(tmp_path)
+
+
+def ends_with_one(server):
+    with server:
+        assert server.process.wait(60) == 1
+        server._reader.join(10)
+    text = "\n".join(server.lines)
+    assert "Traceback" not in text
+    return text
+
+
+def test_every_mistake_at_once_and_nothing_made(site):
+    site.config.write_text(site.config.read_text().replace("mx.a.test", "mx").replace("implicit", "maybe"))
+    text = ends_with_one(site.server())
+    assert "mailnode: server.hostname: " in text and "mailnode: listener[1].tls: " in text
+    assert not (site.folder / "data").exists()
+    assert ends_with_one(site.server("--check")).count("mailnode: ") == 2
+    code, out, err = site.command("check")
+    assert code == 1 and err.count("mailnode: ") == 2 and not out
+
+
+def test_a_check_without_mistakes(site):
+    with site.server("--check") as checking:
+        assert checking.process.wait(60) == 0
+        checking._reader.join(10)
+    assert checking.lines == [f"{site.config}: no mistakes"]
+    assert site.command("check")[:2] == (0, f"{site.config}: no mistakes\n")
+    assert not (site.folder / "data").exists()
+
+
+def test_a_wrong_key_and_no_file(site):
+    write_self_signed(site.folder / "other.pem", site.keys[1], ["other.example"], NOW)
+    assert "tls.key: " in ends_with_one(site.server())
+    site.config.unlink()
+    assert "cannot be read: No such file" in ends_with_one(site.server())
+
+
+def test_a_newer_schema_is_refused(site):
+    with site.server() as server:
+        server.ready()
+        assert server.end() == 0
+    database = apsw.Connection(str(site.folder / "data/directory.db"))
+    database.execute("UPDATE meta SET value = '999' WHERE key = 'schema'")
+    assert database.changes() == 1
+    database.close()
+    text = ends_with_one(site.server())
+    assert "directory has schema 999" in text
+    code, _, err = site.command("account", "list")
+    assert code == 4 and "newer" in err
+
+
+def test_reload_takes_what_can_change_and_names_the_rest(site):
+    with site.server() as server:
+        server.ready()
+        with smtplib.SMTP("127.0.0.1", site.ports["smtp"], timeout=30) as standing:
+            standing.ehlo()
+            assert standing.esmtp_features["size"] == "52428800"
+            assert site.subject() == "CN=first.example"
+            write_self_signed(*site.keys, ["second.example"], NOW)
+            site.write(
+                "[limits]\nmessage_size = 1000000\n[[domain]]\nname = 'b.test'\n[queue]\nlifetime = 1000\n",
+                server="partitions = 2\ngrace = 3",
+            )
+            code, out, err = site.command("reload")
+            assert (code, err) == (0, "")
+            assert out == (
+                "applied: tls, limits, domain, server.grace\nneeds a restart: server.partitions, queue.lifetime\n"
+            )
+            assert site.subject() == "CN=second.example"
+            assert "b.test" in site.command("domain", "list")[1]
+            standing.rset()  # nobody was cut off
+        with smtplib.SMTP("127.0.0.1", site.ports["smtp"], timeout=30) as fresh:
+            fresh.ehlo()
+            assert fresh.esmtp_features["size"] == "1000000"
+        assert server.end() == 0
+
+
+def test_a_broken_certificate_and_a_broken_file_keep_the_old(site):
+    with site.server() as server:
+        server.ready()
+        good = site.keys[0].read_bytes()
+        site.keys[0].write_text("broken")
+        site.write("[limits]\nmessage_size = 1000000\n")
+        code, _, err = site.command("reload")
+        assert code == 1 and "the old certificates are kept" in err and "limits" in err
+        assert site.subject() == "CN=first.example"
+        write_self_signed(*site.keys, ["second.example"], NOW)
+        assert good != site.keys[0].read_bytes()
+        site.config.write_text("[server\n")
+        server.send(signal.SIGHUP)
+        server.wait_line("server.reload", 2)
+        assert "not TOML" in server.wait_line("not taken over", 2)
+        assert site.subject() == "CN=second.example"  # certificates come first
+        assert health(site.ports["http"])[0] == 200
+        assert server.end() == 0
+
+
+def begin_data(port):
+    """Return a client in the middle of a message."""
+    client = smtplib.SMTP("127.0.0.1", port, timeout=30)
+    client.ehlo()
+    client.mail("x@side.test")
+    client.rcpt("postmaster@a.test")
+    client.docmd("DATA")
+    client.send(b"Subject: half\r\n\r\nhalf ")
+    return client
+
+
+def test_sigterm_lets_a_message_come_to_its_end(site):
+    site.write("", server="grace = 30")
+    with site.server() as server:
+        server.ready()
+        assert site.command("account", "add", "postmaster@a.test", "--password-stdin", stdin="x\n")[0] == 0
+        client = begin_data(site.ports["smtp"])
+        idle = smtplib.SMTP("127.0.0.1", site.ports["smtp"], timeout=30)
+        server.send(signal.SIGTERM)
+        assert idle.getreply()[0] == 421
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", site.ports["smtp"]), 5)
+        client.send(b"whole\r\n.\r\n")
+        assert client.getreply()[0] == 250
+        assert client.getreply()[0] == 421
+        assert server.process.wait(30) == 0
+        client.close()
+        idle.close()
+    messages = site.command("mailbox", "show", "postmaster@a.test", "INBOX")[1]
+    assert "messages     1\n" in messages
+
+
+def test_the_grace_time_ends(site):
+    site.write("", server="grace = 0.5")
+    with site.server() as server:
+        server.ready()
+        client = begin_data(site.ports["smtp"])
+        assert server.end() == 0
+        client.close()
+
+
+def test_a_second_sigterm_ends_at_once(site):
+    site.write("", server="grace = 3600")
+    with site.server() as server:
+        server.ready()
+        client = begin_data(site.ports["smtp"])
+        idle = smtplib.SMTP("127.0.0.1", site.ports["smtp"], timeout=30)
+        server.send(signal.SIGTERM)
+        assert idle.getreply()[0] == 421  # the first one was taken
+        server.send(signal.SIGTERM)
+        assert server.process.wait(20) == 1
+        client.close()
+        idle.close()
+    with site.server() as again:
+        again.ready()
+        assert again.end() == 0
+
+
+def test_systemd_is_told_and_its_sockets_are_used(site):
+    site.write(smtp_endpoint="systemd:domain=INET:name=mx")
+    notify = site.folder / "notify.sock"
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager,
+        socket.create_server(("127.0.0.1", 0)) as passed,
+    ):
+        manager.bind(str(notify))
+        manager.settimeout(20)
+        port = passed.getsockname()[1]
+        script = (
+            f"exec 3<&{passed.fileno()}; export LISTEN_FDS=1 LISTEN_PID=$$ LISTEN_FDNAMES=mx; "
+            f"exec {sys.executable} -c 'from twisted.scripts.twistd import run; run()' "
+            f"-n --pidfile= mailnode --config {site.config}"
+        )
+        process = subprocess.Popen(
+            ["bash", "-c", script],
+            cwd=site.folder,
+            env=environment() | {"NOTIFY_SOCKET": str(notify)},
+            pass_fds=[passed.fileno()],
+            stdout=(site.folder / "out").open("w"),
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            assert manager.recv(100) == b"READY=1", (site.folder / "out").read_text()
+            with smtplib.SMTP("127.0.0.1", port, timeout=30) as client:
+                assert client.ehlo()[0] == 250
+            process.send_signal(signal.SIGTERM)
+            assert manager.recv(100) == b"STOPPING=1"
+            assert process.wait(60) == 0
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+
+def test_rights_are_the_clients_not_the_balancers(site):
+    """Behind the PROXY protocol, relay_from is about who connects to the balancer."""
+    site.write(
+        smtp_endpoint=f"haproxy:tcp:{site.ports['smtp']}:interface=127.0.0.1",
+        smtp_extra='relay_from = ["127.0.0.0/8"]',
+    )
+    with site.server() as server:
+        server.ready()
+        for source, code in (("127.0.0.9", b"250"), ("192.0.2.7", b"550")):
+            with socket.create_connection(("127.0.0.1", site.ports["smtp"]), 30) as client:
+                client.sendall(f"PROXY TCP4 {source} 192.0.2.1 999 25\r\n".encode())
+                file = client.makefile("rwb")
+                assert file.readline().startswith(b"220 ")
+                file.write(b"EHLO x\r\nMAIL FROM:<a@side.test>\r\nRCPT TO:<b@far.test>\r\nQUIT\r\n")
+                file.flush()
+                assert any(line.startswith(code) and b"5.7" in line + b"5.7" for line in file.readlines()[-2:-1])
+            server.wait_line(f"peer={source}")
+        assert server.end() == 0
+
+
+def test_a_daemon_returns_when_it_is_up_and_says_why_when_not(site):
+    pidfile = site.folder / "mailnode.pid"
+
+    def run():
+        return subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                "from twisted.scripts.twistd import run; run()",
+                f"--pidfile={pidfile}",
+                f"--logfile={site.folder / 'log'}",
+                "mailnode",
+                "--config",
+                str(site.config),
+            ],
+            cwd=site.folder,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    assert run().returncode == 0
+    try:
+        assert health(site.ports["http"])[0] == 200
+        assert "server.start" in (site.folder / "log").read_text()
+    finally:
+        stopper = int(pidfile.read_text())
+        subprocess.run(["kill", str(stopper)], check=True)
+        subprocess.run(["timeout", "30", "tail", f"--pid={stopper}", "-f", "/dev/null"], check=True)
+    assert not pidfile.exists()
+    with socket.create_server(("127.0.0.1", site.ports["http"])):
+        failed = run()
+    assert failed.returncode == 1 and "Address already in use" in (site.folder / "log").read_text()
+    assert not pidfile.exists()
