@@ -197,10 +197,10 @@ class _Trial:
         self._reached = True
         again = []
         progress = any(reply.code != 452 for reply in report.replies)
-        for row, reply in zip(rows, report.replies, strict=True):
-            attempt = _reply_attempt(row, target, report, reply)
+        for position, (row, reply) in enumerate(zip(rows, report.replies, strict=True)):
+            attempt = _reply_attempt(row, target, report, reply, position in report.ours)
             self._note_crowd(reply)
-            if report.ours:
+            if position in report.ours:
                 row.hosts.add(target.host)
                 row.lacking = attempt
             elif attempt.result == SENT:
@@ -252,16 +252,16 @@ class _Trial:
         return _failure_attempt(row, *self._failures[-1], REJECTED)
 
 
-def _reply_attempt(row: _Row, target: Target, report: OutboundReport, reply: Reply) -> Attempt:
+def _reply_attempt(row: _Row, target: Target, report: OutboundReport, reply: Reply, ours: bool) -> Attempt:
     result = SENT if reply.code // 100 == 2 else REJECTED if reply.is_permanent else DEFERRED
     return Attempt(
         row.recipient.index,
         result,
         reply.status or f"{reply.code // 100}.0.0",
-        reply.text if report.ours else str(reply),
+        reply.text if ours else str(reply),
         target.host,
         report.tls,
-        diagnostic=not report.ours,
+        diagnostic=not ours,
         remote_dsn=report.remote_dsn,
     )
 

@@ -64,13 +64,13 @@ class OutboundMessage:
 @dataclass(frozen=True, slots=True)
 class OutboundReport:
     """How a try at one target ended. ``replies`` has one reply per recipient, in order: 250 taken, 4yz, 5yz.
-    ``tls`` describes the encryption used, "" for none. ``remote_dsn``: the server speaks RFC 3461. ``ours``: the replies
-    are our own, nothing was sent: the server lacks what the message needs (SIZE, 8BITMIME, SMTPUTF8)."""
+    ``tls`` describes the encryption used, "" for none. ``remote_dsn``: the server speaks RFC 3461. ``ours``: positions of
+    replies that are our own: the server lacks what the message needs for them (SIZE, 8BITMIME, SMTPUTF8)."""
 
     replies: tuple[Reply, ...]
     tls: str = ""
     remote_dsn: bool = False
-    ours: bool = False
+    ours: frozenset[int] = frozenset()
 
 
 class TargetFailed(Exception):

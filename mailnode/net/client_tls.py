@@ -11,6 +11,7 @@ from twisted.internet.ssl import CertificateOptions, TLSVersion, optionsForClien
 from zope.interface import implementer
 
 VERIFIED = ("verified", "implicit")  # levels of interfaces.outbound.Target that check the certificate
+MAX_VERIFYING = 100  # hosts whose creators are kept
 
 
 class ClientTls:
@@ -19,6 +20,7 @@ class ClientTls:
     def __init__(self, trust_root: Any = None) -> None:
         """:param trust_root: an ``IOpenSSLTrustRoot``; None: the system's certificate authorities."""
         self._trust_root = trust_root if trust_root is not None else platformTrust()  # type: ignore[no-untyped-call]
+        self._verifying: dict[str, Any] = {}
         # No session cache: what one connection was must not pass into another (trap 47).
         self._unchecked = CertificateOptions(verify=False, raiseMinimumTo=TLSVersion.TLSv1_2).getContext()
 
@@ -26,7 +28,12 @@ class ClientTls:
         """Return what ``startTLS`` takes. ``host`` is the name to ask for and, where the level says so, to check."""
         name = host.strip("[]").removeprefix("IPv6:")
         if level in VERIFIED:
-            return optionsForClientTLS(name, trustRoot=self._trust_root)
+            if name not in self._verifying:
+                if len(self._verifying) >= MAX_VERIFYING:
+                    self._verifying.clear()
+                # Made once a host: reading the authorities takes long enough to be felt.
+                self._verifying[name] = optionsForClientTLS(name, trustRoot=self._trust_root)
+            return self._verifying[name]
         return _Unchecked(self._unchecked, name)
 
 

@@ -28,6 +28,7 @@ from mailnode.interfaces.outbound import IOutbound, OutboundMessage, OutboundRep
 from mailnode.interfaces.runtime import IClock, IDelayed
 from mailnode.net.client_tls import ClientTls
 from mailnode.smtp import client
+from mailnode.smtp.offers import NO_SMTPUTF8
 from mailnode.values.smtp_reply import Reply
 from mailnode.values.wire import NEED_DATA
 
@@ -258,14 +259,15 @@ class Outbound:
                 envid=message.envid,
             )
         except ValueError:
-            return OutboundReport(_same(Reply(553, "5.1.3", ("the address cannot be sent",)), message), ours=True)
+            return _refused(Reply(553, "5.1.3", ("the address cannot be sent",)), message)
         link.mails += 1
         link.write(commands)
         replies = await self._finish(link, message)
-        more = (Reply(452, "4.5.3", ("too many recipients for one transaction",)),) * len(later)
         if not commands:
-            return OutboundReport(_same(replies[0], message), link.tls, connection.has_dsn, ours=True)
-        return OutboundReport(replies + more, link.tls, connection.has_dsn)
+            return _refused(replies[0], message)
+        ours = frozenset(index for index, reply in enumerate(replies) if reply is NO_SMTPUTF8)
+        more = (Reply(452, "4.5.3", ("too many recipients for one transaction",)),) * len(later)
+        return OutboundReport(replies + more, link.tls, connection.has_dsn, ours)
 
     async def _finish(self, link: Link, message: OutboundMessage) -> tuple[Reply, ...]:
         event = await link.expect(client.Content, client.Sent)
@@ -492,8 +494,10 @@ _SCOPES = {
 }
 
 
-def _same(reply: Reply, message: OutboundMessage) -> tuple[Reply, ...]:
-    return (reply,) * len(message.recipients)
+def _refused(reply: Reply, message: OutboundMessage) -> OutboundReport:
+    """Our own answer for everybody."""
+    count = len(message.recipients)
+    return OutboundReport((reply,) * count, ours=frozenset(range(count)))
 
 
 def _connect_text(error: Exception) -> str:

@@ -216,7 +216,7 @@ class SpecialTests(RemoteCase):
         self.assertEqual(self.results(self.attempt()), [(REJECTED, "5.7.1")])
 
     def test_what_a_server_lacks(self) -> None:
-        lacks = OutboundReport((reply("553 5.6.7 no SMTPUTF8 there"),), ours=True)
+        lacks = OutboundReport((reply("553 5.6.7 no SMTPUTF8 there"),), ours=frozenset({0}))
         self.serve(a=lacks, b=OK)
         self.assertEqual(self.results(self.attempt()), [(SENT, "2.0.0")])
         self.serve(b=lacks)
@@ -225,6 +225,14 @@ class SpecialTests(RemoteCase):
         self.assertEqual((report.attempts[0].diagnostic, report.attempts[0].reply), (False, "no SMTPUTF8 there"))
         self.serve(b=fails("connect"))
         self.assertEqual(self.results(self.attempt()), [(DEFERRED, "4.4.1")])
+
+    def test_one_server_lacks_it_for_one_recipient(self) -> None:
+        missing = reply("553 5.6.7 no SMTPUTF8 there")
+        self.serve(a=OutboundReport((OK, missing), ours=frozenset({1})), b=OK)
+        report = self.attempt(2)
+        self.assertEqual(self.results(report), [(SENT, "2.0.0")] * 2)
+        self.assertEqual(self.net.tried, [A, B])
+        self.assertEqual(len(self.net.sent[1][1].recipients), 1)
 
     def test_duty_of_notices_is_passed_on(self) -> None:
         self.serve(a=OutboundReport((OK,), "TLSv1.3", remote_dsn=True))

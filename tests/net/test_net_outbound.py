@@ -188,9 +188,19 @@ class SendTests(OutboundCase):
             ):
                 server = self.serve(EHLO=plain)
                 report = await self.make().send(self.target(server), mail)
-                self.assertTrue(report.ours)
+                self.assertEqual(report.ours, {0})
                 self.assertEqual([reply.status for reply in report.replies], [status])
                 self.assertEqual(server.said("MAIL"), [])
+
+        return self.run_case(case())
+
+    def test_one_recipient_who_needs_what_is_lacking(self) -> Deferred[Any]:
+        async def case() -> None:
+            server = self.serve(EHLO="250 mx.example")
+            mail = message(CONTENT, "bob@d.example", "jürgen@d.example", "carol@d.example")
+            report = await self.make().send(self.target(server), mail)
+            self.assertEqual([reply.code for reply in report.replies], [250, 553, 250])
+            self.assertEqual((report.ours, len(server.said("RCPT"))), ({1}, 2))
 
         return self.run_case(case())
 
