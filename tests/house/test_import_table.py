@@ -45,8 +45,8 @@ DOORS = {
     ("imap.protocol", "net.pump"): "the same",
     ("pop3.protocol", "net.pump"): "the same",
     ("net.outbound", "smtp.client"): "net sees the pure modules",
-    ("net.outbound", "smtp.grammar"): "net sees the pure modules",
     ("net.outbound", "smtp.offers"): "net sees the pure modules",
+    ("net.outbound_link", "smtp.client"): "net sees the pure modules",
 }
 NOT_IN_PURE = ("twisted", "zope", "socket", "time", "asyncio", "threading", "mailnode.store", "mailnode.interfaces")
 CLOCKS = {("time", "time"), ("time", "sleep"), ("datetime", "now"), ("datetime", "utcnow"), ("time", "monotonic")}
