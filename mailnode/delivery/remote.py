@@ -1,6 +1,6 @@
 """The delivery agent for other servers: one destination, its servers in order, one result for each recipient.
 
-What a failure says, and what follows (trap 43):
+What a failure says, and what follows:
 
 ======================================  ======================================================================
 no connection                           the address is remembered as bad; next address

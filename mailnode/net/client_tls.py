@@ -21,7 +21,7 @@ class ClientTls:
         """:param trust_root: an ``IOpenSSLTrustRoot``; None: the system's certificate authorities."""
         self._trust_root = trust_root if trust_root is not None else platformTrust()  # type: ignore[no-untyped-call]
         self._verifying: dict[str, Any] = {}
-        # No session cache: what one connection was must not pass into another (trap 47).
+        # No session cache: what one connection was must not pass into another.
         self._unchecked = CertificateOptions(verify=False, raiseMinimumTo=TLSVersion.TLSv1_2).getContext()
 
     def creator(self, level: str, host: str) -> Any:

@@ -1,4 +1,4 @@
-"""Who is told of what, and the notice as a message of the queue (trap 38)."""
+"""Who is told of what, and the notice as a message of the queue."""
 
 from __future__ import annotations
 

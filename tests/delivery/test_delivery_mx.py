@@ -1,4 +1,4 @@
-"""From domains to servers, by RFC 5321 5.1 and RFC 7505 (trap 42)."""
+"""From domains to servers, by RFC 5321 5.1 and RFC 7505."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One destination's servers: what each failure leads to (trap 43)."""
+"""One destination's servers: what each failure leads to."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class RouterTests(SynchronousTestCase):
         self.assertEqual(self.resolve("X", "There.example", relay=True).remote, ("X@There.example",))
 
     def test_nothing_in_a_local_part_is_a_route(self) -> None:
-        """Trap 25: each of these is an unknown user here, whoever asks."""
+        """Each of these is an unknown user here, whoever asks."""
         for local in ("user%there.example", "there.example!user", "user@there.example", "@there.example:user", "%"):
             for relay in (False, True):
                 self.assertEqual(self.refused(local, "here.example", relay), "5.1.1", local)

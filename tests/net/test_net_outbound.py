@@ -403,7 +403,7 @@ class TlsTests(OutboundCase):
         return self.run_case(case())
 
     def test_words_injected_before_tls_are_not_taken(self) -> Deferred[Any]:
-        """Trap 12: a reply glued to the answer to STARTTLS must not count as the answer to EHLO."""
+        """A reply glued to the answer to STARTTLS must not count as the answer to EHLO."""
 
         async def case() -> None:
             server = self.serve(EHLO=TLS_EHLO, STARTTLS="220 go on\r\n250 injected")

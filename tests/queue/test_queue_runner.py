@@ -382,7 +382,7 @@ class ConcurrencyTests(HangingCase):
 
 
 class LeaseTests(HangingCase):
-    """Leases under long tries and steps of the clock (trap 36)."""
+    """Leases under long tries and steps of the clock."""
 
     def test_a_long_try_keeps_its_lease(self) -> None:
         self.add(queued("e1", NOW, destination="dead.example"))
