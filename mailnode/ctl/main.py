@@ -202,7 +202,7 @@ def account() -> None:
 @password_stdin
 @click.option("--quota-bytes", type=click.IntRange(0), default=0, help="Octets of mail it may hold; 0: no limit.")
 @click.option("--quota-messages", type=click.IntRange(0), default=0, help="Messages it may hold; 0: no limit.")
-@click.option("--role", type=click.Choice(["user", "admin"]), default="user")
+@click.option("--role", type=click.Choice(["user", "admin"]), default="user", help="Whose account it is.")
 @pass_place
 def account_add(
     place: Place, address: str, password_stdin: bool, quota_bytes: int, quota_messages: int, role: str
@@ -427,7 +427,7 @@ def queue_retry(place: Place, envelope: str | None, destination: str | None, eve
     if sum((envelope is not None, destination is not None, everything)) != 1:
         raise CommandFailed(USAGE, "give an envelope, --destination or --all")
     result = place.call("queue.retry", envelope_id=envelope, destination=destination)
-    show(result, as_json, lambda answer: f"{answer['recipients']} recipients are due now")
+    show(result, as_json, lambda answer: f"recipients due now: {answer['recipients']}")
 
 
 @queue.command("hold")

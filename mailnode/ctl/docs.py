@@ -1,0 +1,88 @@
+"""Writes docs/commands.rst from the commands themselves: ``python -m mailnode.ctl.docs > docs/commands.rst``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import click
+
+from mailnode.ctl.main import main
+
+_HEAD = """\
+Commands
+========
+
+.. This page is generated from mailnode/ctl/main.py; change it there.
+
+``mailnode [--config FILE] [--data DIR] COMMAND``. {help}
+
+Options stand after the command they belong to; ``--json`` prints what is shown as JSON.
+
+Exit codes
+----------
+
+.. list-table::
+   :header-rows: 1
+
+   * - code
+     - meaning
+   * - 0
+     - done
+   * - 1
+     - failed; standard error says why
+   * - 2
+     - the command line, an address or a value is wrong
+   * - 3
+     - there is no such domain, account, alias, mailbox or envelope
+   * - 4
+     - no server could be reached and its store could not be opened
+   * - 5
+     - it is there already, or something still stands on it
+
+Nothing but mistakes goes to standard error. A command that changes something and succeeds prints nothing, unless it
+says otherwise.
+
+JSON
+----
+
+``domain list`` and ``show``: ``name`` (as written), ``key``, ``alias_of``, ``catch_all``, ``separator``, ``fixed`` (the
+configuration file names it); ``show`` also ``accounts`` and ``aliases``. ``account list``: ``address``, ``id``,
+``status`` (active, no-login, no-receive, suspended, deleting), ``role``, ``created``; ``show`` also ``addresses``,
+``bytes_used``, ``bytes_limit``, ``messages_used``, ``messages_limit`` (0: no limit) and ``credentials`` without their
+secrets. ``alias list``: ``address``, ``targets``, ``detail``. ``mailbox list``: ``name``, ``special_use``,
+``subscribed``, ``messages``, ``unseen``, ``size``, ``uidvalidity``, ``uidnext``. ``queue list``: ``id``, ``sender``
+("" is the null sender), ``size``, ``created``, ``expires``, ``held`` and ``recipients``, each with ``address``,
+``destination``, ``state``, ``attempts``, ``next_try``, ``last_status``, ``last_reply``, ``last_host``. Lists are arrays;
+``show`` is one object. Times are UTC as ``2026-11-23T02:15:00Z``. ``demo``: ``accounts`` with ``address`` and
+``password``, ``listeners`` with ``protocol``, ``port`` and ``tls``.
+"""
+
+
+def render() -> str:
+    """Return the whole page."""
+    words = " ".join((main.help or "").split("\n\n", 1)[-1].split())
+    lines = [_HEAD.format(help=words)]
+    for name, command in sorted(main.commands.items()):
+        lines += _group(name, command) if isinstance(command, click.Group) else _command(name, command, "-")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _group(name: str, group: click.Group) -> Iterator[str]:
+    yield from (name, "-" * len(name), "", group.help or "", "")
+    for inner, command in sorted(group.commands.items()):
+        yield from _command(f"{name} {inner}", command, "~")
+
+
+def _command(name: str, command: click.Command, line: str) -> Iterator[str]:
+    context = click.Context(command, info_name=f"mailnode {name}")
+    yield from (name, line * len(name), "", f"``{' '.join(command.get_usage(context).split()[1:])}``", "")
+    yield from (" ".join((command.help or "").split()), "")
+    for parameter in command.params:
+        shown = parameter.get_help_record(context)
+        if shown is not None and isinstance(parameter, click.Option):
+            yield from (f"``{shown[0]}``", f"   {shown[1]}", "")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render())

@@ -1,0 +1,266 @@
+"""Commands on a real store: directly, as the owner of the data directory, while no server runs."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from mailnode import app
+from mailnode.config.demo import demo_config
+from mailnode.ctl.dispatch import run
+from mailnode.ctl.docs import render
+from mailnode.ctl.main import main
+from mailnode.ctl.office import COMMANDS, CommandFailed
+from mailnode.values.blob import BlobRef, StagedBlob
+from mailnode.values.queue import QueuedEnvelope, QueuedRecipient, Submission
+
+
+class Tool:
+    """The ``mailnode`` command on one data directory."""
+
+    def __init__(self, data):
+        self.data = data
+        data.mkdir(mode=0o700)
+
+    def __call__(self, *arguments, stdin=None, code=0):
+        result = CliRunner().invoke(main, ["--data", str(self.data), *arguments], input=stdin)
+        assert result.exit_code == code, (result.exit_code, result.output, result.exception)
+        assert "Traceback" not in result.output
+        if code:
+            assert result.stderr.startswith(("mailnode: ", "Usage: ", "Error: ")) and not result.stdout
+        else:
+            assert not result.stderr
+        return result.stdout if not code else result.stderr
+
+    def json(self, *arguments):
+        return json.loads(self(*arguments, "--json"))
+
+
+@pytest.fixture
+def tool(tmp_path):
+    return Tool(tmp_path / "data")
+
+
+@pytest.fixture
+def alice(tool):
+    tool("account", "add", "alice@mailnode.test", "--password-stdin", stdin="first\n")
+    return "alice@mailnode.test"
+
+
+def test_domains(tool):
+    assert tool("domain", "add", "Straße.example") == ""
+    assert tool("domain", "add", "other.example", "--alias-of", "straße.example") == ""
+    listed = tool.json("domain", "list")
+    assert {domain["name"] for domain in listed if not domain["fixed"]} == {"other.example", "Straße.example"}
+    assert tool.json("domain", "show", "xn--strae-oqa.example")["name"] == "Straße.example"
+    assert "exists already" in tool("domain", "add", "straße.example", code=5)
+    assert "no such domain" in tool("domain", "add", "x.example", "--alias-of", "nowhere.example", code=3)
+    assert "the configuration file names it" in tool("domain", "remove", "mailnode.test", code=5)
+    assert "is in use" in tool("domain", "remove", "straße.example", code=5)
+    tool("domain", "remove", "other.example")
+    tool("domain", "remove", "straße.example")
+    assert "no such domain" in tool("domain", "remove", "straße.example", code=3)
+    assert "not an address or domain" in tool("domain", "add", "x..y", code=2)
+    tool("domain", "change", "mailnode.test", "--catch-all", "x@mailnode.test", "--separator", "-")
+    changed = tool.json("domain", "show", "mailnode.test")
+    assert (changed["catch_all"], changed["separator"]) == ("x@mailnode.test", "-")
+    tool("domain", "change", "mailnode.test", "--catch-all", "")
+    assert tool.json("domain", "show", "mailnode.test")["catch_all"] == ""
+
+
+def test_accounts(tool, alice):
+    shown = tool.json("account", "show", "ALICE@mailnode.test")
+    assert shown["address"] == alice and shown["addresses"] == [alice] and shown["status"] == "active"
+    assert {credential["kind"] for credential in shown["credentials"]} == {"argon2id", "scram-sha-256"}
+    assert "secret" not in json.dumps(shown)
+    assert shown["created"].endswith("Z")
+    assert "exists already" in tool("account", "add", "alice@mailnode.test", "--password-stdin", stdin="x\n", code=5)
+    assert "no such domain" in tool("account", "add", "a@nowhere.test", "--password-stdin", stdin="x\n", code=3)
+    assert "has no detail" in tool("account", "add", "a+b@mailnode.test", "--password-stdin", stdin="x\n", code=2)
+    assert "no password" in tool("account", "add", "b@mailnode.test", "--password-stdin", stdin="", code=2)
+    assert "no password" in tool("account", "add", "b@mailnode.test", "--password-stdin", stdin="x" * 5000, code=2)
+    assert "--password-stdin" in tool("account", "add", "b@mailnode.test", code=2)
+    tool("account", "show", "alice+x@mailnode.test", code=3)
+    assert [entry["address"] for entry in tool.json("account", "list", "--domain", "mailnode.test")] == [alice]
+    assert "no such domain" in tool("account", "list", "--domain", "nowhere.test", code=3)
+
+
+def test_a_failed_account_leaves_no_mailboxes(tool):
+    tool("account", "add", "a@nowhere.test", "--password-stdin", stdin="x\n", code=3)
+    with app.office(demo_config(tool.data)) as office:
+        engine = office.mail._partitions[0]._engine
+        count = app.run_now(
+            engine.read("mail-00", lambda tx: tx.execute("SELECT count(*) FROM account WHERE removed_at IS NULL"))
+        )
+    assert count == [(0,)]
+
+
+def test_the_life_of_an_account(tool, alice):
+    tool("account", "password", alice, "--password-stdin", stdin="second\r\n")
+    for option, status in (("--no-login", "no-login"), ("--no-receive", "no-receive"), (None, "suspended")):
+        tool("account", "disable", alice, *([option] if option else []))
+        assert tool.json("account", "show", alice)["status"] == status
+    tool("account", "enable", alice)
+    tool("account", "role", alice, "admin")
+    shown = tool.json("account", "show", alice)
+    assert (shown["status"], shown["role"]) == ("active", "admin")
+    tool("account", "add-address", alice, "a.lice@mailnode.test")
+    assert tool.json("account", "show", "a.lice@mailnode.test")["addresses"] == [alice, "a.lice@mailnode.test"]
+    assert "is in use" in tool("account", "remove-address", alice, code=5)
+    tool("account", "remove-address", "a.lice@mailnode.test")
+    tool("account", "show", "a.lice@mailnode.test", code=3)
+    quota = tool.json("account", "quota", alice, "--bytes", "1000")
+    assert (quota["bytes_limit"], quota["messages_limit"]) == (1000, 0)
+    assert tool.json("account", "quota", alice, "--messages", "7")["bytes_limit"] == 1000
+    tool("account", "quota", alice, "--bytes", "-1", code=2)
+    tool("account", "remove", alice)
+    tool("account", "remove", alice, code=3)
+
+
+def test_a_removal_that_was_cut_short_goes_on(tool, alice):
+    with app.office(demo_config(tool.data)) as office:
+        account = app.run_now(office.directory.accounts())[0]
+        app.run_now(office.directory.set_status(account.id, "deleting"))
+    assert "is being removed" in tool("account", "enable", alice, code=5)
+    tool("account", "remove", alice)
+    assert tool.json("account", "list") == []
+    tool("account", "add", alice, "--password-stdin", stdin="x\n")
+
+
+def test_aliases(tool, alice):
+    tool("alias", "add", "info@mailnode.test", alice, "far@example.org")
+    assert tool.json("alias", "show", "INFO@mailnode.test") == {
+        "address": "info@mailnode.test",
+        "targets": [alice, "far@example.org"],
+        "detail": "cut",
+    }
+    assert "exists already" in tool("alias", "add", "info@mailnode.test", alice, code=5)
+    tool("alias", "add", "info@mailnode.test", alice, "--replace", "--detail", "keep")
+    assert tool.json("alias", "list")[0]["targets"] == [alice]
+    assert "info@mailnode.test" in tool("alias", "list")
+    assert "not an address" in tool("alias", "add", "x@mailnode.test", "nobody", code=2)
+    tool("alias", "add", "x@mailnode.test", code=2)
+    tool("alias", "remove", "info@mailnode.test")
+    assert "no such alias" in tool("alias", "remove", "info@mailnode.test", code=3)
+    assert "no such alias" in tool("alias", "show", "info@mailnode.test", code=3)
+
+
+def test_mailboxes(tool, alice):
+    names = [mailbox["name"] for mailbox in tool.json("mailbox", "list", alice)]
+    assert names[0] == "INBOX" and set(names[1:]) == {"Archive", "Drafts", "Junk", "Sent", "Trash"}
+    tool("mailbox", "create", alice, "Work/Ä")
+    shown = tool.json("mailbox", "show", alice, "Work/Ä")
+    assert (shown["name"], shown["messages"], shown["uidnext"]) == ("Work/Ä", 0, 1)
+    tool("mailbox", "create", alice, "Work/Ä", code=5)
+    tool("mailbox", "create", alice, "a\x01b", code=2)
+    tool("mailbox", "show", alice, "None", code=3)
+    tool("mailbox", "list", "nobody@mailnode.test", code=3)
+
+
+def enqueue(tool, envelope_id, reply="451 4.3.0 come \x1b[31mlater"):
+    config = demo_config(tool.data)
+    with app.office(config) as office:
+        stores = office.queue
+        blob = app.run_now(stores._blobs.put(b"Subject: x\r\n\r\nx\r\n"))
+        assert isinstance(blob, StagedBlob) and isinstance(blob.ref, BlobRef)
+        recipient = QueuedRecipient(0, "far@example.org", "example.org", next_try=2e9, last_reply=reply)
+        envelope = QueuedEnvelope(envelope_id, "alice@mailnode.test", blob.ref, 1.8e9, 1.9e9, recipients=(recipient,))
+        app.run_now(stores.enqueue(Submission(envelope, blob)))
+
+
+def test_the_queue(tool):
+    assert tool.json("queue", "list") == [] and tool("queue", "list") == ""
+    enqueue(tool, "01aaaaaaaaaaaaaaaaaa")
+    (entry,) = tool.json("queue", "list")
+    assert entry["id"] == "01aaaaaaaaaaaaaaaaaa" and entry["size"] == 17
+    assert entry["recipients"][0]["address"] == "far@example.org"
+    text = tool("queue", "show", entry["id"])
+    assert "come \\x1b[31mlater" in text and "\x1b" not in text + tool("queue", "list")
+    tool("queue", "hold", entry["id"])
+    assert tool.json("queue", "show", entry["id"])["held"]
+    tool("queue", "release", entry["id"])
+    assert not tool.json("queue", "show", entry["id"])["held"]
+    assert tool("queue", "retry", entry["id"]) == "recipients due now: 1\n"
+    assert tool.json("queue", "retry", "--destination", "EXAMPLE.org")["recipients"] <= 1
+    tool("queue", "retry", "--all")
+    tool("queue", "retry", code=2)
+    tool("queue", "retry", entry["id"], "--all", code=2)
+    tool("queue", "drop", entry["id"])
+    for command in (("show",), ("hold",), ("release",), ("retry",), ("drop",)):
+        assert "no such envelope" in tool("queue", *command, entry["id"], code=3)
+
+
+def test_a_long_queue_is_listed_in_pages(tool, monkeypatch):
+    for number in range(7):
+        enqueue(tool, f"01aaaaaaaaaaaaaaaaa{number}")
+    monkeypatch.setattr("mailnode.ctl.commands.PAGE", 3)
+    assert [entry["id"][-1] for entry in tool.json("queue", "list")] == list("0123456")
+    monkeypatch.setattr("mailnode.ctl.commands.MAX_LISTED", 5)
+    assert len(tool.json("queue", "list")) == 5
+
+
+def test_without_a_server(tool, tmp_path):
+    assert "no server is running" in tool("reload", code=4)
+    assert "no demonstration" in tool("demo", code=3)
+    result = CliRunner().invoke(main, ["--data", str(tmp_path / "none"), "domain", "list"])
+    assert result.exit_code == 4 and "no such directory" in result.stderr
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_locked_directory(tool):
+    with app.office(demo_config(tool.data)):
+        assert "another server is running" in tool("domain", "list", code=4)
+    tool("domain", "list")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to give a directory away")
+def test_only_the_owner_may_work_on_the_store(tool):
+    os.chown(tool.data, 65534, -1)
+    assert "belongs to nobody" in tool("domain", "list", code=4)
+    assert not list(tool.data.glob("*.db"))
+
+
+def test_configuration_mistakes_are_said(tmp_path):
+    path = tmp_path / "x.toml"
+    path.write_text("[server]\n")
+    for command in (["check"], ["domain", "list"]):
+        result = CliRunner().invoke(main, ["--config", str(path), *command])
+        assert result.exit_code == 1 and "mailnode: server.data: is required" in result.stderr
+        assert not result.stdout
+
+
+def test_an_unexpected_failure_is_one_line(tool, monkeypatch):
+    def broken(*arguments):
+        raise RuntimeError("out of luck")
+
+    monkeypatch.setattr("mailnode.ctl.main.run_directly", broken)
+    assert tool("domain", "list", code=1) == "mailnode: RuntimeError: out of luck\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("nonesuch", {}),
+        ("domain.add", {}),
+        ("domain.add", {"name": "x.example", "office": 1}),
+        ("domain.list", {"x": 1}),
+    ],
+)
+def test_unknown_commands_and_arguments_are_refused(tool, name, arguments):
+    with app.office(demo_config(tool.data)) as office, pytest.raises(CommandFailed) as failed:
+        app.run_now(run(office, name, arguments))
+    assert failed.value.code == 2
+
+
+def test_the_page_of_commands_is_current():
+    page = (Path(__file__).parents[2] / "docs/commands.rst").read_text()
+    assert page == render(), "run: python -m mailnode.ctl.docs > docs/commands.rst"
+    for group in ("domain", "account", "alias", "queue", "mailbox", "check", "reload", "demo"):
+        assert f"\n{group}\n---" in page
+
+
+def test_every_command_of_the_table_can_be_reached():
+    source = (Path(__file__).parents[2] / "mailnode/ctl/main.py").read_text()
+    assert [name for name in COMMANDS if f'"{name}"' not in source and name != "ping"] == []

@@ -1,0 +1,108 @@
+"""The control socket over a real UNIX socket: requests, bounds, and a path that is too long for a socket address."""
+
+import json
+import os
+import socket
+import stat
+from pathlib import Path
+
+from twisted.internet import reactor
+from twisted.internet.threads import deferToThread
+from twisted.trial.unittest import TestCase
+
+from mailnode import app
+from mailnode.config.demo import demo_config
+from mailnode.ctl.control_socket import MAX_REQUEST, SOCKET, ControlFactory, ControlPort, ask, short_path
+from mailnode.ctl.office import CommandFailed
+
+
+class ControlSocketTests(TestCase):
+    """A factory on a real store, asked from threads."""
+
+    timeout = 30
+
+    async def serve(self, data):
+        os.makedirs(data, mode=0o700, exist_ok=True)
+        opened = app.office(demo_config(data))
+        office = opened.__enter__()
+        self.addCleanup(opened.__exit__, None, None, None)
+        port = ControlPort(reactor, data, ControlFactory(office))
+        port.open()
+        return port
+
+    def folder(self):
+        return Path(self.mktemp()).absolute()
+
+    async def test_a_command_is_answered(self):
+        data = self.folder()
+        port = await self.serve(data)
+        assert stat.S_IMODE((data / SOCKET).stat().st_mode) == 0o600
+        domains = await deferToThread(ask, data, "domain.list", {})
+        assert [domain["name"] for domain in domains] == ["mailnode.test"]
+        with self.assertRaises(CommandFailed) as caught:
+            await deferToThread(ask, data, "domain.remove", {"name": "nowhere.test"})
+        assert caught.exception.code == 3
+        await port.close()
+        assert not (data / SOCKET).exists()
+        with self.assertRaises(FileNotFoundError):
+            ask(data, "domain.list", {})
+
+    async def test_a_long_path_is_reached_too(self):
+        data = self.folder() / ("d" * 120)
+        port = await self.serve(data)
+        assert await deferToThread(ask, data, "ping", {}) == {"running": False}
+        await port.close()
+        assert not (data / SOCKET).exists()
+
+    async def test_what_a_killed_server_left_does_not_stand_in_the_way(self):
+        data = self.folder()
+        os.makedirs(data)
+        with socket.socket(socket.AF_UNIX) as left, short_path(data / SOCKET) as name:
+            left.bind(name)
+        with self.assertRaises(FileNotFoundError):
+            ask(data, "ping", {})
+        port = await self.serve(data)
+        assert await deferToThread(ask, data, "ping", {})
+        await port.close()
+
+    async def test_junk_is_refused_and_disturbs_nobody(self):
+        data = self.folder()
+        port = await self.serve(data)
+
+        def junk(octets, lines=1):
+            with socket.socket(socket.AF_UNIX) as client, short_path(data / SOCKET) as name:
+                client.settimeout(20)
+                client.connect(name)
+                try:
+                    client.sendall(octets)
+                    answers = client.makefile("rb")
+                    return [answers.readline() for _ in range(lines)]
+                except ConnectionError:
+                    return [b""]
+
+        for octets in (
+            b"\n",
+            b"{}\n",
+            b"[1]\n",
+            b"\xff\xfe\n",
+            b'{"command": 1, "arguments": {}}\n',
+            b'{"command": "domain.list", "arguments": []}\n',
+            b"[" * 100_000 + b"\n",
+        ):
+            (answer,) = map(json.loads, await deferToThread(junk, octets))
+            assert answer == {"code": 1, "error": "not a request"}, octets[:40]
+        assert await deferToThread(junk, b"x" * (MAX_REQUEST + 1000)) == [b""]
+        two = b'{"command": "ping", "arguments": {}}\n' * 2
+        assert [b"result" in line for line in await deferToThread(junk, two, 2)] == [True, True]
+        assert await deferToThread(ask, data, "ping", {})
+        await port.close()
+
+    async def test_a_bug_is_one_answer(self):
+        data = self.folder()
+        port = await self.serve(data)
+        self.patch(port._factory.office.directory, "domains", None)
+        with self.assertRaises(CommandFailed) as caught:
+            await deferToThread(ask, data, "domain.list", {})
+        assert caught.exception.text == "the command failed; see the log of the server"
+        assert len(self.flushLoggedErrors(TypeError)) == 1
+        await port.close()
