@@ -10,6 +10,8 @@ from typing import Any
 
 from twisted.internet.interfaces import IAddress, IProtocolFactory
 from twisted.internet.protocol import Protocol, connectionDone
+from twisted.protocols.haproxy._v1parser import V1Parser
+from twisted.protocols.haproxy._v2parser import V2Parser
 from twisted.protocols.haproxy._wrapper import HAProxyProtocolWrapper, HAProxyWrappingFactory
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides, providedBy
@@ -17,6 +19,13 @@ from zope.interface import directlyProvides, providedBy
 from mailnode.interfaces.runtime import IClock, IDelayed
 
 HEADER_TIMEOUT = 10.0  # seconds a balancer may take for its header
+ENOUGH = 16  # octets that tell one version of the header from the other, or from something else
+
+
+def _may_be_header(data: bytearray) -> bool:
+    return any(bytes(data) == start[: len(data)] for start in (V1Parser.PROXYSTR, V2Parser.PREFIX)) or data.startswith(
+        (V1Parser.PROXYSTR, V2Parser.PREFIX)
+    )
 
 
 class LateProxyWrapper(HAProxyProtocolWrapper):
@@ -25,6 +34,7 @@ class LateProxyWrapper(HAProxyProtocolWrapper):
     def __init__(self, factory: Any) -> None:
         super().__init__(factory, _Kept())  # type: ignore[arg-type]
         self._begun = False
+        self._first = bytearray()
         self._timer: IDelayed | None = None
 
     def makeConnection(self, transport: Any) -> None:
@@ -36,6 +46,12 @@ class LateProxyWrapper(HAProxyProtocolWrapper):
 
     def dataReceived(self, data: bytes) -> None:
         """Read the header, then pass everything on."""
+        if not self._begun and self._parser is None:
+            # Twisted's wrapper gives up on a header whose first piece is too short to tell its version.
+            self._first += data
+            if len(self._first) < ENOUGH and not self._first.endswith(b"\r\n", 5) and _may_be_header(self._first):
+                return
+            data = bytes(self._first)
         super().dataReceived(data)
         if self._begun or self._proxyInfo is None:
             return

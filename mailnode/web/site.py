@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
+NOT_HERE = 404, b"text/plain; charset=utf-8", b"not here\n"
 MAX_BODY = 65_536  # octets of a request, which none of these needs
 
 _log = Logger()
@@ -42,10 +43,14 @@ class Page(Resource):
         super().__init__()  # type: ignore[no-untyped-call]
         self._make = make
 
-    def render_GET(self, request: Request) -> int:
-        """Answer GET and HEAD."""
+    def render(self, request: Request) -> int:
+        """Answer GET and HEAD, and nothing else."""
+        if request.method not in (b"GET", b"HEAD"):
+            request.setHeader(b"allow", b"GET, HEAD")  # type: ignore[no-untyped-call]
+            self._answer((405, b"text/plain; charset=utf-8", b"GET or HEAD\n"), request)
+            return NOT_DONE_YET
         if request.postpath:
-            self._answer((404, b"text/plain; charset=utf-8", b"not here\n"), request)
+            self._answer(NOT_HERE, request)
             return NOT_DONE_YET
         gone: list[Any] = []
         request.notifyFinish().addErrback(gone.append)
@@ -67,6 +72,18 @@ class Page(Resource):
         if request.method != b"HEAD":
             request.write(body)
         request.finish()
+
+
+class Root(Resource):
+    """Where the pages hang; anything else is not here."""
+
+    def getChild(self, path: bytes, request: Request) -> Resource:
+        """Return the page of a name nobody has."""
+        return Page(_not_here)
+
+
+async def _not_here() -> tuple[int, bytes, bytes]:
+    return NOT_HERE
 
 
 async def _as_coroutine(make: Callable[[], Awaitable[tuple[int, bytes, bytes]]]) -> tuple[int, bytes, bytes]:
@@ -93,7 +110,7 @@ def web_factory(
     async def metrics_page() -> tuple[int, bytes, bytes]:
         return 200, *(await metrics())
 
-    root = Resource()  # type: ignore[no-untyped-call]
+    root = Root()  # type: ignore[no-untyped-call]
     root.putChild(b"health", Page(health_page))
     root.putChild(b"metrics", Page(metrics_page))
     site = Site(root, requestFactory=ShortRequest, timeout=30, reactor=reactor)  # type: ignore[no-untyped-call]
