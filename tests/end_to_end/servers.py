@@ -143,7 +143,7 @@ class MailNode:
         self.data = folder / "data"
         authority = trustme.CA()
         authority.cert_pem.write_to_path(str(folder / "ca.pem"))
-        certificate = authority.issue_cert(self.hostname, "localhost", address)
+        certificate = authority.issue_cert(self.hostname, "localhost", address, common_name="localhost")
         certificate.private_key_pem.write_to_path(str(folder / "key.pem"))
         for index, part in enumerate(certificate.cert_chain_pems):
             part.write_to_path(str(folder / "cert.pem"), append=index > 0)
@@ -374,6 +374,10 @@ postlog unix-dgram n - n - 1 postlogd
         return [path.read_bytes() for path in (self.folder / "mail" / "box" / "new").glob("*")]
 
     def stop(self) -> None:
-        """End the master; its children end with it."""
-        if self.process is not None:
-            self.process.stop()
+        """End the master, which is not the process that was started but one it made; its children end with it."""
+        if self.process is None:
+            return
+        pid_file = self.folder / "spool" / "pid" / "master.pid"
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            os.kill(int(pid_file.read_text()), signal.SIGTERM)
+        self.process.stop()

@@ -2,11 +2,14 @@
 
 import json
 import os
+import pty
+import select
+import signal
 import subprocess
 from email.message import EmailMessage
 
 import pytest
-from servers import PASSWORD, program, wait_for
+from servers import PASSWORD, program
 
 
 def run(command, folder, stdin=b"", env=None, codes=(0,)):
@@ -60,6 +63,7 @@ def test_curl_sends_and_reads(node, tmp_path):
         "alice@a.test",
         "--mail-rcpt",
         "bob@a.test",
+        "--crlf",
         "--upload-file",
         "mail",
     )
@@ -141,12 +145,15 @@ User mbsync@a.test
 Pass "{PASSWORD}"
 SSLType IMAPS
 CertificateFile {node.ca}
+
 IMAPStore far
 Account node
+
 MaildirStore near
 Path {tmp_path}/mail/
 Inbox {tmp_path}/mail/inbox
 SubFolders Verbatim
+
 Channel all
 Far :far:
 Near :near:
@@ -232,8 +239,6 @@ def test_getmail_downloads(node, tmp_path, kind):
     node.add_account(user)
     for number in range(3):
         deliver(node, tmp_path, f"number {number}", user)
-    for name in ("cur", "new", "tmp"):
-        (tmp_path / "mail" / name).mkdir(parents=True)
     (tmp_path / "rc").write_text(
         f"""[retriever]
 type = Simple{kind}SSLRetriever
@@ -243,49 +248,66 @@ username = {user}
 password = {PASSWORD}
 ca_certs = {node.ca}
 [destination]
-type = Maildir
-path = {tmp_path}/mail/
+type = MDA_external
+path = /usr/bin/tee
+arguments = ("-a", "{tmp_path}/got")
+allow_root_commands = true
 [options]
 delete = true
 read_all = false
 """
     )
     command = [program("getmail"), f"--getmaildir={tmp_path}", "--rcfile=rc"]
-    run(command, tmp_path)
-    assert len(list((tmp_path / "mail" / "new").iterdir())) == 3
-    run(command, tmp_path)
-    assert len(list((tmp_path / "mail" / "new").iterdir())) == 3
+    for _ in range(2):  # the second time there is nothing left
+        run(command, tmp_path)
+        assert (tmp_path / "got").read_bytes().count(b"Subject: number") == 3
 
 
-def test_neomutt_sends_and_keeps_a_copy(node, tmp_path):
+def at_a_terminal(command, folder, seconds=60):
+    """Run a program that needs a terminal to its end; return its exit status and what was on the screen."""
+    pid, terminal = pty.fork()
+    if not pid:
+        os.chdir(folder)
+        os.execve(command[0], command, {**os.environ, "HOME": str(folder), "TERM": "xterm"})
+    screen = b""
+    try:
+        while select.select([terminal], [], [], seconds)[0]:
+            screen += os.read(terminal, 65536)
+        os.kill(pid, signal.SIGKILL)
+    except OSError:
+        pass  # the terminal ends with the program
+    os.close(terminal)
+    return os.waitpid(pid, 0)[1], screen.decode("utf-8", "replace")
+
+
+def test_neomutt_sends_reads_flags_and_copies(node, tmp_path):
     node.add_account("mutt@a.test")
     (tmp_path / "rc").write_text(
-        f"""set from = "mutt@a.test"
+        f"""set hostname = "client.test"
+set from = "mutt@a.test"
 set smtp_url = "smtps://mutt@a.test@localhost:{node.ports["submissions"]}/"
 set smtp_pass = "{PASSWORD}"
 set imap_user = "mutt@a.test"
 set imap_pass = "{PASSWORD}"
 set folder = "imaps://localhost:{node.ports["imaps"]}/"
-set record = "+Sent"
+set spoolfile = "+INBOX"
 set ssl_ca_certificates_file = "{node.ca}"
 set certificate_file = "{node.ca}"
-set ssl_usesystemcerts = no
-set copy = yes
-set abort_nosubject = no
+set confirm_append = no
+set quit = yes
+set wait_key = no
 """
     )
-    run(
-        [program("neomutt"), "-F", "rc", "-n", "-s", "by neomutt", "--", "bob@a.test"],
-        tmp_path,
-        b"Hello\n",
-        env={"TERM": "dumb"},
-    )
+    (tmp_path / "read").write_text("source rc\npush '<flag-message><copy-message>=Archive<enter><quit>'\n")
+    mutt = program("neomutt")
+    run([mutt, "-F", "rc", "-n", "-s", "by neomutt", "--", "mutt@a.test"], tmp_path, b"Hello\n", env={"TERM": "dumb"})
+    node.wait_event("message.delivered", recipient="mutt@a.test")
+    status, screen = at_a_terminal([mutt, "-F", "read", "-n"], tmp_path)
+    assert status == 0, screen
     login = ["--user", f"mutt@a.test:{PASSWORD}"]
-
-    def copied():
-        return curl(node, tmp_path, *login, imap_url(node, "Sent?SUBJECT%20%22by%20neomutt%22")).split()[2:]
-
-    assert wait_for(copied, "a copy in Sent")
+    for mailbox in ("INBOX", "Archive"):
+        found = curl(node, tmp_path, *login, imap_url(node, f"{mailbox}?FLAGGED%20SUBJECT%20%22by%20neomutt%22"))
+        assert len(found.split()) == 3, mailbox
 
 
 def test_the_commands_answer_in_json(node):
