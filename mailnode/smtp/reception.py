@@ -6,7 +6,6 @@ from mailnode.message.headers import Field, remove
 from mailnode.message.parameters import strip_comments
 from mailnode.smtp import replies
 from mailnode.smtp.replies import Rejected
-from mailnode.smtp.service import within
 from mailnode.smtp.session import SmtpSession
 from mailnode.smtp.transaction import Transaction
 from mailnode.values.envelope import Envelope
@@ -18,7 +17,7 @@ class Reception(SmtpSession):
     """A session with another mail server."""
 
     def _may_relay(self) -> bool:
-        return within(self._peer, self._service.relay_from)
+        return self._trusted
 
     def _check_recipient(self, transaction: Transaction) -> None:
         """A bounce goes to one address; what sends the null sender to many is no mail server (4yz: the rest may come in

@@ -52,7 +52,7 @@ class SmtpSession:
         self._channel = channel
         self._connection = connection
         self._service = service
-        self._peer: str = channel.peer
+        self._place(channel.peer)
         self._helo = ""
         self._out: list[bytes] = []
         self._transaction: Transaction | None = None
@@ -206,8 +206,11 @@ class SmtpSession:
     def _account_id(self) -> str:
         return ""
 
-    def _skips_policies(self) -> bool:
-        return within(self._peer, self._service.no_policy_for)
+    def _place(self, peer: str) -> None:
+        """The client's address is known: so are its rights."""
+        self._peer = peer
+        self._unjudged = within(peer, self._service.no_policy_for)
+        self._trusted = within(peer, self._service.relay_from)
 
     async def _ask(
         self,
@@ -220,7 +223,7 @@ class SmtpSession:
         size: int = 0,
     ) -> Verdict:
         """Ask the policies of a stage; tags and headers are kept for the message."""
-        if self._skips_policies():
+        if self._unjudged:
             return PASS
         request = PolicyRequest(
             stage,
@@ -345,7 +348,7 @@ class SmtpSession:
         if address is not None:
             try:
                 literal = address[5:] if address[:5].upper() == "IPV6:" else address
-                self._peer = str(ipaddress.ip_address(literal))
+                self._place(str(ipaddress.ip_address(literal)))
             except ValueError:
                 self._say(replies.BAD_XCLIENT)
                 return

@@ -73,8 +73,9 @@ class Submission(SmtpSession):
     def _account_id(self) -> str:
         return str(self._login.account.id) if self._login is not None else ""
 
-    def _skips_policies(self) -> bool:
-        return False
+    def _place(self, peer: str) -> None:
+        super()._place(peer)
+        self._unjudged = False
 
     def _may_relay(self) -> bool:
         return True
