@@ -1,14 +1,10 @@
-"""IMAP on Twisted: the pump around a connection, its factory, and the limits on how many there are."""
+"""IMAP on Twisted: the factory that puts connection and session into a pump."""
 
 from __future__ import annotations
 
-import ipaddress
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.interfaces import IAddress
-from twisted.internet.protocol import Factory, Protocol
 from zope.interface import classImplements
 
 from mailnode.imap import responses
@@ -16,26 +12,17 @@ from mailnode.imap.connection import DEFAULT_LIMITS, ImapConnection, ImapLimits
 from mailnode.interfaces.runtime import IClock
 from mailnode.interfaces.wire import IChannel, IConnection, ISession
 from mailnode.net.pump import Pump
+from mailnode.net.pump_factory import PumpFactory
 
 classImplements(ImapConnection, IConnection)  # here, because the connection itself is pure
 
 MakeSession = Callable[[IChannel, ImapConnection], ISession]
 
-
-class TooManyConnections(Protocol):
-    """Says BYE to a connection that is one too many."""
-
-    def connectionMade(self) -> None:
-        """Say so and close."""
-        if self.transport is not None:
-            self.transport.write(responses.bye("Too many connections, try again later", b"UNAVAILABLE"))
-            self.transport.loseConnection()
+_TOO_MANY = responses.bye("Too many connections, try again later", b"UNAVAILABLE")
 
 
-class ImapFactory(Factory):
+class ImapFactory(PumpFactory):
     """Makes one pump, connection and session for each client."""
-
-    noisy = False
 
     def __init__(
         self,
@@ -56,61 +43,23 @@ class ImapFactory(Factory):
         """
         if tls == "starttls" and start_tls is None:
             raise ValueError("starttls needs start_tls")
+        super().__init__(_TOO_MANY, max_connections, max_per_peer)
         self._make_session = make_session
         self._clock = clock
         self._implicit_tls = tls == "implicit"
         self._start_tls = start_tls if tls == "starttls" else None
         self._limits = limits
         self._plaintext_login = plaintext_login
-        self._max_connections = max_connections
-        self._max_per_peer = max_per_peer
-        self._pumps: dict[Pump, str] = {}
-        self._peers: Counter[str] = Counter()
 
-    @property
-    def connections(self) -> int:
-        """How many clients are connected."""
-        return len(self._pumps)
-
-    def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
-        """Return a pump, or what refuses the connection."""
-        peer = _peer_key(str(getattr(addr, "host", "") or ""))
-        if len(self._pumps) >= self._max_connections or (peer and self._peers[peer] >= self._max_per_peer):
-            return TooManyConnections()
+    def make_pump(self, host: str) -> Pump:
+        """Return a pump around a new connection and session."""
         connection = ImapConnection(self._limits, plaintext_login=self._plaintext_login)
-        pump = Pump(
+        return Pump(
             "imap",
             connection,
             lambda channel: self._make_session(channel, connection),
             self._clock,
             implicit_tls=self._implicit_tls,
             start_tls=self._start_tls,
-            on_close=self._closed,
+            on_close=self.closed,
         )
-        self._pumps[pump] = peer
-        self._peers[peer] += 1
-        return pump
-
-    def draining(self) -> None:
-        """The server shuts down: let every session say BYE and close."""
-        for pump in list(self._pumps):
-            pump.draining()
-
-    def _closed(self, pump: Pump) -> None:
-        peer = self._pumps.pop(pump, None)
-        if peer is None:
-            return
-        self._peers[peer] -= 1
-        if not self._peers[peer]:
-            del self._peers[peer]
-
-
-def _peer_key(host: str) -> str:
-    """Return by what connections are counted: an IPv4 address, an IPv6 /64 network, "" for what has no address."""
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return ""
-    if address.version == 4:
-        return str(address)
-    return str(address.ipv4_mapped or ipaddress.ip_network((int(address), 64), strict=False))

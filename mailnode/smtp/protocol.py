@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import ipaddress
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.interfaces import IAddress
-from twisted.internet.protocol import Factory, Protocol
 from zope.interface import classImplements
 
 from mailnode.interfaces.wire import IChannel, IConnection, ISession
 from mailnode.net.pump import Pump
+from mailnode.net.pump_factory import PumpFactory
 from mailnode.smtp.grammar import format_reply
 from mailnode.smtp.lmtp import LmtpSession
 from mailnode.smtp.reception import Reception
@@ -27,20 +24,8 @@ classImplements(ServerConnection, IConnection)  # here, because the connection i
 KINDS: dict[str, type[SmtpSession]] = {"smtp": Reception, "submission": Submission, "lmtp": LmtpSession}
 
 
-class OneTooMany(Protocol):
-    """Tells a client that there are too many, and closes."""
-
-    def connectionMade(self) -> None:
-        """Say so and close."""
-        if self.transport is not None:
-            self.transport.write(format_reply(TOO_MANY))
-            self.transport.loseConnection()
-
-
-class SmtpFactory(Factory):
+class SmtpFactory(PumpFactory):
     """Makes one pump, connection and session for each client of one listener."""
-
-    noisy = False
 
     def __init__(
         self,
@@ -65,6 +50,7 @@ class SmtpFactory(Factory):
             raise ValueError("starttls needs start_tls")
         if kind == "submission" and service.logins is None:
             raise ValueError("submission needs logins")
+        super().__init__(format_reply(TOO_MANY), max_connections, max_per_peer)
         self._kind = kind
         self._session_class = KINDS[kind]
         self._service = service
@@ -72,44 +58,23 @@ class SmtpFactory(Factory):
         self._start_tls = start_tls if tls == "starttls" else None
         self._xclient_from = xclient_from
         self._strict_sync = strict_sync
-        self._max_connections = max_connections
-        self._max_per_peer = max_per_peer
-        self._pumps: dict[Pump, str] = {}
-        self._peers: Counter[str] = Counter()
 
-    @property
-    def connections(self) -> int:
-        """How many clients are connected."""
-        return len(self._pumps)
-
-    def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
-        """Return a pump, or what turns the client away."""
-        host = str(getattr(addr, "host", "") or "")
-        peer = peer_key(host)
-        if len(self._pumps) >= self._max_connections or (peer and self._peers[peer] >= self._max_per_peer):
-            return OneTooMany()
+    def make_pump(self, host: str) -> Pump:
+        """Return a pump around a new connection and session."""
         connection = ServerConnection(self._profile(host), secure=False)
 
         def make_session(channel: IChannel) -> ISession:
             return self._session_class(channel, connection, self._service)
 
-        pump = Pump(
+        return Pump(
             self._kind,
             connection,
             make_session,
-            self._service.clock,
+            self._service.steady,
             implicit_tls=self._tls == "implicit",
             start_tls=self._start_tls,
-            on_close=self._closed,
+            on_close=self.closed,
         )
-        self._pumps[pump] = peer
-        self._peers[peer] += 1
-        return pump
-
-    def draining(self) -> None:
-        """The server shuts down: every session finishes its message, says 421 and closes."""
-        for pump in list(self._pumps):
-            pump.draining()
 
     def _profile(self, host: str) -> Profile:
         submission = self._kind == "submission"
@@ -123,22 +88,3 @@ class SmtpFactory(Factory):
             strict_sync=self._strict_sync,
             limits=self._service.limits,
         )
-
-    def _closed(self, pump: Pump) -> None:
-        peer = self._pumps.pop(pump, None)
-        if peer is None:
-            return
-        self._peers[peer] -= 1
-        if not self._peers[peer]:
-            del self._peers[peer]
-
-
-def peer_key(host: str) -> str:
-    """Return by what connections are counted: an IPv4 address, an IPv6 /64 network, "" for what has no address."""
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return ""
-    if address.version == 4:
-        return str(address)
-    return str(address.ipv4_mapped or ipaddress.IPv6Network((int(address) >> 64 << 64, 64)))

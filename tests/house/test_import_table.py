@@ -42,8 +42,11 @@ MAY_SEE = {
 # Single doors, each with its reason.
 DOORS = {
     ("smtp.protocol", "net.pump"): "a protocol.py is the pump with a factory around it",
+    ("smtp.protocol", "net.pump_factory"): "the same",
     ("imap.protocol", "net.pump"): "the same",
+    ("imap.protocol", "net.pump_factory"): "the same",
     ("pop3.protocol", "net.pump"): "the same",
+    ("pop3.protocol", "net.pump_factory"): "the same",
     ("net.outbound", "smtp.client"): "net sees the pure modules",
     ("net.outbound", "smtp.offers"): "net sees the pure modules",
     ("net.outbound_link", "smtp.client"): "net sees the pure modules",

@@ -1,0 +1,85 @@
+"""Makes the pumps of one listener, and bounds how many there are: in all, and from one network."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import Counter
+
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import Factory, Protocol
+
+from mailnode.net.pump import Pump
+
+
+class OneTooMany(Protocol):
+    """Tells a client that there are too many, and closes."""
+
+    def __init__(self, words: bytes) -> None:
+        self._words = words
+
+    def connectionMade(self) -> None:
+        """Say so and close."""
+        if self.transport is not None:
+            self.transport.write(self._words)
+            self.transport.loseConnection()
+
+
+class PumpFactory(Factory):
+    """Knows the pumps that live. A protocol's factory says in :meth:`make_pump` what one consists of."""
+
+    noisy = False
+
+    def __init__(self, too_many: bytes, max_connections: int, max_per_peer: int) -> None:
+        """:param too_many: said to a client that is one too many. :param max_connections: at one time.
+        :param max_per_peer: from one IPv4 address or IPv6 /64 network.
+        """
+        self.pumps: dict[Pump, str] = {}  # and the network each comes from
+        self._peers: Counter[str] = Counter()
+        self._too_many = too_many
+        self._max_connections = max_connections
+        self._max_per_peer = max_per_peer
+
+    @property
+    def connections(self) -> int:
+        """How many clients are connected."""
+        return len(self.pumps)
+
+    def make_pump(self, host: str) -> Pump:
+        """Return a pump for a client at this IP address ("" when it has none), with :meth:`closed` as its ``on_close``."""
+        raise NotImplementedError
+
+    def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
+        """Return a pump, or what turns the client away."""
+        host = str(getattr(addr, "host", "") or "")
+        peer = peer_key(host)
+        if len(self.pumps) >= self._max_connections or (peer and self._peers[peer] >= self._max_per_peer):
+            return OneTooMany(self._too_many)
+        pump = self.make_pump(host)
+        self.pumps[pump] = peer
+        self._peers[peer] += 1
+        return pump
+
+    def draining(self) -> None:
+        """The server shuts down: every session says so where its protocol allows it, and closes."""
+        for pump in list(self.pumps):
+            pump.draining()
+
+    def closed(self, pump: Pump) -> None:
+        """A connection is gone."""
+        peer = self.pumps.pop(pump, None)
+        if peer is None:
+            return
+        self._peers[peer] -= 1
+        if not self._peers[peer]:
+            del self._peers[peer]
+
+
+def peer_key(host: str) -> str:
+    """Return by what connections are counted: an IPv4 address, an IPv6 /64 network, "" for what has no address."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return ""
+    if address.version == 4:
+        return str(address)
+    return str(address.ipv4_mapped or ipaddress.IPv6Network((int(address) >> 64 << 64, 64)))
