@@ -37,7 +37,7 @@ def test_every_dialog_answers_something() -> None:
         assert len(ALL) > 20
 
 
-# Trap 1, 2: what is not CRLF.CRLF must not end a message.
+# What is not CRLF.CRLF must not end a message.
 
 FALSE_ENDS = [
     b"\n.\n",
@@ -151,7 +151,7 @@ def test_dots_at_chunk_edges(size: int) -> None:
         assert session.messages == [content]
 
 
-# Trap 5: lines of any length.
+# Lines of any length.
 
 
 @pytest.mark.parametrize("length", [998, 1000, 2048, 65536, 65537, 1_000_000])
@@ -197,7 +197,7 @@ def test_a_million_chunks_of_one_octet_leave_nothing_behind() -> None:
         session.written = b""
 
 
-# Trap 10, 11: what must be the last of its group.
+# What must be the last of a pipelined group.
 
 
 @pytest.mark.parametrize("command", ["EHLO x", "HELO x", "DATA"])
