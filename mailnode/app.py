@@ -43,6 +43,7 @@ from mailnode.imap.session import ImapServices, ImapSession
 from mailnode.interfaces.policy import IPluginContext
 from mailnode.interfaces.runtime import IClock, IDelayed, IHints, IThreads
 from mailnode.net.client_tls import ClientTls
+from mailnode.net.clock import WallClock
 from mailnode.net.hints import LocalHints
 from mailnode.net.listeners import Listener, bind_all, wait_for_connections
 from mailnode.net.outbound import Outbound
@@ -258,27 +259,31 @@ def demonstration_screen(shown: dict[str, Any]) -> str:
 class Server:
     """A whole server: :meth:`bind`, :meth:`start`, :meth:`stop`, in this order and once each."""
 
-    def __init__(self, config: Config, reactor: Any, read_again: Callable[[], Config]) -> None:
-        """:param read_again: returns the configuration as it is now; for :meth:`reload`."""
+    def __init__(
+        self, config: Config, reactor: Any, wall: Callable[[], float], read_again: Callable[[], Config]
+    ) -> None:
+        """:param reactor: its own seconds must never step. :param wall: returns UTC seconds.
+        :param read_again: returns the configuration as it is now; for :meth:`reload`."""
         self.config = config
         self.metrics = Metrics()
         self._counting = EventMetrics(self.metrics)
         self._reactor = reactor
+        self._clock = WallClock(wall, reactor)
         self._read_again = read_again
         self._threads = Threads(reactor)
         self._processes = Processes(reactor)
         self._hints = LocalHints()
         self._draining = False
         tls = config.tls
-        self._certificates = CertificateStore(_pairs(config), reactor) if tls is not None else None
-        self._stores = Stores(config, reactor, self._threads, self._hints, reactor.callFromThread)
+        self._certificates = CertificateStore(_pairs(config), self._clock) if tls is not None else None
+        self._stores = Stores(config, self._clock, self._threads, self._hints, reactor.callFromThread)
         self._resolver = Resolver(reactor, config.dns.servers)
         self.listeners = [self._listener(index, entry) for index, entry in enumerate(config.listener)]
         self.office = Office(
             self._stores.directory,
             self._stores.mail,
             self._stores.queue,
-            reactor,
+            self._clock,
             self._threads,
             self._hints,
             make_credentials,
@@ -354,7 +359,7 @@ class Server:
 
     def _build(self) -> None:
         """Put the rooms together, once the store is open."""
-        config, stores, clock = self.config, self._stores, self._reactor
+        config, stores, clock = self.config, self._stores, self._clock
         schedule = Schedule(
             tuple(config.queue.retry),
             lifetime=config.queue.lifetime,
@@ -387,14 +392,14 @@ class Server:
             smarthost=smarthost is not None,
             refuse_foreign=closed,
         )
-        self._outbound = Outbound(self._reactor, config.server.hostname, ClientTls(), clock)
+        self._outbound = Outbound(self._reactor, config.server.hostname, ClientTls(), self._reactor)
         self._runner = QueueRunner(
             stores.queue,
             RemoteAgent(
                 self._resolver,
                 self._outbound,
                 stores.queue,
-                clock,
+                self._reactor,
                 own_names=[config.server.hostname],
                 smarthost=smarthost,
                 port=config.queue.port,
@@ -417,15 +422,15 @@ class Server:
 
     def _policy_chain(self) -> PolicyChain:
         entries = self.config.policy
-        context = PluginContext(self._reactor, self._resolver, self._threads)
+        context = PluginContext(self._clock, self._resolver, self._threads)
         policies = plugins.make_policies([(entry.name, entry.options) for entry in entries], context)
         links = [Link(policy, entry.on_failure) for policy, entry in zip(policies, entries, strict=True)]
         return PolicyChain(links, self._reactor)
 
     def _make_logins(self) -> Logins:
-        directory, clock = self._stores.directory, self._reactor
+        directory, clock = self._stores.directory, self._clock
         checkers = [
-            DirectoryChecker(directory, self._threads, clock),
+            DirectoryChecker(directory, self._threads, self._reactor),
             *plugins.make_checkers(self.config.auth.checkers),
         ]
         portal = Portal(
@@ -461,7 +466,7 @@ class Server:
             self._router,
             self._delivery,
             self._policies,
-            self._reactor,
+            self._clock,
             self._logins if entry.protocol == "submission" else None,
             SmtpLimits(
                 message_size=limits.message_size,
@@ -474,6 +479,7 @@ class Server:
             SmtpTimeouts(command=limits.smtp_timeout, data=limits.smtp_timeout),
             entry.relay_from,
             entry.no_policy_for,
+            self._reactor,
         )
         return SmtpFactory(
             entry.protocol,
@@ -489,7 +495,7 @@ class Server:
         services = ImapServices(
             self._logins,
             self._hints,
-            self._reactor,
+            self._clock,
             self._threads,
             self._delivery.scan,
             start_tls=entry.tls == "starttls",

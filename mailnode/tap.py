@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
@@ -97,6 +98,7 @@ class MailService(Service):
         os.umask(0o077)
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the start ends it, without a traceback
         sys.setswitchinterval(SWITCH_INTERVAL)
+        reactor.seconds = time.monotonic  # Twisted's own follows the wall clock: set back, it would hold every timer
         self._or_end(self._bind())
 
     def startService(self) -> None:
@@ -118,8 +120,8 @@ class MailService(Service):
 
     async def _bind(self) -> None:
         if self._file is None:
-            demo.prepare_certificate(self._config.server.data, reactor.seconds())
-        self._server = app.Server(self._config, reactor, self._read_again)
+            demo.prepare_certificate(self._config.server.data, time.time())
+        self._server = app.Server(self._config, reactor, time.time, self._read_again)
         await self._server.bind()
 
     async def _start(self) -> None:

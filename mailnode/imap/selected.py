@@ -32,7 +32,7 @@ class Selected:
         :raises mailnode.errors.NoSuchMailbox: it was deleted.
         """
         now = self._seconds()
-        if force or self.hinted or now - self._asked_at >= STALE:
+        if force or self.hinted or not 0 <= now - self._asked_at < STALE:  # the clock may have been set back
             self.hinted = False
             self._asked_at = now
             self.view.merge(await self.mailbox.changes(self.view.highest_modseq, claim_recent=not self.read_only))

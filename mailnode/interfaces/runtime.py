@@ -21,7 +21,10 @@ class IDelayed(Interface):
 
 
 class IClock(Interface):
-    """UTC time and timers. ``twisted.internet.task.Clock`` and the reactor both provide it as they are."""
+    """UTC time and timers. UTC may step, timers never do. ``twisted.internet.task.Clock`` provides it as it is.
+
+    Where only durations are measured the reactor itself serves: its seconds count from any moment and never step.
+    """
 
     def seconds() -> float:
         """UTC seconds since 1970."""

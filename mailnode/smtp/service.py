@@ -42,3 +42,9 @@ class Service:
     timeouts: Timeouts = DEFAULT_TIMEOUTS
     relay_from: Networks = ()
     no_policy_for: Networks = ()
+    timers: IClock | None = None
+
+    @property
+    def steady(self) -> IClock:
+        """What durations are measured with: ``timers`` where ``clock`` may step."""
+        return self.timers or self.clock

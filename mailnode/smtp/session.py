@@ -92,7 +92,7 @@ class SmtpSession:
                 return
             if self._lost:
                 return
-            self._since = self._service.clock.seconds()
+            self._since = self._service.steady.seconds()
             self._watch = self._service.clock.callLater(WATCH_SECONDS, self._look)
             self._channel.write(self._connection.send(self._greeting()))
         finally:
@@ -113,7 +113,7 @@ class SmtpSession:
         if not self._connection.more or len(self._out) >= MAX_JOINED:
             self._flush()
             await self._channel.drain()  # a client that does not read its replies is not read from either
-        self._since = self._since if self._connection.in_content else self._service.clock.seconds()
+        self._since = self._since if self._connection.in_content else self._service.steady.seconds()
         self._end_if_asked()
 
     def failed(self) -> None:
@@ -165,7 +165,7 @@ class SmtpSession:
 
     def _look(self) -> None:
         """End a client that sends, but too slowly; silence is the channel's matter."""
-        timeouts, elapsed = self._service.timeouts, self._service.clock.seconds() - self._since
+        timeouts, elapsed = self._service.timeouts, self._service.steady.seconds() - self._since
         if self._handling:
             slow = False
         elif self._connection.in_content:
@@ -371,7 +371,7 @@ class SmtpSession:
         transaction.intake = Intake(
             self._service.delivery.writer(), self._edit_header, self._service.limits.header_size
         )
-        self._since = self._service.clock.seconds()
+        self._since = self._service.steady.seconds()
         self._channel.set_timeout(self._service.timeouts.data)
 
     async def _on_content(self, event: ev.Content) -> None:
