@@ -1,0 +1,1 @@
+"""Measures mailnode beside Debian's Postfix and Dovecot: ``python -m benchmarks``."""

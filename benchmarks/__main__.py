@@ -1,0 +1,95 @@
+"""The command ``python -m benchmarks``."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmarks import report, rows_imap, rows_memory, rows_pop3, rows_relay, rows_smtp, rows_start
+from benchmarks.lab import Lab, missing
+from benchmarks.rows import Row
+
+ROWS: list[Row] = [
+    *rows_smtp.ROWS,
+    *rows_relay.ROWS,
+    *rows_imap.ROWS,
+    *rows_pop3.ROWS,
+    *rows_memory.ROWS,
+    *rows_start.ROWS,
+]
+
+
+@click.command()
+@click.option("--only", default="", metavar="PATTERN", help="Only rows whose name matches this regular expression.")
+@click.option("--rounds", default=3, show_default=True, help="How often each server is measured, in turn.")
+@click.option("--seconds", default=20.0, show_default=True, help="Length of a round where a rate is measured.")
+@click.option("--messages", default=100_000, show_default=True, help="Messages in the mailbox of the IMAP rows.")
+@click.option("--quick", is_flag=True, help="One round of 2 s, 5,000 messages, without the slow rows.")
+@click.option("--list", "listing", is_flag=True, help="Only show the rows' names.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write everything measured to this file.")
+@click.option("--plot", "plot_file", type=click.Path(path_type=Path), help="Write a plot of the ratios (SVG).")
+def main(
+    only: str,
+    rounds: int,
+    seconds: float,
+    messages: int,
+    quick: bool,
+    listing: bool,
+    json_file: Path | None,
+    plot_file: Path | None,
+) -> None:
+    """Measure mailnode beside Postfix and Dovecot, in turn, on this machine."""
+    rows = [row for row in ROWS if re.search(only, row.name) and not (quick and row.slow)]
+    if listing:
+        click.echo("\n".join(row.name for row in rows))
+        return
+    if missing():
+        raise click.ClickException(f"not installed: {', '.join(missing())}")
+    if quick:
+        rounds, seconds, messages = 1, 2.0, 5000
+    measured, errors = _measure(rows, rounds, seconds, messages, quick)
+    click.echo(report.table(measured))
+    for error in errors:
+        click.echo(f"WRONG: {error}")
+    if json_file is not None:
+        options = {"rounds": rounds, "seconds": seconds, "messages": messages, "quick": quick}
+        json_file.write_text(json.dumps(report.as_json(measured, machine() | options), indent=1))
+    if plot_file is not None:
+        plot_file.write_text(report.plot(measured))
+    if errors:
+        raise SystemExit(1)
+
+
+def _measure(
+    rows: list[Row], rounds: int, seconds: float, messages: int, quick: bool
+) -> tuple[list[report.Measurement], list[str]]:
+    measured: list[report.Measurement] = []
+    failed: list[str] = []
+    with click.progressbar(length=len(rows), item_show_func=lambda text: text, width=20) as bar:
+        lab = Lab(rounds, seconds, messages, lambda text: bar.update(0, text), quick=quick)
+        try:
+            for row in rows:
+                bar.update(0, row.name)
+                try:
+                    measured.append(row.run(lab))
+                except Exception as error:  # one row that fails must not cost the others
+                    failed.append(f"{row.name}: {type(error).__name__}: {error}")
+                bar.update(1, row.name)
+        finally:
+            lab.close()
+    return measured, failed + lab.errors
+
+
+def machine() -> dict[str, Any]:
+    """Return what the numbers depend on."""
+    return {"cores": os.cpu_count(), "python": platform.python_version(), "system": platform.system()}
+
+
+if __name__ == "__main__":
+    main()

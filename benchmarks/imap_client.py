@@ -1,0 +1,79 @@
+"""A raw IMAP client that costs little: whole answers as octets, nothing parsed."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+
+
+class Imap:
+    """One connection. Every command returns its whole answer; a tagged answer that is not OK raises."""
+
+    def __init__(self, host: str, port: int, user: str, password: str, *, tls: bool = False) -> None:
+        self.socket = socket.create_connection((host, port), 60)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            context = ssl.create_default_context()
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+            self.socket = context.wrap_socket(self.socket)
+        self._tag = 0
+        self.until(b"\r\n")
+        self.command(f'LOGIN {user} "{password}"'.encode())
+
+    def until(self, end: bytes) -> bytes:
+        """Return what comes up to and with ``end``, which must be the last octets."""
+        pieces = []
+        tail = b""
+        while not tail.endswith(end):
+            piece = self.socket.recv(1 << 20)
+            if not piece:
+                raise ConnectionError("the server closed the connection")
+            pieces.append(piece)
+            tail = (tail + piece)[-len(end) :] if len(piece) < len(end) else piece[-len(end) :]
+        return b"".join(pieces)
+
+    def send(self, command: bytes) -> bytes:
+        """Send one command and return its tag."""
+        self._tag += 1
+        tag = b"t%d" % self._tag
+        self.socket.sendall(tag + b" " + command + b"\r\n")
+        return tag
+
+    def answer(self, tag: bytes) -> bytes:
+        """Return everything up to the tagged line."""
+        mark = b"\r\n" + tag + b" "
+        received = bytearray(b"\r\n")
+        while True:
+            piece = self.socket.recv(1 << 20)
+            if not piece:
+                raise ConnectionError("the server closed the connection")
+            received += piece
+            if received.endswith(b"\r\n"):
+                at = received.rfind(mark, max(0, len(received) - 4096))
+                if at >= 0:
+                    if not received.startswith(b"OK", at + len(mark)):
+                        raise RuntimeError(bytes(received[at:]).decode("utf-8", "replace"))
+                    return bytes(received)
+
+    def command(self, command: bytes) -> bytes:
+        """Send and wait."""
+        return self.answer(self.send(command))
+
+    def timed(self, command: bytes) -> float:
+        """Return the seconds a command took."""
+        started = time.perf_counter()
+        self.command(command)
+        return time.perf_counter() - started
+
+    def append(self, mailbox: bytes, message: bytes) -> bytes:
+        """Send an APPEND with a non-synchronising literal; return its tag."""
+        self._tag += 1
+        tag = b"t%d" % self._tag
+        self.socket.sendall(b"%b APPEND %b {%d+}\r\n%b\r\n" % (tag, mailbox, len(message), message))
+        return tag
+
+    def close(self) -> None:
+        """Close without ceremony."""
+        self.socket.close()

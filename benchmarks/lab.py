@@ -1,0 +1,180 @@
+"""The servers under measurement, each started once in a folder of its own, and what the rows share."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.messages import Messages
+from benchmarks.peers import PASSWORD, Dovecot, MailNodeForLoad, PostfixForLoad, RelayForLoad, Sink, open_to_daemons
+from mailnode.app import configuration, office, run_now
+from tests.end_to_end.servers import ROOT, wait_for
+
+USER = "bob@a.test"
+TOOLS = ("/usr/sbin/postfix", "/usr/sbin/dovecot", "/usr/lib/dovecot/lmtp", "/usr/lib/dovecot/pop3")
+
+
+def missing() -> list[str]:
+    """Return the peers' programs that are not installed."""
+    return [tool for tool in TOOLS if not os.path.exists(tool)]
+
+
+class Lab:
+    """Starts servers when a row first asks for them; stops all at the end."""
+
+    def __init__(
+        self, rounds: int, seconds: float, size: int, progress: Callable[[str], None], *, quick: bool = False
+    ) -> None:
+        """:param size: messages of the IMAP rows' mailbox. :param progress: told what happens."""
+        self.rounds, self.seconds, self.size, self.progress, self.quick = rounds, seconds, size, progress, quick
+        self.folder = Path(tempfile.mkdtemp(prefix="mailnode-benchmark-"))
+        open_to_daemons(self.folder)
+        self.errors: list[str] = []
+        self._made: dict[str, Any] = {}
+
+    def close(self) -> None:
+        """Check the stores, stop everything and remove the folder."""
+        for server in self._made.values():
+            if isinstance(server, MailNodeForLoad):
+                self.progress("checking")
+                self.check(server)
+        for server in self._made.values():
+            with contextlib.suppress(AssertionError):
+                server.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _once(self, name: str, make: Callable[[], Any]) -> Any:
+        if name not in self._made:
+            self.progress(f"starting {name}")
+            self._made[name] = make()
+        return self._made[name]
+
+    def drop(self, name: str) -> None:
+        """Stop one server and forget it."""
+        server = self._made.pop(name, None)
+        if server is not None:
+            server.stop()
+
+    # servers
+
+    def mailnode(self, name: str = "mailnode", extra: str = "", **options: Any) -> MailNodeForLoad:
+        """A mailnode with one account; limits of the default configuration, but for connections from one address."""
+
+        def make() -> MailNodeForLoad:
+            node = MailNodeForLoad(self.folder / name, USER, extra=LIMITS + extra, **options)
+            node.start()
+            node.add_account(USER)
+            return node
+
+        return self._once(name, make)
+
+    def sink(self, name: str) -> Sink:
+        """An smtp-sink."""
+        return self._once(f"sink {name}", lambda: Sink(self.folder).start())
+
+    def relay(self, sink: Sink) -> RelayForLoad:
+        """A mailnode that relays all mail to a sink."""
+        return self._once("relay", lambda: RelayForLoad(self.folder / "relay", sink, LIMITS).start())
+
+    def postfix(self, delivery: str) -> PostfixForLoad:
+        """Postfix that delivers to "maildir", to Dovecot by "lmtp", or relays ("relay:PORT")."""
+        if delivery == "lmtp":
+            lmtp = self.dovecot("dovecot-lmtp").ports["lmtp"]
+        name = f"postfix-{re.sub(r'[^a-z0-9]', '-', delivery)}"
+        port = lmtp if delivery == "lmtp" else int(delivery.partition(":")[2] or 0)
+        node = self.mailnode()
+
+        def make() -> PostfixForLoad:
+            made = PostfixForLoad(self.folder / name, delivery, port, node.folder / "cert.pem", node.folder / "key.pem")
+            made.start()
+            if delivery == "lmtp":
+                made.delivered_elsewhere = self.dovecot("dovecot-lmtp").delivered
+            return made
+
+        return self._once(name, make)
+
+    def dovecot(self, name: str = "dovecot") -> Dovecot:
+        """A Dovecot with Maildirs and the same certificate."""
+        node = self.mailnode()
+        return self._once(
+            name, lambda: Dovecot(self.folder / name, node.folder / "cert.pem", node.folder / "key.pem").start()
+        )
+
+    # loads
+
+    def smtp_load(self, address: str, port: int, sessions: int, size: int, *options: str) -> tuple[int, float]:
+        """Run the load process; return messages acknowledged and the seconds it took."""
+        command = [sys.executable, "-m", "benchmarks.smtp_load", address, str(port), str(sessions), str(self.seconds)]
+        done = subprocess.run(
+            [*command, str(size), *options], cwd=ROOT, capture_output=True, text=True, timeout=self.seconds * 10 + 120
+        )
+        if done.returncode:
+            raise RuntimeError(done.stderr[-2000:])
+        count, seconds = done.stdout.split()
+        return int(count), float(seconds)
+
+    def rate(self, server: Any, sessions: int, size: int, *options: str) -> float:
+        """Return messages a second until all are in the mailbox (or, for a relay, with the next server)."""
+        before = server.delivered()
+        started = time.monotonic()
+        count, _ = self.smtp_load(server.address, server.ports["smtp"], sessions, size, *options)
+        wait_for(lambda: server.delivered() - before >= count, f"delivery of {count} messages", 600)
+        elapsed = time.monotonic() - started - START_UP
+        found = server.delivered() - before
+        if found != count:
+            self.errors.append(f"{type(server).__name__}: {count} acknowledged, {found} delivered")
+        return count / max(elapsed, 0.001)
+
+    def syncs(self, pid: int, work: Callable[[], int]) -> float | None:
+        """Return fsync and fdatasync calls a message while ``work`` runs, counted with strace; None without it."""
+        strace = shutil.which("strace")
+        if strace is None:
+            return None
+        output = self.folder / "strace"
+        tracer = subprocess.Popen(
+            [strace, "-f", "-c", "-e", "trace=fsync,fdatasync", "-p", str(pid), "-o", str(output)],
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(0.5)  # strace says nothing when it has attached
+        count = work()
+        tracer.terminate()
+        tracer.wait()
+        calls = sum(int(line.split()[3]) for line in output.read_text().splitlines() if line.strip().endswith("sync"))
+        return calls / max(count, 1)
+
+    def syncs_noted(self, node: MailNodeForLoad, sessions: int, size: int) -> str:
+        """Return syncs a message, and how many messages the slowed-down server took a second, as a note."""
+        kept, self.seconds = self.seconds, 2.0
+        try:
+            syncs = self.syncs(node.pid, lambda: self.smtp_load(node.address, node.ports["smtp"], sessions, size)[0])
+        finally:
+            self.seconds = kept
+        return "no strace" if syncs is None else f"{syncs:.2f}"
+
+    def check(self, node: MailNodeForLoad) -> None:
+        """Stop a mailnode and compare all rows of its store with each other."""
+        node.stop()
+        with office(configuration(node.config, None)) as parts:
+            faults: list[str] = run_now(parts.mail.verify())  # type: ignore[attr-defined]
+        self.errors += faults[:20]
+
+    def content(self, count: int, seed: int = 7) -> list[bytes]:
+        """Return the messages of a mailbox."""
+        source = Messages(seed)
+        return [source.message(3000 if number % 20 else 30_000) for number in range(count)]
+
+
+LIMITS = "[limits]\nconnections = 10000\nconnections_per_address = 10000\n"
+START_UP = 0.35  # seconds the load's process needs before its first connection; the same for both
+
+
+__all__ = ["PASSWORD", "USER", "Lab", "missing"]

@@ -1,0 +1,327 @@
+"""Debian's Postfix and Dovecot in private configurations under a temporary folder, on 127.0.0.1."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import re
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.imap_client import Imap
+from tests.end_to_end.servers import MailNode, Postfix, Process, free_port, wait_for
+
+PASSWORD = "correct horse battery"
+
+
+def open_to_daemons(folder: Path) -> None:
+    """Let other users' daemons pass through our temporary folders."""
+    for path in (folder, *folder.parents):
+        if path.stat().st_uid == os.getuid() and str(path) != "/":
+            path.chmod(path.stat().st_mode | 0o055)
+
+
+class MailNodeForLoad(MailNode):
+    """The tests' mailnode, with its log in a file as the peers have theirs, and a count of what is delivered."""
+
+    def __init__(self, folder: Path, user: str, **options: Any) -> None:
+        super().__init__(folder, **options)
+        open_to_daemons(folder)
+        self.log = folder / "log"
+        self._user = user
+        self._imap: Imap | None = None
+
+    def twistd(self, *arguments: str) -> list[str]:
+        """Return the command line, with a log file."""
+        command = super().twistd(*arguments)
+        at = command.index("mailnode")
+        return [*command[:at], f"--logfile={self.log}", *command[at:]]
+
+    def start(self) -> MailNodeForLoad:
+        """Start and wait until every listener accepts."""
+        self.log.unlink(missing_ok=True)
+        self.process = Process(self.twistd("--config", str(self.config)), cwd=self.folder, env=self._env)
+        process = self.process
+
+        def up() -> bool:
+            if process.popen.poll() is not None:
+                raise AssertionError("\n".join(process.lines))
+            with contextlib.suppress(FileNotFoundError):
+                return '"server.start"' in self.log.read_text()
+            return False
+
+        wait_for(up, "mailnode", 60)
+        return self
+
+    def stop(self) -> int:
+        """SIGTERM, and wait."""
+        self._imap = None
+        return int(super().stop())
+
+    @property
+    def pid(self) -> int:
+        """Of the running process."""
+        assert self.process is not None
+        return int(self.process.popen.pid)
+
+    def cpu_seconds_of(self, rate: Callable[[], float]) -> float:
+        """Return the processor seconds the process spends a message while a rate is measured."""
+        before, started = cpu_seconds(self.pid), time.monotonic()
+        messages = rate() * (time.monotonic() - started)
+        return (cpu_seconds(self.pid) - before) / max(messages, 1)
+
+    def log_pages(self) -> int:
+        """Pages in the write-ahead logs of the store: checkpoint work that is left."""
+        return sum(path.stat().st_size for path in self.data.glob("*.db-wal")) // 4096
+
+    def count(self, mailbox: str = "INBOX") -> int:
+        """How many messages are in a mailbox."""
+        if self._imap is None:
+            self._imap = Imap(self.address, self.ports["imaps"], self._user, PASSWORD, tls=True)
+        return status_messages(self._imap, mailbox)
+
+    def delivered(self) -> int:
+        """How many messages have reached the mailbox."""
+        return self.count()
+
+
+class RelayForLoad(MailNodeForLoad):
+    """A mailnode that relays everything to one sink."""
+
+    def __init__(self, folder: Path, sink: Sink, limits: str) -> None:
+        self.sink = sink
+        port = free_port()
+        relay = (
+            f'[[listener]]\nprotocol = "smtp"\ntls = "none"\nendpoint = "tcp:{port}:interface=127.0.0.1"\n'
+            f'relay_from = ["127.0.0.1"]\n[queue.smarthost]\nhost = "{sink.address}"\nport = {sink.port}\ntls = "none"\n'
+        )
+        super().__init__(folder, "", domains=("relay.test",), extra=limits + relay)
+        self.ports["smtp"] = port
+
+    def delivered(self) -> int:
+        """How many messages the sink has."""
+        return self.sink.messages()
+
+
+class Sink:
+    """Postfix's smtp-sink, which takes everything and counts."""
+
+    def __init__(self, folder: Path, address: str = "127.0.0.1", port: int = 0, *options: str) -> None:
+        self.folder, self.address, self.port = folder, address, port or free_port(address)
+        self._options = options
+        self._output = folder / f"sink-{address}-{self.port}"
+        self._popen: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Sink:
+        """Start and wait until it listens."""
+        command = ["/usr/sbin/smtp-sink", "-c", *self._options, f"{self.address}:{self.port}", "1000"]
+        if os.getuid() == 0:
+            command[1:1] = ["-u", "nobody"]
+        with self._output.open("wb") as output:
+            self._popen = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+
+        def listens() -> bool:
+            with contextlib.suppress(OSError), socket.create_connection((self.address, self.port), 5):
+                return True
+            return False
+
+        wait_for(listens, "smtp-sink")
+        return self
+
+    def messages(self) -> int:
+        """How many it took."""
+        with self._output.open("rb") as output:
+            output.seek(max(0, self._output.stat().st_size - 400))
+            counts = re.findall(rb"mesg=(\d+)", output.read())
+        return int(counts[-1]) if counts else 0
+
+    def stop(self) -> None:
+        """End it."""
+        if self._popen is not None:
+            self._popen.terminate()
+            self._popen.wait()
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the processor seconds a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def status_messages(imap: Imap, mailbox: str) -> int:
+    """Return the MESSAGES of a STATUS."""
+    found = re.search(rb"MESSAGES (\d+)", imap.command(b"STATUS %b (MESSAGES)" % mailbox.encode()))
+    assert found is not None
+    return int(found[1])
+
+
+class Dovecot:
+    """IMAP, POP3 and LMTP over Maildir, any number of users with one password."""
+
+    def __init__(self, folder: Path, certificate: Path, key: Path) -> None:
+        folder.mkdir(parents=True)
+        open_to_daemons(folder)
+        self.folder = folder
+        self.address = "127.0.0.1"
+        self.ports = {name: free_port() for name in ("imap", "imaps", "pop3", "lmtp")}
+        self.mail = folder / "mail"
+        self.mail.mkdir()
+        owner = pwd.getpwnam("nobody")
+        shutil.chown(self.mail, owner.pw_uid, owner.pw_gid)
+        ports = self.ports
+        (folder / "dovecot.conf").write_text(
+            f"""base_dir = {folder}/run
+log_path = {folder}/log
+protocols = imap pop3 lmtp
+listen = 127.0.0.1
+ssl = yes
+ssl_cert = <{certificate}
+ssl_key = <{key}
+disable_plaintext_auth = no
+auth_mechanisms = plain login
+passdb {{
+  driver = static
+  args = password={PASSWORD.replace(" ", "_")} nopassword=y
+}}
+userdb {{
+  driver = static
+  args = uid={owner.pw_uid} gid={owner.pw_gid} home={self.mail}/%u
+}}
+mail_location = maildir:{self.mail}/%u/Maildir
+first_valid_uid = 1
+mail_max_userip_connections = 10000
+mail_fsync = always
+default_process_limit = 10000
+default_client_limit = 10000
+service anvil {{
+  client_limit = 60000
+}}
+service imap {{
+  process_limit = 6000
+  vsz_limit = 0
+}}
+service imap-login {{
+  service_count = 0
+  inet_listener imap {{
+    port = {ports["imap"]}
+  }}
+  inet_listener imaps {{
+    port = {ports["imaps"]}
+    ssl = yes
+  }}
+}}
+service pop3-login {{
+  service_count = 0
+  inet_listener pop3 {{
+    port = {ports["pop3"]}
+  }}
+  inet_listener pop3s {{
+    port = 0
+  }}
+}}
+service lmtp {{
+  inet_listener lmtp {{
+    address = 127.0.0.1
+    port = {ports["lmtp"]}
+  }}
+}}
+protocol lmtp {{
+  postmaster_address = postmaster@a.test
+}}
+"""
+        )
+        self.process: Process | None = None
+
+    def start(self) -> Dovecot:
+        """Start in the foreground and wait for IMAP to greet."""
+        self.process = Process(["/usr/sbin/dovecot", "-F", "-c", str(self.folder / "dovecot.conf")], cwd=self.folder)
+
+        def greets() -> bool:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.ports["imap"]), 5) as peer:
+                return peer.recv(200).startswith(b"* OK")
+            return False
+
+        wait_for(greets, "Dovecot")
+        return self
+
+    def delivered(self) -> int:
+        """How many messages have reached the mailbox of the load."""
+        return len(list((self.mail / "bob@a.test" / "Maildir" / "new").glob("*")))
+
+    def maildir(self, user: str) -> Path:
+        """Return a user's Maildir, made when it is not there."""
+        path = self.mail / user / "Maildir"
+        for name in ("cur", "new", "tmp"):
+            (path / name).mkdir(parents=True, exist_ok=True)
+        return path
+
+    @property
+    def pid(self) -> int:
+        """Of the running master."""
+        assert self.process is not None
+        return int(self.process.popen.pid)
+
+    def own(self) -> None:
+        """Give all mail files to the mail user."""
+        subprocess.run(["chown", "-R", "nobody:nogroup", str(self.mail)], check=True)
+
+    def stop(self) -> None:
+        """End it."""
+        if self.process is not None:
+            self.process.stop()
+
+
+class PostfixForLoad(Postfix):
+    """The tests' Postfix with other ways of delivery, and with a certificate."""
+
+    def __init__(self, folder: Path, delivery: str, port: int, certificate: Path, key: Path) -> None:
+        """:param delivery: "maildir", "lmtp" (to ``port``) or "relay" (to ``port``)."""
+        super().__init__(folder, "a.test", "127.0.0.1", free_port(), [])
+        self.ports = {"smtp": self.port}
+        self._relayed = delivery.startswith("relay")
+        settings = {
+            "smtpd_tls_cert_file": str(certificate),
+            "smtpd_tls_key_file": str(key),
+            "smtpd_tls_security_level": "may",
+            "smtpd_client_connection_count_limit": "0",
+            "smtpd_client_connection_rate_limit": "0",
+            "default_process_limit": "200",
+            "maillog_file": str(folder / "log"),
+            "maillog_file_prefixes": str(folder),
+        }
+        if delivery == "lmtp":
+            settings["virtual_transport"] = f"lmtp:inet:127.0.0.1:{port}"
+        if self._relayed:
+            settings["virtual_transport"] = f"smtp:[127.0.0.1]:{port}"
+        with (self.configuration / "main.cf").open("a") as main:
+            main.writelines(f"{name} = {value}\n" for name, value in settings.items())
+        with (self.configuration / "master.cf").open("a") as master:
+            master.write("lmtp unix - - n - - lmtp\n")
+        self.delivered_elsewhere: Callable[[], int] | None = None
+
+    def delivered(self) -> int:
+        """How many messages have reached the mailbox."""
+        if self.delivered_elsewhere is not None:
+            return self.delivered_elsewhere()
+        with contextlib.suppress(FileNotFoundError), os.scandir(self.folder / "mail" / "box" / "new") as entries:
+            return sum(1 for _ in entries)
+        return 0
+
+
+__all__ = [
+    "PASSWORD",
+    "Dovecot",
+    "MailNodeForLoad",
+    "PostfixForLoad",
+    "RelayForLoad",
+    "Sink",
+    "cpu_seconds",
+    "open_to_daemons",
+    "status_messages",
+]

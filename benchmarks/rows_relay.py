@@ -1,0 +1,72 @@
+"""Mail for others: accepted, queued, delivered to smtp-sink; and a live destination behind one that defers."""
+
+from __future__ import annotations
+
+import smtplib
+import time
+
+from benchmarks.lab import Lab
+from benchmarks.peers import Sink
+from benchmarks.report import Measurement
+from benchmarks.rows import Row, in_turn
+from tests.end_to_end.servers import Dns, free_port, wait_for
+
+DEAD, LIVE = "127.0.0.22", "127.0.0.23"
+AT_ONCE = 1000  # recipients of one message
+
+
+def _relay(lab: Lab, made: Measurement) -> None:
+    our_sink, their_sink = lab.sink("ours"), lab.sink("theirs")
+    node = lab.relay(our_sink)
+    postfix = lab.postfix(f"relay:{their_sink.port}")
+    postfix.delivered_elsewhere = their_sink.messages
+    in_turn(lab, made, lambda: lab.rate(node, 20, 4096), lambda: lab.rate(postfix, 20, 4096))
+    made.notes["left_in_queue"] = len(node.queue())
+
+
+def _behind_deferred(lab: Lab, made: Measurement) -> None:
+    port = free_port()
+    records = [f"host-record=dead.test,{DEAD}", f"host-record=live.test,{LIVE}"]
+    dns = Dns(lab.folder / "dns", records)
+    dead = Sink(lab.folder, DEAD, port, "-r", "RCPT").start()
+    live = Sink(lab.folder, LIVE, port).start()
+    listen = free_port()
+    node = lab.mailnode(
+        "deferring",
+        f'[[listener]]\nprotocol = "smtp"\ntls = "none"\nendpoint = "tcp:{listen}:interface=127.0.0.1"\n'
+        f'relay_from = ["127.0.0.1"]\n[queue]\nport = {port}\n',
+        dns=dns,
+    )
+    try:
+        for _ in range(1 if lab.quick else lab.rounds):
+            made.ours.append(_time_to_live(lab, node, listen, live, 1000 if lab.quick else 10_000, made))
+    finally:
+        lab.drop("deferring")
+        for server in (dead, live, dns):
+            server.stop()
+
+
+def _time_to_live(lab, node, listen, live, recipients, made) -> float:  # type: ignore[no-untyped-def]
+    before = live.messages()
+    with smtplib.SMTP("127.0.0.1", listen, timeout=60) as client:
+        for start in range(0, recipients, AT_ONCE):
+            names = [f"u{number}@dead.test" for number in range(start, min(start + AT_ONCE, recipients))]
+            client.sendmail("out@side.test", names, "Subject: to many\r\n\r\nbody\r\n")
+        started = time.monotonic()
+        client.sendmail("out@side.test", ["one@live.test"], "Subject: to one\r\n\r\nbody\r\n")
+    wait_for(lambda: live.messages() > before, "the live destination's mail", 120)
+    took = time.monotonic() - started
+
+    def all_deferred() -> bool:
+        return node.log.read_text().count('"queue.deferred"') >= recipients * (len(made.ours) + 1)
+
+    waited = time.monotonic()
+    wait_for(all_deferred, "the deferrals", 300)
+    made.notes["all_deferred_s"] = round(time.monotonic() - waited + took, 1)
+    return took
+
+
+ROWS = [
+    Row("relay 4 KiB, 20 sessions", "msg/s", _relay, "Postfix", 1.0),
+    Row("relay, live destination behind 10,000 deferred recipients", "s", _behind_deferred, ceiling=2.0, slow=True),
+]
