@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,9 +12,7 @@ from typing import Any, TypeVar
 from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.defer import TimeoutError as DeferredTimeout
-from twisted.internet.task import Clock
 from twisted.logger import Logger, globalLogPublisher
-from twisted.python import runtime
 from zope.interface import implementer
 
 from mailnode import demo, plugins
@@ -23,7 +20,9 @@ from mailnode.auth.checkers import DirectoryChecker, FirstThatKnows, ScramChecke
 from mailnode.auth.logins import Logins
 from mailnode.auth.passwords import make_credentials
 from mailnode.auth.realm import MailRealm
+from mailnode.auth.secret import server_secret
 from mailnode.auth.throttle import Throttle
+from mailnode.config.changes import changed_keys
 from mailnode.config.demo import demo_config
 from mailnode.config.loader import Checks, load, read_secret
 from mailnode.config.schema import Config, PolicyEntry
@@ -41,15 +40,16 @@ from mailnode.imap.connection import ImapLimits
 from mailnode.imap.protocol import ImapFactory
 from mailnode.imap.session import ImapServices, ImapSession
 from mailnode.interfaces.policy import IPluginContext
-from mailnode.interfaces.runtime import IClock, IDelayed, IHints, IThreads
+from mailnode.interfaces.runtime import IClock, IHints, IThreads
 from mailnode.net.client_tls import ClientTls
 from mailnode.net.clock import WallClock
 from mailnode.net.hints import LocalHints
 from mailnode.net.listeners import Listener, bind_all, wait_for_connections
+from mailnode.net.no_reactor import CallingThread, StandingClock, run_now
 from mailnode.net.outbound import Outbound
 from mailnode.net.processes import Processes
 from mailnode.net.resolver import Resolver
-from mailnode.net.threads import CallingThread, Threads
+from mailnode.net.threads import Threads
 from mailnode.net.tls import CertificateStore, ListenerTls, check_pair
 from mailnode.policy.chain import Link, PolicyChain
 from mailnode.pop3.protocol import Pop3Factory
@@ -77,7 +77,6 @@ try:
     VERSION = version("mailnode")
 except PackageNotFoundError:  # run from a checkout that is not installed
     VERSION = "unpackaged"
-SECRET_OCTETS = 32
 HEALTH_TIMEOUT = 5.0  # seconds
 
 T = TypeVar("T")
@@ -132,22 +131,6 @@ class PluginContext:
     clock: Any
     resolver: Any
     threads: Any
-
-
-@implementer(IClock)
-class StandingClock:
-    """The wall clock where no reactor runs: it tells the time, and timers never fire."""
-
-    def __init__(self) -> None:
-        self._timers = Clock()
-
-    def seconds(self) -> float:
-        """UTC seconds."""
-        return float(runtime.seconds())
-
-    def callLater(self, delay: float, callable: Callable[..., object], *args: Any, **kwargs: Any) -> IDelayed:
-        """Take a call that will not come."""
-        return self._timers.callLater(delay, callable, *args, **kwargs)  # type: ignore[return-value]
 
 
 # The store
@@ -229,15 +212,10 @@ def office(config: Config) -> Iterator[Office]:
         run_now(stores.stop())
 
 
-def run_now(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine that never has to wait. :raises RuntimeError: it waits."""
-    outcome: list[Any] = []
-    Deferred.fromCoroutine(coroutine).addBoth(outcome.append)
-    if not outcome:
-        raise RuntimeError("this waits for something, and no reactor runs")
-    if hasattr(outcome[0], "raiseException"):
-        outcome[0].raiseException()
-    return outcome[0]  # type: ignore[no-any-return]
+def with_store(config: Config, work: Callable[[Office], Coroutine[Any, Any, T]]) -> T:
+    """Open the store, do some work on it that needs no reactor, close it. :raises ConfigurationError:"""
+    with office(config) as opened:
+        return run_now(work(opened))
 
 
 # The demonstration, for the commands
@@ -437,7 +415,7 @@ class Server:
             MailRealm(directory, self._stores.mail),
             [FirstThatKnows(checkers), ScramChecker(directory)],
         )
-        secret = _secret(self.config.server.data)
+        secret = server_secret(self.config.server.data)
         return Logins(portal, directory, Throttle(self._stores.ephemeral), clock, secret)
 
     # Listeners
@@ -604,25 +582,6 @@ class Server:
             await listener.close()
 
 
-def changed_keys(old: Config, new: Config) -> list[str]:
-    """Return the keys, ``section.key`` or ``section[N]``, that differ between two configurations."""
-    keys: list[str] = []
-    for name in Config.model_fields:
-        before, after = getattr(old, name), getattr(new, name)
-        if before == after:
-            continue
-        if isinstance(before, list):
-            pairs = range(max(len(before), len(after)))
-            keys += [f"{name}[{index}]" for index in pairs if before[index : index + 1] != after[index : index + 1]]
-        elif before is None or after is None:
-            keys.append(name)
-        else:
-            keys += [
-                f"{name}.{key}" for key in type(before).model_fields if getattr(before, key) != getattr(after, key)
-            ]
-    return keys
-
-
 def _pairs(config: Config) -> list[tuple[Path, Path]]:
     tls = config.tls
     if tls is None:
@@ -636,21 +595,3 @@ def _smarthost(config: Config) -> Smarthost | None:
         return None
     password = read_secret(wanted.password_file) if wanted.password_file is not None else ""
     return Smarthost(wanted.host, wanted.port, wanted.tls, wanted.username, password)
-
-
-def _secret(data: Path) -> bytes:
-    """Return the server's own secret, made at the first start. Blocks."""
-    path = data / "secret"
-    try:
-        secret = path.read_bytes()
-        if len(secret) == SECRET_OCTETS:
-            return secret
-    except FileNotFoundError:
-        pass
-    secret = secrets.token_bytes(SECRET_OCTETS)
-    new = data / "secret.new"
-    new.unlink(missing_ok=True)
-    new.touch(mode=0o600)
-    new.write_bytes(secret)
-    new.replace(path)
-    return secret

@@ -91,12 +91,3 @@ class Threads:
             result.callback(value)
         else:
             result.errback(value)
-
-
-@implementer(IThreads)
-class CallingThread:
-    """No threads at all: everything runs where it is called. For commands, which have nothing else to do meanwhile."""
-
-    async def run(self, pool: str, function: Callable[..., T], *args: Any) -> T:
-        """Call it."""
-        return function(*args)

@@ -13,6 +13,7 @@ from mailnode.ctl.dispatch import run
 from mailnode.ctl.docs import render
 from mailnode.ctl.main import main
 from mailnode.ctl.office import COMMANDS, CommandFailed
+from mailnode.net.no_reactor import run_now
 from mailnode.values.blob import BlobRef, StagedBlob
 from mailnode.values.queue import QueuedEnvelope, QueuedRecipient, Submission
 
@@ -91,7 +92,7 @@ def test_a_failed_account_leaves_no_mailboxes(tool):
     tool("account", "add", "a@nowhere.test", "--password-stdin", stdin="x\n", code=3)
     with app.office(demo_config(tool.data)) as office:
         engine = office.mail._partitions[0]._engine
-        count = app.run_now(
+        count = run_now(
             engine.read("mail-00", lambda tx: tx.execute("SELECT count(*) FROM account WHERE removed_at IS NULL"))
         )
     assert count == [(0,)]
@@ -121,8 +122,8 @@ def test_the_life_of_an_account(tool, alice):
 
 def test_a_removal_that_was_cut_short_goes_on(tool, alice):
     with app.office(demo_config(tool.data)) as office:
-        account = app.run_now(office.directory.accounts())[0]
-        app.run_now(office.directory.set_status(account.id, "deleting"))
+        account = run_now(office.directory.accounts())[0]
+        run_now(office.directory.set_status(account.id, "deleting"))
     assert "is being removed" in tool("account", "enable", alice, code=5)
     tool("account", "remove", alice)
     assert tool.json("account", "list") == []
@@ -163,11 +164,11 @@ def enqueue(tool, envelope_id, reply="451 4.3.0 come \x1b[31mlater"):
     config = demo_config(tool.data)
     with app.office(config) as office:
         stores = office.queue
-        blob = app.run_now(stores._blobs.put(b"Subject: x\r\n\r\nx\r\n"))
+        blob = run_now(stores._blobs.put(b"Subject: x\r\n\r\nx\r\n"))
         assert isinstance(blob, StagedBlob) and isinstance(blob.ref, BlobRef)
         recipient = QueuedRecipient(0, "far@example.org", "example.org", next_try=2e9, last_reply=reply)
         envelope = QueuedEnvelope(envelope_id, "alice@mailnode.test", blob.ref, 1.8e9, 1.9e9, recipients=(recipient,))
-        app.run_now(stores.enqueue(Submission(envelope, blob)))
+        run_now(stores.enqueue(Submission(envelope, blob)))
 
 
 def test_the_queue(tool):
@@ -250,7 +251,7 @@ def test_an_unexpected_failure_is_one_line(tool, monkeypatch):
 )
 def test_unknown_commands_and_arguments_are_refused(tool, name, arguments):
     with app.office(demo_config(tool.data)) as office, pytest.raises(CommandFailed) as failed:
-        app.run_now(run(office, name, arguments))
+        run_now(run(office, name, arguments))
     assert failed.value.code == 2
 
 

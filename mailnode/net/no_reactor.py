@@ -1,0 +1,51 @@
+"""Clock, threads and waiting where no reactor runs: for commands, which have nothing else to do meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.python import runtime
+from zope.interface import implementer
+
+from mailnode.interfaces.runtime import IClock, IDelayed, IThreads
+
+T = TypeVar("T")
+
+
+@implementer(IClock)
+class StandingClock:
+    """The wall clock where no reactor runs: it tells the time, and timers never fire."""
+
+    def __init__(self) -> None:
+        self._timers = Clock()
+
+    def seconds(self) -> float:
+        """UTC seconds."""
+        return float(runtime.seconds())
+
+    def callLater(self, delay: float, callable: Callable[..., object], *args: Any, **kwargs: Any) -> IDelayed:
+        """Take a call that will not come."""
+        return self._timers.callLater(delay, callable, *args, **kwargs)  # type: ignore[return-value]
+
+
+@implementer(IThreads)
+class CallingThread:
+    """No threads at all: everything runs where it is called. For commands, which have nothing else to do meanwhile."""
+
+    async def run(self, pool: str, function: Callable[..., T], *args: Any) -> T:
+        """Call it."""
+        return function(*args)
+
+
+def run_now(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that never has to wait. :raises RuntimeError: it waits."""
+    outcome: list[Any] = []
+    Deferred.fromCoroutine(coroutine).addBoth(outcome.append)
+    if not outcome:
+        raise RuntimeError("this waits for something, and no reactor runs")
+    if hasattr(outcome[0], "raiseException"):
+        outcome[0].raiseException()
+    return outcome[0]  # type: ignore[no-any-return]
