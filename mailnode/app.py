@@ -44,7 +44,7 @@ from mailnode.interfaces.runtime import IClock, IHints, IThreads
 from mailnode.net.client_tls import ClientTls
 from mailnode.net.clock import WallClock
 from mailnode.net.hints import LocalHints
-from mailnode.net.listeners import Listener, bind_all, wait_for_connections
+from mailnode.net.listeners import Listener, bind_all, own_addresses, wait_for_connections
 from mailnode.net.no_reactor import CallingThread, StandingClock, run_now
 from mailnode.net.outbound import Outbound
 from mailnode.net.processes import Processes
@@ -346,7 +346,8 @@ class Server:
         )
         closed = not config.queue.outgoing
         smarthost = _smarthost(config)
-        self._router = Router(stores.directory, stores.mail, refuse_foreign=closed)
+        addresses = {*config.server.addresses, *own_addresses(self.listeners)}
+        self._router = Router(stores.directory, stores.mail, refuse_foreign=closed, own_addresses=addresses)
         self._delivery = Acceptance(
             stores.blobs,
             stores.mail,
@@ -379,6 +380,7 @@ class Server:
                 stores.queue,
                 self._reactor,
                 own_names=[config.server.hostname],
+                own_addresses=addresses,
                 smarthost=smarthost,
                 port=config.queue.port,
             ),

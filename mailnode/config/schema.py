@@ -68,6 +68,13 @@ def _host(value: str) -> str:
         return _domain(value)
 
 
+def _address(value: str) -> str:
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        raise ValueError("not an IP address") from None
+
+
 def _endpoint(value: str) -> str:
     wrong = check_endpoint(value)
     if wrong:
@@ -140,6 +147,12 @@ class Server(Section):
     data: FilePath = Field(
         description="The directory for everything the server keeps. Made at the first start, readable by its owner "
         "alone. It must be on a local file system with locks."
+    )
+    addresses: list[Annotated[str, AfterValidator(_address), Called("IP address")]] = Field(
+        [],
+        description="Public IP addresses at which other servers reach this machine and no other, where the listeners do "
+        "not name them: postmaster is reachable there (``postmaster@[192.0.2.1]``), and mail that MX records lead back to "
+        "them has come in a circle.",
     )
     partitions: int = Field(
         4,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+from collections.abc import Iterable
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -145,6 +147,19 @@ class Listener:
         switch = getattr(self._port, "startReading" if on else "stopReading", None)
         if switch is not None:
             switch()
+
+
+def own_addresses(listeners: Iterable[Listener]) -> tuple[str, ...]:
+    """Return the IP addresses bound listeners were given by name: not loopback, which every machine has, and not the
+    wildcards, which name none."""
+    found: dict[str, None] = {}
+    for listener in listeners:
+        host = getattr(listener.address, "host", None)
+        if isinstance(host, str):
+            address = ipaddress.ip_address(host.partition("%")[0])
+            if not (address.is_loopback or address.is_unspecified):
+                found[str(address)] = None
+    return tuple(found)
 
 
 async def bind_all(listeners: list[Listener]) -> None:

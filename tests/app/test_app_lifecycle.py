@@ -305,3 +305,18 @@ def test_a_daemon_returns_when_it_is_up_and_says_why_when_not(site):
         failed = run()
     assert failed.returncode == 1 and "Address already in use" in (site.folder / "log").read_text()
     assert not pidfile.exists()
+
+
+def test_postmaster_is_reachable_at_our_address(site):
+    site.write("", server='addresses = ["192.0.2.1", "2001:DB8:0::1"]')
+    with site.server() as server:
+        server.ready()
+        assert site.command("account", "add", "postmaster@a.test", "--password-stdin", stdin="x\n")[0] == 0
+        with smtplib.SMTP("127.0.0.1", site.ports["smtp"], timeout=30) as client:
+            client.ehlo()
+            client.mail("x@side.test")
+            assert client.rcpt("postmaster@[192.0.2.1]")[0] == 250
+            assert client.rcpt("postmaster@[IPv6:2001:db8::1]")[0] == 250
+            assert client.rcpt("nobody@[192.0.2.1]")[1].startswith(b"5.1.1 ")
+            assert client.rcpt("postmaster@[192.0.2.2]")[1].startswith(b"5.7.1 ")
+        assert server.end() == 0

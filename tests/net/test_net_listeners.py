@@ -3,6 +3,7 @@
 import socket
 
 from twisted.internet import reactor
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Factory, Protocol
@@ -13,7 +14,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from mailnode.errors import ConfigurationError
-from mailnode.net.listeners import Listener, bind_all, wait_for_connections
+from mailnode.net.listeners import Listener, bind_all, own_addresses, wait_for_connections
 from mailnode.net.proxy import HEADER_TIMEOUT, LateProxyFactory
 
 
@@ -260,3 +261,25 @@ class ProxyTests(SynchronousTestCase):
         early.makeConnection(StringTransport())
         early.connectionLost(Failure(ConnectionDone()))
         assert not self.clock.getDelayedCalls() and not self.proxy.protocols
+
+
+class Bound:
+    """A listener that is bound somewhere."""
+
+    def __init__(self, address):
+        self.address = address
+
+
+def test_own_addresses_are_those_that_name_this_machine_alone():
+    addresses = [
+        IPv4Address("TCP", "127.0.0.1", 25),
+        IPv4Address("TCP", "0.0.0.0", 25),
+        IPv6Address("TCP", "::", 25),
+        IPv6Address("TCP", "::1", 25),
+        IPv4Address("TCP", "192.0.2.1", 25),
+        IPv4Address("TCP", "192.0.2.1", 587),
+        IPv6Address("TCP", "2001:DB8:0::1", 25),
+        UNIXAddress("/run/mailnode/lmtp"),
+        None,
+    ]
+    assert own_addresses(map(Bound, addresses)) == ("192.0.2.1", "2001:db8::1")
