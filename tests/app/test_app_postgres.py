@@ -1,0 +1,60 @@
+"""The whole server on PostgreSQL: commands without it, mail in, IMAP out."""
+
+import imaplib
+import importlib.util
+import os
+import smtplib
+import ssl
+import sys
+from pathlib import Path
+
+import pytest
+from app_process import Server, command
+from test_app_lifecycle import Site
+
+_FILE = Path(__file__).parents[1] / "store/postgres_cluster.py"
+
+
+def _cluster_module():
+    spec = importlib.util.spec_from_file_location("postgres_cluster", _FILE)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules.setdefault("postgres_cluster", module)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def url():
+    cluster_module = _cluster_module()
+    programs = cluster_module.binaries()
+    if programs is None:
+        (pytest.fail if os.environ.get("MAILNODE_TESTS_STRICT") == "1" else pytest.skip)("initdb is not installed")
+    cluster = cluster_module.Cluster(programs)
+    try:
+        cluster.start()
+        yield f"postgresql://tests@/postgres?host={cluster.directory}"
+    finally:
+        cluster.stop()
+
+
+def test_mail_comes_in_and_is_read(tmp_path, url):
+    site = Site(tmp_path)
+    site.write(f'[store]\nurl = "{url}"\n')
+    (tmp_path / "data").mkdir(mode=0o700)
+    added = site.command("account", "add", "bob@a.test", "--password-stdin", stdin="secret\n")
+    assert added[0] == 0, added
+    with site.server() as server:
+        server.ready()
+        with smtplib.SMTP("127.0.0.1", site.ports["smtp"], timeout=30) as client:
+            client.sendmail("x@side.test", ["bob@a.test"], "Subject: kept\r\n\r\nx\r\n" + "y" * 60 + "\r\n")
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with imaplib.IMAP4_SSL("127.0.0.1", site.ports["imap"], ssl_context=context, timeout=30) as client:
+            client.login("bob@a.test", "secret")
+            client.select()
+            assert client.search(None, "SUBJECT", "kept")[1] == [b"1"]
+        with Server(tmp_path, "--config", site.config) as second:
+            assert second.process.wait(60) == 1
+        assert server.end() == 0
+    assert "messages     1\n" in site.command("mailbox", "show", "bob@a.test", "INBOX")[1]
+    assert command(tmp_path, "--config", site.config, "queue", "list", "--json")[1] == "[]\n"
