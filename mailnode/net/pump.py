@@ -24,6 +24,9 @@ from mailnode.values.ids import session_id
 from mailnode.values.wire import NEED_DATA, PAUSED
 
 HIGH_WATER = 128 * 1024  # octets of unhandled input after which reading stops
+FLUSH_SECONDS = 30.0  # for our last words to leave
+LINGER_SECONDS = 2.0  # for the peer to take them and close its side
+LINGER_OCTETS = 8 * 1024 * 1024  # of input dropped meanwhile
 
 _log = Logger()
 
@@ -68,6 +71,8 @@ class Pump(Protocol):
         self._opened_at = 0.0
         self._lost = False
         self._eof = False
+        self._tls_begun = implicit_tls
+        self._dropped = 0
         self._bytes_in = self._bytes_out = 0
 
     # From the transport
@@ -76,8 +81,8 @@ class Pump(Protocol):
         """Greet, or wait for the TLS handshake first."""
         transport = self._transport()
         peer, host = transport.getPeer(), transport.getHost()
-        self.peer = getattr(peer, "host", "") or ""
-        self.local = f"{getattr(host, 'host', '')}:{getattr(host, 'port', '')}"
+        self.peer = _plain(getattr(peer, "host", "") or "")
+        self.local = f"{_plain(getattr(host, 'host', ''))}:{getattr(host, 'port', '')}"
         self._opened_at = self._clock.seconds()
         transport.registerProducer(self, True)
         set_no_delay = getattr(transport, "setTcpNoDelay", None)
@@ -104,6 +109,9 @@ class Pump(Protocol):
     def dataReceived(self, data: bytes) -> None:
         """Take input; handle what is complete."""
         if self.closed:
+            self._dropped += len(data)
+            if self._dropped > LINGER_OCTETS:
+                self.abort()
             return
         self._bytes_in += len(data)
         self._connection.receive_data(data)
@@ -117,11 +125,16 @@ class Pump(Protocol):
     def readConnectionLost(self) -> None:
         """The peer closed its side: events that are complete are still handled, and answered."""
         self._eof = True
+        if self.closed:
+            self._transport().loseConnection()
+            return
         self._connection.receive_eof()
         self._run()
 
     def writeConnectionLost(self) -> None:
-        """We never close our side alone."""
+        """Our last words have left, see :meth:`close`."""
+        self._cancel_timer()
+        self._timer = self._clock.callLater(LINGER_SECONDS, self._transport().loseConnection)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is gone."""
@@ -180,17 +193,30 @@ class Pump(Protocol):
         """Begin TLS."""
         if self._start_tls is None:
             raise RuntimeError("this listener has no TLS")
+        self._tls_begun = True
         self._start_tls(self._transport())
 
     def close(self) -> None:
-        """Close after what was written."""
-        if not self.closed:
-            self.closed = True
-            self._transport().unregisterProducer()
-            self._transport().loseConnection()
-            self._release()
-            self._cancel_timer()
-            self._timer = self._clock.callLater(30.0, self.abort)
+        """Close after what was written.
+
+        What the peer still sends is read and dropped for a moment: the kernel resets a connection that is closed over
+        unread input, and the peer may then never see our last words. TLS waits for the peer's farewell by itself.
+        """
+        if self.closed:
+            return
+        self.closed = True
+        transport = self._transport()
+        transport.unregisterProducer()
+        if not self._reading:
+            transport.resumeProducing()
+        half_close = getattr(transport, "loseWriteConnection", None)
+        if half_close is None or self._eof or self._tls_begun:
+            transport.loseConnection()
+        else:
+            half_close()
+        self._release()
+        self._cancel_timer()
+        self._timer = self._clock.callLater(FLUSH_SECONDS, self.abort)
 
     def abort(self) -> None:
         """Close now."""
@@ -302,6 +328,11 @@ class Pump(Protocol):
         waiting, self._draining = self._draining, []
         for deferred in waiting:
             deferred.callback(None)
+
+
+def _plain(host: str) -> str:
+    """Return an IPv4 address that came in on a socket for both families as what it is."""
+    return host[7:] if host[:7].lower() == "::ffff:" and "." in host else host
 
 
 def _describe_tls(transport: object) -> str:
