@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.interfaces import IAddress, IProtocolFactory
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IProtocolFactory
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.protocols.haproxy._v1parser import V1Parser
 from twisted.protocols.haproxy._v2parser import V2Parser
 from twisted.protocols.haproxy._wrapper import HAProxyProtocolWrapper, HAProxyWrappingFactory
 from twisted.python.failure import Failure
-from zope.interface import directlyProvides, providedBy
+from zope.interface import alsoProvides, directlyProvides, providedBy
 
 from mailnode.interfaces.runtime import IClock, IDelayed
 
@@ -40,6 +40,7 @@ class LateProxyWrapper(HAProxyProtocolWrapper):
     def makeConnection(self, transport: Any) -> None:
         """Wait for the header."""
         directlyProvides(self, providedBy(transport))
+        alsoProvides(self, IHalfCloseableProtocol)
         Protocol.makeConnection(self, transport)  # type: ignore[no-untyped-call]
         self._of().registerProtocol(self)
         self._timer = self._of().clock.callLater(HEADER_TIMEOUT, self._too_late)
@@ -66,6 +67,18 @@ class LateProxyWrapper(HAProxyProtocolWrapper):
         behind.makeConnection(self)
         if kept.data:
             behind.dataReceived(bytes(kept.data))
+
+    def readConnectionLost(self) -> None:
+        """The client closed its side: the protocol may still answer, if it knows how."""
+        if IHalfCloseableProtocol.providedBy(self.wrappedProtocol):
+            self.wrappedProtocol.readConnectionLost()
+        else:
+            self._give_up()
+
+    def writeConnectionLost(self) -> None:
+        """The protocol closed its side."""
+        if IHalfCloseableProtocol.providedBy(self.wrappedProtocol):
+            self.wrappedProtocol.writeConnectionLost()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Tell the protocol if there is one."""

@@ -207,7 +207,7 @@ class Pump(Protocol):
         self.closed = True
         transport = self._transport()
         transport.unregisterProducer()
-        if not self._reading:
+        if not self._reading and not self._eof:
             transport.resumeProducing()
         half_close = getattr(transport, "loseWriteConnection", None)
         if half_close is None or self._eof or self._tls_begun:

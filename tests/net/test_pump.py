@@ -18,7 +18,8 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from mailnode.interfaces.wire import IChannel, IConnection, ISession
-from mailnode.net.pump import HIGH_WATER, Pump
+from mailnode.net.pump import HIGH_WATER, LINGER_OCTETS, LINGER_SECONDS, Pump
+from mailnode.net.proxy import LateProxyFactory
 from mailnode.values.wire import NEED_DATA
 
 
@@ -247,6 +248,63 @@ def test_a_connection_that_does_not_close_is_aborted() -> None:
     assert connected.transport.aborted
 
 
+class HalfCloseable(Transport):
+    """Closes one side alone, as TCP does; the test says when what was written has left."""
+
+    half_closed = False
+
+    def loseWriteConnection(self) -> None:
+        self.half_closed = True
+
+
+def half_closed(monkeypatch: Any, octets: bytes = b"quit\n") -> Connected:
+    monkeypatch.setitem(Connected.__init__.__globals__, "Transport", HalfCloseable)
+    connected = Connected()
+    connected.pump.dataReceived(octets)
+    assert connected.transport.half_closed and not connected.transport.disconnecting  # type: ignore[attr-defined]
+    return connected
+
+
+def test_the_peer_has_a_moment_to_take_our_last_words(monkeypatch: Any) -> None:
+    connected = half_closed(monkeypatch)
+    connected.clock.advance(20)  # it reads slowly
+    connected.pump.writeConnectionLost()
+    connected.clock.advance(LINGER_SECONDS - 0.1)
+    assert not connected.transport.disconnecting
+    connected.clock.advance(0.1)
+    assert connected.transport.disconnecting and not connected.transport.aborted
+
+
+def test_a_peer_that_closes_too_is_not_waited_for(monkeypatch: Any) -> None:
+    connected = half_closed(monkeypatch)
+    connected.pump.writeConnectionLost()
+    connected.pump.readConnectionLost()
+    assert connected.transport.disconnecting
+    connected.lose()
+    assert not connected.clock.getDelayedCalls()
+
+
+def test_a_peer_that_talks_on_is_read_in_bounds(monkeypatch: Any) -> None:
+    connected = half_closed(monkeypatch)
+    for _ in range(LINGER_OCTETS // HIGH_WATER):
+        connected.pump.dataReceived(b"x" * HIGH_WATER)
+    assert not connected.transport.aborted and connected.connection.buffered == 0
+    connected.pump.dataReceived(b"x")
+    assert connected.transport.aborted
+
+
+def test_a_peer_that_was_not_read_from_is_read_again_for_the_end(monkeypatch: Any) -> None:
+    monkeypatch.setitem(Connected.__init__.__globals__, "Transport", HalfCloseable)
+    connected = Connected()
+    wait: Deferred[None] = Deferred()
+    connected.session.wait = wait
+    connected.pump.dataReceived(b"quit\n" + b"x" * HIGH_WATER)
+    connected.pump.dataReceived(b"x\n")
+    assert connected.transport.producerState == "paused"
+    wait.callback(None)
+    assert connected.transport.producerState == "producing"
+
+
 def test_nothing_is_handled_or_written_after_close() -> None:
     connected = Connected()
     connected.pump.dataReceived(b"quit\na\n")
@@ -376,15 +434,16 @@ class OnTcp(TestCase):
 
     timeout = 10
 
-    async def _answers(self, octets: bytes, delay: float) -> bytes:
+    async def _answers(self, octets: bytes, delay: float, behind_balancer: bool = False) -> bytes:
         from twisted.internet import reactor
 
         the_reactor: Any = reactor
         sessions: list[Echo] = []
+        ended: Deferred[Pump] = Deferred()
 
         class PumpFactory(Factory):
             def buildProtocol(self, addr: object) -> Pump:
-                return Pump("test", Lines(), make_session, the_reactor)
+                return Pump("test", Lines(), make_session, the_reactor, on_close=ended.callback)
 
         def make_session(channel: Any) -> Echo:
             session = Echo(channel)
@@ -394,18 +453,31 @@ class OnTcp(TestCase):
                 the_reactor.callLater(delay, session.wait.callback, None)
             return session
 
-        port = await TCP4ServerEndpoint(the_reactor, 0, interface="127.0.0.1").listen(PumpFactory())
+        factory = LateProxyFactory(PumpFactory(), the_reactor) if behind_balancer else PumpFactory()
+        port = await TCP4ServerEndpoint(the_reactor, 0, interface="127.0.0.1").listen(factory)
         try:
             client = HalfCloser(octets)
             await TCP4ClientEndpoint(the_reactor, "127.0.0.1", port.getHost().port).connect(
                 Factory.forProtocol(lambda: client)  # type: ignore[arg-type]
             )
-            return await client.done
+            answers = await client.done
+            await ended
+            return answers
         finally:
             await port.stopListening()
 
     async def test_answers_after_the_end_of_input(self) -> None:
         self.assertEqual(await self._answers(b"a\nb\n", 0), b"hello\na!\nb!\n")
+
+    async def test_behind_a_balancer(self) -> None:
+        header = b"PROXY TCP4 192.0.2.7 192.0.2.1 999 25\r\n"
+        self.assertEqual(await self._answers(header + b"a\nb\n", 0.05, True), b"hello\na!\nb!\n")
+        self.assertEqual(await self._answers(header + b"quit\n" + b"x" * 3_000_000, 0, True), b"hello\nquit!\n")
+
+    async def test_the_last_words_reach_a_client_that_talks_on(self) -> None:
+        for _ in range(10):
+            answers = await self._answers(b"quit\n" + b"x" * 3_000_000, 0)
+            self.assertEqual(answers, b"hello\nquit!\n")
 
     async def test_answers_that_come_later(self) -> None:
         self.assertEqual(await self._answers(b"a\nb\nquit\n", 0.05), b"hello\na!\nb!\nquit!\n")
