@@ -18,8 +18,8 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from mailnode.interfaces.wire import IChannel, IConnection, ISession
-from mailnode.net.pump import HIGH_WATER, LINGER_OCTETS, LINGER_SECONDS, Pump
 from mailnode.net.proxy import LateProxyFactory
+from mailnode.net.pump import HIGH_WATER, LINGER_OCTETS, LINGER_SECONDS, Pump
 from mailnode.values.wire import NEED_DATA
 
 
