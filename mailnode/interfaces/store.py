@@ -154,7 +154,7 @@ class IMailAccount(Interface):
 
 
 class IMaildrop(Interface):
-    """A POP3 maildrop: the messages at login, under a lease with a fencing token (RFC 1939 section 3 and 8)."""
+    """A POP3 maildrop: the messages at login, under a lease with a fencing token (RFC 1939 4)."""
 
     messages = Attribute("tuple[PopMessage, ...]: ascending by UID, as they stood at login")
 

@@ -1,4 +1,6 @@
-"""The commands of POP3: which exist, in which state, with which arguments (RFC 1939, 2449, 2595, 5034, 6856).
+"""The commands of POP3: which exist, in which state, with which arguments.
+
+RFC 1939, RFC 2449, RFC 2595, RFC 5034, RFC 6856.
 
 command = keyword *(SP param) CRLF       ; RFC 2449 3, 255 octets with CRLF
 """

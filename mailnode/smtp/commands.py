@@ -25,7 +25,7 @@ Parameters = dict[str, str | None]
 
 
 def read_mail(argument: str, *, extended: bool, max_size: int, auth: bool) -> Mail:
-    """MAIL's ``FROM:`` path and parameters (RFC 5321 4.1.1.2, 1870, 6152, 6531, 3461).
+    """MAIL's ``FROM:`` path and parameters (RFC 5321 4.1.1.2, RFC 1870 3, RFC 6152 2, RFC 6531 3.4, RFC 3461 4).
 
     :param extended: EHLO was used: parameters are allowed. :param auth: AUTH= is known (RFC 4954 5).
     """
@@ -48,7 +48,7 @@ def read_mail(argument: str, *, extended: bool, max_size: int, auth: bool) -> Ma
 
 
 def read_rcpt(argument: str, *, extended: bool, smtputf8: bool) -> Rcpt:
-    """RCPT's ``TO:`` path and parameters (RFC 5321 4.1.1.3, 3461). :param smtputf8: MAIL said SMTPUTF8."""
+    """RCPT's ``TO:`` path and parameters (RFC 5321 4.1.1.3, RFC 3461 4). :param smtputf8: MAIL said SMTPUTF8."""
     path = parse_path(_after(argument, "TO:"), "5.1.3")
     if path.address is None:
         raise CommandError(501, "5.1.3", "The null path cannot receive")

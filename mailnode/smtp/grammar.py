@@ -82,7 +82,7 @@ class ParsedPath:
 
 
 def parse_path(argument: str, status: str) -> ParsedPath:
-    """Read a path at the start of ``argument``; a source route is checked and dropped (RFC 5321 appendix C).
+    """Read a path at the start of ``argument``; a source route is checked and dropped (RFC 5321 C).
 
     :param status: the RFC 3463 code of a bad address here: 5.1.7 for MAIL, 5.1.3 for RCPT.
     :raises CommandError: 501 or 553.

@@ -1,4 +1,4 @@
-"""The receiving side of SMTP, submission and LMTP as a sans-I/O connection (RFC 5321, 2033, 3030, 3207, 4954).
+"""The receiving side of SMTP, submission and LMTP as a sans-I/O connection (RFC 5321, RFC 2033, RFC 3030, RFC 3207, RFC 4954).
 
 Octets go in by ``receive_data``; ``next_event`` gives one event at a time and PAUSED until the session has answered it
 with ``send`` (or ``send_each``, ``challenge``). What the connection refuses by itself it tells as ``Refusal`` or
@@ -248,7 +248,7 @@ class ServerConnection:
             return Reply(250, "", (hostname,))
         profile, limits = self._profile, self._limits
         lines = [hostname, "PIPELINING", f"SIZE {limits.message_size}", "8BITMIME", "SMTPUTF8", "CHUNKING"]
-        lines += ["ENHANCEDSTATUSCODES", "DSN", f"LIMITS RCPTMAX={limits.recipients}"]
+        lines += ["ENHANCEDSTATUSCODES", "DSN", f"LIMITS RCPTMAX={limits.recipients}"]  # RFC 9422 4
         if profile.starttls and not self.secure:
             lines.append("STARTTLS")
         if profile.auth and self.secure and self.mechanisms:
