@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ ROWS: list[Row] = [
 @click.option("--rounds", default=3, show_default=True, help="How often each server is measured, in turn.")
 @click.option("--seconds", default=20.0, show_default=True, help="Length of a round where a rate is measured.")
 @click.option("--messages", default=100_000, show_default=True, help="Messages in the mailbox of the IMAP rows.")
+@click.option("--store", default=1_000_000, show_default=True, help="Messages of the large store.")
 @click.option("--quick", is_flag=True, help="One round of 2 s, 5,000 messages, without the slow rows.")
 @click.option("--list", "listing", is_flag=True, help="Only show the rows' names.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write everything measured to this file.")
@@ -39,6 +41,7 @@ def main(
     rounds: int,
     seconds: float,
     messages: int,
+    store: int,
     quick: bool,
     listing: bool,
     json_file: Path | None,
@@ -53,12 +56,14 @@ def main(
         raise click.ClickException(f"not installed: {', '.join(missing())}")
     if quick:
         rounds, seconds, messages = 1, 2.0, 5000
-    measured, errors = _measure(rows, rounds, seconds, messages, quick)
+    measured, errors = _measure(
+        rows, lambda progress: Lab(rounds, seconds, messages, progress, quick=quick, store_size=store)
+    )
     click.echo(report.table(measured))
     for error in errors:
         click.echo(f"WRONG: {error}")
     if json_file is not None:
-        options = {"rounds": rounds, "seconds": seconds, "messages": messages, "quick": quick}
+        options = {"rounds": rounds, "seconds": seconds, "messages": messages, "store": store, "quick": quick}
         json_file.write_text(json.dumps(report.as_json(measured, machine() | options), indent=1))
     if plot_file is not None:
         plot_file.write_text(report.plot(measured))
@@ -67,18 +72,19 @@ def main(
 
 
 def _measure(
-    rows: list[Row], rounds: int, seconds: float, messages: int, quick: bool
+    rows: list[Row], make_lab: Callable[[Callable[[str], None]], Lab]
 ) -> tuple[list[report.Measurement], list[str]]:
     measured: list[report.Measurement] = []
     failed: list[str] = []
     with click.progressbar(length=len(rows), item_show_func=lambda text: text, width=20) as bar:
-        lab = Lab(rounds, seconds, messages, lambda text: bar.update(0, text), quick=quick)
+        lab = make_lab(lambda text: bar.update(0, text))
         try:
             for row in rows:
                 bar.update(0, row.name)
                 try:
                     measured.append(row.run(lab))
                 except Exception as error:  # one row that fails must not cost the others
+                    lab.forget_connections()
                     failed.append(f"{row.name}: {type(error).__name__}: {error}")
                 bar.update(1, row.name)
         finally:

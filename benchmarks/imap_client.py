@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 import time
+
+
+def without_names() -> ssl.SSLContext:
+    """Return a context that believes every certificate."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 class Imap:
@@ -14,10 +23,7 @@ class Imap:
         self.socket = socket.create_connection((host, port), 60)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls:
-            context = ssl.create_default_context()
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-            self.socket = context.wrap_socket(self.socket)
+            self.socket = without_names().wrap_socket(self.socket)
         self._tag = 0
         self.until(b"\r\n")
         self.command(f'LOGIN {user} "{password}"'.encode())
@@ -73,6 +79,19 @@ class Imap:
         tag = b"t%d" % self._tag
         self.socket.sendall(b"%b APPEND %b {%d+}\r\n%b\r\n" % (tag, mailbox, len(message), message))
         return tag
+
+    def count(self, mailbox: str) -> int:
+        """Return how many messages a mailbox holds."""
+        found = re.search(rb"MESSAGES (\d+)", self.command(b"STATUS %b (MESSAGES)" % mailbox.encode()))
+        assert found is not None
+        return int(found[1])
+
+    def line_with(self, text: bytes) -> bytes:
+        """Return what comes up to the end of the first line that holds a text."""
+        received = b""
+        while text not in received or not received.endswith(b"\r\n"):
+            received += self.until(b"\r\n")
+        return received
 
     def close(self) -> None:
         """Close without ceremony."""

@@ -14,12 +14,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.messages import Messages
+from benchmarks.imap_client import Imap
+from benchmarks.mailboxes import content, fill_maildir, fill_mailnode
 from benchmarks.peers import PASSWORD, Dovecot, MailNodeForLoad, PostfixForLoad, RelayForLoad, Sink, open_to_daemons
 from mailnode.app import configuration, office, run_now
 from tests.end_to_end.servers import ROOT, wait_for
 
 USER = "bob@a.test"
+BIG_USER = "big@a.test"  # has the large mailbox
 TOOLS = ("/usr/sbin/postfix", "/usr/sbin/dovecot", "/usr/lib/dovecot/lmtp", "/usr/lib/dovecot/pop3")
 
 
@@ -32,10 +34,19 @@ class Lab:
     """Starts servers when a row first asks for them; stops all at the end."""
 
     def __init__(
-        self, rounds: int, seconds: float, size: int, progress: Callable[[str], None], *, quick: bool = False
+        self,
+        rounds: int,
+        seconds: float,
+        size: int,
+        progress: Callable[[str], None],
+        *,
+        quick: bool = False,
+        store_size: int = 1_000_000,
     ) -> None:
-        """:param size: messages of the IMAP rows' mailbox. :param progress: told what happens."""
+        """:param store_size: messages of the rows about large stores.
+        :param size: messages of the IMAP rows' mailbox. :param progress: told what happens."""
         self.rounds, self.seconds, self.size, self.progress, self.quick = rounds, seconds, size, progress, quick
+        self.store_size = store_size
         self.folder = Path(tempfile.mkdtemp(prefix="mailnode-benchmark-"))
         open_to_daemons(self.folder)
         self.errors: list[str] = []
@@ -43,6 +54,7 @@ class Lab:
 
     def close(self) -> None:
         """Check the stores, stop everything and remove the folder."""
+        self.forget_connections()
         for server in self._made.values():
             if isinstance(server, MailNodeForLoad):
                 self.progress("checking")
@@ -52,7 +64,13 @@ class Lab:
                 server.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _once(self, name: str, make: Callable[[], Any]) -> Any:
+    def forget_connections(self) -> None:
+        """Close all IMAP connections: what follows a mistake begins with new ones."""
+        for name in [name for name, made in self._made.items() if isinstance(made, Imap)]:
+            self._made.pop(name).close()
+
+    def once(self, name: str, make: Callable[[], Any]) -> Any:
+        """Return what was made under this name, or make it."""
         if name not in self._made:
             self.progress(f"starting {name}")
             self._made[name] = make()
@@ -75,15 +93,15 @@ class Lab:
             node.add_account(USER)
             return node
 
-        return self._once(name, make)
+        return self.once(name, make)
 
     def sink(self, name: str) -> Sink:
         """An smtp-sink."""
-        return self._once(f"sink {name}", lambda: Sink(self.folder).start())
+        return self.once(f"sink {name}", lambda: Sink(self.folder).start())
 
     def relay(self, sink: Sink) -> RelayForLoad:
         """A mailnode that relays all mail to a sink."""
-        return self._once("relay", lambda: RelayForLoad(self.folder / "relay", sink, LIMITS).start())
+        return self.once("relay", lambda: RelayForLoad(self.folder / "relay", sink, LIMITS).start())
 
     def postfix(self, delivery: str) -> PostfixForLoad:
         """Postfix that delivers to "maildir", to Dovecot by "lmtp", or relays ("relay:PORT")."""
@@ -100,14 +118,71 @@ class Lab:
                 made.delivered_elsewhere = self.dovecot("dovecot-lmtp").delivered
             return made
 
-        return self._once(name, make)
+        return self.once(name, make)
 
     def dovecot(self, name: str = "dovecot") -> Dovecot:
         """A Dovecot with Maildirs and the same certificate."""
         node = self.mailnode()
-        return self._once(
+        return self.once(
             name, lambda: Dovecot(self.folder / name, node.folder / "cert.pem", node.folder / "key.pem").start()
         )
+
+    # the large mailbox
+
+    @property
+    def short(self) -> float:
+        """Seconds of a rate that settles at once."""
+        return min(self.seconds, 5.0)
+
+    def big(self, peer: str) -> MailNodeForLoad | Dovecot:
+        """The server with the large mailbox of BIG_USER: "mailnode" or "dovecot"."""
+        return self._big_mailnode() if peer == "mailnode" else self._big_dovecot()
+
+    def _big_mailnode(self) -> MailNodeForLoad:
+        def make() -> MailNodeForLoad:
+            node = MailNodeForLoad(self.folder / "big", BIG_USER, extra=LIMITS).start()
+            node.add_account(BIG_USER)
+            node.stop()
+            self.progress(f"filling mailnode with {self.size}")
+            fill_mailnode(node.config, BIG_USER, content(self.size))
+            return node.start()
+
+        return self.once("big mailnode", make)
+
+    def _big_dovecot(self) -> Dovecot:
+        node = self._big_mailnode()
+
+        def make() -> Dovecot:
+            dovecot = Dovecot(self.folder / "big-dovecot", node.folder / "cert.pem", node.folder / "key.pem").start()
+            self.progress(f"filling Dovecot with {self.size}")
+            fill_maildir(dovecot.maildir(BIG_USER), content(self.size))
+            dovecot.own()
+            with contextlib.closing(self.login(dovecot)) as client:
+                for name in (b"Archive", b"Drafts", b"Sent", b"Trash", b"Junk"):
+                    client.command(b"CREATE " + name)
+                client.command(b"SELECT INBOX")
+            return dovecot
+
+        return self.once("big dovecot", make)
+
+    def login(self, server: MailNodeForLoad | Dovecot) -> Imap:
+        """A connection, TLS: mailnode takes no password without it."""
+        return Imap("127.0.0.1", server.ports["imaps"], BIG_USER, PASSWORD, tls=True)
+
+    def imap(self, peer: str, number: int = 0) -> Imap:
+        """A connection with the large mailbox selected; the same for the same arguments."""
+
+        def make() -> Imap:
+            client = self.login(self.big(peer))
+            client.command(b"SELECT INBOX")
+            return client
+
+        return self.once(f"imap {peer} {number}", make)
+
+    def imaps(self, count: int = 1) -> tuple[list[Imap], list[Imap]]:
+        """So many connections to each server."""
+        ours, theirs = ([self.imap(peer, number) for number in range(count)] for peer in ("mailnode", "dovecot"))
+        return ours, theirs
 
     # loads
 
@@ -166,11 +241,6 @@ class Lab:
         with office(configuration(node.config, None)) as parts:
             faults: list[str] = run_now(parts.mail.verify())  # type: ignore[attr-defined]
         self.errors += faults[:20]
-
-    def content(self, count: int, seed: int = 7) -> list[bytes]:
-        """Return the messages of a mailbox."""
-        source = Messages(seed)
-        return [source.message(3000 if number % 20 else 30_000) for number in range(count)]
 
 
 LIMITS = "[limits]\nconnections = 10000\nconnections_per_address = 10000\n"

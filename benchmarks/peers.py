@@ -30,12 +30,20 @@ def open_to_daemons(folder: Path) -> None:
 class MailNodeForLoad(MailNode):
     """The tests' mailnode, with its log in a file as the peers have theirs, and a count of what is delivered."""
 
-    def __init__(self, folder: Path, user: str, **options: Any) -> None:
+    def __init__(self, folder: Path, user: str, *, partitions: int = 0, **options: Any) -> None:
+        """:param user: whose mailboxes are counted. :param partitions: 0: the default."""
+        self._partitions = partitions
         super().__init__(folder, **options)
         open_to_daemons(folder)
         self.log = folder / "log"
-        self._user = user
+        self.user = user
         self._imap: Imap | None = None
+
+    def _configuration(self, *arguments: Any) -> str:
+        text: str = super()._configuration(*arguments)
+        if self._partitions:
+            text = text.replace("[server]\n", f"[server]\npartitions = {self._partitions}\n", 1)
+        return text
 
     def twistd(self, *arguments: str) -> list[str]:
         """Return the command line, with a log file."""
@@ -83,8 +91,8 @@ class MailNodeForLoad(MailNode):
     def count(self, mailbox: str = "INBOX") -> int:
         """How many messages are in a mailbox."""
         if self._imap is None:
-            self._imap = Imap(self.address, self.ports["imaps"], self._user, PASSWORD, tls=True)
-        return status_messages(self._imap, mailbox)
+            self._imap = Imap(self.address, self.ports["imaps"], self.user, PASSWORD, tls=True)
+        return self._imap.count(mailbox)
 
     def delivered(self) -> int:
         """How many messages have reached the mailbox."""
@@ -154,13 +162,6 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def status_messages(imap: Imap, mailbox: str) -> int:
-    """Return the MESSAGES of a STATUS."""
-    found = re.search(rb"MESSAGES (\d+)", imap.command(b"STATUS %b (MESSAGES)" % mailbox.encode()))
-    assert found is not None
-    return int(found[1])
-
-
 class Dovecot:
     """IMAP, POP3 and LMTP over Maildir, any number of users with one password."""
 
@@ -169,7 +170,7 @@ class Dovecot:
         open_to_daemons(folder)
         self.folder = folder
         self.address = "127.0.0.1"
-        self.ports = {name: free_port() for name in ("imap", "imaps", "pop3", "lmtp")}
+        self.ports = {name: free_port() for name in ("imap", "imaps", "pop3", "pop3s", "lmtp")}
         self.mail = folder / "mail"
         self.mail.mkdir()
         owner = pwd.getpwnam("nobody")
@@ -222,7 +223,8 @@ service pop3-login {{
     port = {ports["pop3"]}
   }}
   inet_listener pop3s {{
-    port = 0
+    port = {ports["pop3s"]}
+    ssl = yes
   }}
 }}
 service lmtp {{
@@ -323,5 +325,4 @@ __all__ = [
     "Sink",
     "cpu_seconds",
     "open_to_daemons",
-    "status_messages",
 ]

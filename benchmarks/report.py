@@ -27,6 +27,8 @@ class Measurement:
     @property
     def ratios(self) -> list[float]:
         """How many times better than the peer, round by round."""
+        if not self.theirs:
+            return []
         more_is_better = self.unit.endswith("/s")
         return [
             (a / b if more_is_better else b / a) for a, b in zip(self.ours, self.theirs, strict=True) if a > 0 and b > 0

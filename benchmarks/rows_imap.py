@@ -1,3 +1,275 @@
-"""."""
+"""IMAP on a large mailbox, raw sockets, everything read: metadata, content, search, changes, and what others notice."""
 
-ROWS: list = []
+from __future__ import annotations
+
+import os
+import re
+import selectors
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from benchmarks.imap_client import Imap
+from benchmarks.lab import Lab
+from benchmarks.messages import Messages
+from benchmarks.report import Measurement
+from benchmarks.rows import Row, best_of, in_turn, seconds
+
+THUNDERBIRD = (
+    b"BODY.PEEK[HEADER.FIELDS (From To Cc Bcc Subject Date Message-ID Priority X-Priority References Newsgroups"
+    b" In-Reply-To Content-Type Reply-To)]"
+)
+BULK = 2000  # bodies
+
+
+@dataclass(frozen=True)
+class _Timed:
+    """One command, timed; both mailboxes are selected. ``once``: only the first time is measured."""
+
+    command: bytes
+    times: int = 1
+    once: bool = False
+
+    def __call__(self, lab: Lab, made: Measurement) -> None:
+        [ours], [theirs] = lab.imaps()
+        sizes = {len(client.command(self.command)) for client in (ours, theirs)} if not self.once else set()
+        made.notes["octets"] = "/".join(str(size) for size in sorted(sizes)) if sizes else "first time"
+        rounds, lab.rounds = lab.rounds, 1 if self.once else lab.rounds
+        scale = 1000 if made.unit == "ms" else 1
+        try:
+            in_turn(
+                lab,
+                made,
+                lambda: best_of(self.times, lambda: ours.command(self.command)) * scale,
+                lambda: best_of(self.times, lambda: theirs.command(self.command)) * scale,
+            )
+        finally:
+            lab.rounds = rounds
+
+
+def _select(lab: Lab, made: Measurement) -> None:
+    def once(client: Imap) -> float:
+        client.command(b"UNSELECT")
+        return seconds(lambda: client.command(b"SELECT INBOX")) * 1000
+
+    [ours], [theirs] = lab.imaps()
+    in_turn(lab, made, lambda: once(ours), lambda: once(theirs))
+
+
+def _change(before: bytes, timed: bytes, after: bytes = b"") -> Callable[[Lab, Measurement], None]:
+    """Time one command between others; a command may hold several, one a line."""
+
+    def measure(lab: Lab, made: Measurement) -> None:
+        def once(client: Imap) -> float:
+            for command in before.split(b"\n") if before else ():
+                client.command(command)
+            took = seconds(lambda: client.command(timed)) * 1000
+            for command in after.split(b"\n") if after else ():
+                client.command(command)
+            return took
+
+        [ours], [theirs] = lab.imaps()
+        in_turn(lab, made, lambda: once(ours), lambda: once(theirs))
+
+    return measure
+
+
+def turns(clients: list[Imap], command: Callable[[int], bytes], duration: float) -> float:
+    """Keep one command in flight on each client; return commands a second."""
+    selector = selectors.DefaultSelector()
+    for client in clients:
+        selector.register(client.socket, selectors.EVENT_READ, client)
+    number = 0
+    waiting: dict[Imap, bytes] = {}
+    started = time.perf_counter()
+    for client in clients:
+        waiting[client] = client.send(command(number))
+        number += 1
+    done = 0
+    while waiting:
+        for key, _ in selector.select(30):
+            client = key.data
+            client.answer(waiting.pop(client))
+            done += 1
+            if time.perf_counter() - started < duration:
+                waiting[client] = client.send(command(number))
+                number += 1
+    return done / (time.perf_counter() - started)
+
+
+def _noop(clients: int) -> Callable[[Lab, Measurement], None]:
+    def measure(lab: Lab, made: Measurement) -> None:
+        ours, theirs = lab.imaps(clients)
+        in_turn(
+            lab,
+            made,
+            lambda: turns(ours, lambda number: b"NOOP", lab.short),
+            lambda: turns(theirs, lambda number: b"NOOP", lab.short),
+        )
+
+    return measure
+
+
+def _store_one(clients: int) -> Callable[[Lab, Measurement], None]:
+    def command(number: int) -> bytes:
+        sign = b"+-"[number // 500 % 2 : number // 500 % 2 + 1]
+        return b"UID STORE %d %bFLAGS.SILENT (\\Flagged)" % (number % 500 + 1, sign)
+
+    def measure(lab: Lab, made: Measurement) -> None:
+        ours, _ = lab.imaps(clients)
+        in_turn(lab, made, lambda: turns(ours, command, lab.short), lambda: synced_appends(lab))
+
+    return measure
+
+
+def synced_appends(lab: Lab) -> float:
+    """Return appends of 8 KiB with fdatasync a second, on the disk that the stores lie on."""
+    block = os.urandom(8192)
+    descriptor = os.open(lab.folder / "appends", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    started, count = time.perf_counter(), 0
+    try:
+        while time.perf_counter() - started < lab.short:
+            os.write(descriptor, block)
+            os.fdatasync(descriptor)
+            count += 1
+    finally:
+        os.close(descriptor)
+    return count / (time.perf_counter() - started)
+
+
+def _append(pipelined: int) -> Callable[[Lab, Measurement], None]:
+    def measure(lab: Lab, made: Measurement) -> None:
+        source = Messages(11)
+        messages = [source.message(4096) for _ in range(200)]
+
+        def rate(client: Imap) -> float:
+            before = client.count("Drafts")
+            started, sent, done = time.perf_counter(), 0, 0
+            tags: list[bytes] = []
+            while tags or time.perf_counter() - started < lab.short:
+                while len(tags) < pipelined and time.perf_counter() - started < lab.short:
+                    tags.append(client.append(b"Drafts", messages[sent % 200]))
+                    sent += 1
+                while tags:
+                    client.answer(tags.pop(0))
+                    done += 1
+            rate = done / (time.perf_counter() - started)
+            if client.count("Drafts") - before != done:
+                lab.errors.append(f"{made.name}: {done} appended, {client.count('Drafts') - before} there")
+            return rate
+
+        ours, theirs = (lab.imap(peer) for peer in ("mailnode", "dovecot"))
+        in_turn(lab, made, lambda: rate(ours), lambda: rate(theirs))
+
+    return measure
+
+
+def _idle(lab: Lab, made: Measurement) -> None:
+    def delay(idler: Imap, storer: Imap) -> float:
+        idler.command(b"SELECT INBOX")
+        idler.socket.sendall(b"idle IDLE\r\n")
+        idler.until(b"\r\n")
+        took = []
+        for number in range(21):
+            started = time.perf_counter()
+            storer.socket.sendall(b"s STORE %d FLAGS (\\Answered)\r\n" % (number + 1000))
+            idler.line_with(b"FETCH")
+            took.append(time.perf_counter() - started)
+            storer.answer(b"s")
+            storer.command(b"STORE %d FLAGS ()" % (number + 1000))
+            idler.line_with(b"FETCH")
+        idler.socket.sendall(b"DONE\r\n")
+        idler.answer(b"idle")
+        return sorted(took)[10] * 1000
+
+    (ours, our_storer), (theirs, their_storer) = lab.imaps(2)
+    in_turn(lab, made, lambda: delay(ours, our_storer), lambda: delay(theirs, their_storer))
+
+
+def noop_delays(client: Imap, work: Callable[[], object]) -> list[float]:
+    """Return the milliseconds of NOOPs, one every 5 ms, while ``work`` runs in a thread, ascending."""
+    worker = threading.Thread(target=work)
+    delays = []
+    worker.start()
+    while worker.is_alive():
+        delays.append(client.timed(b"NOOP") * 1000)
+        time.sleep(0.005)
+    worker.join()
+    return sorted(delays)
+
+
+def _noop_beside_fetch(lab: Lab, made: Measurement) -> None:
+    (reader, noops), _ = lab.imaps(2)
+    for _ in range(lab.rounds):
+        delays = noop_delays(noops, lambda: reader.command(b"FETCH 1:* (FLAGS ENVELOPE RFC822.SIZE)"))
+        made.ours.append(delays[min(len(delays) - 1, len(delays) * 99 // 100)])
+        made.notes["max"] = f"{max(delays[-1], float(made.notes.get('max', 0))):.1f}"
+
+
+def _timed(name: str, command: bytes, unit: str = "ms", bar: float | None = None, **more: object) -> Row:
+    timed = _Timed(command, int(str(more.get("times", 1))), bool(more.get("once")))
+    return Row(f"imap {name}", unit, timed, "Dovecot", bar, slow=bool(more.get("slow")))
+
+
+def _word(rare: bool) -> bytes:
+    """Return a word that stands in most messages, or in few."""
+    text = b" ".join(message for message, _ in zip(_sample(), range(200), strict=False))
+    counts: dict[bytes, int] = {}
+    for word in re.findall(rb"\b[a-z]{6,8}\b", text):
+        counts[word] = counts.get(word, 0) + 1
+    ranked = sorted(counts, key=lambda word: (counts[word], word))
+    return ranked[0] if rare else ranked[-1]
+
+
+def _sample():  # type: ignore[no-untyped-def]
+    source = Messages(7)
+    while True:
+        yield source.message(3000)
+
+
+TO_DELETE = b"CREATE Junk2\nCOPY 1:10000 Junk2\nSELECT Junk2\nSTORE 1:* +FLAGS.SILENT (\\Deleted)"
+
+ROWS = [
+    Row("imap SELECT", "ms", _select, "Dovecot", 1.0),
+    _timed("STATUS", b"STATUS Sent (MESSAGES UNSEEN UIDNEXT)", times=21),
+    _timed("FETCH 1:* flags", b"FETCH 1:* (UID FLAGS)", bar=1.0),
+    _timed("FETCH 1:* envelope and size, first", b"FETCH 1:* (ENVELOPE RFC822.SIZE)", once=True),
+    _timed("FETCH 1:* envelope and size", b"FETCH 1:* (ENVELOPE RFC822.SIZE)", bar=1.0),
+    _timed("FETCH 1:* header fields, first", b"FETCH 1:* (%b)" % THUNDERBIRD, once=True, bar=3.0),
+    _timed("FETCH 1:* header fields", b"FETCH 1:* (%b)" % THUNDERBIRD, bar=0.5),
+    _timed("FETCH 1:* body structure, first", b"FETCH 1:* (BODYSTRUCTURE)", once=True),
+    _timed("FETCH 1:* body structure", b"FETCH 1:* (BODYSTRUCTURE)", bar=0.8),
+    _timed("FETCH bodies in bulk", b"FETCH 1:%d (BODY.PEEK[])" % BULK, bar=0.5),
+    _timed("FETCH one body", b"FETCH 1234 (BODY.PEEK[])", bar=0.5, times=101),
+    _timed("FETCH one part", b"FETCH 1220 (BODY.PEEK[1])", times=101),
+    _timed("SEARCH by flag", b"SEARCH FLAGGED"),
+    _timed("SEARCH by subject", b"SEARCH SUBJECT %b" % _word(rare=True)),
+    _timed("SEARCH by sender", b"SEARCH FROM %b" % _word(rare=True)),
+    _timed("SEARCH 2,000 bodies, common word", b"SEARCH 1:2000 BODY %b" % _word(rare=False)),
+    _timed("SEARCH 2,000 bodies, rare word", b"SEARCH 1:2000 BODY %b" % _word(rare=True)),
+    Row("imap NOOP, 1 client", "cmd/s", _noop(1), "Dovecot", 0.5),
+    Row("imap NOOP, 20 clients", "cmd/s", _noop(20), "Dovecot", 0.5),
+    Row("imap NOOP p99 beside FETCH 1:*", "ms", _noop_beside_fetch, ceiling=20.0),
+    Row("imap STORE one, 1 client", "cmd/s", _store_one(1), "fdatasync", 0.4),
+    Row("imap STORE one, 20 clients", "cmd/s", _store_one(20), "fdatasync", 2.0),
+    Row(
+        "imap STORE all",
+        "ms",
+        _change(b"", b"STORE 1:* +FLAGS.SILENT (\\Seen)", b"STORE 1:* -FLAGS.SILENT (\\Seen)"),
+        "Dovecot",
+    ),
+    Row("imap COPY 1,000", "ms", _change(b"", b"COPY 1:1000 Archive"), "Dovecot"),
+    Row(
+        "imap MOVE 1,000",
+        "ms",
+        _change(b"COPY 1:1000 Trash\nSELECT Trash", b"MOVE 1:1000 Junk", b"SELECT INBOX"),
+        "Dovecot",
+    ),
+    Row(
+        "imap EXPUNGE 10,000", "ms", _change(TO_DELETE, b"EXPUNGE", b"SELECT INBOX\nDELETE Junk2"), "Dovecot", slow=True
+    ),
+    Row("imap APPEND one at a time", "msg/s", _append(1), "Dovecot", 1.5),
+    Row("imap APPEND pipelined", "msg/s", _append(20), "Dovecot", 1.5),
+    Row("imap STORE seen by IDLE", "ms", _idle, "Dovecot"),
+]

@@ -1,0 +1,72 @@
+"""Large mailboxes, made while no server runs: by the store's own interface, and as Maildir files."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from benchmarks.messages import Messages
+from mailnode.app import configuration as configuration_of
+from mailnode.app import office, run_now
+from mailnode.ctl.office import Office
+from mailnode.message.scanner import scan
+from mailnode.values.address import parse_address
+from mailnode.values.mailbox import NewMessage
+from mailnode.values.mailbox_name import INBOX
+
+BATCH = 500  # messages appended by one unit
+FIRST_DATE = 1_577_836_800  # seconds; a minute between messages
+
+
+def content(count: int, seed: int = 7) -> Iterator[bytes]:
+    """Yield the messages of a mailbox: 3 KiB, every twentieth 30 KiB."""
+    source = Messages(seed)
+    for number in range(count):
+        yield source.message(30_000 if number % 20 == 19 else 3000)
+
+
+def fill_mailnode(configuration: Path, user: str, messages: Iterable[bytes]) -> None:
+    """Append to the INBOX of an account of a server that does not run."""
+    with office(configuration_of(configuration, None)) as parts:
+        run_now(_append(parts, user, messages))
+
+
+async def _append(parts: Office, user: str, messages: Iterable[bytes]) -> None:
+    record = await parts.directory.account_by_address(parse_address(user))
+    account = parts.mail.account(record.id)
+    inbox = next(found for found in await account.mailboxes() if found.name == INBOX)
+    mailbox, blobs = account.open(inbox.id), account.blobs()
+    numbers = itertools.count()
+    source = iter(messages)
+    while batch := list(itertools.islice(source, BATCH)):
+        await mailbox.append(
+            [
+                NewMessage(await blobs.put(message), scan(message), (FIRST_DATE + next(numbers) * 60) * 1_000_000)
+                for message in batch
+            ]
+        )
+
+
+def repeat_in_mailnode(configuration: Path, user: str, count: int) -> None:
+    """Append ``count`` messages of few different contents: for what depends on the number of rows alone."""
+    with office(configuration_of(configuration, None)) as parts:
+        run_now(_repeat(parts, user, count))
+
+
+async def _repeat(parts: Office, user: str, count: int) -> None:
+    record = await parts.directory.account_by_address(parse_address(user))
+    account = parts.mail.account(record.id)
+    inbox = next(found for found in await account.mailboxes() if found.name == INBOX)
+    mailbox, blobs = account.open(inbox.id), account.blobs()
+    few = [(await blobs.put(message), scan(message)) for message in content(BATCH)]
+    for start in range(0, count, BATCH):
+        when = (FIRST_DATE + start * 60) * 1_000_000
+        await mailbox.append([NewMessage(blob, facts, when) for blob, facts in few[: count - start]])
+
+
+def fill_maildir(folder: Path, messages: Iterable[bytes]) -> None:
+    """Write a Maildir as a delivery agent would, sizes in the names."""
+    for number, message in enumerate(messages):
+        name = f"{FIRST_DATE + number * 60}.M{number}P1.side,S={len(message)},W={len(message)}:2,"
+        (folder / "cur" / name).write_bytes(message)
