@@ -467,6 +467,7 @@ class Server:
             tls=entry.tls,
             start_tls=start_tls,
             xclient_from=entry.xclient_from,
+            strict_sync=entry.protocol == "smtp" and entry.strict_sync,
             max_connections=limits.connections,
             max_per_peer=limits.connections_per_address,
         )

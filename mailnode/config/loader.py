@@ -224,8 +224,9 @@ def _listener_mistakes(listener: Listener) -> list[tuple[str, str]]:
         ("relay_from", ("smtp",)),
         ("xclient_from", ("smtp", "submission", "lmtp")),
         ("no_policy_for", ("smtp", "lmtp")),
+        ("strict_sync", ("smtp",)),
     ):
-        if getattr(listener, key) and listener.protocol not in protocols:
+        if key in listener.model_fields_set and getattr(listener, key) and listener.protocol not in protocols:
             mistakes.append((key, f"only for protocol {' or '.join(protocols)}, not {listener.protocol}"))
     return mistakes
 

@@ -214,6 +214,11 @@ class Listener(Section):
         description="Clients of these networks are not asked about by policies; they gain no other right. Protocols "
         "smtp and lmtp only.",
     )
+    strict_sync: bool = Field(
+        True,
+        description="Whether clients that send on without waiting for the reply to EHLO or DATA, as mail servers never "
+        "do, are turned away with 554. Protocol smtp only.",
+    )
 
 
 class TlsName(Section):

@@ -96,6 +96,7 @@ def test_every_mistake_of_every_section_is_reported_at_once_with_its_key():
         (with_listener(protocol="http", tls="starttls") | {"tls": {"certificate": "c", "key": "k"}}, None),
         (with_listener(protocol="imap", xclient_from=["127.0.0.0/8"]), None),
         (with_listener(protocol="submission", relay_from=["127.0.0.0/8"]), None),
+        (with_listener(protocol="submission", strict_sync=True), None),
         (with_listener(tls="maybe"), ["listener[0].tls: should be 'none', 'starttls' or 'implicit', not 'maybe'"]),
         (GOOD | {"queue": {"smarthost": {"host": "x.y", "username": "a"}}}, None),
         (GOOD | {"queue": {"smarthost": {"host": "x.y", "username": "a", "password_file": "/nowhere"}}}, None),

@@ -3,6 +3,7 @@
 import concurrent.futures
 import os
 import random
+import re
 import smtplib
 import socket
 import subprocess
@@ -173,14 +174,23 @@ def test_a_resolver_that_is_down_at_start(tmp_path):
     node.stop()
 
 
-def converse(node, name, *lines, implicit=False):
-    """Send octets to a listener and return everything it says until it closes."""
+def converse(node, name, *turns):
+    """Send turns to a listener and return everything it says until it closes.
+
+    Each turn but the last is a group of SMTP commands, and waits for the replies to all of them.
+    """
     with socket.create_connection((node.address, node.ports[name]), 30) as connection:
         connection.settimeout(60)
         said = connection.recv(4096)
         try:
-            for line in lines:
-                connection.sendall(line)
+            for turn in turns[:-1]:
+                wanted = len(re.findall(rb"^[0-9]{3} ", said, re.MULTILINE)) + turn.count(b"\r\n")
+                connection.sendall(turn)
+                while len(re.findall(rb"^[0-9]{3} .*\r\n", said, re.MULTILINE)) < wanted:
+                    piece = connection.recv(65536)
+                    assert piece, said
+                    said += piece
+            connection.sendall(turns[-1])
             connection.shutdown(socket.SHUT_WR)
             while piece := connection.recv(65536):
                 said += piece
@@ -201,9 +211,9 @@ HOSTILE = {
     "bare line feeds": ("smtp", b"EHLO x\nMAIL FROM:<a@b>\n" * 1000 + b"\r\nQUIT\r\n"),
     "a million header lines": (
         "smtp",
-        b"EHLO x\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<bob@a.test>\r\nDATA\r\n"
-        + b"X: y\r\n" * 1_000_000
-        + b"\r\n.\r\nQUIT\r\n",
+        b"EHLO x\r\n",
+        b"MAIL FROM:<a@b.test>\r\nRCPT TO:<bob@a.test>\r\nDATA\r\n",
+        b"X: y\r\n" * 1_000_000 + b"\r\n.\r\nQUIT\r\n",
     ),
     "a huge literal before login": ("imap", b"a LOGIN {4000000000+}\r\n" + b"x" * 20_000_000),
     "an endless tag": ("imap", b"a" * 20_000_000),
@@ -219,8 +229,8 @@ def test_hostile_input_is_answered_in_bounded_memory(node):
     with smtplib.SMTP(node.address, node.ports["smtp"], timeout=30) as bystander:
         bystander.ehlo("calm.test")
         before = resident(node)
-        for name, (listener, octets) in HOSTILE.items():
-            said = converse(node, listener, octets)
+        for name, (listener, *turns) in HOSTILE.items():
+            said = converse(node, listener, *turns)
             assert said, name
             assert b"Traceback" not in said, name
             assert bystander.noop()[0] == 250, name
@@ -244,15 +254,22 @@ SMUGGLED = [
 ]
 
 
+@pytest.mark.parametrize("command", [b"EHLO x", b"DATA"])
+def test_who_does_not_wait_for_our_reply_is_turned_away(node, command):
+    before = [b"EHLO x\r\n", b"MAIL FROM:<a@side.test>\r\nRCPT TO:<bob@a.test>\r\n"] if command == b"DATA" else []
+    said = converse(node, "smtp", *before, command + b"\r\n" + b"NOOP\r\n" * 500_000)
+    assert said.endswith(b"\r\n554 5.5.0 SMTP synchronization error: data before our reply\r\n")
+
+
 @pytest.mark.parametrize("ending", SMUGGLED)
 def test_no_second_envelope_is_smuggled(node, ending):
     inner = b"MAIL FROM:<evil@side.test>\r\nRCPT TO:<bob@a.test>\r\nDATA\r\nSubject: smuggled\r\n\r\nx\r\n.\r\n"
     said = converse(
         node,
         "smtp",
-        b"EHLO x\r\nMAIL FROM:<a@side.test>\r\nRCPT TO:<bob@a.test>\r\nDATA\r\n",
-        b"Subject: outer\r\n\r\nbody" + ending + inner,
-        b"QUIT\r\n",
+        b"EHLO x\r\n",
+        b"MAIL FROM:<a@side.test>\r\nRCPT TO:<bob@a.test>\r\nDATA\r\n",
+        b"Subject: outer\r\n\r\nbody" + ending + inner + b"QUIT\r\n",
     )
     assert said.count(b"queued as") <= 1
     assert b"550 5.5.2" in said or b"554 5.5.2" in said
