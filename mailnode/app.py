@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,6 +26,7 @@ from mailnode.config.demo import demo_config
 from mailnode.config.loader import Checks, load, read_secret
 from mailnode.config.schema import Config, PolicyEntry
 from mailnode.config.schema import Listener as ListenerConfig
+from mailnode.config.version import VERSION
 from mailnode.ctl.control_socket import ControlFactory, ControlPort
 from mailnode.ctl.office import Office
 from mailnode.delivery.acceptance import Acceptance
@@ -73,10 +73,6 @@ from mailnode.values.events import emit
 from mailnode.web.metrics import EventMetrics, Metrics
 from mailnode.web.site import web_factory
 
-try:
-    VERSION = version("mailnode")
-except PackageNotFoundError:  # run from a checkout that is not installed
-    VERSION = "unpackaged"
 HEALTH_TIMEOUT = 5.0  # seconds
 
 T = TypeVar("T")

@@ -23,6 +23,7 @@ from twisted.python.logfile import LogFile
 
 from mailnode import app, demo
 from mailnode.config.schema import Config
+from mailnode.config.version import VERSION
 from mailnode.ctl.office import CommandFailed
 from mailnode.errors import ConfigurationError
 from mailnode.net.logs import observer
@@ -51,7 +52,7 @@ class Options(usage.Options):
 
     def opt_version(self) -> NoReturn:
         """Show the version."""
-        sys.stdout.write(f"mailnode {app.VERSION}\n")
+        sys.stdout.write(f"mailnode {VERSION}\n")
         raise SystemExit(0)
 
 
@@ -171,8 +172,9 @@ class MailService(Service):
             pipe = self._twistd.get("statusPipe")
             if pipe is not None:  # a daemon: its parent says it
                 os.write(pipe, f"1 {mistakes[0]}".encode("ascii", "replace")[:100])
-        for mistake in mistakes:
-            _log.error("{mistake}", mistake=mistake)
+        if not self._twistd.get("nodaemon"):
+            for mistake in mistakes:
+                _log.error("{mistake}", mistake=mistake)
         _fail(mistakes)
 
     # Signals

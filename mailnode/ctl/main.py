@@ -9,14 +9,16 @@ from typing import Any
 
 import click
 
-from mailnode import app
 from mailnode.config.loader import data_directory
 from mailnode.config.schema import Config
+from mailnode.config.version import VERSION
 from mailnode.ctl import display
 from mailnode.ctl.control_socket import ask
-from mailnode.ctl.direct import run_directly
 from mailnode.ctl.office import FAILED, NOT_FOUND, USAGE, CommandFailed
 from mailnode.errors import ConfigurationError
+
+# The whole server (mailnode.app, mailnode.ctl.direct) is imported only where a command needs it: through the control
+# socket it needs none of it, and a script may call many commands.
 
 DEFAULT_DATA = Path("mailnode-data")
 
@@ -36,6 +38,8 @@ class Place:
 
     def config(self) -> Config:
         """Return the checked configuration. :raises ConfigurationError:"""
+        from mailnode import app
+
         if self._config is None:
             self._config = app.configuration(self.file, self._data if self.file else self.data())
         return self._config
@@ -52,6 +56,8 @@ class Place:
         try:
             return ask(self.data(), command, given)
         except FileNotFoundError:
+            from mailnode.ctl.direct import run_directly
+
             return run_directly(self.config(), command, given)
 
 
@@ -82,7 +88,7 @@ class Group(click.Group):
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("--config", type=click.Path(path_type=Path), help="The server's configuration file.")
 @click.option("--data", type=click.Path(path_type=Path), help="Its data directory, in place of the file's.")
-@click.version_option(app.VERSION, prog_name="mailnode")
+@click.version_option(VERSION, prog_name="mailnode")
 @click.pass_context
 def main(ctx: click.Context, config: Path | None, data: Path | None) -> None:
     """Look after a mailnode server.
@@ -137,6 +143,8 @@ def reload(place: Place, as_json: bool) -> None:
 @pass_place
 def demo(place: Place, as_json: bool) -> None:
     """Show the demonstration's accounts, passwords and ports."""
+    from mailnode import app
+
     shown = app.demonstration(place.data())
     if shown is None:
         raise CommandFailed(NOT_FOUND, f"{place.data()}: no demonstration was started here")

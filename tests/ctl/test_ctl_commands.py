@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -236,7 +238,7 @@ def test_an_unexpected_failure_is_one_line(tool, monkeypatch):
     def broken(*arguments):
         raise RuntimeError("out of luck")
 
-    monkeypatch.setattr("mailnode.ctl.main.run_directly", broken)
+    monkeypatch.setattr("mailnode.ctl.direct.run_directly", broken)
     assert tool("domain", "list", code=1) == "mailnode: RuntimeError: out of luck\n"
 
 
@@ -265,3 +267,15 @@ def test_the_page_of_commands_is_current():
 def test_every_command_of_the_table_can_be_reached():
     source = (Path(__file__).parents[2] / "mailnode/ctl/main.py").read_text()
     assert [name for name in COMMANDS if f'"{name}"' not in source and name != "ping"] == []
+
+
+def test_a_command_through_the_socket_does_not_load_the_server():
+    """Scripts call many commands: each would take a second of a processor."""
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys, mailnode.ctl.main; print('mailnode.app' in sys.modules)"],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+        check=True,
+    )
+    assert done.stdout == "False\n"
