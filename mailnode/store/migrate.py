@@ -93,5 +93,5 @@ def settle_partitions(tx: Transaction, partitions: int) -> None:
         tx.execute(_SET, ("partitions", str(partitions)))
     elif rows[0][0] != str(partitions):
         raise ConfigurationError(
-            [f"store.partitions: the data was laid out with {rows[0][0]}, which cannot be changed to {partitions}"]
+            [f"server.partitions: the data was laid out with {rows[0][0]}, which cannot be changed to {partitions}"]
         )

@@ -418,7 +418,7 @@ def test_another_number_of_partitions_is_refused_before_anything_is_made(tmp_pat
     engine = SqliteEngine(tmp_path, 2)
     loop.run(engine.start())
     loop.run(engine.stop())
-    assert refused(loop, SqliteEngine(tmp_path, 3)).startswith("store.partitions: ")
+    assert refused(loop, SqliteEngine(tmp_path, 3)).startswith("server.partitions: ")
     assert not (tmp_path / "mail-02.db").exists()
     loop.run(engine.start())
     loop.run(engine.stop())
