@@ -67,8 +67,9 @@ def test_small_content_stays_out_of_files(blobs, loop):
 
 
 def test_the_inline_threshold_is_a_setting(tmp_path, loop, clock):
+    from store_support import InlineThreads
 
-    blobs = LocalBlobs(tmp_path / "b"(), clock, inline=100)
+    blobs = LocalBlobs(tmp_path / "b", InlineThreads(), clock, inline=100)
     blobs.prepare()
     assert loop.run(blobs.put(noise(100))).ref.place == "inline"
     staged = loop.run(blobs.put(noise(101)))

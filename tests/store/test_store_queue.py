@@ -11,7 +11,6 @@ from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher
 
 from mailnode.errors import BlobDamaged, StoreUnavailable
-from mailnode.net.no_reactor import CallingThread
 from mailnode.store import queue_leases, queue_rows
 from mailnode.store.blobs_local import LocalBlobs
 from mailnode.store.engine import QUEUE
@@ -46,11 +45,18 @@ FACTS = MessageFacts(
 )
 
 
+class Direct:
+    """Threads that are none."""
+
+    async def run(self, pool, function, *args):
+        return function(*args)
+
+
 @pytest.fixture
 def blobs(tmp_path):
     clock = Clock()
     clock.advance(NOW)
-    blobs = LocalBlobs(tmp_path / "blobs", CallingThread(), clock, inline=1000)
+    blobs = LocalBlobs(tmp_path / "blobs", Direct(), clock, inline=1000)
     blobs.prepare()
     return blobs
 
