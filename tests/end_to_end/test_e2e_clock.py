@@ -6,34 +6,21 @@ import time
 
 import pytest
 from servers import PASSWORD, MailNode, free_port, wait_for
-
-# Read by Python itself at the start of the server's process, before anything else is imported.
-STEPPING = """
-import time
-from pathlib import Path
-_time, _step = time.time, Path({step!r})
-time.time = lambda: _time() + float(_step.read_text())
-"""
+from wall_clock import WallClock
 
 
 class Stepped:
     """A server whose time of day can be set. Its resolver is down, so that foreign mail is tried again and again."""
 
     def __init__(self, folder):
-        self._step = folder / "step"
-        self.set(0)
-        (folder / "sitecustomize.py").write_text(STEPPING.format(step=str(self._step)))
+        clock = WallClock(folder / "clock")
+        self.set = clock.set
         extra = (
             f'[dns]\nservers = ["127.0.0.1:{free_port()}"]\n[limits]\nsmtp_timeout = 3\n'
             "[queue]\nretry = [1.0]\nlifetime = 100000\n"
         )
-        self.node = MailNode(folder / "node", extra=extra, path=(folder,)).start()
+        self.node = MailNode(folder / "node", extra=extra, path=(clock.folder,)).start()
         self.node.add_account("alice@a.test")
-
-    def set(self, seconds):
-        new = self._step.with_suffix(".new")
-        new.write_text(str(seconds))
-        new.rename(self._step)
 
     def connect(self):
         return smtplib.SMTP(self.node.address, self.node.ports["smtp"], timeout=30)

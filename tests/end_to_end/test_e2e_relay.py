@@ -3,67 +3,16 @@
 import imaplib
 import json
 import smtplib
-import socketserver
 import ssl
-import threading
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 
 import pytest
+from scripted_peer import Scripted
 from servers import PASSWORD, Dns, MailNode, Postfix, free_port, wait_for
 
 A, B, POSTFIX = "127.0.0.2", "127.0.0.3", "127.0.0.4"
 DEAD, BUSY, REFUSING, LATER = "127.0.0.9", "127.0.0.10", "127.0.0.11", "127.0.0.12"
-
-
-class Scripted(socketserver.ThreadingTCPServer):
-    """An SMTP server that answers each verb as a table says, and keeps what it was told."""
-
-    allow_reuse_address = True
-    daemon_threads = True
-
-    def __init__(self, address, port, replies):
-        self.replies = {
-            "": "220 scripted.test ESMTP",
-            "EHLO": "250 scripted.test",
-            "HELO": "250 scripted.test",
-            "MAIL": "250 2.1.0 ok",
-            "RCPT": "250 2.1.5 ok",
-            "DATA": "354 go on",
-            ".": "250 2.0.0 taken",
-            "RSET": "250 2.0.0 ok",
-            "QUIT": "221 2.0.0 bye",
-            **replies,
-        }
-        self.heard = []
-        super().__init__((address, port), _Conversation)
-        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
-
-    def stop(self):
-        self.shutdown()
-        self.server_close()
-
-
-class _Conversation(socketserver.StreamRequestHandler):
-    def handle(self):
-        self.say("")
-        while line := self.rfile.readline():
-            verb = line.split()[0].decode("ascii", "replace").upper() if line.split() else "NOOP"
-            self.server.heard.append(line.decode("utf-8", "replace").strip())
-            reply = self.say(verb)
-            if verb == "QUIT":
-                return
-            if verb == "DATA" and reply.startswith("354"):
-                while (line := self.rfile.readline()) not in (b".\r\n", b""):
-                    pass
-                self.say(".")
-
-    def say(self, verb):
-        reply = self.server.replies.get(verb, "500 5.5.1 what")
-        if callable(reply):
-            reply = reply()
-        self.wfile.write(reply.encode() + b"\r\n")
-        return reply
 
 
 class World:
@@ -100,7 +49,7 @@ class World:
         self.later_calls = 0
         self.later = Scripted(LATER, self.port, {"RCPT": self.first_later})
 
-    def first_later(self):
+    def first_later(self, line):
         self.later_calls += 1
         return "451 4.7.1 come back later" if self.later_calls == 1 else "250 2.1.5 ok"
 
