@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mailnode.errors import NoSuchMailbox, NoSuchMessage
@@ -9,7 +10,7 @@ from mailnode.imap import responses
 from mailnode.imap.answers import Answer, Refusal
 from mailnode.imap.command_types import Copy, Move
 from mailnode.imap.mailboxes import find, find_target
-from mailnode.imap.selecting import require_writable
+from mailnode.imap.selecting import UNIT, require_writable
 from mailnode.values.mailbox import Copied, MailboxInfo
 from mailnode.values.sets import compress
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 async def copy(session: ImapSession, command: Copy) -> Answer:
-    """RFC 3501 6.4.7: all or nothing."""
+    """RFC 3501 6.4.7: all or nothing, however many."""
     uids = _picked(session, command)
     target = await find_target(session, command.mailbox)
     if not uids:
@@ -27,25 +28,39 @@ async def copy(session: ImapSession, command: Copy) -> Answer:
         copied = await session.mailbox.mailbox.copy(uids, target.id)
     except NoSuchMailbox:
         raise await _which_is_gone(session, target) from None
-    return Answer("COPY completed", _copyuid(command, copied))
+    code = _copyuid([copied])
+    if not code and not command.uid:
+        raise NoSuchMessage
+    return Answer("COPY completed", code)
 
 
 async def move(session: ImapSession, command: Move) -> Answer:
-    """RFC 6851 3: COPYUID comes in an untagged OK, because it must stand before the EXPUNGEs (4.3)."""
+    """RFC 6851 3: COPYUID comes in an untagged OK, because it must stand before the EXPUNGEs (4.3).
+
+    Each message is in one of the two mailboxes at any time. Up to 1,000 are moved all or none; more go in units of so
+    many (3.3 allows that), so that nobody else's change waits for all of them, and what failed in between is told with
+    what was moved before.
+    """
     selected = session.mailbox
     require_writable(selected)
     uids = _picked(session, command)
     target = await find_target(session, command.mailbox)
     if not uids:
         return Answer("MOVE completed, no messages")
+    parts: list[Copied] = []
     try:
-        moved = await selected.mailbox.move(uids, target.id)
+        for at in range(0, len(uids), UNIT):
+            parts.append(await selected.mailbox.move(uids[at : at + UNIT], target.id))
+            selected.view.vanish(parts[-1].source)
+            await session.breathe()
     except NoSuchMailbox:
         raise await _which_is_gone(session, target) from None
-    code = _copyuid(command, moved)
-    if code:
-        session.write(responses.ok(b"*", "Moved", code))
-    selected.view.vanish(moved.source)
+    finally:
+        code = _copyuid(parts)
+        if code:
+            session.write(responses.ok(b"*", "Moved", code))
+    if not code and not command.uid:
+        raise NoSuchMessage
     return Answer("MOVE completed")
 
 
@@ -54,17 +69,12 @@ def _picked(session: ImapSession, command: Copy | Move) -> list[int]:
     return [view.uids[index] for span in view.pick(command.messages) for index in span]
 
 
-def _copyuid(command: Copy | Move, copied: Copied) -> bytes:
-    """Return the response code; messages that another session expunged are left out of it.
-
-    :raises NoSuchMessage: nothing of what sequence numbers name is there any more.
-    """
-    if copied.source:
-        source, target = compress(copied.source), compress(copied.target)
-        return f"COPYUID {copied.uidvalidity} {source} {target}".encode()
-    if not command.uid:
-        raise NoSuchMessage
-    return b""
+def _copyuid(parts: Sequence[Copied]) -> bytes:
+    """Return the response code, empty when nothing of what was named is there any more; messages that another session
+    expunged are left out of it."""
+    source = compress(uid for part in parts for uid in part.source)
+    target = compress(uid for part in parts for uid in part.target)
+    return f"COPYUID {parts[0].uidvalidity} {source} {target}".encode() if source else b""
 
 
 async def _which_is_gone(session: ImapSession, target: MailboxInfo) -> Exception:

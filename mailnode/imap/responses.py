@@ -110,7 +110,7 @@ def mailbox_status(name: str, items: Sequence[tuple[str, int]]) -> bytes:
 def search(numbers: Sequence[int], modseq: int | None = None) -> bytes:
     """Return ``* SEARCH``, also when nothing was found. ``modseq``: the highest of the found ones, told only when some
     were found (RFC 7162 3.1.5)."""
-    words = [b"SEARCH", *(b"%d" % number for number in numbers)]
+    words = [b"SEARCH", *([" ".join(map(str, numbers)).encode("ascii")] if numbers else [])]
     if modseq is not None and numbers:
         words.append(b"(MODSEQ %d)" % modseq)
     return untagged(*words)

@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 
 from mailnode.imap.rendering import FlagNames, flag_update
 from mailnode.imap.view import View
 from mailnode.interfaces.store import IMailbox
 from mailnode.values.flags import SYSTEM_FLAGS, KeywordTable
+from mailnode.values.mailbox import MailboxChanges
 
 STALE = 2.0  # seconds after which the store is asked even without a hint: hints may be lost
 _LINES = 1000  # of one piece of an announcement
+_MERGED = 2000  # changes taken in between two turns of the reactor
 
 
 class Selected:
     """One mailbox as SELECT or EXAMINE opened it."""
 
-    def __init__(self, mailbox: IMailbox, view: View, read_only: bool, seconds: Callable[[], float]) -> None:
-        """:param seconds: the clock."""
+    def __init__(
+        self,
+        mailbox: IMailbox,
+        view: View,
+        read_only: bool,
+        seconds: Callable[[], float],
+        breathe: Callable[[], Awaitable[None]],
+    ) -> None:
+        """:param seconds: the clock. :param breathe: lets others have their turn, if it is time."""
         self.mailbox = mailbox
         self.view = view
         self.read_only = read_only
         self.hinted = True  # what came between the snapshot and the subscription to hints is not lost
         self._seconds = seconds
+        self._breathe = breathe
         self._asked_at = seconds()
         self._names = FlagNames(view.keywords)
 
@@ -35,7 +46,10 @@ class Selected:
         if force or self.hinted or not 0 <= now - self._asked_at < STALE:  # the clock may have been set back
             self.hinted = False
             self._asked_at = now
-            self.view.merge(await self.mailbox.changes(self.view.highest_modseq, claim_recent=not self.read_only))
+            changes = await self.mailbox.changes(self.view.highest_modseq, claim_recent=not self.read_only)
+            for piece in _pieces(changes):
+                self.view.merge(piece)
+                await self._breathe()
 
     @property
     def names(self) -> FlagNames:
@@ -73,6 +87,16 @@ class Selected:
         for at in range(0, len(said.changed), _LINES):
             changed = said.changed[at : at + _LINES]
             yield b"".join([flag_update(self.view, names, index, uid, modseq) for index in changed])
+
+
+def _pieces(changes: MailboxChanges) -> Iterator[MailboxChanges]:
+    """Cut many changes. The mod-sequence stands in the last piece only: a view that saw only some asks for all again."""
+    changed, expunged = changes.changed, changes.expunged
+    for at in range(0, len(changed), _MERGED):
+        yield replace(changes, highest_modseq=0, changed=changed[at : at + _MERGED], expunged=())
+    for at in range(0, len(expunged), _MERGED):
+        yield replace(changes, highest_modseq=0, changed=(), expunged=expunged[at : at + _MERGED])
+    yield replace(changes, changed=(), expunged=())
 
 
 def flags_lines(keywords: KeywordTable, read_only: bool) -> bytes:

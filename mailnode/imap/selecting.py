@@ -15,7 +15,7 @@ from mailnode.imap.view import View
 if TYPE_CHECKING:
     from mailnode.imap.session import ImapSession
 
-UNIT = 1000  # messages expunged by one unit of the store
+UNIT = 1000  # messages changed by one unit of the store
 
 
 async def enable(session: ImapSession, command: Enable) -> Answer:
@@ -33,7 +33,7 @@ async def select(session: ImapSession, command: Select) -> Answer:
     info = await find(session, command.mailbox)
     mailbox = session.mail.open(info.id)
     view = View(await mailbox.snapshot(claim_recent=not read_only))
-    selected = Selected(mailbox, view, read_only, session.services.clock.seconds)
+    selected = Selected(mailbox, view, read_only, session.services.clock.seconds, session.breathe)
     if command.condstore:
         session.condstore = True
     session.write(selected.flags_lines())
@@ -73,6 +73,7 @@ async def expunge(session: ImapSession, command: Expunge) -> Answer:
     uids = selected.view.deleted_uids(among)
     for at in range(0, len(uids), UNIT):
         selected.view.vanish(await selected.mailbox.expunge(uids[at : at + UNIT], only_deleted=True))
+        await session.breathe()
     return Answer(f"{command.verb} completed")
 
 

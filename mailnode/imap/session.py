@@ -172,14 +172,18 @@ class ImapSession:
         """
         self.flush()
         await self.channel.drain()
+        await self.breathe()
+        if self.channel.closed or self._farewell is not None:
+            raise SessionEnds
+
+    async def breathe(self) -> None:
+        """Give other sessions their turn when this one had it long enough; nothing is sent meanwhile."""
         clock = self.services.clock
         if clock.seconds() - self._turn_began > TURN:
             turn: Deferred[None] = Deferred()
             clock.callLater(0, turn.callback, None)
             await turn
             self._turn_began = clock.seconds()
-        if self.channel.closed or self._farewell is not None:
-            raise SessionEnds
 
     def bye(self, text: str, code: bytes = b"") -> None:
         """Say BYE and close: at once, or when the command under way has been answered."""

@@ -56,8 +56,7 @@ class View:
         self.modseqs: array[int] = array("Q", snapshot.modseqs)
         self.exists = len(self.uids)
         first_recent = bisect_left(self.uids, snapshot.recent_from)
-        for index in range(first_recent, self.exists):
-            self.flags[index] |= RECENT
+        self.flags[first_recent:] = array("Q", [flags | RECENT for flags in self.flags[first_recent:]])
         self.recent = self.exists - first_recent
         self._recent_told = self.recent
         self._keywords_told = len(self.keywords.names)
@@ -100,9 +99,12 @@ class View:
     def vanish(self, uids: Iterable[int]) -> None:
         """Note that messages are expunged, by this session or another; their numbers stay until announced."""
         never_told = []
+        held, index = self.uids, 0
         for uid in sorted(uids):
-            index = self.index_of(uid)
-            if index is None:
+            index = bisect_left(held, uid, index)
+            if index == len(held):
+                break
+            if held[index] != uid:
                 continue
             if index < self.exists:
                 self._gone.add(uid)
@@ -149,7 +151,7 @@ class View:
         self._keywords_told = len(self.keywords.names)
         expunged: tuple[int, ...] = ()
         if expunge and self._gone:
-            indexes = sorted(bisect_left(self.uids, uid) for uid in self._gone)
+            indexes = self._places(self._gone)
             expunged = tuple(index + 1 for index in reversed(indexes))
             self._changed -= self._gone
             self._gone.clear()
@@ -163,7 +165,7 @@ class View:
             recent = self._recent_told = self.recent
         waiting = self._changed - self._gone
         self._changed -= waiting
-        changed = tuple(bisect_left(self.uids, uid) for uid in sorted(waiting))
+        changed = tuple(self._places(waiting))
         return Announcement(keywords, expunged, exists, recent, changed)
 
     @property
@@ -175,17 +177,27 @@ class View:
         """Note that FLAGS was just sent."""
         self._keywords_told = len(self.keywords.names)
 
+    def _places(self, uids: set[int]) -> list[int]:
+        """Return the indexes of UIDs of the view, ascending; of many of them by one walk, which is cheaper then."""
+        if len(uids) * 8 > len(self.uids):
+            return [index for index, uid in enumerate(self.uids) if uid in uids]
+        return [bisect_left(self.uids, uid) for uid in sorted(uids)]
+
     def _remove(self, indexes: Sequence[int]) -> None:
         """Cut ascending indexes out of the arrays; linear in the mailbox."""
         self.recent -= sum(1 for index in indexes if self.flags[index] & RECENT)
+        kept = []
+        start = 0
+        for index in indexes:
+            if start < index:
+                kept.append(slice(start, index))
+            start = index + 1
+        kept.append(slice(start, None))
         for name in ("uids", "flags", "modseqs"):
             old: array[int] = getattr(self, name)
             new = array(old.typecode)
-            start = 0
-            for index in indexes:
-                new.extend(old[start:index])
-                start = index + 1
-            new.extend(old[start:])
+            for part in kept:
+                new.extend(old[part])
             setattr(self, name, new)
 
     # Numbers
@@ -229,10 +241,7 @@ class View:
     @property
     def first_unseen(self) -> int | None:
         """The sequence number of the first message without \\Seen."""
-        for index in range(self.exists):
-            if not self.flags[index] & SEEN:
-                return index + 1
-        return None
+        return next((number for number, flags in enumerate(self.flags[: self.exists], 1) if not flags & SEEN), None)
 
     def count_without(self, bit: int) -> int:
         """How many announced messages lack a flag."""
