@@ -23,7 +23,7 @@ from twisted.logger import Logger
 from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 
-from mailnode.ctl.dispatch import run
+from mailnode.ctl.dispatch import run, subject
 from mailnode.ctl.office import COMMANDS, FAILED, UNREACHABLE, CommandFailed, Office
 from mailnode.interfaces.runtime import IDelayed
 from mailnode.values.events import emit
@@ -174,7 +174,7 @@ class ControlFactory(Factory[ControlProtocol]):
         except CommandFailed as failed:
             return {"code": failed.code, "error": failed.text}
         if COMMANDS[name].changes:
-            emit(_log, "admin.command", command=name, who=who)
+            emit(_log, "admin.command", command=name, subject=subject(arguments), who=who)
         return {"result": result}
 
 

@@ -35,10 +35,13 @@ async def run(office: Office, name: str, arguments: dict[str, Any]) -> Any:
         return await function(office, **arguments)
     except DomainError as error:
         code, words = next((found for kind, found in _WORDS.items() if isinstance(error, kind)), (FAILED, "refused"))
-        named = (value for key, value in arguments.items() if key != "password")
-        subject = next((value for value in named if isinstance(value, str)), "")
-        detail = str(error)
-        text = f"{subject}: {words}" if subject else words
-        raise CommandFailed(code, f"{text} ({detail})" if detail and detail != subject else text) from error
+        about, detail = subject(arguments), str(error)
+        text = f"{about}: {words}" if about else words
+        raise CommandFailed(code, f"{text} ({detail})" if detail and detail != about else text) from error
     except ValueError as error:
         raise CommandFailed(USAGE, str(error)) from error
+
+
+def subject(arguments: dict[str, Any]) -> str:
+    """Return what a command is about: its first argument that is text and no password; "" without one."""
+    return next((value for key, value in arguments.items() if key != "password" and isinstance(value, str)), "")

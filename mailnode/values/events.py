@@ -46,7 +46,7 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "store.failed": ("the store refused a unit", ("tenancy", "error")),
     "store.recovered": ("the store acknowledges again", ("tenancy",)),
     "upkeep.swept": ("expired rows and blobs were removed", ("what", "count")),
-    "admin.command": ("a command changed something", ("command", "who")),
+    "admin.command": ("a command changed something", ("command", "subject", "who")),
 }
 
 

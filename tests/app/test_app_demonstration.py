@@ -131,7 +131,7 @@ def test_commands_go_through_the_control_socket(server, folder, offset):
         for _ in range(100):
             client.noop()
     assert command(folder, "account", "show", "carol@mailnode.test")[0] == 3
-    assert any("admin.command" in line and "account.remove" in line for line in server.lines)
+    assert any("admin.command" in line and "account.remove" in line and "subject=" in line for line in server.lines)
 
 
 def test_a_port_in_use_is_said_and_nothing_is_left_half_started(server, tmp_path, offset):
