@@ -6,8 +6,6 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from mailnode.errors import LimitReached, NoSuchAccount, NoSuchName, ResolverFailure
@@ -22,16 +20,6 @@ from mailnode.values.mailbox import Delivered, DeliveryPlan, NewMessage, Usage
 from mailnode.values.smtp_reply import Reply
 
 T = TypeVar("T")
-
-
-def finish(coroutine: Any) -> Any:
-    """Return the result of a coroutine that has everything it waits for, or raise what it raises."""
-    ended: list[Any] = []
-    Deferred.fromCoroutine(coroutine).addBoth(ended.append)
-    assert ended, "still waiting"
-    if isinstance(ended[0], Failure):
-        ended[0].raiseException()
-    return ended[0]
 
 
 class Directory:

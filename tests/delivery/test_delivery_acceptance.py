@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from delivery_fakes import Blobs, MailStore, Processes, Threads, finish
+from delivery_fakes import Blobs, MailStore, Processes, Threads
 from memory_queue import MemoryQueue
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
@@ -22,6 +22,7 @@ from mailnode.interfaces.queue import IDeliveryAgent
 from mailnode.interfaces.store import IBlobs
 from mailnode.message.scanner import scan
 from mailnode.net.hints import LocalHints
+from mailnode.net.no_reactor import run_now
 from mailnode.values.address import Address, parse_address
 from mailnode.values.attempt import DEFERRED, REJECTED, SENT
 from mailnode.values.directory import Resolved
@@ -75,7 +76,7 @@ class AcceptanceCase(SynchronousTestCase):
         )
         routes: dict[Address, Resolved] = {row.address: route for row, (_, route) in zip(rows, recipients, strict=True)}
         blob = self.blobs.stage(CONTENT)
-        finish(self.acceptance.accept(envelope, routes, blob, scan(CONTENT)))
+        run_now(self.acceptance.accept(envelope, routes, blob, scan(CONTENT)))
 
     def queued(self) -> QueuedEnvelope:
         return self.queue.added[0].envelope
@@ -201,7 +202,7 @@ class AcceptTests(AcceptanceCase):
 
     def test_the_writer_has_a_limit(self) -> None:
         writer = self.acceptance.writer()
-        finish(writer.write(b"x" * 1000))
+        run_now(writer.write(b"x" * 1000))
         failed = Deferred.fromCoroutine(writer.write(b"x" * 70_000))
         self.failureResultOf(failed, LimitReached)
 
@@ -213,7 +214,7 @@ class ScanTests(AcceptanceCase):
         return Path(temporary.name)
 
     def test_small_messages_are_scanned_in_a_thread(self) -> None:
-        self.assertEqual(finish(self.acceptance.scan(self.blobs.stage(CONTENT))), scan(CONTENT))
+        self.assertEqual(run_now(self.acceptance.scan(self.blobs.stage(CONTENT))), scan(CONTENT))
         self.assertEqual(self.threads.calls, [("cpu", "scan")])
 
     def test_large_ones_in_a_process_a_piece_at_a_time(self) -> None:
@@ -221,7 +222,7 @@ class ScanTests(AcceptanceCase):
         self.acceptance = self.make(scratch=str(scratch))
         content = CONTENT + b"line\r\n" * 500_000
         self.assertGreater(len(content), 2 * SMALL)
-        facts = finish(self.acceptance.scan(self.blobs.stage(content)))
+        facts = run_now(self.acceptance.scan(self.blobs.stage(content)))
         self.assertEqual(facts, scan(content))
         self.assertEqual(len(self.processes.calls), 1)
         self.assertEqual(max(length or 0 for _, length in self.blobs.reads), 1024 * 1024)
@@ -232,7 +233,7 @@ class ScanTests(AcceptanceCase):
         (scratch / "mailnode-scan-old").write_bytes(b"x")
         (scratch / "other").write_bytes(b"x")
         self.acceptance = self.make(scratch=str(scratch))
-        finish(self.acceptance.scan(self.blobs.stage(b"x" * 2 * SMALL)))
+        run_now(self.acceptance.scan(self.blobs.stage(b"x" * 2 * SMALL)))
         self.assertEqual([path.name for path in scratch.iterdir()], ["other"])
 
     def test_nothing_is_left_behind_after_a_failure(self) -> None:
@@ -262,7 +263,7 @@ class LocalAgentTests(AcceptanceCase):
         verifyObject(IDeliveryAgent, self.agent)
         claim = self.claim(("all@here.example", local("alice", "zoe", "bob")))
         for _ in range(2):
-            report = finish(self.agent.attempt(claim))
+            report = run_now(self.agent.attempt(claim))
             self.assertEqual([attempt.result for attempt in report.attempts], [SENT] * 3)
         self.assertEqual(
             [[plan.account_id for plan in unit[1]] for unit in self.mail.units][:2],
@@ -278,20 +279,20 @@ class LocalAgentTests(AcceptanceCase):
     def test_a_gone_account_fails_alone(self) -> None:
         claim = self.claim(("all@here.example", local("alice", "bob", "carol")))
         self.mail.gone.add("id-bob")
-        report = finish(self.agent.attempt(claim))
+        report = run_now(self.agent.attempt(claim))
         results = {attempt.index: (attempt.result, attempt.status) for attempt in report.attempts}
         self.assertEqual(results, {0: (SENT, "2.0.0"), 1: (REJECTED, "5.1.1"), 2: (SENT, "2.0.0")})
 
     def test_a_full_account_waits_for_room(self) -> None:
         claim = self.claim(("all@here.example", local("alice", "bob", over_quota=("id-bob",))))
         self.mail.usages["id-bob"] = Usage(1000, 1000, 1, 0)
-        report = finish(self.agent.attempt(claim))
+        report = run_now(self.agent.attempt(claim))
         self.assertEqual(
             {(a.index, a.result, a.status) for a in report.attempts}, {(0, SENT, "2.0.0"), (1, DEFERRED, "4.2.2")}
         )
         self.mail.usages["id-bob"] = Usage(0, 1000, 1, 0)
         rest = replace(claim, envelope=replace(claim.envelope, recipients=claim.envelope.recipients[1:]))
-        self.assertEqual(finish(self.agent.attempt(rest)).attempts[0].result, SENT)
+        self.assertEqual(run_now(self.agent.attempt(rest)).attempts[0].result, SENT)
 
     def test_trouble_of_the_store_is_passed_on(self) -> None:
         claim = self.claim(("alice@here.example", local("alice")))

@@ -7,7 +7,7 @@ from email import message_from_bytes
 from email.message import Message
 from typing import Any
 
-from delivery_fakes import Blobs, Directory, Scanner, finish
+from delivery_fakes import Blobs, Directory, Scanner
 from memory_queue import MemoryQueue, queued
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -17,6 +17,7 @@ from mailnode.delivery.bounce import Bouncer, is_owed
 from mailnode.errors import BlobDamaged, StoreUnavailable
 from mailnode.interfaces.queue import IBouncer
 from mailnode.message.scanner import scan
+from mailnode.net.no_reactor import run_now
 from mailnode.values.attempt import Fate
 from mailnode.values.queue import LOCAL_DESTINATION, QueuedEnvelope, QueuedRecipient, Submission
 
@@ -69,7 +70,7 @@ class BouncerTests(SynchronousTestCase):
         return replace(envelope, blob=blob, session="sess", **more)
 
     def compose(self, *fates: Fate, **more: Any) -> tuple[Submission, ...]:
-        made: tuple[Submission, ...] = finish(self.bouncer.compose(self.envelope(**more), fates))
+        made: tuple[Submission, ...] = run_now(self.bouncer.compose(self.envelope(**more), fates))
         return made
 
     def parts(self, submission: Submission) -> tuple[Message, list[Message]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from delivery_fakes import Zone, finish
+from delivery_fakes import Zone
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
@@ -13,6 +13,7 @@ from mailnode.delivery.mx import Health, Hop, NoRoute, Routes
 from mailnode.delivery.tls_policy import Smarthost, TlsPolicy
 from mailnode.errors import ResolverFailure
 from mailnode.interfaces.outbound import IResolver
+from mailnode.net.no_reactor import run_now
 
 
 def keep_order(records: list[Any]) -> None:
@@ -31,7 +32,7 @@ class RoutesTests(SynchronousTestCase):
         routes = Routes(
             self.zone, self.health, {"mail.here.example", "here.example"}, {"192.0.2.250"}, lambda r: self.shuffle(r)
         )
-        return [hop.address for hop in finish(routes.find(domain))]
+        return [hop.address for hop in run_now(routes.find(domain))]
 
     def status(self, domain: str = "d.example") -> str:
         with self.assertRaises(NoRoute) as caught:
@@ -56,7 +57,7 @@ class RoutesTests(SynchronousTestCase):
         self.zone.mx_data["d.example"] = [(10, "a.example")]
         self.hosts(a=["192.0.2.1"])
         routes = Routes(self.zone, self.health, (), (), keep_order)
-        self.assertEqual(finish(routes.find("d.example")), (Hop("a.example", "192.0.2.1"),))
+        self.assertEqual(run_now(routes.find("d.example")), (Hop("a.example", "192.0.2.1"),))
 
     def test_implicit_mx(self) -> None:
         self.zone.address_data["d.example"] = ["2001:db8::1", "192.0.2.1"]
@@ -163,18 +164,18 @@ class RoutesTests(SynchronousTestCase):
         routes = Routes(self.zone, self.health, (), (), keep_order)
         self.hosts(smart=["192.0.2.1", "2001:db8::1"])
         self.zone.mx_data["smart.example"] = [(10, "other.example")]
-        found = finish(routes.find_host("smart.example"))
+        found = run_now(routes.find_host("smart.example"))
         self.assertEqual([hop.address for hop in found], ["2001:db8::1", "192.0.2.1"])
-        self.assertEqual(finish(routes.find_host("192.0.2.5")), (Hop("192.0.2.5", "192.0.2.5"),))
-        self.assertEqual(finish(routes.find_host("[2001:db8::5]"))[0].address, "2001:db8::5")
+        self.assertEqual(run_now(routes.find_host("192.0.2.5")), (Hop("192.0.2.5", "192.0.2.5"),))
+        self.assertEqual(run_now(routes.find_host("[2001:db8::5]"))[0].address, "2001:db8::5")
         with self.assertRaises(NoRoute) as caught:
-            finish(routes.find_host("missing.example"))
+            run_now(routes.find_host("missing.example"))
         self.assertEqual(caught.exception.status, "4.4.3")
 
 
 class TlsPolicyTests(SynchronousTestCase):
     def test_opportunistic_for_everybody(self) -> None:
-        self.assertEqual(finish(TlsPolicy().level("d.example", "mx.d.example")), "opportunistic")
+        self.assertEqual(run_now(TlsPolicy().level("d.example", "mx.d.example")), "opportunistic")
 
     def test_a_login_needs_tls(self) -> None:
         for level in ("none", "opportunistic"):

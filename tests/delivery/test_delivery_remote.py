@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from delivery_fakes import Net, Zone, finish
+from delivery_fakes import Net, Zone
 from memory_queue import MemoryQueue, queued
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -17,6 +17,7 @@ from mailnode.delivery.tls_policy import Smarthost
 from mailnode.errors import ResolverFailure
 from mailnode.interfaces.outbound import IOutbound, OutboundMessage, OutboundReport, TargetFailed
 from mailnode.interfaces.queue import IDeliveryAgent
+from mailnode.net.no_reactor import run_now
 from mailnode.values.attempt import DEFERRED, REJECTED, SENT, AttemptReport
 from mailnode.values.queue import Claim, QueuedEnvelope, QueuedRecipient
 from mailnode.values.smtp_reply import Reply
@@ -66,7 +67,7 @@ class RemoteCase(SynchronousTestCase):
 
     def attempt(self, recipients: int = 1, envelope: QueuedEnvelope | None = None, **more: Any) -> AttemptReport:
         envelope = envelope or queued("e1", NOW, destination="d.example", recipients=recipients, **more)
-        report: AttemptReport = finish(self.agent.attempt(Claim("token", NOW + 60, envelope)))
+        report: AttemptReport = run_now(self.agent.attempt(Claim("token", NOW + 60, envelope)))
         self.assertEqual({a.index for a in report.attempts}, {r.index for r in envelope.recipients})
         self.assertEqual(len(report.attempts), len(envelope.recipients))
         return report
@@ -94,7 +95,7 @@ class ServerTests(RemoteCase):
         )
         self.assertEqual(len(message.recipients), 3)
         self.assertEqual((message.ret, message.envid, message.smtputf8), ("FULL", "id", True))
-        self.assertEqual(finish(message.read(0, 7)), self.queue.content[:7])
+        self.assertEqual(run_now(message.read(0, 7)), self.queue.content[:7])
         self.assertEqual((report.attempts[0].host, report.attempts[0].reply), ("a.example", "250 2.0.0 ok"))
 
     def test_a_dead_first_server(self) -> None:

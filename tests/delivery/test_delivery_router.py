@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from delivery_fakes import Directory, MailStore, finish
+from delivery_fakes import Directory, MailStore
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -10,6 +10,7 @@ from mailnode.delivery.router import Router
 from mailnode.errors import BadAddress, OverQuota, Refused
 from mailnode.interfaces.delivery import IRouter
 from mailnode.interfaces.store import IMailStore
+from mailnode.net.no_reactor import run_now
 from mailnode.values.address import Address
 from mailnode.values.directory import Resolved
 from mailnode.values.mailbox import Usage
@@ -22,7 +23,7 @@ class RouterTests(SynchronousTestCase):
         self.router = Router(self.directory, self.mail, own_addresses=("192.0.2.1", "2001:db8::1"))  # type: ignore[arg-type]
 
     def resolve(self, local: str, domain: str, relay: bool = False, size: int = 0) -> Resolved:
-        resolved: Resolved = finish(self.router.resolve(Address(local, domain), relay, size))
+        resolved: Resolved = run_now(self.router.resolve(Address(local, domain), relay, size))
         return resolved
 
     def refused(self, local: str, domain: str, relay: bool = False) -> str:

@@ -11,6 +11,8 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from mailnode.net.hints import LocalHints
+from mailnode.net.no_reactor import CallingThread
 from mailnode.store import verify
 from mailnode.store.blobs_local import LocalBlobs
 from mailnode.store.engine import QUEUE, mail_tenancy
@@ -60,16 +62,6 @@ class Loop:
         return outcome[0]
 
 
-class Inline:
-    """Threads and hints that are none."""
-
-    async def run(self, pool: str, function: Any, *args: Any) -> Any:
-        return function(*args)
-
-    def publish(self, account_id: str, modseq: int) -> None:
-        pass
-
-
 def content_of(name: str, size: int = 200) -> bytes:
     """Content that says of itself whether it is whole, and does not compress."""
     body = b"".join(hashlib.sha256(f"{name} {n}".encode()).digest() for n in range(size // 32 + 1))[:size]
@@ -92,9 +84,9 @@ class Store:
         call = loop.call_from_thread if loop is not None else None
         self.engine = SqliteEngine(directory, 1, call, vfs=vfs)
         self.loop.run(self.engine.start())
-        self.blobs = LocalBlobs(blobs, Inline(), self.clock)
+        self.blobs = LocalBlobs(blobs, CallingThread(), self.clock)
         self.blobs.prepare()
-        self.mail = MailStore(self.engine, self.blobs, Inline(), self.clock)
+        self.mail = MailStore(self.engine, self.blobs, LocalHints(), self.clock)
         self.queue = Queue(self.engine, self.blobs)
         for account in ACCOUNTS:
             self.loop.run(self.mail.provision(account))

@@ -5,8 +5,9 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from imap_world import AtOnce, World, fake_account, now
+from imap_world import World, fake_account
 
+from mailnode.net.no_reactor import CallingThread, run_now
 from mailnode.store.blobs_local import LocalBlobs
 from mailnode.store.engine_sqlite import SqliteEngine
 from mailnode.store.mail_store import MailStore
@@ -15,11 +16,11 @@ from mailnode.store.mail_store import MailStore
 def sqlite_account(world: World, directory: Path):
     """The store itself, in memory; blob files, where there are any, below the test's directory."""
     engine = world.engine = SqliteEngine(None, 1)
-    now(engine.start())
-    blobs = LocalBlobs(directory, AtOnce(), world.clock)
+    run_now(engine.start())
+    blobs = LocalBlobs(directory, CallingThread(), world.clock)
     blobs.prepare()
     store = world.store = MailStore(engine, blobs, world.hints, world.clock)
-    now(store.provision("acc"))
+    run_now(store.provision("acc"))
     return store.account("acc")
 
 

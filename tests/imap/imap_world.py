@@ -12,7 +12,6 @@ from binascii import a2b_base64
 from collections.abc import Callable
 
 from fake_mail import FakeAccount
-from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from zope.interface import implementer
@@ -20,33 +19,16 @@ from zope.interface import implementer
 from mailnode.errors import AuthenticationFailed
 from mailnode.imap.connection import ImapConnection
 from mailnode.imap.session import ImapServices, ImapSession
-from mailnode.interfaces.runtime import IThreads
 from mailnode.interfaces.sessions import ILogin, ILogins, IMailUser, ISaslExchange
 from mailnode.message.scanner import scan
 from mailnode.net.hints import LocalHints
+from mailnode.net.no_reactor import CallingThread, run_now
 from mailnode.net.pump import Pump
 from mailnode.values.directory import Account
 from mailnode.values.mailbox import NewMessage
 
 DAY = 86400
 START = 1_700_000_000.0
-
-
-def now(coroutine):
-    """Return what a coroutine returns that never has to wait."""
-    result = []
-    ensureDeferred(coroutine).addBoth(result.append)
-    assert result, "it waits"
-    if hasattr(result[0], "raiseException"):
-        result[0].raiseException()
-    return result[0]
-
-
-@implementer(IThreads)
-class AtOnce:
-    async def run(self, pool, function, *args):
-        assert pool in ("store", "disk", "cpu", "password")
-        return function(*args)
 
 
 @implementer(IMailUser)
@@ -176,7 +158,7 @@ class World:
             logins=self.logins,
             hints=self.hints,
             clock=self.clock,
-            threads=AtOnce(),
+            threads=CallingThread(),
             scan=self._scan,
             version="1",
             **services,
@@ -196,7 +178,7 @@ class World:
         return client
 
     def box(self, name: str = "INBOX"):
-        for info in now(self.account.mailboxes()):
+        for info in run_now(self.account.mailboxes()):
             if info.name == name:
                 return self.account.open(info.id)
         raise AssertionError(name)
@@ -204,23 +186,23 @@ class World:
     def put(self, raw: bytes = b"", mailbox: str = "INBOX", **fields) -> int:
         """Place a message; return its UID."""
         raw = raw or b"Subject: test\r\n\r\nbody\r\n"
-        blob = now(self.account.blobs().put(raw))
+        blob = run_now(self.account.blobs().put(raw))
         fields.setdefault("internaldate", int(START) * 1_000_000)
         message = NewMessage(blob, scan(raw), **fields)
-        return now(self.box(mailbox).append([message])).uids[0]
+        return run_now(self.box(mailbox).append([message])).uids[0]
 
     def flag(self, uid: int, mode: str, flags: int, keywords=(), mailbox: str = "INBOX") -> None:
-        now(self.box(mailbox).store_flags([uid], mode, flags, keywords))
+        run_now(self.box(mailbox).store_flags([uid], mode, flags, keywords))
 
     def expunge(self, *uids: int, mailbox: str = "INBOX") -> None:
-        now(self.box(mailbox).expunge(sorted(uids), False))
+        run_now(self.box(mailbox).expunge(sorted(uids), False))
 
     def sweep(self) -> None:
         """Let the undelete time pass."""
         if isinstance(self.account, FakeAccount):
             self.box().sweep()
         else:
-            now(self.store.sweep(START + 400 * DAY))
+            run_now(self.store.sweep(START + 400 * DAY))
 
 
 _STEP = re.compile(r"([CS])(\w*): ?(.*)|!(.*)")

@@ -1,9 +1,10 @@
 """FETCH through a session: what it answers, what it reads, what it must never say."""
 
 import pytest
-from imap_world import START, now, play
+from imap_world import START, play
 
 from mailnode.imap.bodies import PIECE
+from mailnode.net.no_reactor import run_now
 from mailnode.values.flags import FLAGGED, SEEN
 
 NESTED = (
@@ -139,7 +140,7 @@ def test_what_sets_seen(opened, item, sets):
     got, tagged = fetched(client, item)
     assert got.endswith(b" FLAGS (\\Seen \\Recent)") == sets
     assert tagged == b"OK FETCH completed\r\n"
-    assert now(client.world.box().snapshot()).flags[0] == (SEEN if sets else 0)
+    assert run_now(client.world.box().snapshot()).flags[0] == (SEEN if sets else 0)
     assert b"\\Seen" in fetched(client, "FLAGS")[0] or not sets
 
 
@@ -156,7 +157,7 @@ def test_examine_sets_nothing(make_world):
     client = world.connect()
     client.ask("e EXAMINE INBOX")
     assert b"Seen" not in fetched(client, "BODY[]")[0]
-    assert now(world.box().snapshot()).flags[0] == 0
+    assert run_now(world.box().snapshot()).flags[0] == 0
 
 
 def test_metadata_never_opens_a_blob(make_world, request):
@@ -239,14 +240,14 @@ def damage(world):
     if hasattr(world.account, "content"):
         world.account.content.clear()
     else:
-        now(world.engine.write("mail-00", lambda tx: tx.execute("DELETE FROM blob")))
+        run_now(world.engine.write("mail-00", lambda tx: tx.execute("DELETE FROM blob")))
 
 
 def test_a_missing_blob_is_no_and_never_other_octets(opened):
     client = opened()
     damage(client.world)
     assert client.ask("a FETCH 1 (FLAGS BODY[])") == ["a NO [CORRUPTION] A message could not be read"]
-    assert now(client.world.box().snapshot()).flags[0] == 0, "not read, not seen"
+    assert run_now(client.world.box().snapshot()).flags[0] == 0, "not read, not seen"
     assert fetched(client, "ENVELOPE")[1].startswith(b"OK")
     assert not client.closed
 

@@ -5,8 +5,8 @@ import random
 import re
 
 import pytest
-from imap_world import now
 
+from mailnode.net.no_reactor import run_now
 from mailnode.values.flags import KeywordTable
 
 _FETCH = re.compile(r"\* (\d+) FETCH \((?:UID (\d+) ?)?(?:FLAGS \(([^)]*)\) ?)?(?:UID (\d+))?(?:MODSEQ \((\d+)\))?\)")
@@ -145,7 +145,7 @@ def test_histories(make_world, seed):
             one.listen()
         if rng.random() < 0.3:
             who.learn()
-    snapshot = now(world.box().snapshot())
+    snapshot = run_now(world.box().snapshot())
     expected = {
         uid: set(KeywordTable(snapshot.keywords.names).flag_names(flags))
         for uid, flags in zip(snapshot.uids, snapshot.flags, strict=True)

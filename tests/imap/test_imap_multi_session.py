@@ -1,7 +1,8 @@
 """Several sessions on one mailbox: what each is told, when, and by which numbers."""
 
-from imap_world import now, play
+from imap_world import play
 
+from mailnode.net.no_reactor import run_now
 from mailnode.values.flags import DELETED, FLAGGED, SEEN
 
 
@@ -382,7 +383,7 @@ def test_delete_while_idle_says_bye(make_world):
     world = make_world()
     client = world.connect(select="Trash")
     assert client.ask("a IDLE") == ["+ idling"]
-    now(world.account.delete(world.box("Trash").id))
+    run_now(world.account.delete(world.box("Trash").id))
     world.clock.advance(10)
     assert client.received() == b"* BYE The selected mailbox was deleted\r\n"
     assert client.closed

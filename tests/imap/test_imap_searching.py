@@ -4,11 +4,12 @@ import random
 from datetime import UTC, date, datetime
 
 import pytest
-from imap_world import now, play
+from imap_world import play
 
 from mailnode.imap import command_types as c
 from mailnode.imap.matching import BODIES, HEADERS, ROWS, VIEW, cost, fold
 from mailnode.imap.searching import _groups
+from mailnode.net.no_reactor import run_now
 from mailnode.values.flags import DELETED, FLAGGED, SEEN
 from mailnode.values.sets import SeqSet
 
@@ -176,7 +177,7 @@ def test_results(make_world):
 def test_a_damaged_message_is_passed_over(client):
     world = client.world
     if hasattr(world, "store"):
-        now(world.engine.write("mail-00", lambda tx: tx.execute("DELETE FROM blob")))
+        run_now(world.engine.write("mail-00", lambda tx: tx.execute("DELETE FROM blob")))
     else:
         world.account.content.clear()
     assert found(client, "BODY fox") == ""
@@ -268,7 +269,7 @@ def test_random_trees_mean_what_they_say(make_world):
     for _ in range(150):
         key = _random_key(rng)
         expected = [i for i in range(8) if _plainly(key, i + 1, flags[i], raws[i])]
-        assert list(now(_matching(session, key, range(8)))) == expected, key
+        assert list(run_now(_matching(session, key, range(8)))) == expected, key
 
 
 def test_fold():

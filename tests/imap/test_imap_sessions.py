@@ -2,7 +2,7 @@
 
 import pytest
 from fake_mail import FakeAccount, FakeBlobs, FakeMailbox, FakeWriter
-from imap_world import START, Client, World, now, play
+from imap_world import START, Client, World, play
 from zope.interface.verify import verifyObject
 
 from mailnode.errors import StoreUnavailable
@@ -10,6 +10,7 @@ from mailnode.imap.session import IDLE_TIMEOUT, LOGIN_TIMEOUT, ImapSession
 from mailnode.interfaces.sessions import ISessionMind
 from mailnode.interfaces.store import IBlobs, IBlobWriter, IMailAccount, IMailbox
 from mailnode.interfaces.wire import ISession
+from mailnode.net.no_reactor import run_now
 from mailnode.values.flags import SEEN
 
 
@@ -337,7 +338,7 @@ def test_append_limits(make_world, request):
     client.send(b"c APPEND INBOX {101+}\r\n" + b"x" * 101 + b"\r\nd NOOP\r\n")
     assert client.received() == b"c NO [TOOBIG] Message too large\r\nd OK NOOP completed\r\n"
     if hasattr(world, "store"):
-        now(world.store.set_quota("acc", 50, 0))
+        run_now(world.store.set_quota("acc", 50, 0))
     else:
         world.account.quota = 50
     assert client.ask("e APPEND INBOX {60}") == ["e NO [OVERQUOTA] Over quota"]
@@ -360,7 +361,7 @@ def test_a_connection_lost_in_append_leaves_nothing(make_world):
     assert appending.writer is not None
     client.lose()
     assert appending.writer is None
-    assert now(world.box().snapshot()).uids.tolist() == []
+    assert run_now(world.box().snapshot()).uids.tolist() == []
 
 
 def test_append_with_rubbish_behind_it(make_world):
@@ -597,4 +598,4 @@ def test_a_connection_lost_while_append_is_scanned_is_no_trouble(make_world):
     client.send(b"a APPEND INBOX {4+}\r\na: b\r\n")
     client.lose()
     waiting.callback(None)
-    assert now(world.box().snapshot()).uids.tolist() == []
+    assert run_now(world.box().snapshot()).uids.tolist() == []

@@ -2,9 +2,10 @@
 
 import re
 
-from imap_world import now, play
+from imap_world import play
 
 from mailnode.errors import OverQuota
+from mailnode.net.no_reactor import run_now
 from mailnode.values.flags import DELETED, FLAGGED, SEEN
 
 
@@ -21,7 +22,7 @@ def with_messages(make_world, count, *names):
 
 
 def modseqs(world):
-    return now(world.box().snapshot()).modseqs.tolist()
+    return run_now(world.box().snapshot()).modseqs.tolist()
 
 
 def test_modes_and_keywords(make_world):
@@ -89,7 +90,7 @@ def test_a_full_keyword_table_is_told(make_world):
     assert said[1] == f"* OK [PERMANENTFLAGS (\\Seen \\Answered \\Flagged \\Deleted \\Draft {names})] Flags kept"
     assert client.ask("b STORE 1 +FLAGS (one-more)") == ["b NO [LIMIT] No more keywords can be added"]
     assert client.ask("c STORE 1 -FLAGS.SILENT (one-more K3)") == ["c OK STORE completed"]
-    assert now(world.box().snapshot()).keywords.full
+    assert run_now(world.box().snapshot()).keywords.full
 
 
 def test_condstore_shapes(make_world):
@@ -126,20 +127,20 @@ def test_a_store_that_changes_nothing_raises_no_modseq(make_world):
     world = with_messages(make_world, 2)()
     client = world.clients[""]
     client.ask("a STORE 1 +FLAGS (\\Seen)")
-    before = modseqs(world), now(world.box().snapshot()).highest_modseq
+    before = modseqs(world), run_now(world.box().snapshot()).highest_modseq
     assert client.ask("b STORE 1:2 -FLAGS (\\Answered)") == [
         "* 1 FETCH (FLAGS (\\Seen \\Recent))",
         "* 2 FETCH (FLAGS (\\Recent))",
         "b OK STORE completed",
     ]
     assert client.ask("c STORE 1 +FLAGS.SILENT (\\Seen)") == ["c OK STORE completed"]
-    assert (modseqs(world), now(world.box().snapshot()).highest_modseq) == before
+    assert (modseqs(world), run_now(world.box().snapshot()).highest_modseq) == before
 
 
 def test_unchangedsince(make_world):
     world = with_messages(make_world, 3)()
     client = world.clients[""]
-    base = now(world.box().snapshot()).highest_modseq
+    base = run_now(world.box().snapshot()).highest_modseq
     world.flag(2, "add", FLAGGED)
     said = client.ask(f"a STORE 1:3 (UNCHANGEDSINCE {base}) +FLAGS.SILENT (\\Deleted)")
     one, two, three = modseqs(world)
@@ -166,7 +167,7 @@ def test_unchangedsince_with_messages_gone(make_world):
     """RFC 7162 3.1.3, example 11."""
     world = with_messages(make_world, 3)()
     client = world.clients[""]
-    base = now(world.box().snapshot()).highest_modseq
+    base = run_now(world.box().snapshot()).highest_modseq
     world.flag(2, "add", FLAGGED)
     world.expunge(3)
     said = client.ask(f"a STORE 1:3 (UNCHANGEDSINCE {base}) +FLAGS (\\Seen)")
@@ -233,10 +234,10 @@ def test_search_modseq(make_world):
 
 def test_modseq_grows_on_append_flag_and_expunge(make_world):
     world = with_messages(make_world, 2)()
-    seen = [now(world.box().snapshot()).highest_modseq]
+    seen = [run_now(world.box().snapshot()).highest_modseq]
     for change in (lambda: world.put(), lambda: world.flag(1, "add", SEEN), lambda: world.expunge(1)):
         change()
-        seen.append(now(world.box().snapshot()).highest_modseq)
+        seen.append(run_now(world.box().snapshot()).highest_modseq)
     assert seen == sorted(set(seen))
     said = world.clients[""].ask("a STATUS INBOX (HIGHESTMODSEQ)")
     assert f"* STATUS INBOX (HIGHESTMODSEQ {seen[-1]})" in said
@@ -336,7 +337,7 @@ def test_copy_of_what_is_gone(make_world):
 def test_copy_over_quota_copies_nothing(make_world):
     world = with_messages(make_world, 3)()
     if hasattr(world, "store"):
-        now(world.store.set_quota("acc", 100, 0))
+        run_now(world.store.set_quota("acc", 100, 0))
     else:
         world.account.quota = 100
     client = world.clients[""]

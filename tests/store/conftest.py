@@ -20,9 +20,10 @@ from typing import Any
 
 import pytest
 from postgres_cluster import Cluster, binaries
-from store_support import PARTITIONS, InlineThreads, Loop, RecordingHints, make_facts
+from store_support import PARTITIONS, Loop, RecordingHints, make_facts
 from twisted.internet.task import Clock
 
+from mailnode.net.no_reactor import CallingThread
 from mailnode.store.blobs_local import LocalBlobs
 from mailnode.store.engine import Engine
 from mailnode.store.engine_sqlite import SqliteEngine
@@ -113,7 +114,7 @@ def hints() -> RecordingHints:
 @pytest.fixture
 def blobs(tmp_path: Path, clock: Clock) -> LocalBlobs:
     """Not prepared: good for inline content only."""
-    return LocalBlobs(tmp_path / "blobs", InlineThreads(), clock)
+    return LocalBlobs(tmp_path / "blobs", CallingThread(), clock)
 
 
 @pytest.fixture

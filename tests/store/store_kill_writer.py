@@ -5,21 +5,16 @@ from __future__ import annotations
 import os
 import random
 import sys
-import time
 from pathlib import Path
 
-from store_support import InlineThreads, Loop, RecordingHints, make_facts
+from store_support import Loop, RecordingHints, make_facts
 from twisted.internet.defer import Deferred
 
+from mailnode.net.no_reactor import CallingThread, StandingClock
 from mailnode.store.blobs_local import LocalBlobs
 from mailnode.store.engine_sqlite import SqliteEngine
 from mailnode.store.mail_store import MailStore
 from mailnode.values.mailbox import DeliveryPlan, NewMessage
-
-
-class WallClock:
-    def seconds(self) -> float:
-        return time.time()
 
 
 def say(*words: object) -> None:
@@ -48,9 +43,9 @@ def main() -> None:
     loop = Loop()
     engine = SqliteEngine(directory / "data", 1, loop.call_from_thread)
     loop.run(engine.start())
-    blobs = LocalBlobs(directory / "blobs", InlineThreads(), WallClock())
+    blobs = LocalBlobs(directory / "blobs", CallingThread(), StandingClock())
     blobs.prepare()
-    store = MailStore(engine, blobs, RecordingHints(), WallClock(), 1)
+    store = MailStore(engine, blobs, RecordingHints(), StandingClock(), 1)
     for account in ("ann", "bea"):
         loop.run(store.provision(account))
     for number in range(8):

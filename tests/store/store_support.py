@@ -50,13 +50,6 @@ class Loop:
         return result
 
 
-class InlineThreads:
-    """Runs at once what would run in a thread."""
-
-    async def run(self, pool: str, function: Callable[..., T], *args: Any) -> T:
-        return function(*args)
-
-
 class RecordingHints:
     def __init__(self) -> None:
         self.published: list[tuple[str, int]] = []

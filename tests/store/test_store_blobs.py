@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from mailnode.errors import BlobDamaged, LimitReached, StoreUnavailable
+from mailnode.net.no_reactor import CallingThread
 from mailnode.store import blob_codec
 from mailnode.store.blobs_local import AT_ONCE, INLINE, LocalBlobs
 from mailnode.values.blob import BlobRef, StagedBlob
@@ -67,9 +68,8 @@ def test_small_content_stays_out_of_files(blobs, loop):
 
 
 def test_the_inline_threshold_is_a_setting(tmp_path, loop, clock):
-    from store_support import InlineThreads
 
-    blobs = LocalBlobs(tmp_path / "b", InlineThreads(), clock, inline=100)
+    blobs = LocalBlobs(tmp_path / "b", CallingThread(), clock, inline=100)
     blobs.prepare()
     assert loop.run(blobs.put(noise(100))).ref.place == "inline"
     staged = loop.run(blobs.put(noise(101)))

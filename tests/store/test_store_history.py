@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from store_support import InlineThreads, Loop, RecordingHints, make_facts
+from store_support import Loop, RecordingHints, make_facts
 from twisted.internet.task import Clock
 
+from mailnode.net.no_reactor import CallingThread
 from mailnode.store.blobs_local import LocalBlobs
 from mailnode.store.engine_sqlite import SqliteEngine
 from mailnode.store.mail_store import MailStore
@@ -37,7 +38,7 @@ class World:
         self.clock = Clock()
         self.engine = SqliteEngine(None, 1)
         self.loop.run(self.engine.start())
-        self.blobs = LocalBlobs(tmp, InlineThreads(), self.clock)
+        self.blobs = LocalBlobs(tmp, CallingThread(), self.clock)
         self.store = MailStore(self.engine, self.blobs, RecordingHints(), self.clock, 1)
         self.loop.run(self.store.provision("ann"))
         self.ann = self.store.account("ann")

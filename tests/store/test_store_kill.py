@@ -10,9 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from store_support import InlineThreads, RecordingHints
+from store_support import RecordingHints
 from twisted.internet.task import Clock
 
+from mailnode.net.no_reactor import CallingThread
 from mailnode.store.blobs_local import LocalBlobs
 from mailnode.store.engine_sqlite import SqliteEngine
 from mailnode.store.mail_store import MailStore
@@ -43,7 +44,7 @@ def test_what_was_acknowledged_is_there(tmp_path, loop, seed):
     acknowledged = run_and_kill(tmp_path, random.Random(seed).randrange(20, 400), seed)
     engine = SqliteEngine(tmp_path / "data", 1)
     loop.run(engine.start())
-    blobs = LocalBlobs(tmp_path / "blobs", InlineThreads(), Clock())
+    blobs = LocalBlobs(tmp_path / "blobs", CallingThread(), Clock())
     blobs.prepare()
     store = MailStore(engine, blobs, RecordingHints(), Clock(), 1)
     assert loop.run(store.verify()) == []

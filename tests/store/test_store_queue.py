@@ -11,6 +11,7 @@ from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher
 
 from mailnode.errors import BlobDamaged, StoreUnavailable
+from mailnode.net.no_reactor import CallingThread
 from mailnode.store import queue_leases, queue_rows
 from mailnode.store.blobs_local import LocalBlobs
 from mailnode.store.engine import QUEUE
@@ -45,18 +46,11 @@ FACTS = MessageFacts(
 )
 
 
-class Direct:
-    """Threads that are none."""
-
-    async def run(self, pool, function, *args):
-        return function(*args)
-
-
 @pytest.fixture
 def blobs(tmp_path):
     clock = Clock()
     clock.advance(NOW)
-    blobs = LocalBlobs(tmp_path / "blobs", Direct(), clock, inline=1000)
+    blobs = LocalBlobs(tmp_path / "blobs", CallingThread(), clock, inline=1000)
     blobs.prepare()
     return blobs
 
