@@ -1,0 +1,166 @@
+"""A full disk and no more file descriptors: a clear reply, nothing acknowledged lost, and all is well afterwards."""
+
+import contextlib
+import imaplib
+import os
+import shutil
+import smtplib
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from servers import PASSWORD, STRICT, MailNode, wait_for
+
+DISK = 24 * 1024 * 1024  # octets
+
+
+def cpu_seconds(pid):
+    """Return the processor time a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident(pid):
+    """Return the octets of memory of a process."""
+    text = Path(f"/proc/{pid}/status").read_text()
+    return int(text.partition("VmRSS:")[2].split()[0]) * 1024
+
+
+class SmallDisk:
+    """A server whose data directory is a small file system that only it sees."""
+
+    def __init__(self, folder):
+        self.node = MailNode(folder / "node")
+        self.node.data.mkdir(mode=0o700)
+        plain = self.node.twistd
+        mount = f'mount -t tmpfs -o size={DISK},mode=0700 tmpfs {self.node.data} && exec "$@"'
+        self.node.twistd = lambda *arguments: ["unshare", "-m", "sh", "-c", mount, "sh", *plain(*arguments)]
+        self.node.start()
+        self.pid = self.node.process.popen.pid
+        self._ballast = Path(f"/proc/{self.pid}/root{self.node.data}/ballast")
+        self.context = ssl.create_default_context(cafile=self.node.ca)
+        add = [sys.executable, "-m", "mailnode.ctl.main", "--config", str(self.node.config), "account", "add"]
+        subprocess.run(
+            ["nsenter", f"--target={self.pid}", "--mount", "--wd=/", "--", *add, "alice@a.test", "--password-stdin"],
+            input=PASSWORD + "\n",
+            text=True,
+            check=True,
+            env=self.node._env,
+        )
+
+    def fill(self):
+        """Leave no room at all."""
+        with open(self._ballast, "ab", buffering=0) as file:
+            for size in (65536, 4096, 1):
+                with contextlib.suppress(OSError):
+                    while True:
+                        file.write(b"x" * size)
+
+    def free(self):
+        self._ballast.unlink()
+
+    def send(self, name, size):
+        """Send a message; return the reply's code and status."""
+        with smtplib.SMTP(self.node.address, self.node.ports["smtp"], timeout=30) as client:
+            try:
+                client.sendmail("x@side.test", ["alice@a.test"], message(name, size))
+            except smtplib.SMTPResponseException as error:
+                return error.smtp_code, error.smtp_error.split()[0].decode()
+            except smtplib.SMTPRecipientsRefused as error:
+                ((code, text),) = error.recipients.values()
+                return code, text.split()[0].decode()
+        return 250, ""
+
+    def imap(self):
+        client = imaplib.IMAP4_SSL(self.node.address, self.node.ports["imaps"], ssl_context=self.context, timeout=30)
+        client.login("alice@a.test", PASSWORD)
+        return client
+
+
+def message(name, size):
+    return f"From: x@side.test\r\nSubject: {name}\r\n\r\n" + ("y" * 70 + "\r\n") * (size // 72) + f"end of {name}\r\n"
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    probe = shutil.which("nsenter") and subprocess.run(
+        ["unshare", "-m", "mount", "-t", "tmpfs", "tmpfs", str(tmp_path)], capture_output=True
+    )
+    if not probe or probe.returncode:
+        (pytest.fail if STRICT else pytest.skip)("no file system can be mounted here (unshare, mount, nsenter; root)")
+    made = SmallDisk(tmp_path)
+    yield made
+    made.node.stop()
+
+
+def test_a_full_disk(small_disk):
+    taken = []
+    for size in (100, 200_000):
+        assert small_disk.send(f"before-{size}", size) == (250, "")
+        taken.append(f"before-{size}")
+    standing = small_disk.imap()
+    standing.select("INBOX")
+    before = resident(small_disk.pid)
+    small_disk.fill()
+    refusals = []
+    for number in range(60):
+        name = f"full-{number}"
+        code, status = small_disk.send(name, 300_000 if number % 3 == 0 else 20_000)
+        if code == 250:
+            taken.append(name)
+        else:
+            refusals.append((code, status))
+    assert len(refusals) > 20 and set(refusals) <= {(451, "4.3.0"), (452, "4.3.1")}, refusals
+    appended, _ = standing.append("INBOX", None, None, message("appended", 300_000).encode())
+    assert appended == "NO"
+    assert standing.noop()[0] == "OK"  # the session goes on, and reading works
+    assert standing.fetch("1", "(BODY.PEEK[])")[0] == "OK"
+    assert resident(small_disk.pid) - before < 64 * 1024 * 1024
+
+    small_disk.free()
+    wait_for(lambda: small_disk.send("after", 300_000)[0] == 250, "mail is taken again", 20)
+    assert standing.append("INBOX", None, None, message("appended", 300_000).encode())[0] == "OK"
+    standing.logout()
+
+    reader = small_disk.imap()
+    reader.select("INBOX", readonly=True)
+    found = [part[1].decode() for part in reader.fetch("1:*", "(BODY.PEEK[])")[1] if isinstance(part, tuple)]
+    reader.logout()
+    subjects = {}
+    for text in found:
+        name = text.partition("Subject: ")[2].partition("\r\n")[0]
+        assert text.endswith(f"\r\nend of {name}\r\n")
+        subjects[name] = subjects.get(name, 0) + 1
+    assert set(taken) | {"after", "appended"} <= set(subjects)
+    assert not [line for line in small_disk.node.process.lines if "Traceback" in line]
+
+
+def test_no_more_file_descriptors(tmp_path):
+    node = MailNode(tmp_path / "node", extra="[limits]\nconnections_per_address = 1000\n")
+    plain = node.twistd
+    node.twistd = lambda *arguments: ["sh", "-c", 'ulimit -n 150; exec "$@"', "sh", *plain(*arguments)]
+    node.start()
+    node.add_account("alice@a.test")
+    pid = node.process.popen.pid
+    with smtplib.SMTP(node.address, node.ports["smtp"], timeout=30) as standing:
+        standing.ehlo()
+        crowd = []
+        for _ in range(300):
+            crowd.append(socket.create_connection((node.address, node.ports["smtp"]), 10))
+        wait_for(lambda: len(os.listdir(f"/proc/{pid}/fd")) >= 140, "all descriptors in use", 20)
+        used, started = cpu_seconds(pid), time.monotonic()
+        while time.monotonic() - started < 2:
+            assert standing.noop()[0] == 250  # who is connected is served
+            time.sleep(0.1)
+        assert cpu_seconds(pid) - used < 1
+        for one in crowd:
+            one.close()
+    wait_for(lambda: len(os.listdir(f"/proc/{pid}/fd")) < 80, "descriptors are given back", 20)
+    with smtplib.SMTP(node.address, node.ports["smtp"], timeout=30) as client:
+        client.sendmail("x@side.test", ["alice@a.test"], message("afterwards", 300_000))
+    assert node.stop() == 0
+    assert not [line for line in node.process.lines if "Traceback" in line]
