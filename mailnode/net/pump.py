@@ -6,8 +6,9 @@ transport's buffer is full. One event is handled at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Generator
 from math import inf
+from types import coroutine
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred, ensureDeferred
@@ -247,7 +248,15 @@ class Pump(Protocol):
     def _begin(self, coroutine: Any) -> None:
         self._busy = True
         self._stop_timer()
-        ensureDeferred(coroutine).addCallbacks(self._done, self._failed)
+        # Most events need not wait for anything: those are done without a Deferred.
+        try:
+            awaited = coroutine.send(None)
+        except StopIteration:
+            self._done(None)
+        except Exception:
+            self._failed(Failure())  # type: ignore[no-untyped-call]
+        else:
+            ensureDeferred(_rest(coroutine, awaited)).addCallbacks(self._done, self._failed)
 
     def _run(self) -> None:
         if self._pumping:
@@ -333,6 +342,21 @@ class Pump(Protocol):
 def _plain(host: str) -> str:
     """Return an IPv4 address that came in on a socket for both families as what it is."""
     return host[7:] if host[:7].lower() == "::ffff:" and "." in host else host
+
+
+@coroutine
+def _rest(begun: Coroutine[Any, Any, None], awaited: Any) -> Generator[Any, Any, None]:
+    """Go on with a coroutine that waits for ``awaited``."""
+    try:
+        while True:
+            try:
+                value = yield awaited
+            except BaseException as error:
+                awaited = begun.throw(error)
+            else:
+                awaited = begun.send(value)
+    except StopIteration:
+        return
 
 
 def _describe_tls(transport: object) -> str:

@@ -62,18 +62,22 @@ class LocalBlobs:
 
     async def put(self, data: bytes) -> StagedBlob:
         """Stage bytes that are in memory."""
+        content = b""
         if len(data) <= AT_ONCE:
+            content = data
             digest, encoding, stored = _encode(data)
         else:
             digest, encoding, stored = await self._threads.run("cpu", _encode, data)
         if len(stored) <= self._inline:
-            return StagedBlob(BlobRef(self.new_id(), len(data), "inline", encoding, digest), stored)
+            return StagedBlob(BlobRef(self.new_id(), len(data), "inline", encoding, digest), stored, content)
         blob_id = self.new_id()
         await self.on_disk(self._write_file, blob_id, data)
         return StagedBlob(BlobRef(blob_id, len(data), "file", "zstd", digest))
 
     async def read_staged(self, blob: StagedBlob, offset: int = 0, length: int | None = None) -> bytes:
         """Read content that is staged but not placed yet. :raises BlobDamaged:"""
+        if blob.content:
+            return blob.content[offset : None if length is None else offset + length]
         return await self.read(blob.ref, blob.data, offset, length)
 
     async def read(self, ref: BlobRef, stored: bytes | None, offset: int = 0, length: int | None = None) -> bytes:

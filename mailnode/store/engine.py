@@ -56,3 +56,15 @@ class Engine(Protocol):
 
     async def stop(self) -> None:
         """Finish what was taken and close."""
+
+
+# Units that can do the work of several calls of one in fewer statements: unit -> a function of the transaction and the
+# positional arguments of each call, which returns a result for each. All or none: when it raises, each runs alone. An
+# engine uses it for calls that wait at the same time, or not at all.
+JointUnit = Callable[[Any, Sequence[Any]], Sequence[Any]]
+JOINT: dict[Callable[..., Any], JointUnit] = {}
+
+
+def run_together(unit: Callable[..., Any], joint: JointUnit) -> None:
+    """Say that calls of ``unit``, made without keyword arguments, may run together as ``joint``."""
+    JOINT[unit] = joint

@@ -22,6 +22,8 @@ from mailnode.values.mailbox import Delivered, DeliveryPlan, NewMessage, Usage
 
 P = ParamSpec("P")
 
+UNLIMITED_KNOWN = 1.0  # seconds for which the usage of an account without limits need not be looked up
+
 _log = Logger()
 
 
@@ -43,6 +45,8 @@ class MailStore:
         self._blobs = blobs
         self._clock = clock
         self._blobs_elsewhere = blobs_elsewhere
+        self._unlimited: dict[str, Usage] = {}
+        self._unlimited_since = 0.0
         self._partitions = [Partition(number, engine, blobs, hints, clock) for number in range(partitions)]
 
     def partition(self, account_id: str) -> int:
@@ -59,9 +63,11 @@ class MailStore:
     async def provision(self, account_id: str, quota_bytes: int = 0, quota_count: int = 0) -> None:
         """Make an account's row, INBOX and special-use mailboxes (subscribed); no error if they exist."""
         await self._of(account_id).write(accounts.provision, account_id, quota_bytes, quota_count)
+        self._forget_usage()
 
     async def remove(self, account_id: str) -> None:
         """Delete everything of an account, in units of bounded size; no error if there is none."""
+        self._forget_usage()
         partition = self._of(account_id)
         try:
             await partition.write(sweeping.begin_removal, account_id, partition.now())
@@ -76,13 +82,26 @@ class MailStore:
     async def set_quota(self, account_id: str, quota_bytes: int, quota_count: int) -> None:
         """Set limits; 0 is none. :raises NoSuchAccount:"""
         await self._of(account_id).write(accounts.set_quota, account_id, quota_bytes, quota_count)
+        self._forget_usage()
 
     async def usage(self, account_ids: Sequence[str]) -> dict[str, Usage]:
-        """Usage of those of several accounts that exist."""
-        found: dict[str, Usage] = {}
-        for partition, ids in self._by_partition(account_ids):
+        """Usage of those of several accounts that exist. For one without limits, it is up to a second old."""
+        now = self._clock.seconds()
+        if not 0 <= now - self._unlimited_since < UNLIMITED_KNOWN:
+            self._unlimited.clear()
+            self._unlimited_since = now
+        unlimited = self._unlimited
+        found = {account_id: unlimited[account_id] for account_id in account_ids if account_id in unlimited}
+        if len(found) == len(account_ids):
+            return found
+        for partition, ids in self._by_partition([name for name in account_ids if name not in found]):
             found.update(await partition.read(accounts.usage, ids))
+        if unlimited is self._unlimited:
+            unlimited.update({name: one for name, one in found.items() if not one.bytes_limit and not one.count_limit})
         return found
+
+    def _forget_usage(self) -> None:
+        self._unlimited = {}
 
     async def modseqs(self, account_ids: Sequence[str]) -> dict[str, int]:
         """The modseqs of those of several accounts that exist."""

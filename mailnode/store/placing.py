@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from mailnode.errors import KeywordLimit, NoSuchMailbox
 from mailnode.store import mailboxes
 from mailnode.store.accounts import INBOX_ID, keyword_bits, save_keywords, touch, with_keywords
-from mailnode.store.engine import Transaction
+from mailnode.store.engine import Transaction, run_together
 from mailnode.values.blob import BlobRef, StagedBlob
 from mailnode.values.facts import MessageFacts, encode_parts, encode_sort_keys
 from mailnode.values.flags import DELETED, SEEN, SYSTEM_MASK, KeywordTable
@@ -24,15 +24,30 @@ MAX_REFS = 16  # Message-IDs that decide about a message's thread: its own, the 
 _NO_FACTS = (None,) * len(FACTS_COLUMNS)
 
 _MESSAGE = (
-    "INSERT INTO message (account_id, message_id, thread_id, received_at, internaldate, internaldate_offset,"
+    "message (account_id, message_id, thread_id, received_at, internaldate, internaldate_offset,"
     " header_size, blob_id, blob_size, blob_place, blob_encoding, blob_digest, facts_version, facts_blob, prefix,"
     " envelope, bodystructure, sort, fields, body, parts)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-PLACEMENT = (
-    "INSERT INTO placement (account_id, mailbox_id, uid, message_id, flags, modseq, created_modseq, size, savedate, uidl)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
+_PLACEMENT = "placement (account_id, mailbox_id, uid, message_id, flags, modseq, created_modseq, size, savedate, uidl)"
+PLACEMENT = f"INSERT INTO {_PLACEMENT} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+REFS_AT_ONCE = 128
+ROWS_AT_ONCE = 32  # rows of one INSERT at most: a statement costs the writer more than a row does
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A message on its way into a mailbox: what is its own, beside its content."""
+
+    message: NewMessage
+    prepared: Prepared
+    prefix: bytes
+    flags: int
+    now: int  # UTC microseconds
+
+    @property
+    def size(self) -> int:
+        """Octets, the prefix included."""
+        return len(self.prefix) + self.message.blob.ref.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,24 +137,11 @@ def append(
         save_keywords(tx, account_id, grown)
     flags = [message.flags & SYSTEM_MASK | keyword_bits(grown, message.keywords) for message, _ in messages]
     uid, uidvalidity = _take_uids(tx, account_id, mailbox_id, modseq, flags, sum(sizes))
-    for number, (message, prepared) in enumerate(messages):
-        dates = (now, message.internaldate, message.internaldate_offset)
-        _insert(tx, account_id, message_id + number, dates, prepared, message.prefix)
-        tx.execute(
-            PLACEMENT,
-            (
-                account_id,
-                mailbox_id,
-                uid + number,
-                message_id + number,
-                flags[number],
-                modseq,
-                modseq,
-                sizes[number],
-                now,
-                message.uidl,
-            ),
-        )
+    placed = [
+        Placed(message, prepared, message.prefix, flags[number], now)
+        for number, (message, prepared) in enumerate(messages)
+    ]
+    _insert(tx, account_id, mailbox_id, modseq, message_id, uid, placed)
     return Appended(uidvalidity, tuple(range(uid, uid + len(messages))), modseq)
 
 
@@ -172,6 +174,56 @@ def deliver(
     return [results[number] for number in range(len(plans))]
 
 
+Delivery = tuple[str, Sequence[DeliveryPlan], NewMessage, Prepared, bool, int]  # the arguments of deliver()
+
+
+def deliver_together(tx: Transaction, deliveries: Sequence[Delivery]) -> list[list[Delivered]]:
+    """Do what :func:`deliver` does for each of several, in fewer statements; all or none.
+
+    Those of one account share a modseq, as messages that are appended together do. :raises NoSuchAccount:
+    """
+    results: list[list[Delivered]] = [[] for _ in deliveries]
+    simple: dict[str, list[int]] = {}
+    for number, (_, plans, _, _, applied_once, _) in enumerate(deliveries):
+        if len(plans) == 1 and not applied_once and not plans[0].keywords:
+            simple.setdefault(plans[0].account_id, []).append(number)
+        else:
+            results[number] = deliver(tx, *deliveries[number])
+    for account_id in sorted(simple):
+        _deliver_simple(tx, account_id, deliveries, simple[account_id], results)
+    return results
+
+
+def _deliver_simple(
+    tx: Transaction,
+    account_id: str,
+    deliveries: Sequence[Delivery],
+    numbers: Sequence[int],
+    results: list[list[Delivered]],
+) -> None:
+    """Deliver those of ``deliveries`` that have one plan each, all for one account and without keywords."""
+    by_name: dict[str, list[int]] = {}
+    placed: dict[int, Placed] = {}
+    for number in numbers:
+        _, (plan,), message, prepared, _, now = deliveries[number]
+        by_name.setdefault(plan.mailbox, []).append(number)
+        placed[number] = Placed(message, prepared, plan.prefix or message.prefix, plan.flags & SYSTEM_MASK, now)
+    modseq, message_id, _ = touch(tx, account_id, len(numbers), sum(one.size for one in placed.values()))
+    for name, members in by_name.items():
+        mailbox_id = mailboxes.find(tx, account_id, name) or INBOX_ID
+        group = [placed[number] for number in members]
+        flags, size = [one.flags for one in group], sum(one.size for one in group)
+        uid, _ = _take_uids(tx, account_id, mailbox_id, modseq, flags, size)
+        _insert(tx, account_id, mailbox_id, modseq, message_id, uid, group)
+        message_id += len(group)
+        for offset, number in enumerate(members):
+            recipient = deliveries[number][1][0].recipient
+            results[number].append(Delivered(account_id, recipient, mailbox_id, uid + offset, modseq))
+
+
+run_together(deliver, deliver_together)
+
+
 def _applied(tx: Transaction, envelope_id: str, plan: DeliveryPlan) -> Delivered | None:
     rows = tx.execute(
         "SELECT mailbox_id, uid, modseq FROM applied WHERE account_id = ? AND envelope_id = ? AND recipient = ?",
@@ -190,11 +242,7 @@ def _apply(tx: Transaction, plan: DeliveryPlan, message: NewMessage, prepared: P
         flags |= keyword_bits(_grow_if_possible(tx, account_id, table, plan.keywords), plan.keywords)
     mailbox_id = mailboxes.find(tx, account_id, plan.mailbox) or INBOX_ID
     uid, _ = _take_uids(tx, account_id, mailbox_id, modseq, (flags,), size)
-    _insert(tx, account_id, message_id, (now, message.internaldate, message.internaldate_offset), prepared, prefix)
-    tx.execute(
-        PLACEMENT,
-        (account_id, mailbox_id, uid, message_id, flags, modseq, modseq, size, now, message.uidl),
-    )
+    _insert(tx, account_id, mailbox_id, modseq, message_id, uid, [Placed(message, prepared, prefix, flags, now)])
     return Delivered(account_id, plan.recipient, mailbox_id, uid, modseq)
 
 
@@ -248,47 +296,97 @@ def grow(
 def _insert(
     tx: Transaction,
     account_id: str,
+    mailbox_id: int,
+    modseq: int,
     message_id: int,
-    dates: tuple[int, int, int],
-    prepared: Prepared,
-    prefix: bytes,
+    uid: int,
+    placed: Sequence[Placed],
 ) -> None:
-    thread_id = _thread(tx, account_id, message_id, prepared.refs)
-    tx.execute(_MESSAGE, (account_id, message_id, thread_id, *dates, *prepared.columns, prefix, *prepared.facts))
-    _keep_blob(tx, account_id, message_id, prepared.blob)
-    if prepared.facts_blob is not None:
-        _keep_blob(tx, account_id, message_id, prepared.facts_blob)
-
-
-def _keep_blob(tx: Transaction, account_id: str, message_id: int, blob: StagedBlob) -> None:
-    if blob.ref.place == "inline":
-        tx.execute(
-            "INSERT INTO blob (blob_id, encoding, data) VALUES (?, ?, ?) ON CONFLICT (blob_id) DO NOTHING",
-            (blob.ref.blob_id, blob.ref.encoding, blob.data),
-        )
-    tx.execute(
-        "INSERT INTO blob_ref (blob_id, account_id, message_id) VALUES (?, ?, ?)",
-        (blob.ref.blob_id, account_id, message_id),
-    )
-
-
-def _thread(tx: Transaction, account_id: str, message_id: int, refs: Sequence[int]) -> int:
-    """Return the thread a message belongs to: the oldest that knows one of its references, or a new one, named after
-    it. Threads are never joined later: clients have been told (RFC 8474 5.2)."""
-    if not refs:
-        return message_id
-    width = 1 << (len(refs) - 1).bit_length()  # few different statements: their plans are cached
-    padded = (*refs, *[refs[0]] * (width - len(refs)))
-    rows = tx.execute(
-        f"SELECT ref_hash, thread_id FROM thread_ref WHERE account_id = ? AND ref_hash IN ({', '.join('?' * width)})",
-        (account_id, *padded),
-    )
-    thread_id: int = min((row[1] for row in rows), default=message_id)
-    known = {row[0] for row in rows}
-    for ref in refs:
-        if ref not in known:
-            tx.execute(
-                "INSERT INTO thread_ref (account_id, ref_hash, thread_id) VALUES (?, ?, ?)",
-                (account_id, ref, thread_id),
+    """Insert the rows of messages whose ids and UIDs begin with these."""
+    threads = _threads(tx, account_id, message_id, [one.prepared.refs for one in placed])
+    messages, placements = [], []
+    inline: list[Sequence[object]] = []
+    references: list[Sequence[object]] = []
+    for number, one in enumerate(placed):
+        message, prepared = one.message, one.prepared
+        messages.append(
+            (
+                account_id,
+                message_id + number,
+                threads[number],
+                one.now,
+                message.internaldate,
+                message.internaldate_offset,
+                *prepared.columns,
+                one.prefix,
+                *prepared.facts,
             )
-    return thread_id
+        )
+        placements.append(
+            (
+                account_id,
+                mailbox_id,
+                uid + number,
+                message_id + number,
+                one.flags,
+                modseq,
+                modseq,
+                one.size,
+                one.now,
+                message.uidl,
+            )
+        )
+        for blob in (prepared.blob, prepared.facts_blob):
+            if blob is not None:
+                references.append((blob.ref.blob_id, account_id, message_id + number))
+                if blob.ref.place == "inline":
+                    inline.append((blob.ref.blob_id, blob.ref.encoding, blob.data))
+    _insert_rows(tx, _MESSAGE, messages)
+    _insert_rows(tx, "blob (blob_id, encoding, data)", inline, " ON CONFLICT (blob_id) DO NOTHING")
+    _insert_rows(tx, "blob_ref (blob_id, account_id, message_id)", references)
+    _insert_rows(tx, _PLACEMENT, placements)
+
+
+def _insert_rows(tx: Transaction, into: str, rows: Sequence[Sequence[object]], ending: str = "") -> None:
+    """Insert rows with few statements, and few different ones: their plans are cached."""
+    start = 0
+    while start < len(rows):
+        count = min(ROWS_AT_ONCE, 1 << ((len(rows) - start).bit_length() - 1))
+        values = f"({', '.join('?' * len(rows[start]))})"
+        statement = f"INSERT INTO {into} VALUES {', '.join([values] * count)}{ending}"
+        tx.execute(statement, [value for row in rows[start : start + count] for value in row])
+        start += count
+
+
+def _threads(tx: Transaction, account_id: str, message_id: int, refs: Sequence[Sequence[int]]) -> list[int]:
+    """Return the threads of new messages, by their references: the oldest that knows one of them, or a new one, named
+    after the message. Threads are never joined later: clients have been told (RFC 8474 5.2)."""
+    known = _known_threads(tx, account_id, list(dict.fromkeys(ref for one in refs for ref in one)))
+    new: list[Sequence[object]] = []
+    threads = []
+    for number, one in enumerate(refs):
+        thread_id = min((known[ref] for ref in one if ref in known), default=message_id + number)
+        threads.append(thread_id)
+        for ref in one:
+            if ref not in known:
+                known[ref] = thread_id
+                new.append((account_id, ref, thread_id))
+    _insert_rows(tx, "thread_ref (account_id, ref_hash, thread_id)", new)
+    return threads
+
+
+def _known_threads(tx: Transaction, account_id: str, refs: Sequence[int]) -> dict[int, int]:
+    """Return the threads of those of the references that have one."""
+    known: dict[int, int] = {}
+    for start in range(0, len(refs), REFS_AT_ONCE):
+        some = refs[start : start + REFS_AT_ONCE]
+        width = 1 << (len(some) - 1).bit_length()
+        padded = (*some, *[some[0]] * (width - len(some)))
+        known.update(
+            tx.execute(
+                "SELECT ref_hash, thread_id FROM thread_ref"
+                f" WHERE account_id = ? AND ref_hash IN ({', '.join('?' * width)})",
+                (account_id, *padded),
+            )
+        )
+    return known

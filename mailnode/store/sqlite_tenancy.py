@@ -14,6 +14,7 @@ from typing import Any
 import apsw
 
 from mailnode.errors import ConfigurationError, DomainError, StoreUnavailable
+from mailnode.store.engine import JOINT, JointUnit
 
 # pages of write-ahead log
 CHECKPOINT_AT = 1_000  # the checkpoint thread is asked to move the log into the file
@@ -184,8 +185,7 @@ class Tenancy:
         try:
             connection.execute("BEGIN IMMEDIATE")
             tx = SqliteTransaction(connection)
-            for job in jobs:
-                self._run_unit(connection, tx, job)
+            self._run_units(connection, tx, jobs)
         except apsw.Error as error:
             self._roll_back(connection, error)
             return error
@@ -207,6 +207,37 @@ class Tenancy:
         elif self._wal_pages > CHECKPOINT_AT and not self._checkpoint_asked:
             self._checkpoint_asked = True
             self._checkpoint_wanted(self)
+
+    def _run_units(self, connection: apsw.Connection, tx: SqliteTransaction, jobs: Sequence[Job]) -> None:
+        groups: dict[Callable[..., Any], list[Job]] = {}
+        for job in jobs:
+            if len(jobs) > 1 and job.unit in JOINT:
+                groups.setdefault(job.unit, []).append(job)
+            else:
+                self._run_unit(connection, tx, job)
+        for unit, members in groups.items():
+            if len(members) == 1 or not self._run_joint(connection, JOINT[unit], tx, members):
+                for job in members:
+                    self._run_unit(connection, tx, job)
+
+    def _run_joint(
+        self, connection: apsw.Connection, joint: JointUnit, tx: SqliteTransaction, jobs: Sequence[Job]
+    ) -> bool:
+        """Run several calls of one unit as one; False: it cannot be done, and nothing was."""
+        connection.execute("SAVEPOINT unit")
+        try:
+            results = joint(tx, [job.args for job in jobs])
+        except Exception as error:  # of one of them: which one shows when each runs alone
+            if isinstance(error, apsw.Error) and not isinstance(error, _STATEMENT_ERRORS):
+                raise
+            results = None
+            connection.execute("ROLLBACK TO unit")
+        connection.execute("RELEASE unit")
+        if results is None:
+            return False
+        for job, result in zip(jobs, results, strict=True):
+            job.result, job.error = result, None
+        return True
 
     def _run_unit(self, connection: apsw.Connection, tx: SqliteTransaction, job: Job) -> None:
         connection.execute("SAVEPOINT unit")

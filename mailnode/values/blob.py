@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,9 @@ class BlobRef:
 @dataclass(frozen=True, slots=True)
 class StagedBlob:
     """Bytes on their way into the store. A ``file`` blob is already durable; an ``inline`` one carries its stored form
-    in ``data`` and becomes durable with the unit that places it."""
+    in ``data`` and becomes durable with the unit that places it. ``content``: what it says, when it is small enough
+    to be kept in memory so long; else b""."""
 
     ref: BlobRef
     data: bytes = b""
+    content: bytes = field(default=b"", compare=False, repr=False)

@@ -110,7 +110,41 @@ def test_many_deliveries_at_once_are_all_there(store, ann, bea, loop, make):
     assert sorted(placed[-1].uid for placed in outcomes) == list(range(1, 41))
     assert (count(loop, ann), count(loop, bea)) == (20, 40)
     snapshot = loop.run(bea.open(1).snapshot())
-    assert snapshot.modseqs.tolist() == sorted(set(snapshot.modseqs))
+    assert snapshot.modseqs.tolist() == sorted(snapshot.modseqs)  # those that ran together share one
+
+
+def test_one_that_cannot_be_delivered_takes_none_of_the_others_with_it(store, ann, loop, make):
+    messages = [make(b"n%d" % number) for number in range(20)]
+    gone = next(f"no{n}" for n in range(100) if store.partition(f"no{n}") == store.partition("ann"))
+
+    async def attempt(number):
+        to = plan(ann) if number != 7 else DeliveryPlan(gone, "gone@a.test", "INBOX")
+        try:
+            return await store.deliver(f"e{number}", [to], messages[number], False)
+        except NoSuchAccount:
+            return None
+
+    outcomes = loop.together(*map(attempt, range(20)))
+    assert [number for number, outcome in enumerate(outcomes) if outcome is None] == [7]
+    assert count(loop, ann) == 19
+
+
+def test_what_is_delivered_together_goes_to_its_mailboxes_and_threads(store, ann, loop, make):
+    loop.run(ann.create("Lists"))
+    messages = [make(b"n%d" % number, f"m{number}@x", (f"root{number % 2}@x",)) for number in range(70)]
+
+    async def deliver(number):
+        to = DeliveryPlan(ann.account_id, "a@a.test", "Lists" if number % 3 == 0 else "INBOX")
+        return await store.deliver(f"e{number}", [to], messages[number], False)
+
+    outcomes = loop.together(*map(deliver, range(70)))
+    by_mailbox = {}
+    for (placed,) in outcomes:
+        by_mailbox.setdefault(placed.mailbox_id, []).append(placed.uid)
+    assert [sorted(uids) for _, uids in sorted(by_mailbox.items())] == [list(range(1, 47)), list(range(1, 25))]
+    found = {row[1] for number in by_mailbox for row in loop.run(ann.open(number).rows(range(1, 60), ["thread_id"]))}
+    assert len(found) == 2
+    assert loop.run(store.verify()) == []
 
 
 # threads
