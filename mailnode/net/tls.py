@@ -1,7 +1,8 @@
 """Certificates: chosen by the name a client asks for, read again when they change, the old kept when the new are broken.
 
-Every listener has OpenSSL contexts of its own, without a session cache and without tickets: what a client was on one
-port is never resumed on another.
+Every listener has OpenSSL contexts of its own that resume nothing: what a client was on one port it never is on another.
+TLS 1.2 clients get no session id and no ticket. TLS 1.3 clients are still sent tickets, whose number pyOpenSSL cannot set;
+they name sessions that are not kept.
 """
 
 from __future__ import annotations
