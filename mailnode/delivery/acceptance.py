@@ -15,6 +15,7 @@ from typing import BinaryIO
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from mailnode.delivery.local import log_delivered
 from mailnode.delivery.plans import Copies, copies, queued_recipients, wants_success
 from mailnode.errors import NoSuchAccount
 from mailnode.interfaces.delivery import IDelivery
@@ -33,6 +34,7 @@ from mailnode.values.queue import QueuedEnvelope, Submission
 _log = Logger()
 
 MAX_DIRECT = 50  # copies placed by one unit
+TINY = 8 * 1024  # octets up to which a message is scanned at once: a way to a thread and back costs more
 SMALL = 256 * 1024  # octets up to which a message is scanned in a thread
 PIECE = 1024 * 1024  # octets of a large message that are in memory at a time
 SCRATCH = "mailnode-scan-"  # how names of scratch files begin
@@ -80,6 +82,8 @@ class Acceptance:
 
     async def scan(self, blob: StagedBlob) -> MessageFacts:
         """Compute facts: in a thread when the message is small, else in another process."""
+        if blob.content and blob.ref.size <= TINY:
+            return scan(blob.content)
         if blob.ref.size <= SMALL:
             return await self._threads.run("cpu", scan, await self._blobs.read_staged(blob))
         file = await self._threads.run("disk", self._scratch_file)
@@ -131,16 +135,7 @@ class Acceptance:
             delivered = await self._mail.deliver(envelope.id, plans, message, applied_once=False)
         except NoSuchAccount:
             return False
-        for plan, copy in zip(plans, delivered, strict=True):
-            emit(
-                _log,
-                "message.delivered",
-                envelope=envelope.id,
-                recipient=copy.recipient,
-                account=copy.account_id,
-                mailbox=plan.mailbox,
-                uid=copy.uid,
-            )
+        log_delivered(envelope.id, plans, delivered)
         return True
 
     def _scratch_file(self) -> BinaryIO:

@@ -6,6 +6,8 @@ finds the copy and records that.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -16,7 +18,7 @@ from mailnode.interfaces.queue import IDeliveryAgent
 from mailnode.interfaces.store import IMailStore, IQueueStore
 from mailnode.values.attempt import DEFERRED, REJECTED, SENT, Attempt, AttemptReport
 from mailnode.values.events import emit
-from mailnode.values.mailbox import DeliveryPlan, NewMessage
+from mailnode.values.mailbox import Delivered, DeliveryPlan, NewMessage
 from mailnode.values.queue import Claim
 
 _log = Logger()
@@ -63,16 +65,19 @@ class LocalAgent:
             if len(plans) == 1:
                 return [Attempt(plans[0][0], REJECTED, "5.1.1", "no such user here")]
             return [attempt for plan in plans for attempt in await self._apply(envelope_id, [plan], message)]
-        attempts = []
-        for (index, plan), copy in zip(plans, delivered, strict=True):
-            emit(
-                _log,
-                "message.delivered",
-                envelope=envelope_id,
-                recipient=copy.recipient,
-                account=copy.account_id,
-                mailbox=plan.mailbox,
-                uid=copy.uid,
-            )
-            attempts.append(Attempt(index, SENT, "2.0.0", "delivered"))
-        return attempts
+        log_delivered(envelope_id, [plan for _, plan in plans], delivered)
+        return [Attempt(index, SENT, "2.0.0", "delivered") for index, _ in plans]
+
+
+def log_delivered(envelope_id: str, plans: Sequence[DeliveryPlan], delivered: Sequence[Delivered]) -> None:
+    """Say where the copies of a message are: ``delivered`` is what the store made of the plans, in their order."""
+    for plan, copy in zip(plans, delivered, strict=True):
+        emit(
+            _log,
+            "message.delivered",
+            envelope=envelope_id,
+            recipient=copy.recipient,
+            account=copy.account_id,
+            mailbox=plan.mailbox,
+            uid=copy.uid,
+        )

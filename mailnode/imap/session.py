@@ -288,11 +288,12 @@ class ImapSession:
             self.trouble(error)
             return UNKNOWN_TROUBLE
         if isinstance(error, NoSuchMailbox) and self.selected is not None:
-            await self._look_for_mailbox(self.selected)
+            await self._look_again(self.selected)
         return answer
 
-    async def _look_for_mailbox(self, selected: Selected) -> None:
-        """Say BYE when it is the selected mailbox that is gone."""
+    async def _look_again(self, selected: Selected) -> None:
+        """Take in what the store says now; BYE when the selected mailbox is gone. When the store cannot say, what was
+        answered stands all the same."""
         try:
             await selected.refresh(force=True)
         except NoSuchMailbox:
@@ -318,21 +319,11 @@ class ImapSession:
         """Announce what the command allows, then say the tagged line."""
         if self.selected is not None:
             if chapter.asks_after:
-                await self._refresh_after(self.selected)
+                await self._look_again(self.selected)
             await self.announce(row_of(command).expunge, command.uid)
         self._command = None
         self.write(answer.line(command.tag))
         self.connection.completed()
-
-    async def _refresh_after(self, selected: Selected) -> None:
-        """The command changed something itself; when the store cannot say what, the command has succeeded all the same."""
-        try:
-            await selected.refresh(force=True)
-        except NoSuchMailbox:
-            self.selected = None
-            self.bye("The selected mailbox was deleted")
-        except Exception as error:
-            self.trouble(error)
 
     async def announce(self, expunge: bool, uid: bool) -> None:
         """Say what may be said about the selected mailbox now.
