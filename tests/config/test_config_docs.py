@@ -2,7 +2,13 @@
 
 import configparser
 import itertools
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
+
+import pytest
 
 from mailnode.config.docs import render
 from mailnode.config.loader import Checks, load
@@ -65,3 +71,15 @@ def test_the_unit_is_well_formed_and_unprivileged():
     service = unit["Service"]
     assert service["User"] == "mailnode" and service["CapabilityBoundingSet"] == "CAP_NET_BIND_SERVICE"
     assert service["ProtectSystem"] == "strict" and service["NoNewPrivileges"] == "yes"
+
+
+def test_systemd_takes_the_unit(tmp_path):
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        (pytest.fail if os.environ.get("MAILNODE_TESTS_STRICT") == "1" else pytest.skip)("no systemd-analyze")
+    text = (ROOT / "etc/mailnode.service").read_text()
+    (tmp_path / "mailnode.service").write_text(text.replace("/opt/mailnode/bin/twistd", sys.executable))
+    done = subprocess.run(
+        [program, "verify", str(tmp_path / "mailnode.service")], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
