@@ -1,5 +1,6 @@
 """What the pages name is there: files, pages, commands, options, settings."""
 
+import pkgutil
 import re
 import shlex
 from pathlib import Path
@@ -34,6 +35,17 @@ def test_every_file_that_is_named_is_there(page):
         pattern = re.sub(r"<\w+>|NNNN", "*", name).rstrip("/")
         found = any(list(root.glob(pattern)) for root in ROOTS)
         assert found or name.startswith(OF_THE_DATA), f"{page} names {name}"
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_every_dotted_name_is_there(page):
+    """Modules, and classes and functions in them, such as ``mailnode.queue.runner``."""
+    for name in re.findall(r"``(mailnode\.[\w.]+)``", TEXTS[page]):
+        if name not in NO_MODULES:
+            pkgutil.resolve_name(name)
+
+
+NO_MODULES = ("mailnode.test", "mailnode.lock")  # a domain, a file
 
 
 # Commands
