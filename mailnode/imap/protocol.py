@@ -43,7 +43,7 @@ class ImapFactory(PumpFactory):
         """
         if tls == "starttls" and start_tls is None:
             raise ValueError("starttls needs start_tls")
-        super().__init__(_TOO_MANY, max_connections, max_per_peer)
+        super().__init__(_TOO_MANY, max_connections, max_per_peer, tls == "implicit")
         self._make_session = make_session
         self._clock = clock
         self._implicit_tls = tls == "implicit"

@@ -31,11 +31,13 @@ from mailnode.values.smtp_reply import Reply
 
 @dataclass(frozen=True, slots=True)
 class OutboundSettings:
-    """``connect``: seconds for one address. A connection is used for ``mails`` mails and kept ``idle`` seconds after each;
-    at most ``kept`` are kept at a time. The waits for replies are those of RFC 5321 4.5.3.2, times ``patience``."""
+    """``connect``: seconds for one address. A connection is used for ``mails`` mails or ``lifetime`` seconds and kept
+    ``idle`` seconds after each; at most ``kept`` are kept at a time. The waits for replies are those of RFC 5321 4.5.3.2,
+    times ``patience``."""
 
     connect: float = 10.0
     mails: int = 100
+    lifetime: float = 300.0
     idle: float = 15.0
     kept: int = 100
     patience: float = 1.0
@@ -104,7 +106,8 @@ class Outbound:
     def _keep(self, link: Link) -> None:
         settings = self._settings
         full = sum(map(len, self._kept.values())) >= settings.kept
-        if link.lost or link.mails >= settings.mails or full or self._stopped:
+        used_up = link.mails >= settings.mails or self._clock.seconds() - link.opened_at >= settings.lifetime
+        if link.lost or used_up or full or self._stopped:
             link.quit()
             return
         self._kept.setdefault(link.target, []).append(link)

@@ -35,6 +35,7 @@ class Link(Protocol):
         self.target = target
         self.client = client.ClientConnection(hostname)
         self.mails = 0
+        self.opened_at = clock.seconds()
         self.tls = ""
         self.lost = False
         self.gone: Deferred[None] = Deferred()

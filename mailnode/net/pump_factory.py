@@ -29,15 +29,17 @@ class PumpFactory(Factory):
 
     noisy = False
 
-    def __init__(self, too_many: bytes, max_connections: int, max_per_peer: int) -> None:
+    def __init__(self, too_many: bytes, max_connections: int, max_per_peer: int, implicit_tls: bool = False) -> None:
         """:param too_many: said to a client that is one too many. :param max_connections: at one time.
         :param max_per_peer: from one IPv4 address or IPv6 /64 network.
+        :param implicit_tls: words would need a handshake first, dear to us and free not to finish: then none are said.
         """
         self.pumps: dict[Pump, str] = {}  # and the network each comes from
         self._peers: Counter[str] = Counter()
         self._too_many = too_many
         self._max_connections = max_connections
         self._max_per_peer = max_per_peer
+        self._says_why = not implicit_tls
 
     @property
     def connections(self) -> int:
@@ -49,11 +51,11 @@ class PumpFactory(Factory):
         raise NotImplementedError
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
-        """Return a pump, or what turns the client away."""
+        """Return a pump, or what turns the client away; None closes the connection."""
         host = str(getattr(addr, "host", "") or "")
         peer = peer_key(host)
         if len(self.pumps) >= self._max_connections or (peer and self._peers[peer] >= self._max_per_peer):
-            return OneTooMany(self._too_many)
+            return OneTooMany(self._too_many) if self._says_why else None
         pump = self.make_pump(host)
         self.pumps[pump] = peer
         self._peers[peer] += 1

@@ -42,7 +42,7 @@ class Pop3Factory(PumpFactory):
         :param timeout: seconds of silence after which a connection is closed; RFC 1939 3 wants at least 600.
         :param max_connections: at one time. :param max_per_peer: from one IPv4 address or IPv6 /64 network.
         """
-        super().__init__(_TOO_MANY, max_connections, max_per_peer)
+        super().__init__(_TOO_MANY, max_connections, max_per_peer, tls == "implicit")
         self._logins = logins
         self._clock = clock
         self._tls = tls

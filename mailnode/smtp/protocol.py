@@ -50,7 +50,7 @@ class SmtpFactory(PumpFactory):
             raise ValueError("starttls needs start_tls")
         if kind == "submission" and service.logins is None:
             raise ValueError("submission needs logins")
-        super().__init__(format_reply(TOO_MANY), max_connections, max_per_peer)
+        super().__init__(format_reply(TOO_MANY), max_connections, max_per_peer, tls == "implicit")
         self._kind = kind
         self._session_class = KINDS[kind]
         self._service = service

@@ -445,6 +445,14 @@ class ReuseTests(OutboundCase):
 
         return self.run_case(case())
 
+    def test_a_connection_is_not_used_for_ever(self) -> Deferred[Any]:
+        async def case() -> None:
+            server, outbound = self.serve(), self.make(OutboundSettings(lifetime=0.0))
+            await self.send_some(outbound, self.target(server), 3)
+            self.assertEqual((server.connections, len(server.messages)), (3, 3))
+
+        return self.run_case(case())
+
     def test_a_connection_is_kept_after_refusals(self) -> Deferred[Any]:
         async def case() -> None:
             server = self.serve(RCPT="550 5.1.1 unknown", DATA="503 5.5.1 no")

@@ -328,9 +328,11 @@ def test_a_client_that_is_gone_in_the_message_leaves_nothing() -> None:
     assert not world.clock.getDelayedCalls()
 
 
-def test_bad_line_ends_keep_nothing() -> None:
+@pytest.mark.parametrize("peer", ["192.0.2.1", "10.0.0.1", "10.1.0.1", "10.2.0.1"])
+def test_bad_line_ends_keep_nothing(peer: str) -> None:
+    """No right of a network is a right to broken line ends: relaying, no policies, XCLIENT."""
     world = World()
-    client = world.client()
+    client = world.client(peer)
     client.say("EHLO x\n" + ENVELOPE)
     client.say("DATA\n")
     assert client.say(b"Subject: x\r\n\r\nbody\n.\r\nmore\r\n.\r\n").startswith("550 5.5.2")
@@ -635,6 +637,8 @@ def test_connections_are_counted() -> None:
     first.hang_up()
     assert world.factory.connections == 2
     assert world.client("192.0.2.1").greeting.startswith("220")
+    implicit = World("submission", tls="implicit", max_connections=0)
+    assert implicit.factory.buildProtocol(None) is None
 
 
 def test_draining_between_commands_and_in_a_message() -> None:

@@ -1,0 +1,80 @@
+"""How many connections there may be: in all, from one network, and what the others hear."""
+
+from typing import Any
+
+import pytest
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.error import ConnectionDone
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+
+from mailnode.net.pump import Pump
+from mailnode.net.pump_factory import PumpFactory
+from mailnode.values.wire import NEED_DATA
+
+
+class Idle:
+    """A connection and a session of a client that never says anything."""
+
+    buffered = 0
+
+    def next_event(self) -> Any:
+        return NEED_DATA
+
+    async def opened(self) -> None:
+        pass
+
+    def lost(self) -> None:
+        pass
+
+
+class Door(PumpFactory):
+    def make_pump(self, host: str) -> Pump:
+        idle: Any = Idle()
+        return Pump("test", idle, lambda channel: idle, Clock(), on_close=self.closed)
+
+
+def connect(door: Door, host: str) -> Any:
+    address = IPv6Address("TCP", host, 1) if ":" in host else IPv4Address("TCP", host, 1)
+    protocol = door.buildProtocol(address)
+    if protocol is not None:
+        protocol.makeConnection(StringTransport(peerAddress=address))
+    return protocol
+
+
+def test_ten_thousand_idle_connections_are_bounded() -> None:
+    door = Door(b"too many\n", max_connections=1000, max_per_peer=50)
+    protocols = [connect(door, f"10.{number % 40}.0.1") for number in range(10_000)]
+    assert door.connections == 1000
+    turned_away = [protocol for protocol in protocols if not isinstance(protocol, Pump)]
+    assert len(turned_away) == 9000
+    for protocol in turned_away:
+        assert protocol.transport.value() == b"too many\n" and protocol.transport.disconnecting
+    for pump in list(door.pumps):
+        pump.connectionLost(Failure(ConnectionDone()))
+    assert door.connections == 0 and not door._peers
+    assert isinstance(connect(door, "10.0.0.1"), Pump)
+
+
+@pytest.mark.parametrize(
+    ("first", "same", "other"),
+    [
+        ("192.0.2.1", "192.0.2.1", "192.0.2.2"),
+        ("2001:db8::1", "2001:db8::ffff:1", "2001:db8:0:1::1"),
+        ("::ffff:192.0.2.1", "192.0.2.1", "::ffff:192.0.2.2"),
+    ],
+)
+def test_one_network_cannot_take_all(first: str, same: str, other: str) -> None:
+    door = Door(b"too many\n", max_connections=1000, max_per_peer=2)
+    assert isinstance(connect(door, first), Pump)
+    assert isinstance(connect(door, same), Pump)
+    assert not isinstance(connect(door, same), Pump)
+    assert not isinstance(connect(door, first), Pump)
+    assert isinstance(connect(door, other), Pump)
+
+
+def test_no_handshake_for_one_too_many() -> None:
+    door = Door(b"too many\n", max_connections=1, max_per_peer=2, implicit_tls=True)
+    assert isinstance(connect(door, "192.0.2.1"), Pump)
+    assert connect(door, "192.0.2.1") is None
