@@ -1,4 +1,5 @@
-"""Line ends of imported and appended mail: a bare CR or LF becomes CRLF, in pieces of any size."""
+"""Line ends of imported and appended mail: a bare CR or LF becomes CRLF, and the last line has an end, in pieces of any
+size. So every stored message ends with CRLF, and POP3 sends exactly the octets it tells (RFC 1939 3 and 11)."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ class LineEnds:
 
     def __init__(self) -> None:
         self._held = b""  # a CR at the end of a piece: its LF may be the next octet
+        self._open = False  # the last line has no end yet
 
     def feed(self, piece: bytes) -> bytes:
         """Return the next part of the converted stream."""
@@ -15,12 +17,15 @@ class LineEnds:
         self._held = b""
         if data.endswith(b"\r"):
             data, self._held = data[:-1], b"\r"
+        if data or self._held:
+            self._open = bool(self._held) or not data.endswith(b"\n")
         return to_crlf(data)
 
     def finish(self) -> bytes:
-        """Return what was held back."""
-        held, self._held = self._held, b""
-        return b"\r\n" if held else b""
+        """Return the end of the last line where it has none; nothing when nothing came."""
+        self._held = b""
+        was_open, self._open = self._open, False
+        return b"\r\n" if was_open else b""
 
 
 def to_crlf(data: bytes) -> bytes:

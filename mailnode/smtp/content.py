@@ -55,6 +55,11 @@ class Inspector:
         elif self._too_long(piece):
             self.fault = LINE_TOO_LONG
 
+    @property
+    def in_line(self) -> bool:
+        """Whether the last line has no end yet."""
+        return self._line > 0
+
     def _too_long(self, piece: bytes) -> bool:
         """Whether a line is over the limit; leaps from the last line end within one limit to the next."""
         start, limit = 0, self._limits.content_line
@@ -111,7 +116,8 @@ class ChunkReader:
         self.left, self.last = size, last
 
     def read(self) -> tuple[bytes, bool]:
-        """Take what has come of the chunk; return it and whether the chunk is complete."""
+        """Take what has come of the chunk; return it and whether the chunk is complete. The last line of a message gets
+        the end it lacks: without one no protocol but this could pass the message on."""
         piece = take(self._buffer, min(len(self._buffer), self.left))
         self.left -= len(piece)
         complete = self.left == 0
@@ -119,6 +125,8 @@ class ChunkReader:
         if piece.endswith(b"\r") and not (complete and self.last):
             piece, self._held = piece[:-1], b"\r"
         self._inspector.look(piece)
+        if complete and self.last and self._inspector.in_line:
+            piece += b"\r\n"
         return piece, complete
 
 

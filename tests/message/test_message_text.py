@@ -115,6 +115,7 @@ def test_header_text():
         (b"\r\r\n", b"\r\n\r\n"),
         (b"\n\n", b"\r\n\r\n"),
         (b"no line end", b"no line end"),
+        (b"a\r\nb", b"a\r\nb"),
     ],
 )
 def test_line_ends(data, expected):
@@ -122,7 +123,12 @@ def test_line_ends(data, expected):
     for size in (1, 2, 3, 100):
         ends = LineEnds()
         got = b"".join(ends.feed(data[at : at + size]) for at in range(0, len(data), size)) + ends.finish()
-        assert got == expected
+        assert got == closed(expected)
+
+
+def closed(data):
+    """What a message of these lines is: its last line ends too."""
+    return data if data.endswith(b"\n") or not data else data + b"\r\n"
 
 
 @given(st.lists(st.sampled_from([b"\r", b"\n", b"a", b"", b"\r\n"]), max_size=30))
@@ -130,7 +136,7 @@ def test_line_ends_do_not_depend_on_the_pieces(pieces):
     data = b"".join(pieces)
     ends = LineEnds()
     got = b"".join(ends.feed(piece) for piece in pieces) + ends.finish()
-    assert got == to_crlf(data)
+    assert got == closed(to_crlf(data))
     assert got.count(b"\r\n") == got.count(b"\r") == got.count(b"\n")
     assert to_crlf(got) is got or not got
     assert ends.finish() == b""
