@@ -168,6 +168,8 @@ class Stores:
             self.blobs.prepare()
             await self.directory.set_fixed_domains([domain.name for domain in self._config.domain])
             await self.ephemeral.start()
+            if isinstance(self.engine, SqliteEngine):  # which no other process has open
+                await self.mail.end_maildrops()
         except Exception as error:
             await self.engine.stop()
             self._unlock()

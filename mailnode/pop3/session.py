@@ -111,7 +111,7 @@ class Pop3Session:
             if self._lost:
                 await self._release()
         if self._ending:
-            self._channel.close()
+            await self._leave()
 
     def failed(self) -> None:
         """Unknown trouble. In the middle of a message nothing can be said."""
@@ -149,7 +149,12 @@ class Pop3Session:
         self._ending = reason
         emit(_log, "session.ended", session=self.session, protocol=self.protocol, reason=reason)
         if not self._handling:
-            self._channel.close()
+            ensureDeferred(self._leave()).addErrback(self._log_trouble)
+
+    async def _leave(self) -> None:
+        """Close, and give the maildrop back now: a peer that is gone may keep its side open for long."""
+        self._channel.close()
+        await self._release()
 
     async def _release(self) -> None:
         """Give back what the session holds."""

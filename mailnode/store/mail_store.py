@@ -12,7 +12,7 @@ from zope.interface import implementer
 from mailnode.errors import NoSuchAccount
 from mailnode.interfaces.runtime import IClock, IHints
 from mailnode.interfaces.store import IMailStore
-from mailnode.store import accounts, placing, sweeping, verify
+from mailnode.store import accounts, maildrops, placing, sweeping, verify
 from mailnode.store.blobs_local import DIRECTORIES, LocalBlobs
 from mailnode.store.engine import Engine, Transaction
 from mailnode.store.mail_account import MailAccount
@@ -115,6 +115,11 @@ class MailStore:
         for account_id in account_ids:
             groups.setdefault(self.partition(account_id), []).append(account_id)
         return [(self._partitions[number], ids) for number, ids in sorted(groups.items())]
+
+    async def end_maildrops(self) -> None:
+        """End every POP3 lease. For the start of the only process of a store: nobody who holds one is alive."""
+        for partition in self._partitions:
+            await partition.write(maildrops.end_all)
 
     async def deliver(
         self, envelope_id: str, plans: Sequence[DeliveryPlan], message: NewMessage, applied_once: bool

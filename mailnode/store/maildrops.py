@@ -60,6 +60,11 @@ def release(tx: Transaction, account_id: str, mailbox_id: int, token: str) -> bo
     )
 
 
+def end_all(tx: Transaction) -> None:
+    """End every lease: whoever held one is dead."""
+    tx.execute("DELETE FROM lease")
+
+
 def commit(tx: Transaction, account_id: str, mailbox_id: int, token: str, uids: Sequence[int], now: int) -> int:
     """Expunge and end the lease; return the modseq, 0 when nothing was expunged. :param now: UTC microseconds.
 

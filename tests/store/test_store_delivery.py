@@ -268,6 +268,15 @@ def test_one_session_at_a_time(ann, three, loop, clock):
         loop.run(ann.maildrop(1, 60))
 
 
+def test_a_server_that_starts_ends_the_leases_of_the_one_that_was_killed(store, ann, three, loop):
+    first = loop.run(ann.maildrop(1, 60))
+    loop.run(store.end_maildrops())
+    second = loop.run(ann.maildrop(1, 60))
+    with pytest.raises(Busy):
+        loop.run(first.commit(first.messages))
+    loop.run(second.release())
+
+
 def test_a_lost_lease_deletes_nothing(ann, three, loop, clock):
     first = loop.run(ann.maildrop(1, 60))
     clock.advance(61)
