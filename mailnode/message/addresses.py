@@ -7,11 +7,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mailnode.message.headers import all_values
 from mailnode.message.words import decode_bytes
 
 MAX_ADDRESSES = 10_000  # of one field that are rendered
+SHORT = 256  # octets of fields whose addresses are remembered for a while
 MAX_CHECKED = 64 * 1024  # octets of one field that are read to check who is in it
 
 _TOKEN = re.compile(
@@ -52,7 +54,13 @@ def parse_addresses(value: bytes, limit: int | None = None) -> list[Mailbox | Gr
 
     :param limit: how many mailboxes to take at most.
     """
-    return _Parser(value, limit).run()
+    return list(_parse_short(value, limit)) if len(value) <= SHORT else _Parser(value, limit).run()
+
+
+@lru_cache(maxsize=64)
+def _parse_short(value: bytes, limit: int | None) -> tuple[Mailbox | Group, ...]:
+    """One field is read for the envelope and for each of its sort keys, and the same recipient comes again and again."""
+    return tuple(_Parser(value, limit).run())
 
 
 def mailboxes(items: list[Mailbox | Group]) -> Iterator[Mailbox]:

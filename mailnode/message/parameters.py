@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from mailnode.message.words import decode_bytes, decode_words
 
+SHORT = 128  # octets of a Content-Type that is remembered for a while: few are common
 MAX_PARAMETERS = 200  # of one field; the rest is not looked at
 
 Parameters = tuple[tuple[bytes, bytes], ...]  # (lower-case name, value), each name once
@@ -45,6 +47,15 @@ class MediaType:
 
 def parse_media_type(value: bytes) -> MediaType | None:
     """Read an unfolded Content-Type; None when there is no ``type/subtype`` in it (RFC 2045 5.2 then says text/plain)."""
+    return _short_media_type(value) if len(value) <= SHORT else _media_type(value)
+
+
+@lru_cache(maxsize=64)
+def _short_media_type(value: bytes) -> MediaType | None:
+    return _media_type(value)
+
+
+def _media_type(value: bytes) -> MediaType | None:
     text = strip_comments(value)
     found = _MEDIA_TYPE.match(text)
     if found is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from mailnode.message.addresses import Mailbox, display_text, mailboxes, parse_addresses
+from mailnode.message.addresses import MAX_ADDRESSES, SHORT, Mailbox, display_text, mailboxes, parse_addresses
 from mailnode.message.dates import parse_date
 from mailnode.message.subject import base_subject
 from mailnode.message.words import decode_bytes, decode_words
@@ -66,7 +66,10 @@ def _first(headers: dict[bytes, list[bytes]], name: bytes) -> bytes:
 
 
 def _first_box(headers: dict[bytes, list[bytes]], name: bytes) -> Mailbox | None:
-    return next(mailboxes(parse_addresses(_first(headers, name)[:MAX_READ], 1)), None)
+    value = _first(headers, name)
+    # A short field was read whole for the envelope.
+    limit = MAX_ADDRESSES if len(value) <= SHORT else 1
+    return next(mailboxes(parse_addresses(value[:MAX_READ], limit)), None)
 
 
 def _display(box: Mailbox | None) -> str:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
+from json.encoder import encode_basestring_ascii as _quoted
 from typing import Any, TextIO
 
 from twisted.logger import FilteringLogObserver, ILogObserver, LogEvent, LogLevel, LogLevelFilterPredicate, formatEvent
@@ -54,14 +57,20 @@ def as_json(event: LogEvent) -> str:
     """Return one flat object: ``time``, ``level``, then ``event`` and its fields, or ``source`` and ``message``."""
     name, fields = _ours(event)
     level = getattr(event.get("log_level"), "name", "info")
-    record: dict[str, Any] = {"time": _time(event), "level": level}
     if name is not None:
-        record["event"] = name
-        record.update((key, _plain(value)) for key, value in fields.items())
-    else:
-        record["source"] = str(event.get("log_namespace", "-"))
-        record["message"] = _message(event)
-    return json.dumps(record, ensure_ascii=True)
+        ending = "".join([f', "{key}": {_as_value(value)}' for key, value in fields.items()])
+        return f'{{"time": "{_time(event)}", "level": "{level}", "event": {_quoted(name)}{ending}}}'
+    source, message = _quoted(str(event.get("log_namespace", "-"))), _quoted(_message(event))
+    return f'{{"time": "{_time(event)}", "level": "{level}", "source": {source}, "message": {message}}}'
+
+
+def _as_value(value: object) -> str:
+    """Return a value in JSON."""
+    if value.__class__ is str:
+        return _quoted(value if len(value) <= MAX_TEXT else _cut(value))
+    if value.__class__ is int:
+        return str(value)
+    return json.dumps(_plain(value))
 
 
 def _ours(event: LogEvent) -> tuple[str | None, dict[str, Any]]:
@@ -93,5 +102,11 @@ def _escaped(text: str) -> str:
 
 
 def _time(event: LogEvent) -> str:
-    moment = datetime.fromtimestamp(float(event.get("log_time", 0.0)), UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    moment = float(event.get("log_time", 0.0))
+    milliseconds = math.floor(moment * 1000)
+    return f"{_second(milliseconds // 1000)}.{milliseconds % 1000:03d}Z"
+
+
+@lru_cache(maxsize=4)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").removesuffix("+00:00")

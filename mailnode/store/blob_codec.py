@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import struct
 import sys
+import threading
 from collections.abc import Callable
 
 from mailnode.errors import BlobDamaged
@@ -29,11 +30,17 @@ _HEAD = struct.Struct("<II")  # skippable magic, octets that follow
 _FOOT = struct.Struct("<IBI")  # number of frames, descriptor 0 (no checksums in the table), seekable magic
 
 _OPTIONS: dict[int, int] = {zstd.CompressionParameter.checksum_flag: 1, zstd.CompressionParameter.compression_level: 3}
+# A small message gets hardly smaller at a higher level, and making a compressor costs as much as using it.
+_SMALL_OPTIONS: dict[int, int] = {**_OPTIONS, zstd.CompressionParameter.compression_level: 1}
+_thread = threading.local()
 
 
 def encode_small(data: bytes) -> tuple[str, bytes]:
     """Return encoding and stored form of content that fits in memory."""
-    packed = zstd.compress(data, options=_OPTIONS)
+    compressor = getattr(_thread, "compressor", None)
+    if compressor is None:
+        compressor = _thread.compressor = zstd.ZstdCompressor(options=_SMALL_OPTIONS)
+    packed: bytes = compressor.compress(data, zstd.ZstdCompressor.FLUSH_FRAME)
     return ("zstd", packed) if len(packed) < len(data) else ("plain", data)
 
 

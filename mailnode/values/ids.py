@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_PAIRS = [high + low for high in _ALPHABET for low in _ALPHABET]
 
 
 def new_id(seconds: float) -> str:
@@ -21,4 +22,5 @@ def session_id() -> str:
 
 
 def _base32(number: int, width: int) -> str:
-    return "".join(_ALPHABET[number >> 5 * i & 31] for i in reversed(range(width)))
+    """Return an even number of digits."""
+    return "".join([_PAIRS[number >> bits & 1023] for bits in range(5 * width - 10, -1, -10)])
