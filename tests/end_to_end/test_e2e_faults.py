@@ -6,6 +6,7 @@ import random
 import re
 import smtplib
 import socket
+import struct
 import subprocess
 import sys
 
@@ -274,3 +275,25 @@ def test_no_second_envelope_is_smuggled(node, ending):
     assert said.count(b"queued as") <= 1
     assert b"550 5.5.2" in said or b"554 5.5.2" in said
     assert said.count(b"354 ") == 1
+
+
+def test_a_reset_between_the_end_of_data_and_the_reply(node):
+    """The message is there, whole, or it is not; nobody else notices, and no failure is logged."""
+    with smtplib.SMTP(node.address, node.ports["smtp"], timeout=30) as bystander:
+        bystander.ehlo("calm.test")
+        for number in range(30):
+            connection = smtplib.SMTP(node.address, node.ports["smtp"], timeout=30)
+            connection.ehlo("x.test")
+            for command in ("MAIL FROM:<a@side.test>", "RCPT TO:<bob@a.test>", "DATA"):
+                assert connection.docmd(command)[0] in (250, 354)
+            size = 100_000 if number % 3 == 0 else 100
+            connection.sock.sendall(f"Subject: reset-{number}\r\n\r\n{'x' * size}\r\nend of reset\r\n.\r\n".encode())
+            # closed with RST at once, whatever the server is doing
+            connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.close()
+            assert bystander.noop()[0] == 250
+    stored = {name: body for name, body in read_all(node, "bob@a.test").items() if name.startswith("reset-")}
+    accepted = [event for event in node.events("message.accepted") if event["sender"] == "a@side.test"]
+    assert len(stored) <= 30 and all(body.endswith(b"\r\nend of reset") for body in stored.values())
+    assert len(accepted) >= len(stored)
+    assert not [line for line in node.process.lines if "Traceback" in line or "session.error" in line]
