@@ -17,6 +17,7 @@ from mailnode.interfaces.policy import IPolicyChain
 from mailnode.interfaces.sessions import ILogin, ILogins, ISaslExchange, ISubmitter
 from mailnode.interfaces.store import IBlobWriter
 from mailnode.message.scanner import scan
+from mailnode.net.clock import WallClock
 from mailnode.smtp.limits import Limits, Timeouts
 from mailnode.smtp.protocol import SmtpFactory
 from mailnode.smtp.service import Service
@@ -214,6 +215,7 @@ class World:
     ) -> None:
         self.clock = Clock()
         self.clock.advance(NOW)
+        self.stepped = 0.0  # seconds the time of day is ahead of the timers
         self.delivery = FakeDelivery()
         self.router = FakeRouter()
         self.policies = FakePolicies()
@@ -224,12 +226,13 @@ class World:
             self.router,
             self.delivery,
             self.policies,
-            self.clock,
+            WallClock(lambda: self.clock.seconds() + self.stepped, self.clock),
             self.logins,
             limits or Limits(),
             timeouts or Timeouts(),
             relay_from=[ipaddress.ip_network(relay_from)],
             no_policy_for=[ipaddress.ip_network(no_policy_for)],
+            timers=self.clock,
         )
         self.factory = SmtpFactory(
             kind,

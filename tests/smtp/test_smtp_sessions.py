@@ -578,6 +578,23 @@ def test_silence_ends_the_session() -> None:
     assert client.closed
 
 
+@pytest.mark.parametrize("step", [-7200.0, 7200.0])
+def test_a_step_of_the_clock_ends_no_session_and_keeps_none(step: float) -> None:
+    world = World(timeouts=Timeouts(command=100))
+    client = world.client()
+    client.say("EHLO x\n" + ENVELOPE)
+    client.say("DATA\n")
+    world.stepped = step
+    for _ in range(3):
+        client.pump.dataReceived(b"x\r\n")
+        world.clock.advance(40)
+    assert client.codes(".\n") == ["250"]
+    assert client.codes(ENVELOPE) == ["250", "250"]
+    world.clock.advance(101)
+    assert client.heard().startswith("421 4.4.2")
+    assert client.closed
+
+
 def test_a_command_that_drips_in_has_a_deadline() -> None:
     world = World(timeouts=Timeouts(command_total=600))
     client = world.client()
