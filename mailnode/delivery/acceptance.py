@@ -36,6 +36,9 @@ _log = Logger()
 MAX_DIRECT = 50  # copies placed by one unit
 TINY = 8 * 1024  # octets up to which a message is scanned at once: a way to a thread and back costs more
 SMALL = 256 * 1024  # octets up to which a message is scanned in a thread
+MIDDLE = 4 * 1024 * 1024  # octets up to which one is scanned in a thread when it is simple
+SIMPLE_HEADER = 64 * 1024  # octets of a simple message's header block at most
+SIMPLE_LINES = 1000  # lines that may be boundaries, of a simple message at most
 PIECE = 1024 * 1024  # octets of a large message that are in memory at a time
 SCRATCH = "mailnode-scan-"  # how names of scratch files begin
 HEADER_ROOM = 64 * 1024  # octets that trace and policy fields may add to a message of the largest size
@@ -81,11 +84,13 @@ class Acceptance:
         return self._blobs.writer(self._limit)
 
     async def scan(self, blob: StagedBlob) -> MessageFacts:
-        """Compute facts: in a thread when the message is small, else in another process."""
+        """Compute facts: in a thread when the message is small or simple, else in another process."""
         if blob.content and blob.ref.size <= TINY:
             return scan(blob.content)
-        if blob.ref.size <= SMALL:
-            return await self._threads.run("cpu", scan, await self._blobs.read_staged(blob))
+        if blob.ref.size <= MIDDLE:
+            content = await self._blobs.read_staged(blob)
+            if blob.ref.size <= SMALL or is_simple(content):
+                return await self._threads.run("cpu", scan, content)
         file = await self._threads.run("disk", self._scratch_file)
         try:
             for offset in range(0, blob.ref.size, PIECE):
@@ -172,6 +177,12 @@ def queued_envelope(
 def internaldate(seconds: float) -> int:
     """UTC seconds as the microseconds of INTERNALDATE."""
     return int(seconds * 1_000_000)
+
+
+def is_simple(content: bytes) -> bool:
+    """Whether scanning is quick however long the message is: searching for boundaries lets other threads run soon
+    enough, reading headers and parts does not."""
+    return content.find(b"\r\n\r\n", 0, SIMPLE_HEADER) >= 0 and content.count(b"\r\n--") <= SIMPLE_LINES
 
 
 def scan_file(path: str) -> MessageFacts:

@@ -217,10 +217,19 @@ class ScanTests(AcceptanceCase):
         self.assertEqual(run_now(self.acceptance.scan(self.blobs.stage(CONTENT))), scan(CONTENT))
         self.assertEqual(self.threads.calls, [("cpu", "scan")])
 
+    def test_simple_ones_too_when_they_are_not_very_large(self) -> None:
+        content = CONTENT + b"line\r\n" * SMALL
+        self.assertEqual(run_now(self.acceptance.scan(self.blobs.stage(content))), scan(content))
+        self.assertEqual(self.threads.calls[-1], ("cpu", "scan"))
+        for hard in (b"--x\r\n" * SMALL, b""):
+            content = CONTENT + hard if hard else b"Subject: no end\r\n" * SMALL
+            self.assertEqual(run_now(self.acceptance.scan(self.blobs.stage(content))), scan(content))
+        self.assertEqual(len(self.processes.calls), 2)
+
     def test_large_ones_in_a_process_a_piece_at_a_time(self) -> None:
         scratch = self.scratch()
         self.acceptance = self.make(scratch=str(scratch))
-        content = CONTENT + b"line\r\n" * 500_000
+        content = CONTENT + b"--line\r\n" * 500_000
         self.assertGreater(len(content), 2 * SMALL)
         facts = run_now(self.acceptance.scan(self.blobs.stage(content)))
         self.assertEqual(facts, scan(content))
