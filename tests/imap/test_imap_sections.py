@@ -165,10 +165,17 @@ HEADER = (
             b"X-Subject: no\r\nnot a field\r\nTo: b\r\n\r\n",
         ),
         ("HEADER.FIELDS.NOT", (b"x-nothing",), HEADER),
+        ("HEADER.FIELDS.NOT", (b"received", b"subject", b"x-subject", b"to"), b"not a field\r\n\r\n"),
     ],
 )
 def test_fields(text: str, names: tuple[bytes, ...], expected: bytes) -> None:
     assert field_selector(Section((), text, names))(HEADER) == expected
+
+
+def test_only_crlf_ends_a_field() -> None:
+    header = b"Subject: a\nTo: inside\rCc: inside\r\nTo: b\r\n\r\n"
+    assert field_selector(Section((), "HEADER.FIELDS", (b"to", b"cc")))(header) == b"To: b\r\n\r\n"
+    assert field_selector(Section((), "HEADER.FIELDS.NOT", (b"subject",)))(header) == b"To: b\r\n\r\n"
 
 
 def test_fields_of_a_header_without_end() -> None:
