@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
-from twisted.internet.defer import Deferred, DeferredList
-from twisted.python.failure import Failure
-
 from mailnode.errors import BlobDamaged
 from mailnode.interfaces.store import IMailbox
 from mailnode.values.blob import BlobRef
@@ -44,18 +41,7 @@ def batches(rows: Sequence[tuple[T, BlobRef]]) -> Iterator[list[tuple[T, BlobRef
 
 
 async def read_small(mailbox: IMailbox, blobs: Sequence[BlobRef]) -> list[bytes | BlobDamaged | None]:
-    """Return each message whole, read at the same time: None for one over ``PIECE`` octets, the error for a damaged one."""
-    reads = [Deferred.fromCoroutine(_whole(mailbox, blob)) for blob in blobs]
-    results: list[bytes | BlobDamaged | None] = []
-    for _, result in await DeferredList(reads, consumeErrors=True):
-        if isinstance(result, Failure):
-            if not isinstance(result.value, BlobDamaged):
-                raise result.value
-            result = result.value
-        results.append(result)
-    return results
-
-
-async def _whole(mailbox: IMailbox, blob: BlobRef) -> bytes | None:
-    """Read whole where it is small: only then is its digest checked."""
-    return None if blob.size > PIECE else await read_exactly(mailbox, blob, 0, blob.size)
+    """Return each message whole, read together: None for one over ``PIECE`` octets, the error for a damaged one."""
+    small = [blob for blob in blobs if blob.size <= PIECE]
+    contents = iter(await mailbox.read_several(small)) if small else iter(())
+    return [next(contents) if blob.size <= PIECE else None for blob in blobs]

@@ -85,7 +85,10 @@ class _Fetching:
 
     async def answer(self, indexes: Sequence[int]) -> None:
         """Answer for some messages."""
-        if not self.plan.columns:
+        if self.plan.lines is not None:
+            self.session.write(self.plan.lines(indexes))
+            self.view.told(indexes)
+        elif not self.plan.columns:
             self._write_rows([((), index) for index in indexes])
         else:
             rows = await self._rows(indexes)

@@ -66,6 +66,7 @@ class FetchPlan:
     blob_at: int = 0  # places in the row, when there are blob items
     prefix_at: int = 0
     parts_at: int = 0
+    lines: Callable[[Sequence[int]], bytes] | None = None  # whole responses of UID and FLAGS alone, indexes given
 
     def slices(self, row: Row) -> list[Slice | None]:
         """Return which octets each blob item names; of a header that fields are chosen from, the whole header."""
@@ -94,9 +95,24 @@ def plan_fetch(items: Sequence[FetchItem], view: View, uid: bool, modseq: bool) 
             renders.append(_kept_fields(item, columns))
         else:
             blob_items.append(_blob_item(item))
-    places = [_column(name, columns) for name in ("blob", "prefix", "parts")] if blob_items else [0, 0, 0]
+    blob, prefix, parts = (_column(name, columns) if blob_items else 0 for name in ("blob", "prefix", "parts"))
     sets_seen = any(isinstance(item, BodySection) and not item.peek for item in items)
-    return FetchPlan(tuple(columns), _line(renders), tuple(blob_items), sets_seen, "FLAGS" in names, *places)
+    lines = _flag_lines(view) if wanted == [Attribute("UID"), Attribute("FLAGS")] else None
+    return FetchPlan(
+        tuple(columns), _line(renders), tuple(blob_items), sets_seen, "FLAGS" in names, blob, prefix, parts, lines
+    )
+
+
+def _flag_lines(view: View) -> Callable[[Sequence[int]], bytes]:
+    """What every mail program asks of a whole mailbox first: as little as possible for each message."""
+    uids, flags, names = view.uids, view.flags, FlagNames(view.keywords)
+
+    def lines(indexes: Sequence[int]) -> bytes:
+        return b"".join(
+            [b"* %d FETCH (UID %d FLAGS %b)\r\n" % (index + 1, uids[index], names(flags[index])) for index in indexes]
+        )
+
+    return lines
 
 
 def _line(renders: Sequence[Render]) -> Render:

@@ -11,6 +11,7 @@ from typing import Any
 
 from zope.interface import Attribute, Interface
 
+from mailnode.errors import BlobDamaged
 from mailnode.values.blob import BlobRef, StagedBlob
 from mailnode.values.mailbox import (
     Appended,
@@ -80,6 +81,10 @@ class IMailbox(Interface):
 
         :raises BlobDamaged: missing, short, or (when read whole) not matching its digest.
         """
+
+    async def read_several(blobs: Sequence[BlobRef]) -> list[bytes | BlobDamaged]:
+        """Return messages of this account whole, the error in place of a damaged one. For small ones: all are held at
+        once."""
 
     async def append(messages: Sequence[NewMessage]) -> Appended:
         """Place new messages, all or none. :raises OverQuota, KeywordLimit:"""

@@ -8,7 +8,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from zope.interface import implementer
 
-from mailnode.errors import LimitReached, NoSuchAccount, NoSuchMailbox
+from mailnode.errors import BlobDamaged, LimitReached, NoSuchAccount, NoSuchMailbox
 from mailnode.interfaces.store import IMailbox
 from mailnode.store import facts_rows, messages, placing
 from mailnode.store.engine import Transaction
@@ -96,6 +96,10 @@ class Mailbox:
     async def read(self, blob: BlobRef, offset: int = 0, length: int | None = None) -> bytes:
         """Return content octets of a message. :raises BlobDamaged:"""
         return await self._partition.read_blob(blob, offset, length)
+
+    async def read_several(self, blobs: Sequence[BlobRef]) -> list[bytes | BlobDamaged]:
+        """Return messages whole, the error in place of a damaged one."""
+        return await self._partition.read_blobs(blobs)
 
     async def append(self, messages: Sequence[NewMessage]) -> Appended:
         """Place new messages, all or none. :raises OverQuota, KeywordLimit:"""

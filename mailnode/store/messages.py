@@ -9,13 +9,16 @@ from array import array
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from mailnode.errors import NoSuchMailbox, NoSuchMessage
+from mailnode.errors import BlobDamaged, NoSuchMailbox, NoSuchMessage
+from mailnode.store import blob_codec
 from mailnode.store.accounts import charge, keyword_bits, keyword_table, save_keywords, touch, untouch, with_keywords
 from mailnode.store.engine import Transaction
 from mailnode.store.placing import FACTS_COLUMNS, PLACEMENT, grow
+from mailnode.values.blob import BlobRef
 from mailnode.values.flags import DELETED, SEEN, SYSTEM_MASK, KeywordTable
 from mailnode.values.mailbox import Copied, FlagsStored, MailboxChanges, MailboxSnapshot
 
+BLOBS_AT_ONCE = 64
 NOT_RECENT = 0xFFFFFFFF
 _CHUNK = 256  # UIDs in one statement
 
@@ -183,6 +186,24 @@ def inline_blob(tx: Transaction, blob_id: str) -> bytes | None:
     """The stored form of an inline blob, None when there is none."""
     found = tx.execute("SELECT data FROM blob WHERE blob_id = ?", (blob_id,))
     return found[0][0] if found else None
+
+
+def inline_contents(tx: Transaction, blobs: Sequence[BlobRef]) -> dict[str, bytes | BlobDamaged]:
+    """The contents of inline blobs by id, the error in place of a damaged one. Decoded here, off the reactor thread."""
+    stored: dict[str, bytes] = {}
+    for start in range(0, len(blobs), BLOBS_AT_ONCE):
+        names = [blob.blob_id for blob in blobs[start : start + BLOBS_AT_ONCE]]
+        names += names[:1] * (BLOBS_AT_ONCE - len(names))
+        marks = ", ".join("?" * BLOBS_AT_ONCE)
+        stored.update(tx.execute(f"SELECT blob_id, data FROM blob WHERE blob_id IN ({marks})", names))
+    return {blob.blob_id: _content(blob, stored.get(blob.blob_id)) for blob in blobs}
+
+
+def _content(blob: BlobRef, stored: bytes | None) -> bytes | BlobDamaged:
+    try:
+        return BlobDamaged(blob.blob_id) if stored is None else blob_codec.decode_small(blob, stored)
+    except BlobDamaged as error:
+        return error
 
 
 def modseq_of(tx: Transaction, account_id: str) -> int:

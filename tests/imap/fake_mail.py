@@ -275,6 +275,16 @@ class FakeMailbox:
                 found.append((uid, *[_column(row, name) for name in columns]))
         return found
 
+    async def read_several(self, blobs):
+        contents = []
+        for blob in blobs:
+            try:
+                content = await self.read(blob)
+                contents.append(content if len(content) == blob.size else BlobDamaged(blob.blob_id))
+            except BlobDamaged as error:
+                contents.append(error)
+        return contents
+
     async def read(self, blob, offset=0, length=None):
         self._account.reads += 1
         data = self._account.content.get(blob.blob_id)
