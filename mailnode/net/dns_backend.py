@@ -7,6 +7,7 @@ does not come from the server that was asked, and every query has a source port 
 # ruff: noqa: ASYNC109 (the parameter is part of dnspython's contract)
 from __future__ import annotations
 
+import os
 import socket
 from collections import deque
 from collections.abc import Awaitable
@@ -62,14 +63,21 @@ class _DatagramSocket(DatagramSocket):
             self._arrived.append(self._socket.recv(MAX_DATAGRAM))
         except BlockingIOError:
             return
-        except OSError as error:  # nobody listens there: fail at once instead of at the timeout
+        except OSError as error:
             self._error = error
+        self._wake()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """What some reactors make of an error without data: nobody listens there. Fail now, not at the timeout."""
+        number = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        self._error = OSError(number, os.strerror(number))
+        self._socket.close()
+        self._wake()
+
+    def _wake(self) -> None:
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
             waiting.callback(None)
-
-    def connectionLost(self, reason: Failure) -> None:
-        self._socket.close()
 
     # From dnspython
 

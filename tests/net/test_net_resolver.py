@@ -142,12 +142,26 @@ class ServerTroubleTests(TestCase):
         self.addCleanup(port.stopListening)
         return protocol, f"127.0.0.1:{port.getHost().port}"
 
-    def test_server_down_is_temporary_and_quick(self) -> Deferred[Any]:
+    def nobody(self) -> str:
         with contextlib.closing(socket.socket(type=socket.SOCK_DGRAM)) as probe:
             probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        resolver = Resolver(reactor, [f"127.0.0.1:{port}"], lifetime=1.0)
-        return self.assertFailure(run(resolver.mx("a.example")), ResolverFailure)
+            return f"127.0.0.1:{probe.getsockname()[1]}"
+
+    def test_server_down_is_temporary_and_quick(self) -> Deferred[Any]:
+        started = reactor.seconds()
+        failure = self.assertFailure(run(Resolver(reactor, [self.nobody()]).mx("a.example")), ResolverFailure)
+        return failure.addCallback(lambda _: self.assertLess(reactor.seconds() - started, 2.0))
+
+    def test_second_server_answers_at_once_when_the_first_is_down(self) -> Deferred[Any]:
+        _, second = self.serve(good_answer)
+
+        async def check() -> None:
+            started = reactor.seconds()
+            resolver = Resolver(reactor, [self.nobody(), second])
+            self.assertEqual(await resolver.mx("a.example"), (MxRecord(5, "mx.a.example"),))
+            self.assertLess(reactor.seconds() - started, 2.0)
+
+        return run(check())
 
     def test_second_server_answers_when_the_first_is_silent(self) -> Deferred[Any]:
         silent, first = self.serve(lambda query: None)
