@@ -1,7 +1,6 @@
 """All outgoing mail through one server that wants a login, over TLS."""
 
 import pytest
-
 from servers import PASSWORD, Dns, MailNode
 from test_e2e_relay import messages, submit, wait_for
 
