@@ -6,6 +6,7 @@ import random
 import re
 import signal
 import smtplib
+import socket
 import ssl
 import threading
 import time
@@ -322,6 +323,95 @@ def test_pop3_sizes_are_what_retr_sends(node):
         # poplib unstuffs lines and counts their ends
         assert sum(len(line) + 2 for line in client.retr(number)[1]) == size
     client.quit()
+
+
+def test_pop3_and_imap_beside_each_other(node):
+    """What POP3 deletes IMAP sees at QUIT; what IMAP expunges POP3 cannot read any more, and its numbers stay."""
+    node.add_account("dora@a.test")
+    wire = Wire(node, "dora@a.test", "INBOX")
+    for name in ("one", "two", "three"):
+        wire.append("INBOX", message(name))
+    idle = Wire(node, "dora@a.test", "INBOX")
+    idle.idle()
+    client = pop3(node, "dora@a.test")
+    names = client.uidl()[1]
+    wire.ask("STORE 1 +FLAGS.SILENT (\\Deleted)")
+    assert b"* 1 EXPUNGE" in wire.ask("EXPUNGE")
+    with pytest.raises(poplib.error_proto):
+        client.retr(1)
+    assert b"body of two" in client.retr(2)[1]
+    assert client.uidl()[1] == names
+    client.dele(2)
+    assert wire.ask("NOOP") == []
+    client.quit()
+    assert b"* 1 EXPUNGE" in wire.ask("NOOP")
+    assert [idle.line(), idle.line()].count(b"* 1 EXPUNGE") >= 1
+    assert b"body of three" in wire.ask("FETCH 1 BODY.PEEK[TEXT]")[0]
+    again = pop3(node, "dora@a.test")
+    assert [row.split()[1] for row in again.uidl()[1]] == [names[2].split()[1]]
+    again.quit()
+
+
+def test_a_whole_pop3_session_in_one_segment(node):
+    node.add_account("erin@a.test")
+    wire = Wire(node, "erin@a.test")
+    for name in ("one", "two"):
+        wire.append("INBOX", message(name))
+    context = ssl.create_default_context(cafile=node.ca)
+    with (
+        socket.create_connection((node.address, node.ports["pop3s"]), 60) as raw,
+        context.wrap_socket(raw, server_hostname=node.hostname) as secure,
+        secure.makefile("rb") as replies,
+    ):
+        secure.sendall(
+            f"USER erin@a.test\r\nPASS {PASSWORD}\r\nSTAT\r\nUIDL\r\nRETR 1\r\nRETR 2\r\nDELE 1\r\nQUIT\r\n".encode()
+        )
+        told = replies.read()
+    assert [line[:3] for line in told.splitlines() if line.startswith((b"+OK", b"-ERR"))] == [b"+OK"] * 9
+    assert told.count(b"\r\n.\r\n") == 3 and b"body of one\r\n.\r\n+OK" in told
+    assert b"(MESSAGES 1)" in wire.ask("STATUS INBOX (MESSAGES)")[0]
+
+
+def test_a_quota_below_what_is_used(node):
+    """Nothing is lost and everything can be read and removed; nothing can be added until there is room."""
+    node.add_account("fred@a.test")
+    wire = Wire(node, "fred@a.test", "INBOX")
+    for name in ("one", "two", "three"):
+        wire.append("INBOX", message(name))
+    node.ctl("account", "quota", "fred@a.test", "--bytes", "100")
+    wire.ask("NOOP")
+    assert len(wire.ask("FETCH 1:* BODY[]")) >= 3
+    assert wire.ask("COPY 1 Archive", ok=False)[-1].startswith(b"NO [OVERQUOTA]")
+    assert wire.ask("APPEND INBOX {10}", ok=False)[-1].startswith(b"NO [OVERQUOTA]")
+    wire.ask("MOVE 1 Archive")
+    wire.ask("STORE 1:* +FLAGS.SILENT (\\Deleted)")
+    wire.ask("EXPUNGE")
+    assert wire.ask("STATUS Archive (MESSAGES)") == [b"* STATUS Archive (MESSAGES 1)"]
+
+
+def test_uids_and_sizes_after_a_kill(tmp_path):
+    """No UID comes again, also not that of the last message when it was expunged; what stays is as it was."""
+    node = MailNode(tmp_path / "node").start()
+    try:
+        node.add_account("alice@a.test")
+        wire = Wire(node, "alice@a.test", "INBOX")
+        for name in ("one", "two", "three"):
+            wire.append("INBOX", message(name))
+        wire.ask("STORE 3 +FLAGS.SILENT (\\Deleted)")
+        wire.ask("EXPUNGE")
+        kept = wire.ask("FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE MODSEQ BODY.PEEK[])")
+        names = pop3(node, "alice@a.test").uidl()[1]
+        node.process.stop(signal.SIGKILL)
+        node.start()
+        wire = Wire(node, "alice@a.test", "INBOX")
+        items = "(UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE MODSEQ BODY.PEEK[])"
+        assert [
+            line.replace(b" \\Recent", b"").replace(b"\\Recent", b"") for line in wire.ask(f"FETCH 1:* {items}")
+        ] == [line.replace(b" \\Recent", b"").replace(b"\\Recent", b"") for line in kept]
+        assert re.search(rb"APPENDUID \d+ 4\]", wire.append("INBOX", message("four")))
+        assert pop3(node, "alice@a.test").uidl()[1][:2] == names
+    finally:
+        node.stop()
 
 
 def test_a_maildrop_is_free_again_when_its_server_was_killed(tmp_path):
