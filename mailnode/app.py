@@ -504,7 +504,7 @@ class Server:
         )
 
     def _http_factory(self, entry: ListenerConfig, start_tls: Any, config: Config) -> Any:
-        return web_factory(self.health, self._metrics_page, self._reactor)
+        return web_factory(self.health, self._metrics_page, self._clock)
 
     # What the http listener shows
 

@@ -93,14 +93,14 @@ async def _as_coroutine(make: Callable[[], Awaitable[tuple[int, bytes, bytes]]])
 def web_factory(
     health: Callable[[], Awaitable[dict[str, Any]]],
     metrics: Callable[[], Awaitable[tuple[bytes, bytes]]],
-    reactor: Any,
+    clock: Any,
     max_connections: int = 100,
 ) -> ThrottlingFactory:
     """Return the factory of the http listener.
 
     :param health: returns what /health shows; its ``status`` "ok" is HTTP status 200, any other 503.
     :param metrics: returns content type and text of /metrics.
-    :param reactor: for timeouts.
+    :param clock: for timeouts, and for the moment of each request in the log.
     """
 
     async def health_page() -> tuple[int, bytes, bytes]:
@@ -113,6 +113,6 @@ def web_factory(
     root = Root()  # type: ignore[no-untyped-call]
     root.putChild(b"health", Page(health_page))
     root.putChild(b"metrics", Page(metrics_page))
-    site = Site(root, requestFactory=ShortRequest, timeout=30, reactor=reactor)  # type: ignore[no-untyped-call]
+    site = Site(root, requestFactory=ShortRequest, timeout=30, reactor=clock)  # type: ignore[no-untyped-call]
     site.displayTracebacks = False
     return ThrottlingFactory(site, maxConnectionCount=max_connections)  # type: ignore[no-untyped-call]

@@ -6,6 +6,7 @@ import socket
 import ssl
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import apsw
 import pytest
@@ -153,6 +154,7 @@ def test_a_broken_certificate_and_a_broken_file_keep_the_old(site):
         assert "not TOML" in server.wait_line("not taken over", 2)
         assert site.subject() == "CN=second.example"  # certificates come first
         assert health(site.ports["http"])[0] == 200
+        assert f" [{datetime.now(UTC):%d/%b/%Y:}" in server.wait_line("GET /health")
         assert server.end() == 0
 
 
