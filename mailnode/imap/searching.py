@@ -29,6 +29,7 @@ async def search(session: ImapSession, command: Search) -> Answer:
         session.condstore = True
     found = await _matching(session, command.key, range(view.exists))
     numbers = [view.uids[index] for index in found] if command.uid else [index + 1 for index in found]
+    await session.pause()
     modseq = returned_modseq(view, found, command.returns) if command.modseq else None
     if command.returns is None:
         session.write(responses.search(numbers, modseq))
