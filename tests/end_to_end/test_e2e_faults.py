@@ -6,6 +6,7 @@ import random
 import re
 import smtplib
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -73,7 +74,6 @@ def test_fifty_kills_under_load_lose_nothing_acknowledged(tmp_path):
 def read_all(node, user):
     """Return every message of INBOX by subject; a message that stands twice must be the same."""
     import poplib
-    import ssl
 
     context = ssl.create_default_context(cafile=node.ca)
     client = poplib.POP3_SSL(node.address, node.ports["pop3s"], context=context, timeout=120)
@@ -166,8 +166,6 @@ def test_a_resolver_that_is_down_at_start(tmp_path):
     node = MailNode(tmp_path / "node", extra=f'[dns]\nservers = ["127.0.0.1:{free_port()}"]\n').start()
     node.add_account("alice@a.test")
     with smtplib.SMTP(node.address, node.ports["submission"], timeout=30) as client:
-        import ssl
-
         client.starttls(context=ssl.create_default_context(cafile=node.ca))
         client.login("alice@a.test", PASSWORD)
         client.sendmail("alice@a.test", ["someone@far.test"], "From: alice@a.test\r\n\r\nhello\r\n")
@@ -260,6 +258,16 @@ def test_who_does_not_wait_for_our_reply_is_turned_away(node, command):
     before = [b"EHLO x\r\n", b"MAIL FROM:<a@side.test>\r\nRCPT TO:<bob@a.test>\r\n"] if command == b"DATA" else []
     said = converse(node, "smtp", *before, command + b"\r\n" + b"NOOP\r\n" * 500_000)
     assert said.endswith(b"\r\n554 5.5.0 SMTP synchronization error: data before our reply\r\n")
+
+
+def test_who_does_not_wait_is_told_so_under_tls_too(node):
+    with smtplib.SMTP(node.address, node.ports["smtp"], timeout=30) as client:
+        client.starttls(context=ssl.create_default_context(cafile=node.ca))
+        client.sock.sendall(b"EHLO x\r\n" + b"NOOP\r\n" * 500_000)
+        with client.sock.makefile("rb") as said:
+            assert said.readline() == b"554 5.5.0 SMTP synchronization error: data before our reply\r\n"
+            assert said.readline() == b""  # the end of TLS, not a broken connection
+        client.close()
 
 
 @pytest.mark.parametrize("ending", SMUGGLED)
