@@ -25,6 +25,7 @@ class Imap:
         if tls:
             self.socket = without_names().wrap_socket(self.socket)
         self._tag = 0
+        self._rest = b""
         self.until(b"\r\n")
         self.command(f'LOGIN {user} "{password}"'.encode())
 
@@ -48,20 +49,23 @@ class Imap:
         return tag
 
     def answer(self, tag: bytes) -> bytes:
-        """Return everything up to the tagged line."""
+        """Return everything up to the tagged line; what follows it is kept for the next answer."""
         mark = b"\r\n" + tag + b" "
-        received = bytearray(b"\r\n")
+        received = bytearray(b"\r\n") + self._rest
+        looked = 0
         while True:
+            at = received.find(mark, looked)
+            end = received.find(b"\r\n", at + 2) if at >= 0 else -1
+            if end >= 0:
+                self._rest = bytes(received[end + 2 :])
+                if not received.startswith(b"OK", at + len(mark)):
+                    raise RuntimeError(bytes(received[at:end]).decode("utf-8", "replace"))
+                return bytes(received[: end + 2])
+            looked = max(0, len(received) - len(mark)) if at < 0 else at
             piece = self.socket.recv(1 << 20)
             if not piece:
                 raise ConnectionError("the server closed the connection")
             received += piece
-            if received.endswith(b"\r\n"):
-                at = received.rfind(mark, max(0, len(received) - 4096))
-                if at >= 0:
-                    if not received.startswith(b"OK", at + len(mark)):
-                        raise RuntimeError(bytes(received[at:]).decode("utf-8", "replace"))
-                    return bytes(received)
 
     def command(self, command: bytes) -> bytes:
         """Send and wait."""

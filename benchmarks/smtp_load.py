@@ -1,6 +1,6 @@
 """The SMTP load: a process of its own that keeps a number of sessions busy for a time and counts what was acknowledged.
 
-``python -m benchmarks.smtp_load HOST PORT SESSIONS SECONDS SIZE [reconnect] [tls] [lmtp]`` prints the count and the
+``python -m benchmarks.smtp_load HOST PORT SESSIONS SECONDS SIZE [reconnect] [tls] [lmtp] [users=N]`` prints the count and the
 seconds it took. One message in flight a session: MAIL, RCPT and DATA in one segment, then the content.
 """
 
@@ -79,7 +79,7 @@ class Session:
 
     def mail(self) -> None:
         """The envelope in one segment."""
-        self.send(b"MAIL FROM:<out@side.test>\r\nRCPT TO:<%b>\r\nDATA\r\n" % RECIPIENT.encode(), 3, self.content)
+        self.send(b"MAIL FROM:<out@side.test>\r\nRCPT TO:<%b>\r\nDATA\r\n" % self.load.recipient(), 3, self.content)
 
     def content(self) -> None:
         """The message, made unique by one more field."""
@@ -109,6 +109,7 @@ class Load:
     def __init__(self, host: str, port: int, sessions: int, seconds: float, size: int, options: list[str]) -> None:
         self.address = (host, port)
         self.reconnect, self.tls, self.lmtp = ("reconnect" in options, "tls" in options, "lmtp" in options)
+        self.users = next((int(option[6:]) for option in options if option.startswith("users=")), 0)
         self.context = ssl.create_default_context()
         self.context.check_hostname = False
         self.context.verify_mode = ssl.CERT_NONE
@@ -127,6 +128,10 @@ class Load:
             for key, _ in self.selector.select(30):
                 key.data.readable()
         self.seconds = time.monotonic() - started
+
+    def recipient(self) -> bytes:
+        """Return whom the next message is for."""
+        return b"u%d@a.test" % (self.number % self.users) if self.users else RECIPIENT.encode()
 
     def next_message(self) -> bytes:
         """Return the next message with its end of data."""
