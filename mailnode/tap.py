@@ -101,6 +101,7 @@ class MailService(Service):
         os.umask(0o077)
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the start ends it, without a traceback
         sys.setswitchinterval(SWITCH_INTERVAL)
+        reactor.seconds = time.monotonic  # Twisted's own follows the wall clock: set back, it would hold every timer
         # What is loaded now stays; and of what a message makes, nearly all is free again without looking for cycles.
         gc.freeze()
         gc.set_threshold(*COLLECT_AT)
