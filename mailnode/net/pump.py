@@ -26,6 +26,7 @@ from mailnode.values.wire import NEED_DATA, PAUSED
 
 HIGH_WATER = 128 * 1024  # octets of unhandled input after which reading stops
 FLUSH_SECONDS = 30.0  # for our last words to leave
+DRAIN_FLUSH_SECONDS = 3.0  # the same when the server shuts down: it does not wait for a peer that sleeps
 LINGER_SECONDS = 2.0  # for the peer to take them and close its side
 LINGER_OCTETS = 8 * 1024 * 1024  # of input dropped meanwhile
 
@@ -74,6 +75,7 @@ class Pump(Protocol):
         self._eof = False
         self._tls_begun = implicit_tls
         self._dropped = 0
+        self._flush_seconds = FLUSH_SECONDS
         self._bytes_in = self._bytes_out = 0
 
     # From the transport
@@ -217,7 +219,7 @@ class Pump(Protocol):
             half_close()
         self._release()
         self._cancel_timer()
-        self._timer = self._clock.callLater(FLUSH_SECONDS, self.abort)
+        self._timer = self._clock.callLater(self._flush_seconds, self.abort)
 
     def abort(self) -> None:
         """Close now."""
@@ -237,6 +239,7 @@ class Pump(Protocol):
 
     def draining(self) -> None:
         """Tell the session that the server shuts down."""
+        self._flush_seconds = DRAIN_FLUSH_SECONDS
         if self._session is not None and not self.closed:
             self._session.draining()
 

@@ -19,7 +19,7 @@ from zope.interface.verify import verifyObject
 
 from mailnode.interfaces.wire import IChannel, IConnection, ISession
 from mailnode.net.proxy import LateProxyFactory
-from mailnode.net.pump import HIGH_WATER, LINGER_OCTETS, LINGER_SECONDS, Pump
+from mailnode.net.pump import DRAIN_FLUSH_SECONDS, FLUSH_SECONDS, HIGH_WATER, LINGER_OCTETS, LINGER_SECONDS, Pump
 from mailnode.values.wire import NEED_DATA
 
 
@@ -407,6 +407,18 @@ def test_wake_and_draining() -> None:
     assert connected.heard() == b"hello\na!\n"
     connected.pump.draining()
     assert connected.session.said == ["draining"]
+
+
+def test_a_drained_peer_that_sleeps_is_not_waited_for() -> None:
+    for drained, seconds in ((False, FLUSH_SECONDS), (True, DRAIN_FLUSH_SECONDS)):
+        connected = Connected()
+        if drained:
+            connected.pump.draining()
+        connected.pump.close()
+        connected.clock.advance(seconds - 0.1)
+        assert not connected.transport.aborted
+        connected.clock.advance(0.1)
+        assert connected.transport.aborted
 
 
 class HalfCloser(Protocol):
