@@ -184,7 +184,7 @@ class Store(Section):
         "file:blobs", description="Where large messages are kept: a directory, taken from the data directory."
     )
     inline_limit: Annotated[int, Field(ge=0, le=1_048_576), Called("octets")] = Field(
-        16_384, description="Messages up to this stored size are kept in the database itself."
+        65_536, description="Messages up to this stored size are kept in the database itself."
     )
 
 

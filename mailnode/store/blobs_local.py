@@ -28,7 +28,7 @@ from mailnode.values.ids import new_id
 
 T = TypeVar("T")
 
-INLINE = 16 * 1024  # stored octets that go into a row
+INLINE = 64 * 1024  # stored octets that go into a row
 AT_ONCE = 8 * 1024  # content octets that are hashed and compressed in the calling thread: some 40 microseconds
 DIRECTORIES = 1024  # in two levels of 32
 _FAN = "0123456789abcdefghjkmnpqrstvwxyz"  # the alphabet of ids

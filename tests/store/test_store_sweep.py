@@ -181,7 +181,7 @@ def test_every_directory_is_listed_once(files, loop, clock):
     names = {
         path.name
         for number in range(40)
-        for path in [files.path(loop.run(files.put(os.urandom(20_000))).ref.blob_id)]
+        for path in [files.path(loop.run(files.put(os.urandom(70_000))).ref.blob_id)]
         if os.utime(path, (1, 1)) is None
     }
     listed = [name for number in range(1024) for name in loop.run(files.listing(number, 2.0))]
