@@ -62,9 +62,8 @@ class LocalBlobs:
 
     async def put(self, data: bytes) -> StagedBlob:
         """Stage bytes that are in memory."""
-        content = b""
+        content = data if len(data) <= blob_codec.FRAME else b""
         if len(data) <= AT_ONCE:
-            content = data
             digest, encoding, stored = _encode(data)
         else:
             digest, encoding, stored = await self._threads.run("cpu", _encode, data)
@@ -72,7 +71,7 @@ class LocalBlobs:
             return StagedBlob(BlobRef(self.new_id(), len(data), "inline", encoding, digest), stored, content)
         blob_id = self.new_id()
         await self.on_disk(self._write_file, blob_id, data)
-        return StagedBlob(BlobRef(blob_id, len(data), "file", "zstd", digest))
+        return StagedBlob(BlobRef(blob_id, len(data), "file", "zstd", digest), content=content)
 
     async def read_staged(self, blob: StagedBlob, offset: int = 0, length: int | None = None) -> bytes:
         """Read content that is staged but not placed yet. :raises BlobDamaged:"""
