@@ -1,4 +1,6 @@
-"""For all tests: what a test leaves in its working directory is not left in the checkout."""
+"""For all tests: nothing is left in the checkout, and where no skip is allowed none hides."""
+
+import os
 
 import pytest
 
@@ -9,3 +11,13 @@ def elsewhere(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("elsewhere"))
         yield
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """With MAILNODE_TESTS_STRICT=1 a skip is a failure that says what is missing."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.skipped and os.environ.get("MAILNODE_TESTS_STRICT") == "1":
+        report.outcome = "failed"
+        report.longrepr = f"skipped where no skip is allowed: {report.longrepr}"
