@@ -6,11 +6,10 @@ from collections.abc import Iterable
 
 from zope.interface import implementer
 
-from mailnode.errors import Busy, NoSuchAccount, NoSuchMailbox, NoSuchMessage
+from mailnode.errors import BlobDamaged, Busy, NoSuchAccount, NoSuchMailbox, NoSuchMessage
 from mailnode.interfaces.store import IMaildrop
 from mailnode.store import maildrops, messages
 from mailnode.store.partition import Partition
-from mailnode.values.blob import BlobRef
 from mailnode.values.mailbox import PopMessage
 
 
@@ -36,11 +35,13 @@ class Maildrop:
     async def retrieve(self, message: PopMessage, offset: int = 0, length: int | None = None) -> bytes:
         """Return octets of prefix and blob. :raises NoSuchMessage: expunged elsewhere. :raises BlobDamaged:"""
         try:
-            found = await self._partition.read(messages.live_content, *self._key, message.uid)
+            prefix, ref, content = await self._partition.read(messages.live_content, *self._key, message.uid)
         except NoSuchMailbox as error:
             raise NoSuchMessage(str(message.uid)) from error
-        prefix, *columns = found
-        ref = BlobRef(*columns)
+        if isinstance(content, BlobDamaged):
+            raise content
+        if content is not None:
+            return (prefix + content)[offset : None if length is None else offset + length]
         end = len(prefix) + ref.size if length is None else offset + length
         head: bytes = prefix[offset:end]
         if end <= len(prefix):

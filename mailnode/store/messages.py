@@ -19,6 +19,7 @@ from mailnode.values.flags import DELETED, SEEN, SYSTEM_MASK, KeywordTable
 from mailnode.values.mailbox import Copied, FlagsStored, MailboxChanges, MailboxSnapshot
 
 BLOBS_AT_ONCE = 64
+READ_WHOLE = 256 * 1024  # octets of inline content that are read together with the row they belong to
 NOT_RECENT = 0xFFFFFFFF
 _CHUNK = 256  # UIDs in one statement
 
@@ -171,15 +172,20 @@ def facts_blobs(tx: Transaction, account_id: str, mailbox_id: int, uids: Sequenc
     return dict(_by_uids(tx, select, account_id, mailbox_id, uids, " AND m.facts_blob IS NOT NULL"))
 
 
-def live_content(tx: Transaction, account_id: str, mailbox_id: int, uid: int) -> tuple[Any, ...]:
-    """Prefix and the five columns of the blob of a live message. :raises NoSuchMailbox, NoSuchMessage:"""
+def live_content(
+    tx: Transaction, account_id: str, mailbox_id: int, uid: int
+) -> tuple[bytes, BlobRef, bytes | BlobDamaged | None]:
+    """Prefix and blob of a live message, with the content (or what is wrong with it) where it is inline and at most
+    :data:`READ_WHOLE` octets. :raises NoSuchMailbox, NoSuchMessage:"""
     _require(tx, account_id, mailbox_id)
     select = f"SELECT p.uid, m.prefix, {_BLOB_COLUMNS} FROM placement p{_JOIN}"
     found = _by_uids(tx, select, account_id, mailbox_id, (uid,), _LIVE)
     if not found:
         raise NoSuchMessage(str(uid))
-    content: tuple[Any, ...] = found[0][1:]
-    return content
+    _, prefix, *columns = found[0]
+    ref = BlobRef(*columns)
+    whole = ref.place == "inline" and ref.size <= READ_WHOLE
+    return prefix, ref, _content(ref, inline_blob(tx, ref.blob_id)) if whole else None
 
 
 def inline_blob(tx: Transaction, blob_id: str) -> bytes | None:
