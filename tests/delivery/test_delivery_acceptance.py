@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from mailnode.delivery.acceptance import SMALL, Acceptance
+from mailnode.delivery.acceptance import SMALL, TINY, Acceptance
 from mailnode.delivery.local import LocalAgent
 from mailnode.errors import LimitReached, StoreUnavailable
 from mailnode.interfaces.delivery import IDelivery
@@ -216,6 +216,21 @@ class ScanTests(AcceptanceCase):
     def test_small_messages_are_scanned_in_a_thread(self) -> None:
         self.assertEqual(run_now(self.acceptance.scan(self.blobs.stage(CONTENT))), scan(CONTENT))
         self.assertEqual(self.threads.calls, [("cpu", "scan")])
+
+    def test_tiny_plain_ones_at_once_but_not_those_made_to_be_slow(self) -> None:
+        slow = (
+            b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n\r\n" * 1100,
+            b"To: " + b"a@b," * 1500 + b"\r\n\r\n",
+            b"To: " + b"(a)" * 2000 + b"\r\n\r\n",
+            b"To: " + b"a:;" * 2000 + b"\r\n\r\n",
+            b"To: no end of the header",
+        )
+        for content, calls in ((CONTENT, []), *((content, [("cpu", "scan")]) for content in slow)):
+            self.threads.calls.clear()
+            self.assertLessEqual(len(content), TINY)
+            staged = replace(self.blobs.stage(content), content=content)
+            self.assertEqual(run_now(self.acceptance.scan(staged)), scan(content))
+            self.assertEqual(self.threads.calls, calls)
 
     def test_simple_ones_too_when_they_are_not_very_large(self) -> None:
         content = CONTENT + b"line\r\n" * SMALL
