@@ -10,7 +10,7 @@ from benchmarks.messages import Messages
 from mailnode.app import configuration as configuration_of
 from mailnode.app import office, run_now
 from mailnode.ctl.office import Office
-from mailnode.message.scanner import scan
+from mailnode.message.scanner import read_facts
 from mailnode.values.address import parse_address
 from mailnode.values.mailbox import NewMessage
 from mailnode.values.mailbox_name import INBOX
@@ -42,7 +42,7 @@ async def _append(parts: Office, user: str, messages: Iterable[bytes]) -> None:
     while batch := list(itertools.islice(source, BATCH)):
         await mailbox.append(
             [
-                NewMessage(await blobs.put(message), scan(message), (FIRST_DATE + next(numbers) * 60) * 1_000_000)
+                NewMessage(await blobs.put(message), read_facts(message), (FIRST_DATE + next(numbers) * 60) * 1_000_000)
                 for message in batch
             ]
         )
@@ -59,7 +59,7 @@ async def _repeat(parts: Office, user: str, count: int) -> None:
     account = parts.mail.account(record.id)
     inbox = next(found for found in await account.mailboxes() if found.name == INBOX)
     mailbox, blobs = account.open(inbox.id), account.blobs()
-    few = [(await blobs.put(message), scan(message)) for message in content(BATCH)]
+    few = [(await blobs.put(message), read_facts(message)) for message in content(BATCH)]
     for start in range(0, count, BATCH):
         when = (FIRST_DATE + start * 60) * 1_000_000
         await mailbox.append([NewMessage(blob, facts, when) for blob, facts in few[: count - start]])

@@ -21,13 +21,13 @@ from mailnode.errors import NoSuchAccount
 from mailnode.interfaces.delivery import IDelivery
 from mailnode.interfaces.runtime import IHints, IProcesses, IThreads
 from mailnode.interfaces.store import IBlobs, IBlobWriter, IMailStore, IQueueStore
-from mailnode.message.scanner import scan
+from mailnode.message.scanner import read_facts
 from mailnode.values.address import Address
 from mailnode.values.blob import StagedBlob
 from mailnode.values.directory import Resolved
 from mailnode.values.envelope import Envelope
 from mailnode.values.events import emit
-from mailnode.values.facts import MessageFacts
+from mailnode.values.facts import EncodedFacts
 from mailnode.values.mailbox import NewMessage
 from mailnode.values.queue import QueuedEnvelope, Submission
 
@@ -85,15 +85,15 @@ class Acceptance:
         """Where a new message is written."""
         return self._blobs.writer(self._limit)
 
-    async def scan(self, blob: StagedBlob) -> MessageFacts:
+    async def scan(self, blob: StagedBlob) -> EncodedFacts:
         """Compute facts: at once when the message is tiny and plain, in a thread when it is small or simple, else in
         another process."""
         if blob.content and blob.ref.size <= TINY and is_plain(blob.content):
-            return scan(blob.content)
+            return read_facts(blob.content)
         if blob.ref.size <= MIDDLE:
             content = await self._blobs.read_staged(blob)
             if blob.ref.size <= SMALL or is_simple(content):
-                return await self._threads.run("cpu", scan, content)
+                return await self._threads.run("cpu", read_facts, content)
         file = await self._threads.run("disk", self._scratch_file)
         try:
             for offset in range(0, blob.ref.size, PIECE):
@@ -105,7 +105,7 @@ class Acceptance:
             await self._threads.run("disk", _remove, file)
 
     async def accept(
-        self, envelope: Envelope, routes: dict[Address, Resolved], blob: StagedBlob, facts: MessageFacts
+        self, envelope: Envelope, routes: dict[Address, Resolved], blob: StagedBlob, facts: EncodedFacts
     ) -> None:
         """Make the message durable; see :class:`IDelivery`. :raises ValueError: no recipient leads anywhere."""
         made = copies(envelope, routes)
@@ -135,7 +135,7 @@ class Acceptance:
             return False
         return len({self._mail.partition(copy.plan.account_id) for copy in made.local}) == 1
 
-    async def _place(self, envelope: Envelope, made: Copies, blob: StagedBlob, facts: MessageFacts) -> bool:
+    async def _place(self, envelope: Envelope, made: Copies, blob: StagedBlob, facts: EncodedFacts) -> bool:
         """Place all copies by one unit; False when an account is gone meanwhile: the queue sorts that out."""
         message = NewMessage(blob, facts, internaldate(envelope.received_at))
         plans = [copy.plan for copy in made.local]
@@ -196,10 +196,10 @@ def is_simple(content: bytes) -> bool:
     return content.find(b"\r\n\r\n", 0, SIMPLE_HEADER) >= 0 and content.count(b"\r\n--") <= SIMPLE_LINES
 
 
-def scan_file(path: str) -> MessageFacts:
+def scan_file(path: str) -> EncodedFacts:
     """Compute the facts of a message in a file; runs in another process."""
     with open(path, "rb") as file:
-        return scan(file.read())
+        return read_facts(file.read())
 
 
 def _remove(file: BinaryIO) -> None:

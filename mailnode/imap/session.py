@@ -31,7 +31,7 @@ from mailnode.interfaces.store import IMailAccount
 from mailnode.interfaces.wire import IChannel, ISession
 from mailnode.values.blob import StagedBlob
 from mailnode.values.events import emit
-from mailnode.values.facts import MessageFacts
+from mailnode.values.facts import EncodedFacts
 
 LOGIN_TIMEOUT = 60.0  # seconds without input before login
 IDLE_TIMEOUT = 31 * 60.0  # after login; RFC 3501 5.4 wants at least 30 minutes
@@ -51,7 +51,7 @@ class ImapServices:
     hints: IHints
     clock: IClock
     threads: IThreads
-    scan: Callable[[StagedBlob], Awaitable[MessageFacts]]
+    scan: Callable[[StagedBlob], Awaitable[EncodedFacts]]
     start_tls: bool = False
     append_limit: int = 64 * 1024 * 1024
     poll_seconds: float = 5.0

@@ -9,7 +9,7 @@ from mailnode.values.address import Address
 from mailnode.values.blob import StagedBlob
 from mailnode.values.directory import Resolved
 from mailnode.values.envelope import Envelope
-from mailnode.values.facts import MessageFacts
+from mailnode.values.facts import EncodedFacts
 
 
 class IRouter(Interface):
@@ -29,11 +29,11 @@ class IDelivery(Interface):
     def writer() -> IBlobWriter:
         """Where the content of a new message is written (limit: the configured message size plus the header we add)."""
 
-    async def scan(blob: StagedBlob) -> MessageFacts:
+    async def scan(blob: StagedBlob) -> EncodedFacts:
         """Compute the facts of a staged message: in pieces or a process when it is large."""
 
     async def accept(
-        envelope: Envelope, routes: dict[Address, Resolved], blob: StagedBlob, facts: MessageFacts
+        envelope: Envelope, routes: dict[Address, Resolved], blob: StagedBlob, facts: EncodedFacts
     ) -> None:
         """Make the message durable for all recipients, all or none. When it returns, 250 may be said.
 

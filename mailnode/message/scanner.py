@@ -12,7 +12,7 @@ from mailnode.message import render, sortkeys
 from mailnode.message.entity import ENVELOPE_FIELDS, MESSAGE, OPAQUE, PART_FIELDS, TEXT_PLAIN, Entity
 from mailnode.message.headers import MAX_HEADER, scan_fields, unfold
 from mailnode.message.parameters import MediaType, parse_media_type
-from mailnode.values.facts import KEPT_FIELDS, MessageFacts
+from mailnode.values.facts import KEPT_FIELDS, EncodedFacts, MessageFacts, encode
 
 MAX_DEPTH = 100  # of nested multiparts and messages
 MAX_PARTS = 1000
@@ -40,6 +40,11 @@ def scan(data: bytes) -> MessageFacts:
         parts=tuple(root.parts()),
         sort=sortkeys.sort_keys(root.headers),
     )
+
+
+def read_facts(data: bytes) -> EncodedFacts:
+    """Return the facts of one message as the store keeps them."""
+    return encode(scan(data))
 
 
 def scan_entity(data: bytes) -> Entity:

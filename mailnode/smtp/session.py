@@ -441,7 +441,7 @@ class SmtpSession:
             sender=transaction.sender,
             recipients=len(transaction.recipients),
             size=blob.ref.size,
-            message_id=facts.sort.message_id,
+            message_id=facts.message_id,
             peer=self._peer,
             account=self._account_id(),
         )

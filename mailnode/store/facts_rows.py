@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import json
 
-from mailnode.values.facts import MessageFacts, decode_parts, decode_sort_keys, encode_parts, encode_sort_keys
+from mailnode.values.facts import EncodedFacts, decode_sort_keys
 
 
-def encode_facts(facts: MessageFacts) -> bytes:
+def encode_facts(facts: EncodedFacts) -> bytes:
     """Return facts in one piece."""
-    pieces = (
-        facts.envelope,
-        facts.bodystructure,
-        facts.body,
-        facts.fields,
-        encode_parts(facts.parts),
-        encode_sort_keys(facts.sort),
-    )
+    pieces = (facts.envelope, facts.bodystructure, facts.body, facts.fields, facts.parts, facts.sort)
     head = [facts.version, facts.size, facts.header_size, *map(len, pieces)]
     return b"".join((json.dumps(head, separators=(",", ":")).encode(), b"\n", *pieces))
 
 
-def decode_facts(data: bytes) -> MessageFacts:
+def decode_facts(data: bytes) -> EncodedFacts:
     """Undo :func:`encode_facts`."""
     start = data.index(b"\n") + 1
     version, size, header_size, *lengths = json.loads(data[:start])
@@ -30,14 +23,7 @@ def decode_facts(data: bytes) -> MessageFacts:
         pieces.append(data[start : start + length])
         start += length
     envelope, bodystructure, body, fields, parts, sort = pieces
-    return MessageFacts(
-        size,
-        header_size,
-        envelope,
-        bodystructure,
-        body,
-        fields,
-        decode_parts(parts),
-        decode_sort_keys(sort),
-        version,
+    keys = decode_sort_keys(sort)
+    return EncodedFacts(
+        version, size, header_size, envelope, bodystructure, sort, fields, body, parts, keys.message_id, keys.references
     )

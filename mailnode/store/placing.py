@@ -15,7 +15,7 @@ from mailnode.store import mailboxes
 from mailnode.store.accounts import INBOX_ID, keyword_bits, save_keywords, touch, with_keywords
 from mailnode.store.engine import Transaction, run_together
 from mailnode.values.blob import BlobRef, StagedBlob
-from mailnode.values.facts import MessageFacts, encode_parts, encode_sort_keys
+from mailnode.values.facts import EncodedFacts
 from mailnode.values.flags import DELETED, SEEN, SYSTEM_MASK, KeywordTable
 from mailnode.values.mailbox import Appended, Delivered, DeliveryPlan, NewMessage
 
@@ -61,19 +61,12 @@ class Prepared:
     refs: tuple[int, ...]
 
 
-def facts_row(facts: MessageFacts) -> tuple[bytes, ...]:
+def facts_row(facts: EncodedFacts) -> tuple[bytes, ...]:
     """Return the values of FACTS_COLUMNS."""
-    return (
-        facts.envelope,
-        facts.bodystructure,
-        encode_sort_keys(facts.sort),
-        facts.fields,
-        facts.body,
-        encode_parts(facts.parts),
-    )
+    return facts[3:9]
 
 
-def prepare(blob: StagedBlob, facts: MessageFacts, row: Sequence[bytes], facts_blob: StagedBlob | None) -> Prepared:
+def prepare(blob: StagedBlob, facts: EncodedFacts, row: Sequence[bytes], facts_blob: StagedBlob | None) -> Prepared:
     """Make rows of a message's content. :param row: :func:`facts_row`. :param facts_blob: where they are instead."""
     ref = blob.ref
     return Prepared(
@@ -105,9 +98,9 @@ def decode_ref(text: str) -> BlobRef:
     return BlobRef(blob_id, size, place, encoding, bytes.fromhex(digest))
 
 
-def _ref_hashes(facts: MessageFacts) -> tuple[int, ...]:
-    sort = facts.sort
-    names = [sort.message_id, *sort.references[:1], *sort.references[1:][2 - MAX_REFS :]]
+def _ref_hashes(facts: EncodedFacts) -> tuple[int, ...]:
+    references = facts.references
+    names = [facts.message_id, *references[:1], *references[1:][2 - MAX_REFS :]]
     return tuple(dict.fromkeys(_ref_hash(name) for name in names if name))
 
 

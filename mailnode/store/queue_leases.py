@@ -8,7 +8,7 @@ from mailnode.errors import DomainError
 from mailnode.store.engine import Transaction
 from mailnode.store.facts_rows import decode_facts
 from mailnode.store.queue_rows import RECIPIENT, UNIT_ROWS, VISIBLE, add, envelopes_where, remove, with_recipients
-from mailnode.values.facts import MessageFacts
+from mailnode.values.facts import EncodedFacts
 from mailnode.values.queue import LEASED, LOCAL_DESTINATION, WAITING, Claim, DueDestination, Outcome, Settlement
 
 DUE_SAMPLE = 2_000  # due recipients looked at before destinations are looked at one by one
@@ -110,7 +110,7 @@ def claim(
     return Claim(token, lease_until, with_recipients(envelope, rows), facts)
 
 
-def _facts(tx: Transaction, shard: int, envelope_id: str) -> MessageFacts | None:
+def _facts(tx: Transaction, shard: int, envelope_id: str) -> EncodedFacts | None:
     rows = tx.execute("SELECT data FROM facts WHERE shard = ? AND envelope_id = ?", (shard, envelope_id))
     return decode_facts(rows[0][0]) if rows else None
 

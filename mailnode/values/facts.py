@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import NamedTuple
 
 FACTS_VERSION = 1
 MAX_INLINE_FACTS = 16 * 1024  # octets of encoded facts kept in the row; more go to a blob
@@ -77,6 +78,39 @@ class MessageFacts:
     parts: tuple[Part, ...]  # pre-order, the message itself first
     sort: SortKeys
     version: int = FACTS_VERSION
+
+
+class EncodedFacts(NamedTuple):
+    """The facts of one message as they are kept: what is not octets already is encoded once, where it was computed."""
+
+    version: int
+    size: int
+    header_size: int
+    envelope: bytes
+    bodystructure: bytes
+    sort: bytes  # encode_sort_keys
+    fields: bytes
+    body: bytes
+    parts: bytes  # encode_parts
+    message_id: str  # as in the sort keys
+    references: tuple[str, ...]
+
+
+def encode(facts: MessageFacts) -> EncodedFacts:
+    """Return facts as they are kept."""
+    return EncodedFacts(
+        facts.version,
+        facts.size,
+        facts.header_size,
+        facts.envelope,
+        facts.bodystructure,
+        encode_sort_keys(facts.sort),
+        facts.fields,
+        facts.body,
+        encode_parts(facts.parts),
+        facts.sort.message_id,
+        facts.sort.references,
+    )
 
 
 def encode_parts(parts: tuple[Part, ...]) -> bytes:

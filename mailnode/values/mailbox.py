@@ -6,7 +6,7 @@ from array import array
 from dataclasses import dataclass
 
 from mailnode.values.blob import StagedBlob
-from mailnode.values.facts import MessageFacts
+from mailnode.values.facts import EncodedFacts
 from mailnode.values.flags import KeywordTable
 
 # RFC 6154 attributes made with every account, by mailbox name.
@@ -76,7 +76,7 @@ class NewMessage:
     CRLF; they stand before the blob in everything a client reads. INTERNALDATE is UTC microseconds and minutes east."""
 
     blob: StagedBlob
-    facts: MessageFacts
+    facts: EncodedFacts
     internaldate: int
     internaldate_offset: int = 0
     prefix: bytes = b""

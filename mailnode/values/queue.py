@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mailnode.values.blob import BlobRef, StagedBlob
-from mailnode.values.facts import MessageFacts
+from mailnode.values.facts import EncodedFacts
 
 # States of one recipient. "waiting" covers new and deferred ones (next_try tells); "leased" is in a runner's hands;
 # the last two are ends. A held envelope keeps its recipients' states and is not handed out.
@@ -60,7 +60,7 @@ class Submission:
 
     envelope: QueuedEnvelope
     blob: StagedBlob
-    facts: MessageFacts | None = None
+    facts: EncodedFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Claim:
     token: str
     lease_until: float
     envelope: QueuedEnvelope  # recipients: only those claimed
-    facts: MessageFacts | None = None
+    facts: EncodedFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)

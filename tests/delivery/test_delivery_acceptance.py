@@ -20,7 +20,7 @@ from mailnode.errors import LimitReached, StoreUnavailable
 from mailnode.interfaces.delivery import IDelivery
 from mailnode.interfaces.queue import IDeliveryAgent
 from mailnode.interfaces.store import IBlobs
-from mailnode.message.scanner import scan
+from mailnode.message.scanner import read_facts
 from mailnode.net.hints import LocalHints
 from mailnode.net.no_reactor import run_now
 from mailnode.values.address import Address, parse_address
@@ -76,7 +76,7 @@ class AcceptanceCase(SynchronousTestCase):
         )
         routes: dict[Address, Resolved] = {row.address: route for row, (_, route) in zip(rows, recipients, strict=True)}
         blob = self.blobs.stage(CONTENT)
-        run_now(self.acceptance.accept(envelope, routes, blob, scan(CONTENT)))
+        run_now(self.acceptance.accept(envelope, routes, blob, read_facts(CONTENT)))
 
     def queued(self) -> QueuedEnvelope:
         return self.queue.added[0].envelope
@@ -214,8 +214,8 @@ class ScanTests(AcceptanceCase):
         return Path(temporary.name)
 
     def test_small_messages_are_scanned_in_a_thread(self) -> None:
-        self.assertEqual(run_now(self.acceptance.scan(self.blobs.stage(CONTENT))), scan(CONTENT))
-        self.assertEqual(self.threads.calls, [("cpu", "scan")])
+        self.assertEqual(run_now(self.acceptance.scan(self.blobs.stage(CONTENT))), read_facts(CONTENT))
+        self.assertEqual(self.threads.calls, [("cpu", "read_facts")])
 
     def test_tiny_plain_ones_at_once_but_not_those_made_to_be_slow(self) -> None:
         slow = (
@@ -225,20 +225,20 @@ class ScanTests(AcceptanceCase):
             b"To: " + b"a:;" * 2000 + b"\r\n\r\n",
             b"To: no end of the header",
         )
-        for content, calls in ((CONTENT, []), *((content, [("cpu", "scan")]) for content in slow)):
+        for content, calls in ((CONTENT, []), *((content, [("cpu", "read_facts")]) for content in slow)):
             self.threads.calls.clear()
             self.assertLessEqual(len(content), TINY)
             staged = replace(self.blobs.stage(content), content=content)
-            self.assertEqual(run_now(self.acceptance.scan(staged)), scan(content))
+            self.assertEqual(run_now(self.acceptance.scan(staged)), read_facts(content))
             self.assertEqual(self.threads.calls, calls)
 
     def test_simple_ones_too_when_they_are_not_very_large(self) -> None:
         content = CONTENT + b"line\r\n" * SMALL
-        self.assertEqual(run_now(self.acceptance.scan(self.blobs.stage(content))), scan(content))
-        self.assertEqual(self.threads.calls[-1], ("cpu", "scan"))
+        self.assertEqual(run_now(self.acceptance.scan(self.blobs.stage(content))), read_facts(content))
+        self.assertEqual(self.threads.calls[-1], ("cpu", "read_facts"))
         for hard in (b"--x\r\n" * SMALL, b""):
             content = CONTENT + hard if hard else b"Subject: no end\r\n" * SMALL
-            self.assertEqual(run_now(self.acceptance.scan(self.blobs.stage(content))), scan(content))
+            self.assertEqual(run_now(self.acceptance.scan(self.blobs.stage(content))), read_facts(content))
         self.assertEqual(len(self.processes.calls), 2)
 
     def test_large_ones_in_a_process_a_piece_at_a_time(self) -> None:
@@ -247,7 +247,7 @@ class ScanTests(AcceptanceCase):
         content = CONTENT + b"--line\r\n" * 500_000
         self.assertGreater(len(content), 2 * SMALL)
         facts = run_now(self.acceptance.scan(self.blobs.stage(content)))
-        self.assertEqual(facts, scan(content))
+        self.assertEqual(facts, read_facts(content))
         self.assertEqual(len(self.processes.calls), 1)
         self.assertEqual(max(length or 0 for _, length in self.blobs.reads), 1024 * 1024)
         self.assertEqual(list(scratch.iterdir()), [])

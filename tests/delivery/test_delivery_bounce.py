@@ -16,7 +16,7 @@ from zope.interface.verify import verifyObject
 from mailnode.delivery.bounce import Bouncer, is_owed
 from mailnode.errors import BlobDamaged, StoreUnavailable
 from mailnode.interfaces.queue import IBouncer
-from mailnode.message.scanner import scan
+from mailnode.message.scanner import read_facts
 from mailnode.net.no_reactor import run_now
 from mailnode.values.attempt import Fate
 from mailnode.values.queue import LOCAL_DESTINATION, QueuedEnvelope, QueuedRecipient, Submission
@@ -57,7 +57,7 @@ class BouncerTests(SynchronousTestCase):
             self.directory,  # type: ignore[arg-type]
             self.queue,
             self.blobs,
-            Scanner(scan),
+            Scanner(read_facts),
             self.clock,
             hostname="mail.here.example",
             expires=lambda created, null: created + (2 if null else 5),
@@ -86,7 +86,7 @@ class BouncerTests(SynchronousTestCase):
         (row,) = envelope.recipients
         self.assertEqual((row.destination, row.account_id, row.next_try), (LOCAL_DESTINATION, "id-alice", NOW))
         self.assertEqual(row.notify, ())
-        self.assertEqual(submission.facts, scan(submission.blob.data))
+        self.assertEqual(submission.facts, read_facts(submission.blob.data))
         self.assertNotEqual(envelope.id, "orig")
         message, parts = self.parts(submission)
         self.assertEqual(message["To"], "<alice@here.example>")

@@ -19,7 +19,7 @@ from mailnode.store.engine import QUEUE, mail_tenancy
 from mailnode.store.engine_sqlite import SqliteEngine
 from mailnode.store.mail_store import MailStore
 from mailnode.store.queue import Queue
-from mailnode.values.facts import MessageFacts, Part, SortKeys
+from mailnode.values.facts import EncodedFacts, MessageFacts, Part, SortKeys, encode
 from mailnode.values.mailbox import DeliveryPlan, NewMessage
 from mailnode.values.queue import QueuedEnvelope, QueuedRecipient, Submission
 
@@ -68,9 +68,9 @@ def content_of(name: str, size: int = 200) -> bytes:
     return b"Subject: " + name.encode() + b"\r\n\r\n" + body.replace(b"\n", b" ").replace(b"\r", b" ")
 
 
-def facts_of(size: int) -> MessageFacts:
+def facts_of(size: int) -> EncodedFacts:
     part = Part("", "leaf", 0, 20, size, 1, "text/plain", "us-ascii", "7bit")
-    return MessageFacts(size, 20, b"(e)", b"(s)", b"(b)", b"", (part,), SortKeys())
+    return encode(MessageFacts(size, 20, b"(e)", b"(s)", b"(b)", b"", (part,), SortKeys()))
 
 
 class Store:

@@ -19,7 +19,6 @@ from mailnode.errors import (
 )
 from mailnode.interfaces.store import IBlobs, IBlobWriter, IMailAccount, IMailbox
 from mailnode.values.blob import BlobRef, StagedBlob
-from mailnode.values.facts import encode_parts, encode_sort_keys
 from mailnode.values.flags import DELETED, KEYWORD_SHIFT, MAX_KEYWORDS, SEEN, KeywordTable
 from mailnode.values.mailbox import (
     SPECIAL_USE,
@@ -384,8 +383,8 @@ def _column(row, name):
         "bodystructure": lambda: facts.bodystructure,
         "body": lambda: facts.body,
         "fields": lambda: facts.fields,
-        "parts": lambda: encode_parts(facts.parts),
-        "sort": lambda: encode_sort_keys(facts.sort),
+        "parts": lambda: facts.parts,
+        "sort": lambda: facts.sort,
         "blob": lambda: message.blob.ref,
         "flags": lambda: flags,
         "modseq": lambda: modseq,

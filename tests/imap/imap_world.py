@@ -20,7 +20,7 @@ from mailnode.errors import AuthenticationFailed
 from mailnode.imap.connection import ImapConnection
 from mailnode.imap.session import ImapServices, ImapSession
 from mailnode.interfaces.sessions import ILogin, ILogins, IMailUser, ISaslExchange
-from mailnode.message.scanner import scan
+from mailnode.message.scanner import read_facts
 from mailnode.net.hints import LocalHints
 from mailnode.net.no_reactor import CallingThread, run_now
 from mailnode.net.pump import Pump
@@ -166,7 +166,7 @@ class World:
         self.clients: dict[str, Client] = {}
 
     async def _scan(self, blob):
-        return scan(await self.account.blobs().read_staged(blob))
+        return read_facts(await self.account.blobs().read_staged(blob))
 
     def connect(self, name: str = "", login: bool = True, select: str = "", secure: bool = True) -> Client:
         client = self.clients[name] = Client(self, secure)
@@ -188,7 +188,7 @@ class World:
         raw = raw or b"Subject: test\r\n\r\nbody\r\n"
         blob = run_now(self.account.blobs().put(raw))
         fields.setdefault("internaldate", int(START) * 1_000_000)
-        message = NewMessage(blob, scan(raw), **fields)
+        message = NewMessage(blob, read_facts(raw), **fields)
         return run_now(self.box(mailbox).append([message])).uids[0]
 
     def flag(self, uid: int, mode: str, flags: int, keywords=(), mailbox: str = "INBOX") -> None:

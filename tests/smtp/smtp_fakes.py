@@ -16,7 +16,7 @@ from mailnode.interfaces.delivery import IDelivery, IRouter
 from mailnode.interfaces.policy import IPolicyChain
 from mailnode.interfaces.sessions import ILogin, ILogins, ISaslExchange, ISubmitter
 from mailnode.interfaces.store import IBlobWriter
-from mailnode.message.scanner import scan
+from mailnode.message.scanner import read_facts
 from mailnode.net.clock import WallClock
 from mailnode.smtp.limits import Limits, Timeouts
 from mailnode.smtp.protocol import SmtpFactory
@@ -76,7 +76,7 @@ class FakeDelivery:
 
     async def scan(self, blob: StagedBlob) -> Any:
         await self.hold("scan")
-        return scan(blob.data)
+        return read_facts(blob.data)
 
     async def accept(self, envelope: Any, routes: Any, blob: StagedBlob, facts: Any) -> None:
         await self.hold("accept")

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 
-from mailnode.values.facts import MessageFacts, Part, SortKeys
+from mailnode.values.facts import EncodedFacts, MessageFacts, Part, SortKeys, encode
 
 T = TypeVar("T")
 PARTITIONS = 2
@@ -58,15 +58,17 @@ class RecordingHints:
         self.published.append((account_id, modseq))
 
 
-def make_facts(size: int, message_id: str = "", references: tuple[str, ...] = (), fill: int = 0) -> MessageFacts:
+def make_facts(size: int, message_id: str = "", references: tuple[str, ...] = (), fill: int = 0) -> EncodedFacts:
     """Facts of a message nobody parsed. ``fill``: octets of kept header fields."""
-    return MessageFacts(
-        size=size,
-        header_size=min(size, 20),
-        envelope=b"(envelope)",
-        bodystructure=b"(bodystructure)",
-        body=b"(body)",
-        fields=b"Subject: x\r\n" + b"f" * fill,
-        parts=(Part("", "leaf", 0, 20, size, 1, "text/plain", "us-ascii", "7bit"),),
-        sort=SortKeys(subject="x", message_id=message_id, references=references),
+    return encode(
+        MessageFacts(
+            size=size,
+            header_size=min(size, 20),
+            envelope=b"(envelope)",
+            bodystructure=b"(bodystructure)",
+            body=b"(body)",
+            fields=b"Subject: x\r\n" + b"f" * fill,
+            parts=(Part("", "leaf", 0, 20, size, 1, "text/plain", "us-ascii", "7bit"),),
+            sort=SortKeys(subject="x", message_id=message_id, references=references),
+        )
     )

@@ -18,7 +18,7 @@ from mailnode.store.engine import QUEUE
 from mailnode.store.facts_rows import decode_facts, encode_facts
 from mailnode.store.queue import Queue
 from mailnode.values.blob import BlobRef
-from mailnode.values.facts import MessageFacts, Part, SortKeys
+from mailnode.values.facts import MessageFacts, Part, SortKeys, encode
 from mailnode.values.queue import (
     DELIVERED,
     FAILED,
@@ -34,15 +34,17 @@ from mailnode.values.queue import (
 )
 
 NOW = 1_800_000_000.25
-FACTS = MessageFacts(
-    9,
-    5,
-    b"(env)",
-    b"(bs\n)",
-    b"",
-    b"From: a\r\n",
-    (Part("", "leaf", 0, 5, 9, 1, "text/plain", "utf-8", "7bit", filename="é.txt"),),
-    SortKeys(5, 60, "Hé", references=("a@b", "c@d")),
+FACTS = encode(
+    MessageFacts(
+        9,
+        5,
+        b"(env)",
+        b"(bs\n)",
+        b"",
+        b"From: a\r\n",
+        (Part("", "leaf", 0, 5, 9, 1, "text/plain", "utf-8", "7bit", filename="é.txt"),),
+        SortKeys(5, 60, "Hé", references=("a@b", "c@d")),
+    )
 )
 
 
