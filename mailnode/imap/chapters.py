@@ -20,24 +20,25 @@ from mailnode.imap import (
 )
 from mailnode.imap import command_types as c
 from mailnode.imap.answers import Answer
+from mailnode.imap.selected import ALWAYS, STALE, STALE_FOR_NEWS
 
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
     """How a command is run. ``run`` takes session and command; None from it: further events of the command follow.
 
-    With a mailbox selected, ``asks_first``: the store is asked before it runs even when no hint came; ``asks_after``:
-    it may have changed the mailbox, which is told before its answer.
+    With a mailbox selected, ``stale_after``: seconds after which the store is asked before it runs even when no hint
+    came; ``asks_after``: it may have changed the mailbox, which is told before its answer.
     """
 
     run: Callable[[Any, Any], Awaitable[Answer | None]]
-    asks_first: bool = False
+    stale_after: float = STALE
     asks_after: bool = False
 
 
 CHAPTERS: dict[type[c.Command], Chapter] = {
     c.Capability: Chapter(any_state.capability),
-    c.Noop: Chapter(any_state.noop, asks_first=True),
+    c.Noop: Chapter(any_state.noop, STALE_FOR_NEWS),
     c.Logout: Chapter(any_state.logout),
     c.Id: Chapter(any_state.identify),
     c.StartTls: Chapter(not_authenticated.start_tls),
@@ -57,10 +58,10 @@ CHAPTERS: dict[type[c.Command], Chapter] = {
     c.Status: Chapter(mailboxes.status),
     c.AppendStart: Chapter(appending.append, asks_after=True),
     c.Idle: Chapter(idling.idle),
-    c.Check: Chapter(any_state.noop, asks_first=True),
+    c.Check: Chapter(any_state.noop, STALE_FOR_NEWS),
     c.Close: Chapter(selecting.close),
     c.Unselect: Chapter(selecting.unselect),
-    c.Expunge: Chapter(selecting.expunge, asks_first=True),
+    c.Expunge: Chapter(selecting.expunge, ALWAYS),
     c.Search: Chapter(searching.search),
     c.Fetch: Chapter(fetching.fetch),
     c.Store: Chapter(storing.store),

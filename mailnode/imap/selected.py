@@ -11,7 +11,10 @@ from mailnode.interfaces.store import IMailbox
 from mailnode.values.flags import SYSTEM_FLAGS, KeywordTable
 from mailnode.values.mailbox import MailboxChanges
 
-STALE = 2.0  # seconds after which the store is asked even without a hint: hints may be lost
+# Seconds since the store was asked after which it is asked before a command even without a hint: hints may be lost.
+STALE = 2.0
+STALE_FOR_NEWS = 0.5  # for the commands that ask for news and nothing else; programs that poll come more seldom
+ALWAYS = 0.0
 _LINES = 1000  # of one piece of an announcement
 _MERGED = 2000  # changes taken in between two turns of the reactor
 
@@ -37,15 +40,18 @@ class Selected:
         self._asked_at = seconds()
         self._names = FlagNames(view.keywords)
 
+    def is_stale(self, after: float) -> bool:
+        """Whether there may be something to take in: a hint came, or nobody asked for so many seconds."""
+        return self.hinted or not 0 <= self._seconds() - self._asked_at < after  # the clock may have been set back
+
     async def refresh(self, force: bool = False) -> None:
         """Take in what the store has to say, if there may be something; no number changes by it.
 
         :raises mailnode.errors.NoSuchMailbox: it was deleted.
         """
-        now = self._seconds()
-        if force or self.hinted or not 0 <= now - self._asked_at < STALE:  # the clock may have been set back
+        if force or self.is_stale(STALE):
             self.hinted = False
-            self._asked_at = now
+            self._asked_at = self._seconds()
             changes = await self.mailbox.changes(self.view.highest_modseq, claim_recent=not self.read_only)
             for piece in _pieces(changes):
                 self.view.merge(piece)

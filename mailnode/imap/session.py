@@ -271,8 +271,8 @@ class ImapSession:
         """Run a chapter; answer, unless its command goes on with further events."""
         chapter = CHAPTERS[type(command)]
         try:
-            if self.selected is not None and self.under_way is None:
-                await self.selected.refresh(chapter.asks_first)
+            if self.selected is not None and self.under_way is None and self.selected.is_stale(chapter.stale_after):
+                await self.selected.refresh(force=True)
             answer = await run(self, event)
         except SessionEnds:
             raise

@@ -150,6 +150,7 @@ def test_histories(make_world, seed):
         uid: set(KeywordTable(snapshot.keywords.names).flag_names(flags))
         for uid, flags in zip(snapshot.uids, snapshot.flags, strict=True)
     }
+    world.clock.advance(0.5)
     for one in everyone:
         one.command("NOOP", True)
         known = [slot.get("flags") for slot in one.slots]

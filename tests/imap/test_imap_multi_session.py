@@ -428,6 +428,26 @@ def test_lost_hints_cost_seconds_not_news(make_world):
     assert "* 2 EXISTS" in client.ask("c FETCH 1 UID")
 
 
+def test_a_noop_that_missed_its_hint_tells_half_a_second_later(make_world):
+    world = with_messages(make_world, 1)()
+    client = world.clients[""]
+    client.ask("a NOOP")
+    world.hints.lost = True
+    world.put()
+    assert client.ask("b NOOP") == ["b OK NOOP completed"]  # the store was asked a moment ago
+    world.clock.advance(0.5)
+    assert client.ask("c NOOP") == ["* 2 EXISTS", "* 2 RECENT", "c OK NOOP completed"]
+
+
+def test_expunge_asks_the_store_every_time(make_world):
+    world = with_messages(make_world, 2)()
+    client = world.clients[""]
+    client.ask("a NOOP")
+    world.hints.lost = True
+    world.flag(2, "add", DELETED)
+    assert client.ask("b EXPUNGE") == ["* 2 EXPUNGE", "b OK EXPUNGE completed"]
+
+
 def test_a_message_that_came_and_went_is_never_mentioned(make_world):
     world = with_messages(make_world, 1)()
     client = world.clients[""]
