@@ -17,6 +17,7 @@ from mailnode.errors import NoSuchAccount
 from mailnode.interfaces.queue import IDeliveryAgent
 from mailnode.interfaces.store import IMailStore, IQueueStore
 from mailnode.values.attempt import DEFERRED, REJECTED, SENT, Attempt, AttemptReport
+from mailnode.values.blob import StagedBlob
 from mailnode.values.events import emit
 from mailnode.values.mailbox import Delivered, DeliveryPlan, NewMessage
 from mailnode.values.queue import Claim
@@ -37,7 +38,11 @@ class LocalAgent:
         envelope = claim.envelope
         if claim.facts is None:
             raise ValueError("a local plan without facts")
-        message = NewMessage(await self._queue.staged(envelope.blob), claim.facts, envelope.internaldate)
+        if claim.stored is None:
+            blob = await self._queue.staged(envelope.blob)
+        else:
+            blob = StagedBlob(envelope.blob, claim.stored)
+        message = NewMessage(blob, claim.facts, envelope.internaldate)
         attempts: list[Attempt] = []
         by_partition: dict[int, list[tuple[int, DeliveryPlan]]] = {}
         for row in envelope.recipients:

@@ -42,7 +42,7 @@ from mailnode.interfaces.runtime import IClock
 from mailnode.interfaces.store import IQueueStore
 from mailnode.values.address import domain_key
 from mailnode.values.attempt import DEFERRED, REJECTED, SENT, Attempt, AttemptReport
-from mailnode.values.queue import Claim, QueuedEnvelope, QueuedRecipient
+from mailnode.values.queue import Claim, QueuedRecipient
 from mailnode.values.smtp_reply import Reply
 
 _CROWDED = re.compile(r"too many|rate limit|connection limit|concurren|throttl", re.IGNORECASE)
@@ -90,7 +90,7 @@ class RemoteAgent:
             result = REJECTED if no_route.status.startswith("5") else DEFERRED
             attempts = [Attempt(r.index, result, no_route.status, no_route.text) for r in claim.envelope.recipients]
             return AttemptReport(tuple(attempts), reached=result == REJECTED)
-        trial = _Trial(claim.envelope, targets)
+        trial = _Trial(claim, targets)
         for target in targets:
             if not trial.pending or trial.over:
                 break
@@ -125,7 +125,7 @@ class RemoteAgent:
         rows = trial.rows_for(target)
         while rows:
             try:
-                report = await self._outbound.send(target, self._message(trial.envelope, rows))
+                report = await self._outbound.send(target, self._message(trial.claim, rows))
             except TargetFailed as failed:
                 if failed.scope == "connect":
                     self._health.failed(target.address)
@@ -134,12 +134,13 @@ class RemoteAgent:
             self._health.works(target.address)
             rows = trial.answered(target, report, rows)
 
-    def _message(self, envelope: QueuedEnvelope, rows: Sequence[_Row]) -> OutboundMessage:
+    def _message(self, claim: Claim, rows: Sequence[_Row]) -> OutboundMessage:
+        envelope = claim.envelope
         return OutboundMessage(
             reverse_path=envelope.reverse_path,
             recipients=tuple((row.recipient.address, row.recipient.notify, row.recipient.orcpt) for row in rows),
             size=envelope.blob.size,
-            read=lambda offset, length: self._queue.read(envelope.blob, offset, length),
+            read=lambda offset, length: self._queue.read(envelope.blob, offset, length, claim.stored),
             body=envelope.body,
             smtputf8=envelope.smtputf8,
             ret=envelope.ret,
@@ -162,9 +163,9 @@ class _Row:
 class _Trial:
     """One try at one destination: what became of each recipient so far."""
 
-    def __init__(self, envelope: QueuedEnvelope, targets: Sequence[Target]) -> None:
-        self.envelope = envelope
-        self.pending = {recipient.index: _Row(recipient, set()) for recipient in envelope.recipients}
+    def __init__(self, claim: Claim, targets: Sequence[Target]) -> None:
+        self.claim = claim
+        self.pending = {recipient.index: _Row(recipient, set()) for recipient in claim.envelope.recipients}
         self.over = False
         self._families: dict[str, set[bool]] = {}
         for target in targets:

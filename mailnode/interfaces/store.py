@@ -222,8 +222,9 @@ class IQueueStore(Interface):
     async def next_due(now: float) -> float | None:
         """When the earliest of the other waiting recipients comes due; None when there is none."""
 
-    async def claim(destination: str, now: float, lease_seconds: float, limit: int) -> Claim | None:
-        """Lease up to ``limit`` due recipients of the oldest due envelope for a destination; None when there is none."""
+    async def claim(destination: str, now: float, lease_seconds: float, limit: int, count: int = 1) -> list[Claim]:
+        """Lease due recipients for a destination: of its ``count`` oldest due envelopes, or of fewer, or up to ``limit`` of
+        the oldest one. A claim for each envelope, the oldest first; none only when nothing is due."""
 
     async def renew(token: str, lease_until: float) -> bool:
         """Prolong the lease of a claim that is being worked on; False: it was lost."""
@@ -232,8 +233,8 @@ class IQueueStore(Interface):
         """Apply outcomes and enqueue bounces in one unit; an envelope without open recipients is removed with its blob
         (the sweep takes the bytes). False: the lease was lost, nothing was done."""
 
-    async def read(blob: BlobRef, offset: int = 0, length: int | None = None) -> bytes:
-        """Content octets of a queued message. :raises BlobDamaged:"""
+    async def read(blob: BlobRef, offset: int = 0, length: int | None = None, stored: bytes | None = None) -> bytes:
+        """Content octets of a queued message. :param stored: as the claim has it. :raises BlobDamaged:"""
 
     async def staged(blob: BlobRef) -> StagedBlob:
         """The blob in the form a mail partition can take over (for local plans)."""

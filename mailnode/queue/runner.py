@@ -85,7 +85,8 @@ class QueueRunner:
         self._fills: dict[Deferred[None], None] = {}
         self._tries: dict[Deferred[None], None] = {}
         self._attempts: dict[Deferred[AttemptReport], None] = {}  # the part of a try that may be cut off
-        self._shared = 0  # running tries that are not the only one of their destination
+        self._shared = 0  # running tries that are not the first of their destination
+        self._promised = 0  # tries that claims under way may become
         self._held: dict[tuple[str, int], str] = {}  # what is in our hands: (envelope id, index) -> token
         self._running = False
         self._looking: Deferred[None] | None = None
@@ -224,22 +225,32 @@ class QueueRunner:
 
     async def _claim_for(self, lane: Lane) -> None:
         while self._running and lane.room(self._now()) > 0:
-            if not self._has_place(lane):
+            count = min(lane.room(self._now()), self._places(lane))
+            if count <= 0:
                 self._starved[lane.destination] = None
                 return
             now = self._now()
             lane.used = now
-            claim = await self._store.claim(lane.destination, now, self._settings.lease, self._settings.recipients)
-            if claim is None:
+            self._promised += count
+            try:
+                claims = await self._store.claim(
+                    lane.destination, now, self._settings.lease, self._settings.recipients, count
+                )
+            finally:
+                self._promised -= count
+            if not claims:
                 return
-            claim = self._hold(claim)
-            if claim.envelope.recipients:
-                self._begin(lane, claim)
+            for claim in map(self._hold, claims):
+                if claim.envelope.recipients:
+                    self._begin(lane, claim)
 
-    def _has_place(self, lane: Lane) -> bool:
+    def _places(self, lane: Lane) -> int:
+        """How many tries may start that are not this lane's first, and this lane's first."""
+        places = max(0, self._settings.total - self._shared - self._promised)
         if lane.running:
-            return self._shared < self._settings.total
-        return len(self._tries) - self._shared < self._settings.destinations
+            return places
+        first = len(self._tries) - self._shared < self._settings.destinations
+        return places + 1 if first else 0
 
     def _hold(self, claim: Claim) -> Claim:
         """Note what is in our hands; return the claim without what was there already, in a try that still runs."""

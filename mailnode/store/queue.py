@@ -115,10 +115,13 @@ class Queue:
         """See :class:`IQueueStore`."""
         return await self._engine.read(QUEUE, queue_leases.next_due, self._shard, now)
 
-    async def claim(self, destination: str, now: float, lease_seconds: float, limit: int) -> Claim | None:
+    async def claim(
+        self, destination: str, now: float, lease_seconds: float, limit: int, count: int = 1
+    ) -> list[Claim]:
         """See :class:`IQueueStore`. At most ``UNIT_ROWS`` at once, whatever the limit."""
+        until = now + lease_seconds
         return await self._engine.write(
-            QUEUE, queue_leases.claim, self._shard, destination, now, now + lease_seconds, limit, session_id()
+            QUEUE, queue_leases.claim, self._shard, destination, now, until, limit, count, session_id()
         )
 
     async def renew(self, token: str, lease_until: float) -> bool:
@@ -142,10 +145,11 @@ class Queue:
 
     # bytes
 
-    async def read(self, blob: BlobRef, offset: int = 0, length: int | None = None) -> bytes:
+    async def read(
+        self, blob: BlobRef, offset: int = 0, length: int | None = None, stored: bytes | None = None
+    ) -> bytes:
         """See :class:`IQueueStore`."""
-        stored = None
-        if blob.place == "inline":
+        if blob.place == "inline" and stored is None:
             staged = await self._engine.read(QUEUE, queue_rows.staged_blob, self._shard, blob)
             stored = staged.data if staged is not None else None
         return await self._blobs.read(blob, stored, offset, length)

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from mailnode.store.engine import Transaction
+from mailnode.store.engine import Transaction, run_together
 from mailnode.store.facts_rows import encode_facts
+from mailnode.store.statements import insert_rows, listed
 from mailnode.values.blob import BlobRef, StagedBlob
 from mailnode.values.queue import (
     LEASED,
@@ -34,6 +35,7 @@ _ENVELOPE = (
     "e.id, e.reverse_path, e.created, e.expires, e.body, e.smtputf8, e.ret, e.envid, e.session, e.account_id, e.held,"
     " e.internaldate, b.id, b.size, b.place, b.encoding, b.digest"
 )
+_FROM = "FROM envelope e JOIN blob b ON b.id = e.blob_id AND b.shard = e.shard"
 VISIBLE = "phase IN ('open', 'spread')"
 RECIPIENT = (
     "number, address, destination, account_id, plan, notify, orcpt, state, attempts, next_try, last_status,"
@@ -47,14 +49,28 @@ _DUE_AT = "CASE state WHEN 'waiting' THEN next_try WHEN 'leased' THEN lease_unti
 
 def add(tx: Transaction, shard: int, submission: Submission) -> None:
     """Insert an envelope of at most ``UNIT_ROWS`` recipients, open at once; nothing if its id is there."""
-    envelope = submission.envelope
-    if _insert_envelope(tx, shard, submission, OPEN):
-        _insert_recipients(tx, shard, envelope.id, envelope.recipients, due=not envelope.held)
+    add_together(tx, [(shard, submission)])
+
+
+def add_together(tx: Transaction, calls: Sequence[tuple[int, Submission]]) -> list[None]:
+    """Do what :func:`add` does for each of several, in fewer statements; all or none."""
+    new = _insert_envelopes(tx, calls, OPEN)
+    rows = []
+    for shard, submission in calls:
+        envelope = submission.envelope
+        if (shard, envelope.id) in new:
+            new.discard((shard, envelope.id))  # the same envelope once more is no second one
+            rows += _recipient_rows(shard, envelope.id, envelope.recipients, due=not envelope.held)
+    _insert_recipients(tx, rows)
+    return [None] * len(calls)
+
+
+run_together(add, add_together)
 
 
 def stage(tx: Transaction, shard: int, submission: Submission) -> bool:
     """Begin a larger envelope, visible to nobody; False when its id is in the queue already."""
-    if _insert_envelope(tx, shard, submission, STAGED):
+    if _insert_envelopes(tx, [(shard, submission)], STAGED):
         return True
     rows = tx.execute("SELECT phase FROM envelope WHERE shard = ? AND id = ?", (shard, submission.envelope.id))
     return bool(rows) and rows[0][0] == STAGED
@@ -62,7 +78,7 @@ def stage(tx: Transaction, shard: int, submission: Submission) -> bool:
 
 def stage_recipients(tx: Transaction, shard: int, envelope_id: str, recipients: Sequence[QueuedRecipient]) -> None:
     """Add some recipients to a staged envelope."""
-    _insert_recipients(tx, shard, envelope_id, recipients, due=False)
+    _insert_recipients(tx, _recipient_rows(shard, envelope_id, recipients, due=False))
 
 
 def publish(tx: Transaction, shard: int, envelope_id: str) -> None:
@@ -73,80 +89,123 @@ def publish(tx: Transaction, shard: int, envelope_id: str) -> None:
     )
 
 
-def _insert_envelope(tx: Transaction, shard: int, submission: Submission, phase: str) -> bool:
-    envelope, ref = submission.envelope, submission.blob.ref
-    inserted = tx.execute(
-        "INSERT INTO envelope (shard, id, phase, held, remaining, reverse_path, blob_id, created, expires, body,"
-        " smtputf8, ret, envid, session, account_id, internaldate)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (shard, id) DO NOTHING RETURNING id",
-        (
-            shard,
-            envelope.id,
-            phase,
-            int(envelope.held),
-            len(envelope.recipients),
-            envelope.reverse_path,
-            ref.blob_id,
-            envelope.created,
-            envelope.expires,
-            envelope.body,
-            int(envelope.smtputf8),
-            envelope.ret,
-            envelope.envid,
-            envelope.session,
-            envelope.account_id,
-            envelope.internaldate,
-        ),
-    )
-    if not inserted:
-        return False
-    data = submission.blob.data if ref.place == "inline" else None
-    tx.execute(
-        "INSERT INTO blob (id, shard, size, place, encoding, digest, data) VALUES (?, ?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT (id, shard) DO NOTHING",
-        (ref.blob_id, shard, ref.size, ref.place, ref.encoding, ref.digest, data),
-    )
-    if submission.facts is not None:
-        tx.execute(
-            "INSERT INTO facts (shard, envelope_id, data) VALUES (?, ?, ?)",
-            (shard, envelope.id, encode_facts(submission.facts)),
-        )
-    return True
-
-
-def _insert_recipients(
-    tx: Transaction, shard: int, envelope_id: str, recipients: Iterable[QueuedRecipient], due: bool
-) -> None:
-    tx.many(
-        "INSERT INTO recipient (shard, envelope_id, number, destination, due_at, state, token, lease_until, next_try,"
-        " attempts, address, account_id, plan, notify, orcpt, last_status, last_reply, last_host, delay_told)"
-        f" VALUES (?, ?, ?, ?, ?, '{WAITING}', '', 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT (shard, envelope_id, number) DO NOTHING",
-        [
+def _insert_envelopes(tx: Transaction, calls: Sequence[tuple[int, Submission]], phase: str) -> set[tuple[int, str]]:
+    """Insert envelopes with their blobs and facts; return shard and id of those that were not there."""
+    rows = []
+    for shard, submission in calls:
+        envelope = submission.envelope
+        rows.append(
             (
                 shard,
-                envelope_id,
-                r.index,
-                r.destination,
-                r.next_try if due else None,
-                r.next_try,
-                r.attempts,
-                r.address,
-                r.account_id,
-                r.plan,
-                ",".join(r.notify),
-                r.orcpt,
-                r.last_status,
-                r.last_reply,
-                r.last_host,
-                int(r.delay_told),
+                envelope.id,
+                phase,
+                int(envelope.held),
+                len(envelope.recipients),
+                envelope.reverse_path,
+                submission.blob.ref.blob_id,
+                envelope.created,
+                envelope.expires,
+                envelope.body,
+                int(envelope.smtputf8),
+                envelope.ret,
+                envelope.envid,
+                envelope.session,
+                envelope.account_id,
+                envelope.internaldate,
             )
-            for r in recipients
-        ],
+        )
+    inserted = insert_rows(
+        tx,
+        "envelope (shard, id, phase, held, remaining, reverse_path, blob_id, created, expires, body, smtputf8, ret,"
+        " envid, session, account_id, internaldate)",
+        rows,
+        " ON CONFLICT (shard, id) DO NOTHING RETURNING shard, id",
+    )
+    new = {(int(shard), str(envelope_id)) for shard, envelope_id in inserted}
+    first = {(shard, submission.envelope.id): submission for shard, submission in reversed(calls)}
+    blobs, facts = [], []
+    for (shard, envelope_id), submission in first.items():
+        if (shard, envelope_id) in new:
+            ref, data = submission.blob.ref, submission.blob.data
+            inline = data if ref.place == "inline" else None
+            blobs.append((ref.blob_id, shard, ref.size, ref.place, ref.encoding, ref.digest, inline))
+            if submission.facts is not None:
+                facts.append((shard, envelope_id, encode_facts(submission.facts)))
+    insert_rows(
+        tx, "blob (id, shard, size, place, encoding, digest, data)", blobs, " ON CONFLICT (id, shard) DO NOTHING"
+    )
+    insert_rows(tx, "facts (shard, envelope_id, data)", facts)
+    return new
+
+
+def _recipient_rows(
+    shard: int, envelope_id: str, recipients: Iterable[QueuedRecipient], due: bool
+) -> list[tuple[object, ...]]:
+    return [
+        (
+            shard,
+            envelope_id,
+            r.index,
+            r.destination,
+            r.next_try if due else None,
+            WAITING,
+            "",
+            0,
+            r.next_try,
+            r.attempts,
+            r.address,
+            r.account_id,
+            r.plan,
+            ",".join(r.notify),
+            r.orcpt,
+            r.last_status,
+            r.last_reply,
+            r.last_host,
+            int(r.delay_told),
+        )
+        for r in recipients
+    ]
+
+
+def _insert_recipients(tx: Transaction, rows: Sequence[tuple[object, ...]]) -> None:
+    insert_rows(
+        tx,
+        "recipient (shard, envelope_id, number, destination, due_at, state, token, lease_until, next_try, attempts,"
+        " address, account_id, plan, notify, orcpt, last_status, last_reply, last_host, delay_told)",
+        rows,
+        " ON CONFLICT (shard, envelope_id, number) DO NOTHING",
     )
 
 
 # out of the queue, and what a crash interrupted
+
+
+def remove_together(tx: Transaction, shard: int, ids: Sequence[str]) -> dict[str, bool]:
+    """Do what :func:`remove` does for each of several, in fewer statements."""
+    marks, values = listed(ids)
+    crowded = tx.execute(
+        f"SELECT e.id FROM envelope e WHERE e.shard = ? AND e.id IN {marks} AND EXISTS"
+        " (SELECT 1 FROM recipient r WHERE r.shard = e.shard AND r.envelope_id = e.id)",
+        (shard, *values),
+    )
+    left = {str(envelope_id): remove(tx, shard, envelope_id) for (envelope_id,) in sorted(crowded)}
+    bare = [envelope_id for envelope_id in ids if envelope_id not in left]
+    if bare:
+        marks, values = listed(bare)
+        tx.execute(f"DELETE FROM facts WHERE shard = ? AND envelope_id IN {marks}", (shard, *values))
+        gone = tx.execute(f"DELETE FROM envelope WHERE shard = ? AND id IN {marks} RETURNING blob_id", (shard, *values))
+        _delete_blobs(tx, shard, sorted({str(blob_id) for (blob_id,) in gone}))
+    return {envelope_id: left.get(envelope_id, False) for envelope_id in ids}
+
+
+def _delete_blobs(tx: Transaction, shard: int, blob_ids: Sequence[str]) -> None:
+    """Delete those that no envelope refers to any more."""
+    marks, values = listed(blob_ids)
+    used = tx.execute(f"SELECT blob_id FROM envelope WHERE shard = ? AND blob_id IN {marks}", (shard, *values))
+    unused = sorted({*blob_ids} - {blob_id for (blob_id,) in used})
+    if unused:
+        marks, values = listed(unused)
+        tx.execute(f"DELETE FROM blob WHERE id IN {marks} AND shard = ?", (*values, shard))
 
 
 def remove(tx: Transaction, shard: int, envelope_id: str) -> bool:
@@ -171,9 +230,7 @@ def delete_some(tx: Transaction, shard: int, envelope_id: str) -> bool:
         return True
     tx.execute("DELETE FROM facts WHERE shard = ? AND envelope_id = ?", (shard, envelope_id))
     tx.execute("DELETE FROM envelope WHERE shard = ? AND id = ?", (shard, envelope_id))
-    blob_id = rows[0][0]
-    if not tx.execute("SELECT 1 FROM envelope WHERE shard = ? AND blob_id = ? LIMIT 1", (shard, blob_id)):
-        tx.execute("DELETE FROM blob WHERE id = ? AND shard = ?", (blob_id, shard))
+    _delete_blobs(tx, shard, [str(rows[0][0])])
     return False
 
 
@@ -294,28 +351,34 @@ def blobs_in_use(tx: Transaction, blob_ids: Sequence[str]) -> set[str]:
 
 def envelopes_where(tx: Transaction, where: str, values: Sequence[Any]) -> list[QueuedEnvelope]:
     """Return envelopes without recipients; ``where`` speaks of ``envelope e`` and ``blob b``."""
-    rows = tx.execute(
-        f"SELECT {_ENVELOPE} FROM envelope e JOIN blob b ON b.id = e.blob_id AND b.shard = e.shard WHERE {where}",
-        values,
+    return [_envelope(row) for row in tx.execute(f"SELECT {_ENVELOPE} {_FROM} WHERE {where}", values)]
+
+
+def envelopes_with_content(
+    tx: Transaction, shard: int, ids: Sequence[str]
+) -> dict[str, tuple[QueuedEnvelope, bytes | None]]:
+    """Return envelopes without recipients, each with the stored form of its content where that is inline, by id."""
+    marks, values = listed(ids)
+    rows = tx.execute(f"SELECT {_ENVELOPE}, b.data {_FROM} WHERE e.shard = ? AND e.id IN {marks}", (shard, *values))
+    return {row[0]: (_envelope(row[:-1]), row[-1]) for row in rows}
+
+
+def _envelope(row: tuple[Any, ...]) -> QueuedEnvelope:
+    return QueuedEnvelope(
+        id=row[0],
+        reverse_path=row[1],
+        blob=BlobRef(*row[12:]),
+        created=row[2],
+        expires=row[3],
+        body=row[4],
+        smtputf8=bool(row[5]),
+        ret=row[6],
+        envid=row[7],
+        session=row[8],
+        account_id=row[9],
+        held=bool(row[10]),
+        internaldate=row[11],
     )
-    return [
-        QueuedEnvelope(
-            id=row[0],
-            reverse_path=row[1],
-            blob=BlobRef(*row[12:]),
-            created=row[2],
-            expires=row[3],
-            body=row[4],
-            smtputf8=bool(row[5]),
-            ret=row[6],
-            envid=row[7],
-            session=row[8],
-            account_id=row[9],
-            held=bool(row[10]),
-            internaldate=row[11],
-        )
-        for row in rows
-    ]
 
 
 def _recipients(tx: Transaction, shard: int, envelope_id: str, extra: str) -> list[tuple[Any, ...]]:

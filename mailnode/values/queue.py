@@ -71,6 +71,7 @@ class Claim:
     lease_until: float
     envelope: QueuedEnvelope  # recipients: only those claimed
     facts: EncodedFacts | None = None
+    stored: bytes | None = None  # the stored form of inline content, which need not be read then
 
 
 @dataclass(frozen=True, slots=True)

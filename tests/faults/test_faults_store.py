@@ -164,7 +164,7 @@ def test_the_queue_keeps_what_it_took_and_settles_what_it_said(memory, kind, err
     def scenario(disk, arm):
         store = disk.open()
         store.loop.run(store.enqueue("q1", "b.example"))
-        claim = store.loop.run(store.queue.claim("b.example", store.clock.seconds(), 60.0, 10))
+        [claim] = store.loop.run(store.queue.claim("b.example", store.clock.seconds(), 60.0, 10))
         done = Settlement(claim.token, (Outcome("q1", 0, DELIVERED),))
         outcomes = store.batch(QUEUE, store.enqueue("q2"), store.queue.settle(done), store.enqueue("q3"), before=arm)
         disk.faults.lift()

@@ -77,20 +77,26 @@ class MemoryQueue:
         times = [r.next_try for r in self.recipients.values() if r.state == WAITING and r.next_try > now]
         return min(times, default=None)
 
-    async def claim(self, destination: str, now: float, lease_seconds: float, limit: int) -> Claim | None:
+    async def claim(
+        self, destination: str, now: float, lease_seconds: float, limit: int, count: int = 1
+    ) -> list[Claim]:
         due = [(key, r) for key, r in self._due(now) if r.destination == destination]
-        if not due:
-            return None
-        self.claims += 1
-        token, until = f"token{self.claims}", now + lease_seconds
-        envelope_id = due[0][0][0]
-        chosen = []
-        for key, recipient in due:
-            if key[0] == envelope_id and len(chosen) < limit:
+        self.claims += bool(due)
+        until = now + lease_seconds
+        claims, left = [], limit
+        for envelope_id in list(dict.fromkeys(key[0] for key, _ in due))[:count]:
+            token = f"token{self.claims}{envelope_id}"
+            chosen = [(key, recipient) for key, recipient in due if key[0] == envelope_id]
+            if claims and len(chosen) > left:
+                break
+            chosen = chosen[:left]
+            left -= len(chosen)
+            for key, recipient in chosen:
                 self.recipients[key] = replace(recipient, state=LEASED)
                 self.leases[key] = token, until
-                chosen.append(recipient)
-        return Claim(token, until, replace(self.table[envelope_id], recipients=tuple(chosen)))
+            recipients = tuple(recipient for _, recipient in chosen)
+            claims.append(Claim(token, until, replace(self.table[envelope_id], recipients=recipients)))
+        return claims
 
     async def renew(self, token: str, lease_until: float) -> bool:
         held = [key for key, lease in self.leases.items() if lease[0] == token]
@@ -123,7 +129,9 @@ class MemoryQueue:
             await self.enqueue(bounce)
         return True
 
-    async def read(self, blob: BlobRef, offset: int = 0, length: int | None = None) -> bytes:
+    async def read(
+        self, blob: BlobRef, offset: int = 0, length: int | None = None, stored: bytes | None = None
+    ) -> bytes:
         return self.content[offset:] if length is None else self.content[offset : offset + length]
 
     async def staged(self, blob: BlobRef) -> StagedBlob:

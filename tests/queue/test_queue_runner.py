@@ -114,6 +114,19 @@ class FlowTests(RunnerCase):
         self.runner.start()
         self.assertEqual([len(c.envelope.recipients) for c in self.remote.claims], [50, 50, 20])
 
+    def test_one_claim_fills_the_window_of_a_destination(self) -> None:
+        self.add(*(queued(f"e{number}", NOW) for number in range(30)))
+        hanging: list[Deferred[AttemptReport]] = []
+
+        async def hang(claim: Claim) -> AttemptReport:
+            hanging.append(Deferred())
+            return await hanging[-1]
+
+        self.remote.behave = hang
+        self.runner.start()
+        self.assertEqual(len(hanging), self.settings.lane.start)
+        self.assertEqual(self.store.claims, 1)
+
     def test_more_destinations_than_one_look_shows(self) -> None:
         self.add(*(queued(f"e{number}", NOW, destination=f"d{number}.example") for number in range(450)))
         self.runner.start()
@@ -358,7 +371,7 @@ class ConcurrencyTests(HangingCase):
         self.add(queued("e1", NOW, destination="dead.example"))
         claim, slow = self.store.claim, Deferred[None]()
 
-        async def claim_slowly(*args: Any) -> Claim | None:
+        async def claim_slowly(*args: Any) -> list[Claim]:
             taken = await claim(*args)
             await slow
             return taken

@@ -106,7 +106,8 @@ def settle(queue, loop, claim, state, bounces=(), **fields):
 
 
 def claimed(queue, loop, destination="a.example", now=NOW, lease=60.0, limit=100):
-    return loop.run(queue.claim(destination, now, lease, limit))
+    claims = loop.run(queue.claim(destination, now, lease, limit))
+    return claims[0] if claims else None
 
 
 # values
@@ -319,8 +320,110 @@ def test_claims_at_the_same_time_take_no_recipient_twice(queue, post, loop):
     for name in ("e1", "e2"):
         post(name, ["a.example"] * 10)
     claims = loop.together(*(queue.claim("a.example", NOW, 60.0, 3) for _ in range(10)))
-    taken = [(claim.envelope.id, r.index) for claim in claims if claim is not None for r in claim.envelope.recipients]
+    taken = [(claim.envelope.id, r.index) for one in claims for claim in one for r in claim.envelope.recipients]
     assert len(taken) == len(set(taken)) == 20
+
+
+def test_the_oldest_envelopes_are_claimed_together_each_with_its_content(queue, post, engine, loop):
+    due = [QueuedRecipient(0, "u@a.example", "a.example", next_try=NOW - 4 + number) for number in range(4)]
+    post("new", [due[3]], content=b"new" * 2)
+    post("large", [due[2], "a.example"], content=random.Random(1).randbytes(5000))
+    post("old", [due[0]], content=b"old" * 2)
+    post("middle", [due[1], "b.example", "a.example"], content=b"middle" * 2)
+    post("held", [due[0]])
+    assert loop.run(queue.hold("held", True))
+    claims = loop.run(queue.claim("a.example", NOW, 60.0, 10, 3))
+    found = [(claim.envelope.id, [r.index for r in claim.envelope.recipients]) for claim in claims]
+    assert found == [("old", [0]), ("middle", [0, 2]), ("large", [0, 1])]
+    assert {r.state for claim in claims for r in claim.envelope.recipients} == {LEASED}
+    assert len({claim.token for claim in claims}) == 3
+    contents = [loop.run(queue.read(claim.envelope.blob, stored=claim.stored)) for claim in claims]
+    assert contents == [b"oldold", b"middlemiddle", random.Random(1).randbytes(5000)]
+    assert [claim.stored is None for claim in claims] == [False, False, True]
+    [last] = loop.run(queue.claim("a.example", NOW, 60.0, 10, 3))
+    assert last.envelope.id == "new"
+    for claim in (*claims, last):
+        assert loop.run(queue.renew(claim.token, NOW + 90))
+        assert settle(queue, loop, claim, DELIVERED)
+    assert settle(queue, loop, claimed(queue, loop, "b.example"), DELIVERED)
+    assert loop.run(queue.drop("held"))
+    assert empty(engine, loop)
+
+
+def test_envelopes_with_more_recipients_than_one_claim_may_have_are_claimed_alone(queue, post, loop):
+    post("e1", ["a.example"] * 3)
+    post("e2", ["a.example"] * 3)
+    sizes = []
+    while claims := loop.run(queue.claim("a.example", NOW, 60.0, 5, 4)):
+        sizes.append([(claim.envelope.id, len(claim.envelope.recipients)) for claim in claims])
+    assert sizes == [[("e1", 3)], [("e2", 3)]]
+
+
+def test_local_plans_claimed_together_have_their_own_facts(queue, post, loop):
+    local = QueuedRecipient(0, "u@a.example", LOCAL_DESTINATION, "A1", "{}", next_try=NOW)
+    for number in range(3):
+        post(f"e{number}", [local], facts=FACTS._replace(size=number))
+    claims = loop.run(queue.claim(LOCAL_DESTINATION, NOW, 60.0, 5, 4))
+    assert [(claim.envelope.id, claim.facts.size) for claim in claims] == [("e0", 0), ("e1", 1), ("e2", 2)]
+
+
+# units that run together
+
+
+def test_settlements_together_do_what_each_alone_does(queue, post, engine, loop):
+    for number in range(5):
+        post(f"e{number}", ["a.example", "b.example"])
+    post("one", ["a.example"])
+    claims = loop.run(queue.claim("a.example", NOW, 60.0, 10, 10))
+    others = {claim.envelope.id: claim for claim in loop.run(queue.claim("b.example", NOW, 60.0, 10, 3))}
+    settlements = [Settlement(claim.token, outcomes(claim, DELIVERED)) for claim in claims]
+    settlements[1] = Settlement(claims[1].token, outcomes(claims[1], WAITING, next_try=NOW + 9, status="4.1.1"))
+    settlements.append(
+        Settlement(others["e0"].token, outcomes(others["e0"], FAILED))
+    )  # with claims[0] its envelope's end
+    settlements.append(Settlement(others["e2"].token, outcomes(others["e2"], WAITING, next_try=NOW + 5)))
+    done = loop.run(engine.write(QUEUE, queue_leases.settle_together, [(0, one) for one in settlements]))
+    assert done == [{}, {}, {}, {}, {}, {"one": False}, {"e0": False}, {}]
+    states = {e.id: [(r.state, r.next_try, r.last_status) for r in e.recipients] for e in loop.run(queue.envelopes())}
+    assert states == {
+        "e1": [(WAITING, NOW + 9, "4.1.1"), (LEASED, NOW, "")],
+        "e2": [(WAITING, NOW + 5, "")],
+        "e3": [(WAITING, NOW, "")],
+        "e4": [(WAITING, NOW, "")],
+    }
+    assert loop.run(engine.read(QUEUE, tables)) == {"envelope": 4, "recipient": 8, "facts": 0, "blob": 4}
+
+
+def test_settlements_together_end_with_the_first_lost_lease(queue, post, engine, loop):
+    post("e1", ["a.example"])
+    post("e2", ["a.example"])
+    claims = loop.run(queue.claim("a.example", NOW, 60.0, 10, 10))
+    lost = Settlement("another token", outcomes(claims[1], DELIVERED))
+    for together in ([Settlement(claims[0].token, outcomes(claims[0], DELIVERED)), lost], [lost]):
+        with pytest.raises(queue_leases.LeaseLost):
+            loop.run(engine.write(QUEUE, queue_leases.settle_together, [(0, one) for one in together]))
+    assert loop.run(queue.counts())[LEASED] == 2
+    twice = Settlement(claims[0].token, outcomes(claims[0], DELIVERED) * 2)
+    assert not loop.run(queue.settle(twice))
+    results = loop.together(
+        *(queue.settle(Settlement(c.token, outcomes(c, DELIVERED))) for c in claims), queue.settle(lost)
+    )
+    assert results == [True, True, False]
+
+
+def test_envelopes_together_enter_as_each_alone_would(queue, post, engine, loop):
+    local = QueuedRecipient(0, "u@a.example", LOCAL_DESTINATION, "A1", "{}", next_try=NOW)
+    calls = [
+        (0, post.submission("e1", ["a.example", "b.example"])),
+        (0, post.submission("e1", ["a.example"] * 9)),  # the same once more: it is there already
+        (0, post.submission("e2", [local], facts=FACTS)),
+        (0, post.submission("e3", ["a.example"], held=True)),
+        (1, post.submission("e1", ["a.example"])),
+    ]
+    loop.run(engine.write(QUEUE, queue_rows.add_together, calls))
+    assert [(e.id, len(e.recipients)) for e in loop.run(queue.envelopes())] == [("e1", 2), ("e2", 1), ("e3", 1)]
+    assert loop.run(queue.due(NOW, 10)) == [DueDestination(name, 1, NOW) for name in (".", "a.example", "b.example")]
+    assert loop.run(engine.read(QUEUE, tables)) == {"envelope": 4, "recipient": 5, "facts": 1, "blob": 4}
 
 
 # commands
@@ -546,11 +649,17 @@ def plans(tx, unit, *args):
 def test_no_statement_of_the_runner_scans_a_table(queue, post, engine, loop):
     post("e1", crowd(2100), facts=FACTS)
     post("e2", ["b.example"])
+    for number in range(3, 9):
+        post(f"e{number}", ["c.example"], facts=FACTS)
     claim = claimed(queue, loop, limit=3)
+    [few] = loop.run(queue.claim("c.example", NOW, 60.0, 10, 1))
     run = [
+        (queue_leases.claim, 0, "c.example", NOW, NOW + 60, 10, 4, "token"),
+        (queue_leases.settle, 0, Settlement(few.token, outcomes(few, WAITING, next_try=NOW))),
         (queue_leases.due, 0, NOW, 10),
         (queue_leases.next_due, 0, NOW),
-        (queue_leases.claim, 0, "a.example", NOW, NOW + 60, 10, "token"),
+        (queue_leases.claim, 0, "a.example", NOW, NOW + 60, 10, 1, "token"),
+        (queue_leases.claim, 0, "a.example", NOW, NOW + 60, 10, 4, "token"),
         (queue_leases.renew, 0, claim.token, NOW + 90),
         (queue_leases.settle, 0, Settlement(claim.token, outcomes(claim, DELIVERED))),
         (queue_rows.retry, 0, None, None, NOW - 1),
