@@ -40,8 +40,18 @@ def batches(rows: Sequence[tuple[T, BlobRef]]) -> Iterator[list[tuple[T, BlobRef
         yield batch
 
 
-async def read_small(mailbox: IMailbox, blobs: Sequence[BlobRef]) -> list[bytes | BlobDamaged | None]:
-    """Return each message whole, read together: None for one over ``PIECE`` octets, the error for a damaged one."""
-    small = [blob for blob in blobs if blob.size <= PIECE]
-    contents = iter(await mailbox.read_several(small)) if small else iter(())
-    return [next(contents) if blob.size <= PIECE else None for blob in blobs]
+async def read_small(
+    mailbox: IMailbox, blobs: Sequence[BlobRef], contents: Sequence[bytes | BlobDamaged | None]
+) -> list[bytes | BlobDamaged | None]:
+    """Return each message whole: None for one over ``PIECE`` octets, the error for a damaged one.
+
+    :param contents: what was read with the rows; what is missing among it is read together.
+    """
+    small = [blob for blob, content in zip(blobs, contents, strict=True) if content is None and blob.size <= PIECE]
+    if not small:
+        return list(contents)
+    missing = iter(await mailbox.read_several(small))
+    return [
+        next(missing) if content is None and blob.size <= PIECE else content
+        for blob, content in zip(blobs, contents, strict=True)
+    ]

@@ -10,7 +10,7 @@ from twisted.logger import Logger
 
 from mailnode.errors import BlobDamaged, DomainError, NoSuchMessage
 from mailnode.imap.answers import Answer
-from mailnode.imap.bodies import PIECE, batches, read_exactly, read_small
+from mailnode.imap.bodies import BATCH, PIECE, batches, read_exactly, read_small
 from mailnode.imap.command_types import Attribute, Fetch
 from mailnode.imap.rendering import BlobItem, FetchPlan, Row, plan_fetch
 from mailnode.imap.sections import Slice
@@ -39,7 +39,8 @@ async def fetch(session: ImapSession, command: Fetch) -> Answer:
     if "FLAGS" in names:
         session.write(session.mailbox.new_keywords())
     job = _Fetching(session, session.mailbox, plan_fetch(command.items, view, command.uid, modseq), command)
-    for indexes in _chunks(spans, view, command.changed_since, ROWS if job.plan.columns else FLAG_ROWS):
+    size = BATCH if job.plan.blob_items else ROWS if job.plan.columns else FLAG_ROWS
+    for indexes in _chunks(spans, view, command.changed_since, size):
         await job.answer(indexes)
     if job.damaged:
         raise BlobDamaged
@@ -121,7 +122,8 @@ class _Fetching:
             await self._write_batch([(row, index, []) for row, index in rows])
             return
         for batch in batches([((row, index), row[self.plan.blob_at]) for row, index in rows]):
-            wholes = await read_small(self.selected.mailbox, [blob for _, blob in batch])
+            contents = [row[self.plan.content_at] for (row, _), _ in batch]
+            wholes = await read_small(self.selected.mailbox, [blob for _, blob in batch], contents)
             readable = []
             for ((row, index), blob), whole in zip(batch, wholes, strict=True):
                 try:

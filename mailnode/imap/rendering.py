@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from mailnode.imap.command_types import Attribute, BodySection, FetchItem, Section
-from mailnode.imap.sections import Slice, field_selector, from_kept_fields, locate
+from mailnode.imap.sections import Slice, field_selector, from_kept_fields, locate, locate_in_message
 from mailnode.imap.view import RECENT, View
 from mailnode.values.facts import decode_parts
 from mailnode.values.flags import KeywordTable
@@ -65,13 +65,21 @@ class FetchPlan:
     has_flags: bool
     blob_at: int = 0  # places in the row, when there are blob items
     prefix_at: int = 0
-    parts_at: int = 0
+    content_at: int = 0
+    header_size_at: int = 0
+    parts_at: int = 0  # 0: every blob item names octets of the message itself, not of a part
     lines: Callable[[Sequence[int]], bytes] | None = None  # whole responses of UID and FLAGS alone, indexes given
 
     def slices(self, row: Row) -> list[Slice | None]:
         """Return which octets each blob item names; of a header that fields are chosen from, the whole header."""
-        parts = decode_parts(row[self.parts_at])
-        return [locate(parts, row[self.prefix_at], item.section) for item in self.blob_items]
+        prefix, header_size, size = row[self.prefix_at], row[self.header_size_at], row[self.blob_at].size
+        parts = decode_parts(row[self.parts_at]) if self.parts_at else ()
+        return [
+            locate(parts, prefix, item.section)
+            if item.section.part
+            else locate_in_message(header_size, size, prefix, item.section)
+            for item in self.blob_items
+        ]
 
 
 def plan_fetch(items: Sequence[FetchItem], view: View, uid: bool, modseq: bool) -> FetchPlan:
@@ -95,11 +103,24 @@ def plan_fetch(items: Sequence[FetchItem], view: View, uid: bool, modseq: bool) 
             renders.append(_kept_fields(item, columns))
         else:
             blob_items.append(_blob_item(item))
-    blob, prefix, parts = (_column(name, columns) if blob_items else 0 for name in ("blob", "prefix", "parts"))
+    blob, prefix, content, header_size = (
+        _column(name, columns) if blob_items else 0 for name in ("blob", "prefix", "content", "header_size")
+    )
+    parts = _column("parts", columns) if any(item.section.part for item in blob_items) else 0
     sets_seen = any(isinstance(item, BodySection) and not item.peek for item in items)
     lines = _flag_lines(view) if wanted == [Attribute("UID"), Attribute("FLAGS")] else None
     return FetchPlan(
-        tuple(columns), _line(renders), tuple(blob_items), sets_seen, "FLAGS" in names, blob, prefix, parts, lines
+        tuple(columns),
+        _line(renders),
+        tuple(blob_items),
+        sets_seen,
+        "FLAGS" in names,
+        blob,
+        prefix,
+        content,
+        header_size,
+        parts,
+        lines,
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mailnode.errors import BlobDamaged
 from mailnode.imap import responses
 from mailnode.imap.answers import Answer
-from mailnode.imap.bodies import batches, read_exactly, read_small
+from mailnode.imap.bodies import BATCH, batches, read_exactly, read_small
 from mailnode.imap.command_types import And, InBody, InHeader, InText, Not, Or, Search, SearchKey
 from mailnode.imap.fetching import ROWS
 from mailnode.imap.matching import ROWS as COLUMNS_ONLY
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mailnode.imap.session import ImapSession
 
 VIEW_ROWS = 5000  # looked at between two turns of the reactor
-_BLOB_COLUMNS = ("blob", "prefix", "header_size", "parts")
+_BLOB_COLUMNS = ("blob", "prefix", "header_size", "parts", "content")
 
 
 async def search(session: ImapSession, command: Search) -> Answer:
@@ -100,10 +100,10 @@ async def _by_messages(session: ImapSession, key: InHeader | InBody | InText, ca
     found: list[int] = []
     mailbox = session.mailbox.mailbox
     judge = _header_judge(key) if isinstance(key, InHeader) else _text_judge(key)
-    for at in range(0, len(candidates), ROWS):
-        rows = await _rows(session, candidates[at : at + ROWS], _BLOB_COLUMNS)
+    for at in range(0, len(candidates), BATCH):
+        rows = await _rows(session, candidates[at : at + BATCH], _BLOB_COLUMNS)
         for batch in batches([((row, index), row[1]) for row, index in rows]):
-            wholes = await read_small(mailbox, [blob for _, blob in batch])
+            wholes = await read_small(mailbox, [blob for _, blob in batch], [row[5] for (row, _), _ in batch])
             small = [
                 (row, index, x) for ((row, index), _), x in zip(batch, wholes, strict=True) if isinstance(x, bytes)
             ]
@@ -133,7 +133,7 @@ def _text_judge(key: InBody | InText) -> Judge:
     test = text_test(key)
 
     def judge(row: Row, data: bytes) -> bool:
-        _, _, prefix, header_size, encoded = row
+        _, _, prefix, header_size, encoded, _ = row
         parts = decode_parts(encoded)
         spans = [(part, searched_span(parts, index)) for index, part in enumerate(parts)]
         texts = [(part, data[span[0] : span[1]]) for part, span in spans if span is not None]
@@ -144,7 +144,7 @@ def _text_judge(key: InBody | InText) -> Judge:
 
 async def _holds_large(session: ImapSession, key: InHeader | InBody | InText, row: Row) -> bool:
     """Whether a large message holds the text: read a part at a time, so that memory is that of the largest text part."""
-    _, blob, prefix, header_size, encoded = row
+    _, blob, prefix, header_size, encoded, _ = row
     mailbox, threads = session.mailbox.mailbox, session.services.threads
     try:
         header = prefix + await read_exactly(mailbox, blob, 0, header_size)

@@ -43,12 +43,7 @@ def locate(parts: Sequence[Part], prefix: bytes, section: Section) -> Slice | No
     :param parts: of the message, in pre-order, the message itself first.
     """
     if not section.part:
-        root = parts[0]
-        if not section.text:
-            return Slice(prefix, root.header_start, root.end)
-        if section.text == "TEXT":
-            return Slice(b"", root.body_start, root.end)
-        return Slice(prefix, root.header_start, root.body_start)
+        return locate_in_message(parts[0].body_start, parts[0].end, prefix, section)
     index = _find(parts, section.part)
     if index is None:
         return None
@@ -58,6 +53,18 @@ def locate(parts: Sequence[Part], prefix: bytes, section: Section) -> Slice | No
     if section.text == "MIME":
         return Slice(prefix if index == 0 else b"", part.header_start, part.body_start)
     return _inner(parts, index, section.text)
+
+
+def locate_in_message(header_size: int, size: int, prefix: bytes, section: Section) -> Slice:
+    """Return the octets of a section that names no part: of the message whole, its header or its text.
+
+    :param header_size: of the blob, the empty line included. :param size: of the blob.
+    """
+    if not section.text:
+        return Slice(prefix, 0, size)
+    if section.text == "TEXT":
+        return Slice(b"", header_size, size)
+    return Slice(prefix, 0, header_size)
 
 
 def _find(parts: Sequence[Part], numbers: tuple[int, ...]) -> int | None:

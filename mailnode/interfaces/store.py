@@ -74,7 +74,7 @@ class IMailbox(Interface):
 
     async def rows(uids: Sequence[int], columns: Sequence[str]) -> list[tuple[Any, ...]]:
         """Return ``(uid, *columns)`` for each of the ascending UIDs that exists, expunged ones included while they are
-        kept, ascending. At most 256 UIDs. Columns: ``values.mailbox.COLUMNS``."""
+        kept, ascending. At most 256 UIDs. Columns: ``values.mailbox.COLUMNS``; ``content`` only beside ``blob``."""
 
     async def read(blob: BlobRef, offset: int = 0, length: int | None = None) -> bytes:
         """Return content octets of a message of this account; fewer than asked only at its end.

@@ -63,9 +63,6 @@ class Mailbox:
         if len(uids) > ROWS_UIDS:
             raise LimitReached("rows")
         rows = await self._partition.read(messages.rows, self.account_id, self.id, uids, columns)
-        if "blob" in columns:
-            at = columns.index("blob") + 1
-            rows = [(*row[:at], BlobRef(*row[at : at + 5]), *row[at + 5 :]) for row in rows]
         facts = [number for number, name in enumerate(columns, 1) if name in placing.FACTS_COLUMNS]
         if facts:
             first = facts[0]

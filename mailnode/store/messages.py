@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 from mailnode.errors import BlobDamaged, NoSuchMailbox, NoSuchMessage
@@ -20,6 +21,7 @@ from mailnode.values.mailbox import Copied, FlagsStored, MailboxChanges, Mailbox
 
 BLOBS_AT_ONCE = 64
 READ_WHOLE = 256 * 1024  # octets of inline content that are read together with the row they belong to
+READ_TOGETHER = 512 * 1024  # octets of all contents that one unit reads with their rows
 NOT_RECENT = 0xFFFFFFFF
 _CHUNK = 256  # UIDs in one statement
 
@@ -156,14 +158,37 @@ def claim_recent(tx: Transaction, account_id: str, mailbox_id: int, uidnext: int
 def rows(
     tx: Transaction, account_id: str, mailbox_id: int, uids: Sequence[int], columns: Sequence[str]
 ) -> list[tuple[Any, ...]]:
-    """Rows of :data:`mailnode.values.mailbox.COLUMNS`, ``blob`` as its five columns. :raises NoSuchMailbox:"""
+    """Rows of :data:`mailnode.values.mailbox.COLUMNS`. :raises NoSuchMailbox:"""
     _require(tx, account_id, mailbox_id)
-    select = ", ".join(["p.uid", *(_PLACEMENT_COLUMNS.get(name) or _MESSAGE_COLUMNS[name] for name in columns)])
+    found: list[tuple[Any, ...]] = _by_uids(tx, _select(tuple(columns)), account_id, mailbox_id, uids, "")
+    if "blob" not in columns:
+        return found
+    # One value for five columns. Content has no column of its own yet: its place counts only once it is there.
+    at = [name for name in columns if name != "content"].index("blob") + 1
+    found = [(*row[:at], BlobRef(*row[at : at + 5]), *row[at + 5 :]) for row in found]
+    if "content" not in columns:
+        return found
+    contents = _contents_together(tx, [row[at] for row in found])
+    place = columns.index("content") + 1
+    return [(*row[:place], contents.get(row[at].blob_id), *row[place:]) for row in found]
+
+
+@lru_cache(maxsize=256)
+def _select(columns: tuple[str, ...]) -> str:
+    names = [_PLACEMENT_COLUMNS.get(name) or _MESSAGE_COLUMNS[name] for name in columns if name != "content"]
     join = _JOIN if any(name in _MESSAGE_COLUMNS for name in columns) else ""
-    found: list[tuple[Any, ...]] = _by_uids(
-        tx, f"SELECT {select} FROM placement p{join}", account_id, mailbox_id, uids, ""
-    )
-    return found
+    return f"SELECT {', '.join(['p.uid', *names])} FROM placement p{join}"
+
+
+def _contents_together(tx: Transaction, refs: Sequence[BlobRef]) -> dict[str, bytes | BlobDamaged]:
+    """The contents of those blobs that are inline, as many as may be held at once."""
+    chosen: dict[str, BlobRef] = {}
+    octets = 0
+    for ref in refs:
+        if ref.place == "inline" and ref.size <= READ_WHOLE and octets + ref.size <= READ_TOGETHER:
+            chosen[ref.blob_id] = ref
+            octets += ref.size
+    return inline_contents(tx, list(chosen.values()))
 
 
 def facts_blobs(tx: Transaction, account_id: str, mailbox_id: int, uids: Sequence[int]) -> dict[int, str]:
@@ -199,8 +224,9 @@ def inline_contents(tx: Transaction, blobs: Sequence[BlobRef]) -> dict[str, byte
     stored: dict[str, bytes] = {}
     for start in range(0, len(blobs), BLOBS_AT_ONCE):
         names = [blob.blob_id for blob in blobs[start : start + BLOBS_AT_ONCE]]
-        names += names[:1] * (BLOBS_AT_ONCE - len(names))
-        marks = ", ".join("?" * BLOBS_AT_ONCE)
+        width = 1 << (len(names) - 1).bit_length()  # few different statements: their plans are cached
+        names += names[:1] * (width - len(names))
+        marks = ", ".join("?" * width)
         stored.update(tx.execute(f"SELECT blob_id, data FROM blob WHERE blob_id IN ({marks})", names))
     return {blob.blob_id: _content(blob, stored.get(blob.blob_id)) for blob in blobs}
 

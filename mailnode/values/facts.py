@@ -20,8 +20,7 @@ KEPT_FIELDS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """One MIME part, or the message itself (``section`` "").
 
     ``section`` is IMAP's part number ("1", "2.1"; RFC 9051 6.4.5). A leaf message is section "" and also addressed as
@@ -115,12 +114,12 @@ def encode(facts: MessageFacts) -> EncodedFacts:
 
 def encode_parts(parts: tuple[Part, ...]) -> bytes:
     """Return parts as compact JSON rows."""
-    return json.dumps([[getattr(p, name) for name in Part.__slots__] for p in parts], separators=(",", ":")).encode()
+    return json.dumps(parts, separators=(",", ":")).encode()
 
 
 def decode_parts(data: bytes) -> tuple[Part, ...]:
     """Undo :func:`encode_parts`."""
-    return tuple(Part(*row) for row in json.loads(data))
+    return tuple([Part(*row) for row in json.loads(data)])
 
 
 def encode_sort_keys(keys: SortKeys) -> bytes:

@@ -173,6 +173,7 @@ COLUMNS = {
     "parts": bytes,  # values.facts.decode_parts
     "sort": bytes,  # values.facts.decode_sort_keys
     "blob": object,  # BlobRef
+    "content": object,  # bytes: the blob whole, where it is cheap to read with its row; BlobDamaged; or None: ask read()
     "flags": int,  # as they stand in the store now, not in the session's view
     "modseq": int,
 }

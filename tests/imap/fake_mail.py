@@ -386,6 +386,7 @@ def _column(row, name):
         "parts": lambda: facts.parts,
         "sort": lambda: facts.sort,
         "blob": lambda: message.blob.ref,
+        "content": lambda: None,
         "flags": lambda: flags,
         "modseq": lambda: modseq,
     }[name]()

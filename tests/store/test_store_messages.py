@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from mailnode.errors import KeywordLimit, LimitReached, NoSuchMailbox, OverQuota
+from mailnode.errors import BlobDamaged, KeywordLimit, LimitReached, NoSuchMailbox, OverQuota
 from mailnode.store import mailbox as mailbox_module
+from mailnode.store import messages
+from mailnode.values.blob import StagedBlob
 from mailnode.values.flags import ANSWERED, DELETED, FLAGGED, KEYWORD_SHIFT, MAX_KEYWORDS, SEEN
 from mailnode.values.mailbox import COLUMNS
 
@@ -133,6 +137,36 @@ def test_rows_keep_the_order_of_columns_around_the_blob(five, loop):
     assert row[2].place == "inline"
     assert row[3] == row[2].size
     assert len(row) == 4
+
+
+def test_content_comes_with_its_row_where_that_is_cheap(inbox, loop, make, files, engine, monkeypatch):
+    monkeypatch.setattr(messages, "READ_WHOLE", 100)
+    monkeypatch.setattr(messages, "READ_TOGETHER", 250)
+    # the second is too large to be read whole, the fourth one too many
+    sizes = [100, 101, 99, 98, 51]
+    made = [make(bytes([65 + number]) * size) for number, size in enumerate(sizes)]
+    loop.run(inbox.append(made))
+    rows = loop.run(inbox.rows(range(1, 6), ["size", "content", "flags", "blob"]))
+    assert [row[2] for row in rows] == [b"A" * 100, None, b"C" * 99, None, b"E" * 51]
+    assert [(row[1], row[3], row[4]) for row in rows] == [
+        (size, 0, message.blob.ref) for size, message in zip(sizes, made, strict=True)
+    ]
+
+
+def test_content_in_a_file_does_not_come_with_its_row(inbox, loop, make, files, monkeypatch):
+    monkeypatch.setattr(files, "_inline", 10)
+    loop.run(inbox.append([make(b"not so small")]))
+    ((_, content, blob),) = loop.run(inbox.rows([1], ["content", "blob"]))
+    assert (content, blob.place) == (None, "file")
+
+
+def test_damaged_content_comes_as_its_error(inbox, ann, loop, make):
+    staged = make(b"one thing")
+    wrong = replace(staged, blob=StagedBlob(staged.blob.ref, make(b"other one").blob.data))
+    loop.run(inbox.append([wrong, make(b"another message")]))
+    rows = loop.run(inbox.rows([1, 2], ["blob", "content"]))
+    assert isinstance(rows[0][2], BlobDamaged)
+    assert rows[1][2] == b"another message"
 
 
 def test_rows_include_expunged_messages_while_they_are_kept(five, loop):
