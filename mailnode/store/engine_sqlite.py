@@ -59,8 +59,7 @@ class SqliteEngine:
         self._lock = DataLock(directory) if directory is not None else None
         self._tenancies: dict[str, Tenancy] = {}
         self._writers: dict[str, _Worker] = {}
-        self._readers: list[_Worker] = []
-        self._reads: SimpleQueue[Job | None] = SimpleQueue()
+        self._readers: _Readers | None = None
         self._checkpoints: SimpleQueue[Tenancy | None] = SimpleQueue()
         self._checkpointer: threading.Thread | None = None
         self._outbox = _Outbox(call_from_thread) if self._call_from_thread is not None else None
@@ -134,8 +133,7 @@ class SqliteEngine:
     def _start_threads(self, outbox: _Outbox) -> None:
         for name, tenancy in self._tenancies.items():
             self._writers[name] = _Worker(f"write {name}", SimpleQueue(), BATCH, tenancy.run_batch, outbox)
-        for number in range(READERS):
-            self._readers.append(_Worker(f"read {number}", self._reads, 1, _run_reads, outbox))
+        self._readers = _Readers(outbox)
         self._checkpointer = threading.Thread(target=self._checkpoint, name="checkpoint", daemon=True)
         self._checkpointer.start()
 
@@ -159,11 +157,12 @@ class SqliteEngine:
         await closed
 
     def _end_threads(self) -> None:
-        workers = [*self._writers.values(), *self._readers]
-        for worker in workers:
+        for worker in self._writers.values():
             worker.queue.put(None)
-        for worker in workers:
+        for worker in self._writers.values():
             worker.thread.join()
+        if self._readers is not None:
+            self._readers.stop()
         self._checkpoints.put(None)
         if self._checkpointer is not None:
             self._checkpointer.join()
@@ -183,10 +182,14 @@ class SqliteEngine:
         """Run a reading unit in one snapshot."""
         job = Job(unit, args, kwargs)
         job.tenancy = self._tenancy(tenancy)
-        if self._outbox is None:
+        if self._readers is None:
             job.tenancy.run_read(job)
             return job.outcome()  # type: ignore[no-any-return]
-        return await self._submit(self._reads, job)  # type: ignore[no-any-return]
+        if self._readers.waiting >= WAITING:
+            raise StoreUnavailable("too many units are waiting")
+        done = job.done = Deferred()
+        self._readers.submit(job)
+        return await done  # type: ignore[no-any-return]
 
     async def write(
         self, tenancy: str, unit: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
@@ -197,20 +200,17 @@ class SqliteEngine:
         if self._outbox is None:
             job.tenancy.run_batch((job,))
             return job.outcome()  # type: ignore[no-any-return]
-        return await self._submit(self._writers[tenancy].queue, job)  # type: ignore[no-any-return]
+        queue = self._writers[tenancy].queue
+        if queue.qsize() >= WAITING:
+            raise StoreUnavailable("too many units are waiting")
+        done = job.done = Deferred()
+        queue.put(job)
+        return await done  # type: ignore[no-any-return]
 
     def _tenancy(self, name: str) -> Tenancy:
         if not self._running:
             raise StoreUnavailable("the store is not running")
         return self._tenancies[name]
-
-    def _submit(self, queue: SimpleQueue[Job | None], job: Job) -> Deferred[Any]:
-        if queue.qsize() >= WAITING:
-            raise StoreUnavailable("too many units are waiting")
-        done: Deferred[Any] = Deferred()
-        job.done = done
-        queue.put(job)
-        return done
 
     # beside the units
 
@@ -229,10 +229,10 @@ def _checkpoint_now(tenancy: Tenancy) -> None:
     tenancy.checkpoint()
 
 
-def _run_reads(jobs: Sequence[Job]) -> None:
-    for job in jobs:
-        assert job.tenancy is not None
-        job.tenancy.run_read(job)
+def _engine_failed(job: Job, error: BaseException) -> None:
+    """Not an engine's error, those are dealt with: a mistake in this package. Nobody may wait for ever."""
+    job.error = StoreUnavailable("the engine failed")
+    job.error.__cause__ = error
 
 
 class _Worker:
@@ -272,11 +272,65 @@ class _Worker:
             try:
                 self._work(jobs)
             except BaseException as error:
-                # Not an engine's error, those are dealt with: a mistake in this package. Nobody may wait for ever.
                 for job in jobs:
-                    job.error = StoreUnavailable("the engine failed")
-                    job.error.__cause__ = error
+                    _engine_failed(job, error)
             self._outbox.send(jobs)
+
+
+class _Readers:
+    """Threads for reading units. Each has a queue of its own, and the one that was busy last gets the next job: a queue
+    they shared would wake several for one job, each of which then wants the interpreter's lock to find nothing."""
+
+    def __init__(self, outbox: _Outbox) -> None:
+        self._outbox = outbox
+        self._lock = threading.Lock()  # held for a few instructions: of the two below
+        self._waiting: deque[Job] = deque()
+        self._idle: list[SimpleQueue[Job | None]] = []
+        self._queues: list[SimpleQueue[Job | None]] = [SimpleQueue() for _ in range(READERS)]
+        self._threads = [
+            threading.Thread(target=self._run, args=(queue,), name=f"read {number}", daemon=True)
+            for number, queue in enumerate(self._queues)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs no thread has taken yet."""
+        return len(self._waiting)
+
+    def submit(self, job: Job) -> None:
+        """Have a job run."""
+        with self._lock:
+            if not self._idle:
+                self._waiting.append(job)
+                return
+            queue = self._idle.pop()
+        queue.put(job)
+
+    def stop(self) -> None:
+        """Finish what was submitted, and end the threads; nothing is submitted any more."""
+        for queue in self._queues:
+            queue.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self, queue: SimpleQueue[Job | None]) -> None:
+        while True:
+            with self._lock:
+                job = self._waiting.popleft() if self._waiting else None
+                if job is None:
+                    self._idle.append(queue)
+            if job is None:
+                job = queue.get()
+                if job is None:
+                    return
+            try:
+                assert job.tenancy is not None
+                job.tenancy.run_read(job)
+            except BaseException as error:
+                _engine_failed(job, error)
+            self._outbox.send((job,))
 
 
 class _Outbox:

@@ -365,6 +365,21 @@ def test_too_many_waiting_units_are_refused(tmp_path, loop, monkeypatch):
     loop.run(engine.stop())
 
 
+def test_too_many_waiting_reads_are_refused_and_stop_finishes_the_others(tmp_path, loop, monkeypatch):
+    monkeypatch.setattr(engine_sqlite, "WAITING", 3)
+    engine = SqliteEngine(tmp_path / "data", 1, loop.call_from_thread)
+    loop.run(engine.start())
+    gate = threading.Event()
+    busy = [engine.read(MAIL, lambda tx, number: gate.wait(10) and number, number) for number in range(12)]
+    threading.Timer(0.05, gate.set).start()
+    outcomes = loop.together(*busy, engine.stop())
+    refused = [isinstance(result, StoreUnavailable) for result in outcomes[:-1]]
+    assert len(busy) - engine_sqlite.READERS - 3 <= sum(refused) <= len(busy) - 3  # the threads may not be up at first
+    assert [result for result, no in zip(outcomes, refused, strict=False) if not no] == [
+        number for number, no in enumerate(refused) if not no
+    ]
+
+
 def test_stop_finishes_what_was_taken(tmp_path, loop):
     engine = SqliteEngine(tmp_path / "data", 1, loop.call_from_thread)
     loop.run(engine.start())
