@@ -16,18 +16,19 @@ INBOX_ID = 1  # of every account, for ever
 
 
 def touch(
-    tx: Transaction, account_id: str, messages: int = 0, octets: int = 0, check: bool = False
+    tx: Transaction, account_id: str, messages: int = 0, octets: int = 0, check: bool = False, changes: int = 1
 ) -> tuple[int, int, KeywordTable]:
     """Begin a change: raise the modseq and hold the account's row to the end of the unit, so that modseq order is
-    commit order. Charge for new messages. Return the change's modseq, the first new message id, and the keywords.
+    commit order. Charge for new messages. Return the change's modseq (with several ``changes`` the last one's), the
+    first new message id, and the keywords.
 
     :raises NoSuchAccount: :raises OverQuota: ``check`` is set and a limit is passed.
     """
     rows = tx.execute(
-        "UPDATE account SET modseq = modseq + 1, next_message = next_message + ?, count_used = count_used + ?,"
+        "UPDATE account SET modseq = modseq + ?, next_message = next_message + ?, count_used = count_used + ?,"
         " bytes_used = bytes_used + ? WHERE account_id = ? AND removed_at IS NULL"
         " RETURNING modseq, next_message, keywords, bytes_used, quota_bytes, count_used, quota_count",
-        (messages, messages, octets, account_id),
+        (changes, messages, messages, octets, account_id),
     )
     if not rows:
         raise NoSuchAccount(account_id)
@@ -37,9 +38,9 @@ def touch(
     return modseq, next_message - messages, keyword_table(keywords)
 
 
-def untouch(tx: Transaction, account_id: str) -> None:
-    """End a change that turned out to be none: nobody has seen its modseq, the row is still held."""
-    tx.execute("UPDATE account SET modseq = modseq - 1 WHERE account_id = ?", (account_id,))
+def untouch(tx: Transaction, account_id: str, changes: int = 1) -> None:
+    """End changes that turned out to be none: nobody has seen their modseqs, the row is still held."""
+    tx.execute("UPDATE account SET modseq = modseq - ? WHERE account_id = ?", (changes, account_id))
 
 
 def charge(tx: Transaction, account_id: str, octets: int, count: int, check: bool = False) -> None:

@@ -187,7 +187,11 @@ class Tenancy:
         try:
             connection.execute("BEGIN IMMEDIATE")
             tx = SqliteTransaction(connection)
-            self._run_units(connection, tx, jobs)
+            if len(jobs) == 1:
+                if not self._run_alone(connection, tx, jobs[0]):
+                    return None
+            else:
+                self._run_units(connection, tx, jobs)
         except apsw.Error as error:
             self._roll_back(connection, error)
             return error
@@ -213,7 +217,7 @@ class Tenancy:
     def _run_units(self, connection: apsw.Connection, tx: SqliteTransaction, jobs: Sequence[Job]) -> None:
         groups: dict[Callable[..., Any], list[Job]] = {}
         for job in jobs:
-            if len(jobs) > 1 and job.unit in JOINT:
+            if job.unit in JOINT:
                 groups.setdefault(job.unit, []).append(job)
             else:
                 self._run_unit(connection, tx, job)
@@ -241,8 +245,24 @@ class Tenancy:
             job.result, job.error = result, None
         return True
 
+    def _run_alone(self, connection: apsw.Connection, tx: SqliteTransaction, job: Job) -> bool:
+        """Run the only unit of a transaction, which needs no savepoint; False: undone, there is nothing to commit."""
+        self._call(tx, job)
+        if not connection.in_transaction:
+            raise apsw.SQLError("the unit lost its transaction")
+        if job.error is not None:
+            connection.execute("ROLLBACK")
+        return job.error is None
+
     def _run_unit(self, connection: apsw.Connection, tx: SqliteTransaction, job: Job) -> None:
         connection.execute("SAVEPOINT unit")
+        self._call(tx, job)
+        # Whatever the unit made of an engine error: had it ended the transaction, these raise and the batch is undone.
+        if job.error is not None:
+            connection.execute("ROLLBACK TO unit")
+        connection.execute("RELEASE unit")
+
+    def _call(self, tx: SqliteTransaction, job: Job) -> None:
         job.result = job.error = None
         try:
             job.result = job.unit(tx, *job.args, **job.kwargs)
@@ -254,10 +274,6 @@ class Tenancy:
             raise
         except Exception as error:
             job.error = self._unexpected(error)
-        # Whatever the unit made of an engine error: had it ended the transaction, these raise and the batch is undone.
-        if job.error is not None:
-            connection.execute("ROLLBACK TO unit")
-        connection.execute("RELEASE unit")
 
     def run(self, unit: Callable[..., Any], *args: Any) -> Any:
         """Run one unit alone, at start, when no threads are there yet; engine errors reach the caller as they are."""

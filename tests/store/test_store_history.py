@@ -9,8 +9,10 @@ from twisted.internet.task import Clock
 
 from mailnode.net.no_reactor import CallingThread
 from mailnode.store.blobs_local import LocalBlobs
+from mailnode.store.engine import mail_tenancy
 from mailnode.store.engine_sqlite import SqliteEngine
 from mailnode.store.mail_store import MailStore
+from mailnode.store.messages import store_flags_together
 from mailnode.store.sweeping import RETENTION
 from mailnode.values.flags import DELETED
 from mailnode.values.mailbox import NewMessage
@@ -19,9 +21,11 @@ BOXES = (1, 2)
 uids = st.lists(st.integers(1, 12), max_size=6, unique=True).map(sorted)
 box = st.sampled_from(BOXES)
 flags = st.integers(0, 31)
+modes = st.sampled_from(("set", "add", "remove"))
 steps = st.one_of(
     st.tuples(st.just("append"), box, st.integers(1, 3), flags),
-    st.tuples(st.just("flags"), box, uids, st.sampled_from(("set", "add", "remove")), flags),
+    st.tuples(st.just("flags"), box, uids, modes, flags),
+    st.tuples(st.just("together"), st.lists(st.tuples(box, uids, modes, flags, st.booleans()), min_size=2, max_size=6)),
     st.tuples(st.just("copy"), box, uids, box),
     st.tuples(st.just("move"), box, uids, box),
     st.tuples(st.just("expunge"), box, uids, st.booleans()),
@@ -69,6 +73,42 @@ class World:
             if uid in model:
                 model[uid] = {"set": bits, "add": model[uid] | bits, "remove": model[uid] & ~bits}[mode]
         assert [row[:2] for row in stored.changed] == [(uid, model[uid]) for uid in asked if uid in model]
+
+    def together(self, changes):
+        """Flag changes as one unit: each does what it would do alone, after those before it."""
+        before = self.loop.run(self.ann.modseq())
+        modseqs = {
+            number: dict(zip(one.uids, one.modseqs, strict=True))
+            for number, one in ((number, self.loop.run(self.box(number).snapshot())) for number in BOXES)
+        }
+        calls = [
+            ("ann", number, asked, mode, bits, (), before if condition else None)
+            for number, asked, mode, bits, condition in changes
+        ]
+        results = self.loop.run(self.engine.write(mail_tenancy(0), store_flags_together, calls))
+        for (number, asked, mode, bits, condition), (stored, altered) in zip(changes, results, strict=True):
+            model, known = self.model[number], modseqs[number]
+            changed, modified, new = [], [], []
+            for uid in (uid for uid in asked if uid in model):
+                if condition and known[uid] > before:
+                    modified.append(uid)
+                    continue
+                after = {"set": bits, "add": model[uid] | bits, "remove": model[uid] & ~bits}[mode]
+                if after != model[uid]:
+                    new.append(uid)
+                model[uid] = after
+                changed.append((uid, after))
+            assert list(stored.modified) == modified
+            assert [row[:2] for row in stored.changed] == changed
+            assert altered == bool(new)
+            assert len({modseq for uid, _, modseq in stored.changed if uid in new}) <= 1
+            for uid, _, modseq in stored.changed:
+                assert (modseq > max(before, known[uid])) == (uid in new)
+                assert modseq == known[uid] or uid in new
+                known[uid] = modseq
+        changes_made = sum(altered for _, altered in results)
+        assert self.loop.run(self.ann.modseq()) == before + changes_made
+        assert len({stored.modseq for stored, altered in results if altered}) == changes_made
 
     def copy(self, number, asked, target):
         copied = self.loop.run(self.box(number).copy(asked, target))

@@ -9,6 +9,7 @@ import pytest
 from mailnode.errors import BlobDamaged, KeywordLimit, LimitReached, NoSuchMailbox, OverQuota
 from mailnode.store import mailbox as mailbox_module
 from mailnode.store import messages
+from mailnode.store.engine import mail_tenancy
 from mailnode.values.blob import StagedBlob
 from mailnode.values.flags import ANSWERED, DELETED, FLAGGED, KEYWORD_SHIFT, MAX_KEYWORDS, SEEN
 from mailnode.values.mailbox import COLUMNS
@@ -428,6 +429,71 @@ def test_recent_goes_to_one_session(five, loop, make):
 def test_of_two_that_claim_together_one_wins(five, loop):
     claims = loop.together(five.snapshot(claim_recent=True), five.snapshot(claim_recent=True))
     assert sorted(snapshot.recent_from for snapshot in claims) == [1, NOT_RECENT]
+
+
+def together(loop, store, engine, *calls):
+    """Run flag changes as the writer runs those that wait at the same time; UNCHANGEDSINCE may be left out."""
+    padded = [(*call, *((), None)[len(call) - 5 :]) for call in calls]
+    return loop.run(engine.write(mail_tenancy(store.partition("ann")), messages.store_flags_together, padded))
+
+
+def test_flag_changes_together_are_as_they_would_be_one_by_one(five, engine, store, ann, loop, make):
+    bob = next(f"bob{n}" for n in range(99) if store.partition(f"bob{n}") == store.partition("ann"))
+    loop.run(store.provision(bob))
+    loop.run(store.account(bob).open(2).append([make()]))
+    loop.run(five.store_flags([3], "add", FLAGGED))
+    before = loop.run(ann.modseq())
+    bobs = loop.run(store.account(bob).modseq())
+    results = together(
+        loop,
+        store,
+        engine,
+        ("ann", 1, [1, 2], "add", SEEN),
+        (bob, 2, [1], "set", DELETED),
+        ("ann", 1, [3, 99], "add", FLAGGED),  # altered nothing
+        ("ann", 1, [4], "set", SEEN, ("Work",)),
+        ("ann", 1, [5], "add", SEEN, (), before),
+        ("ann", 1, [1, 5], "remove", SEEN, (), before),  # 1 was changed above
+    )
+    stored = [flags for flags, _ in results]
+    assert [altered for _, altered in results] == [True, True, False, True, True, False]
+    assert [flags.modseq for flags in stored] == [before + 1, bobs + 1, before + 1, before + 2, before + 3, before + 3]
+    work = 1 << KEYWORD_SHIFT
+    assert [flags.changed for flags in stored] == [
+        ((1, SEEN, before + 1), (2, SEEN, before + 1)),
+        ((1, DELETED, bobs + 1),),
+        ((3, FLAGGED, before),),
+        ((4, SEEN | work, before + 2),),
+        ((5, SEEN, before + 3),),
+        (),
+    ]
+    assert stored[5].modified == (1, 5)
+
+
+def test_a_flag_change_that_fails_undoes_those_beside_it(five, engine, store, ann, loop):
+    before = loop.run(ann.modseq())
+    names = [f"k{number}" for number in range(MAX_KEYWORDS)]
+    with pytest.raises(KeywordLimit):
+        together(loop, store, engine, ("ann", 1, [1], "add", 0, ("one",)), ("ann", 1, [2], "add", 0, names))
+    with pytest.raises(NoSuchMailbox):
+        together(loop, store, engine, ("ann", 1, [1], "add", SEEN), ("ann", 99, [2], "add", SEEN))
+    assert loop.run(ann.modseq()) == before
+    [first, second] = together(
+        loop, store, engine, ("ann", 1, [99], "add", 0, ("one",)), ("ann", 1, [2], "add", 0, names)
+    )
+    assert first[0].keywords.names == ()  # altered nothing, so its keyword is not there
+    assert second[0].keywords.full
+
+
+def test_changes_of_many_flags_wait_for_each_other(five, ann, loop, hints):
+    """Through the engine: however many of them it runs as one."""
+    before = loop.run(ann.modseq())
+    changes = [five.store_flags([1 + number % 5], "add", 1 << number % 4) for number in range(40)]
+    stored = loop.together(*changes)
+    altered = [one for number, one in enumerate(stored) if number < 20]
+    assert sorted(one.modseq for one in altered) == list(range(before + 1, before + 21))
+    assert loop.run(ann.modseq()) == before + 20
+    assert loop.run(five.snapshot()).flags.tolist() == [SEEN | ANSWERED | FLAGGED | DELETED] * 5
 
 
 def test_two_sessions_change_different_flags(five, loop):
