@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ from mailnode.imap.protocol import ImapFactory
 from mailnode.imap.session import ImapServices, ImapSession
 from mailnode.interfaces.policy import IPluginContext
 from mailnode.interfaces.runtime import IClock, IHints, IThreads
+from mailnode.message.scanner import read_facts
+from mailnode.net.batches import Batches
 from mailnode.net.client_tls import ClientTls
 from mailnode.net.clock import WallClock
 from mailnode.net.hints import LocalHints
@@ -248,6 +251,7 @@ class Server:
         self._read_again = read_again
         self._threads = Threads(reactor)
         self._processes = Processes(reactor)
+        self._batches = Batches(reactor, read_facts) if len(os.sched_getaffinity(0)) > 1 else None
         self._hints = LocalHints()
         self._draining = False
         tls = config.tls
@@ -326,6 +330,8 @@ class Server:
         if self._certificates is not None:
             self._certificates.stop()
         self._processes.stop()
+        if self._batches is not None:
+            self._batches.stop()
         await self._stores.stop()
         self._threads.stop()
         emit(_log, "server.stop", reason=reason)
@@ -357,6 +363,7 @@ class Server:
             expires=schedule.expires,
             smarthost=smarthost is not None,
             scratch=str(config.server.data),
+            batches=self._batches,
         )
         bouncer = Bouncer(
             stores.directory,

@@ -17,9 +17,9 @@ from zope.interface import implementer
 
 from mailnode.delivery.local import log_delivered
 from mailnode.delivery.plans import Copies, copies, queued_recipients, wants_success
-from mailnode.errors import NoSuchAccount
+from mailnode.errors import Busy, NoSuchAccount
 from mailnode.interfaces.delivery import IDelivery
-from mailnode.interfaces.runtime import IHints, IProcesses, IThreads
+from mailnode.interfaces.runtime import IBatches, IHints, IProcesses, IThreads
 from mailnode.interfaces.store import IBlobs, IBlobWriter, IMailStore, IQueueStore
 from mailnode.message.scanner import read_facts
 from mailnode.values.address import Address
@@ -34,6 +34,7 @@ from mailnode.values.queue import QueuedEnvelope, Submission
 _log = Logger()
 
 MAX_DIRECT = 50  # copies placed by one unit
+MANY = 2  # other messages on their way to disk, from which on another process scans the tiny ones
 TINY = 8 * 1024  # octets up to which a plain message is scanned at once: a way to a thread and back costs more
 PLAIN_LINES = 20  # lines that may be boundaries, of a plain message at most
 PLAIN_MARKS = 200  # commas, semicolons and comments in a plain message's header block at most
@@ -63,12 +64,14 @@ class Acceptance:
         expires: Callable[[float, bool], float],
         smarthost: bool = False,
         scratch: str | None = None,
+        batches: IBatches | None = None,
     ) -> None:
         """:param blobs: where new messages are written; mail partitions and queue must both be able to take them over.
         :param message_size: the configured limit in octets, before the fields we add.
         :param expires: the queue schedule's rule: (created, null sender) -> when an envelope gets too old.
         :param smarthost: whether all foreign mail goes to one. :param scratch: directory for the copies that large
-            messages are scanned from; None: the system's."""
+            messages are scanned from; None: the system's.
+        :param batches: runs ``read_facts`` in another process; None where there is no second core for it."""
         self._blobs = blobs
         self._mail = mail
         self._queue = queue
@@ -80,6 +83,8 @@ class Acceptance:
         self._smarthost = smarthost
         self._scratch = scratch
         self._scratch_is_clean = False
+        self._batches = batches
+        self._under_way = 0  # messages that are scanned or placed at the moment
 
     def writer(self) -> IBlobWriter:
         """Where a new message is written."""
@@ -89,7 +94,7 @@ class Acceptance:
         """Compute facts: at once when the message is tiny and plain, in a thread when it is small or simple, else in
         another process."""
         if blob.content and blob.ref.size <= TINY and is_plain(blob.content):
-            return read_facts(blob.content)
+            return await self._scan_tiny(blob.content)
         if blob.ref.size <= MIDDLE:
             content = await self._blobs.read_staged(blob)
             if blob.ref.size <= SMALL or is_simple(content):
@@ -104,10 +109,32 @@ class Acceptance:
         finally:
             await self._threads.run("disk", _remove, file)
 
+    async def _scan_tiny(self, content: bytes) -> EncodedFacts:
+        """Scan at once when little else is going on, which is soonest; else let another core do it."""
+        if self._batches is not None and self._under_way >= MANY:
+            self._under_way += 1
+            try:
+                facts: EncodedFacts = await self._batches.run(content)
+                return facts
+            except Busy:
+                pass  # it died, or is behind
+            finally:
+                self._under_way -= 1
+        return read_facts(content)
+
     async def accept(
         self, envelope: Envelope, routes: dict[Address, Resolved], blob: StagedBlob, facts: EncodedFacts
     ) -> None:
         """Make the message durable; see :class:`IDelivery`. :raises ValueError: no recipient leads anywhere."""
+        self._under_way += 1
+        try:
+            await self._accept(envelope, routes, blob, facts)
+        finally:
+            self._under_way -= 1
+
+    async def _accept(
+        self, envelope: Envelope, routes: dict[Address, Resolved], blob: StagedBlob, facts: EncodedFacts
+    ) -> None:
         made = copies(envelope, routes)
         if not made.local and not made.remote:
             raise ValueError("no recipients")

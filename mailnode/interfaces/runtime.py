@@ -54,6 +54,16 @@ class IProcesses(Interface):
         """
 
 
+class IBatches(Interface):
+    """Another process for many short calls of one function, which would keep this one's interpreter busy."""
+
+    async def run(argument: bytes) -> Any:
+        """Return the function's value for these octets.
+
+        :raises mailnode.errors.Busy: the process died, or too many calls wait.
+        """
+
+
 class IHints(Interface):
     """Who should look again. Hints may be lost; everyone who relies on them also polls."""
 

@@ -13,6 +13,7 @@ import ipaddress
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mailnode.message.dates import format_date
 from mailnode.message.headers import first, one_line
@@ -55,17 +56,25 @@ def received(envelope: Envelope, by: str) -> bytes:
     ``by`` is our host name. "for" is written only when there is one recipient, so that nobody learns of the others.
     """
     origin = envelope.origin
-    source = _NOT_HOST.sub(b"?", origin.helo.encode("ascii", "replace"))[:255] or b"unknown"
-    literal = _address_literal(origin.peer)
-    lines = [b"Received: from " + source + (b" (" + literal + b")" if literal else b"")]
-    protocol = _NOT_ATOM.sub(b"", origin.protocol.encode("ascii", "replace")) or b"SMTP"
-    tls = b" ".join(_NOT_COMMENT.sub(b"?", origin.tls.encode("ascii", "replace")).split())
-    lines.append(b"by " + _host(by) + b" with " + protocol + (b" (" + tls + b")" if tls else b""))
+    lines = [_from_clause(origin.helo, origin.peer), _by_clause(by, origin.protocol, origin.tls)]
     identifier = b"id " + (_NOT_ATOM.sub(b"", envelope.id.encode("ascii", "replace")) or b"none")
     if len(envelope.recipients) == 1:
         identifier += b" for <" + _text(str(envelope.recipients[0].address), envelope.smtputf8) + b">"
     lines += [identifier + b";", format_date(envelope.received_at)]
     return b"\r\n\t".join(lines) + b"\r\n"
+
+
+@lru_cache(maxsize=128)  # a client sends several messages
+def _from_clause(helo: str, peer: str) -> bytes:
+    literal = _address_literal(peer)
+    return b"Received: from " + _host(helo) + (b" (" + literal + b")" if literal else b"")
+
+
+@lru_cache(maxsize=128)
+def _by_clause(by: str, protocol: str, tls: str) -> bytes:
+    keyword = _NOT_ATOM.sub(b"", protocol.encode("ascii", "replace")) or b"SMTP"
+    cipher = b" ".join(_NOT_COMMENT.sub(b"?", tls.encode("ascii", "replace")).split())
+    return b"by " + _host(by) + b" with " + keyword + (b" (" + cipher + b")" if cipher else b"")
 
 
 def _address_literal(peer: str) -> bytes:

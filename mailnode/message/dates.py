@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from functools import lru_cache
 
 MAX_DATE = 200  # octets of a Date field that are looked at; a longer one is unreadable
 
@@ -93,7 +94,12 @@ def format_date(seconds: float, offset: int = 0) -> bytes:
 
     :param seconds: UTC seconds since 1970. :param offset: minutes east of UTC.
     """
-    total = int(seconds // 1) + offset * 60
+    return _format_second(int(seconds // 1), offset)
+
+
+@lru_cache(maxsize=4)  # several messages come in one second
+def _format_second(seconds: int, offset: int) -> bytes:
+    total = seconds + offset * 60
     total = min(max(total, _FIRST_SECOND), _LAST_SECOND)
     days, rest = divmod(total, 86400)
     day = date.fromordinal(days + _EPOCH)

@@ -15,6 +15,10 @@ MAX_HEADER = 1024 * 1024  # octets of one header block
 # RFC 5322 2.2 and 4.5: field-name, white space that old programs put before the colon, and a body that goes on while
 # the next line begins with white space. Possessive: what was matched once is never looked at again.
 _FIELD = re.compile(rb"([!-9;-~]++)[ \t]*+:((?:[^\r]++|\r(?!\n(?![ \t])))*+)(?:\r\n|\Z)")
+# A block of fields and nothing else, with its empty line; and the names in such a block, every line of which is a field or
+# the continuation of one.
+_BLOCK = re.compile(rb"(?:[!-9;-~]++[ \t]*+:(?:[^\r]++|\r(?!\n(?![ \t])))*+\r\n)*+\r\n")
+_NAMES = re.compile(rb"(?:\A|\r\n)([!-9;-~]++)")
 _FIELD_NAME = re.compile(rb"[!-9;-~]+\Z")
 _TO_SPACE = bytes.maketrans(b"\t\r\n\0", b"    ")
 
@@ -72,6 +76,11 @@ def scan_fields(block: bytes, position: int = 0, limit: int | None = None) -> It
             if line_end < 0:
                 return
             position = line_end + 2
+
+
+def field_names(block: bytes) -> list[bytes]:
+    """Return the names of the fields of a block that :func:`repair` has seen, in lower case and in order."""
+    return _NAMES.findall(block.lower())
 
 
 def unfold(raw: bytes) -> bytes:
@@ -150,6 +159,8 @@ def repair(block: bytes) -> bytes:
     gets the missing empty line before it: it and what follows are body from then on. A block without its empty line
     is given one.
     """
+    if _BLOCK.fullmatch(block):
+        return block
     if block.lstrip(b">").startswith(b"From ") and not _FIELD.match(block):
         block = b"X-Mailbox-Line: " + block
     position = 0

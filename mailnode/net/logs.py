@@ -10,7 +10,7 @@ from functools import lru_cache
 from json.encoder import encode_basestring_ascii as _quoted
 from typing import Any, TextIO
 
-from twisted.logger import FilteringLogObserver, ILogObserver, LogEvent, LogLevel, LogLevelFilterPredicate, formatEvent
+from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
 from zope.interface import implementer
 
 from mailnode.values.events import one_line
@@ -22,12 +22,16 @@ MAX_TEXT = 8192  # characters of one field, and of a line that is not one of our
 class LineObserver:
     """Writes one line for each log event of Twisted's logger."""
 
-    def __init__(self, out: TextIO, render: Callable[[LogEvent], str]) -> None:
+    def __init__(self, out: TextIO, render: Callable[[LogEvent], str], level: LogLevel = LogLevel.info) -> None:
+        """:param level: below it nothing is written."""
         self._out = out
         self._render = render
+        self._below = frozenset(one for one in LogLevel.iterconstants() if one < level)
 
     def __call__(self, event: LogEvent) -> None:
         """Write it; a log that cannot be written does not stop the mail."""
+        if event.get("log_level") in self._below:
+            return
         try:
             self._out.write(self._render(event) + "\n")
             self._out.flush()
@@ -38,9 +42,8 @@ class LineObserver:
 def observer(out: TextIO, form: str, level: LogLevel = LogLevel.info) -> ILogObserver:
     """Return an observer for ``[server] log``: "text" or "json". Below ``level`` nothing is written."""
     render = as_json if form == "json" else as_text
-    predicate = LogLevelFilterPredicate(defaultLogLevel=level)
-    filtering: ILogObserver = FilteringLogObserver(LineObserver(out, render), (predicate,))
-    return filtering
+    made: ILogObserver = LineObserver(out, render, level)
+    return made
 
 
 def as_text(event: LogEvent) -> str:

@@ -77,6 +77,8 @@ class Pump(Protocol):
         self._dropped = 0
         self._flush_seconds = FLUSH_SECONDS
         self._bytes_in = self._bytes_out = 0
+        self._unsent = False  # written since the last push
+        self._do_write: Callable[[], object] | None = None  # of a transport that can be pushed
 
     # From the transport
 
@@ -88,6 +90,7 @@ class Pump(Protocol):
         self.local = f"{_plain(getattr(host, 'host', ''))}:{getattr(host, 'port', '')}"
         self._opened_at = self._clock.seconds()
         transport.registerProducer(self, True)
+        self._do_write = getattr(transport, "doWrite", None)
         set_no_delay = getattr(transport, "setTcpNoDelay", None)
         if set_no_delay is not None:
             set_no_delay(True)
@@ -180,6 +183,7 @@ class Pump(Protocol):
         """Send octets unless the connection is closed."""
         if not self.closed:
             self._bytes_out += len(data)
+            self._unsent = True
             self._transport().write(data)
 
     async def drain(self) -> None:
@@ -273,12 +277,21 @@ class Pump(Protocol):
                 self._begin(self._session.handle(event))
         finally:
             self._pumping = False
+        if self._unsent:
+            self._push()
         if self._eof:
             if not self._busy:
                 self.close()
         elif not self._reading and not self.closed and self._connection.buffered <= HIGH_WATER:
             self._reading = True
             self._transport().resumeProducing()
+
+    def _push(self) -> None:
+        """Give the kernel what was written: a reply need not wait for the reactor to find that the socket takes it. An
+        error shows again when the reactor looks; what ends the connection is left to it."""
+        self._unsent = False
+        if self._do_write is not None and not self.closed and not self._tls_begun:
+            self._do_write()
 
     def _done(self, _: object) -> None:
         self._busy = False

@@ -19,7 +19,7 @@ from zope.interface import implementer
 from mailnode.interfaces.runtime import IDelayed
 from mailnode.interfaces.wire import IChannel, ISession
 from mailnode.message.compose import received
-from mailnode.message.headers import insert_on_top, scan_fields
+from mailnode.message.headers import field_names, insert_on_top
 from mailnode.smtp import events as ev
 from mailnode.smtp import replies
 from mailnode.smtp.intake import Intake
@@ -452,7 +452,7 @@ class SmtpSession:
         transaction = self._transaction
         assert transaction is not None
         assert transaction.envelope is not None
-        names = [name.lower() for _, name, _, _ in scan_fields(block)]
+        names = field_names(block)
         if names.count(b"received") >= self._service.limits.hops:
             raise Rejected(replies.LOOP)
         block = await self._edit_fields(block, frozenset(names), transaction.envelope)

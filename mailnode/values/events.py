@@ -50,6 +50,9 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 
 
+_FIELDS = {name: frozenset(fields) for name, (_, fields) in EVENTS.items()}
+
+
 class EventLogger(Protocol):
     """The part of ``twisted.logger.Logger`` that is used."""
 
@@ -65,10 +68,9 @@ def emit(log: EventLogger, name: str, /, *, warning: bool = False, **fields: Any
 
     :raises KeyError: unknown name. :raises ValueError: unknown field.
     """
-    known = EVENTS[name][1]
-    for field in fields:
-        if field not in known:
-            raise ValueError(f"{name} has no field {field}")
+    unknown = fields.keys() - _FIELDS[name]
+    if unknown:
+        raise ValueError(f"{name} has no field {', '.join(sorted(unknown))}")
     (log.warn if warning else log.info)("{event}", event=name, fields=fields)
 
 

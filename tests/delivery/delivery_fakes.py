@@ -6,12 +6,13 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from mailnode.errors import LimitReached, NoSuchAccount, NoSuchName, ResolverFailure
 from mailnode.interfaces.delivery import IDelivery
 from mailnode.interfaces.outbound import IOutbound, IResolver, MxRecord, OutboundMessage, OutboundReport, Target
-from mailnode.interfaces.runtime import IProcesses, IThreads
+from mailnode.interfaces.runtime import IBatches, IProcesses, IThreads
 from mailnode.interfaces.store import IBlobs, IBlobWriter, IMailStore
 from mailnode.values.address import Address
 from mailnode.values.blob import BlobRef, StagedBlob
@@ -145,6 +146,18 @@ class Threads:
     async def run(self, pool: str, function: Callable[..., T], *args: Any) -> T:
         self.calls.append((pool, getattr(function, "__name__", "")))
         return function(*args)
+
+
+@implementer(IBatches)
+class Batches:
+    """Keeps each call with the Deferred that answers it."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[bytes, Deferred[Any]]] = []
+
+    async def run(self, argument: bytes) -> Any:
+        self.asked.append((argument, Deferred()))
+        return await self.asked[-1][1]
 
 
 @implementer(IProcesses)

@@ -8,17 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from delivery_fakes import Blobs, MailStore, Processes, Threads
+from delivery_fakes import Batches, Blobs, MailStore, Processes, Threads
 from memory_queue import MemoryQueue
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from mailnode.delivery.acceptance import SMALL, TINY, Acceptance
+from mailnode.delivery.acceptance import MANY, SMALL, TINY, Acceptance
 from mailnode.delivery.local import LocalAgent
-from mailnode.errors import LimitReached, StoreUnavailable
+from mailnode.errors import Busy, LimitReached, StoreUnavailable
 from mailnode.interfaces.delivery import IDelivery
 from mailnode.interfaces.queue import IDeliveryAgent
+from mailnode.interfaces.runtime import IBatches
 from mailnode.interfaces.store import IBlobs
 from mailnode.message.scanner import read_facts
 from mailnode.net.hints import LocalHints
@@ -78,6 +79,21 @@ class AcceptanceCase(SynchronousTestCase):
         blob = self.blobs.stage(CONTENT)
         run_now(self.acceptance.accept(envelope, routes, blob, read_facts(CONTENT)))
 
+    def accept_later(self, gate: Deferred[None]) -> Deferred[None]:
+        """Begin to place a message, which ends when the gate opens."""
+        deliver = self.mail.deliver
+
+        async def held(*args: Any, **more: Any) -> Any:
+            await gate
+            return await deliver(*args, **more)
+
+        self.patch(self.mail, "deliver", held)
+        address = parse_address("alice@here.example")
+        envelope = Envelope("env", None, (Recipient(address, frozenset(), None),), Origin("s", "SMTP"), NOW)
+        blob = self.blobs.stage(CONTENT)
+        accepting = self.acceptance.accept(envelope, {address: local("alice")}, blob, read_facts(CONTENT))
+        return Deferred.fromCoroutine(accepting)
+
     def queued(self) -> QueuedEnvelope:
         return self.queue.added[0].envelope
 
@@ -86,6 +102,7 @@ class AcceptTests(AcceptanceCase):
     def test_contracts(self) -> None:
         verifyObject(IDelivery, self.acceptance)
         verifyObject(IBlobs, self.blobs)
+        verifyObject(IBatches, Batches())
 
     def test_few_local_recipients_are_placed_by_one_unit(self) -> None:
         self.accept(("alice@here.example", local("alice")), ("bob+tag@here.example", local("bob")))
@@ -231,6 +248,26 @@ class ScanTests(AcceptanceCase):
             staged = replace(self.blobs.stage(content), content=content)
             self.assertEqual(run_now(self.acceptance.scan(staged)), read_facts(content))
             self.assertEqual(self.threads.calls, calls)
+
+    def test_tiny_ones_in_a_process_while_others_are_on_their_way(self) -> None:
+        batches = Batches()
+        self.acceptance = self.make(batches=batches)
+        staged = replace(self.blobs.stage(CONTENT), content=CONTENT)
+        facts = read_facts(CONTENT)
+        self.assertEqual(run_now(self.acceptance.scan(staged)), facts)
+        self.assertEqual(batches.asked, [])  # nothing else is going on
+        gate: Deferred[None] = Deferred()
+        accepting = [self.accept_later(gate) for _ in range(MANY)]
+        scans = [Deferred.fromCoroutine(self.acceptance.scan(staged)) for _ in range(2)]
+        self.assertEqual([argument for argument, _ in batches.asked], [CONTENT, CONTENT])
+        batches.asked[0][1].callback("facts")
+        batches.asked[1][1].errback(Busy())
+        self.assertEqual([self.successResultOf(one) for one in scans], ["facts", facts])
+        gate.callback(None)
+        for one in accepting:
+            self.successResultOf(one)
+        self.assertEqual(run_now(self.acceptance.scan(staged)), facts)
+        self.assertEqual(len(batches.asked), 2)
 
     def test_simple_ones_too_when_they_are_not_very_large(self) -> None:
         content = CONTENT + b"line\r\n" * SMALL

@@ -10,6 +10,7 @@ from mailnode.message import headers
 from mailnode.message.headers import (
     all_values,
     field_line,
+    field_names,
     fields,
     first,
     header_end,
@@ -154,6 +155,16 @@ def test_a_field_put_on_a_repaired_block_stays_itself(tokens):
     assert header_end(whole) >= 0
 
 
+TOKENS = [b"A: b", b"c\t:d", b"\r\n", b"\r\n ", b"\r\n\t", b"X", b"From ", b":", b"\r", b"\n"]
+
+
+@given(st.lists(st.sampled_from(TOKENS), max_size=16))
+def test_the_names_of_a_repaired_block(tokens):
+    block = repair(b"".join(tokens))
+    block = block[: header_end(block)]
+    assert field_names(block) == [field.name.lower() for field in fields(block)]
+
+
 @pytest.mark.parametrize("line", [b" \r\n", b"a\r\n", b"a:\r\n", b"\r", b"a :"])
 def test_linear(line):
     def seconds(block):
@@ -161,7 +172,7 @@ def test_linear(line):
         for _ in headers.scan_fields(block):
             pass
         remove(block, [b"a"])
-        repair(block)
+        field_names(repair(block))
         return time.perf_counter() - start
 
     small = min(seconds(b"A: b\r\n" + line * 5_000) for _ in range(3))

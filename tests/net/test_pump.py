@@ -493,3 +493,31 @@ class OnTcp(TestCase):
 
     async def test_answers_that_come_later(self) -> None:
         self.assertEqual(await self._answers(b"a\nb\nquit\n", 0.05), b"hello\na!\nb!\nquit!\n")
+
+
+def test_replies_are_given_to_the_kernel_at_once_where_the_transport_can():
+    class Socket(Transport):
+        pushed = 0
+
+        def doWrite(self) -> None:
+            self.pushed += 1
+
+    def talk(**options: Any) -> tuple[Any, Socket]:
+        transport = Socket()
+        pump = Pump("test", Lines(), Echo, Clock(), **options)
+        pump.makeConnection(transport)
+        return pump, transport
+
+    pump, transport = talk()
+    at_first = transport.pushed
+    pump.dataReceived(b"a\nb\n")
+    assert transport.value().endswith(b"a!\nb!\n")
+    assert transport.pushed == at_first + 1  # for both
+    pump.dataReceived(b"half")
+    assert transport.pushed == at_first + 1  # nothing new
+    pump.dataReceived(b"\nquit\n")
+    assert transport.pushed == at_first + 1  # the end of the connection is the reactor's
+
+    pump, transport = talk(implicit_tls=True)
+    pump.dataReceived(b"a\n")
+    assert transport.pushed == 0

@@ -1,0 +1,166 @@
+"""One other process for short Python work that comes in numbers: calls that wait go to it together, as one message.
+
+A call costs this process two pickles and its share of one write and one read, some twenty microseconds; what is worth
+handing over takes several times as long. The process is started by the first call, ends after it was idle for a while,
+and ends with us however we go: its end of the socket pair is all it lives by.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import socket
+import sys
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Factory, ProcessProtocol, Protocol
+from zope.interface import implementer
+
+from mailnode.errors import Busy
+from mailnode.interfaces.runtime import IBatches, IDelayed
+from mailnode.net import batch_process
+from mailnode.net.batch_process import LENGTH
+
+MOST = 32  # calls of one batch
+OCTETS = 512 * 1024  # of the arguments of one batch, the last call's apart
+UNDER_WAY = 2  # batches: while one is worked on, the next is there already
+WAITING = 1000  # calls
+IDLE_SECONDS = 60.0  # until the process is ended
+
+
+@implementer(IBatches)
+class Batches:
+    """Runs one function of one octet string in another process. :meth:`stop` ends it."""
+
+    def __init__(self, reactor: Any, function: Callable[[bytes], Any]) -> None:
+        """:param function: module-level; what it returns is pickled."""
+        self._reactor = reactor
+        self._name = f"{function.__module__}:{function.__qualname__}"
+        self._waiting: deque[tuple[bytes, Deferred[Any]]] = deque()
+        self._under_way: deque[list[Deferred[Any]]] = deque()
+        self._link: _Link | None = None
+        self._idle: IDelayed | None = None
+        self._stopped = False
+
+    async def run(self, argument: bytes) -> Any:
+        """Return the function's value. :raises Busy: the process died, or too many calls wait."""
+        if self._stopped or len(self._waiting) >= WAITING:
+            raise Busy
+        done: Deferred[Any] = Deferred()
+        self._waiting.append((argument, done))
+        if len(self._under_way) < UNDER_WAY:
+            self._send()
+        return await done
+
+    def stop(self) -> None:
+        """End the process; calls under way fail with :class:`Busy`."""
+        self._stopped = True
+        self._end()
+
+    def _send(self) -> None:
+        if self._link is None:
+            self._link = _start(self._reactor, self._name, self._answered, self._lost)
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
+        arguments: list[bytes] = []
+        deferreds: list[Deferred[Any]] = []
+        octets = 0
+        while self._waiting and len(arguments) < MOST and octets < OCTETS:
+            argument, done = self._waiting.popleft()
+            arguments.append(argument)
+            deferreds.append(done)
+            octets += len(argument)
+        self._under_way.append(deferreds)
+        self._link.send(arguments)
+
+    def _answered(self, outcomes: list[tuple[bool, Any]]) -> None:
+        deferreds = self._under_way.popleft()
+        if self._waiting:
+            self._send()
+        elif not self._under_way:
+            self._idle = self._reactor.callLater(IDLE_SECONDS, self._rest)
+        for done, (good, value) in zip(deferreds, outcomes, strict=True):
+            if good:
+                done.callback(value)
+            else:
+                done.errback(RuntimeError(value))
+
+    def _rest(self) -> None:
+        self._idle = None
+        self._end()
+
+    def _end(self) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
+        if self._link is not None:
+            self._link.end()
+            self._lost(self._link)
+
+    def _lost(self, link: _Link) -> None:
+        """The process is gone; the next call starts another."""
+        if link is not self._link:
+            return
+        self._link = None
+        given_up = [done for batch in self._under_way for done in batch]
+        given_up += [done for _, done in self._waiting]
+        self._under_way.clear()
+        self._waiting.clear()
+        for done in given_up:
+            done.errback(Busy())
+
+
+class _Link(Protocol):
+    """Our end of the socket pair."""
+
+    def __init__(self, answered: Callable[[list[tuple[bool, Any]]], None], lost: Callable[[_Link], None]) -> None:
+        self._answered = answered
+        self._lost = lost
+        self._buffer = bytearray()
+
+    def send(self, arguments: list[bytes]) -> None:
+        """Send one batch."""
+        data = pickle.dumps(arguments, pickle.HIGHEST_PROTOCOL)
+        self._transport().writeSequence((LENGTH.pack(len(data)), data))
+
+    def end(self) -> None:
+        """Let the process end."""
+        self._transport().abortConnection()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take answers."""
+        buffer = self._buffer
+        buffer += data
+        while len(buffer) >= LENGTH.size:
+            end = LENGTH.size + LENGTH.unpack_from(buffer)[0]
+            if len(buffer) < end:
+                return
+            outcomes = pickle.loads(bytes(buffer[LENGTH.size : end]))
+            del buffer[:end]
+            self._answered(outcomes)
+
+    def connectionLost(self, reason: Any = None) -> None:
+        """The process ended."""
+        self._lost(self)
+
+    def _transport(self) -> Any:
+        return self.transport
+
+
+def _start(
+    reactor: Any, name: str, answered: Callable[[list[tuple[bool, Any]]], None], lost: Callable[[_Link], None]
+) -> _Link:
+    """Start the process and return the link to it."""
+    ours, its = socket.socketpair()
+    with ours, its:
+        ours.setblocking(False)
+        link = _Link(answered, lost)
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        command = [sys.executable, "-m", batch_process.__name__, name]
+        reactor.spawnProcess(ProcessProtocol(), sys.executable, command, environment, childFDs={0: its.fileno(), 2: 2})
+        reactor.adoptStreamConnection(ours.fileno(), socket.AF_UNIX, Factory.forProtocol(lambda: link))
+    return link

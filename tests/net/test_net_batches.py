@@ -1,0 +1,142 @@
+"""Batches: results in order, errors of one call alone, a process that dies, rests or is not wanted any more."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.trial.unittest import TestCase
+from zope.interface.verify import verifyObject
+
+from mailnode.errors import Busy
+from mailnode.interfaces.runtime import IBatches
+from mailnode.net import batches
+from mailnode.net.batch_process import LENGTH, serve
+from mailnode.net.batches import Batches
+
+
+def where(argument: bytes) -> tuple[bytes, int]:
+    """What the process runs: a value, an error, or its own death."""
+    if argument == b"die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if argument == b"fail":
+        raise ValueError("so it says")
+    return argument, os.getpid()
+
+
+class BatchesTests(TestCase):
+    def setUp(self) -> None:
+        self.batches = Batches(reactor, where)
+        self.addCleanup(self.batches.stop)
+
+    def ask(self, argument: bytes) -> Deferred[Any]:
+        return Deferred.fromCoroutine(self.batches.run(argument))
+
+    def test_results_in_order_and_errors_of_one_call_alone(self) -> Deferred[Any]:
+        verifyObject(IBatches, self.batches)
+
+        async def check() -> None:
+            asked = [b"%d" % number for number in range(200)] + [b"fail", b"x" * 100_000]
+            ended: Any = await DeferredList([self.ask(one) for one in asked], consumeErrors=True)
+            good, failed = [value for fine, value in ended if fine], [value for fine, value in ended if not fine]
+            self.assertEqual([value[0] for value in good], [one for one in asked if one != b"fail"])
+            self.assertEqual(len({pid for _, pid in good} - {os.getpid()}), 1)
+            self.assertEqual([str(failure.value) for failure in failed], ["ValueError: so it says"])
+
+        return Deferred.fromCoroutine(check())
+
+    def test_a_process_that_dies_is_replaced(self) -> Deferred[Any]:
+        async def check() -> None:
+            victim = (await self.ask(b"a"))[1]
+            ended: Any = await DeferredList([self.ask(b"die"), self.ask(b"b"), self.ask(b"c")], consumeErrors=True)
+            self.assertEqual([failure.check(Busy) for _, failure in ended], [Busy] * 3)
+            self.assertNotEqual((await self.ask(b"d"))[1], victim)
+
+        return Deferred.fromCoroutine(check())
+
+    def test_too_many_are_refused(self) -> Deferred[Any]:
+        self.patch(batches, "WAITING", 2)
+
+        async def check() -> None:
+            ended: Any = await DeferredList([self.ask(b"%d" % number) for number in range(6)], consumeErrors=True)
+            self.assertEqual([good for good, _ in ended], [True] * 4 + [False] * 2)
+            self.assertTrue(ended[-1][1].check(Busy))
+
+        return Deferred.fromCoroutine(check())
+
+    def test_it_ends_when_it_has_rested_and_begins_again(self) -> Deferred[Any]:
+        self.patch(batches, "IDLE_SECONDS", 0.01)
+
+        async def check() -> None:
+            first = (await self.ask(b"a"))[1]
+            while self.batches._link is not None:  # the reactor turns until it has rested
+                turn: Deferred[None] = Deferred()
+                reactor.callLater(0.01, turn.callback, None)  # type: ignore[attr-defined]
+                await turn
+            self.assertNotEqual((await self.ask(b"b"))[1], first)
+
+        return Deferred.fromCoroutine(check())
+
+    def test_nothing_runs_after_the_end(self) -> Deferred[Any]:
+        async def check() -> None:
+            asked = self.ask(b"a")
+            self.batches.stop()
+            for one in (asked, self.ask(b"b")):
+                with self.assertRaises(Busy):
+                    await one
+
+        return Deferred.fromCoroutine(check())
+
+
+def test_the_process_takes_batches_cut_anywhere_and_ends_with_the_connection() -> None:
+    ours, its = socket.socketpair()
+    served = threading.Thread(target=serve, args=(its, where))
+    served.start()
+    for arguments in ([b"a", b"fail"], [], [b"b"]):
+        data = pickle.dumps(arguments)
+        for octet in LENGTH.pack(len(data)) + data:
+            ours.send(bytes([octet]))
+        head = ours.recv(LENGTH.size, socket.MSG_WAITALL)
+        outcomes = pickle.loads(ours.recv(LENGTH.unpack(head)[0], socket.MSG_WAITALL))
+        assert [good for good, _ in outcomes] == [argument != b"fail" for argument in arguments]
+    ours.close()
+    served.join(30)
+    assert not served.is_alive()
+    its.close()
+
+
+SERVER = textwrap.dedent("""
+    import os, signal
+    from twisted.internet import reactor
+    from twisted.internet.defer import Deferred
+    from mailnode.message.scanner import read_facts
+    from mailnode.net.batches import Batches
+
+    async def main():
+        print((await Batches(reactor, read_facts).run(b"Subject: x\\r\\n\\r\\n")).size, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    reactor.callWhenRunning(lambda: Deferred.fromCoroutine(main()))
+    reactor.run()
+""")
+
+
+def test_the_process_ends_with_a_killed_server(tmp_path: Any) -> None:
+    script = tmp_path / "server.py"
+    script.write_text(SERVER)
+    paths = os.pathsep.join(path for path in sys.path if path)
+    # The process inherits standard error: that reaches its end only when the process has ended as well.
+    done = subprocess.run(
+        [sys.executable, script], capture_output=True, env=os.environ | {"PYTHONPATH": paths}, timeout=30, check=False
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert done.stdout == b"14\n"
