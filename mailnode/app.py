@@ -38,6 +38,7 @@ from mailnode.delivery.router import Router
 from mailnode.delivery.tls_policy import Smarthost
 from mailnode.errors import ConfigurationError, DomainError
 from mailnode.imap.connection import ImapLimits
+from mailnode.imap.open_views import OpenViews
 from mailnode.imap.protocol import ImapFactory
 from mailnode.imap.session import ImapServices, ImapSession
 from mailnode.interfaces.policy import IPluginContext
@@ -253,6 +254,7 @@ class Server:
         self._processes = Processes(reactor)
         self._batches = Batches(reactor, read_facts) if len(os.sched_getaffinity(0)) > 1 else None
         self._hints = LocalHints()
+        self._views = OpenViews(reactor)
         self._draining = False
         tls = config.tls
         self._certificates = CertificateStore(_pairs(config), self._clock) if tls is not None else None
@@ -484,6 +486,7 @@ class Server:
             self._clock,
             self._threads,
             self._delivery.scan,
+            self._views,
             start_tls=entry.tls == "starttls",
             append_limit=config.limits.message_size,
             version=VERSION,
@@ -530,6 +533,7 @@ class Server:
     async def _metrics_page(self) -> tuple[bytes, bytes]:
         for pool, calls in self._threads.waiting().items():
             self.metrics.set("thread_calls", calls, pool=pool)
+        self.metrics.set("imap_open_views", len(self._views))
         if self._certificates is not None:
             for pair in self._certificates.pairs:
                 name = pair.names[0] if pair.names else ""

@@ -28,12 +28,14 @@ class Chapter:
     """How a command is run. ``run`` takes session and command; None from it: further events of the command follow.
 
     With a mailbox selected, ``stale_after``: seconds after which the store is asked before it runs even when no hint
-    came; ``asks_after``: it may have changed the mailbox, which is told before its answer.
+    came; ``asks_after``: it may have changed the mailbox, which is told before its answer;
+    ``needs_view``: it looks into the view's arrays.
     """
 
     run: Callable[[Any, Any], Awaitable[Answer | None]]
     stale_after: float = STALE
     asks_after: bool = False
+    needs_view: bool = False
 
 
 CHAPTERS: dict[type[c.Command], Chapter] = {
@@ -59,14 +61,14 @@ CHAPTERS: dict[type[c.Command], Chapter] = {
     c.AppendStart: Chapter(appending.append, asks_after=True),
     c.Idle: Chapter(idling.idle),
     c.Check: Chapter(any_state.noop, STALE_FOR_NEWS),
-    c.Close: Chapter(selecting.close),
+    c.Close: Chapter(selecting.close, needs_view=True),
     c.Unselect: Chapter(selecting.unselect),
-    c.Expunge: Chapter(selecting.expunge, ALWAYS),
-    c.Search: Chapter(searching.search),
-    c.Fetch: Chapter(fetching.fetch),
-    c.Store: Chapter(storing.store),
-    c.Copy: Chapter(copying.copy, asks_after=True),
-    c.Move: Chapter(copying.move, asks_after=True),
+    c.Expunge: Chapter(selecting.expunge, ALWAYS, needs_view=True),
+    c.Search: Chapter(searching.search, needs_view=True),
+    c.Fetch: Chapter(fetching.fetch, needs_view=True),
+    c.Store: Chapter(storing.store, needs_view=True),
+    c.Copy: Chapter(copying.copy, asks_after=True, needs_view=True),
+    c.Move: Chapter(copying.move, asks_after=True, needs_view=True),
 }
 
 # Events that carry a command on.

@@ -68,6 +68,7 @@ class Idling:
         finally:
             self._pushing = False
             session.end_turn()
+            session.look_after_view()
         if not self._ended:
             self._poll = session.services.clock.callLater(session.services.poll_seconds, self.hint)
 

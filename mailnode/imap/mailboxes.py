@@ -148,6 +148,7 @@ async def _counts(session: ImapSession, mailboxes: Sequence[MailboxInfo]) -> dic
     if selected is not None and selected.mailbox.id in found:
         await selected.refresh(force=True)
         await session.announce(expunge=True, uid=False)
+        await selected.unpack()
         view = selected.view
         found[view.mailbox_id] = MailboxStatus(
             mailbox_id=view.mailbox_id,

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 
+from mailnode.imap.packing import pack, unpack
 from mailnode.imap.rendering import FlagNames, flag_update
 from mailnode.imap.view import View
+from mailnode.interfaces.runtime import IThreads
 from mailnode.interfaces.store import IMailbox
 from mailnode.values.flags import SYSTEM_FLAGS, KeywordTable
 from mailnode.values.mailbox import MailboxChanges
@@ -17,10 +19,13 @@ STALE_FOR_NEWS = 0.5  # for the commands that ask for news and nothing else; pro
 ALWAYS = 0.0
 _LINES = 1000  # of one piece of an announcement
 _MERGED = 2000  # changes taken in between two turns of the reactor
+_AT_ONCE = 50_000  # messages up to which a view is packed and unpacked at once, in 1 to 5 ms; larger ones by a thread
 
 
 class Selected:
     """One mailbox as SELECT or EXAMINE opened it."""
+
+    __slots__ = ("_asked_at", "_breathe", "_names", "_seconds", "_threads", "hinted", "mailbox", "read_only", "view")
 
     def __init__(
         self,
@@ -29,6 +34,7 @@ class Selected:
         read_only: bool,
         seconds: Callable[[], float],
         breathe: Callable[[], Awaitable[None]],
+        threads: IThreads,
     ) -> None:
         """:param seconds: the clock. :param breathe: lets others have their turn, if it is time."""
         self.mailbox = mailbox
@@ -37,6 +43,7 @@ class Selected:
         self.hinted = True  # what came between the snapshot and the subscription to hints is not lost
         self._seconds = seconds
         self._breathe = breathe
+        self._threads = threads
         self._asked_at = seconds()
         self._names = FlagNames(view.keywords)
 
@@ -53,9 +60,24 @@ class Selected:
             self.hinted = False
             self._asked_at = self._seconds()
             changes = await self.mailbox.changes(self.view.highest_modseq, claim_recent=not self.read_only)
+            if changes.changed or changes.expunged:
+                await self.unpack()
             for piece in _pieces(changes):
                 self.view.merge(piece)
                 await self._breathe()
+
+    async def unpack(self) -> None:
+        """Have the view's arrays at hand. :raises mailnode.errors.Busy: too much waits for a thread."""
+        packed = self.view.packed
+        if packed is not None:
+            large = self.view.count > _AT_ONCE
+            self.view.unpack(await self._threads.run("cpu", unpack, packed) if large else None)
+
+    async def pack(self) -> None:
+        """Make the view's arrays small. Nothing may alter the view until this returns. :raises mailnode.errors.Busy:"""
+        if self.view.packed is None:
+            large = self.view.count > _AT_ONCE
+            self.view.pack(await self._threads.run("cpu", pack, self.view.columns) if large else None)
 
     @property
     def names(self) -> FlagNames:

@@ -33,7 +33,8 @@ async def select(session: ImapSession, command: Select) -> Answer:
     info = await find(session, command.mailbox)
     mailbox = session.mail.open(info.id)
     view = View(await mailbox.snapshot(claim_recent=not read_only))
-    selected = Selected(mailbox, view, read_only, session.services.clock.seconds, session.breathe)
+    services = session.services
+    selected = Selected(mailbox, view, read_only, services.clock.seconds, session.breathe, services.threads)
     if command.condstore:
         session.condstore = True
     session.write(selected.flags_lines())

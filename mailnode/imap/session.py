@@ -11,12 +11,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import Deferred, DeferredLock, ensureDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from mailnode.errors import NoSuchMailbox
+from mailnode.errors import Busy, NoSuchMailbox
 from mailnode.imap import responses
 from mailnode.imap.answers import UNKNOWN_TROUBLE, Answer, SessionEnds, refusal
 from mailnode.imap.capabilities import capabilities
@@ -24,6 +24,7 @@ from mailnode.imap.chapters import CHAPTERS, EVENTS, Chapter
 from mailnode.imap.command_types import Command, Reply
 from mailnode.imap.commands import row_of
 from mailnode.imap.connection import ImapConnection
+from mailnode.imap.open_views import OpenViews
 from mailnode.imap.selected import Selected
 from mailnode.interfaces.runtime import IClock, IHints, IThreads
 from mailnode.interfaces.sessions import ILogin, ILogins, ISessionMind
@@ -52,6 +53,7 @@ class ImapServices:
     clock: IClock
     threads: IThreads
     scan: Callable[[StagedBlob], Awaitable[EncodedFacts]]
+    views: OpenViews
     start_tls: bool = False
     append_limit: int = 64 * 1024 * 1024
     poll_seconds: float = 5.0
@@ -111,6 +113,7 @@ class ImapSession:
         finally:
             self._handling = False
             self.end_turn()
+        self.look_after_view()
         self.flush()
         if self._farewell is not None:
             self._leave()
@@ -249,8 +252,32 @@ class ImapSession:
     def deselect(self) -> None:
         """Leave the selected state."""
         if self.selected is not None:
+            self.services.views.forget(self)
             self.selected = None
             self.connection.unselected()
+
+    def look_after_view(self, used: bool = False) -> None:
+        """Have the view's arrays packed some time after their last use. :param used: now, at any rate."""
+        views, selected = self.services.views, self.selected
+        if selected is not None and selected.view.packed is None and (used or self not in views):
+            views.used(self, selected.view.count)
+
+    def rest(self) -> bool:
+        """Pack the view's arrays unless a command runs."""
+        if self._turn.locked:
+            return False
+        if self.selected is not None:
+            ensureDeferred(self._pack(self.selected))
+        return True
+
+    async def _pack(self, selected: Selected) -> None:
+        await self.take_turn()
+        try:
+            await selected.pack()
+        except Busy:  # the threads have more urgent things to do
+            self.look_after_view()
+        finally:
+            self.end_turn()
 
     def drop_under_way(self) -> None:
         """Forget what AUTHENTICATE, APPEND or IDLE keeps; each has its own ``drop``."""
@@ -271,8 +298,12 @@ class ImapSession:
         """Run a chapter; answer, unless its command goes on with further events."""
         chapter = CHAPTERS[type(command)]
         try:
-            if self.selected is not None and self.under_way is None and self.selected.is_stale(chapter.stale_after):
-                await self.selected.refresh(force=True)
+            if self.selected is not None and self.under_way is None:
+                if self.selected.is_stale(chapter.stale_after):
+                    await self.selected.refresh(force=True)
+                if chapter.needs_view:
+                    await self.selected.unpack()
+                    self.look_after_view(used=True)
             answer = await run(self, event)
         except SessionEnds:
             raise
@@ -298,6 +329,7 @@ class ImapSession:
             await selected.refresh(force=True)
         except NoSuchMailbox:
             self.selected = None
+            self.services.views.forget(self)
             self.bye("The selected mailbox was deleted")
         except Exception as error:
             self.trouble(error)

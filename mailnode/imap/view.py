@@ -9,6 +9,9 @@ only that moves the numbers:
 * a message expunged elsewhere keeps its number, its UID and its last flags until its EXPUNGE was announced.
 
 What waits is bounded by the mailbox: new messages stand at the end of the arrays, the rest are sets of their UIDs.
+
+The arrays of a session that rests are packed (:mod:`mailnode.imap.packing`), and unpacked by the first thing that looks
+into them. Hearing that nothing happened, and saying so, looks into none.
 """
 
 from __future__ import annotations
@@ -18,11 +21,15 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from mailnode.imap.packing import Columns, pack, unpack
 from mailnode.values.flags import DELETED, SEEN, KeywordTable
 from mailnode.values.mailbox import MailboxChanges, MailboxSnapshot
 from mailnode.values.sets import SeqSet, UidSet
 
 RECENT = 1 << 63  # the bit above the store's 63: recent to this session (RFC 3501 2.3.2)
+
+
+_NONE: Columns = (array("I"), array("Q"), array("Q"))  # never altered: what alters unpacks first
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,25 @@ class View:
     """Arrays ``uids``, ``flags`` (with :data:`RECENT`) and ``modseqs``, ascending by UID; index + 1 is the sequence
     number of the first ``exists`` entries, the others have not been announced."""
 
+    __slots__ = (
+        "_changed",
+        "_flags",
+        "_gone",
+        "_keywords_told",
+        "_modseqs",
+        "_packed",
+        "_recent_told",
+        "_uids",
+        "count",
+        "exists",
+        "highest_modseq",
+        "keywords",
+        "mailbox_id",
+        "recent",
+        "uidnext",
+        "uidvalidity",
+    )
+
     def __init__(self, snapshot: MailboxSnapshot) -> None:
         """:param snapshot: what SELECT is about to announce as a whole."""
         self.mailbox_id = snapshot.mailbox_id
@@ -51,17 +77,63 @@ class View:
         self.uidnext = snapshot.uidnext
         self.highest_modseq = snapshot.highest_modseq
         self.keywords = snapshot.keywords
-        self.uids: array[int] = array("I", snapshot.uids)
-        self.flags: array[int] = array("Q", snapshot.flags)
-        self.modseqs: array[int] = array("Q", snapshot.modseqs)
-        self.exists = len(self.uids)
-        first_recent = bisect_left(self.uids, snapshot.recent_from)
-        self.flags[first_recent:] = array("Q", [flags | RECENT for flags in self.flags[first_recent:]])
+        self._packed: bytes | None = None  # in place of the arrays, which are empty then
+        self._uids: array[int] = array("I", snapshot.uids)
+        self._flags: array[int] = array("Q", snapshot.flags)
+        self._modseqs: array[int] = array("Q", snapshot.modseqs)
+        self.exists = self.count = len(self._uids)  # told to the client; told and not yet told
+        first_recent = bisect_left(self._uids, snapshot.recent_from)
+        self._flags[first_recent:] = array("Q", [flags | RECENT for flags in self._flags[first_recent:]])
         self.recent = self.exists - first_recent
         self._recent_told = self.recent
         self._keywords_told = len(self.keywords.names)
         self._gone: set[int] = set()
         self._changed: set[int] = set()
+
+    # Rest
+
+    @property
+    def uids(self) -> array[int]:
+        """UIDs, ascending. Typecode "I"."""
+        if self._packed is not None:
+            self.unpack()
+        return self._uids
+
+    @property
+    def flags(self) -> array[int]:
+        """Flags with :data:`RECENT`. Typecode "Q"."""
+        if self._packed is not None:
+            self.unpack()
+        return self._flags
+
+    @property
+    def modseqs(self) -> array[int]:
+        """Mod-sequences. Typecode "Q"."""
+        if self._packed is not None:
+            self.unpack()
+        return self._modseqs
+
+    @property
+    def packed(self) -> bytes | None:
+        """The arrays as :func:`mailnode.imap.packing.pack` made them small; None while they are there."""
+        return self._packed
+
+    @property
+    def columns(self) -> Columns:
+        """The three arrays."""
+        return self.uids, self.flags, self.modseqs
+
+    def pack(self, packed: bytes | None = None) -> None:
+        """Make the arrays small. :param packed: what a thread has made of :attr:`columns`, which did not change since."""
+        if self._packed is None:
+            self._packed = pack(self.columns) if packed is None else packed
+            self._uids, self._flags, self._modseqs = _NONE
+
+    def unpack(self, columns: Columns | None = None) -> None:
+        """Have the arrays again. :param columns: what a thread has made of :attr:`packed`."""
+        if self._packed is not None:
+            self._uids, self._flags, self._modseqs = unpack(self._packed) if columns is None else columns
+            self._packed = None
 
     # What the store says
 
@@ -73,7 +145,8 @@ class View:
                 self._alter(index, flags, modseq)
             elif index == len(self.uids):  # in between: it was expunged and told meanwhile
                 self._arrive(uid, flags, modseq, uid >= changes.recent_from)
-        self.vanish(changes.expunged)
+        if changes.expunged:
+            self.vanish(changes.expunged)
         self.highest_modseq = max(self.highest_modseq, changes.highest_modseq)
         self.uidnext = max(self.uidnext, changes.uidnext)
         self.learn(changes.keywords)
@@ -94,6 +167,7 @@ class View:
         self.uids.append(uid)
         self.flags.append(flags | RECENT if recent else flags)
         self.modseqs.append(modseq)
+        self.count += 1
         self.recent += recent
 
     def vanish(self, uids: Iterable[int]) -> None:
@@ -159,13 +233,13 @@ class View:
             self.exists -= len(indexes)
             self._recent_told = min(self._recent_told, self.recent)
         exists = recent = None
-        if len(self.uids) > self.exists:
-            exists = self.exists = len(self.uids)
+        if self.count > self.exists:
+            exists = self.exists = self.count
         if self.recent != self._recent_told or exists is not None:
             recent = self._recent_told = self.recent
         waiting = self._changed - self._gone
         self._changed -= waiting
-        changed = tuple(self._places(waiting))
+        changed = tuple(self._places(waiting)) if waiting else ()
         return Announcement(keywords, expunged, exists, recent, changed)
 
     @property
@@ -179,7 +253,7 @@ class View:
 
     def _places(self, uids: set[int]) -> list[int]:
         """Return the indexes of UIDs of the view, ascending; of many of them by one walk, which is cheaper then."""
-        if len(uids) * 8 > len(self.uids):
+        if len(uids) * 8 > self.count:
             return [index for index, uid in enumerate(self.uids) if uid in uids]
         return [bisect_left(self.uids, uid) for uid in sorted(uids)]
 
@@ -193,12 +267,8 @@ class View:
                 kept.append(slice(start, index))
             start = index + 1
         kept.append(slice(start, None))
-        for name in ("uids", "flags", "modseqs"):
-            old: array[int] = getattr(self, name)
-            new = array(old.typecode)
-            for part in kept:
-                new.extend(old[part])
-            setattr(self, name, new)
+        self._uids, self._flags, self._modseqs = (_parts(column, kept) for column in self.columns)
+        self.count = len(self._uids)
 
     # Numbers
 
@@ -252,3 +322,10 @@ class View:
         spans = [range(self.exists)] if among is None else among
         uids = [self.uids[index] for span in spans for index in span if self.flags[index] & DELETED]
         return [uid for uid in uids if uid not in self._gone] if self._gone else uids
+
+
+def _parts(column: array[int], kept: Sequence[slice]) -> array[int]:
+    new = array(column.typecode)
+    for part in kept:
+        new.extend(column[part])
+    return new

@@ -46,6 +46,7 @@ METRICS: dict[str, Metric] = {
     "policy_failures": Metric("counter", "Policies that failed and were passed over or deferred.", ("policy",)),
     "store_failures": Metric("counter", "Units of work the store refused, by tenancy.", ("tenancy",)),
     "thread_calls": Metric("gauge", "Calls under way or waiting in a thread pool.", ("pool",)),
+    "imap_open_views": Metric("gauge", "IMAP sessions that have their mailbox at hand; the others rest."),
     "certificate_expiry_seconds": Metric(
         "gauge", "When the certificate runs out, seconds since 1970.", ("certificate",)
     ),

@@ -1,8 +1,9 @@
 """IMAP sessions on the real pump, without sockets or waiting: scripts of ``C:`` and ``S:`` lines against a store.
 
-A script is tried three ways: each thing the client sends whole, byte by byte, and with the beginning of the next one
-already behind it. ``C:`` lines go to the server, ``S:`` lines must come back, exactly those, in that order; ``…``
-stands for any text. ``C2:``/``S2:`` is a second client, and so on. ``!`` lines call a function of the world.
+A script is tried four ways: each thing the client sends whole, byte by byte, with the beginning of the next one
+already behind it, and with all sessions' views packed before it. ``C:`` lines go to the server, ``S:`` lines must come
+back, exactly those, in that order; ``…`` stands for any text. ``C2:``/``S2:`` is a second client, and so on. ``!`` lines
+call a function of the world.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from zope.interface import implementer
 
 from mailnode.errors import AuthenticationFailed
 from mailnode.imap.connection import ImapConnection
+from mailnode.imap.open_views import OpenViews
 from mailnode.imap.session import ImapServices, ImapSession
 from mailnode.interfaces.sessions import ILogin, ILogins, IMailUser, ISaslExchange
 from mailnode.message.scanner import read_facts
@@ -148,7 +150,8 @@ def fake_account(world: World) -> FakeAccount:
 class World:
     """A clock, hints, one account, its sessions."""
 
-    def __init__(self, make_account: Callable[[World], object] = fake_account, **services) -> None:
+    def __init__(self, make_account: Callable[[World], object] = fake_account, views=None, **services) -> None:
+        """:param views: arguments of OpenViews."""
         self.clock = Clock()
         self.clock.advance(START)
         self.hints = Hints()
@@ -160,6 +163,7 @@ class World:
             clock=self.clock,
             threads=CallingThread(),
             scan=self._scan,
+            views=OpenViews(self.clock, **(views or {})),
             version="1",
             **services,
         )
@@ -197,6 +201,12 @@ class World:
     def expunge(self, *uids: int, mailbox: str = "INBOX") -> None:
         run_now(self.box(mailbox).expunge(sorted(uids), False))
 
+    def rest(self) -> None:
+        """Have all sessions give up the arrays of their views, as they do after a minute."""
+        for client in self.clients.values():
+            assert client.session.rest()
+            assert client.session.selected is None or client.session.selected.view.packed is not None
+
     def sweep(self) -> None:
         """Let the undelete time pass."""
         if isinstance(self.account, FakeAccount):
@@ -209,8 +219,8 @@ _STEP = re.compile(r"([CS])(\w*): ?(.*)|!(.*)")
 
 
 def play(make_world: Callable[[], World], script: str, **context) -> World:
-    """Run a script in all three ways, each in a world of its own; return the last world."""
-    for way in ("whole", "bytewise", "trailing"):
+    """Run a script in all four ways, each in a world of its own; return the last world."""
+    for way in ("whole", "bytewise", "trailing", "rested"):
         world = make_world()
         _Play(world, script, way, context).run()
     return world
@@ -236,6 +246,8 @@ class _Play:
 
     def _send(self, place: int, name: str, lines: list[str]) -> None:
         client = self._world.clients[name]
+        if self._way == "rested":
+            self._world.rest()
         data = _octets(lines)
         assert data.startswith(client.ahead)
         data, client.ahead = data[len(client.ahead) :], b""

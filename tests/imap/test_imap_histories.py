@@ -141,6 +141,8 @@ def test_histories(make_world, seed):
         _act(rng, world, who)
         if rng.random() < 0.2:
             world.clock.advance(rng.choice([0.5, 3.0, 6.0]))
+        if rng.random() < 0.2:
+            world.rest()
         for one in everyone:
             one.listen()
         if rng.random() < 0.3:

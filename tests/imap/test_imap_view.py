@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailnode.imap.view import RECENT, NoSuchNumber, View
+from mailnode.imap.packing import pack, unpack
+from mailnode.imap.view import RECENT, Announcement, NoSuchNumber, View
 from mailnode.values.flags import DELETED, FLAGGED, SEEN, KeywordTable
 from mailnode.values.mailbox import MailboxChanges, MailboxSnapshot
 from mailnode.values.sets import STAR, SeqSet, UidSet
@@ -107,7 +108,7 @@ ACTIONS = st.lists(
         st.tuples(st.just("expunge"), st.integers(0, 30), st.just(0)),
         st.tuples(st.sampled_from(["own add", "own set", "own silent"]), st.integers(0, 30), st.integers(0, 31)),
         st.tuples(st.just("own expunge"), st.integers(0, 30), st.just(0)),
-        st.tuples(st.sampled_from(["merge", "quiet", "noop"]), st.just(0), st.just(0)),
+        st.tuples(st.sampled_from(["merge", "quiet", "noop", "rest"]), st.just(0), st.just(0)),
     ),
     max_size=60,
 )
@@ -123,6 +124,8 @@ def _act(store: Store, client: Client, action: str, which: int, bits: int) -> No
         store.alter(uid, action, bits)
     elif action == "expunge":
         store.expunge(uid)
+    elif action == "rest":
+        view.pack()
     elif action == "merge":
         view.merge(store.changes(view.highest_modseq))
     elif action in ("quiet", "noop"):
@@ -247,6 +250,26 @@ def test_numbers() -> None:
         view.pick(SeqSet(((1, 4),)))
     with pytest.raises(NoSuchNumber):
         view.pick(SeqSet(((4, STAR),)))
+
+
+def test_a_view_that_rests_hears_that_nothing_happened_without_unpacking() -> None:
+    store = Store(300)
+    view = View(store.snapshot())
+    before = [column.tolist() for column in view.columns]
+    view.pack()
+    packed = view.packed
+    view.merge(store.changes(view.highest_modseq))
+    assert view.announce(True) == Announcement()
+    assert view.pick(SeqSet(((1, STAR),))) == [range(300)]
+    assert view.packed is packed and len(packed) < 1000
+    assert [column.tolist() for column in view.columns] == before and view.packed is None
+    assert [column.typecode for column in view.columns] == ["I", "Q", "Q"]
+
+
+@given(st.lists(st.tuples(st.integers(1, 2**32 - 1), st.integers(0, 2**64 - 1), st.integers(0, 2**63 - 1))))
+def test_packing_is_exact(rows: list[tuple[int, int, int]]) -> None:
+    columns = [array(code, [row[at] for row in rows]) for at, code in enumerate("IQQ")]
+    assert list(unpack(pack(columns))) == columns
 
 
 def test_empty_mailbox() -> None:
