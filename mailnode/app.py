@@ -420,8 +420,9 @@ class Server:
             DirectoryChecker(directory, self._threads, self._reactor),
             *plugins.make_checkers(self.config.auth.checkers),
         ]
+        self._realm = MailRealm(directory, self._stores.mail, self.config.limits.sessions_per_account)
         portal = Portal(
-            MailRealm(directory, self._stores.mail),
+            self._realm,
             [FirstThatKnows(checkers), ScramChecker(directory)],
         )
         secret = server_secret(self.config.server.data)
@@ -474,6 +475,7 @@ class Server:
             tls=entry.tls,
             start_tls=start_tls,
             xclient_from=entry.xclient_from,
+            plain_login=entry.plain_login,
             strict_sync=entry.protocol == "smtp" and entry.strict_sync,
             max_connections=limits.connections,
             max_per_peer=limits.connections_per_address,
@@ -496,6 +498,7 @@ class Server:
             self._reactor,
             tls=entry.tls,
             start_tls=start_tls,
+            plaintext_login=entry.plain_login,
             limits=ImapLimits(message=config.limits.message_size, bad_commands=config.limits.errors),
             max_connections=config.limits.connections,
             max_per_peer=config.limits.connections_per_address,
@@ -509,6 +512,7 @@ class Server:
             start_tls=start_tls,
             hostname=config.server.hostname,
             timeout=config.limits.pop3_timeout,
+            plain_login=entry.plain_login,
             max_connections=config.limits.connections,
             max_per_peer=config.limits.connections_per_address,
         )
@@ -563,6 +567,7 @@ class Server:
         config = self.config
         if wanted.limits != config.limits:
             applied.append("limits")
+            self._realm.sessions_per_account = wanted.limits.sessions_per_account
             for listener, entry in zip(self.listeners, config.listener, strict=True):
                 listener.serve(self._factory(listener, entry, wanted))
         if wanted.domain != config.domain:

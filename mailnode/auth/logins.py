@@ -62,7 +62,7 @@ class Logins:
         self._secret = secret
 
     def mechanisms(self, protocol: str, secure: bool) -> tuple[str, ...]:
-        """All mechanisms under TLS, none without."""
+        """All mechanisms where passwords may come, else none."""
         return tuple(MECHANISMS) if secure else ()
 
     def exchange(self, mechanism: str, interface: type[Interface], mind: ISessionMind) -> ISaslExchange:

@@ -16,7 +16,6 @@ from mailnode.interfaces.store import IMaildrop, IMailStore
 from mailnode.values.address import Address
 from mailnode.values.directory import Account
 
-MAX_SESSIONS = 100  # of one account and protocol
 MAILDROP_LEASE = 120.0  # seconds; a POP3 session renews it
 
 
@@ -62,7 +61,9 @@ class Submitter:
 class MailRealm:
     """Makes avatars and remembers the live sessions, so that a new password or a suspension ends them."""
 
-    def __init__(self, directory: IDirectory, mails: IMailStore) -> None:
+    def __init__(self, directory: IDirectory, mails: IMailStore, sessions_per_account: int = 100) -> None:
+        """:param sessions_per_account: live logins of one account and protocol; may be changed at any time."""
+        self.sessions_per_account = sessions_per_account
         self._directory = directory
         self._live: dict[str, dict[ISessionMind, int]] = {}
         self._avatars: dict[type[Interface], Callable[[Account], Any]] = {
@@ -88,7 +89,7 @@ class MailRealm:
         if not account.may_login:
             raise LoginNotAllowed
         live = self._live.setdefault(account.id, {})
-        if sum(other.protocol == mind.protocol for other in live) >= MAX_SESSIONS:
+        if sum(other.protocol == mind.protocol for other in live) >= self.sessions_per_account:
             raise Busy
         interface = next(i for i in interfaces if i in self._avatars)
         live[mind] = account.generation

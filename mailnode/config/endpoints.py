@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 
@@ -38,6 +39,22 @@ def overlapping(one: str, other: str) -> bool:
         return False
     here, there = _interface(one, a), _interface(other, b)
     return here == there or "::" in (here, there) or ("0.0.0.0" in (here, there) and ":" not in here + there)
+
+
+def reached_locally(text: str) -> bool:
+    """Whether only programs of this machine can connect: to a Unix socket, or to TCP on a loopback address.
+
+    What an endpoint of another kind listens on is not known here: not, then.
+    """
+    text = text.removeprefix("haproxy:")
+    if text.startswith("unix:"):
+        return True
+    tcp = _TCP.match(text)
+    named = _INTERFACE.findall(tcp["rest"]) if tcp else []
+    try:
+        return len(named) == 1 and ipaddress.ip_address(named[0].replace("\\", "")).is_loopback
+    except ValueError:
+        return False
 
 
 def _interface(text: str, match: re.Match[str]) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from mailnode.config.endpoints import overlapping
+from mailnode.config.endpoints import overlapping, reached_locally
 from mailnode.config.schema import (
     Auth,
     Config,
@@ -225,9 +225,12 @@ def _listener_mistakes(listener: Listener) -> list[tuple[str, str]]:
         ("xclient_from", ("smtp", "submission", "lmtp")),
         ("no_policy_for", ("smtp", "lmtp")),
         ("strict_sync", ("smtp",)),
+        ("plain_login", ("imap", "pop3", "submission")),
     ):
         if key in listener.model_fields_set and getattr(listener, key) and listener.protocol not in protocols:
             mistakes.append((key, f"only for protocol {' or '.join(protocols)}, not {listener.protocol}"))
+    if listener.plain_login and not reached_locally(listener.endpoint):
+        mistakes.append(("plain_login", "only where endpoint has interface= a loopback address, or is a Unix socket"))
     return mistakes
 
 

@@ -200,6 +200,12 @@ class Listener(Section):
         "none",
         description="No encryption; upgraded by the client's STARTTLS or STLS; or from the first octet (ports 465, 993, 995).",
     )
+    plain_login: bool = Field(
+        False,
+        description="Whether clients may log in without TLS: for a webmail or a proxy on the same machine, whose passwords "
+        "cross no network. Only where ``endpoint`` is a TCP port with ``interface=`` a loopback address, such as "
+        "``tcp:143:interface=127.0.0.1``, or a Unix socket. Protocols imap, pop3 and submission only.",
+    )
     relay_from: NetworkList = Field(
         [],
         description="Clients of these networks may send to any domain without logging in. Protocol smtp only.",
@@ -299,6 +305,9 @@ class Limits(Section):
     connections: Count = Field(1000, description="Connections at a time, of each listener.")
     connections_per_address: Count = Field(
         50, description="Connections at a time from one IP address, of each listener."
+    )
+    sessions_per_account: Count = Field(
+        100, description="Logins of one account that stand at a time, of each protocol."
     )
     errors: Count = Field(20, description="Mistakes of a client after which its connection is closed.")
     smtp_timeout: Seconds = Field(300.0, description="Silence after which an SMTP or LMTP client is let go.")

@@ -68,7 +68,7 @@ class ILogins(Interface):
     """The one door to logging in, for every protocol: throttle, SASL, portal. Protocol sessions see only this."""
 
     def mechanisms(protocol: str, secure: bool) -> tuple[str, ...]:
-        """SASL mechanism names to advertise; none when the connection is not secure."""
+        """SASL mechanism names to advertise. :param secure: passwords may come over this connection; else there are none."""
 
     def exchange(mechanism: str, interface: type[Interface], mind: ISessionMind) -> ISaslExchange:
         """Begin a SASL exchange. :raises KeyError: unknown mechanism."""

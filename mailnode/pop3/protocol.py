@@ -34,12 +34,14 @@ class Pop3Factory(PumpFactory):
         start_tls: Callable[[Any], None] | None,
         hostname: str,
         timeout: float = 600.0,
+        plain_login: bool = False,
         max_connections: int = 1000,
         max_per_peer: int = 50,
     ) -> None:
         """:param tls: "none", "starttls" or "implicit". :param start_tls: given a transport, begins TLS on it.
 
         :param timeout: seconds of silence after which a connection is closed; RFC 1939 3 wants at least 600.
+        :param plain_login: logins are allowed without TLS.
         :param max_connections: at one time. :param max_per_peer: from one IPv4 address or IPv6 /64 network.
         """
         super().__init__(_TOO_MANY, max_connections, max_per_peer, tls == "implicit")
@@ -49,6 +51,7 @@ class Pop3Factory(PumpFactory):
         self._start_tls = start_tls
         self._hostname = hostname
         self._timeout = timeout
+        self._plain_login = plain_login
 
     def make_pump(self, host: str) -> Pump:
         """Return a pump around a new connection and session."""
@@ -63,6 +66,7 @@ class Pop3Factory(PumpFactory):
                 hostname=self._hostname,
                 offers_tls=self._tls == "starttls",
                 timeout=self._timeout,
+                plain_login=self._plain_login,
             )
 
         return Pump(

@@ -68,8 +68,10 @@ class Pop3Session:
         hostname: str,
         offers_tls: bool,
         timeout: float = 600.0,
+        plain_login: bool = False,
     ) -> None:
-        """:param offers_tls: whether STLS is possible. :param timeout: seconds, at least 600 (RFC 1939 3)."""
+        """:param offers_tls: whether STLS is possible. :param timeout: seconds, at least 600 (RFC 1939 3).
+        :param plain_login: logins are allowed without TLS."""
         self.session = channel.session
         self.peer = channel.peer
         self._channel = channel
@@ -79,6 +81,7 @@ class Pop3Session:
         self._hostname = hostname
         self._offers_tls = offers_tls
         self._timeout = timeout
+        self._plain_login = plain_login
         self._user: bytes | None = None
         self._utf8 = False
         self._exchange: ISaslExchange | None = None
@@ -203,7 +206,7 @@ class Pop3Session:
     # AUTHORIZATION
 
     def _mechanisms(self) -> tuple[str, ...]:
-        return self._logins.mechanisms(self.protocol, self._channel.secure)
+        return self._logins.mechanisms(self.protocol, self._channel.secure or self._plain_login)
 
     async def _do_user(self, command: Command) -> None:
         if not self._mechanisms():

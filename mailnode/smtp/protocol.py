@@ -36,6 +36,7 @@ class SmtpFactory(PumpFactory):
         start_tls: Callable[[Any], None] | None = None,
         xclient_from: Networks = (),
         strict_sync: bool = False,
+        plain_login: bool = False,
         max_connections: int = 1000,
         max_per_peer: int = 50,
     ) -> None:
@@ -43,6 +44,7 @@ class SmtpFactory(PumpFactory):
         :param tls: "none", "starttls" or "implicit". :param start_tls: given the transport, begins TLS on it; needed for
             "starttls".
         :param xclient_from: networks whose clients may say for whom they speak.
+        :param plain_login: submission needs no TLS.
         :param strict_sync: end sessions of clients that do not wait for our reply to EHLO or DATA.
         :param max_connections: at one time. :param max_per_peer: from one IPv4 address or IPv6 /64 network.
         """
@@ -58,6 +60,7 @@ class SmtpFactory(PumpFactory):
         self._start_tls = start_tls if tls == "starttls" else None
         self._xclient_from = xclient_from
         self._strict_sync = strict_sync
+        self._plain_login = plain_login
 
     def make_pump(self, host: str) -> Pump:
         """Return a pump around a new connection and session."""
@@ -82,7 +85,8 @@ class SmtpFactory(PumpFactory):
             lmtp=self._kind == "lmtp",
             starttls=self._tls == "starttls",
             auth=submission,
-            require_tls=submission,
+            plain_auth=submission and self._plain_login,
+            require_tls=submission and not self._plain_login,
             require_auth=submission,
             xclient=within(host, self._xclient_from),
             strict_sync=self._strict_sync,

@@ -113,7 +113,8 @@ class Profile:
 
     lmtp: bool = False
     starttls: bool = False
-    auth: bool = False  # AUTH is known; offered only under TLS
+    auth: bool = False  # AUTH is known
+    plain_auth: bool = False  # and offered without TLS too
     require_tls: bool = False  # before MAIL
     require_auth: bool = False  # before MAIL
     xclient: bool = False  # this peer may use XCLIENT
@@ -242,6 +243,11 @@ class ServerConnection:
         self.state = State.AUTH
         return b"334 " + b64encode(data) + b"\r\n"
 
+    @property
+    def may_authenticate(self) -> bool:
+        """Whether a password may come over this connection: under TLS, and where the listener allows it without."""
+        return self.secure or self._profile.plain_auth
+
     def hello_reply(self, hostname: str) -> Reply:
         """Return the answer to the pending Helo: our name, and what we can do when it was EHLO (RFC 5321 4.1.1.1)."""
         if not (isinstance(self._pending, Helo) and self._pending.extended):
@@ -251,7 +257,7 @@ class ServerConnection:
         lines += ["ENHANCEDSTATUSCODES", "DSN", f"LIMITS RCPTMAX={limits.recipients}"]  # RFC 9422 4
         if profile.starttls and not self.secure:
             lines.append("STARTTLS")
-        if profile.auth and self.secure and self.mechanisms:
+        if profile.auth and self.mechanisms and self.may_authenticate:
             lines.append(f"AUTH {' '.join(self.mechanisms)}")
         if profile.xclient:
             lines.append("XCLIENT NAME ADDR PORT PROTO HELO LOGIN")
@@ -504,7 +510,7 @@ class ServerConnection:
     def _read_auth(self, argument: str) -> Event:
         if not self._profile.auth:
             raise CommandError(503, "5.5.1", "AUTH is not available")
-        if not self.secure:
+        if not self.may_authenticate:
             raise CommandError(538, "5.7.11", "Encryption is required for authentication")
         if self.authenticated:
             raise CommandError(503, "5.5.1", "Authenticated already")

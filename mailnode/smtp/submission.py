@@ -81,7 +81,7 @@ class Submission(SmtpSession):
         return True
 
     async def _on_helo(self, event: ev.Helo) -> None:
-        self._connection.mechanisms = self._logins.mechanisms(self.protocol, self._channel.secure)
+        self._connection.mechanisms = self._logins.mechanisms(self.protocol, self._connection.may_authenticate)
         await super()._on_helo(event)
 
     async def _on_xclient(self, event: ev.Xclient) -> None:

@@ -15,7 +15,7 @@ from mailnode.auth import passwords
 from mailnode.auth.checkers import DirectoryChecker, FirstThatKnows, ScramChecker
 from mailnode.auth.logins import Logins
 from mailnode.auth.passwords import make_credentials
-from mailnode.auth.realm import MAX_SESSIONS, MailRealm
+from mailnode.auth.realm import MailRealm
 from mailnode.auth.throttle import FAILURE_DELAY, FREE, MAX_DELAY, Throttle, network
 from mailnode.errors import AuthenticationFailed, Busy, LoginNotAllowed
 from mailnode.interfaces.sessions import ILogin, ILogins, IMailUser, IPopUser, ISaslExchange, ISessionMind, ISubmitter
@@ -165,11 +165,14 @@ class LoginTests(SynchronousTestCase):
         self.assertEqual((mind.ended, self.realm.live_sessions()), ([], {}))
 
     def test_sessions_of_one_account_are_bounded(self):
-        for _ in range(MAX_SESSIONS):
+        self.realm.sessions_per_account = 3
+        for _ in range(3):
             self.assertTrue(self.attempt(b"alice@a.test", b"alice's password")[0])
         trying = Deferred.fromCoroutine(self.logins.password(b"alice@a.test", b"alice's password", IMailUser, Mind()))
         self.failureResultOf(trying, Busy)
         self.assertTrue(self.attempt(b"alice@a.test", b"alice's password", IPopUser, Mind("pop3"))[0])
+        self.realm.sessions_per_account = 4
+        self.assertTrue(self.attempt(b"alice@a.test", b"alice's password")[0])
 
     def test_guessing_gets_slow_and_stays_bounded(self):
         seconds = [self.attempt(b"alice@a.test", b"guess")[1] for _ in range(15)]

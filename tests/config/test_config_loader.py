@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mailnode.config.demo import demo_config, demo_listeners
-from mailnode.config.endpoints import overlapping
+from mailnode.config.endpoints import overlapping, reached_locally
 from mailnode.config.loader import Checks, load, read
 from mailnode.config.schema import split_address
 from mailnode.errors import ConfigurationError
@@ -97,6 +97,9 @@ def test_every_mistake_of_every_section_is_reported_at_once_with_its_key():
         (with_listener(protocol="imap", xclient_from=["127.0.0.0/8"]), None),
         (with_listener(protocol="submission", relay_from=["127.0.0.0/8"]), None),
         (with_listener(protocol="submission", strict_sync=True), None),
+        (with_listener(protocol="imap", plain_login=True), None),
+        (with_listener(protocol="imap", plain_login=True, endpoint="tcp:143:interface=192.0.2.1"), None),
+        (with_listener(protocol="smtp", plain_login=True, endpoint="tcp:25:interface=127.0.0.1"), None),
         (with_listener(tls="maybe"), ["listener[0].tls: should be 'none', 'starttls' or 'implicit', not 'maybe'"]),
         (GOOD | {"queue": {"smarthost": {"host": "x.y", "username": "a"}}}, None),
         (GOOD | {"queue": {"smarthost": {"host": "x.y", "username": "a", "password_file": "/nowhere"}}}, None),
@@ -113,6 +116,38 @@ def test_a_mistake_is_one_line_with_its_key(table, expected):
     assert expected is None or sorted(found) == sorted(expected)
     assert len(found) == len(expected or [1])
     assert all("\n" not in line and ": " in line for line in found)
+
+
+@pytest.mark.parametrize("protocol", ["imap", "pop3", "submission"])
+def test_logins_without_tls_where_only_this_machine_connects(protocol):
+    local = read(with_listener(protocol=protocol, plain_login=True, endpoint="tcp:143:interface=127.0.0.1"), Path("/"))
+    assert local.listener[0].plain_login
+    assert not read(with_listener(protocol=protocol, endpoint="tcp:143"), Path("/")).listener[0].plain_login
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "answer"),
+    [
+        ("tcp:143:interface=127.0.0.1", True),
+        ("tcp:port=143:interface=127.8.8.8:backlog=5", True),
+        ("haproxy:tcp:143:interface=127.0.0.1", True),
+        ("tcp6:143:interface=\\:\\:1", True),
+        ("unix:/run/imap", True),
+        ("tcp:143", False),
+        ("tcp6:143", False),
+        ("tcp:143:interface=", False),
+        ("tcp:143:interface=0.0.0.0", False),
+        ("tcp:143:interface=192.0.2.1", False),
+        ("tcp6:143:interface=\\:\\:", False),
+        ("tcp6:143:interface=\\:\\:ffff\\:192.0.2.1", False),
+        ("tcp:143:interface=127.0.0.1:interface=0.0.0.0", False),
+        ("tcp:143:interface=localhost", False),
+        ("tcp:143:interface=127.0.0.1.example", False),
+        ("systemd:domain=INET:name=imap", False),
+    ],
+)
+def test_reached_locally(endpoint, answer):
+    assert reached_locally(endpoint) is answer
 
 
 def test_the_same_port_twice():

@@ -228,6 +228,13 @@ def test_capa_before_tls_under_tls_and_after_login():
     assert capabilities(wire.send(b"CAPA\r\n")) == ["TOP", "UIDL", *logins, *ALWAYS]
 
 
+def test_login_in_clear_text_where_the_listener_allows_it():
+    wire = Wire(tls="starttls", insecure=False, plain_login=True)
+    wire.take()
+    assert capabilities(wire.send(b"CAPA\r\n")) == ["TOP", "UIDL", "USER", "SASL PLAIN TWO-STEP", "STLS", *ALWAYS]
+    wire.login()
+
+
 def test_no_login_in_clear_text():
     wire = Wire(tls="starttls", insecure=False)
     wire.take()

@@ -752,6 +752,24 @@ def submitter(world: World | None = None, bytewise: bool = False) -> Any:
     return client
 
 
+def test_a_user_submits_without_tls_where_the_listener_allows_it() -> None:
+    client = World("submission", plain_login=True).client()
+    client.heard()
+    said = client.say("EHLO laptop\n")
+    assert "AUTH PLAIN" in said and "STARTTLS" in said
+    assert client.say("MAIL FROM:<alice@us.test>\n") == "530 5.7.0 Authentication required\r\n"
+    assert client.say(f"AUTH PLAIN {PLAIN}\n") == "235 2.7.0 Authentication successful\r\n"
+    assert client.say("MAIL FROM:<alice@us.test>\n").startswith("250 ")
+
+
+def test_no_user_submits_without_tls_elsewhere() -> None:
+    client = World("submission").client()
+    client.heard()
+    assert "AUTH" not in client.say("EHLO laptop\n")
+    assert client.say(f"AUTH PLAIN {PLAIN}\n").startswith("538 5.7.11 ")
+    assert client.say("MAIL FROM:<alice@us.test>\n").startswith("530 5.7.0 Must issue a STARTTLS")
+
+
 SUBMITTED = "MAIL FROM:<alice@us.test>\nRCPT TO:<b@elsewhere.test>\n"
 
 
