@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from benchmarks import report, rows_imap, rows_memory, rows_pop3, rows_relay, rows_smtp, rows_start
+from benchmarks import report, rows_imap, rows_memory, rows_pop3, rows_relay, rows_sessions, rows_smtp, rows_start
 from benchmarks.lab import Lab, missing
 from benchmarks.rows import Row
 
@@ -22,6 +22,7 @@ ROWS: list[Row] = [
     *rows_imap.ROWS,
     *rows_pop3.ROWS,
     *rows_memory.ROWS,
+    *rows_sessions.ROWS,
     *rows_start.ROWS,
 ]
 
@@ -32,6 +33,7 @@ ROWS: list[Row] = [
 @click.option("--seconds", default=20.0, show_default=True, help="Length of a round where a rate is measured.")
 @click.option("--messages", default=100_000, show_default=True, help="Messages in the mailbox of the IMAP rows.")
 @click.option("--store", default=1_000_000, show_default=True, help="Messages of the large store.")
+@click.option("--sessions", default=5000, show_default=True, help="Idle IMAP sessions at a time.")
 @click.option("--quick", is_flag=True, help="One round of 2 s, 5,000 messages, without the slow rows.")
 @click.option("--list", "listing", is_flag=True, help="Only show the rows' names.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write everything measured to this file.")
@@ -42,6 +44,7 @@ def main(
     seconds: float,
     messages: int,
     store: int,
+    sessions: int,
     quick: bool,
     listing: bool,
     json_file: Path | None,
@@ -57,13 +60,21 @@ def main(
     if quick:
         rounds, seconds, messages = 1, 2.0, 5000
     measured, errors = _measure(
-        rows, lambda progress: Lab(rounds, seconds, messages, progress, quick=quick, store_size=store)
+        rows,
+        lambda progress: Lab(rounds, seconds, messages, progress, quick=quick, store_size=store, sessions=sessions),
     )
     click.echo(report.table(measured))
     for error in errors:
         click.echo(f"WRONG: {error}")
     if json_file is not None:
-        options = {"rounds": rounds, "seconds": seconds, "messages": messages, "store": store, "quick": quick}
+        options = {
+            "rounds": rounds,
+            "seconds": seconds,
+            "messages": messages,
+            "store": store,
+            "sessions": sessions,
+            "quick": quick,
+        }
         json_file.write_text(json.dumps(report.as_json(measured, machine() | options), indent=1))
     if plot_file is not None:
         plot_file.write_text(report.plot(measured))

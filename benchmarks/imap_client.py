@@ -6,8 +6,10 @@ import re
 import socket
 import ssl
 import time
+from functools import lru_cache
 
 
+@lru_cache(maxsize=1)
 def without_names() -> ssl.SSLContext:
     """Return a context that believes every certificate."""
     context = ssl.create_default_context()

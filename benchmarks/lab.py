@@ -42,11 +42,12 @@ class Lab:
         *,
         quick: bool = False,
         store_size: int = 1_000_000,
+        sessions: int = 5000,
     ) -> None:
-        """:param store_size: messages of the rows about large stores.
+        """:param store_size: messages of the rows about large stores. :param sessions: of the rows about idle ones.
         :param size: messages of the IMAP rows' mailbox. :param progress: told what happens."""
         self.rounds, self.seconds, self.size, self.progress, self.quick = rounds, seconds, size, progress, quick
-        self.store_size = store_size
+        self.store_size, self.sessions = store_size, sessions
         self.folder = Path(tempfile.mkdtemp(prefix="mailnode-benchmark-"))
         open_to_daemons(self.folder)
         self.errors: list[str] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from mailnode.app import office, run_now
 from mailnode.ctl.office import Office
 from mailnode.message.scanner import read_facts
 from mailnode.values.address import parse_address
+from mailnode.values.flags import ANSWERED, FLAGGED, SEEN
 from mailnode.values.mailbox import NewMessage
 from mailnode.values.mailbox_name import INBOX
 
@@ -63,6 +65,36 @@ async def _repeat(parts: Office, user: str, count: int) -> None:
     for start in range(0, count, BATCH):
         when = (FIRST_DATE + start * 60) * 1_000_000
         await mailbox.append([NewMessage(blob, facts, when) for blob, facts in few[: count - start]])
+
+
+def wear_in_mailnode(configuration: Path, user: str, seed: int) -> None:
+    """Give an INBOX the marks of use: a tenth expunged here and there, most of the rest read in the order of arrival, some
+    much later, a few answered or flagged. UIDs with gaps, different flags and mod-sequences out of order."""
+    with office(configuration_of(configuration, None)) as parts:
+        run_now(_wear(parts, user, random.Random(seed)))
+
+
+async def _wear(parts: Office, user: str, chance: random.Random) -> None:
+    record = await parts.directory.account_by_address(parse_address(user))
+    account = parts.mail.account(record.id)
+    inbox = next(found for found in await account.mailboxes() if found.name == INBOX)
+    mailbox = account.open(inbox.id)
+    uids = list((await mailbox.snapshot()).uids)
+    gone = sorted(chance.sample(uids, len(uids) // 10))
+    for at in range(0, len(gone), BATCH):
+        await mailbox.expunge(gone[at : at + BATCH], False)
+    left = sorted(set(uids) - set(gone))
+    later = {uid: uid + (chance.random() < 0.2) * chance.randrange(len(left)) for uid in left}
+    order = sorted(left, key=lambda uid: later[uid])
+    while order:
+        taken = chance.randint(1, 40)
+        unit = sorted(order[:taken])
+        del order[:taken]
+        if chance.random() < 0.9:
+            await mailbox.store_flags(unit, "add", SEEN)
+        for flag in (ANSWERED, FLAGGED):
+            if chance.random() < 0.2:
+                await mailbox.store_flags(chance.sample(unit, 1), "add", flag)
 
 
 def fill_maildir(folder: Path, messages: Iterable[bytes]) -> None:

@@ -1,33 +1,24 @@
-"""Memory of the process at rest, per idle session, and at its peak; and how long another session waits meanwhile."""
+"""Memory of the process at rest and at its peak; and how long another session waits meanwhile."""
 
 from __future__ import annotations
 
 import contextlib
-import re
 import socket
 import threading
 import time
 from functools import lru_cache
-from pathlib import Path
 
 from benchmarks.imap_client import Imap
 from benchmarks.lab import BIG_USER, Lab
-from benchmarks.mailboxes import content, fill_mailnode
+from benchmarks.mailboxes import content
 from benchmarks.messages import Messages
 from benchmarks.peers import PASSWORD, MailNodeForLoad
 from benchmarks.report import Measurement
 from benchmarks.rows import Row
 from benchmarks.rows_imap import noop_delays
+from benchmarks.rows_sessions import pss_kib
 
 LARGE = 48 * 1024 * 1024  # octets; below the default limit of 50 MiB
-SELECTED = 20_000  # messages of the mailbox idle sessions have selected
-
-
-def pss_kib(pid: int) -> int:
-    """Return the proportional set size of a process in KiB."""
-    found = re.search(r"^Pss:\s+(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
-    assert found is not None
-    return int(found[1])
 
 
 class Peak:
@@ -58,46 +49,11 @@ class Peak:
         return (self._most - self._before) / 1024
 
 
-def _fresh(lab: Lab, name: str, messages: int) -> MailNodeForLoad:
-    node = lab.mailnode(name)
-    if not node.count():
-        node.stop()
-        fill_mailnode(node.config, node.user, content(messages))
-        node.start()
-    return node
-
-
 def _idle_process(lab: Lab, made: Measurement) -> None:
     node = lab.mailnode("idle")
     time.sleep(1)
     made.ours.append(pss_kib(node.pid) / 1024)
     lab.drop("idle")
-
-
-def _session(lab: Lab, made: Measurement) -> None:
-    """Sessions over TLS, all with one mailbox selected and read once."""
-    sessions = 80  # of one account there may be 100
-    node = _fresh(lab, "sessions", 2000 if lab.quick else SELECTED)
-    opened: list[Imap] = []
-    try:
-        for _ in range(10):
-            opened.append(_reader(node))
-        before = pss_kib(node.pid)
-        for _ in range(sessions):
-            opened.append(_reader(node))
-        made.ours.append((pss_kib(node.pid) - before) / sessions)
-        made.notes["sessions"] = sessions
-    finally:
-        for client in opened:
-            client.close()
-        lab.drop("sessions")
-
-
-def _reader(node: MailNodeForLoad) -> Imap:
-    client = Imap(node.address, node.ports["imaps"], node.user, PASSWORD, tls=True)
-    client.command(b"SELECT INBOX")
-    client.command(b"FETCH 1:* (FLAGS)")
-    return client
 
 
 @lru_cache(maxsize=1)
@@ -174,7 +130,6 @@ def _import(lab: Lab, made: Measurement) -> None:
 
 ROWS = [
     Row("memory of the idle process", "MiB", _idle_process, ceiling=100.0),
-    Row("memory of an idle IMAP session, TLS", "KiB", _session, ceiling=130.0),
     Row("memory, peak while 48 MiB pass", "MiB", _large_message),
     Row("imap NOOP p99 beside 48 MiB over SMTP", "ms", _noop_beside_large, ceiling=20.0),
     Row("memory, peak of an import", "MiB", _import, slow=True),
