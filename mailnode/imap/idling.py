@@ -26,7 +26,13 @@ class Idling:
         self._ended = False
         self._pushing = False
         self._again = False
+        self._ask = False
         self._schedule_still_here()
+
+    def look(self) -> None:
+        """Ask the store itself."""
+        self._ask = True
+        self.hint()
 
     def hint(self) -> None:
         """Something may have happened: look now, or once more after the look that is under way."""
@@ -55,7 +61,8 @@ class Idling:
             while self._again and not self._ended and not session.channel.closed:
                 self._again = False
                 if session.selected is not None:
-                    await session.selected.refresh(force=True)
+                    ask, self._ask = self._ask, False
+                    await session.selected.refresh(force=ask, after=session.services.poll_seconds)
                     if not self._ended:
                         await session.announce(expunge=True, uid=False)
                         session.flush()
@@ -70,7 +77,7 @@ class Idling:
             session.end_turn()
             session.look_after_view()
         if not self._ended:
-            self._poll = session.services.clock.callLater(session.services.poll_seconds, self.hint)
+            self._poll = session.services.clock.callLater(session.services.poll_seconds, self.look)
 
     def _schedule_still_here(self) -> None:
         services = self._session.services
@@ -88,7 +95,7 @@ async def idle(session: ImapSession, command: Idle) -> None:
     session.flush()
     session.connection.idling()
     session.under_way = Idling(session)
-    session.under_way.hint()
+    session.under_way.look()
 
 
 async def done(session: ImapSession, event: IdleDone) -> Answer:

@@ -25,7 +25,18 @@ _AT_ONCE = 50_000  # messages up to which a view is packed and unpacked at once,
 class Selected:
     """One mailbox as SELECT or EXAMINE opened it."""
 
-    __slots__ = ("_asked_at", "_breathe", "_names", "_seconds", "_threads", "hinted", "mailbox", "read_only", "view")
+    __slots__ = (
+        "_asked_at",
+        "_breathe",
+        "_heard",
+        "_hinted",
+        "_names",
+        "_seconds",
+        "_threads",
+        "mailbox",
+        "read_only",
+        "view",
+    )
 
     def __init__(
         self,
@@ -40,7 +51,8 @@ class Selected:
         self.mailbox = mailbox
         self.view = view
         self.read_only = read_only
-        self.hinted = True  # what came between the snapshot and the subscription to hints is not lost
+        self._hinted = True  # what came between the snapshot and the subscription to hints is not lost
+        self._heard: int | None = None  # the highest modseq of a hint; None: that is not known, ask the store
         self._seconds = seconds
         self._breathe = breathe
         self._threads = threads
@@ -49,17 +61,30 @@ class Selected:
 
     def is_stale(self, after: float) -> bool:
         """Whether there may be something to take in: a hint came, or nobody asked for so many seconds."""
-        return self.hinted or not 0 <= self._seconds() - self._asked_at < after  # the clock may have been set back
+        return self._hinted or self._is_old(after)
 
-    async def refresh(self, force: bool = False) -> None:
+    def _is_old(self, after: float) -> bool:
+        return not 0 <= self._seconds() - self._asked_at < after  # the clock may have been set back
+
+    def hint(self, modseq: int) -> None:
+        """The account reached this modseq."""
+        if self._heard is not None or not self._hinted:
+            self._heard = max(modseq, self._heard or 0)
+        self._hinted = True
+
+    async def refresh(self, force: bool = False, after: float = STALE) -> None:
         """Take in what the store has to say, if there may be something; no number changes by it.
 
-        :raises mailnode.errors.NoSuchMailbox: it was deleted.
+        :param force: ask the store, whatever memory may know of what a hint came for. :param after: seconds after which
+            it is asked too. :raises mailnode.errors.NoSuchMailbox: it was deleted.
         """
-        if force or self.is_stale(STALE):
-            self.hinted = False
-            self._asked_at = self._seconds()
-            changes = await self.mailbox.changes(self.view.highest_modseq, claim_recent=not self.read_only)
+        force = force or self._is_old(after)
+        if force or self._hinted:
+            heard = None if force else self._heard
+            self._hinted, self._heard = False, None
+            if heard is None:
+                self._asked_at = self._seconds()
+            changes = await self.mailbox.changes(self.view.highest_modseq, not self.read_only, heard)
             if changes.changed or changes.expunged:
                 await self.unpack()
             for piece in _pieces(changes):
@@ -120,6 +145,9 @@ class Selected:
 def _pieces(changes: MailboxChanges) -> Iterator[MailboxChanges]:
     """Cut many changes. The mod-sequence stands in the last piece only: a view that saw only some asks for all again."""
     changed, expunged = changes.changed, changes.expunged
+    if len(changed) + len(expunged) <= _MERGED:
+        yield changes
+        return
     for at in range(0, len(changed), _MERGED):
         yield replace(changes, highest_modseq=0, changed=changed[at : at + _MERGED], expunged=())
     for at in range(0, len(expunged), _MERGED):

@@ -287,7 +287,7 @@ class ImapSession:
 
     def _hinted(self, modseq: int) -> None:
         if self.selected is not None and modseq > self.selected.view.highest_modseq:
-            self.selected.hinted = True
+            self.selected.hint(modseq)
             hint = getattr(self.under_way, "hint", None)
             if hint is not None:
                 hint()
@@ -300,7 +300,7 @@ class ImapSession:
         try:
             if self.selected is not None and self.under_way is None:
                 if self.selected.is_stale(chapter.stale_after):
-                    await self.selected.refresh(force=True)
+                    await self.selected.refresh(after=chapter.stale_after)
                 if chapter.needs_view:
                     await self.selected.unpack()
                     self.look_after_view(used=True)

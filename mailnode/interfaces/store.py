@@ -69,8 +69,12 @@ class IMailbox(Interface):
         """All live messages. ``claim_recent`` (SELECT, not EXAMINE): those nobody was told of become \\Recent to this
         caller alone."""
 
-    async def changes(since: int, claim_recent: bool = False) -> MailboxChanges:
-        """What happened after modseq ``since``; cheap when nothing did."""
+    async def changes(since: int, claim_recent: bool = False, heard: int | None = None) -> MailboxChanges:
+        """What happened after modseq ``since``; cheap when nothing did.
+
+        :param heard: the modseq a hint told of: what this process knows of the changes up to there is enough, ``uidnext``
+            may then be 0. None: the store is asked.
+        """
 
     async def rows(uids: Sequence[int], columns: Sequence[str]) -> list[tuple[Any, ...]]:
         """Return ``(uid, *columns)`` for each of the ascending UIDs that exists, expunged ones included while they are

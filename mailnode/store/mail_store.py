@@ -69,6 +69,7 @@ class MailStore:
         """Delete everything of an account, in units of bounded size; no error if there is none."""
         self._forget_usage()
         partition = self._of(account_id)
+        partition.feed.forget(account_id)
         try:
             await partition.write(sweeping.begin_removal, account_id, partition.now())
         except NoSuchAccount:

@@ -46,8 +46,12 @@ class Mailbox:
             return replace(snapshot, recent_from=await self._claim(snapshot.uidnext))
         return snapshot
 
-    async def changes(self, since: int, claim_recent: bool = False) -> MailboxChanges:
+    async def changes(self, since: int, claim_recent: bool = False, heard: int | None = None) -> MailboxChanges:
         """What happened after a modseq."""
+        if heard is not None:
+            known = self._partition.feed.since(self.account_id, self.id, since, heard)
+            if known is not None:
+                return known
         changes = await self._partition.read(messages.changes, self.account_id, self.id, since)
         if claim_recent and changes.recent_from < changes.uidnext:
             return replace(changes, recent_from=await self._claim(changes.uidnext))
@@ -124,6 +128,9 @@ class Mailbox:
             )
             changed += stored.changed
             modified += stored.modified
+            if altered:
+                own = [row for row in stored.changed if row[2] == stored.modseq]
+                self._partition.feed.add(self.account_id, self.id, stored.modseq, own, stored.keywords)
             self._publish_if(altered, stored.modseq)
         return replace(stored, changed=tuple(changed), modified=tuple(modified))
 

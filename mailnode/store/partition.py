@@ -10,6 +10,7 @@ from mailnode.interfaces.runtime import IClock, IHints
 from mailnode.store import facts_rows, messages, placing
 from mailnode.store.blobs_local import LocalBlobs
 from mailnode.store.engine import Engine, Transaction, mail_tenancy
+from mailnode.store.feed import FlagFeed
 from mailnode.values.blob import BlobRef
 from mailnode.values.facts import MAX_INLINE_FACTS
 from mailnode.values.mailbox import NewMessage
@@ -25,6 +26,7 @@ class Partition:
         self.number = number
         self.blobs = blobs
         self.clock = clock
+        self.feed = FlagFeed()
         self._tenancy = mail_tenancy(number)
         self._engine = engine
         self._hints = hints

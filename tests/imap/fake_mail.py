@@ -257,7 +257,7 @@ class FakeMailbox:
             self._claim(claim_recent),
         )
 
-    async def changes(self, since, claim_recent=False):
+    async def changes(self, since, claim_recent=False, heard=None):
         box = self._box
         changed = tuple((u, f, m) for u, (_, f, m) in sorted(box.live.items()) if m > since)
         expunged = tuple(u for u, (_, _, m) in sorted(box.dead.items()) if m > since)

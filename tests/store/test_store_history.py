@@ -30,6 +30,7 @@ steps = st.one_of(
     st.tuples(st.just("move"), box, uids, box),
     st.tuples(st.just("expunge"), box, uids, st.booleans()),
     st.tuples(st.just("look"), box),
+    st.tuples(st.just("remember"), box),
     st.tuples(st.just("sweep")),
 )
 
@@ -43,7 +44,8 @@ class World:
         self.engine = SqliteEngine(None, 1)
         self.loop.run(self.engine.start())
         self.blobs = LocalBlobs(tmp, CallingThread(), self.clock)
-        self.store = MailStore(self.engine, self.blobs, RecordingHints(), self.clock, 1)
+        self.hints = RecordingHints()
+        self.store = MailStore(self.engine, self.blobs, self.hints, self.clock, 1)
         self.loop.run(self.store.provision("ann"))
         self.ann = self.store.account("ann")
         self.model = {number: {} for number in BOXES}  # uid -> flags
@@ -131,9 +133,24 @@ class World:
         for uid in expected:
             del model[uid]
 
+    def remember(self, number):
+        """The client is content with what memory holds up to the last hint."""
+        heard = self.hints.published[-1][1] if self.hints.published else None
+        changes = self.loop.run(self.box(number).changes(self.known[number], heard=heard))
+        self.learn(number, changes)
+        snapshot = self.loop.run(self.box(number).snapshot())
+        assert changes.highest_modseq <= snapshot.highest_modseq
+
     def look(self, number):
-        """The client learns what changed, and then knows what a new one would."""
+        """The client asks the store."""
         changes = self.loop.run(self.box(number).changes(self.known[number]))
+        self.learn(number, changes)
+        snapshot = self.loop.run(self.box(number).snapshot())
+        assert snapshot.highest_modseq == changes.highest_modseq
+        assert snapshot.uidnext == self.next[number]
+
+    def learn(self, number, changes):
+        """The client takes in what changed, and then knows what a new one would."""
         client = self.client[number]
         assert not {uid for uid, _, _ in changes.changed} & set(changes.expunged)
         for uid in changes.expunged:
@@ -144,8 +161,6 @@ class World:
         self.known[number] = changes.highest_modseq
         snapshot = self.loop.run(self.box(number).snapshot())
         assert client == dict(zip(snapshot.uids, snapshot.flags, strict=True)) == self.model[number]
-        assert snapshot.highest_modseq == changes.highest_modseq
-        assert snapshot.uidnext == self.next[number]
 
     def sweep(self):
         """All clients look, then a week goes by: what was told may be forgotten."""
