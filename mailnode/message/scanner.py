@@ -131,7 +131,8 @@ class _Scan:
             entity.kind = "multipart"
             self._multipart(entity, section, depth)
             return
-        entity.lines = self.data.count(b"\n", entity.body_start, entity.end)
+        if composite or kind[0] == b"text":  # of which BODYSTRUCTURE tells it
+            entity.lines = self.data.count(b"\n", entity.body_start, entity.end)
         if composite:
             entity.kind = "message"
             # A whole message that is a message (section "") is part 1 of itself.
@@ -146,7 +147,6 @@ class _Scan:
             number = f"{prefix}{len(entity.children) + 1}"
             if self.parts >= MAX_PARTS:
                 rest = Entity(number, start, start, entity.end, OPAQUE, {})
-                rest.lines = self.data.count(b"\n", start, entity.end)
                 entity.children.append(rest)
                 return
             entity.children.append(self.part(number, start, end, default, depth + 1))

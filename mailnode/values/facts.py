@@ -38,7 +38,7 @@ class Part(NamedTuple):
     header_start: int
     body_start: int
     end: int
-    lines: int  # line ends in the body; 0 for a multipart, where nobody asks
+    lines: int  # line ends in the body of text and messages; 0 for other parts, where nobody asks
     content_type: str  # lower-case type/subtype
     charset: str  # lower-case, "" when not given
     encoding: str  # lower-case content-transfer-encoding, "7bit" when not given

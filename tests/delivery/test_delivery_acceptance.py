@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from mailnode.delivery.acceptance import MANY, SMALL, TINY, Acceptance
+from mailnode.delivery.acceptance import MANY, SMALL, TINY, Acceptance, is_simple
 from mailnode.delivery.local import LocalAgent
 from mailnode.errors import Busy, LimitReached, StoreUnavailable
 from mailnode.interfaces.delivery import IDelivery
@@ -277,6 +277,12 @@ class ScanTests(AcceptanceCase):
             content = CONTENT + hard if hard else b"Subject: no end\r\n" * SMALL
             self.assertEqual(run_now(self.acceptance.scan(self.blobs.stage(content))), read_facts(content))
         self.assertEqual(len(self.processes.calls), 2)
+
+    def test_hyphens_do_not_make_it_slow(self) -> None:
+        for line, simple in ((b"a-b-c" * 100, True), (b"--", False)):
+            content = CONTENT + (line + b"\r\n") * 2000
+            self.assertEqual(is_simple(content), simple)
+        self.assertTrue(is_simple(CONTENT))
 
     def test_large_ones_in_a_process_a_piece_at_a_time(self) -> None:
         scratch = self.scratch()

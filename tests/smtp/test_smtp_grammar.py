@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailnode.smtp.commands import read_base64, read_bdat, read_mail, read_rcpt
-from mailnode.smtp.content import Inspector, overlap
+from mailnode.smtp.content import BARE, Inspector, overlap
 from mailnode.smtp.events import Mail
 from mailnode.smtp.grammar import (
     BadReply,
@@ -365,3 +365,17 @@ def test_line_lengths_whatever_the_pieces(lengths: list[int], cuts: list[int], l
         position += len(piece)
         inspector.look(piece)
     assert (inspector.fault is not None) == (max(lengths) > limit)
+
+
+@given(
+    st.lists(st.sampled_from([b"a", b"\r\n", b"\r", b"\n", b"\0", b".", b"line\r\n"]), max_size=12), st.integers(0, 12)
+)
+def test_only_crlf_ends_a_line(tokens, cut):
+    first, second = b"".join(tokens[:cut]), b"".join(tokens[cut:])
+    if first.endswith(b"\r") and second.startswith(b"\n"):  # no piece ends there
+        first, second = first[:-1], b"\r" + second
+    inspector = Inspector(Limits())
+    inspector.look(first)
+    inspector.look(second)
+    rest = (first + second).replace(b"\r\n", b"")
+    assert (inspector.fault is BARE) == any(octet in rest for octet in b"\r\n\0")
