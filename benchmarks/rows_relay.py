@@ -6,9 +6,11 @@ import smtplib
 import time
 
 from benchmarks.lab import Lab
-from benchmarks.peers import Sink
+from benchmarks.peers import MailNodeForLoad, Sink
 from benchmarks.report import Measurement
 from benchmarks.rows import Row, in_turn
+from mailnode.app import configuration, office, run_now
+from mailnode.values.queue import WAITING
 from tests.end_to_end.servers import Dns, free_port, wait_for
 
 DEAD, LIVE = "127.0.0.22", "127.0.0.23"
@@ -38,12 +40,31 @@ def _behind_deferred(lab: Lab, made: Measurement) -> None:
         dns=dns,
     )
     try:
-        for _ in range(1 if lab.quick else lab.rounds):
-            made.ours.append(_time_to_live(lab, node, listen, live, 1000 if lab.quick else 10_000, made))
+        recipients = 1000 if lab.quick else 10_000
+        rounds = 1 if lab.quick else lab.rounds
+        for _ in range(rounds):
+            made.ours.append(_time_to_live(lab, node, listen, live, recipients, made))
+        node.kill()
+        made.notes["deferred_after_kill"] = kept = _deferred(node)
+        if kept != rounds * recipients:
+            lab.errors.append(f"{made.name}: {kept} of {rounds * recipients} recipients are deferred after a kill")
     finally:
         lab.drop("deferring")
         for server in (dead, live, dns):
             server.stop()
+
+
+def _deferred(node: MailNodeForLoad) -> int:
+    """Count the recipients in the store of a server that was killed that were tried and are to be tried again."""
+    count, after = 0, ""
+    with office(configuration(node.config, None)) as parts:
+        while page := run_now(parts.queue.envelopes(after)):  # type: ignore[attr-defined]
+            for envelope in page:
+                count += sum(
+                    r.state == WAITING and r.attempts > 0 and r.last_status.startswith("4") for r in envelope.recipients
+                )
+            after = page[-1].id
+    return count
 
 
 def _time_to_live(lab, node, listen, live, recipients, made) -> float:  # type: ignore[no-untyped-def]
