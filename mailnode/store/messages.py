@@ -15,7 +15,7 @@ from mailnode.store import blob_codec
 from mailnode.store.accounts import charge, keyword_bits, keyword_table, save_keywords, touch, untouch, with_keywords
 from mailnode.store.engine import Transaction, run_together
 from mailnode.store.placing import FACTS_COLUMNS, PLACEMENT, grow
-from mailnode.store.statements import ROWS_AT_ONCE
+from mailnode.store.statements import insert_rows, listed, pieces, runs
 from mailnode.values.blob import BlobRef
 from mailnode.values.flags import DELETED, SEEN, SYSTEM_MASK, KeywordTable
 from mailnode.values.mailbox import Copied, FlagsStored, MailboxChanges, MailboxSnapshot
@@ -345,10 +345,7 @@ def _store_flags(
 def _write_flags(
     tx: Transaction, account_id: str, mailbox_id: int, modseq: int, altered: Sequence[tuple[int, int, int, int]]
 ) -> None:
-    start = 0
-    while start < len(altered):
-        some = altered[start : start + min(ROWS_AT_ONCE, 1 << ((len(altered) - start).bit_length() - 1))]
-        start += len(some)
+    for some in runs(altered):
         values = [value for uid, _, new, own in some for value in (new, own, uid)]
         if len(some) == 1:
             statement = "UPDATE placement SET flags = ?, modseq = ? WHERE uid = ? AND account_id = ? AND mailbox_id = ?"
@@ -395,7 +392,8 @@ def copy(
         return Copied(uidvalidity, (), (), modseq - 1)
     unseen, deleted, size = _totals(found)
     first, _ = grow(tx, account_id, target, modseq, len(found), unseen, deleted, size)
-    tx.many(
+    insert_rows(
+        tx,
         PLACEMENT,
         [
             (account_id, target, first + number, message_id, flags, modseq, modseq, octets, now, None)
@@ -428,11 +426,13 @@ def _expunge(
     tx: Transaction, account_id: str, mailbox_id: int, modseq: int, found: Sequence[tuple[Any, ...]], now: int
 ) -> None:
     """Expunge live placements. :param found: rows that begin with uid, flags, size."""
-    tx.many(
-        "UPDATE placement SET expunged_modseq = ?, modseq = ?, expunged_at = ?"
-        " WHERE account_id = ? AND mailbox_id = ? AND uid = ?",
-        [(modseq, modseq, now, account_id, mailbox_id, row[0]) for row in found],
-    )
+    for some in pieces([row[0] for row in found]):
+        marks, uids = listed(some)
+        tx.execute(
+            "UPDATE placement SET expunged_modseq = ?, modseq = ?, expunged_at = ?"
+            f" WHERE account_id = ? AND mailbox_id = ? AND uid IN {marks}",
+            (modseq, modseq, now, account_id, mailbox_id, *uids),
+        )
     unseen, deleted, size = _totals(found)
     tx.execute(
         "UPDATE mailbox SET highest_modseq = ?, messages = messages - ?, unseen = unseen - ?, deleted = deleted - ?,"

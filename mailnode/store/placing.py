@@ -14,6 +14,7 @@ from mailnode.errors import KeywordLimit, NoSuchMailbox
 from mailnode.store import mailboxes
 from mailnode.store.accounts import INBOX_ID, keyword_bits, save_keywords, touch, with_keywords
 from mailnode.store.engine import Transaction, run_together
+from mailnode.store.statements import insert_rows
 from mailnode.values.blob import BlobRef, StagedBlob
 from mailnode.values.facts import EncodedFacts
 from mailnode.values.flags import DELETED, SEEN, SYSTEM_MASK, KeywordTable
@@ -28,10 +29,8 @@ _MESSAGE = (
     " header_size, blob_id, blob_size, blob_place, blob_encoding, blob_digest, facts_version, facts_blob, prefix,"
     " envelope, bodystructure, sort, fields, body, parts)"
 )
-_PLACEMENT = "placement (account_id, mailbox_id, uid, message_id, flags, modseq, created_modseq, size, savedate, uidl)"
-PLACEMENT = f"INSERT INTO {_PLACEMENT} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+PLACEMENT = "placement (account_id, mailbox_id, uid, message_id, flags, modseq, created_modseq, size, savedate, uidl)"
 REFS_AT_ONCE = 128
-ROWS_AT_ONCE = 32  # rows of one INSERT at most: a statement costs the writer more than a row does
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,21 +333,10 @@ def _insert(
                 references.append((blob.ref.blob_id, account_id, message_id + number))
                 if blob.ref.place == "inline":
                     inline.append((blob.ref.blob_id, blob.ref.encoding, blob.data))
-    _insert_rows(tx, _MESSAGE, messages)
-    _insert_rows(tx, "blob (blob_id, encoding, data)", inline, " ON CONFLICT (blob_id) DO NOTHING")
-    _insert_rows(tx, "blob_ref (blob_id, account_id, message_id)", references)
-    _insert_rows(tx, _PLACEMENT, placements)
-
-
-def _insert_rows(tx: Transaction, into: str, rows: Sequence[Sequence[object]], ending: str = "") -> None:
-    """Insert rows with few statements, and few different ones: their plans are cached."""
-    start = 0
-    while start < len(rows):
-        count = min(ROWS_AT_ONCE, 1 << ((len(rows) - start).bit_length() - 1))
-        values = f"({', '.join('?' * len(rows[start]))})"
-        statement = f"INSERT INTO {into} VALUES {', '.join([values] * count)}{ending}"
-        tx.execute(statement, [value for row in rows[start : start + count] for value in row])
-        start += count
+    insert_rows(tx, _MESSAGE, messages)
+    insert_rows(tx, "blob (blob_id, encoding, data)", inline, " ON CONFLICT (blob_id) DO NOTHING")
+    insert_rows(tx, "blob_ref (blob_id, account_id, message_id)", references)
+    insert_rows(tx, PLACEMENT, placements)
 
 
 def _threads(tx: Transaction, account_id: str, message_id: int, refs: Sequence[Sequence[int]]) -> list[int]:
@@ -364,7 +352,7 @@ def _threads(tx: Transaction, account_id: str, message_id: int, refs: Sequence[S
             if ref not in known:
                 known[ref] = thread_id
                 new.append((account_id, ref, thread_id))
-    _insert_rows(tx, "thread_ref (account_id, ref_hash, thread_id)", new)
+    insert_rows(tx, "thread_ref (account_id, ref_hash, thread_id)", new)
     return threads
 
 

@@ -12,7 +12,7 @@ from mailnode.store.engine import Transaction
 
 T = TypeVar("T")
 
-ROWS_AT_ONCE = 32  # rows of one INSERT at most
+ROWS_AT_ONCE = 32  # rows of one VALUES at most
 KEYS_AT_ONCE = 128  # values of one list at most
 
 
@@ -24,14 +24,20 @@ def insert_rows(
     :param into: table and columns, ``t (a, b)``. :param ending: what follows the values.
     """
     returned: list[tuple[Any, ...]] = []
+    for some in runs(rows):
+        values = f"({', '.join('?' * len(some[0]))})"
+        statement = f"INSERT INTO {into} VALUES {', '.join([values] * len(some))}{ending}"
+        returned += tx.execute(statement, [value for row in some for value in row])
+    return returned
+
+
+def runs(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Cut what is to stand in VALUES: as many as a power of two says, so that there are few different statements."""
     start = 0
     while start < len(rows):
         count = min(ROWS_AT_ONCE, 1 << ((len(rows) - start).bit_length() - 1))
-        values = f"({', '.join('?' * len(rows[start]))})"
-        statement = f"INSERT INTO {into} VALUES {', '.join([values] * count)}{ending}"
-        returned += tx.execute(statement, [value for row in rows[start : start + count] for value in row])
+        yield rows[start : start + count]
         start += count
-    return returned
 
 
 def pieces(values: Sequence[T]) -> Iterator[Sequence[T]]:
