@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from mailnode.imap.command_types import Attribute, BodySection, Fetch, FetchItem, Section
 from mailnode.imap.lexer import MAX_NUMBER, MAX_NUMBER64, CommandError, Lexer, decimal
@@ -11,6 +12,8 @@ from mailnode.values.sets import SeqSet, UidSet
 
 MAX_ITEMS = 1000  # of one FETCH
 MAX_PART_DEPTH = 100  # numbers in one part specifier
+REMEMBERED = 256  # item lists: every program repeats its few
+LONGEST_REMEMBERED = 512  # octets; what is kept is bounded
 
 ATTRIBUTES = {
     name: Attribute(name)
@@ -39,11 +42,21 @@ def parse_fetch(tag: bytes, lexer: Lexer, kind: type[SeqSet] | type[UidSet]) -> 
     lexer.space()
     messages = lexer.sequence_set(kind)
     lexer.space()
-    items = _items(lexer)
-    changed_since = None
-    if lexer.accept(b" "):
-        changed_since = _modifiers(lexer)
+    text = lexer.rest()
+    items, changed_since = (_remembered if len(text) <= LONGEST_REMEMBERED else _arguments)(text)
     return Fetch(tag, messages, items, changed_since)
+
+
+def _arguments(text: bytes) -> tuple[tuple[FetchItem, ...], int | None]:
+    """Read ``items [modifiers]``, which end the command."""
+    lexer = Lexer(text)
+    items = _items(lexer)
+    changed_since = _modifiers(lexer) if lexer.accept(b" ") else None
+    lexer.end()
+    return items, changed_since
+
+
+_remembered = lru_cache(maxsize=REMEMBERED)(_arguments)
 
 
 def _items(lexer: Lexer) -> tuple[FetchItem, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from mailnode.errors import BlobDamaged, DomainError, NoSuchMessage
 from mailnode.imap.answers import Answer
 from mailnode.imap.bodies import BATCH, PIECE, batches, read_exactly, read_small
 from mailnode.imap.command_types import Attribute, Fetch
+from mailnode.imap.ranges import ranges_of, read_rows
 from mailnode.imap.rendering import BlobItem, FetchPlan, Row, plan_fetch
 from mailnode.imap.sections import Slice
 from mailnode.imap.view import View
@@ -39,9 +40,7 @@ async def fetch(session: ImapSession, command: Fetch) -> Answer:
     if "FLAGS" in names:
         session.write(session.mailbox.new_keywords())
     job = _Fetching(session, session.mailbox, plan_fetch(command.items, view, command.uid, modseq), command)
-    size = BATCH if job.plan.blob_items else ROWS if job.plan.columns else FLAG_ROWS
-    for indexes in _chunks(spans, view, command.changed_since, size):
-        await job.answer(indexes)
+    await job.answer(spans if command.changed_since is None else _changed(spans, view, command.changed_since))
     if job.damaged:
         raise BlobDamaged
     if job.missing and not command.uid:
@@ -49,15 +48,11 @@ async def fetch(session: ImapSession, command: Fetch) -> Answer:
     return Answer("FETCH completed")
 
 
-def _chunks(spans: Sequence[range], view: View, since: int | None, size: int) -> Iterator[Sequence[int]]:
-    """Yield the indexes to answer for, a bounded number at a time, ascending."""
+def _changed(spans: Sequence[range], view: View, since: int) -> Iterator[Sequence[int]]:
+    """Yield the indexes of messages changed after a mod-sequence, ascending, those of so many messages at a time."""
     for span in spans:
-        for start in range(span.start, span.stop, size):
-            indexes: Sequence[int] = range(start, min(start + size, span.stop))
-            if since is not None:
-                indexes = [index for index in indexes if view.modseqs[index] > since]
-            if indexes:
-                yield indexes
+        for start in range(0, len(span), FLAG_ROWS):
+            yield [index for index in span[start : start + FLAG_ROWS] if view.modseqs[index] > since]
 
 
 @dataclass(slots=True)
@@ -84,29 +79,30 @@ class _Fetching:
         self.damaged = False
         self._marks_seen = plan.sets_seen and not selected.read_only
 
-    async def answer(self, indexes: Sequence[int]) -> None:
-        """Answer for some messages."""
-        if self.plan.lines is not None:
-            self.session.write(self.plan.lines(indexes))
-            self.view.told(indexes)
-        elif not self.plan.columns:
-            self._write_rows([((), index) for index in indexes])
-        else:
-            rows = await self._rows(indexes)
-            if self.plan.blob_items or self._marks_seen:
-                await self._bodies(rows)
+    async def answer(self, spans: Iterable[Sequence[int]]) -> None:
+        """Answer for all messages of these spans of indexes."""
+        if self.plan.columns:
+            await self._answer_from_store(ranges_of(spans, BATCH if self.plan.blob_items else ROWS))
+            return
+        for indexes in ranges_of(spans, FLAG_ROWS):
+            if self.plan.lines is not None:
+                self.session.write(self.plan.lines(indexes))
+                self.view.told(indexes)
             else:
-                self._write_rows(rows)
-        await self.session.pause()
+                self._write_rows([((), index) for index in indexes])
+            await self.session.pause()
 
-    async def _rows(self, indexes: Sequence[int]) -> list[tuple[Row, int]]:
-        uids = [self.view.uids[index] for index in indexes]
-        rows = await self.selected.mailbox.rows(uids, self.plan.columns)
-        if len(rows) == len(uids):
-            return list(zip(rows, indexes, strict=True))
-        self.missing = True
-        by_uid = dict(zip(uids, indexes, strict=True))
-        return [(row, by_uid[row[0]]) for row in rows]
+    async def _answer_from_store(self, ranges: Iterable[Sequence[int]]) -> None:
+        for asked in ranges:
+            indexes, rows = await read_rows(self.selected.mailbox, self.view, asked, self.plan.columns)
+            self.missing = self.missing or len(rows) < len(asked)
+            if self.plan.in_a_row is not None:
+                self.session.write(self.plan.in_a_row(rows, indexes))
+            elif self.plan.blob_items or self._marks_seen:
+                await self._bodies(list(zip(rows, indexes, strict=True)))
+            else:
+                self._write_rows(list(zip(rows, indexes, strict=True)))
+            await self.session.pause()
 
     def _write_rows(self, rows: Sequence[tuple[Row, int]]) -> None:
         render = self.plan.render

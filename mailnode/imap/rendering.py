@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 from mailnode.imap.command_types import Attribute, BodySection, FetchItem, Section
@@ -19,6 +20,7 @@ from mailnode.values.flags import KeywordTable
 
 Row = Sequence[Any]
 Render = Callable[[Row, int], bytes]  # (row, index in the view) -> one item
+RenderMany = Callable[[Sequence[Row], Sequence[int]], bytes]  # (rows, indexes in the view) -> whole responses
 
 _MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
 
@@ -69,6 +71,7 @@ class FetchPlan:
     header_size_at: int = 0
     parts_at: int = 0  # 0: every blob item names octets of the message itself, not of a part
     lines: Callable[[Sequence[int]], bytes] | None = None  # whole responses of UID and FLAGS alone, indexes given
+    in_a_row: RenderMany | None = None  # whole responses, when every item stands in the row as it is sent
 
     def slices(self, row: Row) -> list[Slice | None]:
         """Return which octets each blob item names; of a header that fields are chosen from, the whole header."""
@@ -121,6 +124,7 @@ def plan_fetch(items: Sequence[FetchItem], view: View, uid: bool, modseq: bool) 
         header_size,
         parts,
         lines,
+        _rows_as_they_are(wanted, columns),
     )
 
 
@@ -134,6 +138,35 @@ def _flag_lines(view: View) -> Callable[[Sequence[int]], bytes]:
         )
 
     return lines
+
+
+# Items that are sent as they stand in a column (UID: in the row's first place).
+_READY = {
+    "UID": ("", b"UID %d"),
+    "RFC822.SIZE": ("size", b"RFC822.SIZE %d"),
+    "ENVELOPE": ("envelope", b"ENVELOPE %b"),
+    "BODYSTRUCTURE": ("bodystructure", b"BODYSTRUCTURE %b"),
+    "BODY": ("body", b"BODY %b"),
+}
+
+
+def _rows_as_they_are(wanted: Sequence[FetchItem], columns: Sequence[str]) -> RenderMany | None:
+    """Make one format of all items, which takes half the time of a call for each."""
+    ready = [_READY.get(item.name) if isinstance(item, Attribute) else None for item in wanted]
+    formats = [found[1] for found in ready if found is not None]
+    if len(formats) < len(wanted) or not columns:
+        return None
+    places = [columns.index(found[0]) + 1 if found[0] else 0 for found in ready if found is not None]
+    response = b"* %d FETCH (" + b" ".join(formats) + b")\r\n"
+    if len(places) == 1:
+        [place] = places
+        return lambda rows, indexes: b"".join(
+            [response % (index + 1, row[place]) for row, index in zip(rows, indexes, strict=True)]
+        )
+    pick = itemgetter(*places)
+    return lambda rows, indexes: b"".join(
+        [response % (index + 1, *pick(row)) for row, index in zip(rows, indexes, strict=True)]
+    )
 
 
 def _line(renders: Sequence[Render]) -> Render:

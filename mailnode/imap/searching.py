@@ -13,6 +13,7 @@ from mailnode.imap.command_types import And, InBody, InHeader, InText, Not, Or, 
 from mailnode.imap.fetching import ROWS
 from mailnode.imap.matching import ROWS as COLUMNS_ONLY
 from mailnode.imap.matching import VIEW, Row, cost, header_test, returned_modseq, row_test, searched_span, text_test
+from mailnode.imap.ranges import ranges_of, read_rows
 from mailnode.values.facts import decode_parts
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ async def _matching(session: ImapSession, key: SearchKey, candidates: Sequence[i
     """Return those candidates for which the key holds, ascending."""
     price = cost(key)
     if price <= COLUMNS_ONLY:
-        return await _by_rows(session, key, candidates, price == VIEW)
+        return await _by_rows(session, key, candidates)
     if isinstance(key, And):
         for group in _groups(key.keys):
             if not candidates:
@@ -72,27 +73,21 @@ def _groups(keys: Sequence[SearchKey]) -> list[SearchKey]:
     return groups + [key for key in ordered if cost(key) > COLUMNS_ONLY]
 
 
-async def _by_rows(session: ImapSession, key: SearchKey, candidates: Sequence[int], view_only: bool) -> list[int]:
+async def _by_rows(session: ImapSession, key: SearchKey, candidates: Sequence[int]) -> list[int]:
     selected = session.mailbox
     columns: list[str] = []
     test = row_test(key, selected.view, columns)
     found: list[int] = []
-    step = VIEW_ROWS if view_only or not columns else ROWS
-    for at in range(0, len(candidates), step):
-        indexes = candidates[at : at + step]
-        if not columns:
-            found.extend([index for index in indexes if test((), index)])
-        else:
-            found.extend([index for row, index in await _rows(session, indexes, columns) if test(row, index)])
+    if not columns:
+        for at in range(0, len(candidates), VIEW_ROWS):
+            found.extend([index for index in candidates[at : at + VIEW_ROWS] if test((), index)])
+            await session.pause()
+        return found
+    for asked in ranges_of((candidates,), ROWS):
+        indexes, rows = await read_rows(selected.mailbox, selected.view, asked, columns)
+        found.extend([index for index, row in zip(indexes, rows, strict=True) if test(row, index)])
         await session.pause()
     return found
-
-
-async def _rows(session: ImapSession, indexes: Sequence[int], columns: Sequence[str]) -> list[tuple[Row, int]]:
-    selected = session.mailbox
-    uids = [selected.view.uids[index] for index in indexes]
-    by_uid = dict(zip(uids, indexes, strict=True))
-    return [(row, by_uid[row[0]]) for row in await selected.mailbox.rows(uids, columns)]
 
 
 async def _by_messages(session: ImapSession, key: InHeader | InBody | InText, candidates: Sequence[int]) -> list[int]:
@@ -100,9 +95,9 @@ async def _by_messages(session: ImapSession, key: InHeader | InBody | InText, ca
     found: list[int] = []
     mailbox = session.mailbox.mailbox
     judge = _header_judge(key) if isinstance(key, InHeader) else _text_judge(key)
-    for at in range(0, len(candidates), BATCH):
-        rows = await _rows(session, candidates[at : at + BATCH], _BLOB_COLUMNS)
-        for batch in batches([((row, index), row[1]) for row, index in rows]):
+    for asked in ranges_of((candidates,), BATCH):
+        indexes, rows = await read_rows(mailbox, session.mailbox.view, asked, _BLOB_COLUMNS)
+        for batch in batches([((row, index), row[1]) for index, row in zip(indexes, rows, strict=True)]):
             wholes = await read_small(mailbox, [blob for _, blob in batch], [row[5] for (row, _), _ in batch])
             small = [
                 (row, index, x) for ((row, index), _), x in zip(batch, wholes, strict=True) if isinstance(x, bytes)

@@ -57,6 +57,30 @@ def test_a_row_of_metadata() -> None:
     assert not plan.blob_items and not plan.sets_seen and plan.has_flags
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["BODYSTRUCTURE"],
+        ["RFC822.SIZE"],
+        ["ENVELOPE", "RFC822.SIZE", "UID"],
+        ["UID", "BODY", "RFC822.SIZE", "ENVELOPE", "BODYSTRUCTURE"],
+    ],
+)
+@pytest.mark.parametrize("uid", [False, True])
+def test_items_that_stand_in_the_row_are_rendered_alike_by_one_format(names: list[str], uid: bool) -> None:
+    plan = plan_fetch([Attribute(n) for n in names], view(), uid=uid, modseq=False)
+    values = {"size": 77, "envelope": b"(%d NIL)", "body": b'("TEXT")', "bodystructure": b'("TEXT" NIL)'}
+    rows = [(held, *[values[c] for c in plan.columns]) for held in (4, 7)]
+    assert plan.in_a_row is not None
+    assert plan.in_a_row(rows, [0, 1]) == b"".join(plan.render(row, n) + b")\r\n" for n, row in enumerate(rows))
+
+
+@pytest.mark.parametrize("name", ["FLAGS", "INTERNALDATE", "MODSEQ", "UID"])
+def test_other_items_have_no_format_of_their_own(name: str) -> None:
+    items = [Attribute(name)] if name == "UID" else [Attribute("ENVELOPE"), Attribute(name)]
+    assert plan_fetch(items, view(), uid=False, modseq=False).in_a_row is None
+
+
 def test_flags_need_no_column() -> None:
     plan = plan_fetch([Attribute("UID"), Attribute("FLAGS")], view(), uid=True, modseq=False)
     assert plan.columns == ()
