@@ -52,6 +52,7 @@ class Lab:
         open_to_daemons(self.folder)
         self.errors: list[str] = []
         self._made: dict[str, Any] = {}
+        self._filled: set[str] = set()
 
     def close(self) -> None:
         """Check the stores, stop everything and remove the folder."""
@@ -76,6 +77,12 @@ class Lab:
             self.progress(f"starting {name}")
             self._made[name] = make()
         return self._made[name]
+
+    def first(self, name: str) -> bool:
+        """Whether this is the first time that somebody asks about this name: for what is filled once."""
+        known = name in self._filled
+        self._filled.add(name)
+        return not known
 
     def drop(self, name: str) -> None:
         """Stop one server and forget it."""

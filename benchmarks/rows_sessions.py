@@ -65,23 +65,21 @@ def _users(lab: Lab) -> list[str]:
 
 def _node(lab: Lab) -> MailNodeForLoad:
     """A server with several full mailboxes, and a listener that takes passwords without TLS; started anew."""
-
-    def make() -> MailNodeForLoad:
-        port = free_port()
-        listener = f'[[listener]]\nprotocol = "imap"\nplain_login = true\nendpoint = "tcp:{port}:interface=127.0.0.1"\n'
-        node = lab.mailnode("sessions", f"sessions_per_account = {max(lab.sessions, 100)}\n{listener}")
+    port = free_port()
+    listener = f'[[listener]]\nprotocol = "imap"\nplain_login = true\nendpoint = "tcp:{port}:interface=127.0.0.1"\n'
+    node = lab.mailnode("sessions", f"sessions_per_account = {max(lab.sessions, 100)}\n{listener}")
+    if lab.first("mailboxes of sessions"):
         node.ports["imap plain"] = port
-        for user in _users(lab)[1:]:
+        users = _users(lab)
+        for user in users[1:]:
             node.add_account(user)
         node.stop()
-        for number, user in enumerate(_users(lab)):
+        for number, user in enumerate(users):
             lab.progress(f"filling {user}")
             repeat_in_mailnode(node.config, user, _size(lab) * 10 // 9)
             wear_in_mailnode(node.config, user, number)
-        return node
-
-    node: MailNodeForLoad = lab.once("mailboxes of sessions", make)
-    node.stop()
+    else:
+        node.stop()
     return node.start()
 
 
@@ -126,13 +124,11 @@ def _dovecot(lab: Lab, port: str) -> float:
     """Return what Dovecot uses for a session: its processes in all, before and after."""
     dovecot = lab.dovecot()
 
-    def fill() -> list[str]:
+    user = "idle@a.test"
+    if lab.first("mailbox of Dovecot's sessions"):
         lab.progress("filling Dovecot")
-        fill_maildir(dovecot.maildir("idle@a.test"), content(_size(lab)))
+        fill_maildir(dovecot.maildir(user), content(_size(lab)))
         dovecot.own()
-        return ["idle@a.test"]
-
-    (user,) = lab.once("mailbox of Dovecot's sessions", fill)
     with contextlib.ExitStack() as opened:
         for _ in range(WARM):
             opened.callback(_reader(dovecot, port, user).close)
