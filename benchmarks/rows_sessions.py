@@ -32,10 +32,10 @@ def pss_kib(pid: int) -> int:
     return int(found[1])
 
 
-def tree_pss_kib(pid: int) -> int:
-    """Return the proportional set size of a process and all its descendants in KiB."""
+def tree(pid: int) -> list[int]:
+    """Return the ids of a process and of all its descendants."""
     children = [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in _children(task)]
-    return pss_kib(pid) + sum(tree_pss_kib(child) for child in children)
+    return [pid, *(found for child in children for found in tree(child))]
 
 
 def _children(task: Path) -> list[str]:
@@ -105,14 +105,14 @@ def _idle(tls: bool) -> Callable[[Lab, Measurement], None]:
             for number in range(WARM):
                 opened.callback(_reader(node, port, users[number % len(users)]).close)
             wait_for_rest(node)
-            before = pss_kib(node.pid)
+            before = sum(map(pss_kib, tree(node.pid)))
             for number in range(sessions):
                 opened.callback(_reader(node, port, users[number % len(users)]).close)
                 if number % 100 == 0:
                     lab.progress(f"session {number}")
             lab.progress("waiting for rest")
             wait_for_rest(node)
-            made.ours.append((pss_kib(node.pid) - before) / sessions)
+            made.ours.append((sum(map(pss_kib, tree(node.pid))) - before) / sessions)
         made.notes |= {"sessions": sessions, "mailboxes": len(users), "messages": _size(lab)}
         made.theirs.append(_dovecot(lab, port.split()[0]))
         made.notes["peer_sessions"] = THEIRS
@@ -132,10 +132,10 @@ def _dovecot(lab: Lab, port: str) -> float:
     with contextlib.ExitStack() as opened:
         for _ in range(WARM):
             opened.callback(_reader(dovecot, port, user).close)
-        before = tree_pss_kib(dovecot.pid)
+        before = sum(map(pss_kib, tree(dovecot.pid)))
         for _ in range(THEIRS):
             opened.callback(_reader(dovecot, port, user).close)
-        return (tree_pss_kib(dovecot.pid) - before) / THEIRS
+        return (sum(map(pss_kib, tree(dovecot.pid))) - before) / THEIRS
 
 
 ROWS = [

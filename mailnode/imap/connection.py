@@ -130,17 +130,6 @@ class ImapConnection:
         self._resume = Mode.COMMAND  # where SKIP leads
         self._aborted = False
         self._forget()
-        self._modes: dict[Mode, Callable[[], Event | Signal | None]] = {
-            Mode.COMMAND: self._read_command,
-            Mode.LITERAL: self._read_literal,
-            Mode.SKIP: self._skip,
-            Mode.WAITING: lambda: PAUSED,
-            Mode.SASL: self._read_sasl,
-            Mode.IDLE: self._read_idle,
-            Mode.MESSAGE: self._read_message,
-            Mode.MESSAGE_END: self._read_message_end,
-            Mode.CLOSED: lambda: NEED_DATA,
-        }
 
     # What the pump sees
 
@@ -163,7 +152,7 @@ class ImapConnection:
             if self._next is not None:
                 event, self._next = self._next, None
                 return event
-            answer = self._modes[self._mode]()
+            answer = _READERS[self._mode](self)
             if answer is not None:
                 return answer
 
@@ -515,3 +504,17 @@ class ImapConnection:
         self._bad += 1
         self._aborted = True
         return AppendAborted("Unexpected text behind the message")
+
+
+# What reads the input in each mode.
+_READERS: dict[Mode, Callable[[ImapConnection], Event | Signal | None]] = {
+    Mode.COMMAND: ImapConnection._read_command,
+    Mode.LITERAL: ImapConnection._read_literal,
+    Mode.SKIP: ImapConnection._skip,
+    Mode.WAITING: lambda _: PAUSED,
+    Mode.SASL: ImapConnection._read_sasl,
+    Mode.IDLE: ImapConnection._read_idle,
+    Mode.MESSAGE: ImapConnection._read_message,
+    Mode.MESSAGE_END: ImapConnection._read_message_end,
+    Mode.CLOSED: lambda _: NEED_DATA,
+}
