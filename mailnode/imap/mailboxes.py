@@ -131,11 +131,8 @@ async def namespace(session: ImapSession, command: Namespace) -> Answer:
 
 async def status(session: ImapSession, command: Status) -> Answer:
     """RFC 3501 6.3.10."""
-    info = await find(session, command.mailbox)
-    counts = await _counts(session, [info])
-    if info.id not in counts:
-        raise NoSuchMailbox
-    session.write(_status_line(command.mailbox, command.items, counts[info.id]))
+    counts = await _as_viewed(session, await session.mail.status_of(command.mailbox))
+    session.write(_status_line(command.mailbox, command.items, counts))
     if "HIGHESTMODSEQ" in command.items:  # RFC 7162 3.1: it enables CONDSTORE
         session.condstore = True
     return Answer("STATUS completed")
@@ -143,25 +140,30 @@ async def status(session: ImapSession, command: Status) -> Answer:
 
 async def _counts(session: ImapSession, mailboxes: Sequence[MailboxInfo]) -> dict[int, MailboxStatus]:
     """Return counts by mailbox id; those of the selected mailbox are the view's, told before they are used."""
-    found = {one.mailbox_id: one for one in await session.mail.status([info.id for info in mailboxes])}
+    found = await session.mail.status([info.id for info in mailboxes])
+    return {counts.mailbox_id: await _as_viewed(session, counts) for counts in found}
+
+
+async def _as_viewed(session: ImapSession, counts: MailboxStatus) -> MailboxStatus:
+    """Return counts as they are; of the selected mailbox those of its view, which is told of before they are used."""
     selected = session.selected
-    if selected is not None and selected.mailbox.id in found:
-        await selected.refresh(force=True)
-        await session.announce(expunge=True, uid=False)
-        await selected.unpack()
-        view = selected.view
-        found[view.mailbox_id] = MailboxStatus(
-            mailbox_id=view.mailbox_id,
-            messages=view.exists,
-            recent=view.recent,
-            unseen=view.count_without(SEEN),
-            deleted=len(view.deleted_uids()),
-            size=found[view.mailbox_id].size,
-            uidnext=view.uidnext,
-            uidvalidity=view.uidvalidity,
-            highest_modseq=view.highest_modseq,
-        )
-    return found
+    if selected is None or selected.mailbox.id != counts.mailbox_id:
+        return counts
+    await selected.refresh(force=True)
+    await session.announce(expunge=True, uid=False)
+    await selected.unpack()
+    view = selected.view
+    return MailboxStatus(
+        mailbox_id=view.mailbox_id,
+        messages=view.exists,
+        recent=view.recent,
+        unseen=view.count_without(SEEN),
+        deleted=len(view.deleted_uids()),
+        size=counts.size,
+        uidnext=view.uidnext,
+        uidvalidity=view.uidvalidity,
+        highest_modseq=view.highest_modseq,
+    )
 
 
 def _status_line(name: str, items: Sequence[str], counts: MailboxStatus) -> bytes:

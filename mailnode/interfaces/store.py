@@ -146,6 +146,9 @@ class IMailAccount(Interface):
     async def status(mailbox_ids: Sequence[int]) -> list[MailboxStatus]:
         """Counts of several mailboxes in one snapshot; missing ones are left out."""
 
+    async def status_of(name: str) -> MailboxStatus:
+        """Counts of the mailbox with this canonical name. :raises NoSuchMailbox: there is none, or not selectable."""
+
     def open(mailbox_id: int) -> IMailbox:
         """Return the mailbox object; whether it exists shows at the first call."""
 
@@ -168,7 +171,10 @@ class IMaildrop(Interface):
     messages = Attribute("tuple[PopMessage, ...]: ascending by UID, as they stood at login")
 
     async def retrieve(message: PopMessage, offset: int = 0, length: int | None = None) -> bytes:
-        """Return octets of prefix and blob. :raises NoSuchMessage: expunged elsewhere. :raises BlobDamaged:"""
+        """Return octets of prefix and blob. Messages that are asked for in turn are read ahead, some 256 KiB of them: one
+        that was expunged elsewhere meanwhile is given all the same.
+
+        :raises NoSuchMessage: expunged elsewhere. :raises BlobDamaged:"""
 
     async def renew() -> None:
         """Prolong the lease. :raises Busy: it was lost."""

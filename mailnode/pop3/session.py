@@ -395,8 +395,8 @@ class Pop3Session:
             self._answer(_UNREADABLE)
             return
         text = f"{message.size} octets" if only is None else "top of the message follows"
-        self._channel.write(self._connection.begin_lines(ok(text)))
-        if await self._stream(drop, message, piece, only):
+        opening = self._connection.begin_lines(ok(text))
+        if await self._stream(drop, message, opening, piece, only):
             self._connection.end_lines()
         else:
             # What was sent cannot be taken back, and an end would make half a message look whole.
@@ -408,22 +408,32 @@ class Pop3Session:
             raise BlobDamaged
         return piece
 
-    async def _stream(self, drop: IMaildrop, message: PopMessage, content: bytes, only: TopFilter | None) -> bool:
-        """Send a message from its first octets on; False when it could not be read to its end."""
+    async def _stream(
+        self, drop: IMaildrop, message: PopMessage, opening: bytes, content: bytes, only: TopFilter | None
+    ) -> bool:
+        """Send a message from its first octets on; False when it could not be read to its end.
+
+        :param opening: the line before it; it, a short message and its end go out together.
+        """
+        waiting = opening
         stuffer = DotStuffer()
         offset = 0
         while True:
             for start in range(0, len(content), PIECE):
                 if start:
+                    self._channel.write(waiting)
+                    waiting = b""
                     await self._channel.drain()
                 piece = content[start : start + PIECE]
-                self._channel.write(stuffer.feed(piece if only is None else only.feed(piece)))
+                waiting += stuffer.feed(piece if only is None else only.feed(piece))
                 if only is not None and only.done:
                     break
             offset += len(content)
             if offset >= message.size or (only is not None and only.done):
-                self._channel.write(stuffer.finish())
+                self._channel.write(waiting + stuffer.finish())
                 return True
+            self._channel.write(waiting)
+            waiting = b""
             await self._channel.drain()
             if self._channel.closed:
                 return False

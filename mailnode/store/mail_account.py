@@ -78,6 +78,10 @@ class MailAccount:
         """Counts of several mailboxes in one snapshot."""
         return await self._partition.read(mailboxes.status, self.account_id, mailbox_ids)
 
+    async def status_of(self, name: str) -> MailboxStatus:
+        """Counts of the mailbox with this canonical name. :raises NoSuchMailbox: none, or not selectable."""
+        return await self._partition.read(mailboxes.status_of, self.account_id, name)
+
     def open(self, mailbox_id: int) -> Mailbox:
         """Return the mailbox object; whether it exists shows at the first call."""
         return Mailbox(self._partition, self.account_id, mailbox_id)

@@ -271,6 +271,16 @@ def status(tx: Transaction, account_id: str, mailbox_ids: Sequence[int]) -> list
     return counts
 
 
+def status_of(tx: Transaction, account_id: str, name: str) -> MailboxStatus:
+    """Counts of the mailbox with this canonical name. :raises NoSuchMailbox: none, or not selectable."""
+    levels = split(name)
+    depth, mailbox_id = _Tree(tx, account_id).find(levels)
+    counts = status(tx, account_id, (mailbox_id,)) if depth == len(levels) else ()
+    if not counts:
+        raise NoSuchMailbox(name)
+    return counts[0]
+
+
 def _recent(tx: Transaction, account_id: str, mailbox_id: int, recent_uid: int) -> int:
     rows = tx.execute(
         "SELECT count(*) FROM placement"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
 
 from zope.interface import implementer
@@ -10,7 +11,13 @@ from mailnode.errors import BlobDamaged, Busy, NoSuchAccount, NoSuchMailbox, NoS
 from mailnode.interfaces.store import IMaildrop
 from mailnode.store import maildrops, messages
 from mailnode.store.partition import Partition
+from mailnode.values.blob import BlobRef
 from mailnode.values.mailbox import PopMessage
+
+AHEAD = 32  # messages read by one unit
+AHEAD_OCTETS = 256 * 1024  # of them, which wait in memory until they are asked for
+
+Held = tuple[bytes, BlobRef, bytes | BlobDamaged | None]  # prefix, blob, its content where it came with the row
 
 
 @implementer(IMaildrop)
@@ -31,13 +38,14 @@ class Maildrop:
         self._key = (account_id, mailbox_id)
         self._token = token
         self._lease_seconds = lease_seconds
+        self._ahead: dict[int, Held] = {}
+        self._last_uid = 0
 
     async def retrieve(self, message: PopMessage, offset: int = 0, length: int | None = None) -> bytes:
         """Return octets of prefix and blob. :raises NoSuchMessage: expunged elsewhere. :raises BlobDamaged:"""
-        try:
-            prefix, ref, content = await self._partition.read(messages.live_content, *self._key, message.uid)
-        except NoSuchMailbox as error:
-            raise NoSuchMessage(str(message.uid)) from error
+        held = self._ahead.pop(message.uid, None) or await self._read(message)
+        self._last_uid = message.uid
+        prefix, ref, content = held
         if isinstance(content, BlobDamaged):
             raise content
         if content is not None:
@@ -49,6 +57,28 @@ class Maildrop:
         start = max(offset - len(prefix), 0)
         return head + await self._partition.read_blob(ref, start, end - len(prefix) - start)
 
+    async def _read(self, message: PopMessage) -> Held:
+        """Read a message, and when it follows the last one, those behind it: most clients take all in turn."""
+        self._ahead.clear()
+        at = bisect_left(self.messages, message.uid, key=lambda one: one.uid)
+        uids = [message.uid]
+        if at and self.messages[at - 1].uid == self._last_uid:
+            octets = message.size
+            for following in self.messages[at + 1 : at + AHEAD]:
+                octets += following.size
+                if octets > AHEAD_OCTETS:
+                    break
+                uids.append(following.uid)
+        try:
+            found = await self._partition.read(messages.live_contents, *self._key, uids)
+        except NoSuchMailbox as error:
+            raise NoSuchMessage(str(message.uid)) from error
+        held = found.pop(message.uid, None)
+        if held is None:
+            raise NoSuchMessage(str(message.uid))
+        self._ahead = found
+        return held
+
     async def renew(self) -> None:
         """Prolong the lease. :raises Busy: it was lost."""
         expires = self._partition.clock.seconds() + self._lease_seconds
@@ -57,6 +87,7 @@ class Maildrop:
     async def commit(self, deleted: Iterable[PopMessage]) -> None:
         """Expunge and end the lease in one unit. :raises Busy: the lease was lost; nothing was deleted."""
         uids = sorted({message.uid for message in deleted})
+        self._ahead.clear()
         try:
             modseq = await self._partition.write(maildrops.commit, *self._key, self._token, uids, self._partition.now())
         except (NoSuchAccount, NoSuchMailbox) as error:
@@ -66,4 +97,5 @@ class Maildrop:
 
     async def release(self) -> None:
         """End the lease; deletes nothing."""
+        self._ahead.clear()
         await self._partition.write(maildrops.release, *self._key, self._token)

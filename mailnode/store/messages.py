@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
-from mailnode.errors import BlobDamaged, NoSuchMailbox, NoSuchMessage
+from mailnode.errors import BlobDamaged, NoSuchMailbox
 from mailnode.store import blob_codec
 from mailnode.store.accounts import charge, keyword_bits, keyword_table, save_keywords, touch, untouch, with_keywords
 from mailnode.store.engine import Transaction, run_together
@@ -160,8 +160,25 @@ def rows(
     tx: Transaction, account_id: str, mailbox_id: int, uids: Sequence[int], columns: Sequence[str]
 ) -> list[tuple[Any, ...]]:
     """Rows of :data:`mailnode.values.mailbox.COLUMNS`. :raises NoSuchMailbox:"""
+    return _rows(tx, account_id, mailbox_id, uids, columns, "")
+
+
+def live_contents(
+    tx: Transaction, account_id: str, mailbox_id: int, uids: Sequence[int]
+) -> dict[int, tuple[bytes, BlobRef, bytes | BlobDamaged | None]]:
+    """Prefix, blob and content (None: not inline, or too much to be held) of those messages that are live, by UID.
+
+    :raises NoSuchMailbox:
+    """
+    found = _rows(tx, account_id, mailbox_id, uids, ("prefix", "blob", "content"), _LIVE)
+    return {uid: (prefix, ref, content) for uid, prefix, ref, content in found}
+
+
+def _rows(
+    tx: Transaction, account_id: str, mailbox_id: int, uids: Sequence[int], columns: Sequence[str], more: str
+) -> list[tuple[Any, ...]]:
     _require(tx, account_id, mailbox_id)
-    found: list[tuple[Any, ...]] = _by_uids(tx, _select(tuple(columns)), account_id, mailbox_id, uids, "")
+    found: list[tuple[Any, ...]] = _by_uids(tx, _select(tuple(columns)), account_id, mailbox_id, uids, more)
     if "blob" not in columns:
         return found
     # One value for five columns. Content has no column of its own yet: its place counts only once it is there.
@@ -196,22 +213,6 @@ def facts_blobs(tx: Transaction, account_id: str, mailbox_id: int, uids: Sequenc
     """Where the facts of those messages lie that have them in a blob, by UID."""
     select = f"SELECT p.uid, m.facts_blob FROM placement p{_JOIN}"
     return dict(_by_uids(tx, select, account_id, mailbox_id, uids, " AND m.facts_blob IS NOT NULL"))
-
-
-def live_content(
-    tx: Transaction, account_id: str, mailbox_id: int, uid: int
-) -> tuple[bytes, BlobRef, bytes | BlobDamaged | None]:
-    """Prefix and blob of a live message, with the content (or what is wrong with it) where it is inline and at most
-    :data:`READ_WHOLE` octets. :raises NoSuchMailbox, NoSuchMessage:"""
-    _require(tx, account_id, mailbox_id)
-    select = f"SELECT p.uid, m.prefix, {_BLOB_COLUMNS} FROM placement p{_JOIN}"
-    found = _by_uids(tx, select, account_id, mailbox_id, (uid,), _LIVE)
-    if not found:
-        raise NoSuchMessage(str(uid))
-    _, prefix, *columns = found[0]
-    ref = BlobRef(*columns)
-    whole = ref.place == "inline" and ref.size <= READ_WHOLE
-    return prefix, ref, _content(ref, inline_blob(tx, ref.blob_id)) if whole else None
 
 
 def inline_blob(tx: Transaction, blob_id: str) -> bytes | None:

@@ -189,6 +189,12 @@ class FakeAccount:
     async def status(self, mailbox_ids):
         return [self._status(self._boxes[i]) for i in mailbox_ids if i in self._boxes]
 
+    async def status_of(self, name):
+        for box in self._boxes.values():
+            if box.info.name == name and box.info.selectable:
+                return self._status(box)
+        raise NoSuchMailbox
+
     def _status(self, box: _Box) -> MailboxStatus:
         rows = box.live.values()
         return MailboxStatus(

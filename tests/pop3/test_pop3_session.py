@@ -374,6 +374,15 @@ def test_message_that_cannot_be_read(error):
     assert not wire.closed
 
 
+def test_a_small_message_leaves_in_one_piece():
+    wire = Wire([ONE])
+    wire.login()
+    pieces = []
+    wire.transport.write = pieces.append
+    wire.send(b"RETR 1\r\nTOP 1 0\r\n")
+    assert [piece[:3] + piece[-3:] for piece in pieces] == [b"+OK.\r\n", b"+OK.\r\n"]
+
+
 def test_short_message_is_damage_not_an_end():
     wire = Wire([ONE])
     wire.login()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailnode.errors import Busy, NoSuchAccount, NoSuchMessage
+from mailnode.store import maildrop, messages
 from mailnode.store.engine import mail_tenancy
 from mailnode.values.flags import FLAGGED, KEYWORD_SHIFT, MAX_KEYWORDS, SEEN
 from mailnode.values.mailbox import DeliveryPlan
@@ -253,6 +254,40 @@ def test_retrieve_reads_prefix_and_blob_as_one(ann, three, loop):
         for length in range(len(whole) + 2):
             piece = loop.run(drop.retrieve(drop.messages[1], offset, length))
             assert piece == whole[offset : offset + length], (offset, length)
+
+
+def test_messages_asked_for_in_turn_are_read_ahead(ann, loop, make, monkeypatch):
+    monkeypatch.setattr(maildrop, "AHEAD", 4)
+    units = []
+    live_contents = messages.live_contents
+    monkeypatch.setattr(messages, "live_contents", lambda tx, *args: units.append(args[2]) or live_contents(tx, *args))
+    loop.run(ann.open(1).append([make(b"%d\r\n" % number, prefix=b"P\r\n") for number in range(12)]))
+    drop = loop.run(ann.maildrop(1, 60))
+    for number, message in enumerate(drop.messages):
+        assert loop.run(drop.retrieve(message, 1, 100)) == b"\r\n%d\r\n" % number
+    assert units == [[1], [2, 3, 4, 5], [6, 7, 8, 9], [10, 11, 12]]
+    units.clear()
+    for place in (3, 2, 7, 7, 8, 4):  # in turn but once
+        assert loop.run(drop.retrieve(drop.messages[place])).endswith(b"%d\r\n" % place)
+    assert units == [[4], [3], [8], [8], [9, 10, 11, 12], [5]]
+
+
+def test_what_is_read_ahead_is_bounded_and_given_up_with_the_maildrop(ann, loop, make, monkeypatch):
+    monkeypatch.setattr(maildrop, "AHEAD_OCTETS", 1000)
+    loop.run(ann.open(1).append([make(b"%d" % number * size) for number, size in enumerate((10, 400, 600, 10, 10))]))
+    drop = loop.run(ann.maildrop(1, 60))
+    loop.run(drop.retrieve(drop.messages[0]))
+    loop.run(drop.retrieve(drop.messages[1]))
+    assert list(drop._ahead) == [3]
+    loop.run(drop.retrieve(drop.messages[2]))
+    loop.run(ann.open(1).expunge([5], False))
+    loop.run(drop.retrieve(drop.messages[3]))
+    assert not drop._ahead
+    with pytest.raises(NoSuchMessage):
+        loop.run(drop.retrieve(drop.messages[4]))
+    drop._ahead[1] = (b"", None, b"")
+    loop.run(drop.release())
+    assert not drop._ahead
 
 
 def test_one_session_at_a_time(ann, three, loop, clock):

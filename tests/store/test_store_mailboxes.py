@@ -265,3 +265,14 @@ def test_an_unknown_account_has_nothing(store, loop):
             loop.run(call)
     assert loop.run(store.usage(["ann", "nobody"])).keys() == {"ann"}
     assert loop.run(store.modseqs(["ann", "nobody"])).keys() == {"ann"}
+
+
+def test_status_of_a_name(ann, loop, make):
+    info = loop.run(ann.create("a/b/c"))
+    loop.run(ann.open(info.id).append([make()]))
+    assert loop.run(ann.status_of("a/b/c")) == loop.run(ann.status([info.id]))[0]
+    assert loop.run(ann.status_of("INBOX")).mailbox_id == 1
+    loop.run(ann.delete(loop.run(ann.status_of("a")).mailbox_id))  # stays for its inferiors, not selectable
+    for name in ("a", "a/b/d", "b", "c"):
+        with pytest.raises(NoSuchMailbox):
+            loop.run(ann.status_of(name))
