@@ -35,7 +35,9 @@ MAY_SEE = {
     "config": {"interfaces"} | EVERYWHERE,
     "plugins": {"interfaces"} | EVERYWHERE,
     "ctl": {"app", "config", "plugins", "interfaces"} | EVERYWHERE,
-    "app": None,  # everything
+    "stores": {"store", "config", "interfaces"} | EVERYWHERE,
+    "serving": None,  # everything
+    "app": None,
     "tap": None,
     "demo": None,
 }

@@ -1,0 +1,249 @@
+"""What a process that serves mail consists of: the listeners, and behind them the rooms that answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.cred.portal import Portal
+from zope.interface import implementer
+
+from mailnode import plugins
+from mailnode.auth.checkers import DirectoryChecker, FirstThatKnows, ScramChecker
+from mailnode.auth.logins import Logins
+from mailnode.auth.realm import MailRealm
+from mailnode.auth.secret import server_secret
+from mailnode.auth.throttle import Throttle
+from mailnode.config.schema import Config
+from mailnode.config.schema import Listener as ListenerConfig
+from mailnode.config.version import VERSION
+from mailnode.delivery.acceptance import Acceptance
+from mailnode.delivery.router import Router
+from mailnode.imap.connection import ImapLimits
+from mailnode.imap.open_views import OpenViews
+from mailnode.imap.protocol import ImapFactory
+from mailnode.imap.session import ImapServices, ImapSession
+from mailnode.interfaces.policy import IPluginContext
+from mailnode.interfaces.runtime import IClock, IHints, IProcesses, IThreads
+from mailnode.net.batches import Batches
+from mailnode.net.listeners import Listener, bind_all, own_addresses
+from mailnode.net.resolver import Resolver
+from mailnode.net.tls import CertificateStore, ListenerTls
+from mailnode.policy.chain import Link, PolicyChain
+from mailnode.pop3.protocol import Pop3Factory
+from mailnode.queue.schedule import Schedule
+from mailnode.smtp.limits import Limits as SmtpLimits
+from mailnode.smtp.limits import Timeouts as SmtpTimeouts
+from mailnode.smtp.protocol import SmtpFactory
+from mailnode.smtp.service import Service
+from mailnode.stores import Stores
+
+
+@implementer(IPluginContext)
+@dataclass(frozen=True, slots=True)
+class PluginContext:
+    """What a plug-in may use."""
+
+    clock: Any
+    resolver: Any
+    threads: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What the process gives its rooms."""
+
+    reactor: Any
+    clock: IClock
+    threads: IThreads
+    processes: IProcesses
+    hints: IHints
+    resolver: Resolver
+    views: OpenViews
+    batches: Batches | None  # None: everything small is scanned in this process
+
+
+class Serving:
+    """The listeners of one process and the rooms behind them: :meth:`bind`, :meth:`build` once the store is open,
+    :meth:`accept`, in this order and once each."""
+
+    def __init__(
+        self, config: Config, stores: Stores, runtime: Runtime, certificates: CertificateStore | None, web: Any
+    ) -> None:
+        """:param web: makes the factory of an http listener."""
+        self._config = config
+        self._stores = stores
+        self._runtime = runtime
+        self._certificates = certificates
+        self._web = web
+        self.listeners = [self._listener(index, entry) for index, entry in enumerate(config.listener)]
+
+    async def bind(self) -> None:
+        """Take every port. :raises ConfigurationError: none was taken."""
+        await bind_all(self.listeners)
+
+    def accept(self) -> None:
+        """Take connections."""
+        for listener, entry in zip(self.listeners, self._config.listener, strict=True):
+            listener.accept(self._factory(listener, entry, self._config))
+
+    def serve(self, config: Config) -> None:
+        """Give new connections the limits of another configuration."""
+        self._realm.sessions_per_account = config.limits.sessions_per_account
+        for listener, entry in zip(self.listeners, self._config.listener, strict=True):
+            listener.serve(self._factory(listener, entry, config))
+
+    async def close_listeners(self) -> None:
+        """Take no more connections; those that stand go on."""
+        for listener in self.listeners:
+            await listener.close()
+
+    def drain(self) -> None:
+        """Tell every session that the server shuts down."""
+        for listener in self.listeners:
+            listener.drain()
+
+    # Rooms
+
+    def build(self) -> None:
+        """Put the rooms together."""
+        config, stores, runtime = self._config, self._stores, self._runtime
+        queue = config.queue
+        self.schedule = Schedule(
+            tuple(queue.retry),
+            lifetime=queue.lifetime,
+            null_lifetime=queue.lifetime_null,
+            delay_after=queue.delay_notice,
+        )
+        self.own_addresses = {*config.server.addresses, *own_addresses(self.listeners)}
+        self._router = Router(
+            stores.directory, stores.mail, refuse_foreign=not queue.outgoing, own_addresses=self.own_addresses
+        )
+        self.delivery = Acceptance(
+            stores.blobs,
+            stores.mail,
+            stores.queue,
+            runtime.threads,
+            runtime.processes,
+            runtime.hints,
+            message_size=config.limits.message_size,
+            expires=self.schedule.expires,
+            smarthost=queue.smarthost is not None,
+            scratch=str(config.server.data),
+            batches=runtime.batches,
+        )
+        self._policies = self._policy_chain()
+        self._logins = self._make_logins()
+
+    def _policy_chain(self) -> PolicyChain:
+        entries, runtime = self._config.policy, self._runtime
+        context = PluginContext(runtime.clock, runtime.resolver, runtime.threads)
+        policies = plugins.make_policies([(entry.name, entry.options) for entry in entries], context)
+        links = [Link(policy, entry.on_failure) for policy, entry in zip(policies, entries, strict=True)]
+        return PolicyChain(links, runtime.reactor)
+
+    def _make_logins(self) -> Logins:
+        directory, runtime = self._stores.directory, self._runtime
+        checkers = [
+            DirectoryChecker(directory, runtime.threads, runtime.reactor),
+            *plugins.make_checkers(self._config.auth.checkers),
+        ]
+        self._realm = MailRealm(directory, self._stores.mail, self._config.limits.sessions_per_account)
+        portal = Portal(
+            self._realm,
+            [FirstThatKnows(checkers), ScramChecker(directory)],
+        )
+        secret = server_secret(self._config.server.data)
+        return Logins(portal, directory, Throttle(self._stores.ephemeral), runtime.clock, secret)
+
+    # Listeners
+
+    def _listener(self, index: int, entry: ListenerConfig) -> Listener:
+        tls = ListenerTls(self._certificates) if self._certificates is not None and entry.tls != "none" else None
+        key = f"listener[{index}]"
+        return Listener(self._runtime.reactor, key, entry.protocol, entry.endpoint, entry.tls, tls)
+
+    def _factory(self, listener: Listener, entry: ListenerConfig, config: Config) -> Any:
+        make = {
+            "smtp": self._smtp_factory,
+            "submission": self._smtp_factory,
+            "lmtp": self._smtp_factory,
+            "imap": self._imap_factory,
+            "pop3": self._pop3_factory,
+            "http": self._http_factory,
+        }[entry.protocol]
+        start_tls = listener.listener_tls.start_tls if listener.listener_tls is not None else None
+        return make(entry, start_tls, config)
+
+    def _smtp_factory(self, entry: ListenerConfig, start_tls: Any, config: Config) -> SmtpFactory:
+        limits = config.limits
+        service = Service(
+            config.server.hostname,
+            self._router,
+            self.delivery,
+            self._policies,
+            self._runtime.clock,
+            self._logins if entry.protocol == "submission" else None,
+            SmtpLimits(
+                message_size=limits.message_size,
+                discard_size=2 * limits.message_size,
+                recipients=limits.recipients,
+                hops=limits.hops,
+                errors_slow=min(10, limits.errors),
+                errors_max=limits.errors,
+            ),
+            SmtpTimeouts(command=limits.smtp_timeout, data=limits.smtp_timeout),
+            entry.relay_from,
+            entry.no_policy_for,
+            self._runtime.reactor,
+        )
+        return SmtpFactory(
+            entry.protocol,
+            service,
+            tls=entry.tls,
+            start_tls=start_tls,
+            xclient_from=entry.xclient_from,
+            plain_login=entry.plain_login,
+            strict_sync=entry.protocol == "smtp" and entry.strict_sync,
+            max_connections=limits.connections,
+            max_per_peer=limits.connections_per_address,
+        )
+
+    def _imap_factory(self, entry: ListenerConfig, start_tls: Any, config: Config) -> ImapFactory:
+        services = ImapServices(
+            self._logins,
+            self._runtime.hints,
+            self._runtime.clock,
+            self._runtime.threads,
+            self.delivery.scan,
+            self._runtime.views,
+            start_tls=entry.tls == "starttls",
+            append_limit=config.limits.message_size,
+            version=VERSION,
+        )
+        return ImapFactory(
+            lambda channel, connection: ImapSession(channel, connection, services),
+            self._runtime.reactor,
+            tls=entry.tls,
+            start_tls=start_tls,
+            plaintext_login=entry.plain_login,
+            limits=ImapLimits(message=config.limits.message_size, bad_commands=config.limits.errors),
+            max_connections=config.limits.connections,
+            max_per_peer=config.limits.connections_per_address,
+        )
+
+    def _pop3_factory(self, entry: ListenerConfig, start_tls: Any, config: Config) -> Pop3Factory:
+        return Pop3Factory(
+            self._logins,
+            self._runtime.reactor,
+            tls=entry.tls,
+            start_tls=start_tls,
+            hostname=config.server.hostname,
+            timeout=config.limits.pop3_timeout,
+            plain_login=entry.plain_login,
+            max_connections=config.limits.connections,
+            max_per_peer=config.limits.connections_per_address,
+        )
+
+    def _http_factory(self, entry: ListenerConfig, start_tls: Any, config: Config) -> Any:
+        return self._web()
