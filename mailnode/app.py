@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,21 +13,22 @@ from twisted.logger import Logger, globalLogPublisher
 
 from mailnode import demo, plugins
 from mailnode.auth.passwords import make_credentials
+from mailnode.auth.realm import SessionCounts
 from mailnode.config.changes import changed_keys
 from mailnode.config.demo import demo_config
 from mailnode.config.loader import Checks, load, read_secret
 from mailnode.config.schema import Config, PolicyEntry
 from mailnode.config.version import VERSION
+from mailnode.crew import Crew
 from mailnode.ctl.control_socket import ControlFactory, ControlPort
 from mailnode.ctl.office import Office
+from mailnode.delivery.acceptance import remove_scratch
 from mailnode.delivery.bounce import Bouncer
 from mailnode.delivery.local import LocalAgent
 from mailnode.delivery.remote import RemoteAgent
 from mailnode.delivery.tls_policy import Smarthost
 from mailnode.errors import ConfigurationError, DomainError
 from mailnode.imap.open_views import OpenViews
-from mailnode.message.scanner import read_facts
-from mailnode.net.batches import Batches
 from mailnode.net.client_tls import ClientTls
 from mailnode.net.clock import WallClock
 from mailnode.net.hints import LocalHints
@@ -41,12 +41,15 @@ from mailnode.net.threads import Threads
 from mailnode.net.tls import CertificateStore, check_pair
 from mailnode.queue.lane import LaneSettings
 from mailnode.queue.runner import QueueRunner, RunnerSettings
-from mailnode.serving import PluginContext, Runtime, Serving
-from mailnode.stores import Stores
+from mailnode.serving import PluginContext, Runtime, Serving, scanning_batches
+from mailnode.stores import OwnStores
 from mailnode.upkeep.sweeper import Sweeper
 from mailnode.values.events import emit
 from mailnode.web.metrics import EventMetrics, Metrics
 from mailnode.web.site import web_factory
+from mailnode.workers.handover import LogPlace
+from mailnode.workers.hints import SharedHints
+from mailnode.workers.link import Link
 
 HEALTH_TIMEOUT = 5.0  # seconds
 
@@ -101,7 +104,7 @@ def _mistakes(make: Callable[[], object]) -> list[str]:
 def office(config: Config) -> Iterator[Office]:
     """Open the store for commands while no server runs. :raises ConfigurationError: it cannot be opened."""
     clock, threads, hints = StandingClock(), CallingThread(), LocalHints()
-    stores = Stores(config, clock, threads, hints, None)
+    stores = OwnStores(config, clock, threads, hints, None)
     run_now(stores.start())
     try:
         yield Office(stores.directory, stores.mail, stores.queue, clock, threads, hints, make_credentials)
@@ -135,10 +138,15 @@ class Server:
     """A whole server: :meth:`bind`, :meth:`start`, :meth:`stop`, in this order and once each."""
 
     def __init__(
-        self, config: Config, reactor: Any, wall: Callable[[], float], read_again: Callable[[], Config]
+        self,
+        config: Config,
+        reactor: Any,
+        wall: Callable[[], float],
+        read_again: Callable[[], Config],
+        log: LogPlace,
     ) -> None:
         """:param reactor: its own seconds must never step. :param wall: returns UTC seconds.
-        :param read_again: returns the configuration as it is now; for :meth:`reload`."""
+        :param read_again: returns the configuration as it is now; for :meth:`reload`. :param log: where workers log."""
         self.config = config
         self.metrics = Metrics()
         self._counting = EventMetrics(self.metrics)
@@ -147,25 +155,32 @@ class Server:
         self._read_again = read_again
         self._threads = Threads(reactor)
         self._processes = Processes(reactor)
-        self._batches = Batches(reactor, read_facts) if len(os.sched_getaffinity(0)) > 1 else None
-        self._hints = LocalHints()
+        several = config.server.workers > 1
+        self._batches = scanning_batches(config, reactor)
+        self._hints = hints = SharedHints(reactor, self._links) if several else LocalHints()
         self._views = OpenViews(reactor)
         self._draining = False
         tls = config.tls
         self._certificates = CertificateStore(_pairs(config), self._clock) if tls is not None else None
-        self._stores = Stores(config, self._clock, self._threads, self._hints, reactor.callFromThread)
+        self._stores = OwnStores(config, self._clock, self._threads, hints, reactor.callFromThread)
         self._resolver = Resolver(reactor, config.dns.servers)
         runtime = Runtime(
             reactor,
             self._clock,
             self._threads,
             self._processes,
-            self._hints,
+            hints,
             self._resolver,
             self._views,
             self._batches,
         )
-        self._serving = Serving(config, self._stores, runtime, self._certificates, self._web)
+        counts = SessionCounts()
+        self._serving = Serving(config, self._stores, runtime, self._certificates, counts, web=self._web)
+        self._crew: Crew | None = None
+        if isinstance(hints, SharedHints):
+            self._crew = Crew(
+                reactor, lambda: self.config, self._serving, self._stores, self._certificates, counts, hints, log
+            )
         self.office = Office(
             self._stores.directory,
             self._stores.mail,
@@ -176,7 +191,7 @@ class Server:
             make_credentials,
             self.reload,
         )
-        self._control = ControlPort(reactor, config.server.data, ControlFactory(self.office))
+        self._control = ControlPort(reactor, config.server.data, ControlFactory(self.office, self._changed))
 
     # Life
 
@@ -193,6 +208,7 @@ class Server:
         try:
             await self._stores.start()
             try:
+                remove_scratch(self.config.server.data)
                 self._build()
                 self._control.open()
             except BaseException:
@@ -207,8 +223,11 @@ class Server:
         if self._certificates is not None:
             self._certificates.watch()
 
-    def accept(self) -> None:
-        """Take connections."""
+    async def accept(self) -> None:
+        """Take connections, in all processes. :raises ConfigurationError: one of them cannot be started."""
+        if self._crew is not None:
+            self._crew.prepare()
+            await self._crew.start()
         self._serving.accept()
         emit(
             _log,
@@ -230,6 +249,8 @@ class Server:
             self._runner.stop(),
             self._sweeper.stop(),
         ]
+        if self._crew is not None:
+            waits.append(self._crew.stop(grace))
         await DeferredList([Deferred.fromCoroutine(wait) for wait in waits], consumeErrors=True)
         await self._outbound.stop()
         if self._certificates is not None:
@@ -319,7 +340,12 @@ class Server:
         self.metrics.set("queue_envelopes", counts.pop("envelopes", 0))
         for state, count in counts.items():
             self.metrics.set("queue_recipients", count, state=state)
-        return self.metrics.render()
+        if self._crew is None:
+            self.metrics.set("workers", 1)
+            return self.metrics.render()
+        workers, counted = await self._crew.counted()
+        self.metrics.set("workers", 1 + workers)
+        return self.metrics.render(counted)
 
     # Changes while it runs
 
@@ -346,7 +372,22 @@ class Server:
         live = {"limits": wanted.limits, "domain": wanted.domain, "tls": wanted.tls}
         live["server"] = config.server.model_copy(update={"grace": wanted.server.grace})
         self.config = config.model_copy(update=live)
+        if self._crew is not None:
+            await self._crew.reload()
         return self._reloaded(applied, changed_keys(self.config, wanted), mistakes)
+
+    def reopen_logs(self) -> None:
+        """Have the other processes write to the file that has the log's name now."""
+        if self._crew is not None:
+            self._crew.reopen_log()
+
+    async def _changed(self) -> None:
+        """A command changed something: return when every process knows."""
+        if self._crew is not None:
+            await self._crew.changed()
+
+    def _links(self) -> list[Link]:
+        return self._crew.links() if self._crew is not None else []
 
     def _reload_certificates(self, wanted: Config) -> tuple[list[str], list[str]]:
         if self._certificates is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,8 +27,12 @@ from mailnode.imap.protocol import ImapFactory
 from mailnode.imap.session import ImapServices, ImapSession
 from mailnode.interfaces.policy import IPluginContext
 from mailnode.interfaces.runtime import IClock, IHints, IProcesses, IThreads
+from mailnode.interfaces.sessions import ISessionCounts
+from mailnode.message.scanner import read_facts
 from mailnode.net.batches import Batches
-from mailnode.net.listeners import Listener, bind_all, own_addresses
+from mailnode.net.crowd import Crowd, CrowdMemory, SharedCrowd
+from mailnode.net.listeners import HandedOver, Listener, bind_all, own_addresses
+from mailnode.net.pump_factory import PumpFactory
 from mailnode.net.resolver import Resolver
 from mailnode.net.tls import CertificateStore, ListenerTls
 from mailnode.policy.chain import Link, PolicyChain
@@ -63,44 +69,84 @@ class Runtime:
     batches: Batches | None  # None: everything small is scanned in this process
 
 
+def scanning_batches(config: Config, reactor: Any) -> Batches | None:
+    """Return what has small messages scanned by another process where there is a core for it, else None."""
+    return Batches(reactor, read_facts) if len(os.sched_getaffinity(0)) > config.server.workers else None
+
+
 class Serving:
     """The listeners of one process and the rooms behind them: :meth:`bind`, :meth:`build` once the store is open,
     :meth:`accept`, in this order and once each."""
 
     def __init__(
-        self, config: Config, stores: Stores, runtime: Runtime, certificates: CertificateStore | None, web: Any
+        self,
+        config: Config,
+        stores: Stores,
+        runtime: Runtime,
+        certificates: CertificateStore | None,
+        counts: ISessionCounts,
+        *,
+        web: Callable[[], Any] | None = None,
+        places: Mapping[int, HandedOver] | None = None,
     ) -> None:
-        """:param web: makes the factory of an http listener."""
+        """:param web: makes the factory of an http listener; None: this process has none.
+        :param places: the sockets another process has bound, by the listener's number; None: this one binds them."""
         self._config = config
         self._stores = stores
         self._runtime = runtime
         self._certificates = certificates
+        self._counts = counts
         self._web = web
-        self.listeners = [self._listener(index, entry) for index, entry in enumerate(config.listener)]
+        self._places = places
+        self._crowds: dict[int, Crowd] = {}
+        wanted = places if places is not None else range(len(config.listener))
+        self._listeners = {index: self._listener(index, config.listener[index]) for index in wanted}
+
+    @property
+    def listeners(self) -> list[Listener]:
+        """Those of this process."""
+        return list(self._listeners.values())
 
     async def bind(self) -> None:
         """Take every port. :raises ConfigurationError: none was taken."""
-        await bind_all(self.listeners)
+        if self._places is None:
+            await bind_all(self.listeners)
+            return
+        for index, place in self._places.items():
+            self._listeners[index].adopt(place)
 
-    def accept(self) -> None:
-        """Take connections."""
-        for listener, entry in zip(self.listeners, self._config.listener, strict=True):
-            listener.accept(self._factory(listener, entry, self._config))
+    def handed_over(self) -> dict[int, HandedOver]:
+        """Return what further processes need to take connections too, by the listener's number."""
+        found = {}
+        for index, listener in self._listeners.items():
+            place = listener.handed_over() if listener.protocol != "http" else None
+            if place is not None:
+                found[index] = place
+        return found
+
+    def share_clients(self, memory: CrowdMemory, process: int) -> None:
+        """Count clients together with other processes; this one is ``process``, from 0. Before :meth:`accept`."""
+        self._crowds = {index: SharedCrowd(memory, process, index) for index in self._listeners}
+
+    def accept(self, *, announced: bool = True) -> None:
+        """Take connections. :param announced: whether the log says so."""
+        for index, listener in self._listeners.items():
+            listener.accept(self._factory(index, self._config), announced=announced)
 
     def serve(self, config: Config) -> None:
         """Give new connections the limits of another configuration."""
         self._realm.sessions_per_account = config.limits.sessions_per_account
-        for listener, entry in zip(self.listeners, self._config.listener, strict=True):
-            listener.serve(self._factory(listener, entry, config))
+        for index, listener in self._listeners.items():
+            listener.serve(self._factory(index, config))
 
     async def close_listeners(self) -> None:
         """Take no more connections; those that stand go on."""
-        for listener in self.listeners:
+        for listener in self._listeners.values():
             await listener.close()
 
     def drain(self) -> None:
         """Tell every session that the server shuts down."""
-        for listener in self.listeners:
+        for listener in self._listeners.values():
             listener.drain()
 
     # Rooms
@@ -115,7 +161,7 @@ class Serving:
             null_lifetime=queue.lifetime_null,
             delay_after=queue.delay_notice,
         )
-        self.own_addresses = {*config.server.addresses, *own_addresses(self.listeners)}
+        self.own_addresses = {*config.server.addresses, *own_addresses(self._listeners.values())}
         self._router = Router(
             stores.directory, stores.mail, refuse_foreign=not queue.outgoing, own_addresses=self.own_addresses
         )
@@ -148,7 +194,7 @@ class Serving:
             DirectoryChecker(directory, runtime.threads, runtime.reactor),
             *plugins.make_checkers(self._config.auth.checkers),
         ]
-        self._realm = MailRealm(directory, self._stores.mail, self._config.limits.sessions_per_account)
+        self._realm = MailRealm(directory, self._stores.mail, self._counts, self._config.limits.sessions_per_account)
         portal = Portal(
             self._realm,
             [FirstThatKnows(checkers), ScramChecker(directory)],
@@ -163,7 +209,8 @@ class Serving:
         key = f"listener[{index}]"
         return Listener(self._runtime.reactor, key, entry.protocol, entry.endpoint, entry.tls, tls)
 
-    def _factory(self, listener: Listener, entry: ListenerConfig, config: Config) -> Any:
+    def _factory(self, index: int, config: Config) -> Any:
+        listener, entry = self._listeners[index], self._config.listener[index]
         make = {
             "smtp": self._smtp_factory,
             "submission": self._smtp_factory,
@@ -173,7 +220,10 @@ class Serving:
             "http": self._http_factory,
         }[entry.protocol]
         start_tls = listener.listener_tls.start_tls if listener.listener_tls is not None else None
-        return make(entry, start_tls, config)
+        factory = make(entry, start_tls, config)
+        if index in self._crowds and isinstance(factory, PumpFactory):
+            factory.crowd = self._crowds[index]
+        return factory
 
     def _smtp_factory(self, entry: ListenerConfig, start_tls: Any, config: Config) -> SmtpFactory:
         limits = config.limits
@@ -246,4 +296,5 @@ class Serving:
         )
 
     def _http_factory(self, entry: ListenerConfig, start_tls: Any, config: Config) -> Any:
+        assert self._web is not None
         return self._web()

@@ -7,18 +7,51 @@ from collections.abc import Callable
 from mailnode.config.schema import Config
 from mailnode.errors import ConfigurationError
 from mailnode.interfaces.runtime import IClock, IHints, IThreads
+from mailnode.interfaces.store import IEphemeral
 from mailnode.store.blobs_local import LocalBlobs
 from mailnode.store.data_lock import DataLock
 from mailnode.store.directory import Directory
 from mailnode.store.engine import Engine
+from mailnode.store.engine_remote import Ask, RemoteEngine
 from mailnode.store.engine_sqlite import SqliteEngine
 from mailnode.store.ephemeral import Ephemeral
+from mailnode.store.ephemeral_remote import RemoteEphemeral
 from mailnode.store.mail_store import MailStore
 from mailnode.store.queue import Queue
+from mailnode.store.queue_remote import RemoteQueue
 
 
 class Stores:
-    """The engine and all that stands on it. ``start`` and ``stop`` once each."""
+    """What stands on an engine, in any process. ``start`` and ``stop`` once each."""
+
+    def __init__(
+        self,
+        config: Config,
+        clock: IClock,
+        hints: IHints,
+        engine: Engine,
+        blobs: LocalBlobs,
+        queue: Queue,
+        ephemeral: IEphemeral,
+    ) -> None:
+        self.engine = engine
+        self.blobs = blobs
+        self.queue = queue
+        self.ephemeral = ephemeral
+        self.mail = MailStore(engine, blobs, hints, clock, config.server.partitions, queue.blobs_in_use)
+        self.directory = Directory(engine)
+
+    async def start(self) -> None:
+        """Open. :raises ConfigurationError: what stands in the way."""
+        await self.engine.start()
+
+    async def stop(self) -> None:
+        """Close."""
+        await self.engine.stop()
+
+
+class OwnStores(Stores):
+    """Those of the process that owns the data directory, writes, and made it ready for all others."""
 
     def __init__(
         self,
@@ -29,16 +62,13 @@ class Stores:
         call_from_thread: Callable[..., object] | None,
     ) -> None:
         """:param call_from_thread: the reactor's; None: everything runs in the calling thread."""
+        engine = _engine(config, call_from_thread)
+        blobs = _blobs(config, clock, threads)
+        self._counters = Ephemeral(engine, clock)
+        super().__init__(config, clock, hints, engine, blobs, Queue(engine, blobs), self._counters)
         self._config = config
-        self.engine = _engine(config, call_from_thread)
         # The SQLite engine locks the directory by itself; with another one it still holds blobs and control socket.
-        self._lock = None if isinstance(self.engine, SqliteEngine) else DataLock(config.server.data)
-        directory = config.server.data / config.store.blobs.removeprefix("file:")
-        self.blobs = LocalBlobs(directory, threads, clock, config.store.inline_limit)
-        self.queue = Queue(self.engine, self.blobs)
-        self.mail = MailStore(self.engine, self.blobs, hints, clock, config.server.partitions, self.queue.blobs_in_use)
-        self.directory = Directory(self.engine)
-        self.ephemeral = Ephemeral(self.engine, clock)
+        self._lock = None if isinstance(engine, SqliteEngine) else DataLock(config.server.data)
 
     async def start(self) -> None:
         """Lock the data directory, open, migrate. :raises ConfigurationError: what stands in the way."""
@@ -52,7 +82,7 @@ class Stores:
         try:
             self.blobs.prepare()
             await self.directory.set_fixed_domains([domain.name for domain in self._config.domain])
-            await self.ephemeral.start()
+            await self._counters.start()
             if isinstance(self.engine, SqliteEngine):  # which no other process has open
                 await self.mail.end_maildrops()
         except Exception as error:
@@ -64,13 +94,40 @@ class Stores:
 
     async def stop(self) -> None:
         """Write what waits and close."""
-        await self.ephemeral.stop()
+        await self._counters.stop()
         await self.engine.stop()
         self._unlock()
 
     def _unlock(self) -> None:
         if self._lock is not None:
             self._lock.release()
+
+
+class WorkerStores(Stores):
+    """Those of a further process: it reads the files, and has the owner write. On PostgreSQL it writes itself."""
+
+    def __init__(
+        self,
+        config: Config,
+        clock: IClock,
+        threads: IThreads,
+        hints: IHints,
+        call_from_thread: Callable[..., object],
+        ask: Ask,
+    ) -> None:
+        """:param ask: has the owner do something by name."""
+        if config.store.url == "sqlite:":
+            data, partitions = config.server.data, config.server.partitions
+            engine: Engine = RemoteEngine(data, partitions, call_from_thread, ask)
+        else:
+            engine = _engine(config, call_from_thread)
+        blobs = _blobs(config, clock, threads)
+        super().__init__(config, clock, hints, engine, blobs, RemoteQueue(engine, blobs, ask), RemoteEphemeral(ask))
+
+
+def _blobs(config: Config, clock: IClock, threads: IThreads) -> LocalBlobs:
+    directory = config.server.data / config.store.blobs.removeprefix("file:")
+    return LocalBlobs(directory, threads, clock, config.store.inline_limit)
 
 
 def _engine(config: Config, call_from_thread: Callable[..., object] | None) -> Engine:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import signal
 import socket
@@ -11,7 +10,7 @@ import sys
 import time
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, NoReturn, TextIO
+from typing import Any, NoReturn
 
 from twisted.application.service import IService, Service
 from twisted.internet import reactor as _reactor
@@ -20,20 +19,19 @@ from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
 from twisted.python.components import Componentized
 from twisted.python.failure import Failure
-from twisted.python.logfile import LogFile
 
 from mailnode import app, demo
 from mailnode.config.schema import Config
 from mailnode.config.version import VERSION
 from mailnode.ctl.office import CommandFailed
 from mailnode.errors import ConfigurationError
-from mailnode.net.logs import observer
-from mailnode.net.threads import SWITCH_INTERVAL
+from mailnode.net.logs import AppendedLog, LineWriter, observer
+from mailnode.net.process import prepare_process
+from mailnode.workers.handover import LogPlace
 
 reactor: Any = _reactor
 _log = Logger()
 
-COLLECT_AT = (20_000, 20, 50)  # objects made since the last collection, and collections until an older generation's
 LOGFILE = "twistd.log"  # where a daemon without --logfile writes, as twistd does
 
 
@@ -85,7 +83,7 @@ class MailService(Service):
         self._port_offset = port_offset
         self._twistd = parent
         self._server: app.Server | None = None
-        self._logfile: LogFile | None = None
+        self._log_file: AppendedLog | None = None
         self._reason = "stopped"
         self._ending = False
 
@@ -93,18 +91,13 @@ class MailService(Service):
         """Join the application and give it our log."""
         if isinstance(parent, Componentized) and not self._twistd.get("logger") and not self._twistd.get("syslog"):
             component: Any = parent
-            component.setComponent(ILogObserver, observer(self._log_file(), self._config.server.log))
+            component.setComponent(ILogObserver, observer(self._log_writer(), self._config.server.log))
         super().setServiceParent(parent)  # type: ignore[no-untyped-call]
 
     def privilegedStartService(self) -> None:
         """Read what only root may read and take the ports."""
-        os.umask(0o077)
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the start ends it, without a traceback
-        sys.setswitchinterval(SWITCH_INTERVAL)
-        reactor.seconds = time.monotonic  # Twisted's own follows the wall clock: set back, it would hold every timer
-        # What is loaded now stays; and of what a message makes, nearly all is free again without looking for cycles.
-        gc.freeze()
-        gc.set_threshold(*COLLECT_AT)
+        prepare_process(reactor, time.monotonic)
         self._or_end(self._bind())
 
     def startService(self) -> None:
@@ -127,7 +120,7 @@ class MailService(Service):
     async def _bind(self) -> None:
         if self._file is None:
             demo.prepare_certificate(self._config.server.data, time.time())
-        self._server = app.Server(self._config, reactor, time.time, self._read_again)
+        self._server = app.Server(self._config, reactor, time.time, self._read_again, self._log_place())
         await self._server.bind()
 
     async def _start(self) -> None:
@@ -141,7 +134,7 @@ class MailService(Service):
                     sys.__stdout__.write(demo.screen(shown) + "\n\n")
                     sys.__stdout__.flush()
             self._set_signals()  # who sees that it is up may send one at once
-            server.accept()
+            await server.accept()
         except BaseException:
             await server.stop("the start failed")
             raise
@@ -188,9 +181,8 @@ class MailService(Service):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda number, frame: reactor.callFromThread(self._terminate, number))
         signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(self._reload))
-        if self._logfile is not None:
-            reopen = self._logfile.reopen
-            signal.signal(signal.SIGUSR1, lambda number, frame: reactor.callFromThread(reopen))
+        if self._log_file is not None and self._log_file.path is not None:
+            signal.signal(signal.SIGUSR1, lambda number, frame: reactor.callFromThread(self._reopen_log))
 
     def _terminate(self, number: int) -> None:
         if self._ending:
@@ -209,12 +201,33 @@ class MailService(Service):
                 lambda failure: _log.failure("the configuration could not be read again", failure)
             )
 
-    def _log_file(self) -> TextIO:
+    def _reopen_log(self) -> None:
+        if self._log_file is not None and self._server is not None:
+            try:
+                self._log_file.reopen()
+            except OSError as error:
+                _log.error("the log cannot be reopened: {error}", error=str(error))
+            self._server.reopen_logs()
+
+    def _log_writer(self) -> LineWriter:
         name = self._twistd.get("logfile")
         if name == "-" or (self._twistd.get("nodaemon") and not name):
-            return sys.__stdout__ or sys.stdout
-        self._logfile = LogFile.fromFullPath(name or LOGFILE, rotateLength=None, defaultMode=0o600)  # type: ignore[no-untyped-call]
-        return self._logfile  # type: ignore[return-value]
+            out = sys.__stdout__ or sys.stdout
+            if self._config.server.workers == 1:
+                return out
+            self._log_file = AppendedLog(None, out.fileno())
+        else:
+            self._log_file = AppendedLog(Path(name or LOGFILE).absolute())
+        return self._log_file
+
+    def _log_place(self) -> LogPlace:
+        """Where the log goes, for other processes."""
+        if self._twistd.get("logger"):
+            return LogPlace("observer", name=self._twistd["logger"])
+        if self._twistd.get("syslog"):
+            return LogPlace("syslog", name=self._twistd.get("prefix") or "")
+        log = self._log_file
+        return LogPlace("lines", log.descriptor, log.path) if log is not None else LogPlace("lines", 1)
 
 
 async def _nothing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ from zope.interface import Interface, implementer
 
 from mailnode.errors import Busy, LoginNotAllowed, NoSuchAccount, NoSuchMailbox
 from mailnode.interfaces.accounts import IDirectory
-from mailnode.interfaces.sessions import IMailUser, IPopUser, ISessionMind, ISubmitter
+from mailnode.interfaces.sessions import IMailUser, IPopUser, ISessionCounts, ISessionMind, ISubmitter
 from mailnode.interfaces.store import IMaildrop, IMailStore
 from mailnode.values.address import Address
 from mailnode.values.directory import Account
@@ -57,14 +58,45 @@ class Submitter:
         return await self._directory.may_send_as(self.account.id, address)
 
 
+@implementer(ISessionCounts)
+class SessionCounts:
+    """Counts in memory, for the process that counts for all."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    async def enter(self, account_id: str, protocol: str, limit: int) -> bool:
+        """See :class:`ISessionCounts`."""
+        key = account_id, protocol
+        if self._counts[key] >= limit:
+            return False
+        self._counts[key] += 1
+        return True
+
+    def leave(self, account_id: str, protocol: str) -> None:
+        """See :class:`ISessionCounts`."""
+        key = account_id, protocol
+        self._counts[key] -= 1
+        if self._counts[key] <= 0:
+            del self._counts[key]
+
+
 @implementer(IRealm)
 class MailRealm:
     """Makes avatars and remembers the live sessions, so that a new password or a suspension ends them."""
 
-    def __init__(self, directory: IDirectory, mails: IMailStore, sessions_per_account: int = 100) -> None:
-        """:param sessions_per_account: live logins of one account and protocol; may be changed at any time."""
+    def __init__(
+        self,
+        directory: IDirectory,
+        mails: IMailStore,
+        counts: ISessionCounts,
+        sessions_per_account: int = 100,
+    ) -> None:
+        """:param sessions_per_account: live logins of one account and protocol, in all processes of a server; may be
+        changed at any time."""
         self.sessions_per_account = sessions_per_account
         self._directory = directory
+        self._counts = counts
         self._live: dict[str, dict[ISessionMind, int]] = {}
         self._avatars: dict[type[Interface], Callable[[Account], Any]] = {
             IMailUser: lambda account: MailUser(account, mails),
@@ -88,18 +120,27 @@ class MailRealm:
             raise NoSuchAccount
         if not account.may_login:
             raise LoginNotAllowed
-        live = self._live.setdefault(account.id, {})
-        if sum(other.protocol == mind.protocol for other in live) >= self.sessions_per_account:
-            raise Busy
         interface = next(i for i in interfaces if i in self._avatars)
-        live[mind] = account.generation
-        return interface, self._avatars[interface](account), lambda: self._forget(account.id, mind)
+        # Known before it is counted: a change of the account meanwhile must find it.
+        self._live.setdefault(account.id, {})[mind] = account.generation
+        try:
+            if not await self._counts.enter(account.id, mind.protocol, self.sessions_per_account):
+                raise Busy
+        except BaseException:
+            self._forget(account.id, mind)
+            raise
+        return interface, self._avatars[interface](account), lambda: self._leave(account.id, mind)
 
-    def _forget(self, account_id: str, mind: ISessionMind) -> None:
+    def _leave(self, account_id: str, mind: ISessionMind) -> None:
+        if self._forget(account_id, mind):
+            self._counts.leave(account_id, mind.protocol)
+
+    def _forget(self, account_id: str, mind: ISessionMind) -> bool:
         live = self._live.get(account_id, {})
-        live.pop(mind, None)
+        known = live.pop(mind, None) is not None
         if not live:
             self._live.pop(account_id, None)
+        return known
 
     def _changed(self, account_id: str) -> None:
         for mind in list(self._live.get(account_id, ())):

@@ -99,12 +99,6 @@ def _blob_place(value: str) -> str:
     return value
 
 
-def _one_worker(value: int) -> int:
-    if value != 1:
-        raise ValueError("only 1 is possible for now: one process serves everything")
-    return value
-
-
 def split_address(text: str, default_port: int) -> tuple[str, int]:
     """Read ``127.0.0.1``, ``127.0.0.1:5353`` or ``[::1]:5353``. :raises ValueError: anything else."""
     host, port = text, str(default_port)
@@ -160,8 +154,12 @@ class Server(Section):
         le=64,
         description="Into how many database files the mailboxes are spread. Fixed by the first start.",
     )
-    workers: Annotated[int, AfterValidator(_one_worker)] = Field(
-        1, description="The number of serving processes. Only 1 is possible for now."
+    workers: int = Field(
+        1,
+        ge=1,
+        le=16,
+        description="How many processes serve, all on the same listeners; see :doc:`workers`. One is enough unless its "
+        "core is the bottleneck.",
     )
     log: Literal["text", "json"] = Field(
         "text", description="The form of the log: one readable line an event, or one flat JSON object a line."

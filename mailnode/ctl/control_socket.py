@@ -12,7 +12,7 @@ import json
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -156,9 +156,11 @@ class ControlFactory(Factory[ControlProtocol]):
     protocol = ControlProtocol
     noisy = False
 
-    def __init__(self, office: Office) -> None:
+    def __init__(self, office: Office, changed: Callable[[], Awaitable[None]] | None = None) -> None:
+        """:param changed: awaited after a command that changes something, before it is answered."""
         self.office = office
         self.open = 0
+        self._changed = changed
 
     async def answer(self, line: bytes, who: str) -> dict[str, Any]:
         """Run what a line asks for."""
@@ -175,6 +177,8 @@ class ControlFactory(Factory[ControlProtocol]):
             return {"code": failed.code, "error": failed.text}
         if COMMANDS[name].changes:
             emit(_log, "admin.command", command=name, subject=subject(arguments), who=who)
+            if self._changed is not None:
+                await self._changed()
         return {"result": result}
 
 

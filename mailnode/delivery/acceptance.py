@@ -82,7 +82,6 @@ class Acceptance:
         self._expires = expires
         self._smarthost = smarthost
         self._scratch = scratch
-        self._scratch_is_clean = False
         self._batches = batches
         self._under_way = 0  # messages that are scanned or placed at the moment
 
@@ -174,12 +173,14 @@ class Acceptance:
         return True
 
     def _scratch_file(self) -> BinaryIO:
-        if not self._scratch_is_clean:
-            self._scratch_is_clean = True
-            for left in Path(self._scratch).glob(f"{SCRATCH}*") if self._scratch else ():
-                left.unlink(missing_ok=True)  # a crash came in between
         # Closed and removed by scan(); deleting on close would come before the other process has read it.
         return tempfile.NamedTemporaryFile("wb", prefix=SCRATCH, dir=self._scratch, delete=False)  # type: ignore[return-value]
+
+
+def remove_scratch(directory: Path) -> None:
+    """Remove the copies that a crash left behind, before any process that shares the directory makes one. Blocks."""
+    for left in directory.glob(f"{SCRATCH}*"):
+        left.unlink(missing_ok=True)
 
 
 def queued_envelope(

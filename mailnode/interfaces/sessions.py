@@ -64,6 +64,16 @@ class ISubmitter(Interface):
         """Whether the account may use this reverse-path or From address."""
 
 
+class ISessionCounts(Interface):
+    """How many sessions an account has, by protocol: in all processes of a server together."""
+
+    async def enter(account_id: str, protocol: str, limit: int) -> bool:
+        """Count one more and return True, unless there are ``limit`` already."""
+
+    def leave(account_id: str, protocol: str) -> None:
+        """One that was counted has ended."""
+
+
 class ILogins(Interface):
     """The one door to logging in, for every protocol: throttle, SASL, portal. Protocol sessions see only this."""
 

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 from collections.abc import Iterable
+from dataclasses import dataclass
+from errno import EAGAIN, ECONNABORTED
+from socket import AF_UNIX
+from socket import socket as Socket
 from typing import Any
 
+from twisted.internet.abstract import FileDescriptor
+from twisted.internet.address import UNIXAddress
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IAddress, IListeningPort, IProtocol, IProtocolFactory
+from twisted.internet.interfaces import IAddress, IProtocol, IProtocolFactory
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
@@ -45,6 +52,59 @@ class Door(Factory):
         return protocol
 
 
+@dataclass(frozen=True, slots=True)
+class HandedOver:
+    """A listening socket on its way into another process."""
+
+    descriptor: int
+    family: int
+    backlog: int
+
+
+class SharedUnixPort(FileDescriptor):
+    """Accepts on a UNIX socket that another process has bound and will remove: Twisted's own port would change the mode of
+    the path at the beginning and remove it at the end."""
+
+    def __init__(self, reactor: Any, descriptor: int, factory: IProtocolFactory) -> None:
+        """:param descriptor: of the listening socket; it becomes this object's."""
+        super().__init__(reactor)
+        self.factory = factory
+        self._socket = Socket(fileno=descriptor)
+        self._reactor = reactor
+        factory.doStart()
+
+    def fileno(self) -> int:
+        """The socket's."""
+        return self._socket.fileno()
+
+    def getHost(self) -> IAddress:
+        """Where it listens."""
+        return UNIXAddress(self._socket.getsockname())
+
+    def doRead(self) -> None:
+        """Take one client."""
+        try:
+            client, _ = self._socket.accept()
+        except OSError as error:
+            if error.errno not in (EAGAIN, ECONNABORTED):
+                _log.warn("cannot take a connection: {error}", error=str(error))
+            return
+        with client:
+            client.setblocking(False)
+            self._reactor.adoptStreamConnection(client.fileno(), AF_UNIX, self.factory)
+
+    def startListening(self) -> None:
+        """Take clients."""
+        self.startReading()  # type: ignore[no-untyped-call]
+
+    def stopListening(self) -> None:
+        """Take no more."""
+        if self._socket.fileno() >= 0:
+            self.stopReading()  # type: ignore[no-untyped-call]
+            self._socket.close()
+            self.factory.doStop()
+
+
 class Listener:
     """One listening place of the server: bound first, accepting when the rooms behind it are up.
 
@@ -71,13 +131,13 @@ class Listener:
         self._former: list[Any] = []  # factories whose sessions may still live
         self._reactor = reactor
         self._key = key
-        self._port: IListeningPort | None = None
+        self._port: Any = None
+        self._behind: IProtocolFactory | None = None
 
     async def bind(self) -> None:
         """Take the port, without accepting yet. :raises ConfigurationError: it cannot be taken, in words."""
-        behind, text = self._outer_factory(), self.endpoint
-        if text.startswith("haproxy:"):
-            behind, text = LateProxyFactory(behind, self._reactor), text.removeprefix("haproxy:")
+        text = self.endpoint.removeprefix("haproxy:")
+        self._behind = behind = self._outer_factory()
         try:
             endpoint = serverFromString(self._reactor, text)  # type: ignore[no-untyped-call]
             self._port = await maybeDeferred(endpoint.listen, behind)
@@ -89,11 +149,31 @@ class Listener:
             raise ConfigurationError([f"{self._key}.endpoint: {self.endpoint}: {what}"]) from error
         self._reading(False)
 
-    def accept(self, factory: Any) -> None:
-        """Begin to take connections, those that wait included."""
+    def handed_over(self) -> HandedOver | None:
+        """Return what another process needs to take connections here too; None: with this kind of endpoint it cannot."""
+        socket = getattr(self._port, "socket", None)
+        # An endpoint that puts something of its own before our factory does more than to accept.
+        if socket is None or getattr(self._port, "factory", None) is not self._behind:
+            return None
+        return HandedOver(socket.fileno(), int(socket.family), int(getattr(self._port, "backlog", 50)))
+
+    def adopt(self, place: HandedOver) -> None:
+        """Take a port that another process has bound, without accepting yet; its descriptor is closed."""
+        self._behind = behind = self._outer_factory()
+        if place.family == AF_UNIX:
+            self._port = SharedUnixPort(self._reactor, place.descriptor, behind)
+        else:
+            self._port = self._reactor.adoptStreamPort(place.descriptor, place.family, behind)
+            self._port.socket.listen(place.backlog)  # Twisted set it to its own
+            os.close(place.descriptor)
+        self._reading(False)
+
+    def accept(self, factory: Any, *, announced: bool = True) -> None:
+        """Begin to take connections, those that wait included. :param announced: whether the log says so."""
         self.serve(factory)
         self._reading(True)
-        emit(_log, "listener.open", protocol=self.protocol, endpoint=self.endpoint, tls=self.tls)
+        if announced:
+            emit(_log, "listener.open", protocol=self.protocol, endpoint=self.endpoint, tls=self.tls)
 
     def serve(self, factory: Any) -> None:
         """Give new connections to this factory; those that stand stay with theirs."""
@@ -136,11 +216,14 @@ class Listener:
         return self._port.getHost() if self._port is not None else None
 
     def _outer_factory(self) -> IProtocolFactory:
-        if self.tls != "implicit":
-            return self._door
-        if self.listener_tls is None:
-            raise ConfigurationError([f"{self._key}.tls: no certificate"])
-        return ImplicitTlsFactory(self.listener_tls, False, self._door, self._reactor)
+        factory: IProtocolFactory = self._door
+        if self.tls == "implicit":
+            if self.listener_tls is None:
+                raise ConfigurationError([f"{self._key}.tls: no certificate"])
+            factory = ImplicitTlsFactory(self.listener_tls, False, self._door, self._reactor)
+        if self.endpoint.startswith("haproxy:"):
+            factory = LateProxyFactory(factory, self._reactor)
+        return factory
 
     def _reading(self, on: bool) -> None:
         # Ports of every kind Twisted makes can pause; a foreign endpoint's that cannot accepts a little early.

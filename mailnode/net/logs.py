@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as _quoted
-from typing import Any, TextIO
+from pathlib import Path
+from typing import Any, Protocol
 
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
 from zope.interface import implementer
@@ -18,11 +20,59 @@ from mailnode.values.events import one_line
 MAX_TEXT = 8192  # characters of one field, and of a line that is not one of our events
 
 
+class LineWriter(Protocol):
+    """Where lines go: a text file, or :class:`AppendedLog`."""
+
+    def write(self, text: str, /) -> object:
+        """Write a line."""
+
+    def flush(self) -> None:
+        """Let nothing wait."""
+
+
+class AppendedLog:
+    """A log that several processes may write: each text is one write at the end of what is there.
+
+    Only a pipe whose reader lags takes a line of more than 4096 octets in pieces, between which another process may write.
+    """
+
+    def __init__(self, path: Path | None, descriptor: int | None = None) -> None:
+        """:param path: made for its owner alone; None: only ``descriptor``, such as standard output, which is kept open.
+        :param descriptor: what another process has opened there. :raises OSError:"""
+        self._path = path
+        self.descriptor = descriptor if descriptor is not None else self._open()
+
+    @property
+    def path(self) -> Path | None:
+        """Where it is written, if that is a file."""
+        return self._path
+
+    def write(self, text: str) -> None:
+        """Write a whole line. :raises OSError:"""
+        data = text.encode("utf-8", "backslashreplace")
+        while data:
+            data = data[os.write(self.descriptor, data) :]
+
+    def flush(self) -> None:
+        """Nothing waits."""
+
+    def reopen(self) -> None:
+        """Write to the file that has the name now, after somebody moved the old one. :raises OSError: the old one is kept."""
+        if self._path is not None:
+            new = self._open()
+            os.dup2(new, self.descriptor, inheritable=False)
+            os.close(new)
+
+    def _open(self) -> int:
+        assert self._path is not None
+        return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
 @implementer(ILogObserver)
 class LineObserver:
     """Writes one line for each log event of Twisted's logger."""
 
-    def __init__(self, out: TextIO, render: Callable[[LogEvent], str], level: LogLevel = LogLevel.info) -> None:
+    def __init__(self, out: LineWriter, render: Callable[[LogEvent], str], level: LogLevel = LogLevel.info) -> None:
         """:param level: below it nothing is written."""
         self._out = out
         self._render = render
@@ -39,7 +89,7 @@ class LineObserver:
             pass
 
 
-def observer(out: TextIO, form: str, level: LogLevel = LogLevel.info) -> ILogObserver:
+def observer(out: LineWriter, form: str, level: LogLevel = LogLevel.info) -> ILogObserver:
     """Return an observer for ``[server] log``: "text" or "json". Below ``level`` nothing is written."""
     render = as_json if form == "json" else as_text
     made: ILogObserver = LineObserver(out, render, level)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-from collections import Counter
 
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory, Protocol
 
+from mailnode.net.crowd import Crowd
 from mailnode.net.pump import Pump
 
 
@@ -35,7 +35,7 @@ class PumpFactory(Factory):
         :param implicit_tls: words would need a handshake first, dear to us and free not to finish: then none are said.
         """
         self.pumps: dict[Pump, str] = {}  # and the network each comes from
-        self._peers: Counter[str] = Counter()
+        self.crowd = Crowd()  # what the limits are compared with
         self._too_many = too_many
         self._max_connections = max_connections
         self._max_per_peer = max_per_peer
@@ -54,11 +54,12 @@ class PumpFactory(Factory):
         """Return a pump, or what turns the client away; None closes the connection."""
         host = str(getattr(addr, "host", "") or "")
         peer = peer_key(host)
-        if len(self.pumps) >= self._max_connections or (peer and self._peers[peer] >= self._max_per_peer):
+        crowd = self.crowd
+        if crowd.total() >= self._max_connections or (peer and crowd.of(peer) >= self._max_per_peer):
             return OneTooMany(self._too_many) if self._says_why else None
         pump = self.make_pump(host)
         self.pumps[pump] = peer
-        self._peers[peer] += 1
+        crowd.enter(peer)
         return pump
 
     def draining(self) -> None:
@@ -69,11 +70,8 @@ class PumpFactory(Factory):
     def closed(self, pump: Pump) -> None:
         """A connection is gone."""
         peer = self.pumps.pop(pump, None)
-        if peer is None:
-            return
-        self._peers[peer] -= 1
-        if not self._peers[peer]:
-            del self._peers[peer]
+        if peer is not None:
+            self.crowd.leave(peer)
 
 
 def peer_key(host: str) -> str:

@@ -16,7 +16,13 @@ from typing import Any, cast
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
 from OpenSSL import SSL
 from twisted.internet.interfaces import IHandshakeListener, IOpenSSLServerConnectionCreator, ISSLTransport
 from twisted.internet.ssl import CertificateOptions, TLSVersion
@@ -47,6 +53,17 @@ class Pair:
     def not_after(self) -> datetime:
         """When the leaf expires."""
         return self.chain[0].not_valid_after_utc
+
+    def as_pem(self) -> tuple[bytes, bytes]:
+        """Return chain and key as text, for another process."""
+        chain = b"".join(certificate.public_bytes(Encoding.PEM) for certificate in self.chain)
+        return chain, self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+    @classmethod
+    def from_pem(cls, chain: bytes, key: bytes) -> Pair:
+        """Return the pair that :meth:`as_pem` told."""
+        certificates = x509.load_pem_x509_certificates(chain)
+        return cls(tuple(certificates), load_pem_private_key(key, None), _names(certificates[0]))
 
 
 class BrokenPair(Exception):
@@ -95,6 +112,7 @@ class CertificateStore:
         self._stamp: object = None
         self._timer: IDelayed | None = None
         self.generation = 0  # grows with every set of certificates that came into use
+        self.on_change: Callable[[], None] = lambda: None  # called after others came into use
 
     @property
     def pairs(self) -> tuple[Pair, ...]:
@@ -129,6 +147,11 @@ class CertificateStore:
         self._use(pairs)
         return ""
 
+    def take(self, pairs: Sequence[Pair]) -> None:
+        """Use what another process has read."""
+        self._pairs = tuple(pairs)
+        self.generation += 1
+
     def watch(self) -> None:
         """Look at the files' times every :data:`POLL` seconds until :meth:`stop`."""
         self._timer = self._clock.callLater(POLL, self._poll)
@@ -161,10 +184,10 @@ class CertificateStore:
         return tuple(read_pair(certificate, key) for certificate, key in files)
 
     def _use(self, pairs: tuple[Pair, ...]) -> None:
-        self._pairs = pairs
-        self.generation += 1
+        self.take(pairs)
         for pair in pairs:
             emit(_log, "tls.loaded", names=",".join(pair.names), not_after=pair.not_after.date().isoformat())
+        self.on_change()
 
 
 @implementer(IOpenSSLServerConnectionCreator)

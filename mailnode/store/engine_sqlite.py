@@ -72,7 +72,7 @@ class SqliteEngine:
         if self._lock is not None:
             self._lock.acquire()
         try:
-            for name in (DIRECTORY, QUEUE, EPHEMERAL, *map(mail_tenancy, range(self.partitions))):
+            for name in self._names():
                 tenancy = self._make(name)
                 tenancy.open()
                 self._tenancies[name] = tenancy
@@ -87,6 +87,9 @@ class SqliteEngine:
         if self._outbox is not None:
             self._start_threads(self._outbox)
         self._running = True
+
+    def _names(self) -> tuple[str, ...]:
+        return DIRECTORY, QUEUE, EPHEMERAL, *map(mail_tenancy, range(self.partitions))
 
     def _make(self, name: str) -> Tenancy:
         path = ":memory:"
@@ -133,9 +136,12 @@ class SqliteEngine:
     def _start_threads(self, outbox: _Outbox) -> None:
         for name, tenancy in self._tenancies.items():
             self._writers[name] = _Worker(f"write {name}", SimpleQueue(), BATCH, tenancy.run_batch, outbox)
-        self._readers = _Readers(outbox)
+        self._start_readers(outbox)
         self._checkpointer = threading.Thread(target=self._checkpoint, name="checkpoint", daemon=True)
         self._checkpointer.start()
+
+    def _start_readers(self, outbox: _Outbox) -> None:
+        self._readers = _Readers(outbox)
 
     async def stop(self) -> None:
         """Finish what was taken and close; no error if stopped before."""

@@ -48,7 +48,8 @@ class _Counter:
 class Ephemeral:
     """Counters in memory, at most ``limit`` of them: the one not touched for longest goes first.
 
-    With several processes each counts for itself, and the last one that wrote is read at the next start.
+    One process of a server counts for all. Several servers count each for itself, and the last one that wrote is read at
+    the next start.
     """
 
     def __init__(self, engine: Engine, clock: IClock, interval: float = 10.0, limit: int = 100_000) -> None:

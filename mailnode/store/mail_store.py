@@ -63,11 +63,11 @@ class MailStore:
     async def provision(self, account_id: str, quota_bytes: int = 0, quota_count: int = 0) -> None:
         """Make an account's row, INBOX and special-use mailboxes (subscribed); no error if they exist."""
         await self._of(account_id).write(accounts.provision, account_id, quota_bytes, quota_count)
-        self._forget_usage()
+        self.forget_usage()
 
     async def remove(self, account_id: str) -> None:
         """Delete everything of an account, in units of bounded size; no error if there is none."""
-        self._forget_usage()
+        self.forget_usage()
         partition = self._of(account_id)
         partition.feed.forget(account_id)
         try:
@@ -83,7 +83,7 @@ class MailStore:
     async def set_quota(self, account_id: str, quota_bytes: int, quota_count: int) -> None:
         """Set limits; 0 is none. :raises NoSuchAccount:"""
         await self._of(account_id).write(accounts.set_quota, account_id, quota_bytes, quota_count)
-        self._forget_usage()
+        self.forget_usage()
 
     async def usage(self, account_ids: Sequence[str]) -> dict[str, Usage]:
         """Usage of those of several accounts that exist. For one without limits, it is up to a second old."""
@@ -101,7 +101,8 @@ class MailStore:
             unlimited.update({name: one for name, one in found.items() if not one.bytes_limit and not one.count_limit})
         return found
 
-    def _forget_usage(self) -> None:
+    def forget_usage(self) -> None:
+        """Look up everybody's usage again."""
         self._unlimited = {}
 
     async def modseqs(self, account_ids: Sequence[str]) -> dict[str, int]:

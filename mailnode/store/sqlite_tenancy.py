@@ -79,8 +79,10 @@ class Tenancy:
         vfs: str | None = None,
         report: Callable[..., None] = lambda event, **fields: None,
         checkpoint_wanted: Callable[[Tenancy], None] = lambda tenancy: None,
+        read_only: bool = False,
     ) -> None:
-        """:param durable: False writes without sync. :param report: takes an event of the log and its fields."""
+        """:param durable: False writes without sync. :param report: takes an event of the log and its fields.
+        :param read_only: another process writes; :meth:`run_read` is all there is."""
         self.name = name
         self._path = path
         self._durable = durable
@@ -88,6 +90,7 @@ class Tenancy:
         self._report = report
         self._checkpoint_wanted = checkpoint_wanted
         self._writer: apsw.Connection | None = None
+        self._flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
         self._wal_pages = 0
         self._checkpoint_asked = False
         self._failed = False
@@ -150,7 +153,7 @@ class Tenancy:
             self._report("store.failed", tenancy=self.name, error=f"close: {type(error).__name__}: {error}")
 
     def _connect(self) -> apsw.Connection:
-        connection = apsw.Connection(self._path, vfs=self._vfs, statementcachesize=200)
+        connection = apsw.Connection(self._path, flags=self._flags, vfs=self._vfs, statementcachesize=200)
         connection.set_busy_timeout(BUSY_MILLISECONDS)
         connection.pragma("temp_store", "MEMORY")
         connection.pragma("cache_size", -8192)

@@ -20,8 +20,12 @@ class BlobRef:
 class StagedBlob:
     """Bytes on their way into the store. A ``file`` blob is already durable; an ``inline`` one carries its stored form
     in ``data`` and becomes durable with the unit that places it. ``content``: what it says, when it is small enough
-    to be kept in memory so long; else b""."""
+    to be kept in memory so long; else b"". It stays behind when the blob goes to another process."""
 
     ref: BlobRef
     data: bytes = b""
     content: bytes = field(default=b"", compare=False, repr=False)
+
+    def __reduce__(self) -> tuple[type[StagedBlob], tuple[BlobRef, bytes]]:
+        """Travel without ``content``."""
+        return StagedBlob, (self.ref, self.data)

@@ -13,6 +13,11 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "server.start": ("the server is up", ("hostname", "data", "version")),
     "server.stop": ("the server ends", ("reason",)),
     "server.reload": ("the configuration was read again", ("applied", "needs_restart")),
+    "worker.start": ("a further process serves", ("worker", "pid")),
+    "worker.ended": (
+        "a further process ended; it is replaced, unless the server ends",
+        ("worker", "pid", "code", "seconds"),
+    ),
     "listener.open": ("a listener accepts connections", ("protocol", "endpoint", "tls")),
     "tls.loaded": ("a certificate was loaded", ("names", "not_after")),
     "tls.kept": ("a broken certificate was refused and the old one kept", ("reason",)),

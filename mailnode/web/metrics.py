@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from twisted.logger import ILogObserver, LogEvent, Logger
 from zope.interface import implementer
 
 from mailnode.interfaces.runtime import IMetrics
+from mailnode.web.merging import Merged, Snapshot, snapshot
 
 _log = Logger()
 
@@ -47,6 +49,8 @@ METRICS: dict[str, Metric] = {
     "store_failures": Metric("counter", "Units of work the store refused, by tenancy.", ("tenancy",)),
     "thread_calls": Metric("gauge", "Calls under way or waiting in a thread pool.", ("pool",)),
     "imap_open_views": Metric("gauge", "IMAP sessions that have their mailbox at hand; the others rest."),
+    "workers": Metric("gauge", "Processes that serve."),
+    "workers_ended": Metric("counter", "Processes that ended and were, or could not be, replaced."),
     "certificate_expiry_seconds": Metric(
         "gauge", "When the certificate runs out, seconds since 1970.", ("certificate",)
     ),
@@ -90,9 +94,14 @@ class Metrics:
         """Add to a gauge; the amount may be negative."""
         self._call(name, "inc", amount, labels)
 
-    def render(self) -> tuple[bytes, bytes]:
-        """Return content type and text of everything."""
-        return CONTENT_TYPE_LATEST.encode("ascii"), generate_latest(self._registry)
+    def render(self, others: Sequence[Snapshot] = ()) -> tuple[bytes, bytes]:
+        """Return content type and text of everything, together with what other processes of the server counted."""
+        registry = self._registry if not others else Merged([self.snapshot(), *others])
+        return CONTENT_TYPE_LATEST.encode("ascii"), generate_latest(registry)
+
+    def snapshot(self) -> Snapshot:
+        """Return everything as plain data."""
+        return snapshot(self._registry)
 
     def _call(self, name: str, method: str, value: float, labels: dict[str, str]) -> None:
         try:
@@ -160,6 +169,9 @@ class EventMetrics:
 
     def _policy_failed(self, fields: dict[str, Any]) -> None:
         self._metrics.count("policy_failures", policy=str(fields.get("policy")))
+
+    def _worker_ended(self, fields: dict[str, Any]) -> None:
+        self._metrics.count("workers_ended")
 
     def _store_failed(self, fields: dict[str, Any]) -> None:
         self._metrics.count("store_failures", tenancy=str(fields.get("tenancy")))

@@ -15,7 +15,7 @@ from mailnode.auth import passwords
 from mailnode.auth.checkers import DirectoryChecker, FirstThatKnows, ScramChecker
 from mailnode.auth.logins import Logins
 from mailnode.auth.passwords import make_credentials
-from mailnode.auth.realm import MailRealm
+from mailnode.auth.realm import MailRealm, SessionCounts
 from mailnode.auth.throttle import FAILURE_DELAY, FREE, MAX_DELAY, Throttle, network
 from mailnode.errors import AuthenticationFailed, Busy, LoginNotAllowed
 from mailnode.interfaces.sessions import ILogin, ILogins, IMailUser, IPopUser, ISaslExchange, ISessionMind, ISubmitter
@@ -66,7 +66,7 @@ class LoginTests(SynchronousTestCase):
         self.now(self.engine.start())
         self.directory = Directory(self.engine)
         self.threads = Threads()
-        self.realm = MailRealm(self.directory, Mails())
+        self.realm = MailRealm(self.directory, Mails(), SessionCounts())
         other = InMemoryUsernamePasswordDatabaseDontUse(**{"bob@a.test": b"from a plug-in"})
         checker = FirstThatKnows([DirectoryChecker(self.directory, self.threads, self.clock), other])
         portal = Portal(self.realm, [checker, ScramChecker(self.directory)])

@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from mailnode.delivery.acceptance import MANY, SMALL, TINY, Acceptance, is_simple
+from mailnode.delivery.acceptance import MANY, SMALL, TINY, Acceptance, is_simple, remove_scratch
 from mailnode.delivery.local import LocalAgent
 from mailnode.errors import Busy, LimitReached, StoreUnavailable
 from mailnode.interfaces.delivery import IDelivery
@@ -299,9 +299,15 @@ class ScanTests(AcceptanceCase):
         scratch = self.scratch()
         (scratch / "mailnode-scan-old").write_bytes(b"x")
         (scratch / "other").write_bytes(b"x")
+        remove_scratch(scratch)
+        self.assertEqual([path.name for path in scratch.iterdir()], ["other"])
+
+    def test_what_another_process_scans_from_stays(self) -> None:
+        scratch = self.scratch()
+        (scratch / "mailnode-scan-neighbour").write_bytes(b"x")
         self.acceptance = self.make(scratch=str(scratch))
         run_now(self.acceptance.scan(self.blobs.stage(b"x" * 2 * SMALL)))
-        self.assertEqual([path.name for path in scratch.iterdir()], ["other"])
+        self.assertEqual([path.name for path in scratch.iterdir()], ["mailnode-scan-neighbour"])
 
     def test_nothing_is_left_behind_after_a_failure(self) -> None:
         scratch = self.scratch()

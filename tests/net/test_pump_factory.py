@@ -53,7 +53,7 @@ def test_ten_thousand_idle_connections_are_bounded() -> None:
         assert protocol.transport.value() == b"too many\n" and protocol.transport.disconnecting
     for pump in list(door.pumps):
         pump.connectionLost(Failure(ConnectionDone()))
-    assert door.connections == 0 and not door._peers
+    assert door.connections == 0 and not door.crowd.total() and not door.crowd.of("10.0.0.1")
     assert isinstance(connect(door, "10.0.0.1"), Pump)
 
 

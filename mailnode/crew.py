@@ -1,0 +1,149 @@
+"""The further processes of a server, composed by the first one: what each is given, what it may ask for, what all of them
+counted. docs/design.rst tells who does what."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mailnode.auth.realm import SessionCounts
+from mailnode.config.schema import Config
+from mailnode.net.crowd import CrowdMemory
+from mailnode.net.tls import CertificateStore
+from mailnode.serving import Serving
+from mailnode.stores import Stores
+from mailnode.web.merging import Snapshot, lasting, merged
+from mailnode.workers.handover import Clients, Handover, LogPlace, Place
+from mailnode.workers.hints import SharedHints
+from mailnode.workers.link import Link
+from mailnode.workers.supervisor import Worker, Workers
+
+
+class Crew:
+    """All processes but the first. ``prepare`` before it takes connections, then ``start``, ``stop``; once each."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        config: Callable[[], Config],
+        serving: Serving,
+        stores: Stores,
+        certificates: CertificateStore | None,
+        counts: SessionCounts,
+        hints: SharedHints,
+        log: LogPlace,
+    ) -> None:
+        """:param config: returns that of the moment. :param counts: where this process counts sessions, and all others do.
+        :param log: where the others log."""
+        self._config = config
+        self._serving = serving
+        self._stores = stores
+        self._certificates = certificates
+        self._counts = counts
+        self._hints = hints
+        self._log = log
+        self._memory: CrowdMemory | None = None
+        self._sessions: dict[Worker, Counter[tuple[str, str]]] = {}
+        self._counted: dict[int, Snapshot] = {}  # by those that run, as last heard
+        self._ended: Snapshot = []  # by those that have ended
+        self._workers = Workers(reactor, config().server.workers - 1, self._hand_over, self._handlers, self._forget)
+        if certificates is not None:
+            certificates.on_change = lambda: self._workers.tell("certificates", self._pairs())
+
+    # life
+
+    def prepare(self) -> None:
+        """Count clients together from now on. :raises OSError: no shared memory."""
+        config = self._config()
+        self._memory = CrowdMemory.make(config.server.workers, len(config.listener))
+        self._serving.share_clients(self._memory, 0)
+
+    async def start(self) -> None:
+        """Start all; return when they take connections. :raises ConfigurationError:"""
+        await self._workers.start()
+
+    async def stop(self, grace: float) -> None:
+        """Let their sessions end within so many seconds, then end them."""
+        await self._workers.stop(grace)
+        if self._memory is not None:
+            self._memory.close()
+            self._memory = None
+
+    # what this process tells them
+
+    def links(self) -> list[Link]:
+        """To those that take connections."""
+        return self._workers.links()
+
+    def reopen_log(self) -> None:
+        """Write to the file that has the log's name now."""
+        self._workers.tell("reopen")
+
+    async def changed(self) -> None:
+        """Return when all have forgotten what they remember of directory and accounts, or did not answer in time."""
+        await self._workers.ask("changed")
+
+    async def reload(self) -> None:
+        """Have all take over the configuration of the moment."""
+        await self._workers.ask("config", self._config())
+        await self.changed()
+
+    async def counted(self) -> tuple[int, list[Snapshot]]:
+        """Return how many serve, and what they counted, those that have ended or are busy too."""
+        self._counted.update(await self._workers.ask("metrics"))
+        return self._workers.up, [*self._counted.values(), self._ended]
+
+    # what each is given and may ask for
+
+    def _hand_over(self, number: int) -> Handover:
+        memory = self._memory
+        assert memory is not None
+        places = [
+            Place(index, place.descriptor, place.family, place.backlog)
+            for index, place in self._serving.handed_over().items()
+        ]
+        clients = Clients(memory.descriptor, memory.key, memory.processes, memory.listeners)
+        return Handover(number, self._config(), tuple(places), clients, self._pairs(), self._log)
+
+    def _pairs(self) -> tuple[tuple[bytes, bytes], ...]:
+        store = self._certificates
+        return tuple(pair.as_pem() for pair in store.pairs) if store is not None else ()
+
+    def _handlers(self, worker: Worker) -> Mapping[str, Callable[..., Any]]:
+        sessions = self._sessions[worker] = Counter()
+        engine, queue, counters, counts = self._stores.engine, self._stores.queue, self._stores.ephemeral, self._counts
+
+        async def write(tenancy: str, unit: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            return await engine.write(tenancy, unit, *args, **kwargs)
+
+        async def enter(account_id: str, protocol: str, limit: int) -> bool:
+            entered = await counts.enter(account_id, protocol, limit)
+            if entered:
+                sessions[account_id, protocol] += 1
+            return entered
+
+        def leave(account_id: str, protocol: str) -> None:
+            if sessions[account_id, protocol] > 0:
+                sessions[account_id, protocol] -= 1
+                counts.leave(account_id, protocol)
+
+        return {
+            "write": write,
+            "enqueue": queue.enqueue,
+            "counter.add": counters.add,
+            "counter.get": counters.get,
+            "counter.clear": counters.clear,
+            "session.enter": enter,
+            "session.leave": leave,
+            "hints": lambda modseqs, wake: self._hints.heard(worker.link, modseqs, wake),
+        }
+
+    def _forget(self, worker: Worker) -> None:
+        """One has ended: what it held is free."""
+        for (account_id, protocol), count in self._sessions.pop(worker, Counter()).items():
+            for _ in range(count):
+                self._counts.leave(account_id, protocol)
+        if self._memory is not None:
+            self._memory.forget(worker.number - 1)
+        self._ended = merged([self._ended, lasting(self._counted.pop(worker.number, []))])

@@ -1,0 +1,123 @@
+"""How many clients a listener has, in all and from one network: in one process, or in several that share memory.
+
+Each process writes its own block of the shared memory and reads all, so there is no lock: two that let somebody in at
+the same moment may be one over the limit. From one network they count by two hashes of its name with a secret key and
+believe the smaller one, which is never too low; that it is too high takes two networks that agree with it in one each.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import os
+from collections import Counter
+
+CELLS = 8192  # of each hash, in a block
+_BLOCK = 1 + 2 * CELLS  # counts of 4 octets: of all, then by each hash
+_BITS = CELLS.bit_length() - 1
+
+
+class Crowd:
+    """The clients of one listener, in this process."""
+
+    def __init__(self) -> None:
+        self._total = 0
+        self._peers: Counter[str] = Counter()
+
+    def total(self) -> int:
+        """How many there are."""
+        return self._total
+
+    def of(self, peer: str) -> int:
+        """How many there are from one network."""
+        return self._peers[peer]
+
+    def enter(self, peer: str) -> None:
+        """Count one more. :param peer: its network, "" for none."""
+        self._total += 1
+        self._peers[peer] += 1
+
+    def leave(self, peer: str) -> None:
+        """One that was counted is gone."""
+        self._total -= 1
+        self._peers[peer] -= 1
+        if not self._peers[peer]:
+            del self._peers[peer]
+
+
+class CrowdMemory:
+    """The memory that the processes of one server share, with a block for each process and listener."""
+
+    def __init__(self, descriptor: int, key: bytes, processes: int, listeners: int) -> None:
+        """:param descriptor: of :meth:`make`; it is not closed. :param key: secret, the same in every process."""
+        self.descriptor = descriptor
+        self.key = key
+        self.processes = processes
+        self.listeners = listeners
+        self._memory = mmap.mmap(descriptor, self._size(processes, listeners))
+        self.counts = memoryview(self._memory).cast("I")
+
+    @classmethod
+    def make(cls, processes: int, listeners: int) -> CrowdMemory:
+        """Return new memory without a name, all zero. :raises OSError: there is none."""
+        descriptor = os.memfd_create("mailnode-clients", os.MFD_CLOEXEC)
+        os.ftruncate(descriptor, cls._size(processes, listeners))
+        return cls(descriptor, os.urandom(16), processes, listeners)
+
+    @staticmethod
+    def _size(processes: int, listeners: int) -> int:
+        return 4 * _BLOCK * processes * listeners
+
+    def start_of(self, process: int, listener: int) -> int:
+        """Where a block begins."""
+        return (process * self.listeners + listener) * _BLOCK
+
+    def forget(self, process: int) -> None:
+        """Set the counts of a process that ended to nothing."""
+        start, end = self.start_of(process, 0), self.start_of(process + 1, 0)
+        self.counts[start:end] = memoryview(bytes(4 * (end - start))).cast("I")
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        os.close(self.descriptor)
+
+
+class SharedCrowd(Crowd):
+    """The clients of one listener, in all processes."""
+
+    def __init__(self, memory: CrowdMemory, process: int, listener: int) -> None:
+        """:param process: this one's number, from 0. :param listener: its number, from 0."""
+        self._counts = memory.counts
+        self._key = memory.key
+        self._own = memory.start_of(process, listener)
+        self._blocks = [memory.start_of(number, listener) for number in range(memory.processes)]
+
+    def total(self) -> int:
+        """How many there are."""
+        counts = self._counts
+        return sum([counts[block] for block in self._blocks])
+
+    def of(self, peer: str) -> int:
+        """How many there are from one network, or a few more."""
+        counts = self._counts
+        return min([sum([counts[block + cell] for block in self._blocks]) for cell in self._cells(peer)])
+
+    def enter(self, peer: str) -> None:
+        """Count one more."""
+        self._add(peer, 1)
+
+    def leave(self, peer: str) -> None:
+        """One that was counted is gone."""
+        self._add(peer, -1)
+
+    def _add(self, peer: str, amount: int) -> None:
+        counts, own = self._counts, self._own
+        counts[own] += amount
+        if peer:
+            for cell in self._cells(peer):
+                counts[own + cell] += amount
+
+    def _cells(self, peer: str) -> tuple[int, int]:
+        digest = hashlib.blake2b(peer.encode(), digest_size=4, key=self._key).digest()
+        number = int.from_bytes(digest, "big")
+        return 1 + number % CELLS, 1 + CELLS + (number >> _BITS) % CELLS

@@ -1,0 +1,28 @@
+"""Decaying counters that another process keeps: guesses are counted once for the whole server."""
+
+from __future__ import annotations
+
+from zope.interface import implementer
+
+from mailnode.interfaces.store import IEphemeral
+from mailnode.store.engine_remote import Ask
+
+
+@implementer(IEphemeral)
+class RemoteEphemeral:
+    """Asks the owner for each. :raises mailnode.errors.StoreUnavailable: (every method) the owner is gone."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+
+    async def add(self, key: str, amount: float, now: float, half_life: float) -> float:
+        """See :class:`IEphemeral`."""
+        return float(await self._ask("counter.add", key, amount, now, half_life))
+
+    async def get(self, key: str, now: float, half_life: float) -> float:
+        """See :class:`IEphemeral`."""
+        return float(await self._ask("counter.get", key, now, half_life))
+
+    async def clear(self, key: str) -> None:
+        """See :class:`IEphemeral`."""
+        await self._ask("counter.clear", key)

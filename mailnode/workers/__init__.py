@@ -1,0 +1,1 @@
+"""Several processes on the same listeners: the link between them, and who starts and replaces them."""

@@ -1,0 +1,61 @@
+"""What a further process is given when it begins. Descriptors are inherited under the numbers told here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A listening socket. ``listener``: its number in the configuration."""
+
+    listener: int
+    descriptor: int
+    family: int
+    backlog: int
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """The shared counts of clients; see :class:`mailnode.net.crowd.CrowdMemory`."""
+
+    descriptor: int
+    key: bytes
+    processes: int
+    listeners: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogPlace:
+    """Where the log goes: ``kind`` is "lines" (``descriptor``, and ``path`` where it is a file), "syslog" (``name``: the
+    prefix) or "observer" (``name``: of what makes one, as twistd takes it)."""
+
+    kind: str
+    descriptor: int = -1
+    path: Path | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """Everything a worker needs but its link.
+
+    ``number``: from 2 on; the first process is 1. ``config``: a :class:`mailnode.config.schema.Config`.
+    ``certificates``: (chain, key) in PEM form; the files may be readable by root alone.
+    """
+
+    number: int
+    config: Any
+    places: tuple[Place, ...]
+    clients: Clients
+    certificates: tuple[tuple[bytes, bytes], ...]
+    log: LogPlace
+
+    def descriptors(self) -> tuple[int, ...]:
+        """What must be inherited."""
+        found = [place.descriptor for place in self.places] + [self.clients.descriptor]
+        if self.log.descriptor > 2:
+            found.append(self.log.descriptor)
+        return tuple(found)

@@ -1,0 +1,91 @@
+"""What travels between processes: plain data, units of the store, domain errors. Pickled, and read with an eye on names.
+
+Both ends are the same program and nobody else holds the pair of sockets. Reading still takes no name but those of our
+values, errors, settings and the store's own functions: should one process be made to write what a stranger wants, the
+other one does not call ``os.system`` for it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import pickle
+from types import FunctionType
+from typing import Any
+
+from mailnode.errors import DomainError, StoreUnavailable
+
+_ROOMS = (
+    "mailnode.values.",
+    "mailnode.store.",
+    "mailnode.config.schema",
+    "mailnode.errors",
+    "mailnode.workers.handover",
+)
+_PLAIN = {
+    "builtins": {"set", "frozenset", "bytearray", "complex", "range", "slice"},
+    "collections": {"Counter", "OrderedDict", "deque", "defaultdict"},
+    "datetime": {"date", "datetime", "time", "timedelta", "timezone"},
+    "array": {"array", "_array_reconstructor"},
+    "ipaddress": {"IPv4Address", "IPv6Address", "IPv4Network", "IPv6Network"},
+    "pathlib": {"Path", "PosixPath"},
+}
+
+
+class NotPlain(pickle.UnpicklingError):
+    """Data that names something it may not."""
+
+
+def dumps(value: object) -> bytes:
+    """Return plain data as octets. :raises Exception: whatever pickle finds wrong with it."""
+    return pickle.dumps(value, 5)
+
+
+def loads(data: bytes) -> Any:
+    """Return what :func:`dumps` was given. :raises NotPlain: it names something else. :raises Exception: not ours."""
+    return _Reader(io.BytesIO(data)).load()
+
+
+class _Reader(pickle.Unpickler):
+    _found: dict[tuple[str, str], Any] = {}
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Return a class or function of the rooms and kinds above; those that only import it do not count."""
+        key = (module, name)
+        found = self._found.get(key)
+        if found is None:
+            found = self._found[key] = _look_up(module, name)
+        return found
+
+
+def _look_up(module: str, name: str) -> Any:
+    if module in _PLAIN:
+        if name in _PLAIN[module]:
+            return getattr(importlib.import_module(module), name)
+    elif module.startswith(_ROOMS):
+        found = getattr(importlib.import_module(module), name, None)
+        if isinstance(found, type | FunctionType) and found.__module__ == module and found.__qualname__ == name:
+            return found
+    raise NotPlain(f"{module}.{name}")
+
+
+# errors
+
+
+def error_as_value(error: BaseException) -> tuple[Any, ...]:
+    """Return a domain error of ours as plain data; anything else becomes :class:`StoreUnavailable`."""
+    kind = type(error)
+    if not isinstance(error, DomainError) or not kind.__module__.startswith(_ROOMS):
+        return StoreUnavailable, ("the unit failed",), {}
+    return kind, error.args, dict(vars(error))
+
+
+def value_as_error(value: tuple[Any, ...]) -> DomainError:
+    """Return the error again, without calling a constructor that may want other arguments."""
+    kind, arguments, state = value
+    if not (isinstance(kind, type) and issubclass(kind, DomainError)):
+        raise NotPlain(f"not an error: {kind}")
+    error = kind.__new__(kind)
+    error.args = arguments
+    vars(error).update(state)
+    return error

@@ -1,0 +1,54 @@
+"""The metrics of several processes on one page."""
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from mailnode.web.merging import lasting, merged
+from mailnode.web.metrics import Metrics
+from mailnode.workers.plain import dumps, loads
+
+
+def made(accepted, is_open, expiry, tries):
+    metrics = Metrics()
+    metrics.count("messages_accepted", accepted)
+    metrics.change("sessions_open", is_open, protocol="imap")
+    metrics.set("certificate_expiry_seconds", expiry, certificate="mx")
+    for seconds in tries:
+        metrics.observe("queue_try_seconds", seconds)
+    return metrics
+
+
+def values(page):
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(page.decode())
+        for sample in family.samples
+    }
+
+
+def test_counters_histograms_and_gauges_add_up_and_dates_do_not():
+    first, second = made(3, 1, 100.0, [0.01, 3]), made(4, 5, 200.0, [0.01])
+    second.count("logins", protocol="pop3", result="succeeded")
+    found = values(first.render([loads(dumps(second.snapshot()))])[1])
+    assert found["mailnode_messages_accepted_total",] == 7
+    assert found["mailnode_sessions_open", "imap"] == 6
+    assert found["mailnode_certificate_expiry_seconds", "mx"] == 100
+    assert found["mailnode_logins_total", "pop3", "succeeded"] == 1
+    assert found["mailnode_queue_try_seconds_bucket", "0.02"] == 2
+    assert found["mailnode_queue_try_seconds_bucket", "+Inf"] == 3 == found["mailnode_queue_try_seconds_count",]
+    alone = values(first.render()[1])
+    assert found["process_start_time_seconds",] == alone["process_start_time_seconds",]
+    assert found["mailnode_messages_accepted_created",] == alone["mailnode_messages_accepted_created",]
+
+
+def test_alone_it_is_the_page_it_was():
+    metrics = made(3, 1, 100.0, [0.3])
+    strip = lambda page: [line for line in page.decode().splitlines() if "process_" not in line]  # noqa: E731
+    assert strip(metrics.render()[1]) == strip(metrics.render([[]])[1])
+
+
+def test_of_a_process_that_ended_the_gauges_go():
+    left = lasting(made(3, 1, 100.0, [0.3]).snapshot())
+    again = lasting(made(4, 2, 100.0, [0.3]).snapshot())
+    found = values(made(0, 0, 5.0, []).render([merged([left, again])])[1])
+    assert found["mailnode_messages_accepted_total",] == 7
+    assert found["mailnode_sessions_open", "imap"] == 0
