@@ -11,6 +11,8 @@ import unicodedata
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from datetime import date
+from itertools import compress
+from operator import not_
 from typing import Any
 
 from mailnode.imap import command_types as c
@@ -49,6 +51,26 @@ def is_kept(field: str) -> bool:
     return field.encode("utf-8", "replace") in KEPT_FIELDS
 
 
+def flagged(key: c.SearchKey, view: View, candidates: range) -> list[int] | None:
+    """Return the candidates that carry, or lack, one flag; None for keys of other kinds. No call for each message."""
+    bit_and_sense = _flag_of(key, view)
+    if bit_and_sense is None:
+        return None
+    bit, on = bit_and_sense
+    carried = map(bit.__and__, view.flags[candidates.start : candidates.stop])
+    return list(compress(candidates, carried if on else map(not_, carried)))
+
+
+def _flag_of(key: c.SearchKey, view: View) -> tuple[int, bool] | None:
+    if isinstance(key, c.HasFlag):
+        return key.bit, key.on
+    if isinstance(key, c.IsRecent):
+        return RECENT, key.on
+    if isinstance(key, c.HasKeyword):
+        return view.keywords.bit(key.keyword) or 0, key.on
+    return None
+
+
 def row_test(key: c.SearchKey, view: View, columns: list[str]) -> Test:
     """Compile a key that costs at most ``ROWS`` into one test; what it reads is added to ``columns``.
 
@@ -67,7 +89,7 @@ def row_test(key: c.SearchKey, view: View, columns: list[str]) -> Test:
 
 
 def _view_test(key: c.SearchKey, view: View) -> Test | None:
-    flags, modseqs = view.flags, view.modseqs
+    flags, modseqs, flag = view.flags, view.modseqs, _flag_of(key, view)
     if isinstance(key, c.All):
         return lambda row, index: True
     if isinstance(key, c.InSet):
@@ -75,14 +97,9 @@ def _view_test(key: c.SearchKey, view: View) -> Test | None:
     if isinstance(key, c.ModSeq):
         least = key.value
         return lambda row, index: modseqs[index] >= least
-    if isinstance(key, c.HasFlag):
-        bit, on = key.bit, key.on
-    elif isinstance(key, c.IsRecent):
-        bit, on = RECENT, key.on
-    elif isinstance(key, c.HasKeyword):
-        bit, on = view.keywords.bit(key.keyword) or 0, key.on
-    else:
+    if flag is None:
         return None
+    bit, on = flag
     if on:
         return lambda row, index: bool(flags[index] & bit)
     return lambda row, index: not flags[index] & bit
@@ -150,8 +167,13 @@ def fold(text: str) -> str:
 def header_test(key: c.InHeader) -> Callable[[bytes], bool]:
     """Return the test of a header block: some field of that name holds the text, encoded words decoded."""
     name, needle = key.field.encode("utf-8", "replace").lower(), fold(key.text)
+    # Most blocks can be seen not to hold it without looking at their fields: in plain ASCII nothing but folding, which
+    # white space marks, keeps a text from standing as it is.
+    literal = needle.encode() if needle.isascii() and all(character > " " for character in needle) else b""
 
     def test(block: bytes) -> bool:
+        if literal and literal not in block.lower() and b"=?" not in block and block.isascii():
+            return False
         for _, found, start, end in scan_fields(block):
             if found.lower() == name and (not needle or needle in fold(decode_words(unfold(block[start:end])))):
                 return True

@@ -12,7 +12,17 @@ from mailnode.imap.bodies import BATCH, batches, read_exactly, read_small
 from mailnode.imap.command_types import And, InBody, InHeader, InText, Not, Or, Search, SearchKey
 from mailnode.imap.fetching import ROWS
 from mailnode.imap.matching import ROWS as COLUMNS_ONLY
-from mailnode.imap.matching import VIEW, Row, cost, header_test, returned_modseq, row_test, searched_span, text_test
+from mailnode.imap.matching import (
+    VIEW,
+    Row,
+    cost,
+    flagged,
+    header_test,
+    returned_modseq,
+    row_test,
+    searched_span,
+    text_test,
+)
 from mailnode.imap.ranges import ranges_of, read_rows
 from mailnode.values.facts import decode_parts
 
@@ -80,7 +90,9 @@ async def _by_rows(session: ImapSession, key: SearchKey, candidates: Sequence[in
     found: list[int] = []
     if not columns:
         for at in range(0, len(candidates), VIEW_ROWS):
-            found.extend([index for index in candidates[at : at + VIEW_ROWS] if test((), index)])
+            some = candidates[at : at + VIEW_ROWS]
+            carriers = flagged(key, selected.view, some) if isinstance(some, range) else None
+            found.extend([index for index in some if test((), index)] if carriers is None else carriers)
             await session.pause()
         return found
     for asked in ranges_of((candidates,), ROWS):

@@ -7,7 +7,7 @@ import pytest
 from imap_world import play
 
 from mailnode.imap import command_types as c
-from mailnode.imap.matching import BODIES, HEADERS, ROWS, VIEW, cost, fold
+from mailnode.imap.matching import BODIES, HEADERS, ROWS, VIEW, cost, fold, header_test
 from mailnode.imap.searching import _groups
 from mailnode.net.no_reactor import run_now
 from mailnode.values.flags import DELETED, FLAGGED, SEEN
@@ -317,3 +317,38 @@ def test_damaged_large_messages_are_passed_over(make_world, request):
         if len(data) > 1000:
             world.account.content[blob_id] = data[:100]
     assert found(client, "BODY x") == "2"
+
+
+@pytest.mark.parametrize(
+    ("block", "text", "expected"),
+    [
+        (b"Subject: Plain Words\r\n", "plain", True),
+        (b"Subject: Plain Words\r\n", "n w", True),
+        (b"Subject: Plain\r\n Words\r\n", "plain words", True),
+        (b"Subject: Plain\r\n\tWords\r\n", "plain words", True),
+        (b"Subject: Plain\r\n", "words", False),
+        (b"To: words\r\nSubject: other\r\n", "words", False),
+        (b"Subject: =?utf-8?q?w=6Frds?=\r\n", "words", True),
+        (b"Subject: =?utf-8?b?d29yZHM=?=\r\n", "WORDS", True),
+        ("Subject: \N{KELVIN SIGN}elvin\r\n".encode(), "kelvin", True),
+        ("Subject: Stra\N{LATIN SMALL LETTER SHARP S}e\r\n".encode(), "strasse", True),
+        (b"Subject: a\0b\r\n", "a b", True),
+        (b"Subject:\r\n", "", True),
+        (b"From: x\r\n", "", False),
+    ],
+)
+def test_a_header_holds_a_text_however_it_is_written(block, text, expected):
+    assert header_test(c.InHeader("subject", text))(block) is expected
+
+
+def test_flags_of_many_messages(make_world):
+    world = make_world()
+    for number in range(9):
+        world.put(flags=FLAGGED if number % 3 else SEEN)
+    client = world.connect(select="INBOX")
+    assert client.ask("a SEARCH FLAGGED")[0] == "* SEARCH 2 3 5 6 8 9"
+    assert client.ask("b SEARCH UNFLAGGED")[0] == "* SEARCH 1 4 7"
+    assert client.ask("c SEARCH KEYWORD unknown")[0] == "* SEARCH"
+    assert client.ask("d SEARCH UNKEYWORD unknown 2:3")[0] == "* SEARCH 2 3"
+    assert client.ask("e SEARCH NEW")[0] == "* SEARCH 2 3 5 6 8 9"
+    assert client.ask("f SEARCH OLD")[0] == "* SEARCH"
