@@ -34,6 +34,7 @@ ROWS: list[Row] = [
 @click.option("--messages", default=100_000, show_default=True, help="Messages in the mailbox of the IMAP rows.")
 @click.option("--store", default=1_000_000, show_default=True, help="Messages of the large store.")
 @click.option("--sessions", default=5000, show_default=True, help="Idle IMAP sessions at a time.")
+@click.option("--workers", default=1, show_default=True, help="Processes with which mailnode serves.")
 @click.option("--quick", is_flag=True, help="One round of 2 s, 5,000 messages, without the slow rows.")
 @click.option("--list", "listing", is_flag=True, help="Only show the rows' names.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write everything measured to this file.")
@@ -45,6 +46,7 @@ def main(
     messages: int,
     store: int,
     sessions: int,
+    workers: int,
     quick: bool,
     listing: bool,
     json_file: Path | None,
@@ -61,7 +63,16 @@ def main(
         rounds, seconds, messages = 1, 2.0, 5000
     measured, errors = _measure(
         rows,
-        lambda progress: Lab(rounds, seconds, messages, progress, quick=quick, store_size=store, sessions=sessions),
+        lambda progress: Lab(
+            rounds,
+            seconds,
+            messages,
+            progress,
+            quick=quick,
+            store_size=store,
+            sessions=sessions,
+            workers=workers,
+        ),
     )
     click.echo(report.table(measured))
     for error in errors:
@@ -73,6 +84,7 @@ def main(
             "messages": messages,
             "store": store,
             "sessions": sessions,
+            "workers": workers,
             "quick": quick,
         }
         json_file.write_text(json.dumps(report.as_json(measured, machine() | options), indent=1))

@@ -43,10 +43,13 @@ class Lab:
         quick: bool = False,
         store_size: int = 1_000_000,
         sessions: int = 5000,
+        workers: int = 1,
     ) -> None:
-        """:param store_size: messages of the rows about large stores. :param sessions: of the rows about idle ones.
+        """:param workers: processes with which mailnode serves.
+        :param store_size: messages of the rows about large stores. :param sessions: of the rows about idle ones.
         :param size: messages of the IMAP rows' mailbox. :param progress: told what happens."""
         self.rounds, self.seconds, self.size, self.progress, self.quick = rounds, seconds, size, progress, quick
+        self.workers = workers
         self.store_size, self.sessions = store_size, sessions
         self.folder = Path(tempfile.mkdtemp(prefix="mailnode-benchmark-"))
         open_to_daemons(self.folder)
@@ -96,7 +99,7 @@ class Lab:
         """A mailnode with one account; limits of the default configuration, but for connections from one address."""
 
         def make() -> MailNodeForLoad:
-            node = MailNodeForLoad(self.folder / name, USER, extra=LIMITS + extra, **options)
+            node = MailNodeForLoad(self.folder / name, USER, extra=LIMITS + extra, workers=self.workers, **options)
             node.start()
             node.add_account(USER)
             return node
@@ -109,7 +112,7 @@ class Lab:
 
     def relay(self, sink: Sink) -> RelayForLoad:
         """A mailnode that relays all mail to a sink."""
-        return self.once("relay", lambda: RelayForLoad(self.folder / "relay", sink, LIMITS).start())
+        return self.once("relay", lambda: RelayForLoad(self.folder / "relay", sink, LIMITS, self.workers).start())
 
     def postfix(self, delivery: str) -> PostfixForLoad:
         """Postfix that delivers to "maildir", to Dovecot by "lmtp", or relays ("relay:PORT")."""
@@ -148,7 +151,7 @@ class Lab:
 
     def _big_mailnode(self) -> MailNodeForLoad:
         def make() -> MailNodeForLoad:
-            node = MailNodeForLoad(self.folder / "big", BIG_USER, extra=LIMITS).start()
+            node = MailNodeForLoad(self.folder / "big", BIG_USER, extra=LIMITS, workers=self.workers).start()
             node.add_account(BIG_USER)
             node.stop()
             self.progress(f"filling mailnode with {self.size}")

@@ -30,9 +30,10 @@ def open_to_daemons(folder: Path) -> None:
 class MailNodeForLoad(MailNode):
     """The tests' mailnode, with its log in a file as the peers have theirs, and a count of what is delivered."""
 
-    def __init__(self, folder: Path, user: str, *, partitions: int = 0, **options: Any) -> None:
+    def __init__(self, folder: Path, user: str, *, partitions: int = 0, workers: int = 1, **options: Any) -> None:
         """:param user: whose mailboxes are counted. :param partitions: 0: the default."""
         self._partitions = partitions
+        self._workers = workers
         super().__init__(folder, **options)
         open_to_daemons(folder)
         self.log = folder / "log"
@@ -41,6 +42,7 @@ class MailNodeForLoad(MailNode):
 
     def _configuration(self, *arguments: Any) -> str:
         text: str = super()._configuration(*arguments)
+        text = text.replace("[server]\n", f"[server]\nworkers = {self._workers}\n", 1)
         if self._partitions:
             text = text.replace("[server]\n", f"[server]\npartitions = {self._partitions}\n", 1)
         return text
@@ -79,10 +81,10 @@ class MailNodeForLoad(MailNode):
         return int(self.process.popen.pid)
 
     def cpu_seconds_of(self, rate: Callable[[], float]) -> float:
-        """Return the processor seconds the process spends a message while a rate is measured."""
-        before, started = cpu_seconds(self.pid), time.monotonic()
+        """Return the processor seconds all its processes spend a message while a rate is measured."""
+        before, started = sum(map(cpu_seconds, tree(self.pid))), time.monotonic()
         messages = rate() * (time.monotonic() - started)
-        return (cpu_seconds(self.pid) - before) / max(messages, 1)
+        return (sum(map(cpu_seconds, tree(self.pid))) - before) / max(messages, 1)
 
     def log_pages(self) -> int:
         """Pages in the write-ahead logs of the store: checkpoint work that is left."""
@@ -102,14 +104,14 @@ class MailNodeForLoad(MailNode):
 class RelayForLoad(MailNodeForLoad):
     """A mailnode that relays everything to one sink."""
 
-    def __init__(self, folder: Path, sink: Sink, limits: str) -> None:
+    def __init__(self, folder: Path, sink: Sink, limits: str, workers: int) -> None:
         self.sink = sink
         port = free_port()
         relay = (
             f'[[listener]]\nprotocol = "smtp"\ntls = "none"\nendpoint = "tcp:{port}:interface=127.0.0.1"\n'
             f'relay_from = ["127.0.0.1"]\n[queue.smarthost]\nhost = "{sink.address}"\nport = {sink.port}\ntls = "none"\n'
         )
-        super().__init__(folder, "", domains=("relay.test",), extra=limits + relay)
+        super().__init__(folder, "", domains=("relay.test",), extra=limits + relay, workers=workers)
         self.ports["smtp"] = port
 
     def delivered(self) -> int:
@@ -154,6 +156,16 @@ class Sink:
         if self._popen is not None:
             self._popen.terminate()
             self._popen.wait()
+
+
+def tree(pid: int) -> list[int]:
+    """Return the ids of a process and of all its descendants."""
+    children = [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in _children(task)]
+    return [pid, *(found for child in children for found in tree(child))]
+
+
+def _children(task: Path) -> list[str]:
+    return (task / "children").read_text().split()
 
 
 def cpu_seconds(pid: int) -> float:
@@ -325,4 +337,5 @@ __all__ = [
     "Sink",
     "cpu_seconds",
     "open_to_daemons",
+    "tree",
 ]

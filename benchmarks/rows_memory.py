@@ -13,11 +13,11 @@ from benchmarks.imap_client import Imap
 from benchmarks.lab import USER, Lab
 from benchmarks.mailboxes import content
 from benchmarks.messages import Messages
-from benchmarks.peers import PASSWORD, MailNodeForLoad
+from benchmarks.peers import PASSWORD, MailNodeForLoad, tree
 from benchmarks.report import Measurement
 from benchmarks.rows import Row
 from benchmarks.rows_imap import noop_delays
-from benchmarks.rows_sessions import pss_kib, tree
+from benchmarks.rows_sessions import pss_kib
 
 LARGE = 48 * 1024 * 1024  # octets; below the default limit of 50 MiB
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.imap_client import Imap
 from benchmarks.lab import USER, Lab
 from benchmarks.mailboxes import content, fill_maildir, repeat_in_mailnode, wear_in_mailnode
-from benchmarks.peers import PASSWORD, Dovecot, MailNodeForLoad
+from benchmarks.peers import PASSWORD, Dovecot, MailNodeForLoad, tree
 from benchmarks.report import Measurement
 from benchmarks.rows import Row
 from tests.end_to_end.servers import free_port
@@ -30,16 +30,6 @@ def pss_kib(pid: int) -> int:
     found = re.search(r"^Pss:\s+(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
     assert found is not None
     return int(found[1])
-
-
-def tree(pid: int) -> list[int]:
-    """Return the ids of a process and of all its descendants."""
-    children = [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in _children(task)]
-    return [pid, *(found for child in children for found in tree(child))]
-
-
-def _children(task: Path) -> list[str]:
-    return (task / "children").read_text().split()
 
 
 def open_views(node: MailNodeForLoad) -> int:

@@ -20,7 +20,9 @@ def _store(lab: Lab, size: int) -> MailNodeForLoad:
     they share a file."""
 
     def make() -> MailNodeForLoad:
-        node = MailNodeForLoad(lab.folder / f"store-{size}", USER, extra=LIMITS, partitions=1).start()
+        node = MailNodeForLoad(
+            lab.folder / f"store-{size}", USER, extra=LIMITS, partitions=1, workers=lab.workers
+        ).start()
         node.add_account(USER)
         node.add_account(OTHER)
         node.stop()
