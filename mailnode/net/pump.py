@@ -37,6 +37,43 @@ _log = Logger()
 class Pump(Protocol):
     """One connection: transport, sans-I/O connection and session held together."""
 
+    # Slots because there are thousands of pumps, each with more attributes than instances of one class share the names of.
+    __slots__ = (
+        "_busy",
+        "_bytes_in",
+        "_bytes_out",
+        "_clock",
+        "_connection",
+        "_deadline",
+        "_do_write",
+        "_draining",
+        "_dropped",
+        "_eof",
+        "_flush_seconds",
+        "_full",
+        "_implicit_tls",
+        "_lost",
+        "_make_session",
+        "_name",
+        "_on_close",
+        "_opened_at",
+        "_pumping",
+        "_reading",
+        "_session",
+        "_start_tls",
+        "_timeout",
+        "_timer",
+        "_timer_at",
+        "_tls_begun",
+        "_unsent",
+        "closed",
+        "local",
+        "peer",
+        "secure",
+        "session",
+        "tls",
+    )
+
     def __init__(
         self,
         name: str,
