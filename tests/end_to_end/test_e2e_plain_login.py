@@ -64,3 +64,21 @@ def test_other_listeners_take_no_password_without_tls(plain):
         with pytest.raises(smtplib.SMTPNotSupportedError):
             submission.login("alice@a.test", PASSWORD)
         assert submission.docmd("MAIL", "FROM:<alice@a.test>")[0] == 530
+
+
+def test_how_many_sessions_an_account_may_have_changes_by_reload(plain):
+    server, ports = plain
+    before = server.config.read_text()
+    try:
+        server.config.write_text(before + "[limits]\nsessions_per_account = 1\n")
+        assert "limits" in server.ctl("reload").stdout
+        with imaplib.IMAP4("127.0.0.1", ports["imap"], timeout=30) as first:
+            first.login("alice@a.test", PASSWORD)
+            with imaplib.IMAP4("127.0.0.1", ports["imap"], timeout=30) as second:
+                with pytest.raises(imaplib.IMAP4.error, match="UNAVAILABLE"):
+                    second.login("alice@a.test", PASSWORD)
+                server.config.write_text(before)
+                server.ctl("reload")
+                second.login("alice@a.test", PASSWORD)
+    finally:
+        server.config.write_text(before)
