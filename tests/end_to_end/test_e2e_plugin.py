@@ -35,9 +35,9 @@ def test_a_message_is_refused_by_its_subject(tmp_path, installed):
             assert refused.value.smtp_code == 550
             assert refused.value.smtp_error.startswith(b"5.7.1 This server does not take")
         client.sendmail("a@side.test", ["bob@a.test"], b"Subject: lunch\r\n\r\nx\r\n")
+    assert node.stop() == 0  # the log is whole
     assert len(node.events("message.refused")) == 2
     assert len(node.events("message.accepted")) == 1
-    assert node.stop() == 0
 
 
 def test_the_check_names_what_is_wrong(tmp_path, installed):
