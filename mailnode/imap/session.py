@@ -117,6 +117,8 @@ class ImapSession:
         self.flush()
         if self._farewell is not None:
             self._leave()
+        else:
+            await self.channel.drain()  # who sends commands and reads no answers is not read from either
 
     def failed(self) -> None:
         """Unknown trouble outside a command."""
@@ -363,6 +365,8 @@ class ImapSession:
         :param expunge: whether EXPUNGE may be among it. :param uid: a UID command is being answered.
         """
         if self.selected is not None:
-            for piece in self.selected.announcement(expunge, uid or self.condstore, self.condstore):
+            pieces = self.selected.announcement(expunge, uid or self.condstore, self.condstore)
+            for number, piece in enumerate(pieces):
+                if number:
+                    await self.pause()
                 self.write(piece)
-                await self.pause()

@@ -35,7 +35,8 @@ async def store(session: ImapSession, command: Store) -> Answer:
         modified.extend(stored.modified)
         missing = missing or len(stored.changed) + len(stored.modified) < len(uids)
         _report(session, selected, command, stored)
-        await session.pause()
+        if at + UNIT < len(indexes):
+            await session.pause()
     if modified:
         await _report_modified(session, selected, command, modified)
     code = b"MODIFIED " + _numbers(selected, command, modified) if modified else b""

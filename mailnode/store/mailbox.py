@@ -132,6 +132,8 @@ class Mailbox:
                 own = [row for row in stored.changed if row[2] == stored.modseq]
                 self._partition.feed.add(self.account_id, self.id, stored.modseq, own, stored.keywords)
             self._publish_if(altered, stored.modseq)
+        if len(uids) <= UNIT_UIDS:
+            return stored
         return replace(stored, changed=tuple(changed), modified=tuple(modified))
 
     async def copy(self, uids: Sequence[int], target: int) -> Copied:

@@ -1,5 +1,7 @@
 """The session's own life: login, IDLE, APPEND, mailboxes, ends of all kinds."""
 
+import re
+
 import pytest
 from fake_mail import FakeAccount, FakeBlobs, FakeMailbox, FakeWriter
 from imap_world import START, Client, World, play
@@ -158,6 +160,19 @@ def test_end_comes_after_the_answer_of_a_command_under_way(make_world):
     client.pump.resumeProducing()
     assert client.received().endswith(b"* BYE [UNAVAILABLE] Session ended by the server\r\n")
     assert client.closed
+
+
+@pytest.mark.parametrize("command", [b"NOOP", b"UID STORE 1 +FLAGS (\\Seen)"])
+def test_who_reads_no_answers_is_not_read_from(make_world, command):
+    world = make_world()
+    world.put(b"Subject: x\r\n\r\ny\r\n")
+    client = world.connect(select="INBOX")
+    client.received()
+    client.pump.pauseProducing()
+    client.send(b"".join(b"t%d %b\r\n" % (number, command) for number in range(20)))
+    assert re.findall(rb"^t[0-9]+ ", client.received(), re.MULTILINE) == [b"t0 "]
+    client.pump.resumeProducing()
+    assert client.received().endswith(b"t19 OK %b completed\r\n" % command.split()[0 if command == b"NOOP" else 1])
 
 
 def test_shutdown(make_world):
