@@ -12,6 +12,7 @@ import pytest
 from app_process import Server, command
 from test_app_lifecycle import Site
 
+MESSAGES = 6
 _FILE = Path(__file__).parents[1] / "store/postgres_cluster.py"
 
 
@@ -37,24 +38,37 @@ def url():
         cluster.stop()
 
 
-def test_mail_comes_in_and_is_read(tmp_path, url):
+@pytest.fixture
+def fresh(url, request):
+    """A database of the test's own."""
+    import psycopg
+
+    name = f"test{abs(hash(request.node.name))}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return url.replace("/postgres?", f"/{name}?")
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_mail_comes_in_and_is_read(tmp_path, fresh, workers):
     site = Site(tmp_path)
-    site.write(f'[store]\nurl = "{url}"\n')
+    site.write(f'[store]\nurl = "{fresh}"\n', server=f"workers = {workers}")
     (tmp_path / "data").mkdir(mode=0o700)
     added = site.command("account", "add", "bob@a.test", "--password-stdin", stdin="secret\n")
     assert added[0] == 0, added
     with site.server() as server:
         server.ready()
-        with smtplib.SMTP("127.0.0.1", site.ports["smtp"], timeout=30) as client:
-            client.sendmail("x@side.test", ["bob@a.test"], "Subject: kept\r\n\r\nx\r\n" + "y" * 60 + "\r\n")
+        for _ in range(MESSAGES):
+            with smtplib.SMTP("127.0.0.1", site.ports["smtp"], timeout=30) as client:
+                client.sendmail("x@side.test", ["bob@a.test"], "Subject: kept\r\n\r\nx\r\n" + "y" * 60 + "\r\n")
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         with imaplib.IMAP4_SSL("127.0.0.1", site.ports["imap"], ssl_context=context, timeout=30) as client:
             client.login("bob@a.test", "secret")
             client.select()
-            assert client.search(None, "SUBJECT", "kept")[1] == [b"1"]
+            assert len(client.search(None, "SUBJECT", "kept")[1][0].split()) == MESSAGES
         with Server(tmp_path, "--config", site.config) as second:
             assert second.process.wait(60) == 1
         assert server.end() == 0
-    assert "messages     1\n" in site.command("mailbox", "show", "bob@a.test", "INBOX")[1]
+    assert f"messages     {MESSAGES}\n" in site.command("mailbox", "show", "bob@a.test", "INBOX")[1]
     assert command(tmp_path, "--config", site.config, "queue", "list", "--json")[1] == "[]\n"

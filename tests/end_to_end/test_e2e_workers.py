@@ -1,6 +1,7 @@
 """Several serving processes on the same listeners: they agree, share the limits, and one that dies is replaced."""
 
 import contextlib
+import json
 import os
 import poplib
 import re
@@ -8,14 +9,17 @@ import signal
 import smtplib
 import socket
 import ssl
+import subprocess
+import threading
 import time
 import urllib.request
 from pathlib import Path
 
 import pytest
+import trustme
 from imap_wire import Wire
 from prometheus_client.parser import text_string_to_metric_families
-from servers import PASSWORD, MailNode, wait_for
+from servers import PASSWORD, MailNode, Process, free_port, wait_for
 
 MESSAGE = "From: a@b.test\r\nSubject: {0}\r\nMessage-ID: <{0}@b.test>\r\n\r\nbody of {0}\r\n"
 
@@ -280,3 +284,387 @@ def test_a_reload_reaches_all(node):
     finally:
         node.config.write_text(text)
         node.ctl("reload")
+
+
+# what follows changes its servers
+
+
+@pytest.fixture
+def made(tmp_path):
+    """Makes servers that are stopped at the end."""
+    servers = []
+
+    def make(workers=2, **options):
+        server = Workers(tmp_path / f"node{len(servers)}", workers, **options)
+        servers.append(server)
+        server.start()
+        server.add_account("bob@a.test")
+        return server
+
+    yield make
+    for server in servers:
+        server.stop()
+
+
+class Sender(threading.Thread):
+    """Sends one message after the other, on a new connection whenever one breaks, and notes what was acknowledged."""
+
+    def __init__(self, node, name):
+        super().__init__(daemon=True)
+        self.node, self.label = node, name
+        self.acknowledged = []
+        self.ending = threading.Event()
+        self.start()
+
+    def run(self):
+        number = 0
+        while not self.ending.is_set():
+            with contextlib.suppress(OSError, smtplib.SMTPException):
+                client = smtplib.SMTP(self.node.address, self.node.ports["smtp"], timeout=30)
+                while not self.ending.is_set():
+                    number += 1
+                    name = f"{self.label}-{number}"
+                    send(client, name)
+                    self.acknowledged.append(name)
+
+    def end(self):
+        self.ending.set()
+        self.join(60)
+        assert not self.is_alive()
+        return self.acknowledged
+
+
+def check_kept(node, senders):
+    """Everything acknowledged is there, whole, and nothing but what was sent is there."""
+    acknowledged = [name for sender in senders for name in sender.end()]
+    wire = Wire(node, "bob@a.test", "INBOX")
+    bodies = b"\n".join(wire.ask("FETCH 1:* (BODY.PEEK[TEXT])"))
+    found = re.findall(rb"body of (\S+)", bodies)
+    missing = set(acknowledged) - {name.decode() for name in found}
+    assert not missing, f"{len(missing)} of {len(acknowledged)} are lost"
+    assert len(acknowledged) > 20
+
+
+def test_killed_workers_come_back_and_lose_nothing_acknowledged(made):
+    node = made(3)
+    senders = [Sender(node, f"s{number}") for number in range(6)]
+    for _ in range(3):
+        wait_for(lambda: len(node.pids) == 3, "all workers")
+        before = sum(len(sender.acknowledged) for sender in senders)
+        wait_for(lambda before=before: sum(len(s.acknowledged) for s in senders) > before + 10, "some mail")
+        victim = node.pids[1]
+        os.kill(victim, signal.SIGKILL)
+        wait_for(lambda victim=victim: victim not in node.pids, "its end")
+    wait_for(lambda: len(node.pids) == 3, "all workers")
+    check_kept(node, senders)
+    ends = node.events("worker.ended")
+    assert [event["code"] for event in ends] == [-9] * 3
+    assert node.metrics()["mailnode_workers_ended_total",] == 3
+    # The counts of the dead are free again: nobody else is connected.
+    Wire.opened.pop().close()
+    wait_for(lambda: node.metrics().get(("mailnode_sessions_open", "smtp"), 0) == 0, "the end of all sessions")
+
+
+def test_when_the_first_is_killed_all_end_at_once_and_nothing_acknowledged_is_lost(made):
+    node = made(3)
+    for turn in range(2):
+        senders = [Sender(node, f"t{turn}s{number}") for number in range(4)]
+        wait_for(lambda senders=senders: sum(len(sender.acknowledged) for sender in senders) > 40, "some mail")
+        pids = node.pids
+        assert len(pids) == 3
+        node.kill()
+        started = time.monotonic()
+        wait_for(lambda pids=pids: all(map(gone, pids)), "the end of the others")
+        assert time.monotonic() - started < 2
+        for sender in senders:
+            sender.ending.set()
+        node.start()
+        check_kept(node, senders)
+
+
+def test_a_stop_lets_the_sessions_of_all_end(made):
+    node = made(2)
+    clients = [node.connect(index) for index in range(2)]
+    for client in clients:
+        client.ehlo()
+        client.mail("a@b.test")
+        client.rcpt("bob@a.test")
+        client.docmd("DATA")
+    pids = node.pids
+    node.process.popen.send_signal(signal.SIGTERM)
+    with pytest.raises(OSError):
+        while True:
+            socket.create_connection((node.address, node.ports["smtp"]), 5).close()
+            time.sleep(0.02)
+    for number, client in enumerate(clients):
+        client.send(MESSAGE.format(f"last-{number}") + ".\r\n")
+        assert client.getreply()[0] == 250
+        client.close()
+    assert node.process.popen.wait(30) == 0
+    assert all(map(gone, pids))
+    assert [event["code"] for event in node.events("worker.ended")] == [0]
+    node.start()
+    wire = Wire(node, "bob@a.test", "INBOX")
+    assert len(uids(wire, "last-")) == 2
+
+
+def test_sigterm_to_a_further_worker_replaces_it_gently(made):
+    node = made(2)
+    client = node.connect(1)
+    first = node.pids
+    os.kill(first[1], signal.SIGTERM)
+    client.close()
+    wait_for(lambda: first[1] not in node.pids and len(node.pids) == 2, "another")
+    assert node.events("worker.ended")[0]["code"] == 0
+    with contextlib.closing(node.connect(1)) as client:
+        send(client, "to the new one")
+
+
+def test_a_second_sigterm_ends_all_at_once(made):
+    node = made(2)
+    clients = [node.connect(index) for index in range(2)]
+    for client in clients:
+        client.ehlo()
+        client.mail("a@b.test")
+    pids = node.pids
+    node.process.popen.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+    node.process.popen.send_signal(signal.SIGTERM)
+    assert node.process.popen.wait(5) == 1
+    wait_for(lambda: all(map(gone, pids)), "the end", 2)
+    for client in clients:
+        client.close()
+
+
+def test_limits_count_all_workers_together(made):
+    node = made(2, extra="[limits]\nconnections = 30\nconnections_per_address = 3\nsessions_per_account = 2\n")
+    clients = [node.connect(index) for index in (0, 1, 1)]
+    for index in (0, 1):
+        with pytest.raises((smtplib.SMTPException, OSError)):
+            node.connect(index)
+    clients.pop().close()
+    wait_for(lambda: accepted(node, 0), "a place that is free again")
+    for client in clients:
+        client.close()
+
+    wires = [node.wire(index) for index in (0, 1)]
+    for index in (0, 1):
+        with pytest.raises((AssertionError, ConnectionError)):
+            node.wire(index)
+    for wire in Wire.opened[2:]:
+        wire.close()
+    wires[1].ask("LOGOUT")
+    wires[1].close()
+    wait_for(lambda: again(node, 0), "a session that is free again")
+
+
+def accepted(node, index):
+    with contextlib.suppress(smtplib.SMTPException, OSError):
+        node.connect(index).close()
+        return True
+    return False
+
+
+def again(node, index):
+    with contextlib.suppress(AssertionError, ConnectionError):
+        return node.wire(index)
+    return None
+
+
+def test_a_killed_worker_frees_what_it_held(made):
+    node = made(2, extra="[limits]\nconnections_per_address = 3\nsessions_per_account = 2\n")
+    wires = [node.wire(1) for _ in range(2)]
+    clients = [node.connect(1) for _ in range(3)]
+    assert not accepted(node, 0) and again(node, 0) is None
+    os.kill(node.pids[1], signal.SIGKILL)
+    wait_for(lambda: len(node.pids) == 2 and len(node.events("worker.start")) == 2, "another")
+    assert accepted(node, 0)
+    node.wire(0)
+    for one in (*wires, *clients):
+        one.close()
+
+
+def test_a_unix_socket_is_shared_and_left_alone(tmp_path, made):
+    path = tmp_path / "lmtp"
+    node = made(2, extra=f'[[listener]]\nprotocol = "lmtp"\nendpoint = "unix:{path}:mode=600"\n')
+    for index in (0, 1):
+        with node.only(index):
+            client = smtplib.LMTP(str(path))
+        send(client, f"lmtp-{index}")
+        client.quit()
+    assert path.stat().st_mode & 0o777 == 0o600
+    os.kill(node.pids[1], signal.SIGTERM)
+    wait_for(lambda: len(node.events("worker.start")) == 2, "another")
+    with node.only(1):
+        client = smtplib.LMTP(str(path))
+    send(client, "lmtp-again")
+    client.quit()
+    assert len(uids(Wire(node, "bob@a.test", "INBOX"), "lmtp-")) == 3
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert node.stop() == 0
+    assert not path.exists()
+
+
+def test_behind_a_proxy_every_worker_knows_the_client(made):
+    node = made(2)
+    port = free_port()
+    text = node.config.read_text()
+    node.config.write_text(
+        text + f'[[listener]]\nprotocol = "smtp"\nendpoint = "haproxy:tcp:{port}:interface=127.0.0.1"\n'
+    )
+    node.stop()
+    node.start()
+    for index in (0, 1):
+        with node.only(index), socket.create_connection((node.address, port), 60) as raw:
+            raw.sendall(b"PROXY TCP4 192.0.2.%d 192.0.2.99 1 25\r\n" % (index + 1))
+            assert raw.recv(100).startswith(b"220")
+    for index in (0, 1):
+        node.wait_event("session.open", peer=f"192.0.2.{index + 1}")
+
+
+def test_new_certificates_reach_all(made):
+    node = made(2)
+    old = [shown(node, index) for index in range(2)]
+    authority = trustme.CA()
+    issued = authority.issue_cert(node.hostname, "localhost", node.address)
+    issued.private_key_pem.write_to_path(str(node.folder / "key.pem"))
+    issued.cert_chain_pems[0].write_to_path(str(node.folder / "cert.pem"))
+    os.kill(node.process.popen.pid, signal.SIGHUP)
+    node.wait_event("server.reload")
+    new = wait_for(lambda: (found := shown(node, 1)) != old[1] and found, "the new certificate")
+    assert shown(node, 0) == new
+    os.kill(node.pids[1], signal.SIGKILL)
+    wait_for(lambda: len(node.events("worker.start")) == 2, "another")
+    assert shown(node, 1) == new
+
+
+def shown(node, index):
+    """The certificate that one of the processes shows."""
+    client = node.connect(index)
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    client.starttls(context=context)
+    certificate = client.sock.getpeercert(binary_form=True)
+    client.close()
+    return certificate
+
+
+class Logging(Workers):
+    """With a log file."""
+
+    def twistd(self, *arguments):
+        command = super().twistd(*arguments)
+        at = command.index("mailnode")
+        return [*command[:at], f"--logfile={self.folder / 'log'}", *command[at:]]
+
+    def start(self):
+        self.process = Process(self.twistd("--config", str(self.config)), cwd=self.folder, env=self._env)
+        wait_for(lambda: self.events("server.start"), "the server")
+        return self
+
+    def events(self, name):
+        path = self.folder / "log"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [event for event in map(json.loads, lines) if event.get("event") == name]
+
+
+def test_log_lines_of_all_stay_whole_and_follow_a_new_file(tmp_path):
+    node = Logging(tmp_path / "node", 3)
+    node.start()
+    try:
+        node.add_account("bob@a.test")
+        senders = [Sender(node, f"s{number}") for number in range(6)]
+        wait_for(lambda: sum(len(sender.acknowledged) for sender in senders) > 100, "some mail")
+        old = node.folder / "log.1"
+        (node.folder / "log").rename(old)
+        os.kill(node.process.popen.pid, signal.SIGUSR1)
+        wait_for((node.folder / "log").exists, "a new log")
+        before = sum(len(sender.acknowledged) for sender in senders)
+        wait_for(lambda: sum(len(sender.acknowledged) for sender in senders) > before + 100, "more mail")
+        time.sleep(0.2)
+        size = old.stat().st_size
+        acknowledged = [name for sender in senders for name in sender.end()]
+        assert old.stat().st_size == size, "somebody writes to the old one"
+    finally:
+        assert node.stop() == 0
+    lines = [json.loads(line) for path in (old, node.folder / "log") for line in path.read_text().splitlines()]
+    sessions = [line["session"] for line in lines if line.get("event") == "session.open"]
+    assert len(sessions) == len(set(sessions))
+    assert sum(line.get("event") == "message.accepted" for line in lines) >= len(acknowledged)
+    assert (node.folder / "log").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_daemon_with_workers(tmp_path):
+    node = Workers(tmp_path / "node", 2)
+    pid_file = node.folder / "pid"
+    command = node.twistd("--config", str(node.config))
+    command = [part for part in command if part not in ("-n", "--pidfile=")]
+    at = command.index("mailnode")
+    command[at:at] = [f"--pidfile={pid_file}", f"--logfile={node.folder / 'log'}"]
+    subprocess.run(command, cwd=node.folder, env=node._env, check=True, timeout=60)
+    first = int(pid_file.read_text())
+    try:
+        events = [json.loads(line) for line in (node.folder / "log").read_text().splitlines()]
+        [started] = [event for event in events if event.get("event") == "worker.start"]
+        assert any(event.get("event") == "server.start" for event in events)
+        assert not gone(started["pid"])
+        node.add_account("bob@a.test")
+        with contextlib.closing(smtplib.SMTP(node.address, node.ports["smtp"])) as client:
+            send(client, "to a daemon")
+    finally:
+        os.kill(first, signal.SIGTERM)
+        wait_for(lambda: gone(first), "the end", 30)
+    assert gone(started["pid"])
+
+
+def test_only_the_first_reads_keys(made):
+    """It may do so as root; the others are started by who has given up that."""
+    node = made(2)
+    certificate = shown(node, 0)
+    (node.folder / "key.pem").unlink()
+    (node.folder / "cert.pem").unlink()
+    os.kill(node.pids[1], signal.SIGKILL)
+    wait_for(lambda: len(node.events("worker.start")) == 2, "another")
+    assert shown(node, 1) == certificate
+
+
+def test_a_worker_that_cannot_start_is_a_reason_not_to_start(tmp_path):
+    (tmp_path / "path").mkdir()
+    (tmp_path / "path" / "sitecustomize.py").write_text(
+        "import os, sys\nif 'mailnode.worker' in sys.orig_argv:\n    os._exit(3)\n"
+    )
+    node = Workers(tmp_path / "node", 2, path=(tmp_path / "path",))
+    node.process = Process(node.twistd("--config", str(node.config)), cwd=node.folder, env=node._env)
+    try:
+        assert node.process.popen.wait(60) == 1
+    finally:
+        node.process.stop()
+    node.process.wait_line("server.workers: a worker ended or hung while it started")
+    assert [event["code"] for event in node.events("worker.ended")] == [3]
+
+
+def test_sessions_find_out_when_every_hint_between_processes_is_lost(tmp_path):
+    """The poll is the net under lost hints."""
+    (tmp_path / "path").mkdir()
+    (tmp_path / "path" / "sitecustomize.py").write_text(
+        "import mailnode.workers.hints as hints\nhints.SharedHints._send = lambda self: None\n"
+    )
+    node = Workers(tmp_path / "node", 2, path=(tmp_path / "path",))
+    node.start()
+    try:
+        node.add_account("bob@a.test")
+        for taker, watcher in ((0, 1), (1, 0)):
+            idle = node.wire(watcher)
+            idle.begin("IDLE")
+            while not idle.line().startswith(b"+ "):
+                pass
+            with contextlib.closing(node.connect(taker)) as client:
+                send(client, f"unheard-{taker}")
+            assert b"EXISTS" in idle.line()
+            if taker == 1:  # queued by one, carried out by the queue of the other
+                client = node.connect(1)
+                client.sendmail("a@b.test", ["bob@a.test"], MESSAGE.format("unwoken"), rcpt_options=["NOTIFY=SUCCESS"])
+                wait_for(lambda idle=idle: b"EXISTS" in idle.line(), "the queue's own look", 60)
+    finally:
+        assert node.stop() == 0
