@@ -6,6 +6,7 @@ seconds it took. One message in flight a session: MAIL, RCPT and DATA in one seg
 
 from __future__ import annotations
 
+import contextlib
 import selectors
 import socket
 import ssl
@@ -28,6 +29,7 @@ class Session:
     def connect(self) -> None:
         """Open a connection; blocking, as the time of a connection is part of what is measured."""
         self.buffer = b""
+        self.shaking = False
         self.expected = 0
         self.sent = 0
         self.socket = socket.create_connection(self.load.address, 30)
@@ -44,6 +46,9 @@ class Session:
 
     def readable(self) -> None:
         """Take what has come; go on when all replies are there."""
+        if self.shaking:
+            self.shake()
+            return
         try:
             data = self.socket.recv(65536)
         except (ssl.SSLWantReadError, BlockingIOError):
@@ -70,12 +75,20 @@ class Session:
         self.send(b"STARTTLS\r\n", 1, self.encrypted)
 
     def encrypted(self) -> None:
-        """Shake hands."""
+        """Shake hands, beside the other sessions."""
         self.load.unwatch(self)
-        self.socket.setblocking(True)
-        self.socket = self.load.context.wrap_socket(self.socket)
+        self.socket.setblocking(False)
+        self.socket = self.load.context.wrap_socket(self.socket, do_handshake_on_connect=False)
         self.load.watch(self)
-        self.send(b"EHLO load.test\r\n", 1, self.mail)
+        self.shaking = True
+        self.shake()
+
+    def shake(self) -> None:
+        """Go on with the handshake as far as it goes now; what we send of it fits into the socket's buffer."""
+        with contextlib.suppress(ssl.SSLWantReadError):
+            self.socket.do_handshake()
+            self.shaking = False
+            self.send(b"EHLO load.test\r\n", 1, self.mail)
 
     def mail(self) -> None:
         """The envelope in one segment."""
