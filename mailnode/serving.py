@@ -71,7 +71,7 @@ class Runtime:
 
 def scanning_batches(config: Config, reactor: Any) -> Batches | None:
     """Return what has small messages scanned by another process where there is a core for it, else None."""
-    return Batches(reactor, read_facts) if len(os.sched_getaffinity(0)) > config.server.workers else None
+    return Batches(reactor, read_facts) if (os.cpu_count() or 1) > config.server.workers else None
 
 
 class Serving:

@@ -1,8 +1,8 @@
 """The other side of :mod:`mailnode.net.batches`: a process that answers batches of calls. It loads nothing it does not
 need.
 
-A batch and its answer are a length of four octets and a pickle: a list of octet strings, a list of (good, value or
-error as text).
+A batch and its answer are a frame with a pickle in it: a list of octet strings, a list of (good, value or error as
+text).
 """
 
 from __future__ import annotations
@@ -11,22 +11,22 @@ import importlib
 import pickle
 import signal
 import socket
-import struct
 import sys
 from collections.abc import Callable
 from typing import Any
 
-LENGTH = struct.Struct("!I")
+from mailnode.net.frames import FrameReader, frame
+
+_PIECE = 256 * 1024  # octets read at a time
 
 
 def serve(connection: socket.socket, function: Callable[[bytes], Any]) -> None:
     """Answer batches until the other side is gone; what the process does."""
-    with connection.makefile("rwb") as stream:
-        while len(head := stream.read(LENGTH.size)) == LENGTH.size:
-            arguments = pickle.loads(stream.read(LENGTH.unpack(head)[0]))
-            data = pickle.dumps([_outcome(function, argument) for argument in arguments], pickle.HIGHEST_PROTOCOL)
-            stream.write(LENGTH.pack(len(data)) + data)
-            stream.flush()
+    reader = FrameReader()
+    while data := connection.recv(_PIECE):
+        for batch in reader.receive(data):
+            outcomes = [_outcome(function, argument) for argument in pickle.loads(batch)]
+            connection.sendall(frame(pickle.dumps(outcomes, pickle.HIGHEST_PROTOCOL)))
 
 
 def _outcome(function: Callable[[bytes], Any], argument: bytes) -> tuple[bool, Any]:
@@ -42,7 +42,7 @@ def main() -> None:
     module, _, name = sys.argv[1].partition(":")
     try:
         serve(socket.socket(fileno=0), getattr(importlib.import_module(module), name))
-    except (BrokenPipeError, ConnectionResetError, EOFError, pickle.UnpicklingError):
+    except (BrokenPipeError, ConnectionResetError):
         pass  # the server is gone
 
 

@@ -22,7 +22,7 @@ from zope.interface import implementer
 from mailnode.errors import Busy
 from mailnode.interfaces.runtime import IBatches, IDelayed
 from mailnode.net import batch_process
-from mailnode.net.batch_process import LENGTH
+from mailnode.net.frames import FrameReader, frame
 
 MOST = 32  # calls of one batch
 OCTETS = 512 * 1024  # of the arguments of one batch, the last call's apart
@@ -52,7 +52,10 @@ class Batches:
         done: Deferred[Any] = Deferred()
         self._waiting.append((argument, done))
         if len(self._under_way) < UNDER_WAY:
-            self._send()
+            try:
+                self._send()
+            except OSError:  # no process, or no descriptor for one
+                self._give_up()
         return await done
 
     def stop(self) -> None:
@@ -106,6 +109,9 @@ class Batches:
         if link is not self._link:
             return
         self._link = None
+        self._give_up()
+
+    def _give_up(self) -> None:
         given_up = [done for batch in self._under_way for done in batch]
         given_up += [done for _, done in self._waiting]
         self._under_way.clear()
@@ -120,12 +126,11 @@ class _Link(Protocol):
     def __init__(self, answered: Callable[[list[tuple[bool, Any]]], None], lost: Callable[[_Link], None]) -> None:
         self._answered = answered
         self._lost = lost
-        self._buffer = bytearray()
+        self._reader = FrameReader()
 
     def send(self, arguments: list[bytes]) -> None:
         """Send one batch."""
-        data = pickle.dumps(arguments, pickle.HIGHEST_PROTOCOL)
-        self._transport().writeSequence((LENGTH.pack(len(data)), data))
+        self._transport().write(frame(pickle.dumps(arguments, pickle.HIGHEST_PROTOCOL)))
 
     def end(self) -> None:
         """Let the process end."""
@@ -133,15 +138,8 @@ class _Link(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Take answers."""
-        buffer = self._buffer
-        buffer += data
-        while len(buffer) >= LENGTH.size:
-            end = LENGTH.size + LENGTH.unpack_from(buffer)[0]
-            if len(buffer) < end:
-                return
-            outcomes = pickle.loads(bytes(buffer[LENGTH.size : end]))
-            del buffer[:end]
-            self._answered(outcomes)
+        for payload in self._reader.receive(data):
+            self._answered(pickle.loads(payload))
 
     def connectionLost(self, reason: Any = None) -> None:
         """The process ended."""

@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from mailnode.errors import StoreUnavailable
-from mailnode.workers.frames import FrameReader, FrameTooLong, frame
+from mailnode.net.frames import FrameReader, FrameTooLong, frame
 from mailnode.workers.plain import dumps, error_as_value, loads, value_as_error
 
 MAX_WAITING = 10_000  # calls that may wait for their answers

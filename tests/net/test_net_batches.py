@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import signal
@@ -20,8 +21,9 @@ from zope.interface.verify import verifyObject
 from mailnode.errors import Busy
 from mailnode.interfaces.runtime import IBatches
 from mailnode.net import batches
-from mailnode.net.batch_process import LENGTH, serve
+from mailnode.net.batch_process import serve
 from mailnode.net.batches import Batches
+from mailnode.net.frames import FrameReader, frame
 
 
 def where(argument: bytes) -> tuple[bytes, int]:
@@ -73,6 +75,20 @@ class BatchesTests(TestCase):
 
         return Deferred.fromCoroutine(check())
 
+    def test_a_process_that_cannot_be_started(self) -> Deferred[Any]:
+        def full(*args: Any) -> None:
+            raise OSError(errno.EMFILE, "no more descriptors")
+
+        async def check() -> None:
+            start = batches._start
+            self.patch(batches, "_start", full)
+            with self.assertRaises(Busy):
+                await self.ask(b"a")
+            self.patch(batches, "_start", start)
+            self.assertEqual((await self.ask(b"b"))[0], b"b")
+
+        return Deferred.fromCoroutine(check())
+
     def test_it_ends_when_it_has_rested_and_begins_again(self) -> Deferred[Any]:
         self.patch(batches, "IDLE_SECONDS", 0.01)
 
@@ -101,13 +117,14 @@ def test_the_process_takes_batches_cut_anywhere_and_ends_with_the_connection() -
     ours, its = socket.socketpair()
     served = threading.Thread(target=serve, args=(its, where))
     served.start()
+    reader = FrameReader()
     for arguments in ([b"a", b"fail"], [], [b"b"]):
-        data = pickle.dumps(arguments)
-        for octet in LENGTH.pack(len(data)) + data:
+        for octet in frame(pickle.dumps(arguments)):
             ours.send(bytes([octet]))
-        head = ours.recv(LENGTH.size, socket.MSG_WAITALL)
-        outcomes = pickle.loads(ours.recv(LENGTH.unpack(head)[0], socket.MSG_WAITALL))
-        assert [good for good, _ in outcomes] == [argument != b"fail" for argument in arguments]
+        payloads: list[bytes] = []
+        while not payloads:
+            payloads = reader.receive(ours.recv(65536))
+        assert [good for good, _ in pickle.loads(payloads[0])] == [argument != b"fail" for argument in arguments]
     ours.close()
     served.join(30)
     assert not served.is_alive()

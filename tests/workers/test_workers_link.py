@@ -14,12 +14,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mailnode.config.demo import demo_config
 from mailnode.errors import NoSuchMailbox, OverQuota, Refused, StoreUnavailable
+from mailnode.net.frames import MAX_FRAME, FrameReader, FrameTooLong, frame
 from mailnode.store import accounts
 from mailnode.store.queue_leases import LeaseLost
 from mailnode.values.blob import BlobRef, StagedBlob
 from mailnode.values.directory import Account
 from mailnode.workers import link as link_module
-from mailnode.workers.frames import MAX_FRAME, FrameReader, FrameTooLong, frame
 from mailnode.workers.handover import Clients, Handover, LogPlace, Place
 from mailnode.workers.link import Link
 from mailnode.workers.plain import NotPlain, dumps, error_as_value, loads, value_as_error
