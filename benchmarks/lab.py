@@ -140,11 +140,6 @@ class Lab:
 
     # the large mailbox
 
-    @property
-    def short(self) -> float:
-        """Seconds of a rate that settles at once."""
-        return min(self.seconds, 5.0)
-
     def big(self, peer: str) -> MailNodeForLoad | Dovecot:
         """The server with the large mailbox of BIG_USER: "mailnode" or "dovecot"."""
         return self._big_mailnode() if peer == "mailnode" else self._big_dovecot()

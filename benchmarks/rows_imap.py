@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import selectors
@@ -75,17 +76,17 @@ def _change(before: bytes, timed: bytes, after: bytes = b"") -> Callable[[Lab, M
     return measure
 
 
-def turns(clients: list[Imap], command: Callable[[int], bytes], duration: float) -> float:
+Send = Callable[[Imap, int], bytes]  # sends the command of this number; returns its tag
+
+
+def turns(clients: list[Imap], send: Send, duration: float) -> float:
     """Keep one command in flight on each client; return commands a second."""
     selector = selectors.DefaultSelector()
     for client in clients:
         selector.register(client.socket, selectors.EVENT_READ, client)
-    number = 0
-    waiting: dict[Imap, bytes] = {}
+    numbers = itertools.count()
     started = time.perf_counter()
-    for client in clients:
-        waiting[client] = client.send(command(number))
-        number += 1
+    waiting = {client: send(client, next(numbers)) for client in clients}
     done = 0
     while waiting:
         for key, _ in selector.select(30):
@@ -93,32 +94,35 @@ def turns(clients: list[Imap], command: Callable[[int], bytes], duration: float)
             client.answer(waiting.pop(client))
             done += 1
             if time.perf_counter() - started < duration:
-                waiting[client] = client.send(command(number))
-                number += 1
+                waiting[client] = send(client, next(numbers))
     return done / (time.perf_counter() - started)
 
 
-def _noop(clients: int) -> Callable[[Lab, Measurement], None]:
+def _nothing(client: Imap, _number: int) -> bytes:
+    return client.send(b"NOOP")
+
+
+def _one_body(client: Imap, number: int) -> bytes:
+    return client.send(b"FETCH %d (BODY.PEEK[])" % (number * 37 % BULK + 1))
+
+
+def _store(client: Imap, number: int) -> bytes:
+    sign = b"+-"[number // 500 % 2 : number // 500 % 2 + 1]
+    return client.send(b"UID STORE %d %bFLAGS.SILENT (\\Flagged)" % (number % 500 + 1, sign))
+
+
+def _rate(clients: int, send: Send) -> Callable[[Lab, Measurement], None]:
     def measure(lab: Lab, made: Measurement) -> None:
         ours, theirs = lab.imaps(clients)
-        in_turn(
-            lab,
-            made,
-            lambda: turns(ours, lambda number: b"NOOP", lab.short),
-            lambda: turns(theirs, lambda number: b"NOOP", lab.short),
-        )
+        in_turn(lab, made, lambda: turns(ours, send, lab.seconds), lambda: turns(theirs, send, lab.seconds))
 
     return measure
 
 
 def _store_one(clients: int) -> Callable[[Lab, Measurement], None]:
-    def command(number: int) -> bytes:
-        sign = b"+-"[number // 500 % 2 : number // 500 % 2 + 1]
-        return b"UID STORE %d %bFLAGS.SILENT (\\Flagged)" % (number % 500 + 1, sign)
-
     def measure(lab: Lab, made: Measurement) -> None:
         ours, _ = lab.imaps(clients)
-        in_turn(lab, made, lambda: turns(ours, command, lab.short), lambda: synced_appends(lab))
+        in_turn(lab, made, lambda: turns(ours, _store, lab.seconds), lambda: synced_appends(lab))
 
     return measure
 
@@ -129,7 +133,7 @@ def synced_appends(lab: Lab) -> float:
     descriptor = os.open(lab.folder / "appends", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     started, count = time.perf_counter(), 0
     try:
-        while time.perf_counter() - started < lab.short:
+        while time.perf_counter() - started < lab.seconds:
             os.write(descriptor, block)
             os.fdatasync(descriptor)
             count += 1
@@ -138,31 +142,44 @@ def synced_appends(lab: Lab) -> float:
     return count / (time.perf_counter() - started)
 
 
-def _append(pipelined: int) -> Callable[[Lab, Measurement], None]:
+def _append(pipelined: int = 1, clients: int = 1) -> Callable[[Lab, Measurement], None]:
+    """APPEND over one connection with so many commands in flight, or over several with one each."""
+
     def measure(lab: Lab, made: Measurement) -> None:
         source = Messages(11)
         messages = [source.message(4096) for _ in range(200)]
+        appended = 0
 
-        def rate(client: Imap) -> float:
-            before = client.count("Drafts")
-            started, sent, done = time.perf_counter(), 0, 0
-            tags: list[bytes] = []
-            while tags or time.perf_counter() - started < lab.short:
-                while len(tags) < pipelined and time.perf_counter() - started < lab.short:
-                    tags.append(client.append(b"Drafts", messages[sent % 200]))
-                    sent += 1
-                while tags:
-                    client.answer(tags.pop(0))
-                    done += 1
-            rate = done / (time.perf_counter() - started)
-            if client.count("Drafts") - before != done:
-                lab.errors.append(f"{made.name}: {done} appended, {client.count('Drafts') - before} there")
+        def append(client: Imap, number: int) -> bytes:
+            nonlocal appended
+            appended += 1
+            return client.append(b"Drafts", messages[number % 200])
+
+        def rate(peer: list[Imap]) -> float:
+            nonlocal appended
+            appended, before = 0, peer[0].count("Drafts")
+            if pipelined > 1:
+                rate = _pipelined(peer[0], append, pipelined, lab.seconds)
+            else:
+                rate = turns(peer, append, lab.seconds)
+            if peer[0].count("Drafts") - before != appended:
+                lab.errors.append(f"{made.name}: {appended} appended, {peer[0].count('Drafts') - before} there")
             return rate
 
-        ours, theirs = (lab.imap(peer) for peer in ("mailnode", "dovecot"))
+        ours, theirs = lab.imaps(clients)
         in_turn(lab, made, lambda: rate(ours), lambda: rate(theirs))
 
     return measure
+
+
+def _pipelined(client: Imap, send: Send, in_flight: int, duration: float) -> float:
+    """Send so many commands at a time, then read all answers; return commands a second."""
+    done, started = 0, time.perf_counter()
+    while time.perf_counter() - started < duration:
+        for tag in [send(client, done + number) for number in range(in_flight)]:
+            client.answer(tag)
+        done += in_flight
+    return done / (time.perf_counter() - started)
 
 
 def _idle(lab: Lab, made: Measurement) -> None:
@@ -248,8 +265,11 @@ ROWS = [
     _timed("SEARCH by sender", b"SEARCH FROM %b" % _word(rare=True)),
     _timed("SEARCH 2,000 bodies, common word", b"SEARCH 1:2000 BODY %b" % _word(rare=False)),
     _timed("SEARCH 2,000 bodies, rare word", b"SEARCH 1:2000 BODY %b" % _word(rare=True)),
-    Row("imap NOOP, 1 client", "cmd/s", _noop(1), "Dovecot", 0.5),
-    Row("imap NOOP, 20 clients", "cmd/s", _noop(20), "Dovecot", 0.5),
+    _timed("SEARCH all bodies, common word", b"SEARCH BODY %b" % _word(rare=False), slow=True),
+    _timed("SEARCH all bodies, rare word", b"SEARCH BODY %b" % _word(rare=True), slow=True),
+    Row("imap FETCH one body, 20 clients", "cmd/s", _rate(20, _one_body), "Dovecot", 0.5),
+    Row("imap NOOP, 1 client", "cmd/s", _rate(1, _nothing), "Dovecot", 0.5),
+    Row("imap NOOP, 20 clients", "cmd/s", _rate(20, _nothing), "Dovecot", 0.5),
     Row("imap NOOP p99 beside FETCH 1:*", "ms", _noop_beside_fetch, ceiling=20.0),
     Row("imap STORE one, 1 client", "cmd/s", _store_one(1), "fdatasync", 0.4),
     Row("imap STORE one, 20 clients", "cmd/s", _store_one(20), "fdatasync", 2.0),
@@ -269,7 +289,8 @@ ROWS = [
     Row(
         "imap EXPUNGE 10,000", "ms", _change(TO_DELETE, b"EXPUNGE", b"SELECT INBOX\nDELETE Junk2"), "Dovecot", slow=True
     ),
-    Row("imap APPEND one at a time", "msg/s", _append(1), "Dovecot", 1.5),
-    Row("imap APPEND pipelined", "msg/s", _append(20), "Dovecot", 1.5),
+    Row("imap APPEND one at a time", "msg/s", _append(), "Dovecot", 1.5),
+    Row("imap APPEND, 20 clients", "msg/s", _append(clients=20), "Dovecot"),
+    Row("imap APPEND pipelined", "msg/s", _append(pipelined=20), "Dovecot", 1.5),
     Row("imap STORE seen by IDLE", "ms", _idle, "Dovecot"),
 ]

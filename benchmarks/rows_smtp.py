@@ -34,29 +34,37 @@ class _SmtpIn:
             made.notes["syncs"] = lab.syncs_noted(node, self.sessions, self.size)
 
 
-def _row(label: str, kib: int, sessions: int, *options: str, bar: float | None = None, **more: object) -> Row:
+def _row(label: str, sessions: int, options: tuple[str, ...] = (), delivery: str = "maildir") -> Row:
     how = "reconnecting" if "reconnect" in options else "kept open"
     tls = ", TLS" if "tls" in options else ""
-    delivery = str(more.get("delivery", "maildir"))
     plural = "session" if sessions == 1 else "sessions"
+    name = f"smtp {label}, {sessions} {plural}, {how}{tls}" + (", by LMTP" if delivery == "lmtp" else "")
     return Row(
-        f"smtp {label}, {sessions} {plural}, {how}{tls}" + (", by LMTP" if delivery == "lmtp" else ""),
+        name,
         "msg/s",
-        _SmtpIn(kib * KIB, sessions, options, delivery),
+        _SmtpIn(SIZES[label], sessions, options, delivery),
         "Postfix+Dovecot" if delivery == "lmtp" else "Postfix",
-        bar,
-        slow=bool(more.get("slow")),
+        BARS.get(name),
+        slow=name not in QUICK,
     )
 
 
+SIZES = {"4 KiB": 4 * KIB, "64 KiB": 64 * KIB, "1 MiB": 1024 * KIB}
+SESSIONS = (1, 20, 100)
+WAYS = ((), ("tls",), ("reconnect",), ("reconnect", "tls"))
+BARS = {
+    "smtp 4 KiB, 1 session, kept open": 1.5,
+    "smtp 4 KiB, 20 sessions, kept open": 2.5,
+    "smtp 4 KiB, 100 sessions, kept open": 3.0,
+    "smtp 4 KiB, 20 sessions, reconnecting, TLS": 0.6,
+    **{f"smtp 1 MiB, {sessions}, kept open": 0.8 for sessions in ("1 session", "20 sessions", "100 sessions")},
+}
+QUICK = {*BARS, "smtp 64 KiB, 20 sessions, kept open"} - {
+    "smtp 1 MiB, 1 session, kept open",
+    "smtp 1 MiB, 100 sessions, kept open",
+}
+
 ROWS = [
-    _row("4 KiB", 4, 1, bar=1.5),
-    _row("4 KiB", 4, 20, bar=2.5),
-    _row("4 KiB", 4, 100, bar=3),
-    _row("4 KiB", 4, 20, delivery="lmtp", slow=True),
-    _row("4 KiB", 4, 20, "tls", slow=True),
-    _row("4 KiB", 4, 20, "reconnect", slow=True),
-    _row("4 KiB", 4, 20, "reconnect", "tls", bar=0.6),
-    _row("64 KiB", 64, 20),
-    _row("1 MiB", 1024, 4, bar=0.8),
+    *(_row(size, sessions, way) for size in SIZES for sessions in SESSIONS for way in WAYS),
+    *(_row("4 KiB", sessions, delivery="lmtp") for sessions in SESSIONS),
 ]

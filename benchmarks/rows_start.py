@@ -13,6 +13,7 @@ from benchmarks.rows import Row, seconds
 
 OTHER = "other@a.test"  # has the rest of the store
 MAILBOX = 10_000
+SMALL, MIDDLE, LARGE = range(3)
 
 
 def _store(lab: Lab, size: int) -> MailNodeForLoad:
@@ -35,27 +36,27 @@ def _store(lab: Lab, size: int) -> MailNodeForLoad:
     return node
 
 
-def _sizes(lab: Lab) -> tuple[int, int]:
-    return (1000, 20_000) if lab.quick else (10_000, lab.store_size)
+def _sizes(lab: Lab) -> tuple[int, int, int]:
+    return (1000, 5000, 20_000) if lab.quick else (10_000, lab.store_size // 10, lab.store_size)
 
 
 def _start(lab: Lab, made: Measurement) -> None:
-    node = _store(lab, _sizes(lab)[1])
+    node = _store(lab, _sizes(lab)[LARGE])
     for _ in range(lab.rounds):
         made.ours.append(seconds(node.start))
         node.stop()
-    made.notes["messages"] = _sizes(lab)[1]
+    made.notes["messages"] = _sizes(lab)[LARGE]
 
 
 def _select_large(lab: Lab, made: Measurement) -> None:
-    node = _store(lab, _sizes(lab)[1])
+    node = _store(lab, _sizes(lab)[LARGE])
     node.start()
     try:
         with contextlib.closing(_client(node, OTHER)) as client:
             for _ in range(lab.rounds):
                 made.ours.append(client.timed(b"SELECT INBOX") * 1000)
                 client.command(b"UNSELECT")
-        made.notes["messages"] = _sizes(lab)[1]
+        made.notes["messages"] = _sizes(lab)[LARGE]
     finally:
         node.stop()
 
@@ -64,11 +65,12 @@ def _client(node: MailNodeForLoad, user: str) -> Imap:
     return Imap(node.address, node.ports["imaps"], user, PASSWORD, tls=True)
 
 
-def _grown(command: bytes | None):  # type: ignore[no-untyped-def]
-    """Compare one operation in a small store ("theirs") and in a large one."""
+def _grown(command: bytes | None, to: int):  # type: ignore[no-untyped-def]
+    """Compare one operation in a small store ("theirs") and in a larger one."""
 
     def measure(lab: Lab, made: Measurement) -> None:
-        small, large = (_store(lab, size) for size in _sizes(lab))
+        sizes = _sizes(lab)[SMALL], _sizes(lab)[to]
+        small, large = (_store(lab, size) for size in sizes)
         for node in (small, large):
             node.start()
         try:
@@ -78,7 +80,7 @@ def _grown(command: bytes | None):  # type: ignore[no-untyped-def]
         finally:
             for node in (small, large):
                 node.stop()
-        made.notes["messages"] = "/".join(map(str, _sizes(lab)))
+        made.notes["messages"] = "/".join(map(str, sizes))
 
     return measure
 
@@ -93,11 +95,19 @@ def _once(lab: Lab, node: MailNodeForLoad, command: bytes | None) -> float:
         return client.timed(command) * 1000
 
 
+OPERATIONS = (
+    ("smtp 4 KiB, 20 sessions", "msg/s", None),
+    ("imap SELECT", "ms", b"SELECT INBOX"),
+    ("imap FETCH 1:* envelope", "ms", b"FETCH 1:* (ENVELOPE)"),
+)
+
 # A store of a million messages may cost 1.5 times one of ten thousand: a ratio of 0.67.
 ROWS = [
     Row("start with a large store", "s", _start),
     Row("imap SELECT of a very large mailbox", "ms", _select_large, ceiling=300.0),
-    Row("growth: smtp 4 KiB, 20 sessions", "msg/s", _grown(None), "small store", 0.67),
-    Row("growth: imap SELECT", "ms", _grown(b"SELECT INBOX"), "small store", 0.67),
-    Row("growth: imap FETCH 1:* envelope", "ms", _grown(b"FETCH 1:* (ENVELOPE)"), "small store", 0.67),
+    *(
+        Row(f"growth to {label} store: {name}", unit, _grown(command, to), "small store", 0.67)
+        for to, label in ((MIDDLE, "a middling"), (LARGE, "a large"))
+        for name, unit, command in OPERATIONS
+    ),
 ]
