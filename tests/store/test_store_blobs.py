@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import zstandard
 
 from mailnode.errors import BlobDamaged, LimitReached, StoreUnavailable
 from mailnode.net.no_reactor import CallingThread
@@ -231,6 +235,60 @@ def test_damaged_inline_content(blobs, loop, content, change):
     good = loop.run(blobs.put(content))
     with pytest.raises(BlobDamaged):
         loop.run(blobs.read_staged(StagedBlob(good.ref, change(good.data)), 0, 1))
+
+
+def inline(content, size=None):
+    """What says where ``content`` is, or claims that it has ``size`` octets."""
+    return BlobRef("i" * 20, len(content) if size is None else size, "inline", "zstd", hashlib.sha256(content).digest())
+
+
+def test_what_earlier_versions_stored_is_read():
+    frame = bytes.fromhex("28b52ffd644802e50000a846726f6d3a2061406578616d706c652e6f72670d0a010061623599a4630ad6")
+    content = b"From: a@example.org\r\n" * 40
+    assert blob_codec.decode_small(inline(content), frame) == content
+
+
+@pytest.mark.parametrize("says_its_size", [True, False])
+def test_a_frame_with_more_than_the_known_size_is_refused_before_memory_is_taken(says_its_size):
+    content = bytes(32 << 20)
+    frame = zstandard.ZstdCompressor(write_content_size=says_its_size).compress(content)
+    tracemalloc.start()
+    try:
+        with pytest.raises(BlobDamaged):
+            blob_codec.decode_small(inline(content, 5000), frame)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_frame_that_claims_a_terabyte_is_refused():
+    magic, one_segment_with_eight_octets_of_size = b"\x28\xb5\x2f\xfd", b"\xe0"
+    frame = magic + one_segment_with_eight_octets_of_size + (1 << 40).to_bytes(8, "little") + b"\x01\x00\x00"
+    with pytest.raises(BlobDamaged):
+        blob_codec.decode_small(inline(b"", 5000), frame)
+
+
+def test_content_longer_than_a_frame_of_a_file_may_be_inline():
+    content = b"x" * (20 << 20)
+    encoding, stored = blob_codec.encode_small(content)
+    assert encoding == "zstd"
+    assert blob_codec.decode_small(inline(content), stored) == content
+
+
+def test_threads_do_not_share_contexts():
+    contents = [os.urandom(500) * 40 + bytes([number]) for number in range(16)]
+
+    def there_and_back(content):
+        for _ in range(50):
+            _, stored = blob_codec.encode_small(content)
+            assert blob_codec.decode_small(inline(content), stored) == content
+        return id(blob_codec._thread.decompressor)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(there_and_back, contents))
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(there_and_back, contents[0]).result()
+        assert other != there_and_back(contents[0])
 
 
 def test_a_missing_inline_row(store, loop):
