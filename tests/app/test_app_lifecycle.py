@@ -13,13 +13,9 @@ import pytest
 from app_process import Server, command, environment, health
 
 from mailnode.net.self_signed import write_self_signed
+from tests.free_ports import free_port
 
 NOW = 1.79e9
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
 
 
 class Site:

@@ -22,6 +22,8 @@ from pathlib import Path
 import pytest
 import trustme
 
+from tests.free_ports import free_port
+
 ROOT = Path(__file__).parents[2]
 STRICT = os.environ.get("MAILNODE_TESTS_STRICT") == "1"
 PASSWORD = "correct horse battery"
@@ -34,16 +36,6 @@ def program(name: str) -> str:
     if found is None:
         (pytest.fail if STRICT else pytest.skip)(f"{name} is not installed")
     return found
-
-
-def free_port(address: str = "127.0.0.1") -> int:
-    """Return a port that is free now, TCP and UDP."""
-    while True:
-        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-            tcp.bind((address, 0))
-            with contextlib.suppress(OSError):
-                udp.bind(tcp.getsockname())
-                return int(tcp.getsockname()[1])
 
 
 def wait_for(condition, what: str, seconds: float = 30.0):

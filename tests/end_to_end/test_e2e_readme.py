@@ -28,7 +28,7 @@ def environment(tmp_path_factory):
 
 
 def test_the_first_command(environment):
-    offset = str(free_port() % 40000 + 8000)
+    offset = str(free_port() % 7000 + 8000)
     server = Process(
         [".venv/bin/twistd", "-n", "mailnode", "--port-offset", offset], cwd=environment, env={"PATH": "/usr/bin:/bin"}
     )

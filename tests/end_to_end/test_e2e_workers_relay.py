@@ -40,7 +40,9 @@ def test_one_message_for_many_recipients_elsewhere_reaches_them_all(node, elsewh
         with contextlib.closing(node.connect(index, "submission")) as client:
             client.starttls(context=ssl.create_default_context(cafile=node.ca))
             client.login("alice@a.test", PASSWORD)
-            assert not client.sendmail("alice@a.test", everyone, "From: alice@a.test\r\nSubject: to all\r\n\r\nbody\r\n")
+            assert not client.sendmail(
+                "alice@a.test", everyone, "From: alice@a.test\r\nSubject: to all\r\n\r\nbody\r\n"
+            )
 
         wait_for(lambda: sum(len(to) for to, _ in elsewhere.taken) >= RECIPIENTS, "all recipients")
         assert sorted(name for to, _ in elsewhere.taken for name in to) == sorted(everyone)

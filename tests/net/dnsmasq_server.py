@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import unittest
@@ -13,6 +12,8 @@ from pathlib import Path
 import dns.exception
 import dns.message
 import dns.query
+
+from tests.free_ports import free_port
 
 _DNSMASQ = shutil.which("dnsmasq", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
 
@@ -26,7 +27,7 @@ class DnsmasqServer:
                 raise AssertionError("dnsmasq is not installed")
             raise unittest.SkipTest("dnsmasq is not installed")
         self._directory = Path(tempfile.mkdtemp(prefix="mailnode-dns-"))
-        self.port = _free_port()
+        self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
         config = self._directory / "dnsmasq.conf"
         fixed = ("no-resolv", "no-hosts", "bind-interfaces", "listen-address=127.0.0.1", "user=", f"port={self.port}")
@@ -61,9 +62,3 @@ class DnsmasqServer:
                 continue
             return
         raise AssertionError("dnsmasq does not answer")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
