@@ -6,12 +6,11 @@ transport's buffer is full. One event is handled at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine
 from math import inf
-from types import coroutine
 from typing import Any, cast
 
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IHalfCloseableProtocol, IHandshakeListener, IPushProducer, ISSLTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
@@ -25,6 +24,7 @@ from mailnode.values.ids import session_id
 from mailnode.values.wire import NEED_DATA, PAUSED
 
 HIGH_WATER = 128 * 1024  # octets of unhandled input after which reading stops
+GATHERED = 64 * 1024  # octets of output that may wait for the end of a turn
 FLUSH_SECONDS = 30.0  # for our last words to leave
 DRAIN_FLUSH_SECONDS = 3.0  # the same when the server shuts down: it does not wait for a peer that sleeps
 LINGER_SECONDS = 2.0  # for the peer to take them and close its side
@@ -45,12 +45,12 @@ class Pump(Protocol):
         "_clock",
         "_connection",
         "_deadline",
-        "_do_write",
         "_draining",
         "_dropped",
         "_eof",
         "_flush_seconds",
         "_full",
+        "_gathering",
         "_implicit_tls",
         "_lost",
         "_make_session",
@@ -66,6 +66,9 @@ class Pump(Protocol):
         "_timer_at",
         "_tls_begun",
         "_unsent",
+        "_unsent_size",
+        "_write_some",
+        "_write_through",
         "closed",
         "local",
         "peer",
@@ -100,6 +103,7 @@ class Pump(Protocol):
         self._on_close = on_close
         self._busy = False
         self._pumping = False
+        self._gathering = False  # what is written waits for the end of this turn, and leaves in one piece
         self._reading = True
         self._draining: list[Deferred[None]] = []
         self._full = False
@@ -114,8 +118,10 @@ class Pump(Protocol):
         self._dropped = 0
         self._flush_seconds = FLUSH_SECONDS
         self._bytes_in = self._bytes_out = 0
-        self._unsent = False  # written since the last push
-        self._do_write: Callable[[], object] | None = None  # of a transport that can be pushed
+        self._unsent: list[bytes] = []
+        self._unsent_size = 0
+        self._write_some: Callable[[bytes], int | Exception] | None = None  # of a plain socket
+        self._write_through = False  # nothing waits in the transport: what we write may go to the socket at once
 
     # From the transport
 
@@ -127,7 +133,9 @@ class Pump(Protocol):
         self.local = f"{_plain(getattr(host, 'host', ''))}:{getattr(host, 'port', '')}"
         self._opened_at = self._clock.seconds()
         transport.registerProducer(self, True)
-        self._do_write = getattr(transport, "doWrite", None)
+        if not self._implicit_tls and not ISSLTransport.providedBy(transport):
+            self._write_some = getattr(transport, "writeSomeData", None)
+            self._write_through = self._write_some is not None
         set_no_delay = getattr(transport, "setTcpNoDelay", None)
         if set_no_delay is not None:
             set_no_delay(True)
@@ -205,8 +213,9 @@ class Pump(Protocol):
         self._full = True
 
     def resumeProducing(self) -> None:
-        """The transport takes more."""
+        """The transport has sent all it had, and takes more."""
         self._full = False
+        self._write_through = self._write_some is not None
         self._release()
 
     def stopProducing(self) -> None:
@@ -220,8 +229,10 @@ class Pump(Protocol):
         """Send octets unless the connection is closed."""
         if not self.closed:
             self._bytes_out += len(data)
-            self._unsent = True
-            self._transport().write(data)
+            self._unsent.append(data)
+            self._unsent_size += len(data)
+            if not self._gathering or self._unsent_size >= GATHERED:
+                self._push()
 
     async def drain(self) -> None:
         """Wait until the transport takes more. A peer that does not read for the idle timeout is given up."""
@@ -237,7 +248,10 @@ class Pump(Protocol):
         """Begin TLS."""
         if self._start_tls is None:
             raise RuntimeError("this listener has no TLS")
+        self._push()
         self._tls_begun = True
+        self._write_some = None
+        self._write_through = False
         self._start_tls(self._transport())
 
     def close(self) -> None:
@@ -248,6 +262,7 @@ class Pump(Protocol):
         """
         if self.closed:
             return
+        self._push()
         self.closed = True
         transport = self._transport()
         transport.unregisterProducer()
@@ -289,22 +304,34 @@ class Pump(Protocol):
     def _transport(self) -> Any:
         return self.transport
 
-    def _begin(self, coroutine: Any) -> None:
+    def _begin(self, coroutine: Coroutine[Any, Any, None]) -> None:
         self._busy = True
         self._stop_timer()
-        # Most events need not wait for anything: those are done without a Deferred.
+        self._go_on(None, coroutine)
+
+    def _go_on(self, result: object, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine up to the next Deferred it waits for, which calls this again. Most events wait for none."""
+        gathering, self._gathering = self._gathering, True
         try:
-            awaited = coroutine.send(None)
+            if isinstance(result, Failure):
+                awaited = coroutine.throw(cast(BaseException, result.value))
+            else:
+                awaited = coroutine.send(result)
         except StopIteration:
-            self._done(None)
+            self._done()
         except Exception:
             self._failed(Failure())  # type: ignore[no-untyped-call]
         else:
-            ensureDeferred(_rest(coroutine, awaited)).addCallbacks(self._done, self._failed)
+            awaited.addBoth(self._go_on, coroutine)
+        finally:
+            self._gathering = gathering
+        if not gathering:
+            self._push()
 
     def _run(self) -> None:
         if self._pumping:
             return
+        gathering, self._gathering = self._gathering, True
         self._pumping = True
         try:
             while not self._busy and not self.closed and self._session is not None:
@@ -314,7 +341,8 @@ class Pump(Protocol):
                 self._begin(self._session.handle(event))
         finally:
             self._pumping = False
-        if self._unsent:
+            self._gathering = gathering
+        if not gathering:
             self._push()
         if self._eof:
             if not self._busy:
@@ -324,13 +352,27 @@ class Pump(Protocol):
             self._transport().resumeProducing()
 
     def _push(self) -> None:
-        """Give the kernel what was written: a reply need not wait for the reactor to find that the socket takes it. An
-        error shows again when the reactor looks; what ends the connection is left to it."""
-        self._unsent = False
-        if self._do_write is not None and not self.closed and not self._tls_begun:
-            self._do_write()
+        """Send what was written: to the socket at once if nothing waits before it, which spares the reactor two system
+        calls for beginning and ending to look whether the socket takes more. What it does not take now is the
+        transport's; so is an error, which the reactor will meet again."""
+        if not self._unsent:
+            return
+        data = self._unsent[0] if len(self._unsent) == 1 else b"".join(self._unsent)
+        self._unsent.clear()
+        self._unsent_size = 0
+        if self.closed:
+            return
+        if self._write_through:
+            assert self._write_some is not None
+            sent = self._write_some(data)
+            if sent == len(data):
+                return
+            self._write_through = False
+            if isinstance(sent, int):
+                data = data[sent:]
+        self._transport().write(data)
 
-    def _done(self, _: object) -> None:
+    def _done(self) -> None:
         self._busy = False
         if self._lost:
             return
@@ -395,21 +437,6 @@ class Pump(Protocol):
 def _plain(host: str) -> str:
     """Return an IPv4 address that came in on a socket for both families as what it is."""
     return host[7:] if host[:7].lower() == "::ffff:" and "." in host else host
-
-
-@coroutine
-def _rest(begun: Coroutine[Any, Any, None], awaited: Any) -> Generator[Any, Any, None]:
-    """Go on with a coroutine that waits for ``awaited``."""
-    try:
-        while True:
-            try:
-                value = yield awaited
-            except BaseException as error:
-                awaited = begun.throw(error)
-            else:
-                awaited = begun.send(value)
-    except StopIteration:
-        return
 
 
 def _describe_tls(transport: object) -> str:

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint
-from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IHalfCloseableProtocol, ISSLTransport
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
-from zope.interface import implementer
+from zope.interface import directlyProvides, implementer
 from zope.interface.verify import verifyObject
 
 from mailnode.interfaces.wire import IChannel, IConnection, ISession
 from mailnode.net.proxy import LateProxyFactory
-from mailnode.net.pump import DRAIN_FLUSH_SECONDS, FLUSH_SECONDS, HIGH_WATER, LINGER_OCTETS, LINGER_SECONDS, Pump
+from mailnode.net.pump import (
+    DRAIN_FLUSH_SECONDS,
+    FLUSH_SECONDS,
+    GATHERED,
+    HIGH_WATER,
+    LINGER_OCTETS,
+    LINGER_SECONDS,
+    Pump,
+)
 from mailnode.values.wire import NEED_DATA
 
 
@@ -491,33 +499,135 @@ class OnTcp(TestCase):
             answers = await self._answers(b"quit\n" + b"x" * 3_000_000, 0)
             self.assertEqual(answers, b"hello\nquit!\n")
 
+    async def test_more_than_the_socket_takes(self) -> None:
+        """The client reads nothing until the server has had to wait."""
+        from twisted.internet import reactor
+
+        the_reactor: Any = reactor
+        client = HalfCloser(b"".join(b"%04d" % number + b"x" * 10_000 + b"\n" for number in range(2000)))
+
+        class Full(Pump):
+            times = 0
+
+            def pauseProducing(self) -> None:
+                super().pauseProducing()
+                Full.times += 1
+                cast(Any, client.transport).resumeProducing()
+
+        class Late(Factory):
+            def buildProtocol(self, addr: object) -> Pump:
+                return Full("test", Lines(), make_session, the_reactor)
+
+        def make_session(channel: Any) -> Echo:
+            session = Echo(channel)
+            session.drains = True
+            return session
+
+        port = await TCP4ServerEndpoint(the_reactor, 0, interface="127.0.0.1").listen(Late())
+        try:
+            await TCP4ClientEndpoint(the_reactor, "127.0.0.1", port.getHost().port).connect(
+                Factory.forProtocol(lambda: client)  # type: ignore[arg-type]
+            )
+            cast(Any, client.transport).pauseProducing()
+            answers = await client.done
+        finally:
+            await port.stopListening()
+        self.assertGreater(Full.times, 0)
+        self.assertEqual(answers, b"hello\n" + client.octets.replace(b"\n", b"!\n"))
+
     async def test_answers_that_come_later(self) -> None:
         self.assertEqual(await self._answers(b"a\nb\nquit\n", 0.05), b"hello\na!\nb!\nquit!\n")
 
 
-def test_replies_are_given_to_the_kernel_at_once_where_the_transport_can():
-    class Socket(Transport):
-        pushed = 0
+class Socket(Transport):
+    """A transport over a socket that takes ``room`` octets; None: the connection is gone."""
 
-        def doWrite(self) -> None:
-            self.pushed += 1
+    room: int | None = 1000
 
-    def talk(**options: Any) -> tuple[Any, Socket]:
-        transport = Socket()
-        pump = Pump("test", Lines(), Echo, Clock(), **options)
-        pump.makeConnection(transport)
-        return pump, transport
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken: list[bytes] = []
 
-    pump, transport = talk()
-    at_first = transport.pushed
+    def writeSomeData(self, data: bytes) -> int | Exception:
+        if self.room is None:
+            return ConnectionLost()
+        taken = data[: self.room]
+        self.room -= len(taken)
+        if taken:
+            self.taken.append(taken)
+        return len(taken)
+
+
+def over_socket(room: int | None = 1000, **options: Any) -> tuple[Any, Socket]:
+    transport = Socket()
+    transport.room = room
+    pump = Pump("test", Lines(), Echo, Clock(), **options)
+    pump.makeConnection(transport)
+    return pump, transport
+
+
+def test_replies_of_one_turn_go_to_the_socket_at_once_and_in_one_piece() -> None:
+    pump, transport = over_socket()
     pump.dataReceived(b"a\nb\n")
-    assert transport.value().endswith(b"a!\nb!\n")
-    assert transport.pushed == at_first + 1  # for both
     pump.dataReceived(b"half")
-    assert transport.pushed == at_first + 1  # nothing new
+    pump.write(b"between turns\n")
     pump.dataReceived(b"\nquit\n")
-    assert transport.pushed == at_first + 1  # the end of the connection is the reactor's
+    assert transport.taken == [b"hello\n", b"a!\nb!\n", b"between turns\n", b"half!\nquit!\n"]
+    assert transport.value() == b"" and transport.disconnecting
 
-    pump, transport = talk(implicit_tls=True)
+
+def test_an_answer_that_comes_later_goes_to_the_socket_too() -> None:
+    pump, transport = over_socket()
+    wait: Deferred[None] = Deferred()
+    pump._session.wait = wait
+    pump.dataReceived(b"a\nb\n")
+    assert transport.taken == [b"hello\n"]
+    wait.callback(None)
+    assert b"".join(transport.taken) == b"hello\na!\nb!\n"
+
+
+def test_what_the_socket_does_not_take_is_the_transports_and_so_is_what_follows() -> None:
+    pump, transport = over_socket(8)
     pump.dataReceived(b"a\n")
-    assert transport.pushed == 0
+    transport.room = 1000
+    pump.dataReceived(b"b\n")
+    assert transport.taken == [b"hello\n", b"a!"] and transport.value() == b"\nb!\n"
+    pump.pauseProducing()
+    pump.resumeProducing()  # nothing waits there any more
+    pump.dataReceived(b"c\n")
+    assert transport.taken[2:] == [b"c!\n"]
+
+
+def test_a_socket_that_fails_is_left_to_the_transport() -> None:
+    pump, transport = over_socket()
+    transport.room = None
+    pump.dataReceived(b"a\nb\n")
+    assert transport.taken == [b"hello\n"] and transport.value() == b"a!\nb!\n"
+
+
+def test_much_output_of_one_turn_does_not_wait_for_its_end() -> None:
+    pump, transport = over_socket(10 * GATHERED)
+    pump.dataReceived((b"x" * GATHERED + b"\n") * 3 + b"a\nb\n")
+    assert [len(piece) for piece in transport.taken[1:]] == [GATHERED + 2] * 3 + [6]
+
+
+def test_nothing_goes_past_tls() -> None:
+    pump, transport = over_socket(implicit_tls=True)
+    pump.handshakeCompleted()
+    pump.dataReceived(b"a\n")
+    assert transport.taken == [] and transport.value() == b"hello\na!\n"
+
+    pump, transport = over_socket(start_tls=lambda transport: transport.write(b"<tls>"))
+    pump.dataReceived(b"a\n")
+    pump.start_tls()
+    pump.handshakeCompleted()
+    pump.pauseProducing()
+    pump.resumeProducing()
+    pump.dataReceived(b"b\n")
+    assert transport.taken == [b"hello\n", b"a!\n"] and transport.value() == b"<tls>b!\n"
+
+    transport = Socket()
+    directlyProvides(transport, ISSLTransport)
+    pump = Pump("test", Lines(), Echo, Clock())
+    pump.makeConnection(transport)
+    assert transport.taken == [] and transport.value() == b"hello\n"

@@ -379,7 +379,8 @@ def test_a_small_message_leaves_in_one_piece():
     wire.login()
     pieces = []
     wire.transport.write = pieces.append
-    wire.send(b"RETR 1\r\nTOP 1 0\r\n")
+    wire.send(b"RETR 1\r\n")
+    wire.send(b"TOP 1 0\r\n")
     assert [piece[:3] + piece[-3:] for piece in pieces] == [b"+OK.\r\n", b"+OK.\r\n"]
 
 
