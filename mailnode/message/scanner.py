@@ -21,6 +21,7 @@ MAX_HEADERS = 4 * MAX_HEADER  # octets of all header blocks of one message that 
 # A level searches its own span again, so that depth times size would be the work; a message may cost this many passes.
 PASSES = 32
 SMALL = 16 * 1024 * 1024
+HYPHENS = 100  # that are looked at one by one for a delimiter
 
 _MESSAGE_TYPES = ((b"message", b"rfc822"), (b"message", b"global"))
 _LINE_REST = re.compile(rb"[ \t]*+(?:\r\n|\Z)")
@@ -168,7 +169,7 @@ class _Scan:
         # The line end before a delimiter may be the one that ended the header or the delimiter before.
         position = max(entity.body_start - 2, entity.header_start)
         while len(spans) < MAX_PARTS:
-            found = data.find(needle, position, end)
+            found = _find_delimiter(data, needle, position, end)
             if found < 0:
                 break
             after = found + len(needle)
@@ -192,3 +193,16 @@ class _Scan:
         in a text whose every line begins like one."""
         found = re.compile(re.escape(needle) + rb"(?:--)?+[ \t]*+(?:\r\n|\Z)").search(self.data, position, end)
         return found.start() if found is not None else end
+
+
+def _find_delimiter(data: bytes, needle: bytes, position: int, end: int) -> int:
+    """``data.find(needle, position, end)``, the first hyphens looked at one by one: to find a single octet is ten times
+    faster, and base64, which most of a large message is, has none."""
+    hyphen = position + 1
+    for _ in range(HYPHENS):
+        hyphen = data.find(b"-", hyphen + 1, end)
+        if hyphen < 0:
+            return -1
+        if data.startswith(needle, hyphen - 2, end):
+            return hyphen - 2
+    return data.find(needle, max(position, hyphen - 1), end)

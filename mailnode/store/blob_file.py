@@ -36,7 +36,10 @@ class BlobFile:
         self._frames.append((len(packed), len(content)))
 
     def finish(self, rest: bytes, target: Path) -> bytes:
-        """Append the last frame, sync, and move to ``target``, whose directory is there; return the SHA-256 digest.
+        """Append the last frame, move to ``target``, whose directory is there, and sync; return the SHA-256 digest.
+
+        The new name comes before the sync of the content: a journal that commits for that has the name too, and the sync of
+        the directory finds nothing left to write. Until both have come no row may refer to the file.
 
         :raises OSError:
         """
@@ -46,10 +49,11 @@ class BlobFile:
             file = self._open()
             file.write(blob_codec.seek_table(self._frames))
             file.flush()
-            os.fsync(file.fileno())
-            file.close()
             os.rename(self._path, target)
+            self._path = target
+            os.fsync(file.fileno())
             sync_directory(target.parent)
+            file.close()
         return self._digest.digest()
 
     def discard(self) -> None:

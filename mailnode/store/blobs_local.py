@@ -1,6 +1,6 @@
 """Message bytes on the local disk: small content goes into the rows of the unit that places it, large into files.
 
-A file is written beside (``incoming``), synced, renamed to ``files/x/y/<id>`` and its directory synced, all before
+A file is written beside (``incoming``), renamed to ``files/x/y/<id>``, and it and its directory are synced, all before
 :meth:`LocalBlobWriter.finish` returns: a row never points at bytes that a power cut can take. What a crash leaves in
 ``incoming`` is thrown away at the next start; a file that no row refers to is found by the sweep.
 """

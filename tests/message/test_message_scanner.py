@@ -435,3 +435,16 @@ def test_five_megabytes_without_work_per_line():
     body = (b"A" * 76 + b"\r\n") * 64_000
     data = mixed(b"b", b"\r\nhi", b"Content-Transfer-Encoding: base64\r\n\r\n" + body)
     assert seconds(scan, data) < 50 * seconds(data.count, b"\r\n--x")
+
+
+@given(
+    st.lists(st.sampled_from([b"-", b"--", b"b", b"\r\n", b"\r\n--b"]), max_size=30),
+    st.integers(0, 20),
+    st.integers(0, 60),
+    st.integers(0, 5),
+)
+def test_a_delimiter_is_found_where_bytes_find_finds_it(tokens, position, end, looked_at):
+    data, needle = b"".join(tokens), b"\r\n--b"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scanner, "HYPHENS", looked_at)
+        assert scanner._find_delimiter(data, needle, position, end) == data.find(needle, position, end)

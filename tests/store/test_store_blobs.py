@@ -161,9 +161,8 @@ def test_file_and_directory_are_synced_before_the_blob_is_acknowledged(files, lo
     monkeypatch.setattr(os, "rename", recorded_rename)
     staged = write(loop, files, noise(2 * FRAME))
     path = files.path(staged.ref.blob_id)
-    incoming = str(files._incoming / staged.ref.blob_id)
     above = [("fsync", str(path.parent.parent)), ("fsync", str(files._files))]
-    assert calls == [*above, ("fsync", incoming), ("rename", str(path)), ("fsync", str(path.parent))]
+    assert calls == [*above, ("rename", str(path)), ("fsync", str(path)), ("fsync", str(path.parent))]
     calls.clear()
     again = "0" * 18 + staged.ref.blob_id[-2:]
     monkeypatch.setattr(files, "new_id", lambda: again)
