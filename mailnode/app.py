@@ -238,11 +238,28 @@ class Server:
         )
 
     async def stop(self, reason: str) -> None:
-        """Let sessions and tries come to an end, at most the grace time, then close everything in reverse order."""
+        """Let sessions and tries come to an end, at most the grace time, then close everything in reverse order.
+
+        What fails to close is logged and keeps nothing else open: the store's threads above all would hold the process."""
         self._draining = True
+        for close in (
+            self._serving.close_listeners,
+            self._control.close,
+            self._drain,
+            self._outbound.stop,
+            self._stop_helpers,
+            self._stores.stop,
+        ):
+            try:
+                await close()
+            except Exception:
+                _log.failure("not everything could be closed")
+        self._threads.stop()
+        emit(_log, "server.stop", reason=reason)
+        globalLogPublisher.removeObserver(self._counting)
+
+    async def _drain(self) -> None:
         grace = self.config.server.grace
-        await self._serving.close_listeners()
-        await self._control.close()
         self._serving.drain()
         waits: list[Coroutine[Any, Any, Any]] = [
             wait_for_connections(self._serving.listeners, self._reactor, grace),
@@ -251,17 +268,17 @@ class Server:
         ]
         if self._crew is not None:
             waits.append(self._crew.stop(grace))
-        await DeferredList([Deferred.fromCoroutine(wait) for wait in waits], consumeErrors=True)
-        await self._outbound.stop()
+        ended = await DeferredList([Deferred.fromCoroutine(wait) for wait in waits], consumeErrors=True)
+        for succeeded, failure in ended:
+            if not succeeded:
+                _log.failure("not everything could be closed", failure)
+
+    async def _stop_helpers(self) -> None:
         if self._certificates is not None:
             self._certificates.stop()
         self._processes.stop()
         if self._batches is not None:
             self._batches.stop()
-        await self._stores.stop()
-        self._threads.stop()
-        emit(_log, "server.stop", reason=reason)
-        globalLogPublisher.removeObserver(self._counting)
 
     # Rooms
 

@@ -4,6 +4,7 @@ import concurrent.futures
 import os
 import random
 import re
+import shutil
 import smtplib
 import socket
 import ssl
@@ -305,3 +306,12 @@ def test_a_reset_between_the_end_of_data_and_the_reply(node):
     assert len(stored) <= 30 and all(body.endswith(b"\r\nend of reset") for body in stored.values())
     assert len(accepted) >= len(stored)
     assert not [line for line in node.process.lines if "Traceback" in line or "session.error" in line]
+
+
+def test_a_server_whose_data_directory_was_removed_still_ends(tmp_path):
+    node = MailNode(tmp_path / "node").start()
+    node.add_account("bob@a.test")
+    shutil.rmtree(node.data)
+    node.stop()
+    assert node.events("server.stop")
+    assert any("not everything could be closed" in line for line in node.process.lines)
