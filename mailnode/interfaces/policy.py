@@ -42,6 +42,9 @@ class IPluginContext(Interface):
 class IPolicyChain(Interface):
     """All policies in order; the one place that decides."""
 
+    def judges(stage: str) -> bool:
+        """Whether any policy has a say at a stage; else nobody need be asked, and the verdict is PASS."""
+
     async def ask(request: PolicyRequest) -> Verdict:
         """One verdict of all policies: the first refuse or defer wins; tags and headers add up. Deadline 30 s: then
         defer."""

@@ -43,6 +43,10 @@ class PolicyChain:
                 self._by_stage.setdefault(stage, []).append(link)
         self._clock = clock
 
+    def judges(self, stage: str) -> bool:
+        """See :class:`IPolicyChain`."""
+        return stage in self._by_stage
+
     async def ask(self, request: PolicyRequest) -> Verdict:
         """Return one verdict: the first refuse or defer; else pass or accept with all tags and headers."""
         links = self._by_stage.get(request.stage)

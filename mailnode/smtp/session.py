@@ -223,7 +223,7 @@ class SmtpSession:
         size: int = 0,
     ) -> Verdict:
         """Ask the policies of a stage; tags and headers are kept for the message."""
-        if self._unjudged:
+        if self._unjudged or not self._service.policies.judges(stage):
             return PASS
         request = PolicyRequest(
             stage,

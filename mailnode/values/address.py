@@ -10,6 +10,7 @@ import ipaddress
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 import idna
 
@@ -25,6 +26,7 @@ _QUOTED_STRING = re.compile(r'"((?:[^"\\]|\\.)+)"\Z', re.DOTALL)
 _ASCII_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\Z")
 
 
+@lru_cache(maxsize=1024)  # a recipient's domain is asked for several times, and the same ones come again
 def domain_key(domain: str) -> str:
     """Return the domain as lower-case A-labels, or the canonical address literal.
 
@@ -73,8 +75,7 @@ class Address:
     domain: str
 
     def __str__(self) -> str:
-        local = self.local if _DOT_STRING.match(self.local) else quote_local(self.local)
-        return f"{local}@{self.domain}" if self.domain else local
+        return _written(self.local, self.domain)
 
     @property
     def is_ascii(self) -> bool:
@@ -100,6 +101,12 @@ class Address:
         """Return what follows the separator in the local part, or None."""
         at = self.local.find(separator) if separator else -1
         return self.local[at + len(separator) :] if at > 0 else None
+
+
+@lru_cache(maxsize=1024)
+def _written(local: str, domain: str) -> str:
+    local = local if _DOT_STRING.match(local) else quote_local(local)
+    return f"{local}@{domain}" if domain else local
 
 
 def quote_local(local: str) -> str:

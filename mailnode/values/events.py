@@ -73,8 +73,9 @@ def emit(log: EventLogger, name: str, /, *, warning: bool = False, **fields: Any
 
     :raises KeyError: unknown name. :raises ValueError: unknown field.
     """
-    unknown = fields.keys() - _FIELDS[name]
-    if unknown:
+    known = _FIELDS[name]
+    if not known.issuperset(fields):
+        unknown = fields.keys() - known
         raise ValueError(f"{name} has no field {', '.join(sorted(unknown))}")
     (log.warn if warning else log.info)("{event}", event=name, fields=fields)
 

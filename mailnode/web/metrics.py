@@ -12,6 +12,7 @@ from twisted.logger import ILogObserver, LogEvent, Logger
 from zope.interface import implementer
 
 from mailnode.interfaces.runtime import IMetrics
+from mailnode.values.events import EVENTS
 from mailnode.web.merging import Merged, Snapshot, snapshot
 
 _log = Logger()
@@ -114,18 +115,23 @@ class Metrics:
                 _log.error("the metric {name} with {labels} is not in the table", name=name, labels=sorted(labels))
 
 
+def _method(event: str) -> str:
+    return "_" + event.replace(".", "_")
+
+
 @implementer(ILogObserver)
 class EventMetrics:
     """Counts what the events of the log tell, so that no room has to say it twice."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
+        self._counting = {name: getattr(self, method) for name in EVENTS if hasattr(self, method := _method(name))}
 
     def __call__(self, event: LogEvent) -> None:
         """Count one event of ours; others are not looked at."""
         name, fields = event.get("event"), event.get("fields")
         if isinstance(name, str) and isinstance(fields, dict):
-            counted = getattr(self, "_" + name.replace(".", "_"), None)
+            counted = self._counting.get(name)
             if counted is not None:
                 counted(fields)
 

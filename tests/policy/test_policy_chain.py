@@ -9,7 +9,7 @@ from zope.interface.verify import verifyObject
 from mailnode.interfaces.policy import IPolicy, IPolicyChain
 from mailnode.policy.chain import DEADLINE, Link, PolicyChain
 from mailnode.values.envelope import Origin
-from mailnode.values.policy import PASS, PolicyRequest, Verdict
+from mailnode.values.policy import PASS, STAGES, PolicyRequest, Verdict
 
 REQUEST = PolicyRequest("mail", Origin("s1", "ESMTP"))
 
@@ -53,6 +53,8 @@ class ChainTests(SynchronousTestCase):
         request = PolicyRequest("helo", Origin("s1", "ESMTP"))
         self.assertEqual(self.successResultOf(self.ask(policy, request=request)), PASS)
         self.assertEqual(policy.asked, 0)
+        chain = PolicyChain([Link(policy)], self.clock)
+        self.assertEqual([stage for stage in STAGES if chain.judges(stage)], sorted(policy.stages))
 
     def test_the_first_refusal_wins_and_tags_add_up(self):
         late = Says(Verdict("defer", "4.7.1", "later"))

@@ -122,6 +122,9 @@ class FakePolicies:
         self.requests: list[Any] = []
         self.wait: Deferred[None] | None = None
 
+    def judges(self, stage: str) -> bool:
+        return True
+
     async def ask(self, request: Any) -> Verdict:
         self.requests.append(request)
         if self.wait is not None:

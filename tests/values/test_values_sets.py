@@ -1,5 +1,6 @@
 """Number sets, flags, ids, mailbox names."""
 
+import os
 import re
 import unicodedata
 from itertools import pairwise
@@ -126,6 +127,19 @@ def test_session_ids():
     made = {session_id() for _ in range(1000)}
     assert len(made) == 1000
     assert all(re.fullmatch("[0-9a-z]{12}", one) for one in made)
+
+
+def test_a_forked_process_makes_other_ids():
+    session_id()
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, session_id().encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(reading, 100).decode() != session_id()
+    os.close(reading)
+    os.close(writing)
 
 
 # Mailbox names
