@@ -22,6 +22,7 @@ from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from mailnode.errors import ConfigurationError
+from mailnode.net.direct_tls import DirectTls
 from mailnode.net.proxy import LateProxyFactory
 from mailnode.net.tls import ListenerTls
 from mailnode.values.events import emit
@@ -32,10 +33,12 @@ _log = Logger()
 class ImplicitTlsFactory(TLSMemoryBIOFactory):
     """TLS from the first octet. A factory that takes no more connections may say so with None."""
 
+    protocol = DirectTls
+
     def buildProtocol(self, addr: IAddress | None) -> IProtocol | None:  # type: ignore[override]
         """Return a TLS protocol around the wrapped factory's."""
         inner = self.wrappedFactory.buildProtocol(addr)
-        return self.protocol(self, inner) if inner is not None else None
+        return self.protocol(self, inner) if inner is not None else None  # type: ignore[no-untyped-call]
 
 
 class Door(Factory):

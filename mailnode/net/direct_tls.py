@@ -1,0 +1,115 @@
+"""TLS whose records go to the socket at once, as what the pump writes without TLS does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.interfaces import IPushProducer
+from twisted.internet.protocol import connectionDone
+from twisted.protocols.tls import TLSMemoryBIOProtocol
+from twisted.python.failure import Failure
+from zope.interface import directlyProvides, implementer, providedBy
+
+
+class DirectTls(TLSMemoryBIOProtocol):
+    """For protocols that gather what they write by themselves.
+
+    Twisted's own waits for the next round of the reactor, in case more is written, and then for one more in which the
+    socket is found to take it: both cost more than to encrypt and to send a reply.
+    """
+
+    _wire: _Wire
+
+    def makeConnection(self, transport: Any) -> None:
+        """Begin the handshake."""
+        self._wire = _Wire(transport)
+        super().makeConnection(self._wire)  # type: ignore[no-untyped-call]
+
+    def write(self, data: bytes) -> None:
+        """Send octets: their records in one piece."""
+        self._wire.hold()
+        try:
+            super().write(data)  # type: ignore[no-untyped-call]
+        finally:
+            self._wire.release()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The socket is closed."""
+        self._wire.lost()
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]
+
+
+@implementer(IPushProducer)
+class _Wire:
+    """Stands between TLS and its transport, and is to each what the other would be."""
+
+    def __init__(self, transport: Any) -> None:
+        directlyProvides(self, providedBy(transport))
+        self._transport = transport
+        self._write_some: Callable[[bytes], int | Exception] | None = getattr(transport, "writeSomeData", None)
+        self._through = self._write_some is not None  # nothing waits in the transport
+        self._held: list[bytes] | None = None
+        self._producer: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def hold(self) -> None:
+        """Gather what is written until :meth:`release`."""
+        self._held = []
+
+    def release(self) -> None:
+        """Send what was gathered."""
+        held, self._held = self._held, None
+        if held:
+            self.write(held[0] if len(held) == 1 else b"".join(held))
+
+    def lost(self) -> None:
+        """There is no socket any more."""
+        self._through = False
+        self._write_some = None
+
+    def write(self, data: bytes) -> None:
+        """Send records. What the socket does not take now is the transport's; so is an error, which the reactor will meet
+        again."""
+        if self._held is not None:
+            self._held.append(data)
+            return
+        if self._through:
+            assert self._write_some is not None
+            sent = self._write_some(data)
+            if sent == len(data):
+                return
+            self._through = False
+            if isinstance(sent, int):
+                data = data[sent:]
+            # so that it tells us when it has sent all it has, also when that is little
+            self._transport.producerPaused = True
+        self._transport.write(data)
+
+    # Between the transport and whoever produces
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """Have the transport tell us first what it has to tell."""
+        self._producer = producer
+        self._transport.registerProducer(self, streaming)
+
+    def unregisterProducer(self) -> None:
+        """Nobody produces any more."""
+        self._producer = None
+        self._transport.unregisterProducer()
+
+    def pauseProducing(self) -> None:
+        """The transport's buffer is full."""
+        self._producer.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """The transport has sent all it had."""
+        self._through = self._write_some is not None
+        self._producer.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """The transport takes nothing any more."""
+        self.lost()
+        self._producer.stopProducing()
