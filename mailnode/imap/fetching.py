@@ -165,7 +165,7 @@ class _Fetching:
                 await self._write_literal(row, literal)
                 space = b" "
             if index in seen and not self.plan.has_flags:
-                self.session.write(b" FLAGS " + self.selected.names(self.view.flags[index]))
+                self.session.write(b" FLAGS " + self.selected.names[self.view.flags[index]])
             self.session.write(b")\r\n")
             if self.plan.has_flags or index in seen:
                 self.view.told([index])

@@ -25,24 +25,21 @@ RenderMany = Callable[[Sequence[Row], Sequence[int]], bytes]  # (rows, indexes i
 _MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
 
 
-class FlagNames:
-    """``(\\Seen $Forwarded)`` for each bitmap, rendered once."""
+class FlagNames(dict[int, bytes]):
+    """A view's flags, \\Recent included -> ``(\\Seen $Forwarded)``, rendered when they are first asked for."""
 
     def __init__(self, keywords: KeywordTable) -> None:
+        super().__init__()
         self.keywords = keywords
-        self._rendered: dict[int, bytes] = {}
 
-    def __call__(self, flags: int) -> bytes:
-        """Return the parenthesised list of a view's flags, \\Recent included."""
-        known = self._rendered.get(flags)
-        if known is None:
-            names = self.keywords.flag_names(flags & ~RECENT)
-            if flags & RECENT:
-                names = (*names, "\\Recent")
-            known = self._rendered[flags] = b"(" + " ".join(names).encode() + b")"
-            if len(self._rendered) > 4096:
-                self._rendered.clear()
-        return known
+    def __missing__(self, flags: int) -> bytes:
+        names = self.keywords.flag_names(flags & ~RECENT)
+        if flags & RECENT:
+            names = (*names, "\\Recent")
+        if len(self) >= 4096:
+            self.clear()
+        rendered = self[flags] = b"(" + " ".join(names).encode() + b")"
+        return rendered
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +131,7 @@ def _flag_lines(view: View) -> Callable[[Sequence[int]], bytes]:
 
     def lines(indexes: Sequence[int]) -> bytes:
         return b"".join(
-            [b"* %d FETCH (UID %d FLAGS %b)\r\n" % (index + 1, uids[index], names(flags[index])) for index in indexes]
+            [b"* %d FETCH (UID %d FLAGS %b)\r\n" % (index + 1, uids[index], names[flags[index]]) for index in indexes]
         )
 
     return lines
@@ -195,7 +192,7 @@ def _attribute(name: str, view: View, columns: list[str]) -> Render:
         return lambda row, index: b"UID %d" % uids[index]
     if name == "FLAGS":
         flags, names = view.flags, FlagNames(view.keywords)
-        return lambda row, index: b"FLAGS " + names(flags[index])
+        return lambda row, index: b"FLAGS " + names[flags[index]]
     if name == "MODSEQ":
         modseqs = view.modseqs
         return lambda row, index: b"MODSEQ (%d)" % modseqs[index]
@@ -239,10 +236,25 @@ def flag_update(view: View, names: FlagNames, index: int, uid: bool, modseq: boo
     if uid:
         items.append(b"UID %d" % view.uids[index])
     if flags:
-        items.append(b"FLAGS " + names(view.flags[index]))
+        items.append(b"FLAGS " + names[view.flags[index]])
     if modseq:
         items.append(b"MODSEQ (%d)" % view.modseqs[index])
     return b"* %d FETCH (%b)\r\n" % (index + 1, b" ".join(items))
+
+
+def flag_updates(view: View, names: FlagNames, indexes: Sequence[int], uid: bool, modseq: bool) -> bytes:
+    """Return :func:`flag_update` of several messages. :param uid: also when ``modseq`` is asked for."""
+    uids, flags, modseqs = view.columns
+    if modseq:
+        lines = [
+            b"* %d FETCH (UID %d FLAGS %b MODSEQ (%d))\r\n" % (at + 1, uids[at], names[flags[at]], modseqs[at])
+            for at in indexes
+        ]
+    elif uid:
+        lines = [b"* %d FETCH (UID %d FLAGS %b)\r\n" % (at + 1, uids[at], names[flags[at]]) for at in indexes]
+    else:
+        lines = [b"* %d FETCH (FLAGS %b)\r\n" % (at + 1, names[flags[at]]) for at in indexes]
+    return b"".join(lines)
 
 
 def render_date_time(microseconds: int, offset: int) -> bytes:

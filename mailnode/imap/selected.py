@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 
 from mailnode.imap.packing import pack, unpack
-from mailnode.imap.rendering import FlagNames, flag_update
+from mailnode.imap.rendering import FlagNames, flag_updates
 from mailnode.imap.view import View
 from mailnode.interfaces.runtime import IThreads
 from mailnode.interfaces.store import IMailbox
@@ -136,10 +136,8 @@ class Selected:
             yield b"* %d EXISTS\r\n" % said.exists
         if said.recent is not None:
             yield b"* %d RECENT\r\n" % said.recent
-        names = self.names
         for at in range(0, len(said.changed), _LINES):
-            changed = said.changed[at : at + _LINES]
-            yield b"".join([flag_update(self.view, names, index, uid, modseq) for index in changed])
+            yield flag_updates(self.view, self.names, said.changed[at : at + _LINES], uid, modseq)
 
 
 def _pieces(changes: MailboxChanges) -> Iterator[MailboxChanges]:

@@ -88,7 +88,7 @@ class View:
         self._recent_told = self.recent
         self._keywords_told = len(self.keywords.names)
         self._gone: set[int] = set()
-        self._changed: set[int] = set()
+        self._changed: dict[int, int] = {}  # UID -> index of announced messages whose flags the client has not seen
 
     # Rest
 
@@ -139,12 +139,8 @@ class View:
 
     def merge(self, changes: MailboxChanges) -> None:
         """Take in what happened after :attr:`highest_modseq`. Seeing the same change twice is harmless."""
-        for uid, flags, modseq in changes.changed:
-            index = bisect_left(self.uids, uid)
-            if index < len(self.uids) and self.uids[index] == uid:
-                self._alter(index, flags, modseq)
-            elif index == len(self.uids):  # in between: it was expunged and told meanwhile
-                self._arrive(uid, flags, modseq, uid >= changes.recent_from)
+        if changes.changed:
+            self._take(changes.changed, changes.recent_from)
         if changes.expunged:
             self.vanish(changes.expunged)
         self.highest_modseq = max(self.highest_modseq, changes.highest_modseq)
@@ -156,12 +152,21 @@ class View:
         if len(keywords.names) > len(self.keywords.names):
             self.keywords = keywords
 
-    def _alter(self, index: int, flags: int, modseq: int) -> None:
-        if modseq > self.modseqs[index]:
-            self.flags[index] = flags | (self.flags[index] & RECENT)
-            self.modseqs[index] = modseq
-            if index < self.exists:
-                self._changed.add(self.uids[index])
+    def _take(self, changed: Sequence[tuple[int, int, int]], recent_from: int) -> None:
+        """Take in messages, ascending. Twenty sessions on one mailbox do this twenty times for each change of a flag."""
+        uids, flags, modseqs = self.columns
+        index = 0
+        for uid, new, modseq in changed:
+            index = bisect_left(uids, uid, index)
+            if index == len(uids):
+                self._arrive(uid, new, modseq, uid >= recent_from)
+            elif (
+                uids[index] == uid and modseq > modseqs[index]
+            ):  # another UID: this one was expunged and told meanwhile
+                flags[index] = new | flags[index] & RECENT
+                modseqs[index] = modseq
+                if index < self.exists:
+                    self._changed[uid] = index
 
     def _arrive(self, uid: int, flags: int, modseq: int, recent: bool) -> None:
         self.uids.append(uid)
@@ -212,7 +217,8 @@ class View:
     def told(self, indexes: Iterable[int]) -> None:
         """Note that the client was just sent the flags of these messages."""
         if self._changed:
-            self._changed.difference_update([self.uids[index] for index in indexes])
+            for index in indexes:
+                self._changed.pop(self.uids[index], None)
 
     # What the client may be told
 
@@ -227,7 +233,8 @@ class View:
         if expunge and self._gone:
             indexes = self._places(self._gone)
             expunged = tuple(index + 1 for index in reversed(indexes))
-            self._changed -= self._gone
+            for uid in self._gone:
+                self._changed.pop(uid, None)
             self._gone.clear()
             self._remove(indexes)
             self.exists -= len(indexes)
@@ -237,9 +244,11 @@ class View:
             exists = self.exists = self.count
         if self.recent != self._recent_told or exists is not None:
             recent = self._recent_told = self.recent
-        waiting = self._changed - self._gone
-        self._changed -= waiting
-        changed = tuple(self._places(waiting)) if waiting else ()
+        changed: tuple[int, ...] = ()
+        if self._changed:
+            waiting = self._changed.items()
+            changed = tuple(sorted([index for uid, index in waiting if uid not in self._gone]))
+            self._changed = {}
         return Announcement(keywords, expunged, exists, recent, changed)
 
     @property
@@ -255,7 +264,8 @@ class View:
         """Return the indexes of UIDs of the view, ascending; of many of them by one walk, which is cheaper then."""
         if len(uids) * 8 > self.count:
             return [index for index, uid in enumerate(self.uids) if uid in uids]
-        return [bisect_left(self.uids, uid) for uid in sorted(uids)]
+        held = self.uids
+        return [bisect_left(held, uid) for uid in sorted(uids)]
 
     def _remove(self, indexes: Sequence[int]) -> None:
         """Cut ascending indexes out of the arrays; linear in the mailbox."""
@@ -269,6 +279,7 @@ class View:
         kept.append(slice(start, None))
         self._uids, self._flags, self._modseqs = (_parts(column, kept) for column in self.columns)
         self.count = len(self._uids)
+        self._changed = {uid: bisect_left(self._uids, uid) for uid in self._changed}
 
     # Numbers
 

@@ -25,7 +25,10 @@ class LocalHints:
     def publish(self, account_id: str, modseq: int) -> None:
         """Tell that an account reached this modseq."""
         for callback in tuple(self._accounts.get(account_id, ())):
-            _call(callback, modseq)
+            try:
+                callback(modseq)
+            except Exception:  # a hint is a courtesy: the subscriber polls anyway
+                _log.failure("a subscriber of hints failed")
 
     def subscribe(self, account_id: str, callback: Callable[[int], None]) -> Callable[[], None]:
         """Call back with each modseq published for the account; returns what ends it."""

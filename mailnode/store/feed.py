@@ -7,7 +7,6 @@ it. An answer is given only from a run that reaches from where the session stand
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 
 from mailnode.values.flags import KeywordTable
@@ -23,7 +22,7 @@ NOT_RECENT = 0xFFFFFFFF
 
 
 class _Run:
-    """Changes with the modseqs from ``first`` to ``last``."""
+    """Changes with the modseqs from ``first`` to ``last``, one for each."""
 
     __slots__ = ("changes", "first", "keywords", "last", "messages")
 
@@ -32,7 +31,7 @@ class _Run:
         self.last = modseq - 1
         self.keywords = keywords
         self.messages = 0
-        self.changes: deque[tuple[int, int, Changed]] = deque()  # modseq, mailbox, messages
+        self.changes: list[tuple[int, Changed]] = []  # mailbox, messages
 
 
 class FlagFeed:
@@ -42,19 +41,19 @@ class FlagFeed:
         self._runs: dict[str, _Run] = {}  # the longest unchanged first
 
     def add(self, account_id: str, mailbox_id: int, modseq: int, changed: Changed, keywords: KeywordTable) -> None:
-        """Note a change that is committed. :param changed: what it altered."""
+        """Note a change that is committed. :param changed: what it altered, all with its modseq; not empty."""
         run = self._runs.pop(account_id, None)
         if run is None or modseq > run.last + 1:
             run = _Run(modseq, keywords)
         self._runs[account_id] = run
         if modseq <= run.last:
             return  # heard of too late: the run began behind it
-        run.changes.append((modseq, mailbox_id, changed))
+        run.changes.append((mailbox_id, changed))
         run.messages += len(changed)
         run.last, run.keywords = modseq, keywords
         while run.messages > MESSAGES or len(run.changes) > CHANGES:
-            dropped, _, messages = run.changes.popleft()
-            run.first = dropped + 1
+            _, messages = run.changes.pop(0)
+            run.first += 1
             run.messages -= len(messages)
         if len(self._runs) > ACCOUNTS:
             del self._runs[next(iter(self._runs))]
@@ -67,17 +66,12 @@ class FlagFeed:
         run = self._runs.get(account_id)
         if run is None or since + 1 < run.first or heard > run.last:
             return None
-        latest: dict[int, tuple[int, int, int]] = {}
-        highest = since
-        for modseq, where, changed in reversed(run.changes):
-            if modseq <= since:
-                break
-            if where == mailbox_id:
-                highest = max(highest, modseq)
-                for row in changed:
-                    latest.setdefault(row[0], row)
-        rows = tuple(latest[uid] for uid in sorted(latest)) if len(latest) > 1 else tuple(latest.values())
-        return MailboxChanges(highest, 0, rows, (), run.keywords, NOT_RECENT)
+        behind = run.changes[since + 1 - run.first :]
+        rows = [row for where, changed in behind if where == mailbox_id for row in changed]
+        highest = rows[-1][2] if rows else since
+        if len(rows) > 1:
+            rows = sorted({row[0]: row for row in rows}.values())  # of each message the latest, by UID
+        return MailboxChanges(highest, 0, tuple(rows), (), run.keywords, NOT_RECENT)
 
     def forget(self, account_id: str) -> None:
         """The account is gone; another of its id counts from the beginning."""

@@ -41,9 +41,9 @@ def test_date_time_agrees_with_the_standard_library(year: int, offset: int) -> N
 
 def test_flags() -> None:
     names = FlagNames(KeywordTable(("$A", "b")))
-    assert names(0) == b"()"
-    assert names(SEEN | DELETED | RECENT | 1 << 9) == b"(\\Seen \\Deleted b \\Recent)"
-    assert names(SEEN) is names(SEEN)
+    assert names[0] == b"()"
+    assert names[SEEN | DELETED | RECENT | 1 << 9] == b"(\\Seen \\Deleted b \\Recent)"
+    assert names[SEEN] is names[SEEN]
 
 
 def test_a_row_of_metadata() -> None:
