@@ -265,7 +265,7 @@ class Serving:
             self._runtime.hints,
             self._runtime.clock,
             self._runtime.threads,
-            self.delivery.scan,
+            self.delivery.stage,
             self._runtime.views,
             start_tls=entry.tls == "starttls",
             append_limit=config.limits.message_size,

@@ -96,7 +96,7 @@ class Acceptance:
             return await self._scan_tiny(blob.content)
         if blob.ref.size <= MIDDLE:
             content = await self._blobs.read_staged(blob)
-            if blob.ref.size <= SMALL or is_simple(content):
+            if is_quick(content):
                 return await self._threads.run("cpu", read_facts, content)
         file = await self._threads.run("disk", self._scratch_file)
         try:
@@ -107,6 +107,14 @@ class Acceptance:
             return await self._processes.run(scan_file, file.name)
         finally:
             await self._threads.run("disk", _remove, file)
+
+    async def stage(self, writer: IBlobWriter) -> tuple[StagedBlob, EncodedFacts]:
+        """Finish a message and scan it: beside hashing and compression when it is neither tiny nor hard."""
+        if writer.size <= TINY:
+            blob = await writer.finish()
+            return blob, await self.scan(blob)
+        blob, facts = await writer.finish_with(facts_if_quick)
+        return blob, await self.scan(blob) if facts is None else facts
 
     async def _scan_tiny(self, content: bytes) -> EncodedFacts:
         """Scan at once when little else is going on, which is soonest; else let another core do it."""
@@ -122,7 +130,7 @@ class Acceptance:
         return read_facts(content)
 
     async def accept(
-        self, envelope: Envelope, routes: dict[Address, Resolved], blob: StagedBlob, facts: EncodedFacts
+        self, envelope: Envelope, routes: dict[Address, Resolved], blob: StagedBlob, facts: EncodedFacts | None
     ) -> None:
         """Make the message durable; see :class:`IDelivery`. :raises ValueError: no recipient leads anywhere."""
         self._under_way += 1
@@ -132,12 +140,14 @@ class Acceptance:
             self._under_way -= 1
 
     async def _accept(
-        self, envelope: Envelope, routes: dict[Address, Resolved], blob: StagedBlob, facts: EncodedFacts
+        self, envelope: Envelope, routes: dict[Address, Resolved], blob: StagedBlob, facts: EncodedFacts | None
     ) -> None:
         made = copies(envelope, routes)
         if not made.local and not made.remote:
             raise ValueError("no recipients")
-        if self._is_direct(made) and await self._place(envelope, made, blob, facts):
+        if made.local and facts is None:
+            raise ValueError("mail for a mailbox without facts")
+        if facts is not None and self._is_direct(made) and await self._place(envelope, made, blob, facts):
             return
         submission = Submission(
             queued_envelope(envelope, made, blob, self._expires, self._smarthost), blob, facts if made.local else None
@@ -216,6 +226,16 @@ def is_plain(content: bytes) -> bool:
     end = content.find(b"\r\n\r\n")
     marks = sum(content.count(mark, 0, end) for mark in (b",", b";", b"("))
     return end >= 0 and marks <= PLAIN_MARKS and content.count(b"\r\n--") <= PLAIN_LINES
+
+
+def is_quick(content: bytes) -> bool:
+    """Whether a message can be scanned in a thread."""
+    return len(content) <= SMALL or (len(content) <= MIDDLE and is_simple(content))
+
+
+def facts_if_quick(content: bytes) -> EncodedFacts | None:
+    """Return the facts of a message that can be scanned in a thread, else None."""
+    return read_facts(content) if is_quick(content) else None
 
 
 def is_simple(content: bytes) -> bool:

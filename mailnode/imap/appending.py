@@ -99,13 +99,13 @@ async def end(session: ImapSession, event: AppendEnd) -> Answer:
             raise Refusal("Message too large", b"TOOBIG")
         raise under_way.failure
     assert under_way.writer is not None
-    blob = await under_way.writer.finish()
+    blob, facts = await session.services.stage(under_way.writer)
     under_way.writer = None
     session.under_way = None
     date = command.date
     message = NewMessage(
         blob=blob,
-        facts=await session.services.scan(blob),
+        facts=facts,
         internaldate=int(session.services.clock.seconds() * 1_000_000) if date is None else date.microseconds,
         internaldate_offset=0 if date is None else date.offset,
         flags=command.flags.system,

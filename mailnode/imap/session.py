@@ -28,7 +28,7 @@ from mailnode.imap.open_views import OpenViews
 from mailnode.imap.selected import Selected
 from mailnode.interfaces.runtime import IClock, IHints, IThreads
 from mailnode.interfaces.sessions import ILogin, ILogins, ISessionMind
-from mailnode.interfaces.store import IMailAccount
+from mailnode.interfaces.store import IBlobWriter, IMailAccount
 from mailnode.interfaces.wire import IChannel, ISession
 from mailnode.values.blob import StagedBlob
 from mailnode.values.events import emit
@@ -43,7 +43,7 @@ _log = Logger()
 
 @dataclass(frozen=True, slots=True)
 class ImapServices:
-    """What every session of a listener shares. ``scan`` is ``IDelivery.scan``; ``start_tls``: the listener offers
+    """What every session of a listener shares. ``stage`` is ``IDelivery.stage``; ``start_tls``: the listener offers
     STARTTLS; ``append_limit`` octets of one message;
     ``poll_seconds`` how often an idle session asks the store itself, because hints may be lost; ``still_here_seconds``
     how often IDLE says something, so that no device on the way forgets the connection."""
@@ -52,7 +52,7 @@ class ImapServices:
     hints: IHints
     clock: IClock
     threads: IThreads
-    scan: Callable[[StagedBlob], Awaitable[EncodedFacts]]
+    stage: Callable[[IBlobWriter], Awaitable[tuple[StagedBlob, EncodedFacts]]]
     views: OpenViews
     start_tls: bool = False
     append_limit: int = 64 * 1024 * 1024

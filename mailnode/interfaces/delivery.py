@@ -32,10 +32,14 @@ class IDelivery(Interface):
     async def scan(blob: StagedBlob) -> EncodedFacts:
         """Compute the facts of a staged message: in pieces or a process when it is large."""
 
+    async def stage(writer: IBlobWriter) -> tuple[StagedBlob, EncodedFacts]:
+        """Finish what was written and compute its facts, at the same time where that is possible."""
+
     async def accept(
-        envelope: Envelope, routes: dict[Address, Resolved], blob: StagedBlob, facts: EncodedFacts
+        envelope: Envelope, routes: dict[Address, Resolved], blob: StagedBlob, facts: EncodedFacts | None
     ) -> None:
         """Make the message durable for all recipients, all or none. When it returns, 250 may be said.
 
+        :param facts: None will do when no route leads to a mailbox here: other servers' mail is never asked for them.
         :raises mailnode.errors.StoreUnavailable: nothing was kept.
         """

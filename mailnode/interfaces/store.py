@@ -6,8 +6,8 @@ Any of them may raise :class:`mailnode.errors.StoreUnavailable`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 from zope.interface import Attribute, Interface
 
@@ -29,9 +29,11 @@ from mailnode.values.mailbox import (
 )
 from mailnode.values.queue import Claim, DueDestination, QueuedEnvelope, Settlement, Submission
 
+T = TypeVar("T")
+
 
 class IBlobWriter(Interface):
-    """One message on its way to disk. Small content stays in memory, large goes to a temporary file as it comes."""
+    """One message on its way to disk. Up to some MiB stay in memory, more goes to a temporary file as it comes."""
 
     size = Attribute("octets written so far")
 
@@ -40,6 +42,10 @@ class IBlobWriter(Interface):
 
     async def finish() -> StagedBlob:
         """Hash, compress and, when it is a file, sync file and directory. May be called once."""
+
+    async def finish_with(look: Callable[[bytes], T]) -> tuple[StagedBlob, T | None]:
+        """In the place of :meth:`finish`: the same, and what ``look`` makes of the content, run in a thread beside it; None
+        when the content was too large to stay in memory."""
 
     def abort() -> None:
         """Throw the content away; no error if finished or aborted before."""

@@ -6,6 +6,7 @@ import re
 
 from mailnode.message.addresses import MAX_ADDRESSES, SHORT, Mailbox, display_text, mailboxes, parse_addresses
 from mailnode.message.dates import parse_date
+from mailnode.message.headers import first
 from mailnode.message.subject import base_subject
 from mailnode.message.words import decode_bytes, decode_words
 from mailnode.values.facts import SortKeys
@@ -48,6 +49,12 @@ def sort_keys(headers: dict[bytes, list[bytes]]) -> SortKeys:
         message_id=own[0] if own else "",
         references=tuple(references),
     )
+
+
+def own_message_id(block: bytes) -> str:
+    """Return the message id in a header block as the sort keys have it, "" when there is none."""
+    found = message_ids(first(block, b"message-id") or b"")
+    return found[0] if found else ""
 
 
 def message_ids(value: bytes) -> list[str]:

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from mailnode.interfaces.store import IBlobWriter
 from mailnode.message.headers import header_end, repair
 from mailnode.smtp.replies import HEADER_TOO_LARGE, Rejected
-from mailnode.values.blob import StagedBlob
 
 EditHeader = Callable[[bytes], Awaitable[bytes]]
 
@@ -20,7 +19,7 @@ class Intake:
         :param header_limit: octets of the block as it came."""
         self.header = b""  # as edited; known once the body has begun or the message ended
         self.is_ascii = True  # nothing but ASCII came
-        self._writer = writer
+        self.writer = writer  # to be finished after :meth:`end_header`
         self._edit = edit
         self._limit = header_limit
         self._held: bytearray | None = bytearray()
@@ -28,14 +27,14 @@ class Intake:
     @property
     def size(self) -> int:
         """Octets written so far, our fields included."""
-        return int(self._writer.size)
+        return int(self.writer.size)
 
     async def take(self, data: bytes) -> None:
         """Take the next octets. :raises Rejected, LimitReached, StoreUnavailable:"""
         if self.is_ascii and not data.isascii():
             self.is_ascii = False
         if self._held is None:
-            await self._writer.write(data)
+            await self.writer.write(data)
             return
         known = len(self._held)
         self._held += data
@@ -45,20 +44,14 @@ class Intake:
         if end >= 0:
             await self._pass_header(end)
 
-    async def finish(self) -> StagedBlob:
-        """The message ended: make it durable as far as a blob can be. :raises Rejected, StoreUnavailable:"""
-        await self.end_header()
-        blob: StagedBlob = await self._writer.finish()
-        return blob
-
     async def end_header(self) -> None:
-        """The message ended: if it was all header, that is whole now."""
+        """The message ended: if it was all header, that is whole now. :raises Rejected, StoreUnavailable:"""
         if self._held is not None:
             await self._pass_header(len(self._held))
 
     def abort(self) -> None:
         """Keep nothing. No error if it ended already."""
-        self._writer.abort()
+        self.writer.abort()
 
     async def _pass_header(self, end: int) -> None:
         """Write the edited block, and what came behind it."""
@@ -68,4 +61,4 @@ class Intake:
         block = repair(bytes(held[:end]))
         cut = header_end(block)
         self.header = await self._edit(block[:cut])
-        await self._writer.write(self.header + block[cut:] + bytes(held[end:]))
+        await self.writer.write(self.header + block[cut:] + bytes(held[end:]))

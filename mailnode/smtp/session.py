@@ -20,6 +20,7 @@ from mailnode.interfaces.runtime import IDelayed
 from mailnode.interfaces.wire import IChannel, ISession
 from mailnode.message.compose import received
 from mailnode.message.headers import field_names, insert_on_top
+from mailnode.message.sortkeys import own_message_id
 from mailnode.smtp import events as ev
 from mailnode.smtp import replies
 from mailnode.smtp.intake import Intake
@@ -29,6 +30,7 @@ from mailnode.smtp.service import Service, within
 from mailnode.smtp.transaction import Transaction, protocol_keyword
 from mailnode.values.envelope import Envelope, Origin, Recipient
 from mailnode.values.events import emit
+from mailnode.values.facts import EncodedFacts
 from mailnode.values.ids import new_id
 from mailnode.values.policy import PASS, PolicyRequest, Verdict
 from mailnode.values.smtp_reply import Reply
@@ -428,8 +430,11 @@ class SmtpSession:
         transaction.tags.update(verdict.tags)
         if verdict.headers:
             envelope = replace(envelope, trace=b"".join(verdict.headers))
-        blob = await intake.finish()
-        facts = await service.delivery.scan(blob)
+        facts: EncodedFacts | None = None
+        if transaction.is_for_mailboxes:
+            blob, facts = await service.delivery.stage(intake.writer)
+        else:
+            blob = await intake.writer.finish()
         if self._lost or self._channel.closed:
             raise ConnectionError("the client is gone: nobody would hear that the message was taken")
         await service.delivery.accept(envelope, transaction.routes, blob, facts)
@@ -441,7 +446,7 @@ class SmtpSession:
             sender=transaction.sender,
             recipients=len(transaction.recipients),
             size=blob.ref.size,
-            message_id=facts.message_id,
+            message_id=own_message_id(intake.header) if facts is None else facts.message_id,
             peer=self._peer,
             account=self._account_id(),
         )

@@ -31,6 +31,11 @@ class Transaction:
         """The reverse-path for the log; "" is the null sender."""
         return str(self.mail.reverse_path) if self.mail.reverse_path is not None else ""
 
+    @property
+    def is_for_mailboxes(self) -> bool:
+        """Whether a copy goes into a mailbox here; else it is for other servers alone."""
+        return any(route.local for route in self.routes.values())
+
     def note(self, verdict: Verdict) -> None:
         """Keep what a verdict wants to go with the message."""
         self.tags.update(verdict.tags)

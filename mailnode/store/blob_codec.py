@@ -60,7 +60,7 @@ def verified(ref: BlobRef, content: bytes) -> bytes:
     return content
 
 
-def encode_frame(content: bytes) -> bytes:
+def encode_frame(content: bytes | memoryview) -> bytes:
     """Return one frame of a file."""
     return _thread.compressor.compress(content)
 

@@ -28,15 +28,21 @@ class BlobFile:
         self._lock = threading.Lock()
 
     def add(self, content: bytes) -> None:
-        """Append one frame's content (``blob_codec.FRAME`` octets, only the last may have fewer). :raises OSError:"""
+        """Append frames' content (a multiple of ``blob_codec.FRAME`` octets, only in the last call any number).
+
+        :raises OSError:
+        """
         self._digest.update(content)
-        packed = blob_codec.encode_frame(content)
-        with self._lock:
-            self._open().write(packed)
-        self._frames.append((len(packed), len(content)))
+        view = memoryview(content)
+        for start in range(0, len(content), blob_codec.FRAME):
+            frame = view[start : start + blob_codec.FRAME]
+            packed = blob_codec.encode_frame(frame)
+            with self._lock:
+                self._open().write(packed)
+            self._frames.append((len(packed), len(frame)))
 
     def finish(self, rest: bytes, target: Path) -> bytes:
-        """Append the last frame, move to ``target``, whose directory is there, and sync; return the SHA-256 digest.
+        """Append the last frames, move to ``target``, whose directory is there, and sync; return the SHA-256 digest.
 
         The new name comes before the sync of the content: a journal that commits for that has the name too, and the sync of
         the directory finds nothing left to write. Until both have come no row may refer to the file.

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredList
 from zope.interface import implementer
 
 from mailnode.errors import BlobDamaged, LimitReached, StoreUnavailable
@@ -30,6 +30,8 @@ T = TypeVar("T")
 
 INLINE = 64 * 1024  # stored octets that go into a row
 AT_ONCE = 8 * 1024  # content octets that are hashed and compressed in the calling thread: some 40 microseconds
+KEPT = 4 * 1024 * 1024  # octets of a message that stay in memory until it has come, so that it is read from there
+KEPT_TOGETHER = 32 * 1024 * 1024  # the same of all messages; above it one goes to its file as it comes
 DIRECTORIES = 1024  # in two levels of 32
 _FAN = "0123456789abcdefghjkmnpqrstvwxyz"  # the alphabet of ids
 
@@ -45,6 +47,7 @@ class LocalBlobs:
         self._threads = threads
         self._clock = clock
         self._inline = inline
+        self._room = KEPT_TOGETHER  # what is left of it
         self._made: set[Path] = set()  # directories whose names are known to be durable
         self._making = threading.Lock()
 
@@ -62,11 +65,35 @@ class LocalBlobs:
 
     async def put(self, data: bytes) -> StagedBlob:
         """Stage bytes that are in memory."""
-        content = data if len(data) <= blob_codec.FRAME else b""
         if len(data) <= AT_ONCE:
-            digest, encoding, stored = _encode(data)
+            encoded = _encode(data)
         else:
-            digest, encoding, stored = await self._threads.run("cpu", _encode, data)
+            encoded = await self._threads.run("cpu", _encode, data)
+        return await self._stage(data, encoded)
+
+    async def put_with(self, data: bytes, look: Callable[[bytes], T]) -> tuple[StagedBlob, T]:
+        """Stage bytes that are in memory and return what ``look``, run in a thread, makes of them. Up to a frame by the
+        thread that hashes and compresses, more by another one at the same time."""
+        if len(data) <= blob_codec.FRAME:
+            encoded, seen = await self._threads.run("cpu", lambda: (_encode(data), look(data)))
+            return await self._stage(data, encoded), seen
+        begun = (self.put_file(data), self._threads.run("cpu", look, data))
+        ended: Any = await DeferredList([Deferred.fromCoroutine(one) for one in begun], consumeErrors=True)
+        for success, outcome in ended:
+            if not success:
+                outcome.raiseException()
+        (_, blob), (_, seen) = ended
+        return blob, seen
+
+    async def put_file(self, data: bytes) -> StagedBlob:
+        """Write bytes that are in memory to a file, however small they would become."""
+        blob_id = self.new_id()
+        digest = await self.on_disk(self._write_file, blob_id, data)
+        return StagedBlob(BlobRef(blob_id, len(data), "file", "zstd", digest))
+
+    async def _stage(self, data: bytes, encoded: tuple[bytes, str, bytes]) -> StagedBlob:
+        digest, encoding, stored = encoded
+        content = data if len(data) <= blob_codec.FRAME else b""
         if len(stored) <= self._inline:
             return StagedBlob(BlobRef(self.new_id(), len(data), "inline", encoding, digest), stored, content)
         blob_id = self.new_id()
@@ -136,16 +163,24 @@ class LocalBlobs:
                 sync_directory(self._files)
                 self._made.add(directory)
 
-    def _write_file(self, blob_id: str, data: bytes) -> None:
+    def _write_file(self, blob_id: str, data: bytes) -> bytes:
         file = self.begin_file(blob_id)
-        last = (len(data) - 1) // blob_codec.FRAME * blob_codec.FRAME
         try:
-            for start in range(0, last, blob_codec.FRAME):
-                file.add(data[start : start + blob_codec.FRAME])
-            self.finish_file(file, data[last:], blob_id)
+            return self.finish_file(file, data, blob_id)
         except BaseException:
             file.discard()
             raise
+
+    def reserve(self, octets: int) -> bool:
+        """Take so much of the room for messages that are kept in memory, to be given back by :meth:`release`."""
+        if octets > self._room:
+            return False
+        self._room -= octets
+        return True
+
+    def release(self, octets: int) -> None:
+        """Give room back."""
+        self._room += octets
 
     async def on_disk(self, function: Callable[..., T], *args: Any) -> T:
         """Run in a disk thread. :raises StoreUnavailable: the disk failed."""
@@ -157,13 +192,16 @@ class LocalBlobs:
 
 @implementer(IBlobWriter)
 class LocalBlobWriter:
-    """One message on its way to disk. At most one frame (256 KiB) waits in memory: whole frames go to a file."""
+    """One message on its way to disk. It is kept in memory up to KEPT octets and while KEPT_TOGETHER allows it; else
+    at most one frame (256 KiB) waits there, and whole frames go to a file as they come."""
 
     def __init__(self, blobs: LocalBlobs, limit: int) -> None:
         self.size = 0
         self._blobs = blobs
         self._limit = limit
-        self._pending = bytearray()
+        self._pieces: list[bytes] = []
+        self._waiting = 0  # octets of them
+        self._reserved = 0
         self._blob_id = ""
         self._file: BlobFile | None = None
         self._ended = False
@@ -176,24 +214,53 @@ class LocalBlobWriter:
             self.abort()
             raise LimitReached("over the size limit")
         self.size += len(data)
-        self._pending += data
-        while len(self._pending) > blob_codec.FRAME:
-            frame = bytes(self._pending[: blob_codec.FRAME])
-            del self._pending[: blob_codec.FRAME]
-            if self._file is None:
-                self._blob_id = self._blobs.new_id()
-                self._file = self._blobs.begin_file(self._blob_id)
-            await self._on_disk(self._file.add, frame)
+        self._pieces.append(data)
+        self._waiting += len(data)
+        if self._waiting > blob_codec.FRAME and not self._may_keep(len(data)):
+            await self._pass_on()
+
+    def _may_keep(self, octets: int) -> bool:
+        """Whether the last ``octets`` may stay in memory with the rest."""
+        if self._file is not None or self.size > KEPT or not self._blobs.reserve(octets):
+            return False
+        self._reserved += octets
+        return True
+
+    async def _pass_on(self) -> None:
+        """Write whole frames to the file; at least one octet stays, as the end of a file is its last frame."""
+        waiting = self._take()
+        whole = (len(waiting) - 1) // blob_codec.FRAME * blob_codec.FRAME
+        self._pieces, self._waiting = [waiting[whole:]], len(waiting) - whole
+        if self._file is None:
+            self._blob_id = self._blobs.new_id()
+            self._file = self._blobs.begin_file(self._blob_id)
+        await self._on_disk(self._file.add, waiting[:whole])
+        self._release()
 
     async def finish(self) -> StagedBlob:
         """Hash, compress and, when it is a file, sync file and directory. May be called once."""
-        if self._ended:
-            raise StoreUnavailable("this blob was given up")
-        rest = bytes(self._pending)
-        self._pending.clear()
-        if self._file is None:
-            self._ended = True
-            return await self._blobs.put(rest)
+        content = self._take_rest()
+        try:
+            if self._file is not None:
+                return await self._finish_file(content)
+            if len(content) > blob_codec.FRAME:
+                return await self._blobs.put_file(content)
+            return await self._blobs.put(content)
+        finally:
+            self._release()
+
+    async def finish_with(self, look: Callable[[bytes], T]) -> tuple[StagedBlob, T | None]:
+        """The same, and what ``look``, run in a thread, makes of the content; None when that is not in memory."""
+        content = self._take_rest()
+        try:
+            if self._file is not None:
+                return await self._finish_file(content), None
+            return await self._blobs.put_with(content, look)
+        finally:
+            self._release()
+
+    async def _finish_file(self, rest: bytes) -> StagedBlob:
+        assert self._file is not None
         digest = await self._on_disk(self._blobs.finish_file, self._file, rest, self._blob_id)
         self._ended = True
         return StagedBlob(BlobRef(self._blob_id, self.size, "file", "zstd", digest))
@@ -203,10 +270,26 @@ class LocalBlobWriter:
         if self._ended:
             return
         self._ended = True
-        self._pending.clear()
+        self._take()
+        self._release()
         if self._file is not None:
             # Beside: nobody waits for it, and what it fails to remove the next start does.
             Deferred.fromCoroutine(self._blobs.on_disk(self._file.discard)).addErrback(lambda failure: None)
+
+    def _take_rest(self) -> bytes:
+        """Return what waits, for the last time."""
+        if self._ended:
+            raise StoreUnavailable("this blob was given up")
+        self._ended = self._file is None
+        return self._take()
+
+    def _take(self) -> bytes:
+        pieces, self._pieces, self._waiting = self._pieces, [], 0
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _release(self) -> None:
+        reserved, self._reserved = self._reserved, 0
+        self._blobs.release(reserved)
 
     async def _on_disk(self, function: Callable[..., T], *args: Any) -> T:
         try:

@@ -111,6 +111,9 @@ class Writer:
     async def finish(self) -> StagedBlob:
         return self._blobs.stage(self._data)
 
+    async def finish_with(self, look: Callable[[bytes], T]) -> tuple[StagedBlob, T | None]:
+        return self._blobs.stage(self._data), look(self._data) if self._blobs.keeps else None
+
     def abort(self) -> None:
         pass
 
@@ -121,6 +124,7 @@ class Blobs:
 
     def __init__(self) -> None:
         self.reads: list[tuple[int, int | None]] = []
+        self.keeps = True  # content in memory until a writer is finished
 
     def stage(self, data: bytes) -> StagedBlob:
         return StagedBlob(BlobRef(f"b{id(data)}", len(data), "inline", "plain", hashlib.sha256(data).digest()), data)
@@ -232,6 +236,9 @@ class Scanner:
 
     async def scan(self, blob: StagedBlob) -> Any:
         return self._scan(blob.data)
+
+    async def stage(self, writer: Any) -> Any:
+        raise NotImplementedError
 
     async def accept(self, envelope: Any, routes: Any, blob: Any, facts: Any) -> None:
         raise NotImplementedError

@@ -66,6 +66,7 @@ class AcceptanceCase(SynchronousTestCase):
     def accept(self, *recipients: tuple[str, Resolved], sender: str = "sender@there.example", **more: Any) -> None:
         notify = more.pop("notify", frozenset())
         orcpt = more.pop("orcpt", None)
+        facts = read_facts(CONTENT) if more.pop("scanned", True) else None
         rows = tuple(Recipient(parse_address(text), notify, orcpt) for text, _ in recipients)
         envelope = Envelope(
             "env1",
@@ -77,7 +78,7 @@ class AcceptanceCase(SynchronousTestCase):
         )
         routes: dict[Address, Resolved] = {row.address: route for row, (_, route) in zip(rows, recipients, strict=True)}
         blob = self.blobs.stage(CONTENT)
-        run_now(self.acceptance.accept(envelope, routes, blob, read_facts(CONTENT)))
+        run_now(self.acceptance.accept(envelope, routes, blob, facts))
 
     def accept_later(self, gate: Deferred[None]) -> Deferred[None]:
         """Begin to place a message, which ends when the gate opens."""
@@ -201,6 +202,13 @@ class AcceptTests(AcceptanceCase):
         with self.assertRaises(ValueError):
             self.accept(("alice@here.example", Resolved(True)))
 
+    def test_facts_are_for_mailboxes(self) -> None:
+        foreign = Resolved(True, remote=("one@there.example",))
+        self.accept(("one@there.example", foreign), scanned=False)
+        self.assertIsNone(self.queue.added[0].facts)
+        with self.assertRaises(ValueError):
+            self.accept(("one@there.example", foreign), ("alice@here.example", local("alice")), scanned=False)
+
     def test_notify_and_orcpt_of_aliases(self) -> None:
         """RFC 3461 5.2.7: one target takes all over; of several, one."""
         wanted = frozenset({"SUCCESS", "FAILURE"})
@@ -283,6 +291,20 @@ class ScanTests(AcceptanceCase):
             content = CONTENT + (line + b"\r\n") * 2000
             self.assertEqual(is_simple(content), simple)
         self.assertTrue(is_simple(CONTENT))
+
+    def test_what_is_staged_is_scanned_beside_unless_it_is_hard_or_not_in_memory(self) -> None:
+        simple = CONTENT + b"line\r\n" * SMALL
+        hard = CONTENT + b"--x\r\n" * SMALL
+        for content, keeps, read in ((CONTENT, True, 1), (simple, True, 0), (simple, False, 1), (hard, True, 2)):
+            self.blobs.reads.clear()
+            self.blobs.keeps = keeps
+            writer = self.blobs.writer(len(content))
+            run_now(writer.write(content))
+            blob, facts = run_now(self.acceptance.stage(writer))
+            self.assertEqual((blob.data, facts), (content, read_facts(content)))
+            self.assertGreaterEqual(len(self.blobs.reads), read)
+            self.assertEqual(bool(self.blobs.reads), bool(read))
+        self.assertEqual(len(self.processes.calls), 1)
 
     def test_large_ones_in_a_process_a_piece_at_a_time(self) -> None:
         scratch = self.scratch()

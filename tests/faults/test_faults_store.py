@@ -220,7 +220,7 @@ def test_an_acknowledged_message_is_out_of_a_power_cuts_reach(memory, monkeypatc
         store = disk.open()
         monkeypatch.setattr(blob_file, "os", files)
         store.loop.run(store.deliver("m1", ("ann",), 600_000))
-        assert files.trace[-5:] == ["write", "sync", "rename", "open", "sync"]  # file, name, directory
+        assert files.trace[-5:] == ["write", "rename", "sync", "open", "sync"]  # name, file, directory
         assert any(file.name.endswith("mail-00.db-wal") for file in disk.vfs.files)
         assert disk.vfs.unsynced("mail-00.db-wal") == 0
         store.loop.run(store.enqueue("q1"))

@@ -53,6 +53,9 @@ class FakeWriter:
     async def finish(self):
         return stage(bytes(self._data))
 
+    async def finish_with(self, look):
+        return stage(bytes(self._data)), look(bytes(self._data))
+
     def abort(self):
         self.aborted = True
 

@@ -162,15 +162,16 @@ class World:
             hints=self.hints,
             clock=self.clock,
             threads=CallingThread(),
-            scan=self._scan,
+            stage=self._stage,
             views=OpenViews(self.clock, **(views or {})),
             version="1",
             **services,
         )
         self.clients: dict[str, Client] = {}
 
-    async def _scan(self, blob):
-        return read_facts(await self.account.blobs().read_staged(blob))
+    async def _stage(self, writer):
+        blob = await writer.finish()
+        return blob, read_facts(await self.account.blobs().read_staged(blob))
 
     def connect(self, name: str = "", login: bool = True, select: str = "", secure: bool = True) -> Client:
         client = self.clients[name] = Client(self, secure)

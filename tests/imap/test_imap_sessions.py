@@ -601,13 +601,14 @@ def test_a_connection_lost_while_append_is_scanned_is_no_trouble(make_world):
 
     world = make_world()
     waiting = Deferred()
-    scan = world.services.scan
+    stage = world.services.stage
 
-    async def slow(blob):
+    async def slow(writer):
+        staged = await stage(writer)
         await waiting
-        return await scan(blob)
+        return staged
 
-    world.services = replace(world.services, scan=slow)
+    world.services = replace(world.services, stage=slow)
     client = world.connect(select="INBOX")
     client.session.trouble = lambda error: pytest.fail(repr(error))
     client.send(b"a APPEND INBOX {4+}\r\na: b\r\n")

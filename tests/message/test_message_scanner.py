@@ -9,6 +9,7 @@ from imap_grammar import check_facts
 
 from mailnode.message import scanner
 from mailnode.message.scanner import scan
+from mailnode.message.sortkeys import own_message_id
 from mailnode.values.facts import decode_parts, encode_parts
 
 
@@ -448,3 +449,16 @@ def test_a_delimiter_is_found_where_bytes_find_finds_it(tokens, position, end, l
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scanner, "HYPHENS", looked_at)
         assert scanner._find_delimiter(data, needle, position, end) == data.find(needle, position, end)
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [b"Message-ID: <a@b>", b"message-id : x <c> <d>", b"Subject: <e>", b"Message-Id:\r\n\t<\xff>", b"x"]
+        ),
+        max_size=4,
+    )
+)
+def test_the_message_id_of_a_header_alone_is_that_of_the_facts(lines):
+    header = b"\r\n".join([*lines, b"", b""])
+    assert own_message_id(header) == scan(header + b"Message-ID: <body>\r\n\r\n").sort.message_id

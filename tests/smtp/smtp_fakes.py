@@ -48,6 +48,10 @@ class FakeWriter:
         self.finished = True
         return StagedBlob(BlobRef("blob", len(self.content), "inline", "plain", b""), self.content)
 
+    async def finish_with(self, look: Any) -> Any:
+        blob = await self.finish()
+        return blob, look(blob.data)
+
     def abort(self) -> None:
         self.aborted = True
 
@@ -59,6 +63,7 @@ class FakeDelivery:
     def __init__(self) -> None:
         self.accepted: list[tuple[Any, dict[Any, Any], bytes]] = []
         self.writers: list[FakeWriter] = []
+        self.scanned: list[StagedBlob] = []
         self.fails: dict[str, Exception] = {}
         self.waits: dict[str, Deferred[None]] = {}
 
@@ -76,7 +81,12 @@ class FakeDelivery:
 
     async def scan(self, blob: StagedBlob) -> Any:
         await self.hold("scan")
+        self.scanned.append(blob)
         return read_facts(blob.data)
+
+    async def stage(self, writer: Any) -> Any:
+        blob = await writer.finish()
+        return blob, await self.scan(blob)
 
     async def accept(self, envelope: Any, routes: Any, blob: StagedBlob, facts: Any) -> None:
         await self.hold("accept")

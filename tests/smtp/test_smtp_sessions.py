@@ -162,6 +162,18 @@ def test_relaying_for_networks_that_may() -> None:
     assert world.router.asked == [("b@elsewhere.test", True, 99)]
 
 
+def test_mail_for_other_servers_alone_is_not_scanned(log: Any) -> None:
+    world = World()
+    client = world.client("10.3.0.1")
+    client.say("EHLO x\n")
+    for number, (name, scanned) in enumerate((("b@elsewhere.test", 0), ("alice@us.test", 1))):
+        client.say(f"MAIL FROM:<a@x.test>\nRCPT TO:<c@elsewhere.test>\nRCPT TO:<{name}>\nDATA\n")
+        assert client.say("Subject: x\nMESSAGE-id: (of)\n <one@x.test>\nMessage-ID: <two>\n\nhi\n.\n").startswith("250")
+        assert len(world.delivery.scanned) == scanned
+        accepted = [fields for event, fields in log if event == "message.accepted"]
+        assert accepted[number]["message_id"] == "one@x.test"
+
+
 def test_declared_size_and_limits() -> None:
     client = World(limits=Limits(message_size=100, recipients=2)).client()
     client.say("EHLO x\n")

@@ -15,7 +15,7 @@ import zstandard
 from mailnode.errors import BlobDamaged, LimitReached, StoreUnavailable
 from mailnode.net.no_reactor import CallingThread
 from mailnode.store import blob_codec
-from mailnode.store.blobs_local import AT_ONCE, INLINE, LocalBlobs
+from mailnode.store.blobs_local import AT_ONCE, INLINE, KEPT, KEPT_TOGETHER, LocalBlobs
 from mailnode.values.blob import BlobRef, StagedBlob
 
 FRAME = blob_codec.FRAME
@@ -44,15 +44,18 @@ def write(loop, blobs, content, piece=10_000, limit=1 << 30):
 
 
 SIZES = [0, 1, AT_ONCE, AT_ONCE + 1, INLINE, INLINE + 1, FRAME - 1, FRAME, FRAME + 1, 3 * FRAME, 3 * FRAME + 5]
+LARGE = [KEPT - 1, KEPT, KEPT + 1, KEPT + 2 * FRAME]
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("way", ["put", "write", "write in large pieces"])
+@pytest.mark.parametrize("size", [*SIZES, *LARGE])
+@pytest.mark.parametrize("way", ["put", "write", "write in large pieces", "write without room"])
 def test_what_is_staged_is_read_back(files, loop, size, way):
     content = noise(size)
     if way == "put":
         staged = loop.run(files.put(content))
     else:
+        if way == "write without room":
+            files.reserve(KEPT_TOGETHER)
         staged = write(loop, files, content, 10_000 if way == "write" else 2 * FRAME)
     assert staged.ref.size == size
     assert loop.run(files.read_staged(staged)) == content
@@ -108,11 +111,49 @@ def test_the_limit_is_exact_and_leaves_nothing(files, loop):
 
 def test_abort_leaves_nothing(files, loop):
     writer = files.writer(1 << 30)
-    loop.run(writer.write(noise(2 * FRAME)))
+    loop.run(writer.write(noise(KEPT + 1)))
     assert len(all_files(files)) == 1
     writer.abort()
     writer.abort()
     assert all_files(files) == []
+
+
+@pytest.mark.parametrize("size", [AT_ONCE, AT_ONCE + 1, FRAME, FRAME + 1, KEPT, KEPT + 1])
+def test_what_is_in_memory_is_looked_at_beside(files, loop, size):
+    content = noise(size)
+    writer = files.writer(1 << 30)
+    loop.run(writer.write(content))
+    staged, seen = loop.run(writer.finish_with(lambda content: (len(content), content[:1])))
+    assert seen == ((size, content[:1]) if size <= KEPT else None)
+    assert loop.run(files.read_staged(staged)) == content
+    assert len(all_files(files)) == (size > INLINE)
+
+
+def test_what_fails_beside_fails_all(files, loop):
+    for size in (FRAME, FRAME + 1):
+        writer = files.writer(1 << 30)
+        loop.run(writer.write(noise(size)))
+        with pytest.raises(ZeroDivisionError):
+            loop.run(writer.finish_with(lambda content: 1 // 0))
+    assert files.reserve(KEPT_TOGETHER)
+
+
+def test_messages_in_memory_have_a_bound_together(files, loop):
+    writers = [files.writer(1 << 30) for _ in range(KEPT_TOGETHER // KEPT + 2)]
+    for _ in range(KEPT // FRAME):
+        for writer in writers:
+            loop.run(writer.write(noise(FRAME)))
+    held = [sum(map(len, writer._pieces)) for writer in writers]
+    without = [octets for octets in held if octets <= FRAME]
+    assert len(all_files(files)) == len(without) > 0
+    assert sum(held) <= KEPT_TOGETHER + len(writers) * FRAME
+    for number, writer in enumerate(writers):
+        if number % 2:
+            loop.run(writer.finish())
+        else:
+            writer.abort()
+    assert files.reserve(KEPT_TOGETHER)
+    assert not files.reserve(1)
 
 
 def test_abort_after_finish_keeps_the_blob(files, loop):
@@ -126,13 +167,14 @@ def test_abort_after_finish_keeps_the_blob(files, loop):
 
 def test_a_start_throws_away_what_was_not_finished(files, loop):
     writer = files.writer(1 << 30)
-    loop.run(writer.write(noise(2 * FRAME)))
+    loop.run(writer.write(noise(KEPT + 1)))
+    assert len(all_files(files)) == 1
     staged = loop.run(files.put(noise(FRAME)))
     files.prepare()
     assert all_files(files) == [files.path(staged.ref.blob_id)]
 
 
-@pytest.mark.parametrize("size", [FRAME // 2, 3 * FRAME])
+@pytest.mark.parametrize("size", [FRAME // 2, 3 * FRAME, KEPT + FRAME])
 @pytest.mark.parametrize("call", ["fsync", "rename", "open"])
 def test_a_failing_disk_is_store_unavailable_and_leaves_nothing(files, loop, monkeypatch, call, size):
     def fail(*args, **kwargs):
