@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from binascii import Error as Base64Error
+from functools import lru_cache
 
 from mailnode.smtp.content import TOO_LARGE
 from mailnode.smtp.events import AuthStart, Mail, Rcpt, Xclient
@@ -23,12 +24,20 @@ _XCLIENT_NAMES = frozenset({"NAME", "ADDR", "PORT", "PROTO", "HELO", "LOGIN"})
 
 Parameters = dict[str, str | None]
 
+# Lists and busy correspondents: the same senders and recipients come again and again.
+SHORT = 128  # characters of an argument that is remembered for a while
+
 
 def read_mail(argument: str, *, extended: bool, max_size: int, auth: bool) -> Mail:
     """MAIL's ``FROM:`` path and parameters (RFC 5321 4.1.1.2, RFC 1870 3, RFC 6152 2, RFC 6531 3.4, RFC 3461 4).
 
     :param extended: EHLO was used: parameters are allowed. :param auth: AUTH= is known (RFC 4954 5).
     """
+    read = _remembered_mail if len(argument) <= SHORT else _read_mail
+    return read(argument, extended, max_size, auth)
+
+
+def _read_mail(argument: str, extended: bool, max_size: int, auth: bool) -> Mail:
     path = parse_path(_after(argument, "FROM:"), "5.1.7")
     if path.address is not None and not path.address.domain:
         raise CommandError(501, "5.1.7", "Address needs a domain")
@@ -47,8 +56,15 @@ def read_mail(argument: str, *, extended: bool, max_size: int, auth: bool) -> Ma
     return Mail(path.address, size, body, smtputf8, ret, envid)
 
 
+_remembered_mail = lru_cache(maxsize=512)(_read_mail)
+
+
 def read_rcpt(argument: str, *, extended: bool, smtputf8: bool) -> Rcpt:
     """RCPT's ``TO:`` path and parameters (RFC 5321 4.1.1.3, RFC 3461 4). :param smtputf8: MAIL said SMTPUTF8."""
+    return (_remembered_rcpt if len(argument) <= SHORT else _read_rcpt)(argument, extended, smtputf8)
+
+
+def _read_rcpt(argument: str, extended: bool, smtputf8: bool) -> Rcpt:
     path = parse_path(_after(argument, "TO:"), "5.1.3")
     if path.address is None:
         raise CommandError(501, "5.1.3", "The null path cannot receive")
@@ -59,6 +75,9 @@ def read_rcpt(argument: str, *, extended: bool, smtputf8: bool) -> Rcpt:
     if not path.address.is_ascii and not smtputf8:
         raise CommandError(553, "5.6.7", "SMTPUTF8 is needed for this address")
     return Rcpt(Recipient(path.address, notify, orcpt))
+
+
+_remembered_rcpt = lru_cache(maxsize=512)(_read_rcpt)
 
 
 def read_bdat(argument: str) -> tuple[int, bool | None]:

@@ -12,6 +12,7 @@ from mailnode.smtp.limits import Limits
 from mailnode.values.smtp_reply import Reply
 
 _END = b"\r\n.\r\n"
+FEW = 16 * 1024  # octets that are copied twice sooner than a view of them is made
 _LINE_ENDS = (None, "\r\n")  # all there may be in a message
 
 BARE = Reply(550, "5.5.2", ("Bare CR, bare LF or NUL in the message: line ends must be CRLF",))
@@ -29,7 +30,11 @@ def overlap(buffer: bytes | bytearray) -> int:
 
 
 def take(buffer: bytearray, length: int) -> bytes:
-    """Remove and return the first octets of a buffer, copied once."""
+    """Remove and return the first octets of a buffer, many of them copied once."""
+    if length <= FEW:
+        piece = bytes(buffer[:length])
+        del buffer[:length]
+        return piece
     with memoryview(buffer) as view:
         piece = bytes(view[:length])
     del buffer[:length]
@@ -97,7 +102,10 @@ class DataReader:
         # A single octet is found many times faster than several, and encoded attachments have no dot.
         dotted = b"." in self._buffer
         end = self._buffer.find(_END) if dotted else -1
-        piece = take(self._buffer, end + 2 if end >= 0 else len(self._buffer) - overlap(self._buffer))
+        length = end + 2 if end >= 0 else len(self._buffer) - overlap(self._buffer)
+        if not length:
+            return b"", False
+        piece = take(self._buffer, length)
         if end >= 0:
             del self._buffer[:3]
         if dotted:

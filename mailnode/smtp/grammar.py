@@ -13,7 +13,6 @@ from mailnode.errors import BadAddress
 from mailnode.values.address import MAX_ADDRESS, Address, check_local, domain_key
 from mailnode.values.smtp_reply import Reply
 
-SHORT_PATH = 128  # characters of an argument that is remembered for a while
 MAX_ENVID = 100  # characters of xtext, RFC 3461 4.4
 MAX_ORCPT = 500  # characters of addr-type and xtext, RFC 3461 4.2
 MAX_REPLY_LINE = 512  # octets with CRLF of a reply line we write, RFC 5321 4.5.3.1.5
@@ -91,10 +90,6 @@ def parse_path(argument: str, status: str) -> ParsedPath:
     """
     if argument.startswith("<>"):
         return ParsedPath(None, _after(argument, 2))
-    return (_remembered_path if len(argument) <= SHORT_PATH else _parsed_path)(argument, status)
-
-
-def _parsed_path(argument: str, status: str) -> ParsedPath:
     found = _PATH.match(argument)
     if found is None:
         raise CommandError(501, status, "Bad address syntax")
@@ -112,10 +107,6 @@ def _parsed_path(argument: str, status: str) -> ParsedPath:
     except BadAddress:
         raise CommandError(553, status, "Bad address") from None
     return ParsedPath(Address(local, domain or ""), _after(argument, found.end()))
-
-
-# Lists and busy correspondents: the same senders and recipients come again and again.
-_remembered_path = lru_cache(maxsize=512)(_parsed_path)
 
 
 def _after(argument: str, position: int) -> str:

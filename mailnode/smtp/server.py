@@ -24,9 +24,10 @@ import enum
 from base64 import b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mailnode.smtp.commands import no_argument, read_auth, read_base64, read_bdat, read_mail, read_rcpt, read_xclient
-from mailnode.smtp.content import TOO_LARGE, ChunkReader, DataReader, Inspector, take
+from mailnode.smtp.content import TOO_LARGE, ChunkReader, DataReader, Inspector
 from mailnode.smtp.events import (
     AuthCancelled,
     AuthResponse,
@@ -53,7 +54,7 @@ from mailnode.values.smtp_reply import Reply
 from mailnode.values.wire import NEED_DATA, PAUSED, Signal
 
 
-class State(enum.Enum):
+class State(enum.IntEnum):  # numbers: hashed without a call
     """Where the connection stands; see the top of the file."""
 
     START = enum.auto()
@@ -96,11 +97,17 @@ TRANSITIONS: dict[str, dict[State, State]] = {
 # What is not SMTP but reaches mail ports: a browser made to post commands. It must not come to the second line.
 _FOREIGN = frozenset({"GET", "POST", "PUT", "HEAD", "OPTIONS", "CONNECT"})
 
+# After these nothing may be sent before their reply, as the profile says.
+_WAITED_FOR = frozenset({"HELO", "EHLO", "LHLO", "DATA", "AUTH", "STARTTLS"})
+
+_EXCHANGE = (AuthStart, AuthResponse, AuthCancelled)
+
 _SEQUENCE = Reply(503, "5.5.1", ("Bad sequence of commands",))
 _NO_HELLO = Reply(503, "5.5.1", ("Say hello first",))
 _NESTED = Reply(503, "5.5.1", ("A transaction is open already",))
 _NO_RECIPIENTS = Reply(554, "5.5.1", ("No valid recipients",))
 _UNKNOWN = Reply(500, "5.5.1", ("Command not recognized",))
+_NO_WEB_SERVER = Reply(554, "5.5.1", ("This is not a web server",))
 _BARE = Reply(500, "5.5.2", ("Bare CR, bare LF, NUL or broken UTF-8 in a command",))
 _SYNC = Reply(554, "5.5.0", ("SMTP synchronization error: data before our reply",))
 _TOO_MANY_ERRORS = Reply(421, "4.7.0", ("Too many errors",))
@@ -135,6 +142,7 @@ class ServerConnection:
         self.accepted = 0  # recipients of this transaction
         self.errors = 0
         self._profile = profile
+        self._verbs = _known_verbs(profile.lmtp, profile.xclient)
         self._limits = profile.limits
         self._buffer = bytearray()
         self._scanned = 0
@@ -218,10 +226,10 @@ class ServerConnection:
             self.errors += 1
         if isinstance(event, Content):
             self._content_answered(event, reply.is_positive)
-        elif isinstance(event, AuthStart | AuthResponse | AuthCancelled):
+        elif isinstance(event, _EXCHANGE):
             self.state = State.READY
             self.authenticated = reply.code == 235
-        elif event is not None and not isinstance(event, Refusal) and reply.is_positive:
+        elif event is not None and reply.is_positive and not isinstance(event, Refusal):
             self._command_answered(event)
         if reply.code == 421 or isinstance(event, HangUp):
             self.close()
@@ -237,7 +245,7 @@ class ServerConnection:
 
     def challenge(self, data: bytes) -> bytes:
         """Answer AUTH with a challenge; the client's response comes as the next event."""
-        if not isinstance(self._pending, AuthStart | AuthResponse):
+        if not isinstance(self._pending, (AuthStart, AuthResponse)):
             raise RuntimeError("no AUTH is under way")
         self._pending = None
         self.state = State.AUTH
@@ -336,10 +344,11 @@ class ServerConnection:
                 del self._buffer[:-1]
             self._scanned = max(0, len(self._buffer) - 1)
             return None
-        line = take(self._buffer, end)
-        del self._buffer[:2]
+        long = self._discarding or end + 2 > limit
+        line = b"" if long else bytes(self._buffer[:end])
+        del self._buffer[: end + 2]
         self._scanned = 0
-        if self._discarding or len(line) + 2 > limit:
+        if long:
             self._discarding = False
             raise CommandError(500, "5.5.2", "Line too long")
         return line
@@ -395,24 +404,15 @@ class ServerConnection:
         except UnicodeDecodeError:
             return Refusal(_BARE)
         verb = self._verb = verb.upper()
-        if verb in _FOREIGN:
-            return HangUp(Reply(554, "5.5.1", ("This is not a web server",)))
-        if verb not in TRANSITIONS or not self._knows(verb):
-            return Refusal(_UNKNOWN)
-        if self._synchronizing(verb) and self._buffer:
+        if verb not in self._verbs:
+            return HangUp(_NO_WEB_SERVER) if verb in _FOREIGN else Refusal(_UNKNOWN)
+        if self._buffer and verb in _WAITED_FOR and self._synchronizing(verb):
             return HangUp(_SYNC)
         if verb == "BDAT":
             return self._read_bdat(argument)
         if self.state not in TRANSITIONS[verb]:
             return Refusal(self._misplaced(verb), verb)
         return _READERS[verb](self, argument.strip(" "))
-
-    def _knows(self, verb: str) -> bool:
-        if verb in ("HELO", "EHLO"):
-            return not self._profile.lmtp
-        if verb == "LHLO":
-            return self._profile.lmtp
-        return verb != "XCLIENT" or self._profile.xclient
 
     def _synchronizing(self, verb: str) -> bool:
         """Whether nothing may be sent after this command before its reply (RFC 2920 3.1, RFC 3207 4, RFC 4954 4)."""
@@ -521,6 +521,12 @@ class ServerConnection:
 
     def _read_xclient(self, argument: str) -> Event:
         return read_xclient(argument)
+
+
+@lru_cache
+def _known_verbs(lmtp: bool, xclient: bool) -> frozenset[str]:
+    unknown = {"HELO", "EHLO"} if lmtp else {"LHLO"}
+    return frozenset(TRANSITIONS) - unknown - (set() if xclient else {"XCLIENT"})
 
 
 _READERS: dict[str, Callable[[ServerConnection, str], Event]] = {

@@ -9,7 +9,7 @@ from mailnode.smtp.intake import Intake
 from mailnode.values.address import Address
 from mailnode.values.directory import Resolved
 from mailnode.values.envelope import Envelope, Origin, Recipient
-from mailnode.values.policy import Verdict
+from mailnode.values.policy import PASS, Verdict
 
 
 @dataclass(slots=True)
@@ -38,6 +38,8 @@ class Transaction:
 
     def note(self, verdict: Verdict) -> None:
         """Keep what a verdict wants to go with the message."""
+        if verdict is PASS:
+            return
         self.tags.update(verdict.tags)
         self.headers.extend(verdict.headers)
 
