@@ -167,8 +167,7 @@ class Pump(Protocol):
         self._bytes_in += len(data)
         self._connection.receive_data(data)
         if not self._busy:
-            self._restart_timer()
-            self._run()
+            self._run(heard=True)
         elif self._reading and self._connection.buffered > HIGH_WATER:
             self._reading = False
             self._transport().pauseProducing()
@@ -328,7 +327,8 @@ class Pump(Protocol):
         if not gathering:
             self._push()
 
-    def _run(self) -> None:
+    def _run(self, heard: bool = False) -> None:
+        """Handle events until one waits. :param heard: silence begins anew, even if there is none."""
         if self._pumping:
             return
         gathering, self._gathering = self._gathering, True
@@ -338,10 +338,13 @@ class Pump(Protocol):
                 event = self._connection.next_event()
                 if event is NEED_DATA or event is PAUSED:
                     break
+                heard = True
                 self._begin(self._session.handle(event))
         finally:
             self._pumping = False
             self._gathering = gathering
+        if heard and not self._busy:
+            self._restart_timer()
         if not gathering:
             self._push()
         if self._eof:
@@ -374,10 +377,8 @@ class Pump(Protocol):
 
     def _done(self) -> None:
         self._busy = False
-        if self._lost:
-            return
-        self._restart_timer()
-        self._run()
+        if not self._lost:
+            self._run(heard=True)
 
     def _failed(self, failure: Failure) -> None:
         self._busy = False
