@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from io import BufferedWriter
 from pathlib import Path
 
 from mailnode.errors import StoreUnavailable
@@ -21,10 +20,10 @@ class BlobFile:
     def __init__(self, path: Path) -> None:
         """:param path: where it is written; made by the first call."""
         self._path = path
-        self._file: BufferedWriter | None = None
+        self._descriptor: int | None = None
         self._digest = hashlib.sha256()
         self._frames: list[tuple[int, int]] = []
-        self._discarded = False
+        self._over = False  # durable, or given up
         self._lock = threading.Lock()
 
     def add(self, content: bytes) -> None:
@@ -32,14 +31,9 @@ class BlobFile:
 
         :raises OSError:
         """
-        self._digest.update(content)
-        view = memoryview(content)
-        for start in range(0, len(content), blob_codec.FRAME):
-            frame = view[start : start + blob_codec.FRAME]
-            packed = blob_codec.encode_frame(frame)
-            with self._lock:
-                self._open().write(packed)
-            self._frames.append((len(packed), len(frame)))
+        packed = self._pack(content)
+        with self._lock:
+            self._write(packed)
 
     def finish(self, rest: bytes, target: Path) -> bytes:
         """Append the last frames, move to ``target``, whose directory is there, and sync; return the SHA-256 digest.
@@ -49,37 +43,57 @@ class BlobFile:
 
         :raises OSError:
         """
-        if rest:
-            self.add(rest)
+        packed = self._pack(rest)
+        packed.append(blob_codec.seek_table(self._frames))
         with self._lock:
-            file = self._open()
-            file.write(blob_codec.seek_table(self._frames))
-            file.flush()
+            descriptor = self._write(packed)
             os.rename(self._path, target)
             self._path = target
-            os.fsync(file.fileno())
+            os.fsync(descriptor)
             sync_directory(target.parent)
-            file.close()
+            self._over = True
+            self._close()
         return self._digest.digest()
 
     def discard(self) -> None:
-        """Remove what was written. :raises OSError:"""
+        """Remove what was written, unless it is whole and durable by now. :raises OSError:"""
         with self._lock:
-            self._discarded = True
-            if self._file is not None:
+            if self._over:
+                return
+            self._over = True
+            if self._descriptor is not None:
                 try:
-                    self._file.close()
+                    self._close()
                 finally:
                     self._path.unlink(missing_ok=True)
 
-    def _open(self) -> BufferedWriter:
-        if self._discarded:
+    def _pack(self, content: bytes) -> list[bytes]:
+        self._digest.update(content)
+        view = memoryview(content)
+        packed = []
+        for start in range(0, len(content), blob_codec.FRAME):
+            frame = view[start : start + blob_codec.FRAME]
+            packed.append(blob_codec.encode_frame(frame))
+            self._frames.append((len(packed[-1]), len(frame)))
+        return packed
+
+    def _write(self, pieces: list[bytes]) -> int:
+        """Append pieces, by one call as a rule: each gives the interpreter's lock away. Returns the descriptor."""
+        if self._over:
             raise StoreUnavailable("this blob was given up")
-        if self._file is None:
-            self._file = os.fdopen(
-                os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb"
-            )
-        return self._file
+        if self._descriptor is None:
+            self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        written = os.writev(self._descriptor, pieces)
+        if written < sum(map(len, pieces)):
+            left = memoryview(b"".join(pieces))[written:]
+            while left:
+                left = left[os.write(self._descriptor, left) :]
+        return self._descriptor
+
+    def _close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def sync_directory(directory: Path) -> None:

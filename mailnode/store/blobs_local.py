@@ -48,7 +48,7 @@ class LocalBlobs:
         self._clock = clock
         self._inline = inline
         self._room = KEPT_TOGETHER  # what is left of it
-        self._made: set[Path] = set()  # directories whose names are known to be durable
+        self._made: set[Path] = set()  # directories whose own and whose directories' names are known to be durable
         self._making = threading.Lock()
 
     def prepare(self) -> None:
@@ -155,13 +155,16 @@ class LocalBlobs:
         return file.finish(rest, target)
 
     def _make_directory(self, directory: Path) -> None:
-        """Once in the life of the process also where it is there: its maker may have been killed before the sync."""
+        """With all its neighbours, so that few messages wait for it. Once in the life of the process also where they are
+        there: their maker may have been killed before the sync."""
+        above = directory.parent
         with self._making:
-            if directory not in self._made:
-                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-                sync_directory(directory.parent)
+            if above not in self._made:
+                for last in _FAN:
+                    (above / last).mkdir(mode=0o700, parents=True, exist_ok=True)
+                sync_directory(above)
                 sync_directory(self._files)
-                self._made.add(directory)
+                self._made.add(above)
 
     def _write_file(self, blob_id: str, data: bytes) -> bytes:
         file = self.begin_file(blob_id)

@@ -139,26 +139,11 @@ class FaultyOs:
         self._check(SYNC)
         os.fsync(descriptor)
 
-    def fdopen(self, *args: Any) -> FaultyWriter:
-        return FaultyWriter(os.fdopen(*args), self._check)
+    def writev(self, descriptor: int, pieces: list[bytes]) -> int:
+        data = b"".join(pieces)
+        self._check(WRITE)
+        return os.write(descriptor, data[: len(data) // 2])  # the rest is written by a second call, which may fail
 
-
-class FaultyWriter:
-    """A buffered file whose writes reach the disk at once, or fail half-way."""
-
-    def __init__(self, file: Any, check: Any) -> None:
-        self._file = file
-        self._check = check
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._file, name)
-
-    def write(self, data: bytes) -> None:
-        try:
-            self._check(WRITE)
-        except OSError:
-            self._file.write(data[: len(data) // 2])
-            self._file.flush()
-            raise
-        self._file.write(data)
-        self._file.flush()
+    def write(self, descriptor: int, data: bytes) -> int:
+        self._check(WRITE)
+        return os.write(descriptor, data)

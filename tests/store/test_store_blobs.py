@@ -156,6 +156,14 @@ def test_messages_in_memory_have_a_bound_together(files, loop):
     assert not files.reserve(1)
 
 
+def test_what_is_durable_is_not_removed_by_giving_up_too_late(files, tmp_path):
+    file = files.begin_file("a" * 20)
+    digest = files.finish_file(file, b"x", "a" * 20)
+    file.discard()
+    assert files.path("a" * 20).exists()
+    assert digest == hashlib.sha256(b"x").digest()
+
+
 def test_abort_after_finish_keeps_the_blob(files, loop):
     content = noise(2 * FRAME)
     writer = files.writer(1 << 30)
@@ -206,7 +214,7 @@ def test_file_and_directory_are_synced_before_the_blob_is_acknowledged(files, lo
     above = [("fsync", str(path.parent.parent)), ("fsync", str(files._files))]
     assert calls == [*above, ("rename", str(path)), ("fsync", str(path)), ("fsync", str(path.parent))]
     calls.clear()
-    again = "0" * 18 + staged.ref.blob_id[-2:]
+    again = "0" * 18 + "x" + staged.ref.blob_id[-1:]
     monkeypatch.setattr(files, "new_id", lambda: again)
     write(loop, files, noise(2 * FRAME))
     assert len(calls) == 3  # the directories above are known now
