@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from mailnode.errors import BlobDamaged, DomainError, NoSuchMessage
 from mailnode.imap.answers import Answer
 from mailnode.imap.bodies import BATCH, PIECE, batches, read_exactly, read_small
 from mailnode.imap.command_types import Attribute, Fetch
-from mailnode.imap.ranges import ranges_of, read_rows
+from mailnode.imap.ranges import ranges_of, read_rows, uids_of
 from mailnode.imap.rendering import BlobItem, FetchPlan, Row, plan_fetch
 from mailnode.imap.sections import Slice
 from mailnode.imap.view import View
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from mailnode.imap.session import ImapSession
 
 ROWS = 256  # read from the store at a time
+JOINED = 512  # the same, when the store makes the answers
 FLAG_ROWS = 1000  # answered from the view at a time
 
 _log = Logger()
@@ -81,6 +84,9 @@ class _Fetching:
 
     async def answer(self, spans: Iterable[Sequence[int]]) -> None:
         """Answer for all messages of these spans of indexes."""
+        if self.plan.pieces:
+            await self._answer_as_it_stands(ranges_of(spans, JOINED))
+            return
         if self.plan.columns:
             await self._answer_from_store(ranges_of(spans, BATCH if self.plan.blob_items else ROWS))
             return
@@ -91,6 +97,37 @@ class _Fetching:
             else:
                 self._write_rows([((), index) for index in indexes])
             await self.session.pause()
+
+    async def _answer_as_it_stands(self, ranges: Iterable[Sequence[int]]) -> None:
+        """Have the store make the answers, of the next range while those of the one before are sent."""
+        under_way: deque[tuple[Sequence[int], Deferred[bytes | None]]] = deque()
+        try:
+            for asked in ranges:
+                under_way.append((asked, Deferred.fromCoroutine(self._joined(asked))))
+                if len(under_way) > 1:
+                    await self._send_joined(*under_way.popleft())
+            while under_way:
+                await self._send_joined(*under_way.popleft())
+        finally:
+            for _, answers in under_way:
+                answers.addErrback(lambda failure: None)  # nobody waits for them any more
+
+    async def _joined(self, indexes: Sequence[int]) -> bytes | None:
+        """Return the answers for these messages; None: they are to be made of rows."""
+        if self.view.has_gone:
+            return None  # those are not live, and are answered for all the same
+        uids = uids_of(self.view, indexes)
+        if indexes[-1] - indexes[0] + 1 != len(indexes):
+            return None
+        return await self.selected.mailbox.joined(uids, indexes[0] + 1, self.plan.pieces)
+
+    async def _send_joined(self, indexes: Sequence[int], answers: Deferred[bytes | None]) -> None:
+        octets = await answers
+        if octets is None:
+            await self._answer_from_store(ranges_of((indexes,), ROWS))
+            return
+        self.session.write(octets)
+        await self.session.pause()
 
     async def _answer_from_store(self, ranges: Iterable[Sequence[int]]) -> None:
         for asked in ranges:

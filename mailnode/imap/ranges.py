@@ -31,13 +31,17 @@ async def read_rows(
 ) -> tuple[Sequence[int], list[tuple[Any, ...]]]:
     """Return the rows of at most 256 messages, and the indexes they belong to: messages that are kept no more are
     missing among both. Raises what ``IMailbox.rows`` raises."""
-    held = view.uids
-    if isinstance(indexes, range):
-        uids: Sequence[int] = held[indexes.start : indexes.stop]
-    else:
-        uids = [held[index] for index in indexes]
+    uids = uids_of(view, indexes)
     rows = await mailbox.rows(uids, columns)
     if len(rows) < len(uids):
         by_uid = dict(zip(uids, indexes, strict=True))
         return [by_uid[row[0]] for row in rows], rows
     return indexes, rows
+
+
+def uids_of(view: View, indexes: Sequence[int]) -> Sequence[int]:
+    """Return the UIDs of ascending indexes."""
+    held = view.uids
+    if isinstance(indexes, range):
+        return held[indexes.start : indexes.stop]
+    return [held[index] for index in indexes]

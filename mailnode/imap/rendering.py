@@ -69,6 +69,7 @@ class FetchPlan:
     parts_at: int = 0  # 0: every blob item names octets of the message itself, not of a part
     lines: Callable[[Sequence[int]], bytes] | None = None  # whole responses of UID and FLAGS alone, indexes given
     in_a_row: RenderMany | None = None  # whole responses, when every item stands in the row as it is sent
+    pieces: tuple[bytes | str, ...] = ()  # then also what a response is made of, for ``IMailbox.joined``
 
     def slices(self, row: Row) -> list[Slice | None]:
         """Return which octets each blob item names; of a header that fields are chosen from, the whole header."""
@@ -121,7 +122,7 @@ def plan_fetch(items: Sequence[FetchItem], view: View, uid: bool, modseq: bool) 
         header_size,
         parts,
         lines,
-        _rows_as_they_are(wanted, columns),
+        *_rows_as_they_are(wanted, columns),
     )
 
 
@@ -139,22 +140,32 @@ def _flag_lines(view: View) -> Callable[[Sequence[int]], bytes]:
 
 # Items that are sent as they stand in a column (UID: in the row's first place).
 _READY = {
-    "UID": ("", b"UID %d"),
-    "RFC822.SIZE": ("size", b"RFC822.SIZE %d"),
-    "ENVELOPE": ("envelope", b"ENVELOPE %b"),
-    "BODYSTRUCTURE": ("bodystructure", b"BODYSTRUCTURE %b"),
-    "BODY": ("body", b"BODY %b"),
+    "UID": ("uid", b"%d"),
+    "RFC822.SIZE": ("size", b"%d"),
+    "ENVELOPE": ("envelope", b"%b"),
+    "BODYSTRUCTURE": ("bodystructure", b"%b"),
+    "BODY": ("body", b"%b"),
 }
 
 
-def _rows_as_they_are(wanted: Sequence[FetchItem], columns: Sequence[str]) -> RenderMany | None:
-    """Make one format of all items, which takes half the time of a call for each."""
-    ready = [_READY.get(item.name) if isinstance(item, Attribute) else None for item in wanted]
-    formats = [found[1] for found in ready if found is not None]
-    if len(formats) < len(wanted) or not columns:
-        return None
-    places = [columns.index(found[0]) + 1 if found[0] else 0 for found in ready if found is not None]
-    response = b"* %d FETCH (" + b" ".join(formats) + b")\r\n"
+def _rows_as_they_are(
+    wanted: Sequence[FetchItem], columns: Sequence[str]
+) -> tuple[RenderMany | None, tuple[bytes | str, ...]]:
+    """Make one format of all items, which takes half the time of a call for each, and the pieces for the store."""
+    names = [item.name if isinstance(item, Attribute) else "" for item in wanted]
+    if not columns or not _READY.keys() >= set(names):
+        return None, ()
+    pieces: list[bytes | str] = [b"* ", "number", b" FETCH ("]
+    for name in names:
+        pieces += [b"%b " % name.encode(), _READY[name][0], b" "]
+    pieces[-1] = b")\r\n"
+    return _format(names, columns), tuple(pieces)
+
+
+def _format(names: Sequence[str], columns: Sequence[str]) -> RenderMany:
+    items = b" ".join([b"%b %b" % (name.encode(), _READY[name][1]) for name in names])
+    response = b"* %d FETCH (" + items + b")\r\n"
+    places = [columns.index(_READY[name][0]) + 1 if name != "UID" else 0 for name in names]
     if len(places) == 1:
         [place] = places
         return lambda rows, indexes: b"".join(

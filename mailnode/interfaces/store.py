@@ -86,6 +86,15 @@ class IMailbox(Interface):
         """Return ``(uid, *columns)`` for each of the ascending UIDs that exists, expunged ones included while they are
         kept, ascending. At most 256 UIDs. Columns: ``values.mailbox.COLUMNS``; ``content`` only beside ``blob``."""
 
+    async def joined(uids: Sequence[int], number: int, pieces: Sequence[bytes | str]) -> bytes | None:
+        """Return what each of these messages says, one after another. None: among the UIDs from the first to the last
+        others are live than these, or one's facts are too large for its row; ask for :meth:`rows`.
+
+        :param uids: ascending, from 1 to 512. :param number: what the first is counted as. :param pieces: what a message
+            says: octets stand for themselves, "number" and "uid" for these in decimal, and so do the columns "size",
+            "envelope", "bodystructure" and "body".
+        """
+
     async def read(blob: BlobRef, offset: int = 0, length: int | None = None) -> bytes:
         """Return content octets of a message of this account; fewer than asked only at its end.
 

@@ -33,6 +33,10 @@ class Transaction(Protocol):
     def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run one statement for each row of parameters."""
 
+    def joined(self, pieces: Sequence[str], rest: str, parameters: Sequence[Any] = ()) -> tuple[int, bytes]:
+        """Run ``SELECT pieces rest``, whose pieces are octets or integers; return how many rows have no NULL among them,
+        and all of these, piece after piece and row after row, integers in decimal. ``rest`` ends with ORDER BY."""
+
 
 class Engine(Protocol):
     """Runs units. ``write`` returns after COMMIT and its sync have.

@@ -90,6 +90,11 @@ class PostgresTransaction:
         with self._connection.cursor() as cursor:
             cursor.executemany(to_psycopg(sql), rows)
 
+    def joined(self, pieces: Sequence[str], rest: str, parameters: Sequence[Any] = ()) -> tuple[int, bytes]:
+        """Run ``SELECT pieces rest`` and return how many rows it has and all of them as octets."""
+        rows = [row for row in self.execute(f"SELECT {', '.join(pieces)} {rest}", parameters) if None not in row]
+        return len(rows), b"".join([x if isinstance(x, bytes) else b"%d" % x for row in rows for x in row])
+
 
 class _Interrupted(Exception):
     """The connection broke before COMMIT was sent: nothing was kept, another may be tried."""

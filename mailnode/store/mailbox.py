@@ -28,6 +28,7 @@ T = TypeVar("T")
 
 UNIT_UIDS = 1_000  # UIDs a changing unit takes, where the contract lets a change be several units
 ROWS_UIDS = 256
+JOINED_UIDS = 512
 
 
 @implementer(IMailbox)
@@ -74,6 +75,14 @@ class Mailbox:
             if absent:
                 return await self._with_facts(rows, absent, columns, facts)
         return rows
+
+    async def joined(self, uids: Sequence[int], number: int, pieces: Sequence[bytes | str]) -> bytes | None:
+        """Return what live messages say, one after another. :raises LimitReached: over 512 UIDs."""
+        if len(uids) > JOINED_UIDS:
+            raise LimitReached("rows")
+        return await self._partition.read(
+            messages.joined, self.account_id, self.id, uids[0], uids[-1], len(uids), number, pieces
+        )
 
     async def _with_facts(
         self, rows: list[tuple[Any, ...]], absent: Sequence[int], columns: Sequence[str], facts: Sequence[int]

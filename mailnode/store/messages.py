@@ -163,6 +163,43 @@ def rows(
     return _rows(tx, account_id, mailbox_id, uids, columns, "")
 
 
+def joined(
+    tx: Transaction,
+    account_id: str,
+    mailbox_id: int,
+    first: int,
+    last: int,
+    count: int,
+    number: int,
+    pieces: Sequence[bytes | str],
+) -> bytes | None:
+    """What ``IMailbox.joined`` returns. :raises NoSuchMailbox:"""
+    _require(tx, account_id, mailbox_id)
+    # Without gaps a message's number follows from its UID: counting takes a third of the time.
+    counted = ("p.uid + ?", number - first) if last - first + 1 == count else (_COUNTED, number - 1)
+    selected: list[str] = []
+    parameters: list[object] = []
+    for piece in pieces:
+        if isinstance(piece, bytes):
+            selected.append("?")
+            parameters.append(piece)
+        elif piece == "number":
+            selected.append(f"({counted[0]})")
+            parameters.append(counted[1])
+        else:
+            selected.append("p.uid" if piece == "uid" else _PLACEMENT_COLUMNS.get(piece) or _MESSAGE_COLUMNS[piece])
+    found, octets = tx.joined(
+        selected,
+        f"FROM placement p{_JOIN} WHERE p.account_id = ? AND p.mailbox_id = ? AND p.uid BETWEEN ? AND ?{_LIVE}"
+        " ORDER BY p.uid",
+        (*parameters, account_id, mailbox_id, first, last),
+    )
+    return octets if found == count else None
+
+
+_COUNTED = "row_number() OVER (ORDER BY p.uid) + ?"
+
+
 def live_contents(
     tx: Transaction, account_id: str, mailbox_id: int, uids: Sequence[int]
 ) -> dict[int, tuple[bytes, BlobRef, bytes | BlobDamaged | None]]:

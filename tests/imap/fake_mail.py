@@ -283,6 +283,19 @@ class FakeMailbox:
                 found.append((uid, *[_column(row, name) for name in columns]))
         return found
 
+    async def joined(self, uids, number, pieces):
+        assert 0 < len(uids) <= 512
+        if [uid for uid in sorted(self._box.live) if uids[0] <= uid <= uids[-1]] != list(uids):
+            return None
+        said = []
+        for at, uid in enumerate(uids, number):
+            values = {"number": at, "uid": uid}
+            for piece in pieces:
+                if isinstance(piece, str):
+                    piece = values[piece] if piece in values else _column(self._box.live[uid], piece)
+                said.append(piece if isinstance(piece, bytes) else b"%d" % piece)
+        return b"".join(said)
+
     async def read_several(self, blobs):
         contents = []
         for blob in blobs:

@@ -1,8 +1,11 @@
 """FETCH through a session: what it answers, what it reads, what it must never say."""
 
+import gc
+
 import pytest
 from imap_world import START, play
 
+from mailnode.errors import StoreUnavailable
 from mailnode.imap.bodies import PIECE
 from mailnode.net.no_reactor import run_now
 from mailnode.values.flags import FLAGGED, SEEN
@@ -347,6 +350,76 @@ def test_many_messages_give_others_their_turn(make_world):
         world.clock.advance(0)
         rest += client.received()
     assert (first + rest).count(b" FETCH (") == 700 and rest.endswith(b"t OK FETCH completed\r\n")
+
+
+def lines_of(client, command):
+    client.send(b"t " + command + b"\r\n")
+    lines = client.received().split(b"\r\n")
+    assert lines[-2:] == [b"t OK FETCH completed", b""]
+    return lines[:-2]
+
+
+def test_long_answers_come_in_order_and_whole(make_world):
+    world = make_world()
+    for number in range(1200):
+        world.put(b"Subject: x\r\n\r\n" + b"y" * number)
+    client = world.connect(select="INBOX")
+    wanted = [b"* %d FETCH (RFC822.SIZE %d)" % (n + 1, n + 14) for n in range(1200)]
+    assert lines_of(client, b"FETCH 1:* RFC822.SIZE") == wanted
+    assert lines_of(client, b"FETCH 1000,1:2 RFC822.SIZE") == [*wanted[:2], wanted[999]]
+    # gaps, and one that is gone and may not be told of yet: it is answered for as long as it is kept
+    for uid in (1, 600, 601, 1200):
+        world.expunge(uid)
+    client.ask("a NOOP")
+    left = [n for n in range(1200) if n not in (0, 599, 600, 1199)]
+    wanted = [b"* %d FETCH (UID %d RFC822.SIZE %d)" % (at, n + 1, n + 14) for at, n in enumerate(left, 1)]
+    assert lines_of(client, b"UID FETCH 1:* RFC822.SIZE") == wanted
+    world.expunge(700)
+    assert lines_of(client, b"FETCH 1:* (UID RFC822.SIZE)") == wanted
+    assert lines_of(client, b"UID FETCH 1:* RFC822.SIZE") == [*wanted, b"* %d EXPUNGE" % (left.index(699) + 1)]
+
+
+def test_what_was_expunged_meanwhile_is_answered_from_rows(make_world, monkeypatch):
+    world = make_world()
+    for _ in range(5):
+        world.put()
+    client = world.connect(select="INBOX")
+    wanted = lines_of(client, b"FETCH 1:* RFC822.SIZE")
+    box = client.session.selected.mailbox
+    joined = type(box).joined
+
+    async def too_late(self, uids, number, pieces):
+        world.expunge(3)
+        return await joined(self, uids, number, pieces)
+
+    monkeypatch.setattr(type(box), "joined", too_late)
+    assert lines_of(client, b"FETCH 1:* RFC822.SIZE")[:5] == wanted
+
+
+def test_trouble_with_what_is_read_ahead(make_world, monkeypatch):
+    world = make_world()
+    for _ in range(1100):
+        world.put()
+    client = world.connect(select="INBOX")
+    box = client.session.selected.mailbox
+    joined = type(box).joined
+    asked = []
+
+    async def fails(self, uids, number, pieces):
+        asked.append(number)
+        if len(asked) > 1:
+            raise StoreUnavailable
+        return await joined(self, uids, number, pieces)
+
+    monkeypatch.setattr(type(box), "joined", fails)
+    client.send(b"t FETCH 1:* RFC822.SIZE\r\n")
+    answer = client.received()
+    assert answer.count(b" FETCH (") == 512 and b"\r\nt NO [UNAVAILABLE]" in answer
+    client.pump.pauseProducing()
+    client.send(b"u FETCH 1:* RFC822.SIZE\r\n")
+    client.lose()
+    gc.collect()
+    assert client.session.selected is None
 
 
 def test_nul_never_leaves_in_a_literal(opened):

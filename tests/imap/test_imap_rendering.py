@@ -72,6 +72,10 @@ def test_items_that_stand_in_the_row_are_rendered_alike_by_one_format(names: lis
     values = {"size": 77, "envelope": b"(%d NIL)", "body": b'("TEXT")', "bodystructure": b'("TEXT" NIL)'}
     rows = [(held, *[values[c] for c in plan.columns]) for held in (4, 7)]
     assert plan.in_a_row is not None
+    alone = {**values, "number": 1, "uid": 4}
+    pieces = [piece if isinstance(piece, bytes) else alone[piece] for piece in plan.pieces]
+    said = b"".join(piece if isinstance(piece, bytes) else b"%d" % piece for piece in pieces)
+    assert said == plan.render(rows[0], 0) + b")\r\n"
     assert plan.in_a_row(rows, [0, 1]) == b"".join(plan.render(row, n) + b")\r\n" for n, row in enumerate(rows))
 
 
@@ -79,6 +83,7 @@ def test_items_that_stand_in_the_row_are_rendered_alike_by_one_format(names: lis
 def test_other_items_have_no_format_of_their_own(name: str) -> None:
     items = [Attribute(name)] if name == "UID" else [Attribute("ENVELOPE"), Attribute(name)]
     assert plan_fetch(items, view(), uid=False, modseq=False).in_a_row is None
+    assert plan_fetch(items, view(), uid=False, modseq=False).pieces == ()
 
 
 def test_flags_need_no_column() -> None:

@@ -180,6 +180,53 @@ def test_rows_are_bounded(five, loop):
         loop.run(five.rows(range(1, 258), ["size"]))
 
 
+PIECES = (b"* ", "number", b" (", "uid", b" \x00\xff", "size", b" ", "bodystructure", b")\r\n")
+
+
+def said(loop, mailbox, uids, number):
+    """What :data:`PIECES` make of rows."""
+    rows = loop.run(mailbox.rows(uids, ["size", "bodystructure"]))
+    return b"".join(
+        b"* %d (%d \x00\xff%d %b)\r\n" % (at, uid, size, structure)
+        for at, (uid, size, structure) in enumerate(rows, number)
+    )
+
+
+@pytest.mark.parametrize(
+    ("gone", "uids"), [([], [1, 2, 3, 4, 5]), ([], [2, 3]), ([], [5]), ([1, 3], [2, 4, 5]), ([3], [4, 5])]
+)
+def test_what_messages_say_is_joined_in_order(inbox, loop, make, gone, uids):
+    # octets of all kinds: a literal in a structure has what the message has
+    structures = [b"(%d)" % number + bytes(range(256)) + b"\xc3" for number in range(5)]
+    made = [make(b"x" * 10**number) for number in range(5)]
+    facts = [message.facts._replace(bodystructure=x) for message, x in zip(made, structures, strict=True)]
+    loop.run(inbox.append([replace(message, facts=x) for message, x in zip(made, facts, strict=True)]))
+    loop.run(inbox.expunge(gone, False))
+    assert loop.run(inbox.joined(uids, 7, PIECES)) == said(loop, inbox, uids, 7)
+
+
+def test_nothing_is_said_for_others_than_those_asked_for(five, loop):
+    assert loop.run(five.joined([1, 3], 1, PIECES)) is None
+    assert loop.run(five.joined([1, 2, 3, 4, 5, 6], 1, PIECES)) is None
+    loop.run(five.expunge([2], False))
+    assert loop.run(five.joined([1, 2, 3], 1, PIECES)) is None
+    assert loop.run(five.joined([2], 1, PIECES)) is None
+    assert loop.run(five.joined([1, 3], 1, PIECES)) == said(loop, five, [1, 3], 1)
+
+
+def test_nothing_is_said_when_facts_are_too_large_for_a_row(inbox, loop, make):
+    loop.run(inbox.append([make(), make(fill=200_000), make()]))
+    assert loop.run(inbox.joined([1, 2, 3], 1, PIECES)) is None
+    assert loop.run(inbox.joined([1], 1, PIECES)) == said(loop, inbox, [1], 1)
+
+
+def test_what_is_joined_is_bounded_and_of_a_mailbox_that_is_there(five, ann, loop):
+    with pytest.raises(LimitReached):
+        loop.run(five.joined(range(1, 514), 1, PIECES))
+    with pytest.raises(NoSuchMailbox):
+        loop.run(ann.open(99).joined([1], 1, PIECES))
+
+
 def test_large_facts_come_back_from_their_blob(inbox, loop, make, files):
     small, large = make(), make(fill=200_000)
     loop.run(inbox.append([small, large]))
