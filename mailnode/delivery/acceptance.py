@@ -71,7 +71,8 @@ class Acceptance:
         :param expires: the queue schedule's rule: (created, null sender) -> when an envelope gets too old.
         :param smarthost: whether all foreign mail goes to one. :param scratch: directory for the copies that large
             messages are scanned from; None: the system's.
-        :param batches: runs ``read_facts`` in another process; None where there is no second core for it."""
+        :param batches: runs ``read_facts`` and what the blob store encodes with in another process; None where there is
+            no second core for it."""
         self._blobs = blobs
         self._mail = mail
         self._queue = queue
@@ -93,7 +94,7 @@ class Acceptance:
         """Compute facts: at once when the message is tiny and plain, in a thread when it is small or simple, else in
         another process."""
         if blob.content and blob.ref.size <= TINY and is_plain(blob.content):
-            return await self._scan_tiny(blob.content)
+            return read_facts(blob.content)
         if blob.ref.size <= MIDDLE:
             content = await self._blobs.read_staged(blob)
             if is_quick(content):
@@ -111,23 +112,24 @@ class Acceptance:
     async def stage(self, writer: IBlobWriter) -> tuple[StagedBlob, EncodedFacts]:
         """Finish a message and scan it: beside hashing and compression when it is neither tiny nor hard."""
         if writer.size <= TINY:
-            blob = await writer.finish()
-            return blob, await self.scan(blob)
+            return await self._stage_tiny(writer.take())
         blob, facts = await writer.finish_with(facts_if_quick)
         return blob, await self.scan(blob) if facts is None else facts
 
-    async def _scan_tiny(self, content: bytes) -> EncodedFacts:
-        """Scan at once when little else is going on, which is soonest; else let another core do it."""
-        if self._batches is not None and self._under_way >= MANY:
+    async def _stage_tiny(self, content: bytes) -> tuple[StagedBlob, EncodedFacts]:
+        """Scan and encode at once when little else is going on, which is soonest; else let another core do it."""
+        if self._batches is not None and self._under_way >= MANY and is_plain(content):
             self._under_way += 1
             try:
-                facts: EncodedFacts = await self._batches.run(content)
-                return facts
+                facts, encoded = await self._batches.run(content)
             except Busy:
                 pass  # it died, or is behind
+            else:
+                return await self._blobs.put(content, encoded), facts
             finally:
                 self._under_way -= 1
-        return read_facts(content)
+        blob = await self._blobs.put(content)
+        return blob, await self.scan(blob)
 
     async def accept(
         self, envelope: Envelope, routes: dict[Address, Resolved], blob: StagedBlob, facts: EncodedFacts | None

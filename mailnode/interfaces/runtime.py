@@ -55,10 +55,10 @@ class IProcesses(Interface):
 
 
 class IBatches(Interface):
-    """Another process for many short calls of one function, which would keep this one's interpreter busy."""
+    """Another process for many short calls of the same functions, which would keep this one's interpreter busy."""
 
     async def run(argument: bytes) -> Any:
-        """Return the function's value for these octets.
+        """Return the values of all the functions for these octets, in a tuple.
 
         :raises mailnode.errors.Busy: the process died, or too many calls wait.
         """

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from zope.interface import Attribute, Interface
 
 from mailnode.errors import BlobDamaged
-from mailnode.values.blob import BlobRef, StagedBlob
+from mailnode.values.blob import BlobRef, EncodedContent, StagedBlob
 from mailnode.values.mailbox import (
     Appended,
     Copied,
@@ -47,6 +47,10 @@ class IBlobWriter(Interface):
         """In the place of :meth:`finish`: the same, and what ``look`` makes of the content, run in a thread beside it; None
         when the content was too large to stay in memory."""
 
+    def take() -> bytes:
+        """In the place of :meth:`finish`, when ``size`` is at most 64 KiB: return the content, which is staged by
+        :meth:`IBlobs.put`. May be called once."""
+
     def abort() -> None:
         """Throw the content away; no error if finished or aborted before."""
 
@@ -57,8 +61,8 @@ class IBlobs(Interface):
     def writer(limit: int) -> IBlobWriter:
         """Begin a blob of at most ``limit`` octets."""
 
-    async def put(data: bytes) -> StagedBlob:
-        """Stage bytes that are in memory."""
+    async def put(data: bytes, encoded: EncodedContent | None = None) -> StagedBlob:
+        """Stage bytes that are in memory. :param encoded: if somebody hashed and compressed them already."""
 
     async def read_staged(blob: StagedBlob, offset: int = 0, length: int | None = None) -> bytes:
         """Read content that is staged but not placed yet (to scan it)."""

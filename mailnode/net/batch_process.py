@@ -1,7 +1,7 @@
 """The other side of :mod:`mailnode.net.batches`: a process that answers batches of calls. It loads nothing it does not
 need.
 
-A batch and its answer are a frame with a pickle in it: a list of octet strings, a list of (good, value or error as
+A batch and its answer are a frame with a pickle in it: a list of octet strings, a list of (good, values or error as
 text).
 """
 
@@ -12,7 +12,7 @@ import pickle
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from mailnode.net.frames import FrameReader, frame
@@ -20,28 +20,32 @@ from mailnode.net.frames import FrameReader, frame
 _PIECE = 256 * 1024  # octets read at a time
 
 
-def serve(connection: socket.socket, function: Callable[[bytes], Any]) -> None:
+def serve(connection: socket.socket, *functions: Callable[[bytes], Any]) -> None:
     """Answer batches until the other side is gone; what the process does."""
     reader = FrameReader()
     while data := connection.recv(_PIECE):
         for batch in reader.receive(data):
-            outcomes = [_outcome(function, argument) for argument in pickle.loads(batch)]
+            outcomes = [_outcome(functions, argument) for argument in pickle.loads(batch)]
             connection.sendall(frame(pickle.dumps(outcomes, pickle.HIGHEST_PROTOCOL)))
 
 
-def _outcome(function: Callable[[bytes], Any], argument: bytes) -> tuple[bool, Any]:
+def _outcome(functions: Sequence[Callable[[bytes], Any]], argument: bytes) -> tuple[bool, Any]:
     try:
-        return True, function(argument)
+        return True, tuple(function(argument) for function in functions)
     except Exception as error:
         return False, f"{type(error).__name__}: {error}"
+
+
+def _named(name: str) -> Any:
+    module, _, function = name.partition(":")
+    return getattr(importlib.import_module(module), function)
 
 
 def main() -> None:
     """Serve on the socket that is standard input."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal: the server's matter
-    module, _, name = sys.argv[1].partition(":")
     try:
-        serve(socket.socket(fileno=0), getattr(importlib.import_module(module), name))
+        serve(socket.socket(fileno=0), *map(_named, sys.argv[1:]))
     except (BrokenPipeError, ConnectionResetError):
         pass  # the server is gone
 

@@ -33,12 +33,12 @@ IDLE_SECONDS = 60.0  # until the process is ended
 
 @implementer(IBatches)
 class Batches:
-    """Runs one function of one octet string in another process. :meth:`stop` ends it."""
+    """Runs functions of one octet string in another process. :meth:`stop` ends it."""
 
-    def __init__(self, reactor: Any, function: Callable[[bytes], Any]) -> None:
-        """:param function: module-level; what it returns is pickled."""
+    def __init__(self, reactor: Any, *functions: Callable[[bytes], Any]) -> None:
+        """:param functions: module-level; each is given every argument, and what it returns is pickled."""
         self._reactor = reactor
-        self._name = f"{function.__module__}:{function.__qualname__}"
+        self._names = [f"{function.__module__}:{function.__qualname__}" for function in functions]
         self._waiting: deque[tuple[bytes, Deferred[Any]]] = deque()
         self._under_way: deque[list[Deferred[Any]]] = deque()
         self._link: _Link | None = None
@@ -46,7 +46,7 @@ class Batches:
         self._stopped = False
 
     async def run(self, argument: bytes) -> Any:
-        """Return the function's value. :raises Busy: the process died, or too many calls wait."""
+        """Return the functions' values, in a tuple. :raises Busy: the process died, or too many calls wait."""
         if self._stopped or len(self._waiting) >= WAITING:
             raise Busy
         done: Deferred[Any] = Deferred()
@@ -65,7 +65,7 @@ class Batches:
 
     def _send(self) -> None:
         if self._link is None:
-            self._link = _start(self._reactor, self._name, self._answered, self._lost)
+            self._link = _start(self._reactor, self._names, self._answered, self._lost)
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None
@@ -150,7 +150,7 @@ class _Link(Protocol):
 
 
 def _start(
-    reactor: Any, name: str, answered: Callable[[list[tuple[bool, Any]]], None], lost: Callable[[_Link], None]
+    reactor: Any, names: list[str], answered: Callable[[list[tuple[bool, Any]]], None], lost: Callable[[_Link], None]
 ) -> _Link:
     """Start the process and return the link to it."""
     ours, its = socket.socketpair()
@@ -158,7 +158,7 @@ def _start(
         ours.setblocking(False)
         link = _Link(answered, lost)
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-        command = [sys.executable, "-m", batch_process.__name__, name]
+        command = [sys.executable, "-m", batch_process.__name__, *names]
         reactor.spawnProcess(ProcessProtocol(), sys.executable, command, environment, childFDs={0: its.fileno(), 2: 2})
         reactor.adoptStreamConnection(ours.fileno(), socket.AF_UNIX, Factory.forProtocol(lambda: link))
     return link

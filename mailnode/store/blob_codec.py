@@ -15,7 +15,7 @@ from collections.abc import Callable
 import zstandard
 
 from mailnode.errors import BlobDamaged
-from mailnode.values.blob import BlobRef
+from mailnode.values.blob import BlobRef, EncodedContent
 
 FRAME = 256 * 1024  # content octets
 _MAX_FRAMES = 1 << 20
@@ -45,6 +45,11 @@ def encode_small(data: bytes) -> tuple[str, bytes]:
     """Return encoding and stored form of content that fits in memory."""
     packed = encode_frame(data)
     return ("zstd", packed) if len(packed) < len(data) else ("plain", data)
+
+
+def encode(data: bytes) -> EncodedContent:
+    """Hash content that fits in memory, and return its stored form."""
+    return hashlib.sha256(data).digest(), *encode_small(data)
 
 
 def decode_small(ref: BlobRef, stored: bytes) -> bytes:

@@ -8,7 +8,6 @@ A file is written beside (``incoming``), renamed to ``files/x/y/<id>``, and it a
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -23,7 +22,7 @@ from mailnode.interfaces.runtime import IClock, IThreads
 from mailnode.interfaces.store import IBlobs, IBlobWriter
 from mailnode.store import blob_codec
 from mailnode.store.blob_file import BlobFile, sync_directory
-from mailnode.values.blob import BlobRef, StagedBlob
+from mailnode.values.blob import BlobRef, EncodedContent, StagedBlob
 from mailnode.values.ids import new_id
 
 T = TypeVar("T")
@@ -63,19 +62,19 @@ class LocalBlobs:
         """Begin a blob of at most ``limit`` octets."""
         return LocalBlobWriter(self, limit)
 
-    async def put(self, data: bytes) -> StagedBlob:
-        """Stage bytes that are in memory."""
-        if len(data) <= AT_ONCE:
-            encoded = _encode(data)
-        else:
-            encoded = await self._threads.run("cpu", _encode, data)
+    async def put(self, data: bytes, encoded: EncodedContent | None = None) -> StagedBlob:
+        """Stage bytes that are in memory. :param encoded: what :func:`blob_codec.encode` made of them, if it did."""
+        if encoded is None and len(data) <= AT_ONCE:
+            encoded = blob_codec.encode(data)
+        elif encoded is None:
+            encoded = await self._threads.run("cpu", blob_codec.encode, data)
         return await self._stage(data, encoded)
 
     async def put_with(self, data: bytes, look: Callable[[bytes], T]) -> tuple[StagedBlob, T]:
         """Stage bytes that are in memory and return what ``look``, run in a thread, makes of them. Up to a frame by the
         thread that hashes and compresses, more by another one at the same time."""
         if len(data) <= blob_codec.FRAME:
-            encoded, seen = await self._threads.run("cpu", lambda: (_encode(data), look(data)))
+            encoded, seen = await self._threads.run("cpu", lambda: (blob_codec.encode(data), look(data)))
             return await self._stage(data, encoded), seen
         begun = (self.put_file(data), self._threads.run("cpu", look, data))
         ended: Any = await DeferredList([Deferred.fromCoroutine(one) for one in begun], consumeErrors=True)
@@ -91,7 +90,7 @@ class LocalBlobs:
         digest = await self.on_disk(self._write_file, blob_id, data)
         return StagedBlob(BlobRef(blob_id, len(data), "file", "zstd", digest))
 
-    async def _stage(self, data: bytes, encoded: tuple[bytes, str, bytes]) -> StagedBlob:
+    async def _stage(self, data: bytes, encoded: EncodedContent) -> StagedBlob:
         digest, encoding, stored = encoded
         content = data if len(data) <= blob_codec.FRAME else b""
         if len(stored) <= self._inline:
@@ -268,6 +267,14 @@ class LocalBlobWriter:
         self._ended = True
         return StagedBlob(BlobRef(self._blob_id, self.size, "file", "zstd", digest))
 
+    def take(self) -> bytes:
+        """Return the content of a small message; nothing of it went to disk."""
+        if self._file is not None:
+            raise StoreUnavailable("this blob is in a file")
+        content = self._take_rest()
+        self._release()
+        return content
+
     def abort(self) -> None:
         """Throw the content away; no error if finished or aborted before."""
         if self._ended:
@@ -300,11 +307,6 @@ class LocalBlobWriter:
         except BaseException:
             self.abort()
             raise
-
-
-def _encode(data: bytes) -> tuple[bytes, str, bytes]:
-    encoding, stored = blob_codec.encode_small(data)
-    return hashlib.sha256(data).digest(), encoding, stored
 
 
 def _read_file(path: Path, ref: BlobRef, start: int, end: int) -> bytes:

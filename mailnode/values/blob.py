@@ -16,6 +16,9 @@ class BlobRef:
     digest: bytes  # SHA-256 of the content
 
 
+EncodedContent = tuple[bytes, str, bytes]  # SHA-256 of the content, encoding, stored form
+
+
 @dataclass(frozen=True, slots=True)
 class StagedBlob:
     """Bytes on their way into the store. A ``file`` blob is already durable; an ``inline`` one carries its stored form

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -15,7 +16,7 @@ from mailnode.interfaces.outbound import IOutbound, IResolver, MxRecord, Outboun
 from mailnode.interfaces.runtime import IBatches, IProcesses, IThreads
 from mailnode.interfaces.store import IBlobs, IBlobWriter, IMailStore
 from mailnode.values.address import Address
-from mailnode.values.blob import BlobRef, StagedBlob
+from mailnode.values.blob import BlobRef, EncodedContent, StagedBlob
 from mailnode.values.directory import Resolved
 from mailnode.values.mailbox import Delivered, DeliveryPlan, NewMessage, Usage
 from mailnode.values.smtp_reply import Reply
@@ -114,6 +115,9 @@ class Writer:
     async def finish_with(self, look: Callable[[bytes], T]) -> tuple[StagedBlob, T | None]:
         return self._blobs.stage(self._data), look(self._data) if self._blobs.keeps else None
 
+    def take(self) -> bytes:
+        return self._data
+
     def abort(self) -> None:
         pass
 
@@ -124,6 +128,7 @@ class Blobs:
 
     def __init__(self) -> None:
         self.reads: list[tuple[int, int | None]] = []
+        self.put_encoded: list[EncodedContent | None] = []
         self.keeps = True  # content in memory until a writer is finished
 
     def stage(self, data: bytes) -> StagedBlob:
@@ -132,8 +137,9 @@ class Blobs:
     def writer(self, limit: int) -> Writer:
         return Writer(self, limit)
 
-    async def put(self, data: bytes) -> StagedBlob:
-        return self.stage(data)
+    async def put(self, data: bytes, encoded: EncodedContent | None = None) -> StagedBlob:
+        self.put_encoded.append(encoded)
+        return replace(self.stage(data), content=data)
 
     async def read_staged(self, blob: StagedBlob, offset: int = 0, length: int | None = None) -> bytes:
         self.reads.append((offset, length))

@@ -56,6 +56,9 @@ class FakeWriter:
     async def finish_with(self, look):
         return stage(bytes(self._data)), look(bytes(self._data))
 
+    def take(self):
+        return bytes(self._data)
+
     def abort(self):
         self.aborted = True
 
@@ -74,7 +77,7 @@ class FakeBlobs:
         self.writers.append(FakeWriter(limit))
         return self.writers[-1]
 
-    async def put(self, data):
+    async def put(self, data, encoded=None):
         return stage(data)
 
     async def read_staged(self, blob, offset=0, length=None):

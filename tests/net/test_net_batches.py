@@ -41,7 +41,10 @@ class BatchesTests(TestCase):
         self.addCleanup(self.batches.stop)
 
     def ask(self, argument: bytes) -> Deferred[Any]:
-        return Deferred.fromCoroutine(self.batches.run(argument))
+        async def ask() -> Any:
+            return (await self.batches.run(argument))[0]
+
+        return Deferred.fromCoroutine(ask())
 
     def test_results_in_order_and_errors_of_one_call_alone(self) -> Deferred[Any]:
         verifyObject(IBatches, self.batches)
@@ -139,7 +142,8 @@ SERVER = textwrap.dedent("""
     from mailnode.net.batches import Batches
 
     async def main():
-        print((await Batches(reactor, read_facts).run(b"Subject: x\\r\\n\\r\\n")).size, flush=True)
+        facts, length = await Batches(reactor, read_facts, len).run(b"Subject: x\\r\\n\\r\\n")
+        print(facts.size, length, flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
 
     reactor.callWhenRunning(lambda: Deferred.fromCoroutine(main()))
@@ -156,4 +160,4 @@ def test_the_process_ends_with_a_killed_server(tmp_path: Any) -> None:
         [sys.executable, script], capture_output=True, env=os.environ | {"PYTHONPATH": paths}, timeout=30, check=False
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
-    assert done.stdout == b"14\n"
+    assert done.stdout == b"14 14\n"

@@ -52,6 +52,9 @@ class FakeWriter:
         blob = await self.finish()
         return blob, look(blob.data)
 
+    def take(self) -> bytes:
+        return self.content
+
     def abort(self) -> None:
         self.aborted = True
 

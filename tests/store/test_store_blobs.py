@@ -74,6 +74,30 @@ def test_small_content_stays_out_of_files(blobs, loop):
     assert (plain.ref.encoding, len(plain.data)) == ("plain", 100)
 
 
+def test_content_may_be_encoded_by_somebody_else(blobs, files, loop):
+    for store in (blobs, files):
+        content = b"x" * 5000
+        writer = store.writer(5000)
+        loop.run(writer.write(content[:3000]))
+        loop.run(writer.write(content[3000:]))
+        assert writer.take() == content
+        with pytest.raises(StoreUnavailable):
+            loop.run(writer.write(b"more"))
+        with pytest.raises(StoreUnavailable):
+            writer.take()
+        staged = loop.run(store.put(content, blob_codec.encode(content)))
+        assert loop.run(store.read(staged.ref, staged.data or None)) == content
+        assert loop.run(store.put(content)).ref.digest == staged.ref.digest
+
+
+def test_what_went_to_a_file_is_not_taken_back(files, loop):
+    writer = files.writer(1 << 30)
+    loop.run(writer.write(noise(KEPT + 1)))
+    with pytest.raises(StoreUnavailable):
+        writer.take()
+    writer.abort()
+
+
 def test_the_inline_threshold_is_a_setting(tmp_path, loop, clock):
 
     blobs = LocalBlobs(tmp_path / "b", CallingThread(), clock, inline=100)
