@@ -62,7 +62,7 @@ class OwnStores(Stores):
         call_from_thread: Callable[..., object] | None,
     ) -> None:
         """:param call_from_thread: the reactor's; None: everything runs in the calling thread."""
-        engine = _engine(config, call_from_thread)
+        engine = _engine(config, clock, call_from_thread)
         blobs = _blobs(config, clock, threads)
         self._counters = Ephemeral(engine, clock)
         super().__init__(config, clock, hints, engine, blobs, Queue(engine, blobs), self._counters)
@@ -120,7 +120,7 @@ class WorkerStores(Stores):
             data, partitions = config.server.data, config.server.partitions
             engine: Engine = RemoteEngine(data, partitions, call_from_thread, ask)
         else:
-            engine = _engine(config, call_from_thread)
+            engine = _engine(config, clock, call_from_thread)
         blobs = _blobs(config, clock, threads)
         super().__init__(config, clock, hints, engine, blobs, RemoteQueue(engine, blobs, ask), RemoteEphemeral(ask))
 
@@ -130,9 +130,9 @@ def _blobs(config: Config, clock: IClock, threads: IThreads) -> LocalBlobs:
     return LocalBlobs(directory, threads, clock, config.store.inline_limit)
 
 
-def _engine(config: Config, call_from_thread: Callable[..., object] | None) -> Engine:
+def _engine(config: Config, clock: IClock, call_from_thread: Callable[..., object] | None) -> Engine:
     if config.store.url == "sqlite:":
-        return SqliteEngine(config.server.data, config.server.partitions, call_from_thread)
+        return SqliteEngine(config.server.data, config.server.partitions, call_from_thread, clock.callLater)
     try:
         from mailnode.store.engine_postgres import PostgresEngine
     except ImportError as error:

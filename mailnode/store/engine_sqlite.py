@@ -48,10 +48,12 @@ class SqliteEngine:
         directory: Path | None,
         partitions: int = 1,
         call_from_thread: Callable[..., object] | None = None,
+        call_later: Callable[..., object] | None = None,
         *,
         vfs: str | None = None,
     ) -> None:
-        """:param call_from_thread: the reactor's ``callFromThread``. :param vfs: the name of an apsw VFS (fault tests)."""
+        """:param call_from_thread: the reactor's ``callFromThread``. :param call_later: its ``callLater``: what is written in
+        one turn goes to the writer at its end; without it at once. :param vfs: the name of an apsw VFS (fault tests)."""
         self.partitions = partitions
         self._directory = directory
         self._call_from_thread = call_from_thread if directory is not None else None
@@ -59,6 +61,7 @@ class SqliteEngine:
         self._lock = DataLock(directory) if directory is not None else None
         self._tenancies: dict[str, Tenancy] = {}
         self._writers: dict[str, _Worker] = {}
+        self._handover = _Handover(call_later)
         self._readers: _Readers | None = None
         self._checkpoints: SimpleQueue[Tenancy | None] = SimpleQueue()
         self._checkpointer: threading.Thread | None = None
@@ -148,6 +151,7 @@ class SqliteEngine:
         if not self._running:
             return
         self._running = False
+        self._handover.finish()
         if self._call_from_thread is None:
             self._close()
             return
@@ -207,10 +211,10 @@ class SqliteEngine:
             job.tenancy.run_batch((job,))
             return job.outcome()  # type: ignore[no-any-return]
         queue = self._writers[tenancy].queue
-        if queue.qsize() >= WAITING:
+        if queue.qsize() + len(self._handover) >= WAITING:
             raise StoreUnavailable("too many units are waiting")
         done = job.done = Deferred()
-        queue.put(job)
+        self._handover.put(queue, job)
         return await done  # type: ignore[no-any-return]
 
     def _tenancy(self, name: str) -> Tenancy:
@@ -239,6 +243,33 @@ def _engine_failed(job: Job, error: BaseException) -> None:
     """Not an engine's error, those are dealt with: a mistake in this package. Nobody may wait for ever."""
     job.error = StoreUnavailable("the engine failed")
     job.error.__cause__ = error
+
+
+class _Handover:
+    """Units on their way to the writers. Those of one turn of the reactor go together: a writer that woke for the first of
+    them would want the interpreter's lock while the reactor thread makes the others, and commit it alone."""
+
+    def __init__(self, call_later: Callable[..., object] | None) -> None:
+        self._call_later = call_later
+        self._jobs: list[tuple[SimpleQueue[Job | None], Job]] = []
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def put(self, queue: SimpleQueue[Job | None], job: Job) -> None:
+        """Give a job to a writer's queue at the end of the turn."""
+        if self._call_later is None:
+            queue.put(job)
+            return
+        if not self._jobs:
+            self._call_later(0, self.finish)
+        self._jobs.append((queue, job))
+
+    def finish(self) -> None:
+        """Give all jobs now."""
+        jobs, self._jobs = self._jobs, []
+        for queue, job in jobs:
+            queue.put(job)
 
 
 class _Worker:

@@ -9,6 +9,7 @@ import threading
 
 import apsw
 import pytest
+from twisted.internet.defer import Deferred
 
 from mailnode.errors import ConfigurationError, NoSuchMailbox, StoreUnavailable
 from mailnode.store import engine_sqlite, migrate, sqlite_tenancy
@@ -334,6 +335,35 @@ def test_units_that_wait_share_commits(tmp_path, loop):
     assert loop.together(*waiting)[1:] == list(range(100))
     assert len(commits) <= 3
     loop.run(engine.stop())
+
+
+def test_units_of_one_turn_are_handed_over_at_its_end(tmp_path, loop, monkeypatch):
+    monkeypatch.setattr(engine_sqlite, "WAITING", 3)
+    later = []
+    engine = SqliteEngine(tmp_path / "data", 1, loop.call_from_thread, lambda *call: later.append(call))
+    loop.run(engine.start())
+    table = Deferred.fromCoroutine(engine.write(MAIL, make_table))
+    waiting = [Deferred.fromCoroutine(engine.write(MAIL, add, number)) for number in range(2)]
+    refused = Deferred.fromCoroutine(engine.write(MAIL, add, 2))
+    assert isinstance(failure_of(refused), StoreUnavailable)
+    [(delay, end_of_turn)] = later
+    assert delay == 0 and not table.called
+    end_of_turn()
+    assert loop.together(*map(awaited, waiting)) == [0, 1]
+    again = Deferred.fromCoroutine(engine.write(MAIL, add, 3))
+    assert len(later) == 2
+    assert loop.together(awaited(again), engine.stop()) == [3, None]  # the turn need not end for it
+    later.pop()[1]()
+
+
+async def awaited(deferred):
+    return await deferred
+
+
+def failure_of(deferred):
+    caught = []
+    deferred.addErrback(lambda failure: caught.append(failure.value))
+    return caught[0]
 
 
 def test_outcomes_arrive_in_one_hop(tmp_path, loop):
