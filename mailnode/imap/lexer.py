@@ -191,6 +191,9 @@ class Lexer:
     def sequence_set(self, kind: type[S]) -> S:
         """Read a sequence-set; it stays as the client wrote it and is never expanded."""
         text = self.match(_SET, "a message set").group()
+        if text.isdigit() and text[0] != 0x30:
+            number = decimal(text, MAX_NUMBER)
+            return kind(((number, number),))
         ranges = []
         for part in text.split(b","):
             found = _RANGE.fullmatch(part)

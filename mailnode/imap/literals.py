@@ -28,6 +28,8 @@ def literal_mark(line: bytes) -> LiteralMark | None:
 
     A size of more digits than any number has comes as one above ``MAX_NUMBER``: its octets must not pass for commands.
     """
+    if not line.endswith(b"}"):
+        return None
     window = max(len(line) - LONGEST_MARK, 0)
     found = _MARK.search(line, window)
     if found is None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from mailnode.imap.command_types import AppendStart, Copy, Expunge, Flags, Move, Store
 from mailnode.imap.lexer import MAX_NUMBER64, CommandError, Lexer, flags_from
 from mailnode.imap.mailbox_commands import argument
 from mailnode.values.sets import SeqSet, UidSet
 
-_MODES = (("+FLAGS", "add"), ("-FLAGS", "remove"), ("FLAGS", "set"))
+_MODES = {"+FLAGS": "add", "-FLAGS": "remove", "FLAGS": "set"}
+_SHORT = 128  # octets of a STORE's item and flags that are remembered: mail programs set the same few flags all day
 
 
 def parse_copy(tag: bytes, lexer: Lexer, kind: type[SeqSet] | type[UidSet]) -> Copy:
@@ -43,13 +46,26 @@ def parse_store(tag: bytes, lexer: Lexer, kind: type[SeqSet] | type[UidSet]) -> 
         unchanged_since = lexer.number(MAX_NUMBER64)
         lexer.expect(b")")
         lexer.space()
+    item = lexer.rest()
+    mode, flags, silent = _known_item(item) if len(item) <= _SHORT else _item(item)
+    return Store(tag, messages, mode, flags, silent, unchanged_since)
+
+
+def _item(text: bytes) -> tuple[str, Flags, bool]:
+    """Read ``[+-]FLAGS[.SILENT] flags``. :return: mode, flags, whether it is silent. :raises CommandError:"""
+    lexer = Lexer(text)
     name = lexer.word()
     silent = name.endswith(".SILENT")
-    mode = dict(_MODES).get(name.removesuffix(".SILENT"))
+    mode = _MODES.get(name.removesuffix(".SILENT"))
     if mode is None:
         raise CommandError("Unknown store item")
     lexer.space()
-    return Store(tag, messages, mode, _flags(lexer), silent, unchanged_since)
+    flags = _flags(lexer)
+    lexer.end()
+    return mode, flags, silent
+
+
+_known_item = lru_cache(maxsize=256)(_item)
 
 
 def _flags(lexer: Lexer) -> Flags:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from twisted.internet.defer import Deferred, DeferredLock, ensureDeferred
+from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -26,6 +26,7 @@ from mailnode.imap.commands import row_of
 from mailnode.imap.connection import ImapConnection
 from mailnode.imap.open_views import OpenViews
 from mailnode.imap.selected import Selected
+from mailnode.imap.turn import Turn
 from mailnode.interfaces.runtime import IClock, IHints, IThreads
 from mailnode.interfaces.sessions import ILogin, ILogins, ISessionMind
 from mailnode.interfaces.store import IBlobWriter, IMailAccount
@@ -82,7 +83,7 @@ class ImapSession:
         self._handling = False
         self._farewell: bytes | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
-        self._turn = DeferredLock()
+        self._turn = Turn()
         self._turn_began = 0.0
 
     # ISession
@@ -152,12 +153,12 @@ class ImapSession:
 
     async def take_turn(self) -> None:
         """Wait until nothing else speaks in this session: a command, or what IDLE pushes."""
-        await self._turn.acquire()
+        await self._turn.take()
         self._turn_began = self.services.clock.seconds()
 
     def end_turn(self) -> None:
         """Let the next one speak."""
-        self._turn.release()
+        self._turn.give()
 
     def write(self, data: bytes) -> None:
         """Add to what goes out with the next :meth:`flush`."""
@@ -266,7 +267,7 @@ class ImapSession:
 
     def rest(self) -> bool:
         """Pack the view's arrays unless a command runs."""
-        if self._turn.locked:
+        if self._turn.taken:
             return False
         if self.selected is not None:
             ensureDeferred(self._pack(self.selected))

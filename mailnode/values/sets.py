@@ -24,7 +24,7 @@ class _NumberSet:
             b = last or largest
             if a and b:
                 spans.append((a, b) if a <= b else (b, a))
-        return merge(spans)
+        return merge(spans) if len(spans) > 1 else tuple(spans)
 
 
 @dataclass(frozen=True, slots=True)
