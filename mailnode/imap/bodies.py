@@ -47,6 +47,8 @@ async def read_small(
 
     :param contents: what was read with the rows; what is missing among it is read together.
     """
+    if None not in contents:
+        return list(contents)
     small = [blob for blob, content in zip(blobs, contents, strict=True) if content is None and blob.size <= PIECE]
     if not small:
         return list(contents)

@@ -160,52 +160,76 @@ class _Fetching:
             readable = []
             for ((row, index), blob), whole in zip(batch, wholes, strict=True):
                 try:
-                    readable.append((row, index, await self._literals(row, blob, whole)))
+                    if isinstance(whole, bytes):
+                        literals = self._of_whole(row, whole)
+                    elif whole is None:
+                        literals = await self._literals(row, blob)
+                    else:
+                        raise whole
+                    readable.append((row, index, literals))
                 except BlobDamaged:
                     _log.warn("message {uid} of {account} is damaged", uid=row[0], account=self.session.mail.account_id)
                     self.damaged = True
             await self._write_batch(readable)
 
-    async def _literals(self, row: Row, blob: BlobRef, whole: bytes | BlobDamaged | None) -> list[_Literal]:
-        if isinstance(whole, BlobDamaged):
-            raise whole
+    def _of_whole(self, row: Row, whole: bytes) -> list[_Literal]:
+        """Return the literals of a message that is held."""
+        literals: list[_Literal] = []
+        for item, found in zip(self.plan.blob_items, self.plan.slices(row), strict=True):
+            if found is None:
+                literals.append(None)
+            elif item.select is not None:
+                literals.append(_part_of(item.select(found.head + whole[found.start : found.end]), item.partial))
+            else:
+                if item.partial is not None:
+                    found = found.cut(*item.partial)
+                literals.append(found.head + whole[found.start : found.end])
+        return literals
+
+    async def _literals(self, row: Row, blob: BlobRef) -> list[_Literal]:
+        """Return the literals of a message too large to be held, reading what they need."""
         return [
-            None if found is None else await self._literal(blob, whole, item, found)
+            None if found is None else await self._literal(blob, item, found)
             for item, found in zip(self.plan.blob_items, self.plan.slices(row), strict=True)
         ]
 
-    async def _literal(self, blob: BlobRef, whole: bytes | None, item: BlobItem, found: Slice) -> _Literal:
+    async def _literal(self, blob: BlobRef, item: BlobItem, found: Slice) -> _Literal:
+        mailbox = self.selected.mailbox
         if item.select is not None:
-            text = item.select(found.head + await self._octets(blob, whole, found.start, found.end))
-            return text if item.partial is None else text[item.partial[0] : item.partial[0] + item.partial[1]]
+            header = found.head + await read_exactly(mailbox, blob, found.start, found.end)
+            return _part_of(item.select(header), item.partial)
         if item.partial is not None:
             found = found.cut(*item.partial)
         if found.size <= PIECE:
-            return found.head + await self._octets(blob, whole, found.start, found.end)
+            return found.head + await read_exactly(mailbox, blob, found.start, found.end)
         middle = min(found.start + PIECE, found.end)
-        first = found.head + await self._octets(blob, whole, found.start, middle)
+        first = found.head + await read_exactly(mailbox, blob, found.start, middle)
         return _Streamed(first, Slice(b"", middle, found.end), found.size)
-
-    async def _octets(self, blob: BlobRef, whole: bytes | None, start: int, end: int) -> bytes:
-        if whole is not None:
-            return whole[start:end]
-        return await read_exactly(self.selected.mailbox, blob, start, end)
 
     async def _write_batch(self, batch: Sequence[tuple[Row, int, list[_Literal]]]) -> None:
         seen = await self._mark_seen([index for _, index, _ in batch]) if self._marks_seen else set()
+        out: list[bytes] = []
         for row, index, literals in batch:
             line = self.plan.render(row, index)
-            self.session.write(line)
+            out.append(line)
             space = b"" if line.endswith(b"(") else b" "
             for item, literal in zip(self.plan.blob_items, literals, strict=True):
-                self.session.write(space + item.label + b" ")
-                await self._write_literal(row, literal)
+                if isinstance(literal, bytes):  # NUL may not leave in a literal (RFC 3501 9, CHAR8)
+                    out += (b"%b%b {%d}\r\n" % (space, item.label, len(literal)), literal.replace(b"\0", b"\x80"))
+                elif literal is None:
+                    out.append(b"%b%b NIL" % (space, item.label))
+                else:
+                    out += (b"%b%b {%d}\r\n" % (space, item.label, literal.size), literal.first.replace(b"\0", b"\x80"))
+                    self.session.write(b"".join(out))
+                    out.clear()
+                    await self._stream(row, literal.rest)
                 space = b" "
             if index in seen and not self.plan.has_flags:
-                self.session.write(b" FLAGS " + self.selected.names[self.view.flags[index]])
-            self.session.write(b")\r\n")
+                out.append(b" FLAGS " + self.selected.names[self.view.flags[index]])
+            out.append(b")\r\n")
             if self.plan.has_flags or index in seen:
                 self.view.told([index])
+        self.session.write(b"".join(out))
         await self.session.pause()
 
     async def _mark_seen(self, indexes: Sequence[int]) -> set[int]:
@@ -223,16 +247,6 @@ class _Fetching:
         self.view.learn(stored.keywords)
         return {index for index, _ in self.view.stored(stored.changed, "add", SEEN)}
 
-    async def _write_literal(self, row: Row, literal: _Literal) -> None:
-        """Write one literal; NUL may not leave in it (RFC 3501 9, CHAR8)."""
-        if literal is None:
-            self.session.write(b"NIL")
-        elif isinstance(literal, bytes):
-            self.session.write(b"{%d}\r\n%b" % (len(literal), literal.replace(b"\0", b"\x80")))
-        else:
-            self.session.write(b"{%d}\r\n%b" % (literal.size, literal.first.replace(b"\0", b"\x80")))
-            await self._stream(row, literal.rest)
-
     async def _stream(self, row: Row, rest: Slice) -> None:
         """Write what is left of a large literal. What cannot be read now breaks the connection: its size was promised,
         and other octets in their place would be a lie."""
@@ -244,3 +258,7 @@ class _Fetching:
             except DomainError:
                 self.session.abort("a message ended before its size")
             self.session.write(data.replace(b"\0", b"\x80"))
+
+
+def _part_of(text: bytes, partial: tuple[int, int] | None) -> bytes:
+    return text if partial is None else text[partial[0] : partial[0] + partial[1]]

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mailnode.imap.command_types import Section
 from mailnode.message.headers import remove
 from mailnode.values.facts import KEPT_FIELDS, Part
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
+class Slice(NamedTuple):
     """Octets of a message: ``head``, then ``blob[start:end]``."""
 
     head: bytes = b""
