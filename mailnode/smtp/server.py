@@ -71,6 +71,8 @@ class State(enum.IntEnum):  # numbers: hashed without a call
 
 
 _COMMAND_STATES = (State.START, State.READY, State.MAIL, State.RCPT, State.BDAT, State.FAILED)
+_CONTENT_STATES = (State.DATA, State.CHUNK)
+_DEAF_STATES = (State.CLOSED, State.TLS)
 _SAME = {state: state for state in _COMMAND_STATES}
 _TO_READY = dict.fromkeys(_COMMAND_STATES, State.READY)
 
@@ -177,7 +179,7 @@ class ServerConnection:
     @property
     def in_content(self) -> bool:
         """Whether the client is sending a message: there no reply can be said before its end."""
-        return self.state in (State.DATA, State.CHUNK)
+        return self.state in _CONTENT_STATES
 
     @property
     def content_size(self) -> int:
@@ -186,7 +188,7 @@ class ServerConnection:
 
     def receive_data(self, data: bytes) -> None:
         """Take input of any length."""
-        if self.state not in (State.CLOSED, State.TLS):
+        if self.state not in _DEAF_STATES:
             self._buffer += data
 
     def receive_eof(self) -> None:
@@ -196,7 +198,7 @@ class ServerConnection:
         """Return the next event, NEED_DATA, or PAUSED while the last one is unanswered."""
         if self._pending is not None:
             return PAUSED
-        if self.state in (State.CLOSED, State.TLS):
+        if self.state in _DEAF_STATES:
             return NEED_DATA
         try:
             event = self._next()
@@ -222,16 +224,17 @@ class ServerConnection:
     def send(self, reply: Reply) -> bytes:
         """Answer the pending event, or say something unasked (greeting, 421)."""
         event, self._pending = self._pending, None
-        if reply.is_permanent:
+        code = reply.code
+        if code >= 500:
             self.errors += 1
         if isinstance(event, Content):
             self._content_answered(event, reply.is_positive)
         elif isinstance(event, _EXCHANGE):
             self.state = State.READY
-            self.authenticated = reply.code == 235
-        elif event is not None and reply.is_positive and not isinstance(event, Refusal):
+            self.authenticated = code == 235
+        elif code < 400 and event is not None and not isinstance(event, Refusal):
             self._command_answered(event)
-        if reply.code == 421 or isinstance(event, HangUp):
+        if code == 421 or isinstance(event, HangUp):
             self.close()
         return format_reply(reply)
 
@@ -325,12 +328,9 @@ class ServerConnection:
     def _next(self) -> Event | None:
         if self._drop:
             return self._dropped()
-        if self.state is State.DATA:
-            return self._next_data()
-        if self.state is State.CHUNK:
-            return self._next_chunk()
-        if self.state is State.AUTH:
-            return self._next_response()
+        otherwise = _OTHER_THAN_COMMANDS.get(self.state)
+        if otherwise is not None:
+            return otherwise(self)
         self._verb = ""
         line = self._line(self._limits.command_line)
         return None if line is None else self._command(line)
@@ -521,6 +521,13 @@ class ServerConnection:
 
     def _read_xclient(self, argument: str) -> Event:
         return read_xclient(argument)
+
+
+_OTHER_THAN_COMMANDS: dict[State, Callable[[ServerConnection], Event | None]] = {
+    State.DATA: ServerConnection._next_data,
+    State.CHUNK: ServerConnection._next_chunk,
+    State.AUTH: ServerConnection._next_response,
+}
 
 
 @lru_cache

@@ -54,6 +54,7 @@ class SmtpSession:
         self._channel = channel
         self._connection = connection
         self._service = service
+        self._steady = service.steady
         self._place(channel.peer)
         self._helo = ""
         self._out: list[bytes] = []
@@ -94,7 +95,7 @@ class SmtpSession:
                 return
             if self._lost:
                 return
-            self._since = self._service.steady.seconds()
+            self._since = self._steady.seconds()
             self._watch = self._service.clock.callLater(WATCH_SECONDS, self._look)
             self._channel.write(self._connection.send(self._greeting()))
         finally:
@@ -105,7 +106,7 @@ class SmtpSession:
         """Answer one event."""
         self._handling = True
         try:
-            if self._connection.slow and not isinstance(event, ev.Content):
+            if self._connection.errors and self._connection.slow and not isinstance(event, ev.Content):
                 await self._pause(SLOW_SECONDS)
             await self._steps[type(event)](event)
         finally:
@@ -115,8 +116,10 @@ class SmtpSession:
         if not self._connection.more or len(self._out) >= MAX_JOINED:
             self._flush()
             await self._channel.drain()  # a client that does not read its replies is not read from either
-        self._since = self._since if self._connection.in_content else self._service.steady.seconds()
-        self._end_if_asked()
+        if not self._connection.in_content:
+            self._since = self._steady.seconds()
+        if self._ending is not None:
+            self._end_if_asked()
 
     def failed(self) -> None:
         """Unknown trouble."""
@@ -167,7 +170,7 @@ class SmtpSession:
 
     def _look(self) -> None:
         """End a client that sends, but too slowly; silence is the channel's matter."""
-        timeouts, elapsed = self._service.timeouts, self._service.steady.seconds() - self._since
+        timeouts, elapsed = self._service.timeouts, self._steady.seconds() - self._since
         if self._handling:
             slow = False
         elif self._connection.in_content:
@@ -373,7 +376,7 @@ class SmtpSession:
         transaction.intake = Intake(
             self._service.delivery.writer(), self._edit_header, self._service.limits.header_size
         )
-        self._since = self._service.steady.seconds()
+        self._since = self._steady.seconds()
         self._channel.set_timeout(self._service.timeouts.data)
 
     async def _on_content(self, event: ev.Content) -> None:
