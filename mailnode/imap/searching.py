@@ -16,6 +16,7 @@ from mailnode.imap.matching import (
     VIEW,
     Row,
     cost,
+    flag_of,
     flagged,
     header_test,
     returned_modseq,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from mailnode.imap.session import ImapSession
 
 VIEW_ROWS = 5000  # looked at between two turns of the reactor
+FLAG_ROWS = 50_000  # the same, where one flag is looked for
 _BLOB_COLUMNS = ("blob", "prefix", "header_size", "parts", "content")
 
 
@@ -89,8 +91,10 @@ async def _by_rows(session: ImapSession, key: SearchKey, candidates: Sequence[in
     test = row_test(key, selected.view, columns)
     found: list[int] = []
     if not columns:
-        for at in range(0, len(candidates), VIEW_ROWS):
-            some = candidates[at : at + VIEW_ROWS]
+        one_flag = isinstance(candidates, range) and flag_of(key, selected.view) is not None
+        size = FLAG_ROWS if one_flag else VIEW_ROWS
+        for at in range(0, len(candidates), size):
+            some = candidates[at : at + size]
             carriers = flagged(key, selected.view, some) if isinstance(some, range) else None
             found.extend([index for index in some if test((), index)] if carriers is None else carriers)
             await session.pause()

@@ -1,16 +1,19 @@
 """SEARCH through a session, and its evaluation."""
 
 import random
+from array import array
 from datetime import UTC, date, datetime
 
 import pytest
 from imap_world import play
 
 from mailnode.imap import command_types as c
-from mailnode.imap.matching import BODIES, HEADERS, ROWS, VIEW, cost, fold, header_test
+from mailnode.imap.matching import BODIES, HEADERS, ROWS, VIEW, cost, flagged, fold, header_test, row_test
 from mailnode.imap.searching import _groups
+from mailnode.imap.view import View
 from mailnode.net.no_reactor import run_now
-from mailnode.values.flags import DELETED, FLAGGED, SEEN
+from mailnode.values.flags import DELETED, FLAGGED, MAX_KEYWORDS, SEEN, KeywordTable
+from mailnode.values.mailbox import MailboxSnapshot
 from mailnode.values.sets import SeqSet
 
 MESSAGES = [
@@ -352,3 +355,21 @@ def test_flags_of_many_messages(make_world):
     assert client.ask("d SEARCH UNKEYWORD unknown 2:3")[0] == "* SEARCH 2 3"
     assert client.ask("e SEARCH NEW")[0] == "* SEARCH 2 3 5 6 8 9"
     assert client.ask("f SEARCH OLD")[0] == "* SEARCH"
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 1.0])
+def test_one_flag_is_found_wherever_its_bit_is(share):
+    rng = random.Random(7)
+    count = 400
+    keywords = KeywordTable(tuple(f"k{number}" for number in range(MAX_KEYWORDS)))
+    flags = [sum(1 << bit for bit in range(63) if rng.random() < share) for _ in range(count)]
+    uids, modseqs = array("I", range(1, count + 1)), array("Q", [9] * count)
+    snapshot = MailboxSnapshot(1, 1, count + 1, 9, uids, array("Q", flags), modseqs, keywords, 200)
+    view = View(snapshot)
+    wanted: list = [c.HasFlag(bit, on) for bit in (SEEN, FLAGGED, DELETED) for on in (True, False)]
+    wanted += [c.HasKeyword(name, on) for name in (*keywords.names, "unknown") for on in (True, False)]
+    wanted += [c.IsRecent(True), c.IsRecent(False)]
+    for key in wanted:
+        test = row_test(key, view, [])
+        for candidates in (range(count), range(37, 311), range(5, 5)):
+            assert flagged(key, view, candidates) == [index for index in candidates if test((), index)], key
