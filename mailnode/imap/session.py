@@ -305,7 +305,8 @@ class ImapSession:
                 if self.selected.is_stale(chapter.stale_after):
                     await self.selected.refresh(after=chapter.stale_after)
                 if chapter.needs_view:
-                    await self.selected.unpack()
+                    if self.selected.view.packed is not None:
+                        await self.selected.unpack()
                     self.look_after_view(used=True)
             answer = await run(self, event)
         except SessionEnds:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from mailnode.imap.selected import Selected
     from mailnode.imap.session import ImapSession
 
+_DONE = Answer("STORE completed")
+
 
 async def store(session: ImapSession, command: Store) -> Answer:
     """Change flags in units of 1,000 messages, each told when it is durable."""
@@ -44,7 +46,7 @@ async def store(session: ImapSession, command: Store) -> Answer:
         if not code:
             raise NoSuchMessage
         return Answer("Some messages were expunged", code, b"NO")
-    return Answer("STORE completed" if not modified else "Conditional STORE failed for some", code)
+    return Answer("Conditional STORE failed for some", code) if modified else _DONE
 
 
 def _report(session: ImapSession, selected: Selected, command: Store, stored: FlagsStored) -> None:

@@ -300,10 +300,12 @@ class View:
             if spans and spans[-1][1] > self.exists:
                 raise NoSuchNumber
             return [range(low - 1, high) for low, high in spans]
-        largest = self.uids[self.exists - 1] if self.exists else 0
+        uids, exists = self.uids, self.exists
+        largest = uids[exists - 1] if exists else 0
         picked = []
         for low, high in numbers.concrete(largest):
-            span = range(bisect_left(self.uids, low, 0, self.exists), bisect_right(self.uids, high, 0, self.exists))
+            first = bisect_left(uids, low, 0, exists)
+            span = range(first, bisect_right(uids, high, first, min(exists, first + high - low + 1)))
             if span:
                 picked.append(span)
         return picked

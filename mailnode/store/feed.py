@@ -24,7 +24,7 @@ NOT_RECENT = 0xFFFFFFFF
 class _Run:
     """Changes with the modseqs from ``first`` to ``last``, one for each."""
 
-    __slots__ = ("changes", "first", "keywords", "last", "messages")
+    __slots__ = ("answered", "changes", "first", "keywords", "last", "messages")
 
     def __init__(self, modseq: int, keywords: KeywordTable) -> None:
         self.first = modseq
@@ -32,6 +32,7 @@ class _Run:
         self.keywords = keywords
         self.messages = 0
         self.changes: list[tuple[int, Changed]] = []  # mailbox, messages
+        self.answered: tuple[tuple[int, int, int], MailboxChanges] | None = None  # mailbox, since, last; answer
 
 
 class FlagFeed:
@@ -66,12 +67,18 @@ class FlagFeed:
         run = self._runs.get(account_id)
         if run is None or since + 1 < run.first or heard > run.last:
             return None
+        # Sessions whose commands shared a commit stand at the same modseq, and ask one after the other.
+        question = mailbox_id, since, run.last
+        if run.answered is not None and run.answered[0] == question:
+            return run.answered[1]
         behind = run.changes[since + 1 - run.first :]
         rows = [row for where, changed in behind if where == mailbox_id for row in changed]
         highest = rows[-1][2] if rows else since
         if len(rows) > 1:
             rows = sorted({row[0]: row for row in rows}.values())  # of each message the latest, by UID
-        return MailboxChanges(highest, 0, tuple(rows), (), run.keywords, NOT_RECENT)
+        answer = MailboxChanges(highest, 0, tuple(rows), (), run.keywords, NOT_RECENT)
+        run.answered = question, answer
+        return answer
 
     def forget(self, account_id: str) -> None:
         """The account is gone; another of its id counts from the beginning."""

@@ -39,6 +39,16 @@ def test_what_happened_after_a_modseq_in_one_mailbox(feed):
     assert feed.since("bob", 1, 4, 7) is None
 
 
+def test_the_same_question_has_the_same_answer_until_something_happens(feed):
+    fill(feed, 5, 6)
+    found = feed.since("ann", 1, 5, 6)
+    assert feed.since("ann", 1, 5, 6) is found
+    assert uids(feed.since("ann", 2, 5, 6)) == []
+    assert uids(feed.since("ann", 1, 4, 6)) == [50, 60]
+    fill(feed, 7)
+    assert uids(feed.since("ann", 1, 4, 7)) == [50, 60, 70]
+
+
 def test_what_began_later_or_ends_before_the_hint_is_no_answer(feed):
     fill(feed, 5, 6)
     assert feed.since("ann", 1, 3, 6) is None
