@@ -8,13 +8,16 @@ from mailnode.message.addresses import MAX_ADDRESSES, Group, Mailbox, parse_addr
 from mailnode.message.entity import Entity
 from mailnode.message.parameters import MediaType, Parameters
 
-_QUOTABLE = re.compile(rb"[\x01-\x09\x0b\x0c\x0e-\x7f]{0,1024}\Z")
+MAX_QUOTED = 1024  # octets; longer ones are literals
+_QUOTABLE = re.compile(rb"[\x01-\x09\x0b\x0c\x0e-\x7f]{0,%d}\Z" % MAX_QUOTED)
 _NIL_ENVELOPE = b"(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)"
 EMPTY_TEXT = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0'
 
 
 def string(value: bytes) -> bytes:
     """Return an IMAP string: quoted when it can be, else a literal. NUL, which no string may hold, becomes a space."""
+    if value.isalnum() and len(value) <= MAX_QUOTED:  # as most types and encodings are
+        return b'"' + value + b'"'
     if _QUOTABLE.match(value):
         if b'"' in value or b"\\" in value:
             value = value.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
@@ -70,28 +73,29 @@ def _address(item: Mailbox | Group) -> bytes:
     return b"(%s %s %s %s)" % (nstring(item.display), nstring(item.route), string(item.local), string(item.domain))
 
 
-def body_structure(entity: Entity, extended: bool) -> bytes:
-    """Return BODY, or BODYSTRUCTURE with extension data when ``extended``, parentheses included."""
+def body_structures(entity: Entity) -> tuple[bytes, bytes]:
+    """Return BODY and BODYSTRUCTURE, which has extension data, parentheses included."""
     if entity.kind == "multipart":
-        return _multipart(entity, extended)
-    out = [b"(", string(entity.media.type), b" ", string(entity.media.subtype), b" ", _basic_fields(entity)]
+        return _multiparts(entity)
+    media = entity.media
+    short = long = b"(%s %s %s" % (string(media.type), string(media.subtype), _basic_fields(entity))
     if entity.kind == "message":
         inner = entity.children[0]
-        out += [b" ", envelope(inner.headers), b" ", body_structure(inner, extended), b" %d" % entity.lines]
-    elif entity.media.type == b"text":
-        out.append(b" %d" % entity.lines)
-    if extended:
-        out += [b" ", nstring(entity.first(b"content-md5")), b" ", _extension(entity)]
-    out.append(b")")
-    return b"".join(out)
+        inner_short, inner_long = body_structures(inner)
+        shown = envelope(inner.headers)
+        short = b"%s %s %s %d" % (short, shown, inner_short, entity.lines)
+        long = b"%s %s %s %d" % (long, shown, inner_long, entity.lines)
+    elif media.type == b"text":
+        short = long = b"%s %d" % (short, entity.lines)
+    return short + b")", b"%s %s %s)" % (long, nstring(entity.first(b"content-md5")), _extension(entity))
 
 
-def _multipart(entity: Entity, extended: bool) -> bytes:
-    children = b"".join(body_structure(child, extended) for child in entity.children)
+def _multiparts(entity: Entity) -> tuple[bytes, bytes]:
+    children = [body_structures(child) for child in entity.children]
+    short, long = b"".join([one for one, _ in children]), b"".join([one for _, one in children])
     subtype = string(entity.media.subtype)
-    if not extended:
-        return b"(%s %s)" % (children, subtype)
-    return b"(%s %s %s %s)" % (children, subtype, _parameters(entity.media.parameters), _extension(entity))
+    more = b"%s %s" % (_parameters(entity.media.parameters), _extension(entity))
+    return b"(%s %s)" % (short, subtype), b"(%s %s %s)" % (long, subtype, more)
 
 
 def _basic_fields(entity: Entity) -> bytes:

@@ -30,14 +30,16 @@ _WANTED = PART_FIELDS | ENVELOPE_FIELDS
 
 def scan(data: bytes) -> MessageFacts:
     """Return the facts of one message (header block and body, lines ended by CRLF)."""
-    root = scan_entity(data)
+    scanned = _Scan(data)
+    root = scanned.message("", 0, len(data), 0)
+    body, bodystructure = render.body_structures(root)
     return MessageFacts(
         size=len(data),
         header_size=root.body_start,
         envelope=render.envelope(root.headers),
-        bodystructure=render.body_structure(root, extended=True),
-        body=render.body_structure(root, extended=False),
-        fields=kept_fields(data[: root.body_start]),
+        bodystructure=bodystructure,
+        body=body,
+        fields=kept_fields(data[: root.body_start]) if scanned.kept is None else _lines(scanned.kept),
         parts=tuple(root.parts()),
         sort=sortkeys.sort_keys(root.headers),
     )
@@ -55,8 +57,13 @@ def scan_entity(data: bytes) -> Entity:
 
 def kept_fields(header: bytes) -> bytes:
     """Return the raw lines of ``values.facts.KEPT_FIELDS`` in stored order, each with its CRLF."""
-    lines = [header[start:end] for start, name, _, end in scan_fields(header) if name.lower() in KEPT_FIELDS]
-    return b"".join(line if line.endswith(b"\r\n") else line + b"\r\n" for line in lines)
+    return _lines([header[start:end] for start, name, _, end in scan_fields(header) if name.lower() in KEPT_FIELDS])
+
+
+def _lines(kept: list[bytes]) -> bytes:
+    """Only the last field of a header without an empty line may lack its CRLF."""
+    fields = b"".join(kept)
+    return fields if not fields or fields.endswith(b"\r\n") else fields + b"\r\n"
 
 
 class _Scan:
@@ -65,6 +72,7 @@ class _Scan:
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.parts = 0
+        self.kept: list[bytes] | None = None  # fields of the outermost header that are in KEPT_FIELDS
         self.headers_left = MAX_HEADERS
         self.work_left = PASSES * len(data) + SMALL
 
@@ -115,10 +123,15 @@ class _Scan:
 
     def _read_header(self, headers: dict[bytes, list[bytes]], start: int, end: int) -> None:
         data = self.data
-        for _, written, value_start, field_end in scan_fields(data, start, end):
+        kept: list[bytes] = []
+        for field_start, written, value_start, field_end in scan_fields(data, start, end):
             name = written.lower()
             if name in _WANTED:
                 headers.setdefault(name, []).append(unfold(data[value_start:field_end]))
+            if start == 0 and name in KEPT_FIELDS:
+                kept.append(data[field_start:field_end])
+        if start == 0:
+            self.kept = kept
 
     def _descend(self, entity: Entity, whole: bool, section: str, depth: int) -> None:
         """Find out the kind and scan what is inside."""

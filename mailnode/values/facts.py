@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 FACTS_VERSION = 1
 MAX_INLINE_FACTS = 16 * 1024  # octets of encoded facts kept in the row; more go to a blob
+_COMPACT = json.JSONEncoder(separators=(",", ":"))
 
 # Header fields whose raw lines are kept with the facts: the set mail programs ask for when they list a mailbox.
 KEPT_FIELDS = frozenset(
@@ -114,7 +115,7 @@ def encode(facts: MessageFacts) -> EncodedFacts:
 
 def encode_parts(parts: tuple[Part, ...]) -> bytes:
     """Return parts as compact JSON rows."""
-    return json.dumps(parts, separators=(",", ":")).encode()
+    return _COMPACT.encode(parts).encode()
 
 
 def decode_parts(data: bytes) -> tuple[Part, ...]:
@@ -124,7 +125,7 @@ def decode_parts(data: bytes) -> tuple[Part, ...]:
 
 def encode_sort_keys(keys: SortKeys) -> bytes:
     """Return sort keys as one compact JSON row."""
-    return json.dumps([getattr(keys, name) for name in SortKeys.__slots__], separators=(",", ":")).encode()
+    return _COMPACT.encode([getattr(keys, name) for name in SortKeys.__slots__]).encode()
 
 
 def decode_sort_keys(data: bytes) -> SortKeys:
