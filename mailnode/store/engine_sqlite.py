@@ -322,8 +322,8 @@ class _Readers:
         self._outbox = outbox
         self._lock = threading.Lock()  # held for a few instructions: of the two below
         self._waiting: deque[Job] = deque()
-        self._idle: list[SimpleQueue[Job | None]] = []
         self._queues: list[SimpleQueue[Job | None]] = [SimpleQueue() for _ in range(READERS)]
+        self._idle = list(self._queues)
         self._threads = [
             threading.Thread(target=self._run, args=(queue,), name=f"read {number}", daemon=True)
             for number, queue in enumerate(self._queues)
@@ -353,21 +353,23 @@ class _Readers:
             thread.join()
 
     def _run(self, queue: SimpleQueue[Job | None]) -> None:
-        while True:
-            with self._lock:
-                job = self._waiting.popleft() if self._waiting else None
-                if job is None:
-                    self._idle.append(queue)
-            if job is None:
-                job = queue.get()
-                if job is None:
-                    return
+        job = queue.get()
+        while job is not None:
             try:
                 assert job.tenancy is not None
                 job.tenancy.run_read(job)
             except BaseException as error:
                 _engine_failed(job, error)
-            self._outbox.send((job,))
+            done = job
+            with self._lock:
+                job = self._waiting.popleft() if self._waiting else None
+                # Before the outcome is told: who gets it may have the next job at once, while this thread still waits to
+                # have the interpreter's lock again.
+                if job is None:
+                    self._idle.append(queue)
+            self._outbox.send((done,))
+            if job is None:
+                job = queue.get()
 
 
 class _Outbox:
