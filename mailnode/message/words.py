@@ -76,6 +76,8 @@ def decode_bytes(data: bytes, charset: str) -> str:
 
     An unknown or missing charset, and 8-bit text that calls itself ASCII, is tried as UTF-8 and read as Latin-1 otherwise.
     """
+    if not charset and data.isascii() and b"\0" not in data:
+        return data.decode("ascii")
     codec = codec_for(charset)
     if codec is None or codec == "ascii":
         try:
