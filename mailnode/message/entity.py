@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from mailnode.message.parameters import MediaType, Parameters, decode_parameter, parse_disposition
 from mailnode.values.facts import Part
@@ -42,7 +43,10 @@ class Entity:
     @property
     def encoding(self) -> bytes:
         """Content-Transfer-Encoding in lower case; 7bit when there is none (RFC 2045 6.1)."""
-        written = (self.first(b"content-transfer-encoding") or b"").split(b";")[0].split(b"(")[0]
+        value = self.first(b"content-transfer-encoding")
+        if not value:
+            return b"7bit"
+        written = value.split(b";")[0].split(b"(")[0]
         return written.strip(b" \t\"'").lower() or b"7bit"
 
     @property
@@ -66,7 +70,7 @@ class Entity:
             charset=_ascii(self.media.get(b"charset") or b"").lower(),
             encoding=_ascii(self.encoding),
             disposition=_ascii(disposition),
-            filename="".join(c for c in filename[:MAX_FILENAME] if c.isprintable()),
+            filename="".join([c for c in filename[:MAX_FILENAME] if c.isprintable()]) if filename else "",
         )
 
     def parts(self) -> list[Part]:
@@ -81,4 +85,9 @@ class Entity:
 
 
 def _ascii(value: bytes) -> str:
-    return value[:200].decode("ascii", "replace").replace("\0", "\ufffd")
+    return _short_ascii(value[:200])
+
+
+@lru_cache(maxsize=256)  # types, charsets and encodings: the same few
+def _short_ascii(value: bytes) -> str:
+    return value.decode("ascii", "replace").replace("\0", "\ufffd")

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from mailnode.message.addresses import (
     Group,
     Mailbox,
+    _Parser,
     display_text,
     field_addresses,
     from_addresses,
@@ -199,3 +200,14 @@ def test_linear(piece):
         return best
 
     assert seconds(64_000) < 16 * 5 * max(seconds(4_000), 0.0005)
+
+
+@given(
+    st.from_regex(
+        rb"([aZ9]{1,3}( [aZ9]{1,3}){0,2} ?)?<[aZ9]{1,2}([._+-][aZ9]){0,2}@[aZ9]{1,2}([.-][aZ9]){0,2}>",
+        fullmatch=True,
+    ),
+    st.sampled_from([None, 0, 1, 5]),
+)
+def test_what_is_read_by_one_match_is_what_the_parser_reads(value, limit):
+    assert parse_addresses(value, limit) == _Parser(value, limit).run()
