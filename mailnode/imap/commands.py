@@ -6,6 +6,7 @@ A new extension adds its rows to :data:`TABLE` and a module that reads their arg
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -36,6 +37,9 @@ from mailnode.values.sets import SeqSet, UidSet
 MAX_ID_FIELDS = 30  # RFC 2971 3.3
 MAX_ID_NAME = 30  # octets
 MAX_ID_VALUE = 1024  # octets
+
+# tag = 1*<any ASTRING-CHAR except "+">; then SP and the name of the command, UID's with its second word
+HEAD = re.compile(rb'([^\x00-\x20\x7f-\xff(){%*"\\+]+)(?: ((?:[Uu][Ii][Dd] )?[^ ]*)|\Z)')
 
 
 class State(enum.Enum):

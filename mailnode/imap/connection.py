@@ -32,7 +32,6 @@ CLOSED          thrown away
 from __future__ import annotations
 
 import enum
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -48,18 +47,16 @@ from mailnode.imap.command_types import (
     Reply,
     SaslResponse,
 )
-from mailnode.imap.commands import TABLE, Row, State
+from mailnode.imap.commands import HEAD, TABLE, Row, State
 from mailnode.imap.lexer import MAX_NUMBER, CommandError, Lexer, decode_base64
 from mailnode.imap.literals import LONGEST_MARK, LiteralMark, literal_mark
 from mailnode.imap.message_commands import parse_append
+from mailnode.imap.pipelined import take_run
 from mailnode.values.wire import NEED_DATA, PAUSED, Signal
 
 Event: TypeAlias = Command | Reply | SaslResponse | IdleDone | AppendChunk | AppendEnd | AppendAborted
 
 CHUNK = 64 * 1024  # octets of a message in one AppendChunk
-
-# tag = 1*<any ASTRING-CHAR except "+">; then SP and the name of the command, UID's with its second word
-_HEAD = re.compile(rb'([^\x00-\x20\x7f-\xff(){%*"\\+]+)(?: ((?:[Uu][Ii][Dd] )?[^ ]*)|\Z)')
 
 
 class Mode(enum.Enum):
@@ -197,6 +194,14 @@ class ImapConnection:
         self._move("ended")
         self._close()
 
+    def run_of(self, command: Command, wanted: Callable[[Command], bool], most: int) -> list[Command]:
+        """Return commands of the same name that wait complete behind the one that was given. They are to be answered in
+        this order, all of them before :meth:`completed`. See :func:`mailnode.imap.pipelined.take_run`."""
+        if not self._input or self._mode is not Mode.WAITING:
+            return []
+        self._seen = 0
+        return take_run(self._input, command, wanted, self._line_limit, most)
+
     def completed(self) -> None:
         """The tagged response to the event was written."""
         self._answered(Mode.COMMAND)
@@ -290,7 +295,7 @@ class ImapConnection:
         try:
             line = self._take_line(self._line_limit - self._text_size)
         except CommandError as error:
-            head = None if self._text_size else _HEAD.match(bytes(self._input[: self._line_limit]))
+            head = None if self._text_size else HEAD.match(bytes(self._input[: self._line_limit]))
             if head is not None and head.group(2) is not None:
                 self._tag = head.group(1)
             self._skip_to_end(error)
@@ -315,7 +320,7 @@ class ImapConnection:
 
     def _begin(self, line: bytes) -> None:
         """Read tag and name; decide whether the command is allowed."""
-        head = _HEAD.match(line)
+        head = HEAD.match(line)
         if head is None:
             raise CommandError("Invalid tag")
         self._tag = head.group(1)

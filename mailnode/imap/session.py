@@ -312,11 +312,12 @@ class ImapSession:
         except SessionEnds:
             raise
         except Exception as error:
-            answer = await self._refused(error)
+            answer = await self.refused(error)
         if answer is not None:
             await self.complete(command, chapter, answer)
 
-    async def _refused(self, error: Exception) -> Answer:
+    async def refused(self, error: Exception) -> Answer:
+        """Return the answer to what a chapter has raised; whatever no client can cause is logged."""
         self.drop_under_way()
         answer = refusal(error)
         if answer is None:
@@ -352,14 +353,17 @@ class ImapSession:
         _log.failure("trouble in session {session}", failure, session=self.session)
 
     async def complete(self, command: Command, chapter: Chapter, answer: Answer) -> None:
+        """Answer, and have the connection go on."""
+        if self.selected is not None and chapter.asks_after:
+            await self._look_again(self.selected)
+        await self.tell(command, answer)
+        self.connection.completed()
+
+    async def tell(self, command: Command, answer: Answer) -> None:
         """Announce what the command allows, then say the tagged line."""
-        if self.selected is not None:
-            if chapter.asks_after:
-                await self._look_again(self.selected)
-            await self.announce(row_of(command).expunge, command.uid)
+        await self.announce(row_of(command).expunge, command.uid)
         self._command = None
         self.write(answer.line(command.tag))
-        self.connection.completed()
 
     async def announce(self, expunge: bool, uid: bool) -> None:
         """Say what may be said about the selected mailbox now.

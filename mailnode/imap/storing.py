@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from twisted.internet.defer import ensureDeferred
+
 from mailnode.errors import NoSuchMessage
-from mailnode.imap.answers import Answer
-from mailnode.imap.command_types import Store
+from mailnode.imap.answers import Answer, SessionEnds
+from mailnode.imap.command_types import Command, Store
 from mailnode.imap.rendering import flag_update
 from mailnode.imap.selecting import UNIT, require_writable
+from mailnode.imap.view import NoSuchNumber
 from mailnode.values.mailbox import FlagsStored
 from mailnode.values.sets import compress
 
@@ -16,13 +20,73 @@ if TYPE_CHECKING:
     from mailnode.imap.selected import Selected
     from mailnode.imap.session import ImapSession
 
+RUN = 64  # pipelined commands that are done together at most, of up to UNIT messages in all
 _DONE = Answer("STORE completed")
 
 
-async def store(session: ImapSession, command: Store) -> Answer:
-    """Change flags in units of 1,000 messages, each told when it is durable."""
+async def store(session: ImapSession, command: Store) -> Answer | None:
+    """Change flags; commands that wait behind this one are done together with it."""
     selected = session.mailbox
     require_writable(selected)
+    taken: set[int] = set()  # indexes
+
+    def fits(one: Command) -> bool:
+        if not isinstance(one, Store) or one.unchanged_since is not None:
+            return False
+        try:
+            spans = selected.view.pick(one.messages)
+        except NoSuchNumber:
+            return False
+        if sum(map(len, spans)) > UNIT - len(taken) or not all(map(taken.isdisjoint, spans)):
+            return False
+        taken.update(*spans)
+        return True
+
+    if session.connection.buffered and fits(command):
+        further = [one for one in session.connection.run_of(command, fits, RUN - 1) if isinstance(one, Store)]
+        if further:
+            await _store_run(session, selected, [command, *further])
+            return None
+    return await _store(session, selected, command)
+
+
+async def _store_run(session: ImapSession, selected: Selected, commands: Sequence[Store]) -> None:
+    """Change flags for several commands by one hop to the store and one commit. Each is answered in its turn and for
+    itself, as if it had come alone. No two name the same message, as a store may do one before the other."""
+    view = selected.view
+    begun = []
+    for command in commands:
+        uids = [view.uids[index] for span in view.pick(command.messages) for index in span]
+        begun.append(ensureDeferred(_attempt(selected, command, uids)))
+    for command, attempt in zip(commands, begun, strict=True):
+        try:
+            count, stored = await attempt
+            if isinstance(stored, Exception):
+                raise stored
+            _report(session, selected, command, stored)
+            if len(stored.changed) < count and not command.uid:
+                raise NoSuchMessage
+            answer = _DONE
+        except SessionEnds:
+            raise
+        except Exception as error:
+            answer = await session.refused(error)
+        await session.tell(command, answer)
+        await session.pause()
+    session.connection.completed()
+
+
+async def _attempt(selected: Selected, command: Store, uids: list[int]) -> tuple[int, FlagsStored | Exception]:
+    """Return how many messages were to be changed, and what became of it: nobody listens to an error yet."""
+    flags = command.flags
+    try:
+        return len(uids), await selected.mailbox.store_flags(uids, command.mode, flags.system, flags.keywords)
+    except Exception as error:
+        return len(uids), error
+
+
+async def _store(session: ImapSession, selected: Selected, command: Store) -> Answer:
+    """Change flags in units of 1,000 messages, each told when it is durable."""
     view = selected.view
     if command.unchanged_since is not None:
         session.condstore = True

@@ -3,8 +3,10 @@
 import re
 
 from imap_world import play
+from twisted.internet.defer import Deferred
 
-from mailnode.errors import OverQuota
+from mailnode.errors import KeywordLimit, OverQuota
+from mailnode.imap import storing
 from mailnode.net.no_reactor import run_now
 from mailnode.values.flags import DELETED, FLAGGED, SEEN
 
@@ -364,3 +366,106 @@ def test_a_thousand_messages_at_once(make_world):
     said = client.ask("b EXPUNGE")
     assert said[:2] == ["* 1200 EXPUNGE", "* 1199 EXPUNGE"] and len(said) == 1201
     assert client.ask("c STATUS INBOX (MESSAGES)")[0] == "* STATUS INBOX (MESSAGES 0)"
+
+
+# pipelined commands
+
+
+class Counted:
+    """A mailbox that counts how many of its changes were asked for before the first was done."""
+
+    def __init__(self, mailbox) -> None:
+        self.mailbox = mailbox
+        self.waiting = []
+        self.errors = {}
+
+    def __getattr__(self, name):
+        return getattr(self.mailbox, name)
+
+    async def store_flags(self, uids, *arguments):
+        turn = Deferred()
+        self.waiting.append(turn)
+        await turn
+        if tuple(uids) in self.errors:
+            raise self.errors[tuple(uids)]
+        return await self.mailbox.store_flags(uids, *arguments)
+
+    def go_on(self):
+        waiting, self.waiting = self.waiting, []
+        for turn in waiting:
+            turn.callback(None)
+        return len(waiting)
+
+
+def counted(world):
+    client = world.connect(select="INBOX")
+    selected = client.pump._session.selected
+    selected.mailbox = Counted(selected.mailbox)
+    client.received()
+    return client, selected.mailbox
+
+
+def test_pipelined_commands_go_to_the_store_together_and_are_answered_each(make_world):
+    client, mailbox = counted(with_messages(make_world, 5)())
+    mailbox.errors[(2,)] = KeywordLimit("keywords")
+    client.send(
+        b"a UID STORE 1 +FLAGS (\\Seen)\r\nb UID STORE 2 +FLAGS (x)\r\nc UID STORE 5 +FLAGS.SILENT (\\Flagged)\r\n"
+        b"d UID STORE 7 +FLAGS (\\Seen)\r\ne UID STORE 3:4 FLAGS (\\Seen)\r\nf NOOP\r\n"
+    )
+    assert client.received() == b""
+    assert mailbox.go_on() == 5
+    assert client.received().decode().splitlines() == [
+        r"* 1 FETCH (UID 1 FLAGS (\Seen))",
+        "a OK STORE completed",
+        "b NO [LIMIT] No more keywords can be added",
+        "c OK STORE completed",
+        "d OK STORE completed",
+        r"* 3 FETCH (UID 3 FLAGS (\Seen))",
+        r"* 4 FETCH (UID 4 FLAGS (\Seen))",
+        "e OK STORE completed",
+        "f OK NOOP completed",
+    ]
+
+
+def test_a_run_ends_where_something_else_begins(make_world):
+    for other in (
+        b"STORE 2 +FLAGS (\\Seen)",
+        b"UID STORE 1 (UNCHANGEDSINCE 1) +FLAGS (\\Seen)",
+        b"UID STORE nothing +FLAGS (\\Seen)",
+        b"UID STORE 2 +FLAGS {1+}",
+        b"UID STORE 1,2 -FLAGS (\\Seen)",
+        b"NOOP",
+    ):
+        client, mailbox = counted(with_messages(make_world, 2)())
+        client.send(b"a UID STORE 1 +FLAGS (\\Seen)\r\nb " + other + b"\r\nc UID STORE 2 +FLAGS (\\Seen)\r\n")
+        assert mailbox.go_on() == 1, other
+        client.lose()
+
+
+def test_a_run_is_bounded(make_world, monkeypatch):
+    monkeypatch.setattr(storing, "UNIT", 3)
+    monkeypatch.setattr(storing, "RUN", 4)
+    client, mailbox = counted(with_messages(make_world, 4)())
+    client.send(b"".join(b"a STORE %d +FLAGS (\\Seen)\r\n" % number for number in range(1, 5)))
+    assert mailbox.go_on() == 3
+    assert mailbox.go_on() == 1
+    assert client.received().count(b"a OK") == 4
+    client.send(b"".join(b"b UID STORE 9 +FLAGS (\\Seen)\r\n" for _ in range(6)))
+    assert mailbox.go_on() == 4
+    assert mailbox.go_on() == 2
+    assert client.received().count(b"b OK") == 6
+
+
+def test_a_run_of_numbers_tells_of_messages_expunged_elsewhere(make_world):
+    world = with_messages(make_world, 3)()
+    client, mailbox = counted(world)
+    client.send(b"a STORE 1 +FLAGS (\\Seen)\r\nb STORE 2 +FLAGS (\\Seen)\r\nc STORE 9 +FLAGS (\\Seen)\r\n")
+    world.expunge(2)
+    assert mailbox.go_on() == 2
+    lines = client.received().decode().splitlines()
+    assert lines[:3] == [
+        r"* 1 FETCH (FLAGS (\Seen))",
+        "a OK STORE completed",
+        "b NO [EXPUNGEISSUED] Some messages were expunged",
+    ]
+    assert lines[-1].startswith("c BAD ")
