@@ -10,6 +10,8 @@ from pathlib import Path
 from mailnode.errors import StoreUnavailable
 from mailnode.store import blob_codec
 
+GATHERED = 8 * blob_codec.FRAME  # octets of content whose frames are in memory until they are written together
+
 
 class BlobFile:
     """Frames added one after another; whole and durable when :meth:`finish` returns.
@@ -26,14 +28,16 @@ class BlobFile:
         self._over = False  # durable, or given up
         self._lock = threading.Lock()
 
-    def add(self, content: bytes) -> None:
+    def add(self, content: bytes | memoryview) -> None:
         """Append frames' content (a multiple of ``blob_codec.FRAME`` octets, only in the last call any number).
 
         :raises OSError:
         """
-        packed = self._pack(content)
-        with self._lock:
-            self._write(packed)
+        view = memoryview(content)
+        for start in range(0, len(content), GATHERED):
+            packed = self._pack(view[start : start + GATHERED])
+            with self._lock:
+                self._write(packed)
 
     def finish(self, rest: bytes, target: Path) -> bytes:
         """Append the last frames, move to ``target``, whose directory is there, and sync; return the SHA-256 digest.
@@ -43,7 +47,10 @@ class BlobFile:
 
         :raises OSError:
         """
-        packed = self._pack(rest)
+        before = max(len(rest) - 1, 0) // GATHERED * GATHERED
+        view = memoryview(rest)
+        self.add(view[:before])
+        packed = self._pack(view[before:])
         packed.append(blob_codec.seek_table(self._frames))
         with self._lock:
             descriptor = self._write(packed)
@@ -67,12 +74,11 @@ class BlobFile:
                 finally:
                     self._path.unlink(missing_ok=True)
 
-    def _pack(self, content: bytes) -> list[bytes]:
+    def _pack(self, content: memoryview) -> list[bytes]:
         self._digest.update(content)
-        view = memoryview(content)
         packed = []
         for start in range(0, len(content), blob_codec.FRAME):
-            frame = view[start : start + blob_codec.FRAME]
+            frame = content[start : start + blob_codec.FRAME]
             packed.append(blob_codec.encode_frame(frame))
             self._frames.append((len(packed[-1]), len(frame)))
         return packed

@@ -236,7 +236,7 @@ class LocalBlobWriter:
         if self._file is None:
             self._blob_id = self._blobs.new_id()
             self._file = self._blobs.begin_file(self._blob_id)
-        await self._on_disk(self._file.add, waiting[:whole])
+        await self._on_disk(self._file.add, memoryview(waiting)[:whole])
         self._release()
 
     async def finish(self) -> StagedBlob:
