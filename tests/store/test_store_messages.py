@@ -154,6 +154,43 @@ def test_content_comes_with_its_row_where_that_is_cheap(inbox, loop, make, files
     ]
 
 
+@pytest.mark.parametrize(
+    "columns",
+    [
+        ["blob", "content"],
+        ["content", "blob"],
+        ["size", "content", "flags", "blob", "prefix"],
+        ["blob", "size", "content"],
+    ],
+)
+def test_one_row_with_content_is_as_among_others(five, loop, columns):
+    for uid in range(1, 6):
+        [one] = loop.run(five.rows([uid], columns))
+        assert one == loop.run(five.rows([1, 2, 3, 4, 5], columns))[uid - 1]
+        assert one[columns.index("content") + 1] is not None
+    assert loop.run(five.rows([6], columns)) == []
+
+
+def test_one_row_whose_content_is_missing_or_too_large(inbox, loop, make, files, engine, monkeypatch):
+    loop.run(inbox.append([make(b"one thing"), make(b"another thing")]))
+    monkeypatch.setattr(messages, "READ_WHOLE", 10)
+    assert [row[2] for uid in (1, 2) for row in loop.run(inbox.rows([uid], ["blob", "content"]))] == [
+        b"one thing",
+        None,
+    ]
+    [(_, ref)] = loop.run(inbox.rows([1], ["blob"]))
+    for tenancy in map(mail_tenancy, range(engine.partitions)):
+        loop.run(engine.write(tenancy, rename_blob, ref.blob_id, "elsewhere"))
+    [(_, _, content)] = loop.run(inbox.rows([1], ["blob", "content"]))
+    assert isinstance(content, BlobDamaged)
+    for tenancy in map(mail_tenancy, range(engine.partitions)):
+        loop.run(engine.write(tenancy, rename_blob, "elsewhere", ref.blob_id))
+
+
+def rename_blob(tx, old, new):
+    tx.execute("UPDATE blob SET blob_id = ? WHERE blob_id = ?", (new, old))
+
+
 def test_content_in_a_file_does_not_come_with_its_row(inbox, loop, make, files, monkeypatch):
     monkeypatch.setattr(files, "_inline", 10)
     loop.run(inbox.append([make(b"not so small")]))
