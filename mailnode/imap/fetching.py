@@ -154,23 +154,32 @@ class _Fetching:
         if not self.plan.blob_items:  # header fields from the facts, which set \\Seen all the same
             await self._write_batch([(row, index, []) for row, index in rows])
             return
+        contents = [row[self.plan.content_at] for row, _ in rows]
+        if None not in contents:  # all came with their rows: the store bounds how much that is
+            await self._write_readable(rows, contents)
+            return
         for batch in batches([((row, index), row[self.plan.blob_at]) for row, index in rows]):
             contents = [row[self.plan.content_at] for (row, _), _ in batch]
             wholes = await read_small(self.selected.mailbox, [blob for _, blob in batch], contents)
-            readable = []
-            for ((row, index), blob), whole in zip(batch, wholes, strict=True):
-                try:
-                    if isinstance(whole, bytes):
-                        literals = self._of_whole(row, whole)
-                    elif whole is None:
-                        literals = await self._literals(row, blob)
-                    else:
-                        raise whole
-                    readable.append((row, index, literals))
-                except BlobDamaged:
-                    _log.warn("message {uid} of {account} is damaged", uid=row[0], account=self.session.mail.account_id)
-                    self.damaged = True
-            await self._write_batch(readable)
+            await self._write_readable([pair for pair, _ in batch], wholes)
+
+    async def _write_readable(
+        self, rows: Sequence[tuple[Row, int]], wholes: Sequence[bytes | BlobDamaged | None]
+    ) -> None:
+        readable = []
+        for (row, index), whole in zip(rows, wholes, strict=True):
+            try:
+                if isinstance(whole, bytes):
+                    literals = self._of_whole(row, whole)
+                elif whole is None:
+                    literals = await self._literals(row, row[self.plan.blob_at])
+                else:
+                    raise whole
+                readable.append((row, index, literals))
+            except BlobDamaged:
+                _log.warn("message {uid} of {account} is damaged", uid=row[0], account=self.session.mail.account_id)
+                self.damaged = True
+        await self._write_batch(readable)
 
     def _of_whole(self, row: Row, whole: bytes) -> list[_Literal]:
         """Return the literals of a message that is held."""

@@ -22,6 +22,7 @@ Row = Sequence[Any]
 Render = Callable[[Row, int], bytes]  # (row, index in the view) -> one item
 RenderMany = Callable[[Sequence[Row], Sequence[int]], bytes]  # (rows, indexes in the view) -> whole responses
 
+REMEMBERED = 512  # octets of the item lists whose plans are kept, about
 _MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
 
 
@@ -84,10 +85,28 @@ class FetchPlan:
 
 
 def plan_fetch(items: Sequence[FetchItem], view: View, uid: bool, modseq: bool) -> FetchPlan:
-    """Build the plan of one command.
+    """Return the plan of one command.
 
     :param uid: UID FETCH, whose responses carry UID. :param modseq: the responses carry MODSEQ even unasked.
     """
+    plan = None
+    if not modseq and sum([1 if isinstance(item, Attribute) else len(item.label) for item in items]) < REMEMBERED:
+        plan = _plan_of_rows(tuple(items), uid)
+    return plan or _plan(items, view, uid, modseq)
+
+
+@lru_cache(maxsize=128)
+def _plan_of_rows(items: tuple[FetchItem, ...], uid: bool) -> FetchPlan | None:
+    """Return the plan of a command that is answered from rows alone, whatever the mailbox; None: it is not. Programs ask for
+    the same again and again, most of all those that show one message after the other."""
+    names = [item.name for item in items if isinstance(item, Attribute)]
+    if "FLAGS" in names or "MODSEQ" in names or names == ["UID"] * len(items):
+        return None
+    return _plan(items, None, uid, False)
+
+
+def _plan(items: Sequence[FetchItem], view: View | None, uid: bool, modseq: bool) -> FetchPlan:
+    """Build a plan. :param view: None: nothing of it is needed, the UID is taken from the row."""
     names = [item.name for item in items if isinstance(item, Attribute)]
     wanted: list[FetchItem] = list(items)
     if uid and "UID" not in names:
@@ -109,7 +128,7 @@ def plan_fetch(items: Sequence[FetchItem], view: View, uid: bool, modseq: bool) 
     )
     parts = _column("parts", columns) if any(item.section.part for item in blob_items) else 0
     sets_seen = any(isinstance(item, BodySection) and not item.peek for item in items)
-    lines = _flag_lines(view) if wanted == [Attribute("UID"), Attribute("FLAGS")] else None
+    lines = _flag_lines(view) if view and wanted == [Attribute("UID"), Attribute("FLAGS")] else None
     return FetchPlan(
         tuple(columns),
         _line(renders),
@@ -197,14 +216,17 @@ def _column(name: str, columns: list[str]) -> int:
     return columns.index(name) + 1  # row[0] is the UID
 
 
-def _attribute(name: str, view: View, columns: list[str]) -> Render:
-    if name == "UID":
+def _attribute(name: str, view: View | None, columns: list[str]) -> Render:
+    if view is None:
+        if name == "UID":
+            return lambda row, index: b"UID %d" % row[0]
+    elif name == "UID":
         uids = view.uids
         return lambda row, index: b"UID %d" % uids[index]
-    if name == "FLAGS":
+    elif name == "FLAGS":
         flags, names = view.flags, FlagNames(view.keywords)
         return lambda row, index: b"FLAGS " + names[flags[index]]
-    if name == "MODSEQ":
+    elif name == "MODSEQ":
         modseqs = view.modseqs
         return lambda row, index: b"MODSEQ (%d)" % modseqs[index]
     if name == "RFC822.SIZE":

@@ -112,3 +112,17 @@ def test_peek_and_seen() -> None:
     plan = plan_fetch([read], view(), uid=False, modseq=False)
     assert plan.sets_seen and plan.blob_items[0].label == b"BODY[]"
     assert plan.render((4,), 0) == b"* 1 FETCH ("
+
+
+@pytest.mark.parametrize("uid", [False, True])
+def test_a_plan_is_kept_when_it_depends_on_no_mailbox(uid: bool) -> None:
+    whole = BodySection(Section(), b"BODY[]", True)
+    first, second = view(), view()
+    for items in ([whole], [Attribute("UID"), whole], [Attribute("ENVELOPE")], [Attribute("INTERNALDATE"), whole]):
+        assert plan_fetch(items, first, uid, False) is plan_fetch(tuple(items), second, uid, False)
+    for items in ([Attribute("UID")], [Attribute("FLAGS"), whole], [Attribute("MODSEQ"), whole], [Attribute("FLAGS")]):
+        assert plan_fetch(items, first, uid, False) is not plan_fetch(items, second, uid, False)
+    assert plan_fetch([whole], first, uid, True) is not plan_fetch([whole], first, uid, True)
+    assert plan_fetch([whole], first, True, False) is not plan_fetch([whole], first, False, False)
+    long = [BodySection(Section(), b"BODY[%d]" % number, True) for number in range(1, 100)]
+    assert plan_fetch(long, first, uid, False) is not plan_fetch(long, first, uid, False)
