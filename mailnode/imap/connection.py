@@ -31,7 +31,6 @@ CLOSED          thrown away
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -52,43 +51,12 @@ from mailnode.imap.lexer import MAX_NUMBER, CommandError, Lexer, decode_base64
 from mailnode.imap.literals import LONGEST_MARK, LiteralMark, literal_mark
 from mailnode.imap.message_commands import parse_append
 from mailnode.imap.pipelined import take_run
+from mailnode.imap.states import TRANSITIONS, Mode
 from mailnode.values.wire import NEED_DATA, PAUSED, Signal
 
 Event: TypeAlias = Command | Reply | SaslResponse | IdleDone | AppendChunk | AppendEnd | AppendAborted
 
 CHUNK = 64 * 1024  # octets of a message in one AppendChunk
-
-
-class Mode(enum.Enum):
-    """What the next input is taken for."""
-
-    COMMAND = enum.auto()
-    LITERAL = enum.auto()
-    SKIP = enum.auto()
-    WAITING = enum.auto()
-    SASL = enum.auto()
-    IDLE = enum.auto()
-    MESSAGE = enum.auto()
-    MESSAGE_END = enum.auto()
-    CLOSED = enum.auto()
-
-
-# RFC 3501 3: (state, what the session tells) -> state
-TRANSITIONS: dict[tuple[State, str], State] = {
-    (State.NOT_AUTHENTICATED, "authenticated"): State.AUTHENTICATED,
-    (State.AUTHENTICATED, "selected"): State.SELECTED,
-    (State.SELECTED, "selected"): State.SELECTED,
-    (State.SELECTED, "unselected"): State.AUTHENTICATED,
-    (State.AUTHENTICATED, "unselected"): State.AUTHENTICATED,
-    (State.NOT_AUTHENTICATED, "ended"): State.LOGOUT,
-    (State.AUTHENTICATED, "ended"): State.LOGOUT,
-    (State.SELECTED, "ended"): State.LOGOUT,
-    # A connection that was ended stays so, whatever a command that was still running comes to.
-    (State.LOGOUT, "ended"): State.LOGOUT,
-    (State.LOGOUT, "authenticated"): State.LOGOUT,
-    (State.LOGOUT, "selected"): State.LOGOUT,
-    (State.LOGOUT, "unselected"): State.LOGOUT,
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,16 +26,15 @@ from mailnode.interfaces.sessions import ILogin, ILogins, IPopUser, ISaslExchang
 from mailnode.interfaces.store import IMaildrop
 from mailnode.interfaces.wire import IChannel, ISession
 from mailnode.pop3.connection import Pop3Connection
-from mailnode.pop3.content import DotStuffer, TopFilter
+from mailnode.pop3.content import TopFilter
 from mailnode.pop3.grammar import BadCommand, Command, Event, SaslResponse, State
 from mailnode.pop3.lease import Lease
 from mailnode.pop3.numbering import Numbering
 from mailnode.pop3.responses import Reply, err, ok
+from mailnode.pop3.sending import read, send_lines, send_message
 from mailnode.values.events import emit
 from mailnode.values.mailbox import PopMessage
 
-PIECE = 64 * 1024  # octets sent at once
-READ = 4 * PIECE  # octets read at once: the store decompresses by so many
 MAX_BAD = 10  # unknown or malformed commands and failed logins of one connection
 
 _log = Logger()
@@ -387,7 +386,7 @@ class Pop3Session:
             self._answer(_NO_MESSAGE)
             return
         try:
-            piece = await self._read(drop, message, 0)
+            piece = await read(drop, message, 0)
         except NoSuchMessage:
             self._answer(err("the message was deleted by another program"))
             return
@@ -396,52 +395,16 @@ class Pop3Session:
             return
         text = f"{message.size} octets" if only is None else "top of the message follows"
         opening = self._connection.begin_lines(ok(text))
-        if await self._stream(drop, message, opening, piece, only):
+        try:
+            whole = await send_message(self._channel, drop, message, opening, piece, only)
+        except DomainError as error:
+            self._log_trouble(f"{type(error).__name__} in the middle of a message")
+            whole = False
+        if whole:
             self._connection.end_lines()
         else:
             # What was sent cannot be taken back, and an end would make half a message look whole.
             self._channel.abort()
-
-    async def _read(self, drop: IMaildrop, message: PopMessage, offset: int) -> bytes:
-        piece: bytes = await drop.retrieve(message, offset, min(READ, message.size - offset))
-        if not piece and offset < message.size:
-            raise BlobDamaged
-        return piece
-
-    async def _stream(
-        self, drop: IMaildrop, message: PopMessage, opening: bytes, content: bytes, only: TopFilter | None
-    ) -> bool:
-        """Send a message from its first octets on; False when it could not be read to its end.
-
-        :param opening: the line before it; it, a short message and its end go out together.
-        """
-        waiting = opening
-        stuffer = DotStuffer()
-        offset = 0
-        while True:
-            for start in range(0, len(content), PIECE):
-                if start:
-                    self._channel.write(waiting)
-                    waiting = b""
-                    await self._channel.drain()
-                piece = content[start : start + PIECE]
-                waiting += stuffer.feed(piece if only is None else only.feed(piece))
-                if only is not None and only.done:
-                    break
-            offset += len(content)
-            if offset >= message.size or (only is not None and only.done):
-                self._channel.write(waiting + stuffer.finish())
-                return True
-            self._channel.write(waiting)
-            waiting = b""
-            await self._channel.drain()
-            if self._channel.closed:
-                return False
-            try:
-                content = await self._read(drop, message, offset)
-            except DomainError as error:
-                self._log_trouble(f"{type(error).__name__} in the middle of a message")
-                return False
 
     async def _do_dele(self, command: Command) -> None:
         if self._messages.get(command.number) is None:
@@ -458,21 +421,8 @@ class Pop3Session:
         self._answer(ok("nothing is marked as deleted"))
 
     async def _send_lines(self, first: Reply, lines: Iterable[bytes]) -> None:
-        """Send a multi-line reply of lines that never begin with a dot."""
-        waiting = [self._connection.begin_lines(first)]
-        size = 0
-        for line in lines:
-            waiting.append(line + b"\r\n")
-            size += len(line) + 2
-            if size >= PIECE:
-                self._channel.write(b"".join(waiting))
-                waiting, size = [], 0
-                await self._channel.drain()
-                if self._channel.closed:
-                    return
-        waiting.append(b".\r\n")
-        self._channel.write(b"".join(waiting))
-        self._connection.end_lines()
+        if await send_lines(self._channel, self._connection.begin_lines(first), lines):
+            self._connection.end_lines()
 
     # The lease
 

@@ -31,7 +31,8 @@ from mailnode.imap.command_types import (
     StartTls,
 )
 from mailnode.imap.commands import TABLE, State
-from mailnode.imap.connection import CHUNK, TRANSITIONS, ImapConnection, ImapLimits, Mode
+from mailnode.imap.connection import CHUNK, ImapConnection, ImapLimits
+from mailnode.imap.states import TRANSITIONS, Mode
 from mailnode.values.flags import SEEN
 from mailnode.values.wire import NEED_DATA, PAUSED
 
