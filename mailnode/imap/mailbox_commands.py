@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from mailnode.imap.command_types import (
     Create,
     Delete,
@@ -18,6 +20,8 @@ from mailnode.imap.lexer import CommandError, Lexer
 from mailnode.imap.names import decode_name
 
 MAX_PATTERNS = 64  # of one LIST
+REMEMBERED = 1024  # arguments of STATUS
+LONGEST_REMEMBERED = 512  # octets; what is kept is bounded
 STATUS_ITEMS = frozenset({"MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "HIGHESTMODSEQ"})
 SELECTION_OPTIONS = frozenset({"SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"})
 RETURN_OPTIONS = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "STATUS"})
@@ -95,10 +99,21 @@ def argument(lexer: Lexer) -> str:
 
 
 def parse_status(tag: bytes, lexer: Lexer) -> Status:
-    """Read `` mailbox (items)``."""
+    """Read `` mailbox (items)``, which end the command. Programs ask the same of the same mailboxes again and again."""
+    text = lexer.rest()
+    return Status(tag, *(_remembered if len(text) <= LONGEST_REMEMBERED else _mailbox_and_items)(text))
+
+
+def _mailbox_and_items(text: bytes) -> tuple[str, tuple[str, ...]]:
+    lexer = Lexer(text)
     mailbox = argument(lexer)
     lexer.space()
-    return Status(tag, mailbox, _status_items(lexer))
+    items = _status_items(lexer)
+    lexer.end()
+    return mailbox, items
+
+
+_remembered = lru_cache(maxsize=REMEMBERED)(_mailbox_and_items)
 
 
 def _status_items(lexer: Lexer) -> tuple[str, ...]:

@@ -273,9 +273,8 @@ def status(tx: Transaction, account_id: str, mailbox_ids: Sequence[int]) -> list
 
 def status_of(tx: Transaction, account_id: str, name: str) -> MailboxStatus:
     """Counts of the mailbox with this canonical name. :raises NoSuchMailbox: none, or not selectable."""
-    levels = split(name)
-    depth, mailbox_id = _Tree(tx, account_id).find(levels)
-    counts = status(tx, account_id, (mailbox_id,)) if depth == len(levels) else ()
+    mailbox_id = find(tx, account_id, name)
+    counts = status(tx, account_id, (mailbox_id,)) if mailbox_id is not None else ()
     if not counts:
         raise NoSuchMailbox(name)
     return counts[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 
 from mailnode.errors import BadMailboxName
 
@@ -12,6 +13,7 @@ MAX_DEPTH = 32
 INBOX = "INBOX"
 
 
+@lru_cache(maxsize=1024)
 def mailbox_name(text: str) -> str:
     """Return the canonical name: NFC, INBOX in capitals where it is the whole first level, one trailing separator cut.
 
