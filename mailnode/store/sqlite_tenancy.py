@@ -18,6 +18,7 @@ from mailnode.store.engine import JOINT, JointUnit
 
 # pages of write-ahead log
 CHECKPOINT_AT = 1_000  # the checkpoint thread is asked to move the log into the file
+CHECKPOINT_AGAIN = 200  # more of them after which it is asked again, when the writer was faster: the log began not anew
 WAL_LIMIT = 16_000  # the writer waits until that is done: the log's size is bounded
 BUSY_MILLISECONDS = 5_000
 READERS_KEPT = 4  # idle read connections
@@ -107,6 +108,7 @@ class Tenancy:
         self._flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
         self._wal_pages = 0
         self._checkpoint_asked = False
+        self._asked_at = 0  # pages
         self._failed = False
         self._pool_changed = threading.Condition()
         self._idle: list[apsw.Connection] = []
@@ -227,8 +229,13 @@ class Tenancy:
         if self._wal_pages > WAL_LIMIT:
             with contextlib.suppress(apsw.Error):  # what was committed stays so; the next batch tries again
                 self.checkpoint(wait=True)
-        elif self._wal_pages > CHECKPOINT_AT and not self._checkpoint_asked:
+        elif (
+            not self._checkpoint_asked
+            and self._wal_pages > CHECKPOINT_AT
+            and (not self._asked_at or self._wal_pages > self._asked_at + CHECKPOINT_AGAIN)
+        ):
             self._checkpoint_asked = True
+            self._asked_at = self._wal_pages
             self._checkpoint_wanted(self)
 
     def _run_units(self, connection: apsw.Connection, tx: SqliteTransaction, jobs: Sequence[Job]) -> None:
@@ -398,6 +405,8 @@ class Tenancy:
     # the write-ahead log
 
     def _wal_grew(self, connection: apsw.Connection, database: str, pages: int) -> int:
+        if pages < self._wal_pages:  # the log has begun anew
+            self._asked_at = 0
         self._wal_pages = pages
         return apsw.SQLITE_OK
 

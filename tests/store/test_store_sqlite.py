@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import threading
+from itertools import pairwise
 
 import apsw
 import pytest
@@ -271,6 +272,34 @@ def test_a_checkpoint_is_asked_for_once(tmp_path, monkeypatch):
     tenancy.checkpoint()
     tenancy.run_batch([Job(add, (5,))])
     assert len(wanted) == 2
+    tenancy.close()
+
+
+def test_a_checkpoint_that_leaves_the_log_is_not_repeated_after_each_commit(tmp_path, monkeypatch):
+    monkeypatch.setattr(sqlite_tenancy, "CHECKPOINT_AT", 10)
+    monkeypatch.setattr(sqlite_tenancy, "CHECKPOINT_AGAIN", 8)
+    asked = []
+
+    def move(tenancy):
+        asked.append(tenancy._wal_pages)
+        tenancy.checkpoint()
+
+    tenancy = Tenancy("probe", str(tmp_path / "probe.db"), checkpoint_wanted=move)
+    tenancy.open()
+    tenancy.run(make_table)
+    reader = apsw.Connection(str(tmp_path / "probe.db"))
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM sqlite_schema").fetchall()  # the log cannot begin anew
+    while tenancy._wal_pages < 50:
+        tenancy.run_batch([Job(add, (tenancy._wal_pages,))])
+    assert 3 <= len(asked) <= 5
+    assert all(later - earlier > 8 for earlier, later in pairwise(asked))
+    reader.close()
+    asked.clear()
+    tenancy.checkpoint()
+    while tenancy._wal_pages > 12 or not asked:  # it begins anew, and grows again
+        tenancy.run_batch([Job(add, (tenancy._wal_pages,))])
+    assert asked[0] <= 12
     tenancy.close()
 
 
