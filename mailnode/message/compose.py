@@ -94,11 +94,13 @@ def _text(text: str, utf8: bool) -> bytes:
     return one_line(text.encode("utf-8", "replace") if utf8 else text.encode("ascii", "replace"))
 
 
+@lru_cache(maxsize=512)  # correspondents come again
 def return_path(reverse_path: Address | None) -> bytes:
     """Return the Return-Path field of a final delivery (RFC 5321 4.4), CRLF included."""
     return b"Return-Path: <" + _text(str(reverse_path) if reverse_path else "", True) + b">\r\n"
 
 
+@lru_cache(maxsize=512)
 def delivered_to(recipient: str) -> bytes:
     """Return a Delivered-To field, CRLF included: the address a copy came in for; also how loops are found."""
     return b"Delivered-To: " + _text(recipient, True) + b"\r\n"

@@ -47,4 +47,5 @@ def _random_bits() -> int:
 
 def _base32(number: int, width: int) -> str:
     """Return the last digits of a number, an even number of them."""
-    return "".join([_PAIRS[number >> bits & 1023] for bits in _BITS[width]])
+    pairs = _PAIRS
+    return "".join([pairs[number >> bits & 1023] for bits in _BITS[width]])
