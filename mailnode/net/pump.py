@@ -309,23 +309,32 @@ class Pump(Protocol):
         self._go_on(None, coroutine)
 
     def _go_on(self, result: object, coroutine: Coroutine[Any, Any, None]) -> None:
-        """Run a coroutine up to the next Deferred it waits for, which calls this again. Most events wait for none."""
+        """Take a coroutine up again with what it waited for, and handle what follows it."""
         gathering, self._gathering = self._gathering, True
+        try:
+            if self._step(result, coroutine) and not self._lost:
+                self._run(heard=True)
+        finally:
+            self._gathering = gathering
+        if not gathering:
+            self._push()
+
+    def _step(self, result: object, coroutine: Coroutine[Any, Any, None]) -> bool:
+        """Run a coroutine up to the next Deferred it waits for, which calls :meth:`_go_on`; return whether it ended. Most
+        events wait for none."""
         try:
             if isinstance(result, Failure):
                 awaited = coroutine.throw(cast(BaseException, result.value))
             else:
                 awaited = coroutine.send(result)
         except StopIteration:
-            self._done()
+            self._busy = False
+            return True
         except Exception:
             self._failed(Failure())  # type: ignore[no-untyped-call]
-        else:
-            awaited.addBoth(self._go_on, coroutine)
-        finally:
-            self._gathering = gathering
-        if not gathering:
-            self._push()
+            return False
+        awaited.addBoth(self._go_on, coroutine)
+        return False
 
     def _run(self, heard: bool = False) -> None:
         """Handle events until one waits. :param heard: silence begins anew, even if there is none."""
@@ -338,8 +347,9 @@ class Pump(Protocol):
                 event = self._connection.next_event()
                 if event is NEED_DATA or event is PAUSED:
                     break
-                heard = True
-                self._begin(self._session.handle(event))
+                heard = self._busy = True
+                self._stop_timer()
+                self._step(None, self._session.handle(event))
         finally:
             self._pumping = False
             self._gathering = gathering
@@ -374,11 +384,6 @@ class Pump(Protocol):
             if isinstance(sent, int):
                 data = data[sent:]
         self._transport().write(data)
-
-    def _done(self) -> None:
-        self._busy = False
-        if not self._lost:
-            self._run(heard=True)
 
     def _failed(self, failure: Failure) -> None:
         self._busy = False
