@@ -253,7 +253,7 @@ def test_a_connection_lost_in_append_leaves_nothing(node):
     files = {path for path in node.data.rglob("*") if path.is_file()}
     tag = wire.begin("APPEND Archive {8000000}")
     assert wire.line().startswith(b"+ ")
-    wire.send(b"Subject: half\r\n\r\n" + b"x" * 3_000_000)
+    wire.send(b"Subject: half\r\n\r\n" + b"x" * 6_000_000)
     wait_for(lambda: {p for p in node.data.rglob("*") if p.is_file()} - files, f"a temporary file for {tag!r}")
     wire.close()
     wait_for(lambda: not ({p for p in node.data.rglob("*") if p.is_file()} - files), "no file left")
