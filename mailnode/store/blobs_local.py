@@ -10,8 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,7 +30,7 @@ T = TypeVar("T")
 INLINE = 64 * 1024  # stored octets that go into a row
 AT_ONCE = 8 * 1024  # content octets that are hashed and compressed in the calling thread: some 40 microseconds
 KEPT = 4 * 1024 * 1024  # octets of a message that stay in memory until it has come, so that it is read from there
-KEPT_TOGETHER = 32 * 1024 * 1024  # the same of all messages; above it one goes to its file as it comes
+KEPT_TOGETHER = 64 * 1024 * 1024  # the same of all messages; above it one goes to its file as it comes
 DIRECTORIES = 1024  # in two levels of 32
 _FAN = "0123456789abcdefghjkmnpqrstvwxyz"  # the alphabet of ids
 
@@ -48,8 +47,6 @@ class LocalBlobs:
         self._clock = clock
         self._inline = inline
         self._room = KEPT_TOGETHER  # what is left of it
-        self._finishing = 0  # messages that will soon give room back: no client is waited for any more
-        self._wanting: list[Deferred[None]] = []  # who waits for that
         self._made: set[Path] = set()  # directories whose own and whose directories' names are known to be durable
         self._making = threading.Lock()
 
@@ -187,26 +184,6 @@ class LocalBlobs:
         """Give room back."""
         self._room += octets
 
-    @contextmanager
-    def finishing(self, octets: int) -> Iterator[None]:
-        """The time in which a message that has come is hashed, compressed and written; at its end the room is free."""
-        self._finishing += bool(octets)
-        try:
-            yield
-        finally:
-            self._finishing -= bool(octets)
-            self.release(octets)
-            wanting, self._wanting = self._wanting, []
-            for deferred in wanting:
-                deferred.callback(None)
-
-    async def room_soon(self) -> None:
-        """Wait until the next message is finished; return at once when there is none."""
-        if self._finishing:
-            wanting: Deferred[None] = Deferred()
-            self._wanting.append(wanting)
-            await wanting
-
     async def on_disk(self, function: Callable[..., T], *args: Any) -> T:
         """Run in a disk thread. :raises StoreUnavailable: the disk failed."""
         try:
@@ -241,20 +218,13 @@ class LocalBlobWriter:
         self.size += len(data)
         self._pieces.append(data)
         self._waiting += len(data)
-        if self._waiting > blob_codec.FRAME and not await self._may_keep(len(data)):
+        if self._waiting > blob_codec.FRAME and not self._may_keep(len(data)):
             await self._pass_on()
 
-    async def _may_keep(self, octets: int) -> bool:
-        """Whether the last ``octets`` may stay in memory with the rest. To wait a moment for room costs less than to write
-        what came and to read it back; but only once, as others may take it."""
-        if self._file is not None or self.size > KEPT:
+    def _may_keep(self, octets: int) -> bool:
+        """Whether the last ``octets`` may stay in memory with the rest."""
+        if self._file is not None or self.size > KEPT or not self._blobs.reserve(octets):
             return False
-        if not self._blobs.reserve(octets):
-            await self._blobs.room_soon()
-            if self._ended:
-                raise StoreUnavailable("this blob was given up")
-            if not self._blobs.reserve(octets):
-                return False
         self._reserved += octets
         return True
 
@@ -267,25 +237,29 @@ class LocalBlobWriter:
             self._blob_id = self._blobs.new_id()
             self._file = self._blobs.begin_file(self._blob_id)
         await self._on_disk(self._file.add, memoryview(waiting)[:whole])
-        self._blobs.release(self._give_up_room())
+        self._release()
 
     async def finish(self) -> StagedBlob:
         """Hash, compress and, when it is a file, sync file and directory. May be called once."""
         content = self._take_rest()
-        with self._blobs.finishing(self._give_up_room()):
+        try:
             if self._file is not None:
                 return await self._finish_file(content)
             if len(content) > blob_codec.FRAME:
                 return await self._blobs.put_file(content)
             return await self._blobs.put(content)
+        finally:
+            self._release()
 
     async def finish_with(self, look: Callable[[bytes], T]) -> tuple[StagedBlob, T | None]:
         """The same, and what ``look``, run in a thread, makes of the content; None when that is not in memory."""
         content = self._take_rest()
-        with self._blobs.finishing(self._give_up_room()):
+        try:
             if self._file is not None:
                 return await self._finish_file(content), None
             return await self._blobs.put_with(content, look)
+        finally:
+            self._release()
 
     async def _finish_file(self, rest: bytes) -> StagedBlob:
         assert self._file is not None
@@ -298,7 +272,7 @@ class LocalBlobWriter:
         if self._file is not None:
             raise StoreUnavailable("this blob is in a file")
         content = self._take_rest()
-        self._blobs.release(self._give_up_room())
+        self._release()
         return content
 
     def abort(self) -> None:
@@ -307,7 +281,7 @@ class LocalBlobWriter:
             return
         self._ended = True
         self._take()
-        self._blobs.release(self._give_up_room())
+        self._release()
         if self._file is not None:
             # Beside: nobody waits for it, and what it fails to remove the next start does.
             Deferred.fromCoroutine(self._blobs.on_disk(self._file.discard)).addErrback(lambda failure: None)
@@ -323,10 +297,9 @@ class LocalBlobWriter:
         pieces, self._pieces, self._waiting = self._pieces, [], 0
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def _give_up_room(self) -> int:
-        """Return how much is to be given back, from now on by the caller."""
+    def _release(self) -> None:
         reserved, self._reserved = self._reserved, 0
-        return reserved
+        self._blobs.release(reserved)
 
     async def _on_disk(self, function: Callable[..., T], *args: Any) -> T:
         try:

@@ -11,10 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import zstandard
-from twisted.internet.defer import Deferred
 
 from mailnode.errors import BlobDamaged, LimitReached, StoreUnavailable
-from mailnode.net.no_reactor import CallingThread, run_now
+from mailnode.net.no_reactor import CallingThread
 from mailnode.store import blob_codec
 from mailnode.store.blobs_local import AT_ONCE, INLINE, KEPT, KEPT_TOGETHER, LocalBlobs
 from mailnode.values.blob import BlobRef, StagedBlob
@@ -161,56 +160,6 @@ def test_what_fails_beside_fails_all(files, loop):
         with pytest.raises(ZeroDivisionError):
             loop.run(writer.finish_with(lambda content: 1 // 0))
     assert files.reserve(KEPT_TOGETHER)
-
-
-class Held(CallingThread):
-    """Threads that begin when they are let go."""
-
-    def __init__(self):
-        self.gate = Deferred()
-
-    async def run(self, pool, function, *args):
-        await self.gate
-        return function(*args)
-
-
-@pytest.mark.parametrize("enough", [True, False])
-def test_a_message_waits_once_for_the_room_of_one_that_is_being_finished(tmp_path, clock, enough):
-    threads = Held()
-    blobs = LocalBlobs(tmp_path / "b", threads, clock)
-    blobs.prepare()
-    first, second = blobs.writer(1 << 30), blobs.writer(1 << 30)
-    content = noise(2 * FRAME)
-    run_now(first.write(content))
-    assert blobs.reserve(KEPT_TOGETHER - 2 * FRAME)
-    finishing = Deferred.fromCoroutine(first.finish())
-    writing = Deferred.fromCoroutine(second.write(content))
-    assert not finishing.called and not writing.called
-    if not enough:
-        blobs._room -= 1
-    threads.gate.callback(None)
-    assert finishing.called and writing.called
-    assert len(all_files(blobs)) == (1 if enough else 2)
-    staged = run_now(second.finish())
-    assert run_now(blobs.read_staged(staged)) == content
-    assert blobs._room == 2 * FRAME - (not enough)
-
-
-def test_a_message_that_is_given_up_waits_for_nothing(tmp_path, clock):
-    threads = Held()
-    blobs = LocalBlobs(tmp_path / "b", threads, clock)
-    blobs.prepare()
-    first, second = blobs.writer(1 << 30), blobs.writer(1 << 30)
-    run_now(first.write(noise(2 * FRAME)))
-    assert blobs.reserve(KEPT_TOGETHER - 2 * FRAME)
-    Deferred.fromCoroutine(first.finish())
-    writing = Deferred.fromCoroutine(second.write(noise(2 * FRAME)))
-    second.abort()
-    threads.gate.callback(None)
-    with pytest.raises(StoreUnavailable):
-        writing.result.raiseException()
-    writing.addErrback(lambda failure: None)
-    assert blobs._room == 2 * FRAME
 
 
 def test_messages_in_memory_have_a_bound_together(files, loop):
