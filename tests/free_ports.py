@@ -13,7 +13,7 @@ SHARE = 800  # ports of one of the processes among which the tests are distribut
 SHARES = (LAST - FIRST) // SHARE
 
 _share = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % SHARES
-_numbers = itertools.count(os.getpid())  # two runs side by side begin in different places
+_numbers = itertools.count(os.getpid() * 101)  # two runs side by side begin far from each other
 
 
 def free_port(address: str = "127.0.0.1") -> int:
