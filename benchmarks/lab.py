@@ -12,11 +12,20 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from benchmarks.imap_client import Imap
 from benchmarks.mailboxes import content, fill_maildir, fill_mailnode
-from benchmarks.peers import PASSWORD, Dovecot, MailNodeForLoad, PostfixForLoad, RelayForLoad, Sink, open_to_daemons
+from benchmarks.peers import (
+    PASSWORD,
+    Dovecot,
+    MailNodeForLoad,
+    PostfixForLoad,
+    RelayForLoad,
+    Sink,
+    open_to_daemons,
+    tree,
+)
 from mailnode.app import configuration, office, run_now
 from tests.end_to_end.servers import ROOT, wait_for
 
@@ -203,43 +212,48 @@ class Lab:
         count, seconds = done.stdout.split()
         return int(count), float(seconds)
 
-    def rate(self, server: Any, sessions: int, size: int, *options: str) -> float:
-        """Return messages a second until all are in the mailbox (or, for a relay, with the next server)."""
+    def delivered(self, server: Any, sessions: int, size: int, *options: str) -> int:
+        """Run the load until all is in the mailbox (or, for a relay, with the next server); return messages."""
         before = server.delivered()
-        started = time.monotonic()
         count, _ = self.smtp_load(server.address, server.ports["smtp"], sessions, size, *options)
         wait_for(lambda: server.delivered() - before >= count, f"delivery of {count} messages", 600)
-        elapsed = time.monotonic() - started - START_UP
         found = server.delivered() - before
         if found != count:
             self.errors.append(f"{type(server).__name__}: {count} acknowledged, {found} delivered")
-        return count / max(elapsed, 0.001)
+        return count
 
-    def syncs(self, pid: int, work: Callable[[], int]) -> float | None:
-        """Return fsync and fdatasync calls a message while ``work`` runs, counted with strace; None without it."""
-        strace = shutil.which("strace")
-        if strace is None:
-            return None
-        output = self.folder / "strace"
-        tracer = subprocess.Popen(
-            [strace, "-f", "-c", "-e", "trace=fsync,fdatasync", "-p", str(pid), "-o", str(output)],
-            stderr=subprocess.DEVNULL,
-        )
-        time.sleep(0.5)  # strace says nothing when it has attached
-        count = work()
-        tracer.terminate()
-        tracer.wait()
-        calls = sum(int(line.split()[3]) for line in output.read_text().splitlines() if line.strip().endswith("sync"))
-        return calls / max(count, 1)
+    def rate(self, server: Any, sessions: int, size: int, *options: str) -> float:
+        """Return messages a second until all are delivered."""
+        started = time.monotonic()
+        count = self.delivered(server, sessions, size, *options)
+        return count / max(time.monotonic() - started - START_UP, 0.001)
 
-    def syncs_noted(self, node: MailNodeForLoad, sessions: int, size: int) -> str:
-        """Return syncs a message, and how many messages the slowed-down server took a second, as a note."""
+    def syncs(self, ours: Counted, theirs: Counted | None = None) -> str:
+        """Return, as a note, how often the servers sync for each of what is counted while they work for two seconds."""
         kept, self.seconds = self.seconds, 2.0
         try:
-            syncs = self.syncs(node.pid, lambda: self.smtp_load(node.address, node.ports["smtp"], sessions, size)[0])
+            return "/".join(self._syncs(*counted) for counted in (ours, theirs) if counted is not None)
         finally:
             self.seconds = kept
-        return "no strace" if syncs is None else f"{syncs:.2f}"
+
+    def _syncs(self, pid: int, work: Callable[[], int]) -> str:
+        """Count the fsync and fdatasync calls of a process and its descendants with strace."""
+        strace = shutil.which("strace")
+        if strace is None:
+            return "no strace"
+        output, pids = self.folder / "strace", tree(pid)
+        tracer = subprocess.Popen(
+            [strace, "-f", "-c", "-e", "trace=fsync,fdatasync", "-o", str(output), *(f"-p{one}" for one in pids)],
+            stderr=subprocess.PIPE,
+        )
+        assert tracer.stderr is not None
+        for _ in pids:
+            tracer.stderr.readline()  # that it attached
+        count = work()
+        tracer.terminate()
+        tracer.communicate()
+        calls = sum(int(line.split()[3]) for line in output.read_text().splitlines() if line.strip().endswith("sync"))
+        return f"{calls / max(count, 1):.2f}"
 
     def check(self, node: MailNodeForLoad) -> None:
         """Stop a mailnode and compare all rows of its store with each other."""
@@ -249,6 +263,7 @@ class Lab:
         self.errors += faults[:20]
 
 
+Counted: TypeAlias = tuple[int, Callable[[], int]]  # a process, and work that returns how much was done
 LIMITS = "[limits]\nconnections = 10000\nconnections_per_address = 10000\n"
 START_UP = 0.35  # seconds the load's process needs before its first connection; the same for both
 

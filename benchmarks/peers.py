@@ -319,6 +319,11 @@ class PostfixForLoad(Postfix):
             master.write("lmtp unix - - n - - lmtp\n")
         self.delivered_elsewhere: Callable[[], int] | None = None
 
+    @property
+    def pid(self) -> int:
+        """Of the running master, which was made by the process that was started."""
+        return int((self.folder / "spool" / "pid" / "master.pid").read_text())
+
     def delivered(self) -> int:
         """How many messages have reached the mailbox."""
         if self.delivered_elsewhere is not None:

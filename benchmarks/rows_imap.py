@@ -79,8 +79,8 @@ def _change(before: bytes, timed: bytes, after: bytes = b"") -> Callable[[Lab, M
 Send = Callable[[Imap, int], bytes]  # sends the command of this number; returns its tag
 
 
-def turns(clients: list[Imap], send: Send, duration: float) -> float:
-    """Keep one command in flight on each client; return commands a second."""
+def turns(clients: list[Imap], send: Send, duration: float) -> tuple[int, float]:
+    """Keep one command in flight on each client; return how many were answered, and in how many seconds."""
     selector = selectors.DefaultSelector()
     for client in clients:
         selector.register(client.socket, selectors.EVENT_READ, client)
@@ -95,7 +95,12 @@ def turns(clients: list[Imap], send: Send, duration: float) -> float:
             done += 1
             if time.perf_counter() - started < duration:
                 waiting[client] = send(client, next(numbers))
-    return done / (time.perf_counter() - started)
+    return done, time.perf_counter() - started
+
+
+def rate(counted: tuple[int, float]) -> float:
+    """Return what was done a second."""
+    return counted[0] / counted[1]
 
 
 def _nothing(client: Imap, _number: int) -> bytes:
@@ -114,7 +119,7 @@ def _store(client: Imap, number: int) -> bytes:
 def _rate(clients: int, send: Send) -> Callable[[Lab, Measurement], None]:
     def measure(lab: Lab, made: Measurement) -> None:
         ours, theirs = lab.imaps(clients)
-        in_turn(lab, made, lambda: turns(ours, send, lab.seconds), lambda: turns(theirs, send, lab.seconds))
+        in_turn(lab, made, lambda: rate(turns(ours, send, lab.seconds)), lambda: rate(turns(theirs, send, lab.seconds)))
 
     return measure
 
@@ -122,7 +127,8 @@ def _rate(clients: int, send: Send) -> Callable[[Lab, Measurement], None]:
 def _store_one(clients: int) -> Callable[[Lab, Measurement], None]:
     def measure(lab: Lab, made: Measurement) -> None:
         ours, _ = lab.imaps(clients)
-        in_turn(lab, made, lambda: turns(ours, _store, lab.seconds), lambda: synced_appends(lab))
+        in_turn(lab, made, lambda: rate(turns(ours, _store, lab.seconds)), lambda: synced_appends(lab))
+        made.notes["syncs"] = lab.syncs((lab.big("mailnode").pid, lambda: turns(ours, _store, lab.seconds)[0]))
 
     return measure
 
@@ -148,38 +154,38 @@ def _append(pipelined: int = 1, clients: int = 1) -> Callable[[Lab, Measurement]
     def measure(lab: Lab, made: Measurement) -> None:
         source = Messages(11)
         messages = [source.message(4096) for _ in range(200)]
-        appended = 0
 
         def append(client: Imap, number: int) -> bytes:
-            nonlocal appended
-            appended += 1
             return client.append(b"Drafts", messages[number % 200])
 
-        def rate(peer: list[Imap]) -> float:
-            nonlocal appended
-            appended, before = 0, peer[0].count("Drafts")
+        def counted(peer: list[Imap]) -> tuple[int, float]:
+            before = peer[0].count("Drafts")
             if pipelined > 1:
-                rate = _pipelined(peer[0], append, pipelined, lab.seconds)
+                done, took = _pipelined(peer[0], append, pipelined, lab.seconds)
             else:
-                rate = turns(peer, append, lab.seconds)
-            if peer[0].count("Drafts") - before != appended:
-                lab.errors.append(f"{made.name}: {appended} appended, {peer[0].count('Drafts') - before} there")
-            return rate
+                done, took = turns(peer, append, lab.seconds)
+            found = peer[0].count("Drafts") - before
+            if found != done:
+                lab.errors.append(f"{made.name}: {done} appended, {found} there")
+            return done, took
 
         ours, theirs = lab.imaps(clients)
-        in_turn(lab, made, lambda: rate(ours), lambda: rate(theirs))
+        in_turn(lab, made, lambda: rate(counted(ours)), lambda: rate(counted(theirs)))
+        made.notes["syncs"] = lab.syncs(
+            (lab.big("mailnode").pid, lambda: counted(ours)[0]), (lab.big("dovecot").pid, lambda: counted(theirs)[0])
+        )
 
     return measure
 
 
-def _pipelined(client: Imap, send: Send, in_flight: int, duration: float) -> float:
-    """Send so many commands at a time, then read all answers; return commands a second."""
+def _pipelined(client: Imap, send: Send, in_flight: int, duration: float) -> tuple[int, float]:
+    """Send so many commands at a time, then read all answers; return how many were answered, and in how many seconds."""
     done, started = 0, time.perf_counter()
     while time.perf_counter() - started < duration:
         for tag in [send(client, done + number) for number in range(in_flight)]:
             client.answer(tag)
         done += in_flight
-    return done / (time.perf_counter() - started)
+    return done, time.perf_counter() - started
 
 
 def _idle(lab: Lab, made: Measurement) -> None:

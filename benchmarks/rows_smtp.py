@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from benchmarks.lab import Lab
 from benchmarks.report import Measurement
@@ -31,7 +32,9 @@ class _SmtpIn:
         made.notes["cpu_us"] = round(node.cpu_seconds_of(ours) * 1e6)
         made.notes["log_pages"] = node.log_pages()  # checkpoint work left behind
         if self.size <= 4 * KIB and not self.options:
-            made.notes["syncs"] = lab.syncs_noted(node, self.sessions, self.size)
+            made.notes["syncs"] = lab.syncs(
+                *((server.pid, partial(lab.delivered, server, self.sessions, self.size)) for server in (node, postfix))
+            )
 
 
 def _row(label: str, sessions: int, options: tuple[str, ...] = (), delivery: str = "maildir") -> Row:
