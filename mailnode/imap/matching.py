@@ -11,12 +11,11 @@ import unicodedata
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from datetime import date
-from functools import lru_cache
 from itertools import compress
-from sys import byteorder
 from typing import Any
 
 from mailnode.imap import command_types as c
+from mailnode.imap.bitmaps import carriers
 from mailnode.imap.view import RECENT, View
 from mailnode.message.headers import scan_fields, unfold
 from mailnode.message.text import MAX_TEXT, header_text, part_text
@@ -60,10 +59,7 @@ def flagged(key: c.SearchKey, view: View, candidates: range) -> list[int] | None
     bit, on = bit_and_sense
     if not bit:
         return [] if on else list(candidates)
-    # The one octet of each bitmap that has the bit: a few passes in C over as many octets as there are messages.
-    place = (bit.bit_length() - 1) // 8
-    octets = view.flags[candidates.start : candidates.stop].tobytes()
-    carried = octets[place if byteorder == "little" else 7 - place :: 8].translate(_bit_table(bit >> 8 * place, on))
+    carried = carriers(view.flags[candidates.start : candidates.stop], bit, on)
     if carried.count(1) * 16 > len(carried):
         return list(compress(candidates, carried))
     found = []
@@ -72,12 +68,6 @@ def flagged(key: c.SearchKey, view: View, candidates: range) -> list[int] | None
         found.append(candidates.start + at)
         at = carried.find(1, at + 1)
     return found
-
-
-@lru_cache(maxsize=16)
-def _bit_table(bit: int, on: bool) -> bytes:
-    """Return the translation of octets into 1, for those that carry a bit (or lack it, for ``on`` False), and 0."""
-    return bytes(bool(octet & bit) == on for octet in range(256))
 
 
 def flag_of(key: c.SearchKey, view: View) -> tuple[int, bool] | None:

@@ -21,6 +21,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from mailnode.imap.bitmaps import carriers, with_bit
 from mailnode.imap.packing import Columns, pack, unpack
 from mailnode.values.flags import DELETED, SEEN, KeywordTable
 from mailnode.values.mailbox import MailboxChanges, MailboxSnapshot
@@ -83,7 +84,7 @@ class View:
         self._modseqs: array[int] = array("Q", snapshot.modseqs)
         self.exists = self.count = len(self._uids)  # told to the client; told and not yet told
         first_recent = bisect_left(self._uids, snapshot.recent_from)
-        self._flags[first_recent:] = array("Q", [flags | RECENT for flags in self._flags[first_recent:]])
+        self._flags[first_recent:] = with_bit(self._flags[first_recent:], RECENT)
         self.recent = self.exists - first_recent
         self._recent_told = self.recent
         self._keywords_told = len(self.keywords.names)
@@ -324,11 +325,11 @@ class View:
     @property
     def first_unseen(self) -> int | None:
         """The sequence number of the first message without \\Seen."""
-        return next((number for number, flags in enumerate(self.flags[: self.exists], 1) if not flags & SEEN), None)
+        return carriers(self.flags[: self.exists], SEEN, False).find(1) + 1 or None
 
     def count_without(self, bit: int) -> int:
         """How many announced messages lack a flag."""
-        return sum(1 for flags in self.flags[: self.exists] if not flags & bit)
+        return carriers(self.flags[: self.exists], bit, False).count(1)
 
     def deleted_uids(self, among: Iterable[range] | None = None) -> list[int]:
         """UIDs of announced messages that carry \\Deleted, ascending; those already gone left out."""

@@ -7,7 +7,9 @@ another process, on another machine. It touches one tenancy. SQL is the part bot
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 P = ParamSpec("P")
@@ -17,6 +19,8 @@ T_co = TypeVar("T_co", covariant=True)
 DIRECTORY = "directory"
 QUEUE = "queue"
 EPHEMERAL = "ephemeral"
+
+ROWS_AT_A_TIME = 500
 
 
 def mail_tenancy(partition: int) -> str:
@@ -32,6 +36,9 @@ class Transaction(Protocol):
 
     def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run one statement for each row of parameters."""
+
+    def integers(self, typecodes: str, sql: str, parameters: Sequence[Any] = ()) -> tuple[array[int], ...]:
+        """Run one statement whose columns are integers, and return them as arrays of these typecodes."""
 
     def joined(self, pieces: Sequence[str], rest: str, parameters: Sequence[Any] = ()) -> tuple[int, bytes]:
         """Run ``SELECT pieces rest``, whose pieces are octets or integers; return how many rows have no NULL among them,
@@ -72,3 +79,14 @@ JOINT: dict[Callable[..., Any], JointUnit] = {}
 def run_together(unit: Callable[..., Any], joint: JointUnit) -> None:
     """Say that calls of ``unit``, made without keyword arguments, may run together as ``joint``."""
     JOINT[unit] = joint
+
+
+def columns(typecodes: str, rows: Iterable[Sequence[int]]) -> tuple[array[int], ...]:
+    """Return the columns of rows of integers as arrays of these typecodes. Few rows exist at a time: a million of them
+    would take a hundred megabytes and, when they are let go, a third more time."""
+    made = tuple(array(typecode) for typecode in typecodes)
+    source = iter(rows)
+    while some := list(islice(source, ROWS_AT_A_TIME)):
+        for column, values in zip(made, zip(*some, strict=True), strict=True):
+            column.extend(values)
+    return made

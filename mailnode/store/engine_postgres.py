@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import re
 import threading
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
@@ -24,7 +25,7 @@ from twisted.logger import Logger
 
 from mailnode.errors import ConfigurationError, DomainError, StoreUnavailable
 from mailnode.store import migrate
-from mailnode.store.engine import DIRECTORY, EPHEMERAL, QUEUE, Transaction, mail_tenancy
+from mailnode.store.engine import DIRECTORY, EPHEMERAL, QUEUE, Transaction, columns, mail_tenancy
 from mailnode.values.events import emit
 
 P = ParamSpec("P")
@@ -89,6 +90,10 @@ class PostgresTransaction:
         """Run one statement for each row of parameters."""
         with self._connection.cursor() as cursor:
             cursor.executemany(to_psycopg(sql), rows)
+
+    def integers(self, typecodes: str, sql: str, parameters: Sequence[Any] = ()) -> tuple[array[int], ...]:
+        """Run one statement whose columns are integers, and return them as arrays."""
+        return columns(typecodes, self._connection.execute(to_psycopg(sql), parameters))
 
     def joined(self, pieces: Sequence[str], rest: str, parameters: Sequence[Any] = ()) -> tuple[int, bytes]:
         """Run ``SELECT pieces rest`` and return how many rows it has and all of them as octets."""

@@ -5,7 +5,6 @@ A placement is a message's place in a mailbox. Expunging sets ``expunged_modseq`
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
@@ -108,7 +107,8 @@ def snapshot(tx: Transaction, account_id: str, mailbox_id: int) -> MailboxSnapsh
     """All live messages; ``recent_from`` as if nobody claimed. :raises NoSuchMailbox:"""
     keywords = _keywords(tx, account_id)
     uidvalidity, uidnext, highest_modseq, recent_uid = _require(tx, account_id, mailbox_id)
-    rows = tx.execute(
+    uids, flags, modseqs = tx.integers(
+        "IQQ",
         f"SELECT uid, flags, modseq FROM placement WHERE account_id = ? AND mailbox_id = ?{_LIVE} ORDER BY uid",
         (account_id, mailbox_id),
     )
@@ -117,9 +117,9 @@ def snapshot(tx: Transaction, account_id: str, mailbox_id: int) -> MailboxSnapsh
         uidvalidity,
         uidnext,
         highest_modseq,
-        array("I", [row[0] for row in rows]),
-        array("Q", [row[1] for row in rows]),
-        array("Q", [row[2] for row in rows]),
+        uids,
+        flags,
+        modseqs,
         keywords,
         recent_uid if recent_uid < uidnext else NOT_RECENT,
     )

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import apsw
 
 from mailnode.errors import ConfigurationError, DomainError, StoreUnavailable
-from mailnode.store.engine import JOINT, JointUnit
+from mailnode.store.engine import JOINT, JointUnit, columns
 
 # pages of write-ahead log
 CHECKPOINT_AT = 1_000  # the checkpoint thread is asked to move the log into the file
@@ -66,6 +67,10 @@ class SqliteTransaction:
     def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run one statement for each row of parameters."""
         self._connection.executemany(sql, rows)
+
+    def integers(self, typecodes: str, sql: str, parameters: Sequence[Any] = ()) -> tuple[array[int], ...]:
+        """Run one statement whose columns are integers, and return them as arrays."""
+        return columns(typecodes, self._connection.execute(sql, parameters))
 
     def joined(self, pieces: Sequence[str], rest: str, parameters: Sequence[Any] = ()) -> tuple[int, bytes]:
         """Run ``SELECT pieces rest`` and return how many rows it has and all of them as octets.
