@@ -27,6 +27,8 @@ from mailnode.values.flags import DELETED, SEEN, KeywordTable
 from mailnode.values.mailbox import MailboxChanges, MailboxSnapshot
 from mailnode.values.sets import SeqSet, UidSet
 
+_PIECE = 65_536  # messages of which the unseen are looked for at a time: the first is mostly near
+
 RECENT = 1 << 63  # the bit above the store's 63: recent to this session (RFC 3501 2.3.2)
 
 
@@ -72,16 +74,16 @@ class View:
     )
 
     def __init__(self, snapshot: MailboxSnapshot) -> None:
-        """:param snapshot: what SELECT is about to announce as a whole."""
+        """:param snapshot: what SELECT is about to announce as a whole; its arrays are the view's from now on."""
         self.mailbox_id = snapshot.mailbox_id
         self.uidvalidity = snapshot.uidvalidity
         self.uidnext = snapshot.uidnext
         self.highest_modseq = snapshot.highest_modseq
         self.keywords = snapshot.keywords
         self._packed: bytes | None = None  # in place of the arrays, which are empty then
-        self._uids: array[int] = array("I", snapshot.uids)
-        self._flags: array[int] = array("Q", snapshot.flags)
-        self._modseqs: array[int] = array("Q", snapshot.modseqs)
+        self._uids = snapshot.uids
+        self._flags = snapshot.flags
+        self._modseqs = snapshot.modseqs
         self.exists = self.count = len(self._uids)  # told to the client; told and not yet told
         first_recent = bisect_left(self._uids, snapshot.recent_from)
         self._flags[first_recent:] = with_bit(self._flags[first_recent:], RECENT)
@@ -325,7 +327,11 @@ class View:
     @property
     def first_unseen(self) -> int | None:
         """The sequence number of the first message without \\Seen."""
-        return carriers(self.flags[: self.exists], SEEN, False).find(1) + 1 or None
+        for start in range(0, self.exists, _PIECE):
+            found = carriers(self.flags[start : min(start + _PIECE, self.exists)], SEEN, False).find(1)
+            if found >= 0:
+                return start + found + 1
+        return None
 
     def count_without(self, bit: int) -> int:
         """How many announced messages lack a flag."""
