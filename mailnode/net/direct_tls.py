@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.interfaces import IPushProducer
@@ -10,6 +9,8 @@ from twisted.internet.protocol import connectionDone
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides, implementer, providedBy
+
+from mailnode.net.socket_writer import SocketWriter
 
 
 class DirectTls(TLSMemoryBIOProtocol):
@@ -47,8 +48,7 @@ class _Wire:
     def __init__(self, transport: Any) -> None:
         directlyProvides(self, providedBy(transport))
         self._transport = transport
-        self._write_some: Callable[[bytes], int | Exception] | None = getattr(transport, "writeSomeData", None)
-        self._through = self._write_some is not None  # nothing waits in the transport
+        self._writer = SocketWriter(transport)
         self._held: list[bytes] | None = None
         self._producer: Any = None
 
@@ -67,26 +67,14 @@ class _Wire:
 
     def lost(self) -> None:
         """There is no socket any more."""
-        self._through = False
-        self._write_some = None
+        self._writer.lost()
 
     def write(self, data: bytes) -> None:
-        """Send records. What the socket does not take now is the transport's; so is an error, which the reactor will meet
-        again."""
+        """Send records."""
         if self._held is not None:
             self._held.append(data)
-            return
-        if self._through:
-            assert self._write_some is not None
-            sent = self._write_some(data)
-            if sent == len(data):
-                return
-            self._through = False
-            if isinstance(sent, int):
-                data = data[sent:]
-            # so that it tells us when it has sent all it has, also when that is little
-            self._transport.producerPaused = True
-        self._transport.write(data)
+        else:
+            self._writer.write(data)
 
     # Between the transport and whoever produces
 
@@ -106,7 +94,7 @@ class _Wire:
 
     def resumeProducing(self) -> None:
         """The transport has sent all it had."""
-        self._through = self._write_some is not None
+        self._writer.emptied()
         self._producer.resumeProducing()
 
     def stopProducing(self) -> None:

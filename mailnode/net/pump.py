@@ -19,6 +19,7 @@ from zope.interface import implementer
 
 from mailnode.interfaces.runtime import IClock, IDelayed
 from mailnode.interfaces.wire import IChannel, IConnection, ISession
+from mailnode.net.socket_writer import SocketWriter
 from mailnode.values.events import emit
 from mailnode.values.ids import session_id
 from mailnode.values.wire import NEED_DATA, PAUSED
@@ -67,8 +68,7 @@ class Pump(Protocol):
         "_tls_begun",
         "_unsent",
         "_unsent_size",
-        "_write_some",
-        "_write_through",
+        "_writer",
         "closed",
         "local",
         "peer",
@@ -120,8 +120,7 @@ class Pump(Protocol):
         self._bytes_in = self._bytes_out = 0
         self._unsent: list[bytes] = []
         self._unsent_size = 0
-        self._write_some: Callable[[bytes], int | Exception] | None = None  # of a plain socket
-        self._write_through = False  # nothing waits in the transport: what we write may go to the socket at once
+        self._writer: SocketWriter | None = None
 
     # From the transport
 
@@ -133,9 +132,9 @@ class Pump(Protocol):
         self.local = f"{_plain(getattr(host, 'host', ''))}:{getattr(host, 'port', '')}"
         self._opened_at = self._clock.seconds()
         transport.registerProducer(self, True)
-        if not self._implicit_tls and not ISSLTransport.providedBy(transport):
-            self._write_some = getattr(transport, "writeSomeData", None)
-            self._write_through = self._write_some is not None
+        self._writer = SocketWriter(
+            transport, direct=not self._implicit_tls and not ISSLTransport.providedBy(transport)
+        )
         set_no_delay = getattr(transport, "setTcpNoDelay", None)
         if set_no_delay is not None:
             set_no_delay(True)
@@ -214,7 +213,8 @@ class Pump(Protocol):
     def resumeProducing(self) -> None:
         """The transport has sent all it had, and takes more."""
         self._full = False
-        self._write_through = self._write_some is not None
+        if self._writer is not None:
+            self._writer.emptied()
         self._release()
 
     def stopProducing(self) -> None:
@@ -249,9 +249,8 @@ class Pump(Protocol):
             raise RuntimeError("this listener has no TLS")
         self._push()
         self._tls_begun = True
-        self._write_some = None
-        self._write_through = False
         self._start_tls(self._transport())
+        self._writer = SocketWriter(self._transport(), direct=False)
 
     def close(self) -> None:
         """Close after what was written.
@@ -365,25 +364,14 @@ class Pump(Protocol):
             self._transport().resumeProducing()
 
     def _push(self) -> None:
-        """Send what was written: to the socket at once if nothing waits before it, which spares the reactor two system
-        calls for beginning and ending to look whether the socket takes more. What it does not take now is the
-        transport's; so is an error, which the reactor will meet again."""
+        """Send what was written."""
         if not self._unsent:
             return
         data = self._unsent[0] if len(self._unsent) == 1 else b"".join(self._unsent)
         self._unsent.clear()
         self._unsent_size = 0
-        if self.closed:
-            return
-        if self._write_through:
-            assert self._write_some is not None
-            sent = self._write_some(data)
-            if sent == len(data):
-                return
-            self._write_through = False
-            if isinstance(sent, int):
-                data = data[sent:]
-        self._transport().write(data)
+        if not self.closed and self._writer is not None:
+            self._writer.write(data)
 
     def _failed(self, failure: Failure) -> None:
         self._busy = False

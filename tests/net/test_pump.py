@@ -592,6 +592,7 @@ def test_what_the_socket_does_not_take_is_the_transports_and_so_is_what_follows(
     transport.room = 1000
     pump.dataReceived(b"b\n")
     assert transport.taken == [b"hello\n", b"a!"] and transport.value() == b"\nb!\n"
+    assert transport.producerPaused  # so that it says when that has left, though its buffer is not full
     pump.pauseProducing()
     pump.resumeProducing()  # nothing waits there any more
     pump.dataReceived(b"c\n")
