@@ -41,16 +41,14 @@ class DirectTls(TLSMemoryBIOProtocol):
         super().connectionLost(reason)  # type: ignore[no-untyped-call]
 
 
-@implementer(IPushProducer)
 class _Wire:
-    """Stands between TLS and its transport, and is to each what the other would be."""
+    """Stands between TLS and its transport: to TLS it is the transport, but for what is written."""
 
     def __init__(self, transport: Any) -> None:
         directlyProvides(self, providedBy(transport))
         self._transport = transport
         self._writer = SocketWriter(transport)
         self._held: list[bytes] | None = None
-        self._producer: Any = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -76,17 +74,19 @@ class _Wire:
         else:
             self._writer.write(data)
 
-    # Between the transport and whoever produces
-
     def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """Have the transport tell us first what it has to tell."""
-        self._producer = producer
-        self._transport.registerProducer(self, streaming)
+        """Have the transport tell us too what it tells whoever produces."""
+        self._transport.registerProducer(_Output(producer, self._writer), streaming)
 
-    def unregisterProducer(self) -> None:
-        """Nobody produces any more."""
-        self._producer = None
-        self._transport.unregisterProducer()
+
+@implementer(IPushProducer)
+class _Output:
+    """What the transport knows as its producer. An object of its own: pauseProducing() of a producer says that the output
+    is full, pauseProducing() of a transport stops its input."""
+
+    def __init__(self, producer: Any, writer: SocketWriter) -> None:
+        self._producer = producer
+        self._writer = writer
 
     def pauseProducing(self) -> None:
         """The transport's buffer is full."""
@@ -99,5 +99,5 @@ class _Wire:
 
     def stopProducing(self) -> None:
         """The transport takes nothing any more."""
-        self.lost()
+        self._writer.lost()
         self._producer.stopProducing()

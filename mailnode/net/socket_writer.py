@@ -33,8 +33,9 @@ class SocketWriter:
             self._through = False
             if isinstance(sent, int):
                 data = data[sent:]
-            # so that it tells its producer when it has sent all it has, also when that is little
-            self._transport.producerPaused = True
+            # So that it tells its producer when it has sent all it has, also when that is little. It is whose method we
+            # hold: what stands before it may only pass it on.
+            getattr(self._write_some, "__self__", self._transport).producerPaused = True
         self._transport.write(data)
 
     def emptied(self) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 from test_pump import Echo, Lines, Socket
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from mailnode.net.listeners import ImplicitTlsFactory
-from mailnode.net.pump import GATHERED, Pump
+from mailnode.net.pump import GATHERED, HIGH_WATER, Pump
 from mailnode.net.self_signed import write_self_signed
 from mailnode.net.tls import CertificateStore, ListenerTls
 
@@ -140,6 +141,29 @@ def test_a_full_transport_holds_the_session_up(connected: Any) -> None:
     assert not waiting.called
     wire.producer.resumeProducing()
     assert waiting.called
+
+
+def test_to_stop_reading_is_not_to_have_a_full_output(connected: Any) -> None:
+    pump, server, wire, client = connected()
+    pump._session.wait = wait = Deferred()
+    server.dataReceived(client.say(b"a\n"))
+    for _ in range(2):
+        server.dataReceived(client.say(b"x" * HIGH_WATER))
+    assert wire.producerState == "paused"
+    waiting = pump.drain()
+    with pytest.raises(StopIteration):
+        waiting.send(None)
+    wire.producer.pauseProducing()
+    wire.producer.resumeProducing()
+    assert wire.producerState == "paused"  # the output has room again; the input still waits to be handled
+    server.dataReceived(client.say(b"\n"))
+    pump._session.wait = None
+    wire.producer.pauseProducing()
+    wait.callback(None)
+    assert wire.producerState == "producing"
+    assert not pump.drain().send(None).called
+    wire.producer.resumeProducing()
+    assert client.take(wire.everything()) == b"a!\n" + 2 * HIGH_WATER * b"x" + b"!\n"
 
 
 def test_a_socket_that_fails_is_left_to_the_transport(connected: Any) -> None:
