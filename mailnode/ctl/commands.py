@@ -58,7 +58,7 @@ async def domain_change(office: Office, name: str, catch_all: str | None = None,
     return _domain(await office.directory.update_domain(name, catch_all=catch_all, separator=separator))
 
 
-@command("domain.remove", changes=True)
+@command("domain.remove", destroys=True)
 async def domain_remove(office: Office, name: str) -> Any:
     """Remove an empty domain that the configuration does not name."""
     domain = await _find_domain(office, name)
@@ -195,7 +195,7 @@ async def account_quota(
     return await account_show(office, address)
 
 
-@command("account.remove", changes=True)
+@command("account.remove", destroys=True)
 async def account_remove(office: Office, address: str) -> Any:
     """Remove an account and all its mail. Run again after a crash, it goes on where it stopped."""
     account = await _find_account(office, address)
@@ -214,7 +214,7 @@ async def account_address_add(office: Office, address: str, further: str) -> Any
     return await account_show(office, address)
 
 
-@command("account.address.remove", changes=True)
+@command("account.address.remove", destroys=True)
 async def account_address_remove(office: Office, further: str) -> Any:
     """Take a further address away from its account."""
     await office.directory.remove_address(parse_address(further))
@@ -292,7 +292,7 @@ async def alias_show(office: Office, address: str) -> Any:
     raise CommandFailed(NOT_FOUND, f"{address}: no such alias")
 
 
-@command("alias.remove", changes=True)
+@command("alias.remove", destroys=True)
 async def alias_remove(office: Office, address: str) -> Any:
     """Remove an alias."""
     try:
@@ -409,7 +409,7 @@ async def queue_release(office: Office, envelope_id: str) -> Any:
     return {"released": envelope_id}
 
 
-@command("queue.drop", changes=True)
+@command("queue.drop", destroys=True)
 async def queue_drop(office: Office, envelope_id: str) -> Any:
     """Remove an envelope; nobody is told."""
     if not await office.queue.drop(envelope_id):

@@ -13,7 +13,7 @@ _HEAD = """\
 Commands
 ========
 
-.. This page is generated from mailnode/ctl/main.py; change it there.
+.. This page is generated from mailnode/ctl; change it there.
 
 ``mailnode [--config FILE] [--data DIR] COMMAND``. {help}
 
@@ -41,7 +41,8 @@ Exit codes
      - it is there already, or something still stands on it
 
 Nothing but mistakes goes to standard error. A command that changes something and succeeds prints nothing, unless it
-says otherwise.
+says otherwise. A command that destroys asks first when a terminal is there to ask, and does nothing without a yes; from a
+script it needs ``--yes``, whatever stands on standard input, and ends with 2 without it.
 
 JSON
 ----

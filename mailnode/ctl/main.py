@@ -2,87 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
-from mailnode.config.loader import data_directory
-from mailnode.config.schema import Config
 from mailnode.config.version import VERSION
 from mailnode.ctl import display
-from mailnode.ctl.control_socket import ask
-from mailnode.ctl.office import FAILED, NOT_FOUND, USAGE, CommandFailed
-from mailnode.errors import ConfigurationError
-
-# The whole server (mailnode.app, mailnode.ctl.direct) is imported only where a command needs it: through the control
-# socket it needs none of it, and a script may call many commands.
-
-DEFAULT_DATA = Path("mailnode-data")
-
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-password_stdin = click.option(
-    "--password-stdin", is_flag=True, help="Read the password from the first line of standard input."
-)
-
-
-class Place:
-    """Which server a command is for: by configuration file, by data directory, or the demonstration's."""
-
-    def __init__(self, config: Path | None, data: Path | None) -> None:
-        self.file = config
-        self._data = data
-        self._config: Config | None = None
-
-    def config(self) -> Config:
-        """Return the checked configuration. :raises ConfigurationError:"""
-        from mailnode import app
-
-        if self._config is None:
-            self._config = app.configuration(self.file, self._data if self.file else self.data())
-        return self._config
-
-    def data(self) -> Path:
-        """Return the data directory."""
-        if self._data is not None:
-            return self._data.absolute()
-        return data_directory(self.file) if self.file else DEFAULT_DATA.absolute()
-
-    def call(self, command: str, **arguments: Any) -> Any:
-        """Run a command on the server, or on its store while it does not run."""
-        given = {key: value for key, value in arguments.items() if value is not None}
-        try:
-            return ask(self.data(), command, given)
-        except FileNotFoundError:
-            from mailnode.ctl.direct import run_directly
-
-            return run_directly(self.config(), command, given)
-
-
-pass_place = click.make_pass_decorator(Place)
-
-
-class Group(click.Group):
-    """A click group that ends with our exit codes and without a traceback."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run, and put every expected failure into words."""
-        try:
-            return super().invoke(ctx)
-        except CommandFailed as failed:
-            click.echo(f"mailnode: {failed.text}", err=True)
-            ctx.exit(failed.code)
-        except ConfigurationError as error:
-            for mistake in error.mistakes:
-                click.echo(f"mailnode: {mistake}", err=True)
-            ctx.exit(FAILED)
-        except (BrokenPipeError, KeyboardInterrupt, click.ClickException, click.exceptions.Exit, click.Abort):
-            raise
-        except Exception as error:  # a bug, or a machine in trouble: one line for the person
-            click.echo(f"mailnode: {type(error).__name__}: {error}", err=True)
-            ctx.exit(FAILED)
+from mailnode.ctl.office import NOT_FOUND, USAGE, CommandFailed
+from mailnode.ctl.parts import Destroying, Group, Place, as_json, pass_place, password_stdin, read_password, show
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -97,29 +24,6 @@ def main(ctx: click.Context, config: Path | None, data: Path | None) -> None:
     its control socket; while it does not, they work on its store and must be run by the owner of the data directory.
     """
     ctx.obj = Place(config, data)
-
-
-def show(result: Any, as_json: bool, human: Any) -> None:
-    """Print a result for a person or for a script."""
-    if as_json:
-        click.echo(json.dumps(result, indent=2, ensure_ascii=False))
-    else:
-        text = human(result)
-        if text:
-            click.echo(text)
-
-
-def read_password(from_stdin: bool) -> str:
-    """Ask for a password, or take the first line of standard input."""
-    if from_stdin:
-        line = sys.stdin.readline(4096)
-        password = line.rstrip("\r\n")
-        if not password or (len(line) == 4096 and not line.endswith("\n")):
-            raise CommandFailed(USAGE, "standard input holds no password")
-        return password
-    if not sys.stdin.isatty():
-        raise CommandFailed(USAGE, "no terminal to ask for a password: use --password-stdin")
-    return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
 
 
 @main.command()
@@ -192,7 +96,7 @@ def domain_change(place: Place, name: str, catch_all: str | None, separator: str
     place.call("domain.change", name=name, catch_all=catch_all, separator=separator)
 
 
-@domain.command("remove")
+@domain.command("remove", cls=Destroying, question="Remove the domain {name}?")
 @click.argument("name")
 @pass_place
 def domain_remove(place: Place, name: str) -> None:
@@ -303,7 +207,7 @@ def account_add_address(place: Place, address: str, further: str) -> None:
     place.call("account.address.add", address=address, further=further)
 
 
-@account.command("remove-address")
+@account.command("remove-address", cls=Destroying, question="Take the address {further} away from its account?")
 @click.argument("further")
 @pass_place
 def account_remove_address(place: Place, further: str) -> None:
@@ -311,14 +215,11 @@ def account_remove_address(place: Place, further: str) -> None:
     place.call("account.address.remove", further=further)
 
 
-@account.command("remove")
+@account.command("remove", cls=Destroying, question="Remove {address} and all its mail?")
 @click.argument("address")
-@click.option("--yes", is_flag=True, help="Do not ask.")
 @pass_place
-def account_remove(place: Place, address: str, yes: bool) -> None:
+def account_remove(place: Place, address: str) -> None:
     """Remove an account and all its mail. Live sessions end."""
-    if not yes and sys.stdin.isatty():
-        click.confirm(f"Remove {address} and all its mail?", abort=True)
     place.call("account.remove", address=address)
 
 
@@ -361,7 +262,7 @@ def alias_show(place: Place, address: str, as_json: bool) -> None:
     show(place.call("alias.show", address=address), as_json, display.record)
 
 
-@alias.command("remove")
+@alias.command("remove", cls=Destroying, question="Remove the alias {address}?")
 @click.argument("address")
 @pass_place
 def alias_remove(place: Place, address: str) -> None:
@@ -454,7 +355,7 @@ def queue_release(place: Place, envelope: str) -> None:
     place.call("queue.release", envelope_id=envelope)
 
 
-@queue.command("drop")
+@queue.command("drop", cls=Destroying, question="Drop the envelope {envelope}? Nobody is told.")
 @click.argument("envelope")
 @pass_place
 def queue_drop(place: Place, envelope: str) -> None:

@@ -43,20 +43,22 @@ F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command: a coroutine function of an office and keyword arguments; ``changes`` goes to the log."""
+    """One command: a coroutine function of an office and keyword arguments; ``changes`` goes to the log, what
+    ``destroys`` is asked about first."""
 
     function: Callable[..., Awaitable[Any]]
     changes: bool
+    destroys: bool
 
 
 COMMANDS: dict[str, Command] = {}
 
 
-def command(name: str, *, changes: bool = False) -> Callable[[F], F]:
-    """Enter a coroutine function into the table."""
+def command(name: str, *, changes: bool = False, destroys: bool = False) -> Callable[[F], F]:
+    """Enter a coroutine function into the table; one that destroys also changes."""
 
     def enter(function: F) -> F:
-        COMMANDS[name] = Command(function, changes)
+        COMMANDS[name] = Command(function, changes or destroys, destroys)
         return function
 
     return enter

@@ -126,7 +126,7 @@ def test_commands_go_through_the_control_socket(server, folder, offset):
     with pytest.raises(imaplib.IMAP4.error):
         client.login("carol@mailnode.test", "one")
     client.login("carol@mailnode.test", "two")
-    assert command(folder, "account", "remove", "carol@mailnode.test")[0] == 0
+    assert command(folder, "account", "remove", "carol@mailnode.test", "--yes")[0] == 0
     with pytest.raises((imaplib.IMAP4.abort, OSError)):
         for _ in range(100):
             client.noop()

@@ -172,6 +172,6 @@ def test_an_operator_holds_shows_and_drops(world):
     world.a.ctl("queue", "hold", entry["id"])
     world.a.ctl("queue", "release", entry["id"])
     world.a.ctl("queue", "retry", entry["id"])
-    world.a.ctl("queue", "drop", entry["id"])
+    world.a.ctl("queue", "drop", entry["id"], "--yes")
     assert entry["id"] not in world.a.ctl("queue", "list", "--json").stdout
-    assert world.a.ctl("queue", "drop", entry["id"], check=False).returncode == 3
+    assert world.a.ctl("queue", "drop", entry["id"], "--yes", check=False).returncode == 3

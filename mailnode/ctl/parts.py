@@ -1,0 +1,135 @@
+"""What every command of the ``mailnode`` tree is made of: the place it is for, its group, options, question and output."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mailnode.config.loader import data_directory
+from mailnode.config.schema import Config
+from mailnode.ctl.control_socket import ask
+from mailnode.ctl.office import FAILED, USAGE, CommandFailed
+from mailnode.errors import ConfigurationError
+
+# The whole server (mailnode.app, mailnode.ctl.direct) is imported only where a command needs it: through the control
+# socket it needs none of it, and a script may call many commands.
+
+DEFAULT_DATA = Path("mailnode-data")
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+password_stdin = click.option(
+    "--password-stdin", is_flag=True, help="Read the password from the first line of standard input."
+)
+
+
+class Place:
+    """Which server a command is for: by configuration file, by data directory, or the demonstration's."""
+
+    def __init__(self, config: Path | None, data: Path | None) -> None:
+        self.file = config
+        self._data = data
+        self._config: Config | None = None
+
+    def config(self) -> Config:
+        """Return the checked configuration. :raises ConfigurationError:"""
+        from mailnode import app
+
+        if self._config is None:
+            self._config = app.configuration(self.file, self._data if self.file else self.data())
+        return self._config
+
+    def data(self) -> Path:
+        """Return the data directory."""
+        if self._data is not None:
+            return self._data.absolute()
+        return data_directory(self.file) if self.file else DEFAULT_DATA.absolute()
+
+    def call(self, command: str, **arguments: Any) -> Any:
+        """Run a command on the server, or on its store while it does not run."""
+        given = {key: value for key, value in arguments.items() if value is not None}
+        try:
+            return ask(self.data(), command, given)
+        except FileNotFoundError:
+            from mailnode.ctl.direct import run_directly
+
+            return run_directly(self.config(), command, given)
+
+
+pass_place = click.make_pass_decorator(Place)
+
+
+class Group(click.Group):
+    """A click group that ends with our exit codes and without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run, and put every expected failure into words."""
+        try:
+            return super().invoke(ctx)
+        except CommandFailed as failed:
+            click.echo(f"mailnode: {failed.text}", err=True)
+            ctx.exit(failed.code)
+        except ConfigurationError as error:
+            for mistake in error.mistakes:
+                click.echo(f"mailnode: {mistake}", err=True)
+            ctx.exit(FAILED)
+        except (BrokenPipeError, KeyboardInterrupt, click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:  # a bug, or a machine in trouble: one line for the person
+            click.echo(f"mailnode: {type(error).__name__}: {error}", err=True)
+            ctx.exit(FAILED)
+
+
+class Destroying(click.Command):
+    """A command that takes away what cannot be brought back: done with ``--yes``, or after a terminal's yes.
+
+    Standard input that is no terminal is never read for the answer: what a script pipes in is not meant as one.
+    """
+
+    def __init__(self, *args: Any, question: str, **kwargs: Any) -> None:
+        """:param question: what a person is asked, with the command's arguments as ``{address}``."""
+        super().__init__(*args, **kwargs)
+        self.question = question
+        self.params.append(click.Option(["--yes"], is_flag=True, help="Do not ask."))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Ask, and go on after a yes."""
+        if not ctx.params.pop("yes") and not self._confirmed(ctx):
+            raise CommandFailed(
+                USAGE, f"nothing was done: {self.question.format(**ctx.params)} To do it without a question, use --yes"
+            )
+        return super().invoke(ctx)
+
+    def _confirmed(self, ctx: click.Context) -> bool:
+        if not sys.stdin.isatty():
+            return False
+        try:
+            return click.confirm(self.question.format(**ctx.params), err=True)
+        except click.Abort:  # the end of the input, or an interrupt
+            return False
+
+
+def show(result: Any, as_json: bool, human: Any) -> None:
+    """Print a result for a person or for a script."""
+    if as_json:
+        click.echo(json.dumps(result, indent=2, ensure_ascii=False))
+    else:
+        text = human(result)
+        if text:
+            click.echo(text)
+
+
+def read_password(from_stdin: bool) -> str:
+    """Ask for a password, or take the first line of standard input."""
+    if from_stdin:
+        line = sys.stdin.readline(4096)
+        password = line.rstrip("\r\n")
+        if not password or (len(line) == 4096 and not line.endswith("\n")):
+            raise CommandFailed(USAGE, "standard input holds no password")
+        return password
+    if not sys.stdin.isatty():
+        raise CommandFailed(USAGE, "no terminal to ask for a password: use --password-stdin")
+    return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
