@@ -8,11 +8,15 @@ from twisted.cred.credentials import IUsernamePassword
 from zope.interface import implementer
 
 from mailnode.interfaces.sessions import ICredentialContext, IScramExchange, ISessionMind
+from mailnode.values.directory import Account
 
 
 @implementer(IUsernamePassword, ICredentialContext)
 class PasswordCredentials:
-    """A login name and a clear password, with where they came from. Also what Twisted's own checkers take."""
+    """A login name and a clear password, with where they came from. Also what Twisted's own checkers take.
+
+    ``checked`` is the account, as it was when its own password was found to fit; None when another checker said yes.
+    """
 
     def __init__(self, username: bytes, password: bytes, mind: ISessionMind) -> None:
         self.username = username
@@ -20,6 +24,7 @@ class PasswordCredentials:
         self.protocol = mind.protocol
         self.peer = mind.peer
         self.session = mind.session
+        self.checked: Account | None = None
 
     def checkPassword(self, password: bytes) -> bool:
         """Compare with a clear password, as checkers of other plug-ins do."""
@@ -28,8 +33,8 @@ class PasswordCredentials:
 
 @implementer(IScramExchange)
 class ScramProof:
-    """A SCRAM exchange whose proof was right."""
+    """A SCRAM exchange whose proof was right. :param checked: the account as it was when the verifier was read."""
 
-    def __init__(self, account_id: str, generation: int) -> None:
-        self.account_id = account_id
-        self.generation = generation
+    def __init__(self, checked: Account) -> None:
+        self.checked: Account | None = checked
+        self.account_id = checked.id

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 
-from twisted.cred.credentials import ICredentials
 from twisted.cred.error import LoginFailed, UnauthorizedLogin
 from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred
@@ -26,7 +25,7 @@ from mailnode.errors import AuthenticationFailed, DomainError, LoginNotAllowed, 
 from mailnode.interfaces.accounts import IDirectory
 from mailnode.interfaces.runtime import IClock
 from mailnode.interfaces.sessions import ILogin, ILogins, ISaslExchange, ISessionMind
-from mailnode.values.directory import LoginRecord
+from mailnode.values.directory import Account, LoginRecord
 from mailnode.values.events import emit
 
 _log = Logger()
@@ -82,7 +81,12 @@ class Logins:
         await self._sleep(await self._throttle.delay(name, mind.peer, self._clock.seconds()))
 
     async def enter(
-        self, credentials: ICredentials, name: str, interface: type[Interface], mind: ISessionMind, mechanism: str
+        self,
+        credentials: PasswordCredentials | ScramProof,
+        name: str,
+        interface: type[Interface],
+        mind: ISessionMind,
+        mechanism: str,
     ) -> ILogin:
         """Ask the portal; count and log the result."""
         try:
@@ -95,6 +99,10 @@ class Logins:
             self._log_refusal(name, mind, mechanism, reason)
             raise
         login = StandingLogin(avatar, mechanism, logout)
+        if not unchanged(credentials.checked, login.account):
+            login.logout()
+            await self.refuse(name, mind, mechanism, "the account was changed during the login")
+            raise AuthenticationFailed
         await self._throttle.succeeded(name, mind.peer, self._clock.seconds())
         emit(
             _log,
@@ -184,8 +192,16 @@ class SaslExchange:
     async def _enter_proven(self) -> ILogin:
         if self._record is None or self._record.account is None:
             raise UnauthorizedLogin  # no proof fits the verifier of an unknown user
-        proof = ScramProof(self._record.account.id, self._record.account.generation)
+        proof = ScramProof(self._record.account)
         return await self._logins.enter(proof, self._scram_login, self._interface, self._mind, self._name)
+
+
+def unchanged(checked: Account | None, now: Account) -> bool:
+    """Whether the account a session begins on is still the one whose secret was checked, with that same secret.
+
+    An address may have gone to another account meanwhile. :param checked: None: no secret of ours was checked.
+    """
+    return checked is None or (checked.id, checked.generation) == (now.id, now.generation)
 
 
 def login_name(user: bytes) -> str:

@@ -97,7 +97,7 @@ class MailRealm:
         self.sessions_per_account = sessions_per_account
         self._directory = directory
         self._counts = counts
-        self._live: dict[str, dict[ISessionMind, int]] = {}
+        self._live: dict[str, dict[ISessionMind, None]] = {}
         self._avatars: dict[type[Interface], Callable[[Account], Any]] = {
             IMailUser: lambda account: MailUser(account, mails),
             IPopUser: lambda account: PopUser(account, mails),
@@ -115,19 +115,20 @@ class MailRealm:
         self, avatar_id: bytes | tuple[()], mind: ISessionMind, interfaces: tuple[type[Interface], ...]
     ) -> tuple[type[Interface], object, Callable[[], None]]:
         record = await self._directory.login_record(avatar_id.decode("utf-8", "replace") if avatar_id else "")
-        account = record.account
-        if account is None:
+        if record.account is None:
             raise NoSuchAccount
-        if not account.may_login:
-            raise LoginNotAllowed
+        account_id = record.account.id
         interface = next(i for i in interfaces if i in self._avatars)
-        # Known before it is counted: a change of the account meanwhile must find it.
-        self._live.setdefault(account.id, {})[mind] = account.generation
+        # Known before it is read and counted: a change of the account meanwhile must find it.
+        self._live.setdefault(account_id, {})[mind] = None
         try:
+            account = await self._directory.account(account_id)  # as it is now: nothing remembered
+            if not account.may_login:
+                raise LoginNotAllowed
             if not await self._counts.enter(account.id, mind.protocol, self.sessions_per_account):
                 raise Busy
         except BaseException:
-            self._forget(account.id, mind)
+            self._forget(account_id, mind)
             raise
         return interface, self._avatars[interface](account), lambda: self._leave(account.id, mind)
 
@@ -137,7 +138,8 @@ class MailRealm:
 
     def _forget(self, account_id: str, mind: ISessionMind) -> bool:
         live = self._live.get(account_id, {})
-        known = live.pop(mind, None) is not None
+        known = mind in live
+        live.pop(mind, None)
         if not live:
             self._live.pop(account_id, None)
         return known

@@ -36,7 +36,6 @@ class IScramExchange(ICredentials):
     """A finished SCRAM exchange (RFC 5802): the proof was checked by the SASL server against the stored verifier."""
 
     account_id = Attribute("str")
-    generation = Attribute("int: of the account when the verifier was read")
 
 
 class IMailUser(Interface):

@@ -38,14 +38,20 @@ class Mind:
 
 
 class Threads:
-    """The password pool, in the test's own thread; counts what it was given."""
+    """The password pool, in the test's own thread; counts what it was given. ``meanwhile`` is awaited while a
+    derivation is under way: after what it works on was read, before anybody hears of the result."""
 
     def __init__(self):
         self.runs = 0
+        self.meanwhile = None
 
     async def run(self, pool, function, *args):
         self.runs += pool == "password"
-        return function(*args)
+        result = function(*args)
+        if self.meanwhile is not None:
+            meanwhile, self.meanwhile = self.meanwhile, None
+            await meanwhile()
+        return result
 
 
 class Mails:
@@ -154,6 +160,99 @@ class LoginTests(SynchronousTestCase):
         self.attempt(b"bob@a.test", b"bob's password", mind=other)
         self.set_password("alice", "a new one")
         self.assertEqual((len(mine.ended), len(other.ended)), (1, 0))
+
+    def changes(self):
+        """What may happen to alice's account while somebody logs in with her password, by name."""
+
+        async def new_password():
+            made = make_credentials("alice", "a new one", 0.0)
+            await self.directory.replace_credentials("alice", "", made)
+
+        async def suspended():
+            await self.directory.set_status("alice", "suspended")
+
+        async def removed():
+            await self.directory.remove_account("alice")
+
+        async def given_to_another():
+            await self.directory.remove_account("alice")
+            await self.directory.add_account("other", parse_address("alice@a.test"), 0.0)
+
+        return {
+            "new password": (new_password, AuthenticationFailed),
+            "suspended": (suspended, LoginNotAllowed),
+            "removed": (removed, AuthenticationFailed),
+            "given to another": (given_to_another, AuthenticationFailed),
+        }
+
+    def refused_by_a_change(self, name, logging_in):
+        """Expect that a login under way fails, and leaves no session. ``logging_in(change)``: returns its Deferred."""
+        change, error = self.changes()[name]
+        trying = logging_in(change)
+        self.clock.advance(FAILURE_DELAY)
+        self.failureResultOf(trying, error)
+        self.assertEqual(self.realm.live_sessions(), {})
+        self.doCleanups()
+        self.setUp()
+
+    def test_a_change_of_the_account_stops_a_login_with_a_password_under_way(self):
+        for mechanism in (None, "PLAIN", "LOGIN"):
+            for name in self.changes():
+
+                def logging_in(change, mechanism=mechanism):
+                    self.threads.meanwhile = change
+                    if mechanism is None:
+                        trying = self.logins.password(b"alice@a.test", b"alice's password", IMailUser, Mind())
+                    else:
+                        exchange = self.logins.exchange(mechanism, IMailUser, Mind())
+                        message = b"\0alice@a.test\0alice's password" if mechanism == "PLAIN" else b"alice's password"
+                        if mechanism == "LOGIN":
+                            self.now(exchange.step(b"alice@a.test"))
+                        trying = exchange.step(message)
+                    return Deferred.fromCoroutine(trying)
+
+                self.refused_by_a_change(name, logging_in)
+
+    def test_a_change_of_the_account_stops_a_remembered_login_under_way(self):
+        for name in self.changes():
+            self.attempt(b"alice@a.test", b"alice's password")[0].logout()
+            record = self.directory.login_record
+
+            def logging_in(change, record=record):
+                async def then_changed(login):
+                    found = await record(login)
+                    self.directory.login_record = record
+                    await change()
+                    return found
+
+                self.directory.login_record = then_changed
+                trying = self.logins.password(b"alice@a.test", b"alice's password", IMailUser, Mind())
+                return Deferred.fromCoroutine(trying)
+
+            self.refused_by_a_change(name, logging_in)
+
+    def test_a_change_of_the_account_stops_a_scram_exchange_under_way(self):
+        for name in self.changes():
+
+            def logging_in(change):
+                client, exchange, trying = self.scram("alice@a.test", "alice's password")
+                client.set_server_final(self.successResultOf(trying).decode())
+                self.now(change())
+                return Deferred.fromCoroutine(exchange.step(b""))
+
+            self.refused_by_a_change(name, logging_in)
+
+    def test_a_change_after_the_last_look_ends_the_session_that_begins(self):
+        mind, entered = Mind(), []
+
+        class Counts(SessionCounts):
+            async def enter(counts, *arguments):
+                entered.append(await self.directory.set_status("alice", "suspended"))
+                return True
+
+        self.realm._counts = Counts()
+        self.attempt(b"alice@a.test", b"alice's password", mind=mind)
+        self.assertEqual((len(entered), len(mind.ended)), (1, 1))
 
     def test_a_session_that_logged_out_is_left_alone(self):
         mind = Mind()
