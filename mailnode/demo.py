@@ -12,6 +12,7 @@ from mailnode.config.demo import ACCOUNTS, ADDRESS, DOMAIN, certificate_files, d
 from mailnode.ctl.dispatch import run
 from mailnode.ctl.office import CommandFailed, Office
 from mailnode.net.self_signed import write_self_signed
+from mailnode.store.blob_file import make_directory
 
 FILE = "demo.json"  # in the data directory, mode 0600: clear passwords
 
@@ -22,7 +23,7 @@ def prepare_certificate(data: Path, now: float) -> None:
     """Make the certificate if there is none. Blocks. :raises OSError:"""
     certificate, key = certificate_files(data)
     if not (certificate.exists() and key.exists()):
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(data)
         write_self_signed(certificate, key, [f"mail.{DOMAIN}", DOMAIN, "localhost", ADDRESS], now)
 
 

@@ -21,7 +21,7 @@ from mailnode.errors import BlobDamaged, LimitReached, StoreUnavailable
 from mailnode.interfaces.runtime import IClock, IThreads
 from mailnode.interfaces.store import IBlobs, IBlobWriter
 from mailnode.store import blob_codec
-from mailnode.store.blob_file import BlobFile, sync_directory
+from mailnode.store.blob_file import BlobFile, make_directory, sync_directory
 from mailnode.values.blob import BlobRef, EncodedContent, StagedBlob
 from mailnode.values.ids import new_id
 
@@ -53,10 +53,10 @@ class LocalBlobs:
     def prepare(self) -> None:
         """Make the directories and throw away what a crash left half-written. Blocks. :raises OSError: not writable."""
         for directory in (self._incoming, self._files):
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_directory(directory)
+        make_directory(self._files.parent)
         for entry in os.scandir(self._incoming):
             os.unlink(entry.path)
-        sync_directory(self._files.parent)
 
     def writer(self, limit: int) -> LocalBlobWriter:
         """Begin a blob of at most ``limit`` octets."""

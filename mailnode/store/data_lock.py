@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from mailnode.errors import ConfigurationError
-from mailnode.store.blob_file import sync_directory
+from mailnode.store.blob_file import make_directory
 
 LOCK_FILE = "mailnode.lock"
 _NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
@@ -45,9 +45,7 @@ class DataLock:
 
     def _open(self) -> int:
         try:
-            if not self._directory.is_dir():
-                self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-                sync_directory(self._directory.parent)
+            make_directory(self._directory)
             return os.open(self._directory / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise self._refusal(error) from error

@@ -24,7 +24,7 @@ from twisted.logger import Logger
 
 from mailnode.errors import ConfigurationError, StoreUnavailable
 from mailnode.store import migrate
-from mailnode.store.blob_file import sync_directory
+from mailnode.store.blob_file import make_directory, sync_directory
 from mailnode.store.data_lock import DataLock
 from mailnode.store.engine import DIRECTORY, EPHEMERAL, QUEUE, Transaction, mail_tenancy
 from mailnode.store.sqlite_tenancy import Job, Tenancy
@@ -128,7 +128,7 @@ class SqliteEngine:
                 [f"server.data: {2 * size} octets must be free to migrate {tenancy.name}, {free} are"]
             )
         copies = self._directory / "before-migration"
-        copies.mkdir(mode=0o700, exist_ok=True)
+        make_directory(copies)
         target = copies / f"{tenancy.name}-schema-{current}.db"
         target.unlink(missing_ok=True)
         tenancy.copy_to(str(target))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -14,8 +15,10 @@ import zstandard
 
 from mailnode.errors import BlobDamaged, LimitReached, StoreUnavailable
 from mailnode.net.no_reactor import CallingThread
-from mailnode.store import blob_codec
+from mailnode.store import blob_codec, blob_file
+from mailnode.store.blob_file import make_directory
 from mailnode.store.blobs_local import AT_ONCE, INLINE, KEPT, KEPT_TOGETHER, LocalBlobs
+from mailnode.store.data_lock import DataLock
 from mailnode.values.blob import BlobRef, StagedBlob
 
 FRAME = blob_codec.FRAME
@@ -242,6 +245,55 @@ def test_file_and_directory_are_synced_before_the_blob_is_acknowledged(files, lo
     monkeypatch.setattr(files, "new_id", lambda: again)
     write(loop, files, noise(2 * FRAME))
     assert len(calls) == 3  # the directories above are known now
+
+
+@pytest.fixture
+def synced(monkeypatch):
+    """The directories and files that were synced, in order."""
+    calls = []
+    fsync = os.fsync
+
+    def recorded(descriptor):
+        calls.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", recorded)
+    return calls
+
+
+def test_every_directory_made_at_the_first_start_has_a_durable_name(tmp_path, loop, clock, synced):
+    root = tmp_path / "srv" / "mail" / "blobs"
+    blobs = LocalBlobs(root, CallingThread(), clock)
+    blobs.prepare()
+    assert {str(path) for path in (tmp_path, *root.parents[:2], root)} <= set(synced)
+    assert synced.index(str(tmp_path)) < synced.index(str(tmp_path / "srv")) < synced.index(str(root.parent))
+    synced.clear()
+    blobs.prepare()  # who made them may have been killed before the sync
+    assert {str(root.parent), str(root)} <= set(synced)
+
+
+def test_the_data_directory_has_a_durable_name(tmp_path, synced):
+    for _ in range(2):
+        synced.clear()
+        lock = DataLock(tmp_path / "srv" / "data")
+        lock.acquire()
+        lock.release()
+        assert str(tmp_path / "srv") in synced
+    assert str(tmp_path) not in synced
+
+
+def test_a_directory_above_that_cannot_be_listed_is_no_trouble(tmp_path, monkeypatch):
+    (tmp_path / "data").mkdir()
+
+    def denied(path, *args, **kwargs):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(blob_file, "sync_directory", denied)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    make_directory(tmp_path / "data")
+    monkeypatch.setattr(os, "access", lambda path, mode: True)
+    with pytest.raises(PermissionError):
+        make_directory(tmp_path / "data")
 
 
 # damage
