@@ -5,6 +5,8 @@ an engine: the cause goes to the log. Anything that is not a ``DomainError`` is 
 as temporary.
 """
 
+from typing import Any
+
 
 class DomainError(Exception):
     """A request that cannot be done, for a reason the asker may be told in general words."""
@@ -71,7 +73,15 @@ class StoreUnavailable(DomainError):
 
 
 class BlobDamaged(DomainError):
-    """Message bytes that are missing, short or do not match their digest."""
+    """Message bytes that cannot be read, are short or do not match their digest: those of one message."""
+
+
+class RowsDamaged(BlobDamaged):
+    """Of several messages some could not be read; ``rows`` are those of the others."""
+
+    def __init__(self, text: str, rows: list[tuple[Any, ...]]) -> None:
+        super().__init__(text)
+        self.rows = rows
 
 
 class AuthenticationFailed(DomainError):

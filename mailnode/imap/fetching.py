@@ -131,7 +131,9 @@ class _Fetching:
 
     async def _answer_from_store(self, ranges: Iterable[Sequence[int]]) -> None:
         for asked in ranges:
-            indexes, rows = await read_rows(self.selected.mailbox, self.view, asked, self.plan.columns)
+            indexes, rows, damage = await read_rows(self.selected.mailbox, self.view, asked, self.plan.columns)
+            if damage is not None:
+                self._damaged(sorted(set(asked).difference(indexes)), damage)
             self.missing = self.missing or len(rows) < len(asked)
             if self.plan.in_a_row is not None:
                 self.session.write(self.plan.in_a_row(rows, indexes))
@@ -176,10 +178,17 @@ class _Fetching:
                 else:
                     raise whole
                 readable.append((row, index, literals))
-            except BlobDamaged:
-                _log.warn("message {uid} of {account} is damaged", uid=row[0], account=self.session.mail.account_id)
-                self.damaged = True
+            except BlobDamaged as error:
+                self._damaged((index,), error)
         await self._write_batch(readable)
+
+    def _damaged(self, indexes: Sequence[int], error: BlobDamaged) -> None:
+        """Go on with the others; the command ends with NO. In the log, messages that are only kept no more may be among
+        those whose rows could not be read."""
+        self.damaged = True
+        account = self.session.mail.account_id
+        for uid in uids_of(self.view, indexes):
+            _log.warn("message {uid} of {account} is damaged: {error}", uid=uid, account=account, error=str(error))
 
     def _of_whole(self, row: Row, whole: bytes) -> list[_Literal]:
         """Return the literals of a message that is held."""
@@ -264,7 +273,8 @@ class _Fetching:
             await self.session.pause()
             try:
                 data = await read_exactly(self.selected.mailbox, blob, start, min(start + PIECE, rest.end))
-            except DomainError:
+            except DomainError as error:
+                self.session.trouble(error)
                 self.session.abort("a message ended before its size")
             self.session.write(data.replace(b"\0", b"\x80"))
 

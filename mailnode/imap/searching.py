@@ -100,7 +100,7 @@ async def _by_rows(session: ImapSession, key: SearchKey, candidates: Sequence[in
             await session.pause()
         return found
     for asked in ranges_of((candidates,), ROWS):
-        indexes, rows = await read_rows(selected.mailbox, selected.view, asked, columns)
+        indexes, rows, _ = await read_rows(selected.mailbox, selected.view, asked, columns)
         found.extend([index for index, row in zip(indexes, rows, strict=True) if test(row, index)])
         await session.pause()
     return found
@@ -112,7 +112,7 @@ async def _by_messages(session: ImapSession, key: InHeader | InBody | InText, ca
     mailbox = session.mailbox.mailbox
     judge = _header_judge(key) if isinstance(key, InHeader) else _text_judge(key)
     for asked in ranges_of((candidates,), BATCH):
-        indexes, rows = await read_rows(mailbox, session.mailbox.view, asked, _BLOB_COLUMNS)
+        indexes, rows, _ = await read_rows(mailbox, session.mailbox.view, asked, _BLOB_COLUMNS)
         for batch in batches([((row, index), row[1]) for index, row in zip(indexes, rows, strict=True)]):
             wholes = await read_small(mailbox, [blob for _, blob in batch], [row[5] for (row, _), _ in batch])
             small = [

@@ -88,7 +88,10 @@ class IMailbox(Interface):
 
     async def rows(uids: Sequence[int], columns: Sequence[str]) -> list[tuple[Any, ...]]:
         """Return ``(uid, *columns)`` for each of the ascending UIDs that exists, expunged ones included while they are
-        kept, ascending. At most 256 UIDs. Columns: ``values.mailbox.COLUMNS``; ``content`` only beside ``blob``."""
+        kept, ascending. At most 256 UIDs. Columns: ``values.mailbox.COLUMNS``; ``content`` only beside ``blob``.
+
+        :raises RowsDamaged: some of these messages cannot be read; it has the rows of the others.
+        """
 
     async def joined(uids: Sequence[int], number: int, pieces: Sequence[bytes | str]) -> bytes | None:
         """Return what each of these messages says, one after another. None: among the UIDs from the first to the last

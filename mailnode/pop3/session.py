@@ -390,7 +390,8 @@ class Pop3Session:
         except NoSuchMessage:
             self._answer(err("the message was deleted by another program"))
             return
-        except (BlobDamaged, StoreUnavailable, Busy):
+        except (BlobDamaged, StoreUnavailable, Busy) as error:
+            self._log_trouble(f"message {message.uid}: {type(error).__name__}: {error}")
             self._answer(_UNREADABLE)
             return
         text = f"{message.size} octets" if only is None else "top of the message follows"
@@ -398,7 +399,7 @@ class Pop3Session:
         try:
             whole = await send_message(self._channel, drop, message, opening, piece, only)
         except DomainError as error:
-            self._log_trouble(f"{type(error).__name__} in the middle of a message")
+            self._log_trouble(f"in the middle of message {message.uid}: {type(error).__name__}: {error}")
             whole = False
         if whole:
             self._connection.end_lines()

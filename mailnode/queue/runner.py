@@ -18,7 +18,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.logger import Logger
 
-from mailnode.errors import DomainError
+from mailnode.errors import BlobDamaged, DomainError
 from mailnode.interfaces.queue import IBouncer, IDeliveryAgent
 from mailnode.interfaces.runtime import IClock, IDelayed, IHints, IMetrics
 from mailnode.interfaces.store import IQueueStore
@@ -315,6 +315,9 @@ class QueueRunner:
             return await attempt, True
         except CancelledError:
             return _all(recipients, "4.3.2", "the server was shut down"), False
+        except BlobDamaged as error:
+            _log.warn("{envelope} cannot be read: {error}", envelope=claim.envelope.id, error=str(error))
+            return _all(recipients, "4.3.0", "the message cannot be read"), True
         except DomainError as error:
             _log.warn("a try of {envelope} failed: {error!r}", envelope=claim.envelope.id, error=error)
         except Exception:  # unknown trouble is temporary

@@ -7,7 +7,6 @@ A file is written beside (``incoming``), renamed to ``files/x/y/<id>``, and it a
 
 from __future__ import annotations
 
-import errno
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -31,6 +30,7 @@ INLINE = 64 * 1024  # stored octets that go into a row
 AT_ONCE = 8 * 1024  # content octets that are hashed and compressed in the calling thread: some 40 microseconds
 KEPT = 4 * 1024 * 1024  # octets of a message that stay in memory until it has come, so that it is read from there
 KEPT_TOGETHER = 64 * 1024 * 1024  # the same of all messages; above it one goes to its file as it comes
+SUSPECTS = 1_000  # damaged blobs that are remembered
 DIRECTORIES = 1024  # in two levels of 32
 _FAN = "0123456789abcdefghjkmnpqrstvwxyz"  # the alphabet of ids
 
@@ -49,6 +49,7 @@ class LocalBlobs:
         self._room = KEPT_TOGETHER  # what is left of it
         self._made: set[Path] = set()  # directories whose own and whose directories' names are known to be durable
         self._making = threading.Lock()
+        self._suspects: dict[str, None] = {}  # blobs a part of which could not be read, the latest last
 
     def prepare(self) -> None:
         """Make the directories and throw away what a crash left half-written. Blocks. :raises OSError: not writable."""
@@ -116,7 +117,22 @@ class LocalBlobs:
             if stored is None:
                 raise BlobDamaged(ref.blob_id)
             return blob_codec.decode_small(ref, stored)[offset:end]
-        return await self.on_disk(_read_file, self.path(ref.blob_id), ref, offset, end)
+        path = self.path(ref.blob_id)
+        if ref.blob_id in self._suspects:
+            await self.on_disk(_check_file, path, ref, offset)
+            self._suspects.pop(ref.blob_id, None)
+        try:
+            return await self.on_disk(_read_file, path, ref, offset, end)
+        except BlobDamaged:
+            self._suspect(ref.blob_id)
+            raise
+
+    def _suspect(self, blob_id: str) -> None:
+        """Have the next read of a blob look at all of it from there on. Who reads a large message in pieces has promised
+        its size before the damage shows: once is often enough."""
+        self._suspects[blob_id] = None
+        if len(self._suspects) > SUSPECTS:
+            del self._suspects[next(iter(self._suspects))]
 
     async def read_files(self, refs: Sequence[BlobRef]) -> dict[str, bytes | BlobDamaged]:
         """Read whole files by one hop to a disk thread; the error in place of a damaged one."""
@@ -310,8 +326,10 @@ class LocalBlobWriter:
 
 
 def _read_file(path: Path, ref: BlobRef, start: int, end: int) -> bytes:
+    """Whatever keeps a file from being read, the message is the damaged thing: the caller goes on with the others."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        # What is no file must not block: whoever put a pipe there does not write to it.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
             content = blob_codec.read_range(
                 ref,
@@ -322,13 +340,19 @@ def _read_file(path: Path, ref: BlobRef, start: int, end: int) -> bytes:
             )
         finally:
             os.close(descriptor)
+        if start == 0 and end == ref.size:
+            return blob_codec.verified(ref, content)
     except OSError as error:
-        if error.errno in (errno.ENOENT, errno.EIO):
-            raise BlobDamaged(ref.blob_id) from error
-        raise
-    if start == 0 and end == ref.size:
-        return blob_codec.verified(ref, content)
+        raise BlobDamaged(f"{path}: {error.strerror}") from error
+    except BlobDamaged as error:
+        raise BlobDamaged(f"{path}: not what was written") from error
     return content
+
+
+def _check_file(path: Path, ref: BlobRef, start: int) -> None:
+    """Read a file from content octet ``start`` to its end, a frame at a time. :raises BlobDamaged:"""
+    for offset in range(start, ref.size, blob_codec.FRAME):
+        _read_file(path, ref, offset, min(offset + blob_codec.FRAME, ref.size))
 
 
 def _read_files(files: Sequence[tuple[Path, BlobRef]]) -> dict[str, bytes | BlobDamaged]:

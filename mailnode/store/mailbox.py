@@ -8,7 +8,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from zope.interface import implementer
 
-from mailnode.errors import BlobDamaged, LimitReached, NoSuchAccount, NoSuchMailbox
+from mailnode.errors import BlobDamaged, LimitReached, NoSuchAccount, NoSuchMailbox, RowsDamaged
 from mailnode.interfaces.store import IMailbox
 from mailnode.store import facts_rows, messages, placing
 from mailnode.store.engine import Transaction
@@ -64,7 +64,8 @@ class Mailbox:
         return await self._partition.write(messages.claim_recent, self.account_id, self.id, uidnext)
 
     async def rows(self, uids: Sequence[int], columns: Sequence[str]) -> list[tuple[Any, ...]]:
-        """Return ``(uid, *columns)`` for those of the UIDs that exist. :raises LimitReached: over 256 UIDs."""
+        """Return ``(uid, *columns)`` for those of the UIDs that exist. :raises LimitReached: over 256 UIDs.
+        :raises RowsDamaged: some messages cannot be read; it has the rows of the others."""
         if len(uids) > ROWS_UIDS:
             raise LimitReached("rows")
         rows = await self._partition.read(messages.rows, self.account_id, self.id, uids, columns)
@@ -90,17 +91,24 @@ class Mailbox:
         """Fill in the facts that were too large for their row."""
         refs = await self._partition.read(messages.facts_blobs, self.account_id, self.id, absent)
         filled = []
+        damaged: list[BlobDamaged] = []
         for row in rows:
             if row[facts[0]] is None:
                 if row[0] not in refs:
                     continue  # swept between the two reads
-                stored = facts_rows.decode_facts(await self.read(placing.decode_ref(refs[row[0]])))
+                try:
+                    stored = facts_rows.decode_facts(await self.read(placing.decode_ref(refs[row[0]])))
+                except BlobDamaged as error:
+                    damaged.append(error)
+                    continue
                 values = dict(zip(placing.FACTS_COLUMNS, placing.facts_row(stored), strict=True))
                 full = list(row)
                 for number in facts:
                     full[number] = values[columns[number - 1]]
                 row = tuple(full)
             filled.append(row)
+        if damaged:
+            raise RowsDamaged(str(damaged[0]), filled) from damaged[0]
         return filled
 
     async def read(self, blob: BlobRef, offset: int = 0, length: int | None = None) -> bytes:

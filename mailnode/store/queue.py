@@ -155,10 +155,12 @@ class Queue:
         return await self._blobs.read(blob, stored, offset, length)
 
     async def staged(self, blob: BlobRef) -> StagedBlob:
-        """See :class:`IQueueStore`. :raises BlobDamaged: it is not in the queue."""
+        """See :class:`IQueueStore`. :raises BlobDamaged: it is not in the queue, or its file cannot be read."""
         staged = await self._engine.read(QUEUE, queue_rows.staged_blob, self._shard, blob)
         if staged is None:
             raise BlobDamaged(blob.blob_id)
+        if blob.place != "inline":
+            await self._blobs.read(blob, None, 0, 1)
         return staged
 
     async def blobs_in_use(self, blob_ids: Sequence[str]) -> set[str]:

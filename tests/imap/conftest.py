@@ -30,3 +30,9 @@ def make_world(request, tmp_path) -> Callable[..., World]:
     if request.param == "fake":
         return partial(World, fake_account)
     return partial(World, partial(sqlite_account, directory=tmp_path))
+
+
+@pytest.fixture
+def file_world(tmp_path) -> World:
+    """A world on the store itself, whose large messages are files."""
+    return World(partial(sqlite_account, directory=tmp_path))

@@ -1,11 +1,12 @@
 """FETCH through a session: what it answers, what it reads, what it must never say."""
 
 import gc
+import os
 
 import pytest
 from imap_world import START, play
 
-from mailnode.errors import StoreUnavailable
+from mailnode.errors import RowsDamaged, StoreUnavailable
 from mailnode.imap.bodies import PIECE
 from mailnode.net.no_reactor import run_now
 from mailnode.values.flags import FLAGGED, SEEN
@@ -270,6 +271,71 @@ def test_a_short_blob_is_no(make_world, request):
         client.received()
         == b"* 2 FETCH (BODY[TEXT] {7}\r\nwhole\r\n)\r\nt NO [CORRUPTION] A message could not be read\r\n"
     )
+
+
+@pytest.mark.parametrize("size", [100_000, PIECE * 2])
+@pytest.mark.parametrize("trouble", ["missing", "short", "a directory", "another message"])
+def test_a_file_that_cannot_be_read_keeps_nobody_from_the_others(file_world, size, trouble):
+    world = file_world
+    raws = [b"Subject: x%d\r\n\r\n" % number + os.urandom(size).hex().encode() for number in range(3)]
+    for raw in raws:
+        world.put(raw)
+    _, second, third = (row[1].blob_id for row in run_now(world.box().rows([1, 2, 3], ("blob",))))
+    path, other = (world.store._partitions[0].blobs.path(blob_id) for blob_id in (second, third))
+    content = path.read_bytes()
+    path.unlink()
+    if trouble == "short":
+        path.write_bytes(content[:-5])
+    elif trouble == "a directory":
+        path.mkdir()
+    elif trouble == "another message":
+        path.write_bytes(other.read_bytes()[:-1])
+    client = world.connect(select="INBOX")
+    client.send(b"t FETCH 1:3 (UID BODY.PEEK[])\r\n")
+    lengths = [len(raw) for raw in raws]
+    assert client.received() == (
+        b"* 1 FETCH (UID 1 BODY[] {%d}\r\n%b)\r\n" % (lengths[0], raws[0])
+        + b"* 3 FETCH (UID 3 BODY[] {%d}\r\n%b)\r\n" % (lengths[2], raws[2])
+        + b"t NO [CORRUPTION] A message could not be read\r\n"
+    )
+    assert len(client.ask("t FETCH 1:3 (RFC822.SIZE ENVELOPE BODYSTRUCTURE FLAGS)")) == 4
+
+
+def test_damage_late_in_a_large_file_breaks_one_connection_only(file_world):
+    world = file_world
+    for number in range(2):
+        world.put(b"Subject: x%d\r\n\r\n" % number + os.urandom(3 * PIECE))
+    ((_, ref),) = run_now(world.box().rows([1], ("blob",)))
+    path = world.store._partitions[0].blobs.path(ref.blob_id)
+    content = bytearray(path.read_bytes())
+    content[-PIECE] ^= 1
+    path.write_bytes(content)
+    client = world.connect("one", select="INBOX")
+    client.send(b"t FETCH 1:2 (BODY.PEEK[])\r\n")
+    assert client.pump.closed and b"t OK" not in client.received()  # a literal's size was promised
+    again = world.connect("two", select="INBOX")
+    again.send(b"t FETCH 1:2 (BODY.PEEK[])\r\n")
+    received = again.received()
+    assert received.startswith(b"* 2 FETCH (BODY[] {")
+    assert received.endswith(b")\r\nt NO [CORRUPTION] A message could not be read\r\n")
+
+
+def test_facts_that_cannot_be_read_keep_nobody_from_the_others(make_world, monkeypatch):
+    world = make_world()
+    for _ in range(3):
+        world.put()
+    client = world.connect(select="INBOX")
+    box = type(client.session.mailbox.mailbox)
+    rows = box.rows
+
+    async def some(self, uids, columns):
+        found = [row for row in await rows(self, uids, columns) if row[0] != 2]
+        raise RowsDamaged("gone", found)
+
+    monkeypatch.setattr(box, "rows", some)
+    lines = client.ask("t FETCH 1:3 (UID ENVELOPE INTERNALDATE)")
+    assert [line[:5] for line in lines] == ["* 1 F", "* 3 F", "t NO "]
+    assert "CORRUPTION" in lines[-1]
 
 
 def test_large_bodies_come_in_pieces(make_world):

@@ -367,12 +367,15 @@ def test_message_expunged_by_an_imap_session():
 
 
 @pytest.mark.parametrize("error", [BlobDamaged(), StoreUnavailable(), Busy()])
-def test_message_that_cannot_be_read(error):
-    wire = Wire([ONE])
+def test_message_that_cannot_be_read(error, events):
+    wire = Wire([ONE, TWO])
     wire.login()
     wire.drop.fault["retrieve"] = error
     assert wire.send(b"RETR 1\r\n") == b"-ERR [SYS/TEMP] the message cannot be read at present\r\n"
     assert not wire.closed
+    assert "message 1: " in dict(events)["session.error"]["error"]
+    del wire.drop.fault["retrieve"]
+    assert wire.send(b"RETR 2\r\n").endswith(b"no newline\r\n.\r\n")
 
 
 def test_a_small_message_leaves_in_one_piece():

@@ -10,10 +10,11 @@ from typing import Any
 from memory_queue import Agent, Bouncer, MemoryQueue, Metrics, queued, report
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from mailnode.errors import StoreUnavailable
+from mailnode.errors import BlobDamaged, StoreUnavailable
 from mailnode.interfaces.queue import IBouncer, IDeliveryAgent
 from mailnode.interfaces.store import IQueueStore
 from mailnode.net.hints import LocalHints
@@ -243,6 +244,23 @@ class OutcomeTests(RunnerCase):
         self.runner.start()
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertEqual([(o.state, o.status) for o in self.store.outcomes()], [(WAITING, "4.3.0")])
+
+    def test_a_message_that_cannot_be_read_waits_for_every_recipient_by_name(self) -> None:
+        async def unreadable(claim: Claim) -> AttemptReport:
+            raise BlobDamaged("files/x/y/id: Permission denied")
+
+        said: list[dict[str, Any]] = []
+        globalLogPublisher.addObserver(said.append)
+        self.addCleanup(globalLogPublisher.removeObserver, said.append)
+        for destination, agent in (("a.example", self.remote), (LOCAL_DESTINATION, self.local)):
+            agent.behave = unreadable
+            self.add(queued(f"to-{destination}", NOW, destination=destination, recipients=2))
+        self.runner.start()
+        outcomes = [(o.state, o.status, o.reply) for o in self.store.outcomes()]
+        self.assertEqual(outcomes, [(WAITING, "4.3.0", "the message cannot be read")] * 4)
+        deferred = [event["fields"] for event in said if event.get("event") == "queue.deferred"]
+        self.assertEqual(len({(fields["envelope"], fields["recipient"]) for fields in deferred}), 4)
+        self.assertEqual(len([event for event in said if "Permission denied" in str(event.get("error"))]), 2)
 
     def test_a_reply_cannot_forge_a_line(self) -> None:
         self.add(queued("e1", NOW))

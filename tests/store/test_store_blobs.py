@@ -15,7 +15,7 @@ import zstandard
 
 from mailnode.errors import BlobDamaged, LimitReached, StoreUnavailable
 from mailnode.net.no_reactor import CallingThread
-from mailnode.store import blob_codec, blob_file
+from mailnode.store import blob_codec, blob_file, blobs_local
 from mailnode.store.blob_file import make_directory
 from mailnode.store.blobs_local import AT_ONCE, INLINE, KEPT, KEPT_TOGETHER, LocalBlobs
 from mailnode.store.data_lock import DataLock
@@ -323,6 +323,75 @@ def test_a_short_file(files, loop, staged, left):
     for offset in (0, FRAME, 3 * FRAME - 1):
         with pytest.raises(BlobDamaged):
             loop.run(files.read_staged(staged, offset, 1))
+
+
+def hide(path, monkeypatch, trouble):
+    """Make a blob's file one that cannot be read as it was written."""
+    if isinstance(trouble, int):  # what only a kernel says, and to root seldom
+        opened = os.open
+
+        def refused(asked, *args, **kwargs):
+            if str(asked) == str(path):
+                raise OSError(trouble, os.strerror(trouble), str(path))
+            return opened(asked, *args, **kwargs)
+
+        monkeypatch.setattr(os, "open", refused)
+        return
+    content = path.read_bytes()
+    path.unlink()
+    if trouble == "a directory":
+        path.mkdir()
+    elif trouble == "a pipe":
+        os.mkfifo(path)
+    elif trouble == "short":
+        path.write_bytes(content[:-1])
+    elif trouble == "empty":
+        path.touch()
+
+
+TROUBLES = [errno.EACCES, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ELOOP]
+TROUBLES += ["missing", "a directory", "a pipe", "short", "empty"]
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_whatever_keeps_a_file_from_being_read_one_message_is_damaged(files, loop, monkeypatch, trouble):
+    contents = [noise(2 * FRAME) for _ in range(3)]
+    refs = [loop.run(files.put(content)).ref for content in contents]
+    path = files.path(refs[1].blob_id)
+    hide(path, monkeypatch, trouble)
+    for offset, length in ((0, None), (0, 10), (FRAME, 10)):
+        with pytest.raises(BlobDamaged, match=str(path)):
+            loop.run(files.read(refs[1], None, offset, length))
+    found = loop.run(files.read_files(refs))
+    assert isinstance(found.pop(refs[1].blob_id), BlobDamaged)
+    assert found == {refs[0].blob_id: contents[0], refs[2].blob_id: contents[2]}
+
+
+def test_damage_behind_the_first_piece_is_known_from_the_second_time_on(files, loop):
+    content = noise(3 * FRAME)
+    ref = loop.run(files.put(content)).ref
+    path = files.path(ref.blob_id)
+    whole = path.read_bytes()
+    bad = bytearray(whole)
+    bad[2 * FRAME + 1000] ^= 1  # incompressible: this is in the last frame
+    path.write_bytes(bad)
+    assert loop.run(files.read(ref, None, 0, FRAME)) == content[:FRAME]
+    with pytest.raises(BlobDamaged):
+        loop.run(files.read(ref, None, 2 * FRAME, FRAME))
+    with pytest.raises(BlobDamaged):
+        loop.run(files.read(ref, None, 0, FRAME))
+    path.write_bytes(whole)  # put back from somewhere
+    assert loop.run(files.read(ref, None, 0, FRAME)) == content[:FRAME]
+    assert not files._suspects
+
+
+def test_the_damaged_blobs_that_are_remembered_are_bounded(files, loop, monkeypatch):
+    monkeypatch.setattr(blobs_local, "SUSPECTS", 3)
+    refs = [BlobRef(f"nothing{number}", 3, "file", "zstd", b"") for number in range(5)]
+    for ref in refs:
+        with pytest.raises(BlobDamaged):
+            loop.run(files.read(ref, None))
+    assert list(files._suspects) == ["nothing2", "nothing3", "nothing4"]
 
 
 def test_a_flipped_bit_is_seen_in_its_frame_and_in_the_whole(files, loop, staged):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 
-from mailnode.errors import BlobDamaged, KeywordLimit, LimitReached, NoSuchMailbox, OverQuota
+from mailnode.errors import BlobDamaged, KeywordLimit, LimitReached, NoSuchMailbox, OverQuota, RowsDamaged
 from mailnode.store import mailbox as mailbox_module
 from mailnode.store import messages
 from mailnode.store.engine import mail_tenancy
@@ -281,6 +282,15 @@ def test_a_row_that_is_swept_while_its_facts_are_fetched_is_left_out(inbox, loop
     loop.run(inbox.append([make(), make(fill=20_000)]))
     monkeypatch.setattr(mailbox_module.messages, "facts_blobs", lambda *args: {})
     assert [row[0] for row in loop.run(inbox.rows([1, 2], ["fields"]))] == [1]
+
+
+def test_facts_that_cannot_be_read_take_only_their_own_row(inbox, loop, make, engine, monkeypatch):
+    loop.run(inbox.append([make(), make(fill=20_000), make()]))
+    lost = {2: json.dumps(["nothing", 3, "file", "zstd", "00"])}
+    monkeypatch.setattr(mailbox_module.messages, "facts_blobs", lambda *args: lost)
+    with pytest.raises(RowsDamaged) as raised:
+        loop.run(inbox.rows([1, 2, 3], ["fields"]))
+    assert [row[0] for row in raised.value.rows] == [1, 3]
 
 
 def test_read_gives_ranges(inbox, loop, make):

@@ -146,13 +146,17 @@ def test_an_envelope_is_kept_whole(queue, post, loop):
     assert loop.run(queue.staged(sent.envelope.blob)) == sent.blob
 
 
-def test_a_large_message_lies_in_a_file(queue, post, engine, loop):
+def test_a_large_message_lies_in_a_file(queue, post, engine, loop, blobs):
     content = random.Random(1).randbytes(300_000)
     sent = post("e1", ["a.example"], content=content)
     assert sent.blob.ref.place == "file"
     assert loop.run(queue.read(sent.envelope.blob, 70_000, 300)) == content[70_000:70_300]
     assert loop.run(queue.staged(sent.envelope.blob)) == sent.blob
     assert loop.run(queue.blobs_in_use([sent.envelope.blob.blob_id, "other"])) == {sent.envelope.blob.blob_id}
+    path = blobs.path(sent.envelope.blob.blob_id)
+    path.rename(path.with_suffix(".away"))
+    with pytest.raises(BlobDamaged, match=path.name):  # before a mailbox refers to it
+        loop.run(queue.staged(sent.envelope.blob))
     settle(queue, loop, claimed(queue, loop), DELIVERED)
     assert loop.run(queue.blobs_in_use([sent.envelope.blob.blob_id])) == set()
 
