@@ -7,15 +7,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred, DeferredList, DeferredLock
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.logger import Logger, globalLogPublisher
 
 from mailnode import demo, plugins
 from mailnode.auth.passwords import make_credentials
 from mailnode.auth.realm import SessionCounts
-from mailnode.config.changes import changed_keys
+from mailnode.config.changes import changed_keys, live
 from mailnode.config.demo import demo_config
+from mailnode.config.holder import Holder
 from mailnode.config.loader import Checks, load, read_secret
 from mailnode.config.schema import Config, PolicyEntry
 from mailnode.config.version import VERSION
@@ -52,6 +53,7 @@ from mailnode.workers.hints import SharedHints
 from mailnode.workers.link import Link
 
 HEALTH_TIMEOUT = 5.0  # seconds
+FIRST = 1  # the number of the process that is a whole server
 
 T = TypeVar("T")
 _log = Logger()
@@ -147,7 +149,8 @@ class Server:
     ) -> None:
         """:param reactor: its own seconds must never step. :param wall: returns UTC seconds.
         :param read_again: returns the configuration as it is now; for :meth:`reload`. :param log: where workers log."""
-        self.config = config
+        self._holder = Holder(config)
+        self._reloading = DeferredLock()
         self.metrics = Metrics()
         self._counting = EventMetrics(self.metrics)
         self._reactor = reactor
@@ -175,11 +178,11 @@ class Server:
             self._batches,
         )
         counts = SessionCounts()
-        self._serving = Serving(config, self._stores, runtime, self._certificates, counts, web=self._web)
+        self._serving = Serving(self._holder, self._stores, runtime, self._certificates, counts, web=self._web)
         self._crew: Crew | None = None
         if isinstance(hints, SharedHints):
             self._crew = Crew(
-                reactor, lambda: self.config, self._serving, self._stores, self._certificates, counts, hints, log
+                reactor, self._holder, self._serving, self._stores, self._certificates, counts, hints, log
             )
         self.office = Office(
             self._stores.directory,
@@ -190,8 +193,14 @@ class Server:
             self._hints,
             make_credentials,
             self.reload,
+            self.status,
         )
         self._control = ControlPort(reactor, config.server.data, ControlFactory(self.office, self._changed))
+
+    @property
+    def config(self) -> Config:
+        """That of the moment."""
+        return self._holder.config
 
     # Life
 
@@ -221,6 +230,7 @@ class Server:
         self._runner.start()
         self._sweeper.start()
         if self._certificates is not None:
+            self._certificates.on_change = lambda: self._holder.swap(self.config)
             self._certificates.watch()
 
     async def accept(self) -> None:
@@ -263,7 +273,7 @@ class Server:
         self._serving.drain()
         waits: list[Coroutine[Any, Any, Any]] = [
             wait_for_connections(self._serving.listeners, self._reactor, grace),
-            self._runner.stop(),
+            self._runner.stop(grace),
             self._sweeper.stop(),
         ]
         if self._crew is not None:
@@ -343,13 +353,7 @@ class Server:
         return {"status": "ok", "version": VERSION}
 
     async def _metrics_page(self) -> tuple[bytes, bytes]:
-        for pool, calls in self._threads.waiting().items():
-            self.metrics.set("thread_calls", calls, pool=pool)
-        self.metrics.set("imap_open_views", len(self._views))
-        if self._certificates is not None:
-            for pair in self._certificates.pairs:
-                name = pair.names[0] if pair.names else ""
-                self.metrics.set("certificate_expiry_seconds", pair.not_after.timestamp(), certificate=name)
+        self._serving.measure(self.metrics, FIRST)
         try:
             counts = dict(await self._stores.queue.counts())
         except DomainError:
@@ -366,32 +370,56 @@ class Server:
 
     # Changes while it runs
 
-    async def reload(self) -> dict[str, Any]:
-        """Take over what can change live; return ``applied``, ``needs_restart`` and ``mistakes``, lists of lines.
-
-        Certificates come first and on their own: a mistake elsewhere does not keep an expiring one in use.
-        """
-        try:
-            wanted = self._read_again()
-        except ConfigurationError as error:
-            applied, mistakes = self._reload_certificates(self.config)
-            return self._reloaded(applied, [], list(dict.fromkeys(mistakes + error.mistakes)))
-        applied, mistakes = self._reload_certificates(wanted)
-        config = self.config
-        if wanted.limits != config.limits:
-            applied.append("limits")
-            self._serving.serve(wanted)
-        if wanted.domain != config.domain:
-            applied.append("domain")
-            await self._stores.directory.set_fixed_domains([domain.name for domain in wanted.domain])
-        if wanted.server.grace != config.server.grace:
-            applied.append("server.grace")
-        live = {"limits": wanted.limits, "domain": wanted.domain, "tls": wanted.tls}
-        live["server"] = config.server.model_copy(update={"grace": wanted.server.grace})
-        self.config = config.model_copy(update=live)
+    async def status(self) -> dict[str, Any]:
+        """Return the version, the number of what is served, and what each process that answers serves."""
+        processes = [self._serving.served(FIRST)]
         if self._crew is not None:
-            await self._crew.reload()
-        return self._reloaded(applied, changed_keys(self.config, wanted), mistakes)
+            processes += await self._crew.served()
+        return {
+            "version": VERSION,
+            "hostname": self.config.server.hostname,
+            "generation": self._holder.generation,
+            "processes": processes,
+        }
+
+    async def reload(self) -> dict[str, Any]:
+        """Take over what can change live, or nothing when there is a mistake anywhere.
+
+        Return ``applied``, ``needs_restart`` and ``mistakes``, lists of lines, and what :meth:`status` does.
+        """
+        await self._reloading.acquire()
+        try:
+            applied, needs_restart = await self._take_over()
+            mistakes: list[str] = []
+        except ConfigurationError as error:
+            applied, needs_restart, mistakes = [], [], error.mistakes
+        finally:
+            self._reloading.release()
+        emit(_log, "server.reload", applied=",".join(applied), needs_restart=",".join(needs_restart))
+        for mistake in mistakes:
+            _log.warn("nothing was taken over: {mistake}", mistake=mistake)
+        told = {"applied": applied, "needs_restart": needs_restart, "mistakes": mistakes}
+        return {**told, **await self.status()}
+
+    async def _take_over(self) -> tuple[list[str], list[str]]:
+        """Return the keys that were taken over and those that were not. :raises ConfigurationError: nothing was."""
+        wanted, config, store = self._read_again(), self.config, self._certificates
+        taken = live(config, wanted)
+        read = store.read(_pairs(taken)) if store is not None else None
+        if taken.domain != config.domain:
+            try:
+                await self._stores.directory.set_fixed_domains([domain.name for domain in taken.domain])
+            except DomainError:
+                raise ConfigurationError(["domain: the store cannot be written at the moment; see the log"]) from None
+        # From here on nothing fails and nothing waits: all of it comes into use at once.
+        applied = changed_keys(config, taken)
+        if store is not None and read is not None and store.use(read):
+            applied = [key for key in applied if not key.startswith("tls.")] + ["tls"]
+        if applied:
+            self._holder.swap(taken)
+        if self._crew is not None and taken.domain != config.domain:
+            await self._crew.changed()
+        return applied, changed_keys(taken, wanted)
 
     def reopen_logs(self) -> None:
         """Have the other processes write to the file that has the log's name now."""
@@ -405,18 +433,6 @@ class Server:
 
     def _links(self) -> list[Link]:
         return self._crew.links() if self._crew is not None else []
-
-    def _reload_certificates(self, wanted: Config) -> tuple[list[str], list[str]]:
-        if self._certificates is None:
-            return [], []
-        problem = self._certificates.reload(_pairs(wanted) if wanted.tls is not None else None)
-        return ([], [f"tls: the old certificates are kept: {problem}"]) if problem else (["tls"], [])
-
-    def _reloaded(self, applied: list[str], needs_restart: list[str], mistakes: list[str]) -> dict[str, Any]:
-        emit(_log, "server.reload", applied=",".join(applied), needs_restart=",".join(needs_restart))
-        for mistake in mistakes:
-            _log.warn("not taken over: {mistake}", mistake=mistake)
-        return {"applied": applied, "needs_restart": needs_restart, "mistakes": mistakes}
 
 
 def _pairs(config: Config) -> list[tuple[Path, Path]]:

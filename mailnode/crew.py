@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mailnode.auth.realm import SessionCounts
-from mailnode.config.schema import Config
+from mailnode.config.holder import Holder
 from mailnode.net.crowd import CrowdMemory
 from mailnode.net.tls import CertificateStore
 from mailnode.serving import Serving
 from mailnode.stores import Stores
 from mailnode.web.merging import Snapshot, lasting, merged
-from mailnode.workers.handover import Clients, Handover, LogPlace, Place
+from mailnode.workers.handover import Clients, Handover, LogPlace, Place, State
 from mailnode.workers.hints import SharedHints
 from mailnode.workers.link import Link
 from mailnode.workers.supervisor import Worker, Workers
@@ -26,7 +26,7 @@ class Crew:
     def __init__(
         self,
         reactor: Any,
-        config: Callable[[], Config],
+        holder: Holder,
         serving: Serving,
         stores: Stores,
         certificates: CertificateStore | None,
@@ -34,9 +34,9 @@ class Crew:
         hints: SharedHints,
         log: LogPlace,
     ) -> None:
-        """:param config: returns that of the moment. :param counts: where this process counts sessions, and all others do.
+        """:param holder: of what all serve. :param counts: where this process counts sessions, and all others do.
         :param log: where the others log."""
-        self._config = config
+        self._holder = holder
         self._serving = serving
         self._stores = stores
         self._certificates = certificates
@@ -47,15 +47,15 @@ class Crew:
         self._sessions: dict[Worker, Counter[tuple[str, str]]] = {}
         self._counted: dict[int, Snapshot] = {}  # by those that run, as last heard
         self._ended: Snapshot = []  # by those that have ended
-        self._workers = Workers(reactor, config().server.workers - 1, self._hand_over, self._handlers, self._forget)
-        if certificates is not None:
-            certificates.on_change = lambda: self._workers.tell("certificates", self._pairs())
+        further = holder.config.server.workers - 1
+        self._workers = Workers(reactor, further, self._hand_over, self._handlers, self._forget)
+        holder.tell(lambda config: self._workers.tell("serve", self._state()))
 
     # life
 
     def prepare(self) -> None:
         """Count clients together from now on. :raises OSError: no shared memory."""
-        config = self._config()
+        config = self._holder.config
         self._memory = CrowdMemory.make(config.server.workers, len(config.listener))
         self._serving.share_clients(self._memory, 0)
 
@@ -84,10 +84,10 @@ class Crew:
         """Return when all have forgotten what they remember of directory and accounts, or did not answer in time."""
         await self._workers.ask("changed")
 
-    async def reload(self) -> None:
-        """Have all take over the configuration of the moment."""
-        await self._workers.ask("config", self._config())
-        await self.changed()
+    async def served(self) -> list[dict[str, Any]]:
+        """Return what each serves now, without those that start or do not answer in time."""
+        # Words and questions come in order: who answers has heard of the last change.
+        return [answer for _, answer in sorted((await self._workers.ask("served")).items())]
 
     async def counted(self) -> tuple[int, list[Snapshot]]:
         """Return how many serve, and what they counted, those that have ended or are busy too."""
@@ -104,11 +104,11 @@ class Crew:
             for index, place in self._serving.handed_over().items()
         ]
         clients = Clients(memory.descriptor, memory.key, memory.processes, memory.listeners)
-        return Handover(number, self._config(), tuple(places), clients, self._pairs(), self._log)
+        return Handover(number, self._state(), tuple(places), clients, self._log)
 
-    def _pairs(self) -> tuple[tuple[bytes, bytes], ...]:
-        store = self._certificates
-        return tuple(pair.as_pem() for pair in store.pairs) if store is not None else ()
+    def _state(self) -> State:
+        pairs = self._certificates.pairs if self._certificates is not None else ()
+        return State(self._holder.generation, self._holder.config, tuple(pair.as_pem() for pair in pairs))
 
     def _handlers(self, worker: Worker) -> Mapping[str, Callable[..., Any]]:
         sessions = self._sessions[worker] = Counter()
@@ -129,6 +129,7 @@ class Crew:
                 counts.leave(account_id, protocol)
 
         return {
+            "state": self._state,
             "write": write,
             "enqueue": queue.enqueue,
             "counter.add": counters.add,

@@ -16,6 +16,7 @@ from mailnode.auth.logins import Logins
 from mailnode.auth.realm import MailRealm
 from mailnode.auth.secret import server_secret
 from mailnode.auth.throttle import Throttle
+from mailnode.config.holder import Holder
 from mailnode.config.schema import Config
 from mailnode.config.schema import Listener as ListenerConfig
 from mailnode.config.version import VERSION
@@ -26,7 +27,7 @@ from mailnode.imap.open_views import OpenViews
 from mailnode.imap.protocol import ImapFactory
 from mailnode.imap.session import ImapServices, ImapSession
 from mailnode.interfaces.policy import IPluginContext
-from mailnode.interfaces.runtime import IClock, IHints, IProcesses, IThreads
+from mailnode.interfaces.runtime import IClock, IHints, IProcesses
 from mailnode.interfaces.sessions import ISessionCounts
 from mailnode.message.scanner import read_facts
 from mailnode.net.batches import Batches
@@ -34,6 +35,7 @@ from mailnode.net.crowd import Crowd, CrowdMemory, SharedCrowd
 from mailnode.net.listeners import HandedOver, Listener, bind_all, own_addresses
 from mailnode.net.pump_factory import PumpFactory
 from mailnode.net.resolver import Resolver
+from mailnode.net.threads import Threads
 from mailnode.net.tls import CertificateStore, ListenerTls
 from mailnode.policy.chain import Link, PolicyChain
 from mailnode.pop3.protocol import Pop3Factory
@@ -44,6 +46,7 @@ from mailnode.smtp.protocol import SmtpFactory
 from mailnode.smtp.service import Service
 from mailnode.store import blob_codec
 from mailnode.stores import Stores
+from mailnode.web.metrics import Metrics
 
 
 @implementer(IPluginContext)
@@ -62,7 +65,7 @@ class Runtime:
 
     reactor: Any
     clock: IClock
-    threads: IThreads
+    threads: Threads
     processes: IProcesses
     hints: IHints
     resolver: Resolver
@@ -81,7 +84,7 @@ class Serving:
 
     def __init__(
         self,
-        config: Config,
+        holder: Holder,
         stores: Stores,
         runtime: Runtime,
         certificates: CertificateStore | None,
@@ -92,16 +95,18 @@ class Serving:
     ) -> None:
         """:param web: makes the factory of an http listener; None: this process has none.
         :param places: the sockets another process has bound, by the listener's number; None: this one binds them."""
-        self._config = config
+        self._holder = holder
+        self._config = config = holder.config  # what it was made with; what can change is asked of the holder
         self._stores = stores
         self._runtime = runtime
         self._certificates = certificates
         self._counts = counts
         self._web = web
         self._places = places
-        self._crowds: dict[int, Crowd] = {}
         wanted = places if places is not None else range(len(config.listener))
+        self._crowds = {index: Crowd() for index in wanted}  # they outlive the factories
         self._listeners = {index: self._listener(index, config.listener[index]) for index in wanted}
+        self._closed = False
 
     @property
     def listeners(self) -> list[Listener]:
@@ -132,16 +137,57 @@ class Serving:
     def accept(self, *, announced: bool = True) -> None:
         """Take connections. :param announced: whether the log says so."""
         for index, listener in self._listeners.items():
-            listener.accept(self._factory(index, self._config), announced=announced)
+            listener.accept(self._factory(index, self._holder.config), announced=announced)
+        self._take(self._holder.config)  # what came since the rooms were built
+        self._holder.tell(self._serve)
 
-    def serve(self, config: Config) -> None:
-        """Give new connections the limits of another configuration."""
+    def _serve(self, config: Config) -> None:
+        """Give new connections the limits of another configuration; those that stand keep what they were told."""
+        if config.limits != self._limits and not self._closed:
+            self._take(config)
+            for index, listener in self._listeners.items():
+                listener.serve(self._factory(index, config))
+
+    def _take(self, config: Config) -> None:
+        self._limits = config.limits
         self._realm.sessions_per_account = config.limits.sessions_per_account
-        for index, listener in self._listeners.items():
-            listener.serve(self._factory(index, config))
+
+    def served(self, process: int) -> dict[str, Any]:
+        """Return what this process, number ``process`` from 1 on, gives to new connections, as plain data."""
+        certificates = [
+            {
+                "names": list(pair.names),
+                "fingerprint": pair.fingerprint,
+                "not_after": pair.not_after.isoformat().replace("+00:00", "Z"),
+            }
+            for pair in (self._certificates.pairs if self._certificates is not None else ())
+        ]
+        return {
+            "process": process,
+            "pid": os.getpid(),
+            "generation": self._holder.generation,
+            "certificates": certificates,
+        }
+
+    def measure(self, metrics: Metrics, process: int) -> None:
+        """Set the gauges that tell the same, and those of this process' threads and views."""
+        metrics.set("config_generation", self._holder.generation, process=str(process))
+        metrics.clear("certificate_expiry_seconds")
+        for pair in self._certificates.pairs if self._certificates is not None else ():
+            metrics.set(
+                "certificate_expiry_seconds",
+                pair.not_after.timestamp(),
+                certificate=pair.names[0] if pair.names else "",
+                fingerprint=pair.fingerprint,
+                process=str(process),
+            )
+        for pool, calls in self._runtime.threads.waiting().items():
+            metrics.set("thread_calls", calls, pool=pool)
+        metrics.set("imap_open_views", len(self._runtime.views))
 
     async def close_listeners(self) -> None:
         """Take no more connections; those that stand go on."""
+        self._closed = True
         for listener in self._listeners.values():
             await listener.close()
 
@@ -154,7 +200,7 @@ class Serving:
 
     def build(self) -> None:
         """Put the rooms together."""
-        config, stores, runtime = self._config, self._stores, self._runtime
+        config, stores, runtime = self._holder.config, self._stores, self._runtime
         queue = config.queue
         self.schedule = Schedule(
             tuple(queue.retry),
@@ -173,7 +219,6 @@ class Serving:
             runtime.threads,
             runtime.processes,
             runtime.hints,
-            message_size=config.limits.message_size,
             expires=self.schedule.expires,
             smarthost=queue.smarthost is not None,
             scratch=str(config.server.data),
@@ -195,7 +240,7 @@ class Serving:
             DirectoryChecker(directory, runtime.threads, runtime.reactor),
             *plugins.make_checkers(self._config.auth.checkers),
         ]
-        self._realm = MailRealm(directory, self._stores.mail, self._counts, self._config.limits.sessions_per_account)
+        self._realm = MailRealm(directory, self._stores.mail, self._counts)
         portal = Portal(
             self._realm,
             [FirstThatKnows(checkers), ScramChecker(directory)],
@@ -222,7 +267,7 @@ class Serving:
         }[entry.protocol]
         start_tls = listener.listener_tls.start_tls if listener.listener_tls is not None else None
         factory = make(entry, start_tls, config)
-        if index in self._crowds and isinstance(factory, PumpFactory):
+        if isinstance(factory, PumpFactory):
             factory.crowd = self._crowds[index]
         return factory
 

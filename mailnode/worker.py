@@ -19,7 +19,7 @@ from twisted.python.reflect import namedAny
 from twisted.python.syslog import SyslogObserver
 from zope.interface import implementer
 
-from mailnode.config.schema import Config
+from mailnode.config.holder import Holder
 from mailnode.imap.open_views import OpenViews
 from mailnode.interfaces.sessions import ISessionCounts
 from mailnode.net.clock import WallClock
@@ -35,7 +35,7 @@ from mailnode.serving import Runtime, Serving, scanning_batches
 from mailnode.stores import WorkerStores
 from mailnode.web.merging import Snapshot
 from mailnode.web.metrics import EventMetrics, Metrics
-from mailnode.workers.handover import Handover, LogPlace
+from mailnode.workers.handover import Handover, LogPlace, State
 from mailnode.workers.hints import SharedHints
 from mailnode.workers.link import Link
 from mailnode.workers.supervisor import join
@@ -66,9 +66,10 @@ class WorkerServer:
     """What a worker consists of. Made with what it is given; :meth:`start`, :meth:`drain`, once each."""
 
     def __init__(self, handover: Handover, link: Link, log: AppendedLog | None) -> None:
-        config: Config = handover.config
+        state = handover.state
+        config = state.config
         self._handover = handover
-        self._config = config
+        self._holder = Holder(config, state.generation)
         self._link = link
         self._log = log
         self._metrics = Metrics()
@@ -79,7 +80,7 @@ class WorkerServer:
         self._processes = Processes(reactor)
         self._hints = SharedHints(reactor, lambda: (link,))
         self._certificates = CertificateStore((), clock) if config.tls is not None else None
-        self.take_certificates(handover.certificates)
+        self._take_certificates(state.certificates)
         self._stores = WorkerStores(config, clock, self._threads, self._hints, reactor.callFromThread, link.call)
         self._batches = scanning_batches(config, reactor)
         self._views = OpenViews(reactor)
@@ -95,7 +96,7 @@ class WorkerServer:
         )
         clients = handover.clients
         self._serving = Serving(
-            config,
+            self._holder,
             self._stores,
             runtime,
             self._certificates,
@@ -115,6 +116,8 @@ class WorkerServer:
         await self._stores.start()
         await self._serving.bind()
         self._serving.build()
+        # What was told meanwhile is before the answer in the stream, and so is what has changed since we were begun.
+        self.take(await self._link.call("state"))
         await self._stores.directory.poll()
         self._poll_later()
         self._serving.accept(announced=False)
@@ -136,7 +139,7 @@ class WorkerServer:
 
     def drain_as_configured(self) -> None:
         """Do so because of SIGTERM."""
-        Deferred.fromCoroutine(self.drain(self._config.server.grace)).addErrback(_failed)
+        Deferred.fromCoroutine(self.drain(self._holder.config.server.grace)).addErrback(_failed)
 
     # what the first process says
 
@@ -146,22 +149,21 @@ class WorkerServer:
             "hints": lambda modseqs, queue: self._hints.heard(self._link, modseqs, queue),
             "drain": self.drain,
             "reopen": self.reopen_log,
-            "certificates": self.take_certificates,
-            "config": self.take_config,
+            "serve": self.take,
+            "served": lambda: self._serving.served(self._handover.number),
             "changed": self.look_again,
             "metrics": self.snapshot,
         }
 
-    def take_certificates(self, pairs: tuple[tuple[bytes, bytes], ...]) -> None:
-        """Use these from now on."""
+    def take(self, state: State) -> None:
+        """Serve this from now on."""
+        if state.generation > self._holder.generation:
+            self._take_certificates(state.certificates)
+            self._holder.swap(state.config, state.generation)
+
+    def _take_certificates(self, pairs: tuple[tuple[bytes, bytes], ...]) -> None:
         if self._certificates is not None and pairs:
             self._certificates.take([Pair.from_pem(chain, key) for chain, key in pairs])
-
-    def take_config(self, config: Config) -> None:
-        """Take over what can change while it runs."""
-        if config.limits != self._config.limits and not self._draining:
-            self._serving.serve(config)
-        self._config = config
 
     async def look_again(self) -> None:
         """Forget what is remembered of directory and accounts."""
@@ -178,9 +180,7 @@ class WorkerServer:
 
     def snapshot(self) -> Snapshot:
         """Return what was counted here."""
-        for pool, calls in self._threads.waiting().items():
-            self._metrics.set("thread_calls", calls, pool=pool)
-        self._metrics.set("imap_open_views", len(self._views))
+        self._serving.measure(self._metrics, self._handover.number)
         return self._metrics.snapshot()
 
     def _poll_later(self) -> None:
@@ -232,7 +232,7 @@ def main(descriptor: int) -> None:
     def begin(handover: Handover) -> None:
         for inherited in handover.descriptors():
             os.set_inheritable(inherited, False)
-        log = _open_log(handover.log, handover.config.server.log)
+        log = _open_log(handover.log, handover.state.config.server.log)
 
         async def start() -> None:
             server = WorkerServer(handover, link, log)

@@ -1,8 +1,28 @@
-"""What is different between two configurations."""
+"""What is different between two configurations, and what of it can be taken over by a server that runs."""
 
 from __future__ import annotations
 
 from mailnode.config.schema import Config
+
+LIVE = ("limits", "domain", "server.grace", "tls.certificate", "tls.key", "tls.name")  # sections, and keys of them
+
+
+def is_live(key: str) -> bool:
+    """Whether a key, ``section.key``, can change while the server runs."""
+    return key in LIVE or key.partition(".")[0] in LIVE or key.startswith("tls.name.")
+
+
+def live(config: Config, wanted: Config) -> Config:
+    """Return a configuration with what can be taken over of another one."""
+    update = {}
+    for name in Config.model_fields:
+        before, after = getattr(config, name), getattr(wanted, name)
+        if name in LIVE:
+            update[name] = after
+        elif before is not None and after is not None and not isinstance(before, list):
+            keys = {key: getattr(after, key) for key in type(before).model_fields if f"{name}.{key}" in LIVE}
+            update[name] = before.model_copy(update=keys)
+    return config.model_copy(update=update)
 
 
 def changed_keys(old: Config, new: Config) -> list[str]:

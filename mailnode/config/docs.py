@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from mailnode.config.changes import is_live
 from mailnode.config.schema import Called, Config, Section
 
 _HEAD = """\
@@ -28,8 +29,12 @@ a complete example.
 Without ``--config`` an embedded default runs on 127.0.0.1, see the README.
 
 While the server runs, SIGHUP and ``mailnode reload`` take over what can change live and say which keys need a restart. Live
-are: the certificates, ``[limits]`` for new connections, ``[[domain]]`` entries and ``server.grace``. A mistake in the
-file, or a broken certificate, leaves everything as it was.
+are: the certificates, ``[limits]`` for new connections, ``[[domain]]`` entries and ``server.grace``; their keys are
+marked below. A connection that stands keeps the limits it was told, and goes on being counted. Any mistake, in the file or
+in a certificate, leaves everything as it was and is said; an expired certificate in place of one that is not is one.
+
+``mailnode status`` shows, and ``/metrics`` tells as ``mailnode_config_generation``, what each process serves: a number that
+is 1 after the start and grows whenever something else comes into use.
 """
 
 
@@ -51,7 +56,8 @@ def _section(name: str, annotation: Any, is_list: bool) -> Iterator[str]:
         if nested is not None:
             inner.append((f"{name}.{key}", field.annotation, nested == "list"))
             continue
-        yield f"``{key}`` ({_kind(field.annotation, field.metadata)}{_default(field)})"
+        mark = ", live" if is_live(f"{name}.{key}") else ""
+        yield f"``{key}`` ({_kind(field.annotation, field.metadata)}{_default(field)}{mark})"
         yield from (f"   {field.description or ''}", "")
     for nested_name, nested_annotation, nested_list in inner:
         yield from _section(nested_name, nested_annotation, nested_list)

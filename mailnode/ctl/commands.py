@@ -456,9 +456,16 @@ async def reload(office: Office) -> Any:
         raise CommandFailed(FAILED, "no server is running on this data directory")
     result = await office.reload()
     if result["mistakes"]:
-        taken = f"; taken over: {', '.join(result['applied'])}" if result["applied"] else ""
-        raise CommandFailed(FAILED, "\n".join(result["mistakes"]) + taken)
+        raise CommandFailed(FAILED, "\n".join(["nothing was taken over", *result["mistakes"]]))
     return result
+
+
+@command("status")
+async def status(office: Office) -> Any:
+    """What each process of the server serves."""
+    if office.status is None:
+        raise CommandFailed(FAILED, "no server is running on this data directory")
+    return await office.status()
 
 
 @command("ping")

@@ -93,4 +93,25 @@ def reloaded(result: dict[str, Any]) -> str:
     lines = [f"applied: {applied}"]
     if result.get("needs_restart"):
         lines.append(f"needs a restart: {plain(result['needs_restart'])}")
+    behind = [str(one["process"]) for one in result["processes"] if one["generation"] != result["generation"]]
+    if behind:
+        lines.append(f"not yet in process {', '.join(behind)}")
     return "\n".join(lines)
+
+
+def status(result: dict[str, Any]) -> str:
+    """Return what each process serves, a line a certificate."""
+    rows = [
+        {
+            "process": process["process"],
+            "pid": process["pid"],
+            "generation": process["generation"],
+            "certificate": ", ".join(certificate.get("names", [])),
+            "not_after": certificate.get("not_after", ""),
+            "sha256": certificate.get("fingerprint", "")[:16],
+        }
+        for process in result["processes"]
+        for certificate in process["certificates"] or [{}]
+    ]
+    head = record({key: result[key] for key in ("version", "hostname", "generation")})
+    return f"{head}\n\n{table(rows, ('process', 'pid', 'generation', 'certificate', 'not_after', 'sha256'))}"

@@ -45,6 +45,17 @@ def reload(place: Place, as_json: bool) -> None:
 @main.command()
 @as_json
 @pass_place
+def status(place: Place, as_json: bool) -> None:
+    """Show what each process of the running server serves: the number of its configuration, its certificates.
+
+    The number is 1 after the start and grows when a reload, or a renewed certificate, brings something new into use.
+    """
+    show(place.call("status"), as_json, display.status)
+
+
+@main.command()
+@as_json
+@pass_place
 def demo(place: Place, as_json: bool) -> None:
     """Show the demonstration's accounts, passwords and ports."""
     from mailnode import app

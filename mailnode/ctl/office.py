@@ -27,6 +27,7 @@ class Office:
     hints: IHints
     make_credentials: Callable[..., list[Credential]]
     reload: Callable[[], Awaitable[dict[str, Any]]] | None = None  # None: no server is running
+    status: Callable[[], Awaitable[dict[str, Any]]] | None = None  # the same
 
 
 class CommandFailed(Exception):

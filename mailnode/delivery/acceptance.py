@@ -60,14 +60,12 @@ class Acceptance:
         processes: IProcesses,
         hints: IHints,
         *,
-        message_size: int,
         expires: Callable[[float, bool], float],
         smarthost: bool = False,
         scratch: str | None = None,
         batches: IBatches | None = None,
     ) -> None:
         """:param blobs: where new messages are written; mail partitions and queue must both be able to take them over.
-        :param message_size: the configured limit in octets, before the fields we add.
         :param expires: the queue schedule's rule: (created, null sender) -> when an envelope gets too old.
         :param smarthost: whether all foreign mail goes to one. :param scratch: directory for the copies that large
             messages are scanned from; None: the system's.
@@ -79,16 +77,15 @@ class Acceptance:
         self._threads = threads
         self._processes = processes
         self._hints = hints
-        self._limit = message_size + HEADER_ROOM
         self._expires = expires
         self._smarthost = smarthost
         self._scratch = scratch
         self._batches = batches
         self._under_way = 0  # messages that are scanned or placed at the moment
 
-    def writer(self) -> IBlobWriter:
+    def writer(self, size: int) -> IBlobWriter:
         """Where a new message is written."""
-        return self._blobs.writer(self._limit)
+        return self._blobs.writer(size + HEADER_ROOM)
 
     async def scan(self, blob: StagedBlob) -> EncodedFacts:
         """Compute facts: at once when the message is tiny and plain, in a thread when it is small or simple, else in

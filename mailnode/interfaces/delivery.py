@@ -26,8 +26,9 @@ class IRouter(Interface):
 class IDelivery(Interface):
     """The one door into mailboxes and queue."""
 
-    def writer() -> IBlobWriter:
-        """Where the content of a new message is written (limit: the configured message size plus the header we add)."""
+    def writer(size: int) -> IBlobWriter:
+        """Where the content of a new message is written: at most ``size`` octets, as the client was told, and the header
+        we add."""
 
     async def scan(blob: StagedBlob) -> EncodedFacts:
         """Compute the facts of a staged message: in pieces or a process when it is large."""

@@ -8,7 +8,7 @@ they name sessions that are not kept.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -16,6 +16,7 @@ from typing import Any, cast
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -53,6 +54,11 @@ class Pair:
     def not_after(self) -> datetime:
         """When the leaf expires."""
         return self.chain[0].not_valid_after_utc
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the leaf: SHA-256, 64 hexadecimal digits, as ``openssl x509 -fingerprint -sha256`` tells it without colons."""
+        return self.chain[0].fingerprint(SHA256()).hex()
 
     def as_pem(self) -> tuple[bytes, bytes]:
         """Return chain and key as text, for another process."""
@@ -101,56 +107,77 @@ def check_pair(certificate: Path, key: Path) -> list[tuple[str, str]]:
     return mistakes
 
 
+@dataclass(frozen=True, slots=True)
+class CertificateSet:
+    """What was read of all files at one time; ``stamp`` tells whether a file has changed since."""
+
+    files: tuple[tuple[Path, Path], ...]
+    stamp: object
+    pairs: tuple[Pair, ...]
+
+
 class CertificateStore:
-    """All certificates of the server. The first pair is the default."""
+    """All certificates of the server. The first pair is the default. To read files and to use what was read are two steps:
+    what else a configuration says may be wrong."""
 
     def __init__(self, files: Sequence[tuple[Path, Path]], clock: IClock) -> None:
         """:param files: (certificate, key) PEM files."""
-        self._files = tuple(files)
         self._clock = clock
-        self._pairs: tuple[Pair, ...] = ()
-        self._stamp: object = None
+        self._used = CertificateSet(tuple(files), None, ())
+        self._seen: object = None  # the files when they were last looked at, good or broken
         self._timer: IDelayed | None = None
         self.generation = 0  # grows with every set of certificates that came into use
-        self.on_change: Callable[[], None] = lambda: None  # called after others came into use
+        self.on_change: Callable[[], None] = lambda: None  # called when the poll has taken others into use
 
     @property
     def pairs(self) -> tuple[Pair, ...]:
         """What is in use now."""
-        return self._pairs
+        return self._used.pairs
 
     def load(self) -> None:
-        """Read everything for the first time. :raises ConfigurationError:"""
-        self._stamp = self._look()
-        try:
-            self._use(self._read(self._files))
-        except BrokenPair as error:
-            raise ConfigurationError([f"tls.{error.part}: {error.text}"]) from None
+        """Read everything for the first time. :raises ConfigurationError: every mistake."""
+        self.use(self.read())
 
-    def reload(self, files: Sequence[tuple[Path, Path]] | None = None) -> str:
-        """Read again, perhaps other files. Return "", or what is broken: then the old stay in use.
+    def read(self, files: Sequence[tuple[Path, Path]] | None = None) -> CertificateSet:
+        """Read the files, perhaps others, without using them. What is in use and did not change is not read again: the
+        right to do so may have been given up.
 
-        A certificate that has expired does not replace one that has not.
+        :raises ConfigurationError: every mistake; one is a certificate that has expired in place of one that has not.
         """
-        wanted = tuple(files) if files is not None else self._files
-        self._stamp = self._look()
-        try:
-            pairs = self._read(wanted)
-            now = datetime.fromtimestamp(self._clock.seconds(), UTC)
-            if pairs[0].not_after <= now < self._pairs[0].not_after:
-                raise BrokenPair("certificate", f"{wanted[0][0]}: expired on {pairs[0].not_after.date()}")
-        except BrokenPair as error:
-            emit(_log, "tls.kept", warning=True, reason=error.text)
-            return error.text
-        self._files = wanted
-        self._stamp = self._look()
-        self._use(pairs)
-        return ""
+        wanted = tuple(files) if files is not None else self._used.files
+        stamp = _stamps(wanted)  # before the reading: what changes meanwhile is seen by the next look
+        if wanted == self._used.files and stamp == self._used.stamp:
+            return self._used
+        pairs, mistakes = [], []
+        for key, (certificate, secret) in zip(_keys(wanted), wanted, strict=True):
+            try:
+                pairs.append(read_pair(certificate, secret))
+            except BrokenPair as error:
+                mistakes.append(f"{key}.{error.part}: {error.text}")
+        now = datetime.fromtimestamp(self._clock.seconds(), UTC)
+        if not mistakes and self.pairs and pairs[0].not_after <= now < self.pairs[0].not_after:
+            mistakes.append(f"tls.certificate: {wanted[0][0]}: expired on {pairs[0].not_after.date()}")
+        if mistakes:
+            raise ConfigurationError(mistakes)
+        return CertificateSet(wanted, stamp, tuple(pairs))
 
-    def take(self, pairs: Sequence[Pair]) -> None:
-        """Use what another process has read."""
-        self._pairs = tuple(pairs)
+    def use(self, read: CertificateSet) -> bool:
+        """Use what was read; return whether other certificates are shown now."""
+        self._used = replace(read, pairs=self._used.pairs)
+        self._seen = read.stamp
+        if not self.take(read.pairs):
+            return False
+        for pair in read.pairs:
+            emit(_log, "tls.loaded", names=",".join(pair.names), not_after=pair.not_after.date().isoformat())
+        return True
+
+    def take(self, pairs: Sequence[Pair]) -> bool:
+        """Use what perhaps another process has read; return whether it is something else than before."""
+        if [pair.as_pem() for pair in pairs] == [pair.as_pem() for pair in self.pairs]:
+            return False
+        self._used = replace(self._used, pairs=tuple(pairs))
         self.generation += 1
+        return True
 
     def watch(self) -> None:
         """Look at the files' times every :data:`POLL` seconds until :meth:`stop`."""
@@ -167,27 +194,23 @@ class CertificateStore:
         name = name.lower().rstrip(".")
         wildcard = "*." + name.partition(".")[2]
         for candidate in (name, wildcard):
-            for index, pair in enumerate(self._pairs):
+            for index, pair in enumerate(self.pairs):
                 if candidate in pair.names:
                     return index
         return 0
 
     def _poll(self) -> None:
-        if self._look() != self._stamp:
-            self.reload()
+        stamp = _stamps(self._used.files)
+        if stamp != self._seen:
+            self._seen = stamp
+            try:
+                changed = self.use(self.read())
+            except ConfigurationError as error:
+                emit(_log, "tls.kept", warning=True, reason="; ".join(error.mistakes))
+            else:
+                if changed:
+                    self.on_change()
         self.watch()
-
-    def _look(self) -> object:
-        return tuple(_stamp(path) for pair in self._files for path in pair)
-
-    def _read(self, files: Sequence[tuple[Path, Path]]) -> tuple[Pair, ...]:
-        return tuple(read_pair(certificate, key) for certificate, key in files)
-
-    def _use(self, pairs: tuple[Pair, ...]) -> None:
-        self.take(pairs)
-        for pair in pairs:
-            emit(_log, "tls.loaded", names=",".join(pair.names), not_after=pair.not_after.date().isoformat())
-        self.on_change()
 
 
 @implementer(IOpenSSLServerConnectionCreator)
@@ -278,9 +301,18 @@ def _names(leaf: x509.Certificate) -> tuple[str, ...]:
         return ()
 
 
+def _keys(files: Sequence[tuple[Path, Path]]) -> list[str]:
+    """Return where the configuration names each pair."""
+    return ["tls", *(f"tls.name[{index}]" for index in range(len(files) - 1))]
+
+
+def _stamps(files: Sequence[tuple[Path, Path]]) -> object:
+    return tuple(_stamp(path) for pair in files for path in pair)
+
+
 def _stamp(path: Path) -> object:
     try:
         status = path.stat()
     except OSError as error:
         return error.errno
-    return status.st_mtime_ns, status.st_size, status.st_ino
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino

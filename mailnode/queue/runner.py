@@ -103,8 +103,10 @@ class QueueRunner:
         self._end_hints = self._hints.on_queue(self.wake)
         self.wake()
 
-    async def stop(self) -> None:
-        """Take nothing more and wait for running tries; those that last longer than ``drain`` are cut off and stay due."""
+    async def stop(self, within: float | None = None) -> None:
+        """Take nothing more and wait for running tries; those that last longer are cut off and stay due.
+
+        :param within: seconds; None: the settings' ``drain``."""
         self._running = False
         self._end_hints()
         self._stop_timer()
@@ -113,7 +115,7 @@ class QueueRunner:
         if self._fills:  # a claim that is under way becomes a try, or it would wait for the end of its lease
             await DeferredList(list(self._fills))
         if self._tries:
-            self._timer = self._clock.callLater(self._settings.drain, self._cut_off)
+            self._timer = self._clock.callLater(self._settings.drain if within is None else within, self._cut_off)
             while self._tries:
                 await DeferredList(list(self._tries))
             self._stop_timer()

@@ -374,7 +374,9 @@ class SmtpSession:
         assert transaction is not None
         transaction.begin(self._origin(), self._service.clock.seconds())
         transaction.intake = Intake(
-            self._service.delivery.writer(), self._edit_header, self._service.limits.header_size
+            self._service.delivery.writer(self._service.limits.message_size),
+            self._edit_header,
+            self._service.limits.header_size,
         )
         self._since = self._steady.seconds()
         self._channel.set_timeout(self._service.timeouts.data)

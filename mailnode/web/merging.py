@@ -13,7 +13,7 @@ Family = tuple[str, str, str, list[tuple[str, tuple[tuple[str, str], ...], float
 Snapshot = list[Family]
 
 # Of these the first process's value stands: they say when, or are the same for all.
-_FIRST = {"process_start_time_seconds", "process_max_fds", "mailnode_certificate_expiry_seconds"}
+_FIRST = {"process_start_time_seconds", "process_max_fds"}
 
 
 def snapshot(registry: CollectorRegistry) -> Snapshot:

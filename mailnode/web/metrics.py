@@ -52,8 +52,15 @@ METRICS: dict[str, Metric] = {
     "imap_open_views": Metric("gauge", "IMAP sessions that have their mailbox at hand; the others rest."),
     "workers": Metric("gauge", "Processes that serve."),
     "workers_ended": Metric("counter", "Processes that ended and were, or could not be, replaced."),
+    "config_generation": Metric(
+        "gauge",
+        "The number of the configuration and certificates a process serves; all tell the same, except in a reload.",
+        ("process",),
+    ),
     "certificate_expiry_seconds": Metric(
-        "gauge", "When the certificate runs out, seconds since 1970.", ("certificate",)
+        "gauge",
+        "When a certificate that a process shows runs out, seconds since 1970, with the SHA-256 of it.",
+        ("certificate", "fingerprint", "process"),
     ),
 }
 
@@ -90,6 +97,10 @@ class Metrics:
     def set(self, name: str, value: float, **labels: str) -> None:
         """Set a gauge."""
         self._call(name, "set", value, labels)
+
+    def clear(self, name: str) -> None:
+        """Forget every value of a metric with labels."""
+        self._metrics[name].clear()
 
     def change(self, name: str, amount: float, **labels: str) -> None:
         """Add to a gauge; the amount may be negative."""

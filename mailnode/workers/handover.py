@@ -39,18 +39,27 @@ class LogPlace:
 
 
 @dataclass(frozen=True, slots=True)
-class Handover:
-    """Everything a worker needs but its link.
+class State:
+    """All that can change while a worker runs: it is told the whole of it, at first and after each change.
 
-    ``number``: from 2 on; the first process is 1. ``config``: a :class:`mailnode.config.schema.Config`.
-    ``certificates``: (chain, key) in PEM form; the files may be readable by root alone.
+    ``generation``: its number, see :class:`mailnode.config.holder.Holder`. ``config``: a
+    :class:`mailnode.config.schema.Config`. ``certificates``: (chain, key) in PEM form; the files may be readable by
+    root alone.
     """
 
-    number: int
+    generation: int
     config: Any
+    certificates: tuple[tuple[bytes, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """Everything a worker needs but its link. ``number``: from 2 on; the first process is 1."""
+
+    number: int
+    state: State
     places: tuple[Place, ...]
     clients: Clients
-    certificates: tuple[tuple[bytes, bytes], ...]
     log: LogPlace
 
     def descriptors(self) -> tuple[int, ...]:

@@ -190,9 +190,9 @@ class Workers:
         return [worker.link for worker in self._workers.values() if worker.up]
 
     def tell(self, name: str, *args: Any) -> None:
-        """Say something to all."""
-        for link in self.links():
-            link.tell(name, *args)
+        """Say something to all, those that are starting too: what they are told comes after what they begin with."""
+        for worker in self._workers.values():
+            worker.link.tell(name, *args)
 
     async def ask(self, name: str, *args: Any) -> dict[int, Any]:
         """Ask all at once; return the answers by number, without those that gave none in time."""

@@ -1,5 +1,6 @@
 """A configured server as a process: mistakes, reload, draining, systemd, the PROXY protocol."""
 
+import json
 import signal
 import smtplib
 import socket
@@ -122,7 +123,8 @@ def test_reload_takes_what_can_change_and_names_the_rest(site):
             code, out, err = site.command("reload")
             assert (code, err) == (0, "")
             assert out == (
-                "applied: tls, limits, domain, server.grace\nneeds a restart: server.partitions, queue.lifetime\n"
+                "applied: server.grace, limits.message_size, domain[1], tls\n"
+                "needs a restart: server.partitions, queue.lifetime\n"
             )
             assert site.subject() == "CN=second.example"
             assert "b.test" in site.command("domain", "list")[1]
@@ -133,24 +135,89 @@ def test_reload_takes_what_can_change_and_names_the_rest(site):
         assert server.end() == 0
 
 
-def test_a_broken_certificate_and_a_broken_file_keep_the_old(site):
+def break_certificate(site):
+    site.keys[0].write_text("broken")
+
+
+def lose_certificate(site):
+    site.keys[0].unlink()
+
+
+def change_key(site):
+    write_self_signed(site.folder / "other.pem", site.keys[1], ["other.example"], NOW)
+
+
+def misspell(site):
+    write_self_signed(*site.keys, ["second.example"], NOW)
+    site.config.write_text(site.config.read_text() + "[queue]\nlifetimes = 3\n")
+
+
+def cut(site):
+    write_self_signed(*site.keys, ["second.example"], NOW)
+    site.config.write_text("[server\n")
+
+
+def lose(site):
+    write_self_signed(*site.keys, ["second.example"], NOW)
+    site.config.unlink()
+
+
+def put_a_directory(site):
+    site.config.unlink()
+    site.config.mkdir()
+
+
+MISTAKES = {
+    break_certificate: "tls.certificate: {folder}/cert.pem: holds no certificate",
+    lose_certificate: "tls.certificate: {folder}/cert.pem: cannot be read: No such file",
+    change_key: "tls.key: {folder}/key.pem: does not belong to the certificate",
+    misspell: "queue.lifetimes: unknown key",
+    cut: "not TOML",
+    lose: "{folder}/mailnode.toml: cannot be read: No such file",
+    put_a_directory: "{folder}/mailnode.toml: cannot be read: Is a directory",
+}
+
+
+def test_a_mistake_changes_nothing_and_is_said(tmp_path):
+    site = Site(tmp_path)
     with site.server() as server:
         server.ready()
-        good = site.keys[0].read_bytes()
-        site.keys[0].write_text("broken")
-        site.write("[limits]\nmessage_size = 1000000\n")
-        code, _, err = site.command("reload")
-        assert code == 1 and "the old certificates are kept" in err and "limits" in err
-        assert site.subject() == "CN=first.example"
-        write_self_signed(*site.keys, ["second.example"], NOW)
-        assert good != site.keys[0].read_bytes()
-        site.config.write_text("[server\n")
-        server.send(signal.SIGHUP)
-        server.wait_line("server.reload", 2)
-        assert "not TOML" in server.wait_line("not taken over", 2)
-        assert site.subject() == "CN=second.example"  # certificates come first
+        for number, (make, words) in enumerate(MISTAKES.items(), 1):
+            write_self_signed(*site.keys, ["first.example"], NOW)
+            site.write()
+            site.command("reload")  # back to the beginning, as another certificate of that name
+            before = json.loads(site.command("status", "--json")[1])
+            site.write("[limits]\nmessage_size = 1000000\n[[domain]]\nname = 'b.test'\n")
+            make(site)
+            code, out, err = command(site.folder, "--data", site.folder / "data", "reload")
+            assert (code, out) == (1, "") and "nothing was taken over" in err, make
+            assert words.format(folder=site.folder) in err and "Traceback" not in err
+            server.send(signal.SIGHUP)
+            assert words.format(folder=site.folder) in server.wait_line("nothing was taken over", 2 * number)
+            assert site.subject() == "CN=first.example"
+            with smtplib.SMTP("127.0.0.1", site.ports["smtp"], timeout=30) as client:
+                client.ehlo()
+                assert client.esmtp_features["size"] == "52428800"
+                assert client.docmd("MAIL FROM:<x@side.test>")[0] == 250
+                assert client.docmd("RCPT TO:<x@b.test>")[0] == 550
+            assert json.loads(command(site.folder, "--data", site.folder / "data", "status", "--json")[1]) == before
+            if site.config.is_dir():
+                site.config.rmdir()
         assert health(site.ports["http"])[0] == 200
         assert f" [{datetime.now(UTC):%d/%b/%Y:}" in server.wait_line("GET /health")
+        assert server.end() == 0
+
+
+def test_a_reload_without_a_change_applies_nothing(site):
+    with site.server() as server:
+        server.ready()
+        before = json.loads(site.command("status", "--json")[1])
+        assert before["generation"] == 1
+        assert site.command("reload") == (0, "applied: nothing new\n", "")
+        site.keys[0].write_bytes(site.keys[0].read_bytes())
+        site.config.write_text("# a comment\n" + site.config.read_text())
+        assert site.command("reload") == (0, "applied: nothing new\n", "")
+        assert json.loads(site.command("status", "--json")[1]) == before
         assert server.end() == 0
 
 

@@ -1,9 +1,13 @@
-"""Which keys differ between two configurations."""
+"""Which keys differ between two configurations, and which of them can be taken over live."""
 
 from pathlib import Path
+from typing import get_args
 
-from mailnode.config.changes import changed_keys
+import pytest
+
+from mailnode.config.changes import changed_keys, is_live, live
 from mailnode.config.loader import read
+from mailnode.config.schema import Config
 
 BASE = {
     "server": {"hostname": "mail.example.org", "data": "/d"},
@@ -37,3 +41,82 @@ def test_a_section_that_comes_or_goes():
     assert changed_keys(config(), config(tls=tls)) == ["tls"]
     assert changed_keys(config(tls=tls), config()) == ["tls"]
     assert changed_keys(config(tls=tls), config(tls={**tls, "key": "other"})) == ["tls.key"]
+
+
+# For each key of the schema another value than its default, or than that of BASE.
+OTHER = {
+    "server": {
+        "hostname": "other.example.org",
+        "data": Path("/other"),
+        "addresses": ["192.0.2.1"],
+        "partitions": 8,
+        "workers": 2,
+        "log": "json",
+        "grace": 7.0,
+    },
+    "store": {"url": "postgresql://a@/b", "blobs": "file:other", "inline_limit": 1},
+    "tls": {
+        "certificate": Path("/other"),
+        "key": Path("/other"),
+        "name": [{"certificate": Path("/n"), "key": Path("/n")}],
+    },
+    "dns": {"servers": ["127.0.0.2"]},
+    "queue": {
+        "retry": [7.0],
+        "lifetime": 7.0,
+        "lifetime_null": 7.0,
+        "delay_notice": 7.0,
+        "concurrency": 7,
+        "concurrency_total": 7,
+        "port": 7,
+        "outgoing": False,
+        "smarthost": {"host": "h.example"},
+    },
+    "auth": {"checkers": ["memory:a:b"]},
+    "listener": [{"protocol": "smtp", "endpoint": "tcp:26"}],
+    "domain": [{"name": "other.example"}],
+    "policy": [{"name": "other"}],
+}
+WITH_TLS = {"tls": {"certificate": Path("/c"), "key": Path("/k")}}
+
+
+def every_key():
+    """Each (section, key) of the schema; for a list of sections the key is None."""
+    for name, field in Config.model_fields.items():
+        if name in ("listener", "domain", "policy"):
+            yield name, None
+        else:
+            model = next(
+                kind for kind in (field.annotation, *get_args(field.annotation)) if isinstance(kind, type(Config))
+            )
+            yield from ((name, key) for key in model.model_fields)
+
+
+def changed(section, key):
+    """A configuration with TLS, and one in which one key has another value."""
+    before = config(**WITH_TLS)
+    if key is None:
+        return before, config(**WITH_TLS, **{section: OTHER[section]})
+    old = getattr(getattr(before, section), key)
+    value = OTHER[section][key] if section in OTHER and key in OTHER[section] else old + 1
+    given = {**BASE, **WITH_TLS}.get(section, {})
+    return before, config(**{**WITH_TLS, section: {**given, key: value}})
+
+
+@pytest.mark.parametrize(("section", "key"), list(every_key()), ids=str)
+def test_every_key_is_taken_over_live_or_needs_a_restart(section, key):
+    before, wanted = changed(section, key)
+    differing = changed_keys(before, wanted)
+    assert differing and all(name.startswith(section) for name in differing)
+    taken = live(before, wanted)
+    if section in ("limits", "domain", "tls") or (section, key) == ("server", "grace"):
+        assert changed_keys(before, taken) == differing and changed_keys(taken, wanted) == []
+        assert is_live(f"{section}.{key}")
+    else:
+        assert taken == before and changed_keys(taken, wanted) == differing
+        assert not is_live(f"{section}.{key}")
+
+
+def test_tls_that_comes_or_goes_needs_a_restart():
+    without, given = config(), config(**WITH_TLS)
+    assert live(without, given) == without and live(given, without) == given

@@ -237,7 +237,7 @@ class Scanner:
     def __init__(self, scan: Callable[[bytes], Any]) -> None:
         self._scan = scan
 
-    def writer(self) -> Any:
+    def writer(self, size: int) -> Any:
         raise NotImplementedError
 
     async def scan(self, blob: StagedBlob) -> Any:

@@ -60,7 +60,6 @@ class AcceptanceCase(SynchronousTestCase):
             self.threads,
             self.processes,
             self.hints,
-            message_size=1000,
             expires=lambda created, null: created + (2 if null else 5),
             **more,
         )
@@ -228,7 +227,7 @@ class AcceptTests(AcceptanceCase):
         self.assertEqual([row.notify for row in self.queued().recipients], [("SUCCESS",), ("NEVER",), ("NEVER",)])
 
     def test_the_writer_has_a_limit(self) -> None:
-        writer = self.acceptance.writer()
+        writer = self.acceptance.writer(1000)
         run_now(writer.write(b"x" * 1000))
         failed = Deferred.fromCoroutine(writer.write(b"x" * 70_000))
         self.failureResultOf(failed, LimitReached)

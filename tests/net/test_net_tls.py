@@ -140,6 +140,9 @@ def test_a_broken_certificate_keeps_the_old_and_is_tried_again_only_when_it_chan
     assert events == ["tls.loaded", "tls.kept"]
     files[0].write_bytes(good)
     clock.advance(POLL)
+    assert events == ["tls.loaded", "tls.kept"], "what is in use already is nothing new"
+    write_self_signed(*files, ["renewed.example"], NOW)
+    clock.advance(POLL)
     assert events == ["tls.loaded", "tls.kept", "tls.loaded"]
     store.stop()
 
@@ -148,15 +151,50 @@ def test_a_certificate_that_belongs_to_another_key_is_kept_out(pair, clock):
     files, other = pair("a.example"), pair("b.example")
     store = CertificateStore([files], clock)
     store.load()
-    assert "does not belong" in store.reload([(other[0], files[1])])
-    assert store.reload([other]) == ""
+    with pytest.raises(ConfigurationError, match=r"tls\.key: .*does not belong"):
+        store.read([(other[0], files[1])])
+    read = store.read([other])
+    assert store.pairs[0].names == ("a.example",), "to read is not to use"
+    assert store.use(read)
     assert store.pairs[0].names == ("b.example",)
+
+
+def test_every_mistake_is_told_with_its_key(pair, clock, tmp_path):
+    files = pair("a.example")
+    store = CertificateStore([files], clock)
+    store.load()
+    with pytest.raises(ConfigurationError) as caught:
+        store.read([files, (tmp_path / "x", files[1]), (files[0], tmp_path / "y")])
+    assert [mistake.partition(":")[0] for mistake in caught.value.mistakes] == [
+        "tls.name[0].certificate",
+        "tls.name[1].key",
+    ]
+
+
+def test_the_same_certificates_are_nothing_new(pair, clock):
+    files = pair("a.example")
+    store = CertificateStore([files], clock)
+    store.load()
+    before = store.generation
+    assert not store.use(store.read())
+    files[0].write_bytes(files[0].read_bytes())
+    assert not store.use(store.read([files]))
+    assert store.generation == before
+
+
+def test_what_did_not_change_is_not_read_again(pair, clock, monkeypatch):
+    """The server may have given up the right to read keys."""
+    store = CertificateStore([pair("a.example")], clock)
+    store.load()
+    monkeypatch.setattr("mailnode.net.tls.read_pair", None)
+    assert not store.use(store.read())
 
 
 def test_an_expired_certificate_does_not_replace_one_that_is_not(pair, clock):
     store = CertificateStore([pair("a.example")], clock)
     store.load()
-    assert "expired" in store.reload([pair("old.example", now=NOW - 86400 * 3000)])
+    with pytest.raises(ConfigurationError, match="expired"):
+        store.read([pair("old.example", now=NOW - 86400 * 3000)])
     assert store.pairs[0].names == ("a.example",)
 
 

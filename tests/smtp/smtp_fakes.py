@@ -76,7 +76,7 @@ class FakeDelivery:
         if step in self.fails:
             raise self.fails[step]
 
-    def writer(self) -> FakeWriter:
+    def writer(self, size: int) -> FakeWriter:
         if "writer" in self.fails:
             raise self.fails["writer"]
         self.writers.append(FakeWriter(self))

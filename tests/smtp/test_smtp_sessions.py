@@ -54,7 +54,7 @@ def log() -> Any:
 def test_fakes_and_sessions_keep_their_contracts() -> None:
     delivery = FakeDelivery()
     verifyObject(IDelivery, delivery)
-    verifyObject(IBlobWriter, delivery.writer())
+    verifyObject(IBlobWriter, delivery.writer(1000))
     verifyObject(IRouter, FakeRouter())
     verifyObject(IPolicyChain, FakePolicies())
     logins = FakeLogins()

@@ -7,11 +7,11 @@ from mailnode.web.metrics import Metrics
 from mailnode.workers.plain import dumps, loads
 
 
-def made(accepted, is_open, expiry, tries):
+def made(accepted, is_open, expiry, tries, process="1"):
     metrics = Metrics()
     metrics.count("messages_accepted", accepted)
     metrics.change("sessions_open", is_open, protocol="imap")
-    metrics.set("certificate_expiry_seconds", expiry, certificate="mx")
+    metrics.set("certificate_expiry_seconds", expiry, certificate="mx", fingerprint="f", process=process)
     for seconds in tries:
         metrics.observe("queue_try_seconds", seconds)
     return metrics
@@ -26,12 +26,13 @@ def values(page):
 
 
 def test_counters_histograms_and_gauges_add_up_and_dates_do_not():
-    first, second = made(3, 1, 100.0, [0.01, 3]), made(4, 5, 200.0, [0.01])
+    first, second = made(3, 1, 100.0, [0.01, 3]), made(4, 5, 200.0, [0.01], "2")
     second.count("logins", protocol="pop3", result="succeeded")
     found = values(first.render([loads(dumps(second.snapshot()))])[1])
     assert found["mailnode_messages_accepted_total",] == 7
     assert found["mailnode_sessions_open", "imap"] == 6
-    assert found["mailnode_certificate_expiry_seconds", "mx"] == 100
+    assert found["mailnode_certificate_expiry_seconds", "mx", "f", "1"] == 100
+    assert found["mailnode_certificate_expiry_seconds", "mx", "f", "2"] == 200
     assert found["mailnode_logins_total", "pop3", "succeeded"] == 1
     assert found["mailnode_queue_try_seconds_bucket", "0.02"] == 2
     assert found["mailnode_queue_try_seconds_bucket", "+Inf"] == 3 == found["mailnode_queue_try_seconds_count",]
@@ -52,3 +53,11 @@ def test_of_a_process_that_ended_the_gauges_go():
     found = values(made(0, 0, 5.0, []).render([merged([left, again])])[1])
     assert found["mailnode_messages_accepted_total",] == 7
     assert found["mailnode_sessions_open", "imap"] == 0
+
+
+def test_what_a_process_shows_no_longer_goes():
+    metrics = made(0, 0, 5.0, [])
+    metrics.clear("certificate_expiry_seconds")
+    metrics.set("certificate_expiry_seconds", 6.0, certificate="other", fingerprint="g", process="1")
+    found = [key for key in values(metrics.render()[1]) if key[0] == "mailnode_certificate_expiry_seconds"]
+    assert found == [("mailnode_certificate_expiry_seconds", "other", "g", "1")]
