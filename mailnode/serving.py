@@ -146,7 +146,8 @@ class Serving:
         if config.limits != self._limits and not self._closed:
             self._take(config)
             for index, listener in self._listeners.items():
-                listener.serve(self._factory(index, config))
+                if listener.protocol != "http":  # it has no such limits
+                    listener.serve(self._factory(index, config))
 
     def _take(self, config: Config) -> None:
         self._limits = config.limits

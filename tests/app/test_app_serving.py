@@ -1,0 +1,103 @@
+"""What a reload does to the rooms of one process, with the clock in our hands."""
+
+from pathlib import Path
+
+import pytest
+from twisted.internet.address import IPv4Address
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+
+from mailnode.auth.realm import SessionCounts
+from mailnode.config.holder import Holder
+from mailnode.config.loader import read
+from mailnode.imap.open_views import OpenViews
+from mailnode.net.clock import WallClock
+from mailnode.net.hints import LocalHints
+from mailnode.net.no_reactor import run_now
+from mailnode.net.processes import Processes
+from mailnode.net.resolver import Resolver
+from mailnode.net.threads import Threads
+from mailnode.serving import Runtime, Serving
+from mailnode.stores import OwnStores
+
+
+class Rooms:
+    """The listeners of a process over a reactor that does nothing by itself."""
+
+    def __init__(self, data, **limits):
+        self.data = data
+        self.reactor = MemoryReactorClock()
+        self.holder = Holder(self.config(**limits))
+        clock, threads, hints = WallClock(lambda: 1.79e9, self.reactor), Threads(self.reactor), LocalHints()
+        stores = OwnStores(self.holder.config, clock, threads, hints, None)
+        runtime = Runtime(
+            self.reactor,
+            clock,
+            threads,
+            Processes(self.reactor),
+            hints,
+            Resolver(self.reactor, ["127.0.0.1"]),
+            OpenViews(self.reactor),
+            None,
+        )
+        self.serving = Serving(self.holder, stores, runtime, None, SessionCounts())
+        run_now(self.serving.bind())
+        self.serving.build()
+
+    def config(self, **limits):
+        listener = [{"protocol": "pop3", "endpoint": "tcp:110"}, {"protocol": "imap", "endpoint": "tcp:143"}]
+        server = {"hostname": "mx.a.test", "data": self.data}
+        return read({"server": server, "listener": listener, "limits": limits}, Path("/"))
+
+    def connect(self, number=0):
+        """Return the transport of a client, greeted or turned away; None: closed without a word."""
+        address = IPv4Address("TCP", "192.0.2.1", 1000)
+        protocol = self.reactor.tcpServers[number][1].buildProtocol(address)
+        transport = StringTransport(peerAddress=address)
+        protocol.makeConnection(transport)
+        self.reactor.advance(0)
+        return transport
+
+
+@pytest.fixture
+def data(tmp_path):
+    (tmp_path / "data").mkdir()
+    return tmp_path / "data"
+
+
+def test_the_time_of_pop3_changes_for_new_connections(data):
+    rooms = Rooms(data, pop3_timeout=600.0)
+    rooms.serving.accept()
+    standing = rooms.connect()
+    rooms.holder.swap(rooms.config(pop3_timeout=900.0))
+    fresh = rooms.connect()
+    rooms.reactor.advance(601)
+    assert standing.disconnecting and not fresh.disconnecting
+    rooms.reactor.advance(300)
+    assert fresh.disconnecting
+
+
+def test_connections_are_counted_on(data):
+    rooms = Rooms(data, connections=2)
+    rooms.serving.accept()
+    assert b"+OK" in rooms.connect().value() and b"+OK" in rooms.connect().value()
+    for errors in range(10, 14):
+        rooms.holder.swap(rooms.config(connections=2, errors=errors))
+        assert b"-ERR" in rooms.connect().value()
+        rooms.holder.swap(rooms.config(connections=20, errors=errors))
+    assert b"* OK" in rooms.connect(1).value(), "each listener counts its own"
+
+
+def test_what_comes_before_connections_are_taken_is_in_effect(data):
+    rooms = Rooms(data, connections=2)
+    rooms.holder.swap(rooms.config(connections=1), 7)
+    rooms.serving.accept()
+    assert b"+OK" in rooms.connect().value() and b"-ERR" in rooms.connect().value()
+    assert rooms.serving.served(2)["generation"] == 7
+
+
+def test_nobody_is_let_in_by_a_reload_while_it_ends(data):
+    rooms = Rooms(data)
+    rooms.serving.accept()
+    run_now(rooms.serving.close_listeners())
+    rooms.holder.swap(rooms.config(connections=1))
+    assert rooms.reactor.tcpServers[0][1].buildProtocol(IPv4Address("TCP", "192.0.2.1", 1)) is None
