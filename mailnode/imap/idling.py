@@ -27,6 +27,7 @@ class Idling:
         self._pushing = False
         self._again = False
         self._ask = False
+        self._still_here_due = False
         self._schedule_still_here()
 
     def look(self) -> None:
@@ -60,12 +61,16 @@ class Idling:
             self._again = True
             while self._again and not self._ended and not session.channel.closed:
                 self._again = False
+                if self._still_here_due:
+                    self._still_here_due = False
+                    session.write(responses.ok(b"*", "Still here"))
+                    session.flush()
                 if session.selected is not None:
                     ask, self._ask = self._ask, False
                     await session.selected.refresh(force=ask, after=session.services.poll_seconds)
                     if not self._ended:
                         await session.announce(expunge=True, uid=False)
-                        session.flush()
+                await session.pause()  # what happens while the client does not read is told in one when it does
         except NoSuchMailbox:
             session.bye("The selected mailbox was deleted")
         except SessionEnds:
@@ -85,7 +90,8 @@ class Idling:
 
     def _say_still_here(self) -> None:
         if not self._ended and not self._session.channel.closed:
-            self._session.channel.write(responses.ok(b"*", "Still here"))
+            self._still_here_due = True
+            self.hint()
             self._schedule_still_here()
 
 

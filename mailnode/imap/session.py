@@ -118,8 +118,6 @@ class ImapSession:
         self.flush()
         if self._farewell is not None:
             self._leave()
-        else:
-            await self.channel.drain()  # who sends commands and reads no answers is not read from either
 
     def failed(self) -> None:
         """Unknown trouble outside a command."""

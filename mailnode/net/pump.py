@@ -1,7 +1,9 @@
 """The pump: one Twisted protocol for every sans-I/O connection. Bytes in, events out, bytes out, timeouts, back-pressure.
 
-Input is not read while more than ``HIGH_WATER`` octets wait to be handled; output waits in ``drain()`` while the
-transport's buffer is full. One event is handled at a time.
+Input is not read while more than ``HIGH_WATER`` octets wait to be handled. One event is handled at a time, and the next
+one only when the transport's buffer is not full: whoever sends commands and reads no answers is not answered, whatever
+his protocol. A session that has much to say at once waits in ``drain()`` itself; one that does not is cut off at
+``MOST_UNSENT``.
 """
 
 from __future__ import annotations
@@ -26,6 +28,9 @@ from mailnode.values.wire import NEED_DATA, PAUSED
 
 HIGH_WATER = 128 * 1024  # octets of unhandled input after which reading stops
 GATHERED = 64 * 1024  # octets of output that may wait for the end of a turn
+MOST_UNSENT = (
+    4 * 1024 * 1024
+)  # octets written while the transport's buffer is full, after which the connection is broken
 FLUSH_SECONDS = 30.0  # for our last words to leave
 DRAIN_FLUSH_SECONDS = 3.0  # the same when the server shuts down: it does not wait for a peer that sleeps
 LINGER_SECONDS = 2.0  # for the peer to take them and close its side
@@ -58,6 +63,7 @@ class Pump(Protocol):
         "_name",
         "_on_close",
         "_opened_at",
+        "_overfull",
         "_pumping",
         "_reading",
         "_session",
@@ -107,6 +113,7 @@ class Pump(Protocol):
         self._reading = True
         self._draining: list[Deferred[None]] = []
         self._full = False
+        self._overfull = 0  # octets written since it is
         self._timeout = 60.0
         self._deadline = inf  # of the peer's silence; the timer follows it only when it fires, which is rare
         self._timer: IDelayed | None = None
@@ -165,7 +172,7 @@ class Pump(Protocol):
             return
         self._bytes_in += len(data)
         self._connection.receive_data(data)
-        if not self._busy:
+        if not self._busy and not self._full:
             self._run(heard=True)
         elif self._reading and self._connection.buffered > HIGH_WATER:
             self._reading = False
@@ -213,13 +220,16 @@ class Pump(Protocol):
     def resumeProducing(self) -> None:
         """The transport has sent all it had, and takes more."""
         self._full = False
+        self._overfull = 0
         if self._writer is not None:
             self._writer.emptied()
         self._release()
+        self._run(heard=True)
 
     def stopProducing(self) -> None:
         """The transport will never take more."""
         self.closed = True
+        self._full = False
         self._release()
 
     # IChannel: what the session does
@@ -336,13 +346,14 @@ class Pump(Protocol):
         return False
 
     def _run(self, heard: bool = False) -> None:
-        """Handle events until one waits. :param heard: silence begins anew, even if there is none."""
+        """Handle events until one waits, or the output is full. :param heard: silence begins anew, even if there is none."""
         if self._pumping:
             return
+        event: object = None
         gathering, self._gathering = self._gathering, True
         self._pumping = True
         try:
-            while not self._busy and not self.closed and self._session is not None:
+            while not self._busy and not self._full and not self.closed and self._session is not None:
                 event = self._connection.next_event()
                 if event is NEED_DATA or event is PAUSED:
                     break
@@ -357,9 +368,9 @@ class Pump(Protocol):
         if not gathering:
             self._push()
         if self._eof:
-            if not self._busy:
+            if not self._busy and not self._full:
                 self.close()
-        elif not self._reading and not self.closed and self._connection.buffered <= HIGH_WATER:
+        elif not self._reading and not self.closed and (event is NEED_DATA or self._connection.buffered <= HIGH_WATER):
             self._reading = True
             self._transport().resumeProducing()
 
@@ -370,8 +381,15 @@ class Pump(Protocol):
         data = self._unsent[0] if len(self._unsent) == 1 else b"".join(self._unsent)
         self._unsent.clear()
         self._unsent_size = 0
-        if not self.closed and self._writer is not None:
-            self._writer.write(data)
+        if self.closed or self._writer is None:
+            return
+        if self._full:
+            self._overfull += len(data)
+            if self._overfull > MOST_UNSENT:
+                emit(_log, "session.ended", session=self.session, protocol=self._name, reason="reads no answers")
+                self.abort()
+                return
+        self._writer.write(data)
 
     def _failed(self, failure: Failure) -> None:
         self._busy = False
@@ -421,6 +439,8 @@ class Pump(Protocol):
             return
         self._deadline = inf
         self._session.timed_out()
+        if self._full and not self.closed:
+            self.abort()  # in the middle of an answer nobody reads: the session would wait for it to leave, to say its last word
 
     def _release(self) -> None:
         waiting, self._draining = self._draining, []

@@ -115,7 +115,6 @@ class SmtpSession:
                 self._forget()
         if not self._connection.more or len(self._out) >= MAX_JOINED:
             self._flush()
-            await self._channel.drain()  # a client that does not read its replies is not read from either
         if not self._connection.in_content:
             self._since = self._steady.seconds()
         if self._ending is not None:

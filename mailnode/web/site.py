@@ -1,4 +1,8 @@
-"""The http listener: /health and /metrics, and nothing else."""
+"""The http listener: /health and /metrics, and nothing else.
+
+A connection is for one request, and lasts for so long at most: who sends requests and reads no answers, or sends one
+slowly, is let go.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +11,64 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
-from twisted.protocols.policies import ThrottlingFactory
+from twisted.protocols.policies import ThrottlingFactory, ThrottlingProtocol
 from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
+from mailnode.interfaces.runtime import IClock, IDelayed
+
 NOT_HERE = 404, b"text/plain; charset=utf-8", b"not here\n"
 MAX_BODY = 65_536  # octets of a request, which none of these needs
+REQUEST_SECONDS = 30.0  # from the connection to the end of the answer
 
 _log = Logger()
+
+
+class OneRequest(HTTPChannel):
+    """Takes one request of each connection."""
+
+    def checkPersistence(self, request: Any, version: bytes) -> bool:
+        """Whether another request may follow: none."""
+        request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
+        return False
+
+
+class Brief(ThrottlingProtocol):
+    """A connection that ends in time, whatever is sent."""
+
+    _end: IDelayed | None = None
+
+    def connectionMade(self) -> None:
+        """Set its end; go on if there is room for it."""
+        factory: Any = self.factory
+        self._end = factory.clock.callLater(REQUEST_SECONDS, self._too_late)
+        super().connectionMade()  # type: ignore[no-untyped-call]
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """It has ended."""
+        if self._end is not None:
+            self._end.cancel()
+            self._end = None
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]
+
+    def _too_late(self) -> None:
+        self._end = None
+        transport: Any = self.transport
+        transport.abortConnection()
+
+
+class BriefFactory(ThrottlingFactory):
+    """Bounds how many connections there are, and how long each lasts."""
+
+    protocol = Brief  # type: ignore[assignment]
+
+    def __init__(self, factory: Site, connections: int, clock: IClock) -> None:
+        super().__init__(factory, maxConnectionCount=connections)  # type: ignore[no-untyped-call]
+        self.clock = clock
 
 
 class ShortRequest(Request):
@@ -95,7 +147,7 @@ def web_factory(
     metrics: Callable[[], Awaitable[tuple[bytes, bytes]]],
     clock: Any,
     max_connections: int = 100,
-) -> ThrottlingFactory:
+) -> BriefFactory:
     """Return the factory of the http listener.
 
     :param health: returns what /health shows; its ``status`` "ok" is HTTP status 200, any other 503.
@@ -113,6 +165,7 @@ def web_factory(
     root = Root()  # type: ignore[no-untyped-call]
     root.putChild(b"health", Page(health_page))
     root.putChild(b"metrics", Page(metrics_page))
-    site = Site(root, requestFactory=ShortRequest, timeout=30, reactor=clock)  # type: ignore[no-untyped-call]
+    site = Site(root, requestFactory=ShortRequest, timeout=None, reactor=clock)  # type: ignore[no-untyped-call]
+    site.protocol = OneRequest  # type: ignore[assignment,method-assign]
     site.displayTracebacks = False
-    return ThrottlingFactory(site, maxConnectionCount=max_connections)  # type: ignore[no-untyped-call]
+    return BriefFactory(site, max_connections, clock)

@@ -1,7 +1,5 @@
 """The session's own life: login, IDLE, APPEND, mailboxes, ends of all kinds."""
 
-import re
-
 import pytest
 from fake_mail import FakeAccount, FakeBlobs, FakeMailbox, FakeWriter
 from imap_world import START, Client, World, play
@@ -153,8 +151,15 @@ def test_end_comes_after_the_answer_of_a_command_under_way(make_world):
     world = make_world()
     world.put(b"Subject: x\r\n\r\n" + b"y" * 10**6)
     client = world.connect(select="INBOX")
-    client.pump.pauseProducing()
+    write = client.transport.write
+
+    def fill(data):
+        write(data)
+        client.pump.pauseProducing()
+
+    client.transport.write = fill
     client.send(b"t FETCH 1 BODY.PEEK[]\r\n")
+    client.transport.write = write
     client.session.end("account disabled")
     assert not client.closed
     client.pump.resumeProducing()
@@ -170,7 +175,7 @@ def test_who_reads_no_answers_is_not_read_from(make_world, command):
     client.received()
     client.pump.pauseProducing()
     client.send(b"".join(b"t%d %b\r\n" % (number, command) for number in range(20)))
-    assert re.findall(rb"^t[0-9]+ ", client.received(), re.MULTILINE) == [b"t0 "]
+    assert client.received() == b""
     client.pump.resumeProducing()
     assert client.received().endswith(b"t19 OK %b completed\r\n" % command.split()[0 if command == b"NOOP" else 1])
 

@@ -160,9 +160,10 @@ def test_to_stop_reading_is_not_to_have_a_full_output(connected: Any) -> None:
     pump._session.wait = None
     wire.producer.pauseProducing()
     wait.callback(None)
-    assert wire.producerState == "producing"
+    assert wire.producerState == "paused"
     assert not pump.drain().send(None).called
     wire.producer.resumeProducing()
+    assert wire.producerState == "producing"
     assert client.take(wire.everything()) == b"a!\n" + 2 * HIGH_WATER * b"x" + b"!\n"
 
 

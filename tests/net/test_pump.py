@@ -26,6 +26,7 @@ from mailnode.net.pump import (
     HIGH_WATER,
     LINGER_OCTETS,
     LINGER_SECONDS,
+    MOST_UNSENT,
     Pump,
 )
 from mailnode.values.wire import NEED_DATA
@@ -72,6 +73,8 @@ class Echo:
         self.drains = False
         self.said: list[str] = []
         self.raises_in_failed = False
+        self.stays = False
+        self.write_at_once = False  # what a session does that has more to say than is gathered in a turn
 
     async def opened(self) -> None:
         self.channel.set_timeout(100)
@@ -83,6 +86,8 @@ class Echo:
         if self.wait is not None:
             await self.wait
         self.channel.write(event + b"!\n")
+        if self.write_at_once:
+            self.channel._push()
         if event == b"quit":
             self.channel.close()
         if self.drains:
@@ -98,7 +103,8 @@ class Echo:
 
     def timed_out(self) -> None:
         self.said.append("timed out")
-        self.channel.close()
+        if not self.stays:
+            self.channel.close()
 
     def draining(self) -> None:
         self.said.append("draining")
@@ -175,28 +181,113 @@ def test_input_stops_while_much_waits_and_goes_on_after() -> None:
     assert connected.transport.producerState == "producing"
 
 
+def filling(connected: Connected, octets: bytes = b"full!\n") -> None:
+    """Have the transport's buffer full as soon as it gets these octets."""
+    write = connected.transport.write
+
+    def write_and_tell(data: bytes) -> None:
+        write(data)
+        if octets in data:
+            connected.pump.pauseProducing()
+
+    connected.transport.write = write_and_tell  # type: ignore[method-assign]
+
+
 def test_output_waits_for_the_transport() -> None:
     connected = Connected()
     connected.session.drains = True
-    connected.pump.pauseProducing()
-    connected.pump.dataReceived(b"a\nb\n")
-    assert connected.heard() == b"hello\na!\n"
+    connected.session.write_at_once = True
+    filling(connected)
+    connected.pump.dataReceived(b"full\nb\n")
+    assert connected.heard() == b"hello\nfull!\n" and connected.session.said == []
     connected.pump.resumeProducing()
     assert connected.heard() == b"b!\n"
     assert connected.session.said == ["drained", "drained"]
 
 
+def test_the_next_event_waits_for_room_whatever_the_session_does() -> None:
+    connected = Connected()
+    filling(connected)
+    connected.pump.dataReceived(b"full\n")
+    connected.pump.dataReceived(b"b\nc\n")
+    connected.pump.wake()
+    assert connected.heard() == b"hello\nfull!\n"
+    connected.pump.resumeProducing()
+    assert connected.heard() == b"b!\nc!\n"
+
+
+def test_input_stops_while_the_output_is_full() -> None:
+    connected = Connected()
+    connected.pump.pauseProducing()
+    connected.pump.dataReceived(b"x" * HIGH_WATER)
+    assert connected.transport.producerState == "producing"
+    connected.pump.dataReceived(b"x\n")
+    assert connected.transport.producerState == "paused"
+    connected.pump.resumeProducing()
+    assert connected.transport.producerState == "producing"
+
+
+def test_what_is_no_event_yet_is_read_on_however_long_it_is() -> None:
+    connected = Connected()
+    connected.pump.pauseProducing()
+    connected.pump.dataReceived(b"x" * (HIGH_WATER + 1))
+    assert connected.transport.producerState == "paused"
+    connected.pump.resumeProducing()
+    assert connected.transport.producerState == "producing"
+
+
+def test_what_came_before_the_end_is_answered_when_there_is_room() -> None:
+    connected = Connected()
+    connected.pump.pauseProducing()
+    connected.pump.dataReceived(b"a\nb\n")
+    connected.pump.readConnectionLost()
+    assert not connected.transport.disconnecting
+    connected.pump.resumeProducing()
+    assert connected.heard() == b"hello\na!\nb!\n" and connected.transport.disconnecting
+
+
+def test_who_writes_on_though_the_output_is_full_is_cut_off() -> None:
+    connected = Connected()
+    connected.pump.pauseProducing()
+    for _ in range(MOST_UNSENT // GATHERED):
+        connected.pump.write(b"x" * GATHERED)
+    assert not connected.transport.aborted
+    connected.pump.write(b"x")
+    assert connected.transport.aborted
+
+
+def test_what_is_written_counts_anew_when_the_output_has_left() -> None:
+    connected = Connected()
+    for _ in range(2):
+        connected.pump.pauseProducing()
+        connected.pump.write(b"x" * MOST_UNSENT)
+        connected.pump.resumeProducing()
+    assert not connected.transport.aborted
+
+
 def test_a_peer_that_does_not_read_is_given_up() -> None:
     connected = Connected()
     connected.session.drains = True
-    connected.pump.pauseProducing()
-    connected.pump.dataReceived(b"a\n")
-    connected.clock.advance(99)
+    connected.session.write_at_once = True
+    filling(connected)
+    connected.pump.dataReceived(b"full\n")
+    connected.clock.advance(50)
+    connected.pump.dataReceived(b"b\n")  # talking is not reading
+    connected.clock.advance(49)
     assert connected.session.said == []
     connected.clock.advance(2)
     assert connected.session.said == ["timed out", "drained"]
     connected.clock.advance(31)
     assert connected.transport.aborted
+
+
+def test_a_session_that_cannot_say_good_bye_to_who_does_not_read_is_broken_off() -> None:
+    connected = Connected()
+    connected.session.drains = connected.session.stays = connected.session.write_at_once = True
+    filling(connected)
+    connected.pump.dataReceived(b"full\n")
+    connected.clock.advance(101)
+    assert connected.session.said == ["timed out"] and connected.transport.aborted
 
 
 def test_silence_is_counted_from_the_last_input_or_answer() -> None:

@@ -538,7 +538,7 @@ def test_a_client_that_does_not_read_is_not_read_from() -> None:
     world = World()
     client = world.client()
     client.pump.pauseProducing()
-    assert client.say("HELP\n" * 1000).count("214 ") == 100
+    assert client.say("HELP\n" * 1000) == ""
     for _ in range(100):
         if client.transport.producerState == "producing":
             client.say("HELP\n" * 1000)

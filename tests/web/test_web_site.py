@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from mailnode.values.events import EVENTS, emit
 from mailnode.web.docs import render
 from mailnode.web.metrics import METRICS, PREFIX, EventMetrics, Metrics
-from mailnode.web.site import MAX_BODY, web_factory
+from mailnode.web.site import MAX_BODY, REQUEST_SECONDS, web_factory
 
 ROOT = Path(__file__).parents[2]
 
@@ -98,6 +98,21 @@ class SiteTests(SynchronousTestCase):
         protocol.dataReceived(b"POST /health HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000\r\n\r\n")
         protocol.dataReceived(b"x" * (MAX_BODY + 1))
         assert protocol.transport.disconnecting or protocol.transport.disconnected
+
+    def test_a_request_has_its_time_whatever_is_sent(self):
+        protocol = self.connect()
+        for octet in b"GET /health"[: int(REQUEST_SECONDS) // 3]:
+            self.clock.advance(2.9)
+            protocol.dataReceived(bytes([octet]))
+        assert not protocol.transport.disconnected
+        self.clock.advance(REQUEST_SECONDS / 10)
+        assert protocol.transport.disconnected
+        protocol.connectionLost(Failure(ConnectionDone()))
+
+    def test_a_connection_that_has_ended_leaves_no_timer(self):
+        standing = len(self.clock.getDelayedCalls())
+        self.get(b"/health")
+        assert len(self.clock.getDelayedCalls()) == standing
 
     def test_connections_are_limited(self):
         assert [self.connect() is not None for _ in range(3)] == [True, True, False]
