@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mailnode.ctl.office import CONFLICT, FAILED, NOT_FOUND, USAGE, CommandFailed, Office, command
-from mailnode.errors import DomainError, NoSuchAccount
+from mailnode.errors import DomainError, NoSuchAccount, NoSuchMailbox
 from mailnode.interfaces.store import IMailAccount
 from mailnode.values.address import Address, domain_key, parse_address
 from mailnode.values.directory import Account, Alias, Domain
@@ -323,11 +323,12 @@ async def mailbox_show(office: Office, address: str, name: str) -> Any:
     """One mailbox with its counts."""
     wanted = mailbox_name(name)
     mail = await _mail(office, address)
-    for info in await mail.mailboxes():
-        if info.name == wanted:
-            counts = await mail.status([info.id])
-            return _mailbox(info, counts[0] if counts else None)
-    raise CommandFailed(NOT_FOUND, f"{name}: no such mailbox")
+    try:
+        info = await mail.named(wanted)
+    except NoSuchMailbox:
+        raise CommandFailed(NOT_FOUND, f"{name}: no such mailbox") from None
+    counts = await mail.status([info.id])
+    return _mailbox(info, counts[0] if counts else None)
 
 
 @command("mailbox.create", changes=True)

@@ -35,12 +35,10 @@ async def find(session: ImapSession, name: str) -> MailboxInfo:
 
     :raises NoSuchMailbox: there is none, or it is not selectable.
     """
-    for info in await session.mail.mailboxes():
-        if info.name == name:
-            if not info.selectable:
-                break
-            return info
-    raise NoSuchMailbox
+    info = await session.mail.named(name)
+    if not info.selectable:
+        raise NoSuchMailbox
+    return info
 
 
 async def find_target(session: ImapSession, name: str) -> MailboxInfo:
@@ -63,7 +61,7 @@ async def create(session: ImapSession, command: Create) -> Answer:
 
 async def delete(session: ImapSession, command: Delete) -> Answer:
     """RFC 3501 6.3.4. A client that deletes what it has selected is in the authenticated state afterwards."""
-    info = await _any(session, command.mailbox)
+    info = await session.mail.named(command.mailbox)
     await session.mail.delete(info.id)
     if session.selected is not None and session.selected.mailbox.id == info.id:
         session.deselect()
@@ -74,16 +72,9 @@ async def rename(session: ImapSession, command: Rename) -> Answer:
     """RFC 3501 6.3.5."""
     if command.target == INBOX:
         raise MailboxExists
-    info = await _any(session, command.source)
+    info = await session.mail.named(command.source)
     await session.mail.rename(info.id, command.target)
     return Answer("RENAME completed")
-
-
-async def _any(session: ImapSession, name: str) -> MailboxInfo:
-    for info in await session.mail.mailboxes():
-        if info.name == name:
-            return info
-    raise NoSuchMailbox
 
 
 async def subscribe(session: ImapSession, command: Subscribe) -> Answer:

@@ -148,6 +148,9 @@ class IMailAccount(Interface):
     async def mailboxes() -> list[MailboxInfo]:
         """All mailboxes, by name; INBOX first."""
 
+    async def named(name: str) -> MailboxInfo:
+        """Return the mailbox with this canonical name, selectable or not. :raises NoSuchMailbox:"""
+
     async def create(name: str, special_use: str = "") -> MailboxInfo:
         """Create a mailbox and missing superiors. :raises MailboxExists, BadMailboxName, LimitReached:"""
 

@@ -36,6 +36,10 @@ class MailAccount:
         """All mailboxes, by name; INBOX first."""
         return await self._partition.read(mailboxes.listing, self.account_id)
 
+    async def named(self, name: str) -> MailboxInfo:
+        """The mailbox with this canonical name, selectable or not. :raises NoSuchMailbox:"""
+        return await self._partition.read(mailboxes.named, self.account_id, name)
+
     async def create(self, name: str, special_use: str = "") -> MailboxInfo:
         """Create a mailbox and missing superiors. :raises MailboxExists, BadMailboxName, LimitReached:"""
         info, modseq = await self._write(mailboxes.create, mailbox_name(name), special_use)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from mailnode.errors import LimitReached, MailboxExists, MailboxRefused, NoSuchMailbox
 from mailnode.store.accounts import INBOX_ID, add_mailbox, charge, touch
 from mailnode.store.engine import Transaction
+from mailnode.store.statements import listed, pieces
 from mailnode.values.mailbox import MailboxInfo, MailboxStatus
 from mailnode.values.mailbox_name import INBOX, SEPARATOR, mailbox_name, split
 
@@ -28,58 +29,91 @@ class _Box:
     selectable: int
 
 
-class _Tree:
-    """All mailboxes of one account, as they stand in this transaction."""
+_BOX = "SELECT mailbox_id, parent_id, name, uidvalidity, special_use, selectable FROM mailbox"
+_STANDS = " WHERE account_id = ? AND deleted_at IS NULL"
 
-    def __init__(self, tx: Transaction, account_id: str) -> None:
-        rows = tx.execute(
-            "SELECT mailbox_id, parent_id, name, uidvalidity, special_use, selectable FROM mailbox"
-            " WHERE account_id = ? AND deleted_at IS NULL",
-            (account_id,),
-        )
-        self.boxes = {row[0]: _Box(*row) for row in rows}
-        self.children: dict[int, list[_Box]] = {}
-        for box in self.boxes.values():
-            self.children.setdefault(box.parent_id, []).append(box)
 
-    def get(self, mailbox_id: int) -> _Box:
-        try:
-            return self.boxes[mailbox_id]
-        except KeyError:
-            raise NoSuchMailbox(str(mailbox_id)) from None
+def _box(tx: Transaction, account_id: str, mailbox_id: int) -> _Box:
+    rows = tx.execute(f"{_BOX}{_STANDS} AND mailbox_id = ?", (account_id, mailbox_id))
+    if not rows:
+        raise NoSuchMailbox(str(mailbox_id))
+    return _Box(*rows[0])
 
-    def full_names(self, top: int = 0, prefix: str = "") -> dict[int, str]:
-        """Full names of everything below ``top``, superiors first."""
-        names: dict[int, str] = {}
-        waiting = [(box, prefix) for box in self.children.get(top, ())]
-        while waiting:
-            box, before = waiting.pop()
-            names[box.mailbox_id] = before + box.name
-            below = before + box.name + SEPARATOR
-            waiting.extend((child, below) for child in self.children.get(box.mailbox_id, ()))
-        return names
 
-    def find(self, levels: Sequence[str]) -> tuple[int, int]:
-        """Return how many of the levels exist, and the id of the last of them (0: none)."""
-        parent = 0
-        for depth, level in enumerate(levels):
-            found = next((box for box in self.children.get(parent, ()) if box.name == level), None)
-            if found is None:
-                return depth, parent
-            parent = found.mailbox_id
-        return len(levels), parent
+def _path(tx: Transaction, account_id: str, levels: Sequence[str]) -> list[_Box]:
+    """Return those of the levels that exist, from the top on."""
+    found: list[_Box] = []
+    parent_id = 0
+    for level in levels:
+        rows = tx.execute(f"{_BOX}{_STANDS} AND parent_id = ? AND name = ?", (account_id, parent_id, level))
+        if not rows:
+            break
+        found.append(_Box(*rows[0]))
+        parent_id = found[-1].mailbox_id
+    return found
+
+
+def _full_name(tx: Transaction, account_id: str, box: _Box) -> str:
+    names = [box.name]
+    while box.parent_id:
+        box = _box(tx, account_id, box.parent_id)
+        names.append(box.name)
+    return SEPARATOR.join(reversed(names))
+
+
+def _inferiors(tx: Transaction, account_id: str, mailbox_id: int) -> list[_Box]:
+    """Return all mailboxes below one, superiors first."""
+    found: list[_Box] = []
+    level = [mailbox_id]
+    while level:
+        below: list[_Box] = []
+        for some in pieces(level):
+            marks, ids = listed(some)
+            below += [_Box(*row) for row in tx.execute(f"{_BOX}{_STANDS} AND parent_id IN {marks}", (account_id, *ids))]
+        found += below
+        level = [box.mailbox_id for box in below]
+    return found
+
+
+def _full_names(boxes: Sequence[_Box], tops: dict[int, str]) -> dict[int, str]:
+    """Return full names by id. :param boxes: superiors first. :param tops: what the names of those above begin with."""
+    names = dict(tops)
+    for box in boxes:
+        names[box.mailbox_id] = names[box.parent_id] + SEPARATOR + box.name
+    return names
 
 
 def listing(tx: Transaction, account_id: str) -> list[MailboxInfo]:
     """All mailboxes, INBOX first, then by name."""
-    tree = _Tree(tx, account_id)
+    boxes = {row[0]: _Box(*row) for row in tx.execute(f"{_BOX}{_STANDS}", (account_id,))}
+    children: dict[int, list[_Box]] = {}
+    for box in boxes.values():
+        children.setdefault(box.parent_id, []).append(box)
     subscribed = set(subscriptions(tx, account_id))
-    infos = [
-        MailboxInfo(box.mailbox_id, name, box.uidvalidity, box.special_use, bool(box.selectable), name in subscribed)
-        for mailbox_id, name in tree.full_names().items()
-        for box in (tree.boxes[mailbox_id],)
-    ]
+    infos: list[MailboxInfo] = []
+    waiting = [(box, box.name) for box in children.get(0, ())]
+    while waiting:
+        box, name = waiting.pop()
+        infos.append(_info(box, name, name in subscribed))
+        waiting.extend((child, name + SEPARATOR + child.name) for child in children.get(box.mailbox_id, ()))
     return sorted(infos, key=lambda info: (info.name != INBOX, info.name))
+
+
+def _info(box: _Box, name: str, subscribed: bool) -> MailboxInfo:
+    return MailboxInfo(box.mailbox_id, name, box.uidvalidity, box.special_use, bool(box.selectable), subscribed)
+
+
+def _is_subscribed(tx: Transaction, account_id: str, name: str) -> bool:
+    return bool(tx.execute("SELECT 1 FROM subscription WHERE account_id = ? AND name = ?", (account_id, name)))
+
+
+def named(tx: Transaction, account_id: str, name: str) -> MailboxInfo:
+    """The mailbox with this canonical name, selectable or not. :raises NoSuchMailbox:"""
+    levels = split(name)
+    found = _path(tx, account_id, levels)
+    if len(found) < len(levels):
+        raise NoSuchMailbox(name)
+    return _info(found[-1], name, _is_subscribed(tx, account_id, name))
 
 
 def find(tx: Transaction, account_id: str, name: str) -> int | None:
@@ -106,31 +140,32 @@ def create(tx: Transaction, account_id: str, name: str, special_use: str) -> tup
     """
     modseq, _, _ = touch(tx, account_id)
     levels = split(name)
-    tree = _Tree(tx, account_id)
-    mailbox_id = _make(tx, account_id, tree, levels, modseq, special_use)
-    rows = tx.execute(
-        "SELECT uidvalidity, special_use FROM mailbox WHERE account_id = ? AND mailbox_id = ?", (account_id, mailbox_id)
-    )
-    subscribed = bool(tx.execute("SELECT 1 FROM subscription WHERE account_id = ? AND name = ?", (account_id, name)))
-    return MailboxInfo(mailbox_id, name, rows[0][0], rows[0][1], True, subscribed), modseq
+    found = _path(tx, account_id, levels)
+    if len(found) == len(levels):
+        _revive(tx, account_id, found[-1], modseq, special_use)
+    else:
+        _make(tx, account_id, levels, found, modseq, special_use)
+    return named(tx, account_id, name), modseq
 
 
-def _make(tx: Transaction, account_id: str, tree: _Tree, levels: Sequence[str], modseq: int, special_use: str) -> int:
-    depth, parent = tree.find(levels)
-    missing = len(levels) - depth
-    if not missing:
-        return _revive(tx, account_id, tree.get(parent), modseq, special_use)
-    if len(tree.boxes) + missing > MAX_MAILBOXES:
+def _make(
+    tx: Transaction, account_id: str, levels: Sequence[str], found: Sequence[_Box], modseq: int, special_use: str
+) -> int:
+    """Make those of the levels that are missing, at least one; return the id of the last. :raises LimitReached:"""
+    missing = levels[len(found) :]
+    [(count,)] = tx.execute(f"SELECT count(*) FROM mailbox{_STANDS}", (account_id,))
+    if count + len(missing) > MAX_MAILBOXES:
         raise LimitReached("mailboxes")
-    mailbox_id, uidvalidity = _numbers(tx, account_id, missing)
-    for number, level in enumerate(levels[depth:]):
-        use = special_use if number == missing - 1 else ""
+    parent = found[-1].mailbox_id if found else 0
+    mailbox_id, uidvalidity = _numbers(tx, account_id, len(missing))
+    for number, level in enumerate(missing):
+        use = special_use if number == len(missing) - 1 else ""
         add_mailbox(tx, account_id, mailbox_id + number, parent, level, uidvalidity + number, modseq, use)
         parent = mailbox_id + number
     return parent
 
 
-def _revive(tx: Transaction, account_id: str, box: _Box, modseq: int, special_use: str) -> int:
+def _revive(tx: Transaction, account_id: str, box: _Box, modseq: int, special_use: str) -> None:
     """Make a name that only holds inferiors a mailbox again."""
     if box.selectable:
         raise MailboxExists(box.name)
@@ -140,7 +175,6 @@ def _revive(tx: Transaction, account_id: str, box: _Box, modseq: int, special_us
         " WHERE account_id = ? AND mailbox_id = ?",
         (uidvalidity, modseq, special_use, account_id, box.mailbox_id),
     )
-    return box.mailbox_id
 
 
 def _numbers(tx: Transaction, account_id: str, count: int) -> tuple[int, int]:
@@ -159,9 +193,8 @@ def delete(tx: Transaction, account_id: str, mailbox_id: int, now: int) -> int:
     :param now: UTC microseconds. :raises NoSuchMailbox, MailboxRefused, NoSuchAccount:
     """
     modseq, _, _ = touch(tx, account_id)
-    tree = _Tree(tx, account_id)
-    box = tree.get(mailbox_id)
-    inferiors = tree.children.get(mailbox_id)
+    box = _box(tx, account_id, mailbox_id)
+    inferiors = tx.execute(f"SELECT 1 FROM mailbox{_STANDS} AND parent_id = ? LIMIT 1", (account_id, mailbox_id))
     if mailbox_id == INBOX_ID or (inferiors and not box.selectable):
         raise MailboxRefused(box.name)
     messages, size = tx.execute(
@@ -169,7 +202,7 @@ def delete(tx: Transaction, account_id: str, mailbox_id: int, now: int) -> int:
         (now, account_id, mailbox_id),
     )[0]
     charge(tx, account_id, -size, -messages)
-    _retire(tx, account_id, {tree.full_names()[mailbox_id]: box.uidvalidity})
+    _retire(tx, account_id, {_full_name(tx, account_id, box): box.uidvalidity})
     if inferiors:
         name_id, uidvalidity = _numbers(tx, account_id, 1)
         add_mailbox(tx, account_id, name_id, box.parent_id, box.name, uidvalidity, modseq, selectable=0)
@@ -186,33 +219,32 @@ def rename(tx: Transaction, account_id: str, mailbox_id: int, name: str) -> int:
     :param name: canonical. :raises NoSuchMailbox, MailboxExists, MailboxRefused, BadMailboxName, LimitReached:
     """
     modseq, _, _ = touch(tx, account_id)
-    tree = _Tree(tx, account_id)
-    tree.get(mailbox_id)
-    before = tree.full_names()
-    old = before[mailbox_id]
-    moved = {mailbox_id: name}
-    moved.update(tree.full_names(mailbox_id, name + SEPARATOR))
-    for changed in moved.values():
+    box = _box(tx, account_id, mailbox_id)
+    old = _full_name(tx, account_id, box)
+    inferiors = _inferiors(tx, account_id, mailbox_id)
+    before = _full_names(inferiors, {mailbox_id: old})
+    after = _full_names(inferiors, {mailbox_id: name})
+    for changed in after.values():
         mailbox_name(changed)
     if name.startswith(old + SEPARATOR):
         raise MailboxRefused(name)
     levels = split(name)
-    if tree.find(levels)[0] == len(levels):
+    found = _path(tx, account_id, levels)
+    if len(found) == len(levels):
         raise MailboxExists(name)
-    parent = _superior(tx, account_id, tree, levels[:-1], modseq)
+    superiors = levels[:-1]
+    parent = found[-1].mailbox_id if found else 0
+    if len(found) < len(superiors):
+        parent = _make(tx, account_id, superiors, found, modseq, "")
     tx.execute(
         "UPDATE mailbox SET parent_id = ?, name = ? WHERE account_id = ? AND mailbox_id = ?",
         (parent, levels[-1], account_id, mailbox_id),
     )
-    _retire(tx, account_id, {before[moved_id]: tree.boxes[moved_id].uidvalidity for moved_id in moved})
-    for moved_id, changed in moved.items():
-        _rise(tx, account_id, tree.boxes[moved_id], changed)
+    moved = [box, *inferiors]
+    _retire(tx, account_id, {before[one.mailbox_id]: one.uidvalidity for one in moved})
+    for one in moved:
+        _rise(tx, account_id, one, after[one.mailbox_id])
     return modseq
-
-
-def _superior(tx: Transaction, account_id: str, tree: _Tree, levels: Sequence[str], modseq: int) -> int:
-    depth, parent = tree.find(levels)
-    return parent if depth == len(levels) else _make(tx, account_id, tree, levels, modseq, "")
 
 
 def _retire(tx: Transaction, account_id: str, names: dict[str, int]) -> None:

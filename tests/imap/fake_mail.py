@@ -151,6 +151,12 @@ class FakeAccount:
     async def mailboxes(self):
         return sorted((b.info for b in self._boxes.values()), key=lambda info: (info.name != "INBOX", info.name))
 
+    async def named(self, name):
+        for box in self._boxes.values():
+            if box.info.name == name:
+                return box.info
+        raise NoSuchMailbox
+
     async def create(self, name, special_use=""):
         name = mailbox_name(name)
         if any(b.info.name == name for b in self._boxes.values()):

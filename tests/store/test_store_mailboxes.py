@@ -276,3 +276,53 @@ def test_status_of_a_name(ann, loop, make):
     for name in ("a", "a/b/d", "b", "c"):
         with pytest.raises(NoSuchMailbox):
             loop.run(ann.status_of(name))
+
+
+class Counting:
+    """A transaction that counts the rows it reads."""
+
+    def __init__(self, tx):
+        self.rows = 0
+        self._tx = tx
+
+    def execute(self, sql, parameters=()):
+        rows = self._tx.execute(sql, parameters)
+        self.rows += len(rows)
+        return rows
+
+    def many(self, sql, rows):
+        self._tx.many(sql, rows)
+
+
+def rows_read(tx, unit, *args):
+    counting = Counting(tx)
+    unit(counting, *args)
+    return counting.rows
+
+
+@pytest.mark.parametrize(
+    ("unit", "args"),
+    [
+        (mailboxes.create, ("ann", "new/one", "")),
+        (mailboxes.rename, ("ann", 2, "elsewhere/one")),
+        (mailboxes.delete, ("ann", 2, 0)),
+        (mailboxes.named, ("ann", "Archive")),
+        (mailboxes.status_of, ("ann", "Archive")),
+        (mailboxes.subscribe, ("ann", "Archive", True)),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_command_on_one_mailbox_reads_no_others(unit, args, store, engine, ann, loop):
+    for number in range(50):
+        loop.run(ann.create(f"many/{number}"))
+    assert loop.run(engine.write(f"mail-{store.partition('ann'):02d}", rows_read, unit, *args)) < 12
+
+
+def test_a_mailbox_is_found_by_its_name(ann, loop):
+    info = loop.run(ann.create("a/b"))
+    assert loop.run(ann.named("a/b")) == info
+    loop.run(ann.subscribe("a", True))
+    assert loop.run(ann.named("a")) == by_name(loop, ann, "a")
+    for missing in ("b", "a/b/c", "a/c", "inbox"):
+        with pytest.raises(NoSuchMailbox):
+            loop.run(ann.named(missing))
