@@ -153,11 +153,12 @@ def _make(
 ) -> int:
     """Make those of the levels that are missing, at least one; return the id of the last. :raises LimitReached:"""
     missing = levels[len(found) :]
-    [(count,)] = tx.execute(f"SELECT count(*) FROM mailbox{_STANDS}", (account_id,))
-    if count + len(missing) > MAX_MAILBOXES:
-        raise LimitReached("mailboxes")
-    parent = found[-1].mailbox_id if found else 0
     mailbox_id, uidvalidity = _numbers(tx, account_id, len(missing))
+    if mailbox_id + len(missing) > MAX_MAILBOXES:  # as many ids were given out; how many of them stand is to be counted
+        [(count,)] = tx.execute(f"SELECT count(*) FROM mailbox{_STANDS}", (account_id,))
+        if count + len(missing) > MAX_MAILBOXES:
+            raise LimitReached("mailboxes")
+    parent = found[-1].mailbox_id if found else 0
     for number, level in enumerate(missing):
         use = special_use if number == len(missing) - 1 else ""
         add_mailbox(tx, account_id, mailbox_id + number, parent, level, uidvalidity + number, modseq, use)
