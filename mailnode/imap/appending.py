@@ -18,8 +18,9 @@ from mailnode.values.mailbox import NewMessage
 if TYPE_CHECKING:
     from mailnode.imap.session import ImapSession
 
-# Bare line ends grow on the way in: a message of nothing but LF doubles.
+# Line ends grow on the way in: a message of nothing but LF doubles, and one without an end of its last line gets one.
 _GROWTH = 2
+_LINE_END = len(b"\r\n")
 
 _log = Logger()
 
@@ -70,7 +71,7 @@ async def _begin(session: ImapSession, command: AppendStart) -> Appending:
     too_many = usage.count_limit and usage.count_used >= usage.count_limit
     if too_big or too_many:
         raise OverQuota
-    return Appending(command, info.id, session.mail.blobs().writer(min(limit, command.size) * _GROWTH))
+    return Appending(command, info.id, session.mail.blobs().writer(command.size * _GROWTH + _LINE_END))
 
 
 async def chunk(session: ImapSession, event: AppendChunk) -> None:

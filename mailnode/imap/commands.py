@@ -64,7 +64,7 @@ class Row:
     ``sequence_numbers``: its arguments count messages by position, so they mean what the client saw last and no EXPUNGE
     may come between. ``expunge``: EXPUNGE may be reported while it runs (RFC 3501 7.4.1). ``secret``: refused while
     LOGINDISABLED holds. ``without_tls``: not allowed once TLS is up. ``streamed``: its last literal is a message and is not
-    gathered (APPEND).
+    gathered (APPEND). ``long``: it may be as long before login as others are after it.
     """
 
     states: frozenset[State]
@@ -74,6 +74,7 @@ class Row:
     secret: bool = False
     without_tls: bool = False
     streamed: bool = False
+    long: bool = False
 
 
 def row_of(command: Command) -> Row:
@@ -142,7 +143,7 @@ TABLE: dict[bytes, Row] = {
     b"CAPABILITY": Row(_ANY, _bare(Capability)),
     b"NOOP": Row(_ANY, _bare(Noop)),
     b"LOGOUT": Row(_ANY, _bare(Logout)),
-    b"ID": Row(_ANY, _id),
+    b"ID": Row(_ANY, _id, long=True),  # RFC 2971 3.3: 30 pairs of up to 30 and 1,024 octets
     b"STARTTLS": Row(_BEFORE, _bare(StartTls), without_tls=True),
     b"LOGIN": Row(_BEFORE, _login, secret=True),
     b"AUTHENTICATE": Row(_BEFORE, _authenticate, secret=True),

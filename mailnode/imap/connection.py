@@ -57,6 +57,7 @@ from mailnode.values.wire import NEED_DATA, PAUSED, Signal
 Event: TypeAlias = Command | Reply | SaslResponse | IdleDone | AppendChunk | AppendEnd | AppendAborted
 
 CHUNK = 64 * 1024  # octets of a message in one AppendChunk
+LONGEST_HEAD = 256  # octets of tag and name, by which a command is known before all of its line is there
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,13 +234,21 @@ class ImapConnection:
 
     @property
     def _line_limit(self) -> int:
-        before = self._state is State.NOT_AUTHENTICATED
-        return self._limits.line_before_login if before else self._limits.line
+        return self._limits.line if self._may_be_long else self._limits.line_before_login
 
     @property
     def _literal_limit(self) -> int:
-        before = self._state is State.NOT_AUTHENTICATED
-        return self._limits.literals_before_login if before else self._limits.literals
+        return self._limits.literals if self._may_be_long else self._limits.literals_before_login
+
+    @property
+    def _may_be_long(self) -> bool:
+        """Whether the command that is being read, or begins the input, has the limits that hold after login."""
+        if self._state is not State.NOT_AUTHENTICATED:
+            return True
+        row = self._row
+        if row is None and (head := HEAD.match(bytes(self._input[:LONGEST_HEAD]))) is not None:
+            row = TABLE.get((head.group(2) or b"").upper())
+        return row is not None and row.long
 
     def _take_line(self, limit: int) -> bytes | None:
         """Return the next line without its CRLF, None when it is not complete.

@@ -35,11 +35,11 @@ _log = Logger()
 async def fetch(session: ImapSession, command: Fetch) -> Answer:
     """Answer for every message the set names, in order."""
     view = session.mailbox.view
+    spans = view.pick(command.messages)
     names = {item.name for item in command.items if isinstance(item, Attribute)}
     if command.changed_since is not None or "MODSEQ" in names:
-        session.condstore = True
+        session.enable_condstore()
     modseq = command.changed_since is not None or (session.condstore and "FLAGS" in names)
-    spans = view.pick(command.messages)
     if "FLAGS" in names:
         session.write(session.mailbox.new_keywords())
     job = _Fetching(session, session.mailbox, plan_fetch(command.items, view, command.uid, modseq), command)

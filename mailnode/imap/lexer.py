@@ -32,8 +32,9 @@ _ATOM = re.compile(rb"[^" + _ATOM_SPECIALS + rb"]+")
 _ASTRING_CHARS = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\]+')
 # list-char = ATOM-CHAR / "%" / "*" / "]"
 _LIST_CHARS = re.compile(rb'[^\x00-\x20\x7f-\xff(){"\\]+')
-# quoted = DQUOTE *(<any CHAR except DQUOTE "\" CR LF> / "\" DQUOTE / "\\") DQUOTE
-_QUOTED = re.compile(rb'"((?:[^\x00\r\n\x80-\xff"\\]|\\["\\])*)"')
+# quoted = DQUOTE *(<any CHAR except DQUOTE "\" CR LF> / "\" DQUOTE / "\\") DQUOTE; octets above 0x7F, which programs put
+# there without asking, are read as in a literal
+_QUOTED = re.compile(rb'"((?:[^\x00\r\n"\\]|\\["\\])*)"')
 _ESCAPED = re.compile(rb'\\(["\\])')
 _LITERAL = re.compile(rb"\{([0-9]{1,10})\+?\}\r\n")
 _DIGITS = re.compile(rb"[0-9]+")

@@ -103,7 +103,7 @@ async def list_mailboxes(session: ImapSession, command: List) -> Answer:
                 session.write(_status_line(row.name, command.status, counts[row.mailbox.id]))
         await session.pause()
     if "HIGHESTMODSEQ" in command.status:
-        session.condstore = True
+        session.enable_condstore()
     return Answer("LIST completed")
 
 
@@ -124,8 +124,8 @@ async def status(session: ImapSession, command: Status) -> Answer:
     """RFC 3501 6.3.10."""
     counts = await _as_viewed(session, await session.mail.status_of(command.mailbox))
     session.write(_status_line(command.mailbox, command.items, counts))
-    if "HIGHESTMODSEQ" in command.items:  # RFC 7162 3.1: it enables CONDSTORE
-        session.condstore = True
+    if "HIGHESTMODSEQ" in command.items:
+        session.enable_condstore()
     return Answer("STATUS completed")
 
 

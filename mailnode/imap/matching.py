@@ -82,10 +82,7 @@ def flag_of(key: c.SearchKey, view: View) -> tuple[int, bool] | None:
 
 
 def row_test(key: c.SearchKey, view: View, columns: list[str]) -> Test:
-    """Compile a key that costs at most ``ROWS`` into one test; what it reads is added to ``columns``.
-
-    :raises NoSuchNumber: a sequence number that is not there.
-    """
+    """Compile a key that costs at most ``ROWS`` into one test; what it reads is added to ``columns``."""
     if isinstance(key, c.And):
         tests = [row_test(inner, view, columns) for inner in sorted(key.keys, key=cost)]
         return lambda row, index: all([test(row, index) for test in tests])  # noqa: C419 (a list is quicker here)
@@ -103,7 +100,7 @@ def _view_test(key: c.SearchKey, view: View) -> Test | None:
     if isinstance(key, c.All):
         return lambda row, index: True
     if isinstance(key, c.InSet):
-        return _set_test(view.pick(key.messages))
+        return _set_test(view.pick_existing(key.messages))
     if isinstance(key, c.ModSeq):
         least = key.value
         return lambda row, index: modseqs[index] >= least

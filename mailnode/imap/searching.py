@@ -39,7 +39,7 @@ async def search(session: ImapSession, command: Search) -> Answer:
     """Find, then answer with numbers or UIDs; nothing found is an answer too."""
     view = session.mailbox.view
     if command.modseq:
-        session.condstore = True
+        session.enable_condstore()
     found = await _matching(session, command.key, range(view.exists))
     numbers = [view.uids[index] for index in found] if command.uid else [index + 1 for index in found]
     await session.pause()

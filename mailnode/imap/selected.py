@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 
+from mailnode.imap import responses
 from mailnode.imap.packing import pack, unpack
 from mailnode.imap.rendering import FlagNames, flag_updates
 from mailnode.imap.view import View
@@ -114,6 +115,10 @@ class Selected:
     def flags_lines(self) -> bytes:
         """Return FLAGS and PERMANENTFLAGS; ``\\*`` while new keywords can be added (RFC 3501 7.1, 7.2.6)."""
         return flags_lines(self.view.keywords, self.read_only)
+
+    def highest_modseq_line(self) -> bytes:
+        """Return the HIGHESTMODSEQ response (RFC 7162 3.1.2.1); 0 is none."""
+        return responses.ok(b"*", "Highest mod-sequence", b"HIGHESTMODSEQ %d" % max(self.view.highest_modseq, 1))
 
     def new_keywords(self) -> bytes:
         """Return what must go out before flags are: FLAGS when the client does not know all keywords, else nothing."""

@@ -21,8 +21,9 @@ UNIT = 1000  # messages changed by one unit of the store
 async def enable(session: ImapSession, command: Enable) -> Answer:
     """RFC 5161 3.1: unknown names, and what is enabled already, are passed over."""
     new = [name for name in command.capabilities if name in ENABLEABLE and not session.condstore]
-    session.condstore = session.condstore or bool(new)
     session.write(responses.enabled(new))
+    if new:
+        session.enable_condstore()
     return Answer("ENABLE completed")
 
 
@@ -36,14 +37,14 @@ async def select(session: ImapSession, command: Select) -> Answer:
     services = session.services
     selected = Selected(mailbox, view, read_only, services.clock.seconds, session.breathe, services.threads)
     if command.condstore:
-        session.condstore = True
+        session.enable_condstore()
     session.write(selected.flags_lines())
     session.write(b"* %d EXISTS\r\n* %d RECENT\r\n" % (view.exists, view.recent))
     if view.first_unseen is not None:
         session.write(responses.ok(b"*", "First unseen message", b"UNSEEN %d" % view.first_unseen))
     session.write(responses.ok(b"*", "UIDs valid", b"UIDVALIDITY %d" % view.uidvalidity))
     session.write(responses.ok(b"*", "Predicted next UID", b"UIDNEXT %d" % view.uidnext))
-    session.write(responses.ok(b"*", "Highest mod-sequence", b"HIGHESTMODSEQ %d" % max(view.highest_modseq, 1)))
+    session.write(selected.highest_modseq_line())
     session.select(selected)
     return Answer(f"{command.verb} completed", b"READ-ONLY" if read_only else b"READ-WRITE")
 

@@ -245,6 +245,14 @@ class ImapSession:
         self.connection.authenticated()
         self._unsubscribe = self.services.hints.subscribe(login.account.id, self._hinted)
 
+    def enable_condstore(self) -> None:
+        """A CONDSTORE enabling command runs: MODSEQ from now on, and HIGHESTMODSEQ when it is the first of the session
+        with a mailbox open (RFC 7162 3.1)."""
+        if not self.condstore:
+            self.condstore = True
+            if self.selected is not None:
+                self.write(self.selected.highest_modseq_line())
+
     def select(self, selected: Selected) -> None:
         """Enter the selected state."""
         self.selected = selected

@@ -64,7 +64,7 @@ async def _store_run(session: ImapSession, selected: Selected, commands: Sequenc
             if isinstance(stored, Exception):
                 raise stored
             _report(session, selected, command, stored)
-            if len(stored.changed) < count and not command.uid:
+            if count and not stored.changed and _must_tell(command):
                 raise NoSuchMessage
             answer = _DONE
         except SessionEnds:
@@ -88,29 +88,36 @@ async def _attempt(selected: Selected, command: Store, uids: list[int]) -> tuple
 async def _store(session: ImapSession, selected: Selected, command: Store) -> Answer:
     """Change flags in units of 1,000 messages, each told when it is durable."""
     view = selected.view
-    if command.unchanged_since is not None:
-        session.condstore = True
     indexes = [index for span in view.pick(command.messages) for index in span]
+    if command.unchanged_since is not None:
+        session.enable_condstore()
     modified: list[int] = []
-    missing = False
+    changed = 0
     for at in range(0, len(indexes), UNIT):
         uids = [view.uids[index] for index in indexes[at : at + UNIT]]
         stored = await selected.mailbox.store_flags(
             uids, command.mode, command.flags.system, command.flags.keywords, command.unchanged_since
         )
         modified.extend(stored.modified)
-        missing = missing or len(stored.changed) + len(stored.modified) < len(uids)
+        changed += len(stored.changed)
         _report(session, selected, command, stored)
         if at + UNIT < len(indexes):
             await session.pause()
     if modified:
         await _report_modified(session, selected, command, modified)
     code = b"MODIFIED " + _numbers(selected, command, modified) if modified else b""
-    if missing and not command.uid:  # RFC 2180 4.2: some of the numbers name messages that another session expunged
-        if not code:
+    if changed + len(modified) < len(indexes) and _must_tell(command):
+        if modified:  # RFC 7162 3.1.3, example 11
+            return Answer("Some messages were expunged", code, b"NO")
+        if not changed:
             raise NoSuchMessage
-        return Answer("Some messages were expunged", code, b"NO")
     return Answer("Conditional STORE failed for some", code) if modified else _DONE
+
+
+def _must_tell(command: Store) -> bool:
+    """Whether a client is told by NO that nothing it named is there any more: with numbers, when it asked for the new
+    flags (RFC 2180 4.2.2). Of what another session expunged among others it hears by EXPUNGE."""
+    return not command.uid and not command.silent
 
 
 def _report(session: ImapSession, selected: Selected, command: Store, stored: FlagsStored) -> None:

@@ -292,9 +292,7 @@ class View:
         return index if index < len(self.uids) and self.uids[index] == uid else None
 
     def pick(self, numbers: SeqSet | UidSet) -> list[range]:
-        """Return the announced messages a set names, as ascending ranges of indexes.
-
-        UIDs that do not exist are passed over (RFC 3501 6.4.8). ``*`` in an empty mailbox names nothing.
+        """Return the announced messages a set names, as ascending ranges of indexes; see :meth:`pick_existing`.
 
         :raises NoSuchNumber: a sequence number above :attr:`exists`.
         """
@@ -302,7 +300,17 @@ class View:
             spans = numbers.concrete(self.exists)
             if spans and spans[-1][1] > self.exists:
                 raise NoSuchNumber
-            return [range(low - 1, high) for low, high in spans]
+        return self.pick_existing(numbers)
+
+    def pick_existing(self, numbers: SeqSet | UidSet) -> list[range]:
+        """Return the announced messages a set names, as ascending ranges of indexes.
+
+        UIDs that do not exist are passed over (RFC 3501 6.4.8), and numbers above :attr:`exists`: a search that names
+        them finds nothing there. ``*`` in an empty mailbox names nothing.
+        """
+        if isinstance(numbers, SeqSet):
+            spans = numbers.concrete(self.exists)
+            return [range(low - 1, min(high, self.exists)) for low, high in spans if low <= self.exists]
         uids, exists = self.uids, self.exists
         largest = uids[exists - 1] if exists else 0
         picked = []

@@ -115,6 +115,7 @@ def test_thunderbird(replay):
         S: * 1 EXPUNGE
         S: 11 OK MOVE completed
         C: 12 UID fetch 1:* (FLAGS) (CHANGEDSINCE 0)
+        S: * OK [HIGHESTMODSEQ …] Highest mod-sequence
         S: * 1 FETCH (UID 2 FLAGS (\\Flagged \\Recent) MODSEQ (…))
         S: 12 OK FETCH completed
         C: 13 logout

@@ -19,6 +19,7 @@ from mailnode.imap.command_types import (
     Examine,
     Fetch,
     Flags,
+    Id,
     Idle,
     IdleDone,
     InternalDate,
@@ -258,6 +259,35 @@ def test_an_endless_line_is_not_gathered(state, limit):
     assert side.seen == []
     side.feed(b"\r\nb NOOP\r\n")
     assert side.seen == [b"tag1 BAD Line too long\r\n", Noop(b"b")]
+
+
+def id_fields(octet, value):
+    """30 pairs of names of 30 octets and values of 1,024 (RFC 2971 3.3). :param value: how a value stands on the wire."""
+    return tuple((b"%02d" % n + octet * 28, octet * 1024) for n in range(30)), b" ".join(
+        b'"%02d%b" %b' % (n, octet.replace(b'"', b'\\"') * 28, value) for n in range(30)
+    )
+
+
+@pytest.mark.parametrize("state", [BEFORE, State.AUTHENTICATED])
+@pytest.mark.parametrize(
+    ("octet", "value"),
+    [(b"x", b'"%b"' % (b"x" * 1024)), (b'"', b'"%b"' % (b'\\"' * 1024)), (b"x", b"{1024+}\r\n" + b"x" * 1024)],
+)
+def test_an_id_as_long_as_can_be(state, octet, value):
+    fields, wire = id_fields(octet, value)
+    assert outcome(b"tag iD (" + wire + b")\r\nb NOOP\r\n", state=state) == [Id(b"tag", fields), Noop(b"b")]
+
+
+def test_an_endless_id_before_login_is_not_gathered():
+    side = Answering(connect(BEFORE))
+    side.feed(b"tag ID (")
+    for _ in range(200):
+        side.feed(b'"x" "' + b"y" * 10_000 + b'" ')
+        assert side.connection.buffered <= 65536 + 11_000
+    side.feed(b")\r\nb NOOP\r\n")
+    assert side.seen == [b"tag BAD Line too long\r\n", Noop(b"b")]
+    side.feed(b'c ID ("a" {65537}\r\n')
+    assert side.seen[2:] == [b"c BAD [TOOBIG] Literal too long\r\n"]
 
 
 def test_a_line_too_long_keeps_its_literal_out_of_the_commands():

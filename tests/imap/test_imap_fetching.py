@@ -169,7 +169,7 @@ def test_metadata_never_opens_a_blob(make_world, request):
         return
     world = make_world()
     world.put(NESTED)
-    client = world.connect(select="INBOX")
+    client = world.connect(select="INBOX (CONDSTORE)")
     items = "UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODY BODYSTRUCTURE MODSEQ BODY.PEEK[HEADER.FIELDS (From Date)]"
     assert fetched(client, f"({items})")[1].startswith(b"OK")
     assert world.account.reads == 0

@@ -58,6 +58,7 @@ LIMIT = (b"NO", b"LIMIT")
         (b"{0+}\r\n", b""),
         (b'{4+}\r\n"\\\r\n', b'"\\\r\n'),
         (b"{2}\r\n\xc3\xa4", b"\xc3\xa4"),
+        (b'"\xc3\xa4\\"\x80\xff"', b'\xc3\xa4"\x80\xff'),
     ],
 )
 def test_astring(wire, value):
@@ -77,7 +78,7 @@ def test_astring(wire, value):
         b'"a\rb"',
         b'"a\nb"',
         b'"a\x00b"',
-        b'"\xc3\xa4"',
+        b'"\xe4\nb"',
         b"(",
         b"\\x",
         b"%",
@@ -511,6 +512,8 @@ def test_changedsince(modseq):
         (b"SUBJECT {2+}\r\n\xc3\xa4", c.InHeader("subject", "ä")),
         (b"CHARSET utf-8 SUBJECT {2+}\r\n\xc3\xa4", c.InHeader("subject", "ä")),
         (b'CHARSET "ISO-8859-1" SUBJECT {1+}\r\n\xe4', c.InHeader("subject", "ä")),
+        (b'SUBJECT "\xc3\xa4"', c.InHeader("subject", "ä")),
+        (b'CHARSET "ISO-8859-1" SUBJECT "\xe4"', c.InHeader("subject", "ä")),
         (b"CHARSET US-ASCII SUBJECT a", c.InHeader("subject", "a")),
         (b"NOT SEEN", c.Not(c.HasFlag(SEEN))),
         (b"OR SEEN FLAGGED", c.Or(c.HasFlag(SEEN), c.HasFlag(FLAGGED))),
@@ -592,6 +595,7 @@ def test_unknown_charsets(charset):
 
 def test_text_that_is_not_in_its_charset():
     assert refused(b"SEARCH CHARSET UTF-8 SUBJECT {1+}\r\n\xe4")[0] == b"NO"
+    assert refused(b'SEARCH CHARSET UTF-8 SUBJECT "\xe4"')[0] == b"NO"
     assert refused(b"SEARCH CHARSET US-ASCII SUBJECT {2+}\r\n\xc3\xa4")[0] == b"NO"
 
 
@@ -726,6 +730,8 @@ def test_mailbox_names(wire, name):
         b"/a",
         b"{1+}\r\n\xe4",
         b"{2+}\r\n\xc3\xa4",
+        b'"\xc3\xa4"',
+        b'"\xff"',
         b"&AAE-",
         b'"a\tb"',
         b"x" * 256,

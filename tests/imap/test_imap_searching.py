@@ -168,8 +168,21 @@ def test_results(make_world):
         C: f SEARCH RETURN (ALL) SEEN
         S: * ESEARCH (TAG "f")
         S: f OK SEARCH completed
-        C: g SEARCH 1:9
-        S: g BAD No such message number
+        C: g SEARCH 4:9
+        S: * SEARCH 4 5
+        S: g OK SEARCH completed
+        C: g SEARCH NOT 7:9 OR 8 3
+        S: * SEARCH 3
+        S: g OK SEARCH completed
+        C: g SEARCH 7:9
+        S: * SEARCH
+        S: g OK SEARCH completed
+        C: g SEARCH RETURN (ALL) 9
+        S: * ESEARCH (TAG "g")
+        S: g OK SEARCH completed
+        C: g UID SEARCH UID 77
+        S: * SEARCH
+        S: g OK SEARCH completed
         C: h SEARCH UID 1:99
         S: * SEARCH 1 2 3 4 5
         S: h OK SEARCH completed

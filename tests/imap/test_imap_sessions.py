@@ -350,6 +350,40 @@ def test_append_makes_line_ends_crlf(make_world):
         )
 
 
+@pytest.mark.parametrize("message", [b"x", b"\nx", b"\n\nx", b"\rx", b"\n" * 1000 + b"x", b"xy", b"\r"])
+def test_append_of_tiny_messages_whose_line_ends_grow(make_world, message):
+    client = make_world().connect(select="INBOX")
+    client.send(b"a APPEND INBOX {%d+}\r\n%b\r\n" % (len(message), message))
+    assert b"a OK" in client.received()
+    stored = message.replace(b"\r", b"\n").replace(b"\n", b"\r\n")
+    stored += b"" if stored.endswith(b"\r\n") else b"\r\n"
+    assert client.ask("b FETCH 1 RFC822.SIZE")[0] == f"* 1 FETCH (RFC822.SIZE {len(stored)})"
+
+
+def test_octets_above_ascii_in_quoted_strings(make_world):
+    world = make_world()
+    world.put(b"Subject: =?utf-8?q?sp=C3=A9cial?=\r\n\r\nx\r\n")
+    client = world.connect(select="INBOX")
+    bad = b"NO [CANNOT] Mailbox name is not allowed\r\n"
+    for command, said in (
+        (b'SEARCH CHARSET UTF-8 SUBJECT "sp\xc3\xa9cial"', b"* SEARCH 1\r\na OK SEARCH completed\r\n"),
+        (b'SEARCH CHARSET ISO-8859-1 SUBJECT "sp\xe9cial"', b"* SEARCH 1\r\na OK SEARCH completed\r\n"),
+        (b'SEARCH SUBJECT "sp\xc3\xa9cial"', b"* SEARCH 1\r\na OK SEARCH completed\r\n"),
+        (b'CREATE "caf\xc3\xa9"', b"a " + bad),
+        (b'CREATE "caf\xe9"', b"a " + bad),
+        (b'APPEND "caf\xe9" {1}', b"a " + bad),
+        (b'LIST "" "caf\xe9"', b"a OK LIST completed\r\n"),
+        (b'SEARCH SUBJECT "\xe9\x00"', b"a BAD Expected a string\r\n"),
+        (b'SEARCH SUBJECT "\xe9\n"', b"a BAD Expected a string\r\n"),
+        (b"NOOP", b"a OK NOOP completed\r\n"),
+    ):
+        client.send(b"a " + command + b"\r\n")
+        assert client.received() == said, command
+    before = world.connect("2", login=False)
+    before.send(b'a ID ("name" "caf\xc3\xa9")\r\nb LOGIN "alice" "s\xe9cret"\r\n')
+    assert [line[:7] for line in before.received().split(b"\r\n")][:3] == [b'* ID ("', b"a OK ID", b"b NO [A"]
+
+
 def test_append_limits(make_world, request):
     world = make_world(append_limit=100)
     client = world.connect()

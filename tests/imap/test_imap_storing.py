@@ -102,6 +102,7 @@ def test_condstore_shapes(make_world):
     one, two, three = modseqs(world)
     assert one > three > two
     assert client.ask("b FETCH 1:3 MODSEQ") == [
+        f"* OK [HIGHESTMODSEQ {one}] Highest mod-sequence",
         f"* 1 FETCH (MODSEQ ({one}))",
         f"* 2 FETCH (MODSEQ ({two}))",
         f"* 3 FETCH (MODSEQ ({three}))",
@@ -147,6 +148,7 @@ def test_unchangedsince(make_world):
     said = client.ask(f"a STORE 1:3 (UNCHANGEDSINCE {base}) +FLAGS.SILENT (\\Deleted)")
     one, two, three = modseqs(world)
     assert said == [
+        f"* OK [HIGHESTMODSEQ {two}] Highest mod-sequence",
         f"* 1 FETCH (UID 1 MODSEQ ({one}))",
         f"* 3 FETCH (UID 3 MODSEQ ({three}))",
         f"* 2 FETCH (UID 2 FLAGS (\\Flagged \\Recent) MODSEQ ({two}))",
@@ -192,9 +194,58 @@ def test_what_enables_condstore(make_world):
         world = with_messages(make_world, 1)()
         client = world.clients[""]
         assert "MODSEQ" not in client.ask("b FETCH 1 FLAGS")[0]
-        assert client.ask(f"a {command}")[-1].startswith("a OK"), command
+        highest = run_now(world.box().snapshot()).highest_modseq
+        said = client.ask(f"a {command}")
+        assert said[-1].startswith("a OK"), command
+        # RFC 7162 3.1: the first of the session tells what the open mailbox has, before it changes anything
+        told = [line for line in said if "[HIGHESTMODSEQ" in line]
+        assert told == [f"* OK [HIGHESTMODSEQ {highest}] Highest mod-sequence"], command
+        assert "[HIGHESTMODSEQ" not in "".join(client.ask("a FETCH 1 (MODSEQ)")), command
         world.flag(1, "add", DELETED)
         assert "MODSEQ (" in client.ask("b NOOP")[0], command
+
+
+def test_a_bad_number_enables_nothing(make_world):
+    client = with_messages(make_world, 1)().clients[""]
+    for command in ("FETCH 9 (MODSEQ)", "STORE 9 (UNCHANGEDSINCE 1) +FLAGS (x)"):
+        assert client.ask(f"a {command}") == ["a BAD No such message number"]
+    assert client.ask("b FETCH 1 FLAGS") == ["* 1 FETCH (FLAGS (\\Recent))", "b OK FETCH completed"]
+
+
+def test_condstore_enabled_before_a_mailbox_is_open_is_told_by_select_alone(make_world):
+    client = make_world_with_client(make_world)().clients[""]
+    assert client.ask("a ENABLE CONDSTORE") == ["* ENABLED CONDSTORE", "a OK ENABLE completed"]
+    for command in ("SELECT INBOX", "SELECT INBOX (CONDSTORE)"):
+        assert sum("[HIGHESTMODSEQ" in line for line in client.ask(f"b {command}")) == 1
+
+
+def test_a_store_over_messages_expunged_elsewhere(make_world):
+    """RFC 2180 4.2: what is still there is stored, and that is OK; only when nothing is, a client that asked for flags
+    hears NO."""
+    play(
+        with_messages(make_world, 5),
+        r"""
+        ! world.expunge(2, 4)
+        C: a STORE 1:3 +FLAGS.SILENT (\Seen)
+        S: a OK STORE completed
+        C: b STORE 2:4 +FLAGS (\Flagged)
+        S: * 3 FETCH (FLAGS (\Seen \Flagged \Recent))
+        S: b OK STORE completed
+        C: c STORE 2,4 +FLAGS.SILENT (\Seen)
+        S: c OK STORE completed
+        C: d STORE 2,4 +FLAGS (\Seen)
+        S: d NO [EXPUNGEISSUED] Some messages were expunged
+        C: e NOOP
+        S: * 4 EXPUNGE
+        S: * 2 EXPUNGE
+        S: e OK NOOP completed
+        C: f FETCH 1:3 (UID FLAGS)
+        S: * 1 FETCH (UID 1 FLAGS (\Seen \Recent))
+        S: * 2 FETCH (UID 3 FLAGS (\Seen \Flagged \Recent))
+        S: * 3 FETCH (UID 5 FLAGS (\Recent))
+        S: f OK FETCH completed
+        """,
+    )
 
 
 def test_enable(make_world):
@@ -225,6 +276,7 @@ def test_search_modseq(make_world):
     client = world.clients[""]
     world.flag(1, "add", SEEN)
     one, two, three = modseqs(world)
+    client.ask("c ENABLE CONDSTORE")
     assert client.ask(f"a SEARCH MODSEQ {three}")[0] == f"* SEARCH 1 3 (MODSEQ {one})"
     assert client.ask(f'b SEARCH MODSEQ "/flags/\\\\draft" all {one + 1}')[0] == "* SEARCH"
     assert client.ask(f"c SEARCH RETURN (MAX) MODSEQ {two}")[0] == f'* ESEARCH (TAG "c") MAX 3 MODSEQ {three}'
@@ -459,13 +511,16 @@ def test_a_run_is_bounded(make_world, monkeypatch):
 def test_a_run_of_numbers_tells_of_messages_expunged_elsewhere(make_world):
     world = with_messages(make_world, 3)()
     client, mailbox = counted(world)
-    client.send(b"a STORE 1 +FLAGS (\\Seen)\r\nb STORE 2 +FLAGS (\\Seen)\r\nc STORE 9 +FLAGS (\\Seen)\r\n")
+    commands = (b"a STORE 1 +FLAGS", b"b STORE 2 +FLAGS", b"s STORE 2:3 +FLAGS.SILENT", b"c STORE 9 +FLAGS")
+    client.send(b"".join(command + b" (\\Seen)\r\n" for command in commands))
     world.expunge(2)
     assert mailbox.go_on() == 2
+    assert mailbox.go_on() == 1  # it names a message that the run has already
     lines = client.received().decode().splitlines()
-    assert lines[:3] == [
+    assert lines[:4] == [
         r"* 1 FETCH (FLAGS (\Seen))",
         "a OK STORE completed",
         "b NO [EXPUNGEISSUED] Some messages were expunged",
+        "s OK STORE completed",
     ]
     assert lines[-1].startswith("c BAD ")

@@ -250,6 +250,8 @@ def test_numbers() -> None:
         view.pick(SeqSet(((1, 4),)))
     with pytest.raises(NoSuchNumber):
         view.pick(SeqSet(((4, STAR),)))
+    assert view.pick_existing(SeqSet(((4, STAR),))) == [range(2, 3)]
+    assert view.pick_existing(SeqSet(((4, 9), (2, 2)))) == [range(1, 2)]
 
 
 def test_a_view_that_rests_hears_that_nothing_happened_without_unpacking() -> None:
