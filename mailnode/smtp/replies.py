@@ -32,7 +32,6 @@ LMTP_HELP = Reply(214, "2.0.0", ("LHLO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP Q
 
 LOGGED_IN = Reply(235, "2.7.0", ("Authentication successful",))
 NOT_OWNER = Reply(553, "5.7.1", ("Sender address is not one of this account",))
-NOT_AUTHOR = Reply(550, "5.7.1", ("From address is not one of this account",))
 NO_AUTHOR = Reply(550, "5.6.0", ("The message has no From field",))
 ONE_BOUNCE = Reply(452, "4.5.3", ("One recipient at a time for the null sender",))
 LOOP = Reply(554, "5.4.6", ("Too many hops: mail loop",))
@@ -68,6 +67,16 @@ class Rejected(Exception):
     def __init__(self, reply: Reply) -> None:
         super().__init__(reply.text)
         self.reply = reply
+
+
+def not_author(field: str) -> Reply:
+    """Return the reply to a message whose field of that name holds an address the account may not send as."""
+    return Reply(550, "5.7.1", (f"{field} address is not one of this account",))
+
+
+def unclear_author(why: str) -> Reply:
+    """Return the reply to a message that does not say clearly who answers for it. :param why: printable ASCII."""
+    return Reply(550, "5.6.0", (why,))
 
 
 def reply_to(error: Exception) -> Reply:

@@ -9,7 +9,7 @@ from zope.interface import implementer
 from mailnode.errors import BadAddress
 from mailnode.interfaces.sessions import ILogin, ILogins, ISaslExchange, ISessionMind, ISubmitter
 from mailnode.interfaces.wire import IChannel
-from mailnode.message.addresses import from_addresses
+from mailnode.message.authors import UnclearAuthor, answering
 from mailnode.message.compose import date_field, message_id, message_id_field
 from mailnode.message.headers import remove
 from mailnode.smtp import events as ev
@@ -132,12 +132,7 @@ class Submission(SmtpSession):
 
     async def _edit_fields(self, block: bytes, names: frozenset[bytes], envelope: Envelope) -> bytes:
         """Check the authors, drop what is not for others to see, add what is missing (RFC 6409 8)."""
-        authors = from_addresses(block)
-        if not authors:
-            raise Rejected(replies.NO_AUTHOR)
-        for local, domain in dict.fromkeys(authors):
-            if not domain or not await self._may_send_as(Address(local, domain)):
-                raise Rejected(replies.NOT_AUTHOR)
+        await self._check_authors(block)
         if names & _DROPPED:
             block = remove(block, _DROPPED)
         if b"date" not in names:
@@ -145,3 +140,16 @@ class Submission(SmtpSession):
         if b"message-id" not in names:
             block = message_id_field(message_id(envelope.id, self._service.hostname)) + block
         return block
+
+    async def _check_authors(self, block: bytes) -> None:
+        """:raises Rejected: the account does not own who answers for the message, or that is not clear."""
+        try:
+            found = answering(block)
+        except UnclearAuthor as error:
+            raise Rejected(replies.unclear_author(str(error))) from None
+        if not found:
+            raise Rejected(replies.NO_AUTHOR)
+        for field in found:
+            for address in field.addresses:
+                if not await self._may_send_as(address):
+                    raise Rejected(replies.not_author(field.field))

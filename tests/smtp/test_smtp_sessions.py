@@ -792,7 +792,7 @@ def test_a_user_submits(bytewise: bool, log: Any) -> None:
     assert client.codes(SUBMITTED) == ["250", "250"]
     client.say("DATA\n")
     answer = client.say(
-        "From: Alice <alice+tag@us.test>\nBcc: secret@x.test\nSubject: x\nSender: bob@us.test\n\nhi\n.\n"
+        "From: Alice <alice+tag@us.test>\nBcc: secret@x.test\nSubject: x\nSender: alice@us.test\n\nhi\n.\n"
     )
     assert answer.startswith("250")
     envelope, routes, content = world.delivery.accepted[0]
@@ -800,7 +800,7 @@ def test_a_user_submits(bytewise: bool, log: Any) -> None:
     assert envelope.origin.account_id == "id-alice"
     assert routes[envelope.recipients[0].address].remote == ("b@elsewhere.test",)
     assert b"secret" not in content
-    assert b"Sender: bob@us.test\r\n" in content
+    assert b"Sender: alice@us.test\r\n" in content
     assert content.count(b"\r\nDate: ") == 1
     assert content.count(f"\r\nMessage-ID: <{envelope.id}@us.test>\r\n".encode()) == 1
     assert dict(log)["message.accepted"]["account"] == "id-alice"
@@ -844,6 +844,30 @@ def test_what_an_account_may_send_as(sender: str, author: str, codes: list[str])
         answers += client.codes(f"From: {author}\n\nhi\n.\n")
     assert answers == codes
     assert len(client.world.delivery.accepted) == (codes[-1] == "250" and len(codes) == 2)
+
+
+@pytest.mark.parametrize(
+    ("header", "answer"),
+    [
+        ("From: ceo@bank.test <alice@us.test>\n", "550 5.6.0 From field: a display name with @ or brackets"),
+        (
+            "From: Doe, Alice <alice@us.test>\n",
+            "550 5.6.0 From field: a display name with a comma must stand in quotes",
+        ),
+        ("From: alice@us.test\nFrom: alice@us.test\n", "550 5.6.0 The message has two From fields"),
+        ("From: alice@us.test\nSender: bob@us.test\n", "550 5.7.1 Sender address is not one of this account"),
+        ("From: alice@us.test\nSender: sales@us.test\n", "250"),
+        ("Resent-From: bob@us.test\nFrom: alice@us.test\n", "550 5.7.1 Resent-From address is not one of this account"),
+        ("Resent-From: alice@us.test\nResent-Sender: bob@us.test\nFrom: x@y.test\n", "550 5.7.1 Resent-Sender address"),
+        ("Resent-From: alice@us.test\nResent-To: x@y.test\nFrom: ceo@bank.test\nSender: z@bank.test\n", "250"),
+    ],
+)
+def test_who_answers_for_a_message_must_be_clear_and_of_the_account(header: str, answer: str) -> None:
+    client = submitter()
+    client.say(SUBMITTED)
+    client.say("DATA\n")
+    assert client.say(f"{header}\nhi\n.\n").startswith(answer)
+    assert len(client.world.delivery.accepted) == answer.startswith("250")
 
 
 def test_a_message_without_author_is_refused() -> None:
