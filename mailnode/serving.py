@@ -211,7 +211,11 @@ class Serving:
         )
         self.own_addresses = {*config.server.addresses, *own_addresses(self._listeners.values())}
         self._router = Router(
-            stores.directory, stores.mail, refuse_foreign=not queue.outgoing, own_addresses=self.own_addresses
+            stores.directory,
+            stores.mail,
+            refuse_foreign=not queue.outgoing,
+            own_addresses=self.own_addresses,
+            own_names=[config.server.hostname],
         )
         self.delivery = Acceptance(
             stores.blobs,

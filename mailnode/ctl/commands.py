@@ -46,6 +46,7 @@ async def domain_show(office: Office, name: str) -> Any:
     shown = _domain(domain)
     shown["accounts"] = [account.address for account in accounts]
     shown["aliases"] = [alias.address for alias in aliases]
+    shown["postmaster"] = await _postmaster(office, domain)
     return shown
 
 
@@ -66,6 +67,13 @@ async def domain_remove(office: Office, name: str) -> Any:
         raise CommandFailed(CONFLICT, f"{name}: the configuration file names it; remove it there")
     await office.directory.remove_domain(name)
     return {"removed": domain.name}
+
+
+async def _postmaster(office: Office, domain: Domain) -> list[str]:
+    """Return whom mail for ``postmaster`` and ``MAILER-DAEMON`` of a domain reaches; empty: it is put off."""
+    resolved = await office.directory.resolve(Address("postmaster", domain.name))
+    found = [(await office.directory.account(account_id)).address for account_id, _ in resolved.local]
+    return found + list(resolved.remote)
 
 
 async def _find_domain(office: Office, name: str) -> Domain:

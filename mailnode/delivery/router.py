@@ -20,6 +20,8 @@ from mailnode.values.address import Address, domain_key, local_key
 from mailnode.values.directory import Resolved
 from mailnode.values.mailbox import Usage
 
+# RFC 5321 4.5.1, at an address literal too; our own notices come from the other.
+_AT_ANY_NAME = ("postmaster", "mailer-daemon")
 _REFUSALS = {"4.2.1": "Mailbox is suspended at present", "5.2.1": "Mailbox does not take mail"}
 
 
@@ -34,24 +36,26 @@ class Router:
         *,
         refuse_foreign: bool = False,
         own_addresses: Collection[str] = (),
+        own_names: Collection[str] = (),
     ) -> None:
         """:param refuse_foreign: nothing goes to other domains, whoever asks, aliases included.
-        :param own_addresses: IP addresses of this server: their literals are ours, and never relayed to."""
+        :param own_addresses: IP addresses of this server: their literals are ours, and never relayed to.
+        :param own_names: its host names: ours too, whether or not they are domains that mail is received for."""
         self._directory = directory
         self._mail = mail
         self._refuse_foreign = refuse_foreign
-        self._own_literals = {
+        self._own_hosts = {
             domain_key(f"[IPv6:{address}]" if ":" in address else f"[{address}]") for address in own_addresses
-        }
+        } | {domain_key(name) for name in own_names}
 
     async def resolve(self, recipient: Address, relay: bool, size: int = 0) -> Resolved:
         """See :class:`IRouter`. :raises BadAddress: the domain is none."""
-        if recipient.domain and not await self._is_ours(recipient):
-            return self._foreign(recipient, relay)
-        if recipient.domain.startswith("["):
-            if local_key(recipient.local) != "postmaster":
+        if recipient.domain and not await self._directory.is_local(recipient.domain):
+            if recipient.domain_key not in self._own_hosts:
+                return self._foreign(recipient, relay)
+            if local_key(recipient.local) not in _AT_ANY_NAME:
                 raise Refused("5.1.1", "No such user here")
-            recipient = Address(recipient.local, "")  # RFC 5321 4.5.1: postmaster is reachable at an address literal
+            recipient = Address(recipient.local, "")
         resolved = await self._directory.resolve(recipient)
         if not resolved.known:
             raise Refused("5.1.1", "No such user here")
@@ -60,9 +64,6 @@ class Router:
         if resolved.remote and self._refuse_foreign:
             raise Refused("5.7.1", "Mail for other domains is not sent from here")
         return await self._with_quota(resolved, size)
-
-    async def _is_ours(self, recipient: Address) -> bool:
-        return recipient.domain_key in self._own_literals or await self._directory.is_local(recipient.domain)
 
     def _foreign(self, recipient: Address, relay: bool) -> Resolved:
         if not relay:

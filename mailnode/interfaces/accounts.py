@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from zope.interface import Interface
 
 from mailnode.values.address import Address
-from mailnode.values.directory import Account, Alias, Credential, Domain, LoginRecord, Resolved
+from mailnode.values.directory import Account, Alias, Credential, Domain, Grant, LoginRecord, Resolved
 
 
 class IDirectory(Interface):
@@ -86,7 +86,21 @@ class IDirectory(Interface):
         """Whether this server receives for the domain (any spelling)."""
 
     async def may_send_as(account_id: str, address: Address) -> bool:
-        """Whether an account owns an address: its addresses with any detail, aliases that lead to it alone."""
+        """Whether an account may send as an address: its own with any detail, aliases that lead to it alone, and what an
+        administrator granted. Catch-alls and substitutes for postmaster give nothing."""
+
+    async def grants(account_id: str | None = None) -> list[Grant]:
+        """All grants to send as an address, or those of one account, by address."""
+
+    async def add_grant(account_id: str, address: str) -> None:
+        """Let an account send as an address of somebody else, as an alias, or ("@domain") as any address of a local
+        domain. Nothing changes where it stands already. It ends with the address and with the account.
+
+        :raises NoSuchAccount: there is no such account or address. :raises NoSuchDomain: :raises BadAddress:
+        """
+
+    async def remove_grant(account_id: str, address: str) -> None:
+        """:raises NoSuchAccount: there is no such grant. :raises BadAddress:"""
 
     def on_account_change(callback: Callable[[str], None]) -> Callable[[], None]:
         """Call back with an account id whose generation was raised; returns what ends it."""

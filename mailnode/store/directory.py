@@ -9,11 +9,11 @@ from zope.interface import implementer
 
 from mailnode.errors import BadAddress
 from mailnode.interfaces.accounts import IDirectory
-from mailnode.store import directory_resolve, directory_rows
+from mailnode.store import directory_grants, directory_resolve, directory_rows
 from mailnode.store.directory_rows import DETAILS, FURTHER, PRIMARY, Changed
 from mailnode.store.engine import DIRECTORY, Engine, Transaction
 from mailnode.values.address import Address, domain_key
-from mailnode.values.directory import ROLES, STATUSES, Account, Alias, Credential, Domain, LoginRecord, Resolved
+from mailnode.values.directory import ROLES, STATUSES, Account, Alias, Credential, Domain, Grant, LoginRecord, Resolved
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -77,7 +77,7 @@ class Directory:
     async def may_send_as(self, account_id: str, address: Address) -> bool:
         """See :class:`IDirectory`. Catch-alls and substitutes for postmaster own nothing."""
         key = ("send", account_id, address.local, address.domain)
-        return await self._cached(key, directory_resolve.may_send_as, account_id, address)
+        return await self._cached(key, directory_grants.may_send_as, account_id, address)
 
     async def domains(self) -> list[Domain]:
         """See :class:`IDirectory`."""
@@ -108,6 +108,10 @@ class Directory:
     async def credentials(self, account_id: str) -> list[Credential]:
         """See :class:`IDirectory`."""
         return await self._engine.read(DIRECTORY, directory_rows.credentials, account_id)
+
+    async def grants(self, account_id: str | None = None) -> list[Grant]:
+        """See :class:`IDirectory`."""
+        return await self._engine.read(DIRECTORY, directory_grants.grants, account_id)
 
     # changes
 
@@ -186,6 +190,14 @@ class Directory:
     async def remove_alias(self, address: Address) -> None:
         """See :class:`IDirectory`."""
         await self._change(directory_rows.remove_alias, address)
+
+    async def add_grant(self, account_id: str, address: str) -> None:
+        """See :class:`IDirectory`."""
+        await self._change(directory_grants.add_grant, account_id, address)
+
+    async def remove_grant(self, account_id: str, address: str) -> None:
+        """See :class:`IDirectory`."""
+        await self._change(directory_grants.remove_grant, account_id, address)
 
     async def replace_credentials(self, account_id: str, label: str, credentials: Sequence[Credential]) -> None:
         """See :class:`IDirectory`."""

@@ -1,8 +1,9 @@
 """What an address leads to: reading units over the directory's rows.
 
-The order in which an address of a local domain is looked up: as it stands; without its detail; ``postmaster``; the
-domain's catch-all. Every alias is expanded at most once and at most ``MAX_DEPTH`` steps deep, so a loop costs nothing
-and is passed over, and an account gets one copy however many ways lead to it.
+The order in which an address of a local domain is looked up: as it stands; without its detail; ``postmaster`` and
+``MAILER-DAEMON``, whom every domain has; the domain's catch-all. Every alias is expanded at most once and at most
+``MAX_DEPTH`` steps deep, so a loop costs nothing and is passed over, and an account gets one copy however many ways lead to
+it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ MAX_DEPTH = 10
 DOMAIN = "name, written, alias_of, catch_all, separator, fixed"
 ACCOUNT = "id, address, status, role, locale, time_zone, created, generation"
 _POSTMASTER = "postmaster"
+MAILER_DAEMON = "mailer-daemon"  # whom our notices come from: replies to them are for the postmaster
 _RECEIVING = ("active", "no-login")
 _TEMPORARY, _PERMANENT = "4.2.1", "5.2.1"  # RFC 3463 3.3: mailbox disabled
 
@@ -74,6 +76,12 @@ def _entry(tx: Transaction, address: Address, domain: Domain, with_detail: bool 
     if rows and rows[0][1] != "refuse":
         return _Entry(key, rows[0][0], rows[0][1], detail)
     return None
+
+
+def find_entry(tx: Transaction, address: Address, domain: Domain) -> str | None:
+    """Return the key by which an address of a local domain stands in the directory, with detail or without."""
+    entry = _entry(tx, address, domain)
+    return entry.key if entry is not None else None
 
 
 def _targets(tx: Transaction, key: str) -> list[Address]:
@@ -153,14 +161,34 @@ class _Expansion:
         return Address(f"{target.local}{domain.separator}{entry.detail}", target.domain)
 
     def _fall_back(self, address: Address, domain: Domain, came_for: str, depth: int) -> None:
-        if local_key(address.base(domain.separator).local) == _POSTMASTER:
-            account_id = _first_admin(self.tx) or _first_account(self.tx, domain.name)
-            if account_id is not None:
-                self._add_account(account_id, came_for)
-                return
+        name = local_key(address.base(domain.separator).local)
+        if name == MAILER_DAEMON:
+            self.add(Address(_POSTMASTER, domain.name), came_for, depth + 1)
+            return
+        if name == _POSTMASTER:
+            self.add_postmaster(came_for, domain.name, depth)
+            return
         if domain.catch_all and domain.name not in self.seen and depth < MAX_DEPTH:
             self.seen.add(domain.name)
             self.add(parse_key(domain.catch_all), came_for, depth + 1)
+
+    def add_postmaster(self, came_for: str, domain: str | None = None, depth: int = 0) -> None:
+        """Add who takes the postmaster's mail of a domain that has no such address, or (None) of the server: the first
+        administrator, else the domain's first account, else the postmaster of the first domain that has one, else the
+        first account. While there is nobody the mail is put off, never refused for good (RFC 5321 4.5.1)."""
+        account_id = _first_admin(self.tx) if domain is not None else None
+        if account_id is None and domain is not None:
+            account_id = _first_account(self.tx, domain)
+        if account_id is None:
+            for (name,) in self.tx.execute("SELECT name FROM domain WHERE alias_of = '' ORDER BY fixed DESC, name"):
+                if self.tx.execute("SELECT 1 FROM address WHERE address_key = ?", (f"{_POSTMASTER}@{name}",)):
+                    self.add(Address(_POSTMASTER, name), came_for, depth + 1)
+                    return
+            account_id = _first_admin(self.tx) or _first_account(self.tx, None)
+        if account_id is None:
+            self.refusals.add(_TEMPORARY)
+        else:
+            self._add_account(account_id, came_for)
 
     def _add_account(self, account_id: str, came_for: str) -> None:
         rows = self.tx.execute("SELECT status FROM account WHERE id = ?", (account_id,))
@@ -205,27 +233,13 @@ def resolve(tx: Transaction, address: Address) -> Resolved:
     expansion = _Expansion(tx, fallbacks=True)
     if address.domain:
         expansion.add(address, str(address))
-    elif local_key(address.local) == _POSTMASTER:
-        _bare_postmaster(tx, expansion, str(address))
+    elif local_key(address.local) in (_POSTMASTER, MAILER_DAEMON):
+        expansion.add_postmaster(str(address))
     return expansion.result()
 
 
-def _bare_postmaster(tx: Transaction, expansion: _Expansion, came_for: str) -> None:
-    """The postmaster of the first domain that has one, else the first admin, else the first account."""  # RFC 5321 4.5.1
-    rows = tx.execute("SELECT name FROM domain WHERE alias_of = '' ORDER BY fixed DESC, name")
-    for (name,) in rows:
-        if tx.execute("SELECT 1 FROM address WHERE address_key = ?", (f"{_POSTMASTER}@{name}",)):
-            expansion.add(Address(_POSTMASTER, name), came_for)
-            return
-    account_id = _first_admin(tx) or _first_account(tx, None)
-    if account_id is not None:
-        expansion._add_account(account_id, came_for)
-
-
-def may_send_as(tx: Transaction, account_id: str, address: Address) -> bool:
-    """See IDirectory."""
-    if not address.domain:
-        return False
+def owns(tx: Transaction, account_id: str, address: Address) -> bool:
+    """Whether an address leads to this account and nowhere else, by no catch-all and no substitute."""
     expansion = _Expansion(tx, fallbacks=False, any_status=True)
     expansion.add(address, "")
     return set(expansion.local) == {account_id} and not expansion.remote

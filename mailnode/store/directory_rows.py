@@ -40,7 +40,8 @@ class Changed(Generic[T]):
     raised: tuple[str, ...] = ()
 
 
-def _next_version(tx: Transaction) -> int:
+def next_version(tx: Transaction) -> int:
+    """Take the directory's row of versions, and return the number that this change has."""
     return int(tx.execute("UPDATE directory_version SET number = number + 1 WHERE one = 1 RETURNING number")[0][0])
 
 
@@ -61,7 +62,7 @@ def _require_domain(tx: Transaction, name: str) -> Domain:
 
 def add_domain(tx: Transaction, name: str, alias_of: str, fixed: bool) -> Changed[Domain]:
     """See IDirectory."""
-    version = _next_version(tx)
+    version = next_version(tx)
     key = domain_key(name)
     if key.startswith("["):
         raise BadAddress("an address literal is not a domain")
@@ -82,7 +83,7 @@ def _insert_domain(tx: Transaction, domain: Domain) -> None:
 
 def update_domain(tx: Transaction, name: str, catch_all: str | None, separator: str | None) -> Changed[Domain]:
     """See IDirectory."""
-    version = _next_version(tx)
+    version = next_version(tx)
     key = _require_domain(tx, name).name
     if catch_all is not None:
         taker = parse_address(catch_all).key if catch_all else ""
@@ -94,7 +95,7 @@ def update_domain(tx: Transaction, name: str, catch_all: str | None, separator: 
 
 def remove_domain(tx: Transaction, name: str) -> Changed[None]:
     """See IDirectory."""
-    version = _next_version(tx)
+    version = next_version(tx)
     domain = _require_domain(tx, name)
     if domain.fixed:
         raise InUse("the configuration names it")
@@ -103,12 +104,13 @@ def remove_domain(tx: Transaction, name: str) -> Changed[None]:
     if tx.execute("SELECT 1 FROM domain WHERE alias_of = ? LIMIT 1", (domain.name,)):
         raise InUse("another domain is an alias of it")
     tx.execute("DELETE FROM domain WHERE name = ?", (domain.name,))
+    _end_grants(tx, f"@{domain.name}")
     return Changed(None, version)
 
 
 def set_fixed_domains(tx: Transaction, names: Sequence[str]) -> Changed[None]:
     """See IDirectory."""
-    version = _next_version(tx)
+    version = next_version(tx)
     tx.execute("UPDATE domain SET fixed = 0 WHERE fixed = 1")
     for name in names:
         key = domain_key(name)
@@ -148,7 +150,7 @@ def account_by_address(tx: Transaction, address: Address) -> Account:
 
 def add_account(tx: Transaction, account_id: str, address: Address, created: float) -> Changed[Account]:
     """See IDirectory."""
-    version = _next_version(tx)
+    version = next_version(tx)
     if tx.execute("SELECT 1 FROM account WHERE id = ?", (account_id,)):
         raise AlreadyExists(account_id)
     new = Account(account_id, str(address), created=created)
@@ -186,7 +188,7 @@ def _insert_address(
 
 def set_status(tx: Transaction, account_id: str, status: str) -> Changed[Account]:
     """See IDirectory."""
-    version = _next_version(tx)
+    version = next_version(tx)
     tx.execute("UPDATE account SET status = ? WHERE id = ?", (status, account_id))
     _raise_generation(tx, account_id, version)
     return Changed(account(tx, account_id), version, (account_id,))
@@ -194,7 +196,7 @@ def set_status(tx: Transaction, account_id: str, status: str) -> Changed[Account
 
 def set_role(tx: Transaction, account_id: str, role: str) -> Changed[Account]:
     """See IDirectory."""
-    version = _next_version(tx)
+    version = next_version(tx)
     tx.execute("UPDATE account SET role = ? WHERE id = ?", (role, account_id))
     return Changed(account(tx, account_id), version)
 
@@ -217,10 +219,12 @@ def _note_change(tx: Transaction, account_id: str, version: int) -> None:
 
 def remove_account(tx: Transaction, account_id: str) -> Changed[None]:
     """See IDirectory."""
-    version = _next_version(tx)
+    version = next_version(tx)
     if not tx.execute("DELETE FROM account WHERE id = ? RETURNING id", (account_id,)):
         raise NoSuchAccount(account_id)
-    tx.execute("DELETE FROM address WHERE account_id = ?", (account_id,))
+    tx.execute("DELETE FROM sender_grant WHERE account_id = ?", (account_id,))
+    for (key,) in tx.execute("DELETE FROM address WHERE account_id = ? RETURNING address_key", (account_id,)):
+        _end_grants(tx, key)
     tx.execute("DELETE FROM credential WHERE account_id = ?", (account_id,))
     _note_change(tx, account_id, version)
     return Changed(None, version, (account_id,))
@@ -240,7 +244,7 @@ def addresses(tx: Transaction, account_id: str) -> list[str]:
 
 def add_address(tx: Transaction, account_id: str, address: Address) -> Changed[None]:
     """See IDirectory."""
-    version = _next_version(tx)
+    version = next_version(tx)
     account(tx, account_id)
     key, domain = _free_address(tx, address)
     _insert_address(tx, key, domain, address, account_id, FURTHER, "keep")
@@ -249,14 +253,20 @@ def add_address(tx: Transaction, account_id: str, address: Address) -> Changed[N
 
 def remove_address(tx: Transaction, address: Address) -> Changed[None]:
     """See IDirectory."""
-    version = _next_version(tx)
+    version = next_version(tx)
     rows = tx.execute("SELECT kind, account_id FROM address WHERE address_key = ?", (address.key,))
     if not rows or not rows[0][1]:
         raise NoSuchAccount(str(address))
     if rows[0][0] == PRIMARY:
         raise InUse("it is the primary address")
     tx.execute("DELETE FROM address WHERE address_key = ?", (address.key,))
+    _end_grants(tx, address.key)
     return Changed(None, version)
+
+
+def _end_grants(tx: Transaction, key: str) -> None:
+    """Whoever gets an address after it was removed gives it to whom they like: old grants do not come back."""
+    tx.execute("DELETE FROM sender_grant WHERE address_key = ?", (key,))
 
 
 # aliases
@@ -279,7 +289,7 @@ def aliases(tx: Transaction, domain: str | None) -> list[Alias]:
 
 def set_alias(tx: Transaction, alias: Alias, replace: bool) -> Changed[None]:
     """See IDirectory."""
-    version = _next_version(tx)
+    version = next_version(tx)
     address = parse_address(alias.address)
     targets = [parse_address(target) for target in alias.targets]
     if not targets:
@@ -309,9 +319,10 @@ def _delete_alias(tx: Transaction, key: str) -> bool:
 
 def remove_alias(tx: Transaction, address: Address) -> Changed[None]:
     """See IDirectory."""
-    version = _next_version(tx)
+    version = next_version(tx)
     if not _delete_alias(tx, address.key):
         raise NoSuchAccount(str(address))
+    _end_grants(tx, address.key)
     return Changed(None, version)
 
 
@@ -325,7 +336,7 @@ def credentials(tx: Transaction, account_id: str) -> list[Credential]:
 
 def replace_credentials(tx: Transaction, account_id: str, label: str, new: Sequence[Credential]) -> Changed[None]:
     """See IDirectory. Rows get this account and label whatever the values say."""
-    version = _next_version(tx)
+    version = next_version(tx)
     _raise_generation(tx, account_id, version)
     tx.execute("DELETE FROM credential WHERE account_id = ? AND label = ?", (account_id, label))
     tx.many(

@@ -48,6 +48,15 @@ class Credential:
 
 
 @dataclass(frozen=True, slots=True)
+class Grant:
+    """An account may send as an address that is not its own. ``address``: as written; "@" and a domain for any of it."""
+
+    address: str
+    account_id: str
+    account: str  # its primary address
+
+
+@dataclass(frozen=True, slots=True)
 class Domain:
     """A domain this server receives for. ``alias_of``: every address of it is looked up in that domain instead.
     ``fixed``: named in the configuration file, cannot be removed by command."""

@@ -64,6 +64,19 @@ class RouterTests(SynchronousTestCase):
         self.assertEqual(self.resolve("Postmaster", "[192.0.2.1]").local, (("id-alice", "postmaster"),))
         self.assertEqual(self.resolve("postmaster", "").local, (("id-alice", "postmaster"),))
 
+    def test_the_postmaster_is_reachable_at_our_host_name(self) -> None:
+        router = Router(self.directory, self.mail, own_names=["Mail.here.example"])  # type: ignore[arg-type]
+        for name in ("postmaster", "mailer-daemon"):
+            self.directory.routes[name] = Resolved(True, (("id-alice", name),))
+        self.router = router
+        for local in ("postmaster", "Postmaster", "MAILER-DAEMON"):
+            for relay in (False, True):
+                found = self.resolve(local, "MAIL.here.example", relay)
+                self.assertEqual(found.local, (("id-alice", local.lower()),))
+        for relay in (False, True):
+            self.assertEqual(self.refused("alice", "mail.here.example", relay), "5.1.1")
+        self.assertEqual(self.refused("postmaster", "other.here.example"), "5.7.1")
+
     def test_bad_domains(self) -> None:
         for domain in ("here.example.", "-", "a..b", "[1.2.3]", "[here.example", "ex ample", "x" * 64 + ".example"):
             for relay in (False, True):

@@ -7,7 +7,7 @@ import pytest
 from mailnode.errors import AlreadyExists, BadAddress, InUse, LimitReached, NoSuchAccount, NoSuchDomain
 from mailnode.store.directory import Directory
 from mailnode.values.address import Address, parse_address
-from mailnode.values.directory import Alias, Credential, LoginRecord, Resolved
+from mailnode.values.directory import Alias, Credential, Grant, LoginRecord, Resolved
 
 
 @pytest.fixture
@@ -311,7 +311,7 @@ def test_the_catch_all_takes_what_no_other_does(town, loop):
 def test_every_domain_has_a_postmaster(town, loop):
     loop.run(town.add_domain("empty.example"))
     assert resolve(town, loop, "PostMaster@example.org").local == (("A1", "PostMaster@example.org"),)
-    assert unknown(town, loop, "postmaster@empty.example")
+    assert resolve(town, loop, "postmaster@empty.example").local == (("A1", "postmaster@empty.example"),)
     assert resolve(town, loop, "postmaster").local == (("A1", "postmaster"),)
     loop.run(town.set_role("B1", "admin"))
     for text in ("postmaster@example.org", "Postmaster@empty.example", "postmaster@example.net", "Postmaster"):
@@ -319,7 +319,27 @@ def test_every_domain_has_a_postmaster(town, loop):
     loop.run(town.set_alias(Alias("postmaster@example.org", ("alice@example.org",))))
     assert resolve(town, loop, "postmaster@example.org").local == (("A1", "alice@example.org"),)
     assert resolve(town, loop, "postmaster").local == (("A1", "alice@example.org"),)
+    assert resolve(town, loop, "postmaster@empty.example").local == (("B1", "postmaster@empty.example"),)
     assert unknown(town, loop, "alice")
+
+
+def test_what_is_written_to_our_notices_is_for_the_postmaster(town, loop):
+    loop.run(town.add_domain("empty.example"))
+    loop.run(town.update_domain("example.org", catch_all="bob@example.org"))
+    for text in ("MAILER-DAEMON@example.org", "mailer-daemon+x@empty.example", "Mailer-Daemon"):
+        resolved = resolve(town, loop, text)
+        assert [account_id for account_id, _ in resolved.local] == ["A1"], text
+    loop.run(town.set_alias(Alias("postmaster@example.org", ("mailer-daemon@example.org", "box@away.example"))))
+    assert resolve(town, loop, "mailer-daemon@example.org").remote == ("box@away.example",)
+    loop.run(town.set_alias(Alias("mailer-daemon@example.org", ("bob@example.org",))))
+    assert resolve(town, loop, "mailer-daemon@example.org").local == (("B1", "bob@example.org"),)
+    assert not loop.run(town.may_send_as("A1", parse_address("mailer-daemon@empty.example")))
+
+
+def test_mail_for_the_postmaster_is_put_off_while_there_is_nobody(directory, loop):
+    loop.run(directory.add_domain("empty.example"))
+    for text in ("postmaster@empty.example", "mailer-daemon@empty.example", "postmaster"):
+        assert resolve(directory, loop, text) == Resolved(True, refusal="4.2.1")
 
 
 @pytest.mark.parametrize(
@@ -474,3 +494,78 @@ def test_changes_of_another_process_are_polled(town, engine, loop):
     loop.run(here.set_status("B1", "no-login"))
     loop.run(here.poll())
     assert told == ["A1", "B1"]
+
+
+def test_a_grant_to_send_as_an_address_of_several(town, loop):
+    def may(account_id, text):
+        return loop.run(town.may_send_as(account_id, parse_address(text)))
+
+    loop.run(town.set_alias(Alias("team@example.org", ("alice@example.org", "bob@example.org"))))
+    for account_id in ("A1", "B1"):
+        assert not may(account_id, "team@example.org")
+    loop.run(town.add_grant("A1", "Team@example.org"))
+    loop.run(town.add_grant("A1", "team@example.org"))
+    for text in ("team@example.org", "TEAM+x@example.org", "team@example.net"):
+        assert may("A1", text) and not may("B1", text)
+    loop.run(town.add_grant("A1", "bob@example.org"))
+    assert may("A1", "bob@example.org") and not may("B1", "alice@example.org")
+    assert loop.run(town.grants()) == [
+        Grant("bob@example.org", "A1", "Alice@Example.org"),
+        Grant("Team@example.org", "A1", "Alice@Example.org"),
+    ]
+    loop.run(town.remove_grant("A1", "team@example.org"))
+    assert not may("A1", "team@example.org")
+    assert loop.run(town.grants("B1")) == []
+    with pytest.raises(NoSuchAccount):
+        loop.run(town.remove_grant("A1", "team@example.org"))
+
+
+def test_a_grant_for_a_whole_domain(town, loop):
+    def may(text):
+        return loop.run(town.may_send_as("A1", parse_address(text)))
+
+    loop.run(town.add_domain("other.example"))
+    loop.run(town.add_grant("A1", "@Example.ORG"))
+    assert may("bob@example.org") and may("any.thing@example.net")
+    assert not may("any@other.example") and not may("any@sub.example.org") and not may("any@foreign.example")
+
+
+@pytest.mark.parametrize(
+    ("address", "error"),
+    [
+        ("nobody@example.org", NoSuchAccount),
+        ("alice@foreign.example", NoSuchDomain),
+        ("@foreign.example", NoSuchDomain),
+        ("@example.net", NoSuchDomain),  # an alias of a domain has no addresses of its own
+        ("alice@example.net", BadAddress),
+        ("alice+x@example.org", BadAddress),
+        ("alice", BadAddress),
+        ("@", BadAddress),
+    ],
+)
+def test_what_cannot_be_granted(town, loop, address, error):
+    with pytest.raises(error):
+        loop.run(town.add_grant("B1", address))
+    with pytest.raises(NoSuchAccount):
+        loop.run(town.add_grant("Z9", "alice@example.org"))
+    assert loop.run(town.grants()) == []
+
+
+def test_grants_end_with_what_they_are_about(town, loop):
+    loop.run(town.add_domain("other.example"))
+    loop.run(town.set_alias(Alias("team@example.org", ("alice@example.org", "bob@example.org"))))
+    loop.run(town.add_address("B1", parse_address("further@example.org")))
+    for address in ("team@example.org", "further@example.org", "bob@example.org", "@other.example"):
+        loop.run(town.add_grant("A1", address))
+    loop.run(town.add_grant("B1", "alice@example.org"))
+    loop.run(town.set_alias(Alias("team@example.org", ("bob@example.org", "x@away.example")), replace=True))
+    assert loop.run(town.may_send_as("A1", parse_address("team@example.org")))  # it is the same address still
+    loop.run(town.remove_alias(parse_address("team@example.org")))
+    loop.run(town.remove_address(parse_address("further@example.org")))
+    loop.run(town.remove_domain("other.example"))
+    assert [grant.address for grant in loop.run(town.grants("A1"))] == ["bob@example.org"]
+    loop.run(town.remove_account("B1"))
+    assert loop.run(town.grants()) == []
+    loop.run(town.add_account("B1", parse_address("bob@example.org"), 102.0))
+    assert not loop.run(town.may_send_as("A1", parse_address("bob@example.org")))
+    assert not loop.run(town.may_send_as("B1", parse_address("alice@example.org")))
