@@ -134,11 +134,12 @@ async def account_list(office: Office, domain: str | None = None) -> Any:
 @command("account.show")
 async def account_show(office: Office, address: str) -> Any:
     """One account with addresses, quota and usage."""
-    account = await _find_account(office, address)
+    account = await find_account(office, address)
     usage = (await office.mail.usage([account.id])).get(account.id)
     credentials = await office.directory.credentials(account.id)
     shown = _account(account)
     shown["addresses"] = await office.directory.addresses(account.id)
+    shown["may_send_as"] = [grant.address for grant in await office.directory.grants(account.id)]
     shown["bytes_used"] = usage.bytes_used if usage else 0
     shown["bytes_limit"] = usage.bytes_limit if usage else 0
     shown["messages_used"] = usage.count_used if usage else 0
@@ -158,7 +159,7 @@ async def account_show(office: Office, address: str) -> Any:
 @command("account.password", changes=True)
 async def account_password(office: Office, address: str, password: str) -> Any:
     """Set a new password; sessions that logged in with the old one end."""
-    account = await _find_account(office, address)
+    account = await find_account(office, address)
     now = office.clock.seconds()
     beside = [c for c in await office.directory.credentials(account.id) if c.label != PASSWORD_LABEL]
     credentials = await office.threads.run("password", _credentials, office, account.id, password, now, beside)
@@ -183,7 +184,7 @@ async def account_enable(office: Office, address: str) -> Any:
 @command("account.role", changes=True)
 async def account_role(office: Office, address: str, role: str) -> Any:
     """Make it a user's or an administrator's account."""
-    account = await _find_account(office, address)
+    account = await find_account(office, address)
     return _account(await office.directory.set_role(account.id, role))
 
 
@@ -193,7 +194,7 @@ async def account_quota(
 ) -> Any:
     """Change what is given; 0 is no limit."""
     _check_quota(quota_bytes or 0, quota_messages or 0)
-    account = await _find_account(office, address)
+    account = await find_account(office, address)
     usage = (await office.mail.usage([account.id]))[account.id]
     await office.mail.set_quota(
         account.id,
@@ -206,7 +207,7 @@ async def account_quota(
 @command("account.remove", destroys=True)
 async def account_remove(office: Office, address: str) -> Any:
     """Remove an account and all its mail. Run again after a crash, it goes on where it stopped."""
-    account = await _find_account(office, address)
+    account = await find_account(office, address)
     # From here on nobody logs in, live sessions end, and mail for it is refused.
     await office.directory.set_status(account.id, "deleting")
     await office.mail.remove(account.id)
@@ -217,7 +218,7 @@ async def account_remove(office: Office, address: str) -> Any:
 @command("account.address.add", changes=True)
 async def account_address_add(office: Office, address: str, further: str) -> Any:
     """Give an account a further address."""
-    account = await _find_account(office, address)
+    account = await find_account(office, address)
     await office.directory.add_address(account.id, parse_address(further))
     return await account_show(office, address)
 
@@ -230,13 +231,14 @@ async def account_address_remove(office: Office, further: str) -> Any:
 
 
 async def _set_status(office: Office, address: str, status: str) -> Any:
-    account = await _find_account(office, address)
+    account = await find_account(office, address)
     if account.status == "deleting":
         raise CommandFailed(CONFLICT, f"{address}: is being removed")
     return _account(await office.directory.set_status(account.id, status))
 
 
-async def _find_account(office: Office, address: str) -> Account:
+async def find_account(office: Office, address: str) -> Account:
+    """Return the account with this address of its own. :raises BadAddress: :raises NoSuchAccount:"""
     written = parse_address(address)
     if written != written.base(await _separator(office, written)):
         raise NoSuchAccount
@@ -347,7 +349,7 @@ async def mailbox_create(office: Office, address: str, name: str) -> Any:
 
 
 async def _mail(office: Office, address: str) -> IMailAccount:
-    return office.mail.account((await _find_account(office, address)).id)
+    return office.mail.account((await find_account(office, address)).id)
 
 
 def _mailbox(info: MailboxInfo, status: MailboxStatus | None) -> dict[str, Any]:

@@ -56,6 +56,11 @@ def aliases(result: list[dict[str, Any]]) -> str:
     return table(result, ("address", "targets", "detail"))
 
 
+def grants(result: list[dict[str, Any]]) -> str:
+    """Return a list of who may send as what."""
+    return table(result, ("address", "account"))
+
+
 def mailboxes(result: list[dict[str, Any]]) -> str:
     """Return a list of mailboxes."""
     return table(result, ("name", "special_use", "messages", "unseen", "size"))

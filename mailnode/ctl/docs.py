@@ -47,16 +47,18 @@ script it needs ``--yes``, whatever stands on standard input, and ends with 2 wi
 JSON
 ----
 
-``domain list`` and ``show``: ``name`` (as written), ``key``, ``alias_of``, ``catch_all``, ``separator``, ``fixed`` (the
-configuration file names it); ``show`` also ``accounts`` and ``aliases``. ``account list``: ``address``, ``id``,
-``status`` (active, no-login, no-receive, suspended, deleting), ``role``, ``created``; ``show`` also ``addresses``,
-``bytes_used``, ``bytes_limit``, ``messages_used``, ``messages_limit`` (0: no limit) and ``credentials`` without their
-secrets. ``alias list``: ``address``, ``targets``, ``detail``. ``mailbox list``: ``name``, ``special_use``,
-``subscribed``, ``messages``, ``unseen``, ``size``, ``uidvalidity``, ``uidnext``. ``queue list``: ``id``, ``sender``
-("" is the null sender), ``size``, ``created``, ``expires``, ``held`` and ``recipients``, each with ``address``,
-``destination``, ``state``, ``attempts``, ``next_try``, ``last_status``, ``last_reply``, ``last_host``. Lists are arrays;
-``show`` is one object. Times are UTC as ``2026-11-23T02:15:00Z``. ``demo``: ``accounts`` with ``address`` and
-``password``, ``listeners`` with ``protocol``, ``port`` and ``tls``.
+``domain list`` and ``show``: ``name`` (as written), ``key``, ``alias_of``, ``catch_all``, ``separator``, ``fixed``
+(the configuration file names it); ``show`` also ``accounts``, ``aliases`` and ``postmaster`` (whom mail for
+``postmaster`` and ``MAILER-DAEMON`` of it reaches). ``account list``: ``address``, ``id``, ``status`` (active,
+no-login, no-receive, suspended, deleting), ``role``, ``created``; ``show`` also ``addresses``, ``may_send_as`` (what
+was granted beside them), ``bytes_used``, ``bytes_limit``, ``messages_used``, ``messages_limit`` (0: no limit) and
+``credentials`` without their secrets. ``alias list``: ``address``, ``targets``, ``detail``. ``grant list``:
+``address``, ``account``. ``mailbox list``: ``name``, ``special_use``, ``subscribed``, ``messages``, ``unseen``,
+``size``, ``uidvalidity``, ``uidnext``. ``queue list``: ``id``, ``sender`` ("" is the null sender), ``size``,
+``created``, ``expires``, ``held`` and ``recipients``, each with ``address``, ``destination``, ``state``,
+``attempts``, ``next_try``, ``last_status``, ``last_reply``, ``last_host``. Lists are arrays; ``show`` is one object.
+Times are UTC as ``2026-11-23T02:15:00Z``. ``demo``: ``accounts`` with ``address`` and ``password``, ``listeners``
+with ``protocol``, ``port`` and ``tls``.
 """
 
 

@@ -8,6 +8,7 @@ import click
 
 from mailnode.config.version import VERSION
 from mailnode.ctl import display
+from mailnode.ctl.grants import grant
 from mailnode.ctl.office import NOT_FOUND, USAGE, CommandFailed
 from mailnode.ctl.parts import Destroying, Group, Place, as_json, pass_place, password_stdin, read_password, show
 
@@ -279,6 +280,9 @@ def alias_show(place: Place, address: str, as_json: bool) -> None:
 def alias_remove(place: Place, address: str) -> None:
     """Remove an alias."""
     place.call("alias.remove", address=address)
+
+
+main.add_command(grant)
 
 
 @main.group()

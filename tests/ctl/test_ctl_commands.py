@@ -90,6 +90,36 @@ def test_accounts(tool, alice):
     assert "no such domain" in tool("account", "list", "--domain", "nowhere.test", code=3)
 
 
+def test_grants(tool, alice):
+    tool("account", "add", "bob@mailnode.test", "--password-stdin", stdin="first\n")
+    tool("alias", "add", "team@mailnode.test", alice, "bob@mailnode.test")
+    assert tool("grant", "add", alice, "Team@mailnode.test") == ""
+    tool("grant", "add", alice, "bob@mailnode.test")
+    tool("grant", "add", "bob@mailnode.test", "@mailnode.test")
+    assert tool.json("grant", "list") == [
+        {"address": "@mailnode.test", "account": "bob@mailnode.test"},
+        {"address": "bob@mailnode.test", "account": alice},
+        {"address": "Team@mailnode.test", "account": alice},
+    ]
+    assert tool.json("account", "show", alice)["may_send_as"] == ["bob@mailnode.test", "Team@mailnode.test"]
+    assert "bob@mailnode.test" in tool("grant", "list", "--account", alice)
+    tool("grant", "revoke", alice, "team@mailnode.test")
+    assert [entry["address"] for entry in tool.json("grant", "list", "--account", alice)] == ["bob@mailnode.test"]
+    assert "not granted to alice@mailnode.test" in tool("grant", "revoke", alice, "team@mailnode.test", code=3)
+    assert "no such address or alias" in tool("grant", "add", alice, "nobody@mailnode.test", code=3)
+    assert "no such domain" in tool("grant", "add", alice, "@nowhere.test", code=3)
+    assert "no such account" in tool("grant", "add", "nobody@mailnode.test", alice, code=3)
+
+
+def test_who_the_postmaster_is(tool, alice):
+    tool("domain", "add", "empty.example")
+    assert tool.json("domain", "show", "empty.example")["postmaster"] == [alice]
+    tool("account", "add", "boss@mailnode.test", "--role", "admin", "--password-stdin", stdin="first\n")
+    assert tool.json("domain", "show", "mailnode.test")["postmaster"] == ["boss@mailnode.test"]
+    tool("alias", "add", "postmaster@empty.example", "x@elsewhere.example", alice)
+    assert tool.json("domain", "show", "empty.example")["postmaster"] == [alice, "x@elsewhere.example"]
+
+
 def test_a_failed_account_leaves_no_mailboxes(tool):
     tool("account", "add", "a@nowhere.test", "--password-stdin", stdin="x\n", code=3)
     with app.office(demo_config(tool.data)) as office:
