@@ -10,11 +10,7 @@ from mailnode.ctl.parts import Place, as_json, pass_place, show
 
 @click.group()
 def grant() -> None:
-    """Who may send as an address that is not theirs alone.
-
-    An account may send as its own addresses, and as an alias that leads to it and nowhere else. An alias with several
-    targets, or an address that belongs to another account, needs a grant.
-    """
+    """Who may send as an address that is not theirs alone: an alias for several, or another account's."""
 
 
 @grant.command("add")

@@ -391,6 +391,9 @@ def test_postmaster_is_reachable_at_our_address(site):
             client.mail("x@side.test")
             assert client.rcpt("postmaster@[192.0.2.1]")[0] == 250
             assert client.rcpt("postmaster@[IPv6:2001:db8::1]")[0] == 250
+            assert client.rcpt("Postmaster@MX.a.test")[0] == 250
+            assert client.rcpt("MAILER-DAEMON@mx.a.test")[0] == 250
+            assert client.rcpt("nobody@mx.a.test")[1].startswith(b"5.1.1 ")
             assert client.rcpt("nobody@[192.0.2.1]")[1].startswith(b"5.1.1 ")
             assert client.rcpt("postmaster@[192.0.2.2]")[1].startswith(b"5.7.1 ")
         assert server.end() == 0
