@@ -53,6 +53,7 @@ from mailnode.workers.hints import SharedHints
 from mailnode.workers.link import Link
 
 HEALTH_TIMEOUT = 5.0  # seconds
+CLOSING, CLOSING_STORE, CLOSING_WORKERS = 2.0, 5.0, 10.0  # seconds a step of the end may take, after the grace time
 FIRST = 1  # the number of the process that is a whole server
 
 T = TypeVar("T")
@@ -247,41 +248,47 @@ class Server:
             version=VERSION,
         )
 
-    async def stop(self, reason: str) -> None:
-        """Let sessions and tries come to an end, at most the grace time, then close everything in reverse order.
+    async def stop(self, reason: str) -> bool:
+        """Let sessions and tries come to an end, at most the grace time, then close everything in reverse order, the
+        store as the last thing. False: all is closed, but threads still work for nobody, and would hold the process.
 
-        What fails to close is logged and keeps nothing else open: the store's threads above all would hold the process."""
+        What fails to close, or takes too long, is logged and keeps nothing else open."""
         self._draining = True
-        for close in (
-            self._serving.close_listeners,
-            self._control.close,
-            self._drain,
-            self._outbound.stop,
-            self._stop_helpers,
-            self._stores.stop,
-        ):
-            try:
-                await close()
-            except Exception:
-                _log.failure("not everything could be closed")
-        self._threads.stop()
+        await self._close(self._serving.close_listeners(), CLOSING)
+        await self._close(self._control.close(), CLOSING)
+        await self._drain()
+        await self._close(self._outbound.stop(), CLOSING)
+        await self._close(self._stop_helpers(), CLOSING)
+        await self._close(self._stores.stop(), CLOSING_STORE)
+        ended = await self._threads.end(self._reactor, CLOSING)
         emit(_log, "server.stop", reason=reason)
         globalLogPublisher.removeObserver(self._counting)
+        return ended
+
+    async def _close(self, closing: Coroutine[Any, Any, Any], seconds: float) -> None:
+        """Wait for one step of the end, at most so long."""
+        try:
+            await Deferred.fromCoroutine(closing).addTimeout(seconds, self._reactor)
+        except DeferredTimeout:
+            _log.warn(
+                "{step} did not end within {seconds} s",
+                step=getattr(closing, "__qualname__", "a step"),
+                seconds=seconds,
+            )
+        except Exception:
+            _log.failure("not everything could be closed")
 
     async def _drain(self) -> None:
         grace = self.config.server.grace
         self._serving.drain()
-        waits: list[Coroutine[Any, Any, Any]] = [
-            wait_for_connections(self._serving.listeners, self._reactor, grace),
-            self._runner.stop(grace),
-            self._sweeper.stop(),
+        waits = [
+            self._close(wait_for_connections(self._serving.listeners, self._reactor, grace), grace + CLOSING),
+            self._close(self._runner.stop(grace), grace + CLOSING),
+            self._close(self._sweeper.stop(), grace + CLOSING),
         ]
         if self._crew is not None:
-            waits.append(self._crew.stop(grace))
-        ended = await DeferredList([Deferred.fromCoroutine(wait) for wait in waits], consumeErrors=True)
-        for succeeded, failure in ended:
-            if not succeeded:
-                _log.failure("not everything could be closed", failure)
+            waits.append(self._close(self._crew.stop(grace), grace + CLOSING_WORKERS))
+        await DeferredList([Deferred.fromCoroutine(wait) for wait in waits])
 
     async def _stop_helpers(self) -> None:
         if self._certificates is not None:

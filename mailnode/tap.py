@@ -26,7 +26,7 @@ from mailnode.config.version import VERSION
 from mailnode.ctl.office import CommandFailed
 from mailnode.errors import ConfigurationError
 from mailnode.net.logs import AppendedLog, LineWriter, observer
-from mailnode.net.process import prepare_process
+from mailnode.net.process import end_by_force, prepare_process
 from mailnode.workers.handover import LogPlace
 
 reactor: Any = _reactor
@@ -115,7 +115,11 @@ class MailService(Service):
         self._ending = True
         if self._server is None:
             return Deferred.fromCoroutine(_nothing())
-        return Deferred.fromCoroutine(self._server.stop(self._reason))
+        return Deferred.fromCoroutine(self._stop(self._server))
+
+    async def _stop(self, server: app.Server) -> None:
+        if not await server.stop(self._reason):
+            self._leave(0)  # the interpreter would wait for its threads
 
     async def _bind(self) -> None:
         if self._file is None:
@@ -186,14 +190,21 @@ class MailService(Service):
 
     def _terminate(self, number: int) -> None:
         if self._ending:
-            # What was acknowledged is on disk; who is still connected is cut off.
-            with contextlib.suppress(OSError):
-                if self._twistd.get("pidfile"):
-                    os.unlink(self._twistd["pidfile"])
-            os._exit(1)
+            self._leave(1)  # what was acknowledged is on disk; who is still connected is cut off
         self._ending = True
+        if self._server is not None:
+            end_by_force(self._server.config.server.grace)
         self._reason = signal.Signals(number).name
         reactor.stop()
+
+    def _leave(self, code: int) -> NoReturn:
+        """End the process at once."""
+        with contextlib.suppress(OSError):
+            if self._twistd.get("pidfile"):
+                os.unlink(self._twistd["pidfile"])
+        with contextlib.suppress(OSError, ValueError):
+            (sys.__stdout__ or sys.stdout).flush()
+        os._exit(code)
 
     def _reload(self) -> None:
         if self._server is not None and not self._ending:

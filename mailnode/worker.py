@@ -3,6 +3,7 @@ one, which started it, owns the writers, and speaks with it over the pair of soc
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -13,6 +14,7 @@ from typing import Any, NoReturn
 
 from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.logger import ILogObserver, LegacyLogObserverWrapper, Logger, globalLogBeginner, globalLogPublisher
 from twisted.python.failure import Failure
 from twisted.python.reflect import namedAny
@@ -26,7 +28,7 @@ from mailnode.net.clock import WallClock
 from mailnode.net.crowd import CrowdMemory
 from mailnode.net.listeners import HandedOver, wait_for_connections
 from mailnode.net.logs import AppendedLog, observer
-from mailnode.net.process import prepare_process
+from mailnode.net.process import end_by_force, prepare_process
 from mailnode.net.processes import Processes
 from mailnode.net.resolver import Resolver
 from mailnode.net.threads import Threads
@@ -41,6 +43,7 @@ from mailnode.workers.link import Link
 from mailnode.workers.supervisor import join
 
 DIRECTORY_POLL = 5.0  # seconds between looks whether the directory changed, should it not have been told
+CLOSING = 3.0  # seconds the end of reading may take, after the grace time
 
 reactor: Any = _reactor
 _log = Logger()
@@ -127,14 +130,16 @@ class WorkerServer:
         if self._draining:
             return
         self._draining = True
+        end_by_force(grace)
         await self._serving.close_listeners()
         self._serving.drain()
         await wait_for_connections(self._serving.listeners, reactor, grace)
         self._processes.stop()
         if self._batches is not None:
             self._batches.stop()
-        await self._stores.stop()
-        self._threads.stop()
+        # What was acknowledged is committed. Threads that still work do so for nobody, and go with the process.
+        with contextlib.suppress(DeferredTimeout):
+            await Deferred.fromCoroutine(self._stores.stop()).addTimeout(CLOSING, reactor)
         os._exit(0)  # without the farewells of a reactor: the link's end would be taken for the first process's
 
     def drain_as_configured(self) -> None:

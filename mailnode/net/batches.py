@@ -7,6 +7,7 @@ and ends with us however we go: its end of the socket pair is all it lives by.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import socket
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.protocol import Factory, ProcessProtocol, Protocol
 from zope.interface import implementer
 
@@ -127,14 +129,17 @@ class _Link(Protocol):
         self._answered = answered
         self._lost = lost
         self._reader = FrameReader()
+        self.process: Any = None  # Twisted's transport of it
 
     def send(self, arguments: list[bytes]) -> None:
         """Send one batch."""
         self._transport().write(frame(pickle.dumps(arguments, pickle.HIGHEST_PROTOCOL)))
 
     def end(self) -> None:
-        """Let the process end."""
+        """End the process, whatever it is working on."""
         self._transport().abortConnection()
+        with contextlib.suppress(ProcessExitedAlready):
+            self.process.signalProcess("KILL")
 
     def dataReceived(self, data: bytes) -> None:
         """Take answers."""
@@ -159,6 +164,8 @@ def _start(
         link = _Link(answered, lost)
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         command = [sys.executable, "-m", batch_process.__name__, *names]
-        reactor.spawnProcess(ProcessProtocol(), sys.executable, command, environment, childFDs={0: its.fileno(), 2: 2})
+        link.process = reactor.spawnProcess(
+            ProcessProtocol(), sys.executable, command, environment, childFDs={0: its.fileno(), 2: 2}
+        )
         reactor.adoptStreamConnection(ours.fileno(), socket.AF_UNIX, Factory.forProtocol(lambda: link))
     return link

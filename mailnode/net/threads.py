@@ -20,6 +20,7 @@ T = TypeVar("T")
 
 # One busy Python thread makes every hop to another 5 ms long at the interpreter's default.
 SWITCH_INTERVAL = 0.0005  # seconds, for sys.setswitchinterval
+ENDING_STEP = 0.02  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class Threads:
         self._pools = {name: ThreadPool(0, size.threads, f"mailnode-{name}") for name, size in self._sizes.items()}
         self._under_way = dict.fromkeys(self._sizes, 0)
         self._running = False
+        self._ending = False
 
     def start(self) -> None:
         """Let threads be made as they are needed."""
@@ -67,10 +69,26 @@ class Threads:
             for pool in self._pools.values():
                 pool.stop()
 
+    async def end(self, clock: Any, seconds: float) -> bool:
+        """Begin nothing any more, what waits included, and wait at most so long for what runs. False: threads still
+        work, and hold the process until they have ended."""
+        if not self._running:
+            return True
+        self._ending = True
+        until = clock.seconds() + seconds
+        while any(self._under_way.values()) and clock.seconds() < until:
+            pause: Deferred[None] = Deferred()
+            clock.callLater(ENDING_STEP, pause.callback, None)
+            await pause
+        if any(self._under_way.values()):
+            return False
+        self.stop()
+        return True
+
     async def run(self, pool: str, function: Callable[..., T], *args: Any) -> T:
         """Run in a thread of the pool. :raises Busy: its queue is full, or the server has stopped."""
         size = self._sizes[pool]
-        if not self._running or self._under_way[pool] >= size.threads + size.waiting:
+        if not self._running or self._ending or self._under_way[pool] >= size.threads + size.waiting:
             raise Busy
         self._under_way[pool] += 1
         result: Deferred[T] = Deferred()
@@ -78,8 +96,13 @@ class Threads:
         def done(success: bool, value: T | Failure) -> None:
             self._reactor.callFromThread(self._deliver, pool, result, success, value)
 
-        self._pools[pool].callInThreadWithCallback(done, function, *args)
+        self._pools[pool].callInThreadWithCallback(done, self._begin, function, args)
         return await result
+
+    def _begin(self, function: Callable[..., T], args: tuple[Any, ...]) -> T:
+        if self._ending:
+            raise Busy
+        return function(*args)
 
     def waiting(self) -> dict[str, int]:
         """Return how many calls each pool has under way or waiting, for metrics."""

@@ -5,6 +5,7 @@ import json
 import threading
 
 from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import Logger, LogLevel, LogPublisher
 from twisted.trial.unittest import SynchronousTestCase, TestCase
@@ -55,6 +56,25 @@ class ThreadsTests(TestCase):
         gate.set()
         await self.threads.run("disk", len, "")
         assert self.threads.waiting()["disk"] == 0
+
+    async def test_the_end_is_bounded_and_what_waits_is_not_begun(self):
+        gate, begun = threading.Event(), []
+        runs = threading.Event()
+        running = self.run_in("disk", lambda: (runs.set(), gate.wait(30)))
+        waiting = self.run_in("disk", begun.append, 1)
+        waiting.addErrback(lambda failure: failure.trap(Busy))
+        assert runs.wait(30)
+        clock = Clock()
+        ended = Deferred.fromCoroutine(self.threads.end(clock, 1.0))
+        clock.pump([0.1] * 15)
+        assert await ended is False
+        with self.assertRaises(Busy):
+            await self.threads.run("cpu", len, "ab")
+        gate.set()
+        await gatherResults([running, waiting])
+        assert not begun
+        assert await self.threads.end(clock, 1.0)
+        assert await self.threads.end(clock, 1.0)
 
 
 class StoppedThreadsTests(SynchronousTestCase):
