@@ -128,6 +128,11 @@ class Queue:
         """See :class:`IQueueStore`."""
         return await self._engine.write(QUEUE, queue_leases.renew, self._shard, token, lease_until)
 
+    async def end_leases(self) -> None:
+        """End every lease: whoever held one is dead."""
+        while await self._engine.write(QUEUE, queue_leases.end_some, self._shard, UNIT_ROWS) == UNIT_ROWS:
+            pass
+
     async def settle(self, settlement: Settlement) -> bool:
         """See :class:`IQueueStore`. Outcomes without status and reply leave the last ones standing."""
         if any(len(bounce.envelope.recipients) > UNIT_ROWS for bounce in settlement.bounces):

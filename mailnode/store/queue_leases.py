@@ -159,6 +159,19 @@ def renew(tx: Transaction, shard: int, token: str, lease_until: float) -> bool:
     return bool(rows)
 
 
+def end_some(tx: Transaction, shard: int, limit: int) -> int:
+    """End up to ``limit`` leases: whoever held them is dead. Their recipients are due as before they were claimed."""
+    rows = tx.execute(
+        f"UPDATE recipient SET state = '{WAITING}', token = '',"
+        " due_at = CASE WHEN due_at IS NULL THEN due_at ELSE next_try END"
+        " WHERE shard = ? AND (envelope_id, number) IN"
+        f" (SELECT envelope_id, number FROM recipient WHERE shard = ? AND state = '{LEASED}' LIMIT ?)"
+        " RETURNING number",
+        (shard, shard, limit),
+    )
+    return len(rows)
+
+
 def settle(tx: Transaction, shard: int, settlement: Settlement) -> dict[str, bool]:
     """Apply a settlement; return the envelopes that are done, and whether rows are left for :func:`delete_some`.
 

@@ -300,6 +300,22 @@ def test_a_late_settlement_stands_while_nobody_else_has_it(queue, post, loop):
     assert loop.run(queue.due(NOW + 100, 10)) == []
 
 
+def test_leases_of_the_dead_end_and_their_recipients_are_due_as_before(queue, post, loop, monkeypatch):
+    monkeypatch.setattr("mailnode.store.queue.UNIT_ROWS", 2)
+    post("e1", ["a.example"] * 3)
+    post("e2", ["b.example"])
+    dead = claimed(queue, loop, lease=60.0)
+    held = claimed(queue, loop, "b.example")
+    loop.run(queue.hold("e2", True))
+    loop.run(queue.end_leases())
+    assert loop.run(queue.due(NOW, 10)) == [DueDestination("a.example", 3, NOW)]
+    assert not settle(queue, loop, dead, DELIVERED)
+    assert not loop.run(queue.renew(held.token, NOW + 90))
+    assert len(claimed(queue, loop).envelope.recipients) == 3
+    loop.run(queue.hold("e2", False))
+    assert claimed(queue, loop, "b.example").token != held.token
+
+
 def test_a_lost_lease_on_one_undoes_all(queue, post, loop):
     post("e1", ["a.example", "a.example"])
     claim = claimed(queue, loop)
