@@ -258,7 +258,7 @@ class Serving:
     def _listener(self, index: int, entry: ListenerConfig) -> Listener:
         tls = ListenerTls(self._certificates) if self._certificates is not None and entry.tls != "none" else None
         key = f"listener[{index}]"
-        return Listener(self._runtime.reactor, key, entry.protocol, entry.endpoint, entry.tls, tls)
+        return Listener(self._runtime.reactor, key, entry.protocol, entry.endpoint, entry.tls, tls, entry.proxy_from)
 
     def _factory(self, index: int, config: Config) -> Any:
         listener, entry = self._listeners[index], self._config.listener[index]

@@ -229,6 +229,13 @@ def _listener_mistakes(listener: Listener) -> list[tuple[str, str]]:
     ):
         if key in listener.model_fields_set and getattr(listener, key) and listener.protocol not in protocols:
             mistakes.append((key, f"only for protocol {' or '.join(protocols)}, not {listener.protocol}"))
+    behind_balancer = listener.endpoint.startswith("haproxy:")
+    if behind_balancer and not listener.proxy_from and not listener.endpoint.startswith("haproxy:unix:"):
+        mistakes.append(
+            ("proxy_from", 'needed with "haproxy:": the networks the balancer connects from, such as ["127.0.0.1"]')
+        )
+    if listener.proxy_from and not behind_balancer:
+        mistakes.append(("proxy_from", 'only with an endpoint that begins with "haproxy:"'))
     if listener.plain_login and not reached_locally(listener.endpoint):
         mistakes.append(("plain_login", "only where endpoint has interface= a loopback address, or is a Unix socket"))
     return mistakes

@@ -192,7 +192,8 @@ class Listener(Section):
     protocol: Literal["smtp", "submission", "lmtp", "imap", "pop3", "http"] = Field(description="What is spoken there.")
     endpoint: Annotated[str, AfterValidator(_endpoint), Called("endpoint")] = Field(
         description="Where it listens, as a Twisted server endpoint: ``tcp:25``, ``tcp:25:interface=192.0.2.1``, "
-        "``systemd:domain=INET6:name=imaps``, ``unix:/run/mailnode/lmtp``, ``haproxy:tcp:25``."
+        "``systemd:domain=INET6:name=imaps``, ``unix:/run/mailnode/lmtp``; with ``haproxy:`` before it, behind a "
+        "balancer that speaks the PROXY protocol."
     )
     tls: Literal["none", "starttls", "implicit"] = Field(
         "none",
@@ -217,6 +218,11 @@ class Listener(Section):
         [],
         description="Clients of these networks are not asked about by policies; they gain no other right. Protocols "
         "smtp and lmtp only.",
+    )
+    proxy_from: NetworkList = Field(
+        [],
+        description="The networks the balancer connects from, for an endpoint that begins with ``haproxy:``, which needs "
+        "them unless it is a Unix socket: who may send a PROXY header may claim any address. Others are turned away.",
     )
     strict_sync: bool = Field(
         True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.interfaces import IPushProducer
+from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
 from twisted.internet.protocol import connectionDone
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
@@ -45,7 +45,8 @@ class _Wire:
     """Stands between TLS and its transport: to TLS it is the transport, but for what is written."""
 
     def __init__(self, transport: Any) -> None:
-        directlyProvides(self, providedBy(transport))
+        # TLS claims for itself what its transport provides; a half of it cannot be closed, whatever is below.
+        directlyProvides(self, providedBy(transport) - IHalfCloseableProtocol)
         self._transport = transport
         self._writer = SocketWriter(transport)
         self._held: list[bytes] | None = None

@@ -26,6 +26,7 @@ from mailnode.net.direct_tls import DirectTls
 from mailnode.net.proxy import LateProxyFactory
 from mailnode.net.tls import ListenerTls
 from mailnode.values.events import emit
+from mailnode.values.networks import Networks
 
 _log = Logger()
 
@@ -123,13 +124,16 @@ class Listener:
         endpoint: str,
         tls: str,
         listener_tls: ListenerTls | None = None,
+        proxy_from: Networks = (),
     ) -> None:
         """:param key: of the configuration, such as ``listener[1]``, for messages. :param tls: as configured.
-        :param listener_tls: needed for "implicit" and "starttls"."""
+        :param listener_tls: needed for "implicit" and "starttls". :param proxy_from: networks of the balancers that may
+        connect where the endpoint begins with ``haproxy:``."""
         self.protocol = protocol
         self.endpoint = endpoint
         self.tls = tls
         self.listener_tls = listener_tls
+        self._proxy_from = proxy_from
         self._door = Door()
         self._former: list[Any] = []  # factories whose sessions may still live
         self._reactor = reactor
@@ -225,7 +229,7 @@ class Listener:
                 raise ConfigurationError([f"{self._key}.tls: no certificate"])
             factory = ImplicitTlsFactory(self.listener_tls, False, self._door, self._reactor)
         if self.endpoint.startswith("haproxy:"):
-            factory = LateProxyFactory(factory, self._reactor)
+            factory = LateProxyFactory(factory, self._reactor, self._proxy_from, self.protocol)
         return factory
 
     def _reading(self, on: bool) -> None:

@@ -15,9 +15,10 @@ from mailnode.smtp.lmtp import LmtpSession
 from mailnode.smtp.reception import Reception
 from mailnode.smtp.replies import TOO_MANY
 from mailnode.smtp.server import Profile, ServerConnection
-from mailnode.smtp.service import Networks, Service, within
+from mailnode.smtp.service import Service
 from mailnode.smtp.session import SmtpSession
 from mailnode.smtp.submission import Submission
+from mailnode.values.networks import Networks, within
 
 classImplements(ServerConnection, IConnection)  # here, because the connection itself is pure
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mailnode.interfaces.delivery import IDelivery, IRouter
@@ -11,21 +9,7 @@ from mailnode.interfaces.policy import IPolicyChain
 from mailnode.interfaces.runtime import IClock
 from mailnode.interfaces.sessions import ILogins
 from mailnode.smtp.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-Networks = Sequence[Network]
-
-
-def within(peer: str, networks: Networks) -> bool:
-    """Whether an IP address lies in one of the networks; IPv4 addresses mapped into IPv6 count as IPv4."""
-    if not networks:
-        return False
-    try:
-        address = ipaddress.ip_address(peer.partition("%")[0])
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return any((mapped or address) in network for network in networks)
+from mailnode.values.networks import Networks
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,12 +26,13 @@ from mailnode.smtp import replies
 from mailnode.smtp.intake import Intake
 from mailnode.smtp.replies import Rejected, reason_of, reply_to, verdict_reply
 from mailnode.smtp.server import ServerConnection
-from mailnode.smtp.service import Service, within
+from mailnode.smtp.service import Service
 from mailnode.smtp.transaction import Transaction, protocol_keyword
 from mailnode.values.envelope import Envelope, Origin, Recipient
 from mailnode.values.events import emit
 from mailnode.values.facts import EncodedFacts
 from mailnode.values.ids import new_id
+from mailnode.values.networks import within
 from mailnode.values.policy import PASS, PolicyRequest, Verdict
 from mailnode.values.smtp_reply import Reply
 

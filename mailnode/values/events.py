@@ -19,6 +19,7 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("worker", "pid", "code", "seconds"),
     ),
     "listener.open": ("a listener accepts connections", ("protocol", "endpoint", "tls")),
+    "proxy.refused": ("a connection came from no balancer, or without its header", ("protocol", "peer", "reason")),
     "tls.loaded": ("a certificate was loaded", ("names", "not_after")),
     "tls.kept": ("a broken certificate was refused and the old one kept", ("reason",)),
     "session.open": ("a connection began", ("session", "protocol", "peer", "local")),

@@ -328,7 +328,7 @@ def test_rights_are_the_clients_not_the_balancers(site):
     """Behind the PROXY protocol, relay_from is about who connects to the balancer."""
     site.write(
         smtp_endpoint=f"haproxy:tcp:{site.ports['smtp']}:interface=127.0.0.1",
-        smtp_extra='relay_from = ["127.0.0.0/8"]',
+        smtp_extra='relay_from = ["127.0.0.0/8"]\nproxy_from = ["127.0.0.1"]',
     )
     with site.server() as server:
         server.ready()

@@ -150,6 +150,25 @@ def test_reached_locally(endpoint, answer):
     assert reached_locally(endpoint) is answer
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "proxy_from", "wrong"),
+    [
+        ("haproxy:tcp:25", ["127.0.0.1"], ""),
+        ("haproxy:unix:/run/smtp", [], ""),
+        ("tcp:25", [], ""),
+        ("haproxy:tcp:25", [], "needed with"),
+        ("tcp:25", ["127.0.0.1"], "only with"),
+    ],
+)
+def test_who_may_write_a_proxy_header_is_named(endpoint, proxy_from, wrong):
+    table = with_listener(endpoint=endpoint, proxy_from=proxy_from)
+    if not wrong:
+        assert read(table, Path("/")).listener[0].endpoint == endpoint
+        return
+    [mistake] = mistakes(table)
+    assert mistake.startswith(f"listener[0].proxy_from: {wrong}")
+
+
 def test_the_same_port_twice():
     table = GOOD | {
         "listener": [{"protocol": "smtp", "endpoint": "tcp:25"}, {"protocol": "imap", "endpoint": "tcp6:25"}]

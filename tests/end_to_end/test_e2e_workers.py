@@ -423,6 +423,7 @@ def test_behind_a_proxy_every_worker_knows_the_client(made):
     text = node.config.read_text()
     node.config.write_text(
         text + f'[[listener]]\nprotocol = "smtp"\nendpoint = "haproxy:tcp:{port}:interface=127.0.0.1"\n'
+        'proxy_from = ["127.0.0.1"]\n'
     )
     node.stop()
     node.start()

@@ -1,6 +1,7 @@
 """Listeners on real ports, and the PROXY protocol in memory."""
 
 import socket
+from ipaddress import ip_network
 
 from twisted.internet import reactor
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
@@ -10,6 +11,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.internet.threads import deferToThread
+from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
@@ -55,8 +57,8 @@ class GreeterFactory(Factory):
             protocol.transport.loseConnection()
 
 
-def listener(endpoint="tcp:0:interface=127.0.0.1", index=0, tls="none"):
-    return Listener(reactor, f"listener[{index}]", "smtp", endpoint, tls)
+def listener(endpoint="tcp:0:interface=127.0.0.1", index=0, tls="none", proxy_from="127.0.0.1"):
+    return Listener(reactor, f"listener[{index}]", "smtp", endpoint, tls, proxy_from=[ip_network(proxy_from)])
 
 
 def lines(port):
@@ -147,6 +149,20 @@ class ListenerTests(TestCase):
             await factory.gone
         await one.close()
 
+    async def test_who_is_no_balancer_is_turned_away_and_logged(self):
+        one, factory = listener("haproxy:tcp:0:interface=127.0.0.1", proxy_from="192.0.2.0/24"), GreeterFactory()
+        await one.bind()
+        one.accept(factory)
+        events = []
+        observe = events.append
+        globalLogPublisher.addObserver(observe)
+        self.addCleanup(globalLogPublisher.removeObserver, observe)
+        assert await deferToThread(lines, one.address.port) == b""
+        assert not factory.live
+        [refused] = [event for event in events if event.get("event") == "proxy.refused"]
+        assert refused["fields"] == {"protocol": "smtp", "peer": "127.0.0.1", "reason": "not in proxy_from"}
+        await one.close()
+
 
 class WaitTests(SynchronousTestCase):
     """The wait for sessions to end."""
@@ -194,7 +210,7 @@ class RecorderFactory(Factory):
     def buildProtocol(self, addr):
         if self.full:
             return None
-        self.made.append((addr.host, Recorder()))
+        self.made.append((getattr(addr, "host", None), Recorder()))
         return self.made[-1][1]
 
 
@@ -205,7 +221,7 @@ class ProxyTests(SynchronousTestCase):
 
     def setUp(self):
         self.clock, self.factory = Clock(), RecorderFactory()
-        self.proxy = LateProxyFactory(self.factory, self.clock)
+        self.proxy = LateProxyFactory(self.factory, self.clock, [ip_network("192.0.2.9")])
         self.transport = StringTransport()
         self.protocol = self.proxy.buildProtocol(None)
         self.protocol.makeConnection(self.transport)
@@ -235,13 +251,35 @@ class ProxyTests(SynchronousTestCase):
         self.protocol.dataReceived(b"NOOP\r\n")
         assert self.factory.made[0][1].data == b"EHLO x\r\nNOOP\r\n"
 
+    def test_a_balancer_that_knows_no_address_speaks_for_itself(self):
+        local = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"
+        for header in (b"PROXY UNKNOWN\r\n", b"PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n", local):
+            self.setUp()
+            for octet in header + b"EHLO x\r\n":
+                self.protocol.dataReceived(bytes([octet]))
+            [(_, recorder)] = self.factory.made
+            assert (recorder.peer, recorder.data) == (self.transport.getPeer().host, b"EHLO x\r\n"), header
+
     def test_something_else_ends_the_connection(self):
         self.protocol.dataReceived(b"EHLO not a balancer\r\n")
-        assert self.transport.disconnecting and not self.factory.made
+        assert self.transport.disconnected and not self.factory.made and not self.clock.getDelayedCalls()
 
     def test_an_endless_header_ends_the_connection(self):
         self.protocol.dataReceived(b"PROXY TCP4 " + b"1" * 10_000)
-        assert self.transport.disconnecting and not self.factory.made
+        assert self.transport.disconnected and not self.factory.made
+
+    def test_only_balancers_may_claim_an_address(self):
+        def made(host):
+            return self.proxy.buildProtocol(IPv4Address("TCP", host, 1)) is not None
+
+        assert [made(host) for host in ("192.0.2.9", "::ffff:192.0.2.9", "192.0.2.8", "127.0.0.1", "::1")] == [
+            True,
+            True,
+            False,
+            False,
+            False,
+        ]
+        assert self.proxy.buildProtocol(UNIXAddress("/run/x")) is not None
 
     def test_a_late_header_ends_the_connection(self):
         self.protocol.dataReceived(b"PROXY ")

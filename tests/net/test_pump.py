@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import Any, cast
 
 import pytest
@@ -564,7 +565,11 @@ class OnTcp(TestCase):
                 the_reactor.callLater(delay, session.wait.callback, None)
             return session
 
-        factory = LateProxyFactory(PumpFactory(), the_reactor) if behind_balancer else PumpFactory()
+        factory = (
+            LateProxyFactory(PumpFactory(), the_reactor, [ip_network("127.0.0.1")])
+            if behind_balancer
+            else PumpFactory()
+        )
         port = await TCP4ServerEndpoint(the_reactor, 0, interface="127.0.0.1").listen(factory)
         try:
             client = HalfCloser(octets)
