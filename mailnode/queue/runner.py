@@ -156,7 +156,8 @@ class QueueRunner:
             self._look_again = True
         next_due = await self._store.next_due(now)
         if next_due is not None:
-            self._time.bring_near(next_due, now, self._settings.schedule.longest)
+            # What is due next may be the end of a lease instead of a try.
+            self._time.bring_near(next_due, now, max(self._settings.schedule.longest, self._settings.lease))
             self._wake_at(next_due)
         self._wake_at(self._now() + self._settings.poll)
         self._forget_lanes(now)

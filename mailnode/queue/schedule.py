@@ -90,7 +90,9 @@ class QueueTime:
 
     def bring_near(self, next_due: float, now: float, longest: float) -> float:
         """Step forward when the earliest try lies beyond the longest interval: the wall clock was set back while the
-        process was down. Returns the queue's time, then at most ``longest`` before ``next_due``."""
+        process was down. Returns the queue's time, then at most ``longest`` before ``next_due``.
+
+        :param longest: seconds nothing in the queue lies further ahead by right: the longest interval, or lease."""
         beyond = next_due - (now + longest)
         if beyond > 0:
             self._ahead += beyond

@@ -45,15 +45,15 @@ def _read_mail(argument: str, extended: bool, max_size: int, auth: bool) -> Mail
     size = _size(given, max_size)
     body = _choice(given, "BODY", ("7BIT", "8BITMIME")) or "7BIT"
     smtputf8 = _flag(given, "SMTPUTF8")
-    ret = _choice(given, "RET", ("FULL", "HDRS"))
-    envid = decode_envid(given.pop("ENVID")) if "ENVID" in given else ""
+    ret = (given.pop("RET", "") or "").upper()
+    envid = decode_envid(given.pop("ENVID", ""))
     if auth and "AUTH" in given:
         # RFC 4954 5: an identity this server has no reason to trust; valid syntax is all that is asked.
         _xtext(given.pop("AUTH"))
     _no_others(given)
     if path.address is not None and not path.address.is_ascii and not smtputf8:
         raise CommandError(553, "5.6.7", "SMTPUTF8 is needed for this address")
-    return Mail(path.address, size, body, smtputf8, ret, envid)
+    return Mail(path.address, size, body, smtputf8, ret if ret in ("FULL", "HDRS") else "", envid)
 
 
 _remembered_mail = lru_cache(maxsize=512)(_read_mail)
@@ -69,8 +69,8 @@ def _read_rcpt(argument: str, extended: bool, smtputf8: bool) -> Rcpt:
     if path.address is None:
         raise CommandError(501, "5.1.3", "The null path cannot receive")
     given = _parameters(path.rest, extended)
-    notify = parse_notify(given.pop("NOTIFY")) if "NOTIFY" in given else frozenset()
-    orcpt = decode_orcpt(given.pop("ORCPT")) if "ORCPT" in given else None
+    notify = parse_notify(given.pop("NOTIFY", ""))
+    orcpt = decode_orcpt(given.pop("ORCPT", ""))
     _no_others(given)
     if not path.address.is_ascii and not smtputf8:
         raise CommandError(553, "5.6.7", "SMTPUTF8 is needed for this address")

@@ -1,7 +1,9 @@
 """The octets of a message on the wire: where DATA ends, dots stuffed and unstuffed, and what may not be in them.
 
 Only CRLF.CRLF ends DATA. A bare CR, a bare LF or a NUL anywhere is a fault, told when the end has come, so that no two
-servers can disagree about where a message ends (SMTP smuggling). Nothing here works by the line.
+servers can disagree about where a message ends (SMTP smuggling). With BDAT the length ends a message, whatever is in it:
+there a bare LF becomes CRLF at once, before anything looks at the content, so that everything that is stored, signed or
+passed on has CRLF alone. Nothing here works by the line.
 """
 
 from __future__ import annotations
@@ -132,14 +134,17 @@ class ChunkReader:
         self.left, self.last = size, last
 
     def read(self) -> tuple[bytes, bool]:
-        """Take what has come of the chunk; return it and whether the chunk is complete. The last line of a message gets
-        the end it lacks: without one no protocol but this could pass the message on."""
+        """Take what has come of the chunk; return it with CRLF for every LF, and whether the chunk is complete. The last
+        line of a message gets the end it lacks: without one no protocol but this could pass the message on. A bare CR
+        stays one, a fault: some programs end a line there and some do not."""
         piece = take(self._buffer, min(len(self._buffer), self.left))
         self.left -= len(piece)
         complete = self.left == 0
         piece, self._held = self._held + piece, b""
         if piece.endswith(b"\r") and not (complete and self.last):
             piece, self._held = piece[:-1], b"\r"
+        if piece.count(b"\n") != piece.count(b"\r\n"):
+            piece = piece.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
         self._inspector.look(piece)
         if complete and self.last and self._inspector.in_line:
             piece += b"\r\n"

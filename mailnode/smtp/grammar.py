@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from mailnode.errors import BadAddress
-from mailnode.values.address import MAX_ADDRESS, Address, check_local, domain_key
+from mailnode.values.address import MAX_PATH, Address, check_local, domain_key
 from mailnode.values.smtp_reply import Reply
 
 MAX_ENVID = 100  # characters of xtext, RFC 3461 4.4
@@ -25,30 +25,37 @@ MAX_REPLY_LINE = 512  # octets with CRLF of a reply line we write, RFC 5321 4.5.
 #   Local-part     = Dot-string / Quoted-string
 #   Quoted-string  = DQUOTE *QcontentSMTP DQUOTE
 #   QcontentSMTP   = qtextSMTP / quoted-pairSMTP
+# Two things more are taken, because they are sent: dots at odd places of a local part, and a path without its brackets.
 # Domains are only cut out here; ``values.address.domain_key`` judges them. No alternative of a repeated group can begin
-# like its neighbour, and what repeats does so possessively: the match is linear.
-_ATEXT = r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~\u0080-\U0010ffff]"
-_DOMAIN = r"(?:\[[^\[\]<>\s\x00-\x1f]*+\]|[^\[\]<>@,:;()\\\"\s\x00-\x1f\x7f]++)"
-_PATH = re.compile(
-    rf"<(?:@{_DOMAIN}(?:,@{_DOMAIN})*+:)?+"
-    rf"(?P<mailbox>(?:(?P<dot>{_ATEXT}++(?:\.{_ATEXT}++)*+)"
-    r'|"(?P<quoted>(?:[^"\\\x00-\x1f\x7f]|\\[\x20-\x7e])*+)")'
-    rf"(?:@(?P<domain>{_DOMAIN}))?+)>"
+# like its neighbour, and what follows a repetition can never be what it repeats: going back finds nothing, at each step
+# at once, so the match is linear.
+_DOMAIN = r"(?:\[[^\[\]<>\s\x00-\x1f]*\]|[^\[\]<>@,:;()\\\"\s\x00-\x1f\x7f]+)"
+_MAILBOX = (
+    r"(?P<mailbox>(?:(?P<dots>[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~.\u0080-\U0010ffff]+)"
+    r'|"(?P<quoted>(?:[^"\\\x00-\x1f\x7f]|\\[\x20-\x7e])*)")'
+    rf"(?:@(?P<domain>{_DOMAIN}))?)"
 )
+_PATH = re.compile(rf"<(?:@{_DOMAIN}(?:,@{_DOMAIN})*:)?{_MAILBOX}>")
+_BARE_PATH = re.compile(rf"{_MAILBOX}(?= |\Z)")
 _QUOTED_PAIR = re.compile(r"\\(.)")
 
 # esmtp-param = esmtp-keyword ["=" esmtp-value]   RFC 5321 4.1.2
 _KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*\Z")
 _VALUE = re.compile(r"[\x21-\x3c\x3e-\x7e\u0080-\U0010ffff]+\Z")
 
-# xtext = *( xchar / hexchar )   RFC 3461 4
-_XTEXT = re.compile(r"(?:[\x21-\x2a\x2c-\x3c\x3e-\x7e]|\+[0-9A-F]{2})*\Z")
-_HEXCHAR = re.compile(r"\+([0-9A-F]{2})")
-_EMBEDDED = re.compile(r"\\x\{([0-9A-F]{2,6})\}")  # EmbeddedUnicodeChar, RFC 6533 3
+# xtext = *( xchar / hexchar )   RFC 3461 4; "=" as it is and lower-case digits are sent too, and mean one thing only
+_XTEXT = re.compile(r"(?:[\x21-\x2a\x2c-\x7e]|\+[0-9A-Fa-f]{2})*\Z")
+_HEXCHAR = re.compile(r"\+([0-9A-Fa-f]{2})")
+_EMBEDDED = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}")  # EmbeddedUnicodeChar, RFC 6533 3
 _ADDR_TYPE = re.compile(r"[A-Za-z0-9-]{1,32}\Z")
 
+# What these ask for concerns notices only: what cannot be read of them is left out, for no message is to be lost by it.
+_FOR_NOTICES = frozenset({"RET", "ENVID", "NOTIFY", "ORCPT"})
+
 # HELO and EHLO names come into Received and logs: printable ASCII without what could end a comment or begin a field.
-_HELLO = re.compile(rb"[!#-'*+\-./0-9:=?A-Z^_`a-z{|}~]{1,255}\Z|\[[A-Za-z0-9.:\-]{1,80}\]\Z")
+MAX_HELLO = 255  # characters of a name that are kept
+_HELLO_LITERAL = re.compile(r"\[[A-Za-z0-9.:\-]{1,80}\]\Z")
+_NOT_HELLO = re.compile(r"[^!#-'*+\-./0-9:=?A-Z^_`a-z{|}~]")
 
 _STATUS = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?: |\Z)")  # RFC 2034 4
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -83,19 +90,19 @@ class ParsedPath:
 
 
 def parse_path(argument: str, status: str) -> ParsedPath:
-    """Read a path at the start of ``argument``; a source route is checked and dropped (RFC 5321 C).
+    """Read a path at the start of ``argument``, in brackets or not; a source route is checked and dropped (RFC 5321 C).
 
     :param status: the RFC 3463 code of a bad address here: 5.1.7 for MAIL, 5.1.3 for RCPT.
     :raises CommandError: 501 or 553.
     """
     if argument.startswith("<>"):
         return ParsedPath(None, _after(argument, 2))
-    found = _PATH.match(argument)
+    found = (_PATH if argument.startswith("<") else _BARE_PATH).match(argument)
     if found is None:
         raise CommandError(501, status, "Bad address syntax")
-    if len(found["mailbox"].encode("utf-8", "surrogatepass")) > MAX_ADDRESS:
+    if len(found["mailbox"].encode("utf-8", "surrogatepass")) > MAX_PATH:
         raise CommandError(501, status, "Path too long")
-    local, quoted, domain = found.group("dot", "quoted", "domain")
+    local, quoted, domain = found.group("dots", "quoted", "domain")
     if local is None:
         local = _QUOTED_PAIR.sub(r"\1", quoted)
     if domain is None and local.lower() != "postmaster":
@@ -106,7 +113,7 @@ def parse_path(argument: str, status: str) -> ParsedPath:
             domain_key(domain)
     except BadAddress:
         raise CommandError(553, status, "Bad address") from None
-    return ParsedPath(Address(local, domain or ""), _after(argument, found.end()))
+    return ParsedPath(Address(local, domain or "", quoted is not None), _after(argument, found.end()))
 
 
 def _after(argument: str, position: int) -> str:
@@ -117,13 +124,19 @@ def _after(argument: str, position: int) -> str:
 
 
 def parse_parameters(text: str) -> dict[str, str | None]:
-    """Read ``*(SP esmtp-param)``; keywords in capitals. :raises CommandError: 501 for bad syntax or one given twice."""
+    """Read ``*(SP esmtp-param)``; keywords in capitals. :raises CommandError: 501 for bad syntax or one given twice.
+
+    Of a parameter for notices (RFC 3461) the first counts, with any value: whoever reads it judges what it says.
+    """
     parameters: dict[str, str | None] = {}
     for word in text.split(" "):
         if not word:
             continue
         keyword, equals, value = word.partition("=")
         keyword = keyword.upper()
+        if keyword in _FOR_NOTICES:
+            parameters.setdefault(keyword, value)
+            continue
         if not _KEYWORD.match(keyword) or (equals and not _VALUE.match(value)):
             raise CommandError(501, "5.5.4", "Bad parameter syntax")
         if keyword in parameters:
@@ -150,31 +163,26 @@ def encode_xtext(text: str) -> str:
 
 
 def decode_envid(value: str | None) -> str:
-    """Read ENVID's value. :raises CommandError: 501."""
+    """Read ENVID's value (RFC 3461 4.4); "" for one that is too long or cannot be read."""
     try:
-        if not value or len(value) > MAX_ENVID:
-            raise ValueError
-        return decode_xtext(value)
+        return decode_xtext(value) if value and len(value) <= MAX_ENVID else ""
     except ValueError:
-        raise CommandError(501, "5.5.4", "Bad ENVID") from None
+        return ""
 
 
-def decode_orcpt(value: str | None) -> str:
-    """Read ORCPT's value to ``addr-type;address`` (RFC 3461 4.2, RFC 6533 3). :raises CommandError: 501."""
+def decode_orcpt(value: str | None) -> str | None:
+    """Read ORCPT's value to ``addr-type;address`` (RFC 3461 4.2, RFC 6533 3); None for one that cannot be read."""
+    kind, _, address = (value or "").partition(";")
+    if not address or not _ADDR_TYPE.match(kind) or len(value or "") > MAX_ORCPT:
+        return None
     try:
-        kind, semicolon, address = (value or "").partition(";")
-        if not semicolon or not address or not _ADDR_TYPE.match(kind) or len(value or "") > MAX_ORCPT:
-            raise ValueError
-        if kind.lower() == "utf-8":
-            decoded = _EMBEDDED.sub(lambda found: chr(int(found.group(1), 16)), address)
-            decoded.encode("utf-8")
-            if not decoded.isprintable():
-                raise ValueError
-        else:
-            decoded = decode_xtext(address)
-        return f"{kind};{decoded}"
+        if kind.lower() != "utf-8":
+            return f"{kind};{decode_xtext(address)}"
+        decoded = _EMBEDDED.sub(lambda found: chr(int(found.group(1), 16)), address)
+        decoded.encode("utf-8")
+        return f"{kind};{decoded}" if decoded.isprintable() else None
     except (ValueError, OverflowError):
-        raise CommandError(501, "5.5.4", "Bad ORCPT") from None
+        return None
 
 
 def encode_orcpt(orcpt: str) -> str:
@@ -189,21 +197,19 @@ def encode_orcpt(orcpt: str) -> str:
 
 
 def parse_notify(value: str | None) -> frozenset[str]:
-    """Read NOTIFY's value (RFC 3461 4.1). :raises CommandError: 501."""
-    words = (value or "").upper().split(",")
-    notify = frozenset(words)
-    if notify == {"NEVER"} and len(words) == 1:
-        return notify
-    if not notify <= {"SUCCESS", "FAILURE", "DELAY"} or len(words) != len(notify):
-        raise CommandError(501, "5.5.4", "Bad NOTIFY")
-    return notify
+    """Read NOTIFY's value (RFC 3461 4.1): the words that are known; none, the default, when it contradicts itself."""
+    notify = frozenset((value or "").upper().split(",")) & {"NEVER", "SUCCESS", "FAILURE", "DELAY"}
+    return frozenset() if "NEVER" in notify and len(notify) > 1 else notify
 
 
-def hello_name(raw: bytes) -> str:
-    """Read the argument of HELO, EHLO or LHLO. :raises CommandError: 501."""
-    if not _HELLO.match(raw):
+def hello_name(text: str) -> str:
+    """Read the argument of HELO, EHLO or LHLO: what may not stand in a trace field becomes ``?``.
+
+    Names of the machines people write on hold anything, and nothing depends on them. :raises CommandError: 501, no name.
+    """
+    if not text:
         raise CommandError(501, "5.5.4", "A domain or address literal is needed")
-    return raw.decode("ascii")
+    return text if _HELLO_LITERAL.match(text) else _NOT_HELLO.sub("?", text[:MAX_HELLO])
 
 
 def printable(text: str) -> str:

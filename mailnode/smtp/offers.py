@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mailnode.errors import BadAddress
-from mailnode.smtp.grammar import decimal, encode_orcpt, encode_xtext
+from mailnode.smtp.grammar import MAX_ORCPT, decimal, encode_orcpt, encode_xtext
 from mailnode.values.address import domain_key
 from mailnode.values.smtp_reply import Reply
 
@@ -102,5 +102,14 @@ def rcpt_parameters(offers: Offers, notify: Sequence[str], orcpt: str) -> bytes:
     if notify:
         words.append(f" NOTIFY={','.join(sorted(notify))}")
     if orcpt:
-        words.append(f" ORCPT={encode_orcpt(orcpt)}")
+        words.append(_orcpt(orcpt))
     return "".join(words).encode("ascii")
+
+
+def _orcpt(orcpt: str) -> str:
+    """ORCPT, or nothing where it cannot be written or would be longer than RFC 3461 4.2 allows."""
+    try:
+        value = encode_orcpt(orcpt)
+    except ValueError:
+        return ""
+    return f" ORCPT={value}" if len(value) <= MAX_ORCPT else ""

@@ -102,6 +102,8 @@ _FOREIGN = frozenset({"GET", "POST", "PUT", "HEAD", "OPTIONS", "CONNECT"})
 # After these nothing may be sent before their reply, as the profile says.
 _WAITED_FOR = frozenset({"HELO", "EHLO", "LHLO", "DATA", "AUTH", "STARTTLS"})
 
+_HELLOS = (b"HELO ", b"EHLO ", b"LHLO ")  # of all commands these alone may come in any character set
+
 _EXCHANGE = (AuthStart, AuthResponse, AuthCancelled)
 
 _SEQUENCE = Reply(503, "5.5.1", ("Bad sequence of commands",))
@@ -400,9 +402,12 @@ class ServerConnection:
         if b"\r" in line or b"\n" in line or b"\0" in line:
             return Refusal(_BARE)
         try:
-            verb, _, argument = line.decode("utf-8").partition(" ")
+            text = line.decode("utf-8")
         except UnicodeDecodeError:
-            return Refusal(_BARE)
+            if line[:5].upper() not in _HELLOS:
+                return Refusal(_BARE)
+            text = line.decode("ascii", "replace")
+        verb, _, argument = text.partition(" ")
         verb = self._verb = verb.upper()
         if verb not in self._verbs:
             return HangUp(_NO_WEB_SERVER) if verb in _FOREIGN else Refusal(_UNKNOWN)
@@ -431,7 +436,7 @@ class ServerConnection:
         return _NESTED if verb == "MAIL" and self.state is not State.FAILED else _SEQUENCE
 
     def _read_hello(self, argument: str) -> Event:
-        return Helo(hello_name(argument.encode("utf-8")), self._verb != "HELO")
+        return Helo(hello_name(argument), self._verb != "HELO")
 
     def _read_mail(self, argument: str) -> Event:
         profile = self._profile

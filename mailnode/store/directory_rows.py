@@ -21,7 +21,7 @@ from mailnode.store.directory_resolve import (
     leads_to,
 )
 from mailnode.store.engine import Transaction
-from mailnode.values.address import Address, domain_key, parse_address
+from mailnode.values.address import Address, check_own, domain_key, parse_address
 from mailnode.values.directory import Account, Alias, Credential, Domain
 
 T = TypeVar("T")
@@ -165,7 +165,8 @@ def add_account(tx: Transaction, account_id: str, address: Address, created: flo
 
 
 def _free_address(tx: Transaction, address: Address) -> tuple[str, str]:
-    """Return key and domain of an address that nobody has."""
+    """Return key and domain of an address that nobody has. :raises BadAddress: it may not be made here."""
+    check_own(address)
     domain = find_domain(tx, address.domain_key)
     if domain is None:
         raise NoSuchDomain(address.domain)

@@ -2,6 +2,9 @@
 
 An address keeps its written form, because a relay must not change it (RFC 5321 2.4). Its key is for
 look-ups on this server only: domain as lower-case A-label, local part NFC and case-folded.
+
+Addresses of others may be longer, and have dots at odd places, than the standard's minimums ask: list servers, forwards
+and some providers make them so, and their mail is real. What is made here keeps the usual bounds, see :func:`check_own`.
 """
 
 from __future__ import annotations
@@ -9,19 +12,21 @@ from __future__ import annotations
 import ipaddress
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import idna
 
 from mailnode.errors import BadAddress
 
-MAX_LOCAL_PART = 64  # octets, RFC 5321 4.5.3.1.1
+MAX_PATH = 900  # octets of any address; RFC 5321 4.5.3.1 has minimums, and a field with it still fits in a line of 998
 MAX_DOMAIN = 255  # octets, RFC 5321 4.5.3.1.2
-MAX_ADDRESS = 254  # octets between < and >, RFC 5321 4.5.3.1.3 less the brackets
+MAX_LOCAL_PART = 64  # octets, of an address made here; RFC 5321 4.5.3.1.1
+MAX_ADDRESS = 254  # octets, of an address made here; RFC 5321 4.5.3.1.3 less the brackets
 
 _ATEXT = r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~\u0080-\U0010ffff]"
 _DOT_STRING = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*\Z")
+_ODD_DOTS = re.compile(rf"(?:{_ATEXT}|\.)+\Z")  # a dot first, last, or beside another
 _QUOTED_STRING = re.compile(r'"((?:[^"\\]|\\.)+)"\Z', re.DOTALL)
 _ASCII_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\Z")
 
@@ -69,13 +74,17 @@ def local_key(local: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """One mailbox address. ``local`` is unquoted; ``domain`` as written, ``""`` only for a bare ``postmaster``."""
+    """One mailbox address. ``local`` is unquoted; ``domain`` as written, ``""`` only for a bare ``postmaster``.
+
+    ``quoted``: a local part with dots at odd places came in quotes. It is the same mailbox, but goes on as it came.
+    """
 
     local: str
     domain: str
+    quoted: bool = field(default=False, compare=False, repr=False)
 
     def __str__(self) -> str:
-        return _written(self.local, self.domain)
+        return _written(self.local, self.domain, self.quoted)
 
     @property
     def is_ascii(self) -> bool:
@@ -104,8 +113,9 @@ class Address:
 
 
 @lru_cache(maxsize=1024)
-def _written(local: str, domain: str) -> str:
-    local = local if _DOT_STRING.match(local) else quote_local(local)
+def _written(local: str, domain: str, quoted: bool) -> str:
+    bare = _DOT_STRING.match(local) or (not quoted and _ODD_DOTS.match(local))
+    local = local if bare else quote_local(local)
     return f"{local}@{domain}" if domain else local
 
 
@@ -115,9 +125,9 @@ def quote_local(local: str) -> str:
 
 
 def parse_address(text: str) -> Address:
-    """Read ``local@domain`` as a person writes it in a command or a configuration file.
+    """Read ``local@domain`` as a person writes it in a command or a configuration file, or as an envelope has it.
 
-    :raises BadAddress: anything else, over-long parts included.
+    :raises BadAddress: anything else, one of over 900 octets included.
     """
     local, at, domain = text.rpartition("@")
     if not at:
@@ -125,20 +135,29 @@ def parse_address(text: str) -> Address:
     quoted = _QUOTED_STRING.match(local)
     if quoted is not None:
         local = re.sub(r"\\(.)", r"\1", quoted[1], flags=re.DOTALL)
-    elif not _DOT_STRING.match(local):
+    elif not _ODD_DOTS.match(local):
         raise BadAddress("not an address")
     check_local(local)
-    if len(text.encode("utf-8", "replace")) > MAX_ADDRESS:
+    if len(text.encode("utf-8", "replace")) > MAX_PATH:
         raise BadAddress("address too long")
     domain_key(domain)
-    return Address(local, domain)
+    return Address(local, domain, quoted is not None)
 
 
 def check_local(local: str) -> None:
-    """Check an unquoted local part. :raises BadAddress: empty, over 64 octets, or with control characters."""
+    """Check an unquoted local part. :raises BadAddress: empty, not Unicode, or with control characters."""
     try:
-        size = len(local.encode("utf-8"))
+        local.encode("utf-8")
     except UnicodeEncodeError:
         raise BadAddress("not an address") from None
-    if not local or size > MAX_LOCAL_PART or any(c < " " or "\x7f" <= c < "\xa0" for c in local):
+    if not local or any(c < " " or "\x7f" <= c < "\xa0" for c in local):
         raise BadAddress("not an address")
+
+
+def check_own(address: Address) -> None:
+    """Check an address that is to be made here. :raises BadAddress: what some other servers would not send mail to: a
+    local part of over 64 octets or with a dot first, last or beside another, or over 254 octets in all."""
+    if len(address.local.encode()) > MAX_LOCAL_PART or len(str(address).encode()) > MAX_ADDRESS:
+        raise BadAddress("address too long")
+    if _ODD_DOTS.match(address.local) and not _DOT_STRING.match(address.local):
+        raise BadAddress("a dot stands first, last or beside another")

@@ -59,6 +59,35 @@ class RouterTests(SynchronousTestCase):
         self.assertEqual(self.refused("alice", "[127.0.0.1]"), "5.7.1")
         self.assertEqual(self.refused("alice", "localhost"), "5.7.1")
 
+    def test_nothing_goes_to_addresses_that_are_nobody_s(self) -> None:
+        """Whoever may relay: such mail would lead to this machine, to its neighbours, or wait for days."""
+        for literal in (
+            "[127.0.0.1]",
+            "[127.9.9.9]",
+            "[0.0.0.0]",
+            "[10.0.0.5]",
+            "[172.16.0.1]",
+            "[192.168.1.1]",
+            "[169.254.169.254]",
+            "[100.64.0.1]",
+            "[224.0.0.1]",
+            "[255.255.255.255]",
+            "[IPv6:::1]",
+            "[IPv6:::]",
+            "[IPv6:fe80::1]",
+            "[IPv6:fd00::1]",
+            "[IPv6:ff02::1]",
+            "[IPv6:::ffff:127.0.0.1]",
+            "[IPv6:::ffff:10.0.0.5]",
+            "[IPv6:::127.0.0.1]",
+            "[IPv6:2002:7f00:1::]",
+            "[IPv6:64:ff9b::7f00:1]",
+        ):
+            self.assertEqual(self.refused("x", literal, relay=True), "5.1.2", literal)
+            self.assertEqual(self.refused("x", literal), "5.7.1", literal)
+        for literal in ("[9.9.9.9]", "[IPv6:2620:fe::fe]"):
+            self.assertEqual(self.resolve("x", literal, relay=True).remote, (f"x@{literal}",))
+
     def test_postmaster_of_our_literal(self) -> None:
         self.directory.routes["postmaster"] = Resolved(True, (("id-alice", "postmaster"),))
         self.assertEqual(self.resolve("Postmaster", "[192.0.2.1]").local, (("id-alice", "postmaster"),))

@@ -74,7 +74,8 @@ class MemoryQueue:
         return list(due.values())[:limit]
 
     async def next_due(self, now: float) -> float | None:
-        times = [r.next_try for r in self.recipients.values() if r.state == WAITING and r.next_try > now]
+        waits = [r.next_try for r in self.recipients.values() if r.state == WAITING]
+        times = [when for when in (*waits, *(until for _, until in self.leases.values())) if when > now]
         return min(times, default=None)
 
     async def claim(

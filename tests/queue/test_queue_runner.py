@@ -454,6 +454,17 @@ class LeaseTests(HangingCase):
         self.pass_time(4000, 20)
         self.assertEqual([o.state for o in self.store.outcomes()], [DELIVERED])
 
+    def test_a_lease_is_no_wait_of_the_schedule(self) -> None:
+        """With intervals shorter than a lease the queue's time once ran ahead by what was missing, at each look."""
+        self.settings = replace(self.settings, schedule=Schedule(intervals=(20.0,), jitter=0.0))
+        self.runner = self.make()
+        self.add(queued("e1", NOW, destination="slow.example"), queued("e2", NOW, destination="dead.example"))
+        self.runner.start()
+        self.pass_time(100, 5)
+        self.open.reverse()
+        self.end(DEFERRED)
+        self.assertEqual([o.next_try for o in self.store.outcomes()], [self.clock.seconds() + 20])
+
     def test_a_step_forward_is_no_storm(self) -> None:
         self.add(*(queued(f"e{n:04d}", NOW, destination=f"dead{n % 3}.example") for n in range(1000)))
         self.runner.start()

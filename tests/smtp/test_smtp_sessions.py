@@ -526,7 +526,7 @@ def test_each_message_is_judged_anew() -> None:
     client.say(ENVELOPE + "RSET\n")
     assert client.codes("DATA\n") == ["503"]
     client.say(ENVELOPE)
-    client.say(b"BDAT 2 LAST\r\n\n\n")
+    client.say(b"BDAT 2 LAST\r\n\0\n")
     stages = [request.stage for request in world.policies.requests][2:]
     assert stages == per_message + ["mail", "rcpt"] + per_message + ["mail", "rcpt"] * 2
     assert len(world.delivery.accepted) == 2

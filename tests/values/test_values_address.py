@@ -5,7 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailnode.errors import BadAddress
-from mailnode.values.address import Address, check_local, domain_key, local_key, parse_address, quote_local
+from mailnode.values.address import (
+    MAX_PATH,
+    Address,
+    check_local,
+    check_own,
+    domain_key,
+    local_key,
+    parse_address,
+    quote_local,
+)
 
 
 @pytest.mark.parametrize(
@@ -95,8 +104,10 @@ def test_detail():
         ("a b", '"a b"@x'),
         ('a"b', '"a\\"b"@x'),
         ("a\\b", '"a\\\\b"@x'),
-        (".a", '".a"@x'),
-        ("a..b", '"a..b"@x'),
+        (".a", ".a@x"),
+        ("a..b", "a..b@x"),
+        ("name.", "name.@x"),
+        ("..", "..@x"),
         ("a@b", '"a@b"@x'),
         ("", '""@x'),
         ("é", "é@x"),
@@ -114,9 +125,9 @@ def test_bare_postmaster():
 
 @pytest.mark.parametrize(
     "text",
-    ["", "a", "@", "@x", "a@", "a@x.", "a b@x", "a..b@x", ".a@x", "a.@x", '"a"b"@x', '"a\\"@x', '""@x', '"a@x', 'a"@x',
-     "a\r\n@x", '"a\r\nb"@x', '"\0"@x', "\x80@x", "<a@x>", "a@b@c", "a@b c", "x" * 65 + "@y", "é" * 33 + "@y",
-     "a@" + "x." * 126 + "xx", "\ud800@x", "x" * 60 + "@" + ("y" * 60 + ".") * 3 + "yyyyyyyyyyyyy"],
+    ["", "a", "@", "@x", "a@", "a@x.", "a b@x", '"a"b"@x', '"a\\"@x', '""@x', '"a@x', 'a"@x',
+     "a\r\n@x", '"a\r\nb"@x', '"\0"@x', "\x80@x", "<a@x>", "a@b@c", "a@b c", "x" * 899 + "@y", "é" * 450 + "@y",
+     "a@" + "x." * 127 + "xx", "\ud800@x"],
 )  # fmt: skip
 def test_what_is_no_address(text):
     with pytest.raises(BadAddress):
@@ -124,11 +135,28 @@ def test_what_is_no_address(text):
 
 
 def test_longest_address():
+    longest = "x" * 898 + "@y"
+    assert len(longest) == MAX_PATH
+    assert str(parse_address(longest)) == longest
+    with pytest.raises(BadAddress):
+        parse_address("x" + longest)
+
+
+def test_odd_dots_go_on_as_they_came():
+    for text in ("name.@x", "a..b@x", ".a@x", '"name."@x', '"a..b"@x', '".a"@x'):
+        assert str(parse_address(text)) == text
+    assert parse_address("a..b@x") == parse_address('"a..b"@x')
+    assert str(parse_address('"a.b"@x')) == "a.b@x"  # RFC 5321 4.1.2: as few quotes as can be
+
+
+def test_what_is_made_here_keeps_the_usual_bounds():
     longest = "x" * 64 + "@" + ("y" * 60 + ".") * 3 + "y" * 6
     assert len(longest) == 254
-    assert parse_address(longest).local == "x" * 64
-    with pytest.raises(BadAddress):
-        parse_address(longest + "y")
+    check_own(parse_address(longest))
+    check_own(parse_address('"a b"@x'))
+    for text in (longest + "y", "x" * 65 + "@y", "é" * 33 + "@y", "name.@x", "a..b@x", '".a"@x'):
+        with pytest.raises(BadAddress):
+            check_own(parse_address(text))
 
 
 @given(st.text(max_size=80))
