@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from mailnode.imap.command_types import Section
-from mailnode.message.headers import remove
+from mailnode.message.headers import remove, scan_fields
 from mailnode.values.facts import KEPT_FIELDS, Part
 
 
@@ -101,13 +101,24 @@ def field_selector(section: Section) -> Callable[[bytes], bytes]:
     if section.text == "HEADER.FIELDS.NOT":
         return lambda header: _closed(remove(header, section.fields))
     names = b"|".join(re.escape(name) for name in sorted(section.fields, key=len, reverse=True))
-    find = re.compile(_LINE_START + rb"(?:" + names + rb")[ \t]*+:" + _REST, re.IGNORECASE | re.MULTILINE).findall
-    return lambda header: _closed(b"".join(find(header)))
+    find = re.compile(_LINE_START + rb"(?:" + names + rb")[ \t]*:" + _REST, re.IGNORECASE | re.MULTILINE).findall
+    wanted = {name.lower() for name in section.fields}
+
+    def select(header: bytes) -> bytes:
+        if header.count(b"\r") <= _MAX_LINES:
+            return _closed(b"".join(find(header)))
+        return _closed(
+            b"".join(header[start:end] for start, name, _, end in scan_fields(header) if name.lower() in wanted)
+        )
+
+    return select
 
 
-# As ``message.headers`` reads fields, CRLF alone ends one; one expression for all names is twice as fast.
+# As ``message.headers`` reads fields, CRLF alone ends one; one expression for all names is twice as fast, but each line of
+# a field costs it memory.
+_MAX_LINES = 1000
 _LINE_START = rb"^(?<![^\r]\n)"
-_REST = rb"[^\r]*+(?:\r(?!\n(?![ \t]))[^\r]*+)*+(?:\r\n|\Z)"
+_REST = rb"[^\r]*(?:\r(?!\n(?![ \t]))[^\r]*)*(?:\r\n|\Z)"
 
 
 def _closed(fields: bytes) -> bytes:

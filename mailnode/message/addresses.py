@@ -10,23 +10,24 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from mailnode.message.headers import all_values
+from mailnode.message.quoted import find_end, read_quoted, unescape
 from mailnode.message.words import decode_bytes
 
 MAX_ADDRESSES = 10_000  # of one field that are rendered
 SHORT = 256  # octets of fields whose addresses are remembered for a while
 MAX_CHECKED = 64 * 1024  # octets of one field that are read to check who is in it
 
+# Marks are read on from by functions, and a word of very many escapes comes in pieces: a token costs bounded memory.
 _TOKEN = re.compile(
-    rb"(?P<space>[ \t\r\n\x00]++)"
-    rb'|"(?P<quoted>(?:[^"\\]++|\\.)*+)(?:"|\\?\Z)'
-    rb"|(?P<literal>\[(?:[^\]\\]++|\\.)*+(?:\]|\\?\Z))"
+    rb"(?P<space>[ \t\r\n\x00]+)"
+    rb'|(?P<quoted>")'
+    rb"|(?P<literal>\[)"
     rb"|(?P<special>[<>,;:@])"
     rb"|(?P<comment>\()"
-    rb'|(?P<word>(?:[^\x00 \t\r\n"\[<>,;:@(\\]|\\.?)++)',
+    rb'|(?P<word>(?:[^\x00 \t\r\n"\[<>,;:@(\\]+|\\.?){1,500})',
     re.DOTALL,
 )
 _COMMENT_MARK = re.compile(rb"[()\\]")
-_ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def _parse_short(value: bytes, limit: int | None) -> tuple[Mailbox | Group, ...]
 
 # ``First Last <local@domain>`` of letters and digits, as most fields are: read by one match.
 _PLAIN = re.compile(
-    rb"(?:([A-Za-z0-9]++(?: [A-Za-z0-9]++)*+) )?<([A-Za-z0-9]++(?:[._+-][A-Za-z0-9]++)*+)@([A-Za-z0-9]++(?:[.-][A-Za-z0-9]++)*+)>\Z"
+    rb"(?:([A-Za-z0-9]+(?: [A-Za-z0-9]+)*) )?<([A-Za-z0-9]+(?:[._+-][A-Za-z0-9]+)*)@([A-Za-z0-9]+(?:[.-][A-Za-z0-9]+)*)>\Z"
 )
 
 
@@ -272,7 +273,10 @@ def _tokens(value: bytes) -> Iterator[tuple[str, bytes, bool]]:
             continue
         text = token[kind]
         if kind == "quoted":
-            text, kind = _ESCAPED.sub(rb"\1", text), "word"
+            text, position = read_quoted(value, position)
+        elif kind == "literal":
+            position = min(find_end(value, position, b"]") + 1, len(value))
+            text = value[token.start() : position]
         yield ("special" if kind == "special" else "word"), text, spaced
         spaced = False
 
@@ -290,5 +294,5 @@ def _comment(value: bytes, start: int) -> tuple[bytes, int]:
         else:
             depth -= 1
             if depth == 0:
-                return _ESCAPED.sub(rb"\1", value[start : position - 1]).strip(b" \t"), position
-    return _ESCAPED.sub(rb"\1", value[start:]).strip(b" \t"), len(value)
+                return unescape(value[start : position - 1]).strip(b" \t"), position
+    return unescape(value[start:]).strip(b" \t"), len(value)

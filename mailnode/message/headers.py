@@ -13,12 +13,15 @@ from dataclasses import dataclass
 MAX_HEADER = 1024 * 1024  # octets of one header block
 
 # RFC 5322 2.2 and 4.5: field-name, white space that old programs put before the colon, and a body that goes on while
-# the next line begins with white space. Possessive: what was matched once is never looked at again.
-_FIELD = re.compile(rb"([!-9;-~]++)[ \t]*+:((?:[^\r]++|\r(?!\n(?![ \t])))*+)(?:\r\n|\Z)")
-# A block of fields and nothing else, with its empty line; and the names in such a block, every line of which is a field or
-# the continuation of one.
-_BLOCK = re.compile(rb"(?:[!-9;-~]++[ \t]*+:(?:[^\r]++|\r(?!\n(?![ \t])))*+\r\n)*+\r\n")
-_NAMES = re.compile(rb"\r\n([!-9;-~]++)")
+# the next line begins with white space. Each line of it would cost the expression memory: it takes a bounded number at
+# a time, and the third group tells whether the end was reached. Nothing that repeats can begin like what follows it.
+FIELD_STEP = 1000  # lines
+_LINES = rb"[^\r]*(?:\r(?!\n(?![ \t]))[^\r]*){0,%d}" % FIELD_STEP
+_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:(" + _LINES + rb")(\r\n(?![ \t])|\Z)?")
+_MORE_LINES = re.compile(_LINES + rb"(\r\n(?![ \t])|\Z)?")
+# What begins a line that is neither a field nor the continuation of one; and the names in a block without such lines.
+_NO_FIELD = re.compile(rb"\r\n(?![ \t]|[!-9;-~]+[ \t]*:)")
+_NAMES = re.compile(rb"\r\n([!-9;-~]+)")
 _FIELD_NAME = re.compile(rb"[!-9;-~]+\Z")
 _TO_SPACE = bytes.maketrans(b"\t\r\n\0", b"    ")
 
@@ -67,8 +70,9 @@ def scan_fields(block: bytes, position: int = 0, limit: int | None = None) -> It
     while position < limit:
         field = match(block, position, limit)
         if field is not None:
-            yield position, field[1], field.start(2), field.end()
-            position = field.end()
+            end = field.end() if field[3] is not None else _end_of_field(block, field.end(), limit)
+            yield position, field[1], field.start(2), end
+            position = end
         elif block.startswith(b"\r\n", position):
             return
         else:
@@ -76,6 +80,13 @@ def scan_fields(block: bytes, position: int = 0, limit: int | None = None) -> It
             if line_end < 0:
                 return
             position = line_end + 2
+
+
+def _end_of_field(block: bytes, position: int, limit: int) -> int:
+    """The offset behind a field of many lines, ``position`` being behind one of them."""
+    while (more := _MORE_LINES.match(block, position, limit)) is not None and more[1] is None:
+        position = more.end()
+    return more.end() if more is not None else limit
 
 
 def field_names(block: bytes) -> list[bytes]:
@@ -129,7 +140,7 @@ def insert_on_top(block: bytes, lines: Iterable[bytes]) -> bytes:
     added = list(lines)
     for line in added:
         whole = _FIELD.fullmatch(line)
-        if whole is None or not line.endswith(b"\r\n"):
+        if whole is None or whole[3] is None or not line.endswith(b"\r\n"):
             raise ValueError("not one complete header field")
     return b"".join(added) + block
 
@@ -159,8 +170,9 @@ def repair(block: bytes) -> bytes:
     gets the missing empty line before it: it and what follows are body from then on. A block without its empty line
     is given one.
     """
-    if _BLOCK.fullmatch(block):
-        return block
+    broken = _NO_FIELD.search(block)
+    if broken is not None and broken.end() + 2 == len(block) and block.endswith(b"\r\n\r\n") and _FIELD.match(block):
+        return block  # nothing but fields and the empty line
     if block.lstrip(b">").startswith(b"From ") and not _FIELD.match(block):
         block = b"X-Mailbox-Line: " + block
     position = 0

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
+from mailnode.message.quoted import read_quoted
 from mailnode.message.words import decode_bytes, decode_words
 
 SHORT = 128  # octets of a Content-Type that is remembered for a while: few are common
@@ -18,14 +19,12 @@ MAX_PARAMETERS = 200  # of one field; the rest is not looked at
 Parameters = tuple[tuple[bytes, bytes], ...]  # (lower-case name, value), each name once
 
 _TOKEN = rb"[!#$%&'*+\-.^_`{|}~0-9A-Za-z]"
-_MEDIA_TYPE = re.compile(rb"(" + _TOKEN + rb"{1,127}+) *+/ *+(" + _TOKEN + rb"{1,127}+)(?!" + _TOKEN + rb")")
-_DISPOSITION = re.compile(_TOKEN + rb"{1,127}+")
-_SPACE = re.compile(rb"[ \t;]*+")
-_NAME = re.compile(rb"([^\x00-\x20;=\"()\x7f-\xff]++)[ \t]*+(=?)[ \t]*+")
-_QUOTED = re.compile(rb'"((?:[^"\\]++|\\.)*+)(?:"|\\?\Z)', re.DOTALL)
-_BARE = re.compile(rb"[^;]*+")
-_BARE_WORD = re.compile(rb"[^; \t]*+")
-_ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
+_MEDIA_TYPE = re.compile(rb"(" + _TOKEN + rb"{1,127}) */ *(" + _TOKEN + rb"{1,127})(?!" + _TOKEN + rb")")
+_DISPOSITION = re.compile(_TOKEN + rb"{1,127}")
+_SPACE = re.compile(rb"[ \t;]*")
+_NAME = re.compile(rb"([^\x00-\x20;=\"()\x7f-\xff]+)[ \t]*(=?)[ \t]*")
+_BARE = re.compile(rb"[^;]*")
+_BARE_WORD = re.compile(rb"[^; \t]*")
 _COMMENT_MARK = re.compile(rb'[()"\\]')
 
 # RFC 2231 3 and 4: name, section number, "*" for percent-encoded text
@@ -95,9 +94,8 @@ def parse_parameters(text: bytes) -> Parameters:
 
 
 def _value(text: bytes, position: int, name: bytes) -> tuple[bytes, int]:
-    quoted = _QUOTED.match(text, position)
-    if quoted is not None:
-        return _ESCAPED.sub(rb"\1", quoted[1]), quoted.end()
+    if text.startswith(b'"', position):
+        return read_quoted(text, position + 1)
     # A bare file name may hold spaces though it should not; a bare boundary or charset never does.
     bare = (_BARE if name in (b"name", b"filename") else _BARE_WORD).match(text, position)
     return (bare[0].strip(b" \t"), bare.end()) if bare else (b"", position)

@@ -24,7 +24,7 @@ SMALL = 16 * 1024 * 1024
 HYPHENS = 100  # that are looked at one by one for a delimiter
 
 _MESSAGE_TYPES = ((b"message", b"rfc822"), (b"message", b"global"))
-_LINE_REST = re.compile(rb"[ \t]*+(?:\r\n|\Z)")
+_LINE_REST = re.compile(rb"[ \t]*(?:\r\n|\Z)")
 _WANTED = PART_FIELDS | ENVELOPE_FIELDS
 
 
@@ -204,7 +204,7 @@ class _Scan:
     def _next_delimiter(self, needle: bytes, position: int, end: int) -> int:
         """The offset of the next whole delimiter, or the end. Slower than ``find`` where there is none, and much faster
         in a text whose every line begins like one."""
-        found = re.compile(re.escape(needle) + rb"(?:--)?+[ \t]*+(?:\r\n|\Z)").search(self.data, position, end)
+        found = re.compile(re.escape(needle) + rb"(?:--)?[ \t]*(?:\r\n|\Z)").search(self.data, position, end)
         return found.start() if found is not None else end
 
 

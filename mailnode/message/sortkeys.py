@@ -17,7 +17,7 @@ MAX_READ = 16 * 1024  # octets of an address list in which the first mailbox is 
 MAX_ID = 250  # octets of a message id; a longer one is not one
 MAX_REFERENCES = 100
 
-_ID = re.compile(rb"<([^<>]++)>")
+_ID = re.compile(rb"<([^<>]+)>")
 
 
 def sort_keys(headers: dict[bytes, list[bytes]]) -> SortKeys:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 
 _SPACES = re.compile(r"[ \t\r\n]+")
-_BLOB = re.compile(r"\[[^\[\]]*+\][ \t]*+")
-_REFWD = re.compile(r"(?:re|fwd?)[ \t]*+(?:\[[^\[\]]*+\][ \t]*+)?+:", re.IGNORECASE)
+_BLOB = re.compile(r"\[[^\[\]]*\][ \t]*")
+_REFWD = re.compile(r"(?:re|fwd?)[ \t]*(?:\[[^\[\]]*\][ \t]*)?:", re.IGNORECASE)
 _FWD_HEADER = "[fwd:"
 _FWD_TRAILER = "(fwd)"
 

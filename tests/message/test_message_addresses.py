@@ -175,6 +175,19 @@ TOKENS = st.lists(
 )
 
 
+@pytest.mark.parametrize("count", [0, 1, *range(498, 503), *range(998, 1003), 50_000])
+def test_a_word_of_many_escapes_is_one_word(count):
+    last = [Mailbox(None, None, b"c", b"d")]
+    for text, local in [
+        (b'"a' + b"\\b" * count + b'"', b"a" + b"b" * count),
+        (b'"a' + b'b\\"' * count + b'"', b"a" + b'b"' * count),
+        (b"a" + b"b\\ " * count, b"a" + b"b\\ " * count),
+    ]:
+        assert parse_addresses(text + b"@b, c@d") == [Mailbox(None, None, local, b"b"), *last]
+    literal = b"[" + b"b\\]" * count + b"]"
+    assert parse_addresses(b"a@" + literal + b", c@d") == [Mailbox(None, None, b"a", literal), *last]
+
+
 @given(TOKENS.map(b"".join))
 def test_any_tokens(value):
     for item in parse_addresses(value):
@@ -194,9 +207,9 @@ def test_linear(piece):
         value = b"x <" * (piece == b"@a,") + piece * count
         best = 1e9
         for _ in range(3):
-            start = time.perf_counter()
+            start = time.thread_time()
             parse_addresses(value)
-            best = min(best, time.perf_counter() - start)
+            best = min(best, time.thread_time() - start)
         return best
 
     assert seconds(64_000) < 16 * 5 * max(seconds(4_000), 0.0005)

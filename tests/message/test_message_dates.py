@@ -92,11 +92,11 @@ def test_any_octets(value):
 
 
 def test_nonsense_takes_no_time():
-    start = time.perf_counter()
+    start = time.thread_time()
     for piece in (b" ", b":", b"( ", b"(", b"1 ", b"Mon, ", b"\t", b"()"):
         parse_date(piece * 500_000)
         parse_date((piece * 200)[:200])
-    assert time.perf_counter() - start < 0.1
+    assert time.thread_time() - start < 0.1
 
 
 @pytest.mark.parametrize(

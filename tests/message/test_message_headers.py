@@ -165,15 +165,25 @@ def test_the_names_of_a_repaired_block(tokens):
     assert field_names(block) == [field.name.lower() for field in fields(block)]
 
 
+@pytest.mark.parametrize("lines", [0, 1, *range(998, 1003), *range(1998, 2003), 50_000])
+@pytest.mark.parametrize("line", [b"\r\n ", b"\r\n\tb", b"\r", b"\rb"])
+def test_a_field_of_many_lines_is_one_field(line, lines):
+    block = b"A: x" + line * lines + b"\r\nB: y\r\n\r\n"
+    assert [(field.name, len(field.raw)) for field in fields(block)] == [(b"A", 6 + len(line) * lines), (b"B", 6)]
+    assert [len(field.raw) for field in fields(block[:-10])] == [4 + len(line) * lines]
+    assert repair(block) == block
+    assert field_names(block) == [b"a", b"b"]
+
+
 @pytest.mark.parametrize("line", [b" \r\n", b"a\r\n", b"a:\r\n", b"\r", b"a :"])
 def test_linear(line):
     def seconds(block):
-        start = time.perf_counter()
+        start = time.thread_time()
         for _ in headers.scan_fields(block):
             pass
         remove(block, [b"a"])
         field_names(repair(block))
-        return time.perf_counter() - start
+        return time.thread_time() - start
 
     small = min(seconds(b"A: b\r\n" + line * 5_000) for _ in range(3))
     assert min(seconds(b"A: b\r\n" + line * 80_000) for _ in range(3)) < 16 * 5 * max(small, 0.0005)

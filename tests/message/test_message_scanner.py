@@ -391,9 +391,9 @@ def test_what_is_built_is_found(tree):
 def seconds(function, *arguments):
     best = 1e9
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.thread_time()
         function(*arguments)
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.thread_time() - start)
     return best
 
 

@@ -100,9 +100,9 @@ def test_linear(piece):
         best = 1e9
         for text in (piece * count, piece * count + "]" * count):
             for _ in range(2):
-                start = time.perf_counter()
+                start = time.thread_time()
                 base_subject(text)
-                best = min(best, time.perf_counter() - start)
+                best = min(best, time.thread_time() - start)
         return best
 
     assert seconds(64_000) < 16 * 5 * max(seconds(4_000), 0.0005)

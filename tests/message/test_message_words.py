@@ -144,9 +144,9 @@ def test_linear(piece):
         value = piece * count
         best = 1e9
         for _ in range(3):
-            start = time.perf_counter()
+            start = time.thread_time()
             decode_words(value)
-            best = min(best, time.perf_counter() - start)
+            best = min(best, time.thread_time() - start)
         return best
 
     assert seconds(64_000) < 16 * 5 * max(seconds(4_000), 0.0005)

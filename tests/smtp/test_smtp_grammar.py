@@ -167,7 +167,7 @@ LONG = {
 def test_long_arguments_take_no_time(name: str) -> None:
     best = 1.0
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.thread_time()
         for read in (
             lambda text: read_mail("FROM:" + text, extended=True, max_size=1, auth=True),
             lambda text: read_rcpt("TO:" + text, extended=True, smtputf8=True),
@@ -177,7 +177,7 @@ def test_long_arguments_take_no_time(name: str) -> None:
                 read(LONG[name])
             except CommandError:
                 pass
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.thread_time() - start)
     assert best < 0.010 * 3
 
 
