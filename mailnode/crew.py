@@ -132,6 +132,8 @@ class Crew:
             "state": self._state,
             "write": write,
             "enqueue": queue.enqueue,
+            "counter.take": counters.take,
+            "counter.give_back": counters.give_back,
             "counter.add": counters.add,
             "counter.get": counters.get,
             "counter.clear": counters.clear,

@@ -68,6 +68,10 @@ class Busy(DomainError):
     """Temporarily impossible: a full pool, a lease held elsewhere. Try again."""
 
 
+class TooManyFailures(Busy):
+    """So many logins failed of late that this one was not looked at. Try again later."""
+
+
 class StoreUnavailable(DomainError):
     """The store cannot promise durability at the moment (full disk, failed sync). Nothing was done."""
 

@@ -251,7 +251,8 @@ class Serving:
             [FirstThatKnows(checkers), ScramChecker(directory)],
         )
         secret = server_secret(self._config.server.data)
-        return Logins(portal, directory, Throttle(self._stores.ephemeral), runtime.clock, secret)
+        throttle = Throttle(self._stores.ephemeral, secret, lambda: self._holder.config.auth.no_throttle_for)
+        return Logins(portal, directory, throttle, runtime.clock, secret)
 
     # Listeners
 

@@ -29,33 +29,33 @@ REMEMBERED = 300.0  # seconds a verified login is believed without a new derivat
 MAX_REMEMBERED = 10_000
 
 
-class VerifiedLogins:
-    """Logins that were verified a moment ago, by a digest whose key never leaves the process."""
+class RememberedLogins:
+    """Logins that were looked at a moment ago and what was found, by a digest whose key never leaves the process."""
 
     def __init__(self, clock: IClock) -> None:
         self._clock = clock
         self._key = secrets.token_bytes(32)
         self._until: dict[bytes, tuple[float, str]] = {}
 
-    def _digest(self, record: LoginRecord, password: bytes) -> bytes:
+    def _digest(self, login: bytes, record: LoginRecord, password: bytes) -> bytes:
         mac = hmac.new(self._key, digestmod=hashlib.sha256)
         account = record.account
         state = (account.id, str(account.generation)) if account else ()
-        for field in (*state, *(c.secret for c in record.credentials)):
-            mac.update(len(field).to_bytes(4, "big") + field.encode())
+        for field in (login, *(text.encode() for text in (*state, *(c.secret for c in record.credentials)))):
+            mac.update(len(field).to_bytes(4, "big") + field)
         mac.update(password)
         return mac.digest()
 
-    def find(self, record: LoginRecord, password: bytes) -> str | None:
-        """Return the id of the credential that fitted, if it did within :data:`REMEMBERED` seconds."""
-        until, credential_id = self._until.get(self._digest(record, password), (0.0, ""))
-        return credential_id if until > self._clock.seconds() else None
+    def find(self, login: bytes, record: LoginRecord, password: bytes) -> str | None:
+        """Return what was remembered within :data:`REMEMBERED` seconds, or None."""
+        until, found = self._until.get(self._digest(login, record, password), (0.0, ""))
+        return found if until > self._clock.seconds() else None
 
-    def remember(self, record: LoginRecord, password: bytes, credential: Credential) -> None:
-        """Believe this login for a while."""
+    def remember(self, login: bytes, record: LoginRecord, password: bytes, found: str) -> None:
+        """Believe this for a while. :param found: the id of the credential that fits; "": none does."""
         if len(self._until) >= MAX_REMEMBERED:
             self._until.clear()
-        self._until[self._digest(record, password)] = (self._clock.seconds() + REMEMBERED, credential.id)
+        self._until[self._digest(login, record, password)] = (self._clock.seconds() + REMEMBERED, found)
 
 
 @implementer(ICredentialsChecker)
@@ -67,7 +67,7 @@ class DirectoryChecker:
     def __init__(self, directory: IDirectory, threads: IThreads, clock: IClock) -> None:
         self._directory = directory
         self._threads = threads
-        self._verified = VerifiedLogins(clock)
+        self._verified, self._refused = RememberedLogins(clock), RememberedLogins(clock)
         self._absent_salt = secrets.token_bytes(16)
 
     def requestAvatarId(self, credentials: Any) -> Deferred[bytes | tuple[()]]:
@@ -75,9 +75,10 @@ class DirectoryChecker:
         return Deferred.fromCoroutine(self._check(credentials))
 
     async def _check(self, credentials: PasswordCredentials) -> bytes | tuple[()]:
-        record = await self._directory.login_record(credentials.username.decode("utf-8", "replace"))
+        login = credentials.username
+        record = await self._directory.login_record(login.decode("utf-8", "replace"))
         password = credentials.password[: MAX_PASSWORD_OCTETS + 1]
-        known = self._verified.find(record, password)
+        known = self._verified.find(login, record, password) or self._refused.find(login, record, password)
         if known is None:
             # One derivation whatever is known of the login: the pool is the same, and so is the time.
             found: Credential | None = await self._threads.run(
@@ -86,8 +87,9 @@ class DirectoryChecker:
         else:
             found = next((c for c in record.credentials if c.id == known), None)
         if found is None or record.account is None or len(password) > MAX_PASSWORD_OCTETS:
+            self._refused.remember(login, record, password, "")
             raise UnauthorizedLogin
-        self._verified.remember(record, password, found)
+        self._verified.remember(login, record, password, found.id)
         if credentials.protocol not in found.protocols:
             raise UnauthorizedLogin
         credentials.checked = record.account

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from contextlib import asynccontextmanager
+from typing import TypeVar
 
 from twisted.cred.error import LoginFailed, UnauthorizedLogin
 from twisted.cred.portal import Portal
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
 from zope.interface import Interface, implementer
 
@@ -19,15 +22,19 @@ from mailnode.auth.sasl import (
     Mechanism,
     NeedVerifier,
     ScramSha256,
+    Step,
 )
 from mailnode.auth.throttle import FAILURE_DELAY, Throttle
-from mailnode.errors import AuthenticationFailed, DomainError, LoginNotAllowed, NoSuchAccount
+from mailnode.errors import AuthenticationFailed, DomainError, LoginNotAllowed, NoSuchAccount, TooManyFailures
 from mailnode.interfaces.accounts import IDirectory
 from mailnode.interfaces.runtime import IClock
 from mailnode.interfaces.sessions import ILogin, ILogins, ISaslExchange, ISessionMind
 from mailnode.values.directory import Account, LoginRecord
 from mailnode.values.events import emit
 
+LOOKS = 4  # at the throttle, within FAILURE_DELAY, before a login is refused as one too many
+
+T = TypeVar("T")
 _log = Logger()
 
 
@@ -48,6 +55,28 @@ class StandingLogin:
             logout()
 
 
+class Turns:
+    """Lets things be done one at a time, by key, in the order they came."""
+
+    def __init__(self) -> None:
+        self._locks: dict[Hashable, DeferredLock] = {}
+
+    @asynccontextmanager
+    async def of(self, key: Hashable | None) -> AsyncIterator[None]:
+        """Wait for the turn. :param key: None: nobody waits."""
+        if key is None:
+            yield
+            return
+        lock = self._locks.setdefault(key, DeferredLock())
+        await lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+            if not lock.locked:
+                self._locks.pop(key, None)
+
+
 @implementer(ILogins)
 class Logins:
     """The door to the portal."""
@@ -59,6 +88,7 @@ class Logins:
         self._throttle = throttle
         self._clock = clock
         self._secret = secret
+        self._turns = Turns()
 
     def mechanisms(self, protocol: str, secure: bool) -> tuple[str, ...]:
         """All mechanisms where passwords may come, else none."""
@@ -71,37 +101,82 @@ class Logins:
     async def password(
         self, user: bytes, password: bytes, interface: type[Interface], mind: ISessionMind, mechanism: str = "password"
     ) -> ILogin:
-        """Log in with a clear password. :raises AuthenticationFailed, LoginNotAllowed, Busy:"""
+        """Log in with a clear password. :raises AuthenticationFailed, LoginNotAllowed, TooManyFailures, Busy:"""
         name = login_name(user)
-        await self.hold_up(name, mind)
-        return await self.enter(PasswordCredentials(user, password, mind), name, interface, mind, mechanism)
+        credentials = PasswordCredentials(user, password, mind)
+        found = await self.guess(
+            name, mind, mechanism, password, lambda: self._ask_portal(credentials, name, interface, mind, mechanism)
+        )
+        return await self._begin(found, credentials, name, mind)
 
-    async def hold_up(self, name: str, mind: ISessionMind) -> None:
-        """Wait as long as earlier failures of this login and network ask for."""
-        await self._sleep(await self._throttle.delay(name, mind.peer, self._clock.seconds()))
+    async def proven(
+        self, proof: ScramProof, name: str, interface: type[Interface], mind: ISessionMind, mechanism: str
+    ) -> ILogin:
+        """Log in after a proof that :meth:`guess` found right. :raises AuthenticationFailed, LoginNotAllowed, Busy:"""
+        try:
+            found = await self._ask_portal(proof, name, interface, mind, mechanism)
+        except AuthenticationFailed:
+            await self.refuse(name, mind, mechanism, "the account was removed during the login")
+            raise
+        return await self._begin(found, proof, name, mind)
 
-    async def enter(
+    async def guess(
+        self,
+        name: str,
+        mind: ISessionMind,
+        mechanism: str,
+        password: bytes | None,
+        look: Callable[[], Awaitable[T]],
+    ) -> T:
+        """Look whether a secret is right, with ``look``, if the throttle allows one more guess: counted before, and one at
+        a time for a login and an address. A right one is taken back; whatever else ``look`` fails with is none.
+
+        :param password: None where it is not known. :raises AuthenticationFailed: as ``look`` did. :raises TooManyFailures:
+        """
+        for _ in range(LOOKS):
+            async with self._turns.of(None if self._throttle.trusts(mind.peer) else (name, mind.peer)):
+                attempt = await self._throttle.admit(name, mind.peer, password, self._clock.seconds())
+                if attempt is not None:
+                    try:
+                        found = await look()
+                    except AuthenticationFailed:
+                        break
+                    except BaseException:
+                        await self._throttle.take_back(attempt, self._clock.seconds())
+                        raise
+                    await self._throttle.take_back(attempt, self._clock.seconds())
+                    return found
+            await self._sleep(FAILURE_DELAY / LOOKS)  # there may be room once those under way turn out right
+        else:
+            self._log_refusal(name, mind, mechanism, "too many failures")
+            raise TooManyFailures
+        await self.refuse(name, mind, mechanism, "wrong login or password", attempt.delay)
+        raise AuthenticationFailed
+
+    async def _ask_portal(
         self,
         credentials: PasswordCredentials | ScramProof,
         name: str,
         interface: type[Interface],
         mind: ISessionMind,
         mechanism: str,
-    ) -> ILogin:
-        """Ask the portal; count and log the result."""
+    ) -> StandingLogin:
         try:
             _, avatar, logout = await self._portal.login(credentials, mind, interface)
         except (LoginFailed, NoSuchAccount):
-            await self.refuse(name, mind, mechanism, "wrong login or password")
             raise AuthenticationFailed from None
         except DomainError as error:
             reason = "account status" if isinstance(error, LoginNotAllowed) else type(error).__name__
             self._log_refusal(name, mind, mechanism, reason)
             raise
-        login = StandingLogin(avatar, mechanism, logout)
+        return StandingLogin(avatar, mechanism, logout)
+
+    async def _begin(
+        self, login: StandingLogin, credentials: PasswordCredentials | ScramProof, name: str, mind: ISessionMind
+    ) -> ILogin:
         if not unchanged(credentials.checked, login.account):
             login.logout()
-            await self.refuse(name, mind, mechanism, "the account was changed during the login")
+            await self.refuse(name, mind, login.mechanism, "the account was changed during the login")
             raise AuthenticationFailed
         await self._throttle.succeeded(name, mind.peer, self._clock.seconds())
         emit(
@@ -110,16 +185,17 @@ class Logins:
             session=mind.session,
             protocol=mind.protocol,
             account=login.account.id,
-            mechanism=mechanism,
+            mechanism=login.mechanism,
             peer=mind.peer,
         )
         return login
 
-    async def refuse(self, name: str, mind: ISessionMind, mechanism: str, reason: str) -> None:
-        """Count and log a failure, then let the usual delay pass."""
+    async def refuse(
+        self, name: str, mind: ISessionMind, mechanism: str, reason: str, delay: float = FAILURE_DELAY
+    ) -> None:
+        """Log a failure, then let the usual delay pass."""
         self._log_refusal(name, mind, mechanism, reason)
-        await self._throttle.failed(name, mind.peer, self._clock.seconds())
-        await self._sleep(FAILURE_DELAY)
+        await self._sleep(delay)
 
     async def scram_record(self, username: str, protocol: str) -> tuple[ScramVerifier, LoginRecord | None]:
         """Return the verifier of a login, or one that nothing fits, with a salt that stays the same."""
@@ -169,14 +245,9 @@ class SaslExchange:
 
     async def step(self, response: bytes | None) -> bytes | None:
         """Feed a response; return the next challenge, or None when :attr:`login` is set."""
-        try:
-            step = self._mechanism.step(response)
-        except AuthenticationFailed:
-            await self._logins.refuse(self._scram_login, self._mind, self._name, "malformed or wrong proof")
-            raise
+        step = await self._next(response)
         if isinstance(step, NeedVerifier) and isinstance(self._mechanism, ScramSha256):
             self._scram_login = login_name(step.username.encode())
-            await self._logins.hold_up(self._scram_login, self._mind)
             verifier, self._record = await self._logins.scram_record(step.username, self._mind.protocol)
             return self._mechanism.verifier(verifier).data
         if isinstance(step, Challenge):
@@ -189,11 +260,25 @@ class SaslExchange:
         self.login = await self._enter_proven()
         return None
 
+    async def _next(self, response: bytes | None) -> Step:
+        mechanism = self._mechanism
+        if isinstance(mechanism, ScramSha256) and mechanism.wants_proof:
+
+            async def look() -> Step:
+                return mechanism.step(response)
+
+            return await self._logins.guess(self._scram_login, self._mind, self._name, None, look)
+        try:
+            return mechanism.step(response)
+        except AuthenticationFailed:
+            await self._logins.refuse(self._scram_login, self._mind, self._name, "malformed")
+            raise
+
     async def _enter_proven(self) -> ILogin:
         if self._record is None or self._record.account is None:
             raise UnauthorizedLogin  # no proof fits the verifier of an unknown user
         proof = ScramProof(self._record.account)
-        return await self._logins.enter(proof, self._scram_login, self._interface, self._mind, self._name)
+        return await self._logins.proven(proof, self._scram_login, self._interface, self._mind, self._name)
 
 
 def unchanged(checked: Account | None, now: Account) -> bool:

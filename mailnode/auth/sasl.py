@@ -100,6 +100,11 @@ class ScramSha256:
         self._gs2 = self._bare = self._server_first = self._expected_nonce = b""
         self._verifier: ScramVerifier | None = None
 
+    @property
+    def wants_proof(self) -> bool:
+        """Whether the next response is client-final-message: what tells a right password from a wrong one."""
+        return self._state == "final"
+
     def step(self, response: bytes | None) -> Step:
         """:raises AuthenticationFailed: malformed, or a wrong proof."""
         if response is None and self._state == "first":

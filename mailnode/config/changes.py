@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from mailnode.config.schema import Config
 
-LIVE = ("limits", "domain", "server.grace", "tls.certificate", "tls.key", "tls.name")  # sections, and keys of them
+LIVE = (
+    "limits",
+    "domain",
+    "server.grace",
+    "tls.certificate",
+    "tls.key",
+    "tls.name",
+    "auth.no_throttle_for",
+)  # sections, and keys of them
 
 
 def is_live(key: str) -> bool:

@@ -321,12 +321,18 @@ class Limits(Section):
 
 
 class Auth(Section):
-    """Who may log in besides the accounts' own passwords."""
+    """Logging in."""
 
     checkers: list[str] = Field(
         [],
         description="Twisted credential checkers, such as ``file:/etc/mailnode/passwd``, asked after the store's own "
         "passwords. What they return as the user is an address of an account here.",
+    )
+    no_throttle_for: NetworkList = Field(
+        [],
+        description="Logins from these networks are never held up or refused for failures before them: for a webmail, or a "
+        "proxy, that has a brake on guesses of its own. Wrong passwords from there still count for their account, up "
+        "to a bound that leaves it to be logged in to from elsewhere; see :doc:`limits`.",
     )
 
 

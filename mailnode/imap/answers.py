@@ -46,6 +46,7 @@ _REFUSALS: tuple[tuple[type[Exception], Answer], ...] = (
     (errors.KeywordLimit, Answer("No more keywords can be added", b"LIMIT", b"NO")),
     (errors.LimitReached, Answer("A limit was reached", b"LIMIT", b"NO")),
     (errors.InUse, Answer("In use by another session", b"INUSE", b"NO")),
+    (errors.TooManyFailures, Answer("Too many failed logins, try again later", b"UNAVAILABLE", b"NO")),
     (errors.Busy, Answer("Too busy, try again later", b"UNAVAILABLE", b"NO")),
     (errors.StoreUnavailable, Answer("Mail storage is unavailable, try again later", b"UNAVAILABLE", b"NO")),
     (errors.BlobDamaged, Answer("A message could not be read", b"CORRUPTION", b"NO")),

@@ -20,6 +20,7 @@ from mailnode.errors import (
     LoginNotAllowed,
     NoSuchMessage,
     StoreUnavailable,
+    TooManyFailures,
 )
 from mailnode.interfaces.runtime import IClock
 from mailnode.interfaces.sessions import ILogin, ILogins, IPopUser, ISaslExchange, ISessionMind
@@ -43,6 +44,7 @@ _log = Logger()
 _LOGIN_REFUSALS: tuple[tuple[type[DomainError], Reply], ...] = (
     (AuthenticationFailed, err("login failed", "AUTH")),
     (LoginNotAllowed, err("this account may not log in", "SYS/PERM")),
+    (TooManyFailures, err("too many failed logins, try again later", "SYS/TEMP")),
     (DomainError, err("try again later", "SYS/TEMP")),
 )
 _IN_USE = err("another session has this maildrop open", "IN-USE")

@@ -15,6 +15,7 @@ from mailnode.errors import (
     OverQuota,
     Refused,
     StoreUnavailable,
+    TooManyFailures,
 )
 from mailnode.values.policy import Verdict
 from mailnode.values.smtp_reply import Reply
@@ -57,6 +58,7 @@ _ERRORS: tuple[tuple[type[DomainError], Reply], ...] = (
 _LOGIN_ERRORS: tuple[tuple[type[DomainError], Reply], ...] = (
     (AuthenticationFailed, Reply(535, "5.7.8", ("Authentication credentials invalid",))),
     (LoginNotAllowed, Reply(525, "5.7.13", ("This account may not log in",))),
+    (TooManyFailures, Reply(454, "4.7.0", ("Too many failed logins, try again later",))),
 )
 _LOGIN_TROUBLE = Reply(454, "4.7.0", ("Temporary authentication failure",))
 

@@ -19,6 +19,9 @@ from mailnode.store.engine import EPHEMERAL, Engine, Transaction
 MAX_KEY = 160  # characters; keys hold what a stranger typed
 UNIT_ROWS = 500  # of one writing unit
 NOTHING = 0.01  # a counter below this is forgotten
+ONCE = 86_400.0  # seconds a name of IEphemeral.take is known
+MOST = 40_000  # counters of one space
+SPACES = 8  # as many have full room after a start
 
 _Row = tuple[str, float, float, float, float]  # the columns of table counter
 
@@ -46,19 +49,20 @@ class _Counter:
 
 @implementer(IEphemeral)
 class Ephemeral:
-    """Counters in memory, at most ``limit`` of them: the one not touched for longest goes first.
+    """Counters in memory, at most ``limit`` of them in each space: the one not touched for longest goes first.
 
     One process of a server counts for all. Several servers count each for itself, and the last one that wrote is read at
     the next start.
     """
 
-    def __init__(self, engine: Engine, clock: IClock, interval: float = 10.0, limit: int = 100_000) -> None:
+    def __init__(self, engine: Engine, clock: IClock, interval: float = 10.0, limit: int = MOST) -> None:
         """:param interval: seconds between writes."""
         self._engine = engine
         self._clock = clock
         self._interval = interval
         self._limit = limit
-        self._counters: dict[str, _Counter] = {}  # in order of the last touch
+        self._spaces: dict[str, dict[str, _Counter]] = {}  # each in order of the last touch
+        self._once: dict[str, float] = {}  # names of take, and until when they are known; oldest first
         self._changed: dict[str, None] = {}  # keys to write or delete
         self._timer: IDelayed | None = None
         self._writing = False
@@ -70,11 +74,11 @@ class Ephemeral:
         self._running = True
         try:
             await self._engine.write(EPHEMERAL, _forget, self._clock.seconds())
-            rows = await self._engine.read(EPHEMERAL, _newest, self._limit)
+            rows = await self._engine.read(EPHEMERAL, _newest, SPACES * self._limit)
         except StoreUnavailable:
             rows = []
         for name, amount, moment, half_life in reversed(rows):
-            self._counters.setdefault(name, _Counter(amount, moment, half_life))
+            self._put(name, _Counter(amount, moment, half_life))
         self._schedule()
 
     async def stop(self) -> None:
@@ -91,27 +95,62 @@ class Ephemeral:
 
     async def add(self, key: str, amount: float, now: float, half_life: float) -> float:
         """See :class:`IEphemeral`. Answered from memory."""
-        key = _bounded(key)
-        counter = self._counters.pop(key, None)
-        total = amount + (counter.at(now, half_life) if counter is not None else 0.0)
-        self._counters[key] = _Counter(total, now, half_life)
+        return self._add(_bounded(key), amount, now, half_life)
+
+    def _add(self, key: str, amount: float, now: float, half_life: float) -> float:
+        total = max(amount + self._at(key, now, half_life), 0.0)
+        self._put(key, _Counter(total, now, half_life))
         self._changed[key] = None
-        if len(self._counters) > self._limit:
-            oldest = next(iter(self._counters))
-            del self._counters[oldest]
-            self._changed[oldest] = None
         self._bound_changes()
         return total
 
+    def _put(self, key: str, counter: _Counter) -> None:
+        space = self._spaces.setdefault(_space(key), {})
+        space.pop(key, None)
+        space[key] = counter
+        if len(space) > self._limit:
+            oldest = next(iter(space))
+            del space[oldest]
+            self._changed[oldest] = None
+
+    def _find(self, key: str) -> _Counter | None:
+        return self._spaces.get(_space(key), {}).get(key)
+
+    def _at(self, key: str, now: float, half_life: float) -> float:
+        counter = self._find(key)
+        return counter.at(now, half_life) if counter is not None else 0.0
+
+    async def take(self, counts: Sequence[tuple[str, float, float]], once: str, now: float) -> str:
+        """See :class:`IEphemeral`. Nothing comes between looking and adding."""
+        if self._once.get(once, 0.0) > now:
+            return "known"
+        bounded = [(_bounded(key), limit, half_life) for key, limit, half_life in counts]
+        if any(self._at(key, now, half_life) + 1 > limit for key, limit, half_life in bounded):
+            return "refused"
+        for key, _, half_life in bounded:
+            self._add(key, 1.0, now, half_life)
+        if once:
+            self._once.pop(once, None)
+            self._once[once] = now + ONCE
+            if len(self._once) > self._limit:
+                del self._once[next(iter(self._once))]
+        return "counted"
+
+    async def give_back(self, counts: Sequence[tuple[str, float, float]], once: str, now: float) -> None:
+        """See :class:`IEphemeral`."""
+        for key, _, half_life in counts:
+            if self._find(_bounded(key)) is not None:
+                self._add(_bounded(key), -1.0, now, half_life)
+        self._once.pop(once, None)
+
     async def get(self, key: str, now: float, half_life: float) -> float:
         """See :class:`IEphemeral`. Answered from memory."""
-        counter = self._counters.get(_bounded(key))
-        return counter.at(now, half_life) if counter is not None else 0.0
+        return self._at(_bounded(key), now, half_life)
 
     async def clear(self, key: str) -> None:
         """See :class:`IEphemeral`."""
         key = _bounded(key)
-        if self._counters.pop(key, None) is not None:
+        if self._spaces.get(_space(key), {}).pop(key, None) is not None:
             self._changed[key] = None
             self._bound_changes()
 
@@ -152,7 +191,7 @@ class Ephemeral:
     def _rows(self, names: Sequence[str]) -> list[_Row]:
         rows = []
         for name in names:
-            counter = self._counters.get(name)
+            counter = self._find(name)
             if counter is not None:
                 rows.append((name, counter.amount, counter.moment, counter.half_life, counter.forget_at))
         return rows
@@ -162,7 +201,15 @@ def _bounded(key: str) -> str:
     """Return a key that any engine takes: long ones and those with unprintable characters by their digest."""
     if len(key) <= MAX_KEY and key.isprintable():
         return key
-    return "#" + hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=24).hexdigest()
+    space = _space(key)
+    return (f"{space}:#" if space else "#") + hashlib.blake2b(
+        key.encode("utf-8", "surrogatepass"), digest_size=24
+    ).hexdigest()
+
+
+def _space(key: str) -> str:
+    space, colon, _ = key.partition(":")
+    return space if colon else ""
 
 
 def _write(tx: Transaction, now: float, rows: Sequence[_Row], names: Sequence[str]) -> None:

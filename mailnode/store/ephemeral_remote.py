@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from zope.interface import implementer
 
 from mailnode.interfaces.store import IEphemeral
@@ -14,6 +16,14 @@ class RemoteEphemeral:
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
+
+    async def take(self, counts: Sequence[tuple[str, float, float]], once: str, now: float) -> str:
+        """See :class:`IEphemeral`."""
+        return str(await self._ask("counter.take", list(counts), once, now))
+
+    async def give_back(self, counts: Sequence[tuple[str, float, float]], once: str, now: float) -> None:
+        """See :class:`IEphemeral`."""
+        await self._ask("counter.give_back", list(counts), once, now)
 
     async def add(self, key: str, amount: float, now: float, half_life: float) -> float:
         """See :class:`IEphemeral`."""

@@ -72,7 +72,7 @@ OTHER = {
         "outgoing": False,
         "smarthost": {"host": "h.example"},
     },
-    "auth": {"checkers": ["memory:a:b"]},
+    "auth": {"checkers": ["memory:a:b"], "no_throttle_for": ["192.0.2.0/24"]},
     "listener": [{"protocol": "smtp", "endpoint": "tcp:26"}],
     "domain": [{"name": "other.example"}],
     "policy": [{"name": "other"}],

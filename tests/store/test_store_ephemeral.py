@@ -110,3 +110,40 @@ def test_changes_are_written_at_the_interval(clock, loop):
     clock.advance(5.0)
     assert loop.run(engine.read(EPHEMERAL, names)) == []
     loop.run(these.stop())
+
+
+def test_counts_are_taken_all_or_none_and_given_back(engine, clock, loop):
+    these = counters(engine, clock, loop)
+    counts = [("a:1", 2.0, 60.0), ("b:1", 10.0, 60.0)]
+    assert [loop.run(these.take(counts, "", NOW)) for _ in range(3)] == ["counted", "counted", "refused"]
+    assert [loop.run(these.get(key, NOW, 60.0)) for key in ("a:1", "b:1")] == [2.0, 2.0]
+    loop.run(these.give_back(counts, "", NOW))
+    assert loop.run(these.take(counts, "", NOW)) == "counted"
+    assert loop.run(these.take(counts, "", NOW + 60)) == "counted"  # half of it is forgotten
+    for _ in range(5):
+        loop.run(these.give_back(counts, "", NOW + 60))
+    assert loop.run(these.get("a:1", NOW + 60, 60.0)) == 0.0
+    loop.run(these.stop())
+
+
+def test_what_is_taken_once_is_known_for_a_day(engine, clock, loop):
+    these = counters(engine, clock, loop)
+    counts = [("a:1", 2.0, 60.0)]
+    assert [loop.run(these.take(counts, "x", NOW)) for _ in range(3)] == ["counted", "known", "known"]
+    assert loop.run(these.get("a:1", NOW, 60.0)) == 1.0
+    assert loop.run(these.take(counts, "x", NOW + 86_401)) == "counted"
+    loop.run(these.give_back(counts, "x", NOW))
+    assert loop.run(these.take(counts, "x", NOW)) == "counted"
+    loop.run(these.stop())
+
+
+def test_a_flood_in_one_space_pushes_nothing_out_of_another(engine, clock, loop):
+    these = counters(engine, clock, loop, limit=3)
+    loop.run(these.add("good:1", 1.0, NOW, 86_400.0))
+    for number in range(10):
+        loop.run(these.add(f"bad:{number}" * 100, 1.0, NOW + number, 86_400.0))
+    loop.run(these.stop())
+    assert len(loop.run(engine.read(EPHEMERAL, names))) == 4
+    again = counters(engine, clock, loop, limit=3)
+    assert loop.run(again.get("good:1", NOW, 86_400.0)) == 1.0
+    loop.run(again.stop())
