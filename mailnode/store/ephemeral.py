@@ -155,7 +155,7 @@ class Ephemeral:
             self._bound_changes()
 
     def _bound_changes(self) -> None:
-        while len(self._changed) > self._limit:
+        while len(self._changed) > SPACES * self._limit:
             del self._changed[next(iter(self._changed))]
 
     def _schedule(self) -> None:

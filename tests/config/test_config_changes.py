@@ -44,6 +44,7 @@ def test_a_section_that_comes_or_goes():
 
 
 # For each key of the schema another value than its default, or than that of BASE.
+LIVE_KEYS = (("server", "grace"), ("auth", "no_throttle_for"))
 OTHER = {
     "server": {
         "hostname": "other.example.org",
@@ -109,7 +110,7 @@ def test_every_key_is_taken_over_live_or_needs_a_restart(section, key):
     differing = changed_keys(before, wanted)
     assert differing and all(name.startswith(section) for name in differing)
     taken = live(before, wanted)
-    if section in ("limits", "domain", "tls") or (section, key) == ("server", "grace"):
+    if section in ("limits", "domain", "tls") or (section, key) in LIVE_KEYS:
         assert changed_keys(before, taken) == differing and changed_keys(taken, wanted) == []
         assert is_live(f"{section}.{key}")
     else:
