@@ -16,6 +16,7 @@ from typing import Any
 
 from benchmarks.imap_client import Imap
 from tests.end_to_end.servers import MailNode, Postfix, Process, free_port, wait_for
+from tests.processes import start
 
 PASSWORD = "correct horse battery"
 
@@ -134,7 +135,7 @@ class Sink:
         if os.getuid() == 0:
             command[1:1] = ["-u", "nobody"]
         with self._output.open("wb") as output:
-            self._popen = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+            self._popen = start(command, stdout=output, stderr=subprocess.STDOUT)
 
         def listens() -> bool:
             with contextlib.suppress(OSError), socket.create_connection((self.address, self.port), 5):

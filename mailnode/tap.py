@@ -25,7 +25,9 @@ from mailnode.config.schema import Config
 from mailnode.config.version import VERSION
 from mailnode.ctl.office import CommandFailed
 from mailnode.errors import ConfigurationError
+from mailnode.net.listeners import PORT_TAKEN
 from mailnode.net.logs import AppendedLog, LineWriter, observer
+from mailnode.net.pidfile import PidFile
 from mailnode.net.process import end_by_force, prepare_process
 from mailnode.workers.handover import LogPlace
 
@@ -33,6 +35,10 @@ reactor: Any = _reactor
 _log = Logger()
 
 LOGFILE = "twistd.log"  # where a daemon without --logfile writes, as twistd does
+TAKEN_IN_DEMONSTRATION = (
+    "another program has the ports, perhaps another demonstration: --port-offset N (after the word mailnode) adds N to "
+    "every port"
+)
 
 
 class Options(usage.Options):
@@ -55,6 +61,13 @@ class Options(usage.Options):
         sys.stdout.write(f"mailnode {VERSION}\n")
         raise SystemExit(0)
 
+    def postOptions(self) -> None:
+        """Take the pidfile over from twistd, whose own handling ends in a traceback."""
+        self.pidfile: PidFile | None = None
+        if self.parent is not None and self.parent["pidfile"]:
+            self.pidfile = PidFile(Path(self.parent["pidfile"]).absolute())
+            self.parent["pidfile"] = ""
+
 
 def makeService(options: Options) -> IService:
     """Return the server as a service, or end with exit code 1 and every mistake on standard error."""
@@ -67,7 +80,9 @@ def makeService(options: Options) -> IService:
         if options["check"]:
             sys.stdout.write(f"{file or 'the embedded default'}: no mistakes\n")
             raise SystemExit(0)
-        return MailService(config, file, data, options["port-offset"], options.parent or {})
+        if options.pidfile is not None:
+            options.pidfile.check()
+        return MailService(config, file, data, options["port-offset"], options.parent or {}, options.pidfile)
     except ConfigurationError as error:
         _fail(error.mistakes)
 
@@ -75,13 +90,22 @@ def makeService(options: Options) -> IService:
 class MailService(Service):
     """The server in twistd: bound before privileges are given up, up before a daemon's parent returns."""
 
-    def __init__(self, config: Config, file: Path | None, data: Path | None, port_offset: int, parent: Any) -> None:
+    def __init__(
+        self,
+        config: Config,
+        file: Path | None,
+        data: Path | None,
+        port_offset: int,
+        parent: Any,
+        pidfile: PidFile | None = None,
+    ) -> None:
         """:param parent: twistd's own options."""
         self._config = config
         self._file = file
         self._data = data
         self._port_offset = port_offset
         self._twistd = parent
+        self._pidfile = pidfile
         self._server: app.Server | None = None
         self._log_file: AppendedLog | None = None
         self._reason = "stopped"
@@ -113,15 +137,20 @@ class MailService(Service):
         super().stopService()  # type: ignore[no-untyped-call]
         _notify("STOPPING=1")
         self._ending = True
-        if self._server is None:
-            return Deferred.fromCoroutine(_nothing())
-        return Deferred.fromCoroutine(self._stop(self._server))
+        return Deferred.fromCoroutine(self._stop())
 
-    async def _stop(self, server: app.Server) -> None:
-        if not await server.stop(self._reason):
+    async def _stop(self) -> None:
+        if self._server is not None and not await self._server.stop(self._reason):
             self._leave(0)  # the interpreter would wait for its threads
+        self._remove_pidfile()
+
+    def _remove_pidfile(self) -> None:
+        if self._pidfile is not None:
+            self._pidfile.remove()
 
     async def _bind(self) -> None:
+        if self._pidfile is not None:
+            self._pidfile.take()
         if self._file is None:
             demo.prepare_certificate(self._config.server.data, time.time())
         self._server = app.Server(self._config, reactor, time.time, self._read_again, self._log_place())
@@ -159,7 +188,9 @@ class MailService(Service):
     def _in_words(self, failure: Failure) -> list[str]:
         error = failure.value
         if isinstance(error, ConfigurationError):
-            return error.mistakes
+            return [
+                TAKEN_IN_DEMONSTRATION if text == PORT_TAKEN and self._file is None else text for text in error.mistakes
+            ]
         if isinstance(error, CommandFailed):
             return [error.text]
         if isinstance(error, OSError):
@@ -168,9 +199,8 @@ class MailService(Service):
         return [f"{type(error).__name__}: {error}"]
 
     def _end(self, mistakes: list[str]) -> NoReturn:
+        self._remove_pidfile()
         with contextlib.suppress(OSError):
-            if self._twistd.get("pidfile"):
-                os.unlink(self._twistd["pidfile"])
             pipe = self._twistd.get("statusPipe")
             if pipe is not None:  # a daemon: its parent says it
                 os.write(pipe, f"1 {mistakes[0]}".encode("ascii", "replace")[:100])
@@ -199,9 +229,7 @@ class MailService(Service):
 
     def _leave(self, code: int) -> NoReturn:
         """End the process at once."""
-        with contextlib.suppress(OSError):
-            if self._twistd.get("pidfile"):
-                os.unlink(self._twistd["pidfile"])
+        self._remove_pidfile()
         with contextlib.suppress(OSError, ValueError):
             (sys.__stdout__ or sys.stdout).flush()
         os._exit(code)
@@ -239,10 +267,6 @@ class MailService(Service):
             return LogPlace("syslog", name=self._twistd.get("prefix") or "")
         log = self._log_file
         return LogPlace("lines", log.descriptor, log.path) if log is not None else LogPlace("lines", 1)
-
-
-async def _nothing() -> None:
-    pass
 
 
 def _notify(state: str) -> None:

@@ -6,7 +6,7 @@ import ipaddress
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from errno import EAGAIN, ECONNABORTED
+from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL, EAGAIN, ECONNABORTED, EPERM
 from socket import AF_UNIX
 from socket import socket as Socket
 from typing import Any
@@ -27,6 +27,16 @@ from mailnode.net.proxy import LateProxyFactory
 from mailnode.net.tls import ListenerTls
 from mailnode.values.events import emit
 from mailnode.values.networks import Networks
+
+PORT_TAKEN = (
+    "another program has the port, perhaps another mail server, or this one runs already: ss -ltnp shows which program"
+)
+PORT_DENIED = (
+    "ports below 1024 are for root, for who has the capability CAP_NET_BIND_SERVICE (AmbientCapabilities= in the systemd "
+    "unit etc/mailnode.service), and for sockets that systemd opens (endpoint systemd:domain=INET6:name=NAME)"
+)
+NO_ADDRESS = "interface= names an address that this machine does not have, or not yet: ip address shows those it has"
+_HINTS = {EADDRINUSE: PORT_TAKEN, EACCES: PORT_DENIED, EPERM: PORT_DENIED, EADDRNOTAVAIL: NO_ADDRESS}
 
 _log = Logger()
 
@@ -239,6 +249,12 @@ class Listener:
             switch()
 
 
+def _hint(cause: BaseException | None) -> str:
+    """Return what may help when a TCP port could not be taken; "" where the reason says it all."""
+    tcp = isinstance(cause, CannotListenError) and isinstance(cause.port, int)
+    return _HINTS.get(getattr(cause.socketError, "errno", None), "") if tcp else ""  # type: ignore[union-attr,arg-type]
+
+
 def own_addresses(listeners: Iterable[Listener]) -> tuple[str, ...]:
     """Return the IP addresses bound listeners were given by name: not loopback, which every machine has, and not the
     wildcards, which name none."""
@@ -253,17 +269,19 @@ def own_addresses(listeners: Iterable[Listener]) -> tuple[str, ...]:
 
 
 async def bind_all(listeners: list[Listener]) -> None:
-    """Bind every listener or none. :raises ConfigurationError: every one that could not be bound."""
+    """Bind every listener or none. :raises ConfigurationError: every one that could not be bound, then what may help."""
     mistakes: list[str] = []
+    hints: list[str] = []
     for listener in listeners:
         try:
             await listener.bind()
         except ConfigurationError as error:
             mistakes += error.mistakes
+            hints.append(_hint(error.__cause__))
     if mistakes:
         for listener in listeners:
             await listener.close()
-        raise ConfigurationError(mistakes)
+        raise ConfigurationError([*mistakes, *dict.fromkeys(filter(None, hints))])
 
 
 async def wait_for_connections(listeners: list[Listener], clock: Any, seconds: float, step: float = 0.1) -> int:

@@ -1,10 +1,8 @@
 """The real ``twistd -n mailnode`` as a process, for tests."""
 
-import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -12,24 +10,12 @@ import time
 import urllib.request
 from pathlib import Path
 
+from tests.free_ports import free_offset
+from tests.processes import PATIENCE, end, start
+
+__all__ = ["PATIENCE", "Server", "command", "environment", "free_offset", "get", "health"]
+
 ROOT = Path(__file__).parents[2]
-PATIENCE = 60  # seconds
-PORTS = (2525, 2587, 2465, 2143, 2993, 2110, 2995, 2080)
-
-
-def free_offset():
-    """Return an offset at which all ports of the demonstration are free now."""
-    for _ in range(1000):
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            offset = probe.getsockname()[1] - PORTS[0]
-        with contextlib.ExitStack() as taken:
-            try:
-                for port in PORTS:
-                    taken.enter_context(socket.create_server(("127.0.0.1", port + offset)))
-            except (OSError, OverflowError):
-                continue
-        return offset
-    raise AssertionError("no free ports")
 
 
 def environment():
@@ -44,7 +30,7 @@ class Server:
 
     def __init__(self, folder, *arguments, env=None, options=()):
         self.lines = []
-        self.process = subprocess.Popen(
+        self.process = start(
             [
                 sys.executable,
                 "-c",
@@ -76,9 +62,7 @@ class Server:
         return self
 
     def __exit__(self, *exc):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
+        end(self.process)
         self._reader.join(5)
         self.process.stdout.close()
 

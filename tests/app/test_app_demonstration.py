@@ -9,7 +9,7 @@ import ssl
 import stat
 
 import pytest
-from app_process import PORTS, Server, command, free_offset, get, health
+from app_process import PATIENCE, PORTS, Server, command, free_offset, get, health
 
 
 def trusting():
@@ -136,18 +136,19 @@ def test_commands_go_through_the_control_socket(server, folder, offset):
 
 def test_a_port_in_use_is_said_and_nothing_is_left_half_started(server, tmp_path, offset):
     with Server(tmp_path, "--port-offset", offset) as second:
-        assert second.process.wait(60) == 1
+        assert second.process.wait(PATIENCE) == 1
         second._reader.join(10)
     text = "\n".join(second.lines)
     assert f"listener[0].endpoint: tcp:{2525 + offset}:interface=127.0.0.1: Address already in use" in text
     assert "listener[7].endpoint" in text  # every one of them
+    assert second.lines[-1].endswith("--port-offset N (after the word mailnode) adds N to every port")
     assert "Traceback" not in text
     assert not list((tmp_path / "mailnode-data").glob("*.db"))
 
 
 def test_a_second_server_on_the_same_data_is_refused(server, folder):
     with Server(folder, "--port-offset", free_offset()) as second:
-        assert second.process.wait(60) == 1
+        assert second.process.wait(PATIENCE) == 1
         second._reader.join(10)
     text = "\n".join(second.lines)
     assert "another server is running on this data directory" in text and str(folder) in text

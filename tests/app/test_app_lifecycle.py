@@ -11,10 +11,12 @@ from datetime import UTC, datetime
 
 import apsw
 import pytest
-from app_process import Server, command, environment, health
+from app_process import PATIENCE, Server, command, environment, health
 
+from mailnode.net.listeners import PORT_TAKEN
 from mailnode.net.self_signed import write_self_signed
 from tests.free_ports import free_port
+from tests.processes import start
 
 NOW = 1.79e9
 
@@ -61,7 +63,7 @@ def site(tmp_path):
 
 def ends_with_one(server):
     with server:
-        assert server.process.wait(60) == 1
+        assert server.process.wait(PATIENCE) == 1
         server._reader.join(10)
     text = "\n".join(server.lines)
     assert "Traceback" not in text
@@ -80,7 +82,7 @@ def test_every_mistake_at_once_and_nothing_made(site):
 
 def test_a_check_without_mistakes(site):
     with site.server("--check") as checking:
-        assert checking.process.wait(60) == 0
+        assert checking.process.wait(PATIENCE) == 0
         checking._reader.join(10)
     assert checking.lines == [f"{site.config}: no mistakes"]
     assert site.command("check")[:2] == (0, f"{site.config}: no mistakes\n")
@@ -246,7 +248,7 @@ def test_sigterm_lets_a_message_come_to_its_end(site):
         client.send(b"whole\r\n.\r\n")
         assert client.getreply()[0] == 250
         assert client.getreply()[0] == 421
-        assert server.process.wait(30) == 0
+        assert server.process.wait(PATIENCE) == 0
         client.close()
         idle.close()
     messages = site.command("mailbox", "show", "postmaster@a.test", "INBOX")[1]
@@ -271,7 +273,7 @@ def test_a_second_sigterm_ends_at_once(site):
         server.send(signal.SIGTERM)
         assert idle.getreply()[0] == 421  # the first one was taken
         server.send(signal.SIGTERM)
-        assert server.process.wait(20) == 1
+        assert server.process.wait(PATIENCE) == 1
         client.close()
         idle.close()
     with site.server() as again:
@@ -294,7 +296,7 @@ def test_systemd_is_told_and_its_sockets_are_used(site):
             f"exec {sys.executable} -c 'from twisted.scripts.twistd import run; run()' "
             f"-n --pidfile= mailnode --config {site.config}"
         )
-        process = subprocess.Popen(
+        process = start(
             ["bash", "-c", script],
             cwd=site.folder,
             env=environment() | {"NOTIFY_SOCKET": str(notify)},
@@ -308,7 +310,7 @@ def test_systemd_is_told_and_its_sockets_are_used(site):
                 assert client.ehlo()[0] == 250
             process.send_signal(signal.SIGTERM)
             assert manager.recv(100) == b"STOPPING=1"
-            assert process.wait(60) == 0
+            assert process.wait(PATIENCE) == 0
         finally:
             if process.poll() is None:
                 process.kill()
@@ -344,41 +346,89 @@ def test_rights_are_the_clients_not_the_balancers(site):
         assert server.end() == 0
 
 
+def twistd(site, *options):
+    """Run twistd until it ends, or a daemon serves."""
+    return subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from twisted.scripts.twistd import run; run()",
+            *map(str, options),
+            f"--logfile={site.folder / 'log'}",
+            "mailnode",
+            "--config",
+            str(site.config),
+        ],
+        cwd=site.folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+
+
+def end_process(pid):
+    subprocess.run(["kill", str(pid)], check=True)
+    subprocess.run(["timeout", str(PATIENCE), "tail", f"--pid={pid}", "-f", "/dev/null"], check=True)
+
+
 def test_a_daemon_returns_when_it_is_up_and_says_why_when_not(site):
     pidfile = site.folder / "mailnode.pid"
-
-    def run():
-        return subprocess.run(
-            [
-                sys.executable,
-                "-c",
-                "from twisted.scripts.twistd import run; run()",
-                f"--pidfile={pidfile}",
-                f"--logfile={site.folder / 'log'}",
-                "mailnode",
-                "--config",
-                str(site.config),
-            ],
-            cwd=site.folder,
-            env=environment(),
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-
-    assert run().returncode == 0
+    assert twistd(site, f"--pidfile={pidfile}").returncode == 0
+    running = int(pidfile.read_text())
     try:
         assert health(site.ports["http"])[0] == 200
         assert "server.start" in (site.folder / "log").read_text()
+        second = twistd(site, f"--pidfile={pidfile}")
+        assert second.returncode == 1 and "Traceback" not in second.stderr
+        assert f"mailnode: pidfile: {pidfile}: a server runs as process {running}; " in second.stderr
+        assert int(pidfile.read_text()) == running
     finally:
-        stopper = int(pidfile.read_text())
-        subprocess.run(["kill", str(stopper)], check=True)
-        subprocess.run(["timeout", "30", "tail", f"--pid={stopper}", "-f", "/dev/null"], check=True)
+        end_process(running)
     assert not pidfile.exists()
     with socket.create_server(("127.0.0.1", site.ports["http"])):
-        failed = run()
+        failed = twistd(site, f"--pidfile={pidfile}")
     assert failed.returncode == 1 and "Address already in use" in (site.folder / "log").read_text()
+    assert PORT_TAKEN in (site.folder / "log").read_text()
     assert not pidfile.exists()
+
+
+@pytest.mark.parametrize("left", [b"4194304", b"", b"1\n"])
+def test_what_a_killed_server_left_behind_is_replaced(site, left):
+    """Its number may be another program's by now."""
+    pidfile = site.folder / "mailnode.pid"
+    pidfile.write_bytes(left)
+    with site.server(options=(f"--pidfile={pidfile}",)) as server:
+        server.ready()
+        assert int(pidfile.read_text()) == server.process.pid
+        assert server.end() == 0
+    assert not pidfile.exists() and "Traceback" not in "\n".join(server.lines)
+
+
+def test_a_pidfile_that_is_none_or_cannot_be_written_is_said(site):
+    pidfile = site.folder / "mailnode.pid"
+    pidfile.write_text("a diary")
+    assert "holds something else than the number" in ends_with_one(site.server(options=(f"--pidfile={pidfile}",)))
+    assert pidfile.read_text() == "a diary"
+    away = site.folder / "missing" / "mailnode.pid"
+    text = ends_with_one(site.server(options=(f"--pidfile={away}",)))
+    assert f"pidfile: {away}: cannot be written: No such directory" in text and "--pidfile=" in text
+    (site.folder / "directory").mkdir()
+    assert "Is a directory" in ends_with_one(site.server(options=(f"--pidfile={site.folder / 'directory'}",)))
+    assert not (site.folder / "data").exists()
+
+
+def test_a_pidfile_that_is_gone_when_the_server_ends_is_nothing(site):
+    pidfile = site.folder / "mailnode.pid"
+    with site.server(options=(f"--pidfile={pidfile}",)) as server:
+        server.ready()
+        pidfile.unlink()
+        with site.server("--check", options=(f"--pidfile={pidfile}",)) as checking:
+            assert checking.process.wait(PATIENCE) == 0
+        assert not pidfile.exists(), "a check needs none"
+        assert server.end() == 0
+    text = "\n".join(server.lines)
+    assert "Traceback" not in text and "PID" not in text
 
 
 def test_postmaster_is_reachable_at_our_address(site):

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from app_process import Server, command
+from app_process import PATIENCE, Server, command
 from test_app_lifecycle import Site
 
 MESSAGES = 6
@@ -68,7 +68,7 @@ def test_mail_comes_in_and_is_read(tmp_path, fresh, workers):
             client.select()
             assert len(client.search(None, "SUBJECT", "kept")[1][0].split()) == MESSAGES
         with Server(tmp_path, "--config", site.config) as second:
-            assert second.process.wait(60) == 1
+            assert second.process.wait(PATIENCE) == 1
         assert server.end() == 0
     assert f"messages     {MESSAGES}\n" in site.command("mailbox", "show", "bob@a.test", "INBOX")[1]
     assert command(tmp_path, "--config", site.config, "queue", "list", "--json")[1] == "[]\n"

@@ -23,11 +23,12 @@ import pytest
 import trustme
 
 from tests.free_ports import free_port
+from tests.processes import PATIENCE, end, start
 
 ROOT = Path(__file__).parents[2]
 STRICT = os.environ.get("MAILNODE_TESTS_STRICT") == "1"
 PASSWORD = "correct horse battery"
-START_SECONDS = 60
+START_SECONDS = PATIENCE
 
 
 def program(name: str) -> str:
@@ -55,7 +56,7 @@ class Process:
     def __init__(self, command, *, cwd: Path, env: dict[str, str] | None = None) -> None:
         self.lines: list[str] = []
         self._changed = threading.Condition()
-        self.popen = subprocess.Popen(
+        self.popen = start(
             command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -83,15 +84,22 @@ class Process:
                     raise AssertionError(f"no line with {text!r} in:\n" + "\n".join(self.lines[-60:]))
                 self._changed.wait(min(remaining, 0.5))
 
-    def stop(self, number: int = signal.SIGTERM, seconds: float = 30) -> int:
+    def wait_ready(self, text: str) -> None:
+        """Wait for a line that says that it is up; without one it is ended."""
+        try:
+            self.wait_line(text)
+        except BaseException:
+            end(self.popen)
+            raise
+
+    def stop(self, number: int = signal.SIGTERM, seconds: float = PATIENCE) -> int:
         """Send a signal and wait for the end."""
         if self.popen.poll() is None:
             self.popen.send_signal(number)
         try:
             code = self.popen.wait(seconds)
         except subprocess.TimeoutExpired:
-            self.popen.kill()
-            self.popen.wait()
+            end(self.popen)
             raise AssertionError("did not stop:\n" + "\n".join(self.lines[-60:])) from None
         self._reader.join(5)
         self.popen.stdout.close()
@@ -174,7 +182,7 @@ class MailNode:
     def start(self) -> MailNode:
         """Start and wait until every listener accepts."""
         self.process = Process(self.twistd("--config", str(self.config)), cwd=self.folder, env=self._env)
-        self.process.wait_line("server.start")
+        self.process.wait_ready("server.start")
         return self
 
     def stop(self) -> int:
@@ -194,7 +202,7 @@ class MailNode:
             text=True,
             env=self._env,
             cwd=self.folder,
-            timeout=60,
+            timeout=PATIENCE,
         )
         if check and done.returncode:
             raise AssertionError(f"mailnode {' '.join(arguments)}: {done.returncode}\n{done.stdout}\n{done.stderr}")
@@ -261,7 +269,7 @@ class Dns:
             + [f"--conf-file={configuration}"],
             cwd=folder,
         )
-        self.process.wait_line("started", 10)
+        self.process.wait_ready("started")
 
     def stop(self) -> None:
         """End it."""
@@ -358,7 +366,11 @@ postlog unix-dgram n - n - 1 postlogd
                 return connection.recv(100).startswith(b"220")
             return False
 
-        wait_for(listening, "Postfix")
+        try:
+            wait_for(listening, "Postfix", PATIENCE)
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def messages(self) -> list[bytes]:

@@ -15,6 +15,8 @@ import sys
 import pytest
 from servers import PASSWORD, MailNode, free_port
 
+from tests.processes import start
+
 KILLS = 50
 
 # Another process: sends messages until the server is gone, and prints the subject of each that was acknowledged.
@@ -40,7 +42,7 @@ except (OSError, smtplib.SMTPException):
 
 def senders(node, run, count=3):
     return [
-        subprocess.Popen(
+        start(
             [sys.executable, "-c", SENDER, node.address, str(node.ports["smtp"]), str(run), str(worker)],
             stdout=subprocess.PIPE,
             text=True,

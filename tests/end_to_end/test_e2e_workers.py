@@ -19,6 +19,8 @@ from imap_wire import Wire
 from servers import PASSWORD, Process, free_port, wait_for
 from worker_servers import Workers, gone, shown
 
+from tests.processes import PATIENCE
+
 MESSAGE = "From: a@b.test\r\nSubject: {0}\r\nMessage-ID: <{0}@b.test>\r\n\r\nbody of {0}\r\n"
 
 
@@ -312,7 +314,7 @@ def test_a_stop_lets_the_sessions_of_all_end(made):
         client.send(MESSAGE.format(f"last-{number}") + ".\r\n")
         assert client.getreply()[0] == 250
         client.close()
-    assert node.process.popen.wait(30) == 0
+    assert node.process.popen.wait(PATIENCE) == 0
     assert all(map(gone, pids))
     assert [event["code"] for event in node.events("worker.ended")] == [0]
     node.start()
@@ -461,7 +463,7 @@ class Logging(Workers):
 
     def start(self):
         self.process = Process(self.twistd("--config", str(self.config)), cwd=self.folder, env=self._env)
-        wait_for(lambda: self.events("server.start"), "the server")
+        wait_for(lambda: self.events("server.start"), "the server", PATIENCE)
         return self
 
     def events(self, name):
@@ -538,7 +540,7 @@ def test_a_worker_that_cannot_start_is_a_reason_not_to_start(tmp_path):
     node = Workers(tmp_path / "node", 2, path=(tmp_path / "path",))
     node.process = Process(node.twistd("--config", str(node.config)), cwd=node.folder, env=node._env)
     try:
-        assert node.process.popen.wait(60) == 1
+        assert node.process.popen.wait(PATIENCE) == 1
     finally:
         node.process.stop()
     node.process.wait_line("server.workers: a worker ended or hung while it started")

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from fault_store import Store
 
+from tests.processes import PATIENCE, start
+
 ROUNDS = 50
-PATIENCE = 20.0  # seconds
 
 
 def expected(name):
@@ -67,7 +68,7 @@ def test_what_was_acknowledged_survives_fifty_kills(tmp_path):
         listener.bind(address)
         listener.listen()
         listener.settimeout(PATIENCE)
-        zygote = subprocess.Popen(
+        zygote = start(
             [sys.executable, str(here / "kill_zygote.py"), str(directory), str(blobs), address],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

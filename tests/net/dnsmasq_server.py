@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import dns.message
 import dns.query
 
 from tests.free_ports import free_port
+from tests.processes import PATIENCE, end, start
 
 _DNSMASQ = shutil.which("dnsmasq", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
 
@@ -34,12 +36,16 @@ class DnsmasqServer:
         config.write_text("\n".join(fixed + lines) + "\n")
         self._log = self._directory / "log"
         with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
+            self._process = start(
                 [_DNSMASQ, "--keep-in-foreground", "--log-facility=-", f"--conf-file={config}"],
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        self._wait()
+        try:
+            self._wait()
+        except BaseException:
+            self.stop()
+            raise
 
     def stop(self) -> None:
         """End the process and remove its files."""
@@ -47,13 +53,13 @@ class DnsmasqServer:
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait(10)
+            end(self._process)
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def _wait(self) -> None:
         query = dns.message.make_query("ready.example", "A")
-        for _ in range(100):
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 raise AssertionError(f"dnsmasq ended: {self._log.read_text()}")
             try:

@@ -1,22 +1,32 @@
 """Listeners on real ports, and the PROXY protocol in memory."""
 
+import os
 import socket
+from errno import EACCES, EADDRNOTAVAIL, EPERM
 from ipaddress import ip_network
 
 from twisted.internet import reactor
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionDone
+from twisted.internet.error import CannotListenError, ConnectionDone
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransport
+from twisted.internet.testing import MemoryReactor, StringTransport
 from twisted.internet.threads import deferToThread
 from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from mailnode.errors import ConfigurationError
-from mailnode.net.listeners import Listener, bind_all, own_addresses, wait_for_connections
+from mailnode.net.listeners import (
+    NO_ADDRESS,
+    PORT_DENIED,
+    PORT_TAKEN,
+    Listener,
+    bind_all,
+    own_addresses,
+    wait_for_connections,
+)
 from mailnode.net.proxy import HEADER_TIMEOUT, LateProxyFactory
 
 
@@ -97,12 +107,26 @@ class ListenerTests(TestCase):
             bad = [listener(f"tcp:{taken.getsockname()[1]}:interface=127.0.0.1", index) for index in (1, 2)]
             with self.assertRaises(ConfigurationError) as caught:
                 await bind_all([good, *bad])
-        assert [mistake.split(":")[0] for mistake in caught.exception.mistakes] == [
-            "listener[1].endpoint",
-            "listener[2].endpoint",
-        ]
-        assert all(mistake.endswith("Address already in use") for mistake in caught.exception.mistakes)
+        *mistakes, hint = caught.exception.mistakes
+        assert [mistake.split(":")[0] for mistake in mistakes] == ["listener[1].endpoint", "listener[2].endpoint"]
+        assert all(mistake.endswith("Address already in use") for mistake in mistakes)
+        assert hint == PORT_TAKEN
         assert good.address is None
+
+    async def test_what_may_help_is_said_once(self):
+        class Denying(MemoryReactor):
+            def listenTCP(self, port, factory, backlog=50, interface=""):
+                raise CannotListenError(interface, port, OSError(denied, os.strerror(denied)))
+
+        for denied, hint in ((EACCES, PORT_DENIED), (EPERM, PORT_DENIED), (EADDRNOTAVAIL, NO_ADDRESS)):
+            bad = [Listener(Denying(), f"listener[{index}]", "smtp", f"tcp:{25 + index}", "none") for index in (0, 1)]
+            with self.assertRaises(ConfigurationError) as caught:
+                await bind_all(bad)
+            assert [text.rpartition(": ")[2] for text in caught.exception.mistakes[:2]] == [os.strerror(denied)] * 2
+            assert caught.exception.mistakes[2:] == [hint]
+        with self.assertRaises(ConfigurationError) as caught:
+            await bind_all([listener("unix:/nonexistent/x")])
+        assert len(caught.exception.mistakes) == 1, "the path says it all"
 
     async def test_an_endpoint_that_cannot_listen_is_named(self):
         for endpoint in ("unix:/nonexistent/x", "tcp:1:interface=192.0.2.1", "systemd:domain=INET:name=x"):

@@ -44,7 +44,11 @@ class Cluster:
     def start(self) -> None:
         self._run("initdb", "-D", self._data, "-U", "tests", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
         settings = f"-c listen_addresses='' -c unix_socket_directories='{self.directory}' -c fsync=on"
-        self._run("pg_ctl", "start", "-w", "-D", self._data, "-l", self.directory / "log", "-o", settings)
+        try:
+            self._run("pg_ctl", "start", "-w", "-D", self._data, "-l", self.directory / "log", "-o", settings)
+        except BaseException:
+            self.stop()  # it may run all the same, only not soon enough
+            raise
 
     def stop(self) -> None:
         if (self._data / "postmaster.pid").exists():

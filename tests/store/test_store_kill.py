@@ -17,6 +17,7 @@ from mailnode.net.no_reactor import CallingThread
 from mailnode.store.blobs_local import LocalBlobs
 from mailnode.store.engine_sqlite import SqliteEngine
 from mailnode.store.mail_store import MailStore
+from tests.processes import start
 
 WRITER = Path(__file__).with_name("store_kill_writer.py")
 
@@ -24,7 +25,7 @@ WRITER = Path(__file__).with_name("store_kill_writer.py")
 def run_and_kill(directory, acknowledgements, seed):
     """Start the writer, read this many acknowledgements, kill it; return all that came out."""
     root = Path(__file__).parents[2]
-    process = subprocess.Popen(
+    process = start(
         [sys.executable, str(WRITER), str(directory), str(seed)],
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{WRITER.parent}"},
@@ -52,8 +53,8 @@ def test_what_was_acknowledged_is_there(tmp_path, loop, seed):
     for account in ("ann", "bea"):
         box = store.account(account).open(1)
         uids = loop.run(box.snapshot()).uids.tolist()
-        for start in range(0, len(uids), 256):
-            for uid, ref, flags in loop.run(box.rows(uids[start : start + 256], ["blob", "flags"])):
+        for first in range(0, len(uids), 256):
+            for uid, ref, flags in loop.run(box.rows(uids[first : first + 256], ["blob", "flags"])):
                 content = loop.run(box.read(ref))  # whole: its digest is checked
                 seen[account, uid] = (content[:20].split()[0], flags)
     for kind, account, uid, name in acknowledged:
