@@ -39,7 +39,7 @@ def program(name: str) -> str:
     return found
 
 
-def wait_for(condition, what: str, seconds: float = 30.0):
+def wait_for(condition, what: str, seconds: float = PATIENCE):
     """Return the first true answer of ``condition()``; fail when there is none in time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -225,7 +225,7 @@ class MailNode:
                     found.append(json.loads(line))
         return found
 
-    def wait_event(self, name: str, seconds: float = 30, **fields: str) -> dict:
+    def wait_event(self, name: str, seconds: float = PATIENCE, **fields: str) -> dict:
         """Wait for an event whose fields contain these texts."""
 
         def seen():
