@@ -25,6 +25,7 @@ from mailnode.config.schema import Config
 from mailnode.config.version import VERSION
 from mailnode.ctl.office import CommandFailed
 from mailnode.errors import ConfigurationError
+from mailnode.interpreter import require_fit
 from mailnode.net.listeners import PORT_TAKEN
 from mailnode.net.logs import AppendedLog, LineWriter, observer
 from mailnode.net.pidfile import PidFile
@@ -76,6 +77,7 @@ def makeService(options: Options) -> IService:
     if file is None and data is None:
         data = Path("mailnode-data").absolute()
     try:
+        require_fit()
         config = app.configuration(file, data, options["port-offset"])
         if options["check"]:
             sys.stdout.write(f"{file or 'the embedded default'}: no mistakes\n")

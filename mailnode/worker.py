@@ -22,8 +22,10 @@ from twisted.python.syslog import SyslogObserver
 from zope.interface import implementer
 
 from mailnode.config.holder import Holder
+from mailnode.errors import ConfigurationError
 from mailnode.imap.open_views import OpenViews
 from mailnode.interfaces.sessions import ISessionCounts
+from mailnode.interpreter import require_fit
 from mailnode.net.clock import WallClock
 from mailnode.net.crowd import CrowdMemory
 from mailnode.net.listeners import HandedOver, wait_for_connections
@@ -230,6 +232,10 @@ def _leave_signals() -> None:
 def main(descriptor: int) -> None:
     """Serve until the first process says that it is enough, or is gone."""
     os.set_inheritable(descriptor, False)
+    try:
+        require_fit()
+    except ConfigurationError as error:
+        raise SystemExit("\n".join(f"mailnode: {mistake}" for mistake in error.mistakes)) from None
     prepare_process(reactor, time.monotonic)
     _leave_signals()
     handlers: dict[str, Callable[..., Any]] = {}

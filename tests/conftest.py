@@ -4,6 +4,20 @@ import os
 
 import pytest
 
+# Whole servers, with other people's programs about them; all other folders are the unit suite.
+NOT_UNIT = {"app", "benchmarks", "end_to_end", "faults", "workers"}
+
+
+def pytest_addoption(parser):
+    parser.addoption("--unit", action="store_true", help="the unit suite alone: no whole servers, no other programs")
+
+
+def pytest_ignore_collect(collection_path, config):
+    """With --unit the folders of whole servers are not looked into."""
+    if config.getoption("--unit") and collection_path.parent.name == "tests" and collection_path.name in NOT_UNIT:
+        return True
+    return None
+
 
 @pytest.fixture(scope="session", autouse=True)
 def elsewhere(tmp_path_factory):

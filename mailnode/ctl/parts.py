@@ -37,8 +37,10 @@ class Place:
     def config(self) -> Config:
         """Return the checked configuration. :raises ConfigurationError:"""
         from mailnode import app
+        from mailnode.interpreter import require_fit
 
         if self._config is None:
+            require_fit()
             self._config = app.configuration(self.file, self._data if self.file else self.data())
         return self._config
 

@@ -34,7 +34,8 @@ MAY_SEE = {
     "net": {"interfaces"} | EVERYWHERE,
     "config": {"interfaces"} | EVERYWHERE,
     "plugins": {"interfaces"} | EVERYWHERE,
-    "ctl": {"app", "config", "plugins", "interfaces"} | EVERYWHERE,
+    "ctl": {"app", "config", "plugins", "interfaces", "interpreter"} | EVERYWHERE,
+    "interpreter": {"message"} | EVERYWHERE,
     "stores": {"store", "config", "interfaces"} | EVERYWHERE,
     "workers": {"net", "interfaces"} | EVERYWHERE,
     "serving": None,  # everything
