@@ -75,7 +75,7 @@ class DirectoryChecker:
         return Deferred.fromCoroutine(self._check(credentials))
 
     async def _check(self, credentials: PasswordCredentials) -> bytes | tuple[()]:
-        login = credentials.username
+        login = credentials.login
         record = await self._directory.login_record(login.decode("utf-8", "replace"))
         password = credentials.password[: MAX_PASSWORD_OCTETS + 1]
         known = self._verified.find(login, record, password) or self._refused.find(login, record, password)

@@ -15,11 +15,13 @@ from mailnode.values.directory import Account
 class PasswordCredentials:
     """A login name and a clear password, with where they came from. Also what Twisted's own checkers take.
 
-    ``checked`` is the account, as it was when its own password was found to fit; None when another checker said yes.
+    ``login`` is the name with the domain it was completed by, ``username`` the one that was typed. ``checked`` is the
+    account, as it was when its own password was found to fit; None when another checker said yes.
     """
 
-    def __init__(self, username: bytes, password: bytes, mind: ISessionMind) -> None:
+    def __init__(self, username: bytes, login: bytes, password: bytes, mind: ISessionMind) -> None:
         self.username = username
+        self.login = login
         self.password = password
         self.protocol = mind.protocol
         self.peer = mind.peer

@@ -102,8 +102,9 @@ class Logins:
         self, user: bytes, password: bytes, interface: type[Interface], mind: ISessionMind, mechanism: str = "password"
     ) -> ILogin:
         """Log in with a clear password. :raises AuthenticationFailed, LoginNotAllowed, TooManyFailures, Busy:"""
-        name = login_name(user)
-        credentials = PasswordCredentials(user, password, mind)
+        login = await self.complete(user, mind)
+        name = login_name(login)
+        credentials = PasswordCredentials(user, login, password, mind)
         found = await self.guess(
             name, mind, mechanism, password, lambda: self._ask_portal(credentials, name, interface, mind, mechanism)
         )
@@ -119,6 +120,14 @@ class Logins:
             await self.refuse(name, mind, mechanism, "the account was removed during the login")
             raise
         return await self._begin(found, proof, name, mind)
+
+    async def complete(self, user: bytes, mind: ISessionMind) -> bytes:
+        """Return a login name with its domain: one that was typed without gets it from the name by which the client
+        reached the server, or the server's only domain. Whether there is such a user makes no difference."""
+        if b"@" in user:
+            return user
+        domain = await self._directory.login_domain(mind.server_name)
+        return user + b"@" + domain.encode() if domain else user
 
     async def guess(
         self,
@@ -247,8 +256,9 @@ class SaslExchange:
         """Feed a response; return the next challenge, or None when :attr:`login` is set."""
         step = await self._next(response)
         if isinstance(step, NeedVerifier) and isinstance(self._mechanism, ScramSha256):
-            self._scram_login = login_name(step.username.encode())
-            verifier, self._record = await self._logins.scram_record(step.username, self._mind.protocol)
+            login = await self._logins.complete(step.username.encode(), self._mind)
+            self._scram_login = login_name(login)
+            verifier, self._record = await self._logins.scram_record(login.decode(), self._mind.protocol)
             return self._mechanism.verifier(verifier).data
         if isinstance(step, Challenge):
             return step.data

@@ -142,6 +142,11 @@ class ImapSession:
 
     # ISessionMind
 
+    @property
+    def server_name(self) -> str:
+        """What the client asked for in its TLS handshake."""
+        return str(self.channel.server_name)
+
     def end(self, reason: str) -> None:
         """The account may no longer use this session."""
         emit(_log, "session.ended", session=self.session, protocol=self.protocol, reason=reason)

@@ -77,6 +77,11 @@ class IDirectory(Interface):
     async def login_record(login: str) -> LoginRecord:
         """What is known of a login name: an address of the account as typed, any case, detail not allowed."""
 
+    async def login_domain(server_name: str) -> str:
+        """The domain of a login name that has none: the local domain that the name by which a client reached the server
+        is, or is a host of (``mail.example.org``: ``example.org``); else the one local domain, when there is but one.
+        Domains that are aliases of others are not counted; "": it cannot be told."""
+
     async def resolve(address: Address) -> Resolved:
         """Expand one recipient: account, alias (depth at most 10, loops passed over, one copy an account), detail,
         domain alias, catch-all, postmaster of every local domain (RFC 5321 4.5.1) and bare ``postmaster``.

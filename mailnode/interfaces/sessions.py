@@ -19,6 +19,7 @@ class ISessionMind(Interface):
     session = Attribute("str: the session id of the log")
     protocol = Attribute("str: imap, pop3 or submission")
     peer = Attribute("str: the client's IP address")
+    server_name = Attribute('str: the name the client asked for in its TLS handshake (SNI), lower-case; "" without one')
 
     def end(reason: str) -> None:
         """End the session soon, with the protocol's own words; called when the account may no longer use it."""

@@ -15,6 +15,7 @@ class IChannel(Interface):
     local = Attribute("str: our address and port")
     secure = Attribute("bool: TLS is up")
     tls = Attribute('str: "TLSv1.3 TLS_AES_256_GCM_SHA384", or "" without TLS')
+    server_name = Attribute('str: the name the client asked for in its TLS handshake (SNI), lower-case; "" without one')
     closed = Attribute("bool: the connection is lost or being closed; writes are dropped")
 
     def write(data: bytes) -> None:

@@ -79,6 +79,7 @@ class Pump(Protocol):
         "local",
         "peer",
         "secure",
+        "server_name",
         "session",
         "tls",
     )
@@ -96,7 +97,7 @@ class Pump(Protocol):
     ) -> None:
         """:param name: the protocol's name in the log. :param start_tls: given the transport, begins TLS on it."""
         self.session = session_id()
-        self.peer = self.local = self.tls = ""
+        self.peer = self.local = self.tls = self.server_name = ""
         self.secure = False
         self.closed = False
         self._name = name
@@ -154,7 +155,7 @@ class Pump(Protocol):
     def handshakeCompleted(self) -> None:
         """TLS is up: tell the connection, note the cipher, greet on implicit TLS."""
         self.secure = True
-        self.tls = _describe_tls(self.transport)
+        self.tls, self.server_name = _describe_tls(self.transport)
         emit(_log, "session.tls", session=self.session, protocol=self._name, tls=self.tls)
         self._connection.tls_started()
         self._restart_timer()
@@ -453,8 +454,9 @@ def _plain(host: str) -> str:
     return host[7:] if host[:7].lower() == "::ffff:" and "." in host else host
 
 
-def _describe_tls(transport: object) -> str:
+def _describe_tls(transport: object) -> tuple[str, str]:
     if not ISSLTransport.providedBy(transport):
-        return ""
+        return "", ""
     handle = cast(Any, transport).getHandle()
-    return f"{handle.get_protocol_version_name()} {handle.get_cipher_name() or ''}".strip()
+    name = (handle.get_servername() or b"").decode("ascii", "replace").lower().rstrip(".")
+    return f"{handle.get_protocol_version_name()} {handle.get_cipher_name() or ''}".strip(), name

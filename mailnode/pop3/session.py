@@ -141,6 +141,11 @@ class Pop3Session:
 
     # ISessionMind
 
+    @property
+    def server_name(self) -> str:
+        """What the client asked for in its TLS handshake."""
+        return str(self._channel.server_name)
+
     def end(self, reason: str) -> None:
         """The account may no longer use this session."""
         self._end(reason)

@@ -47,6 +47,11 @@ class Submission(SmtpSession):
         """The client's IP address, as XCLIENT says where it may."""
         return self._peer
 
+    @property
+    def server_name(self) -> str:
+        """What the client asked for in its TLS handshake."""
+        return str(self._channel.server_name)
+
     def end(self, reason: str) -> None:
         """The account may no longer use this session; a message under way is finished first."""
         self._end_soon(replies.LOGGED_OUT)

@@ -74,6 +74,14 @@ class Directory:
         """See :class:`IDirectory`. In a domain that is an alias, the login of the domain it stands for is meant."""
         return await self._cached(("login", login), directory_resolve.login_record, login)
 
+    async def login_domain(self, server_name: str) -> str:
+        """See :class:`IDirectory`."""
+        try:
+            name = domain_key(server_name) if server_name else ""
+        except BadAddress:
+            name = ""
+        return await self._cached(("login_domain", name), directory_resolve.login_domain, name)
+
     async def may_send_as(self, account_id: str, address: Address) -> bool:
         """See :class:`IDirectory`. Catch-alls and substitutes for postmaster own nothing."""
         key = ("send", account_id, address.local, address.domain)

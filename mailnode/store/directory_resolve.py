@@ -18,6 +18,7 @@ from mailnode.values.address import Address, local_key, parse_address
 from mailnode.values.directory import Account, Credential, Domain, LoginRecord, Resolved
 
 MAX_DEPTH = 10
+MAX_LABELS = 8  # at the end of a server's name that are looked at for a domain
 DOMAIN = "name, written, alias_of, catch_all, separator, fixed"
 ACCOUNT = "id, address, status, role, locale, time_zone, created, generation"
 _POSTMASTER = "postmaster"
@@ -106,6 +107,17 @@ def login_record(tx: Transaction, login: str) -> LoginRecord:
         return LoginRecord(None)
     account = Account(*tx.execute(f"SELECT {ACCOUNT} FROM account WHERE id = ?", (account_id,))[0])
     return LoginRecord(account, tuple(credentials_of(tx, account_id)))
+
+
+def login_domain(tx: Transaction, server_name: str) -> str:
+    """See IDirectory. :param server_name: a domain's key, or ""."""
+    labels = server_name.split(".")
+    for start in range(max(len(labels) - MAX_LABELS, 0), len(labels)):
+        domain = home_domain(tx, ".".join(labels[start:]))
+        if domain is not None:
+            return domain.written
+    rows = tx.execute("SELECT written FROM domain WHERE alias_of = '' LIMIT 2")
+    return str(rows[0][0]) if len(rows) == 1 else ""
 
 
 def credentials_of(tx: Transaction, account_id: str) -> list[Credential]:

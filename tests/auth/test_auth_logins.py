@@ -29,8 +29,8 @@ SECRET = b"k" * 32
 
 @implementer(ISessionMind)
 class Mind:
-    def __init__(self, protocol="imap", peer="192.0.2.1"):
-        self.session, self.protocol, self.peer = "s1", protocol, peer
+    def __init__(self, protocol="imap", peer="192.0.2.1", server_name=""):
+        self.session, self.protocol, self.peer, self.server_name = "s1", protocol, peer, server_name
         self.ended = []
 
     def end(self, reason):
@@ -117,6 +117,46 @@ class LoginTests(SynchronousTestCase):
         login, seconds = self.attempt(b"Alice@A.TEST", b"alice's password")
         self.assertEqual((login.account.id, seconds), ("alice", 0.0))
         self.assertEqual(login.avatar.mail, "mail of alice")
+
+    def entered(self, user, server_name=""):
+        """The account of a login by each way there is; they agree."""
+        mind = Mind(server_name=server_name)
+        found = [self.attempt(user, b"alice's password", mind=mind)[0]]
+        for name, messages in (
+            ("PLAIN", [b"\0" + user + b"\0alice's password"]),
+            ("LOGIN", [user, b"alice's password"]),
+        ):
+            exchange = self.logins.exchange(name, IMailUser, mind)
+            trying = [Deferred.fromCoroutine(exchange.step(message)) for message in messages][-1]
+            self.clock.advance(FAILURE_DELAY)
+            trying.addErrback(lambda failure: failure.trap(AuthenticationFailed))
+            found.append(exchange.login)
+        _, exchange, trying = self.scram(user.decode(), "alice's password", server_name)
+        trying.addErrback(lambda failure: failure.trap(AuthenticationFailed))
+        if self.successResultOf(trying) not in (None, AuthenticationFailed):
+            self.now(exchange.step(b""))
+        found.append(exchange.login)
+        accounts = {login.account.id if login is not None else None for login in found}
+        self.assertEqual(len(accounts), 1, found)
+        return accounts.pop()
+
+    def test_a_name_without_a_domain_is_one_of_the_only_domain(self):
+        self.assertEqual(self.entered(b"alice"), "alice")
+        self.assertEqual(self.entered(b"ALICE", "imap.elsewhere.test"), "alice")
+        self.now(self.directory.add_domain("other-name.test", "a.test"))  # an alias is no further one
+        self.assertEqual(self.entered(b"alice"), "alice")
+        self.now(self.directory.add_domain("b.test"))
+        self.assertIsNone(self.entered(b"alice"))
+
+    def test_the_name_of_the_server_says_the_domain(self):
+        self.now(self.directory.add_domain("b.test"))
+        self.now(self.directory.add_domain("other-name.test", "a.test"))
+        for server_name in ("a.test", "mail.a.test", "imap.berlin.a.test", "mail.other-name.test"):
+            self.assertEqual(self.entered(b"alice", server_name), "alice")
+        for server_name in ("mail.b.test", "mail.elsewhere.test", "test", "\ufffd", "x..y", "a.test."):
+            self.assertIsNone(self.entered(b"alice", server_name))
+        self.assertEqual(self.entered(b"alice@a.test", "mail.b.test"), "alice")
+        self.assertEqual(self.now(self.directory.login_domain("x." * 100 + "a.test")), "a.test")
 
     def test_unknown_user_and_wrong_password_cost_the_same(self):
         results = {}
@@ -280,9 +320,9 @@ class LoginTests(SynchronousTestCase):
             again = self.attempt(user, b"wrong", mind=Mind(peer="198.51.100.1"))
             self.assertEqual((first, again, self.threads.runs), ((None, FAILURE_DELAY), (None, FAILURE_DELAY), before))
 
-    def scram(self, user, password):
+    def scram(self, user, password, server_name=""):
         client = scramp.ScramClient(["SCRAM-SHA-256"], user, password)
-        exchange = self.logins.exchange("SCRAM-SHA-256", IMailUser, Mind())
+        exchange = self.logins.exchange("SCRAM-SHA-256", IMailUser, Mind(server_name=server_name))
         client.set_server_first(self.now(exchange.step(client.get_client_first().encode())).decode())
         trying = Deferred.fromCoroutine(exchange.step(client.get_client_final().encode()))
         self.clock.advance(FAILURE_DELAY)

@@ -194,7 +194,7 @@ def test_addresses_and_networks():
 @implementer(ISessionMind)
 class Mind:
     def __init__(self, protocol="imap", peer="192.0.2.1"):
-        self.session, self.protocol, self.peer = "s1", protocol, peer
+        self.session, self.protocol, self.peer, self.server_name = "s1", protocol, peer, ""
 
     def end(self, reason):
         raise AssertionError(reason)

@@ -114,7 +114,7 @@ class FakeLogins:
         self.waiting = None
         self.insecure = insecure
         self.mind = None
-        self.asked = []
+        self.asked, self.server_names = [], []
 
     def mechanisms(self, protocol, secure):
         assert protocol == "pop3"
@@ -128,6 +128,7 @@ class FakeLogins:
         assert interface is IPopUser
         self.mind = mind
         self.asked.append((user, password))
+        self.server_names.append(mind.server_name)
         if self.waiting is not None:
             await self.waiting
         if self.fault is not None:

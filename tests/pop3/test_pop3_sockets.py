@@ -92,6 +92,7 @@ class SocketTests(TestCase):
         self.assertEqual(top, [b"Subject: big", b"", b".line of text", b".line of text"])
         self.assertEqual(self.drop.committed, [1])
         self.assertEqual(self.drop.largest_read, 256 * 1024)
+        self.assertEqual(self.logins.server_names, ["localhost"])
 
     async def test_implicit_tls(self):
         port = self.listen("implicit")
@@ -102,6 +103,7 @@ class SocketTests(TestCase):
 
         got, _ = await deferToThread(session)
         self.assertEqual(got, MESSAGES)
+        self.assertEqual(self.logins.server_names, ["localhost"])
 
     async def test_a_clear_login_is_refused(self):
         port = self.listen("starttls")
