@@ -85,6 +85,7 @@ class OwnStores(Stores):
             await self._counters.start()
             if isinstance(self.engine, SqliteEngine):  # which no other process has open
                 await self.mail.end_maildrops()
+                await self.mail.end_copies()
                 await self.queue.end_leases()
         except Exception as error:
             await self.engine.stop()

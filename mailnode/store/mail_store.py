@@ -12,7 +12,7 @@ from zope.interface import implementer
 from mailnode.errors import NoSuchAccount
 from mailnode.interfaces.runtime import IClock, IHints
 from mailnode.interfaces.store import IMailStore
-from mailnode.store import accounts, maildrops, placing, sweeping, verify
+from mailnode.store import accounts, maildrops, placing, staging, sweeping, verify
 from mailnode.store.blobs_local import DIRECTORIES, LocalBlobs
 from mailnode.store.engine import Engine, Transaction
 from mailnode.store.mail_account import MailAccount
@@ -123,6 +123,11 @@ class MailStore:
         for partition in self._partitions:
             await partition.write(maildrops.end_all)
 
+    async def end_copies(self) -> None:
+        """Let nobody go on with a COPY that a crash interrupted. For the start of the only process of a store."""
+        for partition in self._partitions:
+            await partition.write(staging.abandon_all)
+
     async def deliver(
         self, envelope_id: str, plans: Sequence[DeliveryPlan], message: NewMessage, applied_once: bool
     ) -> list[Delivered]:
@@ -165,6 +170,8 @@ class MailStore:
         for partition in self._partitions:
             for account_id in await partition.read(sweeping.unfinished_removals):
                 await self._finish_removal(partition, account_id)
+            for account_id in await partition.write(staging.abandon_stale, int(now * 1_000_000)):
+                await _until_none(partition, staging.discard_some, account_id)
             counts["messages"] += await _until_none(partition, sweeping.expired, kept)
             counts["messages"] += await _until_none(partition, sweeping.in_deleted_mailboxes, kept)
             applied = int((now - sweeping.APPLIED_RETENTION) * 1_000_000)

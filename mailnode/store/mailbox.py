@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from twisted.internet.defer import DeferredLock
 from zope.interface import implementer
 
-from mailnode.errors import BlobDamaged, LimitReached, NoSuchAccount, NoSuchMailbox, RowsDamaged
+from mailnode.errors import (
+    BlobDamaged,
+    Busy,
+    LimitReached,
+    NoSuchAccount,
+    NoSuchMailbox,
+    RowsDamaged,
+    StoreUnavailable,
+)
 from mailnode.interfaces.store import IMailbox
-from mailnode.store import facts_rows, messages, placing
+from mailnode.store import facts_rows, messages, placing, staging
 from mailnode.store.engine import Transaction
 from mailnode.store.partition import Partition
 from mailnode.values.blob import BlobRef
@@ -154,8 +165,55 @@ class Mailbox:
         return replace(stored, changed=tuple(changed), modified=tuple(modified))
 
     async def copy(self, uids: Sequence[int], target: int) -> Copied:
-        """Place the live ones of these messages in another mailbox too. :raises OverQuota:"""
-        return await self._copy(uids, target, False)
+        """Place the live ones of these messages in another mailbox too. :raises OverQuota: :raises Busy: another process
+        copies much in this account."""
+        if len(uids) <= UNIT_UIDS:
+            return await self._copy(uids, target, False)
+        lock = self._partition.copying.setdefault(self.account_id, DeferredLock())
+        await lock.acquire()
+        try:
+            return await self._copy_staged(uids, target)
+        finally:
+            lock.release()
+            if not lock.locked:
+                self._partition.copying.pop(self.account_id, None)
+
+    async def _copy_staged(self, uids: Sequence[int], target: int) -> Copied:
+        """COPY in several units, of which the last makes all copies seen."""
+        token = secrets.token_hex(16)
+        now = self._partition.now()
+        stage = await self._write(staging.begin, target, len(uids), token, now)
+        if stage is None:  # what another left stands in the way
+            await self._discard()
+            stage = await self._write(staging.begin, target, len(uids), token, now)
+        if stage is None:
+            raise Busy("copy")
+        source: list[int] = []
+        totals = staging.Totals()
+        try:
+            for chunk in _chunks(uids):
+                copied, totals = await self._write(staging.copy_some, chunk, stage, totals, self._partition.now())
+                source += copied
+            if source:
+                await self._write(staging.finish, stage, totals)
+        except Exception:
+            await self._abandon(token)
+            raise
+        if not source:
+            await self._abandon(token)
+            return Copied(stage.uidvalidity, (), (), stage.modseq_before)
+        self._partition.publish(self.account_id, stage.modseq)
+        first = stage.first_uid
+        return Copied(stage.uidvalidity, tuple(source), tuple(range(first, first + len(source))), stage.modseq)
+
+    async def _abandon(self, token: str) -> None:
+        with suppress(StoreUnavailable):  # then the sweep does it
+            await self._partition.write(staging.abandon, self.account_id, token)
+            await self._discard()
+
+    async def _discard(self) -> None:
+        while await self._partition.write(staging.discard_some, self.account_id):
+            pass
 
     async def move(self, uids: Sequence[int], target: int) -> Copied:
         """COPY and expunge in one atomic step."""

@@ -297,7 +297,7 @@ def status(tx: Transaction, account_id: str, mailbox_ids: Sequence[int]) -> list
             (account_id, mailbox_id),
         ):
             messages, recent_uid, uidnext, unseen, deleted, size, uidvalidity, modseq = row
-            recent = _recent(tx, account_id, mailbox_id, recent_uid) if recent_uid < uidnext else 0
+            recent = _recent(tx, account_id, mailbox_id, recent_uid, uidnext) if recent_uid < uidnext else 0
             counts.append(
                 MailboxStatus(mailbox_id, messages, recent, unseen, deleted, size, uidnext, uidvalidity, modseq)
             )
@@ -313,10 +313,10 @@ def status_of(tx: Transaction, account_id: str, name: str) -> MailboxStatus:
     return counts[0]
 
 
-def _recent(tx: Transaction, account_id: str, mailbox_id: int, recent_uid: int) -> int:
+def _recent(tx: Transaction, account_id: str, mailbox_id: int, recent_uid: int, uidnext: int) -> int:
     rows = tx.execute(
         "SELECT count(*) FROM placement"
-        " WHERE account_id = ? AND mailbox_id = ? AND uid >= ? AND expunged_modseq IS NULL",
-        (account_id, mailbox_id, recent_uid),
+        " WHERE account_id = ? AND mailbox_id = ? AND uid >= ? AND uid < ? AND expunged_modseq IS NULL",
+        (account_id, mailbox_id, recent_uid, uidnext),
     )
     return int(rows[0][0])

@@ -17,13 +17,13 @@ def open_maildrop(
 ) -> tuple[PopMessage, ...]:
     """Take the lease and list the messages. :param now: UTC seconds. :raises Busy, NoSuchMailbox:"""
     rows = tx.execute(
-        "SELECT uidvalidity FROM mailbox WHERE account_id = ? AND mailbox_id = ? AND selectable = 1"
+        "SELECT uidvalidity, uidnext FROM mailbox WHERE account_id = ? AND mailbox_id = ? AND selectable = 1"
         " AND deleted_at IS NULL",
         (account_id, mailbox_id),
     )
     if not rows:
         raise NoSuchMailbox(str(mailbox_id))
-    uidvalidity = rows[0][0]
+    uidvalidity, uidnext = rows[0]
     taken = tx.execute(
         "INSERT INTO lease (account_id, mailbox_id, token, expires) VALUES (?, ?, ?, ?)"
         " ON CONFLICT (account_id, mailbox_id) DO UPDATE SET token = excluded.token, expires = excluded.expires"
@@ -35,7 +35,8 @@ def open_maildrop(
     return tuple(
         PopMessage(uid, size, f"{uidvalidity}.{uid}" if uidl is None else uidl)
         for uid, size, uidl in tx.execute(
-            f"SELECT uid, size, uidl FROM placement WHERE {_LIVE} ORDER BY uid", (account_id, mailbox_id)
+            f"SELECT uid, size, uidl FROM placement WHERE {_LIVE} AND uid < ? ORDER BY uid",
+            (account_id, mailbox_id, uidnext),
         )
     )
 

@@ -81,8 +81,8 @@ def _chunks(uids: Sequence[int]) -> Iterator[Sequence[int]]:
         yield uids[start : start + _CHUNK]
 
 
-def _require(tx: Transaction, account_id: str, mailbox_id: int) -> tuple[Any, ...]:
-    """Return (uidvalidity, uidnext, highest_modseq, recent_uid). :raises NoSuchMailbox:"""
+def require(tx: Transaction, account_id: str, mailbox_id: int) -> tuple[Any, ...]:
+    """Return a mailbox's (uidvalidity, uidnext, highest_modseq, recent_uid). :raises NoSuchMailbox:"""
     rows = tx.execute(
         "SELECT uidvalidity, uidnext, highest_modseq, recent_uid FROM mailbox"
         " WHERE account_id = ? AND mailbox_id = ? AND selectable = 1 AND deleted_at IS NULL",
@@ -106,11 +106,12 @@ def _keywords(tx: Transaction, account_id: str) -> KeywordTable:
 def snapshot(tx: Transaction, account_id: str, mailbox_id: int) -> MailboxSnapshot:
     """All live messages; ``recent_from`` as if nobody claimed. :raises NoSuchMailbox:"""
     keywords = _keywords(tx, account_id)
-    uidvalidity, uidnext, highest_modseq, recent_uid = _require(tx, account_id, mailbox_id)
+    uidvalidity, uidnext, highest_modseq, recent_uid = require(tx, account_id, mailbox_id)
     uids, flags, modseqs = tx.integers(
         "IQQ",
-        f"SELECT uid, flags, modseq FROM placement WHERE account_id = ? AND mailbox_id = ?{_LIVE} ORDER BY uid",
-        (account_id, mailbox_id),
+        f"SELECT uid, flags, modseq FROM placement WHERE account_id = ? AND mailbox_id = ?{_LIVE} AND uid < ?"
+        " ORDER BY uid",
+        (account_id, mailbox_id, uidnext),
     )
     return MailboxSnapshot(
         mailbox_id,
@@ -128,13 +129,13 @@ def snapshot(tx: Transaction, account_id: str, mailbox_id: int) -> MailboxSnapsh
 def changes(tx: Transaction, account_id: str, mailbox_id: int, since: int) -> MailboxChanges:
     """What happened after a modseq; ``recent_from`` as if nobody claimed. :raises NoSuchMailbox:"""
     keywords = _keywords(tx, account_id)
-    _, uidnext, highest_modseq, recent_uid = _require(tx, account_id, mailbox_id)
+    _, uidnext, highest_modseq, recent_uid = require(tx, account_id, mailbox_id)
     rows = []
     if highest_modseq > since:
         rows = tx.execute(
             "SELECT uid, flags, modseq, expunged_modseq FROM placement"
-            " WHERE account_id = ? AND mailbox_id = ? AND modseq > ? ORDER BY uid",
-            (account_id, mailbox_id, since),
+            " WHERE account_id = ? AND mailbox_id = ? AND modseq > ? AND modseq <= ? ORDER BY uid",
+            (account_id, mailbox_id, since, highest_modseq),
         )
     return MailboxChanges(
         highest_modseq,
@@ -174,7 +175,7 @@ def joined(
     pieces: Sequence[bytes | str],
 ) -> bytes | None:
     """What ``IMailbox.joined`` returns. :raises NoSuchMailbox:"""
-    _require(tx, account_id, mailbox_id)
+    require(tx, account_id, mailbox_id)
     # Without gaps a message's number follows from its UID: counting takes a third of the time.
     counted = ("p.uid + ?", number - first) if last - first + 1 == count else (_COUNTED, number - 1)
     selected: list[str] = []
@@ -214,7 +215,7 @@ def live_contents(
 def _rows(
     tx: Transaction, account_id: str, mailbox_id: int, uids: Sequence[int], columns: Sequence[str], more: str
 ) -> list[tuple[Any, ...]]:
-    _require(tx, account_id, mailbox_id)
+    require(tx, account_id, mailbox_id)
     if len(uids) == 1 and "content" in columns:
         return _one_with_content(tx, account_id, mailbox_id, uids[0], tuple(columns), more)
     found: list[tuple[Any, ...]] = _by_uids(tx, _select(tuple(columns)), account_id, mailbox_id, uids, more)
@@ -403,7 +404,7 @@ def _store_flags(
     if modseq < last:
         untouch(tx, account_id, last - modseq)
     if not altered:
-        _require(tx, account_id, mailbox_id)
+        require(tx, account_id, mailbox_id)
         return results
     if table is not known:
         save_keywords(tx, account_id, table)
@@ -451,16 +452,38 @@ def copy(
     :param now: UTC microseconds. :raises NoSuchAccount, NoSuchMailbox, OverQuota:
     """
     modseq, _, _ = touch(tx, account_id)
-    _require(tx, account_id, mailbox_id)
-    uidvalidity = _require(tx, account_id, target)[0]
-    found = _by_uids(
-        tx, "SELECT p.uid, p.flags, p.size, p.message_id FROM placement p", account_id, mailbox_id, uids, _LIVE
-    )
+    require(tx, account_id, mailbox_id)
+    uidvalidity = require(tx, account_id, target)[0]
+    found = live_rows(tx, account_id, mailbox_id, uids)
     if not found:
         untouch(tx, account_id)
         return Copied(uidvalidity, (), (), modseq - 1)
-    unseen, deleted, size = _totals(found)
+    unseen, deleted, size = totals(found)
     first, _ = grow(tx, account_id, target, modseq, len(found), unseen, deleted, size)
+    place_copies(tx, account_id, target, first, modseq, found, now)
+    charge(tx, account_id, size, len(found), check=not move)
+    if move:
+        _expunge(tx, account_id, mailbox_id, modseq, found, now)
+    return Copied(uidvalidity, tuple(row[0] for row in found), tuple(range(first, first + len(found))), modseq)
+
+
+def live_rows(tx: Transaction, account_id: str, mailbox_id: int, uids: Sequence[int]) -> list[tuple[Any, ...]]:
+    """Uid, flags, size and message of those of the ascending UIDs that are live, in their order."""
+    select = "SELECT p.uid, p.flags, p.size, p.message_id FROM placement p"
+    rows: list[tuple[Any, ...]] = _by_uids(tx, select, account_id, mailbox_id, uids, _LIVE)
+    return rows
+
+
+def place_copies(
+    tx: Transaction,
+    account_id: str,
+    target: int,
+    first: int,
+    modseq: int,
+    found: Sequence[tuple[Any, ...]],
+    now: int,
+) -> None:
+    """Insert copies of :func:`live_rows` under UIDs from ``first`` on."""
     insert_rows(
         tx,
         PLACEMENT,
@@ -469,10 +492,6 @@ def copy(
             for number, (_, flags, octets, message_id) in enumerate(found)
         ],
     )
-    charge(tx, account_id, size, len(found), check=not move)
-    if move:
-        _expunge(tx, account_id, mailbox_id, modseq, found, now)
-    return Copied(uidvalidity, tuple(row[0] for row in found), tuple(range(first, first + len(found))), modseq)
 
 
 def expunge(
@@ -480,7 +499,7 @@ def expunge(
 ) -> tuple[tuple[int, ...], int]:
     """Expunge live messages; return which, and the modseq. :raises NoSuchAccount, NoSuchMailbox:"""
     modseq, _, _ = touch(tx, account_id)
-    _require(tx, account_id, mailbox_id)
+    require(tx, account_id, mailbox_id)
     found = _by_uids(tx, "SELECT p.uid, p.flags, p.size FROM placement p", account_id, mailbox_id, uids, _LIVE)
     if only_deleted:
         found = [row for row in found if row[1] & DELETED]
@@ -502,7 +521,7 @@ def _expunge(
             f" WHERE account_id = ? AND mailbox_id = ? AND uid IN {marks}",
             (modseq, modseq, now, account_id, mailbox_id, *uids),
         )
-    unseen, deleted, size = _totals(found)
+    unseen, deleted, size = totals(found)
     tx.execute(
         "UPDATE mailbox SET highest_modseq = ?, messages = messages - ?, unseen = unseen - ?, deleted = deleted - ?,"
         " size = size - ? WHERE account_id = ? AND mailbox_id = ?",
@@ -511,7 +530,7 @@ def _expunge(
     charge(tx, account_id, -size, -len(found))
 
 
-def _totals(found: Sequence[tuple[Any, ...]]) -> tuple[int, int, int]:
+def totals(found: Sequence[tuple[Any, ...]]) -> tuple[int, int, int]:
     """What rows that begin with uid, flags, size add to a mailbox: unseen, deleted, octets."""
     unseen = sum(not row[1] & SEEN for row in found)
     deleted = sum(bool(row[1] & DELETED) for row in found)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Concatenate, ParamSpec, TypeVar
 
+from twisted.internet.defer import DeferredLock
+
 from mailnode.errors import BlobDamaged
 from mailnode.interfaces.runtime import IClock, IHints
 from mailnode.store import facts_rows, messages, placing
@@ -27,6 +29,7 @@ class Partition:
         self.blobs = blobs
         self.clock = clock
         self.feed = FlagFeed()
+        self.copying: dict[str, DeferredLock] = {}  # accounts with a COPY of many messages under way in this process
         self._tenancy = mail_tenancy(number)
         self._engine = engine
         self._hints = hints

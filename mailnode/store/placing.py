@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mailnode.errors import KeywordLimit, NoSuchMailbox
+from mailnode.errors import Busy, KeywordLimit, NoSuchMailbox
 from mailnode.store import mailboxes
 from mailnode.store.accounts import INBOX_ID, keyword_bits, save_keywords, touch, with_keywords
 from mailnode.store.engine import Transaction, run_together
@@ -270,16 +270,21 @@ def grow(
 ) -> tuple[int, int]:
     """Count ``count`` new messages into a mailbox; return the first of their UIDs, and UIDVALIDITY.
 
-    :raises NoSuchMailbox:
+    :raises NoSuchMailbox: :raises Busy: the UIDs in front of copies on their way are used up.
     """
     rows = tx.execute(
         "UPDATE mailbox SET highest_modseq = ?, uidnext = uidnext + ?, messages = messages + ?, unseen = unseen + ?,"
         " deleted = deleted + ?, size = size + ?"
         " WHERE account_id = ? AND mailbox_id = ? AND selectable = 1 AND deleted_at IS NULL"
-        " RETURNING uidnext, uidvalidity",
-        (modseq, count, count, unseen, deleted, size, account_id, mailbox_id),
+        " AND (staged_uid IS NULL OR uidnext + ? <= staged_uid) RETURNING uidnext, uidvalidity",
+        (modseq, count, count, unseen, deleted, size, account_id, mailbox_id, count),
     )
     if not rows:
+        if tx.execute(
+            "SELECT 1 FROM mailbox WHERE account_id = ? AND mailbox_id = ? AND selectable = 1 AND deleted_at IS NULL",
+            (account_id, mailbox_id),
+        ):
+            raise Busy("mailbox")
         raise NoSuchMailbox(str(mailbox_id))
     uidnext, uidvalidity = rows[0]
     return uidnext - count, uidvalidity

@@ -42,7 +42,7 @@ def in_deleted_mailboxes(tx: Transaction, before: int) -> int:
     if not found:
         return 0
     key = found[0]
-    removed = _remove_some(tx, "account_id = ? AND mailbox_id = ?", key)
+    removed = remove_placements(tx, "account_id = ? AND mailbox_id = ?", key)
     if not removed:
         tx.execute("DELETE FROM mailbox WHERE account_id = ? AND mailbox_id = ?", key)
     return removed or 1
@@ -79,16 +79,17 @@ def unfinished_removals(tx: Transaction) -> list[str]:
 
 def remove_some(tx: Transaction, account_id: str) -> int:
     """Remove some rows of a closed account, at last its own; 0: nothing is left."""
-    removed = _remove_some(tx, "account_id = ?", (account_id,))
+    removed = remove_placements(tx, "account_id = ?", (account_id,))
     if removed:
         return removed
-    for table in ("mailbox", "retired_name", "subscription", "thread_ref", "applied", "lease"):
+    for table in ("mailbox", "retired_name", "subscription", "thread_ref", "applied", "lease", "stage"):
         tx.execute(f"DELETE FROM {table} WHERE account_id = ?", (account_id,))
     tx.execute("DELETE FROM account WHERE account_id = ? AND removed_at IS NOT NULL", (account_id,))
     return 0
 
 
-def _remove_some(tx: Transaction, where: str, key: Sequence[Any]) -> int:
+def remove_placements(tx: Transaction, where: str, key: Sequence[Any]) -> int:
+    """Remove some placements, and the messages that stand nowhere any more; return how many placements."""
     rows = tx.execute(
         f"SELECT account_id, mailbox_id, uid, message_id FROM placement WHERE {where} LIMIT ?", (*key, ROWS)
     )

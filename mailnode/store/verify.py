@@ -20,11 +20,12 @@ _RULES = {
     "a UID that is not below UIDNEXT": (
         "SELECT p.mailbox_id, p.uid FROM placement p JOIN mailbox b"
         " ON b.account_id = p.account_id AND b.mailbox_id = p.mailbox_id WHERE p.account_id = ? AND p.uid >= b.uidnext"
+        " AND (b.staged_uid IS NULL OR p.uid < b.staged_uid)"
     ),
     "a modseq above the mailbox's": (
         "SELECT p.mailbox_id, p.uid FROM placement p JOIN mailbox b"
         " ON b.account_id = p.account_id AND b.mailbox_id = p.mailbox_id"
-        " WHERE p.account_id = ? AND p.modseq > b.highest_modseq"
+        " WHERE p.account_id = ? AND p.modseq > b.highest_modseq AND p.uid < b.uidnext"
     ),
     "a mailbox's modseq above the account's": (
         "SELECT b.mailbox_id FROM mailbox b JOIN account a ON a.account_id = b.account_id"
@@ -62,13 +63,14 @@ def _counts(tx: Transaction, account_id: str) -> list[str]:
     faults = []
     total_count = total_size = 0
     boxes = tx.execute(
-        "SELECT mailbox_id, messages, unseen, deleted, size, deleted_at FROM mailbox WHERE account_id = ?",
+        "SELECT mailbox_id, uidnext, messages, unseen, deleted, size, deleted_at FROM mailbox WHERE account_id = ?",
         (account_id,),
     )
-    for mailbox_id, *counters, deleted_at in boxes:
+    for mailbox_id, uidnext, *counters, deleted_at in boxes:
         live = tx.execute(
-            "SELECT flags, size FROM placement WHERE account_id = ? AND mailbox_id = ? AND expunged_modseq IS NULL",
-            (account_id, mailbox_id),
+            "SELECT flags, size FROM placement WHERE account_id = ? AND mailbox_id = ? AND expunged_modseq IS NULL"
+            " AND uid < ?",
+            (account_id, mailbox_id, uidnext),
         )
         counted = [
             len(live),

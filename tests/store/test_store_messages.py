@@ -6,14 +6,24 @@ import json
 from dataclasses import replace
 
 import pytest
+from twisted.internet.defer import Deferred
 
-from mailnode.errors import BlobDamaged, KeywordLimit, LimitReached, NoSuchMailbox, OverQuota, RowsDamaged
+from mailnode.errors import (
+    BlobDamaged,
+    Busy,
+    KeywordLimit,
+    LimitReached,
+    NoSuchMailbox,
+    OverQuota,
+    RowsDamaged,
+    StoreUnavailable,
+)
 from mailnode.store import mailbox as mailbox_module
-from mailnode.store import messages
+from mailnode.store import messages, placing, staging
 from mailnode.store.engine import mail_tenancy
 from mailnode.values.blob import StagedBlob
 from mailnode.values.flags import ANSWERED, DELETED, FLAGGED, KEYWORD_SHIFT, MAX_KEYWORDS, SEEN
-from mailnode.values.mailbox import COLUMNS
+from mailnode.values.mailbox import COLUMNS, DeliveryPlan
 
 NOT_RECENT = 0xFFFFFFFF
 
@@ -443,6 +453,190 @@ def test_copy_to_a_mailbox_that_is_gone(five, ann, loop):
     with pytest.raises(NoSuchMailbox):
         loop.run(five.move([1], 77))
     assert live(loop, five) == [1, 2, 3, 4, 5]
+
+
+@pytest.fixture
+def pieces(monkeypatch):
+    """Every changing unit takes two messages."""
+    monkeypatch.setattr(mailbox_module, "UNIT_UIDS", 2)
+
+
+def test_a_large_copy_is_seen_whole_or_not_at_all(five, ann, loop, make, pieces, monkeypatch):
+    loop.run(ann.open(2).append([make(flags=SEEN)]))
+    loop.run(five.store_flags([2, 4], "set", SEEN))
+    before = loop.run(ann.open(2).snapshot()), loop.run(ann.usage()), loop.run(ann.status([2]))
+    seen = []
+    write = five._partition.write
+
+    async def watched(unit, *args, **kwargs):
+        if unit is staging.finish:
+            target = ann.open(2)
+            assert await target.snapshot() == before[0]
+            assert (await target.changes(0)).highest_modseq == before[0].highest_modseq
+            assert len((await target.changes(0)).changed) == 1
+            assert await ann.usage() == before[1]
+            assert await ann.status([2]) == before[2]
+            drop = await ann.maildrop(2, 10)
+            assert len(drop.messages) == 1
+            await drop.release()
+            seen.append(unit)
+        return await write(unit, *args, **kwargs)
+
+    monkeypatch.setattr(five._partition, "write", watched)
+    copied = loop.run(five.copy([1, 2, 3, 4, 5], 2))
+    assert seen
+    assert copied.source == (1, 2, 3, 4, 5)
+    assert list(copied.target) == sorted(copied.target)
+    after = loop.run(ann.open(2).snapshot())
+    assert after.uids.tolist() == [1, *copied.target]
+    assert after.uidnext == copied.target[-1] + 1
+    assert after.highest_modseq == copied.modseq == loop.run(ann.modseq())
+    assert loop.run(ann.open(2).changes(before[0].highest_modseq)).changed == tuple(
+        (uid, flags, copied.modseq) for uid, flags in zip(copied.target, loop.run(five.snapshot()).flags, strict=True)
+    )
+    assert loop.run(ann.usage()).count_used == 11
+    status = loop.run(ann.status([2]))[0]
+    assert (status.messages, status.unseen) == (6, 3)
+    assert loop.run(five.append([make()])).modseq == copied.modseq + 1
+
+
+def test_mail_that_arrives_during_a_large_copy_stands_before_it(five, ann, loop, make, pieces, monkeypatch):
+    write = five._partition.write
+    arrived = []
+
+    async def watched(unit, *args, **kwargs):
+        result = await write(unit, *args, **kwargs)
+        if unit is staging.copy_some:
+            arrived.append(await ann.open(2).append([make()]))
+        return result
+
+    monkeypatch.setattr(five._partition, "write", watched)
+    copied = loop.run(five.copy([1, 2, 3, 4, 5], 2))
+    snapshot = loop.run(ann.open(2).snapshot())
+    assert snapshot.uids.tolist() == [1, 2, 3, *copied.target]
+    assert [one.modseq for one in arrived] == sorted(one.modseq for one in arrived)
+    assert arrived[-1].modseq < copied.modseq
+
+
+def test_a_large_copy_over_quota_leaves_nothing(store, five, ann, loop, pieces, engine):
+    size = loop.run(five.rows([1], ["size"]))[0][1]
+    loop.run(store.set_quota("ann", size * 9, 0))
+    before = loop.run(ann.modseq())
+    with pytest.raises(OverQuota):
+        loop.run(five.copy([1, 2, 3, 4, 5], 2))
+    assert live(loop, ann.open(2)) == []
+    assert loop.run(ann.modseq()) == before
+    tenancy = mail_tenancy(store.partition("ann"))
+    assert loop.run(engine.read(tenancy, leftovers)) == (0, 5, 0)
+    loop.run(store.set_quota("ann", size * 10, 0))
+    assert len(loop.run(five.copy([1, 2, 3, 4, 5], 2)).target) == 5
+
+
+def leftovers(tx):
+    """How many stages, placements, and mailboxes with a stage."""
+    return (
+        tx.execute("SELECT count(*) FROM stage")[0][0],
+        tx.execute("SELECT count(*) FROM placement")[0][0],
+        tx.execute("SELECT count(*) FROM mailbox WHERE staged_uid IS NOT NULL")[0][0],
+    )
+
+
+def interrupted(loop, five, count=2):
+    """Leave a copy of INBOX into mailbox 2 as a crash would after some units."""
+    write = five._partition.write
+    done = []
+
+    async def dying(unit, *args, **kwargs):
+        if len(done) == count + 1 or unit in (staging.abandon, staging.discard_some):
+            raise StoreUnavailable("dead")
+        done.append(unit)
+        return await write(unit, *args, **kwargs)
+
+    five._partition.write = dying
+    try:
+        with pytest.raises(StoreUnavailable):
+            loop.run(five.copy([1, 2, 3, 4, 5], 2))
+    finally:
+        del five._partition.write
+
+
+def test_what_an_interrupted_copy_left_is_swept(store, five, ann, loop, pieces, engine, clock):
+    tenancy = mail_tenancy(store.partition("ann"))
+    interrupted(loop, five)
+    assert loop.run(engine.read(tenancy, leftovers)) == (1, 9, 1)
+    assert loop.run(store.verify()) == []
+    with pytest.raises(Busy):
+        loop.run(five.copy([1, 2, 3], 3))
+    loop.run(store.sweep(clock.seconds()))
+    assert loop.run(engine.read(tenancy, leftovers)) == (1, 9, 1)
+    loop.run(store.sweep(clock.seconds() + 3700))
+    assert loop.run(engine.read(tenancy, leftovers)) == (0, 5, 0)
+    assert live(loop, ann.open(2)) == []
+
+
+def test_the_next_large_copy_clears_away_what_the_last_server_left(store, five, ann, loop, pieces, engine):
+    interrupted(loop, five)
+    loop.run(store.end_copies())
+    copied = loop.run(five.copy([1, 2, 3], 2))
+    assert live(loop, ann.open(2)) == list(copied.target)
+    assert loop.run(engine.read(mail_tenancy(store.partition("ann")), leftovers)) == (0, 8, 0)
+
+
+def test_mail_never_runs_into_copies_on_their_way(five, ann, loop, make, pieces, monkeypatch):
+    monkeypatch.setattr(staging, "UID_GAP", 2)
+    interrupted(loop, five)
+    target = ann.open(2)
+    loop.run(target.append([make(), make()]))
+    with pytest.raises(Busy):
+        loop.run(target.append([make()]))
+    assert live(loop, target) == [1, 2]
+
+
+def test_a_large_copy_to_a_mailbox_that_goes_leaves_nothing(store, five, ann, loop, pieces, engine, monkeypatch):
+    write = five._partition.write
+
+    async def watched(unit, *args, **kwargs):
+        if unit is staging.finish:
+            await ann.delete(2)
+        return await write(unit, *args, **kwargs)
+
+    monkeypatch.setattr(five._partition, "write", watched)
+    with pytest.raises(NoSuchMailbox):
+        loop.run(five.copy([1, 2, 3], 2))
+    assert loop.run(engine.read(mail_tenancy(store.partition("ann")), leftovers))[:2] == (0, 5)
+    assert loop.run(ann.usage()).count_used == 5
+
+
+def test_large_copies_of_one_account_wait_for_each_other(five, ann, loop, pieces):
+    first, second = loop.together(five.copy([1, 2, 3], 2), five.copy([1, 2, 3, 4, 5], 2))
+    assert live(loop, ann.open(2)) == [*first.target, *second.target]
+    assert first.target[-1] < second.target[0]
+    assert first.modseq < second.modseq
+    assert five._partition.copying == {}
+
+
+def test_anothers_delivery_is_served_between_the_units_of_a_large_copy(store, five, loop, make, pieces, monkeypatch):
+    other = next(name for name in map(str, range(100)) if store.partition(name) == store.partition("ann"))
+    loop.run(store.provision(other))
+    write = five._partition.write
+    ended = []
+    deliveries = []
+
+    async def watched(unit, *args, **kwargs):
+        result = await write(unit, *args, **kwargs)
+        ended.append(unit)
+        if unit is staging.copy_some and not deliveries:
+            plans = [DeliveryPlan(other, "o@a.test")]
+            deliveries.append(Deferred.fromCoroutine(store.deliver("e1", plans, make(), False)))
+        return result
+
+    loop.run(five.append([make() for _ in range(20)]))
+    monkeypatch.setattr(five._partition, "write", watched)
+    loop.run(five.copy(list(range(1, 26)), 2))
+    assert deliveries[0].called
+    # One unit may have been on its way already.
+    assert ended.index(placing.deliver) <= ended.index(staging.copy_some) + 2
+    assert ended.count(staging.copy_some) == 13
 
 
 def test_move_is_one_step(five, ann, loop, hints):
