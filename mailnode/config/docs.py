@@ -26,6 +26,9 @@ key, such as ``listener[1].endpoint``, and nothing starts. ``twistd mailnode --c
 --config FILE check`` only look. Relative paths are taken from the directory of the file. ``etc/mailnode.toml`` is
 a complete example.
 
+Octets and seconds are numbers, or a whole number with a unit in quotes: ``"512K"``, ``"50MB"``, ``"1 GiB"`` (K, M, G, T,
+with B or iB or alone, large or small: always powers of 1024), and ``"30s"``, ``"5m"``, ``"2h"``, ``"7d"``, ``"1w"``.
+
 Without ``--config`` an embedded default runs on 127.0.0.1, see the README.
 
 While the server runs, SIGHUP and ``mailnode reload`` take over what can change live and say which keys need a restart. Live

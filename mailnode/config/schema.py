@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from mailnode.config import units
 from mailnode.config.endpoints import check_endpoint
 from mailnode.errors import BadAddress
 from mailnode.values.address import domain_key
@@ -121,8 +122,8 @@ def split_address(text: str, default_port: int) -> tuple[str, int]:
 FilePath = Annotated[Path, BeforeValidator(_path), Called("path")]
 NetworkList = list[Annotated[Network, BeforeValidator(_network), Called("network")]]
 DomainName = Annotated[str, AfterValidator(_domain), Called("domain name")]
-Seconds = Annotated[float, Field(gt=0, le=31_536_000), Called("seconds")]
-Octets = Annotated[int, Field(ge=1), Called("octets")]
+Seconds = Annotated[float, Field(gt=0, le=31_536_000), BeforeValidator(units.seconds), Called("seconds")]
+Octets = Annotated[int, Field(ge=1), BeforeValidator(units.octets), Called("octets")]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
@@ -164,7 +165,7 @@ class Server(Section):
     log: Literal["text", "json"] = Field(
         "text", description="The form of the log: one readable line an event, or one flat JSON object a line."
     )
-    grace: Annotated[float, Field(ge=0, le=3600), Called("seconds")] = Field(
+    grace: Annotated[float, Field(ge=0, le=3600), BeforeValidator(units.seconds), Called("seconds")] = Field(
         20.0,
         description="How long sessions may go on with what they are doing after SIGTERM before they are cut off.",
     )
@@ -181,7 +182,7 @@ class Store(Section):
     blobs: Annotated[str, AfterValidator(_blob_place)] = Field(
         "file:blobs", description="Where large messages are kept: a directory, taken from the data directory."
     )
-    inline_limit: Annotated[int, Field(ge=0, le=1_048_576), Called("octets")] = Field(
+    inline_limit: Annotated[int, Field(ge=0, le=1_048_576), BeforeValidator(units.octets), Called("octets")] = Field(
         65_536, description="Messages up to this stored size are kept in the database itself."
     )
 
@@ -286,7 +287,7 @@ class Queue(Section):
     lifetime_null: Seconds = Field(
         172_800.0, description="The same for messages with the null sender: they are dropped."
     )
-    delay_notice: Annotated[float, Field(ge=0), Called("seconds")] = Field(
+    delay_notice: Annotated[float, Field(ge=0), BeforeValidator(units.seconds), Called("seconds")] = Field(
         14_400.0, description="After how long the sender is told once that the message still waits. 0: never."
     )
     concurrency: int = Field(20, ge=1, le=1000, description="Connections at a time to one destination, at most.")
@@ -315,8 +316,10 @@ class Limits(Section):
     )
     errors: Count = Field(20, description="Mistakes of a client after which its connection is closed.")
     smtp_timeout: Seconds = Field(300.0, description="Silence after which an SMTP or LMTP client is let go.")
-    pop3_timeout: Annotated[float, Field(ge=600, le=31_536_000), Called("seconds")] = Field(
-        600.0, description="Silence after which a POP3 client is let go. RFC 1939 3 asks for 10 minutes at least."
+    pop3_timeout: Annotated[float, Field(ge=600, le=31_536_000), BeforeValidator(units.seconds), Called("seconds")] = (
+        Field(
+            600.0, description="Silence after which a POP3 client is let go. RFC 1939 3 asks for 10 minutes at least."
+        )
     )
 
 

@@ -1,13 +1,14 @@
 """Every mistake at once, each with its key."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from mailnode.config.demo import demo_config, demo_listeners
 from mailnode.config.endpoints import overlapping, reached_locally
 from mailnode.config.loader import Checks, load, read
-from mailnode.config.schema import split_address
+from mailnode.config.schema import Called, Config, split_address
 from mailnode.errors import ConfigurationError
 
 GOOD = {
@@ -258,3 +259,54 @@ def test_the_demonstration_listens_on_this_machine_alone_and_sends_nothing_out()
     assert not config.queue.outgoing
     assert all(not one.relay_from for one in config.listener)
     assert demo_listeners(100)[2] == {"protocol": "submission", "port": 2565, "tls": "implicit"}
+
+
+def quantities(kind):
+    """Every key of the schema that the documentation calls so, with the section's other required keys."""
+    for name, field in Config.model_fields.items():
+        for model in (field.annotation, *get_args(field.annotation)):
+            if isinstance(model, type(Config)):
+                for key, inner in model.model_fields.items():
+                    if any(isinstance(note, Called) and note.name == kind for note in inner.metadata):
+                        yield name, key
+
+
+@pytest.mark.parametrize(("section", "key"), list(quantities("octets")))
+def test_every_size_may_have_a_unit(section, key):
+    given = GOOD.get(section, {})
+    for text, octets in (("512K", 524_288), ("1 MB", 1_048_576), ("1MiB", 1_048_576), ("77b", 77), ("3kib", 3072)):
+        config = read({**GOOD, section: {**given, key: text}}, Path("/etc"))
+        assert getattr(getattr(config, section), key) == octets
+    for text in ("50 megs", "MB", "1.5G", "-1K", "1e3K", "", "50", "9" * 16 + "K", "1  K", "\u0661K", "1K\n"):
+        (mistake,) = mistakes({**GOOD, section: {**given, key: text}})
+        assert mistake == (
+            f"{section}.{key}: should be a number of octets, or with a unit in quotes: "
+            f'"512K", "50MB", "1G", not {text!r}'
+        )
+
+
+@pytest.mark.parametrize(("section", "key"), list(quantities("seconds")))
+def test_every_duration_may_have_a_unit(section, key):
+    given = GOOD.get(section, {})
+    for text, seconds in (("15m", 900.0), ("900s", 900.0), ("1 H", 3600.0)):
+        config = read({**GOOD, section: {**given, key: text}}, Path("/etc"))
+        assert getattr(getattr(config, section), key) == seconds
+    (mistake,) = mistakes({**GOOD, section: {**given, key: "15 minutes"}})
+    assert mistake == (
+        f"{section}.{key}: should be a number of seconds, or with a unit in quotes: "
+        '"30s", "5m", "2h", "7d", "1w", not \'15 minutes\''
+    )
+
+
+def test_units_are_bounded_like_numbers_and_stand_in_lists_too():
+    config = read(GOOD | {"queue": {"retry": ["5m", 600, "1h"], "lifetime": "1w"}}, Path("/etc"))
+    assert config.queue.retry == [300.0, 600.0, 3600.0] and config.queue.lifetime == 604_800
+    assert mistakes(GOOD | {"limits": {"message_size": "2G"}}) == [
+        "limits.message_size: should be less than or equal to 1073741824, not 2147483648"
+    ]
+    assert mistakes(GOOD | {"limits": {"recipients": "1K"}}) == ["limits.recipients: should be a valid integer"]
+
+
+def test_quantities_are_found():
+    assert ("limits", "message_size") in quantities("octets") and ("store", "inline_limit") in quantities("octets")
+    assert {("server", "grace"), ("queue", "lifetime"), ("limits", "pop3_timeout")} <= set(quantities("seconds"))
