@@ -20,7 +20,7 @@ from mailnode.store.queue_leases import LeaseLost
 from mailnode.values.blob import BlobRef, StagedBlob
 from mailnode.values.directory import Account
 from mailnode.workers import link as link_module
-from mailnode.workers.handover import Clients, Handover, LogPlace, Place
+from mailnode.workers.handover import Clients, Handover, LogPlace, Place, State
 from mailnode.workers.link import Link
 from mailnode.workers.plain import NotPlain, dumps, error_as_value, loads, value_as_error
 
@@ -57,7 +57,13 @@ PLAIN = [
     Account("id", "bob@a.test", "active", "user", 2.0, 3),
     ip_network("10.0.0.0/8"),
     Path("/x"),
-    Handover(2, demo_config(Path("/x"), 0), (Place(0, 5, 2, 50),), Clients(6, b"k", 2, 3), (), LogPlace("lines", 1)),
+    Handover(
+        2,
+        State(1, demo_config(Path("/x"), 0), ((b"chain", b"key"),)),
+        (Place(0, 5, 2, 50),),
+        Clients(6, b"k", 2, 3),
+        LogPlace("lines", 1),
+    ),
 ]
 
 
