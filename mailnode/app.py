@@ -30,6 +30,7 @@ from mailnode.delivery.remote import RemoteAgent
 from mailnode.delivery.tls_policy import Smarthost
 from mailnode.errors import ConfigurationError, DomainError
 from mailnode.imap.open_views import OpenViews
+from mailnode.imap.searches import Searches
 from mailnode.net.client_tls import ClientTls
 from mailnode.net.clock import WallClock
 from mailnode.net.hints import LocalHints
@@ -42,7 +43,7 @@ from mailnode.net.threads import Threads
 from mailnode.net.tls import CertificateStore, check_pair
 from mailnode.queue.lane import LaneSettings
 from mailnode.queue.runner import QueueRunner, RunnerSettings
-from mailnode.serving import PluginContext, Runtime, Serving, scanning_batches
+from mailnode.serving import PluginContext, Runtime, Serving, scanning_batches, searching_processes
 from mailnode.stores import OwnStores
 from mailnode.upkeep.sweeper import Sweeper
 from mailnode.values.events import emit
@@ -159,6 +160,7 @@ class Server:
         self._read_again = read_again
         self._threads = Threads(reactor)
         self._processes = Processes(reactor)
+        self._searching = searching_processes(reactor)
         several = config.server.workers > 1
         self._batches = scanning_batches(config, reactor)
         self._hints = hints = SharedHints(reactor, self._links) if several else LocalHints()
@@ -176,6 +178,7 @@ class Server:
             hints,
             self._resolver,
             self._views,
+            Searches(self._searching),
             self._batches,
         )
         counts = SessionCounts()
@@ -294,6 +297,7 @@ class Server:
         if self._certificates is not None:
             self._certificates.stop()
         self._processes.stop()
+        self._searching.stop()
         if self._batches is not None:
             self._batches.stop()
 

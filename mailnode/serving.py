@@ -25,6 +25,7 @@ from mailnode.delivery.router import Router
 from mailnode.imap.connection import ImapLimits
 from mailnode.imap.open_views import OpenViews
 from mailnode.imap.protocol import ImapFactory
+from mailnode.imap.searches import Searches
 from mailnode.imap.session import ImapServices, ImapSession
 from mailnode.interfaces.policy import IPluginContext
 from mailnode.interfaces.runtime import IClock, IHints, IProcesses
@@ -33,6 +34,7 @@ from mailnode.message.scanner import read_facts
 from mailnode.net.batches import Batches
 from mailnode.net.crowd import Crowd, CrowdMemory, SharedCrowd
 from mailnode.net.listeners import HandedOver, Listener, bind_all, own_addresses
+from mailnode.net.processes import Processes
 from mailnode.net.pump_factory import PumpFactory
 from mailnode.net.resolver import Resolver
 from mailnode.net.threads import Threads
@@ -47,6 +49,9 @@ from mailnode.smtp.service import Service
 from mailnode.store import blob_codec
 from mailnode.stores import Stores
 from mailnode.web.metrics import Metrics
+
+SEARCH_NICENESS = 10  # of the process that searches: what is new goes before what is looked for
+SEARCH_IDLE = 60.0  # seconds after which it is ended
 
 
 @implementer(IPluginContext)
@@ -70,12 +75,18 @@ class Runtime:
     hints: IHints
     resolver: Resolver
     views: OpenViews
+    searches: Searches
     batches: Batches | None  # None: everything small is scanned in this process
 
 
 def scanning_batches(config: Config, reactor: Any) -> Batches | None:
     """Return what has small messages scanned and encoded by another process where there is a core for it, else None."""
     return Batches(reactor, read_facts, blob_codec.encode) if (os.cpu_count() or 1) > config.server.workers else None
+
+
+def searching_processes(reactor: Any) -> Processes:
+    """Return what looks into messages for SEARCH: one process, behind everything else that wants the machine."""
+    return Processes(reactor, nice=SEARCH_NICENESS, idle=SEARCH_IDLE)
 
 
 class Serving:
@@ -319,6 +330,7 @@ class Serving:
             self._runtime.threads,
             self.delivery.stage,
             self._runtime.views,
+            self._runtime.searches,
             start_tls=entry.tls == "starttls",
             append_limit=config.limits.message_size,
             version=VERSION,

@@ -24,6 +24,7 @@ from zope.interface import implementer
 from mailnode.config.holder import Holder
 from mailnode.errors import ConfigurationError
 from mailnode.imap.open_views import OpenViews
+from mailnode.imap.searches import Searches
 from mailnode.interfaces.sessions import ISessionCounts
 from mailnode.interpreter import require_fit
 from mailnode.net.clock import WallClock
@@ -35,7 +36,7 @@ from mailnode.net.processes import Processes
 from mailnode.net.resolver import Resolver
 from mailnode.net.threads import Threads
 from mailnode.net.tls import CertificateStore, Pair
-from mailnode.serving import Runtime, Serving, scanning_batches
+from mailnode.serving import Runtime, Serving, scanning_batches, searching_processes
 from mailnode.stores import WorkerStores
 from mailnode.web.merging import Snapshot
 from mailnode.web.metrics import EventMetrics, Metrics
@@ -83,6 +84,7 @@ class WorkerServer:
         self._clock = clock
         self._threads = Threads(reactor)
         self._processes = Processes(reactor)
+        self._searching = searching_processes(reactor)
         self._hints = SharedHints(reactor, lambda: (link,))
         self._certificates = CertificateStore((), clock) if config.tls is not None else None
         self._take_certificates(state.certificates)
@@ -97,6 +99,7 @@ class WorkerServer:
             self._hints,
             Resolver(reactor, config.dns.servers),
             self._views,
+            Searches(self._searching),
             self._batches,
         )
         clients = handover.clients
@@ -137,6 +140,7 @@ class WorkerServer:
         self._serving.drain()
         await wait_for_connections(self._serving.listeners, reactor, grace)
         self._processes.stop()
+        self._searching.stop()
         if self._batches is not None:
             self._batches.stop()
         # What was acknowledged is committed. Threads that still work do so for nobody, and go with the process.

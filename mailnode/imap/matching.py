@@ -7,12 +7,12 @@ messages that everything cheaper has left.
 
 from __future__ import annotations
 
-import unicodedata
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
+from functools import lru_cache
 from itertools import compress
-from typing import Any
+from typing import Any, NamedTuple
 
 from mailnode.imap import command_types as c
 from mailnode.imap.bitmaps import carriers
@@ -20,6 +20,7 @@ from mailnode.imap.view import RECENT, View
 from mailnode.message.headers import scan_fields, unfold
 from mailnode.message.text import MAX_TEXT, header_text, part_text
 from mailnode.message.words import decode_words
+from mailnode.values.composed import compose
 from mailnode.values.facts import KEPT_FIELDS, Part, decode_sort_keys
 
 Row = Sequence[Any]
@@ -166,45 +167,69 @@ def _day_test(relation: str, day: date) -> Callable[[int], bool]:
 
 def fold(text: str) -> str:
     """Return text as substrings are compared: composed, case folded."""
-    return (
-        text.lower() if text.isascii() else unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
-    )
+    return text.lower() if text.isascii() else compose(compose(text).casefold())
 
 
 def header_test(key: c.InHeader) -> Callable[[bytes], bool]:
     """Return the test of a header block: some field of that name holds the text, encoded words decoded."""
-    name, needle = key.field.encode("utf-8", "replace").lower(), fold(key.text)
-    # Most blocks can be seen not to hold it without looking at their fields: in plain ASCII nothing but folding, which
-    # white space marks, keeps a text from standing as it is.
-    literal = needle.encode() if needle.isascii() and all(character > " " for character in needle) else b""
+    field, needle = key.field, fold(key.text)
+    return lambda block: _fields_of(block).hold(field, needle)
 
-    def test(block: bytes) -> bool:
-        if literal and literal not in block.lower() and b"=?" not in block and block.isascii():
+
+class HeaderFields:
+    """A header block that keys look into: each field is decoded once, and only when a key needs it."""
+
+    def __init__(self, block: bytes) -> None:
+        self._block = block
+        # Most blocks can be seen not to hold a text without looking at their fields: in plain ASCII nothing but folding,
+        # which white space marks, keeps it from standing as it is.
+        self._plain = block.lower() if block.isascii() and b"=?" not in block else None
+        self._raw: dict[bytes, list[bytes]] | None = None  # by name in lower case
+        self._decoded: dict[bytes, list[str]] = {}
+
+    def hold(self, field: str, needle: str) -> bool:
+        """Whether some field of that name holds the folded text."""
+        if self._plain is not None and _is_one_word(needle) and needle.encode() not in self._plain:
             return False
-        for _, found, start, end in scan_fields(block):
-            if found.lower() == name and (not needle or needle in fold(decode_words(unfold(block[start:end])))):
-                return True
-        return False
+        name = field.encode("utf-8", "replace").lower()
+        decoded = self._decoded.get(name)
+        if decoded is None:
+            if self._raw is None:
+                self._raw = {}
+                for _, found, start, end in scan_fields(self._block):
+                    self._raw.setdefault(found.lower(), []).append(self._block[start:end])
+            decoded = [fold(decode_words(unfold(raw))) for raw in self._raw.get(name, ())]
+            self._decoded[name] = decoded
+        return any(needle in text for text in decoded)
 
-    return test
+
+_fields_of = lru_cache(maxsize=2)(HeaderFields)  # the keys of a search look into the same block one after the other
 
 
-def text_test(key: c.InBody | c.InText) -> Callable[[bytes, Sequence[tuple[Part, bytes]]], bool]:
-    """Return the test of a message's own header (used by TEXT only) and of its parts: the text of text/* leaves, the
-    headers of messages inside (RFC 3501 6.4.4)."""
-    needle = fold(key.text)
-    with_header = isinstance(key, c.InText)
+def _is_one_word(needle: str) -> bool:
+    return needle != "" and needle.isascii() and needle.isprintable() and " " not in needle
 
-    def test(header: bytes, parts: Sequence[tuple[Part, bytes]]) -> bool:
-        if not needle or (with_header and needle in fold(header_text(header))):
-            return True
-        return any(needle in fold(searchable(part, raw)) for part, raw in parts)
 
-    return test
+class Piece(NamedTuple):
+    """What TEXT looks into besides a message's own header: octets of the blob from ``start`` to ``end``, the part they
+    belong to, and whether BODY looks into them too."""
+
+    part: Part
+    start: int
+    end: int
+    in_body: bool
+
+
+def searched_pieces(parts: Sequence[Part]) -> Iterator[Piece]:
+    """Yield them in order: the text of text/* leaves, the headers of messages inside (RFC 3501 6.4.4)."""
+    for index, part in enumerate(parts):
+        span = searched_span(parts, index)
+        if span is not None:
+            yield Piece(part, *span, True)
 
 
 def searchable(part: Part, raw: bytes) -> str:
-    """Return the text of what :func:`searched_span` names."""
+    """Return the text of a :class:`Piece`."""
     return header_text(raw) if part.kind == "message" else part_text(part, raw)
 
 

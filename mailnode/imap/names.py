@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import binascii
 import re
-import unicodedata
 from collections.abc import Iterable
 
+from mailnode.values.composed import compose
 from mailnode.values.mailbox_name import INBOX, MAX_OCTETS, SEPARATOR
 
 _PLAIN = re.compile(rb"[\x20-\x25\x27-\x7e]*\Z")
@@ -85,7 +85,7 @@ class Patterns:
         self._any_end = 0  # places that accept whatever follows
         self._next: dict[str, int] = {}
         at = 0
-        for pattern in dict.fromkeys(unicodedata.normalize("NFC", reference + pattern) for pattern in patterns):
+        for pattern in dict.fromkeys(compose(reference + pattern) for pattern in patterns):
             if len(_WILDCARDS.sub("", pattern)) <= MAX_OCTETS:
                 at = self._compile(pattern, at)
         # The five letters of INBOX match in either case (RFC 3501 5.1).

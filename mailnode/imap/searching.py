@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mailnode.errors import BlobDamaged
 from mailnode.imap import responses
 from mailnode.imap.answers import Answer
 from mailnode.imap.bodies import BATCH, batches, read_exactly, read_small
-from mailnode.imap.command_types import And, InBody, InHeader, InText, Not, Or, Search, SearchKey
+from mailnode.imap.command_types import And, Not, Or, Search, SearchKey
 from mailnode.imap.fetching import ROWS
+from mailnode.imap.judging import Tree, Whole, judge_header, judge_piece, judge_wholes, leaves, not_found, reduced
 from mailnode.imap.matching import ROWS as COLUMNS_ONLY
 from mailnode.imap.matching import (
     VIEW,
@@ -18,13 +19,12 @@ from mailnode.imap.matching import (
     cost,
     flag_of,
     flagged,
-    header_test,
     returned_modseq,
     row_test,
-    searched_span,
-    text_test,
+    searched_pieces,
 )
 from mailnode.imap.ranges import ranges_of, read_rows
+from mailnode.interfaces.runtime import IDelayed
 from mailnode.values.facts import decode_parts
 
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 VIEW_ROWS = 5000  # looked at between two turns of the reactor
 FLAG_ROWS = 50_000  # the same, where one flag is looked for
+TESTS = 20_000  # the same: leaves of the key times messages
+AFTER_SILENCE = 10.0  # seconds of a search after which the client is told that it goes on
+AFTER_CLOSE = 1.0  # the same, when it closed its side: if it has gone, that shows by what it is told
 _BLOB_COLUMNS = ("blob", "prefix", "header_size", "parts", "content")
 
 
@@ -40,7 +43,11 @@ async def search(session: ImapSession, command: Search) -> Answer:
     view = session.mailbox.view
     if command.modseq:
         session.enable_condstore()
-    found = await _matching(session, command.key, range(view.exists))
+    going_on = _GoingOn(session)
+    try:
+        found = await _matching(session, command.key, range(view.exists))
+    finally:
+        going_on.end()
     numbers = [view.uids[index] for index in found] if command.uid else [index + 1 for index in found]
     await session.pause()
     modseq = returned_modseq(view, found, command.returns) if command.modseq else None
@@ -51,38 +58,61 @@ async def search(session: ImapSession, command: Search) -> Answer:
     return Answer("SEARCH completed")
 
 
+class _GoingOn:
+    """Says so during a long search, which writes nothing by itself: whoever has gone is found out by it."""
+
+    def __init__(self, session: ImapSession) -> None:
+        self._session = session
+        self._silent = 0.0
+        self._timer = self._later()
+
+    def end(self) -> None:
+        """The search has ended."""
+        if self._timer.active():
+            self._timer.cancel()
+
+    def _later(self) -> IDelayed:
+        timer: IDelayed = self._session.services.clock.callLater(AFTER_CLOSE, self._look)
+        return timer
+
+    def _look(self) -> None:
+        channel = self._session.channel
+        self._silent += AFTER_CLOSE
+        if channel.half_closed or self._silent >= AFTER_SILENCE:
+            self._silent = 0.0
+            channel.write(responses.ok(b"*", "Still searching"))
+        if not channel.closed:
+            self._timer = self._later()
+
+
 async def _matching(session: ImapSession, key: SearchKey, candidates: Sequence[int]) -> Sequence[int]:
-    """Return those candidates for which the key holds, ascending."""
-    price = cost(key)
-    if price <= COLUMNS_ONLY:
-        return await _by_rows(session, key, candidates)
-    if isinstance(key, And):
-        for group in _groups(key.keys):
-            if not candidates:
-                break
-            candidates = await _matching(session, group, candidates)
-        return candidates
-    if isinstance(key, Or):
-        left = set(await _matching(session, key.left, candidates))
-        rest = [index for index in candidates if index not in left]
-        return sorted(left.union(await _matching(session, key.right, rest)))
-    if isinstance(key, Not):
-        held = set(await _matching(session, key.key, candidates))
-        return [index for index in candidates if index not in held]
-    assert isinstance(key, InHeader | InBody | InText)
-    return await _by_messages(session, key, candidates)
+    """Return those candidates for which the key holds, ascending: what needs only the view is looked at first, then what
+    needs only columns; messages are opened for what is left."""
+    for group in _groups(key.keys if isinstance(key, And) else (key,)):
+        if not candidates:
+            break
+        if cost(group) <= COLUMNS_ONLY:
+            candidates = await _by_rows(session, group, candidates)
+        else:
+            candidates = await _by_messages(session, group, candidates)
+    return candidates
 
 
 def _groups(keys: Sequence[SearchKey]) -> list[SearchKey]:
     """Return keys to hold one after the other: all that need only the view as one, all that need only columns as one,
-    then the others, cheapest first."""
-    ordered = sorted(keys, key=cost)
+    all others as one."""
     groups: list[SearchKey] = []
-    for price in (VIEW, COLUMNS_ONLY):
-        alike = tuple(key for key in ordered if cost(key) == price)
+    ordered = sorted(keys, key=cost)
+    for least, most in ((VIEW, VIEW), (VIEW + 1, COLUMNS_ONLY), (COLUMNS_ONLY + 1, None)):
+        alike = tuple(key for key in ordered if least <= cost(key) and (most is None or cost(key) <= most))
         if alike:
             groups.append(And(alike) if len(alike) > 1 else alike[0])
-    return groups + [key for key in ordered if cost(key) > COLUMNS_ONLY]
+    return groups
+
+
+def _at_a_time(key: SearchKey, most: int) -> int:
+    """Return how many messages are tested between two turns of the reactor."""
+    return max(1, min(most, TESTS // sum(1 for _ in leaves(key))))
 
 
 async def _by_rows(session: ImapSession, key: SearchKey, candidates: Sequence[int]) -> list[int]:
@@ -92,86 +122,131 @@ async def _by_rows(session: ImapSession, key: SearchKey, candidates: Sequence[in
     found: list[int] = []
     if not columns:
         one_flag = isinstance(candidates, range) and flag_of(key, selected.view) is not None
-        size = FLAG_ROWS if one_flag else VIEW_ROWS
+        size = FLAG_ROWS if one_flag else _at_a_time(key, VIEW_ROWS)
         for at in range(0, len(candidates), size):
             some = candidates[at : at + size]
             carriers = flagged(key, selected.view, some) if isinstance(some, range) else None
             found.extend([index for index in some if test((), index)] if carriers is None else carriers)
             await session.pause()
         return found
+    size = _at_a_time(key, ROWS)
     for asked in ranges_of((candidates,), ROWS):
         indexes, rows, _ = await read_rows(selected.mailbox, selected.view, asked, columns)
-        found.extend([index for index, row in zip(indexes, rows, strict=True) if test(row, index)])
-        await session.pause()
+        for at in range(0, len(rows), size):
+            pairs = zip(indexes[at : at + size], rows[at : at + size], strict=True)
+            found.extend([index for index, row in pairs if test(row, index)])
+            await session.pause()
     return found
 
 
-async def _by_messages(session: ImapSession, key: InHeader | InBody | InText, candidates: Sequence[int]) -> list[int]:
-    """Open the messages. One that cannot be read is passed over: it cannot be shown to hold the text."""
+async def _by_messages(session: ImapSession, key: SearchKey, candidates: Sequence[int]) -> list[int]:
+    """Open the messages that the cheap branches of the key do not decide. One that cannot be read is passed over: it
+    cannot be shown to hold the text."""
     found: list[int] = []
-    mailbox = session.mailbox.mailbox
-    judge = _header_judge(key) if isinstance(key, InHeader) else _text_judge(key)
-    for asked in ranges_of((candidates,), BATCH):
+    async with session.services.searches.of(session.mail.account_id):
+        for asked in ranges_of((candidates,), ROWS):
+            session.ensure_there()  # it may have gone while it waited
+            open_: dict[int, SearchKey] = {}
+            for index, tree in await _by_cheap_branches(session, key, asked):
+                if tree is True:
+                    found.append(index)
+                elif tree is not False:
+                    open_[index] = tree
+            for some in ranges_of((list(open_),), BATCH):
+                await session.pause()
+                found.extend(await _open(session, open_, some))
+    return sorted(found)
+
+
+async def _by_cheap_branches(session: ImapSession, key: SearchKey, asked: Sequence[int]) -> list[tuple[int, Tree]]:
+    """Return what the branches of a key that need no message leave open of it, for each message."""
+    branches = list(dict.fromkeys(_cheap_branches(key)))
+    if not branches:
+        return [(index, key) for index in asked]
+    selected = session.mailbox
+    columns: list[str] = []
+    tests = [row_test(branch, selected.view, columns) for branch in branches]
+    rows: Sequence[Row] = [()] * len(asked)
+    if columns:
+        asked, rows, _ = await read_rows(selected.mailbox, selected.view, asked, columns)
+    trees: dict[tuple[bool, ...], Tree] = {}
+    left: list[tuple[int, Tree]] = []
+    size = _at_a_time(key, ROWS)
+    for number, (index, row) in enumerate(zip(asked, rows, strict=True), 1):
+        held = tuple([test(row, index) for test in tests])
+        if held not in trees:
+            trees[held] = reduced(key, dict(zip(branches, held, strict=True)))
+        left.append((index, trees[held]))
+        if number % size == 0:
+            await session.pause()
+    return left
+
+
+def _cheap_branches(key: SearchKey) -> list[SearchKey]:
+    """Return the largest branches that need no message."""
+    if cost(key) <= COLUMNS_ONLY:
+        return [key]
+    inner: Sequence[SearchKey] = ()
+    if isinstance(key, And):
+        inner = key.keys
+    elif isinstance(key, Or):
+        inner = (key.left, key.right)
+    elif isinstance(key, Not):
+        inner = (key.key,)
+    return [branch for one in inner for branch in _cheap_branches(one)]
+
+
+async def _open(session: ImapSession, trees: dict[int, SearchKey], asked: Sequence[int]) -> list[int]:
+    """Return which of at most ``BATCH`` messages hold what is open of the key for them."""
+    mailbox, searches = session.mailbox.mailbox, session.services.searches
+    found: list[int] = []
+    large: list[tuple[int, Row]] = []
+    async with searches.step():
         indexes, rows, _ = await read_rows(mailbox, session.mailbox.view, asked, _BLOB_COLUMNS)
         for batch in batches([((row, index), row[1]) for index, row in zip(indexes, rows, strict=True)]):
+            session.ensure_there()  # no pause: who does not read must not keep others from their step
             wholes = await read_small(mailbox, [blob for _, blob in batch], [row[5] for (row, _), _ in batch])
-            small = [
-                (row, index, x) for ((row, index), _), x in zip(batch, wholes, strict=True) if isinstance(x, bytes)
-            ]
-            if small:
-                found.extend(await session.services.threads.run("cpu", _judge_all, judge, small))
-            for ((row, index), _), whole in zip(batch, wholes, strict=True):
-                if whole is None and await _holds_large(session, key, row):
-                    found.append(index)
-            await session.pause()
+            small = [((row, index), x) for ((row, index), _), x in zip(batch, wholes, strict=True)]
+            found.extend(
+                await _judge_small(session, trees, [(row, i, x) for (row, i), x in small if isinstance(x, bytes)])
+            )
+            large.extend([(index, row) for (row, index), whole in small if whole is None])
+    for index, row in large:
+        if await _holds_large(session, trees[index], row):
+            found.append(index)
     return found
 
 
-Judge = Callable[[Row, bytes], bool]  # (row, whole blob)
+async def _judge_small(
+    session: ImapSession, trees: dict[int, SearchKey], messages: Sequence[tuple[Row, int, bytes]]
+) -> list[int]:
+    """Return the indexes of those that hold what is open for them, by one call for all."""
+    if not messages:
+        return []
+    keys = list(dict.fromkeys(trees[index] for _, index, _ in messages))
+    places = {key: place for place, key in enumerate(keys)}
+    wholes: list[Whole] = [
+        (places[trees[index]], row[2] + data[: row[3]], row[4], data) for row, index, data in messages
+    ]
+    judged = await session.services.searches.judge(judge_wholes, keys, wholes)
+    return [index for (_, index, _), holds in zip(messages, judged, strict=True) if holds]
 
 
-def _judge_all(judge: Judge, messages: Sequence[tuple[Row, int, bytes]]) -> list[int]:
-    """Runs in a thread: return the indexes of those that hold the text."""
-    return [index for row, index, data in messages if judge(row, data)]
-
-
-def _header_judge(key: InHeader) -> Judge:
-    test = header_test(key)
-    return lambda row, data: test(row[2] + data[: row[3]])
-
-
-def _text_judge(key: InBody | InText) -> Judge:
-    test = text_test(key)
-
-    def judge(row: Row, data: bytes) -> bool:
-        _, _, prefix, header_size, encoded, _ = row
-        parts = decode_parts(encoded)
-        spans = [(part, searched_span(parts, index)) for index, part in enumerate(parts)]
-        texts = [(part, data[span[0] : span[1]]) for part, span in spans if span is not None]
-        return test(prefix + data[:header_size], texts)
-
-    return judge
-
-
-async def _holds_large(session: ImapSession, key: InHeader | InBody | InText, row: Row) -> bool:
-    """Whether a large message holds the text: read a part at a time, so that memory is that of the largest text part."""
+async def _holds_large(session: ImapSession, tree: Tree, row: Row) -> bool:
+    """Whether a large message holds what is open: read a piece of text at a time, so that memory is that of the largest."""
     _, blob, prefix, header_size, encoded, _ = row
-    mailbox, threads = session.mailbox.mailbox, session.services.threads
+    mailbox, searches = session.mailbox.mailbox, session.services.searches
     try:
-        header = prefix + await read_exactly(mailbox, blob, 0, header_size)
-        if isinstance(key, InHeader):
-            return header_test(key)(header)
-        test = text_test(key)
-        if await threads.run("cpu", test, header, ()):
-            return True
-        parts = decode_parts(encoded)
-        for index, part in enumerate(parts):
-            span = searched_span(parts, index)
-            if span is not None:
-                raw = await read_exactly(mailbox, blob, *span)
-                if await threads.run("cpu", test, b"", ((part, raw),)):
-                    return True
+        async with searches.step():
+            header = prefix + await read_exactly(mailbox, blob, 0, header_size)
+            tree = await searches.judge(judge_header, tree, header)
+        for piece in searched_pieces(decode_parts(encoded)):
             await session.pause()
+            if isinstance(tree, bool):
+                break
+            async with searches.step():
+                raw = await read_exactly(mailbox, blob, piece.start, piece.end)
+                tree = await searches.judge(judge_piece, tree, piece.part, raw, piece.in_body)
     except BlobDamaged:
-        pass
-    return False
+        return False
+    return not_found(tree)

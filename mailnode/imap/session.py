@@ -25,6 +25,7 @@ from mailnode.imap.command_types import Command, Reply
 from mailnode.imap.commands import row_of
 from mailnode.imap.connection import ImapConnection
 from mailnode.imap.open_views import OpenViews
+from mailnode.imap.searches import Searches
 from mailnode.imap.selected import Selected
 from mailnode.imap.turn import Turn
 from mailnode.interfaces.runtime import IClock, IHints, IThreads
@@ -55,6 +56,7 @@ class ImapServices:
     threads: IThreads
     stage: Callable[[IBlobWriter], Awaitable[tuple[StagedBlob, EncodedFacts]]]
     views: OpenViews
+    searches: Searches
     start_tls: bool = False
     append_limit: int = 64 * 1024 * 1024
     poll_seconds: float = 5.0
@@ -182,6 +184,10 @@ class ImapSession:
         self.flush()
         await self.channel.drain()
         await self.breathe()
+        self.ensure_there()
+
+    def ensure_there(self) -> None:
+        """Go on only while there is somebody to answer. :raises SessionEnds: the connection is gone or was ended."""
         if self.channel.closed or self._farewell is not None:
             raise SessionEnds
 

@@ -17,11 +17,10 @@ from multiprocessing.connection import wait
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorFromThreads
 from zope.interface import implementer
 
 from mailnode.errors import Busy
-from mailnode.interfaces.runtime import IProcesses
+from mailnode.interfaces.runtime import IDelayed, IProcesses
 
 T = TypeVar("T")
 
@@ -30,10 +29,16 @@ T = TypeVar("T")
 class Processes:
     """The pool of one server. Nothing runs before the first call; :meth:`stop` ends it."""
 
-    def __init__(self, reactor: IReactorFromThreads, workers: int = 1, waiting: int = 100) -> None:
-        """:param waiting: calls that may be under way or wait; more are refused."""
+    def __init__(
+        self, reactor: Any, workers: int = 1, waiting: int = 100, *, nice: int = 0, idle: float | None = None
+    ) -> None:
+        """:param waiting: calls that may be under way or wait; more are refused. :param nice: by how much other processes
+        are preferred. :param idle: seconds without a call after which the processes are ended; None: they stay."""
         self._reactor = reactor
         self._workers = workers
+        self._nice = nice
+        self._idle = idle
+        self._rest: IDelayed | None = None
         self._room = workers + waiting
         self._under_way = 0
         self._pool: ProcessPoolExecutor | None = None
@@ -44,6 +49,9 @@ class Processes:
         if self._under_way >= self._room:
             raise Busy
         self._under_way += 1
+        if self._rest is not None:
+            self._rest.cancel()
+            self._rest = None
         try:
             for _ in range(2):
                 if self._stopped:
@@ -56,10 +64,18 @@ class Processes:
             raise Busy
         finally:
             self._under_way -= 1
+            if self._idle is not None and not self._under_way and not self._stopped:
+                self._rest = self._reactor.callLater(self._idle, self._end)
 
     def stop(self) -> None:
         """End the processes; calls under way fail with :class:`Busy`. Does not wait for them."""
         self._stopped = True
+        self._end()
+
+    def _end(self) -> None:
+        if self._rest is not None and self._rest.active():
+            self._rest.cancel()
+        self._rest = None
         pool = self._pool
         if pool is not None:
             processes = list((pool._processes or {}).values())
@@ -70,7 +86,7 @@ class Processes:
     def _ready(self) -> ProcessPoolExecutor:
         if self._pool is None:
             self._pool = ProcessPoolExecutor(
-                self._workers, multiprocessing.get_context("spawn"), initializer=_begin_worker
+                self._workers, multiprocessing.get_context("spawn"), initializer=_begin_worker, initargs=(self._nice,)
             )
         return self._pool
 
@@ -93,8 +109,9 @@ def _result(future: Future[T]) -> T:
     return future.result()
 
 
-def _begin_worker() -> None:
+def _begin_worker(nice: int) -> None:
     """Leave signals of the terminal to the server, and end when the server is gone, however it went."""
+    os.nice(nice)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:

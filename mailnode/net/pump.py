@@ -244,6 +244,11 @@ class Pump(Protocol):
             if not self._gathering or self._unsent_size >= GATHERED:
                 self._push()
 
+    @property
+    def half_closed(self) -> bool:
+        """Whether the peer has closed its side, at least."""
+        return self._eof
+
     async def drain(self) -> None:
         """Wait until the transport takes more. A peer that does not read for the idle timeout is given up."""
         if self._full and not self.closed:

@@ -6,6 +6,7 @@ import unicodedata
 from functools import lru_cache
 
 from mailnode.errors import BadMailboxName
+from mailnode.values.composed import compose
 
 SEPARATOR = "/"
 MAX_OCTETS = 255
@@ -19,7 +20,7 @@ def mailbox_name(text: str) -> str:
 
     :raises BadMailboxName: empty, an empty level, control characters, over 255 octets or 32 levels.
     """
-    name = unicodedata.normalize("NFC", text)
+    name = compose(text)
     if name.endswith(SEPARATOR):
         name = name[:-1]
     levels = name.split(SEPARATOR)

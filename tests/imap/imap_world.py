@@ -8,6 +8,7 @@ call a function of the world.
 
 from __future__ import annotations
 
+import pickle
 import re
 from binascii import a2b_base64
 from collections.abc import Callable
@@ -20,7 +21,9 @@ from zope.interface import implementer
 from mailnode.errors import AuthenticationFailed
 from mailnode.imap.connection import ImapConnection
 from mailnode.imap.open_views import OpenViews
+from mailnode.imap.searches import Searches
 from mailnode.imap.session import ImapServices, ImapSession
+from mailnode.interfaces.runtime import IProcesses
 from mailnode.interfaces.sessions import ILogin, ILogins, IMailUser, ISaslExchange
 from mailnode.message.scanner import read_facts
 from mailnode.net.hints import LocalHints
@@ -133,6 +136,19 @@ class Client:
         self.pump.connectionLost(Failure(ConnectionDone()))
 
 
+@implementer(IProcesses)
+class CallingProcess:
+    """No process: what is asked of it is pickled, and done at once."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    async def run(self, function, *args):
+        self.calls.append(function.__name__)
+        function, args = pickle.loads(pickle.dumps((function, args)))
+        return pickle.loads(pickle.dumps(function(*args)))
+
+
 class Hints(LocalHints):
     """Hints that can be made to get lost."""
 
@@ -157,6 +173,7 @@ class World:
         self.hints = Hints()
         self.account = make_account(self)
         self.logins = Logins(self.account)
+        self.processes = CallingProcess()
         self.services = ImapServices(
             logins=self.logins,
             hints=self.hints,
@@ -164,6 +181,7 @@ class World:
             threads=CallingThread(),
             stage=self._stage,
             views=OpenViews(self.clock, **(views or {})),
+            searches=Searches(self.processes),
             version="1",
             **services,
         )

@@ -1,0 +1,133 @@
+"""SEARCH keys that need the message itself, judged together: each text is decoded once, however many keys look into it.
+
+A key is a tree. What is known of its leaves makes it smaller, up to True or False: first the header decides what it can,
+then one piece of text after another. Everything here may run in another process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from mailnode.imap.command_types import And, InBody, InHeader, InText, Not, Or, SearchKey
+from mailnode.imap.matching import HeaderFields, fold, searchable, searched_pieces
+from mailnode.message.text import header_text
+from mailnode.values.facts import Part, decode_parts
+
+Tree = SearchKey | bool  # what is left to be decided, or the decision
+
+# A whole message: which of the trees is asked of it, its own header with the prefix, its parts encoded, its blob.
+Whole = tuple[int, bytes, bytes, bytes]
+
+
+def reduced(key: SearchKey, known: Mapping[SearchKey, bool]) -> Tree:
+    """Return a tree with what is known of some of its branches put in."""
+    decision = known.get(key)
+    if decision is not None:
+        return decision
+    if isinstance(key, Not):
+        inner = reduced(key.key, known)
+        return not inner if isinstance(inner, bool) else Not(inner)
+    if isinstance(key, Or):
+        left = reduced(key.left, known)
+        if left is True:
+            return True
+        right = reduced(key.right, known)
+        if isinstance(right, bool):
+            return True if right else left
+        return right if left is False else Or(left, right)
+    if isinstance(key, And):
+        rest: list[SearchKey] = []
+        for inner_key in key.keys:
+            inner = reduced(inner_key, known)
+            if inner is False:
+                return False
+            if inner is not True:
+                rest.append(inner)
+        if len(rest) < 2:
+            return rest[0] if rest else True
+        return And(tuple(rest))
+    return key
+
+
+def leaves(key: SearchKey) -> Iterator[SearchKey]:
+    """Yield the keys of a tree that are no combination of others, in its order."""
+    if isinstance(key, And):
+        for inner in key.keys:
+            yield from leaves(inner)
+    elif isinstance(key, Or):
+        yield from leaves(key.left)
+        yield from leaves(key.right)
+    elif isinstance(key, Not):
+        yield from leaves(key.key)
+    else:
+        yield key
+
+
+class Judge:
+    """One tree that is asked of messages, its texts folded once."""
+
+    def __init__(self, key: SearchKey) -> None:
+        """:param key: of header and text keys alone."""
+        self._key = key
+        self._needles: dict[SearchKey, str] = {
+            leaf: fold(leaf.text) for leaf in leaves(key) if isinstance(leaf, InHeader | InBody | InText)
+        }
+
+    def by_header(self, header: bytes) -> Tree:
+        """Return what a message's own header leaves open."""
+        fields = HeaderFields(header)
+        known: dict[SearchKey, bool] = {}
+        text: str | None = None
+        for leaf, needle in self._needles.items():
+            if isinstance(leaf, InHeader):
+                known[leaf] = fields.hold(leaf.field, needle)
+            elif not needle:
+                known[leaf] = True
+            elif isinstance(leaf, InText):
+                text = fold(header_text(header)) if text is None else text
+                if needle in text:
+                    known[leaf] = True
+        return reduced(self._key, known)
+
+    def by_piece(self, tree: SearchKey, part: Part, raw: bytes, in_body: bool) -> Tree:
+        """Return what a piece of text leaves open of a tree. :param in_body: BODY looks into it, not TEXT alone."""
+        asked = [leaf for leaf in dict.fromkeys(leaves(tree)) if in_body or isinstance(leaf, InText)]
+        if not asked:
+            return tree
+        text = fold(searchable(part, raw))
+        return reduced(tree, {leaf: True for leaf in asked if self._needles[leaf] in text})
+
+    def whole(self, header: bytes, parts: Sequence[Part], blob: bytes) -> bool:
+        """Return the decision about a message that is held."""
+        tree = self.by_header(header)
+        for piece in searched_pieces(parts):
+            if isinstance(tree, bool):
+                return tree
+            tree = self.by_piece(tree, piece.part, blob[piece.start : piece.end], piece.in_body)
+        return not_found(tree)
+
+
+def not_found(tree: Tree) -> bool:
+    """Return the decision when there is no further text: what was not found is not there."""
+    if isinstance(tree, bool):
+        return tree
+    return reduced(tree, dict.fromkeys(leaves(tree), False)) is True
+
+
+# What runs in another process
+
+
+def judge_wholes(keys: Sequence[SearchKey], messages: Sequence[Whole]) -> list[bool]:
+    """Return the decisions about several messages."""
+    judges = [Judge(key) for key in keys]
+    return [judges[which].whole(header, decode_parts(parts), blob) for which, header, parts, blob in messages]
+
+
+def judge_header(key: SearchKey, header: bytes) -> Tree:
+    """Return what the header of one message leaves open."""
+    return Judge(key).by_header(header)
+
+
+def judge_piece(key: SearchKey, part: Part, raw: bytes, in_body: bool) -> Tree:
+    """Return what one piece of text leaves open."""
+    return Judge(key).by_piece(key, part, raw, in_body)
