@@ -91,6 +91,12 @@ class Wire:
         self._file.close()
         self.socket.close()
 
+    def __enter__(self) -> Wire:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
 
 def seconds(action) -> float:
     """Return how long an action takes."""

@@ -52,6 +52,22 @@ class ProcessesTests(TestCase):
 
         return Deferred.fromCoroutine(check())
 
+    def test_they_are_nice_and_end_when_nothing_was_asked_for_a_while(self) -> Deferred[Any]:
+        processes = Processes(reactor, nice=5, idle=0.0)
+        self.addCleanup(processes.stop)
+
+        async def check() -> None:
+            self.assertEqual(await processes.run(os.nice, 0), os.nice(0) + 5)
+            process = next(iter(processes._pool._processes.values()))  # type: ignore[union-attr]
+            ended: Deferred[None] = Deferred()
+            reactor.callInThread(  # type: ignore[attr-defined]
+                lambda: (process.join(), reactor.callFromThread(ended.callback, None))  # type: ignore[attr-defined]
+            )
+            await ended
+            self.assertEqual(await processes.run(divmod, 7, 2), (3, 1))
+
+        return Deferred.fromCoroutine(check())
+
     def test_nothing_runs_after_the_end(self) -> Deferred[Any]:
         self.processes.stop()
         return self.assertFailure(self.run_in(os.getpid), Busy)

@@ -1,0 +1,60 @@
+"""Searches that take long stand in nobody's way, and end when their client has gone."""
+
+import select
+import smtplib
+
+import pytest
+from imap_wire import Wire
+from servers import MailNode
+from worker_servers import Workers
+
+LINE = b"0123456789 abcdefghijklmnopqrstuvwxyz 0123456789 abcdefghijkl\r\n"
+SEARCH = "SEARCH TEXT zero " + " ".join(f"NOT BODY word{number}" for number in range(45))
+SEARCHES = 12
+
+
+@pytest.fixture(params=[1, 2])
+def searched(request, tmp_path):
+    """A server whose alice has a message of 12 MiB."""
+    folder = tmp_path / "node"
+    server = (MailNode(folder) if request.param == 1 else Workers(folder, request.param)).start()
+    try:
+        for name in ("alice", "bob"):
+            server.add_account(f"{name}@a.test")
+        with Wire(server, "alice@a.test", "INBOX") as wire:
+            assert wire.append("INBOX", b"Subject: large\r\n\r\n" + LINE * (12 * 1024 * 1024 // len(LINE))).startswith(b"OK")
+        yield server
+    finally:
+        server.stop()
+
+
+def test_mail_and_other_sessions_are_not_behind_searches(searched):
+    """Shown by the order of events: long after they began, and before the last of them ends."""
+    wires = [Wire(searched, "alice@a.test", "INBOX") for _ in range(SEARCHES)]
+    other = Wire(searched, "bob@a.test", "INBOX")
+    tags = [wire.begin(SEARCH) for wire in wires]
+    with smtplib.SMTP(searched.address, searched.ports["smtp"], timeout=60) as client:
+        client.sendmail("x@side.test", ["bob@a.test"], b"Subject: small\r\n\r\nsmall\r\n")
+        client.sendmail("x@side.test", ["alice@a.test"], b"Subject: not so small\r\n\r\n" + b"text\r\n" * 20_000)
+    assert other.ask("NOOP")[-2:] == [b"* 1 EXISTS", b"* 1 RECENT"]
+    assert other.ask("SEARCH SUBJECT small") == [b"* SEARCH 1"]
+    under_way = [wire for wire in wires if wire.socket.pending() == 0 and not select.select([wire.socket], [], [], 0)[0]]
+    assert len(under_way) > SEARCHES // 2
+    for wire, tag in zip(wires, tags, strict=True):
+        answer, untagged = wire.finish(tag)
+        assert answer == b"OK SEARCH completed"
+        assert b"* SEARCH" in untagged
+    for wire in (*wires, other):
+        wire.close()
+
+
+def test_searches_whose_clients_have_gone_leave_their_places(searched):
+    for _ in range(SEARCHES):
+        wire = Wire(searched, "alice@a.test", "INBOX")
+        wire.begin(SEARCH)
+        wire.close()
+    with Wire(searched, "alice@a.test", "INBOX") as wire:
+        assert b"* SEARCH 1" in wire.ask("SEARCH TEXT abcdef")
+    closed = {event["session"] for event in searched.events("session.close")}
+    opened = {event["session"] for event in searched.events("session.login")}
+    assert len(opened - closed) <= 1
