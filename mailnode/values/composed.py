@@ -38,5 +38,5 @@ def _long_runs() -> re.Pattern[str]:
                 spans[-1][1] = point
             else:
                 spans.append([point, point])
-    marks = "".join(f"{chr(first)}-{chr(last)}" for first, last in spans)
-    return re.compile(f"[{marks}]{{{MOST_MARKS + 1},}}")
+    marks = [f"{chr(first)}-{chr(last)}" for first, last in spans]
+    return re.compile("".join(["[", *marks, "]{", str(MOST_MARKS + 1), ",}"]))

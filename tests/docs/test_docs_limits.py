@@ -19,6 +19,7 @@ UNITS = {
     "KiB": 2**10,
     "MiB": 2**20,
     "GiB": 2**30,
+    "second": 1,
     "seconds": 1,
     "minutes": 60,
     "hours": 3600,

@@ -22,7 +22,9 @@ def searched(request, tmp_path):
         for name in ("alice", "bob"):
             server.add_account(f"{name}@a.test")
         with Wire(server, "alice@a.test", "INBOX") as wire:
-            assert wire.append("INBOX", b"Subject: large\r\n\r\n" + LINE * (12 * 1024 * 1024 // len(LINE))).startswith(b"OK")
+            assert wire.append("INBOX", b"Subject: large\r\n\r\n" + LINE * (12 * 1024 * 1024 // len(LINE))).startswith(
+                b"OK"
+            )
         yield server
     finally:
         server.stop()
@@ -38,7 +40,9 @@ def test_mail_and_other_sessions_are_not_behind_searches(searched):
         client.sendmail("x@side.test", ["alice@a.test"], b"Subject: not so small\r\n\r\n" + b"text\r\n" * 20_000)
     assert other.ask("NOOP")[-2:] == [b"* 1 EXISTS", b"* 1 RECENT"]
     assert other.ask("SEARCH SUBJECT small") == [b"* SEARCH 1"]
-    under_way = [wire for wire in wires if wire.socket.pending() == 0 and not select.select([wire.socket], [], [], 0)[0]]
+    under_way = [
+        wire for wire in wires if wire.socket.pending() == 0 and not select.select([wire.socket], [], [], 0)[0]
+    ]
     assert len(under_way) > SEARCHES // 2
     for wire, tag in zip(wires, tags, strict=True):
         answer, untagged = wire.finish(tag)
