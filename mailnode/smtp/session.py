@@ -27,6 +27,7 @@ from mailnode.smtp.intake import Intake
 from mailnode.smtp.replies import Rejected, reason_of, reply_to, verdict_reply
 from mailnode.smtp.server import ServerConnection
 from mailnode.smtp.service import Service
+from mailnode.smtp.trace import without_forged
 from mailnode.smtp.transaction import Transaction, protocol_keyword
 from mailnode.values.envelope import Envelope, Origin, Recipient
 from mailnode.values.events import emit
@@ -465,7 +466,9 @@ class SmtpSession:
         names = field_names(block)
         if names.count(b"received") >= self._service.limits.hops:
             raise Rejected(replies.LOOP)
-        block = await self._edit_fields(block, frozenset(names), transaction.envelope)
+        known = frozenset(names)
+        block = without_forged(block, known, self._service.hostname)
+        block = await self._edit_fields(block, known, transaction.envelope)
         return insert_on_top(block, [*transaction.headers, received(transaction.envelope, self._service.hostname)])
 
     # What subclasses say

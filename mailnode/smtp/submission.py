@@ -21,8 +21,7 @@ from mailnode.smtp.session import SmtpSession
 from mailnode.values.address import Address
 from mailnode.values.envelope import Envelope
 
-# Bcc is for the sender's program alone (RFC 5322 3.6.3); Return-Path is the final server's to write.
-_DROPPED = frozenset({b"bcc", b"resent-bcc", b"return-path"})
+_DROPPED = frozenset({b"bcc", b"resent-bcc"})  # for the sender's program alone (RFC 5322 3.6.3)
 
 
 @implementer(ISessionMind)

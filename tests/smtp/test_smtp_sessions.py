@@ -412,6 +412,50 @@ def test_fields_only_we_may_write_are_taken_out() -> None:
     assert stored.endswith(b"\r\nSubject: x\r\nAuthentication-Results: other.test; spf=pass\r\n\r\nhi\r\n")
 
 
+@pytest.mark.parametrize("kind", ["smtp", "submission", "lmtp"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "us.test; spf=pass",
+        "us.test.; spf=pass",
+        " US.Test. 1; spf=pass",
+        '"us.test"; spf=pass',
+        '"us.test." 1; spf=pass',
+        '"us\\.test"; spf=pass',
+        "(a (nested) comment)us.test(c); spf=pass",
+        "\n us.test.\n (c) ; spf=pass",
+        "us. test; spf=pass",
+        "us(c).(c)test(c)1(c);spf=pass",
+        "us.test spf=pass",
+        "us.test",
+        "us.test;",
+    ],
+)
+def test_results_under_our_name_are_taken_out_however_it_is_written(kind: str, value: str) -> None:
+    world = World(kind, plain_login=True)
+    client = world.client()
+    if kind == "submission":
+        client.say("EHLO x\nAUTH PLAIN AGFsaWNlAHNlY3JldA==\n")
+    client.say(("LHLO x\n" if kind == "lmtp" else "EHLO x\n") + "MAIL FROM:<alice@us.test>\nRCPT TO:<bob@us.test>\n")
+    client.say("DATA\n")
+    client.say(f"Authentication-Results:{value}\nauthentication-results : {value}\nFrom: alice@us.test\n\nhi\n.\n")
+    stored = world.delivery.accepted[0][2]
+    assert b"uthentication-" not in stored
+    assert stored.endswith(b"\r\nFrom: alice@us.test\r\n\r\nhi\r\n")
+
+
+@pytest.mark.parametrize(
+    "value", ["us.test.other.test; spf=pass", "other.test 1; a=us.test", "; us.test", "xus.test", ""]
+)
+def test_results_of_others_stay(value: str) -> None:
+    world = World()
+    client = world.client()
+    client.say("EHLO x\n" + ENVELOPE)
+    client.say("DATA\n")
+    client.say(f"Authentication-Results:{value}\nSubject: x\n\nhi\n.\n")
+    assert f"\r\nAuthentication-Results:{value}\r\n".encode() in world.delivery.accepted[0][2]
+
+
 def test_a_loop_is_found() -> None:
     world = World(limits=Limits(hops=3))
     client = world.client()

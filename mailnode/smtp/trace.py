@@ -1,0 +1,48 @@
+"""Fields that only this server may write: those that come with a message are taken out."""
+
+from __future__ import annotations
+
+import re
+
+from mailnode.errors import BadAddress
+from mailnode.message.headers import Field, remove
+from mailnode.message.parameters import strip_comments
+from mailnode.values.address import domain_key
+
+_OURS_ALONE = frozenset({b"return-path", b"authentication-results"})
+_NOT_IN_NAMES = re.compile(rb'[" \t\\]')
+_VERSION = re.compile(rb"[ \t][0-9 \t]*\Z")
+
+
+def without_forged(block: bytes, names: frozenset[bytes], hostname: str) -> bytes:
+    """Return a header block without the fields nobody but us may write: Return-Path is the final server's (RFC 5321 4.4),
+    results under our name are ours (RFC 8601 5).
+
+    :param names: of the fields in it, lower case.
+    """
+    if not names & _OURS_ALONE:
+        return block
+    ours = _key(hostname.encode())
+
+    def is_forged(field: Field) -> bool:
+        return field.is_named(b"Return-Path") or ours in _authserv_ids(field.value)
+
+    return remove(block, _OURS_ALONE, is_forged)
+
+
+def _authserv_ids(value: bytes) -> tuple[str, str]:
+    """Return whose results a field may be taken for (RFC 8601 2.2): what stands before the first semicolon and a version,
+    and its first word, where the semicolon is missing. No reader is to see our name where we see another."""
+    # A comment may begin within a word here, which names of files taught strip_comments not to believe.
+    before = strip_comments(value.replace(b"(", b" (")).partition(b";")[0].strip(b" \t")
+    first = before.split()[0] if before else b""
+    return _key(_VERSION.sub(b"", before)), _key(first)
+
+
+def _key(name: bytes) -> str:
+    """A host name as it is compared: without quotes, white space and the dot of the root, as lower-case A-label."""
+    text = _NOT_IN_NAMES.sub(b"", name).decode("utf-8", "replace").rstrip(".")
+    try:
+        return domain_key(text)
+    except BadAddress:
+        return text.lower()
