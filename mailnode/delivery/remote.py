@@ -30,6 +30,7 @@ from mailnode.delivery.mx import Health, Hop, NoRoute, Routes
 from mailnode.delivery.plans import SMARTHOST
 from mailnode.delivery.tls_policy import Smarthost, TlsPolicy
 from mailnode.interfaces.outbound import (
+    VERIFIED,
     IOutbound,
     IResolver,
     OutboundMessage,
@@ -264,6 +265,8 @@ def _reply_attempt(row: _Row, target: Target, report: OutboundReport, reply: Rep
         report.tls,
         diagnostic=not ours,
         remote_dsn=report.remote_dsn,
+        address=target.address,
+        verified=bool(report.tls) and target.tls in VERIFIED,
     )
 
 
@@ -278,6 +281,7 @@ def _failure_attempt(row: _Row, target: Target, failed: TargetFailed, result: st
         str(reply) if reply is not None else f"{target.host}[{target.address}]: {failed.text}",
         target.host,
         diagnostic=reply is not None,
+        address=target.address,
     )
 
 

@@ -24,6 +24,8 @@ _TOO_MANY = responses.bye("Too many connections, try again later", b"UNAVAILABLE
 class ImapFactory(PumpFactory):
     """Makes one pump, connection and session for each client."""
 
+    kind = "imap"
+
     def __init__(
         self,
         make_session: MakeSession,

@@ -32,6 +32,9 @@ class IResolver(Interface):
         """TXT records, each joined."""
 
 
+VERIFIED = ("verified", "implicit")  # levels of a target's TLS that check the certificate
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """One server to try. ``tls``: "none", "opportunistic" (STARTTLS if offered, plain if it fails), "required"

@@ -10,7 +10,8 @@ from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.ssl import CertificateOptions, TLSVersion, optionsForClientTLS, platformTrust
 from zope.interface import implementer
 
-VERIFIED = ("verified", "implicit")  # levels of interfaces.outbound.Target that check the certificate
+from mailnode.interfaces.outbound import VERIFIED
+
 MAX_VERIFYING = 100  # hosts whose creators are kept
 
 

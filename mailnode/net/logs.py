@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 import os
+import re
 from collections.abc import Callable
-from datetime import UTC, datetime
-from functools import lru_cache
 from json.encoder import encode_basestring_ascii as _quoted
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,7 +13,7 @@ from typing import Any, Protocol
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
 from zope.interface import implementer
 
-from mailnode.values.events import one_line
+from mailnode.values.events import moment, one_line
 
 MAX_TEXT = 8192  # characters of one field, and of a line that is not one of our events
 
@@ -80,7 +78,7 @@ class LineObserver:
 
     def __call__(self, event: LogEvent) -> None:
         """Write it; a log that cannot be written does not stop the mail."""
-        if event.get("log_level") in self._below:
+        if event.get("log_level") in self._below or _is_noise(event):
             return
         try:
             self._out.write(self._render(event) + "\n")
@@ -97,13 +95,12 @@ def observer(out: LineWriter, form: str, level: LogLevel = LogLevel.info) -> ILo
 
 
 def as_text(event: LogEvent) -> str:
-    """Return ``2026-11-23T02:15:00.123Z session.open session=... peer=...``; warnings have ``!`` before the name."""
+    """Return ``2026-11-23T02:15:00.123Z session.open session=... peer=...``."""
     name, fields = _ours(event)
-    mark = "" if event.get("log_level", LogLevel.info) in (LogLevel.info, LogLevel.debug) else "!"
     if name is not None:
         pairs = "".join(f" {key}={one_line(_cut(value))}" for key, value in fields.items())
-        return f"{_time(event)} {mark}{name}{pairs}"
-    return f"{_time(event)} {mark}{event.get('log_namespace', '-')}: {_escaped(_message(event))}"
+        return f"{_time(event)} {name}{pairs}"
+    return f"{_time(event)} {_source(event)}: {_escaped(_message(event))}"
 
 
 def as_json(event: LogEvent) -> str:
@@ -119,7 +116,7 @@ def as_json(event: LogEvent) -> str:
             ]
         )
         return f'{{"time": "{_time(event)}", "level": "{level}", "event": {_quoted(name)}{ending}}}'
-    source, message = _quoted(str(event.get("log_namespace", "-"))), _quoted(_message(event))
+    source, message = _quoted(_source(event)), _quoted(_message(event))
     return f'{{"time": "{_time(event)}", "level": "{level}", "source": {source}, "message": {message}}}'
 
 
@@ -137,9 +134,36 @@ def _ours(event: LogEvent) -> tuple[str | None, dict[str, Any]]:
     return None, {}
 
 
+# What Twisted says of its own life, which our events say in words that mean something here.
+_LIFE = re.compile(
+    r"\S.* starting on |\(.*Port .* Closed\)\Z|Removing stale pidfile |Received SIG|Main loop terminated"
+)
+
+
+def _is_noise(event: LogEvent) -> bool:
+    if "event" in event or event.get("log_level", LogLevel.info) > LogLevel.info:
+        return False
+    source = str(event.get("log_namespace", ""))
+    return source.startswith("twisted.") or (source in _LEGACY and _LIFE.match(formatEvent(event)) is not None)
+
+
+_LEGACY = ("log_legacy", "-", "")  # what is logged without a logger
+_PID_FILE = ("Failed to unlink PID file", "Warning: No permission to delete pid file")
+
+
+def _source(event: LogEvent) -> str:
+    """Who says it: the name of a logger, or ours where there is none."""
+    source = str(event.get("log_namespace", ""))
+    return "mailnode" if source in _LEGACY else source
+
+
 def _message(event: LogEvent) -> str:
     text = formatEvent(event)
     failure = event.get("log_failure")
+    if any(words in text for words in _PID_FILE):  # nothing but this is wrong, and nobody needs a traceback of it
+        return (
+            f"the pid file could not be removed: {failure.getErrorMessage() if failure is not None else 'no right to'}"
+        )
     if failure is not None:
         text = f"{text}\n{failure.getTraceback()}" if text else failure.getTraceback()
     return _cut(text)
@@ -159,10 +183,4 @@ def _escaped(text: str) -> str:
 
 
 def _time(event: LogEvent) -> str:
-    second, millisecond = divmod(math.floor(float(event.get("log_time", 0.0)) * 1000), 1000)
-    return f"{_second(second)}.{millisecond:03d}Z"
-
-
-@lru_cache(maxsize=4)
-def _second(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").removesuffix("+00:00")
+    return moment(float(event.get("log_time", 0.0)))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine
 from math import inf
 from typing import Any, cast
 
+from OpenSSL import SSL
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IHalfCloseableProtocol, IHandshakeListener, IPushProducer, ISSLTransport
 from twisted.internet.protocol import Protocol, connectionDone
@@ -198,6 +199,9 @@ class Pump(Protocol):
         self._lost = self.closed = True
         self._cancel_timer()
         self._release()
+        if self._tls_begun and not self.secure:
+            why = _why_no_tls(reason)
+            emit(_log, "session.tls_failed", session=self.session, protocol=self._name, peer=self.peer, reason=why)
         emit(
             _log,
             "session.close",
@@ -457,6 +461,14 @@ class Pump(Protocol):
 def _plain(host: str) -> str:
     """Return an IPv4 address that came in on a socket for both families as what it is."""
     return host[7:] if host[:7].lower() == "::ffff:" and "." in host else host
+
+
+def _why_no_tls(reason: Failure) -> str:
+    """Return what ended a connection before its handshake: OpenSSL's words, where it is that."""
+    if isinstance(reason.value, SSL.Error):
+        said = reason.value.args[0] if reason.value.args else ()
+        return "; ".join(dict.fromkeys(str(entry[-1]) for entry in said if entry)) or "no reason was given"
+    return "the connection ended during the handshake"
 
 
 def _describe_tls(transport: object) -> tuple[str, str]:

@@ -6,9 +6,13 @@ import ipaddress
 
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory, Protocol
+from twisted.logger import Logger
 
 from mailnode.net.crowd import Crowd
 from mailnode.net.pump import Pump
+from mailnode.values.events import emit
+
+_log = Logger()
 
 
 class OneTooMany(Protocol):
@@ -28,6 +32,7 @@ class PumpFactory(Factory):
     """Knows the pumps that live. A protocol's factory says in :meth:`make_pump` what one consists of."""
 
     noisy = False
+    kind = ""  # the protocol's name in the log
 
     def __init__(self, too_many: bytes, max_connections: int, max_per_peer: int, implicit_tls: bool = False) -> None:
         """:param too_many: said to a client that is one too many. :param max_connections: at one time.
@@ -40,6 +45,7 @@ class PumpFactory(Factory):
         self._max_connections = max_connections
         self._max_per_peer = max_per_peer
         self._says_why = not implicit_tls
+        self._turned_away = 0  # since somebody was let in
 
     @property
     def connections(self) -> int:
@@ -55,12 +61,23 @@ class PumpFactory(Factory):
         host = str(getattr(addr, "host", "") or "")
         peer = peer_key(host)
         crowd = self.crowd
-        if crowd.total() >= self._max_connections or (peer and crowd.of(peer) >= self._max_per_peer):
-            return OneTooMany(self._too_many) if self._says_why else None
+        if crowd.total() >= self._max_connections:
+            return self._turn_away(host, "too many connections")
+        if peer and crowd.of(peer) >= self._max_per_peer:
+            return self._turn_away(host, "too many connections from there")
+        self._turned_away = 0
         pump = self.make_pump(host)
         self.pumps[pump] = peer
         crowd.enter(peer)
         return pump
+
+    def _turn_away(self, host: str, reason: str) -> Protocol | None:
+        """Say so in the log, less and less often while nobody is let in: a crowd must not fill it."""
+        self._turned_away += 1
+        if self._turned_away & (self._turned_away - 1) == 0:
+            count = self._turned_away
+            emit(_log, "connection.refused", protocol=self.kind, peer=host, reason=reason, count=count)
+        return OneTooMany(self._too_many) if self._says_why else None
 
     def draining(self) -> None:
         """The server shuts down: every session says so where its protocol allows it, and closes."""

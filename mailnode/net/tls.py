@@ -34,7 +34,7 @@ from zope.interface import alsoProvides, implementer
 
 from mailnode.errors import ConfigurationError
 from mailnode.interfaces.runtime import IClock, IDelayed
-from mailnode.values.events import emit
+from mailnode.values.events import emit, moment
 
 POLL = 60.0  # seconds between looks at the files
 MAX_FILE = 1_048_576  # octets
@@ -168,7 +168,7 @@ class CertificateStore:
         if not self.take(read.pairs):
             return False
         for pair in read.pairs:
-            emit(_log, "tls.loaded", names=",".join(pair.names), not_after=pair.not_after.date().isoformat())
+            emit(_log, "tls.loaded", names=",".join(pair.names), not_after=moment(pair.not_after.timestamp()))
         return True
 
     def take(self, pairs: Sequence[Pair]) -> bool:

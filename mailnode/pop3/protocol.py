@@ -25,6 +25,8 @@ _TOO_MANY = bytes(err("too many connections, try again later", "SYS/TEMP"))
 class Pop3Factory(PumpFactory):
     """Makes POP3 connections and knows those that live."""
 
+    kind = "pop3"
+
     def __init__(
         self,
         logins: ILogins,

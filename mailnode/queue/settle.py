@@ -14,7 +14,7 @@ from mailnode.interfaces.runtime import IClock, IHints, IMetrics
 from mailnode.interfaces.store import IQueueStore
 from mailnode.queue.schedule import Schedule
 from mailnode.values.attempt import DEFERRED, REJECTED, SENT, Attempt, AttemptReport, Fate
-from mailnode.values.events import emit
+from mailnode.values.events import emit, moment
 from mailnode.values.queue import (
     DELIVERED,
     FAILED,
@@ -171,15 +171,17 @@ class Settler:
         for recipient, attempt, outcome, _ in results:
             self._metrics.count("queue_results", result=outcome.state)
             about: dict[str, Any] = {"envelope": envelope.id, "recipient": recipient.address, "host": attempt.host}
+            about["ip"] = attempt.address
             if outcome.state == DELIVERED:
                 if recipient.destination != LOCAL_DESTINATION:
-                    emit(_log, "queue.sent", **about, tls=attempt.tls, reply=outcome.reply)
+                    about |= {"tls": attempt.tls, "verified": "yes" if attempt.verified else "no"}
+                    about["delay"] = max(0.0, round(self._clock.seconds() - envelope.created, 3))
+                    emit(_log, "queue.sent", **about, reply=outcome.reply)
             elif outcome.state == FAILED:
                 emit(_log, "queue.failed", **about, status=outcome.status, reply=outcome.reply)
             else:
-                next_try = round(outcome.next_try, 3)
                 about |= {"status": outcome.status, "reply": outcome.reply}
-                emit(_log, "queue.deferred", **about, next_try=next_try)
+                emit(_log, "queue.deferred", **about, next_try=moment(outcome.next_try))
         told = {result.fate.action: result.fate for result in results if result.fate is not None}
         for bounce in bounces:
             emit(

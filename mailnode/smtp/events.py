@@ -119,10 +119,15 @@ class Xclient:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A command the connection refuses by itself: send ``reply``. An event, so that replies leave in order."""
+    """A command the connection refuses by itself: send ``reply``. An event, so that replies leave in order.
+
+    ``verb`` "": none that is known. ``said``: the argument of MAIL or RCPT as the client wrote it, for the log; of no other
+    command, for it may be a password that came out of step.
+    """
 
     reply: Reply
     verb: str = ""
+    said: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ class SmtpFactory(PumpFactory):
         if kind == "submission" and service.logins is None:
             raise ValueError("submission needs logins")
         super().__init__(format_reply(TOO_MANY), max_connections, max_per_peer, tls == "implicit")
-        self._kind = kind
+        self.kind = kind
         self._session_class = KINDS[kind]
         self._service = service
         self._tls = tls
@@ -71,7 +71,7 @@ class SmtpFactory(PumpFactory):
             return self._session_class(channel, connection, self._service)
 
         return Pump(
-            self._kind,
+            self.kind,
             connection,
             make_session,
             self._service.steady,
@@ -81,9 +81,9 @@ class SmtpFactory(PumpFactory):
         )
 
     def _profile(self, host: str) -> Profile:
-        submission = self._kind == "submission"
+        submission = self.kind == "submission"
         return Profile(
-            lmtp=self._kind == "lmtp",
+            lmtp=self.kind == "lmtp",
             starttls=self._tls == "starttls",
             auth=submission,
             plain_auth=submission and self._plain_login,

@@ -152,7 +152,7 @@ class ServerConnection:
         self._scanned = 0
         self._discarding = False  # an over-long line is being dropped up to its end
         self._pending: Event | None = None
-        self._verb = ""
+        self._verb = self._said = ""  # of the present command, see events.Refusal
         self._tried = 0  # RCPT commands of this transaction
         self._smtputf8 = False
         self._inspector = Inspector(self._limits)
@@ -205,7 +205,7 @@ class ServerConnection:
         try:
             event = self._next()
         except CommandError as error:
-            event = Refusal(error.reply, self._verb)
+            event = Refusal(error.reply, self._verb, self._said)
         if event is None:
             return NEED_DATA
         if not isinstance(event, Content) or event.complete:
@@ -333,7 +333,7 @@ class ServerConnection:
         otherwise = _OTHER_THAN_COMMANDS.get(self.state)
         if otherwise is not None:
             return otherwise(self)
-        self._verb = ""
+        self._verb = self._said = ""
         line = self._line(self._limits.command_line)
         return None if line is None else self._command(line)
 
@@ -409,6 +409,8 @@ class ServerConnection:
             text = line.decode("ascii", "replace")
         verb, _, argument = text.partition(" ")
         verb = self._verb = verb.upper()
+        if verb in ("MAIL", "RCPT"):
+            self._said = argument
         if verb not in self._verbs:
             return HangUp(_NO_WEB_SERVER) if verb in _FOREIGN else Refusal(_UNKNOWN)
         if self._buffer and verb in _WAITED_FOR and self._synchronizing(verb):
@@ -416,7 +418,7 @@ class ServerConnection:
         if verb == "BDAT":
             return self._read_bdat(argument)
         if self.state not in TRANSITIONS[verb]:
-            return Refusal(self._misplaced(verb), verb)
+            return Refusal(self._misplaced(verb), verb, self._said)
         return _READERS[verb](self, argument.strip(" "))
 
     def _synchronizing(self, verb: str) -> bool:

@@ -24,6 +24,7 @@ from mailnode.message.sortkeys import own_message_id
 from mailnode.smtp import events as ev
 from mailnode.smtp import replies
 from mailnode.smtp.intake import Intake
+from mailnode.smtp.refusals import RefusalLog
 from mailnode.smtp.replies import Rejected, reason_of, reply_to, verdict_reply
 from mailnode.smtp.server import ServerConnection
 from mailnode.smtp.service import Service
@@ -59,6 +60,7 @@ class SmtpSession:
         self._steady = service.steady
         self._place(channel.peer)
         self._helo = ""
+        self._refusals = RefusalLog(channel.session, self.protocol)
         self._out: list[bytes] = []
         self._transaction: Transaction | None = None
         self._standing: dict[str, Verdict] = {}  # verdicts of connect and helo: they go with every message
@@ -93,7 +95,8 @@ class SmtpSession:
             self._channel.set_timeout(self._service.timeouts.command)
             refusal = verdict_reply(await self._ask("connect"), 554)
             if refusal is not None:
-                self._end(Reply(421, refusal.status, refusal.lines) if refusal.code < 500 else refusal, "policy")
+                closing = Reply(421, refusal.status, refusal.lines) if refusal.code < 500 else refusal
+                self._end(closing, f"policy: {refusal.text}")
                 return
             if self._lost:
                 return
@@ -156,7 +159,8 @@ class SmtpSession:
     def _end(self, reply: Reply, reason: str) -> None:
         """Say the last word and close."""
         if not self._channel.closed:
-            emit(_log, "session.ended", session=self.session, protocol=self.protocol, reason=reason)
+            about = {"session": self.session, "protocol": self.protocol, "peer": self._peer}
+            emit(_log, "session.ended", **about, reason=reason)
         self._say(reply)
         self._flush()
         self._connection.close()
@@ -252,8 +256,8 @@ class SmtpSession:
         before, self._helo = self._helo, event.name
         refusal = verdict_reply(await self._ask("helo"))
         if refusal is not None:
+            self._refuse_command(refusal, "EHLO" if event.extended else "HELO")
             self._helo = before
-            self._say(refusal)
             return
         self._forget()
         self._channel.set_timeout(self._service.timeouts.command)
@@ -296,15 +300,9 @@ class SmtpSession:
                 transaction.recipients.append(event.recipient)
         except Exception as error:
             reply = reply_to(error)
-            emit(
-                _log,
-                "recipient.refused",
-                session=self.session,
-                envelope=transaction.id,
-                recipient=str(address),
-                status=reply.status,
-                reason=reason_of(error),
-            )
+            about = {"envelope": transaction.id, "peer": self._peer, "helo": self._helo}
+            about |= {"sender": transaction.sender, "recipient": str(address)}
+            self._refusals.recipient(reply, reason_of(error), **about)
             self._say(reply)
             return
         transaction.note(verdict)
@@ -342,7 +340,7 @@ class SmtpSession:
         self._channel.start_tls()
 
     async def _on_refusal(self, event: ev.Refusal) -> None:
-        self._say(event.reply)
+        self._refuse_command(event.reply, event.verb, event.said)
 
     async def _on_hang_up(self, event: ev.HangUp) -> None:
         self._end(event.reply, event.reply.text)
@@ -356,14 +354,14 @@ class SmtpSession:
                 literal = address[5:] if address[:5].upper() == "IPV6:" else address
                 self._place(str(ipaddress.ip_address(literal)))
             except ValueError:
-                self._say(replies.BAD_XCLIENT)
+                self._refuse_command(replies.BAD_XCLIENT, "XCLIENT")
                 return
         self._forget()
         self._standing.clear()
         self._helo = given.get("HELO") or ""
         refusal = verdict_reply(await self._ask("connect"), 554)
         if refusal is not None:
-            self._end(refusal, "policy")
+            self._end(refusal, f"policy: {refusal.text}")
             return
         self._say(self._greeting())
 
@@ -454,8 +452,10 @@ class SmtpSession:
             size=blob.ref.size,
             message_id=own_message_id(intake.header) if facts is None else facts.message_id,
             peer=self._peer,
+            helo=self._helo,
             account=self._account_id(),
         )
+        self._refusals.taken()
         return Reply(250, "2.0.0", (f"queued as {transaction.id}",))
 
     async def _edit_header(self, block: bytes) -> bytes:
@@ -498,13 +498,16 @@ class SmtpSession:
     def _refusal_of(self, transaction: Transaction, error: Exception) -> Reply:
         """Return the reply to a refused message, and say so in the log."""
         reply = reply_to(error)
-        emit(
-            _log,
-            "message.refused",
-            session=self.session,
-            envelope=transaction.id,
-            sender=transaction.sender,
-            status=reply.status,
-            reason=reason_of(error),
-        )
+        about = {"envelope": transaction.id, "peer": self._peer, "helo": self._helo}
+        about |= {"sender": transaction.sender, "account": self._account_id()}
+        self._refusals.message(reply, reason_of(error), **about)
         return reply
+
+    def _refuse_command(self, reply: Reply, verb: str, said: str = "") -> None:
+        """Say no to a command, and so in the log. :param said: the argument of MAIL or RCPT."""
+        sender = self._transaction.sender if self._transaction is not None else ""
+        about = {"peer": self._peer, "helo": self._helo, "sender": sender}
+        if verb in ("MAIL", "RCPT"):
+            about["sender" if verb == "MAIL" else "recipient"] = said.partition(":")[2].strip(" ") or said
+        self._refusals.command(reply, verb, **about)
+        self._say(reply)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import cast
 
+from twisted.logger import Logger
 from zope.interface import implementer
 
-from mailnode.errors import BadAddress
+from mailnode.errors import BadAddress, DomainError
 from mailnode.interfaces.sessions import ILogin, ILogins, ISaslExchange, ISessionMind, ISubmitter
 from mailnode.interfaces.wire import IChannel
 from mailnode.message.authors import UnclearAuthor, answering
@@ -14,12 +15,15 @@ from mailnode.message.compose import date_field, message_id, message_id_field
 from mailnode.message.headers import remove
 from mailnode.smtp import events as ev
 from mailnode.smtp import replies
-from mailnode.smtp.replies import Rejected, login_reply
+from mailnode.smtp.replies import Rejected, login_reply, reason_of
 from mailnode.smtp.server import ServerConnection
 from mailnode.smtp.service import Service
 from mailnode.smtp.session import SmtpSession
 from mailnode.values.address import Address
 from mailnode.values.envelope import Envelope
+from mailnode.values.events import emit
+
+_log = Logger()
 
 _DROPPED = frozenset({b"bcc", b"resent-bcc"})  # for the sender's program alone (RFC 5322 3.6.3)
 
@@ -103,7 +107,7 @@ class Submission(SmtpSession):
 
     async def _on_auth_cancelled(self, event: ev.AuthCancelled) -> None:
         self._exchange = None
-        self._say(event.reply)
+        self._refuse_command(event.reply, "AUTH")
 
     async def _step(self, response: bytes | None) -> None:
         exchange = self._exchange
@@ -112,6 +116,9 @@ class Submission(SmtpSession):
             challenge = await exchange.step(response)
         except Exception as error:
             self._exchange = None
+            if not isinstance(error, DomainError):  # those were logged by who raised them
+                about = {"session": self.session, "protocol": self.protocol, "error": reason_of(error)}
+                emit(_log, "session.error", warning=True, **about)
             self._say(login_reply(error))
             return
         if challenge is not None:

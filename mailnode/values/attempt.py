@@ -15,7 +15,8 @@ class Attempt:
     """The result for one recipient. ``status`` is an RFC 3463 code; ``reply`` one line, the remote's or ours.
 
     ``diagnostic``: whether ``reply`` is an SMTP reply of ``host`` (it becomes the DSN's Diagnostic-Code). ``remote_dsn``:
-    the next hop took over the duty of DSNs (RFC 3461 5.2.1).
+    the next hop took over the duty of DSNs (RFC 3461 5.2.1). ``address``: the IP address of ``host`` that was tried.
+    ``verified``: TLS was used, and the certificate is that of ``host``.
     """
 
     index: int
@@ -26,6 +27,8 @@ class Attempt:
     tls: str = ""
     diagnostic: bool = False
     remote_dsn: bool = False
+    address: str = ""
+    verified: bool = False
 
 
 @dataclass(frozen=True, slots=True)

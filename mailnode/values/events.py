@@ -6,6 +6,9 @@ docs/events.rst is checked against this table.
 
 from __future__ import annotations
 
+import math
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Protocol
 
 # name -> (what happened, fields in the order of the text form)
@@ -24,17 +27,36 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "tls.kept": ("a broken certificate was refused and the old one kept", ("reason",)),
     "session.open": ("a connection began", ("session", "protocol", "peer", "local")),
     "session.tls": ("TLS is up", ("session", "protocol", "tls")),
+    "session.tls_failed": ("a TLS handshake did not come to its end", ("session", "protocol", "peer", "reason")),
     "session.login": ("a login succeeded", ("session", "protocol", "account", "mechanism", "peer")),
     "session.client": ("a client named itself (IMAP ID)", ("session", "protocol", "client")),
     "session.refused": ("a login failed", ("session", "protocol", "login", "mechanism", "peer", "reason")),
     "session.error": ("a session met unknown trouble", ("session", "protocol", "error")),
-    "session.ended": ("a session was ended by the server", ("session", "protocol", "reason")),
+    "session.ended": ("a session was ended by the server", ("session", "protocol", "peer", "reason")),
+    "session.quiet": (
+        "so much of a session was refused that the rest is not logged, until a message of it is taken",
+        ("session", "protocol", "lines"),
+    ),
     "session.close": ("a connection ended", ("session", "protocol", "seconds", "bytes_in", "bytes_out")),
-    "recipient.refused": ("RCPT was refused", ("session", "envelope", "recipient", "status", "reason")),
-    "message.refused": ("a message was refused", ("session", "envelope", "sender", "status", "reason")),
+    "connection.refused": (
+        "a connection was one too many; told of the 1st, 2nd, 4th, 8th ... since one was taken",
+        ("protocol", "peer", "reason", "count"),
+    ),
+    "command.refused": (
+        "a command was refused as it stood; sender and recipient as the client wrote them",
+        ("session", "protocol", "command", "peer", "helo", "sender", "recipient", "code", "status", "reason"),
+    ),
+    "recipient.refused": (
+        "RCPT was refused",
+        ("session", "envelope", "peer", "helo", "sender", "recipient", "code", "status", "reason"),
+    ),
+    "message.refused": (
+        "MAIL, or a message, was refused",
+        ("session", "envelope", "peer", "helo", "sender", "account", "code", "status", "reason"),
+    ),
     "message.accepted": (
         "a message is durable and acknowledged",
-        ("session", "envelope", "sender", "recipients", "size", "message_id", "peer", "account"),
+        ("session", "envelope", "sender", "recipients", "size", "message_id", "peer", "helo", "account"),
     ),
     "message.delivered": (
         "a copy is in a mailbox",
@@ -42,9 +64,12 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "message.appended": ("a client appended a message", ("session", "account", "mailbox", "uid", "size")),
     "queue.added": ("an envelope is in the queue", ("envelope", "sender", "recipients", "size", "session")),
-    "queue.sent": ("a recipient's server took the message", ("envelope", "recipient", "host", "tls", "reply")),
-    "queue.deferred": ("a try failed for now", ("envelope", "recipient", "host", "status", "reply", "next_try")),
-    "queue.failed": ("a recipient failed for good", ("envelope", "recipient", "host", "status", "reply")),
+    "queue.sent": (
+        "a recipient's server took the message; ``delay`` is the seconds since we did",
+        ("envelope", "recipient", "host", "ip", "tls", "verified", "delay", "reply"),
+    ),
+    "queue.deferred": ("a try failed for now", ("envelope", "recipient", "host", "ip", "status", "reply", "next_try")),
+    "queue.failed": ("a recipient failed for good", ("envelope", "recipient", "host", "ip", "status", "reply")),
     "queue.bounced": ("a DSN was made", ("envelope", "bounce", "kind", "recipient")),
     "queue.dropped": ("an operator dropped an envelope", ("envelope",)),
     "queue.removed": ("an envelope is done", ("envelope",)),
@@ -88,3 +113,14 @@ def one_line(value: object) -> str:
         return text
     body = "".join(c if c.isprintable() and c not in '"\\' else c.encode("unicode_escape").decode() for c in text)
     return '"' + body.replace('"', '\\"') + '"'
+
+
+def moment(seconds: float) -> str:
+    """Return UTC seconds as they stand in the log everywhere: ``2026-11-23T02:15:00.123Z`` (ISO 8601)."""
+    second, millisecond = divmod(math.floor(seconds * 1000), 1000)
+    return f"{_second(second)}.{millisecond:03d}Z"
+
+
+@lru_cache(maxsize=4)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").removesuffix("+00:00")

@@ -64,6 +64,8 @@ class Brief(ThrottlingProtocol):
 class BriefFactory(ThrottlingFactory):
     """Bounds how many connections there are, and how long each lasts."""
 
+    noisy = False
+
     protocol = Brief  # type: ignore[assignment]
 
     def __init__(self, factory: Site, connections: int, clock: IClock) -> None:

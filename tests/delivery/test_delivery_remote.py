@@ -243,6 +243,19 @@ class SpecialTests(RemoteCase):
         self.assertEqual(report.attempts[0].tls, "TLSv1.3")
         self.assertEqual(self.net.sent[0][1].recipients, (("u@d.example", ("SUCCESS",), "rfc822;u@d.example"),))
 
+    def test_results_say_which_address_and_how_safe_it_was(self) -> None:
+        self.serve(a=OutboundReport((OK,), "TLSv1.3 X"))
+        attempt = self.attempt().attempts[0]
+        self.assertEqual((attempt.host, attempt.address, attempt.verified), ("a.example", A, False))
+        self.zone.address_data["smart.example"] = [C]
+        for level, tls, verified in (("verified", "TLSv1.3 X", True), ("required", "TLSv1.3 X", False)):
+            self.agent = self.make(smarthost=Smarthost("smart.example", 587, level))
+            self.serve(c=OutboundReport((OK,), tls))
+            attempt = self.attempt().attempts[0]
+            self.assertEqual((attempt.address, attempt.tls, attempt.verified), (C, tls, verified))
+        self.serve(c=fails("connect"))
+        self.assertEqual(self.attempt().attempts[0].address, C)
+
     def test_no_route(self) -> None:
         for data, result, reached in (
             (ResolverFailure, (DEFERRED, "4.4.3"), False),

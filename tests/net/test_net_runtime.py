@@ -8,13 +8,14 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import Logger, LogLevel, LogPublisher
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from mailnode.errors import Busy
 from mailnode.net.hints import LocalHints
 from mailnode.net.logs import observer
 from mailnode.net.threads import PoolSize, Threads
-from mailnode.values.events import emit
+from mailnode.values.events import emit, moment
 
 
 class ThreadsTests(TestCase):
@@ -163,11 +164,53 @@ class LogTests(SynchronousTestCase):
 
         lines = self.lines("text", write)
         assert len(lines) == 2
-        assert lines[0].endswith("!test: 3 doors")
+        assert lines[0].endswith("Z test: 3 doors")
         assert "it failed" in lines[1] and "ValueError: broken" in lines[1]
         records = [json.loads(line) for line in self.lines("json", write)]
         assert [r["level"] for r in records] == ["warn", "critical"]
         assert "Traceback" in records[1]["message"]
+
+    def test_a_warning_has_the_form_of_every_line(self):
+        (line,) = self.lines("text", lambda log: emit(log, "store.failed", warning=True, tenancy="mail"))
+        assert line.endswith("Z store.failed tenancy=mail")
+
+    def test_what_the_framework_says_of_its_life_is_not_written(self):
+        for form in ("text", "json"):
+            out = io.StringIO()
+            to = LogPublisher(observer(out, form))
+            legacy = Logger("log_legacy", observer=to)
+            for text in (
+                "Door starting on 25",
+                "Door (TLS) starting on 465",
+                "ControlFactory starting on '/data/control.sock'",
+                "(TCP Port 25 Closed)",
+                "(UNIX Port /data/control.sock Closed)",
+                "Removing stale pidfile /twistd.pid",
+            ):
+                legacy.info("{text}", text=text)
+            Logger("twisted.scripts._twistd_unix.UnixAppLogger", observer=to).info("twistd 26 starting up.")
+            Logger("twisted.internet.base", observer=to).info("Main loop terminated.")
+            Logger("twisted.web.server.Site", observer=to).info("Starting factory <Site>")
+            assert out.getvalue() == ""
+            legacy.info("a plug-in has words of its own")
+            Logger("twisted.internet.base", observer=to).warn("trouble")
+            plug_in, framework = out.getvalue().splitlines()
+            assert "mailnode" in plug_in and "a plug-in has words of its own" in plug_in
+            assert "trouble" in framework
+
+    def test_a_pid_file_that_stays_is_told_in_a_line_without_a_traceback(self):
+        out = io.StringIO()
+        log = Logger("log_legacy", observer=LogPublisher(observer(out, "text")))
+        log.failure("Failed to unlink PID file:", Failure(FileNotFoundError(2, "No such file or directory", "x.pid")))
+        log.info("Warning: No permission to delete pid file")
+        gone, forbidden = out.getvalue().splitlines()
+        wanted = "mailnode: the pid file could not be removed: [Errno 2] No such file or directory: 'x.pid'"
+        assert gone.endswith(wanted)
+        assert forbidden.endswith("mailnode: the pid file could not be removed: no right to")
+
+    def test_times_have_one_form(self):
+        assert moment(0.0) == "1970-01-01T00:00:00.000Z"
+        assert moment(1_800_000_000.1239) == "2027-01-15T08:00:00.123Z"
 
     def test_a_field_is_cut_at_its_limit(self):
         (line,) = self.lines("text", lambda log: emit(log, "session.error", error="x" * 100_000))

@@ -7,6 +7,7 @@ from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
+from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 
 from mailnode.net.pump import Pump
@@ -72,6 +73,29 @@ def test_one_network_cannot_take_all(first: str, same: str, other: str) -> None:
     assert not isinstance(connect(door, same), Pump)
     assert not isinstance(connect(door, first), Pump)
     assert isinstance(connect(door, other), Pump)
+
+
+def test_a_crowd_is_logged_less_and_less_often() -> None:
+    lines: list[Any] = []
+
+    def observe(event: Any) -> None:
+        if event.get("event") == "connection.refused":
+            lines.append(event["fields"])
+
+    globalLogPublisher.addObserver(observe)
+    try:
+        door = Door(b"", max_connections=3, max_per_peer=2)
+        door.kind = "smtp"
+        pumps = [connect(door, "192.0.2.1") for _ in range(102)][:2]
+        assert [line["count"] for line in lines] == [1, 2, 4, 8, 16, 32, 64]
+        wanted = {"protocol": "smtp", "peer": "192.0.2.1", "reason": "too many connections from there", "count": 1}
+        assert lines[0] == wanted
+        connect(door, "192.0.2.2")
+        connect(door, "192.0.2.3")
+        assert (lines[-1]["reason"], lines[-1]["count"]) == ("too many connections", 1)
+        pumps[0].connectionLost(Failure(ConnectionDone()))
+    finally:
+        globalLogPublisher.removeObserver(observe)
 
 
 def test_no_handshake_for_one_too_many() -> None:

@@ -81,6 +81,32 @@ class FlowTests(RunnerCase):
         self.assertEqual(len(self.remote.claims), 1)
         self.assertEqual(self.store.recipients, {})
 
+    def test_the_log_says_where_to_how_and_after_what_time(self) -> None:
+        lines: list[tuple[str, dict[str, Any]]] = []
+
+        def observe(event: Any) -> None:
+            if str(event.get("event")).startswith("queue."):
+                lines.append((event["event"], event["fields"]))
+
+        globalLogPublisher.addObserver(observe)
+        self.addCleanup(globalLogPublisher.removeObserver, observe)
+        there = {"address": "192.0.2.1", "tls": "TLSv1.3 X", "verified": True}
+
+        async def behave(claim: Claim) -> AttemptReport:
+            first = len(self.remote.claims) == 1
+            made = report(claim, DEFERRED if first else SENT, "4.0.0" if first else "2.0.0", "text")
+            return replace(made, attempts=tuple(replace(attempt, **there) for attempt in made.attempts))
+
+        self.remote.behave = behave
+        self.add(queued("e1", NOW))
+        self.runner.start()
+        self.pass_time(301, 1)
+        (deferred, later), (sent, done) = lines
+        self.assertEqual((deferred, sent), ("queue.deferred", "queue.sent"))
+        self.assertEqual((later["ip"], later["next_try"]), ("192.0.2.1", "2023-11-14T22:18:20.000Z"))
+        self.assertEqual((done["host"], done["ip"]), ("mx.example", "192.0.2.1"))
+        self.assertEqual((done["tls"], done["verified"], done["delay"]), ("TLSv1.3 X", "yes", 300.0))
+
     def test_a_hint_wakes_it(self) -> None:
         self.runner.start()
         self.add(queued("e1", NOW))
@@ -458,7 +484,7 @@ class LeaseTests(HangingCase):
         """With intervals shorter than a lease the queue's time once ran ahead by what was missing, at each look."""
         self.settings = replace(self.settings, schedule=Schedule(intervals=(20.0,), jitter=0.0))
         self.runner = self.make()
-        self.add(queued("e1", NOW, destination="slow.example"), queued("e2", NOW, destination="dead.example"))
+        self.add(queued("e1", NOW, destination="dead1.example"), queued("e2", NOW, destination="dead2.example"))
         self.runner.start()
         self.pass_time(100, 5)
         self.open.reverse()

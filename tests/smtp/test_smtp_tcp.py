@@ -13,7 +13,9 @@ from smtp_fakes import World
 from twisted.internet import reactor as the_reactor
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.ssl import CertificateOptions, PrivateCertificate
+from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
+from twisted.logger import globalLogPublisher
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import TestCase
 
@@ -75,6 +77,39 @@ class Tcp(TestCase):
         await self.converse("submission", "implicit", talk)
         self.assertEqual(len(self.world.delivery.accepted), 1)
         self.assertTrue(self.world.delivery.accepted[0][2].endswith(MESSAGE))
+
+    async def test_a_handshake_that_fails_is_logged_with_who_and_why(self) -> None:
+        lines: list[Any] = []
+
+        def observe(event: Any) -> None:
+            if event.get("event") == "session.tls_failed":
+                lines.append(event["fields"])
+
+        def distrust(port: int) -> None:
+            with self.assertRaises(ssl.SSLCertVerificationError):
+                smtplib.SMTP_SSL("localhost", port, timeout=10, context=ssl.create_default_context())
+
+        def no_tls(port: int) -> None:
+            by_hand(port, b"EHLO x\r\n", b"STARTTLS\r\n", b"MAIL FROM:<a@x.test>\r\n")
+
+        def leave(port: int) -> None:
+            socket.create_connection(("127.0.0.1", port), 10).close()
+
+        globalLogPublisher.addObserver(observe)
+        try:
+            for tls, talk, why in (
+                ("implicit", distrust, "unknown ca"),
+                ("starttls", no_tls, "wrong version number"),
+                ("implicit", leave, "ended during the handshake"),
+            ):
+                await self.converse("submission", tls, talk)
+                while not lines:
+                    await deferLater(reactor, 0.01)
+                line = lines.pop()
+                self.assertEqual((line["protocol"], line["peer"]), ("submission", "127.0.0.1"))
+                self.assertIn(why, line["reason"])
+        finally:
+            globalLogPublisher.removeObserver(observe)
 
     async def test_commands_behind_starttls(self) -> None:
         def talk(port: int) -> bytes:
