@@ -166,6 +166,7 @@ class Server:
         self._hints = hints = SharedHints(reactor, self._links) if several else LocalHints()
         self._views = OpenViews(reactor)
         self._draining = False
+        self._trouble = ""  # what health found last
         tls = config.tls
         self._certificates = CertificateStore(_pairs(config), self._clock) if tls is not None else None
         self._stores = OwnStores(config, self._clock, self._threads, hints, reactor.callFromThread)
@@ -352,16 +353,27 @@ class Server:
         return web_factory(self.health, self._metrics_page, self._clock)
 
     async def health(self) -> dict[str, Any]:
-        """Whether mail is taken: ``status`` "ok", "draining", or "store" when it does not answer."""
+        """Whether mail is taken: ``status`` "ok", "draining", or "store" when it does not answer or its files are gone."""
         if self._draining:
             return {"status": "draining"}
-        asking = Deferred.fromCoroutine(self._stores.directory.domains())
+        asking = Deferred.fromCoroutine(self._ask_store())
         asking.addTimeout(HEALTH_TIMEOUT, self._reactor)
         try:
-            await asking
+            status = await asking
         except (DomainError, DeferredTimeout):
-            return {"status": "store"}
-        return {"status": "ok", "version": VERSION}
+            status = "store"
+        return {"status": "ok", "version": VERSION} if status == "ok" else {"status": status}
+
+    async def _ask_store(self) -> str:
+        """Return what health says of it."""
+        if trouble := await self._stores.trouble():
+            if trouble != self._trouble:
+                _log.warn("the store does not take mail: {trouble}", trouble=trouble)
+            self._trouble = trouble
+            return "store"
+        self._trouble = ""
+        await self._stores.directory.domains()
+        return "ok"
 
     async def _metrics_page(self) -> tuple[bytes, bytes]:
         self._serving.measure(self.metrics, FIRST)

@@ -94,6 +94,13 @@ class OwnStores(Stores):
             data = self._config.server.data
             raise ConfigurationError([f"server.data: {data}: cannot be used: {what or 'see the log'}"]) from error
 
+    async def trouble(self) -> str:
+        """Return which file or directory is not under its name any more, so that mail is not acknowledged; "" while all
+        are. :raises StoreUnavailable, Busy:"""
+        engine = self.engine
+        text = await self.blobs.on_disk(engine.trouble) if isinstance(engine, SqliteEngine) else ""
+        return text or await self.blobs.on_disk(self.blobs.trouble)
+
     async def stop(self) -> None:
         """Write what waits and close."""
         await self._counters.stop()

@@ -77,7 +77,8 @@ class ControlPort:
     async def close(self) -> None:
         """Take no more commands and remove the socket."""
         if self._port is not None:
-            await maybeDeferred(self._port.stopListening)
+            with contextlib.suppress(FileNotFoundError):  # its name may be gone, with the data directory
+                await maybeDeferred(self._port.stopListening)
         self._names.close()
 
 

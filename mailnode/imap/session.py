@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from mailnode.errors import Busy, NoSuchMailbox
+from mailnode.errors import Busy, DomainError, NoSuchMailbox
 from mailnode.imap import responses
 from mailnode.imap.answers import UNKNOWN_TROUBLE, Answer, SessionEnds, refusal
 from mailnode.imap.capabilities import capabilities
@@ -366,6 +366,8 @@ class ImapSession:
             protocol=self.protocol,
             error=f"{type(error).__name__}: {error}",
         )
+        if isinstance(error, DomainError):
+            return  # the store has logged the cause
         failure = Failure(error)  # type: ignore[no-untyped-call]
         _log.failure("trouble in session {session}", failure, session=self.session)
 

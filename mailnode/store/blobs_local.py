@@ -59,6 +59,10 @@ class LocalBlobs:
         for entry in os.scandir(self._incoming):
             os.unlink(entry.path)
 
+    def trouble(self) -> str:
+        """Return which of the directories is not there any more, "" while all are. Blocks."""
+        return next((f"{path}: no such directory" for path in (self._incoming, self._files) if not path.is_dir()), "")
+
     def writer(self, limit: int) -> LocalBlobWriter:
         """Begin a blob of at most ``limit`` octets."""
         return LocalBlobWriter(self, limit)
@@ -167,7 +171,12 @@ class LocalBlobs:
         """Make a file whole and durable; return its digest. Blocks. :raises OSError:"""
         target = self.path(blob_id)
         self._make_directory(target.parent)
-        return file.finish(rest, target)
+        try:
+            return file.finish(rest, target)
+        except FileNotFoundError:  # the directory went away beneath us: once it may be made, make it
+            with self._making:
+                self._made.discard(target.parent.parent)
+            raise
 
     def _make_directory(self, directory: Path) -> None:
         """With all its neighbours, so that few messages wait for it. Once in the life of the process also where they are
@@ -175,8 +184,9 @@ class LocalBlobs:
         above = directory.parent
         with self._making:
             if above not in self._made:
+                above.mkdir(mode=0o700, exist_ok=True)
                 for last in _FAN:
-                    (above / last).mkdir(mode=0o700, parents=True, exist_ok=True)
+                    (above / last).mkdir(mode=0o700, exist_ok=True)
                 sync_directory(above)
                 sync_directory(self._files)
                 self._made.add(above)

@@ -222,6 +222,10 @@ class SqliteEngine:
             raise StoreUnavailable("the store is not running")
         return self._tenancies[name]
 
+    def trouble(self) -> str:
+        """Return which file of which tenancy is not under its name any more, "" while all are. Blocks for some stats."""
+        return next((text for tenancy in list(self._tenancies.values()) if (text := tenancy.trouble())), "")
+
     # beside the units
 
     def _checkpoint(self) -> None:

@@ -16,6 +16,7 @@ import apsw
 
 from mailnode.errors import ConfigurationError, DomainError, StoreUnavailable
 from mailnode.store.engine import JOINT, JointUnit, columns
+from mailnode.store.named_files import FileLost, NamedFiles
 
 # pages of write-ahead log
 CHECKPOINT_AT = 1_000  # the checkpoint thread is asked to move the log into the file
@@ -115,6 +116,8 @@ class Tenancy:
         self._checkpoint_asked = False
         self._asked_at = 0  # pages
         self._failed = False
+        self._files = NamedFiles(path)
+        self._lost = False  # a file is not under its name: nothing is acknowledged
         self._pool_changed = threading.Condition()
         self._idle: list[apsw.Connection] = []
         self._lent = 0
@@ -163,6 +166,7 @@ class Tenancy:
         if self._writer is not None:
             self._close(self._writer)
             self._writer = None
+        self._files.forget_log()
         with self._pool_changed:
             self._closing = False
             self._pool_changed.notify_all()
@@ -175,6 +179,9 @@ class Tenancy:
 
     def _connect(self) -> apsw.Connection:
         connection = apsw.Connection(self._path, flags=self._flags, vfs=self._vfs, statementcachesize=200)
+        if not self.in_memory and (text := self.trouble()):
+            connection.close()
+            raise apsw.CantOpenError(text) from FileLost(text)
         connection.set_busy_timeout(BUSY_MILLISECONDS)
         connection.pragma("temp_store", "MEMORY")
         connection.pragma("cache_size", -8192)
@@ -189,19 +196,19 @@ class Tenancy:
 
         No job has a result before COMMIT has returned.
         """
-        if self._failed and not self._recover():
+        if (self._lost and self.trouble()) or (self._failed and not self._recover()):
             _refuse(jobs, None)
             return
         error = self._attempt(jobs)
         if error is None:
             return
-        if self._failed or len(jobs) == 1:
+        if self._failed or self._lost or len(jobs) == 1:
             _refuse(jobs, error)
             return
         # The transaction went, and with it every unit of the batch, before anything was committed. Each again, alone.
         for job in jobs:
-            error = None if self._failed else self._attempt((job,))
-            if error is not None or self._failed:
+            error = None if self._failed or self._lost else self._attempt((job,))
+            if error is not None or self._failed or self._lost:
                 _refuse((job,), error)
 
     def _attempt(self, jobs: Sequence[Job]) -> apsw.Error | None:
@@ -227,8 +234,28 @@ class Tenancy:
         except apsw.Error as error:
             self._fail(error)
             return error
+        # After the commit, as close to the acknowledgement as can be.
+        if not self.in_memory and (text := self.trouble(committed=True)):
+            return apsw.CantOpenError(text)
         self._look_after_log()
         return None
+
+    def trouble(self, committed: bool = False) -> str:
+        """Return which file is not under its name any more, "" while all are: then nothing is acknowledged, until the same
+        file is back. The log says it once. By any thread."""
+        if self.in_memory:
+            return ""
+        try:
+            self._files.check(committed)
+        except FileLost as error:
+            if not self._lost:
+                self._lost = True
+                self._report("store.failed", tenancy=self.name, error=f"nothing is acknowledged: {error}")
+            return str(error)
+        if self._lost:
+            self._lost = False
+            self._report("store.recovered", tenancy=self.name)
+        return ""
 
     def _look_after_log(self) -> None:
         if self._wal_pages > WAL_LIMIT:
@@ -316,8 +343,12 @@ class Tenancy:
         assert self._writer is not None
         self._writer.execute("VACUUM INTO ?", (path,))
 
+    def _complain(self, error: Exception, what: str = "") -> None:
+        if not isinstance(error.__cause__, FileLost):  # that was said, once
+            self._report("store.failed", tenancy=self.name, error=f"{what}{type(error).__name__}: {error}")
+
     def _unexpected(self, error: Exception) -> StoreUnavailable:
-        self._report("store.failed", tenancy=self.name, error=f"{type(error).__name__}: {error}")
+        self._complain(error)
         refusal = StoreUnavailable("the unit failed")
         refusal.__cause__ = error
         return refusal
@@ -429,7 +460,7 @@ class Tenancy:
                 mode = apsw.SQLITE_CHECKPOINT_TRUNCATE if wait else apsw.SQLITE_CHECKPOINT_PASSIVE
                 self._checkpointer.wal_checkpoint(mode=mode)
             except apsw.Error as error:
-                self._report("store.failed", tenancy=self.name, error=f"checkpoint: {type(error).__name__}: {error}")
+                self._complain(error, "checkpoint: ")
                 if wait:
                     raise
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shutil
 import threading
 from itertools import pairwise
 
@@ -91,6 +92,89 @@ def tenancy(request, tmp_path, reports):
 
 def outcome(job):
     return job.error if job.error is not None else job.result
+
+
+# files that lose their names
+
+
+def move_directory(data):
+    data.rename(data.with_name("away"))
+    return lambda: data.with_name("away").rename(data)
+
+
+def replace_directory(data):
+    back = move_directory(data)
+    shutil.copytree(data.with_name("away"), data)
+
+    def restore():
+        shutil.rmtree(data)
+        back()
+
+    return restore
+
+
+def move_file(name):
+    def move(data):
+        (data / name).rename(data / "away")
+        return lambda: (data / "away").rename(data / name)
+
+    return move
+
+
+def replace_file(name):
+    def replace(data):
+        back = move_file(name)(data)
+        shutil.copy(data / "away", data / name)
+        return back
+
+    return replace
+
+
+LOSSES = [move_directory, replace_directory]
+LOSSES += [do(name) for do in (move_file, replace_file) for name in ("probe.db", "probe.db-wal")]
+
+
+@pytest.mark.parametrize("lose", LOSSES)
+@pytest.mark.parametrize("most", [1, 3])
+def test_nothing_is_acknowledged_into_files_without_a_name(tmp_path, lose, most):
+    data = tmp_path / "data"
+    data.mkdir()
+    said = []
+    tenancy = Tenancy("probe", str(data / "probe.db"), report=lambda event, **fields: said.append((event, fields)))
+    tenancy.open()
+    tenancy.run(make_table)
+    tenancy.run_batch([Job(add, (0,))])
+    assert tenancy.trouble() == ""
+    back = lose(data)
+    for number in range(10, 10 + 2 * most, most):
+        jobs = [Job(add, (number + more,)) for more in range(most)]
+        tenancy.run_batch(jobs)
+        assert all(isinstance(job.error, StoreUnavailable) and job.result is None for job in jobs)
+    assert str(data / "probe.db") in tenancy.trouble()
+    assert [event for event, _ in said] == ["store.failed"]
+    assert str(data / "probe.db") in said[0][1]["error"]
+    back()
+    job = Job(add, (1,))
+    tenancy.run_batch([job])
+    assert job.outcome() == 1 and tenancy.trouble() == ""
+    assert [event for event, _ in said] == ["store.failed", "store.recovered"]
+    tenancy.close()
+
+
+def test_a_connection_is_not_opened_on_another_file(tmp_path):
+    path = tmp_path / "probe.db"
+    tenancy = Tenancy("probe", str(path))
+    tenancy.open()
+    tenancy.run(make_table)
+    other = Tenancy("probe", str(tmp_path / "other.db"))
+    other.open()
+    other.run(make_table)
+    other.close()
+    (tmp_path / "other.db").rename(path)
+    job = Job(numbers)
+    tenancy.run_read(job)
+    assert isinstance(job.error, StoreUnavailable)
+    assert str(path) in str(job.error.__cause__)
 
 
 # group commit
