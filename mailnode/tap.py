@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import signal
 import socket
 import sys
@@ -21,6 +22,7 @@ from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
 from mailnode import app, demo
+from mailnode.config.checkup import User, check_up, serving_user
 from mailnode.config.schema import Config
 from mailnode.config.version import VERSION
 from mailnode.ctl.office import CommandFailed
@@ -80,6 +82,10 @@ def makeService(options: Options) -> IService:
         require_fit()
         config = app.configuration(file, data, options["port-offset"])
         if options["check"]:
+            for warning in check_up(
+                config, _serving_user(config, options.parent or {}), file, _log_path(options.parent)
+            ):
+                sys.stderr.write(f"mailnode: warning: {warning}\n")
             sys.stdout.write(f"{file or 'the embedded default'}: no mistakes\n")
             raise SystemExit(0)
         if options.pidfile is not None:
@@ -87,6 +93,26 @@ def makeService(options: Options) -> IService:
         return MailService(config, file, data, options["port-offset"], options.parent or {}, options.pidfile)
     except ConfigurationError as error:
         _fail(error.mistakes)
+
+
+def _serving_user(config: Config, twistd: Any) -> User:
+    uid, gid = twistd.get("uid"), twistd.get("gid")
+    if uid is None:
+        return serving_user(config)
+    try:
+        entry = pwd.getpwuid(uid)
+    except KeyError:
+        raise ConfigurationError([f"--uid: {uid}: no such user"]) from None
+    return User(entry.pw_name, uid, entry.pw_gid if gid is None else gid, starts_as_root=os.geteuid() == 0)
+
+
+def _log_path(twistd: Any) -> Path | None:
+    """Return the file the log goes to; None: it is no file."""
+    if twistd is None or twistd.get("logger") or twistd.get("syslog") or twistd.get("logfile") == "-":
+        return None
+    if twistd.get("nodaemon") and not twistd.get("logfile"):
+        return None
+    return Path(twistd.get("logfile") or LOGFILE).absolute()
 
 
 class MailService(Service):

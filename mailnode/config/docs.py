@@ -23,8 +23,12 @@ Configuration
 
 ``twistd mailnode --config FILE`` reads one TOML file. It is checked as a whole: every mistake is reported at once with its
 key, such as ``listener[1].endpoint``, and nothing starts. ``twistd mailnode --config FILE --check`` and ``mailnode
---config FILE check`` only look. Relative paths are taken from the directory of the file. ``etc/mailnode.toml`` is
-a complete example.
+--config FILE check`` only look. A check sees with the eyes of the user who will serve: of ``twistd --uid``, of
+``mailnode check --user``, the owner of the data directory when root asks, or the present one; what that user cannot read or
+write (keys, data directory, log) is a mistake, or a warning where root opens it at the start. It warns of listeners
+nobody can log in on and of networks that make an open relay; warnings leave the exit code at 0.
+
+Relative paths are taken from the directory of the file. ``etc/mailnode.toml`` is a complete example.
 
 Octets and seconds are numbers, or a whole number with a unit in quotes: ``"512K"``, ``"50MB"``, ``"1 GiB"`` (K, M, G, T,
 with B or iB or alone, large or small: always powers of 1024), and ``"30s"``, ``"5m"``, ``"2h"``, ``"7d"``, ``"1w"``.

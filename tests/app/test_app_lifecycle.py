@@ -1,6 +1,7 @@
 """A configured server as a process: mistakes, reload, draining, systemd, the PROXY protocol."""
 
 import json
+import os
 import signal
 import smtplib
 import socket
@@ -87,6 +88,31 @@ def test_a_check_without_mistakes(site):
     assert checking.lines == [f"{site.config}: no mistakes"]
     assert site.command("check")[:2] == (0, f"{site.config}: no mistakes\n")
     assert not (site.folder / "data").exists()
+
+
+def test_a_check_warns_and_goes_on(site):
+    site.write('[[listener]]\nprotocol = "pop3"\nendpoint = "tcp:110"\n', smtp_extra='relay_from = ["0.0.0.0/0"]')
+    with site.server("--check") as checking:
+        assert checking.process.wait(PATIENCE) == 0
+        checking._reader.join(10)
+    *warned, last = checking.lines
+    assert last == f"{site.config}: no mistakes"
+    assert [line.split(": ")[:3] for line in warned] == [
+        ["mailnode", "warning", "listener[0].relay_from"],
+        ["mailnode", "warning", "listener[3]"],
+    ]
+    code, out, err = site.command("check")
+    assert (code, out, err.splitlines()) == (0, last + "\n", warned)
+    assert site.command("check", "--user", "nobody-of-that-name")[0] == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can look with other users' eyes")
+def test_a_check_looks_with_the_eyes_of_who_will_serve(site):
+    with site.server("--check", options=("--uid=nobody", f"--logfile={site.folder}/log")) as checking:
+        assert checking.process.wait(PATIENCE) == 1
+        checking._reader.join(10)
+    assert all(line.endswith("by the user nobody") for line in checking.lines), checking.lines
+    assert checking.lines[0].startswith(f"mailnode: server.data: {site.folder}/data: cannot be ")
 
 
 def test_a_wrong_key_and_no_file(site):

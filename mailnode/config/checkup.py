@@ -1,0 +1,190 @@
+"""What a check says beyond mistakes of the file: what the serving user may read and write, and what is allowed but
+seldom meant."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mailnode.config.schema import Config, Network, Tls, TlsName
+from mailnode.errors import ConfigurationError
+
+MAX_LOOKED_AT = 1000  # entries of the data directory
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Who serves. ``starts_as_root``: what is read and opened at the start is so by root, as with ``twistd --uid``."""
+
+    name: str
+    uid: int
+    gid: int
+    starts_as_root: bool = False
+
+
+def present_user() -> User:
+    """Return who runs this."""
+    return User(_name(os.geteuid()), os.geteuid(), os.getegid())
+
+
+def serving_user(config: Config, name: str = "") -> User:
+    """Return who will serve: the one of that name; without a name, when root asks, the owner of the data directory; else
+    who runs this. :raises ConfigurationError: no such user."""
+    if name:
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            raise ConfigurationError([f"{name}: no such user"]) from None
+        return User(entry.pw_name, entry.pw_uid, entry.pw_gid)
+    ours = present_user()
+    try:
+        owner = config.server.data.stat()
+    except OSError:
+        return ours
+    return User(_name(owner.st_uid), owner.st_uid, owner.st_gid) if ours.uid == 0 and owner.st_uid else ours
+
+
+def check_up(config: Config, user: User, file: Path | None = None, log: Path | None = None) -> list[str]:
+    """Return warnings. :param file: the configuration's. :param log: the file the log goes to, if it is one.
+
+    :raises ConfigurationError: what the user cannot read or write but must.
+    """
+    looked: list[tuple[bool, str]] = _as(user, lambda: list(_access(config, user, file, log)))
+    mistakes = [text for fatal, text in looked if fatal]
+    if mistakes:
+        raise ConfigurationError(mistakes)
+    return [*(text for _, text in looked), *warnings(config)]
+
+
+# Access
+
+
+def _access(config: Config, user: User, file: Path | None, log: Path | None) -> Iterator[tuple[bool, str]]:
+    """Yield (whether it keeps the server from serving, what is wrong)."""
+    data = config.server.data
+    for path in (data, *_inside(data)):
+        if wrong := _cannot_write(path):
+            yield True, f"server.data: {path}: {wrong} by the user {user.name}"
+    smarthost = config.queue.smarthost
+    if (
+        smarthost is not None
+        and smarthost.password_file is not None
+        and (wrong := _cannot_read(smarthost.password_file))
+    ):
+        yield True, f"queue.smarthost.password_file: {smarthost.password_file}: {wrong} by the user {user.name}"
+    at_start = "; read by root at the start, but renewed ones will not be taken over" if user.starts_as_root else ""
+    if config.tls is not None:
+        pairs: list[tuple[str, Tls | TlsName]] = [("tls", config.tls)]
+        pairs += [(f"tls.name[{index}]", name) for index, name in enumerate(config.tls.name)]
+        for key, pair in pairs:
+            for part, path in (("certificate", pair.certificate), ("key", pair.key)):
+                if wrong := _cannot_read(path):
+                    yield not at_start, f"{key}.{part}: {path}: {wrong} by the user {user.name}{at_start}"
+    if file is not None and (wrong := _cannot_read(file)):
+        again = "; read by root at the start, but a reload will not work" if user.starts_as_root else ""
+        yield not again, f"{file}: {wrong} by the user {user.name}{again}"
+    if log is not None and (wrong := _cannot_write(log)):
+        again = "; opened by root at the start, but not again after it was rotated" if user.starts_as_root else ""
+        yield not again, f"log: {log}: {wrong} by the user {user.name}{again}"
+
+
+def _inside(data: Path) -> list[Path]:
+    try:
+        with os.scandir(data) as entries:
+            kept = [data / entry.name for _, entry in zip(range(MAX_LOOKED_AT), entries, strict=False)]
+    except OSError:
+        return []  # not there yet; or not to be read, which is said of the directory itself
+    return sorted(path for path in kept if path.is_file() or path.is_dir())
+
+
+def _cannot_read(path: Path) -> str:
+    try:
+        path.stat()
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    return "" if os.access(path, os.R_OK, effective_ids=True) else "cannot be read"
+
+
+def _cannot_write(path: Path) -> str:
+    """Return what keeps a file or directory from being read and written, or from being made; "" for nothing."""
+    try:
+        inside = os.X_OK if path.is_dir() else 0
+        path.stat()
+    except FileNotFoundError:
+        above = next(parent for parent in path.parents if parent.exists())
+        can = above.is_dir() and os.access(above, os.W_OK | os.X_OK, effective_ids=True)
+        return "" if can else f"cannot be made in {above}"
+    except OSError as error:
+        return f"cannot be reached ({error.strerror})"
+    return "" if os.access(path, os.R_OK | os.W_OK | inside, effective_ids=True) else "cannot be read and written"
+
+
+def _as(user: User, look: Callable[[], list[Any]]) -> list[Any]:
+    """Return what a function returns that is run with a user's rights, in a process of its own; its result is plain."""
+    if user.uid == os.geteuid():
+        return look()
+    if os.geteuid() != 0:
+        raise ConfigurationError([f"only root, or the user {user.name}, can look with the rights of {user.name}"])
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.initgroups(user.name, user.gid)
+            os.setgid(user.gid)
+            os.setuid(user.uid)
+            with os.fdopen(writing, "w") as answer:
+                json.dump(look(), answer)
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as answer:
+        text = answer.read()
+    os.waitpid(child, 0)
+    if not text:
+        raise ConfigurationError([f"cannot look with the rights of the user {user.name}"])
+    found: list[Any] = json.loads(text)
+    return found
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+# Allowed, but seldom meant
+
+
+def warnings(config: Config) -> list[str]:
+    """Return what of a configuration is probably not meant: an open relay, a listener nobody can log in on."""
+    found = []
+    for index, listener in enumerate(config.listener):
+        key = f"listener[{index}]"
+        if listener.protocol in ("imap", "pop3", "submission") and listener.tls == "none" and not listener.plain_login:
+            found.append(
+                f"{key}: nobody can log in there: it has neither TLS (tls) nor logins without it (plain_login)"
+            )
+        for network in listener.relay_from:
+            if wide := _wide(network):
+                found.append(
+                    f"{key}.relay_from: {network}: {wide}: they may send to any domain without a login (open relay)"
+                )
+        for network in listener.xclient_from:
+            if wide := _wide(network):
+                found.append(f"{key}.xclient_from: {network}: {wide}: they may say that they are any other client")
+    return found
+
+
+def _wide(network: Network) -> str:
+    """Return who the clients of a network are, unless they are few or of this site."""
+    if network.prefixlen == 0:
+        return "everybody on the Internet"
+    if network.is_private or network.is_loopback or network.is_link_local or network.num_addresses == 1:
+        return ""
+    return "clients with public addresses"

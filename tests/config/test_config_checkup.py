@@ -1,0 +1,162 @@
+"""What a check says of the serving user's rights, and of what is seldom meant."""
+
+import os
+import pwd
+from pathlib import Path
+
+import pytest
+
+from mailnode.config.checkup import User, check_up, present_user, serving_user, warnings
+from mailnode.config.loader import read
+from mailnode.errors import ConfigurationError
+
+
+def config(data="/d", listeners=(), **sections):
+    listener = [{"endpoint": f"tcp:{2500 + number}", **one} for number, one in enumerate(listeners)]
+    listener = listener or [{"protocol": "smtp", "endpoint": "tcp:25"}]
+    return read({"server": {"hostname": "mx.a.test", "data": data}, "listener": listener, **sections}, Path("/"))
+
+
+# what is seldom meant
+
+
+def test_an_ordinary_configuration_is_not_warned_of():
+    assert (
+        warnings(
+            config(
+                listeners=[
+                    {"protocol": "smtp", "relay_from": ["10.0.0.0/8", "fd00::/8", "127.0.0.0/8", "203.0.112.7/32"]},
+                    {"protocol": "imap", "tls": "starttls"},
+                    {"protocol": "pop3", "plain_login": True, "endpoint": "tcp:110:interface=127.0.0.1"},
+                    {"protocol": "lmtp"},
+                    {"protocol": "http"},
+                ],
+                tls={"certificate": "/c", "key": "/k"},
+            )
+        )
+        == []
+    )
+
+
+def test_a_listener_nobody_can_log_in_on():
+    listeners = [{"protocol": protocol} for protocol in ("smtp", "submission", "imap", "pop3")]
+    assert warnings(config(listeners=listeners)) == [
+        f"listener[{index}]: nobody can log in there: it has neither TLS (tls) nor logins without it (plain_login)"
+        for index in (1, 2, 3)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("network", "who"),
+    [
+        ("0.0.0.0/0", "everybody on the Internet"),
+        ("::/0", "everybody on the Internet"),
+        ("0.0.0.0/1", "clients with public addresses"),
+        ("8.8.0.0/16", "clients with public addresses"),
+        ("2a00::/16", "clients with public addresses"),
+    ],
+)
+def test_an_open_relay(network, who):
+    (warning,) = warnings(config(listeners=[{"protocol": "smtp", "relay_from": ["10.0.0.0/8", network]}]))
+    assert warning.startswith(f"listener[0].relay_from: {network}: {who}: ") and "open relay" in warning
+    (warning,) = warnings(config(listeners=[{"protocol": "smtp", "xclient_from": [network]}]))
+    assert warning.startswith(f"listener[0].xclient_from: {network}: {who}: ")
+
+
+# rights
+
+NOBODY = pwd.getpwnam("nobody")
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can look with other users' eyes")
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A data directory that belongs to nobody, with a key and a file of a database."""
+    for parent in (tmp_path, *tmp_path.parents):
+        if parent.stat().st_uid == os.geteuid() and parent != Path("/"):
+            parent.chmod(parent.stat().st_mode | 0o055)
+    data = tmp_path / "data"
+    data.mkdir()
+    for name in ("mailnode.toml", "cert.pem", "key.pem", "log", "password", "data/mail-00.db"):
+        (tmp_path / name).write_text("x")
+        (tmp_path / name).chmod(0o600)
+    return tmp_path
+
+
+def own(place, *names):
+    for name in names:
+        os.chown(place / name, NOBODY.pw_uid, NOBODY.pw_gid)
+
+
+def everything(place):
+    return config(
+        place / "data",
+        tls={"certificate": place / "cert.pem", "key": place / "key.pem"},
+        queue={"smarthost": {"host": "a.test", "username": "u", "password_file": place / "password"}},
+    )
+
+
+def looked(place, user):
+    try:
+        return [], check_up(everything(place), user, place / "mailnode.toml", place / "log")
+    except ConfigurationError as error:
+        return error.mistakes, []
+
+
+def test_the_present_user_can_do_what_it_can(place):
+    assert looked(place, present_user()) == ([], [])
+    assert check_up(config(place / "later" / "data"), present_user()) == []
+
+
+@as_root
+def test_every_file_the_user_cannot_use_is_a_mistake(place):
+    mistakes, _ = looked(place, User("nobody", NOBODY.pw_uid, NOBODY.pw_gid))
+    assert [mistake.split(": ")[:2] for mistake in mistakes] == [
+        ["server.data", f"{place}/data"],
+        ["server.data", f"{place}/data/mail-00.db"],
+        ["queue.smarthost.password_file", f"{place}/password"],
+        ["tls.certificate", f"{place}/cert.pem"],
+        ["tls.key", f"{place}/key.pem"],
+        [f"{place}/mailnode.toml", "cannot be read by the user nobody"],
+        ["log", f"{place}/log"],
+    ][: len(mistakes)] and len(mistakes) in (6, 7)
+    own(place, "data", "data/mail-00.db", "password", "cert.pem", "key.pem", "mailnode.toml", "log")
+    assert looked(place, User("nobody", NOBODY.pw_uid, NOBODY.pw_gid)) == ([], [])
+    assert os.geteuid() == 0
+
+
+@as_root
+def test_what_root_opens_at_the_start_is_a_warning(place):
+    own(place, "data", "data/mail-00.db", "password")
+    mistakes, warned = looked(place, User("nobody", NOBODY.pw_uid, NOBODY.pw_gid, starts_as_root=True))
+    assert mistakes == []
+    assert [text.partition(";")[2] for text in warned] == [
+        " read by root at the start, but renewed ones will not be taken over",
+        " read by root at the start, but renewed ones will not be taken over",
+        " read by root at the start, but a reload will not work",
+        " opened by root at the start, but not again after it was rotated",
+    ]
+
+
+@as_root
+def test_a_file_that_a_command_of_root_left_behind_is_named(place):
+    own(place, "data", "password", "cert.pem", "key.pem", "mailnode.toml", "log")
+    mistakes, _ = looked(place, User("nobody", NOBODY.pw_uid, NOBODY.pw_gid))
+    assert mistakes == [f"server.data: {place}/data/mail-00.db: cannot be read and written by the user nobody"]
+
+
+@as_root
+def test_a_directory_that_cannot_be_made(place):
+    user = User("nobody", NOBODY.pw_uid, NOBODY.pw_gid)
+    with pytest.raises(ConfigurationError, match=r"cannot be made in .* by the user nobody"):
+        check_up(config(place / "new" / "data"), user)
+
+
+@as_root
+def test_who_serves(place):
+    assert serving_user(config("/nonexistent")) == present_user() == serving_user(config(place / "data"))
+    own(place, "data")
+    assert serving_user(config(place / "data")).name == "nobody"
+    assert serving_user(config(place / "data"), "daemon").name == "daemon"
+    with pytest.raises(ConfigurationError, match="nobody-of-that-name: no such user"):
+        serving_user(config(), "nobody-of-that-name")
