@@ -13,13 +13,15 @@ from mailnode.message.headers import all_values
 from mailnode.message.quoted import find_end, read_quoted, unescape
 from mailnode.message.words import decode_bytes
 
-MAX_ADDRESSES = 10_000  # of one field that are rendered
+MAX_ADDRESSES = 10_000  # mailboxes of one field that are read where a limit is given, and groups
+MAX_TOKENS = 100_000  # of one field that are read; what is unfinished then is left out
 SHORT = 256  # octets of fields whose addresses are remembered for a while
 MAX_CHECKED = 64 * 1024  # octets of one field that are read to check who is in it
 
 # Marks are read on from by functions, and a word of very many escapes comes in pieces: a token costs bounded memory.
 _TOKEN = re.compile(
     rb"(?P<space>[ \t\r\n\x00]+)"
+    rb"|(?P<encoded>=\?[^?\x00-\x20\x7f]{1,80}\?[bBqQ]\?[^?\x00-\x20\x7f]*\?=)"  # one word, whatever is in it
     rb'|(?P<quoted>")'
     rb"|(?P<literal>\[)"
     rb"|(?P<special>[<>,;:@])"
@@ -53,7 +55,7 @@ class Group:
 def parse_addresses(value: bytes, limit: int | None = None) -> list[Mailbox | Group]:
     """Read an unfolded address list; what cannot be an address comes out as a mailbox without domain.
 
-    :param limit: how many mailboxes to take at most.
+    :param limit: how many mailboxes to take at most, and then :data:`MAX_ADDRESSES` groups.
     """
     return list(_parse_short(value, limit)) if len(value) <= SHORT else _Parser(value, limit).run()
 
@@ -117,13 +119,14 @@ class _Parser:
         self._items: list[Mailbox | Group] = []
         self._group: tuple[bytes, list[Mailbox]] | None = None
         self._count = 0
+        self._groups = 0
         self._begin()
 
     def _begin(self) -> None:
         """Start a new item."""
         self._words: list[tuple[bytes, bool]] = []  # phrase, or the local part of a bare address
         self._domain: list[tuple[bytes, bool]] | None = None  # after "@"
-        self._route: bytes | None = None
+        self._route: list[bytes] | None = None
         self._display: bytes | None = None
         self._comment: bytes | None = None
         self._angle = False  # between "<" and ">"
@@ -131,8 +134,11 @@ class _Parser:
 
     def run(self) -> list[Mailbox | Group]:
         """Return the items of the whole value."""
-        for kind, text, spaced in _tokens(self._value):
-            if self._limit is not None and self._count >= self._limit:
+        for number, (kind, text, spaced) in enumerate(_tokens(self._value)):
+            if number >= MAX_TOKENS:
+                self._begin()
+                break
+            if self._limit is not None and (self._count >= self._limit or self._groups > MAX_ADDRESSES):
                 break
             if kind == "special":
                 self._special(text)
@@ -193,7 +199,7 @@ class _Parser:
 
     def _at(self) -> None:
         if self._angle and not self._words and self._domain is None:
-            self._route = self._route or b""
+            self._route = self._route or []
             self._domain = []
         elif self._domain is None:
             self._domain = []
@@ -205,18 +211,18 @@ class _Parser:
             self._domain = []
 
     def _add_route(self) -> None:
-        if self._domain:
-            step = b"@" + _joined(self._domain)
-            self._route = self._route + b"," + step if self._route else step
+        if self._domain and self._route is not None:
+            self._route.append(b"@" + _joined(self._domain))
 
     def _colon(self) -> None:
-        if self._angle:
-            if self._route is not None and not self._words:
-                self._add_route()
-                self._domain = None
+        if self._angle and self._route is not None and not self._words:
+            self._add_route()
+            self._domain = None
             return
-        if self._domain is not None or self._group is not None:
+        if self._angle or self._domain is not None or self._group is not None:
+            (self._words if self._domain is None else self._domain).append((b":", False))
             return
+        self._groups += 1
         self._group = (_phrase(self._words) or b"", [])
         self._begin()
 
@@ -229,7 +235,8 @@ class _Parser:
             display = self._display if self._angle else self._comment
             if self._angle and display is None:
                 display = self._comment
-            self._add(Mailbox(display, self._route or None, _joined(self._words), _joined(self._domain or [])))
+            route = b",".join(self._route) if self._route else None
+            self._add(Mailbox(display, route, _local(self._words), _joined(self._domain or [])))
         self._begin()
 
     def _add(self, box: Mailbox) -> None:
@@ -248,6 +255,19 @@ class _Parser:
 
 def _joined(pieces: list[tuple[bytes, bool]]) -> bytes:
     return b"".join(text for text, _ in pieces)
+
+
+def _local(pieces: list[tuple[bytes, bool]]) -> bytes:
+    """What stands where a local part should: white space about a dot goes (RFC 5322 4.4 obs-local-part), any other stays,
+    so that words which are no address do not become one."""
+    if len(pieces) == 1:
+        return pieces[0][0]
+    out: list[bytes] = []
+    for text, spaced in pieces:
+        if spaced and out and not text.startswith(b".") and not out[-1].endswith(b"."):
+            out.append(b" ")
+        out.append(text)
+    return b"".join(out)
 
 
 def _phrase(pieces: list[tuple[bytes, bool]]) -> bytes | None:

@@ -19,6 +19,7 @@ MESSAGE = MediaType(b"message", b"rfc822", ())
 OPAQUE = MediaType(b"application", b"octet-stream", ())
 
 MAX_FILENAME = 255  # characters
+MAX_NAME = 60  # octets of a charset or a transfer encoding
 
 
 @dataclass(slots=True)
@@ -47,7 +48,7 @@ class Entity:
         if not value:
             return b"7bit"
         written = value.split(b";")[0].split(b"(")[0]
-        return written.strip(b" \t\"'").lower() or b"7bit"
+        return written.strip(b" \t\"'").lower()[:MAX_NAME] or b"7bit"
 
     @property
     def disposition(self) -> tuple[bytes, Parameters] | None:
@@ -67,7 +68,7 @@ class Entity:
             end=self.end,
             lines=self.lines,
             content_type=f"{_ascii(self.media.type)}/{_ascii(self.media.subtype)}",
-            charset=_ascii(self.media.get(b"charset") or b"").lower(),
+            charset=_ascii((self.media.get(b"charset") or b"")[:MAX_NAME]).lower(),
             encoding=_ascii(self.encoding),
             disposition=_ascii(disposition),
             filename="".join([c for c in filename[:MAX_FILENAME] if c.isprintable()]) if filename else "",
@@ -85,7 +86,7 @@ class Entity:
 
 
 def _ascii(value: bytes) -> str:
-    return _short_ascii(value[:200])
+    return _short_ascii(value[:127])
 
 
 @lru_cache(maxsize=256)  # types, charsets and encodings: the same few

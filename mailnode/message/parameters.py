@@ -15,6 +15,7 @@ from mailnode.message.words import decode_bytes, decode_words
 
 SHORT = 128  # octets of a Content-Type that is remembered for a while: few are common
 MAX_PARAMETERS = 200  # of one field; the rest is not looked at
+MAX_DECODED = 8192  # octets of a parameter that are decoded
 
 Parameters = tuple[tuple[bytes, bytes], ...]  # (lower-case name, value), each name once
 
@@ -144,7 +145,8 @@ def _percent(value: bytes) -> bytes:
 
 def decode_parameter(parameters: Parameters, name: bytes) -> str:
     """Return a parameter as text: RFC 2231 charset, else RFC 2047 words as many programs write them; "" without it."""
-    for key, value in parameters:
+    for key, whole in parameters:
+        value = whole[:MAX_DECODED]
         if key == name + b"*":
             charset, quote, rest = value.partition(b"'")
             _, quote2, text = rest.partition(b"'")

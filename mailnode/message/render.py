@@ -9,6 +9,8 @@ from mailnode.message.entity import Entity
 from mailnode.message.parameters import MediaType, Parameters
 
 MAX_QUOTED = 1024  # octets; longer ones are literals
+MAX_SHOWN = 2 * 1024 * 1024  # octets of texts, addresses and parameters in one ENVELOPE, and in one BODYSTRUCTURE
+MAX_LANGUAGES = 512  # octets of Content-Language that are read
 _QUOTABLE = re.compile(rb"[\x01-\x09\x0b\x0c\x0e-\x7f]{0,%d}\Z" % MAX_QUOTED)
 _NIL_ENVELOPE = b"(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)"
 EMPTY_TEXT = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0'
@@ -31,38 +33,70 @@ def nstring(value: bytes | None) -> bytes:
     return b"NIL" if value is None else string(value)
 
 
-def envelope(headers: dict[bytes, list[bytes]]) -> bytes:
+class Budget:
+    """What may still be shown of one message: few octets that came must not become many. What is over it is left out, a
+    text as NIL, an address or a parameter with all behind it."""
+
+    __slots__ = ("addresses", "octets")
+
+    def __init__(self) -> None:
+        self.octets = MAX_SHOWN
+        self.addresses = MAX_ADDRESSES
+
+    def covers(self, octets: int) -> bool:
+        """Whether so many octets may be shown; they are taken from what is left."""
+        if octets > self.octets:
+            self.octets = 0
+            return False
+        self.octets -= octets
+        return True
+
+    def nstring(self, value: bytes | None) -> bytes:
+        """As the function of that name."""
+        return b"NIL" if value is None or not self.covers(len(value)) else string(value)
+
+
+def envelope(headers: dict[bytes, list[bytes]], budget: Budget | None = None) -> bytes:
     """Return the ENVELOPE of a message, parentheses included.
 
     :param headers: unfolded bodies by lower-case name, as in :class:`mailnode.message.entity.Entity`.
+    :param budget: what may still be shown of the message it is in.
     """
     if not headers:
         return _NIL_ENVELOPE
-    sender = _addresses(headers, b"from")
+    budget = budget or Budget()
+    sender = _addresses(budget, headers, b"from")
     return b"(%s %s %s %s %s %s %s %s %s %s)" % (
-        _text(headers, b"date"),
-        _text(headers, b"subject"),
+        _text(budget, headers, b"date"),
+        _text(budget, headers, b"subject"),
         sender,
-        _addresses(headers, b"sender", sender),
-        _addresses(headers, b"reply-to", sender),
-        _addresses(headers, b"to"),
-        _addresses(headers, b"cc"),
-        _addresses(headers, b"bcc"),
-        _text(headers, b"in-reply-to"),
-        _text(headers, b"message-id"),
+        _addresses(budget, headers, b"sender", sender),
+        _addresses(budget, headers, b"reply-to", sender),
+        _addresses(budget, headers, b"to"),
+        _addresses(budget, headers, b"cc"),
+        _addresses(budget, headers, b"bcc"),
+        _text(budget, headers, b"in-reply-to"),
+        _text(budget, headers, b"message-id"),
     )
 
 
-def _text(headers: dict[bytes, list[bytes]], name: bytes) -> bytes:
+def _text(budget: Budget, headers: dict[bytes, list[bytes]], name: bytes) -> bytes:
     values = headers.get(name)
-    return string(values[0]) if values else b"NIL"
+    return budget.nstring(values[0]) if values else b"NIL"
 
 
-def _addresses(headers: dict[bytes, list[bytes]], name: bytes, default: bytes = b"NIL") -> bytes:
-    rendered = [
-        _address(item) for value in headers.get(name, ())[:16] for item in parse_addresses(value, MAX_ADDRESSES)
-    ]
-    return b"(" + b"".join(rendered) + b")" if rendered else default
+def _addresses(budget: Budget, headers: dict[bytes, list[bytes]], name: bytes, default: bytes = b"NIL") -> bytes:
+    rendered: list[bytes] = []
+    for value in headers.get(name, ())[:16]:
+        for item in parse_addresses(value, budget.addresses):
+            shown = _address(item)
+            budget.addresses -= 1 + len(item.members) if isinstance(item, Group) else 1
+            if budget.addresses < 0 or not budget.covers(len(shown)):
+                break
+            rendered.append(shown)
+    if rendered:
+        return b"(" + b"".join(rendered) + b")"
+    return default if budget.covers(len(default)) else b"NIL"
 
 
 def _address(item: Mailbox | Group) -> bytes:
@@ -73,36 +107,41 @@ def _address(item: Mailbox | Group) -> bytes:
     return b"(%s %s %s %s)" % (nstring(item.display), nstring(item.route), string(item.local), string(item.domain))
 
 
-def body_structures(entity: Entity) -> tuple[bytes, bytes]:
-    """Return BODY and BODYSTRUCTURE, which has extension data, parentheses included."""
+def body_structures(entity: Entity, budget: Budget | None = None) -> tuple[bytes, bytes]:
+    """Return BODY and BODYSTRUCTURE, which has extension data, parentheses included.
+
+    :param budget: what may still be shown of the message it is in.
+    """
+    budget = budget or Budget()
     if entity.kind == "multipart":
-        return _multiparts(entity)
+        return _multiparts(entity, budget)
     media = entity.media
-    short = long = b"(%s %s %s" % (string(media.type), string(media.subtype), _basic_fields(entity))
+    short = long = b"(%s %s %s" % (string(media.type), string(media.subtype), _basic_fields(entity, budget))
     if entity.kind == "message":
         inner = entity.children[0]
-        inner_short, inner_long = body_structures(inner)
-        shown = envelope(inner.headers)
+        shown = envelope(inner.headers, budget)
+        inner_short, inner_long = body_structures(inner, budget)
         short = b"%s %s %s %d" % (short, shown, inner_short, entity.lines)
         long = b"%s %s %s %d" % (long, shown, inner_long, entity.lines)
     elif media.type == b"text":
         short = long = b"%s %d" % (short, entity.lines)
-    return short + b")", b"%s %s %s)" % (long, nstring(entity.first(b"content-md5")), _extension(entity))
+    checksum = budget.nstring(entity.first(b"content-md5"))
+    return short + b")", b"%s %s %s)" % (long, checksum, _extension(entity, budget))
 
 
-def _multiparts(entity: Entity) -> tuple[bytes, bytes]:
-    children = [body_structures(child) for child in entity.children]
+def _multiparts(entity: Entity, budget: Budget) -> tuple[bytes, bytes]:
+    children = [body_structures(child, budget) for child in entity.children]
     short, long = b"".join([one for one, _ in children]), b"".join([one for _, one in children])
     subtype = string(entity.media.subtype)
-    more = b"%s %s" % (_parameters(entity.media.parameters), _extension(entity))
+    more = b"%s %s" % (_parameters(entity.media.parameters, budget), _extension(entity, budget))
     return b"(%s %s)" % (short, subtype), b"(%s %s %s)" % (long, subtype, more)
 
 
-def _basic_fields(entity: Entity) -> bytes:
+def _basic_fields(entity: Entity, budget: Budget) -> bytes:
     return b"%s %s %s %s %d" % (
-        _parameters(_with_charset(entity.media)),
-        nstring(entity.first(b"content-id")),
-        nstring(entity.first(b"content-description")),
+        _parameters(_with_charset(entity.media), budget),
+        budget.nstring(entity.first(b"content-id")),
+        budget.nstring(entity.first(b"content-description")),
         string(entity.encoding),
         entity.end - entity.body_start,
     )
@@ -115,19 +154,26 @@ def _with_charset(media: MediaType) -> Parameters:
     return media.parameters
 
 
-def _parameters(parameters: Parameters) -> bytes:
-    if not parameters:
-        return b"NIL"
-    return b"(" + b" ".join(string(part) for pair in parameters for part in pair) + b")"
+def _parameters(parameters: Parameters, budget: Budget) -> bytes:
+    shown: list[bytes] = []
+    for name, value in parameters:
+        if not budget.covers(len(name) + len(value) + 6):
+            break
+        shown.append(string(name))
+        shown.append(string(value))
+    return b"(" + b" ".join(shown) + b")" if shown else b"NIL"
 
 
-def _extension(entity: Entity) -> bytes:
+def _extension(entity: Entity, budget: Budget) -> bytes:
     """Disposition, language and location."""
     disposition = entity.disposition
-    shown = b"NIL" if disposition is None else b"(%s %s)" % (string(disposition[0]), _parameters(disposition[1]))
-    tags = [tag.strip(b" \t") for tag in (entity.first(b"content-language") or b"").split(b",")[:32]]
+    shown = (
+        b"NIL" if disposition is None else b"(%s %s)" % (string(disposition[0]), _parameters(disposition[1], budget))
+    )
+    written = (entity.first(b"content-language") or b"")[:MAX_LANGUAGES]
+    tags = [tag.strip(b" \t") for tag in written.split(b",")[:32]]
     tags = [tag for tag in tags if tag]
     language = b"NIL" if not tags else string(tags[0])
     if len(tags) > 1:
         language = b"(" + b" ".join(string(tag) for tag in tags) + b")"
-    return b"%s %s %s" % (shown, language, nstring(entity.first(b"content-location")))
+    return b"%s %s %s" % (shown, language, budget.nstring(entity.first(b"content-location")))

@@ -16,6 +16,7 @@ MAX_NAME = 255  # characters of a display name or mailbox
 MAX_READ = 16 * 1024  # octets of an address list in which the first mailbox is looked for
 MAX_ID = 250  # octets of a message id; a longer one is not one
 MAX_REFERENCES = 100
+MAX_IDS = 64 * 1024  # octets of a field of message ids that are read, half of them at its end
 
 _ID = re.compile(rb"<([^<>]+)>")
 
@@ -60,6 +61,9 @@ def own_message_id(block: bytes) -> str:
 def message_ids(value: bytes) -> list[str]:
     """Return the message ids of an unfolded field body in order, without brackets, quotes and white space."""
     found = []
+    if len(value) > MAX_IDS:
+        head, tail = value[: MAX_IDS // 2], value[-MAX_IDS // 2 :]
+        value = head[: head.rfind(b">") + 1] + b" " + tail[tail.find(b"<") :]
     for written in _ID.finditer(value):
         octets = b"".join(written[1].split()).replace(b'"', b"").replace(b"\\", b"")
         if 0 < len(octets) <= MAX_ID:

@@ -18,7 +18,7 @@ from mailnode.message.addresses import (
 )
 
 
-def box(local, domain="", display=None, route=None):
+def box(local, domain=b"", display=None, route=None):
     return Mailbox(display, route, local, domain)
 
 
@@ -119,7 +119,19 @@ def box(local, domain="", display=None, route=None):
         (b"x (never closed", [Mailbox(b"never closed", None, b"x", b"")]),
         (b"G:a@b", [Group(b"G", (Mailbox(None, None, b"a", b"b"),))]),
         (b"a@b;c@d", [Mailbox(None, None, b"a", b"b"), Mailbox(None, None, b"c", b"d")]),
-        (b"A:B:a@b;", [Group(b"A", (Mailbox(None, None, b"Ba", b"b"),))]),
+        (b"A:B:a@b;", [Group(b"A", (Mailbox(None, None, b"B:a", b"b"),))]),
+        # an encoded word is one word, whatever it is made of
+        (b"=?utf-8?q?Doe,_Alice?= <a@b>", [Mailbox(b"=?utf-8?q?Doe,_Alice?=", None, b"a", b"b")]),
+        (b"=?utf-8?Q?a;b:c<d>(e)@f?= <a@b>", [Mailbox(b"=?utf-8?Q?a;b:c<d>(e)@f?=", None, b"a", b"b")]),
+        (b"x =?a?b?,,==?=<a@b>,c@d", [box(b"a", b"b", b"x =?a?b?,,==?="), box(b"c", b"d")]),
+        (b"=?utf-8?q?a, b?= <a@b>", [box(b"=?utf-8?q?a"), box(b"a", b"b", b"b?=")]),
+        # words that are no address stay as they are, and none is made of them
+        (b"a b c@x", [box(b"a b c", b"x")]),
+        (b"Undisclosed recipients", [box(b"Undisclosed recipients")]),
+        (b'"a  b" c, d@e', [box(b"a  b c"), box(b"d", b"e")]),
+        (b"<a b@c>", [box(b"a b", b"c")]),
+        (b"a@b:c", [box(b"a", b"b:c")]),
+        (b"<a:b@c>", [box(b"a:b", b"c")]),
         (b"a@b\\", [Mailbox(None, None, b"a", b"b\\")]),
     ],
 )
