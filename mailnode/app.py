@@ -353,7 +353,8 @@ class Server:
         return web_factory(self.health, self._metrics_page, self._clock)
 
     async def health(self) -> dict[str, Any]:
-        """Whether mail is taken: ``status`` "ok", "draining", or "store" when it does not answer or its files are gone."""
+        """Whether mail is taken: ``status`` "ok", "draining", "store" when it does not answer or its files are gone, or
+        "damaged" when some of them are: the others are served."""
         if self._draining:
             return {"status": "draining"}
         asking = Deferred.fromCoroutine(self._ask_store())
@@ -362,6 +363,8 @@ class Server:
             status = await asking
         except (DomainError, DeferredTimeout):
             status = "store"
+        if status == "ok" and (damage := self._stores.damage()):
+            return {"status": "damaged", "version": VERSION, "files": sorted(damage)}
         return {"status": "ok", "version": VERSION} if status == "ok" else {"status": status}
 
     async def _ask_store(self) -> str:

@@ -131,6 +131,7 @@ class Crew:
         return {
             "state": self._state,
             "write": write,
+            "out_of_service": lambda: dict(engine.out_of_service),
             "enqueue": queue.enqueue,
             "counter.take": counters.take,
             "counter.give_back": counters.give_back,

@@ -101,6 +101,10 @@ class OwnStores(Stores):
         text = await self.blobs.on_disk(engine.trouble) if isinstance(engine, SqliteEngine) else ""
         return text or await self.blobs.on_disk(self.blobs.trouble)
 
+    def damage(self) -> dict[str, str]:
+        """Say what is wrong with each file of the store that is damaged or not served, by the file's name."""
+        return self.engine.damage() if isinstance(self.engine, SqliteEngine) else {}
+
     async def stop(self) -> None:
         """Write what waits and close."""
         await self._counters.stop()

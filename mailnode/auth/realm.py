@@ -96,6 +96,7 @@ class MailRealm:
         changed at any time."""
         self.sessions_per_account = sessions_per_account
         self._directory = directory
+        self._mails = mails
         self._counts = counts
         self._live: dict[str, dict[ISessionMind, None]] = {}
         self._avatars: dict[type[Interface], Callable[[Account], Any]] = {
@@ -125,6 +126,8 @@ class MailRealm:
             account = await self._directory.account(account_id)  # as it is now: nothing remembered
             if not account.may_login:
                 raise LoginNotAllowed
+            if interface is not ISubmitter:
+                self._mails.require_service(account.id)
             if not await self._counts.enter(account.id, mind.protocol, self.sessions_per_account):
                 raise Busy
         except BaseException:

@@ -217,6 +217,9 @@ class IMailStore(Interface):
     async def provision(account_id: str, quota_bytes: int = 0, quota_count: int = 0) -> None:
         """Make an account's row, INBOX and special-use mailboxes (subscribed); no error if they exist."""
 
+    def require_service(account_id: str) -> None:
+        """:raises StoreUnavailable: the file this account's mail lies in is not served at the moment."""
+
     async def remove(account_id: str) -> None:
         """Delete everything of an account, in units of bounded size."""
 

@@ -52,6 +52,9 @@ class Engine(Protocol):
     :class:`mailnode.errors.StoreUnavailable`, nothing kept.
     """
 
+    # Tenancies that are not served, and why; every unit on one of them raises StoreUnavailable.
+    out_of_service: dict[str, str]
+
     async def read(
         self, tenancy: str, unit: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:

@@ -120,6 +120,7 @@ class PostgresEngine:
         """:param url: ``postgresql://...`` or a libpq connection string. :param call_from_thread: the reactor's
         ``callFromThread``; without it every unit runs in the calling thread. :param prefix: of the schemas' names."""
         self.partitions = partitions
+        self.out_of_service: dict[str, str] = {}
         self._url = url
         self._prefix = prefix
         self._call_from_thread = call_from_thread

@@ -23,7 +23,8 @@ Ask = Callable[..., Awaitable[Any]]
 
 
 class RemoteEngine(SqliteEngine):
-    """Reads below ``directory``; ``ask("write", tenancy, unit, args, kwargs)`` runs a writing unit.
+    """Reads below ``directory``; ``ask("write", tenancy, unit, args, kwargs)`` runs a writing unit, and
+    ``ask("out_of_service")`` returns what the owner's engine does not serve.
 
     It locks, checks, migrates and checkpoints nothing: the owner has done it, and does.
     """
@@ -34,7 +35,8 @@ class RemoteEngine(SqliteEngine):
         self._ask = ask
 
     async def start(self) -> None:
-        """Begin to read; files are opened as they are needed."""
+        """Begin to read; files are opened as they are needed. :raises StoreUnavailable: the owner does not answer."""
+        self.out_of_service = await self._ask("out_of_service")
         for name in self._names():
             path = str(self._directory / f"{name}.db") if self._directory is not None else ":memory:"
             self._tenancies[name] = Tenancy(name, path, report=self._report, read_only=True)

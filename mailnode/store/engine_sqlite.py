@@ -27,6 +27,8 @@ from mailnode.store import migrate
 from mailnode.store.blob_file import make_directory, sync_directory
 from mailnode.store.data_lock import DataLock
 from mailnode.store.engine import DIRECTORY, EPHEMERAL, QUEUE, Transaction, mail_tenancy
+from mailnode.store.migrate import kind_of
+from mailnode.store.sqlite_files import is_damage, put_aside
 from mailnode.store.sqlite_tenancy import Job, Tenancy
 from mailnode.values.events import emit
 
@@ -55,6 +57,7 @@ class SqliteEngine:
         """:param call_from_thread: the reactor's ``callFromThread``. :param call_later: its ``callLater``: what is written in
         one turn goes to the writer at its end; without it at once. :param vfs: the name of an apsw VFS (fault tests)."""
         self.partitions = partitions
+        self.out_of_service: dict[str, str] = {}  # tenancies that are not served, and why
         self._directory = directory
         self._call_from_thread = call_from_thread if directory is not None else None
         self._vfs = vfs
@@ -76,38 +79,85 @@ class SqliteEngine:
             self._lock.acquire()
         try:
             for name in self._names():
-                tenancy = self._make(name)
-                tenancy.open()
-                self._tenancies[name] = tenancy
-                self._migrate(tenancy)
-                if name == DIRECTORY:
-                    tenancy.run(migrate.settle_partitions, self.partitions)
-        except BaseException as error:
+                self._bring_up(name)
+        except BaseException:
             self._close()
-            if isinstance(error, (apsw.Error, OSError)):
-                raise ConfigurationError([f"server.data: {self._directory}: {error}"]) from error
             raise
         if self._outbox is not None:
             self._start_threads(self._outbox)
         self._running = True
 
+    def _bring_up(self, name: str) -> None:
+        """Open one file. A mail partition that is damaged is left out: the others serve.
+
+        :raises ConfigurationError: this file cannot be used.
+        """
+        try:
+            tenancy = self._make(name)
+            self._tenancies[name] = tenancy
+            try:
+                self._open(tenancy)
+            except apsw.Error as error:
+                tenancy.close()
+                if not is_damage(error):
+                    raise
+                if name == EPHEMERAL:
+                    self._begin_anew(tenancy, error)
+                elif kind_of(name) == "mail":
+                    del self._tenancies[name]
+                    self._leave_out(name, str(error))
+                else:
+                    raise
+        except (apsw.Error, OSError) as error:
+            raise ConfigurationError([f"server.data: {self._path(name)}: {error}"]) from error
+
+    def _open(self, tenancy: Tenancy) -> None:
+        tenancy.open()
+        if tenancy.name == EPHEMERAL:
+            tenancy.check()
+        self._migrate(tenancy)
+        if tenancy.name == DIRECTORY:
+            tenancy.run(migrate.settle_partitions, self.partitions)
+
+    def _begin_anew(self, tenancy: Tenancy, error: Exception) -> None:
+        """Put a damaged file, which may be lost, aside and open an empty one. :raises apsw.Error, OSError:"""
+        path = self._path(tenancy.name)
+        aside = put_aside(path)
+        _create(path)
+        tenancy.forget_file()
+        tenancy.open()
+        self._migrate(tenancy)
+        self._report("store.put_aside", file=str(path), aside=str(aside), error=str(error))
+
+    def _leave_out(self, name: str, error: str) -> None:
+        path = str(self._path(name))
+        self.out_of_service[name] = f"{path}: {error}"
+        self._report("store.out_of_service", file=path, error=error)
+
+    def _path(self, name: str) -> Path:
+        return Path(":memory:") if self._directory is None else self._directory / f"{name}.db"
+
+    def damage(self) -> dict[str, str]:
+        """Say what is wrong, by the file's name: files that are not served, and those found damaged since the start."""
+        found = {name: tenancy.damage for name, tenancy in list(self._tenancies.items()) if tenancy.damage}
+        return {f"{name}.db": words for name, words in {**found, **self.out_of_service}.items()}
+
     def _names(self) -> tuple[str, ...]:
         return DIRECTORY, QUEUE, EPHEMERAL, *map(mail_tenancy, range(self.partitions))
 
     def _make(self, name: str) -> Tenancy:
-        path = ":memory:"
+        path = self._path(name)
         if self._directory is not None:
-            path = str(self._directory / f"{name}.db")
-            # nobody else's to read; SQLite gives its log the same mode
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            _create(path)
         wanted = self._checkpoints.put if self._outbox is not None else _checkpoint_now
         return Tenancy(
             name,
-            path,
+            str(path),
             durable=name != EPHEMERAL,
             vfs=self._vfs,
             report=self._report,
             checkpoint_wanted=wanted,
+            begin_anew=self._begin_anew if name == EPHEMERAL and self._directory is not None else None,
         )
 
     def _migrate(self, tenancy: Tenancy) -> None:
@@ -220,6 +270,8 @@ class SqliteEngine:
     def _tenancy(self, name: str) -> Tenancy:
         if not self._running:
             raise StoreUnavailable("the store is not running")
+        if name in self.out_of_service:
+            raise StoreUnavailable(self.out_of_service[name])
         return self._tenancies[name]
 
     def trouble(self) -> str:
@@ -234,9 +286,14 @@ class SqliteEngine:
 
     def _report(self, event: str, **fields: Any) -> None:
         if self._call_from_thread is None:
-            emit(_log, event, warning=event == "store.failed", **fields)
+            emit(_log, event, warning=event != "store.recovered", **fields)
         else:
-            self._call_from_thread(lambda: emit(_log, event, warning=event == "store.failed", **fields))
+            self._call_from_thread(lambda: emit(_log, event, warning=event != "store.recovered", **fields))
+
+
+def _create(path: Path) -> None:
+    """Nobody else's to read; SQLite gives its log the same mode."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
 def _checkpoint_now(tenancy: Tenancy) -> None:

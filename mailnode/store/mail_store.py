@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Concatenate, ParamSpec
 
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from mailnode.errors import NoSuchAccount
+from mailnode.errors import NoSuchAccount, StoreUnavailable
 from mailnode.interfaces.runtime import IClock, IHints
 from mailnode.interfaces.store import IMailStore
 from mailnode.store import accounts, maildrops, placing, staging, sweeping, verify
@@ -59,6 +60,18 @@ class MailStore:
 
     def _of(self, account_id: str) -> Partition:
         return self._partitions[self.partition(account_id)]
+
+    def require_service(self, account_id: str) -> None:
+        """:raises StoreUnavailable: the partition an account lives in is not served."""
+        self._of(account_id).require_service()
+
+    def _served(self) -> list[Partition]:
+        served = []
+        for partition in self._partitions:
+            with suppress(StoreUnavailable):
+                partition.require_service()
+                served.append(partition)
+        return served
 
     async def provision(self, account_id: str, quota_bytes: int = 0, quota_count: int = 0) -> None:
         """Make an account's row, INBOX and special-use mailboxes (subscribed); no error if they exist."""
@@ -120,12 +133,12 @@ class MailStore:
 
     async def end_maildrops(self) -> None:
         """End every POP3 lease. For the start of the only process of a store: nobody who holds one is alive."""
-        for partition in self._partitions:
+        for partition in self._served():
             await partition.write(maildrops.end_all)
 
     async def end_copies(self) -> None:
         """Let nobody go on with a COPY that a crash interrupted. For the start of the only process of a store."""
-        for partition in self._partitions:
+        for partition in self._served():
             await partition.write(staging.abandon_all)
 
     async def deliver(
@@ -151,7 +164,7 @@ class MailStore:
     async def verify(self) -> list[str]:
         """Compare all rows with each other; return a line for each thing that is wrong. Changes nothing."""
         faults = []
-        for partition in self._partitions:
+        for partition in self._served():
             for account_id in await partition.read(verify.account_ids):
                 faults += [f"{account_id}: {fault}" for fault in await partition.read(verify.account, account_id)]
             unneeded = await partition.read(verify.unreferenced_inline)
@@ -167,7 +180,7 @@ class MailStore:
         """
         counts = {"messages": 0, "applied": 0, "blobs": 0}
         kept = int((now - sweeping.RETENTION) * 1_000_000)
-        for partition in self._partitions:
+        for partition in self._served():
             for account_id in await partition.read(sweeping.unfinished_removals):
                 await self._finish_removal(partition, account_id)
             for account_id in await partition.write(staging.abandon_stale, int(now * 1_000_000)):
@@ -176,7 +189,8 @@ class MailStore:
             counts["messages"] += await _until_none(partition, sweeping.in_deleted_mailboxes, kept)
             applied = int((now - sweeping.APPLIED_RETENTION) * 1_000_000)
             counts["applied"] += await _until_none(partition, sweeping.old_notes, applied, now)
-        if self._blobs_elsewhere is not None:
+        # Which files a partition needs that is not served, nobody knows.
+        if self._blobs_elsewhere is not None and len(self._served()) == len(self._partitions):
             for number in range(DIRECTORIES):
                 counts["blobs"] += await self._sweep_files(number, now, self._blobs_elsewhere)
         for what, count in counts.items():

@@ -7,7 +7,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from twisted.internet.defer import DeferredLock
 
-from mailnode.errors import BlobDamaged
+from mailnode.errors import BlobDamaged, StoreUnavailable
 from mailnode.interfaces.runtime import IClock, IHints
 from mailnode.store import facts_rows, messages, placing
 from mailnode.store.blobs_local import LocalBlobs
@@ -41,6 +41,11 @@ class Partition:
     async def write(self, unit: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a changing unit; durable when this returns."""
         return await self._engine.write(self._tenancy, unit, *args, **kwargs)
+
+    def require_service(self) -> None:
+        """:raises StoreUnavailable: this partition is not served."""
+        if self._tenancy in self._engine.out_of_service:
+            raise StoreUnavailable(self._tenancy)
 
     async def prepare(self, message: NewMessage) -> placing.Prepared:
         """Encode what all copies of a message have in common; large facts are staged as a blob."""

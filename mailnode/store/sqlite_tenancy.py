@@ -17,6 +17,7 @@ import apsw
 from mailnode.errors import ConfigurationError, DomainError, StoreUnavailable
 from mailnode.store.engine import JOINT, JointUnit, columns
 from mailnode.store.named_files import FileLost, NamedFiles
+from mailnode.store.sqlite_files import is_damage
 
 # pages of write-ahead log
 CHECKPOINT_AT = 1_000  # the checkpoint thread is asked to move the log into the file
@@ -101,8 +102,10 @@ class Tenancy:
         report: Callable[..., None] = lambda event, **fields: None,
         checkpoint_wanted: Callable[[Tenancy], None] = lambda tenancy: None,
         read_only: bool = False,
+        begin_anew: Callable[[Tenancy, Exception], None] | None = None,
     ) -> None:
         """:param durable: False writes without sync. :param report: takes an event of the log and its fields.
+        :param begin_anew: puts a damaged file aside and opens a new one, for what may be lost.
         :param read_only: another process writes; :meth:`run_read` is all there is."""
         self.name = name
         self._path = path
@@ -112,6 +115,8 @@ class Tenancy:
         self._checkpoint_wanted = checkpoint_wanted
         self._writer: apsw.Connection | None = None
         self._flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+        self._begin_anew = begin_anew
+        self.damage = ""  # what was found damaged last, in words
         self._wal_pages = 0
         self._checkpoint_asked = False
         self._asked_at = 0  # pages
@@ -175,7 +180,7 @@ class Tenancy:
         try:
             connection.close()
         except apsw.Error as error:
-            self._report("store.failed", tenancy=self.name, error=f"close: {type(error).__name__}: {error}")
+            self._complain(error, "close: ")
 
     def _connect(self) -> apsw.Connection:
         connection = apsw.Connection(self._path, flags=self._flags, vfs=self._vfs, statementcachesize=200)
@@ -200,6 +205,8 @@ class Tenancy:
             _refuse(jobs, None)
             return
         error = self._attempt(jobs)
+        if error is not None and self._replace(error):
+            error = self._attempt(jobs)
         if error is None:
             return
         if self._failed or self._lost or len(jobs) == 1:
@@ -210,6 +217,21 @@ class Tenancy:
             error = None if self._failed or self._lost else self._attempt((job,))
             if error is not None or self._failed or self._lost:
                 _refuse((job,), error)
+
+    def _replace(self, error: Exception) -> bool:
+        """Begin with an empty file if this one is damaged and may be lost; whether that was done."""
+        if self._begin_anew is None or not is_damage(error):
+            return False
+        self.close()
+        self._failed = True
+        try:
+            self._begin_anew(self, error)
+        except (apsw.Error, OSError, ConfigurationError) as second:
+            self._complain(second, "it cannot be made anew: ")
+            self.close()
+            return False
+        self._failed = False
+        return True
 
     def _attempt(self, jobs: Sequence[Job]) -> apsw.Error | None:
         """Run and commit; return the error that undid them all."""
@@ -338,14 +360,29 @@ class Tenancy:
         with connection:
             return unit(SqliteTransaction(connection), *args)
 
+    def forget_file(self) -> None:
+        """The file was put aside while nobody had it open: the next one under its name is ours."""
+        self._files = NamedFiles(self._path)
+
+    def check(self) -> None:
+        """Look at the whole file. :raises apsw.CorruptError:"""
+        assert self._writer is not None
+        found = self._writer.pragma("quick_check", 1)
+        if found != "ok":
+            raise apsw.CorruptError(str(found))
+
     def copy_to(self, path: str) -> None:
         """Write a compact copy of the whole file. :raises apsw.Error:"""
         assert self._writer is not None
         self._writer.execute("VACUUM INTO ?", (path,))
 
     def _complain(self, error: Exception, what: str = "") -> None:
+        """Write an error of this file to the log."""
+        if is_damage(error):
+            self.damage = f"{self._path}: {error}"
         if not isinstance(error.__cause__, FileLost):  # that was said, once
-            self._report("store.failed", tenancy=self.name, error=f"{what}{type(error).__name__}: {error}")
+            words = f"{self._path}: {what}{type(error).__name__}: {error}"
+            self._report("store.failed", tenancy=self.name, error=words)
 
     def _unexpected(self, error: Exception) -> StoreUnavailable:
         self._complain(error)
@@ -359,7 +396,7 @@ class Tenancy:
         ):  # a batch larger than the page cache syncs before COMMIT
             self._fail(error)
             return
-        self._report("store.failed", tenancy=self.name, error=f"{type(error).__name__}: {error}")
+        self._complain(error)
         if connection.in_transaction:
             try:
                 connection.execute("ROLLBACK")
@@ -370,7 +407,7 @@ class Tenancy:
         """A sync failed, or COMMIT: what the disk has of it nobody knows, and the kernel may have forgotten that it owes us a
         sync. Nothing is acknowledged until all connections were closed and the log was moved into the file anew."""
         self._failed = True
-        self._report("store.failed", tenancy=self.name, error=f"{type(error).__name__}: {error}")
+        self._complain(error)
         if not self.in_memory:
             self.close()
 
@@ -379,9 +416,9 @@ class Tenancy:
             if not self.in_memory:
                 self.open()
                 self.checkpoint(wait=True)
-        except (apsw.Error, ConfigurationError):
+        except (apsw.Error, ConfigurationError) as error:
             self.close()
-            return False
+            return self._replace(error)
         self._failed = False
         self._report("store.recovered", tenancy=self.name)
         return True

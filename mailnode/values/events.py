@@ -76,6 +76,8 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "policy.failed": ("a policy failed and was passed over or deferred", ("session", "policy", "error")),
     "store.failed": ("the store refused a unit", ("tenancy", "error")),
     "store.recovered": ("the store acknowledges again", ("tenancy",)),
+    "store.put_aside": ("a damaged file that may be lost was renamed and made anew", ("file", "aside", "error")),
+    "store.out_of_service": ("a file is not served; what needs it is told to come back later", ("file", "error")),
     "upkeep.swept": ("expired rows and blobs were removed", ("what", "count")),
     "admin.command": ("a command changed something", ("command", "subject", "who")),
 }

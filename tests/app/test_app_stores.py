@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from mailnode.config.loader import read
+from mailnode.errors import StoreUnavailable
 from mailnode.net.hints import LocalHints
 from mailnode.net.no_reactor import CallingThread, StandingClock, run_now
 from mailnode.stores import OwnStores
@@ -42,3 +43,22 @@ def test_a_lease_of_a_killed_server_is_released_by_the_next_start(opened):
     run_now(stores.stop())  # a clean stop leaves the lease, as a kill does
     again = opened()
     assert len(run_now(again.queue.claim("b.test", NOW, 90.0, 10))) == 1
+
+
+def test_one_damaged_partition_leaves_the_server_the_others(opened, tmp_path):
+    run_now(opened(partitions=2).stop())
+    (tmp_path / "data" / "mail-01.db").write_bytes(b"x" * 8192)
+    stores = opened(partitions=2)
+    assert list(stores.damage()) == ["mail-01.db"]
+    served, lost = (
+        next(name for name in map(str, range(100)) if stores.mail.partition(name) == number) for number in (0, 1)
+    )
+    run_now(stores.mail.provision(served))
+    stores.mail.require_service(served)
+    assert run_now(stores.mail.usage([served]))
+    with pytest.raises(StoreUnavailable):
+        run_now(stores.mail.usage([lost]))  # what RCPT asks
+    with pytest.raises(StoreUnavailable):
+        stores.mail.require_service(lost)  # what a login asks
+    run_now(stores.mail.sweep(NOW))
+    assert run_now(stores.mail.verify()) == []

@@ -17,7 +17,7 @@ from mailnode.auth.logins import Logins
 from mailnode.auth.passwords import make_credentials
 from mailnode.auth.realm import MailRealm, SessionCounts
 from mailnode.auth.throttle import FAILURE_DELAY, Throttle
-from mailnode.errors import AuthenticationFailed, Busy, LoginNotAllowed
+from mailnode.errors import AuthenticationFailed, Busy, LoginNotAllowed, StoreUnavailable
 from mailnode.interfaces.sessions import ILogin, ILogins, IMailUser, IPopUser, ISaslExchange, ISessionMind, ISubmitter
 from mailnode.store.directory import Directory
 from mailnode.store.engine_sqlite import SqliteEngine
@@ -59,6 +59,12 @@ class Mails:
 
     def account(self, account_id):
         return f"mail of {account_id}"
+
+    def require_service(self, account_id):
+        if account_id == self.not_served:
+            raise StoreUnavailable
+
+    not_served = ""
 
 
 class LoginTests(SynchronousTestCase):
@@ -312,6 +318,17 @@ class LoginTests(SynchronousTestCase):
         self.assertTrue(self.attempt(b"alice@a.test", b"alice's password", IPopUser, Mind("pop3"))[0])
         self.realm.sessions_per_account = 4
         self.assertTrue(self.attempt(b"alice@a.test", b"alice's password")[0])
+
+    def test_who_has_mail_in_a_file_that_is_not_served_may_submit_but_not_read(self):
+        self.patch(Mails, "not_served", "alice")
+        for interface in (IMailUser, IPopUser):
+            trying = Deferred.fromCoroutine(
+                self.logins.password(b"alice@a.test", b"alice's password", interface, Mind())
+            )
+            self.failureResultOf(trying, StoreUnavailable)
+            self.assertTrue(self.attempt(b"bob@a.test", b"bob's password", interface)[0])
+        self.assertTrue(self.attempt(b"alice@a.test", b"alice's password", ISubmitter)[0])
+        self.assertEqual(self.realm.live_sessions().get("imap", 0), 3)
 
     def test_a_wrong_password_again_costs_no_derivation_and_the_same_time(self):
         for user in (b"alice@a.test", b"nobody@a.test"):

@@ -225,6 +225,9 @@ class Mails:
     def account(self, account_id):
         return account_id
 
+    def require_service(self, account_id):
+        pass
+
 
 class DoorTests(SynchronousTestCase):
     def setUp(self):

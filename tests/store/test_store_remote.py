@@ -39,7 +39,9 @@ def engines(tmp_path, loop):
     owner = SqliteEngine(tmp_path, 2, loop.call_from_thread)
     asked = []
 
-    async def ask(name, tenancy, unit, args, kwargs):
+    async def ask(name, tenancy="", unit=None, args=(), kwargs=None):
+        if name == "out_of_service":
+            return dict(owner.out_of_service)
         assert name == "write"
         asked.append(unit)
         return await owner.write(tenancy, unit, *args, **kwargs)

@@ -621,11 +621,11 @@ def test_a_directory_that_cannot_be_written_is_refused_by_name(tmp_path, loop, m
 
 
 def test_what_is_not_a_database_is_refused(tmp_path, loop):
-    (tmp_path / "mail-00.db").write_bytes(b"something else entirely" * 1000)
+    (tmp_path / "directory.db").write_bytes(b"something else entirely" * 1000)
     mistake = refused(loop, SqliteEngine(tmp_path, 1))
     assert mistake.startswith("server.data: ")
     engine = SqliteEngine(tmp_path, 1)
-    (tmp_path / "mail-00.db").unlink()
+    (tmp_path / "directory.db").unlink()
     loop.run(engine.start())
     loop.run(engine.stop())
 
