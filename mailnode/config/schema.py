@@ -315,6 +315,10 @@ class Limits(Section):
         100, description="Logins of one account that stand at a time, of each protocol."
     )
     errors: Count = Field(20, description="Mistakes of a client after which its connection is closed.")
+    login_timeout: Seconds = Field(
+        120.0,
+        description="Time from the connection until a login has succeeded, whatever is sent, on submission, IMAP and POP3.",
+    )
     smtp_timeout: Seconds = Field(300.0, description="Silence after which an SMTP or LMTP client is let go.")
     pop3_timeout: Annotated[float, Field(ge=600, le=31_536_000), BeforeValidator(units.seconds), Called("seconds")] = (
         Field(

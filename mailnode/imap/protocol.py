@@ -35,12 +35,14 @@ class ImapFactory(PumpFactory):
         start_tls: Callable[[Any], None] | None = None,
         limits: ImapLimits = DEFAULT_LIMITS,
         plaintext_login: bool = False,
+        login_timeout: float = 120.0,
         max_connections: int = 10_000,
         max_per_peer: int = 100,
     ) -> None:
         """:param make_session: given the channel and its connection. :param tls: "none", "starttls" or "implicit".
         :param start_tls: given the transport, begins TLS on it; needed for "starttls".
         :param plaintext_login: logins are allowed without TLS.
+        :param login_timeout: seconds from the connection until the login has succeeded.
         :param max_connections: at one time. :param max_per_peer: from one IPv4 address or IPv6 /64 network.
         """
         if tls == "starttls" and start_tls is None:
@@ -52,6 +54,7 @@ class ImapFactory(PumpFactory):
         self._start_tls = start_tls if tls == "starttls" else None
         self._limits = limits
         self._plaintext_login = plaintext_login
+        self._login_timeout = login_timeout
 
     def make_pump(self, host: str) -> Pump:
         """Return a pump around a new connection and session."""
@@ -64,4 +67,5 @@ class ImapFactory(PumpFactory):
             implicit_tls=self._implicit_tls,
             start_tls=self._start_tls,
             on_close=self.closed,
+            deadline=self._login_timeout,
         )

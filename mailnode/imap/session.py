@@ -126,8 +126,9 @@ class ImapSession:
         self.bye("Internal trouble", b"UNAVAILABLE")
 
     def timed_out(self) -> None:
-        """Autologout (RFC 3501 5.4)."""
-        self.bye("Idle for too long")
+        """Autologout (RFC 3501 5.4), or no login in time."""
+        emit(_log, "session.ended", session=self.session, protocol=self.protocol, reason="timeout")
+        self.bye("Idle for too long" if self.login is not None else "No login in time")
 
     def draining(self) -> None:
         """The server shuts down."""
@@ -253,6 +254,7 @@ class ImapSession:
         """Enter the authenticated state; listen for hints from now on."""
         self.login = login
         self.channel.set_timeout(IDLE_TIMEOUT)
+        self.channel.set_deadline(None)
         self.connection.authenticated()
         self._unsubscribe = self.services.hints.subscribe(login.account.id, self._hinted)
 

@@ -40,6 +40,10 @@ class IChannel(Interface):
     def set_timeout(seconds: float) -> None:
         """Seconds without input, while nothing is being handled, after which ``session.timed_out()`` is called."""
 
+    def set_deadline(seconds: float | None) -> None:
+        """Seconds from now after which ``session.timed_out()`` is called whatever the peer sends, once what is being handled
+        is done; None: no longer. It replaces the one the connection began with."""
+
     def wake() -> None:
         """Ask the connection for events again (a session changed its state outside ``handle``)."""
 

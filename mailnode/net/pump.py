@@ -34,6 +34,8 @@ MOST_UNSENT = (
 )  # octets written while the transport's buffer is full, after which the connection is broken
 FLUSH_SECONDS = 30.0  # for our last words to leave
 DRAIN_FLUSH_SECONDS = 3.0  # the same when the server shuts down: it does not wait for a peer that sleeps
+HANDSHAKE_SECONDS = 30.0  # for TLS to come up
+BUSY_SECONDS = 1.0  # between looks at a deadline that has passed while an event is handled
 LINGER_SECONDS = 2.0  # for the peer to take them and close its side
 LINGER_OCTETS = 8 * 1024 * 1024  # of input dropped meanwhile
 
@@ -58,7 +60,9 @@ class Pump(Protocol):
         "_flush_seconds",
         "_full",
         "_gathering",
+        "_handshake_by",
         "_implicit_tls",
+        "_latest",
         "_lost",
         "_make_session",
         "_name",
@@ -95,8 +99,10 @@ class Pump(Protocol):
         implicit_tls: bool = False,
         start_tls: Callable[[Any], None] | None = None,
         on_close: Callable[[Pump], None] = lambda pump: None,
+        deadline: float = inf,
     ) -> None:
-        """:param name: the protocol's name in the log. :param start_tls: given the transport, begins TLS on it."""
+        """:param name: the protocol's name in the log. :param start_tls: given the transport, begins TLS on it.
+        :param deadline: seconds from the connection until the session must have set another one, or none."""
         self.session = session_id()
         self.peer = self.local = self.tls = self.server_name = ""
         self.secure = False
@@ -118,6 +124,8 @@ class Pump(Protocol):
         self._overfull = 0  # octets written since it is
         self._timeout = 60.0
         self._deadline = inf  # of the peer's silence; the timer follows it only when it fires, which is rare
+        self._latest = deadline  # the session's, whatever is sent; from the connection on a time of the clock
+        self._handshake_by = inf
         self._timer: IDelayed | None = None
         self._timer_at = inf
         self._opened_at = 0.0
@@ -149,6 +157,9 @@ class Pump(Protocol):
             set_no_delay(True)
         emit(_log, "session.open", session=self.session, protocol=self._name, peer=self.peer, local=self.local)
         self._session = self._make_session(self)
+        self._latest += self._opened_at
+        if self._implicit_tls:
+            self._handshake_by = self._opened_at + HANDSHAKE_SECONDS
         self._restart_timer()
         if not self._implicit_tls:
             self._begin(self._session.opened())
@@ -156,6 +167,7 @@ class Pump(Protocol):
     def handshakeCompleted(self) -> None:
         """TLS is up: tell the connection, note the cipher, greet on implicit TLS."""
         self.secure = True
+        self._handshake_by = inf
         self.tls, self.server_name = _describe_tls(self.transport)
         emit(_log, "session.tls", session=self.session, protocol=self._name, tls=self.tls)
         self._connection.tls_started()
@@ -269,6 +281,8 @@ class Pump(Protocol):
             raise RuntimeError("this listener has no TLS")
         self._push()
         self._tls_begun = True
+        self._handshake_by = self._clock.seconds() + HANDSHAKE_SECONDS
+        self._set_timer()
         self._start_tls(self._transport())
         self._writer = SocketWriter(self._transport(), direct=False)
 
@@ -306,6 +320,12 @@ class Pump(Protocol):
         self._timeout = seconds
         if self._deadline != inf and not self._busy:
             self._restart_timer()
+
+    def set_deadline(self, seconds: float | None) -> None:
+        """Change the deadline that stands whatever is sent."""
+        self._latest = inf if seconds is None else self._clock.seconds() + seconds
+        if not self.closed:
+            self._set_timer()
 
     def wake(self) -> None:
         """Look for events again."""
@@ -396,8 +416,7 @@ class Pump(Protocol):
         if self._full:
             self._overfull += len(data)
             if self._overfull > MOST_UNSENT:
-                emit(_log, "session.ended", session=self.session, protocol=self._name, reason="reads no answers")
-                self.abort()
+                self._break_off("reads no answers")
                 return
         self._writer.write(data)
 
@@ -429,8 +448,10 @@ class Pump(Protocol):
 
     def _set_timer(self) -> None:
         self._cancel_timer()
-        self._timer_at = self._deadline
-        self._timer = self._clock.callLater(max(0.0, self._deadline - self._clock.seconds()), self._look_at_deadline)
+        self._timer_at = min(self._deadline, self._latest, self._handshake_by)
+        if self._timer_at != inf:
+            wait = max(0.0, self._timer_at - self._clock.seconds())
+            self._timer = self._clock.callLater(wait, self._look_at_deadline)
 
     def _stop_timer(self) -> None:
         self._deadline = inf
@@ -442,15 +463,25 @@ class Pump(Protocol):
 
     def _look_at_deadline(self) -> None:
         self._timer = None
-        if self._deadline == inf or self.closed or self._session is None:
+        if self.closed or self._session is None:
             return
-        if self._clock.seconds() < self._deadline:
+        now = self._clock.seconds()
+        if now >= self._handshake_by:
+            self._break_off("no TLS in time")
+        elif now >= self._latest and self._busy and not self._full:
+            self._timer_at = now + BUSY_SECONDS  # what is being handled is answered first
+            self._timer = self._clock.callLater(BUSY_SECONDS, self._look_at_deadline)
+        elif now >= min(self._deadline, self._latest):
+            self._deadline = self._latest = inf
+            self._session.timed_out()
+            if self._full and not self.closed:
+                self.abort()  # in an answer nobody reads: the session waits for it to leave, to say its last word
+        else:
             self._set_timer()
-            return
-        self._deadline = inf
-        self._session.timed_out()
-        if self._full and not self.closed:
-            self.abort()  # in the middle of an answer nobody reads: the session would wait for it to leave, to say its last word
+
+    def _break_off(self, reason: str) -> None:
+        emit(_log, "session.ended", session=self.session, protocol=self._name, reason=reason)
+        self.abort()
 
     def _release(self) -> None:
         waiting, self._draining = self._draining, []

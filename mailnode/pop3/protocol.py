@@ -36,6 +36,7 @@ class Pop3Factory(PumpFactory):
         start_tls: Callable[[Any], None] | None,
         hostname: str,
         timeout: float = 600.0,
+        login_timeout: float = 120.0,
         plain_login: bool = False,
         max_connections: int = 1000,
         max_per_peer: int = 50,
@@ -43,6 +44,7 @@ class Pop3Factory(PumpFactory):
         """:param tls: "none", "starttls" or "implicit". :param start_tls: given a transport, begins TLS on it.
 
         :param timeout: seconds of silence after which a connection is closed; RFC 1939 3 wants at least 600.
+        :param login_timeout: seconds from the connection until the login has succeeded.
         :param plain_login: logins are allowed without TLS.
         :param max_connections: at one time. :param max_per_peer: from one IPv4 address or IPv6 /64 network.
         """
@@ -53,6 +55,7 @@ class Pop3Factory(PumpFactory):
         self._start_tls = start_tls
         self._hostname = hostname
         self._timeout = timeout
+        self._login_timeout = login_timeout
         self._plain_login = plain_login
 
     def make_pump(self, host: str) -> Pump:
@@ -79,4 +82,5 @@ class Pop3Factory(PumpFactory):
             implicit_tls=self._tls == "implicit",
             start_tls=self._start_tls if self._tls == "starttls" else None,
             on_close=self.closed,
+            deadline=self._login_timeout,
         )

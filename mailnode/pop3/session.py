@@ -298,6 +298,7 @@ class Pop3Session:
             self._lease = Lease(self._drop, self._clock, self._lease_lost, self._log_trouble)
         self._messages = Numbering(self._drop.messages)
         self._connection.authenticated()
+        self._channel.set_deadline(None)
         self._bad = 0
         self._answer(ok(f"maildrop has {self._messages.count} messages ({self._messages.octets} octets)"))
 

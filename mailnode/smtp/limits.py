@@ -31,16 +31,19 @@ DEFAULT_LIMITS = Limits()
 class Timeouts:
     """Seconds. The minimums of RFC 5321 4.5.3.2 are kept by the defaults.
 
-    ``command`` and ``data`` are silences. ``command_total`` is the time one command may take from the last reply, and
-    ``data_rate`` the octets per second a message must come with once it has taken ``data_grace`` seconds.
+    ``command`` and ``data`` are silences. The others pass whatever is sent (:mod:`mailnode.smtp.pace`): ``start`` until MAIL,
+    from the connection on or from the end of a message; ``envelope`` from MAIL until the content; ``data_rate`` is the octets
+    per second a message must come with once it has taken ``data_grace`` seconds. ``login`` is from the connection until AUTH
+    has succeeded, on submission.
     """
 
     command: float = 300.0
-    command_total: float = 600.0
+    start: float = 300.0
+    envelope: float = 900.0
     data: float = 300.0
-    data_grace: float = 600.0
-    data_rate: int = 100
-    tls: float = 60.0
+    data_grace: float = 300.0
+    data_rate: int = 500
+    login: float = 120.0
 
 
 DEFAULT_TIMEOUTS = Timeouts()

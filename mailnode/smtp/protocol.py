@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 from zope.interface import classImplements
@@ -78,6 +79,7 @@ class SmtpFactory(PumpFactory):
             implicit_tls=self._tls == "implicit",
             start_tls=self._start_tls,
             on_close=self.closed,
+            deadline=self._service.timeouts.login if self.kind == "submission" else inf,
         )
 
     def _profile(self, host: str) -> Profile:

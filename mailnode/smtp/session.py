@@ -24,6 +24,7 @@ from mailnode.message.sortkeys import own_message_id
 from mailnode.smtp import events as ev
 from mailnode.smtp import replies
 from mailnode.smtp.intake import Intake
+from mailnode.smtp.pace import Pace, Phase
 from mailnode.smtp.refusals import RefusalLog
 from mailnode.smtp.replies import Rejected, reason_of, reply_to, verdict_reply
 from mailnode.smtp.server import ServerConnection
@@ -67,7 +68,7 @@ class SmtpSession:
         self._handling = False
         self._lost = False
         self._ending: Reply | None = None
-        self._since = 0.0  # when the client was last answered, or the message began
+        self._pace = Pace(service.timeouts, self._steady.seconds())
         self._watch: IDelayed | None = None
         self._steps: dict[type[Any], Callable[[Any], Awaitable[None]]] = {
             ev.Helo: self._on_helo,
@@ -100,7 +101,7 @@ class SmtpSession:
                 return
             if self._lost:
                 return
-            self._since = self._steady.seconds()
+            self._pace.began(Phase.START, self._steady.seconds())
             self._watch = self._service.clock.callLater(WATCH_SECONDS, self._look)
             self._channel.write(self._connection.send(self._greeting()))
         finally:
@@ -110,18 +111,18 @@ class SmtpSession:
     async def handle(self, event: ev.Event) -> None:
         """Answer one event."""
         self._handling = True
+        began = self._steady.seconds()
         try:
             if self._connection.errors and self._connection.slow and not isinstance(event, ev.Content):
                 await self._pause(SLOW_SECONDS)
             await self._steps[type(event)](event)
         finally:
             self._handling = False
+            self._pace.waited(self._steady.seconds() - began)
             if self._lost:
                 self._forget()
         if not self._connection.more or len(self._out) >= MAX_JOINED:
             self._flush()
-        if not self._connection.in_content:
-            self._since = self._steady.seconds()
         if self._ending is not None:
             self._end_if_asked()
 
@@ -171,18 +172,13 @@ class SmtpSession:
         """Drop the transaction."""
         transaction, self._transaction = self._transaction, None
         if transaction is not None:
+            self._pace.gave_up(self._connection.content_size)
             transaction.abort()
 
     def _look(self) -> None:
         """End a client that sends, but too slowly; silence is the channel's matter."""
-        timeouts, elapsed = self._service.timeouts, self._steady.seconds() - self._since
-        if self._handling:
-            slow = False
-        elif self._connection.in_content:
-            slow = elapsed > timeouts.data_grace and self._connection.content_size < timeouts.data_rate * elapsed
-        else:
-            slow = elapsed > timeouts.command_total
-        if slow:
+        slow = self._pace.too_slow(self._steady.seconds(), self._connection.content_size)
+        if slow and not self._handling:
             self.timed_out()
         else:
             self._watch = self._service.clock.callLater(WATCH_SECONDS, self._look)
@@ -280,6 +276,7 @@ class SmtpSession:
         transaction.note(verdict)
         self._forget()
         self._transaction = transaction
+        self._pace.began(Phase.ENVELOPE, self._steady.seconds())
         self._say(replies.SENDER_OK)
 
     async def _on_rcpt(self, event: ev.Rcpt) -> None:
@@ -336,7 +333,6 @@ class SmtpSession:
         self._helo = ""
         self._say(replies.START_TLS)
         self._flush()
-        self._channel.set_timeout(self._service.timeouts.tls)
         self._channel.start_tls()
 
     async def _on_refusal(self, event: ev.Refusal) -> None:
@@ -377,7 +373,7 @@ class SmtpSession:
             self._edit_header,
             self._service.limits.header_size,
         )
-        self._since = self._steady.seconds()
+        self._pace.began(Phase.CONTENT, self._steady.seconds())
         self._channel.set_timeout(self._service.timeouts.data)
 
     async def _on_content(self, event: ev.Content) -> None:
@@ -412,6 +408,7 @@ class SmtpSession:
             reply = self._refusal_of(transaction, error)
         if last:
             self._transaction = None
+            self._pace.began(Phase.START, self._steady.seconds())
             self._channel.set_timeout(self._service.timeouts.command)
         self._answer_content(reply, last)
         self._flush()

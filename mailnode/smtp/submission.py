@@ -15,6 +15,7 @@ from mailnode.message.compose import date_field, message_id, message_id_field
 from mailnode.message.headers import remove
 from mailnode.smtp import events as ev
 from mailnode.smtp import replies
+from mailnode.smtp.pace import Phase
 from mailnode.smtp.replies import Rejected, login_reply, reason_of
 from mailnode.smtp.server import ServerConnection
 from mailnode.smtp.service import Service
@@ -126,6 +127,8 @@ class Submission(SmtpSession):
             return
         self._exchange = None
         self._login = exchange.login
+        self._channel.set_deadline(None)
+        self._pace.began(Phase.START, self._steady.seconds())
         self._say(replies.LOGGED_IN)
 
     # What the account may send

@@ -128,7 +128,7 @@ def test_timeouts(make_world):
     world = make_world()
     client = world.connect(login=False)
     world.clock.advance(LOGIN_TIMEOUT + 1)
-    assert client.received() == b"* BYE Idle for too long\r\n" and client.closed
+    assert client.received() == b"* BYE No login in time\r\n" and client.closed
     client = world.connect()
     world.clock.advance(29 * 60)
     assert not client.closed

@@ -21,9 +21,11 @@ from zope.interface.verify import verifyObject
 from mailnode.interfaces.wire import IChannel, IConnection, ISession
 from mailnode.net.proxy import LateProxyFactory
 from mailnode.net.pump import (
+    BUSY_SECONDS,
     DRAIN_FLUSH_SECONDS,
     FLUSH_SECONDS,
     GATHERED,
+    HANDSHAKE_SECONDS,
     HIGH_WATER,
     LINGER_OCTETS,
     LINGER_SECONDS,
@@ -495,9 +497,69 @@ def test_implicit_tls_greets_after_the_handshake_which_has_a_deadline() -> None:
     assert connected.heard() == b""
     connected.pump.handshakeCompleted()
     assert connected.heard() == b"hello\n"
+    connected.clock.advance(99)
+    assert connected.session.said == []
     slow = Connected(implicit_tls=True)
-    slow.clock.advance(60)
-    assert slow.session.said == ["timed out"]
+    slow.clock.advance(HANDSHAKE_SECONDS - 1)
+    assert not slow.transport.aborted
+    slow.clock.advance(1)
+    assert slow.transport.aborted and slow.session.said == []
+
+
+def test_a_handshake_that_begins_later_has_a_deadline_too() -> None:
+    for done in (True, False):
+        connected = Connected(start_tls=lambda transport: None)
+        connected.clock.advance(50)
+        connected.pump.start_tls()
+        connected.clock.advance(HANDSHAKE_SECONDS - 1)
+        if done:
+            connected.pump.handshakeCompleted()
+        connected.clock.advance(1)
+        assert connected.transport.aborted is not done
+
+
+def dripping(connected: Connected, seconds: int) -> None:
+    for _ in range(seconds // 10):
+        connected.clock.advance(10)
+        connected.pump.dataReceived(b"a\n")
+
+
+def test_a_deadline_passes_whatever_is_sent() -> None:
+    connected = Connected(deadline=120)
+    dripping(connected, 110)
+    assert connected.session.said == []
+    dripping(connected, 10)
+    assert connected.session.said == ["timed out"] and connected.transport.disconnecting
+
+
+def test_a_session_lifts_and_sets_its_deadline() -> None:
+    connected = Connected(deadline=120)
+    dripping(connected, 110)
+    connected.pump.set_deadline(None)
+    dripping(connected, 1000)
+    connected.pump.set_deadline(30)
+    dripping(connected, 20)
+    assert connected.session.said == []
+    dripping(connected, 10)
+    assert connected.session.said == ["timed out"]
+
+
+@pytest.mark.parametrize("lifted", [True, False])
+def test_what_is_handled_at_the_deadline_is_answered_first(lifted: bool) -> None:
+    connected = Connected(deadline=120)
+    connected.session.wait = wait = Deferred()
+    connected.clock.advance(90)
+    connected.pump.dataReceived(b"a\n")
+    connected.clock.advance(35)
+    assert connected.session.said == []
+    if lifted:
+        connected.pump.set_deadline(None)
+    wait.callback(None)
+    assert connected.heard() == b"hello\na!\n"
+    connected.clock.advance(BUSY_SECONDS)
+    assert connected.session.said == ([] if lifted else ["timed out"])
+    connected.lose()
+    assert not [call for call in connected.clock.getDelayedCalls() if call.active()]
 
 
 def test_wake_and_draining() -> None:
