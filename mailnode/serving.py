@@ -27,6 +27,7 @@ from mailnode.imap.open_views import OpenViews
 from mailnode.imap.protocol import ImapFactory
 from mailnode.imap.searches import Searches
 from mailnode.imap.session import ImapServices, ImapSession
+from mailnode.imap.watching import Watching
 from mailnode.interfaces.policy import IPluginContext
 from mailnode.interfaces.runtime import IClock, IHints, IProcesses
 from mailnode.interfaces.sessions import ISessionCounts
@@ -240,6 +241,7 @@ class Serving:
             scratch=str(config.server.data),
             batches=runtime.batches,
         )
+        self._watching = Watching(runtime.clock, stores.mail)
         self._policies = self._policy_chain()
         self._logins = self._make_logins()
 
@@ -331,6 +333,7 @@ class Serving:
             self.delivery.stage,
             self._runtime.views,
             self._runtime.searches,
+            self._watching,
             start_tls=entry.tls == "starttls",
             append_limit=config.limits.message_size,
             version=VERSION,

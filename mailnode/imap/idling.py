@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from math import inf
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import ensureDeferred
@@ -17,18 +19,26 @@ if TYPE_CHECKING:
 
 
 class Idling:
-    """IDLE between ``+ idling`` and DONE. A hint, and every few seconds the clock, make it look and push."""
+    """IDLE between ``+ idling`` and DONE. A hint, or that its account was found changed, makes it look and push."""
 
     def __init__(self, session: ImapSession) -> None:
         self._session = session
-        self._poll: IDelayed | None = None
         self._still_here: IDelayed | None = None
+        self._unwatch: Callable[[], None] = lambda: None
         self._ended = False
         self._pushing = False
         self._again = False
         self._ask = False
         self._still_here_due = False
         self._schedule_still_here()
+        if session.selected is not None:
+            self._unwatch = session.services.watching.watch(session.mail.account_id, self._polled)
+
+    def _polled(self, modseq: int | None) -> None:
+        if modseq is None:
+            self.look()
+        else:
+            self._session.hinted(modseq)
 
     def look(self) -> None:
         """Ask the store itself."""
@@ -48,14 +58,12 @@ class Idling:
     def drop(self) -> None:
         """IDLE is over."""
         self._ended = True
-        for timer in (self._poll, self._still_here):
-            if timer is not None and timer.active():
-                timer.cancel()
+        self._unwatch()
+        if self._still_here is not None and self._still_here.active():
+            self._still_here.cancel()
 
     async def _push(self) -> None:
         session = self._session
-        if self._poll is not None and self._poll.active():
-            self._poll.cancel()
         await session.take_turn()
         try:
             self._again = True
@@ -67,7 +75,7 @@ class Idling:
                     session.flush()
                 if session.selected is not None:
                     ask, self._ask = self._ask, False
-                    await session.selected.refresh(force=ask, after=session.services.poll_seconds)
+                    await session.selected.refresh(force=ask, after=inf)  # lost hints are made good
                     if not self._ended:
                         await session.announce(expunge=True, uid=False)
                 await session.pause()  # what happens while the client does not read is told in one when it does
@@ -81,8 +89,6 @@ class Idling:
             self._pushing = False
             session.end_turn()
             session.look_after_view()
-        if not self._ended:
-            self._poll = session.services.clock.callLater(session.services.poll_seconds, self.look)
 
     def _schedule_still_here(self) -> None:
         services = self._session.services

@@ -28,6 +28,7 @@ from mailnode.imap.open_views import OpenViews
 from mailnode.imap.searches import Searches
 from mailnode.imap.selected import Selected
 from mailnode.imap.turn import Turn
+from mailnode.imap.watching import Watching
 from mailnode.interfaces.runtime import IClock, IHints, IThreads
 from mailnode.interfaces.sessions import ILogin, ILogins, ISessionMind
 from mailnode.interfaces.store import IBlobWriter, IMailAccount
@@ -47,8 +48,7 @@ _log = Logger()
 class ImapServices:
     """What every session of a listener shares. ``stage`` is ``IDelivery.stage``; ``start_tls``: the listener offers
     STARTTLS; ``append_limit`` octets of one message;
-    ``poll_seconds`` how often an idle session asks the store itself, because hints may be lost; ``still_here_seconds``
-    how often IDLE says something, so that no device on the way forgets the connection."""
+    ``still_here_seconds`` how often IDLE says something, so that no device on the way forgets the connection."""
 
     logins: ILogins
     hints: IHints
@@ -57,9 +57,9 @@ class ImapServices:
     stage: Callable[[IBlobWriter], Awaitable[tuple[StagedBlob, EncodedFacts]]]
     views: OpenViews
     searches: Searches
+    watching: Watching
     start_tls: bool = False
     append_limit: int = 64 * 1024 * 1024
-    poll_seconds: float = 5.0
     still_here_seconds: float = 120.0
     version: str = ""
 
@@ -256,7 +256,7 @@ class ImapSession:
         self.channel.set_timeout(IDLE_TIMEOUT)
         self.channel.set_deadline(None)
         self.connection.authenticated()
-        self._unsubscribe = self.services.hints.subscribe(login.account.id, self._hinted)
+        self._unsubscribe = self.services.hints.subscribe(login.account.id, self.hinted)
 
     def enable_condstore(self) -> None:
         """A CONDSTORE enabling command runs: MODSEQ from now on, and HIGHESTMODSEQ when it is the first of the session
@@ -307,7 +307,8 @@ class ImapSession:
         if under_way is not None:
             under_way.drop()
 
-    def _hinted(self, modseq: int) -> None:
+    def hinted(self, modseq: int) -> None:
+        """The account reached this modseq."""
         if self.selected is not None and modseq > self.selected.view.highest_modseq:
             self.selected.hint(modseq)
             hint = getattr(self.under_way, "hint", None)

@@ -13,6 +13,7 @@ from mailnode.values.mailbox import SPECIAL_USE, Usage
 from mailnode.values.mailbox_name import INBOX
 
 INBOX_ID = 1  # of every account, for ever
+MODSEQS = 100  # accounts whose modseqs are asked for by one statement
 
 
 def touch(
@@ -171,10 +172,11 @@ def usage(tx: Transaction, account_ids: Sequence[str]) -> dict[str, Usage]:
 
 def modseqs(tx: Transaction, account_ids: Sequence[str]) -> dict[str, int]:
     """Return the modseqs of those accounts that exist."""
-    found = {}
-    for account_id in account_ids:
-        for (modseq,) in tx.execute(
-            "SELECT modseq FROM account WHERE account_id = ? AND removed_at IS NULL", (account_id,)
-        ):
-            found[account_id] = modseq
+    found: dict[str, int] = {}
+    marks = ", ".join("?" * MODSEQS)
+    statement = f"SELECT account_id, modseq FROM account WHERE account_id IN ({marks}) AND removed_at IS NULL"
+    for start in range(0, len(account_ids), MODSEQS):
+        some = list(account_ids[start : start + MODSEQS])
+        some += some[-1:] * (MODSEQS - len(some))  # always the same statement
+        found.update(tx.execute(statement, some))
     return found

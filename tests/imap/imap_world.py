@@ -18,11 +18,12 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from zope.interface import implementer
 
-from mailnode.errors import AuthenticationFailed
+from mailnode.errors import AuthenticationFailed, NoSuchMailbox
 from mailnode.imap.connection import ImapConnection
 from mailnode.imap.open_views import OpenViews
 from mailnode.imap.searches import Searches
 from mailnode.imap.session import ImapServices, ImapSession
+from mailnode.imap.watching import Watching
 from mailnode.interfaces.runtime import IProcesses
 from mailnode.interfaces.sessions import ILogin, ILogins, IMailUser, ISaslExchange
 from mailnode.message.scanner import read_facts
@@ -182,10 +183,26 @@ class World:
             stage=self._stage,
             views=OpenViews(self.clock, **(views or {})),
             searches=Searches(self.processes),
+            watching=Watching(self.clock, self),
             version="1",
             **services,
         )
         self.clients: dict[str, Client] = {}
+
+    # IMailStore, as far as it is watched
+
+    looks = 0
+
+    def partition(self, account_id):
+        assert account_id == "acc"
+        return 0
+
+    async def modseqs(self, account_ids):
+        self.looks += 1
+        try:
+            return {account_id: await self.account.modseq() for account_id in account_ids}
+        except NoSuchMailbox:
+            return {}
 
     async def _stage(self, writer):
         blob = await writer.finish()

@@ -6,6 +6,7 @@ import pytest
 
 from mailnode.errors import BadMailboxName, LimitReached, MailboxExists, MailboxRefused, NoSuchMailbox
 from mailnode.store import mailboxes
+from mailnode.store.accounts import MODSEQS
 from mailnode.values.flags import SEEN
 
 
@@ -326,3 +327,21 @@ def test_a_mailbox_is_found_by_its_name(ann, loop):
     for missing in ("b", "a/b/c", "a/c", "inbox"):
         with pytest.raises(NoSuchMailbox):
             loop.run(ann.named(missing))
+
+
+def test_the_modseqs_of_many_accounts_are_one_read_a_partition(store, loop, engine, monkeypatch):
+    many = [f"many{number}" for number in range(2 * MODSEQS + 7)]
+    for name in many:
+        loop.run(store.provision(name))
+    loop.run(store.account(many[3]).create("a"))
+    expected = {name: loop.run(store.account(name).modseq()) for name in many}
+    reads = []
+    engine_read = engine.read
+
+    async def read(tenancy, *args):
+        reads.append(tenancy)
+        return await engine_read(tenancy, *args)
+
+    monkeypatch.setattr(engine, "read", read)
+    assert loop.run(store.modseqs(["nobody", *many])) == expected
+    assert len(reads) == len(set(reads)) == len({store.partition(name) for name in many})
