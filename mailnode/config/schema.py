@@ -254,7 +254,8 @@ class Dns(Section):
     """Name resolution for outgoing mail."""
 
     servers: list[Annotated[str, AfterValidator(_server_address), Called("address")]] = Field(
-        [], description='Resolvers, such as "127.0.0.1:5353". Empty: those of /etc/resolv.conf.'
+        [],
+        description='Resolvers, such as "127.0.0.1:5353". Empty: those of /etc/resolv.conf, which is read again when it changes.',
     )
 
 

@@ -6,7 +6,7 @@ import ipaddress
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL, EAGAIN, ECONNABORTED, EPERM
+from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EAGAIN, ECONNABORTED, EPERM
 from socket import AF_UNIX
 from socket import socket as Socket
 from typing import Any
@@ -36,7 +36,14 @@ PORT_DENIED = (
     "unit etc/mailnode.service), and for sockets that systemd opens (endpoint systemd:domain=INET6:name=NAME)"
 )
 NO_ADDRESS = "interface= names an address that this machine does not have, or not yet: ip address shows those it has"
-_HINTS = {EADDRINUSE: PORT_TAKEN, EACCES: PORT_DENIED, EPERM: PORT_DENIED, EADDRNOTAVAIL: NO_ADDRESS}
+NO_IPV6 = "this machine has no IPv6: write tcp:PORT for tcp6:PORT"
+_HINTS = {
+    EADDRINUSE: PORT_TAKEN,
+    EACCES: PORT_DENIED,
+    EPERM: PORT_DENIED,
+    EADDRNOTAVAIL: NO_ADDRESS,
+    EAFNOSUPPORT: NO_IPV6,
+}
 
 _log = Logger()
 

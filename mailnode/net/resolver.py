@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import dns.asyncresolver
@@ -29,6 +30,10 @@ EDNS_PAYLOAD = 1232  # octets that pass every path without fragments
 CACHE_ENTRIES = 20_000
 FAILURE_SECONDS = 10.0  # a name that just failed is not asked again; RFC 2308 7 allows up to 300
 MAX_FAILURES = 5_000  # remembered at a time
+RESOLV_CONF = Path("/etc/resolv.conf")
+LOOK = 5.0  # seconds between looks whether it has changed: the network may come up, or move, after us
+MAX_SERVERS = 8
+MAX_RESOLV_CONF = 64 * 1024  # octets
 
 
 @implementer(IResolver)
@@ -46,8 +51,9 @@ class Resolver:
         lifetime: float = 12.0,
         timeout: float = 3.0,
         failure_seconds: float = FAILURE_SECONDS,
+        resolv_conf: Path = RESOLV_CONF,
     ) -> None:
-        """:param servers: ``"127.0.0.1"``, ``"127.0.0.1:5353"``, ``"[::1]:5353"``; none: those of ``/etc/resolv.conf``.
+        """:param servers: ``"127.0.0.1"``, ``"127.0.0.1:5353"``, ``"[::1]:5353"``; none: those of ``resolv_conf``.
         :param lifetime: seconds for one look-up, all servers and repetitions together.
         :param timeout: seconds until the next server is asked.
         :raises ConfigurationError: an entry of ``servers`` that is not an address with an optional port.
@@ -56,7 +62,11 @@ class Resolver:
         self._backend = TwistedBackend(reactor)
         self._failure_seconds = failure_seconds
         self._failures: dict[tuple[dns.name.Name, str], float] = {}
-        resolver = _resolver(servers)
+        self._resolv_conf = None if servers else resolv_conf
+        self._stamp: object = None
+        self._look_at = 0.0
+        resolver = dns.asyncresolver.Resolver(configure=False)
+        resolver.nameservers = _nameservers(servers or system_servers(resolv_conf))
         resolver.cache = dns.resolver.LRUCache(CACHE_ENTRIES)
         # AD in the query asks for the validation result without the signatures that DO would bring (RFC 6840 5.7).
         resolver.flags = dns.flags.RD | dns.flags.AD
@@ -64,6 +74,28 @@ class Resolver:
         resolver.lifetime = lifetime
         resolver.timeout = timeout
         self._resolver = resolver
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """The addresses of those that are asked now."""
+        self._look()
+        return tuple(str(server.address) for server in self._resolver.nameservers)  # type: ignore[union-attr]
+
+    def _look(self) -> None:
+        """Take over the system's servers when its file has changed."""
+        path, now = self._resolv_conf, self._clock.seconds()
+        if path is None or now < self._look_at:
+            return
+        self._look_at = now + LOOK
+        try:
+            status = path.stat()
+            stamp: object = (status.st_mtime_ns, status.st_size, status.st_ino)
+        except OSError as error:
+            stamp = error.errno
+        if stamp != self._stamp:
+            self._stamp = stamp
+            self._resolver.nameservers = _nameservers(system_servers(path))
+            self._failures.clear()
 
     async def mx(self, domain: str) -> tuple[MxRecord, ...]:
         """MX records in no order; see :class:`IResolver`."""
@@ -91,6 +123,7 @@ class Resolver:
 
     async def _ask(self, text: str, kind: str) -> Sequence[Any]:
         name = _name(text)
+        self._look()
         if self._clock.seconds() < self._failures.get((name, kind), 0.0):
             raise ResolverFailure("DNS failed a moment ago")
         try:
@@ -113,15 +146,29 @@ class Resolver:
         self._failures[name, kind] = now + self._failure_seconds
 
 
-def _resolver(servers: Sequence[str]) -> dns.asyncresolver.Resolver:
-    if not servers:
-        try:
-            return dns.asyncresolver.Resolver()
-        except (dns.exception.DNSException, OSError):
-            servers = ("127.0.0.1",)  # as the C library does without a resolv.conf
-    resolver = dns.asyncresolver.Resolver(configure=False)
-    resolver.nameservers = [dns.nameserver.Do53Nameserver(*_server(text)) for text in servers]
-    return resolver
+def system_servers(path: Path) -> list[str]:
+    """Return the servers a resolv.conf names; as the C library does, the one on this machine when it names none that can be
+    used. Blocks, for a small file."""
+    try:
+        with path.open("rb") as file:
+            lines = file.read(MAX_RESOLV_CONF).decode("utf-8", "replace").splitlines()
+    except OSError:
+        lines = []
+    words = [line.split() for line in lines]
+    named = [line[1] for line in words if len(line) > 1 and line[0] == "nameserver"]
+    return [address for address in named if _is_address(address)][:MAX_SERVERS] or ["127.0.0.1"]
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)  # with %interface too, where the address is local to a link
+    except ValueError:
+        return False
+    return True
+
+
+def _nameservers(servers: Sequence[str]) -> list[dns.nameserver.Nameserver]:
+    return [dns.nameserver.Do53Nameserver(*_server(text)) for text in servers]
 
 
 def _server(text: str) -> tuple[str, int]:

@@ -9,7 +9,9 @@ import ssl
 import stat
 
 import pytest
-from app_process import PATIENCE, PORTS, Server, command, free_offset, get, health
+from app_process import PATIENCE, Server, command, free_offset, get, health
+
+from tests.free_ports import DEMONSTRATION
 
 
 def trusting():
@@ -52,7 +54,7 @@ def test_the_json_has_exactly_the_promised_shape(shown, offset):
     assert [set(entry) for entry in shown["accounts"]] == [{"address", "password"}] * 2
     assert [entry["address"] for entry in shown["accounts"]] == ["alice@mailnode.test", "bob@mailnode.test"]
     assert [set(entry) for entry in shown["listeners"]] == [{"protocol", "port", "tls"}] * 8
-    assert [entry["port"] - offset for entry in shown["listeners"]] == list(PORTS)
+    assert [entry["port"] - offset for entry in shown["listeners"]] == list(DEMONSTRATION)
 
 
 def test_the_screen_fits_and_tells_all(server, shown, password, folder):

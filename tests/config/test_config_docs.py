@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from mailnode.config.checkup import warnings
 from mailnode.config.docs import render
 from mailnode.config.loader import Checks, load
 from mailnode.net.self_signed import write_self_signed
@@ -37,6 +38,8 @@ def test_the_example_loads(tmp_path):
     config = load(path, checks=Checks(pair=check_pair))
     assert config.server.hostname == "mail.example.org"
     assert {one.protocol for one in config.listener} == {"smtp", "submission", "imap", "pop3", "http"}
+    assert config.dns.servers == [], "a machine that was just installed has no resolver of its own"
+    assert warnings(config) == []
 
 
 def test_the_example_loads_with_what_is_commented_out_too(tmp_path):

@@ -2,7 +2,7 @@
 
 import os
 import socket
-from errno import EACCES, EADDRNOTAVAIL, EPERM
+from errno import EACCES, EADDRNOTAVAIL, EAFNOSUPPORT, EPERM
 from ipaddress import ip_network
 
 from twisted.internet import reactor
@@ -20,6 +20,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from mailnode.errors import ConfigurationError
 from mailnode.net.listeners import (
     NO_ADDRESS,
+    NO_IPV6,
     PORT_DENIED,
     PORT_TAKEN,
     Listener,
@@ -118,7 +119,8 @@ class ListenerTests(TestCase):
             def listenTCP(self, port, factory, backlog=50, interface=""):
                 raise CannotListenError(interface, port, OSError(denied, os.strerror(denied)))
 
-        for denied, hint in ((EACCES, PORT_DENIED), (EPERM, PORT_DENIED), (EADDRNOTAVAIL, NO_ADDRESS)):
+        hints = {EACCES: PORT_DENIED, EPERM: PORT_DENIED, EADDRNOTAVAIL: NO_ADDRESS, EAFNOSUPPORT: NO_IPV6}
+        for denied, hint in hints.items():
             bad = [Listener(Denying(), f"listener[{index}]", "smtp", f"tcp:{25 + index}", "none") for index in (0, 1)]
             with self.assertRaises(ConfigurationError) as caught:
                 await bind_all(bad)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any, ClassVar
 
 import dns.message
@@ -13,12 +14,13 @@ from dnsmasq_server import DnsmasqServer
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import DatagramProtocol
-from twisted.trial.unittest import TestCase
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
 
 from mailnode.errors import ConfigurationError, NoSuchName, ResolverFailure
 from mailnode.interfaces.outbound import IResolver, MxRecord
-from mailnode.net.resolver import Resolver
+from mailnode.net.resolver import LOOK, MAX_SERVERS, Resolver, system_servers
 
 ZONE = (
     "local=/test.example/",
@@ -313,3 +315,48 @@ def servfail(query: dns.message.Message) -> bytes:
     response = dns.message.make_response(query)
     response.set_rcode(2)
     return response.to_wire()
+
+
+class SystemServers(SynchronousTestCase):
+    """The resolvers of the machine, as /etc/resolv.conf names them."""
+
+    def setUp(self) -> None:
+        self.path = Path(self.mktemp())
+
+    def test_what_stands_there(self) -> None:
+        for text, servers in (
+            (b"nameserver 192.0.2.1\nnameserver 2001:db8::1\n", ["192.0.2.1", "2001:db8::1"]),
+            (b"# made by hand\nsearch a.test\noptions edns0 trust-ad\nnameserver 127.0.0.53\n", ["127.0.0.53"]),
+            (b"nameserver fe80::1%eth0\n\tnameserver  192.0.2.2 \n", ["fe80::1%eth0", "192.0.2.2"]),
+            (b"nameserver resolver.test\nnameserver\nnameserver 192.0.2.3\n", ["192.0.2.3"]),
+            (b"\xff\xfe\n;nameserver 192.0.2.4\n", ["127.0.0.1"]),
+            (b"", ["127.0.0.1"]),
+            (b"nameserver 192.0.2.1\n" * 1000, ["192.0.2.1"] * MAX_SERVERS),
+        ):
+            self.path.write_bytes(text)
+            self.assertEqual(system_servers(self.path), servers)
+            self.assertEqual(Resolver(Clock(), resolv_conf=self.path).servers, tuple(servers))
+
+    def test_none_at_all(self) -> None:
+        self.assertEqual(system_servers(self.path), ["127.0.0.1"])
+        self.path.mkdir()
+        self.assertEqual(system_servers(self.path), ["127.0.0.1"])
+
+    def test_a_network_that_comes_up_later_is_seen(self) -> None:
+        clock = Clock()
+        resolver = Resolver(clock, resolv_conf=self.path)
+        self.assertEqual(resolver.servers, ("127.0.0.1",))
+        self.path.write_text("nameserver 192.0.2.1\n")
+        self.assertEqual(resolver.servers, ("127.0.0.1",))
+        clock.advance(LOOK)
+        self.assertEqual(resolver.servers, ("192.0.2.1",))
+        self.path.unlink()
+        clock.advance(LOOK)
+        self.assertEqual(resolver.servers, ("127.0.0.1",))
+
+    def test_servers_of_the_configuration_stay(self) -> None:
+        clock = Clock()
+        self.path.write_text("nameserver 192.0.2.1\n")
+        resolver = Resolver(clock, ["192.0.2.9:5353"], resolv_conf=self.path)
+        clock.advance(LOOK)
+        self.assertEqual(resolver.servers, ("192.0.2.9",))
