@@ -14,6 +14,7 @@ from twisted.logger import Logger, globalLogPublisher
 from mailnode import demo, plugins
 from mailnode.auth.passwords import make_credentials
 from mailnode.auth.realm import SessionCounts
+from mailnode.auth.strength import weakness
 from mailnode.config.changes import changed_keys, live
 from mailnode.config.demo import demo_config
 from mailnode.config.holder import Holder
@@ -111,9 +112,28 @@ def office(config: Config) -> Iterator[Office]:
     stores = OwnStores(config, clock, threads, hints, None)
     run_now(stores.start())
     try:
-        yield Office(stores.directory, stores.mail, stores.queue, clock, threads, hints, make_credentials)
+        yield Office(
+            stores.directory,
+            stores.mail,
+            stores.queue,
+            clock,
+            threads,
+            hints,
+            make_credentials,
+            _weakness(lambda: config),
+        )
     finally:
         run_now(stores.stop())
+
+
+def _weakness(config: Callable[[], Config]) -> Callable[[str, str], str]:
+    """Return what judges new passwords, by the configuration of the moment."""
+
+    def judge(password: str, address: str) -> str:
+        auth = config().auth
+        return weakness(password, address, auth.password_min_length, auth.password_refuse_common)
+
+    return judge
 
 
 def with_store(config: Config, work: Callable[[Office], Coroutine[Any, Any, T]]) -> T:
@@ -197,6 +217,7 @@ class Server:
             self._threads,
             self._hints,
             make_credentials,
+            _weakness(lambda: self.config),
             self.reload,
             self.status,
         )

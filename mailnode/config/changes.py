@@ -12,6 +12,8 @@ LIVE = (
     "tls.key",
     "tls.name",
     "auth.no_throttle_for",
+    "auth.password_min_length",
+    "auth.password_refuse_common",
 )  # sections, and keys of them
 
 

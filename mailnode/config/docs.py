@@ -37,7 +37,7 @@ Without ``--config`` an embedded default runs on 127.0.0.1, see the README.
 
 While the server runs, SIGHUP and ``mailnode reload`` take over what can change live and say which keys need a restart. Live
 are: the certificates, ``[limits]`` for new connections, ``[[domain]]`` entries, ``server.grace`` and
-``auth.no_throttle_for``; their keys are marked below. A connection that stands keeps the limits it was told, and goes on
+``[auth]`` without its checkers; their keys are marked below. A connection that stands keeps the limits it was told, and goes on
 being counted. Any mistake, in the file or in a certificate, leaves everything as it was and is said; an expired certificate
 in place of one that is not is one.
 

@@ -336,6 +336,14 @@ class Auth(Section):
         description="Twisted credential checkers, such as ``file:/etc/mailnode/passwd``, asked after the store's own "
         "passwords. What they return as the user is an address of an account here.",
     )
+    password_min_length: int = Field(
+        10, ge=1, le=128, description="Characters that a new password needs at least. Passwords that are there stay."
+    )
+    password_refuse_common: bool = Field(
+        True,
+        description="Whether new passwords are refused that are guessed first: some hundred of the commonest, also with digits "
+        "and signs around them, runs and repetitions, and what is made of the account's own name or domain.",
+    )
     no_throttle_for: NetworkList = Field(
         [],
         description="Logins from these networks are never held up or refused for failures before them: for a webmail, or a "

@@ -6,7 +6,9 @@ import inspect
 from typing import Any
 
 from mailnode import errors
-from mailnode.ctl import commands as _commands  # noqa: F401  # fills the table
+from mailnode.ctl import account_commands as _account_commands  # noqa: F401  # fills the table
+from mailnode.ctl import alias_commands as _alias_commands  # noqa: F401
+from mailnode.ctl import commands as _commands  # noqa: F401
 from mailnode.ctl import grant_commands as _grant_commands  # noqa: F401
 from mailnode.ctl.office import COMMANDS, CONFLICT, FAILED, NOT_FOUND, USAGE, CommandFailed, Office
 from mailnode.errors import DomainError

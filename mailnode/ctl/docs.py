@@ -40,9 +40,10 @@ Exit codes
    * - 5
      - it is there already, or something still stands on it
 
-Nothing but mistakes goes to standard error. A command that changes something and succeeds prints nothing, unless it
-says otherwise. A command that destroys asks first when a terminal is there to ask, and does nothing without a yes; from a
-script it needs ``--yes``, whatever stands on standard input, and ends with 2 without it.
+Nothing but mistakes, questions and warnings goes to standard error. A command that changes something and succeeds prints
+nothing, unless it says otherwise. One that leaves an alias, or a domain's catch-all, with a target in a local domain that
+does not exist warns of it, and ends with 0. A command that destroys asks first when a terminal is there to ask, and does
+nothing without a yes; from a script it needs ``--yes``, whatever stands on standard input, and ends with 2 without it.
 
 JSON
 ----
@@ -57,8 +58,9 @@ was granted beside them), ``bytes_used``, ``bytes_limit``, ``messages_used``, ``
 ``size``, ``uidvalidity``, ``uidnext``. ``queue list``: ``id``, ``sender`` ("" is the null sender), ``size``,
 ``created``, ``expires``, ``held`` and ``recipients``, each with ``address``, ``destination``, ``state``,
 ``attempts``, ``next_try``, ``last_status``, ``last_reply``, ``last_host``. Lists are arrays; ``show`` is one object.
-Times are UTC as ``2026-11-23T02:15:00Z``. ``demo``: ``accounts`` with ``address`` and ``password``, ``listeners``
-with ``protocol``, ``port`` and ``tls``.
+What adds or removes an alias, or what one may lead to, tells ``dangling``: ``address`` and ``target`` of aliases that
+lead nowhere since. Times are UTC as ``2026-11-23T02:15:00Z``. ``demo``: ``accounts`` with ``address`` and ``password``,
+``listeners`` with ``protocol``, ``port`` and ``tls``.
 """
 
 

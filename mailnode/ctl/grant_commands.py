@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mailnode.ctl.commands import find_account
+from mailnode.ctl.finding import find_account
 from mailnode.ctl.office import NOT_FOUND, CommandFailed, Office, command
 from mailnode.errors import NoSuchAccount
 

@@ -10,7 +10,17 @@ from mailnode.config.version import VERSION
 from mailnode.ctl import display
 from mailnode.ctl.grants import grant
 from mailnode.ctl.office import NOT_FOUND, USAGE, CommandFailed
-from mailnode.ctl.parts import Destroying, Group, Place, as_json, pass_place, password_stdin, read_password, show
+from mailnode.ctl.parts import (
+    Destroying,
+    Group,
+    Place,
+    as_json,
+    changed,
+    pass_place,
+    password_stdin,
+    read_password,
+    show,
+)
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -111,18 +121,20 @@ def domain_show(place: Place, name: str, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--catch-all", help="The address that takes what no other does; empty: none.")
 @click.option("--separator", help="What begins the detail of an address; empty: no details.")
+@as_json
 @pass_place
-def domain_change(place: Place, name: str, catch_all: str | None, separator: str | None) -> None:
+def domain_change(place: Place, name: str, catch_all: str | None, separator: str | None, as_json: bool) -> None:
     """Change a domain's catch-all address or separator."""
-    place.call("domain.change", name=name, catch_all=catch_all, separator=separator)
+    changed(place.call("domain.change", name=name, catch_all=catch_all, separator=separator), as_json)
 
 
 @domain.command("remove", cls=Destroying, question="Remove the domain {name}?")
 @click.argument("name")
+@as_json
 @pass_place
-def domain_remove(place: Place, name: str) -> None:
+def domain_remove(place: Place, name: str, as_json: bool) -> None:
     """Remove an empty domain. One that the configuration file names stays."""
-    place.call("domain.remove", name=name)
+    changed(place.call("domain.remove", name=name), as_json)
 
 
 @main.group()
@@ -140,7 +152,8 @@ def account() -> None:
 def account_add(
     place: Place, address: str, password_stdin: bool, quota_bytes: int, quota_messages: int, role: str
 ) -> None:
-    """Add an account; its domain must exist."""
+    """Add an account; its domain must exist. Weak passwords are refused, see [auth] in the configuration."""
+    place.call("account.check", address=address, new=True)  # before anybody types a password in vain
     place.call(
         "account.add",
         address=address,
@@ -174,7 +187,8 @@ def account_show(place: Place, address: str, as_json: bool) -> None:
 @password_stdin
 @pass_place
 def account_password(place: Place, address: str, password_stdin: bool) -> None:
-    """Set a new password. Sessions that logged in with the old one end."""
+    """Set a new password. Sessions that logged in with the old one end. Weak ones are refused, see [auth]."""
+    place.call("account.check", address=address)
     place.call("account.password", address=address, password=read_password(password_stdin))
 
 
@@ -230,18 +244,20 @@ def account_add_address(place: Place, address: str, further: str) -> None:
 
 @account.command("remove-address", cls=Destroying, question="Take the address {further} away from its account?")
 @click.argument("further")
+@as_json
 @pass_place
-def account_remove_address(place: Place, further: str) -> None:
+def account_remove_address(place: Place, further: str, as_json: bool) -> None:
     """Take a further address away from its account."""
-    place.call("account.address.remove", further=further)
+    changed(place.call("account.address.remove", further=further), as_json)
 
 
 @account.command("remove", cls=Destroying, question="Remove {address} and all its mail?")
 @click.argument("address")
+@as_json
 @pass_place
-def account_remove(place: Place, address: str) -> None:
+def account_remove(place: Place, address: str, as_json: bool) -> None:
     """Remove an account and all its mail. Live sessions end."""
-    place.call("account.remove", address=address)
+    changed(place.call("account.remove", address=address), as_json)
 
 
 @main.group()
@@ -259,10 +275,12 @@ def alias() -> None:
     default="cut",
     help="What becomes of +detail: dropped, passed to local targets, or the address is unknown with it.",
 )
+@as_json
 @pass_place
-def alias_add(place: Place, address: str, targets: tuple[str, ...], replace: bool, detail: str) -> None:
+def alias_add(place: Place, address: str, targets: tuple[str, ...], replace: bool, detail: str, as_json: bool) -> None:
     """Let ADDRESS stand for TARGETS."""
-    place.call("alias.add", address=address, targets=list(targets), replace=replace, detail=detail)
+    result = place.call("alias.add", address=address, targets=list(targets), replace=replace, detail=detail)
+    changed(result, as_json)
 
 
 @alias.command("list")
@@ -285,10 +303,11 @@ def alias_show(place: Place, address: str, as_json: bool) -> None:
 
 @alias.command("remove", cls=Destroying, question="Remove the alias {address}?")
 @click.argument("address")
+@as_json
 @pass_place
-def alias_remove(place: Place, address: str) -> None:
+def alias_remove(place: Place, address: str, as_json: bool) -> None:
     """Remove an alias."""
-    place.call("alias.remove", address=address)
+    changed(place.call("alias.remove", address=address), as_json)
 
 
 main.add_command(grant)

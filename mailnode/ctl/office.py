@@ -26,6 +26,7 @@ class Office:
     threads: IThreads
     hints: IHints
     make_credentials: Callable[..., list[Credential]]
+    weakness: Callable[[str, str], str]  # why a password is refused for an address; "": it is not
     reload: Callable[[], Awaitable[dict[str, Any]]] | None = None  # None: no server is running
     status: Callable[[], Awaitable[dict[str, Any]]] | None = None  # the same
 

@@ -12,6 +12,7 @@ import click
 from mailnode.config.loader import data_directory
 from mailnode.config.schema import Config
 from mailnode.ctl.control_socket import ask
+from mailnode.ctl.display import plain
 from mailnode.ctl.office import FAILED, USAGE, CommandFailed
 from mailnode.errors import ConfigurationError
 
@@ -122,6 +123,16 @@ def show(result: Any, as_json: bool, human: Any) -> None:
         text = human(result)
         if text:
             click.echo(text)
+
+
+def changed(result: dict[str, Any], as_json: bool) -> None:
+    """Print what a change did for a script, or warn a person of the aliases it leaves without a target."""
+    if as_json:
+        show(result, as_json, str)
+        return
+    for left in result.get("dangling", ()):
+        alias, target = plain(left["address"]), plain(left["target"])
+        click.echo(f"mailnode: warning: mail for {alias} goes to {target}, which does not exist here", err=True)
 
 
 def read_password(from_stdin: bool) -> str:

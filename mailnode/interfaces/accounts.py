@@ -59,6 +59,13 @@ class IDirectory(Interface):
     async def remove_address(address: Address) -> None:
         """A further address of an account. :raises NoSuchAccount: :raises InUse: it is the primary one."""
 
+    async def has_address(address: Address) -> bool:
+        """Whether an account or an alias has this address itself, detail not cut. :raises BadAddress:"""
+
+    async def dangling() -> list[tuple[str, str]]:
+        """Aliases with a target in a local domain that leads nowhere, as (alias, target), both as written; for a domain's
+        catch-all the alias is ``*@`` and the domain."""
+
     async def aliases(domain: str | None = None) -> list[Alias]:
         """All aliases by address."""
 

@@ -108,6 +108,14 @@ class Directory:
         """See :class:`IDirectory`."""
         return await self._engine.read(DIRECTORY, directory_rows.addresses, account_id)
 
+    async def has_address(self, address: Address) -> bool:
+        """See :class:`IDirectory`."""
+        return await self._engine.read(DIRECTORY, directory_rows.has_address, address.key)
+
+    async def dangling(self) -> list[tuple[str, str]]:
+        """See :class:`IDirectory`."""
+        return await self._engine.read(DIRECTORY, directory_resolve.dangling)
+
     async def aliases(self, domain: str | None = None) -> list[Alias]:
         """See :class:`IDirectory`. :raises BadAddress: not a domain."""
         name = domain_key(domain) if domain is not None else None

@@ -257,6 +257,22 @@ def owns(tx: Transaction, account_id: str, address: Address) -> bool:
     return set(expansion.local) == {account_id} and not expansion.remote
 
 
+def dangling(tx: Transaction) -> list[tuple[str, str]]:
+    """See IDirectory."""
+    pairs = tx.execute(
+        "SELECT address.written, alias_target.written FROM alias_target JOIN address"
+        " ON address.address_key = alias_target.address_key ORDER BY alias_target.address_key, alias_target.place"
+    )
+    takers = tx.execute("SELECT written, catch_all FROM domain WHERE catch_all <> '' ORDER BY name")
+    named = [(alias, target, parse_address(target)) for alias, target in pairs]
+    named += [(f"*@{domain}", key, parse_key(key)) for domain, key in takers]
+    return [
+        (alias, target)
+        for alias, target, address in named
+        if is_local(tx, address.domain_key) and not resolve(tx, address).known
+    ]
+
+
 def leads_to(tx: Transaction, start: Address, key: str) -> bool:
     """Whether an address is the one with this key, with detail or without, or an alias that leads to it."""
     seen: set[str] = set()

@@ -178,6 +178,11 @@ def _free_address(tx: Transaction, address: Address) -> tuple[str, str]:
     return key, domain.name
 
 
+def has_address(tx: Transaction, key: str) -> bool:
+    """See IDirectory."""
+    return bool(tx.execute("SELECT 1 FROM address WHERE address_key = ?", (key,)))
+
+
 def _insert_address(
     tx: Transaction, key: str, domain: str, address: Address, account_id: str, kind: str, detail: str
 ) -> None:

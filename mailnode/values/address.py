@@ -18,6 +18,7 @@ from functools import lru_cache
 import idna
 
 from mailnode.errors import BadAddress
+from mailnode.values.address_faults import domain_fault, local_fault
 
 MAX_PATH = 900  # octets of any address; RFC 5321 4.5.3.1 has minimums, and a field with it still fits in a line of 998
 MAX_DOMAIN = 255  # octets, RFC 5321 4.5.3.1.2
@@ -40,7 +41,7 @@ def domain_key(domain: str) -> str:
     if domain.startswith("["):
         return _literal_key(domain)
     if not domain or len(domain) > MAX_DOMAIN or domain.endswith("."):
-        raise BadAddress("not a domain")
+        raise BadAddress(domain_fault(domain))
     try:
         if domain.isascii():
             key = domain.lower()
@@ -49,9 +50,9 @@ def domain_key(domain: str) -> str:
         else:
             key = idna.encode(unicodedata.normalize("NFC", domain), uts46=True).decode("ascii")
     except (idna.IDNAError, UnicodeError):
-        raise BadAddress("not a domain") from None
+        raise BadAddress(domain_fault(domain)) from None
     if len(key) > MAX_DOMAIN or not all(_ASCII_LABEL.match(label) for label in key.split(".")):
-        raise BadAddress("not a domain")
+        raise BadAddress(domain_fault(domain))
     return key
 
 
@@ -131,15 +132,15 @@ def parse_address(text: str) -> Address:
     """
     local, at, domain = text.rpartition("@")
     if not at:
-        raise BadAddress("not an address")
+        raise BadAddress("there is no @")
     quoted = _QUOTED_STRING.match(local)
     if quoted is not None:
         local = re.sub(r"\\(.)", r"\1", quoted[1], flags=re.DOTALL)
     elif not _ODD_DOTS.match(local):
-        raise BadAddress("not an address")
+        raise BadAddress(local_fault(local))
     check_local(local)
     if len(text.encode("utf-8", "replace")) > MAX_PATH:
-        raise BadAddress("address too long")
+        raise BadAddress(f"it is longer than {MAX_PATH} octets")
     domain_key(domain)
     return Address(local, domain, quoted is not None)
 
@@ -149,15 +150,17 @@ def check_local(local: str) -> None:
     try:
         local.encode("utf-8")
     except UnicodeEncodeError:
-        raise BadAddress("not an address") from None
+        raise BadAddress(local_fault(local)) from None
     if not local or any(c < " " or "\x7f" <= c < "\xa0" for c in local):
-        raise BadAddress("not an address")
+        raise BadAddress(local_fault(local))
 
 
 def check_own(address: Address) -> None:
     """Check an address that is to be made here. :raises BadAddress: what some other servers would not send mail to: a
     local part of over 64 octets or with a dot first, last or beside another, or over 254 octets in all."""
-    if len(address.local.encode()) > MAX_LOCAL_PART or len(str(address).encode()) > MAX_ADDRESS:
-        raise BadAddress("address too long")
+    if len(address.local.encode()) > MAX_LOCAL_PART:
+        raise BadAddress(f"more than {MAX_LOCAL_PART} octets stand before the @")
+    if len(str(address).encode()) > MAX_ADDRESS:
+        raise BadAddress(f"it is longer than {MAX_ADDRESS} octets")
     if _ODD_DOTS.match(address.local) and not _DOT_STRING.match(address.local):
         raise BadAddress("a dot stands first, last or beside another")

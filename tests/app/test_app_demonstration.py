@@ -117,17 +117,24 @@ def test_health_and_metrics(server, offset):
 
 
 def test_commands_go_through_the_control_socket(server, folder, offset):
-    assert command(folder, "account", "add", "carol@mailnode.test", "--password-stdin", stdin="one\n")[0] == 0
+    assert (
+        command(folder, "account", "add", "carol@mailnode.test", "--password-stdin", stdin="first of these\n")[0] == 0
+    )
     with imaplib.IMAP4_SSL("127.0.0.1", 2993 + offset, ssl_context=trusting(), timeout=30) as live:
-        live.login("carol@mailnode.test", "one")
-        assert command(folder, "account", "password", "carol@mailnode.test", "--password-stdin", stdin="two\n")[0] == 0
+        live.login("carol@mailnode.test", "first of these")
+        assert (
+            command(
+                folder, "account", "password", "carol@mailnode.test", "--password-stdin", stdin="second of these\n"
+            )[0]
+            == 0
+        )
         with pytest.raises((imaplib.IMAP4.abort, OSError)):
             for _ in range(100):
                 live.noop()
     client = imaplib.IMAP4_SSL("127.0.0.1", 2993 + offset, ssl_context=trusting(), timeout=30)
     with pytest.raises(imaplib.IMAP4.error):
-        client.login("carol@mailnode.test", "one")
-    client.login("carol@mailnode.test", "two")
+        client.login("carol@mailnode.test", "first of these")
+    client.login("carol@mailnode.test", "second of these")
     assert command(folder, "account", "remove", "carol@mailnode.test", "--yes")[0] == 0
     with pytest.raises((imaplib.IMAP4.abort, OSError)):
         for _ in range(100):

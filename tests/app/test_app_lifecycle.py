@@ -264,7 +264,10 @@ def test_sigterm_lets_a_message_come_to_its_end(site):
     site.write("", server="grace = 30")
     with site.server() as server:
         server.ready()
-        assert site.command("account", "add", "postmaster@a.test", "--password-stdin", stdin="x\n")[0] == 0
+        assert (
+            site.command("account", "add", "postmaster@a.test", "--password-stdin", stdin="long enough for it\n")[0]
+            == 0
+        )
         client = begin_data(site.ports["smtp"])
         idle = smtplib.SMTP("127.0.0.1", site.ports["smtp"], timeout=30)
         server.send(signal.SIGTERM)
@@ -461,7 +464,10 @@ def test_postmaster_is_reachable_at_our_address(site):
     site.write("", server='addresses = ["192.0.2.1", "2001:DB8:0::1"]')
     with site.server() as server:
         server.ready()
-        assert site.command("account", "add", "postmaster@a.test", "--password-stdin", stdin="x\n")[0] == 0
+        assert (
+            site.command("account", "add", "postmaster@a.test", "--password-stdin", stdin="long enough for it\n")[0]
+            == 0
+        )
         with smtplib.SMTP("127.0.0.1", site.ports["smtp"], timeout=30) as client:
             client.ehlo()
             client.mail("x@side.test")

@@ -54,7 +54,7 @@ def test_mail_comes_in_and_is_read(tmp_path, fresh, workers):
     site = Site(tmp_path)
     site.write(f'[store]\nurl = "{fresh}"\n', server=f"workers = {workers}")
     (tmp_path / "data").mkdir(mode=0o700)
-    added = site.command("account", "add", "bob@a.test", "--password-stdin", stdin="secret\n")
+    added = site.command("account", "add", "bob@a.test", "--password-stdin", stdin="bread and butter\n")
     assert added[0] == 0, added
     with site.server() as server:
         server.ready()
@@ -64,7 +64,7 @@ def test_mail_comes_in_and_is_read(tmp_path, fresh, workers):
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         with imaplib.IMAP4_SSL("127.0.0.1", site.ports["imap"], ssl_context=context, timeout=30) as client:
-            client.login("bob@a.test", "secret")
+            client.login("bob@a.test", "bread and butter")
             client.select()
             assert len(client.search(None, "SUBJECT", "kept")[1][0].split()) == MESSAGES
         with Server(tmp_path, "--config", site.config) as second:

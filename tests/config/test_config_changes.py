@@ -44,7 +44,8 @@ def test_a_section_that_comes_or_goes():
 
 
 # For each key of the schema another value than its default, or than that of BASE.
-LIVE_KEYS = (("server", "grace"), ("auth", "no_throttle_for"))
+LIVE_AUTH = ("no_throttle_for", "password_min_length", "password_refuse_common")
+LIVE_KEYS = (("server", "grace"), *(("auth", key) for key in LIVE_AUTH))
 OTHER = {
     "server": {
         "hostname": "other.example.org",
@@ -73,7 +74,7 @@ OTHER = {
         "outgoing": False,
         "smarthost": {"host": "h.example"},
     },
-    "auth": {"checkers": ["memory:a:b"], "no_throttle_for": ["192.0.2.0/24"]},
+    "auth": {"checkers": ["memory:a:b"], "no_throttle_for": ["192.0.2.0/24"], "password_refuse_common": False},
     "listener": [{"protocol": "smtp", "endpoint": "tcp:26"}],
     "domain": [{"name": "other.example"}],
     "policy": [{"name": "other"}],

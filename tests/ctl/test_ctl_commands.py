@@ -48,7 +48,7 @@ def tool(tmp_path):
 
 @pytest.fixture
 def alice(tool):
-    tool("account", "add", "alice@mailnode.test", "--password-stdin", stdin="first\n")
+    tool("account", "add", "alice@mailnode.test", "--password-stdin", stdin="first of these\n")
     return "alice@mailnode.test"
 
 
@@ -66,9 +66,9 @@ def test_domains(tool):
     tool("domain", "remove", "straße.example", "--yes")
     assert "no such domain" in tool("domain", "remove", "straße.example", "--yes", code=3)
     assert "not an address or domain" in tool("domain", "add", "x..y", code=2)
-    tool("domain", "change", "mailnode.test", "--catch-all", "x@mailnode.test", "--separator", "-")
+    tool("domain", "change", "mailnode.test", "--catch-all", "x@other.example", "--separator", "-")
     changed = tool.json("domain", "show", "mailnode.test")
-    assert (changed["catch_all"], changed["separator"]) == ("x@mailnode.test", "-")
+    assert (changed["catch_all"], changed["separator"]) == ("x@other.example", "-")
     tool("domain", "change", "mailnode.test", "--catch-all", "")
     assert tool.json("domain", "show", "mailnode.test")["catch_all"] == ""
 
@@ -91,7 +91,7 @@ def test_accounts(tool, alice):
 
 
 def test_grants(tool, alice):
-    tool("account", "add", "bob@mailnode.test", "--password-stdin", stdin="first\n")
+    tool("account", "add", "bob@mailnode.test", "--password-stdin", stdin="first of these\n")
     tool("alias", "add", "team@mailnode.test", alice, "bob@mailnode.test")
     assert tool("grant", "add", alice, "Team@mailnode.test") == ""
     tool("grant", "add", alice, "bob@mailnode.test")
@@ -114,7 +114,7 @@ def test_grants(tool, alice):
 def test_who_the_postmaster_is(tool, alice):
     tool("domain", "add", "empty.example")
     assert tool.json("domain", "show", "empty.example")["postmaster"] == [alice]
-    tool("account", "add", "boss@mailnode.test", "--role", "admin", "--password-stdin", stdin="first\n")
+    tool("account", "add", "boss@mailnode.test", "--role", "admin", "--password-stdin", stdin="first of these\n")
     assert tool.json("domain", "show", "mailnode.test")["postmaster"] == ["boss@mailnode.test"]
     tool("alias", "add", "postmaster@empty.example", "x@elsewhere.example", alice)
     assert tool.json("domain", "show", "empty.example")["postmaster"] == [alice, "x@elsewhere.example"]
@@ -131,7 +131,7 @@ def test_a_failed_account_leaves_no_mailboxes(tool):
 
 
 def test_the_life_of_an_account(tool, alice):
-    tool("account", "password", alice, "--password-stdin", stdin="second\r\n")
+    tool("account", "password", alice, "--password-stdin", stdin="second of these\r\n")
     for option, status in (("--no-login", "no-login"), ("--no-receive", "no-receive"), (None, "suspended")):
         tool("account", "disable", alice, *([option] if option else []))
         assert tool.json("account", "show", alice)["status"] == status
@@ -159,7 +159,7 @@ def test_a_removal_that_was_cut_short_goes_on(tool, alice):
     assert "is being removed" in tool("account", "enable", alice, code=5)
     tool("account", "remove", alice, "--yes")
     assert tool.json("account", "list") == []
-    tool("account", "add", alice, "--password-stdin", stdin="x\n")
+    tool("account", "add", alice, "--password-stdin", stdin="first of these\n")
 
 
 def test_aliases(tool, alice):

@@ -1,0 +1,64 @@
+"""Commands about aliases: addresses that stand for others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mailnode.ctl.dangling import dangling_of, with_dangling
+from mailnode.ctl.finding import find_domain
+from mailnode.ctl.office import NOT_FOUND, USAGE, CommandFailed, Office, command
+from mailnode.errors import BadAddress, NoSuchAccount
+from mailnode.values.address import parse_address
+from mailnode.values.directory import Alias
+
+
+@command("alias.add", changes=True)
+async def alias_add(
+    office: Office, address: str, targets: list[str], replace: bool = False, detail: str = "cut"
+) -> Any:
+    """Let an address stand for others."""
+    for target in targets:
+        try:
+            parse_address(target)
+        except BadAddress as error:
+            raise CommandFailed(USAGE, f"{target}: not an address ({error})") from None
+    alias = Alias(str(parse_address(address)), tuple(targets), detail=detail)
+    await office.directory.set_alias(alias, replace)
+    return _alias(alias) | await dangling_of(office, parse_address(address))
+
+
+@command("alias.list")
+async def alias_list(office: Office, domain: str | None = None) -> Any:
+    """All aliases, or those of a domain."""
+    if domain is not None:
+        await find_domain(office, domain)
+    return [_alias(alias) for alias in await office.directory.aliases(domain)]
+
+
+@command("alias.show")
+async def alias_show(office: Office, address: str) -> Any:
+    """One alias."""
+    wanted = parse_address(address)
+    for alias in await office.directory.aliases(wanted.domain):
+        if parse_address(alias.address).key == wanted.key:
+            return _alias(alias)
+    raise CommandFailed(NOT_FOUND, f"{address}: no such alias")
+
+
+@command("alias.remove", destroys=True)
+async def alias_remove(office: Office, address: str) -> Any:
+    """Remove an alias."""
+    wanted = parse_address(address)
+
+    async def remove() -> dict[str, Any]:
+        await office.directory.remove_alias(wanted)
+        return {"removed": address}
+
+    try:
+        return await with_dangling(office, remove)
+    except NoSuchAccount:
+        raise CommandFailed(NOT_FOUND, f"{address}: no such alias") from None
+
+
+def _alias(alias: Alias) -> dict[str, Any]:
+    return {"address": alias.address, "targets": list(alias.targets), "detail": alias.detail}

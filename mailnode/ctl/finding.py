@@ -1,0 +1,38 @@
+"""Finds what a command names, and writes moments as commands tell them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from mailnode.ctl.office import NOT_FOUND, CommandFailed, Office
+from mailnode.errors import NoSuchAccount
+from mailnode.values.address import Address, domain_key, parse_address
+from mailnode.values.directory import Account, Domain
+
+
+async def find_domain(office: Office, name: str) -> Domain:
+    """Return the domain of a name in any spelling. :raises CommandFailed: there is none. :raises BadAddress:"""
+    key = domain_key(name)
+    for domain in await office.directory.domains():
+        if domain.name == key:
+            return domain
+    raise CommandFailed(NOT_FOUND, f"{name}: no such domain")
+
+
+async def find_account(office: Office, address: str) -> Account:
+    """Return the account with this address of its own. :raises BadAddress: :raises NoSuchAccount:"""
+    written = parse_address(address)
+    if written != written.base(await separator(office, written)):
+        raise NoSuchAccount
+    return await office.directory.account_by_address(written)
+
+
+async def separator(office: Office, address: Address) -> str:
+    """Return the separator of an address' domain; "" where that is not a domain of ours."""
+    key = address.domain_key
+    return next((domain.separator for domain in await office.directory.domains() if domain.name == key), "")
+
+
+def moment(seconds: float) -> str:
+    """Return UTC seconds as ``2026-11-23T02:15:00Z``."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
