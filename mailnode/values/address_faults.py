@@ -37,5 +37,5 @@ def local_fault(local: str) -> str:
 
 
 def domain_fault(domain: str) -> str:
-    """Return which rule a domain breaks (RFC 5321 4.1.2, RFC 5890 2.3)."""
+    """Return which rule a domain breaks (RFC 5321 4.1.2)."""
     return next((words for test, words in _DOMAIN if test(domain)), "the domain is none that IDNA 2008 allows")
