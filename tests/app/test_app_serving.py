@@ -65,10 +65,10 @@ def data(tmp_path):
 
 
 def test_the_time_of_pop3_changes_for_new_connections(data):
-    rooms = Rooms(data, pop3_timeout=600.0)
+    rooms = Rooms(data, pop3_timeout=600.0, login_timeout=10_000.0)
     rooms.serving.accept()
     standing = rooms.connect()
-    rooms.holder.swap(rooms.config(pop3_timeout=900.0))
+    rooms.holder.swap(rooms.config(pop3_timeout=900.0, login_timeout=10_000.0))
     fresh = rooms.connect()
     rooms.reactor.advance(601)
     assert standing.disconnecting and not fresh.disconnecting

@@ -165,6 +165,16 @@ def smtp_timeout(node):
             client.close()
 
 
+def login_timeout(node):
+    yield
+    for index in everywhere(node):
+        with node.only(index):
+            client = socket.create_connection((node.address, node.ports["imap"]), 60)
+            assert client.recv(1000).startswith(b"* OK")
+        assert client.recv(1000).startswith(b"* BYE No login in time")
+        client.close()
+
+
 IN_PROCESS = {"pop3_timeout"}  # ten minutes at least: tests/app/test_app_serving.py has the clock in its hands
 VALUES = {
     message_size: SIZE,
@@ -174,6 +184,7 @@ VALUES = {
     sessions_per_account: 1,
     errors: 3,
     smtp_timeout: 1,
+    login_timeout: 1,
 }
 TABLE = {check.__name__: (check, value) for check, value in VALUES.items()}
 TABLE["connections_per_address"] = TABLE["connections"]

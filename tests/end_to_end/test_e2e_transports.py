@@ -1,0 +1,259 @@
+"""Large messages in and out over every way to connect: without TLS, by STARTTLS, with TLS from the first octet, each with the
+PROXY protocol before it or not; and behind a haproxy nobody here wrote."""
+
+import base64
+import contextlib
+import hashlib
+import imaplib
+import os
+import poplib
+import smtplib
+import socket
+import ssl
+
+import pytest
+from servers import PASSWORD, MailNode, Process, program, wait_for
+
+from tests.free_ports import free_port
+
+HEADER = b"PROXY TCP4 192.0.2.7 192.0.2.1 999 25\r\n"
+SIZES = {"4 KiB": 4096, "10 MB": 10_000_000}
+WAYS = {
+    f"{tls}{', proxied' if proxied else ''}": (tls, proxied)
+    for tls in ("none", "starttls", "implicit")
+    for proxied in (False, True)
+}
+PROTOCOLS = ("submission", "imap", "pop3")
+
+
+class Node(MailNode):
+    """One server with a listener for each way and protocol."""
+
+    def __init__(self, folder, workers=1):
+        self.ways = {(protocol, *way): free_port() for protocol in PROTOCOLS for way in WAYS.values()}
+        extra = "".join(
+            f'[[listener]]\nprotocol = "{protocol}"\ntls = "{tls}"\nplain_login = {"true" if tls == "none" else "false"}\n'
+            f'endpoint = "{"haproxy:" * proxied}tcp:{port}:interface=127.0.0.1"\n'
+            + 'proxy_from = ["127.0.0.1"]\n'
+            * proxied
+            for (protocol, tls, proxied), port in self.ways.items()
+        )
+        self.workers = workers
+        super().__init__(folder, extra=extra)
+
+    def _configuration(self, *arguments):
+        return super()._configuration(*arguments).replace("[server]\n", f"[server]\nworkers = {self.workers}\n", 1)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with running(Node(tmp_path_factory.mktemp("transports"))) as node:
+        yield node
+
+
+@contextlib.contextmanager
+def running(node):
+    node.start()
+    try:
+        for name in ("alice", "bob"):
+            node.add_account(f"{name}@a.test")
+        yield node
+    finally:
+        assert node.stop() == 0
+
+
+class Dial:
+    """How a client of Python's library connects: whatever it is, a header first and TLS at once where they are asked for."""
+
+    def __init__(self, node, tls, proxied, port=None, source=None):
+        self.node, self.tls, self.proxied, self.port, self.source = node, tls, proxied, port, source
+        self.context = ssl.create_default_context(cafile=node.ca)
+
+    def connect(self, protocol):
+        port = self.port or self.node.ways[protocol, self.tls, self.proxied]
+        raw = socket.create_connection((self.node.address, port), 60, source_address=self.source)
+        if self.proxied:
+            raw.sendall(HEADER)
+        return self.context.wrap_socket(raw, server_hostname="localhost") if self.tls == "implicit" else raw
+
+    def submission(self, user="alice@a.test"):
+        made = smtplib.SMTP(timeout=60)
+        made._host = "localhost"
+        made._get_socket = lambda *_: self.connect("submission")
+        made.connect("localhost", 1)
+        if self.tls == "starttls":
+            made.starttls(context=self.context)
+        made.login(user, PASSWORD)
+        return made
+
+    def imap(self, user="bob@a.test"):
+        dial = self
+
+        class Client(imaplib.IMAP4):
+            def _create_socket(self, timeout):
+                return dial.connect("imap")
+
+        made = Client("localhost", timeout=60)
+        if self.tls == "starttls":
+            made.starttls(self.context)
+        made.login(user, PASSWORD)
+        return made
+
+    def pop3(self, user="bob@a.test"):
+        dial = self
+
+        class Client(poplib.POP3):
+            def _create_socket(self, timeout):
+                return dial.connect("pop3")
+
+        made = Client("localhost", timeout=60)
+        if self.tls == "starttls":
+            made.stls(self.context)
+        made.user(user)
+        made.pass_(PASSWORD)
+        return made
+
+
+def message(size):
+    """Return a message of about a size that no two have in common, and the digest of its body."""
+    body = base64.encodebytes(os.urandom(size * 3 // 4)).replace(b"\n", b"\r\n")
+    name = hashlib.sha256(body).hexdigest()
+    return b"From: alice@a.test\r\nTo: bob@a.test\r\nSubject: %s\r\n\r\n" % name.encode() + body, name
+
+
+def digest(octets):
+    return hashlib.sha256(octets.partition(b"\r\n\r\n")[2]).hexdigest()
+
+
+def goes_round(dial, size):
+    """Submit a message; find it by IMAP and POP3; append it; read it again."""
+    octets, name = message(size)
+    with dial.submission() as client:
+        assert client.sendmail("alice@a.test", ["bob@a.test"], octets) == {}
+    client = dial.imap()
+    assert client.select("INBOX")[0] == "OK"
+    _, (number,) = client.search(None, "SUBJECT", name)
+    assert digest(client.fetch(number, "(BODY.PEEK[])")[1][0][1]) == name
+    assert client.append("INBOX", "", None, octets)[0] == "OK"
+    client.noop()
+    _, (numbers,) = client.search(None, "SUBJECT", name)
+    other = numbers.split()[1]
+    assert client.fetch(other, "(BODY.PEEK[])")[1][0][1] == octets
+    client.store(number, "+FLAGS", "(\\Deleted)")
+    client.expunge()
+    client.logout()
+    box = dial.pop3()
+    at = len(box.list()[1])
+    assert digest(b"".join(line + b"\r\n" for line in box.retr(at)[1])) == name
+    box.dele(at)
+    box.quit()
+
+
+@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_a_message_goes_in_and_out(server, way, size):
+    goes_round(Dial(server, *way), size)
+    if way[1]:
+        server.wait_event("session.open", peer="192.0.2.7")
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_a_client_that_stops_reading_holds_nobody_up_and_reads_on(server, way):
+    dial = Dial(server, *way)
+    octets, name = message(10_000_000)
+    client = dial.imap("alice@a.test")
+    assert client.append("INBOX", "", None, octets)[0] == "OK"
+    client.select("INBOX")
+    client.send(b"f UID FETCH * (BODY.PEEK[])\r\n")  # the answer is more than what the kernel keeps for either side
+    goes_round(dial, 4096)
+    taken = bytearray()
+    while b")\r\nf OK " not in taken[-100:]:
+        piece = client.sock.recv(1 << 20)
+        assert piece, bytes(taken[-200:])
+        taken += piece
+    assert name.encode() in taken and octets in taken
+    client.sock.close()
+
+
+def test_two_processes(tmp_path):
+    with running(Node(tmp_path / "node", workers=2)) as node:
+        for way in (("none", False), ("starttls", False), ("implicit", False), ("implicit", True)):
+            goes_round(Dial(node, *way), 10_000_000)
+
+
+def test_a_client_that_just_closes_leaves_no_trouble(server):
+    """Neither does TLS, which would have said so first."""
+    for way in WAYS.values():
+        before = len(server.events("session.close"))
+        dial = Dial(server, *way)
+        for protocol in PROTOCOLS:
+            raw = dial.connect(protocol)
+            assert raw.recv(1)
+            socket.socket.shutdown(raw, socket.SHUT_WR)
+            with contextlib.suppress(OSError):
+                while raw.recv(4096):
+                    pass
+            raw.close()
+        wait_for(lambda before=before: len(server.events("session.close")) >= before + len(PROTOCOLS), "the ends")
+    assert not [line for line in server.process.lines if "Unhandled" in line or "Traceback" in line]
+    assert not server.events("session.error")
+
+
+def haproxy(folder, node, pairs):
+    """Start haproxy; return it and the port that leads to each of the server's ports, by version of the header."""
+    fronts, text = (
+        {},
+        ["defaults\n    mode tcp\n    timeout connect 60s\n    timeout client 120s\n    timeout server 120s\n"],
+    )
+    for number, ((protocol, tls), option) in enumerate(pairs):
+        fronts[protocol, tls, option] = front = free_port()
+        back = node.ways[protocol, tls, True]
+        text.append(
+            f"listen l{number}\n    bind 127.0.0.1:{front}\n    server s{number} 127.0.0.1:{back} {option} check inter 1s\n"
+        )
+    path = folder / "haproxy.cfg"
+    path.write_text("global\n    log stdout format raw local0\n    maxconn 200\n" + "".join(text))
+    process = Process([program("haproxy"), "-db", "-f", str(path)], cwd=folder)
+    for front in fronts.values():
+        wait_for(lambda front=front: connects(front), "haproxy")
+    return process, fronts
+
+
+def connects(port):
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
+def test_behind_haproxy(tmp_path, server):
+    """Its health checks come without a client's address."""
+    pairs = [
+        ((protocol, tls), option)
+        for protocol, tls in (
+            ("submission", "implicit"),
+            ("imap", "implicit"),
+            ("submission", "none"),
+            ("imap", "none"),
+        )
+        for option in ("send-proxy", "send-proxy-v2")
+    ]
+    process, fronts = haproxy(tmp_path, server, pairs)
+    try:
+        octets, _ = message(10_000_000)
+        for index, ((protocol, tls), option) in enumerate(pairs):
+            source = f"127.0.1.{index + 1}"
+            dial = Dial(server, tls, False, fronts[protocol, tls, option], (source, 0))
+            if protocol == "submission":
+                with dial.submission() as client:
+                    assert client.sendmail("alice@a.test", ["bob@a.test"], octets) == {}
+            else:
+                client = dial.imap("alice@a.test")
+                assert client.append("INBOX", "", None, octets)[0] == "OK"
+                client.select("INBOX")
+                assert client.fetch(b"*", "(BODY.PEEK[])")[1][0][1] == octets
+                client.sock.close()
+            server.wait_event("session.open", peer=source, protocol=protocol)
+    finally:
+        process.stop()
+    assert not [line for line in server.process.lines if "Unhandled" in line or "Traceback" in line]
+    assert not server.events("proxy.refused")
