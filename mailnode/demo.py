@@ -79,7 +79,7 @@ def screen(shown: dict[str, Any]) -> str:
         f"  curl -sk 'imaps://{ADDRESS}:{ports['imap', 'implicit']}/INBOX;MAILINDEX=1'"
         f" -u {second['address']}:{second['password']}",
         "",
-        "Ctrl-C ends it.",
+        "Its log is mailnode.log in the data directory. Ctrl-C ends it.",
     ]
     return "\n".join(lines)
 

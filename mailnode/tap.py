@@ -32,11 +32,13 @@ from mailnode.net.listeners import PORT_TAKEN
 from mailnode.net.logs import AppendedLog, LineWriter, observer
 from mailnode.net.pidfile import PidFile
 from mailnode.net.process import end_by_force, prepare_process
+from mailnode.store.blob_file import make_directory
 from mailnode.workers.handover import LogPlace
 
 reactor: Any = _reactor
 _log = Logger()
 
+DEMONSTRATION_LOG = "mailnode.log"  # in the data directory: the terminal has its one screen, and nothing else
 LOGFILE = "twistd.log"  # where a daemon without --logfile writes, as twistd does
 TAKEN_IN_DEMONSTRATION = (
     "another program has the ports, perhaps another demonstration: --port-offset N (after the word mailnode) adds N to "
@@ -143,7 +145,11 @@ class MailService(Service):
         """Join the application and give it our log."""
         if isinstance(parent, Componentized) and not self._twistd.get("logger") and not self._twistd.get("syslog"):
             component: Any = parent
-            component.setComponent(ILogObserver, observer(self._log_writer(), self._config.server.log))
+            try:
+                writer = self._log_writer()
+            except OSError as error:
+                _fail([f"{error.filename or self._config.server.data}: {error.strerror}"])
+            component.setComponent(ILogObserver, observer(writer, self._config.server.log))
         super().setServiceParent(parent)  # type: ignore[no-untyped-call]
 
     def privilegedStartService(self) -> None:
@@ -188,14 +194,15 @@ class MailService(Service):
         server = self._server
         assert server is not None
         await server.start()
+        shown = None
         try:
             if self._file is None:
                 shown = await demo.prepare_accounts(server.office, self._config.server.data, self._port_offset)
-                if self._twistd.get("nodaemon") and sys.__stdout__ is not None:
-                    sys.__stdout__.write(demo.screen(shown) + "\n\n")
-                    sys.__stdout__.flush()
             self._set_signals()  # who sees that it is up may send one at once
             await server.accept()
+            if shown is not None and self._twistd.get("nodaemon") and sys.__stdout__ is not None:
+                sys.__stdout__.write(demo.screen(shown) + "\n")
+                sys.__stdout__.flush()
         except BaseException:
             await server.stop("the start failed")
             raise
@@ -278,6 +285,9 @@ class MailService(Service):
 
     def _log_writer(self) -> LineWriter:
         name = self._twistd.get("logfile")
+        if not name and self._file is None and self._twistd.get("nodaemon"):
+            make_directory(self._config.server.data)
+            name = str(self._config.server.data / DEMONSTRATION_LOG)
         if name == "-" or (self._twistd.get("nodaemon") and not name):
             out = sys.__stdout__ or sys.stdout
             if self._config.server.workers == 1:

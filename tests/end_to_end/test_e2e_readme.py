@@ -33,7 +33,7 @@ def test_the_first_command(environment):
         [".venv/bin/twistd", "-n", "mailnode", "--port-offset", offset], cwd=environment, env={"PATH": "/usr/bin:/bin"}
     )
     try:
-        server.wait_line("server.start")
+        server.wait_line("Ctrl-C ends it.")
         shown = subprocess.run(
             [".venv/bin/mailnode", "--data", "mailnode-data", "demo", "--json"],
             cwd=environment,
