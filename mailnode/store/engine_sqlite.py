@@ -13,7 +13,7 @@ import os
 import shutil
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -27,6 +27,7 @@ from mailnode.store import migrate
 from mailnode.store.blob_file import make_directory, sync_directory
 from mailnode.store.data_lock import DataLock
 from mailnode.store.engine import DIRECTORY, EPHEMERAL, QUEUE, Transaction, mail_tenancy
+from mailnode.store.file_ages import FileAges
 from mailnode.store.migrate import kind_of
 from mailnode.store.sqlite_files import is_damage, put_aside
 from mailnode.store.sqlite_tenancy import Job, Tenancy
@@ -53,11 +54,19 @@ class SqliteEngine:
         call_later: Callable[..., object] | None = None,
         *,
         vfs: str | None = None,
+        accept_older: Collection[str] = (),
     ) -> None:
         """:param call_from_thread: the reactor's ``callFromThread``. :param call_later: its ``callLater``: what is written in
-        one turn goes to the writer at its end; without it at once. :param vfs: the name of an apsw VFS (fault tests)."""
+        one turn goes to the writer at its end; without it at once. :param vfs: the name of an apsw VFS (fault tests).
+        :param accept_older: tenancies that are opened though they are older than what was acknowledged; this is
+        remembered by :meth:`accept`."""
         self.partitions = partitions
         self.out_of_service: dict[str, str] = {}  # tenancies that are not served, and why
+        self._older: dict[
+            str, str
+        ] = {}  # tenancies whose files are older than what was acknowledged, and how that shows
+        self._accepted = frozenset(accept_older)
+        self._ages: FileAges | None = None
         self._directory = directory
         self._call_from_thread = call_from_thread if directory is not None else None
         self._vfs = vfs
@@ -80,6 +89,8 @@ class SqliteEngine:
         try:
             for name in self._names():
                 self._bring_up(name)
+            if self._directory is not None:
+                self._compare(self._directory)
         except BaseException:
             self._close()
             raise
@@ -111,6 +122,41 @@ class SqliteEngine:
         except (apsw.Error, OSError) as error:
             raise ConfigurationError([f"server.data: {self._path(name)}: {error}"]) from error
 
+    def _compare(self, directory: Path) -> None:
+        """Find files that are older than what was acknowledged. A mail partition that is gets no service.
+
+        :raises ConfigurationError: the directory is.
+        """
+        durable = [name for name in self._names() if name != EPHEMERAL]
+        self._ages = FileAges(directory, durable, self._tenancies, self._report)
+        for name, words in self._ages.compare().items():
+            self._report("store.behind", file=str(self._path(name)), error=words)
+            if name in self._accepted:
+                continue
+            if name == DIRECTORY:
+                raise ConfigurationError(
+                    [
+                        f"server.data: {self._path(name)}: it is older than what was acknowledged ({words}): put the latest"
+                        f" one back, or see `mailnode store accept-older {name}`"
+                    ]
+                )
+            self._older[name] = f"{self._path(name)}: {words}"
+            if kind_of(name) == "mail":
+                self._tenancies.pop(name).close()
+                self._leave_out(
+                    name, f"it is older than what was acknowledged; see `mailnode store accept-older {name}`"
+                )
+        if not self._accepted:
+            self._ages.begin(self._current())
+
+    def _current(self) -> list[str]:
+        return [name for name in self._tenancies if name != EPHEMERAL and name not in self._older]
+
+    async def accept(self) -> None:
+        """Remember that the files of ``accept_older`` are the ones in use from now on."""
+        if self._ages is not None:
+            self._ages.begin(self._current(), more=1)
+
     def _open(self, tenancy: Tenancy) -> None:
         tenancy.open()
         if tenancy.name == EPHEMERAL:
@@ -140,7 +186,7 @@ class SqliteEngine:
     def damage(self) -> dict[str, str]:
         """Say what is wrong, by the file's name: files that are not served, and those found damaged since the start."""
         found = {name: tenancy.damage for name, tenancy in list(self._tenancies.items()) if tenancy.damage}
-        return {f"{name}.db": words for name, words in {**found, **self.out_of_service}.items()}
+        return {f"{name}.db": words for name, words in {**found, **self._older, **self.out_of_service}.items()}
 
     def _names(self) -> tuple[str, ...]:
         return DIRECTORY, QUEUE, EPHEMERAL, *map(mail_tenancy, range(self.partitions))
@@ -228,6 +274,10 @@ class SqliteEngine:
             self._checkpointer.join()
 
     def _close(self) -> None:
+        if self._ages is not None:
+            self._ages.end()
+            self._ages.close()
+            self._ages = None
         for tenancy in self._tenancies.values():
             tenancy.close()
         self._tenancies.clear()
@@ -283,6 +333,8 @@ class SqliteEngine:
     def _checkpoint(self) -> None:
         while (tenancy := self._checkpoints.get()) is not None:
             tenancy.checkpoint()
+            if self._ages is not None:
+                self._ages.sync()
 
     def _report(self, event: str, **fields: Any) -> None:
         if self._call_from_thread is None:

@@ -16,6 +16,7 @@ import apsw
 
 from mailnode.errors import ConfigurationError, DomainError, StoreUnavailable
 from mailnode.store.engine import JOINT, JointUnit, columns
+from mailnode.store.generations import COUNT, read_mark
 from mailnode.store.named_files import FileLost, NamedFiles
 from mailnode.store.sqlite_files import is_damage
 
@@ -116,6 +117,8 @@ class Tenancy:
         self._writer: apsw.Connection | None = None
         self._flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
         self._begin_anew = begin_anew
+        self.commits = 0  # since the file was made
+        self._counted: Callable[[int], None] | None = None  # told of each commit once it is durable
         self.damage = ""  # what was found damaged last, in words
         self._wal_pages = 0
         self._checkpoint_asked = False
@@ -240,11 +243,15 @@ class Tenancy:
         try:
             connection.execute("BEGIN IMMEDIATE")
             tx = SqliteTransaction(connection)
+            before = connection.total_changes()
             if len(jobs) == 1:
                 if not self._run_alone(connection, tx, jobs[0]):
                     return None
             else:
                 self._run_units(connection, tx, jobs)
+            counts = self._counted is not None and connection.total_changes() != before
+            if counts:
+                connection.execute(COUNT, (str(self.commits + 1),))
         except apsw.Error as error:
             self._roll_back(connection, error)
             return error
@@ -256,6 +263,9 @@ class Tenancy:
         except apsw.Error as error:
             self._fail(error)
             return error
+        if counts and self._counted is not None:
+            self.commits += 1
+            self._counted(self.commits)
         # After the commit, as close to the acknowledgement as can be.
         if not self.in_memory and (text := self.trouble(committed=True)):
             return apsw.CantOpenError(text)
@@ -360,6 +370,16 @@ class Tenancy:
         with connection:
             return unit(SqliteTransaction(connection), *args)
 
+    def count_commits(self, counted: Callable[[int], None]) -> None:
+        """Count commits in the file from now on. :param counted: told the number after each; any thread."""
+        self._counted = counted
+        self._read_commits()
+
+    def _read_commits(self) -> None:
+        if self._counted is not None:
+            mark = self.run(read_mark)
+            self.commits = mark.commits if mark is not None else 0
+
     def forget_file(self) -> None:
         """The file was put aside while nobody had it open: the next one under its name is ours."""
         self._files = NamedFiles(self._path)
@@ -416,6 +436,7 @@ class Tenancy:
             if not self.in_memory:
                 self.open()
                 self.checkpoint(wait=True)
+                self._read_commits()
         except (apsw.Error, ConfigurationError) as error:
             self.close()
             return self._replace(error)

@@ -78,6 +78,7 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "store.recovered": ("the store acknowledges again", ("tenancy",)),
     "store.put_aside": ("a damaged file that may be lost was renamed and made anew", ("file", "aside", "error")),
     "store.out_of_service": ("a file is not served; what needs it is told to come back later", ("file", "error")),
+    "store.behind": ("a file is older than what was acknowledged", ("file", "error")),
     "upkeep.swept": ("expired rows and blobs were removed", ("what", "count")),
     "admin.command": ("a command changed something", ("command", "subject", "who")),
 }
