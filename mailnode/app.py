@@ -142,6 +142,19 @@ def with_store(config: Config, work: Callable[[Office], Coroutine[Any, Any, T]])
         return run_now(work(opened))
 
 
+def accept_older(config: Config, files: Sequence[str]) -> dict[str, Any]:
+    """Go on with files that are older than what was acknowledged, while no server runs; return what was done.
+
+    :param files: ``mail-00``, ``queue``, ``directory``, or ``all``. :raises ConfigurationError: it cannot be.
+    """
+    stores = OwnStores(config, StandingClock(), CallingThread(), LocalHints(), None, accept_older=files)
+    run_now(stores.start())
+    try:
+        return run_now(stores.accept())
+    finally:
+        run_now(stores.stop())
+
+
 # The demonstration, for the commands
 
 
@@ -418,7 +431,8 @@ class Server:
     # Changes while it runs
 
     async def status(self) -> dict[str, Any]:
-        """Return the version, the number of what is served, and what each process that answers serves."""
+        """Return the version, the number of what is served, what each process that answers serves, and what is wrong with
+        files of the store."""
         processes = [self._serving.served(FIRST)]
         if self._crew is not None:
             processes += await self._crew.served()
@@ -427,6 +441,7 @@ class Server:
             "hostname": self.config.server.hostname,
             "generation": self._holder.generation,
             "processes": processes,
+            "damage": list(self._stores.damage().values()),
         }
 
     async def reload(self) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 from mailnode.config.schema import Config
 from mailnode.errors import ConfigurationError
@@ -11,7 +12,7 @@ from mailnode.interfaces.store import IEphemeral
 from mailnode.store.blobs_local import LocalBlobs
 from mailnode.store.data_lock import DataLock
 from mailnode.store.directory import Directory
-from mailnode.store.engine import Engine
+from mailnode.store.engine import DIRECTORY, QUEUE, Engine, mail_tenancy
 from mailnode.store.engine_remote import Ask, RemoteEngine
 from mailnode.store.engine_sqlite import SqliteEngine
 from mailnode.store.ephemeral import Ephemeral
@@ -60,9 +61,14 @@ class OwnStores(Stores):
         threads: IThreads,
         hints: IHints,
         call_from_thread: Callable[..., object] | None,
+        *,
+        accept_older: Sequence[str] = (),
     ) -> None:
-        """:param call_from_thread: the reactor's; None: everything runs in the calling thread."""
-        engine = _engine(config, clock, call_from_thread)
+        """:param call_from_thread: the reactor's; None: everything runs in the calling thread.
+        :param accept_older: files that are opened though they are older than what was acknowledged, see :meth:`accept`;
+        "all" is all of them. :raises ConfigurationError: there is no such file."""
+        self._accepted = _files(config, accept_older)
+        engine = _engine(config, clock, call_from_thread, self._accepted)
         blobs = _blobs(config, clock, threads)
         self._counters = Ephemeral(engine, clock)
         super().__init__(config, clock, hints, engine, blobs, Queue(engine, blobs), self._counters)
@@ -101,6 +107,17 @@ class OwnStores(Stores):
         text = await self.blobs.on_disk(engine.trouble) if isinstance(engine, SqliteEngine) else ""
         return text or await self.blobs.on_disk(self.blobs.trouble)
 
+    async def accept(self) -> dict[str, Any]:
+        """Go on with older files: what was given out since must not be given out again. Return what was done."""
+        accounts = 0
+        for number in range(self._config.server.partitions):
+            if mail_tenancy(number) in self._accepted:
+                here = [one.id for one in await self.directory.accounts() if self.mail.partition(one.id) == number]
+                accounts += await self.mail.begin_again(number, here)
+        if isinstance(self.engine, SqliteEngine):
+            await self.engine.accept()
+        return {"files": sorted(self._accepted), "accounts": accounts}
+
     def damage(self) -> dict[str, str]:
         """Say what is wrong with each file of the store that is damaged or not served, by the file's name."""
         return self.engine.damage() if isinstance(self.engine, SqliteEngine) else {}
@@ -138,14 +155,28 @@ class WorkerStores(Stores):
         super().__init__(config, clock, hints, engine, blobs, RemoteQueue(engine, blobs, ask), RemoteEphemeral(ask))
 
 
+def _files(config: Config, wanted: Sequence[str]) -> frozenset[str]:
+    """Return the tenancies of these names. :raises ConfigurationError: there is no such file."""
+    known = [DIRECTORY, QUEUE, *map(mail_tenancy, range(config.server.partitions))]
+    if wanted and config.store.url != "sqlite:":
+        raise ConfigurationError([f"store.url: {config.store.url} has no such files"])
+    for name in wanted:
+        if name not in known and name != "all":
+            raise ConfigurationError([f"{name}: there is no such file, there are {', '.join(known)}"])
+    return frozenset(known if "all" in wanted else wanted)
+
+
 def _blobs(config: Config, clock: IClock, threads: IThreads) -> LocalBlobs:
     directory = config.server.data / config.store.blobs.removeprefix("file:")
     return LocalBlobs(directory, threads, clock, config.store.inline_limit)
 
 
-def _engine(config: Config, clock: IClock, call_from_thread: Callable[..., object] | None) -> Engine:
+def _engine(
+    config: Config, clock: IClock, call_from_thread: Callable[..., object] | None, accept_older: Collection[str] = ()
+) -> Engine:
     if config.store.url == "sqlite:":
-        return SqliteEngine(config.server.data, config.server.partitions, call_from_thread, clock.callLater)
+        data, partitions = config.server.data, config.server.partitions
+        return SqliteEngine(data, partitions, call_from_thread, clock.callLater, accept_older=accept_older)
     try:
         from mailnode.store.engine_postgres import PostgresEngine
     except ImportError as error:

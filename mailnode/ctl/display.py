@@ -105,7 +105,7 @@ def reloaded(result: dict[str, Any]) -> str:
 
 
 def status(result: dict[str, Any]) -> str:
-    """Return what each process serves, a line a certificate."""
+    """Return what each process serves, a line a certificate, and what is wrong with files of the store."""
     rows = [
         {
             "process": process["process"],
@@ -119,4 +119,5 @@ def status(result: dict[str, Any]) -> str:
         for certificate in process["certificates"] or [{}]
     ]
     head = record({key: result[key] for key in ("version", "hostname", "generation")})
+    head += "".join(f"\n! {words}" for words in result["damage"])
     return f"{head}\n\n{table(rows, ('process', 'pid', 'generation', 'certificate', 'not_after', 'sha256'))}"

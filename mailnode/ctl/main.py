@@ -21,6 +21,7 @@ from mailnode.ctl.parts import (
     read_password,
     show,
 )
+from mailnode.ctl.store import store
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -311,6 +312,7 @@ def alias_remove(place: Place, address: str, as_json: bool) -> None:
 
 
 main.add_command(grant)
+main.add_command(store)
 
 
 @main.group()

@@ -13,7 +13,7 @@ from zope.interface import implementer
 from mailnode.errors import NoSuchAccount, StoreUnavailable
 from mailnode.interfaces.runtime import IClock, IHints
 from mailnode.interfaces.store import IMailStore
-from mailnode.store import accounts, maildrops, placing, staging, sweeping, verify
+from mailnode.store import accounts, mailboxes, maildrops, placing, staging, sweeping, verify
 from mailnode.store.blobs_local import DIRECTORIES, LocalBlobs
 from mailnode.store.engine import Engine, Transaction
 from mailnode.store.mail_account import MailAccount
@@ -135,6 +135,21 @@ class MailStore:
         """End every POP3 lease. For the start of the only process of a store: nobody who holds one is alive."""
         for partition in self._served():
             await partition.write(maildrops.end_all)
+
+    async def begin_again(self, number: int, account_ids: Sequence[str]) -> int:
+        """Have a partition, which is older than what was acknowledged, give out nothing a second time: no UID under the
+        same UIDVALIDITY, no id of a message or mailbox. Return how many accounts it has.
+
+        :param account_ids: those that live in it; the ones it does not know are made.
+        """
+        partition = self._partitions[number]
+        for account_id in account_ids:
+            await partition.write(accounts.provision, account_id, 0, 0)
+        found = await partition.read(verify.account_ids)
+        for account_id in found:
+            await partition.write(mailboxes.begin_again, account_id)
+        self.forget_usage()
+        return len(found)
 
     async def end_copies(self) -> None:
         """Let nobody go on with a COPY that a crash interrupted. For the start of the only process of a store."""

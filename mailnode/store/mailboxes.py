@@ -17,6 +17,9 @@ from mailnode.values.mailbox import MailboxInfo, MailboxStatus
 from mailnode.values.mailbox_name import INBOX, SEPARATOR, mailbox_name, split
 
 MAX_MAILBOXES = 10_000  # of one account
+# No more than this can have been lost with an older file: changes and messages, and mailboxes made and deleted.
+LOST_CHANGES = 1 << 40
+LOST_MAILBOXES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +269,21 @@ def _rise(tx: Transaction, account_id: str, box: _Box, name: str) -> None:
             "UPDATE mailbox SET uidvalidity = ? WHERE account_id = ? AND mailbox_id = ?",
             (uidvalidity, account_id, box.mailbox_id),
         )
+
+
+def begin_again(tx: Transaction, account_id: str) -> None:
+    """Give out nothing that may have been given out by changes this file has lost: new UIDVALIDITYs for all mailboxes,
+    and numbers of messages, mailboxes and changes from far above."""
+    boxes = tx.execute("SELECT mailbox_id FROM mailbox WHERE account_id = ? ORDER BY mailbox_id", (account_id,))
+    [(last,)] = tx.execute(
+        "UPDATE account SET modseq = modseq + ?, next_message = next_message + ?, next_mailbox = next_mailbox + ?,"
+        " next_uidvalidity = next_uidvalidity + ? WHERE account_id = ? RETURNING next_uidvalidity",
+        (LOST_CHANGES, LOST_CHANGES, LOST_MAILBOXES, LOST_MAILBOXES + len(boxes), account_id),
+    )
+    tx.many(
+        "UPDATE mailbox SET uidvalidity = ? WHERE account_id = ? AND mailbox_id = ?",
+        [(last - len(boxes) + number, account_id, mailbox_id) for number, (mailbox_id,) in enumerate(boxes)],
+    )
 
 
 def subscriptions(tx: Transaction, account_id: str) -> list[str]:

@@ -310,3 +310,13 @@ def test_a_command_through_the_socket_does_not_load_the_server():
         check=True,
     )
     assert done.stdout == "False\n"
+
+
+def test_older_files_are_accepted_with_a_yes_only(tool, alice):
+    before = {box["name"]: box["uidvalidity"] for box in tool.json("mailbox", "list", alice)}
+    assert "use --yes" in tool("store", "accept-older", "all", code=2)
+    assert {box["name"]: box["uidvalidity"] for box in tool.json("mailbox", "list", alice)} == before
+    assert "no such file" in tool("store", "accept-older", "mail-9", "--yes", code=1)
+    assert tool.json("store", "accept-older", "all", "--yes")["accounts"] == 1
+    for box in tool.json("mailbox", "list", alice):
+        assert box["uidvalidity"] > before[box["name"]]

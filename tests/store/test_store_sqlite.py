@@ -541,6 +541,7 @@ def test_nothing_is_left_of_the_log_after_stop(tmp_path, loop):
     loop.run(engine.start())
     loop.run(engine.stop())
     assert sorted(path.name for path in (tmp_path / "data").iterdir()) == [
+        "commits",
         "directory.db",
         "ephemeral.db",
         "mail-00.db",
