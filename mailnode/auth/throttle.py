@@ -48,6 +48,7 @@ FAILURE_DELAY = 1.0  # seconds every failure is answered late
 TRUSTED_DELAY = 5.0  # the same in a trusted network, once PAIR would be over; right passwords never wait
 
 _NO_LIMIT = math.inf
+_UNKNOWN = "scram:"  # in the keys of guesses that cannot be told from each other
 
 _Count = tuple[str, float, float]  # key, limit, half-life
 
@@ -98,9 +99,12 @@ class Throttle:
         if self.trusts(peer):
             return await self._admit_trusted(login, peer, once, now)
         here, net = address(peer), network(peer)
+        # SCRAM shows no password, so that a phone with last year's counts each time: its owner's other programs, most of
+        # which send theirs, must not pay for it.
+        kind = "" if guess is not None else _UNKNOWN
         counts: list[_Count] = [
-            _count(f"pair:{here}:{login}", PAIR),
-            _count(f"place:{net}:{login}", PLACE),
+            _count(f"pair:{kind}{here}:{login}", PAIR),
+            _count(f"place:{kind}{net}:{login}", PLACE),
         ]
         if await self._counters.get(f"good:{net}:{login}", now, GOOD_HALF_LIFE) < 0.5:
             counts += [
@@ -130,7 +134,8 @@ class Throttle:
 
     async def succeeded(self, login: str, peer: str, now: float) -> None:
         """Forgive this login at this address, and remember the place as good."""
-        await self._counters.clear(f"pair:{address(peer)}:{login}")
+        for kind in ("", _UNKNOWN):
+            await self._counters.clear(f"pair:{kind}{address(peer)}:{login}")
         good = f"good:{network(peer)}:{login}"
         await self._counters.add(good, 1.0 - await self._counters.get(good, now, GOOD_HALF_LIFE), now, GOOD_HALF_LIFE)
 

@@ -47,12 +47,13 @@ def guard(counters):
     return Throttle(counters, SECRET, lambda: [ipaddress.ip_network("10.1.0.0/16")])
 
 
-def looked_at(guard, tries, seconds=DAY, step=600.0):
+def looked_at(guard, tries, seconds=DAY, step=600.0, scram=False):
     """How many wrong guesses of an endless list are looked at in a time. ``tries``: yields (login, peer)."""
     count, moment = 0, NOW
     while moment < NOW + seconds:
         for number, (login, peer) in enumerate(tries(count)):
-            if now(guard.admit(login, peer, f"guess {count} {moment} {number}".encode(), moment)) is not None:
+            guess = None if scram else f"guess {count} {moment} {number}".encode()
+            if now(guard.admit(login, peer, guess, moment)) is not None:
                 count += 1
         moment += step
     return count
@@ -85,7 +86,8 @@ def test_guesses_of_a_day_are_bounded_by_the_figure_of_the_page(guard, limit, tr
 )
 def test_guesses_of_a_day_at_a_good_place_are_bounded_too(guard, limit, tries):
     now(guard.succeeded("alice", "192.0.2.1", NOW))
-    assert 0.9 * limit.a_day <= looked_at(guard, tries) <= limit.a_day
+    for scram in (False, True):  # each has as many
+        assert 0.9 * limit.a_day <= looked_at(guard, tries, scram=scram) <= limit.a_day
 
 
 def wrong(guard, login, peer, count, moment=NOW):
@@ -245,12 +247,12 @@ class DoorTests(SynchronousTestCase):
         self.threads = Threads()
         self.logins = self.door()
 
-    def door(self):
+    def door(self, trusted=()):
         """Logins as one process has them; all have the counters in common."""
         realm = MailRealm(self.directory, Mails(), SessionCounts(), 1000)
         checker = DirectoryChecker(self.directory, self.threads, self.clock)
         portal = Portal(realm, [checker, ScramChecker(self.directory)])
-        return Logins(portal, self.directory, Throttle(self.counters, SECRET), self.clock, SECRET)
+        return Logins(portal, self.directory, Throttle(self.counters, SECRET, lambda: trusted), self.clock, SECRET)
 
     def trying(self, password, logins=None, mind=None, user=b"alice@a.test"):
         results = []
@@ -285,6 +287,16 @@ class DoorTests(SynchronousTestCase):
             self.trying(b"guess %d" % number)
         self.assertTrue(ILogin.providedBy(self.trying(b"right")[0]))  # no clock ran meanwhile
 
+    def test_in_a_trusted_network_a_right_password_waits_for_nobody(self):
+        self.threads.held = False
+        webmail = self.door([ipaddress.ip_network("192.0.2.0/28")])
+        wrong = [self.trying(b"guess %d" % number, webmail) for number in range(200)]
+        self.assertTrue(ILogin.providedBy(self.trying(b"right", webmail)[0]))
+        self.pass_seconds(TRUSTED_DELAY)
+        self.assertEqual({result[0].type for result in wrong}, {AuthenticationFailed})
+        elsewhere = self.trying(b"right", mind=Mind(peer="203.0.113.5"))
+        self.assertTrue(ILogin.providedBy(elsewhere[0]))
+
     def test_protocols_count_together(self):
         self.threads.held = False
         for number in range(PAIR.tries):
@@ -318,9 +330,10 @@ class DoorTests(SynchronousTestCase):
             self.pass_seconds(1)
             kinds.append(results[0].type)
         self.assertEqual(kinds, [AuthenticationFailed] * PAIR.tries + [TooManyFailures] * 2)
-        refused = self.trying(b"right")
+        # A program that sends its password does not pay for one with an old password and SCRAM.
+        let_in = self.trying(b"right")
         self.pass_seconds(1)
-        refused[0].trap(TooManyFailures)
+        self.assertTrue(ILogin.providedBy(let_in[0]))
 
     def test_no_lock_is_left_behind(self):
         tries = [self.trying(b"guess %d" % number) for number in range(20)]
