@@ -10,6 +10,7 @@ from mailnode.auth.realm import SessionCounts
 from mailnode.config.holder import Holder
 from mailnode.config.loader import read
 from mailnode.imap.open_views import OpenViews
+from mailnode.imap.searches import Searches
 from mailnode.net.clock import WallClock
 from mailnode.net.hints import LocalHints
 from mailnode.net.no_reactor import run_now
@@ -28,15 +29,17 @@ class Rooms:
         self.reactor = MemoryReactorClock()
         self.holder = Holder(self.config(**limits))
         clock, threads, hints = WallClock(lambda: 1.79e9, self.reactor), Threads(self.reactor), LocalHints()
+        processes = Processes(self.reactor)
         stores = OwnStores(self.holder.config, clock, threads, hints, None)
         runtime = Runtime(
             self.reactor,
             clock,
             threads,
-            Processes(self.reactor),
+            processes,
             hints,
             Resolver(self.reactor, ["127.0.0.1"]),
             OpenViews(self.reactor),
+            Searches(processes),
             None,
         )
         self.serving = Serving(self.holder, stores, runtime, None, SessionCounts())
