@@ -12,7 +12,17 @@ from typing import Any
 
 import click
 
-from benchmarks import report, rows_imap, rows_memory, rows_pop3, rows_relay, rows_sessions, rows_smtp, rows_start
+from benchmarks import (
+    report,
+    rows_imap,
+    rows_memory,
+    rows_pop3,
+    rows_relay,
+    rows_sessions,
+    rows_smtp,
+    rows_start,
+    rows_transports,
+)
 from benchmarks.lab import Lab, missing
 from benchmarks.rows import Row
 
@@ -21,6 +31,7 @@ ROWS: list[Row] = [
     *rows_relay.ROWS,
     *rows_imap.ROWS,
     *rows_pop3.ROWS,
+    *rows_transports.ROWS,
     *rows_memory.ROWS,
     *rows_sessions.ROWS,
     *rows_start.ROWS,

@@ -115,6 +115,16 @@ class Lab:
 
         return self.once(name, make)
 
+    def all_ways(self, kind: type[MailNodeForLoad]) -> MailNodeForLoad:
+        """A mailnode of a kind that listens in more ways than the others."""
+
+        def make() -> MailNodeForLoad:
+            node = kind(self.folder / "all-ways", USER, extra=LIMITS, workers=self.workers).start()
+            node.add_account(USER)
+            return node
+
+        return self.once("all ways", make)
+
     def sink(self, name: str) -> Sink:
         """An smtp-sink."""
         return self.once(f"sink {name}", lambda: Sink(self.folder).start())

@@ -4,40 +4,26 @@ PROXY protocol before it or not; and behind a haproxy nobody here wrote."""
 import base64
 import contextlib
 import hashlib
-import imaplib
 import os
-import poplib
-import smtplib
 import socket
-import ssl
 
 import pytest
 from servers import PASSWORD, MailNode, Process, program, wait_for
+from ways import PROTOCOLS, WAYS, Dial, listeners, ways
 
 from tests.free_ports import free_port
 
-HEADER = b"PROXY TCP4 192.0.2.7 192.0.2.1 999 25\r\n"
 SIZES = {"4 KiB": 4096, "10 MB": 10_000_000}
-WAYS = {
-    f"{tls}{', proxied' if proxied else ''}": (tls, proxied)
-    for tls in ("none", "starttls", "implicit")
-    for proxied in (False, True)
-}
-PROTOCOLS = ("submission", "imap", "pop3")
 
 
 class Node(MailNode):
     """One server with a listener for each way and protocol."""
 
+    password = PASSWORD
+
     def __init__(self, folder, workers=1):
-        self.ways = {(protocol, *way): free_port() for protocol in PROTOCOLS for way in WAYS.values()}
-        extra = "".join(
-            f'[[listener]]\nprotocol = "{protocol}"\ntls = "{tls}"\nplain_login = {"true" if tls == "none" else "false"}\n'
-            f'endpoint = "{"haproxy:" * proxied}tcp:{port}:interface=127.0.0.1"\n'
-            + 'proxy_from = ["127.0.0.1"]\n'
-            * proxied
-            for (protocol, tls, proxied), port in self.ways.items()
-        )
+        self.ways = ways()
+        extra = listeners(self.ways)
         self.workers = workers
         super().__init__(folder, extra=extra)
 
@@ -60,58 +46,6 @@ def running(node):
         yield node
     finally:
         assert node.stop() == 0
-
-
-class Dial:
-    """How a client of Python's library connects: whatever it is, a header first and TLS at once where they are asked for."""
-
-    def __init__(self, node, tls, proxied, port=None, source=None):
-        self.node, self.tls, self.proxied, self.port, self.source = node, tls, proxied, port, source
-        self.context = ssl.create_default_context(cafile=node.ca)
-
-    def connect(self, protocol):
-        port = self.port or self.node.ways[protocol, self.tls, self.proxied]
-        raw = socket.create_connection((self.node.address, port), 60, source_address=self.source)
-        if self.proxied:
-            raw.sendall(HEADER)
-        return self.context.wrap_socket(raw, server_hostname="localhost") if self.tls == "implicit" else raw
-
-    def submission(self, user="alice@a.test"):
-        made = smtplib.SMTP(timeout=60)
-        made._host = "localhost"
-        made._get_socket = lambda *_: self.connect("submission")
-        made.connect("localhost", 1)
-        if self.tls == "starttls":
-            made.starttls(context=self.context)
-        made.login(user, PASSWORD)
-        return made
-
-    def imap(self, user="bob@a.test"):
-        dial = self
-
-        class Client(imaplib.IMAP4):
-            def _create_socket(self, timeout):
-                return dial.connect("imap")
-
-        made = Client("localhost", timeout=60)
-        if self.tls == "starttls":
-            made.starttls(self.context)
-        made.login(user, PASSWORD)
-        return made
-
-    def pop3(self, user="bob@a.test"):
-        dial = self
-
-        class Client(poplib.POP3):
-            def _create_socket(self, timeout):
-                return dial.connect("pop3")
-
-        made = Client("localhost", timeout=60)
-        if self.tls == "starttls":
-            made.stls(self.context)
-        made.user(user)
-        made.pass_(PASSWORD)
-        return made
 
 
 def message(size):
