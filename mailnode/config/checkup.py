@@ -175,9 +175,10 @@ def warnings(config: Config) -> list[str]:
                 found.append(
                     f"{key}.relay_from: {network}: {wide}: they may send to any domain without a login (open relay)"
                 )
-        for network in listener.xclient_from:
-            if wide := _wide(network):
-                found.append(f"{key}.xclient_from: {network}: {wide}: they may say that they are any other client")
+        for name in ("xclient_from", "proxy_from"):
+            for network in getattr(listener, name):
+                if wide := _wide(network):
+                    found.append(f"{key}.{name}: {network}: {wide}: they may say that they are any other client")
     return found
 
 

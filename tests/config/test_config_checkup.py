@@ -61,6 +61,14 @@ def test_an_open_relay(network, who):
     assert warning.startswith(f"listener[0].relay_from: {network}: {who}: ") and "open relay" in warning
     (warning,) = warnings(config(listeners=[{"protocol": "smtp", "xclient_from": [network]}]))
     assert warning.startswith(f"listener[0].xclient_from: {network}: {who}: ")
+    behind = {
+        "protocol": "imap",
+        "tls": "starttls",
+        "endpoint": "haproxy:tcp:143",
+        "proxy_from": ["10.0.0.1/32", network],
+    }
+    (warning,) = warnings(config(listeners=[behind], tls={"certificate": "/c", "key": "/k"}))
+    assert warning.startswith(f"listener[0].proxy_from: {network}: {who}: ")
 
 
 # rights
