@@ -127,7 +127,7 @@ class ImapSession:
 
     def timed_out(self) -> None:
         """Autologout (RFC 3501 5.4), or no login in time."""
-        emit(_log, "session.ended", session=self.session, protocol=self.protocol, reason="timeout")
+        self._log_end("timeout")
         self.bye("Idle for too long" if self.login is not None else "No login in time")
 
     def draining(self) -> None:
@@ -152,7 +152,7 @@ class ImapSession:
 
     def end(self, reason: str) -> None:
         """The account may no longer use this session."""
-        emit(_log, "session.ended", session=self.session, protocol=self.protocol, reason=reason)
+        self._log_end(reason)
         self.bye("Session ended by the server", b"UNAVAILABLE")
 
     # For chapters: turns and output
@@ -201,6 +201,10 @@ class ImapSession:
             await turn
             self._turn_began = clock.seconds()
 
+    def _log_end(self, reason: str, warning: bool = False) -> None:
+        about = {"session": self.session, "protocol": self.protocol, "peer": self.peer, "reason": reason}
+        emit(_log, "session.ended", warning=warning, **about)
+
     def bye(self, text: str, code: bytes = b"") -> None:
         """Say BYE and close: at once, or when the command under way has been answered."""
         if self._farewell is None:
@@ -210,7 +214,7 @@ class ImapSession:
 
     def abort(self, reason: str) -> None:
         """Break the connection in the middle of a response that cannot be completed. :raises SessionEnds:"""
-        emit(_log, "session.ended", warning=True, session=self.session, protocol=self.protocol, reason=reason)
+        self._log_end(reason, warning=True)
         self.channel.abort()
         raise SessionEnds
 

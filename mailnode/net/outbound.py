@@ -18,6 +18,7 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionRefusedError
 from twisted.internet.error import TimeoutError as ConnectTimeout
 from twisted.internet.protocol import Factory
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from mailnode.interfaces.outbound import IOutbound, OutboundMessage, OutboundReport, Target, TargetFailed
@@ -26,7 +27,10 @@ from mailnode.net.client_tls import ClientTls
 from mailnode.net.outbound_link import READ_PIECE, Link
 from mailnode.smtp import client
 from mailnode.smtp.offers import NO_SMTPUTF8
+from mailnode.values.events import emit
 from mailnode.values.smtp_reply import Reply
+
+_log = Logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +135,7 @@ class Outbound:
         except TargetFailed as failed:
             if failed.scope != "tls" or target.tls != "opportunistic":
                 raise
+            emit(_log, "queue.unencrypted", host=target.host, ip=target.address, reason=failed.text)
         return await self._open_with(target, "none")
 
     async def _open_with(self, target: Target, level: str) -> Link:

@@ -480,7 +480,7 @@ class Pump(Protocol):
             self._set_timer()
 
     def _break_off(self, reason: str) -> None:
-        emit(_log, "session.ended", session=self.session, protocol=self._name, reason=reason)
+        emit(_log, "session.ended", session=self.session, protocol=self._name, peer=self.peer, reason=reason)
         self.abort()
 
     def _release(self) -> None:

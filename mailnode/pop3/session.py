@@ -156,7 +156,7 @@ class Pop3Session:
         if self._ending or self._channel.closed:
             return
         self._ending = reason
-        emit(_log, "session.ended", session=self.session, protocol=self.protocol, reason=reason)
+        self._log_end(reason)
         if not self._handling:
             ensureDeferred(self._leave()).addErrback(self._log_trouble)
 
@@ -180,6 +180,9 @@ class Pop3Session:
 
     def _log_trouble(self, cause: object) -> None:
         emit(_log, "session.error", warning=True, session=self.session, protocol=self.protocol, error=str(cause))
+
+    def _log_end(self, reason: str) -> None:
+        emit(_log, "session.ended", session=self.session, protocol=self.protocol, peer=self.peer, reason=reason)
 
     def _answer(self, reply: Reply) -> None:
         self._channel.write(self._connection.answer(reply))
@@ -206,7 +209,7 @@ class Pop3Session:
         if self._bad < MAX_BAD:
             self._answer(reply)
             return
-        emit(_log, "session.ended", session=self.session, protocol=self.protocol, reason="too many errors")
+        self._log_end("too many errors")
         self._close_with(err("too many errors"))
 
     # AUTHORIZATION

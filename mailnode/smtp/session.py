@@ -23,6 +23,7 @@ from mailnode.message.headers import field_names, insert_on_top
 from mailnode.message.sortkeys import own_message_id
 from mailnode.smtp import events as ev
 from mailnode.smtp import replies
+from mailnode.smtp.grammar import hello_name
 from mailnode.smtp.intake import Intake
 from mailnode.smtp.pace import Pace, Phase
 from mailnode.smtp.refusals import RefusalLog
@@ -160,7 +161,7 @@ class SmtpSession:
     def _end(self, reply: Reply, reason: str) -> None:
         """Say the last word and close."""
         if not self._channel.closed:
-            about = {"session": self.session, "protocol": self.protocol, "peer": self._peer}
+            about = {"session": self.session, "protocol": self.protocol, "peer": self._peer, "helo": self._helo}
             emit(_log, "session.ended", **about, reason=reason)
         self._say(reply)
         self._flush()
@@ -354,7 +355,8 @@ class SmtpSession:
                 return
         self._forget()
         self._standing.clear()
-        self._helo = given.get("HELO") or ""
+        helo = given.get("HELO")
+        self._helo = hello_name(helo) if helo else ""
         refusal = verdict_reply(await self._ask("connect"), 554)
         if refusal is not None:
             self._end(refusal, f"policy: {refusal.text}")

@@ -32,7 +32,7 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "session.client": ("a client named itself (IMAP ID)", ("session", "protocol", "client")),
     "session.refused": ("a login failed", ("session", "protocol", "login", "mechanism", "peer", "reason")),
     "session.error": ("a session met unknown trouble", ("session", "protocol", "error")),
-    "session.ended": ("a session was ended by the server", ("session", "protocol", "peer", "reason")),
+    "session.ended": ("a session was ended by the server", ("session", "protocol", "peer", "helo", "reason")),
     "session.quiet": (
         "so much of a session was refused that the rest is not logged, until a message of it is taken",
         ("session", "protocol", "lines"),
@@ -67,6 +67,10 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "queue.sent": (
         "a recipient's server took the message; ``delay`` is the seconds since we did",
         ("envelope", "recipient", "host", "ip", "tls", "verified", "delay", "reply"),
+    ),
+    "queue.unencrypted": (
+        "TLS with a server failed; what has no rule against it goes there without",
+        ("host", "ip", "reason"),
     ),
     "queue.deferred": ("a try failed for now", ("envelope", "recipient", "host", "ip", "status", "reply", "next_try")),
     "queue.failed": ("a recipient failed for good", ("envelope", "recipient", "host", "ip", "status", "reply")),

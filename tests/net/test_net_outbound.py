@@ -11,6 +11,7 @@ from scripted_smtp import CLOSE, EHLO, HANG, SmtpScript
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredList, gatherResults
 from twisted.internet.ssl import Certificate, CertificateOptions, PrivateCertificate, trustRootFromCertificates
+from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
@@ -353,6 +354,15 @@ class TlsTests(OutboundCase):
         return self.run_case(case())
 
     def test_opportunistic_falls_back_on_a_fresh_connection(self) -> Deferred[Any]:
+        lines: list[Any] = []
+
+        def observe(event: Any) -> None:
+            if event.get("event") == "queue.unencrypted":
+                lines.append(event["fields"])
+
+        globalLogPublisher.addObserver(observe)
+        self.addCleanup(globalLogPublisher.removeObserver, observe)
+
         async def case() -> None:
             for trouble in ("454 4.7.0 not now", CLOSE, "broken"):
                 server = self.serve(EHLO=TLS_EHLO)
@@ -364,6 +374,9 @@ class TlsTests(OutboundCase):
                 self.assertEqual((report.tls, report.replies[0].code), ("", 250))
                 self.assertEqual(server.connections, 2)
                 self.assertEqual(server.messages, [CONTENT])
+                line = lines.pop()
+                self.assertEqual((line["host"], line["ip"]), ("mx.example", "127.0.0.1"))
+                self.assertTrue(line["reason"])
 
         return self.run_case(case())
 
