@@ -175,3 +175,22 @@ def test_an_operator_holds_shows_and_drops(world):
     world.a.ctl("queue", "drop", entry["id"], "--yes")
     assert entry["id"] not in world.a.ctl("queue", "list", "--json").stdout
     assert world.a.ctl("queue", "drop", entry["id"], "--yes", check=False).returncode == 3
+
+
+def test_addresses_of_others_go_on_as_they_came(world):
+    world.later.replies["RCPT"] = "250 2.1.5 ok"
+    odd = ["name.@l.test", "a..b@l.test", '"c..d"@l.test', ".e@l.test", "f" * 120 + "@l.test", "g+x=y@l.test"]
+    with smtplib.SMTP_SSL(
+        world.a.address, world.a.ports["submissions"], context=context(world.a), timeout=30
+    ) as client:
+        client.login("alice@a.test", PASSWORD)
+        assert client.docmd("MAIL", "FROM:<alice@a.test> ENVID=PRMD+3dx RET=ODD")[0] == 250
+        assert [client.docmd("RCPT", f"TO:<{address}>")[0] for address in odd] == [250] * len(odd)
+        assert client.docmd("RCPT", "TO:<x@[127.0.0.1]>")[0] == 550
+        assert client.data(b"From: alice@a.test\r\nSubject: odd\r\n\r\nHello.\r\n")[0] == 250
+    wait_for(lambda: any(set(recipients) == set(odd) for recipients, _ in world.later.taken), "all of them")
+    sent = world.a.wait_event("queue.sent", recipient="name.@l.test")
+    assert (sent["ip"], sent["verified"], sent["tls"]) == (LATER, "no", "")
+    assert sent["delay"] >= 0
+    refused = world.a.wait_event("recipient.refused", recipient="x@[127.0.0.1]")
+    assert (refused["sender"], refused["peer"]) == ("alice@a.test", "127.0.0.1")
