@@ -76,6 +76,10 @@ class StoreUnavailable(DomainError):
     """The store cannot promise durability at the moment (full disk, failed sync). Nothing was done."""
 
 
+class StoreDamaged(StoreUnavailable):
+    """What was asked for, or some of it, stands where its file is damaged."""
+
+
 class BlobDamaged(DomainError):
     """Message bytes that cannot be read, are short or do not match their digest: those of one message."""
 

@@ -18,6 +18,7 @@ from mailnode.errors import (
     NoSuchAccount,
     NoSuchMailbox,
     RowsDamaged,
+    StoreDamaged,
     StoreUnavailable,
 )
 from mailnode.interfaces.store import IMailbox
@@ -79,7 +80,26 @@ class Mailbox:
         :raises RowsDamaged: some messages cannot be read; it has the rows of the others."""
         if len(uids) > ROWS_UIDS:
             raise LimitReached("rows")
-        rows = await self._partition.read(messages.rows, self.account_id, self.id, uids, columns)
+        rows, damaged = await self._readable(uids, columns)
+        rows = await self._with_large_facts(rows, columns)
+        if damaged:
+            raise RowsDamaged(f"{len(damaged)} messages", rows)
+        return rows
+
+    async def _readable(
+        self, uids: Sequence[int], columns: Sequence[str]
+    ) -> tuple[list[tuple[Any, ...]], Sequence[int]]:
+        """Return the rows that can be read, and the UIDs of the others. Where only content cannot, it is its error."""
+        rows, damaged = await self._partition.read_each(messages.rows, self.account_id, self.id, uids, columns)
+        if not damaged or "content" not in columns:
+            return rows, damaged
+        without = [name for name in columns if name != "content"]
+        lacking, damaged = await self._partition.read_each(messages.rows, self.account_id, self.id, damaged, without)
+        at = columns.index("content") + 1
+        rows += [(*row[:at], BlobDamaged(str(row[0])), *row[at:]) for row in lacking]
+        return sorted(rows, key=lambda row: row[0]), damaged
+
+    async def _with_large_facts(self, rows: list[tuple[Any, ...]], columns: Sequence[str]) -> list[tuple[Any, ...]]:
         facts = [number for number, name in enumerate(columns, 1) if name in placing.FACTS_COLUMNS]
         if facts:
             first = facts[0]
@@ -92,9 +112,12 @@ class Mailbox:
         """Return what live messages say, one after another. :raises LimitReached: over 512 UIDs."""
         if len(uids) > JOINED_UIDS:
             raise LimitReached("rows")
-        return await self._partition.read(
-            messages.joined, self.account_id, self.id, uids[0], uids[-1], len(uids), number, pieces
-        )
+        try:
+            return await self._partition.read(
+                messages.joined, self.account_id, self.id, uids[0], uids[-1], len(uids), number, pieces
+            )
+        except StoreDamaged:
+            return None  # what can be read is found by rows()
 
     async def _with_facts(
         self, rows: list[tuple[Any, ...]], absent: Sequence[int], columns: Sequence[str], facts: Sequence[int]

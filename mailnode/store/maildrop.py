@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from zope.interface import implementer
 
-from mailnode.errors import BlobDamaged, Busy, NoSuchAccount, NoSuchMailbox, NoSuchMessage
+from mailnode.errors import BlobDamaged, Busy, NoSuchAccount, NoSuchMailbox, NoSuchMessage, StoreDamaged
 from mailnode.interfaces.store import IMaildrop
 from mailnode.store import maildrops, messages
 from mailnode.store.partition import Partition
@@ -70,7 +70,7 @@ class Maildrop:
                     break
                 uids.append(following.uid)
         try:
-            found = await self._partition.read(messages.live_contents, *self._key, uids)
+            found = await self._live(message.uid, uids)
         except NoSuchMailbox as error:
             raise NoSuchMessage(str(message.uid)) from error
         held = found.pop(message.uid, None)
@@ -78,6 +78,15 @@ class Maildrop:
             raise NoSuchMessage(str(message.uid))
         self._ahead = found
         return held
+
+    async def _live(self, uid: int, uids: Sequence[int]) -> dict[int, Held]:
+        """Read messages; where the file is damaged, the one that is wanted. :raises BlobDamaged: it cannot be read."""
+        try:
+            return await self._partition.read(messages.live_contents, *self._key, uids)
+        except StoreDamaged as error:
+            if len(uids) == 1:
+                raise BlobDamaged(str(uid)) from error
+        return await self._live(uid, [uid])
 
     async def renew(self) -> None:
         """Prolong the lease. :raises Busy: it was lost."""

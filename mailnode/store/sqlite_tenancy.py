@@ -14,7 +14,7 @@ from typing import Any
 
 import apsw
 
-from mailnode.errors import ConfigurationError, DomainError, StoreUnavailable
+from mailnode.errors import ConfigurationError, DomainError, StoreDamaged, StoreUnavailable
 from mailnode.store.engine import JOINT, JointUnit, columns
 from mailnode.store.generations import COUNT, read_mark
 from mailnode.store.named_files import FileLost, NamedFiles
@@ -404,6 +404,13 @@ class Tenancy:
             words = f"{self._path}: {what}{type(error).__name__}: {error}"
             self._report("store.failed", tenancy=self.name, error=words)
 
+    def _damaged(self, error: Exception) -> StoreDamaged:
+        if not self.damage:  # said once: many rows may stand on one page
+            self._complain(error)
+        refusal = StoreDamaged("the file is damaged")
+        refusal.__cause__ = error
+        return refusal
+
     def _unexpected(self, error: Exception) -> StoreUnavailable:
         self._complain(error)
         refusal = StoreUnavailable("the unit failed")
@@ -466,7 +473,7 @@ class Tenancy:
             job.error = error
             sound = True
         except Exception as error:
-            job.error = self._unexpected(error)
+            job.error = self._damaged(error) if is_damage(error) else self._unexpected(error)
         finally:
             self._give_back(connection, sound)
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
-from store_support import Loop
+from store_support import Loop, RecordingHints, make_facts
+from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher
 
-from mailnode.errors import ConfigurationError, StoreUnavailable
+from mailnode.errors import BlobDamaged, ConfigurationError, RowsDamaged, StoreUnavailable
+from mailnode.net.no_reactor import CallingThread
+from mailnode.store import partition
+from mailnode.store.blobs_local import LocalBlobs
 from mailnode.store.engine import DIRECTORY, EPHEMERAL, QUEUE
 from mailnode.store.engine_remote import RemoteEngine
 from mailnode.store.engine_sqlite import SqliteEngine
+from mailnode.store.mail_store import MailStore
 from mailnode.store.sqlite_files import KEPT
+from mailnode.values.mailbox import NewMessage
 
 PAGE = 4096
 
@@ -133,3 +141,102 @@ def test_an_error_in_the_log_names_the_file(tmp_path, loop, logged):
         loop.run(engine.read("mail-01", lambda tx: tx.execute("SELECT nothing")))
     loop.run(engine.stop())
     assert str(tmp_path / "mail-01.db") in of(logged, "store.failed")[0]["error"]
+
+
+class Damaged:
+    """An account with 60 messages in INBOX, over a partition of which some pages can be damaged."""
+
+    def __init__(self, data, loop):
+        self.data, self.loop = data, loop
+        self.open()
+        loop.run(self.store.provision("ann"))
+        loop.run(self.inbox.append([self.message(number) for number in range(60)]))
+
+    def open(self):
+        clock = Clock()
+        self.engine = SqliteEngine(self.data, 1, self.loop.call_from_thread)
+        self.loop.run(self.engine.start())
+        self.blobs = LocalBlobs(self.data / "blobs", CallingThread(), clock)
+        self.store = MailStore(self.engine, self.blobs, RecordingHints(), clock, 1)
+        self.ann = self.store.account("ann")
+        self.inbox = self.ann.open(1)
+
+    def message(self, number):
+        octets = random.Random(number).randbytes(600)
+        return NewMessage(self.loop.run(self.blobs.put(octets)), make_facts(600, fill=200), internaldate=0)
+
+    def damage(self, table):
+        """Overwrite one leaf page in the middle of a table."""
+        pages = self.loop.run(self.engine.read("mail-00", leaves, table))
+        self.loop.run(self.engine.stop())
+        overwrite(self.data / "mail-00.db", pages[len(pages) // 2] - 1)
+        self.open()
+
+    def rows(self, uids, columns):
+        """Return the rows that can be read, and whether that was all."""
+        try:
+            return self.loop.run(self.inbox.rows(uids, columns)), True
+        except RowsDamaged as error:
+            return error.rows, False
+
+
+def leaves(tx, table):
+    found = tx.execute("SELECT pageno FROM dbstat WHERE name = ? AND pagetype = 'leaf' ORDER BY path", (table,))
+    return [page for (page,) in found]
+
+
+@pytest.fixture
+def damaged(tmp_path, loop):
+    damaged = Damaged(tmp_path / "data", loop)
+    yield damaged
+    loop.run(damaged.engine.stop())
+
+
+def test_a_damaged_page_costs_the_messages_that_stand_on_it(damaged, loop, logged):
+    damaged.damage("message")
+    everything = list(range(1, 61))
+    assert loop.run(damaged.inbox.snapshot()).uids.tolist() == everything
+    rows, whole = damaged.rows(everything, ["flags", "envelope", "blob"])
+    readable = [row[0] for row in rows]
+    assert not whole
+    assert 40 < len(readable) < 60
+    # As many as there are when each is asked for alone.
+    assert readable == [uid for uid in everything if damaged.rows([uid], ["envelope"])[0]]
+    assert loop.run(damaged.inbox.joined(everything, 1, ["uid"])) is not None  # which is no part of the page
+    assert loop.run(damaged.inbox.joined(everything, 1, ["uid", "envelope"])) is None
+    assert damaged.rows(everything, ["flags"]) == ([(uid, 0) for uid in everything], True)
+    told = [event["uid"] for event in of(logged, "store.row_damaged")]
+    assert told == sorted(set(everything) - set(readable))
+    assert len(of(logged, "store.failed")) == 1
+    assert str(damaged.data / "mail-00.db") in of(logged, "store.failed")[0]["error"]
+    assert list(damaged.engine.damage()) == ["mail-00.db"]
+
+
+def test_a_damaged_page_of_content_leaves_what_else_is_known(damaged, loop):
+    damaged.damage("blob")
+    everything = list(range(1, 61))
+    rows, whole = damaged.rows(everything, ["envelope", "blob", "content"])
+    assert whole
+    assert [row[0] for row in rows] == everything
+    lost = [row[0] for row in rows if isinstance(row[3], BlobDamaged)]
+    assert 0 < len(lost) < 20
+    refs = [row[2] for row in rows]
+    several = loop.run(damaged.inbox.read_several(refs))
+    assert [number for number, one in enumerate(several, 1) if isinstance(one, BlobDamaged)] == lost
+    with pytest.raises(BlobDamaged):
+        loop.run(damaged.inbox.read(refs[lost[0] - 1]))
+    drop = loop.run(damaged.ann.maildrop(1, 60.0))
+    for message in drop.messages:
+        if message.uid in lost:
+            with pytest.raises(BlobDamaged):
+                loop.run(drop.retrieve(message))
+        else:
+            assert len(loop.run(drop.retrieve(message))) == 600
+
+
+def test_the_log_names_a_bounded_number_of_messages(damaged, loop, logged, monkeypatch):
+    monkeypatch.setattr(partition, "DAMAGED_TOLD", 2)
+    damaged.damage("message")
+    for _ in range(3):
+        damaged.rows(list(range(1, 61)), ["envelope"])
+    assert len(of(logged, "store.row_damaged")) == 2
