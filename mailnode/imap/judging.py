@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from mailnode.imap.command_types import And, InBody, InHeader, InText, Not, Or, SearchKey
-from mailnode.imap.matching import HeaderFields, fold, searchable, searched_pieces
+from mailnode.imap.matching import HeaderFields, fold
+from mailnode.message.pieces import searchable, searched_pieces
 from mailnode.message.text import header_text
 from mailnode.values.facts import Part, decode_parts
 

@@ -7,21 +7,22 @@ messages that everything cheaper has left.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import compress
-from typing import Any, NamedTuple
+from typing import Any
 
 from mailnode.imap import command_types as c
 from mailnode.imap.bitmaps import carriers
 from mailnode.imap.view import RECENT, View
+from mailnode.message.addresses import MAX_ADDRESSES, display_text, mailboxes, parse_addresses
 from mailnode.message.headers import scan_fields, unfold
-from mailnode.message.text import MAX_TEXT, header_text, part_text
 from mailnode.message.words import decode_words
 from mailnode.values.composed import compose
-from mailnode.values.facts import KEPT_FIELDS, Part, decode_sort_keys
+from mailnode.values.facts import KEPT_FIELDS, decode_sort_keys
 
 Row = Sequence[Any]
 Test = Callable[[Row, int], bool]  # (row, index in the view)
@@ -189,7 +190,8 @@ class HeaderFields:
 
     def hold(self, field: str, needle: str) -> bool:
         """Whether some field of that name holds the folded text."""
-        if self._plain is not None and _is_one_word(needle) and needle.encode() not in self._plain:
+        as_it_stands = field.lower() not in _OF_ADDRESSES or not self._odd_addresses
+        if as_it_stands and self._plain is not None and _is_one_word(needle) and needle.encode() not in self._plain:
             return False
         name = field.encode("utf-8", "replace").lower()
         decoded = self._decoded.get(name)
@@ -198,9 +200,27 @@ class HeaderFields:
                 self._raw = {}
                 for _, found, start, end in scan_fields(self._block):
                     self._raw.setdefault(found.lower(), []).append(self._block[start:end])
-            decoded = [fold(decode_words(unfold(raw))) for raw in self._raw.get(name, ())]
+            values = [unfold(raw) for raw in self._raw.get(name, ())]
+            decoded = [fold(decode_words(value)) for value in values]
+            if field.lower() in _OF_ADDRESSES:
+                decoded += [fold(_shown_addresses(value)) for value in values if _ODD_ADDRESS.search(value)]
             self._decoded[name] = decoded
         return any(needle in text for text in decoded)
+
+    @cached_property
+    def _odd_addresses(self) -> bool:
+        """Whether an address may be written otherwise than it is shown."""
+        return _ODD_ADDRESS.search(self._block) is not None
+
+
+_OF_ADDRESSES = frozenset({"from", "sender", "reply-to", "to", "cc", "bcc"})
+# Comments, quoted pairs and white space within an address, which ENVELOPE does not show.
+_ODD_ADDRESS = re.compile(rb"[(\\]|\s[@.]|[@.]\s|\"@")
+
+
+def _shown_addresses(value: bytes) -> str:
+    """The addresses of a field as ENVELOPE shows them."""
+    return "\n".join([display_text(box) for box in mailboxes(parse_addresses(value, MAX_ADDRESSES))])
 
 
 _fields_of = lru_cache(maxsize=2)(HeaderFields)  # the keys of a search look into the same block one after the other
@@ -208,39 +228,6 @@ _fields_of = lru_cache(maxsize=2)(HeaderFields)  # the keys of a search look int
 
 def _is_one_word(needle: str) -> bool:
     return needle != "" and needle.isascii() and needle.isprintable() and " " not in needle
-
-
-class Piece(NamedTuple):
-    """What TEXT looks into besides a message's own header: octets of the blob from ``start`` to ``end``, the part they
-    belong to, and whether BODY looks into them too."""
-
-    part: Part
-    start: int
-    end: int
-    in_body: bool
-
-
-def searched_pieces(parts: Sequence[Part]) -> Iterator[Piece]:
-    """Yield them in order: the text of text/* leaves, the headers of messages inside (RFC 3501 6.4.4)."""
-    for index, part in enumerate(parts):
-        span = searched_span(parts, index)
-        if span is not None:
-            yield Piece(part, *span, True)
-
-
-def searchable(part: Part, raw: bytes) -> str:
-    """Return the text of a :class:`Piece`."""
-    return header_text(raw) if part.kind == "message" else part_text(part, raw)
-
-
-def searched_span(parts: Sequence[Part], index: int) -> tuple[int, int] | None:
-    """Return which octets of the blob a part gives to a text search: a text leaf's body, an inner message's header."""
-    part = parts[index]
-    if part.kind == "message" and index + 1 < len(parts):
-        return parts[index + 1].header_start, parts[index + 1].body_start
-    if part.kind == "leaf" and part.content_type.startswith("text/"):
-        return part.body_start, min(part.end, part.body_start + MAX_TEXT)
-    return None
 
 
 def returned_modseq(view: View, found: Sequence[int], returns: frozenset[str] | None) -> int | None:

@@ -240,7 +240,7 @@ def _attribute(name: str, view: View | None, columns: list[str]) -> Render:
 
 
 def _kept_fields(item: BodySection, columns: list[str]) -> Render:
-    select = field_selector(item.section)
+    select = field_selector(item.section, kept=True)
     prefix, fields = _column("prefix", columns), _column("fields", columns)
     label, partial = response_label(item), item.partial
 

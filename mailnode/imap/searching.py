@@ -21,10 +21,10 @@ from mailnode.imap.matching import (
     flagged,
     returned_modseq,
     row_test,
-    searched_pieces,
 )
 from mailnode.imap.ranges import ranges_of, read_rows
 from mailnode.interfaces.runtime import IDelayed
+from mailnode.message.pieces import searched_pieces
 from mailnode.values.facts import decode_parts
 
 if TYPE_CHECKING:

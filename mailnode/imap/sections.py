@@ -95,23 +95,37 @@ def from_kept_fields(section: Section) -> bool:
     )
 
 
-def field_selector(section: Section) -> Callable[[bytes], bytes]:
-    """Return what cuts the named fields out of a header: stored order, folding and duplicates kept, the blank line
-    always there (RFC 3501 6.4.5). Linear in the header."""
+def field_selector(section: Section, kept: bool = False) -> Callable[[bytes], bytes]:
+    """Return what cuts the named fields out of a header: stored order, folding and duplicates kept, and the blank line
+    behind them unless the message has none (RFC 3501 6.4.5). Linear in the header.
+
+    :param kept: the header is the kept fields of the facts, which tell in their own way whether there is a blank line.
+    """
+    blank = b"\r\n" if kept else b"\r\n\r\n"
+    pick = _picker(section)
+
+    def select(header: bytes) -> bytes:
+        fields = pick(header)
+        if not header.endswith(blank) and header not in (b"", b"\r\n"):
+            return fields if not fields or fields.endswith(b"\r\n") else fields + b"\r\n"
+        return _closed(fields)
+
+    return select
+
+
+def _picker(section: Section) -> Callable[[bytes], bytes]:
     if section.text == "HEADER.FIELDS.NOT":
-        return lambda header: _closed(remove(header, section.fields))
+        return lambda header: remove(header, section.fields)
     names = b"|".join(re.escape(name) for name in sorted(section.fields, key=len, reverse=True))
     find = re.compile(_LINE_START + rb"(?:" + names + rb")[ \t]*:" + _REST, re.IGNORECASE | re.MULTILINE).findall
     wanted = {name.lower() for name in section.fields}
 
-    def select(header: bytes) -> bytes:
+    def pick(header: bytes) -> bytes:
         if header.count(b"\r") <= _MAX_LINES:
-            return _closed(b"".join(find(header)))
-        return _closed(
-            b"".join(header[start:end] for start, name, _, end in scan_fields(header) if name.lower() in wanted)
-        )
+            return b"".join(find(header))
+        return b"".join(header[start:end] for start, name, _, end in scan_fields(header) if name.lower() in wanted)
 
-    return select
+    return pick
 
 
 # As ``message.headers`` reads fields, CRLF alone ends one; one expression for all names is twice as fast, but each line of

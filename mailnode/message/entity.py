@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from mailnode.message.parameters import MediaType, Parameters, decode_parameter, parse_disposition
+from mailnode.message.transfer import meant
 from mailnode.values.facts import Part
 
 PART_FIELDS = frozenset(
@@ -17,6 +18,7 @@ ENVELOPE_FIELDS = frozenset(b"date subject from sender reply-to to cc bcc in-rep
 TEXT_PLAIN = MediaType(b"text", b"plain", ())
 MESSAGE = MediaType(b"message", b"rfc822", ())
 OPAQUE = MediaType(b"application", b"octet-stream", ())
+MESSAGE_TYPE = (b"message", b"rfc822")
 
 MAX_FILENAME = 255  # characters
 MAX_NAME = 60  # octets of a charset or a transfer encoding
@@ -43,12 +45,13 @@ class Entity:
 
     @property
     def encoding(self) -> bytes:
-        """Content-Transfer-Encoding in lower case; 7bit when there is none (RFC 2045 6.1)."""
+        """Content-Transfer-Encoding in lower case, a misspelt one as it is meant; 7bit when there is none (RFC 2045 6.1)."""
         value = self.first(b"content-transfer-encoding")
         if not value:
             return b"7bit"
         written = value.split(b";")[0].split(b"(")[0]
-        return written.strip(b" \t\"'").lower()[:MAX_NAME] or b"7bit"
+        found = written.strip(b" \t\"'").lower()[:MAX_NAME]
+        return meant(_ascii(found)).encode() or b"7bit"
 
     @property
     def disposition(self) -> tuple[bytes, Parameters] | None:

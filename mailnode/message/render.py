@@ -1,11 +1,11 @@
-"""ENVELOPE, BODY and BODYSTRUCTURE as ready IMAP octets (RFC 3501 7.4.2 and 9; RFC 9051 for message/global)."""
+"""ENVELOPE, BODY and BODYSTRUCTURE as ready IMAP octets (RFC 3501 7.4.2 and 9)."""
 
 from __future__ import annotations
 
 import re
 
 from mailnode.message.addresses import MAX_ADDRESSES, Group, Mailbox, parse_addresses
-from mailnode.message.entity import Entity
+from mailnode.message.entity import MESSAGE_TYPE, OPAQUE, Entity
 from mailnode.message.parameters import MediaType, Parameters
 
 MAX_QUOTED = 1024  # octets; longer ones are literals
@@ -116,6 +116,9 @@ def body_structures(entity: Entity, budget: Budget | None = None) -> tuple[bytes
     if entity.kind == "multipart":
         return _multiparts(entity, budget)
     media = entity.media
+    if entity.kind == "leaf" and (media.type, media.subtype) == MESSAGE_TYPE:
+        # What is told as a message must be one (RFC 3501 9 body-type-msg); this one is in an encoding.
+        media = MediaType(OPAQUE.type, OPAQUE.subtype, media.parameters)
     short = long = b"(%s %s %s" % (string(media.type), string(media.subtype), _basic_fields(entity, budget))
     if entity.kind == "message":
         inner = entity.children[0]

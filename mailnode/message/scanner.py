@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from mailnode.message import render, sortkeys
-from mailnode.message.entity import ENVELOPE_FIELDS, MESSAGE, OPAQUE, PART_FIELDS, TEXT_PLAIN, Entity
+from mailnode.message.entity import ENVELOPE_FIELDS, MESSAGE, MESSAGE_TYPE, OPAQUE, PART_FIELDS, TEXT_PLAIN, Entity
 from mailnode.message.headers import MAX_HEADER, scan_fields, unfold
 from mailnode.message.parameters import MediaType, parse_media_type
 from mailnode.values.facts import KEPT_FIELDS, EncodedFacts, MessageFacts, encode
@@ -21,9 +21,11 @@ MAX_HEADERS = 4 * MAX_HEADER  # octets of all header blocks of one message that 
 # A level searches its own span again, so that depth times size would be the work; a message may cost this many passes.
 PASSES = 32
 SMALL = 16 * 1024 * 1024
+QUOTED = b"quoted-printable"
+DOUBTS = 20  # closing delimiters with more on their line that are looked at, of one multipart
+MAX_BOUNDARY = 200  # octets of such a line that are compared
 HYPHENS = 100  # that are looked at one by one for a delimiter
 
-_MESSAGE_TYPES = ((b"message", b"rfc822"), (b"message", b"global"))
 _LINE_REST = re.compile(rb"[ \t]*(?:\r\n|\Z)")
 _WANTED = PART_FIELDS | ENVELOPE_FIELDS
 
@@ -39,7 +41,7 @@ def scan(data: bytes) -> MessageFacts:
         envelope=render.envelope(root.headers),
         bodystructure=bodystructure,
         body=body,
-        fields=kept_fields(data[: root.body_start]) if scanned.kept is None else _lines(scanned.kept),
+        fields=_kept(data, root.body_start, scanned.kept),
         parts=tuple(root.parts()),
         sort=sortkeys.sort_keys(root.headers),
     )
@@ -58,6 +60,13 @@ def scan_entity(data: bytes) -> Entity:
 def kept_fields(header: bytes) -> bytes:
     """Return the raw lines of ``values.facts.KEPT_FIELDS`` in stored order, each with its CRLF."""
     return _lines([header[start:end] for start, name, _, end in scan_fields(header) if name.lower() in KEPT_FIELDS])
+
+
+def _kept(data: bytes, header_size: int, kept: list[bytes] | None) -> bytes:
+    """As :func:`kept_fields`; of a message without an empty line the last line end is missing, which tells so."""
+    found = kept_fields(data[:header_size]) if kept is None else _lines(kept)
+    open_end = header_size == len(data) and not data.endswith(b"\r\n\r\n") and data != b"\r\n"
+    return found.removesuffix(b"\r\n") if open_end else found
 
 
 def _lines(kept: list[bytes]) -> bytes:
@@ -136,7 +145,9 @@ class _Scan:
     def _descend(self, entity: Entity, whole: bool, section: str, depth: int) -> None:
         """Find out the kind and scan what is inside."""
         kind = (entity.media.type, entity.media.subtype)
-        composite = kind[0] == b"multipart" or kind in _MESSAGE_TYPES
+        # message/global is a message to RFC 9051 alone, in RFC 3501 it is a part like any other. A message in base64 or
+        # quoted-printable, which RFC 2046 5.2.1 forbids, is a file: its octets are no header.
+        composite = kind[0] == b"multipart" or (kind == MESSAGE_TYPE and entity.encoding not in (b"base64", QUOTED))
         size = entity.end - entity.body_start
         if composite and (not whole or depth >= MAX_DEPTH or self.parts >= MAX_PARTS or self.work_left < size):
             entity.media, composite = OPAQUE, False
@@ -181,6 +192,7 @@ class _Scan:
         part_start = -1
         # The line end before a delimiter may be the one that ended the header or the delimiter before.
         position = max(entity.body_start - 2, entity.header_start)
+        doubts = DOUBTS
         while len(spans) < MAX_PARTS:
             found = _find_delimiter(data, needle, position, end)
             if found < 0:
@@ -188,8 +200,11 @@ class _Scan:
             after = found + len(needle)
             closing = data.startswith(b"--", after, end)
             line_end = _LINE_REST.match(data, after + 2 if closing else after, end)
+            if line_end is None and closing and doubts and not self._declared(entity, found + 4, after + 2):
+                return [*spans, (part_start, max(part_start, found))] if part_start >= 0 else spans
             if line_end is None:  # only the beginning of a longer boundary or of a text line
-                position = self._next_delimiter(needle, found + 2, end)
+                doubts -= closing and doubts > 0
+                position = self._next_delimiter(needle, found + 2, end, doubts > 0)
                 continue
             if part_start >= 0:
                 spans.append((part_start, max(part_start, found)))
@@ -201,10 +216,18 @@ class _Scan:
             spans.append((part_start, end))  # no closing delimiter, or too many parts: the rest is the last one
         return spans
 
-    def _next_delimiter(self, needle: bytes, position: int, end: int) -> int:
+    def _declared(self, entity: Entity, start: int, least: int) -> bool:
+        """Whether a line that begins like a closing delimiter and goes on is the delimiter of a part inside, whose boundary
+        then stands before it. If not it closes: a boundary need not be the whole line (RFC 2046 5.1.1)."""
+        line_end = self.data.find(b"\r\n", least, entity.end)
+        line = self.data[start : line_end if line_end >= 0 else entity.end][:MAX_BOUNDARY].rstrip(b" \t")
+        return self.data.find(line.removesuffix(b"--"), entity.body_start, start - 4) >= 0
+
+    def _next_delimiter(self, needle: bytes, position: int, end: int, doubtful: bool) -> int:
         """The offset of the next whole delimiter, or the end. Slower than ``find`` where there is none, and much faster
         in a text whose every line begins like one."""
-        found = re.compile(re.escape(needle) + rb"(?:--)?[ \t]*(?:\r\n|\Z)").search(self.data, position, end)
+        rest = rb"(?:--|[ \t]*(?:\r\n|\Z))" if doubtful else rb"(?:--)?[ \t]*(?:\r\n|\Z)"
+        found = re.compile(re.escape(needle) + rest).search(self.data, position, end)
         return found.start() if found is not None else end
 
 

@@ -24,6 +24,12 @@ _INLINE = frozenset(
     {"a", "abbr", "acronym", "b", "bdi", "bdo", "big", "cite", "code", "del", "dfn", "em", "font", "i", "ins", "kbd"}
     | {"mark", "q", "s", "samp", "small", "span", "strike", "strong", "sub", "sup", "tt", "u", "var", "wbr"}
 )
+# What tags show or lead to: no repetition can run past what closes it.
+_TARGET = re.compile(
+    r"""[\s"'/](?:href|src|alt|title|action|cite|value|placeholder|content|background|srcset|label)"""
+    r"""[ \t\r\n]*=[ \t\r\n]*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""",
+    re.IGNORECASE,
+)
 _HIDDEN = ("script", "style")
 
 
@@ -36,22 +42,30 @@ def header_text(block: bytes) -> str:
 
 
 def part_text(part: Part, raw: bytes, limit: int = MAX_TEXT) -> str:
-    """Return the text of a text/* leaf; "" for every other part and for an unknown transfer encoding.
+    """Return the text of a text/* or message/* leaf, HTML with what it leads to; "" for every other part and for an
+    unknown transfer encoding.
 
     :param raw: its body as it stands in the message, ``body_start`` to ``end``. :param limit: octets of it that are read.
     """
-    if part.kind != "leaf" or not part.content_type.startswith("text/"):
+    if part.kind != "leaf" or not part.content_type.startswith(("text/", "message/")):
         return ""
     decoded = decode_transfer(raw[:limit], part.encoding)
     if decoded is None:
         return ""
     text = decode_bytes(decoded, part.charset)
-    return html_text(text) if part.content_type == "text/html" else text
+    if part.content_type != "text/html":
+        return text
+    targets: list[str] = []
+    shown = html_text(text, targets)
+    return "\n".join([shown, *targets])
 
 
-def html_text(markup: str) -> str:
+def html_text(markup: str, targets: list[str] | None = None) -> str:
     """Return HTML as plain text: tags, comments, scripts and styles left out, character references resolved, white
-    space collapsed. Linear; broken markup gives what can be read."""
+    space collapsed. Linear; broken markup gives what can be read.
+
+    :param targets: where the links, addresses of pictures and texts that attributes hold are put.
+    """
     out: list[str] = []
     position = 0
     lowered = ""
@@ -63,6 +77,11 @@ def html_text(markup: str) -> str:
             position = end + 3 if end >= 0 else len(markup)
             continue
         position = _tag_end(markup, tag.end())
+        if targets is not None and position - tag.end() > 5:
+            targets += [
+                _ENTITY.sub(_character, found[1] or found[2] or found[3] or "")
+                for found in _TARGET.finditer(markup, tag.end(), position)
+            ]
         if name in _HIDDEN:
             lowered = lowered or _ascii_lower(markup)
             end = lowered.find("</" + name, position)

@@ -25,8 +25,8 @@ class Part(NamedTuple):
     """One MIME part, or the message itself (``section`` "").
 
     ``section`` is IMAP's part number ("1", "2.1"; RFC 9051 6.4.5). A leaf message is section "" and also addressed as
-    "1". ``kind`` is ``leaf``, ``multipart`` or ``message`` (message/rfc822 or message/global with the inner message as
-    the parts below it).
+    "1". ``kind`` is ``leaf``, ``multipart`` or ``message`` (message/rfc822 with the inner message as the parts
+    below it).
 
     The part after a ``message`` part n is always the inner message itself: its header is [n.HEADER], its body [n.TEXT].
     Its section is "n.1" when it is a leaf or a message; a multipart, whose children are "n.1", "n.2" ..., has "n.TEXT".
@@ -74,7 +74,7 @@ class MessageFacts:
     envelope: bytes
     bodystructure: bytes
     body: bytes
-    fields: bytes  # raw lines of KEPT_FIELDS in stored order, each with its CRLF, without the empty line
+    fields: bytes  # raw lines of KEPT_FIELDS in stored order, each with its CRLF; the last without it where no empty line follows
     parts: tuple[Part, ...]  # pre-order, the message itself first
     sort: SortKeys
     version: int = FACTS_VERSION

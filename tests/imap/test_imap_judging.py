@@ -8,10 +8,11 @@ from twisted.internet.defer import Deferred, fail
 
 from mailnode.errors import Busy
 from mailnode.imap import command_types as c
-from mailnode.imap import judging, matching
+from mailnode.imap import judging
 from mailnode.imap.judging import Judge, leaves, not_found, reduced
 from mailnode.imap.searches import AT_ONCE, OF_ACCOUNT, Searches
 from mailnode.imap.searching import AFTER_CLOSE, AFTER_SILENCE
+from mailnode.message import pieces
 
 A, B, C = c.InBody("a"), c.InText("b"), c.InHeader("x", "c")
 MESSAGE = b"Subject: one\r\nX-Other: kept\r\n\r\nthe fox\r\n"
@@ -91,7 +92,7 @@ def count_decoded(monkeypatch):
 
     def searchable(part, raw):
         decoded.append(len(raw))
-        return matching.searchable(part, raw)
+        return pieces.searchable(part, raw)
 
     monkeypatch.setattr(judging, "searchable", searchable)
     return decoded

@@ -4,6 +4,7 @@ import pytest
 
 from mailnode.imap.command_types import Section
 from mailnode.imap.sections import Slice, field_selector, from_kept_fields, locate
+from mailnode.message.scanner import scan
 from mailnode.values.facts import Part
 
 PREFIX = b"Return-Path: <a@b>\r\n"
@@ -179,8 +180,11 @@ def test_only_crlf_ends_a_field() -> None:
 
 
 def test_fields_of_a_header_without_end() -> None:
-    assert field_selector(Section((), "HEADER.FIELDS", (b"to",)))(b"To: x") == b"To: x\r\n\r\n"
-    assert field_selector(Section((), "HEADER.FIELDS.NOT", (b"cc",)))(b"To: x") == b"To: x\r\n\r\n"
+    for header in (b"To: x", b"To: x\r\n", b"Cc: y\r\nTo: x\r\n", b"To: x\r\nCc: y"):
+        assert field_selector(Section((), "HEADER.FIELDS", (b"to",)))(header) == b"To: x\r\n"
+        assert field_selector(Section((), "HEADER.FIELDS.NOT", (b"cc",)))(header) == b"To: x\r\n"
+        assert field_selector(Section((), "HEADER.FIELDS", (b"to",)))(header.rstrip() + b"\r\n\r\n") == b"To: x\r\n\r\n"
+    assert field_selector(Section((), "HEADER.FIELDS", (b"bcc",)))(b"To: x\r\n") == b""
     assert field_selector(Section((), "HEADER.FIELDS", (b"to",)))(b"") == b"\r\n"
 
 
@@ -189,6 +193,12 @@ def test_fields_are_chosen_in_linear_time() -> None:
     for text in ("HEADER.FIELDS", "HEADER.FIELDS.NOT"):
         select = field_selector(Section((), text, (b"subject", b"aaaa")))
         assert len(select(header)) > 500_000
+
+
+def test_kept_fields_have_a_blank_line_when_the_message_has() -> None:
+    for blob, expected in [(b"To: x\r\nX: y\r\n\r\n", b"To: x\r\n\r\n"), (b"To: x\r\nX: y\r\n", b"To: x\r\n")]:
+        section = Section((), "HEADER.FIELDS", (b"to",))
+        assert field_selector(section, kept=True)(scan(blob).fields) == field_selector(section)(blob) == expected
 
 
 def test_kept_fields() -> None:

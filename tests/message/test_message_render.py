@@ -201,7 +201,7 @@ def test_message_part_carries_envelope_body_and_lines():
         b'("message" "rfc822" NIL NIL NIL "7bit" 36 (NIL "in" ((NIL NIL "a" "b")) ((NIL NIL "a" "b")) '
         b'((NIL NIL "a" "b")) NIL NIL NIL NIL NIL) ("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 10 2) 5)'
     )
-    assert b'"message" "global" NIL NIL NIL "7bit" 0 (NIL' in body("Content-Type: message/global\n\n")
+    assert body("Content-Type: message/global\n\nSubject: x\n") == b'("message" "global" NIL NIL NIL "7bit" 12)'
     # Other message types are plain leaves (RFC 3501 9 body-type-basic).
     assert body("Content-Type: message/delivery-status\n\nx: y\n") == (
         b'("message" "delivery-status" NIL NIL NIL "7bit" 6)'

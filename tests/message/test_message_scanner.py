@@ -91,7 +91,7 @@ def test_nested_multipart_and_message_numbering():
         mixed(b"n", b"\r\nx", b"\r\ny"),
         b"Content-Type: message/rfc822\r\n\r\n" + inner,
         b"Content-Type: message/rfc822\r\n\r\n" + alone,
-        b"Content-Type: message/rfc822\r\n\r\nContent-Type: message/global\r\n\r\n" + alone,
+        b"Content-Type: message/rfc822\r\n\r\nContent-Type: message/rfc822\r\n\r\n" + alone,
     )
     found = {section: (kind, body) for section, kind, _, body in outline(data)}
     kinds = {section: kind for section, (kind, _) in found.items()}
@@ -192,9 +192,37 @@ def test_unquoted_and_odd_boundaries():
         assert outline(data)[1][3] == b"one", field
 
 
-def test_message_types_with_a_transfer_encoding_do_not_confuse():
-    data = b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\nU3ViamVjdDogeA0K\r\n"
+@pytest.mark.parametrize("encoding", [b"base64", b"Quoted-Printable", b"quoted printable"])
+def test_a_message_in_an_encoding_is_told_as_a_file(encoding):
+    data = (
+        b"Content-Type: message/rfc822; name=a.eml\r\nContent-Transfer-Encoding: " + encoding + b"\r\n\r\nU3ViamVj\r\n"
+    )
+    assert [part[:2] for part in outline(data)] == [("", "leaf")]
+    assert scan(data).body.startswith(b'("application" "octet-stream" ("name" "a.eml") NIL NIL')
+    assert scan(data).parts[0].content_type == "message/rfc822"
+
+
+@pytest.mark.parametrize("encoding", [b"7bit", b"8-bit", b"binary", b"x-unknown"])
+def test_a_message_in_no_encoding_is_told_as_a_message(encoding):
+    data = b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: " + encoding + b"\r\n\r\nSubject: x\r\n\r\n"
     assert [part[:2] for part in outline(data)] == [("", "message"), ("1.1", "leaf")]
+
+
+@pytest.mark.parametrize("line", [b"--B--x", b"--B-- x", b"--B----", b"--B--\tx\ty"])
+def test_a_closing_delimiter_closes_whatever_follows_it_on_its_line(line):
+    data = mixed(b"B", b"\r\none").replace(b"\r\n--B--", b"\r\n" + line + b"\r\nepilogue")
+    assert [part[3] for part in outline(data)][1:] == [b"one"]
+
+
+def test_lines_that_begin_like_closing_delimiters_of_parts_inside_cost_linear_work():
+    inside = b"".join(b"\r\n--B--%d" % number for number in range(20_000))
+    data = b"Content-Type: multipart/mixed; boundary=B\r\n\r\n" + inside + inside + b"\r\n--B\r\n\r\none\r\n--B--\r\n"
+    assert [part[3] for part in outline(data)][1:] == [data[data.index(b"\r\n\r\n") + 4 :]]
+
+
+def test_kept_fields_tell_whether_an_empty_line_ends_the_header():
+    assert scan(b"To: a\r\nX: b\r\n\r\n").fields == scan(b"To: a\r\nX: b\r\n\r\nbody\r\n").fields == b"To: a\r\n"
+    assert scan(b"To: a\r\nX: b\r\n").fields == scan(b"To: a").fields == b"To: a"
 
 
 def test_depth_limit_leaves_an_opaque_leaf():
@@ -307,7 +335,7 @@ def test_unreadable_content_type_is_text(field):
 def test_kept_fields():
     data = crlf("Received: x\nFrom: a@b\nSubject: one\n two\nX-Other: y\nSUBJECT : three\n\nbody")
     assert scan(data).fields == crlf("From: a@b\nSubject: one\n two\nSUBJECT : three\n")
-    assert scan(b"From: a@b").fields == b"From: a@b\r\n"
+    assert scan(b"From: a@b").fields == b"From: a@b"
 
 
 def test_parts_survive_encoding():
