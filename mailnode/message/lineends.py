@@ -1,5 +1,8 @@
-"""Line ends of imported and appended mail: a bare CR or LF becomes CRLF, and the last line has an end, in pieces of any
-size. So every stored message ends with CRLF, and POP3 sends exactly the octets it tells (RFC 1939 3 and 11)."""
+"""Line ends of imported and appended mail: a bare LF becomes CRLF, and the last line has an end, in pieces of any size. So
+every stored message ends with CRLF, and POP3 sends exactly the octets it tells (RFC 1939 3 and 11).
+
+A bare CR stays: it may be an octet of a binary part, and made a line end it could begin a field nobody wrote.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +32,8 @@ class LineEnds:
 
 
 def to_crlf(data: bytes) -> bytes:
-    """Return data with every bare CR and LF made CRLF; the same object when there is none."""
+    """Return data with every bare LF made CRLF; the same object when there is none."""
     pairs = data.count(b"\r\n")
-    if data.count(b"\n") == pairs and data.count(b"\r") == pairs:
+    if data.count(b"\n") == pairs:
         return data
-    return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
+    return data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")

@@ -357,6 +357,36 @@ def test_a_header_holds_a_text_however_it_is_written(block, text, expected):
     assert header_test(c.InHeader("subject", text))(block) is expected
 
 
+@pytest.mark.parametrize(
+    ("block", "text", "expected"),
+    [
+        (b"From: user-from (c)@(d) domain.org\r\n", "user-from@domain.org", True),
+        (b"From: user-from (c)@(d) domain.org\r\n", "(c)@(d)", True),
+        (b"From: first . last @ x . y\r\n", "first.last@x.y", True),
+        (b'From: "first last"@x.y\r\n', "first last@x.y", True),
+        (b'From: "a\\b" <"c\\d"@x>\r\n', "cd@x", True),
+        (b"From: A (C) <a@b>\r\nTo: c(e)@d\r\n", "c@d", False),
+        (b"Subject: user (c)@d\r\nFrom: a@b\r\n", "user@d", False),
+    ],
+)
+def test_an_address_is_found_as_the_envelope_shows_it(block, text, expected):
+    assert header_test(c.InHeader("from", text))(block) is expected
+
+
+def test_text_and_body_look_everywhere(make_world):
+    world = make_world()
+    world.put(
+        b"Subject: s\r\nContent-Type: multipart/mixed; boundary=B\r\n\r\nbefore\r\n--B\r\n"
+        b"Content-Type: text/html\r\n\r\n<a href=x:4711>here</a>\r\n--B\r\n"
+        b"Content-Disposition: attachment; filename*=utf-8''%C3%BCbung.pdf\r\n\r\n.\r\n--B--\r\nbehind\r\n"
+    )
+    client = world.connect(select="INBOX")
+    for word in ("before", "behind", "4711", "here"):
+        assert client.ask(f"a SEARCH BODY {word}")[0] == client.ask(f"b SEARCH TEXT {word}")[0] == "* SEARCH 1"
+    assert client.ask("d SEARCH TEXT bung.pdf")[0] == "* SEARCH 1"
+    assert client.ask("e SEARCH BODY bung.pdf")[0] == "* SEARCH"
+
+
 def test_flags_of_many_messages(make_world):
     world = make_world()
     for number in range(9):

@@ -109,10 +109,11 @@ def test_header_text():
         (b"", b""),
         (b"a\r\nb\r\n", b"a\r\nb\r\n"),
         (b"a\nb\n", b"a\r\nb\r\n"),
-        (b"a\rb", b"a\r\nb"),
-        (b"a\r", b"a\r\n"),
-        (b"\n\r\n\r", b"\r\n\r\n\r\n"),
-        (b"\r\r\n", b"\r\n\r\n"),
+        (b"a\rb", b"a\rb"),
+        (b"a\r", b"a\r"),
+        (b"\n\r\n\r", b"\r\n\r\n\r"),
+        (b"\r\r\n", b"\r\r\n"),
+        (b"X-A: one\rtwo: no field\r\n", b"X-A: one\rtwo: no field\r\n"),
         (b"\n\n", b"\r\n\r\n"),
         (b"no line end", b"no line end"),
         (b"a\r\nb", b"a\r\nb"),
@@ -128,7 +129,7 @@ def test_line_ends(data, expected):
 
 def closed(data):
     """What a message of these lines is: its last line ends too."""
-    return data if data.endswith(b"\n") or not data else data + b"\r\n"
+    return data if data.endswith(b"\n") or not data else data.removesuffix(b"\r") + b"\r\n"
 
 
 @given(st.lists(st.sampled_from([b"\r", b"\n", b"a", b"", b"\r\n"]), max_size=30))
@@ -137,6 +138,6 @@ def test_line_ends_do_not_depend_on_the_pieces(pieces):
     ends = LineEnds()
     got = b"".join(ends.feed(piece) for piece in pieces) + ends.finish()
     assert got == closed(to_crlf(data))
-    assert got.count(b"\r\n") == got.count(b"\r") == got.count(b"\n")
+    assert got.count(b"\r\n") == got.count(b"\n")
     assert to_crlf(got) is got or not got
     assert ends.finish() == b""
