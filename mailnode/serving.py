@@ -51,7 +51,7 @@ from mailnode.store import blob_codec
 from mailnode.stores import Stores
 from mailnode.web.metrics import Metrics
 
-SEARCH_NICENESS = 10  # of the process that searches: what is new goes before what is looked for
+SEARCH_NICENESS = 5  # of the process that searches: what is new goes before what is looked for
 SEARCH_IDLE = 60.0  # seconds after which it is ended
 
 

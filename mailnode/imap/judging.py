@@ -7,6 +7,7 @@ then one piece of text after another. Everything here may run in another process
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 
 from mailnode.imap.command_types import And, InBody, InHeader, InText, Not, Or, SearchKey
 from mailnode.imap.matching import HeaderFields, fold
@@ -95,7 +96,7 @@ class Judge:
         asked = [leaf for leaf in dict.fromkeys(leaves(tree)) if in_body or isinstance(leaf, InText)]
         if not asked:
             return tree
-        text = fold(searchable(part, raw))
+        text = folded(part, raw)
         return reduced(tree, {leaf: True for leaf in asked if self._needles[leaf] in text})
 
     def whole(self, header: bytes, parts: Sequence[Part], blob: bytes) -> bool:
@@ -106,6 +107,12 @@ class Judge:
                 return tree
             tree = self.by_piece(tree, piece.part, blob[piece.start : piece.end], piece.in_body)
         return not_found(tree)
+
+
+@lru_cache(maxsize=1)
+def folded(part: Part, raw: bytes) -> str:
+    """Return a piece's text as substrings are compared. The last one is kept: clients ask several times for the same."""
+    return fold(searchable(part, raw))
 
 
 def not_found(tree: Tree) -> bool:
