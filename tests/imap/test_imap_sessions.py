@@ -338,13 +338,13 @@ def test_append_without_date_is_now(make_world):
     assert START == 1_700_000_000
 
 
-def test_append_makes_line_ends_crlf(make_world):
+def test_append_makes_bare_lf_crlf_and_keeps_a_lone_cr(make_world):
     for bytewise in (False, True):
         client = make_world().connect(select="INBOX")
         client.send(b"a APPEND INBOX {24+}\r\nA: 1\nB: 2\r\n\rx\n\r\ny\r\r\nz\nw\r\r\n", bytewise)
         assert b"a OK" in client.received()
         client.send(b"b FETCH 1 (RFC822.SIZE BODY.PEEK[])\r\n")
-        body = b"A: 1\r\nB: 2\r\n\r\nx\r\n\r\ny\r\n\r\nz\r\nw\r\n"
+        body = b"A: 1\r\nB: 2\r\n\rx\r\n\r\ny\r\r\nz\r\nw\r\n"
         assert client.received().startswith(
             b"* 1 FETCH (RFC822.SIZE %d BODY[] {%d}\r\n%b)" % (len(body), len(body), body)
         )
@@ -355,8 +355,8 @@ def test_append_of_tiny_messages_whose_line_ends_grow(make_world, message):
     client = make_world().connect(select="INBOX")
     client.send(b"a APPEND INBOX {%d+}\r\n%b\r\n" % (len(message), message))
     assert b"a OK" in client.received()
-    stored = message.replace(b"\r", b"\n").replace(b"\n", b"\r\n")
-    stored += b"" if stored.endswith(b"\r\n") else b"\r\n"
+    stored = message.replace(b"\n", b"\r\n")
+    stored = stored if stored.endswith(b"\r\n") else stored.removesuffix(b"\r") + b"\r\n"
     assert client.ask("b FETCH 1 RFC822.SIZE")[0] == f"* 1 FETCH (RFC822.SIZE {len(stored)})"
 
 
