@@ -77,6 +77,7 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "queue.bounced": ("a DSN was made", ("envelope", "bounce", "kind", "recipient")),
     "queue.dropped": ("an operator dropped an envelope", ("envelope",)),
     "queue.removed": ("an envelope is done", ("envelope",)),
+    "web.request": ("a request for a page was answered", ("peer", "method", "path", "code", "size")),
     "policy.failed": ("a policy failed and was passed over or deferred", ("session", "policy", "error")),
     "store.failed": ("the store refused a unit", ("tenancy", "error")),
     "store.recovered": ("the store acknowledges again", ("tenancy",)),

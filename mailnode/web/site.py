@@ -20,9 +20,11 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from mailnode.interfaces.runtime import IClock, IDelayed
+from mailnode.values.events import emit
 
 NOT_HERE = 404, b"text/plain; charset=utf-8", b"not here\n"
 MAX_BODY = 65_536  # octets of a request, which none of these needs
+MAX_SHOWN = 200  # octets of a path that are logged
 REQUEST_SECONDS = 30.0  # from the connection to the end of the answer
 
 _log = Logger()
@@ -128,6 +130,29 @@ class Page(Resource):
         request.finish()
 
 
+class Pages(Site):
+    """The pages, each request of which is an event of our log."""
+
+    noisy = False
+
+    def log(self, request: Any) -> None:
+        """A request was answered."""
+        client = request.getClientAddress()
+        emit(
+            _log,
+            "web.request",
+            peer=str(getattr(client, "host", "") or ""),
+            method=_shown(request.method),
+            path=_shown(request.uri),
+            code=request.code,
+            size=request.sentLength,
+        )
+
+
+def _shown(octets: bytes) -> str:
+    return octets[:MAX_SHOWN].decode("ascii", "replace")
+
+
 class Root(Resource):
     """Where the pages hang; anything else is not here."""
 
@@ -154,7 +179,7 @@ def web_factory(
 
     :param health: returns what /health shows; its ``status`` "ok" is HTTP status 200, any other 503.
     :param metrics: returns content type and text of /metrics.
-    :param clock: for timeouts, and for the moment of each request in the log.
+    :param clock: for timeouts.
     """
 
     async def health_page() -> tuple[int, bytes, bytes]:
@@ -167,7 +192,7 @@ def web_factory(
     root = Root()  # type: ignore[no-untyped-call]
     root.putChild(b"health", Page(health_page))
     root.putChild(b"metrics", Page(metrics_page))
-    site = Site(root, requestFactory=ShortRequest, timeout=None, reactor=clock)  # type: ignore[no-untyped-call]
+    site = Pages(root, requestFactory=ShortRequest, timeout=None, reactor=clock)  # type: ignore[no-untyped-call]
     site.protocol = OneRequest  # type: ignore[assignment,method-assign]
     site.displayTracebacks = False
     return BriefFactory(site, max_connections, clock)

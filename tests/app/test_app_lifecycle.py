@@ -232,7 +232,9 @@ def test_a_mistake_changes_nothing_and_is_said(tmp_path):
             if site.config.is_dir():
                 site.config.rmdir()
         assert health(site.ports["http"])[0] == 200
-        assert f" [{datetime.now(UTC):%d/%b/%Y:}" in server.wait_line("GET /health")
+        line = server.wait_line("web.request")
+        assert "peer=127.0.0.1 method=GET path=/health code=200" in line
+        assert line.startswith(f"{datetime.now(UTC):%Y-%m-%dT}")
         assert server.end() == 0
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import MemoryReactorClock, StringTransport
-from twisted.logger import Logger, LogPublisher
+from twisted.logger import Logger, LogPublisher, globalLogPublisher
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -78,6 +78,22 @@ class SiteTests(SynchronousTestCase):
         for path in (b"/", b"/health/x", b"/metricss", b"/..%2fetc"):
             assert self.get(path)[0] == 404, path
         assert self.ask(b"POST /health HTTP/1.0\r\nContent-Length: 0\r\n\r\n")[0] == 405
+
+    def test_a_request_is_an_event_of_the_log_with_a_bounded_path(self):
+        events = []
+
+        def observe(event):
+            if event.get("event") == "web.request":
+                events.append(event["fields"])
+
+        globalLogPublisher.addObserver(observe)
+        self.addCleanup(globalLogPublisher.removeObserver, observe)
+        self.get(b"/health")
+        self.get(b"/" + b"x" * 1000)
+        known, unknown = events
+        about = {"peer": "192.168.1.1", "method": "GET", "path": "/health", "code": 200, "size": 17}
+        assert known == about
+        assert (unknown["code"], unknown["path"]) == (404, "/" + "x" * 199)
 
     def test_trouble_is_told_without_a_traceback(self):
         self.state = ValueError("secret detail")
