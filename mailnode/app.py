@@ -387,8 +387,8 @@ class Server:
         return web_factory(self.health, self._metrics_page, self._clock)
 
     async def health(self) -> dict[str, Any]:
-        """Whether mail is taken: ``status`` "ok", "draining", "store" when it does not answer or its files are gone, or
-        "damaged" when some of them are: the others are served."""
+        """Whether mail is taken: ``status`` "ok", "draining", "store" when it does not answer or its files are gone, "full"
+        when the disk is, or "damaged" when some of them are: the others are served."""
         if self._draining:
             return {"status": "draining"}
         asking = Deferred.fromCoroutine(self._ask_store())
@@ -410,7 +410,7 @@ class Server:
             return "store"
         self._trouble = ""
         await self._stores.directory.domains()
-        return "ok"
+        return "full" if await self._stores.is_full() else "ok"
 
     async def _metrics_page(self) -> tuple[bytes, bytes]:
         self._serving.measure(self.metrics, FIRST)

@@ -80,6 +80,10 @@ class StoreDamaged(StoreUnavailable):
     """What was asked for, or some of it, stands where its file is damaged."""
 
 
+class DiskFull(StoreUnavailable):
+    """The disk is full: nothing that brings more is taken until there is room. Nothing was done."""
+
+
 class BlobDamaged(DomainError):
     """Message bytes that cannot be read, are short or do not match their digest: those of one message."""
 

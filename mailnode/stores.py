@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
+from twisted.logger import Logger
+
 from mailnode.config.schema import Config
 from mailnode.errors import ConfigurationError
 from mailnode.interfaces.runtime import IClock, IHints, IThreads
@@ -20,6 +22,10 @@ from mailnode.store.ephemeral_remote import RemoteEphemeral
 from mailnode.store.mail_store import MailStore
 from mailnode.store.queue import Queue
 from mailnode.store.queue_remote import RemoteQueue
+from mailnode.store.reserve import Reserve
+from mailnode.values.events import emit
+
+_log = Logger()
 
 
 class Stores:
@@ -68,8 +74,9 @@ class OwnStores(Stores):
         :param accept_older: files that are opened though they are older than what was acknowledged, see :meth:`accept`;
         "all" is all of them. :raises ConfigurationError: there is no such file."""
         self._accepted = _files(config, accept_older)
-        engine = _engine(config, clock, call_from_thread, self._accepted)
-        blobs = _blobs(config, clock, threads)
+        self._reserve = reserve = _reserve(config, call_from_thread)
+        engine = _engine(config, clock, call_from_thread, reserve, self._accepted)
+        blobs = _blobs(config, clock, threads, reserve)
         self._counters = Ephemeral(engine, clock)
         super().__init__(config, clock, hints, engine, blobs, Queue(engine, blobs), self._counters)
         self._config = config
@@ -80,6 +87,7 @@ class OwnStores(Stores):
         """Lock the data directory, open, migrate. :raises ConfigurationError: what stands in the way."""
         if self._lock is not None:
             self._lock.acquire()
+            self._reserve.begin()
         try:
             await self.engine.start()
         except BaseException:
@@ -99,6 +107,10 @@ class OwnStores(Stores):
             what = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
             data = self._config.server.data
             raise ConfigurationError([f"server.data: {data}: cannot be used: {what or 'see the log'}"]) from error
+
+    async def is_full(self) -> bool:
+        """Whether mail is refused because the disk is full. :raises StoreUnavailable, Busy:"""
+        return await self.blobs.on_disk(self._reserve.full)
 
     async def trouble(self) -> str:
         """Return which file or directory is not under its name any more, so that mail is not acknowledged; "" while all
@@ -151,7 +163,7 @@ class WorkerStores(Stores):
             engine: Engine = RemoteEngine(data, partitions, call_from_thread, ask)
         else:
             engine = _engine(config, clock, call_from_thread)
-        blobs = _blobs(config, clock, threads)
+        blobs = _blobs(config, clock, threads, _reserve(config, call_from_thread))
         super().__init__(config, clock, hints, engine, blobs, RemoteQueue(engine, blobs, ask), RemoteEphemeral(ask))
 
 
@@ -166,17 +178,36 @@ def _files(config: Config, wanted: Sequence[str]) -> frozenset[str]:
     return frozenset(known if "all" in wanted else wanted)
 
 
-def _blobs(config: Config, clock: IClock, threads: IThreads) -> LocalBlobs:
+def _reserve(config: Config, call_from_thread: Callable[..., object] | None) -> Reserve:
+    def report(event: str, **fields: Any) -> None:
+        def say() -> None:
+            emit(_log, event, warning=event == "store.full", **fields)
+
+        if call_from_thread is None:
+            say()
+        else:
+            call_from_thread(say)
+
+    return Reserve(config.server.data, report)
+
+
+def _blobs(config: Config, clock: IClock, threads: IThreads, reserve: Reserve) -> LocalBlobs:
     directory = config.server.data / config.store.blobs.removeprefix("file:")
-    return LocalBlobs(directory, threads, clock, config.store.inline_limit)
+    return LocalBlobs(directory, threads, clock, config.store.inline_limit, reserve)
 
 
 def _engine(
-    config: Config, clock: IClock, call_from_thread: Callable[..., object] | None, accept_older: Collection[str] = ()
+    config: Config,
+    clock: IClock,
+    call_from_thread: Callable[..., object] | None,
+    reserve: Reserve | None = None,
+    accept_older: Collection[str] = (),
 ) -> Engine:
     if config.store.url == "sqlite:":
         data, partitions = config.server.data, config.server.partitions
-        return SqliteEngine(data, partitions, call_from_thread, clock.callLater, accept_older=accept_older)
+        return SqliteEngine(
+            data, partitions, call_from_thread, clock.callLater, reserve=reserve, accept_older=accept_older
+        )
     try:
         from mailnode.store.engine_postgres import PostgresEngine
     except ImportError as error:

@@ -48,6 +48,7 @@ _REFUSALS: tuple[tuple[type[Exception], Answer], ...] = (
     (errors.InUse, Answer("In use by another session", b"INUSE", b"NO")),
     (errors.TooManyFailures, Answer("Too many failed logins, try again later", b"UNAVAILABLE", b"NO")),
     (errors.Busy, Answer("Too busy, try again later", b"UNAVAILABLE", b"NO")),
+    (errors.DiskFull, Answer("The server's disk is full, try again later", b"UNAVAILABLE", b"NO")),
     (errors.StoreUnavailable, Answer("Mail storage is unavailable, try again later", b"UNAVAILABLE", b"NO")),
     (errors.BlobDamaged, Answer("A message could not be read", b"CORRUPTION", b"NO")),
     (errors.AuthenticationFailed, Answer("Wrong login or password", b"AUTHENTICATIONFAILED", b"NO")),

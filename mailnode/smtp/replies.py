@@ -9,6 +9,7 @@ from mailnode.errors import (
     AuthenticationFailed,
     BadAddress,
     Busy,
+    DiskFull,
     DomainError,
     LimitReached,
     LoginNotAllowed,
@@ -39,6 +40,7 @@ LOOP = Reply(554, "5.4.6", ("Too many hops: mail loop",))
 HEADER_TOO_LARGE = Reply(552, "5.3.4", ("Message header too large",))
 BAD_XCLIENT = Reply(501, "5.5.4", ("Bad XCLIENT value",))
 
+NO_ROOM = Reply(452, "4.3.1", ("No room for more mail at present, try again later",))
 TROUBLE = Reply(451, "4.3.0", ("Try again later",))
 TROUBLE_CLOSING = Reply(421, "4.3.0", ("Internal trouble, try again later",))
 TIMED_OUT = Reply(421, "4.4.2", ("Timed out, closing",))
@@ -52,6 +54,7 @@ _ERRORS: tuple[tuple[type[DomainError], Reply], ...] = (
     (BadAddress, Reply(553, "5.1.3", ("Bad address",))),
     (LimitReached, Reply(552, "5.3.4", ("Message too large",))),
     (Busy, TROUBLE),
+    (DiskFull, NO_ROOM),
     (StoreUnavailable, TROUBLE),
     (DomainError, TROUBLE),
 )

@@ -16,11 +16,12 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred, DeferredList
 from zope.interface import implementer
 
-from mailnode.errors import BlobDamaged, LimitReached, StoreUnavailable
+from mailnode.errors import BlobDamaged, DiskFull, LimitReached, StoreUnavailable
 from mailnode.interfaces.runtime import IClock, IThreads
 from mailnode.interfaces.store import IBlobs, IBlobWriter
 from mailnode.store import blob_codec
 from mailnode.store.blob_file import BlobFile, make_directory, sync_directory
+from mailnode.store.reserve import FULL, Reserve
 from mailnode.values.blob import BlobRef, EncodedContent, StagedBlob
 from mailnode.values.ids import new_id
 
@@ -39,8 +40,12 @@ _FAN = "0123456789abcdefghjkmnpqrstvwxyz"  # the alphabet of ids
 class LocalBlobs:
     """The blob store of one server. Call :meth:`prepare` once, under the data directory's lock."""
 
-    def __init__(self, directory: Path, threads: IThreads, clock: IClock, inline: int = INLINE) -> None:
-        """:param inline: content whose stored form is not longer goes into a row, all else into files."""
+    def __init__(
+        self, directory: Path, threads: IThreads, clock: IClock, inline: int = INLINE, reserve: Reserve | None = None
+    ) -> None:
+        """:param inline: content whose stored form is not longer goes into a row, all else into files.
+        :param reserve: of the same disk."""
+        self._reserve = reserve
         self._incoming = directory / "incoming"
         self._files = directory / "files"
         self._threads = threads
@@ -164,7 +169,9 @@ class LocalBlobs:
         return self._files / blob_id[-1] / blob_id[-2] / blob_id
 
     def begin_file(self, blob_id: str) -> BlobFile:
-        """Return a file that is not there yet."""
+        """Return a file that is not there yet. :raises DiskFull:"""
+        if self._reserve is not None and self._reserve.full():
+            raise DiskFull("the disk is full")
         return BlobFile(self._incoming / blob_id)
 
     def finish_file(self, file: BlobFile, rest: bytes, blob_id: str) -> bytes:
@@ -215,6 +222,10 @@ class LocalBlobs:
         try:
             return await self._threads.run("disk", function, *args)
         except OSError as error:
+            if error.errno in FULL:
+                if self._reserve is not None:
+                    self._reserve.give_back()
+                raise DiskFull("the disk is full") from error
             raise StoreUnavailable("the disk failed") from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -33,8 +34,9 @@ class DataLock:
         except OSError as error:
             os.close(descriptor)
             raise self._refusal(error) from error
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
+        with contextlib.suppress(OSError):  # a full disk; it is for people only
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
         self._descriptor = descriptor
 
     def release(self) -> None:
@@ -53,7 +55,12 @@ class DataLock:
     def _probe_record_locks(self) -> None:
         """Try the kind of lock SQLite uses, on a file of its own: a network file system may have one kind and not the other."""
         probe = self._directory / (LOCK_FILE + ".probe")
-        descriptor = os.open(probe, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            descriptor = os.open(probe, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                return  # it was tried when there was room
+            raise
         try:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         finally:

@@ -29,6 +29,7 @@ from mailnode.store.data_lock import DataLock
 from mailnode.store.engine import DIRECTORY, EPHEMERAL, QUEUE, Transaction, mail_tenancy
 from mailnode.store.file_ages import FileAges
 from mailnode.store.migrate import kind_of
+from mailnode.store.reserve import Reserve
 from mailnode.store.sqlite_files import is_damage, put_aside
 from mailnode.store.sqlite_tenancy import Job, Tenancy
 from mailnode.values.events import emit
@@ -55,6 +56,7 @@ class SqliteEngine:
         *,
         vfs: str | None = None,
         accept_older: Collection[str] = (),
+        reserve: Reserve | None = None,
     ) -> None:
         """:param call_from_thread: the reactor's ``callFromThread``. :param call_later: its ``callLater``: what is written in
         one turn goes to the writer at its end; without it at once. :param vfs: the name of an apsw VFS (fault tests).
@@ -70,6 +72,7 @@ class SqliteEngine:
         self._directory = directory
         self._call_from_thread = call_from_thread if directory is not None else None
         self._vfs = vfs
+        self._reserve = reserve
         self._lock = DataLock(directory) if directory is not None else None
         self._tenancies: dict[str, Tenancy] = {}
         self._writers: dict[str, _Worker] = {}
@@ -87,6 +90,8 @@ class SqliteEngine:
         if self._lock is not None:
             self._lock.acquire()
         try:
+            if self._reserve is not None:
+                self._reserve.begin()
             for name in self._names():
                 self._bring_up(name)
             if self._directory is not None:
@@ -204,6 +209,7 @@ class SqliteEngine:
             report=self._report,
             checkpoint_wanted=wanted,
             begin_anew=self._begin_anew if name == EPHEMERAL and self._directory is not None else None,
+            reserve=self._reserve,
         )
 
     def _migrate(self, tenancy: Tenancy) -> None:

@@ -8,7 +8,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from zope.interface import implementer
 
-from mailnode.errors import NoSuchAccount, NoSuchMailbox
+from mailnode.errors import NoSuchAccount, NoSuchMailbox, StoreUnavailable
 from mailnode.interfaces.store import IMailAccount
 from mailnode.store import accounts, mailboxes, maildrops, messages
 from mailnode.store.accounts import INBOX_ID
@@ -106,10 +106,16 @@ class MailAccount:
         return self._partition.blobs
 
     async def maildrop(self, mailbox_id: int, lease_seconds: float) -> Maildrop:
-        """Open a mailbox for POP3 under an exclusive lease. :raises Busy: another session holds it."""
+        """Open a mailbox for POP3 under an exclusive lease. :raises Busy: another session holds it.
+
+        A store that cannot write keeps nobody from reading: then there is no lease, and nothing can be deleted."""
         token = secrets.token_hex(16)
         now = self._partition.clock.seconds()
-        found = await self._write(maildrops.open_maildrop, mailbox_id, token, now, lease_seconds)
+        try:
+            found = await self._write(maildrops.open_maildrop, mailbox_id, token, now, lease_seconds)
+        except StoreUnavailable:
+            found = await self._partition.read(maildrops.look_into, self.account_id, mailbox_id, now)
+            token = ""
         return Maildrop(self._partition, self.account_id, mailbox_id, token, lease_seconds, found)
 
     async def _write(self, unit: Callable[Concatenate[Transaction, str, P], T], *args: P.args, **kwargs: P.kwargs) -> T:

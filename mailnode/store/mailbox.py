@@ -56,7 +56,7 @@ class Mailbox:
         """All live messages."""
         snapshot = await self._partition.read(messages.snapshot, self.account_id, self.id)
         if claim_recent and snapshot.recent_from < snapshot.uidnext:
-            return replace(snapshot, recent_from=await self._claim(snapshot.uidnext))
+            return replace(snapshot, recent_from=await self._claim(snapshot.uidnext, snapshot.recent_from))
         return snapshot
 
     async def changes(self, since: int, claim_recent: bool = False, heard: int | None = None) -> MailboxChanges:
@@ -67,13 +67,16 @@ class Mailbox:
                 return known
         changes = await self._partition.read(messages.changes, self.account_id, self.id, since)
         if claim_recent and changes.recent_from < changes.uidnext:
-            return replace(changes, recent_from=await self._claim(changes.uidnext))
+            return replace(changes, recent_from=await self._claim(changes.uidnext, changes.recent_from))
         return changes
 
-    async def _claim(self, uidnext: int) -> int:
+    async def _claim(self, uidnext: int, recent_from: int) -> int:
         """Claim after looking, and only what was seen: so a message is recent to one session at most, and that one
-        knows of it."""
-        return await self._partition.write(messages.claim_recent, self.account_id, self.id, uidnext)
+        knows of it. A store that cannot write keeps nobody from reading: then nothing is claimed, as by EXAMINE."""
+        try:
+            return await self._partition.write(messages.claim_recent, self.account_id, self.id, uidnext)
+        except StoreUnavailable:
+            return recent_from
 
     async def rows(self, uids: Sequence[int], columns: Sequence[str]) -> list[tuple[Any, ...]]:
         """Return ``(uid, *columns)`` for those of the UIDs that exist. :raises LimitReached: over 256 UIDs.

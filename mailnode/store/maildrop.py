@@ -7,7 +7,15 @@ from collections.abc import Iterable, Sequence
 
 from zope.interface import implementer
 
-from mailnode.errors import BlobDamaged, Busy, NoSuchAccount, NoSuchMailbox, NoSuchMessage, StoreDamaged
+from mailnode.errors import (
+    BlobDamaged,
+    Busy,
+    NoSuchAccount,
+    NoSuchMailbox,
+    NoSuchMessage,
+    StoreDamaged,
+    StoreUnavailable,
+)
 from mailnode.interfaces.store import IMaildrop
 from mailnode.store import maildrops, messages
 from mailnode.store.partition import Partition
@@ -89,7 +97,9 @@ class Maildrop:
         return await self._live(uid, [uid])
 
     async def renew(self) -> None:
-        """Prolong the lease. :raises Busy: it was lost."""
+        """Prolong the lease, if it could be had. :raises Busy: it was lost."""
+        if not self._token:
+            return
         expires = self._partition.clock.seconds() + self._lease_seconds
         await self._partition.write(maildrops.renew, *self._key, self._token, expires)
 
@@ -97,6 +107,10 @@ class Maildrop:
         """Expunge and end the lease in one unit. :raises Busy: the lease was lost; nothing was deleted."""
         uids = sorted({message.uid for message in deleted})
         self._ahead.clear()
+        if not self._token:
+            if uids:
+                raise StoreUnavailable("there was no lease to be had")
+            return
         try:
             modseq = await self._partition.write(maildrops.commit, *self._key, self._token, uids, self._partition.now())
         except (NoSuchAccount, NoSuchMailbox) as error:
@@ -107,4 +121,5 @@ class Maildrop:
     async def release(self) -> None:
         """End the lease; deletes nothing."""
         self._ahead.clear()
-        await self._partition.write(maildrops.release, *self._key, self._token)
+        if self._token:
+            await self._partition.write(maildrops.release, *self._key, self._token)

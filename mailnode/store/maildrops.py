@@ -16,14 +16,7 @@ def open_maildrop(
     tx: Transaction, account_id: str, mailbox_id: int, token: str, now: float, lease_seconds: float
 ) -> tuple[PopMessage, ...]:
     """Take the lease and list the messages. :param now: UTC seconds. :raises Busy, NoSuchMailbox:"""
-    rows = tx.execute(
-        "SELECT uidvalidity, uidnext FROM mailbox WHERE account_id = ? AND mailbox_id = ? AND selectable = 1"
-        " AND deleted_at IS NULL",
-        (account_id, mailbox_id),
-    )
-    if not rows:
-        raise NoSuchMailbox(str(mailbox_id))
-    uidvalidity, uidnext = rows[0]
+    uidvalidity, uidnext = _identity(tx, account_id, mailbox_id)
     taken = tx.execute(
         "INSERT INTO lease (account_id, mailbox_id, token, expires) VALUES (?, ?, ?, ?)"
         " ON CONFLICT (account_id, mailbox_id) DO UPDATE SET token = excluded.token, expires = excluded.expires"
@@ -32,6 +25,33 @@ def open_maildrop(
     )
     if not taken:
         raise Busy("maildrop")
+    return _messages(tx, account_id, mailbox_id, uidvalidity, uidnext)
+
+
+def look_into(tx: Transaction, account_id: str, mailbox_id: int, now: float) -> tuple[PopMessage, ...]:
+    """List the messages without a lease, where none can be written. :raises Busy, NoSuchMailbox:"""
+    uidvalidity, uidnext = _identity(tx, account_id, mailbox_id)
+    held = "SELECT token FROM lease WHERE account_id = ? AND mailbox_id = ? AND expires > ?"
+    if tx.execute(held, (account_id, mailbox_id, now)):
+        raise Busy("maildrop")
+    return _messages(tx, account_id, mailbox_id, uidvalidity, uidnext)
+
+
+def _identity(tx: Transaction, account_id: str, mailbox_id: int) -> tuple[int, int]:
+    rows = tx.execute(
+        "SELECT uidvalidity, uidnext FROM mailbox WHERE account_id = ? AND mailbox_id = ? AND selectable = 1"
+        " AND deleted_at IS NULL",
+        (account_id, mailbox_id),
+    )
+    if not rows:
+        raise NoSuchMailbox(str(mailbox_id))
+    uidvalidity, uidnext = rows[0]
+    return uidvalidity, uidnext
+
+
+def _messages(
+    tx: Transaction, account_id: str, mailbox_id: int, uidvalidity: int, uidnext: int
+) -> tuple[PopMessage, ...]:
     return tuple(
         PopMessage(uid, size, f"{uidvalidity}.{uid}" if uidl is None else uidl)
         for uid, size, uidl in tx.execute(

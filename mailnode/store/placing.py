@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from mailnode.errors import Busy, KeywordLimit, NoSuchMailbox
 from mailnode.store import mailboxes
 from mailnode.store.accounts import INBOX_ID, keyword_bits, save_keywords, touch, with_keywords
-from mailnode.store.engine import Transaction, run_together
+from mailnode.store.engine import Transaction, growing, run_together
 from mailnode.store.statements import insert_rows
 from mailnode.values.blob import BlobRef, StagedBlob
 from mailnode.values.facts import EncodedFacts
@@ -111,6 +111,7 @@ def _ref_hash(message_id: str) -> int:
 # units
 
 
+@growing
 def append(
     tx: Transaction,
     account_id: str,
@@ -137,6 +138,7 @@ def append(
     return Appended(uidvalidity, tuple(range(uid, uid + len(messages))), modseq)
 
 
+@growing
 def deliver(
     tx: Transaction,
     envelope_id: str,

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from mailnode.store.engine import Transaction, run_together
+from mailnode.store.engine import Transaction, growing, run_together
 from mailnode.store.facts_rows import encode_facts
 from mailnode.store.statements import insert_rows, listed
 from mailnode.values.blob import BlobRef, StagedBlob
@@ -47,6 +47,7 @@ _DUE_AT = "CASE state WHEN 'waiting' THEN next_try WHEN 'leased' THEN lease_unti
 # into the queue
 
 
+@growing
 def add(tx: Transaction, shard: int, submission: Submission) -> None:
     """Insert an envelope of at most ``UNIT_ROWS`` recipients, open at once; nothing if its id is there."""
     add_together(tx, [(shard, submission)])
@@ -68,6 +69,7 @@ def add_together(tx: Transaction, calls: Sequence[tuple[int, Submission]]) -> li
 run_together(add, add_together)
 
 
+@growing
 def stage(tx: Transaction, shard: int, submission: Submission) -> bool:
     """Begin a larger envelope, visible to nobody; False when its id is in the queue already."""
     if _insert_envelopes(tx, [(shard, submission)], STAGED):
@@ -76,6 +78,7 @@ def stage(tx: Transaction, shard: int, submission: Submission) -> bool:
     return bool(rows) and rows[0][0] == STAGED
 
 
+@growing
 def stage_recipients(tx: Transaction, shard: int, envelope_id: str, recipients: Sequence[QueuedRecipient]) -> None:
     """Add some recipients to a staged envelope."""
     _insert_recipients(tx, _recipient_rows(shard, envelope_id, recipients, due=False))

@@ -14,10 +14,11 @@ from typing import Any
 
 import apsw
 
-from mailnode.errors import ConfigurationError, DomainError, StoreDamaged, StoreUnavailable
-from mailnode.store.engine import JOINT, JointUnit, columns
+from mailnode.errors import ConfigurationError, DiskFull, DomainError, StoreDamaged, StoreUnavailable
+from mailnode.store.engine import GROWING, JOINT, JointUnit, columns
 from mailnode.store.generations import COUNT, read_mark
 from mailnode.store.named_files import FileLost, NamedFiles
+from mailnode.store.reserve import Reserve
 from mailnode.store.sqlite_files import is_damage
 
 # pages of write-ahead log
@@ -104,6 +105,7 @@ class Tenancy:
         checkpoint_wanted: Callable[[Tenancy], None] = lambda tenancy: None,
         read_only: bool = False,
         begin_anew: Callable[[Tenancy, Exception], None] | None = None,
+        reserve: Reserve | None = None,
     ) -> None:
         """:param durable: False writes without sync. :param report: takes an event of the log and its fields.
         :param begin_anew: puts a damaged file aside and opens a new one, for what may be lost.
@@ -113,6 +115,7 @@ class Tenancy:
         self._durable = durable
         self._vfs = vfs
         self._report = report
+        self._reserve = reserve
         self._checkpoint_wanted = checkpoint_wanted
         self._writer: apsw.Connection | None = None
         self._flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
@@ -207,16 +210,18 @@ class Tenancy:
         if (self._lost and self.trouble()) or (self._failed and not self._recover()):
             _refuse(jobs, None)
             return
-        error = self._attempt(jobs)
+        jobs = self._admitted(jobs)
+        error = self._attempt(jobs) if jobs else None
         if error is not None and self._replace(error):
             error = self._attempt(jobs)
         if error is None:
             return
-        if self._failed or self._lost or len(jobs) == 1:
+        room = isinstance(error, apsw.FullError) and self._reserve is not None and self._reserve.give_back()
+        if self._failed or self._lost or (len(jobs) == 1 and not room):
             _refuse(jobs, error)
             return
         # The transaction went, and with it every unit of the batch, before anything was committed. Each again, alone.
-        for job in jobs:
+        for job in self._admitted(jobs):
             error = None if self._failed or self._lost else self._attempt((job,))
             if error is not None or self._failed or self._lost:
                 _refuse((job,), error)
@@ -235,6 +240,13 @@ class Tenancy:
             return False
         self._failed = False
         return True
+
+    def _admitted(self, jobs: Sequence[Job]) -> Sequence[Job]:
+        """Refuse units that bring mail while the disk is full; return the others."""
+        if self._reserve is None or not self._reserve.full():
+            return jobs
+        _refuse([job for job in jobs if job.unit in GROWING], apsw.FullError("no room for more mail"))
+        return [job for job in jobs if job.unit not in GROWING]
 
     def _attempt(self, jobs: Sequence[Job]) -> apsw.Error | None:
         """Run and commit; return the error that undid them all."""
@@ -533,5 +545,6 @@ class Tenancy:
 def _refuse(jobs: Iterable[Job], error: apsw.Error | None) -> None:
     for job in jobs:
         job.result = None
-        job.error = StoreUnavailable("nothing was kept")
+        full = isinstance(error, apsw.FullError)
+        job.error = DiskFull("the disk is full") if full else StoreUnavailable("nothing was kept")
         job.error.__cause__ = error

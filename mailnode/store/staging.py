@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from mailnode.errors import Busy, LimitReached, NoSuchAccount, NoSuchMailbox
 from mailnode.store import messages, sweeping
 from mailnode.store.accounts import charge
-from mailnode.store.engine import Transaction
+from mailnode.store.engine import Transaction, growing
 
 UID_GAP = 16_384  # UIDs left free for what else arrives meanwhile
 MODSEQ_GAP = 1 << 20  # modseqs left free for other changes of the account
@@ -60,6 +60,7 @@ def _hold(tx: Transaction, account_id: str) -> int:
     return int(rows[0][0])
 
 
+@growing
 def begin(
     tx: Transaction, account_id: str, mailbox_id: int, target: int, count: int, token: str, now: int
 ) -> Stage | None:
@@ -87,6 +88,7 @@ def begin(
     return Stage(token, target, uidvalidity, first, modseq + MODSEQ_GAP, modseq)
 
 
+@growing
 def copy_some(
     tx: Transaction, account_id: str, mailbox_id: int, uids: Sequence[int], stage: Stage, before: Totals, now: int
 ) -> tuple[tuple[int, ...], Totals]:

@@ -80,6 +80,8 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "web.request": ("a request for a page was answered", ("peer", "method", "path", "code", "size")),
     "policy.failed": ("a policy failed and was passed over or deferred", ("session", "policy", "error")),
     "store.failed": ("the store refused a unit", ("tenancy", "error")),
+    "store.full": ("the disk is full: mail is refused, reading and deleting go on", ("path",)),
+    "store.room": ("there is room on the disk: the reserve was made, mail is taken", ("path",)),
     "store.recovered": ("the store acknowledges again", ("tenancy",)),
     "store.put_aside": ("a damaged file that may be lost was renamed and made anew", ("file", "aside", "error")),
     "store.out_of_service": ("a file is not served; what needs it is told to come back later", ("file", "error")),
