@@ -65,6 +65,11 @@ def leaves(key: SearchKey) -> Iterator[SearchKey]:
         yield key
 
 
+def asked_of(tree: SearchKey, in_body: bool) -> list[SearchKey]:
+    """Return the leaves that look into a piece of text, once each. :param in_body: BODY does, not TEXT alone."""
+    return [leaf for leaf in dict.fromkeys(leaves(tree)) if in_body or isinstance(leaf, InText)]
+
+
 class Judge:
     """One tree that is asked of messages, its texts folded once."""
 
@@ -91,9 +96,8 @@ class Judge:
                     known[leaf] = True
         return reduced(self._key, known)
 
-    def by_piece(self, tree: SearchKey, part: Part, raw: bytes, in_body: bool) -> Tree:
-        """Return what a piece of text leaves open of a tree. :param in_body: BODY looks into it, not TEXT alone."""
-        asked = [leaf for leaf in dict.fromkeys(leaves(tree)) if in_body or isinstance(leaf, InText)]
+    def by_piece(self, tree: SearchKey, part: Part, raw: bytes, asked: Sequence[SearchKey]) -> Tree:
+        """Return what a piece of text leaves open of a tree. :param asked: the leaves to look for."""
         if not asked:
             return tree
         text = folded(part, raw)
@@ -105,7 +109,8 @@ class Judge:
         for piece in searched_pieces(parts):
             if isinstance(tree, bool):
                 return tree
-            tree = self.by_piece(tree, piece.part, blob[piece.start : piece.end], piece.in_body)
+            asked = asked_of(tree, piece.in_body)
+            tree = self.by_piece(tree, piece.part, blob[piece.start : piece.end], asked)
         return not_found(tree)
 
 
@@ -136,6 +141,6 @@ def judge_header(key: SearchKey, header: bytes) -> Tree:
     return Judge(key).by_header(header)
 
 
-def judge_piece(key: SearchKey, part: Part, raw: bytes, in_body: bool) -> Tree:
+def judge_piece(key: SearchKey, part: Part, raw: bytes, asked: Sequence[SearchKey]) -> Tree:
     """Return what one piece of text leaves open."""
-    return Judge(key).by_piece(key, part, raw, in_body)
+    return Judge(key).by_piece(key, part, raw, asked)

@@ -11,7 +11,17 @@ from mailnode.imap.answers import Answer
 from mailnode.imap.bodies import BATCH, batches, read_exactly, read_small
 from mailnode.imap.command_types import And, Not, Or, Search, SearchKey
 from mailnode.imap.fetching import ROWS
-from mailnode.imap.judging import Tree, Whole, judge_header, judge_piece, judge_wholes, leaves, not_found, reduced
+from mailnode.imap.judging import (
+    Tree,
+    Whole,
+    asked_of,
+    judge_header,
+    judge_piece,
+    judge_wholes,
+    leaves,
+    not_found,
+    reduced,
+)
 from mailnode.imap.matching import ROWS as COLUMNS_ONLY
 from mailnode.imap.matching import (
     VIEW,
@@ -33,6 +43,7 @@ if TYPE_CHECKING:
 VIEW_ROWS = 5000  # looked at between two turns of the reactor
 FLAG_ROWS = 50_000  # the same, where one flag is looked for
 TESTS = 20_000  # the same: leaves of the key times messages
+KEYS = 100  # looked for in a large message's text by one step, so that others' steps are not far away
 AFTER_SILENCE = 10.0  # seconds of a search after which the client is told that it goes on
 AFTER_CLOSE = 1.0  # the same, when it closed its side: if it has gone, that shows by what it is told
 _BLOB_COLUMNS = ("blob", "prefix", "header_size", "parts", "content")
@@ -241,12 +252,14 @@ async def _holds_large(session: ImapSession, tree: Tree, row: Row) -> bool:
             header = prefix + await read_exactly(mailbox, blob, 0, header_size)
             tree = await searches.judge(judge_header, tree, header)
         for piece in searched_pieces(decode_parts(encoded)):
-            await session.pause()
-            if isinstance(tree, bool):
-                break
-            async with searches.step():
-                raw = await read_exactly(mailbox, blob, piece.start, piece.end)
-                tree = await searches.judge(judge_piece, tree, piece.part, raw, piece.in_body)
+            asked = [] if isinstance(tree, bool) else asked_of(tree, piece.in_body)
+            for at in range(0, len(asked), KEYS):
+                await session.pause()
+                if isinstance(tree, bool):
+                    break
+                async with searches.step():
+                    raw = await read_exactly(mailbox, blob, piece.start, piece.end)
+                    tree = await searches.judge(judge_piece, tree, piece.part, raw, asked[at : at + KEYS])
     except BlobDamaged:
         return False
     return not_found(tree)

@@ -11,7 +11,7 @@ from mailnode.imap import command_types as c
 from mailnode.imap import judging
 from mailnode.imap.judging import Judge, leaves, not_found, reduced
 from mailnode.imap.searches import AT_ONCE, OF_ACCOUNT, Searches
-from mailnode.imap.searching import AFTER_CLOSE, AFTER_SILENCE
+from mailnode.imap.searching import AFTER_CLOSE, AFTER_SILENCE, KEYS
 from mailnode.message import pieces
 
 A, B, C = c.InBody("a"), c.InText("b"), c.InHeader("x", "c")
@@ -110,6 +110,20 @@ def test_each_text_is_decoded_once_for_all_keys(make_world, monkeypatch, filler)
     assert client.ask(f"a SEARCH {keys} BODY fox OR (BODY foxes FLAGGED) BODY one")[0] == "* SEARCH 1"
     assert len(decoded) == 2
     assert len(world.processes.calls) == (1 if not filler else 4)
+
+
+def test_many_keys_are_looked_for_in_a_large_text_by_several_steps(make_world, monkeypatch):
+    decoded = count_decoded(monkeypatch)
+    world = make_world()
+    world.put(b"Subject: one\r\n\r\n" + b"0123456789abcdef\r\n" * 20_000 + b"fox\r\n")
+    client = world.connect(select="INBOX")
+    keys = " ".join(f"NOT BODY no{n}" for n in range(2 * KEYS))
+    assert client.ask(f"a SEARCH {keys} BODY fox")[0] == "* SEARCH 1"
+    assert world.processes.calls == ["judge_header"] + ["judge_piece"] * 3
+    assert len(decoded) == 1
+    world.processes.calls.clear()
+    assert client.ask(f"a SEARCH OR BODY fox ({keys})")[0] == "* SEARCH 1"
+    assert world.processes.calls == ["judge_header", "judge_piece"]
 
 
 def test_what_the_header_or_a_cheap_branch_decides_is_not_decoded(make_world, monkeypatch):
