@@ -5,10 +5,14 @@ import base64
 import contextlib
 import hashlib
 import os
+import re
+import smtplib
 import socket
+import ssl
+import textwrap
 
 import pytest
-from servers import PASSWORD, MailNode, Process, program, wait_for
+from servers import PASSWORD, ROOT, MailNode, Process, program, wait_for
 from ways import PROTOCOLS, WAYS, Dial, listeners, ways
 
 from tests.free_ports import free_port
@@ -133,24 +137,14 @@ def test_a_client_that_just_closes_leaves_no_trouble(server):
     assert not server.events("session.error")
 
 
-def haproxy(folder, node, pairs):
-    """Start haproxy; return it and the port that leads to each of the server's ports, by version of the header."""
-    fronts, text = (
-        {},
-        ["defaults\n    mode tcp\n    timeout connect 60s\n    timeout client 120s\n    timeout server 120s\n"],
-    )
-    for number, ((protocol, tls), option) in enumerate(pairs):
-        fronts[protocol, tls, option] = front = free_port()
-        back = node.ways[protocol, tls, True]
-        text.append(
-            f"listen l{number}\n    bind 127.0.0.1:{front}\n    server s{number} 127.0.0.1:{back} {option} check inter 1s\n"
-        )
+def haproxy(folder, text, fronts):
+    """Start haproxy, and wait until it takes connections on these ports."""
     path = folder / "haproxy.cfg"
-    path.write_text("global\n    log stdout format raw local0\n    maxconn 200\n" + "".join(text))
+    path.write_text("global\n    log stdout format raw local0\n    maxconn 200\n" + text)
     process = Process([program("haproxy"), "-db", "-f", str(path)], cwd=folder)
-    for front in fronts.values():
+    for front in fronts:
         wait_for(lambda front=front: connects(front), "haproxy")
-    return process, fronts
+    return process
 
 
 def connects(port):
@@ -171,7 +165,13 @@ def test_behind_haproxy(tmp_path, server):
         )
         for option in ("send-proxy", "send-proxy-v2")
     ]
-    process, fronts = haproxy(tmp_path, server, pairs)
+    text = "defaults\n    mode tcp\n    timeout connect 60s\n    timeout client 120s\n    timeout server 120s\n"
+    fronts = {}
+    for number, ((protocol, tls), option) in enumerate(pairs):
+        fronts[protocol, tls, option] = front = free_port()
+        back = server.ways[protocol, tls, True]
+        text += f"listen l{number}\n    bind 127.0.0.1:{front}\n    server s 127.0.0.1:{back} {option} check inter 1s\n"
+    process = haproxy(tmp_path, text, fronts.values())
     try:
         octets, _ = message(10_000_000)
         for index, ((protocol, tls), option) in enumerate(pairs):
@@ -191,3 +191,29 @@ def test_behind_haproxy(tmp_path, server):
         process.stop()
     assert not [line for line in server.process.lines if "Unhandled" in line or "Traceback" in line]
     assert not server.events("proxy.refused")
+
+
+def test_as_the_page_says(tmp_path):
+    page = (ROOT / "docs/haproxy.rst").read_text()
+    listener, text = (
+        textwrap.dedent(found) for found in re.findall(r"\.\. code-block:: \w+\n\n((?:   .*\n|\n)+)", page)
+    )
+    smtp, imaps, *backs = (free_port() for _ in range(4))
+    for port, other in zip((10025, 10993), backs, strict=True):
+        listener, text = listener.replace(str(port), str(other)), text.replace(str(port), str(other))
+    text = text.replace("bind :25\n", f"bind 127.0.0.1:{smtp}\n").replace("bind :993\n", f"bind 127.0.0.1:{imaps}\n")
+    node = MailNode(tmp_path / "node", extra=listener)
+    node.password = PASSWORD
+    with running(node):
+        process = haproxy(tmp_path, text, (smtp, imaps))
+        try:
+            with smtplib.SMTP("127.0.0.1", smtp, timeout=60, source_address=("127.0.2.1", 0)) as client:
+                client.starttls(context=ssl.create_default_context(cafile=node.ca))
+                assert client.sendmail("x@side.test", ["bob@a.test"], "Subject: x\r\n\r\nx\r\n") == {}
+            client = Dial(node, "implicit", False, imaps, ("127.0.2.2", 0)).imap()
+            assert client.select("INBOX") == ("OK", [b"1"])
+            client.logout()
+            for peer in ("127.0.2.1", "127.0.2.2"):
+                node.wait_event("session.open", peer=peer)
+        finally:
+            process.stop()
