@@ -285,6 +285,10 @@ class Pump(Protocol):
         self._set_timer()
         self._start_tls(self._transport())
         self._writer = SocketWriter(self._transport(), direct=False)
+        # TLS is what tells from now on whether the output is full, and begins with an empty one.
+        self._full = False
+        self._overfull = 0
+        self._release()
 
     def close(self) -> None:
         """Close after what was written.

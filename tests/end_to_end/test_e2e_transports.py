@@ -198,6 +198,7 @@ def test_as_the_page_says(tmp_path):
     listener, text = (
         textwrap.dedent(found) for found in re.findall(r"\.\. code-block:: \w+\n\n((?:   .*\n|\n)+)", page)
     )
+    listener = listener[listener.index("[[listener]]") :]
     smtp, imaps, *backs = (free_port() for _ in range(4))
     for port, other in zip((10025, 10993), backs, strict=True):
         listener, text = listener.replace(str(port), str(other)), text.replace(str(port), str(other))

@@ -518,6 +518,15 @@ def test_a_handshake_that_begins_later_has_a_deadline_too() -> None:
         assert connected.transport.aborted is not done
 
 
+def test_what_was_full_before_tls_is_told_anew_by_tls() -> None:
+    connected = Connected(start_tls=lambda transport: None)
+    connected.pump.pauseProducing()
+    connected.pump.start_tls()
+    connected.pump.handshakeCompleted()
+    connected.pump.dataReceived(b"a\n")
+    assert connected.heard() == b"hello\na!\n"
+
+
 def dripping(connected: Connected, seconds: int) -> None:
     for _ in range(seconds // 10):
         connected.clock.advance(10)
