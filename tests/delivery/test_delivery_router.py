@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from delivery_fakes import Directory, MailStore
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from mailnode.delivery.router import Router
+from mailnode.delivery.router import Router, has_room
 from mailnode.errors import BadAddress, OverQuota, Refused
 from mailnode.interfaces.delivery import IRouter
 from mailnode.interfaces.store import IMailStore
@@ -138,3 +140,10 @@ class RouterTests(SynchronousTestCase):
         self.directory.routes["all@here.example"] = Resolved(True, both)
         self.mail.usages["id-alice"] = Usage(1000, 1000, 0, 0)
         self.assertEqual(self.resolve("all", "here.example"), Resolved(True, both, over_quota=("id-alice",)))
+
+
+def test_without_size_one_octet_of_room_is_enough_with_size_the_message_must_fit() -> None:
+    usage = Usage(bytes_used=90, bytes_limit=100, count_used=0, count_limit=0)
+    assert has_room(usage, 10) and not has_room(usage, 11)
+    assert has_room(usage, 0)  # it may be of any size, and exceeds the quota by that less one octet
+    assert not has_room(replace(usage, bytes_used=100), 0)
