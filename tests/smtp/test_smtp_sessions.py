@@ -456,6 +456,16 @@ def test_results_of_others_stay(value: str) -> None:
     assert f"\r\nAuthentication-Results:{value}\r\n".encode() in world.delivery.accepted[0][2]
 
 
+def test_a_command_before_the_greeting_is_answered_after_it() -> None:
+    world = World()
+    wait = world.policies.wait = Deferred()
+    client = world.client()
+    assert client.greeting == client.say("EHLO early.test\n") == ""
+    world.policies.wait = None
+    wait.callback(None)
+    assert [line[:4] for line in client.heard().splitlines()][:2] == ["220 ", "250-"]
+
+
 def test_a_loop_is_found() -> None:
     world = World(limits=Limits(hops=3))
     client = world.client()
