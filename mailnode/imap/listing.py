@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from mailnode.errors import BadMailboxName
 from mailnode.imap.command_types import List, Lsub
 from mailnode.imap.names import Patterns
 from mailnode.values.mailbox import MailboxInfo
-from mailnode.values.mailbox_name import INBOX, SEPARATOR
+from mailnode.values.mailbox_name import INBOX, SEPARATOR, mailbox_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +30,25 @@ class ListRow:
 def list_matches(command: List, mailboxes: Sequence[MailboxInfo], subscriptions: Iterable[str]) -> list[ListRow]:
     """Return the rows of LIST, INBOX first, then by name.
 
-    :param mailboxes: all of the account. :param subscriptions: subscribed names, whether or not they exist.
+    :param mailboxes: all of the account, or where :func:`only_name` says one, that and an inferior of it.
+    :param subscriptions: subscribed names, whether or not they exist; read only where the command asks for them.
     """
     if not command.extended and command.patterns == ("",):
         return [ListRow("", ("\\Noselect",))]
     return _Listing(command, mailboxes, frozenset(subscriptions)).rows()
+
+
+def only_name(command: List) -> str | None:
+    """Return the one name this LIST can show, in its canonical form; None: it may show several, or none at all."""
+    if len(command.patterns) != 1 or command.selection:
+        return None
+    name = command.reference + command.patterns[0]
+    if "*" in name or "%" in name:
+        return None
+    try:
+        return mailbox_name(name)
+    except BadMailboxName:
+        return None
 
 
 def lsub_matches(command: Lsub, subscriptions: Iterable[str]) -> list[ListRow]:

@@ -19,7 +19,7 @@ from mailnode.imap.command_types import (
     Subscribe,
     Unsubscribe,
 )
-from mailnode.imap.listing import list_matches, lsub_matches
+from mailnode.imap.listing import list_matches, lsub_matches, only_name
 from mailnode.values.flags import SEEN
 from mailnode.values.mailbox import MailboxInfo, MailboxStatus
 from mailnode.values.mailbox_name import INBOX
@@ -91,8 +91,10 @@ async def unsubscribe(session: ImapSession, command: Unsubscribe) -> Answer:
 
 async def list_mailboxes(session: ImapSession, command: List) -> Answer:
     """RFC 3501 6.3.8, RFC 5258; with counts RFC 5819."""
-    everything = await session.mail.mailboxes()
-    rows = list_matches(command, everything, await session.mail.subscriptions())
+    name = only_name(command)
+    known = await (session.mail.mailboxes() if name is None else session.mail.with_inferior(name))
+    asked = "SUBSCRIBED" in command.selection | command.returns
+    rows = list_matches(command, known, await session.mail.subscriptions() if asked else ())
     for at in range(0, len(rows), _BATCH):
         batch = rows[at : at + _BATCH]
         countable = [row.mailbox for row in batch if row.mailbox is not None and row.mailbox.selectable]

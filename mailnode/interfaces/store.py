@@ -148,6 +148,9 @@ class IMailAccount(Interface):
     async def mailboxes() -> list[MailboxInfo]:
         """All mailboxes, by name; INBOX first."""
 
+    async def with_inferior(name: str) -> list[MailboxInfo]:
+        """Return the mailbox with this canonical name and, if it has any, one directly below it; nothing if there is none."""
+
     async def named(name: str) -> MailboxInfo:
         """Return the mailbox with this canonical name, selectable or not. :raises NoSuchMailbox:"""
 

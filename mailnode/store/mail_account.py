@@ -36,6 +36,10 @@ class MailAccount:
         """All mailboxes, by name; INBOX first."""
         return await self._partition.read(mailboxes.listing, self.account_id)
 
+    async def with_inferior(self, name: str) -> list[MailboxInfo]:
+        """The mailbox with this canonical name and, if it has any, one directly below it; nothing if there is none."""
+        return await self._partition.read(mailboxes.with_inferior, self.account_id, name)
+
     async def named(self, name: str) -> MailboxInfo:
         """The mailbox with this canonical name, selectable or not. :raises NoSuchMailbox:"""
         return await self._partition.read(mailboxes.named, self.account_id, name)

@@ -119,6 +119,16 @@ def named(tx: Transaction, account_id: str, name: str) -> MailboxInfo:
     return _info(found[-1], name, _is_subscribed(tx, account_id, name))
 
 
+def with_inferior(tx: Transaction, account_id: str, name: str) -> list[MailboxInfo]:
+    """The mailbox with this canonical name and, if it has any, one directly below it; nothing if there is none."""
+    try:
+        info = named(tx, account_id, name)
+    except NoSuchMailbox:
+        return []
+    below = tx.execute(f"{_BOX}{_STANDS} AND parent_id = ? LIMIT 1", (account_id, info.id))
+    return [info, *(_info(box, name + SEPARATOR + box.name, False) for box in (_Box(*row) for row in below))]
+
+
 def find(tx: Transaction, account_id: str, name: str) -> int | None:
     """Return the id of a selectable mailbox by its full name, or None."""
     if name == INBOX:

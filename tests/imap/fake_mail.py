@@ -151,6 +151,10 @@ class FakeAccount:
     async def mailboxes(self):
         return sorted((b.info for b in self._boxes.values()), key=lambda info: (info.name != "INBOX", info.name))
 
+    async def with_inferior(self, name):
+        found = [box.info for box in self._boxes.values() if box.info.name == name]
+        return found + [one for one in await self.mailboxes() if found and one.name.startswith(name + "/")][:1]
+
     async def named(self, name):
         for box in self._boxes.values():
             if box.info.name == name:

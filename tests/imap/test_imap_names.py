@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailnode.imap.command_types import List, Lsub
-from mailnode.imap.listing import ListRow, list_matches, lsub_matches
+from mailnode.imap.listing import ListRow, list_matches, lsub_matches, only_name
 from mailnode.imap.names import Patterns, decode_name, encode_name
 from mailnode.imap.responses import list_response
 from mailnode.values.mailbox import MailboxInfo
@@ -322,3 +322,31 @@ def test_lsub(pattern, expected):
 def test_lsub_of_inbox_comes_first():
     rows = lsub_matches(Lsub(b"t", "", ("*",)), ["Drafts", "INBOX"])
     assert [list_response(row, b"LSUB") for row in rows] == [b'* LSUB () "/" INBOX\r\n', b'* LSUB () "/" Drafts\r\n']
+
+
+@pytest.mark.parametrize(
+    ("reference", "patterns", "options", "name"),
+    [
+        ("", ("music",), {}, "music"),
+        ("music/", ("rock",), {}, "music/rock"),
+        ("", ("inbox",), {}, "INBOX"),
+        ("", ("mus%",), {}, None),
+        ("*", ("c",), {}, None),
+        ("", ("a", "b"), {}, None),
+        ("", ("",), {}, None),
+        ("", ("a//b",), {}, None),
+        ("", ("a",), {"selection": frozenset({"SUBSCRIBED"})}, None),
+    ],
+)
+def test_the_only_name_a_list_can_show(reference, patterns, options, name):
+    assert only_name(List("", reference, patterns, **options)) == name
+
+
+@pytest.mark.parametrize("pattern", ["music", "music/jazz", "INBOX", "inbox", "nowhere", "top"])
+def test_one_name_is_shown_alike_from_all_mailboxes_and_from_a_few(pattern):
+    everything = boxes("INBOX", "INBOX/x", "music", "music/jazz", "music/rock", "top")
+    command = listing(pattern)
+    name = only_name(command)
+    few = [one for one in everything if one.name == name]
+    few += [one for one in everything if few and one.name.startswith(f"{name}/")][:1]
+    assert list_matches(command, few, []) == list_matches(command, everything, [])

@@ -308,6 +308,7 @@ def rows_read(tx, unit, *args):
         (mailboxes.rename, ("ann", 2, "elsewhere/one")),
         (mailboxes.delete, ("ann", 2, 0)),
         (mailboxes.named, ("ann", "Archive")),
+        (mailboxes.with_inferior, ("ann", "many")),
         (mailboxes.status_of, ("ann", "Archive")),
         (mailboxes.subscribe, ("ann", "Archive", True)),
     ],
@@ -317,6 +318,16 @@ def test_a_command_on_one_mailbox_reads_no_others(unit, args, store, engine, ann
     for number in range(50):
         loop.run(ann.create(f"many/{number}"))
     assert loop.run(engine.write(f"mail-{store.partition('ann'):02d}", rows_read, unit, *args)) < 12
+
+
+def test_a_mailbox_is_found_with_one_below_it(ann, loop):
+    for name in ("a/b", "a/c"):
+        loop.run(ann.create(name))
+    top, below = loop.run(ann.with_inferior("a"))
+    assert top == by_name(loop, ann, "a")
+    assert below.name in ("a/b", "a/c")
+    assert loop.run(ann.with_inferior("a/b")) == [by_name(loop, ann, "a/b")]
+    assert loop.run(ann.with_inferior("nowhere")) == []
 
 
 def test_a_mailbox_is_found_by_its_name(ann, loop):
