@@ -10,6 +10,7 @@ import smtplib
 import socket
 import ssl
 import textwrap
+from pathlib import Path
 
 import pytest
 from servers import PASSWORD, ROOT, MailNode, Process, program, wait_for
@@ -111,6 +112,36 @@ def test_a_client_that_stops_reading_holds_nobody_up_and_reads_on(server, way):
         taken += piece
     assert name.encode() in taken and octets in taken
     client.sock.close()
+
+
+ENDLESS = {
+    "a literal": ("imap", b"a LOGIN {4000000000+}\r\n"),
+    "a tag": ("imap", b""),
+    "a POP3 command": ("pop3", b"USER "),
+    "a command": ("submission", b"EHLO "),
+}
+
+
+def resident(node):
+    status = Path(f"/proc/{node.process.popen.pid}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) * 1024
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_what_never_ends_is_taken_in_bounded_memory(server, way):
+    dial = Dial(server, *way)
+    goes_round(dial, 4096)
+    before = resident(server)
+    for protocol, beginning in ENDLESS.values():
+        hostile = dial.secured(protocol)
+        with contextlib.suppress(OSError):  # it may be cut off
+            hostile.sendall(beginning + b"x" * 8_000_000)
+            socket.socket.shutdown(hostile, socket.SHUT_WR)
+            while hostile.recv(65536):
+                pass
+        hostile.close()
+    assert resident(server) - before < 24 * 1024 * 1024
+    goes_round(dial, 4096)
 
 
 def test_two_processes(tmp_path):

@@ -56,6 +56,19 @@ class Dial:
             raw.sendall(HEADER)
         return self.context.wrap_socket(raw, server_hostname="localhost") if self.tls == "implicit" else raw
 
+    def secured(self, protocol: str) -> Any:
+        """Return a socket over which the protocol has been greeted, and TLS begun where the way has it."""
+        made = self.connect(protocol)
+        assert made.recv(4096)
+        if self.tls == "starttls":
+            for command in {"submission": (b"EHLO x", b"STARTTLS"), "imap": (b"a STARTTLS",), "pop3": (b"STLS",)}[
+                protocol
+            ]:
+                made.sendall(command + b"\r\n")
+                assert made.recv(4096)
+            made = self.context.wrap_socket(made, server_hostname="localhost")
+        return made
+
     def submission(self, user: str = "alice@a.test") -> smtplib.SMTP:
         """Log in."""
         made: Any = smtplib.SMTP(timeout=60)
