@@ -17,7 +17,7 @@ from functools import lru_cache
 
 from mailnode.message.dates import format_date
 from mailnode.message.headers import first, one_line
-from mailnode.message.lineends import to_crlf
+from mailnode.message.lineends import without_bare
 from mailnode.message.sortkeys import message_ids
 from mailnode.values.address import Address
 from mailnode.values.envelope import Envelope
@@ -305,7 +305,7 @@ def _returned_part(header: bytes, original: bytes | None, utf8: bool) -> bytes:
     """The original, or its header. A header in UTF-8 needs the types of RFC 6533, and a 7-bit encoding where the way back
     may not know SMTPUTF8 (4.5)."""
     internationalised = not header.isascii() and _is_utf8(header)
-    content = to_crlf(header if original is None else original)
+    content = without_bare(header if original is None else original)
     if not content.endswith(b"\r\n"):
         content += b"\r\n"
     encoding = b"7bit" if content.isascii() else b"8bit"

@@ -37,3 +37,10 @@ def to_crlf(data: bytes) -> bytes:
     if data.count(b"\n") == pairs:
         return data
     return data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+
+
+def without_bare(data: bytes) -> bytes:
+    """Return data with every bare CR and LF made CRLF, as what is sent by SMTP must be (RFC 5321 2.3.8)."""
+    if data.count(b"\r") == data.count(b"\r\n"):
+        return to_crlf(data)
+    return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
