@@ -8,11 +8,11 @@ from twisted.internet.defer import Deferred, fail
 
 from mailnode.errors import Busy
 from mailnode.imap import command_types as c
-from mailnode.imap import judging
+from mailnode.imap import judging, matching
 from mailnode.imap.judging import Judge, leaves, not_found, reduced
 from mailnode.imap.searches import AT_ONCE, OF_ACCOUNT, Searches
 from mailnode.imap.searching import AFTER_CLOSE, AFTER_SILENCE, KEYS
-from mailnode.message import pieces
+from mailnode.message import pieces, words
 
 A, B, C = c.InBody("a"), c.InText("b"), c.InHeader("x", "c")
 MESSAGE = b"Subject: one\r\nX-Other: kept\r\n\r\nthe fox\r\n"
@@ -140,6 +140,43 @@ def test_what_the_header_or_a_cheap_branch_decides_is_not_decoded(make_world, mo
     assert world.processes.calls == []
     assert client.ask("a SEARCH OR (FLAGGED BODY fox) (NOT FLAGGED SMALLER 5 BODY fox)")[0] == "* SEARCH 2"
     assert len(decoded) == 1
+
+
+def test_a_header_is_decoded_once_for_all_keys(make_world, monkeypatch):
+    decoded = []
+
+    def decode_words(text):
+        decoded.append(text)
+        return words.decode_words(text)
+
+    monkeypatch.setattr(matching, "decode_words", decode_words)
+    world = make_world()
+    for number in range(10):
+        world.put(b"From: a@a.test\r\nSubject: =?utf-8?q?n_%d?=\r\n\r\nx\r\n" % number)
+    client = world.connect(select="INBOX")
+    keys = " ".join(f"NOT SUBJECT no{n} NOT FROM no{n}" for n in range(50))
+    assert client.ask(f'a SEARCH {keys} SUBJECT "n 7"')[0] == "* SEARCH 8"
+    assert len(decoded) == 2 * 10
+
+
+def test_many_cheap_keys_let_others_have_their_turn(make_world, monkeypatch):
+    monkeypatch.setattr("mailnode.imap.searching.TESTS", 20)
+    world = make_world()
+    for _ in range(12):
+        world.put(MESSAGE)
+    client = world.connect(select="INBOX")
+    pauses = []
+    pause = client.session.pause
+
+    async def counted():
+        pauses.append(True)
+        await pause()
+
+    client.session.pause = counted
+    for keys, least in (("SUBJECT one " * 10, 6), ("NOT SEEN " * 10, 6), ("OR BODY fox SUBJECT one " * 5, 6)):
+        pauses.clear()
+        assert client.ask(f"a SEARCH {keys.strip()}")[0].endswith(" 12")
+        assert len(pauses) >= least, keys
 
 
 # --- whose turn it is
