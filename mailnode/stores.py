@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from typing import Any
 
 from twisted.logger import Logger
 
 from mailnode.config.schema import Config
-from mailnode.errors import ConfigurationError
+from mailnode.errors import ConfigurationError, StoreUnavailable
 from mailnode.interfaces.runtime import IClock, IHints, IThreads
 from mailnode.interfaces.store import IEphemeral
 from mailnode.store.blobs_local import LocalBlobs
@@ -98,15 +99,19 @@ class OwnStores(Stores):
             await self.directory.set_fixed_domains([domain.name for domain in self._config.domain])
             await self._counters.start()
             if isinstance(self.engine, SqliteEngine):  # which no other process has open
-                await self.mail.end_maildrops()
-                await self.mail.end_copies()
-                await self.queue.end_leases()
+                await self._end_what_the_dead_held()
         except Exception as error:
             await self.engine.stop()
             self._unlock()
             what = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
             data = self._config.server.data
             raise ConfigurationError([f"server.data: {data}: cannot be used: {what or 'see the log'}"]) from error
+
+    async def _end_what_the_dead_held(self) -> None:
+        """Leases and half-made copies. What cannot be written now, on a full disk, ends by itself later."""
+        for end in (self.mail.end_maildrops, self.mail.end_copies, self.queue.end_leases):
+            with suppress(StoreUnavailable):
+                await end()
 
     async def is_full(self) -> bool:
         """Whether mail is refused because the disk is full. :raises StoreUnavailable, Busy:"""

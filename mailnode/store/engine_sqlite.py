@@ -96,8 +96,10 @@ class SqliteEngine:
                 self._bring_up(name)
             if self._directory is not None:
                 self._compare(self._directory)
-        except BaseException:
+        except BaseException as error:
             self._close()
+            if isinstance(error, apsw.Error):
+                raise ConfigurationError([f"server.data: {self._directory}: {error}"]) from error
             raise
         if self._outbox is not None:
             self._start_threads(self._outbox)

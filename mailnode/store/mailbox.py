@@ -86,7 +86,7 @@ class Mailbox:
         rows, damaged = await self._readable(uids, columns)
         rows = await self._with_large_facts(rows, columns)
         if damaged:
-            raise RowsDamaged(f"{len(damaged)} messages", rows)
+            raise RowsDamaged(f"{self._partition.file}: {len(damaged)} messages", rows)
         return rows
 
     async def _readable(
@@ -99,7 +99,9 @@ class Mailbox:
         without = [name for name in columns if name != "content"]
         lacking, damaged = await self._partition.read_each(messages.rows, self.account_id, self.id, damaged, without)
         at = columns.index("content") + 1
-        rows += [(*row[:at], BlobDamaged(str(row[0])), *row[at:]) for row in lacking]
+        rows += [
+            (*row[:at], BlobDamaged(f"{self._partition.file}: content of UID {row[0]}"), *row[at:]) for row in lacking
+        ]
         return sorted(rows, key=lambda row: row[0]), damaged
 
     async def _with_large_facts(self, rows: list[tuple[Any, ...]], columns: Sequence[str]) -> list[tuple[Any, ...]]:

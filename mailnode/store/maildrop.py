@@ -93,7 +93,7 @@ class Maildrop:
             return await self._partition.read(messages.live_contents, *self._key, uids)
         except StoreDamaged as error:
             if len(uids) == 1:
-                raise BlobDamaged(str(uid)) from error
+                raise BlobDamaged(f"{self._partition.file}: UID {uid}") from error
         return await self._live(uid, [uid])
 
     async def renew(self) -> None:

@@ -38,6 +38,7 @@ class Partition:
         self.feed = FlagFeed()
         self.copying: dict[str, DeferredLock] = {}  # accounts with a COPY of many messages under way in this process
         self._damaged: set[tuple[str, int, int]] = set()  # told: account, mailbox, UID
+        self.file = f"{mail_tenancy(number)}.db"  # for messages about it
         self._tenancy = mail_tenancy(number)
         self._engine = engine
         self._hints = hints
@@ -99,7 +100,7 @@ class Partition:
         try:
             stored = await self.read(messages.inline_blob, blob.blob_id) if blob.place == "inline" else None
         except StoreDamaged as error:
-            raise BlobDamaged(blob.blob_id) from error
+            raise BlobDamaged(f"{self.file}: blob {blob.blob_id}") from error
         return await self.blobs.read(blob, stored, offset, length)
 
     async def read_blobs(self, blobs: Sequence[BlobRef]) -> list[bytes | BlobDamaged]:
@@ -116,7 +117,7 @@ class Partition:
             return await self.read(messages.inline_contents, blobs)
         except StoreDamaged:
             if len(blobs) == 1:
-                return {blobs[0].blob_id: BlobDamaged(blobs[0].blob_id)}
+                return {blobs[0].blob_id: BlobDamaged(f"{self.file}: blob {blobs[0].blob_id}")}
         middle = len(blobs) // 2
         return {**await self._read_inline(blobs[:middle]), **await self._read_inline(blobs[middle:])}
 
