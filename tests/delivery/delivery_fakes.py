@@ -82,6 +82,9 @@ class MailStore:
     async def provision(self, account_id: str, quota_bytes: int = 0, quota_count: int = 0) -> None:
         raise NotImplementedError
 
+    def require_service(self, account_id: str) -> None:
+        raise NotImplementedError
+
     async def remove(self, account_id: str) -> None:
         raise NotImplementedError
 
