@@ -71,8 +71,9 @@ class Follower:
             for uid in set(uids) - self.told:
                 now, one = self.flags[uid], {flag.encode()}
                 self.flags[uid] = frozenset(one if not sign else now | one if sign == "+" else now - one)
-        else:
-            assert self.told >= set(uids)
+        elif not self.told >= set(uids):  # others expunged them, and say so now
+            self.ask("NOOP")
+            assert (set(uids) - self.told).isdisjoint(self.numbers)
 
     def append(self, mailbox: str, content: bytes) -> None:
         tag = self.wire.begin(f"APPEND {mailbox} {{{len(content)}+}}")
