@@ -13,6 +13,7 @@ from mailnode.ctl.office import NOT_FOUND, USAGE, CommandFailed
 from mailnode.ctl.parts import (
     Destroying,
     Group,
+    Octets,
     Place,
     as_json,
     changed,
@@ -146,7 +147,9 @@ def account() -> None:
 @account.command("add")
 @click.argument("address")
 @password_stdin
-@click.option("--quota-bytes", type=click.IntRange(0), default=0, help="Octets of mail it may hold; 0: no limit.")
+@click.option(
+    "--quota-bytes", type=Octets(), default=0, help="Octets of mail it may hold, 500M or 2G too; 0: no limit."
+)
 @click.option("--quota-messages", type=click.IntRange(0), default=0, help="Messages it may hold; 0: no limit.")
 @click.option("--role", type=click.Choice(["user", "admin"]), default="user", help="Whose account it is.")
 @pass_place
@@ -222,7 +225,7 @@ def account_role(place: Place, address: str, role: str) -> None:
 
 @account.command("quota")
 @click.argument("address")
-@click.option("--bytes", "quota_bytes", type=click.IntRange(0), help="Octets of mail it may hold; 0: no limit.")
+@click.option("--bytes", "quota_bytes", type=Octets(), help="Octets of mail it may hold, 500M or 2G too; 0: no limit.")
 @click.option("--messages", "quota_messages", type=click.IntRange(0), help="Messages it may hold; 0: no limit.")
 @as_json
 @pass_place

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from mailnode.config import units
 from mailnode.config.loader import data_directory
 from mailnode.config.schema import Config
 from mailnode.ctl.control_socket import ask
@@ -25,6 +26,21 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 password_stdin = click.option(
     "--password-stdin", is_flag=True, help="Read the password from the first line of standard input."
 )
+
+
+class Octets(click.ParamType):
+    """A number of octets, as a number or with a unit: ``500M``, ``2GB``."""
+
+    name = "octets"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number. :raises click.BadParameter:"""
+        text = str(value)
+        try:
+            read: Any = int(text) if text.isascii() and text.isdecimal() else units.octets(text)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        return int(read)
 
 
 class Place:

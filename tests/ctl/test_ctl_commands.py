@@ -147,6 +147,8 @@ def test_the_life_of_an_account(tool, alice):
     quota = tool.json("account", "quota", alice, "--bytes", "1000")
     assert (quota["bytes_limit"], quota["messages_limit"]) == (1000, 0)
     assert tool.json("account", "quota", alice, "--messages", "7")["bytes_limit"] == 1000
+    assert tool.json("account", "quota", alice, "--bytes", "2G")["bytes_limit"] == 2 * 1024**3
+    assert "with a unit" in tool("account", "quota", alice, "--bytes", "2 things", code=2)
     tool("account", "quota", alice, "--bytes", "-1", code=2)
     tool("account", "remove", alice, "--yes")
     tool("account", "remove", alice, "--yes", code=3)
