@@ -28,7 +28,7 @@ password_stdin = click.option(
 )
 
 
-class Octets(click.ParamType):
+class Octets(click.ParamType[int]):
     """A number of octets, as a number or with a unit: ``500M``, ``2GB``."""
 
     name = "octets"
