@@ -34,10 +34,11 @@ from mailnode.imap.open_views import OpenViews
 from mailnode.imap.searches import Searches
 from mailnode.net.client_tls import ClientTls
 from mailnode.net.clock import WallClock
+from mailnode.net.descriptors import dns_at_once
 from mailnode.net.hints import LocalHints
 from mailnode.net.listeners import wait_for_connections
 from mailnode.net.no_reactor import CallingThread, StandingClock, run_now
-from mailnode.net.outbound import Outbound
+from mailnode.net.outbound import Outbound, OutboundSettings
 from mailnode.net.processes import Processes
 from mailnode.net.resolver import Resolver
 from mailnode.net.threads import Threads
@@ -203,7 +204,7 @@ class Server:
         tls = config.tls
         self._certificates = CertificateStore(_pairs(config), self._clock) if tls is not None else None
         self._stores = OwnStores(config, self._clock, self._threads, hints, reactor.callFromThread)
-        self._resolver = Resolver(reactor, config.dns.servers)
+        self._resolver = Resolver(reactor, config.dns.servers, at_once=dns_at_once())
         runtime = Runtime(
             reactor,
             self._clock,
@@ -354,7 +355,13 @@ class Server:
             smarthost=smarthost is not None,
             refuse_foreign=not config.queue.outgoing,
         )
-        self._outbound = Outbound(self._reactor, config.server.hostname, ClientTls(), self._reactor)
+        self._outbound = Outbound(
+            self._reactor,
+            config.server.hostname,
+            ClientTls(),
+            self._reactor,
+            settings=OutboundSettings(kept=min(100, serving.shares.outgoing)),
+        )
         self._runner = QueueRunner(
             stores.queue,
             RemoteAgent(
@@ -374,7 +381,7 @@ class Server:
             RunnerSettings(
                 serving.schedule,
                 LaneSettings(cap=config.queue.concurrency, start=min(5, config.queue.concurrency)),
-                total=config.queue.concurrency_total,
+                total=serving.shares.outgoing,
                 drain=config.server.grace,
             ),
             self.metrics,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from twisted.cred.portal import Portal
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from mailnode import plugins
@@ -32,8 +33,10 @@ from mailnode.interfaces.policy import IPluginContext
 from mailnode.interfaces.runtime import IClock, IHints, IProcesses
 from mailnode.interfaces.sessions import ISessionCounts
 from mailnode.message.scanner import read_facts
+from mailnode.net.admission import Admission
 from mailnode.net.batches import Batches
 from mailnode.net.crowd import Crowd, CrowdMemory, SharedCrowd
+from mailnode.net.descriptors import OF_DATABASE, WEB, Shares, in_use, limit, share
 from mailnode.net.listeners import HandedOver, Listener, bind_all, own_addresses
 from mailnode.net.processes import Processes
 from mailnode.net.pump_factory import PumpFactory
@@ -53,6 +56,8 @@ from mailnode.web.metrics import Metrics
 
 SEARCH_NICENESS = 5  # of the process that searches: what is new goes before what is looked for
 SEARCH_IDLE = 60.0  # seconds after which it is ended
+
+_log = Logger()
 
 
 @implementer(IPluginContext)
@@ -116,6 +121,8 @@ class Serving:
         self._web = web
         self._places = places
         wanted = places if places is not None else range(len(config.listener))
+        self._admission = Admission(runtime.reactor)  # to all listeners for mail
+        self._web_admission = Admission(runtime.reactor, WEB)  # a crowd at the others does not hide the metrics
         self._crowds = {index: Crowd() for index in wanted}  # they outlive the factories
         self._listeners = {index: self._listener(index, config.listener[index]) for index in wanted}
         self._closed = False
@@ -196,6 +203,9 @@ class Serving:
             )
         for pool, calls in self._runtime.threads.waiting().items():
             metrics.set("thread_calls", calls, pool=pool)
+        metrics.set("connections", self._admission.standing, process=str(process))
+        metrics.set("connections_most", self._admission.most, process=str(process))
+        metrics.set("connections_stopped", int(self._admission.full), process=str(process))
         metrics.set("imap_open_views", len(self._runtime.views))
 
     async def close_listeners(self) -> None:
@@ -214,6 +224,7 @@ class Serving:
     def build(self) -> None:
         """Put the rooms together."""
         config, stores, runtime = self._holder.config, self._stores, self._runtime
+        self.shares = self._share_descriptors(config)
         queue = config.queue
         self.schedule = Schedule(
             tuple(queue.retry),
@@ -245,6 +256,19 @@ class Serving:
         self._policies = self._policy_chain()
         self._logins = self._make_logins()
 
+    def _share_descriptors(self, config: Config) -> Shares:
+        """Return what the connections of this process may have. The store is open, and nobody is connected."""
+        store = OF_DATABASE * self._stores.databases + config.server.workers  # with PostgreSQL it is less
+        outgoing = config.queue.concurrency_total if self._places is None else 0  # the first process makes them
+        shares = share(limit(), in_use(), store, outgoing)
+        self._admission.most = shares.connections
+        if shares.scarce:
+            _log.warn(
+                "{limit} open files are few: connections may take what the store needs (ulimit -n, LimitNOFILE=)",
+                limit=shares.limit,
+            )
+        return shares
+
     def _policy_chain(self) -> PolicyChain:
         entries, runtime = self._config.policy, self._runtime
         context = PluginContext(runtime.clock, runtime.resolver, runtime.threads)
@@ -272,7 +296,10 @@ class Serving:
     def _listener(self, index: int, entry: ListenerConfig) -> Listener:
         tls = ListenerTls(self._certificates) if self._certificates is not None and entry.tls != "none" else None
         key = f"listener[{index}]"
-        return Listener(self._runtime.reactor, key, entry.protocol, entry.endpoint, entry.tls, tls, entry.proxy_from)
+        admission = self._web_admission if entry.protocol == "http" else self._admission
+        return Listener(
+            self._runtime.reactor, key, entry.protocol, entry.endpoint, entry.tls, tls, entry.proxy_from, admission
+        )
 
     def _factory(self, index: int, config: Config) -> Any:
         listener, entry = self._listeners[index], self._config.listener[index]

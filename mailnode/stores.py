@@ -26,6 +26,8 @@ from mailnode.store.queue_remote import RemoteQueue
 from mailnode.store.reserve import Reserve
 from mailnode.values.events import emit
 
+OTHER_DATABASES = 3  # directory, queue and ephemeral data
+
 _log = Logger()
 
 
@@ -48,6 +50,12 @@ class Stores:
         self.ephemeral = ephemeral
         self.mail = MailStore(engine, blobs, hints, clock, config.server.partitions, queue.blobs_in_use)
         self.directory = Directory(engine)
+        self._partitions = config.server.partitions
+
+    @property
+    def databases(self) -> int:
+        """How many files the SQLite engine has."""
+        return self._partitions + OTHER_DATABASES
 
     async def start(self) -> None:
         """Open. :raises ConfigurationError: what stands in the way."""

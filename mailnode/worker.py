@@ -29,6 +29,7 @@ from mailnode.interfaces.sessions import ISessionCounts
 from mailnode.interpreter import require_fit
 from mailnode.net.clock import WallClock
 from mailnode.net.crowd import CrowdMemory
+from mailnode.net.descriptors import dns_at_once
 from mailnode.net.listeners import HandedOver, wait_for_connections
 from mailnode.net.logs import AppendedLog, observer
 from mailnode.net.process import end_by_force, prepare_process
@@ -97,7 +98,7 @@ class WorkerServer:
             self._threads,
             self._processes,
             self._hints,
-            Resolver(reactor, config.dns.servers),
+            Resolver(reactor, config.dns.servers, at_once=dns_at_once()),
             self._views,
             Searches(self._searching),
             self._batches,

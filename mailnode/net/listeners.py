@@ -18,10 +18,12 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IAddress, IProtocol, IProtocolFactory
 from twisted.internet.protocol import Factory
+from twisted.internet.unix import Server
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from mailnode.errors import ConfigurationError
+from mailnode.net.admission import Admission
 from mailnode.net.direct_tls import DirectTls
 from mailnode.net.proxy import LateProxyFactory
 from mailnode.net.tls import ListenerTls
@@ -90,29 +92,33 @@ class SharedUnixPort(FileDescriptor):
         """:param descriptor: of the listening socket; it becomes this object's."""
         super().__init__(reactor)
         self.factory = factory
-        self._socket = Socket(fileno=descriptor)
+        self.socket = Socket(fileno=descriptor)
         self._reactor = reactor
         factory.doStart()
 
     def fileno(self) -> int:
         """The socket's."""
-        return self._socket.fileno()
+        return self.socket.fileno()
 
     def getHost(self) -> IAddress:
         """Where it listens."""
-        return UNIXAddress(self._socket.getsockname())
+        return UNIXAddress(self.socket.getsockname())
 
     def doRead(self) -> None:
         """Take one client."""
         try:
-            client, _ = self._socket.accept()
+            client, _ = self.socket.accept()
         except OSError as error:
             if error.errno not in (EAGAIN, ECONNABORTED):
                 _log.warn("cannot take a connection: {error}", error=str(error))
             return
-        with client:
-            client.setblocking(False)
-            self._reactor.adoptStreamConnection(client.fileno(), AF_UNIX, self.factory)
+        protocol = self.factory.buildProtocol(UNIXAddress(client.getsockname()))
+        if protocol is None:
+            client.close()
+        else:
+            # What adoptStreamConnection does, but with this very socket, which is counted.
+            transport: Any = Server(client, protocol, client.getpeername(), None, 0, self._reactor)  # type: ignore[no-untyped-call]
+            protocol.makeConnection(transport)
 
     def startListening(self) -> None:
         """Take clients."""
@@ -120,9 +126,9 @@ class SharedUnixPort(FileDescriptor):
 
     def stopListening(self) -> None:
         """Take no more."""
-        if self._socket.fileno() >= 0:
+        if self.socket.fileno() >= 0:
             self.stopReading()  # type: ignore[no-untyped-call]
-            self._socket.close()
+            self.socket.close()
             self.factory.doStop()
 
 
@@ -142,15 +148,18 @@ class Listener:
         tls: str,
         listener_tls: ListenerTls | None = None,
         proxy_from: Networks = (),
+        admission: Admission | None = None,
     ) -> None:
         """:param key: of the configuration, such as ``listener[1]``, for messages. :param tls: as configured.
         :param listener_tls: needed for "implicit" and "starttls". :param proxy_from: networks of the balancers that may
-        connect where the endpoint begins with ``haproxy:``."""
+        connect where the endpoint begins with ``haproxy:``. :param admission: None: connections are not counted."""
         self.protocol = protocol
         self.endpoint = endpoint
         self.tls = tls
         self.listener_tls = listener_tls
         self._proxy_from = proxy_from
+        self._admission = admission or Admission(reactor)
+        self._accepting = False
         self._door = Door()
         self._former: list[Any] = []  # factories whose sessions may still live
         self._reactor = reactor
@@ -171,7 +180,7 @@ class Listener:
         except Exception as error:  # each endpoint type fails in its own ways
             what = f"{type(error).__name__}: {error}"
             raise ConfigurationError([f"{self._key}.endpoint: {self.endpoint}: {what}"]) from error
-        self._reading(False)
+        self._bound()
 
     def handed_over(self) -> HandedOver | None:
         """Return what another process needs to take connections here too; None: with this kind of endpoint it cannot."""
@@ -190,12 +199,13 @@ class Listener:
             self._port = self._reactor.adoptStreamPort(place.descriptor, place.family, behind)
             self._port.socket.listen(place.backlog)  # Twisted set it to its own
             os.close(place.descriptor)
-        self._reading(False)
+        self._bound()
 
     def accept(self, factory: Any, *, announced: bool = True) -> None:
         """Begin to take connections, those that wait included. :param announced: whether the log says so."""
         self.serve(factory)
-        self._reading(True)
+        self._accepting = True
+        self._follow()
         if announced:
             emit(_log, "listener.open", protocol=self.protocol, endpoint=self.endpoint, tls=self.tls)
 
@@ -211,6 +221,7 @@ class Listener:
     async def close(self) -> None:
         """Take no more connections; those that stand go on."""
         port, self._port = self._port, None
+        self._admission.forget(self._follow)
         if port is not None:
             await maybeDeferred(port.stopListening)
         if self._door.factory is not None:
@@ -249,9 +260,15 @@ class Listener:
             factory = LateProxyFactory(factory, self._reactor, self._proxy_from, self.protocol)
         return factory
 
-    def _reading(self, on: bool) -> None:
+    def _bound(self) -> None:
+        self._admission.watch(self._port, self._follow)
+        self._follow()
+
+    def _follow(self) -> None:
+        """Read from the port while it may be."""
         # Ports of every kind Twisted makes can pause; a foreign endpoint's that cannot accepts a little early.
-        switch = getattr(self._port, "startReading" if on else "stopReading", None)
+        reading = self._accepting and not self._admission.full
+        switch = getattr(self._port, "startReading" if reading else "stopReading", None)
         if switch is not None:
             switch()
 

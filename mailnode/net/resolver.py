@@ -19,11 +19,12 @@ import dns.nameserver
 import dns.rdatatype
 import dns.resolver
 import idna
-from twisted.internet.defer import DeferredList, ensureDeferred
+from twisted.internet.defer import DeferredList, DeferredSemaphore, ensureDeferred
 from zope.interface import implementer
 
 from mailnode.errors import ConfigurationError, NoSuchName, ResolverFailure
 from mailnode.interfaces.outbound import IResolver, MxRecord
+from mailnode.net.descriptors import DNS
 from mailnode.net.dns_backend import TwistedBackend
 
 EDNS_PAYLOAD = 1232  # octets that pass every path without fragments
@@ -51,16 +52,19 @@ class Resolver:
         lifetime: float = 12.0,
         timeout: float = 3.0,
         failure_seconds: float = FAILURE_SECONDS,
+        at_once: int = DNS,
         resolv_conf: Path = RESOLV_CONF,
     ) -> None:
         """:param servers: ``"127.0.0.1"``, ``"127.0.0.1:5353"``, ``"[::1]:5353"``; none: those of ``resolv_conf``.
         :param lifetime: seconds for one look-up, all servers and repetitions together.
         :param timeout: seconds until the next server is asked.
+        :param at_once: questions at a time, each with a socket of its own; the others wait.
         :raises ConfigurationError: an entry of ``servers`` that is not an address with an optional port.
         """
         self._clock = reactor
         self._backend = TwistedBackend(reactor)
         self._failure_seconds = failure_seconds
+        self._places = DeferredSemaphore(at_once)
         self._failures: dict[tuple[dns.name.Name, str], float] = {}
         self._resolv_conf = None if servers else resolv_conf
         self._stamp: object = None
@@ -127,9 +131,10 @@ class Resolver:
         if self._clock.seconds() < self._failures.get((name, kind), 0.0):
             raise ResolverFailure("DNS failed a moment ago")
         try:
-            answer = await self._resolver.resolve(
-                name, kind, backend=self._backend, search=False, raise_on_no_answer=False
-            )
+            async with self._places:
+                answer = await self._resolver.resolve(
+                    name, kind, backend=self._backend, search=False, raise_on_no_answer=False
+                )
         except dns.resolver.NXDOMAIN:
             raise NoSuchName("no such name") from None
         except (dns.exception.DNSException, OSError) as error:

@@ -22,6 +22,11 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("worker", "pid", "code", "seconds"),
     ),
     "listener.open": ("a listener accepts connections", ("protocol", "endpoint", "tls")),
+    "listener.full": (
+        "no connection is taken for want of descriptors, by any listener for mail or any for http; told once a minute",
+        ("connections", "reason"),
+    ),
+    "listener.room": ("connections are taken again", ("connections",)),
     "proxy.refused": ("a connection came from no balancer, or without its header", ("protocol", "peer", "reason")),
     "tls.loaded": ("a certificate was loaded", ("names", "not_after")),
     "tls.kept": ("a broken certificate was refused and the old one kept", ("reason",)),

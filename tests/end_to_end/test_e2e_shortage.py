@@ -1,4 +1,4 @@
-"""A full disk and no more file descriptors: a clear reply, nothing acknowledged lost, and all is well afterwards."""
+"""A full disk: a clear reply, nothing acknowledged lost, and all is well afterwards."""
 
 import contextlib
 import imaplib
@@ -7,11 +7,9 @@ import os
 import poplib
 import shutil
 import smtplib
-import socket
 import ssl
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -20,12 +18,6 @@ import pytest
 from servers import PASSWORD, STRICT, MailNode, Process, wait_for
 
 DISK = 24 * 1024 * 1024  # octets
-
-
-def cpu_seconds(pid):
-    """Return the processor time a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def resident(pid):
@@ -217,30 +209,3 @@ def test_a_full_disk_serves_reading_and_deleting_also_after_a_restart(small_disk
     assert small_disk.send("after", 300_000) == small_disk.send("after", 100) == (250, "")
     read_and_delete(small_disk, "7")
     assert not [line for line in small_disk.node.process.lines if "Traceback" in line]
-
-
-def test_no_more_file_descriptors(tmp_path):
-    node = MailNode(tmp_path / "node", extra="[limits]\nconnections_per_address = 1000\n")
-    plain = node.twistd
-    node.twistd = lambda *arguments: ["sh", "-c", 'ulimit -n 150; exec "$@"', "sh", *plain(*arguments)]
-    node.start()
-    node.add_account("alice@a.test")
-    pid = node.process.popen.pid
-    with smtplib.SMTP(node.address, node.ports["smtp"], timeout=30) as standing:
-        standing.ehlo()
-        crowd = []
-        for _ in range(300):
-            crowd.append(socket.create_connection((node.address, node.ports["smtp"]), 10))
-        wait_for(lambda: len(os.listdir(f"/proc/{pid}/fd")) >= 140, "all descriptors in use", 20)
-        used, started = cpu_seconds(pid), time.monotonic()
-        while time.monotonic() - started < 2:
-            assert standing.noop()[0] == 250  # who is connected is served
-            time.sleep(0.1)
-        assert cpu_seconds(pid) - used < 1
-        for one in crowd:
-            one.close()
-    wait_for(lambda: len(os.listdir(f"/proc/{pid}/fd")) < 80, "descriptors are given back", 20)
-    with smtplib.SMTP(node.address, node.ports["smtp"], timeout=30) as client:
-        client.sendmail("x@side.test", ["alice@a.test"], message("afterwards", 300_000))
-    assert node.stop() == 0
-    assert not [line for line in node.process.lines if "Traceback" in line]

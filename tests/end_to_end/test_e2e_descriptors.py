@@ -1,0 +1,179 @@
+"""A crowd that takes all descriptors there are for connections: who is connected is served, and the store works on."""
+
+import contextlib
+import imaplib
+import os
+import smtplib
+import socket
+import ssl
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from servers import PASSWORD, wait_for
+from worker_servers import Workers
+
+PIECE = ("y" * 70 + "\r\n").encode() * 64_000  # more than is kept in memory of a message that comes in
+
+
+def message(name, size):
+    return f"From: alice@a.test\r\nSubject: {name}\r\n\r\n" + ("y" * 70 + "\r\n") * (size // 72) + f"end of {name}\r\n"
+
+
+def cpu_seconds(pid):
+    """Return the processor time a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Few(Workers):
+    """A server that may open few files."""
+
+    def __init__(self, folder, workers, files):
+        limits = "[limits]\nconnections_per_address = 1000\nmessage_size = 100000000\n"
+        super().__init__(folder, workers, extra=limits)
+        plain = self.twistd
+        self.twistd = lambda *arguments: ["sh", "-c", f'ulimit -n {files}; exec "$@"', "sh", *plain(*arguments)]
+
+    def gauges(self, name):
+        """Return the values of a gauge, by process."""
+        with urllib.request.urlopen(f"http://{self.address}:{self.ports['http']}/metrics", timeout=60) as answer:
+            text = answer.read().decode()
+        return {
+            sample.labels["process"]: int(sample.value)
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.name == f"mailnode_{name}"
+        }
+
+    def all_stopped(self):
+        stopped = self.gauges("connections_stopped")
+        return len(stopped) == self.workers and all(stopped.values())
+
+    def imap(self):
+        context = ssl.create_default_context(cafile=self.ca)
+        client = imaplib.IMAP4_SSL(self.address, self.ports["imaps"], ssl_context=context, timeout=60)
+        client.login("alice@a.test", PASSWORD)
+        return client
+
+    def submit(self):
+        context = ssl.create_default_context(cafile=self.ca)
+        client = smtplib.SMTP_SSL(self.address, self.ports["submissions"], context=context, timeout=60)
+        client.login("alice@a.test", PASSWORD)
+        return client
+
+
+class Crowd:
+    """Connections by several listeners, each with a message on its way."""
+
+    def __init__(self, node):
+        self._node = node
+        self._waiting = []
+        self.taken = []
+
+    def grow(self):
+        """One more knocks; return when it was greeted or nobody is let in."""
+        name = ("smtp", "lmtp")[len(self.taken) % 2]
+        self._waiting.append(socket.create_connection((self._node.address, self._node.ports[name]), 60))
+        self._waiting[-1].setblocking(False)
+        wait_for(lambda: self._look() or self._node.all_stopped(), "a greeting, or the end of all taking")
+
+    def _look(self):
+        """Find who was greeted."""
+        for one in self._waiting:
+            with contextlib.suppress(BlockingIOError):
+                assert one.recv(1000).startswith(b"220 "), "closed without a word"
+                self._waiting.remove(one)
+                self.taken.append(one)
+                return True
+        return False
+
+    def knock_in_vain(self, count):
+        """So many more come, and wait."""
+        for _ in range(count):
+            self._waiting.append(socket.create_connection((self._node.address, self._node.ports["smtp"]), 60))
+            self._waiting[-1].setblocking(False)
+
+    def begin_messages(self):
+        """All begin a large message."""
+        while self._look():
+            pass
+        for one in self.taken:
+            file = one.makefile("rb")
+            one.settimeout(60)
+            lhlo = one.getpeername()[1] == self._node.ports["lmtp"]
+            for command in (
+                ("LHLO" if lhlo else "EHLO") + " x.test",
+                "MAIL FROM:<x@b.test>",
+                "RCPT TO:<alice@a.test>",
+                "DATA",
+            ):
+                one.sendall(f"{command}\r\n".encode())
+                while (line := file.readline())[3:4] == b"-":
+                    pass
+                assert line[:1] in b"23", line
+            one.sendall(b"Subject: half\r\n\r\n" + PIECE)
+            file.close()
+
+    def close(self, count=None):
+        for one in self.taken[:count]:
+            one.close()
+        del self.taken[:count]
+        if count is None:
+            for one in self._waiting:
+                one.close()
+
+
+def descriptors(pids):
+    return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in pids)
+
+
+@pytest.mark.parametrize(("workers", "files"), [(1, 400), (1, 200), (2, 400)])
+def test_no_more_connections_than_leave_the_store_its_descriptors(tmp_path, workers, files):
+    node = Few(tmp_path / "node", workers, files)
+    node.start()
+    crowd = Crowd(node)
+    try:
+        node.add_account("alice@a.test")
+        most = node.gauges("connections_most")
+        assert len(most) == workers and all(0 < 2 * count < files for count in most.values())
+        submission, reader = node.submit(), node.imap()
+        while not node.all_stopped():
+            crowd.grow()
+        assert node.gauges("connections") == most
+        crowd.knock_in_vain(20)
+        before = descriptors(node.pids)
+        crowd.begin_messages()
+        wait_for(lambda: descriptors(node.pids) >= before + len(crowd.taken), "every message has its file")
+        for number in range(5):
+            submission.sendmail("alice@a.test", ["alice@a.test"], message(f"submitted-{number}", 1_000_000))
+            assert reader.append("INBOX", None, None, message(f"appended-{number}", 1_000_000).encode())[0] == "OK"
+        assert reader.select("INBOX")[0] == "OK"
+        found = [part[1].decode() for part in reader.fetch("1:*", "(BODY.PEEK[])")[1] if isinstance(part, tuple)]
+        wanted = [f"{how}-{number}" for number in range(5) for how in ("submitted", "appended")]
+        for name in wanted:
+            (text,) = [text for text in found if f"Subject: {name}\r\n" in text]
+            assert text.endswith(f"\r\nend of {name}\r\n") and len(text) > 990_000
+        assert node.gauges("connections") == most
+        used, started = sum(map(cpu_seconds, node.pids)), time.monotonic()
+        while time.monotonic() - started < 1:
+            assert reader.noop()[0] == "OK"
+            time.sleep(0.1)
+        assert sum(map(cpu_seconds, node.pids)) - used < 0.5, "who waits costs nothing"
+        assert len(node.events("listener.full")) == workers
+
+        crowd.close()
+        wait_for(lambda: not any(node.gauges("connections_stopped").values()), "connections are taken again")
+        with node.submit() as late:
+            late.sendmail("alice@a.test", ["alice@a.test"], message("afterwards", 1_000_000))
+        assert node.events("listener.room")
+        submission.quit()
+        reader.logout()
+    finally:
+        crowd.close()
+        code = node.stop()
+    assert code == 0
+    assert not [line for line in node.process.lines if "Traceback" in line or "EMFILE" in line]
+    assert bool([line for line in node.process.lines if "open files are few" in line]) == (files == 200)
