@@ -17,7 +17,7 @@ from zope.interface import implementer
 
 from mailnode.delivery.local import log_delivered
 from mailnode.delivery.plans import Copies, copies, queued_recipients, wants_success
-from mailnode.errors import Busy, NoSuchAccount
+from mailnode.errors import Busy, NoSuchAccount, OverQuota
 from mailnode.interfaces.delivery import IDelivery
 from mailnode.interfaces.runtime import IBatches, IHints, IProcesses, IThreads
 from mailnode.interfaces.store import IBlobs, IBlobWriter, IMailStore, IQueueStore
@@ -171,12 +171,17 @@ class Acceptance:
         return len({self._mail.partition(copy.plan.account_id) for copy in made.local}) == 1
 
     async def _place(self, envelope: Envelope, made: Copies, blob: StagedBlob, facts: EncodedFacts) -> bool:
-        """Place all copies by one unit; False when an account is gone meanwhile: the queue sorts that out."""
+        """Place all copies by one unit; False when an account of several is gone or full meanwhile, or the only one is gone:
+        the queue sorts that out. :raises OverQuota: the only one is full meanwhile."""
         message = NewMessage(blob, facts, internaldate(envelope.received_at))
         plans = [copy.plan for copy in made.local]
         try:
             delivered = await self._mail.deliver(envelope.id, plans, message, applied_once=False)
         except NoSuchAccount:
+            return False
+        except OverQuota:
+            if len(plans) == 1:
+                raise
             return False
         log_delivered(envelope.id, plans, delivered)
         return True

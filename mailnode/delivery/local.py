@@ -13,7 +13,7 @@ from zope.interface import implementer
 
 from mailnode.delivery.plans import decode_plan
 from mailnode.delivery.router import has_room
-from mailnode.errors import NoSuchAccount
+from mailnode.errors import NoSuchAccount, OverQuota
 from mailnode.interfaces.queue import IDeliveryAgent
 from mailnode.interfaces.store import IMailStore, IQueueStore
 from mailnode.values.attempt import DEFERRED, REJECTED, SENT, Attempt, AttemptReport
@@ -21,6 +21,11 @@ from mailnode.values.blob import StagedBlob
 from mailnode.values.events import emit
 from mailnode.values.mailbox import Delivered, DeliveryPlan, NewMessage
 from mailnode.values.queue import Claim
+
+_REASONS: dict[type[Exception], tuple[str, str, str]] = {
+    NoSuchAccount: (REJECTED, "5.1.1", "no such user here"),
+    OverQuota: (DEFERRED, "4.2.2", "mailbox is full"),
+}
 
 _log = Logger()
 
@@ -48,7 +53,7 @@ class LocalAgent:
         for row in envelope.recipients:
             plan, wait_for_room = decode_plan(row)
             if wait_for_room and not await self._has_room(plan.account_id, envelope.blob.size):
-                attempts.append(Attempt(row.index, DEFERRED, "4.2.2", "mailbox is full"))
+                attempts.append(Attempt(row.index, *_REASONS[OverQuota]))
             else:
                 partition = self._mail.partition(plan.account_id)
                 by_partition.setdefault(partition, []).append((row.index, plan))
@@ -63,12 +68,12 @@ class LocalAgent:
     async def _apply(
         self, envelope_id: str, plans: list[tuple[int, DeliveryPlan]], message: NewMessage
     ) -> list[Attempt]:
-        """Place copies in one partition by one unit; when an account of several is gone, one by one."""
+        """Place copies in one partition by one unit; when an account of several is gone or full, one by one."""
         try:
             delivered = await self._mail.deliver(envelope_id, [plan for _, plan in plans], message, applied_once=True)
-        except NoSuchAccount:
+        except (NoSuchAccount, OverQuota) as error:
             if len(plans) == 1:
-                return [Attempt(plans[0][0], REJECTED, "5.1.1", "no such user here")]
+                return [Attempt(plans[0][0], *_REASONS[type(error)])]
             return [attempt for plan in plans for attempt in await self._apply(envelope_id, [plan], message)]
         log_delivered(envelope_id, [plan for _, plan in plans], delivered)
         return [Attempt(index, SENT, "2.0.0", "delivered") for index, _ in plans]

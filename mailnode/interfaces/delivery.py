@@ -43,4 +43,5 @@ class IDelivery(Interface):
 
         :param facts: None will do when no route leads to a mailbox here: other servers' mail is never asked for them.
         :raises mailnode.errors.StoreUnavailable: nothing was kept.
+        :raises mailnode.errors.OverQuota: the only copy is for a mailbox that became full meanwhile; nothing was kept.
         """

@@ -244,7 +244,8 @@ class IMailStore(Interface):
         """Place one message for several accounts of ONE partition, all or none, in one unit. ``applied_once``: a plan
         already applied for (envelope_id, recipient) is answered with the copy it made (RFC 5321 retries from the queue).
 
-        Quota is not checked again: RCPT did. :raises NoSuchAccount: an account is gone.
+        :raises NoSuchAccount: an account is gone. :raises OverQuota: an account has no room for even one octet; with
+            some, it takes one message of any size.
         """
 
     async def modseqs(account_ids: Sequence[str]) -> dict[str, int]:

@@ -17,12 +17,19 @@ MODSEQS = 100  # accounts whose modseqs are asked for by one statement
 
 
 def touch(
-    tx: Transaction, account_id: str, messages: int = 0, octets: int = 0, check: bool = False, changes: int = 1
+    tx: Transaction,
+    account_id: str,
+    messages: int = 0,
+    octets: int = 0,
+    check: bool = False,
+    changes: int = 1,
+    beyond: int = 0,
 ) -> tuple[int, int, KeywordTable]:
     """Begin a change: raise the modseq and hold the account's row to the end of the unit, so that modseq order is
     commit order. Charge for new messages. Return the change's modseq (with several ``changes`` the last one's), the
     first new message id, and the keywords.
 
+    :param beyond: octets by which the quota may be passed.
     :raises NoSuchAccount: :raises OverQuota: ``check`` is set and a limit is passed.
     """
     rows = tx.execute(
@@ -33,9 +40,9 @@ def touch(
     )
     if not rows:
         raise NoSuchAccount(account_id)
-    modseq, next_message, keywords, *usage = rows[0]
+    modseq, next_message, keywords, bytes_used, *rest = rows[0]
     if check:
-        _check_quota(account_id, *usage)
+        _check_quota(account_id, bytes_used - beyond, *rest)
     return modseq, next_message - messages, keyword_table(keywords)
 
 

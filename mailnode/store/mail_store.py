@@ -161,7 +161,8 @@ class MailStore:
     ) -> list[Delivered]:
         """Place one message for several accounts of ONE partition, all or none, in one unit.
 
-        :raises NoSuchAccount: an account is gone. :raises ValueError: accounts of several partitions.
+        :raises NoSuchAccount: an account is gone. :raises OverQuota: one is full.
+        :raises ValueError: accounts of several partitions.
         """
         if not plans:
             return []

@@ -150,7 +150,9 @@ def deliver(
 ) -> list[Delivered]:
     """Carry out plans for accounts of this partition, all or none; results in the order of the plans.
 
-    :param now: UTC microseconds. :raises NoSuchAccount:
+    An account that has room for one octet takes one message, of any size: how large one is shows only when it has come.
+
+    :param now: UTC microseconds. :raises NoSuchAccount: :raises OverQuota: an account has no room at all.
     """
     results: dict[int, Delivered] = {}
     for number in sorted(range(len(plans)), key=lambda number: plans[number].account_id):
@@ -174,7 +176,7 @@ Delivery = tuple[str, Sequence[DeliveryPlan], NewMessage, Prepared, bool, int]  
 def deliver_together(tx: Transaction, deliveries: Sequence[Delivery]) -> list[list[Delivered]]:
     """Do what :func:`deliver` does for each of several, in fewer statements; all or none.
 
-    Those of one account share a modseq, as messages that are appended together do. :raises NoSuchAccount:
+    Those of one account share a modseq, as messages that are appended together do. :raises NoSuchAccount, OverQuota:
     """
     results: list[list[Delivered]] = [[] for _ in deliveries]
     simple: dict[str, list[int]] = {}
@@ -202,7 +204,8 @@ def _deliver_simple(
         _, (plan,), message, prepared, _, now = deliveries[number]
         by_name.setdefault(plan.mailbox, []).append(number)
         placed[number] = Placed(message, prepared, plan.prefix or message.prefix, plan.flags & SYSTEM_MASK, now)
-    modseq, message_id, _ = touch(tx, account_id, len(numbers), sum(one.size for one in placed.values()))
+    octets, last = sum(one.size for one in placed.values()), placed[numbers[-1]].size
+    modseq, message_id, _ = touch(tx, account_id, len(numbers), octets, check=True, beyond=last - 1)
     for name, members in by_name.items():
         mailbox_id = mailboxes.find(tx, account_id, name) or INBOX_ID
         group = [placed[number] for number in members]
@@ -230,7 +233,7 @@ def _apply(tx: Transaction, plan: DeliveryPlan, message: NewMessage, prepared: P
     account_id = plan.account_id
     prefix = plan.prefix or message.prefix
     size = len(prefix) + message.blob.ref.size
-    modseq, message_id, table = touch(tx, account_id, 1, size)
+    modseq, message_id, table = touch(tx, account_id, 1, size, check=True, beyond=size - 1)
     flags = plan.flags & SYSTEM_MASK
     if plan.keywords:
         flags |= keyword_bits(_grow_if_possible(tx, account_id, table, plan.keywords), plan.keywords)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from mailnode.errors import LimitReached, NoSuchAccount, NoSuchName, ResolverFailure
+from mailnode.errors import LimitReached, NoSuchAccount, NoSuchName, OverQuota, ResolverFailure
 from mailnode.interfaces.delivery import IDelivery
 from mailnode.interfaces.outbound import IOutbound, IResolver, MxRecord, OutboundMessage, OutboundReport, Target
 from mailnode.interfaces.runtime import IBatches, IProcesses, IThreads
@@ -50,6 +50,7 @@ class MailStore:
     def __init__(self) -> None:
         self.units: list[tuple[str, list[DeliveryPlan], NewMessage, bool]] = []
         self.gone: set[str] = set()
+        self.full: set[str] = set()
         self.usages: dict[str, Usage] = {}
         self.applied: dict[tuple[str, str, str], Delivered] = {}
         self.error: Exception | None = None
@@ -71,6 +72,8 @@ class MailStore:
             raise self.error
         if any(plan.account_id in self.gone for plan in plans):
             raise NoSuchAccount
+        if any(plan.account_id in self.full for plan in plans):
+            raise OverQuota
         fresh = [plan for plan in plans if (envelope_id, plan.account_id, plan.recipient) not in self.applied]
         done = []
         for plan in plans:

@@ -16,7 +16,7 @@ from zope.interface.verify import verifyObject
 
 from mailnode.delivery.acceptance import MANY, SMALL, TINY, Acceptance, is_simple, remove_scratch
 from mailnode.delivery.local import LocalAgent
-from mailnode.errors import Busy, LimitReached, StoreUnavailable
+from mailnode.errors import Busy, LimitReached, OverQuota, StoreUnavailable
 from mailnode.interfaces.delivery import IDelivery
 from mailnode.interfaces.queue import IDeliveryAgent
 from mailnode.interfaces.runtime import IBatches
@@ -195,6 +195,18 @@ class AcceptTests(AcceptanceCase):
         self.accept(("all@here.example", local("alice", "bob")))
         self.assertEqual(self.mail.units, [])
         self.assertEqual(len(self.queued().recipients), 2)
+
+    def test_an_account_of_several_that_is_full_meanwhile_waits_in_the_queue(self) -> None:
+        self.mail.full.add("id-bob")
+        self.accept(("all@here.example", local("alice", "bob")))
+        self.assertEqual(self.mail.units, [])
+        self.assertEqual(len(self.queued().recipients), 2)
+
+    def test_the_only_account_that_is_full_meanwhile_is_refused(self) -> None:
+        self.mail.full.add("id-alice")
+        with self.assertRaises(OverQuota):
+            self.accept(("alice@here.example", local("alice")))
+        self.assertEqual((self.mail.units, self.queue.added), ([], []))
 
     def test_no_false_success(self) -> None:
         self.mail.error = StoreUnavailable("full")
@@ -385,6 +397,17 @@ class LocalAgentTests(AcceptanceCase):
         report = run_now(self.agent.attempt(claim))
         results = {attempt.index: (attempt.result, attempt.status) for attempt in report.attempts}
         self.assertEqual(results, {0: (SENT, "2.0.0"), 1: (REJECTED, "5.1.1"), 2: (SENT, "2.0.0")})
+
+    def test_an_account_that_became_full_waits_for_room_alone(self) -> None:
+        claim = self.claim(("all@here.example", local("alice", "bob", "carol")))
+        self.mail.full.add("id-bob")
+        self.mail.gone.add("id-carol")
+        report = run_now(self.agent.attempt(claim))
+        results = {attempt.index: (attempt.result, attempt.status) for attempt in report.attempts}
+        self.assertEqual(results, {0: (SENT, "2.0.0"), 1: (DEFERRED, "4.2.2"), 2: (REJECTED, "5.1.1")})
+        self.mail.full.clear()
+        rest = replace(claim, envelope=replace(claim.envelope, recipients=claim.envelope.recipients[1:2]))
+        self.assertEqual(run_now(self.agent.attempt(rest)).attempts[0].result, SENT)
 
     def test_a_full_account_waits_for_room(self) -> None:
         claim = self.claim(("all@here.example", local("alice", "bob", over_quota=("id-bob",))))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailnode.errors import Busy, NoSuchAccount, NoSuchMessage
+from mailnode.errors import Busy, NoSuchAccount, NoSuchMessage, OverQuota
 from mailnode.store import maildrop, messages
 from mailnode.store.engine import mail_tenancy
 from mailnode.values.flags import FLAGGED, KEYWORD_SHIFT, MAX_KEYWORDS, SEEN
@@ -86,12 +86,56 @@ def test_the_same_plan_twice_at_once_is_one_copy(store, ann, loop, make):
     assert count(loop, ann) == 1
 
 
-def test_quota_does_not_refuse_a_delivery(store, ann, loop, make):
-    loop.run(store.set_quota("ann", 1, 1))
+@pytest.mark.parametrize("from_queue", [False, True])
+@pytest.mark.parametrize("fields", [{}, {"keywords": ("k",)}])
+def test_room_for_one_octet_takes_one_more_message(store, ann, loop, make, from_queue, fields):
+    whole = make(b"x" * 100)
+    loop.run(store.set_quota("ann", 201, 0))
+    for number in range(3):
+        loop.run(store.deliver(f"e{number}", [plan(ann, **fields)], whole, from_queue))
+    for _ in range(2):
+        with pytest.raises(OverQuota):
+            loop.run(store.deliver("e3", [plan(ann, **fields)], make(b"x"), from_queue))
+    usage = loop.run(store.usage(["ann"]))["ann"]
+    assert (usage.bytes_used, usage.count_used) == (300, 3)
+    assert count(loop, ann) == 3
+    if from_queue:
+        (again,) = loop.run(store.deliver("e2", [plan(ann, **fields)], whole, True))
+        assert again.uid == 3, "what was placed is no question of room"
+    loop.run(ann.open(1).expunge([1], False))
+    loop.run(store.deliver("e3", [plan(ann, **fields)], make(b"x"), from_queue))
+
+
+def test_a_quota_of_messages_is_never_exceeded(store, ann, loop, make):
+    loop.run(store.set_quota("ann", 0, 2))
     loop.run(store.deliver("e1", [plan(ann)], make(), False))
     loop.run(store.deliver("e2", [plan(ann)], make(), False))
+    with pytest.raises(OverQuota):
+        loop.run(store.deliver("e3", [plan(ann)], make(), False))
+
+
+def test_one_full_account_of_several_leaves_nothing(store, ann, bea, loop, make):
+    loop.run(store.set_quota(bea.account_id, 1, 0))
+    loop.run(store.deliver("e1", [plan(bea)], make(), False))
+    with pytest.raises(OverQuota):
+        loop.run(store.deliver("e2", [plan(ann), plan(bea)], make(), False))
+    assert (count(loop, ann), count(loop, bea)) == (0, 1)
+
+
+@pytest.mark.parametrize("bytes_limit", [1, 100, 101, 250, 900, 2000])
+def test_deliveries_side_by_side_exceed_the_quota_by_one_message_at_most(store, ann, bea, loop, make, bytes_limit):
+    """They are one transaction, or several: what each is told is what was done."""
+    loop.run(store.set_quota("ann", bytes_limit, 0))
+    calls = [store.deliver(f"e{n}", [plan(ann)], make(b"%03d" % n + b"x" * 97), False) for n in range(15)]
+    others = [store.deliver(f"o{n}", [plan(bea)], make(), False) for n in range(3)]
+    outcomes = loop.together(*calls, *others)
+    placed = [outcome for outcome in outcomes[:15] if not isinstance(outcome, Exception)]
+    assert all(isinstance(outcome, OverQuota) for outcome in outcomes[:15] if isinstance(outcome, Exception))
     usage = loop.run(store.usage(["ann"]))["ann"]
-    assert (usage.count_used, usage.count_limit, usage.bytes_limit) == (2, 1, 1)
+    assert len(placed) == count(loop, ann) == min(15, (bytes_limit + 99) // 100)
+    assert usage.bytes_used == 100 * len(placed) <= bytes_limit + 99
+    assert count(loop, bea) == 3
+    assert loop.run(store.verify()) == []
 
 
 def test_a_full_keyword_table_does_not_keep_mail_out(store, ann, loop, make):

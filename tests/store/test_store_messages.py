@@ -96,6 +96,24 @@ def test_append_over_quota_leaves_nothing(store, inbox, ann, loop, make):
     assert (usage.bytes_used, usage.bytes_limit, usage.count_used, usage.count_limit) == (100, 100, 1, 0)
 
 
+@pytest.mark.parametrize("room", [0, 1, 3])
+def test_appends_side_by_side_never_exceed_the_quota(store, inbox, ann, loop, make, room):
+    loop.run(store.set_quota("ann", 100 * room + 99, 0))
+    outcomes = loop.together(*(inbox.append([make(b"%03d" % n + b"x" * 97)]) for n in range(10)))
+    assert sum(isinstance(outcome, OverQuota) for outcome in outcomes) == 10 - room
+    assert len(live(loop, inbox)) == room
+    assert loop.run(ann.usage()).bytes_used == 100 * room
+
+
+def test_copies_side_by_side_never_exceed_the_quota(store, five, ann, loop):
+    used = loop.run(ann.usage()).bytes_used
+    loop.run(store.set_quota("ann", 3 * used - 1, 0))
+    outcomes = loop.together(*(five.copy([1, 2, 3, 4, 5], 2) for _ in range(4)))
+    assert sum(isinstance(outcome, OverQuota) for outcome in outcomes) == 3
+    assert len(live(loop, ann.open(2))) == 5
+    assert loop.run(ann.usage()).bytes_used == 2 * used
+
+
 def test_quota_of_messages(store, inbox, ann, loop, make):
     loop.run(store.set_quota("ann", 0, 2))
     loop.run(inbox.append([make(), make()]))
