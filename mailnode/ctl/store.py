@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from mailnode.ctl.direct import check_owner
 from mailnode.ctl.parts import Destroying, Place, as_json, pass_place, show
 
 
@@ -31,6 +30,7 @@ def accept_older(place: Place, files: tuple[str, ...], as_json: bool) -> None:
     it does not have are made again, empty. Use "all" after the whole data directory was brought back from a backup.
     """
     from mailnode import app
+    from mailnode.ctl.direct import check_owner
 
     check_owner(place.data())
     show(app.accept_older(place.config(), files), as_json, _accepted)

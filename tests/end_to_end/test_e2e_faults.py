@@ -314,6 +314,5 @@ def test_a_server_whose_data_directory_was_removed_still_ends(tmp_path):
     node = MailNode(tmp_path / "node").start()
     node.add_account("bob@a.test")
     shutil.rmtree(node.data)
-    node.stop()
+    assert node.stop() == 0
     assert node.events("server.stop")
-    assert any("not everything could be closed" in line for line in node.process.lines)
