@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 import socket
 from collections import deque
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import dns.exception
 from dns.asyncbackend import Backend, DatagramSocket, StreamSocket  # type: ignore[attr-defined]
-from twisted.internet.defer import Deferred, TimeoutError, ensureDeferred
+from twisted.internet.defer import Deferred, DeferredSemaphore, TimeoutError, ensureDeferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.internet.protocol import Factory, Protocol, connectionDone
@@ -34,9 +34,10 @@ class _DatagramSocket(DatagramSocket):
     Not a ``twisted.internet.udp.Port``: that one writes two lines to the log for each, and a query has one of its own.
     """
 
-    def __init__(self, family: int, reactor: Any, address: str, port: int) -> None:
+    def __init__(self, family: int, reactor: Any, address: str, port: int, closed: Callable[[], None]) -> None:
         super().__init__(family, socket.SOCK_DGRAM)
         self._reactor = reactor
+        self._closed: Callable[[], None] | None = closed
         self._arrived: deque[bytes] = deque(maxlen=MAX_WAITING_DATAGRAMS)
         self._error: OSError | None = None
         self._waiting: Deferred[None] | None = None
@@ -95,6 +96,9 @@ class _DatagramSocket(DatagramSocket):
     async def close(self) -> None:
         self._reactor.removeReader(self)
         self._socket.close()
+        closed, self._closed = self._closed, None
+        if closed is not None:
+            closed()
 
     async def getpeername(self) -> Any:
         return self._peer
@@ -132,10 +136,11 @@ class _Stream(Protocol):
 
 
 class _StreamSocket(StreamSocket):
-    def __init__(self, family: int, reactor: Any, protocol: _Stream) -> None:
+    def __init__(self, family: int, reactor: Any, protocol: _Stream, closed: Callable[[], None]) -> None:
         super().__init__(family, socket.SOCK_STREAM)
         self._reactor = reactor
         self._protocol = protocol
+        self._closed: Callable[[], None] | None = closed
 
     async def sendall(self, what: bytes, timeout: float | None) -> None:
         self._transport().write(what)
@@ -150,9 +155,14 @@ class _StreamSocket(StreamSocket):
         return taken
 
     async def close(self) -> None:
-        if not self._protocol.ended:
-            self._transport().abortConnection()
-            await self._protocol.closed
+        closed, self._closed = self._closed, None
+        try:
+            if not self._protocol.ended:
+                self._transport().abortConnection()
+                await self._protocol.closed
+        finally:
+            if closed is not None:
+                closed()
 
     async def getpeername(self) -> Any:
         peer = self._transport().getPeer()
@@ -169,8 +179,10 @@ class _StreamSocket(StreamSocket):
 class TwistedBackend(Backend):
     """The backend to pass to ``dns.asyncresolver``; its coroutines run under ``ensureDeferred``."""
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: Any, at_once: int) -> None:
+        """:param at_once: sockets at a time; a question for which there is none waits."""
         self._reactor = reactor
+        self._places = DeferredSemaphore(at_once)
 
     def name(self) -> str:
         """The name dnspython shows."""
@@ -194,16 +206,24 @@ class TwistedBackend(Backend):
         """Open a connected socket of either kind. :raises NotImplementedError: TLS, which this server does not use."""
         if destination is None or ssl_context is not None:
             raise NotImplementedError
+        await self._places.acquire()
+        try:
+            return await self._open(af, socktype, destination, timeout)
+        except BaseException:  # a cancelled question too
+            self._places.release()
+            raise
+
+    async def _open(self, af: int, socktype: int, destination: Any, timeout: float | None) -> Any:
         address, port = destination[:2]
         if socktype == socket.SOCK_DGRAM:
-            return _DatagramSocket(af, self._reactor, address, port)
+            return _DatagramSocket(af, self._reactor, address, port, self._places.release)
         endpoint = TCP6ClientEndpoint if af == socket.AF_INET6 else TCP4ClientEndpoint
         limit = 30.0 if timeout is None else timeout
         factory = Factory.forProtocol(_Stream)
         factory.noisy = False
         connecting = endpoint(self._reactor, address, port, timeout=limit).connect(factory)
         stream = await _within(connecting, limit, self._reactor)
-        return _StreamSocket(af, self._reactor, stream)
+        return _StreamSocket(af, self._reactor, stream, self._places.release)
 
     async def sleep(self, interval: float) -> None:
         """Return after ``interval`` seconds."""

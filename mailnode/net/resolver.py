@@ -19,7 +19,7 @@ import dns.nameserver
 import dns.rdatatype
 import dns.resolver
 import idna
-from twisted.internet.defer import DeferredList, DeferredSemaphore, ensureDeferred
+from twisted.internet.defer import DeferredList, ensureDeferred
 from zope.interface import implementer
 
 from mailnode.errors import ConfigurationError, NoSuchName, ResolverFailure
@@ -62,9 +62,8 @@ class Resolver:
         :raises ConfigurationError: an entry of ``servers`` that is not an address with an optional port.
         """
         self._clock = reactor
-        self._backend = TwistedBackend(reactor)
+        self._backend = TwistedBackend(reactor, at_once)
         self._failure_seconds = failure_seconds
-        self._places = DeferredSemaphore(at_once)
         self._failures: dict[tuple[dns.name.Name, str], float] = {}
         self._resolv_conf = None if servers else resolv_conf
         self._stamp: object = None
@@ -131,10 +130,9 @@ class Resolver:
         if self._clock.seconds() < self._failures.get((name, kind), 0.0):
             raise ResolverFailure("DNS failed a moment ago")
         try:
-            async with self._places:
-                answer = await self._resolver.resolve(
-                    name, kind, backend=self._backend, search=False, raise_on_no_answer=False
-                )
+            answer = await self._resolver.resolve(
+                name, kind, backend=self._backend, search=False, raise_on_no_answer=False
+            )
         except dns.resolver.NXDOMAIN:
             raise NoSuchName("no such name") from None
         except (dns.exception.DNSException, OSError) as error:

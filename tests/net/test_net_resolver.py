@@ -248,6 +248,47 @@ class ServerTroubleTests(TestCase):
 
         return run(check())
 
+    def test_questions_beyond_the_bound_wait_and_cached_answers_do_not(self) -> Deferred[Any]:
+        asked: list[tuple[dns.message.Message, Any]] = []
+        more: list[Deferred[None]] = []
+
+        class Slow(DatagramProtocol):
+            def datagramReceived(self, datagram: bytes, addr: Any) -> None:
+                asked.append((dns.message.from_wire(datagram), addr))
+                if more:
+                    more.pop().callback(None)
+
+            def answer(self) -> None:
+                query, addr = asked.pop(0)
+                self.transport.write(good_answer(query), addr)
+
+        protocol = Slow()
+        port = reactor.listenUDP(0, protocol, interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+
+        async def arrive(count: int) -> None:
+            while len(asked) < count:
+                more.append(Deferred())
+                await more[0]
+
+        async def check() -> None:
+            resolver = Resolver(reactor, [f"127.0.0.1:{port.getHost().port}"], at_once=2, timeout=30.0, lifetime=60.0)
+            first = run(resolver.mx("known.example"))
+            await arrive(1)
+            protocol.answer()
+            await first
+            answers = [run(resolver.mx(f"n{number}.example")) for number in range(5)]
+            self.assertEqual(await resolver.mx("known.example"), (MxRecord(5, "mx.known.example"),))
+            for left in (5, 4, 3, 2, 1):
+                await arrive(min(2, left))
+                self.assertEqual(len(asked), min(2, left))
+                protocol.answer()
+            self.assertEqual(
+                [(await answer)[0].host for answer in answers], [f"mx.n{number}.example" for number in range(5)]
+            )
+
+        return run(check())
+
     def test_answer_from_another_port_is_not_taken(self) -> Deferred[Any]:
         stranger = socket.socket(type=socket.SOCK_DGRAM)
         self.addCleanup(stranger.close)
