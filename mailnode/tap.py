@@ -162,8 +162,6 @@ class MailService(Service):
         """Come up whole, or end the process with exit code 1 and the reason on standard error."""
         self._or_end(self._start())
         super().startService()  # type: ignore[no-untyped-call]
-        # The reactor sets handlers of its own when it begins, which know nothing of a second SIGTERM.
-        reactor.callWhenRunning(self._set_signals)
         _notify("READY=1")
 
     def stopService(self) -> Deferred[None]:
@@ -247,8 +245,10 @@ class MailService(Service):
     # Signals
 
     def _set_signals(self) -> None:
+        # When the reactor begins it sets its own two, which know nothing of a second SIGTERM: they are these.
+        reactor.sigTerm = reactor.sigInt = lambda number, frame: reactor.callFromThread(self._terminate, number)
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda number, frame: reactor.callFromThread(self._terminate, number))
+            signal.signal(number, reactor.sigTerm)
         signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(self._reload))
         if self._log_file is not None and self._log_file.path is not None:
             signal.signal(signal.SIGUSR1, lambda number, frame: reactor.callFromThread(self._reopen_log))

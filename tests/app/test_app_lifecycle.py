@@ -424,6 +424,27 @@ def test_a_daemon_returns_when_it_is_up_and_says_why_when_not(site):
     assert not pidfile.exists()
 
 
+def test_sigterm_while_the_reactor_begins_is_a_clean_end(site):
+    """It sets handlers of its own before anything else can set others."""
+    at_once = (
+        "import os, signal\n"
+        "from twisted.internet import reactor\n"
+        "from twisted.scripts.twistd import run\n"
+        "reactor.addSystemEventTrigger('during', 'startup', lambda: os.kill(os.getpid(), signal.SIGTERM))\n"
+        "run()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", at_once, "-n", "--pidfile=", "mailnode", "--config", str(site.config)],
+        cwd=site.folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "server.stop reason=SIGTERM" in done.stdout
+
+
 @pytest.mark.parametrize("left", [b"4194304", b"", b"1\n"])
 def test_what_a_killed_server_left_behind_is_replaced(site, left):
     """Its number may be another program's by now."""
