@@ -16,6 +16,8 @@ from mailnode.auth.passwords import password_octets
 DIFFERENT = 5  # characters there must be at least
 OWN_REST = 6  # characters that must be left over without the account's names
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_NOT_UTF8 = re.compile(r"[\ud800-\udfff]")  # what Python reads other octets as
 _ENDS = re.compile(r"\A[\W\d_]+|[\W\d_]+\Z")
 
 
@@ -24,7 +26,11 @@ def weakness(password: str, address: str, min_length: int, refuse_common: bool) 
 
     :param min_length: in characters, as SASLprep leaves them. :param refuse_common: look further than its length.
     """
-    prepared = password_octets(password.encode("utf-8", "surrogatepass")).decode("utf-8", "replace")
+    if _NOT_UTF8.search(password):
+        return "the password is not UTF-8"
+    if _CONTROL.search(password):  # SASL PLAIN cannot carry a NUL (RFC 4616 2), nor a line of POP3 a line end
+        return "a control character stands in the password: programs cannot send it"
+    prepared = password_octets(password.encode("utf-8")).decode("utf-8", "replace")
     if len(prepared) < min_length:
         return f"the password has {len(prepared)} characters, and at least {min_length} are asked for"
     if not refuse_common:

@@ -162,7 +162,8 @@ def _name(uid: int) -> str:
 
 
 def warnings(config: Config) -> list[str]:
-    """Return what of a configuration is probably not meant: an open relay, a listener nobody can log in on."""
+    """Return what of a configuration is probably not meant: an open relay, a listener nobody can log in on,
+    guesses that nothing holds up."""
     found = []
     for index, listener in enumerate(config.listener):
         key = f"listener[{index}]"
@@ -179,6 +180,9 @@ def warnings(config: Config) -> list[str]:
             for network in getattr(listener, name):
                 if wide := _wide(network):
                     found.append(f"{key}.{name}: {network}: {wide}: they may say that they are any other client")
+    for network in config.auth.no_throttle_for:
+        if wide := _wide(network):
+            found.append(f"auth.no_throttle_for: {network}: {wide}: they may guess passwords without being held up")
     return found
 
 

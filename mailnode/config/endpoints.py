@@ -8,7 +8,7 @@ import re
 
 from twisted.internet.endpoints import serverFromString
 
-_TCP = re.compile(r"(?:tcp|tcp4|tcp6|ssl):(?:port=)?(?P<port>[0-9]{1,5})(?P<rest>(?::[a-zA-Z]+=(?:[^:\\]|\\.)*)*)\Z")
+_TCP = re.compile(r"(?:tcp|tcp4|tcp6|ssl):(?:port=)?(?P<port>-?[0-9]{1,9})(?P<rest>(?::[a-zA-Z]+=(?:[^:\\]|\\.)*)*)\Z")
 _INTERFACE = re.compile(r":interface=((?:[^:\\]|\\.)*)")
 
 
@@ -20,7 +20,7 @@ def check_endpoint(text: str) -> str:
         # Checked outside of systemd, where the sockets it would pass are not there.
         return "" if "domain=" in text and ("name=" in text or "index=" in text) else "systemd: needs domain and name"
     tcp = _TCP.match(text)
-    if tcp and int(tcp["port"]) > 65535:
+    if tcp and not 0 <= int(tcp["port"]) <= 65535:
         return "the port should be a number from 0 to 65535"
     try:
         serverFromString(_NoReactor(), text)  # type: ignore[no-untyped-call]

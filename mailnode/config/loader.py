@@ -102,7 +102,7 @@ def _parse(path: Path) -> dict[str, Any]:
     if len(octets) > MAX_FILE:
         raise ConfigurationError([f"{path}: larger than {MAX_FILE} octets"])
     try:
-        return tomllib.loads(octets.decode("utf-8"))
+        return tomllib.loads(octets.decode("utf-8-sig"))  # editors of Windows write the mark
     except UnicodeDecodeError as error:
         line = octets.count(b"\n", 0, error.start) + 1
         raise ConfigurationError([f"{path}: line {line}: not UTF-8"]) from None

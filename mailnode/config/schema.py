@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from mailnode.config import units
 from mailnode.config.endpoints import check_endpoint
 from mailnode.errors import BadAddress
-from mailnode.values.address import domain_key
+from mailnode.values.address import domain_key, looks_like_ip
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -49,15 +49,16 @@ def _network(value: Any) -> Network:
 
 def _domain(value: str) -> str:
     try:
-        domain_key(value)
+        key = domain_key(value)
     except BadAddress:
         raise ValueError("not a domain name") from None
+    if looks_like_ip(key):
+        raise ValueError("not a domain name, but an IP address")
     return value
 
 
 def _host_name(value: str) -> str:
-    _domain(value)
-    if value.startswith("[") or "." not in value:
+    if "." not in _domain(value):
         raise ValueError("should be a full host name with a dot, such as mail.example.org")
     return domain_key(value)
 

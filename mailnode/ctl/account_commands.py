@@ -14,6 +14,7 @@ from mailnode.values.directory import Account
 from mailnode.values.ids import new_id
 
 PASSWORD_LABEL = "password"
+MAX_QUOTA = (1 << 62) - 1  # octets, or messages
 
 _DISABLED = ("no-login", "no-receive", "suspended")
 
@@ -199,8 +200,8 @@ def _credentials(office: Office, account_id: str, password: str, now: float, bes
 
 
 def _check_quota(*limits: int) -> None:
-    if any(limit < 0 or limit >= 1 << 62 for limit in limits):
-        raise CommandFailed(USAGE, "a quota is 0 (none) or a positive number")
+    if any(limit < 0 or limit > MAX_QUOTA for limit in limits):
+        raise CommandFailed(USAGE, f"a quota is 0 (none) or up to {MAX_QUOTA}")
 
 
 def _account(account: Account) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from mailnode.ctl.dangling import told, with_dangling
 from mailnode.ctl.finding import find_account, find_domain, moment
-from mailnode.ctl.office import CONFLICT, FAILED, NOT_FOUND, CommandFailed, Office, command
+from mailnode.ctl.office import CONFLICT, FAILED, NOT_FOUND, USAGE, CommandFailed, Office, command
 from mailnode.errors import NoSuchMailbox
 from mailnode.interfaces.store import IMailAccount
 from mailnode.values.address import Address, domain_key, parse_address
@@ -17,6 +18,10 @@ from mailnode.values.queue import QueuedEnvelope, QueuedRecipient
 
 PAGE = 500  # rows of the queue read at a time
 MAX_LISTED = 10_000  # envelopes one answer holds
+
+# Signs that stand in local parts without quotes. A letter would make details of most people's names.
+_SEPARATOR = re.compile(r"[!#$%&'*+\-./=?^_`{|}~]*\Z")
+
 
 # Domains
 
@@ -52,6 +57,8 @@ async def domain_change(office: Office, name: str, catch_all: str | None = None,
     await find_domain(office, name)
     if catch_all:
         parse_address(catch_all)
+    if separator and not _SEPARATOR.match(separator):
+        raise CommandFailed(USAGE, f"{name}: a separator is a sign such as + or -, no letter, digit, space or @")
 
     async def change() -> dict[str, Any]:
         return _domain(await office.directory.update_domain(name, catch_all=catch_all, separator=separator))

@@ -21,7 +21,7 @@ from mailnode.store.directory_resolve import (
     leads_to,
 )
 from mailnode.store.engine import Transaction
-from mailnode.values.address import Address, check_own, domain_key, parse_address
+from mailnode.values.address import Address, check_own, domain_key, looks_like_ip, parse_address
 from mailnode.values.directory import Account, Alias, Credential, Domain
 
 T = TypeVar("T")
@@ -64,8 +64,8 @@ def add_domain(tx: Transaction, name: str, alias_of: str, fixed: bool) -> Change
     """See IDirectory."""
     version = next_version(tx)
     key = domain_key(name)
-    if key.startswith("["):
-        raise BadAddress("an address literal is not a domain")
+    if looks_like_ip(key):
+        raise BadAddress("an IP address is not a domain")
     if find_domain(tx, key) is not None:
         raise AlreadyExists(name)
     target = _require_domain(tx, alias_of).name if alias_of else ""

@@ -67,6 +67,13 @@ def test_both_rules_are_settings():
     assert why("pass", refuse_common=False)
 
 
+@pytest.mark.parametrize("refuse_common", [True, False])
+def test_what_programs_cannot_send_is_no_password(refuse_common):
+    for sign in "\0\t\n\x1b\x7f\x85":
+        assert "control character" in why(f"correct horse{sign} battery", refuse_common=refuse_common)
+    assert "not UTF-8" in why("caf\udce9 with a battery", refuse_common=refuse_common)
+
+
 def test_characters_are_counted_as_they_are_hashed():
     assert "9 characters" in why("a\u0308" * 9)  # composed
     assert "0 characters" in why("\u00ad" * 12)  # nothing is left of soft hyphens

@@ -71,6 +71,12 @@ def test_an_open_relay(network, who):
     assert warning.startswith(f"listener[0].proxy_from: {network}: {who}: ")
 
 
+@pytest.mark.parametrize("network", ["0.0.0.0/0", "::/0", "8.8.0.0/16"])
+def test_guesses_that_nothing_holds_up(network):
+    (warning,) = warnings(config(auth={"no_throttle_for": ["10.0.0.0/8", network]}))
+    assert warning.startswith(f"auth.no_throttle_for: {network}: ") and "guess passwords" in warning
+
+
 # rights
 
 NOBODY = pwd.getpwnam("nobody")

@@ -108,6 +108,12 @@ def test_every_mistake_of_every_section_is_reported_at_once_with_its_key():
             GOOD | {"queue": {"smarthost": {"host": "x.y", "username": "a", "password_file": "x", "tls": "none"}}},
             None,
         ),
+        (with_listener(endpoint="tcp:-1"), ["listener[0].endpoint: the port should be a number from 0 to 65535"]),
+        (with_listener(endpoint="tcp:100000"), ["listener[0].endpoint: the port should be a number from 0 to 65535"]),
+        (GOOD | {"server": {**GOOD["server"], "hostname": "192.0.2.1"}}, None),
+        (GOOD | {"server": {**GOOD["server"], "hostname": "[192.0.2.1]"}}, None),
+        (GOOD | {"domain": [{"name": "192.0.2.1"}]}, ["domain[0].name: not a domain name, but an IP address"]),
+        (GOOD | {"domain": [{"name": "[192.0.2.1]"}]}, ["domain[0].name: not a domain name, but an IP address"]),
         (GOOD | {"limits": {"recipients": True}}, None),
         (GOOD | {"limits": {"message_size": 1.5}}, None),
     ],
@@ -216,6 +222,20 @@ def test_addresses_with_ports(text, answer):
 def test_no_addresses(text):
     with pytest.raises(ValueError):
         split_address(text, 53)
+
+
+def test_a_file_written_on_windows_is_read(tmp_path):
+    path = tmp_path / "windows.toml"
+    lines = (
+        "[server]",
+        'hostname = "mail.example.org"',
+        'data = "d"',
+        "[[listener]]",
+        'protocol = "smtp"',
+        'endpoint = "tcp:0"',
+    )
+    path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode())
+    assert load(path).server.hostname == "mail.example.org"
 
 
 def test_toml_mistakes_name_the_line(tmp_path):

@@ -70,6 +70,11 @@ def test_domains(tool):
     changed = tool.json("domain", "show", "mailnode.test")
     assert (changed["catch_all"], changed["separator"]) == ("x@other.example", "-")
     tool("domain", "change", "mailnode.test", "--catch-all", "")
+    for separator in ("a", "7", "@", " ", "+a", "\u00e4", '"', "\n"):
+        assert "a separator is a sign" in tool("domain", "change", "mailnode.test", "--separator", separator, code=2)
+    tool("domain", "change", "mailnode.test", "--separator", "--")
+    tool("domain", "change", "mailnode.test", "--separator", "")
+    assert "IP address" in tool("domain", "add", "192.0.2.1", code=2)
     assert tool.json("domain", "show", "mailnode.test")["catch_all"] == ""
 
 

@@ -48,7 +48,7 @@ def test_a_domain_is_kept_as_written_and_found_by_its_key(directory, loop):
         loop.run(directory.add_domain("xn--bcher-kva.example"))
 
 
-@pytest.mark.parametrize("name", ["", "a b", "[127.0.0.1]", "a..b"])
+@pytest.mark.parametrize("name", ["", "a b", "[127.0.0.1]", "a..b", "192.0.2.1"])
 def test_what_is_not_a_domain_is_refused(directory, loop, name):
     with pytest.raises(BadAddress):
         loop.run(directory.add_domain(name))
