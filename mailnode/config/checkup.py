@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from mailnode.config.schema import Config, Network, Tls, TlsName
 from mailnode.errors import ConfigurationError
 
 MAX_LOOKED_AT = 1000  # entries of the data directory
+
+_MAIL_FILE = re.compile(r"mail-([0-9]{2})\.db\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,8 @@ def _access(config: Config, user: User, file: Path | None, log: Path | None) -> 
     for path in (data, *_inside(data)):
         if wrong := _cannot_write(path):
             yield True, f"server.data: {path}: {wrong} by the user {user.name}"
+    if wrong := _laid_out_otherwise(config):
+        yield True, f"server.partitions: {wrong}"
     smarthost = config.queue.smarthost
     if (
         smarthost is not None
@@ -156,6 +161,19 @@ def _name(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return str(uid)
+
+
+def _laid_out_otherwise(config: Config) -> str:
+    """Return why a start would refuse the number of partitions, or "", as far as the names of the files tell."""
+    if config.store.url != "sqlite:":
+        return ""
+    try:
+        numbers = [int(found[1]) for name in os.listdir(config.server.data) if (found := _MAIL_FILE.match(name))]
+    except OSError:
+        return ""  # not there yet, or said already
+    if not numbers or max(numbers) + 1 == config.server.partitions:
+        return ""
+    return f"the data was laid out with {max(numbers) + 1}, which cannot be changed to {config.server.partitions}"
 
 
 # Allowed, but seldom meant

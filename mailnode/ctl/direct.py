@@ -13,7 +13,7 @@ from mailnode.ctl.dispatch import run
 from mailnode.ctl.office import UNREACHABLE, CommandFailed
 from mailnode.errors import ConfigurationError
 
-_ONLY_RUNNING = ("reload",)
+_ONLY_RUNNING = ("reload", "status")
 
 
 def run_directly(config: Config, command: str, arguments: dict[str, Any]) -> Any:

@@ -91,7 +91,7 @@ def place(tmp_path):
             parent.chmod(parent.stat().st_mode | 0o055)
     data = tmp_path / "data"
     data.mkdir()
-    for name in ("mailnode.toml", "cert.pem", "key.pem", "log", "password", "data/mail-00.db"):
+    for name in ("mailnode.toml", "cert.pem", "key.pem", "log", "password", "data/mail-03.db"):
         (tmp_path / name).write_text("x")
         (tmp_path / name).chmod(0o600)
     return tmp_path
@@ -127,21 +127,21 @@ def test_every_file_the_user_cannot_use_is_a_mistake(place):
     mistakes, _ = looked(place, User("nobody", NOBODY.pw_uid, NOBODY.pw_gid))
     assert [mistake.split(": ")[:2] for mistake in mistakes] == [
         ["server.data", f"{place}/data"],
-        ["server.data", f"{place}/data/mail-00.db"],
+        ["server.data", f"{place}/data/mail-03.db"],
         ["queue.smarthost.password_file", f"{place}/password"],
         ["tls.certificate", f"{place}/cert.pem"],
         ["tls.key", f"{place}/key.pem"],
         [f"{place}/mailnode.toml", "cannot be read by the user nobody"],
         ["log", f"{place}/log"],
     ][: len(mistakes)] and len(mistakes) in (6, 7)
-    own(place, "data", "data/mail-00.db", "password", "cert.pem", "key.pem", "mailnode.toml", "log")
+    own(place, "data", "data/mail-03.db", "password", "cert.pem", "key.pem", "mailnode.toml", "log")
     assert looked(place, User("nobody", NOBODY.pw_uid, NOBODY.pw_gid)) == ([], [])
     assert os.geteuid() == 0
 
 
 @as_root
 def test_what_root_opens_at_the_start_is_a_warning(place):
-    own(place, "data", "data/mail-00.db", "password")
+    own(place, "data", "data/mail-03.db", "password")
     mistakes, warned = looked(place, User("nobody", NOBODY.pw_uid, NOBODY.pw_gid, starts_as_root=True))
     assert mistakes == []
     assert [text.partition(";")[2] for text in warned] == [
@@ -156,7 +156,7 @@ def test_what_root_opens_at_the_start_is_a_warning(place):
 def test_a_file_that_a_command_of_root_left_behind_is_named(place):
     own(place, "data", "password", "cert.pem", "key.pem", "mailnode.toml", "log")
     mistakes, _ = looked(place, User("nobody", NOBODY.pw_uid, NOBODY.pw_gid))
-    assert mistakes == [f"server.data: {place}/data/mail-00.db: cannot be read and written by the user nobody"]
+    assert mistakes == [f"server.data: {place}/data/mail-03.db: cannot be read and written by the user nobody"]
 
 
 @as_root
@@ -167,6 +167,20 @@ def test_a_directory_that_cannot_be_made(place):
 
 
 @as_root
+def test_another_number_of_partitions_than_the_data_has(tmp_path):
+    data = tmp_path / "data"
+    data.mkdir(mode=0o700)
+    assert check_up(config(str(data)), present_user()) == []
+    for number in (0, 1):
+        (data / f"mail-0{number}.db").touch(mode=0o600)
+        (data / f"mail-0{number}.db-wal").touch(mode=0o600)
+    with pytest.raises(ConfigurationError) as caught:
+        check_up(config(str(data)), present_user())
+    assert caught.value.mistakes == ["server.partitions: the data was laid out with 2, which cannot be changed to 4"]
+    (data / "mail-03.db").touch(mode=0o600)  # a lost one in between is another matter
+    assert check_up(config(str(data)), present_user()) == []
+
+
 def test_who_serves(place):
     assert serving_user(config("/nonexistent")) == present_user() == serving_user(config(place / "data"))
     own(place, "data")

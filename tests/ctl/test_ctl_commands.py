@@ -243,6 +243,7 @@ def test_a_long_queue_is_listed_in_pages(tool, monkeypatch):
 
 def test_without_a_server(tool, tmp_path):
     assert "no server is running" in tool("reload", code=4)
+    assert "no server is running" in tool("status", code=4)
     assert "no demonstration" in tool("demo", code=3)
     result = CliRunner().invoke(main, ["--data", str(tmp_path / "none"), "domain", "list"])
     assert result.exit_code == 4 and "no such directory" in result.stderr
