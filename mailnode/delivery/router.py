@@ -7,7 +7,6 @@ looks like.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Collection
 from dataclasses import replace
 
@@ -20,10 +19,10 @@ from mailnode.interfaces.store import IMailStore
 from mailnode.values.address import Address, domain_key, local_key
 from mailnode.values.directory import Resolved
 from mailnode.values.mailbox import Usage
+from mailnode.values.networks import is_public_literal
 
 # RFC 5321 4.5.1, at an address literal too; our own notices come from the other.
 _AT_ANY_NAME = ("postmaster", "mailer-daemon")
-_TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")  # IPv4 addresses behind a translator
 _REFUSALS = {"4.2.1": "Mailbox is suspended at present", "5.2.1": "Mailbox does not take mail"}
 
 
@@ -72,7 +71,7 @@ class Router:
             raise Refused("5.7.1", "Relaying denied")
         if self._refuse_foreign:
             raise Refused("5.7.1", "Mail for other domains is not sent from here")
-        if recipient.domain.startswith("[") and not _is_public(recipient.domain_key):
+        if recipient.domain.startswith("[") and not is_public_literal(recipient.domain_key):
             raise Refused("5.1.2", "Mail is not sent to loopback, private or reserved addresses")
         return Resolved(True, remote=(str(recipient),))
 
@@ -85,16 +84,6 @@ class Router:
         if len(full) == len(accounts) and not resolved.remote:
             raise OverQuota
         return replace(resolved, over_quota=full) if full else resolved
-
-
-def _is_public(literal: str) -> bool:
-    """Whether the address of a literal (its key) is one of the world's. An IPv6 address that carries an IPv4 address is
-    what it carries."""
-    address = ipaddress.ip_address(literal[1:-1].removeprefix("IPv6:"))
-    if isinstance(address, ipaddress.IPv6Address):
-        translated = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF) if address in _TRANSLATED else None
-        address = address.ipv4_mapped or address.sixtofour or translated or address
-    return address.is_global and not (address.is_multicast or address.is_reserved)
 
 
 def has_room(usage: Usage, size: int) -> bool:

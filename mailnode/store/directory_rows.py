@@ -23,6 +23,7 @@ from mailnode.store.directory_resolve import (
 from mailnode.store.engine import Transaction
 from mailnode.values.address import Address, check_own, domain_key, looks_like_ip, parse_address
 from mailnode.values.directory import Account, Alias, Credential, Domain
+from mailnode.values.networks import is_public_literal
 
 T = TypeVar("T")
 
@@ -306,6 +307,8 @@ def set_alias(tx: Transaction, alias: Alias, replace: bool) -> Changed[None]:
         _delete_alias(tx, address.key)
     key, domain = _free_address(tx, address)
     for target in targets:
+        if target.domain.startswith("[") and not is_public_literal(target.domain_key):
+            raise BadAddress(f"{target}: mail is not sent to loopback, private or reserved addresses")
         if leads_to(tx, target, key):
             raise InUse(f"{target} leads back to {address}")
     _insert_address(tx, key, domain, address, "", alias.kind, alias.detail)

@@ -32,13 +32,13 @@ _QUOTED_STRING = re.compile(r'"((?:[^"\\]|\\.)+)"\Z', re.DOTALL)
 _ASCII_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\Z")
 
 
-@lru_cache(maxsize=1024)  # a recipient's domain is asked for several times, and the same ones come again
 def looks_like_ip(key: str) -> bool:
     """Whether a domain's key is an address literal, or an IP address in the form of a domain: no top-level domain is a
     number."""
     return key.startswith("[") or key.rpartition(".")[2].isdigit()
 
 
+@lru_cache(maxsize=1024)  # a recipient's domain is asked for several times, and the same ones come again
 def domain_key(domain: str) -> str:
     """Return the domain as lower-case A-labels, or the canonical address literal.
 

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Networks = Sequence[Network]
 
+_TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")  # IPv4 addresses behind a translator
+
 
 def within(peer: str, networks: Networks) -> bool:
     """Whether an IP address lies in one of the networks; IPv4 addresses mapped into IPv6 count as IPv4."""
@@ -24,3 +26,13 @@ def ip_address(peer: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address
+
+
+def is_public_literal(key: str) -> bool:
+    """Whether the address of an address literal (the key of a domain) is one of the world's: not loopback, private,
+    reserved or multicast. An IPv6 address that carries an IPv4 address is what it carries."""
+    address = ipaddress.ip_address(key[1:-1].removeprefix("IPv6:"))
+    if isinstance(address, ipaddress.IPv6Address):
+        translated = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF) if address in _TRANSLATED else None
+        address = address.ipv4_mapped or address.sixtofour or translated or address
+    return address.is_global and not (address.is_multicast or address.is_reserved)

@@ -569,3 +569,10 @@ def test_grants_end_with_what_they_are_about(town, loop):
     loop.run(town.add_account("B1", parse_address("bob@example.org"), 102.0))
     assert not loop.run(town.may_send_as("A1", parse_address("bob@example.org")))
     assert not loop.run(town.may_send_as("B1", parse_address("alice@example.org")))
+
+
+@pytest.mark.parametrize("literal", ["[127.0.0.1]", "[10.1.2.3]", "[IPv6:::1]", "[IPv6:::ffff:192.168.0.1]"])
+def test_an_alias_leads_to_no_address_that_is_nobody_s(town, loop, literal):
+    with pytest.raises(BadAddress, match="loopback, private or reserved"):
+        loop.run(town.set_alias(Alias("far@example.org", (f"x@{literal}",))))
+    loop.run(town.set_alias(Alias("far@example.org", ("x@[1.1.1.1]",))))
