@@ -25,6 +25,7 @@ from benchmarks import (
 )
 from benchmarks.lab import Lab, missing
 from benchmarks.rows import Row
+from tests.end_to_end.ways import WAYS
 
 ROWS: list[Row] = [
     *rows_smtp.ROWS,
@@ -46,6 +47,14 @@ ROWS: list[Row] = [
 @click.option("--store", default=1_000_000, show_default=True, help="Messages of the large store.")
 @click.option("--sessions", default=5000, show_default=True, help="Idle IMAP sessions at a time.")
 @click.option("--workers", default=1, show_default=True, help="Processes with which mailnode serves.")
+@click.option(
+    "--ways",
+    type=click.Choice(["own", "all", *WAYS]),
+    default="own",
+    show_default=True,
+    help="How rows that move more than 64 KiB connect: each as it is by itself (SMTP without TLS, IMAP and POP3 with it),"
+    " one way for all of them, or every way, a row for each.",
+)
 @click.option("--quick", is_flag=True, help="One round of 2 s, 5,000 messages, without the slow rows.")
 @click.option("--list", "listing", is_flag=True, help="Only show the rows' names.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write everything measured to this file.")
@@ -58,13 +67,15 @@ def main(
     store: int,
     sessions: int,
     workers: int,
+    ways: str,
     quick: bool,
     listing: bool,
     json_file: Path | None,
     plot_file: Path | None,
 ) -> None:
     """Measure mailnode beside Postfix and Dovecot, in turn, on this machine."""
-    rows = [row for row in ROWS if re.search(only, row.name) and not (quick and row.slow)]
+    names = {"own": [], "all": [*WAYS]}.get(ways, [ways])
+    rows = [one for row in ROWS if not (quick and row.slow) for one in row.over(names) if re.search(only, one.name)]
     if listing:
         click.echo("\n".join(row.name for row in rows))
         return
@@ -96,6 +107,7 @@ def main(
             "store": store,
             "sessions": sessions,
             "workers": workers,
+            "ways": ways,
             "quick": quick,
         }
         json_file.write_text(json.dumps(report.as_json(measured, machine() | options), indent=1))

@@ -8,6 +8,8 @@ import ssl
 import time
 from functools import lru_cache
 
+from tests.end_to_end.ways import HEADER
+
 
 @lru_cache(maxsize=1)
 def without_names() -> ssl.SSLContext:
@@ -21,14 +23,29 @@ def without_names() -> ssl.SSLContext:
 class Imap:
     """One connection. Every command returns its whole answer; a tagged answer that is not OK raises."""
 
-    def __init__(self, host: str, port: int, user: str, password: str, *, tls: bool = False) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        user: str,
+        password: str,
+        *,
+        tls: bool = False,
+        starttls: bool = False,
+        proxied: bool = False,
+    ) -> None:
         self.socket = socket.create_connection((host, port), 60)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if proxied:
+            self.socket.sendall(HEADER)
         if tls:
             self.socket = without_names().wrap_socket(self.socket)
         self._tag = 0
         self._rest = b""
         self.until(b"\r\n")
+        if starttls:
+            self.command(b"STARTTLS")
+            self.socket = without_names().wrap_socket(self.socket)
         self.command(f'LOGIN {user} "{password}"'.encode())
 
     def until(self, end: bytes) -> bytes:

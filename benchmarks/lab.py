@@ -28,6 +28,7 @@ from benchmarks.peers import (
 )
 from mailnode.app import configuration, office, run_now
 from tests.end_to_end.servers import ROOT, wait_for
+from tests.end_to_end.ways import HEADER, Way
 
 USER = "bob@a.test"
 BIG_USER = "big@a.test"  # has the large mailbox
@@ -63,6 +64,7 @@ class Lab:
         self.folder = Path(tempfile.mkdtemp(prefix="mailnode-benchmark-"))
         open_to_daemons(self.folder)
         self.errors: list[str] = []
+        self.way: Way | None = None  # how to connect; None: each protocol in the way its rows have without one
         self._made: dict[str, Any] = {}
         self._filled: set[str] = set()
 
@@ -114,16 +116,6 @@ class Lab:
             return node
 
         return self.once(name, make)
-
-    def all_ways(self, kind: type[MailNodeForLoad]) -> MailNodeForLoad:
-        """A mailnode of a kind that listens in more ways than the others."""
-
-        def make() -> MailNodeForLoad:
-            node = kind(self.folder / "all-ways", USER, extra=LIMITS, workers=self.workers).start()
-            node.add_account(USER)
-            return node
-
-        return self.once("all ways", make)
 
     def sink(self, name: str) -> Sink:
         """An smtp-sink."""
@@ -190,9 +182,12 @@ class Lab:
 
         return self.once("big dovecot", make)
 
-    def login(self, server: MailNodeForLoad | Dovecot) -> Imap:
-        """A connection, TLS: mailnode takes no password without it."""
-        return Imap("127.0.0.1", server.ports["imaps"], BIG_USER, PASSWORD, tls=True)
+    def login(self, server: MailNodeForLoad | Dovecot, user: str = BIG_USER) -> Imap:
+        """A connection in the row's way; without one with TLS from the first octet."""
+        tls, proxied = self.way or ("implicit", False)
+        port = server.ways["imap", tls, proxied] if self.way else server.ports["imaps"]
+        how = {"tls": tls == "implicit", "starttls": tls == "starttls", "proxied": proxied}
+        return Imap("127.0.0.1", port, user, PASSWORD, **how)
 
     def imap(self, peer: str, number: int = 0) -> Imap:
         """A connection with the large mailbox selected; the same for the same arguments."""
@@ -202,7 +197,7 @@ class Lab:
             client.command(b"SELECT INBOX")
             return client
 
-        return self.once(f"imap {peer} {number}", make)
+        return self.once(f"imap {peer} {number} {self.way or ''}", make)
 
     def imaps(self, count: int = 1) -> tuple[list[Imap], list[Imap]]:
         """So many connections to each server."""
@@ -225,7 +220,13 @@ class Lab:
     def delivered(self, server: Any, sessions: int, size: int, *options: str) -> int:
         """Run the load until all is in the mailbox (or, for a relay, with the next server); return messages."""
         before = server.delivered()
-        count, _ = self.smtp_load(server.address, server.ports["smtp"], sessions, size, *options)
+        port = server.ports["smtp"]
+        if self.way is not None:
+            tls, proxied = self.way
+            port = server.ways["smtp", tls, proxied]
+            named = {"none": (), "starttls": ("tls",), "implicit": ("implicit",)}[tls]
+            options = (*options, *named, *((f"header={HEADER.decode().strip()}",) if proxied else ()))
+        count, _ = self.smtp_load(server.address, port, sessions, size, *options)
         wait_for(lambda: server.delivered() - before >= count, f"delivery of {count} messages", 600)
         found = server.delivered() - before
         if found != count:

@@ -16,6 +16,7 @@ from typing import Any
 
 from benchmarks.imap_client import Imap
 from tests.end_to_end.servers import MailNode, Postfix, Process, free_port, wait_for
+from tests.end_to_end.ways import WAYS, EveryWay
 from tests.processes import start
 
 PASSWORD = "correct horse battery"
@@ -28,7 +29,7 @@ def open_to_daemons(folder: Path) -> None:
             path.chmod(path.stat().st_mode | 0o055)
 
 
-class MailNodeForLoad(MailNode):
+class MailNodeForLoad(EveryWay, MailNode):
     """The tests' mailnode, with its log in a file as the peers have theirs, and a count of what is delivered."""
 
     def __init__(self, folder: Path, user: str, *, partitions: int = 0, workers: int = 1, **options: Any) -> None:
@@ -184,6 +185,8 @@ class Dovecot:
         self.folder = folder
         self.address = "127.0.0.1"
         self.ports = {name: free_port() for name in ("imap", "imaps", "pop3", "pop3s", "lmtp")}
+        self.password, self.ca = PASSWORD, certificate.with_name("ca.pem")
+        self.ways = {(protocol, *way): free_port() for protocol in ("imap", "pop3") for way in WAYS.values()}
         self.mail = folder / "mail"
         self.mail.mkdir()
         owner = pwd.getpwnam("nobody")
@@ -213,6 +216,7 @@ mail_max_userip_connections = 10000
 mail_fsync = always
 default_process_limit = 10000
 default_client_limit = 10000
+haproxy_trusted_networks = 127.0.0.0/8
 service anvil {{
   client_limit = 60000
 }}
@@ -229,6 +233,7 @@ service imap-login {{
     port = {ports["imaps"]}
     ssl = yes
   }}
+{self._listeners("imap")}
 }}
 service pop3-login {{
   service_count = 0
@@ -239,6 +244,7 @@ service pop3-login {{
     port = {ports["pop3s"]}
     ssl = yes
   }}
+{self._listeners("pop3")}
 }}
 service lmtp {{
   inet_listener lmtp {{
@@ -252,6 +258,15 @@ protocol lmtp {{
 """
         )
         self.process: Process | None = None
+
+    def _listeners(self, protocol: str) -> str:
+        yes = {True: "yes", False: "no"}
+        return "\n".join(
+            f"  inet_listener {protocol}-{tls}{'-proxied' * proxied} {{\n    port = {port}\n"
+            f"    ssl = {yes[tls == 'implicit']}\n    haproxy = {yes[proxied]}\n  }}"
+            for (name, tls, proxied), port in self.ways.items()
+            if name == protocol
+        )
 
     def start(self) -> Dovecot:
         """Start in the foreground and wait for IMAP to greet."""
@@ -299,6 +314,7 @@ class PostfixForLoad(Postfix):
         """:param delivery: "maildir", "lmtp" (to ``port``) or "relay" (to ``port``)."""
         super().__init__(folder, "a.test", "127.0.0.1", free_port(), [])
         self.ports = {"smtp": self.port}
+        self.ways = {("smtp", *way): free_port() for way in WAYS.values()}
         self._relayed = delivery.startswith("relay")
         settings = {
             "smtpd_tls_cert_file": str(certificate),
@@ -318,6 +334,12 @@ class PostfixForLoad(Postfix):
             main.writelines(f"{name} = {value}\n" for name, value in settings.items())
         with (self.configuration / "master.cf").open("a") as master:
             master.write("lmtp unix - - n - - lmtp\n")
+            for (_, tls, proxied), port in self.ways.items():
+                master.write(
+                    f"127.0.0.1:{port} inet n - n - - smtpd\n"
+                    + "  -o smtpd_tls_wrappermode=yes\n" * (tls == "implicit")
+                    + "  -o smtpd_upstream_proxy_protocol=haproxy\n" * proxied
+                )
         self.delivered_elsewhere: Callable[[], int] | None = None
 
     @property

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benchmarks.lab import Lab
 from benchmarks.report import Measurement
+from tests.end_to_end.ways import WAYS, Way
 
 
 @dataclass(frozen=True)
@@ -21,12 +22,26 @@ class Row:
     bar: float | None = None
     ceiling: float | None = None
     slow: bool = False  # left out of a quick run
+    large: bool = False  # moves more than a buffer over one connection
+    way: Way | None = None  # None: as the row has it by itself
 
     def run(self, lab: Lab) -> Measurement:
         """Measure."""
         made = Measurement(self.name, self.unit, self.peer, self.bar, self.ceiling)
-        self.measure(lab, made)
+        lab.way = self.way
+        try:
+            self.measure(lab, made)
+        finally:
+            lab.way = None
         return made
+
+    def over(self, names: list[str]) -> list[Row]:
+        """Return this row in each of the named ways to connect, where it moves enough for that to matter."""
+        if not (self.large and names):
+            return [self]
+        return [
+            replace(self, name=f"{self.name}, over {name}", way=WAYS[name], bar=None, ceiling=None) for name in names
+        ]
 
 
 def in_turn(lab: Lab, made: Measurement, ours: Callable[[], float], theirs: Callable[[], float] | None) -> None:

@@ -6,20 +6,34 @@ import socket
 
 from benchmarks.imap_client import without_names
 from benchmarks.lab import BIG_USER, Lab
-from benchmarks.peers import PASSWORD
+from benchmarks.peers import PASSWORD, Dovecot, MailNodeForLoad
 from benchmarks.report import Measurement
 from benchmarks.rows import Row, in_turn, seconds
+from tests.end_to_end.ways import HEADER, Way
 
 
 class Pop3:
     """A raw POP3 client."""
 
-    def __init__(self, port: int, user: str) -> None:
-        self.socket = without_names().wrap_socket(socket.create_connection(("127.0.0.1", port), 120))
-        self.file = self.socket.makefile("rb", 1 << 20)
+    def __init__(self, server: MailNodeForLoad | Dovecot, way: Way | None, user: str) -> None:
+        """:param way: how to connect; None: with TLS from the first octet."""
+        tls, proxied = way or ("implicit", False)
+        port = server.ways["pop3", tls, proxied] if way else server.ports["pop3s"]
+        self.socket = socket.create_connection(("127.0.0.1", port), 120)
+        if proxied:
+            self.socket.sendall(HEADER)
+        self._read(encrypt=tls == "implicit")
         self.line()
+        if tls == "starttls":
+            self.command(b"STLS")
+            self._read(encrypt=True)
         self.command(b"USER " + user.encode())
         self.command(b"PASS " + PASSWORD.encode())
+
+    def _read(self, *, encrypt: bool) -> None:
+        if encrypt:
+            self.socket = without_names().wrap_socket(self.socket)
+        self.file = self.socket.makefile("rb", 1 << 20)
 
     def line(self) -> bytes:
         """Read one line; +OK is expected."""
@@ -62,7 +76,7 @@ def _retrieve(client: Pop3, count: int) -> None:
 
 def _measure(lab: Lab, made: Measurement, work) -> None:  # type: ignore[no-untyped-def]
     def once(peer: str) -> float:
-        client = Pop3(lab.big(peer).ports["pop3s"], BIG_USER)
+        client = Pop3(lab.big(peer), lab.way, BIG_USER)
         try:
             return seconds(lambda: work(client)) * (1000 if made.unit == "ms" else 1)
         finally:
@@ -80,6 +94,6 @@ def _measure_download(lab: Lab, made: Measurement) -> None:
 
 
 ROWS = [
-    Row("pop3 list of the mailbox", "ms", _measure_list, "Dovecot"),
-    Row("pop3 download of 10,000", "s", _measure_download, "Dovecot"),
+    Row("pop3 list of the mailbox", "ms", _measure_list, "Dovecot", large=True),
+    Row("pop3 download of 10,000", "s", _measure_download, "Dovecot", large=True),
 ]

@@ -49,6 +49,7 @@ def _row(label: str, sessions: int, options: tuple[str, ...] = (), delivery: str
         "Postfix+Dovecot" if delivery == "lmtp" else "Postfix",
         BARS.get(name),
         slow=name not in QUICK,
+        large=SIZES[label] >= 64 * KIB and "tls" not in options,
     )
 
 

@@ -1,33 +1,19 @@
-"""Large messages over every way to connect, beside the same without TLS: what TLS and the PROXY protocol cost, and that nothing
-hangs in them."""
+"""One large message at a time: what a byte costs, and with ``--ways`` what TLS and the PROXY protocol add to it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from benchmarks.lab import Lab
 from benchmarks.messages import Messages
-from benchmarks.peers import PASSWORD, MailNodeForLoad
+from benchmarks.peers import Dovecot, MailNodeForLoad
 from benchmarks.report import Measurement
 from benchmarks.rows import Row, in_turn, seconds
-from tests.end_to_end.ways import WAYS, Dial, Way, listeners, ways
+from tests.end_to_end.ways import Dial, Way
 
 SIZE = 10 * 1024 * 1024
-PLAIN: Way = ("none", False)
 USER = "bob@a.test"
-
-
-class AllWays(MailNodeForLoad):
-    """A mailnode with a listener for each way."""
-
-    password = PASSWORD
-
-    def __init__(self, folder: Path, user: str, *, extra: str = "", **options: Any) -> None:
-        self.ways = ways()
-        super().__init__(folder, user, extra=extra + listeners(self.ways), **options)
 
 
 def _submit(dial: Dial, octets: bytes) -> float:
@@ -70,28 +56,23 @@ class _Moved:
     """MiB a second of one large message."""
 
     work: Callable[[Dial, bytes], float]
-    way: Way
+    beside: bool
 
     def __call__(self, lab: Lab, made: Measurement) -> None:
-        node = lab.all_ways(AllWays)
+        node = lab.mailnode()
+        dovecot = lab.dovecot() if self.beside else None
+        way: Way = lab.way or ("none", False)
         source = Messages(len(made.name))
 
-        def rate(way: Way) -> float:
-            return SIZE / 2**20 / self.work(Dial(node, *way), source.message(SIZE, USER))
+        def rate(server: MailNodeForLoad | Dovecot) -> float:
+            return SIZE / 2**20 / self.work(Dial(server, *way), source.message(SIZE, USER))
 
-        in_turn(lab, made, lambda: rate(self.way), None if self.way == PLAIN else lambda: rate(PLAIN))
+        in_turn(lab, made, lambda: rate(node), (lambda: rate(dovecot)) if dovecot else None)
 
-
-WORK = {"submission": _submit, "imap APPEND": _append, "imap FETCH": _fetch, "pop3 RETR": _retrieve}
 
 ROWS = [
-    Row(
-        f"{what} of 10 MiB, TLS {name}",
-        "MiB/s",
-        _Moved(work, way),
-        "" if way == PLAIN else "TLS none",
-        slow=way not in (PLAIN, ("implicit", False), ("implicit", True)),
-    )
-    for what, work in WORK.items()
-    for name, way in WAYS.items()
+    Row("submission of 10 MiB", "MiB/s", _Moved(_submit, beside=False), large=True),
+    Row("imap APPEND of 10 MiB", "MiB/s", _Moved(_append, beside=True), "Dovecot", large=True),
+    Row("imap FETCH of 10 MiB", "MiB/s", _Moved(_fetch, beside=True), "Dovecot", large=True),
+    Row("pop3 RETR of 10 MiB", "MiB/s", _Moved(_retrieve, beside=True), "Dovecot", large=True),
 ]

@@ -1,7 +1,8 @@
 """The SMTP load: a process of its own that keeps a number of sessions busy for a time and counts what was acknowledged.
 
-``python -m benchmarks.smtp_load HOST PORT SESSIONS SECONDS SIZE [reconnect] [tls] [lmtp] [users=N]`` prints the count and the
-seconds it took. One message in flight a session: MAIL, RCPT and DATA in one segment, then the content.
+``python -m benchmarks.smtp_load HOST PORT SESSIONS SECONDS SIZE [reconnect] [tls] [implicit] [lmtp] [users=N] [header=LINE]``
+prints the count and the seconds it took; the line is sent before anything else. One message in flight a session: MAIL, RCPT
+and DATA in one segment, then the content.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ class Session:
         self.sent = 0
         self.socket = socket.create_connection(self.load.address, 30)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.sendall(self.load.header)
+        if self.load.implicit:
+            self.socket = self.load.context.wrap_socket(self.socket)
         self.step = self.greeted
         self.load.watch(self)
 
@@ -123,6 +127,8 @@ class Load:
         self.address = (host, port)
         self.reconnect, self.tls, self.lmtp = ("reconnect" in options, "tls" in options, "lmtp" in options)
         self.users = next((int(option[6:]) for option in options if option.startswith("users=")), 0)
+        self.implicit = "implicit" in options
+        self.header = next((option[7:].encode() + b"\r\n" for option in options if option.startswith("header=")), b"")
         self.context = ssl.create_default_context()
         self.context.check_hostname = False
         self.context.verify_mode = ssl.CERT_NONE

@@ -11,6 +11,7 @@ from benchmarks.__main__ import ROWS
 from benchmarks.mailboxes import content
 from benchmarks.messages import Messages
 from benchmarks.report import Measurement, as_json, number, plot, table
+from tests.end_to_end.ways import WAYS
 
 
 def test_more_a_second_is_better():
@@ -95,3 +96,11 @@ def test_some_have_attachments():
 
 def test_rows_have_names_of_their_own():
     assert len({row.name for row in ROWS}) == len(ROWS)
+
+
+def test_only_large_rows_have_ways_and_no_bar_in_them():
+    for row in ROWS:
+        over = row.over([*WAYS])
+        assert len(over) == (len(WAYS) if row.large else 1)
+        assert row.over([]) == [row]
+        assert not row.large or all(each.bar is None and each.ceiling is None for each in over)

@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 import re
-import socket
-import ssl
 import time
 from typing import ClassVar
 
 from servers import PASSWORD, MailNode
+from ways import Dial
 
 _LITERAL = re.compile(rb"\{(\d+)\}\r\n\Z")
 
 
 class Wire:
-    """One connection to a server's implicit TLS port, logged in."""
+    """One connection to a server's implicit TLS port, or in another way, logged in."""
 
     opened: ClassVar[list[Wire]] = []
 
-    def __init__(self, node: MailNode, user: str, select: str = "", *, receive_buffer: int = 0) -> None:
-        """:param receive_buffer: octets the kernel may take for us, where a test wants few."""
-        raw = socket.socket()
-        if receive_buffer:
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        raw.settimeout(60)
-        raw.connect((node.address, node.ports["imaps"]))
-        self.socket = ssl.create_default_context(cafile=node.ca).wrap_socket(raw, server_hostname=node.hostname)
+    def __init__(self, node: MailNode, user: str, select: str = "", *, dial: Dial | None = None) -> None:
+        """:param dial: how to connect."""
+        if dial is None:
+            dial = Dial(node, "implicit", False, node.ports["imaps"])
+        self.socket = dial.secured("imap")
         self._file = self.socket.makefile("rb")
         self._tags = 0
         self.opened.append(self)
-        assert self.line().startswith(b"* OK")
         self.ask(f"LOGIN {user} {{{len(PASSWORD)}+}}\r\n{PASSWORD}")
         if select:
             self.ask(f"SELECT {select}")

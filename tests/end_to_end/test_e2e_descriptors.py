@@ -1,25 +1,19 @@
 """A crowd that takes all descriptors there are for connections: who is connected is served, and the store works on."""
 
 import contextlib
-import imaplib
 import os
-import smtplib
 import socket
-import ssl
 import time
 import urllib.request
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from servers import PASSWORD, wait_for
+from servers import wait_for
+from ways import Dial, EveryWay, large
 from worker_servers import Workers
 
 PIECE = ("y" * 70 + "\r\n").encode() * 64_000  # more than is kept in memory of a message that comes in
-
-
-def message(name, size):
-    return f"From: alice@a.test\r\nSubject: {name}\r\n\r\n" + ("y" * 70 + "\r\n") * (size // 72) + f"end of {name}\r\n"
 
 
 def cpu_seconds(pid):
@@ -28,7 +22,7 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-class Few(Workers):
+class Few(EveryWay, Workers):
     """A server that may open few files."""
 
     def __init__(self, folder, workers, files):
@@ -51,18 +45,6 @@ class Few(Workers):
     def all_stopped(self):
         stopped = self.gauges("connections_stopped")
         return len(stopped) == self.workers and all(stopped.values())
-
-    def imap(self):
-        context = ssl.create_default_context(cafile=self.ca)
-        client = imaplib.IMAP4_SSL(self.address, self.ports["imaps"], ssl_context=context, timeout=60)
-        client.login("alice@a.test", PASSWORD)
-        return client
-
-    def submit(self):
-        context = ssl.create_default_context(cafile=self.ca)
-        client = smtplib.SMTP_SSL(self.address, self.ports["submissions"], context=context, timeout=60)
-        client.login("alice@a.test", PASSWORD)
-        return client
 
 
 class Crowd:
@@ -139,7 +121,8 @@ def test_no_more_connections_than_leave_the_store_its_descriptors(tmp_path, work
         node.add_account("alice@a.test")
         most = node.gauges("connections_most")
         assert len(most) == workers and all(0 < 2 * count < files for count in most.values())
-        submission, reader = node.submit(), node.imap()
+        standing = {dial.name: (dial.submission(), dial.imap("alice@a.test")) for dial in node.dials()}
+        reader = standing["implicit"][1]
         while not node.all_stopped():
             crowd.grow()
         assert node.gauges("connections") == most
@@ -147,12 +130,12 @@ def test_no_more_connections_than_leave_the_store_its_descriptors(tmp_path, work
         before = descriptors(node.pids)
         crowd.begin_messages()
         wait_for(lambda: descriptors(node.pids) >= before + len(crowd.taken), "every message has its file")
-        for number in range(5):
-            submission.sendmail("alice@a.test", ["alice@a.test"], message(f"submitted-{number}", 1_000_000))
-            assert reader.append("INBOX", None, None, message(f"appended-{number}", 1_000_000).encode())[0] == "OK"
+        for way, (submission, client) in standing.items():
+            submission.sendmail("alice@a.test", ["alice@a.test"], large(f"submitted-{way}", 1_000_000))
+            assert client.append("INBOX", None, None, large(f"appended-{way}", 1_000_000))[0] == "OK"
         assert reader.select("INBOX")[0] == "OK"
         found = [part[1].decode() for part in reader.fetch("1:*", "(BODY.PEEK[])")[1] if isinstance(part, tuple)]
-        wanted = [f"{how}-{number}" for number in range(5) for how in ("submitted", "appended")]
+        wanted = [f"{how}-{way}" for way in standing for how in ("submitted", "appended")]
         for name in wanted:
             (text,) = [text for text in found if f"Subject: {name}\r\n" in text]
             assert text.endswith(f"\r\nend of {name}\r\n") and len(text) > 990_000
@@ -166,11 +149,12 @@ def test_no_more_connections_than_leave_the_store_its_descriptors(tmp_path, work
 
         crowd.close()
         wait_for(lambda: not any(node.gauges("connections_stopped").values()), "connections are taken again")
-        with node.submit() as late:
-            late.sendmail("alice@a.test", ["alice@a.test"], message("afterwards", 1_000_000))
+        with Dial(node, "implicit", False).submission() as late:
+            late.sendmail("alice@a.test", ["alice@a.test"], large("afterwards", 1_000_000))
         assert node.events("listener.room")
-        submission.quit()
-        reader.logout()
+        for submission, client in standing.values():
+            submission.quit()
+            client.logout()
     finally:
         crowd.close()
         code = node.stop()

@@ -1,24 +1,25 @@
 """Messages that came side by side to an account with little room: it exceeds its quota by less than one of them."""
 
-import imaplib
-import smtplib
-import ssl
-
 import pytest
 from servers import PASSWORD, wait_for
+from ways import WAYS, Dial, EveryWay, large
 from worker_servers import Workers
 
 QUOTA = 2_000  # octets
-SIZES = [4096, 10_000_000]
+PROTOCOLS = ["smtp", "submission", "lmtp"]
+CASES = [
+    *((protocol, 4096, ("none", False)) for protocol in PROTOCOLS),
+    *((PROTOCOLS[number % 3], 10_000_000, way) for number, way in enumerate(WAYS.values())),
+]
 
 
-def message(name, size):
-    return f"From: x@side.test\r\nSubject: {name}\r\n\r\n" + ("y" * 70 + "\r\n") * (size // 72) + f"end of {name}\r\n"
+class Node(EveryWay, Workers):
+    """One that is reached in every way."""
 
 
 @pytest.fixture(scope="module", params=[1, 2])
 def node(request, tmp_path_factory):
-    server = Workers(tmp_path_factory.mktemp("quota"), request.param)
+    server = Node(tmp_path_factory.mktemp("quota"), request.param)
     server.start()
     try:
         yield server
@@ -33,30 +34,17 @@ def add_narrow(node, address):
 
 
 def subjects(node, address):
-    context = ssl.create_default_context(cafile=node.ca)
-    with imaplib.IMAP4_SSL(node.address, node.ports["imaps"], ssl_context=context, timeout=60) as client:
-        client.login(address, PASSWORD)
+    with Dial(node, "implicit", False).imap(address) as client:
         client.select("INBOX", readonly=True)
         _, found = client.fetch("1:*", "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
         return [part[1].split()[1].decode() for part in found if isinstance(part, tuple)]
 
 
-def sessions(node, way, count):
-    """Return SMTP or LMTP sessions, in TLS where the way says so."""
-    name, _, tls = way.partition("+")
-    context = ssl.create_default_context(cafile=node.ca)
+def sessions(dial, protocol, count):
+    """Return sessions that mail comes by."""
     for _ in range(count):
-        if tls == "implicit":
-            session = smtplib.SMTP_SSL(node.address, node.ports[name], context=context, timeout=60)
-            session.login("writer@a.test", PASSWORD)
-        elif name == "lmtp":
-            session = smtplib.LMTP(node.address, node.ports[name])
-        else:
-            session = smtplib.SMTP(node.address, node.ports[name], timeout=60)
+        session = dial.submission("writer@a.test") if protocol == "submission" else getattr(dial, protocol)()
         session.ehlo("x.test")
-        if tls == "starttls":
-            session.starttls(context=context)
-            session.ehlo("x.test")
         yield session
 
 
@@ -65,20 +53,19 @@ def writer(node):
     node.add_account("writer@a.test")
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("way", ["smtp", "smtp+starttls", "submissions+implicit", "lmtp"])
-def test_one_of_two_without_size_finds_the_account_full(node, way, size):
-    address = f"{way.replace('+', '-')}-{size}@a.test"
+@pytest.mark.parametrize(("protocol", "size", "way"), CASES)
+def test_one_of_two_without_size_finds_the_account_full(node, protocol, size, way):
+    dial = Dial(node, *way)
+    address = f"{protocol}-{dial.name}-{size}@a.test"
     add_narrow(node, address)
     sender = "writer@a.test"
-    both = list(sessions(node, way, 2))
+    both = list(sessions(dial, protocol, 2))
     for session in both:
         assert session.mail(sender)[0] == 250
         assert session.rcpt(address)[0] == 250
     first, second = both
-    text = message("first", size).replace("x@side.test", sender)
-    assert first.data(text)[0] == 250
-    code, words = second.data(text.replace("first", "second"))
+    assert first.data(large("first", size, sender=sender))[0] == 250
+    code, words = second.data(large("second", size, sender=sender))
     assert (code, words.split()[0]) == (452, b"4.2.2")
     for session in both:
         session.quit()
@@ -89,14 +76,14 @@ def test_one_of_two_without_size_finds_the_account_full(node, way, size):
 def test_the_copy_for_a_full_account_of_several_waits_for_room(node):
     node.add_account("wide@a.test")
     add_narrow(node, "narrow@a.test")
-    (first,) = sessions(node, "smtp", 1)
-    (second,) = sessions(node, "smtp", 1)
+    (first,) = sessions(Dial(node, "none", False), "smtp", 1)
+    (second,) = sessions(Dial(node, "none", False), "smtp", 1)
     for session, recipients in ((first, ["narrow@a.test"]), (second, ["narrow@a.test", "wide@a.test"])):
         session.mail("x@side.test")
         for recipient in recipients:
             assert session.rcpt(recipient)[0] == 250
-    assert first.data(message("first", QUOTA))[0] == 250
-    assert second.data(message("second", QUOTA))[0] == 250
+    assert first.data(large("first", QUOTA))[0] == 250
+    assert second.data(large("second", QUOTA))[0] == 250
     first.quit()
     second.quit()
     wait_for(lambda: subjects(node, "wide@a.test") == ["second"], "the other copy")

@@ -1,6 +1,7 @@
 """What a reload takes over is in effect in every process and in every room; what stands goes on, and goes on being counted."""
 
 import contextlib
+import itertools
 import json
 import os
 import poplib
@@ -12,7 +13,8 @@ import ssl
 import pytest
 import trustme
 from imap_wire import Wire
-from servers import PASSWORD, wait_for
+from servers import wait_for
+from ways import BUFFER, EveryWay, large
 from worker_servers import Workers, gone, shown
 
 from mailnode.config.schema import Limits
@@ -21,9 +23,13 @@ BEFORE = "[limits]\nmessage_size = 5000\n"
 SIZE = 200_000
 
 
+class Node(EveryWay, Workers):
+    """One that is reached in every way."""
+
+
 @pytest.fixture(scope="module", params=[1, 2])
 def node(request, tmp_path_factory):
-    server = Workers(tmp_path_factory.mktemp("reload"), request.param, extra=BEFORE)
+    server = Node(tmp_path_factory.mktemp("reload"), request.param, extra=BEFORE)
     server.start()
     try:
         server.add_account("bob@a.test")
@@ -60,13 +66,6 @@ def refused(node, index):
         return not raw.recv(1000).startswith(b"220")
 
 
-def submit(node, index):
-    client = node.connect(index, "submission")
-    client.starttls(context=ssl.create_default_context(cafile=node.ca))
-    client.login("bob@a.test", PASSWORD)
-    return client
-
-
 def lmtp(node, index):
     client = smtplib.LMTP()
     client.timeout = 60
@@ -83,18 +82,20 @@ def message_size(node):
     for client in standing:
         client.ehlo()
     yield
-    message = "From: bob@a.test\r\nSubject: large\r\n\r\n" + ("x" * 70 + "\r\n") * 2000
-    assert SIZE > len(message) > 5000 + 65536
-    for index in everywhere(node):
-        for client in (node.connect(index), submit(node, index), lmtp(node, index)):
+    message = large("large", 144_000, sender="bob@a.test")
+    assert SIZE > len(message) > 5000 + BUFFER
+    for index, dial in itertools.product(everywhere(node), node.dials()):
+        with node.only(index):
+            clients = dial.smtp(), dial.submission("bob@a.test"), dial.lmtp()
+            wire = Wire(node, "bob@a.test", dial=dial)
+        for client in clients:
             client.ehlo_or_helo_if_needed()
             assert client.esmtp_features["size"] == str(SIZE)
             assert client.sendmail("bob@a.test", ["bob@a.test"], message) == {}
             with pytest.raises(smtplib.SMTPException, match="552"):
                 client.sendmail("bob@a.test", ["bob@a.test"], message * 2)
             client.close()
-        wire = node.wire(index)
-        assert wire.append("INBOX", message.encode()).startswith(b"OK")
+        assert wire.append("INBOX", message).startswith(b"OK")
         tag = wire.begin(f"APPEND INBOX {{{SIZE + 1}}}")
         assert b"TOOBIG" in wire.finish(tag)[0]
     for client in standing:  # the offer they were made holds

@@ -2,6 +2,7 @@
 
 import contextlib
 import imaplib
+import itertools
 import json
 import os
 import poplib
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from servers import PASSWORD, STRICT, MailNode, Process, wait_for
+from ways import BUFFER, EveryWay, large
 
 DISK = 24 * 1024 * 1024  # octets
 
@@ -26,11 +28,16 @@ def resident(pid):
     return int(text.partition("VmRSS:")[2].split()[0]) * 1024
 
 
+class Node(EveryWay, MailNode):
+    """One that is reached in every way."""
+
+
 class SmallDisk:
     """A server whose data directory is a small file system that only it sees."""
 
     def __init__(self, folder):
-        self.node = MailNode(folder / "node")
+        self.node = Node(folder / "node")
+        self._dials = {kind: itertools.cycle(self.node.dials()) for kind in (False, True)}
         self.node.data.mkdir(mode=0o700)
         mount = f"mount -t tmpfs -o size={DISK},mode=0700 tmpfs {self.node.data} && echo mounted && exec sleep 3600"
         self._holder = Process(["unshare", "-m", "sh", "-c", mount], cwd=folder)
@@ -89,10 +96,10 @@ class SmallDisk:
         self._ballast.unlink()
 
     def send(self, name, size):
-        """Send a message; return the reply's code and status."""
-        with smtplib.SMTP(self.node.address, self.node.ports["smtp"], timeout=30) as client:
+        """Send a message, of each kind one in each way in turn; return the reply's code and status."""
+        with next(self._dials[size > BUFFER]).smtp() as client:
             try:
-                client.sendmail("x@side.test", ["alice@a.test"], message(name, size))
+                client.sendmail("x@side.test", ["alice@a.test"], large(name, size))
             except smtplib.SMTPResponseException as error:
                 return error.smtp_code, error.smtp_error.split()[0].decode()
             except smtplib.SMTPRecipientsRefused as error:
@@ -104,10 +111,6 @@ class SmallDisk:
         client = imaplib.IMAP4_SSL(self.node.address, self.node.ports["imaps"], ssl_context=self.context, timeout=30)
         client.login("alice@a.test", PASSWORD)
         return client
-
-
-def message(name, size):
-    return f"From: x@side.test\r\nSubject: {name}\r\n\r\n" + ("y" * 70 + "\r\n") * (size // 72) + f"end of {name}\r\n"
 
 
 @pytest.fixture
@@ -140,15 +143,17 @@ def test_a_full_disk(small_disk):
         else:
             refusals.append((code, status))
     assert len(refusals) > 20 and set(refusals) == {(452, "4.3.1")}, refusals
-    appended, _ = standing.append("INBOX", None, None, message("appended", 300_000).encode())
-    assert appended == "NO"
+    for dial in small_disk.node.dials():
+        client = dial.imap("alice@a.test")
+        assert client.append("INBOX", None, None, large("appended", 300_000))[0] == "NO"
+        client.logout()
     assert standing.noop()[0] == "OK"  # the session goes on, and reading works
     assert standing.fetch("1", "(BODY.PEEK[])")[0] == "OK"
     assert resident(small_disk.pid) - before < 64 * 1024 * 1024
 
     small_disk.free()
     wait_for(lambda: small_disk.send("after", 300_000)[0] == 250, "mail is taken again", 20)
-    assert standing.append("INBOX", None, None, message("appended", 300_000).encode())[0] == "OK"
+    assert standing.append("INBOX", None, None, large("appended", 300_000))[0] == "OK"
     standing.logout()
 
     reader = small_disk.imap()

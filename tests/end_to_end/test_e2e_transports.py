@@ -14,31 +14,21 @@ from pathlib import Path
 
 import pytest
 from servers import PASSWORD, ROOT, MailNode, Process, program, wait_for
-from ways import PROTOCOLS, WAYS, Dial, listeners, ways
+from ways import PROTOCOLS, WAYS, Dial, EveryWay, every_way
+from worker_servers import Workers
 
 from tests.free_ports import free_port
 
 SIZES = {"4 KiB": 4096, "10 MB": 10_000_000}
 
 
-class Node(MailNode):
+class Node(EveryWay, Workers):
     """One server with a listener for each way and protocol."""
-
-    password = PASSWORD
-
-    def __init__(self, folder, workers=1):
-        self.ways = ways()
-        extra = listeners(self.ways)
-        self.workers = workers
-        super().__init__(folder, extra=extra)
-
-    def _configuration(self, *arguments):
-        return super()._configuration(*arguments).replace("[server]\n", f"[server]\nworkers = {self.workers}\n", 1)
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    with running(Node(tmp_path_factory.mktemp("transports"))) as node:
+    with running(Node(tmp_path_factory.mktemp("transports"), 1)) as node:
         yield node
 
 
@@ -89,14 +79,14 @@ def goes_round(dial, size):
 
 
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
-@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+@every_way
 def test_a_message_goes_in_and_out(server, way, size):
     goes_round(Dial(server, *way), size)
     if way[1]:
         server.wait_event("session.open", peer="192.0.2.7")
 
 
-@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+@every_way
 def test_a_client_that_stops_reading_holds_nobody_up_and_reads_on(server, way):
     dial = Dial(server, *way)
     octets, name = message(10_000_000)
@@ -127,7 +117,7 @@ def resident(node):
     return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) * 1024
 
 
-@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+@every_way
 def test_what_never_ends_is_taken_in_bounded_memory(server, way):
     dial = Dial(server, *way)
     goes_round(dial, 4096)
@@ -145,9 +135,9 @@ def test_what_never_ends_is_taken_in_bounded_memory(server, way):
 
 
 def test_two_processes(tmp_path):
-    with running(Node(tmp_path / "node", workers=2)) as node:
-        for way in (("none", False), ("starttls", False), ("implicit", False), ("implicit", True)):
-            goes_round(Dial(node, *way), 10_000_000)
+    with running(Node(tmp_path / "node", 2)) as node:
+        for dial in node.dials():
+            goes_round(dial, 10_000_000)
 
 
 def test_a_client_that_just_closes_leaves_no_trouble(server):

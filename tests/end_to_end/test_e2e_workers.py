@@ -17,6 +17,7 @@ import pytest
 import trustme
 from imap_wire import Wire
 from servers import PASSWORD, Process, free_port, wait_for
+from ways import EveryWay, large
 from worker_servers import Workers, gone, shown
 
 from tests.processes import PATIENCE
@@ -28,6 +29,10 @@ def send(client, name, to="bob@a.test"):
     client.sendmail("a@b.test", [to], MESSAGE.format(name))
 
 
+class Node(EveryWay, Workers):
+    """One that is reached in every way."""
+
+
 @pytest.fixture(autouse=True)
 def _hang_up():
     yield
@@ -37,7 +42,7 @@ def _hang_up():
 
 @pytest.fixture(scope="module", params=[2, 3])
 def node(request, tmp_path_factory):
-    server = Workers(tmp_path_factory.mktemp("workers"), request.param)
+    server = Node(tmp_path_factory.mktemp("workers"), request.param)
     server.start()
     try:
         for name in ("alice", "bob"):
@@ -53,7 +58,7 @@ def test_ready_means_that_all_serve(node):
     ready = next(index for index, line in enumerate(lines) if '"server.start"' in line)
     assert len(started) >= node.workers - 1
     assert started[node.workers - 2] < ready
-    assert sum('"listener.open"' in line for line in lines) == len(node.LISTENERS)
+    assert sum('"listener.open"' in line for line in lines) == len(node.LISTENERS) + len(node.ways)
 
 
 def test_mail_that_one_worker_takes_is_seen_by_idle_in_another_at_once(node):
@@ -120,12 +125,16 @@ def uids(wire, subject):
 
 
 def test_a_large_message_and_many_recipients_through_a_further_worker(node):
-    with contextlib.closing(node.connect(1)) as client:
-        client.sendmail("a@b.test", ["bob@a.test"], "Subject: large\r\n\r\n" + ("x" * 70 + "\r\n") * 40_000)
+    for dial in node.dials():
+        with node.only(1):
+            client = dial.smtp()
+        with client:
+            client.sendmail("a@b.test", ["bob@a.test"], large(f"{dial.name}-large", 2_880_000))
     wire = node.wire(0)
-    found = uids(wire, "large")
-    assert len(found) == 1
-    assert b"RFC822.SIZE 28" in b"".join(wire.ask(f"UID FETCH {found[0].decode()} (RFC822.SIZE)"))
+    for dial in node.dials():
+        found = uids(wire, f"{dial.name}-large")
+        assert len(found) == 1
+        assert b"RFC822.SIZE 288" in b"".join(wire.ask(f"UID FETCH {found[0].decode()} (RFC822.SIZE)"))
 
 
 def test_a_command_is_known_everywhere_when_it_returns(node):

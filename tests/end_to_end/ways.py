@@ -1,4 +1,8 @@
-"""Every way to connect: without TLS, by STARTTLS, with TLS from the first octet, each with the PROXY protocol before it or not."""
+"""Every way to connect: without TLS, by STARTTLS, with TLS from the first octet, each with the PROXY protocol before it or not.
+
+A case that moves more than a buffer of a transport goes over each of them: its server is ``EveryWay``, its clients are ``Dial``'s,
+what it sends is ``large``. Cases that do not are in ``OTHER_WAYS``, with the reason.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,14 @@ import poplib
 import smtplib
 import socket
 import ssl
+from collections.abc import Iterator
 from typing import Any
+
+import pytest
 
 from tests.free_ports import free_port
 
+BUFFER = 65536  # octets
 HEADER = b"PROXY TCP4 192.0.2.7 192.0.2.1 999 25\r\n"
 Way = tuple[str, bool]  # TLS, whether proxied
 WAYS: dict[str, Way] = {
@@ -18,7 +26,17 @@ WAYS: dict[str, Way] = {
     for tls in ("none", "starttls", "implicit")
     for proxied in (False, True)
 }
-PROTOCOLS = ("submission", "imap", "pop3")
+PROTOCOLS = ("smtp", "lmtp", "submission", "imap", "pop3")
+every_way = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+
+# Cases that move more than a buffer in fewer ways, and why. tests/house/test_house_ways.py compares both lists with the tests.
+OTHER_WAYS = {
+    "test_e2e_faults::test_fifty_kills_under_load_lose_nothing_acknowledged": "It is about kill -9: the way ends before the store.",
+    "test_e2e_moving::test_a_mailbox_moves_in_with_folders_flags_and_dates": "mbsync knows no PROXY, and its recipe has IMAPS.",
+    "test_e2e_quota::test_the_copy_for_a_full_account_of_several_waits_for_room": "Its messages are small ones of the same helper.",
+    "test_e2e_searches::test_mail_and_other_sessions_are_not_behind_searches": "The large message is only there to be searched.",
+    "test_e2e_transports::test_behind_haproxy": "What it shows is haproxy, with TLS and without it, by both headers.",
+}
 
 
 def ways() -> dict[tuple[str, str, bool], int]:
@@ -29,29 +47,72 @@ def ways() -> dict[tuple[str, str, bool], int]:
 def listeners(ports: dict[tuple[str, str, bool], int]) -> str:
     """Return a configuration of listeners there."""
     return "".join(
-        f'[[listener]]\nprotocol = "{protocol}"\ntls = "{tls}"\nplain_login = {"true" if tls == "none" else "false"}\n'
-        f'endpoint = "{"haproxy:" * proxied}tcp:{port}:interface=127.0.0.1"\n'
-        + 'proxy_from = ["127.0.0.1"]\n'
-        * proxied
+        f'[[listener]]\nprotocol = "{protocol}"\ntls = "{tls}"\n'
+        + f"plain_login = {'true' if tls == 'none' else 'false'}\n" * (protocol not in ("smtp", "lmtp"))
+        + f'endpoint = "{"haproxy:" * proxied}tcp:{port}:interface=127.0.0.1"\n'
+        + 'proxy_from = ["127.0.0.1"]\n' * proxied
         for (protocol, tls, proxied), port in ports.items()
     )
+
+
+class EveryWay:
+    """What a server of the tests is mixed with to listen in each way for each protocol, beside its own listeners."""
+
+    password = "correct horse battery"
+    address: str
+    ca: Any
+
+    def __init__(self, *arguments: Any, extra: str = "", **options: Any) -> None:
+        """:param extra: more of the configuration; it stays at the end, where tests write on."""
+        self.ways = ways()
+        super().__init__(*arguments, extra=listeners(self.ways) + extra, **options)
+
+    def dials(self) -> Iterator[Dial]:
+        """Yield how a client connects in each way."""
+        for way in WAYS.values():
+            yield Dial(self, *way)
+
+
+def large(subject: str, size: int, *, sender: str = "alice@a.test") -> bytes:
+    """Return a message of about so many octets; its last line tells that it is whole."""
+    text = f"From: {sender}\r\nSubject: {subject}\r\n\r\n" + ("y" * 70 + "\r\n") * (size // 72)
+    return f"{text}end of {subject}\r\n".encode()
 
 
 class Dial:
     """How a client of Python's library connects: whatever it is, a header first and TLS at once where they are asked for."""
 
     def __init__(
-        self, node: Any, tls: str, proxied: bool, port: int = 0, source: tuple[str, int] | None = None
+        self,
+        node: Any,
+        tls: str,
+        proxied: bool,
+        port: int = 0,
+        source: tuple[str, int] | None = None,
+        receive_buffer: int = 0,
     ) -> None:
         """:param node: a server with such listeners, its ``ways``, and accounts with its ``password``.
-        :param port: another one than the way's. :param source: where to connect from."""
+        :param port: another one than the way's. :param source: where to connect from.
+        :param receive_buffer: octets the kernel may take for us, where a test wants few."""
         self.node, self.tls, self.proxied, self.port, self.source = node, tls, proxied, port, source
+        self.receive_buffer = receive_buffer
         self.context = ssl.create_default_context(cafile=node.ca)
+
+    @property
+    def name(self) -> str:
+        """Of the way, without spaces."""
+        return self.tls + "-proxied" * self.proxied
 
     def connect(self, protocol: str) -> Any:
         """Return a socket that is ready for the protocol's first octet."""
         port = self.port or self.node.ways[protocol, self.tls, self.proxied]
-        raw = socket.create_connection((self.node.address, port), 60, source_address=self.source)
+        raw = socket.socket()
+        if self.receive_buffer:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.receive_buffer)
+        raw.settimeout(60)
+        if self.source:
+            raw.bind(self.source)
+        raw.connect((self.node.address, port))
         if self.proxied:
             raw.sendall(HEADER)
         return self.context.wrap_socket(raw, server_hostname="localhost") if self.tls == "implicit" else raw
@@ -61,24 +122,37 @@ class Dial:
         made = self.connect(protocol)
         assert made.recv(4096)
         if self.tls == "starttls":
-            for command in {"submission": (b"EHLO x", b"STARTTLS"), "imap": (b"a STARTTLS",), "pop3": (b"STLS",)}[
-                protocol
-            ]:
+            for command in {"imap": (b"a STARTTLS",), "pop3": (b"STLS",), "lmtp": (b"LHLO x", b"STARTTLS")}.get(
+                protocol, (b"EHLO x", b"STARTTLS")
+            ):
                 made.sendall(command + b"\r\n")
                 assert made.recv(4096)
             made = self.context.wrap_socket(made, server_hostname="localhost")
         return made
 
-    def submission(self, user: str = "alice@a.test") -> smtplib.SMTP:
-        """Log in."""
-        made: Any = smtplib.SMTP(timeout=60)
+    def _smtp(self, protocol: str) -> smtplib.SMTP:
+        made: Any = (smtplib.LMTP if protocol == "lmtp" else smtplib.SMTP)()
+        made.timeout = 60
         made._host = "localhost"
-        made._get_socket = lambda *_: self.connect("submission")
-        made.connect("localhost", 1)
+        made._get_socket = lambda *_: self.connect(protocol)
+        smtplib.SMTP.connect(made, "localhost", 1)
         if self.tls == "starttls":
             made.starttls(context=self.context)
-        made.login(user, self.node.password)
         return made  # type: ignore[no-any-return]
+
+    def smtp(self) -> smtplib.SMTP:
+        """Return a client of the port for other servers."""
+        return self._smtp("smtp")
+
+    def lmtp(self) -> smtplib.SMTP:
+        """Return a client that hands over for delivery."""
+        return self._smtp("lmtp")
+
+    def submission(self, user: str = "alice@a.test") -> smtplib.SMTP:
+        """Log in."""
+        made = self._smtp("submission")
+        made.login(user, self.node.password)
+        return made
 
     def imap(self, user: str = "bob@a.test") -> imaplib.IMAP4:
         """Log in."""
