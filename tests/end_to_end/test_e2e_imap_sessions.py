@@ -14,7 +14,7 @@ import time
 import pytest
 from imap_wire import Wire, seconds
 from servers import PASSWORD, MailNode, wait_for
-from ways import WAYS, Dial, every_way
+from ways import Dial, every_way
 
 MESSAGE = b"From: a@a.test\r\nSubject: %s\r\nMessage-ID: <%s@a.test>\r\n\r\nbody of %s\r\n"
 STEPS = 500  # of each client's history
@@ -235,8 +235,7 @@ def large(node):
 
 def test_a_reader_that_stops_costs_little_memory_and_nobody_else(node, large):
     before = resident(node)
-    dials = [Dial(node, *way, receive_buffer=4096) for way in WAYS.values()]
-    readers = [Wire(node, "alice@a.test", "Large", dial=dial) for dial in dials]
+    readers = [Wire(node, "alice@a.test", "Large", dial=dial) for dial in node.dials(receive_buffer=4096)]
     for reader in readers:
         reader.begin("FETCH 1:* BODY.PEEK[]")
         assert reader.socket.recv(100)

@@ -1,7 +1,6 @@
 """What a reload takes over is in effect in every process and in every room; what stands goes on, and goes on being counted."""
 
 import contextlib
-import itertools
 import json
 import os
 import poplib
@@ -9,6 +8,7 @@ import signal
 import smtplib
 import socket
 import ssl
+from functools import partial
 
 import pytest
 import trustme
@@ -84,17 +84,15 @@ def message_size(node):
     yield
     message = large("large", 144_000, sender="bob@a.test")
     assert SIZE > len(message) > 5000 + BUFFER
-    for index, dial in itertools.product(everywhere(node), node.dials()):
-        with node.only(index):
-            clients = dial.smtp(), dial.submission("bob@a.test"), dial.lmtp()
-            wire = Wire(node, "bob@a.test", dial=dial)
-        for client in clients:
+    for dial in (each for index in everywhere(node) for each in node.dials(taking=partial(node.only, index))):
+        for client in (dial.smtp(), dial.submission("bob@a.test"), dial.lmtp()):
             client.ehlo_or_helo_if_needed()
             assert client.esmtp_features["size"] == str(SIZE)
             assert client.sendmail("bob@a.test", ["bob@a.test"], message) == {}
             with pytest.raises(smtplib.SMTPException, match="552"):
                 client.sendmail("bob@a.test", ["bob@a.test"], message * 2)
             client.close()
+        wire = Wire(node, "bob@a.test", dial=dial)
         assert wire.append("INBOX", message).startswith(b"OK")
         tag = wire.begin(f"APPEND INBOX {{{SIZE + 1}}}")
         assert b"TOOBIG" in wire.finish(tag)[0]

@@ -125,10 +125,8 @@ def uids(wire, subject):
 
 
 def test_a_large_message_and_many_recipients_through_a_further_worker(node):
-    for dial in node.dials():
-        with node.only(1):
-            client = dial.smtp()
-        with client:
+    for dial in node.dials(taking=lambda: node.only(1)):
+        with dial.smtp() as client:
             client.sendmail("a@b.test", ["bob@a.test"], large(f"{dial.name}-large", 2_880_000))
     wire = node.wire(0)
     for dial in node.dials():

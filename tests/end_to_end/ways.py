@@ -11,7 +11,8 @@ import poplib
 import smtplib
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pytest
@@ -67,10 +68,10 @@ class EveryWay:
         self.ways = ways()
         super().__init__(*arguments, extra=listeners(self.ways) + extra, **options)
 
-    def dials(self) -> Iterator[Dial]:
+    def dials(self, **options: Any) -> Iterator[Dial]:
         """Yield how a client connects in each way."""
         for way in WAYS.values():
-            yield Dial(self, *way)
+            yield Dial(self, *way, **options)
 
 
 def large(subject: str, size: int, *, sender: str = "alice@a.test") -> bytes:
@@ -90,10 +91,13 @@ class Dial:
         port: int = 0,
         source: tuple[str, int] | None = None,
         receive_buffer: int = 0,
+        taking: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         """:param node: a server with such listeners, its ``ways``, and accounts with its ``password``.
         :param port: another one than the way's. :param source: where to connect from.
-        :param receive_buffer: octets the kernel may take for us, where a test wants few."""
+        :param receive_buffer: octets the kernel may take for us, where a test wants few.
+        :param taking: what is around the time until the server has taken a connection."""
+        self.taking = taking
         self.node, self.tls, self.proxied, self.port, self.source = node, tls, proxied, port, source
         self.receive_buffer = receive_buffer
         self.context = ssl.create_default_context(cafile=node.ca)
@@ -112,10 +116,15 @@ class Dial:
         raw.settimeout(60)
         if self.source:
             raw.bind(self.source)
-        raw.connect((self.node.address, port))
-        if self.proxied:
-            raw.sendall(HEADER)
-        return self.context.wrap_socket(raw, server_hostname="localhost") if self.tls == "implicit" else raw
+        with self.taking():
+            raw.connect((self.node.address, port))
+            if self.proxied:
+                raw.sendall(HEADER)
+            if self.tls == "implicit":
+                return self.context.wrap_socket(raw, server_hostname="localhost")
+            if self.taking is not nullcontext:
+                raw.recv(1, socket.MSG_PEEK)  # greeted
+        return raw
 
     def secured(self, protocol: str) -> Any:
         """Return a socket over which the protocol has been greeted, and TLS begun where the way has it."""
