@@ -412,9 +412,10 @@ class Tenancy:
         """Write an error of this file to the log."""
         if is_damage(error):
             self.damage = f"{self._path}: {error}"
-        if not isinstance(error.__cause__, FileLost):  # that was said, once
-            words = f"{self._path}: {what}{type(error).__name__}: {error}"
-            self._report("store.failed", tenancy=self.name, error=words)
+        if isinstance(error.__cause__, FileLost) or (isinstance(error, apsw.CantOpenError) and self.trouble()):
+            return  # that was said, once
+        words = f"{self._path}: {what}{type(error).__name__}: {error}"
+        self._report("store.failed", tenancy=self.name, error=words)
 
     def _damaged(self, error: Exception) -> StoreDamaged:
         if not self.damage:  # said once: many rows may stand on one page
