@@ -9,14 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from mailnode.message.headers import all_values
 from mailnode.message.quoted import find_end, read_quoted, unescape
 from mailnode.message.words import decode_bytes
 
 MAX_ADDRESSES = 10_000  # mailboxes of one field that are read where a limit is given, and groups
 MAX_TOKENS = 100_000  # of one field that are read; what is unfinished then is left out
 SHORT = 256  # octets of fields whose addresses are remembered for a while
-MAX_CHECKED = 64 * 1024  # octets of one field that are read to check who is in it
 
 # Marks are read on from by functions, and a word of very many escapes comes in pieces: a token costs bounded memory.
 _TOKEN = re.compile(
@@ -82,26 +80,6 @@ def mailboxes(items: list[Mailbox | Group]) -> Iterator[Mailbox]:
             yield from item.members
         else:
             yield item
-
-
-def from_addresses(header_block: bytes) -> list[tuple[str, str]]:
-    """Return (local part, domain) of every mailbox in every From field; "" for a missing domain.
-
-    Undecodable octets become U+FFFD and so equal no address anybody owns; the same is true of ``("", "")``, which stands
-    for the rest of a field over :data:`MAX_CHECKED`.
-    """
-    return field_addresses(header_block, b"from")
-
-
-def field_addresses(header_block: bytes, name: bytes) -> list[tuple[str, str]]:
-    """Return (local part, domain) of every mailbox in every field of that name, as :func:`from_addresses` does."""
-    found: list[tuple[str, str]] = []
-    for value in all_values(header_block, name):
-        for box in mailboxes(parse_addresses(value[:MAX_CHECKED])):
-            found.append((box.local.decode("utf-8", "replace"), box.domain.decode("utf-8", "replace")))
-        if len(value) > MAX_CHECKED:
-            found.append(("", ""))
-    return found
 
 
 def display_text(box: Mailbox) -> str:

@@ -11,8 +11,6 @@ from mailnode.message.addresses import (
     Mailbox,
     _Parser,
     display_text,
-    field_addresses,
-    from_addresses,
     mailboxes,
     parse_addresses,
 )
@@ -142,37 +140,6 @@ def test_lists(value, expected):
 def test_limit():
     assert len(parse_addresses(b"a@b," * 50, limit=10)) == 10
     assert len(list(mailboxes(parse_addresses(b"g:" + b"a@b," * 50, limit=10)))) == 10
-
-
-def test_every_from_field_and_every_mailbox_is_seen():
-    header = (
-        b'From: a@b, G: c@d, e@f;\r\nSubject: x\r\nFROM : "x" <g@h>\r\nSender: no@no\r\nX-From: no@no\r\n'
-        b"junk\r\nfrom:\r\n i@j\r\n\r\nFrom: body@no\r\n"
-    )
-    assert from_addresses(header) == [("a", "b"), ("c", "d"), ("e", "f"), ("g", "h"), ("i", "j")]
-    assert field_addresses(header, b"Sender") == [("no", "no")]
-
-
-@pytest.mark.parametrize(
-    "value", [b"me@mine <victim@bank>", b"<me@mine> victim@bank", b"<me@mine>,victim@bank", b"me@mine victim@bank",
-              b"<me@mine, victim@bank>", b"me@mine;victim@bank", b"a:me@mine;victim@bank", b"(me@mine) victim@bank",
-              b"<me@mine> <victim@bank>", b"me@mine\0victim@bank", b"<@me.mine:victim@bank>"]
-)  # fmt: skip
-def test_no_disguise_hides_a_foreign_author(value):
-    assert ("victim", "bank") in from_addresses(b"From: " + value + b"\r\n\r\n")
-
-
-def test_unreadable_author_is_nobody():
-    assert from_addresses(b"From: \xff@\xfe\r\n\r\n") == [("\ufffd", "\ufffd")]
-    assert from_addresses(b"From: nobody\r\n\r\n") == [("nobody", "")]
-    assert from_addresses(b"From:\r\n\r\n") == []
-    assert from_addresses(b"To: a@b\r\n\r\n") == []
-
-
-def test_the_rest_of_an_endless_field_is_nobody_either():
-    found = from_addresses(b"From: " + b"me@mine, " * 100_000 + b"victim@bank\r\n\r\n")
-    assert found[0] == ("me", "mine")
-    assert found[-1] == ("", "")
 
 
 def test_display_text():
