@@ -71,8 +71,8 @@ def simple_commands():
                 words = shlex.split(part) if part.count("'") % 2 == 0 and part.count('"') % 2 == 0 else part.split()
                 while words and re.fullmatch(r"[A-Z_]+=\S*", words[0]):
                     words = words[1:]
-                if words[:1] == ["sudo"]:
-                    words = words[3:]
+                if words[:1] == ["runuser"]:
+                    words = words[words.index("--") + 1 :]
                 if words and re.fullmatch(r"[.\w/-]*[\w]", words[0]) and Path(words[0]).name in PROGRAMS:
                     yield page, [Path(words[0]).name, *words[1:]]
 
