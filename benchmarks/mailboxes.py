@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from benchmarks.messages import Messages
+from mailnode.admin.operations import Office
 from mailnode.app import configuration as configuration_of
 from mailnode.app import office, run_now
-from mailnode.ctl.office import Office
 from mailnode.message.scanner import read_facts
 from mailnode.values.address import parse_address
 from mailnode.values.flags import ANSWERED, FLAGGED, SEEN

@@ -12,6 +12,8 @@ from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.logger import Logger, globalLogPublisher
 
 from mailnode import demo, plugins
+from mailnode.admin.control_socket import ControlFactory, ControlPort
+from mailnode.admin.operations import Office
 from mailnode.auth.passwords import make_credentials
 from mailnode.auth.realm import SessionCounts
 from mailnode.auth.strength import weakness
@@ -22,8 +24,6 @@ from mailnode.config.loader import Checks, load, read_secret
 from mailnode.config.schema import Config, PolicyEntry
 from mailnode.config.version import VERSION
 from mailnode.crew import Crew
-from mailnode.ctl.control_socket import ControlFactory, ControlPort
-from mailnode.ctl.office import Office
 from mailnode.delivery.acceptance import remove_scratch
 from mailnode.delivery.bounce import Bouncer
 from mailnode.delivery.local import LocalAgent

@@ -8,9 +8,9 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from mailnode.admin.dispatch import run
+from mailnode.admin.operations import CommandFailed, Office
 from mailnode.config.demo import ACCOUNTS, ADDRESS, DOMAIN, certificate_files, demo_listeners
-from mailnode.ctl.dispatch import run
-from mailnode.ctl.office import CommandFailed, Office
 from mailnode.net.self_signed import write_self_signed
 from mailnode.store.blob_file import make_directory
 

@@ -22,10 +22,10 @@ from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
 from mailnode import app, demo
+from mailnode.admin.operations import CommandFailed
 from mailnode.config.checkup import User, check_up, serving_user
 from mailnode.config.schema import Config
 from mailnode.config.version import VERSION
-from mailnode.ctl.office import CommandFailed
 from mailnode.errors import ConfigurationError
 from mailnode.interpreter import require_fit
 from mailnode.net.listeners import PORT_TAKEN

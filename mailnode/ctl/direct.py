@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from mailnode import app
+from mailnode.admin.dispatch import run
+from mailnode.admin.operations import UNREACHABLE, CommandFailed
 from mailnode.config.schema import Config
-from mailnode.ctl.dispatch import run
-from mailnode.ctl.office import UNREACHABLE, CommandFailed
 from mailnode.errors import ConfigurationError
 
 _ONLY_RUNNING = ("reload", "status")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
+from mailnode.admin.operations import NOT_FOUND, USAGE, CommandFailed
 from mailnode.config.version import VERSION
 from mailnode.ctl import display
 from mailnode.ctl.grants import grant
-from mailnode.ctl.office import NOT_FOUND, USAGE, CommandFailed
 from mailnode.ctl.parts import (
     Destroying,
     Group,

@@ -9,12 +9,12 @@ from typing import Any
 
 import click
 
+from mailnode.admin.control_socket import ask
+from mailnode.admin.operations import FAILED, USAGE, CommandFailed
 from mailnode.config import units
 from mailnode.config.loader import data_directory
 from mailnode.config.schema import Config
-from mailnode.ctl.control_socket import ask
 from mailnode.ctl.display import plain
-from mailnode.ctl.office import FAILED, USAGE, CommandFailed
 from mailnode.errors import ConfigurationError
 
 # The whole server (mailnode.app, mailnode.ctl.direct) is imported only where a command needs it: through the control

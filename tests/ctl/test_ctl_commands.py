@@ -10,11 +10,11 @@ import pytest
 from click.testing import CliRunner
 
 from mailnode import app
+from mailnode.admin.dispatch import run
+from mailnode.admin.operations import COMMANDS, CommandFailed
 from mailnode.config.demo import demo_config
-from mailnode.ctl.dispatch import run
 from mailnode.ctl.docs import render
 from mailnode.ctl.main import main
-from mailnode.ctl.office import COMMANDS, CommandFailed
 from mailnode.net.no_reactor import run_now
 from mailnode.values.blob import BlobRef, StagedBlob
 from mailnode.values.queue import QueuedEnvelope, QueuedRecipient, Submission
@@ -235,9 +235,9 @@ def test_the_queue(tool):
 def test_a_long_queue_is_listed_in_pages(tool, monkeypatch):
     for number in range(7):
         enqueue(tool, f"01aaaaaaaaaaaaaaaaa{number}")
-    monkeypatch.setattr("mailnode.ctl.commands.PAGE", 3)
+    monkeypatch.setattr("mailnode.admin.domains.PAGE", 3)
     assert [entry["id"][-1] for entry in tool.json("queue", "list")] == list("0123456")
-    monkeypatch.setattr("mailnode.ctl.commands.MAX_LISTED", 5)
+    monkeypatch.setattr("mailnode.admin.domains.MAX_LISTED", 5)
     assert len(tool.json("queue", "list")) == 5
 
 

@@ -10,8 +10,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from mailnode.admin.operations import COMMANDS
 from mailnode.ctl.main import main
-from mailnode.ctl.office import COMMANDS
 from mailnode.ctl.parts import Destroying, Place
 
 DESTROYING_WORDS = re.compile(r"remove|delete|drop|discard|purge|erase|wipe|expunge|destroy|empty|clear|reset")

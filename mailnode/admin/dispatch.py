@@ -6,11 +6,11 @@ import inspect
 from typing import Any
 
 from mailnode import errors
-from mailnode.ctl import account_commands as _account_commands  # noqa: F401  # fills the table
-from mailnode.ctl import alias_commands as _alias_commands  # noqa: F401
-from mailnode.ctl import commands as _commands  # noqa: F401
-from mailnode.ctl import grant_commands as _grant_commands  # noqa: F401
-from mailnode.ctl.office import COMMANDS, CONFLICT, FAILED, NOT_FOUND, USAGE, CommandFailed, Office
+from mailnode.admin import accounts as _account_commands  # noqa: F401  # fills the table
+from mailnode.admin import aliases as _alias_commands  # noqa: F401
+from mailnode.admin import domains as _commands  # noqa: F401
+from mailnode.admin import grants as _grant_commands  # noqa: F401
+from mailnode.admin.operations import COMMANDS, CONFLICT, FAILED, NOT_FOUND, USAGE, CommandFailed, Office
 from mailnode.errors import DomainError
 
 _WORDS: dict[type[DomainError], tuple[int, str]] = {

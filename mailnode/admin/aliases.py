@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from mailnode.ctl.dangling import dangling_of, with_dangling
-from mailnode.ctl.finding import find_domain
-from mailnode.ctl.office import NOT_FOUND, USAGE, CommandFailed, Office, command
+from mailnode.admin.dangling import dangling_of, with_dangling
+from mailnode.admin.finding import find_domain
+from mailnode.admin.operations import NOT_FOUND, USAGE, CommandFailed, Office, command
 from mailnode.errors import BadAddress, NoSuchAccount
 from mailnode.values.address import parse_address
 from mailnode.values.directory import Alias

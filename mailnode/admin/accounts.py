@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mailnode.ctl.dangling import with_dangling
-from mailnode.ctl.finding import find_account, find_domain, moment
-from mailnode.ctl.office import CONFLICT, USAGE, CommandFailed, Office, command
+from mailnode.admin.dangling import with_dangling
+from mailnode.admin.finding import find_account, find_domain, moment
+from mailnode.admin.operations import CONFLICT, USAGE, CommandFailed, Office, command
 from mailnode.errors import AlreadyExists, DomainError, NoSuchDomain
 from mailnode.values.address import Address, check_own, parse_address
 from mailnode.values.directory import Account

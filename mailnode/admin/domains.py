@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from mailnode.ctl.dangling import told, with_dangling
-from mailnode.ctl.finding import find_account, find_domain, moment
-from mailnode.ctl.office import CONFLICT, FAILED, NOT_FOUND, USAGE, CommandFailed, Office, command
+from mailnode.admin.dangling import told, with_dangling
+from mailnode.admin.finding import find_account, find_domain, moment
+from mailnode.admin.operations import CONFLICT, FAILED, NOT_FOUND, USAGE, CommandFailed, Office, command
 from mailnode.errors import NoSuchMailbox
 from mailnode.interfaces.store import IMailAccount
 from mailnode.values.address import Address, domain_key, parse_address

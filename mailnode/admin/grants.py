@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from mailnode.ctl.finding import find_account
-from mailnode.ctl.office import NOT_FOUND, CommandFailed, Office, command
+from mailnode.admin.finding import find_account
+from mailnode.admin.operations import NOT_FOUND, CommandFailed, Office, command
 from mailnode.errors import NoSuchAccount
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from mailnode.ctl.office import Office
+from mailnode.admin.operations import Office
 from mailnode.values.address import Address
 
 T = TypeVar("T")

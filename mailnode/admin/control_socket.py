@@ -23,8 +23,8 @@ from twisted.logger import Logger
 from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 
-from mailnode.ctl.dispatch import run, subject
-from mailnode.ctl.office import COMMANDS, FAILED, UNREACHABLE, CommandFailed, Office
+from mailnode.admin.dispatch import run, subject
+from mailnode.admin.operations import COMMANDS, FAILED, UNREACHABLE, CommandFailed, Office
 from mailnode.interfaces.runtime import IDelayed
 from mailnode.values.events import emit
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from mailnode.ctl.office import NOT_FOUND, CommandFailed, Office
+from mailnode.admin.operations import NOT_FOUND, CommandFailed, Office
 from mailnode.errors import NoSuchAccount
 from mailnode.values.address import Address, domain_key, parse_address
 from mailnode.values.directory import Account, Domain

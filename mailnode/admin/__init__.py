@@ -1,0 +1,1 @@
+"""Every administrative operation, once: for the command, the control socket and the demonstration."""
