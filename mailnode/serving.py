@@ -23,12 +23,12 @@ from mailnode.config.schema import Listener as ListenerConfig
 from mailnode.config.version import VERSION
 from mailnode.delivery.acceptance import Acceptance
 from mailnode.delivery.router import Router
-from mailnode.imap.connection import ImapLimits
 from mailnode.imap.open_views import OpenViews
 from mailnode.imap.protocol import ImapFactory
 from mailnode.imap.searches import Searches
 from mailnode.imap.session import ImapServices, ImapSession
 from mailnode.imap.watching import Watching
+from mailnode.imap.wire.connection import ImapLimits
 from mailnode.interfaces.policy import IPluginContext
 from mailnode.interfaces.runtime import IClock, IHints, IProcesses
 from mailnode.interfaces.sessions import ISessionCounts

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mailnode import errors
-from mailnode.imap import responses
-from mailnode.imap.view import NoSuchNumber
+from mailnode.imap.view.view import NoSuchNumber
+from mailnode.imap.wire import responses
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
 
-from mailnode.imap import responses
 from mailnode.imap.answers import Answer
 from mailnode.imap.command_types import Capability, Command, Id, Logout
+from mailnode.imap.wire import responses
 from mailnode.values.events import emit
 
 if TYPE_CHECKING:

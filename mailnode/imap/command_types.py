@@ -1,7 +1,7 @@
 """The commands and events that an IMAP connection hands to its session: plain, frozen data.
 
 A command event is answered by the session with its tagged response and then ``connection.completed()``; how the other
-events are answered stands with each class and in :mod:`mailnode.imap.connection`.
+events are answered stands with each class and in :mod:`mailnode.imap.wire.connection`.
 """
 
 from __future__ import annotations

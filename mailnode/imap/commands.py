@@ -29,9 +29,9 @@ from mailnode.imap.command_types import (
     StartTls,
     Unselect,
 )
-from mailnode.imap.fetch import parse_fetch
-from mailnode.imap.lexer import CommandError, Lexer, decode_base64
-from mailnode.imap.search import parse_search
+from mailnode.imap.messages.fetch_items import parse_fetch
+from mailnode.imap.messages.search_keys import parse_search
+from mailnode.imap.wire.lexer import CommandError, Lexer, decode_base64
 from mailnode.values.sets import SeqSet, UidSet
 
 MAX_ID_FIELDS = 30  # RFC 2971 3.3

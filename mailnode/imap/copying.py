@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mailnode.errors import NoSuchMailbox, NoSuchMessage
-from mailnode.imap import responses
 from mailnode.imap.answers import Answer, Refusal
 from mailnode.imap.command_types import Copy, Move
 from mailnode.imap.mailboxes import find, find_target
 from mailnode.imap.selecting import UNIT, require_writable
+from mailnode.imap.wire import responses
 from mailnode.values.mailbox import Copied, MailboxInfo
 from mailnode.values.sets import compress
 

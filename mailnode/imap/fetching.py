@@ -14,10 +14,10 @@ from mailnode.errors import BlobDamaged, DomainError, NoSuchMessage
 from mailnode.imap.answers import Answer
 from mailnode.imap.bodies import BATCH, PIECE, batches, read_exactly, read_small
 from mailnode.imap.command_types import Attribute, Fetch
+from mailnode.imap.messages.rendering import BlobItem, FetchPlan, Row, plan_fetch
+from mailnode.imap.messages.sections import Slice
 from mailnode.imap.ranges import ranges_of, read_rows, uids_of
-from mailnode.imap.rendering import BlobItem, FetchPlan, Row, plan_fetch
-from mailnode.imap.sections import Slice
-from mailnode.imap.view import View
+from mailnode.imap.view.view import View
 from mailnode.values.blob import BlobRef
 from mailnode.values.flags import SEEN
 

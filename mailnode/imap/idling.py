@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from twisted.internet.defer import ensureDeferred
 
 from mailnode.errors import NoSuchMailbox
-from mailnode.imap import responses
 from mailnode.imap.answers import Answer, SessionEnds
 from mailnode.imap.command_types import Idle, IdleDone
+from mailnode.imap.wire import responses
 from mailnode.interfaces.runtime import IDelayed
 
 if TYPE_CHECKING:

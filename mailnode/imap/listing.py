@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from mailnode.errors import BadMailboxName
 from mailnode.imap.command_types import List, Lsub
-from mailnode.imap.names import Patterns
+from mailnode.imap.wire.names import Patterns
 from mailnode.values.mailbox import MailboxInfo
 from mailnode.values.mailbox_name import INBOX, SEPARATOR, mailbox_name
 

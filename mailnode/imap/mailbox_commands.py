@@ -16,8 +16,8 @@ from mailnode.imap.command_types import (
     Subscribe,
     Unsubscribe,
 )
-from mailnode.imap.lexer import CommandError, Lexer
-from mailnode.imap.names import decode_name
+from mailnode.imap.wire.lexer import CommandError, Lexer
+from mailnode.imap.wire.names import decode_name
 
 MAX_PATTERNS = 64  # of one LIST
 REMEMBERED = 1024  # arguments of STATUS

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mailnode.errors import MailboxExists, NoSuchMailbox
-from mailnode.imap import responses
 from mailnode.imap.answers import Answer, Refusal
 from mailnode.imap.command_types import (
     Create,
@@ -20,6 +19,7 @@ from mailnode.imap.command_types import (
     Unsubscribe,
 )
 from mailnode.imap.listing import list_matches, lsub_matches, only_name
+from mailnode.imap.wire import responses
 from mailnode.values.flags import SEEN
 from mailnode.values.mailbox import MailboxInfo, MailboxStatus
 from mailnode.values.mailbox_name import INBOX

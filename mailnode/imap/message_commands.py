@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 
 from mailnode.imap.command_types import AppendStart, Copy, Expunge, Flags, Move, Store
-from mailnode.imap.lexer import MAX_NUMBER64, CommandError, Lexer, flags_from
 from mailnode.imap.mailbox_commands import argument
+from mailnode.imap.wire.lexer import MAX_NUMBER64, CommandError, Lexer, flags_from
 from mailnode.values.sets import SeqSet, UidSet
 
 _MODES = {"+FLAGS": "add", "-FLAGS": "remove", "FLAGS": "set"}

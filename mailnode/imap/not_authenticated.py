@@ -5,9 +5,9 @@ from __future__ import annotations
 from binascii import b2a_base64
 from typing import TYPE_CHECKING
 
-from mailnode.imap import responses
 from mailnode.imap.answers import Answer, Refusal
 from mailnode.imap.command_types import Authenticate, Login, SaslResponse, StartTls
+from mailnode.imap.wire import responses
 from mailnode.interfaces.sessions import ILogin, IMailUser, ISaslExchange
 
 if TYPE_CHECKING:

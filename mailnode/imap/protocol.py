@@ -7,8 +7,8 @@ from typing import Any
 
 from zope.interface import classImplements
 
-from mailnode.imap import responses
-from mailnode.imap.connection import DEFAULT_LIMITS, ImapConnection, ImapLimits
+from mailnode.imap.wire import responses
+from mailnode.imap.wire.connection import DEFAULT_LIMITS, ImapConnection, ImapLimits
 from mailnode.interfaces.runtime import IClock
 from mailnode.interfaces.wire import IChannel, IConnection, ISession
 from mailnode.net.pump import Pump

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from mailnode.errors import RowsDamaged
-from mailnode.imap.view import View
+from mailnode.imap.view.view import View
 from mailnode.interfaces.store import IMailbox
 
 

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mailnode.errors import BlobDamaged
-from mailnode.imap import responses
 from mailnode.imap.answers import Answer
 from mailnode.imap.bodies import BATCH, batches, read_exactly, read_small
 from mailnode.imap.command_types import And, Not, Or, Search, SearchKey
 from mailnode.imap.fetching import ROWS
-from mailnode.imap.judging import (
+from mailnode.imap.messages.judging import (
     Tree,
     Whole,
     asked_of,
@@ -22,8 +21,8 @@ from mailnode.imap.judging import (
     not_found,
     reduced,
 )
-from mailnode.imap.matching import ROWS as COLUMNS_ONLY
-from mailnode.imap.matching import (
+from mailnode.imap.messages.search_tests import ROWS as COLUMNS_ONLY
+from mailnode.imap.messages.search_tests import (
     VIEW,
     Row,
     cost,
@@ -33,6 +32,7 @@ from mailnode.imap.matching import (
     row_test,
 )
 from mailnode.imap.ranges import ranges_of, read_rows
+from mailnode.imap.wire import responses
 from mailnode.interfaces.runtime import IDelayed
 from mailnode.message.pieces import searched_pieces
 from mailnode.values.facts import decode_parts

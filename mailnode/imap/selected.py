@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 
-from mailnode.imap import responses
-from mailnode.imap.packing import pack, unpack
-from mailnode.imap.rendering import FlagNames, flag_updates
-from mailnode.imap.view import View
+from mailnode.imap.messages.rendering import FlagNames, flag_updates
+from mailnode.imap.view.packing import pack, unpack
+from mailnode.imap.view.view import View
+from mailnode.imap.wire import responses
 from mailnode.interfaces.runtime import IThreads
 from mailnode.interfaces.store import IMailbox
 from mailnode.values.flags import SYSTEM_FLAGS, KeywordTable

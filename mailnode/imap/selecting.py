@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mailnode.imap import responses
 from mailnode.imap.answers import Answer, Refusal
 from mailnode.imap.capabilities import ENABLEABLE
 from mailnode.imap.command_types import Close, Enable, Examine, Expunge, Select, Unselect
 from mailnode.imap.mailboxes import find
 from mailnode.imap.selected import Selected
-from mailnode.imap.view import View
+from mailnode.imap.view.view import View
+from mailnode.imap.wire import responses
 
 if TYPE_CHECKING:
     from mailnode.imap.session import ImapSession

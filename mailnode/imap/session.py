@@ -17,18 +17,18 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from mailnode.errors import Busy, DomainError, NoSuchMailbox
-from mailnode.imap import responses
 from mailnode.imap.answers import UNKNOWN_TROUBLE, Answer, SessionEnds, refusal
 from mailnode.imap.capabilities import capabilities
 from mailnode.imap.chapters import CHAPTERS, EVENTS, Chapter
 from mailnode.imap.command_types import Command, Reply
 from mailnode.imap.commands import row_of
-from mailnode.imap.connection import ImapConnection
 from mailnode.imap.open_views import OpenViews
 from mailnode.imap.searches import Searches
 from mailnode.imap.selected import Selected
 from mailnode.imap.turn import Turn
 from mailnode.imap.watching import Watching
+from mailnode.imap.wire import responses
+from mailnode.imap.wire.connection import ImapConnection
 from mailnode.interfaces.runtime import IClock, IHints, IThreads
 from mailnode.interfaces.sessions import ILogin, ILogins, ISessionMind
 from mailnode.interfaces.store import IBlobWriter, IMailAccount

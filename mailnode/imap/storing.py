@@ -10,9 +10,9 @@ from twisted.internet.defer import ensureDeferred
 from mailnode.errors import NoSuchMessage
 from mailnode.imap.answers import Answer, SessionEnds
 from mailnode.imap.command_types import Command, Store
-from mailnode.imap.rendering import flag_update
+from mailnode.imap.messages.rendering import flag_update
 from mailnode.imap.selecting import UNIT, require_writable
-from mailnode.imap.view import NoSuchNumber
+from mailnode.imap.view.view import NoSuchNumber
 from mailnode.values.mailbox import FlagsStored
 from mailnode.values.sets import compress
 

@@ -10,7 +10,7 @@ PACKAGE = ROOT / "mailnode"
 
 PURE = {
     "smtp": {"grammar", "server", "client", "client_events", "commands", "content", "events", "limits", "offers"},
-    "imap": {"view", "connection"},
+    "imap": {"view.view", "wire.connection"},
     "pop3": {"grammar", "connection"},
 }
 EVERYWHERE = {"values", "errors"}

@@ -21,7 +21,7 @@ from mailnode.imap.command_types import (
     StartTls,
 )
 from mailnode.imap.commands import State
-from mailnode.imap.connection import ImapConnection, ImapLimits
+from mailnode.imap.wire.connection import ImapConnection, ImapLimits
 from mailnode.values.wire import NEED_DATA, PAUSED
 
 

@@ -19,11 +19,11 @@ from twisted.internet.testing import StringTransport
 from zope.interface import implementer
 
 from mailnode.errors import AuthenticationFailed, NoSuchMailbox
-from mailnode.imap.connection import ImapConnection
 from mailnode.imap.open_views import OpenViews
 from mailnode.imap.searches import Searches
 from mailnode.imap.session import ImapServices, ImapSession
 from mailnode.imap.watching import Watching
+from mailnode.imap.wire.connection import ImapConnection
 from mailnode.interfaces.runtime import IProcesses
 from mailnode.interfaces.sessions import ILogin, ILogins, IMailUser, ISaslExchange
 from mailnode.message.scanner import read_facts

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailnode.imap.bitmaps import carriers, with_bit
+from mailnode.imap.view.bitmaps import carriers, with_bit
 
 FLAGS = st.lists(st.integers(0, (1 << 64) - 1), max_size=50).map(lambda values: array("Q", values))
 

@@ -32,8 +32,8 @@ from mailnode.imap.command_types import (
     StartTls,
 )
 from mailnode.imap.commands import TABLE, State
-from mailnode.imap.connection import CHUNK, ImapConnection, ImapLimits
-from mailnode.imap.states import TRANSITIONS, Mode
+from mailnode.imap.wire.connection import CHUNK, ImapConnection, ImapLimits
+from mailnode.imap.wire.states import TRANSITIONS, Mode
 from mailnode.values.flags import SEEN
 from mailnode.values.wire import NEED_DATA, PAUSED
 

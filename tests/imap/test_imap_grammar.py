@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from mailnode.imap import command_types as c
 from mailnode.imap.commands import TABLE, State, row_of
-from mailnode.imap.lexer import MAX_NUMBER, MAX_NUMBER64, CommandError, Lexer, decimal, decode_base64
-from mailnode.imap.search import MAX_DEPTH, MAX_KEYS
-from mailnode.imap.text import MAX_QUOTED, astring, literal, nstring, string
+from mailnode.imap.messages.search_keys import MAX_DEPTH, MAX_KEYS
+from mailnode.imap.wire.lexer import MAX_NUMBER, MAX_NUMBER64, CommandError, Lexer, decimal, decode_base64
+from mailnode.imap.wire.text import MAX_QUOTED, astring, literal, nstring, string
 from mailnode.values.flags import ANSWERED, DELETED, FLAGGED, SEEN
 from mailnode.values.sets import STAR, SeqSet, UidSet
 

@@ -8,8 +8,9 @@ from twisted.internet.defer import Deferred, fail
 
 from mailnode.errors import Busy
 from mailnode.imap import command_types as c
-from mailnode.imap import judging, matching
-from mailnode.imap.judging import Judge, leaves, not_found, reduced
+from mailnode.imap.messages import judging
+from mailnode.imap.messages import search_tests as matching
+from mailnode.imap.messages.judging import Judge, leaves, not_found, reduced
 from mailnode.imap.searches import AT_ONCE, OF_ACCOUNT, Searches
 from mailnode.imap.searching import AFTER_CLOSE, AFTER_SILENCE, KEYS
 from mailnode.message import pieces, words

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from mailnode.imap.command_types import List, Lsub
 from mailnode.imap.listing import ListRow, list_matches, lsub_matches, only_name
-from mailnode.imap.names import Patterns, decode_name, encode_name
-from mailnode.imap.responses import list_response
+from mailnode.imap.wire.names import Patterns, decode_name, encode_name
+from mailnode.imap.wire.responses import list_response
 from mailnode.values.mailbox import MailboxInfo
 
 

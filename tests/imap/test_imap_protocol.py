@@ -5,10 +5,10 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import TestCase
 
-from mailnode.imap import responses
 from mailnode.imap.command_types import AppendChunk, AppendEnd, AppendStart, Login, Logout, Reply, StartTls
-from mailnode.imap.connection import ImapLimits
 from mailnode.imap.protocol import ImapFactory
+from mailnode.imap.wire import responses
+from mailnode.imap.wire.connection import ImapLimits
 
 
 class Session:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from mailnode.imap import responses as r
 from mailnode.imap.capabilities import ENABLEABLE, EXTENSIONS, capabilities
 from mailnode.imap.commands import TABLE
+from mailnode.imap.wire import responses as r
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ import pytest
 from imap_world import play
 
 from mailnode.imap import command_types as c
-from mailnode.imap.matching import BODIES, HEADERS, ROWS, VIEW, cost, flagged, fold, header_test, row_test
+from mailnode.imap.messages.search_tests import BODIES, HEADERS, ROWS, VIEW, cost, flagged, fold, header_test, row_test
 from mailnode.imap.searching import _groups
-from mailnode.imap.view import View
+from mailnode.imap.view.view import View
 from mailnode.net.no_reactor import run_now
 from mailnode.values.flags import DELETED, FLAGGED, MAX_KEYWORDS, SEEN, KeywordTable
 from mailnode.values.mailbox import MailboxSnapshot
@@ -295,7 +295,7 @@ def test_fold():
 
 
 def test_days_are_counted_as_written():
-    from mailnode.imap.matching import day_of
+    from mailnode.imap.messages.search_tests import day_of
 
     at = int(datetime(2023, 11, 6, 23, 30, tzinfo=UTC).timestamp()) * 1_000_000
     day = (date(2023, 11, 6) - date(1970, 1, 1)).days

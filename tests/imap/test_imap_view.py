@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailnode.imap.packing import pack, unpack
-from mailnode.imap.view import RECENT, Announcement, NoSuchNumber, View
+from mailnode.imap.view.packing import pack, unpack
+from mailnode.imap.view.view import RECENT, Announcement, NoSuchNumber, View
 from mailnode.values.flags import DELETED, FLAGGED, SEEN, KeywordTable
 from mailnode.values.mailbox import MailboxChanges, MailboxSnapshot
 from mailnode.values.sets import STAR, SeqSet, UidSet

@@ -35,7 +35,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from mailnode.imap import responses
 from mailnode.imap.command_types import (
     AppendAborted,
     AppendChunk,
@@ -47,11 +46,12 @@ from mailnode.imap.command_types import (
     SaslResponse,
 )
 from mailnode.imap.commands import HEAD, TABLE, Row, State
-from mailnode.imap.lexer import MAX_NUMBER, CommandError, Lexer, decode_base64
-from mailnode.imap.literals import LONGEST_MARK, LiteralMark, literal_mark
 from mailnode.imap.message_commands import parse_append
-from mailnode.imap.pipelined import take_run
-from mailnode.imap.states import TRANSITIONS, Mode
+from mailnode.imap.wire import responses
+from mailnode.imap.wire.lexer import MAX_NUMBER, CommandError, Lexer, decode_base64
+from mailnode.imap.wire.literals import LONGEST_MARK, LiteralMark, literal_mark
+from mailnode.imap.wire.pipelined import take_run
+from mailnode.imap.wire.states import TRANSITIONS, Mode
 from mailnode.values.wire import NEED_DATA, PAUSED, Signal
 
 Event: TypeAlias = Command | Reply | SaslResponse | IdleDone | AppendChunk | AppendEnd | AppendAborted
@@ -165,7 +165,7 @@ class ImapConnection:
 
     def run_of(self, command: Command, wanted: Callable[[Command], bool], most: int) -> list[Command]:
         """Return commands of the same name that wait complete behind the one that was given. They are to be answered in
-        this order, all of them before :meth:`completed`. See :func:`mailnode.imap.pipelined.take_run`."""
+        this order, all of them before :meth:`completed`. See :func:`mailnode.imap.wire.pipelined.take_run`."""
         if not self._input or self._mode is not Mode.WAITING:
             return []
         self._seen = 0

@@ -6,8 +6,8 @@ import re
 from functools import lru_cache
 
 from mailnode.imap.command_types import Attribute, BodySection, Fetch, FetchItem, Section
-from mailnode.imap.lexer import MAX_NUMBER, MAX_NUMBER64, CommandError, Lexer, decimal
-from mailnode.imap.text import astring
+from mailnode.imap.wire.lexer import MAX_NUMBER, MAX_NUMBER64, CommandError, Lexer, decimal
+from mailnode.imap.wire.text import astring
 from mailnode.values.sets import SeqSet, UidSet
 
 MAX_ITEMS = 1000  # of one FETCH

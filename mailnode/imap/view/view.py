@@ -10,7 +10,7 @@ only that moves the numbers:
 
 What waits is bounded by the mailbox: new messages stand at the end of the arrays, the rest are sets of their UIDs.
 
-The arrays of a session that rests are packed (:mod:`mailnode.imap.packing`), and unpacked by the first thing that looks
+The arrays of a session that rests are packed (:mod:`mailnode.imap.view.packing`), and unpacked by the first thing that looks
 into them. Hearing that nothing happened, and saying so, looks into none.
 """
 
@@ -21,8 +21,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from mailnode.imap.bitmaps import carriers, with_bit
-from mailnode.imap.packing import Columns, pack, unpack
+from mailnode.imap.view.bitmaps import carriers, with_bit
+from mailnode.imap.view.packing import Columns, pack, unpack
 from mailnode.values.flags import DELETED, SEEN, KeywordTable
 from mailnode.values.mailbox import MailboxChanges, MailboxSnapshot
 from mailnode.values.sets import SeqSet, UidSet
@@ -118,7 +118,7 @@ class View:
 
     @property
     def packed(self) -> bytes | None:
-        """The arrays as :func:`mailnode.imap.packing.pack` made them small; None while they are there."""
+        """The arrays as :func:`mailnode.imap.view.packing.pack` made them small; None while they are there."""
         return self._packed
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from mailnode.imap.lexer import MAX_NUMBER
+from mailnode.imap.wire.lexer import MAX_NUMBER
 
 LONGEST_MARK = 32  # octets of a line's end that tell
 

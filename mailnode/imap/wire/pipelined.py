@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from mailnode.imap.command_types import Command
 from mailnode.imap.commands import HEAD, TABLE, Row, row_of
-from mailnode.imap.lexer import CommandError, Lexer
-from mailnode.imap.literals import literal_mark
+from mailnode.imap.wire.lexer import CommandError, Lexer
+from mailnode.imap.wire.literals import literal_mark
 
 
 def take_run(

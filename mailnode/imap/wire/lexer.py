@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from mailnode.errors import BadMailboxName
 from mailnode.imap.command_types import Flags, InternalDate
-from mailnode.imap.names import decode_name
+from mailnode.imap.wire.names import decode_name
 from mailnode.values.flags import MAX_KEYWORD_OCTETS, system_flag
 from mailnode.values.mailbox_name import mailbox_name
 from mailnode.values.sets import STAR, SeqSet, UidSet

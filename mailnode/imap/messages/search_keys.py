@@ -25,7 +25,7 @@ from mailnode.imap.command_types import (
     SentDay,
     Smaller,
 )
-from mailnode.imap.lexer import MAX_NUMBER64, CommandError, Lexer
+from mailnode.imap.wire.lexer import MAX_NUMBER64, CommandError, Lexer
 from mailnode.values.flags import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN
 from mailnode.values.sets import SeqSet, UidSet
 

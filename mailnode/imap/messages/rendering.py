@@ -13,8 +13,8 @@ from operator import itemgetter
 from typing import Any
 
 from mailnode.imap.command_types import Attribute, BodySection, FetchItem, Section
-from mailnode.imap.sections import Slice, field_selector, from_kept_fields, locate, locate_in_message
-from mailnode.imap.view import RECENT, View
+from mailnode.imap.messages.sections import Slice, field_selector, from_kept_fields, locate, locate_in_message
+from mailnode.imap.view.view import RECENT, View
 from mailnode.values.facts import decode_parts
 from mailnode.values.flags import KeywordTable
 

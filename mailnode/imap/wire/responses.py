@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from mailnode.imap.listing import ListRow
-from mailnode.imap.names import encode_name
-from mailnode.imap.text import astring, string
+from mailnode.imap.wire.names import encode_name
+from mailnode.imap.wire.text import astring, string
 from mailnode.values.mailbox_name import SEPARATOR
 from mailnode.values.sets import compress
 

@@ -16,8 +16,8 @@ from itertools import compress
 from typing import Any
 
 from mailnode.imap import command_types as c
-from mailnode.imap.bitmaps import carriers
-from mailnode.imap.view import RECENT, View
+from mailnode.imap.view.bitmaps import carriers
+from mailnode.imap.view.view import RECENT, View
 from mailnode.message.addresses import MAX_ADDRESSES, display_text, mailboxes, parse_addresses
 from mailnode.message.headers import scan_fields, unfold
 from mailnode.message.words import decode_words
