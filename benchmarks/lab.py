@@ -26,7 +26,7 @@ from benchmarks.peers import (
     open_to_daemons,
     tree,
 )
-from mailnode.app import configuration, office, run_now
+from mailnode.app import administration, configuration, run_now
 from tests.end_to_end.servers import ROOT, wait_for
 from tests.end_to_end.ways import HEADER, Way
 
@@ -269,7 +269,7 @@ class Lab:
     def check(self, node: MailNodeForLoad) -> None:
         """Stop a mailnode and compare all rows of its store with each other."""
         node.stop()
-        with office(configuration(node.config, None)) as parts:
+        with administration(configuration(node.config, None)) as parts:
             faults: list[str] = run_now(parts.mail.verify())  # type: ignore[attr-defined]
         self.errors += faults[:20]
 

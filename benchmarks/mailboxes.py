@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from benchmarks.messages import Messages
-from mailnode.admin.operations import Office
+from mailnode.admin.administration import Administration
+from mailnode.app import administration, run_now
 from mailnode.app import configuration as configuration_of
-from mailnode.app import office, run_now
 from mailnode.message.scanner import read_facts
 from mailnode.values.address import parse_address
 from mailnode.values.flags import ANSWERED, FLAGGED, SEEN
@@ -30,11 +30,11 @@ def content(count: int, seed: int = 7) -> Iterator[bytes]:
 
 def fill_mailnode(configuration: Path, user: str, messages: Iterable[bytes]) -> None:
     """Append to the INBOX of an account of a server that does not run."""
-    with office(configuration_of(configuration, None)) as parts:
+    with administration(configuration_of(configuration, None)) as parts:
         run_now(_append(parts, user, messages))
 
 
-async def _append(parts: Office, user: str, messages: Iterable[bytes]) -> None:
+async def _append(parts: Administration, user: str, messages: Iterable[bytes]) -> None:
     record = await parts.directory.account_by_address(parse_address(user))
     account = parts.mail.account(record.id)
     inbox = next(found for found in await account.mailboxes() if found.name == INBOX)
@@ -52,11 +52,11 @@ async def _append(parts: Office, user: str, messages: Iterable[bytes]) -> None:
 
 def repeat_in_mailnode(configuration: Path, user: str, count: int) -> None:
     """Append ``count`` messages of few different contents: for what depends on the number of rows alone."""
-    with office(configuration_of(configuration, None)) as parts:
+    with administration(configuration_of(configuration, None)) as parts:
         run_now(_repeat(parts, user, count))
 
 
-async def _repeat(parts: Office, user: str, count: int) -> None:
+async def _repeat(parts: Administration, user: str, count: int) -> None:
     record = await parts.directory.account_by_address(parse_address(user))
     account = parts.mail.account(record.id)
     inbox = next(found for found in await account.mailboxes() if found.name == INBOX)
@@ -70,11 +70,11 @@ async def _repeat(parts: Office, user: str, count: int) -> None:
 def wear_in_mailnode(configuration: Path, user: str, seed: int) -> None:
     """Give an INBOX the marks of use: a tenth expunged here and there, most of the rest read in the order of arrival, some
     much later, a few answered or flagged. UIDs with gaps, different flags and mod-sequences out of order."""
-    with office(configuration_of(configuration, None)) as parts:
+    with administration(configuration_of(configuration, None)) as parts:
         run_now(_wear(parts, user, random.Random(seed)))
 
 
-async def _wear(parts: Office, user: str, chance: random.Random) -> None:
+async def _wear(parts: Administration, user: str, chance: random.Random) -> None:
     record = await parts.directory.account_by_address(parse_address(user))
     account = parts.mail.account(record.id)
     inbox = next(found for found in await account.mailboxes() if found.name == INBOX)

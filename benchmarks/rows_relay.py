@@ -9,7 +9,7 @@ from benchmarks.lab import Lab
 from benchmarks.peers import MailNodeForLoad, Sink
 from benchmarks.report import Measurement
 from benchmarks.rows import Row, in_turn
-from mailnode.app import configuration, office, run_now
+from mailnode.app import administration, configuration, run_now
 from mailnode.values.queue import WAITING
 from tests.end_to_end.servers import Dns, free_port, wait_for
 
@@ -57,7 +57,7 @@ def _behind_deferred(lab: Lab, made: Measurement) -> None:
 def _deferred(node: MailNodeForLoad) -> int:
     """Count the recipients in the store of a server that was killed that were tried and are to be tried again."""
     count, after = 0, ""
-    with office(configuration(node.config, None)) as parts:
+    with administration(configuration(node.config, None)) as parts:
         while page := run_now(parts.queue.envelopes(after)):  # type: ignore[attr-defined]
             for envelope in page:
                 count += sum(

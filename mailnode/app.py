@@ -12,8 +12,8 @@ from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.logger import Logger, globalLogPublisher
 
 from mailnode import demo, plugins
+from mailnode.admin.administration import Administration
 from mailnode.admin.control_socket import ControlFactory, ControlPort
-from mailnode.admin.operations import Office
 from mailnode.auth.passwords import make_credentials
 from mailnode.auth.realm import SessionCounts
 from mailnode.auth.strength import weakness
@@ -107,13 +107,13 @@ def _mistakes(make: Callable[[], object]) -> list[str]:
 
 
 @contextmanager
-def office(config: Config) -> Iterator[Office]:
+def administration(config: Config) -> Iterator[Administration]:
     """Open the store for commands while no server runs. :raises ConfigurationError: it cannot be opened."""
     clock, threads, hints = StandingClock(), CallingThread(), LocalHints()
     stores = OwnStores(config, clock, threads, hints, None)
     run_now(stores.start())
     try:
-        yield Office(
+        yield Administration(
             stores.directory,
             stores.mail,
             stores.queue,
@@ -137,9 +137,9 @@ def _weakness(config: Callable[[], Config]) -> Callable[[str, str], str]:
     return judge
 
 
-def with_store(config: Config, work: Callable[[Office], Coroutine[Any, Any, T]]) -> T:
+def with_store(config: Config, work: Callable[[Administration], Coroutine[Any, Any, T]]) -> T:
     """Open the store, do some work on it that needs no reactor, close it. :raises ConfigurationError:"""
-    with office(config) as opened:
+    with administration(config) as opened:
         return run_now(work(opened))
 
 
@@ -223,7 +223,7 @@ class Server:
             self._crew = Crew(
                 reactor, self._holder, self._serving, self._stores, self._certificates, counts, hints, log
             )
-        self.office = Office(
+        self.administration = Administration(
             self._stores.directory,
             self._stores.mail,
             self._stores.queue,
@@ -235,7 +235,7 @@ class Server:
             self.reload,
             self.status,
         )
-        self._control = ControlPort(reactor, config.server.data, ControlFactory(self.office, self._changed))
+        self._control = ControlPort(reactor, config.server.data, ControlFactory(self.administration, self._changed))
 
     @property
     def config(self) -> Config:

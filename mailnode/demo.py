@@ -8,8 +8,9 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from mailnode.admin.administration import Administration
 from mailnode.admin.dispatch import run
-from mailnode.admin.operations import CommandFailed, Office
+from mailnode.admin.operations import CommandFailed
 from mailnode.config.demo import ACCOUNTS, ADDRESS, DOMAIN, certificate_files, demo_listeners
 from mailnode.net.self_signed import write_self_signed
 from mailnode.store.blob_file import make_directory
@@ -27,7 +28,7 @@ def prepare_certificate(data: Path, now: float) -> None:
         write_self_signed(certificate, key, [f"mail.{DOMAIN}", DOMAIN, "localhost", ADDRESS], now)
 
 
-async def prepare_accounts(office: Office, data: Path, port_offset: int) -> dict[str, Any]:
+async def prepare_accounts(admin: Administration, data: Path, port_offset: int) -> dict[str, Any]:
     """Make the accounts that are not there yet; remember their passwords; return what the screen shows.
 
     An account whose password is unknown (the file was lost) gets a new one.
@@ -36,15 +37,15 @@ async def prepare_accounts(office: Office, data: Path, port_offset: int) -> dict
     passwords = {entry["address"]: entry["password"] for entry in known.get("accounts", ())}
     for name in ACCOUNTS:
         address = f"{name}@{DOMAIN}"
-        if address in passwords and await _exists(office, address):
+        if address in passwords and await _exists(admin, address):
             continue
         password = passwords.setdefault(address, _password())
         # Remembered first: a crash in between leaves an account that the next start finds and gives this password.
         _remember(data, passwords, port_offset)
-        if await _exists(office, address):
-            await run(office, "account.password", {"address": address, "password": password})
+        if await _exists(admin, address):
+            await run(admin, "account.password", {"address": address, "password": password})
         else:
-            await run(office, "account.add", {"address": address, "password": password})
+            await run(admin, "account.add", {"address": address, "password": password})
     return _remember(data, passwords, port_offset)
 
 
@@ -91,9 +92,9 @@ def _password() -> str:
     return "".join(secrets.choice(_ALPHABET) for _ in range(16))
 
 
-async def _exists(office: Office, address: str) -> bool:
+async def _exists(admin: Administration, address: str) -> bool:
     try:
-        await run(office, "account.show", {"address": address})
+        await run(admin, "account.show", {"address": address})
     except CommandFailed:
         return False
     return True

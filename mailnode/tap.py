@@ -195,7 +195,7 @@ class MailService(Service):
         shown = None
         try:
             if self._file is None:
-                shown = await demo.prepare_accounts(server.office, self._config.server.data, self._port_offset)
+                shown = await demo.prepare_accounts(server.administration, self._config.server.data, self._port_offset)
             self._set_signals()  # who sees that it is up may send one at once
             await server.accept()
             if shown is not None and self._twistd.get("nodaemon") and sys.__stdout__ is not None:

@@ -23,8 +23,9 @@ from twisted.logger import Logger
 from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 
+from mailnode.admin.administration import Administration
 from mailnode.admin.dispatch import run, subject
-from mailnode.admin.operations import COMMANDS, FAILED, UNREACHABLE, CommandFailed, Office
+from mailnode.admin.operations import COMMANDS, FAILED, UNREACHABLE, CommandFailed
 from mailnode.interfaces.runtime import IDelayed
 from mailnode.values.events import emit
 
@@ -133,7 +134,7 @@ class ControlProtocol(LineOnlyReceiver):
         self._send({"code": FAILED, "error": "the command failed; see the log of the server"})
 
     def _wait(self) -> None:
-        self._timer = self.factory.office.clock.callLater(IDLE, self._transport().abortConnection)
+        self._timer = self.factory.admin.clock.callLater(IDLE, self._transport().abortConnection)
 
     def _stop_timer(self) -> None:
         if self._timer is not None and self._timer.active():
@@ -157,9 +158,9 @@ class ControlFactory(Factory[ControlProtocol]):
     protocol = ControlProtocol
     noisy = False
 
-    def __init__(self, office: Office, changed: Callable[[], Awaitable[None]] | None = None) -> None:
+    def __init__(self, admin: Administration, changed: Callable[[], Awaitable[None]] | None = None) -> None:
         """:param changed: awaited after a command that changes something, before it is answered."""
-        self.office = office
+        self.admin = admin
         self.open = 0
         self._changed = changed
 
@@ -173,7 +174,7 @@ class ControlFactory(Factory[ControlProtocol]):
         except (ValueError, KeyError, TypeError, RecursionError):
             return {"code": FAILED, "error": "not a request"}
         try:
-            result = await run(self.office, name, arguments)
+            result = await run(self.admin, name, arguments)
         except CommandFailed as failed:
             return {"code": failed.code, "error": failed.text}
         if COMMANDS[name].changes:

@@ -6,11 +6,15 @@ import inspect
 from typing import Any
 
 from mailnode import errors
-from mailnode.admin import accounts as _account_commands  # noqa: F401  # fills the table
-from mailnode.admin import aliases as _alias_commands  # noqa: F401
-from mailnode.admin import domains as _commands  # noqa: F401
-from mailnode.admin import grants as _grant_commands  # noqa: F401
-from mailnode.admin.operations import COMMANDS, CONFLICT, FAILED, NOT_FOUND, USAGE, CommandFailed, Office
+from mailnode.admin import accounts as _accounts  # noqa: F401  # fills the table
+from mailnode.admin import aliases as _aliases  # noqa: F401
+from mailnode.admin import domains as _domains  # noqa: F401
+from mailnode.admin import grants as _grants  # noqa: F401
+from mailnode.admin import mailboxes as _mailboxes  # noqa: F401
+from mailnode.admin import queue as _queue  # noqa: F401
+from mailnode.admin import server as _server  # noqa: F401
+from mailnode.admin.administration import Administration
+from mailnode.admin.operations import COMMANDS, CONFLICT, FAILED, NOT_FOUND, USAGE, CommandFailed
 from mailnode.errors import DomainError
 
 _WORDS: dict[type[DomainError], tuple[int, str]] = {
@@ -27,15 +31,15 @@ _WORDS: dict[type[DomainError], tuple[int, str]] = {
 }
 
 
-async def run(office: Office, name: str, arguments: dict[str, Any]) -> Any:
+async def run(admin: Administration, name: str, arguments: dict[str, Any]) -> Any:
     """Run one command; the result is plain JSON data. :raises CommandFailed:"""
     try:
         function = COMMANDS[name].function
-        inspect.signature(function).bind(office, **arguments)
+        inspect.signature(function).bind(admin, **arguments)
     except (KeyError, TypeError):
         raise CommandFailed(USAGE, f"no such command: {name}") from None
     try:
-        return await function(office, **arguments)
+        return await function(admin, **arguments)
     except DomainError as error:
         code, words = next((found for kind, found in _WORDS.items() if isinstance(error, kind)), (FAILED, "refused"))
         about, detail = subject(arguments), str(error)

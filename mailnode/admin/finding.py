@@ -4,33 +4,34 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from mailnode.admin.operations import NOT_FOUND, CommandFailed, Office
+from mailnode.admin.administration import Administration
+from mailnode.admin.operations import NOT_FOUND, CommandFailed
 from mailnode.errors import NoSuchAccount
 from mailnode.values.address import Address, domain_key, parse_address
 from mailnode.values.directory import Account, Domain
 
 
-async def find_domain(office: Office, name: str) -> Domain:
+async def find_domain(admin: Administration, name: str) -> Domain:
     """Return the domain of a name in any spelling. :raises CommandFailed: there is none. :raises BadAddress:"""
     key = domain_key(name)
-    for domain in await office.directory.domains():
+    for domain in await admin.directory.domains():
         if domain.name == key:
             return domain
     raise CommandFailed(NOT_FOUND, f"{name}: no such domain")
 
 
-async def find_account(office: Office, address: str) -> Account:
+async def find_account(admin: Administration, address: str) -> Account:
     """Return the account with this address of its own. :raises BadAddress: :raises NoSuchAccount:"""
     written = parse_address(address)
-    if written != written.base(await separator(office, written)):
+    if written != written.base(await separator(admin, written)):
         raise NoSuchAccount
-    return await office.directory.account_by_address(written)
+    return await admin.directory.account_by_address(written)
 
 
-async def separator(office: Office, address: Address) -> str:
+async def separator(admin: Administration, address: Address) -> str:
     """Return the separator of an address' domain; "" where that is not a domain of ours."""
     key = address.domain_key
-    return next((domain.separator for domain in await office.directory.domains() if domain.name == key), "")
+    return next((domain.separator for domain in await admin.directory.domains() if domain.name == key), "")
 
 
 def moment(seconds: float) -> str:

@@ -4,36 +4,37 @@ from __future__ import annotations
 
 from typing import Any
 
+from mailnode.admin.administration import Administration
 from mailnode.admin.finding import find_account
-from mailnode.admin.operations import NOT_FOUND, CommandFailed, Office, command
+from mailnode.admin.operations import NOT_FOUND, CommandFailed, command
 from mailnode.errors import NoSuchAccount
 
 
 @command("grant.add", changes=True)
-async def grant_add(office: Office, account: str, address: str) -> Any:
+async def grant_add(admin: Administration, account: str, address: str) -> Any:
     """Let an account send as an address: an alias, another account's, or "@domain"."""
-    found = await find_account(office, account)
+    found = await find_account(admin, account)
     try:
-        await office.directory.add_grant(found.id, address)
+        await admin.directory.add_grant(found.id, address)
     except NoSuchAccount:
         raise CommandFailed(NOT_FOUND, f"{address}: no such address or alias") from None
     return {"account": found.address, "address": address}
 
 
 @command("grant.list")
-async def grant_list(office: Office, account: str | None = None) -> Any:
+async def grant_list(admin: Administration, account: str | None = None) -> Any:
     """All grants, or those of an account."""
-    found = await find_account(office, account) if account is not None else None
-    grants = await office.directory.grants(found.id if found is not None else None)
+    found = await find_account(admin, account) if account is not None else None
+    grants = await admin.directory.grants(found.id if found is not None else None)
     return [{"address": grant.address, "account": grant.account} for grant in grants]
 
 
 @command("grant.revoke", changes=True)
-async def grant_revoke(office: Office, account: str, address: str) -> Any:
+async def grant_revoke(admin: Administration, account: str, address: str) -> Any:
     """Take a grant back."""
-    found = await find_account(office, account)
+    found = await find_account(admin, account)
     try:
-        await office.directory.remove_grant(found.id, address)
+        await admin.directory.remove_grant(found.id, address)
     except NoSuchAccount:
         raise CommandFailed(NOT_FOUND, f"{address}: not granted to {found.address}") from None
     return {"revoked": address}

@@ -6,29 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from mailnode.interfaces.accounts import IDirectory
-from mailnode.interfaces.runtime import IClock, IHints, IThreads
-from mailnode.interfaces.store import IMailStore, IQueueStore
-from mailnode.values.directory import Credential
-
 # Exit codes of the mailnode command; documented in docs/commands.rst.
 OK, FAILED, USAGE, NOT_FOUND, UNREACHABLE, CONFLICT = range(6)
-
-
-@dataclass(frozen=True, slots=True)
-class Office:
-    """The parts of a server, or of a store without one, that commands need."""
-
-    directory: IDirectory
-    mail: IMailStore
-    queue: IQueueStore
-    clock: IClock
-    threads: IThreads
-    hints: IHints
-    make_credentials: Callable[..., list[Credential]]
-    weakness: Callable[[str, str], str]  # why a password is refused for an address; "": it is not
-    reload: Callable[[], Awaitable[dict[str, Any]]] | None = None  # None: no server is running
-    status: Callable[[], Awaitable[dict[str, Any]]] | None = None  # the same
 
 
 class CommandFailed(Exception):
@@ -45,7 +24,7 @@ F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command: a coroutine function of an office and keyword arguments; ``changes`` goes to the log, what
+    """One command: a coroutine function of an admin and keyword arguments; ``changes`` goes to the log, what
     ``destroys`` is asked about first."""
 
     function: Callable[..., Awaitable[Any]]

@@ -23,7 +23,7 @@ def run_directly(config: Config, command: str, arguments: dict[str, Any]) -> Any
         raise CommandFailed(UNREACHABLE, f"{data}: no server is running")
     check_owner(data)
     try:
-        return app.with_store(config, lambda office: run(office, command, arguments))
+        return app.with_store(config, lambda admin: run(admin, command, arguments))
     except ConfigurationError as error:
         raise CommandFailed(UNREACHABLE, "\n".join(error.mistakes)) from None
 

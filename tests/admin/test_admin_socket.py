@@ -23,10 +23,10 @@ class ControlSocketTests(TestCase):
 
     async def serve(self, data):
         os.makedirs(data, mode=0o700, exist_ok=True)
-        opened = app.office(demo_config(data))
-        office = opened.__enter__()
+        opened = app.administration(demo_config(data))
+        admin = opened.__enter__()
         self.addCleanup(opened.__exit__, None, None, None)
-        port = ControlPort(reactor, data, ControlFactory(office))
+        port = ControlPort(reactor, data, ControlFactory(admin))
         port.open()
         return port
 
@@ -100,7 +100,7 @@ class ControlSocketTests(TestCase):
     async def test_a_bug_is_one_answer(self):
         data = self.folder()
         port = await self.serve(data)
-        self.patch(port._factory.office.directory, "domains", None)
+        self.patch(port._factory.admin.directory, "domains", None)
         with self.assertRaises(CommandFailed) as caught:
             await deferToThread(ask, data, "domain.list", {})
         assert caught.exception.text == "the command failed; see the log of the server"

@@ -127,8 +127,8 @@ def test_who_the_postmaster_is(tool, alice):
 
 def test_a_failed_account_leaves_no_mailboxes(tool):
     tool("account", "add", "a@nowhere.test", "--password-stdin", stdin="x\n", code=3)
-    with app.office(demo_config(tool.data)) as office:
-        engine = office.mail._partitions[0]._engine
+    with app.administration(demo_config(tool.data)) as admin:
+        engine = admin.mail._partitions[0]._engine
         count = run_now(
             engine.read("mail-00", lambda tx: tx.execute("SELECT count(*) FROM account WHERE removed_at IS NULL"))
         )
@@ -160,9 +160,9 @@ def test_the_life_of_an_account(tool, alice):
 
 
 def test_a_removal_that_was_cut_short_goes_on(tool, alice):
-    with app.office(demo_config(tool.data)) as office:
-        account = run_now(office.directory.accounts())[0]
-        run_now(office.directory.set_status(account.id, "deleting"))
+    with app.administration(demo_config(tool.data)) as admin:
+        account = run_now(admin.directory.accounts())[0]
+        run_now(admin.directory.set_status(account.id, "deleting"))
     assert "is being removed" in tool("account", "enable", alice, code=5)
     tool("account", "remove", alice, "--yes")
     assert tool.json("account", "list") == []
@@ -201,8 +201,8 @@ def test_mailboxes(tool, alice):
 
 def enqueue(tool, envelope_id, reply="451 4.3.0 come \x1b[31mlater"):
     config = demo_config(tool.data)
-    with app.office(config) as office:
-        stores = office.queue
+    with app.administration(config) as admin:
+        stores = admin.queue
         blob = run_now(stores._blobs.put(b"Subject: x\r\n\r\nx\r\n"))
         assert isinstance(blob, StagedBlob) and isinstance(blob.ref, BlobRef)
         recipient = QueuedRecipient(0, "far@example.org", "example.org", next_try=2e9, last_reply=reply)
@@ -235,9 +235,9 @@ def test_the_queue(tool):
 def test_a_long_queue_is_listed_in_pages(tool, monkeypatch):
     for number in range(7):
         enqueue(tool, f"01aaaaaaaaaaaaaaaaa{number}")
-    monkeypatch.setattr("mailnode.admin.domains.PAGE", 3)
+    monkeypatch.setattr("mailnode.admin.queue.PAGE", 3)
     assert [entry["id"][-1] for entry in tool.json("queue", "list")] == list("0123456")
-    monkeypatch.setattr("mailnode.admin.domains.MAX_LISTED", 5)
+    monkeypatch.setattr("mailnode.admin.queue.MAX_LISTED", 5)
     assert len(tool.json("queue", "list")) == 5
 
 
@@ -251,7 +251,7 @@ def test_without_a_server(tool, tmp_path):
 
 
 def test_a_locked_directory(tool):
-    with app.office(demo_config(tool.data)):
+    with app.administration(demo_config(tool.data)):
         assert "another server is running" in tool("domain", "list", code=4)
     tool("domain", "list")
 
@@ -285,13 +285,13 @@ def test_an_unexpected_failure_is_one_line(tool, monkeypatch):
     [
         ("nonesuch", {}),
         ("domain.add", {}),
-        ("domain.add", {"name": "x.example", "office": 1}),
+        ("domain.add", {"name": "x.example", "admin": 1}),
         ("domain.list", {"x": 1}),
     ],
 )
 def test_unknown_commands_and_arguments_are_refused(tool, name, arguments):
-    with app.office(demo_config(tool.data)) as office, pytest.raises(CommandFailed) as failed:
-        run_now(run(office, name, arguments))
+    with app.administration(demo_config(tool.data)) as admin, pytest.raises(CommandFailed) as failed:
+        run_now(run(admin, name, arguments))
     assert failed.value.code == 2
 
 
