@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from mailnode.dialog.turn import Turn
 from mailnode.errors import Busy, DomainError, NoSuchMailbox
 from mailnode.imap.answers import UNKNOWN_TROUBLE, Answer, SessionEnds, refusal
 from mailnode.imap.capabilities import capabilities
@@ -25,7 +26,6 @@ from mailnode.imap.commands import row_of
 from mailnode.imap.open_views import OpenViews
 from mailnode.imap.searches import Searches
 from mailnode.imap.selected import Selected
-from mailnode.imap.turn import Turn
 from mailnode.imap.watching import Watching
 from mailnode.imap.wire import responses
 from mailnode.imap.wire.connection import ImapConnection

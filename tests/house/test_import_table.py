@@ -15,15 +15,17 @@ PURE = {
 }
 EVERYWHERE = {"values", "errors"}
 SESSION_SIDE = {"interfaces", "message"} | EVERYWHERE
+PROTOCOL = {"dialog"} | SESSION_SIDE
 # room -> rooms of mailnode it may see, its own package always included
 MAY_SEE = {
     "values": {"errors"},
     "errors": set(),
     "message": EVERYWHERE,
     "interfaces": EVERYWHERE,
-    "smtp": SESSION_SIDE,
-    "imap": SESSION_SIDE,
-    "pop3": SESSION_SIDE,
+    "dialog": {"interfaces"} | EVERYWHERE,
+    "smtp": PROTOCOL,
+    "imap": PROTOCOL,
+    "pop3": PROTOCOL,
     "auth": SESSION_SIDE,
     "policy": SESSION_SIDE,
     "delivery": SESSION_SIDE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.internet.defer import Deferred
 
-from mailnode.imap.turn import Turn
+from mailnode.dialog.turn import Turn
 
 
 def test_one_at_a_time_in_the_order_in_which_they_asked() -> None:
