@@ -13,7 +13,7 @@ from mailnode.admin.dispatch import run
 from mailnode.admin.operations import CommandFailed
 from mailnode.config.demo import ACCOUNTS, ADDRESS, DOMAIN, certificate_files, demo_listeners
 from mailnode.net.self_signed import write_self_signed
-from mailnode.store.blob_file import make_directory
+from mailnode.store.disk.directories import make_directory
 
 FILE = "demo.json"  # in the data directory, mode 0600: clear passwords
 

@@ -50,7 +50,7 @@ from mailnode.smtp.limits import Limits as SmtpLimits
 from mailnode.smtp.limits import Timeouts as SmtpTimeouts
 from mailnode.smtp.protocol import SmtpFactory
 from mailnode.smtp.service import Service
-from mailnode.store import blob_codec
+from mailnode.store.blobs import codec
 from mailnode.stores import Stores
 from mailnode.web.metrics import Metrics
 
@@ -87,7 +87,7 @@ class Runtime:
 
 def scanning_batches(config: Config, reactor: Any) -> Batches | None:
     """Return what has small messages scanned and encoded by another process where there is a core for it, else None."""
-    return Batches(reactor, read_facts, blob_codec.encode) if (os.cpu_count() or 1) > config.server.workers else None
+    return Batches(reactor, read_facts, codec.encode) if (os.cpu_count() or 1) > config.server.workers else None
 
 
 def searching_processes(reactor: Any) -> Processes:

@@ -12,18 +12,18 @@ from mailnode.config.schema import Config
 from mailnode.errors import ConfigurationError, StoreUnavailable
 from mailnode.interfaces.runtime import IClock, IHints, IThreads
 from mailnode.interfaces.store import IEphemeral
-from mailnode.store.blobs_local import LocalBlobs
-from mailnode.store.data_lock import DataLock
-from mailnode.store.directory import Directory
-from mailnode.store.engine import DIRECTORY, QUEUE, Engine, mail_tenancy
-from mailnode.store.engine_remote import Ask, RemoteEngine
-from mailnode.store.engine_sqlite import SqliteEngine
-from mailnode.store.ephemeral import Ephemeral
-from mailnode.store.ephemeral_remote import RemoteEphemeral
-from mailnode.store.mail_store import MailStore
-from mailnode.store.queue import Queue
-from mailnode.store.queue_remote import RemoteQueue
-from mailnode.store.reserve import Reserve
+from mailnode.store.blobs.local import LocalBlobs
+from mailnode.store.disk.data_lock import DataLock
+from mailnode.store.disk.reserve import Reserve
+from mailnode.store.engines.engine import DIRECTORY, QUEUE, Engine, mail_tenancy
+from mailnode.store.engines.remote import Ask, RemoteEngine
+from mailnode.store.engines.sqlite import SqliteEngine
+from mailnode.store.facades.directory import Directory
+from mailnode.store.facades.ephemeral import Ephemeral
+from mailnode.store.facades.ephemeral_remote import RemoteEphemeral
+from mailnode.store.facades.mail_store import MailStore
+from mailnode.store.facades.queue import Queue
+from mailnode.store.facades.queue_remote import RemoteQueue
 from mailnode.values.events import emit
 
 OTHER_DATABASES = 3  # directory, queue and ephemeral data
@@ -222,7 +222,7 @@ def _engine(
             data, partitions, call_from_thread, clock.callLater, reserve=reserve, accept_older=accept_older
         )
     try:
-        from mailnode.store.engine_postgres import PostgresEngine
+        from mailnode.store.engines.postgres import PostgresEngine
     except ImportError as error:
         raise ConfigurationError([f"store.url: PostgreSQL needs mailnode[postgres]: {error}"]) from error
     return PostgresEngine(config.store.url, config.server.partitions, call_from_thread)

@@ -32,7 +32,7 @@ from mailnode.net.listeners import PORT_TAKEN
 from mailnode.net.logs import AppendedLog, LineWriter, observer
 from mailnode.net.pidfile import PidFile
 from mailnode.net.process import end_by_force, prepare_process
-from mailnode.store.blob_file import make_directory
+from mailnode.store.disk.directories import make_directory
 from mailnode.workers.handover import LogPlace
 
 reactor: Any = _reactor

@@ -19,9 +19,9 @@ from mailnode.auth.realm import MailRealm, SessionCounts
 from mailnode.auth.throttle import FAILURE_DELAY, Throttle
 from mailnode.errors import AuthenticationFailed, Busy, LoginNotAllowed, StoreUnavailable
 from mailnode.interfaces.sessions import ILogin, ILogins, IMailUser, IPopUser, ISaslExchange, ISessionMind, ISubmitter
-from mailnode.store.directory import Directory
-from mailnode.store.engine_sqlite import SqliteEngine
-from mailnode.store.ephemeral import Ephemeral
+from mailnode.store.engines.sqlite import SqliteEngine
+from mailnode.store.facades.directory import Directory
+from mailnode.store.facades.ephemeral import Ephemeral
 from mailnode.values.address import parse_address
 
 SECRET = b"k" * 32

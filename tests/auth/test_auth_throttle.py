@@ -18,10 +18,10 @@ from mailnode.auth.realm import MailRealm, SessionCounts
 from mailnode.auth.throttle import ACCOUNT, ADDRESS, DAY, FAILURE_DELAY, NETWORK, PAIR, PLACE, TRUSTED_DELAY, Throttle
 from mailnode.errors import AuthenticationFailed, TooManyFailures
 from mailnode.interfaces.sessions import ILogin, IMailUser, ISessionMind
-from mailnode.store.directory import Directory
-from mailnode.store.engine import EPHEMERAL
-from mailnode.store.engine_sqlite import SqliteEngine
-from mailnode.store.ephemeral import Ephemeral
+from mailnode.store.engines.engine import EPHEMERAL
+from mailnode.store.engines.sqlite import SqliteEngine
+from mailnode.store.facades.directory import Directory
+from mailnode.store.facades.ephemeral import Ephemeral
 from mailnode.values.address import parse_address
 
 SECRET = b"k" * 32

@@ -13,12 +13,12 @@ from twisted.internet.task import Clock
 
 from mailnode.net.hints import LocalHints
 from mailnode.net.no_reactor import CallingThread
-from mailnode.store import verify
-from mailnode.store.blobs_local import LocalBlobs
-from mailnode.store.engine import QUEUE, mail_tenancy
-from mailnode.store.engine_sqlite import SqliteEngine
-from mailnode.store.mail_store import MailStore
-from mailnode.store.queue import Queue
+from mailnode.store.blobs.local import LocalBlobs
+from mailnode.store.engines.engine import QUEUE, mail_tenancy
+from mailnode.store.engines.sqlite import SqliteEngine
+from mailnode.store.facades.mail_store import MailStore
+from mailnode.store.facades.queue import Queue
+from mailnode.store.units import verify
 from mailnode.values.facts import EncodedFacts, MessageFacts, Part, SortKeys, encode
 from mailnode.values.mailbox import DeliveryPlan, NewMessage
 from mailnode.values.queue import QueuedEnvelope, QueuedRecipient, Submission

@@ -15,8 +15,9 @@ from fault_store import MAIL, Loop, Store
 from fault_vfs import SYNC, WRITE, Faults, FaultVFS, FaultyOs
 
 from mailnode.errors import StoreUnavailable
-from mailnode.store import blob_file
-from mailnode.store.engine import QUEUE
+from mailnode.store.blobs import file as blob_file
+from mailnode.store.disk import directories
+from mailnode.store.engines.engine import QUEUE
 from mailnode.values.queue import DELIVERED, Outcome, Settlement
 
 # kind of call, error of a write, whether all later calls fail too, whether a failed sync loses what was written
@@ -219,6 +220,7 @@ def test_an_acknowledged_message_is_out_of_a_power_cuts_reach(memory, monkeypatc
     try:
         store = disk.open()
         monkeypatch.setattr(blob_file, "os", files)
+        monkeypatch.setattr(directories, "os", files)
         store.loop.run(store.deliver("m1", ("ann",), 600_000))
         assert files.trace[-5:] == ["write", "rename", "sync", "open", "sync"]  # name, file, directory
         assert any(file.name.endswith("mail-00.db-wal") for file in disk.vfs.files)

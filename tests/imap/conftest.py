@@ -8,9 +8,9 @@ import pytest
 from imap_world import World, fake_account
 
 from mailnode.net.no_reactor import CallingThread, run_now
-from mailnode.store.blobs_local import LocalBlobs
-from mailnode.store.engine_sqlite import SqliteEngine
-from mailnode.store.mail_store import MailStore
+from mailnode.store.blobs.local import LocalBlobs
+from mailnode.store.engines.sqlite import SqliteEngine
+from mailnode.store.facades.mail_store import MailStore
 
 
 def sqlite_account(world: World, directory: Path):

@@ -16,9 +16,9 @@ from mailnode.interfaces.queue import IDeliveryAgent
 from mailnode.net.hints import LocalHints
 from mailnode.net.threads import Threads
 from mailnode.queue.runner import QueueRunner, RunnerSettings
-from mailnode.store.blobs_local import LocalBlobs
-from mailnode.store.engine_sqlite import SqliteEngine
-from mailnode.store.queue import Queue
+from mailnode.store.blobs.local import LocalBlobs
+from mailnode.store.engines.sqlite import SqliteEngine
+from mailnode.store.facades.queue import Queue
 from mailnode.values.attempt import DEFERRED, SENT, AttemptReport
 from mailnode.values.blob import StagedBlob
 from mailnode.values.queue import Claim, Submission

@@ -24,10 +24,10 @@ from store_support import PARTITIONS, Loop, RecordingHints, make_facts
 from twisted.internet.task import Clock
 
 from mailnode.net.no_reactor import CallingThread
-from mailnode.store.blobs_local import LocalBlobs
-from mailnode.store.engine import Engine
-from mailnode.store.engine_sqlite import SqliteEngine
-from mailnode.store.mail_store import MailStore
+from mailnode.store.blobs.local import LocalBlobs
+from mailnode.store.engines.engine import Engine
+from mailnode.store.engines.sqlite import SqliteEngine
+from mailnode.store.facades.mail_store import MailStore
 from mailnode.values.mailbox import NewMessage
 
 
@@ -40,7 +40,7 @@ def file_engine(directory: Path, loop: Loop) -> Engine:
 
 
 def postgres_engine(directory: Path, loop: Loop) -> Engine:
-    from mailnode.store.engine_postgres import PostgresEngine
+    from mailnode.store.engines.postgres import PostgresEngine
 
     return PostgresEngine(running_cluster().url, PARTITIONS, loop.call_from_thread, prefix="contract", connections=4)
 

@@ -11,9 +11,9 @@ from store_support import Loop, RecordingHints, make_facts
 from twisted.internet.defer import Deferred
 
 from mailnode.net.no_reactor import CallingThread, StandingClock
-from mailnode.store.blobs_local import LocalBlobs
-from mailnode.store.engine_sqlite import SqliteEngine
-from mailnode.store.mail_store import MailStore
+from mailnode.store.blobs.local import LocalBlobs
+from mailnode.store.engines.sqlite import SqliteEngine
+from mailnode.store.facades.mail_store import MailStore
 from mailnode.values.mailbox import DeliveryPlan, NewMessage
 
 

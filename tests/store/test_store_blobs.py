@@ -15,13 +15,15 @@ import zstandard
 
 from mailnode.errors import BlobDamaged, LimitReached, StoreUnavailable
 from mailnode.net.no_reactor import CallingThread
-from mailnode.store import blob_codec, blob_file, blobs_local
-from mailnode.store.blob_file import make_directory
-from mailnode.store.blobs_local import AT_ONCE, INLINE, KEPT, KEPT_TOGETHER, LocalBlobs
-from mailnode.store.data_lock import DataLock
+from mailnode.store.blobs import codec
+from mailnode.store.blobs import local as blobs_local
+from mailnode.store.blobs.local import AT_ONCE, INLINE, KEPT, KEPT_TOGETHER, LocalBlobs
+from mailnode.store.disk import directories
+from mailnode.store.disk.data_lock import DataLock
+from mailnode.store.disk.directories import make_directory
 from mailnode.values.blob import BlobRef, StagedBlob
 
-FRAME = blob_codec.FRAME
+FRAME = codec.FRAME
 
 
 def noise(size):
@@ -88,7 +90,7 @@ def test_content_may_be_encoded_by_somebody_else(blobs, files, loop):
             loop.run(writer.write(b"more"))
         with pytest.raises(StoreUnavailable):
             writer.take()
-        staged = loop.run(store.put(content, blob_codec.encode(content)))
+        staged = loop.run(store.put(content, codec.encode(content)))
         assert loop.run(store.read(staged.ref, staged.data or None)) == content
         assert loop.run(store.put(content)).ref.digest == staged.ref.digest
 
@@ -288,7 +290,7 @@ def test_a_directory_above_that_cannot_be_listed_is_no_trouble(tmp_path, monkeyp
     def denied(path, *args, **kwargs):
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
-    monkeypatch.setattr(blob_file, "sync_directory", denied)
+    monkeypatch.setattr(directories, "sync_directory", denied)
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     make_directory(tmp_path / "data")
     monkeypatch.setattr(os, "access", lambda path, mode: True)
@@ -439,7 +441,7 @@ def inline(content, size=None):
 def test_what_earlier_versions_stored_is_read():
     frame = bytes.fromhex("28b52ffd644802e50000a846726f6d3a2061406578616d706c652e6f72670d0a010061623599a4630ad6")
     content = b"From: a@example.org\r\n" * 40
-    assert blob_codec.decode_small(inline(content), frame) == content
+    assert codec.decode_small(inline(content), frame) == content
 
 
 @pytest.mark.parametrize("says_its_size", [True, False])
@@ -449,7 +451,7 @@ def test_a_frame_with_more_than_the_known_size_is_refused_before_memory_is_taken
     tracemalloc.start()
     try:
         with pytest.raises(BlobDamaged):
-            blob_codec.decode_small(inline(content, 5000), frame)
+            codec.decode_small(inline(content, 5000), frame)
         assert tracemalloc.get_traced_memory()[1] < 1 << 20
     finally:
         tracemalloc.stop()
@@ -459,14 +461,14 @@ def test_a_frame_that_claims_a_terabyte_is_refused():
     magic, one_segment_with_eight_octets_of_size = b"\x28\xb5\x2f\xfd", b"\xe0"
     frame = magic + one_segment_with_eight_octets_of_size + (1 << 40).to_bytes(8, "little") + b"\x01\x00\x00"
     with pytest.raises(BlobDamaged):
-        blob_codec.decode_small(inline(b"", 5000), frame)
+        codec.decode_small(inline(b"", 5000), frame)
 
 
 def test_content_longer_than_a_frame_of_a_file_may_be_inline():
     content = b"x" * (20 << 20)
-    encoding, stored = blob_codec.encode_small(content)
+    encoding, stored = codec.encode_small(content)
     assert encoding == "zstd"
-    assert blob_codec.decode_small(inline(content), stored) == content
+    assert codec.decode_small(inline(content), stored) == content
 
 
 def test_threads_do_not_share_contexts():
@@ -474,9 +476,9 @@ def test_threads_do_not_share_contexts():
 
     def there_and_back(content):
         for _ in range(50):
-            _, stored = blob_codec.encode_small(content)
-            assert blob_codec.decode_small(inline(content), stored) == content
-        return id(blob_codec._thread.decompressor)
+            _, stored = codec.encode_small(content)
+            assert codec.decode_small(inline(content), stored) == content
+        return id(codec._thread.decompressor)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(there_and_back, contents))

@@ -11,13 +11,13 @@ from twisted.logger import globalLogPublisher
 
 from mailnode.errors import BlobDamaged, ConfigurationError, RowsDamaged, StoreUnavailable
 from mailnode.net.no_reactor import CallingThread
-from mailnode.store import partition
-from mailnode.store.blobs_local import LocalBlobs
-from mailnode.store.engine import DIRECTORY, EPHEMERAL, QUEUE
-from mailnode.store.engine_remote import RemoteEngine
-from mailnode.store.engine_sqlite import SqliteEngine
-from mailnode.store.mail_store import MailStore
-from mailnode.store.sqlite_files import KEPT
+from mailnode.store.blobs.local import LocalBlobs
+from mailnode.store.engines.engine import DIRECTORY, EPHEMERAL, QUEUE
+from mailnode.store.engines.remote import RemoteEngine
+from mailnode.store.engines.sqlite import SqliteEngine
+from mailnode.store.engines.sqlite_files import KEPT
+from mailnode.store.facades import partition
+from mailnode.store.facades.mail_store import MailStore
 from mailnode.values.mailbox import NewMessage
 
 PAGE = 4096

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from mailnode.errors import Busy, NoSuchAccount, NoSuchMessage, OverQuota
-from mailnode.store import maildrop, messages
-from mailnode.store.engine import mail_tenancy
+from mailnode.store.engines.engine import mail_tenancy
+from mailnode.store.facades import maildrop
+from mailnode.store.units import messages
 from mailnode.values.flags import FLAGGED, KEYWORD_SHIFT, MAX_KEYWORDS, SEEN
 from mailnode.values.mailbox import DeliveryPlan
 
@@ -244,7 +245,7 @@ def test_threads_of_accounts_are_apart(store, ann, bea, loop, make):
 
 
 def test_remove_takes_everything(store, ann, bea, engine, loop, make, monkeypatch):
-    monkeypatch.setattr("mailnode.store.sweeping.ROWS", 3)
+    monkeypatch.setattr("mailnode.store.units.sweeping.ROWS", 3)
     shared = make()
     loop.run(store.deliver("e1", [plan(ann), plan(bea)], shared, True))
     loop.run(ann.open(1).append([make() for _ in range(8)]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailnode.errors import AlreadyExists, BadAddress, InUse, LimitReached, NoSuchAccount, NoSuchDomain
-from mailnode.store.directory import Directory
+from mailnode.store.facades.directory import Directory
 from mailnode.values.address import Address, parse_address
 from mailnode.values.directory import Alias, Credential, Grant, LoginRecord, Resolved
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailnode.errors import NoSuchMailbox, StoreUnavailable
-from mailnode.store.engine import mail_tenancy
+from mailnode.store.engines.engine import mail_tenancy
 
 MAIL = mail_tenancy(0)
 

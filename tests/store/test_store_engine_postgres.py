@@ -6,12 +6,13 @@ import psycopg
 import pytest
 
 from mailnode.errors import ConfigurationError, NoSuchMailbox, StoreUnavailable
-from mailnode.store import engine_postgres, verify
-from mailnode.store.directory import Directory
-from mailnode.store.engine import DIRECTORY, EPHEMERAL, QUEUE, mail_tenancy
-from mailnode.store.engine_postgres import PostgresEngine, to_psycopg, to_schema
-from mailnode.store.mail_store import MailStore
-from mailnode.store.queue import Queue
+from mailnode.store.engines import postgres as engine_postgres
+from mailnode.store.engines.engine import DIRECTORY, EPHEMERAL, QUEUE, mail_tenancy
+from mailnode.store.engines.postgres import PostgresEngine, to_psycopg, to_schema
+from mailnode.store.facades.directory import Directory
+from mailnode.store.facades.mail_store import MailStore
+from mailnode.store.facades.queue import Queue
+from mailnode.store.units import verify
 from mailnode.values.address import parse_address
 from mailnode.values.mailbox import DeliveryPlan
 from mailnode.values.queue import QueuedEnvelope, QueuedRecipient, Submission

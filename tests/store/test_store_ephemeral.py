@@ -6,8 +6,8 @@ import pytest
 from twisted.internet.task import Clock
 
 from mailnode.errors import StoreUnavailable
-from mailnode.store.engine import EPHEMERAL
-from mailnode.store.ephemeral import Ephemeral
+from mailnode.store.engines.engine import EPHEMERAL
+from mailnode.store.facades.ephemeral import Ephemeral
 
 NOW = 1_800_000_000.0
 
@@ -97,7 +97,7 @@ def test_a_broken_store_changes_nothing(clock, loop):
 
 
 def test_changes_are_written_at_the_interval(clock, loop):
-    from mailnode.store.engine_sqlite import SqliteEngine
+    from mailnode.store.engines.sqlite import SqliteEngine
 
     engine = SqliteEngine(None, 1)
     loop.run(engine.start())

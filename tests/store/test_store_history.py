@@ -8,12 +8,12 @@ from store_support import Loop, RecordingHints, make_facts
 from twisted.internet.task import Clock
 
 from mailnode.net.no_reactor import CallingThread
-from mailnode.store.blobs_local import LocalBlobs
-from mailnode.store.engine import mail_tenancy
-from mailnode.store.engine_sqlite import SqliteEngine
-from mailnode.store.mail_store import MailStore
-from mailnode.store.messages import store_flags_together
-from mailnode.store.sweeping import RETENTION
+from mailnode.store.blobs.local import LocalBlobs
+from mailnode.store.engines.engine import mail_tenancy
+from mailnode.store.engines.sqlite import SqliteEngine
+from mailnode.store.facades.mail_store import MailStore
+from mailnode.store.units.messages import store_flags_together
+from mailnode.store.units.sweeping import RETENTION
 from mailnode.values.flags import DELETED
 from mailnode.values.mailbox import NewMessage
 

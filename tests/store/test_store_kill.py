@@ -14,9 +14,9 @@ from store_support import RecordingHints
 from twisted.internet.task import Clock
 
 from mailnode.net.no_reactor import CallingThread
-from mailnode.store.blobs_local import LocalBlobs
-from mailnode.store.engine_sqlite import SqliteEngine
-from mailnode.store.mail_store import MailStore
+from mailnode.store.blobs.local import LocalBlobs
+from mailnode.store.engines.sqlite import SqliteEngine
+from mailnode.store.facades.mail_store import MailStore
 from tests.processes import start
 
 WRITER = Path(__file__).with_name("store_kill_writer.py")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mailnode.errors import BadMailboxName, LimitReached, MailboxExists, MailboxRefused, NoSuchMailbox
-from mailnode.store import mailboxes
-from mailnode.store.accounts import MODSEQS
+from mailnode.store.units import mailbox_tree
+from mailnode.store.units.accounts import MODSEQS
 from mailnode.values.flags import SEEN
 
 
@@ -77,7 +77,7 @@ def test_bad_names_are_refused(ann, loop, name):
 
 
 def test_the_number_of_mailboxes_is_limited(ann, loop, monkeypatch):
-    monkeypatch.setattr(mailboxes, "MAX_MAILBOXES", 8)
+    monkeypatch.setattr(mailbox_tree, "MAX_MAILBOXES", 8)
     loop.run(ann.create("a/b"))
     before = loop.run(ann.modseq())
     with pytest.raises(LimitReached):
@@ -304,13 +304,13 @@ def rows_read(tx, unit, *args):
 @pytest.mark.parametrize(
     ("unit", "args"),
     [
-        (mailboxes.create, ("ann", "new/one", "")),
-        (mailboxes.rename, ("ann", 2, "elsewhere/one")),
-        (mailboxes.delete, ("ann", 2, 0)),
-        (mailboxes.named, ("ann", "Archive")),
-        (mailboxes.with_inferior, ("ann", "many")),
-        (mailboxes.status_of, ("ann", "Archive")),
-        (mailboxes.subscribe, ("ann", "Archive", True)),
+        (mailbox_tree.create, ("ann", "new/one", "")),
+        (mailbox_tree.rename, ("ann", 2, "elsewhere/one")),
+        (mailbox_tree.delete, ("ann", 2, 0)),
+        (mailbox_tree.named, ("ann", "Archive")),
+        (mailbox_tree.with_inferior, ("ann", "many")),
+        (mailbox_tree.status_of, ("ann", "Archive")),
+        (mailbox_tree.subscribe, ("ann", "Archive", True)),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

@@ -18,9 +18,9 @@ from mailnode.errors import (
     RowsDamaged,
     StoreUnavailable,
 )
-from mailnode.store import mailbox as mailbox_module
-from mailnode.store import messages, placing, staging
-from mailnode.store.engine import mail_tenancy
+from mailnode.store.engines.engine import mail_tenancy
+from mailnode.store.facades import mailbox as mailbox_module
+from mailnode.store.units import arrivals, copies, messages
 from mailnode.values.blob import StagedBlob
 from mailnode.values.flags import ANSWERED, DELETED, FLAGGED, KEYWORD_SHIFT, MAX_KEYWORDS, SEEN
 from mailnode.values.mailbox import COLUMNS, DeliveryPlan
@@ -487,7 +487,7 @@ def test_a_large_copy_is_seen_whole_or_not_at_all(five, ann, loop, make, pieces,
     write = five._partition.write
 
     async def watched(unit, *args, **kwargs):
-        if unit is staging.finish:
+        if unit is copies.finish:
             target = ann.open(2)
             assert await target.snapshot() == before[0]
             assert (await target.changes(0)).highest_modseq == before[0].highest_modseq
@@ -524,7 +524,7 @@ def test_mail_that_arrives_during_a_large_copy_stands_before_it(five, ann, loop,
 
     async def watched(unit, *args, **kwargs):
         result = await write(unit, *args, **kwargs)
-        if unit is staging.copy_some:
+        if unit is copies.copy_some:
             arrived.append(await ann.open(2).append([make()]))
         return result
 
@@ -565,7 +565,7 @@ def interrupted(loop, five, count=2):
     done = []
 
     async def dying(unit, *args, **kwargs):
-        if len(done) == count + 1 or unit in (staging.abandon, staging.discard_some):
+        if len(done) == count + 1 or unit in (copies.abandon, copies.discard_some):
             raise StoreUnavailable("dead")
         done.append(unit)
         return await write(unit, *args, **kwargs)
@@ -601,7 +601,7 @@ def test_the_next_large_copy_clears_away_what_the_last_server_left(store, five, 
 
 
 def test_mail_never_runs_into_copies_on_their_way(five, ann, loop, make, pieces, monkeypatch):
-    monkeypatch.setattr(staging, "UID_GAP", 2)
+    monkeypatch.setattr(copies, "UID_GAP", 2)
     interrupted(loop, five)
     target = ann.open(2)
     loop.run(target.append([make(), make()]))
@@ -614,7 +614,7 @@ def test_a_large_copy_to_a_mailbox_that_goes_leaves_nothing(store, five, ann, lo
     write = five._partition.write
 
     async def watched(unit, *args, **kwargs):
-        if unit is staging.finish:
+        if unit is copies.finish:
             await ann.delete(2)
         return await write(unit, *args, **kwargs)
 
@@ -643,7 +643,7 @@ def test_anothers_delivery_is_served_between_the_units_of_a_large_copy(store, fi
     async def watched(unit, *args, **kwargs):
         result = await write(unit, *args, **kwargs)
         ended.append(unit)
-        if unit is staging.copy_some and not deliveries:
+        if unit is copies.copy_some and not deliveries:
             plans = [DeliveryPlan(other, "o@a.test")]
             deliveries.append(Deferred.fromCoroutine(store.deliver("e1", plans, make(), False)))
         return result
@@ -653,8 +653,8 @@ def test_anothers_delivery_is_served_between_the_units_of_a_large_copy(store, fi
     loop.run(five.copy(list(range(1, 26)), 2))
     assert deliveries[0].called
     # One unit may have been on its way already.
-    assert ended.index(placing.deliver) <= ended.index(staging.copy_some) + 2
-    assert ended.count(staging.copy_some) == 13
+    assert ended.index(arrivals.deliver) <= ended.index(copies.copy_some) + 2
+    assert ended.count(copies.copy_some) == 13
 
 
 def test_move_is_one_step(five, ann, loop, hints):

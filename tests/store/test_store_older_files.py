@@ -8,8 +8,8 @@ import pytest
 from store_support import Loop
 
 from mailnode.errors import ConfigurationError, StoreUnavailable
-from mailnode.store.commit_counts import FILE
-from mailnode.store.engine_sqlite import SqliteEngine
+from mailnode.store.engines.commit_counts import FILE
+from mailnode.store.engines.sqlite import SqliteEngine
 
 MAIL = "mail-00"
 

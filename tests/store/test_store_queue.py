@@ -12,11 +12,11 @@ from twisted.logger import globalLogPublisher
 
 from mailnode.errors import BlobDamaged, StoreUnavailable
 from mailnode.net.no_reactor import CallingThread
-from mailnode.store import queue_leases, queue_rows
-from mailnode.store.blobs_local import LocalBlobs
-from mailnode.store.engine import QUEUE
-from mailnode.store.facts_rows import decode_facts, encode_facts
-from mailnode.store.queue import Queue
+from mailnode.store.blobs.local import LocalBlobs
+from mailnode.store.engines.engine import QUEUE
+from mailnode.store.facades.queue import Queue
+from mailnode.store.units import queue_leases, queue_rows
+from mailnode.store.units.stored_facts import decode_facts, encode_facts
 from mailnode.values.blob import BlobRef
 from mailnode.values.facts import MessageFacts, Part, SortKeys, encode
 from mailnode.values.queue import (
@@ -301,7 +301,7 @@ def test_a_late_settlement_stands_while_nobody_else_has_it(queue, post, loop):
 
 
 def test_leases_of_the_dead_end_and_their_recipients_are_due_as_before(queue, post, loop, monkeypatch):
-    monkeypatch.setattr("mailnode.store.queue.UNIT_ROWS", 2)
+    monkeypatch.setattr("mailnode.store.facades.queue.UNIT_ROWS", 2)
     post("e1", ["a.example"] * 3)
     post("e2", ["b.example"])
     dead = claimed(queue, loop, lease=60.0)

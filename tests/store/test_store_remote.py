@@ -4,9 +4,9 @@ import pytest
 from store_support import Loop
 
 from mailnode.errors import OverQuota, StoreUnavailable
-from mailnode.store.engine import mail_tenancy
-from mailnode.store.engine_remote import RemoteEngine
-from mailnode.store.engine_sqlite import SqliteEngine
+from mailnode.store.engines.engine import mail_tenancy
+from mailnode.store.engines.remote import RemoteEngine
+from mailnode.store.engines.sqlite import SqliteEngine
 
 MAIL = mail_tenancy(0)
 

@@ -11,11 +11,11 @@ import pytest
 
 from mailnode.errors import DiskFull, StoreUnavailable
 from mailnode.net.no_reactor import CallingThread
-from mailnode.store import reserve as reserve_module
-from mailnode.store.blobs_local import LocalBlobs
-from mailnode.store.engine import GROWING
-from mailnode.store.reserve import NEEDED, RESERVE, Reserve
-from mailnode.store.sqlite_tenancy import Job, Tenancy
+from mailnode.store.blobs.local import LocalBlobs
+from mailnode.store.disk import reserve as reserve_module
+from mailnode.store.disk.reserve import NEEDED, RESERVE, Reserve
+from mailnode.store.engines.engine import GROWING
+from mailnode.store.engines.sqlite_tenancy import Job, Tenancy
 
 Free = namedtuple("Free", "f_bavail f_frsize")
 
@@ -102,7 +102,7 @@ met: list[int] = []
 
 @pytest.fixture
 def tenancy(tmp_path, reserve, disk, monkeypatch):
-    monkeypatch.setattr("mailnode.store.sqlite_tenancy.GROWING", GROWING | {bring})
+    monkeypatch.setattr("mailnode.store.engines.sqlite_tenancy.GROWING", GROWING | {bring})
     met.clear()
     reserve.begin()
     tenancy = Tenancy("probe", str(tmp_path / "probe.db"), reserve=reserve)

@@ -14,11 +14,12 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from mailnode.errors import ConfigurationError, NoSuchMailbox, StoreUnavailable
-from mailnode.store import engine_sqlite, migrate, sqlite_tenancy
-from mailnode.store.engine import DIRECTORY, mail_tenancy
-from mailnode.store.engine_sqlite import SqliteEngine
-from mailnode.store.migrate import Migration
-from mailnode.store.sqlite_tenancy import Job, Tenancy
+from mailnode.store.engines import migrate, sqlite_tenancy
+from mailnode.store.engines import sqlite as engine_sqlite
+from mailnode.store.engines.engine import DIRECTORY, mail_tenancy
+from mailnode.store.engines.migrate import Migration
+from mailnode.store.engines.sqlite import SqliteEngine
+from mailnode.store.engines.sqlite_tenancy import Job, Tenancy
 
 MAIL = mail_tenancy(0)
 

@@ -6,12 +6,12 @@ import os
 
 import pytest
 
-from mailnode.store import mail_store as mail_store_module
-from mailnode.store import sweeping
-from mailnode.store.blob_codec import FRAME
-from mailnode.store.engine import mail_tenancy
-from mailnode.store.mail_store import MailStore
-from mailnode.store.sweeping import GRACE, RETENTION
+from mailnode.store.blobs.codec import FRAME
+from mailnode.store.engines.engine import mail_tenancy
+from mailnode.store.facades import mail_store as mail_store_module
+from mailnode.store.facades.mail_store import MailStore
+from mailnode.store.units import sweeping
+from mailnode.store.units.sweeping import GRACE, RETENTION
 from mailnode.values.mailbox import DeliveryPlan
 
 WEEK = RETENTION + 1

@@ -6,7 +6,7 @@ import pytest
 from zope.interface.verify import verifyObject
 
 from mailnode.interfaces.store import IBlobs, IBlobWriter, IMailAccount, IMailbox, IMaildrop, IMailStore
-from mailnode.store.engine import mail_tenancy
+from mailnode.store.engines.engine import mail_tenancy
 
 
 @pytest.mark.parametrize(

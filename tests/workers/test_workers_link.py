@@ -15,8 +15,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from mailnode.config.demo import demo_config
 from mailnode.errors import NoSuchMailbox, OverQuota, Refused, StoreUnavailable
 from mailnode.net.frames import MAX_FRAME, FrameReader, FrameTooLong, frame
-from mailnode.store import accounts
-from mailnode.store.queue_leases import LeaseLost
+from mailnode.store.units import accounts
+from mailnode.store.units.queue_leases import LeaseLost
 from mailnode.values.blob import BlobRef, StagedBlob
 from mailnode.values.directory import Account
 from mailnode.workers import link as link_module
@@ -90,7 +90,7 @@ def test_nothing_else_does(value):
 @pytest.mark.parametrize("name", ["os", "shutil", "Path", "nonesuch", "BlobFile.add"])
 def test_what_a_module_of_the_store_imports_does_not_count_as_its_own(name):
     stolen = b"\x80\x05" + b"".join(
-        b"\x8c" + bytes([len(text)]) + text for text in (b"mailnode.store.blob_file", name.encode())
+        b"\x8c" + bytes([len(text)]) + text for text in (b"mailnode.store.blobs.file", name.encode())
     )
     with pytest.raises(NotPlain):
         loads(stolen + b"\x93.")

@@ -1,0 +1,97 @@
+"""Schema versions: numbered files of SQL, applied in order, each in one transaction.
+
+The files of a tenancy stand in ``sql/<kind>/NNNN.sql`` and are written for SQLite in words that PostgreSQL takes after
+:func:`to_postgres`. Every tenancy holds a table ``meta`` with its schema's number. The engines call
+:func:`pending` and :func:`apply` at start, under their lock, after a copy.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import resources
+
+from mailnode.errors import ConfigurationError
+from mailnode.store.engines.engine import Transaction
+
+_META = "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)"
+_SET = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+_COMMENT = re.compile(r"--[^\n]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One numbered step of one kind of tenancy."""
+
+    kind: str
+    number: int
+    statements: tuple[str, ...]
+
+
+def kind_of(tenancy: str) -> str:
+    """Return the kind of a tenancy, which names its folder of SQL: ``mail-03`` is ``mail``."""
+    return tenancy.partition("-")[0]
+
+
+def known(kind: str) -> list[Migration]:
+    """Return all steps of a kind that this version of the server has, in order."""
+    steps = []
+    folder = resources.files("mailnode.store").joinpath("sql", kind)
+    for entry in folder.iterdir() if folder.is_dir() else ():
+        number, _, ending = entry.name.partition(".")
+        if ending == "sql" and number.isdigit():
+            steps.append(Migration(kind, int(number), _statements(entry.read_text("utf-8"))))
+    return sorted(steps, key=lambda step: step.number)
+
+
+def _statements(text: str) -> tuple[str, ...]:
+    parts = (part.strip() for part in _COMMENT.sub("", text).split(";"))
+    return tuple(part for part in parts if part)
+
+
+def to_postgres(statement: str) -> str:
+    """Return a statement of the schema in PostgreSQL's words."""
+    return re.sub(r"\bBLOB\b", "BYTEA", statement.replace("WITHOUT ROWID", ""))
+
+
+def version(tx: Transaction) -> int:
+    """Return the number of the schema that stands in this tenancy; 0 is an empty one. Makes ``meta`` when missing."""
+    tx.execute(_META)
+    rows = tx.execute("SELECT value FROM meta WHERE key = 'schema'")
+    return int(rows[0][0]) if rows else 0
+
+
+def pending(tenancy: str, current: int) -> list[Migration]:
+    """Return the steps that lead from schema ``current`` to this version's.
+
+    :raises ConfigurationError: the data was written by a newer version.
+    """
+    steps = known(kind_of(tenancy))
+    newest = steps[-1].number if steps else 0
+    if current > newest:
+        raise ConfigurationError(
+            [f"store.url: {tenancy} has schema {current}, this version knows {newest}: install the newer version again"]
+        )
+    return [step for step in steps if step.number > current]
+
+
+def apply(tx: Transaction, step: Migration, translate: Callable[[str], str] = str) -> None:
+    """Run one step; the caller's transaction makes it atomic."""
+    for statement in step.statements:
+        tx.execute(translate(statement))
+    tx.execute(_SET, ("schema", str(step.number)))
+
+
+def settle_partitions(tx: Transaction, partitions: int) -> None:
+    """Record the number of mail partitions in the directory tenancy, once and for all.
+
+    :raises ConfigurationError: the data was laid out with another number.
+    """
+    rows = tx.execute("SELECT value FROM meta WHERE key = 'partitions'")
+    if not rows:
+        tx.execute(_SET, ("partitions", str(partitions)))
+    elif rows[0][0] != str(partitions):
+        raise ConfigurationError(
+            [f"server.partitions: the data was laid out with {rows[0][0]}, which cannot be changed to {partitions}"]
+        )

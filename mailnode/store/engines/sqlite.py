@@ -1,0 +1,521 @@
+"""The SQLite engine: one file a tenancy, one writer thread a tenancy, a few reader threads, one thread for checkpoints.
+
+The threads are the engine's own: a writer is a loop that takes everything that waits (group commit), which a job of a
+shared pool cannot be, and a reader that waits for the disk must not hold up somebody's password check.
+
+Without ``call_from_thread`` every unit runs at once in the calling thread and the coroutines never suspend: what
+commands and unit tests use.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import apsw
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from mailnode.errors import ConfigurationError, StoreUnavailable
+from mailnode.store.disk.data_lock import DataLock
+from mailnode.store.disk.directories import make_directory, sync_directory
+from mailnode.store.disk.reserve import Reserve
+from mailnode.store.engines import migrate
+from mailnode.store.engines.engine import DIRECTORY, EPHEMERAL, QUEUE, Transaction, mail_tenancy
+from mailnode.store.engines.file_ages import FileAges
+from mailnode.store.engines.migrate import kind_of
+from mailnode.store.engines.sqlite_files import is_damage, put_aside
+from mailnode.store.engines.sqlite_tenancy import Job, Tenancy
+from mailnode.values.events import emit
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+READERS = 4  # threads
+BATCH = 256  # units of one commit at most
+WAITING = 10_000  # units one tenancy's writer, or all readers, may have before them
+
+_log = Logger()
+
+
+class SqliteEngine:
+    """Runs units on SQLite files below ``directory`` (None: in memory, and then always in the calling thread)."""
+
+    def __init__(
+        self,
+        directory: Path | None,
+        partitions: int = 1,
+        call_from_thread: Callable[..., object] | None = None,
+        call_later: Callable[..., object] | None = None,
+        *,
+        vfs: str | None = None,
+        accept_older: Collection[str] = (),
+        reserve: Reserve | None = None,
+    ) -> None:
+        """:param call_from_thread: the reactor's ``callFromThread``. :param call_later: its ``callLater``: what is written in
+        one turn goes to the writer at its end; without it at once. :param vfs: the name of an apsw VFS (fault tests).
+        :param accept_older: tenancies that are opened though they are older than what was acknowledged; this is
+        remembered by :meth:`accept`."""
+        self.partitions = partitions
+        self.out_of_service: dict[str, str] = {}  # tenancies that are not served, and why
+        self._older: dict[
+            str, str
+        ] = {}  # tenancies whose files are older than what was acknowledged, and how that shows
+        self._accepted = frozenset(accept_older)
+        self._ages: FileAges | None = None
+        self._directory = directory
+        self._call_from_thread = call_from_thread if directory is not None else None
+        self._vfs = vfs
+        self._reserve = reserve
+        self._lock = DataLock(directory) if directory is not None else None
+        self._tenancies: dict[str, Tenancy] = {}
+        self._writers: dict[str, _Worker] = {}
+        self._handover = _Handover(call_later)
+        self._readers: _Readers | None = None
+        self._checkpoints: SimpleQueue[Tenancy | None] = SimpleQueue()
+        self._checkpointer: threading.Thread | None = None
+        self._outbox = _Outbox(call_from_thread) if self._call_from_thread is not None else None
+        self._running = False
+
+    # life
+
+    async def start(self) -> None:
+        """Lock, open, check, migrate. :raises ConfigurationError: what stands in the way, in words."""
+        if self._lock is not None:
+            self._lock.acquire()
+        try:
+            if self._reserve is not None:
+                self._reserve.begin()
+            for name in self._names():
+                self._bring_up(name)
+            if self._directory is not None:
+                self._compare(self._directory)
+        except BaseException as error:
+            self._close()
+            if isinstance(error, apsw.Error):
+                raise ConfigurationError([f"server.data: {self._directory}: {error}"]) from error
+            raise
+        if self._outbox is not None:
+            self._start_threads(self._outbox)
+        self._running = True
+
+    def _bring_up(self, name: str) -> None:
+        """Open one file. A mail partition that is damaged is left out: the others serve.
+
+        :raises ConfigurationError: this file cannot be used.
+        """
+        try:
+            tenancy = self._make(name)
+            self._tenancies[name] = tenancy
+            try:
+                self._open(tenancy)
+            except apsw.Error as error:
+                tenancy.close()
+                if not is_damage(error):
+                    raise
+                if name == EPHEMERAL:
+                    self._begin_anew(tenancy, error)
+                elif kind_of(name) == "mail":
+                    del self._tenancies[name]
+                    self._leave_out(name, str(error))
+                else:
+                    raise
+        except (apsw.Error, OSError) as error:
+            raise ConfigurationError([f"server.data: {self._path(name)}: {error}"]) from error
+
+    def _compare(self, directory: Path) -> None:
+        """Find files that are older than what was acknowledged. A mail partition that is gets no service.
+
+        :raises ConfigurationError: the directory is.
+        """
+        durable = [name for name in self._names() if name != EPHEMERAL]
+        self._ages = FileAges(directory, durable, self._tenancies, self._report)
+        for name, words in self._ages.compare().items():
+            self._report("store.behind", file=str(self._path(name)), error=words)
+            if name in self._accepted:
+                continue
+            if name == DIRECTORY:
+                raise ConfigurationError(
+                    [
+                        f"server.data: {self._path(name)}: it is older than what was acknowledged ({words}): put the latest"
+                        f" one back, or see `mailnode store accept-older {name}`"
+                    ]
+                )
+            self._older[name] = f"{self._path(name)}: {words}"
+            if kind_of(name) == "mail":
+                self._tenancies.pop(name).close()
+                self._leave_out(
+                    name, f"it is older than what was acknowledged; see `mailnode store accept-older {name}`"
+                )
+        if not self._accepted:
+            self._ages.begin(self._current())
+
+    def _current(self) -> list[str]:
+        return [name for name in self._tenancies if name != EPHEMERAL and name not in self._older]
+
+    async def accept(self) -> None:
+        """Remember that the files of ``accept_older`` are the ones in use from now on."""
+        if self._ages is not None:
+            self._ages.begin(self._current(), more=1)
+
+    def _open(self, tenancy: Tenancy) -> None:
+        tenancy.open()
+        if tenancy.name == EPHEMERAL:
+            tenancy.check()
+        self._migrate(tenancy)
+        if tenancy.name == DIRECTORY:
+            tenancy.run(migrate.settle_partitions, self.partitions)
+
+    def _begin_anew(self, tenancy: Tenancy, error: Exception) -> None:
+        """Put a damaged file, which may be lost, aside and open an empty one. :raises apsw.Error, OSError:"""
+        path = self._path(tenancy.name)
+        aside = put_aside(path)
+        _create(path)
+        tenancy.forget_file()
+        tenancy.open()
+        self._migrate(tenancy)
+        self._report("store.put_aside", file=str(path), aside=str(aside), error=str(error))
+
+    def _leave_out(self, name: str, error: str) -> None:
+        path = str(self._path(name))
+        self.out_of_service[name] = f"{path}: {error}"
+        self._report("store.out_of_service", file=path, error=error)
+
+    def _path(self, name: str) -> Path:
+        return Path(":memory:") if self._directory is None else self._directory / f"{name}.db"
+
+    def damage(self) -> dict[str, str]:
+        """Say what is wrong, by the file's name: files that are not served, and those found damaged since the start."""
+        found = {name: tenancy.damage for name, tenancy in list(self._tenancies.items()) if tenancy.damage}
+        return {f"{name}.db": words for name, words in {**found, **self._older, **self.out_of_service}.items()}
+
+    def _names(self) -> tuple[str, ...]:
+        return DIRECTORY, QUEUE, EPHEMERAL, *map(mail_tenancy, range(self.partitions))
+
+    def _make(self, name: str) -> Tenancy:
+        path = self._path(name)
+        if self._directory is not None:
+            _create(path)
+        wanted = self._checkpoints.put if self._outbox is not None else _checkpoint_now
+        return Tenancy(
+            name,
+            str(path),
+            durable=name != EPHEMERAL,
+            vfs=self._vfs,
+            report=self._report,
+            checkpoint_wanted=wanted,
+            begin_anew=self._begin_anew if name == EPHEMERAL and self._directory is not None else None,
+            reserve=self._reserve,
+        )
+
+    def _migrate(self, tenancy: Tenancy) -> None:
+        current = tenancy.run(migrate.version)
+        steps = migrate.pending(tenancy.name, current)
+        if current and steps and self._directory is not None:
+            self._copy(tenancy, current)
+        for step in steps:
+            tenancy.run(migrate.apply, step)
+
+    def _copy(self, tenancy: Tenancy, current: int) -> None:
+        """Keep the tenancy as it stands before a migration. :raises ConfigurationError: no room for copy and rewriting."""
+        assert self._directory is not None
+        size = (self._directory / f"{tenancy.name}.db").stat().st_size
+        free = shutil.disk_usage(self._directory).free
+        if free < 2 * size:
+            raise ConfigurationError(
+                [f"server.data: {2 * size} octets must be free to migrate {tenancy.name}, {free} are"]
+            )
+        copies = self._directory / "before-migration"
+        make_directory(copies)
+        target = copies / f"{tenancy.name}-schema-{current}.db"
+        target.unlink(missing_ok=True)
+        tenancy.copy_to(str(target))
+        with target.open("rb") as copy:
+            os.fsync(copy.fileno())
+        sync_directory(copies)
+
+    def _start_threads(self, outbox: _Outbox) -> None:
+        for name, tenancy in self._tenancies.items():
+            self._writers[name] = _Worker(f"write {name}", SimpleQueue(), BATCH, tenancy.run_batch, outbox)
+        self._start_readers(outbox)
+        self._checkpointer = threading.Thread(target=self._checkpoint, name="checkpoint", daemon=True)
+        self._checkpointer.start()
+
+    def _start_readers(self, outbox: _Outbox) -> None:
+        self._readers = _Readers(outbox)
+
+    async def stop(self) -> None:
+        """Finish what was taken and close; no error if stopped before."""
+        if not self._running:
+            return
+        self._running = False
+        self._handover.finish()
+        if self._call_from_thread is None:
+            self._close()
+            return
+        closed: Deferred[None] = Deferred()
+        call_from_thread = self._call_from_thread
+
+        def end() -> None:
+            self._end_threads()
+            self._close()
+            call_from_thread(closed.callback, None)
+
+        threading.Thread(target=end, name="store stop", daemon=True).start()
+        await closed
+
+    def _end_threads(self) -> None:
+        for worker in self._writers.values():
+            worker.queue.put(None)
+        for worker in self._writers.values():
+            worker.thread.join()
+        if self._readers is not None:
+            self._readers.stop()
+        self._checkpoints.put(None)
+        if self._checkpointer is not None:
+            self._checkpointer.join()
+
+    def _close(self) -> None:
+        if self._ages is not None:
+            self._ages.end()
+            self._ages.close()
+            self._ages = None
+        for tenancy in self._tenancies.values():
+            tenancy.close()
+        self._tenancies.clear()
+        if self._lock is not None:
+            self._lock.release()
+
+    # units
+
+    async def read(
+        self, tenancy: str, unit: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a reading unit in one snapshot."""
+        job = Job(unit, args, kwargs)
+        job.tenancy = self._tenancy(tenancy)
+        if self._readers is None:
+            job.tenancy.run_read(job)
+            return job.outcome()  # type: ignore[no-any-return]
+        if self._readers.waiting >= WAITING:
+            raise StoreUnavailable("too many units are waiting")
+        done = job.done = Deferred()
+        self._readers.submit(job)
+        return await done  # type: ignore[no-any-return]
+
+    async def write(
+        self, tenancy: str, unit: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a writing unit; durable when this returns."""
+        job = Job(unit, args, kwargs)
+        job.tenancy = self._tenancy(tenancy)
+        if self._outbox is None:
+            job.tenancy.run_batch((job,))
+            return job.outcome()  # type: ignore[no-any-return]
+        queue = self._writers[tenancy].queue
+        if queue.qsize() + len(self._handover) >= WAITING:
+            raise StoreUnavailable("too many units are waiting")
+        done = job.done = Deferred()
+        self._handover.put(queue, job)
+        return await done  # type: ignore[no-any-return]
+
+    def _tenancy(self, name: str) -> Tenancy:
+        if not self._running:
+            raise StoreUnavailable("the store is not running")
+        if name in self.out_of_service:
+            raise StoreUnavailable(self.out_of_service[name])
+        return self._tenancies[name]
+
+    def trouble(self) -> str:
+        """Return which file of which tenancy is not under its name any more, "" while all are. Blocks for some stats."""
+        return next((text for tenancy in list(self._tenancies.values()) if (text := tenancy.trouble())), "")
+
+    # beside the units
+
+    def _checkpoint(self) -> None:
+        while (tenancy := self._checkpoints.get()) is not None:
+            tenancy.checkpoint()
+            if self._ages is not None:
+                self._ages.sync()
+
+    def _report(self, event: str, **fields: Any) -> None:
+        if self._call_from_thread is None:
+            emit(_log, event, warning=event != "store.recovered", **fields)
+        else:
+            self._call_from_thread(lambda: emit(_log, event, warning=event != "store.recovered", **fields))
+
+
+def _create(path: Path) -> None:
+    """Nobody else's to read; SQLite gives its log the same mode."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+
+def _checkpoint_now(tenancy: Tenancy) -> None:
+    tenancy.checkpoint()
+
+
+def _engine_failed(job: Job, error: BaseException) -> None:
+    """Not an engine's error, those are dealt with: a mistake in this package. Nobody may wait for ever."""
+    job.error = StoreUnavailable("the engine failed")
+    job.error.__cause__ = error
+
+
+class _Handover:
+    """Units on their way to the writers. Those of one turn of the reactor go together: a writer that woke for the first of
+    them would want the interpreter's lock while the reactor thread makes the others, and commit it alone."""
+
+    def __init__(self, call_later: Callable[..., object] | None) -> None:
+        self._call_later = call_later
+        self._jobs: list[tuple[SimpleQueue[Job | None], Job]] = []
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def put(self, queue: SimpleQueue[Job | None], job: Job) -> None:
+        """Give a job to a writer's queue at the end of the turn."""
+        if self._call_later is None:
+            queue.put(job)
+            return
+        if not self._jobs:
+            self._call_later(0, self.finish)
+        self._jobs.append((queue, job))
+
+    def finish(self) -> None:
+        """Give all jobs now."""
+        jobs, self._jobs = self._jobs, []
+        for queue, job in jobs:
+            queue.put(job)
+
+
+class _Worker:
+    """One thread that takes jobs from a queue, as many as wait up to ``most``, and hands them over when they are done."""
+
+    def __init__(
+        self,
+        name: str,
+        queue: SimpleQueue[Job | None],
+        most: int,
+        run: Callable[[Sequence[Job]], None],
+        outbox: _Outbox,
+    ) -> None:
+        self.queue = queue
+        self._most = most
+        self._work = run
+        self._outbox = outbox
+        self.thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self.thread.start()
+
+    def _run(self) -> None:
+        ended = False
+        while not ended:
+            first = self.queue.get()
+            if first is None:
+                return
+            jobs = [first]
+            while len(jobs) < self._most:
+                try:
+                    job = self.queue.get_nowait()
+                except Empty:
+                    break
+                if job is None:
+                    ended = True
+                    break
+                jobs.append(job)
+            try:
+                self._work(jobs)
+            except BaseException as error:
+                for job in jobs:
+                    _engine_failed(job, error)
+            self._outbox.send(jobs)
+
+
+class _Readers:
+    """Threads for reading units. Each has a queue of its own, and the one that was busy last gets the next job: a queue
+    they shared would wake several for one job, each of which then wants the interpreter's lock to find nothing."""
+
+    def __init__(self, outbox: _Outbox) -> None:
+        self._outbox = outbox
+        self._lock = threading.Lock()  # held for a few instructions: of the two below
+        self._waiting: deque[Job] = deque()
+        self._queues: list[SimpleQueue[Job | None]] = [SimpleQueue() for _ in range(READERS)]
+        self._idle = list(self._queues)
+        self._threads = [
+            threading.Thread(target=self._run, args=(queue,), name=f"read {number}", daemon=True)
+            for number, queue in enumerate(self._queues)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs no thread has taken yet."""
+        return len(self._waiting)
+
+    def submit(self, job: Job) -> None:
+        """Have a job run."""
+        with self._lock:
+            if not self._idle:
+                self._waiting.append(job)
+                return
+            queue = self._idle.pop()
+        queue.put(job)
+
+    def stop(self) -> None:
+        """Finish what was submitted, and end the threads; nothing is submitted any more."""
+        for queue in self._queues:
+            queue.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self, queue: SimpleQueue[Job | None]) -> None:
+        job = queue.get()
+        while job is not None:
+            try:
+                assert job.tenancy is not None
+                job.tenancy.run_read(job)
+            except BaseException as error:
+                _engine_failed(job, error)
+            done = job
+            with self._lock:
+                job = self._waiting.popleft() if self._waiting else None
+                # Before the outcome is told: who gets it may have the next job at once, while this thread still waits to
+                # have the interpreter's lock again.
+                if job is None:
+                    self._idle.append(queue)
+            self._outbox.send((done,))
+            if job is None:
+                job = queue.get()
+
+
+class _Outbox:
+    """Brings outcomes to the reactor thread: one hop for all that are ready, however many workers made them."""
+
+    def __init__(self, call_from_thread: Callable[..., object] | None) -> None:
+        assert call_from_thread is not None
+        self._call_from_thread = call_from_thread
+        self._ready: deque[Job] = deque()
+        self._called = False
+
+    def send(self, jobs: Sequence[Job]) -> None:
+        """Fire the jobs' Deferreds soon; called by any worker."""
+        self._ready.extend(jobs)
+        if not self._called:
+            self._called = True
+            self._call_from_thread(self._fire)
+
+    def _fire(self) -> None:
+        # Cleared first: a worker that sees it set appended before the loop below ends, or calls again.
+        self._called = False
+        while self._ready:
+            job = self._ready.popleft()
+            if job.error is None:
+                job.done.callback(job.result)
+            else:
+                job.done.errback(job.error)
+            job.result = None

@@ -1,0 +1,45 @@
+"""Files of SQLite that are damaged: how that shows, and putting aside what may be lost."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import apsw
+
+from mailnode.store.disk.directories import sync_directory
+
+KEPT = 3  # files put aside that are kept, the latest ones
+
+MALFORMED = (apsw.CorruptError, apsw.NotADBError)
+_UNREADABLE = (apsw.SQLITE_IOERR_READ, apsw.SQLITE_IOERR_SHORT_READ, apsw.SQLITE_IOERR_CORRUPTFS)
+
+
+def is_damage(error: BaseException | None) -> bool:
+    """Whether an error says that what the file holds cannot be read, and will not be by trying again."""
+    return isinstance(error, MALFORMED) or (
+        isinstance(error, apsw.IOError) and getattr(error, "extendedresult", 0) in _UNREADABLE
+    )
+
+
+def put_aside(path: Path) -> Path:
+    """Rename a database, which nobody has open, with its log to ``<name>.damaged-<number>``; return the new name.
+    The oldest above ``KEPT`` go. :raises OSError:"""
+    before = sorted(
+        (int(number), name)
+        for name in path.parent.glob(f"{path.name}.damaged-*")
+        if (number := name.name.rpartition("-")[2]).isdecimal() and number.isascii()
+    )
+    aside = path.with_name(f"{path.name}.damaged-{before[-1][0] + 1 if before else 1}")
+    os.rename(path, aside)
+    with suppress(FileNotFoundError):
+        os.rename(f"{path}-wal", f"{aside}-wal")
+    with suppress(FileNotFoundError):
+        os.unlink(f"{path}-shm")
+    for _, name in before[: max(0, len(before) + 1 - KEPT)]:
+        for old in (name, Path(f"{name}-wal")):
+            with suppress(FileNotFoundError):
+                os.unlink(old)
+    sync_directory(path.parent)
+    return aside

@@ -1,0 +1,551 @@
+"""One tenancy as one SQLite file: its connections, group commit, checkpoints, and what is done after a failed sync.
+
+Nothing here knows threads or the reactor: the engine sees to it that ``run_batch`` is called by one thread at a time.
+docs/store.rst tells the same in prose.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import apsw
+
+from mailnode.errors import ConfigurationError, DiskFull, DomainError, StoreDamaged, StoreUnavailable
+from mailnode.store.disk.named_files import FileLost, NamedFiles
+from mailnode.store.disk.reserve import Reserve
+from mailnode.store.engines.engine import GROWING, JOINT, JointUnit, columns
+from mailnode.store.engines.generations import COUNT, read_mark
+from mailnode.store.engines.sqlite_files import is_damage
+
+# pages of write-ahead log
+CHECKPOINT_AT = 1_000  # the checkpoint thread is asked to move the log into the file
+CHECKPOINT_AGAIN = 200  # more of them after which it is asked again, when the writer was faster: the log began not anew
+WAL_LIMIT = 16_000  # the writer waits until that is done: the log's size is bounded
+BUSY_MILLISECONDS = 5_000
+READERS_KEPT = 4  # idle read connections
+
+# Errors of one statement that leave transaction and file as they were. All others put the whole batch in doubt.
+_STATEMENT_ERRORS = (apsw.ConstraintError, apsw.SQLError, apsw.MismatchError, apsw.RangeError, apsw.TooBigError)
+_SYNC_ERRORS = (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC)
+
+
+class Job:
+    """One unit with its arguments and, afterwards, its result or error."""
+
+    __slots__ = ("args", "done", "error", "kwargs", "result", "tenancy", "unit")
+
+    def __init__(
+        self, unit: Callable[..., Any], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> None:
+        self.unit = unit
+        self.args = args
+        self.kwargs = kwargs or {}
+        self.result: Any = None
+        self.error: Exception | None = None
+        self.tenancy: Tenancy | None = None  # the engine's, as is
+        self.done: Any = None  # the Deferred to fire with the outcome
+
+    def outcome(self) -> Any:
+        """Return the result or raise the error."""
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+
+class SqliteTransaction:
+    """What a unit sees."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run one statement and return all its rows."""
+        return self._connection.execute(sql, parameters).fetchall()
+
+    def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run one statement for each row of parameters."""
+        self._connection.executemany(sql, rows)
+
+    def integers(self, typecodes: str, sql: str, parameters: Sequence[Any] = ()) -> tuple[array[int], ...]:
+        """Run one statement whose columns are integers, and return them as arrays."""
+        return columns(typecodes, self._connection.execute(sql, parameters))
+
+    def joined(self, pieces: Sequence[str], rest: str, parameters: Sequence[Any] = ()) -> tuple[int, bytes]:
+        """Run ``SELECT pieces rest`` and return how many rows it has and all of them as octets.
+
+        SQLite puts them together in one step, during which other threads have the interpreter's lock; for a row of its
+        own each would give it away and wait to get it back. It keeps the order of a subquery for an aggregate that
+        depends on it.
+        """
+        line = " || ".join(pieces)
+        select = f"SELECT count(line), CAST(group_concat(line, '') AS BLOB) FROM (SELECT {line} AS line {rest})"
+        count: Any
+        octets: Any
+        [(count, octets)] = self._connection.execute(select, parameters).fetchall()
+        return count, octets or b""
+
+
+class Tenancy:
+    """One database file (``path`` ":memory:": one connection, for tests)."""
+
+    def __init__(
+        self,
+        name: str,
+        path: str,
+        *,
+        durable: bool = True,
+        vfs: str | None = None,
+        report: Callable[..., None] = lambda event, **fields: None,
+        checkpoint_wanted: Callable[[Tenancy], None] = lambda tenancy: None,
+        read_only: bool = False,
+        begin_anew: Callable[[Tenancy, Exception], None] | None = None,
+        reserve: Reserve | None = None,
+    ) -> None:
+        """:param durable: False writes without sync. :param report: takes an event of the log and its fields.
+        :param begin_anew: puts a damaged file aside and opens a new one, for what may be lost.
+        :param read_only: another process writes; :meth:`run_read` is all there is."""
+        self.name = name
+        self._path = path
+        self._durable = durable
+        self._vfs = vfs
+        self._report = report
+        self._reserve = reserve
+        self._checkpoint_wanted = checkpoint_wanted
+        self._writer: apsw.Connection | None = None
+        self._flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+        self._begin_anew = begin_anew
+        self.commits = 0  # since the file was made
+        self._counted: Callable[[int], None] | None = None  # told of each commit once it is durable
+        self.damage = ""  # what was found damaged last, in words
+        self._wal_pages = 0
+        self._checkpoint_asked = False
+        self._asked_at = 0  # pages
+        self._failed = False
+        self._files = NamedFiles(path)
+        self._lost = False  # a file is not under its name: nothing is acknowledged
+        self._pool_changed = threading.Condition()
+        self._idle: list[apsw.Connection] = []
+        self._lent = 0
+        self._closing = False
+        self._checkpointing = threading.Lock()
+        self._checkpointer: apsw.Connection | None = None
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether there is no file: then one connection does everything."""
+        return self._path == ":memory:"
+
+    # opening and closing
+
+    def open(self) -> None:
+        """Open the writing connection. :raises ConfigurationError: no write-ahead log here. :raises apsw.Error:"""
+        connection = self._connect()
+        try:
+            if not self.in_memory:
+                mode = connection.pragma("journal_mode", "wal")
+                if mode != "wal":
+                    raise ConfigurationError(
+                        [f"server.data: {self._path}: the file system has no shared memory for a write-ahead log"]
+                    )
+                connection.pragma("wal_autocheckpoint", 0)
+                connection.pragma("journal_size_limit", WAL_LIMIT * 4096)
+                connection.set_wal_hook(self._wal_grew)
+            connection.pragma("synchronous", "FULL" if self._durable else "OFF")
+        except BaseException:
+            connection.close()
+            raise
+        self._writer = connection
+
+    def close(self) -> None:
+        """Close every connection; waits for readers that are in the middle of a unit."""
+        with self._pool_changed:
+            self._closing = True
+            self._pool_changed.wait_for(lambda: not self._lent)
+            for connection in self._idle:
+                self._close(connection)
+            self._idle.clear()
+        with self._checkpointing:
+            if self._checkpointer is not None:
+                self._close(self._checkpointer)
+                self._checkpointer = None
+        if self._writer is not None:
+            self._close(self._writer)
+            self._writer = None
+        self._files.forget_log()
+        with self._pool_changed:
+            self._closing = False
+            self._pool_changed.notify_all()
+
+    def _close(self, connection: apsw.Connection) -> None:
+        try:
+            connection.close()
+        except apsw.Error as error:
+            self._complain(error, "close: ")
+
+    def _connect(self) -> apsw.Connection:
+        connection = apsw.Connection(self._path, flags=self._flags, vfs=self._vfs, statementcachesize=200)
+        if not self.in_memory and (text := self.trouble()):
+            connection.close()
+            raise apsw.CantOpenError(text) from FileLost(text)
+        connection.set_busy_timeout(BUSY_MILLISECONDS)
+        connection.pragma("temp_store", "MEMORY")
+        connection.pragma("cache_size", -8192)
+        # Else every new value bound to a statement lets SQLite plan it anew: five times the work of running it.
+        connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
+        return connection
+
+    # writing
+
+    def run_batch(self, jobs: Sequence[Job]) -> None:
+        """Run the units in one transaction with one sync; afterwards each job has its result or its error.
+
+        No job has a result before COMMIT has returned.
+        """
+        if (self._lost and self.trouble()) or (self._failed and not self._recover()):
+            _refuse(jobs, None)
+            return
+        jobs = self._admitted(jobs)
+        error = self._attempt(jobs) if jobs else None
+        if error is not None and self._replace(error):
+            error = self._attempt(jobs)
+        if error is None:
+            return
+        room = isinstance(error, apsw.FullError) and self._reserve is not None and self._reserve.give_back()
+        if self._failed or self._lost or (len(jobs) == 1 and not room):
+            _refuse(jobs, error)
+            return
+        # The transaction went, and with it every unit of the batch, before anything was committed. Each again, alone.
+        for job in self._admitted(jobs):
+            error = None if self._failed or self._lost else self._attempt((job,))
+            if error is not None or self._failed or self._lost:
+                _refuse((job,), error)
+
+    def _replace(self, error: Exception) -> bool:
+        """Begin with an empty file if this one is damaged and may be lost; whether that was done."""
+        if self._begin_anew is None or not is_damage(error):
+            return False
+        self.close()
+        self._failed = True
+        try:
+            self._begin_anew(self, error)
+        except (apsw.Error, OSError, ConfigurationError) as second:
+            self._complain(second, "it cannot be made anew: ")
+            self.close()
+            return False
+        self._failed = False
+        return True
+
+    def _admitted(self, jobs: Sequence[Job]) -> Sequence[Job]:
+        """Refuse units that bring mail while the disk is full; return the others."""
+        if self._reserve is None or not self._reserve.full():
+            return jobs
+        _refuse([job for job in jobs if job.unit in GROWING], apsw.FullError("no room for more mail"))
+        return [job for job in jobs if job.unit not in GROWING]
+
+    def _attempt(self, jobs: Sequence[Job]) -> apsw.Error | None:
+        """Run and commit; return the error that undid them all."""
+        connection = self._writer
+        assert connection is not None
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            tx = SqliteTransaction(connection)
+            before = connection.total_changes()
+            if len(jobs) == 1:
+                if not self._run_alone(connection, tx, jobs[0]):
+                    return None
+            else:
+                self._run_units(connection, tx, jobs)
+            counts = self._counted is not None and connection.total_changes() != before
+            if counts:
+                connection.execute(COUNT, (str(self.commits + 1),))
+        except apsw.Error as error:
+            self._roll_back(connection, error)
+            return error
+        except BaseException:  # an interrupted command
+            connection.execute("ROLLBACK")
+            raise
+        try:
+            connection.execute("COMMIT")
+        except apsw.Error as error:
+            self._fail(error)
+            return error
+        if counts and self._counted is not None:
+            self.commits += 1
+            self._counted(self.commits)
+        # After the commit, as close to the acknowledgement as can be.
+        if not self.in_memory and (text := self.trouble(committed=True)):
+            return apsw.CantOpenError(text)
+        self._look_after_log()
+        return None
+
+    def trouble(self, committed: bool = False) -> str:
+        """Return which file is not under its name any more, "" while all are: then nothing is acknowledged, until the same
+        file is back. The log says it once. By any thread."""
+        if self.in_memory:
+            return ""
+        try:
+            self._files.check(committed)
+        except FileLost as error:
+            if not self._lost:
+                self._lost = True
+                self._report("store.failed", tenancy=self.name, error=f"nothing is acknowledged: {error}")
+            return str(error)
+        if self._lost:
+            self._lost = False
+            self._report("store.recovered", tenancy=self.name)
+        return ""
+
+    def _look_after_log(self) -> None:
+        if self._wal_pages > WAL_LIMIT:
+            with contextlib.suppress(apsw.Error):  # what was committed stays so; the next batch tries again
+                self.checkpoint(wait=True)
+        elif (
+            not self._checkpoint_asked
+            and self._wal_pages > CHECKPOINT_AT
+            and (not self._asked_at or self._wal_pages > self._asked_at + CHECKPOINT_AGAIN)
+        ):
+            self._checkpoint_asked = True
+            self._asked_at = self._wal_pages
+            self._checkpoint_wanted(self)
+
+    def _run_units(self, connection: apsw.Connection, tx: SqliteTransaction, jobs: Sequence[Job]) -> None:
+        groups: dict[Callable[..., Any], list[Job]] = {}
+        for job in jobs:
+            if job.unit in JOINT:
+                groups.setdefault(job.unit, []).append(job)
+            else:
+                self._run_unit(connection, tx, job)
+        for unit, members in groups.items():
+            if len(members) == 1 or not self._run_joint(connection, JOINT[unit], tx, members):
+                for job in members:
+                    self._run_unit(connection, tx, job)
+
+    def _run_joint(
+        self, connection: apsw.Connection, joint: JointUnit, tx: SqliteTransaction, jobs: Sequence[Job]
+    ) -> bool:
+        """Run several calls of one unit as one; False: it cannot be done, and nothing was."""
+        connection.execute("SAVEPOINT unit")
+        try:
+            results = joint(tx, [job.args for job in jobs])
+        except Exception as error:  # of one of them: which one shows when each runs alone
+            if isinstance(error, apsw.Error) and not isinstance(error, _STATEMENT_ERRORS):
+                raise
+            results = None
+            connection.execute("ROLLBACK TO unit")
+        connection.execute("RELEASE unit")
+        if results is None:
+            return False
+        for job, result in zip(jobs, results, strict=True):
+            job.result, job.error = result, None
+        return True
+
+    def _run_alone(self, connection: apsw.Connection, tx: SqliteTransaction, job: Job) -> bool:
+        """Run the only unit of a transaction, which needs no savepoint; False: undone, there is nothing to commit."""
+        self._call(tx, job)
+        if not connection.in_transaction:
+            raise apsw.SQLError("the unit lost its transaction")
+        if job.error is not None:
+            connection.execute("ROLLBACK")
+        return job.error is None
+
+    def _run_unit(self, connection: apsw.Connection, tx: SqliteTransaction, job: Job) -> None:
+        connection.execute("SAVEPOINT unit")
+        self._call(tx, job)
+        # Whatever the unit made of an engine error: had it ended the transaction, these raise and the batch is undone.
+        if job.error is not None:
+            connection.execute("ROLLBACK TO unit")
+        connection.execute("RELEASE unit")
+
+    def _call(self, tx: SqliteTransaction, job: Job) -> None:
+        job.result = job.error = None
+        try:
+            job.result = job.unit(tx, *job.args, **job.kwargs)
+        except DomainError as error:
+            job.error = error
+        except _STATEMENT_ERRORS as error:
+            job.error = self._unexpected(error)
+        except apsw.Error:
+            raise
+        except Exception as error:
+            job.error = self._unexpected(error)
+
+    def run(self, unit: Callable[..., Any], *args: Any) -> Any:
+        """Run one unit alone, at start, when no threads are there yet; engine errors reach the caller as they are."""
+        connection = self._writer
+        assert connection is not None
+        with connection:
+            return unit(SqliteTransaction(connection), *args)
+
+    def count_commits(self, counted: Callable[[int], None]) -> None:
+        """Count commits in the file from now on. :param counted: told the number after each; any thread."""
+        self._counted = counted
+        self._read_commits()
+
+    def _read_commits(self) -> None:
+        if self._counted is not None:
+            mark = self.run(read_mark)
+            self.commits = mark.commits if mark is not None else 0
+
+    def forget_file(self) -> None:
+        """The file was put aside while nobody had it open: the next one under its name is ours."""
+        self._files = NamedFiles(self._path)
+
+    def check(self) -> None:
+        """Look at the whole file. :raises apsw.CorruptError:"""
+        assert self._writer is not None
+        found = self._writer.pragma("quick_check", 1)
+        if found != "ok":
+            raise apsw.CorruptError(str(found))
+
+    def copy_to(self, path: str) -> None:
+        """Write a compact copy of the whole file. :raises apsw.Error:"""
+        assert self._writer is not None
+        self._writer.execute("VACUUM INTO ?", (path,))
+
+    def _complain(self, error: Exception, what: str = "") -> None:
+        """Write an error of this file to the log."""
+        if is_damage(error):
+            self.damage = f"{self._path}: {error}"
+        if isinstance(error.__cause__, FileLost) or (isinstance(error, apsw.CantOpenError) and self.trouble()):
+            return  # that was said, once
+        words = f"{self._path}: {what}{type(error).__name__}: {error}"
+        self._report("store.failed", tenancy=self.name, error=words)
+
+    def _damaged(self, error: Exception) -> StoreDamaged:
+        if not self.damage:  # said once: many rows may stand on one page
+            self._complain(error)
+        refusal = StoreDamaged("the file is damaged")
+        refusal.__cause__ = error
+        return refusal
+
+    def _unexpected(self, error: Exception) -> StoreUnavailable:
+        self._complain(error)
+        refusal = StoreUnavailable("the unit failed")
+        refusal.__cause__ = error
+        return refusal
+
+    def _roll_back(self, connection: apsw.Connection, error: apsw.Error) -> None:
+        if (
+            getattr(error, "extendedresult", 0) in _SYNC_ERRORS
+        ):  # a batch larger than the page cache syncs before COMMIT
+            self._fail(error)
+            return
+        self._complain(error)
+        if connection.in_transaction:
+            try:
+                connection.execute("ROLLBACK")
+            except apsw.Error as second:
+                self._fail(second)
+
+    def _fail(self, error: apsw.Error) -> None:
+        """A sync failed, or COMMIT: what the disk has of it nobody knows, and the kernel may have forgotten that it owes us a
+        sync. Nothing is acknowledged until all connections were closed and the log was moved into the file anew."""
+        self._failed = True
+        self._complain(error)
+        if not self.in_memory:
+            self.close()
+
+    def _recover(self) -> bool:
+        try:
+            if not self.in_memory:
+                self.open()
+                self.checkpoint(wait=True)
+                self._read_commits()
+        except (apsw.Error, ConfigurationError) as error:
+            self.close()
+            return self._replace(error)
+        self._failed = False
+        self._report("store.recovered", tenancy=self.name)
+        return True
+
+    # reading
+
+    def run_read(self, job: Job) -> None:
+        """Run a reading unit in one snapshot; afterwards the job has its result or its error."""
+        try:
+            connection = self._borrow()
+        except apsw.Error as error:
+            job.error = self._unexpected(error)
+            return
+        sound = False
+        try:
+            connection.execute("BEGIN")
+            try:
+                job.result = job.unit(SqliteTransaction(connection), *job.args, **job.kwargs)
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+            sound = True
+        except DomainError as error:
+            job.error = error
+            sound = True
+        except Exception as error:
+            job.error = self._damaged(error) if is_damage(error) else self._unexpected(error)
+        finally:
+            self._give_back(connection, sound)
+
+    def _borrow(self) -> apsw.Connection:
+        if self.in_memory:
+            if self._writer is None:
+                raise apsw.CantOpenError("closed")
+            return self._writer
+        with self._pool_changed:
+            self._pool_changed.wait_for(lambda: not self._closing)
+            if self._idle:
+                connection = self._idle.pop()
+            else:
+                connection = self._connect()
+                connection.pragma("query_only", 1)
+            self._lent += 1
+        return connection
+
+    def _give_back(self, connection: apsw.Connection, sound: bool) -> None:
+        if self.in_memory:
+            return
+        with self._pool_changed:
+            self._lent -= 1
+            if sound and len(self._idle) < READERS_KEPT:
+                self._idle.append(connection)
+            else:
+                self._close(connection)
+            self._pool_changed.notify_all()
+
+    # the write-ahead log
+
+    def _wal_grew(self, connection: apsw.Connection, database: str, pages: int) -> int:
+        if pages < self._wal_pages:  # the log has begun anew
+            self._asked_at = 0
+        self._wal_pages = pages
+        return apsw.SQLITE_OK
+
+    def checkpoint(self, wait: bool = False) -> None:
+        """Move the log into the file, beside writer and readers; ``wait``: wait for them and empty the log.
+
+        :raises apsw.Error: with ``wait`` only. Without, the log just stays until the next time.
+        """
+        with self._checkpointing:
+            self._checkpoint_asked = False
+            try:
+                if self._checkpointer is None:
+                    self._checkpointer = self._connect()
+                    self._checkpointer.pragma("synchronous", "FULL" if self._durable else "OFF")
+                mode = apsw.SQLITE_CHECKPOINT_TRUNCATE if wait else apsw.SQLITE_CHECKPOINT_PASSIVE
+                self._checkpointer.wal_checkpoint(mode=mode)
+            except apsw.Error as error:
+                self._complain(error, "checkpoint: ")
+                if wait:
+                    raise
+
+
+def _refuse(jobs: Iterable[Job], error: apsw.Error | None) -> None:
+    for job in jobs:
+        job.result = None
+        full = isinstance(error, apsw.FullError)
+        job.error = DiskFull("the disk is full") if full else StoreUnavailable("nothing was kept")
+        job.error.__cause__ = error

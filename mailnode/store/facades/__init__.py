@@ -1,0 +1,1 @@
+"""The objects that protocols hold: they run units, and publish after COMMIT."""

@@ -1,0 +1,130 @@
+"""What the facades of one mail partition share: its units, blobs, clock and hints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Concatenate, ParamSpec, TypeVar
+
+from twisted.internet.defer import DeferredLock
+from twisted.logger import Logger
+
+from mailnode.errors import BlobDamaged, StoreDamaged, StoreUnavailable
+from mailnode.interfaces.runtime import IClock, IHints
+from mailnode.store.blobs.local import LocalBlobs
+from mailnode.store.engines.engine import Engine, Transaction, mail_tenancy
+from mailnode.store.facades.flag_news import FlagNews
+from mailnode.store.units import arrivals, messages, stored_facts
+from mailnode.values.blob import BlobRef
+from mailnode.values.events import emit
+from mailnode.values.facts import MAX_INLINE_FACTS
+from mailnode.values.mailbox import NewMessage
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+DAMAGED_TOLD = 1_000  # messages that cannot be read, of which the log tells, in the life of a process
+
+_log = Logger()
+
+
+class Partition:
+    """One mail partition."""
+
+    def __init__(self, number: int, engine: Engine, blobs: LocalBlobs, hints: IHints, clock: IClock) -> None:
+        self.number = number
+        self.blobs = blobs
+        self.clock = clock
+        self.flag_news = FlagNews()
+        self.copying: dict[str, DeferredLock] = {}  # accounts with a COPY of many messages under way in this process
+        self._damaged: set[tuple[str, int, int]] = set()  # told: account, mailbox, UID
+        self.file = f"{mail_tenancy(number)}.db"  # for messages about it
+        self._tenancy = mail_tenancy(number)
+        self._engine = engine
+        self._hints = hints
+
+    async def read(self, unit: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a reading unit."""
+        return await self._engine.read(self._tenancy, unit, *args, **kwargs)
+
+    async def write(self, unit: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a changing unit; durable when this returns."""
+        return await self._engine.write(self._tenancy, unit, *args, **kwargs)
+
+    async def read_each(
+        self,
+        unit: Callable[Concatenate[Transaction, str, int, Sequence[int], P], list[T]],
+        account_id: str,
+        mailbox_id: int,
+        uids: Sequence[int],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> tuple[list[T], list[int]]:
+        """Run a reading unit over UIDs; where the file is damaged, over fewer and fewer. Return its rows and the UIDs of
+        which nothing can be read, both in order."""
+        try:
+            return await self.read(unit, account_id, mailbox_id, uids, *args, **kwargs), []
+        except StoreDamaged:
+            if len(uids) == 1:
+                self._tell_damaged(account_id, mailbox_id, uids[0])
+                return [], [uids[0]]
+        rows, damaged = [], []
+        middle = len(uids) // 2
+        for half in (uids[:middle], uids[middle:]):
+            found, lost = await self.read_each(unit, account_id, mailbox_id, half, *args, **kwargs)
+            rows += found
+            damaged += lost
+        return rows, damaged
+
+    def _tell_damaged(self, account_id: str, mailbox_id: int, uid: int) -> None:
+        key = account_id, mailbox_id, uid
+        if key not in self._damaged and len(self._damaged) < DAMAGED_TOLD:
+            self._damaged.add(key)
+            emit(_log, "store.row_damaged", warning=True, account=account_id, mailbox=mailbox_id, uid=uid)
+
+    def require_service(self) -> None:
+        """:raises StoreUnavailable: this partition is not served."""
+        if self._tenancy in self._engine.out_of_service:
+            raise StoreUnavailable(self._tenancy)
+
+    async def prepare(self, message: NewMessage) -> arrivals.Prepared:
+        """Encode what all copies of a message have in common; large facts are staged as a blob."""
+        row = arrivals.facts_row(message.facts)
+        facts_blob = None
+        if sum(map(len, row)) > MAX_INLINE_FACTS:
+            facts_blob = await self.blobs.put(stored_facts.encode_facts(message.facts))
+        return arrivals.prepare(message.blob, message.facts, row, facts_blob)
+
+    async def read_blob(self, blob: BlobRef, offset: int = 0, length: int | None = None) -> bytes:
+        """Return content octets; fewer than asked only at the end. :raises BlobDamaged:"""
+        try:
+            stored = await self.read(messages.inline_blob, blob.blob_id) if blob.place == "inline" else None
+        except StoreDamaged as error:
+            raise BlobDamaged(f"{self.file}: blob {blob.blob_id}") from error
+        return await self.blobs.read(blob, stored, offset, length)
+
+    async def read_blobs(self, blobs: Sequence[BlobRef]) -> list[bytes | BlobDamaged]:
+        """Return whole contents, the error in place of a damaged one: one hop to the store and one to a disk thread."""
+        inline = [blob for blob in blobs if blob.place == "inline"]
+        files = [blob for blob in blobs if blob.place != "inline"]
+        found = await self._read_inline(inline) if inline else {}
+        if files:
+            found.update(await self.blobs.read_files(files))
+        return [found[blob.blob_id] for blob in blobs]
+
+    async def _read_inline(self, blobs: Sequence[BlobRef]) -> dict[str, bytes | BlobDamaged]:
+        try:
+            return await self.read(messages.inline_contents, blobs)
+        except StoreDamaged:
+            if len(blobs) == 1:
+                return {blobs[0].blob_id: BlobDamaged(f"{self.file}: blob {blobs[0].blob_id}")}
+        middle = len(blobs) // 2
+        return {**await self._read_inline(blobs[:middle]), **await self._read_inline(blobs[middle:])}
+
+    def now(self) -> int:
+        """UTC microseconds."""
+        return int(self.clock.seconds() * 1_000_000)
+
+    def publish(self, account_id: str, modseq: int) -> None:
+        """Hint at a change that is committed."""
+        self._hints.publish(account_id, modseq)

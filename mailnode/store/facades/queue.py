@@ -1,0 +1,221 @@
+"""The queue on disk, behind its interface. One object owns one shard; docs/queue.rst tells the states."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from twisted.internet.defer import DeferredLock
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from mailnode.errors import BlobDamaged, StoreUnavailable
+from mailnode.interfaces.store import IQueueStore
+from mailnode.store.blobs.local import LocalBlobs
+from mailnode.store.engines.engine import QUEUE, Engine
+from mailnode.store.units import queue_leases, queue_rows
+from mailnode.store.units.queue_leases import LeaseLost
+from mailnode.store.units.queue_rows import GONE, SPREAD, STAGED, UNIT_ROWS
+from mailnode.values.blob import BlobRef, StagedBlob
+from mailnode.values.events import emit
+from mailnode.values.ids import session_id
+from mailnode.values.queue import Claim, DueDestination, Outcome, QueuedEnvelope, Settlement, Submission
+
+_log = Logger()
+
+PAGE = 1_000  # envelopes listed at once at most
+
+
+@implementer(IQueueStore)
+class Queue:
+    """Envelopes with their recipients, leases and bytes.
+
+    Work that a crash or a full disk interrupted half-way is finished by the first :meth:`due` that can.
+    """
+
+    def __init__(self, engine: Engine, blobs: LocalBlobs, shard: int = 0) -> None:
+        """:param shard: of the queue's rows; one process at a time owns it."""
+        self._engine = engine
+        self._blobs = blobs
+        self._shard = shard
+        self._unfinished = True  # something may have been interrupted
+        self._staging: set[str] = set()  # envelopes that enqueue() is writing
+        self._spreading = DeferredLock()  # one envelope at a time changes its recipients' due_at piece by piece
+
+    # into the queue
+
+    async def enqueue(self, submission: Submission) -> None:
+        """See :class:`IQueueStore`. More than ``UNIT_ROWS`` recipients are staged, invisible, in several units; the
+        last of them makes the envelope exist."""
+        recipients = submission.envelope.recipients
+        if len(recipients) <= UNIT_ROWS:
+            await self._engine.write(QUEUE, queue_rows.add, self._shard, submission)
+            return
+        envelope_id = submission.envelope.id
+        self._staging.add(envelope_id)
+        try:
+            if not await self._engine.write(QUEUE, queue_rows.stage, self._shard, submission):
+                return
+            for start in range(0, len(recipients), UNIT_ROWS):
+                piece = recipients[start : start + UNIT_ROWS]
+                await self._engine.write(QUEUE, queue_rows.stage_recipients, self._shard, envelope_id, piece)
+            await self._engine.write(QUEUE, queue_rows.publish, self._shard, envelope_id)
+        except StoreUnavailable:
+            self._unfinished = True
+            raise
+        finally:
+            self._staging.discard(envelope_id)
+        await self._spread(envelope_id)
+
+    # what was interrupted
+
+    async def _spread(self, envelope_id: str) -> None:
+        """Make an envelope's recipients due, or not; what cannot be done now is done later."""
+        after: int | None = -(1 << 62)
+        await self._spreading.acquire()
+        try:
+            while after is not None:
+                after = await self._engine.write(QUEUE, queue_rows.spread, self._shard, envelope_id, after)
+        except StoreUnavailable:
+            self._unfinished = True
+        finally:
+            self._spreading.release()
+
+    async def _delete(self, envelope_id: str) -> None:
+        """Delete the rows of an envelope that is gone; what cannot be done now is done later."""
+        try:
+            while await self._engine.write(QUEUE, queue_rows.delete_some, self._shard, envelope_id):
+                pass
+        except StoreUnavailable:
+            self._unfinished = True
+
+    async def _finish_interrupted(self) -> None:
+        self._unfinished = False
+        for envelope_id, phase in await self._engine.read(QUEUE, queue_rows.interrupted, self._shard):
+            if phase == STAGED and envelope_id not in self._staging:
+                await self._engine.write(QUEUE, queue_rows.remove, self._shard, envelope_id)
+                await self._delete(envelope_id)
+            elif phase == GONE:
+                await self._delete(envelope_id)
+            elif phase == SPREAD:
+                await self._spread(envelope_id)
+
+    # what is due
+
+    async def due(self, now: float, limit: int) -> list[DueDestination]:
+        """See :class:`IQueueStore`. With very many due, ``recipients`` counts to 1,000."""
+        if self._unfinished:
+            try:
+                await self._finish_interrupted()
+            except StoreUnavailable:
+                self._unfinished = True
+        return await self._engine.read(QUEUE, queue_leases.due, self._shard, now, limit)
+
+    async def next_due(self, now: float) -> float | None:
+        """See :class:`IQueueStore`."""
+        return await self._engine.read(QUEUE, queue_leases.next_due, self._shard, now)
+
+    async def claim(
+        self, destination: str, now: float, lease_seconds: float, limit: int, count: int = 1
+    ) -> list[Claim]:
+        """See :class:`IQueueStore`. At most ``UNIT_ROWS`` at once, whatever the limit."""
+        until = now + lease_seconds
+        return await self._engine.write(
+            QUEUE, queue_leases.claim, self._shard, destination, now, until, limit, count, session_id()
+        )
+
+    async def renew(self, token: str, lease_until: float) -> bool:
+        """See :class:`IQueueStore`."""
+        return await self._engine.write(QUEUE, queue_leases.renew, self._shard, token, lease_until)
+
+    async def end_leases(self) -> None:
+        """End every lease: whoever held one is dead."""
+        while await self._engine.write(QUEUE, queue_leases.end_some, self._shard, UNIT_ROWS) == UNIT_ROWS:
+            pass
+
+    async def settle(self, settlement: Settlement) -> bool:
+        """See :class:`IQueueStore`. Outcomes without status and reply leave the last ones standing."""
+        if any(len(bounce.envelope.recipients) > UNIT_ROWS for bounce in settlement.bounces):
+            raise ValueError("a bounce with more recipients than fit into one unit")
+        clean = replace(settlement, outcomes=tuple(_clean(outcome) for outcome in settlement.outcomes))
+        try:
+            done = await self._engine.write(QUEUE, queue_leases.settle, self._shard, clean)
+        except LeaseLost:
+            return False
+        for envelope_id, more in done.items():
+            emit(_log, "queue.removed", envelope=envelope_id)
+            if more:
+                await self._delete(envelope_id)
+        return True
+
+    # bytes
+
+    async def read(
+        self, blob: BlobRef, offset: int = 0, length: int | None = None, stored: bytes | None = None
+    ) -> bytes:
+        """See :class:`IQueueStore`."""
+        if blob.place == "inline" and stored is None:
+            staged = await self._engine.read(QUEUE, queue_rows.staged_blob, self._shard, blob)
+            stored = staged.data if staged is not None else None
+        return await self._blobs.read(blob, stored, offset, length)
+
+    async def staged(self, blob: BlobRef) -> StagedBlob:
+        """See :class:`IQueueStore`. :raises BlobDamaged: it is not in the queue, or its file cannot be read."""
+        staged = await self._engine.read(QUEUE, queue_rows.staged_blob, self._shard, blob)
+        if staged is None:
+            raise BlobDamaged(blob.blob_id)
+        if blob.place != "inline":
+            await self._blobs.read(blob, None, 0, 1)
+        return staged
+
+    async def blobs_in_use(self, blob_ids: Sequence[str]) -> set[str]:
+        """Return which of these (at most 500) the queue refers to: what the sweep must leave."""
+        return await self._engine.read(QUEUE, queue_rows.blobs_in_use, tuple(blob_ids))
+
+    # commands and metrics
+
+    async def envelopes(self, after: str = "", limit: int = 100) -> list[QueuedEnvelope]:
+        """See :class:`IQueueStore`."""
+        return await self._engine.read(QUEUE, queue_rows.envelopes, self._shard, after, min(limit, PAGE))
+
+    async def envelope(self, envelope_id: str) -> QueuedEnvelope | None:
+        """See :class:`IQueueStore`."""
+        return await self._engine.read(QUEUE, queue_rows.envelope, self._shard, envelope_id)
+
+    async def retry(self, envelope_id: str | None, destination: str | None, now: float) -> int:
+        """See :class:`IQueueStore`. Those that are due already, leased or held are not counted and stay as they are."""
+        total = 0
+        while True:
+            moved = await self._engine.write(QUEUE, queue_rows.retry, self._shard, envelope_id, destination, now)
+            total += moved
+            if moved < UNIT_ROWS:
+                return total
+
+    async def hold(self, envelope_id: str, held: bool) -> bool:
+        """See :class:`IQueueStore`. What a runner has leased already it finishes."""
+        there, more = await self._engine.write(QUEUE, queue_rows.hold, self._shard, envelope_id, held)
+        if more:
+            await self._spread(envelope_id)
+        return there
+
+    async def drop(self, envelope_id: str) -> bool:
+        """See :class:`IQueueStore`. A settlement of what is leased then finds its lease lost."""
+        there, more = await self._engine.write(QUEUE, queue_rows.drop, self._shard, envelope_id)
+        if there:
+            emit(_log, "queue.dropped", envelope=envelope_id)
+        if more:
+            await self._delete(envelope_id)
+        return there
+
+    async def counts(self) -> dict[str, int]:
+        """See :class:`IQueueStore`."""
+        return await self._engine.read(QUEUE, queue_rows.counts, self._shard)
+
+
+def _clean(outcome: Outcome) -> Outcome:
+    """Return an outcome whose texts any engine takes: an outcome that cannot be written would be tried for ever."""
+    return replace(outcome, status=_text(outcome.status), reply=_text(outcome.reply), host=_text(outcome.host))
+
+
+def _text(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "?")

@@ -1,0 +1,29 @@
+"""The queue as a process sees it that does not own it."""
+
+from __future__ import annotations
+
+from mailnode.store.blobs.local import LocalBlobs
+from mailnode.store.engines.engine import Engine
+from mailnode.store.engines.remote import Ask
+from mailnode.store.facades.queue import Queue
+from mailnode.store.units.queue_rows import UNIT_ROWS
+from mailnode.values.queue import Submission
+
+
+class RemoteQueue(Queue):
+    """The queue of a process that does not own it: it adds envelopes, and the owner does all else.
+
+    An envelope that takes several units is the owner's from the first one on: it knows what is being staged, and finishes
+    what was interrupted.
+    """
+
+    def __init__(self, engine: Engine, blobs: LocalBlobs, ask: Ask) -> None:
+        super().__init__(engine, blobs)
+        self._ask = ask
+
+    async def enqueue(self, submission: Submission) -> None:
+        """See :class:`mailnode.interfaces.store.IQueueStore`."""
+        if len(submission.envelope.recipients) <= UNIT_ROWS:
+            await super().enqueue(submission)
+        else:
+            await self._ask("enqueue", submission)

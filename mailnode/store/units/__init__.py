@@ -1,0 +1,1 @@
+"""Units of work: the SQL, by noun. Functions of a transaction and plain data."""

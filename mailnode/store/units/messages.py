@@ -1,0 +1,545 @@
+"""Units on the messages of one mailbox: look, change flags, copy, move, expunge.
+
+A placement is a message's place in a mailbox. Expunging sets ``expunged_modseq``; the row stays until the sweep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+
+from mailnode.errors import BlobDamaged, NoSuchMailbox
+from mailnode.store.blobs import codec
+from mailnode.store.engines.engine import Transaction, run_together
+from mailnode.store.units.accounts import (
+    charge,
+    keyword_bits,
+    keyword_table,
+    save_keywords,
+    touch,
+    untouch,
+    with_keywords,
+)
+from mailnode.store.units.arrivals import FACTS_COLUMNS, PLACEMENT, grow
+from mailnode.store.units.statements import insert_rows, listed, pieces, runs
+from mailnode.values.blob import BlobRef
+from mailnode.values.flags import DELETED, SEEN, SYSTEM_MASK, KeywordTable
+from mailnode.values.mailbox import Copied, FlagsStored, MailboxChanges, MailboxSnapshot
+
+BLOBS_AT_ONCE = 64
+READ_WHOLE = 256 * 1024  # octets of inline content that are read together with the row they belong to
+READ_TOGETHER = 512 * 1024  # octets of all contents that one unit reads with their rows
+NOT_RECENT = 0xFFFFFFFF
+_CHUNK = 256  # UIDs in one statement
+
+# What a session may ask for, as SQL. ``blob`` is five columns; the facade makes them one value.
+_PLACEMENT_COLUMNS = {
+    "message_id": "p.message_id",
+    "savedate": "p.savedate",
+    "size": "p.size",
+    "flags": "p.flags",
+    "modseq": "p.modseq",
+}
+_BLOB_COLUMNS = "m.blob_id, m.blob_size, m.blob_place, m.blob_encoding, m.blob_digest"
+_MESSAGE_COLUMNS = {
+    "thread_id": "m.thread_id",
+    "internaldate": "m.internaldate",
+    "internaldate_offset": "m.internaldate_offset",
+    "header_size": "m.header_size",
+    "prefix": "m.prefix",
+    "blob": _BLOB_COLUMNS,
+    **{name: f"m.{name}" for name in FACTS_COLUMNS},
+}
+_JOIN = " JOIN message m ON m.account_id = p.account_id AND m.message_id = p.message_id"
+_LIVE = " AND expunged_modseq IS NULL"
+
+
+# choosing placements by UID
+
+
+def _by_uids(tx: Transaction, select: str, account_id: str, mailbox_id: int, uids: Sequence[int], more: str) -> Any:
+    """Run ``select`` for those of the ascending UIDs that exist: a range when they are dense, else in chunks.
+
+    The UID is the first column selected. :param more: further conditions.
+    """
+    where = f"{select} WHERE p.account_id = ? AND p.mailbox_id = ?"
+    if not uids:
+        return []
+    first, last = uids[0], uids[-1]
+    if last - first < 4 * len(uids):
+        rows = tx.execute(
+            f"{where} AND p.uid BETWEEN ? AND ?{more} ORDER BY p.uid", (account_id, mailbox_id, first, last)
+        )
+        if last - first + 1 == len(uids):
+            return rows
+        wanted = set(uids)
+        return [row for row in rows if row[0] in wanted]
+    found: list[tuple[Any, ...]] = []
+    for chunk in _chunks(uids):
+        width = 1 << (len(chunk) - 1).bit_length()  # few different statements: their plans are cached
+        padded = (*chunk, *[chunk[0]] * (width - len(chunk)))
+        marks = ", ".join("?" * width)
+        found += tx.execute(f"{where} AND p.uid IN ({marks}){more} ORDER BY p.uid", (account_id, mailbox_id, *padded))
+    return found
+
+
+def _chunks(uids: Sequence[int]) -> Iterator[Sequence[int]]:
+    for start in range(0, len(uids), _CHUNK):
+        yield uids[start : start + _CHUNK]
+
+
+def require(tx: Transaction, account_id: str, mailbox_id: int) -> tuple[Any, ...]:
+    """Return a mailbox's (uidvalidity, uidnext, highest_modseq, recent_uid). :raises NoSuchMailbox:"""
+    rows = tx.execute(
+        "SELECT uidvalidity, uidnext, highest_modseq, recent_uid FROM mailbox"
+        " WHERE account_id = ? AND mailbox_id = ? AND selectable = 1 AND deleted_at IS NULL",
+        (account_id, mailbox_id),
+    )
+    if not rows:
+        raise NoSuchMailbox(str(mailbox_id))
+    return rows[0]
+
+
+def _keywords(tx: Transaction, account_id: str) -> KeywordTable:
+    rows = tx.execute("SELECT keywords FROM account WHERE account_id = ? AND removed_at IS NULL", (account_id,))
+    if not rows:
+        raise NoSuchMailbox(account_id)
+    return keyword_table(rows[0][0])
+
+
+# reading
+
+
+def snapshot(tx: Transaction, account_id: str, mailbox_id: int) -> MailboxSnapshot:
+    """All live messages; ``recent_from`` as if nobody claimed. :raises NoSuchMailbox:"""
+    keywords = _keywords(tx, account_id)
+    uidvalidity, uidnext, highest_modseq, recent_uid = require(tx, account_id, mailbox_id)
+    uids, flags, modseqs = tx.integers(
+        "IQQ",
+        f"SELECT uid, flags, modseq FROM placement WHERE account_id = ? AND mailbox_id = ?{_LIVE} AND uid < ?"
+        " ORDER BY uid",
+        (account_id, mailbox_id, uidnext),
+    )
+    return MailboxSnapshot(
+        mailbox_id,
+        uidvalidity,
+        uidnext,
+        highest_modseq,
+        uids,
+        flags,
+        modseqs,
+        keywords,
+        recent_uid if recent_uid < uidnext else NOT_RECENT,
+    )
+
+
+def changes(tx: Transaction, account_id: str, mailbox_id: int, since: int) -> MailboxChanges:
+    """What happened after a modseq; ``recent_from`` as if nobody claimed. :raises NoSuchMailbox:"""
+    keywords = _keywords(tx, account_id)
+    _, uidnext, highest_modseq, recent_uid = require(tx, account_id, mailbox_id)
+    rows = []
+    if highest_modseq > since:
+        rows = tx.execute(
+            "SELECT uid, flags, modseq, expunged_modseq FROM placement"
+            " WHERE account_id = ? AND mailbox_id = ? AND modseq > ? AND modseq <= ? ORDER BY uid",
+            (account_id, mailbox_id, since, highest_modseq),
+        )
+    return MailboxChanges(
+        highest_modseq,
+        uidnext,
+        tuple(row[:3] for row in rows if row[3] is None),
+        tuple(row[0] for row in rows if row[3] is not None),
+        keywords,
+        recent_uid if recent_uid < uidnext else NOT_RECENT,
+    )
+
+
+def claim_recent(tx: Transaction, account_id: str, mailbox_id: int, uidnext: int) -> int:
+    """Make the messages below ``uidnext`` that nobody was told of the caller's alone; return the first such UID."""
+    rows = tx.execute(
+        "UPDATE mailbox SET recent_before = recent_uid, recent_uid = ?"
+        " WHERE account_id = ? AND mailbox_id = ? AND recent_uid < ? AND deleted_at IS NULL RETURNING recent_before",
+        (uidnext, account_id, mailbox_id, uidnext),
+    )
+    return int(rows[0][0]) if rows else NOT_RECENT
+
+
+def rows(
+    tx: Transaction, account_id: str, mailbox_id: int, uids: Sequence[int], columns: Sequence[str]
+) -> list[tuple[Any, ...]]:
+    """Rows of :data:`mailnode.values.mailbox.COLUMNS`. :raises NoSuchMailbox:"""
+    return _rows(tx, account_id, mailbox_id, uids, columns, "")
+
+
+def joined(
+    tx: Transaction,
+    account_id: str,
+    mailbox_id: int,
+    first: int,
+    last: int,
+    count: int,
+    number: int,
+    pieces: Sequence[bytes | str],
+) -> bytes | None:
+    """What ``IMailbox.joined`` returns. :raises NoSuchMailbox:"""
+    require(tx, account_id, mailbox_id)
+    # Without gaps a message's number follows from its UID: counting takes a third of the time.
+    counted = ("p.uid + ?", number - first) if last - first + 1 == count else (_COUNTED, number - 1)
+    selected: list[str] = []
+    parameters: list[object] = []
+    for piece in pieces:
+        if isinstance(piece, bytes):
+            selected.append("?")
+            parameters.append(piece)
+        elif piece == "number":
+            selected.append(f"({counted[0]})")
+            parameters.append(counted[1])
+        else:
+            selected.append("p.uid" if piece == "uid" else _PLACEMENT_COLUMNS.get(piece) or _MESSAGE_COLUMNS[piece])
+    found, octets = tx.joined(
+        selected,
+        f"FROM placement p{_JOIN} WHERE p.account_id = ? AND p.mailbox_id = ? AND p.uid BETWEEN ? AND ?{_LIVE}"
+        " ORDER BY p.uid",
+        (*parameters, account_id, mailbox_id, first, last),
+    )
+    return octets if found == count else None
+
+
+_COUNTED = "row_number() OVER (ORDER BY p.uid) + ?"
+
+
+def live_contents(
+    tx: Transaction, account_id: str, mailbox_id: int, uids: Sequence[int]
+) -> dict[int, tuple[bytes, BlobRef, bytes | BlobDamaged | None]]:
+    """Prefix, blob and content (None: not inline, or too much to be held) of those messages that are live, by UID.
+
+    :raises NoSuchMailbox:
+    """
+    found = _rows(tx, account_id, mailbox_id, uids, ("prefix", "blob", "content"), _LIVE)
+    return {uid: (prefix, ref, content) for uid, prefix, ref, content in found}
+
+
+def _rows(
+    tx: Transaction, account_id: str, mailbox_id: int, uids: Sequence[int], columns: Sequence[str], more: str
+) -> list[tuple[Any, ...]]:
+    require(tx, account_id, mailbox_id)
+    if len(uids) == 1 and "content" in columns:
+        return _one_with_content(tx, account_id, mailbox_id, uids[0], tuple(columns), more)
+    found: list[tuple[Any, ...]] = _by_uids(tx, _select(tuple(columns)), account_id, mailbox_id, uids, more)
+    if "blob" not in columns:
+        return found
+    # One value for five columns. Content has no column of its own yet: its place counts only once it is there.
+    at = [name for name in columns if name != "content"].index("blob") + 1
+    found = [(*row[:at], BlobRef(*row[at : at + 5]), *row[at + 5 :]) for row in found]
+    if "content" not in columns:
+        return found
+    contents = _contents_together(tx, [row[at] for row in found])
+    place = columns.index("content") + 1
+    return [(*row[:place], contents.get(row[at].blob_id), *row[place:]) for row in found]
+
+
+def _one_with_content(
+    tx: Transaction, account_id: str, mailbox_id: int, uid: int, columns: tuple[str, ...], more: str
+) -> list[tuple[Any, ...]]:
+    """What :func:`_rows` returns for one UID, by one statement: programs that show a message ask for it alone."""
+    select, at, place = _select_with_content(columns)
+    found: list[tuple[Any, ...]] = []
+    for row in tx.execute(f"{select}{more}", (account_id, mailbox_id, uid)):
+        ref = BlobRef(*row[at : at + 5])
+        held = ref.place == "inline" and ref.size <= READ_WHOLE
+        values = [*row[:at], ref, *row[at + 5 : -1]]
+        values.insert(place, _content(ref, row[-1]) if held else None)
+        found.append(tuple(values))
+    return found
+
+
+@lru_cache(maxsize=64)
+def _select_with_content(columns: tuple[str, ...]) -> tuple[str, int, int]:
+    """The statement for one UID, whose last column is the stored form of an inline blob; where the blob's five columns
+    begin; and where the content belongs once they are one."""
+    head, _, source = _select(columns).partition(" FROM ")
+    where = "WHERE p.account_id = ? AND p.mailbox_id = ? AND p.uid = ?"
+    at = [name for name in columns if name != "content"].index("blob") + 1
+    return (
+        f"{head}, b.data FROM {source} LEFT JOIN blob b ON b.blob_id = m.blob_id {where}",
+        at,
+        columns.index("content") + 1,
+    )
+
+
+@lru_cache(maxsize=256)
+def _select(columns: tuple[str, ...]) -> str:
+    names = [_PLACEMENT_COLUMNS.get(name) or _MESSAGE_COLUMNS[name] for name in columns if name != "content"]
+    join = _JOIN if any(name in _MESSAGE_COLUMNS for name in columns) else ""
+    return f"SELECT {', '.join(['p.uid', *names])} FROM placement p{join}"
+
+
+def _contents_together(tx: Transaction, refs: Sequence[BlobRef]) -> dict[str, bytes | BlobDamaged]:
+    """The contents of those blobs that are inline, as many as may be held at once."""
+    chosen: dict[str, BlobRef] = {}
+    octets = 0
+    for ref in refs:
+        if ref.place == "inline" and ref.size <= READ_WHOLE and octets + ref.size <= READ_TOGETHER:
+            chosen[ref.blob_id] = ref
+            octets += ref.size
+    return inline_contents(tx, list(chosen.values()))
+
+
+def facts_blobs(tx: Transaction, account_id: str, mailbox_id: int, uids: Sequence[int]) -> dict[int, str]:
+    """Where the facts of those messages lie that have them in a blob, by UID."""
+    select = f"SELECT p.uid, m.facts_blob FROM placement p{_JOIN}"
+    return dict(_by_uids(tx, select, account_id, mailbox_id, uids, " AND m.facts_blob IS NOT NULL"))
+
+
+def inline_blob(tx: Transaction, blob_id: str) -> bytes | None:
+    """The stored form of an inline blob, None when there is none."""
+    found = tx.execute("SELECT data FROM blob WHERE blob_id = ?", (blob_id,))
+    return found[0][0] if found else None
+
+
+def inline_contents(tx: Transaction, blobs: Sequence[BlobRef]) -> dict[str, bytes | BlobDamaged]:
+    """The contents of inline blobs by id, the error in place of a damaged one. Decoded here, off the reactor thread."""
+    stored: dict[str, bytes] = {}
+    for start in range(0, len(blobs), BLOBS_AT_ONCE):
+        names = [blob.blob_id for blob in blobs[start : start + BLOBS_AT_ONCE]]
+        width = 1 << (len(names) - 1).bit_length()  # few different statements: their plans are cached
+        names += names[:1] * (width - len(names))
+        marks = ", ".join("?" * width)
+        stored.update(tx.execute(f"SELECT blob_id, data FROM blob WHERE blob_id IN ({marks})", names))
+    return {blob.blob_id: _content(blob, stored.get(blob.blob_id)) for blob in blobs}
+
+
+def _content(blob: BlobRef, stored: bytes | None) -> bytes | BlobDamaged:
+    try:
+        return BlobDamaged(blob.blob_id) if stored is None else codec.decode_small(blob, stored)
+    except BlobDamaged as error:
+        return error
+
+
+def modseq_of(tx: Transaction, account_id: str) -> int:
+    """The account's modseq. :raises NoSuchMailbox: the account is gone."""
+    found = tx.execute("SELECT modseq FROM account WHERE account_id = ? AND removed_at IS NULL", (account_id,))
+    if not found:
+        raise NoSuchMailbox(account_id)
+    return int(found[0][0])
+
+
+# changing
+
+
+def store_flags(
+    tx: Transaction,
+    account_id: str,
+    mailbox_id: int,
+    uids: Sequence[int],
+    mode: str,
+    flags: int,
+    keywords: Sequence[str],
+    unchanged_since: int | None,
+) -> tuple[FlagsStored, bool]:
+    """Change flags of live messages; see ``IMailbox.store_flags``. Return also whether any was altered: if not, no
+    trace is left.
+
+    :raises NoSuchAccount, NoSuchMailbox, KeywordLimit:
+    """
+    return _store_flags(tx, account_id, mailbox_id, [(uids, mode, flags, keywords, unchanged_since)])[0]
+
+
+FlagChange = tuple[Sequence[int], str, int, Sequence[str], int | None]  # store_flags() from ``uids`` on
+
+
+def store_flags_together(tx: Transaction, calls: Sequence[tuple[Any, ...]]) -> list[tuple[FlagsStored, bool]]:
+    """Do what :func:`store_flags` does for each of several, in fewer statements; all or none.
+
+    Each has a modseq of its own. Of two that name the same message the later sees what the earlier has done.
+    """
+    results: list[Any] = [None] * len(calls)
+    for account_id, mailbox_id, numbers in _apart(calls):
+        stored = _store_flags(tx, account_id, mailbox_id, [calls[number][2:] for number in numbers])
+        for number, result in zip(numbers, stored, strict=True):
+            results[number] = result
+    return results
+
+
+run_together(store_flags, store_flags_together)
+
+
+def _apart(calls: Sequence[tuple[Any, ...]]) -> Iterator[tuple[str, int, list[int]]]:
+    """Cut calls into groups of one mailbox, none of which names a message twice. Accounts come in the order of their ids,
+    calls for one mailbox in theirs."""
+    groups: dict[tuple[str, int], list[tuple[set[int], list[int]]]] = {}
+    for number, (account_id, mailbox_id, uids, *_) in enumerate(calls):
+        of_mailbox = groups.setdefault((account_id, mailbox_id), [])
+        if not of_mailbox or not of_mailbox[-1][0].isdisjoint(uids):
+            of_mailbox.append((set(), []))
+        of_mailbox[-1][0].update(uids)
+        of_mailbox[-1][1].append(number)
+    for (account_id, mailbox_id), of_mailbox in sorted(groups.items()):
+        for _, numbers in of_mailbox:
+            yield account_id, mailbox_id, numbers
+
+
+def _store_flags(
+    tx: Transaction, account_id: str, mailbox_id: int, changes: Sequence[FlagChange]
+) -> list[tuple[FlagsStored, bool]]:
+    """Make changes of which no two name the same message."""
+    last, _, known = touch(tx, account_id, changes=len(changes))
+    modseq = last - len(changes)
+    uids = changes[0][0] if len(changes) == 1 else sorted(uid for change in changes for uid in change[0])
+    select = "SELECT p.uid, p.flags, p.modseq FROM placement p"
+    live = {row[0]: row for row in _by_uids(tx, select, account_id, mailbox_id, uids, _LIVE)}
+    table = known
+    results = []
+    altered: list[tuple[int, int, int, int]] = []  # uid, flags before, flags after, modseq
+    for wanted, mode, flags, keywords, unchanged_since in changes:
+        grown = table if mode == "remove" else with_keywords(table, keywords)
+        bits = flags & SYSTEM_MASK | keyword_bits(grown, keywords)
+        addressed: list[tuple[int, int, int]] = []
+        modified: list[int] = []
+        before = len(altered)
+        for uid, old, old_modseq in (live[uid] for uid in wanted if uid in live):
+            if unchanged_since is not None and old_modseq > unchanged_since:
+                modified.append(uid)
+                continue
+            new = bits if mode == "set" else old | bits if mode == "add" else old & ~bits
+            if new != old:
+                altered.append((uid, old, new, modseq + 1))
+            addressed.append((uid, new, modseq + 1 if new != old else old_modseq))
+        if len(altered) > before:
+            modseq, table = modseq + 1, grown
+        results.append((FlagsStored(tuple(addressed), tuple(modified), table, modseq), len(altered) > before))
+    if modseq < last:
+        untouch(tx, account_id, last - modseq)
+    if not altered:
+        require(tx, account_id, mailbox_id)
+        return results
+    if table is not known:
+        save_keywords(tx, account_id, table)
+    _write_flags(tx, account_id, mailbox_id, modseq, altered)
+    return results
+
+
+def _write_flags(
+    tx: Transaction, account_id: str, mailbox_id: int, modseq: int, altered: Sequence[tuple[int, int, int, int]]
+) -> None:
+    for some in runs(altered):
+        values = [value for uid, _, new, own in some for value in (new, own, uid)]
+        if len(some) == 1:
+            statement = "UPDATE placement SET flags = ?, modseq = ? WHERE uid = ? AND account_id = ? AND mailbox_id = ?"
+        else:
+            statement = (
+                "UPDATE placement SET flags = v.column1, modseq = v.column2"
+                f" FROM (VALUES {', '.join(['(?, ?, ?)'] * len(some))}) AS v"
+                " WHERE placement.uid = v.column3 AND placement.account_id = ? AND placement.mailbox_id = ?"
+            )
+        tx.execute(statement, [*values, account_id, mailbox_id])
+    grow(
+        tx,
+        account_id,
+        mailbox_id,
+        modseq,
+        0,
+        sum(bool(old & SEEN) - bool(new & SEEN) for _, old, new, _ in altered),
+        sum(bool(new & DELETED) - bool(old & DELETED) for _, old, new, _ in altered),
+        0,
+    )
+
+
+def copy(
+    tx: Transaction,
+    account_id: str,
+    mailbox_id: int,
+    uids: Sequence[int],
+    target: int,
+    move: bool,
+    now: int,
+) -> Copied:
+    """Place live messages in another mailbox, all or none; ``move``: expunge them here in the same step.
+
+    :param now: UTC microseconds. :raises NoSuchAccount, NoSuchMailbox, OverQuota:
+    """
+    modseq, _, _ = touch(tx, account_id)
+    require(tx, account_id, mailbox_id)
+    uidvalidity = require(tx, account_id, target)[0]
+    found = live_rows(tx, account_id, mailbox_id, uids)
+    if not found:
+        untouch(tx, account_id)
+        return Copied(uidvalidity, (), (), modseq - 1)
+    unseen, deleted, size = totals(found)
+    first, _ = grow(tx, account_id, target, modseq, len(found), unseen, deleted, size)
+    place_copies(tx, account_id, target, first, modseq, found, now)
+    charge(tx, account_id, size, len(found), check=not move)
+    if move:
+        _expunge(tx, account_id, mailbox_id, modseq, found, now)
+    return Copied(uidvalidity, tuple(row[0] for row in found), tuple(range(first, first + len(found))), modseq)
+
+
+def live_rows(tx: Transaction, account_id: str, mailbox_id: int, uids: Sequence[int]) -> list[tuple[Any, ...]]:
+    """Uid, flags, size and message of those of the ascending UIDs that are live, in their order."""
+    select = "SELECT p.uid, p.flags, p.size, p.message_id FROM placement p"
+    rows: list[tuple[Any, ...]] = _by_uids(tx, select, account_id, mailbox_id, uids, _LIVE)
+    return rows
+
+
+def place_copies(
+    tx: Transaction,
+    account_id: str,
+    target: int,
+    first: int,
+    modseq: int,
+    found: Sequence[tuple[Any, ...]],
+    now: int,
+) -> None:
+    """Insert copies of :func:`live_rows` under UIDs from ``first`` on."""
+    insert_rows(
+        tx,
+        PLACEMENT,
+        [
+            (account_id, target, first + number, message_id, flags, modseq, modseq, octets, now, None)
+            for number, (_, flags, octets, message_id) in enumerate(found)
+        ],
+    )
+
+
+def expunge(
+    tx: Transaction, account_id: str, mailbox_id: int, uids: Sequence[int], only_deleted: bool, now: int
+) -> tuple[tuple[int, ...], int]:
+    """Expunge live messages; return which, and the modseq. :raises NoSuchAccount, NoSuchMailbox:"""
+    modseq, _, _ = touch(tx, account_id)
+    require(tx, account_id, mailbox_id)
+    found = _by_uids(tx, "SELECT p.uid, p.flags, p.size FROM placement p", account_id, mailbox_id, uids, _LIVE)
+    if only_deleted:
+        found = [row for row in found if row[1] & DELETED]
+    if not found:
+        untouch(tx, account_id)
+        return (), modseq - 1
+    _expunge(tx, account_id, mailbox_id, modseq, found, now)
+    return tuple(row[0] for row in found), modseq
+
+
+def _expunge(
+    tx: Transaction, account_id: str, mailbox_id: int, modseq: int, found: Sequence[tuple[Any, ...]], now: int
+) -> None:
+    """Expunge live placements. :param found: rows that begin with uid, flags, size."""
+    for some in pieces([row[0] for row in found]):
+        marks, uids = listed(some)
+        tx.execute(
+            "UPDATE placement SET expunged_modseq = ?, modseq = ?, expunged_at = ?"
+            f" WHERE account_id = ? AND mailbox_id = ? AND uid IN {marks}",
+            (modseq, modseq, now, account_id, mailbox_id, *uids),
+        )
+    unseen, deleted, size = totals(found)
+    tx.execute(
+        "UPDATE mailbox SET highest_modseq = ?, messages = messages - ?, unseen = unseen - ?, deleted = deleted - ?,"
+        " size = size - ? WHERE account_id = ? AND mailbox_id = ?",
+        (modseq, len(found), unseen, deleted, size, account_id, mailbox_id),
+    )
+    charge(tx, account_id, -size, -len(found))
+
+
+def totals(found: Sequence[tuple[Any, ...]]) -> tuple[int, int, int]:
+    """What rows that begin with uid, flags, size add to a mailbox: unseen, deleted, octets."""
+    unseen = sum(not row[1] & SEEN for row in found)
+    deleted = sum(bool(row[1] & DELETED) for row in found)
+    return unseen, deleted, sum(row[2] for row in found)

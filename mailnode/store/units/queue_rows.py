@@ -1,0 +1,432 @@
+"""Units over the queue's rows. The states and what a crash leaves in each are told in docs/queue.rst.
+
+A unit that changes recipients first updates their envelope's row, so that two of them on one envelope stand in one
+order on any engine. No unit writes more than about ``UNIT_ROWS`` rows of one kind: an envelope with more recipients
+passes through the phases ``staged``, ``spread`` and ``gone``, a piece at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from mailnode.store.engines.engine import Transaction, growing, run_together
+from mailnode.store.units.statements import insert_rows, listed
+from mailnode.store.units.stored_facts import encode_facts
+from mailnode.values.blob import BlobRef, StagedBlob
+from mailnode.values.queue import (
+    LEASED,
+    WAITING,
+    QueuedEnvelope,
+    QueuedRecipient,
+    Submission,
+)
+
+UNIT_ROWS = 500
+
+# phases of an envelope
+STAGED = "staged"  # not acknowledged: does not exist for anybody
+OPEN = "open"
+SPREAD = "spread"  # recipients' due_at are being brought in line with the envelope
+GONE = "gone"  # removed for everybody; rows are being deleted
+
+_ENVELOPE = (
+    "e.id, e.reverse_path, e.created, e.expires, e.body, e.smtputf8, e.ret, e.envid, e.session, e.account_id, e.held,"
+    " e.internaldate, b.id, b.size, b.place, b.encoding, b.digest"
+)
+_FROM = "FROM envelope e JOIN blob b ON b.id = e.blob_id AND b.shard = e.shard"
+VISIBLE = "phase IN ('open', 'spread')"
+RECIPIENT = (
+    "number, address, destination, account_id, plan, notify, orcpt, state, attempts, next_try, last_status,"
+    " last_reply, last_host, delay_told"
+)
+_DUE_AT = "CASE state WHEN 'waiting' THEN next_try WHEN 'leased' THEN lease_until END"
+
+
+# into the queue
+
+
+@growing
+def add(tx: Transaction, shard: int, submission: Submission) -> None:
+    """Insert an envelope of at most ``UNIT_ROWS`` recipients, open at once; nothing if its id is there."""
+    add_together(tx, [(shard, submission)])
+
+
+def add_together(tx: Transaction, calls: Sequence[tuple[int, Submission]]) -> list[None]:
+    """Do what :func:`add` does for each of several, in fewer statements; all or none."""
+    new = _insert_envelopes(tx, calls, OPEN)
+    rows = []
+    for shard, submission in calls:
+        envelope = submission.envelope
+        if (shard, envelope.id) in new:
+            new.discard((shard, envelope.id))  # the same envelope once more is no second one
+            rows += _recipient_rows(shard, envelope.id, envelope.recipients, due=not envelope.held)
+    _insert_recipients(tx, rows)
+    return [None] * len(calls)
+
+
+run_together(add, add_together)
+
+
+@growing
+def stage(tx: Transaction, shard: int, submission: Submission) -> bool:
+    """Begin a larger envelope, visible to nobody; False when its id is in the queue already."""
+    if _insert_envelopes(tx, [(shard, submission)], STAGED):
+        return True
+    rows = tx.execute("SELECT phase FROM envelope WHERE shard = ? AND id = ?", (shard, submission.envelope.id))
+    return bool(rows) and rows[0][0] == STAGED
+
+
+@growing
+def stage_recipients(tx: Transaction, shard: int, envelope_id: str, recipients: Sequence[QueuedRecipient]) -> None:
+    """Add some recipients to a staged envelope."""
+    _insert_recipients(tx, _recipient_rows(shard, envelope_id, recipients, due=False))
+
+
+def publish(tx: Transaction, shard: int, envelope_id: str) -> None:
+    """Make a staged envelope exist: the one row that decides."""
+    tx.execute(
+        f"UPDATE envelope SET phase = '{SPREAD}' WHERE shard = ? AND id = ? AND phase = '{STAGED}'",
+        (shard, envelope_id),
+    )
+
+
+def _insert_envelopes(tx: Transaction, calls: Sequence[tuple[int, Submission]], phase: str) -> set[tuple[int, str]]:
+    """Insert envelopes with their blobs and facts; return shard and id of those that were not there."""
+    rows = []
+    for shard, submission in calls:
+        envelope = submission.envelope
+        rows.append(
+            (
+                shard,
+                envelope.id,
+                phase,
+                int(envelope.held),
+                len(envelope.recipients),
+                envelope.reverse_path,
+                submission.blob.ref.blob_id,
+                envelope.created,
+                envelope.expires,
+                envelope.body,
+                int(envelope.smtputf8),
+                envelope.ret,
+                envelope.envid,
+                envelope.session,
+                envelope.account_id,
+                envelope.internaldate,
+            )
+        )
+    inserted = insert_rows(
+        tx,
+        "envelope (shard, id, phase, held, remaining, reverse_path, blob_id, created, expires, body, smtputf8, ret,"
+        " envid, session, account_id, internaldate)",
+        rows,
+        " ON CONFLICT (shard, id) DO NOTHING RETURNING shard, id",
+    )
+    new = {(int(shard), str(envelope_id)) for shard, envelope_id in inserted}
+    first = {(shard, submission.envelope.id): submission for shard, submission in reversed(calls)}
+    blobs, facts = [], []
+    for (shard, envelope_id), submission in first.items():
+        if (shard, envelope_id) in new:
+            ref, data = submission.blob.ref, submission.blob.data
+            inline = data if ref.place == "inline" else None
+            blobs.append((ref.blob_id, shard, ref.size, ref.place, ref.encoding, ref.digest, inline))
+            if submission.facts is not None:
+                facts.append((shard, envelope_id, encode_facts(submission.facts)))
+    insert_rows(
+        tx, "blob (id, shard, size, place, encoding, digest, data)", blobs, " ON CONFLICT (id, shard) DO NOTHING"
+    )
+    insert_rows(tx, "facts (shard, envelope_id, data)", facts)
+    return new
+
+
+def _recipient_rows(
+    shard: int, envelope_id: str, recipients: Iterable[QueuedRecipient], due: bool
+) -> list[tuple[object, ...]]:
+    return [
+        (
+            shard,
+            envelope_id,
+            r.index,
+            r.destination,
+            r.next_try if due else None,
+            WAITING,
+            "",
+            0,
+            r.next_try,
+            r.attempts,
+            r.address,
+            r.account_id,
+            r.plan,
+            ",".join(r.notify),
+            r.orcpt,
+            r.last_status,
+            r.last_reply,
+            r.last_host,
+            int(r.delay_told),
+        )
+        for r in recipients
+    ]
+
+
+def _insert_recipients(tx: Transaction, rows: Sequence[tuple[object, ...]]) -> None:
+    insert_rows(
+        tx,
+        "recipient (shard, envelope_id, number, destination, due_at, state, token, lease_until, next_try, attempts,"
+        " address, account_id, plan, notify, orcpt, last_status, last_reply, last_host, delay_told)",
+        rows,
+        " ON CONFLICT (shard, envelope_id, number) DO NOTHING",
+    )
+
+
+# out of the queue, and what a crash interrupted
+
+
+def remove_together(tx: Transaction, shard: int, ids: Sequence[str]) -> dict[str, bool]:
+    """Do what :func:`remove` does for each of several, in fewer statements."""
+    marks, values = listed(ids)
+    crowded = tx.execute(
+        f"SELECT e.id FROM envelope e WHERE e.shard = ? AND e.id IN {marks} AND EXISTS"
+        " (SELECT 1 FROM recipient r WHERE r.shard = e.shard AND r.envelope_id = e.id)",
+        (shard, *values),
+    )
+    left = {str(envelope_id): remove(tx, shard, envelope_id) for (envelope_id,) in sorted(crowded)}
+    bare = [envelope_id for envelope_id in ids if envelope_id not in left]
+    if bare:
+        marks, values = listed(bare)
+        tx.execute(f"DELETE FROM facts WHERE shard = ? AND envelope_id IN {marks}", (shard, *values))
+        gone = tx.execute(f"DELETE FROM envelope WHERE shard = ? AND id IN {marks} RETURNING blob_id", (shard, *values))
+        _delete_blobs(tx, shard, sorted({str(blob_id) for (blob_id,) in gone}))
+    return {envelope_id: left.get(envelope_id, False) for envelope_id in ids}
+
+
+def _delete_blobs(tx: Transaction, shard: int, blob_ids: Sequence[str]) -> None:
+    """Delete those that no envelope refers to any more."""
+    marks, values = listed(blob_ids)
+    used = tx.execute(f"SELECT blob_id FROM envelope WHERE shard = ? AND blob_id IN {marks}", (shard, *values))
+    unused = sorted({*blob_ids} - {blob_id for (blob_id,) in used})
+    if unused:
+        marks, values = listed(unused)
+        tx.execute(f"DELETE FROM blob WHERE id IN {marks} AND shard = ?", (*values, shard))
+
+
+def remove(tx: Transaction, shard: int, envelope_id: str) -> bool:
+    """Remove an envelope for everybody; True when rows are left for :func:`delete_some`."""
+    tx.execute(f"UPDATE envelope SET phase = '{GONE}' WHERE shard = ? AND id = ?", (shard, envelope_id))
+    return delete_some(tx, shard, envelope_id)
+
+
+def delete_some(tx: Transaction, shard: int, envelope_id: str) -> bool:
+    """Delete rows of an envelope that is gone; True when some are left. The envelope's own row goes last."""
+    rows = tx.execute(
+        f"SELECT blob_id FROM envelope WHERE shard = ? AND id = ? AND phase = '{GONE}'", (shard, envelope_id)
+    )
+    if not rows:
+        return False
+    deleted = tx.execute(
+        "DELETE FROM recipient WHERE shard = ? AND envelope_id = ? AND number IN"
+        " (SELECT number FROM recipient WHERE shard = ? AND envelope_id = ? ORDER BY number LIMIT ?) RETURNING number",
+        (shard, envelope_id, shard, envelope_id, UNIT_ROWS),
+    )
+    if len(deleted) == UNIT_ROWS:
+        return True
+    tx.execute("DELETE FROM facts WHERE shard = ? AND envelope_id = ?", (shard, envelope_id))
+    tx.execute("DELETE FROM envelope WHERE shard = ? AND id = ?", (shard, envelope_id))
+    _delete_blobs(tx, shard, [str(rows[0][0])])
+    return False
+
+
+def drop(tx: Transaction, shard: int, envelope_id: str) -> tuple[bool, bool]:
+    """Return whether there was such an envelope, and whether rows are left for :func:`delete_some`."""
+    if not tx.execute(f"SELECT 1 FROM envelope WHERE shard = ? AND id = ? AND {VISIBLE}", (shard, envelope_id)):
+        return False, False
+    return True, remove(tx, shard, envelope_id)
+
+
+def hold(tx: Transaction, shard: int, envelope_id: str, held: bool) -> tuple[bool, bool]:
+    """Return whether there is such an envelope, and whether :func:`spread` has to bring its recipients in line."""
+    rows = tx.execute(
+        f"UPDATE envelope SET held = ? WHERE shard = ? AND id = ? AND {VISIBLE} RETURNING remaining, phase",
+        (int(held), shard, envelope_id),
+    )
+    if not rows:
+        return False, False
+    remaining, phase = rows[0]
+    if phase == OPEN and remaining <= UNIT_ROWS:
+        tx.execute(
+            f"UPDATE recipient SET due_at = {'NULL' if held else _DUE_AT}"
+            f" WHERE shard = ? AND envelope_id = ? AND state IN ('{WAITING}', '{LEASED}')",
+            (shard, envelope_id),
+        )
+        return True, False
+    tx.execute(f"UPDATE envelope SET phase = '{SPREAD}' WHERE shard = ? AND id = ?", (shard, envelope_id))
+    return True, True
+
+
+def spread(tx: Transaction, shard: int, envelope_id: str, after: int) -> int | None:
+    """Bring the due_at of the next ``UNIT_ROWS`` recipients after a number in line with their envelope.
+
+    Return the last number looked at, or None when all are: the envelope is open then.
+    """
+    rows = tx.execute(
+        f"UPDATE envelope SET held = held WHERE shard = ? AND id = ? AND phase = '{SPREAD}' RETURNING held",
+        (shard, envelope_id),
+    )
+    if not rows:
+        return None
+    due_at = "NULL" if rows[0][0] else _DUE_AT
+    numbers = tx.execute(
+        "SELECT number FROM recipient WHERE shard = ? AND envelope_id = ? AND number > ? ORDER BY number LIMIT ?",
+        (shard, envelope_id, after, UNIT_ROWS),
+    )
+    if not numbers:
+        tx.execute(f"UPDATE envelope SET phase = '{OPEN}' WHERE shard = ? AND id = ?", (shard, envelope_id))
+        return None
+    last = int(numbers[-1][0])
+    tx.execute(
+        f"UPDATE recipient SET due_at = {due_at} WHERE shard = ? AND envelope_id = ? AND number > ? AND number <= ?"
+        f" AND state IN ('{WAITING}', '{LEASED}')",
+        (shard, envelope_id, after, last),
+    )
+    return last
+
+
+def interrupted(tx: Transaction, shard: int) -> list[tuple[str, str]]:
+    """Return (id, phase) of the envelopes that are not open."""
+    rows = tx.execute(f"SELECT id, phase FROM envelope WHERE shard = ? AND phase <> '{OPEN}'", (shard,))
+    return sorted((row[0], row[1]) for row in rows)
+
+
+# commands
+
+
+def retry(tx: Transaction, shard: int, envelope_id: str | None, destination: str | None, now: float) -> int:
+    """Make up to ``UNIT_ROWS`` waiting recipients due; return how many."""
+    where, values = "", []
+    if envelope_id is not None:
+        where += " AND envelope_id = ?"
+        values.append(envelope_id)
+    if destination is not None:
+        where += " AND destination = ?"
+        values.append(destination)
+    rows = tx.execute(
+        "UPDATE recipient SET next_try = ?, due_at = ? WHERE shard = ? AND (envelope_id, number) IN"
+        f" (SELECT envelope_id, number FROM recipient WHERE shard = ? AND due_at > ? AND state = '{WAITING}'{where}"
+        " ORDER BY due_at LIMIT ?) RETURNING number",
+        (now, now, shard, shard, now, *values, UNIT_ROWS),
+    )
+    return len(rows)
+
+
+def envelopes(tx: Transaction, shard: int, after: str, limit: int) -> list[QueuedEnvelope]:
+    """See IQueueStore."""
+    page = envelopes_where(tx, f"e.shard = ? AND e.id > ? AND e.{VISIBLE} ORDER BY e.id LIMIT ?", (shard, after, limit))
+    return [with_recipients(e, _recipients(tx, shard, e.id, f" AND state IN ('{WAITING}', '{LEASED}')")) for e in page]
+
+
+def envelope(tx: Transaction, shard: int, envelope_id: str) -> QueuedEnvelope | None:
+    """See IQueueStore."""
+    found = envelopes_where(tx, f"e.shard = ? AND e.id = ? AND e.{VISIBLE}", (shard, envelope_id))
+    return with_recipients(found[0], _recipients(tx, shard, envelope_id, "")) if found else None
+
+
+def counts(tx: Transaction, shard: int) -> dict[str, int]:
+    """See IQueueStore."""
+    found = dict.fromkeys((WAITING, LEASED, "delivered", "failed"), 0)
+    for state, number in tx.execute("SELECT state, COUNT(*) FROM recipient WHERE shard = ? GROUP BY state", (shard,)):
+        found[state] = number
+    found["envelopes"] = tx.execute(f"SELECT COUNT(*) FROM envelope WHERE shard = ? AND {VISIBLE}", (shard,))[0][0]
+    return found
+
+
+def staged_blob(tx: Transaction, shard: int, ref: BlobRef) -> StagedBlob | None:
+    """Return a queued blob with its stored bytes; None when it is not in the queue."""
+    rows = tx.execute("SELECT data FROM blob WHERE id = ? AND shard = ?", (ref.blob_id, shard))
+    return StagedBlob(ref, rows[0][0] or b"") if rows else None
+
+
+def blobs_in_use(tx: Transaction, blob_ids: Sequence[str]) -> set[str]:
+    """Return which of these blobs stand in the queue, whatever the shard."""
+    marks = ", ".join("?" * len(blob_ids))
+    return {row[0] for row in tx.execute(f"SELECT id FROM blob WHERE id IN ({marks})", blob_ids)} if blob_ids else set()
+
+
+def envelopes_where(tx: Transaction, where: str, values: Sequence[Any]) -> list[QueuedEnvelope]:
+    """Return envelopes without recipients; ``where`` speaks of ``envelope e`` and ``blob b``."""
+    return [_envelope(row) for row in tx.execute(f"SELECT {_ENVELOPE} {_FROM} WHERE {where}", values)]
+
+
+def envelopes_with_content(
+    tx: Transaction, shard: int, ids: Sequence[str]
+) -> dict[str, tuple[QueuedEnvelope, bytes | None]]:
+    """Return envelopes without recipients, each with the stored form of its content where that is inline, by id."""
+    marks, values = listed(ids)
+    rows = tx.execute(f"SELECT {_ENVELOPE}, b.data {_FROM} WHERE e.shard = ? AND e.id IN {marks}", (shard, *values))
+    return {row[0]: (_envelope(row[:-1]), row[-1]) for row in rows}
+
+
+def _envelope(row: tuple[Any, ...]) -> QueuedEnvelope:
+    return QueuedEnvelope(
+        id=row[0],
+        reverse_path=row[1],
+        blob=BlobRef(*row[12:]),
+        created=row[2],
+        expires=row[3],
+        body=row[4],
+        smtputf8=bool(row[5]),
+        ret=row[6],
+        envid=row[7],
+        session=row[8],
+        account_id=row[9],
+        held=bool(row[10]),
+        internaldate=row[11],
+    )
+
+
+def _recipients(tx: Transaction, shard: int, envelope_id: str, extra: str) -> list[tuple[Any, ...]]:
+    return tx.execute(
+        f"SELECT {RECIPIENT} FROM recipient WHERE shard = ? AND envelope_id = ?{extra} ORDER BY number",
+        (shard, envelope_id),
+    )
+
+
+def with_recipients(envelope: QueuedEnvelope, rows: Iterable[tuple[Any, ...]]) -> QueuedEnvelope:
+    """Return an envelope with the recipients of rows of the columns ``RECIPIENT``."""
+    recipients = tuple(_recipient(row) for row in rows)
+    return replace(envelope, recipients=recipients)
+
+
+def _recipient(row: tuple[Any, ...]) -> QueuedRecipient:
+    (
+        index,
+        address,
+        destination,
+        account_id,
+        plan,
+        notify,
+        orcpt,
+        state,
+        attempts,
+        next_try,
+        status,
+        reply,
+        host,
+        told,
+    ) = row
+    return QueuedRecipient(
+        index=index,
+        address=address,
+        destination=destination,
+        account_id=account_id,
+        plan=plan,
+        notify=tuple(filter(None, notify.split(","))),
+        orcpt=orcpt,
+        state=state,
+        attempts=attempts,
+        next_try=next_try,
+        last_status=status,
+        last_reply=reply,
+        last_host=host,
+        delay_told=bool(told),
+    )
