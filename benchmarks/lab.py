@@ -26,7 +26,7 @@ from benchmarks.peers import (
     open_to_daemons,
     tree,
 )
-from mailnode.app import administration, configuration, run_now
+from mailnode.server.app import administration, configuration, run_now
 from tests.end_to_end.servers import ROOT, wait_for
 from tests.end_to_end.ways import HEADER, Way
 

@@ -21,7 +21,6 @@ from twisted.python import usage
 from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
-from mailnode import app, demo
 from mailnode.admin.operations import CommandFailed
 from mailnode.config.checkup import User, check_up, serving_user
 from mailnode.config.schema import Config
@@ -29,11 +28,12 @@ from mailnode.config.version import VERSION
 from mailnode.errors import ConfigurationError
 from mailnode.interpreter import require_fit
 from mailnode.net.listeners import PORT_TAKEN
-from mailnode.net.logs import AppendedLog, LineWriter, observer
-from mailnode.net.pidfile import PidFile
-from mailnode.net.process import end_by_force, prepare_process
+from mailnode.server import app, demo
+from mailnode.server.logs import AppendedLog, LineWriter, observer
+from mailnode.server.pidfile import PidFile
+from mailnode.server.processes.handover import LogPlace
+from mailnode.server.processes.setup import end_by_force, prepare_process
 from mailnode.store.disk.directories import make_directory
-from mailnode.workers.handover import LogPlace
 
 reactor: Any = _reactor
 _log = Logger()

@@ -7,11 +7,11 @@ import pwd
 from pathlib import Path
 from typing import Any
 
-from mailnode import app
 from mailnode.admin.dispatch import run
 from mailnode.admin.operations import UNREACHABLE, CommandFailed
 from mailnode.config.schema import Config
 from mailnode.errors import ConfigurationError
+from mailnode.server import app
 
 _ONLY_RUNNING = ("reload", "status")
 

@@ -80,7 +80,7 @@ def status(place: Place, as_json: bool) -> None:
 @pass_place
 def demo(place: Place, as_json: bool) -> None:
     """Show the demonstration's accounts, passwords and ports."""
-    from mailnode import app
+    from mailnode.server import app
 
     shown = app.demonstration(place.data())
     if shown is None:

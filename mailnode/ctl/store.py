@@ -29,8 +29,8 @@ def accept_older(place: Place, files: tuple[str, ...], as_json: bool) -> None:
     Mailboxes of a mail partition get a new UIDVALIDITY, so that no program takes a new message for one it knows; accounts
     it does not have are made again, empty. Use "all" after the whole data directory was brought back from a backup.
     """
-    from mailnode import app
     from mailnode.ctl.direct import check_owner
+    from mailnode.server import app
 
     check_owner(place.data())
     show(app.accept_older(place.config(), files), as_json, _accepted)

@@ -61,7 +61,7 @@ class ImplicitTlsFactory(TLSMemoryBIOFactory):
         return self.protocol(self, inner) if inner is not None else None  # type: ignore[no-untyped-call]
 
 
-class Door(Factory):
+class ListenerFactory(Factory):
     """Passes each new connection to the factory of the moment."""
 
     noisy = False
@@ -160,7 +160,7 @@ class Listener:
         self._proxy_from = proxy_from
         self._admission = admission or Admission(reactor)
         self._accepting = False
-        self._door = Door()
+        self._current = ListenerFactory()
         self._former: list[Any] = []  # factories whose sessions may still live
         self._reactor = reactor
         self._key = key
@@ -211,9 +211,9 @@ class Listener:
 
     def serve(self, factory: Any) -> None:
         """Give new connections to this factory; those that stand stay with theirs."""
-        former = self._door.factory
+        former = self._current.factory
         factory.doStart()
-        self._door.factory = factory
+        self._current.factory = factory
         if former is not None:
             former.doStop()
             self._former = [one for one in (*self._former, former) if getattr(one, "connections", 0)]
@@ -224,10 +224,10 @@ class Listener:
         self._admission.forget(self._follow)
         if port is not None:
             await maybeDeferred(port.stopListening)
-        if self._door.factory is not None:
-            self._door.factory.doStop()
-            self._former.append(self._door.factory)
-            self._door.factory = None
+        if self._current.factory is not None:
+            self._current.factory.doStop()
+            self._former.append(self._current.factory)
+            self._current.factory = None
 
     def drain(self) -> None:
         """Tell every session that the server shuts down."""
@@ -242,7 +242,7 @@ class Listener:
         return sum(int(getattr(factory, "connections", 0)) for factory in self._factories())
 
     def _factories(self) -> list[Any]:
-        current = self._door.factory
+        current = self._current.factory
         return [*self._former, current] if current is not None else self._former
 
     @property
@@ -251,11 +251,11 @@ class Listener:
         return self._port.getHost() if self._port is not None else None
 
     def _outer_factory(self) -> IProtocolFactory:
-        factory: IProtocolFactory = self._door
+        factory: IProtocolFactory = self._current
         if self.tls == "implicit":
             if self.listener_tls is None:
                 raise ConfigurationError([f"{self._key}.tls: no certificate"])
-            factory = ImplicitTlsFactory(self.listener_tls, False, self._door, self._reactor)
+            factory = ImplicitTlsFactory(self.listener_tls, False, self._current, self._reactor)
         if self.endpoint.startswith("haproxy:"):
             factory = LateProxyFactory(factory, self._reactor, self._proxy_from, self.protocol)
         return factory

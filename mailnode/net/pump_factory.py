@@ -8,7 +8,7 @@ from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import Logger
 
-from mailnode.net.crowd import Crowd
+from mailnode.net.client_counts import ClientCounts
 from mailnode.net.pump import Pump
 from mailnode.values.events import emit
 
@@ -40,7 +40,7 @@ class PumpFactory(Factory):
         :param implicit_tls: words would need a handshake first, dear to us and free not to finish: then none are said.
         """
         self.pumps: dict[Pump, str] = {}  # and the network each comes from
-        self.crowd = Crowd()  # what the limits are compared with
+        self.clients = ClientCounts()  # what the limits are compared with
         self._too_many = too_many
         self._max_connections = max_connections
         self._max_per_peer = max_per_peer
@@ -60,15 +60,15 @@ class PumpFactory(Factory):
         """Return a pump, or what turns the client away; None closes the connection."""
         host = str(getattr(addr, "host", "") or "")
         peer = peer_key(host)
-        crowd = self.crowd
-        if crowd.total() >= self._max_connections:
+        clients = self.clients
+        if clients.total() >= self._max_connections:
             return self._turn_away(host, "too many connections")
-        if peer and crowd.of(peer) >= self._max_per_peer:
+        if peer and clients.of(peer) >= self._max_per_peer:
             return self._turn_away(host, "too many connections from there")
         self._turned_away = 0
         pump = self.make_pump(host)
         self.pumps[pump] = peer
-        crowd.enter(peer)
+        clients.enter(peer)
         return pump
 
     def _turn_away(self, host: str, reason: str) -> Protocol | None:
@@ -88,7 +88,7 @@ class PumpFactory(Factory):
         """A connection is gone."""
         peer = self.pumps.pop(pump, None)
         if peer is not None:
-            self.crowd.leave(peer)
+            self.clients.leave(peer)
 
 
 def peer_key(host: str) -> str:

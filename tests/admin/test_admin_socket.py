@@ -10,10 +10,10 @@ from twisted.internet import reactor
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
-from mailnode import app
 from mailnode.admin.control_socket import MAX_REQUEST, SOCKET, ControlFactory, ControlPort, ask, short_path
 from mailnode.admin.operations import CommandFailed
 from mailnode.config.demo import demo_config
+from mailnode.server import app
 
 
 class ControlSocketTests(TestCase):

@@ -17,8 +17,8 @@ from mailnode.net.no_reactor import run_now
 from mailnode.net.processes import Processes
 from mailnode.net.resolver import Resolver
 from mailnode.net.threads import Threads
-from mailnode.serving import Runtime, Serving
-from mailnode.stores import OwnStores
+from mailnode.server.serving import Runtime, Serving
+from mailnode.server.stores import OwnStores
 
 
 class Rooms:

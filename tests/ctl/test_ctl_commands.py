@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from mailnode import app
 from mailnode.admin.dispatch import run
 from mailnode.admin.operations import COMMANDS, CommandFailed
 from mailnode.config.demo import demo_config
 from mailnode.ctl.docs import render
 from mailnode.ctl.main import main
 from mailnode.net.no_reactor import run_now
+from mailnode.server import app
 from mailnode.values.blob import BlobRef, StagedBlob
 from mailnode.values.queue import QueuedEnvelope, QueuedRecipient, Submission
 
@@ -311,7 +311,7 @@ def test_every_command_of_the_table_can_be_reached():
 def test_a_command_through_the_socket_does_not_load_the_server():
     """Scripts call many commands: each would take a second of a processor."""
     done = subprocess.run(
-        [sys.executable, "-c", "import sys, mailnode.ctl.main; print('mailnode.app' in sys.modules)"],
+        [sys.executable, "-c", "import sys, mailnode.ctl.main; print('mailnode.server.app' in sys.modules)"],
         capture_output=True,
         text=True,
         cwd=Path(__file__).parents[2],

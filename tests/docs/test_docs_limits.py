@@ -45,8 +45,15 @@ def in_code(source):
     for at, name in enumerate(names):
         if isinstance(module, type):
             return next(field.default for field in dataclasses.fields(module) if field.name == name)
-        module = importlib.import_module("mailnode." + ".".join(names[: at + 1])) if at < 2 else getattr(module, name)
+        module = _member(module, "mailnode." + ".".join(names[: at + 1]))
     return module
+
+
+def _member(module, dotted):
+    """What a package or a module has under the last name."""
+    return (
+        importlib.import_module(dotted) if hasattr(module, "__path__") else getattr(module, dotted.rpartition(".")[2])
+    )
 
 
 @pytest.mark.parametrize(("what", "bound", "source"), ROWS, ids=[row[2] for row in ROWS])

@@ -324,7 +324,7 @@ def test_the_grace_time_of_a_reload_holds_in_every_process(made):
 
 GATE = """
 import os, pathlib, sys, time
-if "mailnode.worker" in sys.orig_argv:
+if "mailnode.server.processes.worker" in sys.orig_argv:
     pathlib.Path({folder!r}, "began").touch()
     while not pathlib.Path({folder!r}, "go").exists():
         time.sleep(0.01)

@@ -539,7 +539,7 @@ def test_only_the_first_reads_keys(made):
 def test_a_worker_that_cannot_start_is_a_reason_not_to_start(tmp_path):
     (tmp_path / "path").mkdir()
     (tmp_path / "path" / "sitecustomize.py").write_text(
-        "import os, sys\nif 'mailnode.worker' in sys.orig_argv:\n    os._exit(3)\n"
+        "import os, sys\nif 'mailnode.server.processes.worker' in sys.orig_argv:\n    os._exit(3)\n"
     )
     node = Workers(tmp_path / "node", 2, path=(tmp_path / "path",))
     node.process = Process(node.twistd("--config", str(node.config)), cwd=node.folder, env=node._env)
@@ -555,7 +555,7 @@ def test_sessions_find_out_when_every_hint_between_processes_is_lost(tmp_path):
     """The poll is the net under lost hints."""
     (tmp_path / "path").mkdir()
     (tmp_path / "path" / "sitecustomize.py").write_text(
-        "import mailnode.workers.hints as hints\nhints.SharedHints._send = lambda self: None\n"
+        "import mailnode.server.processes.hints as hints\nhints.SharedHints._send = lambda self: None\n"
     )
     node = Workers(tmp_path / "node", 2, path=(tmp_path / "path",))
     node.start()

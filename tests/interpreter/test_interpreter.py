@@ -50,7 +50,7 @@ def test_what_fails_is_said_in_words(monkeypatch, module, name, value, words):
     [
         [BIN / "twistd", "-n", "mailnode"],
         [BIN / "mailnode", "check"],
-        [sys.executable, "-m", "mailnode.worker", "0"],
+        [sys.executable, "-m", "mailnode.server.processes.worker", "0"],
     ],
     ids=["twistd", "mailnode", "worker"],
 )

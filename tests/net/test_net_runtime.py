@@ -13,8 +13,8 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from mailnode.errors import Busy
 from mailnode.net.hints import LocalHints
-from mailnode.net.logs import observer
 from mailnode.net.threads import PoolSize, Threads
+from mailnode.server.logs import observer
 from mailnode.values.events import emit, moment
 
 
@@ -180,8 +180,8 @@ class LogTests(SynchronousTestCase):
             to = LogPublisher(observer(out, form))
             legacy = Logger("log_legacy", observer=to)
             for text in (
-                "Door starting on 25",
-                "Door (TLS) starting on 465",
+                "ListenerFactory starting on 25",
+                "ListenerFactory (TLS) starting on 465",
                 "ControlFactory starting on '/data/control.sock'",
                 "(TCP Port 25 Closed)",
                 "(UNIX Port /data/control.sock Closed)",

@@ -30,32 +30,32 @@ class Idle:
         pass
 
 
-class Door(PumpFactory):
+class CountingFactory(PumpFactory):
     def make_pump(self, host: str) -> Pump:
         idle: Any = Idle()
         return Pump("test", idle, lambda channel: idle, Clock(), on_close=self.closed)
 
 
-def connect(door: Door, host: str) -> Any:
+def connect(factory: CountingFactory, host: str) -> Any:
     address = IPv6Address("TCP", host, 1) if ":" in host else IPv4Address("TCP", host, 1)
-    protocol = door.buildProtocol(address)
+    protocol = factory.buildProtocol(address)
     if protocol is not None:
         protocol.makeConnection(StringTransport(peerAddress=address))
     return protocol
 
 
 def test_ten_thousand_idle_connections_are_bounded() -> None:
-    door = Door(b"too many\n", max_connections=1000, max_per_peer=50)
-    protocols = [connect(door, f"10.{number % 40}.0.1") for number in range(10_000)]
-    assert door.connections == 1000
+    factory = CountingFactory(b"too many\n", max_connections=1000, max_per_peer=50)
+    protocols = [connect(factory, f"10.{number % 40}.0.1") for number in range(10_000)]
+    assert factory.connections == 1000
     turned_away = [protocol for protocol in protocols if not isinstance(protocol, Pump)]
     assert len(turned_away) == 9000
     for protocol in turned_away:
         assert protocol.transport.value() == b"too many\n" and protocol.transport.disconnecting
-    for pump in list(door.pumps):
+    for pump in list(factory.pumps):
         pump.connectionLost(Failure(ConnectionDone()))
-    assert door.connections == 0 and not door.crowd.total() and not door.crowd.of("10.0.0.1")
-    assert isinstance(connect(door, "10.0.0.1"), Pump)
+    assert factory.connections == 0 and not factory.clients.total() and not factory.clients.of("10.0.0.1")
+    assert isinstance(connect(factory, "10.0.0.1"), Pump)
 
 
 @pytest.mark.parametrize(
@@ -67,12 +67,12 @@ def test_ten_thousand_idle_connections_are_bounded() -> None:
     ],
 )
 def test_one_network_cannot_take_all(first: str, same: str, other: str) -> None:
-    door = Door(b"too many\n", max_connections=1000, max_per_peer=2)
-    assert isinstance(connect(door, first), Pump)
-    assert isinstance(connect(door, same), Pump)
-    assert not isinstance(connect(door, same), Pump)
-    assert not isinstance(connect(door, first), Pump)
-    assert isinstance(connect(door, other), Pump)
+    factory = CountingFactory(b"too many\n", max_connections=1000, max_per_peer=2)
+    assert isinstance(connect(factory, first), Pump)
+    assert isinstance(connect(factory, same), Pump)
+    assert not isinstance(connect(factory, same), Pump)
+    assert not isinstance(connect(factory, first), Pump)
+    assert isinstance(connect(factory, other), Pump)
 
 
 def test_a_crowd_is_logged_less_and_less_often() -> None:
@@ -84,14 +84,14 @@ def test_a_crowd_is_logged_less_and_less_often() -> None:
 
     globalLogPublisher.addObserver(observe)
     try:
-        door = Door(b"", max_connections=3, max_per_peer=2)
-        door.kind = "smtp"
-        pumps = [connect(door, "192.0.2.1") for _ in range(102)][:2]
+        factory = CountingFactory(b"", max_connections=3, max_per_peer=2)
+        factory.kind = "smtp"
+        pumps = [connect(factory, "192.0.2.1") for _ in range(102)][:2]
         assert [line["count"] for line in lines] == [1, 2, 4, 8, 16, 32, 64]
         wanted = {"protocol": "smtp", "peer": "192.0.2.1", "reason": "too many connections from there", "count": 1}
         assert lines[0] == wanted
-        connect(door, "192.0.2.2")
-        connect(door, "192.0.2.3")
+        connect(factory, "192.0.2.2")
+        connect(factory, "192.0.2.3")
         assert (lines[-1]["reason"], lines[-1]["count"]) == ("too many connections", 1)
         pumps[0].connectionLost(Failure(ConnectionDone()))
     finally:
@@ -99,6 +99,6 @@ def test_a_crowd_is_logged_less_and_less_often() -> None:
 
 
 def test_no_handshake_for_one_too_many() -> None:
-    door = Door(b"too many\n", max_connections=1, max_per_peer=2, implicit_tls=True)
-    assert isinstance(connect(door, "192.0.2.1"), Pump)
-    assert connect(door, "192.0.2.1") is None
+    factory = CountingFactory(b"too many\n", max_connections=1, max_per_peer=2, implicit_tls=True)
+    assert isinstance(connect(factory, "192.0.2.1"), Pump)
+    assert connect(factory, "192.0.2.1") is None

@@ -2,9 +2,9 @@
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from mailnode.server.processes.pickled import dumps, loads
 from mailnode.web.merging import lasting, merged
 from mailnode.web.metrics import Metrics
-from mailnode.workers.plain import dumps, loads
 
 
 def made(accepted, is_open, expiry, tries, process="1"):

@@ -3,7 +3,7 @@
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from mailnode.workers.hints import SharedHints
+from mailnode.server.processes.hints import SharedHints
 
 
 class Wire:

@@ -15,14 +15,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from mailnode.config.demo import demo_config
 from mailnode.errors import NoSuchMailbox, OverQuota, Refused, StoreUnavailable
 from mailnode.net.frames import MAX_FRAME, FrameReader, FrameTooLong, frame
+from mailnode.server.processes import link as link_module
+from mailnode.server.processes.handover import Clients, Handover, LogPlace, Place, Served
+from mailnode.server.processes.link import ProcessLink
+from mailnode.server.processes.pickled import NotAllowed, dumps, error_as_value, loads, value_as_error
 from mailnode.store.units import accounts
 from mailnode.store.units.queue_leases import LeaseLost
 from mailnode.values.blob import BlobRef, StagedBlob
 from mailnode.values.directory import Account
-from mailnode.workers import link as link_module
-from mailnode.workers.handover import Clients, Handover, LogPlace, Place, State
-from mailnode.workers.link import Link
-from mailnode.workers.plain import NotPlain, dumps, error_as_value, loads, value_as_error
 
 PAYLOADS = [b"", b"a", b"hello" * 100, b"\0" * 70_000, b"end"]
 STREAM = b"".join(frame(payload) for payload in PAYLOADS)
@@ -59,7 +59,7 @@ PLAIN = [
     Path("/x"),
     Handover(
         2,
-        State(1, demo_config(Path("/x"), 0), ((b"chain", b"key"),)),
+        Served(1, demo_config(Path("/x"), 0), ((b"chain", b"key"),)),
         (Place(0, 5, 2, 50),),
         Clients(6, b"k", 2, 3),
         LogPlace("lines", 1),
@@ -79,11 +79,11 @@ def test_a_staged_blob_leaves_behind_what_it_says():
 
 @pytest.mark.parametrize(
     "value",
-    [os.system, eval, pickle.loads, Link, accounts.Transaction.execute, pytest.raises, Deferred],
+    [os.system, eval, pickle.loads, ProcessLink, accounts.Transaction.execute, pytest.raises, Deferred],
     ids=lambda value: value.__qualname__,
 )
 def test_nothing_else_does(value):
-    with pytest.raises(NotPlain):
+    with pytest.raises(NotAllowed):
         loads(pickle.dumps(value))
 
 
@@ -92,7 +92,7 @@ def test_what_a_module_of_the_store_imports_does_not_count_as_its_own(name):
     stolen = b"\x80\x05" + b"".join(
         b"\x8c" + bytes([len(text)]) + text for text in (b"mailnode.store.blobs.file", name.encode())
     )
-    with pytest.raises(NotPlain):
+    with pytest.raises(NotAllowed):
         loads(stolen + b"\x93.")
 
 
@@ -117,7 +117,7 @@ class Ends:
 
     def __init__(self, one, other):
         self.lost = []
-        self.links = [Link(one, lambda: self.lost.append(0)), Link(other, lambda: self.lost.append(1))]
+        self.links = [ProcessLink(one, lambda: self.lost.append(0)), ProcessLink(other, lambda: self.lost.append(1))]
         self.transports = [StringTransport(), StringTransport()]
         for end, transport in zip(self.links, self.transports, strict=True):
             end.makeConnection(transport)

@@ -17,7 +17,7 @@ _BLOCK = 1 + 2 * CELLS  # counts of 4 octets: of all, then by each hash
 _BITS = CELLS.bit_length() - 1
 
 
-class Crowd:
+class ClientCounts:
     """The clients of one listener, in this process."""
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class Crowd:
             del self._peers[peer]
 
 
-class CrowdMemory:
+class ClientCountsMemory:
     """The memory that the processes of one server share, with a block for each process and listener."""
 
     def __init__(self, descriptor: int, key: bytes, processes: int, listeners: int) -> None:
@@ -58,7 +58,7 @@ class CrowdMemory:
         self.counts = memoryview(self._memory).cast("I")
 
     @classmethod
-    def make(cls, processes: int, listeners: int) -> CrowdMemory:
+    def make(cls, processes: int, listeners: int) -> ClientCountsMemory:
         """Return new memory without a name, all zero. :raises OSError: there is none."""
         descriptor = os.memfd_create("mailnode-clients", os.MFD_CLOEXEC)
         os.ftruncate(descriptor, cls._size(processes, listeners))
@@ -82,10 +82,10 @@ class CrowdMemory:
         os.close(self.descriptor)
 
 
-class SharedCrowd(Crowd):
+class SharedClientCounts(ClientCounts):
     """The clients of one listener, in all processes."""
 
-    def __init__(self, memory: CrowdMemory, process: int, listener: int) -> None:
+    def __init__(self, memory: ClientCountsMemory, process: int, listener: int) -> None:
         """:param process: this one's number, from 0. :param listener: its number, from 0."""
         self._counts = memory.counts
         self._key = memory.key

@@ -11,7 +11,6 @@ from twisted.internet.defer import Deferred, DeferredList, DeferredLock
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.logger import Logger, globalLogPublisher
 
-from mailnode import demo, plugins
 from mailnode.admin.administration import Administration
 from mailnode.admin.control_socket import ControlFactory, ControlPort
 from mailnode.auth.passwords import make_credentials
@@ -23,7 +22,6 @@ from mailnode.config.holder import Holder
 from mailnode.config.loader import Checks, load, read_secret
 from mailnode.config.schema import Config, PolicyEntry
 from mailnode.config.version import VERSION
-from mailnode.crew import Crew
 from mailnode.delivery.acceptance import remove_scratch
 from mailnode.delivery.bounce import Bouncer
 from mailnode.delivery.local import LocalAgent
@@ -45,15 +43,17 @@ from mailnode.net.threads import Threads
 from mailnode.net.tls import CertificateStore, check_pair
 from mailnode.queue.lane import LaneSettings
 from mailnode.queue.runner import QueueRunner, RunnerSettings
-from mailnode.serving import PluginContext, Runtime, Serving, scanning_batches, searching_processes
-from mailnode.stores import OwnStores
+from mailnode.server import demo, plugins
+from mailnode.server.processes.first import FurtherProcesses
+from mailnode.server.processes.handover import LogPlace
+from mailnode.server.processes.hints import SharedHints
+from mailnode.server.processes.link import ProcessLink
+from mailnode.server.serving import PluginContext, Runtime, Serving, scanning_batches, searching_processes
+from mailnode.server.stores import OwnStores
 from mailnode.upkeep.sweeper import Sweeper
 from mailnode.values.events import emit
 from mailnode.web.metrics import EventMetrics, Metrics
 from mailnode.web.site import web_factory
-from mailnode.workers.handover import LogPlace
-from mailnode.workers.hints import SharedHints
-from mailnode.workers.link import Link
 
 HEALTH_TIMEOUT = 5.0  # seconds
 CLOSING, CLOSING_STORE, CLOSING_WORKERS = 2.0, 5.0, 10.0  # seconds a step of the end may take, after the grace time
@@ -218,9 +218,9 @@ class Server:
         )
         counts = SessionCounts()
         self._serving = Serving(self._holder, self._stores, runtime, self._certificates, counts, web=self._web)
-        self._crew: Crew | None = None
+        self._further: FurtherProcesses | None = None
         if isinstance(hints, SharedHints):
-            self._crew = Crew(
+            self._further = FurtherProcesses(
                 reactor, self._holder, self._serving, self._stores, self._certificates, counts, hints, log
             )
         self.administration = Administration(
@@ -275,9 +275,9 @@ class Server:
 
     async def accept(self) -> None:
         """Take connections, in all processes. :raises ConfigurationError: one of them cannot be started."""
-        if self._crew is not None:
-            self._crew.prepare()
-            await self._crew.start()
+        if self._further is not None:
+            self._further.prepare()
+            await self._further.start()
         self._serving.accept()
         emit(
             _log,
@@ -325,8 +325,8 @@ class Server:
             self._close(self._runner.stop(grace), grace + CLOSING),
             self._close(self._sweeper.stop(), grace + CLOSING),
         ]
-        if self._crew is not None:
-            waits.append(self._close(self._crew.stop(grace), grace + CLOSING_WORKERS))
+        if self._further is not None:
+            waits.append(self._close(self._further.stop(grace), grace + CLOSING_WORKERS))
         await DeferredList([Deferred.fromCoroutine(wait) for wait in waits])
 
     async def _stop_helpers(self) -> None:
@@ -428,10 +428,10 @@ class Server:
         self.metrics.set("queue_envelopes", counts.pop("envelopes", 0))
         for state, count in counts.items():
             self.metrics.set("queue_recipients", count, state=state)
-        if self._crew is None:
+        if self._further is None:
             self.metrics.set("workers", 1)
             return self.metrics.render()
-        workers, counted = await self._crew.counted()
+        workers, counted = await self._further.counted()
         self.metrics.set("workers", 1 + workers)
         return self.metrics.render(counted)
 
@@ -441,8 +441,8 @@ class Server:
         """Return the version, the number of what is served, what each process that answers serves, and what is wrong with
         files of the store."""
         processes = [self._serving.served(FIRST)]
-        if self._crew is not None:
-            processes += await self._crew.served()
+        if self._further is not None:
+            processes += await self._further.served()
         return {
             "version": VERSION,
             "hostname": self.config.server.hostname,
@@ -486,22 +486,22 @@ class Server:
             applied = [key for key in applied if not key.startswith("tls.")] + ["tls"]
         if applied:
             self._holder.swap(taken)
-        if self._crew is not None and taken.domain != config.domain:
-            await self._crew.changed()
+        if self._further is not None and taken.domain != config.domain:
+            await self._further.changed()
         return applied, changed_keys(taken, wanted)
 
     def reopen_logs(self) -> None:
         """Have the other processes write to the file that has the log's name now."""
-        if self._crew is not None:
-            self._crew.reopen_log()
+        if self._further is not None:
+            self._further.reopen_log()
 
     async def _changed(self) -> None:
         """A command changed something: return when every process knows."""
-        if self._crew is not None:
-            await self._crew.changed()
+        if self._further is not None:
+            await self._further.changed()
 
-    def _links(self) -> list[Link]:
-        return self._crew.links() if self._crew is not None else []
+    def _links(self) -> list[ProcessLink]:
+        return self._further.links() if self._further is not None else []
 
 
 def _pairs(config: Config) -> list[tuple[Path, Path]]:

@@ -9,18 +9,18 @@ from typing import Any
 
 from mailnode.auth.realm import SessionCounts
 from mailnode.config.holder import Holder
-from mailnode.net.crowd import CrowdMemory
+from mailnode.net.client_counts import ClientCountsMemory
 from mailnode.net.tls import CertificateStore
-from mailnode.serving import Serving
-from mailnode.stores import Stores
+from mailnode.server.processes.handover import Clients, Handover, LogPlace, Place, Served
+from mailnode.server.processes.hints import SharedHints
+from mailnode.server.processes.link import ProcessLink
+from mailnode.server.processes.supervisor import Supervisor, Worker
+from mailnode.server.serving import Serving
+from mailnode.server.stores import Stores
 from mailnode.web.merging import Snapshot, lasting, merged
-from mailnode.workers.handover import Clients, Handover, LogPlace, Place, State
-from mailnode.workers.hints import SharedHints
-from mailnode.workers.link import Link
-from mailnode.workers.supervisor import Worker, Workers
 
 
-class Crew:
+class FurtherProcesses:
     """All processes but the first. ``prepare`` before it takes connections, then ``start``, ``stop``; once each."""
 
     def __init__(
@@ -43,12 +43,12 @@ class Crew:
         self._counts = counts
         self._hints = hints
         self._log = log
-        self._memory: CrowdMemory | None = None
+        self._memory: ClientCountsMemory | None = None
         self._sessions: dict[Worker, Counter[tuple[str, str]]] = {}
         self._counted: dict[int, Snapshot] = {}  # by those that run, as last heard
         self._ended: Snapshot = []  # by those that have ended
         further = holder.config.server.workers - 1
-        self._workers = Workers(reactor, further, self._hand_over, self._handlers, self._forget)
+        self._workers = Supervisor(reactor, further, self._hand_over, self._handlers, self._forget)
         holder.tell(lambda config: self._workers.tell("serve", self._state()))
 
     # life
@@ -56,7 +56,7 @@ class Crew:
     def prepare(self) -> None:
         """Count clients together from now on. :raises OSError: no shared memory."""
         config = self._holder.config
-        self._memory = CrowdMemory.make(config.server.workers, len(config.listener))
+        self._memory = ClientCountsMemory.make(config.server.workers, len(config.listener))
         self._serving.share_clients(self._memory, 0)
 
     async def start(self) -> None:
@@ -72,7 +72,7 @@ class Crew:
 
     # what this process tells them
 
-    def links(self) -> list[Link]:
+    def links(self) -> list[ProcessLink]:
         """To those that take connections."""
         return self._workers.links()
 
@@ -106,9 +106,9 @@ class Crew:
         clients = Clients(memory.descriptor, memory.key, memory.processes, memory.listeners)
         return Handover(number, self._state(), tuple(places), clients, self._log)
 
-    def _state(self) -> State:
+    def _state(self) -> Served:
         pairs = self._certificates.pairs if self._certificates is not None else ()
-        return State(self._holder.generation, self._holder.config, tuple(pair.as_pem() for pair in pairs))
+        return Served(self._holder.generation, self._holder.config, tuple(pair.as_pem() for pair in pairs))
 
     def _handlers(self, worker: Worker) -> Mapping[str, Callable[..., Any]]:
         sessions = self._sessions[worker] = Counter()

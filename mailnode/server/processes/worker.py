@@ -1,5 +1,6 @@
-"""A further process of the server, ``python -m mailnode.worker N``: it takes connections on the same listeners as the first
-one, which started it, owns the writers, and speaks with it over the pair of sockets whose end is descriptor N."""
+"""A further process of the server, ``python -m mailnode.server.processes.worker N``: it takes connections on the same
+listeners as the first one, which started it, owns the writers, and speaks with it over the pair of sockets whose end is
+descriptor N."""
 
 from __future__ import annotations
 
@@ -27,24 +28,24 @@ from mailnode.imap.open_views import OpenViews
 from mailnode.imap.searches import Searches
 from mailnode.interfaces.sessions import ISessionCounts
 from mailnode.interpreter import require_fit
+from mailnode.net.client_counts import ClientCountsMemory
 from mailnode.net.clock import WallClock
-from mailnode.net.crowd import CrowdMemory
 from mailnode.net.descriptors import dns_at_once
 from mailnode.net.listeners import HandedOver, wait_for_connections
-from mailnode.net.logs import AppendedLog, observer
-from mailnode.net.process import end_by_force, prepare_process
 from mailnode.net.processes import Processes
 from mailnode.net.resolver import Resolver
 from mailnode.net.threads import Threads
 from mailnode.net.tls import CertificateStore, Pair
-from mailnode.serving import Runtime, Serving, scanning_batches, searching_processes
-from mailnode.stores import WorkerStores
+from mailnode.server.logs import AppendedLog, observer
+from mailnode.server.processes.handover import Handover, LogPlace, Served
+from mailnode.server.processes.hints import SharedHints
+from mailnode.server.processes.link import ProcessLink
+from mailnode.server.processes.setup import end_by_force, prepare_process
+from mailnode.server.processes.supervisor import join
+from mailnode.server.serving import Runtime, Serving, scanning_batches, searching_processes
+from mailnode.server.stores import WorkerStores
 from mailnode.web.merging import Snapshot
 from mailnode.web.metrics import EventMetrics, Metrics
-from mailnode.workers.handover import Handover, LogPlace, State
-from mailnode.workers.hints import SharedHints
-from mailnode.workers.link import Link
-from mailnode.workers.supervisor import join
 
 DIRECTORY_POLL = 5.0  # seconds between looks whether the directory changed, should it not have been told
 CLOSING = 3.0  # seconds the end of reading may take, after the grace time
@@ -57,7 +58,7 @@ _log = Logger()
 class OwnersCounts:
     """The first process counts the sessions of all."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: ProcessLink) -> None:
         self._link = link
 
     async def enter(self, account_id: str, protocol: str, limit: int) -> bool:
@@ -72,7 +73,7 @@ class OwnersCounts:
 class WorkerServer:
     """What a worker consists of. Made with what it is given; :meth:`start`, :meth:`drain`, once each."""
 
-    def __init__(self, handover: Handover, link: Link, log: AppendedLog | None) -> None:
+    def __init__(self, handover: Handover, link: ProcessLink, log: AppendedLog | None) -> None:
         state = handover.state
         config = state.config
         self._handover = handover
@@ -114,7 +115,7 @@ class WorkerServer:
                 place.listener: HandedOver(place.descriptor, place.family, place.backlog) for place in handover.places
             },
         )
-        memory = CrowdMemory(clients.descriptor, clients.key, clients.processes, clients.listeners)
+        memory = ClientCountsMemory(clients.descriptor, clients.key, clients.processes, clients.listeners)
         self._serving.share_clients(memory, handover.number - 1)
         self._draining = False
 
@@ -167,7 +168,7 @@ class WorkerServer:
             "metrics": self.snapshot,
         }
 
-    def take(self, state: State) -> None:
+    def take(self, state: Served) -> None:
         """Serve this from now on."""
         if state.generation > self._holder.generation:
             self._take_certificates(state.certificates)
@@ -264,7 +265,7 @@ def main(descriptor: int) -> None:
         os._exit(1)
 
     handlers["begin"] = begin
-    link = Link(handlers, lost)
+    link = ProcessLink(handlers, lost)
     join(reactor, socket.socket(fileno=descriptor), link)
     reactor.callWhenRunning(_leave_signals)  # the reactor sets its own when it begins: for its children they are needed
     reactor.run()

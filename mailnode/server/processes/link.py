@@ -15,7 +15,7 @@ from zope.interface import implementer
 
 from mailnode.errors import StoreUnavailable
 from mailnode.net.frames import FrameReader, FrameTooLong, frame
-from mailnode.workers.plain import dumps, error_as_value, loads, value_as_error
+from mailnode.server.processes.pickled import dumps, error_as_value, loads, value_as_error
 
 MAX_WAITING = 10_000  # calls that may wait for their answers
 MAX_OCTETS = 256 * 1024 * 1024  # of calls that wait for their answers
@@ -26,7 +26,7 @@ _log = Logger()
 
 
 @implementer(IPushProducer)
-class Link(Protocol):
+class ProcessLink(Protocol):
     """One end. ``handlers``: what the other side may call or tell, by name; one that returns an awaitable is awaited.
 
     A call whose handler fails with a domain error fails with it; any other trouble is :class:`StoreUnavailable`, as is

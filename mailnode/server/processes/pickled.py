@@ -20,9 +20,9 @@ _ROOMS = (
     "mailnode.store.",
     "mailnode.config.schema",
     "mailnode.errors",
-    "mailnode.workers.handover",
+    "mailnode.server.processes.handover",
 )
-_PLAIN = {
+_BUILT_IN = {
     "builtins": {"set", "frozenset", "bytearray", "complex", "range", "slice"},
     "collections": {"Counter", "OrderedDict", "deque", "defaultdict"},
     "datetime": {"date", "datetime", "time", "timedelta", "timezone"},
@@ -32,7 +32,7 @@ _PLAIN = {
 }
 
 
-class NotPlain(pickle.UnpicklingError):
+class NotAllowed(pickle.UnpicklingError):
     """Data that names something it may not."""
 
 
@@ -42,7 +42,7 @@ def dumps(value: object) -> bytes:
 
 
 def loads(data: bytes) -> Any:
-    """Return what :func:`dumps` was given. :raises NotPlain: it names something else. :raises Exception: not ours."""
+    """Return what :func:`dumps` was given. :raises NotAllowed: it names something else. :raises Exception: not ours."""
     return _Reader(io.BytesIO(data)).load()
 
 
@@ -59,14 +59,14 @@ class _Reader(pickle.Unpickler):
 
 
 def _look_up(module: str, name: str) -> Any:
-    if module in _PLAIN:
-        if name in _PLAIN[module]:
+    if module in _BUILT_IN:
+        if name in _BUILT_IN[module]:
             return getattr(importlib.import_module(module), name)
     elif module.startswith(_ROOMS):
         found = getattr(importlib.import_module(module), name, None)
         if isinstance(found, type | FunctionType) and found.__module__ == module and found.__qualname__ == name:
             return found
-    raise NotPlain(f"{module}.{name}")
+    raise NotAllowed(f"{module}.{name}")
 
 
 # errors
@@ -84,7 +84,7 @@ def value_as_error(value: tuple[Any, ...]) -> DomainError:
     """Return the error again, without calling a constructor that may want other arguments."""
     kind, arguments, state = value
     if not (isinstance(kind, type) and issubclass(kind, DomainError)):
-        raise NotPlain(f"not an error: {kind}")
+        raise NotAllowed(f"not an error: {kind}")
     error = kind.__new__(kind)
     error.args = arguments
     vars(error).update(state)

@@ -19,7 +19,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Clients:
-    """The shared counts of clients; see :class:`mailnode.net.crowd.CrowdMemory`."""
+    """The shared counts of clients; see :class:`mailnode.net.client_counts.ClientCountsMemory`."""
 
     descriptor: int
     key: bytes
@@ -39,7 +39,7 @@ class LogPlace:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class Served:
     """All that can change while a worker runs: it is told the whole of it, at first and after each change.
 
     ``generation``: its number, see :class:`mailnode.config.holder.Holder`. ``config``: a
@@ -57,7 +57,7 @@ class Handover:
     """Everything a worker needs but its link. ``number``: from 2 on; the first process is 1."""
 
     number: int
-    state: State
+    state: Served
     places: tuple[Place, ...]
     clients: Clients
     log: LogPlace

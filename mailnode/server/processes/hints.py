@@ -13,7 +13,7 @@ from zope.interface import implementer
 
 from mailnode.interfaces.runtime import IHints
 from mailnode.net.hints import LocalHints
-from mailnode.workers.link import Link
+from mailnode.server.processes.link import ProcessLink
 
 MAX_ACCOUNTS = 10_000  # of one message
 
@@ -22,13 +22,13 @@ MAX_ACCOUNTS = 10_000  # of one message
 class SharedHints:
     """Local hints that are also told to other processes, and hints of others that are passed on to a subscriber here."""
 
-    def __init__(self, reactor: Any, links: Callable[[], Iterable[Link]]) -> None:
+    def __init__(self, reactor: Any, links: Callable[[], Iterable[ProcessLink]]) -> None:
         """:param links: those to tell: all workers' for the first one, the first one's for a worker."""
         self._local = LocalHints()
         self._reactor = reactor
         self._links = links
         self._modseqs: dict[str, int] = {}
-        self._origins: dict[str, Link | None] = {}  # who need not be told
+        self._origins: dict[str, ProcessLink | None] = {}  # who need not be told
         self._queue = False  # wake it
         self._queue_is_here = False
         self._scheduled = False
@@ -54,7 +54,7 @@ class SharedHints:
         self._queue_is_here = True
         return self._local.on_queue(callback)
 
-    def heard(self, origin: Link, modseqs: dict[str, int], queue: bool) -> None:
+    def heard(self, origin: ProcessLink, modseqs: dict[str, int], queue: bool) -> None:
         """Take what another process published; pass it on to all but that one."""
         for account_id, modseq in modseqs.items():
             self._local.publish(account_id, modseq)
@@ -62,7 +62,7 @@ class SharedHints:
         if queue:
             self._local.wake_queue()
 
-    def _pass_on(self, account_id: str, modseq: int, origin: Link | None) -> None:
+    def _pass_on(self, account_id: str, modseq: int, origin: ProcessLink | None) -> None:
         known = self._modseqs.get(account_id)
         if known is None and len(self._modseqs) >= MAX_ACCOUNTS:
             return

@@ -11,7 +11,6 @@ from twisted.cred.portal import Portal
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from mailnode import plugins
 from mailnode.auth.checkers import DirectoryChecker, FirstThatKnows, ScramChecker
 from mailnode.auth.logins import Logins
 from mailnode.auth.realm import MailRealm
@@ -35,7 +34,7 @@ from mailnode.interfaces.sessions import ISessionCounts
 from mailnode.message.scanner import read_facts
 from mailnode.net.admission import Admission
 from mailnode.net.batches import Batches
-from mailnode.net.crowd import Crowd, CrowdMemory, SharedCrowd
+from mailnode.net.client_counts import ClientCounts, ClientCountsMemory, SharedClientCounts
 from mailnode.net.descriptors import OF_DATABASE, WEB, Shares, in_use, limit, share
 from mailnode.net.listeners import HandedOver, Listener, bind_all, own_addresses
 from mailnode.net.processes import Processes
@@ -46,12 +45,13 @@ from mailnode.net.tls import CertificateStore, ListenerTls
 from mailnode.policy.chain import Link, PolicyChain
 from mailnode.pop3.protocol import Pop3Factory
 from mailnode.queue.schedule import Schedule
+from mailnode.server import plugins
+from mailnode.server.stores import Stores
 from mailnode.smtp.limits import Limits as SmtpLimits
 from mailnode.smtp.limits import Timeouts as SmtpTimeouts
 from mailnode.smtp.protocol import SmtpFactory
 from mailnode.smtp.service import Service
 from mailnode.store.blobs import codec
-from mailnode.stores import Stores
 from mailnode.web.metrics import Metrics
 
 SEARCH_NICENESS = 5  # of the process that searches: what is new goes before what is looked for
@@ -123,7 +123,7 @@ class Serving:
         wanted = places if places is not None else range(len(config.listener))
         self._admission = Admission(runtime.reactor)  # to all listeners for mail
         self._web_admission = Admission(runtime.reactor, WEB)  # a crowd at the others does not hide the metrics
-        self._crowds = {index: Crowd() for index in wanted}  # they outlive the factories
+        self._clients = {index: ClientCounts() for index in wanted}  # they outlive the factories
         self._listeners = {index: self._listener(index, config.listener[index]) for index in wanted}
         self._closed = False
 
@@ -149,9 +149,9 @@ class Serving:
                 found[index] = place
         return found
 
-    def share_clients(self, memory: CrowdMemory, process: int) -> None:
+    def share_clients(self, memory: ClientCountsMemory, process: int) -> None:
         """Count clients together with other processes; this one is ``process``, from 0. Before :meth:`accept`."""
-        self._crowds = {index: SharedCrowd(memory, process, index) for index in self._listeners}
+        self._clients = {index: SharedClientCounts(memory, process, index) for index in self._listeners}
 
     def accept(self, *, announced: bool = True) -> None:
         """Take connections. :param announced: whether the log says so."""
@@ -314,7 +314,7 @@ class Serving:
         start_tls = listener.listener_tls.start_tls if listener.listener_tls is not None else None
         factory = make(entry, start_tls, config)
         if isinstance(factory, PumpFactory):
-            factory.crowd = self._crowds[index]
+            factory.clients = self._clients[index]
         return factory
 
     def _smtp_factory(self, entry: ListenerConfig, start_tls: Any, config: Config) -> SmtpFactory:

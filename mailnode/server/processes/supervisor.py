@@ -18,11 +18,11 @@ from twisted.python.failure import Failure
 
 from mailnode.errors import ConfigurationError, StoreUnavailable
 from mailnode.interfaces.runtime import IDelayed
+from mailnode.server.processes.handover import Handover
+from mailnode.server.processes.link import ProcessLink
 from mailnode.values.events import emit
-from mailnode.workers.handover import Handover
-from mailnode.workers.link import Link
 
-MODULE = "mailnode.worker"
+MODULE = "mailnode.server.processes.worker"
 START = 60.0  # seconds a worker may take until it accepts connections
 PAUSE = 0.1  # seconds before a worker that died is replaced; doubled each time it dies young
 MAX_PAUSE = 30.0
@@ -49,7 +49,7 @@ class _Once(Factory):
         return self._made
 
 
-def join(reactor: Any, end: socket.socket, link: Link) -> None:
+def join(reactor: Any, end: socket.socket, link: ProcessLink) -> None:
     """Let a link speak over one end of a pair of sockets, which becomes the reactor's."""
     end.setblocking(False)
     reactor.adoptStreamConnection(end.fileno(), socket.AF_UNIX, _Once(link))
@@ -89,7 +89,7 @@ class Worker:
             except BaseException:
                 ours.close()
                 raise
-        self.link = Link(answers, self._lost)
+        self.link = ProcessLink(answers, self._lost)
         join(reactor, ours, self.link)
         self.link.tell("begin", handover)
 
@@ -135,7 +135,7 @@ class Worker:
         self.ended.callback(None)
 
 
-class Workers:
+class Supervisor:
     """All of them. ``start`` and ``stop`` once each."""
 
     def __init__(
@@ -185,7 +185,7 @@ class Workers:
             waits.append(worker.ended)
         await DeferredList(waits)
 
-    def links(self) -> list[Link]:
+    def links(self) -> list[ProcessLink]:
         """Those of the workers that accept connections."""
         return [worker.link for worker in self._workers.values() if worker.up]
 

@@ -5,19 +5,19 @@ import random
 
 import pytest
 
-from mailnode.net.crowd import Crowd, CrowdMemory, SharedCrowd
+from mailnode.net.client_counts import ClientCounts, ClientCountsMemory, SharedClientCounts
 
 
 @pytest.fixture
 def memory():
-    made = CrowdMemory.make(3, 2)
+    made = ClientCountsMemory.make(3, 2)
     yield made
     made.close()
 
 
 def test_processes_count_together_and_listeners_apart(memory):
-    again = CrowdMemory(memory.descriptor, memory.key, 3, 2)  # as another process maps it
-    one, two, other = SharedCrowd(memory, 0, 1), SharedCrowd(again, 2, 1), SharedCrowd(again, 2, 0)
+    again = ClientCountsMemory(memory.descriptor, memory.key, 3, 2)  # as another process maps it
+    one, two, other = SharedClientCounts(memory, 0, 1), SharedClientCounts(again, 2, 1), SharedClientCounts(again, 2, 0)
     one.enter("192.0.2.1")
     two.enter("192.0.2.1")
     two.enter("")
@@ -28,32 +28,32 @@ def test_processes_count_together_and_listeners_apart(memory):
 
 
 def test_what_a_dead_process_held_is_free(memory):
-    crowds = [SharedCrowd(memory, number, 0) for number in range(3)]
-    for crowd in crowds:
-        crowd.enter("192.0.2.1")
+    counts = [SharedClientCounts(memory, number, 0) for number in range(3)]
+    for clients in counts:
+        clients.enter("192.0.2.1")
     memory.forget(1)
-    assert (crowds[0].total(), crowds[2].of("192.0.2.1")) == (2, 2)
+    assert (counts[0].total(), counts[2].of("192.0.2.1")) == (2, 2)
 
 
 @pytest.mark.parametrize("shared", [False, True])
 def test_it_is_never_too_low_and_in_the_end_nothing(memory, shared):
     dice = random.Random(3)
-    crowd = SharedCrowd(memory, 1, 1) if shared else Crowd()
+    clients = SharedClientCounts(memory, 1, 1) if shared else ClientCounts()
     there = []
     for _ in range(5000):
         if there and dice.random() < 0.45:
-            crowd.leave(there.pop(dice.randrange(len(there))))
+            clients.leave(there.pop(dice.randrange(len(there))))
         else:
             there.append(f"10.0.{dice.randrange(4)}.{dice.randrange(200)}")
-            crowd.enter(there[-1])
-    assert crowd.total() == len(there)
+            clients.enter(there[-1])
+    assert clients.total() == len(there)
     peers = set(there)
-    counted = {peer: crowd.of(peer) for peer in peers}
+    counted = {peer: clients.of(peer) for peer in peers}
     assert all(counted[peer] >= there.count(peer) for peer in peers)
     assert sum(counted[peer] != there.count(peer) for peer in peers) <= len(peers) // 50
     for peer in there:
-        crowd.leave(peer)
-    assert crowd.total() == 0 and not any(crowd.of(peer) for peer in peers)
+        clients.leave(peer)
+    assert clients.total() == 0 and not any(clients.of(peer) for peer in peers)
 
 
 def test_the_memory_has_no_name_and_is_not_inherited_by_chance(memory):

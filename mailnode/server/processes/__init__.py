@@ -1,0 +1,1 @@
+"""The processes of one server: the first, the further ones, and what goes between them."""
