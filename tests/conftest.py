@@ -5,7 +5,7 @@ import os
 import pytest
 
 # Whole servers, with other people's programs about them; all other folders are the unit suite.
-NOT_UNIT = {"app", "benchmarks", "end_to_end", "faults", "workers"}
+NOT_UNIT = {"benchmarks", "end_to_end", "faults", "twistd"}
 
 
 def pytest_addoption(parser):

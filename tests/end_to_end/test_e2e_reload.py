@@ -179,7 +179,7 @@ def login_timeout(node):
                     pass
 
 
-IN_PROCESS = {"pop3_timeout"}  # ten minutes at least: tests/app/test_app_serving.py has the clock in its hands
+IN_PROCESS = {"pop3_timeout"}  # ten minutes at least: tests/server/test_server_serving.py has the clock in its hands
 VALUES = {
     message_size: SIZE,
     recipients: 1,

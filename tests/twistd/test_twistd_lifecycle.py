@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 import apsw
 import pytest
-from app_process import PATIENCE, Server, command, environment, health
+from twistd_process import PATIENCE, Server, command, environment, health
 
 from mailnode.net.listeners import PORT_TAKEN
 from mailnode.net.self_signed import write_self_signed

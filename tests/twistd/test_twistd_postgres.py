@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from app_process import PATIENCE, Server, command
-from test_app_lifecycle import Site
+from test_twistd_lifecycle import Site
+from twistd_process import PATIENCE, Server, command
 
 MESSAGES = 6
 _FILE = Path(__file__).parents[1] / "store/postgres_cluster.py"

@@ -9,7 +9,7 @@ import ssl
 import stat
 
 import pytest
-from app_process import PATIENCE, Server, command, free_offset, get, health
+from twistd_process import PATIENCE, Server, command, free_offset, get, health
 
 from tests.free_ports import DEMONSTRATION
 
