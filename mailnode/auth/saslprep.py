@@ -5,6 +5,8 @@ from __future__ import annotations
 import stringprep
 import unicodedata
 
+from mailnode.values.composed import compose
+
 _PROHIBITED = (
     stringprep.in_table_c12,
     stringprep.in_table_c21_c22,
@@ -26,7 +28,8 @@ def saslprep(text: str) -> str:
     mapped = "".join(
         " " if stringprep.in_table_c12(c) else c for c in text if not stringprep.in_table_b1(c)
     )  # RFC 4013 2.1
-    prepared = unicodedata.normalize("NFKC", mapped)  # RFC 4013 2.2
+    # RFC 4013 2.2: NFKC. Character by character, for combining marks that stand in others would make long runs, too.
+    prepared = compose("".join([unicodedata.normalize("NFKD", c) for c in mapped]))
     if any(prohibited(c) for c in prepared for prohibited in _PROHIBITED):  # RFC 4013 2.3
         raise ValueError("prohibited character")
     if any(stringprep.in_table_d1(c) for c in prepared):  # RFC 4013 2.4

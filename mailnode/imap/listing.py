@@ -33,9 +33,14 @@ def list_matches(command: List, mailboxes: Sequence[MailboxInfo], subscriptions:
     :param mailboxes: all of the account, or where :func:`only_name` says one, that and an inferior of it.
     :param subscriptions: subscribed names, whether or not they exist; read only where the command asks for them.
     """
-    if not command.extended and command.patterns == ("",):
+    if asks_separator(command):
         return [ListRow("", ("\\Noselect",))]
     return _Listing(command, mailboxes, frozenset(subscriptions)).rows()
+
+
+def asks_separator(command: List) -> bool:
+    """Whether this LIST asks for the hierarchy separator and for no mailbox (RFC 3501 6.3.8)."""
+    return not command.extended and command.patterns == ("",)
 
 
 def only_name(command: List) -> str | None:

@@ -18,7 +18,7 @@ from mailnode.imap.command_types import (
     Subscribe,
     Unsubscribe,
 )
-from mailnode.imap.listing import list_matches, lsub_matches, only_name
+from mailnode.imap.listing import asks_separator, list_matches, lsub_matches, only_name
 from mailnode.imap.wire import responses
 from mailnode.values.flags import SEEN
 from mailnode.values.mailbox import MailboxInfo, MailboxStatus
@@ -91,8 +91,7 @@ async def unsubscribe(session: ImapSession, command: Unsubscribe) -> Answer:
 
 async def list_mailboxes(session: ImapSession, command: List) -> Answer:
     """RFC 3501 6.3.8, RFC 5258; with counts RFC 5819."""
-    name = only_name(command)
-    known = await (session.mail.mailboxes() if name is None else session.mail.with_inferior(name))
+    known = await _known(session, command)
     asked = "SUBSCRIBED" in command.selection | command.returns
     rows = list_matches(command, known, await session.mail.subscriptions() if asked else ())
     for at in range(0, len(rows), _BATCH):
@@ -107,6 +106,14 @@ async def list_mailboxes(session: ImapSession, command: List) -> Answer:
     if "HIGHESTMODSEQ" in command.status:
         session.enable_condstore()
     return Answer("LIST completed")
+
+
+async def _known(session: ImapSession, command: List) -> Sequence[MailboxInfo]:
+    """Return as few mailboxes as the rows of this LIST are made of."""
+    if asks_separator(command):
+        return ()
+    name = only_name(command)
+    return await (session.mail.mailboxes() if name is None else session.mail.with_inferior(name))
 
 
 async def lsub(session: ImapSession, command: Lsub) -> Answer:

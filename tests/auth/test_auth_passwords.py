@@ -1,10 +1,13 @@
 """Hashes and verifiers, against RFC vectors and against each other."""
 
+import unicodedata
+
 import pytest
 
 from mailnode.auth import passwords
 from mailnode.auth.passwords import ARGON2ID, SCRAM_SHA_256, ScramVerifier, make_credentials, matching
 from mailnode.auth.saslprep import saslprep
+from mailnode.values.composed import MOST_MARKS, SHORT
 
 
 @pytest.mark.parametrize(
@@ -19,6 +22,17 @@ def test_saslprep_examples(written, prepared):  # RFC 4013 3
 def test_saslprep_refuses(prohibited):
     with pytest.raises(ValueError):
         saslprep(prohibited)
+
+
+@pytest.mark.parametrize("text", ["\ufdfa", "\uff76\uff9e", "e\u0323\u0301", "\u1e9b\u0323", "\ud55c\uae00", "\u1112\u1161\u11ab"])
+def test_saslprep_composes_as_the_standard_does(text):
+    assert saslprep(text) == unicodedata.normalize("NFKC", text)
+
+
+@pytest.mark.parametrize("marks", ["\u0301\u0323", "\uff9e\u0301"])
+def test_saslprep_orders_no_long_run_of_marks(marks):
+    runs = unicodedata.normalize("NFD", saslprep("a" + marks * SHORT)).split("\u034f")
+    assert max(map(len, runs)) <= MOST_MARKS + 1
 
 
 def test_one_password_becomes_a_hash_and_a_verifier():

@@ -519,6 +519,14 @@ def test_mailboxes(make_world):
     )
 
 
+def test_the_question_for_the_separator_reads_no_mailboxes(make_world, monkeypatch):
+    world = make_world()
+    client = world.connect()
+    monkeypatch.delattr(type(world.account), "mailboxes")
+    answer = ['* LIST (\\Noselect) "/" ""', "a OK LIST completed"]
+    assert client.ask('a LIST "" ""') == client.ask('a LIST INBOX ""') == answer
+
+
 def test_list_status_tells_all_selectable_ones(make_world):
     world = make_world()
     world.put(mailbox="Sent")
