@@ -270,7 +270,7 @@ class _Fetching:
         and other octets in their place would be a lie."""
         blob = row[self.plan.blob_at]
         for start in range(rest.start, rest.end, PIECE):
-            await self.session.pause()
+            await self.session.pause(within=True)
             try:
                 data = await read_exactly(self.selected.mailbox, blob, start, min(start + PIECE, rest.end))
             except DomainError as error:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from mailnode.errors import BlobDamaged
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 VIEW_ROWS = 5000  # looked at between two turns of the reactor
 FLAG_ROWS = 50_000  # the same, where one flag is looked for
+NUMBERS = 5000  # said between two turns of the reactor
 TESTS = 20_000  # the same: leaves of the key times messages
 KEYS = 100  # looked for in a large message's text by one step, so that others' steps are not far away
 AFTER_SILENCE = 10.0  # seconds of a search after which the client is told that it goes on
@@ -59,14 +61,29 @@ async def search(session: ImapSession, command: Search) -> Answer:
         found = await _matching(session, command.key, range(view.exists))
     finally:
         going_on.end()
-    numbers = [view.uids[index] for index in found] if command.uid else [index + 1 for index in found]
+    if not isinstance(found, range):
+        found = array("I", found)  # it stays for as long as somebody reads the answer
     await session.pause()
     modseq = returned_modseq(view, found, command.returns) if command.modseq else None
-    if command.returns is None:
-        session.write(responses.search(numbers, modseq))
-    else:
-        session.write(responses.esearch(command.tag, command.uid, command.returns, numbers, modseq))
+    await _say(session, command, found, modseq)
     return Answer("SEARCH completed")
+
+
+async def _say(session: ImapSession, command: Search, found: Sequence[int], modseq: int | None) -> None:
+    """Write the answer as fast as it is read, so that a large one takes no memory by waiting, and the reactor no long turn."""
+    uids = session.mailbox.view.uids
+    number: Callable[[int], int] = uids.__getitem__ if command.uid else (1).__add__
+    numbers = ([number(index) for index in found[at : at + NUMBERS]] for at in range(0, len(found), NUMBERS))
+    if command.returns is None:
+        pieces = responses.search(numbers, modseq)
+    else:
+        first, last = (number(found[0]), number(found[-1])) if found else (0, 0)
+        about = responses.Found(len(found), first, last, modseq)
+        pieces = responses.esearch(command.tag, command.uid, command.returns, numbers, about)
+    for piece in pieces:
+        session.write(piece)
+        if len(found) > NUMBERS:
+            await session.pause(within=True)
 
 
 class _GoingOn:

@@ -177,14 +177,17 @@ class ImapSession:
             self._out = []
             self.channel.write(data)
 
-    async def pause(self) -> None:
+    async def pause(self, within: bool = False) -> None:
         """Flush, wait for a slow reader, and after a while give other sessions their turn.
 
-        :raises SessionEnds: the connection is gone or the session was ended.
+        :param within: a response has been begun and not ended: no last words stand in its middle, where they would be
+            taken for a part of it. :raises SessionEnds: the connection is gone or the session was ended.
         """
         self.flush()
         await self.channel.drain()
         await self.breathe()
+        if within and self._farewell is not None:
+            self._farewell = b""
         self.ensure_there()
 
     def ensure_there(self) -> None:

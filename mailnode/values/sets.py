@@ -6,7 +6,7 @@ A set as a client writes it (``4,6:*``) stays a tuple of ranges and is never exp
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 STAR = 0  # stands for "*" in a range; 0 is not a message number
@@ -59,15 +59,23 @@ def select(ordered: Sequence[int], spans: Iterable[tuple[int, int]]) -> list[int
 
 def compress(numbers: Iterable[int]) -> str:
     """Return numbers in the given order as an IMAP set: ascending runs become ``a:b`` (RFC 4315 3 wants the order kept)."""
-    runs: list[str] = []
+    return "".join(compressed((numbers,)))
+
+
+def compressed(parts: Iterable[Iterable[int]]) -> Iterator[str]:
+    """Yield what :func:`compress` returns for all numbers of the parts, a piece after each part, which may be empty."""
     start = previous = None
-    for number in numbers:
-        if previous is not None and number == previous + 1:
-            previous = number
-            continue
-        if start is not None:
-            runs.append(f"{start}" if start == previous else f"{start}:{previous}")
-        start = previous = number
+    comma = ""
+    for part in parts:
+        runs: list[str] = []
+        for number in part:
+            if previous is not None and number == previous + 1:
+                previous = number
+                continue
+            if start is not None:
+                runs.append(f"{start}" if start == previous else f"{start}:{previous}")
+            start = previous = number
+        yield comma + ",".join(runs) if runs else ""
+        comma = "," if runs else comma
     if start is not None:
-        runs.append(f"{start}" if start == previous else f"{start}:{previous}")
-    return ",".join(runs)
+        yield comma + (f"{start}" if start == previous else f"{start}:{previous}")

@@ -24,7 +24,9 @@ def test_saslprep_refuses(prohibited):
         saslprep(prohibited)
 
 
-@pytest.mark.parametrize("text", ["\ufdfa", "\uff76\uff9e", "e\u0323\u0301", "\u1e9b\u0323", "\ud55c\uae00", "\u1112\u1161\u11ab"])
+@pytest.mark.parametrize(
+    "text", ["\ufdfa", "\uff76\uff9e", "e\u0323\u0301", "\u1e9b\u0323", "\ud55c\uae00", "\u1112\u1161\u11ab"]
+)
 def test_saslprep_composes_as_the_standard_does(text):
     assert saslprep(text) == unicodedata.normalize("NFKC", text)
 

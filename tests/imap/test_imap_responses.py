@@ -29,10 +29,9 @@ from mailnode.imap.wire import responses as r
             b"* STATUS Entw&APw-rfe (UNSEEN 1 MESSAGES 2)\r\n",
         ),
         (r.mailbox_status("a b", []), b'* STATUS "a b" ()\r\n'),
-        (r.search([]), b"* SEARCH\r\n"),
-        (r.search([2, 5]), b"* SEARCH 2 5\r\n"),
-        (r.search([2, 5], 917), b"* SEARCH 2 5 (MODSEQ 917)\r\n"),
-        (r.search([], 917), b"* SEARCH\r\n"),
+        (b"".join(r.search([])), b"* SEARCH\r\n"),
+        (b"".join(r.search([[2], [5]])), b"* SEARCH 2 5\r\n"),
+        (b"".join(r.search([[2, 5]], 917)), b"* SEARCH 2 5 (MODSEQ 917)\r\n"),
     ],
 )
 def test_lines(line, expected):
@@ -49,12 +48,16 @@ def test_lines(line, expected):
     ],
 )
 def test_esearch(returns, found, expected):
-    line = r.esearch(b"A1", True, frozenset(returns.split()), found, 9)
-    assert line == b'* ESEARCH (TAG "A1")' + expected + b"\r\n"
+    about = r.Found(len(found), found[0], found[-1], 9) if found else r.Found(0)
+    line = r.esearch(b"A1", True, frozenset(returns.split()), [found[:2], found[2:]], about)
+    assert b"".join(line) == b'* ESEARCH (TAG "A1")' + expected + b"\r\n"
 
 
 def test_esearch_by_number_without_modseq():
-    assert r.esearch(b"t", False, frozenset({"ALL"}), [1]) == b'* ESEARCH (TAG "t") ALL 1\r\n'
+    assert (
+        b"".join(r.esearch(b"t", False, frozenset({"ALL"}), [[1]], r.Found(1, 1, 1)))
+        == b'* ESEARCH (TAG "t") ALL 1\r\n'
+    )
 
 
 def test_capabilities_before_tls():

@@ -6,10 +6,12 @@ from imap_world import START, Client, World, play
 from zope.interface.verify import verifyObject
 
 from mailnode.errors import StoreUnavailable
+from mailnode.imap import searching
 from mailnode.imap.session import IDLE_TIMEOUT, LOGIN_TIMEOUT, ImapSession
 from mailnode.interfaces.sessions import ISessionMind
 from mailnode.interfaces.store import IBlobs, IBlobWriter, IMailAccount, IMailbox
 from mailnode.interfaces.wire import ISession
+from mailnode.net import pump
 from mailnode.net.no_reactor import run_now
 from mailnode.values.flags import SEEN
 
@@ -149,8 +151,27 @@ def test_account_disabled_ends_the_session(make_world):
 
 def test_end_comes_after_the_answer_of_a_command_under_way(make_world):
     world = make_world()
-    world.put(b"Subject: x\r\n\r\n" + b"y" * 10**6)
-    client = world.connect(select="INBOX")
+    for _ in range(3):
+        world.put(b"Subject: x\r\n\r\n" + b"y" * 200_000)
+    said = _ended_under_way(world.connect(select="INBOX"), b"t FETCH 1:3 BODY.PEEK[]\r\n")
+    assert said.endswith(b"y)\r\n* BYE [UNAVAILABLE] Session ended by the server\r\n")
+
+
+@pytest.mark.parametrize(
+    "command", [b"FETCH 1 BODY.PEEK[]", b"SEARCH ALL", b"UID SEARCH RETURN (ALL) NOT BEFORE 1-Jan-1990"]
+)
+def test_no_last_words_stand_within_a_response(make_world, command, monkeypatch):
+    monkeypatch.setattr(searching, "NUMBERS", 2)
+    monkeypatch.setattr(pump, "GATHERED", 1)
+    world = make_world()
+    for _ in range(9):
+        world.put(b"Subject: x\r\n\r\n" + b"y" * 10**6)
+    said = _ended_under_way(world.connect(select="INBOX"), b"t " + command + b"\r\n")
+    assert said.startswith(b"* ") and b"BYE" not in said and not said.endswith(b"\r\n")
+
+
+def _ended_under_way(client, command) -> bytes:
+    """Return what is said to who reads one write of an answer before the account is disabled, and the rest after it."""
     write = client.transport.write
 
     def fill(data):
@@ -158,13 +179,13 @@ def test_end_comes_after_the_answer_of_a_command_under_way(make_world):
         client.pump.pauseProducing()
 
     client.transport.write = fill
-    client.send(b"t FETCH 1 BODY.PEEK[]\r\n")
+    client.send(command)
     client.transport.write = write
     client.session.end("account disabled")
     assert not client.closed
     client.pump.resumeProducing()
-    assert client.received().endswith(b"* BYE [UNAVAILABLE] Session ended by the server\r\n")
     assert client.closed
+    return client.received()
 
 
 @pytest.mark.parametrize("command", [b"NOOP", b"UID STORE 1 +FLAGS (\\Seen)"])

@@ -14,7 +14,7 @@ from mailnode.values import flags
 from mailnode.values.flags import KeywordTable, system_flag
 from mailnode.values.ids import new_id, session_id
 from mailnode.values.mailbox_name import mailbox_name, split
-from mailnode.values.sets import STAR, SeqSet, UidSet, compress, merge, select
+from mailnode.values.sets import STAR, SeqSet, UidSet, compress, compressed, merge, select
 
 # Sets
 
@@ -80,6 +80,12 @@ def test_compress_keeps_the_order(numbers):
         low, _, high = run.partition(":")
         expanded += range(int(low), int(high or low) + 1)
     assert expanded == numbers
+
+
+def test_what_is_compressed_in_parts_is_the_same():
+    numbers = [1, 2, 3, 4, 9, 10, 3, 4]
+    for at in range(len(numbers) + 1):
+        assert "".join(compressed((numbers[:at], [], numbers[at:]))) == "1:4,9:10,3:4"
 
 
 # Flags

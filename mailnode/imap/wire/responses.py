@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from mailnode.imap.listing import ListRow
 from mailnode.imap.wire.names import encode_name
 from mailnode.imap.wire.text import astring, string
 from mailnode.values.mailbox_name import SEPARATOR
-from mailnode.values.sets import compress
+from mailnode.values.sets import compressed
 
 _SEPARATOR = b'"' + SEPARATOR.encode("ascii") + b'"'
 
@@ -107,31 +108,54 @@ def mailbox_status(name: str, items: Sequence[tuple[str, int]]) -> bytes:
     return untagged(b"STATUS", mailbox(name), parenthesized(pairs))
 
 
-def search(numbers: Sequence[int], modseq: int | None = None) -> bytes:
-    """Return ``* SEARCH``, also when nothing was found. ``modseq``: the highest of the found ones, told only when some
-    were found (RFC 7162 3.1.5)."""
-    words = [b"SEARCH", *([" ".join(map(str, numbers)).encode("ascii")] if numbers else [])]
-    if modseq is not None and numbers:
-        words.append(b"(MODSEQ %d)" % modseq)
-    return untagged(*words)
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search found: how many, the first and the last number, the highest mod-sequence if somebody asked for it."""
+
+    count: int
+    first: int = 0
+    last: int = 0
+    modseq: int | None = None
 
 
-def esearch(tag: bytes, uid: bool, returns: frozenset[str], numbers: Sequence[int], modseq: int | None = None) -> bytes:
-    """Return ``* ESEARCH`` (RFC 4731 3.1): MIN, MAX and ALL are left out when nothing was found, COUNT is 0.
+def search(numbers: Iterable[Sequence[int]], modseq: int | None = None) -> Iterator[bytes]:
+    """Yield ``* SEARCH`` in pieces, also when nothing was found.
 
-    :param numbers: what was found, ascending. :param modseq: of what is returned; left out when nothing was found.
+    :param numbers: those found, ascending, some at a time: all may be millions. :param modseq: the highest of the found
+        ones; None where none were found, or nobody asked (RFC 7162 3.1.5).
     """
-    words = [b"ESEARCH", b"(TAG %b)" % string(tag)]
+    yield b"* SEARCH"
+    for some in numbers:
+        yield b"".join([b" %d" % number for number in some])
+    yield (b"" if modseq is None else b" (MODSEQ %d)" % modseq) + b"\r\n"
+
+
+def esearch(
+    tag: bytes,
+    uid: bool,
+    returns: frozenset[str],
+    numbers: Iterable[Sequence[int]],
+    about: Found,
+) -> Iterator[bytes]:
+    """Yield ``* ESEARCH`` in pieces (RFC 4731 3.1): MIN, MAX and ALL are left out when nothing was found, COUNT is 0.
+
+    :param numbers: as for :func:`search`; read only for ALL.
+    """
+    words = [b"* ESEARCH", b"(TAG %b)" % string(tag)]
     if uid:
         words.append(b"UID")
-    if numbers and "MIN" in returns:
-        words.append(b"MIN %d" % numbers[0])
-    if numbers and "MAX" in returns:
-        words.append(b"MAX %d" % numbers[-1])
-    if numbers and "ALL" in returns:
-        words.append(b"ALL " + compress(numbers).encode("ascii"))
+    if about.count and "MIN" in returns:
+        words.append(b"MIN %d" % about.first)
+    if about.count and "MAX" in returns:
+        words.append(b"MAX %d" % about.last)
+    yield b" ".join(words)
+    if about.count and "ALL" in returns:
+        yield b" ALL "
+        for piece in compressed(numbers):
+            yield piece.encode("ascii")
+    words = [b""]
     if "COUNT" in returns:
-        words.append(b"COUNT %d" % len(numbers))
-    if modseq is not None and numbers:
-        words.append(b"MODSEQ %d" % modseq)
-    return untagged(*words)
+        words.append(b"COUNT %d" % about.count)
+    if about.modseq is not None:
+        words.append(b"MODSEQ %d" % about.modseq)
+    yield b" ".join(words) + b"\r\n"
