@@ -103,25 +103,25 @@ class _Fetching:
         under_way: deque[tuple[Sequence[int], Deferred[bytes | None]]] = deque()
         try:
             for asked in ranges:
-                under_way.append((asked, Deferred.fromCoroutine(self._joined(asked))))
+                under_way.append((asked, Deferred.fromCoroutine(self._rendered(asked))))
                 if len(under_way) > 1:
-                    await self._send_joined(*under_way.popleft())
+                    await self._send_rendered(*under_way.popleft())
             while under_way:
-                await self._send_joined(*under_way.popleft())
+                await self._send_rendered(*under_way.popleft())
         finally:
             for _, answers in under_way:
                 answers.addErrback(lambda failure: None)  # nobody waits for them any more
 
-    async def _joined(self, indexes: Sequence[int]) -> bytes | None:
+    async def _rendered(self, indexes: Sequence[int]) -> bytes | None:
         """Return the answers for these messages; None: they are to be made of rows."""
         if self.view.has_gone:
             return None  # those are not live, and are answered for all the same
         uids = uids_of(self.view, indexes)
         if indexes[-1] - indexes[0] + 1 != len(indexes):
             return None
-        return await self.selected.mailbox.joined(uids, indexes[0] + 1, self.plan.pieces)
+        return await self.selected.mailbox.rendered(uids, indexes[0] + 1, self.plan.pieces)
 
-    async def _send_joined(self, indexes: Sequence[int], answers: Deferred[bytes | None]) -> None:
+    async def _send_rendered(self, indexes: Sequence[int], answers: Deferred[bytes | None]) -> None:
         octets = await answers
         if octets is None:
             await self._answer_from_store(ranges_of((indexes,), ROWS))

@@ -56,16 +56,43 @@ class IBlobWriter(Interface):
 
 
 class IBlobs(Interface):
-    """Message bytes, written once."""
+    """Message bytes, written once. Protocols and delivery write; the store's own rooms read, and sweep what nothing refers
+    to. ``async`` methods raise :class:`mailnode.errors.StoreUnavailable` when the disk fails."""
+
+    encode = Attribute("bytes -> EncodedContent: a module-level function, which may run in another process")
+    shares = Attribute("int: how many parts :meth:`listing` has; each is small enough to be listed at once")
+
+    def prepare() -> None:
+        """Make ready what is there, and throw away what a crash left half-written. Once, under the data directory's lock,
+        before anything else. Blocks. :raises OSError: it cannot be written."""
+
+    def trouble() -> str:
+        """What keeps new content from being found again, in words; "" when nothing does. Blocks."""
 
     def writer(limit: int) -> IBlobWriter:
         """Begin a blob of at most ``limit`` octets."""
 
     async def put(data: bytes, encoded: EncodedContent | None = None) -> StagedBlob:
-        """Stage bytes that are in memory. :param encoded: if somebody hashed and compressed them already."""
+        """Stage bytes that are in memory. :param encoded: what :attr:`encode` made of them, if it did."""
 
     async def read_staged(blob: StagedBlob, offset: int = 0, length: int | None = None) -> bytes:
         """Read content that is staged but not placed yet (to scan it)."""
+
+    async def read(ref: BlobRef, stored: bytes | None, offset: int = 0, length: int | None = None) -> bytes:
+        """Read content octets; fewer than asked only at the end.
+
+        :param stored: the stored form of an inline blob, None when its row is missing; not looked at for others.
+        :raises BlobDamaged: missing, short or, when read whole or inline, not matching its digest.
+        """
+
+    async def read_whole(refs: Sequence[BlobRef]) -> dict[str, bytes | BlobDamaged]:
+        """Read blobs that are not inline, whole, by one hop; the error in place of a damaged one."""
+
+    async def listing(share: int, before: float) -> list[str]:
+        """Return the ids of blobs that are not inline and were written before ``before`` (UTC seconds), of one share."""
+
+    async def remove(blob_ids: Sequence[str]) -> None:
+        """Remove blobs that are not inline; no error if they are gone."""
 
 
 class IMailbox(Interface):
@@ -93,7 +120,7 @@ class IMailbox(Interface):
         :raises RowsDamaged: some of these messages cannot be read; it has the rows of the others.
         """
 
-    async def joined(uids: Sequence[int], number: int, pieces: Sequence[bytes | str]) -> bytes | None:
+    async def rendered(uids: Sequence[int], number: int, pieces: Sequence[bytes | str]) -> bytes | None:
         """Return what each of these messages says, one after another. None: among the UIDs from the first to the last
         others are live than these, or one's facts are too large for its row; ask for :meth:`rows`.
 

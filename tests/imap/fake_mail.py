@@ -296,7 +296,7 @@ class FakeMailbox:
                 found.append((uid, *[_column(row, name) for name in columns]))
         return found
 
-    async def joined(self, uids, number, pieces):
+    async def rendered(self, uids, number, pieces):
         assert 0 < len(uids) <= 512
         if [uid for uid in sorted(self._box.live) if uids[0] <= uid <= uids[-1]] != list(uids):
             return None

@@ -452,13 +452,13 @@ def test_what_was_expunged_meanwhile_is_answered_from_rows(make_world, monkeypat
     client = world.connect(select="INBOX")
     wanted = lines_of(client, b"FETCH 1:* RFC822.SIZE")
     box = client.session.selected.mailbox
-    joined = type(box).joined
+    rendered = type(box).rendered
 
     async def too_late(self, uids, number, pieces):
         world.expunge(3)
-        return await joined(self, uids, number, pieces)
+        return await rendered(self, uids, number, pieces)
 
-    monkeypatch.setattr(type(box), "joined", too_late)
+    monkeypatch.setattr(type(box), "rendered", too_late)
     assert lines_of(client, b"FETCH 1:* RFC822.SIZE")[:5] == wanted
 
 
@@ -468,16 +468,16 @@ def test_trouble_with_what_is_read_ahead(make_world, monkeypatch):
         world.put()
     client = world.connect(select="INBOX")
     box = client.session.selected.mailbox
-    joined = type(box).joined
+    rendered = type(box).rendered
     asked = []
 
     async def fails(self, uids, number, pieces):
         asked.append(number)
         if len(asked) > 1:
             raise StoreUnavailable
-        return await joined(self, uids, number, pieces)
+        return await rendered(self, uids, number, pieces)
 
-    monkeypatch.setattr(type(box), "joined", fails)
+    monkeypatch.setattr(type(box), "rendered", fails)
     client.send(b"t FETCH 1:* RFC822.SIZE\r\n")
     answer = client.received()
     assert answer.count(b" FETCH (") == 512 and b"\r\nt NO [UNAVAILABLE]" in answer

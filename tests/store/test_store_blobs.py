@@ -364,7 +364,7 @@ def test_whatever_keeps_a_file_from_being_read_one_message_is_damaged(files, loo
     for offset, length in ((0, None), (0, 10), (FRAME, 10)):
         with pytest.raises(BlobDamaged, match=str(path)):
             loop.run(files.read(refs[1], None, offset, length))
-    found = loop.run(files.read_files(refs))
+    found = loop.run(files.read_whole(refs))
     assert isinstance(found.pop(refs[1].blob_id), BlobDamaged)
     assert found == {refs[0].blob_id: contents[0], refs[2].blob_id: contents[2]}
 

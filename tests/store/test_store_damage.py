@@ -202,8 +202,8 @@ def test_a_damaged_page_costs_the_messages_that_stand_on_it(damaged, loop, logge
     assert 40 < len(readable) < 60
     # As many as there are when each is asked for alone.
     assert readable == [uid for uid in everything if damaged.rows([uid], ["envelope"])[0]]
-    assert loop.run(damaged.inbox.joined(everything, 1, ["uid"])) is not None  # which is no part of the page
-    assert loop.run(damaged.inbox.joined(everything, 1, ["uid", "envelope"])) is None
+    assert loop.run(damaged.inbox.rendered(everything, 1, ["uid"])) is not None  # which is no part of the page
+    assert loop.run(damaged.inbox.rendered(everything, 1, ["uid", "envelope"])) is None
     assert damaged.rows(everything, ["flags"]) == ([(uid, 0) for uid in everything], True)
     told = [event["uid"] for event in of(logged, "store.row_damaged")]
     assert told == sorted(set(everything) - set(readable))

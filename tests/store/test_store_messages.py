@@ -268,29 +268,29 @@ def test_what_messages_say_is_joined_in_order(inbox, loop, make, gone, uids):
     facts = [message.facts._replace(bodystructure=x) for message, x in zip(made, structures, strict=True)]
     loop.run(inbox.append([replace(message, facts=x) for message, x in zip(made, facts, strict=True)]))
     loop.run(inbox.expunge(gone, False))
-    assert loop.run(inbox.joined(uids, 7, PIECES)) == said(loop, inbox, uids, 7)
+    assert loop.run(inbox.rendered(uids, 7, PIECES)) == said(loop, inbox, uids, 7)
 
 
 def test_nothing_is_said_for_others_than_those_asked_for(five, loop):
-    assert loop.run(five.joined([1, 3], 1, PIECES)) is None
-    assert loop.run(five.joined([1, 2, 3, 4, 5, 6], 1, PIECES)) is None
+    assert loop.run(five.rendered([1, 3], 1, PIECES)) is None
+    assert loop.run(five.rendered([1, 2, 3, 4, 5, 6], 1, PIECES)) is None
     loop.run(five.expunge([2], False))
-    assert loop.run(five.joined([1, 2, 3], 1, PIECES)) is None
-    assert loop.run(five.joined([2], 1, PIECES)) is None
-    assert loop.run(five.joined([1, 3], 1, PIECES)) == said(loop, five, [1, 3], 1)
+    assert loop.run(five.rendered([1, 2, 3], 1, PIECES)) is None
+    assert loop.run(five.rendered([2], 1, PIECES)) is None
+    assert loop.run(five.rendered([1, 3], 1, PIECES)) == said(loop, five, [1, 3], 1)
 
 
 def test_nothing_is_said_when_facts_are_too_large_for_a_row(inbox, loop, make):
     loop.run(inbox.append([make(), make(fill=200_000), make()]))
-    assert loop.run(inbox.joined([1, 2, 3], 1, PIECES)) is None
-    assert loop.run(inbox.joined([1], 1, PIECES)) == said(loop, inbox, [1], 1)
+    assert loop.run(inbox.rendered([1, 2, 3], 1, PIECES)) is None
+    assert loop.run(inbox.rendered([1], 1, PIECES)) == said(loop, inbox, [1], 1)
 
 
 def test_what_is_joined_is_bounded_and_of_a_mailbox_that_is_there(five, ann, loop):
     with pytest.raises(LimitReached):
-        loop.run(five.joined(range(1, 514), 1, PIECES))
+        loop.run(five.rendered(range(1, 514), 1, PIECES))
     with pytest.raises(NoSuchMailbox):
-        loop.run(ann.open(99).joined([1], 1, PIECES))
+        loop.run(ann.open(99).rendered([1], 1, PIECES))
 
 
 def test_large_facts_come_back_from_their_blob(inbox, loop, make, files):

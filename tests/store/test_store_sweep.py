@@ -8,7 +8,6 @@ import pytest
 
 from mailnode.store.blobs.codec import FRAME
 from mailnode.store.engines.engine import mail_tenancy
-from mailnode.store.facades import mail_store as mail_store_module
 from mailnode.store.facades.mail_store import MailStore
 from mailnode.store.units import sweeping
 from mailnode.store.units.sweeping import GRACE, RETENTION
@@ -136,7 +135,7 @@ def few_directories(monkeypatch, stored, files):
     """Look at the file's directory only: a sweep of all 1,024 takes longer than it teaches."""
     fan = "0123456789abcdefghjkmnpqrstvwxyz"
     number = fan.index(stored.name[-1]) * 32 + fan.index(stored.name[-2])
-    monkeypatch.setattr(mail_store_module, "DIRECTORIES", 1)
+    monkeypatch.setattr(type(files), "shares", 1)
     listing = files.listing
     monkeypatch.setattr(files, "listing", lambda _, before: listing(number, before))
 

@@ -70,7 +70,7 @@ class FetchPlan:
     parts_at: int = 0  # 0: every blob item names octets of the message itself, not of a part
     lines: Callable[[Sequence[int]], bytes] | None = None  # whole responses of UID and FLAGS alone, indexes given
     in_a_row: RenderMany | None = None  # whole responses, when every item stands in the row as it is sent
-    pieces: tuple[bytes | str, ...] = ()  # then also what a response is made of, for ``IMailbox.joined``
+    pieces: tuple[bytes | str, ...] = ()  # then also what a response is made of, for ``IMailbox.rendered``
 
     def slices(self, row: Row) -> list[Slice | None]:
         """Return which octets each blob item names; of a header that fields are chosen from, the whole header."""

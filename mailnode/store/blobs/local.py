@@ -33,13 +33,15 @@ AT_ONCE = 8 * 1024  # content octets that are hashed and compressed in the calli
 KEPT = 4 * 1024 * 1024  # octets of a message that stay in memory until it has come, so that it is read from there
 KEPT_TOGETHER = 64 * 1024 * 1024  # the same of all messages; above it one goes to its file as it comes
 SUSPECTS = 1_000  # damaged blobs that are remembered
-DIRECTORIES = 1024  # in two levels of 32
 _FAN = "0123456789abcdefghjkmnpqrstvwxyz"  # the alphabet of ids
 
 
 @implementer(IBlobs)
 class LocalBlobs:
     """The blob store of one server. Call :meth:`prepare` once, under the data directory's lock."""
+
+    encode = staticmethod(codec.encode)
+    shares = 1024  # directories, in two levels of 32
 
     def __init__(
         self, directory: Path, threads: IThreads, clock: IClock, inline: int = INLINE, reserve: Reserve | None = None
@@ -144,15 +146,15 @@ class LocalBlobs:
         if len(self._suspects) > SUSPECTS:
             del self._suspects[next(iter(self._suspects))]
 
-    async def read_files(self, refs: Sequence[BlobRef]) -> dict[str, bytes | BlobDamaged]:
+    async def read_whole(self, refs: Sequence[BlobRef]) -> dict[str, bytes | BlobDamaged]:
         """Read whole files by one hop to a disk thread; the error in place of a damaged one."""
         return await self.on_disk(_read_files, [(self.path(ref.blob_id), ref) for ref in refs])
 
     # for the sweep
 
-    async def listing(self, number: int, before: float) -> list[str]:
-        """Return the ids of files last changed before ``before`` (UTC seconds) in directory ``number`` of DIRECTORIES."""
-        directory = self._files / _FAN[number // 32] / _FAN[number % 32]
+    async def listing(self, share: int, before: float) -> list[str]:
+        """Return the ids of files last changed before ``before`` (UTC seconds) in directory ``share`` of :attr:`shares`."""
+        directory = self._files / _FAN[share // 32] / _FAN[share % 32]
         return await self.on_disk(_list_files, directory, before)
 
     async def remove(self, blob_ids: Sequence[str]) -> None:

@@ -40,9 +40,9 @@ class Transaction(Protocol):
     def integers(self, typecodes: str, sql: str, parameters: Sequence[Any] = ()) -> tuple[array[int], ...]:
         """Run one statement whose columns are integers, and return them as arrays of these typecodes."""
 
-    def joined(self, pieces: Sequence[str], rest: str, parameters: Sequence[Any] = ()) -> tuple[int, bytes]:
-        """Run ``SELECT pieces rest``, whose pieces are octets or integers; return how many rows have no NULL among them,
-        and all of these, piece after piece and row after row, integers in decimal. ``rest`` ends with ORDER BY."""
+    def octets(self, columns: Sequence[str], rest: str, parameters: Sequence[Any] = ()) -> tuple[int, bytes]:
+        """Run ``SELECT columns rest``, whose pieces are octets or integers; return how many rows have no NULL among them,
+        and all of these, column after column and row after row, integers in decimal. ``rest`` ends with ORDER BY."""
 
 
 class Engine(Protocol):

@@ -95,9 +95,9 @@ class PostgresTransaction:
         """Run one statement whose columns are integers, and return them as arrays."""
         return columns(typecodes, self._connection.execute(to_psycopg(sql), parameters))
 
-    def joined(self, pieces: Sequence[str], rest: str, parameters: Sequence[Any] = ()) -> tuple[int, bytes]:
-        """Run ``SELECT pieces rest`` and return how many rows it has and all of them as octets."""
-        rows = [row for row in self.execute(f"SELECT {', '.join(pieces)} {rest}", parameters) if None not in row]
+    def octets(self, columns: Sequence[str], rest: str, parameters: Sequence[Any] = ()) -> tuple[int, bytes]:
+        """Run ``SELECT columns rest`` and return how many rows it has and all of them as octets."""
+        rows = [row for row in self.execute(f"SELECT {', '.join(columns)} {rest}", parameters) if None not in row]
         return len(rows), b"".join([x if isinstance(x, bytes) else b"%d" % x for row in rows for x in row])
 
 

@@ -76,14 +76,14 @@ class SqliteTransaction:
         """Run one statement whose columns are integers, and return them as arrays."""
         return columns(typecodes, self._connection.execute(sql, parameters))
 
-    def joined(self, pieces: Sequence[str], rest: str, parameters: Sequence[Any] = ()) -> tuple[int, bytes]:
-        """Run ``SELECT pieces rest`` and return how many rows it has and all of them as octets.
+    def octets(self, columns: Sequence[str], rest: str, parameters: Sequence[Any] = ()) -> tuple[int, bytes]:
+        """Run ``SELECT columns rest`` and return how many rows it has and all of them as octets.
 
         SQLite puts them together in one step, during which other threads have the interpreter's lock; for a row of its
         own each would give it away and wait to get it back. It keeps the order of a subquery for an aggregate that
         depends on it.
         """
-        line = " || ".join(pieces)
+        line = " || ".join(columns)
         select = f"SELECT count(line), CAST(group_concat(line, '') AS BLOB) FROM (SELECT {line} AS line {rest})"
         count: Any
         octets: Any

@@ -9,8 +9,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from zope.interface import implementer
 
 from mailnode.errors import NoSuchAccount, NoSuchMailbox, StoreUnavailable
-from mailnode.interfaces.store import IMailAccount
-from mailnode.store.blobs.local import LocalBlobs
+from mailnode.interfaces.store import IBlobs, IMailAccount
 from mailnode.store.engines.engine import Transaction
 from mailnode.store.facades.mailbox import UNIT_UIDS, Mailbox
 from mailnode.store.facades.maildrop import Maildrop
@@ -105,7 +104,7 @@ class MailAccount:
             raise NoSuchMailbox(self.account_id)
         return found[self.account_id]
 
-    def blobs(self) -> LocalBlobs:
+    def blobs(self) -> IBlobs:
         """Where APPEND writes."""
         return self._partition.blobs
 

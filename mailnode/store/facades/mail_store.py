@@ -12,8 +12,7 @@ from zope.interface import implementer
 
 from mailnode.errors import NoSuchAccount, StoreUnavailable
 from mailnode.interfaces.runtime import IClock, IHints
-from mailnode.interfaces.store import IMailStore
-from mailnode.store.blobs.local import DIRECTORIES, LocalBlobs
+from mailnode.interfaces.store import IBlobs, IMailStore
 from mailnode.store.engines.engine import Engine, Transaction
 from mailnode.store.facades.mail_account import MailAccount
 from mailnode.store.facades.partition import Partition
@@ -35,7 +34,7 @@ class MailStore:
     def __init__(
         self,
         engine: Engine,
-        blobs: LocalBlobs,
+        blobs: IBlobs,
         hints: IHints,
         clock: IClock,
         partitions: int = 1,
@@ -207,7 +206,7 @@ class MailStore:
             counts["applied"] += await _until_none(partition, sweeping.old_notes, applied, now)
         # Which files a partition needs that is not served, nobody knows.
         if self._blobs_elsewhere is not None and len(self._served()) == len(self._partitions):
-            for number in range(DIRECTORIES):
+            for number in range(self._blobs.shares):
                 counts["blobs"] += await self._sweep_files(number, now, self._blobs_elsewhere)
         for what, count in counts.items():
             if count:

@@ -40,7 +40,7 @@ T = TypeVar("T")
 
 UNIT_UIDS = 1_000  # UIDs a changing unit takes, where the contract lets a change be several units
 ROWS_UIDS = 256
-JOINED_UIDS = 512
+RENDERED_UIDS = 512
 
 
 @implementer(IMailbox)
@@ -113,13 +113,13 @@ class Mailbox:
                 return await self._with_facts(rows, absent, columns, facts)
         return rows
 
-    async def joined(self, uids: Sequence[int], number: int, pieces: Sequence[bytes | str]) -> bytes | None:
+    async def rendered(self, uids: Sequence[int], number: int, pieces: Sequence[bytes | str]) -> bytes | None:
         """Return what live messages say, one after another. :raises LimitReached: over 512 UIDs."""
-        if len(uids) > JOINED_UIDS:
+        if len(uids) > RENDERED_UIDS:
             raise LimitReached("rows")
         try:
             return await self._partition.read(
-                messages.joined, self.account_id, self.id, uids[0], uids[-1], len(uids), number, pieces
+                messages.rendered, self.account_id, self.id, uids[0], uids[-1], len(uids), number, pieces
             )
         except StoreDamaged:
             return None  # what can be read is found by rows()

@@ -10,7 +10,7 @@ from twisted.logger import Logger
 
 from mailnode.errors import BlobDamaged, StoreDamaged, StoreUnavailable
 from mailnode.interfaces.runtime import IClock, IHints
-from mailnode.store.blobs.local import LocalBlobs
+from mailnode.interfaces.store import IBlobs
 from mailnode.store.engines.engine import Engine, Transaction, mail_tenancy
 from mailnode.store.facades.flag_news import FlagNews
 from mailnode.store.units import arrivals, messages, stored_facts
@@ -31,7 +31,7 @@ _log = Logger()
 class Partition:
     """One mail partition."""
 
-    def __init__(self, number: int, engine: Engine, blobs: LocalBlobs, hints: IHints, clock: IClock) -> None:
+    def __init__(self, number: int, engine: Engine, blobs: IBlobs, hints: IHints, clock: IClock) -> None:
         self.number = number
         self.blobs = blobs
         self.clock = clock
@@ -109,7 +109,7 @@ class Partition:
         files = [blob for blob in blobs if blob.place != "inline"]
         found = await self._read_inline(inline) if inline else {}
         if files:
-            found.update(await self.blobs.read_files(files))
+            found.update(await self.blobs.read_whole(files))
         return [found[blob.blob_id] for blob in blobs]
 
     async def _read_inline(self, blobs: Sequence[BlobRef]) -> dict[str, bytes | BlobDamaged]:

@@ -172,7 +172,7 @@ def rows(
     return _rows(tx, account_id, mailbox_id, uids, columns, "")
 
 
-def joined(
+def rendered(
     tx: Transaction,
     account_id: str,
     mailbox_id: int,
@@ -182,7 +182,7 @@ def joined(
     number: int,
     pieces: Sequence[bytes | str],
 ) -> bytes | None:
-    """What ``IMailbox.joined`` returns. :raises NoSuchMailbox:"""
+    """What ``IMailbox.rendered`` returns. :raises NoSuchMailbox:"""
     require(tx, account_id, mailbox_id)
     # Without gaps a message's number follows from its UID: counting takes a third of the time.
     counted = ("p.uid + ?", number - first) if last - first + 1 == count else (_COUNTED, number - 1)
@@ -197,7 +197,7 @@ def joined(
             parameters.append(counted[1])
         else:
             selected.append("p.uid" if piece == "uid" else _PLACEMENT_COLUMNS.get(piece) or _MESSAGE_COLUMNS[piece])
-    found, octets = tx.joined(
+    found, octets = tx.octets(
         selected,
         f"FROM placement p{_JOIN} WHERE p.account_id = ? AND p.mailbox_id = ? AND p.uid BETWEEN ? AND ?{_LIVE}"
         " ORDER BY p.uid",
