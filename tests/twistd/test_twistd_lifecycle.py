@@ -208,7 +208,8 @@ MISTAKES = {
 
 def test_a_mistake_changes_nothing_and_is_said(tmp_path):
     site = Site(tmp_path)
-    with site.server() as server:
+    # By itself it takes over a certificate that was renewed, mistakes or not, at its next look: not in this test.
+    with site.server(first="from mailnode.net import tls; tls.POLL = 86_400") as server:
         server.ready()
         for number, (make, words) in enumerate(MISTAKES.items(), 1):
             write_self_signed(*site.keys, ["first.example"], NOW)

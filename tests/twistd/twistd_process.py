@@ -28,13 +28,14 @@ def environment():
 class Server:
     """One running server; a context manager."""
 
-    def __init__(self, folder, *arguments, env=None, options=()):
+    def __init__(self, folder, *arguments, env=None, options=(), first=""):
+        """:param first: statements that its Python runs before it starts."""
         self.lines = []
         self.process = start(
             [
                 sys.executable,
                 "-c",
-                "from twisted.scripts.twistd import run; run()",
+                f"{first}\nfrom twisted.scripts.twistd import run; run()",
                 "-n",
                 "--pidfile=",
                 *options,
