@@ -134,7 +134,7 @@ class Lab:
         node = self.mailnode()
 
         def make() -> PostfixForLoad:
-            made = PostfixForLoad(self.folder / name, delivery, port, node.folder / "cert.pem", node.folder / "key.pem")
+            made = PostfixForLoad(delivery, port, node.folder / "cert.pem", node.folder / "key.pem")
             made.start()
             if delivery == "lmtp":
                 made.delivered_elsewhere = self.dovecot("dovecot-lmtp").delivered

@@ -23,10 +23,8 @@ PASSWORD = "correct horse battery"
 
 
 def open_to_daemons(folder: Path) -> None:
-    """Let other users' daemons pass through our temporary folders."""
-    for path in (folder, *folder.parents):
-        if path.stat().st_uid == os.getuid() and str(path) != "/":
-            path.chmod(path.stat().st_mode | 0o055)
+    """Let other users' daemons pass through a folder of ours."""
+    folder.chmod(folder.stat().st_mode | 0o055)
 
 
 class MailNodeForLoad(EveryWay, MailNode):
@@ -310,9 +308,9 @@ protocol lmtp {{
 class PostfixForLoad(Postfix):
     """The tests' Postfix with other ways of delivery, and with a certificate."""
 
-    def __init__(self, folder: Path, delivery: str, port: int, certificate: Path, key: Path) -> None:
+    def __init__(self, delivery: str, port: int, certificate: Path, key: Path) -> None:
         """:param delivery: "maildir", "lmtp" (to ``port``) or "relay" (to ``port``)."""
-        super().__init__(folder, "a.test", "127.0.0.1", free_port(), [])
+        super().__init__("a.test", "127.0.0.1", free_port(), [])
         self.ports = {"smtp": self.port}
         self.ways = {("smtp", *way): free_port() for way in WAYS.values()}
         self._relayed = delivery.startswith("relay")
@@ -323,8 +321,8 @@ class PostfixForLoad(Postfix):
             "smtpd_client_connection_count_limit": "0",
             "smtpd_client_connection_rate_limit": "0",
             "default_process_limit": "200",
-            "maillog_file": str(folder / "log"),
-            "maillog_file_prefixes": str(folder),
+            "maillog_file": str(self.folder / "log"),
+            "maillog_file_prefixes": str(self.folder),
         }
         if delivery == "lmtp":
             settings["virtual_transport"] = f"lmtp:inet:127.0.0.1:{port}"

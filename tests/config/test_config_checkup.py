@@ -9,6 +9,7 @@ import pytest
 from mailnode.config.checkup import User, check_up, present_user, serving_user, warnings
 from mailnode.config.loader import read
 from mailnode.errors import ConfigurationError
+from tests.open_folder import open_folder
 
 
 def config(data="/d", listeners=(), **sections):
@@ -84,17 +85,15 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can look with 
 
 
 @pytest.fixture
-def place(tmp_path):
+def place():
     """A data directory that belongs to nobody, with a key and a file of a database."""
-    for parent in (tmp_path, *tmp_path.parents):
-        if parent.stat().st_uid == os.geteuid() and parent != Path("/"):
-            parent.chmod(parent.stat().st_mode | 0o055)
-    data = tmp_path / "data"
-    data.mkdir()
-    for name in ("mailnode.toml", "cert.pem", "key.pem", "log", "password", "data/mail-03.db"):
-        (tmp_path / name).write_text("x")
-        (tmp_path / name).chmod(0o600)
-    return tmp_path
+    with open_folder("checkup") as folder:
+        made = Path(folder)
+        (made / "data").mkdir()
+        for name in ("mailnode.toml", "cert.pem", "key.pem", "log", "password", "data/mail-03.db"):
+            (made / name).write_text("x")
+            (made / name).chmod(0o600)
+        yield made
 
 
 def own(place, *names):

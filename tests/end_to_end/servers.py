@@ -23,6 +23,7 @@ import pytest
 import trustme
 
 from tests.free_ports import free_port
+from tests.open_folder import open_folder
 from tests.processes import PATIENCE, end, start
 
 ROOT = Path(__file__).parents[2]
@@ -279,20 +280,17 @@ class Dns:
 class Postfix:
     """A private Postfix: one smtpd on an address and port, local delivery to one Maildir."""
 
-    def __init__(self, folder: Path, domain: str, address: str, port: int, routes: list[tuple[str, str, int]]) -> None:
+    def __init__(self, domain: str, address: str, port: int, routes: list[tuple[str, str, int]]) -> None:
         """:param routes: (domain, address, port) of the servers it relays to."""
         if os.getuid() != 0:
             (pytest.fail if STRICT else pytest.skip)("Postfix starts as root only")
         self._postfix = program("postfix")
-        self.folder = folder
+        self._opened = open_folder("postfix")
+        self.folder = folder = Path(self._opened.name)
         self.address, self.port, self.domain = address, port, domain
         configuration, queue, data = folder / "etc", folder / "spool", folder / "lib"
         for path in (configuration, queue, data, folder / "mail"):
             path.mkdir(parents=True)
-        # Other users' daemons must reach the spool through the test's folders.
-        for path in (folder, *folder.parents):
-            if path.stat().st_uid == os.getuid() and str(path) != "/":
-                path.chmod(path.stat().st_mode | 0o055)
         shutil.chown(data, "postfix")
         owner = pwd.getpwnam("nobody")
         shutil.chown(folder / "mail", owner.pw_uid, owner.pw_gid)
@@ -379,9 +377,9 @@ postlog unix-dgram n - n - 1 postlogd
 
     def stop(self) -> None:
         """End the master, which is not the process that was started but one it made; its children end with it."""
-        if self.process is None:
-            return
-        pid_file = self.folder / "spool" / "pid" / "master.pid"
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            os.kill(int(pid_file.read_text()), signal.SIGTERM)
-        self.process.stop()
+        if self.process is not None:
+            pid_file = self.folder / "spool" / "pid" / "master.pid"
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                os.kill(int(pid_file.read_text()), signal.SIGTERM)
+            self.process.stop()
+        self._opened.cleanup()

@@ -43,7 +43,7 @@ class World:
         common = {"smtp_port": self.port, "dns": self.dns, "extra": extra}
         self.a = MailNode(folder / "a", ("a.test",), address=A, **common)
         self.b = MailNode(folder / "b", ("b.test",), address=B, **common)
-        self.postfix = Postfix(folder / "postfix", "p.test", POSTFIX, self.port, [("a.test", A, self.port)])
+        self.postfix = Postfix("p.test", POSTFIX, self.port, [("a.test", A, self.port)])
         self.busy = Scripted(BUSY, self.port, {"": "421 4.3.2 too busy"})
         self.refusing = Scripted(REFUSING, self.port, {"RCPT": "550 5.1.1 no such user here"})
         self.later_calls = 0
