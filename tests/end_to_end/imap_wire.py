@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import select
+import ssl
 import time
 from typing import ClassVar
 
@@ -45,6 +47,11 @@ class Wire:
             if literal is None:
                 return whole[:-2]
             whole += self._file.read(int(literal[1]))
+
+    def silent(self) -> bool:
+        """Whether nothing has come that was not read."""
+        held = self.socket.pending() if isinstance(self.socket, ssl.SSLSocket) else 0
+        return not held and not select.select([self.socket], [], [], 0)[0]
 
     def begin(self, command: str) -> bytes:
         """Send a command; return its tag."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from servers import PASSWORD, MailNode, free_port
-from ways import WAYS, Dial, every_way
+from ways import HEADER, WAYS, Dial, EveryWay, every_way
 
 from tests.open_folder import open_folder
 from tests.processes import start
@@ -24,11 +24,19 @@ KILLS = 50
 
 # Another process: sends messages until the server is gone, and prints the subject of each that was acknowledged.
 SENDER = r"""
-import smtplib, sys
-address, port, run, worker = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
+import smtplib, socket, ssl, sys
+address, port, header, tls, ca, run, worker = sys.argv[1:]
 padding = "".join(chr(97 + i % 26) + ("\r\n" if i % 70 == 69 else "") for i in range(3000))
+context = ssl.create_default_context(cafile=ca)
+class Client(smtplib.SMTP):
+    def _get_socket(self, *_):
+        made = socket.create_connection((address, int(port)), 60)
+        made.sendall(header.encode())
+        return context.wrap_socket(made, server_hostname="localhost") if tls == "implicit" else made
 try:
-    with smtplib.SMTP(address, port, timeout=10) as client:
+    with Client("localhost", 1) as client:
+        if tls == "starttls":
+            client.starttls(context=context)
         number = 0
         while True:
             name = f"{run}-{worker}-{number}"
@@ -43,28 +51,38 @@ except (OSError, smtplib.SMTPException):
 """
 
 
-def senders(node, run, count=3):
+class Node(EveryWay, MailNode):
+    """One with a listener for each way to connect."""
+
+
+def senders(node, run, ways):
     return [
         start(
-            [sys.executable, "-c", SENDER, node.address, str(node.ports["smtp"]), str(run), str(worker)],
+            [sys.executable, "-c", SENDER, node.address, str(node.ways["smtp", tls, proxied])]
+            + [HEADER.decode() * proxied, tls, node.ca, str(run), tls],
             stdout=subprocess.PIPE,
             text=True,
         )
-        for worker in range(count)
+        for tls, proxied in ways
     ]
 
 
 def test_fifty_kills_under_load_lose_nothing_acknowledged(tmp_path):
-    """Acknowledgements are recorded by other processes; after all kills every one of them is there, whole."""
+    """Acknowledgements are recorded by other processes; after all kills every one of them is there, whole.
+
+    Each time three send, one without TLS, one with STARTTLS and one with implicit TLS; every second time behind PROXY.
+    """
     chance = random.Random(20261123)
-    node = MailNode(tmp_path / "node").start()
+    node = Node(tmp_path / "node").start()
     node.add_account("kept@a.test")
     acknowledged = []
     for run in range(KILLS):
-        clients = senders(node, run)
-        clients[0].stdout.readline()  # the load is on
+        ways = [way for way in WAYS.values() if way[1] == (run % 2 == 1)]
+        clients = senders(node, run, ways)
+        acknowledged += [client.stdout.readline().strip() for client in clients]
+        assert acknowledged[-3:] == [f"{run}-{tls}-0" for tls, _ in ways]  # the load is on in each of them
         for _ in range(chance.randrange(12)):
-            clients[1].stdout.readline()
+            acknowledged.append(clients[run % 3].stdout.readline().strip())
         node.kill()
         for client in clients:
             acknowledged += client.communicate(timeout=60)[0].split()

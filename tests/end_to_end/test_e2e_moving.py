@@ -11,11 +11,14 @@ import shutil
 import socket
 import ssl
 import subprocess
-import tempfile
 from pathlib import Path
 
 import pytest
+from haproxy_server import TCP, haproxy
 from servers import PASSWORD, ROOT, STRICT, Process, free_port, program, wait_for
+from ways import Dial, every_way
+
+from tests.open_folder import open_folder
 
 PAGE = (ROOT / "docs/moving.rst").read_text()
 RECIPE = (
@@ -30,11 +33,8 @@ def dovecot(node):
     command = program("dovecot")
     if os.getuid() != 0:
         (pytest.fail if STRICT else pytest.skip)("Dovecot starts as root only")
-    # Not below pytest's own folder: its mail user must get through to it, which other test runs would end.
-    with tempfile.TemporaryDirectory(prefix="dovecot-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        server, port = start_dovecot(node, command, folder)
+    with open_folder("dovecot") as folder:
+        server, port = start_dovecot(node, command, Path(folder))
         try:
             yield port
         finally:
@@ -111,9 +111,36 @@ def contents(client, mailbox):
     return found
 
 
-def test_a_mailbox_moves_in_with_folders_flags_and_dates(node, dovecot, tmp_path):
-    node.add_account("mover@a.test")
-    with session(node, dovecot, "mover") as old:
+@pytest.fixture
+def front(node, way, tmp_path):
+    """The port of a way; a haproxy is before it if it is proxied: mbsync knows no PROXY."""
+    port = node.ways["imap", *way]
+    if not way[1]:
+        yield port
+        return
+    front = free_port()
+    text = f"{TCP}listen new\n    bind 127.0.0.1:{front}\n    server new 127.0.0.1:{port} send-proxy\n"
+    process = haproxy(tmp_path, text, [front])
+    try:
+        yield front
+    finally:
+        process.stop()
+
+
+# What mbsync is told of the new server; the recipe has the last.
+SECURED = {
+    "none": "SSLType None\nAuthMechs PLAIN",
+    "starttls": "SSLType STARTTLS\nCertificateFile {ca}",
+    "implicit": "SSLType IMAPS\nCertificateFile {ca}",
+}
+
+
+@every_way
+def test_a_mailbox_moves_in_with_folders_flags_and_dates(node, dovecot, way, front, tmp_path):
+    dial = Dial(node, *way)
+    user = f"mover-{dial.name}"
+    node.add_account(f"{user}@a.test")
+    with session(node, dovecot, user) as old:
         append(old, "INBOX", r"(\Seen \Flagged)", "one")
         append(old, "INBOX", r"()", "two", size=10_000_000)
         for name in ('"Projects"', '"Projects.2024"', '"Gr&APwA3w-e"', '"Sent"'):
@@ -122,13 +149,14 @@ def test_a_mailbox_moves_in_with_folders_flags_and_dates(node, dovecot, tmp_path
 
     (tmp_path / "old-password").write_text(PASSWORD)
     (tmp_path / "new-password").write_text(PASSWORD)
-    authority = f"SSLType IMAPS\nCertificateFile {node.ca}"
+    there, here = (SECURED[tls].format(ca=node.ca) for tls in ("implicit", way[0]))
     (tmp_path / "mbsyncrc").write_text(
         RECIPE.replace("Host old.example.org", f"Host localhost\nPort {dovecot}")
-        .replace("Host mail.example.org", f"Host localhost\nPort {node.ports['imaps']}")
-        .replace("User alice@example.org", "User mover@a.test")
-        .replace("User alice\n", "User mover\n")
-        .replace("SSLType IMAPS", authority)
+        .replace("Host mail.example.org", f"Host localhost\nPort {front}")
+        .replace("User alice@example.org", f"User {user}@a.test")
+        .replace("User alice\n", f"User {user}\n")
+        .replace("SSLType IMAPS", there, 1)
+        .replace("SSLType IMAPS\n\nIMAPStore", f"{here}\n\nIMAPStore")
     )
     (tmp_path / "state").mkdir()
 
@@ -145,18 +173,18 @@ def test_a_mailbox_moves_in_with_folders_flags_and_dates(node, dovecot, tmp_path
 
     mbsync()
     date = b"12-Feb-2023 03:04:05 +0000"
-    with session(node, node.ports["imaps"], "mover@a.test") as new:
+    with dial.imap(f"{user}@a.test") as new:
         assert contents(new, "INBOX") == {"one": ({b"\\Seen", b"\\Flagged"}, date), "two": (set(), date)}
         everything = {b"\\Seen", b"\\Answered", b"$Forwarded"}
         for name in ("Projects", "Projects/2024", "Gr&APwA3w-e", "Sent"):
             assert contents(new, f'"{name}"') == {f"in {name.replace('/', '.')}": (everything, date)}
 
-    with session(node, dovecot, "mover") as old:
+    with session(node, dovecot, user) as old:
         old.select("INBOX")
         assert old.store("2", "+FLAGS", r"(\Seen)")[0] == "OK"
         append(old, "INBOX", r"()", "three")
     mbsync()
-    with session(node, node.ports["imaps"], "mover@a.test") as new:
+    with dial.imap(f"{user}@a.test") as new:
         assert contents(new, "INBOX") == {
             "one": ({b"\\Seen", b"\\Flagged"}, date),
             "two": ({b"\\Seen"}, date),

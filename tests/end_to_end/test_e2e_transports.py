@@ -13,7 +13,8 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from servers import PASSWORD, ROOT, MailNode, Process, program, wait_for
+from haproxy_server import TCP, haproxy
+from servers import PASSWORD, ROOT, MailNode, wait_for
 from ways import PROTOCOLS, WAYS, Dial, EveryWay, every_way
 from worker_servers import Workers
 
@@ -158,35 +159,15 @@ def test_a_client_that_just_closes_leaves_no_trouble(server):
     assert not server.events("session.error")
 
 
-def haproxy(folder, text, fronts):
-    """Start haproxy, and wait until it takes connections on these ports."""
-    path = folder / "haproxy.cfg"
-    path.write_text("global\n    log stdout format raw local0\n    maxconn 200\n" + text)
-    process = Process([program("haproxy"), "-db", "-f", str(path)], cwd=folder)
-    for front in fronts:
-        wait_for(lambda front=front: connects(front), "haproxy")
-    return process
-
-
-def connects(port):
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-        return True
-    return False
-
-
 def test_behind_haproxy(tmp_path, server):
     """Its health checks come without a client's address."""
     pairs = [
         ((protocol, tls), option)
-        for protocol, tls in (
-            ("submission", "implicit"),
-            ("imap", "implicit"),
-            ("submission", "none"),
-            ("imap", "none"),
-        )
+        for protocol in ("submission", "imap")
+        for tls in ("none", "starttls", "implicit")
         for option in ("send-proxy", "send-proxy-v2")
     ]
-    text = "defaults\n    mode tcp\n    timeout connect 60s\n    timeout client 120s\n    timeout server 120s\n"
+    text = TCP
     fronts = {}
     for number, ((protocol, tls), option) in enumerate(pairs):
         fronts[protocol, tls, option] = front = free_port()

@@ -22,6 +22,7 @@ EVERY_WAY = {
         "test_who_does_not_wait_for_our_reply_is_turned_away",
         "test_who_does_not_wait_is_told_so_and_hears_of_the_end",
         "test_a_reset_between_the_end_of_data_and_the_reply",
+        "test_fifty_kills_under_load_lose_nothing_acknowledged",
     ],
     "test_e2e_imap_sessions": [
         "test_a_reader_that_stops_costs_little_memory_and_nobody_else",
@@ -29,7 +30,9 @@ EVERY_WAY = {
         "test_nobody_waits_while_twenty_thousand_messages_are_listed",
     ],
     "test_e2e_moved_data": ["test_nothing_is_acknowledged_until_the_files_are_back"],
+    "test_e2e_moving": ["test_a_mailbox_moves_in_with_folders_flags_and_dates"],
     "test_e2e_quota": ["test_one_of_two_without_size_finds_the_account_full"],
+    "test_e2e_searches": ["test_mail_and_other_sessions_are_not_behind_searches"],
     "test_e2e_reload": ["message_size"],
     "test_e2e_shortage": [
         "test_a_full_disk",
