@@ -26,7 +26,9 @@ from benchmarks.peers import (
     open_to_daemons,
     tree,
 )
-from mailnode.server.app import administration, configuration, run_now
+from mailnode.net.no_reactor import run_now
+from mailnode.server.administration import administration
+from mailnode.server.configuration import configuration
 from tests.end_to_end.servers import ROOT, wait_for
 from tests.end_to_end.ways import HEADER, Way
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from benchmarks.messages import Messages
 from mailnode.admin.administration import Administration
 from mailnode.message.scanner import read_facts
-from mailnode.server.app import administration, run_now
-from mailnode.server.app import configuration as configuration_of
+from mailnode.net.no_reactor import run_now
+from mailnode.server.administration import administration
+from mailnode.server.configuration import configuration as configuration_of
 from mailnode.values.address import parse_address
 from mailnode.values.flags import ANSWERED, FLAGGED, SEEN
 from mailnode.values.mailbox import NewMessage

@@ -9,7 +9,9 @@ from benchmarks.lab import Lab
 from benchmarks.peers import MailNodeForLoad, Sink
 from benchmarks.report import Measurement
 from benchmarks.rows import Row, in_turn
-from mailnode.server.app import administration, configuration, run_now
+from mailnode.net.no_reactor import run_now
+from mailnode.server.administration import administration
+from mailnode.server.configuration import configuration
 from mailnode.values.queue import WAITING
 from tests.end_to_end.servers import Dns, free_port, wait_for
 

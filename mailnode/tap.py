@@ -29,6 +29,7 @@ from mailnode.errors import ConfigurationError
 from mailnode.interpreter import require_fit
 from mailnode.net.listeners import PORT_TAKEN
 from mailnode.server import app, demo
+from mailnode.server.configuration import configuration
 from mailnode.server.logs import AppendedLog, LineWriter, observer
 from mailnode.server.pidfile import PidFile
 from mailnode.server.processes.handover import LogPlace
@@ -82,7 +83,7 @@ def makeService(options: Options) -> IService:
         data = Path("mailnode-data").absolute()
     try:
         require_fit()
-        config = app.configuration(file, data, options["port-offset"])
+        config = configuration(file, data, options["port-offset"])
         if options["check"]:
             for warning in check_up(
                 config, _serving_user(config, options.parent or {}), file, _log_path(options.parent)
@@ -206,7 +207,7 @@ class MailService(Service):
             raise
 
     def _read_again(self) -> Config:
-        return app.configuration(self._file, self._data, self._port_offset, with_certificates=False)
+        return configuration(self._file, self._data, self._port_offset, with_certificates=False)
 
     def _or_end(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run the reactor until a coroutine is done; it is not running yet."""

@@ -11,7 +11,7 @@ from mailnode.admin.dispatch import run
 from mailnode.admin.operations import UNREACHABLE, CommandFailed
 from mailnode.config.schema import Config
 from mailnode.errors import ConfigurationError
-from mailnode.server import app
+from mailnode.server.administration import with_store
 
 _ONLY_RUNNING = ("reload", "status")
 
@@ -23,7 +23,7 @@ def run_directly(config: Config, command: str, arguments: dict[str, Any]) -> Any
         raise CommandFailed(UNREACHABLE, f"{data}: no server is running")
     check_owner(data)
     try:
-        return app.with_store(config, lambda admin: run(admin, command, arguments))
+        return with_store(config, lambda admin: run(admin, command, arguments))
     except ConfigurationError as error:
         raise CommandFailed(UNREACHABLE, "\n".join(error.mistakes)) from None
 

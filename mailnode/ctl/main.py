@@ -80,12 +80,12 @@ def status(place: Place, as_json: bool) -> None:
 @pass_place
 def demo(place: Place, as_json: bool) -> None:
     """Show the demonstration's accounts, passwords and ports."""
-    from mailnode.server import app
+    from mailnode.server import demo as demonstration
 
-    shown = app.demonstration(place.data())
+    shown = demonstration.recall(place.data())
     if shown is None:
         raise CommandFailed(NOT_FOUND, f"{place.data()}: no demonstration was started here")
-    show(shown, as_json, app.demonstration_screen)
+    show(shown, as_json, demonstration.screen)
 
 
 @main.group()

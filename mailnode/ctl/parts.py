@@ -17,7 +17,7 @@ from mailnode.config.schema import Config
 from mailnode.ctl.display import plain
 from mailnode.errors import ConfigurationError
 
-# The whole server (mailnode.server.app, mailnode.ctl.direct) is imported only where a command needs it: through the control
+# The whole server (mailnode.server, mailnode.ctl.direct) is imported only where a command needs it: through the control
 # socket it needs none of it, and a script may call many commands.
 
 DEFAULT_DATA = Path("mailnode-data")
@@ -54,11 +54,11 @@ class Place:
     def config(self) -> Config:
         """Return the checked configuration. :raises ConfigurationError:"""
         from mailnode.interpreter import require_fit
-        from mailnode.server import app
+        from mailnode.server.configuration import configuration
 
         if self._config is None:
             require_fit()
-            self._config = app.configuration(self.file, self._data if self.file else self.data())
+            self._config = configuration(self.file, self._data if self.file else self.data())
         return self._config
 
     def data(self) -> Path:

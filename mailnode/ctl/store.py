@@ -30,10 +30,10 @@ def accept_older(place: Place, files: tuple[str, ...], as_json: bool) -> None:
     it does not have are made again, empty. Use "all" after the whole data directory was brought back from a backup.
     """
     from mailnode.ctl.direct import check_owner
-    from mailnode.server import app
+    from mailnode.server.administration import accept_older
 
     check_owner(place.data())
-    show(app.accept_older(place.config(), files), as_json, _accepted)
+    show(accept_older(place.config(), files), as_json, _accepted)
 
 
 def _accepted(result: dict[str, Any]) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, DeferredLock
 from twisted.internet.defer import TimeoutError as DeferredTimeout
@@ -15,12 +14,10 @@ from mailnode.admin.administration import Administration
 from mailnode.admin.control_socket import ControlFactory, ControlPort
 from mailnode.auth.passwords import make_credentials
 from mailnode.auth.realm import SessionCounts
-from mailnode.auth.strength import weakness
 from mailnode.config.changes import changed_keys, live
-from mailnode.config.demo import demo_config
 from mailnode.config.holder import Holder
-from mailnode.config.loader import Checks, load, read_secret
-from mailnode.config.schema import Config, PolicyEntry
+from mailnode.config.loader import read_secret
+from mailnode.config.schema import Config
 from mailnode.config.version import VERSION
 from mailnode.delivery.acceptance import remove_scratch
 from mailnode.delivery.bounce import Bouncer
@@ -35,20 +32,19 @@ from mailnode.net.clock import WallClock
 from mailnode.net.descriptors import dns_at_once
 from mailnode.net.hints import LocalHints
 from mailnode.net.listeners import wait_for_connections
-from mailnode.net.no_reactor import CallingThread, StandingClock, run_now
 from mailnode.net.outbound import Outbound, OutboundSettings
 from mailnode.net.processes import Processes
 from mailnode.net.resolver import Resolver
 from mailnode.net.threads import Threads
-from mailnode.net.tls import CertificateStore, check_pair
+from mailnode.net.tls import CertificateStore
 from mailnode.queue.lane import LaneSettings
 from mailnode.queue.runner import QueueRunner, RunnerSettings
-from mailnode.server import demo, plugins
+from mailnode.server.administration import password_judge
 from mailnode.server.processes.first import FurtherProcesses
 from mailnode.server.processes.handover import LogPlace
 from mailnode.server.processes.hints import SharedHints
 from mailnode.server.processes.link import ProcessLink
-from mailnode.server.serving import PluginContext, Runtime, Serving, scanning_batches, searching_processes
+from mailnode.server.serving import Runtime, Serving, scanning_batches, searching_processes
 from mailnode.server.stores import OwnStores
 from mailnode.upkeep.sweeper import Sweeper
 from mailnode.values.events import emit
@@ -59,117 +55,7 @@ HEALTH_TIMEOUT = 5.0  # seconds
 CLOSING, CLOSING_STORE, CLOSING_WORKERS = 2.0, 5.0, 10.0  # seconds a step of the end may take, after the grace time
 FIRST = 1  # the number of the process that is a whole server
 
-T = TypeVar("T")
 _log = Logger()
-
-
-# Configuration
-
-
-def configuration(
-    file: Path | None, data: Path | None, port_offset: int = 0, *, with_certificates: bool = True
-) -> Config:
-    """Return the configuration of a file, or the embedded default, checked with all it points at.
-
-    :param data: in place of the file's data directory; needed without a file.
-    :param with_certificates: look at the certificate files too.
-    :raises ConfigurationError: every mistake.
-    """
-    if file is not None:
-        pairs = check_pair if with_certificates else _no_mistakes
-        return load(file, data, Checks(pairs, _policy_mistakes, _checker_mistakes))
-    return demo_config((data or Path("mailnode-data")).absolute(), port_offset)
-
-
-def _no_mistakes(certificate: Path, key: Path) -> list[tuple[str, str]]:
-    return []
-
-
-def _policy_mistakes(entries: Sequence[PolicyEntry]) -> list[str]:
-    clock = StandingClock()
-    context = PluginContext(clock, Resolver(clock, ["127.0.0.1"]), CallingThread())
-    return _mistakes(lambda: plugins.make_policies([(entry.name, entry.options) for entry in entries], context))
-
-
-def _checker_mistakes(texts: Sequence[str]) -> list[str]:
-    return _mistakes(lambda: plugins.make_checkers(texts))
-
-
-def _mistakes(make: Callable[[], object]) -> list[str]:
-    try:
-        make()
-    except ConfigurationError as error:
-        return error.mistakes
-    return []
-
-
-# The store
-
-
-@contextmanager
-def administration(config: Config) -> Iterator[Administration]:
-    """Open the store for commands while no server runs. :raises ConfigurationError: it cannot be opened."""
-    clock, threads, hints = StandingClock(), CallingThread(), LocalHints()
-    stores = OwnStores(config, clock, threads, hints, None)
-    run_now(stores.start())
-    try:
-        yield Administration(
-            stores.directory,
-            stores.mail,
-            stores.queue,
-            clock,
-            threads,
-            hints,
-            make_credentials,
-            _weakness(lambda: config),
-        )
-    finally:
-        run_now(stores.stop())
-
-
-def _weakness(config: Callable[[], Config]) -> Callable[[str, str], str]:
-    """Return what judges new passwords, by the configuration of the moment."""
-
-    def judge(password: str, address: str) -> str:
-        auth = config().auth
-        return weakness(password, address, auth.password_min_length, auth.password_refuse_common)
-
-    return judge
-
-
-def with_store(config: Config, work: Callable[[Administration], Coroutine[Any, Any, T]]) -> T:
-    """Open the store, do some work on it that needs no reactor, close it. :raises ConfigurationError:"""
-    with administration(config) as opened:
-        return run_now(work(opened))
-
-
-def accept_older(config: Config, files: Sequence[str]) -> dict[str, Any]:
-    """Go on with files that are older than what was acknowledged, while no server runs; return what was done.
-
-    :param files: ``mail-00``, ``queue``, ``directory``, or ``all``. :raises ConfigurationError: it cannot be.
-    """
-    stores = OwnStores(config, StandingClock(), CallingThread(), LocalHints(), None, accept_older=files)
-    run_now(stores.start())
-    try:
-        return run_now(stores.accept())
-    finally:
-        run_now(stores.stop())
-
-
-# The demonstration, for the commands
-
-
-def demonstration(data: Path) -> dict[str, Any] | None:
-    """Return what ``mailnode demo`` shows, or None: none was started there."""
-    return demo.recall(data)
-
-
-def demonstration_screen(shown: dict[str, Any]) -> str:
-    """Return the screen for a person."""
-    return demo.screen(shown)
-
-
-# The server
 
 
 class Server:
@@ -231,7 +117,7 @@ class Server:
             self._threads,
             self._hints,
             make_credentials,
-            _weakness(lambda: self.config),
+            password_judge(lambda: self.config),
             self.reload,
             self.status,
         )

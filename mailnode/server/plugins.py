@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from twisted.cred.checkers import ICredentialsChecker
 from twisted.cred.strcred import UnsupportedInterfaces, findCheckerFactories, makeChecker
 from twisted.plugin import getPlugins
+from zope.interface import implementer
 
 from mailnode.errors import ConfigurationError
 from mailnode.interfaces.policy import IPluginContext, IPolicy, IPolicyFactory
+
+
+@implementer(IPluginContext)
+@dataclass(frozen=True, slots=True)
+class PluginContext:
+    """What a plug-in may use."""
+
+    clock: Any
+    resolver: Any
+    threads: Any
 
 
 def policy_factories() -> dict[str, IPolicyFactory]:

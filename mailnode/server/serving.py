@@ -9,7 +9,6 @@ from typing import Any
 
 from twisted.cred.portal import Portal
 from twisted.logger import Logger
-from zope.interface import implementer
 
 from mailnode.auth.checkers import DirectoryChecker, FirstThatKnows, ScramChecker
 from mailnode.auth.logins import Logins
@@ -28,7 +27,6 @@ from mailnode.imap.searches import Searches
 from mailnode.imap.session import ImapServices, ImapSession
 from mailnode.imap.watching import Watching
 from mailnode.imap.wire.connection import ImapLimits
-from mailnode.interfaces.policy import IPluginContext
 from mailnode.interfaces.runtime import IClock, IHints, IProcesses
 from mailnode.interfaces.sessions import ISessionCounts
 from mailnode.message.scanner import read_facts
@@ -46,6 +44,7 @@ from mailnode.policy.chain import Link, PolicyChain
 from mailnode.pop3.protocol import Pop3Factory
 from mailnode.queue.schedule import Schedule
 from mailnode.server import plugins
+from mailnode.server.plugins import PluginContext
 from mailnode.server.stores import Stores
 from mailnode.smtp.limits import Limits as SmtpLimits
 from mailnode.smtp.limits import Timeouts as SmtpTimeouts
@@ -58,16 +57,6 @@ SEARCH_NICENESS = 5  # of the process that searches: what is new goes before wha
 SEARCH_IDLE = 60.0  # seconds after which it is ended
 
 _log = Logger()
-
-
-@implementer(IPluginContext)
-@dataclass(frozen=True, slots=True)
-class PluginContext:
-    """What a plug-in may use."""
-
-    clock: Any
-    resolver: Any
-    threads: Any
 
 
 @dataclass(frozen=True, slots=True)

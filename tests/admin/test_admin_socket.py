@@ -13,7 +13,7 @@ from twisted.trial.unittest import TestCase
 from mailnode.admin.control_socket import MAX_REQUEST, SOCKET, ControlFactory, ControlPort, ask, short_path
 from mailnode.admin.operations import CommandFailed
 from mailnode.config.demo import demo_config
-from mailnode.server import app
+from mailnode.server.administration import administration
 
 
 class ControlSocketTests(TestCase):
@@ -23,7 +23,7 @@ class ControlSocketTests(TestCase):
 
     async def serve(self, data):
         os.makedirs(data, mode=0o700, exist_ok=True)
-        opened = app.administration(demo_config(data))
+        opened = administration(demo_config(data))
         admin = opened.__enter__()
         self.addCleanup(opened.__exit__, None, None, None)
         port = ControlPort(reactor, data, ControlFactory(admin))

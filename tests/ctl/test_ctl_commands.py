@@ -15,7 +15,7 @@ from mailnode.config.demo import demo_config
 from mailnode.ctl.docs import render
 from mailnode.ctl.main import main
 from mailnode.net.no_reactor import run_now
-from mailnode.server import app
+from mailnode.server.administration import administration
 from mailnode.values.blob import BlobRef, StagedBlob
 from mailnode.values.queue import QueuedEnvelope, QueuedRecipient, Submission
 
@@ -127,7 +127,7 @@ def test_who_the_postmaster_is(tool, alice):
 
 def test_a_failed_account_leaves_no_mailboxes(tool):
     tool("account", "add", "a@nowhere.test", "--password-stdin", stdin="x\n", code=3)
-    with app.administration(demo_config(tool.data)) as admin:
+    with administration(demo_config(tool.data)) as admin:
         engine = admin.mail._partitions[0]._engine
         count = run_now(
             engine.read("mail-00", lambda tx: tx.execute("SELECT count(*) FROM account WHERE removed_at IS NULL"))
@@ -160,7 +160,7 @@ def test_the_life_of_an_account(tool, alice):
 
 
 def test_a_removal_that_was_cut_short_goes_on(tool, alice):
-    with app.administration(demo_config(tool.data)) as admin:
+    with administration(demo_config(tool.data)) as admin:
         account = run_now(admin.directory.accounts())[0]
         run_now(admin.directory.set_status(account.id, "deleting"))
     assert "is being removed" in tool("account", "enable", alice, code=5)
@@ -201,7 +201,7 @@ def test_mailboxes(tool, alice):
 
 def enqueue(tool, envelope_id, reply="451 4.3.0 come \x1b[31mlater"):
     config = demo_config(tool.data)
-    with app.administration(config) as admin:
+    with administration(config) as admin:
         stores = admin.queue
         blob = run_now(stores._blobs.put(b"Subject: x\r\n\r\nx\r\n"))
         assert isinstance(blob, StagedBlob) and isinstance(blob.ref, BlobRef)
@@ -251,7 +251,7 @@ def test_without_a_server(tool, tmp_path):
 
 
 def test_a_locked_directory(tool):
-    with app.administration(demo_config(tool.data)):
+    with administration(demo_config(tool.data)):
         assert "another server is running" in tool("domain", "list", code=4)
     tool("domain", "list")
 
@@ -290,7 +290,7 @@ def test_an_unexpected_failure_is_one_line(tool, monkeypatch):
     ],
 )
 def test_unknown_commands_and_arguments_are_refused(tool, name, arguments):
-    with app.administration(demo_config(tool.data)) as admin, pytest.raises(CommandFailed) as failed:
+    with administration(demo_config(tool.data)) as admin, pytest.raises(CommandFailed) as failed:
         run_now(run(admin, name, arguments))
     assert failed.value.code == 2
 
@@ -311,7 +311,7 @@ def test_every_command_of_the_table_can_be_reached():
 def test_a_command_through_the_socket_does_not_load_the_server():
     """Scripts call many commands: each would take a second of a processor."""
     done = subprocess.run(
-        [sys.executable, "-c", "import sys, mailnode.ctl.main; print('mailnode.server.app' in sys.modules)"],
+        [sys.executable, "-c", "import sys, mailnode.ctl.main; print('mailnode.server' in sys.modules)"],
         capture_output=True,
         text=True,
         cwd=Path(__file__).parents[2],

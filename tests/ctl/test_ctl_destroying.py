@@ -49,7 +49,7 @@ def called(monkeypatch):
     monkeypatch.setattr("mailnode.ctl.parts.read_password", lambda *arguments: "a long enough password")
     monkeypatch.setattr("mailnode.ctl.main.show", lambda *arguments: None)
     # What is done on the files, while no server runs, is in no table of commands.
-    monkeypatch.setattr("mailnode.server.app.accept_older", lambda *arguments: names.append(ON_FILES) or {})
+    monkeypatch.setattr("mailnode.server.administration.accept_older", lambda *arguments: names.append(ON_FILES) or {})
     monkeypatch.setattr("mailnode.ctl.direct.check_owner", lambda data: None)
     monkeypatch.setattr("mailnode.ctl.store.show", lambda *arguments: None)
     return names

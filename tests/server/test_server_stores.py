@@ -9,7 +9,7 @@ from mailnode.errors import ConfigurationError, StoreUnavailable
 from mailnode.message.scanner import read_facts
 from mailnode.net.hints import LocalHints
 from mailnode.net.no_reactor import CallingThread, StandingClock, run_now
-from mailnode.server.app import accept_older
+from mailnode.server.administration import accept_older
 from mailnode.server.stores import OwnStores
 from mailnode.values.address import parse_address
 from mailnode.values.mailbox import NewMessage

@@ -1,0 +1,67 @@
+"""What administrative operations work on where no server runs: the store, opened for them alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from mailnode.admin.administration import Administration
+from mailnode.auth.passwords import make_credentials
+from mailnode.auth.strength import weakness
+from mailnode.config.schema import Config
+from mailnode.net.hints import LocalHints
+from mailnode.net.no_reactor import CallingThread, StandingClock, run_now
+from mailnode.server.stores import OwnStores
+
+T = TypeVar("T")
+
+
+@contextmanager
+def administration(config: Config) -> Iterator[Administration]:
+    """Open the store for commands while no server runs. :raises ConfigurationError: it cannot be opened."""
+    clock, threads, hints = StandingClock(), CallingThread(), LocalHints()
+    stores = OwnStores(config, clock, threads, hints, None)
+    run_now(stores.start())
+    try:
+        yield Administration(
+            stores.directory,
+            stores.mail,
+            stores.queue,
+            clock,
+            threads,
+            hints,
+            make_credentials,
+            password_judge(lambda: config),
+        )
+    finally:
+        run_now(stores.stop())
+
+
+def password_judge(config: Callable[[], Config]) -> Callable[[str, str], str]:
+    """Return what judges new passwords, by the configuration of the moment."""
+
+    def judge(password: str, address: str) -> str:
+        auth = config().auth
+        return weakness(password, address, auth.password_min_length, auth.password_refuse_common)
+
+    return judge
+
+
+def with_store(config: Config, work: Callable[[Administration], Coroutine[Any, Any, T]]) -> T:
+    """Open the store, do some work on it that needs no reactor, close it. :raises ConfigurationError:"""
+    with administration(config) as opened:
+        return run_now(work(opened))
+
+
+def accept_older(config: Config, files: Sequence[str]) -> dict[str, Any]:
+    """Go on with files that are older than what was acknowledged, while no server runs; return what was done.
+
+    :param files: ``mail-00``, ``queue``, ``directory``, or ``all``. :raises ConfigurationError: it cannot be.
+    """
+    stores = OwnStores(config, StandingClock(), CallingThread(), LocalHints(), None, accept_older=files)
+    run_now(stores.start())
+    try:
+        return run_now(stores.accept())
+    finally:
+        run_now(stores.stop())

@@ -1,0 +1,53 @@
+"""The configuration a server is given: of a file, checked with all it points at, or the demonstration's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mailnode.config.demo import demo_config
+from mailnode.config.loader import Checks, load
+from mailnode.config.schema import Config, PolicyEntry
+from mailnode.errors import ConfigurationError
+from mailnode.net.no_reactor import CallingThread, StandingClock
+from mailnode.net.resolver import Resolver
+from mailnode.net.tls import check_pair
+from mailnode.server import plugins
+from mailnode.server.plugins import PluginContext
+
+
+def configuration(
+    file: Path | None, data: Path | None, port_offset: int = 0, *, with_certificates: bool = True
+) -> Config:
+    """Return the configuration of a file, or the embedded default, checked with all it points at.
+
+    :param data: in place of the file's data directory; needed without a file.
+    :param with_certificates: look at the certificate files too.
+    :raises ConfigurationError: every mistake.
+    """
+    if file is not None:
+        pairs = check_pair if with_certificates else _no_mistakes
+        return load(file, data, Checks(pairs, _policy_mistakes, _checker_mistakes))
+    return demo_config((data or Path("mailnode-data")).absolute(), port_offset)
+
+
+def _no_mistakes(certificate: Path, key: Path) -> list[tuple[str, str]]:
+    return []
+
+
+def _policy_mistakes(entries: Sequence[PolicyEntry]) -> list[str]:
+    clock = StandingClock()
+    context = PluginContext(clock, Resolver(clock, ["127.0.0.1"]), CallingThread())
+    return _mistakes(lambda: plugins.make_policies([(entry.name, entry.options) for entry in entries], context))
+
+
+def _checker_mistakes(texts: Sequence[str]) -> list[str]:
+    return _mistakes(lambda: plugins.make_checkers(texts))
+
+
+def _mistakes(make: Callable[[], object]) -> list[str]:
+    try:
+        make()
+    except ConfigurationError as error:
+        return error.mistakes
+    return []
