@@ -109,9 +109,10 @@ class OwnStores(Stores):
             if isinstance(self.engine, SqliteEngine):  # which no other process has open
                 await self._end_what_the_dead_held()
         except Exception as error:
+            damaged = "; ".join(self.damage().values())
             await self.engine.stop()
             self._unlock()
-            what = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
+            what = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else damaged or str(error)
             data = self._config.server.data
             raise ConfigurationError([f"server.data: {data}: cannot be used: {what or 'see the log'}"]) from error
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 
+import apsw
 import pytest
 from store_support import Loop, RecordingHints, make_facts
 from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher
 
-from mailnode.errors import BlobDamaged, ConfigurationError, RowsDamaged, StoreUnavailable
+from mailnode.errors import BlobDamaged, ConfigurationError, RowsDamaged, StoreDamaged, StoreUnavailable
 from mailnode.net.no_reactor import CallingThread
 from mailnode.store.blobs.local import LocalBlobs
 from mailnode.store.engines.engine import DIRECTORY, EPHEMERAL, QUEUE
@@ -126,6 +127,67 @@ def test_a_damaged_partition_is_left_out_and_the_others_serve(tmp_path, loop, lo
     loop.run(engine.stop())
 
 
+def garble(path, *statements):
+    """Have a file hold what nobody has written."""
+    connection = apsw.Connection(str(path))
+    for statement in statements:
+        connection.execute(statement)
+    connection.close()
+
+
+def a_folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+def another_format(path):
+    with path.open("r+b") as file:
+        file.seek(44)  # https://www.sqlite.org/fileformat.html 1.3.9
+        file.write(b"\0\0\0\x09")
+
+
+def no_number_of_schema(path):
+    garble(path, "UPDATE meta SET value = CAST(x'b1' AS TEXT) WHERE key = 'schema'")
+
+
+def no_schema(path):
+    garble(path, "DELETE FROM meta WHERE key = 'schema'")
+
+
+def no_count(path):
+    garble(path, "UPDATE meta SET value = '5x' WHERE key = 'commits'")
+
+
+@pytest.mark.parametrize("harm", [a_folder, another_format, no_number_of_schema, no_schema, no_count])
+def test_a_partition_that_cannot_be_opened_is_left_out_whatever_is_wrong(tmp_path, loop, logged, harm):
+    loop.run(started(tmp_path, loop).stop())
+    harm(tmp_path / "mail-01.db")
+    engine = started(tmp_path, loop)
+    loop.run(engine.write("mail-00", put, "here"))
+    assert list(engine.damage()) == ["mail-01.db"]
+    loop.run(engine.stop())
+    [event] = of(logged, "store.out_of_service")
+    assert event["file"] == str(tmp_path / "mail-01.db")
+
+
+@pytest.mark.parametrize("harm", [a_folder, another_format, no_number_of_schema, no_schema, no_count])
+@pytest.mark.parametrize("name", [DIRECTORY, QUEUE])
+def test_a_refused_start_names_the_file_whatever_is_wrong(tmp_path, loop, name, harm):
+    loop.run(started(tmp_path, loop).stop())
+    harm(tmp_path / f"{name}.db")
+    with pytest.raises(ConfigurationError) as refusal:
+        started(tmp_path, loop)
+    assert str(tmp_path / f"{name}.db") in str(refusal.value)
+
+
+@pytest.mark.parametrize("harm", [another_format, no_number_of_schema, no_schema])
+def test_an_ephemeral_file_that_cannot_be_opened_is_put_aside_whatever_is_wrong(tmp_path, loop, logged, harm):
+    loop.run(started(tmp_path, loop).stop())
+    harm(tmp_path / "ephemeral.db")
+    loop.run(started(tmp_path, loop).stop())
+    assert len(of(logged, "store.put_aside")) == 1
+
+
 @pytest.mark.parametrize("name", [DIRECTORY, QUEUE])
 def test_a_start_without_directory_or_queue_is_refused_and_names_the_file(tmp_path, loop, name):
     loop.run(started(tmp_path, loop).stop())
@@ -178,6 +240,12 @@ class Damaged:
             return self.loop.run(self.inbox.rows(uids, columns)), True
         except RowsDamaged as error:
             return error.rows, False
+
+    def garble(self, statement):
+        """Have the file hold what nobody has written."""
+        self.loop.run(self.engine.stop())
+        garble(self.data / "mail-00.db", statement)
+        self.open()
 
 
 def leaves(tx, table):
@@ -232,6 +300,72 @@ def test_a_damaged_page_of_content_leaves_what_else_is_known(damaged, loop):
                 loop.run(drop.retrieve(message))
         else:
             assert len(loop.run(drop.retrieve(message))) == 600
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "UPDATE message SET blob_id = CAST(x'b1' AS TEXT) WHERE message_id = 30",
+        "UPDATE message SET blob_size = 'x' WHERE message_id = 30",
+        "UPDATE message SET prefix = 7 WHERE message_id = 30",
+        "UPDATE message SET parts = NULL WHERE message_id = 30",
+        "UPDATE placement SET savedate = x'00' WHERE uid = 30",
+    ],
+)
+def test_a_value_that_nobody_wrote_costs_its_message(damaged, loop, logged, harm):
+    damaged.garble(harm)
+    everything = list(range(1, 61))
+    columns = ["flags", "savedate", "prefix", "envelope", "parts", "blob", "content"]
+    rows, whole = damaged.rows(everything, columns)
+    assert not whole
+    assert [row[0] for row in rows] == [uid for uid in everything if uid != 30]
+    assert damaged.rows([30], columns) == ([], False)
+    assert [event["uid"] for event in of(logged, "store.row_damaged")] == [30]
+    assert list(damaged.engine.damage()) == ["mail-00.db"]
+
+
+@pytest.mark.parametrize("harm", ["size = 'x'", "uidl = CAST(x'b1' AS TEXT)"])
+def test_a_maildrop_whose_list_is_damaged_is_not_opened(damaged, loop, harm):
+    damaged.garble(f"UPDATE placement SET {harm} WHERE uid = 30")
+    with pytest.raises(StoreDamaged):
+        loop.run(damaged.ann.maildrop(1, 60.0))
+
+
+@pytest.mark.parametrize("harm", ["flags = 'x'", "modseq = -1", "modseq = 'x'"])
+def test_a_mailbox_whose_list_is_damaged_is_not_opened(damaged, loop, harm):
+    damaged.garble(f"UPDATE placement SET {harm} WHERE uid = 30")
+    with pytest.raises(StoreDamaged):
+        loop.run(damaged.inbox.snapshot())
+
+
+def swap_keys(path, first, second):
+    """Exchange two UIDs on the leaf page where both stand, as a bit that flips in a key does: the tree is not in order."""
+    connection = apsw.Connection(str(path))
+    pages = connection.execute(
+        "SELECT pageno FROM dbstat WHERE name = 'placement' AND pagetype = 'leaf' ORDER BY path"
+    ).fetchall()
+    connection.close()
+    octets = path.read_bytes()
+    for (page,) in pages:
+        leaf = octets[(page - 1) * PAGE : page * PAGE]
+        # The record begins with "ann", mailbox 1, which takes no octet, and the UID.
+        at = [leaf.find(b"ann" + bytes([uid])) for uid in (first, second)]
+        if -1 not in at:
+            changed = bytearray(leaf)
+            changed[at[0] + 3], changed[at[1] + 3] = second, first
+            path.write_bytes(octets[: (page - 1) * PAGE] + changed + octets[page * PAGE :])
+            return
+    raise AssertionError("they do not stand together")
+
+
+def test_a_mailbox_whose_uids_are_not_in_order_is_not_opened(damaged, loop):
+    loop.run(damaged.engine.stop())
+    swap_keys(damaged.data / "mail-00.db", 20, 22)
+    damaged.open()
+    with pytest.raises(StoreDamaged):
+        loop.run(damaged.inbox.snapshot())
+    with pytest.raises(StoreDamaged):
+        loop.run(damaged.ann.maildrop(1, 60.0))
 
 
 def test_the_log_names_a_bounded_number_of_messages(damaged, loop, logged, monkeypatch):

@@ -217,3 +217,27 @@ def test_a_unit_that_changes_nothing_is_not_counted(site):
     site.write(engine, MAIL)
     assert engine._tenancies[MAIL].commits == before + 1
     site.stop(engine)
+
+
+@pytest.mark.parametrize(("one", "other"), [("mail-00", "mail-01"), ("mail-00", "queue"), ("mail-00", "directory")])
+def test_files_that_changed_places_are_found_and_named(site, one, other):
+    def change_places():
+        here, there = kept(site, one), kept(site, other)
+        put_back(site, one, there)
+        put_back(site, other, here)
+
+    change_places()
+    if other.startswith("mail"):
+        assert site.older() == {one, other}
+        with pytest.raises(ConfigurationError, match=f"{one}.db: it is the file {other}.db"):
+            site.start(accept_older=[one])
+    else:
+        assert f"{other}.db: it is the file {one}.db" in site.refusal()
+    change_places()
+    assert site.older() == set()
+
+
+def test_a_partition_in_the_place_of_what_may_be_lost_is_put_aside(site):
+    put_back(site, "ephemeral", kept(site, MAIL))
+    assert site.older() == set()
+    assert (site.data / "ephemeral.db.damaged-1").exists()

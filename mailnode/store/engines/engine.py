@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
+from mailnode.errors import StoreDamaged
+
 P = ParamSpec("P")
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -96,10 +98,16 @@ def growing(unit: Callable[P, T]) -> Callable[P, T]:
 
 def columns(typecodes: str, rows: Iterable[Sequence[int]]) -> tuple[array[int], ...]:
     """Return the columns of rows of integers as arrays of these typecodes. Few rows exist at a time: a million of them
-    would take a hundred megabytes and, when they are let go, a third more time."""
+    would take a hundred megabytes and, when they are let go, a third more time.
+
+    :raises StoreDamaged: a value is no such number.
+    """
     made = tuple(array(typecode) for typecode in typecodes)
     source = iter(rows)
     while some := list(islice(source, ROWS_AT_A_TIME)):
         for column, values in zip(made, zip(*some, strict=True), strict=True):
-            column.extend(values)
+            try:
+                column.extend(values)
+            except (TypeError, OverflowError) as error:
+                raise StoreDamaged("what should be a number is none") from error
     return made

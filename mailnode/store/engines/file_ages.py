@@ -88,7 +88,7 @@ class FileAges:
             mark.commits if mark is not None else 0, known.commits if known is not None else 0, self._counted(name) or 0
         )
         before = known.generation if known is not None else mark.generation if mark is not None else ""
-        written = Mark(generation, before, commits + more)
+        written = Mark(generation, before, commits + more, name)
         if name == DIRECTORY:
             self._tenancies[name].run(write_known, self._known)
         self._tenancies[name].run(write_mark, written)

@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from mailnode.errors import StoreDamaged
 from mailnode.store.engines.engine import Transaction
 
 COUNT = "INSERT INTO meta (key, value) VALUES ('commits', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
@@ -23,6 +24,7 @@ class Mark(NamedTuple):
     generation: str
     before: str  # the generation that the directory knew when this one was written
     commits: int
+    name: str = ""  # of its tenancy; "": written by a version that did not say
 
 
 class Known(NamedTuple):
@@ -43,24 +45,36 @@ def _number(generation: str) -> int:
 
 
 def read_mark(tx: Transaction) -> Mark | None:
-    """What this file says of itself; None: nothing, it is new or was not in use since versions have counted."""
-    found = dict(tx.execute("SELECT key, value FROM meta WHERE key IN ('generation', 'before', 'commits')"))
+    """What this file says of itself; None: nothing, it is new or was not in use since versions have counted.
+
+    :raises StoreDamaged:"""
+    found = dict(tx.execute("SELECT key, value FROM meta WHERE key IN ('generation', 'before', 'commits', 'tenancy')"))
     if "generation" not in found:
         return None
-    return Mark(found["generation"], found.get("before", ""), int(found.get("commits", 0)))
+    return Mark(
+        found["generation"], found.get("before", ""), count(found.get("commits", "0")), found.get("tenancy", "")
+    )
+
+
+def count(text: object) -> int:
+    """Read a number that stands in ``meta``. :raises StoreDamaged: it is none."""
+    if isinstance(text, str) and text.isascii() and text.isdecimal() and len(text) < 19:
+        return int(text)
+    raise StoreDamaged("a row of table meta is damaged")
 
 
 def write_mark(tx: Transaction, mark: Mark) -> None:
     """Have this file say so."""
-    tx.many(_SET, [("generation", mark.generation), ("before", mark.before), ("commits", str(mark.commits))])
+    rows = [("generation", mark.generation), ("before", mark.before), ("commits", str(mark.commits))]
+    tx.many(_SET, [*rows, ("tenancy", mark.name)])
 
 
 def read_known(tx: Transaction) -> dict[str, Known]:
-    """What the directory knows of the other files, by tenancy."""
+    """What the directory knows of the other files, by tenancy. :raises StoreDamaged:"""
     found = {}
     for key, value in tx.execute("SELECT key, value FROM meta WHERE key >= ? AND key < 'known!'", (_KNOWN,)):
         generation, _, commits = value.partition(" ")
-        found[key.removeprefix(_KNOWN)] = Known(generation, int(commits))
+        found[key.removeprefix(_KNOWN)] = Known(generation, count(commits))
     return found
 
 

@@ -12,11 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
 
-from mailnode.errors import ConfigurationError
+from mailnode.errors import ConfigurationError, StoreDamaged
 from mailnode.store.engines.engine import Transaction
 
 _META = "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)"
 _SET = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+_NUMBER = re.compile(r"[0-9]{1,9}")
 _COMMENT = re.compile(r"--[^\n]*")
 
 
@@ -56,10 +57,21 @@ def to_postgres(statement: str) -> str:
 
 
 def version(tx: Transaction) -> int:
-    """Return the number of the schema that stands in this tenancy; 0 is an empty one. Makes ``meta`` when missing."""
+    """Return the number of the schema that stands in this tenancy; 0 is an empty one. Makes ``meta`` when missing.
+
+    :raises StoreDamaged: there is none to be read."""
     tx.execute(_META)
     rows = tx.execute("SELECT value FROM meta WHERE key = 'schema'")
-    return int(rows[0][0]) if rows else 0
+    if not rows:
+        return 0
+    if not _NUMBER.fullmatch(str(rows[0][0])):
+        raise StoreDamaged("the number of the schema is damaged")
+    return int(rows[0][0])
+
+
+def is_used(tx: Transaction) -> bool:
+    """Whether a SQLite file has tables other than ``meta``."""
+    return bool(tx.execute("SELECT 1 FROM sqlite_master WHERE name <> 'meta' AND name NOT LIKE 'sqlite%' LIMIT 1"))
 
 
 def pending(tenancy: str, current: int) -> list[Migration]:

@@ -22,15 +22,16 @@ import apsw
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from mailnode.errors import ConfigurationError, StoreUnavailable
+from mailnode.errors import ConfigurationError, StoreDamaged, StoreUnavailable
 from mailnode.store.disk.data_lock import DataLock
 from mailnode.store.disk.directories import make_directory, sync_directory
 from mailnode.store.disk.reserve import Reserve
 from mailnode.store.engines import migrate
 from mailnode.store.engines.engine import DIRECTORY, EPHEMERAL, QUEUE, Transaction, mail_tenancy
 from mailnode.store.engines.file_ages import FileAges
+from mailnode.store.engines.generations import read_known, read_mark
 from mailnode.store.engines.migrate import kind_of
-from mailnode.store.engines.sqlite_files import is_damage, put_aside
+from mailnode.store.engines.sqlite_files import MALFORMED, is_damage, put_aside
 from mailnode.store.engines.sqlite_tenancy import Job, Tenancy
 from mailnode.values.events import emit
 
@@ -106,7 +107,7 @@ class SqliteEngine:
         self._running = True
 
     def _bring_up(self, name: str) -> None:
-        """Open one file. A mail partition that is damaged is left out: the others serve.
+        """Open one file. A mail partition that cannot be opened is left out: the others serve.
 
         :raises ConfigurationError: this file cannot be used.
         """
@@ -115,19 +116,17 @@ class SqliteEngine:
             self._tenancies[name] = tenancy
             try:
                 self._open(tenancy)
-            except apsw.Error as error:
+            except (apsw.Error, *MALFORMED) as error:
                 tenancy.close()
-                if not is_damage(error):
+                # What is wrong with a statement of ours is the file's schema.
+                if name != EPHEMERAL or not (is_damage(error) or isinstance(error, apsw.SQLError)):
                     raise
-                if name == EPHEMERAL:
-                    self._begin_anew(tenancy, error)
-                elif kind_of(name) == "mail":
-                    del self._tenancies[name]
-                    self._leave_out(name, str(error))
-                else:
-                    raise
-        except (apsw.Error, OSError) as error:
-            raise ConfigurationError([f"server.data: {self._path(name)}: {error}"]) from error
+                self._begin_anew(tenancy, error)
+        except (apsw.Error, OSError, *MALFORMED) as error:
+            if kind_of(name) != "mail" or name in self._accepted or isinstance(error, apsw.FullError):
+                raise ConfigurationError([f"server.data: {self._path(name)}: {error}"]) from error
+            self._tenancies.pop(name, None)
+            self._leave_out(name, str(error))
 
     def _compare(self, directory: Path) -> None:
         """Find files that are older than what was acknowledged. A mail partition that is gets no service.
@@ -168,8 +167,13 @@ class SqliteEngine:
         tenancy.open()
         if tenancy.name == EPHEMERAL:
             tenancy.check()
-        self._migrate(tenancy)
+        current = tenancy.run(migrate.version)
+        mark = tenancy.run(read_mark)
+        if mark is not None and mark.name not in ("", tenancy.name):
+            raise StoreDamaged(f"it is the file {mark.name}.db, put the right one here")
+        self._migrate(tenancy, current)
         if tenancy.name == DIRECTORY:
+            tenancy.run(read_known)
             tenancy.run(migrate.settle_partitions, self.partitions)
 
     def _begin_anew(self, tenancy: Tenancy, error: Exception) -> None:
@@ -179,7 +183,7 @@ class SqliteEngine:
         _create(path)
         tenancy.forget_file()
         tenancy.open()
-        self._migrate(tenancy)
+        self._migrate(tenancy, tenancy.run(migrate.version))
         self._report("store.put_aside", file=str(path), aside=str(aside), error=str(error))
 
     def _leave_out(self, name: str, error: str) -> None:
@@ -214,13 +218,17 @@ class SqliteEngine:
             reserve=self._reserve,
         )
 
-    def _migrate(self, tenancy: Tenancy) -> None:
-        current = tenancy.run(migrate.version)
+    def _migrate(self, tenancy: Tenancy, current: int) -> None:
         steps = migrate.pending(tenancy.name, current)
         if current and steps and self._directory is not None:
             self._copy(tenancy, current)
-        for step in steps:
-            tenancy.run(migrate.apply, step)
+        if not current and tenancy.run(migrate.is_used):
+            raise StoreDamaged("its table meta is damaged")
+        try:
+            for step in steps:
+                tenancy.run(migrate.apply, step)
+        except apsw.SQLError as error:  # a mistake of ours
+            raise ConfigurationError([f"server.data: {self._path(tenancy.name)}: {error}"]) from error
 
     def _copy(self, tenancy: Tenancy, current: int) -> None:
         """Keep the tenancy as it stands before a migration. :raises ConfigurationError: no room for copy and rewriting."""

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import apsw
 
+from mailnode.errors import StoreDamaged
 from mailnode.store.disk.directories import sync_directory
 
 KEPT = 3  # files put aside that are kept, the latest ones
 
-MALFORMED = (apsw.CorruptError, apsw.NotADBError)
+# Also text that is none, and what a unit found that nobody can have written.
+MALFORMED = (apsw.CorruptError, apsw.NotADBError, UnicodeDecodeError, StoreDamaged)
 _UNREADABLE = (apsw.SQLITE_IOERR_READ, apsw.SQLITE_IOERR_SHORT_READ, apsw.SQLITE_IOERR_CORRUPTFS)
 
 

@@ -366,6 +366,8 @@ class Tenancy:
         job.result = job.error = None
         try:
             job.result = job.unit(tx, *job.args, **job.kwargs)
+        except (StoreDamaged, UnicodeDecodeError) as error:
+            job.error = self._damaged(error)
         except DomainError as error:
             job.error = error
         except _STATEMENT_ERRORS as error:
@@ -426,7 +428,7 @@ class Tenancy:
 
     def _unexpected(self, error: Exception) -> StoreUnavailable:
         self._complain(error)
-        refusal = StoreUnavailable("the unit failed")
+        refusal = StoreUnavailable(f"{self._path}: the unit failed")
         refusal.__cause__ = error
         return refusal
 
@@ -482,11 +484,12 @@ class Tenancy:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
             sound = True
-        except DomainError as error:
-            job.error = error
-            sound = True
         except Exception as error:
-            job.error = self._damaged(error) if is_damage(error) else self._unexpected(error)
+            if is_damage(error):
+                job.error = self._damaged(error)
+            else:
+                sound = isinstance(error, DomainError)
+                job.error = error if sound else self._unexpected(error)
         finally:
             self._give_back(connection, sound)
 

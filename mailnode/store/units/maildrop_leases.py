@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from mailnode.errors import Busy, NoSuchMailbox
 from mailnode.store.engines.engine import Transaction
 from mailnode.store.units import messages
+from mailnode.store.units.soundness import NOTHING, Types, require_ascending, require_types
 from mailnode.values.mailbox import PopMessage
 
+_ROW: frozenset[Types] = frozenset(((int, int, str), (int, int, NOTHING)))
 _LIVE = "account_id = ? AND mailbox_id = ? AND expunged_modseq IS NULL"
 
 
@@ -52,13 +54,13 @@ def _identity(tx: Transaction, account_id: str, mailbox_id: int) -> tuple[int, i
 def _messages(
     tx: Transaction, account_id: str, mailbox_id: int, uidvalidity: int, uidnext: int
 ) -> tuple[PopMessage, ...]:
-    return tuple(
-        PopMessage(uid, size, f"{uidvalidity}.{uid}" if uidl is None else uidl)
-        for uid, size, uidl in tx.execute(
-            f"SELECT uid, size, uidl FROM placement WHERE {_LIVE} AND uid < ? ORDER BY uid",
-            (account_id, mailbox_id, uidnext),
-        )
+    rows = tx.execute(
+        f"SELECT uid, size, uidl FROM placement WHERE {_LIVE} AND uid < ? ORDER BY uid",
+        (account_id, mailbox_id, uidnext),
     )
+    require_types(rows, _ROW)
+    require_ascending([row[0] for row in rows])
+    return tuple(PopMessage(uid, size, f"{uidvalidity}.{uid}" if uidl is None else uidl) for uid, size, uidl in rows)
 
 
 def renew(tx: Transaction, account_id: str, mailbox_id: int, token: str, expires: float) -> None:

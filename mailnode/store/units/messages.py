@@ -22,6 +22,7 @@ from mailnode.store.units.accounts import (
     with_keywords,
 )
 from mailnode.store.units.arrivals import FACTS_COLUMNS, PLACEMENT, grow
+from mailnode.store.units.soundness import NOTHING, Types, require_ascending, require_types, types_of
 from mailnode.store.units.statements import insert_rows, listed, pieces, runs
 from mailnode.values.blob import BlobRef
 from mailnode.values.flags import DELETED, SEEN, SYSTEM_MASK, KeywordTable
@@ -53,6 +54,9 @@ _MESSAGE_COLUMNS = {
 }
 _JOIN = " JOIN message m ON m.account_id = p.account_id AND m.message_id = p.message_id"
 _LIVE = " AND expunged_modseq IS NULL"
+
+
+_CHANGE: frozenset[Types] = frozenset(((int, int, int, int), (int, int, int, NOTHING)))
 
 
 # choosing placements by UID
@@ -121,6 +125,7 @@ def snapshot(tx: Transaction, account_id: str, mailbox_id: int) -> MailboxSnapsh
         " ORDER BY uid",
         (account_id, mailbox_id, uidnext),
     )
+    require_ascending(uids)
     return MailboxSnapshot(
         mailbox_id,
         uidvalidity,
@@ -145,6 +150,7 @@ def changes(tx: Transaction, account_id: str, mailbox_id: int, since: int) -> Ma
             " WHERE account_id = ? AND mailbox_id = ? AND modseq > ? AND modseq <= ? ORDER BY uid",
             (account_id, mailbox_id, since, highest_modseq),
         )
+        require_types(rows, _CHANGE)
     return MailboxChanges(
         highest_modseq,
         uidnext,
@@ -227,6 +233,7 @@ def _rows(
     if len(uids) == 1 and "content" in columns:
         return _one_with_content(tx, account_id, mailbox_id, uids[0], tuple(columns), more)
     found: list[tuple[Any, ...]] = _by_uids(tx, _select(tuple(columns)), account_id, mailbox_id, uids, more)
+    require_types(found, types_of(tuple(columns)))
     if "blob" not in columns:
         return found
     # One value for five columns. Content has no column of its own yet: its place counts only once it is there.
@@ -246,6 +253,7 @@ def _one_with_content(
     select, at, place = _select_with_content(columns)
     found: list[tuple[Any, ...]] = []
     for row in tx.execute(f"{select}{more}", (account_id, mailbox_id, uid)):
+        require_types((row[:-1],), types_of(columns))
         ref = BlobRef(*row[at : at + 5])
         held = ref.place == "inline" and ref.size <= READ_WHOLE
         values = [*row[:at], ref, *row[at + 5 : -1]]

@@ -1,0 +1,44 @@
+"""Whether rows can be what was written: a bit that flipped on the disk may change a key, or the type of a value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from operator import ge
+from typing import Any
+
+from mailnode.errors import StoreDamaged
+from mailnode.store.units.arrivals import FACTS_COLUMNS
+from mailnode.values.mailbox import COLUMNS
+
+Types = tuple[type, ...]
+
+NOTHING = type(None)
+_BLOB = (str, int, str, str, bytes)
+
+
+@lru_cache(maxsize=256)
+def types_of(columns: tuple[str, ...]) -> frozenset[Types]:
+    """The types a row of a UID and these columns of ``values.mailbox.COLUMNS`` may have; ``content`` is not looked at."""
+    plain: list[type] = [int]
+    without_facts: list[type] = [int]  # which are in a blob
+    for name in columns:
+        if name == "content":
+            continue
+        types = _BLOB if name == "blob" else (COLUMNS[name],)
+        plain += types
+        without_facts += (NOTHING,) if name in FACTS_COLUMNS else types
+    return frozenset((tuple(plain), tuple(without_facts)))
+
+
+def require_types(rows: Iterable[Sequence[Any]], types: frozenset[Types]) -> None:
+    """:raises StoreDamaged: a row has others."""
+    for row in rows:
+        if tuple(map(type, row)) not in types:
+            raise StoreDamaged(f"the row of UID {row[0]!r:.40} is damaged")
+
+
+def require_ascending(uids: Sequence[int]) -> None:
+    """:raises StoreDamaged: these UIDs, in the order of the file, are not in order."""
+    if any(map(ge, uids, uids[1:])):
+        raise StoreDamaged("the list of messages is damaged")
