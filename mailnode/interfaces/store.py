@@ -56,8 +56,20 @@ class IBlobWriter(Interface):
 
 
 class IBlobs(Interface):
-    """Message bytes, written once. Protocols and delivery write; the store's own rooms read, and sweep what nothing refers
-    to. ``async`` methods raise :class:`mailnode.errors.StoreUnavailable` when the disk fails."""
+    """Message bytes, written once: what protocols and delivery write with."""
+
+    def writer(limit: int) -> IBlobWriter:
+        """Begin a blob of at most ``limit`` octets."""
+
+    async def put(data: bytes, encoded: EncodedContent | None = None) -> StagedBlob:
+        """Stage bytes that are in memory. :param encoded: what :attr:`IBlobStore.encode` made of them, if it did."""
+
+    async def read_staged(blob: StagedBlob, offset: int = 0, length: int | None = None) -> bytes:
+        """Read content that is staged but not placed yet (to scan it)."""
+
+
+class IBlobStore(IBlobs):
+    """The same, and what the store reads and sweeps with."""
 
     encode = Attribute("bytes -> EncodedContent: a module-level function, which may run in another process")
     shares = Attribute("int: how many parts :meth:`listing` has; each is small enough to be listed at once")
@@ -67,16 +79,7 @@ class IBlobs(Interface):
         before anything else. Blocks. :raises OSError: it cannot be written."""
 
     def trouble() -> str:
-        """What keeps new content from being found again, in words; "" when nothing does. Blocks."""
-
-    def writer(limit: int) -> IBlobWriter:
-        """Begin a blob of at most ``limit`` octets."""
-
-    async def put(data: bytes, encoded: EncodedContent | None = None) -> StagedBlob:
-        """Stage bytes that are in memory. :param encoded: what :attr:`encode` made of them, if it did."""
-
-    async def read_staged(blob: StagedBlob, offset: int = 0, length: int | None = None) -> bytes:
-        """Read content that is staged but not placed yet (to scan it)."""
+        """Say what keeps new content from being found again; "" when nothing does. Blocks."""
 
     async def read(ref: BlobRef, stored: bytes | None, offset: int = 0, length: int | None = None) -> bytes:
         """Read content octets; fewer than asked only at the end.

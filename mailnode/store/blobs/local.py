@@ -18,7 +18,7 @@ from zope.interface import implementer
 
 from mailnode.errors import BlobDamaged, DiskFull, LimitReached, StoreUnavailable
 from mailnode.interfaces.runtime import IClock, IThreads
-from mailnode.interfaces.store import IBlobs, IBlobWriter
+from mailnode.interfaces.store import IBlobStore, IBlobWriter
 from mailnode.store.blobs import codec
 from mailnode.store.blobs.file import BlobFile
 from mailnode.store.disk.directories import make_directory, sync_directory
@@ -36,7 +36,7 @@ SUSPECTS = 1_000  # damaged blobs that are remembered
 _FAN = "0123456789abcdefghjkmnpqrstvwxyz"  # the alphabet of ids
 
 
-@implementer(IBlobs)
+@implementer(IBlobStore)
 class LocalBlobs:
     """The blob store of one server. Call :meth:`prepare` once, under the data directory's lock."""
 

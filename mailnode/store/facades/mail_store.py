@@ -12,7 +12,7 @@ from zope.interface import implementer
 
 from mailnode.errors import NoSuchAccount, StoreUnavailable
 from mailnode.interfaces.runtime import IClock, IHints
-from mailnode.interfaces.store import IBlobs, IMailStore
+from mailnode.interfaces.store import IBlobStore, IMailStore
 from mailnode.store.engines.engine import Engine, Transaction
 from mailnode.store.facades.mail_account import MailAccount
 from mailnode.store.facades.partition import Partition
@@ -34,7 +34,7 @@ class MailStore:
     def __init__(
         self,
         engine: Engine,
-        blobs: IBlobs,
+        blobs: IBlobStore,
         hints: IHints,
         clock: IClock,
         partitions: int = 1,

@@ -10,7 +10,7 @@ from twisted.logger import Logger
 
 from mailnode.errors import BlobDamaged, StoreDamaged, StoreUnavailable
 from mailnode.interfaces.runtime import IClock, IHints
-from mailnode.interfaces.store import IBlobs
+from mailnode.interfaces.store import IBlobStore
 from mailnode.store.engines.engine import Engine, Transaction, mail_tenancy
 from mailnode.store.facades.flag_news import FlagNews
 from mailnode.store.units import arrivals, messages, stored_facts
@@ -31,7 +31,7 @@ _log = Logger()
 class Partition:
     """One mail partition."""
 
-    def __init__(self, number: int, engine: Engine, blobs: IBlobs, hints: IHints, clock: IClock) -> None:
+    def __init__(self, number: int, engine: Engine, blobs: IBlobStore, hints: IHints, clock: IClock) -> None:
         self.number = number
         self.blobs = blobs
         self.clock = clock

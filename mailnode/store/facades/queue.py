@@ -10,7 +10,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from mailnode.errors import BlobDamaged, StoreUnavailable
-from mailnode.interfaces.store import IBlobs, IQueueStore
+from mailnode.interfaces.store import IBlobStore, IQueueStore
 from mailnode.store.engines.engine import QUEUE, Engine
 from mailnode.store.units import queue_leases, queue_rows
 from mailnode.store.units.queue_leases import LeaseLost
@@ -32,7 +32,7 @@ class Queue:
     Work that a crash or a full disk interrupted half-way is finished by the first :meth:`due` that can.
     """
 
-    def __init__(self, engine: Engine, blobs: IBlobs, shard: int = 0) -> None:
+    def __init__(self, engine: Engine, blobs: IBlobStore, shard: int = 0) -> None:
         """:param shard: of the queue's rows; one process at a time owns it."""
         self._engine = engine
         self._blobs = blobs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailnode.interfaces.store import IBlobs
+from mailnode.interfaces.store import IBlobStore
 from mailnode.store.engines.engine import Engine
 from mailnode.store.engines.remote import Ask
 from mailnode.store.facades.queue import Queue
@@ -17,7 +17,7 @@ class RemoteQueue(Queue):
     what was interrupted.
     """
 
-    def __init__(self, engine: Engine, blobs: IBlobs, ask: Ask) -> None:
+    def __init__(self, engine: Engine, blobs: IBlobStore, ask: Ask) -> None:
         super().__init__(engine, blobs)
         self._ask = ask
 
