@@ -46,7 +46,7 @@ from mailnode.values.attempt import DEFERRED, REJECTED, SENT, Attempt, AttemptRe
 from mailnode.values.queue import Claim, QueuedRecipient
 from mailnode.values.smtp_reply import Reply
 
-_CROWDED = re.compile(r"too many|rate limit|connection limit|concurren|throttl", re.IGNORECASE)
+_TOO_MANY = re.compile(r"too many|rate limit|connection limit|concurren|throttl", re.IGNORECASE)
 _FAILURE_STATUS = {"connect": "4.4.1", "greeting": "4.3.2", "tls": "4.7.5", "lost": "4.4.2"}
 _shuffle = SystemRandom().shuffle
 
@@ -174,7 +174,7 @@ class _Trial:
         self._final: list[Attempt] = []
         self._failures: list[tuple[Target, TargetFailed]] = []
         self._reached = False
-        self._crowded = False
+        self._slow_down = False
 
     def rows_for(self, target: Target) -> list[_Row]:
         """Who is to be tried at this server."""
@@ -188,7 +188,7 @@ class _Trial:
     def target_failed(self, target: Target, failed: TargetFailed, rows: Sequence[_Row]) -> None:
         """A server could not be used."""
         self._failures.append((target, failed))
-        self._note_crowd(failed.reply)
+        self._note_slow_down(failed.reply)
         if failed.in_doubt:
             self.over = True
             for row in rows:
@@ -201,7 +201,7 @@ class _Trial:
         progress = any(reply.code != 452 for reply in report.replies)
         for position, (row, reply) in enumerate(zip(rows, report.replies, strict=True)):
             attempt = _reply_attempt(row, target, report, reply, position in report.ours)
-            self._note_crowd(reply)
+            self._note_slow_down(reply)
             if position in report.ours:
                 row.hosts.add(target.host)
                 row.lacking = attempt
@@ -230,14 +230,14 @@ class _Trial:
         self._final.append(attempt)
         del self.pending[row.recipient.index]
 
-    def _note_crowd(self, reply: Reply | None) -> None:
-        if reply is not None and 400 <= reply.code < 500 and _CROWDED.search(reply.text):
-            self._crowded = True
+    def _note_slow_down(self, reply: Reply | None) -> None:
+        if reply is not None and 400 <= reply.code < 500 and _TOO_MANY.search(reply.text):
+            self._slow_down = True
 
     def report(self) -> AttemptReport:
         """The results, those nobody answered included."""
         attempts = self._final + [self._last_word(row) for row in self.pending.values()]
-        return AttemptReport(tuple(attempts), reached=self._reached, crowded=self._crowded)
+        return AttemptReport(tuple(attempts), reached=self._reached, slow_down=self._slow_down)
 
     def _last_word(self, row: _Row) -> Attempt:
         if row.temporary is not None:

@@ -1,8 +1,7 @@
 """The queue runner: takes what is due, destination by destination, gives it to a delivery agent, records the outcome.
 
-The states of a recipient and what a crash leaves behind are told in docs/queue.rst. Each destination has a lane of its
-own (queue.lane); one that is slow or dead fills its lane and nothing else: the first try of every destination has a place
-outside the total, so no number of stuck tries keeps another destination waiting.
+The states of a recipient and what a crash leaves behind are told in docs/queue.rst. Each destination has a limit of its own
+(queue.destination) below the limits of all (queue.admission): one that is slow or dead holds up nothing else.
 
 Leases are short and prolonged while a try lasts: after a crash they run out within a minute or two. A lease that ran out
 under a try of our own (the clock stepped) is taken up again by that try, never started twice.
@@ -22,7 +21,8 @@ from mailnode.errors import BlobDamaged, DomainError
 from mailnode.interfaces.queue import IBouncer, IDeliveryAgent
 from mailnode.interfaces.runtime import IClock, IDelayed, IHints, IMetrics
 from mailnode.interfaces.store import IQueueStore
-from mailnode.queue.lane import Lane, LaneSettings
+from mailnode.queue.admission import Admission
+from mailnode.queue.destination import Destination, DestinationSettings
 from mailnode.queue.schedule import QueueTime, Schedule
 from mailnode.queue.settle import Settler
 from mailnode.values.attempt import DEFERRED, Attempt, AttemptReport
@@ -33,7 +33,7 @@ _log = Logger()
 _random = SystemRandom().random
 
 SOONEST = 0.05  # seconds between two looks that nothing but the clock asks for
-FORGET_LANE = 3600.0  # seconds without a try after which what a lane learned is forgotten
+FORGET_AFTER = 3600.0  # seconds without a try after which what was learned of a destination is forgotten
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class RunnerSettings:
     """
 
     schedule: Schedule = field(default_factory=Schedule)
-    lane: LaneSettings = field(default_factory=LaneSettings)
+    destination: DestinationSettings = field(default_factory=DestinationSettings)
     total: int = 100
     destinations: int = 400
     recipients: int = 50
@@ -78,15 +78,14 @@ class QueueRunner:
         self._hints = hints
         self._settings = settings
         self._metrics = metrics
+        self._admission = Admission(settings.total, settings.destinations)
         self._time = QueueTime()
         self._settler = Settler(store, bouncer, clock, hints, settings.schedule, metrics, random)
-        self._lanes: dict[str, Lane] = {}
-        self._starved: dict[str, None] = {}  # lanes that wait for a place in the total, in order
+        self._destinations: dict[str, Destination] = {}
+        self._starved: dict[str, None] = {}  # destinations that wait for a place in the total, in order
         self._fills: dict[Deferred[None], None] = {}
         self._tries: dict[Deferred[None], None] = {}
         self._attempts: dict[Deferred[AttemptReport], None] = {}  # the part of a try that may be cut off
-        self._shared = 0  # running tries that are not the first of their destination
-        self._promised = 0  # tries that claims under way may become
         self._held: dict[tuple[str, int], str] = {}  # what is in our hands: (envelope id, index) -> token
         self._running = False
         self._looking: Deferred[None] | None = None
@@ -144,14 +143,14 @@ class QueueRunner:
 
     async def _look(self) -> None:
         now = self._now()
-        busy = sum(1 for lane in self._lanes.values() if lane.running)
+        busy = sum(1 for one in self._destinations.values() if one.running)
         limit = 100 + busy
         due = await self._store.due(now, limit)
         started = 0
-        for destination in due:
-            lane = self._lane(destination.destination)
-            started += not lane.running
-            self._fill(lane)
+        for one in due:
+            destination = self._destination(one.destination)
+            started += not destination.running
+            self._fill(destination)
         if len(due) >= limit and started:
             self._look_again = True
         next_due = await self._store.next_due(now)
@@ -160,7 +159,7 @@ class QueueRunner:
             self._time.bring_near(next_due, now, max(self._settings.schedule.longest, self._settings.lease))
             self._wake_at(next_due)
         self._wake_at(self._now() + self._settings.poll)
-        self._forget_lanes(now)
+        self._forget_destinations(now)
 
     def _looked(self, ended: Deferred[None]) -> None:
         self._looking = None
@@ -190,70 +189,60 @@ class QueueRunner:
             self._timer.cancel()
         self._timer = None
 
-    # Lanes
+    # Destinations
 
-    def _lane(self, destination: str) -> Lane:
-        lane = self._lanes.get(destination)
-        if lane is None:
-            if destination == LOCAL_DESTINATION:
-                lane = Lane(destination, replace(self._settings.lane, cap=self._settings.local), learns=False)
+    def _destination(self, name: str) -> Destination:
+        destination = self._destinations.get(name)
+        if destination is None:
+            if name == LOCAL_DESTINATION:
+                settings = replace(self._settings.destination, cap=self._settings.local)
+                destination = Destination(name, settings, learns=False)
             else:
-                lane = Lane(destination, self._settings.lane)
-            self._lanes[destination] = lane
-        return lane
+                destination = Destination(name, self._settings.destination)
+            self._destinations[name] = destination
+        return destination
 
-    def _forget_lanes(self, now: float) -> None:
-        for name, lane in list(self._lanes.items()):
-            if not lane.running and not lane.filling and (lane.is_plain(now) or now - lane.used > FORGET_LANE):
-                del self._lanes[name]
+    def _forget_destinations(self, now: float) -> None:
+        for name, one in list(self._destinations.items()):
+            if not one.running and not one.filling and (one.has_learned_nothing(now) or now - one.used > FORGET_AFTER):
+                del self._destinations[name]
 
-    def _fill(self, lane: Lane) -> None:
-        if lane.filling:
-            lane.again = True
+    def _fill(self, destination: Destination) -> None:
+        if destination.filling:
+            destination.again = True
             return
-        lane.filling = True
+        destination.filling = True
         ended: Deferred[None] = Deferred()
         self._fills[ended] = None
-        filling = Deferred.fromCoroutine(self._claim_for(lane))
+        filling = Deferred.fromCoroutine(self._claim_for(destination))
         filling.addErrback(lambda failure: _log.failure("claiming from the queue failed", failure))
-        filling.addBoth(lambda _: self._filled(lane, ended))
+        filling.addBoth(lambda _: self._filled(destination, ended))
 
-    def _filled(self, lane: Lane, ended: Deferred[None]) -> None:
-        lane.filling = False
+    def _filled(self, destination: Destination, ended: Deferred[None]) -> None:
+        destination.filling = False
         del self._fills[ended]
-        if lane.again and self._running:
-            lane.again = False
-            self._fill(lane)
+        if destination.again and self._running:
+            destination.again = False
+            self._fill(destination)
         ended.callback(None)
 
-    async def _claim_for(self, lane: Lane) -> None:
-        while self._running and lane.room(self._now()) > 0:
-            count = min(lane.room(self._now()), self._places(lane))
+    async def _claim_for(self, destination: Destination) -> None:
+        while self._running and destination.room(self._now()) > 0:
+            count = min(destination.room(self._now()), self._admission.places(destination.running))
             if count <= 0:
-                self._starved[lane.destination] = None
+                self._starved[destination.name] = None
                 return
             now = self._now()
-            lane.used = now
-            self._promised += count
-            try:
+            destination.used = now
+            with self._admission.promise(count):
                 claims = await self._store.claim(
-                    lane.destination, now, self._settings.lease, self._settings.recipients, count
+                    destination.name, now, self._settings.lease, self._settings.recipients, count
                 )
-            finally:
-                self._promised -= count
             if not claims:
                 return
             for claim in map(self._hold, claims):
                 if claim.envelope.recipients:
-                    self._begin(lane, claim)
-
-    def _places(self, lane: Lane) -> int:
-        """How many tries may start that are not this lane's first, and this lane's first."""
-        places = max(0, self._settings.total - self._shared - self._promised)
-        if lane.running:
-            return places
-        first = len(self._tries) - self._shared < self._settings.destinations
-        return places + 1 if first else 0
+                    self._begin(destination, claim)
 
     def _hold(self, claim: Claim) -> Claim:
         """Note what is in our hands; return the claim without what was there already, in a try that still runs."""
@@ -267,32 +256,31 @@ class QueueRunner:
 
     # Tries
 
-    def _begin(self, lane: Lane, claim: Claim) -> None:
-        shared = lane.running > 0
-        lane.running += 1
-        self._shared += shared
+    def _begin(self, destination: Destination, claim: Claim) -> None:
+        first = self._admission.begin(destination.running)
+        destination.running += 1
         ended: Deferred[None] = Deferred()
         self._tries[ended] = None
-        trial = Deferred.fromCoroutine(self._try(lane, claim))
+        trial = Deferred.fromCoroutine(self._try(destination, claim))
         trial.addErrback(lambda failure: _log.failure("recording a try failed", failure))
-        trial.addBoth(lambda _: self._ended(ended, lane, shared, claim))
+        trial.addBoth(lambda _: self._ended(ended, destination, first, claim))
 
-    def _ended(self, ended: Deferred[None], lane: Lane, shared: bool, claim: Claim) -> None:
+    def _ended(self, ended: Deferred[None], destination: Destination, first: bool, claim: Claim) -> None:
         del self._tries[ended]
-        lane.running -= 1
-        self._shared -= shared
+        destination.running -= 1
+        self._admission.end(first)
         for recipient in claim.envelope.recipients:
             self._held.pop((claim.envelope.id, recipient.index), None)
         starved, self._starved = self._starved, {}
-        for name in (*starved, lane.destination):
-            self._fill(self._lane(name))
+        for name in (*starved, destination.name):
+            self._fill(self._destination(name))
         ended.callback(None)
 
-    async def _try(self, lane: Lane, claim: Claim) -> None:
+    async def _try(self, destination: Destination, claim: Claim) -> None:
         """One try, from the claim to the settlement."""
         now = self._now()
-        if lane.is_dead(now) and lane.why is not None:
-            report = _put_off(claim.envelope.recipients, lane.why)
+        if destination.is_dead(now) and destination.why is not None:
+            report = _put_off(claim.envelope.recipients, destination.why)
             self._wake_at(await self._settler.settle(claim.envelope, report, self._held, now))
             return
         renewal = _Renewal(lambda: self._renew(claim.envelope), self._clock, self._settings.lease / 3)
@@ -302,7 +290,7 @@ class QueueRunner:
             now = self._now()
             if counts:
                 failures = [attempt for attempt in report.attempts if attempt.result == DEFERRED]
-                lane.learn(now, report.reached, report.crowded, failures[0] if failures else None)
+                destination.learn(now, report.reached, report.slow_down, failures[0] if failures else None)
             self._metrics.observe("queue_try_seconds", max(0.0, self._clock.seconds() - started))
             self._wake_at(await self._settler.settle(claim.envelope, report, self._held, now, counts))
         finally:

@@ -37,7 +37,7 @@ from mailnode.net.processes import Processes
 from mailnode.net.resolver import Resolver
 from mailnode.net.threads import Threads
 from mailnode.net.tls import CertificateStore
-from mailnode.queue.lane import LaneSettings
+from mailnode.queue.destination import DestinationSettings
 from mailnode.queue.runner import QueueRunner, RunnerSettings
 from mailnode.server.administration import password_judge
 from mailnode.server.processes.first import FurtherProcesses
@@ -266,7 +266,7 @@ class Server:
             self._hints,
             RunnerSettings(
                 serving.schedule,
-                LaneSettings(cap=config.queue.concurrency, start=min(5, config.queue.concurrency)),
+                DestinationSettings(cap=config.queue.concurrency, start=min(5, config.queue.concurrency)),
                 total=serving.shares.outgoing,
                 drain=config.server.grace,
             ),

@@ -35,13 +35,13 @@ class Attempt:
 class AttemptReport:
     """The results for the recipients of a claim, and what the try says of the destination.
 
-    ``reached``: a server of the destination worked with us, whatever it said about recipients. ``crowded``: it complained
+    ``reached``: a server of the destination worked with us, whatever it said about recipients. ``slow_down``: it complained
     of too many connections or messages.
     """
 
     attempts: tuple[Attempt, ...]
     reached: bool = True
-    crowded: bool = False
+    slow_down: bool = False
 
 
 @dataclass(frozen=True, slots=True)

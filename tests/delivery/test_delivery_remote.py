@@ -191,11 +191,11 @@ class ServerTests(RemoteCase):
     def test_complaints_of_crowding(self) -> None:
         self.zone.mx_data["d.example"] = [(10, "a.example")]
         self.serve(a=fails("greeting", "421 4.7.0 Too many connections from you"))
-        self.assertTrue(self.attempt().crowded)
+        self.assertTrue(self.attempt().slow_down)
         self.serve(a=reply("451 4.7.1 rate limit reached"))
-        self.assertTrue(self.attempt().crowded)
+        self.assertTrue(self.attempt().slow_down)
         self.serve(a=reply("550 5.7.1 too many viruses"))
-        self.assertFalse(self.attempt(attempts=1).crowded)
+        self.assertFalse(self.attempt(attempts=1).slow_down)
 
 
 class SpecialTests(RemoteCase):

@@ -18,7 +18,7 @@ from mailnode.errors import BlobDamaged, StoreUnavailable
 from mailnode.interfaces.queue import IBouncer, IDeliveryAgent
 from mailnode.interfaces.store import IQueueStore
 from mailnode.net.hints import LocalHints
-from mailnode.queue.lane import Lane, LaneSettings
+from mailnode.queue.destination import Destination, DestinationSettings
 from mailnode.queue.runner import QueueRunner, RunnerSettings
 from mailnode.queue.schedule import Schedule
 from mailnode.values.attempt import DEFERRED, REJECTED, SENT, AttemptReport
@@ -151,7 +151,7 @@ class FlowTests(RunnerCase):
 
         self.remote.behave = hang
         self.runner.start()
-        self.assertEqual(len(hanging), self.settings.lane.start)
+        self.assertEqual(len(hanging), self.settings.destination.start)
         self.assertEqual(self.store.claims, 1)
 
     def test_more_destinations_than_one_look_shows(self) -> None:
@@ -381,13 +381,13 @@ class ConcurrencyTests(HangingCase):
         self.assertGreaterEqual(len(self.open), 1)
 
     def test_complaint_of_too_many_halves_the_cap(self) -> None:
-        lane = Lane("a.example", LaneSettings())
+        destination = Destination("a.example", DestinationSettings())
         for _ in range(400):
-            lane.learn(NOW, True, False, None)
-        self.assertEqual(lane.limit(NOW), 20)
-        lane.learn(NOW, True, True, None)
-        self.assertEqual(lane.limit(NOW), 10)
-        self.assertEqual(lane.limit(NOW + 601), 20)
+            destination.learn(NOW, True, False, None)
+        self.assertEqual(destination.limit(NOW), 20)
+        destination.learn(NOW, True, True, None)
+        self.assertEqual(destination.limit(NOW), 10)
+        self.assertEqual(destination.limit(NOW + 601), 20)
 
     def test_stop_waits_for_running_tries(self) -> None:
         self.add(*(queued(f"e{number}", NOW, destination="dead.example") for number in range(8)))

@@ -1,4 +1,4 @@
-"""The lane of one destination: how many tries may run to it at once, learned from how they end.
+"""One destination: how many tries may run to it at once, learned from how they end.
 
 RFC 5321 4.5.4.1 asks for concurrency with restraint. The window starts small and moves by 1/N a try, so that it takes a
 whole window of good or bad tries to change it by one; after three windows of failures the destination counts as dead for
@@ -15,21 +15,21 @@ DEAD_COHORTS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class LaneSettings:
+class DestinationSettings:
     """Tries at once to one destination (``start``, at most ``cap``); seconds a destination counts as dead, and seconds a
     complaint of too many connections halves the cap."""
 
     start: int = 5
     cap: int = 20
     dead_for: float = 300.0
-    crowded_for: float = 600.0
+    slow_for: float = 600.0
 
 
-class Lane:
-    """One destination. Times are the queue's seconds."""
+class Destination:
+    """What is known of one destination. Times are the queue's seconds."""
 
-    def __init__(self, destination: str, settings: LaneSettings, learns: bool = True) -> None:
-        self.destination = destination
+    def __init__(self, name: str, settings: DestinationSettings, learns: bool = True) -> None:
+        self.name = name
         self.running = 0
         self.filling = False
         self.again = False
@@ -40,7 +40,7 @@ class Lane:
         self._window = float(settings.start)
         self._cohorts = 0.0
         self._dead_until = 0.0
-        self._crowded_until = 0.0
+        self._slow_until = 0.0
 
     def room(self, now: float) -> int:
         """How many more tries may start."""
@@ -52,23 +52,23 @@ class Lane:
             return self._settings.cap
         if self._cohorts >= DEAD_COHORTS:
             return 1
-        cap = self._settings.cap // 2 if now < self._crowded_until else self._settings.cap
+        cap = self._settings.cap // 2 if now < self._slow_until else self._settings.cap
         return max(1, min(cap, int(self._window)))
 
     def is_dead(self, now: float) -> bool:
         """Whether tries are to be put off without a connection."""
         return now < self._dead_until
 
-    def is_plain(self, now: float) -> bool:
+    def has_learned_nothing(self, now: float) -> bool:
         """Whether nothing has been learned that is worth keeping."""
-        return self._cohorts == 0 and self._window >= self._settings.start and now >= self._crowded_until
+        return self._cohorts == 0 and self._window >= self._settings.start and now >= self._slow_until
 
-    def learn(self, now: float, reached: bool, crowded: bool, why: Attempt | None) -> None:
-        """Take note of how a try ended."""
+    def learn(self, now: float, reached: bool, slow_down: bool, why: Attempt | None) -> None:
+        """Take note of how a try ended. :param slow_down: it was said that there are too many connections or messages."""
         if not self._learns:
             return
-        if crowded:
-            self._crowded_until = now + self._settings.crowded_for
+        if slow_down:
+            self._slow_until = now + self._settings.slow_for
         if reached:
             self._cohorts = self._dead_until = 0.0
             self._window = min(float(self._settings.cap), self._window + 1 / self._window)
