@@ -12,6 +12,7 @@ PACKAGE = ROOT / "mailnode"
 PURE = {
     "smtp": {"grammar", "server", "client", "client_events", "commands", "content", "events", "limits", "offers"},
     "pop3": {"grammar", "connection"},
+    "dialog": {"life"},
 }
 EVERYWHERE = {"values", "errors"}
 SESSION_SIDE = {"interfaces", "message"} | EVERYWHERE

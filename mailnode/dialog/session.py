@@ -1,0 +1,251 @@
+"""One session, whatever its protocol: who speaks, what goes out when, what is held, and how it ends.
+
+A protocol says in its subclass what it greets with, how it answers an event, what its last words are and what it gives
+back. In which order this happens, and what happens at all, is decided by the table in ``life``; here its actions are
+carried out. Whoever wants to speak takes the turn: the next event, and what is pushed between two of them. A turn ends
+when the transport has taken what was said in it.
+"""
+
+from __future__ import annotations
+
+import enum
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Generic, TypeVar
+
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from mailnode.dialog.life import LIFE, Action, Input, Life
+from mailnode.dialog.turn import Turn
+from mailnode.interfaces.sessions import ILogin, ISessionMind
+from mailnode.interfaces.wire import IChannel, ISession
+from mailnode.values.events import emit
+
+Event = TypeVar("Event")
+
+_log = Logger()
+
+
+class SessionEnds(Exception):
+    """Raised inside what runs when there is nobody to answer any more."""
+
+
+class Why(enum.Enum):
+    """Why a session ends."""
+
+    TIMEOUT = enum.auto()
+    SHUTDOWN = enum.auto()  # of the server
+    ACCOUNT = enum.auto()  # which may no longer use it
+    TROUBLE = enum.auto()  # of a kind that nobody foresaw
+    SAID = enum.auto()  # what answered an event has said why itself
+
+
+@implementer(ISession, ISessionMind)
+class Session(ABC, Generic[Event]):
+    """What every session has in common."""
+
+    protocol: str
+
+    def __init__(self, channel: IChannel) -> None:
+        self.channel = channel
+        self.session: str = channel.session
+        self.peer: str = channel.peer
+        self.login: ILogin | None = None  # whatever it is when the session ends is given back
+        self._life = Life.NEW
+        self._turn = Turn()
+        self._why: Why | None = None
+        self._out: list[bytes] = []
+
+    # What a protocol says
+
+    @abstractmethod
+    async def greet(self) -> None:
+        """Say the first words."""
+
+    @abstractmethod
+    async def answer(self, event: Event) -> None:
+        """Answer one event. What it raises, but for :class:`SessionEnds`, ends the session."""
+
+    @abstractmethod
+    def last_words(self, why: Why) -> bytes | None:
+        """Return what is said before the connection is closed. None: it is broken off, in the middle of an answer."""
+
+    def give_back(self) -> None:
+        """Release what the session holds besides :attr:`login`. Called once."""
+
+    def may_end_now(self) -> bool:
+        """Whether the session may be ended between two events, or has to wait for the next."""
+        return True
+
+    def has_more(self) -> bool:
+        """Whether what was written may wait for the answer to the next event, which is there."""
+        return False
+
+    def about(self) -> dict[str, str]:
+        """Return what the log says of a session that is ended, besides its id, its peer and the reason."""
+        return {}
+
+    # ISession
+
+    def opened(self) -> Coroutine[Any, Any, None]:
+        """The connection is up."""
+        return self._speak(Input.OPENED, self.greet)
+
+    def handle(self, event: Event) -> Coroutine[Any, Any, None]:
+        """Answer one event."""
+        return self._speak(Input.EVENT, self.answer, event)
+
+    def push(self, say: Callable[[], Awaitable[None]]) -> Coroutine[Any, Any, None]:
+        """Say something unasked, between two events. It is not called when the session has ended meanwhile."""
+        return self._speak(Input.EVENT, say)
+
+    def failed(self) -> None:
+        """What ran has raised something."""
+        self._fail()
+
+    def timed_out(self) -> None:
+        """The peer was silent too long."""
+        self._ask(Input.TIMEOUT, Why.TIMEOUT, "timeout")
+
+    def draining(self) -> None:
+        """The server shuts down."""
+        self._ask(Input.END, Why.SHUTDOWN, "shutdown")
+
+    def lost(self) -> None:
+        """The connection is gone."""
+        self._go(Input.LOST)
+
+    # ISessionMind
+
+    @property
+    def server_name(self) -> str:
+        """What the client asked for in its TLS handshake."""
+        return str(self.channel.server_name)
+
+    def end(self, reason: str) -> None:
+        """The account may no longer use this session."""
+        self._ask(Input.END, Why.ACCOUNT, reason)
+
+    # For what runs
+
+    def leave(self, reason: str = "") -> None:
+        """End the session behind what is written. :param reason: for the log; "": it is the client's wish."""
+        self._ask(Input.END, Why.SAID, reason)
+
+    def write(self, data: bytes) -> None:
+        """Add to what goes out with the next :meth:`flush`."""
+        self._out.append(data)
+
+    def flush(self) -> None:
+        """Hand what was written to the channel, in one piece."""
+        if self._out:
+            data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
+            self._out = []
+            self.channel.write(data)
+
+    async def sent(self) -> None:
+        """Flush, and wait for a slow reader. :raises SessionEnds: the connection is gone."""
+        self.flush()
+        await self.channel.drain()
+        if self.channel.closed:
+            raise SessionEnds
+
+    def ensure_there(self) -> None:
+        """Go on only while there is somebody to answer. :raises SessionEnds: the connection is gone, or is to end."""
+        if self.channel.closed or self._why is not None:
+            raise SessionEnds
+
+    @property
+    def busy(self) -> bool:
+        """Whether something runs that can still be answered."""
+        return self._life is Life.BUSY or self._life is Life.ENDING
+
+    @property
+    def over(self) -> bool:
+        """Whether the connection was lost."""
+        return self._life is Life.GONE or self._life is Life.OVER
+
+    def log_out(self) -> None:
+        """Give the login back."""
+        login, self.login = self.login, None
+        if login is not None:
+            login.logout()
+
+    def log_end(self, reason: str, warning: bool = False) -> None:
+        """Say in the log why the server ends the session."""
+        about = {"session": self.session, "protocol": self.protocol, "peer": self.peer, **self.about()}
+        emit(_log, "session.ended", warning=warning, **about, reason=reason)
+
+    # The life
+
+    async def _speak(self, happened: Input, say: Callable[..., Awaitable[None]], *about: Event) -> None:
+        """Take the turn, and have it until the transport has taken what was said."""
+        turn = self._turn
+        if turn.taken:
+            await turn.take()
+        else:
+            turn.taken = True
+        try:
+            if Action.RUN not in self._go(happened):
+                return
+            try:
+                await say(*about)
+            except SessionEnds:
+                pass
+            if self._why is not None and self.may_end_now():
+                self._go(Input.END)
+            if Action.DRAIN in self._go(Input.DONE):
+                if not self.has_more():
+                    self.flush()
+                    await self.channel.drain()
+                self._go(Input.DRAINED)
+        except Exception:
+            self._fail()  # now: whoever waits for the turn must find the session ended
+            raise
+        finally:
+            turn.give()
+
+    def _fail(self) -> None:
+        self._ask(Input.FAILED, Why.TROUBLE, "trouble")
+
+    def _ask(self, happened: Input, why: Why, reason: str) -> None:
+        """Let the first reason decide about the last words."""
+        if self._why is None:
+            self._why = why
+            if reason and not self.channel.closed:
+                self.log_end(reason)
+        if happened is not Input.END or self.may_end_now():
+            self._go(happened)
+
+    def _go(self, happened: Input) -> tuple[Action, ...]:
+        """Go on to where this leads; return what is to be done there. What needs no waiting is done."""
+        step = LIFE[self._life][happened]
+        self._life = step.to
+        for action in step.actions:
+            if action is Action.LEAVE:
+                self._leave()
+            elif action is Action.GIVE_BACK:
+                self._give_back()
+        return step.actions
+
+    def _leave(self) -> None:
+        if self.channel.closed:
+            return
+        try:
+            words = self.last_words(self._why or Why.SAID)
+            if words is None:
+                self.channel.abort()
+                return
+            self.write(words)
+            self.flush()
+            self.channel.close()
+        except Exception:  # a client that cannot be told must not wait
+            _log.failure("no last words in session {session}", session=self.session)
+            self.channel.abort()
+
+    def _give_back(self) -> None:
+        try:
+            self.give_back()
+        finally:
+            self.log_out()
