@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol
 
 from mailnode.errors import BlobDamaged
 from mailnode.interfaces.store import IMaildrop
-from mailnode.interfaces.wire import IChannel
 from mailnode.pop3.content import DotStuffer, TopFilter
 from mailnode.values.mailbox import PopMessage
 
@@ -25,55 +25,49 @@ async def read(drop: IMaildrop, message: PopMessage, offset: int) -> bytes:
     return piece
 
 
-async def send_message(
-    channel: IChannel, drop: IMaildrop, message: PopMessage, opening: bytes, content: bytes, only: TopFilter | None
-) -> bool:
-    """Send a message from its first octets on; False when the connection went before its end.
+class Speaker(Protocol):
+    """Who says it: a session."""
 
-    :param opening: the line before it; it, a short message and its end go out together. :param content: what
-        :func:`read` has returned first. :raises NoSuchMessage, BlobDamaged, StoreUnavailable, Busy: in the middle of it.
+    def write(self, data: bytes) -> None:
+        """Add to what goes out."""
+
+    async def sent(self) -> None:
+        """Return when it has. :raises SessionEnds: nobody listens any more."""
+
+
+async def send_message(
+    speaker: Speaker, drop: IMaildrop, message: PopMessage, content: bytes, only: TopFilter | None
+) -> None:
+    """Send a message from its first octets on. A short one leaves together with the line before it.
+
+    :param content: what :func:`read` has returned first.
+    :raises NoSuchMessage, BlobDamaged, StoreUnavailable, Busy, SessionEnds: in the middle of it.
     """
-    waiting = opening
     stuffer = DotStuffer()
     offset = 0
     while True:
         for start in range(0, len(content), PIECE):
             if start:
-                channel.write(waiting)
-                waiting = b""
-                await channel.drain()
+                await speaker.sent()
             piece = content[start : start + PIECE]
-            waiting += stuffer.feed(piece if only is None else only.feed(piece))
+            speaker.write(stuffer.feed(piece if only is None else only.feed(piece)))
             if only is not None and only.done:
                 break
         offset += len(content)
         if offset >= message.size or (only is not None and only.done):
-            channel.write(waiting + stuffer.finish())
-            return True
-        channel.write(waiting)
-        waiting = b""
-        await channel.drain()
-        if channel.closed:
-            return False
+            speaker.write(stuffer.finish())
+            return
+        await speaker.sent()
         content = await read(drop, message, offset)
 
 
-async def send_lines(channel: IChannel, opening: bytes, lines: Iterable[bytes]) -> bool:
-    """Send lines that never begin with a dot, and their end; False when the connection went before.
-
-    :param opening: the line before them.
-    """
-    waiting = [opening]
+async def send_lines(speaker: Speaker, lines: Iterable[bytes]) -> None:
+    """Send lines that never begin with a dot, and their end. :raises SessionEnds: in the middle of it."""
     size = 0
     for line in lines:
-        waiting.append(line + b"\r\n")
+        speaker.write(line + b"\r\n")
         size += len(line) + 2
         if size >= PIECE:
-            channel.write(b"".join(waiting))
-            waiting, size = [], 0
-            await channel.drain()
-            if channel.closed:
-                return False
-    waiting.append(b".\r\n")
-    channel.write(b"".join(waiting))
-    return True
+            size = 0
+            await speaker.sent()
+    speaker.write(b".\r\n")

@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from twisted.internet.defer import ensureDeferred
 from twisted.logger import Logger
-from zope.interface import implementer
 
+from mailnode.dialog.session import Session, Why
 from mailnode.errors import (
     AuthenticationFailed,
     BlobDamaged,
@@ -23,9 +23,9 @@ from mailnode.errors import (
     TooManyFailures,
 )
 from mailnode.interfaces.runtime import IClock
-from mailnode.interfaces.sessions import ILogin, ILogins, IPopUser, ISaslExchange, ISessionMind
+from mailnode.interfaces.sessions import ILogin, ILogins, IPopUser, ISaslExchange
 from mailnode.interfaces.store import IMaildrop
-from mailnode.interfaces.wire import IChannel, ISession
+from mailnode.interfaces.wire import IChannel
 from mailnode.pop3.connection import Pop3Connection
 from mailnode.pop3.content import TopFilter
 from mailnode.pop3.grammar import BadCommand, Command, Event, SaslResponse, State
@@ -51,10 +51,10 @@ _IN_USE = err("another session has this maildrop open", "IN-USE")
 _NO_MESSAGE = err("no such message")
 _UNREADABLE = err("the message cannot be read at present", "SYS/TEMP")
 _NEED_TLS = err("start TLS first")
+_TROUBLE = err("internal trouble, try again later", "SYS/TEMP")
 
 
-@implementer(ISession, ISessionMind)
-class Pop3Session:
+class Pop3Session(Session[Event]):
     """One session; ``protocol.py`` gives it its channel and connection."""
 
     protocol = "pop3"
@@ -73,9 +73,7 @@ class Pop3Session:
     ) -> None:
         """:param offers_tls: whether STLS is possible. :param timeout: seconds, at least 600 (RFC 1939 3).
         :param plain_login: logins are allowed without TLS."""
-        self.session = channel.session
-        self.peer = channel.peer
-        self._channel = channel
+        super().__init__(channel)
         self._connection = connection
         self._logins = logins
         self._clock = clock
@@ -86,112 +84,20 @@ class Pop3Session:
         self._user: bytes | None = None
         self._utf8 = False
         self._exchange: ISaslExchange | None = None
-        self._login: ILogin | None = None
         self._drop: IMaildrop | None = None
         self._lease: Lease | None = None
         self._messages = Numbering()
         self._bad = 0
-        self._handling = False
-        self._lost = False
-        self._ending = ""  # why the server ends the session
 
-    # ISession
+    # What ``dialog`` asks
 
-    async def opened(self) -> None:
-        """Greet. No ``<`` in the greeting: it would offer APOP."""
-        self._channel.set_timeout(self._timeout)
-        self._channel.write(bytes(ok(f"{self._hostname} POP3 server ready".replace("<", " "))))
+    async def greet(self) -> None:
+        """No ``<`` in the greeting: it would offer APOP."""
+        self.channel.set_timeout(self._timeout)
+        self.write(bytes(ok(f"{self._hostname} POP3 server ready".replace("<", " "))))
 
-    async def handle(self, event: Event) -> None:
+    async def answer(self, event: Event) -> None:
         """Carry out one command."""
-        self._handling = True
-        try:
-            if self._ending:
-                self._close_with(err("the session ends", "SYS/TEMP"))
-            else:
-                await self._carry_out(event)
-        finally:
-            self._handling = False
-            if self._lost:
-                await self._release()
-        if self._ending:
-            await self._leave()
-
-    def failed(self) -> None:
-        """Unknown trouble. In the middle of a message nothing can be said."""
-        if self._connection.in_lines:
-            self._channel.abort()
-            return
-        self._close_with(err("internal trouble, try again later", "SYS/TEMP"))
-
-    def timed_out(self) -> None:
-        """RFC 1939 3: close without a word and without deleting anything."""
-        self._end("timeout")
-
-    def draining(self) -> None:
-        """The server shuts down: POP3 has no word for it, so the connection closes between two commands."""
-        self._end("shutdown")
-
-    def lost(self) -> None:
-        """The connection is gone: nothing is deleted."""
-        self._lost = True
-        self._stop_lease()
-        if not self._handling:
-            ensureDeferred(self._release()).addErrback(self._log_trouble)
-
-    # ISessionMind
-
-    @property
-    def server_name(self) -> str:
-        """What the client asked for in its TLS handshake."""
-        return str(self._channel.server_name)
-
-    def end(self, reason: str) -> None:
-        """The account may no longer use this session."""
-        self._end(reason)
-
-    # Inside
-
-    def _end(self, reason: str) -> None:
-        if self._ending or self._channel.closed:
-            return
-        self._ending = reason
-        self._log_end(reason)
-        if not self._handling:
-            ensureDeferred(self._leave()).addErrback(self._log_trouble)
-
-    async def _leave(self) -> None:
-        """Close, and give the maildrop back now: a peer that is gone may keep its side open for long."""
-        self._channel.close()
-        await self._release()
-
-    async def _release(self) -> None:
-        """Give back what the session holds."""
-        self._stop_lease()
-        drop, self._drop = self._drop, None
-        login, self._login = self._login, None
-        if login is not None:
-            login.logout()
-        if drop is not None:
-            try:
-                await drop.release()
-            except DomainError:  # it runs out by itself
-                pass
-
-    def _log_trouble(self, cause: object) -> None:
-        emit(_log, "session.error", warning=True, session=self.session, protocol=self.protocol, error=str(cause))
-
-    def _log_end(self, reason: str) -> None:
-        emit(_log, "session.ended", session=self.session, protocol=self.protocol, peer=self.peer, reason=reason)
-
-    def _answer(self, reply: Reply) -> None:
-        self._channel.write(self._connection.answer(reply))
-
-    def _close_with(self, reply: Reply) -> None:
-        self._answer(reply)
-        self._channel.close()
-
-    async def _carry_out(self, event: Event) -> None:
         user, self._user = self._user, None  # PASS comes at once after USER (RFC 1939 7)
         if isinstance(event, SaslResponse):
             await self._sasl_response(event)
@@ -203,19 +109,44 @@ class Pop3Session:
                 self._user = user
             await _VERBS[event.verb](self, event)
 
+    def last_words(self, why: Why) -> bytes | None:
+        """POP3 has no word for a client that asked nothing (RFC 1939 3). Nothing can be said in the middle of a message, and
+        an end would make half of it look whole."""
+        if self._connection.in_lines:
+            return None
+        return bytes(_TROUBLE) if why is Why.TROUBLE else b""
+
+    def give_back(self) -> None:
+        """Nothing is deleted. The maildrop is free at once: a peer that is gone may keep its side open for long."""
+        self._stop_lease()
+        drop, self._drop = self._drop, None
+        if drop is not None:
+            ensureDeferred(_release(drop)).addErrback(self._log_trouble)
+
+    # Inside
+
+    def _log_trouble(self, cause: object) -> None:
+        emit(_log, "session.error", warning=True, session=self.session, protocol=self.protocol, error=str(cause))
+
+    def _answer(self, reply: Reply) -> None:
+        self.write(self._connection.answer(reply))
+
+    def _close_with(self, reply: Reply, reason: str = "") -> None:
+        self._answer(reply)
+        self.leave(reason)
+
     def _bad_answer(self, reply: Reply) -> None:
         """Answer what counts as a mistake; the last one ends the session."""
         self._bad += 1
         if self._bad < MAX_BAD:
             self._answer(reply)
             return
-        self._log_end("too many errors")
-        self._close_with(err("too many errors"))
+        self._close_with(err("too many errors"), "too many errors")
 
     # AUTHORIZATION
 
     def _mechanisms(self) -> tuple[str, ...]:
-        return self._logins.mechanisms(self.protocol, self._channel.secure or self._plain_login)
+        return self._logins.mechanisms(self.protocol, self.channel.secure or self._plain_login)
 
     async def _do_user(self, command: Command) -> None:
         if not self._mechanisms():
@@ -268,7 +199,7 @@ class Pop3Session:
             self._refuse_login(error)
             return
         if challenge is not None:
-            self._channel.write(self._connection.challenge(challenge))
+            self.write(self._connection.challenge(challenge))
             return
         self._exchange = None
         await self._open(exchange.login)
@@ -286,35 +217,35 @@ class Pop3Session:
 
     async def _open(self, login: ILogin) -> None:
         """Open the maildrop of a login and enter TRANSACTION."""
-        self._login = login
+        self.login = login
         try:
             self._drop = await login.avatar.maildrop()
         except DomainError as error:
-            self._login = None
-            login.logout()
+            self.log_out()
             if isinstance(error, Busy):
                 self._bad_answer(_IN_USE)
             else:
                 self._refuse_login(error)
             return
-        if not self._lost:
+        if not self.over:
             self._lease = Lease(self._drop, self._clock, self._lease_lost, self._log_trouble)
         self._messages = Numbering(self._drop.messages)
         self._connection.authenticated()
-        self._channel.set_deadline(None)
+        self.channel.set_deadline(None)
         self._bad = 0
         self._answer(ok(f"maildrop has {self._messages.count} messages ({self._messages.octets} octets)"))
 
     async def _do_stls(self, command: Command) -> None:
-        if self._channel.secure:
+        if self.channel.secure:
             self._bad_answer(err("TLS is up already"))
         elif not self._offers_tls:
             self._bad_answer(err("no TLS here"))
         elif self._utf8:
             self._bad_answer(err("not after UTF8"))  # RFC 6856 2.1
         else:
-            self._channel.write(self._connection.begin_tls(ok("begin TLS")))
-            self._channel.start_tls()
+            self.write(self._connection.begin_tls(ok("begin TLS")))
+            self.flush()
+            self.channel.start_tls()
 
     async def _do_utf8(self, command: Command) -> None:
         self._utf8 = True
@@ -331,7 +262,7 @@ class Pop3Session:
         lines = ["TOP", "UIDL"]
         if mechanisms:
             lines += ["USER", "SASL " + " ".join(mechanisms)]
-        if self._offers_tls and not self._channel.secure and self._connection.state is State.AUTHORIZATION:
+        if self._offers_tls and not self.channel.secure and self._connection.state is State.AUTHORIZATION:
             lines.append("STLS")
         lines += ["PIPELINING", "RESP-CODES", "AUTH-RESP-CODE", "UTF8 USER", "LANG"]
         lines += ["EXPIRE NEVER", "LOGIN-DELAY 0", "IMPLEMENTATION mailnode"]
@@ -355,10 +286,9 @@ class Pop3Session:
         try:
             await drop.commit(self._messages.marked)
         except DomainError as error:
-            self._close_with(err("the messages were not deleted", "SYS/TEMP"))
             if not isinstance(error, Busy):  # the lease is still ours
                 self._drop = drop
-            await self._release()
+            self._close_with(err("the messages were not deleted", "SYS/TEMP"))
             return
         self._close_with(ok("goodbye"))
 
@@ -406,17 +336,14 @@ class Pop3Session:
             self._answer(_UNREADABLE)
             return
         text = f"{message.size} octets" if only is None else "top of the message follows"
-        opening = self._connection.begin_lines(ok(text))
+        self.write(self._connection.begin_lines(ok(text)))
         try:
-            whole = await send_message(self._channel, drop, message, opening, piece, only)
-        except DomainError as error:
+            await send_message(self, drop, message, piece, only)
+        except DomainError as error:  # what was sent cannot be taken back
             self._log_trouble(f"in the middle of message {message.uid}: {type(error).__name__}: {error}")
-            whole = False
-        if whole:
-            self._connection.end_lines()
+            self.leave()
         else:
-            # What was sent cannot be taken back, and an end would make half a message look whole.
-            self._channel.abort()
+            self._connection.end_lines()
 
     async def _do_dele(self, command: Command) -> None:
         if self._messages.get(command.number) is None:
@@ -433,8 +360,9 @@ class Pop3Session:
         self._answer(ok("nothing is marked as deleted"))
 
     async def _send_lines(self, first: Reply, lines: Iterable[bytes]) -> None:
-        if await send_lines(self._channel, self._connection.begin_lines(first), lines):
-            self._connection.end_lines()
+        self.write(self._connection.begin_lines(first))
+        await send_lines(self, lines)
+        self._connection.end_lines()
 
     # The lease
 
@@ -444,7 +372,7 @@ class Pop3Session:
 
     def _lease_lost(self) -> None:
         self._drop = None  # not ours any more: QUIT must not delete, nor release somebody else's
-        self._end("the maildrop lease was lost")
+        self.end("the maildrop lease was lost")
 
 
 _VERBS: dict[str, Callable[[Pop3Session, Command], Awaitable[None]]] = {
@@ -465,6 +393,13 @@ _VERBS: dict[str, Callable[[Pop3Session, Command], Awaitable[None]]] = {
     "LANG": Pop3Session._do_lang,
     "QUIT": Pop3Session._do_quit,
 }
+
+
+async def _release(drop: IMaildrop) -> None:
+    try:
+        await drop.release()
+    except DomainError:  # it runs out by itself
+        pass
 
 
 def _is_utf8(text: bytes) -> bool:

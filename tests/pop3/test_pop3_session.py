@@ -333,6 +333,24 @@ def test_without_quit_nothing_is_deleted(how):
     assert wire.factory.connections == 0
 
 
+@pytest.mark.parametrize("how", ["quit", "mistakes", "trouble"])
+def test_a_peer_that_keeps_its_side_open_keeps_nothing_else(how):
+    wire = Wire([ONE])
+    wire.login()
+    if how == "quit":
+        wire.send(b"QUIT\r\n")
+    elif how == "mistakes":
+        wire.send(b"HELO x\r\n" * 10)
+    else:
+        wire.drop.fault["retrieve"] = RuntimeError("as was asked for")
+        assert wire.send(b"RETR 1\r\n") == b"-ERR [SYS/TEMP] internal trouble, try again later\r\n"
+    assert wire.closed and wire.factory.connections == 1
+    assert wire.logins.login.logouts == 1
+    assert wire.drop.released or wire.drop.committed == []
+    wire.lose()
+    assert wire.logins.login.logouts == 1
+
+
 @pytest.mark.parametrize(("error", "released"), [(Busy(), False), (StoreUnavailable(), True)])
 def test_commit_that_fails_is_told(error, released):
     wire = Wire([ONE])
