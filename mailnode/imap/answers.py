@@ -23,11 +23,11 @@ class Answer:
 
 
 class SessionEnds(Exception):
-    """Raised inside a chapter when there is nobody to answer any more."""
+    """Raised by a command when there is nobody to answer any more."""
 
 
-class Refusal(Exception):
-    """Raised by a chapter to end its command with NO or BAD."""
+class Refused(Exception):
+    """Raised by a command to end it with NO or BAD."""
 
     def __init__(self, text: str, code: bytes = b"", status: bytes = b"NO") -> None:
         super().__init__(text)
@@ -60,7 +60,7 @@ UNKNOWN_TROUBLE = Answer("Temporary trouble, try again later", b"UNAVAILABLE", b
 
 def refusal(error: Exception) -> Answer | None:
     """Return the answer to an error, or None when it is not one that a client can cause."""
-    if isinstance(error, Refusal):
+    if isinstance(error, Refused):
         return error.answer
     for kind, answer in _REFUSALS:
         if isinstance(error, kind):

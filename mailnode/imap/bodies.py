@@ -1,11 +1,13 @@
-"""Message bytes for FETCH and SEARCH: exactly what was asked for, small messages read together."""
+"""What FETCH and SEARCH read: rows a range at a time, octets exactly as asked for, small messages together."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from mailnode.errors import BlobDamaged
+from mailnode.errors import BlobDamaged, RowsDamaged
+from mailnode.imap.messages.ranges import uids_of
+from mailnode.imap.view.view import View
 from mailnode.interfaces.store import IMailbox
 from mailnode.values.blob import BlobRef
 
@@ -13,6 +15,23 @@ T = TypeVar("T")
 
 PIECE = 256 * 1024  # octets of a message read at a time, and of all small messages that are held at once
 BATCH = 64  # small messages held at once
+
+
+async def read_rows(
+    mailbox: IMailbox, view: View, indexes: Sequence[int], columns: Sequence[str]
+) -> tuple[Sequence[int], list[tuple[Any, ...]], RowsDamaged | None]:
+    """Return the rows of at most ``RANGE`` messages, the indexes they belong to, and why some could not be read: those, and
+    messages that are kept no more, are missing among rows and indexes."""
+    uids = uids_of(view, indexes)
+    damage = None
+    try:
+        rows = await mailbox.rows(uids, columns)
+    except RowsDamaged as error:
+        rows, damage = error.rows, error
+    if len(rows) < len(uids):
+        by_uid = dict(zip(uids, indexes, strict=True))
+        return [by_uid[row[0]] for row in rows], rows, damage
+    return indexes, rows, damage
 
 
 async def read_exactly(mailbox: IMailbox, blob: BlobRef, start: int, end: int) -> bytes:

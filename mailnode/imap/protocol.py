@@ -7,6 +7,7 @@ from typing import Any
 
 from zope.interface import classImplements
 
+from mailnode.imap.commands.table import TABLE
 from mailnode.imap.wire import responses
 from mailnode.imap.wire.connection import DEFAULT_LIMITS, ImapConnection, ImapLimits
 from mailnode.interfaces.runtime import IClock
@@ -58,7 +59,7 @@ class ImapFactory(PumpFactory):
 
     def make_pump(self, host: str) -> Pump:
         """Return a pump around a new connection and session."""
-        connection = ImapConnection(self._limits, plaintext_login=self._plaintext_login)
+        connection = ImapConnection(TABLE, self._limits, plaintext_login=self._plaintext_login)
         return Pump(
             "imap",
             connection,

@@ -1,15 +1,13 @@
-"""One IMAP session: takes the connection's events, runs each command's chapter, says what happened meanwhile, answers.
+"""One IMAP session: takes the connection's events, runs each command, says what happened meanwhile, answers.
 
-What a chapter may rely on: commands run one at a time, the numbers of the view stay while one runs, and whatever a
-chapter raises becomes an answer by the table in ``answers``. The order on the wire is always: the chapter's own
-responses, what the view has to announce, the tagged line.
+What a command may rely on stands in :mod:`mailnode.imap.commands.context`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from itertools import repeat
+from typing import Any, NoReturn, TypeVar
 
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.logger import Logger
@@ -20,48 +18,26 @@ from mailnode.dialog.turn import Turn
 from mailnode.errors import Busy, DomainError, NoSuchMailbox
 from mailnode.imap.answers import UNKNOWN_TROUBLE, Answer, SessionEnds, refusal
 from mailnode.imap.capabilities import capabilities
-from mailnode.imap.chapters import CHAPTERS, EVENTS, Chapter
-from mailnode.imap.command_types import Command, Reply
-from mailnode.imap.commands import row_of
-from mailnode.imap.open_views import OpenViews
-from mailnode.imap.searches import Searches
+from mailnode.imap.commands.context import UnderWay
+from mailnode.imap.commands.row import CommandRow
+from mailnode.imap.commands.table import row_of
 from mailnode.imap.selected import Selected
-from mailnode.imap.watching import Watching
+from mailnode.imap.services import ImapServices
 from mailnode.imap.wire import responses
-from mailnode.imap.wire.connection import ImapConnection
-from mailnode.interfaces.runtime import IClock, IHints, IThreads
-from mailnode.interfaces.sessions import ILogin, ILogins, ISessionMind
-from mailnode.interfaces.store import IBlobWriter, IMailAccount
+from mailnode.imap.wire.command import Command, Reply, Together
+from mailnode.imap.wire.connection import Event, ImapConnection
+from mailnode.interfaces.sessions import ILogin, ISessionMind
+from mailnode.interfaces.store import IMailAccount
 from mailnode.interfaces.wire import IChannel, ISession
-from mailnode.values.blob import StagedBlob
 from mailnode.values.events import emit
-from mailnode.values.facts import EncodedFacts
+
+T = TypeVar("T")
 
 LOGIN_TIMEOUT = 60.0  # seconds without input before login
 IDLE_TIMEOUT = 31 * 60.0  # after login; RFC 3501 5.4 wants at least 30 minutes
 TURN = 0.02  # seconds one command may hold the reactor before others get their turn
 
 _log = Logger()
-
-
-@dataclass(frozen=True, slots=True)
-class ImapServices:
-    """What every session of a listener shares. ``stage`` is ``IDelivery.stage``; ``start_tls``: the listener offers
-    STARTTLS; ``append_limit`` octets of one message;
-    ``still_here_seconds`` how often IDLE says something, so that no device on the way forgets the connection."""
-
-    logins: ILogins
-    hints: IHints
-    clock: IClock
-    threads: IThreads
-    stage: Callable[[IBlobWriter], Awaitable[tuple[StagedBlob, EncodedFacts]]]
-    views: OpenViews
-    searches: Searches
-    watching: Watching
-    start_tls: bool = False
-    append_limit: int = 64 * 1024 * 1024
-    still_here_seconds: float = 120.0
-    version: str = ""
 
 
 @implementer(ISession, ISessionMind)
@@ -78,8 +54,8 @@ class ImapSession:
         self.peer: str = channel.peer
         self.login: ILogin | None = None
         self.selected: Selected | None = None
-        self.condstore = False
-        self.under_way: Any = None  # what AUTHENTICATE, APPEND or IDLE keeps between its events
+        self.enabled: set[str] = set()
+        self.under_way: UnderWay | None = None  # what AUTHENTICATE, APPEND or IDLE keeps between its events
         self._command: Command | None = None
         self._out: list[bytes] = []
         self._handling = False
@@ -96,7 +72,7 @@ class ImapSession:
         self.write(responses.ok(b"*", "IMAP4rev1 server ready", responses.capability(self.capabilities())))
         self.flush()
 
-    async def handle(self, event: Any) -> None:
+    async def handle(self, event: Event) -> None:
         """Handle one event."""
         await self.take_turn()
         self._handling = True
@@ -108,9 +84,11 @@ class ImapSession:
                     self.channel.close()
             elif isinstance(event, Command):
                 self._command = event
-                await self._run(event, CHAPTERS[type(event)].run, event)
-            elif self._command is not None:
-                await self._run(self._command, EVENTS[type(event)], event)
+                await self._run(event)
+            elif isinstance(event, Together):
+                await self._run_together(event.commands)
+            elif self._command is not None and self.under_way is not None:
+                await self._answer(self._command, self.under_way.go_on(self, event))
         except SessionEnds:
             pass
         finally:
@@ -155,7 +133,7 @@ class ImapSession:
         self._log_end(reason)
         self.bye("Session ended by the server", b"UNAVAILABLE")
 
-    # For chapters: turns and output
+    # Context: turns and output
 
     async def take_turn(self) -> None:
         """Wait until nothing else speaks in this session: a command, or what IDLE pushes."""
@@ -185,7 +163,7 @@ class ImapSession:
         """
         self.flush()
         await self.channel.drain()
-        await self.breathe()
+        await self.checkpoint()
         if within and self._farewell is not None:
             self._farewell = b""
         self.ensure_there()
@@ -195,7 +173,7 @@ class ImapSession:
         if self.channel.closed or self._farewell is not None:
             raise SessionEnds
 
-    async def breathe(self) -> None:
+    async def checkpoint(self) -> None:
         """Give other sessions their turn when this one had it long enough; nothing is sent meanwhile."""
         clock = self.services.clock
         if clock.seconds() - self._turn_began > TURN:
@@ -215,7 +193,7 @@ class ImapSession:
             if not self._handling:
                 self._leave()
 
-    def abort(self, reason: str) -> None:
+    def abort(self, reason: str) -> NoReturn:
         """Break the connection in the middle of a response that cannot be completed. :raises SessionEnds:"""
         self._log_end(reason, warning=True)
         self.channel.abort()
@@ -228,7 +206,12 @@ class ImapSession:
             self.channel.write(self._farewell or b"")
             self.channel.close()
 
-    # For chapters: state
+    # Context: state
+
+    @property
+    def mind(self) -> ISessionMind:
+        """The session as logins see it."""
+        return self
 
     def capabilities(self) -> tuple[str, ...]:
         """What CAPABILITY says now."""
@@ -264,14 +247,6 @@ class ImapSession:
         self.channel.set_deadline(None)
         self.connection.authenticated()
         self._unsubscribe = self.services.hints.subscribe(login.account.id, self.hinted)
-
-    def enable_condstore(self) -> None:
-        """A CONDSTORE enabling command runs: MODSEQ from now on, and HIGHESTMODSEQ when it is the first of the session
-        with a mailbox open (RFC 7162 3.1)."""
-        if not self.condstore:
-            self.condstore = True
-            if self.selected is not None:
-                self.write(self.selected.highest_modseq_line())
 
     def select(self, selected: Selected) -> None:
         """Enter the selected state."""
@@ -318,33 +293,65 @@ class ImapSession:
         """The account reached this modseq."""
         if self.selected is not None and modseq > self.selected.view.highest_modseq:
             self.selected.hint(modseq)
-            hint = getattr(self.under_way, "hint", None)
-            if hint is not None:
-                hint()
+            if self.under_way is not None:
+                self.under_way.hint()
 
     # Commands
 
-    async def _run(self, command: Command, run: Callable[[Any, Any], Awaitable[Answer | None]], event: Any) -> None:
-        """Run a chapter; answer, unless its command goes on with further events."""
-        chapter = CHAPTERS[type(command)]
+    async def _run(self, command: Command) -> None:
+        row = row_of(command)
+        await self._answer(
+            command, row.run(self, command) if self.selected is None else self._run_with_view(row, command)
+        )
+
+    async def _run_with_view(self, row: CommandRow[Any], command: Command) -> Answer | None:
+        await self._prepare_view(row)
+        return await row.run(self, command)
+
+    async def _prepare_view(self, row: CommandRow[Any]) -> None:
+        """With a mailbox selected, see to it that the view is what a command needs."""
+        selected = self.selected
+        if selected is None:
+            return
+        if selected.is_stale(row.stale_after):
+            await selected.refresh(after=row.stale_after)
+        if row.needs_view:
+            if selected.view.packed is not None:
+                await selected.unpack()
+            self.look_after_view(used=True)
+
+    async def _answer(self, command: Command, running: Awaitable[Answer | None]) -> None:
+        """Answer a command, unless it goes on with further events."""
+        answer = await self._outcome(running)
+        if answer is not None:
+            if self.selected is not None and row_of(command).asks_after:
+                await self._look_again(self.selected)
+            await self._tell(command, answer)
+            self.connection.completed()
+
+    async def _run_together(self, commands: Sequence[Command]) -> None:
+        """Run commands that may run together; answer each in its turn."""
+        row = row_of(commands[0])
+        assert row.run_together is not None
+        refusal = await self._outcome(self._prepare_view(row))
+        answers: Iterable[Awaitable[Answer] | Answer] = repeat(refusal) if refusal else row.run_together(self, commands)
+        for command, running in zip(commands, answers, strict=False):
+            answer = running if isinstance(running, Answer) else await self._outcome(running)
+            await self._tell(command, answer)
+            await self.pause()
+        self.connection.completed()
+
+    async def _outcome(self, running: Awaitable[T]) -> T | Answer:
+        """Return what comes of a command; whatever it raises becomes its answer."""
         try:
-            if self.selected is not None and self.under_way is None:
-                if self.selected.is_stale(chapter.stale_after):
-                    await self.selected.refresh(after=chapter.stale_after)
-                if chapter.needs_view:
-                    if self.selected.view.packed is not None:
-                        await self.selected.unpack()
-                    self.look_after_view(used=True)
-            answer = await run(self, event)
+            return await running
         except SessionEnds:
             raise
         except Exception as error:
-            answer = await self.refused(error)
-        if answer is not None:
-            await self.complete(command, chapter, answer)
+            return await self.refused(error)
 
     async def refused(self, error: Exception) -> Answer:
-        """Return the answer to what a chapter has raised; whatever no client can cause is logged."""
+        """Return the answer to what a command has raised; whatever no client can cause is logged."""
         self.drop_under_way()
         answer = refusal(error)
         if answer is None:
@@ -381,14 +388,7 @@ class ImapSession:
         failure = Failure(error)  # type: ignore[no-untyped-call]
         _log.failure("trouble in session {session}", failure, session=self.session)
 
-    async def complete(self, command: Command, chapter: Chapter, answer: Answer) -> None:
-        """Answer, and have the connection go on."""
-        if self.selected is not None and chapter.asks_after:
-            await self._look_again(self.selected)
-        await self.tell(command, answer)
-        self.connection.completed()
-
-    async def tell(self, command: Command, answer: Answer) -> None:
+    async def _tell(self, command: Command, answer: Answer) -> None:
         """Announce what the command allows, then say the tagged line."""
         await self.announce(row_of(command).expunge, command.uid)
         self._command = None
@@ -400,7 +400,8 @@ class ImapSession:
         :param expunge: whether EXPUNGE may be among it. :param uid: a UID command is being answered.
         """
         if self.selected is not None:
-            pieces = self.selected.announcement(expunge, uid or self.condstore, self.condstore)
+            condstore = "CONDSTORE" in self.enabled
+            pieces = self.selected.announcement(expunge, uid or condstore, condstore)
             for number, piece in enumerate(pieces):
                 if number:
                     await self.pause()

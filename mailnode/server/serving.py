@@ -24,7 +24,8 @@ from mailnode.delivery.router import Router
 from mailnode.imap.open_views import OpenViews
 from mailnode.imap.protocol import ImapFactory
 from mailnode.imap.searches import Searches
-from mailnode.imap.session import ImapServices, ImapSession
+from mailnode.imap.services import ImapServices
+from mailnode.imap.session import ImapSession
 from mailnode.imap.watching import Watching
 from mailnode.imap.wire.connection import ImapLimits
 from mailnode.interfaces.runtime import IClock, IHints, IProcesses

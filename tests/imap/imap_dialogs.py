@@ -4,30 +4,32 @@ A script is (what the client sends, what must come out). The session's side is p
 answers every event in the plainest way and writes down what it saw.
 """
 
-from mailnode.imap.command_types import (
+from mailnode.imap.commands.append import AppendStart
+from mailnode.imap.commands.authenticate import Authenticate
+from mailnode.imap.commands.idle import Idle
+from mailnode.imap.commands.login import Login
+from mailnode.imap.commands.logout import Logout
+from mailnode.imap.commands.select import Select
+from mailnode.imap.commands.starttls import StartTls
+from mailnode.imap.commands.table import TABLE
+from mailnode.imap.wire.command import (
     AppendAborted,
     AppendChunk,
     AppendEnd,
-    AppendStart,
-    Authenticate,
     Command,
-    Idle,
     IdleDone,
-    Login,
-    Logout,
+    ImapState,
     Reply,
     SaslResponse,
-    Select,
-    StartTls,
+    Together,
 )
-from mailnode.imap.commands import State
 from mailnode.imap.wire.connection import ImapConnection, ImapLimits
 from mailnode.values.wire import NEED_DATA, PAUSED
 
 
 class Answering:
     """Answers events as a session would; ``seen`` holds events, and octets for each Reply. Consecutive chunks of a
-    message are joined, because how they are cut is not part of the outcome."""
+    message are joined, and commands that run together are apart, because how they are cut is not part of the outcome."""
 
     def __init__(self, connection, refuse_append=False, sasl_steps=1):
         self.connection = connection
@@ -49,6 +51,8 @@ class Answering:
     def _note(self, event):
         if isinstance(event, AppendChunk) and self.seen and isinstance(self.seen[-1], AppendChunk):
             self.seen[-1] = AppendChunk(self.seen[-1].data + event.data)
+        elif isinstance(event, Together):
+            self.seen.extend(event.commands)
         else:
             self.seen.append(event.data if isinstance(event, Reply) else event)
 
@@ -79,24 +83,24 @@ class Answering:
             case Select():
                 connection.selected()
                 connection.completed()
-            case AppendEnd() | AppendAborted() | IdleDone() | Command():
+            case AppendEnd() | AppendAborted() | IdleDone() | Command() | Together():
                 connection.completed()
             case _:
                 raise AssertionError(event)
 
 
-def connect(state=State.NOT_AUTHENTICATED, secure=True, limits=None):
-    connection = ImapConnection(limits or ImapLimits())
+def connect(state=ImapState.NOT_AUTHENTICATED, secure=True, limits=None):
+    connection = ImapConnection(TABLE, limits or ImapLimits())
     if secure:
         connection.tls_started()
-    if state in (State.AUTHENTICATED, State.SELECTED):
+    if state in (ImapState.AUTHENTICATED, ImapState.SELECTED):
         connection.authenticated()
-    if state is State.SELECTED:
+    if state is ImapState.SELECTED:
         connection.selected()
     return connection
 
 
-def outcome(octets, *, state=State.SELECTED, secure=True, limits=None, trailing=True, **answers):
+def outcome(octets, *, state=ImapState.SELECTED, secure=True, limits=None, trailing=True, **answers):
     """Return what came out of a connection for these octets, the same in all three ways."""
 
     def run(pieces):
@@ -110,7 +114,7 @@ def outcome(octets, *, state=State.SELECTED, secure=True, limits=None, trailing=
     assert single.seen == whole.seen, "byte by byte gave something else"
     assert single.connection.state == whole.connection.state
     assert not whole.connection.buffered or not octets.endswith(b"\r\n")
-    if trailing and not whole.closed and whole.connection.state is not State.LOGOUT:
+    if trailing and not whole.closed and whole.connection.state is not ImapState.LOGOUT:
         followed = run([octets + b"zz9 NOOP\r\nzz10 CAPAB"])
         assert [type(e).__name__ for e in followed.seen[len(whole.seen) :]] == ["Noop"], followed.seen
         assert followed.seen[: len(whole.seen)] == whole.seen, "trailing data changed the outcome"

@@ -19,9 +19,11 @@ from twisted.internet.testing import StringTransport
 from zope.interface import implementer
 
 from mailnode.errors import AuthenticationFailed, NoSuchMailbox
+from mailnode.imap.commands.table import TABLE
 from mailnode.imap.open_views import OpenViews
 from mailnode.imap.searches import Searches
-from mailnode.imap.session import ImapServices, ImapSession
+from mailnode.imap.services import ImapServices
+from mailnode.imap.session import ImapSession
 from mailnode.imap.watching import Watching
 from mailnode.imap.wire.connection import ImapConnection
 from mailnode.interfaces.runtime import IProcesses
@@ -102,7 +104,7 @@ class Client:
 
     def __init__(self, world: World, secure: bool) -> None:
         self.transport = StringTransport()
-        self.connection = ImapConnection(plaintext_login=secure)
+        self.connection = ImapConnection(TABLE, plaintext_login=secure)
         self.pump = Pump("imap", self.connection, self._session, world.clock, start_tls=lambda transport: None)
         self._world = world
         self.ahead = b""  # sent already, ahead of its turn

@@ -8,36 +8,36 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from imap_dialogs import Answering, connect, outcome
 
-from mailnode.imap.command_types import (
+from mailnode.imap.commands.append import AppendStart
+from mailnode.imap.commands.authenticate import Authenticate
+from mailnode.imap.commands.capability import Capability
+from mailnode.imap.commands.fetch import Fetch
+from mailnode.imap.commands.id import Id
+from mailnode.imap.commands.idle import Idle
+from mailnode.imap.commands.login import Login
+from mailnode.imap.commands.logout import Logout
+from mailnode.imap.commands.noop import Noop
+from mailnode.imap.commands.select import Examine, Select
+from mailnode.imap.commands.starttls import StartTls
+from mailnode.imap.commands.table import TABLE
+from mailnode.imap.wire.command import (
     AppendAborted,
     AppendChunk,
     AppendEnd,
-    AppendStart,
-    Authenticate,
-    Capability,
     Command,
-    Examine,
-    Fetch,
-    Flags,
-    Id,
-    Idle,
     IdleDone,
-    InternalDate,
-    Login,
-    Logout,
-    Noop,
+    ImapState,
     Reply,
     SaslResponse,
-    Select,
-    StartTls,
+    Together,
 )
-from mailnode.imap.commands import TABLE, State
-from mailnode.imap.wire.connection import CHUNK, ImapConnection, ImapLimits
+from mailnode.imap.wire.connection import CHUNK, TOGETHER, ImapConnection, ImapLimits
+from mailnode.imap.wire.lexer import Flags, InternalDate
 from mailnode.imap.wire.states import TRANSITIONS, Mode
 from mailnode.values.flags import SEEN
 from mailnode.values.wire import NEED_DATA, PAUSED
 
-BEFORE = State.NOT_AUTHENTICATED
+BEFORE = ImapState.NOT_AUTHENTICATED
 ASK = b"+ OK\r\n"
 
 
@@ -107,10 +107,10 @@ def test_bare_line_ends_inside_a_line_are_refused():
 # --- states
 
 
-@pytest.mark.parametrize(("name", "state"), list(itertools.product(TABLE, State)))
+@pytest.mark.parametrize(("name", "state"), list(itertools.product(TABLE, ImapState)))
 def test_every_command_in_every_state(name, state):
     """A command out of its state is BAD before its arguments are looked at; in it, the arguments decide."""
-    if state is State.LOGOUT:
+    if state is ImapState.LOGOUT:
         side = Answering(connect(BEFORE))
         side.connection.ended()
         side.feed(b"a " + name + b"\r\n")
@@ -127,11 +127,11 @@ def test_every_command_in_every_state(name, state):
 
 
 @pytest.mark.parametrize(
-    ("state", "told"), list(itertools.product(State, ["authenticated", "selected", "unselected", "ended"]))
+    ("state", "told"), list(itertools.product(ImapState, ["authenticated", "selected", "unselected", "ended"]))
 )
 def test_every_transition(state, told):
-    connection = connect(state if state is not State.LOGOUT else BEFORE)
-    if state is State.LOGOUT:
+    connection = connect(state if state is not ImapState.LOGOUT else BEFORE)
+    if state is ImapState.LOGOUT:
         connection.ended()
     if (state, told) in TRANSITIONS:
         getattr(connection, told)()
@@ -153,7 +153,7 @@ def test_login_is_not_asked_for_without_tls():
 
 
 def test_plain_text_logins_where_they_are_allowed():
-    side = Answering(ImapConnection(plaintext_login=True))
+    side = Answering(ImapConnection(TABLE, plaintext_login=True))
     side.feed(b"a LOGIN alice secret\r\n")
     assert side.seen == [Login(b"a", b"alice", b"secret")]
 
@@ -200,7 +200,7 @@ def test_a_refused_synchronising_literal_is_not_asked_for():
     assert outcome(b"a SELECT ~{5}\r\n") == [b"a BAD Binary literals are not allowed here\r\n"]
 
 
-@pytest.mark.parametrize(("state", "limit"), [(BEFORE, 8192), (State.AUTHENTICATED, 65536)])
+@pytest.mark.parametrize(("state", "limit"), [(BEFORE, 8192), (ImapState.AUTHENTICATED, 65536)])
 def test_literals_over_the_limit_are_thrown_away(state, limit):
     command = b"LOGIN" if state is BEFORE else b"SELECT"
     refusal = b"a BAD [TOOBIG] Literal too long\r\n"
@@ -249,7 +249,7 @@ def test_long_lines_are_accepted_after_login(size):
     assert len(fetch.items[0].section.fields) == size // 9
 
 
-@pytest.mark.parametrize(("state", "limit"), [(BEFORE, 8192), (State.AUTHENTICATED, 65536)])
+@pytest.mark.parametrize(("state", "limit"), [(BEFORE, 8192), (ImapState.AUTHENTICATED, 65536)])
 def test_an_endless_line_is_not_gathered(state, limit):
     side = Answering(connect(state))
     side.feed(b"tag1 LOGIN ")
@@ -268,7 +268,7 @@ def id_fields(octet, value):
     )
 
 
-@pytest.mark.parametrize("state", [BEFORE, State.AUTHENTICATED])
+@pytest.mark.parametrize("state", [BEFORE, ImapState.AUTHENTICATED])
 @pytest.mark.parametrize(
     ("octet", "value"),
     [(b"x", b'"%b"' % (b"x" * 1024)), (b'"', b'"%b"' % (b'\\"' * 1024)), (b"x", b"{1024+}\r\n" + b"x" * 1024)],
@@ -322,7 +322,7 @@ def test_too_many_bad_commands_end_the_connection():
 
 
 def test_nothing_comes_before_the_answer():
-    connection = connect(State.AUTHENTICATED)
+    connection = connect(ImapState.AUTHENTICATED)
     connection.receive_data(b"a SELECT INBOX\r\nb FETCH 1 UID\r\nc FROB\r\n")
     assert connection.next_event() == Select(b"a", "INBOX")
     assert connection.next_event() is PAUSED
@@ -345,7 +345,7 @@ def test_pipelined_from_login_to_logout():
 
 
 def test_a_select_that_failed_refuses_the_fetch_behind_it():
-    connection = connect(State.AUTHENTICATED)
+    connection = connect(ImapState.AUTHENTICATED)
     connection.receive_data(b"a SELECT Nowhere\r\nb FETCH 1 UID\r\n")
     connection.next_event()
     connection.unselected()
@@ -355,14 +355,14 @@ def test_a_select_that_failed_refuses_the_fetch_behind_it():
 
 # What brings a connection into each mode, from which state.
 BEGIN = {
-    Mode.COMMAND: (State.SELECTED, b""),
-    Mode.LITERAL: (State.SELECTED, b"z SELECT {10+}\r\n"),
-    Mode.SKIP: (State.SELECTED, b"z FROB {10+}\r\n"),
+    Mode.COMMAND: (ImapState.SELECTED, b""),
+    Mode.LITERAL: (ImapState.SELECTED, b"z SELECT {10+}\r\n"),
+    Mode.SKIP: (ImapState.SELECTED, b"z FROB {10+}\r\n"),
     Mode.SASL: (BEFORE, b"z AUTHENTICATE PLAIN\r\n"),
-    Mode.IDLE: (State.SELECTED, b"z IDLE\r\n"),
-    Mode.MESSAGE: (State.SELECTED, b"z APPEND x {10+}\r\n"),
-    Mode.MESSAGE_END: (State.SELECTED, b"z APPEND x {0+}\r\n"),
-    Mode.CLOSED: (State.SELECTED, b"z LOGOUT\r\n"),
+    Mode.IDLE: (ImapState.SELECTED, b"z IDLE\r\n"),
+    Mode.MESSAGE: (ImapState.SELECTED, b"z APPEND x {10+}\r\n"),
+    Mode.MESSAGE_END: (ImapState.SELECTED, b"z APPEND x {0+}\r\n"),
+    Mode.CLOSED: (ImapState.SELECTED, b"z LOGOUT\r\n"),
 }
 
 
@@ -385,7 +385,7 @@ def test_an_answer_nobody_waits_for_is_a_programming_error(mode, verb):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_an_ended_connection_stays_ended(verb):
-    connection = connect(State.AUTHENTICATED)
+    connection = connect(ImapState.AUTHENTICATED)
     connection.receive_data(b"a APPEND x {4+}\r\n")
     connection.next_event()
     connection.ended()
@@ -504,7 +504,7 @@ def test_an_empty_message():
 
 
 def test_a_large_message_is_never_gathered():
-    side = Answering(connect(State.AUTHENTICATED))
+    side = Answering(connect(ImapState.AUTHENTICATED))
     size = 5_000_000
     side.feed(b"a APPEND Sent {%d+}\r\n" % size)
     connection = side.connection
@@ -523,7 +523,7 @@ def test_a_large_message_is_never_gathered():
 
 @given(st.binary(max_size=30), st.lists(st.integers(1, 4), max_size=30))
 def test_a_message_arrives_as_it_was_however_it_is_cut(sent, cuts):
-    side = Answering(connect(State.AUTHENTICATED))
+    side = Answering(connect(ImapState.AUTHENTICATED))
     side.feed(b"a APPEND Sent {%d+}\r\n" % len(sent))
     at = 0
     for cut in [*cuts, len(sent)]:
@@ -573,7 +573,7 @@ def test_append_is_judged_before_its_message(arguments, answer):
 
 
 def test_a_connection_lost_in_the_middle_of_a_message_gives_no_end():
-    side = Answering(connect(State.AUTHENTICATED))
+    side = Answering(connect(ImapState.AUTHENTICATED))
     side.feed(b"a APPEND Sent {10+}\r\nabc")
     side.connection.receive_eof()
     side.run()
@@ -593,7 +593,7 @@ FRAGMENTS = st.sampled_from(
 @settings(max_examples=300, deadline=None)
 @given(
     st.lists(FRAGMENTS | st.binary(max_size=8), max_size=40).map(b"".join),
-    st.sampled_from([BEFORE, State.AUTHENTICATED, State.SELECTED]),
+    st.sampled_from([BEFORE, ImapState.AUTHENTICATED, ImapState.SELECTED]),
     st.booleans(),
     st.booleans(),
 )
@@ -623,7 +623,7 @@ def test_every_mode_takes_any_input(octets, mode):
 )
 def test_input_is_handled_in_linear_time(piece):
     def seconds(count):
-        side = Answering(connect(State.SELECTED, limits=ImapLimits(bad_commands=10**9)))
+        side = Answering(connect(ImapState.SELECTED, limits=ImapLimits(bad_commands=10**9)))
         began = time.process_time()
         for _ in range(count):
             side.feed(piece * 1000)
@@ -631,3 +631,46 @@ def test_input_is_handled_in_linear_time(piece):
 
     seconds(2)
     assert seconds(80) < 8 * 3 * max(seconds(10), 0.01)
+
+
+# --- commands that run together
+
+STORE = b"%b STORE %d +FLAGS (\\Seen)\r\n"
+
+
+def given(octets):
+    """Return the tags of what comes out of a connection at once, those that run together as one."""
+    connection = connect(ImapState.SELECTED)
+    connection.receive_data(octets)
+    tags = []
+    while (event := connection.next_event()) not in (NEED_DATA, PAUSED) and len(tags) < 9:
+        if isinstance(event, Reply):
+            tags.append(event.data[:5])
+            continue
+        tags.append(b"".join(c.tag for c in event.commands) if isinstance(event, Together) else event.tag)
+        connection.completed()
+    return tags
+
+
+@pytest.mark.parametrize(
+    ("octets", "tags"),
+    [
+        (STORE % (b"a", 1) + STORE % (b"b", 2) + STORE % (b"c", 1), [b"abc"]),
+        (STORE % (b"a", 1) + b"b UID" + STORE[2:] % 1 + STORE % (b"c", 1), [b"a", b"b", b"c"]),
+        (STORE % (b"a", 1) + b"b NOOP\r\n" + STORE % (b"c", 1) + STORE % (b"d", 1), [b"a", b"b", b"cd"]),
+        (STORE % (b"a", 1) + b"b STORE 1\r\n" + STORE % (b"c", 1), [b"a", b"b BAD", b"c"]),
+        (STORE % (b"a", 1) + STORE % (b"b", 2) + b"c STORE 1 FLAGS {1+}\r\n", [b"ab"]),
+        (STORE % (b"a", 1) + STORE % (b"b", 2) + (STORE % (b"c", 2))[:-1], [b"ab"]),
+        (STORE % (b"a", 1) + b"\r\n" + STORE % (b"b", 1), [b"a", b"b"]),
+        (b"a FETCH 1 UID\r\nb FETCH 1 UID\r\n", [b"a", b"b"]),
+        (STORE % (b"a", 1) * (TOGETHER + 2), [b"a" * TOGETHER, b"aa"]),
+    ],
+)
+def test_what_waits_behind_a_command_comes_with_it_where_the_table_says_so(octets, tags):
+    assert given(octets) == tags
+
+
+def test_commands_that_run_together_are_allowed_in_the_same_states_and_can():
+    for row in TABLE.values():
+        for name in row.together:
+            assert TABLE[name].states == row.states and TABLE[name].run_together is row.run_together is not None

@@ -7,10 +7,55 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailnode.imap import command_types as c
-from mailnode.imap.commands import TABLE, State, row_of
-from mailnode.imap.messages.search_keys import MAX_DEPTH, MAX_KEYS
-from mailnode.imap.wire.lexer import MAX_NUMBER, MAX_NUMBER64, CommandError, Lexer, decimal, decode_base64
+from mailnode.imap.commands.copy import Copy
+from mailnode.imap.commands.create import Create
+from mailnode.imap.commands.delete import Delete
+from mailnode.imap.commands.enable import Enable
+from mailnode.imap.commands.expunge import Expunge
+from mailnode.imap.commands.fetch import Fetch
+from mailnode.imap.commands.id import Id
+from mailnode.imap.commands.list import List
+from mailnode.imap.commands.login import Login
+from mailnode.imap.commands.lsub import Lsub
+from mailnode.imap.commands.move import Move
+from mailnode.imap.commands.rename import Rename
+from mailnode.imap.commands.select import Examine, Select
+from mailnode.imap.commands.status import Status
+from mailnode.imap.commands.store import Store
+from mailnode.imap.commands.subscribe import Subscribe, Unsubscribe
+from mailnode.imap.commands.table import TABLE, row_of
+from mailnode.imap.messages.fetch_items import Attribute, BodySection, Section
+from mailnode.imap.messages.search_keys import (
+    MAX_DEPTH,
+    MAX_KEYS,
+    All,
+    And,
+    HasFlag,
+    HasKeyword,
+    InBody,
+    InHeader,
+    InSet,
+    InternalDay,
+    InText,
+    IsRecent,
+    Larger,
+    ModSeq,
+    Not,
+    Or,
+    SentDay,
+    Smaller,
+)
+from mailnode.imap.wire.command import Command, ImapState
+from mailnode.imap.wire.lexer import (
+    MAX_NUMBER,
+    MAX_NUMBER64,
+    CommandError,
+    Flags,
+    InternalDate,
+    Lexer,
+    decimal,
+    decode_base64,
+)
 from mailnode.imap.wire.text import MAX_QUOTED, astring, literal, nstring, string
 from mailnode.values.flags import ANSWERED, DELETED, FLAGGED, SEEN
 from mailnode.values.sets import STAR, SeqSet, UidSet
@@ -164,7 +209,7 @@ def test_the_limits_of_numbers():
     for digits, largest in ((b"4294967296", MAX_NUMBER), (b"9223372036854775808", MAX_NUMBER64)):
         with pytest.raises(CommandError):
             decimal(digits, largest)
-    assert read(b"SEARCH LARGER 4294967295").key == c.Larger(4294967295)
+    assert read(b"SEARCH LARGER 4294967295").key == Larger(4294967295)
     assert refused(b"SEARCH LARGER 4294967296") == BAD
     assert refused(b"SEARCH LARGER " + b"1" * 5000) == BAD
     with pytest.raises(CommandError):
@@ -238,7 +283,7 @@ def test_sets_round_trip(written):
 
 @pytest.mark.parametrize("wire", [b"1-Feb-2024", b"01-feb-2024", b'"1-FEB-2024"'])
 def test_dates(wire):
-    assert read(b"SEARCH ON " + wire).key == c.InternalDay("on", date(2024, 2, 1))
+    assert read(b"SEARCH ON " + wire).key == InternalDay("on", date(2024, 2, 1))
 
 
 @pytest.mark.parametrize(
@@ -276,7 +321,7 @@ def test_no_such_dates(wire):
     ],
 )
 def test_date_times(wire, seconds, offset):
-    assert Lexer(wire).date_time() == c.InternalDate(seconds * 1_000_000, offset)
+    assert Lexer(wire).date_time() == InternalDate(seconds * 1_000_000, offset)
 
 
 @pytest.mark.parametrize(
@@ -314,7 +359,7 @@ def test_date_times_round_trip(local, offset):
     )  # fmt: skip
     moment = local.replace(tzinfo=timezone(timedelta(minutes=offset)))
     expected = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-    assert Lexer(wire).date_time() == c.InternalDate(expected, offset)
+    assert Lexer(wire).date_time() == InternalDate(expected, offset)
 
 
 # --- flags
@@ -322,9 +367,9 @@ def test_date_times_round_trip(local, offset):
 
 def test_flags_in_any_case_and_once():
     flags = read(b"STORE 1 FLAGS (\\SEEN \\seen \\Deleted $Junk $junk Work)").flags
-    assert flags == c.Flags(SEEN | DELETED, ("$Junk", "Work"))
-    assert read(b"STORE 1 FLAGS \\Seen Work").flags == c.Flags(SEEN, ("Work",))
-    assert read(b"STORE 1 FLAGS ()").flags == c.Flags()
+    assert flags == Flags(SEEN | DELETED, ("$Junk", "Work"))
+    assert read(b"STORE 1 FLAGS \\Seen Work").flags == Flags(SEEN, ("Work",))
+    assert read(b"STORE 1 FLAGS ()").flags == Flags()
 
 
 @pytest.mark.parametrize("flag", [b"\\Recent", b"\\Bogus", b"\\*", b"\\", b'"x"', b"a]", b"{1+}\r\nx", b"\xe4", b""])
@@ -348,8 +393,8 @@ def test_a_keyword_too_long():
     ],
 )
 def test_store(line, mode, silent, since):
-    assert read(line) == c.Store(b"t", SeqSet(((1, 1),)), mode, c.Flags(SEEN), silent, since)
-    assert read(b"UID " + line) == c.Store(b"t", UidSet(((1, 1),)), mode, c.Flags(SEEN), silent, since)
+    assert read(line) == Store(b"t", SeqSet(((1, 1),)), mode, Flags(SEEN), silent, since)
+    assert read(b"UID " + line) == Store(b"t", UidSet(((1, 1),)), mode, Flags(SEEN), silent, since)
 
 
 @pytest.mark.parametrize(
@@ -393,35 +438,35 @@ def test_fetch_items(items, names):
 @pytest.mark.parametrize(
     ("item", "section", "label", "peek", "partial"),
     [
-        (b"BODY[]", c.Section(), b"BODY[]", False, None),
-        (b"BODY.PEEK[]", c.Section(), b"BODY[]", True, None),
-        (b"body[text]<0.10>", c.Section(text="TEXT"), b"BODY[TEXT]", False, (0, 10)),
-        (b"BODY[1]", c.Section((1,)), b"BODY[1]", False, None),
-        (b"BODY[1.2.3]", c.Section((1, 2, 3)), b"BODY[1.2.3]", False, None),
-        (b"BODY[1.mime]", c.Section((1,), "MIME"), b"BODY[1.MIME]", False, None),
-        (b"BODY[2.HEADER]", c.Section((2,), "HEADER"), b"BODY[2.HEADER]", False, None),
+        (b"BODY[]", Section(), b"BODY[]", False, None),
+        (b"BODY.PEEK[]", Section(), b"BODY[]", True, None),
+        (b"body[text]<0.10>", Section(text="TEXT"), b"BODY[TEXT]", False, (0, 10)),
+        (b"BODY[1]", Section((1,)), b"BODY[1]", False, None),
+        (b"BODY[1.2.3]", Section((1, 2, 3)), b"BODY[1.2.3]", False, None),
+        (b"BODY[1.mime]", Section((1,), "MIME"), b"BODY[1.MIME]", False, None),
+        (b"BODY[2.HEADER]", Section((2,), "HEADER"), b"BODY[2.HEADER]", False, None),
         (
             b'BODY.PEEK[HEADER.FIELDS (From "To" {2+}\r\nCc {5+}\r\nX Y:Z)]<5.4294967295>',
-            c.Section((), "HEADER.FIELDS", (b"From", b"To", b"Cc", b"X Y:Z")),
+            Section((), "HEADER.FIELDS", (b"From", b"To", b"Cc", b"X Y:Z")),
             b'BODY[HEADER.FIELDS (From To Cc "X Y:Z")]',
             True,
             (5, 4294967295),
         ),
         (
             b"BODY[4.1.header.fields.not (X)]",
-            c.Section((4, 1), "HEADER.FIELDS.NOT", (b"X",)),
+            Section((4, 1), "HEADER.FIELDS.NOT", (b"X",)),
             b"BODY[4.1.HEADER.FIELDS.NOT (X)]",
             False,
             None,
         ),
-        (b"RFC822", c.Section(), b"RFC822", False, None),
-        (b"rfc822.text", c.Section(text="TEXT"), b"RFC822.TEXT", False, None),
-        (b"RFC822.HEADER", c.Section(text="HEADER"), b"RFC822.HEADER", True, None),
+        (b"RFC822", Section(), b"RFC822", False, None),
+        (b"rfc822.text", Section(text="TEXT"), b"RFC822.TEXT", False, None),
+        (b"RFC822.HEADER", Section(text="HEADER"), b"RFC822.HEADER", True, None),
     ],
 )
 def test_fetch_sections(item, section, label, peek, partial):
-    assert read(b"FETCH 1 " + item).items == (c.BodySection(section, label, peek, partial),)
-    assert read(b"FETCH 1 (UID " + item + b" FLAGS)").items[1] == c.BodySection(section, label, peek, partial)
+    assert read(b"FETCH 1 " + item).items == (BodySection(section, label, peek, partial),)
+    assert read(b"FETCH 1 (UID " + item + b" FLAGS)").items[1] == BodySection(section, label, peek, partial)
 
 
 @pytest.mark.parametrize(
@@ -480,7 +525,7 @@ def test_bad_fetch(items):
 @pytest.mark.parametrize("modseq", [0, 1, 2**63 - 1])
 def test_changedsince(modseq):
     command = read(b"UID FETCH 1:* (FLAGS) (CHANGEDSINCE %d)" % modseq)
-    assert command == c.Fetch(b"t", UidSet(((1, STAR),)), (c.Attribute("FLAGS"),), modseq)
+    assert command == Fetch(b"t", UidSet(((1, STAR),)), (Attribute("FLAGS"),), modseq)
     assert command.uid
     assert not read(b"FETCH 1 FLAGS").uid
 
@@ -491,40 +536,40 @@ def test_changedsince(modseq):
 @pytest.mark.parametrize(
     ("keys", "tree"),
     [
-        (b"ALL", c.All()),
-        (b"1:3,5", c.InSet(SeqSet(((1, 3), (5, 5))))),
-        (b"*", c.InSet(SeqSet(((0, 0),)))),
-        (b"UID 1:*", c.InSet(UidSet(((1, 0),)))),
-        (b"unseen", c.HasFlag(SEEN, False)),
-        (b"ANSWERED", c.HasFlag(ANSWERED)),
-        (b"NEW", c.And((c.IsRecent(), c.HasFlag(SEEN, False)))),
-        (b"OLD", c.IsRecent(False)),
-        (b"KEYWORD $Junk", c.HasKeyword("$Junk")),
-        (b"UNKEYWORD $Junk", c.HasKeyword("$Junk", False)),
-        (b"SENTSINCE 1-Feb-2024", c.SentDay("since", date(2024, 2, 1))),
-        (b"BEFORE 1-Feb-2024", c.InternalDay("before", date(2024, 2, 1))),
-        (b"SMALLER 10", c.Smaller(10)),
-        (b'FROM "a b"', c.InHeader("from", "a b")),
-        (b"CC x", c.InHeader("cc", "x")),
-        (b'HEADER Message-ID ""', c.InHeader("message-id", "")),
-        (b"BODY {3+}\r\na\r\n", c.InBody("a\r\n")),
-        (b"TEXT NIL", c.InText("NIL")),
-        (b"SUBJECT {2+}\r\n\xc3\xa4", c.InHeader("subject", "ä")),
-        (b"CHARSET utf-8 SUBJECT {2+}\r\n\xc3\xa4", c.InHeader("subject", "ä")),
-        (b'CHARSET "ISO-8859-1" SUBJECT {1+}\r\n\xe4', c.InHeader("subject", "ä")),
-        (b'SUBJECT "\xc3\xa4"', c.InHeader("subject", "ä")),
-        (b'CHARSET "ISO-8859-1" SUBJECT "\xe4"', c.InHeader("subject", "ä")),
-        (b"CHARSET US-ASCII SUBJECT a", c.InHeader("subject", "a")),
-        (b"NOT SEEN", c.Not(c.HasFlag(SEEN))),
-        (b"OR SEEN FLAGGED", c.Or(c.HasFlag(SEEN), c.HasFlag(FLAGGED))),
+        (b"ALL", All()),
+        (b"1:3,5", InSet(SeqSet(((1, 3), (5, 5))))),
+        (b"*", InSet(SeqSet(((0, 0),)))),
+        (b"UID 1:*", InSet(UidSet(((1, 0),)))),
+        (b"unseen", HasFlag(SEEN, False)),
+        (b"ANSWERED", HasFlag(ANSWERED)),
+        (b"NEW", And((IsRecent(), HasFlag(SEEN, False)))),
+        (b"OLD", IsRecent(False)),
+        (b"KEYWORD $Junk", HasKeyword("$Junk")),
+        (b"UNKEYWORD $Junk", HasKeyword("$Junk", False)),
+        (b"SENTSINCE 1-Feb-2024", SentDay("since", date(2024, 2, 1))),
+        (b"BEFORE 1-Feb-2024", InternalDay("before", date(2024, 2, 1))),
+        (b"SMALLER 10", Smaller(10)),
+        (b'FROM "a b"', InHeader("from", "a b")),
+        (b"CC x", InHeader("cc", "x")),
+        (b'HEADER Message-ID ""', InHeader("message-id", "")),
+        (b"BODY {3+}\r\na\r\n", InBody("a\r\n")),
+        (b"TEXT NIL", InText("NIL")),
+        (b"SUBJECT {2+}\r\n\xc3\xa4", InHeader("subject", "ä")),
+        (b"CHARSET utf-8 SUBJECT {2+}\r\n\xc3\xa4", InHeader("subject", "ä")),
+        (b'CHARSET "ISO-8859-1" SUBJECT {1+}\r\n\xe4', InHeader("subject", "ä")),
+        (b'SUBJECT "\xc3\xa4"', InHeader("subject", "ä")),
+        (b'CHARSET "ISO-8859-1" SUBJECT "\xe4"', InHeader("subject", "ä")),
+        (b"CHARSET US-ASCII SUBJECT a", InHeader("subject", "a")),
+        (b"NOT SEEN", Not(HasFlag(SEEN))),
+        (b"OR SEEN FLAGGED", Or(HasFlag(SEEN), HasFlag(FLAGGED))),
         (
             b"OR NOT SEEN (FLAGGED 1)",
-            c.Or(c.Not(c.HasFlag(SEEN)), c.And((c.HasFlag(FLAGGED), c.InSet(SeqSet(((1, 1),)))))),
+            Or(Not(HasFlag(SEEN)), And((HasFlag(FLAGGED), InSet(SeqSet(((1, 1),)))))),
         ),
-        (b"((SEEN))", c.HasFlag(SEEN)),
-        (b"SEEN FLAGGED", c.And((c.HasFlag(SEEN), c.HasFlag(FLAGGED)))),
-        (b"MODSEQ 0", c.ModSeq(0)),
-        (b'MODSEQ "/flags/\\\\Draft" all 620162338', c.ModSeq(620162338)),
+        (b"((SEEN))", HasFlag(SEEN)),
+        (b"SEEN FLAGGED", And((HasFlag(SEEN), HasFlag(FLAGGED)))),
+        (b"MODSEQ 0", ModSeq(0)),
+        (b'MODSEQ "/flags/\\\\Draft" all 620162338', ModSeq(620162338)),
     ],
 )
 def test_search_keys(keys, tree):
@@ -613,27 +658,27 @@ def test_long_searches_are_refused():
 
 words = st.text(alphabet='abäπ "\\]', max_size=6)
 leaves = st.one_of(
-    st.just(c.All()),
-    st.builds(c.HasFlag, st.sampled_from([SEEN, DELETED, FLAGGED]), st.booleans()),
-    st.builds(c.HasKeyword, st.sampled_from(["a", "$Junk"]), st.booleans()),
-    st.builds(c.IsRecent, st.booleans()),
-    st.builds(c.InternalDay, st.sampled_from(["before", "on", "since"]), st.dates()),
-    st.builds(c.SentDay, st.sampled_from(["before", "on", "since"]), st.dates()),
-    st.builds(c.InHeader, st.sampled_from(["from", "x-y", "a b"]), words),
-    st.builds(c.InBody, words),
-    st.builds(c.InText, words),
-    st.builds(c.Larger, st.integers(0, MAX_NUMBER)),
-    st.builds(c.Smaller, st.integers(0, MAX_NUMBER)),
-    st.builds(c.ModSeq, st.integers(0, MAX_NUMBER64)),
-    st.builds(c.InSet, st.builds(SeqSet, st.lists(ranges, min_size=1, max_size=3).map(tuple))),
-    st.builds(c.InSet, st.builds(UidSet, st.lists(ranges, min_size=1, max_size=3).map(tuple))),
+    st.just(All()),
+    st.builds(HasFlag, st.sampled_from([SEEN, DELETED, FLAGGED]), st.booleans()),
+    st.builds(HasKeyword, st.sampled_from(["a", "$Junk"]), st.booleans()),
+    st.builds(IsRecent, st.booleans()),
+    st.builds(InternalDay, st.sampled_from(["before", "on", "since"]), st.dates()),
+    st.builds(SentDay, st.sampled_from(["before", "on", "since"]), st.dates()),
+    st.builds(InHeader, st.sampled_from(["from", "x-y", "a b"]), words),
+    st.builds(InBody, words),
+    st.builds(InText, words),
+    st.builds(Larger, st.integers(0, MAX_NUMBER)),
+    st.builds(Smaller, st.integers(0, MAX_NUMBER)),
+    st.builds(ModSeq, st.integers(0, MAX_NUMBER64)),
+    st.builds(InSet, st.builds(SeqSet, st.lists(ranges, min_size=1, max_size=3).map(tuple))),
+    st.builds(InSet, st.builds(UidSet, st.lists(ranges, min_size=1, max_size=3).map(tuple))),
 )
 trees = st.recursive(
     leaves,
     lambda inner: st.one_of(
-        st.builds(c.Not, inner),
-        st.builds(c.Or, inner, inner),
-        st.builds(c.And, st.lists(inner, min_size=2, max_size=3).map(tuple)),
+        st.builds(Not, inner),
+        st.builds(Or, inner, inner),
+        st.builds(And, st.lists(inner, min_size=2, max_size=3).map(tuple)),
     ),
     max_leaves=12,
 )
@@ -651,38 +696,38 @@ def written(key):
         return b"%d" % n if n else b"*"
 
     match key:
-        case c.All():
+        case All():
             return b"ALL"
-        case c.HasFlag(bit, on):
+        case HasFlag(bit, on):
             return (b"" if on else b"UN") + names[bit]
-        case c.HasKeyword(keyword, on):
+        case HasKeyword(keyword, on):
             return (b"KEYWORD " if on else b"UNKEYWORD ") + keyword.encode()
-        case c.IsRecent(on):
+        case IsRecent(on):
             return b"RECENT" if on else b"OLD"
-        case c.InternalDay(relation, d):
+        case InternalDay(relation, d):
             return relation.upper().encode() + b" " + day(d)
-        case c.SentDay(relation, d):
+        case SentDay(relation, d):
             return b"SENT" + relation.upper().encode() + b" " + day(d)
-        case c.InHeader(field, text):
+        case InHeader(field, text):
             return b"HEADER " + astring(field.encode()) + b" " + string(text.encode())
-        case c.InBody(text):
+        case InBody(text):
             return b"BODY " + string(text.encode())
-        case c.InText(text):
+        case InText(text):
             return b"TEXT " + string(text.encode())
-        case c.Larger(octets):
+        case Larger(octets):
             return b"LARGER %d" % octets
-        case c.Smaller(octets):
+        case Smaller(octets):
             return b"SMALLER %d" % octets
-        case c.ModSeq(value):
+        case ModSeq(value):
             return b"MODSEQ %d" % value
-        case c.InSet(messages):
+        case InSet(messages):
             text = b",".join(number(a) + b":" + number(b) for a, b in messages.ranges)
             return (b"UID " if isinstance(messages, UidSet) else b"") + text
-        case c.Not(inner):
+        case Not(inner):
             return b"NOT " + written(inner)
-        case c.Or(left, right):
+        case Or(left, right):
             return b"OR " + written(left) + b" " + written(right)
-        case c.And(keys):
+        case And(keys):
             return b"(" + b" ".join(map(written, keys)) + b")"
     raise AssertionError(key)
 
@@ -719,7 +764,7 @@ def test_mailbox_names(wire, name):
     if name is None:
         assert refused(b"SELECT " + wire) == CANNOT
     else:
-        assert read(b"SELECT " + wire) == c.Select(b"t", name)
+        assert read(b"SELECT " + wire) == Select(b"t", name)
 
 
 @pytest.mark.parametrize(
@@ -744,35 +789,35 @@ def test_names_no_mailbox_can_have(wire):
 
 
 def test_select_and_examine():
-    assert read(b"EXAMINE x (CONDSTORE)") == c.Examine(b"t", "x", True)
-    assert read(b"SELECT x (condstore)") == c.Select(b"t", "x", True)
+    assert read(b"EXAMINE x (CONDSTORE)") == Examine(b"t", "x", True)
+    assert read(b"SELECT x (condstore)") == Select(b"t", "x", True)
     for line in (b"SELECT x ()", b"SELECT x (QRESYNC)", b"SELECT x (CONDSTORE) y", b"SELECT x y"):
         assert refused(line) == BAD
 
 
 def test_create_with_a_use():
-    assert read(b"CREATE x (USE (\\sent \\SENT \\Junk))") == c.Create(b"t", "x", ("\\Sent", "\\Junk"))
-    assert read(b"CREATE x (USE ())") == c.Create(b"t", "x")
+    assert read(b"CREATE x (USE (\\sent \\SENT \\Junk))") == Create(b"t", "x", ("\\Sent", "\\Junk"))
+    assert read(b"CREATE x (USE ())") == Create(b"t", "x")
     assert refused(b"CREATE x (USE (\\Bogus))") == (b"NO", b"USEATTR")
     assert refused(b"CREATE x (FOO (\\Sent))") == BAD
     assert refused(b"CREATE x (USE \\Sent)") == BAD
 
 
 def test_simple_mailbox_commands():
-    assert read(b"DELETE x") == c.Delete(b"t", "x")
-    assert read(b"RENAME x y") == c.Rename(b"t", "x", "y")
-    assert read(b"SUBSCRIBE x") == c.Subscribe(b"t", "x")
-    assert read(b"UNSUBSCRIBE x") == c.Unsubscribe(b"t", "x")
-    assert read(b"COPY 1:2 x") == c.Copy(b"t", SeqSet(((1, 2),)), "x")
-    assert read(b"UID MOVE 1 x") == c.Move(b"t", UidSet(((1, 1),)), "x")
-    assert read(b"EXPUNGE") == c.Expunge(b"t")
-    assert read(b"UID EXPUNGE 3") == c.Expunge(b"t", UidSet(((3, 3),)))
+    assert read(b"DELETE x") == Delete(b"t", "x")
+    assert read(b"RENAME x y") == Rename(b"t", "x", "y")
+    assert read(b"SUBSCRIBE x") == Subscribe(b"t", "x")
+    assert read(b"UNSUBSCRIBE x") == Unsubscribe(b"t", "x")
+    assert read(b"COPY 1:2 x") == Copy(b"t", SeqSet(((1, 2),)), "x")
+    assert read(b"UID MOVE 1 x") == Move(b"t", UidSet(((1, 1),)), "x")
+    assert read(b"EXPUNGE") == Expunge(b"t")
+    assert read(b"UID EXPUNGE 3") == Expunge(b"t", UidSet(((3, 3),)))
     assert refused(b"EXPUNGE 3") == BAD
     assert refused(b"RENAME x") == BAD
 
 
 def test_status():
-    assert read(b"STATUS x (unseen MESSAGES UNSEEN)") == c.Status(b"t", "x", ("UNSEEN", "MESSAGES"))
+    assert read(b"STATUS x (unseen MESSAGES UNSEEN)") == Status(b"t", "x", ("UNSEEN", "MESSAGES"))
     assert read(b"STATUS x (HIGHESTMODSEQ UIDNEXT UIDVALIDITY RECENT)").items[0] == "HIGHESTMODSEQ"
     for arguments in (b"x", b"x ()", b"x UNSEEN", b"x (BOGUS)", b"x (UNSEEN) y"):
         assert refused(b"STATUS " + arguments) == BAD
@@ -781,26 +826,24 @@ def test_status():
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (b'"" ""', c.List(b"t", "", ("",))),
-        (b'"" *', c.List(b"t", "", ("*",))),
-        (b'"" %', c.List(b"t", "", ("%",))),
-        (b'a/ "b c%"', c.List(b"t", "a/", ("b c%",))),
-        (b'"" {3+}\r\na*b', c.List(b"t", "", ("a*b",))),
-        (b'"" &AOQ-*', c.List(b"t", "", ("ä*",))),
-        (b'"" &bad', c.List(b"t", "", ())),
-        (b"&bad *", c.List(b"t", "", ())),
-        (b'() "" *', c.List(b"t", "", ("*",), extended=True)),
-        (b'"" (INBOX "a b" %)', c.List(b"t", "", ("INBOX", "a b", "%"), extended=True)),
-        (b'"" * RETURN ()', c.List(b"t", "", ("*",), extended=True)),
+        (b'"" ""', List(b"t", "", ("",))),
+        (b'"" *', List(b"t", "", ("*",))),
+        (b'"" %', List(b"t", "", ("%",))),
+        (b'a/ "b c%"', List(b"t", "a/", ("b c%",))),
+        (b'"" {3+}\r\na*b', List(b"t", "", ("a*b",))),
+        (b'"" &AOQ-*', List(b"t", "", ("ä*",))),
+        (b'"" &bad', List(b"t", "", ())),
+        (b"&bad *", List(b"t", "", ())),
+        (b'() "" *', List(b"t", "", ("*",), extended=True)),
+        (b'"" (INBOX "a b" %)', List(b"t", "", ("INBOX", "a b", "%"), extended=True)),
+        (b'"" * RETURN ()', List(b"t", "", ("*",), extended=True)),
         (
             b'(remote SUBSCRIBED RecursiveMatch SPECIAL-USE) "" %',
-            c.List(
-                b"t", "", ("%",), frozenset({"REMOTE", "SUBSCRIBED", "RECURSIVEMATCH", "SPECIAL-USE"}), extended=True
-            ),
+            List(b"t", "", ("%",), frozenset({"REMOTE", "SUBSCRIBED", "RECURSIVEMATCH", "SPECIAL-USE"}), extended=True),
         ),
         (
             b'"" % RETURN (CHILDREN STATUS (MESSAGES UNSEEN) SUBSCRIBED SPECIAL-USE)',
-            c.List(
+            List(
                 b"t",
                 "",
                 ("%",),
@@ -845,7 +888,7 @@ def test_too_many_patterns():
 
 
 def test_lsub():
-    assert read(b'LSUB "" "a*"') == c.Lsub(b"t", "", ("a*",))
+    assert read(b'LSUB "" "a*"') == Lsub(b"t", "", ("a*",))
     assert refused(b'LSUB "" (a b)') == BAD
 
 
@@ -853,9 +896,9 @@ def test_lsub():
 
 
 def test_id():
-    assert read(b"ID NIL") == c.Id(b"t", None)
-    assert read(b"ID ()") == c.Id(b"t", ())
-    assert read(b'ID ("name" "x" "os" NIL)') == c.Id(b"t", ((b"name", b"x"), (b"os", None)))
+    assert read(b"ID NIL") == Id(b"t", None)
+    assert read(b"ID ()") == Id(b"t", ())
+    assert read(b'ID ("name" "x" "os" NIL)') == Id(b"t", ((b"name", b"x"), (b"os", None)))
     for arguments in (b"", b"x", b'("name")', b'("name" x)', b"(name x)", b'("%b" "x")' % (b"n" * 31)):
         assert refused(b"ID " + arguments) == BAD
     assert refused(b'ID ("n" "%b")' % (b"v" * 1025)) == BAD
@@ -863,7 +906,7 @@ def test_id():
 
 
 def test_enable():
-    assert read(b"ENABLE condstore X-FOO CONDSTORE") == c.Enable(b"t", ("CONDSTORE", "X-FOO"))
+    assert read(b"ENABLE condstore X-FOO CONDSTORE") == Enable(b"t", ("CONDSTORE", "X-FOO"))
     assert refused(b"ENABLE") == BAD
     assert refused(b"ENABLE ") == BAD
 
@@ -877,8 +920,8 @@ def test_commands_without_arguments(line):
 
 
 def test_login():
-    assert read(b'LOGIN alice@example.org "a b"') == c.Login(b"t", b"alice@example.org", b"a b")
-    assert read(b'LOGIN NIL ""') == c.Login(b"t", b"NIL", b"")
+    assert read(b'LOGIN alice@example.org "a b"') == Login(b"t", b"alice@example.org", b"a b")
+    assert read(b'LOGIN NIL ""') == Login(b"t", b"NIL", b"")
     assert refused(b"LOGIN alice") == BAD
     assert refused(b"LOGIN alice a b") == BAD
 
@@ -896,7 +939,7 @@ def test_what_may_be_told_during_a_command():
     assert silent == {b"FETCH", b"STORE", b"SEARCH"}
     assert all(TABLE[name].sequence_numbers for name in silent)
     assert not TABLE[b"UID FETCH"].sequence_numbers
-    assert all(State.LOGOUT not in row.states for row in TABLE.values())
+    assert all(ImapState.LOGOUT not in row.states for row in TABLE.values())
 
 
 GRAMMAR = [
@@ -914,7 +957,7 @@ def test_only_command_errors_come_out(name, pieces):
         command = TABLE[name].parse(b"t", lexer)
     except CommandError:
         return
-    assert isinstance(command, c.Command)
+    assert isinstance(command, Command)
     hash(command)
 
 

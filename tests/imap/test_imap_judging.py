@@ -7,15 +7,15 @@ from imap_world import World
 from twisted.internet.defer import Deferred, fail
 
 from mailnode.errors import Busy
-from mailnode.imap import command_types as c
+from mailnode.imap.commands.search import AFTER_CLOSE, AFTER_SILENCE, KEYS
 from mailnode.imap.messages import judging
 from mailnode.imap.messages import search_tests as matching
 from mailnode.imap.messages.judging import Judge, leaves, not_found, reduced
+from mailnode.imap.messages.search_keys import And, InBody, InHeader, InText, Not, Or
 from mailnode.imap.searches import AT_ONCE, OF_ACCOUNT, Searches
-from mailnode.imap.searching import AFTER_CLOSE, AFTER_SILENCE, KEYS
 from mailnode.message import pieces, words
 
-A, B, C = c.InBody("a"), c.InText("b"), c.InHeader("x", "c")
+A, B, C = InBody("a"), InText("b"), InHeader("x", "c")
 MESSAGE = b"Subject: one\r\nX-Other: kept\r\n\r\nthe fox\r\n"
 
 
@@ -52,17 +52,17 @@ def waiting_world(make_world, messages=1):
     [
         (A, {A: True}, True),
         (A, {B: True}, A),
-        (c.Not(A), {A: True}, False),
-        (c.Not(A), {}, c.Not(A)),
-        (c.Or(A, B), {A: True}, True),
-        (c.Or(A, B), {B: True}, True),
-        (c.Or(A, B), {A: False}, B),
-        (c.Or(A, B), {B: False}, A),
-        (c.And((A, B, C)), {B: True}, c.And((A, C))),
-        (c.And((A, B)), {B: True}, A),
-        (c.And((A, B, C)), {B: False}, False),
-        (c.And((A, B)), {A: True, B: True}, True),
-        (c.Not(c.Or(A, c.And((B, C)))), {C: False}, c.Not(A)),
+        (Not(A), {A: True}, False),
+        (Not(A), {}, Not(A)),
+        (Or(A, B), {A: True}, True),
+        (Or(A, B), {B: True}, True),
+        (Or(A, B), {A: False}, B),
+        (Or(A, B), {B: False}, A),
+        (And((A, B, C)), {B: True}, And((A, C))),
+        (And((A, B)), {B: True}, A),
+        (And((A, B, C)), {B: False}, False),
+        (And((A, B)), {A: True, B: True}, True),
+        (Not(Or(A, And((B, C)))), {C: False}, Not(A)),
     ],
 )
 def test_what_is_left_of_a_tree(key, known, left):
@@ -70,19 +70,19 @@ def test_what_is_left_of_a_tree(key, known, left):
 
 
 def test_what_was_not_found_is_not_there():
-    assert not_found(c.Not(A)) is True
-    assert not_found(c.Or(A, c.And((c.Not(B), c.Not(C))))) is True
-    assert not_found(c.And((c.Not(B), A))) is False
-    assert list(leaves(c.Not(c.Or(A, c.And((B, C)))))) == [A, B, C]
+    assert not_found(Not(A)) is True
+    assert not_found(Or(A, And((Not(B), Not(C))))) is True
+    assert not_found(And((Not(B), A))) is False
+    assert list(leaves(Not(Or(A, And((B, C)))))) == [A, B, C]
 
 
 def test_a_header_decides_what_it_can():
     block = b"Subject: =?utf-8?q?B=C3=A4r?=\r\nX: Cat\r\nX: dog\r\n\r\n"
-    judge = Judge(c.And((C, c.InHeader("x", "DOG"), c.InText("bär"), c.InBody(""), A)))
+    judge = Judge(And((C, InHeader("x", "DOG"), InText("bär"), InBody(""), A)))
     assert judge.by_header(block) == A
-    assert Judge(c.And((A, c.InHeader("x", "bird")))).by_header(block) is False
-    assert Judge(c.InHeader("y", "")).by_header(block) is False
-    assert Judge(c.InHeader("x", "")).by_header(block) is True
+    assert Judge(And((A, InHeader("x", "bird")))).by_header(block) is False
+    assert Judge(InHeader("y", "")).by_header(block) is False
+    assert Judge(InHeader("x", "")).by_header(block) is True
 
 
 # --- how often
@@ -161,7 +161,7 @@ def test_a_header_is_decoded_once_for_all_keys(make_world, monkeypatch):
 
 
 def test_many_cheap_keys_let_others_have_their_turn(make_world, monkeypatch):
-    monkeypatch.setattr("mailnode.imap.searching.TESTS", 20)
+    monkeypatch.setattr("mailnode.imap.commands.search.TESTS", 20)
     world = make_world()
     for _ in range(12):
         world.put(MESSAGE)
@@ -240,7 +240,7 @@ def test_a_process_that_cannot_be_had_is_said_and_leaves_the_place_to_others(mak
 
 
 def test_a_search_whose_client_has_gone_ends_at_the_next_range(make_world, monkeypatch):
-    monkeypatch.setattr("mailnode.imap.searching.BATCH", 1)
+    monkeypatch.setattr("mailnode.imap.commands.search.BATCH", 1)
     world, process = waiting_world(make_world, messages=5)
     others = [world.connect(str(number), select="INBOX") for number in range(OF_ACCOUNT * 2)]
     for client in others:
@@ -298,7 +298,7 @@ def test_logout_behind_a_search_waits_for_its_answer(make_world):
 
 
 def test_a_reader_that_stopped_holds_nobody_else_up(make_world, monkeypatch):
-    monkeypatch.setattr("mailnode.imap.searching.BATCH", 1)
+    monkeypatch.setattr("mailnode.imap.commands.search.BATCH", 1)
     world, process = waiting_world(make_world, messages=3)
     stopped = [world.connect(str(number), select="INBOX") for number in range(OF_ACCOUNT)]
     for client in stopped:
@@ -319,7 +319,7 @@ def test_a_reader_that_stopped_holds_nobody_else_up(make_world, monkeypatch):
 
 
 def test_a_fetch_whose_client_has_gone_ends_at_the_next_range(make_world, monkeypatch):
-    monkeypatch.setattr("mailnode.imap.fetching.BATCH", 1)
+    monkeypatch.setattr("mailnode.imap.commands.fetch.BATCH", 1)
     world, _ = waiting_world(make_world, messages=6)
     client = world.connect(select="INBOX")
     mailbox = client.session.selected.mailbox

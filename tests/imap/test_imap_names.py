@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailnode.imap.command_types import List, Lsub
-from mailnode.imap.listing import ListRow, list_matches, lsub_matches, only_name
+from mailnode.imap.commands.list import List, ListRow, list_matches, list_response, only_name
+from mailnode.imap.commands.lsub import Lsub, lsub_matches
 from mailnode.imap.wire.names import Patterns, decode_name, encode_name
-from mailnode.imap.wire.responses import list_response
 from mailnode.values.mailbox import MailboxInfo
 
 

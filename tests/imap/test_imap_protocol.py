@@ -5,9 +5,13 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import TestCase
 
-from mailnode.imap.command_types import AppendChunk, AppendEnd, AppendStart, Login, Logout, Reply, StartTls
+from mailnode.imap.commands.append import AppendStart
+from mailnode.imap.commands.login import Login
+from mailnode.imap.commands.logout import Logout
+from mailnode.imap.commands.starttls import StartTls
 from mailnode.imap.protocol import ImapFactory
 from mailnode.imap.wire import responses
+from mailnode.imap.wire.command import AppendChunk, AppendEnd, Reply
 from mailnode.imap.wire.connection import ImapLimits
 
 

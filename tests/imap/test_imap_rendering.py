@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from mailnode.imap.command_types import Attribute, BodySection, Section
+from mailnode.imap.messages.fetch_items import Attribute, BodySection, Section
 from mailnode.imap.messages.rendering import FlagNames, plan_fetch, render_date_time
 from mailnode.imap.view.view import RECENT, View
 from mailnode.values.flags import DELETED, SEEN, KeywordTable

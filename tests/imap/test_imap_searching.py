@@ -7,9 +7,21 @@ from datetime import UTC, date, datetime
 import pytest
 from imap_world import play
 
-from mailnode.imap import command_types as c
+from mailnode.imap.commands.search import _groups
+from mailnode.imap.messages.search_keys import (
+    All,
+    And,
+    HasFlag,
+    HasKeyword,
+    InBody,
+    InHeader,
+    InSet,
+    IsRecent,
+    Larger,
+    Not,
+    Or,
+)
 from mailnode.imap.messages.search_tests import BODIES, HEADERS, ROWS, VIEW, cost, flagged, fold, header_test, row_test
-from mailnode.imap.searching import _groups
 from mailnode.imap.view.view import View
 from mailnode.net.no_reactor import run_now
 from mailnode.values.flags import DELETED, FLAGGED, MAX_KEYWORDS, SEEN, KeywordTable
@@ -210,11 +222,11 @@ def test_a_message_expunged_elsewhere_keeps_its_number(client):
 
 
 def test_costs_and_groups():
-    header, body, seen = c.InHeader("x-other", "a"), c.InBody("b"), c.HasFlag(SEEN)
-    subject, size = c.InHeader("subject", "s"), c.Larger(5)
+    header, body, seen = InHeader("x-other", "a"), InBody("b"), HasFlag(SEEN)
+    subject, size = InHeader("subject", "s"), Larger(5)
     assert [cost(k) for k in (seen, subject, header, body)] == [VIEW, ROWS, HEADERS, BODIES]
-    assert cost(c.Not(c.Or(seen, c.And((size, body))))) == BODIES
-    assert _groups((body, size, header, seen, subject)) == [seen, c.And((size, subject)), c.And((header, body))]
+    assert cost(Not(Or(seen, And((size, body))))) == BODIES
+    assert _groups((body, size, header, seen, subject)) == [seen, And((size, subject)), And((header, body))]
 
 
 def test_dear_keys_see_only_what_cheap_ones_left(make_world, request):
@@ -231,45 +243,45 @@ def test_dear_keys_see_only_what_cheap_ones_left(make_world, request):
 
 def _random_key(rng, depth=0):
     leaves = [
-        lambda: c.HasFlag(rng.choice([SEEN, FLAGGED, DELETED]), rng.random() < 0.5),
-        lambda: c.InSet(SeqSet(((rng.randint(1, 8), rng.randint(1, 8)),))),
-        lambda: c.InHeader("subject", rng.choice("0123456789")),
-        lambda: c.InHeader("x-number", rng.choice("0123456789")),
-        lambda: c.InBody(rng.choice("0123456789")),
-        lambda: c.Larger(rng.randint(40, 60)),
-        lambda: c.All(),
+        lambda: HasFlag(rng.choice([SEEN, FLAGGED, DELETED]), rng.random() < 0.5),
+        lambda: InSet(SeqSet(((rng.randint(1, 8), rng.randint(1, 8)),))),
+        lambda: InHeader("subject", rng.choice("0123456789")),
+        lambda: InHeader("x-number", rng.choice("0123456789")),
+        lambda: InBody(rng.choice("0123456789")),
+        lambda: Larger(rng.randint(40, 60)),
+        lambda: All(),
     ]
     if depth < 3 and rng.random() < 0.5:
         inner = [_random_key(rng, depth + 1) for _ in range(rng.randint(2, 4))]
-        return rng.choice([c.And(tuple(inner)), c.Or(*inner[:2]), c.Not(inner[0])])
+        return rng.choice([And(tuple(inner)), Or(*inner[:2]), Not(inner[0])])
     return rng.choice(leaves)()
 
 
 def _plainly(key, number, flags, raw):
     """What a key means, said as simply as possible."""
     match key:
-        case c.And():
+        case And():
             return all(_plainly(k, number, flags, raw) for k in key.keys)
-        case c.Or():
+        case Or():
             return _plainly(key.left, number, flags, raw) or _plainly(key.right, number, flags, raw)
-        case c.Not():
+        case Not():
             return not _plainly(key.key, number, flags, raw)
-        case c.HasFlag():
+        case HasFlag():
             return bool(flags & key.bit) == key.on
-        case c.InSet():
+        case InSet():
             return any(min(r) <= number <= max(r) for r in key.messages.ranges)
-        case c.InHeader():
+        case InHeader():
             line = next(x for x in raw.split(b"\r\n") if x.lower().startswith(key.field.encode()))
             return key.text.encode() in line.split(b":")[1]
-        case c.InBody():
+        case InBody():
             return key.text.encode() in raw.split(b"\r\n\r\n")[1]
-        case c.Larger():
+        case Larger():
             return len(raw) > key.octets
     return True
 
 
 def test_random_trees_mean_what_they_say(make_world):
-    from mailnode.imap.searching import _matching
+    from mailnode.imap.commands.search import _matching
 
     rng = random.Random(7)
     world = make_world()
@@ -354,7 +366,7 @@ def test_damaged_large_messages_are_passed_over(make_world, request):
     ],
 )
 def test_a_header_holds_a_text_however_it_is_written(block, text, expected):
-    assert header_test(c.InHeader("subject", text))(block) is expected
+    assert header_test(InHeader("subject", text))(block) is expected
 
 
 @pytest.mark.parametrize(
@@ -370,7 +382,7 @@ def test_a_header_holds_a_text_however_it_is_written(block, text, expected):
     ],
 )
 def test_an_address_is_found_as_the_envelope_shows_it(block, text, expected):
-    assert header_test(c.InHeader("from", text))(block) is expected
+    assert header_test(InHeader("from", text))(block) is expected
 
 
 def test_text_and_body_look_everywhere(make_world):
@@ -409,9 +421,9 @@ def test_one_flag_is_found_wherever_its_bit_is(share):
     uids, modseqs = array("I", range(1, count + 1)), array("Q", [9] * count)
     snapshot = MailboxSnapshot(1, 1, count + 1, 9, uids, array("Q", flags), modseqs, keywords, 200)
     view = View(snapshot)
-    wanted: list = [c.HasFlag(bit, on) for bit in (SEEN, FLAGGED, DELETED) for on in (True, False)]
-    wanted += [c.HasKeyword(name, on) for name in (*keywords.names, "unknown") for on in (True, False)]
-    wanted += [c.IsRecent(True), c.IsRecent(False)]
+    wanted: list = [HasFlag(bit, on) for bit in (SEEN, FLAGGED, DELETED) for on in (True, False)]
+    wanted += [HasKeyword(name, on) for name in (*keywords.names, "unknown") for on in (True, False)]
+    wanted += [IsRecent(True), IsRecent(False)]
     for key in wanted:
         test = row_test(key, view, [])
         for candidates in (range(count), range(37, 311), range(5, 5)):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailnode.imap.command_types import Section
+from mailnode.imap.messages.fetch_items import Section
 from mailnode.imap.messages.sections import Slice, field_selector, from_kept_fields, locate
 from mailnode.message.scanner import scan
 from mailnode.values.facts import Part

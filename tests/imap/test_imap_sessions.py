@@ -6,7 +6,7 @@ from imap_world import START, Client, World, play
 from zope.interface.verify import verifyObject
 
 from mailnode.errors import StoreUnavailable
-from mailnode.imap import searching
+from mailnode.imap.commands import search
 from mailnode.imap.session import IDLE_TIMEOUT, LOGIN_TIMEOUT, ImapSession
 from mailnode.interfaces.sessions import ISessionMind
 from mailnode.interfaces.store import IBlobs, IBlobWriter, IMailAccount, IMailbox
@@ -161,7 +161,7 @@ def test_end_comes_after_the_answer_of_a_command_under_way(make_world):
     "command", [b"FETCH 1 BODY.PEEK[]", b"SEARCH ALL", b"UID SEARCH RETURN (ALL) NOT BEFORE 1-Jan-1990"]
 )
 def test_no_last_words_stand_within_a_response(make_world, command, monkeypatch):
-    monkeypatch.setattr(searching, "NUMBERS", 2)
+    monkeypatch.setattr(search, "NUMBERS", 2)
     monkeypatch.setattr(pump, "GATHERED", 1)
     world = make_world()
     for _ in range(9):

@@ -6,7 +6,8 @@ from imap_world import play
 from twisted.internet.defer import Deferred
 
 from mailnode.errors import KeywordLimit, OverQuota
-from mailnode.imap import storing
+from mailnode.imap.commands import store
+from mailnode.imap.wire import connection
 from mailnode.net.no_reactor import run_now
 from mailnode.values.flags import DELETED, FLAGGED, SEEN
 
@@ -495,8 +496,8 @@ def test_a_run_ends_where_something_else_begins(make_world):
 
 
 def test_a_run_is_bounded(make_world, monkeypatch):
-    monkeypatch.setattr(storing, "UNIT", 3)
-    monkeypatch.setattr(storing, "RUN", 4)
+    monkeypatch.setattr(store, "UNIT", 3)
+    monkeypatch.setattr(connection, "TOGETHER", 4)
     client, mailbox = counted(with_messages(make_world, 4)())
     client.send(b"".join(b"a STORE %d +FLAGS (\\Seen)\r\n" % number for number in range(1, 5)))
     assert mailbox.go_on() == 3

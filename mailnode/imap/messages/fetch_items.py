@@ -1,19 +1,50 @@
-"""FETCH's arguments (RFC 3501 6.4.5, RFC 7162 3.1.4.1)."""
+"""What FETCH asks for of each message: attributes and sections (RFC 3501 6.4.5)."""
 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from dataclasses import dataclass
+from typing import TypeAlias
 
-from mailnode.imap.command_types import Attribute, BodySection, Fetch, FetchItem, Section
-from mailnode.imap.wire.lexer import MAX_NUMBER, MAX_NUMBER64, CommandError, Lexer, decimal
+from mailnode.imap.wire.lexer import MAX_NUMBER, CommandError, Lexer, decimal
 from mailnode.imap.wire.text import astring
-from mailnode.values.sets import SeqSet, UidSet
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """A fetch item without arguments: ``FLAGS UID INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE BODY MODSEQ``."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What stands between the brackets of ``BODY[...]`` (RFC 3501 6.4.5).
+
+    ``part`` are the part numbers; ``text`` is "" (the whole), ``HEADER``, ``HEADER.FIELDS``, ``HEADER.FIELDS.NOT``,
+    ``TEXT`` or ``MIME``; ``fields`` are header field names as the client wrote them.
+    """
+
+    part: tuple[int, ...] = ()
+    text: str = ""
+    fields: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BodySection:
+    """``BODY[section]<origin.length>``. ``label`` is what the response calls it, without the origin: ``BODY[1.TEXT]``,
+    or ``RFC822``, ``RFC822.HEADER``, ``RFC822.TEXT``. ``peek`` False sets \\Seen. ``partial`` is (origin, length)."""
+
+    section: Section
+    label: bytes
+    peek: bool = False
+    partial: tuple[int, int] | None = None
+
+
+FetchItem: TypeAlias = Attribute | BodySection
 
 MAX_ITEMS = 1000  # of one FETCH
 MAX_PART_DEPTH = 100  # numbers in one part specifier
-REMEMBERED = 256  # item lists: every program repeats its few
-LONGEST_REMEMBERED = 512  # octets; what is kept is bounded
 
 ATTRIBUTES = {
     name: Attribute(name)
@@ -37,29 +68,8 @@ _PARTIAL = re.compile(rb"<([0-9]+)\.([0-9]+)>")
 _TEXTS = ("HEADER", "HEADER.FIELDS", "HEADER.FIELDS.NOT", "TEXT")
 
 
-def parse_fetch(tag: bytes, lexer: Lexer, kind: type[SeqSet] | type[UidSet]) -> Fetch:
-    """Read `` set items [modifiers]``."""
-    lexer.space()
-    messages = lexer.sequence_set(kind)
-    lexer.space()
-    text = lexer.rest()
-    items, changed_since = (_remembered if len(text) <= LONGEST_REMEMBERED else _arguments)(text)
-    return Fetch(tag, messages, items, changed_since)
-
-
-def _arguments(text: bytes) -> tuple[tuple[FetchItem, ...], int | None]:
-    """Read ``items [modifiers]``, which end the command."""
-    lexer = Lexer(text)
-    items = _items(lexer)
-    changed_since = _modifiers(lexer) if lexer.accept(b" ") else None
-    lexer.end()
-    return items, changed_since
-
-
-_remembered = lru_cache(maxsize=REMEMBERED)(_arguments)
-
-
-def _items(lexer: Lexer) -> tuple[FetchItem, ...]:
+def parse_items(lexer: Lexer) -> tuple[FetchItem, ...]:
+    """Read one item, a macro, or a list of items; macros are expanded, each item stands once."""
     if lexer.peek() == b"(":
         items = lexer.parenthesized(lambda: _item(lexer, _name(lexer)))
         if len(items) > MAX_ITEMS:
@@ -121,14 +131,3 @@ def section_text(section: Section) -> bytes:
         pieces.append(section.text)
     text = ".".join(pieces).encode("ascii")
     return text + b" (" + b" ".join(astring(field) for field in section.fields) + b")" if section.fields else text
-
-
-def _modifiers(lexer: Lexer) -> int:
-    """Read ``(CHANGEDSINCE n)``; 0 is taken too, because phones send it."""
-    lexer.expect(b"(")
-    if lexer.word() != "CHANGEDSINCE":
-        raise CommandError("Unknown fetch modifier")
-    lexer.space()
-    changed_since = lexer.number(MAX_NUMBER64)
-    lexer.expect(b")")
-    return changed_since

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 
-from mailnode.imap.command_types import And, InBody, InHeader, InText, Not, Or, SearchKey
+from mailnode.imap.messages.search_keys import And, InBody, InHeader, InText, Not, Or, SearchKey
 from mailnode.imap.messages.search_tests import HeaderFields, fold
 from mailnode.message.pieces import searchable, searched_pieces
 from mailnode.message.text import header_text

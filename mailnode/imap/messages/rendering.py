@@ -12,7 +12,7 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
-from mailnode.imap.command_types import Attribute, BodySection, FetchItem, Section
+from mailnode.imap.messages.fetch_items import Attribute, BodySection, FetchItem, Section
 from mailnode.imap.messages.sections import Slice, field_selector, from_kept_fields, locate, locate_in_message
 from mailnode.imap.view.view import RECENT, View
 from mailnode.values.facts import decode_parts

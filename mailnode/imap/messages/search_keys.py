@@ -1,37 +1,156 @@
-"""SEARCH's arguments as a tree of keys (RFC 3501 6.4.4, RFC 4731 3.1, RFC 7162 3.1.5)."""
+"""What SEARCH looks for, as a tree of keys (RFC 3501 6.4.4, RFC 7162 3.1.5)."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import TypeAlias
 
-from mailnode.imap.command_types import (
-    All,
-    And,
-    HasFlag,
-    HasKeyword,
-    InBody,
-    InHeader,
-    InSet,
-    InternalDay,
-    InText,
-    IsRecent,
-    Larger,
-    ModSeq,
-    Not,
-    Or,
-    Search,
-    SearchKey,
-    SentDay,
-    Smaller,
-)
+from mailnode.imap.wire.command import MessageSet
 from mailnode.imap.wire.lexer import MAX_NUMBER64, CommandError, Lexer
 from mailnode.values.flags import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN
 from mailnode.values.sets import SeqSet, UidSet
 
+
+@dataclass(frozen=True, slots=True)
+class All:
+    """Every message."""
+
+
+@dataclass(frozen=True, slots=True)
+class InSet:
+    """Messages of a sequence set, or of ``UID set``."""
+
+    messages: MessageSet
+
+
+@dataclass(frozen=True, slots=True)
+class HasFlag:
+    """System flag ``bit`` of ``values.flags`` is set (``on``) or not."""
+
+    bit: int
+    on: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class HasKeyword:
+    """KEYWORD (``on``) and UNKEYWORD."""
+
+    keyword: str
+    on: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class IsRecent:
+    """RECENT (``on``) and OLD. NEW comes as And(IsRecent(), HasFlag(SEEN, False))."""
+
+    on: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class InternalDay:
+    """BEFORE, ON, SINCE: ``relation`` is "before", "on" or "since"; INTERNALDATE's day in its own zone."""
+
+    relation: str
+    day: date
+
+
+@dataclass(frozen=True, slots=True)
+class SentDay:
+    """SENTBEFORE, SENTON, SENTSINCE: the Date field's day in its own zone."""
+
+    relation: str
+    day: date
+
+
+@dataclass(frozen=True, slots=True)
+class InHeader:
+    """HEADER, and FROM, TO, CC, BCC, SUBJECT: ``field`` in lower case; empty ``text``: the field is there."""
+
+    field: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class InBody:
+    """BODY: substring of the message without its header."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class InText:
+    """TEXT: substring of header or body."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Larger:
+    """RFC822.SIZE above ``octets``."""
+
+    octets: int
+
+
+@dataclass(frozen=True, slots=True)
+class Smaller:
+    """RFC822.SIZE below ``octets``."""
+
+    octets: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModSeq:
+    """MODSEQ (RFC 7162 3.1.5): mod-sequence of at least ``value``."""
+
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The key does not hold."""
+
+    key: SearchKey
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """Either key holds."""
+
+    left: SearchKey
+    right: SearchKey
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """All keys hold; at least two."""
+
+    keys: tuple[SearchKey, ...]
+
+
+SearchKey: TypeAlias = (
+    All
+    | InSet
+    | HasFlag
+    | HasKeyword
+    | IsRecent
+    | InternalDay
+    | SentDay
+    | InHeader
+    | InBody
+    | InText
+    | Larger
+    | Smaller
+    | ModSeq
+    | Not
+    | Or
+    | And
+)
+
 MAX_DEPTH = 50  # of NOT, OR and parentheses within each other
 MAX_KEYS = 2000  # of one SEARCH
-RETURN_OPTIONS = frozenset({"MIN", "MAX", "ALL", "COUNT"})
 # Charsets a client may write its strings in, and Python's names of them; nothing else reaches a codec.
 CHARSETS = {"US-ASCII": "ascii", "UTF-8": "utf-8", "ISO-8859-1": "latin-1", "ISO-8859-15": "iso8859-15"}
 
@@ -39,35 +158,10 @@ _KEY_NAME = re.compile(rb"[A-Za-z]+")
 _ENTRY_TYPES = ("priv", "shared", "all")
 
 
-def parse_search(tag: bytes, lexer: Lexer, by_uid: bool) -> Search:
-    """Read ``[RETURN (...)] [CHARSET c] keys``."""
-    returns = None
-    lexer.space()
-    if lexer.accept_word(b"RETURN "):
-        returns = _returns(lexer)
-        lexer.space()
-    charset = ""
-    if lexer.accept_word(b"CHARSET "):
-        charset = lexer.astring().decode("latin-1").upper()
-        if charset not in CHARSETS:
-            raise bad_charset()
-        lexer.space()
-    program = SearchProgram(lexer, charset)
-    key = program.keys()
-    return Search(tag, by_uid, key, returns, program.modseq)
-
-
 def bad_charset() -> CommandError:
     """NO [BADCHARSET (...)] with what is known (RFC 3501 7.1)."""
     known = " ".join(sorted(CHARSETS, reverse=True)).encode("ascii")
     return CommandError("Unknown charset", status=b"NO", code=b"BADCHARSET (%s)" % known)
-
-
-def _returns(lexer: Lexer) -> frozenset[str]:
-    options = frozenset(lexer.parenthesized(lexer.word, minimum=0))
-    if not options <= RETURN_OPTIONS:
-        raise CommandError("Unknown search return option")
-    return options or frozenset({"ALL"})
 
 
 class SearchProgram:
@@ -187,7 +281,7 @@ for _name, _bit in {"ANSWERED": ANSWERED, "DELETED": DELETED, "DRAFT": DRAFT, "F
     _PLAIN_KEYS[_name] = HasFlag(_bit)
     _PLAIN_KEYS["UN" + _name] = HasFlag(_bit, False)
 
-# A further search key is one row here and one class in command_types.
+# A further search key is one class above and one row here.
 _KEYS: dict[str, Callable[[SearchProgram], SearchKey]] = {
     "BCC": lambda p: InHeader("bcc", p.text()),
     "CC": lambda p: InHeader("cc", p.text()),

@@ -15,7 +15,7 @@ from functools import cached_property, lru_cache
 from itertools import compress
 from typing import Any
 
-from mailnode.imap import command_types as c
+from mailnode.imap.messages import search_keys as c
 from mailnode.imap.view.bitmaps import carriers
 from mailnode.imap.view.view import RECENT, View
 from mailnode.message.addresses import MAX_ADDRESSES, display_text, mailboxes, parse_addresses

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from mailnode.imap.command_types import Section
+from mailnode.imap.messages.fetch_items import Section
 from mailnode.message.headers import remove, scan_fields
 from mailnode.values.facts import KEPT_FIELDS, Part
 

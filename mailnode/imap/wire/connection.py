@@ -31,33 +31,38 @@ CLOSED          thrown away
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from mailnode.imap.command_types import (
+from mailnode.imap.wire import responses
+from mailnode.imap.wire.command import (
     AppendAborted,
     AppendChunk,
     AppendEnd,
-    AppendStart,
     Command,
+    CommandSyntax,
     IdleDone,
+    ImapState,
     Reply,
     SaslResponse,
+    Together,
 )
-from mailnode.imap.commands import HEAD, TABLE, Row, State
-from mailnode.imap.message_commands import parse_append
-from mailnode.imap.wire import responses
 from mailnode.imap.wire.lexer import MAX_NUMBER, CommandError, Lexer, decode_base64
 from mailnode.imap.wire.literals import LONGEST_MARK, LiteralMark, literal_mark
-from mailnode.imap.wire.pipelined import take_run
 from mailnode.imap.wire.states import TRANSITIONS, Mode
 from mailnode.values.wire import NEED_DATA, PAUSED, Signal
 
-Event: TypeAlias = Command | Reply | SaslResponse | IdleDone | AppendChunk | AppendEnd | AppendAborted
+Event: TypeAlias = Command | Together | Reply | SaslResponse | IdleDone | AppendChunk | AppendEnd | AppendAborted
 
 CHUNK = 64 * 1024  # octets of a message in one AppendChunk
+TOGETHER = 64  # commands in one Together at most
 LONGEST_HEAD = 256  # octets of tag and name, by which a command is known before all of its line is there
+
+
+# tag = 1*<any ASTRING-CHAR except "+">; then SP and the name of the command, UID's with its second word
+_HEAD = re.compile(rb'([^\x00-\x20\x7f-\xff(){%*"\\+]+)(?: ((?:[Uu][Ii][Dd] )?[^ ]*)|\Z)')
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +86,20 @@ DEFAULT_LIMITS = ImapLimits()
 class ImapConnection:
     """Octets in, events out; see the module."""
 
-    def __init__(self, limits: ImapLimits = DEFAULT_LIMITS, *, plaintext_login: bool = False) -> None:
-        """:param plaintext_login: LOGIN and AUTHENTICATE are allowed without TLS."""
+    def __init__(
+        self,
+        commands: Mapping[bytes, CommandSyntax[Any]],
+        limits: ImapLimits = DEFAULT_LIMITS,
+        *,
+        plaintext_login: bool = False,
+    ) -> None:
+        """:param commands: the table, by name. :param plaintext_login: LOGIN and AUTHENTICATE are allowed without TLS."""
+        self._commands = commands
         self._limits = limits
         self._plaintext_login = plaintext_login
         self._input = bytearray()
         self._seen = 0  # octets of the input in which no CRLF begins
-        self._state = State.NOT_AUTHENTICATED
+        self._state = ImapState.NOT_AUTHENTICATED
         self._secure = False
         self._mode = Mode.COMMAND
         self._bad = 0
@@ -127,7 +139,7 @@ class ImapConnection:
         self._input.clear()
         self._seen = 0
         self._secure = True
-        self._state = State.NOT_AUTHENTICATED
+        self._state = ImapState.NOT_AUTHENTICATED
         self._mode = self._resume = Mode.COMMAND
         self._next = None
         self._aborted = False
@@ -136,7 +148,7 @@ class ImapConnection:
     # What the session asks and tells
 
     @property
-    def state(self) -> State:
+    def state(self) -> ImapState:
         """The state of RFC 3501 3."""
         return self._state
 
@@ -163,14 +175,6 @@ class ImapConnection:
         self._move("ended")
         self._close()
 
-    def run_of(self, command: Command, wanted: Callable[[Command], bool], most: int) -> list[Command]:
-        """Return commands of the same name that wait complete behind the one that was given. They are to be answered in
-        this order, all of them before :meth:`completed`. See :func:`mailnode.imap.wire.pipelined.take_run`."""
-        if not self._input or self._mode is not Mode.WAITING:
-            return []
-        self._seen = 0
-        return take_run(self._input, command, wanted, self._line_limit, most)
-
     def completed(self) -> None:
         """The tagged response to the event was written."""
         self._answered(Mode.COMMAND)
@@ -187,13 +191,13 @@ class ImapConnection:
         self._answered(Mode.IDLE)
 
     def accept_append(self) -> None:
-        """Read the message of the AppendStart that was given."""
+        """Read the message of the APPEND that was given."""
         self._answered(Mode.MESSAGE)
         if self._append_synchronising and self._mode is Mode.MESSAGE:
             self._next = Reply(responses.continuation())
 
     def refuse_append(self) -> None:
-        """The tagged NO to the AppendStart was written. A message that comes anyway is thrown away."""
+        """The tagged NO to the APPEND was written. A message that comes anyway is thrown away."""
         self._answered(Mode.COMMAND)
         if not self._append_synchronising and self._mode is Mode.COMMAND:
             self._skip_left = self._literal_left
@@ -213,7 +217,7 @@ class ImapConnection:
         self._state = state
 
     def _close(self) -> None:
-        self._state = State.LOGOUT
+        self._state = ImapState.LOGOUT
         self._mode = Mode.CLOSED
         self._input.clear()
         self._forget()
@@ -227,7 +231,7 @@ class ImapConnection:
         self._literal_size = 0  # of its literals together
         self._literal_left = 0
         self._tag = b"*"
-        self._row: Row | None = None
+        self._row: CommandSyntax[Any] | None = None
         self._arguments_at = 0
         self._refusal: CommandError | None = None
         self._skip_left = 0
@@ -243,11 +247,11 @@ class ImapConnection:
     @property
     def _may_be_long(self) -> bool:
         """Whether the command that is being read, or begins the input, has the limits that hold after login."""
-        if self._state is not State.NOT_AUTHENTICATED:
+        if self._state is not ImapState.NOT_AUTHENTICATED:
             return True
         row = self._row
-        if row is None and (head := HEAD.match(bytes(self._input[:LONGEST_HEAD]))) is not None:
-            row = TABLE.get((head.group(2) or b"").upper())
+        if row is None and (head := _HEAD.match(bytes(self._input[:LONGEST_HEAD]))) is not None:
+            row = self._commands.get((head.group(2) or b"").upper())
         return row is not None and row.long
 
     def _take_line(self, limit: int) -> bytes | None:
@@ -272,7 +276,7 @@ class ImapConnection:
         try:
             line = self._take_line(self._line_limit - self._text_size)
         except CommandError as error:
-            head = None if self._text_size else HEAD.match(bytes(self._input[: self._line_limit]))
+            head = None if self._text_size else _HEAD.match(bytes(self._input[: self._line_limit]))
             if head is not None and head.group(2) is not None:
                 self._tag = head.group(1)
             self._skip_to_end(error)
@@ -297,12 +301,12 @@ class ImapConnection:
 
     def _begin(self, line: bytes) -> None:
         """Read tag and name; decide whether the command is allowed."""
-        head = HEAD.match(line)
+        head = _HEAD.match(line)
         if head is None:
             raise CommandError("Invalid tag")
         self._tag = head.group(1)
         name = (head.group(2) or b"").upper()
-        row = TABLE.get(name)
+        row = self._commands.get(name)
         if row is None:
             raise CommandError("Unknown command" if name else "No command")
         if self._state not in row.states:
@@ -315,14 +319,35 @@ class ImapConnection:
         self._arguments_at = head.end()
 
     def _complete(self, line: bytes) -> Event:
-        assert self._row is not None
-        lexer = Lexer(bytes(self._gathered + line), self._arguments_at)
-        command = self._row.parse(self._tag, lexer)
-        lexer.end()
-        if self._state is not State.NOT_AUTHENTICATED:
+        row = self._row
+        assert row is not None
+        command = _parsed(row, self._tag, bytes(self._gathered + line), self._arguments_at)
+        if self._state is not ImapState.NOT_AUTHENTICATED:
             self._bad = 0
         self._forget()
         self._mode = Mode.WAITING
+        return self._with_those_behind(row, command) if row.together and self._input else command
+
+    def _with_those_behind(self, row: CommandSyntax[Any], first: Command) -> Command | Together:
+        """Return a command with those that wait whole behind it and may run together with it, each of a single line. The
+        first that is anything else, a mistake included, is left where it is."""
+        run = [first]
+        while len(run) < TOGETHER and (command := self._behind(row)) is not None:
+            run.append(command)
+        return Together(tuple(run)) if len(run) > 1 else first
+
+    def _behind(self, row: CommandSyntax[Any]) -> Command | None:
+        at = self._input.find(b"\r\n", 0, self._line_limit + 2)
+        line = bytes(self._input[: max(at, 0)])
+        head = _HEAD.match(line)
+        name = b"" if head is None else (head.group(2) or b"").upper()
+        if head is None or name not in row.together or literal_mark(line) is not None:
+            return None
+        try:
+            command = _parsed(self._commands[name], head.group(1), line, head.end())
+        except CommandError:
+            return None
+        self._drop(at + 2)
         return command
 
     # Literals
@@ -332,9 +357,9 @@ class ImapConnection:
         assert self._row is not None
         if mark.size > MAX_NUMBER:
             raise CommandError("Literal too long", code=b"TOOBIG")
-        if self._row.streamed:
+        if self._row.parse_streamed is not None:
             lexer = Lexer(bytes(self._gathered + line[: mark.start]), self._arguments_at)
-            append = parse_append(self._tag, lexer, mark.size)
+            append = self._row.parse_streamed(self._tag, lexer, mark.size)
             if append is not None:
                 return self._start_append(append, mark)
         if mark.binary:
@@ -373,7 +398,7 @@ class ImapConnection:
 
     def _skip_literal(self, size: int, refusal: CommandError | None) -> Event | None:
         """Throw a literal and what follows it away, or end the connection when there is no end in sight."""
-        before_login = self._state is State.NOT_AUTHENTICATED
+        before_login = self._state is ImapState.NOT_AUTHENTICATED
         if size > (self._limits.discard_before_login if before_login else MAX_NUMBER):
             self._close()
             return Reply(responses.bye("Literal too long", b"TOOBIG"), close=True)
@@ -453,7 +478,7 @@ class ImapConnection:
 
     # APPEND
 
-    def _start_append(self, append: AppendStart, mark: LiteralMark) -> Event:
+    def _start_append(self, append: Command, mark: LiteralMark) -> Event:
         if mark.binary:
             raise CommandError("Binary literals are not allowed here")
         if self._limits.message and mark.size > self._limits.message:
@@ -486,6 +511,13 @@ class ImapConnection:
         self._bad += 1
         self._aborted = True
         return AppendAborted("Unexpected text behind the message")
+
+
+def _parsed(row: CommandSyntax[Any], tag: bytes, text: bytes, arguments_at: int) -> Command:
+    lexer = Lexer(text, arguments_at)
+    command: Command = row.parse(tag, lexer)
+    lexer.end()
+    return command
 
 
 # What reads the input in each mode.

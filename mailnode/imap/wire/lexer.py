@@ -9,11 +9,11 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date
 from typing import TypeVar
 
 from mailnode.errors import BadMailboxName
-from mailnode.imap.command_types import Flags, InternalDate
 from mailnode.imap.wire.names import decode_name
 from mailnode.values.flags import MAX_KEYWORD_OCTETS, system_flag
 from mailnode.values.mailbox_name import mailbox_name
@@ -49,6 +49,22 @@ _DATE_TIME = re.compile(
 )
 _MONTHS = {name: n for n, name in enumerate(b"jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
 _EPOCH = date(1970, 1, 1).toordinal()
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """Flags as a client writes them: ``system`` is a bitmap of ``values.flags``; ``keywords`` as written, each once."""
+
+    system: int = 0
+    keywords: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class InternalDate:
+    """A date-time of RFC 3501 9: UTC microseconds since 1970, and minutes east as written."""
+
+    microseconds: int
+    offset: int = 0
 
 
 class CommandError(Exception):

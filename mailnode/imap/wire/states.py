@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 
-from mailnode.imap.commands import State
+from mailnode.imap.wire.command import ImapState
 
 
 class Mode(enum.Enum):
@@ -22,18 +22,18 @@ class Mode(enum.Enum):
 
 
 # RFC 3501 3: (state, what the session tells) -> state
-TRANSITIONS: dict[tuple[State, str], State] = {
-    (State.NOT_AUTHENTICATED, "authenticated"): State.AUTHENTICATED,
-    (State.AUTHENTICATED, "selected"): State.SELECTED,
-    (State.SELECTED, "selected"): State.SELECTED,
-    (State.SELECTED, "unselected"): State.AUTHENTICATED,
-    (State.AUTHENTICATED, "unselected"): State.AUTHENTICATED,
-    (State.NOT_AUTHENTICATED, "ended"): State.LOGOUT,
-    (State.AUTHENTICATED, "ended"): State.LOGOUT,
-    (State.SELECTED, "ended"): State.LOGOUT,
+TRANSITIONS: dict[tuple[ImapState, str], ImapState] = {
+    (ImapState.NOT_AUTHENTICATED, "authenticated"): ImapState.AUTHENTICATED,
+    (ImapState.AUTHENTICATED, "selected"): ImapState.SELECTED,
+    (ImapState.SELECTED, "selected"): ImapState.SELECTED,
+    (ImapState.SELECTED, "unselected"): ImapState.AUTHENTICATED,
+    (ImapState.AUTHENTICATED, "unselected"): ImapState.AUTHENTICATED,
+    (ImapState.NOT_AUTHENTICATED, "ended"): ImapState.LOGOUT,
+    (ImapState.AUTHENTICATED, "ended"): ImapState.LOGOUT,
+    (ImapState.SELECTED, "ended"): ImapState.LOGOUT,
     # A connection that was ended stays so, whatever a command that was still running comes to.
-    (State.LOGOUT, "ended"): State.LOGOUT,
-    (State.LOGOUT, "authenticated"): State.LOGOUT,
-    (State.LOGOUT, "selected"): State.LOGOUT,
-    (State.LOGOUT, "unselected"): State.LOGOUT,
+    (ImapState.LOGOUT, "ended"): ImapState.LOGOUT,
+    (ImapState.LOGOUT, "authenticated"): ImapState.LOGOUT,
+    (ImapState.LOGOUT, "selected"): ImapState.LOGOUT,
+    (ImapState.LOGOUT, "unselected"): ImapState.LOGOUT,
 }

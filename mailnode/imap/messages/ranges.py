@@ -1,13 +1,12 @@
-"""Messages of a view a bounded number at a time, and their rows."""
+"""Messages of a view, a bounded number at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
-from mailnode.errors import RowsDamaged
 from mailnode.imap.view.view import View
-from mailnode.interfaces.store import IMailbox
+
+RANGE = 256  # messages whose rows are read from the store at a time
 
 
 def ranges_of(spans: Iterable[Sequence[int]], size: int) -> Iterator[Sequence[int]]:
@@ -25,23 +24,6 @@ def ranges_of(spans: Iterable[Sequence[int]], size: int) -> Iterator[Sequence[in
                 gathered.extend(piece)
     if gathered:
         yield gathered
-
-
-async def read_rows(
-    mailbox: IMailbox, view: View, indexes: Sequence[int], columns: Sequence[str]
-) -> tuple[Sequence[int], list[tuple[Any, ...]], RowsDamaged | None]:
-    """Return the rows of at most 256 messages, the indexes they belong to, and why some could not be read: those, and
-    messages that are kept no more, are missing among rows and indexes."""
-    uids = uids_of(view, indexes)
-    damage = None
-    try:
-        rows = await mailbox.rows(uids, columns)
-    except RowsDamaged as error:
-        rows, damage = error.rows, error
-    if len(rows) < len(uids):
-        by_uid = dict(zip(uids, indexes, strict=True))
-        return [by_uid[row[0]] for row in rows], rows, damage
-    return indexes, rows, damage
 
 
 def uids_of(view: View, indexes: Sequence[int]) -> Sequence[int]:

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING
+from typing import ClassVar
 
 from twisted.internet.defer import ensureDeferred
 
 from mailnode.errors import NoSuchMailbox
 from mailnode.imap.answers import Answer, SessionEnds
-from mailnode.imap.command_types import Idle, IdleDone
+from mailnode.imap.commands.context import Context, UnderWay
+from mailnode.imap.commands.row import AFTER_LOGIN, CommandRow, bare
 from mailnode.imap.wire import responses
+from mailnode.imap.wire.command import Command, Continuation
 from mailnode.interfaces.runtime import IDelayed
 
-if TYPE_CHECKING:
-    from mailnode.imap.session import ImapSession
+
+@dataclass(frozen=True, slots=True)
+class Idle(Command):
+    """RFC 2177 3. Answered by ``+ idling`` and ``connection.idling()``; then only :class:`IdleDone` comes."""
+
+    verb: ClassVar[str] = "IDLE"
 
 
-class Idling:
+class Idling(UnderWay):
     """IDLE between ``+ idling`` and DONE. A hint, or that its account was found changed, makes it look and push."""
 
-    def __init__(self, session: ImapSession) -> None:
-        self._session = session
+    def __init__(self, context: Context) -> None:
+        self._context = context
         self._still_here: IDelayed | None = None
         self._unwatch: Callable[[], None] = lambda: None
         self._ended = False
@@ -31,14 +38,14 @@ class Idling:
         self._ask = False
         self._still_here_due = False
         self._schedule_still_here()
-        if session.selected is not None:
-            self._unwatch = session.services.watching.watch(session.mail.account_id, self._polled)
+        if context.selected is not None:
+            self._unwatch = context.services.watching.watch(context.mail.account_id, self._polled)
 
     def _polled(self, modseq: int | None) -> None:
         if modseq is None:
             self.look()
         else:
-            self._session.hinted(modseq)
+            self._context.hinted(modseq)
 
     def look(self) -> None:
         """Ask the store itself."""
@@ -55,6 +62,11 @@ class Idling:
         self._pushing = True
         ensureDeferred(self._push())
 
+    async def go_on(self, context: Context, event: Continuation) -> Answer:
+        """Take ``DONE``."""
+        context.drop_under_way()
+        return Answer("IDLE terminated")
+
     def drop(self) -> None:
         """IDLE is over."""
         self._ended = True
@@ -63,54 +75,52 @@ class Idling:
             self._still_here.cancel()
 
     async def _push(self) -> None:
-        session = self._session
-        await session.take_turn()
+        context = self._context
+        await context.take_turn()
         try:
             self._again = True
-            while self._again and not self._ended and not session.channel.closed:
+            while self._again and not self._ended and not context.channel.closed:
                 self._again = False
                 if self._still_here_due:
                     self._still_here_due = False
-                    session.write(responses.ok(b"*", "Still here"))
-                    session.flush()
-                if session.selected is not None:
+                    context.write(responses.ok(b"*", "Still here"))
+                    context.flush()
+                if context.selected is not None:
                     ask, self._ask = self._ask, False
-                    await session.selected.refresh(force=ask, after=inf)  # lost hints are made good
+                    await context.selected.refresh(force=ask, after=inf)  # lost hints are made good
                     if not self._ended:
-                        await session.announce(expunge=True, uid=False)
-                await session.pause()  # what happens while the client does not read is told in one when it does
+                        await context.announce(expunge=True, uid=False)
+                await context.pause()  # what happens while the client does not read is told in one when it does
         except NoSuchMailbox:
-            session.bye("The selected mailbox was deleted")
+            context.bye("The selected mailbox was deleted")
         except SessionEnds:
             self.drop()
         except Exception as error:  # the next look may succeed
-            session.trouble(error)
+            context.trouble(error)
         finally:
             self._pushing = False
-            session.end_turn()
-            session.look_after_view()
+            context.end_turn()
+            context.look_after_view()
 
     def _schedule_still_here(self) -> None:
-        services = self._session.services
+        services = self._context.services
         self._still_here = services.clock.callLater(services.still_here_seconds, self._say_still_here)
 
     def _say_still_here(self) -> None:
-        if not self._ended and not self._session.channel.closed:
+        if not self._ended and not self._context.channel.closed:
             self._still_here_due = True
             self.hint()
             self._schedule_still_here()
 
 
-async def idle(session: ImapSession, command: Idle) -> None:
+async def idle(context: Context, command: Idle) -> None:
     """RFC 2177 3. What happened up to now, and while it begins, is looked for at once."""
-    session.write(responses.continuation(b"idling"))
-    session.flush()
-    session.connection.idling()
-    session.under_way = Idling(session)
-    session.under_way.look()
+    context.write(responses.continuation(b"idling"))
+    context.flush()
+    context.connection.idling()
+    idling = Idling(context)
+    context.under_way = idling
+    idling.look()
 
 
-async def done(session: ImapSession, event: IdleDone) -> Answer:
-    """``DONE``."""
-    session.drop_under_way()
-    return Answer("IDLE terminated")
+ROWS = (CommandRow(name=b"IDLE", states=AFTER_LOGIN, parse=bare(Idle), run=idle, capabilities=("IDLE",)),)

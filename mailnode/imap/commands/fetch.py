@@ -5,44 +5,93 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import lru_cache, partial
+from typing import ClassVar
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from mailnode.errors import BlobDamaged, DomainError, NoSuchMessage
 from mailnode.imap.answers import Answer
-from mailnode.imap.bodies import BATCH, PIECE, batches, read_exactly, read_small
-from mailnode.imap.command_types import Attribute, Fetch
-from mailnode.imap.messages.rendering import BlobItem, FetchPlan, Row, plan_fetch
+from mailnode.imap.bodies import BATCH, PIECE, batches, read_exactly, read_rows, read_small
+from mailnode.imap.commands import condstore
+from mailnode.imap.commands.context import Context
+from mailnode.imap.commands.row import SELECTED, CommandRow
+from mailnode.imap.messages.fetch_items import Attribute, FetchItem, parse_items
+from mailnode.imap.messages.ranges import RANGE, ranges_of, uids_of
+from mailnode.imap.messages.rendering import BlobItem, FetchPlan, plan_fetch
+from mailnode.imap.messages.search_tests import Row
 from mailnode.imap.messages.sections import Slice
-from mailnode.imap.ranges import ranges_of, read_rows, uids_of
+from mailnode.imap.selected import Selected
 from mailnode.imap.view.view import View
+from mailnode.imap.wire.command import Command, MessageSet
+from mailnode.imap.wire.lexer import MAX_NUMBER64, CommandError, Lexer
 from mailnode.values.blob import BlobRef
 from mailnode.values.flags import SEEN
+from mailnode.values.sets import SeqSet, UidSet
 
-if TYPE_CHECKING:
-    from mailnode.imap.selected import Selected
-    from mailnode.imap.session import ImapSession
-
-ROWS = 256  # read from the store at a time
-JOINED = 512  # the same, when the store makes the answers
+RENDERED = 512  # answered at a time, when the store makes the answers
 FLAG_ROWS = 1000  # answered from the view at a time
-
+REMEMBERED = 256  # item lists: every program repeats its few
+LONGEST_REMEMBERED = 512  # octets; what is kept is bounded
 _log = Logger()
 
 
-async def fetch(session: ImapSession, command: Fetch) -> Answer:
+@dataclass(frozen=True, slots=True)
+class Fetch(Command):
+    """RFC 3501 6.4.5; ``changed_since`` RFC 7162 3.1.4.1. Macros are expanded, each item stands once; UID FETCH does not
+    add ``UID`` here, CHANGEDSINCE does not add ``MODSEQ``: that is the response's matter."""
+
+    verb: ClassVar[str] = "FETCH"
+    messages: MessageSet
+    items: tuple[FetchItem, ...]
+    changed_since: int | None = None
+
+
+def _parse(tag: bytes, lexer: Lexer, kind: type[SeqSet] | type[UidSet]) -> Fetch:
+    """Read `` set items [modifiers]``."""
+    lexer.space()
+    messages = lexer.sequence_set(kind)
+    lexer.space()
+    text = lexer.rest()
+    items, changed_since = (_remembered if len(text) <= LONGEST_REMEMBERED else _arguments)(text)
+    return Fetch(tag, messages, items, changed_since)
+
+
+def _arguments(text: bytes) -> tuple[tuple[FetchItem, ...], int | None]:
+    """Read ``items [modifiers]``, which end the command."""
+    lexer = Lexer(text)
+    items = parse_items(lexer)
+    changed_since = _modifiers(lexer) if lexer.accept(b" ") else None
+    lexer.end()
+    return items, changed_since
+
+
+_remembered = lru_cache(maxsize=REMEMBERED)(_arguments)
+
+
+def _modifiers(lexer: Lexer) -> int:
+    """Read ``(CHANGEDSINCE n)``; 0 is taken too, because phones send it."""
+    lexer.expect(b"(")
+    if lexer.word() != "CHANGEDSINCE":
+        raise CommandError("Unknown fetch modifier")
+    lexer.space()
+    changed_since = lexer.number(MAX_NUMBER64)
+    lexer.expect(b")")
+    return changed_since
+
+
+async def fetch(context: Context, command: Fetch) -> Answer:
     """Answer for every message the set names, in order."""
-    view = session.mailbox.view
+    view = context.mailbox.view
     spans = view.pick(command.messages)
     names = {item.name for item in command.items if isinstance(item, Attribute)}
     if command.changed_since is not None or "MODSEQ" in names:
-        session.enable_condstore()
-    modseq = command.changed_since is not None or (session.condstore and "FLAGS" in names)
+        condstore.enable(context)
+    modseq = command.changed_since is not None or ("CONDSTORE" in context.enabled and "FLAGS" in names)
     if "FLAGS" in names:
-        session.write(session.mailbox.new_keywords())
-    job = _Fetching(session, session.mailbox, plan_fetch(command.items, view, command.uid, modseq), command)
+        context.write(context.mailbox.new_keywords())
+    job = _Fetching(context, context.mailbox, plan_fetch(command.items, view, command.uid, modseq), command)
     await job.answer(spans if command.changed_since is None else _changed(spans, view, command.changed_since))
     if job.damaged:
         raise BlobDamaged
@@ -73,8 +122,8 @@ _Literal = bytes | _Streamed | None  # None is NIL
 class _Fetching:
     """One FETCH command under way."""
 
-    def __init__(self, session: ImapSession, selected: Selected, plan: FetchPlan, command: Fetch) -> None:
-        self.session = session
+    def __init__(self, context: Context, selected: Selected, plan: FetchPlan, command: Fetch) -> None:
+        self.context = context
         self.view = selected.view
         self.selected = selected
         self.plan = plan
@@ -85,18 +134,18 @@ class _Fetching:
     async def answer(self, spans: Iterable[Sequence[int]]) -> None:
         """Answer for all messages of these spans of indexes."""
         if self.plan.pieces:
-            await self._answer_as_it_stands(ranges_of(spans, JOINED))
+            await self._answer_as_it_stands(ranges_of(spans, RENDERED))
             return
         if self.plan.columns:
-            await self._answer_from_store(ranges_of(spans, BATCH if self.plan.blob_items else ROWS))
+            await self._answer_from_store(ranges_of(spans, BATCH if self.plan.blob_items else RANGE))
             return
         for indexes in ranges_of(spans, FLAG_ROWS):
             if self.plan.lines is not None:
-                self.session.write(self.plan.lines(indexes))
+                self.context.write(self.plan.lines(indexes))
                 self.view.told(indexes)
             else:
                 self._write_rows([((), index) for index in indexes])
-            await self.session.pause()
+            await self.context.pause()
 
     async def _answer_as_it_stands(self, ranges: Iterable[Sequence[int]]) -> None:
         """Have the store make the answers, of the next range while those of the one before are sent."""
@@ -124,10 +173,10 @@ class _Fetching:
     async def _send_rendered(self, indexes: Sequence[int], answers: Deferred[bytes | None]) -> None:
         octets = await answers
         if octets is None:
-            await self._answer_from_store(ranges_of((indexes,), ROWS))
+            await self._answer_from_store(ranges_of((indexes,), RANGE))
             return
-        self.session.write(octets)
-        await self.session.pause()
+        self.context.write(octets)
+        await self.context.pause()
 
     async def _answer_from_store(self, ranges: Iterable[Sequence[int]]) -> None:
         for asked in ranges:
@@ -136,16 +185,16 @@ class _Fetching:
                 self._damaged(sorted(set(asked).difference(indexes)), damage)
             self.missing = self.missing or len(rows) < len(asked)
             if self.plan.in_a_row is not None:
-                self.session.write(self.plan.in_a_row(rows, indexes))
+                self.context.write(self.plan.in_a_row(rows, indexes))
             elif self.plan.blob_items or self._marks_seen:
                 await self._bodies(list(zip(rows, indexes, strict=True)))
             else:
                 self._write_rows(list(zip(rows, indexes, strict=True)))
-            await self.session.pause()
+            await self.context.pause()
 
     def _write_rows(self, rows: Sequence[tuple[Row, int]]) -> None:
         render = self.plan.render
-        self.session.write(b")\r\n".join([render(row, index) for row, index in rows] + [b""]))
+        self.context.write(b")\r\n".join([render(row, index) for row, index in rows] + [b""]))
         if self.plan.has_flags:
             self.view.told([index for _, index in rows])
 
@@ -186,7 +235,7 @@ class _Fetching:
         """Go on with the others; the command ends with NO. In the log, messages that are only kept no more may be among
         those whose rows could not be read."""
         self.damaged = True
-        account = self.session.mail.account_id
+        account = self.context.mail.account_id
         for uid in uids_of(self.view, indexes):
             _log.warn("message {uid} of {account} is damaged: {error}", uid=uid, account=account, error=str(error))
 
@@ -238,7 +287,7 @@ class _Fetching:
                     out.append(b"%b%b NIL" % (space, item.label))
                 else:
                     out += (b"%b%b {%d}\r\n" % (space, item.label, literal.size), literal.first.replace(b"\0", b"\x80"))
-                    self.session.write(b"".join(out))
+                    self.context.write(b"".join(out))
                     out.clear()
                     await self._stream(row, literal.rest)
                 space = b" "
@@ -247,8 +296,8 @@ class _Fetching:
             out.append(b")\r\n")
             if self.plan.has_flags or index in seen:
                 self.view.told([index])
-        self.session.write(b"".join(out))
-        await self.session.pause()
+        self.context.write(b"".join(out))
+        await self.context.pause()
 
     async def _mark_seen(self, indexes: Sequence[int]) -> set[int]:
         """Set \\Seen where it is not set; return where it is now (RFC 3501 6.4.5). A store that cannot write at the
@@ -260,7 +309,7 @@ class _Fetching:
             uids = [self.view.uids[index] for index in unseen]
             stored = await self.selected.mailbox.store_flags(uids, "add", SEEN)
         except DomainError as error:
-            self.session.trouble(error)
+            self.context.trouble(error)
             return set()
         self.view.learn(stored.keywords)
         return {index for index, _ in self.view.stored(stored.changed, "add", SEEN)}
@@ -270,14 +319,28 @@ class _Fetching:
         and other octets in their place would be a lie."""
         blob = row[self.plan.blob_at]
         for start in range(rest.start, rest.end, PIECE):
-            await self.session.pause(within=True)
+            await self.context.pause(within=True)
             try:
                 data = await read_exactly(self.selected.mailbox, blob, start, min(start + PIECE, rest.end))
             except DomainError as error:
-                self.session.trouble(error)
-                self.session.abort("a message ended before its size")
-            self.session.write(data.replace(b"\0", b"\x80"))
+                self.context.trouble(error)
+                self.context.abort("a message ended before its size")
+            self.context.write(data.replace(b"\0", b"\x80"))
 
 
 def _part_of(text: bytes, partial: tuple[int, int] | None) -> bytes:
     return text if partial is None else text[partial[0] : partial[0] + partial[1]]
+
+
+ROWS = (
+    CommandRow(
+        name=b"FETCH",
+        states=SELECTED,
+        parse=partial(_parse, kind=SeqSet),
+        run=fetch,
+        sequence_numbers=True,
+        expunge=False,
+        needs_view=True,
+    ),
+    CommandRow(name=b"UID FETCH", states=SELECTED, parse=partial(_parse, kind=UidSet), run=fetch, needs_view=True),
+)

@@ -1,0 +1,43 @@
+"""Mailboxes as arguments of commands."""
+
+from __future__ import annotations
+
+from mailnode.errors import NoSuchMailbox
+from mailnode.imap.answers import Refused
+from mailnode.imap.commands.context import Context
+from mailnode.imap.selected import Selected
+from mailnode.imap.wire.lexer import Lexer
+from mailnode.values.mailbox import MailboxInfo
+
+UNIT = 1000  # messages changed by one unit of the store
+
+
+def argument(lexer: Lexer) -> str:
+    """Read `` mailbox``."""
+    lexer.space()
+    return lexer.mailbox()
+
+
+async def find(context: Context, name: str) -> MailboxInfo:
+    """Return a mailbox that messages can be in, by its canonical name.
+
+    :raises NoSuchMailbox: there is none, or it is not selectable.
+    """
+    info = await context.mail.named(name)
+    if not info.selectable:
+        raise NoSuchMailbox
+    return info
+
+
+async def find_target(context: Context, name: str) -> MailboxInfo:
+    """Return the mailbox that APPEND, COPY or MOVE names; NO [TRYCREATE] where there is none (RFC 3501 6.3.11, 6.4.7)."""
+    try:
+        return await find(context, name)
+    except NoSuchMailbox:
+        raise Refused("No such mailbox", b"TRYCREATE") from None
+
+
+def require_writable(selected: Selected) -> None:
+    """Refuse a change of a mailbox that EXAMINE opened."""
+    if selected.read_only:
+        raise Refused("Mailbox is open read-only", b"CANNOT")

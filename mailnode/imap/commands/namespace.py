@@ -1,0 +1,37 @@
+"""NAMESPACE (RFC 2342)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from mailnode.imap.answers import Answer
+from mailnode.imap.commands.context import Context
+from mailnode.imap.commands.row import AFTER_LOGIN, CommandRow, bare
+from mailnode.imap.wire import responses
+from mailnode.imap.wire.command import Command
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace(Command):
+    """RFC 2342 5."""
+
+    verb: ClassVar[str] = "NAMESPACE"
+
+
+async def namespace(context: Context, command: Namespace) -> Answer:
+    """RFC 2342 5."""
+    context.write(response())
+    return Answer("NAMESPACE completed")
+
+
+def response() -> bytes:
+    """Return ``* NAMESPACE``: one personal namespace, nothing shared (RFC 2342 5)."""
+    return responses.untagged(b"NAMESPACE", b'(("" %b))' % responses.HIERARCHY, b"NIL", b"NIL")
+
+
+ROWS = (
+    CommandRow(
+        name=b"NAMESPACE", states=AFTER_LOGIN, parse=bare(Namespace), run=namespace, capabilities=("NAMESPACE",)
+    ),
+)

@@ -1,0 +1,51 @@
+"""The columns of the table of commands; each file beside this one has the rows of its noun in ``ROWS``."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from mailnode.imap.answers import Answer
+from mailnode.imap.commands.context import Context
+from mailnode.imap.selected import STALE
+from mailnode.imap.wire.command import C, CommandSyntax, ImapState
+from mailnode.imap.wire.lexer import Lexer
+
+ANY_STATE = frozenset({ImapState.NOT_AUTHENTICATED, ImapState.AUTHENTICATED, ImapState.SELECTED})
+BEFORE_LOGIN = frozenset({ImapState.NOT_AUTHENTICATED})
+AFTER_LOGIN = frozenset({ImapState.AUTHENTICATED, ImapState.SELECTED})
+SELECTED = frozenset({ImapState.SELECTED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandRow(CommandSyntax[C]):
+    """One command of the table.
+
+    ``run`` answers; None from it: further events of the command follow, and go to what it left as
+    ``context.under_way``. ``capabilities``: what CAPABILITY says because this command is there; those of a command that is
+    allowed before login only are said before login only.
+
+    ``run_together`` runs several at once that waited complete behind one another: it yields what answers each, in their order.
+    Where it is None, they run one after the other.
+
+    ``sequence_numbers``: its arguments count messages by position, so they mean what the client saw last and no EXPUNGE
+    may come between. ``expunge``: EXPUNGE may be reported while it runs (RFC 3501 7.4.1).
+
+    With a mailbox selected, ``needs_view``: it looks into the view's arrays; ``stale_after``: seconds after which the store
+    is asked before it runs even when no hint came; ``asks_after``: it may have changed the mailbox, which is told before
+    its answer.
+    """
+
+    run: Callable[[Context, C], Awaitable[Answer | None]]
+    run_together: Callable[[Context, Sequence[C]], Iterable[Awaitable[Answer]]] | None = None
+    capabilities: tuple[str, ...] = ()
+    sequence_numbers: bool = False
+    expunge: bool = True
+    needs_view: bool = False
+    stale_after: float = STALE
+    asks_after: bool = False
+
+
+def bare(kind: type[C]) -> Callable[[bytes, Lexer], C]:
+    """Return what reads a command without arguments."""
+    return lambda tag, lexer: kind(tag)

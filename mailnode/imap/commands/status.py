@@ -1,0 +1,109 @@
+"""STATUS (RFC 3501 6.3.10)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import ClassVar
+
+from mailnode.imap.answers import Answer
+from mailnode.imap.commands import condstore
+from mailnode.imap.commands.context import Context
+from mailnode.imap.commands.mailboxes import argument
+from mailnode.imap.commands.row import AFTER_LOGIN, CommandRow
+from mailnode.imap.wire import responses
+from mailnode.imap.wire.command import Command
+from mailnode.imap.wire.lexer import CommandError, Lexer
+from mailnode.values.flags import SEEN
+from mailnode.values.mailbox import MailboxStatus
+
+REMEMBERED = 1024  # arguments of STATUS
+LONGEST_REMEMBERED = 512  # octets; what is kept is bounded
+STATUS_ITEMS = frozenset({"MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "HIGHESTMODSEQ"})
+
+
+@dataclass(frozen=True, slots=True)
+class Status(Command):
+    """RFC 3501 6.3.10. ``items`` in capitals, in the order asked for, each once; see ``commands.STATUS_ITEMS``."""
+
+    verb: ClassVar[str] = "STATUS"
+    mailbox: str
+    items: tuple[str, ...]
+
+
+def _parse(tag: bytes, lexer: Lexer) -> Status:
+    """Read `` mailbox (items)``, which end the command. Programs ask the same of the same mailboxes again and again."""
+    text = lexer.rest()
+    return Status(tag, *(_remembered if len(text) <= LONGEST_REMEMBERED else _mailbox_and_items)(text))
+
+
+def _mailbox_and_items(text: bytes) -> tuple[str, tuple[str, ...]]:
+    lexer = Lexer(text)
+    mailbox = argument(lexer)
+    lexer.space()
+    items = status_items(lexer)
+    lexer.end()
+    return mailbox, items
+
+
+_remembered = lru_cache(maxsize=REMEMBERED)(_mailbox_and_items)
+
+
+def status_items(lexer: Lexer) -> tuple[str, ...]:
+    items = tuple(dict.fromkeys(lexer.parenthesized(lexer.word)))
+    if not STATUS_ITEMS.issuperset(items):
+        raise CommandError("Unknown status item")
+    return items
+
+
+async def status(context: Context, command: Status) -> Answer:
+    """RFC 3501 6.3.10."""
+    counts = await as_viewed(context, await context.mail.status_of(command.mailbox))
+    context.write(status_line(command.mailbox, command.items, counts))
+    if "HIGHESTMODSEQ" in command.items:
+        condstore.enable(context)
+    return Answer("STATUS completed")
+
+
+async def as_viewed(context: Context, counts: MailboxStatus) -> MailboxStatus:
+    """Return counts as they are; of the selected mailbox those of its view, which is told of before they are used."""
+    selected = context.selected
+    if selected is None or selected.mailbox.id != counts.mailbox_id:
+        return counts
+    await selected.refresh(force=True)
+    await context.announce(expunge=True, uid=False)
+    await selected.unpack()
+    view = selected.view
+    return MailboxStatus(
+        mailbox_id=view.mailbox_id,
+        messages=view.exists,
+        recent=view.recent,
+        unseen=view.count_without(SEEN),
+        deleted=len(view.deleted_uids()),
+        size=counts.size,
+        uidnext=view.uidnext,
+        uidvalidity=view.uidvalidity,
+        highest_modseq=view.highest_modseq,
+    )
+
+
+def status_line(name: str, items: Sequence[str], counts: MailboxStatus) -> bytes:
+    values = {
+        "MESSAGES": counts.messages,
+        "RECENT": counts.recent,
+        "UIDNEXT": counts.uidnext,
+        "UIDVALIDITY": counts.uidvalidity,
+        "UNSEEN": counts.unseen,
+        "HIGHESTMODSEQ": max(counts.highest_modseq, 1),
+    }
+    return response(name, [(item, values[item]) for item in items])
+
+
+def response(name: str, items: Sequence[tuple[str, int]]) -> bytes:
+    """Return ``* STATUS`` with (item, value) pairs in the order asked for."""
+    pairs = (b"%b %d" % (item.encode("ascii"), value) for item, value in items)
+    return responses.untagged(b"STATUS", responses.mailbox(name), responses.parenthesized(pairs))
+
+
+ROWS = (CommandRow(name=b"STATUS", states=AFTER_LOGIN, parse=_parse, run=status),)

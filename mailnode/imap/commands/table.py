@@ -1,0 +1,34 @@
+"""The table of commands (RFC 3501 6): the rows of every file of this folder. A new command or extension is a file more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any
+
+from mailnode.imap import commands
+from mailnode.imap.commands.row import BEFORE_LOGIN, CommandRow
+from mailnode.imap.wire.command import Command
+
+
+def _rows() -> Iterator[CommandRow[Any]]:
+    for module in sorted(found.name for found in iter_modules(commands.__path__, f"{commands.__name__}.")):
+        if module != __name__:
+            yield from getattr(import_module(module), "ROWS", ())
+
+
+TABLE: dict[bytes, CommandRow[Any]] = {row.name: row for row in _rows()}
+
+# What CAPABILITY says because of the commands: always, and before login besides.
+EXTENSIONS = (
+    "IMAP4rev1",  # first: some programs look only there
+    "LITERAL+",
+    *(name for row in TABLE.values() if row.states != BEFORE_LOGIN for name in row.capabilities),
+)
+BEFORE_LOGIN_ONLY = tuple(name for row in TABLE.values() if row.states == BEFORE_LOGIN for name in row.capabilities)
+
+
+def row_of(command: Command) -> CommandRow[Any]:
+    """Return the row a command was read by."""
+    return TABLE[command.name]

@@ -1,0 +1,128 @@
+"""What the connection hands to its session, as plain frozen data, and what it must know of a command to read it.
+
+A command is answered by the session with its tagged response and then ``connection.completed()``; how the other events are
+answered stands with each class and in :mod:`mailnode.imap.wire.connection`.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Generic, TypeAlias, TypeVar
+
+from mailnode.imap.wire.lexer import Lexer
+from mailnode.values.sets import SeqSet, UidSet
+
+MessageSet: TypeAlias = SeqSet | UidSet
+
+
+class ImapState(enum.Enum):
+    """RFC 3501 3."""
+
+    NOT_AUTHENTICATED = enum.auto()
+    AUTHENTICATED = enum.auto()
+    SELECTED = enum.auto()
+    LOGOUT = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One complete command. ``verb`` is its name in the table of commands, without ``UID``."""
+
+    verb: ClassVar[str] = ""
+    tag: bytes
+
+    @property
+    def uid(self) -> bool:
+        """Whether the client wrote ``UID`` before the verb."""
+        return isinstance(getattr(self, "messages", None), UidSet)
+
+    @property
+    def name(self) -> bytes:
+        """The name in the table of commands."""
+        verb = self.verb.encode("ascii")
+        return b"UID " + verb if self.uid else verb
+
+
+C = TypeVar("C", bound=Command)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandSyntax(Generic[C]):
+    """When a command is allowed, and how its arguments are read.
+
+    ``name``: in capitals, with ``UID``. ``parse``: given the tag and a cursor behind the name. ``secret``: refused while
+    LOGINDISABLED holds. ``without_tls``: not allowed once TLS is up. ``long``: it may be as long before login as others are
+    after it. ``parse_streamed``: its last literal is a message and is not gathered (APPEND); given tag, cursor and the size
+    of a literal before that is asked for, it returns None when the message is not what comes next. ``together``: names of
+    the commands that may run together with it when they wait whole behind it; they come as one :class:`Together`.
+    """
+
+    name: bytes
+    states: frozenset[ImapState]
+    parse: Callable[[bytes, Lexer], C]
+    secret: bool = False
+    without_tls: bool = False
+    long: bool = False
+    parse_streamed: Callable[[bytes, Lexer, int], C | None] | None = None
+    together: frozenset[bytes] = frozenset()
+
+
+# --- events that are not commands
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """At least two commands that the client sent behind one another without waiting (RFC 3501 5.5) and that may run
+    together. Each is answered by its tagged response, in this order; then ``completed()``, once."""
+
+    commands: tuple[Command, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Octets the connection answers by itself, to be written as they are: continuation requests, BAD and NO to what is
+    no command. ``close``: the last words (BYE); close the channel after them. Needs no ``completed()``."""
+
+    data: bytes
+    close: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SaslResponse:
+    """A line of an AUTHENTICATE exchange, decoded; None: the client cancelled (``*``) or the line was not base64, and
+    the tagged BAD is the session's to write. Answered by ``+ challenge`` and ``connection.continue_sasl()``, or by the
+    tagged response and ``completed()``."""
+
+    data: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class IdleDone:
+    """``DONE``, the only thing that ends IDLE. Answered by IDLE's tagged response and ``completed()``. Any other line is
+    answered BAD by the connection and IDLE goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppendChunk:
+    """Some octets of the message as they came: at most ``connection.CHUNK``, cut anywhere; bare line ends and NUL are the
+    session's matter."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AppendEnd:
+    """The message and the command are complete. Answered by APPEND's tagged response and ``completed()``."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppendAborted:
+    """What followed the message was not the end of the command: throw the message away, answer BAD with ``text``, then
+    ``completed()``."""
+
+    text: str
+
+
+Continuation: TypeAlias = SaslResponse | IdleDone | AppendChunk | AppendEnd | AppendAborted
