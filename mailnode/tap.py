@@ -21,7 +21,7 @@ from twisted.python import usage
 from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
-from mailnode.admin.operations import CommandFailed
+from mailnode.admin.operations import OperationFailed
 from mailnode.config.checkup import User, check_up, serving_user
 from mailnode.config.schema import Config
 from mailnode.config.version import VERSION
@@ -225,7 +225,7 @@ class MailService(Service):
             return [
                 TAKEN_IN_DEMONSTRATION if text == PORT_TAKEN and self._file is None else text for text in error.mistakes
             ]
-        if isinstance(error, CommandFailed):
+        if isinstance(error, OperationFailed):
             return [error.text]
         if isinstance(error, OSError):
             return [f"{error.filename or self._config.server.data}: {error.strerror}"]

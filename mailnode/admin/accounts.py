@@ -1,34 +1,76 @@
-"""Commands about accounts: mailboxes with a login."""
+"""Operations on accounts: mailboxes with a login."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Literal, TypedDict
 
 from mailnode.admin.administration import Administration
-from mailnode.admin.dangling import with_dangling
+from mailnode.admin.dangling import Removed, left_by
 from mailnode.admin.finding import find_account, find_domain, moment
-from mailnode.admin.operations import CONFLICT, USAGE, CommandFailed, command
+from mailnode.admin.operations import Count, Octets, OperationFailed, Reason, Secret, operation
 from mailnode.errors import AlreadyExists, DomainError, NoSuchDomain
 from mailnode.values.address import Address, check_own, parse_address
-from mailnode.values.directory import Account
+from mailnode.values.directory import Account, Credential
 from mailnode.values.ids import new_id
 
 PASSWORD_LABEL = "password"
+ANY_SIZE, ANY_NUMBER = Octets(0), Count(0)  # no quota
 MAX_QUOTA = (1 << 62) - 1  # octets, or messages
 
-_DISABLED = ("no-login", "no-receive", "suspended")
+
+class AccountEntry(TypedDict):
+    """An account as lists tell it."""
+
+    address: str
+    id: str
+    status: str  # active, no-login, no-receive, suspended, deleting
+    role: str
+    created: str
 
 
-@command("account.add", changes=True)
+class CredentialEntry(TypedDict):
+    """What an account logs in with, without the secret."""
+
+    label: str
+    kind: str
+    protocols: list[str]
+    created: str
+
+
+class AccountDetails(AccountEntry):
+    """An account with addresses, quota and usage."""
+
+    addresses: list[str]
+    may_send_as: list[str]  # what was granted beside them
+    bytes_used: int
+    bytes_limit: int  # 0: no limit
+    messages_used: int
+    messages_limit: int
+    credentials: list[CredentialEntry]
+
+
+class AddressChecked(TypedDict):
+    """An address that could be given a password."""
+
+    address: str
+
+
+class PasswordChanged(TypedDict):
+    """Whose password it is."""
+
+    changed: str
+
+
+@operation("account.add", changes=True)
 async def account_add(
     admin: Administration,
     address: str,
-    password: str,
-    quota_bytes: int = 0,
-    quota_messages: int = 0,
-    role: str = "user",
-) -> Any:
+    password: Secret,
+    quota_bytes: Octets = ANY_SIZE,
+    quota_messages: Count = ANY_NUMBER,
+    role: Literal["user", "admin"] = "user",
+) -> AccountEntry:
     """Make an account with its mailboxes and password."""
     _check_quota(quota_bytes, quota_messages)
     written = await _free_address(admin, address)
@@ -49,48 +91,41 @@ async def account_add(
     return _account(account)
 
 
-@command("account.check")
-async def account_check(admin: Administration, address: str, new: bool = False) -> Any:
+@operation("account.check")
+async def account_check(admin: Administration, address: str, new: bool = False) -> AddressChecked:
     """Whether an account could get a password: before a person is asked for one. :param new: it is to be made."""
     found = await _free_address(admin, address) if new else (await find_account(admin, address)).address
     return {"address": str(found)}
 
 
-@command("account.list")
-async def account_list(admin: Administration, domain: str | None = None) -> Any:
+@operation("account.list")
+async def account_list(admin: Administration, domain: str | None = None) -> list[AccountEntry]:
     """All accounts, or those of a domain."""
     if domain is not None:
         await find_domain(admin, domain)
     return [_account(account) for account in await admin.directory.accounts(domain)]
 
 
-@command("account.show")
-async def account_show(admin: Administration, address: str) -> Any:
+@operation("account.show")
+async def account_show(admin: Administration, address: str) -> AccountDetails:
     """One account with addresses, quota and usage."""
     account = await find_account(admin, address)
     usage = (await admin.mail.usage([account.id])).get(account.id)
     credentials = await admin.directory.credentials(account.id)
-    shown = _account(account)
-    shown["addresses"] = await admin.directory.addresses(account.id)
-    shown["may_send_as"] = [grant.address for grant in await admin.directory.grants(account.id)]
-    shown["bytes_used"] = usage.bytes_used if usage else 0
-    shown["bytes_limit"] = usage.bytes_limit if usage else 0
-    shown["messages_used"] = usage.count_used if usage else 0
-    shown["messages_limit"] = usage.count_limit if usage else 0
-    shown["credentials"] = [
-        {
-            "label": credential.label,
-            "kind": credential.kind,
-            "protocols": sorted(credential.protocols),
-            "created": moment(credential.created),
-        }
-        for credential in credentials
-    ]
-    return shown
+    return {
+        **_account(account),
+        "addresses": list(await admin.directory.addresses(account.id)),
+        "may_send_as": [grant.address for grant in await admin.directory.grants(account.id)],
+        "bytes_used": usage.bytes_used if usage else 0,
+        "bytes_limit": usage.bytes_limit if usage else 0,
+        "messages_used": usage.count_used if usage else 0,
+        "messages_limit": usage.count_limit if usage else 0,
+        "credentials": [_credential(credential) for credential in credentials],
+    }
 
 
-@command("account.password", changes=True)
-async def account_password(admin: Administration, address: str, password: str) -> Any:
+@operation("account.password", changes=True)
+async def account_password(admin: Administration, address: str, password: Secret) -> PasswordChanged:
     """Set a new password; sessions that logged in with the old one end."""
     account = await find_account(admin, address)
     _check_password(admin, password, account.address)
@@ -101,31 +136,31 @@ async def account_password(admin: Administration, address: str, password: str) -
     return {"changed": account.address}
 
 
-@command("account.disable", changes=True)
-async def account_disable(admin: Administration, address: str, status: str = "suspended") -> Any:
+@operation("account.disable", changes=True)
+async def account_disable(
+    admin: Administration, address: str, status: Literal["no-login", "no-receive", "suspended"] = "suspended"
+) -> AccountEntry:
     """Forbid login, receiving or both; live sessions end."""
-    if status not in _DISABLED:
-        raise CommandFailed(USAGE, f"{status}: should be one of {', '.join(_DISABLED)}")
     return await _set_status(admin, address, status)
 
 
-@command("account.enable", changes=True)
-async def account_enable(admin: Administration, address: str) -> Any:
+@operation("account.enable", changes=True)
+async def account_enable(admin: Administration, address: str) -> AccountEntry:
     """Allow everything again."""
     return await _set_status(admin, address, "active")
 
 
-@command("account.role", changes=True)
-async def account_role(admin: Administration, address: str, role: str) -> Any:
+@operation("account.role", changes=True)
+async def account_role(admin: Administration, address: str, role: Literal["user", "admin"]) -> AccountEntry:
     """Make it a user's or an administrator's account."""
     account = await find_account(admin, address)
     return _account(await admin.directory.set_role(account.id, role))
 
 
-@command("account.quota", changes=True)
+@operation("account.quota", changes=True)
 async def account_quota(
-    admin: Administration, address: str, quota_bytes: int | None = None, quota_messages: int | None = None
-) -> Any:
+    admin: Administration, address: str, quota_bytes: Octets | None = None, quota_messages: Count | None = None
+) -> AccountDetails:
     """Change what is given; 0 is no limit."""
     _check_quota(quota_bytes or 0, quota_messages or 0)
     account = await find_account(admin, address)
@@ -138,49 +173,43 @@ async def account_quota(
     return await account_show(admin, address)
 
 
-@command("account.remove", destroys=True)
-async def account_remove(admin: Administration, address: str) -> Any:
+@operation("account.remove", destroys=True)
+async def account_remove(admin: Administration, address: str) -> Removed:
     """Remove an account and all its mail. Run again after a crash, it goes on where it stopped."""
     account = await find_account(admin, address)
 
-    async def remove() -> dict[str, Any]:
+    async def remove() -> None:
         # From here on nobody logs in, live sessions end, and mail for it is refused.
         await admin.directory.set_status(account.id, "deleting")
         await admin.mail.remove(account.id)
         await admin.directory.remove_account(account.id)
-        return {"removed": account.address}
 
-    return await with_dangling(admin, remove)
+    return {"removed": account.address, "dangling": await left_by(admin, remove)}
 
 
-@command("account.address.add", changes=True)
-async def account_address_add(admin: Administration, address: str, further: str) -> Any:
+@operation("account.address.add", changes=True)
+async def account_address_add(admin: Administration, address: str, further: str) -> AccountDetails:
     """Give an account a further address."""
     account = await find_account(admin, address)
     await admin.directory.add_address(account.id, parse_address(further))
     return await account_show(admin, address)
 
 
-@command("account.address.remove", destroys=True)
-async def account_address_remove(admin: Administration, further: str) -> Any:
+@operation("account.address.remove", destroys=True)
+async def account_address_remove(admin: Administration, further: str) -> Removed:
     """Take a further address away from its account."""
     address = parse_address(further)
-
-    async def remove() -> dict[str, Any]:
-        await admin.directory.remove_address(address)
-        return {"removed": further}
-
-    return await with_dangling(admin, remove)
+    return {"removed": further, "dangling": await left_by(admin, lambda: admin.directory.remove_address(address))}
 
 
 async def _free_address(admin: Administration, text: str) -> Address:
-    """Return an address that an account may be made with. :raises DomainError: :raises CommandFailed:"""
+    """Return an address that an account may be made with. :raises DomainError: :raises OperationFailed:"""
     written = parse_address(text)
     domain = await find_domain(admin, written.domain)
     if domain.alias_of:
         raise NoSuchDomain(f"{domain.written} is an alias of {domain.alias_of} and has no addresses of its own")
     if written != written.base(domain.separator):
-        raise CommandFailed(USAGE, f"{text}: an account's own address has no detail")
+        raise OperationFailed(Reason.WRONG_VALUE, f"{text}: an account's own address has no detail")
     check_own(written)
     if await admin.directory.has_address(written):
         raise AlreadyExists
@@ -188,29 +217,40 @@ async def _free_address(admin: Administration, text: str) -> Address:
 
 
 def _check_password(admin: Administration, password: str, address: str) -> None:
-    """:raises CommandFailed: it is too weak for this account."""
+    """:raises OperationFailed: it is too weak for this account."""
     weakness = admin.weakness(password, address)
     if weakness:
-        raise CommandFailed(USAGE, f"{address}: {weakness} ([auth] in docs/configuration)")
+        raise OperationFailed(Reason.WRONG_VALUE, f"{address}: {weakness} ([auth] in docs/configuration)")
 
 
-async def _set_status(admin: Administration, address: str, status: str) -> Any:
+async def _set_status(admin: Administration, address: str, status: str) -> AccountEntry:
     account = await find_account(admin, address)
     if account.status == "deleting":
-        raise CommandFailed(CONFLICT, f"{address}: is being removed")
+        raise OperationFailed(Reason.CONFLICT, f"{address}: is being removed")
     return _account(await admin.directory.set_status(account.id, status))
 
 
-def _credentials(admin: Administration, account_id: str, password: str, now: float, beside: Sequence[Any] = ()) -> Any:
+def _credentials(
+    admin: Administration, account_id: str, password: str, now: float, beside: Sequence[Credential] = ()
+) -> list[Credential]:
     return admin.make_credentials(account_id, password, now, label=PASSWORD_LABEL, beside=beside)
 
 
 def _check_quota(*limits: int) -> None:
     if any(limit < 0 or limit > MAX_QUOTA for limit in limits):
-        raise CommandFailed(USAGE, f"a quota is 0 (none) or up to {MAX_QUOTA}")
+        raise OperationFailed(Reason.WRONG_VALUE, f"a quota is 0 (none) or up to {MAX_QUOTA}")
 
 
-def _account(account: Account) -> dict[str, Any]:
+def _credential(credential: Credential) -> CredentialEntry:
+    return {
+        "label": credential.label,
+        "kind": credential.kind,
+        "protocols": sorted(credential.protocols),
+        "created": moment(credential.created),
+    }
+
+
+def _account(account: Account) -> AccountEntry:
     return {
         "address": account.address,
         "id": account.id,

@@ -1,10 +1,10 @@
-"""What operations work on."""
+"""What operations work on: the parts of a server or of its store, a server that runs, a store whose server does not."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypedDict
 
 from mailnode.interfaces.accounts import IDirectory
 from mailnode.interfaces.runtime import IClock, IHints, IThreads
@@ -12,9 +12,54 @@ from mailnode.interfaces.store import IMailStore, IQueueStore
 from mailnode.values.directory import Credential
 
 
+class ServerStatus(TypedDict):
+    """What a running server serves."""
+
+    version: str
+    hostname: str
+    generation: int  # 1 after the start; grows when something new comes into use
+    processes: list[dict[str, Any]]
+    damage: list[str]  # what is wrong with files of the store, a line each
+
+
+class Reloaded(ServerStatus):
+    """What became of the configuration as it is now; lists of lines."""
+
+    applied: list[str]
+    needs_restart: list[str]
+    mistakes: list[str]  # with any of them nothing was applied
+
+
+class OlderAccepted(TypedDict):
+    """Older files that are gone on with."""
+
+    files: list[str]
+    accounts: int  # with new UIDVALIDITYs
+
+
+class RunningServer(Protocol):
+    """A server that runs."""
+
+    async def reload(self) -> Reloaded:
+        """Take over what can change live, or nothing when there is a mistake anywhere."""
+
+    async def status(self) -> ServerStatus:
+        """Return what each process serves, and what is wrong."""
+
+
+class StoppedStore(Protocol):
+    """The files of a store, while no server runs."""
+
+    async def accept_older(self, files: Sequence[str]) -> OlderAccepted:
+        """Go on with files that are older than what was acknowledged.
+
+        :param files: ``mail-00``, ``queue``, ``directory``, or ``all``. :raises ConfigurationError: it cannot be.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Administration:
-    """The parts of a server, or of a store without one, that commands need."""
+    """The parts of a server, or of a store without one, that operations need."""
 
     directory: IDirectory
     mail: IMailStore
@@ -24,5 +69,4 @@ class Administration:
     hints: IHints
     make_credentials: Callable[..., list[Credential]]
     weakness: Callable[[str, str], str]  # why a password is refused for an address; "": it is not
-    reload: Callable[[], Awaitable[dict[str, Any]]] | None = None  # None: no server is running
-    status: Callable[[], Awaitable[dict[str, Any]]] | None = None  # the same
+    server: RunningServer | None = None  # None: none runs

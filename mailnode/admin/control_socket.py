@@ -24,8 +24,8 @@ from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 
 from mailnode.admin.administration import Administration
-from mailnode.admin.dispatch import run, subject
-from mailnode.admin.operations import COMMANDS, FAILED, UNREACHABLE, CommandFailed
+from mailnode.admin.dispatch import OPERATIONS, run
+from mailnode.admin.operations import OperationFailed, Reason
 from mailnode.interfaces.runtime import IDelayed
 from mailnode.values.events import emit
 
@@ -124,14 +124,14 @@ class ControlProtocol(LineOnlyReceiver):
         self._busy = False
         data = json.dumps(answer).encode()
         if len(data) > MAX_ANSWER:
-            data = json.dumps({"code": FAILED, "error": "the answer is too long"}).encode()
+            data = json.dumps({"code": Reason.FAILED, "error": "the answer is too long"}).encode()
         self._transport().write(data + b"\n")
         if not self._transport().disconnected:
             self._wait()
 
     def _broken(self, failure: Failure) -> None:
         _log.failure("a command failed", failure)
-        self._send({"code": FAILED, "error": "the command failed; see the log of the server"})
+        self._send({"code": Reason.FAILED, "error": "the command failed; see the log of the server"})
 
     def _wait(self) -> None:
         self._timer = self.factory.admin.clock.callLater(IDLE, self._transport().abortConnection)
@@ -172,13 +172,14 @@ class ControlFactory(Factory[ControlProtocol]):
             if not isinstance(name, str) or not isinstance(arguments, dict):
                 raise TypeError
         except (ValueError, KeyError, TypeError, RecursionError):
-            return {"code": FAILED, "error": "not a request"}
+            return {"code": Reason.FAILED, "error": "not a request"}
         try:
             result = await run(self.admin, name, arguments)
-        except CommandFailed as failed:
-            return {"code": failed.code, "error": failed.text}
-        if COMMANDS[name].changes:
-            emit(_log, "admin.command", command=name, subject=subject(arguments), who=who)
+        except OperationFailed as failed:
+            return {"code": failed.reason, "error": failed.text}
+        operation = OPERATIONS[name]
+        if operation.changes:
+            emit(_log, "admin.command", command=name, subject=operation.subject(arguments), who=who)
             if self._changed is not None:
                 await self._changed()
         return {"result": result}
@@ -188,7 +189,7 @@ def ask(data: Path, name: str, arguments: dict[str, Any]) -> Any:
     """Ask the server that runs on a data directory.
 
     :raises FileNotFoundError: no server listens there.
-    :raises CommandFailed: what the server says, or that it does not answer (code 4).
+    :raises OperationFailed: what the server says, or that it does not answer (code 4).
     """
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(ANSWER_TIMEOUT)
@@ -198,18 +199,21 @@ def ask(data: Path, name: str, arguments: dict[str, Any]) -> Any:
         except (FileNotFoundError, ConnectionRefusedError):
             raise FileNotFoundError(data / SOCKET) from None
         except PermissionError:
-            raise CommandFailed(UNREACHABLE, f"{data}: only the owner of the data directory may do this") from None
+            raise OperationFailed(
+                Reason.UNREACHABLE, f"{data}: only the owner of the data directory may do this"
+            ) from None
         except OSError as error:
-            raise CommandFailed(UNREACHABLE, f"{data / SOCKET}: {error.strerror}") from None
+            raise OperationFailed(Reason.UNREACHABLE, f"{data / SOCKET}: {error.strerror}") from None
         try:
             client.sendall(json.dumps({"command": name, "arguments": arguments}).encode() + b"\n")
             line = _read_line(client)
             answer = json.loads(line)
         except (OSError, ValueError):
-            raise CommandFailed(UNREACHABLE, "the server does not answer") from None
+            raise OperationFailed(Reason.UNREACHABLE, "the server does not answer") from None
     if "result" in answer:
         return answer["result"]
-    raise CommandFailed(int(answer.get("code", FAILED)), str(answer.get("error", "refused")))
+    known = answer.get("code") in list(Reason)
+    raise OperationFailed(Reason(answer["code"]) if known else Reason.FAILED, str(answer.get("error", "refused")))
 
 
 def _read_line(client: socket.socket) -> bytes:

@@ -1,32 +1,46 @@
-"""Aliases that lead to a local address that does not exist: said by the command that leaves one."""
+"""Aliases that lead to a local address that does not exist: said by the operation that leaves one."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypedDict
 
 from mailnode.admin.administration import Administration
 from mailnode.values.address import Address
 
-T = TypeVar("T")
 
-_Pair = tuple[str, str]  # the alias, or *@ and a domain for its catch-all, and the target that does not exist
+class Dangling(TypedDict):
+    """An alias and one of its targets."""
+
+    address: str  # the alias, or *@ and a domain for its catch-all
+    target: str  # it does not exist
 
 
-async def with_dangling(admin: Administration, change: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
-    """Make a change and return its result with ``dangling``: the ``address`` and ``target`` of each alias that led
-    somewhere before and does so no longer, or is new."""
+class LeavesDangling(TypedDict):
+    """The result of an operation that may leave some: those that led somewhere before and do so no longer, or are new."""
+
+    dangling: list[Dangling]
+
+
+class Removed(LeavesDangling):
+    """What was taken away."""
+
+    removed: str
+
+
+async def left_by(admin: Administration, change: Callable[[], Awaitable[object]]) -> list[Dangling]:
+    """Make a change and return what it leaves."""
     before = set(await admin.directory.dangling())
-    result = await change()
-    return result | told([pair for pair in await admin.directory.dangling() if pair not in before])
+    await change()
+    return told(pair for pair in await admin.directory.dangling() if pair not in before)
 
 
-async def dangling_of(admin: Administration, address: Address) -> dict[str, Any]:
-    """Return ``dangling`` of one alias."""
+async def dangling_of(admin: Administration, address: Address) -> list[Dangling]:
+    """Return the targets of one alias that do not exist."""
     written = str(address).casefold()
-    return told([pair for pair in await admin.directory.dangling() if pair[0].casefold() == written])
+    return told(pair for pair in await admin.directory.dangling() if pair[0].casefold() == written)
 
 
-def told(pairs: list[_Pair]) -> dict[str, Any]:
-    """Return the part of a command's result that tells of dangling aliases; without any, an empty list."""
-    return {"dangling": [{"address": address, "target": target} for address, target in pairs]}
+def told(pairs: Iterable[tuple[str, str]]) -> list[Dangling]:
+    """Return pairs of alias and target as results hold them."""
+    return [{"address": address, "target": target} for address, target in pairs]

@@ -1,54 +1,63 @@
-"""Runs a command of the table by its name, and puts failures into words."""
+"""The table of all operations, and how one is run by its name with failures put into words."""
 
 from __future__ import annotations
 
-import inspect
+from collections.abc import Mapping
 from typing import Any
 
 from mailnode import errors
-from mailnode.admin import accounts as _accounts  # noqa: F401  # fills the table
-from mailnode.admin import aliases as _aliases  # noqa: F401
-from mailnode.admin import domains as _domains  # noqa: F401
-from mailnode.admin import grants as _grants  # noqa: F401
-from mailnode.admin import mailboxes as _mailboxes  # noqa: F401
-from mailnode.admin import queue as _queue  # noqa: F401
-from mailnode.admin import server as _server  # noqa: F401
-from mailnode.admin.administration import Administration
-from mailnode.admin.operations import COMMANDS, CONFLICT, FAILED, NOT_FOUND, USAGE, CommandFailed
+from mailnode.admin import accounts, aliases, domains, grants, mailboxes, queue, server, store
+from mailnode.admin.administration import Administration, RunningServer, StoppedStore
+from mailnode.admin.operations import AnyOperation, Operation, OperationFailed, Reason
 from mailnode.errors import DomainError
 
-_WORDS: dict[type[DomainError], tuple[int, str]] = {
-    errors.NoSuchAccount: (NOT_FOUND, "no such account or address"),
-    errors.NoSuchDomain: (NOT_FOUND, "no such domain"),
-    errors.NoSuchMailbox: (NOT_FOUND, "no such mailbox"),
-    errors.MailboxExists: (CONFLICT, "there is a mailbox of that name"),
-    errors.AlreadyExists: (CONFLICT, "exists already"),
-    errors.InUse: (CONFLICT, "is in use"),
-    errors.BadAddress: (USAGE, "not an address or domain"),
-    errors.BadMailboxName: (USAGE, "not a mailbox name"),
-    errors.Busy: (FAILED, "the server is too busy, try again"),
-    errors.StoreUnavailable: (FAILED, "the store cannot be written at the moment; see the log"),
+_NOUNS = (accounts, aliases, domains, grants, mailboxes, queue, server, store)
+
+OPERATIONS: dict[str, AnyOperation] = {
+    found.name: found for noun in _NOUNS for found in vars(noun).values() if isinstance(found, Operation)
+}
+
+NO_SERVER = "no server is running"
+
+_WORDS: dict[type[DomainError], tuple[Reason, str]] = {
+    errors.NoSuchAccount: (Reason.NOT_FOUND, "no such account or address"),
+    errors.NoSuchDomain: (Reason.NOT_FOUND, "no such domain"),
+    errors.NoSuchMailbox: (Reason.NOT_FOUND, "no such mailbox"),
+    errors.MailboxExists: (Reason.CONFLICT, "there is a mailbox of that name"),
+    errors.AlreadyExists: (Reason.CONFLICT, "exists already"),
+    errors.InUse: (Reason.CONFLICT, "is in use"),
+    errors.BadAddress: (Reason.WRONG_VALUE, "not an address or domain"),
+    errors.BadMailboxName: (Reason.WRONG_VALUE, "not a mailbox name"),
+    errors.Busy: (Reason.FAILED, "the server is too busy, try again"),
+    errors.StoreUnavailable: (Reason.FAILED, "the store cannot be written at the moment; see the log"),
 }
 
 
-async def run(admin: Administration, name: str, arguments: dict[str, Any]) -> Any:
-    """Run one command; the result is plain JSON data. :raises CommandFailed:"""
+async def run(works_on: Administration | StoppedStore, name: str, arguments: Mapping[str, Any]) -> Any:
+    """Run one operation; the result is plain JSON data. :raises OperationFailed:"""
+    operation = OPERATIONS.get(name)
+    if operation is None:
+        raise OperationFailed(Reason.WRONG_VALUE, f"no such command: {name}")
+    operation.check(arguments)
     try:
-        function = COMMANDS[name].function
-        inspect.signature(function).bind(admin, **arguments)
-    except (KeyError, TypeError):
-        raise CommandFailed(USAGE, f"no such command: {name}") from None
-    try:
-        return await function(admin, **arguments)
+        return await operation(_part(operation, works_on), **arguments)
     except DomainError as error:
-        code, words = next((found for kind, found in _WORDS.items() if isinstance(error, kind)), (FAILED, "refused"))
-        about, detail = subject(arguments), str(error)
+        found = (words for kind, words in _WORDS.items() if isinstance(error, kind))
+        reason, words = next(found, (Reason.FAILED, "refused"))
+        about, detail = operation.subject(arguments), str(error)
         text = f"{about}: {words}" if about else words
-        raise CommandFailed(code, f"{text} ({detail})" if detail and detail != about else text) from error
+        raise OperationFailed(reason, f"{text} ({detail})" if detail and detail != about else text) from error
     except ValueError as error:
-        raise CommandFailed(USAGE, str(error)) from error
+        raise OperationFailed(Reason.WRONG_VALUE, str(error)) from error
 
 
-def subject(arguments: dict[str, Any]) -> str:
-    """Return what a command is about: its first argument that is text and no password; "" without one."""
-    return next((value for key, value in arguments.items() if key != "password" and isinstance(value, str)), "")
+def _part(operation: AnyOperation, given: Administration | StoppedStore) -> object:
+    """Return what an operation works on. :raises OperationFailed: it is not there."""
+    if operation.works_on is StoppedStore and isinstance(given, Administration):
+        raise OperationFailed(Reason.CONFLICT, f"{operation.name}: while no server runs only")
+    if operation.works_on is RunningServer:
+        server = given.server if isinstance(given, Administration) else None
+        if server is None:
+            raise OperationFailed(Reason.UNREACHABLE, NO_SERVER)
+        return server
+    return given

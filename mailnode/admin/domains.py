@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TypedDict
 
 from mailnode.admin.administration import Administration
-from mailnode.admin.dangling import told, with_dangling
+from mailnode.admin.dangling import LeavesDangling, Removed, left_by, told
 from mailnode.admin.finding import find_domain
-from mailnode.admin.operations import CONFLICT, USAGE, CommandFailed, command
+from mailnode.admin.operations import OperationFailed, Reason, operation
 from mailnode.values.address import Address, parse_address
 from mailnode.values.directory import Domain
 
@@ -16,54 +16,78 @@ from mailnode.values.directory import Domain
 _SEPARATOR = re.compile(r"[!#$%&'*+\-./=?^_`{|}~]*\Z")
 
 
-@command("domain.add", changes=True)
-async def domain_add(admin: Administration, name: str, alias_of: str = "") -> Any:
+class DomainEntry(TypedDict):
+    """A domain as lists tell it."""
+
+    name: str  # as written
+    key: str
+    alias_of: str
+    catch_all: str
+    separator: str
+    fixed: bool  # the configuration file names it
+
+
+class DomainDetails(DomainEntry):
+    """A domain with what stands in it."""
+
+    accounts: list[str]
+    aliases: list[str]
+    postmaster: list[str]  # whom mail for postmaster and MAILER-DAEMON of it reaches
+
+
+class DomainChanged(DomainEntry, LeavesDangling):
+    """A domain after a change."""
+
+
+@operation("domain.add", changes=True)
+async def domain_add(admin: Administration, name: str, alias_of: str = "") -> DomainEntry:
     """Add a domain, or another name for one."""
     return _domain(await admin.directory.add_domain(name, alias_of))
 
 
-@command("domain.list")
-async def domain_list(admin: Administration) -> Any:
+@operation("domain.list")
+async def domain_list(admin: Administration) -> list[DomainEntry]:
     """All domains."""
     return [_domain(domain) for domain in await admin.directory.domains()]
 
 
-@command("domain.show")
-async def domain_show(admin: Administration, name: str) -> Any:
+@operation("domain.show")
+async def domain_show(admin: Administration, name: str) -> DomainDetails:
     """One domain with what stands in it."""
     domain = await find_domain(admin, name)
     accounts = await admin.directory.accounts(domain.name)
     aliases = await admin.directory.aliases(domain.name)
-    shown = _domain(domain)
-    shown["accounts"] = [account.address for account in accounts]
-    shown["aliases"] = [alias.address for alias in aliases]
-    shown["postmaster"] = await _postmaster(admin, domain)
-    return shown
+    return {
+        **_domain(domain),
+        "accounts": [account.address for account in accounts],
+        "aliases": [alias.address for alias in aliases],
+        "postmaster": await _postmaster(admin, domain),
+    }
 
 
-@command("domain.change", changes=True)
+@operation("domain.change", changes=True)
 async def domain_change(
     admin: Administration, name: str, catch_all: str | None = None, separator: str | None = None
-) -> Any:
+) -> DomainChanged:
     """Change the catch-all address (empty: none) or the separator."""
-    await find_domain(admin, name)
+    domain = await find_domain(admin, name)
     if catch_all:
         parse_address(catch_all)
     if separator and not _SEPARATOR.match(separator):
-        raise CommandFailed(USAGE, f"{name}: a separator is a sign such as + or -, no letter, digit, space or @")
+        raise OperationFailed(
+            Reason.WRONG_VALUE, f"{name}: a separator is a sign such as + or -, no letter, digit, space or @"
+        )
 
-    async def change() -> dict[str, Any]:
-        return _domain(await admin.directory.update_domain(name, catch_all=catch_all, separator=separator))
-
-    return await with_dangling(admin, change)
+    left = await left_by(admin, lambda: admin.directory.update_domain(name, catch_all=catch_all, separator=separator))
+    return {**_domain(await find_domain(admin, domain.name)), "dangling": left}
 
 
-@command("domain.remove", destroys=True)
-async def domain_remove(admin: Administration, name: str) -> Any:
+@operation("domain.remove", destroys=True)
+async def domain_remove(admin: Administration, name: str) -> Removed:
     """Remove an empty domain that the configuration does not name."""
     domain = await find_domain(admin, name)
     if domain.fixed:
-        raise CommandFailed(CONFLICT, f"{name}: the configuration file names it; remove it there")
+        raise OperationFailed(Reason.CONFLICT, f"{name}: the configuration file names it; remove it there")
     # From now on these are addresses of a domain that is somebody else's, or nobody's.
     left = [
         (alias.address, target)
@@ -72,7 +96,7 @@ async def domain_remove(admin: Administration, name: str) -> Any:
         if parse_address(target).domain_key == domain.name
     ]
     await admin.directory.remove_domain(name)
-    return {"removed": domain.name} | told(left)
+    return {"removed": domain.name, "dangling": told(left)}
 
 
 async def _postmaster(admin: Administration, domain: Domain) -> list[str]:
@@ -82,7 +106,7 @@ async def _postmaster(admin: Administration, domain: Domain) -> list[str]:
     return found + list(resolved.remote)
 
 
-def _domain(domain: Domain) -> dict[str, Any]:
+def _domain(domain: Domain) -> DomainEntry:
     return {
         "name": domain.written,
         "key": domain.name,

@@ -5,19 +5,19 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from mailnode.admin.administration import Administration
-from mailnode.admin.operations import NOT_FOUND, CommandFailed
+from mailnode.admin.operations import OperationFailed, Reason
 from mailnode.errors import NoSuchAccount
 from mailnode.values.address import Address, domain_key, parse_address
 from mailnode.values.directory import Account, Domain
 
 
 async def find_domain(admin: Administration, name: str) -> Domain:
-    """Return the domain of a name in any spelling. :raises CommandFailed: there is none. :raises BadAddress:"""
+    """Return the domain of a name in any spelling. :raises OperationFailed: there is none. :raises BadAddress:"""
     key = domain_key(name)
     for domain in await admin.directory.domains():
         if domain.name == key:
             return domain
-    raise CommandFailed(NOT_FOUND, f"{name}: no such domain")
+    raise OperationFailed(Reason.NOT_FOUND, f"{name}: no such domain")
 
 
 async def find_account(admin: Administration, address: str) -> Account:

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypedDict
 
 from mailnode.admin.administration import Administration
 from mailnode.admin.finding import find_account
-from mailnode.admin.operations import NOT_FOUND, CommandFailed, command
+from mailnode.admin.operations import OperationFailed, Reason, operation
 from mailnode.errors import NoSuchMailbox
 from mailnode.interfaces.store import IMailAccount
 from mailnode.values.mailbox import MailboxInfo, MailboxStatus
 from mailnode.values.mailbox_name import mailbox_name
 
 
-@command("mailbox.list")
-async def mailbox_list(admin: Administration, address: str) -> Any:
+class MailboxEntry(TypedDict):
+    """A mailbox with its counts."""
+
+    name: str
+    special_use: str
+    subscribed: bool
+    messages: int
+    unseen: int
+    size: int  # octets
+    uidvalidity: int
+    uidnext: int
+
+
+@operation("mailbox.list")
+async def mailbox_list(admin: Administration, address: str) -> list[MailboxEntry]:
     """All mailboxes of an account with their counts."""
     mail = await _mail(admin, address)
     infos = await mail.mailboxes()
@@ -22,21 +35,21 @@ async def mailbox_list(admin: Administration, address: str) -> Any:
     return [_mailbox(info, counts.get(info.id)) for info in infos]
 
 
-@command("mailbox.show")
-async def mailbox_show(admin: Administration, address: str, name: str) -> Any:
+@operation("mailbox.show")
+async def mailbox_show(admin: Administration, address: str, name: str) -> MailboxEntry:
     """One mailbox with its counts."""
     wanted = mailbox_name(name)
     mail = await _mail(admin, address)
     try:
         info = await mail.named(wanted)
     except NoSuchMailbox:
-        raise CommandFailed(NOT_FOUND, f"{name}: no such mailbox") from None
+        raise OperationFailed(Reason.NOT_FOUND, f"{name}: no such mailbox") from None
     counts = await mail.status([info.id])
     return _mailbox(info, counts[0] if counts else None)
 
 
-@command("mailbox.create", changes=True)
-async def mailbox_create(admin: Administration, address: str, name: str) -> Any:
+@operation("mailbox.create", changes=True)
+async def mailbox_create(admin: Administration, address: str, name: str) -> MailboxEntry:
     """Make a mailbox, and those above it."""
     mail = await _mail(admin, address)
     return _mailbox(await mail.create(mailbox_name(name)), None)
@@ -46,7 +59,7 @@ async def _mail(admin: Administration, address: str) -> IMailAccount:
     return admin.mail.account((await find_account(admin, address)).id)
 
 
-def _mailbox(info: MailboxInfo, status: MailboxStatus | None) -> dict[str, Any]:
+def _mailbox(info: MailboxInfo, status: MailboxStatus | None) -> MailboxEntry:
     return {
         "name": info.name,
         "special_use": info.special_use,

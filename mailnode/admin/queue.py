@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypedDict
 
 from mailnode.admin.administration import Administration
 from mailnode.admin.finding import moment
-from mailnode.admin.operations import NOT_FOUND, CommandFailed, command
+from mailnode.admin.operations import OperationFailed, Reason, operation
 from mailnode.values.address import domain_key
 from mailnode.values.queue import QueuedEnvelope, QueuedRecipient
 
@@ -14,8 +14,57 @@ PAGE = 500  # rows of the queue read at a time
 MAX_LISTED = 10_000  # envelopes one answer holds
 
 
-@command("queue.list")
-async def queue_list(admin: Administration) -> Any:
+class RecipientEntry(TypedDict):
+    """A recipient of an envelope that waits."""
+
+    address: str
+    destination: str
+    state: str
+    attempts: int
+    next_try: str
+    last_status: str
+    last_reply: str
+    last_host: str
+
+
+class EnvelopeEntry(TypedDict):
+    """An envelope that waits; times are UTC as 2026-11-23T02:15:00Z."""
+
+    id: str
+    sender: str  # "": the null sender
+    size: int  # octets
+    created: str
+    expires: str
+    held: bool
+    recipients: list[RecipientEntry]
+
+
+class MadeDue(TypedDict):
+    """How many will be tried now."""
+
+    recipients: int
+
+
+class Held(TypedDict):
+    """The envelope that is held."""
+
+    held: str
+
+
+class Released(TypedDict):
+    """The envelope that goes on."""
+
+    released: str
+
+
+class Dropped(TypedDict):
+    """The envelope that was removed."""
+
+    dropped: str
+
+
+@operation("queue.list")
+async def queue_list(admin: Administration) -> list[EnvelopeEntry]:
     """All envelopes that wait, oldest first; at most :data:`MAX_LISTED`."""
     found: list[QueuedEnvelope] = []
     after = ""
@@ -28,8 +77,8 @@ async def queue_list(admin: Administration) -> Any:
     return [_envelope(envelope) for envelope in found[:MAX_LISTED]]
 
 
-@command("queue.show")
-async def queue_show(admin: Administration, envelope_id: str) -> Any:
+@operation("queue.show")
+async def queue_show(admin: Administration, envelope_id: str) -> EnvelopeEntry:
     """One envelope with all its recipients, done ones included."""
     envelope = await admin.queue.envelope(envelope_id)
     if envelope is None:
@@ -37,8 +86,8 @@ async def queue_show(admin: Administration, envelope_id: str) -> Any:
     return _envelope(envelope)
 
 
-@command("queue.retry", changes=True)
-async def queue_retry(admin: Administration, envelope_id: str | None = None, destination: str | None = None) -> Any:
+@operation("queue.retry", changes=True)
+async def queue_retry(admin: Administration, envelope_id: str | None = None, destination: str | None = None) -> MadeDue:
     """Make waiting recipients due now: of one envelope, of one destination, or all."""
     if envelope_id is not None and await admin.queue.envelope(envelope_id) is None:
         raise _no_envelope(envelope_id)
@@ -49,16 +98,16 @@ async def queue_retry(admin: Administration, envelope_id: str | None = None, des
     return {"recipients": count}
 
 
-@command("queue.hold", changes=True)
-async def queue_hold(admin: Administration, envelope_id: str) -> Any:
+@operation("queue.hold", changes=True)
+async def queue_hold(admin: Administration, envelope_id: str) -> Held:
     """Keep an envelope from being tried until it is released."""
     if not await admin.queue.hold(envelope_id, True):
         raise _no_envelope(envelope_id)
     return {"held": envelope_id}
 
 
-@command("queue.release", changes=True)
-async def queue_release(admin: Administration, envelope_id: str) -> Any:
+@operation("queue.release", changes=True)
+async def queue_release(admin: Administration, envelope_id: str) -> Released:
     """Let a held envelope go on."""
     if not await admin.queue.hold(envelope_id, False):
         raise _no_envelope(envelope_id)
@@ -66,19 +115,19 @@ async def queue_release(admin: Administration, envelope_id: str) -> Any:
     return {"released": envelope_id}
 
 
-@command("queue.drop", destroys=True)
-async def queue_drop(admin: Administration, envelope_id: str) -> Any:
+@operation("queue.drop", destroys=True)
+async def queue_drop(admin: Administration, envelope_id: str) -> Dropped:
     """Remove an envelope; nobody is told."""
     if not await admin.queue.drop(envelope_id):
         raise _no_envelope(envelope_id)
     return {"dropped": envelope_id}
 
 
-def _no_envelope(envelope_id: str) -> CommandFailed:
-    return CommandFailed(NOT_FOUND, f"{envelope_id}: no such envelope in the queue")
+def _no_envelope(envelope_id: str) -> OperationFailed:
+    return OperationFailed(Reason.NOT_FOUND, f"{envelope_id}: no such envelope in the queue")
 
 
-def _envelope(envelope: QueuedEnvelope) -> dict[str, Any]:
+def _envelope(envelope: QueuedEnvelope) -> EnvelopeEntry:
     return {
         "id": envelope.id,
         "sender": envelope.reverse_path,
@@ -90,7 +139,7 @@ def _envelope(envelope: QueuedEnvelope) -> dict[str, Any]:
     }
 
 
-def _recipient(recipient: QueuedRecipient) -> dict[str, Any]:
+def _recipient(recipient: QueuedRecipient) -> RecipientEntry:
     return {
         "address": recipient.address,
         "destination": recipient.destination,

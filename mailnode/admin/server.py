@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypedDict
 
-from mailnode.admin.administration import Administration
-from mailnode.admin.operations import FAILED, CommandFailed, command
+from mailnode.admin.administration import Administration, Reloaded, RunningServer, ServerStatus
+from mailnode.admin.operations import OperationFailed, Reason, operation
 
 
-@command("reload", changes=True)
-async def reload(admin: Administration) -> Any:
+class Answering(TypedDict):
+    """Who answers."""
+
+    running: bool  # a server; False: its store
+
+
+@operation("reload", changes=True)
+async def reload(server: RunningServer) -> Reloaded:
     """Read the configuration and the certificates again."""
-    if admin.reload is None:
-        raise CommandFailed(FAILED, "no server is running on this data directory")
-    result = await admin.reload()
+    result = await server.reload()
     if result["mistakes"]:
-        raise CommandFailed(FAILED, "\n".join(["nothing was taken over", *result["mistakes"]]))
+        raise OperationFailed(Reason.FAILED, "\n".join(["nothing was taken over", *result["mistakes"]]))
     return result
 
 
-@command("status")
-async def status(admin: Administration) -> Any:
+@operation("status")
+async def status(server: RunningServer) -> ServerStatus:
     """What each process of the server serves."""
-    if admin.status is None:
-        raise CommandFailed(FAILED, "no server is running on this data directory")
-    return await admin.status()
+    return await server.status()
 
 
-@command("ping")
-async def ping(admin: Administration) -> Any:
+@operation("ping")
+async def ping(admin: Administration) -> Answering:
     """Whether a server answers."""
-    return {"running": admin.reload is not None}
+    return {"running": admin.server is not None}

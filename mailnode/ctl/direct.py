@@ -1,4 +1,4 @@
-"""Commands on the store itself, while no server runs: as the owner of the data directory, under its lock."""
+"""Operations on the store itself, while no server runs: as the owner of the data directory, under its lock."""
 
 from __future__ import annotations
 
@@ -7,43 +7,60 @@ import pwd
 from pathlib import Path
 from typing import Any
 
-from mailnode.admin.dispatch import run
-from mailnode.admin.operations import UNREACHABLE, CommandFailed
+from mailnode import interpreter
+from mailnode.admin.administration import RunningServer, StoppedStore
+from mailnode.admin.dispatch import NO_SERVER, OPERATIONS, run
+from mailnode.admin.operations import OperationFailed, Reason
 from mailnode.config.schema import Config
 from mailnode.errors import ConfigurationError
-from mailnode.server.administration import with_store
-
-_ONLY_RUNNING = ("reload", "status")
+from mailnode.server import administration, configuration, demo
 
 
-def run_directly(config: Config, command: str, arguments: dict[str, Any]) -> Any:
-    """Open the store, run one command, close it. :raises CommandFailed:"""
-    data = config.server.data
-    if command in _ONLY_RUNNING:
-        raise CommandFailed(UNREACHABLE, f"{data}: no server is running")
+def configured(file: Path | None, data: Path | None) -> Config:
+    """Return the configuration of a file, or the demonstration's. :raises ConfigurationError: every mistake."""
+    interpreter.require_fit()
+    return configuration.configuration(file, data)
+
+
+def demonstration(data: Path) -> tuple[dict[str, Any], str]:
+    """Return what the demonstration in a data directory tells, as data and as one screen. :raises OperationFailed:"""
+    told = demo.recall(data)
+    if told is None:
+        raise OperationFailed(Reason.NOT_FOUND, f"{data}: no demonstration was started here")
+    return told, demo.screen(told)
+
+
+def run_directly(config: Config, name: str, arguments: dict[str, Any]) -> Any:
+    """Do one operation on the store, or on its files. :raises OperationFailed: :raises ConfigurationError: files are not
+    what was said of them."""
+    data, works_on = config.server.data, OPERATIONS[name].works_on
+    if works_on is RunningServer:
+        raise OperationFailed(Reason.UNREACHABLE, f"{data}: {NO_SERVER}")
     check_owner(data)
+    if works_on is StoppedStore:
+        return administration.with_stopped_store(config, lambda store: run(store, name, arguments))
     try:
-        return with_store(config, lambda admin: run(admin, command, arguments))
+        return administration.with_store(config, lambda admin: run(admin, name, arguments))
     except ConfigurationError as error:
-        raise CommandFailed(UNREACHABLE, "\n".join(error.mistakes)) from None
+        raise OperationFailed(Reason.UNREACHABLE, "\n".join(error.mistakes)) from None
 
 
 def check_owner(data: Path) -> None:
     """Refuse to work on somebody else's store: files made by the wrong user would lock the server out.
 
-    :raises CommandFailed: not the owner, or no such directory.
+    :raises OperationFailed: not the owner, or no such directory.
     """
     try:
         owner = data.stat().st_uid
     except FileNotFoundError:
-        raise CommandFailed(
-            UNREACHABLE, f"{data}: there is no such directory: no server was started here yet"
+        raise OperationFailed(
+            Reason.UNREACHABLE, f"{data}: there is no such directory: no server was started here yet"
         ) from None
     except OSError as error:
-        raise CommandFailed(UNREACHABLE, f"{data}: {error.strerror}") from None
+        raise OperationFailed(Reason.UNREACHABLE, f"{data}: {error.strerror}") from None
     if owner != os.geteuid():
         try:
             name = pwd.getpwuid(owner).pw_name
         except KeyError:
             name = str(owner)
-        raise CommandFailed(UNREACHABLE, f"{data}: belongs to {name}; run this as {name}")
+        raise OperationFailed(Reason.UNREACHABLE, f"{data}: belongs to {name}; run this as {name}")

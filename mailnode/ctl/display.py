@@ -41,6 +41,13 @@ def record(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def anything(result: Any) -> str:
+    """Return a result nobody has found words for: a list as a table, one thing as its keys and values."""
+    if isinstance(result, list):
+        return table(result, list(result[0])) if result else ""
+    return record(result) if result else ""
+
+
 def domains(result: list[dict[str, Any]]) -> str:
     """Return a list of domains."""
     return table(result, ("name", "alias_of", "catch_all", "separator", "fixed"))
@@ -90,6 +97,16 @@ def envelope(result: dict[str, Any]) -> str:
         {key: value for key, value in result.items() if key != "recipients"} | {"sender": result["sender"] or "<>"}
     )
     return "\n\n".join([head, *(record(recipient) for recipient in result["recipients"])])
+
+
+def made_due(result: dict[str, Any]) -> str:
+    """Return how many recipients are tried now."""
+    return f"recipients due now: {result['recipients']}"
+
+
+def older_accepted(result: dict[str, Any]) -> str:
+    """Return which older files are gone on with."""
+    return f"accepted: {', '.join(result['files'])}\naccounts with new UIDVALIDITYs: {result['accounts']}"
 
 
 def reloaded(result: dict[str, Any]) -> str:

@@ -2,33 +2,46 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from mailnode.admin.administration import StoppedStore
 from mailnode.admin.control_socket import ask
-from mailnode.admin.operations import FAILED, USAGE, CommandFailed
+from mailnode.admin.dispatch import OPERATIONS
+from mailnode.admin.operations import OperationFailed, Reason
 from mailnode.config import units
 from mailnode.config.loader import data_directory
 from mailnode.config.schema import Config
 from mailnode.ctl.display import plain
 from mailnode.errors import ConfigurationError
 
-# The whole server (mailnode.server, mailnode.ctl.direct) is imported only where a command needs it: through the control
-# socket it needs none of it, and a script may call many commands.
+# The whole server (mailnode.ctl.direct) is imported only where a command needs it: through the control socket it needs
+# none of it, and a script may call many commands.
 
 DEFAULT_DATA = Path("mailnode-data")
 
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-password_stdin = click.option(
-    "--password-stdin", is_flag=True, help="Read the password from the first line of standard input."
+# Documented in docs/commands.rst; 0 is done.
+EXIT_CODES = {
+    Reason.FAILED: 1,
+    Reason.WRONG_VALUE: 2,
+    Reason.NOT_FOUND: 3,
+    Reason.UNREACHABLE: 4,
+    Reason.CONFLICT: 5,
+}
+
+AS_JSON = click.Option(["--json", "as_json"], is_flag=True, help="Print JSON.")
+PASSWORD_STDIN = click.Option(
+    ["--password-stdin"], is_flag=True, help="Read the password from the first line of standard input."
 )
 
 
-class Octets(click.ParamType[int]):
+class OctetsType(click.ParamType[int]):
     """A number of octets, as a number or with a unit: ``500M``, ``2GB``."""
 
     name = "octets"
@@ -53,12 +66,10 @@ class Place:
 
     def config(self) -> Config:
         """Return the checked configuration. :raises ConfigurationError:"""
-        from mailnode.interpreter import require_fit
-        from mailnode.server.configuration import configuration
+        from mailnode.ctl import direct
 
         if self._config is None:
-            require_fit()
-            self._config = configuration(self.file, self._data if self.file else self.data())
+            self._config = direct.configured(self.file, self._data if self.file else self.data())
         return self._config
 
     def data(self) -> Path:
@@ -67,15 +78,15 @@ class Place:
             return self._data.absolute()
         return data_directory(self.file) if self.file else DEFAULT_DATA.absolute()
 
-    def call(self, command: str, **arguments: Any) -> Any:
-        """Run a command on the server, or on its store while it does not run."""
+    def call(self, name: str, /, **arguments: Any) -> Any:
+        """Do an operation on the server, or on its store while it does not run."""
         given = {key: value for key, value in arguments.items() if value is not None}
-        try:
-            return ask(self.data(), command, given)
-        except FileNotFoundError:
-            from mailnode.ctl.direct import run_directly
+        if OPERATIONS[name].works_on is not StoppedStore:
+            with contextlib.suppress(FileNotFoundError):
+                return ask(self.data(), name, given)
+        from mailnode.ctl import direct
 
-            return run_directly(self.config(), command, given)
+        return direct.run_directly(self.config(), name, given)
 
 
 pass_place = click.make_pass_decorator(Place)
@@ -88,18 +99,18 @@ class Group(click.Group):
         """Run, and put every expected failure into words."""
         try:
             return super().invoke(ctx)
-        except CommandFailed as failed:
+        except OperationFailed as failed:
             click.echo(f"mailnode: {failed.text}", err=True)
-            ctx.exit(failed.code)
+            ctx.exit(EXIT_CODES[failed.reason])
         except ConfigurationError as error:
             for mistake in error.mistakes:
                 click.echo(f"mailnode: {mistake}", err=True)
-            ctx.exit(FAILED)
+            ctx.exit(EXIT_CODES[Reason.FAILED])
         except (BrokenPipeError, KeyboardInterrupt, click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:  # a bug, or a machine in trouble: one line for the person
             click.echo(f"mailnode: {type(error).__name__}: {error}", err=True)
-            ctx.exit(FAILED)
+            ctx.exit(EXIT_CODES[Reason.FAILED])
 
 
 class Destroying(click.Command):
@@ -117,8 +128,9 @@ class Destroying(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         """Ask, and go on after a yes."""
         if not ctx.params.pop("yes") and not self._confirmed(ctx):
-            raise CommandFailed(
-                USAGE, f"nothing was done: {self.question.format(**ctx.params)} To do it without a question, use --yes"
+            raise OperationFailed(
+                Reason.WRONG_VALUE,
+                f"nothing was done: {self.question.format(**ctx.params)} To do it without a question, use --yes",
             )
         return super().invoke(ctx)
 
@@ -141,6 +153,11 @@ def show(result: Any, as_json: bool, human: Any) -> None:
             click.echo(text)
 
 
+def shown(human: Callable[[Any], str]) -> Callable[[Any, bool], None]:
+    """Return what prints a result for a person, or as JSON."""
+    return lambda result, as_json: show(result, as_json, human)
+
+
 def changed(result: dict[str, Any], as_json: bool) -> None:
     """Print what a change did for a script, or warn a person of the aliases it leaves without a target."""
     if as_json:
@@ -157,8 +174,8 @@ def read_password(from_stdin: bool) -> str:
         line = sys.stdin.readline(4096)
         password = line.rstrip("\r\n")
         if not password or (len(line) == 4096 and not line.endswith("\n")):
-            raise CommandFailed(USAGE, "standard input holds no password")
+            raise OperationFailed(Reason.WRONG_VALUE, "standard input holds no password")
         return password
     if not sys.stdin.isatty():
-        raise CommandFailed(USAGE, "no terminal to ask for a password: use --password-stdin")
+        raise OperationFailed(Reason.WRONG_VALUE, "no terminal to ask for a password: use --password-stdin")
     return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from mailnode.admin.administration import Administration
+from mailnode.admin.administration import Administration, OlderAccepted, StoppedStore
 from mailnode.auth.passwords import make_credentials
 from mailnode.auth.strength import weakness
 from mailnode.config.schema import Config
@@ -54,14 +54,26 @@ def with_store(config: Config, work: Callable[[Administration], Coroutine[Any, A
         return run_now(work(opened))
 
 
-def accept_older(config: Config, files: Sequence[str]) -> dict[str, Any]:
-    """Go on with files that are older than what was acknowledged, while no server runs; return what was done.
+def with_stopped_store(config: Config, work: Callable[[StoppedStore], Coroutine[Any, Any, T]]) -> T:
+    """Do some work on the files of a store, while no server runs. :raises ConfigurationError:"""
+    return run_now(work(_Files(config)))
 
-    :param files: ``mail-00``, ``queue``, ``directory``, or ``all``. :raises ConfigurationError: it cannot be.
-    """
-    stores = OwnStores(config, StandingClock(), CallingThread(), LocalHints(), None, accept_older=files)
-    run_now(stores.start())
-    try:
-        return run_now(stores.accept())
-    finally:
-        run_now(stores.stop())
+
+class _Files:
+    """The files of a store that is not open."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+
+    async def accept_older(self, files: Sequence[str]) -> OlderAccepted:
+        """Go on with files that are older than what was acknowledged; return what was done.
+
+        :param files: ``mail-00``, ``queue``, ``directory``, or ``all``. :raises ConfigurationError: it cannot be.
+        """
+        stores = OwnStores(self._config, StandingClock(), CallingThread(), LocalHints(), None, accept_older=files)
+        await stores.start()
+        try:
+            done = await stores.accept()
+        finally:
+            await stores.stop()
+        return {"files": done["files"], "accounts": done["accounts"]}

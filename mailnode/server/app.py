@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred, DeferredList, DeferredLock
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.logger import Logger, globalLogPublisher
 
-from mailnode.admin.administration import Administration
+from mailnode.admin.administration import Administration, Reloaded, ServerStatus
 from mailnode.admin.control_socket import ControlFactory, ControlPort
 from mailnode.auth.passwords import make_credentials
 from mailnode.auth.realm import SessionCounts
@@ -118,8 +118,7 @@ class Server:
             self._hints,
             make_credentials,
             password_judge(lambda: self.config),
-            self.reload,
-            self.status,
+            self,
         )
         self._control = ControlPort(reactor, config.server.data, ControlFactory(self.administration, self._changed))
 
@@ -323,7 +322,7 @@ class Server:
 
     # Changes while it runs
 
-    async def status(self) -> dict[str, Any]:
+    async def status(self) -> ServerStatus:
         """Return the version, the number of what is served, what each process that answers serves, and what is wrong with
         files of the store."""
         processes = [self._serving.served(FIRST)]
@@ -337,7 +336,7 @@ class Server:
             "damage": list(self._stores.damage().values()),
         }
 
-    async def reload(self) -> dict[str, Any]:
+    async def reload(self) -> Reloaded:
         """Take over what can change live, or nothing when there is a mistake anywhere.
 
         Return ``applied``, ``needs_restart`` and ``mistakes``, lists of lines, and what :meth:`status` does.
@@ -353,8 +352,12 @@ class Server:
         emit(_log, "server.reload", applied=",".join(applied), needs_restart=",".join(needs_restart))
         for mistake in mistakes:
             _log.warn("nothing was taken over: {mistake}", mistake=mistake)
-        told = {"applied": applied, "needs_restart": needs_restart, "mistakes": mistakes}
-        return {**told, **await self.status()}
+        return {
+            "applied": applied,
+            "needs_restart": needs_restart,
+            "mistakes": mistakes,
+            **await self.status(),
+        }
 
     async def _take_over(self) -> tuple[list[str], list[str]]:
         """Return the keys that were taken over and those that were not. :raises ConfigurationError: nothing was."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from mailnode.admin.administration import Administration
 from mailnode.admin.dispatch import run
-from mailnode.admin.operations import CommandFailed
+from mailnode.admin.operations import OperationFailed, Reason
 from mailnode.config.demo import ACCOUNTS, ADDRESS, DOMAIN, certificate_files, demo_listeners
 from mailnode.net.self_signed import write_self_signed
 from mailnode.store.disk.directories import make_directory
@@ -50,14 +50,16 @@ async def prepare_accounts(admin: Administration, data: Path, port_offset: int) 
 
 
 def recall(data: Path) -> dict[str, Any] | None:
-    """Return what was remembered in a data directory, or None. :raises CommandFailed: it cannot be read."""
+    """Return what was remembered in a data directory, or None. :raises OperationFailed: it cannot be read."""
     try:
         shown: dict[str, Any] = json.loads((data / FILE).read_bytes())
         return shown
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise CommandFailed(1, f"{data / FILE}: {getattr(error, 'strerror', None) or 'damaged'}") from None
+        raise OperationFailed(
+            Reason.FAILED, f"{data / FILE}: {getattr(error, 'strerror', None) or 'damaged'}"
+        ) from None
 
 
 def screen(shown: dict[str, Any]) -> str:
@@ -95,7 +97,7 @@ def _password() -> str:
 async def _exists(admin: Administration, address: str) -> bool:
     try:
         await run(admin, "account.show", {"address": address})
-    except CommandFailed:
+    except OperationFailed:
         return False
     return True
 

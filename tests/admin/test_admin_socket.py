@@ -11,7 +11,7 @@ from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
 from mailnode.admin.control_socket import MAX_REQUEST, SOCKET, ControlFactory, ControlPort, ask, short_path
-from mailnode.admin.operations import CommandFailed
+from mailnode.admin.operations import OperationFailed, Reason
 from mailnode.config.demo import demo_config
 from mailnode.server.administration import administration
 
@@ -39,9 +39,9 @@ class ControlSocketTests(TestCase):
         assert stat.S_IMODE((data / SOCKET).stat().st_mode) == 0o600
         domains = await deferToThread(ask, data, "domain.list", {})
         assert [domain["name"] for domain in domains] == ["mailnode.test"]
-        with self.assertRaises(CommandFailed) as caught:
+        with self.assertRaises(OperationFailed) as caught:
             await deferToThread(ask, data, "domain.remove", {"name": "nowhere.test"})
-        assert caught.exception.code == 3
+        assert caught.exception.reason is Reason.NOT_FOUND
         await port.close()
         assert not (data / SOCKET).exists()
         with self.assertRaises(FileNotFoundError):
@@ -101,7 +101,7 @@ class ControlSocketTests(TestCase):
         data = self.folder()
         port = await self.serve(data)
         self.patch(port._factory.admin.directory, "domains", None)
-        with self.assertRaises(CommandFailed) as caught:
+        with self.assertRaises(OperationFailed) as caught:
             await deferToThread(ask, data, "domain.list", {})
         assert caught.exception.text == "the command failed; see the log of the server"
         assert len(self.flushLoggedErrors(TypeError)) == 1

@@ -45,7 +45,7 @@ def alice(tool):
 )
 def test_an_address_is_checked_before_a_password_is_asked(tool, alice, monkeypatch, arguments, code, words):
     asked = []
-    monkeypatch.setattr("mailnode.ctl.main.read_password", lambda *arguments: asked.append(arguments) or GOOD)
+    monkeypatch.setattr("mailnode.ctl.tree.read_password", lambda *arguments: asked.append(arguments) or GOOD)
     ended, _, errors = tool("account", *arguments)
     assert (ended, asked) == (code, []) and words in errors
     assert arguments[1].rpartition("@")[2] in errors

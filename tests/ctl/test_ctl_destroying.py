@@ -10,7 +10,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from mailnode.admin.operations import COMMANDS
+from mailnode.admin.dispatch import OPERATIONS
 from mailnode.ctl.main import main
 from mailnode.ctl.parts import Destroying, Place
 
@@ -38,25 +38,18 @@ def words(path, command):
     return line
 
 
-ON_FILES = "on files"
-
-
 @pytest.fixture
 def called(monkeypatch):
     """The names of the commands that would have reached a server."""
     names = []
     monkeypatch.setattr(Place, "call", lambda place, name, /, **arguments: names.append(name) or {})
-    monkeypatch.setattr("mailnode.ctl.parts.read_password", lambda *arguments: "a long enough password")
-    monkeypatch.setattr("mailnode.ctl.main.show", lambda *arguments: None)
-    # What is done on the files, while no server runs, is in no table of commands.
-    monkeypatch.setattr("mailnode.server.administration.accept_older", lambda *arguments: names.append(ON_FILES) or {})
-    monkeypatch.setattr("mailnode.ctl.direct.check_owner", lambda data: None)
-    monkeypatch.setattr("mailnode.ctl.store.show", lambda *arguments: None)
+    monkeypatch.setattr("mailnode.ctl.tree.read_password", lambda *arguments: "a long enough password")
+    monkeypatch.setattr("mailnode.ctl.parts.show", lambda *arguments: None)
     return names
 
 
 def destroys(name):
-    return name == ON_FILES or COMMANDS[name].destroys
+    return OPERATIONS[name].destroys
 
 
 @pytest.mark.parametrize(("path", "command"), LEAVES, ids=[" ".join(path) for path, _ in LEAVES])
@@ -81,12 +74,12 @@ def test_what_destroys_is_done_with_yes(path, command, called):
 
 
 def test_what_sounds_like_destroying_is_declared_so():
-    assert [name for name, entry in COMMANDS.items() if DESTROYING_WORDS.search(name) and not entry.destroys] == []
+    assert [name for name, entry in OPERATIONS.items() if DESTROYING_WORDS.search(name) and not entry.destroys] == []
     assert [
         path for path, command in LEAVES if DESTROYING_WORDS.search(path[-1]) and not isinstance(command, Destroying)
     ] == []
-    assert sum(entry.destroys for entry in COMMANDS.values()) >= 5
-    assert all(entry.changes for entry in COMMANDS.values() if entry.destroys)
+    assert sum(entry.destroys for entry in OPERATIONS.values()) >= 5
+    assert all(entry.changes for entry in OPERATIONS.values() if entry.destroys)
 
 
 def on_a_terminal(data, typed):

@@ -37,7 +37,7 @@ MAY_SEE = {
     "net": {"interfaces"} | EVERYWHERE,
     "config": {"interfaces"} | EVERYWHERE,
     "admin": SESSION_SIDE,
-    "ctl": {"admin", "server", "config", "interfaces", "interpreter"} | EVERYWHERE,
+    "ctl": {"admin", "config", "interfaces"} | EVERYWHERE,
     "interpreter": {"message"} | EVERYWHERE,
     "server": None,  # each of its modules sees what its line below says
     "tap": {"server", "config", "admin", "net", "store", "interpreter"} | EVERYWHERE,
@@ -53,6 +53,10 @@ DOORS = {
     ("net.outbound", "smtp.client"): "net sees the pure modules",
     ("net.outbound", "smtp.offers"): "net sees the pure modules",
     ("net.outbound_link", "smtp.client"): "net sees the pure modules",
+    ("ctl.direct", "server.administration"): "works on the store where no server runs to be asked",
+    ("ctl.direct", "server.configuration"): "the same",
+    ("ctl.direct", "server.demo"): "shows what the demonstration remembered",
+    ("ctl.direct", "interpreter"): "does nothing on a Python that the server does not run on",
 }
 PURE_FOLDERS = {"wire", "view", "messages"}  # of any room
 NOT_IN_PURE = ("twisted", "zope", "socket", "time", "asyncio", "threading", "mailnode.store", "mailnode.interfaces")

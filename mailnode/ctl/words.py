@@ -1,0 +1,199 @@
+"""What is said to people about each operation: the command's help, its options' help, the question before what destroys,
+how the result reads. What is not said here comes from the operation's own declaration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import click
+
+from mailnode.admin.operations import OperationFailed, Reason
+from mailnode.ctl import display
+from mailnode.ctl.parts import OctetsType, Place, changed, shown
+
+Output = Callable[[Any, bool], None]  # of a result and whether JSON is wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The words of one operation."""
+
+    help: str = ""  # "": the operation's own
+    output: Output | None = None  # None: nothing is printed when it is done, not even as JSON
+    question: str = ""  # before it destroys; with the arguments as ``{address}``
+    path: tuple[str, ...] = ()  # the command's words where they are not those of the operation's name
+    options: Mapping[str, str] = field(default_factory=dict)  # a parameter's help
+    instead: Mapping[str, Sequence[click.Parameter]] = field(default_factory=dict)  # of what is made of a parameter
+    prepare: Callable[[Place, dict[str, Any]], None] | None = None  # looks at what was given, and may change it
+    is_command: bool = True  # False: other commands ask for it
+
+
+# Words of an operation that nobody has found some for.
+GENERIC = Words(output=shown(display.anything))
+
+GROUPS = {
+    "domain": "Domains this server receives mail for.",
+    "account": "Accounts: mailboxes with a login.",
+    "alias": "Aliases: addresses that stand for others.",
+    "grant": "Who may send as an address that is not theirs alone: an alias for several, or another account's.",
+    "store": "The files of the store.",
+    "mailbox": "Mailboxes of an account.",
+    "queue": "Mail that waits for another server.",
+}
+
+
+def _check_new(place: Place, given: dict[str, Any]) -> None:
+    place.call("account.check", address=given["address"], new=True)  # before anybody types a password in vain
+
+
+def _check_known(place: Place, given: dict[str, Any]) -> None:
+    place.call("account.check", address=given["address"])
+
+
+def _choose_one(place: Place, given: dict[str, Any]) -> None:
+    everything = given.pop("everything")
+    if sum((given["envelope_id"] is not None, given["destination"] is not None, everything)) != 1:
+        raise OperationFailed(Reason.WRONG_VALUE, "give an envelope, --destination or --all")
+
+
+_ENVELOPE = {"envelope_id": [click.Argument(["envelope_id"], metavar="ENVELOPE")]}
+_OCTETS_HELD = "Octets of mail it may hold, 500M or 2G too; 0: no limit."
+_MESSAGES_HELD = "Messages it may hold; 0: no limit."
+
+WORDS = {
+    # Domains
+    "domain.add": Words(
+        "Add a domain.", options={"alias_of": "Every address of NAME is looked up in this domain instead."}
+    ),
+    "domain.list": Words("List all domains.", shown(display.domains)),
+    "domain.show": Words("Show one domain and what stands in it.", shown(display.record)),
+    "domain.change": Words(
+        "Change a domain's catch-all address or separator.",
+        changed,
+        options={
+            "catch_all": "The address that takes what no other does; empty: none.",
+            "separator": "What begins the detail of an address; empty: no details.",
+        },
+    ),
+    "domain.remove": Words(
+        "Remove an empty domain. One that the configuration file names stays.", changed, "Remove the domain {name}?"
+    ),
+    # Accounts
+    "account.add": Words(
+        "Add an account; its domain must exist. Weak passwords are refused, see [auth] in the configuration.",
+        options={"quota_bytes": _OCTETS_HELD, "quota_messages": _MESSAGES_HELD, "role": "Whose account it is."},
+        prepare=_check_new,
+    ),
+    "account.check": Words(is_command=False),
+    "account.list": Words("List accounts.", shown(display.accounts), options={"domain": "Only those of this domain."}),
+    "account.show": Words("Show one account: addresses, quota, usage, kinds of credentials.", shown(display.record)),
+    "account.password": Words(
+        "Set a new password. Sessions that logged in with the old one end. Weak ones are refused, see [auth].",
+        prepare=_check_known,
+    ),
+    "account.disable": Words(
+        "Suspend an account: no logins, no new mail. Live sessions end.",
+        instead={
+            "status": [
+                click.Option(
+                    ["--no-login", "status"], flag_value="no-login", help="Forbid logins; mail still comes in."
+                ),
+                click.Option(
+                    ["--no-receive", "status"], flag_value="no-receive", help="Refuse new mail; logins still work."
+                ),
+            ]
+        },
+    ),
+    "account.enable": Words("Undo disable."),
+    "account.role": Words("Make an account a user's or an administrator's."),
+    "account.quota": Words(
+        "Change the quota where one is given, and show it.",
+        shown(display.record),
+        instead={
+            "quota_bytes": [click.Option(["--bytes", "quota_bytes"], type=OctetsType(), help=_OCTETS_HELD)],
+            "quota_messages": [
+                click.Option(["--messages", "quota_messages"], type=click.IntRange(0), help=_MESSAGES_HELD)
+            ],
+        },
+    ),
+    "account.address.add": Words("Give the account ADDRESS the address FURTHER too.", path=("account", "add-address")),
+    "account.address.remove": Words(
+        "Take a further address away from its account.",
+        changed,
+        "Take the address {further} away from its account?",
+        path=("account", "remove-address"),
+    ),
+    "account.remove": Words(
+        "Remove an account and all its mail. Live sessions end.", changed, "Remove {address} and all its mail?"
+    ),
+    # Aliases
+    "alias.add": Words(
+        "Let ADDRESS stand for TARGETS.",
+        changed,
+        options={
+            "replace": "Replace the alias if there is one.",
+            "detail": "What becomes of +detail: dropped, passed to local targets, or the address is unknown with it.",
+        },
+    ),
+    "alias.list": Words("List aliases.", shown(display.aliases), options={"domain": "Only those of this domain."}),
+    "alias.show": Words("Show one alias.", shown(display.record)),
+    "alias.remove": Words("Remove an alias.", changed, "Remove the alias {address}?"),
+    # Grants
+    "grant.add": Words("Let ACCOUNT send as ADDRESS; @example.org is any address of that domain."),
+    "grant.list": Words(
+        "List who may send as what, beside their own addresses.",
+        shown(display.grants),
+        options={"account": "Only those of this account."},
+    ),
+    "grant.revoke": Words("Take back that ACCOUNT may send as ADDRESS."),
+    # Mailboxes
+    "mailbox.list": Words("List an account's mailboxes with their counts.", shown(display.mailboxes)),
+    "mailbox.show": Words("Show one mailbox with its counts.", shown(display.record)),
+    "mailbox.create": Words("Make a mailbox, and those above it; levels are separated by /."),
+    # Queue
+    "queue.list": Words("List the envelopes that wait.", shown(display.envelopes)),
+    "queue.show": Words(
+        "Show one envelope with all its recipients and the last replies.", shown(display.envelope), instead=_ENVELOPE
+    ),
+    "queue.retry": Words(
+        "Try now what waits: one envelope, one destination, or everything.",
+        shown(display.made_due),
+        instead={
+            "envelope_id": [click.Argument(["envelope_id"], metavar="[ENVELOPE]", required=False)],
+            "destination": [
+                click.Option(["--destination"], help="Everything for this domain."),
+                click.Option(["--all", "everything"], is_flag=True, help="Everything."),
+            ],
+        },
+        prepare=_choose_one,
+    ),
+    "queue.hold": Words("Keep an envelope from being tried.", instead=_ENVELOPE),
+    "queue.release": Words("Let a held envelope go on.", instead=_ENVELOPE),
+    "queue.drop": Words(
+        "Remove an envelope; nobody is told.",
+        question="Drop the envelope {envelope_id}? Nobody is told.",
+        instead=_ENVELOPE,
+    ),
+    # The server and its files
+    "reload": Words("Let the running server read its configuration and certificates again.", shown(display.reloaded)),
+    "status": Words(
+        """Show what each process of the running server serves: the number of its configuration, its certificates.
+
+        The number is 1 after the start and grows when a reload, or a renewed certificate, brings something new into use.
+        """,
+        shown(display.status),
+    ),
+    "ping": Words(is_command=False),
+    "store.accept-older": Words(
+        """Go on with older FILES (mail-00, queue, directory, or all), while no server runs.
+
+        Mailboxes of a mail partition get a new UIDVALIDITY, so that no program takes a new message for one it knows; accounts
+        it does not have are made again, empty. Use "all" after the whole data directory was brought back from a backup.
+        """,
+        shown(display.older_accepted),
+        "Go on with files that are older than what was acknowledged? What came since is lost, and mail programs"
+        " fetch these mailboxes anew.",
+    ),
+}
