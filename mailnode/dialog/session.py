@@ -106,11 +106,11 @@ class Session(ABC, Generic[Event]):
 
     def timed_out(self) -> None:
         """The peer was silent too long."""
-        self._ask(Input.TIMEOUT, Why.TIMEOUT, "timeout")
+        self._end_by(Input.TIMEOUT, Why.TIMEOUT, "timeout")
 
     def draining(self) -> None:
         """The server shuts down."""
-        self._ask(Input.END, Why.SHUTDOWN, "shutdown")
+        self._end_by(Input.END, Why.SHUTDOWN, "shutdown")
 
     def lost(self) -> None:
         """The connection is gone."""
@@ -125,13 +125,13 @@ class Session(ABC, Generic[Event]):
 
     def end(self, reason: str) -> None:
         """The account may no longer use this session."""
-        self._ask(Input.END, Why.ACCOUNT, reason)
+        self._end_by(Input.END, Why.ACCOUNT, reason)
 
     # For what runs
 
     def leave(self, reason: str = "") -> None:
         """End the session behind what is written. :param reason: for the log; "": it is the client's wish."""
-        self._ask(Input.END, Why.SAID, reason)
+        self._end_by(Input.END, Why.SAID, reason)
 
     def write(self, data: bytes) -> None:
         """Add to what goes out with the next :meth:`flush`."""
@@ -207,9 +207,9 @@ class Session(ABC, Generic[Event]):
             turn.give()
 
     def _fail(self) -> None:
-        self._ask(Input.FAILED, Why.TROUBLE, "trouble")
+        self._end_by(Input.FAILED, Why.TROUBLE, "trouble")
 
-    def _ask(self, happened: Input, why: Why, reason: str) -> None:
+    def _end_by(self, happened: Input, why: Why, reason: str) -> None:
         """Let the first reason decide about the last words."""
         if self._why is None:
             self._why = why

@@ -21,6 +21,6 @@ class LmtpSession(Reception):
 
     def _answer_content(self, reply: Reply, last: bool) -> None:
         if last:
-            self._out.append(self._connection.send_each([reply] * self._connection.accepted))
+            self.write(self._connection.send_each([reply] * self._connection.accepted))
         else:
             self._say(reply)

@@ -12,12 +12,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
-from zope.interface import implementer
 
+from mailnode.dialog.pause import pause
+from mailnode.dialog.session import Session, Why
 from mailnode.interfaces.runtime import IDelayed
-from mailnode.interfaces.wire import IChannel, ISession
+from mailnode.interfaces.wire import IChannel
 from mailnode.message.compose import received
 from mailnode.message.headers import field_names, insert_on_top
 from mailnode.message.sortkeys import own_message_id
@@ -46,29 +46,30 @@ WATCH_SECONDS = 30.0  # between looks at clients that send, but too slowly
 MAX_JOINED = 100  # replies that wait to leave in one write
 SLOW_SECONDS = 1.0  # a client that makes many mistakes waits that long for each reply
 
+_LAST_WORDS = {
+    Why.TIMEOUT: replies.TIMED_OUT,
+    Why.SHUTDOWN: replies.SHUTTING_DOWN,
+    Why.ACCOUNT: replies.LOGGED_OUT,
+    Why.TROUBLE: replies.TROUBLE_CLOSING,
+}
 
-@implementer(ISession)
-class SmtpSession:
+
+class SmtpSession(Session[ev.Event]):
     """One session. Subclasses say who may send what to whom."""
 
     protocol = "smtp"
     lmtp = False
 
     def __init__(self, channel: IChannel, connection: ServerConnection, service: Service) -> None:
-        self.session = channel.session
-        self._channel = channel
+        super().__init__(channel)
         self._connection = connection
         self._service = service
         self._steady = service.steady
         self._place(channel.peer)
         self._helo = ""
         self._refusals = RefusalLog(channel.session, self.protocol)
-        self._out: list[bytes] = []
         self._transaction: Transaction | None = None
         self._standing: dict[str, Verdict] = {}  # verdicts of connect and helo: they go with every message
-        self._handling = False
-        self._lost = False
-        self._ending: Reply | None = None
         self._pace = Pace(service.timeouts, self._steady.seconds())
         self._watch: IDelayed | None = None
         self._steps: dict[type[Any], Callable[[Any], Awaitable[None]]] = {
@@ -88,86 +89,62 @@ class SmtpSession:
             ev.Xclient: self._on_xclient,
         }
 
-    # ISession
+    # What ``dialog`` asks
 
-    async def opened(self) -> None:
+    async def greet(self) -> None:
         """Greet, unless a policy has something against this client."""
-        self._handling = True
-        try:
-            self._channel.set_timeout(self._service.timeouts.command)
-            refusal = verdict_reply(await self._ask("connect"), 554)
-            if refusal is not None:
-                closing = Reply(421, refusal.status, refusal.lines) if refusal.code < 500 else refusal
-                self._end(closing, f"policy: {refusal.text}")
-                return
-            if self._lost:
-                return
-            self._pace.began(Phase.START, self._steady.seconds())
-            self._watch = self._service.clock.callLater(WATCH_SECONDS, self._look)
-            self._channel.write(self._connection.send(self._greeting()))
-        finally:
-            self._handling = False
-        self._end_if_asked()
+        self.channel.set_timeout(self._service.timeouts.command)
+        refusal = verdict_reply(await self._ask("connect"), 554)
+        if refusal is not None:
+            closing = Reply(421, refusal.status, refusal.lines) if refusal.code < 500 else refusal
+            self._close_with(closing, f"policy: {refusal.text}")
+            return
+        self.ensure_there()
+        self._pace.began(Phase.START, self._steady.seconds())
+        self._watch = self._service.clock.callLater(WATCH_SECONDS, self._look)
+        self.write(self._connection.send(self._greeting()))
 
-    async def handle(self, event: ev.Event) -> None:
+    async def answer(self, event: ev.Event) -> None:
         """Answer one event."""
-        self._handling = True
         began = self._steady.seconds()
         try:
             if self._connection.errors and self._connection.slow and not isinstance(event, ev.Content):
-                await self._pause(SLOW_SECONDS)
+                await pause(self._service.clock, SLOW_SECONDS)
+                self.ensure_there()
             await self._steps[type(event)](event)
         finally:
-            self._handling = False
             self._pace.waited(self._steady.seconds() - began)
-            if self._lost:
-                self._forget()
-        if not self._connection.more or len(self._out) >= MAX_JOINED:
-            self._flush()
-        if self._ending is not None:
-            self._end_if_asked()
 
-    def failed(self) -> None:
-        """Unknown trouble."""
-        self._end(replies.TROUBLE_CLOSING, "trouble")
+    def last_words(self, why: Why) -> bytes:
+        """A 421 (RFC 5321 3.8), unless the last reply was the end."""
+        reply = _LAST_WORDS.get(why)
+        words = self._connection.send(reply) if reply is not None else b""
+        self._connection.close()
+        return words
 
-    def timed_out(self) -> None:
-        """The client was silent too long, or too slow."""
-        self._end(replies.TIMED_OUT, "timeout")
+    def may_end_now(self) -> bool:
+        """A message under way is finished first: no reply can be said before its end."""
+        return not self._connection.in_content
 
-    def draining(self) -> None:
-        """The server shuts down: a message under way is finished first."""
-        self._end_soon(replies.SHUTTING_DOWN)
+    def has_more(self) -> bool:
+        """Replies to what was sent in one go leave in one go."""
+        return self._connection.more and len(self._out) < MAX_JOINED
 
-    def lost(self) -> None:
-        """The connection is gone."""
-        self._lost = True
+    def about(self) -> dict[str, str]:
+        """What the client calls itself."""
+        return {"helo": self._helo}
+
+    def give_back(self) -> None:
+        """Drop the transaction."""
         if self._watch is not None and self._watch.active():
             self._watch.cancel()
-        if not self._handling:
-            self._forget()
+        self._forget()
 
     # Ends
 
-    def _end_soon(self, reply: Reply) -> None:
-        self._ending = reply
-        if not self._handling:
-            self._end_if_asked()
-
-    def _end_if_asked(self) -> None:
-        if self._ending is not None and not self._connection.in_content and not self._channel.closed:
-            self._end(self._ending, "draining" if self._ending is replies.SHUTTING_DOWN else "account")
-
-    def _end(self, reply: Reply, reason: str) -> None:
-        """Say the last word and close."""
-        if not self._channel.closed:
-            about = {"session": self.session, "protocol": self.protocol, "peer": self._peer, "helo": self._helo}
-            emit(_log, "session.ended", **about, reason=reason)
+    def _close_with(self, reply: Reply, reason: str = "") -> None:
         self._say(reply)
-        self._flush()
-        self._connection.close()
-        self._channel.close()
-        self._forget()
+        self.leave(reason)
 
     def _forget(self) -> None:
         """Drop the transaction."""
@@ -179,25 +156,13 @@ class SmtpSession:
     def _look(self) -> None:
         """End a client that sends, but too slowly; silence is the channel's matter."""
         slow = self._pace.too_slow(self._steady.seconds(), self._connection.content_size)
-        if slow and not self._handling:
+        if slow and not self.busy:
             self.timed_out()
         else:
             self._watch = self._service.clock.callLater(WATCH_SECONDS, self._look)
 
-    async def _pause(self, seconds: float) -> None:
-        waiting: Deferred[None] = Deferred()
-        self._service.clock.callLater(seconds, waiting.callback, None)
-        await waiting
-
-    # Output
-
     def _say(self, reply: Reply) -> None:
-        self._out.append(self._connection.send(reply))
-
-    def _flush(self) -> None:
-        if self._out:
-            out, self._out = self._out, []
-            self._channel.write(b"".join(out))
+        self.write(self._connection.send(reply))
 
     # Who it is
 
@@ -207,15 +172,15 @@ class SmtpSession:
     def _origin(self) -> Origin:
         connection = self._connection
         utf8 = self._transaction is not None and self._transaction.mail.smtputf8
-        keyword = protocol_keyword(self.lmtp, connection.extended, self._channel.secure, connection.authenticated, utf8)
-        return Origin(self.session, keyword, self._peer, self._helo, self._channel.tls, self._account_id())
+        keyword = protocol_keyword(self.lmtp, connection.extended, self.channel.secure, connection.authenticated, utf8)
+        return Origin(self.session, keyword, self.peer, self._helo, self.channel.tls, self._account_id())
 
     def _account_id(self) -> str:
         return ""
 
     def _place(self, peer: str) -> None:
         """The client's address is known: so are its rights."""
-        self._peer = peer
+        self.peer = peer
         self._unjudged = within(peer, self._service.no_policy_for)
         self._trusted = within(peer, self._service.relay_from)
 
@@ -257,7 +222,7 @@ class SmtpSession:
             self._helo = before
             return
         self._forget()
-        self._channel.set_timeout(self._service.timeouts.command)
+        self.channel.set_timeout(self._service.timeouts.command)
         self._say(self._connection.hello_reply(self._service.hostname))
 
     async def _on_mail(self, event: ev.Mail) -> None:
@@ -298,7 +263,7 @@ class SmtpSession:
                 transaction.recipients.append(event.recipient)
         except Exception as error:
             reply = reply_to(error)
-            about = {"envelope": transaction.id, "peer": self._peer, "helo": self._helo}
+            about = {"envelope": transaction.id, "peer": self.peer, "helo": self._helo}
             about |= {"sender": transaction.sender, "recipient": str(address)}
             self._refusals.recipient(reply, reason_of(error), **about)
             self._say(reply)
@@ -324,23 +289,21 @@ class SmtpSession:
         self._say(replies.LMTP_HELP if self.lmtp else replies.HELP)
 
     async def _on_quit(self, event: ev.Quit) -> None:
-        self._say(replies.BYE)
-        self._flush()
-        self._channel.close()
+        self._close_with(replies.BYE)
 
     async def _on_start_tls(self, event: ev.StartTls) -> None:
         self._forget()
         self._standing.pop("helo", None)
         self._helo = ""
         self._say(replies.START_TLS)
-        self._flush()
-        self._channel.start_tls()
+        self.flush()
+        self.channel.start_tls()
 
     async def _on_refusal(self, event: ev.Refusal) -> None:
         self._refuse_command(event.reply, event.verb, event.said)
 
     async def _on_hang_up(self, event: ev.HangUp) -> None:
-        self._end(event.reply, event.reply.text)
+        self._close_with(event.reply, event.reply.text)
 
     async def _on_xclient(self, event: ev.Xclient) -> None:
         """A relay tells for whom it speaks (Postfix XCLIENT_README): policies and networks see that client from now on."""
@@ -359,7 +322,7 @@ class SmtpSession:
         self._helo = hello_name(helo) if helo else ""
         refusal = verdict_reply(await self._ask("connect"), 554)
         if refusal is not None:
-            self._end(refusal, f"policy: {refusal.text}")
+            self._close_with(refusal, f"policy: {refusal.text}")
             return
         self._say(self._greeting())
 
@@ -376,7 +339,7 @@ class SmtpSession:
             self._service.limits.header_size,
         )
         self._pace.began(Phase.CONTENT, self._steady.seconds())
-        self._channel.set_timeout(self._service.timeouts.data)
+        self.channel.set_timeout(self._service.timeouts.data)
 
     async def _on_content(self, event: ev.Content) -> None:
         transaction = self._transaction
@@ -411,9 +374,9 @@ class SmtpSession:
         if last:
             self._transaction = None
             self._pace.began(Phase.START, self._steady.seconds())
-            self._channel.set_timeout(self._service.timeouts.command)
+            self.channel.set_timeout(self._service.timeouts.command)
         self._answer_content(reply, last)
-        self._flush()
+        self.flush()
 
     def _answer_content(self, reply: Reply, last: bool) -> None:
         self._say(reply)
@@ -438,7 +401,7 @@ class SmtpSession:
             blob, facts = await service.delivery.stage(intake.writer)
         else:
             blob = await intake.writer.finish()
-        if self._lost or self._channel.closed:
+        if self.channel.closed:
             raise ConnectionError("the client is gone: nobody would hear that the message was taken")
         await service.delivery.accept(envelope, transaction.routes, blob, facts)
         emit(
@@ -450,7 +413,7 @@ class SmtpSession:
             recipients=len(transaction.recipients),
             size=blob.ref.size,
             message_id=own_message_id(intake.header) if facts is None else facts.message_id,
-            peer=self._peer,
+            peer=self.peer,
             helo=self._helo,
             account=self._account_id(),
         )
@@ -497,7 +460,7 @@ class SmtpSession:
     def _refusal_of(self, transaction: Transaction, error: Exception) -> Reply:
         """Return the reply to a refused message, and say so in the log."""
         reply = reply_to(error)
-        about = {"envelope": transaction.id, "peer": self._peer, "helo": self._helo}
+        about = {"envelope": transaction.id, "peer": self.peer, "helo": self._helo}
         about |= {"sender": transaction.sender, "account": self._account_id()}
         self._refusals.message(reply, reason_of(error), **about)
         return reply
@@ -505,7 +468,7 @@ class SmtpSession:
     def _refuse_command(self, reply: Reply, verb: str, said: str = "") -> None:
         """Say no to a command, and so in the log. :param said: the argument of MAIL or RCPT."""
         sender = self._transaction.sender if self._transaction is not None else ""
-        about = {"peer": self._peer, "helo": self._helo, "sender": sender}
+        about = {"peer": self.peer, "helo": self._helo, "sender": sender}
         if verb in ("MAIL", "RCPT"):
             about["sender" if verb == "MAIL" else "recipient"] = said.partition(":")[2].strip(" ") or said
         self._refusals.command(reply, verb, **about)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import cast
 
 from twisted.logger import Logger
-from zope.interface import implementer
 
 from mailnode.errors import BadAddress, DomainError
-from mailnode.interfaces.sessions import ILogin, ILogins, ISaslExchange, ISessionMind, ISubmitter
+from mailnode.interfaces.sessions import ILogins, ISaslExchange, ISubmitter
 from mailnode.interfaces.wire import IChannel
 from mailnode.message.authors import UnclearAuthor, answering
 from mailnode.message.compose import date_field, message_id, message_id_field
@@ -29,7 +28,6 @@ _log = Logger()
 _DROPPED = frozenset({b"bcc", b"resent-bcc"})  # for the sender's program alone (RFC 5322 3.6.3)
 
 
-@implementer(ISessionMind)
 class Submission(SmtpSession):
     """A session with a user's mail program."""
 
@@ -39,48 +37,14 @@ class Submission(SmtpSession):
         super().__init__(channel, connection, service)
         self._logins = cast(ILogins, service.logins)
         self._exchange: ISaslExchange | None = None
-        self._login: ILogin | None = None
         self._steps |= {
             ev.AuthStart: self._on_auth_start,
             ev.AuthResponse: self._on_auth_response,
             ev.AuthCancelled: self._on_auth_cancelled,
         }
 
-    @property
-    def peer(self) -> str:
-        """The client's IP address, as XCLIENT says where it may."""
-        return self._peer
-
-    @property
-    def server_name(self) -> str:
-        """What the client asked for in its TLS handshake."""
-        return str(self._channel.server_name)
-
-    def end(self, reason: str) -> None:
-        """The account may no longer use this session; a message under way is finished first."""
-        self._end_soon(replies.LOGGED_OUT)
-
-    def lost(self) -> None:
-        """The connection is gone."""
-        super().lost()
-        if not self._handling:
-            self._log_out()
-
-    async def handle(self, event: ev.Event) -> None:
-        """Answer one event."""
-        try:
-            await super().handle(event)
-        finally:
-            if self._lost:
-                self._log_out()
-
-    def _log_out(self) -> None:
-        login, self._login = self._login, None
-        if login is not None:
-            login.logout()
-
     def _account_id(self) -> str:
-        return str(self._login.account.id) if self._login is not None else ""
+        return str(self.login.account.id) if self.login is not None else ""
 
     def _place(self, peer: str) -> None:
         super()._place(peer)
@@ -94,7 +58,7 @@ class Submission(SmtpSession):
         await super()._on_helo(event)
 
     async def _on_xclient(self, event: ev.Xclient) -> None:
-        self._log_out()
+        self.log_out()
         await super()._on_xclient(event)
 
     # AUTH
@@ -123,20 +87,20 @@ class Submission(SmtpSession):
             self._say(login_reply(error))
             return
         if challenge is not None:
-            self._out.append(self._connection.challenge(challenge))
+            self.write(self._connection.challenge(challenge))
             return
         self._exchange = None
-        self._login = exchange.login
-        self._channel.set_deadline(None)
+        self.login = exchange.login
+        self.channel.set_deadline(None)
         self._pace.began(Phase.START, self._steady.seconds())
         self._say(replies.LOGGED_IN)
 
     # What the account may send
 
     async def _may_send_as(self, address: Address) -> bool:
-        assert self._login is not None
+        assert self.login is not None
         try:
-            return bool(await self._login.avatar.may_send_as(address))
+            return bool(await self.login.avatar.may_send_as(address))
         except BadAddress:
             return False
 

@@ -741,6 +741,26 @@ def test_draining_while_a_policy_thinks() -> None:
     assert [line[:3] for line in client.heard().splitlines()] == ["250", "421"]
 
 
+def test_draining_while_a_policy_thinks_about_the_client() -> None:
+    world = World()
+    world.policies.wait = wait = Deferred()
+    client = world.client()
+    world.factory.draining()
+    wait.callback(None)
+    assert client.greeting == "" and client.heard() == "421 4.3.2 The server is shutting down, try again later\r\n"
+
+
+def test_draining_while_a_client_waits_for_its_mistakes(log: Any) -> None:
+    world = World()
+    client = world.client()
+    client.say("EHLO x\n" + "WHAT\n" * world.service.limits.errors_slow)
+    assert client.say("MAIL FROM:<a@x.test>\n") == ""
+    world.factory.draining()
+    world.clock.advance(1)
+    assert [line[:3] for line in client.heard().splitlines()] == ["421"]
+    assert [fields["reason"] for name, fields in log if name == "session.ended"] == ["shutdown"]
+
+
 def test_unknown_trouble_is_temporary_and_generic(log: Any) -> None:
     world = World()
     client = world.client()
@@ -969,6 +989,19 @@ def test_the_realm_ends_a_session_after_its_message() -> None:
     assert not client.closed
     answers = client.codes("From: alice@us.test\n\nhi\n.\n")
     assert answers == ["250", "421"]
+    client.hang_up()
+    assert client.world.logins.standing[0].logged_out == 1
+
+
+@pytest.mark.parametrize("words", ["QUIT\n", "GET / HTTP/1.1\n", ""])
+def test_a_peer_that_keeps_its_side_open_keeps_no_login(words: str) -> None:
+    client = submitter()
+    if words:
+        client.say(words)
+    else:
+        client.world.factory.draining()
+    assert client.closed and client.world.factory.connections == 1
+    assert client.world.logins.standing[0].logged_out == 1
     client.hang_up()
     assert client.world.logins.standing[0].logged_out == 1
 
