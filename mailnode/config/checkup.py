@@ -75,13 +75,9 @@ def _access(config: Config, user: User, file: Path | None, log: Path | None) -> 
             yield True, f"server.data: {path}: {wrong} by the user {user.name}"
     if wrong := _laid_out_otherwise(config):
         yield True, f"server.partitions: {wrong}"
-    smarthost = config.queue.smarthost
-    if (
-        smarthost is not None
-        and smarthost.password_file is not None
-        and (wrong := _cannot_read(smarthost.password_file))
-    ):
-        yield True, f"queue.smarthost.password_file: {smarthost.password_file}: {wrong} by the user {user.name}"
+    for key, server in config.queue.next_hops():
+        if server.password_file is not None and (wrong := _cannot_read(server.password_file)):
+            yield True, f"{key}.password_file: {server.password_file}: {wrong} by the user {user.name}"
     at_start = "; read by root at the start, but renewed ones will not be taken over" if user.starts_as_root else ""
     if config.tls is not None:
         pairs: list[tuple[str, Tls | TlsName]] = [("tls", config.tls)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 import types
 import typing
@@ -57,7 +58,7 @@ def render() -> str:
 def _section(name: str, annotation: Any, is_list: bool) -> Iterator[str]:
     model = _model(annotation)
     title = f"[[{name}]]" if is_list else f"[{name}]"
-    yield from (title, "-" * len(title), "", (model.__doc__ or "").strip(), "")
+    yield from (title, "-" * len(title), "", inspect.getdoc(model) or "", "")
     inner: list[tuple[str, Any, bool]] = []
     for key, field in model.model_fields.items():
         nested = _nested(field.annotation)

@@ -22,8 +22,10 @@ from mailnode.config.schema import (
     DomainEntry,
     Limits,
     Listener,
+    NextHop,
     PolicyEntry,
     Queue,
+    Route,
     Server,
     Smarthost,
     Store,
@@ -187,8 +189,10 @@ def _absolute(sections: dict[str, Any], base: Path) -> dict[str, Any]:
         tls = at(changed["tls"], "certificate", "key")
         changed["tls"] = tls.model_copy(update={"name": [at(name, "certificate", "key") for name in tls.name]})
     queue = changed.get("queue")
-    if queue is not None and queue.smarthost is not None:
-        changed["queue"] = queue.model_copy(update={"smarthost": at(queue.smarthost, "password_file")})
+    if queue is not None:
+        smarthost = queue.smarthost and at(queue.smarthost, "password_file")
+        routes = [at(route, "password_file") for route in queue.route]
+        changed["queue"] = queue.model_copy(update={"smarthost": smarthost, "route": routes})
     return changed
 
 
@@ -205,8 +209,8 @@ def _cross_mistakes(sections: dict[str, Any], checks: Checks) -> list[str]:
     mistakes += _tls_mistakes(listeners, sections, checks)
     mistakes += _domain_mistakes(sections.get("domain", []))
     queue: Queue | None = sections.get("queue")
-    if queue is not None and queue.smarthost is not None:
-        mistakes += [f"queue.smarthost.{key}: {what}" for key, what in _smarthost_mistakes(queue.smarthost)]
+    if queue is not None:
+        mistakes += _next_hop_mistakes(queue)
     policies: list[PolicyEntry | None] = sections.get("policy", [])
     known = [policy for policy in policies if policy is not None]
     if len(known) == len(policies):  # else the numbers of the entries would be wrong
@@ -276,14 +280,26 @@ def _domain_mistakes(domains: Sequence[DomainEntry | None]) -> list[str]:
     return mistakes
 
 
-def _smarthost_mistakes(smarthost: Smarthost) -> list[tuple[str, str]]:
-    if bool(smarthost.username) != (smarthost.password_file is not None):
+def _next_hop_mistakes(queue: Queue) -> list[str]:
+    mistakes = []
+    servers: dict[tuple[str, int], tuple[str, Route | Smarthost]] = {}
+    for where, one in queue.next_hops():
+        mistakes += [f"{where}.{key}: {what}" for key, what in _login_mistakes(one)]
+        if one.host:
+            earlier, other = servers.setdefault((one.host, one.port), (where, one))
+            if (other.tls, other.username, other.password_file) != (one.tls, one.username, one.password_file):
+                mistakes.append(f"{where}.host: the same server as {earlier}, with another login or tls")
+    return mistakes
+
+
+def _login_mistakes(server: NextHop) -> list[tuple[str, str]]:
+    if bool(server.username) != (server.password_file is not None):
         return [("username", "username and password_file belong together")]
-    if smarthost.username and smarthost.tls in ("none", "opportunistic"):
+    if server.username and server.tls in ("none", "opportunistic"):
         return [("tls", 'a password is not sent without TLS: "required", "verified" or "implicit"')]
-    if smarthost.password_file is not None:
+    if server.password_file is not None:
         try:
-            if not read_secret(smarthost.password_file):
+            if not read_secret(server.password_file):
                 return [("password_file", "its first line is empty")]
         except (OSError, UnicodeDecodeError) as error:
             return [("password_file", f"cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8'}")]

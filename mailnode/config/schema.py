@@ -70,6 +70,16 @@ def _host(value: str) -> str:
         return _domain(value)
 
 
+def _host_or_none(value: str) -> str:
+    return value and _host(value)
+
+
+def _domains_of_route(value: str) -> str:
+    if value != "*":
+        _domain(value.removeprefix("."))
+    return value
+
+
 def _address(value: str) -> str:
     try:
         return str(ipaddress.ip_address(value))
@@ -260,10 +270,12 @@ class Dns(Section):
     )
 
 
-class Smarthost(Section):
-    """One server that takes all outgoing mail."""
+class NextHop(Section):
+    """One server that takes outgoing mail."""
 
-    host: Annotated[str, AfterValidator(_host), Called("host")] = Field(description="Its name, or its IP address.")
+    host: Annotated[str, AfterValidator(_host_or_none), Called("host")] = Field(
+        "", description="The name or the IP address of the server. Empty: their own servers, by MX records."
+    )
     port: int = Field(587, ge=1, le=65535, description="Its port.")
     tls: Literal["none", "opportunistic", "required", "verified", "implicit"] = Field(
         "verified",
@@ -274,6 +286,22 @@ class Smarthost(Section):
     password_file: FilePath | None = Field(
         None, description="A file whose first line is the password, readable by the server alone."
     )
+
+
+class Route(NextHop):
+    """Where mail for some domains goes. The first route that names a domain has it; what none names goes to the server
+    of ``[queue.smarthost]``, or by MX records."""
+
+    domains: list[Annotated[str, AfterValidator(_domains_of_route), Called("domains")]] = Field(
+        min_length=1,
+        description='Domains; ``".example.org"`` is all below example.org, and ``"*"`` every domain.',
+    )
+
+
+class Smarthost(NextHop):
+    """One server that takes all outgoing mail that no ``[[queue.route]]`` names."""
+
+    host: Annotated[str, AfterValidator(_host), Called("host")] = Field(description="Its name, or its IP address.")
 
 
 class Queue(Section):
@@ -301,6 +329,14 @@ class Queue(Section):
     smarthost: Smarthost | None = Field(
         None, description="Send everything through this server instead of by MX records."
     )
+    route: list[Route] = Field([], description="Where mail for some domains goes.")
+
+    def next_hops(self) -> list[tuple[str, Route | Smarthost]]:
+        """Return every route and the smarthost, in the order in which they are asked, with their keys."""
+        routes: list[tuple[str, Route | Smarthost]] = [
+            (f"queue.route[{index}]", route) for index, route in enumerate(self.route)
+        ]
+        return routes if self.smarthost is None else [*routes, ("queue.smarthost", self.smarthost)]
 
 
 class Limits(Section):

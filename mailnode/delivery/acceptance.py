@@ -17,6 +17,7 @@ from zope.interface import implementer
 
 from mailnode.delivery.local import log_delivered
 from mailnode.delivery.plans import Copies, copies, queued_recipients, wants_success
+from mailnode.delivery.routing import RoutingTable
 from mailnode.errors import Busy, NoSuchAccount, OverQuota
 from mailnode.interfaces.delivery import IDelivery
 from mailnode.interfaces.runtime import IBatches, IHints, IProcesses, IThreads
@@ -61,13 +62,13 @@ class Acceptance:
         hints: IHints,
         *,
         expires: Callable[[float, bool], float],
-        smarthost: bool = False,
+        routing: RoutingTable | None = None,
         scratch: str | None = None,
         batches: IBatches | None = None,
     ) -> None:
         """:param blobs: where new messages are written; mail partitions and queue must both be able to take them over.
         :param expires: the queue schedule's rule: (created, null sender) -> when an envelope gets too old.
-        :param smarthost: whether all foreign mail goes to one. :param scratch: directory for the copies that large
+        :param routing: where foreign mail goes; None: by MX. :param scratch: directory for the copies that large
             messages are scanned from; None: the system's.
         :param batches: runs ``read_facts`` and what the blob store encodes with in another process; None where there is
             no second core for it."""
@@ -78,7 +79,7 @@ class Acceptance:
         self._processes = processes
         self._hints = hints
         self._expires = expires
-        self._smarthost = smarthost
+        self._routing = routing or RoutingTable()
         self._scratch = scratch
         self._batches = batches
         self._under_way = 0  # messages that are scanned or placed at the moment
@@ -149,7 +150,7 @@ class Acceptance:
         if facts is not None and self._is_direct(made) and await self._place(envelope, made, blob, facts):
             return
         submission = Submission(
-            queued_envelope(envelope, made, blob, self._expires, self._smarthost), blob, facts if made.local else None
+            queued_envelope(envelope, made, blob, self._expires, self._routing), blob, facts if made.local else None
         )
         await self._queue.enqueue(submission)
         emit(
@@ -198,7 +199,7 @@ def remove_scratch(directory: Path) -> None:
 
 
 def queued_envelope(
-    envelope: Envelope, made: Copies, blob: StagedBlob, expires: Callable[[float, bool], float], smarthost: bool
+    envelope: Envelope, made: Copies, blob: StagedBlob, expires: Callable[[float, bool], float], routing: RoutingTable
 ) -> QueuedEnvelope:
     """Return an envelope as the queue keeps it, due now."""
     created = envelope.received_at
@@ -215,7 +216,7 @@ def queued_envelope(
         session=envelope.origin.session,
         account_id=envelope.origin.account_id,
         internaldate=internaldate(created),
-        recipients=queued_recipients(made, created, smarthost),
+        recipients=queued_recipients(made, created, routing),
     )
 
 

@@ -13,6 +13,7 @@ from zope.interface import implementer
 
 from mailnode.delivery.acceptance import queued_envelope
 from mailnode.delivery.plans import Copies, copies
+from mailnode.delivery.routing import RoutingTable
 from mailnode.errors import BadAddress, BlobDamaged
 from mailnode.interfaces.accounts import IDirectory
 from mailnode.interfaces.delivery import IDelivery
@@ -51,7 +52,7 @@ class Bouncer:
         *,
         hostname: str,
         expires: Callable[[float, bool], float],
-        smarthost: bool = False,
+        routing: RoutingTable | None = None,
         refuse_foreign: bool = False,
         max_returned: int = MAX_RETURNED,
     ) -> None:
@@ -64,7 +65,7 @@ class Bouncer:
         self._clock = clock
         self._hostname = hostname
         self._expires = expires
-        self._smarthost = smarthost
+        self._routing = routing or RoutingTable()
         self._refuse_foreign = refuse_foreign
         self._max_returned = max_returned
 
@@ -97,7 +98,7 @@ class Bouncer:
             return _nobody(about)
         blob = await self._blobs.put(content)
         facts = await self._delivery.scan(blob) if made.local else None
-        queued = queued_envelope(notice, made, blob, self._expires, self._smarthost)
+        queued = queued_envelope(notice, made, blob, self._expires, self._routing)
         return (Submission(queued, blob, facts),)
 
     def _envelope(self, about: QueuedEnvelope, sender: Address, ascii_only: bool, now: float) -> Envelope:

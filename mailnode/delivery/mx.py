@@ -95,7 +95,7 @@ class Routes:
         return self._hops(records, found, implicit=[record.host for record in records] == [domain])
 
     async def find_host(self, host: str) -> tuple[Hop, ...]:
-        """Return the addresses of one host, named or given by address: a smarthost; no MX is asked. :raises NoRoute:"""
+        """Return the addresses of one host, named or given by address: a next hop; no MX is asked. :raises NoRoute:"""
         try:
             return (Hop(host, str(ipaddress.ip_address(host.strip("[]")))),)
         except ValueError:

@@ -10,14 +10,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from mailnode.delivery.routing import RoutingTable
 from mailnode.message.compose import delivery_prefix
 from mailnode.values.address import Address, domain_key
 from mailnode.values.directory import Resolved
 from mailnode.values.envelope import Envelope, Recipient
 from mailnode.values.mailbox import DeliveryPlan
 from mailnode.values.queue import LOCAL_DESTINATION, QueuedRecipient
-
-SMARTHOST = "smarthost"  # destination of everything when one is configured
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +73,7 @@ def copies(envelope: Envelope, routes: Mapping[Address, Resolved]) -> Copies:
     return Copies(tuple(local.values()), tuple(remote.values()))
 
 
-def queued_recipients(made: Copies, next_try: float, smarthost: bool) -> tuple[QueuedRecipient, ...]:
+def queued_recipients(made: Copies, next_try: float, routing: RoutingTable) -> tuple[QueuedRecipient, ...]:
     """Return the copies as rows of the queue, due at ``next_try``."""
     rows = [
         QueuedRecipient(
@@ -90,7 +89,7 @@ def queued_recipients(made: Copies, next_try: float, smarthost: bool) -> tuple[Q
         for index, copy in enumerate(made.local)
     ]
     for index, remote in enumerate(made.remote, len(rows)):
-        destination = SMARTHOST if smarthost else domain_key(remote.address.rpartition("@")[2])
+        destination = routing.destination(remote.address.rpartition("@")[2])
         notify = tuple(sorted(remote.notify))
         rows.append(
             QueuedRecipient(index, remote.address, destination, notify=notify, orcpt=remote.orcpt, next_try=next_try)

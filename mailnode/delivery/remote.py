@@ -27,8 +27,8 @@ from typing import Any
 from zope.interface import implementer
 
 from mailnode.delivery.mx import Health, Hop, NoRoute, Routes
-from mailnode.delivery.plans import SMARTHOST
-from mailnode.delivery.tls_policy import Smarthost, TlsPolicy
+from mailnode.delivery.routing import RoutingTable
+from mailnode.delivery.tls_policy import TlsPolicy
 from mailnode.interfaces.outbound import (
     VERIFIED,
     IOutbound,
@@ -41,7 +41,6 @@ from mailnode.interfaces.outbound import (
 from mailnode.interfaces.queue import IDeliveryAgent
 from mailnode.interfaces.runtime import IClock
 from mailnode.interfaces.store import IQueueStore
-from mailnode.values.address import domain_key
 from mailnode.values.attempt import DEFERRED, REJECTED, SENT, Attempt, AttemptReport
 from mailnode.values.queue import Claim, QueuedRecipient
 from mailnode.values.smtp_reply import Reply
@@ -64,7 +63,7 @@ class RemoteAgent:
         *,
         own_names: Collection[str],
         own_addresses: Collection[str] = (),
-        smarthost: Smarthost | None = None,
+        routing: RoutingTable | None = None,
         tls: TlsPolicy | None = None,
         port: int = 25,
         shuffle: Callable[[list[Any]], None] = _shuffle,
@@ -74,17 +73,17 @@ class RemoteAgent:
         """
         self._outbound = outbound
         self._queue = queue
-        self._smarthost = smarthost
+        self._routing = routing or RoutingTable()
         self._tls = tls or TlsPolicy()
         self._port = port
         self._health = Health(clock)
-        self._routes = Routes(resolver, self._health, own_names, own_addresses, shuffle)
+        self._mx = Routes(resolver, self._health, own_names, own_addresses, shuffle)
 
     async def attempt(self, claim: Claim) -> AttemptReport:
         """Try the servers of a destination until every recipient has its answer."""
         destination = claim.envelope.recipients[0].destination
-        if self._smarthost is None and destination == SMARTHOST:
-            return await self._without_smarthost(claim)
+        if self._routing.is_stale(destination):
+            return await self._attempt_anew(claim)
         try:
             targets = await self._targets(destination)
         except NoRoute as no_route:
@@ -98,27 +97,26 @@ class RemoteAgent:
             await self._try(target, trial)
         return trial.report()
 
-    async def _without_smarthost(self, claim: Claim) -> AttemptReport:
-        """What was queued for a smarthost that is not configured any more goes by MX, domain by domain."""
-        by_domain: dict[str, list[QueuedRecipient]] = {}
+    async def _attempt_anew(self, claim: Claim) -> AttemptReport:
+        """What was queued for a next hop that is not configured any more goes where each domain's mail goes now."""
+        anew: dict[str, list[QueuedRecipient]] = {}
         for recipient in claim.envelope.recipients:
-            domain = domain_key(recipient.address.rpartition("@")[2])
-            by_domain.setdefault(domain, []).append(replace(recipient, destination=domain))
+            destination = self._routing.destination(recipient.address.rpartition("@")[2])
+            anew.setdefault(destination, []).append(replace(recipient, destination=destination))
         attempts: tuple[Attempt, ...] = ()
-        for recipients in by_domain.values():
+        for recipients in anew.values():
             envelope = replace(claim.envelope, recipients=tuple(recipients))
             attempts += (await self.attempt(replace(claim, envelope=envelope))).attempts
         return AttemptReport(attempts)
 
     async def _targets(self, destination: str) -> list[Target]:
-        smarthost = self._smarthost
-        if smarthost is not None:
-            level = self._tls.smarthost_level(smarthost)
+        chosen = self._routing.next_hop(destination)
+        if chosen is not None:
             return [
-                Target(hop.host, hop.address, smarthost.port, level, smarthost.username, smarthost.password)
-                for hop in await self._routes.find_host(smarthost.host)
+                Target(hop.host, hop.address, chosen.port, chosen.tls, chosen.username, chosen.password)
+                for hop in await self._mx.find_host(chosen.host)
             ]
-        hops: Sequence[Hop] = await self._routes.find(destination)
+        hops: Sequence[Hop] = await self._mx.find(destination)
         return [Target(hop.host, hop.address, self._port, await self._tls.level(destination, hop.host)) for hop in hops]
 
     async def _try(self, target: Target, trial: _Trial) -> None:

@@ -16,14 +16,12 @@ from mailnode.auth.passwords import make_credentials
 from mailnode.auth.realm import SessionCounts
 from mailnode.config.changes import changed_keys, live
 from mailnode.config.holder import Holder
-from mailnode.config.loader import read_secret
 from mailnode.config.schema import Config
 from mailnode.config.version import VERSION
 from mailnode.delivery.acceptance import remove_scratch
 from mailnode.delivery.bounce import Bouncer
 from mailnode.delivery.local import LocalAgent
 from mailnode.delivery.remote import RemoteAgent
-from mailnode.delivery.tls_policy import Smarthost
 from mailnode.errors import ConfigurationError, DomainError
 from mailnode.imap.open_views import OpenViews
 from mailnode.imap.searches import Searches
@@ -228,7 +226,6 @@ class Server:
         """Put the rooms together, once the store is open."""
         config, stores, clock, serving = self.config, self._stores, self._clock, self._serving
         serving.build()
-        smarthost = _smarthost(config)
         bouncer = Bouncer(
             stores.directory,
             stores.queue,
@@ -237,7 +234,7 @@ class Server:
             clock,
             hostname=config.server.hostname,
             expires=serving.schedule.expires,
-            smarthost=smarthost is not None,
+            routing=serving.routing,
             refuse_foreign=not config.queue.outgoing,
         )
         self._outbound = Outbound(
@@ -256,7 +253,7 @@ class Server:
                 self._reactor,
                 own_names=[config.server.hostname],
                 own_addresses=serving.own_addresses,
-                smarthost=smarthost,
+                routing=serving.routing,
                 port=config.queue.port,
             ),
             LocalAgent(stores.mail, stores.queue),
@@ -398,11 +395,3 @@ def _pairs(config: Config) -> list[tuple[Path, Path]]:
     if tls is None:
         return []
     return [(tls.certificate, tls.key), *((name.certificate, name.key) for name in tls.name)]
-
-
-def _smarthost(config: Config) -> Smarthost | None:
-    wanted = config.queue.smarthost
-    if wanted is None:
-        return None
-    password = read_secret(wanted.password_file) if wanted.password_file is not None else ""
-    return Smarthost(wanted.host, wanted.port, wanted.tls, wanted.username, password)

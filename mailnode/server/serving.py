@@ -46,6 +46,7 @@ from mailnode.pop3.protocol import Pop3Factory
 from mailnode.queue.schedule import Schedule
 from mailnode.server import plugins
 from mailnode.server.plugins import PluginContext
+from mailnode.server.routing import routing_table
 from mailnode.server.stores import Stores
 from mailnode.smtp.limits import Limits as SmtpLimits
 from mailnode.smtp.limits import Timeouts as SmtpTimeouts
@@ -230,6 +231,7 @@ class Serving:
             own_addresses=self.own_addresses,
             own_names=[config.server.hostname],
         )
+        self.routing = routing_table(queue)
         self.delivery = Acceptance(
             stores.blobs,
             stores.mail,
@@ -238,7 +240,7 @@ class Serving:
             runtime.processes,
             runtime.hints,
             expires=self.schedule.expires,
-            smarthost=queue.smarthost is not None,
+            routing=self.routing,
             scratch=str(config.server.data),
             batches=runtime.batches,
         )

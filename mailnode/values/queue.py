@@ -20,7 +20,7 @@ class QueuedRecipient:
 
     index: int  # unique in the envelope
     address: str  # as it goes on the wire; for local plans the address it came in for
-    destination: str  # domain key, "smarthost", or LOCAL_DESTINATION
+    destination: str  # domain key, "host:port" of a next hop, or LOCAL_DESTINATION
     account_id: str = ""  # local plans only
     plan: str = ""  # local plans only: JSON of mailbox, flags, keywords, prefix
     notify: tuple[str, ...] = ()

@@ -73,6 +73,7 @@ OTHER = {
         "port": 7,
         "outgoing": False,
         "smarthost": {"host": "h.example"},
+        "route": [{"domains": ["a.example"]}],
     },
     "auth": {"checkers": ["memory:a:b"], "no_throttle_for": ["192.0.2.0/24"], "password_refuse_common": False},
     "listener": [{"protocol": "smtp", "endpoint": "tcp:26"}],

@@ -108,6 +108,17 @@ def test_every_mistake_of_every_section_is_reported_at_once_with_its_key():
             GOOD | {"queue": {"smarthost": {"host": "x.y", "username": "a", "password_file": "x", "tls": "none"}}},
             None,
         ),
+        (GOOD | {"queue": {"route": [{"domains": []}]}}, None),
+        (GOOD | {"queue": {"route": [{"domains": ["*.x.y"]}]}}, ["queue.route[0].domains[0]: not a domain name"]),
+        (
+            GOOD
+            | {"queue": {"smarthost": {"host": "x.y"}, "route": [{"domains": ["a.b"], "host": "x.y", "tls": "none"}]}},
+            ["queue.smarthost.host: the same server as queue.route[0], with another login or tls"],
+        ),
+        (
+            GOOD | {"queue": {"route": [{"domains": ["a.b"]}, {"domains": ["*"], "host": "x.y", "username": "a"}]}},
+            ["queue.route[1].username: username and password_file belong together"],
+        ),
         (with_listener(endpoint="tcp:-1"), ["listener[0].endpoint: the port should be a number from 0 to 65535"]),
         (with_listener(endpoint="tcp:100000"), ["listener[0].endpoint: the port should be a number from 0 to 65535"]),
         (GOOD | {"server": {**GOOD["server"], "hostname": "192.0.2.1"}}, None),

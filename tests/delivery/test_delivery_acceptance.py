@@ -16,6 +16,7 @@ from zope.interface.verify import verifyObject
 
 from mailnode.delivery.acceptance import MANY, SMALL, TINY, Acceptance, is_simple, remove_scratch
 from mailnode.delivery.local import LocalAgent
+from mailnode.delivery.routing import NextHop, Route, RoutingTable
 from mailnode.errors import Busy, LimitReached, OverQuota, StoreUnavailable
 from mailnode.interfaces.delivery import IDelivery
 from mailnode.interfaces.queue import IDeliveryAgent
@@ -164,9 +165,9 @@ class AcceptTests(AcceptanceCase):
         self.assertEqual(self.queued().expires, NOW + 2)
 
     def test_smarthost(self) -> None:
-        self.acceptance = self.make(smarthost=True)
+        self.acceptance = self.make(routing=RoutingTable([Route(["*"], NextHop("smart.example", 587))]))
         self.accept(("c@there.example", Resolved(True, remote=("c@there.example",))))
-        self.assertEqual(self.queued().recipients[0].destination, "smarthost")
+        self.assertEqual(self.queued().recipients[0].destination, "smart.example:587")
 
     def test_the_same_foreign_address_twice_is_one_copy(self) -> None:
         once = Resolved(True, remote=("c@there.example",))

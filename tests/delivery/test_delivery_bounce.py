@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from mailnode.delivery.bounce import Bouncer, is_owed
+from mailnode.delivery.routing import NextHop, Route, RoutingTable
 from mailnode.errors import BlobDamaged, StoreUnavailable
 from mailnode.interfaces.queue import IBouncer
 from mailnode.message.scanner import read_facts
@@ -112,9 +113,9 @@ class BouncerTests(SynchronousTestCase):
         (row,) = submission.envelope.recipients
         self.assertEqual((row.destination, row.address), ("there.example", "Bob@There.example"))
         self.assertIsNone(submission.facts)
-        self.bouncer = self.make(smarthost=True)
+        self.bouncer = self.make(routing=RoutingTable([Route(["*"], NextHop("smart.example", 587))]))
         (submission,) = self.compose(fate(), reverse_path="bob@there.example")
-        self.assertEqual(submission.envelope.recipients[0].destination, "smarthost")
+        self.assertEqual(submission.envelope.recipients[0].destination, "smart.example:587")
 
     def test_never_for_the_null_sender(self) -> None:
         for action in ("failed", "delayed", "delivered", "relayed"):

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from mailnode.delivery.mx import Health, Hop, NoRoute, Routes
-from mailnode.delivery.tls_policy import Smarthost, TlsPolicy
+from mailnode.delivery.tls_policy import TlsPolicy
 from mailnode.errors import ResolverFailure
 from mailnode.interfaces.outbound import IResolver
 from mailnode.net.no_reactor import run_now
@@ -160,7 +160,7 @@ class RoutesTests(SynchronousTestCase):
             self.health.failed(str(number))
         self.assertLessEqual(len(self.health._until), 10_000)
 
-    def test_smarthost(self) -> None:
+    def test_one_host_without_mx(self) -> None:
         routes = Routes(self.zone, self.health, (), (), keep_order)
         self.hosts(smart=["192.0.2.1", "2001:db8::1"])
         self.zone.mx_data["smart.example"] = [(10, "other.example")]
@@ -176,15 +176,3 @@ class RoutesTests(SynchronousTestCase):
 class TlsPolicyTests(SynchronousTestCase):
     def test_opportunistic_for_everybody(self) -> None:
         self.assertEqual(run_now(TlsPolicy().level("d.example", "mx.d.example")), "opportunistic")
-
-    def test_a_login_needs_tls(self) -> None:
-        for level in ("none", "opportunistic"):
-            with self.assertRaises(ValueError):
-                Smarthost("h.example", tls=level, username="u", password="p")
-            Smarthost("h.example", tls=level)
-        for level in ("required", "verified", "implicit"):
-            smarthost = Smarthost("h.example", tls=level, username="u", password="secret")
-            self.assertEqual(TlsPolicy().smarthost_level(smarthost), level)
-            self.assertNotIn("secret", repr(smarthost))
-        with self.assertRaises(ValueError):
-            Smarthost("h.example", tls="maybe")

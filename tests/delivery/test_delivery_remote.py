@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from mailnode.delivery.remote import RemoteAgent
-from mailnode.delivery.tls_policy import Smarthost
+from mailnode.delivery.routing import NextHop, Route, RoutingTable
 from mailnode.errors import ResolverFailure
 from mailnode.interfaces.outbound import IOutbound, OutboundMessage, OutboundReport, TargetFailed
 from mailnode.interfaces.queue import IDeliveryAgent
@@ -29,6 +29,10 @@ A, B, C, SIX = "192.0.2.1", "192.0.2.2", "192.0.2.3", "2001:db8::1"
 def reply(text: str) -> Reply:
     code, status, words = text.split(" ", 2)
     return Reply(int(code), status, (words,))
+
+
+def through(next_hop: NextHop) -> RoutingTable:
+    return RoutingTable([Route(["*"], next_hop)])
 
 
 OK, LATER, NEVER = reply("250 2.0.0 ok"), reply("451 4.3.0 later"), reply("550 5.1.1 unknown")
@@ -249,7 +253,7 @@ class SpecialTests(RemoteCase):
         self.assertEqual((attempt.host, attempt.address, attempt.verified), ("a.example", A, False))
         self.zone.address_data["smart.example"] = [C]
         for level, tls, verified in (("verified", "TLSv1.3 X", True), ("required", "TLSv1.3 X", False)):
-            self.agent = self.make(smarthost=Smarthost("smart.example", 587, level))
+            self.agent = self.make(routing=through(NextHop("smart.example", 587, level)))
             self.serve(c=OutboundReport((OK,), tls))
             attempt = self.attempt().attempts[0]
             self.assertEqual((attempt.address, attempt.tls, attempt.verified), (C, tls, verified))
@@ -268,9 +272,9 @@ class SpecialTests(RemoteCase):
 
     def test_smarthost_takes_everything(self) -> None:
         self.zone.address_data["smart.example"] = [C]
-        self.agent = self.make(smarthost=Smarthost("smart.example", 587, "verified", "user", "secret"))
+        self.agent = self.make(routing=through(NextHop("smart.example", 587, "verified", "user", "secret")))
         self.serve(c=OK)
-        for destination in ("smarthost", "d.example"):
+        for destination in ("smart.example:587", "d.example"):
             self.attempt(envelope=queued("e1", NOW, destination=destination))
         for target, _ in self.net.sent:
             self.assertEqual(
@@ -279,7 +283,7 @@ class SpecialTests(RemoteCase):
             )
 
     def test_a_refused_login_at_the_smarthost_bounces_nothing(self) -> None:
-        self.agent = self.make(smarthost=Smarthost(C, 587, "verified", "user", "secret"))
+        self.agent = self.make(routing=through(NextHop(C, 587, "verified", "user", "secret")))
         self.serve(c=fails("lost", "535 5.7.8 wrong"))
         self.assertEqual(self.results(self.attempt()), [(DEFERRED, "4.7.8")])
 
@@ -289,7 +293,7 @@ class SpecialTests(RemoteCase):
         rows = (
             QueuedRecipient(0, "x@d.example", "smarthost"),
             QueuedRecipient(1, "y@Other.example", "smarthost"),
-            QueuedRecipient(2, "z@d.example", "smarthost"),
+            QueuedRecipient(2, "z@d.example", "gone.example:587"),
         )
         self.serve(a=OK, c=NEVER)
         report = self.attempt(envelope=replace(queued("e1", NOW), recipients=rows))
