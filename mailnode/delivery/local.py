@@ -14,6 +14,7 @@ from zope.interface import implementer
 from mailnode.delivery.plans import decode_plan
 from mailnode.delivery.router import has_room
 from mailnode.errors import NoSuchAccount, OverQuota
+from mailnode.interfaces.accounts import IDirectory
 from mailnode.interfaces.queue import IDeliveryAgent
 from mailnode.interfaces.store import IMailStore, IQueueStore
 from mailnode.values.attempt import DEFERRED, REJECTED, SENT, Attempt, AttemptReport
@@ -26,6 +27,7 @@ _REASONS: dict[type[Exception], tuple[str, str, str]] = {
     NoSuchAccount: (REJECTED, "5.1.1", "no such user here"),
     OverQuota: (DEFERRED, "4.2.2", "mailbox is full"),
 }
+_MISSING = (DEFERRED, "4.3.0", "mailbox cannot be reached at the moment")
 
 _log = Logger()
 
@@ -34,7 +36,8 @@ _log = Logger()
 class LocalAgent:
     """Applies plans."""
 
-    def __init__(self, mail: IMailStore, queue: IQueueStore) -> None:
+    def __init__(self, directory: IDirectory, mail: IMailStore, queue: IQueueStore) -> None:
+        self._directory = directory
         self._mail = mail
         self._queue = queue
 
@@ -73,10 +76,22 @@ class LocalAgent:
             delivered = await self._mail.deliver(envelope_id, [plan for _, plan in plans], message, applied_once=True)
         except (NoSuchAccount, OverQuota) as error:
             if len(plans) == 1:
-                return [Attempt(plans[0][0], *_REASONS[type(error)])]
+                [(index, plan)] = plans
+                missing = isinstance(error, NoSuchAccount) and await self._is_missing(plan.account_id)
+                return [Attempt(index, *(_MISSING if missing else _REASONS[type(error)]))]
             return [attempt for plan in plans for attempt in await self._apply(envelope_id, [plan], message)]
         log_delivered(envelope_id, [plan for _, plan in plans], delivered)
         return [Attempt(index, SENT, "2.0.0", "delivered") for index, _ in plans]
+
+    async def _is_missing(self, account_id: str) -> bool:
+        """Whether an account that its partition does not have is there all the same: then the partition is damaged or older
+        than the directory, and nothing may be returned for that."""
+        try:
+            await self._directory.account(account_id)
+        except NoSuchAccount:
+            return False
+        emit(_log, "store.account_missing", warning=True, account=account_id)
+        return True
 
 
 def log_delivered(envelope_id: str, plans: Sequence[DeliveryPlan], delivered: Sequence[Delivered]) -> None:

@@ -256,7 +256,7 @@ class Server:
                 routing=serving.routing,
                 port=config.queue.port,
             ),
-            LocalAgent(stores.mail, stores.queue),
+            LocalAgent(stores.directory, stores.mail, stores.queue),
             bouncer,
             clock,
             self._hints,

@@ -89,6 +89,7 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "store.room": ("there is room on the disk: the reserve was made, mail is taken", ("path",)),
     "store.recovered": ("the store acknowledges again", ("tenancy",)),
     "store.put_aside": ("a damaged file that may be lost was renamed and made anew", ("file", "aside", "error")),
+    "store.account_missing": ("mail waits: an account's partition does not have it, the directory does", ("account",)),
     "store.out_of_service": ("a file is not served; what needs it is told to come back later", ("file", "error")),
     "store.behind": ("a file is older than what was acknowledged", ("file", "error")),
     "store.row_damaged": ("a message that cannot be read was left out", ("account", "mailbox", "uid")),

@@ -17,7 +17,7 @@ from zope.interface.verify import verifyObject
 from mailnode.delivery.acceptance import MANY, SMALL, TINY, Acceptance, is_simple, remove_scratch
 from mailnode.delivery.local import LocalAgent
 from mailnode.delivery.routing import NextHop, Route, RoutingTable
-from mailnode.errors import Busy, LimitReached, OverQuota, StoreUnavailable
+from mailnode.errors import Busy, LimitReached, NoSuchAccount, OverQuota, StoreUnavailable
 from mailnode.interfaces.delivery import IDelivery
 from mailnode.interfaces.queue import IDeliveryAgent
 from mailnode.interfaces.runtime import IBatches
@@ -28,7 +28,7 @@ from mailnode.net.no_reactor import run_now
 from mailnode.values.address import Address, parse_address
 from mailnode.values.attempt import DEFERRED, REJECTED, SENT
 from mailnode.values.blob import StagedBlob
-from mailnode.values.directory import Resolved
+from mailnode.values.directory import Account, Resolved
 from mailnode.values.envelope import Envelope, Origin, Recipient
 from mailnode.values.facts import EncodedFacts
 from mailnode.values.mailbox import Usage
@@ -365,10 +365,23 @@ class ScanTests(AcceptanceCase):
         self.assertEqual(list(scratch.iterdir()), [])
 
 
+class Accounts:
+    """What the agent asks the directory for."""
+
+    def __init__(self) -> None:
+        self.ids: set[str] = set()
+
+    async def account(self, account_id: str) -> Account:
+        if account_id not in self.ids:
+            raise NoSuchAccount(account_id)
+        return Account(account_id, f"{account_id}@here.example")
+
+
 class LocalAgentTests(AcceptanceCase):
     def setUp(self) -> None:
         super().setUp()
-        self.agent = LocalAgent(self.mail, self.queue)
+        self.directory = Accounts()
+        self.agent = LocalAgent(self.directory, self.mail, self.queue)  # type: ignore[arg-type]
 
     def claim(self, *recipients: tuple[str, Resolved]) -> Claim:
         self.accept(*recipients, notify=frozenset({"SUCCESS"}))
@@ -398,6 +411,14 @@ class LocalAgentTests(AcceptanceCase):
         report = run_now(self.agent.attempt(claim))
         results = {attempt.index: (attempt.result, attempt.status) for attempt in report.attempts}
         self.assertEqual(results, {0: (SENT, "2.0.0"), 1: (REJECTED, "5.1.1"), 2: (SENT, "2.0.0")})
+
+    def test_an_account_that_only_its_partition_does_not_have_is_waited_for(self) -> None:
+        claim = self.claim(("all@here.example", local("alice", "bob")))
+        self.mail.gone.add("id-bob")
+        self.directory.ids.add("id-bob")
+        report = run_now(self.agent.attempt(claim))
+        results = {attempt.index: (attempt.result, attempt.status) for attempt in report.attempts}
+        self.assertEqual(results, {0: (SENT, "2.0.0"), 1: (DEFERRED, "4.3.0")})
 
     def test_an_account_that_became_full_waits_for_room_alone(self) -> None:
         claim = self.claim(("all@here.example", local("alice", "bob", "carol")))
