@@ -19,7 +19,7 @@ ANY_SIZE, ANY_NUMBER = Octets(0), Count(0)  # no quota
 MAX_QUOTA = (1 << 62) - 1  # octets, or messages
 
 
-class AccountEntry(TypedDict):
+class AccountRecord(TypedDict):
     """An account as lists tell it."""
 
     address: str
@@ -29,7 +29,7 @@ class AccountEntry(TypedDict):
     created: str
 
 
-class CredentialEntry(TypedDict):
+class CredentialRecord(TypedDict):
     """What an account logs in with, without the secret."""
 
     label: str
@@ -38,7 +38,7 @@ class CredentialEntry(TypedDict):
     created: str
 
 
-class AccountDetails(AccountEntry):
+class AccountDetails(AccountRecord):
     """An account with addresses, quota and usage."""
 
     addresses: list[str]
@@ -47,7 +47,7 @@ class AccountDetails(AccountEntry):
     bytes_limit: int  # 0: no limit
     messages_used: int
     messages_limit: int
-    credentials: list[CredentialEntry]
+    credentials: list[CredentialRecord]
 
 
 class AddressChecked(TypedDict):
@@ -70,7 +70,7 @@ async def account_add(
     quota_bytes: Octets = ANY_SIZE,
     quota_messages: Count = ANY_NUMBER,
     role: Literal["user", "admin"] = "user",
-) -> AccountEntry:
+) -> AccountRecord:
     """Make an account with its mailboxes and password."""
     _check_quota(quota_bytes, quota_messages)
     written = await _free_address(admin, address)
@@ -99,7 +99,7 @@ async def account_check(admin: Administration, address: str, new: bool = False) 
 
 
 @operation("account.list")
-async def account_list(admin: Administration, domain: str | None = None) -> list[AccountEntry]:
+async def account_list(admin: Administration, domain: str | None = None) -> list[AccountRecord]:
     """All accounts, or those of a domain."""
     if domain is not None:
         await find_domain(admin, domain)
@@ -139,19 +139,19 @@ async def account_password(admin: Administration, address: str, password: Secret
 @operation("account.disable", changes=True)
 async def account_disable(
     admin: Administration, address: str, status: Literal["no-login", "no-receive", "suspended"] = "suspended"
-) -> AccountEntry:
+) -> AccountRecord:
     """Forbid login, receiving or both; live sessions end."""
     return await _set_status(admin, address, status)
 
 
 @operation("account.enable", changes=True)
-async def account_enable(admin: Administration, address: str) -> AccountEntry:
+async def account_enable(admin: Administration, address: str) -> AccountRecord:
     """Allow everything again."""
     return await _set_status(admin, address, "active")
 
 
 @operation("account.role", changes=True)
-async def account_role(admin: Administration, address: str, role: Literal["user", "admin"]) -> AccountEntry:
+async def account_role(admin: Administration, address: str, role: Literal["user", "admin"]) -> AccountRecord:
     """Make it a user's or an administrator's account."""
     account = await find_account(admin, address)
     return _account(await admin.directory.set_role(account.id, role))
@@ -223,7 +223,7 @@ def _check_password(admin: Administration, password: str, address: str) -> None:
         raise OperationFailed(Reason.WRONG_VALUE, f"{address}: {weakness} ([auth] in docs/configuration)")
 
 
-async def _set_status(admin: Administration, address: str, status: str) -> AccountEntry:
+async def _set_status(admin: Administration, address: str, status: str) -> AccountRecord:
     account = await find_account(admin, address)
     if account.status == "deleting":
         raise OperationFailed(Reason.CONFLICT, f"{address}: is being removed")
@@ -241,7 +241,7 @@ def _check_quota(*limits: int) -> None:
         raise OperationFailed(Reason.WRONG_VALUE, f"a quota is 0 (none) or up to {MAX_QUOTA}")
 
 
-def _credential(credential: Credential) -> CredentialEntry:
+def _credential(credential: Credential) -> CredentialRecord:
     return {
         "label": credential.label,
         "kind": credential.kind,
@@ -250,7 +250,7 @@ def _credential(credential: Credential) -> CredentialEntry:
     }
 
 
-def _account(account: Account) -> AccountEntry:
+def _account(account: Account) -> AccountRecord:
     return {
         "address": account.address,
         "id": account.id,

@@ -4,12 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypedDict
+from typing import Protocol, TypedDict
 
 from mailnode.interfaces.accounts import IDirectory
 from mailnode.interfaces.runtime import IClock, IHints, IThreads
 from mailnode.interfaces.store import IMailStore, IQueueStore
 from mailnode.values.directory import Credential
+
+
+class CertificateStatus(TypedDict):
+    """A certificate that is shown to new connections."""
+
+    names: list[str]
+    fingerprint: str  # SHA-256, in hexadecimal
+    not_after: str
+
+
+class ProcessStatus(TypedDict):
+    """What one process gives to new connections."""
+
+    process: int  # from 1 on
+    pid: int
+    generation: int
+    certificates: list[CertificateStatus]
 
 
 class ServerStatus(TypedDict):
@@ -18,7 +35,7 @@ class ServerStatus(TypedDict):
     version: str
     hostname: str
     generation: int  # 1 after the start; grows when something new comes into use
-    processes: list[dict[str, Any]]
+    processes: list[ProcessStatus]
     damage: list[str]  # what is wrong with files of the store, a line each
 
 

@@ -13,7 +13,7 @@ from mailnode.values.address import parse_address
 from mailnode.values.directory import Alias
 
 
-class AliasEntry(TypedDict):
+class AliasRecord(TypedDict):
     """An alias."""
 
     address: str
@@ -21,7 +21,7 @@ class AliasEntry(TypedDict):
     detail: str  # what becomes of +detail: cut, keep, refuse
 
 
-class AliasChanged(AliasEntry, LeavesDangling):
+class AliasChanged(AliasRecord, LeavesDangling):
     """An alias after a change."""
 
 
@@ -45,7 +45,7 @@ async def alias_add(
 
 
 @operation("alias.list")
-async def alias_list(admin: Administration, domain: str | None = None) -> list[AliasEntry]:
+async def alias_list(admin: Administration, domain: str | None = None) -> list[AliasRecord]:
     """All aliases, or those of a domain."""
     if domain is not None:
         await find_domain(admin, domain)
@@ -53,7 +53,7 @@ async def alias_list(admin: Administration, domain: str | None = None) -> list[A
 
 
 @operation("alias.show")
-async def alias_show(admin: Administration, address: str) -> AliasEntry:
+async def alias_show(admin: Administration, address: str) -> AliasRecord:
     """One alias."""
     wanted = parse_address(address)
     for alias in await admin.directory.aliases(wanted.domain):
@@ -73,5 +73,5 @@ async def alias_remove(admin: Administration, address: str) -> Removed:
     return {"removed": address, "dangling": left}
 
 
-def _alias(alias: Alias) -> AliasEntry:
+def _alias(alias: Alias) -> AliasRecord:
     return {"address": alias.address, "targets": list(alias.targets), "detail": alias.detail}

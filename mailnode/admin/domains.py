@@ -16,7 +16,7 @@ from mailnode.values.directory import Domain
 _SEPARATOR = re.compile(r"[!#$%&'*+\-./=?^_`{|}~]*\Z")
 
 
-class DomainEntry(TypedDict):
+class DomainRecord(TypedDict):
     """A domain as lists tell it."""
 
     name: str  # as written
@@ -27,7 +27,7 @@ class DomainEntry(TypedDict):
     fixed: bool  # the configuration file names it
 
 
-class DomainDetails(DomainEntry):
+class DomainDetails(DomainRecord):
     """A domain with what stands in it."""
 
     accounts: list[str]
@@ -35,18 +35,18 @@ class DomainDetails(DomainEntry):
     postmaster: list[str]  # whom mail for postmaster and MAILER-DAEMON of it reaches
 
 
-class DomainChanged(DomainEntry, LeavesDangling):
+class DomainChanged(DomainRecord, LeavesDangling):
     """A domain after a change."""
 
 
 @operation("domain.add", changes=True)
-async def domain_add(admin: Administration, name: str, alias_of: str = "") -> DomainEntry:
+async def domain_add(admin: Administration, name: str, alias_of: str = "") -> DomainRecord:
     """Add a domain, or another name for one."""
     return _domain(await admin.directory.add_domain(name, alias_of))
 
 
 @operation("domain.list")
-async def domain_list(admin: Administration) -> list[DomainEntry]:
+async def domain_list(admin: Administration) -> list[DomainRecord]:
     """All domains."""
     return [_domain(domain) for domain in await admin.directory.domains()]
 
@@ -106,7 +106,7 @@ async def _postmaster(admin: Administration, domain: Domain) -> list[str]:
     return found + list(resolved.remote)
 
 
-def _domain(domain: Domain) -> DomainEntry:
+def _domain(domain: Domain) -> DomainRecord:
     return {
         "name": domain.written,
         "key": domain.name,

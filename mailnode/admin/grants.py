@@ -10,7 +10,7 @@ from mailnode.admin.operations import OperationFailed, Reason, operation
 from mailnode.errors import NoSuchAccount
 
 
-class GrantEntry(TypedDict):
+class GrantRecord(TypedDict):
     """An account may send as an address that is not its own."""
 
     address: str  # "@" and a domain: any of it
@@ -24,7 +24,7 @@ class GrantRevoked(TypedDict):
 
 
 @operation("grant.add", changes=True)
-async def grant_add(admin: Administration, account: str, address: str) -> GrantEntry:
+async def grant_add(admin: Administration, account: str, address: str) -> GrantRecord:
     """Let an account send as an address: an alias, another account's, or "@domain"."""
     found = await find_account(admin, account)
     try:
@@ -35,7 +35,7 @@ async def grant_add(admin: Administration, account: str, address: str) -> GrantE
 
 
 @operation("grant.list")
-async def grant_list(admin: Administration, account: str | None = None) -> list[GrantEntry]:
+async def grant_list(admin: Administration, account: str | None = None) -> list[GrantRecord]:
     """All grants, or those of an account."""
     found = await find_account(admin, account) if account is not None else None
     grants = await admin.directory.grants(found.id if found is not None else None)

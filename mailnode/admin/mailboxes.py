@@ -13,7 +13,7 @@ from mailnode.values.mailbox import MailboxInfo, MailboxStatus
 from mailnode.values.mailbox_name import mailbox_name
 
 
-class MailboxEntry(TypedDict):
+class MailboxRecord(TypedDict):
     """A mailbox with its counts."""
 
     name: str
@@ -27,7 +27,7 @@ class MailboxEntry(TypedDict):
 
 
 @operation("mailbox.list")
-async def mailbox_list(admin: Administration, address: str) -> list[MailboxEntry]:
+async def mailbox_list(admin: Administration, address: str) -> list[MailboxRecord]:
     """All mailboxes of an account with their counts."""
     mail = await _mail(admin, address)
     infos = await mail.mailboxes()
@@ -36,7 +36,7 @@ async def mailbox_list(admin: Administration, address: str) -> list[MailboxEntry
 
 
 @operation("mailbox.show")
-async def mailbox_show(admin: Administration, address: str, name: str) -> MailboxEntry:
+async def mailbox_show(admin: Administration, address: str, name: str) -> MailboxRecord:
     """One mailbox with its counts."""
     wanted = mailbox_name(name)
     mail = await _mail(admin, address)
@@ -49,7 +49,7 @@ async def mailbox_show(admin: Administration, address: str, name: str) -> Mailbo
 
 
 @operation("mailbox.create", changes=True)
-async def mailbox_create(admin: Administration, address: str, name: str) -> MailboxEntry:
+async def mailbox_create(admin: Administration, address: str, name: str) -> MailboxRecord:
     """Make a mailbox, and those above it."""
     mail = await _mail(admin, address)
     return _mailbox(await mail.create(mailbox_name(name)), None)
@@ -59,7 +59,7 @@ async def _mail(admin: Administration, address: str) -> IMailAccount:
     return admin.mail.account((await find_account(admin, address)).id)
 
 
-def _mailbox(info: MailboxInfo, status: MailboxStatus | None) -> MailboxEntry:
+def _mailbox(info: MailboxInfo, status: MailboxStatus | None) -> MailboxRecord:
     return {
         "name": info.name,
         "special_use": info.special_use,

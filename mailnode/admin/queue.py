@@ -14,7 +14,7 @@ PAGE = 500  # rows of the queue read at a time
 MAX_LISTED = 10_000  # envelopes one answer holds
 
 
-class RecipientEntry(TypedDict):
+class RecipientRecord(TypedDict):
     """A recipient of an envelope that waits."""
 
     address: str
@@ -27,7 +27,7 @@ class RecipientEntry(TypedDict):
     last_host: str
 
 
-class EnvelopeEntry(TypedDict):
+class EnvelopeRecord(TypedDict):
     """An envelope that waits; times are UTC as 2026-11-23T02:15:00Z."""
 
     id: str
@@ -36,7 +36,7 @@ class EnvelopeEntry(TypedDict):
     created: str
     expires: str
     held: bool
-    recipients: list[RecipientEntry]
+    recipients: list[RecipientRecord]
 
 
 class MadeDue(TypedDict):
@@ -64,7 +64,7 @@ class Dropped(TypedDict):
 
 
 @operation("queue.list")
-async def queue_list(admin: Administration) -> list[EnvelopeEntry]:
+async def queue_list(admin: Administration) -> list[EnvelopeRecord]:
     """All envelopes that wait, oldest first; at most :data:`MAX_LISTED`."""
     found: list[QueuedEnvelope] = []
     after = ""
@@ -78,7 +78,7 @@ async def queue_list(admin: Administration) -> list[EnvelopeEntry]:
 
 
 @operation("queue.show")
-async def queue_show(admin: Administration, envelope_id: str) -> EnvelopeEntry:
+async def queue_show(admin: Administration, envelope_id: str) -> EnvelopeRecord:
     """One envelope with all its recipients, done ones included."""
     envelope = await admin.queue.envelope(envelope_id)
     if envelope is None:
@@ -127,7 +127,7 @@ def _no_envelope(envelope_id: str) -> OperationFailed:
     return OperationFailed(Reason.NOT_FOUND, f"{envelope_id}: no such envelope in the queue")
 
 
-def _envelope(envelope: QueuedEnvelope) -> EnvelopeEntry:
+def _envelope(envelope: QueuedEnvelope) -> EnvelopeRecord:
     return {
         "id": envelope.id,
         "sender": envelope.reverse_path,
@@ -139,7 +139,7 @@ def _envelope(envelope: QueuedEnvelope) -> EnvelopeEntry:
     }
 
 
-def _recipient(recipient: QueuedRecipient) -> RecipientEntry:
+def _recipient(recipient: QueuedRecipient) -> RecipientRecord:
     return {
         "address": recipient.address,
         "destination": recipient.destination,

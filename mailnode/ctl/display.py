@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from mailnode.admin.accounts import AccountRecord
+from mailnode.admin.administration import OlderAccepted, Reloaded, ServerStatus
+from mailnode.admin.aliases import AliasRecord
+from mailnode.admin.domains import DomainRecord
+from mailnode.admin.grants import GrantRecord
+from mailnode.admin.mailboxes import MailboxRecord
+from mailnode.admin.queue import EnvelopeRecord, MadeDue
 
 
 def plain(value: object) -> str:
@@ -17,7 +25,7 @@ def plain(value: object) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(value))
 
 
-def table(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> str:
+def table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> str:
     """Return rows with aligned columns under their names; "" without rows."""
     if not rows:
         return ""
@@ -27,7 +35,7 @@ def table(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> str:
     return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in cells)
 
 
-def record(result: dict[str, Any]) -> str:
+def record(result: Mapping[str, object]) -> str:
     """Return one thing, a key a line; lists of things below it."""
     width = max(len(key) for key in result)
     lines = []
@@ -48,32 +56,32 @@ def anything(result: Any) -> str:
     return record(result) if result else ""
 
 
-def domains(result: list[dict[str, Any]]) -> str:
+def domains(result: list[DomainRecord]) -> str:
     """Return a list of domains."""
     return table(result, ("name", "alias_of", "catch_all", "separator", "fixed"))
 
 
-def accounts(result: list[dict[str, Any]]) -> str:
+def accounts(result: list[AccountRecord]) -> str:
     """Return a list of accounts."""
     return table(result, ("address", "status", "role", "created"))
 
 
-def aliases(result: list[dict[str, Any]]) -> str:
+def aliases(result: list[AliasRecord]) -> str:
     """Return a list of aliases."""
     return table(result, ("address", "targets", "detail"))
 
 
-def grants(result: list[dict[str, Any]]) -> str:
+def grants(result: list[GrantRecord]) -> str:
     """Return a list of who may send as what."""
     return table(result, ("address", "account"))
 
 
-def mailboxes(result: list[dict[str, Any]]) -> str:
+def mailboxes(result: list[MailboxRecord]) -> str:
     """Return a list of mailboxes."""
     return table(result, ("name", "special_use", "messages", "unseen", "size"))
 
 
-def envelopes(result: list[dict[str, Any]]) -> str:
+def envelopes(result: list[EnvelopeRecord]) -> str:
     """Return the queue, a line a recipient."""
     rows = [
         {
@@ -91,7 +99,7 @@ def envelopes(result: list[dict[str, Any]]) -> str:
     return table(rows, ("id", "sender", "recipient", "state", "attempts", "next_try", "last_reply"))
 
 
-def envelope(result: dict[str, Any]) -> str:
+def envelope(result: EnvelopeRecord) -> str:
     """Return one envelope and its recipients."""
     head = record(
         {key: value for key, value in result.items() if key != "recipients"} | {"sender": result["sender"] or "<>"}
@@ -99,17 +107,17 @@ def envelope(result: dict[str, Any]) -> str:
     return "\n\n".join([head, *(record(recipient) for recipient in result["recipients"])])
 
 
-def made_due(result: dict[str, Any]) -> str:
+def made_due(result: MadeDue) -> str:
     """Return how many recipients are tried now."""
     return f"recipients due now: {result['recipients']}"
 
 
-def older_accepted(result: dict[str, Any]) -> str:
+def older_accepted(result: OlderAccepted) -> str:
     """Return which older files are gone on with."""
     return f"accepted: {', '.join(result['files'])}\naccounts with new UIDVALIDITYs: {result['accounts']}"
 
 
-def reloaded(result: dict[str, Any]) -> str:
+def reloaded(result: Reloaded) -> str:
     """Return what a reload did."""
     applied = plain(result.get("applied", [])) or "nothing new"
     lines = [f"applied: {applied}"]
@@ -121,7 +129,7 @@ def reloaded(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def status(result: dict[str, Any]) -> str:
+def status(result: ServerStatus) -> str:
     """Return what each process serves, a line a certificate, and what is wrong with files of the store."""
     rows = [
         {

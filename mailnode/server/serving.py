@@ -10,6 +10,7 @@ from typing import Any
 from twisted.cred.portal import Portal
 from twisted.logger import Logger
 
+from mailnode.admin.administration import CertificateStatus, ProcessStatus
 from mailnode.auth.checkers import DirectoryChecker, FirstThatKnows, ScramChecker
 from mailnode.auth.logins import Logins
 from mailnode.auth.realm import MailRealm
@@ -163,9 +164,9 @@ class Serving:
         self._limits = config.limits
         self._realm.sessions_per_account = config.limits.sessions_per_account
 
-    def served(self, process: int) -> dict[str, Any]:
+    def served(self, process: int) -> ProcessStatus:
         """Return what this process, number ``process`` from 1 on, gives to new connections, as plain data."""
-        certificates = [
+        certificates: list[CertificateStatus] = [
             {
                 "names": list(pair.names),
                 "fingerprint": pair.fingerprint,

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from mailnode.admin.administration import ProcessStatus
 from mailnode.auth.realm import SessionCounts
 from mailnode.config.holder import Holder
 from mailnode.net.client_counts import ClientCountsMemory
@@ -84,7 +85,7 @@ class FurtherProcesses:
         """Return when all have forgotten what they remember of directory and accounts, or did not answer in time."""
         await self._workers.ask("changed")
 
-    async def served(self) -> list[dict[str, Any]]:
+    async def served(self) -> list[ProcessStatus]:
         """Return what each serves now, without those that start or do not answer in time."""
         # Words and questions come in order: who answers has heard of the last change.
         return [answer for _, answer in sorted((await self._workers.ask("served")).items())]
