@@ -12,7 +12,7 @@ import json
 import os
 import socket
 import struct
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,33 +24,17 @@ from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 
 from mailnode.admin.administration import Administration
+from mailnode.admin.control_client import MAX_ANSWER, SOCKET, short_path
 from mailnode.admin.dispatch import OPERATIONS, run
 from mailnode.admin.operations import OperationFailed, Reason
 from mailnode.interfaces.runtime import IDelayed
 from mailnode.values.events import emit
 
-SOCKET = "control.sock"
 MAX_REQUEST = 256 * 1024  # octets of one line
-MAX_ANSWER = 64 * 1024 * 1024
 IDLE = 60.0  # seconds a connection may stand without asking
-ANSWER_TIMEOUT = 600.0  # seconds a command may take
 MAX_CONNECTIONS = 16
-_SUN_PATH = 100  # octets; sun_path holds 108
 
 _log = Logger()
-
-
-@contextlib.contextmanager
-def short_path(path: Path) -> Iterator[str]:
-    """Yield a path to the same file that fits into a socket address, by way of a descriptor of its directory."""
-    if len(os.fsencode(path)) <= _SUN_PATH:
-        yield str(path)
-        return
-    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield f"/proc/self/fd/{descriptor}/{path.name}"
-    finally:
-        os.close(descriptor)
 
 
 class ControlPort:
@@ -183,44 +167,3 @@ class ControlFactory(Factory[ControlProtocol]):
             if self._changed is not None:
                 await self._changed()
         return {"result": result}
-
-
-def ask(data: Path, name: str, arguments: dict[str, Any]) -> Any:
-    """Ask the server that runs on a data directory.
-
-    :raises FileNotFoundError: no server listens there.
-    :raises OperationFailed: what the server says, or that it does not answer (code 4).
-    """
-    with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(ANSWER_TIMEOUT)
-        try:
-            with short_path(data / SOCKET) as path:
-                client.connect(path)
-        except (FileNotFoundError, ConnectionRefusedError):
-            raise FileNotFoundError(data / SOCKET) from None
-        except PermissionError:
-            raise OperationFailed(
-                Reason.UNREACHABLE, f"{data}: only the owner of the data directory may do this"
-            ) from None
-        except OSError as error:
-            raise OperationFailed(Reason.UNREACHABLE, f"{data / SOCKET}: {error.strerror}") from None
-        try:
-            client.sendall(json.dumps({"command": name, "arguments": arguments}).encode() + b"\n")
-            line = _read_line(client)
-            answer = json.loads(line)
-        except (OSError, ValueError):
-            raise OperationFailed(Reason.UNREACHABLE, "the server does not answer") from None
-    if "result" in answer:
-        return answer["result"]
-    known = answer.get("code") in list(Reason)
-    raise OperationFailed(Reason(answer["code"]) if known else Reason.FAILED, str(answer.get("error", "refused")))
-
-
-def _read_line(client: socket.socket) -> bytes:
-    data = bytearray()
-    while not data.endswith(b"\n"):
-        piece = client.recv(65536)
-        if not piece or len(data) > MAX_ANSWER:
-            raise ConnectionResetError
-        data += piece
-    return bytes(data)

@@ -6,7 +6,6 @@ the others.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from mailnode.config.endpoints import overlapping, reached_locally
+from mailnode.config.file import parse
 from mailnode.config.schema import (
     Auth,
     Config,
@@ -34,8 +34,6 @@ from mailnode.config.schema import (
 )
 from mailnode.errors import ConfigurationError
 from mailnode.values.address import domain_key
-
-MAX_FILE = 1_048_576  # octets of a configuration file
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,37 +77,8 @@ def load(path: Path, data: Path | None = None, checks: Checks = NO_CHECKS) -> Co
     :param data: replaces ``[server] data``.
     :raises ConfigurationError: every mistake that was found.
     """
-    table = _parse(path)
+    table = parse(path)
     return read(table, path.absolute().parent, data, checks)
-
-
-def data_directory(path: Path) -> Path:
-    """Return only the data directory of a file, whatever else is wrong with it: where a running server is found.
-
-    :raises ConfigurationError: the file cannot be read, or does not say.
-    """
-    server = _parse(path).get("server")
-    data = server.get("data") if isinstance(server, dict) else None
-    if not isinstance(data, str) or not data:
-        raise ConfigurationError(["server.data: is required"])
-    return path.absolute().parent / data
-
-
-def _parse(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as file:
-            octets = file.read(MAX_FILE + 1)
-    except OSError as error:
-        raise ConfigurationError([f"{path}: cannot be read: {error.strerror}"]) from None
-    if len(octets) > MAX_FILE:
-        raise ConfigurationError([f"{path}: larger than {MAX_FILE} octets"])
-    try:
-        return tomllib.loads(octets.decode("utf-8-sig"))  # editors of Windows write the mark
-    except UnicodeDecodeError as error:
-        line = octets.count(b"\n", 0, error.start) + 1
-        raise ConfigurationError([f"{path}: line {line}: not UTF-8"]) from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigurationError([f"{path}: not TOML: {error}"]) from None
 
 
 def read(table: dict[str, Any], base: Path, data: Path | None = None, checks: Checks = NO_CHECKS) -> Config:

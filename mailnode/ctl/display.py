@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mailnode.admin.accounts import AccountRecord
-from mailnode.admin.administration import OlderAccepted, Reloaded, ServerStatus
+from mailnode.admin.administration import CertificateStatus, OlderAccepted, Reloaded, ServerStatus
 from mailnode.admin.aliases import AliasRecord
 from mailnode.admin.domains import DomainRecord
 from mailnode.admin.grants import GrantRecord
@@ -129,6 +129,9 @@ def reloaded(result: Reloaded) -> str:
     return "\n".join(lines)
 
 
+_NONE: CertificateStatus = {"names": [], "fingerprint": "", "not_after": ""}
+
+
 def status(result: ServerStatus) -> str:
     """Return what each process serves, a line a certificate, and what is wrong with files of the store."""
     rows = [
@@ -136,12 +139,12 @@ def status(result: ServerStatus) -> str:
             "process": process["process"],
             "pid": process["pid"],
             "generation": process["generation"],
-            "certificate": ", ".join(certificate.get("names", [])),
-            "not_after": certificate.get("not_after", ""),
-            "sha256": certificate.get("fingerprint", "")[:16],
+            "certificate": ", ".join(certificate["names"]),
+            "not_after": certificate["not_after"],
+            "sha256": certificate["fingerprint"][:16],
         }
         for process in result["processes"]
-        for certificate in process["certificates"] or [{}]
+        for certificate in process["certificates"] or [_NONE]
     ]
     head = record({key: result[key] for key in ("version", "hostname", "generation")})
     head += "".join(f"\n! {words}" for words in result["damage"])

@@ -7,22 +7,23 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mailnode.admin.administration import StoppedStore
-from mailnode.admin.control_socket import ask
+from mailnode.admin.control_client import ask
 from mailnode.admin.dispatch import OPERATIONS
 from mailnode.admin.operations import OperationFailed, Reason
 from mailnode.config import units
-from mailnode.config.loader import data_directory
-from mailnode.config.schema import Config
+from mailnode.config.file import data_directory
 from mailnode.ctl.display import plain
 from mailnode.errors import ConfigurationError
 
-# The whole server (mailnode.ctl.direct) is imported only where a command needs it: through the control socket it needs
-# none of it, and a script may call many commands.
+# The whole server (mailnode.ctl.direct) and all that checks a configuration is imported only where a command needs it:
+# through the control socket it needs none of it, and a script may call many commands.
+if TYPE_CHECKING:
+    from mailnode.config.schema import Config
 
 DEFAULT_DATA = Path("mailnode-data")
 

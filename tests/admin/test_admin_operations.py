@@ -12,7 +12,8 @@ from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
 from mailnode.admin.administration import Administration, RunningServer, StoppedStore
-from mailnode.admin.control_socket import ControlFactory, ControlPort, ask
+from mailnode.admin.control_client import ask
+from mailnode.admin.control_socket import ControlFactory, ControlPort
 from mailnode.admin.dispatch import OPERATIONS, run
 from mailnode.admin.operations import Octets, OperationFailed, Reason, Secret, operation
 from mailnode.config.demo import demo_config

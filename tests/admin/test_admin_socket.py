@@ -10,7 +10,8 @@ from twisted.internet import reactor
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
-from mailnode.admin.control_socket import MAX_REQUEST, SOCKET, ControlFactory, ControlPort, ask, short_path
+from mailnode.admin.control_client import SOCKET, ask, short_path
+from mailnode.admin.control_socket import MAX_REQUEST, ControlFactory, ControlPort
 from mailnode.admin.operations import OperationFailed, Reason
 from mailnode.config.demo import demo_config
 from mailnode.server.administration import administration
