@@ -11,6 +11,8 @@ from typing import Any
 class DomainError(Exception):
     """A request that cannot be done, for a reason the asker may be told in general words."""
 
+    about = ""  # what a command named that is wrong, where that is not the first thing it named
+
 
 class BadAddress(DomainError, ValueError):
     """Not an address, a domain or a local part that RFC 5321 or RFC 6531 allows."""

@@ -39,12 +39,12 @@ from mailnode.store.disk.directories import make_directory
 reactor: Any = _reactor
 _log = Logger()
 
-DEMONSTRATION_LOG = "mailnode.log"  # in the data directory: the terminal has its one screen, and nothing else
 LOGFILE = "twistd.log"  # where a daemon without --logfile writes, as twistd does
 TAKEN_IN_DEMONSTRATION = (
     "another program has the ports, perhaps another demonstration: --port-offset N (after the word mailnode) adds N to "
     "every port"
 )
+ELSEWHERE = "; --data DIR (after the word mailnode) names another place"
 
 
 class Options(usage.Options):
@@ -85,12 +85,14 @@ def makeService(options: Options) -> IService:
         require_fit()
         config = configuration(file, data, options["port-offset"])
         if options["check"]:
-            for warning in check_up(
-                config, _serving_user(config, options.parent or {}), file, _log_path(options.parent)
-            ):
+            user, log = _serving_user(config, options.parent or {}), _log_path(options.parent)
+            if options.parent is not None and options.parent.get("uid") is None and user.uid != os.geteuid():
+                log = None  # whoever starts the server as that user does so with another command line
+            for warning in check_up(config, user, file, log):
                 sys.stderr.write(f"mailnode: warning: {warning}\n")
             sys.stdout.write(f"{file or 'the embedded default'}: no mistakes\n")
             raise SystemExit(0)
+        _refuse_root_for_another(config, options.parent or {})
         if options.pidfile is not None:
             options.pidfile.check()
         return MailService(config, file, data, options["port-offset"], options.parent or {}, options.pidfile)
@@ -107,6 +109,18 @@ def _serving_user(config: Config, twistd: Any) -> User:
     except KeyError:
         raise ConfigurationError([f"--uid: {uid}: no such user"]) from None
     return User(entry.pw_name, uid, entry.pw_gid if gid is None else gid, starts_as_root=os.geteuid() == 0)
+
+
+def _refuse_root_for_another(config: Config, twistd: Any) -> None:
+    """What root writes into somebody else's data directory, its owner could not read at the next start.
+
+    :raises ConfigurationError:
+    """
+    owner = serving_user(config)
+    if twistd.get("uid") is None and owner.uid != os.geteuid():
+        raise ConfigurationError(
+            [f"server.data: {config.server.data}: belongs to {owner.name}; start the server as {owner.name}"]
+        )
 
 
 def _log_path(twistd: Any) -> Path | None:
@@ -149,7 +163,8 @@ class MailService(Service):
             try:
                 writer = self._log_writer()
             except OSError as error:
-                _fail([f"{error.filename or self._config.server.data}: {error.strerror}"])
+                hint = "" if self._file else ELSEWHERE
+                _fail([f"{error.filename or self._config.server.data}: cannot be written: {error.strerror}{hint}"])
             component.setComponent(ILogObserver, observer(writer, self._config.server.log))
         super().setServiceParent(parent)  # type: ignore[no-untyped-call]
 
@@ -200,7 +215,7 @@ class MailService(Service):
             self._set_signals()  # who sees that it is up may send one at once
             await server.accept()
             if shown is not None and self._twistd.get("nodaemon") and sys.__stdout__ is not None:
-                sys.__stdout__.write(demo.screen(shown) + "\n")
+                sys.__stdout__.write(demo.screen(shown, self._config.server.data) + "\n")
                 sys.__stdout__.flush()
         except BaseException:
             await server.stop("the start failed")
@@ -288,7 +303,7 @@ class MailService(Service):
         name = self._twistd.get("logfile")
         if not name and self._file is None and self._twistd.get("nodaemon"):
             make_directory(self._config.server.data)
-            name = str(self._config.server.data / DEMONSTRATION_LOG)
+            name = str(self._config.server.data / demo.LOG)
         if name == "-" or (self._twistd.get("nodaemon") and not name):
             out = sys.__stdout__ or sys.stdout
             if self._config.server.workers == 1:

@@ -7,7 +7,7 @@ from typing import Literal, TypedDict
 
 from mailnode.admin.administration import Administration
 from mailnode.admin.dangling import Removed, left_by
-from mailnode.admin.finding import find_account, find_domain, moment
+from mailnode.admin.finding import about, find_account, find_domain, moment
 from mailnode.admin.operations import Count, Octets, OperationFailed, Reason, Secret, operation
 from mailnode.errors import AlreadyExists, DomainError, NoSuchDomain
 from mailnode.values.address import Address, check_own, parse_address
@@ -191,7 +191,8 @@ async def account_remove(admin: Administration, address: str) -> Removed:
 async def account_address_add(admin: Administration, address: str, further: str) -> AccountDetails:
     """Give an account a further address."""
     account = await find_account(admin, address)
-    await admin.directory.add_address(account.id, parse_address(further))
+    with about(further):
+        await admin.directory.add_address(account.id, parse_address(further))
     return await account_show(admin, address)
 
 

@@ -40,7 +40,10 @@ async def alias_add(
         except BadAddress as error:
             raise OperationFailed(Reason.WRONG_VALUE, f"{target}: not an address ({error})") from None
     alias = Alias(str(parse_address(address)), tuple(targets), detail=detail)
-    await admin.directory.set_alias(alias, replace)
+    try:
+        await admin.directory.set_alias(alias, replace)
+    except BadAddress as error:  # an address, but none that an alias may have or lead to
+        raise OperationFailed(Reason.WRONG_VALUE, f"{address}: {error}") from None
     return {**_alias(alias), "dangling": await dangling_of(admin, parse_address(address))}
 
 

@@ -44,7 +44,7 @@ async def run(works_on: Administration | StoppedStore, name: str, arguments: Map
     except DomainError as error:
         found = (words for kind, words in _WORDS.items() if isinstance(error, kind))
         reason, words = next(found, (Reason.FAILED, "refused"))
-        about, detail = operation.subject(arguments), str(error)
+        about, detail = error.about or operation.subject(arguments), str(error)
         text = f"{about}: {words}" if about else words
         raise OperationFailed(reason, f"{text} ({detail})" if detail and detail != about else text) from error
     except ValueError as error:

@@ -7,7 +7,7 @@ from typing import TypedDict
 
 from mailnode.admin.administration import Administration
 from mailnode.admin.dangling import LeavesDangling, Removed, left_by, told
-from mailnode.admin.finding import find_domain
+from mailnode.admin.finding import about, find_domain
 from mailnode.admin.operations import OperationFailed, Reason, operation
 from mailnode.values.address import Address, parse_address
 from mailnode.values.directory import Domain
@@ -42,6 +42,9 @@ class DomainChanged(DomainRecord, LeavesDangling):
 @operation("domain.add", changes=True)
 async def domain_add(admin: Administration, name: str, alias_of: str = "") -> DomainRecord:
     """Add a domain, or another name for one."""
+    if alias_of:
+        with about(alias_of):
+            await find_domain(admin, alias_of)
     return _domain(await admin.directory.add_domain(name, alias_of))
 
 
@@ -71,8 +74,11 @@ async def domain_change(
 ) -> DomainChanged:
     """Change the catch-all address (empty: none) or the separator."""
     domain = await find_domain(admin, name)
+    if catch_all is None and separator is None:
+        raise OperationFailed(Reason.WRONG_VALUE, f"{name}: nothing to change: give --catch-all or --separator")
     if catch_all:
-        parse_address(catch_all)
+        with about(catch_all):
+            parse_address(catch_all)
     if separator and not _SEPARATOR.match(separator):
         raise OperationFailed(
             Reason.WRONG_VALUE, f"{name}: a separator is a sign such as + or -, no letter, digit, space or @"

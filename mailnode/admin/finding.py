@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from mailnode.admin.administration import Administration
 from mailnode.admin.operations import OperationFailed, Reason
-from mailnode.errors import NoSuchAccount
+from mailnode.errors import DomainError, NoSuchAccount
 from mailnode.values.address import Address, domain_key, parse_address
 from mailnode.values.directory import Account, Domain
 
@@ -32,6 +34,16 @@ async def separator(admin: Administration, address: Address) -> str:
     """Return the separator of an address' domain; "" where that is not a domain of ours."""
     key = address.domain_key
     return next((domain.separator for domain in await admin.directory.domains() if domain.name == key), "")
+
+
+@contextmanager
+def about(named: str) -> Iterator[None]:
+    """What fails within is told of ``named``, not of what the command names first."""
+    try:
+        yield
+    except DomainError as error:
+        error.about = named
+        raise
 
 
 def moment(seconds: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypedDict
 
 from mailnode.admin.administration import Administration
-from mailnode.admin.finding import find_account
+from mailnode.admin.finding import about, find_account
 from mailnode.admin.operations import OperationFailed, Reason, operation
 from mailnode.errors import NoSuchAccount
 
@@ -28,7 +28,8 @@ async def grant_add(admin: Administration, account: str, address: str) -> GrantR
     """Let an account send as an address: an alias, another account's, or "@domain"."""
     found = await find_account(admin, account)
     try:
-        await admin.directory.add_grant(found.id, address)
+        with about(address):
+            await admin.directory.add_grant(found.id, address)
     except NoSuchAccount:
         raise OperationFailed(Reason.NOT_FOUND, f"{address}: no such address or alias") from None
     return {"account": found.address, "address": address}
@@ -47,7 +48,8 @@ async def grant_revoke(admin: Administration, account: str, address: str) -> Gra
     """Take a grant back."""
     found = await find_account(admin, account)
     try:
-        await admin.directory.remove_grant(found.id, address)
+        with about(address):
+            await admin.directory.remove_grant(found.id, address)
     except NoSuchAccount:
         raise OperationFailed(Reason.NOT_FOUND, f"{address}: not granted to {found.address}") from None
     return {"revoked": address}

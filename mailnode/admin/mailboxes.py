@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypedDict
 
 from mailnode.admin.administration import Administration
-from mailnode.admin.finding import find_account
+from mailnode.admin.finding import about, find_account
 from mailnode.admin.operations import OperationFailed, Reason, operation
 from mailnode.errors import NoSuchMailbox
 from mailnode.interfaces.store import IMailAccount
@@ -38,7 +38,8 @@ async def mailbox_list(admin: Administration, address: str) -> list[MailboxRecor
 @operation("mailbox.show")
 async def mailbox_show(admin: Administration, address: str, name: str) -> MailboxRecord:
     """One mailbox with its counts."""
-    wanted = mailbox_name(name)
+    with about(name):
+        wanted = mailbox_name(name)
     mail = await _mail(admin, address)
     try:
         info = await mail.named(wanted)
@@ -52,7 +53,8 @@ async def mailbox_show(admin: Administration, address: str, name: str) -> Mailbo
 async def mailbox_create(admin: Administration, address: str, name: str) -> MailboxRecord:
     """Make a mailbox, and those above it."""
     mail = await _mail(admin, address)
-    return _mailbox(await mail.create(mailbox_name(name)), None)
+    with about(name):
+        return _mailbox(await mail.create(mailbox_name(name)), None)
 
 
 async def _mail(admin: Administration, address: str) -> IMailAccount:

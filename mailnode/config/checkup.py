@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mailnode.config.demo import certificate_files
 from mailnode.config.schema import Config, Network, Tls, TlsName
 from mailnode.errors import ConfigurationError
 
@@ -78,13 +79,14 @@ def _access(config: Config, user: User, file: Path | None, log: Path | None) -> 
     for key, server in config.queue.next_hops():
         if server.password_file is not None and (wrong := _cannot_read(server.password_file)):
             yield True, f"{key}.password_file: {server.password_file}: {wrong} by the user {user.name}"
+    made = () if file is not None else certificate_files(data)  # the demonstration's first start makes them
     at_start = "; read by root at the start, but renewed ones will not be taken over" if user.starts_as_root else ""
     if config.tls is not None:
         pairs: list[tuple[str, Tls | TlsName]] = [("tls", config.tls)]
         pairs += [(f"tls.name[{index}]", name) for index, name in enumerate(config.tls.name)]
         for key, pair in pairs:
             for part, path in (("certificate", pair.certificate), ("key", pair.key)):
-                if wrong := _cannot_read(path):
+                if (wrong := _cannot_read(path)) and (path not in made or path.exists()):
                     yield not at_start, f"{key}.{part}: {path}: {wrong} by the user {user.name}{at_start}"
     if file is not None and (wrong := _cannot_read(file)):
         again = "; read by root at the start, but a reload will not work" if user.starts_as_root else ""

@@ -6,10 +6,12 @@ from pathlib import Path
 
 from mailnode.config.loader import read
 from mailnode.config.schema import Config
+from mailnode.errors import ConfigurationError
 
 DOMAIN = "mailnode.test"
 ACCOUNTS = ("alice", "bob")
 ADDRESS = "127.0.0.1"
+MAX_PORT = 65535
 
 DOORS = (
     ("smtp", 2525, "none"),
@@ -32,7 +34,11 @@ def demo_config(data: Path, port_offset: int = 0) -> Config:
     """Return the configuration used without ``--config``.
 
     :param data: the data directory, absolute. :param port_offset: added to every port.
+    :raises ConfigurationError: there are no such ports.
     """
+    most = MAX_PORT - max(port for _, port, _ in DOORS)
+    if port_offset > most:
+        raise ConfigurationError([f"--port-offset: {port_offset}: leads beyond the last port; at most {most}"])
     certificate, key = certificate_files(data)
     return read(
         {

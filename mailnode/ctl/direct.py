@@ -27,7 +27,7 @@ def demonstration(data: Path) -> tuple[dict[str, Any], str]:
     told = demo.recall(data)
     if told is None:
         raise OperationFailed(Reason.NOT_FOUND, f"{data}: no demonstration was started here")
-    return told, demo.screen(told)
+    return told, demo.screen(told, data)
 
 
 def run_directly(config: Config, name: str, arguments: dict[str, Any]) -> Any:

@@ -52,8 +52,8 @@ class OctetsType(click.ParamType[int]):
         text = str(value)
         try:
             read: Any = int(text) if text.isascii() and text.isdecimal() else units.octets(text)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+        except ValueError:
+            self.fail(f"should be a number of octets, or with a unit: 512K, 50MB, 1G; not {text!r}", param, ctx)
         return int(read)
 
 

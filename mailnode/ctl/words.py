@@ -48,6 +48,11 @@ def _check_new(place: Place, given: dict[str, Any]) -> None:
     place.call("account.check", address=given["address"], new=True)  # before anybody types a password in vain
 
 
+def _both_suspend(place: Place, given: dict[str, Any]) -> None:
+    if given.pop("no_receive"):  # with --no-login it is what is done without either
+        given["status"] = None if given["status"] else "no-receive"
+
+
 def _check_known(place: Place, given: dict[str, Any]) -> None:
     place.call("account.check", address=given["address"])
 
@@ -100,11 +105,10 @@ WORDS = {
                 click.Option(
                     ["--no-login", "status"], flag_value="no-login", help="Forbid logins; mail still comes in."
                 ),
-                click.Option(
-                    ["--no-receive", "status"], flag_value="no-receive", help="Refuse new mail; logins still work."
-                ),
+                click.Option(["--no-receive"], is_flag=True, help="Refuse new mail; logins still work."),
             ]
         },
+        prepare=_both_suspend,
     ),
     "account.enable": Words("Undo disable."),
     "account.role": Words("Make an account a user's or an administrator's."),

@@ -16,6 +16,7 @@ from mailnode.net.self_signed import write_self_signed
 from mailnode.store.disk.directories import make_directory
 
 FILE = "demo.json"  # in the data directory, mode 0600: clear passwords
+LOG = "mailnode.log"  # in the data directory: the terminal has its one screen, and nothing else
 
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 
@@ -62,8 +63,8 @@ def recall(data: Path) -> dict[str, Any] | None:
         ) from None
 
 
-def screen(shown: dict[str, Any]) -> str:
-    """Return one screen: where it listens, who may log in, a line that sends and one that reads."""
+def screen(shown: dict[str, Any], data: Path) -> str:
+    """Return one screen: where it listens, who may log in, a line that sends and one that reads, where the log is."""
     first, second = shown["accounts"][0], shown["accounts"][-1]
     ports = {(entry["protocol"], entry["tls"]): entry["port"] for entry in shown["listeners"]}
     lines = ["mailnode runs on this machine only, and mail for other domains is refused.", ""]
@@ -74,15 +75,15 @@ def screen(shown: dict[str, Any]) -> str:
     lines += [f"  {entry['address']:<21} {entry['password']}" for entry in shown["accounts"]]
     lines += [
         "",
-        f"Send a message from {first['address']} to {second['address']}:",
-        f"  curl -sk smtps://{ADDRESS}:{ports['submission', 'implicit']} -u {first['address']}:{first['password']}"
+        f"Send a message from {first['address']} to {second['address']} (it prints nothing when it has worked):",
+        f"  curl -sSk smtps://{ADDRESS}:{ports['submission', 'implicit']} -u {first['address']}:{first['password']}"
         f" --mail-from {first['address']} --mail-rcpt {second['address']}"
         f" -H 'From: {first['address']}' -H 'To: {second['address']}' -H 'Subject: hello' -F '=It works.'",
         "Read it:",
-        f"  curl -sk 'imaps://{ADDRESS}:{ports['imap', 'implicit']}/INBOX;MAILINDEX=1'"
+        f"  curl -sSk 'imaps://{ADDRESS}:{ports['imap', 'implicit']}/INBOX;MAILINDEX=1'"
         f" -u {second['address']}:{second['password']}",
         "",
-        "Its log is mailnode.log in the data directory. Ctrl-C ends it.",
+        f"Its log is {data / LOG}. Ctrl-C ends it.",
     ]
     return "\n".join(lines)
 

@@ -135,11 +135,33 @@ def test_a_failed_account_leaves_no_mailboxes(tool):
     assert count == [(0,)]
 
 
+def test_a_mistake_is_told_of_what_is_wrong_not_of_what_was_named_first(tool, alice):
+    tool("account", "add", "bob@mailnode.test", "--password-stdin", stdin="first of these\n")
+    for arguments, code, words in (
+        (("account", "add-address", "bob@mailnode.test", alice), 5, f"{alice}: exists already"),
+        (("account", "add-address", alice, "a@nowhere.test"), 3, "a@nowhere.test: no such domain (nowhere.test)"),
+        (("domain", "add", "x.example", "--alias-of", "nowhere.test"), 3, "nowhere.test: no such domain"),
+        (("domain", "add", "x.example", "--alias-of", "no where"), 2, "no where: not an address or domain (a space"),
+        (("domain", "change", "mailnode.test", "--catch-all", "bob"), 2, "bob: not an address or domain (there is no"),
+        (("domain", "change", "mailnode.test"), 2, "mailnode.test: nothing to change: give --catch-all or --separator"),
+        (("grant", "add", alice, "@"), 2, "@: not an address or domain (no domain"),
+        (("grant", "add", alice, "@nowhere.test"), 3, "@nowhere.test: no such domain"),
+        (("grant", "revoke", alice, "@"), 2, "@: not an address or domain (no domain"),
+        (("mailbox", "create", alice, "INBOX"), 5, "INBOX: there is a mailbox of that name"),
+        (("mailbox", "create", alice, "a//b"), 2, "a//b: not a mailbox name (empty level"),
+        (("mailbox", "show", alice, "a//b"), 2, "a//b: not a mailbox name (empty level"),
+        (("alias", "add", "x@mailnode.test", "a@[10.0.0.1]"), 2, "x@mailnode.test: a@[10.0.0.1]: mail is not sent to"),
+    ):
+        assert tool(*arguments, code=code).startswith(f"mailnode: {words}"), arguments
+
+
 def test_the_life_of_an_account(tool, alice):
     tool("account", "password", alice, "--password-stdin", stdin="second of these\r\n")
     for option, status in (("--no-login", "no-login"), ("--no-receive", "no-receive"), (None, "suspended")):
         tool("account", "disable", alice, *([option] if option else []))
         assert tool.json("account", "show", alice)["status"] == status
+    tool("account", "disable", alice, "--no-login", "--no-receive")
+    assert tool.json("account", "show", alice)["status"] == "suspended"
     tool("account", "enable", alice)
     tool("account", "role", alice, "admin")
     shown = tool.json("account", "show", alice)
@@ -153,7 +175,9 @@ def test_the_life_of_an_account(tool, alice):
     assert (quota["bytes_limit"], quota["messages_limit"]) == (1000, 0)
     assert tool.json("account", "quota", alice, "--messages", "7")["bytes_limit"] == 1000
     assert tool.json("account", "quota", alice, "--bytes", "2G")["bytes_limit"] == 2 * 1024**3
-    assert "with a unit" in tool("account", "quota", alice, "--bytes", "2 things", code=2)
+    assert "with a unit: 512K, 50MB, 1G; not '2 things'" in tool(
+        "account", "quota", alice, "--bytes", "2 things", code=2
+    )
     tool("account", "quota", alice, "--bytes", "-1", code=2)
     tool("account", "remove", alice, "--yes")
     tool("account", "remove", alice, "--yes", code=3)

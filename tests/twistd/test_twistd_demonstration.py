@@ -73,6 +73,7 @@ def test_the_screen_fits_and_tells_all(server, shown, password, folder):
         assert f"127.0.0.1:{entry['port']}" in text
     for address, secret in password.items():
         assert re.search(rf"{address}\s+{secret}", text)
+    assert f"Its log is {folder}/mailnode-data/mailnode.log." in text
     assert command(folder, "demo")[1].splitlines() == screen
 
 
@@ -159,6 +160,32 @@ def test_a_port_in_use_is_said_and_nothing_is_left_half_started(server, tmp_path
     assert second.lines[-1].endswith("--port-offset N (after the word mailnode) adds N to every port")
     assert "Traceback" not in text
     assert not list((tmp_path / "mailnode-data").glob("*.db"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--port-offset", 62541), "--port-offset: 62541: leads beyond the last port; at most 62540"),
+        (
+            ("--data", "a-file/data"),
+            "{folder}/a-file: cannot be written: Not a directory; --data DIR (after the word mailnode) names another place",
+        ),
+    ],
+)
+def test_a_start_that_cannot_be_says_what_to_do(tmp_path, arguments, words):
+    (tmp_path / "a-file").write_text("")
+    with Server(tmp_path, *arguments) as server:
+        assert server.process.wait(PATIENCE) == 1
+        server._reader.join(10)
+    assert server.lines == [f"mailnode: {words.format(folder=tmp_path)}"]
+
+
+def test_a_check_before_the_first_start_finds_nothing_wrong(tmp_path):
+    with Server(tmp_path, "--check") as server:
+        assert server.process.wait(PATIENCE) == 0
+        server._reader.join(10)
+    assert server.lines == ["the embedded default: no mistakes"]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_second_server_on_the_same_data_is_refused(server, folder):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pwd
 import signal
 import smtplib
 import socket
@@ -113,6 +114,31 @@ def test_a_check_looks_with_the_eyes_of_who_will_serve(site):
         checking._reader.join(10)
     assert all(line.endswith("by the user nobody") for line in checking.lines), checking.lines
     assert checking.lines[0].startswith(f"mailnode: server.data: {site.folder}/data: cannot be ")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can serve somebody else's data directory")
+def test_root_does_not_serve_in_the_place_of_the_owner_of_the_data_directory(site):
+    """What it would write there the owner could not read."""
+    data = site.folder / "data"
+    data.mkdir(mode=0o700)
+    owner = pwd.getpwnam("nobody")
+    os.chown(data, owner.pw_uid, owner.pw_gid)
+    text = ends_with_one(site.server())
+    assert text == f"mailnode: server.data: {data}: belongs to nobody; start the server as nobody"
+    assert list(data.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can look with other users' eyes")
+def test_a_check_by_root_asks_nothing_of_a_log_that_the_owner_will_not_write(site, tmp_path):
+    """A service's command line has another place for its log than the one by which root looks from where it stands."""
+    data, owner = site.folder / "data", pwd.getpwnam("nobody")
+    data.mkdir(mode=0o700)
+    os.chown(data, owner.pw_uid, owner.pw_gid)
+    (site.folder / "log").touch(mode=0o600)
+    with site.server("--check", options=(f"--logfile={site.folder}/log",)) as checking:
+        assert checking.process.wait(PATIENCE) == 1
+        checking._reader.join(10)
+    assert checking.lines and not [line for line in checking.lines if "/log: " in line]
 
 
 def test_a_wrong_key_and_no_file(site):

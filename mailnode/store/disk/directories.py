@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -24,7 +25,10 @@ def make_directory(directory: Path) -> None:
     while not missing[-1].parent.is_dir():
         missing.append(missing[-1].parent)
     for one in reversed(missing):
-        one.mkdir(mode=0o700, exist_ok=True)
+        try:
+            one.mkdir(mode=0o700, exist_ok=True)
+        except FileExistsError:
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(one)) from None
         try:
             sync_directory(one.parent)
         except PermissionError:
