@@ -56,7 +56,7 @@ def make_command(name: str, operation: AnyOperation, words: Words) -> click.Comm
         parameters.append(AS_JSON)
     shown: dict[str, Any] = {"params": parameters, "callback": call, "help": words.help or operation.about}
     if operation.destroys:
-        return Destroying(name, question=words.question or f"{operation.about} Go on?", **shown)
+        return Destroying(name, question=words.question or f"{operation.name} cannot be undone. Go on?", **shown)
     return click.Command(name, **shown)
 
 

@@ -162,3 +162,9 @@ def test_packages_hold_a_docstring_only():
 
 def test_no_init_in_the_plugin_folders():
     assert not list((ROOT / "twisted").rglob("__init__.py"))
+
+
+def test_nothing_but_itself_imports_the_command_line():
+    """What an operation does is in ``admin``; ``ctl`` is words for people."""
+    theirs = [(module, name) for path, module in modules() if not module.startswith("ctl.") for name in imports(path)]
+    assert [(module, name) for module, name in theirs if name.startswith("mailnode.ctl")] == []
