@@ -23,13 +23,12 @@ from mailnode.interfaces.delivery import IDelivery
 from mailnode.interfaces.runtime import IBatches, IHints, IProcesses, IThreads
 from mailnode.interfaces.store import IBlobs, IBlobWriter, IMailStore, IQueueStore
 from mailnode.message.scanner import read_facts
-from mailnode.values.address import Address
 from mailnode.values.blob import StagedBlob
-from mailnode.values.directory import Resolved
 from mailnode.values.envelope import Envelope
 from mailnode.values.events import emit
 from mailnode.values.facts import EncodedFacts
 from mailnode.values.mailbox import NewMessage
+from mailnode.values.plan import Judgement
 from mailnode.values.queue import QueuedEnvelope, Submission
 
 _log = Logger()
@@ -130,19 +129,19 @@ class Acceptance:
         return blob, await self.scan(blob)
 
     async def accept(
-        self, envelope: Envelope, routes: dict[Address, Resolved], blob: StagedBlob, facts: EncodedFacts | None
+        self, envelope: Envelope, judgement: Judgement, blob: StagedBlob, facts: EncodedFacts | None
     ) -> None:
         """Make the message durable; see :class:`IDelivery`. :raises ValueError: no recipient leads anywhere."""
         self._under_way += 1
         try:
-            await self._accept(envelope, routes, blob, facts)
+            await self._accept(envelope, judgement, blob, facts)
         finally:
             self._under_way -= 1
 
     async def _accept(
-        self, envelope: Envelope, routes: dict[Address, Resolved], blob: StagedBlob, facts: EncodedFacts | None
+        self, envelope: Envelope, judgement: Judgement, blob: StagedBlob, facts: EncodedFacts | None
     ) -> None:
-        made = copies(envelope, routes)
+        made = copies(envelope, judgement)
         if not made.local and not made.remote:
             raise ValueError("no recipients")
         if made.local and facts is None:

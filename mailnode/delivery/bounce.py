@@ -26,6 +26,7 @@ from mailnode.values.address import Address, parse_address
 from mailnode.values.attempt import Fate
 from mailnode.values.envelope import Envelope, Origin, Recipient
 from mailnode.values.ids import new_id
+from mailnode.values.plan import Judgement
 from mailnode.values.queue import QueuedEnvelope, Submission
 
 _log = Logger()
@@ -92,7 +93,7 @@ class Bouncer:
             return _nobody(about)
         content = await self._content(about, kind, fates, new_id(now), now)
         notice = self._envelope(about, sender, content.isascii(), now)
-        made = copies(notice, {sender: route})
+        made = copies(notice, Judgement((sender,), {sender: route}))
         made = Copies(made.local[:MAX_COPIES], made.remote[:MAX_COPIES])
         if not made.local and not made.remote:
             return _nobody(about)

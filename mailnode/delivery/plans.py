@@ -7,15 +7,14 @@ request, the others the request without SUCCESS, so that the sender hears of suc
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mailnode.delivery.routing import RoutingTable
 from mailnode.message.compose import delivery_prefix
-from mailnode.values.address import Address, domain_key
-from mailnode.values.directory import Resolved
+from mailnode.values.address import domain_key
 from mailnode.values.envelope import Envelope, Recipient
 from mailnode.values.mailbox import DeliveryPlan
+from mailnode.values.plan import Judgement
 from mailnode.values.queue import LOCAL_DESTINATION, QueuedRecipient
 
 
@@ -31,11 +30,12 @@ class LocalCopy:
 
 @dataclass(frozen=True, slots=True)
 class RemoteCopy:
-    """A copy for another server; ``address`` as it goes on the wire."""
+    """A copy for another server; ``address`` as it goes on the wire. ``prefix``: whole header fields on top of it."""
 
     address: str
     notify: frozenset[str]
     orcpt: str
+    prefix: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,30 +46,31 @@ class Copies:
     remote: tuple[RemoteCopy, ...]
 
 
-def copies(envelope: Envelope, routes: Mapping[Address, Resolved]) -> Copies:
+def copies(envelope: Envelope, judgement: Judgement) -> Copies:
     """Work out the copies. The first recipient that leads to an account or address makes its copy."""
     local: dict[str, LocalCopy] = {}
     remote: dict[str, RemoteCopy] = {}
-    mailbox = envelope.tags.get("mailbox", "INBOX")
     for recipient in envelope.recipients:
-        route = routes[recipient.address]
-        several = len(route.local) + len(route.remote) > 1
+        reached = list(judgement.reached(recipient.address))
+        several = sum(len(route.local) + len(route.remote) for route, _ in reached) > 1
         first = True
-        for account_id, came_for in route.local:
-            if account_id in local:
-                continue
-            prefix = delivery_prefix(envelope.reverse_path, str(recipient.address)) + envelope.trace
-            plan = DeliveryPlan(account_id, came_for, mailbox, prefix=prefix)
-            notify = _notify(recipient, several and not first)
-            full = account_id in route.over_quota
-            local[account_id] = LocalCopy(plan, notify, _orcpt(recipient, came_for), full)
-            first = False
-        for address in route.remote:
-            key = _wire_key(address)
-            if key not in remote:
-                notify = _notify(recipient, several and not first)
-                remote[key] = RemoteCopy(address, notify, _orcpt(recipient, address))
-                first = False
+        for route, plan in reached:
+            prefix = envelope.trace + plan.prefix
+            for account_id, came_for in route.local:
+                if account_id not in local:
+                    own = delivery_prefix(envelope.reverse_path, str(recipient.address)) + prefix
+                    mailbox = plan.mailbox or "INBOX"
+                    wanted = DeliveryPlan(account_id, came_for, mailbox, plan.flags, plan.keywords, own)
+                    notify = _notify(recipient, several and not first)
+                    full = account_id in route.over_quota
+                    local[account_id] = LocalCopy(wanted, notify, _orcpt(recipient, came_for), full)
+                    first = False
+            for address in route.remote:
+                key = _wire_key(address)
+                if key not in remote:
+                    notify = _notify(recipient, several and not first)
+                    remote[key] = RemoteCopy(address, notify, _orcpt(recipient, address), prefix)
+                    first = False
     return Copies(tuple(local.values()), tuple(remote.values()))
 
 
@@ -92,7 +93,15 @@ def queued_recipients(made: Copies, next_try: float, routing: RoutingTable) -> t
         destination = routing.destination(remote.address.rpartition("@")[2])
         notify = tuple(sorted(remote.notify))
         rows.append(
-            QueuedRecipient(index, remote.address, destination, notify=notify, orcpt=remote.orcpt, next_try=next_try)
+            QueuedRecipient(
+                index,
+                remote.address,
+                destination,
+                plan=_encode({"prefix": remote.prefix.decode("latin-1")}) if remote.prefix else "",
+                notify=notify,
+                orcpt=remote.orcpt,
+                next_try=next_try,
+            )
         )
     return tuple(rows)
 
@@ -107,6 +116,15 @@ def encode_plan(copy: LocalCopy) -> str:
         fields["keywords"] = plan.keywords
     if copy.wait_for_room:
         fields["wait_for_room"] = True
+    return _encode(fields)
+
+
+def prefix_of(row: QueuedRecipient) -> bytes:
+    """Return the header fields that go on top of a copy for another server."""
+    return str(json.loads(row.plan)["prefix"]).encode("latin-1") if row.plan else b""
+
+
+def _encode(fields: dict[str, object]) -> str:
     return json.dumps(fields, separators=(",", ":"))
 
 

@@ -27,6 +27,7 @@ from typing import Any
 from zope.interface import implementer
 
 from mailnode.delivery.mx import Health, Hop, NoRoute, Routes
+from mailnode.delivery.plans import prefix_of
 from mailnode.delivery.routing import RoutingTable
 from mailnode.delivery.tls_policy import TlsPolicy
 from mailnode.interfaces.outbound import (
@@ -90,6 +91,10 @@ class RemoteAgent:
             result = REJECTED if no_route.status.startswith("5") else DEFERRED
             attempts = [Attempt(r.index, result, no_route.status, no_route.text) for r in claim.envelope.recipients]
             return AttemptReport(tuple(attempts), reached=result == REJECTED)
+        return _together([await self._attempt_alike(one, targets) for one in _alike(claim)])
+
+    async def _attempt_alike(self, claim: Claim, targets: Sequence[Target]) -> AttemptReport:
+        """Try the servers for recipients whose copies are the same, octet by octet."""
         trial = _Trial(claim, targets)
         for target in targets:
             if not trial.pending or trial.over:
@@ -103,11 +108,8 @@ class RemoteAgent:
         for recipient in claim.envelope.recipients:
             destination = self._routing.destination(recipient.address.rpartition("@")[2])
             anew.setdefault(destination, []).append(replace(recipient, destination=destination))
-        attempts: tuple[Attempt, ...] = ()
-        for recipients in anew.values():
-            envelope = replace(claim.envelope, recipients=tuple(recipients))
-            attempts += (await self.attempt(replace(claim, envelope=envelope))).attempts
-        return AttemptReport(attempts)
+        reports = [await self.attempt(_only(claim, recipients)) for recipients in anew.values()]
+        return AttemptReport(tuple(attempt for report in reports for attempt in report.attempts))
 
     async def _targets(self, destination: str) -> list[Target]:
         chosen = self._routing.next_hop(destination)
@@ -135,17 +137,46 @@ class RemoteAgent:
 
     def _message(self, claim: Claim, rows: Sequence[_Row]) -> OutboundMessage:
         envelope = claim.envelope
+        prefix = prefix_of(rows[0].recipient)
+
+        async def read(offset: int, length: int) -> bytes:
+            """Read what is on top, then the message."""
+            if offset < len(prefix):
+                return prefix[offset : offset + length]
+            return await self._queue.read(envelope.blob, offset - len(prefix), length, claim.stored)
+
         return OutboundMessage(
             reverse_path=envelope.reverse_path,
             recipients=tuple((row.recipient.address, row.recipient.notify, row.recipient.orcpt) for row in rows),
-            size=envelope.blob.size,
-            read=lambda offset, length: self._queue.read(envelope.blob, offset, length, claim.stored),
-            body=envelope.body,
+            size=len(prefix) + envelope.blob.size,
+            read=read,
+            body=envelope.body if prefix.isascii() else "8BITMIME",
             smtputf8=envelope.smtputf8,
             ret=envelope.ret,
             envid=envelope.envid,
             envelope_id=envelope.id,
         )
+
+
+def _only(claim: Claim, recipients: Sequence[QueuedRecipient]) -> Claim:
+    return replace(claim, envelope=replace(claim.envelope, recipients=tuple(recipients)))
+
+
+def _alike(claim: Claim) -> list[Claim]:
+    """Return a claim apart by what stands on top of each copy."""
+    plans = dict.fromkeys(recipient.plan for recipient in claim.envelope.recipients)
+    if len(plans) == 1:
+        return [claim]
+    return [_only(claim, [one for one in claim.envelope.recipients if one.plan == plan]) for plan in plans]
+
+
+def _together(reports: Sequence[AttemptReport]) -> AttemptReport:
+    """Return what several tries at one destination came to."""
+    return AttemptReport(
+        tuple(attempt for report in reports for attempt in report.attempts),
+        reached=any(report.reached for report in reports),
+        slow_down=any(report.slow_down for report in reports),
+    )
 
 
 @dataclass(slots=True)

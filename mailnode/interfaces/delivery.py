@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from zope.interface import Interface
 
 from mailnode.interfaces.store import IBlobWriter
@@ -10,6 +12,7 @@ from mailnode.values.blob import StagedBlob
 from mailnode.values.directory import Resolved
 from mailnode.values.envelope import Envelope
 from mailnode.values.facts import EncodedFacts
+from mailnode.values.plan import Judgement, RecipientPlan
 
 
 class IRouter(Interface):
@@ -20,6 +23,23 @@ class IRouter(Interface):
 
         :raises mailnode.errors.Refused: 5.1.1 unknown user, 5.7.1 relaying denied, 5.1.10 null MX is left to delivery.
         :raises mailnode.errors.OverQuota: the only account behind it cannot take ``size`` octets.
+        """
+
+
+class IJudge(Interface):
+    """What verdicts come to for each recipient."""
+
+    async def judge(
+        envelope: Envelope,
+        routes: Mapping[Address, Resolved],
+        common: RecipientPlan,
+        own: Mapping[Address, RecipientPlan],
+    ) -> Judgement:
+        """Yield one plan a recipient.
+
+        :param routes: where each recipient leads. :param common: what is wanted for everybody. :param own: what is wanted
+            for single recipients besides.
+        :raises mailnode.errors.StoreUnavailable:
         """
 
 
@@ -36,12 +56,10 @@ class IDelivery(Interface):
     async def stage(writer: IBlobWriter) -> tuple[StagedBlob, EncodedFacts]:
         """Finish what was written and compute its facts, at the same time where that is possible."""
 
-    async def accept(
-        envelope: Envelope, routes: dict[Address, Resolved], blob: StagedBlob, facts: EncodedFacts | None
-    ) -> None:
+    async def accept(envelope: Envelope, judgement: Judgement, blob: StagedBlob, facts: EncodedFacts | None) -> None:
         """Make the message durable for all recipients, all or none. When it returns, 250 may be said.
 
-        :param facts: None will do when no route leads to a mailbox here: other servers' mail is never asked for them.
+        :param facts: None will do when no copy is for a mailbox here: other servers' mail is never asked for them.
         :raises mailnode.errors.StoreUnavailable: nothing was kept.
         :raises mailnode.errors.OverQuota: the only copy is for a mailbox that became full meanwhile; nothing was kept.
         """

@@ -40,6 +40,9 @@ class IBlobWriter(Interface):
     async def write(data: bytes) -> None:
         """Append octets; awaiting it is the back-pressure. :raises LimitReached: over the writer's limit."""
 
+    async def read(offset: int, length: int) -> bytes:
+        """Return octets of what was written so far; fewer only at its end. Not after any of the following."""
+
     async def finish() -> StagedBlob:
         """Hash, compress and, when it is a file, sync file and directory. May be called once."""
 

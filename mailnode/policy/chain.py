@@ -16,6 +16,7 @@ from zope.interface import implementer
 from mailnode.interfaces.policy import IPolicy, IPolicyChain
 from mailnode.interfaces.runtime import IClock
 from mailnode.values.events import emit
+from mailnode.values.plan import AS_IT_IS
 from mailnode.values.policy import PASS, PolicyRequest, Verdict
 
 DEADLINE = 30.0  # seconds
@@ -48,7 +49,7 @@ class PolicyChain:
         return stage in self._by_stage
 
     async def ask(self, request: PolicyRequest) -> Verdict:
-        """Return one verdict: the first refuse or defer; else pass or accept with all tags and headers."""
+        """Return one verdict: the first refuse or defer; else pass or accept with all tags, headers and plans."""
         links = self._by_stage.get(request.stage)
         if not links:
             return PASS
@@ -66,17 +67,19 @@ class PolicyChain:
     async def _ask_all(self, links: Sequence[Link], request: PolicyRequest) -> Verdict:
         tags: dict[str, str] = {}
         headers: tuple[bytes, ...] = ()
+        plan = AS_IT_IS
         action = "pass"
         for link in links:
             verdict = await self._ask_one(link, request)
             tags.update(verdict.tags)
             headers += verdict.headers
+            plan = plan.then(verdict.plan)
             if verdict.action in ("refuse", "defer"):
                 return Verdict(verdict.action, verdict.status, verdict.text, tags, headers)
             if verdict.action == "accept":
                 action = "accept"
                 break
-        return Verdict(action, tags=tags, headers=headers)
+        return Verdict(action, tags=tags, headers=headers, plan=plan)
 
     async def _ask_one(self, link: Link, request: PolicyRequest) -> Verdict:
         try:

@@ -21,6 +21,7 @@ from mailnode.config.schema import Config
 from mailnode.config.schema import Listener as ListenerConfig
 from mailnode.config.version import VERSION
 from mailnode.delivery.acceptance import Acceptance
+from mailnode.delivery.judge import Judge
 from mailnode.delivery.router import Router
 from mailnode.imap.open_views import OpenViews
 from mailnode.imap.protocol import ImapFactory
@@ -317,6 +318,7 @@ class Serving:
             self._router,
             self.delivery,
             self._policies,
+            Judge(self._router),
             self._runtime.clock,
             self._logins if entry.protocol == "submission" else None,
             SmtpLimits(

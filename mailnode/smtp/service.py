@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mailnode.interfaces.delivery import IDelivery, IRouter
+from mailnode.interfaces.delivery import IDelivery, IJudge, IRouter
 from mailnode.interfaces.policy import IPolicyChain
 from mailnode.interfaces.runtime import IClock
 from mailnode.interfaces.sessions import ILogins
@@ -20,6 +20,7 @@ class Service:
     router: IRouter
     delivery: IDelivery
     policies: IPolicyChain
+    judge: IJudge
     clock: IClock
     logins: ILogins | None = None  # submission only
     limits: Limits = DEFAULT_LIMITS

@@ -193,6 +193,7 @@ class SmtpSession(Session[ev.Event]):
         envelope: Envelope | None = None,
         header: bytes = b"",
         size: int = 0,
+        read: Callable[[int, int], Awaitable[bytes]] | None = None,
     ) -> Verdict:
         """Ask the policies of a stage; tags and headers are kept for the message."""
         if self._unjudged or not self._service.policies.judges(stage):
@@ -206,6 +207,7 @@ class SmtpSession(Session[ev.Event]):
             header,
             size,
             self.protocol == "submission",
+            read,
         )
         verdict: Verdict = await self._service.policies.ask(request)
         if stage in ("connect", "helo"):
@@ -268,7 +270,7 @@ class SmtpSession(Session[ev.Event]):
             self._refusals.recipient(reply, reason_of(error), **about)
             self._say(reply)
             return
-        transaction.note(verdict)
+        transaction.note(verdict, address)
         self._say(replies.RECIPIENT_OK)
 
     async def _on_data_start(self, event: ev.DataStart) -> None:
@@ -388,22 +390,32 @@ class SmtpSession(Session[ev.Event]):
         await intake.end_header()
         envelope = transaction.seen(intake.is_ascii)
         verdict = await self._ask(
-            "message", mail=transaction.mail, envelope=envelope, header=intake.header, size=intake.size
+            "message",
+            mail=transaction.mail,
+            envelope=envelope,
+            header=intake.header,
+            size=intake.size,
+            read=intake.writer.read,
         )
         refusal = verdict_reply(verdict)
         if refusal is not None:
             raise Rejected(refusal)
-        transaction.tags.update(verdict.tags)
+        transaction.note_judged(verdict)
         if verdict.headers:
             envelope = replace(envelope, trace=b"".join(verdict.headers))
+        judgement = await service.judge.judge(envelope, transaction.routes, transaction.common, transaction.own)
         facts: EncodedFacts | None = None
-        if transaction.is_for_mailboxes:
+        size = intake.size
+        if not judgement.is_kept:
+            intake.abort()
+        elif judgement.is_for_mailboxes:
             blob, facts = await service.delivery.stage(intake.writer)
         else:
             blob = await intake.writer.finish()
         if self.channel.closed:
             raise ConnectionError("the client is gone: nobody would hear that the message was taken")
-        await service.delivery.accept(envelope, transaction.routes, blob, facts)
+        if judgement.is_kept:
+            await service.delivery.accept(envelope, judgement, blob, facts)
         emit(
             _log,
             "message.accepted",
@@ -411,7 +423,7 @@ class SmtpSession(Session[ev.Event]):
             envelope=transaction.id,
             sender=transaction.sender,
             recipients=len(transaction.recipients),
-            size=blob.ref.size,
+            size=size,
             message_id=own_message_id(intake.header) if facts is None else facts.message_id,
             peer=self.peer,
             helo=self._helo,

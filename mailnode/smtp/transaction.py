@@ -9,6 +9,7 @@ from mailnode.smtp.intake import Intake
 from mailnode.values.address import Address
 from mailnode.values.directory import Resolved
 from mailnode.values.envelope import Envelope, Origin, Recipient
+from mailnode.values.plan import AS_IT_IS, RecipientPlan
 from mailnode.values.policy import PASS, Verdict
 
 
@@ -21,6 +22,8 @@ class Transaction:
     recipients: list[Recipient] = field(default_factory=list)
     routes: dict[Address, Resolved] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
+    common: RecipientPlan = AS_IT_IS  # what policies want to become of everybody's copies
+    own: dict[Address, RecipientPlan] = field(default_factory=dict)  # and of single recipients' besides
     headers: list[bytes] = field(default_factory=list)  # of policies, for the top of the message
     envelope: Envelope | None = None
     intake: Intake | None = None
@@ -31,17 +34,20 @@ class Transaction:
         """The reverse-path for the log; "" is the null sender."""
         return str(self.mail.reverse_path) if self.mail.reverse_path is not None else ""
 
-    @property
-    def is_for_mailboxes(self) -> bool:
-        """Whether a copy goes into a mailbox here; else it is for other servers alone."""
-        return any(route.local for route in self.routes.values())
-
-    def note(self, verdict: Verdict) -> None:
-        """Keep what a verdict wants to go with the message."""
+    def note(self, verdict: Verdict, recipient: Address | None = None) -> None:
+        """Keep what a verdict wants to go with the message. :param recipient: whom alone it is about."""
         if verdict is PASS:
             return
-        self.tags.update(verdict.tags)
+        self.note_judged(verdict, recipient)
         self.headers.extend(verdict.headers)
+
+    def note_judged(self, verdict: Verdict, recipient: Address | None = None) -> None:
+        """The same without its header fields: the header has been written, and they go on top."""
+        self.tags.update(verdict.tags)
+        if recipient is None:
+            self.common = self.common.then(verdict.plan)
+        elif verdict.plan != AS_IT_IS:
+            self.own[recipient] = self.own.get(recipient, AS_IT_IS).then(verdict.plan)
 
     def begin(self, origin: Origin, seconds: float) -> None:
         """The content begins: the recipients are known. :param seconds: UTC."""

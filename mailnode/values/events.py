@@ -67,6 +67,11 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
         "a copy is in a mailbox",
         ("envelope", "recipient", "account", "mailbox", "uid"),
     ),
+    "message.discarded": ("a recipient gets no copy, as a policy wants it", ("envelope", "recipient")),
+    "message.not_redirected": (
+        "a copy could not go where it was redirected to; the recipient has it",
+        ("envelope", "recipient", "target", "reason"),
+    ),
     "message.appended": ("a client appended a message", ("session", "account", "mailbox", "uid", "size")),
     "queue.added": ("an envelope is in the queue", ("envelope", "sender", "recipients", "size", "session")),
     "queue.sent": (

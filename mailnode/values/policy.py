@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from mailnode.values.address import Address
 from mailnode.values.envelope import Envelope, Origin, Recipient
+from mailnode.values.plan import AS_IT_IS, RecipientPlan
 
 STAGES = ("connect", "helo", "mail", "rcpt", "message")
 
@@ -15,7 +17,8 @@ class Verdict:
     """``action``: "pass" (no opinion), "accept" (skip later policies of this stage), "defer" (4xx), "refuse" (5xx).
 
     ``status`` is an RFC 3463 code; ``text`` one line for the peer; ``tags`` are added to the envelope;
-    ``headers`` are complete field lines with CRLF to stand on top of the message.
+    ``headers`` are complete field lines with CRLF to stand on top of the message. ``plan`` is what is to become of the
+    copies: at stage "rcpt" of that recipient's, else of everybody's.
     """
 
     action: str = "pass"
@@ -23,6 +26,7 @@ class Verdict:
     text: str = ""
     tags: dict[str, str] = field(default_factory=dict)
     headers: tuple[bytes, ...] = ()
+    plan: RecipientPlan = AS_IT_IS
 
 
 PASS = Verdict()
@@ -30,7 +34,9 @@ PASS = Verdict()
 
 @dataclass(frozen=True, slots=True)
 class PolicyRequest:
-    """What is known at a stage. ``header`` is the message's header block at stage "message" (CRLF, limit 1 MiB)."""
+    """What is known at a stage. ``header`` is the message's header block at stage "message" (CRLF, limit 1 MiB), ``size``
+    the octets of the message there, before that what the client says, and ``read`` returns octets of it, by offset and
+    length; fewer only at its end."""
 
     stage: str
     origin: Origin
@@ -40,3 +46,4 @@ class PolicyRequest:
     header: bytes = b""
     size: int = 0
     submission: bool = False  # an authenticated user's message
+    read: Callable[[int, int], Awaitable[bytes]] | None = None  # at stage "message"

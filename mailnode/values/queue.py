@@ -22,7 +22,7 @@ class QueuedRecipient:
     address: str  # as it goes on the wire; for local plans the address it came in for
     destination: str  # domain key, "host:port" of a next hop, or LOCAL_DESTINATION
     account_id: str = ""  # local plans only
-    plan: str = ""  # local plans only: JSON of mailbox, flags, keywords, prefix
+    plan: str = ""  # JSON: of a local plan mailbox, flags, keywords, prefix; else "" or prefix
     notify: tuple[str, ...] = ()
     orcpt: str = ""
     state: str = WAITING

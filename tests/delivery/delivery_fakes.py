@@ -115,6 +115,9 @@ class Writer:
         if len(self._data) > self._limit:
             raise LimitReached
 
+    async def read(self, offset: int, length: int) -> bytes:
+        return self._data[offset : offset + length]
+
     async def finish(self) -> StagedBlob:
         return self._blobs.stage(self._data)
 

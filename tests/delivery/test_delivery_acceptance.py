@@ -16,6 +16,7 @@ from zope.interface.verify import verifyObject
 
 from mailnode.delivery.acceptance import MANY, SMALL, TINY, Acceptance, is_simple, remove_scratch
 from mailnode.delivery.local import LocalAgent
+from mailnode.delivery.plans import copies, prefix_of
 from mailnode.delivery.routing import NextHop, Route, RoutingTable
 from mailnode.errors import Busy, LimitReached, NoSuchAccount, OverQuota, StoreUnavailable
 from mailnode.interfaces.delivery import IDelivery
@@ -31,7 +32,9 @@ from mailnode.values.blob import StagedBlob
 from mailnode.values.directory import Account, Resolved
 from mailnode.values.envelope import Envelope, Origin, Recipient
 from mailnode.values.facts import EncodedFacts
+from mailnode.values.flags import FLAGGED
 from mailnode.values.mailbox import Usage
+from mailnode.values.plan import AS_IT_IS, Judgement, RecipientPlan
 from mailnode.values.queue import LOCAL_DESTINATION, Claim, QueuedEnvelope
 
 NOW = 1_700_000_000.25
@@ -69,6 +72,7 @@ class AcceptanceCase(SynchronousTestCase):
         notify = more.pop("notify", frozenset())
         orcpt = more.pop("orcpt", None)
         facts = read_facts(CONTENT) if more.pop("scanned", True) else None
+        plan = more.pop("plan", AS_IT_IS)
         rows = tuple(Recipient(parse_address(text), notify, orcpt) for text, _ in recipients)
         envelope = Envelope(
             "env1",
@@ -80,7 +84,8 @@ class AcceptanceCase(SynchronousTestCase):
         )
         routes: dict[Address, Resolved] = {row.address: route for row, (_, route) in zip(rows, recipients, strict=True)}
         blob = self.blobs.stage(CONTENT)
-        run_now(self.acceptance.accept(envelope, routes, blob, facts))
+        judgement = Judgement(tuple(routes), routes, dict.fromkeys(routes, plan))
+        run_now(self.acceptance.accept(envelope, judgement, blob, facts))
 
     def accept_later(self, gate: Deferred[None]) -> Deferred[None]:
         """Begin to place a message, which ends when the gate opens."""
@@ -94,7 +99,9 @@ class AcceptanceCase(SynchronousTestCase):
         address = parse_address("alice@here.example")
         envelope = Envelope("env", None, (Recipient(address, frozenset(), None),), Origin("s", "SMTP"), NOW)
         blob = self.blobs.stage(CONTENT)
-        accepting = self.acceptance.accept(envelope, {address: local("alice")}, blob, read_facts(CONTENT))
+        accepting = self.acceptance.accept(
+            envelope, Judgement((address,), {address: local("alice")}), blob, read_facts(CONTENT)
+        )
         return Deferred.fromCoroutine(accepting)
 
     def queued(self) -> QueuedEnvelope:
@@ -124,8 +131,40 @@ class AcceptTests(AcceptanceCase):
         self.assertEqual(self.mail.copies(), ["id-alice", "id-bob"])
 
     def test_a_policy_chooses_the_mailbox(self) -> None:
-        self.accept(("alice@here.example", local("alice")), tags={"mailbox": "Junk"})
-        self.assertEqual(self.mail.units[0][1][0].mailbox, "Junk")
+        self.accept(("alice@here.example", local("alice")), plan=RecipientPlan("Junk", FLAGGED, ("$Junk",)))
+        placed = self.mail.units[0][1][0]
+        self.assertEqual((placed.mailbox, placed.flags, placed.keywords), ("Junk", FLAGGED, ("$Junk",)))
+
+    def test_a_redirect_makes_a_copy_that_is_not_filed_as_the_recipient_wants_it(self) -> None:
+        alice, bob, away = (
+            parse_address(text) for text in ("alice@here.example", "bob@here.example", "c@there.example")
+        )
+        plan = RecipientPlan("Junk", redirects=(bob, away), prefix=b"X-Redirected: yes\r\n")
+        envelope = Envelope("env1", None, (Recipient(alice),), Origin("s", "SMTP"), NOW)
+        routes = {alice: local("alice"), bob: local("bob"), away: Resolved(True, remote=(str(away),))}
+        made = copies(envelope, Judgement((alice,), routes, {alice: plan}))
+        self.assertEqual([copy.plan.mailbox for copy in made.local], ["Junk", "INBOX"])
+        self.assertEqual([copy.address for copy in made.remote], ["c@there.example"])
+        for prefix in (made.local[0].plan.prefix, made.local[1].plan.prefix, made.remote[0].prefix):
+            self.assertTrue(prefix.endswith(b"X-Redirected: yes\r\n"))
+
+    def test_what_is_discarded_goes_only_where_it_is_redirected(self) -> None:
+        alice, bob = (parse_address(text) for text in ("alice@here.example", "bob@here.example"))
+        envelope = Envelope("env1", None, (Recipient(alice),), Origin("s", "SMTP"), NOW)
+        routes = {alice: local("alice"), bob: local("bob")}
+        plan = RecipientPlan(redirects=(bob,), discard=True)
+        judgement = Judgement((alice,), routes, {alice: plan})
+        self.assertEqual([copy.plan.account_id for copy in copies(envelope, judgement).local], ["id-bob"])
+        self.assertTrue(judgement.is_kept)
+        self.assertFalse(Judgement((alice,), routes, {alice: RecipientPlan(discard=True)}).is_kept)
+
+    def test_a_queued_copy_keeps_what_goes_on_top_of_it(self) -> None:
+        far = Resolved(True, remote=("c@there.example",))
+        self.accept(
+            ("c@there.example", far), trace=b"X-Spam: no\r\n", plan=RecipientPlan(prefix="X-\u00fc: 1\r\n".encode())
+        )
+        row = self.queued().recipients[0]
+        self.assertEqual(prefix_of(row), "X-Spam: no\r\nX-\u00fc: 1\r\n".encode())
 
     def test_fields_of_policies_stand_on_top_of_each_copy(self) -> None:
         self.accept(("alice@here.example", local("alice")), trace=b"X-Spam: no\r\n")

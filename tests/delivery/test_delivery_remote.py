@@ -260,6 +260,21 @@ class SpecialTests(RemoteCase):
         self.serve(c=fails("connect"))
         self.assertEqual(self.attempt().attempts[0].address, C)
 
+    def test_copies_with_something_on_top_are_sent_apart_from_those_without(self) -> None:
+        rows = (
+            QueuedRecipient(0, "x@d.example", "d.example"),
+            QueuedRecipient(1, "y@d.example", "d.example", plan='{"prefix":"X-A: 1\\r\\n"}'),
+            QueuedRecipient(2, "z@d.example", "d.example"),
+        )
+        self.serve(a=OK)
+        report = self.attempt(envelope=replace(queued("e1", NOW), recipients=rows))
+        self.assertEqual(sorted(attempt.index for attempt in report.attempts), [0, 1, 2])
+        plain, topped = (message for _, message in self.net.sent)
+        self.assertEqual([len(plain.recipients), len(topped.recipients)], [2, 1])
+        self.assertEqual(topped.size, plain.size + 8)
+        self.assertEqual(run_now(topped.read(2, 100)), b"A: 1\r\n")
+        self.assertEqual(run_now(topped.read(8, 100)), run_now(plain.read(0, 100)))
+
     def test_no_route(self) -> None:
         for data, result, reached in (
             (ResolverFailure, (DEFERRED, "4.4.3"), False),

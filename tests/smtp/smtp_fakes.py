@@ -11,6 +11,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from zope.interface import implementer
 
+from mailnode.delivery.judge import Judge
 from mailnode.errors import AuthenticationFailed, LoginNotAllowed, OverQuota, Refused, StoreUnavailable
 from mailnode.interfaces.delivery import IDelivery, IRouter
 from mailnode.interfaces.policy import IPolicyChain
@@ -43,6 +44,9 @@ class FakeWriter:
         await self.delivery.hold("write")
         self.content += data
 
+    async def read(self, offset: int, length: int) -> bytes:
+        return self.content[offset : offset + length]
+
     async def finish(self) -> StagedBlob:
         await self.delivery.hold("finish")
         self.finished = True
@@ -65,6 +69,7 @@ class FakeDelivery:
 
     def __init__(self) -> None:
         self.accepted: list[tuple[Any, dict[Any, Any], bytes]] = []
+        self.judgements: list[Any] = []
         self.writers: list[FakeWriter] = []
         self.scanned: list[StagedBlob] = []
         self.fails: dict[str, Exception] = {}
@@ -91,9 +96,10 @@ class FakeDelivery:
         blob = await writer.finish()
         return blob, await self.scan(blob)
 
-    async def accept(self, envelope: Any, routes: Any, blob: StagedBlob, facts: Any) -> None:
+    async def accept(self, envelope: Any, judgement: Any, blob: StagedBlob, facts: Any) -> None:
         await self.hold("accept")
-        self.accepted.append((envelope, routes, blob.data))
+        self.judgements.append(judgement)
+        self.accepted.append((envelope, judgement.routes, blob.data))
 
 
 @implementer(IRouter)
@@ -242,6 +248,7 @@ class World:
             self.router,
             self.delivery,
             self.policies,
+            Judge(self.router),
             WallClock(lambda: self.clock.seconds() + self.stepped, self.clock),
             self.logins,
             limits or Limits(),

@@ -31,7 +31,8 @@ from mailnode.interfaces.wire import IConnection, ISession
 from mailnode.smtp.limits import Limits, Timeouts
 from mailnode.smtp.server import Profile, ServerConnection
 from mailnode.smtp.transaction import protocol_keyword
-from mailnode.values.policy import Verdict
+from mailnode.values.plan import RecipientPlan
+from mailnode.values.policy import PASS, PolicyRequest, Verdict
 
 ENVELOPE = "MAIL FROM:<a@x.test>\nRCPT TO:<alice@us.test>\n"
 MESSAGE = "Subject: hi\nFrom: a@x.test\n\nbody\n.\n"
@@ -253,6 +254,58 @@ def test_policies_see_what_is_known_and_their_tags_and_fields_go_along() -> None
     envelope = world.delivery.accepted[0][0]
     assert set(envelope.tags) == {"connect", "helo", "mail", "rcpt", "message"}
     assert envelope.trace == b"X-message: y\r\n"
+
+
+def test_what_is_wanted_for_one_recipient_is_its_own() -> None:
+    world = World()
+    client = world.client()
+    client.say("EHLO x\n")
+    client.say("MAIL FROM:<x@far.test>\n")
+    world.policies.verdicts["rcpt"] = Verdict(plan=RecipientPlan("Junk"))
+    client.say("RCPT TO:<alice@us.test>\n")
+    del world.policies.verdicts["rcpt"]
+    client.say("RCPT TO:<bob@us.test>\n")
+    world.policies.verdicts["message"] = Verdict(plan=RecipientPlan(keywords=("seen-by-policy",)))
+    client.say("DATA\n")
+    client.say(MESSAGE)
+    alice, bob = (recipient.address for recipient in world.delivery.accepted[0][0].recipients)
+    judgement = world.delivery.judgements[0]
+    assert judgement.plan(alice) == RecipientPlan("Junk", keywords=("seen-by-policy",))
+    assert judgement.plan(bob) == RecipientPlan(keywords=("seen-by-policy",))
+
+
+def test_what_everybody_discards_is_taken_and_kept_nowhere() -> None:
+    world = World()
+    world.policies.verdicts["message"] = Verdict(plan=RecipientPlan(discard=True))
+    client = world.client()
+    client.say("EHLO x\n")
+    client.say(ENVELOPE)
+    client.say("DATA\n")
+    assert client.say(MESSAGE).startswith("250 ")
+    assert world.delivery.accepted == []
+    assert world.delivery.writers[0].aborted and not world.delivery.writers[0].finished
+
+
+def test_a_policy_reads_the_message_by_offset_and_length() -> None:
+    world = World()
+    read: list[bytes] = []
+
+    async def ask(request: PolicyRequest) -> Verdict:
+        if request.stage == "message":
+            assert request.read is not None
+            read.extend([await request.read(0, 9), await request.read(request.size - 4, 100), await request.read(0, 0)])
+        else:
+            assert request.read is None
+        return PASS
+
+    world.policies.ask = ask  # type: ignore[method-assign,assignment]
+    client = world.client()
+    client.say("EHLO x\n")
+    client.say(ENVELOPE)
+    client.say("DATA\n")
+    client.say(MESSAGE)
+    content = world.delivery.accepted[0][2]
+    assert read == [content[:9], content[-4:], b""]
 
 
 def test_no_policy_for_some_networks() -> None:

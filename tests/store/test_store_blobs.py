@@ -138,6 +138,21 @@ def test_the_limit_is_exact_and_leaves_nothing(files, loop):
     writer.abort()
 
 
+@pytest.mark.parametrize("size", [10, FRAME, FRAME * 3 + 7, KEPT + FRAME + 1])
+@pytest.mark.parametrize("step", [7_919, FRAME, FRAME + 1])
+def test_what_was_written_so_far_is_read_by_offset_and_length(files, loop, size, step):
+    content = noise(size)
+    writer = files.writer(size)
+    for start in range(0, size, step):
+        loop.run(writer.write(content[start : start + step]))
+    for offset, length in ((0, size), (0, 1), (size - 1, 5), (size, 5), (FRAME - 1, 2), (size // 2, 3 * FRAME), (3, 0)):
+        assert loop.run(writer.read(offset, length)) == content[offset : offset + length], (offset, length)
+    staged = loop.run(writer.finish())
+    assert loop.run(files.read_staged(staged)) == content
+    with pytest.raises(StoreUnavailable):
+        loop.run(writer.read(0, 1))
+
+
 def test_abort_leaves_nothing(files, loop):
     writer = files.writer(1 << 30)
     loop.run(writer.write(noise(KEPT + 1)))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import zstandard
 
@@ -54,7 +54,7 @@ def encode(data: bytes) -> EncodedContent:
 
 def decode_small(ref: BlobRef, stored: bytes) -> bytes:
     """Undo :func:`encode_small` and verify. :raises BlobDamaged:"""
-    content = _decode_frame(ref, stored, ref.size) if ref.encoding == "zstd" else bytes(stored)
+    content = _decode_frame(ref.blob_id, stored, ref.size) if ref.encoding == "zstd" else bytes(stored)
     return verified(ref, content)
 
 
@@ -81,13 +81,20 @@ def read_range(ref: BlobRef, file_size: int, pread: Callable[[int, int], bytes],
 
     :raises BlobDamaged: short, or not what was written.
     """
+    return read_frames(ref.blob_id, _frames(ref, file_size, pread), pread, start, end)
+
+
+def read_frames(
+    blob_id: str, frames: Sequence[tuple[int, int]], pread: Callable[[int, int], bytes], start: int, end: int
+) -> bytes:
+    """The same of a file whose frames are known: (octets compressed, octets of content) of each. :raises BlobDamaged:"""
     pieces = []
     position = offset = 0
-    for packed_size, size in _frames(ref, file_size, pread):
+    for packed_size, size in frames:
         if position >= end:
             break
         if position + size > start:
-            content = _decode_frame(ref, pread(packed_size, offset), size)
+            content = _decode_frame(blob_id, pread(packed_size, offset), size)
             pieces.append(content[max(start - position, 0) : end - position])
         position += size
         offset += packed_size
@@ -109,14 +116,14 @@ def _frames(ref: BlobRef, file_size: int, pread: Callable[[int, int], bytes]) ->
     return frames
 
 
-def _decode_frame(ref: BlobRef, packed: bytes, size: int) -> bytes:
+def _decode_frame(blob_id: str, packed: bytes, size: int) -> bytes:
     """Return a frame's content, of ``size`` octets. No more is allocated, whatever a damaged frame says of itself."""
     try:
         if zstandard.frame_content_size(packed) != size:  # ours all say it, and so much is allocated
-            raise BlobDamaged(ref.blob_id)
+            raise BlobDamaged(blob_id)
         return _thread.decompressor.decompress(packed, allow_extra_data=False)
     except zstandard.ZstdError as error:
-        raise BlobDamaged(ref.blob_id) from error
+        raise BlobDamaged(blob_id) from error
 
 
 def _whole(ref: BlobRef, pread: Callable[[int, int], bytes], size: int, offset: int) -> bytes:

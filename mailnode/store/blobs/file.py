@@ -40,6 +40,16 @@ class BlobFile:
             with self._lock:
                 self._write(packed)
 
+    def read(self, start: int, end: int) -> bytes:
+        """Return content octets of the frames that were added, from ``start`` to ``end``. :raises OSError, BlobDamaged:"""
+        with self._lock:
+            if self._over or self._descriptor is None:
+                raise StoreUnavailable("this blob was given up")
+            descriptor = self._descriptor
+            return codec.read_frames(
+                self._path.name, self._frames, lambda size, offset: os.pread(descriptor, size, offset), start, end
+            )
+
     def finish(self, rest: bytes, target: Path) -> bytes:
         """Append the last frames, move to ``target``, whose directory is there, and sync; return the SHA-256 digest.
 
@@ -89,7 +99,7 @@ class BlobFile:
         if self._over:
             raise StoreUnavailable("this blob was given up")
         if self._descriptor is None:
-            self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         written = os.writev(self._descriptor, pieces)
         if written < sum(map(len, pieces)):
             left = memoryview(b"".join(pieces))[written:]

@@ -279,6 +279,20 @@ class LocalBlobWriter:
         await self._on_disk(self._file.add, memoryview(waiting)[:whole])
         self._release()
 
+    async def read(self, offset: int, length: int) -> bytes:
+        """Return octets of what was written so far; fewer only at its end."""
+        if self._ended:
+            raise StoreUnavailable("this blob was given up")
+        if len(self._pieces) > 1:
+            self._pieces = [b"".join(self._pieces)]
+        end = min(offset + max(length, 0), self.size)
+        in_file = self.size - self._waiting
+        waiting = self._pieces[0] if self._pieces else b""
+        content = waiting[max(offset - in_file, 0) : max(end - in_file, 0)]
+        if self._file is None or offset >= min(in_file, end):
+            return content
+        return await self._on_disk(self._file.read, offset, min(end, in_file)) + content
+
     async def finish(self) -> StagedBlob:
         """Hash, compress and, when it is a file, sync file and directory. May be called once."""
         content = self._take_rest()

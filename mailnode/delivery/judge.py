@@ -1,0 +1,86 @@
+"""Between policies and acceptance: what the verdicts on a message come to for each of its recipients.
+
+It is asked outside of any transaction, before anything is stored, and yields data; ``delivery.plans`` makes copies of it.
+Whatever goes wrong here loses no mail: a redirect that cannot be followed leaves the recipient its own copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from mailnode.errors import DomainError, StoreUnavailable
+from mailnode.interfaces.delivery import IJudge, IRouter
+from mailnode.values.address import Address
+from mailnode.values.directory import Resolved
+from mailnode.values.envelope import Envelope
+from mailnode.values.events import emit
+from mailnode.values.plan import AS_IT_IS, Judgement, RecipientPlan
+
+MAX_REDIRECTS = 5  # of one recipient; more are passed over
+
+_log = Logger()
+
+
+@implementer(IJudge)
+class Judge:
+    """Yields one plan a recipient."""
+
+    def __init__(self, router: IRouter) -> None:
+        """:param router: finds where redirects lead."""
+        self._router = router
+
+    async def judge(
+        self,
+        envelope: Envelope,
+        routes: Mapping[Address, Resolved],
+        common: RecipientPlan,
+        own: Mapping[Address, RecipientPlan],
+    ) -> Judgement:
+        """See :class:`IJudge`."""
+        recipients = tuple(recipient.address for recipient in envelope.recipients)
+        if common == AS_IT_IS and not own:
+            return Judgement(recipients, routes)
+        found = dict(routes)
+        plans: dict[Address, RecipientPlan] = {}
+        for address in recipients:
+            plan = await self._with_routes(common.then(own.get(address, AS_IT_IS)), envelope, address, found)
+            plans[address] = plan
+            if plan.discard and not plan.redirects:
+                emit(_log, "message.discarded", envelope=envelope.id, recipient=address)
+        return Judgement(recipients, found, plans)
+
+    async def _with_routes(
+        self, plan: RecipientPlan, envelope: Envelope, recipient: Address, routes: dict[Address, Resolved]
+    ) -> RecipientPlan:
+        """Return a plan with those redirects that lead somewhere; where they do goes into ``routes``.
+
+        :raises StoreUnavailable: nobody can say.
+        """
+        leading = []
+        for redirect in plan.redirects[:MAX_REDIRECTS]:
+            try:
+                if redirect not in routes:
+                    routes[redirect] = await self._router.resolve(redirect, relay=True)
+                if routes[redirect].local or routes[redirect].remote:
+                    leading.append(redirect)
+                    continue
+                reason = routes[redirect].refusal or "leads nowhere"
+            except StoreUnavailable:
+                raise
+            except DomainError as error:
+                reason = f"{type(error).__name__}: {error}"
+            emit(
+                _log,
+                "message.not_redirected",
+                warning=True,
+                envelope=envelope.id,
+                recipient=recipient,
+                target=redirect,
+                reason=reason,
+            )
+        if len(leading) == len(plan.redirects):
+            return plan
+        return RecipientPlan(plan.mailbox, plan.flags, plan.keywords, tuple(leading), False, plan.prefix)

@@ -1,0 +1,74 @@
+"""What is to become of a message for each of its recipients: decided before it is stored, as data, and then carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from mailnode.values.address import Address
+from mailnode.values.directory import Resolved
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientPlan:
+    """What becomes of one recipient's copies. As it is made without arguments, nothing out of the ordinary.
+
+    ``mailbox``: full name, "" the INBOX, which is also taken when there is no such mailbox. ``flags``: system bits.
+    ``redirects``: addresses that get a copy too. ``discard``: no copy but those of ``redirects``, and nobody is told.
+    ``prefix``: whole header fields, each with CRLF, on top of this recipient's copies.
+    """
+
+    mailbox: str = ""
+    flags: int = 0
+    keywords: tuple[str, ...] = ()
+    redirects: tuple[Address, ...] = ()
+    discard: bool = False
+    prefix: bytes = b""
+
+    def then(self, later: RecipientPlan) -> RecipientPlan:
+        """Return both: the later one has the say where only one can."""
+        if later == AS_IT_IS:
+            return self
+        return RecipientPlan(
+            later.mailbox or self.mailbox,
+            self.flags | later.flags,
+            tuple(dict.fromkeys(self.keywords + later.keywords)),
+            tuple(dict.fromkeys(self.redirects + later.redirects)),
+            self.discard or later.discard,
+            self.prefix + later.prefix,
+        )
+
+
+AS_IT_IS = RecipientPlan()
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """``routes``: where each recipient and each redirect leads. ``plans``: by recipient; without one: :data:`AS_IT_IS`."""
+
+    recipients: tuple[Address, ...]
+    routes: Mapping[Address, Resolved]
+    plans: Mapping[Address, RecipientPlan] = field(default_factory=dict)
+
+    def plan(self, recipient: Address) -> RecipientPlan:
+        """Return a recipient's plan."""
+        return self.plans.get(recipient, AS_IT_IS)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether anybody gets a copy."""
+        return any(True for recipient in self.recipients for _ in self.reached(recipient))
+
+    @property
+    def is_for_mailboxes(self) -> bool:
+        """Whether a copy goes into a mailbox here; else it is for other servers alone."""
+        return any(route.local for recipient in self.recipients for route, _ in self.reached(recipient))
+
+    def reached(self, recipient: Address) -> Iterator[tuple[Resolved, RecipientPlan]]:
+        """Yield where copies of a recipient go, and what is to become of them there: whoever a redirect leads to has
+        mailboxes of their own."""
+        plan = self.plan(recipient)
+        if not plan.discard:
+            yield self.routes[recipient], plan
+        for redirect in plan.redirects:
+            yield self.routes[redirect], RecipientPlan(prefix=plan.prefix)
