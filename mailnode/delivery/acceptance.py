@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -92,14 +93,18 @@ class Acceptance:
         another process."""
         if blob.content and blob.ref.size <= TINY and is_plain(blob.content):
             return read_facts(blob.content)
-        if blob.ref.size <= MIDDLE:
-            content = await self._blobs.read_staged(blob)
+        return await self.scan_stored(blob.ref.size, partial(self._blobs.read_staged, blob))
+
+    async def scan_stored(self, size: int, read: Callable[[int, int], Awaitable[bytes]]) -> EncodedFacts:
+        """Compute facts, never in this thread. :param read: returns octets by offset and length."""
+        if size <= MIDDLE:
+            content = await read(0, size)
             if is_quick(content):
                 return await self._threads.run("cpu", read_facts, content)
         file = await self._threads.run("disk", self._scratch_file)
         try:
-            for offset in range(0, blob.ref.size, PIECE):
-                piece = await self._blobs.read_staged(blob, offset, PIECE)
+            for offset in range(0, size, PIECE):
+                piece = await read(offset, PIECE)
                 await self._threads.run("disk", file.write, piece)
             await self._threads.run("disk", file.close)
             return await self._processes.run(scan_file, file.name)

@@ -246,6 +246,7 @@ class Serving:
             scratch=str(config.server.data),
             batches=runtime.batches,
         )
+        stores.mail.scan_older(self.delivery.scan_stored)
         self._watching = Watching(runtime.clock, stores.mail)
         self._policies = self._policy_chain()
         self._logins = self._make_logins()

@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import NamedTuple
 
-FACTS_VERSION = 1
+FACTS_VERSION = 2  # raised with each change of what is found in the same octets; older ones are found anew when read
 MAX_INLINE_FACTS = 16 * 1024  # octets of encoded facts kept in the row; more go to a blob
 _COMPACT = json.JSONEncoder(separators=(",", ":"))
 

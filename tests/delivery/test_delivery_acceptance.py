@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from mailnode.delivery.acceptance import MANY, SMALL, TINY, Acceptance, is_simple, remove_scratch
+from mailnode.delivery.acceptance import MANY, MIDDLE, SMALL, TINY, Acceptance, is_simple, remove_scratch
 from mailnode.delivery.local import LocalAgent
 from mailnode.delivery.plans import copies, prefix_of
 from mailnode.delivery.routing import NextHop, Route, RoutingTable
@@ -310,6 +310,16 @@ class ScanTests(AcceptanceCase):
             self.assertEqual(run_now(self.acceptance.scan(staged)), read_facts(content))
             self.assertEqual(self.threads.calls, calls)
 
+    def test_what_is_stored_is_never_scanned_at_once(self) -> None:
+        async def read(offset: int, length: int) -> bytes:
+            return content[offset : offset + length]
+
+        for content in (CONTENT, CONTENT + b"x" * MIDDLE):
+            self.threads.calls.clear()
+            self.assertEqual(run_now(self.acceptance.scan_stored(len(content), read)), read_facts(content))
+            self.assertEqual(("cpu", "read_facts") in self.threads.calls, content == CONTENT)
+        self.assertEqual(len(self.processes.calls), 1)
+
     async def stage(self, content: bytes) -> tuple[StagedBlob, EncodedFacts]:
         writer = self.blobs.writer(len(content))
         await writer.write(content)
@@ -374,7 +384,9 @@ class ScanTests(AcceptanceCase):
         facts = run_now(self.acceptance.scan(self.blobs.stage(content)))
         self.assertEqual(facts, read_facts(content))
         self.assertEqual(len(self.processes.calls), 1)
-        self.assertEqual(max(length or 0 for _, length in self.blobs.reads), 1024 * 1024)
+        first, *others = self.blobs.reads
+        self.assertEqual(first, (0, len(content)))  # to see whether it is simple
+        self.assertEqual(max(length or 0 for _, length in others), 1024 * 1024)
         self.assertEqual(list(scratch.iterdir()), [])
 
     def test_what_a_crash_left_is_thrown_away(self) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Concatenate, ParamSpec
 
+from twisted.internet.defer import DeferredLock
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -15,7 +16,7 @@ from mailnode.interfaces.runtime import IClock, IHints
 from mailnode.interfaces.store import IBlobStore, IMailStore
 from mailnode.store.engines.engine import Engine, Transaction
 from mailnode.store.facades.mail_account import MailAccount
-from mailnode.store.facades.partition import Partition
+from mailnode.store.facades.partition import Partition, Scan
 from mailnode.store.units import accounts, arrivals, copies, mailbox_tree, maildrop_leases, sweeping, verify
 from mailnode.values.events import emit
 from mailnode.values.mailbox import Delivered, DeliveryPlan, NewMessage, Usage
@@ -47,7 +48,13 @@ class MailStore:
         self._blobs_elsewhere = blobs_elsewhere
         self._unlimited: dict[str, Usage] = {}
         self._unlimited_since = 0.0
-        self._partitions = [Partition(number, engine, blobs, hints, clock) for number in range(partitions)]
+        scanning = DeferredLock()
+        self._partitions = [Partition(number, engine, blobs, hints, clock, scanning) for number in range(partitions)]
+
+    def scan_older(self, scan: Scan) -> None:
+        """From now on, find facts of an older scanner anew when they are read, by this one."""
+        for partition in self._partitions:
+            partition.scan = scan
 
     def partition(self, account_id: str) -> int:
         """The number of the partition an account lives in."""

@@ -23,9 +23,11 @@ from mailnode.errors import (
 )
 from mailnode.interfaces.store import IMailbox
 from mailnode.store.engines.engine import Transaction
+from mailnode.store.facades.newer_facts import with_newer_facts
 from mailnode.store.facades.partition import Partition
 from mailnode.store.units import arrivals, copies, messages, stored_facts
 from mailnode.values.blob import BlobRef
+from mailnode.values.facts import FACTS_VERSION
 from mailnode.values.mailbox import (
     Appended,
     Copied,
@@ -83,7 +85,11 @@ class Mailbox:
         :raises RowsDamaged: some messages cannot be read; it has the rows of the others."""
         if len(uids) > ROWS_UIDS:
             raise LimitReached("rows")
-        rows, damaged = await self._readable(uids, columns)
+        if self._partition.scan is None or messages.SCANNED.isdisjoint(columns):
+            rows, damaged = await self._readable(uids, columns)
+        else:
+            rows, damaged = await self._readable(uids, (*columns, "facts_version"))
+            rows = await with_newer_facts(self._partition, self.account_id, self.id, rows, columns)
         rows = await self._with_large_facts(rows, columns)
         if damaged:
             raise RowsDamaged(f"{self._partition.file}: {len(damaged)} messages", rows)
@@ -119,7 +125,15 @@ class Mailbox:
             raise LimitReached("rows")
         try:
             return await self._partition.read(
-                messages.rendered, self.account_id, self.id, uids[0], uids[-1], len(uids), number, pieces
+                messages.rendered,
+                self.account_id,
+                self.id,
+                uids[0],
+                uids[-1],
+                len(uids),
+                number,
+                pieces,
+                FACTS_VERSION if self._partition.scan is not None else 0,
             )
         except StoreDamaged:
             return None  # what can be read is found by rows()

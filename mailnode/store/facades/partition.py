@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Concatenate, ParamSpec, TypeVar
 
 from twisted.internet.defer import DeferredLock
@@ -14,14 +14,15 @@ from mailnode.interfaces.store import IBlobStore
 from mailnode.store.engines.engine import Engine, Transaction, mail_tenancy
 from mailnode.store.facades.flag_news import FlagNews
 from mailnode.store.units import arrivals, messages, stored_facts
-from mailnode.values.blob import BlobRef
+from mailnode.values.blob import BlobRef, StagedBlob
 from mailnode.values.events import emit
-from mailnode.values.facts import MAX_INLINE_FACTS
+from mailnode.values.facts import MAX_INLINE_FACTS, EncodedFacts
 from mailnode.values.mailbox import NewMessage
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
+# Finds the facts of a message: its octets, and what reads some of them by offset and length.
+Scan = Callable[[int, Callable[[int, int], Awaitable[bytes]]], Awaitable[EncodedFacts]]
 
 DAMAGED_TOLD = 1_000  # messages that cannot be read, of which the log tells, in the life of a process
 
@@ -31,11 +32,16 @@ _log = Logger()
 class Partition:
     """One mail partition."""
 
-    def __init__(self, number: int, engine: Engine, blobs: IBlobStore, hints: IHints, clock: IClock) -> None:
+    def __init__(
+        self, number: int, engine: Engine, blobs: IBlobStore, hints: IHints, clock: IClock, scanning: DeferredLock
+    ) -> None:
+        """:param scanning: held while a message is scanned again, one in the process."""
         self.number = number
         self.blobs = blobs
         self.clock = clock
         self.flag_news = FlagNews()
+        self.scan: Scan | None = None  # without one, facts of an older scanner are told as they are
+        self.scanning = scanning
         self.copying: dict[str, DeferredLock] = {}  # accounts with a COPY of many messages under way in this process
         self._damaged: set[tuple[str, int, int]] = set()  # told: account, mailbox, UID
         self.file = f"{mail_tenancy(number)}.db"  # for messages about it
@@ -89,11 +95,14 @@ class Partition:
 
     async def prepare(self, message: NewMessage) -> arrivals.Prepared:
         """Encode what all copies of a message have in common; large facts are staged as a blob."""
-        row = arrivals.facts_row(message.facts)
-        facts_blob = None
-        if sum(map(len, row)) > MAX_INLINE_FACTS:
-            facts_blob = await self.blobs.put(stored_facts.encode_facts(message.facts))
-        return arrivals.prepare(message.blob, message.facts, row, facts_blob)
+        return arrivals.prepare(message.blob, message.facts, *await self.facts_row(message.facts))
+
+    async def facts_row(self, facts: EncodedFacts) -> tuple[tuple[bytes | None, ...], StagedBlob | None]:
+        """Return the values of FACTS_COLUMNS, or the blob that holds them instead."""
+        row = arrivals.facts_row(facts)
+        if sum(map(len, row)) <= MAX_INLINE_FACTS:
+            return row, None
+        return arrivals.NO_FACTS, await self.blobs.put(stored_facts.encode_facts(facts))
 
     async def read_blob(self, blob: BlobRef, offset: int = 0, length: int | None = None) -> bytes:
         """Return content octets; fewer than asked only at the end. :raises BlobDamaged:"""

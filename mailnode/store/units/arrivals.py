@@ -22,7 +22,7 @@ from mailnode.values.mailbox import Appended, Delivered, DeliveryPlan, NewMessag
 
 FACTS_COLUMNS = ("envelope", "bodystructure", "sort", "fields", "body", "parts")  # in the order of the row
 MAX_REFS = 16  # Message-IDs that decide about a message's thread: its own, the first and the last it refers to
-_NO_FACTS = (None,) * len(FACTS_COLUMNS)
+NO_FACTS = (None,) * len(FACTS_COLUMNS)
 
 _MESSAGE = (
     "message (account_id, message_id, thread_id, received_at, internaldate, internaldate_offset,"
@@ -65,8 +65,10 @@ def facts_row(facts: EncodedFacts) -> tuple[bytes, ...]:
     return facts[3:9]
 
 
-def prepare(blob: StagedBlob, facts: EncodedFacts, row: Sequence[bytes], facts_blob: StagedBlob | None) -> Prepared:
-    """Make rows of a message's content. :param row: :func:`facts_row`. :param facts_blob: where they are instead."""
+def prepare(
+    blob: StagedBlob, facts: EncodedFacts, row: Sequence[bytes | None], facts_blob: StagedBlob | None
+) -> Prepared:
+    """Make rows of a message's content. :param row: :func:`facts_row`, or NO_FACTS. :param facts_blob: where they are then."""
     ref = blob.ref
     return Prepared(
         blob,
@@ -80,7 +82,7 @@ def prepare(blob: StagedBlob, facts: EncodedFacts, row: Sequence[bytes], facts_b
             facts.version,
             encode_ref(facts_blob.ref) if facts_blob is not None else None,
         ),
-        tuple(row) if facts_blob is None else _NO_FACTS,
+        tuple(row),
         facts_blob,
         _ref_hashes(facts),
     )

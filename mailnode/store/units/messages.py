@@ -51,7 +51,9 @@ _MESSAGE_COLUMNS = {
     "prefix": "m.prefix",
     "blob": _BLOB_COLUMNS,
     **{name: f"m.{name}" for name in FACTS_COLUMNS},
+    "facts_version": "m.facts_version",
 }
+SCANNED = frozenset((*FACTS_COLUMNS, "header_size"))  # columns that are found by scanning
 _JOIN = " JOIN message m ON m.account_id = p.account_id AND m.message_id = p.message_id"
 _LIVE = " AND expunged_modseq IS NULL"
 
@@ -187,8 +189,9 @@ def rendered(
     count: int,
     number: int,
     pieces: Sequence[bytes | str],
+    version: int,
 ) -> bytes | None:
-    """What ``IMailbox.rendered`` returns. :raises NoSuchMailbox:"""
+    """What ``IMailbox.rendered`` returns; None where facts are older than ``version``. :raises NoSuchMailbox:"""
     require(tx, account_id, mailbox_id)
     # Without gaps a message's number follows from its UID: counting takes a third of the time.
     counted = ("p.uid + ?", number - first) if last - first + 1 == count else (_COUNTED, number - 1)
@@ -206,8 +209,8 @@ def rendered(
     found, octets = tx.octets(
         selected,
         f"FROM placement p{_JOIN} WHERE p.account_id = ? AND p.mailbox_id = ? AND p.uid BETWEEN ? AND ?{_LIVE}"
-        " ORDER BY p.uid",
-        (*parameters, account_id, mailbox_id, first, last),
+        " AND m.facts_version >= ? ORDER BY p.uid",
+        (*parameters, account_id, mailbox_id, first, last, version),
     )
     return octets if found == count else None
 

@@ -113,15 +113,19 @@ def _remove_message(tx: Transaction, account_id: str, message_id: int) -> None:
         (account_id, message_id),
     )
     for blob_id in _blob_ids(rows):
-        tx.execute(
-            "DELETE FROM blob_ref WHERE blob_id = ? AND account_id = ? AND message_id = ?",
-            (blob_id, account_id, message_id),
-        )
-        # an inline blob goes with its last reference; a file is the sweep's
-        tx.execute(
-            "DELETE FROM blob WHERE blob_id = ? AND NOT EXISTS (SELECT 1 FROM blob_ref WHERE blob_ref.blob_id = ?)",
-            (blob_id, blob_id),
-        )
+        release_blob(tx, account_id, message_id, blob_id)
+
+
+def release_blob(tx: Transaction, account_id: str, message_id: int, blob_id: str) -> None:
+    """End a message's need of a blob. An inline one goes with its last reference; a file is the sweep's."""
+    tx.execute(
+        "DELETE FROM blob_ref WHERE blob_id = ? AND account_id = ? AND message_id = ?",
+        (blob_id, account_id, message_id),
+    )
+    tx.execute(
+        "DELETE FROM blob WHERE blob_id = ? AND NOT EXISTS (SELECT 1 FROM blob_ref WHERE blob_ref.blob_id = ?)",
+        (blob_id, blob_id),
+    )
 
 
 def _blob_ids(rows: Sequence[Sequence[Any]]) -> list[str]:

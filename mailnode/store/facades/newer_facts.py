@@ -1,0 +1,65 @@
+"""Facts that an older scanner found are found anew when they are read, and kept: a better scanner heals old mail."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from mailnode.errors import BlobDamaged, Busy, NoSuchAccount, StoreUnavailable
+from mailnode.store.facades.partition import Partition
+from mailnode.store.units import messages, newer_facts
+from mailnode.values.blob import BlobRef
+from mailnode.values.facts import FACTS_VERSION, EncodedFacts
+
+KEPT_AT_ONCE = 32  # messages whose facts one unit keeps
+
+
+async def with_newer_facts(
+    partition: Partition, account_id: str, mailbox_id: int, rows: list[tuple[Any, ...]], columns: Sequence[str]
+) -> list[tuple[Any, ...]]:
+    """Return rows ``(uid, *columns)`` with the facts of the present scanner. What cannot be scanned at the moment keeps
+    those it had.
+
+    :param rows: with ``facts_version`` as their last value, which is not among ``columns``.
+    """
+    older = [row[0] for row in rows if row[-1] < FACTS_VERSION]
+    told = [row[:-1] for row in rows]
+    if older:
+        found = await _find(partition, account_id, mailbox_id, older)
+        told = [_with(found[row[0]], row, columns) if row[0] in found else row for row in told]
+    return told
+
+
+def _with(facts: EncodedFacts, row: tuple[Any, ...], columns: Sequence[str]) -> tuple[Any, ...]:
+    uid, *values = row
+    pairs = zip(columns, values, strict=True)
+    return (uid, *(getattr(facts, name) if name in messages.SCANNED else value for name, value in pairs))
+
+
+async def _find(partition: Partition, account_id: str, mailbox_id: int, uids: Sequence[int]) -> dict[int, EncodedFacts]:
+    """Scan messages one after another; return what was found by UID, once it is kept if it can be."""
+    places, _ = await partition.read_each(messages.rows, account_id, mailbox_id, uids, ("message_id", "blob"))
+    found: dict[int, EncodedFacts] = {}
+    newer: list[newer_facts.NewerFacts] = []
+    for uid, message_id, blob in places:
+        with suppress(BlobDamaged, Busy, StoreUnavailable):
+            facts = found[uid] = await _scan(partition, blob)
+            row, facts_blob = await partition.facts_row(facts)
+            newer.append(newer_facts.NewerFacts(message_id, facts.header_size, row, facts_blob))
+        if newer and (len(newer) == KEPT_AT_ONCE or uid == places[-1][0]):
+            with suppress(Busy, NoSuchAccount, StoreUnavailable):  # found anew at the next reading
+                await partition.write(newer_facts.keep, account_id, newer)
+            newer = []
+    return found
+
+
+async def _scan(partition: Partition, blob: BlobRef) -> EncodedFacts:
+    """One at a time: mail that comes in is scanned by the same threads and processes."""
+    assert partition.scan is not None
+    await partition.scanning.acquire()
+    try:
+        return await partition.scan(blob.size, partial(partition.read_blob, blob))
+    finally:
+        partition.scanning.release()
