@@ -206,11 +206,12 @@ def rendered(
             parameters.append(counted[1])
         else:
             selected.append("p.uid" if piece == "uid" else _PLACEMENT_COLUMNS.get(piece) or _MESSAGE_COLUMNS[piece])
+    of_version = "" if SCANNED.isdisjoint(pieces) else " AND m.facts_version >= ?"
     found, octets = tx.octets(
         selected,
-        f"FROM placement p{_JOIN} WHERE p.account_id = ? AND p.mailbox_id = ? AND p.uid BETWEEN ? AND ?{_LIVE}"
-        " AND m.facts_version >= ? ORDER BY p.uid",
-        (*parameters, account_id, mailbox_id, first, last, version),
+        f"FROM placement p{_JOIN} WHERE p.account_id = ? AND p.mailbox_id = ? AND p.uid BETWEEN ? AND ?{_LIVE}{of_version}"
+        " ORDER BY p.uid",
+        (*parameters, account_id, mailbox_id, first, last, *[version] * bool(of_version)),
     )
     return octets if found == count else None
 

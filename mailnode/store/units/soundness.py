@@ -15,17 +15,18 @@ Types = tuple[type, ...]
 
 NOTHING = type(None)
 _BLOB = (str, int, str, str, bytes)
+_COLUMNS = {**COLUMNS, "facts_version": int}
 
 
 @lru_cache(maxsize=256)
 def types_of(columns: tuple[str, ...]) -> frozenset[Types]:
-    """The types a row of a UID and these columns of ``values.mailbox.COLUMNS`` may have; ``content`` is not looked at."""
+    """The types a row of a UID and these columns may have; ``content`` is not looked at."""
     plain: list[type] = [int]
     without_facts: list[type] = [int]  # which are in a blob
     for name in columns:
         if name == "content":
             continue
-        types = _BLOB if name == "blob" else (COLUMNS[name],)
+        types = _BLOB if name == "blob" else (_COLUMNS[name],)
         plain += types
         without_facts += (NOTHING,) if name in FACTS_COLUMNS else types
     return frozenset((tuple(plain), tuple(without_facts)))
