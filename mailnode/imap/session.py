@@ -56,7 +56,7 @@ class ImapSession:
         self.selected: Selected | None = None
         self.enabled: set[str] = set()
         self.under_way: UnderWay | None = None  # what AUTHENTICATE, APPEND or IDLE keeps between its events
-        self._command: Command | None = None
+        self._begun: tuple[CommandRow[Any], Command] | None = None  # the command under way
         self._out: list[bytes] = []
         self._handling = False
         self._farewell: bytes | None = None
@@ -83,12 +83,13 @@ class ImapSession:
                 if event.close:
                     self.channel.close()
             elif isinstance(event, Command):
-                self._command = event
-                await self._run(event)
+                row = row_of(event)
+                self._begun = row, event
+                await self._answer(row, event, await self._outcome(self._run(row, event)))
             elif isinstance(event, Together):
                 await self._run_together(event.commands)
-            elif self._command is not None and self.under_way is not None:
-                await self._answer(self._command, self.under_way.go_on(self, event))
+            elif self._begun is not None and self.under_way is not None:
+                await self._answer(*self._begun, await self._outcome(self.under_way.go_on(self, event)))
         except SessionEnds:
             pass
         finally:
@@ -298,21 +299,13 @@ class ImapSession:
 
     # Commands
 
-    async def _run(self, command: Command) -> None:
-        row = row_of(command)
-        await self._answer(
-            command, row.run(self, command) if self.selected is None else self._run_with_view(row, command)
-        )
-
-    async def _run_with_view(self, row: CommandRow[Any], command: Command) -> Answer | None:
-        await self._prepare_view(row)
+    async def _run(self, row: CommandRow[Any], command: Command) -> Answer | None:
+        if self.selected is not None:
+            await self._prepare_view(self.selected, row)
         return await row.run(self, command)
 
-    async def _prepare_view(self, row: CommandRow[Any]) -> None:
-        """With a mailbox selected, see to it that the view is what a command needs."""
-        selected = self.selected
-        if selected is None:
-            return
+    async def _prepare_view(self, selected: Selected, row: CommandRow[Any]) -> None:
+        """See to it that the view is what a command needs."""
         if selected.is_stale(row.stale_after):
             await selected.refresh(after=row.stale_after)
         if row.needs_view:
@@ -320,24 +313,25 @@ class ImapSession:
                 await selected.unpack()
             self.look_after_view(used=True)
 
-    async def _answer(self, command: Command, running: Awaitable[Answer | None]) -> None:
+    async def _answer(self, row: CommandRow[Any], command: Command, answer: Answer | None) -> None:
         """Answer a command, unless it goes on with further events."""
-        answer = await self._outcome(running)
-        if answer is not None:
-            if self.selected is not None and row_of(command).asks_after:
-                await self._look_again(self.selected)
-            await self._tell(command, answer)
-            self.connection.completed()
+        if answer is None:
+            return
+        if self.selected is not None and row.asks_after:
+            await self._look_again(self.selected)
+        await self._tell(row, command, answer)
+        self._begun = None
+        self.connection.completed()
 
     async def _run_together(self, commands: Sequence[Command]) -> None:
         """Run commands that may run together; answer each in its turn."""
         row = row_of(commands[0])
         assert row.run_together is not None
-        refusal = await self._outcome(self._prepare_view(row))
+        refusal = await self._outcome(self._prepare_view(self.mailbox, row))
         answers: Iterable[Awaitable[Answer] | Answer] = repeat(refusal) if refusal else row.run_together(self, commands)
         for command, running in zip(commands, answers, strict=False):
             answer = running if isinstance(running, Answer) else await self._outcome(running)
-            await self._tell(command, answer)
+            await self._tell(row, command, answer)
             await self.pause()
         self.connection.completed()
 
@@ -388,10 +382,10 @@ class ImapSession:
         failure = Failure(error)  # type: ignore[no-untyped-call]
         _log.failure("trouble in session {session}", failure, session=self.session)
 
-    async def _tell(self, command: Command, answer: Answer) -> None:
+    async def _tell(self, row: CommandRow[Any], command: Command, answer: Answer) -> None:
         """Announce what the command allows, then say the tagged line."""
-        await self.announce(row_of(command).expunge, command.uid)
-        self._command = None
+        if self.selected is not None:
+            await self.announce(row.expunge, command.uid)
         self.write(answer.line(command.tag))
 
     async def announce(self, expunge: bool, uid: bool) -> None:

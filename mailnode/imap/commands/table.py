@@ -19,6 +19,7 @@ def _rows() -> Iterator[CommandRow[Any]]:
 
 
 TABLE: dict[bytes, CommandRow[Any]] = {row.name: row for row in _rows()}
+_BY_VERB = {(name.removeprefix(b"UID ").decode(), name.startswith(b"UID ")): row for name, row in TABLE.items()}
 
 # What CAPABILITY says because of the commands: always, and before login besides.
 EXTENSIONS = (
@@ -31,4 +32,4 @@ BEFORE_LOGIN_ONLY = tuple(name for row in TABLE.values() if row.states == BEFORE
 
 def row_of(command: Command) -> CommandRow[Any]:
     """Return the row a command was read by."""
-    return TABLE[command.name]
+    return _BY_VERB[command.verb, command.uid]

@@ -38,12 +38,6 @@ class Command:
         """Whether the client wrote ``UID`` before the verb."""
         return isinstance(getattr(self, "messages", None), UidSet)
 
-    @property
-    def name(self) -> bytes:
-        """The name in the table of commands."""
-        verb = self.verb.encode("ascii")
-        return b"UID " + verb if self.uid else verb
-
 
 C = TypeVar("C", bound=Command)
 
