@@ -141,7 +141,7 @@ async def list_mailboxes(context: Context, command: List) -> Answer:
         for row in batch:
             context.write(list_response(row))
             if row.mailbox is not None and row.mailbox.id in counts:
-                context.write(status_line(row.name, command.status, counts[row.mailbox.id]))
+                context.write(await status_line(context, row.name, command.status, counts[row.mailbox.id]))
         await context.pause()
     if "HIGHESTMODSEQ" in command.status:
         condstore.enable(context)

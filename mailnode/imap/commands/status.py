@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import ClassVar
 
 from mailnode.imap.answers import Answer
 from mailnode.imap.commands import condstore
+from mailnode.imap.commands.collected import collected
 from mailnode.imap.commands.context import Context
 from mailnode.imap.commands.mailboxes import argument
 from mailnode.imap.commands.row import AFTER_LOGIN, CommandRow
@@ -20,12 +21,36 @@ from mailnode.values.mailbox import MailboxStatus
 
 REMEMBERED = 1024  # arguments of STATUS
 LONGEST_REMEMBERED = 512  # octets; what is kept is bounded
-STATUS_ITEMS = frozenset({"MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "HIGHESTMODSEQ"})
+
+
+@dataclass(frozen=True, slots=True)
+class StatusItem:
+    """One thing that STATUS can tell of a mailbox: it is counted anyway, or has to be worked out of what is."""
+
+    name: str
+    count: Callable[[MailboxStatus], int] | None = None
+    work_out: Callable[[Context, MailboxStatus], Awaitable[int]] | None = None
+
+
+STATUS_ITEMS = (
+    StatusItem("MESSAGES", lambda counts: counts.messages),
+    StatusItem("RECENT", lambda counts: counts.recent),
+    StatusItem("UIDNEXT", lambda counts: counts.uidnext),
+    StatusItem("UIDVALIDITY", lambda counts: counts.uidvalidity),
+    StatusItem("UNSEEN", lambda counts: counts.unseen),
+    StatusItem("HIGHESTMODSEQ", lambda counts: max(counts.highest_modseq, 1)),
+)
+
+
+@cache
+def _known() -> dict[str, StatusItem]:
+    """Return the items of all files of the folder, by name."""
+    return {item.name: item for item in collected("STATUS_ITEMS")}
 
 
 @dataclass(frozen=True, slots=True)
 class Status(Command):
-    """RFC 3501 6.3.10. ``items`` in capitals, in the order asked for, each once; see ``commands.STATUS_ITEMS``."""
+    """RFC 3501 6.3.10. ``items`` in capitals, in the order asked for, each once."""
 
     verb: ClassVar[str] = "STATUS"
     mailbox: str
@@ -51,8 +76,9 @@ _remembered = lru_cache(maxsize=REMEMBERED)(_mailbox_and_items)
 
 
 def status_items(lexer: Lexer) -> tuple[str, ...]:
+    """Read the items of STATUS in their parentheses."""
     items = tuple(dict.fromkeys(lexer.parenthesized(lexer.word)))
-    if not STATUS_ITEMS.issuperset(items):
+    if not _known().keys() >= set(items):
         raise CommandError("Unknown status item")
     return items
 
@@ -60,7 +86,7 @@ def status_items(lexer: Lexer) -> tuple[str, ...]:
 async def status(context: Context, command: Status) -> Answer:
     """RFC 3501 6.3.10."""
     counts = await as_viewed(context, await context.mail.status_of(command.mailbox))
-    context.write(status_line(command.mailbox, command.items, counts))
+    context.write(await status_line(context, command.mailbox, command.items, counts))
     if "HIGHESTMODSEQ" in command.items:
         condstore.enable(context)
     return Answer("STATUS completed")
@@ -88,16 +114,15 @@ async def as_viewed(context: Context, counts: MailboxStatus) -> MailboxStatus:
     )
 
 
-def status_line(name: str, items: Sequence[str], counts: MailboxStatus) -> bytes:
-    values = {
-        "MESSAGES": counts.messages,
-        "RECENT": counts.recent,
-        "UIDNEXT": counts.uidnext,
-        "UIDVALIDITY": counts.uidvalidity,
-        "UNSEEN": counts.unseen,
-        "HIGHESTMODSEQ": max(counts.highest_modseq, 1),
-    }
-    return response(name, [(item, values[item]) for item in items])
+async def status_line(context: Context, name: str, items: Sequence[str], counts: MailboxStatus) -> bytes:
+    """Return ``* STATUS`` of a mailbox."""
+    values = []
+    for item in map(_known().__getitem__, items):
+        if item.count is not None:
+            values.append((item.name, item.count(counts)))
+        elif item.work_out is not None:
+            values.append((item.name, await item.work_out(context, counts)))
+    return response(name, values)
 
 
 def response(name: str, items: Sequence[tuple[str, int]]) -> bytes:

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from importlib import import_module
-from pkgutil import iter_modules
 from typing import Any
 
-from mailnode.imap import commands
+from mailnode.imap.commands.collected import collected
 from mailnode.imap.commands.row import BEFORE_LOGIN, CommandRow
 from mailnode.imap.wire.command import Command
 
-
-def _rows() -> Iterator[CommandRow[Any]]:
-    for module in sorted(found.name for found in iter_modules(commands.__path__, f"{commands.__name__}.")):
-        if module != __name__:
-            yield from getattr(import_module(module), "ROWS", ())
-
-
-TABLE: dict[bytes, CommandRow[Any]] = {row.name: row for row in _rows()}
+TABLE: dict[bytes, CommandRow[Any]] = {row.name: row for row in collected("ROWS")}
 _BY_VERB = {(name.removeprefix(b"UID ").decode(), name.startswith(b"UID ")): row for name, row in TABLE.items()}
 
 # What CAPABILITY says because of the commands: always, and before login besides.
