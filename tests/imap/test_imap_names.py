@@ -7,10 +7,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailnode.imap.commands.list import List, ListRow, list_matches, list_response, only_name
-from mailnode.imap.commands.lsub import Lsub, lsub_matches
+from mailnode.imap.commands import list as list_command
+from mailnode.imap.commands import lsub as lsub_command
+from mailnode.imap.commands.list import List, ListRow, list_response, only_name
+from mailnode.imap.commands.lsub import Lsub
 from mailnode.imap.wire.names import Patterns, decode_name, encode_name
+from mailnode.net.no_reactor import run_now
 from mailnode.values.mailbox import MailboxInfo
+
+
+async def no_pause():
+    pass
+
+
+def list_matches(command, mailboxes, subscriptions):
+    return run_now(list_command.list_matches(command, mailboxes, subscriptions, no_pause))
+
+
+def lsub_matches(command, subscriptions):
+    return run_now(lsub_command.lsub_matches(command, subscriptions, no_pause))
 
 
 @pytest.mark.parametrize(

@@ -548,6 +548,46 @@ def test_the_question_for_the_separator_reads_no_mailboxes(make_world, monkeypat
     assert client.ask('a LIST "" ""') == client.ask('a LIST INBOX ""') == answer
 
 
+@pytest.mark.parametrize(
+    ("command", "rows"),
+    [
+        (b'LIST "" *', 306),
+        (b'LIST (SUBSCRIBED RECURSIVEMATCH) "" *', 306),
+        (b'LIST "" "*%y"', 0),
+        (b'LSUB "" *', 306),
+        (b'LSUB "" "*%y"', 0),
+    ],
+)
+def test_many_mailboxes_give_others_their_turn(make_world, command, rows, monkeypatch):
+    world = make_world()
+    for number in range(300):
+        run_now(world.account.create(f"box{number}"))
+        run_now(world.account.subscribe(f"box{number}", True))
+    client = world.connect()
+
+    def later():
+        world.clock.rightNow += 0.05
+        return world.clock.rightNow
+
+    turns = []
+    call_later = world.clock.callLater
+
+    def begin(delay, callback, *arguments):
+        turns.append(delay)
+        return call_later(delay, callback, *arguments)
+
+    monkeypatch.setattr(world.clock, "seconds", later)
+    monkeypatch.setattr(world.clock, "callLater", begin)
+    client.send(b"t " + command + b"\r\n")
+    said = client.received()
+    assert b"t OK" not in said
+    world.clock.advance(0)
+    said += client.received()
+    verb = command.split()[0]
+    assert said.count(b"* %b (" % verb) == rows and said.endswith(b"t OK %b completed\r\n" % verb)
+    assert turns.count(0) >= 9
+
+
 def test_list_status_tells_all_selectable_ones(make_world):
     world = make_world()
     world.put(mailbox="Sent")

@@ -8,7 +8,16 @@ from typing import ClassVar
 
 from mailnode.imap.answers import Answer
 from mailnode.imap.commands.context import Context
-from mailnode.imap.commands.list import ListRow, decoded_patterns, list_response, order, superiors
+from mailnode.imap.commands.list import (
+    ListRow,
+    Pause,
+    decoded_patterns,
+    list_response,
+    matching,
+    order,
+    superiors_of,
+    unhurried,
+)
 from mailnode.imap.commands.row import AFTER_LOGIN, CommandRow
 from mailnode.imap.wire.command import Command
 from mailnode.imap.wire.lexer import Lexer
@@ -34,21 +43,24 @@ def _parse(tag: bytes, lexer: Lexer) -> Lsub:
 
 async def lsub(context: Context, command: Lsub) -> Answer:
     """RFC 3501 6.3.9."""
-    for row in lsub_matches(command, await context.mail.subscriptions()):
+    rows = await lsub_matches(command, await context.mail.subscriptions(), context.pause)
+    async for row in unhurried(rows, context.pause):
         context.write(list_response(row, b"LSUB"))
     return Answer("LSUB completed")
 
 
-def lsub_matches(command: Lsub, subscriptions: Iterable[str]) -> list[ListRow]:
+async def lsub_matches(command: Lsub, subscriptions: Iterable[str], pause: Pause) -> list[ListRow]:
     """Return the rows of LSUB. ``\\Noselect`` means here: not subscribed, but with subscribed names below it, which the
-    trailing ``%`` hid (RFC 3501 6.3.9)."""
+    trailing ``%`` hid (RFC 3501 6.3.9).
+
+    :param pause: lets others have their turn, if it is time.
+    """
     subscribed = frozenset(subscriptions)
     patterns = Patterns(command.reference, command.patterns)
-    rows: dict[str, tuple[str, ...]] = {name: () for name in subscribed if patterns.match(name)}
+    rows: dict[str, tuple[str, ...]] = dict.fromkeys(await matching(patterns, subscribed, pause), ())
     if any(pattern.endswith("%") for pattern in command.patterns):
-        for parent in {p for name in subscribed for p in superiors(name)} - subscribed:
-            if patterns.match(parent):
-                rows[parent] = ("\\Noselect",)
+        hidden = await superiors_of(subscribed, pause) - subscribed
+        rows |= dict.fromkeys(await matching(patterns, hidden, pause), ("\\Noselect",))
     return [ListRow(name, rows[name]) for name in sorted(rows, key=order)]
 
 
