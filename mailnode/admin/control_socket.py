@@ -62,7 +62,8 @@ class ControlPort:
     async def close(self) -> None:
         """Take no more commands and remove the socket."""
         if self._port is not None:
-            with contextlib.suppress(FileNotFoundError):  # its name may be gone, with the data directory
+            # Its name may be gone, with the data directory, or stay: nothing can be written there, and the next start removes it.
+            with contextlib.suppress(OSError):
                 await maybeDeferred(self._port.stopListening)
         self._names.close()
 

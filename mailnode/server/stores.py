@@ -127,10 +127,12 @@ class OwnStores(Stores):
         return await self.blobs.on_disk(self._reserve.full)
 
     async def trouble(self) -> str:
-        """Return which file or directory is not under its name any more, so that mail is not acknowledged; "" while all
-        are. :raises StoreUnavailable, Busy:"""
-        engine = self.engine
-        text = await self.blobs.on_disk(engine.trouble) if isinstance(engine, SqliteEngine) else ""
+        """Return which file or directory is not under its name any more, or could not be written the last time, so that
+        mail is not acknowledged; "" while all is well. :raises StoreUnavailable, Busy:"""
+        engine, text = self.engine, ""
+        if isinstance(engine, SqliteEngine):
+            await engine.try_again()
+            text = await self.blobs.on_disk(engine.trouble)
         return text or await self.blobs.on_disk(self.blobs.trouble)
 
     async def accept(self) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from mailnode.errors import StoreUnavailable
 from mailnode.store.blobs import file as blob_file
 from mailnode.store.disk import directories
 from mailnode.store.engines.engine import QUEUE
+from mailnode.store.engines.migrate import write_again
+from mailnode.store.engines.sqlite import SqliteEngine
 from mailnode.values.queue import DELIVERED, Outcome, Settlement
 
 # kind of call, error of a write, whether all later calls fail too, whether a failed sync loses what was written
@@ -231,3 +233,43 @@ def test_an_acknowledged_message_is_out_of_a_power_cuts_reach(memory, monkeypatc
         store.stop()
     finally:
         disk.vfs.unregister()
+
+
+@pytest.mark.parametrize("kind", [WRITE, SYNC])
+@pytest.mark.parametrize("name", ["directory", "queue", MAIL])
+def test_a_file_that_cannot_be_written_is_told_until_it_can(memory, name, kind):
+    loop, faults = Loop(), Faults()
+    faults.lift()
+    vfs = FaultVFS("faulty-told", faults, errno.EIO)
+    engine = SqliteEngine(memory / "data", 1, loop.call_from_thread, vfs=vfs.name)
+    loop.run(engine.start())
+    faults.arm(kind, 1, True)
+    with pytest.raises(StoreUnavailable):
+        loop.run(engine.write(name, write_again))
+    for _ in range(2):
+        assert str(memory / "data" / f"{name}.db") in engine.trouble()
+        loop.run(engine.try_again())
+    faults.lift()
+    loop.run(engine.try_again())
+    assert engine.trouble() == ""
+    loop.run(engine.write(name, write_again))
+    loop.run(engine.stop())
+
+
+@pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC])
+def test_a_store_that_cannot_write_stops_and_gives_the_directory_free(memory, error):
+    loop, faults = Loop(), Faults()
+    faults.lift()
+    vfs = FaultVFS("faulty-stop", faults, error)
+    engine = SqliteEngine(memory / "data", 1, loop.call_from_thread, vfs=vfs.name)
+    loop.run(engine.start())
+    faults.arm(WRITE, 1, True)
+    for name in ("directory", "queue", MAIL):
+        with pytest.raises(StoreUnavailable):
+            loop.run(engine.write(name, write_again))
+    loop.run(engine.stop())
+    faults.lift()
+    again = SqliteEngine(memory / "data", 1, loop.call_from_thread)
+    loop.run(again.start())
+    assert again.damage() == {}
+    loop.run(again.stop())

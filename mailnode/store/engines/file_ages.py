@@ -114,8 +114,9 @@ class FileAges:
             for name, generation in self._generations.items()
             if name != DIRECTORY
         }
-        with suppress(apsw.Error):
-            self._tenancies[DIRECTORY].run(write_known, known)
+        if self._tenancies[DIRECTORY].is_open:  # it is not when its last write failed
+            with suppress(apsw.Error):
+                self._tenancies[DIRECTORY].run(write_known, known)
         self.sync()
 
     def close(self) -> None:

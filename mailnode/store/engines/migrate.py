@@ -69,6 +69,11 @@ def version(tx: Transaction) -> int:
     return int(rows[0][0])
 
 
+def write_again(tx: Transaction) -> None:
+    """Write what stands there."""
+    tx.execute("UPDATE meta SET value = value WHERE key = 'schema'")
+
+
 def is_used(tx: Transaction) -> bool:
     """Whether a SQLite file has tables other than ``meta``."""
     return bool(tx.execute("SELECT 1 FROM sqlite_master WHERE name <> 'meta' AND name NOT LIKE 'sqlite%' LIMIT 1"))

@@ -14,6 +14,7 @@ import shutil
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -271,9 +272,13 @@ class SqliteEngine:
         call_from_thread = self._call_from_thread
 
         def end() -> None:
-            self._end_threads()
-            self._close()
-            call_from_thread(closed.callback, None)
+            try:
+                self._end_threads()
+                self._close()
+            except Exception as error:
+                call_from_thread(closed.errback, error)
+            else:
+                call_from_thread(closed.callback, None)
 
         threading.Thread(target=end, name="store stop", daemon=True).start()
         await closed
@@ -341,8 +346,20 @@ class SqliteEngine:
         return self._tenancies[name]
 
     def trouble(self) -> str:
-        """Return which file of which tenancy is not under its name any more, "" while all are. Blocks for some stats."""
-        return next((text for tenancy in list(self._tenancies.values()) if (text := tenancy.trouble())), "")
+        """Return which file of which tenancy is not under its name any more, or cannot be written for another reason than
+        a full disk; "" while all is well. Blocks for some stats."""
+        tenancies = list(self._tenancies.values())
+        found = (text for tenancy in tenancies if (text := tenancy.trouble() or self._refused(tenancy)))
+        return next(found, "")
+
+    async def try_again(self) -> None:
+        """Write to the files that could not be written the last time: there may be no mail that would show that it can be."""
+        for name in [tenancy.name for tenancy in self._tenancies.values() if self._refused(tenancy)]:
+            with suppress(StoreUnavailable):
+                await self.write(name, migrate.write_again)
+
+    def _refused(self, tenancy: Tenancy) -> str:
+        return "" if tenancy.name == EPHEMERAL else tenancy.refused
 
     # beside the units
 

@@ -122,6 +122,7 @@ class Tenancy:
         self._begin_anew = begin_anew
         self.commits = 0  # since the file was made
         self._counted: Callable[[int], None] | None = None  # told of each commit once it is durable
+        self.refused = ""  # why writing failed the last time, in words: neither damage nor a full disk
         self.damage = ""  # what was found damaged last, in words
         self._wal_pages = 0
         self._checkpoint_asked = False
@@ -140,6 +141,11 @@ class Tenancy:
     def in_memory(self) -> bool:
         """Whether there is no file: then one connection does everything."""
         return self._path == ":memory:"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection to write with."""
+        return self._writer is not None
 
     # opening and closing
 
@@ -216,6 +222,7 @@ class Tenancy:
             error = self._attempt(jobs)
         if error is None:
             return
+        self._note_refusal(error)
         room = isinstance(error, apsw.FullError) and self._reserve is not None and self._reserve.give_back()
         if self._failed or self._lost or (len(jobs) == 1 and not room):
             _refuse(jobs, error)
@@ -225,6 +232,10 @@ class Tenancy:
             error = None if self._failed or self._lost else self._attempt((job,))
             if error is not None or self._failed or self._lost:
                 _refuse((job,), error)
+
+    def _note_refusal(self, error: Exception) -> None:
+        if not (is_damage(error) or isinstance(error, apsw.FullError)):
+            self.refused = f"{self._path}: {type(error).__name__}: {error}"
 
     def _replace(self, error: Exception) -> bool:
         """Begin with an empty file if this one is damaged and may be lost; whether that was done."""
@@ -275,6 +286,7 @@ class Tenancy:
         except apsw.Error as error:
             self._fail(error)
             return error
+        self.refused = ""
         if counts and self._counted is not None:
             self.commits += 1
             self._counted(self.commits)
@@ -461,6 +473,7 @@ class Tenancy:
                 self._read_commits()
         except (apsw.Error, ConfigurationError) as error:
             self.close()
+            self._note_refusal(error)
             return self._replace(error)
         self._failed = False
         self._report("store.recovered", tenancy=self.name)

@@ -166,7 +166,9 @@ class Directory:
 
     async def set_fixed_domains(self, names: Sequence[str]) -> None:
         """See :class:`IDirectory`. :raises BadAddress:"""
-        await self._change(directory_rows.set_fixed_domains, tuple(names))
+        # Mostly they are what they were: a start writes nothing then, and goes on where nothing can be written.
+        if await self._engine.read(DIRECTORY, directory_rows.fixed_domains) != set(map(domain_key, names)):
+            await self._change(directory_rows.set_fixed_domains, tuple(names))
 
     async def add_account(self, account_id: str, address: Address, created: float) -> Account:
         """See :class:`IDirectory`. A domain that is an alias has no addresses of its own: NoSuchDomain."""

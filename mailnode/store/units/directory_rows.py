@@ -109,6 +109,11 @@ def remove_domain(tx: Transaction, name: str) -> Changed[None]:
     return Changed(None, version)
 
 
+def fixed_domains(tx: Transaction) -> set[str]:
+    """The keys of the domains that the configuration names."""
+    return {name for (name,) in tx.execute("SELECT name FROM domain WHERE fixed = 1")}
+
+
 def set_fixed_domains(tx: Transaction, names: Sequence[str]) -> Changed[None]:
     """See IDirectory."""
     version = next_version(tx)
