@@ -106,7 +106,7 @@ class FakeAccount:
         self.keywords = KeywordTable()
         self.blob_store = FakeBlobs()
         self.content: dict[str, bytes] = {}
-        self.quota = 0
+        self.quota = self.most_messages = 0
         self.reads = 0
         self._modseq = 1
         self._validity = 0
@@ -232,8 +232,8 @@ class FakeAccount:
         return self._modseq
 
     async def usage(self):
-        used = sum(size_of(m) for box in self._boxes.values() for m, _, _ in box.live.values())
-        return Usage(used, self.quota, 0, 0)
+        sizes = [size_of(m) for box in self._boxes.values() for m, _, _ in box.live.values()]
+        return Usage(sum(sizes), self.quota, len(sizes), self.most_messages)
 
     def blobs(self):
         return self.blob_store
