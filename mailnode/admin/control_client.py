@@ -55,14 +55,15 @@ def ask(data: Path, name: str, arguments: dict[str, Any]) -> Any:
             raise OperationFailed(Reason.UNREACHABLE, f"{data / SOCKET}: {error.strerror}") from None
         try:
             client.sendall(json.dumps({"command": name, "arguments": arguments}).encode() + b"\n")
-            line = _read_line(client)
-            answer = json.loads(line)
-        except (OSError, ValueError):
+            answer = json.loads(_read_line(client))
+            if not isinstance(answer, dict):
+                raise ValueError
+        except (OSError, ValueError, RecursionError):
             raise OperationFailed(Reason.UNREACHABLE, "the server does not answer") from None
     if "result" in answer:
         return answer["result"]
-    known = answer.get("code") in list(Reason)
-    raise OperationFailed(Reason(answer["code"]) if known else Reason.FAILED, str(answer.get("error", "refused")))
+    reason = next((reason for reason in Reason if reason == answer.get("code")), Reason.FAILED)
+    raise OperationFailed(reason, str(answer.get("error", "refused")))
 
 
 def _read_line(client: socket.socket) -> bytes:

@@ -98,6 +98,35 @@ class ControlSocketTests(TestCase):
         assert await deferToThread(ask, data, "ping", {})
         await port.close()
 
+    async def test_who_asks_believes_no_strange_answer(self):
+        """Of a server of another version, or of what is no server of ours."""
+        data = self.folder()
+        os.makedirs(data)
+        for octets, reason in (
+            (b'{"code": 5, "error": "is in use"}\n', Reason.CONFLICT),
+            (b'{"code": 99, "error": "of a later version"}\n', Reason.FAILED),
+            (b'{"code": [1], "error": {}}\n', Reason.FAILED),
+            (b"{}\n", Reason.FAILED),
+            (b'["result"]\n', Reason.UNREACHABLE),
+            (b'"result"\n', Reason.UNREACHABLE),
+            (b"[" * 100_000 + b"\n", Reason.UNREACHABLE),
+            (b"\xff\n", Reason.UNREACHABLE),
+            (b"", Reason.UNREACHABLE),
+        ):
+            with socket.socket(socket.AF_UNIX) as server, short_path(data / SOCKET) as name:
+                (data / SOCKET).unlink(missing_ok=True)
+                server.bind(name)
+                server.listen(1)
+                asking = deferToThread(ask, data, "ping", {})
+                answering = await deferToThread(lambda server=server: server.accept()[0])
+                with answering:
+                    await deferToThread(answering.recv, 1000)
+                    answering.sendall(octets)
+                    answering.shutdown(socket.SHUT_WR)
+                    with self.assertRaises(OperationFailed) as caught:
+                        await asking
+                assert caught.exception.reason is reason, octets[:40]
+
     async def test_a_bug_is_one_answer(self):
         data = self.folder()
         port = await self.serve(data)
