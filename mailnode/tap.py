@@ -21,29 +21,23 @@ from twisted.python import usage
 from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
-from mailnode.admin.operations import OperationFailed
 from mailnode.config.checkup import User, check_up, serving_user
 from mailnode.config.schema import Config
 from mailnode.config.version import VERSION
 from mailnode.errors import ConfigurationError
 from mailnode.interpreter import require_fit
-from mailnode.net.listeners import PORT_TAKEN
 from mailnode.server import app, demo
 from mailnode.server.configuration import configuration
 from mailnode.server.logs import AppendedLog, LineWriter, observer
 from mailnode.server.pidfile import PidFile
 from mailnode.server.processes.handover import LogPlace
 from mailnode.server.processes.setup import end_by_force, prepare_process
-from mailnode.store.disk.directories import make_directory
+from mailnode.server.services import ProcessService, Startable
 
 reactor: Any = _reactor
 _log = Logger()
 
 LOGFILE = "twistd.log"  # where a daemon without --logfile writes, as twistd does
-TAKEN_IN_DEMONSTRATION = (
-    "another program has the ports, perhaps another demonstration: --port-offset N (after the word mailnode) adds N to "
-    "every port"
-)
 ELSEWHERE = "; --data DIR (after the word mailnode) names another place"
 
 
@@ -153,6 +147,7 @@ class MailService(Service):
         self._pidfile = pidfile
         self._server: app.Server | None = None
         self._log_file: AppendedLog | None = None
+        self._shown: dict[str, Any] | None = None  # of a demonstration
         self._reason = "stopped"
         self._ending = False
 
@@ -201,25 +196,31 @@ class MailService(Service):
             self._pidfile.take()
         if self._file is None:
             demo.prepare_certificate(self._config.server.data, time.time())
-        self._server = app.Server(self._config, reactor, time.time, self._read_again, self._log_place())
+        self._server = app.Server(
+            self._config, reactor, time.time, self._read_again, self._log_place(), self._before_clients()
+        )
         await self._server.bind()
 
     async def _start(self) -> None:
         server = self._server
         assert server is not None
         await server.start()
-        shown = None
-        try:
-            if self._file is None:
-                shown = await demo.prepare_accounts(server.administration, self._config.server.data, self._port_offset)
-            self._set_signals()  # who sees that it is up may send one at once
-            await server.accept()
-            if shown is not None and self._twistd.get("nodaemon") and sys.__stdout__ is not None:
-                sys.__stdout__.write(demo.screen(shown, self._config.server.data) + "\n")
-                sys.__stdout__.flush()
-        except BaseException:
-            await server.stop("the start failed")
-            raise
+        if self._shown is not None and self._twistd.get("nodaemon") and sys.__stdout__ is not None:
+            sys.__stdout__.write(demo.screen(self._shown, self._config.server.data) + "\n")
+            sys.__stdout__.flush()
+
+    def _before_clients(self) -> list[Startable]:
+        """What there must be before anybody is served; who sees that it is up may send a signal at once."""
+        signals = ProcessService("signals", reactor, start=self._set_signals, within=lambda: 0.0)
+        if self._file is not None:
+            return [signals]
+        return [ProcessService("demonstration", reactor, start=self._demonstrate, within=lambda: 0.0), signals]
+
+    async def _demonstrate(self) -> None:
+        assert self._server is not None
+        self._shown = await demo.prepare_accounts(
+            self._server.administration, self._config.server.data, self._port_offset
+        )
 
     def _read_again(self) -> Config:
         return configuration(self._file, self._data, self._port_offset, with_certificates=False)
@@ -237,11 +238,7 @@ class MailService(Service):
     def _in_words(self, failure: Failure) -> list[str]:
         error = failure.value
         if isinstance(error, ConfigurationError):
-            return [
-                TAKEN_IN_DEMONSTRATION if text == PORT_TAKEN and self._file is None else text for text in error.mistakes
-            ]
-        if isinstance(error, OperationFailed):
-            return [error.text]
+            return demo.in_words(error.mistakes) if self._file is None else error.mistakes
         if isinstance(error, OSError):
             return [f"{error.filename or self._config.server.data}: {error.strerror}"]
         _log.failure("the server could not start", failure)
@@ -302,12 +299,9 @@ class MailService(Service):
     def _log_writer(self) -> LineWriter:
         name = self._twistd.get("logfile")
         if not name and self._file is None and self._twistd.get("nodaemon"):
-            make_directory(self._config.server.data)
-            name = str(self._config.server.data / demo.LOG)
+            name = str(demo.prepare_log(self._config.server.data))
         if name == "-" or (self._twistd.get("nodaemon") and not name):
             out = sys.__stdout__ or sys.stdout
-            if self._config.server.workers == 1:
-                return out
             self._log_file = AppendedLog(None, out.fileno())
         else:
             self._log_file = AppendedLog(Path(name or LOGFILE).absolute())

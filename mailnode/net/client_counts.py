@@ -1,8 +1,9 @@
-"""How many clients a listener has, in all and from one network: in one process, or in several that share memory.
+"""How many clients a listener has, in all and from one network: in this process, and in others that share memory with it.
 
-Each process writes its own block of the shared memory and reads all, so there is no lock: two that let somebody in at
-the same moment may be one over the limit. From one network they count by two hashes of its name with a secret key and
-believe the smaller one, which is never too low; that it is too high takes two networks that agree with it in one each.
+Each process writes its own block of the shared memory and reads those of the others, so there is no lock: two that let
+somebody in at the same moment may be one over the limit. What others have from one network is counted by two hashes of its
+name with a secret key, of which the smaller one is believed: it is never too low, and that it is too high takes two networks
+that agree with it in one each. Its own a process counts exactly.
 """
 
 from __future__ import annotations
@@ -87,30 +88,34 @@ class SharedClientCounts(ClientCounts):
 
     def __init__(self, memory: ClientCountsMemory, process: int, listener: int) -> None:
         """:param process: this one's number, from 0. :param listener: its number, from 0."""
+        super().__init__()
         self._counts = memory.counts
         self._key = memory.key
         self._own = memory.start_of(process, listener)
-        self._blocks = [memory.start_of(number, listener) for number in range(memory.processes)]
+        self._others = [memory.start_of(number, listener) for number in range(memory.processes) if number != process]
 
     def total(self) -> int:
         """How many there are."""
         counts = self._counts
-        return sum([counts[block] for block in self._blocks])
+        return super().total() + sum([counts[block] for block in self._others])
 
     def of(self, peer: str) -> int:
         """How many there are from one network, or a few more."""
         counts = self._counts
-        return min([sum([counts[block + cell] for block in self._blocks]) for cell in self._cells(peer)])
+        others = min([sum([counts[block + cell] for block in self._others]) for cell in self._cells(peer)])
+        return super().of(peer) + others
 
     def enter(self, peer: str) -> None:
         """Count one more."""
-        self._add(peer, 1)
+        super().enter(peer)
+        self._tell(peer, 1)
 
     def leave(self, peer: str) -> None:
         """One that was counted is gone."""
-        self._add(peer, -1)
+        super().leave(peer)
+        self._tell(peer, -1)
 
-    def _add(self, peer: str, amount: int) -> None:
+    def _tell(self, peer: str, amount: int) -> None:
         counts, own = self._counts, self._own
         counts[own] += amount
         if peer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,17 @@ from mailnode.admin.administration import Administration
 from mailnode.admin.dispatch import run
 from mailnode.admin.operations import OperationFailed, Reason
 from mailnode.config.demo import ACCOUNTS, ADDRESS, DOMAIN, certificate_files, demo_listeners
+from mailnode.errors import ConfigurationError
+from mailnode.net.listeners import PORT_TAKEN
 from mailnode.net.self_signed import write_self_signed
 from mailnode.store.disk.directories import make_directory
 
 FILE = "demo.json"  # in the data directory, mode 0600: clear passwords
 LOG = "mailnode.log"  # in the data directory: the terminal has its one screen, and nothing else
+TAKEN = (
+    "another program has the ports, perhaps another demonstration: --port-offset N (after the word mailnode) adds N to "
+    "every port"
+)
 
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 
@@ -29,11 +36,29 @@ def prepare_certificate(data: Path, now: float) -> None:
         write_self_signed(certificate, key, [f"mail.{DOMAIN}", DOMAIN, "localhost", ADDRESS], now)
 
 
+def prepare_log(data: Path) -> Path:
+    """Return the file the log goes to, whose directory is there. :raises OSError:"""
+    make_directory(data)
+    return data / LOG
+
+
+def in_words(mistakes: Sequence[str]) -> list[str]:
+    """Return why it cannot start, as it concerns who tries it."""
+    return [TAKEN if mistake == PORT_TAKEN else mistake for mistake in mistakes]
+
+
 async def prepare_accounts(admin: Administration, data: Path, port_offset: int) -> dict[str, Any]:
     """Make the accounts that are not there yet; remember their passwords; return what the screen shows.
 
-    An account whose password is unknown (the file was lost) gets a new one.
+    An account whose password is unknown (the file was lost) gets a new one. :raises ConfigurationError: it cannot be done.
     """
+    try:
+        return await _prepare_accounts(admin, data, port_offset)
+    except OperationFailed as error:
+        raise ConfigurationError([error.text]) from error
+
+
+async def _prepare_accounts(admin: Administration, data: Path, port_offset: int) -> dict[str, Any]:
     known = recall(data) or {}
     passwords = {entry["address"]: entry["password"] for entry in known.get("accounts", ())}
     for name in ACCOUNTS:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 from twisted.cred.portal import Portal
@@ -23,69 +22,34 @@ from mailnode.config.version import VERSION
 from mailnode.delivery.acceptance import Acceptance
 from mailnode.delivery.judge import Judge
 from mailnode.delivery.router import Router
-from mailnode.imap.open_views import OpenViews
 from mailnode.imap.protocol import ImapFactory
-from mailnode.imap.searches import Searches
 from mailnode.imap.services import ImapServices
 from mailnode.imap.session import ImapSession
 from mailnode.imap.watching import Watching
 from mailnode.imap.wire.connection import ImapLimits
-from mailnode.interfaces.runtime import IClock, IHints, IProcesses
 from mailnode.interfaces.sessions import ISessionCounts
-from mailnode.message.scanner import read_facts
 from mailnode.net.admission import Admission
-from mailnode.net.batches import Batches
 from mailnode.net.client_counts import ClientCounts, ClientCountsMemory, SharedClientCounts
 from mailnode.net.descriptors import OF_DATABASE, WEB, Shares, in_use, limit, share
-from mailnode.net.listeners import HandedOver, Listener, bind_all, own_addresses
-from mailnode.net.processes import Processes
+from mailnode.net.listeners import HandedOver, Listener, own_addresses
 from mailnode.net.pump_factory import PumpFactory
-from mailnode.net.resolver import Resolver
-from mailnode.net.threads import Threads
 from mailnode.net.tls import CertificateStore, ListenerTls
 from mailnode.policy.chain import Link, PolicyChain
 from mailnode.pop3.protocol import Pop3Factory
 from mailnode.queue.schedule import Schedule
 from mailnode.server import plugins
 from mailnode.server.plugins import PluginContext
+from mailnode.server.ports import Ports
 from mailnode.server.routing import routing_table
+from mailnode.server.runtime import Runtime
 from mailnode.server.stores import Stores
 from mailnode.smtp.limits import Limits as SmtpLimits
 from mailnode.smtp.limits import Timeouts as SmtpTimeouts
 from mailnode.smtp.protocol import SmtpFactory
 from mailnode.smtp.service import Service
-from mailnode.store.blobs import codec
 from mailnode.web.metrics import Metrics
 
-SEARCH_NICENESS = 5  # of the process that searches: what is new goes before what is looked for
-SEARCH_IDLE = 60.0  # seconds after which it is ended
-
 _log = Logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Runtime:
-    """What the process gives its rooms."""
-
-    reactor: Any
-    clock: IClock
-    threads: Threads
-    processes: IProcesses
-    hints: IHints
-    resolver: Resolver
-    views: OpenViews
-    searches: Searches
-    batches: Batches | None  # None: everything small is scanned in this process
-
-
-def scanning_batches(config: Config, reactor: Any) -> Batches | None:
-    """Return what has small messages scanned and encoded by another process where there is a core for it, else None."""
-    return Batches(reactor, read_facts, codec.encode) if (os.cpu_count() or 1) > config.server.workers else None
-
-
-def searching_processes(reactor: Any) -> Processes:
-    """Return what looks into messages for SEARCH: one process, behind everything else that wants the machine."""
-    return Processes(reactor, nice=SEARCH_NICENESS, idle=SEARCH_IDLE)
 
 
 class Serving:
@@ -97,23 +61,25 @@ class Serving:
         holder: Holder,
         stores: Stores,
         runtime: Runtime,
-        certificates: CertificateStore | None,
+        certificates: CertificateStore,
         counts: ISessionCounts,
+        ports: Ports,
         *,
+        outgoing: int = 0,
         web: Callable[[], Any] | None = None,
-        places: Mapping[int, HandedOver] | None = None,
     ) -> None:
-        """:param web: makes the factory of an http listener; None: this process has none.
-        :param places: the sockets another process has bound, by the listener's number; None: this one binds them."""
+        """:param outgoing: connections to other servers that this process may want in use at a time.
+        :param web: makes the factory of an http listener; None: this process has none."""
         self._holder = holder
         self._config = config = holder.config  # what it was made with; what can change is asked of the holder
         self._stores = stores
         self._runtime = runtime
         self._certificates = certificates
         self._counts = counts
+        self._ports = ports
+        self._outgoing = outgoing
         self._web = web
-        self._places = places
-        wanted = places if places is not None else range(len(config.listener))
+        wanted = ports.numbers(config)
         self._admission = Admission(runtime.reactor)  # to all listeners for mail
         self._web_admission = Admission(runtime.reactor, WEB)  # a crowd at the others does not hide the metrics
         self._clients = {index: ClientCounts() for index in wanted}  # they outlive the factories
@@ -127,11 +93,7 @@ class Serving:
 
     async def bind(self) -> None:
         """Take every port. :raises ConfigurationError: none was taken."""
-        if self._places is None:
-            await bind_all(self.listeners)
-            return
-        for index, place in self._places.items():
-            self._listeners[index].adopt(place)
+        await self._ports.bind(self._listeners)
 
     def handed_over(self) -> dict[int, HandedOver]:
         """Return what further processes need to take connections too, by the listener's number."""
@@ -173,7 +135,7 @@ class Serving:
                 "fingerprint": pair.fingerprint,
                 "not_after": pair.not_after.isoformat().replace("+00:00", "Z"),
             }
-            for pair in (self._certificates.pairs if self._certificates is not None else ())
+            for pair in self._certificates.pairs
         ]
         return {
             "process": process,
@@ -186,7 +148,7 @@ class Serving:
         """Set the gauges that tell the same, and those of this process' threads and views."""
         metrics.set("config_generation", self._holder.generation, process=str(process))
         metrics.clear("certificate_expiry_seconds")
-        for pair in self._certificates.pairs if self._certificates is not None else ():
+        for pair in self._certificates.pairs:
             metrics.set(
                 "certificate_expiry_seconds",
                 pair.not_after.timestamp(),
@@ -254,8 +216,7 @@ class Serving:
     def _share_descriptors(self, config: Config) -> Shares:
         """Return what the connections of this process may have. The store is open, and nobody is connected."""
         store = OF_DATABASE * self._stores.databases + config.server.workers  # with PostgreSQL it is less
-        outgoing = config.queue.concurrency_total if self._places is None else 0  # the first process makes them
-        shares = share(limit(), in_use(), store, outgoing)
+        shares = share(limit(), in_use(), store, self._outgoing)
         self._admission.most = shares.connections
         if shares.scarce:
             _log.warn(
@@ -289,7 +250,7 @@ class Serving:
     # Listeners
 
     def _listener(self, index: int, entry: ListenerConfig) -> Listener:
-        tls = ListenerTls(self._certificates) if self._certificates is not None and entry.tls != "none" else None
+        tls = ListenerTls(self._certificates) if entry.tls != "none" else None
         key = f"listener[{index}]"
         admission = self._web_admission if entry.protocol == "http" else self._admission
         return Listener(

@@ -9,15 +9,12 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from mailnode.auth.realm import SessionCounts
 from mailnode.config.holder import Holder
 from mailnode.config.loader import read
-from mailnode.imap.open_views import OpenViews
-from mailnode.imap.searches import Searches
-from mailnode.net.clock import WallClock
 from mailnode.net.hints import LocalHints
 from mailnode.net.no_reactor import run_now
-from mailnode.net.processes import Processes
-from mailnode.net.resolver import Resolver
-from mailnode.net.threads import Threads
-from mailnode.server.serving import Runtime, Serving
+from mailnode.net.tls import CertificateStore
+from mailnode.server.ports import OwnPorts
+from mailnode.server.runtime import make_runtime
+from mailnode.server.serving import Serving
 from mailnode.server.stores import OwnStores
 
 
@@ -28,21 +25,10 @@ class Rooms:
         self.data = data
         self.reactor = MemoryReactorClock()
         self.holder = Holder(self.config(**limits))
-        clock, threads, hints = WallClock(lambda: 1.79e9, self.reactor), Threads(self.reactor), LocalHints()
-        processes = Processes(self.reactor)
-        stores = OwnStores(self.holder.config, clock, threads, hints, None)
-        runtime = Runtime(
-            self.reactor,
-            clock,
-            threads,
-            processes,
-            hints,
-            Resolver(self.reactor, ["127.0.0.1"]),
-            OpenViews(self.reactor),
-            Searches(processes),
-            None,
-        )
-        self.serving = Serving(self.holder, stores, runtime, None, SessionCounts())
+        runtime = make_runtime(self.holder.config, self.reactor, lambda: 1.79e9, LocalHints())
+        stores = OwnStores(self.holder.config, runtime.clock, runtime.threads, runtime.hints, None)
+        certificates = CertificateStore((), runtime.clock)
+        self.serving = Serving(self.holder, stores, runtime, certificates, SessionCounts(), OwnPorts())
         run_now(self.serving.bind())
         self.serving.build()
 

@@ -9,13 +9,17 @@ from mailnode.errors import ConfigurationError, StoreUnavailable
 from mailnode.message.scanner import read_facts
 from mailnode.net.hints import LocalHints
 from mailnode.net.no_reactor import CallingThread, StandingClock, run_now
-from mailnode.server.administration import accept_older
+from mailnode.server.administration import with_stopped_store
 from mailnode.server.stores import OwnStores
 from mailnode.values.address import parse_address
 from mailnode.values.mailbox import NewMessage
 from mailnode.values.queue import QueuedEnvelope, QueuedRecipient, Submission
 
 NOW = 1_800_000_000.0
+
+
+def accept_older(config, files):
+    return with_stopped_store(config, lambda store: store.accept_older(files))
 
 
 class Opened:

@@ -22,7 +22,7 @@ from mailnode.web.merging import Snapshot, lasting, merged
 
 
 class FurtherProcesses:
-    """All processes but the first. ``prepare`` before it takes connections, then ``start``, ``stop``; once each."""
+    """All processes but the first; there may be none. ``start`` before it takes connections, ``stop``; once each."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class FurtherProcesses:
         holder: Holder,
         serving: Serving,
         stores: Stores,
-        certificates: CertificateStore | None,
+        certificates: CertificateStore,
         counts: SessionCounts,
         hints: SharedHints,
         log: LogPlace,
@@ -50,18 +50,17 @@ class FurtherProcesses:
         self._ended: Snapshot = []  # by those that have ended
         further = holder.config.server.workers - 1
         self._workers = Supervisor(reactor, further, self._hand_over, self._handlers, self._forget)
-        holder.tell(lambda config: self._workers.tell("serve", self._state()))
+        holder.tell(lambda config: self._workers.tell("serve", self._now()))
 
     # life
 
-    def prepare(self) -> None:
-        """Count clients together from now on. :raises OSError: no shared memory."""
+    async def start(self) -> None:
+        """Count clients together from now on, and start all; return when they take connections.
+
+        :raises ConfigurationError: one cannot be started. :raises OSError: no shared memory."""
         config = self._holder.config
         self._memory = ClientCountsMemory.make(config.server.workers, len(config.listener))
         self._serving.share_clients(self._memory, 0)
-
-    async def start(self) -> None:
-        """Start all; return when they take connections. :raises ConfigurationError:"""
         await self._workers.start()
 
     async def stop(self, grace: float) -> None:
@@ -93,7 +92,7 @@ class FurtherProcesses:
     async def counted(self) -> tuple[int, list[Snapshot]]:
         """Return how many serve, and what they counted, those that have ended or are busy too."""
         self._counted.update(await self._workers.ask("metrics"))
-        return self._workers.up, [*self._counted.values(), self._ended]
+        return self._workers.up, [one for one in (*self._counted.values(), self._ended) if one]
 
     # what each is given and may ask for
 
@@ -105,11 +104,11 @@ class FurtherProcesses:
             for index, place in self._serving.handed_over().items()
         ]
         clients = Clients(memory.descriptor, memory.key, memory.processes, memory.listeners)
-        return Handover(number, self._state(), tuple(places), clients, self._log)
+        return Handover(number, self._now(), tuple(places), clients, self._log)
 
-    def _state(self) -> Served:
-        pairs = self._certificates.pairs if self._certificates is not None else ()
-        return Served(self._holder.generation, self._holder.config, tuple(pair.as_pem() for pair in pairs))
+    def _now(self) -> Served:
+        certificates = tuple(pair.as_pem() for pair in self._certificates.pairs)
+        return Served(self._holder.generation, self._holder.config, certificates)
 
     def _handlers(self, worker: Worker) -> Mapping[str, Callable[..., Any]]:
         sessions = self._sessions[worker] = Counter()
@@ -130,7 +129,7 @@ class FurtherProcesses:
                 counts.leave(account_id, protocol)
 
         return {
-            "state": self._state,
+            "state": self._now,
             "write": write,
             "out_of_service": lambda: dict(engine.out_of_service),
             "enqueue": queue.enqueue,

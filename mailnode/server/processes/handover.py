@@ -57,7 +57,7 @@ class Handover:
     """Everything a worker needs but its link. ``number``: from 2 on; the first process is 1."""
 
     number: int
-    state: Served
+    served: Served
     places: tuple[Place, ...]
     clients: Clients
     log: LogPlace

@@ -6,7 +6,7 @@ other side reads slowly gets none: hints may be lost, and who relies on them als
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from zope.interface import implementer
@@ -22,7 +22,7 @@ MAX_ACCOUNTS = 10_000  # of one message
 class SharedHints:
     """Local hints that are also told to other processes, and hints of others that are passed on to a subscriber here."""
 
-    def __init__(self, reactor: Any, links: Callable[[], Iterable[ProcessLink]]) -> None:
+    def __init__(self, reactor: Any, links: Callable[[], Sequence[ProcessLink]]) -> None:
         """:param links: those to tell: all workers' for the first one, the first one's for a worker."""
         self._local = LocalHints()
         self._reactor = reactor
@@ -63,6 +63,8 @@ class SharedHints:
             self._local.wake_queue()
 
     def _pass_on(self, account_id: str, modseq: int, origin: ProcessLink | None) -> None:
+        if not self._links():
+            return
         known = self._modseqs.get(account_id)
         if known is None and len(self._modseqs) >= MAX_ACCOUNTS:
             return

@@ -4,7 +4,6 @@ descriptor N."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import socket
@@ -15,8 +14,7 @@ from typing import Any, NoReturn
 
 from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.defer import TimeoutError as DeferredTimeout
-from twisted.logger import ILogObserver, LegacyLogObserverWrapper, Logger, globalLogBeginner, globalLogPublisher
+from twisted.logger import ILogObserver, LegacyLogObserverWrapper, Logger, globalLogBeginner
 from twisted.python.failure import Failure
 from twisted.python.reflect import namedAny
 from twisted.python.syslog import SyslogObserver
@@ -24,31 +22,32 @@ from zope.interface import implementer
 
 from mailnode.config.holder import Holder
 from mailnode.errors import ConfigurationError
-from mailnode.imap.open_views import OpenViews
-from mailnode.imap.searches import Searches
+from mailnode.interfaces.runtime import IDelayed
 from mailnode.interfaces.sessions import ISessionCounts
 from mailnode.interpreter import require_fit
 from mailnode.net.client_counts import ClientCountsMemory
-from mailnode.net.clock import WallClock
-from mailnode.net.descriptors import dns_at_once
-from mailnode.net.listeners import HandedOver, wait_for_connections
-from mailnode.net.processes import Processes
-from mailnode.net.resolver import Resolver
-from mailnode.net.threads import Threads
+from mailnode.net.listeners import HandedOver
 from mailnode.net.tls import CertificateStore, Pair
 from mailnode.server.logs import AppendedLog, observer
+from mailnode.server.ports import InheritedPorts
+from mailnode.server.process import Closing, MailProcess
 from mailnode.server.processes.handover import Handover, LogPlace, Served
 from mailnode.server.processes.hints import SharedHints
 from mailnode.server.processes.link import ProcessLink
 from mailnode.server.processes.setup import end_by_force, prepare_process
 from mailnode.server.processes.supervisor import join
-from mailnode.server.serving import Runtime, Serving, scanning_batches, searching_processes
+from mailnode.server.runtime import make_runtime
+from mailnode.server.services import Services, Startable
+from mailnode.server.serving import Serving
 from mailnode.server.stores import WorkerStores
 from mailnode.web.merging import Snapshot
-from mailnode.web.metrics import EventMetrics, Metrics
 
 DIRECTORY_POLL = 5.0  # seconds between looks whether the directory changed, should it not have been told
-CLOSING = 3.0  # seconds the end of reading may take, after the grace time
+STEP, STORE, THREADS = (
+    2.0,
+    3.0,
+    0.0,
+)  # seconds the steps of the end may take, beyond the grace time: threads end with it
 
 reactor: Any = _reactor
 _log = Logger()
@@ -74,80 +73,59 @@ class WorkerServer:
     """What a worker consists of. Made with what it is given; :meth:`start`, :meth:`drain`, once each."""
 
     def __init__(self, handover: Handover, link: ProcessLink, log: AppendedLog | None) -> None:
-        state = handover.state
-        config = state.config
+        given = handover.served
+        config = given.config
         self._handover = handover
-        self._holder = Holder(config, state.generation)
+        self._holder = Holder(config, given.generation)
         self._link = link
         self._log = log
-        self._metrics = Metrics()
-        self._counting = EventMetrics(self._metrics)
-        clock = WallClock(time.time, reactor)
-        self._clock = clock
-        self._threads = Threads(reactor)
-        self._processes = Processes(reactor)
-        self._searching = searching_processes(reactor)
-        self._hints = SharedHints(reactor, lambda: (link,))
-        self._certificates = CertificateStore((), clock) if config.tls is not None else None
-        self._take_certificates(state.certificates)
-        self._stores = WorkerStores(config, clock, self._threads, self._hints, reactor.callFromThread, link.call)
-        self._batches = scanning_batches(config, reactor)
-        self._views = OpenViews(reactor)
-        runtime = Runtime(
-            reactor,
-            clock,
-            self._threads,
-            self._processes,
-            self._hints,
-            Resolver(reactor, config.dns.servers, at_once=dns_at_once()),
-            self._views,
-            Searches(self._searching),
-            self._batches,
+        self._hints = hints = SharedHints(reactor, lambda: (link,))
+        runtime = make_runtime(config, reactor, time.time, hints)
+        self._clock = runtime.clock
+        self._certificates = CertificateStore((), runtime.clock)
+        self._take_certificates(given.certificates)
+        self._stores = WorkerStores(config, runtime.clock, runtime.threads, hints, reactor.callFromThread, link.call)
+        places = {
+            place.listener: HandedOver(place.descriptor, place.family, place.backlog) for place in handover.places
+        }
+        self._serving = Serving(
+            self._holder, self._stores, runtime, self._certificates, OwnersCounts(link), InheritedPorts(places)
         )
         clients = handover.clients
-        self._serving = Serving(
-            self._holder,
-            self._stores,
-            runtime,
-            self._certificates,
-            counts=OwnersCounts(link),
-            places={
-                place.listener: HandedOver(place.descriptor, place.family, place.backlog) for place in handover.places
-            },
-        )
         memory = ClientCountsMemory(clients.descriptor, clients.key, clients.processes, clients.listeners)
         self._serving.share_clients(memory, handover.number - 1)
+        self._grace = 0.0  # seconds; known when it ends
         self._draining = False
+        self._polling: IDelayed | None = None
+        closing = Closing(STEP, STORE, THREADS)
+        self._process = MailProcess(runtime, self._stores, self._serving, closing, lambda: self._grace)
+        self.services = Services(self._compose())
+
+    def _compose(self) -> list[Startable]:
+        """Return what this process runs, in the order in which it starts; it stops in reverse."""
+        process = self._process
+        return [
+            *process.foundation(),
+            process.ports(),
+            process.rooms(),
+            process.service("news of the first process", self._catch_up, self._poll_no_more),
+            process.sessions(),
+            process.listeners(announced=False),
+        ]
 
     async def start(self) -> None:
         """Take connections. :raises Exception: whatever stands in the way."""
-        globalLogPublisher.addObserver(self._counting)
-        self._threads.start()
-        await self._stores.start()
-        await self._serving.bind()
-        self._serving.build()
-        # What was told meanwhile is before the answer in the stream, and so is what has changed since we were begun.
-        self.take(await self._link.call("state"))
-        await self._stores.directory.poll()
-        self._poll_later()
-        self._serving.accept(announced=False)
+        await self.services.start()
 
     async def drain(self, grace: float) -> None:
         """Take no more connections, let sessions end within ``grace`` seconds, close everything and end the process."""
         if self._draining:
             return
         self._draining = True
+        self._grace = grace
         end_by_force(grace)
-        await self._serving.close_listeners()
-        self._serving.drain()
-        await wait_for_connections(self._serving.listeners, reactor, grace)
-        self._processes.stop()
-        self._searching.stop()
-        if self._batches is not None:
-            self._batches.stop()
+        await self.services.stop()
         # What was acknowledged is committed. Threads that still work do so for nobody, and go with the process.
-        with contextlib.suppress(DeferredTimeout):
-            await Deferred.fromCoroutine(self._stores.stop()).addTimeout(CLOSING, reactor)
         os._exit(0)  # without the farewells of a reactor: the link's end would be taken for the first process's
 
     def drain_as_configured(self) -> None:
@@ -168,14 +146,14 @@ class WorkerServer:
             "metrics": self.snapshot,
         }
 
-    def take(self, state: Served) -> None:
+    def take(self, served: Served) -> None:
         """Serve this from now on."""
-        if state.generation > self._holder.generation:
-            self._take_certificates(state.certificates)
-            self._holder.swap(state.config, state.generation)
+        if served.generation > self._holder.generation:
+            self._take_certificates(served.certificates)
+            self._holder.swap(served.config, served.generation)
 
     def _take_certificates(self, pairs: tuple[tuple[bytes, bytes], ...]) -> None:
-        if self._certificates is not None and pairs:
+        if pairs:
             self._certificates.take([Pair.from_pem(chain, key) for chain, key in pairs])
 
     async def look_again(self) -> None:
@@ -193,17 +171,32 @@ class WorkerServer:
 
     def snapshot(self) -> Snapshot:
         """Return what was counted here."""
-        self._serving.measure(self._metrics, self._handover.number)
-        return self._metrics.snapshot()
+        self._serving.measure(self._process.metrics, self._handover.number)
+        return self._process.metrics.snapshot()
+
+    async def _catch_up(self) -> None:
+        """Learn what has changed since this process was begun, and look every few seconds from now on."""
+        # What was told meanwhile is before the answer in the stream.
+        self.take(await self._link.call("state"))
+        await self._stores.directory.poll()
+        self._poll_later()
 
     def _poll_later(self) -> None:
-        self._clock.callLater(DIRECTORY_POLL, self._poll)
+        self._polling = self._clock.callLater(DIRECTORY_POLL, self._poll)
 
     def _poll(self) -> None:
+        self._polling = None
+        polling = Deferred.fromCoroutine(self._stores.directory.poll())
+        polling.addErrback(lambda failure: None)  # the store has said so; it is tried again
+        polling.addBoth(self._polled)
+
+    def _polled(self, _: object) -> None:
         if not self._draining:
-            polling = Deferred.fromCoroutine(self._stores.directory.poll())
-            polling.addErrback(lambda failure: None)  # the store has said so; it is tried again
-            polling.addBoth(lambda _: self._poll_later())
+            self._poll_later()
+
+    def _poll_no_more(self) -> None:
+        if self._polling is not None:
+            self._polling.cancel()
 
 
 def _open_log(place: LogPlace, form: str) -> AppendedLog | None:
@@ -249,7 +242,7 @@ def main(descriptor: int) -> None:
     def begin(handover: Handover) -> None:
         for inherited in handover.descriptors():
             os.set_inheritable(inherited, False)
-        log = _open_log(handover.log, handover.state.config.server.log)
+        log = _open_log(handover.log, handover.served.config.server.log)
 
         async def start() -> None:
             server = WorkerServer(handover, link, log)

@@ -1,0 +1,53 @@
+"""Whether a server takes mail, as ``/health`` tells it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as DeferredTimeout
+from twisted.logger import Logger
+
+from mailnode.config.version import VERSION
+from mailnode.errors import DomainError
+from mailnode.server.stores import OwnStores
+
+TIMEOUT = 5.0  # seconds the store may take to answer
+
+_log = Logger()
+
+
+class HealthReport:
+    """Looks when it is asked."""
+
+    def __init__(self, stores: OwnStores, clock: Any) -> None:
+        self._stores = stores
+        self._clock = clock
+        self._trouble = ""  # what was found last
+        self.draining = False  # the server comes to its end
+
+    async def report(self) -> dict[str, Any]:
+        """Whether mail is taken: ``status`` "ok", "draining", "store" when it does not answer or its files are gone, "full"
+        when the disk is, or "damaged" when some of them are: the others are served."""
+        if self.draining:
+            return {"status": "draining"}
+        asking = Deferred.fromCoroutine(self._ask_store())
+        asking.addTimeout(TIMEOUT, self._clock)
+        try:
+            status = await asking
+        except (DomainError, DeferredTimeout):
+            status = "store"
+        if status == "ok" and (damage := self._stores.damage()):
+            return {"status": "damaged", "version": VERSION, "files": sorted(damage)}
+        return {"status": "ok", "version": VERSION} if status == "ok" else {"status": status}
+
+    async def _ask_store(self) -> str:
+        """Return what is said of it."""
+        if trouble := await self._stores.trouble():
+            if trouble != self._trouble:
+                _log.warn("the store does not take mail: {trouble}", trouble=trouble)
+            self._trouble = trouble
+            return "store"
+        self._trouble = ""
+        await self._stores.directory.domains()
+        return "full" if await self._stores.is_full() else "ok"

@@ -1,0 +1,90 @@
+"""What one process of a server does for all: it delivers what is in the queue, here and elsewhere, and sweeps the store."""
+
+from __future__ import annotations
+
+from mailnode.config.schema import Config
+from mailnode.delivery.bounce import Bouncer
+from mailnode.delivery.local import LocalAgent
+from mailnode.delivery.remote import RemoteAgent
+from mailnode.net.client_tls import ClientTls
+from mailnode.net.outbound import Outbound, OutboundSettings
+from mailnode.queue.destination import DestinationSettings
+from mailnode.queue.runner import QueueRunner, RunnerSettings
+from mailnode.server.process import MailProcess
+from mailnode.server.services import Startable, Together
+from mailnode.upkeep.sweeper import Sweeper
+
+
+class Outgoing:
+    """The queue's runner and what it delivers by, of the process that has the writers."""
+
+    def __init__(self, config: Config, process: MailProcess) -> None:
+        self._config = config
+        self._process = process
+        self._sweeper = Sweeper(process.stores.mail.sweep, process.runtime.clock)
+
+    def connections(self) -> Startable:
+        """Connections to other servers. The rooms are there."""
+        return self._process.service("outgoing connections", self._build, lambda: self._outbound.stop())
+
+    def work(self) -> Startable:
+        """Tries of delivery, and sweeps: those under way come to their ends."""
+        process = self._process
+        return Together(
+            [
+                process.service(
+                    "queue",
+                    lambda: self._runner.start(),
+                    lambda: self._runner.stop(process.grace()),
+                    within=lambda: process.grace() + process.closing.step,
+                ),
+                process.service(
+                    "sweeper",
+                    self._sweeper.start,
+                    self._sweeper.stop,
+                    within=lambda: process.grace() + process.closing.step,
+                ),
+            ]
+        )
+
+    def _build(self) -> None:
+        config, process, serving, stores = self._config, self._process, self._process.serving, self._process.stores
+        runtime, hostname = process.runtime, config.server.hostname
+        bouncer = Bouncer(
+            stores.directory,
+            stores.queue,
+            stores.blobs,
+            serving.delivery,
+            runtime.clock,
+            hostname=hostname,
+            expires=serving.schedule.expires,
+            routing=serving.routing,
+            refuse_foreign=not config.queue.outgoing,
+        )
+        kept = OutboundSettings(kept=min(100, serving.shares.outgoing))
+        self._outbound = Outbound(runtime.reactor, hostname, ClientTls(), runtime.reactor, settings=kept)
+        remote = RemoteAgent(
+            runtime.resolver,
+            self._outbound,
+            stores.queue,
+            runtime.reactor,
+            own_names=[hostname],
+            own_addresses=serving.own_addresses,
+            routing=serving.routing,
+            port=config.queue.port,
+        )
+        self._runner = QueueRunner(
+            stores.queue,
+            remote,
+            LocalAgent(stores.directory, stores.mail, stores.queue),
+            bouncer,
+            runtime.clock,
+            runtime.hints,
+            RunnerSettings(
+                serving.schedule,
+                DestinationSettings(cap=config.queue.concurrency, start=min(5, config.queue.concurrency)),
+                total=serving.shares.outgoing,
+                drain=config.server.grace,
+            ),
+            process.metrics,
+        )

@@ -1,0 +1,93 @@
+"""Another configuration for a server that runs: all of what can change, or nothing when there is a mistake anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from twisted.internet.defer import DeferredLock
+from twisted.logger import Logger
+
+from mailnode.config.changes import changed_keys, live
+from mailnode.config.holder import Holder
+from mailnode.config.schema import Config
+from mailnode.errors import ConfigurationError, DomainError
+from mailnode.interfaces.accounts import IDirectory
+from mailnode.net.tls import CertificateStore
+from mailnode.values.events import emit
+
+_log = Logger()
+
+
+def certificate_files(config: Config) -> list[tuple[Path, Path]]:
+    """Return the (certificate, key) files of a configuration, the default's first; none without TLS."""
+    tls = config.tls
+    if tls is None:
+        return []
+    return [(tls.certificate, tls.key), *((name.certificate, name.key) for name in tls.name)]
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a reload did: keys that were taken over, keys that were not, and why nothing was."""
+
+    applied: list[str]
+    needs_restart: list[str]
+    mistakes: list[str]
+
+
+class Reloading:
+    """Takes configurations over, one at a time."""
+
+    def __init__(
+        self,
+        holder: Holder,
+        read_again: Callable[[], Config],
+        certificates: CertificateStore,
+        directory: IDirectory,
+        changed: Callable[[], Awaitable[None]],
+    ) -> None:
+        """:param read_again: returns the configuration as it is now. :param changed: returns when every process knows that
+        the directory has changed."""
+        self._holder = holder
+        self._read_again = read_again
+        self._certificates = certificates
+        self._directory = directory
+        self._changed = changed
+        self._one_at_a_time = DeferredLock()
+
+    async def reload(self) -> Changes:
+        """Take over what can change, or nothing."""
+        await self._one_at_a_time.acquire()
+        try:
+            applied, needs_restart = await self._take_over()
+            mistakes: list[str] = []
+        except ConfigurationError as error:
+            applied, needs_restart, mistakes = [], [], error.mistakes
+        finally:
+            self._one_at_a_time.release()
+        emit(_log, "server.reload", applied=",".join(applied), needs_restart=",".join(needs_restart))
+        for mistake in mistakes:
+            _log.warn("nothing was taken over: {mistake}", mistake=mistake)
+        return Changes(applied, needs_restart, mistakes)
+
+    async def _take_over(self) -> tuple[list[str], list[str]]:
+        """Return the keys that were taken over and those that were not. :raises ConfigurationError: nothing was."""
+        wanted, config = self._read_again(), self._holder.config
+        taken = live(config, wanted)
+        read = self._certificates.read(certificate_files(taken))
+        if taken.domain != config.domain:
+            try:
+                await self._directory.set_fixed_domains([domain.name for domain in taken.domain])
+            except DomainError:
+                raise ConfigurationError(["domain: the store cannot be written at the moment; see the log"]) from None
+        # From here on nothing fails and nothing waits: all of it comes into use at once.
+        applied = changed_keys(config, taken)
+        if self._certificates.use(read):
+            applied = [key for key in applied if not key.startswith("tls.")] + ["tls"]
+        if applied:
+            self._holder.swap(taken)
+        if taken.domain != config.domain:
+            await self._changed()
+        return applied, changed_keys(taken, wanted)
