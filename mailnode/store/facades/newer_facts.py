@@ -27,25 +27,28 @@ async def with_newer_facts(
     older = [row[0] for row in rows if row[-1] < FACTS_VERSION]
     told = [row[:-1] for row in rows]
     if older:
-        found = await _find(partition, account_id, mailbox_id, older)
-        told = [_with(found[row[0]], row, columns) if row[0] in found else row for row in told]
+        asked = [(at, name) for at, name in enumerate(columns, 1) if name in messages.SCANNED]
+        found = await _find(partition, account_id, mailbox_id, older, asked)
+        told = [_with(row, found[row[0]]) if row[0] in found else row for row in told]
     return told
 
 
-def _with(facts: EncodedFacts, row: tuple[Any, ...], columns: Sequence[str]) -> tuple[Any, ...]:
-    uid, *values = row
-    pairs = zip(columns, values, strict=True)
-    return (uid, *(getattr(facts, name) if name in messages.SCANNED else value for name, value in pairs))
+def _with(row: tuple[Any, ...], found: dict[int, Any]) -> tuple[Any, ...]:
+    return tuple(found.get(at, value) for at, value in enumerate(row))
 
 
-async def _find(partition: Partition, account_id: str, mailbox_id: int, uids: Sequence[int]) -> dict[int, EncodedFacts]:
-    """Scan messages one after another; return what was found by UID, once it is kept if it can be."""
+async def _find(
+    partition: Partition, account_id: str, mailbox_id: int, uids: Sequence[int], asked: Sequence[tuple[int, str]]
+) -> dict[int, dict[int, Any]]:
+    """Scan messages one after another; return, by UID, what was asked for of it by its place in the row, once all of it
+    is kept if it can be. The rest may be large, and is not held until the last."""
     places, _ = await partition.read_each(messages.rows, account_id, mailbox_id, uids, ("message_id", "blob"))
-    found: dict[int, EncodedFacts] = {}
+    found: dict[int, dict[int, Any]] = {}
     newer: list[newer_facts.NewerFacts] = []
     for uid, message_id, blob in places:
         with suppress(BlobDamaged, Busy, StoreUnavailable):
-            facts = found[uid] = await _scan(partition, blob)
+            facts = await _scan(partition, blob)
+            found[uid] = {at: getattr(facts, name) for at, name in asked}
             row, facts_blob = await partition.facts_row(facts)
             newer.append(newer_facts.NewerFacts(message_id, facts.header_size, row, facts_blob))
         if newer and (len(newer) == KEPT_AT_ONCE or uid == places[-1][0]):
