@@ -14,12 +14,13 @@ import pytest
 from fault_store import MAIL, Loop, Store
 from fault_vfs import SYNC, WRITE, Faults, FaultVFS, FaultyOs
 
-from mailnode.errors import StoreUnavailable
+from mailnode.errors import DiskFull, StoreUnavailable
 from mailnode.store.blobs import file as blob_file
 from mailnode.store.disk import directories
 from mailnode.store.engines.engine import QUEUE
-from mailnode.store.engines.migrate import write_again
+from mailnode.store.engines.migrate import version, write_again
 from mailnode.store.engines.sqlite import SqliteEngine
+from mailnode.store.engines.sqlite_tenancy import Job, Tenancy
 from mailnode.values.queue import DELIVERED, Outcome, Settlement
 
 # kind of call, error of a write, whether all later calls fail too, whether a failed sync loses what was written
@@ -273,3 +274,35 @@ def test_a_store_that_cannot_write_stops_and_gives_the_directory_free(memory, er
     loop.run(again.start())
     assert again.damage() == {}
     loop.run(again.stop())
+
+
+def test_a_commit_that_meets_a_full_disk_leaves_the_file_open(memory):
+    # Opened anew it needs room: for shared memory, and to move the log into the file.
+    faults = Faults()
+    faults.lift()
+    vfs = FaultVFS("faulty-full", faults, errno.ENOSPC)
+    tenancy = Tenancy("probe", str(memory / "probe.db"), vfs=vfs.name)
+    tenancy.open()
+    tenancy.run(version)
+    tenancy.run_batch([Job(mark, ("one",))])
+    faults.arm(WRITE, 1, True)
+    refused = Job(mark, ("two",))
+    tenancy.run_batch([refused])
+    assert faults.hits
+    assert isinstance(refused.error, DiskFull)
+    assert tenancy.is_open
+    reading = Job(marks)
+    tenancy.run_read(reading)
+    assert reading.outcome() == [("one",)]
+    faults.lift()
+    tenancy.run_batch([Job(mark, ("three",))])
+    assert tenancy.run(marks) == [("one",), ("three",)]
+    tenancy.close()
+
+
+def mark(tx, key):
+    tx.execute("INSERT INTO meta (key, value) VALUES (?, '')", (key,))
+
+
+def marks(tx):
+    return tx.execute("SELECT key FROM meta ORDER BY rowid")

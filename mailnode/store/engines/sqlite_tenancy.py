@@ -283,6 +283,9 @@ class Tenancy:
             raise
         try:
             connection.execute("COMMIT")
+        except apsw.FullError as error:  # of a write, before any sync: nothing is in doubt, and opening anew needs room
+            self._roll_back(connection, error)
+            return error
         except apsw.Error as error:
             self._fail(error)
             return error
