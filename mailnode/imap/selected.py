@@ -28,7 +28,7 @@ class Selected:
 
     __slots__ = (
         "_asked_at",
-        "_breathe",
+        "_checkpoint",
         "_heard",
         "_hinted",
         "_names",
@@ -45,17 +45,17 @@ class Selected:
         view: View,
         read_only: bool,
         seconds: Callable[[], float],
-        breathe: Callable[[], Awaitable[None]],
+        checkpoint: Callable[[], Awaitable[None]],
         threads: IThreads,
     ) -> None:
-        """:param seconds: the clock. :param breathe: lets others have their turn, if it is time."""
+        """:param seconds: the clock. :param checkpoint: lets others have their turn, if it is time."""
         self.mailbox = mailbox
         self.view = view
         self.read_only = read_only
         self._hinted = True  # what came between the snapshot and the subscription to hints is not lost
         self._heard: int | None = None  # the highest modseq of a hint; None: that is not known, ask the store
         self._seconds = seconds
-        self._breathe = breathe
+        self._checkpoint = checkpoint
         self._threads = threads
         self._asked_at = seconds()
         self._names = FlagNames(view.keywords)
@@ -90,7 +90,7 @@ class Selected:
                 await self.unpack()
             for piece in _pieces(changes):
                 self.view.merge(piece)
-                await self._breathe()
+                await self._checkpoint()
 
     async def unpack(self) -> None:
         """Have the view's arrays at hand. :raises mailnode.errors.Busy: too much waits for a thread."""

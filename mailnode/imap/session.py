@@ -267,7 +267,7 @@ class ImapSession:
         if selected is not None and selected.view.packed is None and (used or self not in views):
             views.used(self, selected.view.count)
 
-    def rest(self) -> bool:
+    def pack_view(self) -> bool:
         """Pack the view's arrays unless a command runs."""
         if self._turn.taken:
             return False

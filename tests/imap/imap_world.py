@@ -239,10 +239,10 @@ class World:
     def expunge(self, *uids: int, mailbox: str = "INBOX") -> None:
         run_now(self.box(mailbox).expunge(sorted(uids), False))
 
-    def rest(self) -> None:
+    def pack_views(self) -> None:
         """Have all sessions give up the arrays of their views, as they do after a minute."""
         for client in self.clients.values():
-            assert client.session.rest()
+            assert client.session.pack_view()
             assert client.session.selected is None or client.session.selected.view.packed is not None
 
     def sweep(self) -> None:
@@ -258,7 +258,7 @@ _STEP = re.compile(r"([CS])(\w*): ?(.*)|!(.*)")
 
 def play(make_world: Callable[[], World], script: str, **context) -> World:
     """Run a script in all four ways, each in a world of its own; return the last world."""
-    for way in ("whole", "bytewise", "trailing", "rested"):
+    for way in ("whole", "bytewise", "trailing", "packed"):
         world = make_world()
         _Play(world, script, way, context).run()
     return world
@@ -284,8 +284,8 @@ class _Play:
 
     def _send(self, place: int, name: str, lines: list[str]) -> None:
         client = self._world.clients[name]
-        if self._way == "rested":
-            self._world.rest()
+        if self._way == "packed":
+            self._world.pack_views()
         data = _octets(lines)
         assert data.startswith(client.ahead)
         data, client.ahead = data[len(client.ahead) :], b""

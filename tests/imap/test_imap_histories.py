@@ -142,7 +142,7 @@ def test_histories(make_world, seed):
         if rng.random() < 0.2:
             world.clock.advance(rng.choice([0.5, 3.0, 6.0]))
         if rng.random() < 0.2:
-            world.rest()
+            world.pack_views()
         for one in everyone:
             one.listen()
         if rng.random() < 0.3:

@@ -15,10 +15,10 @@ class Sleeper:
 
     def __init__(self) -> None:
         self.busy = False
-        self.rested = 0
+        self.packed = 0
 
-    def rest(self) -> bool:
-        self.rested += not self.busy
+    def pack_view(self) -> bool:
+        self.packed += not self.busy
         return not self.busy
 
 
@@ -35,7 +35,7 @@ def full_world(**options) -> World:
 
 def test_views_rest_in_the_order_of_their_use():
     clock = Clock()
-    views = OpenViews(clock, rest=60)
+    views = OpenViews(clock, unused=60)
     first, second = Sleeper(), Sleeper()
     views.used(first, 10)
     clock.advance(30)
@@ -43,40 +43,40 @@ def test_views_rest_in_the_order_of_their_use():
     views.used(first, 11)
     assert (len(views), views.messages) == (2, 21)
     clock.pump([59.9])
-    assert not first.rested
+    assert not first.packed
     clock.pump([0.2, 0, 0])
-    assert (first.rested, second.rested, len(views), views.messages) == (1, 1, 0, 0)
+    assert (first.packed, second.packed, len(views), views.messages) == (1, 1, 0, 0)
     assert not clock.getDelayedCalls()
 
 
 def test_a_busy_session_rests_later():
     clock = Clock()
-    views = OpenViews(clock, rest=60)
+    views = OpenViews(clock, unused=60)
     busy, idle = Sleeper(), Sleeper()
     busy.busy = True
     views.used(busy, 5)
     views.used(idle, 5)
     clock.pump([60, 0, 0])
-    assert (busy.rested, idle.rested, views.messages) == (0, 1, 5)
+    assert (busy.packed, idle.packed, views.messages) == (0, 1, 5)
     busy.busy = False
     clock.pump([60, 0])
-    assert (busy.rested, len(views)) == (1, 0)
+    assert (busy.packed, len(views)) == (1, 0)
 
 
 def test_too_many_messages_make_the_longest_unused_rest_at_once():
     clock = Clock()
-    views = OpenViews(clock, rest=60, most=100)
+    views = OpenViews(clock, unused=60, most=100)
     sleepers = [Sleeper() for _ in range(5)]
     for sleeper in sleepers:
         views.used(sleeper, 40)
     clock.pump([0] * 5)
-    assert [sleeper.rested for sleeper in sleepers] == [1, 1, 1, 0, 0]
+    assert [sleeper.packed for sleeper in sleepers] == [1, 1, 1, 0, 0]
     assert views.messages == 80
 
 
 def test_while_all_are_busy_nobody_asks_without_end():
     clock = Clock()
-    views = OpenViews(clock, rest=60, most=10)
+    views = OpenViews(clock, unused=60, most=10)
     sleeper = Sleeper()
     sleeper.busy = True
     views.used(sleeper, 40)
@@ -141,7 +141,7 @@ def test_numbers_stay_as_told_over_rest():
     world.clock.advance(61)
     assert packed(client)
     assert client.ask("f FETCH 1:3 UID")[:3] == [f"* {n} FETCH (UID {n})" for n in (1, 2, 3)]
-    world.rest()
+    world.pack_views()
     assert client.ask("n NOOP") == ["* 1 EXPUNGE", "n OK NOOP completed"]
     assert client.ask("f FETCH 2 UID")[0] == "* 2 FETCH (UID 3)"
 

@@ -25,6 +25,7 @@ _LINE_END = len(b"\r\n")
 _log = Logger()
 
 
+# append = "APPEND" SP mailbox [SP flag-list] [SP date-time] SP literal
 @dataclass(frozen=True, slots=True)
 class AppendStart(Command):
     """APPEND up to its message literal (RFC 3501 6.3.11), before any octet of it is read.

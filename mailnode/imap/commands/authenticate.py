@@ -16,6 +16,7 @@ from mailnode.imap.wire.lexer import CommandError, Lexer, decode_base64
 from mailnode.interfaces.sessions import IMailUser, ISaslExchange
 
 
+# authenticate = "AUTHENTICATE" SP auth-type [SP ("=" / base64)] *(CRLF base64)
 @dataclass(frozen=True, slots=True)
 class Authenticate(Command):
     """RFC 3501 6.2.2, RFC 4959. ``initial`` is the decoded initial response: b"" for ``=``, None when not given."""

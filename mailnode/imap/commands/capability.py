@@ -12,6 +12,7 @@ from mailnode.imap.wire import responses
 from mailnode.imap.wire.command import Command
 
 
+# capability = "CAPABILITY"
 @dataclass(frozen=True, slots=True)
 class Capability(Command):
     """RFC 3501 6.1.1."""

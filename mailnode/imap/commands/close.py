@@ -12,6 +12,8 @@ from mailnode.imap.commands.row import SELECTED, CommandRow, bare
 from mailnode.imap.wire.command import Command
 
 
+# close = "CLOSE"
+# unselect = "UNSELECT"
 @dataclass(frozen=True, slots=True)
 class Close(Command):
     """RFC 3501 6.4.2."""

@@ -18,6 +18,7 @@ from mailnode.values.mailbox import Copied, MailboxInfo
 from mailnode.values.sets import SeqSet, UidSet, compress
 
 
+# copy = ["UID" SP] "COPY" SP sequence-set SP mailbox
 @dataclass(frozen=True, slots=True)
 class Copy(Command):
     """RFC 3501 6.4.7."""

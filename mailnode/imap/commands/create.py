@@ -20,6 +20,7 @@ SPECIAL_USES = {
 }
 
 
+# create = "CREATE" SP mailbox [SP "(USE (" [use-attr *(SP use-attr)] "))"]
 @dataclass(frozen=True, slots=True)
 class Create(Command):
     """RFC 3501 6.3.3; ``special_use`` are the attributes of RFC 6154 3, canonical case (``\\Sent``)."""

@@ -13,6 +13,7 @@ from mailnode.imap.wire.command import Command
 from mailnode.imap.wire.lexer import Lexer
 
 
+# delete = "DELETE" SP mailbox
 @dataclass(frozen=True, slots=True)
 class Delete(Command):
     """RFC 3501 6.3.4."""

@@ -15,6 +15,7 @@ from mailnode.imap.wire.command import Command
 from mailnode.imap.wire.lexer import Lexer
 
 
+# enable = "ENABLE" 1*(SP capability)
 @dataclass(frozen=True, slots=True)
 class Enable(Command):
     """RFC 5161 3.1. Names in capitals; unknown ones are the session's to pass over."""

@@ -15,6 +15,8 @@ from mailnode.imap.wire.lexer import Lexer
 from mailnode.values.sets import UidSet
 
 
+# expunge = "EXPUNGE"
+# uid-expunge = "UID EXPUNGE" SP sequence-set
 @dataclass(frozen=True, slots=True)
 class Expunge(Command):
     """RFC 3501 6.4.3; with ``messages`` UID EXPUNGE (RFC 4315 2.1)."""

@@ -18,9 +18,8 @@ from mailnode.imap.commands import condstore
 from mailnode.imap.commands.context import Context
 from mailnode.imap.commands.row import SELECTED, CommandRow
 from mailnode.imap.messages.fetch_items import Attribute, FetchItem, parse_items
-from mailnode.imap.messages.ranges import RANGE, ranges_of, uids_of
+from mailnode.imap.messages.ranges import RANGE, Row, ranges_of, uids_of
 from mailnode.imap.messages.rendering import BlobItem, FetchPlan, plan_fetch
-from mailnode.imap.messages.search_tests import Row
 from mailnode.imap.messages.sections import Slice
 from mailnode.imap.selected import Selected
 from mailnode.imap.view.view import View
@@ -37,6 +36,8 @@ LONGEST_REMEMBERED = 512  # octets; what is kept is bounded
 _log = Logger()
 
 
+# fetch = ["UID" SP] "FETCH" SP sequence-set SP items [SP "(CHANGEDSINCE" SP mod-sequence-valzer ")"]
+# items = "ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP fetch-att) ")"
 @dataclass(frozen=True, slots=True)
 class Fetch(Command):
     """RFC 3501 6.4.5; ``changed_since`` RFC 7162 3.1.4.1. Macros are expanded, each item stands once; UID FETCH does not

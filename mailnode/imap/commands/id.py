@@ -26,6 +26,7 @@ MAX_ID_VALUE = 1024  # octets
 _log = Logger()
 
 
+# id = "ID" SP ("NIL" / "(" [string SP nstring *(SP string SP nstring)] ")")
 @dataclass(frozen=True, slots=True)
 class Id(Command):
     """RFC 2971 3.1. ``fields`` are the client's (name, value) pairs; None: ``ID NIL``."""

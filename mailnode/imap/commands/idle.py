@@ -18,6 +18,7 @@ from mailnode.imap.wire.command import Command, Continuation
 from mailnode.interfaces.runtime import IDelayed
 
 
+# idle = "IDLE" CRLF "DONE"
 @dataclass(frozen=True, slots=True)
 class Idle(Command):
     """RFC 2177 3. Answered by ``+ idling`` and ``connection.idling()``; then only :class:`IdleDone` comes."""

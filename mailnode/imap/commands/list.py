@@ -34,6 +34,8 @@ T = TypeVar("T")
 Pause = Callable[[], Awaitable[None]]
 
 
+# list = "LIST" [SP "(" [selection *(SP selection)] ")"] SP mailbox SP patterns [SP "RETURN (" [return *(SP return)] ")"]
+# patterns = list-mailbox / "(" list-mailbox *(SP list-mailbox) ")"
 @dataclass(frozen=True, slots=True)
 class List(Command):
     """RFC 3501 6.3.8, RFC 5258 3, RFC 5819, RFC 6154 5.2.

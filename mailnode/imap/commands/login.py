@@ -14,6 +14,7 @@ from mailnode.imap.wire.lexer import Lexer
 from mailnode.interfaces.sessions import ILogin, IMailUser
 
 
+# login = "LOGIN" SP userid SP password; each an astring
 @dataclass(frozen=True, slots=True)
 class Login(Command):
     """RFC 3501 6.2.3. Not given while LOGINDISABLED holds."""

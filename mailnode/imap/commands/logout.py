@@ -12,6 +12,7 @@ from mailnode.imap.wire import responses
 from mailnode.imap.wire.command import Command
 
 
+# logout = "LOGOUT"
 @dataclass(frozen=True, slots=True)
 class Logout(Command):
     """RFC 3501 6.1.3. The connection gives no command after it."""

@@ -24,6 +24,7 @@ from mailnode.imap.wire.lexer import Lexer
 from mailnode.imap.wire.names import Patterns, decode_name
 
 
+# lsub = "LSUB" SP mailbox SP list-mailbox
 @dataclass(frozen=True, slots=True)
 class Lsub(Command):
     """RFC 3501 6.3.9. ``patterns`` has one member, or none when it cannot be decoded."""

@@ -19,6 +19,7 @@ from mailnode.values.mailbox import Copied
 from mailnode.values.sets import SeqSet, UidSet
 
 
+# move = ["UID" SP] "MOVE" SP sequence-set SP mailbox
 @dataclass(frozen=True, slots=True)
 class Move(Command):
     """RFC 6851 3."""

@@ -12,6 +12,7 @@ from mailnode.imap.wire import responses
 from mailnode.imap.wire.command import Command
 
 
+# namespace = "NAMESPACE"
 @dataclass(frozen=True, slots=True)
 class Namespace(Command):
     """RFC 2342 5."""

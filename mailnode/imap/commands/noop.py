@@ -12,6 +12,8 @@ from mailnode.imap.selected import STALE_FOR_NEWS
 from mailnode.imap.wire.command import Command
 
 
+# noop = "NOOP"
+# check = "CHECK"
 @dataclass(frozen=True, slots=True)
 class Noop(Command):
     """RFC 3501 6.1.2."""

@@ -27,6 +27,9 @@ ROOT = b""
 _UNIT = 1024  # octets, in which STORAGE counts (RFC 9208 5.1)
 
 
+# getquota = "GETQUOTA" SP quota-root-name
+# getquotaroot = "GETQUOTAROOT" SP mailbox
+# setquota = "SETQUOTA" SP quota-root-name SP "(" [resource-name SP limit *(SP resource-name SP limit)] ")"
 @dataclass(frozen=True, slots=True)
 class GetQuota(Command):
     """RFC 9208 4.1.1."""

@@ -15,6 +15,7 @@ from mailnode.imap.wire.lexer import Lexer
 from mailnode.values.mailbox_name import INBOX
 
 
+# rename = "RENAME" SP mailbox SP mailbox
 @dataclass(frozen=True, slots=True)
 class Rename(Command):
     """RFC 3501 6.3.5."""

@@ -25,10 +25,10 @@ from mailnode.imap.messages.judging import (
     not_found,
     reduced,
 )
-from mailnode.imap.messages.ranges import RANGE, ranges_of
+from mailnode.imap.messages.ranges import RANGE, Row, ranges_of
 from mailnode.imap.messages.search_keys import CHARSETS, And, Not, Or, SearchKey, SearchProgram, bad_charset
 from mailnode.imap.messages.search_tests import ROWS as COLUMNS_ONLY
-from mailnode.imap.messages.search_tests import VIEW, Row, cost, flag_of, flagged, returned_modseq, row_test
+from mailnode.imap.messages.search_tests import VIEW, cost, flag_of, flagged, returned_modseq, row_test
 from mailnode.imap.wire import responses
 from mailnode.imap.wire.command import Command
 from mailnode.imap.wire.lexer import CommandError, Lexer
@@ -49,6 +49,7 @@ _BLOB_COLUMNS = ("blob", "prefix", "header_size", "parts", "content")
 RETURN_OPTIONS = frozenset({"MIN", "MAX", "ALL", "COUNT"})
 
 
+# search = ["UID" SP] "SEARCH" [SP "RETURN (" [option *(SP option)] ")"] [SP "CHARSET" SP astring] 1*(SP search-key)
 @dataclass(frozen=True, slots=True)
 class Search(Command):
     """RFC 3501 6.4.4. ``by_uid``: UID SEARCH. ``returns`` are the options of RFC 4731 (``MIN MAX ALL COUNT``; ``RETURN

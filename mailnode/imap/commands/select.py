@@ -18,6 +18,8 @@ from mailnode.imap.wire.command import Command
 from mailnode.imap.wire.lexer import CommandError, Lexer
 
 
+# select = "SELECT" SP mailbox [SP "(CONDSTORE)"]
+# examine = "EXAMINE" SP mailbox [SP "(CONDSTORE)"]
 @dataclass(frozen=True, slots=True)
 class Select(Command):
     """RFC 3501 6.3.1; with ``(CONDSTORE)`` RFC 7162 3.1.8. Mailbox names everywhere are canonical

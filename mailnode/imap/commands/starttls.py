@@ -11,6 +11,7 @@ from mailnode.imap.commands.row import BEFORE_LOGIN, CommandRow, bare
 from mailnode.imap.wire.command import Command
 
 
+# starttls = "STARTTLS"
 @dataclass(frozen=True, slots=True)
 class StartTls(Command):
     """RFC 3501 6.2.1. Input behind it is thrown away; no event comes before ``completed()`` (a refusal) or

@@ -48,6 +48,7 @@ def _known() -> dict[str, StatusItem]:
     return {item.name: item for item in collected("STATUS_ITEMS")}
 
 
+# status = "STATUS" SP mailbox SP "(" status-att *(SP status-att) ")"
 @dataclass(frozen=True, slots=True)
 class Status(Command):
     """RFC 3501 6.3.10. ``items`` in capitals, in the order asked for, each once."""

@@ -29,6 +29,8 @@ _MODES = {"+FLAGS": "add", "-FLAGS": "remove", "FLAGS": "set"}
 _SHORT = 128  # octets of a STORE's item and flags that are remembered: mail programs set the same few flags all day
 
 
+# store = ["UID" SP] "STORE" SP sequence-set [SP "(UNCHANGEDSINCE" SP mod-sequence-valzer ")"] SP store-att-flags
+# store-att-flags = ["+" / "-"] "FLAGS" [".SILENT"] SP (flag-list / flag *(SP flag))
 @dataclass(frozen=True, slots=True)
 class Store(Command):
     """RFC 3501 6.4.6; ``unchanged_since`` RFC 7162 3.1.3."""

@@ -13,6 +13,8 @@ from mailnode.imap.wire.command import Command
 from mailnode.imap.wire.lexer import Lexer
 
 
+# subscribe = "SUBSCRIBE" SP mailbox
+# unsubscribe = "UNSUBSCRIBE" SP mailbox
 @dataclass(frozen=True, slots=True)
 class Subscribe(Command):
     """RFC 3501 6.3.6."""

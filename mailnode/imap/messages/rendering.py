@@ -10,15 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any
 
 from mailnode.imap.messages.fetch_items import Attribute, BodySection, FetchItem, Section
+from mailnode.imap.messages.ranges import Row
 from mailnode.imap.messages.sections import Slice, field_selector, from_kept_fields, locate, locate_in_message
 from mailnode.imap.view.view import RECENT, View
 from mailnode.values.facts import decode_parts
 from mailnode.values.flags import KeywordTable
 
-Row = Sequence[Any]
 Render = Callable[[Row, int], bytes]  # (row, index in the view) -> one item
 RenderMany = Callable[[Sequence[Row], Sequence[int]], bytes]  # (rows, indexes in the view) -> whole responses
 

@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from functools import cached_property, lru_cache
 from itertools import compress
-from typing import Any
 
 from mailnode.imap.messages import search_keys as c
+from mailnode.imap.messages.ranges import Row
 from mailnode.imap.view.bitmaps import carriers
 from mailnode.imap.view.view import RECENT, View
 from mailnode.message.addresses import MAX_ADDRESSES, display_text, mailboxes, parse_addresses
@@ -24,7 +24,6 @@ from mailnode.message.words import decode_words
 from mailnode.values.composed import compose
 from mailnode.values.facts import KEPT_FIELDS, decode_sort_keys
 
-Row = Sequence[Any]
 Test = Callable[[Row, int], bool]  # (row, index in the view)
 
 VIEW, ROWS, HEADERS, BODIES = range(4)  # what a key looks at, cheapest first
