@@ -5,9 +5,11 @@
     NEW      the connection stands, TLS may still have to come up
     OPEN     greeted, and nothing runs
     BUSY     the greeting, an event or a push runs
+    WAITING  BUSY, and between two responses it waits until the transport has taken the first
     FULL     it has been answered, and the transport has yet to take the answer
     ENDING   BUSY, and the session is to end behind the answer
-    CLOSED   the last words are said; the connection may stand a while longer
+    LEFT     the last words are said, and what ran has yet to see it
+    CLOSED   they are said, and nothing runs; the connection may stand a while longer
     GONE     the connection was lost while something runs, which is left to finish
     OVER     the connection is lost, and nothing runs
 
@@ -27,8 +29,10 @@ class Life(enum.IntEnum):  # numbers: hashed without a call
     NEW = enum.auto()
     OPEN = enum.auto()
     BUSY = enum.auto()
+    WAITING = enum.auto()
     FULL = enum.auto()
     ENDING = enum.auto()
+    LEFT = enum.auto()
     CLOSED = enum.auto()
     GONE = enum.auto()
     OVER = enum.auto()
@@ -39,8 +43,9 @@ class Input(enum.IntEnum):
 
     OPENED = enum.auto()  # the connection is up: greet
     EVENT = enum.auto()  # something is to be answered, or pushed
-    DONE = enum.auto()  # it is
-    DRAINED = enum.auto()  # the transport has taken the answer, or is gone
+    PAUSED = enum.auto()  # a response of it is written, and there is more to come
+    DONE = enum.auto()  # it is answered
+    DRAINED = enum.auto()  # the transport has taken what was written, or is gone
     END = enum.auto()  # the session is to end: the server stops, the account was changed, the client said goodbye
     TIMEOUT = enum.auto()  # the client was silent, or let us wait, for too long
     FAILED = enum.auto()  # what ran has met unknown trouble
@@ -64,12 +69,17 @@ class Step:
     actions: tuple[Action, ...] = ()
 
 
+_BUSY = Step(Life.BUSY)
+_WAITING = Step(Life.WAITING)
 _RUN = Step(Life.BUSY, (Action.RUN,))
 _OPEN = Step(Life.OPEN)
 _FULL = Step(Life.FULL, (Action.DRAIN,))
 _ENDING = Step(Life.ENDING)
 _LEAVE = Step(Life.CLOSED, (Action.LEAVE, Action.GIVE_BACK))
+_LEAVE_RUNNING = Step(Life.LEFT, (Action.LEAVE,))
+_LEFT = Step(Life.LEFT)
 _CLOSED = Step(Life.CLOSED)
+_FINISHED = Step(Life.CLOSED, (Action.GIVE_BACK,))
 _GONE = Step(Life.GONE)
 _LOST = Step(Life.OVER, (Action.GIVE_BACK,))
 _OVER = Step(Life.OVER)
@@ -91,8 +101,16 @@ LIFE: dict[Life, dict[Input, Step]] = {
         Input.LOST: _LOST,
     },
     Life.BUSY: {
+        Input.PAUSED: _WAITING,
         Input.DONE: _FULL,
         Input.END: _ENDING,
+        Input.TIMEOUT: _ENDING,
+        Input.FAILED: _LEAVE,
+        Input.LOST: _GONE,
+    },
+    Life.WAITING: {
+        Input.DRAINED: _BUSY,
+        Input.END: _LEAVE_RUNNING,
         Input.TIMEOUT: _ENDING,
         Input.FAILED: _LEAVE,
         Input.LOST: _GONE,
@@ -105,10 +123,21 @@ LIFE: dict[Life, dict[Input, Step]] = {
         Input.LOST: _LOST,
     },
     Life.ENDING: {
+        Input.PAUSED: _LEAVE_RUNNING,
         Input.DONE: _LEAVE,
+        Input.DRAINED: _ENDING,
         Input.END: _ENDING,
         Input.TIMEOUT: _ENDING,
         Input.FAILED: _LEAVE,
+        Input.LOST: _GONE,
+    },
+    Life.LEFT: {
+        Input.PAUSED: _LEFT,
+        Input.DONE: _FINISHED,
+        Input.DRAINED: _LEFT,
+        Input.END: _LEFT,
+        Input.TIMEOUT: _LEFT,
+        Input.FAILED: _FINISHED,
         Input.LOST: _GONE,
     },
     Life.CLOSED: {
@@ -121,7 +150,9 @@ LIFE: dict[Life, dict[Input, Step]] = {
         Input.LOST: _OVER,
     },
     Life.GONE: {
+        Input.PAUSED: _GONE,
         Input.DONE: _LOST,
+        Input.DRAINED: _GONE,
         Input.END: _GONE,
         Input.TIMEOUT: _GONE,
         Input.FAILED: _LOST,

@@ -144,10 +144,18 @@ class Session(ABC, Generic[Event]):
             self._out = []
             self.channel.write(data)
 
-    async def sent(self) -> None:
-        """Flush, and wait for a slow reader. :raises SessionEnds: the connection is gone."""
+    async def sent(self, within: bool = False) -> None:
+        """Flush, and wait for a slow reader. :raises SessionEnds: the connection is gone, or the session has ended.
+
+        :param within: a response is begun and not ended; the session is not ended in its middle.
+        """
         self.flush()
-        await self.channel.drain()
+        if within:
+            await self.channel.drain()
+        else:
+            self._go(Input.PAUSED)
+            await self.channel.drain()
+            self._go(Input.DRAINED)
         if self.channel.closed:
             raise SessionEnds
 

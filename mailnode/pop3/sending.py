@@ -31,7 +31,7 @@ class Speaker(Protocol):
     def write(self, data: bytes) -> None:
         """Add to what goes out."""
 
-    async def sent(self) -> None:
+    async def sent(self, within: bool) -> None:
         """Return when it has. :raises SessionEnds: nobody listens any more."""
 
 
@@ -48,7 +48,7 @@ async def send_message(
     while True:
         for start in range(0, len(content), PIECE):
             if start:
-                await speaker.sent()
+                await speaker.sent(within=True)
             piece = content[start : start + PIECE]
             speaker.write(stuffer.feed(piece if only is None else only.feed(piece)))
             if only is not None and only.done:
@@ -57,7 +57,7 @@ async def send_message(
         if offset >= message.size or (only is not None and only.done):
             speaker.write(stuffer.finish())
             return
-        await speaker.sent()
+        await speaker.sent(within=True)
         content = await read(drop, message, offset)
 
 
@@ -69,5 +69,5 @@ async def send_lines(speaker: Speaker, lines: Iterable[bytes]) -> None:
         size += len(line) + 2
         if size >= PIECE:
             size = 0
-            await speaker.sent()
+            await speaker.sent(within=True)
     speaker.write(b".\r\n")

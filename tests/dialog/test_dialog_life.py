@@ -6,15 +6,17 @@ from mailnode.dialog.life import LIFE, Action, Input, Life
 
 # Where each input leads; "!" the last words are said, "-" what is held is given back, "" it cannot happen.
 EXPECTED = """
-          OPENED  EVENT   DONE     DRAINED  END      TIMEOUT  FAILED   LOST
-NEW       BUSY    .       .        .        CLOSED!- CLOSED!- CLOSED!- OVER-
-OPEN      .       BUSY    .        .        CLOSED!- CLOSED!- CLOSED!- OVER-
-BUSY      .       .       FULL     .        ENDING   ENDING   CLOSED!- GONE
-FULL      .       .       .        OPEN     CLOSED!- CLOSED!- CLOSED!- OVER-
-ENDING    .       .       CLOSED!- .        ENDING   ENDING   CLOSED!- GONE
-CLOSED    CLOSED  CLOSED  .        CLOSED   CLOSED   CLOSED   CLOSED   OVER
-GONE      .       .       OVER-    .        GONE     GONE     OVER-    .
-OVER      .       OVER    .        OVER     OVER     OVER     OVER     .
+         OPENED  EVENT   PAUSED  DONE     DRAINED  END      TIMEOUT  FAILED   LOST
+NEW      BUSY    .       .       .        .        CLOSED!- CLOSED!- CLOSED!- OVER-
+OPEN     .       BUSY    .       .        .        CLOSED!- CLOSED!- CLOSED!- OVER-
+BUSY     .       .       WAITING FULL     .        ENDING   ENDING   CLOSED!- GONE
+WAITING  .       .       .       .        BUSY     LEFT!    ENDING   CLOSED!- GONE
+FULL     .       .       .       .        OPEN     CLOSED!- CLOSED!- CLOSED!- OVER-
+ENDING   .       .       LEFT!   CLOSED!- ENDING   ENDING   ENDING   CLOSED!- GONE
+LEFT     .       .       LEFT    CLOSED-  LEFT     LEFT     LEFT     CLOSED-  GONE
+CLOSED   CLOSED  CLOSED  .       .        CLOSED   CLOSED   CLOSED   CLOSED   OVER
+GONE     .       .       GONE    OVER-    GONE     GONE     GONE     OVER-    .
+OVER     .       OVER    .       .        OVER     OVER     OVER     OVER     .
 """
 
 
@@ -34,7 +36,7 @@ def test_every_pair(life, happened, expected):
         return
     marks = {Action.LEAVE: "!", Action.GIVE_BACK: "-"}
     assert step.to.name + "".join(marks.get(action, "") for action in step.actions) == expected
-    assert (Action.RUN in step.actions) == (step.to is Life.BUSY)
+    assert (Action.RUN in step.actions) == (step.to is Life.BUSY and life is not Life.WAITING)
     assert (Action.DRAIN in step.actions) == (step.to is Life.FULL)
 
 

@@ -70,6 +70,7 @@ class Talk(Session):
         self.held = []
         self.hold = False
         self.running = 0
+        self.paused = False
         self.given_back = 0
         self.words = []
         self.in_message = False
@@ -102,7 +103,9 @@ class Talk(Session):
             if line == b"large":
                 for _ in range(3):
                     self.write(LARGE)
+                    self.paused = True
                     await self.sent()
+                    self.paused = False
                     self.ensure_there()
             self.expect(self.given.logouts == self.given_back == 0, "given back under what runs")
             self.in_message = line == b"message" or (self.in_message and line != b"end")
@@ -111,10 +114,11 @@ class Talk(Session):
                 self.leave()
         finally:
             self.running -= 1
+            self.paused = False
 
     def last_words(self, why):
         self.words.append(why)
-        self.expect(not self.running, "last words into what runs")
+        self.expect(not self.running or self.paused, "last words into what runs")
         return None if self.silent_end else b"" if why is Why.SAID else why.name.encode() + b"\n"
 
     def may_end_now(self):
@@ -282,15 +286,33 @@ def test_an_end_asked_for_under_a_full_output_is_at_once(place):
     assert place.heard() == b""
 
 
-def test_an_answer_that_waits_for_its_reader_ends_where_it_stands(place):
-    place.say(b"a")
-    place.heard()
-    place.transport.write = lambda data, write=place.transport.write: (write(data), place.pump.pauseProducing())
+def fill(place):
+    """Let the output be full from the next write on."""
+    write = place.transport.write
+    place.transport.write = lambda data: (write(data), place.pump.pauseProducing())
+
+
+def test_an_answer_that_waits_for_its_reader_ends_between_two_responses(place):
+    fill(place)
     place.say(b"large")
+    assert place.session.running == 1
     place.pump.draining()
-    assert place.heard() == LARGE and place.session.running == 1
+    assert place.heard() == LARGE + b"SHUTDOWN\n"
+    assert place.session.running == 0 and place.session.given.logouts == 1
+
+
+def test_an_answer_does_not_end_within_a_response(place):
+    async def say():
+        place.session.write(LARGE)
+        await place.session.sent(within=True)
+        place.session.write(b"end\n")
+
+    fill(place)
+    Deferred.fromCoroutine(place.session.push(say))
+    place.pump.draining()
+    assert place.heard() == LARGE
     place.pump.resumeProducing()
-    assert place.heard() == b"SHUTDOWN\n"
+    assert place.heard() == b"end\nSHUTDOWN\n"
 
 
 def test_trouble_is_told_and_logged(place, events):
@@ -389,18 +411,21 @@ class Walk:
         yield 1, lambda: place.say(b"quit")
         yield 3, lambda: setattr(session, "hold", not session.hold)
         yield 3, lambda: session.held and session.held.pop(0).callback(None)
-        yield 2, lambda: Deferred.fromCoroutine(session.push(self._push)).addErrback(lambda failure: None)
+        yield 2, lambda: Deferred.fromCoroutine(session.push(self._push)).addErrback(self._raised)
         yield 4, self._turn_the_tap
         yield 1, place.pump.draining
         yield 1, lambda: session.end("the account was changed")
         yield 1, lambda: place.clock.advance(self.random.choice([1, 61]))
         yield 1, self._lose
 
+    def _raised(self, failure):
+        self.place.session.expect(failure.check(RuntimeError), failure.getErrorMessage())
+
     async def _push(self):
         session = self.place.session
         self.begun_under_full += self.full
         session.expect(self.begun_under_full <= 1, "pushed under a full output")
-        await session._run(b"pushed")
+        await session._run(b"large" if self.random.random() < 0.3 else b"pushed")
 
     def _turn_the_tap(self):
         if self.lost or self.place.pump.closed:
@@ -441,5 +466,7 @@ class Walk:
 
 
 @pytest.mark.parametrize("seed", range(300))
-def test_random_ways(seed):
+def test_random_ways(seed, events):
     Walk(seed).run(60)
+    errors = {fields["error"] for name, fields in events if name == "session.error"}
+    assert errors <= {"RuntimeError: as was asked for"}
