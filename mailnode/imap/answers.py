@@ -22,10 +22,6 @@ class Answer:
         return responses.status(tag, self.status, self.text, self.code)
 
 
-class SessionEnds(Exception):
-    """Raised by a command when there is nobody to answer any more."""
-
-
 class Refused(Exception):
     """Raised by a command to end it with NO or BAD."""
 

@@ -5,18 +5,18 @@ What a command may rely on stands in :mod:`mailnode.imap.commands.context`.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from itertools import repeat
 from typing import Any, NoReturn, TypeVar
 
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import ensureDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
-from mailnode.dialog.turn import Turn
+from mailnode.dialog.pause import pause
+from mailnode.dialog.session import Session, SessionEnds, Why
 from mailnode.errors import Busy, DomainError, NoSuchMailbox
-from mailnode.imap.answers import UNKNOWN_TROUBLE, Answer, SessionEnds, refusal
+from mailnode.imap.answers import UNKNOWN_TROUBLE, Answer, refusal
 from mailnode.imap.capabilities import capabilities
 from mailnode.imap.commands.context import UnderWay
 from mailnode.imap.commands.row import CommandRow
@@ -28,7 +28,7 @@ from mailnode.imap.wire.command import Command, Reply, Together
 from mailnode.imap.wire.connection import Event, ImapConnection
 from mailnode.interfaces.sessions import ILogin, ISessionMind
 from mailnode.interfaces.store import IMailAccount
-from mailnode.interfaces.wire import IChannel, ISession
+from mailnode.interfaces.wire import IChannel
 from mailnode.values.events import emit
 
 T = TypeVar("T")
@@ -37,51 +37,48 @@ LOGIN_TIMEOUT = 60.0  # seconds without input before login
 IDLE_TIMEOUT = 31 * 60.0  # after login; RFC 3501 5.4 wants at least 30 minutes
 TURN = 0.02  # seconds one command may hold the reactor before others get their turn
 
+_LAST_WORDS = {
+    Why.SHUTDOWN: responses.bye("Server is shutting down", b"UNAVAILABLE"),
+    Why.ACCOUNT: responses.bye("Session ended by the server", b"UNAVAILABLE"),
+    Why.TROUBLE: responses.bye("Internal trouble", b"UNAVAILABLE"),
+}
+
 _log = Logger()
 
 
-@implementer(ISession, ISessionMind)
-class ImapSession:
+class ImapSession(Session[Event]):
     """The side that thinks, for one connection."""
 
     protocol = "imap"
 
     def __init__(self, channel: IChannel, connection: ImapConnection, services: ImapServices) -> None:
-        self.channel = channel
+        super().__init__(channel)
         self.connection = connection
         self.services = services
-        self.session: str = channel.session
-        self.peer: str = channel.peer
-        self.login: ILogin | None = None
         self.selected: Selected | None = None
         self.enabled: set[str] = set()
         self.under_way: UnderWay | None = None  # what AUTHENTICATE, APPEND or IDLE keeps between its events
         self._begun: tuple[CommandRow[Any], Command] | None = None  # the command under way
-        self._out: list[bytes] = []
-        self._handling = False
-        self._farewell: bytes | None = None
+        self._bye = b""
+        self._within = False  # the session ends in the middle of a response
         self._unsubscribe: Callable[[], None] = lambda: None
-        self._turn = Turn()
         self._turn_began = 0.0
 
-    # ISession
+    # What ``dialog`` asks
 
-    async def opened(self) -> None:
-        """Greet."""
+    async def greet(self) -> None:
+        """Say what we can do."""
         self.channel.set_timeout(LOGIN_TIMEOUT)
         self.write(responses.ok(b"*", "IMAP4rev1 server ready", responses.capability(self.capabilities())))
-        self.flush()
 
-    async def handle(self, event: Event) -> None:
-        """Handle one event."""
-        await self.take_turn()
-        self._handling = True
+    async def answer(self, event: Event) -> None:
+        """Answer one event."""
+        self._turn_began = self.services.clock.seconds()
         try:
             if isinstance(event, Reply):
                 self.write(event.data)
-                self.flush()
-                if event.close:
-                    self.channel.close()
+                if event.closes:
+                    self.leave(event.closes)
             elif isinstance(event, Command):
                 row = row_of(event)
                 self._begun = row, event
@@ -90,71 +87,37 @@ class ImapSession:
                 await self._run_together(event.commands)
             elif self._begun is not None and self.under_way is not None:
                 await self._answer(*self._begun, await self._outcome(self.under_way.go_on(self, event)))
-        except SessionEnds:
-            pass
         finally:
-            self._handling = False
-            self.end_turn()
-        self.look_after_view()
-        self.flush()
-        if self._farewell is not None:
-            self._leave()
+            self.look_after_view()
 
-    def failed(self) -> None:
-        """Unknown trouble outside a command."""
-        self.bye("Internal trouble", b"UNAVAILABLE")
+    def push(self, say: Callable[[], Awaitable[None]]) -> Coroutine[Any, Any, None]:
+        """Say something unasked, between two events."""
 
-    def timed_out(self) -> None:
-        """Autologout (RFC 3501 5.4), or no login in time."""
-        self._log_end("timeout")
-        self.bye("Idle for too long" if self.login is not None else "No login in time")
+        async def pushed() -> None:
+            self._turn_began = self.services.clock.seconds()
+            try:
+                await say()
+            finally:
+                self.look_after_view()
 
-    def draining(self) -> None:
-        """The server shuts down."""
-        self.bye("Server is shutting down", b"UNAVAILABLE")
+        return super().push(pushed)
 
-    def lost(self) -> None:
-        """The connection is gone: release the mailbox, the login, and what was under way."""
+    def last_words(self, why: Why) -> bytes:
+        """BYE (RFC 3501 7.1.5); in the middle of a response nothing, it would be taken for a part of it."""
+        self.connection.ended()
+        if self._within:
+            return b""
+        if why is Why.TIMEOUT:  # RFC 3501 5.4
+            return responses.bye("Idle for too long" if self.login is not None else "No login in time")
+        return _LAST_WORDS.get(why, self._bye)
+
+    def give_back(self) -> None:
+        """Release the mailbox, and what was under way."""
         self.drop_under_way()
         self.deselect()
         self._unsubscribe()
-        if self.login is not None:
-            self.login.logout()
-            self.login = None
-
-    # ISessionMind
-
-    @property
-    def server_name(self) -> str:
-        """What the client asked for in its TLS handshake."""
-        return str(self.channel.server_name)
-
-    def end(self, reason: str) -> None:
-        """The account may no longer use this session."""
-        self._log_end(reason)
-        self.bye("Session ended by the server", b"UNAVAILABLE")
 
     # Context: turns and output
-
-    async def take_turn(self) -> None:
-        """Wait until nothing else speaks in this session: a command, or what IDLE pushes."""
-        await self._turn.take()
-        self._turn_began = self.services.clock.seconds()
-
-    def end_turn(self) -> None:
-        """Let the next one speak."""
-        self._turn.give()
-
-    def write(self, data: bytes) -> None:
-        """Add to what goes out with the next :meth:`flush`."""
-        self._out.append(data)
-
-    def flush(self) -> None:
-        """Hand what was written to the channel, in one piece."""
-        if self._out:
-            data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
-            self._out = []
-            self.channel.write(data)
 
     async def pause(self, within: bool = False) -> None:
         """Flush, wait for a slow reader, and after a while give other sessions their turn.
@@ -162,50 +125,29 @@ class ImapSession:
         :param within: a response has been begun and not ended: no last words stand in its middle, where they would be
             taken for a part of it. :raises SessionEnds: the connection is gone or the session was ended.
         """
-        self.flush()
-        await self.channel.drain()
+        self._within = within
+        await self.sent(within)
         await self.checkpoint()
-        if within and self._farewell is not None:
-            self._farewell = b""
         self.ensure_there()
-
-    def ensure_there(self) -> None:
-        """Go on only while there is somebody to answer. :raises SessionEnds: the connection is gone or was ended."""
-        if self.channel.closed or self._farewell is not None:
-            raise SessionEnds
+        self._within = False
 
     async def checkpoint(self) -> None:
         """Give other sessions their turn when this one had it long enough; nothing is sent meanwhile."""
         clock = self.services.clock
         if clock.seconds() - self._turn_began > TURN:
-            turn: Deferred[None] = Deferred()
-            clock.callLater(0, turn.callback, None)
-            await turn
+            await pause(clock, 0)
             self._turn_began = clock.seconds()
 
-    def _log_end(self, reason: str, warning: bool = False) -> None:
-        about = {"session": self.session, "protocol": self.protocol, "peer": self.peer, "reason": reason}
-        emit(_log, "session.ended", warning=warning, **about)
-
     def bye(self, text: str, code: bytes = b"") -> None:
-        """Say BYE and close: at once, or when the command under way has been answered."""
-        if self._farewell is None:
-            self._farewell = responses.bye(text, code)
-            if not self._handling:
-                self._leave()
+        """Say BYE and close, when what runs has been answered."""
+        self._bye = responses.bye(text, code)
+        self.leave(text)
 
     def abort(self, reason: str) -> NoReturn:
         """Break the connection in the middle of a response that cannot be completed. :raises SessionEnds:"""
-        self._log_end(reason, warning=True)
+        self.log_end(reason, warning=True)
         self.channel.abort()
         raise SessionEnds
-
-    def _leave(self) -> None:
-        self.connection.ended()
-        if not self.channel.closed:
-            self.flush()
-            self.channel.write(self._farewell or b"")
-            self.channel.close()
 
     # Context: state
 
@@ -229,7 +171,7 @@ class ImapSession:
 
         :raises SessionEnds: the connection went while a command was waiting.
         """
-        if self.login is None:
+        if self.login is None or self.over:
             raise SessionEnds
         mail: IMailAccount = self.login.avatar.mail
         return mail
@@ -237,7 +179,7 @@ class ImapSession:
     @property
     def mailbox(self) -> Selected:
         """The selected mailbox, for commands of the selected state. :raises SessionEnds: as :attr:`mail` does."""
-        if self.selected is None:
+        if self.selected is None or self.over:
             raise SessionEnds
         return self.selected
 
@@ -276,13 +218,13 @@ class ImapSession:
         return True
 
     async def _pack(self, selected: Selected) -> None:
-        await self.take_turn()
+        await self._turn.take()
         try:
             await selected.pack()
         except Busy:  # the threads have more urgent things to do
             self.look_after_view()
         finally:
-            self.end_turn()
+            self._turn.give()
 
     def drop_under_way(self) -> None:
         """Forget what AUTHENTICATE, APPEND or IDLE keeps; each has its own ``drop``."""

@@ -60,7 +60,7 @@ class Answering:
         connection = self.connection
         match event:
             case Reply():
-                self.closed = self.closed or event.close
+                self.closed = self.closed or bool(event.closes)
             case AppendChunk():
                 pass
             case AppendStart():

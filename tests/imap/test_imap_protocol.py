@@ -30,7 +30,7 @@ class Session:
     async def handle(self, event):
         if isinstance(event, Reply):
             self.channel.write(event.data)
-            if event.close:
+            if event.closes:
                 self.channel.close()
         elif isinstance(event, AppendStart):
             self.connection.accept_append()

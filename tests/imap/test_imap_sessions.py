@@ -3,6 +3,8 @@
 import pytest
 from fake_mail import FakeAccount, FakeBlobs, FakeMailbox, FakeWriter
 from imap_world import START, Client, World, play
+from twisted.internet.defer import Deferred
+from twisted.logger import globalLogPublisher
 from zope.interface.verify import verifyObject
 
 from mailnode.errors import StoreUnavailable
@@ -35,6 +37,82 @@ def fresh(make_world, *names, **options):
         return world
 
     return make
+
+
+# --- ends
+
+
+@pytest.mark.parametrize("how", ["LOGOUT", "errors", "shutdown", "account", "timeout"])
+def test_a_peer_that_keeps_its_side_open_keeps_nothing_else(make_world, how):
+    world = make_world()
+    client = world.connect(select="INBOX")
+    client.ask("a IDLE") if how != "errors" else None
+    reasons = []
+
+    def note(event):
+        if event.get("event") == "session.ended":
+            reasons.append(event["fields"]["reason"])
+
+    globalLogPublisher.addObserver(note)
+    try:
+        match how:
+            case "LOGOUT":
+                client.send(b"DONE\r\nb LOGOUT\r\n")
+            case "errors":
+                client.send(b"x\r\n" * 30)
+            case "shutdown":
+                client.pump.draining()
+            case "account":
+                client.session.end("account disabled")
+            case "timeout":
+                for _ in range(32):
+                    world.clock.advance(60)
+    finally:
+        globalLogPublisher.removeObserver(note)
+    assert client.closed
+    assert world.logins.standing == 0 and client.session.selected is None
+    assert client.session not in world.services.views
+    world.hints.publish("acc", 100)
+    client.lose()
+    assert world.logins.standing == 0
+    expected = {"LOGOUT": [], "errors": ["too many errors"], "account": ["account disabled"]}
+    assert reasons == expected.get(how, [how])
+
+
+def test_a_login_that_stands_only_after_the_connection_is_lost_is_given_back():
+    world = World()
+    client = world.connect(login=False)
+    password, waiting = world.logins.password, Deferred()
+
+    async def slow(*args):
+        await waiting
+        return await password(*args)
+
+    world.logins.password = slow
+    client.ask("a LOGIN alice secret")
+    client.lose()
+    waiting.callback(None)
+    assert world.logins.standing == 0 and len(world.logins.minds) == 1
+    assert not world.clock.getDelayedCalls()
+
+
+def test_a_login_is_held_as_long_as_its_last_command_runs():
+    world = World()
+    client = world.connect(select="INBOX")
+    mailbox, waiting = client.session.selected.mailbox, Deferred()
+    changes = mailbox.changes
+
+    async def slow(*args, **kwargs):
+        await waiting
+        return await changes(*args, **kwargs)
+
+    mailbox.changes = slow
+    world.put()
+    client.ask("a NOOP")
+    client.lose()
+    assert world.logins.standing == 1
+    waiting.callback(None)
+    assert world.logins.standing == 0
 
 
 # --- before login
@@ -149,11 +227,11 @@ def test_account_disabled_ends_the_session(make_world):
         assert client.closed
 
 
-def test_end_comes_after_the_answer_of_a_command_under_way(make_world):
+def test_end_comes_after_a_response_of_a_command_under_way(make_world):
     world = make_world()
     for _ in range(3):
         world.put(b"Subject: x\r\n\r\n" + b"y" * 200_000)
-    said = _ended_under_way(world.connect(select="INBOX"), b"t FETCH 1:3 BODY.PEEK[]\r\n")
+    said = _ended_under_way(world.connect(select="INBOX"), b"t FETCH 1:3 BODY.PEEK[]\r\n", within=False)
     assert said.endswith(b"y)\r\n* BYE [UNAVAILABLE] Session ended by the server\r\n")
 
 
@@ -170,7 +248,7 @@ def test_no_last_words_stand_within_a_response(make_world, command, monkeypatch)
     assert said.startswith(b"* ") and b"BYE" not in said and not said.endswith(b"\r\n")
 
 
-def _ended_under_way(client, command) -> bytes:
+def _ended_under_way(client, command, within=True) -> bytes:
     """Return what is said to who reads one write of an answer before the account is disabled, and the rest after it."""
     write = client.transport.write
 
@@ -182,7 +260,7 @@ def _ended_under_way(client, command) -> bytes:
     client.send(command)
     client.transport.write = write
     client.session.end("account disabled")
-    assert not client.closed
+    assert client.closed is not within
     client.pump.resumeProducing()
     assert client.closed
     return client.received()
@@ -286,6 +364,42 @@ def test_idle_without_a_mailbox(make_world):
 def test_idle_and_done_in_one_segment(make_world):
     client = make_world().connect(select="INBOX")
     assert client.ask("a IDLE\r\nDONE\r\nb NOOP") == ["+ idling", "a OK IDLE terminated", "b OK NOOP completed"]
+
+
+def fill_at_once(client):
+    """Let the output be full from the next write on."""
+    write = client.transport.write
+
+    def fill(data):
+        write(data)
+        client.pump.pauseProducing()
+
+    client.transport.write = fill
+
+
+def test_an_idle_client_that_does_not_read_is_told_the_end_and_closed(make_world):
+    world = make_world()
+    client = world.connect(select="INBOX")
+    client.ask("a IDLE")
+    fill_at_once(client)
+    world.put()
+    world.put()
+    client.pump.draining()
+    assert client.closed and world.logins.standing == 0
+    assert client.received() == b"* 1 EXISTS\r\n* BYE [UNAVAILABLE] Server is shutting down\r\n"
+
+
+def test_what_happens_while_an_idle_client_does_not_read_is_told_in_one(make_world):
+    world = make_world()
+    client = world.connect(select="INBOX")
+    client.ask("a IDLE")
+    fill_at_once(client)
+    for _ in range(3):
+        world.put()
+    assert client.received() == b"* 1 EXISTS\r\n"
+    for _ in range(3):
+        client.pump.resumeProducing()
+    assert client.received() == b"* 1 RECENT\r\n* 3 EXISTS\r\n* 3 RECENT\r\n"
 
 
 def test_idle_goes_on_after_trouble(make_world, request):

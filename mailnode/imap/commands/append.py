@@ -7,8 +7,9 @@ from typing import ClassVar
 
 from twisted.logger import Logger
 
+from mailnode.dialog.session import SessionEnds
 from mailnode.errors import LimitReached, NoSuchMailbox, OverQuota
-from mailnode.imap.answers import Answer, Refused, SessionEnds
+from mailnode.imap.answers import Answer, Refused
 from mailnode.imap.commands.context import Context, UnderWay
 from mailnode.imap.commands.mailboxes import find_target
 from mailnode.imap.commands.row import AFTER_LOGIN, CommandRow

@@ -7,6 +7,7 @@ announce, the tagged line.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import NoReturn, Protocol
 
 from mailnode.imap.answers import Answer
@@ -105,20 +106,23 @@ class Context(Protocol):
         """Flush, wait for a slow reader, and after a while give other sessions their turn.
 
         :param within: a response has been begun and not ended.
-        :raises mailnode.imap.answers.SessionEnds: there is nobody to answer any more.
+        :raises mailnode.dialog.session.SessionEnds: there is nobody to answer any more.
         """
 
     async def checkpoint(self) -> None:
         """Give other sessions their turn when this one had it long enough; nothing is sent meanwhile."""
 
     def ensure_there(self) -> None:
-        """Go on only while there is somebody to answer. :raises mailnode.imap.answers.SessionEnds:"""
+        """Go on only while there is somebody to answer. :raises mailnode.dialog.session.SessionEnds:"""
 
     async def announce(self, expunge: bool, uid: bool) -> None:
         """Say what may be said about the selected mailbox now, before the answer does.
 
         :param expunge: whether EXPUNGE may be among it. :param uid: flag changes carry UID.
         """
+
+    def leave(self) -> None:
+        """Close, when the command under way has been answered."""
 
     def bye(self, text: str, code: bytes = b"") -> None:
         """Say BYE and close, when the command under way has been answered."""
@@ -139,11 +143,8 @@ class Context(Protocol):
     def drop_under_way(self) -> None:
         """The command has no further events."""
 
-    async def take_turn(self) -> None:
-        """Wait until no command runs."""
-
-    def end_turn(self) -> None:
-        """Let the next one speak."""
+    async def push(self, say: Callable[[], Awaitable[None]]) -> None:
+        """Say something when no command runs, unless the session has ended then; return when the client has taken it."""
 
     def look_after_view(self, used: bool = False) -> None:
         """Have the view's arrays packed some time after their last use. :param used: now, at any rate."""

@@ -9,8 +9,9 @@ from typing import ClassVar
 
 from twisted.internet.defer import ensureDeferred
 
+from mailnode.dialog.session import SessionEnds
 from mailnode.errors import NoSuchMailbox
-from mailnode.imap.answers import Answer, SessionEnds
+from mailnode.imap.answers import Answer
 from mailnode.imap.commands.context import Context, UnderWay
 from mailnode.imap.commands.row import AFTER_LOGIN, CommandRow, bare
 from mailnode.imap.wire import responses
@@ -44,12 +45,12 @@ class Idling(UnderWay):
 
     def _polled(self, modseq: int | None) -> None:
         if modseq is None:
-            self.look()
+            self.ask()
         else:
             self._context.hinted(modseq)
 
-    def look(self) -> None:
-        """Ask the store itself."""
+    def ask(self) -> None:
+        """Look, and ask the store itself."""
         self._ask = True
         self.hint()
 
@@ -57,11 +58,10 @@ class Idling(UnderWay):
         """Something may have happened: look now, or once more after the look that is under way."""
         if self._ended:
             return
-        if self._pushing:
-            self._again = True
-            return
-        self._pushing = True
-        ensureDeferred(self._push())
+        self._again = True
+        if not self._pushing:
+            self._pushing = True
+            ensureDeferred(self._keep_looking())
 
     async def go_on(self, context: Context, event: Continuation) -> Answer:
         """Take ``DONE``."""
@@ -75,33 +75,35 @@ class Idling(UnderWay):
         if self._still_here is not None and self._still_here.active():
             self._still_here.cancel()
 
-    async def _push(self) -> None:
-        context = self._context
-        await context.take_turn()
+    async def _keep_looking(self) -> None:
+        """Look as long as something happens. What does while the client does not read is told in one when it does."""
         try:
-            self._again = True
-            while self._again and not self._ended and not context.channel.closed:
-                self._again = False
-                if self._still_here_due:
-                    self._still_here_due = False
-                    context.write(responses.ok(b"*", "Still here"))
-                    context.flush()
-                if context.selected is not None:
-                    ask, self._ask = self._ask, False
-                    await context.selected.refresh(force=ask, after=inf)  # lost hints are made good
-                    if not self._ended:
-                        await context.announce(expunge=True, uid=False)
-                await context.pause()  # what happens while the client does not read is told in one when it does
+            while self._again and not self._ended:
+                await self._context.push(self._look)
+        finally:
+            self._pushing = False
+
+    async def _look(self) -> None:
+        context = self._context
+        self._again = False
+        if self._ended:
+            return
+        try:
+            if self._still_here_due:
+                self._still_here_due = False
+                context.write(responses.ok(b"*", "Still here"))
+                context.flush()
+            if context.selected is not None:
+                ask, self._ask = self._ask, False
+                await context.selected.refresh(force=ask, after=inf)  # lost hints are made good
+                if not self._ended:
+                    await context.announce(expunge=True, uid=False)
         except NoSuchMailbox:
             context.bye("The selected mailbox was deleted")
         except SessionEnds:
-            self.drop()
+            raise
         except Exception as error:  # the next look may succeed
             context.trouble(error)
-        finally:
-            self._pushing = False
-            context.end_turn()
-            context.look_after_view()
 
     def _schedule_still_here(self) -> None:
         services = self._context.services
@@ -121,7 +123,7 @@ async def idle(context: Context, command: Idle) -> None:
     context.connection.idling()
     idling = Idling(context)
     context.under_way = idling
-    idling.look()
+    idling.ask()
 
 
 ROWS = (CommandRow(name=b"IDLE", states=AFTER_LOGIN, parse=bare(Idle), run=idle, capabilities=("IDLE",)),)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mailnode.imap.answers import Answer, Refused
+from mailnode.imap.answers import Answer
 from mailnode.imap.commands.context import Context
 from mailnode.imap.commands.row import BEFORE_LOGIN, CommandRow
 from mailnode.imap.wire import responses
@@ -43,9 +43,6 @@ async def login(context: Context, command: Login) -> Answer:
 
 def enter(context: Context, found: ILogin, verb: str) -> Answer:
     """Enter the authenticated state by what LOGIN or AUTHENTICATE found; return its answer."""
-    if context.channel.closed:  # it went while the password was checked: lost() will not come again
-        found.logout()
-        raise Refused("Connection lost")
     context.logged_in(found)
     return Answer(f"{verb} completed", responses.capability(context.capabilities()))
 

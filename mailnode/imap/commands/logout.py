@@ -24,9 +24,7 @@ async def logout(context: Context, command: Logout) -> None:
     """RFC 3501 6.1.3."""
     context.write(responses.bye("Logging out"))
     context.write(Answer("LOGOUT completed").line(command.tag))
-    context.flush()
-    context.connection.ended()
-    context.channel.close()
+    context.leave()
 
 
 ROWS = (CommandRow(name=b"LOGOUT", states=ANY_STATE, parse=bare(Logout), run=logout),)

@@ -77,10 +77,10 @@ class Together:
 @dataclass(frozen=True, slots=True)
 class Reply:
     """Octets the connection answers by itself, to be written as they are: continuation requests, BAD and NO to what is
-    no command. ``close``: the last words (BYE); close the channel after them. Needs no ``completed()``."""
+    no command. ``closes``: why these are the last words (BYE); close the channel after them. Needs no ``completed()``."""
 
     data: bytes
-    close: bool = False
+    closes: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -401,7 +401,7 @@ class ImapConnection:
         before_login = self._state is ImapState.NOT_AUTHENTICATED
         if size > (self._limits.discard_before_login if before_login else MAX_NUMBER):
             self._close()
-            return Reply(responses.bye("Literal too long", b"TOOBIG"), close=True)
+            return Reply(responses.bye("Literal too long", b"TOOBIG"), "literal too long")
         self._skip_left = size
         self._skip_to_end(refusal)
         return None
@@ -442,7 +442,7 @@ class ImapConnection:
         if self._bad < self._limits.bad_commands:
             return Reply(line)
         self._close()
-        return Reply(line + responses.bye("Too many errors"), close=True)
+        return Reply(line + responses.bye("Too many errors"), "too many errors")
 
     # AUTHENTICATE and IDLE
 
