@@ -19,18 +19,22 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.protocol import Factory, ProcessProtocol, Protocol
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from mailnode.errors import Busy
 from mailnode.interfaces.runtime import IBatches, IDelayed
 from mailnode.net import batch_process
 from mailnode.net.frames import FrameReader, frame
+from mailnode.values.events import emit
 
 MOST = 32  # calls of one batch
 OCTETS = 512 * 1024  # of the arguments of one batch, the last call's apart
 UNDER_WAY = 2  # batches: while one is worked on, the next is there already
 WAITING = 1000  # calls
 IDLE_SECONDS = 60.0  # until the process is ended
+
+_log = Logger()
 
 
 @implementer(IBatches)
@@ -67,7 +71,7 @@ class Batches:
 
     def _send(self) -> None:
         if self._link is None:
-            self._link = _start(self._reactor, self._names, self._answered, self._lost)
+            self._link = _start(self._reactor, self._names, self._answered, self._died)
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None
@@ -105,6 +109,11 @@ class Batches:
         if self._link is not None:
             self._link.end()
             self._lost(self._link)
+
+    def _died(self, link: _Link) -> None:
+        if link is self._link:  # it was not we who ended it
+            emit(_log, "helper.ended", warning=True, work=" ".join(self._names))
+        self._lost(link)
 
     def _lost(self, link: _Link) -> None:
         """The process is gone; the next call starts another."""

@@ -17,12 +17,16 @@ from multiprocessing.connection import wait
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from mailnode.errors import Busy
 from mailnode.interfaces.runtime import IDelayed, IProcesses
+from mailnode.values.events import emit
 
 T = TypeVar("T")
+
+_log = Logger()
 
 
 @implementer(IProcesses)
@@ -60,6 +64,8 @@ class Processes:
                 try:
                     return await self._submit(pool, function, args)
                 except BrokenProcessPool:
+                    if self._pool is pool:  # it was not we who ended it
+                        emit(_log, "helper.ended", warning=True, work=function.__name__)
                     self._discard(pool)
             raise Busy
         finally:

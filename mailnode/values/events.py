@@ -21,6 +21,10 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
         "a further process ended; it is replaced, unless the server ends",
         ("worker", "pid", "code", "seconds"),
     ),
+    "helper.ended": (
+        "a process that reads or searches messages died; another one does its work, or the client is asked to try again",
+        ("work",),
+    ),
     "listener.open": ("a listener accepts connections", ("protocol", "endpoint", "tls")),
     "listener.full": (
         "no connection is taken for want of descriptors, by any listener for mail or any for http; told once a minute",

@@ -15,6 +15,7 @@ from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredList
+from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
@@ -65,7 +66,13 @@ class BatchesTests(TestCase):
             ended: Any = await DeferredList([self.ask(b"die"), self.ask(b"b"), self.ask(b"c")], consumeErrors=True)
             self.assertEqual([failure.check(Busy) for _, failure in ended], [Busy] * 3)
             self.assertNotEqual((await self.ask(b"d"))[1], victim)
+            self.batches.stop()
+            works = [event["fields"]["work"] for event in events if event.get("event") == "helper.ended"]
+            self.assertEqual(works, [f"{where.__module__}:where"])
 
+        events: list[Any] = []
+        globalLogPublisher.addObserver(events.append)
+        self.addCleanup(globalLogPublisher.removeObserver, events.append)
         return Deferred.fromCoroutine(check())
 
     def test_too_many_are_refused(self) -> Deferred[Any]:

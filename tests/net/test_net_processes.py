@@ -11,6 +11,7 @@ from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredList
+from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
@@ -23,6 +24,9 @@ class ProcessesTests(TestCase):
     def setUp(self) -> None:
         self.processes = Processes(reactor, workers=1, waiting=2)
         self.addCleanup(self.processes.stop)
+        self.events: list[Any] = []
+        globalLogPublisher.addObserver(self.events.append)
+        self.addCleanup(globalLogPublisher.removeObserver, self.events.append)
 
     def run_in(self, function: Any, *args: Any) -> Deferred[Any]:
         return Deferred.fromCoroutine(self.processes.run(function, *args))
@@ -40,6 +44,9 @@ class ProcessesTests(TestCase):
             victim = await self.run_in(os.getpid)
             os.kill(victim, signal.SIGKILL)
             self.assertNotEqual(await self.run_in(os.getpid), victim)
+            self.processes.stop()
+            works = [event["fields"]["work"] for event in self.events if event.get("event") == "helper.ended"]
+            self.assertEqual(works, ["_exit", "_exit", "getpid"])
 
         return Deferred.fromCoroutine(check())
 
