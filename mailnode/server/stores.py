@@ -12,6 +12,7 @@ from mailnode.config.schema import Config
 from mailnode.errors import ConfigurationError, StoreUnavailable
 from mailnode.interfaces.runtime import IClock, IHints, IThreads
 from mailnode.interfaces.store import IEphemeral
+from mailnode.server.engine_files import EngineFiles, NoFiles, SqliteFiles
 from mailnode.store.blobs.local import LocalBlobs
 from mailnode.store.disk.data_lock import DataLock
 from mailnode.store.disk.reserve import Reserve
@@ -84,34 +85,30 @@ class OwnStores(Stores):
         "all" is all of them. :raises ConfigurationError: there is no such file."""
         self._accepted = _files(config, accept_older)
         self._reserve = reserve = _reserve(config, call_from_thread)
-        engine = _engine(config, clock, call_from_thread, reserve, self._accepted)
+        engine, self._files = _own_engine(config, clock, call_from_thread, reserve, self._accepted)
         blobs = _blobs(config, clock, threads, reserve)
         self._counters = Ephemeral(engine, clock)
         super().__init__(config, clock, hints, engine, blobs, Queue(engine, blobs), self._counters)
         self._config = config
-        # The SQLite engine locks the directory by itself; with another one it still holds blobs and control socket.
-        self._lock = None if isinstance(engine, SqliteEngine) else DataLock(config.server.data)
 
     async def start(self) -> None:
         """Lock the data directory, open, migrate. :raises ConfigurationError: what stands in the way."""
-        if self._lock is not None:
-            self._lock.acquire()
-            self._reserve.begin()
+        self._files.hold()
         try:
             await self.engine.start()
         except BaseException:
-            self._unlock()
+            self._files.release()
             raise
         try:
             self.blobs.prepare()
             await self.directory.set_fixed_domains([domain.name for domain in self._config.domain])
             await self._counters.start()
-            if isinstance(self.engine, SqliteEngine):  # which no other process has open
+            if self._files.alone:
                 await self._end_what_the_dead_held()
         except Exception as error:
             damaged = "; ".join(self.damage().values())
             await self.engine.stop()
-            self._unlock()
+            self._files.release()
             what = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else damaged or str(error)
             data = self._config.server.data
             raise ConfigurationError([f"server.data: {data}: cannot be used: {what or 'see the log'}"]) from error
@@ -129,11 +126,7 @@ class OwnStores(Stores):
     async def trouble(self) -> str:
         """Return which file or directory is not under its name any more, or could not be written the last time, so that
         mail is not acknowledged; "" while all is well. :raises StoreUnavailable, Busy:"""
-        engine, text = self.engine, ""
-        if isinstance(engine, SqliteEngine):
-            await engine.try_again()
-            text = await self.blobs.on_disk(engine.trouble)
-        return text or await self.blobs.on_disk(self.blobs.trouble)
+        return await self._files.trouble(self.blobs.on_disk) or await self.blobs.on_disk(self.blobs.trouble)
 
     async def accept(self) -> dict[str, Any]:
         """Go on with older files: what was given out since must not be given out again. Return what was done."""
@@ -142,23 +135,18 @@ class OwnStores(Stores):
             if mail_tenancy(number) in self._accepted:
                 here = [one.id for one in await self.directory.accounts() if self.mail.partition(one.id) == number]
                 accounts += await self.mail.begin_again(number, here)
-        if isinstance(self.engine, SqliteEngine):
-            await self.engine.accept()
+        await self._files.accept()
         return {"files": sorted(self._accepted), "accounts": accounts}
 
     def damage(self) -> dict[str, str]:
         """Say what is wrong with each file of the store that is damaged or not served, by the file's name."""
-        return self.engine.damage() if isinstance(self.engine, SqliteEngine) else {}
+        return self._files.damage()
 
     async def stop(self) -> None:
         """Write what waits and close."""
         await self._counters.stop()
         await self.engine.stop()
-        self._unlock()
-
-    def _unlock(self) -> None:
-        if self._lock is not None:
-            self._lock.release()
+        self._files.release()
 
 
 class WorkerStores(Stores):
@@ -178,7 +166,7 @@ class WorkerStores(Stores):
             data, partitions = config.server.data, config.server.partitions
             engine: Engine = RemoteEngine(data, partitions, call_from_thread, ask)
         else:
-            engine = _engine(config, clock, call_from_thread)
+            engine = _postgres(config, call_from_thread)
         blobs = _blobs(config, clock, threads, _reserve(config, call_from_thread))
         super().__init__(config, clock, hints, engine, blobs, RemoteQueue(engine, blobs, ask), RemoteEphemeral(ask))
 
@@ -212,18 +200,23 @@ def _blobs(config: Config, clock: IClock, threads: IThreads, reserve: Reserve) -
     return LocalBlobs(directory, threads, clock, config.store.inline_limit, reserve)
 
 
-def _engine(
+def _own_engine(
     config: Config,
     clock: IClock,
     call_from_thread: Callable[..., object] | None,
-    reserve: Reserve | None = None,
-    accept_older: Collection[str] = (),
-) -> Engine:
+    reserve: Reserve,
+    accept_older: Collection[str],
+) -> tuple[Engine, EngineFiles]:
+    data, partitions = config.server.data, config.server.partitions
     if config.store.url == "sqlite:":
-        data, partitions = config.server.data, config.server.partitions
-        return SqliteEngine(
+        engine = SqliteEngine(
             data, partitions, call_from_thread, clock.callLater, reserve=reserve, accept_older=accept_older
         )
+        return engine, SqliteFiles(engine)
+    return _postgres(config, call_from_thread), NoFiles(DataLock(data), reserve)
+
+
+def _postgres(config: Config, call_from_thread: Callable[..., object] | None) -> Engine:
     try:
         from mailnode.store.engines.postgres import PostgresEngine
     except ImportError as error:
