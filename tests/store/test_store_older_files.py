@@ -241,3 +241,25 @@ def test_a_partition_in_the_place_of_what_may_be_lost_is_put_aside(site):
     put_back(site, "ephemeral", kept(site, MAIL))
     assert site.older() == set()
     assert (site.data / "ephemeral.db.damaged-1").exists()
+
+
+def accept(site, name):
+    engine = site.start(accept_older=[name])
+    site.loop.run(engine.accept())
+    site.stop(engine)
+
+
+def test_what_came_back_with_an_older_directory_stays_older_when_that_is_accepted(site):
+    before = {name: kept(site, name) for name in (MAIL, "directory")}
+    counts = (site.data / FILE).read_bytes()
+    for _ in range(2):
+        site.session(MAIL, "directory")
+    for name, octets in before.items():
+        put_back(site, name, octets)
+    (site.data / FILE).write_bytes(counts)
+    assert "directory.db" in site.refusal()
+    accept(site, "directory")
+    for _ in range(2):
+        assert site.older() == {MAIL}
+    accept(site, MAIL)
+    assert site.older() == set()

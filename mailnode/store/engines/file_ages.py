@@ -16,6 +16,7 @@ from mailnode.store.engines.generations import (
     Mark,
     drawn_after,
     is_unknown,
+    number,
     read_known,
     read_mark,
     what_is_older,
@@ -54,9 +55,20 @@ class FileAges:
             name: what_is_older(mark, self._known.get(name), self._counted(name)) for name, mark in self._marks.items()
         }
         unknown = [name for name, mark in self._others() if is_unknown(mark, self._known.get(name))]
-        if unknown and not found[DIRECTORY]:
-            found[DIRECTORY] = f"it knows nothing of the last start of {unknown[0]}.db"
+        if unknown:
+            found[DIRECTORY] = found[DIRECTORY] or f"it knows nothing of the last start of {unknown[0]}.db"
+            found.update(self._passed_by({name for name, words in found.items() if not words}))
         return {name: words for name, words in found.items() if words}
+
+    def _passed_by(self, names: set[str]) -> dict[str, str]:
+        """Say which of these files missed starts that others had: an older directory cannot tell, so it is made to know."""
+        latest = max((mark.generation for _, mark in self._others() if mark is not None), key=number)
+        found = {}
+        for name, mark in self._others():
+            if name in names and mark is not None and number(mark.generation) < number(latest) - 1:
+                found[name] = f"it is of start {number(mark.generation)}, the last was {number(latest)}"
+                self._known[name] = Known(latest, mark.commits)
+        return found
 
     def _others(self) -> list[tuple[str, Mark | None]]:
         return [(name, mark) for name, mark in self._marks.items() if name != DIRECTORY]

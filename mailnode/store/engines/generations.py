@@ -36,12 +36,13 @@ class Known(NamedTuple):
 
 def drawn_after(*generations: str) -> str:
     """Draw a generation that is later than these."""
-    return f"{max(map(_number, generations), default=0) + 1}-{secrets.token_hex(8)}"
+    return f"{max(map(number, generations), default=0) + 1}-{secrets.token_hex(8)}"
 
 
-def _number(generation: str) -> int:
-    number = generation.partition("-")[0]
-    return int(number) if number.isdecimal() and number.isascii() else 0
+def number(generation: str) -> int:
+    """Return which start a generation is of; 0: none."""
+    text = generation.partition("-")[0]
+    return int(text) if text.isdecimal() and text.isascii() else 0
 
 
 def read_mark(tx: Transaction) -> Mark | None:
@@ -93,9 +94,9 @@ def what_is_older(own: Mark | None, known: Known | None, counted: int | None) ->
     if (
         known is not None
         and known.generation not in (own.generation, own.before)
-        and _number(own.generation) <= _number(known.generation)
+        and number(own.generation) <= number(known.generation)
     ):
-        return f"it is of start {_number(own.generation)}, the last was {_number(known.generation)}"
+        return f"it is of start {number(own.generation)}, the last was {number(known.generation)}"
     most = max(known.commits if known is not None else 0, counted or 0)
     return f"{most - own.commits} commits are missing" if own.commits < most else ""
 
@@ -105,5 +106,5 @@ def is_unknown(own: Mark | None, known: Known | None) -> bool:
     if own is None:
         return False
     return known is None or (
-        known.generation not in (own.generation, own.before) and _number(own.generation) > _number(known.generation)
+        known.generation not in (own.generation, own.before) and number(own.generation) > number(known.generation)
     )
