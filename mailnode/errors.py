@@ -46,6 +46,10 @@ class NoSuchMessage(DomainError):
     """A UID that is not, or no longer, in the mailbox."""
 
 
+class ChangesForgotten(DomainError):
+    """What changed since then cannot be told any more, or is too much to be told: look at everything anew."""
+
+
 class MailboxExists(AlreadyExists):
     """CREATE or RENAME onto a name that is taken."""
 

@@ -14,6 +14,7 @@ from zope.interface import Attribute, Interface
 from mailnode.errors import BlobDamaged
 from mailnode.values.blob import BlobRef, EncodedContent, StagedBlob
 from mailnode.values.mailbox import (
+    AccountChanges,
     Appended,
     Copied,
     Delivered,
@@ -24,6 +25,7 @@ from mailnode.values.mailbox import (
     MailboxSnapshot,
     MailboxStatus,
     NewMessage,
+    Placed,
     PopMessage,
     Usage,
 )
@@ -215,6 +217,20 @@ class IMailAccount(Interface):
 
     async def modseq() -> int:
         """The account's highest modseq: has anything changed at all?"""
+
+    async def placements(message_ids: Sequence[int]) -> dict[int, tuple[Placed, ...]]:
+        """Where each of these messages stands, by mailbox; nothing of those that stand nowhere. At most 256."""
+
+    async def message(message_id: int, columns: Sequence[str]) -> tuple[Any, ...]:
+        """Columns of ``values.mailbox.COLUMNS`` of one message; flags, modseq and savedate are those of its first
+        placement. :raises NoSuchMessage: it stands nowhere. :raises RowsDamaged:"""
+
+    async def changes(since: int, limit: int = 256) -> AccountChanges:
+        """What happened in all mailboxes after a modseq, a page of about ``limit`` messages: what one change did to more
+        than that is told at once.
+
+        :raises ChangesForgotten: too long ago, or more than 10,000 changes ago.
+        """
 
     async def usage() -> Usage:
         """Quota limits and usage."""

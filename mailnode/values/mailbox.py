@@ -71,6 +71,31 @@ class MailboxChanges:
 
 
 @dataclass(frozen=True, slots=True)
+class Placed:
+    """Where a message stands. ``flags`` are bits of system flags and of the account's keywords."""
+
+    mailbox_id: int
+    uid: int
+    flags: int
+    modseq: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountChanges:
+    """What happened in a whole account after a modseq, up to ``modseq``; with ``more``, the rest is to be asked for from
+    there. Messages by id, mailboxes by id, ascending. A message is made with its first placement and destroyed with its
+    last; one that was both is in none of the lists. A mailbox changed when it was made, renamed, or anything in it did."""
+
+    modseq: int
+    more: bool
+    made: tuple[int, ...]
+    altered: tuple[int, ...]  # flags, or the mailboxes they stand in
+    destroyed: tuple[int, ...]
+    mailboxes: tuple[int, ...]
+    deleted_mailboxes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class NewMessage:
     """A message to be placed. ``prefix`` are header lines of this copy only (Return-Path, Delivered-To), each with
     CRLF; they stand before the blob in everything a client reads. INTERNALDATE is UTC microseconds and minutes east."""

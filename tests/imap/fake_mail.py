@@ -50,6 +50,9 @@ class FakeWriter:
             raise LimitReached
         self._data += data
 
+    async def read(self, offset, length):
+        return bytes(self._data[offset : offset + length])
+
     async def finish(self):
         return stage(bytes(self._data))
 
@@ -195,6 +198,15 @@ class FakeAccount:
                 i = other.info
                 other.info = MailboxInfo(i.id, name + i.name[len(old) :], i.uidvalidity, i.special_use)
         self.publish(self.change())
+
+    async def placements(self, message_ids):
+        raise NotImplementedError
+
+    async def message(self, message_id, columns):
+        raise NotImplementedError
+
+    async def changes(self, since, limit=256):
+        raise NotImplementedError
 
     async def subscriptions(self):
         return sorted(self._subscribed)

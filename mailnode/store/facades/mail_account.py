@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from zope.interface import implementer
 
-from mailnode.errors import NoSuchAccount, NoSuchMailbox, StoreUnavailable
+from mailnode.errors import LimitReached, NoSuchAccount, NoSuchMailbox, NoSuchMessage, StoreUnavailable
 from mailnode.interfaces.store import IBlobs, IMailAccount
 from mailnode.store.engines.engine import Transaction
-from mailnode.store.facades.mailbox import UNIT_UIDS, Mailbox
+from mailnode.store.facades.mailbox import ROWS_UIDS, UNIT_UIDS, Mailbox
 from mailnode.store.facades.maildrop import Maildrop
 from mailnode.store.facades.partition import Partition
-from mailnode.store.units import accounts, mailbox_tree, maildrop_leases, messages
+from mailnode.store.units import account_changes, accounts, mailbox_tree, maildrop_leases, messages
 from mailnode.store.units.accounts import INBOX_ID
-from mailnode.values.mailbox import MailboxInfo, MailboxStatus, Usage
+from mailnode.values.mailbox import AccountChanges, MailboxInfo, MailboxStatus, Placed, Usage
 from mailnode.values.mailbox_name import mailbox_name
 
 P = ParamSpec("P")
@@ -96,6 +96,24 @@ class MailAccount:
     async def modseq(self) -> int:
         """The account's highest modseq. :raises NoSuchMailbox: the account is gone."""
         return await self._partition.read(messages.modseq_of, self.account_id)
+
+    async def placements(self, message_ids: Sequence[int]) -> dict[int, tuple[Placed, ...]]:
+        """Where messages stand. :raises LimitReached: over 256 ids."""
+        if len(message_ids) > ROWS_UIDS:
+            raise LimitReached("messages")
+        return await self._partition.read(account_changes.placements, self.account_id, message_ids)
+
+    async def message(self, message_id: int, columns: Sequence[str]) -> tuple[Any, ...]:
+        """Columns of one message. :raises NoSuchMessage, RowsDamaged:"""
+        for where in (await self.placements([message_id])).get(message_id, ()):
+            rows = await self.open(where.mailbox_id).rows([where.uid], columns)
+            if rows:
+                return rows[0][1:]
+        raise NoSuchMessage(str(message_id))
+
+    async def changes(self, since: int, limit: int = ROWS_UIDS) -> AccountChanges:
+        """What happened after a modseq. :raises ChangesForgotten: :raises NoSuchMailbox: the account is gone."""
+        return await self._partition.read(account_changes.changes, self.account_id, since, limit)
 
     async def usage(self) -> Usage:
         """Quota limits and usage. :raises NoSuchMailbox: the account is gone."""

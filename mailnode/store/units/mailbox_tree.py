@@ -212,8 +212,9 @@ def delete(tx: Transaction, account_id: str, mailbox_id: int, now: int) -> int:
     if mailbox_id == INBOX_ID or (inferiors and not box.selectable):
         raise MailboxRefused(box.name)
     messages, size = tx.execute(
-        "UPDATE mailbox SET deleted_at = ? WHERE account_id = ? AND mailbox_id = ? RETURNING messages, size",
-        (now, account_id, mailbox_id),
+        "UPDATE mailbox SET deleted_at = ?, deleted_modseq = ? WHERE account_id = ? AND mailbox_id = ?"
+        " RETURNING messages, size",
+        (now, modseq, account_id, mailbox_id),
     )[0]
     charge(tx, account_id, -size, -messages)
     _retire(tx, account_id, {_full_name(tx, account_id, box): box.uidvalidity})
@@ -251,8 +252,8 @@ def rename(tx: Transaction, account_id: str, mailbox_id: int, name: str) -> int:
     if len(found) < len(superiors):
         parent = _make(tx, account_id, superiors, found, modseq, "")
     tx.execute(
-        "UPDATE mailbox SET parent_id = ?, name = ? WHERE account_id = ? AND mailbox_id = ?",
-        (parent, levels[-1], account_id, mailbox_id),
+        "UPDATE mailbox SET parent_id = ?, name = ?, highest_modseq = ? WHERE account_id = ? AND mailbox_id = ?",
+        (parent, levels[-1], modseq, account_id, mailbox_id),
     )
     moved = [box, *inferiors]
     _retire(tx, account_id, {before[one.mailbox_id]: one.uidvalidity for one in moved})

@@ -37,11 +37,18 @@ def expired(tx: Transaction, before: int) -> int:
 def in_deleted_mailboxes(tx: Transaction, before: int) -> int:
     """Remove placements of a mailbox deleted before this time (UTC microseconds), and then the mailbox."""
     found = tx.execute(
-        "SELECT account_id, mailbox_id FROM mailbox WHERE deleted_at < ? ORDER BY deleted_at LIMIT 1", (before,)
+        "SELECT account_id, mailbox_id, deleted_modseq FROM mailbox WHERE deleted_at < ? ORDER BY deleted_at LIMIT 1",
+        (before,),
     )
     if not found:
         return 0
-    key = found[0]
+    *key, modseq = found[0]
+    # Of a mailbox that was deleted before schema 3 nobody knows when: then nothing up to now can be told any more.
+    tx.execute(
+        "UPDATE account SET forgotten_modseq = coalesce(?, modseq)"
+        " WHERE account_id = ? AND forgotten_modseq < coalesce(?, modseq)",
+        (modseq, key[0], modseq),
+    )
     removed = remove_placements(tx, "account_id = ? AND mailbox_id = ?", key)
     if not removed:
         tx.execute("DELETE FROM mailbox WHERE account_id = ? AND mailbox_id = ?", key)
