@@ -1,4 +1,4 @@
-"""Units on the messages of a whole account: where they stand, and what changed (RFC 8620 5.2 stands on it)."""
+"""Units on the messages of a whole account: where they stand, and what changed since a modseq, as JMAP asks for it."""
 
 from __future__ import annotations
 
