@@ -273,6 +273,13 @@ def test_time_comes_from_the_clock(path, module):
         assert name != "twisted.internet.reactor", f"{module} imports the global reactor"
 
 
+def test_imap_commands_rely_on_their_context_alone():
+    """Neither a command nor anything it imports knows the session or the Twisted protocol around it."""
+    for path in (PACKAGE / "imap" / "commands").glob("*.py"):
+        for name, by in reached(path).items():
+            assert not name.startswith(("mailnode.imap.session", "mailnode.imap.protocol")), f"{by} imports {name}"
+
+
 def test_packages_hold_a_docstring_only():
     for path in PACKAGE.rglob("__init__.py"):
         body = ast.parse(path.read_text()).body

@@ -3,7 +3,7 @@
 import pytest
 from imap_world import play
 
-from mailnode.errors import RowsDamaged
+from mailnode.errors import NoSuchMailbox, RowsDamaged
 from mailnode.imap.commands.quota import quota
 from mailnode.imap.commands.table import EXTENSIONS, TABLE
 from mailnode.imap.wire.lexer import CommandError, Lexer
@@ -124,6 +124,19 @@ def test_a_damaged_message_gives_nothing_back(make_full_world, monkeypatch):
 
     monkeypatch.setattr(box, "rows", damaged)
     assert world.clients[""].ask("a STATUS INBOX (DELETED-STORAGE)")[0] == "* STATUS INBOX (DELETED-STORAGE 700)"
+
+
+def test_a_mailbox_that_goes_while_it_is_looked_through_has_no_status(make_full_world, monkeypatch):
+    world = make_full_world()
+
+    async def gone(self, claim_recent=False):
+        raise NoSuchMailbox
+
+    monkeypatch.setattr(type(world.box()), "snapshot", gone)
+    said = world.clients[""].ask('a LIST "" (INBOX Sent) RETURN (STATUS (DELETED-STORAGE))')
+    assert [line for line in said if "STATUS" in line] == ["* STATUS Sent (DELETED-STORAGE 0)"]
+    assert said[-1] == "a OK LIST completed"
+    assert world.clients[""].ask("b STATUS INBOX (DELETED-STORAGE)") == ["b NO [NONEXISTENT] No such mailbox"]
 
 
 @pytest.mark.parametrize("command", ["APPEND", "COPY"])

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
-from mailnode.errors import BadMailboxName
+from mailnode.errors import BadMailboxName, NoSuchMailbox
 from mailnode.imap.answers import Answer
 from mailnode.imap.commands import condstore
 from mailnode.imap.commands.context import Context
@@ -150,7 +151,8 @@ async def list_mailboxes(context: Context, command: List) -> Answer:
         for row in batch:
             context.write(list_response(row))
             if row.mailbox is not None and row.mailbox.id in counts:
-                context.write(await status_line(context, row.name, command.status, counts[row.mailbox.id]))
+                with suppress(NoSuchMailbox):  # it went meanwhile
+                    context.write(await status_line(context, row.name, command.status, counts[row.mailbox.id]))
         await context.pause()
     if "HIGHESTMODSEQ" in command.status:
         condstore.enable(context)
