@@ -1,4 +1,4 @@
-"""Connections to other mail servers, around the sans-I/O client of :mod:`mailnode.smtp.client`.
+"""Connections to other mail servers, around the sans-I/O client of :mod:`mailnode.smtp.wire.client`.
 
 A connection is kept after a mail and used again for the same target: (host, address, port, TLS level, login, source) must
 all be equal, so that what was granted to one class of mail never carries another. A kept connection that turns
@@ -25,8 +25,8 @@ from mailnode.interfaces.outbound import IOutbound, OutboundMessage, OutboundRep
 from mailnode.interfaces.runtime import IClock
 from mailnode.net.client_tls import ClientTls
 from mailnode.net.outbound_link import READ_PIECE, Link
-from mailnode.smtp import client
-from mailnode.smtp.offers import NO_SMTPUTF8
+from mailnode.smtp.wire import client
+from mailnode.smtp.wire.offers import NO_SMTPUTF8
 from mailnode.values.events import emit
 from mailnode.values.smtp_reply import Reply
 

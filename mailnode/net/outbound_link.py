@@ -15,7 +15,7 @@ from zope.interface import implementer
 from mailnode.errors import BlobDamaged
 from mailnode.interfaces.outbound import OutboundMessage, Target, TargetFailed
 from mailnode.interfaces.runtime import IClock, IDelayed
-from mailnode.smtp import client
+from mailnode.smtp.wire import client
 from mailnode.values.smtp_reply import Reply
 from mailnode.values.wire import NEED_DATA
 

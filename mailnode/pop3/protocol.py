@@ -12,9 +12,9 @@ from mailnode.interfaces.sessions import ILogins
 from mailnode.interfaces.wire import IChannel, IConnection, ISession
 from mailnode.net.pump import Pump
 from mailnode.net.pump_factory import PumpFactory
-from mailnode.pop3.connection import Pop3Connection
-from mailnode.pop3.responses import err
 from mailnode.pop3.session import Pop3Session
+from mailnode.pop3.wire.connection import Pop3Connection
+from mailnode.pop3.wire.responses import err
 
 # Said here, because the connection itself knows no framework.
 classImplements(Pop3Connection, IConnection)

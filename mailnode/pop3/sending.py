@@ -7,7 +7,7 @@ from typing import Protocol
 
 from mailnode.errors import BlobDamaged
 from mailnode.interfaces.store import IMaildrop
-from mailnode.pop3.content import DotStuffer, TopFilter
+from mailnode.pop3.wire.content import DotStuffer, TopFilter
 from mailnode.values.mailbox import PopMessage
 
 PIECE = 64 * 1024  # octets sent at once

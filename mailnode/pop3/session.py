@@ -26,13 +26,13 @@ from mailnode.interfaces.runtime import IClock
 from mailnode.interfaces.sessions import ILogin, ILogins, IPopUser, ISaslExchange
 from mailnode.interfaces.store import IMaildrop
 from mailnode.interfaces.wire import IChannel
-from mailnode.pop3.connection import Pop3Connection
-from mailnode.pop3.content import TopFilter
-from mailnode.pop3.grammar import BadCommand, Command, Event, SaslResponse, State
 from mailnode.pop3.lease import Lease
-from mailnode.pop3.numbering import Numbering
-from mailnode.pop3.responses import Reply, err, ok
 from mailnode.pop3.sending import read, send_lines, send_message
+from mailnode.pop3.wire.connection import Pop3Connection
+from mailnode.pop3.wire.content import TopFilter
+from mailnode.pop3.wire.grammar import BadCommand, Command, Event, SaslResponse, State
+from mailnode.pop3.wire.numbering import Numbering
+from mailnode.pop3.wire.responses import Reply, err, ok
 from mailnode.values.events import emit
 from mailnode.values.mailbox import PopMessage
 

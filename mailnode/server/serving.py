@@ -43,10 +43,10 @@ from mailnode.server.ports import Ports
 from mailnode.server.routing import routing_table
 from mailnode.server.runtime import Runtime
 from mailnode.server.stores import Stores
-from mailnode.smtp.limits import Limits as SmtpLimits
-from mailnode.smtp.limits import Timeouts as SmtpTimeouts
 from mailnode.smtp.protocol import SmtpFactory
 from mailnode.smtp.service import Service
+from mailnode.smtp.wire.limits import Limits as SmtpLimits
+from mailnode.smtp.wire.limits import Timeouts as SmtpTimeouts
 from mailnode.web.metrics import Metrics
 
 _log = Logger()

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from mailnode.interfaces.store import IBlobWriter
 from mailnode.message.headers import header_end, repair
-from mailnode.smtp.replies import HEADER_TOO_LARGE, Rejected
+from mailnode.smtp.wire.replies import HEADER_TOO_LARGE, Rejected
 
 EditHeader = Callable[[bytes], Awaitable[bytes]]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from mailnode.smtp.limits import Timeouts
+from mailnode.smtp.wire.limits import Timeouts
 
 
 class Phase(Enum):

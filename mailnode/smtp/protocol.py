@@ -11,14 +11,14 @@ from zope.interface import classImplements
 from mailnode.interfaces.wire import IChannel, IConnection, ISession
 from mailnode.net.pump import Pump
 from mailnode.net.pump_factory import PumpFactory
-from mailnode.smtp.grammar import format_reply
 from mailnode.smtp.lmtp import LmtpSession
 from mailnode.smtp.reception import Reception
-from mailnode.smtp.replies import TOO_MANY
-from mailnode.smtp.server import Profile, ServerConnection
 from mailnode.smtp.service import Service
 from mailnode.smtp.session import SmtpSession
 from mailnode.smtp.submission import Submission
+from mailnode.smtp.wire.grammar import format_reply
+from mailnode.smtp.wire.replies import TOO_MANY
+from mailnode.smtp.wire.server import Profile, ServerConnection
 from mailnode.values.networks import Networks, within
 
 classImplements(ServerConnection, IConnection)  # here, because the connection itself is pure

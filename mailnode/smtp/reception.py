@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from mailnode.smtp import replies
-from mailnode.smtp.replies import Rejected
 from mailnode.smtp.session import SmtpSession
 from mailnode.smtp.transaction import Transaction
+from mailnode.smtp.wire import replies
+from mailnode.smtp.wire.replies import Rejected
 
 
 class Reception(SmtpSession):

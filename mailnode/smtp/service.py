@@ -8,7 +8,7 @@ from mailnode.interfaces.delivery import IDelivery, IJudge, IRouter
 from mailnode.interfaces.policy import IPolicyChain
 from mailnode.interfaces.runtime import IClock
 from mailnode.interfaces.sessions import ILogins
-from mailnode.smtp.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
+from mailnode.smtp.wire.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
 from mailnode.values.networks import Networks
 
 

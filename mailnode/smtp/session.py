@@ -21,17 +21,17 @@ from mailnode.interfaces.wire import IChannel
 from mailnode.message.compose import received
 from mailnode.message.headers import field_names, insert_on_top
 from mailnode.message.sortkeys import own_message_id
-from mailnode.smtp import events as ev
-from mailnode.smtp import replies
-from mailnode.smtp.grammar import hello_name
 from mailnode.smtp.intake import Intake
 from mailnode.smtp.pace import Pace, Phase
 from mailnode.smtp.refusals import RefusalLog
-from mailnode.smtp.replies import Rejected, reason_of, reply_to, verdict_reply
-from mailnode.smtp.server import ServerConnection
 from mailnode.smtp.service import Service
 from mailnode.smtp.trace import without_forged
 from mailnode.smtp.transaction import Transaction, protocol_keyword
+from mailnode.smtp.wire import events as ev
+from mailnode.smtp.wire import replies
+from mailnode.smtp.wire.grammar import hello_name
+from mailnode.smtp.wire.replies import Rejected, reason_of, reply_to, verdict_reply
+from mailnode.smtp.wire.server import ServerConnection
 from mailnode.values.envelope import Envelope, Origin, Recipient
 from mailnode.values.events import emit
 from mailnode.values.facts import EncodedFacts

@@ -12,13 +12,13 @@ from mailnode.interfaces.wire import IChannel
 from mailnode.message.authors import UnclearAuthor, answering
 from mailnode.message.compose import date_field, message_id, message_id_field
 from mailnode.message.headers import remove
-from mailnode.smtp import events as ev
-from mailnode.smtp import replies
 from mailnode.smtp.pace import Phase
-from mailnode.smtp.replies import Rejected, login_reply, reason_of
-from mailnode.smtp.server import ServerConnection
 from mailnode.smtp.service import Service
 from mailnode.smtp.session import SmtpSession
+from mailnode.smtp.wire import events as ev
+from mailnode.smtp.wire import replies
+from mailnode.smtp.wire.replies import Rejected, login_reply, reason_of
+from mailnode.smtp.wire.server import ServerConnection
 from mailnode.values.address import Address
 from mailnode.values.envelope import Envelope
 from mailnode.values.events import emit

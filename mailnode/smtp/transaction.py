@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from mailnode.smtp.events import Mail
 from mailnode.smtp.intake import Intake
+from mailnode.smtp.wire.events import Mail
 from mailnode.values.address import Address
 from mailnode.values.directory import Resolved
 from mailnode.values.envelope import Envelope, Origin, Recipient

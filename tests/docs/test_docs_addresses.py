@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mailnode.message.authors import UnclearAuthor, answering
-from mailnode.smtp.replies import not_author
+from mailnode.smtp.wire.replies import not_author
 
 PAGE = (Path(__file__).parents[2] / "docs/addresses.rst").read_text()
 ROWS = re.findall(r"^   \* - ``(From: .+)``\n     - (.+)$", PAGE, re.MULTILINE)

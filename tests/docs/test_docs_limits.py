@@ -10,8 +10,8 @@ import pytest
 
 from mailnode.config.schema import Config
 from mailnode.imap.capabilities import EXTENSIONS
-from mailnode.smtp.events import Helo
-from mailnode.smtp.server import Profile, ServerConnection
+from mailnode.smtp.wire.events import Helo
+from mailnode.smtp.wire.server import Profile, ServerConnection
 
 PAGE = (Path(__file__).parents[2] / "docs/limits.rst").read_text()
 UNITS = {

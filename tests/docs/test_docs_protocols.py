@@ -9,8 +9,8 @@ from twisted.internet.testing import StringTransport
 from mailnode.auth.sasl import MECHANISMS
 from mailnode.imap.capabilities import capabilities
 from mailnode.pop3.protocol import Pop3Factory
-from mailnode.smtp.events import Helo
-from mailnode.smtp.server import Profile, ServerConnection
+from mailnode.smtp.wire.events import Helo
+from mailnode.smtp.wire.server import Profile, ServerConnection
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/protocols.rst").read_text()

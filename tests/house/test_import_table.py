@@ -10,8 +10,6 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "mailnode"
 
 PURE = {
-    "smtp": {"grammar", "server", "client", "client_events", "commands", "content", "events", "limits", "offers"},
-    "pop3": {"grammar", "connection"},
     "dialog": {"life"},
 }
 EVERYWHERE = {"values", "errors"}
@@ -165,9 +163,8 @@ DOORS = {
     ("imap.protocol", "net.pump_factory"): "the same",
     ("pop3.protocol", "net.pump"): "the same",
     ("pop3.protocol", "net.pump_factory"): "the same",
-    ("net.outbound", "smtp.client"): "net sees the pure modules",
-    ("net.outbound", "smtp.offers"): "net sees the pure modules",
-    ("net.outbound_link", "smtp.client"): "net sees the pure modules",
+    ("net.outbound", "smtp.wire"): "net sees the pure modules",
+    ("net.outbound_link", "smtp.wire"): "the same",
     ("ctl.direct", "server.administration"): "works on the store where no server runs to be asked",
     ("ctl.direct", "server.configuration"): "the same",
     ("ctl.direct", "server.demo"): "shows what the demonstration remembered",
@@ -201,7 +198,7 @@ def imported(path):
 
 
 def inner(name):
-    """mailnode.smtp.client.Client -> smtp.client, or None for foreign imports."""
+    """mailnode.smtp.wire.client.Client -> smtp.wire, or None for foreign imports."""
     parts = name.split(".")
     if parts[0] != "mailnode" or len(parts) < 2:
         return None

@@ -18,8 +18,8 @@ from twisted.python.failure import Failure
 from mailnode.config.schema import Limits
 from mailnode.imap.protocol import ImapFactory
 from mailnode.imap.session import ImapSession
-from mailnode.smtp.limits import DEFAULT_TIMEOUTS
 from mailnode.smtp.session import WATCH_SECONDS
+from mailnode.smtp.wire.limits import DEFAULT_TIMEOUTS
 
 LOGIN = Limits().login_timeout
 EVERY = 20.0  # seconds between two pieces: none is silent for long

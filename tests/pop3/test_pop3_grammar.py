@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailnode.pop3.connection import Pop3Connection
-from mailnode.pop3.content import DotStuffer, TopFilter
-from mailnode.pop3.grammar import BadCommand, Command, SaslResponse, State, parse_command
-from mailnode.pop3.responses import Reply, err, ok
+from mailnode.pop3.wire.connection import Pop3Connection
+from mailnode.pop3.wire.content import DotStuffer, TopFilter
+from mailnode.pop3.wire.grammar import BadCommand, Command, SaslResponse, State, parse_command
+from mailnode.pop3.wire.responses import Reply, err, ok
 from mailnode.values.wire import NEED_DATA, PAUSED
 
 BEFORE, AFTER = State.AUTHORIZATION, State.TRANSACTION

@@ -18,10 +18,10 @@ from mailnode.errors import (
 from mailnode.interfaces.sessions import ILogin, ILogins, IPopUser, ISaslExchange, ISessionMind
 from mailnode.interfaces.store import IMaildrop
 from mailnode.interfaces.wire import IChannel, IConnection, ISession
-from mailnode.pop3.connection import Pop3Connection
 from mailnode.pop3.lease import RENEW_SECONDS
 from mailnode.pop3.sending import PIECE, READ
 from mailnode.pop3.session import Pop3Session
+from mailnode.pop3.wire.connection import Pop3Connection
 
 LOGIN = b"USER alice\r\nPASS se cret\r\n"
 ONE = b"Subject: one\r\n\r\nfirst\r\n.second\r\n"

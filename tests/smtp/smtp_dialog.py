@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mailnode.smtp import events as ev
-from mailnode.smtp.limits import Limits
-from mailnode.smtp.server import Profile, ServerConnection
+from mailnode.smtp.wire import events as ev
+from mailnode.smtp.wire.limits import Limits
+from mailnode.smtp.wire.server import Profile, ServerConnection
 from mailnode.values.smtp_reply import Reply
 from mailnode.values.wire import NEED_DATA, PAUSED
 

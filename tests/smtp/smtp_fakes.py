@@ -19,9 +19,9 @@ from mailnode.interfaces.sessions import ILogin, ILogins, ISaslExchange, ISubmit
 from mailnode.interfaces.store import IBlobWriter
 from mailnode.message.scanner import read_facts
 from mailnode.net.clock import WallClock
-from mailnode.smtp.limits import Limits, Timeouts
 from mailnode.smtp.protocol import SmtpFactory
 from mailnode.smtp.service import Service
+from mailnode.smtp.wire.limits import Limits, Timeouts
 from mailnode.values.blob import BlobRef, StagedBlob
 from mailnode.values.directory import Account, Resolved
 from mailnode.values.policy import PASS, Verdict

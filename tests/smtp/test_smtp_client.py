@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailnode.smtp import client
-from mailnode.smtp.client import ClientConnection, Failed, Sent, State
-from mailnode.smtp.content import DotStuffer
+from mailnode.smtp.wire import client
+from mailnode.smtp.wire.client import ClientConnection, Failed, Sent, State
+from mailnode.smtp.wire.content import DotStuffer
 from mailnode.values.wire import NEED_DATA
 
 TWO = (("a@x.test", (), ""), ("b@x.test", (), ""))

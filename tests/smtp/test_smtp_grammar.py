@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailnode.smtp.commands import read_base64, read_bdat, read_mail, read_rcpt
-from mailnode.smtp.content import BARE, Inspector, overlap
-from mailnode.smtp.events import Mail
-from mailnode.smtp.grammar import (
+from mailnode.smtp.wire.commands import read_base64, read_bdat, read_mail, read_rcpt
+from mailnode.smtp.wire.content import BARE, Inspector, overlap
+from mailnode.smtp.wire.events import Mail
+from mailnode.smtp.wire.grammar import (
     BadReply,
     CommandError,
     decimal,
@@ -27,8 +27,8 @@ from mailnode.smtp.grammar import (
     parse_path,
     parse_reply,
 )
-from mailnode.smtp.limits import Limits
-from mailnode.smtp.offers import rcpt_parameters
+from mailnode.smtp.wire.limits import Limits
+from mailnode.smtp.wire.offers import rcpt_parameters
 from mailnode.values.smtp_reply import Reply
 
 GOOD = {

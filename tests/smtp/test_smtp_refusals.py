@@ -10,8 +10,8 @@ from smtp_fakes import World
 from twisted.logger import globalLogPublisher
 
 from mailnode.errors import StoreUnavailable
-from mailnode.smtp.limits import Limits
 from mailnode.smtp.refusals import MAX_LINES, MAX_SAID
+from mailnode.smtp.wire.limits import Limits
 from mailnode.values.policy import Verdict
 
 REFUSE = Verdict("refuse", text="We do not like it")

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from smtp_dialog import DIALOGS, Answering, load, parse, play
 
-from mailnode.smtp import events as ev
-from mailnode.smtp.limits import Limits
-from mailnode.smtp.server import TRANSITIONS, Profile, ServerConnection, State
+from mailnode.smtp.wire import events as ev
+from mailnode.smtp.wire.limits import Limits
+from mailnode.smtp.wire.server import TRANSITIONS, Profile, ServerConnection, State
 from mailnode.values.smtp_reply import Reply
 from mailnode.values.wire import NEED_DATA, PAUSED
 

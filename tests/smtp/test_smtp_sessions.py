@@ -28,9 +28,9 @@ from mailnode.interfaces.policy import IPolicyChain
 from mailnode.interfaces.sessions import ILogin, ILogins, ISaslExchange, ISessionMind, ISubmitter
 from mailnode.interfaces.store import IBlobWriter
 from mailnode.interfaces.wire import IConnection, ISession
-from mailnode.smtp.limits import Limits, Timeouts
-from mailnode.smtp.server import Profile, ServerConnection
 from mailnode.smtp.transaction import protocol_keyword
+from mailnode.smtp.wire.limits import Limits, Timeouts
+from mailnode.smtp.wire.server import Profile, ServerConnection
 from mailnode.values.plan import RecipientPlan
 from mailnode.values.policy import PASS, PolicyRequest, Verdict
 

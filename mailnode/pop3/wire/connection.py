@@ -12,8 +12,8 @@ The rules, all of them here:
 
 from __future__ import annotations
 
-from mailnode.pop3 import responses
-from mailnode.pop3.grammar import (
+from mailnode.pop3.wire import responses
+from mailnode.pop3.wire.grammar import (
     MAX_COMMAND,
     MAX_SASL_LINE,
     BadCommand,
@@ -23,7 +23,7 @@ from mailnode.pop3.grammar import (
     parse_command,
     parse_sasl,
 )
-from mailnode.pop3.responses import Reply
+from mailnode.pop3.wire.responses import Reply
 from mailnode.values.wire import NEED_DATA, PAUSED, Signal
 
 _TOO_LONG = BadCommand("line too long")

@@ -43,8 +43,8 @@ from base64 import b64encode
 from collections import deque
 from collections.abc import Sequence
 
-from mailnode.smtp import offers
-from mailnode.smtp.client_events import (
+from mailnode.smtp.wire import offers
+from mailnode.smtp.wire.client_events import (
     Closed,
     Content,
     Event,
@@ -59,8 +59,8 @@ from mailnode.smtp.client_events import (
     TlsReady,
     TlsRefused,
 )
-from mailnode.smtp.content import DotStuffer
-from mailnode.smtp.grammar import BadReply, parse_reply
+from mailnode.smtp.wire.content import DotStuffer
+from mailnode.smtp.wire.grammar import BadReply, parse_reply
 from mailnode.values.smtp_reply import Reply
 from mailnode.values.wire import NEED_DATA, Signal
 

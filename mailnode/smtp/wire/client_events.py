@@ -1,4 +1,4 @@
-"""What a client connection tells its caller; :mod:`mailnode.smtp.client` says when, and what to do then."""
+"""What a client connection tells its caller; :mod:`mailnode.smtp.wire.client` says when, and what to do then."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mailnode.errors import BadAddress
-from mailnode.smtp.grammar import MAX_ORCPT, decimal, encode_orcpt, encode_xtext
+from mailnode.smtp.wire.grammar import MAX_ORCPT, decimal, encode_orcpt, encode_xtext
 from mailnode.values.address import domain_key
 from mailnode.values.smtp_reply import Reply
 

@@ -26,9 +26,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from mailnode.smtp.commands import no_argument, read_auth, read_base64, read_bdat, read_mail, read_rcpt, read_xclient
-from mailnode.smtp.content import TOO_LARGE, ChunkReader, DataReader, Inspector
-from mailnode.smtp.events import (
+from mailnode.smtp.wire.commands import (
+    no_argument,
+    read_auth,
+    read_base64,
+    read_bdat,
+    read_mail,
+    read_rcpt,
+    read_xclient,
+)
+from mailnode.smtp.wire.content import TOO_LARGE, ChunkReader, DataReader, Inspector
+from mailnode.smtp.wire.events import (
     AuthCancelled,
     AuthResponse,
     AuthStart,
@@ -48,8 +56,8 @@ from mailnode.smtp.events import (
     Vrfy,
     Xclient,
 )
-from mailnode.smtp.grammar import CommandError, format_reply, hello_name
-from mailnode.smtp.limits import DEFAULT_LIMITS, Limits
+from mailnode.smtp.wire.grammar import CommandError, format_reply, hello_name
+from mailnode.smtp.wire.limits import DEFAULT_LIMITS, Limits
 from mailnode.values.smtp_reply import Reply
 from mailnode.values.wire import NEED_DATA, PAUSED, Signal
 

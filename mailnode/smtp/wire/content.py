@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from io import IncrementalNewlineDecoder
 
-from mailnode.smtp.limits import Limits
+from mailnode.smtp.wire.limits import Limits
 from mailnode.values.smtp_reply import Reply
 
 _END = b"\r\n.\r\n"

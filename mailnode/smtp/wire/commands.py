@@ -6,9 +6,9 @@ from base64 import b64decode
 from binascii import Error as Base64Error
 from functools import lru_cache
 
-from mailnode.smtp.content import TOO_LARGE
-from mailnode.smtp.events import AuthStart, Mail, Rcpt, Xclient
-from mailnode.smtp.grammar import (
+from mailnode.smtp.wire.content import TOO_LARGE
+from mailnode.smtp.wire.events import AuthStart, Mail, Rcpt, Xclient
+from mailnode.smtp.wire.grammar import (
     CommandError,
     decimal,
     decode_envid,
