@@ -273,7 +273,7 @@ class MailService(Service):
         if self._server is not None:
             end_by_force(self._server.config.server.grace)
         self._reason = signal.Signals(number).name
-        reactor.stop()
+        reactor.callWhenRunning(reactor.stop)  # it may still be starting: then it comes up, and ends
 
     def _leave(self, code: int) -> NoReturn:
         """End the process at once."""

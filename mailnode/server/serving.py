@@ -259,18 +259,19 @@ class Serving:
 
     def _factory(self, index: int, config: Config) -> Any:
         listener, entry = self._listeners[index], self._config.listener[index]
-        make = {
+        if entry.protocol == "http":
+            assert self._web is not None
+            return self._web()
+        make: dict[str, Callable[..., PumpFactory]] = {
             "smtp": self._smtp_factory,
             "submission": self._smtp_factory,
             "lmtp": self._smtp_factory,
             "imap": self._imap_factory,
             "pop3": self._pop3_factory,
-            "http": self._http_factory,
-        }[entry.protocol]
+        }
         start_tls = listener.listener_tls.start_tls if listener.listener_tls is not None else None
-        factory = make(entry, start_tls, config)
-        if isinstance(factory, PumpFactory):
-            factory.clients = self._clients[index]
+        factory = make[entry.protocol](entry, start_tls, config)
+        factory.clients = self._clients[index]
         return factory
 
     def _smtp_factory(self, entry: ListenerConfig, start_tls: Any, config: Config) -> SmtpFactory:
@@ -347,7 +348,3 @@ class Serving:
             max_connections=config.limits.connections,
             max_per_peer=config.limits.connections_per_address,
         )
-
-    def _http_factory(self, entry: ListenerConfig, start_tls: Any, config: Config) -> Any:
-        assert self._web is not None
-        return self._web()

@@ -472,6 +472,32 @@ def test_sigterm_while_the_reactor_begins_is_a_clean_end(site):
     assert "server.stop reason=SIGTERM" in done.stdout
 
 
+def test_sigterm_while_further_processes_begin_is_a_clean_end(site):
+    """The reactor turns by then, but it does not run."""
+    site.write("", server="workers = 2\ngrace = 1")
+    too_early = (
+        "import os, signal\n"
+        "from mailnode.server.processes.first import FurtherProcesses\n"
+        "begin = FurtherProcesses.start\n"
+        "async def start(self):\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    await begin(self)\n"
+        "FurtherProcesses.start = start\n"
+        "from twisted.scripts.twistd import run\n"
+        "run()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", too_early, "-n", "--pidfile=", "mailnode", "--config", str(site.config)],
+        cwd=site.folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "server.stop reason=SIGTERM" in done.stdout and "Traceback" not in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("left", [b"4194304", b"", b"1\n"])
 def test_what_a_killed_server_left_behind_is_replaced(site, left):
     """Its number may be another program's by now."""
