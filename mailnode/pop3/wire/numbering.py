@@ -13,6 +13,8 @@ class Numbering:
     def __init__(self, messages: tuple[PopMessage, ...] = ()) -> None:
         self._messages = messages
         self._marked: set[int] = set()
+        self._all_octets = sum(message.size for message in messages)
+        self._marked_octets = 0  # kept, not summed up: a hundred thousand messages take 10 ms, each STAT anew
 
     def get(self, number: int) -> PopMessage | None:
         """The message of that number, from 1, unless it does not exist or is marked."""
@@ -22,11 +24,14 @@ class Numbering:
 
     def mark(self, number: int) -> None:
         """Mark a message that :meth:`get` returned."""
-        self._marked.add(number)
+        if number not in self._marked:
+            self._marked.add(number)
+            self._marked_octets += self._messages[number - 1].size
 
     def unmark_all(self) -> None:
         """RSET."""
         self._marked.clear()
+        self._marked_octets = 0
 
     def left(self) -> Iterator[tuple[int, PopMessage]]:
         """Numbers and messages that are not marked."""
@@ -40,7 +45,7 @@ class Numbering:
     @property
     def octets(self) -> int:
         """The sum of their sizes."""
-        return sum(message.size for _, message in self.left())
+        return self._all_octets - self._marked_octets
 
     @property
     def marked(self) -> list[PopMessage]:
