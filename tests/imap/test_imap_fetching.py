@@ -543,3 +543,32 @@ def test_flags_of_the_view_not_of_the_moment(make_world):
     world.flag(1, "add", FLAGGED)
     assert client.ask("a FETCH 1 FLAGS") == ["* 1 FETCH (FLAGS (\\Flagged \\Recent))", "a OK FETCH completed"]
     assert client.ask("b NOOP") == ["b OK NOOP completed"]
+
+
+@pytest.mark.parametrize("item", ["BODY.PEEK[HEADER.FIELDS (X-{})]", "BODY.PEEK[]<{}.99999999>"])
+def test_many_items_give_others_their_turn_and_are_not_held_together(make_world, item, monkeypatch):
+    world = make_world()
+    world.put(b"Subject: x\r\n" + b"X-Y: z\r\n" * 10 + b"\r\n" + b"y" * (PIECE - 1000))
+    client = world.connect(select="INBOX")
+    turns, sizes = [], []
+    call_later, write = world.clock.callLater, client.transport.write
+
+    def later():
+        world.clock.rightNow += 0.05
+        return world.clock.rightNow
+
+    def begin(delay, callback, *arguments):
+        turns.append(delay)
+        return call_later(delay, callback, *arguments)
+
+    def taken(data):
+        sizes.append(len(data))
+        write(data)
+
+    monkeypatch.setattr(world.clock, "seconds", later)
+    monkeypatch.setattr(world.clock, "callLater", begin)
+    monkeypatch.setattr(client.transport, "write", taken)
+    client.send(f"t FETCH 1 ({' '.join(item.format(number) for number in range(40))})\r\n".encode())
+    world.clock.advance(0)
+    assert client.received().endswith(b"t OK FETCH completed\r\n")
+    assert turns.count(0) >= 40 and max(sizes) < 3 * PIECE

@@ -31,6 +31,7 @@ from mailnode.values.sets import SeqSet, UidSet
 
 RENDERED = 512  # answered at a time, when the store makes the answers
 FLAG_ROWS = 1000  # answered from the view at a time
+STEP = 8  # messages between two looks at the time, where each may have hundreds of header fields cut out
 REMEMBERED = 256  # item lists: every program repeats its few
 LONGEST_REMEMBERED = 512  # octets; what is kept is bounded
 _log = Logger()
@@ -190,7 +191,10 @@ class _Fetching:
             elif self.plan.blob_items or self._marks_seen:
                 await self._bodies(list(zip(rows, indexes, strict=True)))
             else:
-                self._write_rows(list(zip(rows, indexes, strict=True)))
+                pairs = list(zip(rows, indexes, strict=True))
+                for at in range(0, len(pairs), STEP):
+                    self._write_rows(pairs[at : at + STEP])
+                    await self.context.checkpoint()
             await self.context.pause()
 
     def _write_rows(self, rows: Sequence[tuple[Row, int]]) -> None:
@@ -221,6 +225,7 @@ class _Fetching:
         readable = []
         for (row, index), whole in zip(rows, wholes, strict=True):
             try:
+                literals: Iterable[_Literal]
                 if isinstance(whole, bytes):
                     literals = self._of_whole(row, whole)
                 elif whole is None:
@@ -240,19 +245,17 @@ class _Fetching:
         for uid in uids_of(self.view, indexes):
             _log.warn("message {uid} of {account} is damaged: {error}", uid=uid, account=account, error=str(error))
 
-    def _of_whole(self, row: Row, whole: bytes) -> list[_Literal]:
-        """Return the literals of a message that is held."""
-        literals: list[_Literal] = []
+    def _of_whole(self, row: Row, whole: bytes) -> Iterator[_Literal]:
+        """Yield the literals of a message that is held: together they may be a thousand times as large."""
         for item, found in zip(self.plan.blob_items, self.plan.slices(row), strict=True):
             if found is None:
-                literals.append(None)
+                yield None
             elif item.select is not None:
-                literals.append(_part_of(item.select(found.head + whole[found.start : found.end]), item.partial))
+                yield _part_of(item.select(found.head + whole[found.start : found.end]), item.partial)
             else:
                 if item.partial is not None:
                     found = found.cut(*item.partial)
-                literals.append(found.head + whole[found.start : found.end])
-        return literals
+                yield found.head + whole[found.start : found.end]
 
     async def _literals(self, row: Row, blob: BlobRef) -> list[_Literal]:
         """Return the literals of a message too large to be held, reading what they need."""
@@ -265,6 +268,7 @@ class _Fetching:
         mailbox = self.selected.mailbox
         if item.select is not None:
             header = found.head + await read_exactly(mailbox, blob, found.start, found.end)
+            await self.context.checkpoint()
             return _part_of(item.select(header), item.partial)
         if item.partial is not None:
             found = found.cut(*item.partial)
@@ -274,9 +278,10 @@ class _Fetching:
         first = found.head + await read_exactly(mailbox, blob, found.start, middle)
         return _Streamed(first, Slice(b"", middle, found.end), found.size)
 
-    async def _write_batch(self, batch: Sequence[tuple[Row, int, list[_Literal]]]) -> None:
+    async def _write_batch(self, batch: Sequence[tuple[Row, int, Iterable[_Literal]]]) -> None:
         seen = await self._mark_seen([index for _, index, _ in batch]) if self._marks_seen else set()
         out: list[bytes] = []
+        octets = 0
         for row, index, literals in batch:
             line = self.plan.render(row, index)
             out.append(line)
@@ -284,6 +289,13 @@ class _Fetching:
             for item, literal in zip(self.plan.blob_items, literals, strict=True):
                 if isinstance(literal, bytes):  # NUL may not leave in a literal (RFC 3501 9, CHAR8)
                     out += (b"%b%b {%d}\r\n" % (space, item.label, len(literal)), literal.replace(b"\0", b"\x80"))
+                    octets += len(literal)
+                    if octets > PIECE:
+                        self.context.write(b"".join(out))
+                        out.clear()
+                        octets = 0
+                        await self.context.pause(within=True)
+                    await self.context.checkpoint()
                 elif literal is None:
                     out.append(b"%b%b NIL" % (space, item.label))
                 else:
@@ -297,6 +309,7 @@ class _Fetching:
             out.append(b")\r\n")
             if self.plan.has_flags or index in seen:
                 self.view.told([index])
+            await self.context.checkpoint()
         self.context.write(b"".join(out))
         await self.context.pause()
 
