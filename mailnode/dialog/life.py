@@ -63,17 +63,18 @@ class Action(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Where an input leads, and what is to be done there, in this order."""
+    """Where an input leads, what is done there at once, in this order, and then what takes its time."""
 
     to: Life
-    actions: tuple[Action, ...] = ()
+    at_once: tuple[Action, ...] = ()
+    then: Action | None = None
 
 
 _BUSY = Step(Life.BUSY)
 _WAITING = Step(Life.WAITING)
-_RUN = Step(Life.BUSY, (Action.RUN,))
+_RUN = Step(Life.BUSY, then=Action.RUN)
 _OPEN = Step(Life.OPEN)
-_FULL = Step(Life.FULL, (Action.DRAIN,))
+_FULL = Step(Life.FULL, then=Action.DRAIN)
 _ENDING = Step(Life.ENDING)
 _LEAVE = Step(Life.CLOSED, (Action.LEAVE, Action.GIVE_BACK))
 _LEAVE_RUNNING = Step(Life.LEFT, (Action.LEAVE,))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
 from twisted.logger import Logger
@@ -23,6 +23,11 @@ from mailnode.interfaces.wire import IChannel, ISession
 from mailnode.values.events import emit
 
 Event = TypeVar("Event")
+
+# Bound once: members of an enumeration are looked up slowly, and these for every event.
+_EVENT, _DONE, _DRAINED, _PAUSED = Input.EVENT, Input.DONE, Input.DRAINED, Input.PAUSED
+_RUN, _DRAIN, _LEAVE = Action.RUN, Action.DRAIN, Action.LEAVE
+_LOST = (Life.GONE, Life.OVER)
 
 _log = Logger()
 
@@ -90,15 +95,15 @@ class Session(ABC, Generic[Event]):
 
     def opened(self) -> Coroutine[Any, Any, None]:
         """The connection is up."""
-        return self._speak(Input.OPENED, self.greet)
+        return self._speak(Input.OPENED, self.greet())
 
     def handle(self, event: Event) -> Coroutine[Any, Any, None]:
         """Answer one event."""
-        return self._speak(Input.EVENT, self.answer, event)
+        return self._speak(_EVENT, self.answer(event))
 
-    def push(self, say: Callable[[], Awaitable[None]]) -> Coroutine[Any, Any, None]:
-        """Say something unasked, between two events. It is not called when the session has ended meanwhile."""
-        return self._speak(Input.EVENT, say)
+    def push(self, say: Callable[[], Coroutine[Any, Any, None]]) -> Coroutine[Any, Any, None]:
+        """Say something unasked, between two events. It is not said when the session has ended meanwhile."""
+        return self._speak(_EVENT, say())
 
     def failed(self) -> None:
         """What ran has raised something."""
@@ -153,9 +158,9 @@ class Session(ABC, Generic[Event]):
         if within:
             await self.channel.drain()
         else:
-            self._go(Input.PAUSED)
+            self._go(_PAUSED)
             await self.channel.drain()
-            self._go(Input.DRAINED)
+            self._go(_DRAINED)
         if self.channel.closed:
             raise SessionEnds
 
@@ -172,7 +177,7 @@ class Session(ABC, Generic[Event]):
     @property
     def over(self) -> bool:
         """Whether the connection was lost."""
-        return self._life is Life.GONE or self._life is Life.OVER
+        return self._life in _LOST
 
     def log_out(self) -> None:
         """Give the login back."""
@@ -187,7 +192,7 @@ class Session(ABC, Generic[Event]):
 
     # The life
 
-    async def _speak(self, happened: Input, say: Callable[..., Awaitable[None]], *about: Event) -> None:
+    async def _speak(self, happened: Input, saying: Coroutine[Any, Any, None]) -> None:
         """Take the turn, and have it until the transport has taken what was said."""
         turn = self._turn
         if turn.taken:
@@ -195,19 +200,21 @@ class Session(ABC, Generic[Event]):
         else:
             turn.taken = True
         try:
-            if Action.RUN not in self._go(happened):
+            if self._go(happened) is not _RUN:
+                saying.close()
                 return
             try:
-                await say(*about)
+                await saying
             except SessionEnds:
                 pass
             if self._why is not None and self.may_end_now():
                 self._go(Input.END)
-            if Action.DRAIN in self._go(Input.DONE):
+            if self._go(_DONE) is _DRAIN:
                 if not self.has_more():
                     self.flush()
-                    await self.channel.drain()
-                self._go(Input.DRAINED)
+                    if self.channel.full:
+                        await self.channel.drain()
+                self._go(_DRAINED)
         except Exception:
             self._fail()  # now: whoever waits for the turn must find the session ended
             raise
@@ -226,16 +233,16 @@ class Session(ABC, Generic[Event]):
         if happened is not Input.END or self.may_end_now():
             self._go(happened)
 
-    def _go(self, happened: Input) -> tuple[Action, ...]:
-        """Go on to where this leads; return what is to be done there. What needs no waiting is done."""
+    def _go(self, happened: Input) -> Action | None:
+        """Go on to where this leads, do what is to be done at once, and return what is to be done then."""
         step = LIFE[self._life][happened]
         self._life = step.to
-        for action in step.actions:
-            if action is Action.LEAVE:
+        for action in step.at_once:
+            if action is _LEAVE:
                 self._leave()
-            elif action is Action.GIVE_BACK:
+            else:
                 self._give_back()
-        return step.actions
+        return step.then
 
     def _leave(self) -> None:
         if self.channel.closed:

@@ -6,6 +6,7 @@ What a command may rely on stands in :mod:`mailnode.imap.commands.context`.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from functools import partial
 from itertools import repeat
 from typing import Any, NoReturn, TypeVar
 
@@ -90,17 +91,16 @@ class ImapSession(Session[Event]):
         finally:
             self.look_after_view()
 
-    def push(self, say: Callable[[], Awaitable[None]]) -> Coroutine[Any, Any, None]:
+    def push(self, say: Callable[[], Coroutine[Any, Any, None]]) -> Coroutine[Any, Any, None]:
         """Say something unasked, between two events."""
+        return super().push(partial(self._pushed, say))
 
-        async def pushed() -> None:
-            self._turn_began = self.services.clock.seconds()
-            try:
-                await say()
-            finally:
-                self.look_after_view()
-
-        return super().push(pushed)
+    async def _pushed(self, say: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._turn_began = self.services.clock.seconds()
+        try:
+            await say()
+        finally:
+            self.look_after_view()
 
     def last_words(self, why: Why) -> bytes:
         """BYE (RFC 3501 7.1.5); in the middle of a response nothing, it would be taken for a part of it."""

@@ -18,6 +18,8 @@ class IChannel(Interface):
     server_name = Attribute('str: the name the client asked for in its TLS handshake (SNI), lower-case; "" without one')
     closed = Attribute("bool: the connection is lost or being closed; writes are dropped")
 
+    full = Attribute("bool: the transport has yet to take what was written: see :meth:`drain`")
+
     half_closed = Attribute(
         "bool: the peer will send no more. It may wait for answers, or have gone: that shows when it is told something"
     )

@@ -58,7 +58,6 @@ class Pump(Protocol):
         "_dropped",
         "_eof",
         "_flush_seconds",
-        "_full",
         "_gathering",
         "_handshake_by",
         "_implicit_tls",
@@ -81,6 +80,7 @@ class Pump(Protocol):
         "_unsent_size",
         "_writer",
         "closed",
+        "full",
         "local",
         "peer",
         "secure",
@@ -120,7 +120,7 @@ class Pump(Protocol):
         self._gathering = False  # what is written waits for the end of this turn, and leaves in one piece
         self._reading = True
         self._draining: list[Deferred[None]] = []
-        self._full = False
+        self.full = False
         self._overfull = 0  # octets written since it is
         self._timeout = 60.0
         self._deadline = inf  # of the peer's silence; the timer follows it only when it fires, which is rare
@@ -186,7 +186,7 @@ class Pump(Protocol):
             return
         self._bytes_in += len(data)
         self._connection.receive_data(data)
-        if not self._busy and not self._full:
+        if not self._busy and not self.full:
             self._run(heard=True)
         elif self._reading and self._connection.buffered > HIGH_WATER:
             self._reading = False
@@ -232,11 +232,11 @@ class Pump(Protocol):
 
     def pauseProducing(self) -> None:
         """The transport's buffer is full."""
-        self._full = True
+        self.full = True
 
     def resumeProducing(self) -> None:
         """The transport has sent all it had, and takes more."""
-        self._full = False
+        self.full = False
         self._overfull = 0
         if self._writer is not None:
             self._writer.emptied()
@@ -246,7 +246,7 @@ class Pump(Protocol):
     def stopProducing(self) -> None:
         """The transport will never take more."""
         self.closed = True
-        self._full = False
+        self.full = False
         self._release()
 
     # IChannel: what the session does
@@ -267,7 +267,7 @@ class Pump(Protocol):
 
     async def drain(self) -> None:
         """Wait until the transport takes more. A peer that does not read for the idle timeout is given up."""
-        if self._full and not self.closed:
+        if self.full and not self.closed:
             waiting: Deferred[None] = Deferred()
             self._draining.append(waiting)
             self._restart_timer()
@@ -286,7 +286,7 @@ class Pump(Protocol):
         self._start_tls(self._transport())
         self._writer = SocketWriter(self._transport(), direct=False)
         # TLS is what tells from now on whether the output is full, and begins with an empty one.
-        self._full = False
+        self.full = False
         self._overfull = 0
         self._release()
 
@@ -387,7 +387,7 @@ class Pump(Protocol):
         gathering, self._gathering = self._gathering, True
         self._pumping = True
         try:
-            while not self._busy and not self._full and not self.closed and self._session is not None:
+            while not self._busy and not self.full and not self.closed and self._session is not None:
                 event = self._connection.next_event()
                 if event is NEED_DATA or event is PAUSED:
                     break
@@ -402,7 +402,7 @@ class Pump(Protocol):
         if not gathering:
             self._push()
         if self._eof:
-            if not self._busy and not self._full:
+            if not self._busy and not self.full:
                 self.close()
         elif not self._reading and not self.closed and (event is NEED_DATA or self._connection.buffered <= HIGH_WATER):
             self._reading = True
@@ -417,7 +417,7 @@ class Pump(Protocol):
         self._unsent_size = 0
         if self.closed or self._writer is None:
             return
-        if self._full:
+        if self.full:
             self._overfull += len(data)
             if self._overfull > MOST_UNSENT:
                 self._break_off("reads no answers")
@@ -472,13 +472,13 @@ class Pump(Protocol):
         now = self._clock.seconds()
         if now >= self._handshake_by:
             self._break_off("no TLS in time")
-        elif now >= self._latest and self._busy and not self._full:
+        elif now >= self._latest and self._busy and not self.full:
             self._timer_at = now + BUSY_SECONDS  # what is being handled is answered first
             self._timer = self._clock.callLater(BUSY_SECONDS, self._look_at_deadline)
         elif now >= min(self._deadline, self._latest):
             self._deadline = self._latest = inf
             self._session.timed_out()
-            if self._full and not self.closed:
+            if self.full and not self.closed:
                 self.abort()  # in an answer nobody reads: the session waits for it to leave, to say its last word
         else:
             self._set_timer()

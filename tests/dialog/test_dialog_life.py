@@ -35,9 +35,9 @@ def test_every_pair(life, happened, expected):
         assert step is None
         return
     marks = {Action.LEAVE: "!", Action.GIVE_BACK: "-"}
-    assert step.to.name + "".join(marks.get(action, "") for action in step.actions) == expected
-    assert (Action.RUN in step.actions) == (step.to is Life.BUSY and life is not Life.WAITING)
-    assert (Action.DRAIN in step.actions) == (step.to is Life.FULL)
+    assert step.to.name + "".join(marks[action] for action in step.at_once) == expected
+    assert (step.then is Action.RUN) == (step.to is Life.BUSY and life is not Life.WAITING)
+    assert (step.then is Action.DRAIN) == (step.to is Life.FULL)
 
 
 def test_the_expectation_has_all_pairs():
@@ -59,8 +59,8 @@ def test_on_every_way_what_is_held_is_given_back_once_and_never_while_something_
         for happened, step in LIFE[life].items():
             if happened is Input.DONE and not running:
                 continue  # nothing runs that could be done
-            runs = running - (happened in (Input.DONE, Input.FAILED) and running) + (Action.RUN in step.actions)
+            runs = running - (happened in (Input.DONE, Input.FAILED) and running) + (step.then is Action.RUN)
             ways.append(
-                (step.to, runs, words + (Action.LEAVE in step.actions), given + (Action.GIVE_BACK in step.actions))
+                (step.to, runs, words + (Action.LEAVE in step.at_once), given + (Action.GIVE_BACK in step.at_once))
             )
     assert {life for life, *_ in seen} == set(Life)

@@ -192,7 +192,7 @@ class Contract:
         for _ in range(TURNS):
             await turn()
         assert pump._bytes_in == before and pump._connection.buffered <= HIGH_WATER + READ
-        assert not pump._full
+        assert not pump.full
         session.hold = None
         hold.callback(None)
         await until(lambda: client.heard.count(b"9999\n") == 800)
@@ -202,27 +202,27 @@ class Contract:
         pump, _, client = await self.connect()
         client.wire.pauseProducing()
         client.wire.write(b"push 16000000\n")
-        await until(lambda: pump._full)
+        await until(lambda: pump.full)
         for _ in range(TURNS):
             await turn()
         # The kernel keeps a few MB for either side.
-        assert pump._full and pump._bytes_out < 14_000_000 and pump._reading
+        assert pump.full and pump._bytes_out < 14_000_000 and pump._reading
         client.wire.resumeProducing()
         await until(lambda: len(client.heard) == 16_000_000)
-        assert bytes(client.heard) == LINE * 1600 and not pump._full
+        assert bytes(client.heard) == LINE * 1600 and not pump.full
 
     async def test_output_is_full_while_input_is_held(self) -> None:
         pump, _, client = await self.connect()
         client.wire.pauseProducing()
         client.wire.write(b"push 16000000\n" + LINE * 300)
-        await until(lambda: pump._full and not pump._reading)
+        await until(lambda: pump.full and not pump._reading)
         before = pump._bytes_in
         for _ in range(TURNS):
             await turn()
         assert pump._bytes_in == before and pump._connection.buffered <= HIGH_WATER + READ
         client.wire.resumeProducing()
         await until(lambda: client.heard.endswith(b"9999\n") and client.heard.count(b"9999\n") == 300)
-        assert len(client.heard) == 16_000_000 + 300 * 5 and pump._reading and not pump._full
+        assert len(client.heard) == 16_000_000 + 300 * 5 and pump._reading and not pump.full
 
     async def test_flow_stops_and_goes_on_both_ways_in_the_middle_of_everything(self) -> None:
         _, session, client = await self.connect()
@@ -270,7 +270,7 @@ class Contract:
         pump, session, client = await self.connect()
         client.wire.pauseProducing()
         client.wire.write(b"push 16000000\n" + LINE * 300)
-        await until(lambda: pump._full and not pump._reading)
+        await until(lambda: pump.full and not pump._reading)
         client.wire.abortConnection()
         # Nothing is read from it, and what is written meets the end.
         await until(lambda: session.said == ["lost"])
@@ -279,7 +279,7 @@ class Contract:
         pump, session, client = await self.connect()
         client.wire.pauseProducing()
         client.wire.write(b"push 16000000\n" + LINE * 300)
-        await until(lambda: pump._full and not pump._reading)
+        await until(lambda: pump.full and not pump._reading)
         pump.abort()
         await until(lambda: session.said == ["lost"])
         client.wire.resumeProducing()
@@ -296,7 +296,7 @@ class Contract:
         pump, session, client = await self.connect()
         client.wire.pauseProducing()
         client.wire.write(b"push 16000000\nquit\n")
-        await until(lambda: pump._full)
+        await until(lambda: pump.full)
         client.wire.resumeProducing()
         await until(lambda: client.heard.endswith(b"bye\n"))
         assert len(client.heard) == 16_000_004

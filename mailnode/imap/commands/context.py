@@ -7,8 +7,8 @@ announce, the tagged line.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import NoReturn, Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any, NoReturn, Protocol
 
 from mailnode.imap.answers import Answer
 from mailnode.imap.selected import Selected
@@ -143,7 +143,7 @@ class Context(Protocol):
     def drop_under_way(self) -> None:
         """The command has no further events."""
 
-    async def push(self, say: Callable[[], Awaitable[None]]) -> None:
+    async def push(self, say: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Say something when no command runs, unless the session has ended then; return when the client has taken it."""
 
     def look_after_view(self, used: bool = False) -> None:
