@@ -12,7 +12,9 @@ import hashlib
 import mmap
 import os
 from collections import Counter
+from functools import lru_cache
 
+REMEMBERED = 1024  # networks whose cells need not be computed again
 CELLS = 8192  # of each hash, in a block
 _BLOCK = 1 + 2 * CELLS  # counts of 4 octets: of all, then by each hash
 _BITS = CELLS.bit_length() - 1
@@ -92,6 +94,7 @@ class SharedClientCounts(ClientCounts):
         self._counts = memory.counts
         self._key = memory.key
         self._own = memory.start_of(process, listener)
+        self._cells = lru_cache(REMEMBERED)(self._find_cells)  # each client is looked up three times
         self._others = [memory.start_of(number, listener) for number in range(memory.processes) if number != process]
 
     def total(self) -> int:
@@ -122,7 +125,7 @@ class SharedClientCounts(ClientCounts):
             for cell in self._cells(peer):
                 counts[own + cell] += amount
 
-    def _cells(self, peer: str) -> tuple[int, int]:
+    def _find_cells(self, peer: str) -> tuple[int, int]:
         digest = hashlib.blake2b(peer.encode(), digest_size=4, key=self._key).digest()
         number = int.from_bytes(digest, "big")
         return 1 + number % CELLS, 1 + CELLS + (number >> _BITS) % CELLS
