@@ -49,16 +49,16 @@ class Outgoing:
 
     def _build(self) -> None:
         config, process, serving, stores = self._config, self._process, self._process.serving, self._process.stores
-        runtime, hostname = process.runtime, config.server.hostname
+        rooms, runtime, hostname = serving.rooms, process.runtime, config.server.hostname
         bouncer = Bouncer(
             stores.directory,
             stores.queue,
             stores.blobs,
-            serving.delivery,
+            rooms.delivery,
             runtime.clock,
             hostname=hostname,
-            expires=serving.schedule.expires,
-            routing=serving.routing,
+            expires=rooms.schedule.expires,
+            routing=rooms.routing,
             refuse_foreign=not config.queue.outgoing,
         )
         kept = OutboundSettings(kept=min(100, serving.shares.outgoing))
@@ -69,8 +69,8 @@ class Outgoing:
             stores.queue,
             runtime.reactor,
             own_names=[hostname],
-            own_addresses=serving.own_addresses,
-            routing=serving.routing,
+            own_addresses=rooms.own_addresses,
+            routing=rooms.routing,
             port=config.queue.port,
         )
         self._runner = QueueRunner(
@@ -81,7 +81,7 @@ class Outgoing:
             runtime.clock,
             runtime.hints,
             RunnerSettings(
-                serving.schedule,
+                rooms.schedule,
                 DestinationSettings(cap=config.queue.concurrency, start=min(5, config.queue.concurrency)),
                 total=serving.shares.outgoing,
                 drain=config.server.grace,

@@ -1,0 +1,203 @@
+"""The rooms behind the listeners of one process: where mail goes, who may log in, what policies say, and the factory of
+each protocol, which is given them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from twisted.cred.portal import Portal
+
+from mailnode.auth.checkers import DirectoryChecker, FirstThatKnows, ScramChecker
+from mailnode.auth.logins import Logins
+from mailnode.auth.realm import MailRealm
+from mailnode.auth.secret import server_secret
+from mailnode.auth.throttle import Throttle
+from mailnode.config.holder import Holder
+from mailnode.config.schema import Config
+from mailnode.config.schema import Listener as ListenerConfig
+from mailnode.config.version import VERSION
+from mailnode.delivery.acceptance import Acceptance
+from mailnode.delivery.judge import Judge
+from mailnode.delivery.router import Router
+from mailnode.imap.protocol import ImapFactory
+from mailnode.imap.services import ImapServices
+from mailnode.imap.session import ImapSession
+from mailnode.imap.watching import Watching
+from mailnode.imap.wire.connection import ImapLimits
+from mailnode.interfaces.sessions import ISessionCounts
+from mailnode.net.pump_factory import PumpFactory
+from mailnode.policy.chain import Link, PolicyChain
+from mailnode.pop3.protocol import Pop3Factory
+from mailnode.queue.schedule import Schedule
+from mailnode.server import plugins
+from mailnode.server.plugins import PluginContext
+from mailnode.server.routing import routing_table
+from mailnode.server.runtime import Runtime
+from mailnode.server.stores import Stores
+from mailnode.smtp.protocol import SmtpFactory
+from mailnode.smtp.service import Service
+from mailnode.smtp.wire.limits import Limits as SmtpLimits
+from mailnode.smtp.wire.limits import Timeouts as SmtpTimeouts
+
+
+class Rooms:
+    """Put together once the store is open."""
+
+    def __init__(
+        self,
+        holder: Holder,
+        stores: Stores,
+        runtime: Runtime,
+        counts: ISessionCounts,
+        own_addresses: Collection[str],
+    ) -> None:
+        """:param own_addresses: IP addresses of this machine. :raises ConfigurationError: a plug-in cannot be made."""
+        self._holder = holder
+        self._config = config = holder.config  # what it was made with; what can change is asked of the holder
+        self._stores = stores
+        self._runtime = runtime
+        queue = config.queue
+        self.schedule = Schedule(
+            tuple(queue.retry),
+            lifetime=queue.lifetime,
+            null_lifetime=queue.lifetime_null,
+            delay_after=queue.delay_notice,
+        )
+        self.own_addresses = own_addresses
+        self._router = Router(
+            stores.directory,
+            stores.mail,
+            refuse_foreign=not queue.outgoing,
+            own_addresses=self.own_addresses,
+            own_names=[config.server.hostname],
+        )
+        self.routing = routing_table(queue)
+        self.delivery = Acceptance(
+            stores.blobs,
+            stores.mail,
+            stores.queue,
+            runtime.threads,
+            runtime.processes,
+            runtime.hints,
+            expires=self.schedule.expires,
+            routing=self.routing,
+            scratch=str(config.server.data),
+            batches=runtime.batches,
+        )
+        stores.mail.scan_older(self.delivery.scan_stored)
+        self._watching = Watching(runtime.clock, stores.mail)
+        self._policies = self._policy_chain()
+        self._realm = MailRealm(stores.directory, stores.mail, counts)
+        self._logins = self._make_logins()
+
+    def limit_sessions(self, most: int) -> None:
+        """Let an account have so many sessions at a time from now on."""
+        self._realm.sessions_per_account = most
+
+    def factory(self, entry: ListenerConfig, start_tls: Any, config: Config) -> PumpFactory:
+        """Return what makes connections for a listener for mail, with the limits of this configuration."""
+        make: dict[str, Callable[..., PumpFactory]] = {
+            "smtp": self._smtp_factory,
+            "submission": self._smtp_factory,
+            "lmtp": self._smtp_factory,
+            "imap": self._imap_factory,
+            "pop3": self._pop3_factory,
+        }
+        return make[entry.protocol](entry, start_tls, config)
+
+    def _policy_chain(self) -> PolicyChain:
+        entries, runtime = self._config.policy, self._runtime
+        context = PluginContext(runtime.clock, runtime.resolver, runtime.threads)
+        policies = plugins.make_policies([(entry.name, entry.options) for entry in entries], context)
+        links = [Link(policy, entry.on_failure) for policy, entry in zip(policies, entries, strict=True)]
+        return PolicyChain(links, runtime.reactor)
+
+    def _make_logins(self) -> Logins:
+        directory, runtime = self._stores.directory, self._runtime
+        checkers = [
+            DirectoryChecker(directory, runtime.threads, runtime.reactor),
+            *plugins.make_checkers(self._config.auth.checkers),
+        ]
+        portal = Portal(
+            self._realm,
+            [FirstThatKnows(checkers), ScramChecker(directory)],
+        )
+        secret = server_secret(self._config.server.data)
+        throttle = Throttle(self._stores.ephemeral, secret, lambda: self._holder.config.auth.no_throttle_for)
+        return Logins(portal, directory, throttle, runtime.clock, secret)
+
+    def _smtp_factory(self, entry: ListenerConfig, start_tls: Any, config: Config) -> SmtpFactory:
+        limits = config.limits
+        service = Service(
+            config.server.hostname,
+            self._router,
+            self.delivery,
+            self._policies,
+            Judge(self._router),
+            self._runtime.clock,
+            self._logins if entry.protocol == "submission" else None,
+            SmtpLimits(
+                message_size=limits.message_size,
+                discard_size=2 * limits.message_size,
+                recipients=limits.recipients,
+                hops=limits.hops,
+                errors_slow=min(10, limits.errors),
+                errors_max=limits.errors,
+            ),
+            SmtpTimeouts(command=limits.smtp_timeout, data=limits.smtp_timeout, login=limits.login_timeout),
+            entry.relay_from,
+            entry.no_policy_for,
+            self._runtime.reactor,
+        )
+        return SmtpFactory(
+            entry.protocol,
+            service,
+            tls=entry.tls,
+            start_tls=start_tls,
+            xclient_from=entry.xclient_from,
+            plain_login=entry.plain_login,
+            strict_sync=entry.protocol == "smtp" and entry.strict_sync,
+            max_connections=limits.connections,
+            max_per_peer=limits.connections_per_address,
+        )
+
+    def _imap_factory(self, entry: ListenerConfig, start_tls: Any, config: Config) -> ImapFactory:
+        services = ImapServices(
+            self._logins,
+            self._runtime.hints,
+            self._runtime.clock,
+            self._runtime.threads,
+            self.delivery.stage,
+            self._runtime.views,
+            self._runtime.searches,
+            self._watching,
+            start_tls=entry.tls == "starttls",
+            append_limit=config.limits.message_size,
+            version=VERSION,
+        )
+        return ImapFactory(
+            lambda channel, connection: ImapSession(channel, connection, services),
+            self._runtime.reactor,
+            tls=entry.tls,
+            start_tls=start_tls,
+            plaintext_login=entry.plain_login,
+            login_timeout=config.limits.login_timeout,
+            limits=ImapLimits(message=config.limits.message_size, bad_commands=config.limits.errors),
+            max_connections=config.limits.connections,
+            max_per_peer=config.limits.connections_per_address,
+        )
+
+    def _pop3_factory(self, entry: ListenerConfig, start_tls: Any, config: Config) -> Pop3Factory:
+        return Pop3Factory(
+            self._logins,
+            self._runtime.reactor,
+            tls=entry.tls,
+            start_tls=start_tls,
+            hostname=config.server.hostname,
+            timeout=config.limits.pop3_timeout,
+            login_timeout=config.limits.login_timeout,
+            plain_login=entry.plain_login,
+            max_connections=config.limits.connections,
+            max_per_peer=config.limits.connections_per_address,
+        )
