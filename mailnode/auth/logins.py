@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from twisted.cred.error import LoginFailed, UnauthorizedLogin
 from twisted.cred.portal import Portal
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import DeferredLock
 from twisted.logger import Logger
 from zope.interface import Interface, implementer
 
@@ -27,7 +27,7 @@ from mailnode.auth.sasl import (
 from mailnode.auth.throttle import FAILURE_DELAY, Throttle
 from mailnode.errors import AuthenticationFailed, DomainError, LoginNotAllowed, NoSuchAccount, TooManyFailures
 from mailnode.interfaces.accounts import IDirectory
-from mailnode.interfaces.runtime import IClock
+from mailnode.interfaces.runtime import IClock, pause
 from mailnode.interfaces.sessions import ILogin, ILogins, ISaslExchange, ISessionMind
 from mailnode.values.directory import Account, LoginRecord
 from mailnode.values.events import emit
@@ -231,9 +231,7 @@ class Logins:
 
     async def _sleep(self, seconds: float) -> None:
         if seconds > 0:
-            waiting: Deferred[None] = Deferred()
-            self._clock.callLater(seconds, waiting.callback, None)
-            await waiting
+            await pause(self._clock, seconds)
 
 
 @implementer(ISaslExchange)

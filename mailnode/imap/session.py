@@ -14,7 +14,6 @@ from twisted.internet.defer import ensureDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from mailnode.dialog.pause import pause
 from mailnode.dialog.session import Session, SessionEnds, Why
 from mailnode.errors import Busy, DomainError, NoSuchMailbox
 from mailnode.imap.answers import UNKNOWN_TROUBLE, Answer, refusal
@@ -27,6 +26,7 @@ from mailnode.imap.services import ImapServices
 from mailnode.imap.wire import responses
 from mailnode.imap.wire.command import Command, Reply, Together
 from mailnode.imap.wire.connection import Event, ImapConnection
+from mailnode.interfaces.runtime import pause
 from mailnode.interfaces.sessions import ILogin, ISessionMind
 from mailnode.interfaces.store import IMailAccount
 from mailnode.interfaces.wire import IChannel

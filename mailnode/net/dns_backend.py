@@ -22,6 +22,8 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from mailnode.interfaces.runtime import pause
+
 MAX_DATAGRAM = 65535
 MAX_STREAM_BUFFER = 128 * 1024  # octets; a DNS message has at most 65,535
 MAX_WAITING_DATAGRAMS = 8
@@ -227,9 +229,7 @@ class TwistedBackend(Backend):
 
     async def sleep(self, interval: float) -> None:
         """Return after ``interval`` seconds."""
-        passed: Deferred[None] = Deferred()
-        self._reactor.callLater(interval, passed.callback, None)
-        await passed
+        await pause(self._reactor, interval)
 
     async def wait_for(self, awaitable: Awaitable[Any], timeout: float | None) -> Any:
         """Await with a limit in seconds. :raises dns.exception.Timeout:"""

@@ -13,7 +13,7 @@ from typing import Any
 
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.address import UNIXAddress
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IAddress, IProtocol, IProtocolFactory
@@ -23,6 +23,7 @@ from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from mailnode.errors import ConfigurationError
+from mailnode.interfaces.runtime import pause
 from mailnode.net.admission import Admission
 from mailnode.net.direct_tls import DirectTls
 from mailnode.net.proxy import LateProxyFactory
@@ -312,7 +313,5 @@ async def wait_for_connections(listeners: list[Listener], clock: Any, seconds: f
     """Wait until no connection stands, at most so many seconds; return how many are left."""
     end = clock.seconds() + seconds
     while (left := sum(listener.connections for listener in listeners)) and clock.seconds() < end:
-        pause: Deferred[None] = Deferred()
-        clock.callLater(step, pause.callback, None)
-        await pause
+        await pause(clock, step)
     return left

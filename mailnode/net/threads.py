@@ -14,7 +14,7 @@ from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
 from mailnode.errors import Busy
-from mailnode.interfaces.runtime import IThreads
+from mailnode.interfaces.runtime import IThreads, pause
 
 T = TypeVar("T")
 
@@ -77,9 +77,7 @@ class Threads:
         self._ending = True
         until = clock.seconds() + seconds
         while any(self._under_way.values()) and clock.seconds() < until:
-            pause: Deferred[None] = Deferred()
-            clock.callLater(ENDING_STEP, pause.callback, None)
-            await pause
+            await pause(clock, ENDING_STEP)
         if any(self._under_way.values()):
             return False
         self.stop()

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from mailnode.errors import StoreUnavailable
 from mailnode.interfaces.queue import IBouncer
-from mailnode.interfaces.runtime import IClock, IHints, IMetrics
+from mailnode.interfaces.runtime import IClock, IHints, IMetrics, pause
 from mailnode.interfaces.store import IQueueStore
 from mailnode.queue.schedule import Schedule
 from mailnode.values.attempt import DEFERRED, REJECTED, SENT, Attempt, AttemptReport, Fate
@@ -147,7 +146,7 @@ class Settler:
         tokens: Mapping[tuple[str, int], str],
     ) -> bool:
         """Write the settlement, again and again while the store cannot: a message that was taken must not go twice."""
-        for pause in (*SETTLE_PAUSES, None):
+        for seconds in (*SETTLE_PAUSES, None):
             by_token: dict[str, list[Outcome]] = {}
             for result in results:
                 token = tokens.get((envelope_id, result.outcome.index), "")
@@ -159,11 +158,9 @@ class Settler:
                         done, carried = True, ()
                 return done
             except StoreUnavailable:
-                if pause is None or self.hurry:
+                if seconds is None or self.hurry:
                     raise
-            passed: Deferred[None] = Deferred()
-            self._clock.callLater(pause, passed.callback, None)
-            await passed
+            await pause(self._clock, seconds)
         return False
 
     def _tell(self, envelope: QueuedEnvelope, results: list[_Result], bounces: tuple[Submission, ...]) -> None:

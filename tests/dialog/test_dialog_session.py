@@ -10,7 +10,6 @@ from twisted.internet.testing import StringTransport
 from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 
-from mailnode.dialog.pause import pause
 from mailnode.dialog.session import Session, SessionEnds, Why
 from mailnode.net.pump import GATHERED, Pump
 from mailnode.values.wire import NEED_DATA, PAUSED
@@ -380,15 +379,6 @@ def test_an_end_before_the_greeting():
     assert place.heard() == b"SHUTDOWN\n"
     place.pump.handshakeCompleted()
     assert place.heard() == b""
-
-
-def test_a_pause_lasts_so_many_seconds():
-    clock, done = Clock(), []
-    Deferred.fromCoroutine(pause(clock, 1.5)).addCallback(done.append)
-    clock.advance(1)
-    assert not done
-    clock.advance(0.5)
-    assert done == [None]
 
 
 class Walk:

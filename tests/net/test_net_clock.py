@@ -2,10 +2,11 @@
 
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
-from mailnode.interfaces.runtime import IClock
+from mailnode.interfaces.runtime import IClock, pause
 from mailnode.net.clock import WallClock
 
 
@@ -26,3 +27,13 @@ def test_timers_do_not_follow_the_time_of_day() -> None:
     taken_back.cancel()
     timers.advance(2)
     assert fired == ["first"]
+
+
+def test_a_pause_lasts_so_many_seconds() -> None:
+    clock: Any = Clock()
+    done: list[None] = []
+    Deferred.fromCoroutine(pause(clock, 1.5)).addCallback(done.append)
+    clock.advance(1)
+    assert not done
+    clock.advance(0.5)
+    assert done == [None]
