@@ -303,7 +303,7 @@ def _names(leaf: x509.Certificate) -> tuple[str, ...]:
 
 def _keys(files: Sequence[tuple[Path, Path]]) -> list[str]:
     """Return where the configuration names each pair."""
-    return ["tls", *(f"tls.name[{index}]" for index in range(len(files) - 1))]
+    return ["tls" if index == 0 else f"tls.name[{index - 1}]" for index in range(len(files))]
 
 
 def _stamps(files: Sequence[tuple[Path, Path]]) -> object:
