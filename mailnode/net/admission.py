@@ -124,6 +124,10 @@ class _ListeningSocket:
             raise BlockingIOError(EAGAIN, "nobody could be let in") from error
         return _CountedSocket(client, self._admission), address
 
+    def shutdown(self, how: int) -> None:
+        """Do nothing: Twisted shuts a port down before it closes it, which would end the same port in every process that
+        has it, in the midst of an accept there. Each closes it for itself."""
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._socket, name)
 

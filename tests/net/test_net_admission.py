@@ -258,6 +258,27 @@ class RealPortTests(TestCase):
         await self.crowd(second, socket.AF_INET, ("127.0.0.1", port), admission)
         await first.close()
 
+    async def other_goes_on(self, endpoint, family, address):
+        first, _ = self.listener(endpoint)
+        await first.bind()
+        place = first.handed_over()
+        other, admission = self.listener("tcp:0")
+        other.adopt(type(place)(os.dup(place.descriptor), place.family, place.backlog))
+        where = address or ("127.0.0.1", first.address.port)
+        await first.close()
+        if family == socket.AF_INET:  # the path of the other kind went with who bound it
+            await self.crowd(other, family, where, admission)
+            return
+        factory = Factory.forProtocol(Greeter)
+        other.accept(factory)
+        for _ in range(5):
+            await self.turn()
+        await other.close()
+
+    async def test_who_closes_a_port_leaves_it_to_the_other_processes(self):
+        await self.other_goes_on("tcp:0:interface=127.0.0.1", socket.AF_INET, None)
+        await self.other_goes_on(f"unix:{self.path()}", socket.AF_UNIX, self.where)
+
     def path(self):
         folder = tempfile.TemporaryDirectory()  # mktemp's names are too long for a socket
         self.addCleanup(folder.cleanup)
