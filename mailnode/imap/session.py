@@ -19,7 +19,7 @@ from mailnode.errors import Busy, DomainError, NoSuchMailbox
 from mailnode.imap.answers import UNKNOWN_TROUBLE, Answer, refusal
 from mailnode.imap.capabilities import capabilities
 from mailnode.imap.commands.context import UnderWay
-from mailnode.imap.commands.row import CommandRow
+from mailnode.imap.commands.row import AnyRow
 from mailnode.imap.commands.table import row_of
 from mailnode.imap.selected import Selected
 from mailnode.imap.services import ImapServices
@@ -59,7 +59,7 @@ class ImapSession(Session[Event]):
         self.selected: Selected | None = None
         self.enabled: set[str] = set()
         self.under_way: UnderWay | None = None  # what AUTHENTICATE, APPEND or IDLE keeps between its events
-        self._begun: tuple[CommandRow[Any], Command] | None = None  # the command under way
+        self._begun: tuple[AnyRow, Command] | None = None  # the command under way
         self._bye = b""
         self._within = False  # the session ends in the middle of a response
         self._unsubscribe: Callable[[], None] = lambda: None
@@ -241,12 +241,12 @@ class ImapSession(Session[Event]):
 
     # Commands
 
-    async def _run(self, row: CommandRow[Any], command: Command) -> Answer | None:
+    async def _run(self, row: AnyRow, command: Command) -> Answer | None:
         if self.selected is not None:
             await self._prepare_view(self.selected, row)
         return await row.run(self, command)
 
-    async def _prepare_view(self, selected: Selected, row: CommandRow[Any]) -> None:
+    async def _prepare_view(self, selected: Selected, row: AnyRow) -> None:
         """See to it that the view is what a command needs."""
         if selected.is_stale(row.stale_after):
             await selected.refresh(after=row.stale_after)
@@ -255,7 +255,7 @@ class ImapSession(Session[Event]):
                 await selected.unpack()
             self.look_after_view(used=True)
 
-    async def _answer(self, row: CommandRow[Any], command: Command, answer: Answer | None) -> None:
+    async def _answer(self, row: AnyRow, command: Command, answer: Answer | None) -> None:
         """Answer a command, unless it goes on with further events."""
         if answer is None:
             return
@@ -324,7 +324,7 @@ class ImapSession(Session[Event]):
         failure = Failure(error)  # type: ignore[no-untyped-call]
         _log.failure("trouble in session {session}", failure, session=self.session)
 
-    async def _tell(self, row: CommandRow[Any], command: Command, answer: Answer) -> None:
+    async def _tell(self, row: AnyRow, command: Command, answer: Answer) -> None:
         """Announce what the command allows, then say the tagged line."""
         if self.selected is not None:
             await self.announce(row.expunge, command.uid)

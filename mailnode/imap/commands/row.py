@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from mailnode.imap.answers import Answer
 from mailnode.imap.commands.context import Context
@@ -44,6 +45,9 @@ class CommandRow(CommandSyntax[C]):
     needs_view: bool = False
     stale_after: float = STALE
     asks_after: bool = False
+
+
+AnyRow: TypeAlias = CommandRow[Any]  # of whichever command
 
 
 def bare(kind: type[C]) -> Callable[[bytes, Lexer], C]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from mailnode.imap.commands.collected import collected
-from mailnode.imap.commands.row import BEFORE_LOGIN, CommandRow
+from mailnode.imap.commands.row import BEFORE_LOGIN, AnyRow
 from mailnode.imap.wire.command import Command
 
-TABLE: dict[bytes, CommandRow[Any]] = {row.name: row for row in collected("ROWS")}
+TABLE: dict[bytes, AnyRow] = {row.name: row for row in collected("ROWS")}
 _BY_VERB = {(name.removeprefix(b"UID ").decode(), name.startswith(b"UID ")): row for name, row in TABLE.items()}
 
 # What CAPABILITY says because of the commands: always, and before login besides.
@@ -20,6 +18,6 @@ EXTENSIONS = (
 BEFORE_LOGIN_ONLY = tuple(name for row in TABLE.values() if row.states == BEFORE_LOGIN for name in row.capabilities)
 
 
-def row_of(command: Command) -> CommandRow[Any]:
+def row_of(command: Command) -> AnyRow:
     """Return the row a command was read by."""
     return _BY_VERB[command.verb, command.uid]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeAlias, TypeVar
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 from mailnode.imap.wire.lexer import Lexer
 from mailnode.values.sets import SeqSet, UidSet
@@ -61,6 +61,9 @@ class CommandSyntax(Generic[C]):
     long: bool = False
     parse_streamed: Callable[[bytes, Lexer, int], C | None] | None = None
     together: frozenset[bytes] = frozenset()
+
+
+AnySyntax: TypeAlias = CommandSyntax[Any]  # of whichever command
 
 
 # --- events that are not commands

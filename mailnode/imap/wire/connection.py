@@ -34,15 +34,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from mailnode.imap.wire import responses
 from mailnode.imap.wire.command import (
+    AnySyntax,
     AppendAborted,
     AppendChunk,
     AppendEnd,
     Command,
-    CommandSyntax,
     IdleDone,
     ImapState,
     Reply,
@@ -88,7 +88,7 @@ class ImapConnection:
 
     def __init__(
         self,
-        commands: Mapping[bytes, CommandSyntax[Any]],
+        commands: Mapping[bytes, AnySyntax],
         limits: ImapLimits = DEFAULT_LIMITS,
         *,
         plaintext_login: bool = False,
@@ -231,7 +231,7 @@ class ImapConnection:
         self._literal_size = 0  # of its literals together
         self._literal_left = 0
         self._tag = b"*"
-        self._row: CommandSyntax[Any] | None = None
+        self._row: AnySyntax | None = None
         self._arguments_at = 0
         self._refusal: CommandError | None = None
         self._skip_left = 0
@@ -328,7 +328,7 @@ class ImapConnection:
         self._mode = Mode.WAITING
         return self._with_those_behind(row, command) if row.together and self._input else command
 
-    def _with_those_behind(self, row: CommandSyntax[Any], first: Command) -> Command | Together:
+    def _with_those_behind(self, row: AnySyntax, first: Command) -> Command | Together:
         """Return a command with those that wait whole behind it and may run together with it, each of a single line. The
         first that is anything else, a mistake included, is left where it is."""
         run = [first]
@@ -336,7 +336,7 @@ class ImapConnection:
             run.append(command)
         return Together(tuple(run)) if len(run) > 1 else first
 
-    def _behind(self, row: CommandSyntax[Any]) -> Command | None:
+    def _behind(self, row: AnySyntax) -> Command | None:
         at = self._input.find(b"\r\n", 0, self._line_limit + 2)
         line = bytes(self._input[: max(at, 0)])
         head = _HEAD.match(line)
@@ -513,7 +513,7 @@ class ImapConnection:
         return AppendAborted("Unexpected text behind the message")
 
 
-def _parsed(row: CommandSyntax[Any], tag: bytes, text: bytes, arguments_at: int) -> Command:
+def _parsed(row: AnySyntax, tag: bytes, text: bytes, arguments_at: int) -> Command:
     lexer = Lexer(text, arguments_at)
     command: Command = row.parse(tag, lexer)
     lexer.end()
