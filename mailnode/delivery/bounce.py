@@ -24,7 +24,7 @@ from mailnode.message.compose import DsnRecipient, dsn, message_id
 from mailnode.message.headers import header_end
 from mailnode.values.address import Address, parse_address
 from mailnode.values.attempt import Fate
-from mailnode.values.envelope import Envelope, Origin, Recipient
+from mailnode.values.envelope import Envelope, MailOptions, Origin, Recipient
 from mailnode.values.ids import new_id
 from mailnode.values.plan import Judgement
 from mailnode.values.queue import QueuedEnvelope, Submission
@@ -109,8 +109,7 @@ class Bouncer:
             recipients=(Recipient(sender),),
             origin=Origin(session=about.session, protocol="local"),
             received_at=now,
-            body="7BIT" if ascii_only else "8BITMIME",
-            smtputf8=not sender.is_ascii,
+            options=MailOptions(body="7BIT" if ascii_only else "8BITMIME", smtputf8=not sender.is_ascii),
         )
 
     async def _content(self, about: QueuedEnvelope, kind: str, fates: Sequence[Fate], unique: str, now: float) -> bytes:
@@ -126,7 +125,7 @@ class Bouncer:
             recipients=[_recipient(about, fate, now) for fate in fates],
             original_header=header,
             original=whole,
-            envid=about.envid,
+            envid=about.options.envid,
             smtputf8=not about.reverse_path.isascii(),
         )
 
@@ -134,7 +133,7 @@ class Bouncer:
         """The header block, and the whole message where that goes back: after a failure, when it is not too large and
         RET does not forbid it (RFC 3461 4.3). A message that cannot be read goes back as nothing."""
         try:
-            if kind == "failed" and about.ret != "HDRS" and about.blob.size <= self._max_returned:
+            if kind == "failed" and about.options.ret != "HDRS" and about.blob.size <= self._max_returned:
                 whole = await self._queue.read(about.blob)
                 return _header(whole), whole
             start = await self._queue.read(about.blob, 0, min(about.blob.size, MAX_HEADER))
@@ -146,7 +145,7 @@ class Bouncer:
 
 def is_owed(fate: Fate) -> bool:
     """Whether the sender is to be told: what NOTIFY asks for, without it failure and delay (RFC 3461 4.1)."""
-    notify = fate.recipient.notify
+    notify = fate.recipient.options.notify
     if not notify:
         return fate.action in _BY_DEFAULT
     return _ASKED_FOR[fate.action] in notify
@@ -161,7 +160,7 @@ def _recipient(about: QueuedEnvelope, fate: Fate, now: float) -> DsnRecipient:
     return DsnRecipient(
         final=fate.recipient.address,
         status=fate.status,
-        original=fate.recipient.orcpt,
+        original=fate.recipient.options.orcpt,
         remote_mta=fate.host if fate.diagnostic else "",
         diagnostic=fate.reply,
         last_attempt=now,

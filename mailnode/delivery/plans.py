@@ -7,12 +7,12 @@ request, the others the request without SUCCESS, so that the sender hears of suc
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mailnode.delivery.routing import RoutingTable
 from mailnode.message.compose import delivery_prefix
 from mailnode.values.address import domain_key
-from mailnode.values.envelope import Envelope, Recipient
+from mailnode.values.envelope import Envelope, RcptOptions, Recipient
 from mailnode.values.mailbox import DeliveryPlan
 from mailnode.values.plan import Judgement
 from mailnode.values.queue import LOCAL_DESTINATION, QueuedRecipient
@@ -23,8 +23,7 @@ class LocalCopy:
     """A copy for a mailbox here. ``wait_for_room``: the account is full, the copy waits in the queue."""
 
     plan: DeliveryPlan
-    notify: frozenset[str]
-    orcpt: str
+    options: RcptOptions
     wait_for_room: bool = False
 
 
@@ -33,8 +32,7 @@ class RemoteCopy:
     """A copy for another server; ``address`` as it goes on the wire. ``prefix``: whole header fields on top of it."""
 
     address: str
-    notify: frozenset[str]
-    orcpt: str
+    options: RcptOptions
     prefix: bytes = b""
 
 
@@ -61,15 +59,15 @@ def copies(envelope: Envelope, judgement: Judgement) -> Copies:
                     own = delivery_prefix(envelope.reverse_path, str(recipient.address)) + prefix
                     mailbox = plan.mailbox or "INBOX"
                     wanted = DeliveryPlan(account_id, came_for, mailbox, plan.flags, plan.keywords, own)
-                    notify = _notify(recipient, several and not first)
                     full = account_id in route.over_quota
-                    local[account_id] = LocalCopy(wanted, notify, _orcpt(recipient, came_for), full)
+                    asked = _options(recipient, came_for, several and not first)
+                    local[account_id] = LocalCopy(wanted, asked, full)
                     first = False
             for address in route.remote:
                 key = _wire_key(address)
                 if key not in remote:
-                    notify = _notify(recipient, several and not first)
-                    remote[key] = RemoteCopy(address, notify, _orcpt(recipient, address), prefix)
+                    asked = _options(recipient, address, several and not first)
+                    remote[key] = RemoteCopy(address, asked, prefix)
                     first = False
     return Copies(tuple(local.values()), tuple(remote.values()))
 
@@ -83,23 +81,20 @@ def queued_recipients(made: Copies, next_try: float, routing: RoutingTable) -> t
             LOCAL_DESTINATION,
             account_id=copy.plan.account_id,
             plan=encode_plan(copy),
-            notify=tuple(sorted(copy.notify)),
-            orcpt=copy.orcpt,
+            options=copy.options,
             next_try=next_try,
         )
         for index, copy in enumerate(made.local)
     ]
     for index, remote in enumerate(made.remote, len(rows)):
         destination = routing.destination(remote.address.rpartition("@")[2])
-        notify = tuple(sorted(remote.notify))
         rows.append(
             QueuedRecipient(
                 index,
                 remote.address,
                 destination,
                 plan=_encode({"prefix": remote.prefix.decode("latin-1")}) if remote.prefix else "",
-                notify=notify,
-                orcpt=remote.orcpt,
+                options=remote.options,
                 next_try=next_try,
             )
         )
@@ -144,24 +139,20 @@ def decode_plan(row: QueuedRecipient) -> tuple[DeliveryPlan, bool]:
 
 def wants_success(made: Copies) -> bool:
     """Whether a copy for a mailbox here must be followed by a "delivered" DSN."""
-    return any("SUCCESS" in copy.notify for copy in made.local)
+    return any("SUCCESS" in copy.options.notify for copy in made.local)
 
 
-def _notify(recipient: Recipient, further: bool) -> frozenset[str]:
-    if not further or "SUCCESS" not in recipient.notify:
-        return recipient.notify
-    # NOTIFY=SUCCESS alone asks not to hear of failures; with nothing left the default would tell of them.
-    return (recipient.notify - {"SUCCESS"}) or frozenset({"NEVER"})
-
-
-def _orcpt(recipient: Recipient, address: str) -> str:
-    """RFC 3461 5.2.1 (d): what was given goes on as it is; for an alias the address it stood for is added."""
-    if recipient.orcpt is not None:
-        return recipient.orcpt
+def _options(recipient: Recipient, address: str, further: bool) -> RcptOptions:
+    """Return what goes with a copy for an address. :param further: another copy carries the whole request."""
+    options = recipient.options
+    if further and "SUCCESS" in options.notify:
+        # NOTIFY=SUCCESS alone asks not to hear of failures; with nothing left the default would tell of them.
+        options = replace(options, notify=(options.notify - {"SUCCESS"}) or frozenset({"NEVER"}))
     written = str(recipient.address)
-    if written == address:
-        return ""
-    return f"{'rfc822' if written.isascii() else 'utf-8'};{written}"
+    if options.orcpt or written == address:
+        return options
+    # RFC 3461 5.2.1 (d): what was given goes on as it is; for an alias the address it stood for is added.
+    return replace(options, orcpt=f"{'rfc822' if written.isascii() else 'utf-8'};{written}")
 
 
 def _wire_key(address: str) -> str:

@@ -147,13 +147,13 @@ class RemoteAgent:
 
         return OutboundMessage(
             reverse_path=envelope.reverse_path,
-            recipients=tuple((row.recipient.address, row.recipient.notify, row.recipient.orcpt) for row in rows),
-            size=len(prefix) + envelope.blob.size,
+            recipients=tuple((row.recipient.address, row.recipient.options) for row in rows),
             read=read,
-            body=envelope.body if prefix.isascii() else "8BITMIME",
-            smtputf8=envelope.smtputf8,
-            ret=envelope.ret,
-            envid=envelope.envid,
+            options=replace(
+                envelope.options,
+                size=len(prefix) + envelope.blob.size,
+                body=envelope.options.body if prefix.isascii() else "8BITMIME",
+            ),
             envelope_id=envelope.id,
         )
 

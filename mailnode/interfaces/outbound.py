@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from zope.interface import Interface
 
+from mailnode.values.envelope import MailOptions, RcptOptions
 from mailnode.values.smtp_reply import Reply
 
 
@@ -51,17 +52,18 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class OutboundMessage:
-    """What is sent. ``read`` gives content octets (CRLF, not dot-stuffed); ``recipients`` are (address, RCPT parameters)."""
+    """What is sent. ``read`` gives content octets (CRLF, not dot-stuffed), as many as ``options`` say."""
 
     reverse_path: str  # "" null
-    recipients: tuple[tuple[str, tuple[str, ...], str], ...]  # address, notify, orcpt
-    size: int
+    recipients: tuple[tuple[str, RcptOptions], ...]
     read: Callable[[int, int], Awaitable[bytes]]
-    body: str = "7BIT"
-    smtputf8: bool = False
-    ret: str = ""
-    envid: str = ""
+    options: MailOptions
     envelope_id: str = ""
+
+    @property
+    def size(self) -> int:
+        """Octets of the content."""
+        return self.options.size
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ def received(envelope: Envelope, by: str) -> bytes:
     lines = [_from_clause(origin.helo, origin.peer), _by_clause(by, origin.protocol, origin.tls)]
     identifier = b"id " + (_NOT_ATOM.sub(b"", envelope.id.encode("ascii", "replace")) or b"none")
     if len(envelope.recipients) == 1:
-        identifier += b" for <" + _text(str(envelope.recipients[0].address), envelope.smtputf8) + b">"
+        identifier += b" for <" + _text(str(envelope.recipients[0].address), envelope.options.smtputf8) + b">"
     lines += [identifier + b";", format_date(envelope.received_at)]
     return b"\r\n\t".join(lines) + b"\r\n"
 

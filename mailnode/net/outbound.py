@@ -10,7 +10,7 @@ Opportunistic TLS falls back to plain text only on a fresh connection, and only 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from twisted.internet.defer import CancelledError, DeferredList
@@ -240,21 +240,14 @@ class Outbound:
         connection = link.client
         most = connection.max_recipients or len(message.recipients)
         now, later = message.recipients[:most], message.recipients[most:]
-        body, utf8 = message.body, message.smtputf8
-        lacks_8bit = body == "8BITMIME" and "8BITMIME" not in connection.extensions
-        lacks_utf8 = utf8 and "SMTPUTF8" not in connection.extensions
+        options = message.options
+        lacks_8bit = options.body == "8BITMIME" and "8BITMIME" not in connection.extensions
+        lacks_utf8 = options.smtputf8 and "SMTPUTF8" not in connection.extensions
         if (lacks_8bit or lacks_utf8) and await _is_seven_bit(message):
-            body, utf8 = "7BIT", False  # the sender asked for more than the message needs
+            # The sender asked for more than the message needs.
+            options = replace(options, body="7BIT", smtputf8=False)
         try:
-            commands = connection.send(
-                message.reverse_path,
-                now,
-                size=message.size,
-                body=body,
-                smtputf8=utf8,
-                ret=message.ret,
-                envid=message.envid,
-            )
+            commands = connection.send(message.reverse_path, now, options)
         except ValueError:
             return _refused(Reply(553, "5.1.3", ("the address cannot be sent",)), message)
         link.mails += 1

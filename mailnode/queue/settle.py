@@ -195,7 +195,7 @@ class Settler:
 
 def _success(recipient: QueuedRecipient, attempt: Attempt) -> Fate | None:
     """A success is told when it was asked for and nobody further on will tell (RFC 3461 5.2.2, 5.2.3)."""
-    if "SUCCESS" not in recipient.notify or attempt.remote_dsn:
+    if "SUCCESS" not in recipient.options.notify or attempt.remote_dsn:
         return None
     return _fate(recipient, attempt, "delivered" if recipient.destination == LOCAL_DESTINATION else "relayed")
 

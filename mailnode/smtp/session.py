@@ -170,7 +170,7 @@ class SmtpSession(Session[ev.Event]):
 
     def _origin(self) -> Origin:
         connection = self._connection
-        utf8 = self._transaction is not None and self._transaction.mail.smtputf8
+        utf8 = self._transaction is not None and self._transaction.mail.options.smtputf8
         keyword = protocol_keyword(self.lmtp, connection.extended, self.channel.secure, connection.authenticated, utf8)
         return Origin(self.session, keyword, self.peer, self._helo, self.channel.tls, self._account_id())
 
@@ -232,7 +232,7 @@ class SmtpSession(Session[ev.Event]):
             transaction.note(standing)
         try:
             await self._check_sender(event)
-            verdict = await self._ask("mail", mail=event, size=event.size)
+            verdict = await self._ask("mail", mail=event, size=event.options.size)
         except Exception as error:
             self._refuse_message(transaction, error)
             return
@@ -253,13 +253,13 @@ class SmtpSession(Session[ev.Event]):
         try:
             self._check_recipient(transaction)
             verdict = await self._ask(
-                "rcpt", mail=transaction.mail, recipient=event.recipient, size=transaction.mail.size
+                "rcpt", mail=transaction.mail, recipient=event.recipient, size=transaction.mail.options.size
             )
             refusal = verdict_reply(verdict)
             if refusal is not None:
                 raise Rejected(refusal)
             if address not in transaction.routes:
-                route = await self._service.router.resolve(address, self._may_relay(), transaction.mail.size)
+                route = await self._service.router.resolve(address, self._may_relay(), transaction.mail.options.size)
                 transaction.routes[address] = route
                 transaction.recipients.append(event.recipient)
         except Exception as error:

@@ -58,10 +58,7 @@ class Transaction:
             tuple(self.recipients),
             origin,
             seconds,
-            mail.body,
-            mail.smtputf8,
-            mail.ret,
-            mail.envid,
+            mail.options,
             self.tags,
         )
 
@@ -72,11 +69,12 @@ class Transaction:
         paths = [recipient.address for recipient in envelope.recipients]
         if envelope.reverse_path is not None:
             paths.append(envelope.reverse_path)
-        utf8 = envelope.smtputf8 and not (is_ascii and all(path.is_ascii for path in paths))
+        options = envelope.options
+        utf8 = options.smtputf8 and not (is_ascii and all(path.is_ascii for path in paths))
         body = "7BIT" if is_ascii else "8BITMIME"
-        if (body, utf8) == (envelope.body, envelope.smtputf8):
+        if (body, utf8) == (options.body, options.smtputf8):
             return envelope
-        return replace(envelope, body=body, smtputf8=utf8)
+        return replace(envelope, options=replace(options, body=body, smtputf8=utf8))
 
     def abort(self) -> None:
         """Keep nothing."""

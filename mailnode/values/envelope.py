@@ -8,16 +8,40 @@ from mailnode.values.address import Address
 
 
 @dataclass(frozen=True, slots=True)
-class Recipient:
-    """One forward-path with its RFC 3461 parameters.
+class MailOptions:
+    """What the parameters of MAIL say of a message: one record from the client's command to that for the next hop.
 
-    ``notify`` holds any of ``SUCCESS FAILURE DELAY`` or only ``NEVER``; empty means not given.
-    ``orcpt`` is the decoded ``addr-type;address`` or None.
+    ``size``: octets as MAIL declares them (RFC 1870), 0 when it does not; the queue does not keep it.
     """
 
-    address: Address
+    size: int = 0
+    body: str = "7BIT"  # or 8BITMIME (RFC 6152)
+    smtputf8: bool = False  # RFC 6531
+    ret: str = ""  # FULL, HDRS or "" (RFC 3461 4.3)
+    envid: str = ""  # decoded (RFC 3461 4.4)
+
+
+@dataclass(frozen=True, slots=True)
+class RcptOptions:
+    """What the parameters of RCPT say of a recipient, as far as :class:`MailOptions` goes.
+
+    ``notify`` holds any of ``SUCCESS FAILURE DELAY`` or only ``NEVER``; empty means not given (RFC 3461 4.1).
+    ``orcpt`` is the decoded ``addr-type;address`` or "" (RFC 3461 4.2).
+    """
+
     notify: frozenset[str] = frozenset()
-    orcpt: str | None = None
+    orcpt: str = ""
+
+
+PLAIN_MAIL, PLAIN_RCPT = MailOptions(), RcptOptions()  # without parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """One forward-path with its parameters."""
+
+    address: Address
+    options: RcptOptions = PLAIN_RCPT
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +65,6 @@ class Envelope:
     recipients: tuple[Recipient, ...]
     origin: Origin
     received_at: float  # UTC seconds
-    body: str = "7BIT"  # or 8BITMIME
-    smtputf8: bool = False
-    ret: str = ""  # FULL, HDRS or "" (RFC 3461 4.3)
-    envid: str = ""  # decoded (RFC 3461 4.4)
+    options: MailOptions = PLAIN_MAIL
     tags: dict[str, str] = field(default_factory=dict)  # verdicts of policies, for the log and for delivery
     trace: bytes = b""  # whole fields of policies, known only after the content: on top of each copy placed here

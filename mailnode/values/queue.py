@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mailnode.values.blob import BlobRef, StagedBlob
+from mailnode.values.envelope import PLAIN_MAIL, PLAIN_RCPT, MailOptions, RcptOptions
 from mailnode.values.facts import EncodedFacts
 
 # States of one recipient. "waiting" covers new and deferred ones (next_try tells); "leased" is in a runner's hands;
@@ -23,8 +24,7 @@ class QueuedRecipient:
     destination: str  # domain key, "host:port" of a next hop, or LOCAL_DESTINATION
     account_id: str = ""  # local plans only
     plan: str = ""  # JSON: of a local plan mailbox, flags, keywords, prefix; else "" or prefix
-    notify: tuple[str, ...] = ()
-    orcpt: str = ""
+    options: RcptOptions = PLAIN_RCPT
     state: str = WAITING
     attempts: int = 0
     next_try: float = 0.0  # UTC seconds
@@ -43,10 +43,7 @@ class QueuedEnvelope:
     blob: BlobRef
     created: float
     expires: float
-    body: str = "7BIT"
-    smtputf8: bool = False
-    ret: str = ""
-    envid: str = ""
+    options: MailOptions = PLAIN_MAIL
     session: str = ""
     account_id: str = ""
     held: bool = False

@@ -30,7 +30,7 @@ from mailnode.values.address import Address, parse_address
 from mailnode.values.attempt import DEFERRED, REJECTED, SENT
 from mailnode.values.blob import StagedBlob
 from mailnode.values.directory import Account, Resolved
-from mailnode.values.envelope import Envelope, Origin, Recipient
+from mailnode.values.envelope import Envelope, MailOptions, Origin, RcptOptions, Recipient
 from mailnode.values.facts import EncodedFacts
 from mailnode.values.flags import FLAGGED
 from mailnode.values.mailbox import Usage
@@ -69,11 +69,10 @@ class AcceptanceCase(SynchronousTestCase):
         )
 
     def accept(self, *recipients: tuple[str, Resolved], sender: str = "sender@there.example", **more: Any) -> None:
-        notify = more.pop("notify", frozenset())
-        orcpt = more.pop("orcpt", None)
+        asked = RcptOptions(more.pop("notify", frozenset()), more.pop("orcpt", ""))
         facts = read_facts(CONTENT) if more.pop("scanned", True) else None
         plan = more.pop("plan", AS_IT_IS)
-        rows = tuple(Recipient(parse_address(text), notify, orcpt) for text, _ in recipients)
+        rows = tuple(Recipient(parse_address(text), asked) for text, _ in recipients)
         envelope = Envelope(
             "env1",
             parse_address(sender) if sender else None,
@@ -97,7 +96,7 @@ class AcceptanceCase(SynchronousTestCase):
 
         self.patch(self.mail, "deliver", held)
         address = parse_address("alice@here.example")
-        envelope = Envelope("env", None, (Recipient(address, frozenset(), None),), Origin("s", "SMTP"), NOW)
+        envelope = Envelope("env", None, (Recipient(address),), Origin("s", "SMTP"), NOW)
         blob = self.blobs.stage(CONTENT)
         accepting = self.acceptance.accept(
             envelope, Judgement((address,), {address: local("alice")}), blob, read_facts(CONTENT)
@@ -179,15 +178,13 @@ class AcceptTests(AcceptanceCase):
         self.accept(
             ("alice@here.example", local("alice")),
             ("Carol@There.Example", remote),
-            body="8BITMIME",
-            ret="HDRS",
-            envid="e",
+            options=MailOptions(0, "8BITMIME", False, "HDRS", "e"),
         )
         self.assertEqual((self.mail.units, self.woken), ([], 1))
         envelope = self.queued()
         self.assertEqual(
-            (envelope.id, envelope.reverse_path, envelope.body, envelope.ret, envelope.envid, envelope.session),
-            ("env1", "sender@there.example", "8BITMIME", "HDRS", "e", "sess"),
+            (envelope.id, envelope.reverse_path, envelope.options, envelope.session),
+            ("env1", "sender@there.example", MailOptions(0, "8BITMIME", False, "HDRS", "e"), "sess"),
         )
         self.assertEqual((envelope.created, envelope.expires), (NOW, NOW + 5))
         here, there = envelope.recipients
@@ -198,7 +195,11 @@ class AcceptTests(AcceptanceCase):
         self.assertIsNotNone(self.queue.added[0].facts)
 
     def test_remote_mail_needs_no_facts(self) -> None:
-        self.accept(("c@bücher.example", Resolved(True, remote=("c@bücher.example",))), smtputf8=True, sender="")
+        self.accept(
+            ("c@bücher.example", Resolved(True, remote=("c@bücher.example",))),
+            options=MailOptions(smtputf8=True),
+            sender="",
+        )
         self.assertEqual(self.queued().recipients[0].destination, "xn--bcher-kva.example")
         self.assertIsNone(self.queue.added[0].facts)
         self.assertEqual(self.queued().expires, NOW + 2)
@@ -224,7 +225,7 @@ class AcceptTests(AcceptanceCase):
 
     def test_success_notices_and_full_accounts_go_through_the_queue(self) -> None:
         self.accept(("alice@here.example", local("alice")), notify=frozenset({"SUCCESS"}))
-        self.assertEqual(self.queued().recipients[0].notify, ("SUCCESS",))
+        self.assertEqual(self.queued().recipients[0].options.notify, {"SUCCESS"})
         self.queue.added.clear()
         self.accept(("all@here.example", local("alice", "bob", over_quota=("id-bob",))))
         plans = [json.loads(row.plan).get("wait_for_room") for row in self.queued().recipients]
@@ -267,16 +268,16 @@ class AcceptTests(AcceptanceCase):
         wanted = frozenset({"SUCCESS", "FAILURE"})
         self.accept(("one@here.example", Resolved(True, remote=("x@there.example",))), notify=wanted)
         row = self.queued().recipients[0]
-        self.assertEqual((row.notify, row.orcpt), (("FAILURE", "SUCCESS"), "rfc822;one@here.example"))
+        self.assertEqual(row.options, RcptOptions(wanted, "rfc822;one@here.example"))
         self.queue.added.clear()
         several = Resolved(True, (("id-alice", "alice@here.example"),), ("x@there.example", "y@there.example"))
         self.accept(("all@here.example", several), notify=wanted, orcpt="rfc822;first@else.example")
         rows = self.queued().recipients
-        self.assertEqual([row.notify for row in rows], [("FAILURE", "SUCCESS"), ("FAILURE",), ("FAILURE",)])
-        self.assertEqual({row.orcpt for row in rows}, {"rfc822;first@else.example"})
+        self.assertEqual([row.options.notify for row in rows], [wanted, {"FAILURE"}, {"FAILURE"}])
+        self.assertEqual({row.options.orcpt for row in rows}, {"rfc822;first@else.example"})
         self.queue.added.clear()
         self.accept(("all@here.example", several), notify=frozenset({"SUCCESS"}))
-        self.assertEqual([row.notify for row in self.queued().recipients], [("SUCCESS",), ("NEVER",), ("NEVER",)])
+        self.assertEqual([row.options.notify for row in self.queued().recipients], [{"SUCCESS"}, {"NEVER"}, {"NEVER"}])
 
     def test_the_writer_has_a_limit(self) -> None:
         writer = self.acceptance.writer(1000)

@@ -20,13 +20,16 @@ from mailnode.interfaces.queue import IBouncer
 from mailnode.message.scanner import read_facts
 from mailnode.net.no_reactor import run_now
 from mailnode.values.attempt import Fate
+from mailnode.values.envelope import MailOptions, RcptOptions
 from mailnode.values.queue import LOCAL_DESTINATION, QueuedEnvelope, QueuedRecipient, Submission
 
 NOW = 1_700_000_000.0
 
 
 def fate(action: str = "failed", notify: tuple[str, ...] = (), index: int = 0, **more: Any) -> Fate:
-    row = QueuedRecipient(index, f"user{index}@d.example", "d.example", notify=notify, orcpt=more.pop("orcpt", ""))
+    row = QueuedRecipient(
+        index, f"user{index}@d.example", "d.example", options=RcptOptions(frozenset(notify), more.pop("orcpt", ""))
+    )
     return Fate(row, action, "5.1.1", "550 5.1.1 no such user", "mx.d.example", diagnostic=True, **more)
 
 
@@ -80,13 +83,15 @@ class BouncerTests(SynchronousTestCase):
 
     def test_failure_to_a_sender_here(self) -> None:
         verifyObject(IBouncer, self.bouncer)
-        (submission,) = self.compose(fate(orcpt="rfc822;First@d.example"), fate(index=1), envid="their-id")
+        (submission,) = self.compose(
+            fate(orcpt="rfc822;First@d.example"), fate(index=1), options=MailOptions(envid="their-id")
+        )
         envelope = submission.envelope
         self.assertEqual((envelope.reverse_path, envelope.session), ("", "sess"))
         self.assertEqual((envelope.created, envelope.expires), (NOW, NOW + 2))
         (row,) = envelope.recipients
         self.assertEqual((row.destination, row.account_id, row.next_try), (LOCAL_DESTINATION, "id-alice", NOW))
-        self.assertEqual(row.notify, ())
+        self.assertEqual(row.options.notify, frozenset())
         self.assertEqual(submission.facts, read_facts(submission.blob.data))
         self.assertNotEqual(envelope.id, "orig")
         message, parts = self.parts(submission)
@@ -147,14 +152,14 @@ class BouncerTests(SynchronousTestCase):
             (fate("delayed"), "FULL", 100, False),
         ):
             self.queue.content = (b"Subject: plans\r\n\r\n" + b"the body\r\n" * size)[:size]
-            (submission,) = self.compose(what, ret=ret)
+            (submission,) = self.compose(what, options=MailOptions(ret=ret))
             data = submission.blob.data
             self.assertIn(b"Subject: plans", data)
             self.assertEqual(b"the body" in data, whole, (what.action, ret, size))
 
     def test_a_message_without_a_body(self) -> None:
         self.queue.content = b"Subject: only a header\r\n"
-        (submission,) = self.compose(fate(), ret="HDRS")
+        (submission,) = self.compose(fate(), options=MailOptions(ret="HDRS"))
         self.assertIn(b"Subject: only a header", submission.blob.data)
 
     def test_a_damaged_message_is_told_of_all_the_same(self) -> None:
@@ -181,14 +186,14 @@ class BouncerTests(SynchronousTestCase):
 
     def test_an_internationalized_sender(self) -> None:
         (submission,) = self.compose(fate(), reverse_path="jürgen@there.example")
-        self.assertTrue(submission.envelope.smtputf8)
-        self.assertEqual(submission.envelope.body, "8BITMIME")
-        (submission,) = self.compose(fate(), reverse_path="j@there.example", smtputf8=True)
-        self.assertFalse(submission.envelope.smtputf8)
-        self.assertEqual(submission.envelope.body, "7BIT")
+        self.assertTrue(submission.envelope.options.smtputf8)
+        self.assertEqual(submission.envelope.options.body, "8BITMIME")
+        (submission,) = self.compose(fate(), reverse_path="j@there.example", options=MailOptions(smtputf8=True))
+        self.assertFalse(submission.envelope.options.smtputf8)
+        self.assertEqual(submission.envelope.options.body, "7BIT")
 
     def test_words_of_strangers_stay_in_their_field(self) -> None:
         evil = replace(fate(), reply="550 no\r\nBcc: victim@d.example\r\n\r\nboo\x00")
-        (submission,) = self.compose(evil, envid="a\r\nX-Evil: 1")
+        (submission,) = self.compose(evil, options=MailOptions(envid="a\r\nX-Evil: 1"))
         for line in submission.blob.data.split(b"\r\n"):
             self.assertFalse(line.lower().startswith((b"bcc:", b"x-evil:")), line)

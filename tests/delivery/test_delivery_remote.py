@@ -19,6 +19,7 @@ from mailnode.interfaces.outbound import IOutbound, OutboundMessage, OutboundRep
 from mailnode.interfaces.queue import IDeliveryAgent
 from mailnode.net.no_reactor import run_now
 from mailnode.values.attempt import DEFERRED, REJECTED, SENT, AttemptReport
+from mailnode.values.envelope import MailOptions, RcptOptions
 from mailnode.values.queue import Claim, QueuedEnvelope, QueuedRecipient
 from mailnode.values.smtp_reply import Reply
 
@@ -88,7 +89,8 @@ class ServerTests(RemoteCase):
     def test_recipients_of_one_destination_go_together(self) -> None:
         self.serve(a=OK)
         envelope = replace(
-            queued("e1", NOW, destination="d.example", recipients=3), ret="FULL", envid="id", smtputf8=True
+            queued("e1", NOW, destination="d.example", recipients=3),
+            options=MailOptions(smtputf8=True, ret="FULL", envid="id"),
         )
         report = self.attempt(envelope=envelope)
         self.assertEqual(self.results(report), [(SENT, "2.0.0")] * 3)
@@ -98,7 +100,7 @@ class ServerTests(RemoteCase):
             (target.host, target.port, target.tls, target.username), ("a.example", 25, "opportunistic", "")
         )
         self.assertEqual(len(message.recipients), 3)
-        self.assertEqual((message.ret, message.envid, message.smtputf8), ("FULL", "id", True))
+        self.assertEqual(message.options, MailOptions(message.size, "7BIT", True, "FULL", "id"))
         self.assertEqual(run_now(message.read(0, 7)), self.queue.content[:7])
         self.assertEqual((report.attempts[0].host, report.attempts[0].reply), ("a.example", "250 2.0.0 ok"))
 
@@ -241,11 +243,12 @@ class SpecialTests(RemoteCase):
 
     def test_duty_of_notices_is_passed_on(self) -> None:
         self.serve(a=OutboundReport((OK,), "TLSv1.3", remote_dsn=True))
-        row = QueuedRecipient(0, "u@d.example", "d.example", notify=("SUCCESS",), orcpt="rfc822;u@d.example")
+        asked = RcptOptions(frozenset({"SUCCESS"}), "rfc822;u@d.example")
+        row = QueuedRecipient(0, "u@d.example", "d.example", options=asked)
         report = self.attempt(envelope=replace(queued("e1", NOW), recipients=(row,)))
         self.assertTrue(report.attempts[0].remote_dsn)
         self.assertEqual(report.attempts[0].tls, "TLSv1.3")
-        self.assertEqual(self.net.sent[0][1].recipients, (("u@d.example", ("SUCCESS",), "rfc822;u@d.example"),))
+        self.assertEqual(self.net.sent[0][1].recipients, (("u@d.example", asked),))
 
     def test_results_say_which_address_and_how_safe_it_was(self) -> None:
         self.serve(a=OutboundReport((OK,), "TLSv1.3 X"))

@@ -19,6 +19,7 @@ from mailnode.errors import BlobDamaged
 from mailnode.interfaces.outbound import IOutbound, OutboundMessage, OutboundReport, Target, TargetFailed
 from mailnode.net.client_tls import ClientTls
 from mailnode.net.outbound import Outbound, OutboundSettings
+from mailnode.values.envelope import PLAIN_RCPT, MailOptions
 
 CONTENT = b"Subject: hello\r\n\r\n.dot\r\nbody\r\n"
 TLS_EHLO = EHLO.replace("250-DSN", "250-STARTTLS\r\n250-DSN")
@@ -36,8 +37,9 @@ def message(content: bytes = CONTENT, *recipients: str, **more: Any) -> Outbound
     async def read(offset: int, length: int) -> bytes:
         return content[offset : offset + length]
 
-    rows = tuple((address, (), "") for address in recipients or ("bob@there.example",))
-    return OutboundMessage("alice@here.example", rows, more.pop("size", len(content)), more.pop("read", read), **more)
+    rows = tuple((address, PLAIN_RCPT) for address in recipients or ("bob@there.example",))
+    source = more.pop("read", read)
+    return OutboundMessage("alice@here.example", rows, source, MailOptions(**{"size": len(content), **more}))
 
 
 class OutboundCase(TestCase):

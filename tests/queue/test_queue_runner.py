@@ -23,10 +23,13 @@ from mailnode.queue.runner import QueueRunner, RunnerSettings
 from mailnode.queue.schedule import Schedule
 from mailnode.values.attempt import DEFERRED, REJECTED, SENT, AttemptReport
 from mailnode.values.blob import StagedBlob
+from mailnode.values.envelope import RcptOptions
 from mailnode.values.queue import DELIVERED, FAILED, LOCAL_DESTINATION, WAITING, Claim, QueuedEnvelope, Submission
 
 NOW = 1_700_000_000.0
 DAY = 86400.0
+
+ON_SUCCESS = RcptOptions(frozenset({"SUCCESS"}))
 
 
 class RunnerCase(SynchronousTestCase):
@@ -227,10 +230,10 @@ class OutcomeTests(RunnerCase):
         self.assertEqual(delayed[0].retry_until, NOW + 5 * DAY)
 
     def test_success_is_told_only_when_asked_and_nobody_else_will(self) -> None:
-        self.add(queued("e1", NOW), queued("e2", NOW, notify=("SUCCESS",)))
+        self.add(queued("e1", NOW), queued("e2", NOW, options=ON_SUCCESS))
         self.runner.start()
         self.assertEqual([(e.id, [f.action for f in fates]) for e, fates in self.bouncer.calls], [("e2", ["relayed"])])
-        self.add(queued("e3", NOW, notify=("SUCCESS",), destination=LOCAL_DESTINATION))
+        self.add(queued("e3", NOW, options=ON_SUCCESS, destination=LOCAL_DESTINATION))
         self.hints.wake_queue()
         self.assertEqual([f.action for f in self.bouncer.calls[1][1]], ["delivered"])
 
@@ -239,7 +242,7 @@ class OutcomeTests(RunnerCase):
             return replace(whole, attempts=tuple(replace(a, remote_dsn=True) for a in whole.attempts))
 
         self.remote.behave = told_further_on
-        self.add(queued("e4", NOW, notify=("SUCCESS",)))
+        self.add(queued("e4", NOW, options=ON_SUCCESS))
         self.hints.wake_queue()
         self.assertEqual(len(self.bouncer.calls), 2)
 
@@ -255,7 +258,7 @@ class OutcomeTests(RunnerCase):
         self.assertEqual(self.store.outcomes()[1].state, FAILED)
 
     def test_sent_without_a_notice_stays_sent(self) -> None:
-        self.add(queued("e1", NOW, notify=("SUCCESS",)))
+        self.add(queued("e1", NOW, options=ON_SUCCESS))
         self.bouncer.error = StoreUnavailable("disk full")
         self.runner.start()
         self.assertEqual([o.state for o in self.store.outcomes()], [DELIVERED])

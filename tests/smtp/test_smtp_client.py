@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from mailnode.smtp.wire import client
 from mailnode.smtp.wire.client import ClientConnection, Failed, Sent, State
 from mailnode.smtp.wire.content import DotStuffer
+from mailnode.values.envelope import PLAIN_RCPT, MailOptions, RcptOptions
 from mailnode.values.wire import NEED_DATA
 
-TWO = (("a@x.test", (), ""), ("b@x.test", (), ""))
+TWO = (("a@x.test", PLAIN_RCPT), ("b@x.test", PLAIN_RCPT))
 
 
 class Sender:
@@ -49,7 +50,7 @@ class Sender:
             self.written += step(event)
 
     def start(self) -> bytes:
-        return self.connection.send(self.reverse_path, self.recipients, **self.options)
+        return self.connection.send(self.reverse_path, self.recipients, MailOptions(**self.options))
 
     def on_Send(self, event: client.Send) -> bytes:
         return event.data
@@ -258,7 +259,7 @@ def test_second_message_on_the_same_connection(bytewise: bool) -> None:
 
 
 def test_reset_before_the_next_without_pipelining() -> None:
-    one = (("a@x.test", (), ""),)
+    one = (("a@x.test", PLAIN_RCPT),)
     sender = play(
         ready("SIZE 0")
         + "C: MAIL FROM:<me@us.test>\nS: 250 ok\nC: RCPT TO:<a@x.test>\nS: 550 no\nC: RSET\nS: 250 ok\n"
@@ -355,7 +356,10 @@ def test_parameters_only_where_the_server_has_them() -> None:
         "smtputf8": True,
         "ret": "HDRS",
         "envid": "a+b c",
-        "recipients": (("ü@x.test", ("SUCCESS", "FAILURE"), "utf-8;ü@x.test"), ("b@x.test", (), "rfc822;b+c@x.test")),
+        "recipients": (
+            ("ü@x.test", RcptOptions(frozenset({"SUCCESS", "FAILURE"}), "utf-8;ü@x.test")),
+            ("b@x.test", RcptOptions(orcpt="rfc822;b+c@x.test")),
+        ),
     }
     play(
         ready("SIZE", "8BITMIME", "SMTPUTF8", "DSN", "PIPELINING")
@@ -373,7 +377,7 @@ def test_what_the_server_cannot_take_is_told_without_sending() -> None:
     assert sender.sent[0][1].startswith("554 5.6.3")
     sender = play(ready("8BITMIME") + "C: QUIT", smtputf8=True)
     assert sender.sent[0][0].startswith("553 5.6.7")
-    sender = play(ready("8BITMIME") + "C: QUIT", recipients=(("ü@x.test", (), ""),))
+    sender = play(ready("8BITMIME") + "C: QUIT", recipients=(("ü@x.test", PLAIN_RCPT),))
     assert sender.sent[0][0].startswith("553 5.6.7")
 
 
@@ -384,7 +388,12 @@ def test_a_recipient_who_needs_smtputf8_does_not_hold_up_the_others() -> None:
         + "S: 250 ok\nS: 550 no\nS: 250 ok\nS: 354 go\n"
         + BODY
         + "S: 250 taken\nC: QUIT\nS: 221 x",
-        recipients=(("ü@x.test", (), ""), ("a@x.test", (), ""), ("ö@x.test", (), ""), ("b@x.test", (), "")),
+        recipients=(
+            ("ü@x.test", PLAIN_RCPT),
+            ("a@x.test", PLAIN_RCPT),
+            ("ö@x.test", PLAIN_RCPT),
+            ("b@x.test", PLAIN_RCPT),
+        ),
     )
     assert [reply[:3] for reply in sender.sent[0]] == ["553", "550", "553", "250"]
 
@@ -392,14 +401,14 @@ def test_a_recipient_who_needs_smtputf8_does_not_hold_up_the_others() -> None:
 def test_unicode_domain_becomes_an_a_label_where_smtputf8_is_missing() -> None:
     play(
         ready("PIPELINING") + "C: MAIL FROM:<>\nC: RCPT TO:<a@xn--bcher-kva.test>\nC: DATA",
-        recipients=(("a@bücher.test", (), ""),),
+        recipients=(("a@bücher.test", PLAIN_RCPT),),
         reverse_path="",
     )
 
 
 def test_no_command_injection_by_an_address() -> None:
     with pytest.raises(ValueError, match="control"):
-        play(ready("PIPELINING"), recipients=(("a@x.test>\r\nRSET", (), ""),))
+        play(ready("PIPELINING"), recipients=(("a@x.test>\r\nRSET", PLAIN_RCPT),))
 
 
 STAGES = {

@@ -12,6 +12,7 @@ from smtp_dialog import DIALOGS, Answering, load, parse, play
 from mailnode.smtp.wire import events as ev
 from mailnode.smtp.wire.limits import Limits
 from mailnode.smtp.wire.server import TRANSITIONS, Profile, ServerConnection, State
+from mailnode.values.envelope import MailOptions
 from mailnode.values.smtp_reply import Reply
 from mailnode.values.wire import NEED_DATA, PAUSED
 
@@ -358,10 +359,10 @@ def test_events_carry_what_was_said() -> None:
     session.feed(b"MAIL FROM:<a@x.test> SIZE=5 BODY=8BITMIME SMTPUTF8 RET=FULL ENVID=a+2Bb\r\n")
     session.feed(b'RCPT TO:<@r1.test,@[IPv6:::1]:"a b"@Y.test> NOTIFY=NEVER ORCPT=rfc822;x+3Dy@y.test\r\n')
     mail, rcpt = session.events[1:]
-    assert (mail.size, mail.body, mail.smtputf8, mail.ret, mail.envid) == (5, "8BITMIME", True, "FULL", "a+b")
+    assert mail.options == MailOptions(5, "8BITMIME", True, "FULL", "a+b")
     assert (rcpt.recipient.address.local, rcpt.recipient.address.domain) == ("a b", "Y.test")
-    assert rcpt.recipient.notify == {"NEVER"}
-    assert rcpt.recipient.orcpt == "rfc822;x=y@y.test"
+    assert rcpt.recipient.options.notify == {"NEVER"}
+    assert rcpt.recipient.options.orcpt == "rfc822;x=y@y.test"
 
 
 def test_replies_to_each_recipient_must_match_them() -> None:

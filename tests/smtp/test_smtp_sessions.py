@@ -555,7 +555,7 @@ def test_the_envelope_says_what_the_content_is() -> None:
         client.say("DATA\n")
         client.say(f"Subject: x\n\n{body}\n.\n")
         envelope = world.delivery.accepted[-1][0]
-        assert (envelope.body, envelope.smtputf8) == expected
+        assert (envelope.options.body, envelope.options.smtputf8) == expected
     assert envelope.origin.protocol == "UTF8SMTP"
 
 
@@ -567,9 +567,9 @@ def test_dsn_parameters_go_along() -> None:
     client.say("DATA\n")
     client.say(MESSAGE)
     envelope = world.delivery.accepted[0][0]
-    assert (envelope.ret, envelope.envid) == ("HDRS", "Q+1")
+    assert (envelope.options.ret, envelope.options.envid) == ("HDRS", "Q+1")
     recipient = envelope.recipients[0]
-    assert (recipient.notify, recipient.orcpt) == ({"SUCCESS", "FAILURE"}, "rfc822;al+i@us.test")
+    assert (recipient.options.notify, recipient.options.orcpt) == ({"SUCCESS", "FAILURE"}, "rfc822;al+i@us.test")
     assert recipient.address.local == "Alice"
 
 

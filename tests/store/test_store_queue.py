@@ -18,6 +18,7 @@ from mailnode.store.facades.queue import Queue
 from mailnode.store.units import queue_leases, queue_rows
 from mailnode.store.units.stored_facts import decode_facts, encode_facts
 from mailnode.values.blob import BlobRef
+from mailnode.values.envelope import MailOptions, RcptOptions
 from mailnode.values.facts import MessageFacts, Part, SortKeys, encode
 from mailnode.values.queue import (
     DELIVERED,
@@ -121,19 +122,16 @@ def test_facts_survive_their_encoding():
 
 
 def test_an_envelope_is_kept_whole(queue, post, loop):
-    one = QueuedRecipient(
-        7, "x@a.example", "a.example", "", "", ("SUCCESS", "FAILURE"), "rfc822;X@a.example", next_try=NOW + 5
-    )
-    two = QueuedRecipient(9, "y@z.example", LOCAL_DESTINATION, "A1", '{"mailbox":"INBOX"}', ("NEVER",), next_try=NOW)
+    asked = RcptOptions(frozenset({"SUCCESS", "FAILURE"}), "rfc822;X@a.example")
+    never = RcptOptions(frozenset({"NEVER"}))
+    one = QueuedRecipient(7, "x@a.example", "a.example", options=asked, next_try=NOW + 5)
+    two = QueuedRecipient(9, "y@z.example", LOCAL_DESTINATION, "A1", '{"mailbox":"INBOX"}', never, next_try=NOW)
     sent = post(
         "e1",
         [one, two],
         facts=FACTS,
         reverse_path="",
-        body="8BITMIME",
-        smtputf8=True,
-        ret="HDRS",
-        envid="env+1",
+        options=MailOptions(0, "8BITMIME", True, "HDRS", "env+1"),
         session="s1",
         account_id="A0",
         internaldate=1_800_000_000_000_001,

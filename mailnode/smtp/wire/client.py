@@ -42,6 +42,7 @@ import enum
 from base64 import b64encode
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mailnode.smtp.wire import offers
 from mailnode.smtp.wire.client_events import (
@@ -61,6 +62,7 @@ from mailnode.smtp.wire.client_events import (
 )
 from mailnode.smtp.wire.content import DotStuffer
 from mailnode.smtp.wire.grammar import BadReply, parse_reply
+from mailnode.values.envelope import PLAIN_MAIL, MailOptions, RcptOptions
 from mailnode.values.smtp_reply import Reply
 from mailnode.values.wire import NEED_DATA, Signal
 
@@ -258,20 +260,11 @@ class ClientConnection:
         raise RuntimeError("no mechanism in common")
 
     def send(
-        self,
-        reverse_path: str,
-        recipients: Sequence[tuple[str, Sequence[str], str]],
-        *,
-        size: int = 0,
-        body: str = "7BIT",
-        smtputf8: bool = False,
-        ret: str = "",
-        envid: str = "",
+        self, reverse_path: str, recipients: Sequence[tuple[str, RcptOptions]], options: MailOptions = PLAIN_MAIL
     ) -> bytes:
         """Begin a transaction; the whole group at once when the server speaks PIPELINING.
 
-        :param reverse_path: "" is the null sender. :param recipients: (address, NOTIFY words, ORCPT or "") each, at
-            least one. :param size: octets of content, 0 unknown.
+        :param reverse_path: "" is the null sender. :param recipients: at least one.
 
         What the server cannot take (SIZE, 8BITMIME, SMTPUTF8) is told in ``Sent`` by replies of our own; the server
         hears only of the other recipients, if there are any.
@@ -280,21 +273,23 @@ class ClientConnection:
         self._expect(State.READY)
         if not recipients:
             raise ValueError("no recipients")
-        path, utf8 = offers.write_path(self.extensions, reverse_path)
-        refusal = offers.refusal(self.extensions, size, body, smtputf8 or utf8)
+        path, needs_utf8 = offers.write_path(self.extensions, reverse_path)
+        if needs_utf8 and not options.smtputf8:
+            options = replace(options, smtputf8=True)
+        refusal = offers.refusal(self.extensions, options)
         transaction = _Transaction(len(recipients))
-        for index, (address, notify, orcpt) in enumerate(recipients):
+        for index, (address, asked) in enumerate(recipients):
             to, needs_utf8 = offers.write_path(self.extensions, address)
             if refusal is not None or (needs_utf8 and "SMTPUTF8" not in self.extensions):
                 transaction.replies[index] = refusal or offers.NO_SMTPUTF8
                 continue
-            utf8 = utf8 or needs_utf8
-            transaction.rcpts.append((index, b"RCPT TO:" + to + offers.rcpt_parameters(self.extensions, notify, orcpt)))
+            if needs_utf8 and not options.smtputf8:
+                options = replace(options, smtputf8=True)
+            transaction.rcpts.append((index, b"RCPT TO:" + to + offers.rcpt_parameters(self.extensions, asked)))
         if not transaction.rcpts:
             self._events.append(Sent(transaction.outcome()))
             return b""
-        parameters = offers.mail_parameters(self.extensions, size, body, smtputf8 or utf8, ret, envid)
-        transaction.mail = b"MAIL FROM:" + path + parameters
+        transaction.mail = b"MAIL FROM:" + path + offers.mail_parameters(self.extensions, options)
         self._transaction = transaction
         self._rcpt_index = 0
         self.state = State.ENVELOPE

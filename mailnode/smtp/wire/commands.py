@@ -18,7 +18,7 @@ from mailnode.smtp.wire.grammar import (
     parse_parameters,
     parse_path,
 )
-from mailnode.values.envelope import Recipient
+from mailnode.values.envelope import MailOptions, RcptOptions, Recipient
 
 _XCLIENT_NAMES = frozenset({"NAME", "ADDR", "PORT", "PROTO", "HELO", "LOGIN"})
 
@@ -53,7 +53,7 @@ def _read_mail(argument: str, extended: bool, max_size: int, auth: bool) -> Mail
     _no_others(given)
     if path.address is not None and not path.address.is_ascii and not smtputf8:
         raise CommandError(553, "5.6.7", "SMTPUTF8 is needed for this address")
-    return Mail(path.address, size, body, smtputf8, ret if ret in ("FULL", "HDRS") else "", envid)
+    return Mail(path.address, MailOptions(size, body, smtputf8, ret if ret in ("FULL", "HDRS") else "", envid))
 
 
 _remembered_mail = lru_cache(maxsize=512)(_read_mail)
@@ -74,7 +74,7 @@ def _read_rcpt(argument: str, extended: bool, smtputf8: bool) -> Rcpt:
     _no_others(given)
     if not path.address.is_ascii and not smtputf8:
         raise CommandError(553, "5.6.7", "SMTPUTF8 is needed for this address")
-    return Rcpt(Recipient(path.address, notify, orcpt))
+    return Rcpt(Recipient(path.address, RcptOptions(notify, orcpt)))
 
 
 _remembered_rcpt = lru_cache(maxsize=512)(_read_rcpt)

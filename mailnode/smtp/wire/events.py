@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mailnode.values.address import Address
-from mailnode.values.envelope import Recipient
+from mailnode.values.envelope import PLAIN_MAIL, MailOptions, Recipient
 from mailnode.values.smtp_reply import Reply
 
 
@@ -19,14 +19,10 @@ class Helo:
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """MAIL. ``reverse_path`` None is the null sender; ``size`` 0 when not declared (RFC 1870)."""
+    """MAIL. ``reverse_path`` None is the null sender."""
 
     reverse_path: Address | None
-    size: int = 0
-    body: str = "7BIT"
-    smtputf8: bool = False
-    ret: str = ""
-    envid: str = ""
+    options: MailOptions = PLAIN_MAIL
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,19 +170,19 @@ def decode_envid(value: str | None) -> str:
         return ""
 
 
-def decode_orcpt(value: str | None) -> str | None:
-    """Read ORCPT's value to ``addr-type;address`` (RFC 3461 4.2, RFC 6533 3); None for one that cannot be read."""
+def decode_orcpt(value: str | None) -> str:
+    """Read ORCPT's value to ``addr-type;address`` (RFC 3461 4.2, RFC 6533 3); "" for one that cannot be read."""
     kind, _, address = (value or "").partition(";")
     if not address or not _ADDR_TYPE.match(kind) or len(value or "") > MAX_ORCPT:
-        return None
+        return ""
     try:
         if kind.lower() != "utf-8":
             return f"{kind};{decode_xtext(address)}"
         decoded = _EMBEDDED.sub(lambda found: chr(int(found.group(1), 16)), address)
         decoded.encode("utf-8")
-        return f"{kind};{decoded}" if decoded.isprintable() else None
+        return f"{kind};{decoded}" if decoded.isprintable() else ""
     except (ValueError, OverflowError):
-        return None
+        return ""
 
 
 def encode_orcpt(orcpt: str) -> str:

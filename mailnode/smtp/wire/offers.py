@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from mailnode.errors import BadAddress
 from mailnode.smtp.wire.grammar import MAX_ORCPT, decimal, encode_orcpt, encode_xtext
 from mailnode.values.address import domain_key
+from mailnode.values.envelope import MailOptions, RcptOptions
 from mailnode.values.smtp_reply import Reply
 
 Offers = Mapping[str, str]  # keyword in capitals to its parameters
@@ -51,13 +52,13 @@ def recipient_limit(offers: Offers) -> int:
     return 0
 
 
-def refusal(offers: Offers, size: int, body: str, utf8: bool) -> Reply | None:
+def refusal(offers: Offers, options: MailOptions) -> Reply | None:
     """Return why a message cannot go to this server, None when it can."""
-    if 0 < size_limit(offers) < size:
+    if 0 < size_limit(offers) < options.size:
         return _TOO_LARGE
-    if utf8 and "SMTPUTF8" not in offers:
+    if options.smtputf8 and "SMTPUTF8" not in offers:
         return NO_SMTPUTF8
-    if body == "8BITMIME" and "8BITMIME" not in offers:
+    if options.body == "8BITMIME" and "8BITMIME" not in offers:
         return _NO_8BIT
     return None
 
@@ -78,31 +79,31 @@ def write_path(offers: Offers, address: str) -> tuple[bytes, bool]:
     return b"<" + address.encode("utf-8") + b">", not address.isascii()
 
 
-def mail_parameters(offers: Offers, size: int, body: str, utf8: bool, ret: str, envid: str) -> bytes:
+def mail_parameters(offers: Offers, options: MailOptions) -> bytes:
     """Return MAIL's parameters, each with the space before it; those the server does not know are left out."""
     words = []
-    if size and "SIZE" in offers:
-        words.append(f"SIZE={size}")
-    if body == "8BITMIME":
+    if options.size and "SIZE" in offers:
+        words.append(f"SIZE={options.size}")
+    if options.body == "8BITMIME":
         words.append("BODY=8BITMIME")
-    if utf8:
+    if options.smtputf8:
         words.append("SMTPUTF8")
-    if "DSN" in offers and ret in ("FULL", "HDRS"):
-        words.append(f"RET={ret}")
-    if "DSN" in offers and envid:
-        words.append(f"ENVID={encode_xtext(envid)}")
+    if "DSN" in offers and options.ret in ("FULL", "HDRS"):
+        words.append(f"RET={options.ret}")
+    if "DSN" in offers and options.envid:
+        words.append(f"ENVID={encode_xtext(options.envid)}")
     return "".join(f" {word}" for word in words).encode("ascii")
 
 
-def rcpt_parameters(offers: Offers, notify: Sequence[str], orcpt: str) -> bytes:
+def rcpt_parameters(offers: Offers, options: RcptOptions) -> bytes:
     """Return RCPT's parameters, each with the space before it (RFC 3461 4)."""
     if "DSN" not in offers:
         return b""
     words = []
-    if notify:
-        words.append(f" NOTIFY={','.join(sorted(notify))}")
-    if orcpt:
-        words.append(_orcpt(orcpt))
+    if options.notify:
+        words.append(f" NOTIFY={','.join(sorted(options.notify))}")
+    if options.orcpt:
+        words.append(_orcpt(options.orcpt))
     return "".join(words).encode("ascii")
 
 

@@ -297,7 +297,7 @@ class ServerConnection:
             self._clear()
         elif isinstance(event, Mail):
             self._clear()
-            self._smtputf8 = event.smtputf8
+            self._smtputf8 = event.options.smtputf8
         elif isinstance(event, Rcpt):
             self.accepted += 1
         elif isinstance(event, DataStart):

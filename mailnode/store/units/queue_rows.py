@@ -15,6 +15,7 @@ from mailnode.store.engines.engine import Transaction, growing, run_together
 from mailnode.store.units.statements import insert_rows, listed
 from mailnode.store.units.stored_facts import encode_facts
 from mailnode.values.blob import BlobRef, StagedBlob
+from mailnode.values.envelope import PLAIN_RCPT, MailOptions, RcptOptions
 from mailnode.values.queue import (
     LEASED,
     WAITING,
@@ -108,10 +109,7 @@ def _insert_envelopes(tx: Transaction, calls: Sequence[tuple[int, Submission]], 
                 submission.blob.ref.blob_id,
                 envelope.created,
                 envelope.expires,
-                envelope.body,
-                int(envelope.smtputf8),
-                envelope.ret,
-                envelope.envid,
+                *_mail_columns(envelope.options),
                 envelope.session,
                 envelope.account_id,
                 envelope.internaldate,
@@ -159,8 +157,7 @@ def _recipient_rows(
             r.address,
             r.account_id,
             r.plan,
-            ",".join(r.notify),
-            r.orcpt,
+            *_rcpt_columns(r.options),
             r.last_status,
             r.last_reply,
             r.last_host,
@@ -373,15 +370,30 @@ def _envelope(row: tuple[Any, ...]) -> QueuedEnvelope:
         blob=BlobRef(*row[12:]),
         created=row[2],
         expires=row[3],
-        body=row[4],
-        smtputf8=bool(row[5]),
-        ret=row[6],
-        envid=row[7],
+        options=_mail_options(*row[4:8]),
         session=row[8],
         account_id=row[9],
         held=bool(row[10]),
         internaldate=row[11],
     )
+
+
+def _mail_columns(options: MailOptions) -> tuple[str, int, str, str]:
+    """Return the columns body, smtputf8, ret, envid."""
+    return options.body, int(options.smtputf8), options.ret, options.envid
+
+
+def _mail_options(body: str, smtputf8: int, ret: str, envid: str) -> MailOptions:
+    return MailOptions(body=body, smtputf8=bool(smtputf8), ret=ret, envid=envid)
+
+
+def _rcpt_columns(options: RcptOptions) -> tuple[str, str]:
+    """Return the columns notify, orcpt."""
+    return ",".join(sorted(options.notify)), options.orcpt
+
+
+def _rcpt_options(notify: str, orcpt: str) -> RcptOptions:
+    return RcptOptions(frozenset(filter(None, notify.split(","))), orcpt) if notify or orcpt else PLAIN_RCPT
 
 
 def _recipients(tx: Transaction, shard: int, envelope_id: str, extra: str) -> list[tuple[Any, ...]]:
@@ -420,8 +432,7 @@ def _recipient(row: tuple[Any, ...]) -> QueuedRecipient:
         destination=destination,
         account_id=account_id,
         plan=plan,
-        notify=tuple(filter(None, notify.split(","))),
-        orcpt=orcpt,
+        options=_rcpt_options(notify, orcpt),
         state=state,
         attempts=attempts,
         next_try=next_try,
