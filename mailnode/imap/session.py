@@ -273,7 +273,7 @@ class ImapSession(Session[Event]):
         answers: Iterable[Awaitable[Answer] | Answer] = repeat(refusal) if refusal else row.run_together(self, commands)
         for command, running in zip(commands, answers, strict=False):
             answer = running if isinstance(running, Answer) else await self._outcome(running)
-            await self._tell(row, command, answer)
+            await self._tell(row_of(command), command, answer)
             await self.pause()
         self.connection.completed()
 

@@ -636,6 +636,7 @@ def test_input_is_handled_in_linear_time(piece):
 # --- commands that run together
 
 STORE = b"%b STORE %d +FLAGS (\\Seen)\r\n"
+UID_STORE = b"%b UID STORE %d +FLAGS (\\Seen)\r\n"
 
 
 def given(octets):
@@ -656,7 +657,9 @@ def given(octets):
     ("octets", "tags"),
     [
         (STORE % (b"a", 1) + STORE % (b"b", 2) + STORE % (b"c", 1), [b"abc"]),
-        (STORE % (b"a", 1) + b"b UID" + STORE[2:] % 1 + STORE % (b"c", 1), [b"a", b"b", b"c"]),
+        (STORE % (b"a", 1) + UID_STORE % (b"b", 1) + UID_STORE % (b"c", 1), [b"abc"]),
+        (UID_STORE % (b"a", 1) + UID_STORE % (b"b", 1) + STORE % (b"c", 1) + STORE % (b"d", 1), [b"ab", b"cd"]),
+        (STORE % (b"a", 1) + UID_STORE % (b"b", 1) + STORE % (b"c", 1), [b"ab", b"c"]),
         (STORE % (b"a", 1) + b"b NOOP\r\n" + STORE % (b"c", 1) + STORE % (b"d", 1), [b"a", b"b", b"cd"]),
         (STORE % (b"a", 1) + b"b STORE 1\r\n" + STORE % (b"c", 1), [b"a", b"b BAD", b"c"]),
         (STORE % (b"a", 1) + STORE % (b"b", 2) + b"c STORE 1 FLAGS {1+}\r\n", [b"ab"]),
@@ -670,7 +673,9 @@ def test_what_waits_behind_a_command_comes_with_it_where_the_table_says_so(octet
     assert given(octets) == tags
 
 
-def test_commands_that_run_together_are_allowed_in_the_same_states_and_can():
+def test_commands_of_a_group_are_allowed_in_the_same_states_and_run_by_the_same():
     for row in TABLE.values():
-        for name in row.together:
-            assert TABLE[name].states == row.states and TABLE[name].run_together is row.run_together is not None
+        for other in TABLE.values():
+            if row.together and row.together == other.together:
+                assert row.states == other.states and row.needs_view == other.needs_view
+                assert row.run_together is other.run_together is not None

@@ -495,6 +495,27 @@ def test_a_run_ends_where_something_else_begins(make_world):
         client.lose()
 
 
+def test_numbers_before_uids_run_together_and_expunge_is_told_with_the_uids(make_world):
+    world = with_messages(make_world, 4)()
+    client, mailbox = counted(world)
+    world.expunge(1)
+    client.ask("x FETCH 2 UID")  # which may not be told of it
+    commands = (b"a STORE 2 +FLAGS", b"b UID STORE 3 +FLAGS", b"c UID STORE 4 +FLAGS", b"d STORE 3 +FLAGS.SILENT")
+    client.send(b"".join(command + b" (\\Seen)\r\n" for command in commands))
+    assert mailbox.go_on() == 3
+    assert mailbox.go_on() == 1
+    assert client.received().decode().splitlines() == [
+        r"* 2 FETCH (FLAGS (\Seen))",
+        "a OK STORE completed",
+        r"* 3 FETCH (UID 3 FLAGS (\Seen))",
+        "* 1 EXPUNGE",
+        "b OK STORE completed",
+        r"* 3 FETCH (UID 4 FLAGS (\Seen))",
+        "c OK STORE completed",
+        "d OK STORE completed",
+    ]
+
+
 def test_a_run_is_bounded(make_world, monkeypatch):
     monkeypatch.setattr(store, "UNIT", 3)
     monkeypatch.setattr(connection, "TOGETHER", 4)

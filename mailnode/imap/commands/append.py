@@ -23,6 +23,7 @@ from mailnode.values.mailbox import NewMessage
 # Line ends grow on the way in: a message of nothing but LF doubles, and one without an end of its last line gets one.
 _GROWTH = 2
 _LINE_END = len(b"\r\n")
+
 _log = Logger()
 
 

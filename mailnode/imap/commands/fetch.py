@@ -34,6 +34,7 @@ FLAG_ROWS = 1000  # answered from the view at a time
 STEP = 8  # messages between two looks at the time, where each may have hundreds of header fields cut out
 REMEMBERED = 256  # item lists: every program repeats its few
 LONGEST_REMEMBERED = 512  # octets; what is kept is bounded
+
 _log = Logger()
 
 

@@ -1,4 +1,4 @@
-"""Mailboxes as arguments of commands."""
+"""Mailboxes that commands name and change."""
 
 from __future__ import annotations
 

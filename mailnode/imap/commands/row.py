@@ -26,11 +26,8 @@ class CommandRow(CommandSyntax[C]):
     ``context.under_way``. ``capabilities``: what CAPABILITY says because this command is there; those of a command that is
     allowed before login only are said before login only.
 
-    ``run_together`` runs several at once that waited complete behind one another: it yields what answers each, in their order.
-    Where it is None, they run one after the other.
-
-    ``sequence_numbers``: its arguments count messages by position, so they mean what the client saw last and no EXPUNGE
-    may come between. ``expunge``: EXPUNGE may be reported while it runs (RFC 3501 7.4.1).
+    ``run_together``, the same for all of a group ``together``, runs several at once: it yields what answers each, in their
+    order.
 
     With a mailbox selected, ``needs_view``: it looks into the view's arrays; ``stale_after``: seconds after which the store
     is asked before it runs even when no hint came; ``asks_after``: it may have changed the mailbox, which is told before
@@ -40,8 +37,6 @@ class CommandRow(CommandSyntax[C]):
     run: Callable[[Context, C], Awaitable[Answer | None]]
     run_together: Callable[[Context, Sequence[C]], Iterable[Awaitable[Answer]]] | None = None
     capabilities: tuple[str, ...] = ()
-    sequence_numbers: bool = False
-    expunge: bool = True
     needs_view: bool = False
     stale_after: float = STALE
     asks_after: bool = False

@@ -234,7 +234,7 @@ ROWS = (
         run=store,
         run_together=store_together,
         capabilities=("CONDSTORE",),
-        together=frozenset({b"STORE"}),
+        together="flags",
         sequence_numbers=True,
         expunge=False,
         needs_view=True,
@@ -245,7 +245,7 @@ ROWS = (
         parse=partial(_parse, kind=UidSet),
         run=store,
         run_together=store_together,
-        together=frozenset({b"UID STORE"}),
+        together="flags",
         needs_view=True,
     ),
 )

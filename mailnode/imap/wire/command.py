@@ -49,8 +49,12 @@ class CommandSyntax(Generic[C]):
     ``name``: in capitals, with ``UID``. ``parse``: given the tag and a cursor behind the name. ``secret``: refused while
     LOGINDISABLED holds. ``without_tls``: not allowed once TLS is up. ``long``: it may be as long before login as others are
     after it. ``parse_streamed``: its last literal is a message and is not gathered (APPEND); given tag, cursor and the size
-    of a literal before that is asked for, it returns None when the message is not what comes next. ``together``: names of
-    the commands that may run together with it when they wait whole behind it; they come as one :class:`Together`.
+    of a literal before that is asked for, it returns None when the message is not what comes next.
+
+    ``sequence_numbers``: its arguments count messages by position, so they mean what the client saw last and no EXPUNGE
+    may come between. ``expunge``: EXPUNGE may be reported while it runs (RFC 3501 7.4.1). ``together``: commands of one
+    group that wait whole behind one another may run together (RFC 3501 5.5), but none with sequence numbers behind one
+    that may report EXPUNGE; they come as one :class:`Together`.
     """
 
     name: bytes
@@ -60,7 +64,9 @@ class CommandSyntax(Generic[C]):
     without_tls: bool = False
     long: bool = False
     parse_streamed: Callable[[bytes, Lexer, int], C | None] | None = None
-    together: frozenset[bytes] = frozenset()
+    sequence_numbers: bool = False
+    expunge: bool = True
+    together: str = ""
 
 
 AnySyntax: TypeAlias = CommandSyntax[Any]  # of whichever command

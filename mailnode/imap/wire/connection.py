@@ -332,23 +332,29 @@ class ImapConnection:
         """Return a command with those that wait whole behind it and may run together with it, each of a single line. The
         first that is anything else, a mistake included, is left where it is."""
         run = [first]
-        while len(run) < TOGETHER and (command := self._behind(row)) is not None:
+        numbers = not row.expunge
+        while len(run) < TOGETHER and (found := self._behind(row.together, numbers)) is not None:
+            behind, command = found
             run.append(command)
+            numbers = numbers and not behind.expunge
         return Together(tuple(run)) if len(run) > 1 else first
 
-    def _behind(self, row: AnySyntax) -> Command | None:
+    def _behind(self, group: str, numbers: bool) -> tuple[AnySyntax, Command] | None:
+        """Take the next command if it is one of a group. :param numbers: it may be one with sequence numbers."""
         at = self._input.find(b"\r\n", 0, self._line_limit + 2)
         line = bytes(self._input[: max(at, 0)])
         head = _HEAD.match(line)
-        name = b"" if head is None else (head.group(2) or b"").upper()
-        if head is None or name not in row.together or literal_mark(line) is not None:
+        row = None if head is None else self._commands.get((head.group(2) or b"").upper())
+        if head is None or row is None or row.together != group or (row.sequence_numbers and not numbers):
+            return None
+        if literal_mark(line) is not None:
             return None
         try:
-            command = _parsed(self._commands[name], head.group(1), line, head.end())
+            command = _parsed(row, head.group(1), line, head.end())
         except CommandError:
             return None
         self._drop(at + 2)
-        return command
+        return row, command
 
     # Literals
 
