@@ -10,7 +10,7 @@ Opportunistic TLS falls back to plain text only on a fresh connection, and only 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, cast
 
 from twisted.internet.defer import CancelledError, DeferredList
@@ -26,7 +26,6 @@ from mailnode.interfaces.runtime import IClock
 from mailnode.net.client_tls import ClientTls
 from mailnode.net.outbound_link import READ_PIECE, Link
 from mailnode.smtp.wire import client
-from mailnode.smtp.wire.offers import NO_SMTPUTF8
 from mailnode.values.events import emit
 from mailnode.values.smtp_reply import Reply
 
@@ -241,31 +240,28 @@ class Outbound:
         most = connection.max_recipients or len(message.recipients)
         now, later = message.recipients[:most], message.recipients[most:]
         options = message.options
-        lacks_8bit = options.body == "8BITMIME" and "8BITMIME" not in connection.extensions
-        lacks_utf8 = options.smtputf8 and "SMTPUTF8" not in connection.extensions
-        if (lacks_8bit or lacks_utf8) and await _is_seven_bit(message):
-            # The sender asked for more than the message needs.
-            options = replace(options, body="7BIT", smtputf8=False)
+        lower = connection.said_in_ascii(options)
+        if lower is not None and await _is_seven_bit(message):
+            options = lower  # the sender asked for more than the message needs
         try:
             commands = connection.send(message.reverse_path, now, options)
         except ValueError:
             return _refused(Reply(553, "5.1.3", ("the address cannot be sent",)), message)
         link.mails += 1
         link.write(commands)
-        replies = await self._finish(link, message)
+        sent = await self._finish(link, message)
         if not commands:
-            return _refused(replies[0], message)
-        ours = frozenset(index for index, reply in enumerate(replies) if reply is NO_SMTPUTF8)
+            return _refused(sent.replies[0], message)
         more = (Reply(452, "4.5.3", ("too many recipients for one transaction",)),) * len(later)
-        return OutboundReport(replies + more, link.tls, connection.has_dsn, ours)
+        return OutboundReport(sent.replies + more, link.tls, connection.has_dsn, frozenset(sent.ours))
 
-    async def _finish(self, link: Link, message: OutboundMessage) -> tuple[Reply, ...]:
+    async def _finish(self, link: Link, message: OutboundMessage) -> client.Sent:
         event = await link.expect(client.Content, client.Sent)
         if isinstance(event, client.Content):
             await link.stream(message)
             event = await link.expect(client.Sent)
         assert isinstance(event, client.Sent)
-        return event.replies
+        return event
 
 
 def _refused(reply: Reply, message: OutboundMessage) -> OutboundReport:

@@ -17,8 +17,9 @@ from mailnode.smtp.service import Service
 from mailnode.smtp.session import SmtpSession
 from mailnode.smtp.submission import Submission
 from mailnode.smtp.wire.grammar import format_reply
+from mailnode.smtp.wire.profile import Profile
 from mailnode.smtp.wire.replies import TOO_MANY
-from mailnode.smtp.wire.server import Profile, ServerConnection
+from mailnode.smtp.wire.server import ServerConnection
 from mailnode.values.networks import Networks, within
 
 classImplements(ServerConnection, IConnection)  # here, because the connection itself is pure

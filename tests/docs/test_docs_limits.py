@@ -11,7 +11,8 @@ import pytest
 from mailnode.config.schema import Config
 from mailnode.imap.capabilities import EXTENSIONS
 from mailnode.smtp.wire.events import Helo
-from mailnode.smtp.wire.server import Profile, ServerConnection
+from mailnode.smtp.wire.profile import Profile
+from mailnode.smtp.wire.server import ServerConnection
 
 PAGE = (Path(__file__).parents[2] / "docs/limits.rst").read_text()
 UNITS = {

@@ -10,7 +10,8 @@ from mailnode.auth.sasl import MECHANISMS
 from mailnode.imap.capabilities import capabilities
 from mailnode.pop3.protocol import Pop3Factory
 from mailnode.smtp.wire.events import Helo
-from mailnode.smtp.wire.server import Profile, ServerConnection
+from mailnode.smtp.wire.profile import Profile
+from mailnode.smtp.wire.server import ServerConnection
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/protocols.rst").read_text()

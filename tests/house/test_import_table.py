@@ -178,7 +178,7 @@ DOORS = {
     ("ctl.direct", "server.demo"): "shows what the demonstration remembered",
     ("ctl.direct", "interpreter"): "does nothing on a Python that the server does not run on",
 }
-PURE_FOLDERS = {"wire", "view", "messages"}  # of any room
+PURE_FOLDERS = {"wire", "view", "messages", "extensions"}  # of any room
 NOT_IN_PURE = ("twisted", "zope", "socket", "time", "asyncio", "threading", "mailnode.store", "mailnode.interfaces")
 CLOCKS = {("time", "time"), ("time", "sleep"), ("datetime", "now"), ("datetime", "utcnow"), ("time", "monotonic")}
 

@@ -15,7 +15,8 @@ from typing import Any
 
 from mailnode.smtp.wire import events as ev
 from mailnode.smtp.wire.limits import Limits
-from mailnode.smtp.wire.server import Profile, ServerConnection
+from mailnode.smtp.wire.profile import Profile
+from mailnode.smtp.wire.server import ServerConnection
 from mailnode.values.smtp_reply import Reply
 from mailnode.values.wire import NEED_DATA, PAUSED
 

@@ -363,7 +363,7 @@ def test_parameters_only_where_the_server_has_them() -> None:
     }
     play(
         ready("SIZE", "8BITMIME", "SMTPUTF8", "DSN", "PIPELINING")
-        + "C: MAIL FROM:<me@us.test> SIZE=7 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=a+2Bb+20c\n"
+        + "C: MAIL FROM:<me@us.test> RET=HDRS ENVID=a+2Bb+20c BODY=8BITMIME SIZE=7 SMTPUTF8\n"
         + "C: RCPT TO:<ü@x.test> NOTIFY=FAILURE,SUCCESS ORCPT=utf-8;\\x{FC}@x.test\n"
         + "C: RCPT TO:<b@x.test> ORCPT=rfc822;b+2Bc@x.test\nC: DATA",
         **options,

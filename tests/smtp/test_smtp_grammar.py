@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailnode.smtp.wire.commands import read_base64, read_bdat, read_mail, read_rcpt
+from mailnode.smtp.extensions.table import LENIENT, rcpt_words
+from mailnode.smtp.wire.commands import envelope_reader, read_base64, read_bdat
 from mailnode.smtp.wire.content import BARE, Inspector, overlap
 from mailnode.smtp.wire.events import Mail
 from mailnode.smtp.wire.grammar import (
@@ -28,7 +29,7 @@ from mailnode.smtp.wire.grammar import (
     parse_reply,
 )
 from mailnode.smtp.wire.limits import Limits
-from mailnode.smtp.wire.offers import rcpt_parameters
+from mailnode.smtp.wire.profile import Profile
 from mailnode.values.envelope import MailOptions, RcptOptions
 from mailnode.values.smtp_reply import Reply
 
@@ -148,6 +149,9 @@ def test_the_same_mailbox_in_unicode_and_a_labels() -> None:
 
 # Nothing takes long, however much is sent.
 
+READER = envelope_reader(Profile(limits=Limits(message_size=9)))
+SUBMISSION = envelope_reader(Profile(auth=True))
+
 LONG = {
     "spaces": "<a@b.test>" + " " * 16_000 + "x\ny",
     "route": "<" + ",".join(["@a"] * 16_000) + ":a@b.test>",
@@ -170,8 +174,8 @@ def test_long_arguments_take_no_time(name: str) -> None:
     for _ in range(3):
         start = time.thread_time()
         for read in (
-            lambda text: read_mail("FROM:" + text, extended=True, max_size=1, auth=True),
-            lambda text: read_rcpt("TO:" + text, extended=True, smtputf8=True),
+            lambda text: SUBMISSION.read_mail("FROM:" + text, True),
+            lambda text: SUBMISSION.read_rcpt("TO:" + text, True, True),
             parse_parameters,
         ):
             try:
@@ -282,7 +286,7 @@ def test_notify() -> None:
 
 def test_parameters() -> None:
     assert parse_parameters("  size=5  SMTPUTF8 x-y=a;b ") == {"SIZE": "5", "SMTPUTF8": None, "X-Y": "a;b"}
-    assert parse_parameters("ENVID=a=b envid=c RET NOTIFY= ORCPT=\x07") == {
+    assert parse_parameters("ENVID=a=b envid=c RET NOTIFY= ORCPT=\x07", LENIENT) == {
         "ENVID": "a=b",
         "RET": "",
         "NOTIFY": "",
@@ -294,10 +298,10 @@ def test_parameters() -> None:
 
 
 def test_mail_and_bdat() -> None:
-    assert read_mail("FROM:<>", extended=False, max_size=1, auth=False) == Mail(None)
-    assert read_mail("from: <>", extended=False, max_size=1, auth=False) == Mail(None)
+    assert READER.read_mail("FROM:<>", False) == Mail(None)
+    assert READER.read_mail("from: <>", False) == Mail(None)
     with pytest.raises(CommandError):
-        read_mail("FROM :<>", extended=False, max_size=1, auth=False)
+        READER.read_mail("FROM :<>", False)
     assert read_bdat("5") == (5, False)
     assert read_bdat("005 last") == (5, True)
     assert read_bdat("5 FIRST") == (5, None)
@@ -307,19 +311,19 @@ def test_mail_and_bdat() -> None:
 
 
 def test_what_cannot_be_read_of_what_concerns_notices_loses_no_message() -> None:
-    mail = read_mail("FROM:<a@d.test> SIZE=9 ENVID=+0D+0AX RET=ALL", extended=True, max_size=9, auth=False)
+    mail = READER.read_mail("FROM:<a@d.test> SIZE=9 ENVID=+0D+0AX RET=ALL", True)
     assert mail.options == MailOptions(size=9)
     long = "x" * 150
-    assert read_mail(f"FROM:<a@d.test> ENVID={long}", extended=True, max_size=9, auth=False).options.envid == ""
-    rcpt = read_rcpt("TO:<a@d.test> NOTIFY=EVER ORCPT=rfc822;+0AX", extended=True, smtputf8=False)
+    assert READER.read_mail(f"FROM:<a@d.test> ENVID={long}", True).options.envid == ""
+    rcpt = READER.read_rcpt("TO:<a@d.test> NOTIFY=EVER ORCPT=rfc822;+0AX", True, False)
     assert rcpt.recipient.options == RcptOptions()
 
 
 def test_an_original_recipient_that_cannot_be_written_is_left_out() -> None:
     offers = {"DSN": ""}
-    assert rcpt_parameters(offers, RcptOptions(orcpt="rfc822;a+b@d.test")) == b" ORCPT=rfc822;a+2Bb@d.test"
+    assert rcpt_words(offers, RcptOptions(orcpt="rfc822;a+b@d.test")) == b" ORCPT=rfc822;a+2Bb@d.test"
     for orcpt in ("rfc822;a\u2028b@d.test", "rfc822;" + "a" * 500):
-        assert rcpt_parameters(offers, RcptOptions(frozenset({"DELAY"}), orcpt)) == b" NOTIFY=DELAY"
+        assert rcpt_words(offers, RcptOptions(frozenset({"DELAY"}), orcpt)) == b" NOTIFY=DELAY"
 
 
 @pytest.mark.parametrize("name", ["x.test", "[127.0.0.1]", "[IPv6:::1]", "my_pc", "Bob's-PC", "a"])

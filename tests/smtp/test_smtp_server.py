@@ -11,7 +11,8 @@ from smtp_dialog import DIALOGS, Answering, load, parse, play
 
 from mailnode.smtp.wire import events as ev
 from mailnode.smtp.wire.limits import Limits
-from mailnode.smtp.wire.server import TRANSITIONS, Profile, ServerConnection, State
+from mailnode.smtp.wire.profile import Profile
+from mailnode.smtp.wire.server import TRANSITIONS, ServerConnection, State
 from mailnode.values.envelope import MailOptions
 from mailnode.values.smtp_reply import Reply
 from mailnode.values.wire import NEED_DATA, PAUSED

@@ -30,7 +30,8 @@ from mailnode.interfaces.store import IBlobWriter
 from mailnode.interfaces.wire import IConnection, ISession
 from mailnode.smtp.transaction import protocol_keyword
 from mailnode.smtp.wire.limits import Limits, Timeouts
-from mailnode.smtp.wire.server import Profile, ServerConnection
+from mailnode.smtp.wire.profile import Profile
+from mailnode.smtp.wire.server import ServerConnection
 from mailnode.values.plan import RecipientPlan
 from mailnode.values.policy import PASS, PolicyRequest, Verdict
 

@@ -44,7 +44,9 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mailnode.smtp.wire import offers
+from mailnode.smtp.extensions import smtputf8, table
+from mailnode.smtp.extensions.session import recipient_limit
+from mailnode.smtp.extensions.size import size_limit
 from mailnode.smtp.wire.client_events import (
     Closed,
     Content,
@@ -62,6 +64,7 @@ from mailnode.smtp.wire.client_events import (
 )
 from mailnode.smtp.wire.content import DotStuffer
 from mailnode.smtp.wire.grammar import BadReply, parse_reply
+from mailnode.smtp.wire.offers import read_offers
 from mailnode.values.envelope import PLAIN_MAIL, MailOptions, RcptOptions
 from mailnode.values.smtp_reply import Reply
 from mailnode.values.wire import NEED_DATA, Signal
@@ -130,6 +133,7 @@ class _Transaction:
         self.mail = b""
         self.rcpts: list[tuple[int, bytes]] = []  # (index of the recipient, command)
         self.replies: list[Reply | None] = [None] * recipients
+        self.ours: list[int] = []  # of the replies that are our own
         self.accepted: list[int] = []
         self.mail_reply: Reply | None = None
         self.stuffer = DotStuffer()
@@ -266,30 +270,31 @@ class ClientConnection:
 
         :param reverse_path: "" is the null sender. :param recipients: at least one.
 
-        What the server cannot take (SIZE, 8BITMIME, SMTPUTF8) is told in ``Sent`` by replies of our own; the server
-        hears only of the other recipients, if there are any.
+        What the server lacks an extension for is told in ``Sent`` by replies of our own; the server hears only of the
+        other recipients, if there are any.
         :raises ValueError: an address with control characters.
         """
         self._expect(State.READY)
         if not recipients:
             raise ValueError("no recipients")
-        path, needs_utf8 = offers.write_path(self.extensions, reverse_path)
+        path, needs_utf8 = smtputf8.write_path(self.extensions, reverse_path)
         if needs_utf8 and not options.smtputf8:
             options = replace(options, smtputf8=True)
-        refusal = offers.refusal(self.extensions, options)
+        refusal = table.lacking(self.extensions, options)
         transaction = _Transaction(len(recipients))
         for index, (address, asked) in enumerate(recipients):
-            to, needs_utf8 = offers.write_path(self.extensions, address)
+            to, needs_utf8 = smtputf8.write_path(self.extensions, address)
             if refusal is not None or (needs_utf8 and "SMTPUTF8" not in self.extensions):
-                transaction.replies[index] = refusal or offers.NO_SMTPUTF8
+                transaction.replies[index] = refusal or smtputf8.LACKING
+                transaction.ours.append(index)
                 continue
             if needs_utf8 and not options.smtputf8:
                 options = replace(options, smtputf8=True)
-            transaction.rcpts.append((index, b"RCPT TO:" + to + offers.rcpt_parameters(self.extensions, asked)))
+            transaction.rcpts.append((index, b"RCPT TO:" + to + table.rcpt_words(self.extensions, asked)))
         if not transaction.rcpts:
-            self._events.append(Sent(transaction.outcome()))
+            self._events.append(Sent(transaction.outcome(), tuple(transaction.ours)))
             return b""
-        transaction.mail = b"MAIL FROM:" + path + offers.mail_parameters(self.extensions, options)
+        transaction.mail = b"MAIL FROM:" + path + table.mail_words(self.extensions, options)
         self._transaction = transaction
         self._rcpt_index = 0
         self.state = State.ENVELOPE
@@ -326,15 +331,22 @@ class ClientConnection:
 
     # What the server can take
 
+    def said_in_ascii(self, options: MailOptions) -> MailOptions | None:
+        """Return what MAIL may say if the content is ASCII; None when that does not help, or need not."""
+        if table.lacking(self.extensions, options) is None:
+            return None
+        lower = table.in_ascii(options)
+        return lower if table.lacking(self.extensions, lower) is None else None
+
     @property
     def max_size(self) -> int:
         """The server's message size limit in octets (RFC 1870), 0 when it names none."""
-        return offers.size_limit(self.extensions)
+        return size_limit(self.extensions)
 
     @property
     def max_recipients(self) -> int:
         """The server's limit of recipients in one transaction (RFC 9422), 0 when it names none."""
-        return offers.recipient_limit(self.extensions)
+        return recipient_limit(self.extensions)
 
     @property
     def has_dsn(self) -> bool:
@@ -388,7 +400,7 @@ class ClientConnection:
 
     def _on_hello(self, reply: Reply) -> None:
         if reply.code // 100 == 2:
-            self.extensions = offers.read_offers(reply)
+            self.extensions = read_offers(reply)
             self.state = State.READY
             self._events.append(Hello(reply, extended=True))
         elif reply.is_permanent and not self._lmtp:
@@ -545,7 +557,7 @@ class ClientConnection:
         transaction, self._transaction = self._transaction, None
         assert transaction is not None
         self.state = State.READY
-        self._events.append(Sent(transaction.outcome()))
+        self._events.append(Sent(transaction.outcome(), tuple(transaction.ours)))
 
     # Inside: the end
 

@@ -66,9 +66,10 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """The transaction is over; one reply per recipient, in order."""
+    """The transaction is over; one reply per recipient, in order. ``ours``: indexes of those that are our own."""
 
     replies: tuple[Reply, ...]
+    ours: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,79 +5,83 @@ from __future__ import annotations
 from base64 import b64decode
 from binascii import Error as Base64Error
 from functools import lru_cache
+from typing import Any
 
-from mailnode.smtp.wire.content import TOO_LARGE
+from mailnode.smtp.extensions.row import Parameter
+from mailnode.smtp.extensions.table import LENIENT, mail_parameters, rcpt_parameters
 from mailnode.smtp.wire.events import AuthStart, Mail, Rcpt, Xclient
-from mailnode.smtp.wire.grammar import (
-    CommandError,
-    decimal,
-    decode_envid,
-    decode_orcpt,
-    decode_xtext,
-    parse_notify,
-    parse_parameters,
-    parse_path,
-)
-from mailnode.values.envelope import MailOptions, RcptOptions, Recipient
+from mailnode.smtp.wire.grammar import CommandError, decimal, parse_parameters, parse_path, read_xtext
+from mailnode.smtp.wire.profile import Profile
+from mailnode.values.envelope import PLAIN_MAIL, PLAIN_RCPT, MailOptions, RcptOptions, Recipient
 
 _XCLIENT_NAMES = frozenset({"NAME", "ADDR", "PORT", "PROTO", "HELO", "LOGIN"})
 
-Parameters = dict[str, str | None]
-
-# Lists and busy correspondents: the same senders and recipients come again and again.
 SHORT = 128  # characters of an argument that is remembered for a while
+REMEMBERED = 512  # arguments of each command
 
 
-def read_mail(argument: str, *, extended: bool, max_size: int, auth: bool) -> Mail:
-    """MAIL's ``FROM:`` path and parameters (RFC 5321 4.1.1.2, RFC 1870 3, RFC 6152 2, RFC 6531 3.4, RFC 3461 4).
+class EnvelopeReader:
+    """Reads MAIL and RCPT as one kind of service knows them."""
 
-    :param extended: EHLO was used: parameters are allowed. :param auth: AUTH= is known (RFC 4954 5).
-    """
-    read = _remembered_mail if len(argument) <= SHORT else _read_mail
-    return read(argument, extended, max_size, auth)
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        self._mail_parameters = mail_parameters(profile)
+        self._rcpt_parameters = rcpt_parameters(profile)
+        # Lists and busy correspondents: the same senders and recipients come again and again.
+        self._remembered_mail = lru_cache(maxsize=REMEMBERED)(self._read_mail)
+        self._remembered_rcpt = lru_cache(maxsize=REMEMBERED)(self._read_rcpt)
+
+    def read_mail(self, argument: str, extended: bool) -> Mail:
+        """MAIL's ``FROM:`` path and parameters (RFC 5321 4.1.1.2). :param extended: EHLO was used: parameters are allowed.
+
+        :raises CommandError:"""
+        return (self._remembered_mail if len(argument) <= SHORT else self._read_mail)(argument, extended)
+
+    def read_rcpt(self, argument: str, extended: bool, smtputf8: bool) -> Rcpt:
+        """RCPT's ``TO:`` path and parameters (RFC 5321 4.1.1.3). :param smtputf8: MAIL said SMTPUTF8.
+
+        :raises CommandError:"""
+        return (self._remembered_rcpt if len(argument) <= SHORT else self._read_rcpt)(argument, extended, smtputf8)
+
+    def _read_mail(self, argument: str, extended: bool) -> Mail:
+        path = parse_path(_after(argument, "FROM:"), "5.1.7")
+        if path.address is not None and not path.address.domain:
+            raise CommandError(501, "5.1.7", "Address needs a domain")
+        found = self._options(path.rest, extended, self._mail_parameters)
+        options = MailOptions(**found) if found else PLAIN_MAIL
+        if path.address is not None and not path.address.is_ascii and not options.smtputf8:
+            raise CommandError(553, "5.6.7", "SMTPUTF8 is needed for this address")
+        return Mail(path.address, options)
+
+    def _read_rcpt(self, argument: str, extended: bool, smtputf8: bool) -> Rcpt:
+        path = parse_path(_after(argument, "TO:"), "5.1.3")
+        if path.address is None:
+            raise CommandError(501, "5.1.3", "The null path cannot receive")
+        found = self._options(path.rest, extended, self._rcpt_parameters)
+        if not path.address.is_ascii and not smtputf8:
+            raise CommandError(553, "5.6.7", "SMTPUTF8 is needed for this address")
+        return Rcpt(Recipient(path.address, RcptOptions(**found) if found else PLAIN_RCPT))
+
+    def _options(self, text: str, extended: bool, known: tuple[Parameter, ...]) -> dict[str, Any]:
+        """Return the fields of options that parameters set; their rows say which, and of what type."""
+        given = parse_parameters(text, LENIENT)
+        if given and not extended:
+            raise CommandError(555, "5.5.4", "Parameters need EHLO")
+        found: dict[str, Any] = {}
+        for parameter in known if given else ():
+            if parameter.keyword in given:
+                value = parameter.read(given.pop(parameter.keyword), self._profile)
+                if parameter.field:
+                    found[parameter.field] = value
+        if given:
+            raise CommandError(555, "5.5.4", "Unknown parameter")
+        return found
 
 
-def _read_mail(argument: str, extended: bool, max_size: int, auth: bool) -> Mail:
-    path = parse_path(_after(argument, "FROM:"), "5.1.7")
-    if path.address is not None and not path.address.domain:
-        raise CommandError(501, "5.1.7", "Address needs a domain")
-    given = _parameters(path.rest, extended)
-    size = _size(given, max_size)
-    body = _choice(given, "BODY", ("7BIT", "8BITMIME")) or "7BIT"
-    smtputf8 = _flag(given, "SMTPUTF8")
-    ret = (given.pop("RET", "") or "").upper()
-    envid = decode_envid(given.pop("ENVID", ""))
-    if auth and "AUTH" in given:
-        # RFC 4954 5: an identity this server has no reason to trust; valid syntax is all that is asked.
-        _xtext(given.pop("AUTH"))
-    _no_others(given)
-    if path.address is not None and not path.address.is_ascii and not smtputf8:
-        raise CommandError(553, "5.6.7", "SMTPUTF8 is needed for this address")
-    return Mail(path.address, MailOptions(size, body, smtputf8, ret if ret in ("FULL", "HDRS") else "", envid))
-
-
-_remembered_mail = lru_cache(maxsize=512)(_read_mail)
-
-
-def read_rcpt(argument: str, *, extended: bool, smtputf8: bool) -> Rcpt:
-    """RCPT's ``TO:`` path and parameters (RFC 5321 4.1.1.3, RFC 3461 4). :param smtputf8: MAIL said SMTPUTF8."""
-    return (_remembered_rcpt if len(argument) <= SHORT else _read_rcpt)(argument, extended, smtputf8)
-
-
-def _read_rcpt(argument: str, extended: bool, smtputf8: bool) -> Rcpt:
-    path = parse_path(_after(argument, "TO:"), "5.1.3")
-    if path.address is None:
-        raise CommandError(501, "5.1.3", "The null path cannot receive")
-    given = _parameters(path.rest, extended)
-    notify = parse_notify(given.pop("NOTIFY", ""))
-    orcpt = decode_orcpt(given.pop("ORCPT", ""))
-    _no_others(given)
-    if not path.address.is_ascii and not smtputf8:
-        raise CommandError(553, "5.6.7", "SMTPUTF8 is needed for this address")
-    return Rcpt(Recipient(path.address, RcptOptions(notify, orcpt)))
-
-
-_remembered_rcpt = lru_cache(maxsize=512)(_read_rcpt)
+@lru_cache(maxsize=16)
+def envelope_reader(profile: Profile) -> EnvelopeReader:
+    """Return the reader of a kind of service: all its connections share one."""
+    return EnvelopeReader(profile)
 
 
 def read_bdat(argument: str) -> tuple[int, bool | None]:
@@ -118,7 +122,7 @@ def read_xclient(argument: str) -> Xclient:
     for name, value in parse_parameters(argument).items():
         if name not in _XCLIENT_NAMES:
             raise CommandError(501, "5.5.4", "Bad XCLIENT attribute")
-        attributes[name] = None if value in ("[UNAVAILABLE]", "[TEMPUNAVAIL]") else _xtext(value)
+        attributes[name] = None if value in ("[UNAVAILABLE]", "[TEMPUNAVAIL]") else read_xtext(value)
     if not attributes:
         raise CommandError(501, "5.5.4", "XCLIENT needs attributes")
     return Xclient(attributes)
@@ -135,51 +139,3 @@ def _after(argument: str, keyword: str) -> str:
     if argument[: len(keyword)].upper() != keyword:
         raise CommandError(501, "5.5.4", f"{keyword}<address> is needed")
     return argument[len(keyword) :].lstrip(" ")
-
-
-def _parameters(text: str, extended: bool) -> Parameters:
-    given = parse_parameters(text)
-    if given and not extended:
-        raise CommandError(555, "5.5.4", "Parameters need EHLO")
-    return given
-
-
-def _size(given: Parameters, max_size: int) -> int:
-    if "SIZE" not in given:
-        return 0
-    try:
-        size = decimal(given.pop("SIZE") or "")
-    except ValueError:
-        raise CommandError(501, "5.5.4", "Bad SIZE") from None
-    if size > max_size:
-        raise CommandError(TOO_LARGE.code, TOO_LARGE.status, TOO_LARGE.text)
-    return size
-
-
-def _choice(given: Parameters, name: str, allowed: tuple[str, ...]) -> str:
-    if name not in given:
-        return ""
-    value = (given.pop(name) or "").upper()
-    if value not in allowed:
-        raise CommandError(501, "5.5.4", f"Bad {name}")
-    return value
-
-
-def _flag(given: Parameters, name: str) -> bool:
-    if name not in given:
-        return False
-    if given.pop(name) is not None:
-        raise CommandError(501, "5.5.4", f"{name} has no value")
-    return True
-
-
-def _xtext(value: str | None) -> str:
-    try:
-        return decode_xtext(value or "")
-    except ValueError:
-        raise CommandError(501, "5.5.4", "Bad xtext") from None
-
-
-def _no_others(given: Parameters) -> None:
-    if given:
-        raise CommandError(555, "5.5.4", "Unknown parameter")

@@ -6,6 +6,7 @@ Every function is linear in its input. What cannot be read raises :class:`Comman
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -48,9 +49,6 @@ _XTEXT = re.compile(r"(?:[\x21-\x2a\x2c-\x7e]|\+[0-9A-Fa-f]{2})*\Z")
 _HEXCHAR = re.compile(r"\+([0-9A-Fa-f]{2})")
 _EMBEDDED = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}")  # EmbeddedUnicodeChar, RFC 6533 3
 _ADDR_TYPE = re.compile(r"[A-Za-z0-9-]{1,32}\Z")
-
-# What these ask for concerns notices only: what cannot be read of them is left out, for no message is to be lost by it.
-_FOR_NOTICES = frozenset({"RET", "ENVID", "NOTIFY", "ORCPT"})
 
 # HELO and EHLO names come into Received and logs: printable ASCII without what could end a comment or begin a field.
 MAX_HELLO = 255  # characters of a name that are kept
@@ -123,10 +121,10 @@ def _after(argument: str, position: int) -> str:
     return rest
 
 
-def parse_parameters(text: str) -> dict[str, str | None]:
+def parse_parameters(text: str, lenient: Container[str] = ()) -> dict[str, str | None]:
     """Read ``*(SP esmtp-param)``; keywords in capitals. :raises CommandError: 501 for bad syntax or one given twice.
 
-    Of a parameter for notices (RFC 3461) the first counts, with any value: whoever reads it judges what it says.
+    Of a ``lenient`` parameter the first counts, with any value: whoever reads it judges what it says.
     """
     parameters: dict[str, str | None] = {}
     for word in text.split(" "):
@@ -134,7 +132,7 @@ def parse_parameters(text: str) -> dict[str, str | None]:
             continue
         keyword, equals, value = word.partition("=")
         keyword = keyword.upper()
-        if keyword in _FOR_NOTICES:
+        if keyword in lenient:
             parameters.setdefault(keyword, value)
             continue
         if not _KEYWORD.match(keyword) or (equals and not _VALUE.match(value)):
@@ -153,6 +151,14 @@ def decode_xtext(text: str) -> str:
     if not (decoded.isascii() and decoded.isprintable()):
         raise ValueError("not printable")
     return decoded
+
+
+def read_xtext(value: str | None) -> str:
+    """Undo the xtext of a parameter. :raises CommandError: 501."""
+    try:
+        return decode_xtext(value or "")
+    except ValueError:
+        raise CommandError(501, "5.5.4", "Bad xtext") from None
 
 
 def encode_xtext(text: str) -> str:

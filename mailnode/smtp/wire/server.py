@@ -23,18 +23,11 @@ from __future__ import annotations
 import enum
 from base64 import b64encode
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
-from mailnode.smtp.wire.commands import (
-    no_argument,
-    read_auth,
-    read_base64,
-    read_bdat,
-    read_mail,
-    read_rcpt,
-    read_xclient,
-)
+from mailnode.smtp.extensions.row import Greeted
+from mailnode.smtp.extensions.table import offered
+from mailnode.smtp.wire.commands import envelope_reader, no_argument, read_auth, read_base64, read_bdat, read_xclient
 from mailnode.smtp.wire.content import TOO_LARGE, ChunkReader, DataReader, Inspector
 from mailnode.smtp.wire.events import (
     AuthCancelled,
@@ -57,7 +50,7 @@ from mailnode.smtp.wire.events import (
     Xclient,
 )
 from mailnode.smtp.wire.grammar import CommandError, format_reply, hello_name
-from mailnode.smtp.wire.limits import DEFAULT_LIMITS, Limits
+from mailnode.smtp.wire.profile import Profile
 from mailnode.values.smtp_reply import Reply
 from mailnode.values.wire import NEED_DATA, PAUSED, Signal
 
@@ -125,22 +118,6 @@ _SYNC = Reply(554, "5.5.0", ("SMTP synchronization error: data before our reply"
 _TOO_MANY_ERRORS = Reply(421, "4.7.0", ("Too many errors",))
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """What kind of service a connection gives. ``strict_sync``: commands sent ahead of a reply they must wait for
-    (after EHLO and DATA; RFC 2920 3.1) end the session."""
-
-    lmtp: bool = False
-    starttls: bool = False
-    auth: bool = False  # AUTH is known
-    plain_auth: bool = False  # and offered without TLS too
-    require_tls: bool = False  # before MAIL
-    require_auth: bool = False  # before MAIL
-    xclient: bool = False  # this peer may use XCLIENT
-    strict_sync: bool = False
-    limits: Limits = DEFAULT_LIMITS
-
-
 class ServerConnection:
     """One connection from a client. No sockets, no clock, no awaiting."""
 
@@ -155,6 +132,7 @@ class ServerConnection:
         self.errors = 0
         self._profile = profile
         self._verbs = _known_verbs(profile.lmtp, profile.xclient)
+        self._reader = envelope_reader(profile)
         self._limits = profile.limits
         self._buffer = bytearray()
         self._scanned = 0
@@ -273,16 +251,8 @@ class ServerConnection:
         """Return the answer to the pending Helo: our name, and what we can do when it was EHLO (RFC 5321 4.1.1.1)."""
         if not (isinstance(self._pending, Helo) and self._pending.extended):
             return Reply(250, "", (hostname,))
-        profile, limits = self._profile, self._limits
-        lines = [hostname, "PIPELINING", f"SIZE {limits.message_size}", "8BITMIME", "SMTPUTF8", "CHUNKING"]
-        lines += ["ENHANCEDSTATUSCODES", "DSN", f"LIMITS RCPTMAX={limits.recipients}"]  # RFC 9422 4
-        if profile.starttls and not self.secure:
-            lines.append("STARTTLS")
-        if profile.auth and self.mechanisms and self.may_authenticate:
-            lines.append(f"AUTH {' '.join(self.mechanisms)}")
-        if profile.xclient:
-            lines.append("XCLIENT NAME ADDR PORT PROTO HELO LOGIN")
-        return Reply(250, "", tuple(lines))
+        mechanisms = tuple(self.mechanisms) if self.may_authenticate else ()
+        return Reply(250, "", (hostname, *offered(Greeted(self._profile, self.secure, mechanisms))))
 
     def close(self) -> None:
         """Take nothing more."""
@@ -454,7 +424,7 @@ class ServerConnection:
             raise CommandError(530, "5.7.0", "Must issue a STARTTLS command first")
         if profile.require_auth and not self.authenticated:
             raise CommandError(530, "5.7.0", "Authentication required")
-        return read_mail(argument, extended=self.extended, max_size=self._limits.message_size, auth=profile.auth)
+        return self._reader.read_mail(argument, self.extended)
 
     def _read_rcpt(self, argument: str) -> Event:
         self._tried += 1
@@ -462,7 +432,7 @@ class ServerConnection:
             if self._tried > 2 * self._limits.recipients:
                 return HangUp(Reply(421, "4.5.3", ("Far too many recipients",)))
             raise CommandError(452, "4.5.3", "Too many recipients")
-        return read_rcpt(argument, extended=self.extended, smtputf8=self._smtputf8)
+        return self._reader.read_rcpt(argument, self.extended, self._smtputf8)
 
     def _read_data(self, argument: str) -> Event:
         no_argument(argument)

@@ -1,0 +1,16 @@
+"""The rows of every file of this folder: each is found by being there, none is named in a list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+from pkgutil import iter_modules
+
+from mailnode.smtp import extensions
+from mailnode.smtp.extensions.row import Extension
+
+
+def collected() -> Iterator[Extension]:
+    """Yield the extensions of ``ROWS``, file by file in the order of their names."""
+    for module in sorted(found.name for found in iter_modules(extensions.__path__, f"{extensions.__name__}.")):
+        yield from getattr(import_module(module), "ROWS", ())

@@ -1,0 +1,37 @@
+"""Extensions that give no parameter: they change how server and client speak, and nothing of them goes with a message."""
+
+from __future__ import annotations
+
+from mailnode.smtp.extensions.row import Extension, Greeted
+from mailnode.smtp.wire.grammar import decimal
+from mailnode.smtp.wire.offers import Offers
+
+
+def recipient_limit(offers: Offers) -> int:
+    """The limit of recipients in one transaction (RFC 9422), 0 when none is named."""
+    for word in offers.get("LIMITS", "").split():
+        name, _, value = word.partition("=")
+        if name.upper() == "RCPTMAX":
+            try:
+                return decimal(value, 6)
+            except ValueError:
+                return 0
+    return 0
+
+
+def _start_tls(greeted: Greeted) -> str | None:
+    return "" if greeted.profile.starttls and not greeted.secure else None
+
+
+def _xclient(greeted: Greeted) -> str | None:
+    return "NAME ADDR PORT PROTO HELO LOGIN" if greeted.profile.xclient else None
+
+
+ROWS = (
+    Extension(keyword="PIPELINING"),  # RFC 2920
+    Extension(keyword="CHUNKING"),  # RFC 3030
+    Extension(keyword="ENHANCEDSTATUSCODES"),  # RFC 2034
+    Extension(keyword="LIMITS", offered=lambda greeted: f"RCPTMAX={greeted.profile.limits.recipients}"),  # RFC 9422 4
+    Extension(keyword="STARTTLS", offered=_start_tls),  # RFC 3207
+    Extension(keyword="XCLIENT", offered=_xclient),  # Postfix XCLIENT_README
+)

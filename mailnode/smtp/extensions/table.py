@@ -1,0 +1,68 @@
+"""The table of extensions, and what it says: of an answer to EHLO, of parameters that come, of those that go."""
+
+from __future__ import annotations
+
+from mailnode.smtp.extensions.collected import collected
+from mailnode.smtp.extensions.row import Extension, Greeted, Parameter
+from mailnode.smtp.wire.offers import Offers
+from mailnode.smtp.wire.profile import Profile
+from mailnode.values.envelope import MailOptions, RcptOptions
+from mailnode.values.smtp_reply import Reply
+
+TABLE: dict[str, Extension] = {row.keyword: row for row in collected()}
+
+LENIENT = frozenset(p.keyword for row in TABLE.values() for p in (*row.mail, *row.rcpt) if p.lenient)
+
+# Only what has something to say is asked.
+_LACKING = tuple(row.lacking for row in TABLE.values() if row.lacking is not None)
+_IN_ASCII = tuple(row.in_ascii for row in TABLE.values() if row.in_ascii is not None)
+_MAIL_WORDS = tuple(row.mail_words for row in TABLE.values() if row.mail_words is not None)
+_RCPT_WORDS = tuple(row.rcpt_words for row in TABLE.values() if row.rcpt_words is not None)
+
+
+# As server
+
+
+def offered(greeted: Greeted) -> list[str]:
+    """Return the lines of an answer to EHLO (RFC 5321 4.1.1.1)."""
+    said = [(row.keyword, row.offered(greeted)) for row in TABLE.values()]
+    return [f"{keyword} {words}".rstrip(" ") for keyword, words in said if words is not None]
+
+
+def mail_parameters(profile: Profile) -> tuple[Parameter, ...]:
+    """Return the parameters of MAIL that a service knows."""
+    return tuple(one for row in TABLE.values() for one in row.mail if one.known(profile))
+
+
+def rcpt_parameters(profile: Profile) -> tuple[Parameter, ...]:
+    """Return the parameters of RCPT that a service knows."""
+    return tuple(one for row in TABLE.values() for one in row.rcpt if one.known(profile))
+
+
+# As client
+
+
+def lacking(offers: Offers, options: MailOptions) -> Reply | None:
+    """Return why a message cannot go to a server, None when it can."""
+    for row in _LACKING:
+        reply = row(offers, options)
+        if reply is not None:
+            return reply
+    return None
+
+
+def in_ascii(options: MailOptions) -> MailOptions:
+    """Return what MAIL may say of a message whose content is ASCII."""
+    for row in _IN_ASCII:
+        options = row(options)
+    return options
+
+
+def mail_words(offers: Offers, options: MailOptions) -> bytes:
+    """Return MAIL's parameters, each with the space before it."""
+    return "".join([f" {word}" for row in _MAIL_WORDS for word in row(offers, options)]).encode("ascii")
+
+
+def rcpt_words(offers: Offers, options: RcptOptions) -> bytes:
+    """Return RCPT's parameters, each with the space before it."""
+    return "".join([f" {word}" for row in _RCPT_WORDS for word in row(offers, options)]).encode("ascii")
