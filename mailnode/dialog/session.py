@@ -190,6 +190,10 @@ class Session(ABC, Generic[Event]):
         about = {"session": self.session, "protocol": self.protocol, "peer": self.peer, **self.about()}
         emit(_log, "session.ended", warning=warning, **about, reason=reason)
 
+    def log_trouble(self, cause: object) -> None:
+        """Say in the log what must not happen, and was not the end."""
+        emit(_log, "session.error", warning=True, session=self.session, protocol=self.protocol, error=str(cause))
+
     # The life
 
     async def _speak(self, happened: Input, saying: Coroutine[Any, Any, None]) -> None:

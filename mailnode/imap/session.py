@@ -30,7 +30,6 @@ from mailnode.interfaces.runtime import pause
 from mailnode.interfaces.sessions import ILogin, ISessionMind
 from mailnode.interfaces.store import IMailAccount
 from mailnode.interfaces.wire import IChannel
-from mailnode.values.events import emit
 
 T = TypeVar("T")
 
@@ -311,14 +310,7 @@ class ImapSession(Session[Event]):
 
     def trouble(self, error: Exception) -> None:
         """Log what must not happen."""
-        emit(
-            _log,
-            "session.error",
-            warning=True,
-            session=self.session,
-            protocol=self.protocol,
-            error=f"{type(error).__name__}: {error}",
-        )
+        self.log_trouble(f"{type(error).__name__}: {error}")
         if isinstance(error, DomainError):
             return  # the store has logged the cause
         failure = Failure(error)  # type: ignore[no-untyped-call]

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 
 from twisted.internet.defer import ensureDeferred
-from twisted.logger import Logger
 
 from mailnode.dialog.session import Session, Why
 from mailnode.errors import (
@@ -33,12 +32,9 @@ from mailnode.pop3.wire.content import TopFilter
 from mailnode.pop3.wire.grammar import BadCommand, Command, Event, SaslResponse, State
 from mailnode.pop3.wire.numbering import Numbering
 from mailnode.pop3.wire.responses import Reply, err, ok
-from mailnode.values.events import emit
 from mailnode.values.mailbox import PopMessage
 
 MAX_BAD = 10  # unknown or malformed commands and failed logins of one connection
-
-_log = Logger()
 
 # What a refused login or maildrop is answered with (RFC 2449 8.1, RFC 3206). The first that fits.
 _LOGIN_REFUSALS: tuple[tuple[type[DomainError], Reply], ...] = (
@@ -121,12 +117,9 @@ class Pop3Session(Session[Event]):
         self._stop_lease()
         drop, self._drop = self._drop, None
         if drop is not None:
-            ensureDeferred(_release(drop)).addErrback(self._log_trouble)
+            ensureDeferred(_release(drop)).addErrback(self.log_trouble)
 
     # Inside
-
-    def _log_trouble(self, cause: object) -> None:
-        emit(_log, "session.error", warning=True, session=self.session, protocol=self.protocol, error=str(cause))
 
     def _answer(self, reply: Reply) -> None:
         self.write(self._connection.answer(reply))
@@ -228,7 +221,7 @@ class Pop3Session(Session[Event]):
                 self._refuse_login(error)
             return
         if not self.over:
-            self._lease = Lease(self._drop, self._clock, self._lease_lost, self._log_trouble)
+            self._lease = Lease(self._drop, self._clock, self._lease_lost, self.log_trouble)
         self._messages = Numbering(self._drop.messages)
         self._connection.authenticated()
         self.channel.set_deadline(None)
@@ -332,7 +325,7 @@ class Pop3Session(Session[Event]):
             self._answer(err("the message was deleted by another program"))
             return
         except (BlobDamaged, StoreUnavailable, Busy) as error:
-            self._log_trouble(f"message {message.uid}: {type(error).__name__}: {error}")
+            self.log_trouble(f"message {message.uid}: {type(error).__name__}: {error}")
             self._answer(_UNREADABLE)
             return
         text = f"{message.size} octets" if only is None else "top of the message follows"
@@ -340,7 +333,7 @@ class Pop3Session(Session[Event]):
         try:
             await send_message(self, drop, message, piece, only)
         except DomainError as error:  # what was sent cannot be taken back
-            self._log_trouble(f"in the middle of message {message.uid}: {type(error).__name__}: {error}")
+            self.log_trouble(f"in the middle of message {message.uid}: {type(error).__name__}: {error}")
             self.leave()
         else:
             self._connection.end_lines()

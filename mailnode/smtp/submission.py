@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import cast
 
-from twisted.logger import Logger
-
 from mailnode.errors import BadAddress, DomainError
 from mailnode.interfaces.sessions import ILogins, ISaslExchange, ISubmitter
 from mailnode.interfaces.wire import IChannel
@@ -21,9 +19,6 @@ from mailnode.smtp.wire.replies import Rejected, login_reply, reason_of
 from mailnode.smtp.wire.server import ServerConnection
 from mailnode.values.address import Address
 from mailnode.values.envelope import Envelope
-from mailnode.values.events import emit
-
-_log = Logger()
 
 _DROPPED = frozenset({b"bcc", b"resent-bcc"})  # for the sender's program alone (RFC 5322 3.6.3)
 
@@ -82,8 +77,7 @@ class Submission(SmtpSession):
         except Exception as error:
             self._exchange = None
             if not isinstance(error, DomainError):  # those were logged by who raised them
-                about = {"session": self.session, "protocol": self.protocol, "error": reason_of(error)}
-                emit(_log, "session.error", warning=True, **about)
+                self.log_trouble(reason_of(error))
             self._say(login_reply(error))
             return
         if challenge is not None:

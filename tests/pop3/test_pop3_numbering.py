@@ -1,6 +1,6 @@
 """The messages of a POP3 session by number, and their sum."""
 
-from mailnode.pop3.numbering import Numbering
+from mailnode.pop3.wire.numbering import Numbering
 
 
 class Weighed:
