@@ -168,6 +168,44 @@ def test_after_login_there_is_silence_alone_to_end_a_session(kind: Any) -> None:
     assert held_for(client, clock, repeat(b"a NOOP\r\n" if kind is imap else b"NOOP\r\n"), 20 * LOGIN) > 20 * LOGIN
 
 
+READERS: dict[str, tuple[Any, bytes]] = {
+    "imap": (imap, b"a NOOP\r\n"),
+    "pop3": (pop3, b"RETR 1\r\n"),
+    "submission": (submission, b"NOOP\r\n"),
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_who_reads_no_answers_is_answered_no_more(name: str) -> None:
+    kind, command = READERS[name]
+    client, _ = kind(login=True)
+    write, written = client.transport.write, []
+
+    def fill(data: bytes) -> None:
+        write(data)
+        written.append(data)
+        client.pump.pauseProducing()
+
+    client.transport.write = fill
+    client.pump.dataReceived(command)
+    assert len(written) == 1
+    client.pump.dataReceived(command * 20)
+    assert len(written) == 1
+    client.pump.resumeProducing()
+    assert len(written) == 2 and not client.closed
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_who_reads_no_answers_is_closed_with_the_server_and_holds_no_login(name: str) -> None:
+    kind, command = READERS[name]
+    client, _ = kind(login=True)
+    write = client.transport.write
+    client.transport.write = lambda data: (write(data), client.pump.pauseProducing())
+    client.pump.dataReceived(command * 20)
+    client.pump.draining()
+    assert client.closed and client.pump._session.login is None
+
+
 def test_a_megabyte_over_ten_kilobits_a_second_arrives() -> None:
     client, clock = smtp("smtp", b"EHLO x\r\n" + ENVELOPE + b"DATA\r\n")
     client.say(b"\r\n")
