@@ -8,6 +8,7 @@ from twisted.internet.testing import StringTransport
 
 from mailnode.auth.sasl import MECHANISMS
 from mailnode.imap.capabilities import capabilities
+from mailnode.imap.commands.table import TABLE
 from mailnode.pop3.protocol import Pop3Factory
 from mailnode.smtp.wire.events import Helo
 from mailnode.smtp.wire.profile import Profile
@@ -49,6 +50,13 @@ def test_imap_capabilities():
         )
     }
     assert names("IMAP") == offered
+
+
+def test_an_imap_capability_names_the_file_that_declares_it():
+    files = {name: done for name, _, done in rows("IMAP")}
+    for row in TABLE.values():
+        for name in row.capabilities:
+            assert f"``{row.run.__module__.replace('.', '/')}.py``" in files[name], name
 
 
 class AnyLogins:

@@ -61,8 +61,4 @@ async def create(context: Context, command: Create) -> Answer:
     return Answer("CREATE completed")
 
 
-ROWS = (
-    CommandRow(
-        name=b"CREATE", states=AFTER_LOGIN, parse=_parse, run=create, capabilities=("SPECIAL-USE", "CREATE-SPECIAL-USE")
-    ),
-)
+ROWS = (CommandRow(name=b"CREATE", states=AFTER_LOGIN, parse=_parse, run=create, capabilities=("CREATE-SPECIAL-USE",)),)

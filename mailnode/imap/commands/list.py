@@ -318,6 +318,6 @@ ROWS = (
         states=AFTER_LOGIN,
         parse=_parse,
         run=list_mailboxes,
-        capabilities=("CHILDREN", "LIST-EXTENDED", "LIST-STATUS"),
+        capabilities=("CHILDREN", "LIST-EXTENDED", "LIST-STATUS", "SPECIAL-USE"),
     ),
 )
