@@ -106,12 +106,13 @@ def _serving_user(config: Config, twistd: Any) -> User:
 
 
 def _refuse_root_for_another(config: Config, twistd: Any) -> None:
-    """What root writes into somebody else's data directory, its owner could not read at the next start.
+    """What root, or another user, writes into somebody's data directory, its owner could not read at the next start.
 
     :raises ConfigurationError:
     """
     owner = serving_user(config)
-    if twistd.get("uid") is None and owner.uid != os.geteuid():
+    uid = twistd.get("uid")
+    if owner.uid not in ((os.geteuid(),) if uid is None else (uid, 0)):  # of what is root's --check tells
         raise ConfigurationError(
             [f"server.data: {config.server.data}: belongs to {owner.name}; start the server as {owner.name}"]
         )

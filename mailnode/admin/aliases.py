@@ -6,7 +6,7 @@ from typing import Literal, TypedDict
 
 from mailnode.admin.administration import Administration
 from mailnode.admin.dangling import LeavesDangling, Removed, dangling_of, left_by
-from mailnode.admin.finding import find_domain
+from mailnode.admin.finding import find_alias, find_domain
 from mailnode.admin.operations import OperationFailed, Reason, operation
 from mailnode.errors import BadAddress, NoSuchAccount
 from mailnode.values.address import parse_address
@@ -58,11 +58,10 @@ async def alias_list(admin: Administration, domain: str | None = None) -> list[A
 @operation("alias.show")
 async def alias_show(admin: Administration, address: str) -> AliasRecord:
     """One alias."""
-    wanted = parse_address(address)
-    for alias in await admin.directory.aliases(wanted.domain):
-        if parse_address(alias.address).key == wanted.key:
-            return _alias(alias)
-    raise OperationFailed(Reason.NOT_FOUND, f"{address}: no such alias")
+    alias = await find_alias(admin, parse_address(address))
+    if alias is None:
+        raise OperationFailed(Reason.NOT_FOUND, f"{address}: no such alias")
+    return _alias(alias)
 
 
 @operation("alias.remove", destroys=True)

@@ -54,7 +54,9 @@ async def run(works_on: Administration | StoppedStore, name: str, arguments: Map
 def _part(operation: AnyOperation, given: Administration | StoppedStore) -> object:
     """Return what an operation works on. :raises OperationFailed: it is not there."""
     if operation.works_on is StoppedStore and isinstance(given, Administration):
-        raise OperationFailed(Reason.CONFLICT, f"{operation.name}: while no server runs only")
+        raise OperationFailed(
+            Reason.CONFLICT, f"{operation.name}: a server is running on this data directory: stop it first"
+        )
     if operation.works_on is RunningServer:
         server = given.server if isinstance(given, Administration) else None
         if server is None:

@@ -76,6 +76,11 @@ async def domain_change(
     domain = await find_domain(admin, name)
     if catch_all is None and separator is None:
         raise OperationFailed(Reason.WRONG_VALUE, f"{name}: nothing to change: give --catch-all or --separator")
+    if domain.alias_of and (catch_all or separator is not None):  # what an earlier version let in can be taken back
+        raise OperationFailed(
+            Reason.CONFLICT,
+            f"{name}: is an alias of {domain.alias_of}: that domain's catch-all and separator are in force",
+        )
     if catch_all:
         with about(catch_all):
             parse_address(catch_all)

@@ -10,7 +10,7 @@ from mailnode.admin.administration import Administration
 from mailnode.admin.operations import OperationFailed, Reason
 from mailnode.errors import DomainError, NoSuchAccount
 from mailnode.values.address import Address, domain_key, parse_address
-from mailnode.values.directory import Account, Domain
+from mailnode.values.directory import Account, Alias, Domain
 
 
 async def find_domain(admin: Administration, name: str) -> Domain:
@@ -23,11 +23,27 @@ async def find_domain(admin: Administration, name: str) -> Domain:
 
 
 async def find_account(admin: Administration, address: str) -> Account:
-    """Return the account with this address of its own. :raises BadAddress: :raises NoSuchAccount:"""
+    """Return the account with this address of its own.
+
+    :raises BadAddress: :raises NoSuchAccount: :raises OperationFailed: it is an alias.
+    """
     written = parse_address(address)
     if written != written.base(await separator(admin, written)):
         raise NoSuchAccount
-    return await admin.directory.account_by_address(written)
+    try:
+        return await admin.directory.account_by_address(written)
+    except NoSuchAccount:
+        alias = await find_alias(admin, written)
+        if alias is None:
+            raise
+        of = ", ".join(alias.targets)
+        raise OperationFailed(Reason.NOT_FOUND, f"{address}: no account, but an alias of {of}") from None
+
+
+async def find_alias(admin: Administration, address: Address) -> Alias | None:
+    """Return the alias with this address."""
+    aliases = await admin.directory.aliases(address.domain)
+    return next((alias for alias in aliases if parse_address(alias.address).key == address.key), None)
 
 
 async def separator(admin: Administration, address: Address) -> str:

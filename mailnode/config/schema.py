@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from mailnode.config import units
 from mailnode.config.endpoints import check_endpoint
 from mailnode.errors import BadAddress
-from mailnode.values.address import domain_key, looks_like_ip
+from mailnode.values.address import domain_key, looks_like_ip, own_domain_fault
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -54,6 +54,12 @@ def _domain(value: str) -> str:
         raise ValueError("not a domain name") from None
     if looks_like_ip(key):
         raise ValueError("not a domain name, but an IP address")
+    return value
+
+
+def _own_domain(value: str) -> str:
+    if fault := own_domain_fault(domain_key(_domain(value))):
+        raise ValueError(f"not a domain of its own, but {fault}")
     return value
 
 
@@ -132,7 +138,7 @@ def split_address(text: str, default_port: int) -> tuple[str, int]:
 
 FilePath = Annotated[Path, BeforeValidator(_path), Called("path")]
 NetworkList = list[Annotated[Network, BeforeValidator(_network), Called("network")]]
-DomainName = Annotated[str, AfterValidator(_domain), Called("domain name")]
+DomainName = Annotated[str, AfterValidator(_own_domain), Called("domain name")]
 Seconds = Annotated[float, Field(gt=0, le=31_536_000), BeforeValidator(units.seconds), Called("seconds")]
 Octets = Annotated[int, Field(ge=1), BeforeValidator(units.octets), Called("octets")]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]

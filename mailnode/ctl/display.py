@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mailnode.admin.accounts import AccountRecord
+from mailnode.admin.accounts import AccountDetails, AccountRecord
 from mailnode.admin.administration import CertificateStatus, OlderAccepted, Reloaded, ServerStatus
 from mailnode.admin.aliases import AliasRecord
 from mailnode.admin.domains import DomainRecord
@@ -59,6 +59,12 @@ def anything(result: Any) -> str:
 def domains(result: list[DomainRecord]) -> str:
     """Return a list of domains."""
     return table(result, ("name", "alias_of", "catch_all", "separator", "fixed"))
+
+
+def account(result: AccountDetails) -> str:
+    """Return one account; a quota of 0 is none."""
+    limits = {key: result[key] or "none" for key in ("bytes_limit", "messages_limit")}
+    return record({**result, **limits})
 
 
 def accounts(result: list[AccountRecord]) -> str:

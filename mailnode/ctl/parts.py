@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mailnode.admin.administration import StoppedStore
 from mailnode.admin.control_client import ask
-from mailnode.admin.dispatch import OPERATIONS
 from mailnode.admin.operations import OperationFailed, Reason
 from mailnode.config import units
 from mailnode.config.file import data_directory
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
     from mailnode.config.schema import Config
 
 DEFAULT_DATA = Path("mailnode-data")
+NO_FILE_NEEDED = "a running server is found by its data directory too: mailnode --data DIR ..."
 
 # Documented in docs/commands.rst; 0 is done.
 EXIT_CODES = {
@@ -77,14 +76,18 @@ class Place:
         """Return the data directory."""
         if self._data is not None:
             return self._data.absolute()
-        return data_directory(self.file) if self.file else DEFAULT_DATA.absolute()
+        if self.file is None:
+            return DEFAULT_DATA.absolute()
+        try:
+            return data_directory(self.file)
+        except ConfigurationError as error:
+            raise ConfigurationError([*error.mistakes, NO_FILE_NEEDED]) from None
 
     def call(self, name: str, /, **arguments: Any) -> Any:
         """Do an operation on the server, or on its store while it does not run."""
         given = {key: value for key, value in arguments.items() if value is not None}
-        if OPERATIONS[name].works_on is not StoppedStore:
-            with contextlib.suppress(FileNotFoundError):
-                return ask(self.data(), name, given)
+        with contextlib.suppress(FileNotFoundError):
+            return ask(self.data(), name, given)
         from mailnode.ctl import direct
 
         return direct.run_directly(self.config(), name, given)

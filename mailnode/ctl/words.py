@@ -93,7 +93,7 @@ WORDS = {
     ),
     "account.check": Words(is_command=False),
     "account.list": Words("List accounts.", shown(display.accounts), options={"domain": "Only those of this domain."}),
-    "account.show": Words("Show one account: addresses, quota, usage, kinds of credentials.", shown(display.record)),
+    "account.show": Words("Show one account: addresses, quota, usage, kinds of credentials.", shown(display.account)),
     "account.password": Words(
         "Set a new password. Sessions that logged in with the old one end. Weak ones are refused, see [auth].",
         prepare=_check_known,
@@ -114,7 +114,7 @@ WORDS = {
     "account.role": Words("Make an account a user's or an administrator's."),
     "account.quota": Words(
         "Change the quota where one is given, and show it.",
-        shown(display.record),
+        shown(display.account),
         instead={
             "quota_bytes": [click.Option(["--bytes", "quota_bytes"], type=OctetsType(), help=_OCTETS_HELD)],
             "quota_messages": [

@@ -23,7 +23,11 @@ from mailnode.values.networks import is_public_literal
 
 # RFC 5321 4.5.1, at an address literal too; our own notices come from the other.
 _AT_ANY_NAME = ("postmaster", "mailer-daemon")
-_REFUSALS = {"4.2.1": "Mailbox is suspended at present", "5.2.1": "Mailbox does not take mail"}
+_REFUSALS = {
+    "4.2.0": "Nobody is here yet who takes this mail",
+    "4.2.1": "Mailbox is suspended at present",
+    "5.2.1": "Mailbox does not take mail",
+}
 
 
 @implementer(IRouter)

@@ -38,6 +38,15 @@ def looks_like_ip(key: str) -> bool:
     return key.startswith("[") or key.rpartition(".")[2].isdigit()
 
 
+def own_domain_fault(key: str) -> str:
+    """Return why a domain, given its key, cannot be one that mail is received for; "" for nothing."""
+    if looks_like_ip(key):
+        return "an IP address"
+    if key == "localhost" or key.endswith(".localhost"):  # RFC 6761 6.3
+        return "what every machine calls itself"
+    return ""
+
+
 @lru_cache(maxsize=1024)  # a recipient's domain is asked for several times, and the same ones come again
 def domain_key(domain: str) -> str:
     """Return the domain as lower-case A-labels, or the canonical address literal.

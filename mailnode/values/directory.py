@@ -91,7 +91,7 @@ class Resolved:
     local: tuple[tuple[str, str], ...] = ()
     remote: tuple[str, ...] = ()
     over_quota: tuple[str, ...] = ()  # account ids of ``local`` that cannot take more
-    refusal: str = ""  # "4.2.1" (suspended: may come back) or "5.2.1" (no-receive)
+    refusal: str = ""  # "4.2.0" (nobody is there yet), "4.2.1" (suspended: may come back) or "5.2.1" (no-receive)
 
 
 @dataclass(frozen=True, slots=True)

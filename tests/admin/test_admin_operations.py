@@ -196,6 +196,7 @@ def test_a_running_server_s_own_operations_and_those_on_files_are_kept_apart(dat
             with pytest.raises(OperationFailed) as failed:
                 run_now(run(admin, name, arguments))
             assert failed.value.reason is reason
+        assert "stop it first" in failed.value.text
 
 
 class AllThreeWaysTests(TestCase):

@@ -124,6 +124,10 @@ def test_every_mistake_of_every_section_is_reported_at_once_with_its_key():
         (GOOD | {"server": {**GOOD["server"], "hostname": "192.0.2.1"}}, None),
         (GOOD | {"server": {**GOOD["server"], "hostname": "[192.0.2.1]"}}, None),
         (GOOD | {"domain": [{"name": "192.0.2.1"}]}, ["domain[0].name: not a domain name, but an IP address"]),
+        (
+            GOOD | {"domain": [{"name": "localhost"}]},
+            ["domain[0].name: not a domain of its own, but what every machine calls itself"],
+        ),
         (GOOD | {"domain": [{"name": "[192.0.2.1]"}]}, ["domain[0].name: not a domain name, but an IP address"]),
         (GOOD | {"limits": {"recipients": True}}, None),
         (GOOD | {"limits": {"message_size": 1.5}}, None),

@@ -2,13 +2,17 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from mailnode.admin.control_client import SOCKET
 from mailnode.admin.dispatch import run
 from mailnode.admin.operations import OperationFailed, Reason
 from mailnode.config.demo import demo_config
@@ -75,7 +79,34 @@ def test_domains(tool):
     tool("domain", "change", "mailnode.test", "--separator", "--")
     tool("domain", "change", "mailnode.test", "--separator", "")
     assert "IP address" in tool("domain", "add", "192.0.2.1", code=2)
+    for name in ("localhost", "LocalHost", "mail.localhost"):
+        assert "what every machine calls itself" in tool("domain", "add", name, code=2)
     assert tool.json("domain", "show", "mailnode.test")["catch_all"] == ""
+
+
+def test_what_an_alias_domain_could_not_keep_is_refused(tool, alice):
+    tool("domain", "add", "other.example", "--alias-of", "mailnode.test")
+    for option, value in (("--catch-all", alice), ("--separator", "-")):
+        told = tool("domain", "change", "other.example", option, value, code=5)
+        assert "other.example: is an alias of mailnode.test" in told
+    assert tool.json("domain", "show", "other.example")["catch_all"] == ""
+    tool("domain", "change", "other.example", "--catch-all", "")
+
+
+def test_a_quota_of_nothing_is_none_for_people_and_0_for_scripts(tool, alice):
+    for command in (("show", alice), ("quota", alice, "--bytes", "0")):
+        lines = [line.split() for line in tool("account", *command).splitlines()]
+        assert ["bytes", "limit", "none"] in lines and ["messages", "limit", "none"] in lines
+        found = tool.json("account", *command)
+        assert (found["bytes_limit"], found["messages_limit"]) == (0, 0)
+    given = tool("account", "quota", alice, "--bytes", "1000").splitlines()
+    assert ["bytes", "limit", "1000"] in [line.split() for line in given]
+
+
+def test_an_alias_is_not_called_an_account_nobody_knows(tool, alice):
+    tool("alias", "add", "info@mailnode.test", alice, "bob@elsewhere.test")
+    for command in (("account", "show", "Info@mailnode.test"), ("mailbox", "list", "Info@mailnode.test")):
+        assert f"Info@mailnode.test: no account, but an alias of {alice}, bob@elsewhere.test" in tool(*command, code=3)
 
 
 def test_accounts(tool, alice):
@@ -294,6 +325,37 @@ def test_configuration_mistakes_are_said(tmp_path):
         result = CliRunner().invoke(main, ["--config", str(path), *command])
         assert result.exit_code == 1 and "mailnode: server.data: is required" in result.stderr
         assert not result.stdout
+
+
+def test_a_file_that_cannot_be_read_does_not_stand_before_a_running_server(tmp_path):
+    """Where it is found is all a command needs of the file, and that may be said beside it."""
+    path = tmp_path / "x.toml"
+    path.write_text("[server\n")
+    result = CliRunner().invoke(main, ["--config", str(path), "status"])
+    assert result.exit_code == 1 and f"{path}: not TOML" in result.stderr
+    assert "a running server is found by its data directory too: mailnode --data DIR ..." in result.stderr
+    for options in (["--data", str(tmp_path)], ["--config", str(path), "--data", str(tmp_path)]):
+        with listening(tmp_path, {"running": True}):
+            assert CliRunner().invoke(main, [*options, "status", "--json"]).stdout == '{\n  "running": true\n}\n'
+
+
+@contextmanager
+def listening(data, result):
+    """A server that gives one answer over its control socket."""
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(data / SOCKET))
+        server.listen()
+
+        def answer():
+            with server.accept()[0] as client:
+                client.recv(65536)
+                client.sendall(json.dumps({"result": result}).encode() + b"\n")
+
+        answering = threading.Thread(target=answer)
+        answering.start()
+        yield
+        answering.join()
+    (data / SOCKET).unlink()
 
 
 def test_an_unexpected_failure_is_one_line(tool, monkeypatch):

@@ -122,9 +122,15 @@ class RouterTests(SynchronousTestCase):
         self.assertTrue(self.resolve("alice", "here.example").local)
 
     def test_accounts_that_take_no_mail(self) -> None:
-        for status in ("4.2.1", "5.2.1"):
+        for status in ("4.2.0", "4.2.1", "5.2.1"):
             self.directory.routes["alice@here.example"] = Resolved(True, refusal=status)
             self.assertEqual(self.refused("alice", "here.example"), status)
+
+    def test_a_domain_without_accounts_is_not_called_suspended(self) -> None:
+        self.directory.routes["postmaster@here.example"] = Resolved(True, refusal="4.2.0")
+        with self.assertRaises(Refused) as refused:
+            self.resolve("postmaster", "here.example")
+        self.assertEqual(refused.exception.text, "Nobody is here yet who takes this mail")
 
     def test_quota(self) -> None:
         self.mail.usages["id-alice"] = Usage(900, 1000, 1, 0)

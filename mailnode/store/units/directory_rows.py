@@ -21,7 +21,7 @@ from mailnode.store.units.resolution import (
     find_domain,
     leads_to,
 )
-from mailnode.values.address import Address, check_own, domain_key, looks_like_ip, parse_address
+from mailnode.values.address import Address, check_own, domain_key, own_domain_fault, parse_address
 from mailnode.values.directory import Account, Alias, Credential, Domain
 from mailnode.values.networks import is_public_literal
 
@@ -65,8 +65,8 @@ def add_domain(tx: Transaction, name: str, alias_of: str, fixed: bool) -> Change
     """See IDirectory."""
     version = next_version(tx)
     key = domain_key(name)
-    if looks_like_ip(key):
-        raise BadAddress("an IP address is not a domain")
+    if fault := own_domain_fault(key):
+        raise BadAddress(f"it is {fault}")
     if find_domain(tx, key) is not None:
         raise AlreadyExists(name)
     target = _require_domain(tx, alias_of).name if alias_of else ""

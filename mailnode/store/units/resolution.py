@@ -25,6 +25,7 @@ _POSTMASTER = "postmaster"
 MAILER_DAEMON = "mailer-daemon"  # whom our notices come from: replies to them are for the postmaster
 _RECEIVING = ("active", "no-login")
 _TEMPORARY, _PERMANENT = "4.2.1", "5.2.1"  # RFC 3463 3.3: mailbox disabled
+_NOBODY = "4.2.0"  # RFC 3463 3.3: other mailbox status
 
 
 def find_domain(tx: Transaction, name: str) -> Domain | None:
@@ -198,7 +199,7 @@ class _Expansion:
                     return
             account_id = _first_admin(self.tx) or _first_account(self.tx, None)
         if account_id is None:
-            self.refusals.add(_TEMPORARY)
+            self.refusals.add(_NOBODY)
         else:
             self._add_account(account_id, came_for)
 
