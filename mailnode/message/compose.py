@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import ipaddress
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from mailnode.message.lineends import without_bare
 from mailnode.message.sortkeys import message_ids
 from mailnode.values.address import Address
 from mailnode.values.envelope import Envelope
+from mailnode.values.networks import ip_address
 
 KINDS = ("failed", "delayed", "delivered", "relayed")  # RFC 3464 2.3.3, less "expanded"
 MAX_DIAGNOSTIC = 500  # characters of a remote reply that are passed on
@@ -78,9 +78,8 @@ def _by_clause(by: str, protocol: str, tls: str) -> bytes:
 
 
 def _address_literal(peer: str) -> bytes:
-    try:
-        address = ipaddress.ip_address(peer.partition("%")[0])
-    except ValueError:
+    address = ip_address(peer)
+    if address is None:
         return b""
     return f"[IPv6:{address}]".encode() if address.version == 6 else f"[{address}]".encode()
 

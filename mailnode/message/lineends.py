@@ -8,13 +8,13 @@ from __future__ import annotations
 
 
 class LineEnds:
-    """Converts a stream. Feed it pieces in order, then :meth:`finish`; each octet is looked at a fixed number of times."""
+    """Converts a stream. Give it pieces in order, then :meth:`finish`; each octet is looked at a fixed number of times."""
 
     def __init__(self) -> None:
         self._held = b""  # a CR at the end of a piece: its LF may be the next octet
         self._open = False  # the last line has no end yet
 
-    def feed(self, piece: bytes) -> bytes:
+    def convert(self, piece: bytes) -> bytes:
         """Return the next part of the converted stream."""
         data = self._held + piece
         self._held = b""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ from mailnode.net.direct_tls import DirectTls
 from mailnode.net.proxy import LateProxyFactory
 from mailnode.net.tls import ListenerTls
 from mailnode.values.events import emit
-from mailnode.values.networks import Networks
+from mailnode.values.networks import Networks, ip_address
 
 PORT_TAKEN = (
     "another program has the port, perhaps another mail server, or this one runs already: ss -ltnp shows which program"
@@ -287,8 +286,8 @@ def own_addresses(listeners: Iterable[Listener]) -> tuple[str, ...]:
     for listener in listeners:
         host = getattr(listener.address, "host", None)
         if isinstance(host, str):
-            address = ipaddress.ip_address(host.partition("%")[0])
-            if not (address.is_loopback or address.is_unspecified):
+            address = ip_address(host)
+            if address is not None and not (address.is_loopback or address.is_unspecified):
                 found[str(address)] = None
     return tuple(found)
 

@@ -11,6 +11,7 @@ from twisted.logger import Logger
 from mailnode.net.client_counts import ClientCounts
 from mailnode.net.pump import Pump
 from mailnode.values.events import emit
+from mailnode.values.networks import ip_address
 
 _log = Logger()
 
@@ -93,10 +94,9 @@ class PumpFactory(Factory):
 
 def peer_key(host: str) -> str:
     """Return by what connections are counted: an IPv4 address, an IPv6 /64 network, "" for what has no address."""
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
+    address = ip_address(host)
+    if address is None:
         return ""
     if address.version == 4:
         return str(address)
-    return str(address.ipv4_mapped or ipaddress.IPv6Network((int(address) >> 64 << 64, 64)))
+    return str(ipaddress.IPv6Network((int(address) >> 64 << 64, 64)))

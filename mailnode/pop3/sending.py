@@ -7,7 +7,8 @@ from typing import Protocol
 
 from mailnode.errors import BlobDamaged
 from mailnode.interfaces.store import IMaildrop
-from mailnode.pop3.wire.content import DotStuffer, TopFilter
+from mailnode.pop3.wire.content import TopFilter
+from mailnode.values.dots import DotStuffer
 from mailnode.values.mailbox import PopMessage
 
 PIECE = 64 * 1024  # octets sent at once
@@ -50,7 +51,7 @@ async def send_message(
             if start:
                 await speaker.sent(within=True)
             piece = content[start : start + PIECE]
-            speaker.write(stuffer.feed(piece if only is None else only.feed(piece)))
+            speaker.write(stuffer.stuff(piece if only is None else only.take(piece)))
             if only is not None and only.done:
                 break
         offset += len(content)

@@ -77,7 +77,8 @@ def _literal_key(literal: str) -> str:
         if not literal.endswith("]") or "%" in inner:  # a zone id is for one host alone, and may hold anything
             raise ValueError
         if inner[:5].lower() == "ipv6:":
-            return f"[IPv6:{ipaddress.IPv6Address(inner[5:])}]"
+            address = ipaddress.IPv6Address(inner[5:])
+            return f"[{address.ipv4_mapped}]" if address.ipv4_mapped else f"[IPv6:{address}]"
         return f"[{ipaddress.IPv4Address(inner)}]"
     except ValueError:
         raise BadAddress("not an address literal") from None

@@ -52,6 +52,7 @@ def test_received_names_nobody_when_there_are_several():
 
 
 def test_received_peers():
+    assert b"([192.0.2.1])" in received(envelope(peer="::ffff:192.0.2.1"), "mx")
     assert b"([IPv6:2001:db8::1])" in received(envelope(peer="2001:db8::1"), "mx")
     assert b"([IPv6:fe80::1])" in received(envelope(peer="fe80::1%eth0"), "mx")
     assert b"from mail.example\r\n\tby" in received(envelope(peer=""), "mx")

@@ -123,7 +123,7 @@ def test_line_ends(data, expected):
     assert to_crlf(data) == expected
     for size in (1, 2, 3, 100):
         ends = LineEnds()
-        got = b"".join(ends.feed(data[at : at + size]) for at in range(0, len(data), size)) + ends.finish()
+        got = b"".join(ends.convert(data[at : at + size]) for at in range(0, len(data), size)) + ends.finish()
         assert got == closed(expected)
 
 
@@ -136,7 +136,7 @@ def closed(data):
 def test_line_ends_do_not_depend_on_the_pieces(pieces):
     data = b"".join(pieces)
     ends = LineEnds()
-    got = b"".join(ends.feed(piece) for piece in pieces) + ends.finish()
+    got = b"".join(ends.convert(piece) for piece in pieces) + ends.finish()
     assert got == closed(to_crlf(data))
     assert got.count(b"\r\n") == got.count(b"\n")
     assert to_crlf(got) is got or not got

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailnode.pop3.wire.connection import Pop3Connection
-from mailnode.pop3.wire.content import DotStuffer, TopFilter
+from mailnode.pop3.wire.content import TopFilter
 from mailnode.pop3.wire.grammar import BadCommand, Command, SaslResponse, State, parse_command
 from mailnode.pop3.wire.responses import Reply, err, ok
 from mailnode.values.wire import NEED_DATA, PAUSED
@@ -206,46 +206,6 @@ def test_replies_are_one_line_of_at_most_512_octets(reply, octets):
     assert bytes(reply) == octets
 
 
-CONTENTS = [
-    b"",
-    b".",
-    b"..",
-    b".x\r\n",
-    b"a\r\n.b\r\n..\r\n.\r\n",
-    b"a",
-    b"a\r\n",
-    b"\r\n.",
-    b".\r\n.\r\n",
-    b"a\r",
-    b"\n.\r\n",
-]
-
-
-@pytest.mark.parametrize("content", CONTENTS)
-def test_stuffing_is_the_same_however_the_pieces_are_cut(content):
-    def stuff(pieces):
-        stuffer = DotStuffer()
-        return b"".join(stuffer.feed(piece) for piece in pieces) + stuffer.finish()
-
-    whole = stuff([content])
-    assert stuff([bytes((octet,)) for octet in content]) == whole
-    for cut in range(len(content)):
-        assert stuff([content[:cut], b"", content[cut:]]) == whole
-    assert whole.endswith(b"\r\n.\r\n") or whole == b".\r\n"
-    lines = whole.removesuffix(b".\r\n").split(b"\r\n")
-    assert b"." not in lines
-    unstuffed = b"\r\n".join(line.removeprefix(b".") for line in lines)
-    assert unstuffed == (content if content.endswith(b"\r\n") or not content else content + b"\r\n")
-
-
-@given(st.lists(st.sampled_from([b".", b"\r", b"\n", b"\r\n", b"x", b"\r\n."]), max_size=30), st.data())
-def test_stuffing_any_cut(tokens, data):
-    content = b"".join(tokens)
-    cut = data.draw(st.integers(0, len(content)))
-    one, two = DotStuffer(), DotStuffer()
-    assert one.feed(content) + one.finish() == two.feed(content[:cut]) + two.feed(content[cut:]) + two.finish()
-
-
 @pytest.mark.parametrize(
     ("content", "lines", "expected"),
     [
@@ -265,7 +225,7 @@ def test_top(content, lines, expected):
         top = TopFilter(lines)
         got = b""
         for at in range(0, len(content), size):
-            got += top.feed(content[at : at + size])
+            got += top.take(content[at : at + size])
             if top.done:
                 break
         assert got == expected, size

@@ -6,12 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from mailnode.smtp.wire import client
 from mailnode.smtp.wire.client import ClientConnection, Failed, Sent, State
-from mailnode.smtp.wire.content import DotStuffer
 from mailnode.values.envelope import PLAIN_RCPT, MailOptions, RcptOptions
 from mailnode.values.wire import NEED_DATA
 
@@ -511,28 +508,3 @@ def test_limits_of_the_server() -> None:
     assert (sender.connection.max_size, sender.connection.max_recipients) == (77, 40)
     sender.connection.extensions = {"SIZE": "x", "LIMITS": "RCPTMAX=-1"}
     assert (sender.connection.max_size, sender.connection.max_recipients) == (0, 0)
-
-
-def reference_stuffing(content: bytes) -> bytes:
-    lines = content.split(b"\r\n")
-    ends = content.endswith(b"\r\n") or not content
-    stuffed = b"\r\n".join(b"." + line if line.startswith(b".") else line for line in lines)
-    return stuffed + (b".\r\n" if ends else b"\r\n.\r\n")
-
-
-@given(st.lists(st.sampled_from([b".", b"..", b"\r\n", b"\r", b"\n", b"x", b".x", b"\r\n."])), st.data())
-def test_dot_stuffing_at_every_cut(pieces: list[bytes], data: st.DataObject) -> None:
-    content = b"".join(pieces)
-    cuts = sorted(data.draw(st.lists(st.integers(0, len(content)), max_size=6)))
-    stuffer = DotStuffer()
-    out = b"".join(stuffer.stuff(content[a:b]) for a, b in zip([0, *cuts], [*cuts, len(content)], strict=True))
-    assert out + stuffer.finish() == reference_stuffing(content)
-
-
-@pytest.mark.parametrize("edge", [16383, 16384, 65535, 65536])
-def test_dot_at_a_chunk_edge(edge: int) -> None:
-    content = b"x" * (edge - 3) + b"\r\n.y\r\n.\r\nend"
-    for cut in range(edge - 4, edge + 6):
-        stuffer = DotStuffer()
-        out = stuffer.stuff(content[:cut]) + stuffer.stuff(content[cut:]) + stuffer.finish()
-        assert out == reference_stuffing(content)

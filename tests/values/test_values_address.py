@@ -34,6 +34,7 @@ from mailnode.values.address import (
         ("a-b.example", "a-b.example"),
         ("x" * 63 + ".example", "x" * 63 + ".example"),
         ("[192.0.2.1]", "[192.0.2.1]"),
+        ("[IPv6:::FFFF:192.0.2.1]", "[192.0.2.1]"),
         ("[IPv6:2001:DB8:0:0::1]", "[IPv6:2001:db8::1]"),
         ("[ipv6:::1]", "[IPv6:::1]"),
     ],

@@ -85,7 +85,7 @@ class Appending(UnderWay):
         """Take octets of the message, or its end. After a failure the rest is read all the same: it is on its way."""
         match event:
             case AppendChunk():
-                await self._feed(self.line_ends.feed(event.data))
+                await self._write(self.line_ends.convert(event.data))
                 return None
             case AppendAborted():  # what followed the message was not the end of the command
                 context.drop_under_way()
@@ -98,7 +98,7 @@ class Appending(UnderWay):
             self.writer.abort()
             self.writer = None
 
-    async def _feed(self, data: bytes) -> None:
+    async def _write(self, data: bytes) -> None:
         if self.writer is None or not data:
             return
         try:

@@ -62,9 +62,9 @@ from mailnode.smtp.wire.client_events import (
     TlsReady,
     TlsRefused,
 )
-from mailnode.smtp.wire.content import DotStuffer
 from mailnode.smtp.wire.grammar import BadReply, parse_reply
 from mailnode.smtp.wire.offers import read_offers
+from mailnode.values.dots import DotStuffer
 from mailnode.values.envelope import PLAIN_MAIL, MailOptions, RcptOptions
 from mailnode.values.smtp_reply import Reply
 from mailnode.values.wire import NEED_DATA, Signal

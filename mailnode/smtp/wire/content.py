@@ -149,24 +149,3 @@ class ChunkReader:
         if complete and self.last and self._inspector.in_line:
             piece += b"\r\n"
         return piece, complete
-
-
-class DotStuffer:
-    """Content octets (CRLF line ends) to the form DATA wants (RFC 5321 4.5.2), in chunks cut anywhere."""
-
-    def __init__(self) -> None:
-        self._tail = b"\r\n"  # the last octets sent: content begins at the start of a line
-
-    def stuff(self, chunk: bytes) -> bytes:
-        """Return the octets to send for this chunk."""
-        if not chunk:
-            return b""
-        joined = self._tail + chunk
-        stuffed = joined.replace(b"\r\n.", b"\r\n..")
-        cut = len(self._tail)
-        self._tail = joined[-2:] if joined[-2:] == b"\r\n" else joined[-1:] if joined[-1:] == b"\r" else b""
-        return stuffed[cut:]
-
-    def finish(self) -> bytes:
-        """Return the end of data, and the end of the last line before it when the content has none."""
-        return b".\r\n" if self._tail == b"\r\n" else b"\r\n.\r\n"

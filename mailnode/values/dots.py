@@ -1,0 +1,27 @@
+"""The lines of content that end with a line of a single dot: SMTP's DATA (RFC 5321 4.5.2) and POP3's answers (RFC 1939 3)."""
+
+from __future__ import annotations
+
+
+class DotStuffer:
+    """Doubles a dot at the start of each line (CRLF line ends), wherever the pieces are cut, and ends the content."""
+
+    def __init__(self) -> None:
+        self._tail = b"\r\n"  # the last two octets before this piece; the content begins at a line's start
+
+    def stuff(self, piece: bytes) -> bytes:
+        """Return a piece as it goes on the wire."""
+        if not piece:
+            return b""
+        tail = self._tail
+        self._tail = (tail + piece[-2:])[-2:]
+        stuffed = piece.replace(b"\r\n.", b"\r\n..")
+        if tail == b"\r\n" and piece.startswith(b"."):
+            return b"." + stuffed
+        if tail.endswith(b"\r") and piece.startswith(b"\n."):
+            return b"\n." + stuffed[1:]
+        return stuffed
+
+    def finish(self) -> bytes:
+        """Return what ends the content: a line end if its last line has none, and the terminating line."""
+        return b".\r\n" if self._tail == b"\r\n" else b"\r\n.\r\n"
