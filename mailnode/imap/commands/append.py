@@ -138,7 +138,7 @@ class Appending(UnderWay):
 
     async def _written(self) -> IBlobWriter:
         """Return the writer with the whole message in it."""
-        await self._feed(self.line_ends.finish())
+        await self._write(self.line_ends.finish())
         if isinstance(self.failure, LimitReached):
             raise Refused("Message too large", b"TOOBIG")
         if self.failure is not None:
