@@ -1,5 +1,6 @@
 """The table of commands: a file in its folder is all that a command, a capability and an item of STATUS need."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mailnode.imap import commands
+from mailnode.imap.commands.context import Context, Input
 from mailnode.imap.commands.row import SELECTED
 from mailnode.imap.commands.table import TABLE
 
@@ -15,6 +17,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from mailnode.imap.answers import Answer
+from mailnode.imap.commands.context import Context, Input
 from mailnode.imap.commands.row import AFTER_LOGIN, CommandRow, bare
 from mailnode.imap.commands.status import StatusItem
 from mailnode.imap.wire import responses
@@ -76,3 +79,11 @@ def test_what_a_row_says_is_of_one_piece(row):
     assert row.expunge or row.sequence_numbers
     assert row.states == SELECTED or not (row.needs_view or row.sequence_numbers)
     assert bool(row.together) == (row.run_together is not None)
+
+
+def test_all_that_a_command_may_rely_on_is_relied_on_by_one():
+    text = "".join(path.read_text() for path in Path(commands.__path__[0]).glob("*.py") if path.stem != "context")
+    for kind, named in ((Context, "context"), (Input, "connection")):
+        members = [*kind.__annotations__, *(name for name in vars(kind) if not name.startswith("_"))]
+        assert len(members) > 4
+        assert [name for name in members if not re.search(rf"\b_?{named}\.{name}\b", text)] == []

@@ -14,7 +14,6 @@ from mailnode.imap.answers import Answer
 from mailnode.imap.selected import Selected
 from mailnode.imap.services import ImapServices
 from mailnode.imap.wire.command import Continuation
-from mailnode.imap.wire.connection import ImapConnection
 from mailnode.interfaces.sessions import ILogin, ISessionMind
 from mailnode.interfaces.store import IMailAccount
 from mailnode.interfaces.wire import IChannel
@@ -34,6 +33,26 @@ class UnderWay:
         """Something happened in the selected mailbox."""
 
 
+class Input(Protocol):
+    """The connection that reads the input, as far as a command tells it what comes next."""
+
+    @property
+    def login_disabled(self) -> bool:
+        """Whether LOGIN and AUTHENTICATE are refused for lack of TLS."""
+
+    def continue_sasl(self) -> None:
+        """A challenge was written; the next line is its response."""
+
+    def idling(self) -> None:
+        """``+ idling`` was written; only DONE ends it."""
+
+    def accept_append(self) -> None:
+        """Read the message."""
+
+    def refuse_append(self) -> None:
+        """The tagged NO was written: a message that comes anyway is thrown away."""
+
+
 class Context(Protocol):
     """One session, as its commands see it."""
 
@@ -50,8 +69,8 @@ class Context(Protocol):
         """The connection to the client."""
 
     @property
-    def connection(self) -> ImapConnection:
-        """What reads the input; it is told by what its modes are left (``continue_sasl()``, ``idling()`` ...)."""
+    def connection(self) -> Input:
+        """What reads the input."""
 
     @property
     def services(self) -> ImapServices:
@@ -65,10 +84,6 @@ class Context(Protocol):
 
     under_way: UnderWay | None
     enabled: set[str]  # extensions, by ENABLE (RFC 5161) or by a command that implies it
-
-    @property
-    def login(self) -> ILogin | None:
-        """None before login."""
 
     @property
     def mail(self) -> IMailAccount:
@@ -145,9 +160,6 @@ class Context(Protocol):
 
     async def push(self, say: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Say something when no command runs, unless the session has ended then; return when the client has taken it."""
-
-    def look_after_view(self, used: bool = False) -> None:
-        """Have the view's arrays packed some time after their last use. :param used: now, at any rate."""
 
     def hinted(self, modseq: int) -> None:
         """The account reached this modseq."""
