@@ -109,7 +109,11 @@ class Bouncer:
             recipients=(Recipient(sender),),
             origin=Origin(session=about.session, protocol="local"),
             received_at=now,
-            options=MailOptions(body="7BIT" if ascii_only else "8BITMIME", smtputf8=not sender.is_ascii),
+            options=MailOptions(
+                body="7BIT" if ascii_only else "8BITMIME",
+                smtputf8=not sender.is_ascii,
+                priority=about.options.priority,
+            ),
         )
 
     async def _content(self, about: QueuedEnvelope, kind: str, fates: Sequence[Fate], unique: str, now: float) -> bytes:

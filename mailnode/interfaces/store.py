@@ -315,7 +315,8 @@ class IQueueStore(Interface):
 
     async def claim(destination: str, now: float, lease_seconds: float, limit: int, count: int = 1) -> list[Claim]:
         """Lease due recipients for a destination: of its ``count`` oldest due envelopes, or of fewer, or up to ``limit`` of
-        the oldest one. A claim for each envelope, the oldest first; none only when nothing is due."""
+        the oldest one; those of a higher priority count as older. A claim for each envelope, the oldest first; none only
+        when nothing is due."""
 
     async def renew(token: str, lease_until: float) -> bool:
         """Prolong the lease of a claim that is being worked on; False: it was lost."""

@@ -19,6 +19,7 @@ class MailOptions:
     smtputf8: bool = False  # RFC 6531
     ret: str = ""  # FULL, HDRS or "" (RFC 3461 4.3)
     envid: str = ""  # decoded (RFC 3461 4.4)
+    priority: int = 0  # -9 to 9: of what is due to one destination, the highest goes first
 
 
 @dataclass(frozen=True, slots=True)

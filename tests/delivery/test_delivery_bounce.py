@@ -81,6 +81,10 @@ class BouncerTests(SynchronousTestCase):
         message = message_from_bytes(submission.blob.data)
         return message, message.get_payload()  # type: ignore[return-value]
 
+    def test_a_notice_has_the_priority_of_what_it_is_about(self) -> None:
+        (submission,) = self.compose(fate(), options=MailOptions(envid="x", ret="HDRS", priority=4))
+        self.assertEqual(submission.envelope.options, MailOptions(priority=4))
+
     def test_failure_to_a_sender_here(self) -> None:
         verifyObject(IBouncer, self.bouncer)
         (submission,) = self.compose(

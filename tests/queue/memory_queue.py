@@ -64,7 +64,7 @@ class MemoryQueue:
                 when = self.leases[key][1]
             if when <= now:
                 found.append((key, recipient))
-        return sorted(found, key=lambda pair: pair[1].next_try)
+        return sorted(found, key=lambda pair: (-self.table[pair[0][0]].options.priority, pair[1].next_try))
 
     async def due(self, now: float, limit: int) -> list[DueDestination]:
         due: dict[str, DueDestination] = {}

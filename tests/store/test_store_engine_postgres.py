@@ -6,6 +6,7 @@ import psycopg
 import pytest
 
 from mailnode.errors import ConfigurationError, NoSuchMailbox, StoreUnavailable
+from mailnode.store.engines import migrate
 from mailnode.store.engines import postgres as engine_postgres
 from mailnode.store.engines.engine import DIRECTORY, EPHEMERAL, QUEUE, mail_tenancy
 from mailnode.store.engines.postgres import PostgresEngine, to_psycopg, to_schema
@@ -270,12 +271,13 @@ def test_a_newer_schema_is_refused(engine, loop, cluster):
     def age(tx, number):
         tx.execute("UPDATE meta SET value = ? WHERE key = 'schema'", (number,))
 
+    current = str(loop.run(engine.write(QUEUE, migrate.version)))
     loop.run(engine.write(QUEUE, age, "9999"))
     try:
         with pytest.raises(ConfigurationError, match="newer version"):
             loop.run(PostgresEngine(cluster.url, engine.partitions, prefix=engine._prefix).start())
     finally:
-        loop.run(engine.write(QUEUE, age, "1"))
+        loop.run(engine.write(QUEUE, age, current))
 
 
 def test_another_number_of_partitions_is_refused(engine, loop, cluster):

@@ -131,7 +131,7 @@ def test_an_envelope_is_kept_whole(queue, post, loop):
         [one, two],
         facts=FACTS,
         reverse_path="",
-        options=MailOptions(0, "8BITMIME", True, "HDRS", "env+1"),
+        options=MailOptions(0, "8BITMIME", True, "HDRS", "env+1", -3),
         session="s1",
         account_id="A0",
         internaldate=1_800_000_000_000_001,
@@ -639,6 +639,58 @@ def test_a_crowd_does_not_hide_other_destinations(queue, post, loop):
     assert loop.run(queue.due(NOW, 1)) == [DueDestination("a.example", 1000, NOW - 100)]
 
 
+def test_what_has_a_higher_priority_goes_first(queue, post, loop):
+    for number, priority in enumerate((-9, 0, -1, 9, 0, 1, 9)):
+        row = QueuedRecipient(0, "u@a.example", "a.example", next_try=NOW + number)
+        post(f"e{number}", [row], options=MailOptions(priority=priority))
+    post("far", ["b.example"], options=MailOptions(priority=9))
+    late = QueuedRecipient(0, "u@a.example", "a.example", next_try=NOW + 50)
+    post("not due", [late], options=MailOptions(priority=9))
+    first = loop.run(queue.claim("a.example", NOW + 10, 60.0, 10, 3))
+    assert [claim.envelope.id for claim in first] == ["e3", "e6", "e5"]
+    rest = loop.run(queue.claim("a.example", NOW + 10, 60.0, 10, 9))
+    assert [claim.envelope.id for claim in rest] == ["e1", "e4", "e2", "e0"]
+
+
+def test_a_low_priority_hides_no_other_and_does_not_wait_for_ever(queue, post, loop, monkeypatch):
+    monkeypatch.setattr(queue_leases, "PRIORITY_SAMPLE", 3)
+    for number, priority in enumerate((-4, -4, -4, -4, 0, 4)):
+        row = QueuedRecipient(0, "u@a.example", "a.example", next_try=NOW + number)
+        post(f"e{number}", [row], options=MailOptions(priority=priority))
+    order = [loop.run(queue.claim("a.example", NOW + 10, 60.0, 10, 1))[0].envelope.id for _ in range(6)]
+    assert order == ["e5", "e0", "e1", "e4", "e2", "e3"]
+
+
+def as_by_schema_1(tx, blob_id):
+    """Write an envelope as a version does that knows no priorities."""
+    tx.execute(
+        "INSERT INTO envelope (shard, id, phase, held, remaining, reverse_path, blob_id, created, expires, body, smtputf8,"
+        " ret, envid, session, account_id, internaldate)"
+        " VALUES (0, 'old', 'open', 0, 1, '', ?, ?, ?, '8BITMIME', 1, 'FULL', 'e', '', '', 0)",
+        (blob_id, NOW, NOW + 9),
+    )
+    tx.execute(
+        "INSERT INTO recipient (shard, envelope_id, number, destination, due_at, state, token, lease_until, next_try,"
+        " attempts, address, account_id, plan, notify, orcpt, last_status, last_reply, last_host, delay_told)"
+        " VALUES (0, 'old', 0, 'a.example', ?, 'waiting', '', 0, ?, 0, 'u@a.example', '', '', 'NEVER', '', '', '', '', 0)",
+        (NOW, NOW),
+    )
+
+
+def test_what_an_older_version_wrote_has_no_priority(queue, post, engine, loop):
+    blob = post("e1", ["b.example"]).blob.ref
+    loop.run(engine.write(QUEUE, as_by_schema_1, blob.blob_id))
+    envelope = claimed(queue, loop).envelope
+    assert (envelope.id, envelope.options) == ("old", MailOptions(0, "8BITMIME", True, "FULL", "e"))
+    assert envelope.recipients[0].options == RcptOptions(frozenset({"NEVER"}))
+
+
+def test_priority_of_an_envelope_that_enters_in_pieces(queue, post, loop):
+    post("e1", ["a.example"])
+    post("e2", crowd(501), options=MailOptions(priority=1))
+    assert [claim.envelope.id for claim in loop.run(queue.claim("a.example", NOW, 60.0, 500, 1))] == ["e2"]
+
+
 class Recording:
     """A transaction that keeps what it was asked."""
 
@@ -670,6 +722,8 @@ def test_no_statement_of_the_runner_scans_a_table(queue, post, engine, loop):
     post("e2", ["b.example"])
     for number in range(3, 9):
         post(f"e{number}", ["c.example"], facts=FACTS)
+    for priority in (-1, 0, 1):
+        post(f"p{priority}", ["d.example"], options=MailOptions(priority=priority))
     claim = claimed(queue, loop, limit=3)
     [few] = loop.run(queue.claim("c.example", NOW, 60.0, 10, 1))
     run = [
@@ -677,6 +731,7 @@ def test_no_statement_of_the_runner_scans_a_table(queue, post, engine, loop):
         (queue_leases.settle, 0, Settlement(few.token, outcomes(few, WAITING, next_try=NOW))),
         (queue_leases.due, 0, NOW, 10),
         (queue_leases.next_due, 0, NOW),
+        (queue_leases.claim, 0, "d.example", NOW, NOW + 60, 10, 4, "token"),
         (queue_leases.claim, 0, "a.example", NOW, NOW + 60, 10, 1, "token"),
         (queue_leases.claim, 0, "a.example", NOW, NOW + 60, 10, 4, "token"),
         (queue_leases.renew, 0, claim.token, NOW + 90),

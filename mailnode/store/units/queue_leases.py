@@ -23,6 +23,7 @@ from mailnode.values.facts import EncodedFacts
 from mailnode.values.queue import LEASED, LOCAL_DESTINATION, WAITING, Claim, DueDestination, Outcome, Settlement
 
 DUE_SAMPLE = 2_000  # due recipients looked at before destinations are looked at one by one
+PRIORITY_SAMPLE = 200  # due recipients of one destination among which priorities count
 COUNT_LIMIT = 1_000  # recipients of one destination counted at most
 
 
@@ -86,14 +87,7 @@ def claim(
     tx: Transaction, shard: int, destination: str, now: float, lease_until: float, limit: int, count: int, token: str
 ) -> list[Claim]:
     """See IQueueStore. The token of each claim begins with ``token``."""
-    # CROSS JOIN: the order is ours. A recipient of a held envelope has no due_at except while it is being spread.
-    oldest = tx.execute(
-        "SELECT r.envelope_id FROM recipient r CROSS JOIN envelope e"
-        f" WHERE r.shard = ? AND r.destination = ? AND r.due_at <= ? AND e.shard = r.shard AND e.id = r.envelope_id"
-        f" AND e.held = 0 AND e.{VISIBLE} ORDER BY r.due_at, r.envelope_id LIMIT ?",
-        (shard, destination, now, min(count, KEYS_AT_ONCE)),
-    )
-    ids = list(dict.fromkeys(str(envelope_id) for (envelope_id,) in oldest))
+    ids = _first(tx, shard, destination, now, min(count, KEYS_AT_ONCE))
     if not ids:
         return []
     limit = min(limit, UNIT_ROWS)
@@ -126,6 +120,39 @@ def claim(
         whole = with_recipients(envelope, recipients[envelope_id])
         claims.append(Claim(token + envelope_id, lease_until, whole, facts.get(envelope_id), stored))
     return claims
+
+
+def _first(tx: Transaction, shard: int, destination: str, now: float, count: int) -> list[str]:
+    """Return the envelopes whose turn it is: by priority, of the same priority those that are due longest.
+
+    With priorities at all no more than two samples of those due longest are looked at, one of the raised alone: a low
+    priority gives way to what stands in the sample with it, and comes into it at last.
+    """
+    differ = tx.execute(
+        "SELECT 1 FROM recipient WHERE shard = ? AND destination = ? AND precedence IN (-1, 1) AND due_at <= ? LIMIT 1",
+        (shard, destination, now),
+    )
+    if not differ:
+        return list(dict.fromkeys(envelope_id for _, _, envelope_id in _oldest(tx, shard, destination, now, count)))
+    found = _oldest(tx, shard, destination, now, PRIORITY_SAMPLE)
+    found += _oldest(tx, shard, destination, now, PRIORITY_SAMPLE, " AND r.precedence = 1")
+    return list(dict.fromkeys(envelope_id for _, _, envelope_id in sorted(found)))[:count]
+
+
+def _oldest(
+    tx: Transaction, shard: int, destination: str, now: float, limit: int, which: str = ""
+) -> list[tuple[int, float, str]]:
+    """Return (negative priority, due_at, envelope) of recipients due longest."""
+    # CROSS JOIN: the order is ours. A recipient of a held envelope has no due_at except while it is being spread.
+    return [
+        (-priority, due_at, str(envelope_id))
+        for priority, due_at, envelope_id in tx.execute(
+            "SELECT e.priority, r.due_at, r.envelope_id FROM recipient r CROSS JOIN envelope e"
+            f" WHERE r.shard = ? AND r.destination = ? AND r.due_at <= ?{which} AND e.shard = r.shard"
+            f" AND e.id = r.envelope_id AND e.held = 0 AND e.{VISIBLE} ORDER BY r.due_at, r.envelope_id LIMIT ?",
+            (shard, destination, now, limit),
+        )
+    ]
 
 
 def _fit(tx: Transaction, shard: int, destination: str, now: float, ids: Sequence[str], limit: int) -> bool:

@@ -33,8 +33,8 @@ SPREAD = "spread"  # recipients' due_at are being brought in line with the envel
 GONE = "gone"  # removed for everybody; rows are being deleted
 
 _ENVELOPE = (
-    "e.id, e.reverse_path, e.created, e.expires, e.body, e.smtputf8, e.ret, e.envid, e.session, e.account_id, e.held,"
-    " e.internaldate, b.id, b.size, b.place, b.encoding, b.digest"
+    "e.id, e.reverse_path, e.created, e.expires, e.body, e.smtputf8, e.ret, e.envid, e.priority, e.session,"
+    " e.account_id, e.held, e.internaldate, b.id, b.size, b.place, b.encoding, b.digest"
 )
 _FROM = "FROM envelope e JOIN blob b ON b.id = e.blob_id AND b.shard = e.shard"
 VISIBLE = "phase IN ('open', 'spread')"
@@ -62,7 +62,7 @@ def add_together(tx: Transaction, calls: Sequence[tuple[int, Submission]]) -> li
         envelope = submission.envelope
         if (shard, envelope.id) in new:
             new.discard((shard, envelope.id))  # the same envelope once more is no second one
-            rows += _recipient_rows(shard, envelope.id, envelope.recipients, due=not envelope.held)
+            rows += _recipient_rows(shard, envelope, envelope.recipients, due=not envelope.held)
     _insert_recipients(tx, rows)
     return [None] * len(calls)
 
@@ -80,9 +80,11 @@ def stage(tx: Transaction, shard: int, submission: Submission) -> bool:
 
 
 @growing
-def stage_recipients(tx: Transaction, shard: int, envelope_id: str, recipients: Sequence[QueuedRecipient]) -> None:
-    """Add some recipients to a staged envelope."""
-    _insert_recipients(tx, _recipient_rows(shard, envelope_id, recipients, due=False))
+def stage_recipients(
+    tx: Transaction, shard: int, envelope: QueuedEnvelope, recipients: Sequence[QueuedRecipient]
+) -> None:
+    """Add some recipients to a staged envelope. :param envelope: its own are not looked at."""
+    _insert_recipients(tx, _recipient_rows(shard, envelope, recipients, due=False))
 
 
 def publish(tx: Transaction, shard: int, envelope_id: str) -> None:
@@ -118,7 +120,7 @@ def _insert_envelopes(tx: Transaction, calls: Sequence[tuple[int, Submission]], 
     inserted = insert_rows(
         tx,
         "envelope (shard, id, phase, held, remaining, reverse_path, blob_id, created, expires, body, smtputf8, ret,"
-        " envid, session, account_id, internaldate)",
+        " envid, priority, session, account_id, internaldate)",
         rows,
         " ON CONFLICT (shard, id) DO NOTHING RETURNING shard, id",
     )
@@ -140,12 +142,14 @@ def _insert_envelopes(tx: Transaction, calls: Sequence[tuple[int, Submission]], 
 
 
 def _recipient_rows(
-    shard: int, envelope_id: str, recipients: Iterable[QueuedRecipient], due: bool
+    shard: int, envelope: QueuedEnvelope, recipients: Iterable[QueuedRecipient], due: bool
 ) -> list[tuple[object, ...]]:
+    priority = envelope.options.priority
+    precedence = None if priority == 0 else 1 if priority > 0 else -1
     return [
         (
             shard,
-            envelope_id,
+            envelope.id,
             r.index,
             r.destination,
             r.next_try if due else None,
@@ -162,6 +166,7 @@ def _recipient_rows(
             r.last_reply,
             r.last_host,
             int(r.delay_told),
+            precedence,
         )
         for r in recipients
     ]
@@ -171,7 +176,8 @@ def _insert_recipients(tx: Transaction, rows: Sequence[tuple[object, ...]]) -> N
     insert_rows(
         tx,
         "recipient (shard, envelope_id, number, destination, due_at, state, token, lease_until, next_try, attempts,"
-        " address, account_id, plan, notify, orcpt, last_status, last_reply, last_host, delay_told)",
+        " address, account_id, plan, notify, orcpt, last_status, last_reply, last_host, delay_told,"
+        " precedence)",
         rows,
         " ON CONFLICT (shard, envelope_id, number) DO NOTHING",
     )
@@ -367,24 +373,24 @@ def _envelope(row: tuple[Any, ...]) -> QueuedEnvelope:
     return QueuedEnvelope(
         id=row[0],
         reverse_path=row[1],
-        blob=BlobRef(*row[12:]),
+        blob=BlobRef(*row[13:]),
         created=row[2],
         expires=row[3],
-        options=_mail_options(*row[4:8]),
-        session=row[8],
-        account_id=row[9],
-        held=bool(row[10]),
-        internaldate=row[11],
+        options=_mail_options(*row[4:9]),
+        session=row[9],
+        account_id=row[10],
+        held=bool(row[11]),
+        internaldate=row[12],
     )
 
 
-def _mail_columns(options: MailOptions) -> tuple[str, int, str, str]:
-    """Return the columns body, smtputf8, ret, envid."""
-    return options.body, int(options.smtputf8), options.ret, options.envid
+def _mail_columns(options: MailOptions) -> tuple[str, int, str, str, int]:
+    """Return the columns body, smtputf8, ret, envid, priority."""
+    return options.body, int(options.smtputf8), options.ret, options.envid, options.priority
 
 
-def _mail_options(body: str, smtputf8: int, ret: str, envid: str) -> MailOptions:
-    return MailOptions(body=body, smtputf8=bool(smtputf8), ret=ret, envid=envid)
+def _mail_options(body: str, smtputf8: int, ret: str, envid: str, priority: int) -> MailOptions:
+    return MailOptions(0, body, bool(smtputf8), ret, envid, priority)
 
 
 def _rcpt_columns(options: RcptOptions) -> tuple[str, str]:
