@@ -1,4 +1,4 @@
-"""Every file and function that docs/flow.rst names is there."""
+"""Every file and function that docs/flow.rst and docs/adding.rst name is there."""
 
 import importlib
 import inspect
@@ -8,22 +8,22 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FLOW = (ROOT / "docs/flow.rst").read_text()
+FLOW, ADDING = ((ROOT / f"docs/{page}.rst").read_text() for page in ("flow", "adding"))
 FILE = r"``(mailnode/[a-z0-9_/]+\.py)``"
 NAME = r"``([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\(\)``"
 
 
-def named():
+def named(page):
     """Yield (module, name) for each name with ``()`` and the file named last before it."""
     module = ""
-    for match in re.finditer(f"{FILE}|{NAME}", FLOW):
+    for match in re.finditer(f"{FILE}|{NAME}", page):
         if match[1]:
             module = match[1].removesuffix(".py").replace("/", ".")
         else:
             yield module, match[2]
 
 
-@pytest.mark.parametrize(("module", "name"), sorted(set(named())))
+@pytest.mark.parametrize(("module", "name"), sorted({*named(FLOW), *named(ADDING)}))
 def test_every_function_is_there(module, name):
     found = importlib.import_module(module)
     for part in name.split("."):
@@ -41,4 +41,20 @@ def test_every_way_is_told():
         "A notification",
         "A bounce",
     ]
-    assert len(list(named())) > 60
+    assert len(list(named(FLOW))) > 60
+
+
+def test_every_kind_of_addition_is_told():
+    titles = re.findall(r"^(.+)\n-+$", ADDING, re.MULTILINE)
+    assert titles == [
+        "An IMAP command",
+        "An SMTP extension",
+        "A policy",
+        "An administrative operation",
+        "A setting",
+    ]
+
+
+def test_every_file_that_is_not_ours_to_run_is_there():
+    for name in re.findall(r"(?<![\w/`])(?:docs|tests|mailnode)/[\w/.-]*\w", ADDING):
+        assert (ROOT / name).exists(), name
