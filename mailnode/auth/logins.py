@@ -27,7 +27,8 @@ from mailnode.auth.sasl import (
 from mailnode.auth.throttle import FAILURE_DELAY, Throttle
 from mailnode.errors import AuthenticationFailed, DomainError, LoginNotAllowed, NoSuchAccount, TooManyFailures
 from mailnode.interfaces.accounts import IDirectory
-from mailnode.interfaces.runtime import IClock, pause
+from mailnode.interfaces.pause import pause
+from mailnode.interfaces.runtime import IClock
 from mailnode.interfaces.sessions import ILogin, ILogins, ISaslExchange, ISessionMind
 from mailnode.values.directory import Account, LoginRecord
 from mailnode.values.events import emit

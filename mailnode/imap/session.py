@@ -26,7 +26,7 @@ from mailnode.imap.services import ImapServices
 from mailnode.imap.wire import responses
 from mailnode.imap.wire.command import Command, Reply, Together
 from mailnode.imap.wire.connection import Event, ImapConnection
-from mailnode.interfaces.runtime import pause
+from mailnode.interfaces.pause import pause
 from mailnode.interfaces.sessions import ILogin, ISessionMind
 from mailnode.interfaces.store import IMailAccount
 from mailnode.interfaces.wire import IChannel

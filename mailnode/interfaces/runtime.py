@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred
 from zope.interface import Interface
 
 T = TypeVar("T")
@@ -32,13 +31,6 @@ class IClock(Interface):
 
     def callLater(delay: float, callable: Callable[..., object], *args: Any, **kwargs: Any) -> IDelayed:
         """Call back after ``delay`` seconds."""
-
-
-async def pause(clock: IClock, seconds: float) -> None:
-    """Return after so many seconds; 0 lets others have their turn of the reactor."""
-    passed: Deferred[None] = Deferred()
-    clock.callLater(seconds, passed.callback, None)
-    await passed
 
 
 class IThreads(Interface):

@@ -22,7 +22,7 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from mailnode.interfaces.runtime import pause
+from mailnode.interfaces.pause import pause
 
 MAX_DATAGRAM = 65535
 MAX_STREAM_BUFFER = 128 * 1024  # octets; a DNS message has at most 65,535

@@ -22,7 +22,7 @@ from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from mailnode.errors import ConfigurationError
-from mailnode.interfaces.runtime import pause
+from mailnode.interfaces.pause import pause
 from mailnode.net.admission import Admission
 from mailnode.net.direct_tls import DirectTls
 from mailnode.net.proxy import LateProxyFactory

@@ -14,7 +14,8 @@ from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
 from mailnode.errors import Busy
-from mailnode.interfaces.runtime import IThreads, pause
+from mailnode.interfaces.pause import pause
+from mailnode.interfaces.runtime import IThreads
 
 T = TypeVar("T")
 

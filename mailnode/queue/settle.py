@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 from twisted.logger import Logger
 
 from mailnode.errors import StoreUnavailable
+from mailnode.interfaces.pause import pause
 from mailnode.interfaces.queue import IBouncer
-from mailnode.interfaces.runtime import IClock, IHints, IMetrics, pause
+from mailnode.interfaces.runtime import IClock, IHints, IMetrics
 from mailnode.interfaces.store import IQueueStore
 from mailnode.queue.schedule import Schedule
 from mailnode.values.attempt import DEFERRED, REJECTED, SENT, Attempt, AttemptReport, Fate

@@ -15,7 +15,8 @@ from typing import Any
 from twisted.logger import Logger
 
 from mailnode.dialog.session import Session, Why
-from mailnode.interfaces.runtime import IDelayed, pause
+from mailnode.interfaces.pause import pause
+from mailnode.interfaces.runtime import IDelayed
 from mailnode.interfaces.wire import IChannel
 from mailnode.message.compose import received
 from mailnode.message.headers import field_names, insert_on_top

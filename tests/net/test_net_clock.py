@@ -6,7 +6,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
-from mailnode.interfaces.runtime import IClock, pause
+from mailnode.interfaces.pause import pause
+from mailnode.interfaces.runtime import IClock
 from mailnode.net.clock import WallClock
 
 
