@@ -10,7 +10,7 @@ from twisted.cred.portal import IRealm
 from twisted.internet.defer import Deferred
 from zope.interface import Interface, implementer
 
-from mailnode.errors import Busy, LoginNotAllowed, NoSuchAccount, NoSuchMailbox
+from mailnode.errors import Busy, LoginNotAllowed, NoSuchAccount
 from mailnode.interfaces.accounts import IDirectory
 from mailnode.interfaces.sessions import IMailUser, IPopUser, ISessionCounts, ISessionMind, ISubmitter
 from mailnode.interfaces.store import IMaildrop, IMailStore
@@ -38,11 +38,9 @@ class PopUser:
         self._mail = mails.account(account.id)
 
     async def maildrop(self) -> IMaildrop:
-        """Open INBOX under its lease. :raises Busy: another session holds it."""
-        for mailbox in await self._mail.mailboxes():
-            if mailbox.name == "INBOX":
-                return await self._mail.maildrop(mailbox.id, MAILDROP_LEASE)
-        raise NoSuchMailbox
+        """Open INBOX under its lease. :raises Busy: another session holds it. :raises NoSuchMailbox:"""
+        inbox = await self._mail.named("INBOX")
+        return await self._mail.maildrop(inbox.id, MAILDROP_LEASE)
 
 
 @implementer(ISubmitter)

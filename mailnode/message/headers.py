@@ -22,7 +22,6 @@ _MORE_LINES = re.compile(_LINES + rb"(\r\n(?![ \t])|\Z)?")
 # What begins a line that is neither a field nor the continuation of one; and the names in a block without such lines.
 _NO_FIELD = re.compile(rb"\r\n(?![ \t]|[!-9;-~]+[ \t]*:)")
 _NAMES = re.compile(rb"\r\n([!-9;-~]+)")
-_FIELD_NAME = re.compile(rb"[!-9;-~]+\Z")
 _TO_SPACE = bytes.maketrans(b"\t\r\n\0", b"    ")
 
 
@@ -102,14 +101,6 @@ def unfold(raw: bytes) -> bytes:
     return raw.replace(b"\r\n", b"").translate(_TO_SPACE).strip(b" ")
 
 
-def all_values(block: bytes, name: bytes) -> list[bytes]:
-    """Return the unfolded bodies of every field of that name, in order."""
-    wanted = name.lower()
-    return [
-        unfold(block[value_start:end]) for _, found, value_start, end in scan_fields(block) if found.lower() == wanted
-    ]
-
-
 def first(block: bytes, name: bytes) -> bytes | None:
     """Return the unfolded body of the first field of that name, or None."""
     wanted = name.lower()
@@ -143,16 +134,6 @@ def insert_on_top(block: bytes, lines: Iterable[bytes]) -> bytes:
         if whole is None or whole[3] is None or not line.endswith(b"\r\n"):
             raise ValueError("not one complete header field")
     return b"".join(added) + block
-
-
-def field_line(name: bytes, value: bytes) -> bytes:
-    """Return one field in one line; controls in the value become spaces, so that it can never become two fields.
-
-    :raises ValueError: not a field name.
-    """
-    if not _FIELD_NAME.match(name):
-        raise ValueError("not a field name")
-    return name + b": " + one_line(value) + b"\r\n"
 
 
 _CONTROLS = bytes.maketrans(bytes([*range(32), 127]), b" " * 33)

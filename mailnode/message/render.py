@@ -13,7 +13,6 @@ MAX_SHOWN = 2 * 1024 * 1024  # octets of texts, addresses and parameters in one 
 MAX_LANGUAGES = 512  # octets of Content-Language that are read
 _QUOTABLE = re.compile(rb"[\x01-\x09\x0b\x0c\x0e-\x7f]{0,%d}\Z" % MAX_QUOTED)
 _NIL_ENVELOPE = b"(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)"
-EMPTY_TEXT = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0'
 
 
 def string(value: bytes) -> bytes:

@@ -134,11 +134,6 @@ class QueueRunner:
         looking.addErrback(lambda failure: _log.failure("looking at the queue failed", failure))
         looking.addBoth(lambda _: self._looked(ended))
 
-    @property
-    def running_tries(self) -> int:
-        """Tries under way, for metrics."""
-        return len(self._tries)
-
     # Looking
 
     async def _look(self) -> None:

@@ -28,11 +28,6 @@ class Account:
         """Whether sessions are allowed."""
         return self.status in ("active", "no-receive")
 
-    @property
-    def may_receive(self) -> bool:
-        """Whether mail is accepted for it. ``no-login`` accounts receive."""
-        return self.status in ("active", "no-login")
-
 
 @dataclass(frozen=True, slots=True)
 class Credential:

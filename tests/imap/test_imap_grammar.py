@@ -212,9 +212,6 @@ def test_the_limits_of_numbers():
     assert read(b"SEARCH LARGER 4294967295").key == Larger(4294967295)
     assert refused(b"SEARCH LARGER 4294967296") == BAD
     assert refused(b"SEARCH LARGER " + b"1" * 5000) == BAD
-    with pytest.raises(CommandError):
-        Lexer(b"0").nz_number()
-    assert Lexer(b"10").nz_number() == 10
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from mailnode.imap.wire import responses as r
         (r.ok(b"a", "Done"), b"a OK Done\r\n"),
         (r.ok(b"*", "", b"HIGHESTMODSEQ 5"), b"* OK [HIGHESTMODSEQ 5] Done\r\n"),
         (r.no(b"a.b", "No such mailbox", b"TRYCREATE"), b"a.b NO [TRYCREATE] No such mailbox\r\n"),
-        (r.bad(b"*", "Invalid tag"), b"* BAD Invalid tag\r\n"),
+        (r.status(b"*", b"BAD", "Invalid tag"), b"* BAD Invalid tag\r\n"),
         (r.bye("Closing"), b"* BYE Closing\r\n"),
         (r.continuation(), b"+ OK\r\n"),
         (r.continuation(b""), b"+ \r\n"),

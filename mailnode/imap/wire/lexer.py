@@ -199,12 +199,6 @@ class Lexer:
         """Read an unsigned decimal number of at most ``largest``."""
         return decimal(self.match(_DIGITS, "a number").group(), largest)
 
-    def nz_number(self, largest: int = MAX_NUMBER) -> int:
-        """Read an nz-number: no leading zero, not zero."""
-        if self.peek() == b"0":
-            raise CommandError("Expected a number above zero")
-        return self.number(largest)
-
     def sequence_set(self, kind: type[S]) -> S:
         """Read a sequence-set; it stays as the client wrote it and is never expanded."""
         text = self.match(_SET, "a message set").group()

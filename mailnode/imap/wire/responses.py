@@ -33,11 +33,6 @@ def no(tag: bytes, text: str, code: bytes = b"") -> bytes:
     return status(tag, b"NO", text, code)
 
 
-def bad(tag: bytes, text: str, code: bytes = b"") -> bytes:
-    """Return ``tag BAD``."""
-    return status(tag, b"BAD", text, code)
-
-
 def bye(text: str, code: bytes = b"") -> bytes:
     """Return ``* BYE``."""
     return status(b"*", b"BYE", text, code)
