@@ -78,7 +78,7 @@ class Idling(UnderWay):
     async def _keep_looking(self) -> None:
         """Look as long as something happens. What does while the client does not read is told in one when it does."""
         try:
-            while self._again and not self._ended:
+            while self._again and not self._ended and not self._context.channel.closed:
                 await self._context.push(self._look)
         finally:
             self._pushing = False
