@@ -57,6 +57,7 @@ class Action(enum.Enum):
 
     RUN = enum.auto()  # the greeting, or what answers the event
     DRAIN = enum.auto()  # wait until the transport takes more
+    HURRY = enum.auto()  # wait less long for a client that does not read what it is answered
     LEAVE = enum.auto()  # say the last words and close
     GIVE_BACK = enum.auto()  # the login, and what else is held
 
@@ -75,6 +76,7 @@ _WAITING = Step(Life.WAITING)
 _RUN = Step(Life.BUSY, then=Action.RUN)
 _OPEN = Step(Life.OPEN)
 _FULL = Step(Life.FULL, then=Action.DRAIN)
+_END_SOON = Step(Life.ENDING, (Action.HURRY,))
 _ENDING = Step(Life.ENDING)
 _LEAVE = Step(Life.CLOSED, (Action.LEAVE, Action.GIVE_BACK))
 _LEAVE_RUNNING = Step(Life.LEFT, (Action.LEAVE,))
@@ -104,7 +106,7 @@ LIFE: dict[Life, dict[Input, Step]] = {
     Life.BUSY: {
         Input.PAUSED: _WAITING,
         Input.DONE: _FULL,
-        Input.END: _ENDING,
+        Input.END: _END_SOON,
         Input.TIMEOUT: _ENDING,
         Input.FAILED: _LEAVE,
         Input.LOST: _GONE,

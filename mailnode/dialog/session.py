@@ -24,9 +24,12 @@ from mailnode.values.events import emit
 
 Event = TypeVar("Event")
 
+HURRY_SECONDS = 30.0  # for each write of an answer to be taken, once the session is to end behind it
+
 # Bound once: members of an enumeration are looked up slowly, and these for every event.
 _EVENT, _DONE, _DRAINED, _PAUSED = Input.EVENT, Input.DONE, Input.DRAINED, Input.PAUSED
 _RUN, _DRAIN, _LEAVE = Action.RUN, Action.DRAIN, Action.LEAVE
+_HURRY = Action.HURRY
 _LOST = (Life.GONE, Life.OVER)
 
 _log = Logger()
@@ -244,6 +247,8 @@ class Session(ABC, Generic[Event]):
         for action in step.at_once:
             if action is _LEAVE:
                 self._leave()
+            elif action is _HURRY:
+                self.channel.set_timeout(HURRY_SECONDS)
             else:
                 self._give_back()
         return step.then

@@ -322,7 +322,7 @@ class Pump(Protocol):
     def set_timeout(self, seconds: float) -> None:
         """Change the idle timeout."""
         self._timeout = seconds
-        if self._deadline != inf and not self._busy:
+        if self._deadline != inf:
             self._restart_timer()
 
     def set_deadline(self, seconds: float | None) -> None:

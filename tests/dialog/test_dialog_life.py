@@ -4,12 +4,13 @@ import pytest
 
 from mailnode.dialog.life import LIFE, Action, Input, Life
 
-# Where each input leads; "!" the last words are said, "-" what is held is given back, "" it cannot happen.
+# Where each input leads; ">" the client has less time to read, "!" the last words are said, "-" what is held is given
+# back; "." it cannot happen.
 EXPECTED = """
          OPENED  EVENT   PAUSED  DONE     DRAINED  END      TIMEOUT  FAILED   LOST
 NEW      BUSY    .       .       .        .        CLOSED!- CLOSED!- CLOSED!- OVER-
 OPEN     .       BUSY    .       .        .        CLOSED!- CLOSED!- CLOSED!- OVER-
-BUSY     .       .       WAITING FULL     .        ENDING   ENDING   CLOSED!- GONE
+BUSY     .       .       WAITING FULL     .        ENDING>  ENDING   CLOSED!- GONE
 WAITING  .       .       .       .        BUSY     LEFT!    ENDING   CLOSED!- GONE
 FULL     .       .       .       .        OPEN     CLOSED!- CLOSED!- CLOSED!- OVER-
 ENDING   .       .       LEFT!   CLOSED!- ENDING   ENDING   ENDING   CLOSED!- GONE
@@ -34,7 +35,7 @@ def test_every_pair(life, happened, expected):
     if expected == ".":
         assert step is None
         return
-    marks = {Action.LEAVE: "!", Action.GIVE_BACK: "-"}
+    marks = {Action.HURRY: ">", Action.LEAVE: "!", Action.GIVE_BACK: "-"}
     assert step.to.name + "".join(marks[action] for action in step.at_once) == expected
     assert (step.then is Action.RUN) == (step.to is Life.BUSY and life is not Life.WAITING)
     assert (step.then is Action.DRAIN) == (step.to is Life.FULL)

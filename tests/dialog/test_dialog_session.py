@@ -10,7 +10,7 @@ from twisted.internet.testing import StringTransport
 from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 
-from mailnode.dialog.session import Session, SessionEnds, Why
+from mailnode.dialog.session import HURRY_SECONDS, Session, SessionEnds, Why
 from mailnode.net.pump import GATHERED, Pump
 from mailnode.values.wire import NEED_DATA, PAUSED
 
@@ -312,6 +312,24 @@ def test_an_answer_does_not_end_within_a_response(place):
     assert place.heard() == LARGE
     place.pump.resumeProducing()
     assert place.heard() == b"end\nSHUTDOWN\n"
+
+
+def test_a_client_that_does_not_read_a_response_holds_up_the_end_for_half_a_minute(place):
+    async def say():
+        place.session.write(LARGE)
+        await place.session.sent(within=True)
+
+    fill(place)
+    Deferred.fromCoroutine(place.session.push(say))
+    place.clock.advance(10)
+    place.session.channel.set_timeout(1800)
+    place.session.end("the account was changed")
+    place.clock.advance(HURRY_SECONDS - 1)
+    assert not place.transport.disconnected
+    place.clock.advance(1)
+    assert place.transport.disconnected
+    place.lose()
+    assert place.session.given.logouts == 1
 
 
 def test_trouble_is_told_and_logged(place, events):
