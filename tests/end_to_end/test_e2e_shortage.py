@@ -214,3 +214,32 @@ def test_a_full_disk_serves_reading_and_deleting_also_after_a_restart(small_disk
     assert small_disk.send("after", 300_000) == small_disk.send("after", 100) == (250, "")
     read_and_delete(small_disk, "7")
     assert not [line for line in small_disk.node.process.lines if "Traceback" in line]
+
+
+def test_with_not_one_octet_free_a_start_serves_reading(small_disk):
+    for number in range(6):
+        assert small_disk.send(f"before-{number}", 300_000 if number % 3 == 0 else 20_000) == (250, "")
+    assert small_disk.node.stop() == 0  # what is in the files' logs goes into them: the next stop needs no room for it
+    small_disk.node.start()
+    small_disk.fill()
+    wait_for(lambda: small_disk.send("full", 300_000)[0] == 452, "the disk is full")
+    small_disk.fill()
+    assert small_disk.node.stop() == 0
+    small_disk.fill()
+    small_disk.node.start()
+    small_disk.fill()
+    assert small_disk.health() == (503, "full")
+    reader = small_disk.imap()
+    typ, (count,) = reader.select("INBOX")
+    assert typ == "OK" and int(count) >= 6
+    bodies = [part for part in reader.fetch("1:*", "(BODY.PEEK[])")[1] if isinstance(part, tuple)]
+    assert len(bodies) == int(count) and all(b"\r\nend of " in text for _, text in bodies)
+    reader.logout()
+    client = small_disk.pop3()
+    assert client.stat()[0] == int(count) and b"end of" in b"".join(client.retr(1)[1])
+    client.quit()
+    assert small_disk.send("full", 300_000) == small_disk.send("full", 100) == (452, "4.3.1")
+    small_disk.free()
+    assert small_disk.send("after", 300_000) == small_disk.send("after", 100) == (250, "")
+    read_and_delete(small_disk, "3")
+    assert not [line for line in small_disk.node.process.lines if "Traceback" in line]

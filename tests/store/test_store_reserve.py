@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
+import signal
 from collections import namedtuple
 
 import apsw
@@ -13,7 +15,7 @@ from mailnode.errors import DiskFull, StoreUnavailable
 from mailnode.net.no_reactor import CallingThread
 from mailnode.store.blobs.local import LocalBlobs
 from mailnode.store.disk import reserve as reserve_module
-from mailnode.store.disk.reserve import NEEDED, RESERVE, Reserve
+from mailnode.store.disk.reserve import NEEDED, OPENING, RESERVE, Reserve
 from mailnode.store.engines.engine import GROWING
 from mailnode.store.engines.sqlite_tenancy import Job, Tenancy
 
@@ -65,6 +67,25 @@ def test_a_start_on_a_full_disk_gives_it_back_first(tmp_path, reserve, disk):
     disk[0] = RESERVE // 2 - 512
     reserve.begin()
     assert not (tmp_path / "reserve").exists()
+
+
+def test_what_a_start_needs_is_kept_for_it(tmp_path, reserve, disk):
+    reserve.end(3)
+    assert os.stat(tmp_path / "reserve.start").st_blocks * 512 >= 3 * OPENING
+    reserve.begin()
+    assert not (tmp_path / "reserve.start").exists()
+
+
+def test_what_there_is_is_kept_for_a_start_where_that_is_less(tmp_path, reserve):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (OPENING + 512, before[1]))
+        reserve.end(3)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert os.stat(tmp_path / "reserve.start").st_size == OPENING + 512
 
 
 def test_what_cannot_be_made_whole_is_not_there(tmp_path, reserve, disk, monkeypatch):

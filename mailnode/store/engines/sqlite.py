@@ -26,7 +26,7 @@ from twisted.logger import Logger
 from mailnode.errors import ConfigurationError, StoreDamaged, StoreUnavailable
 from mailnode.store.disk.data_lock import DataLock
 from mailnode.store.disk.directories import make_directory, sync_directory
-from mailnode.store.disk.reserve import Reserve
+from mailnode.store.disk.reserve import OPENING, Reserve
 from mailnode.store.engines import migrate
 from mailnode.store.engines.engine import DIRECTORY, EPHEMERAL, QUEUE, Transaction, mail_tenancy
 from mailnode.store.engines.file_ages import FileAges
@@ -125,9 +125,14 @@ class SqliteEngine:
                 self._begin_anew(tenancy, error)
         except (apsw.Error, OSError, *MALFORMED) as error:
             if kind_of(name) != "mail" or name in self._accepted or isinstance(error, apsw.FullError):
-                raise ConfigurationError([f"server.data: {self._path(name)}: {error}"]) from error
+                raise ConfigurationError([f"server.data: {self._path(name)}: {self._words(error)}"]) from error
             self._tenancies.pop(name, None)
-            self._leave_out(name, str(error))
+            self._leave_out(name, self._words(error))
+
+    def _words(self, error: Exception) -> str:
+        """What SQLite says where there is no room beside a database is "disk I/O error"."""
+        full = isinstance(error, apsw.IOError) and self._reserve is not None and self._reserve.free() < OPENING
+        return f"{error}: the disk is full" if full else str(error)
 
     def _compare(self, directory: Path) -> None:
         """Find files that are older than what was acknowledged. A mail partition that is gets no service.
@@ -301,6 +306,8 @@ class SqliteEngine:
             self._ages = None
         for tenancy in self._tenancies.values():
             tenancy.close()
+        if self._reserve is not None and self._tenancies:
+            self._reserve.end(len(self._tenancies))
         self._tenancies.clear()
         if self._lock is not None:
             self._lock.release()
