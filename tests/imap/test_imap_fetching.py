@@ -8,6 +8,8 @@ from imap_world import START, play
 
 from mailnode.errors import RowsDamaged, StoreUnavailable
 from mailnode.imap.bodies import PIECE
+from mailnode.imap.commands import fetch
+from mailnode.imap.commands.fetch import AHEAD
 from mailnode.net.no_reactor import run_now
 from mailnode.values.flags import FLAGGED, SEEN
 
@@ -572,3 +574,57 @@ def test_many_items_give_others_their_turn_and_are_not_held_together(make_world,
     world.clock.advance(0)
     assert client.received().endswith(b"t OK FETCH completed\r\n")
     assert turns.count(0) >= 40 and max(sizes) < 3 * PIECE
+
+
+def test_many_items_of_a_large_message_are_not_held_together(make_world, monkeypatch):
+    world = make_world()
+    world.put(b"Subject: x\r\n\r\n" + b"y" * 4 * PIECE)
+    client = world.connect(select="INBOX")
+    read, held, most = type(world.box()).read, [0], [0]
+    write = client.transport.write
+
+    async def reading(self, blob, offset=0, length=None):
+        held[0] += length
+        most[0] = max(most[0], held[0])
+        return await read(self, blob, offset, length)
+
+    def taken(data):
+        held[0] = 0
+        write(data)
+
+    monkeypatch.setattr(type(world.box()), "read", reading)
+    monkeypatch.setattr(client.transport, "write", taken)
+    client.send(f"t FETCH 1 ({' '.join(f'BODY.PEEK[]<{number}.{PIECE}>' for number in range(40))})\r\n".encode())
+    world.clock.advance(0)
+    received = client.received()
+    assert received.endswith(b"t OK FETCH completed\r\n") and received.count(b"BODY[]<") == 40
+    assert most[0] <= AHEAD + 3 * PIECE
+
+
+def test_damage_behind_what_is_read_ahead_breaks_the_connection(make_world, request):
+    if "sqlite" in request.node.name:
+        return
+    world = make_world()
+    world.put(b"Subject: x\r\n\r\n" + b"y" * 8 * PIECE)
+    client = world.connect(select="INBOX")
+    (blob_id,) = world.account.content
+    world.account.content[blob_id] = world.account.content[blob_id][: PIECE * 7]
+    items = " ".join(f"BODY.PEEK[]<{number * PIECE}.{PIECE}>" for number in range(8))
+    client.send(f"t FETCH 1 ({items})\r\n".encode())
+    received = client.received()
+    assert received.startswith(b"* 1 FETCH (BODY[]<0> {") and b"t " not in received and client.pump.closed
+
+
+def test_hundreds_of_choices_from_a_large_header_look_through_it_once(make_world, monkeypatch):
+    world = make_world()
+    world.put(b"".join(b"X-%d: %d\r\n" % (number, number) for number in range(20_000)) + b"\r\n")
+    client = world.connect(select="INBOX")
+    looks = []
+    look = fetch.FieldIndex
+    monkeypatch.setattr(fetch, "FieldIndex", lambda header: looks.append(len(header)) or look(header))
+    items = " ".join(f"BODY.PEEK[HEADER.FIELDS (X-{number})]" for number in range(900))
+    client.send(f"t FETCH 1 ({items})\r\n".encode())
+    world.clock.advance(0)
+    received = client.received()
+    assert received.endswith(b"t OK FETCH completed\r\n") and len(looks) == 1
+    assert all(b"\r\nX-%d: %d\r\n\r\n" % (number, number) in received for number in range(900))

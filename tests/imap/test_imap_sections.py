@@ -1,9 +1,11 @@
 """Sections as octets: numbering, partials, header fields (RFC 3501 6.4.5)."""
 
+import time
+
 import pytest
 
 from mailnode.imap.messages.fetch_items import Section
-from mailnode.imap.messages.sections import Slice, field_selector, from_kept_fields, locate
+from mailnode.imap.messages.sections import FieldIndex, Slice, field_selector, from_kept_fields, locate
 from mailnode.message.scanner import scan
 from mailnode.values.facts import Part
 
@@ -171,6 +173,14 @@ HEADER = (
 )
 def test_fields(text: str, names: tuple[bytes, ...], expected: bytes) -> None:
     assert field_selector(Section((), text, names))(HEADER) == expected
+    assert chosen(HEADER, text, names) == expected
+
+
+def chosen(header: bytes, text: str, names: tuple[bytes, ...], step: int = 2) -> bytes:
+    index = FieldIndex(header)
+    while index.scan(step):
+        pass
+    return index.choose(Section((), text, names))
 
 
 def test_only_crlf_ends_a_field() -> None:
@@ -186,6 +196,41 @@ def test_fields_of_a_header_without_end() -> None:
         assert field_selector(Section((), "HEADER.FIELDS", (b"to",)))(header.rstrip() + b"\r\n\r\n") == b"To: x\r\n\r\n"
     assert field_selector(Section((), "HEADER.FIELDS", (b"bcc",)))(b"To: x\r\n") == b""
     assert field_selector(Section((), "HEADER.FIELDS", (b"to",)))(b"") == b"\r\n"
+
+
+def test_fields_of_an_index_are_those_of_a_look_at_the_header() -> None:
+    for header in (
+        HEADER,
+        b"",
+        b"\r\n",
+        b"To: x",
+        b"Cc: y\r\nTo: x\r\n",
+        b"To: x\r\nno field\r\nto: z\r\nCc: y",
+        b"x\r\n\r\n",
+    ):
+        for text in ("HEADER.FIELDS", "HEADER.FIELDS.NOT"):
+            for names in (
+                (b"to",),
+                (b"Cc", b"TO", b"cc"),
+                (b"subject", b"x-nothing"),
+                (b"received", b"to", b"subject"),
+            ):
+                for step in (1, 2, 1000):
+                    assert chosen(header, text, names, step) == field_selector(Section((), text, names))(header)
+
+
+def test_hundreds_of_choices_from_one_header_look_through_it_once() -> None:
+    header = b"".join(b"X-Field-%d: %d\r\n" % (number, number) for number in range(20_000)) + b"\r\n"
+    index = FieldIndex(header)
+    while index.scan(1000):
+        pass
+    begin = time.process_time()
+    for number in range(900):
+        assert index.choose(Section((), "HEADER.FIELDS", (b"x-field-%d" % number,))) == b"X-Field-%d: %d\r\n\r\n" % (
+            number,
+            number,
+        )
+    assert time.process_time() - begin < 1
 
 
 def test_fields_are_chosen_in_linear_time() -> None:

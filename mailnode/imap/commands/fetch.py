@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import ClassVar
 
@@ -20,17 +20,20 @@ from mailnode.imap.commands.row import SELECTED, CommandRow
 from mailnode.imap.messages.fetch_items import Attribute, FetchItem, parse_items
 from mailnode.imap.messages.ranges import RANGE, Row, ranges_of, uids_of
 from mailnode.imap.messages.rendering import BlobItem, FetchPlan, plan_fetch
-from mailnode.imap.messages.sections import Slice
+from mailnode.imap.messages.sections import FieldIndex, Slice
 from mailnode.imap.selected import Selected
 from mailnode.imap.view.view import View
 from mailnode.imap.wire.command import Command, MessageSet
 from mailnode.imap.wire.lexer import MAX_NUMBER64, CommandError, Lexer
-from mailnode.values.blob import BlobRef
 from mailnode.values.flags import SEEN
 from mailnode.values.sets import SeqSet, UidSet
 
 RENDERED = 512  # answered at a time, when the store makes the answers
 FLAG_ROWS = 1000  # answered from the view at a time
+AHEAD = 4 * PIECE  # octets of a large message that are read before its response is begun
+AT_ONCE = 64 * 1024  # octets of a header that are looked through without giving others their turn
+FIELDS = 1000  # of a header, found between two looks at the time
+HEADERS = 4  # of one message, and its parts, whose fields are kept for further items
 STEP = 8  # messages between two looks at the time, where each may have hundreds of header fields cut out
 REMEMBERED = 256  # item lists: every program repeats its few
 LONGEST_REMEMBERED = 512  # octets; what is kept is bounded
@@ -122,6 +125,17 @@ class _Streamed:
 _Literal = bytes | _Streamed | None  # None is NIL
 
 
+@dataclass(slots=True)
+class _Message:
+    """One message on its way out."""
+
+    row: Row
+    index: int  # in the view
+    whole: bytes | None  # None: too large to be held
+    ahead: deque[_Literal] = field(default_factory=deque)  # literals that have been read already
+    headers: dict[Slice, FieldIndex] = field(default_factory=dict)  # that were looked through
+
+
 class _Fetching:
     """One FETCH command under way."""
 
@@ -209,7 +223,7 @@ class _Fetching:
     async def _bodies(self, rows: Sequence[tuple[Row, int]]) -> None:
         """Read first, mark as seen what could be read, then write: nothing is promised that cannot be sent."""
         if not self.plan.blob_items:  # header fields from the facts, which set \\Seen all the same
-            await self._write_batch([(row, index, []) for row, index in rows])
+            await self._write_batch([_Message(row, index, None) for row, index in rows])
             return
         contents = [row[self.plan.content_at] for row, _ in rows]
         if None not in contents:  # all came with their rows: the store bounds how much that is
@@ -226,14 +240,12 @@ class _Fetching:
         readable = []
         for (row, index), whole in zip(rows, wholes, strict=True):
             try:
-                literals: Iterable[_Literal]
-                if isinstance(whole, bytes):
-                    literals = self._of_whole(row, whole)
-                elif whole is None:
-                    literals = await self._literals(row, row[self.plan.blob_at])
-                else:
+                if isinstance(whole, BlobDamaged):
                     raise whole
-                readable.append((row, index, literals))
+                message = _Message(row, index, whole)
+                if whole is None:
+                    await self._read_ahead(message)
+                readable.append(message)
             except BlobDamaged as error:
                 self._damaged((index,), error)
         await self._write_batch(readable)
@@ -246,48 +258,63 @@ class _Fetching:
         for uid in uids_of(self.view, indexes):
             _log.warn("message {uid} of {account} is damaged: {error}", uid=uid, account=account, error=str(error))
 
-    def _of_whole(self, row: Row, whole: bytes) -> Iterator[_Literal]:
-        """Yield the literals of a message that is held: together they may be a thousand times as large."""
-        for item, found in zip(self.plan.blob_items, self.plan.slices(row), strict=True):
-            if found is None:
-                yield None
-            elif item.select is not None:
-                yield _part_of(item.select(found.head + whole[found.start : found.end]), item.partial)
-            else:
-                if item.partial is not None:
-                    found = found.cut(*item.partial)
-                yield found.head + whole[found.start : found.end]
-
-    async def _literals(self, row: Row, blob: BlobRef) -> list[_Literal]:
-        """Return the literals of a message too large to be held, reading what they need."""
-        return [
-            None if found is None else await self._literal(blob, item, found)
-            for item, found in zip(self.plan.blob_items, self.plan.slices(row), strict=True)
-        ]
-
-    async def _literal(self, blob: BlobRef, item: BlobItem, found: Slice) -> _Literal:
-        mailbox = self.selected.mailbox
-        if item.select is not None:
-            header = found.head + await read_exactly(mailbox, blob, found.start, found.end)
+    async def _read_ahead(self, message: _Message) -> None:
+        """Read the first literals of a message too large to be held, all if they are small: before anything is promised."""
+        held = 0
+        for item, found in zip(self.plan.blob_items, self.plan.slices(message.row), strict=True):
+            literal = await self._literal(message, item, found)
+            message.ahead.append(literal)
+            if literal is not None:
+                held += len(literal if isinstance(literal, bytes) else literal.first)
+            if held > AHEAD:
+                return
             await self.context.checkpoint()
-            return _part_of(item.select(header), item.partial)
+
+    async def _literal(self, message: _Message, item: BlobItem, found: Slice | None) -> _Literal:
+        if found is None:
+            return None
+        if item.select is not None:
+            return _part_of(await self._chosen(message, item, item.select, found), item.partial)
         if item.partial is not None:
             found = found.cut(*item.partial)
-        if found.size <= PIECE:
-            return found.head + await read_exactly(mailbox, blob, found.start, found.end)
+        if message.whole is not None or found.size <= PIECE:
+            return await self._octets(message, found)
         middle = min(found.start + PIECE, found.end)
-        first = found.head + await read_exactly(mailbox, blob, found.start, middle)
+        first = await self._octets(message, found._replace(end=middle))
         return _Streamed(first, Slice(b"", middle, found.end), found.size)
 
-    async def _write_batch(self, batch: Sequence[tuple[Row, int, Iterable[_Literal]]]) -> None:
-        seen = await self._mark_seen([index for _, index, _ in batch]) if self._marks_seen else set()
+    async def _octets(self, message: _Message, found: Slice) -> bytes:
+        if message.whole is not None:
+            return found.head + message.whole[found.start : found.end]
+        blob = message.row[self.plan.blob_at]
+        return found.head + await read_exactly(self.selected.mailbox, blob, found.start, found.end)
+
+    async def _chosen(self, message: _Message, item: BlobItem, select: Callable[[bytes], bytes], found: Slice) -> bytes:
+        """Return fields of a header, which is looked through once for all items where there are many or it is large."""
+        if not self.plan.many_choices and found.size <= AT_ONCE:
+            return select(await self._octets(message, found))
+        fields = message.headers.get(found)
+        if fields is None:
+            fields = FieldIndex(await self._octets(message, found))
+            while fields.scan(FIELDS):
+                await self.context.checkpoint()
+            if len(message.headers) >= HEADERS:
+                message.headers.clear()
+            message.headers[found] = fields
+        return fields.choose(item.section)
+
+    async def _write_batch(self, batch: Sequence[_Message]) -> None:
+        seen = await self._mark_seen([message.index for message in batch]) if self._marks_seen else set()
         out: list[bytes] = []
         octets = 0
-        for row, index, literals in batch:
+        for message in batch:
+            row, index = message.row, message.index
             line = self.plan.render(row, index)
             out.append(line)
             space = b"" if line.endswith(b"(") else b" "
-            for item, literal in zip(self.plan.blob_items, literals, strict=True):
+            slices = self.plan.slices(row) if self.plan.blob_items else ()
+            for item, found in zip(self.plan.blob_items, slices, strict=True):
+                literal = message.ahead.popleft() if message.ahead else await self._promised(message, item, found)
                 if isinstance(literal, bytes):  # NUL may not leave in a literal (RFC 3501 9, CHAR8)
                     out += (b"%b%b {%d}\r\n" % (space, item.label, len(literal)), literal.replace(b"\0", b"\x80"))
                     octets += len(literal)
@@ -310,9 +337,18 @@ class _Fetching:
             out.append(b")\r\n")
             if self.plan.has_flags or index in seen:
                 self.view.told([index])
+            message.headers.clear()
             await self.context.checkpoint()
         self.context.write(b"".join(out))
         await self.context.pause()
+
+    async def _promised(self, message: _Message, item: BlobItem, found: Slice | None) -> _Literal:
+        """Return a literal of a response that has been begun. What cannot be read now breaks the connection."""
+        try:
+            return await self._literal(message, item, found)
+        except DomainError as error:
+            self.context.trouble(error)
+            self.context.abort("a message could not be read to its end")
 
     async def _mark_seen(self, indexes: Sequence[int]) -> set[int]:
         """Set \\Seen where it is not set; return where it is now (RFC 3501 6.4.5). A store that cannot write at the

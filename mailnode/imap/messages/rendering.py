@@ -21,6 +21,7 @@ from mailnode.values.flags import KeywordTable
 Render = Callable[[Row, int], bytes]  # (row, index in the view) -> one item
 RenderMany = Callable[[Sequence[Row], Sequence[int]], bytes]  # (rows, indexes in the view) -> whole responses
 
+FEW_CHOICES = 2  # of header fields in one command, up to which each looks through the header for itself
 REMEMBERED = 512  # octets of the item lists whose plans are kept, about
 _MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
 
@@ -70,6 +71,7 @@ class FetchPlan:
     lines: Callable[[Sequence[int]], bytes] | None = None  # whole responses of UID and FLAGS alone, indexes given
     in_a_row: RenderMany | None = None  # whole responses, when every item stands in the row as it is sent
     pieces: tuple[bytes | str, ...] = ()  # then also what a response is made of, for ``IMailbox.rendered``
+    many_choices: bool = False  # of header fields: the header is looked through once for all
 
     def slices(self, row: Row) -> list[Slice | None]:
         """Return which octets each blob item names; of a header that fields are chosen from, the whole header."""
@@ -115,10 +117,11 @@ def _plan(items: Sequence[FetchItem], view: View | None, uid: bool, modseq: bool
     columns: list[str] = []
     renders: list[Render] = []
     blob_items: list[BlobItem] = []
+    many = sum([not isinstance(item, Attribute) and bool(item.section.fields) for item in wanted]) > FEW_CHOICES
     for item in wanted:
         if isinstance(item, Attribute):
             renders.append(_attribute(item.name, view, columns))
-        elif from_kept_fields(item.section):
+        elif from_kept_fields(item.section) and not many:
             renders.append(_kept_fields(item, columns))
         else:
             blob_items.append(_blob_item(item))
@@ -141,6 +144,7 @@ def _plan(items: Sequence[FetchItem], view: View | None, uid: bool, modseq: bool
         parts,
         lines,
         *_rows_as_they_are(wanted, columns),
+        many_choices=many,
     )
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
+from itertools import chain, islice
 from typing import NamedTuple
 
 from mailnode.imap.messages.fetch_items import Section
@@ -95,6 +97,41 @@ def from_kept_fields(section: Section) -> bool:
     )
 
 
+class FieldIndex:
+    """The fields of one header by name, for many who choose from it: each choice costs what it yields. A header may have
+    hundreds of thousands; they are found some at a time."""
+
+    def __init__(self, header: bytes) -> None:
+        """:param header: whole, with the blank line if it has one. Nothing can be chosen before :meth:`scan` is done."""
+        self._header = header
+        self._found = scan_fields(header)
+        self._spans: list[tuple[int, int]] = []
+        self._named: dict[bytes, list[int]] = {}  # places in the list above, ascending
+
+    def scan(self, most: int) -> bool:
+        """Find so many fields more; return whether there may be others."""
+        before = len(self._spans)
+        for start, name, _, end in islice(self._found, most):
+            self._named.setdefault(name.lower(), []).append(len(self._spans))
+            self._spans.append((start, end))
+        return len(self._spans) - before == most
+
+    def choose(self, section: Section) -> bytes:
+        """Return what :func:`field_selector` of the section makes of this header."""
+        header, spans = self._header, self._spans
+        names = {name.lower() for name in section.fields}
+        places = sorted(chain.from_iterable([self._named.get(name, ()) for name in names]))
+        if section.text == "HEADER.FIELDS":
+            return _ended(header, b"".join([header[start:end] for start, end in map(spans.__getitem__, places)]))
+        kept: list[bytes] = []
+        position = 0
+        for start, end in map(spans.__getitem__, places):
+            kept.append(header[position:start])
+            position = end
+        kept.append(header[position:])
+        return _ended(header, b"".join(kept))
+
+
 def field_selector(section: Section, kept: bool = False) -> Callable[[bytes], bytes]:
     """Return what cuts the named fields out of a header: stored order, folding and duplicates kept, and the blank line
     behind them unless the message has none (RFC 3501 6.4.5). Linear in the header.
@@ -103,29 +140,27 @@ def field_selector(section: Section, kept: bool = False) -> Callable[[bytes], by
     """
     blank = b"\r\n" if kept else b"\r\n\r\n"
     pick = _picker(section)
-
-    def select(header: bytes) -> bytes:
-        fields = pick(header)
-        if not header.endswith(blank) and header not in (b"", b"\r\n"):
-            return fields if not fields or fields.endswith(b"\r\n") else fields + b"\r\n"
-        return _closed(fields)
-
-    return select
+    return lambda header: _ended(header, pick(header), blank)
 
 
 def _picker(section: Section) -> Callable[[bytes], bytes]:
     if section.text == "HEADER.FIELDS.NOT":
         return lambda header: remove(header, section.fields)
-    names = b"|".join(re.escape(name) for name in sorted(section.fields, key=len, reverse=True))
-    find = re.compile(_LINE_START + rb"(?:" + names + rb")[ \t]*:" + _REST, re.IGNORECASE | re.MULTILINE).findall
     wanted = {name.lower() for name in section.fields}
 
     def pick(header: bytes) -> bytes:
         if header.count(b"\r") <= _MAX_LINES:
-            return b"".join(find(header))
+            return b"".join(_expression(section.fields).findall(header))
         return b"".join(header[start:end] for start, name, _, end in scan_fields(header) if name.lower() in wanted)
 
     return pick
+
+
+@lru_cache(maxsize=64)
+def _expression(names: tuple[bytes, ...]) -> re.Pattern[bytes]:
+    """Made when a header is looked through: a command may name hundreds of lists, and most of them for an index."""
+    listed = b"|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    return re.compile(_LINE_START + rb"(?:" + listed + rb")[ \t]*:" + _REST, re.IGNORECASE | re.MULTILINE)
 
 
 # As ``message.headers`` reads fields, CRLF alone ends one; one expression for all names is twice as fast, but each line of
@@ -133,6 +168,12 @@ def _picker(section: Section) -> Callable[[bytes], bytes]:
 _MAX_LINES = 1000
 _LINE_START = rb"^(?<![^\r]\n)"
 _REST = rb"[^\r]*(?:\r(?!\n(?![ \t]))[^\r]*)*(?:\r\n|\Z)"
+
+
+def _ended(header: bytes, fields: bytes, blank: bytes = b"\r\n\r\n") -> bytes:
+    if not header.endswith(blank) and header not in (b"", b"\r\n"):
+        return fields if not fields or fields.endswith(b"\r\n") else fields + b"\r\n"
+    return _closed(fields)
 
 
 def _closed(fields: bytes) -> bytes:
