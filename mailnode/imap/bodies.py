@@ -18,14 +18,14 @@ BATCH = 64  # small messages held at once
 
 
 async def read_rows(
-    mailbox: IMailbox, view: View, indexes: Sequence[int], columns: Sequence[str]
+    mailbox: IMailbox, view: View, indexes: Sequence[int], columns: Sequence[str], keep: bool = False
 ) -> tuple[Sequence[int], list[tuple[Any, ...]], RowsDamaged | None]:
     """Return the rows of at most ``RANGE`` messages, the indexes they belong to, and why some could not be read: those, and
-    messages that are kept no more, are missing among rows and indexes."""
+    messages that are kept no more, are missing among rows and indexes. :param keep: as for ``IMailbox.rows``."""
     uids = uids_of(view, indexes)
     damage = None
     try:
-        rows = await mailbox.rows(uids, columns)
+        rows = await mailbox.rows(uids, columns, keep)
     except RowsDamaged as error:
         rows, damage = error.rows, error
     if len(rows) < len(uids):
@@ -60,18 +60,19 @@ def batches(rows: Sequence[tuple[T, BlobRef]]) -> Iterator[list[tuple[T, BlobRef
 
 
 async def read_small(
-    mailbox: IMailbox, blobs: Sequence[BlobRef], contents: Sequence[bytes | BlobDamaged | None]
+    mailbox: IMailbox, blobs: Sequence[BlobRef], contents: Sequence[bytes | BlobDamaged | None], keep: bool = False
 ) -> list[bytes | BlobDamaged | None]:
     """Return each message whole: None for one over ``PIECE`` octets, the error for a damaged one.
 
-    :param contents: what was read with the rows; what is missing among it is read together.
+    :param contents: what was read with the rows; what is missing among it is read together. :param keep: as for
+        ``IMailbox.rows``.
     """
     if None not in contents:
         return list(contents)
     small = [blob for blob, content in zip(blobs, contents, strict=True) if content is None and blob.size <= PIECE]
     if not small:
         return list(contents)
-    missing = iter(await mailbox.read_several(small))
+    missing = iter(await mailbox.read_several(small, keep))
     return [
         next(missing) if content is None and blob.size <= PIECE else content
         for blob, content in zip(blobs, contents, strict=True)

@@ -121,10 +121,11 @@ class IMailbox(Interface):
             may then be 0. None: the store is asked.
         """
 
-    async def rows(uids: Sequence[int], columns: Sequence[str]) -> list[tuple[Any, ...]]:
+    async def rows(uids: Sequence[int], columns: Sequence[str], keep: bool = False) -> list[tuple[Any, ...]]:
         """Return ``(uid, *columns)`` for each of the ascending UIDs that exists, expunged ones included while they are
         kept, ascending. At most 256 UIDs. Columns: ``values.mailbox.COLUMNS``; ``content`` only beside ``blob``.
 
+        :param keep: have them in memory from now on: a program shows them, and may ask for more of the same messages.
         :raises RowsDamaged: some of these messages cannot be read; it has the rows of the others.
         """
 
@@ -143,9 +144,9 @@ class IMailbox(Interface):
         :raises BlobDamaged: missing, short, or (when read whole) not matching its digest.
         """
 
-    async def read_several(blobs: Sequence[BlobRef]) -> list[bytes | BlobDamaged]:
+    async def read_several(blobs: Sequence[BlobRef], keep: bool = False) -> list[bytes | BlobDamaged]:
         """Return messages of this account whole, the error in place of a damaged one. For small ones: all are held at
-        once."""
+        once. :param keep: as for :meth:`rows`."""
 
     async def append(messages: Sequence[NewMessage]) -> Appended:
         """Place new messages, all or none. :raises OverQuota, KeywordLimit:"""

@@ -298,7 +298,7 @@ class FakeMailbox:
         first = self._claim(claim_recent)
         return MailboxChanges(box.highest, box.uidnext, changed, expunged, self._account.keywords, first)
 
-    async def rows(self, uids, columns):
+    async def rows(self, uids, columns, keep=False):
         assert len(uids) <= 256 and len(set(columns)) == len(columns)
         box = self._box
         found = []
@@ -321,7 +321,7 @@ class FakeMailbox:
                 said.append(piece if isinstance(piece, bytes) else b"%d" % piece)
         return b"".join(said)
 
-    async def read_several(self, blobs):
+    async def read_several(self, blobs, keep=False):
         contents = []
         for blob in blobs:
             try:

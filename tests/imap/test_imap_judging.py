@@ -331,7 +331,7 @@ def test_a_fetch_whose_client_has_gone_ends_at_the_next_range(make_world, monkey
         def __getattr__(self, name):
             return getattr(mailbox, name)
 
-        async def rows(self, uids, columns):
+        async def rows(self, uids, columns, keep=False):
             reads.append(Deferred())
             await reads[-1]
             return await read(uids, columns)

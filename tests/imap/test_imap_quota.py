@@ -119,7 +119,7 @@ def test_a_damaged_message_gives_nothing_back(make_full_world, monkeypatch):
     world = make_full_world()
     box = type(world.box())
 
-    async def damaged(self, uids, columns):
+    async def damaged(self, uids, columns, keep=False):
         raise RowsDamaged("message", [(uids[0], 700)])
 
     monkeypatch.setattr(box, "rows", damaged)

@@ -206,6 +206,7 @@ def test_a_damaged_message_is_passed_over(client):
     world = client.world
     if hasattr(world, "store"):
         run_now(world.engine.write("mail-00", lambda tx: tx.execute("DELETE FROM blob")))
+        world.store.recent.clear()
     else:
         world.account.content.clear()
     assert found(client, "BODY fox") == ""

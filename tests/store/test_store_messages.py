@@ -200,8 +200,9 @@ def test_one_row_with_content_is_as_among_others(five, loop, columns):
     assert loop.run(five.rows([6], columns)) == []
 
 
-def test_one_row_whose_content_is_missing_or_too_large(inbox, loop, make, files, engine, monkeypatch):
+def test_one_row_whose_content_is_missing_or_too_large(store, inbox, loop, make, files, engine, monkeypatch):
     loop.run(inbox.append([make(b"one thing"), make(b"another thing")]))
+    store.recent.clear()
     monkeypatch.setattr(messages, "READ_WHOLE", 10)
     assert [row[2] for uid in (1, 2) for row in loop.run(inbox.rows([uid], ["blob", "content"]))] == [
         b"one thing",
@@ -220,9 +221,10 @@ def rename_blob(tx, old, new):
     tx.execute("UPDATE blob SET blob_id = ? WHERE blob_id = ?", (new, old))
 
 
-def test_content_in_a_file_does_not_come_with_its_row(inbox, loop, make, files, monkeypatch):
+def test_content_in_a_file_does_not_come_with_its_row(store, inbox, loop, make, files, monkeypatch):
     monkeypatch.setattr(files, "_inline", 10)
     loop.run(inbox.append([make(b"not so small")]))
+    store.recent.clear()
     ((_, content, blob),) = loop.run(inbox.rows([1], ["content", "blob"]))
     assert (content, blob.place) == (None, "file")
 

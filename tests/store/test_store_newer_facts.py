@@ -68,6 +68,7 @@ def run_unit(loop, engine, store, unit, *arguments):
 
 def make_older(loop, engine, store):
     run_unit(loop, engine, store, set_version, FACTS_VERSION - 1)
+    store.recent.clear()
 
 
 def right(uid, content):

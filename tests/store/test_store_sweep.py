@@ -55,6 +55,7 @@ def test_expunged_messages_go_after_the_retention_time(store, sweeper, engine, l
     assert len(loop.run(inbox.rows(range(1, 9), ["envelope"]))) == 8
     before = loop.run(inbox.snapshot())
     assert sweep(loop, sweeper, clock, 20)["messages"] == 7
+    store.recent.clear()  # what another process has in memory stays there for a while
     assert [row[0] for row in loop.run(inbox.rows(range(1, 9), ["envelope"]))] == [8]
     assert [rows(loop, engine, store, table) for table in ("message", "blob", "blob_ref")] == [1, 1, 1]
     assert loop.run(inbox.snapshot()) == before

@@ -197,7 +197,9 @@ class _Fetching:
 
     async def _answer_from_store(self, ranges: Iterable[Sequence[int]]) -> None:
         for asked in ranges:
-            indexes, rows, damage = await read_rows(self.selected.mailbox, self.view, asked, self.plan.columns)
+            indexes, rows, damage = await read_rows(
+                self.selected.mailbox, self.view, asked, self.plan.columns, keep=len(asked) <= BATCH
+            )
             if damage is not None:
                 self._damaged(sorted(set(asked).difference(indexes)), damage)
             self.missing = self.missing or len(rows) < len(asked)
@@ -231,7 +233,7 @@ class _Fetching:
             return
         for batch in batches([((row, index), row[self.plan.blob_at]) for row, index in rows]):
             contents = [row[self.plan.content_at] for (row, _), _ in batch]
-            wholes = await read_small(self.selected.mailbox, [blob for _, blob in batch], contents)
+            wholes = await read_small(self.selected.mailbox, [blob for _, blob in batch], contents, keep=True)
             await self._write_readable([pair for pair, _ in batch], wholes)
 
     async def _write_readable(

@@ -52,6 +52,7 @@ class MailAccount:
     async def delete(self, mailbox_id: int) -> None:
         """Delete a mailbox and its messages. :raises NoSuchMailbox, MailboxRefused:"""
         modseq = await self._write(mailbox_tree.delete, mailbox_id, self._partition.now())
+        self._partition.recent.forget(self.account_id, mailbox_id)
         self._partition.publish(self.account_id, modseq)
 
     async def rename(self, mailbox_id: int, name: str) -> None:

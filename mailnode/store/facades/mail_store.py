@@ -17,6 +17,7 @@ from mailnode.interfaces.store import IBlobStore, IMailStore
 from mailnode.store.engines.engine import Engine, Transaction
 from mailnode.store.facades.mail_account import MailAccount
 from mailnode.store.facades.partition import Partition, Scan
+from mailnode.store.facades.recent_messages import RecentMessages
 from mailnode.store.units import accounts, arrivals, copies, mailbox_tree, maildrop_leases, sweeping, verify
 from mailnode.values.events import emit
 from mailnode.values.mailbox import Delivered, DeliveryPlan, NewMessage, Usage
@@ -49,7 +50,10 @@ class MailStore:
         self._unlimited: dict[str, Usage] = {}
         self._unlimited_since = 0.0
         scanning = DeferredLock()
-        self._partitions = [Partition(number, engine, blobs, hints, clock, scanning) for number in range(partitions)]
+        self.recent = RecentMessages()  # of all partitions
+        self._partitions = [
+            Partition(number, engine, blobs, hints, clock, scanning, self.recent) for number in range(partitions)
+        ]
 
     def scan_older(self, scan: Scan) -> None:
         """From now on, find facts of an older scanner anew when they are read, by this one."""
@@ -93,6 +97,7 @@ class MailStore:
             await partition.write(sweeping.begin_removal, account_id, partition.now())
         except NoSuchAccount:
             pass  # begun before, perhaps not finished
+        self.recent.forget(account_id)
         await self._finish_removal(partition, account_id)
 
     async def _finish_removal(self, partition: Partition, account_id: str) -> None:
@@ -176,9 +181,13 @@ class MailStore:
         if any(self._of(plan.account_id) is not partition for plan in plans):
             raise ValueError("plans for more than one partition")
         prepared = await partition.prepare(message)
+        forgotten = self.recent.forgotten
         placed = await partition.write(
             arrivals.deliver, envelope_id, plans, message, prepared, applied_once, partition.now()
         )
+        if not applied_once and forgotten == self.recent.forgotten:  # what was applied before may have another prefix
+            for plan, one in zip(plans, placed, strict=True):
+                self.recent.arrived((one.account_id, one.mailbox_id, one.uid), message, plan.prefix or message.prefix)
         for delivered in placed:
             partition.publish(delivered.account_id, delivered.modseq)
         return placed
@@ -210,6 +219,8 @@ class MailStore:
             counts["messages"] += await _until_none(partition, sweeping.expired, kept)
             counts["messages"] += await _until_none(partition, sweeping.in_deleted_mailboxes, kept)
             applied = int((now - sweeping.APPLIED_RETENTION) * 1_000_000)
+            if counts["messages"]:
+                self.recent.clear()
             counts["applied"] += await _until_none(partition, sweeping.old_notes, applied, now)
         # Which files a partition needs that is not served, nobody knows.
         if self._blobs_elsewhere is not None and len(self._served()) == len(self._partitions):

@@ -80,19 +80,28 @@ class Mailbox:
         except StoreUnavailable:
             return recent_from
 
-    async def rows(self, uids: Sequence[int], columns: Sequence[str]) -> list[tuple[Any, ...]]:
+    async def rows(self, uids: Sequence[int], columns: Sequence[str], keep: bool = False) -> list[tuple[Any, ...]]:
         """Return ``(uid, *columns)`` for those of the UIDs that exist. :raises LimitReached: over 256 UIDs.
         :raises RowsDamaged: some messages cannot be read; it has the rows of the others."""
         if len(uids) > ROWS_UIDS:
             raise LimitReached("rows")
+        recent = self._partition.recent
+        known = recent.rows(self.account_id, self.id, uids, columns)
+        if known is not None:
+            self._partition.require_service()
+            return known
+        forgotten, current = recent.forgotten, True
         if self._partition.scan is None or messages.SCANNED.isdisjoint(columns):
             rows, damaged = await self._readable(uids, columns)
         else:
             rows, damaged = await self._readable(uids, (*columns, "facts_version"))
+            current = all(row[-1] >= FACTS_VERSION for row in rows)
             rows = await with_newer_facts(self._partition, self.account_id, self.id, rows, columns)
         rows = await self._with_large_facts(rows, columns)
         if damaged:
             raise RowsDamaged(f"{self._partition.file}: {len(damaged)} messages", rows)
+        if keep and current and forgotten == recent.forgotten:
+            recent.remember(self.account_id, self.id, rows, columns)
         return rows
 
     async def _readable(
@@ -166,16 +175,32 @@ class Mailbox:
 
     async def read(self, blob: BlobRef, offset: int = 0, length: int | None = None) -> bytes:
         """Return content octets of a message. :raises BlobDamaged:"""
+        content = self._partition.recent.content(blob)
+        if content is not None:
+            return content[offset : None if length is None else offset + length]
         return await self._partition.read_blob(blob, offset, length)
 
-    async def read_several(self, blobs: Sequence[BlobRef]) -> list[bytes | BlobDamaged]:
+    async def read_several(self, blobs: Sequence[BlobRef], keep: bool = False) -> list[bytes | BlobDamaged]:
         """Return messages whole, the error in place of a damaged one."""
-        return await self._partition.read_blobs(blobs)
+        recent = self._partition.recent
+        kept = [(blob, recent.content(blob)) for blob in blobs]
+        found: dict[str, bytes | BlobDamaged] = {blob.blob_id: it for blob, it in kept if it is not None}
+        missing = [blob for blob, content in kept if content is None]
+        if missing:
+            for blob, content in zip(missing, await self._partition.read_blobs(missing), strict=True):
+                found[blob.blob_id] = content
+                if keep and isinstance(content, bytes):
+                    recent.remember_content(blob, content)
+        return [found[blob.blob_id] for blob in blobs]
 
     async def append(self, messages: Sequence[NewMessage]) -> Appended:
         """Place new messages, all or none. :raises OverQuota, KeywordLimit:"""
         prepared = [(message, await self._partition.prepare(message)) for message in messages]
+        forgotten = self._partition.recent.forgotten
         appended = await self._write(arrivals.append, prepared, self._partition.now())
+        if forgotten == self._partition.recent.forgotten:
+            for uid, message in zip(appended.uids, messages, strict=True):
+                self._partition.recent.arrived((self.account_id, self.id, uid), message, message.prefix)
         self._partition.publish(self.account_id, appended.modseq)
         return appended
 

@@ -13,6 +13,7 @@ from mailnode.interfaces.runtime import IClock, IHints
 from mailnode.interfaces.store import IBlobStore
 from mailnode.store.engines.engine import Engine, Transaction, mail_tenancy
 from mailnode.store.facades.flag_news import FlagNews
+from mailnode.store.facades.recent_messages import RecentMessages
 from mailnode.store.units import arrivals, messages, stored_facts
 from mailnode.values.blob import BlobRef, StagedBlob
 from mailnode.values.events import emit
@@ -33,13 +34,21 @@ class Partition:
     """One mail partition."""
 
     def __init__(
-        self, number: int, engine: Engine, blobs: IBlobStore, hints: IHints, clock: IClock, scanning: DeferredLock
+        self,
+        number: int,
+        engine: Engine,
+        blobs: IBlobStore,
+        hints: IHints,
+        clock: IClock,
+        scanning: DeferredLock,
+        recent: RecentMessages,
     ) -> None:
-        """:param scanning: held while a message is scanned again, one in the process."""
+        """:param scanning: held while a message is scanned again, one in the process. :param recent: of all partitions."""
         self.number = number
         self.blobs = blobs
         self.clock = clock
         self.flag_news = FlagNews()
+        self.recent = recent
         self.scan: Scan | None = None  # without one, facts of an older scanner are told as they are
         self.scanning = scanning
         self.copying: dict[str, DeferredLock] = {}  # accounts with a COPY of many messages under way in this process

@@ -1,0 +1,172 @@
+"""What was just delivered, appended or read, kept in memory: a program that shows it asks no thread and no disk.
+
+Kept is only what never changes: neither the content of a blob, nor what stands in a message's row but its flags, nor
+what UID a message has. So nothing has to be compared with the store; what can end is the mailbox, and then it is forgotten
+(:meth:`RecentMessages.forget`). Content that could not be read, or is not what was written, is never kept. A message that
+stands in several mailboxes has its content here once.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any
+
+from mailnode.store.units.messages import READ_TOGETHER, READ_WHOLE
+from mailnode.values.blob import BlobRef
+from mailnode.values.facts import FACTS_VERSION
+from mailnode.values.mailbox import NewMessage
+
+CONTENTS = 16 * 1024 * 1024  # octets of content that are kept
+ROWS = 8 * 1024 * 1024  # octets of rows that are kept
+LARGEST = 256 * 1024  # octets of a message whose content may be kept
+ROW = 1024  # octets that a row takes beside its longer values, about
+LONGEST_ROW = 16 * 1024  # octets of a row that is kept
+CHANGING = frozenset(("flags", "modseq"))  # columns that may have another value the next time
+
+Key = tuple[str, int, int]  # account, mailbox, UID
+
+
+class RecentMessages:
+    """Of all partitions of this process; the longest unused go first."""
+
+    def __init__(self, contents: int = CONTENTS, rows: int = ROWS) -> None:
+        """:param contents, rows: octets of each that may be kept."""
+        self.forgotten = 0  # how often something was forgotten: what was read before must not be remembered after it
+        self._contents: OrderedDict[str, bytes] = OrderedDict()  # by blob id
+        self._rows: OrderedDict[Key, dict[str, Any]] = OrderedDict()  # by column
+        self._contents_left = contents
+        self._rows_left = rows
+
+    def content(self, blob: BlobRef) -> bytes | None:
+        """Return the whole content of a message, None when it is not kept."""
+        content = self._contents.get(blob.blob_id)
+        if content is not None:
+            self._contents.move_to_end(blob.blob_id)
+        return content
+
+    def rows(
+        self, account_id: str, mailbox_id: int, uids: Sequence[int], columns: Sequence[str]
+    ) -> list[tuple[Any, ...]] | None:
+        """Return ``(uid, *columns)`` of all of these messages, with content as the store reads it together with rows; None
+        when something of it is not kept."""
+        pick, blob_at, content_at = _places(tuple(columns))
+        rows, contents = self._rows, self._contents
+        room = READ_TOGETHER
+        found: list[tuple[Any, ...]] = []
+        try:
+            for uid in uids:
+                key = account_id, mailbox_id, uid
+                values = pick(rows[key])
+                rows.move_to_end(key)
+                if content_at:
+                    blob = values[blob_at]
+                    content = contents.get(blob.blob_id)
+                    if content is not None:
+                        contents.move_to_end(blob.blob_id)
+                        room -= len(content)
+                        if room < 0:
+                            content = None
+                    elif blob.place == "inline" and blob.size <= READ_WHOLE:
+                        return None
+                    found.append((uid, *values[: content_at - 1], content, *values[content_at - 1 :]))
+                else:
+                    found.append((uid, *values))
+        except KeyError:
+            return None
+        return found
+
+    def remember(
+        self, account_id: str, mailbox_id: int, rows: Sequence[tuple[Any, ...]], columns: Sequence[str]
+    ) -> None:
+        """Keep rows ``(uid, *columns)``. Of those with ``content`` among their columns, ``blob`` is there too."""
+        for uid, *values in rows:
+            row = dict(zip(columns, values, strict=True))
+            content = row.pop("content", None)
+            if isinstance(content, bytes):
+                self.remember_content(row["blob"], content)
+            for name in CHANGING.intersection(row):
+                del row[name]
+            self.remember_row((account_id, mailbox_id, uid), row)
+
+    def arrived(self, key: Key, message: NewMessage, prefix: bytes) -> None:
+        """Keep a message that was just placed. :param prefix: that of this copy."""
+        facts, blob = message.facts, message.blob
+        if facts.version != FACTS_VERSION:
+            return
+        if blob.content:
+            self.remember_content(blob.ref, blob.content)
+        self.remember_row(
+            key,
+            {
+                "internaldate": message.internaldate,
+                "internaldate_offset": message.internaldate_offset,
+                "size": len(prefix) + blob.ref.size,
+                "prefix": prefix,
+                "header_size": facts.header_size,
+                "envelope": facts.envelope,
+                "bodystructure": facts.bodystructure,
+                "body": facts.body,
+                "fields": facts.fields,
+                "parts": facts.parts,
+                "blob": blob.ref,
+            },
+        )
+
+    def remember_row(self, key: Key, row: dict[str, Any]) -> None:
+        """Keep values of one row by their columns, with those that are kept of it; none of them among CHANGING."""
+        known = self._rows.pop(key, None)
+        if known is not None:
+            self._rows_left += _octets(known)
+            row = known | row
+        octets = _octets(row)
+        if octets > LONGEST_ROW:
+            return
+        self._rows[key] = row
+        self._rows_left -= octets
+        while self._rows_left < 0:
+            self._rows_left += _octets(self._rows.popitem(last=False)[1])
+
+    def remember_content(self, blob: BlobRef, content: bytes) -> None:
+        """Keep the content of a message, which has been verified, unless it is large."""
+        if len(content) > LARGEST or blob.blob_id in self._contents:
+            return
+        self._contents[blob.blob_id] = content
+        self._contents_left -= len(content) + ROW
+        while self._contents_left < 0:
+            self._contents_left += len(self._contents.popitem(last=False)[1]) + ROW
+
+    def forget(self, account_id: str, mailbox_id: int | None = None) -> None:
+        """A mailbox, or the whole account, is gone: it answers no more."""
+        self.forgotten += 1
+        for key in [key for key in self._rows if key[0] == account_id and mailbox_id in (None, key[1])]:
+            self._rows_left += _octets(self._rows.pop(key))
+
+    def clear(self) -> None:
+        """Forget everything: messages may be gone for good."""
+        self.forgotten += 1
+        self._rows_left += sum(map(_octets, self._rows.values()))
+        self._contents_left += sum([len(content) + ROW for content in self._contents.values()])
+        self._rows.clear()
+        self._contents.clear()
+
+
+def _octets(row: dict[str, Any]) -> int:
+    return ROW + sum([len(value) for value in row.values() if isinstance(value, bytes)])
+
+
+@lru_cache(maxsize=256)
+def _places(columns: tuple[str, ...]) -> tuple[Callable[[dict[str, Any]], tuple[Any, ...]], int, int]:
+    """Return what picks values of all columns but the content; where the blob is among them; and where among all columns,
+    the UID included, the content belongs: 0 when it was not asked for."""
+    names = [name for name in columns if name != "content"]
+    pick: Callable[[dict[str, Any]], tuple[Any, ...]]
+    if len(names) == 1:
+        [only] = names
+        pick = lambda row: (row[only],)  # noqa: E731 - beside the other one
+    else:
+        pick = itemgetter(*names) if names else lambda row: ()
+    content_at = columns.index("content") + 1 if "content" in columns else 0
+    return pick, names.index("blob") if content_at else 0, content_at
