@@ -14,9 +14,10 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
+from mailnode.store.units.arrivals import FACTS_COLUMNS, facts_row
 from mailnode.store.units.messages import READ_TOGETHER, READ_WHOLE
 from mailnode.values.blob import BlobRef
-from mailnode.values.facts import FACTS_VERSION
+from mailnode.values.facts import FACTS_VERSION, EncodedFacts
 from mailnode.values.mailbox import NewMessage
 
 CONTENTS = 16 * 1024 * 1024  # octets of content that are kept
@@ -27,6 +28,7 @@ LONGEST_ROW = 16 * 1024  # octets of a row that is kept
 CHANGING = frozenset(("flags", "modseq"))  # columns that may have another value the next time
 
 Key = tuple[str, int, int]  # account, mailbox, UID
+_Arrived = tuple[EncodedFacts, BlobRef, int, int, bytes]  # ..., INTERNALDATE as in NewMessage, prefix
 
 
 class RecentMessages:
@@ -36,7 +38,7 @@ class RecentMessages:
         """:param contents, rows: octets of each that may be kept."""
         self.forgotten = 0  # how often something was forgotten: what was read before must not be remembered after it
         self._contents: OrderedDict[str, bytes] = OrderedDict()  # by blob id
-        self._rows: OrderedDict[Key, dict[str, Any]] = OrderedDict()  # by column
+        self._rows: OrderedDict[Key, tuple[int, dict[str, Any] | _Arrived]] = OrderedDict()  # octets, values by column
         self._contents_left = contents
         self._rows_left = rows
 
@@ -59,7 +61,8 @@ class RecentMessages:
         try:
             for uid in uids:
                 key = account_id, mailbox_id, uid
-                values = pick(rows[key])
+                row = rows[key][1]
+                values = pick(row if isinstance(row, dict) else self._looked_at(key, row))
                 rows.move_to_end(key)
                 if content_at:
                     blob = values[blob_at]
@@ -98,36 +101,40 @@ class RecentMessages:
             return
         if blob.content:
             self.remember_content(blob.ref, blob.content)
-        self.remember_row(
-            key,
-            {
-                "internaldate": message.internaldate,
-                "internaldate_offset": message.internaldate_offset,
-                "size": len(prefix) + blob.ref.size,
-                "prefix": prefix,
-                "header_size": facts.header_size,
-                "envelope": facts.envelope,
-                "bodystructure": facts.bodystructure,
-                "body": facts.body,
-                "fields": facts.fields,
-                "parts": facts.parts,
-                "blob": blob.ref,
-            },
-        )
+        octets = ROW + len(prefix) + sum(map(len, facts_row(facts)))
+        self._keep(key, octets, (facts, blob.ref, message.internaldate, message.internaldate_offset, prefix))
+
+    def _looked_at(self, key: Key, arrived: _Arrived) -> dict[str, Any]:
+        """Sort a new message's values by column: most are never asked for."""
+        facts, blob, internaldate, offset, prefix = arrived
+        row = {
+            **dict(zip(FACTS_COLUMNS, facts_row(facts), strict=True)),
+            "internaldate": internaldate,
+            "internaldate_offset": offset,
+            "size": len(prefix) + blob.size,
+            "prefix": prefix,
+            "header_size": facts.header_size,
+            "blob": blob,
+        }
+        self._rows[key] = self._rows[key][0], row
+        return row
 
     def remember_row(self, key: Key, row: dict[str, Any]) -> None:
         """Keep values of one row by their columns, with those that are kept of it; none of them among CHANGING."""
+        known = self._rows.get(key, (0, {}))[1]
+        row = (known if isinstance(known, dict) else self._looked_at(key, known)) | row
+        self._keep(key, ROW + sum([len(value) for value in row.values() if isinstance(value, bytes)]), row)
+
+    def _keep(self, key: Key, octets: int, row: dict[str, Any] | _Arrived) -> None:
         known = self._rows.pop(key, None)
         if known is not None:
-            self._rows_left += _octets(known)
-            row = known | row
-        octets = _octets(row)
+            self._rows_left += known[0]
         if octets > LONGEST_ROW:
             return
-        self._rows[key] = row
+        self._rows[key] = octets, row
         self._rows_left -= octets
         while self._rows_left < 0:
-            self._rows_left += _octets(self._rows.popitem(last=False)[1])
+            self._rows_left += self._rows.popitem(last=False)[1][0]
 
     def remember_content(self, blob: BlobRef, content: bytes) -> None:
         """Keep the content of a message, which has been verified, unless it is large."""
@@ -142,19 +149,15 @@ class RecentMessages:
         """A mailbox, or the whole account, is gone: it answers no more."""
         self.forgotten += 1
         for key in [key for key in self._rows if key[0] == account_id and mailbox_id in (None, key[1])]:
-            self._rows_left += _octets(self._rows.pop(key))
+            self._rows_left += self._rows.pop(key)[0]
 
     def clear(self) -> None:
         """Forget everything: messages may be gone for good."""
         self.forgotten += 1
-        self._rows_left += sum(map(_octets, self._rows.values()))
+        self._rows_left += sum([octets for octets, _ in self._rows.values()])
         self._contents_left += sum([len(content) + ROW for content in self._contents.values()])
         self._rows.clear()
         self._contents.clear()
-
-
-def _octets(row: dict[str, Any]) -> int:
-    return ROW + sum([len(value) for value in row.values() if isinstance(value, bytes)])
 
 
 @lru_cache(maxsize=256)
