@@ -41,7 +41,7 @@ from mailnode.values.sets import compressed
 VIEW_ROWS = 5000  # looked at between two turns of the reactor
 FLAG_ROWS = 50_000  # the same, where one flag is looked for
 NUMBERS = 5000  # said between two turns of the reactor
-TESTS = 20_000  # the same: leaves of the key times messages
+TESTS = 5000  # the same: leaves of the key times messages
 KEYS = 100  # looked for in a large message's text by one step, so that others' steps are not far away
 AFTER_SILENCE = 10.0  # seconds of a search after which the client is told that it goes on
 AFTER_CLOSE = 1.0  # the same, when it closed its side: if it has gone, that shows by what it is told
