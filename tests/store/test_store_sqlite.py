@@ -720,3 +720,61 @@ def test_the_directory_remembers_partitions(tmp_path, loop):
     sql = "SELECT value FROM meta WHERE key = 'partitions'"
     assert loop.run(engine.read(DIRECTORY, lambda tx: tx.execute(sql))) == [("3",)]
     loop.run(engine.stop())
+
+
+def remove(path):
+    path.unlink()
+
+
+def empty(path):
+    os.truncate(path, 0)
+
+
+def cut(path):
+    os.truncate(path, path.stat().st_size - 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "harm", "words"),
+    [
+        ("-wal", remove, f"{os.strerror(errno.ENOENT)}: it was moved or removed while in use"),
+        ("-shm", remove, f"{os.strerror(errno.ENOENT)}: it was moved or removed while in use"),
+        ("-wal", empty, "it was shortened while in use"),
+        ("-wal", cut, "it was shortened while in use"),
+    ],
+)
+def test_nothing_is_acknowledged_when_what_stands_beside_a_file_was_harmed(tmp_path, name, harm, words):
+    said = []
+    tenancy = Tenancy("probe", str(tmp_path / "probe.db"), report=lambda event, **fields: said.append((event, fields)))
+    tenancy.open()
+    tenancy.run(make_table)
+    first, second, third = (Job(add, (number,)) for number in range(3))
+    tenancy.run_batch([first])
+    assert first.outcome() == 0 and tenancy.trouble() == ""
+    path = tmp_path / f"probe.db{name}"
+    harm(path)
+    assert tenancy.trouble() == f"{path}: {words}"
+    for job in (second, third):
+        tenancy.run_batch([job])
+        with pytest.raises(StoreUnavailable):
+            job.outcome()
+    assert tenancy.trouble() == f"{path}: {words}"
+    assert [event for event, _ in said] == ["store.failed"]
+    assert said[0][1]["error"] == f"nothing is acknowledged: {path}: {words}"
+    tenancy.close()
+
+
+def test_a_log_we_empty_or_begin_anew_is_no_trouble(tmp_path):
+    said = []
+    tenancy = Tenancy("probe", str(tmp_path / "probe.db"), report=lambda event, **fields: said.append((event, fields)))
+    tenancy.open()
+    tenancy.run(make_table)
+    for number in range(40):
+        job = Job(add, (number, 20_000))
+        tenancy.run_batch([job])
+        assert job.outcome() == number
+        if number % 3 == 0:
+            tenancy.checkpoint(wait=number % 2 == 0)
+        assert tenancy.trouble() == ""
+    tenancy.close()
+    assert said == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 LOG = "-wal"
+INDEX = "-shm"  # of the log, shared by all processes: each that opened another would not see what the others do
 
 
 class FileLost(Exception):
@@ -12,27 +13,57 @@ class FileLost(Exception):
 
 
 class NamedFiles:
-    """A database file and its write-ahead log, each known by the inode that had the name when it was first looked at.
+    """A database file, its write-ahead log and the log's index, each known by the inode that had the name when it was first
+    looked at. While we hold them open, no other file can have these inodes."""
 
-    While we hold them open, no other file can have these inodes."""
-
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, kept: int = 0) -> None:
+        """:param kept: octets below which the log is never cut by itself."""
         self._path = path
+        self._kept = kept
+        self._log = path + LOG
+        self._beside = (self._log, path + INDEX)
         self._known: dict[str, tuple[int, int]] = {}
+        self._written = 0  # octets the log had after the last commit, at most those that are kept
+        self._shortened = False
 
     def check(self, committed: bool = False) -> None:
-        """Look at the file and, once it is known, the log; after a commit it must be there. A microsecond each.
+        """Look at the file and, once they are known, what stands beside it; after a commit it must be there. A microsecond
+        each.
 
         :raises FileLost:"""
         self._check(self._path)
-        if committed or self._path + LOG in self._known:
-            self._check(self._path + LOG)
+        for name in self._beside:
+            if committed or name in self._known:
+                octets = self._check(name)
+                if committed and name == self._log:
+                    self._written = min(octets, self._kept)
+        if self._shortened or self.log_is_short():
+            raise FileLost(f"{self._log}: it was shortened while in use")
+
+    def log_is_short(self) -> bool:
+        """Whether the log has lost what was written into it, to be asked before a commit: afterwards it is as long as ever,
+        with a hole in it. By any thread."""
+        written = self._written
+        if written and not self._shortened:
+            try:
+                short = os.stat(self._log).st_size < written
+            except OSError:
+                return False  # that is for the check to say
+            self._shortened = short and self._written == written  # else it was emptied by ourselves meanwhile
+        return self._shortened
+
+    def log_is_emptied(self) -> None:
+        """It is about to be, by its owner."""
+        self._written = 0
 
     def forget_log(self) -> None:
         """Its connections are closed: with the next one there may be another."""
-        self._known.pop(self._path + LOG, None)
+        for name in self._beside:
+            self._known.pop(name, None)
+        self._written = 0
+        self._shortened = False
 
-    def _check(self, name: str) -> None:
+    def _check(self, name: str) -> int:
         try:
             found = os.stat(name)
         except OSError as error:
@@ -40,3 +71,4 @@ class NamedFiles:
         identity = found.st_dev, found.st_ino
         if self._known.setdefault(name, identity) != identity:
             raise FileLost(f"{name}: another file has this name now")
+        return found.st_size

@@ -25,6 +25,7 @@ from mailnode.store.engines.sqlite_files import is_damage
 CHECKPOINT_AT = 1_000  # the checkpoint thread is asked to move the log into the file
 CHECKPOINT_AGAIN = 200  # more of them after which it is asked again, when the writer was faster: the log began not anew
 WAL_LIMIT = 16_000  # the writer waits until that is done: the log's size is bounded
+WAL_OCTETS = WAL_LIMIT * 4096  # a longer log is cut to this when it begins anew
 BUSY_MILLISECONDS = 5_000
 READERS_KEPT = 4  # idle read connections
 
@@ -128,7 +129,7 @@ class Tenancy:
         self._checkpoint_asked = False
         self._asked_at = 0  # pages
         self._failed = False
-        self._files = NamedFiles(path)
+        self._files = NamedFiles(path, WAL_OCTETS)
         self._lost = False  # a file is not under its name: nothing is acknowledged
         self._pool_changed = threading.Condition()
         self._idle: list[apsw.Connection] = []
@@ -160,7 +161,7 @@ class Tenancy:
                         [f"server.data: {self._path}: the file system has no shared memory for a write-ahead log"]
                     )
                 connection.pragma("wal_autocheckpoint", 0)
-                connection.pragma("journal_size_limit", WAL_LIMIT * 4096)
+                connection.pragma("journal_size_limit", WAL_OCTETS)
                 connection.set_wal_hook(self._wal_grew)
             connection.pragma("synchronous", "FULL" if self._durable else "OFF")
         except BaseException:
@@ -213,7 +214,7 @@ class Tenancy:
 
         No job has a result before COMMIT has returned.
         """
-        if (self._lost and self.trouble()) or (self._failed and not self._recover()):
+        if ((self._lost or self._files.log_is_short()) and self.trouble()) or (self._failed and not self._recover()):
             _refuse(jobs, None)
             return
         jobs = self._admitted(jobs)
@@ -411,7 +412,7 @@ class Tenancy:
 
     def forget_file(self) -> None:
         """The file was put aside while nobody had it open: the next one under its name is ours."""
-        self._files = NamedFiles(self._path)
+        self._files = NamedFiles(self._path, WAL_OCTETS)
 
     def check(self) -> None:
         """Look at the whole file. :raises apsw.CorruptError:"""
@@ -554,6 +555,8 @@ class Tenancy:
                 if self._checkpointer is None:
                     self._checkpointer = self._connect()
                     self._checkpointer.pragma("synchronous", "FULL" if self._durable else "OFF")
+                if wait:
+                    self._files.log_is_emptied()
                 mode = apsw.SQLITE_CHECKPOINT_TRUNCATE if wait else apsw.SQLITE_CHECKPOINT_PASSIVE
                 self._checkpointer.wal_checkpoint(mode=mode)
             except apsw.Error as error:
