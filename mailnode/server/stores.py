@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from twisted.logger import Logger
@@ -100,7 +101,8 @@ class OwnStores(Stores):
             self._files.release()
             raise
         try:
-            self.blobs.prepare()
+            if self.blobs.prepare() and await self.mail.has_files():
+                emit(_log, "store.files_missing", warning=True, path=str(_blob_directory(self._config)))
             await self.directory.set_fixed_domains([domain.name for domain in self._config.domain])
             await self._counters.start()
             if self._files.alone:
@@ -195,9 +197,12 @@ def _reserve(config: Config, call_from_thread: Callable[..., object] | None) -> 
     return Reserve(config.server.data, report)
 
 
+def _blob_directory(config: Config) -> Path:
+    return config.server.data / config.store.blobs.removeprefix("file:")
+
+
 def _blobs(config: Config, clock: IClock, threads: IThreads, reserve: Reserve) -> LocalBlobs:
-    directory = config.server.data / config.store.blobs.removeprefix("file:")
-    return LocalBlobs(directory, threads, clock, config.store.inline_limit, reserve)
+    return LocalBlobs(_blob_directory(config), threads, clock, config.store.inline_limit, reserve)
 
 
 def _own_engine(

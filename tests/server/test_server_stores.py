@@ -1,8 +1,11 @@
 """The store as a start of the server finds it: in the calling thread, on files."""
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
+from twisted.logger import globalLogPublisher
 
 from mailnode.config.loader import read
 from mailnode.errors import ConfigurationError, StoreUnavailable
@@ -85,11 +88,36 @@ def add_account(stores, account_id):
     run_now(stores.mail.provision(account_id))
 
 
-def append(stores, account_id):
-    blob = run_now(stores.blobs.put(b"Hello\r\n"))
-    facts = read_facts(b"Hello\r\n")
+def append(stores, account_id, message=b"Hello\r\n"):
+    blob = run_now(stores.blobs.put(message))
+    facts = read_facts(message)
     box = stores.mail.account(account_id).open(1)
     return run_now(box.append([NewMessage(blob, facts, internaldate=0)]))
+
+
+@pytest.mark.parametrize(("size", "said"), [(10, []), (200_000, ["store.files_missing"])])
+def test_a_start_says_that_the_files_of_messages_are_not_there(opened, tmp_path, size, said):
+    events = []
+
+    def observe(event):
+        if event.get("event") == "store.files_missing":
+            events.append(event["event"])
+            assert event["fields"] == {"path": str(tmp_path / "data" / "blobs")}
+
+    globalLogPublisher.addObserver(observe)
+    try:
+        stores = opened()
+        run_now(stores.directory.add_domain("a.test"))
+        add_account(stores, "1")
+        append(stores, "1", b"Subject: x\r\n\r\n" + os.urandom(size))
+        run_now(stores.stop())
+        run_now(opened().stop())
+        assert events == []
+        shutil.rmtree(tmp_path / "data" / "blobs")
+        run_now(opened().stop())
+        assert events == said
+    finally:
+        globalLogPublisher.removeObserver(observe)
 
 
 def test_an_older_partition_is_accepted_by_a_command_that_raises_uidvalidity(opened, tmp_path):

@@ -59,13 +59,16 @@ class LocalBlobs:
         self._making = threading.Lock()
         self._suspects: dict[str, None] = {}  # blobs a part of which could not be read, the latest last
 
-    def prepare(self) -> None:
-        """Make the directories and throw away what a crash left half-written. Blocks. :raises OSError: not writable."""
+    def prepare(self) -> bool:
+        """Make the directories and throw away what a crash left half-written; return whether that of the files was missing.
+        Blocks. :raises OSError: not writable."""
+        missing = not self._files.is_dir()
         for directory in (self._incoming, self._files):
             make_directory(directory)
         make_directory(self._files.parent)
         for entry in os.scandir(self._incoming):
             os.unlink(entry.path)
+        return missing
 
     def trouble(self) -> str:
         """Return which of the directories is not there any more, "" while all are. Blocks."""

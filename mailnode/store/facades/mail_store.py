@@ -167,6 +167,10 @@ class MailStore:
         for partition in self._served():
             await partition.write(copies.abandon_all)
 
+    async def has_files(self) -> bool:
+        """Whether the octets of some message are in a file. Looks through all, unless one is found."""
+        return any([await partition.read(sweeping.has_files) for partition in self._served()])
+
     async def deliver(
         self, envelope_id: str, plans: Sequence[DeliveryPlan], message: NewMessage, applied_once: bool
     ) -> list[Delivered]:

@@ -147,6 +147,11 @@ def _blob_ids(rows: Sequence[Sequence[Any]]) -> list[str]:
 # blob files
 
 
+def has_files(tx: Transaction) -> bool:
+    """Whether some message is in a file."""
+    return bool(tx.execute("SELECT 1 FROM message WHERE blob_place = ? LIMIT 1", ("file",)))
+
+
 def referenced(tx: Transaction, blob_ids: Sequence[str]) -> list[str]:
     """Return those blobs that some message of this partition needs."""
     return [
