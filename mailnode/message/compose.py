@@ -50,16 +50,19 @@ _EXPLANATIONS = {
 _DEFAULT_STATUS = {"failed": "5.0.0", "delayed": "4.0.0", "delivered": "2.0.0", "relayed": "2.0.0"}
 
 
-def received(envelope: Envelope, by: str) -> bytes:
+def received(envelope: Envelope, by: str, clauses: Sequence[str] = ()) -> bytes:
     """Return the Received field of a message we took (RFC 5321 4.4), CRLF included.
 
-    ``by`` is our host name. "for" is written only when there is one recipient, so that nobody learns of the others.
+    ``by`` is our host name; ``clauses`` are further ones of extensions, in ASCII. "for" is written only when there is one
+    recipient, so that nobody learns of the others.
     """
     origin = envelope.origin
     lines = [_from_clause(origin.helo, origin.peer), _by_clause(by, origin.protocol, origin.tls)]
     identifier = b"id " + (_NOT_ATOM.sub(b"", envelope.id.encode("ascii", "replace")) or b"none")
     if len(envelope.recipients) == 1:
         identifier += b" for <" + _text(str(envelope.recipients[0].address), envelope.options.smtputf8) + b">"
+    for clause in clauses:
+        identifier += b" " + clause.encode("ascii")
     lines += [identifier + b";", format_date(envelope.received_at)]
     return b"\r\n\t".join(lines) + b"\r\n"
 

@@ -21,6 +21,7 @@ from mailnode.interfaces.wire import IChannel
 from mailnode.message.compose import received
 from mailnode.message.headers import field_names, insert_on_top
 from mailnode.message.sortkeys import own_message_id
+from mailnode.smtp.extensions.table import admitted, received_clauses
 from mailnode.smtp.intake import Intake
 from mailnode.smtp.pace import Pace, Phase
 from mailnode.smtp.refusals import RefusalLog
@@ -228,6 +229,9 @@ class SmtpSession(Session[ev.Event]):
         self._say(self._connection.hello_reply(self._service.hostname))
 
     async def _on_mail(self, event: ev.Mail) -> None:
+        options, less = admitted(event.options, self._is_trusted())
+        if less is not None:
+            event = replace(event, options=options)
         transaction = Transaction(new_id(self._service.clock.seconds()), event)
         for standing in self._standing.values():
             transaction.note(standing)
@@ -245,7 +249,7 @@ class SmtpSession(Session[ev.Event]):
         self._forget()
         self._transaction = transaction
         self._pace.began(Phase.ENVELOPE, self._steady.seconds())
-        self._say(replies.SENDER_OK)
+        self._say(less or replies.SENDER_OK)
 
     async def _on_rcpt(self, event: ev.Rcpt) -> None:
         transaction = self._transaction
@@ -424,6 +428,7 @@ class SmtpSession(Session[ev.Event]):
             sender=transaction.sender,
             recipients=len(transaction.recipients),
             size=size,
+            priority=envelope.options.priority,
             message_id=own_message_id(intake.header) if facts is None else facts.message_id,
             peer=self.peer,
             helo=self._helo,
@@ -443,7 +448,9 @@ class SmtpSession(Session[ev.Event]):
         known = frozenset(names)
         block = without_forged(block, known, self._service.hostname)
         block = await self._edit_fields(block, known, transaction.envelope)
-        return insert_on_top(block, [*transaction.headers, received(transaction.envelope, self._service.hostname)])
+        clauses = received_clauses(transaction.envelope.options)
+        trace = received(transaction.envelope, self._service.hostname, clauses)
+        return insert_on_top(block, [*transaction.headers, trace])
 
     # What subclasses say
 
@@ -463,6 +470,10 @@ class SmtpSession(Session[ev.Event]):
     def _may_relay(self) -> bool:
         """Whether the client may send to foreign domains."""
         return False
+
+    def _is_trusted(self) -> bool:
+        """Whether the client is granted what strangers are not."""
+        return self._trusted
 
     # Refusals
 

@@ -48,6 +48,9 @@ class Submission(SmtpSession):
     def _may_relay(self) -> bool:
         return True
 
+    def _is_trusted(self) -> bool:
+        return True
+
     async def _on_helo(self, event: ev.Helo) -> None:
         self._connection.mechanisms = self._logins.mechanisms(self.protocol, self._connection.may_authenticate)
         await super()._on_helo(event)

@@ -65,7 +65,7 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "message.accepted": (
         "a message is durable and acknowledged",
-        ("session", "envelope", "sender", "recipients", "size", "message_id", "peer", "helo", "account"),
+        ("session", "envelope", "sender", "recipients", "size", "priority", "message_id", "peer", "helo", "account"),
     ),
     "message.delivered": (
         "a copy is in a mailbox",

@@ -18,6 +18,8 @@ _LACKING = tuple(row.lacking for row in TABLE.values() if row.lacking is not Non
 _IN_ASCII = tuple(row.in_ascii for row in TABLE.values() if row.in_ascii is not None)
 _MAIL_WORDS = tuple(row.mail_words for row in TABLE.values() if row.mail_words is not None)
 _RCPT_WORDS = tuple(row.rcpt_words for row in TABLE.values() if row.rcpt_words is not None)
+_ADMITTED = tuple(row.admitted for row in TABLE.values() if row.admitted is not None)
+_RECEIVED = tuple(row.received for row in TABLE.values() if row.received is not None)
 
 
 # As server
@@ -37,6 +39,21 @@ def mail_parameters(profile: Profile) -> tuple[Parameter, ...]:
 def rcpt_parameters(profile: Profile) -> tuple[Parameter, ...]:
     """Return the parameters of RCPT that a service knows."""
     return tuple(one for row in TABLE.values() for one in row.rcpt if one.known(profile))
+
+
+def admitted(options: MailOptions, trusted: bool) -> tuple[MailOptions, Reply | None]:
+    """Return what is granted a client of what MAIL asks for, and the positive answer where that is less. :param trusted: an
+    account of ours, or a server that may relay."""
+    said = None
+    for row in _ADMITTED:
+        options, reply = row(options, trusted)
+        said = said or reply
+    return options, said
+
+
+def received_clauses(options: MailOptions) -> list[str]:
+    """Return the clauses that go into the Received field (RFC 5321 4.4)."""
+    return [clause for row in _RECEIVED if (clause := row(options))]
 
 
 # As client
