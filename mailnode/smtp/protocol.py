@@ -64,10 +64,11 @@ class SmtpFactory(PumpFactory):
         self._xclient_from = xclient_from
         self._strict_sync = strict_sync
         self._plain_login = plain_login
+        self._profiles = {xclient: self._profile(xclient) for xclient in (False, True)}
 
     def make_pump(self, host: str) -> Pump:
         """Return a pump around a new connection and session."""
-        connection = ServerConnection(self._profile(host), secure=False)
+        connection = ServerConnection(self._profiles[within(host, self._xclient_from)], secure=False)
 
         def make_session(channel: IChannel) -> ISession:
             return self._session_class(channel, connection, self._service)
@@ -83,7 +84,7 @@ class SmtpFactory(PumpFactory):
             deadline=self._service.timeouts.login if self.kind == "submission" else inf,
         )
 
-    def _profile(self, host: str) -> Profile:
+    def _profile(self, xclient: bool) -> Profile:
         submission = self.kind == "submission"
         return Profile(
             lmtp=self.kind == "lmtp",
@@ -92,7 +93,7 @@ class SmtpFactory(PumpFactory):
             plain_auth=submission and self._plain_login,
             require_tls=submission and not self._plain_login,
             require_auth=submission,
-            xclient=within(host, self._xclient_from),
+            xclient=xclient,
             strict_sync=self._strict_sync,
             limits=self._service.limits,
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from mailnode.smtp.extensions.collected import collected
 from mailnode.smtp.extensions.row import Extension, Greeted, Parameter
 from mailnode.smtp.wire.offers import Offers
@@ -25,10 +27,11 @@ _RECEIVED = tuple(row.received for row in TABLE.values() if row.received is not 
 # As server
 
 
-def offered(greeted: Greeted) -> list[str]:
+@lru_cache(maxsize=64)
+def offered(greeted: Greeted) -> tuple[str, ...]:
     """Return the lines of an answer to EHLO (RFC 5321 4.1.1.1)."""
     said = [(row.keyword, row.offered(greeted)) for row in TABLE.values()]
-    return [f"{keyword} {words}".rstrip(" ") for keyword, words in said if words is not None]
+    return tuple([f"{keyword} {words}".rstrip(" ") for keyword, words in said if words is not None])
 
 
 def mail_parameters(profile: Profile) -> tuple[Parameter, ...]:

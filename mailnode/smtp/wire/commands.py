@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from binascii import Error as Base64Error
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -25,8 +26,8 @@ class EnvelopeReader:
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
-        self._mail_parameters = mail_parameters(profile)
-        self._rcpt_parameters = rcpt_parameters(profile)
+        self._mail_parameters = {one.keyword: one for one in mail_parameters(profile)}
+        self._rcpt_parameters = {one.keyword: one for one in rcpt_parameters(profile)}
         # Lists and busy correspondents: the same senders and recipients come again and again.
         self._remembered_mail = lru_cache(maxsize=REMEMBERED)(self._read_mail)
         self._remembered_rcpt = lru_cache(maxsize=REMEMBERED)(self._read_rcpt)
@@ -62,18 +63,19 @@ class EnvelopeReader:
             raise CommandError(553, "5.6.7", "SMTPUTF8 is needed for this address")
         return Rcpt(Recipient(path.address, RcptOptions(**found) if found else PLAIN_RCPT))
 
-    def _options(self, text: str, extended: bool, known: tuple[Parameter, ...]) -> dict[str, Any]:
+    def _options(self, text: str, extended: bool, known: Mapping[str, Parameter]) -> dict[str, Any]:
         """Return the fields of options that parameters set; their rows say which, and of what type."""
         given = parse_parameters(text, LENIENT)
         if given and not extended:
             raise CommandError(555, "5.5.4", "Parameters need EHLO")
         found: dict[str, Any] = {}
-        for parameter in known if given else ():
-            if parameter.keyword in given:
-                value = parameter.read(given.pop(parameter.keyword), self._profile)
+        for keyword, value in given.items():
+            parameter = known.get(keyword)
+            if parameter is not None:
+                read = parameter.read(value, self._profile)
                 if parameter.field:
-                    found[parameter.field] = value
-        if given:
+                    found[parameter.field] = read
+        if given.keys() - known.keys():
             raise CommandError(555, "5.5.4", "Unknown parameter")
         return found
 

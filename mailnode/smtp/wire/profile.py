@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from mailnode.smtp.wire.limits import DEFAULT_LIMITS, Limits
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Profile:
-    """What kind of service a connection gives. ``strict_sync``: commands sent ahead of a reply they must wait for
-    (after EHLO and DATA; RFC 2920 3.1) end the session."""
+    """What kind of service a connection gives. A listener makes few, and they are looked up as themselves.
+
+    ``strict_sync``: commands sent ahead of a reply they must wait for (after EHLO and DATA; RFC 2920 3.1) end the session.
+    """
 
     lmtp: bool = False
     starttls: bool = False
