@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from mailnode.errors import BadMailboxName, LimitReached, MailboxExists, MailboxRefused, NoSuchMailbox
+from mailnode.store.facades import partition as partition_module
 from mailnode.store.units import mailbox_tree
 from mailnode.store.units.accounts import MODSEQS
 from mailnode.values.flags import SEEN
+from mailnode.values.mailbox import DeliveryPlan
 
 
 @pytest.fixture
@@ -356,3 +358,71 @@ def test_the_modseqs_of_many_accounts_are_one_read_a_partition(store, loop, engi
     monkeypatch.setattr(engine, "read", read)
     assert loop.run(store.modseqs(["nobody", *many])) == expected
     assert len(reads) == len(set(reads)) == len({store.partition(name) for name in many})
+
+
+# STATUS from memory
+
+
+def test_status_is_that_of_the_store_after_every_change(store, engine, loop, make):
+    ann = store.account("ann")
+    inbox = ann.open(1)
+
+    def counts():
+        said = [loop.run(ann.status_of("INBOX")) for _ in range(2)]
+        assert said == loop.run(ann.status([1])) * 2
+        return said[0].messages, said[0].unseen, said[0].uidnext
+
+    assert counts() == (0, 0, 1)
+    loop.run(inbox.append([make(), make()]))
+    assert counts() == (2, 2, 3)
+    loop.run(inbox.store_flags([1], "add", SEEN))
+    assert counts() == (2, 1, 3)
+    loop.run(store.deliver("e", [DeliveryPlan("ann", "ann@example.org")], make(), False))
+    assert counts() == (3, 2, 4)
+    loop.run(inbox.expunge([1], False))
+    assert counts() == (2, 2, 4)
+    loop.run(inbox.snapshot(claim_recent=True))
+    assert loop.run(ann.status_of("INBOX")).recent == loop.run(ann.status([1]))[0].recent
+
+
+def test_a_name_has_the_status_of_the_mailbox_it_names_now(store, loop, make):
+    ann = store.account("ann")
+    box = loop.run(ann.create("Box"))
+    loop.run(ann.open(box.id).append([make()]))
+    assert loop.run(ann.status_of("Box")).messages == 1
+    loop.run(ann.rename(box.id, "Other"))
+    with pytest.raises(NoSuchMailbox):
+        loop.run(ann.status_of("Box"))
+    assert loop.run(ann.status_of("Other")).messages == 1
+    loop.run(ann.delete(box.id))
+    with pytest.raises(NoSuchMailbox):
+        loop.run(ann.status_of("Other"))
+
+
+def test_one_process_that_writes_alone_reads_a_status_once(store, engine, loop, make, monkeypatch):
+    ann = store.account("ann")
+    partition = ann._partition
+    reads, read = [], partition.read
+    monkeypatch.setattr(partition, "read", lambda *args: (reads.append(args), read(*args))[1])
+    for _ in range(3):
+        loop.run(ann.status_of("INBOX"))
+    assert len(reads) == (1 if engine.written(partition._tenancy) is not None else 3)
+    loop.run(ann.open(1).append([make()]))
+    reads.clear()
+    assert loop.run(ann.status_of("INBOX")).messages == 1
+    assert len(reads) == 1
+
+
+def test_what_is_read_while_somebody_writes_is_not_remembered(store, loop, make):
+    ann = store.account("ann")
+    message = make()
+    loop.together(*[ann.status_of("INBOX") for _ in range(3)], ann.open(1).append([message]), ann.status_of("INBOX"))
+    assert loop.run(ann.status_of("INBOX")).messages == 1
+
+
+def test_statuses_in_memory_are_bounded(store, loop, monkeypatch):
+    monkeypatch.setattr(partition_module, "STATUSES", 2)
+    ann = store.account("ann")
+    for name in ("INBOX", "Sent", "Drafts", "Trash"):
+        loop.run(ann.status_of(name))
+    assert len(ann._partition._statuses) <= 2

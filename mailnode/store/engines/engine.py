@@ -67,6 +67,10 @@ class Engine(Protocol):
     ) -> T:
         """Run a writing unit; durable when this returns."""
 
+    def written(self, tenancy: str) -> int | None:
+        """How many writing units have begun on a tenancy, and ended, added up; None: others write to it too. What was read
+        stands in the store as it was read for as long as this number stays what it was before."""
+
     async def start(self) -> None:
         """Open, check, migrate. :raises mailnode.errors.ConfigurationError: what stands in the way, in words."""
 

@@ -208,6 +208,10 @@ class PostgresEngine:
         self._admit()
         return await self._in_thread(partial(self._run, tenancy, False, partial(_call, unit, args, kwargs)))
 
+    def written(self, tenancy: str) -> int | None:
+        """None: every worker writes."""
+        return None
+
     def _admit(self) -> None:
         if not self._running:
             raise StoreUnavailable("the store is not running")

@@ -44,6 +44,10 @@ class RemoteEngine(SqliteEngine):
             self._start_readers(self._outbox)
         self._running = True
 
+    def written(self, tenancy: str) -> int | None:
+        """None: that is known to the owner."""
+        return None
+
     async def write(
         self, tenancy: str, unit: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -66,6 +66,7 @@ class SqliteEngine:
         remembered by :meth:`accept`."""
         self.partitions = partitions
         self.out_of_service: dict[str, str] = {}  # tenancies that are not served, and why
+        self._written: defaultdict[str, int] = defaultdict(int)
         self._older: dict[
             str, str
         ] = {}  # tenancies whose files are older than what was acknowledged, and how that shows
@@ -335,15 +336,23 @@ class SqliteEngine:
         """Run a writing unit; durable when this returns."""
         job = Job(unit, args, kwargs)
         job.tenancy = self._tenancy(tenancy)
-        if self._outbox is None:
-            job.tenancy.run_batch((job,))
-            return job.outcome()  # type: ignore[no-any-return]
-        queue = self._writers[tenancy].queue
-        if queue.qsize() + len(self._handover) >= WAITING:
-            raise StoreUnavailable("too many units are waiting")
-        done = job.done = Deferred()
-        self._handover.put(queue, job)
-        return await done  # type: ignore[no-any-return]
+        self._written[tenancy] += 1
+        try:
+            if self._outbox is None:
+                job.tenancy.run_batch((job,))
+                return job.outcome()  # type: ignore[no-any-return]
+            queue = self._writers[tenancy].queue
+            if queue.qsize() + len(self._handover) >= WAITING:
+                raise StoreUnavailable("too many units are waiting")
+            done = job.done = Deferred()
+            self._handover.put(queue, job)
+            return await done  # type: ignore[no-any-return]
+        finally:
+            self._written[tenancy] += 1
+
+    def written(self, tenancy: str) -> int | None:
+        """How many writing units have begun, and ended: nobody else writes."""
+        return self._written[tenancy]
 
     def _tenancy(self, name: str) -> Tenancy:
         if not self._running:

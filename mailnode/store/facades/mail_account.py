@@ -88,7 +88,7 @@ class MailAccount:
 
     async def status_of(self, name: str) -> MailboxStatus:
         """Counts of the mailbox with this canonical name. :raises NoSuchMailbox: none, or not selectable."""
-        return await self._partition.read(mailbox_tree.status_of, self.account_id, name)
+        return await self._partition.status_of(self.account_id, name)
 
     def open(self, mailbox_id: int) -> Mailbox:
         """Return the mailbox object; whether it exists shows at the first call."""

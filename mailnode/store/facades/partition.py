@@ -14,11 +14,11 @@ from mailnode.interfaces.store import IBlobStore
 from mailnode.store.engines.engine import Engine, Transaction, mail_tenancy
 from mailnode.store.facades.flag_news import FlagNews
 from mailnode.store.facades.recent_messages import RecentMessages
-from mailnode.store.units import arrivals, messages, stored_facts
+from mailnode.store.units import arrivals, mailbox_tree, messages, stored_facts
 from mailnode.values.blob import BlobRef, StagedBlob
 from mailnode.values.events import emit
 from mailnode.values.facts import MAX_INLINE_FACTS, EncodedFacts
-from mailnode.values.mailbox import NewMessage
+from mailnode.values.mailbox import MailboxStatus, NewMessage
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -26,6 +26,7 @@ T = TypeVar("T")
 Scan = Callable[[int, Callable[[int, int], Awaitable[bytes]]], Awaitable[EncodedFacts]]
 
 DAMAGED_TOLD = 1_000  # messages that cannot be read, of which the log tells, in the life of a process
+STATUSES = 1_000  # of mailboxes, remembered until somebody writes
 
 _log = Logger()
 
@@ -49,6 +50,8 @@ class Partition:
         self.clock = clock
         self.flag_news = FlagNews()
         self.recent = recent
+        self._statuses: dict[tuple[str, str], MailboxStatus] = {}  # by account and name of the mailbox
+        self._statuses_of: int | None = None  # what was written when they were read
         self.scan: Scan | None = None  # without one, facts of an older scanner are told as they are
         self.scanning = scanning
         self.copying: dict[str, DeferredLock] = {}  # accounts with a COPY of many messages under way in this process
@@ -138,6 +141,24 @@ class Partition:
                 return {blobs[0].blob_id: BlobDamaged(f"{self.file}: blob {blobs[0].blob_id}")}
         middle = len(blobs) // 2
         return {**await self._read_inline(blobs[:middle]), **await self._read_inline(blobs[middle:])}
+
+    async def status_of(self, account_id: str, name: str) -> MailboxStatus:
+        """Counts of a mailbox by its canonical name: those read before, as long as nobody has written since.
+
+        :raises NoSuchMailbox: none, or not selectable.
+        """
+        written = self._engine.written(self._tenancy)
+        if written != self._statuses_of or len(self._statuses) >= STATUSES:
+            self._statuses.clear()
+            self._statuses_of = written
+        known = self._statuses.get((account_id, name))
+        if known is not None:
+            self.require_service()
+            return known
+        found = await self.read(mailbox_tree.status_of, account_id, name)
+        if written is not None and written == self._statuses_of == self._engine.written(self._tenancy):
+            self._statuses[account_id, name] = found
+        return found
 
     def now(self) -> int:
         """UTC microseconds."""
