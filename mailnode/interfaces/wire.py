@@ -40,7 +40,8 @@ class IChannel(Interface):
         """Close at once."""
 
     def set_timeout(seconds: float) -> None:
-        """Seconds without input, while nothing is being handled, after which ``session.timed_out()`` is called."""
+        """Seconds without input while nothing is being handled, or without a reader while :meth:`drain` waits, after which
+        ``session.timed_out()`` is called."""
 
     def set_deadline(seconds: float | None) -> None:
         """Seconds from now after which ``session.timed_out()`` is called whatever the peer sends, once what is being handled
