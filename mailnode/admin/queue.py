@@ -8,10 +8,11 @@ from mailnode.admin.administration import Administration
 from mailnode.admin.finding import moment
 from mailnode.admin.operations import OperationFailed, Reason, operation
 from mailnode.values.address import domain_key
-from mailnode.values.queue import QueuedEnvelope, QueuedRecipient
+from mailnode.values.queue import LEASED, PastAttempt, QueuedEnvelope, QueuedRecipient
 
 PAGE = 500  # rows of the queue read at a time
 MAX_LISTED = 10_000  # envelopes one answer holds
+MAX_HISTORY = 10_000  # tries one answer holds
 
 
 class RecipientRecord(TypedDict):
@@ -25,6 +26,21 @@ class RecipientRecord(TypedDict):
     last_status: str
     last_reply: str
     last_host: str
+    trying_since: str  # when a try began that has no end yet, or will have none; "": there is none
+    without_end: int  # tries of late that had no end: the server died
+
+
+class AttemptRecord(TypedDict):
+    """What a try for one recipient came to."""
+
+    recipient: str
+    time: str
+    state: str  # what it led to: waiting, delivered, failed
+    status: str
+    reply: str
+    host: str
+    address: str  # "": no connection was begun
+    tls: str
 
 
 class EnvelopeRecord(TypedDict):
@@ -37,6 +53,12 @@ class EnvelopeRecord(TypedDict):
     expires: str
     held: bool
     recipients: list[RecipientRecord]
+
+
+class EnvelopeDetails(EnvelopeRecord):
+    """One envelope with what was tried."""
+
+    history: list[AttemptRecord]  # by recipient and time
 
 
 class MadeDue(TypedDict):
@@ -78,12 +100,15 @@ async def queue_list(admin: Administration) -> list[EnvelopeRecord]:
 
 
 @operation("queue.show")
-async def queue_show(admin: Administration, envelope_id: str) -> EnvelopeRecord:
-    """One envelope with all its recipients, done ones included."""
+async def queue_show(admin: Administration, envelope_id: str) -> EnvelopeDetails:
+    """One envelope with all its recipients, done ones included, and what their last tries came to."""
     envelope = await admin.queue.envelope(envelope_id)
     if envelope is None:
         raise _no_envelope(envelope_id)
-    return _envelope(envelope)
+    tried = await admin.queue.history(envelope_id, MAX_HISTORY)
+    addresses = {recipient.index: recipient.address for recipient in envelope.recipients}
+    history = [_attempt(one, addresses[one.index]) for one in tried if one.index in addresses]
+    return {**_envelope(envelope), "history": history}
 
 
 @operation("queue.retry", changes=True)
@@ -139,7 +164,21 @@ def _envelope(envelope: QueuedEnvelope) -> EnvelopeRecord:
     }
 
 
+def _attempt(attempt: PastAttempt, recipient: str) -> AttemptRecord:
+    return {
+        "recipient": recipient,
+        "time": moment(attempt.tried_at),
+        "state": attempt.state,
+        "status": attempt.status,
+        "reply": attempt.reply,
+        "host": attempt.host,
+        "address": attempt.address,
+        "tls": attempt.tls,
+    }
+
+
 def _recipient(recipient: QueuedRecipient) -> RecipientRecord:
+    lost = recipient.unsettled - (recipient.state == LEASED)
     return {
         "address": recipient.address,
         "destination": recipient.destination,
@@ -149,4 +188,6 @@ def _recipient(recipient: QueuedRecipient) -> RecipientRecord:
         "last_status": recipient.last_status,
         "last_reply": recipient.last_reply,
         "last_host": recipient.last_host,
+        "trying_since": moment(recipient.began) if recipient.unsettled else "",
+        "without_end": lost,
     }

@@ -11,7 +11,7 @@ from mailnode.admin.aliases import AliasRecord
 from mailnode.admin.domains import DomainRecord
 from mailnode.admin.grants import GrantRecord
 from mailnode.admin.mailboxes import MailboxRecord
-from mailnode.admin.queue import EnvelopeRecord, MadeDue
+from mailnode.admin.queue import EnvelopeDetails, EnvelopeRecord, MadeDue
 
 
 def plain(value: object) -> str:
@@ -105,12 +105,14 @@ def envelopes(result: list[EnvelopeRecord]) -> str:
     return table(rows, ("id", "sender", "recipient", "state", "attempts", "next_try", "last_reply"))
 
 
-def envelope(result: EnvelopeRecord) -> str:
-    """Return one envelope and its recipients."""
+def envelope(result: EnvelopeDetails) -> str:
+    """Return one envelope, its recipients, and a line for each try."""
+    apart = ("recipients", "history")
     head = record(
-        {key: value for key, value in result.items() if key != "recipients"} | {"sender": result["sender"] or "<>"}
+        {key: value for key, value in result.items() if key not in apart} | {"sender": result["sender"] or "<>"}
     )
-    return "\n\n".join([head, *(record(recipient) for recipient in result["recipients"])])
+    tried = table(result["history"], ("time", "recipient", "state", "host", "address", "tls", "reply"))
+    return "\n\n".join([head, *(record(recipient) for recipient in result["recipients"]), *([tried] if tried else [])])
 
 
 def made_due(result: MadeDue) -> str:

@@ -159,7 +159,9 @@ WORDS = {
     # Queue
     "queue.list": Words("List the envelopes that wait.", shown(display.envelopes)),
     "queue.show": Words(
-        "Show one envelope with all its recipients and the last replies.", shown(display.envelope), instead=_ENVELOPE
+        "Show one envelope with all its recipients and what their last tries came to.",
+        shown(display.envelope),
+        instead=_ENVELOPE,
     ),
     "queue.retry": Words(
         "Try now what waits: one envelope, one destination, or everything.",

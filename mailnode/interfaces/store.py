@@ -29,7 +29,7 @@ from mailnode.values.mailbox import (
     PopMessage,
     Usage,
 )
-from mailnode.values.queue import Claim, DueDestination, QueuedEnvelope, Settlement, Submission
+from mailnode.values.queue import Claim, DueDestination, PastAttempt, QueuedEnvelope, Settlement, Submission
 
 T = TypeVar("T")
 
@@ -314,10 +314,16 @@ class IQueueStore(Interface):
     async def next_due(now: float) -> float | None:
         """When the earliest of the other waiting recipients comes due; None when there is none."""
 
-    async def claim(destination: str, now: float, lease_seconds: float, limit: int, count: int = 1) -> list[Claim]:
+    async def claim(
+        destination: str, now: float, lease_seconds: float, limit: int, count: int = 1, waits: Sequence[float] = ()
+    ) -> list[Claim]:
         """Lease due recipients for a destination: of its ``count`` oldest due envelopes, or of fewer, or up to ``limit`` of
         the oldest one; those of a higher priority count as older. A claim for each envelope, the oldest first; none only
-        when nothing is due."""
+        when nothing is due.
+
+        That a try begins is written with it. One that has no end, nor had the one before, is followed by the next after
+        the first of ``waits`` (seconds), later ones after the second, and so on; the last repeats.
+        """
 
     async def renew(token: str, lease_until: float) -> bool:
         """Prolong the lease of a claim that is being worked on; False: it was lost."""
@@ -337,6 +343,9 @@ class IQueueStore(Interface):
 
     async def envelope(envelope_id: str) -> QueuedEnvelope | None:
         """One envelope with all its recipients, done ones included."""
+
+    async def history(envelope_id: str, limit: int) -> list[PastAttempt]:
+        """What the last tries for each recipient came to, by recipient and time; the first ``limit``."""
 
     async def retry(envelope_id: str | None, destination: str | None, now: float) -> int:
         """Make waiting recipients due now: of one envelope, one destination, or all; return how many."""

@@ -231,7 +231,12 @@ class QueueRunner:
             destination.used = now
             with self._admission.promise(count):
                 claims = await self._store.claim(
-                    destination.name, now, self._settings.lease, self._settings.recipients, count
+                    destination.name,
+                    now,
+                    self._settings.lease,
+                    self._settings.recipients,
+                    count,
+                    self._settings.schedule.intervals,
                 )
             if not claims:
                 return
@@ -353,4 +358,5 @@ def _all(recipients: Iterable[QueuedRecipient], status: str, text: str) -> Attem
 
 def _put_off(recipients: Iterable[QueuedRecipient], why: Attempt) -> AttemptReport:
     """What is due for a dead destination fails as the last real try did, without a connection."""
-    return AttemptReport(tuple(replace(why, index=recipient.index) for recipient in recipients), reached=False)
+    untried = replace(why, address="", tls="")
+    return AttemptReport(tuple(replace(untried, index=recipient.index) for recipient in recipients), reached=False)

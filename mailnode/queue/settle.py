@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from twisted.logger import Logger
@@ -84,6 +85,8 @@ class Settler:
                 attempt = Attempt(recipient.index, DEFERRED, "4.3.0", "trouble inside this server")
             results.append(self._judge(envelope, recipient, attempt, now, jitter, counts))
         results, bounces = await self._with_notices(envelope, results, now)
+        wall = self._clock.seconds()
+        results = [result._replace(outcome=replace(result.outcome, tried_at=wall)) for result in results]
         if not await self._record(envelope.id, results, bounces, tokens):
             _log.warn("the lease of {envelope} was lost; its outcome is not recorded", envelope=envelope.id)
             return None
@@ -218,4 +221,16 @@ def _outcome(
     counts: bool = True,
 ) -> Outcome:
     reply = "".join(c if c.isprintable() else " " for c in attempt.reply[:MAX_REPLY])
-    return Outcome(envelope.id, attempt.index, state, next_try, attempt.status, reply, attempt.host, delay_told, counts)
+    return Outcome(
+        envelope.id,
+        attempt.index,
+        state,
+        next_try,
+        attempt.status,
+        reply,
+        attempt.host,
+        delay_told,
+        counts,
+        address=attempt.address,
+        tls=f"{attempt.tls} verified" if attempt.verified else attempt.tls,
+    )

@@ -32,6 +32,10 @@ class QueuedRecipient:
     last_reply: str = ""  # the remote's reply or our reason, one line, sanitised
     last_host: str = ""
     delay_told: bool = False  # a delay DSN went out
+    began: float = 0.0  # when the last try began; 0.0: none did
+    unsettled: int = (
+        0  # tries that began since the last one that was settled: 1 in a runner's hands, more after crashes
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,23 @@ class Outcome:
     host: str = ""
     delay_told: bool = False
     counts_as_attempt: bool = True
+    tried_at: float = 0.0  # UTC seconds
+    address: str = ""  # IP address that was tried; "": no connection was begun
+    tls: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PastAttempt:
+    """What one try for one recipient came to."""
+
+    index: int  # of the recipient
+    tried_at: float  # UTC seconds
+    state: str  # what it led to
+    status: str
+    reply: str
+    host: str
+    address: str
+    tls: str
 
 
 @dataclass(frozen=True, slots=True)

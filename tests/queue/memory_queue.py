@@ -21,6 +21,7 @@ from mailnode.values.queue import (
     Claim,
     DueDestination,
     Outcome,
+    PastAttempt,
     QueuedEnvelope,
     QueuedRecipient,
     Settlement,
@@ -79,7 +80,13 @@ class MemoryQueue:
         return min(times, default=None)
 
     async def claim(
-        self, destination: str, now: float, lease_seconds: float, limit: int, count: int = 1
+        self,
+        destination: str,
+        now: float,
+        lease_seconds: float,
+        limit: int,
+        count: int = 1,
+        waits: Sequence[float] = (),
     ) -> list[Claim]:
         due = [(key, r) for key, r in self._due(now) if r.destination == destination]
         self.claims += bool(due)
@@ -143,6 +150,9 @@ class MemoryQueue:
 
     async def envelope(self, envelope_id: str) -> QueuedEnvelope | None:
         return self.table.get(envelope_id)
+
+    async def history(self, envelope_id: str, limit: int) -> list[PastAttempt]:
+        raise NotImplementedError
 
     async def retry(self, envelope_id: str | None, destination: str | None, now: float) -> int:
         raise NotImplementedError

@@ -324,9 +324,10 @@ class HangingCase(RunnerCase):
         self.open.append((claim, ending))
         return await ending
 
-    def end(self, result: str, **more: Any) -> None:
+    def end(self, result: str, address: str = "", **more: Any) -> None:
         claim, ending = self.open.pop(0)
-        ending.callback(report(claim, result, "4.4.1" if result == DEFERRED else "2.0.0", "text", **more))
+        ended = report(claim, result, "4.4.1" if result == DEFERRED else "2.0.0", "text", **more)
+        ending.callback(replace(ended, attempts=tuple(replace(one, address=address) for one in ended.attempts)))
 
 
 class ConcurrencyTests(HangingCase):
@@ -373,11 +374,13 @@ class ConcurrencyTests(HangingCase):
         self.runner.start()
         tries = 0
         while self.open:
-            self.end(DEFERRED, reached=False)
+            self.end(DEFERRED, reached=False, address="192.0.2.1")
             tries += 1
         self.assertLess(tries, 25)
         self.assertEqual(len(self.store.outcomes()), 200)
         self.assertTrue(all(o.next_try > NOW for o in self.store.outcomes()))
+        self.assertEqual([o.address for o in self.store.outcomes()].count("192.0.2.1"), tries)
+        self.assertEqual({o.tried_at for o in self.store.outcomes()}, {NOW})
         self.pass_time(301, 20)
         self.assertEqual(len(self.open), 1)
         self.end(SENT)

@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 from postgres_cluster import Cluster, binaries
+from queue_support import Post
 from store_support import PARTITIONS, Loop, RecordingHints, make_facts
 from twisted.internet.task import Clock
 
@@ -28,6 +29,7 @@ from mailnode.store.blobs.local import LocalBlobs
 from mailnode.store.engines.engine import Engine
 from mailnode.store.engines.sqlite import SqliteEngine
 from mailnode.store.facades.mail_store import MailStore
+from mailnode.store.facades.queue import Queue
 from mailnode.values.mailbox import NewMessage
 
 
@@ -149,3 +151,13 @@ def make(loop: Loop, blobs: LocalBlobs) -> Callable[..., NewMessage]:
         return NewMessage(staged, facts, fields.pop("internaldate", 1_700_000_000_000_000), **fields)
 
     return make
+
+
+@pytest.fixture
+def queue(engine: Engine, blobs: LocalBlobs) -> Queue:
+    return Queue(engine, blobs)
+
+
+@pytest.fixture
+def post(queue: Queue, blobs: LocalBlobs, loop: Loop) -> Post:
+    return Post(queue, blobs, loop)

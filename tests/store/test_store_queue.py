@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from queue_support import NOW, Post, claimed, outcomes, settle
 from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher
 
@@ -27,14 +28,10 @@ from mailnode.values.queue import (
     LOCAL_DESTINATION,
     WAITING,
     DueDestination,
-    Outcome,
-    QueuedEnvelope,
     QueuedRecipient,
     Settlement,
-    Submission,
 )
 
-NOW = 1_800_000_000.25
 FACTS = encode(
     MessageFacts(
         9,
@@ -58,37 +55,6 @@ def blobs(tmp_path):
     return blobs
 
 
-@pytest.fixture
-def queue(engine, blobs):
-    return Queue(engine, blobs)
-
-
-class Post:
-    """Puts envelopes into the queue."""
-
-    def __init__(self, queue, blobs, loop):
-        self.queue, self.blobs, self.loop = queue, blobs, loop
-
-    def submission(self, name, recipients, content=b"Hello\r\n", facts=None, **fields):
-        blob = self.loop.run(self.blobs.put(content))
-        listed = tuple(
-            QueuedRecipient(number, f"u{number}@{place}", place, next_try=NOW) if isinstance(place, str) else place
-            for number, place in enumerate(recipients)
-        )
-        settings = {"created": NOW, "expires": NOW + 1000, "reverse_path": "me@example.org", **fields}
-        return Submission(QueuedEnvelope(name, blob=blob.ref, recipients=listed, **settings), blob, facts)
-
-    def __call__(self, name, recipients, **options):
-        submission = self.submission(name, recipients, **options)
-        self.loop.run(self.queue.enqueue(submission))
-        return submission
-
-
-@pytest.fixture
-def post(queue, blobs, loop):
-    return Post(queue, blobs, loop)
-
-
 def tables(tx):
     names = ("envelope", "recipient", "facts", "blob")
     return {name: tx.execute(f"SELECT COUNT(*) FROM {name}")[0][0] for name in names}
@@ -96,19 +62,6 @@ def tables(tx):
 
 def empty(engine, loop):
     return set(loop.run(engine.read(QUEUE, tables)).values()) == {0}
-
-
-def outcomes(claim, state, **fields):
-    return tuple(Outcome(claim.envelope.id, r.index, state, **fields) for r in claim.envelope.recipients)
-
-
-def settle(queue, loop, claim, state, bounces=(), **fields):
-    return loop.run(queue.settle(Settlement(claim.token, outcomes(claim, state, **fields), bounces)))
-
-
-def claimed(queue, loop, destination="a.example", now=NOW, lease=60.0, limit=100):
-    claims = loop.run(queue.claim(destination, now, lease, limit))
-    return claims[0] if claims else None
 
 
 # values
@@ -744,7 +697,7 @@ def test_no_statement_of_the_runner_scans_a_table(queue, post, engine, loop):
     for unit, *args in run:
         for sql, plan in loop.run(engine.write(QUEUE, plans, unit, *args)):
             for step in plan:
-                assert not re.match(r"SCAN (?!name|few)", step), (sql, plan)  # those two are results in between
+                assert not re.match(r"SCAN (?!name|few|\d+-ROW)", step), (sql, plan)  # not tables
                 assert not step.endswith("(shard=?)") or "MIN(" in sql or "unfinished" in step, (sql, plan)
                 assert "TEMP B-TREE" not in step or "oldest" in sql, (sql, plan)
 

@@ -12,13 +12,21 @@ from zope.interface import implementer
 from mailnode.errors import BlobDamaged, StoreUnavailable
 from mailnode.interfaces.store import IBlobStore, IQueueStore
 from mailnode.store.engines.engine import QUEUE, Engine
-from mailnode.store.units import queue_leases, queue_rows
+from mailnode.store.units import queue_history, queue_leases, queue_rows
 from mailnode.store.units.queue_leases import LeaseLost
 from mailnode.store.units.queue_rows import GONE, SPREAD, STAGED, UNIT_ROWS
 from mailnode.values.blob import BlobRef, StagedBlob
 from mailnode.values.events import emit
 from mailnode.values.ids import session_id
-from mailnode.values.queue import Claim, DueDestination, Outcome, QueuedEnvelope, Settlement, Submission
+from mailnode.values.queue import (
+    Claim,
+    DueDestination,
+    Outcome,
+    PastAttempt,
+    QueuedEnvelope,
+    Settlement,
+    Submission,
+)
 
 _log = Logger()
 
@@ -116,12 +124,18 @@ class Queue:
         return await self._engine.read(QUEUE, queue_leases.next_due, self._shard, now)
 
     async def claim(
-        self, destination: str, now: float, lease_seconds: float, limit: int, count: int = 1
+        self,
+        destination: str,
+        now: float,
+        lease_seconds: float,
+        limit: int,
+        count: int = 1,
+        waits: Sequence[float] = (),
     ) -> list[Claim]:
         """See :class:`IQueueStore`. At most ``UNIT_ROWS`` at once, whatever the limit."""
         until = now + lease_seconds
         return await self._engine.write(
-            QUEUE, queue_leases.claim, self._shard, destination, now, until, limit, count, session_id()
+            QUEUE, queue_leases.claim, self._shard, destination, now, until, limit, count, session_id(), tuple(waits)
         )
 
     async def renew(self, token: str, lease_until: float) -> bool:
@@ -182,6 +196,10 @@ class Queue:
         """See :class:`IQueueStore`."""
         return await self._engine.read(QUEUE, queue_rows.envelope, self._shard, envelope_id)
 
+    async def history(self, envelope_id: str, limit: int) -> list[PastAttempt]:
+        """See :class:`IQueueStore`."""
+        return await self._engine.read(QUEUE, queue_history.history, self._shard, envelope_id, limit)
+
     async def retry(self, envelope_id: str | None, destination: str | None, now: float) -> int:
         """See :class:`IQueueStore`. Those that are due already, leased or held are not counted and stay as they are."""
         total = 0
@@ -214,7 +232,14 @@ class Queue:
 
 def _clean(outcome: Outcome) -> Outcome:
     """Return an outcome whose texts any engine takes: an outcome that cannot be written would be tried for ever."""
-    return replace(outcome, status=_text(outcome.status), reply=_text(outcome.reply), host=_text(outcome.host))
+    return replace(
+        outcome,
+        status=_text(outcome.status),
+        reply=_text(outcome.reply),
+        host=_text(outcome.host),
+        address=_text(outcome.address),
+        tls=_text(outcome.tls),
+    )
 
 
 def _text(text: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from mailnode.errors import DomainError
 from mailnode.store.engines.engine import Transaction, run_together
+from mailnode.store.units import queue_history
 from mailnode.store.units.queue_rows import (
     RECIPIENT,
     UNIT_ROWS,
@@ -84,7 +85,15 @@ def next_due(tx: Transaction, shard: int, now: float) -> float | None:
 
 
 def claim(
-    tx: Transaction, shard: int, destination: str, now: float, lease_until: float, limit: int, count: int, token: str
+    tx: Transaction,
+    shard: int,
+    destination: str,
+    now: float,
+    lease_until: float,
+    limit: int,
+    count: int,
+    token: str,
+    waits: Sequence[float] = (),
 ) -> list[Claim]:
     """See IQueueStore. The token of each claim begins with ``token``."""
     ids = _first(tx, shard, destination, now, min(count, KEYS_AT_ONCE))
@@ -105,10 +114,12 @@ def claim(
         )
         choice = (ids[0], shard, ids[0], destination, now, limit)
     rows = tx.execute(
-        f"UPDATE recipient SET state = '{LEASED}', token = ? || envelope_id, lease_until = ?, due_at = ?"
-        f" WHERE shard = ? AND {which} RETURNING envelope_id, {RECIPIENT}",
-        (token, lease_until, lease_until, shard, *choice),
+        f"UPDATE recipient SET state = '{LEASED}', token = ? || envelope_id, lease_until = ?, due_at = ?, began = ?,"
+        f" unsettled = unsettled + 1 WHERE shard = ? AND {which} RETURNING envelope_id, {RECIPIENT}",
+        (token, lease_until, lease_until, now, shard, *choice),
     )
+    if waits:
+        _put_off(tx, shard, {(token + row[0], row[-1]) for row in rows if row[-1] > 1}, now, lease_until, waits)
     recipients: dict[str, list[tuple[Any, ...]]] = {}
     for envelope_id, *row in sorted(rows):
         recipients.setdefault(envelope_id, []).append(tuple(row))
@@ -120,6 +131,22 @@ def claim(
         whole = with_recipients(envelope, recipients[envelope_id])
         claims.append(Claim(token + envelope_id, lease_until, whole, facts.get(envelope_id), stored))
     return claims
+
+
+def _put_off(
+    tx: Transaction, shard: int, again: set[tuple[str, int]], now: float, lease_until: float, waits: Sequence[float]
+) -> None:
+    """See that what was tried before without an end is not tried at once again, should this try have none either.
+
+    :param again: token and number of such tries, this one included.
+    """
+    for token, unsettled in sorted(again):
+        next_try = now + waits[min(unsettled - 1, len(waits)) - 1]
+        tx.execute(
+            "UPDATE recipient SET next_try = ?, due_at = ?"
+            f" WHERE shard = ? AND token = ? AND state = '{LEASED}' AND unsettled = ?",
+            (next_try, max(next_try, lease_until), shard, token, unsettled),
+        )
 
 
 def _first(tx: Transaction, shard: int, destination: str, now: float, count: int) -> list[str]:
@@ -177,11 +204,11 @@ def _facts(tx: Transaction, shard: int, ids: Sequence[str]) -> dict[str, Encoded
 def renew(tx: Transaction, shard: int, token: str, lease_until: float) -> bool:
     """See IQueueStore."""
     rows = tx.execute(
-        "UPDATE recipient SET lease_until = ?, due_at = CASE WHEN due_at IS NULL THEN due_at ELSE ? END"
+        "UPDATE recipient SET lease_until = ?, due_at = CASE WHEN due_at < ? THEN ? ELSE due_at END"
         " WHERE shard = ? AND (envelope_id, number) IN"
         f" (SELECT envelope_id, number FROM recipient WHERE shard = ? AND token = ? AND state = '{LEASED}')"
         " RETURNING number",
-        (lease_until, lease_until, shard, shard, token),
+        (lease_until, lease_until, lease_until, shard, shard, token),
     )
     return bool(rows)
 
@@ -266,8 +293,8 @@ def _count_down(
     for ended, ids in by_count.items():
         marks, values = listed(ids)
         rows = tx.execute(
-            f"UPDATE envelope SET remaining = remaining - ? WHERE shard = ? AND id IN {marks} AND {VISIBLE}"
-            " RETURNING id, remaining, held",
+            "UPDATE envelope SET remaining = remaining - ?, settlements = settlements + 1"
+            f" WHERE shard = ? AND id IN {marks} AND {VISIBLE} RETURNING id, remaining, held",
             (ended, shard, *values),
         )
         found.update({envelope_id: (int(remaining), bool(held)) for envelope_id, remaining, held in rows})
@@ -291,7 +318,7 @@ def _settle_recipients(
 def _settle_alike(
     tx: Transaction, shard: int, envelope_id: str, token: str, outcome: Outcome, numbers: Sequence[int], held: bool
 ) -> None:
-    changes = ["state = ?", "token = ''", "due_at = ?", "attempts = attempts + ?"]
+    changes = ["state = ?", "token = ''", "due_at = ?", "attempts = attempts + ?", "unsettled = 0"]
     waits = outcome.state == WAITING
     changed: list[Any] = [
         outcome.state,
@@ -309,8 +336,9 @@ def _settle_alike(
     marks, values = listed(numbers)
     rows = tx.execute(
         f"UPDATE recipient SET {', '.join(changes)} WHERE shard = ? AND envelope_id = ? AND number IN {marks}"
-        f" AND token = ? AND state = '{LEASED}' RETURNING number",
+        f" AND token = ? AND state = '{LEASED}' RETURNING number, attempts",
         (*changed, shard, envelope_id, *values, token),
     )
     if len(rows) < len(numbers):
         raise LeaseLost("another runner has it, or it is settled")
+    queue_history.record(tx, shard, envelope_id, outcome, [(number, attempts) for number, attempts in sorted(rows)])

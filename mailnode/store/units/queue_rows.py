@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from mailnode.store.engines.engine import Transaction, growing, run_together
+from mailnode.store.units import queue_history
 from mailnode.store.units.statements import insert_rows, listed
 from mailnode.store.units.stored_facts import encode_facts
 from mailnode.values.blob import BlobRef, StagedBlob
@@ -40,7 +41,7 @@ _FROM = "FROM envelope e JOIN blob b ON b.id = e.blob_id AND b.shard = e.shard"
 VISIBLE = "phase IN ('open', 'spread')"
 RECIPIENT = (
     "number, address, destination, account_id, plan, notify, orcpt, state, attempts, next_try, last_status,"
-    " last_reply, last_host, delay_told"
+    " last_reply, last_host, delay_told, began, unsettled"
 )
 _DUE_AT = "CASE state WHEN 'waiting' THEN next_try WHEN 'leased' THEN lease_until END"
 
@@ -190,8 +191,8 @@ def remove_together(tx: Transaction, shard: int, ids: Sequence[str]) -> dict[str
     """Do what :func:`remove` does for each of several, in fewer statements."""
     marks, values = listed(ids)
     crowded = tx.execute(
-        f"SELECT e.id FROM envelope e WHERE e.shard = ? AND e.id IN {marks} AND EXISTS"
-        " (SELECT 1 FROM recipient r WHERE r.shard = e.shard AND r.envelope_id = e.id)",
+        f"SELECT e.id FROM envelope e WHERE e.shard = ? AND e.id IN {marks} AND (e.settlements > 1 OR EXISTS"
+        " (SELECT 1 FROM recipient r WHERE r.shard = e.shard AND r.envelope_id = e.id))",
         (shard, *values),
     )
     left = {str(envelope_id): remove(tx, shard, envelope_id) for (envelope_id,) in sorted(crowded)}
@@ -227,6 +228,8 @@ def delete_some(tx: Transaction, shard: int, envelope_id: str) -> bool:
     )
     if not rows:
         return False
+    if queue_history.delete_some(tx, shard, envelope_id, UNIT_ROWS):
+        return True
     deleted = tx.execute(
         "DELETE FROM recipient WHERE shard = ? AND envelope_id = ? AND number IN"
         " (SELECT number FROM recipient WHERE shard = ? AND envelope_id = ? ORDER BY number LIMIT ?) RETURNING number",
@@ -431,6 +434,8 @@ def _recipient(row: tuple[Any, ...]) -> QueuedRecipient:
         reply,
         host,
         told,
+        began,
+        unsettled,
     ) = row
     return QueuedRecipient(
         index=index,
@@ -446,4 +451,6 @@ def _recipient(row: tuple[Any, ...]) -> QueuedRecipient:
         last_reply=reply,
         last_host=host,
         delay_told=bool(told),
+        began=began,
+        unsettled=unsettled,
     )
