@@ -28,21 +28,19 @@ class EnvelopeReader:
         self._profile = profile
         self._mail_parameters = {one.keyword: one for one in mail_parameters(profile)}
         self._rcpt_parameters = {one.keyword: one for one in rcpt_parameters(profile)}
-        # Lists and busy correspondents: the same senders and recipients come again and again.
-        self._remembered_mail = lru_cache(maxsize=REMEMBERED)(self._read_mail)
-        self._remembered_rcpt = lru_cache(maxsize=REMEMBERED)(self._read_rcpt)
 
     def read_mail(self, argument: str, extended: bool) -> Mail:
         """MAIL's ``FROM:`` path and parameters (RFC 5321 4.1.1.2). :param extended: EHLO was used: parameters are allowed.
 
         :raises CommandError:"""
-        return (self._remembered_mail if len(argument) <= SHORT else self._read_mail)(argument, extended)
+        return (_remembered_mail if len(argument) <= SHORT else EnvelopeReader._read_mail)(self, argument, extended)
 
     def read_rcpt(self, argument: str, extended: bool, smtputf8: bool) -> Rcpt:
         """RCPT's ``TO:`` path and parameters (RFC 5321 4.1.1.3). :param smtputf8: MAIL said SMTPUTF8.
 
         :raises CommandError:"""
-        return (self._remembered_rcpt if len(argument) <= SHORT else self._read_rcpt)(argument, extended, smtputf8)
+        read = _remembered_rcpt if len(argument) <= SHORT else EnvelopeReader._read_rcpt
+        return read(self, argument, extended, smtputf8)
 
     def _read_mail(self, argument: str, extended: bool) -> Mail:
         path = parse_path(_after(argument, "FROM:"), "5.1.7")
@@ -80,7 +78,12 @@ class EnvelopeReader:
         return found
 
 
-@lru_cache(maxsize=16)
+# Lists and busy correspondents: the same senders and recipients come again and again.
+_remembered_mail = lru_cache(maxsize=REMEMBERED)(EnvelopeReader._read_mail)
+_remembered_rcpt = lru_cache(maxsize=REMEMBERED)(EnvelopeReader._read_rcpt)
+
+
+@lru_cache(maxsize=64)
 def envelope_reader(profile: Profile) -> EnvelopeReader:
     """Return the reader of a kind of service: all its connections share one."""
     return EnvelopeReader(profile)
