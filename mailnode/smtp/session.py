@@ -420,6 +420,7 @@ class SmtpSession(Session[ev.Event]):
             raise ConnectionError("the client is gone: nobody would hear that the message was taken")
         if judgement.is_kept:
             await service.delivery.accept(envelope, judgement, blob, facts)
+        priority: dict[str, Any] = {"priority": envelope.options.priority} if envelope.options.priority else {}
         emit(
             _log,
             "message.accepted",
@@ -428,7 +429,7 @@ class SmtpSession(Session[ev.Event]):
             sender=transaction.sender,
             recipients=len(transaction.recipients),
             size=size,
-            priority=envelope.options.priority,
+            **priority,
             message_id=own_message_id(intake.header) if facts is None else facts.message_id,
             peer=self.peer,
             helo=self._helo,
