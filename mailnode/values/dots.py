@@ -2,6 +2,20 @@
 
 from __future__ import annotations
 
+FEW = 200  # dots that are looked at one by one
+
+
+def line_dot(octets: bytes | bytearray) -> int:
+    """Return where the first dot behind CRLF stands, -1: nowhere. Nearly no message has one, and encoded attachments have
+    no dot at all: a single octet is found fifty times faster than three."""
+    at = octets.find(b".")
+    for _ in range(FEW):
+        if at < 0 or octets[max(at - 2, 0) : at] == b"\r\n":
+            return at
+        at = octets.find(b".", at + 1)
+    at = octets.find(b"\r\n.", max(at - 2, 0)) if at >= 0 else -1
+    return at + 2 if at >= 0 else -1
+
 
 class DotStuffer:
     """Doubles a dot at the start of each line (CRLF line ends), wherever the pieces are cut, and ends the content."""
@@ -15,7 +29,7 @@ class DotStuffer:
             return b""
         tail = self._tail
         self._tail = (tail + piece[-2:])[-2:]
-        stuffed = piece.replace(b"\r\n.", b"\r\n..")
+        stuffed = piece.replace(b"\r\n.", b"\r\n..") if line_dot(piece) >= 0 else piece
         if tail == b"\r\n" and piece.startswith(b"."):
             return b"." + stuffed
         if tail.endswith(b"\r") and piece.startswith(b"\n."):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from smtp_dialog import DIALOGS, Answering, load, parse, play
 
 from mailnode.smtp.wire import events as ev
+from mailnode.smtp.wire.content import DataReader, Inspector
 from mailnode.smtp.wire.limits import Limits
 from mailnode.smtp.wire.profile import Profile
 from mailnode.smtp.wire.server import TRANSITIONS, ServerConnection, State
@@ -381,3 +382,12 @@ def test_the_harness_notices_a_wrong_reply() -> None:
         play(parse("wrong", "C: NOOP\nS: 251 2.0.0 Ok"))
     with pytest.raises(AssertionError):
         play(parse("missing", "C: NOOP\nS: 250 2.0.0 Ok\nS: 250 2.0.0 Ok"))
+
+
+@pytest.mark.parametrize("dots", [0, 1, 500])
+@pytest.mark.parametrize("stuffed", [b"", b"..\r\n", b"..x\r\n..\r\n"])
+def test_data_ends_at_its_line_however_many_dots_stand_before_it(dots, stuffed):
+    sent = b"a." * dots + b"\r\n" + stuffed + b"b.\r\n"
+    buffer = bytearray(sent + b".\r\nQUIT\r\n.\r\n")
+    piece, ended = DataReader(buffer, Inspector(Limits())).read()
+    assert (piece, ended, bytes(buffer)) == (sent.replace(b"\r\n.", b"\r\n"), True, b"QUIT\r\n.\r\n")

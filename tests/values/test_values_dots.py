@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailnode.values.dots import DotStuffer
+from mailnode.values.dots import FEW, DotStuffer, line_dot
 
 CONTENTS = [
     b"",
@@ -61,3 +61,10 @@ def test_dot_at_a_chunk_edge(edge: int) -> None:
         stuffer = DotStuffer()
         out = stuffer.stuff(content[:cut]) + stuffer.stuff(content[cut:]) + stuffer.finish()
         assert out == reference_stuffing(content)
+
+
+@given(st.lists(st.sampled_from([b".", b"\r\n", b"\r", b"\n", b"x", b"a." * FEW, b"\r\n."])))
+def test_the_first_dot_of_a_line_is_found_among_any_number_of_others(pieces: list[bytes]) -> None:
+    content = b"".join(pieces)
+    at = content.find(b"\r\n.")
+    assert line_dot(content) == line_dot(bytearray(content)) == (at + 2 if at >= 0 else -1)

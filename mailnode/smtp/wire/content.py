@@ -11,6 +11,7 @@ from __future__ import annotations
 from io import IncrementalNewlineDecoder
 
 from mailnode.smtp.wire.limits import Limits
+from mailnode.values.dots import line_dot
 from mailnode.values.smtp_reply import Reply
 
 _END = b"\r\n.\r\n"
@@ -101,16 +102,16 @@ class DataReader:
 
         What may be the beginning of the end stays in the buffer: at most 4 octets.
         """
-        # A single octet is found many times faster than several, and encoded attachments have no dot.
-        dotted = b"." in self._buffer
-        end = self._buffer.find(_END) if dotted else -1
+        dot = line_dot(self._buffer)
+        ends = dot >= 0 and self._buffer[dot + 1 : dot + 3] == b"\r\n"
+        end = dot - 2 if ends else self._buffer.find(_END, dot) if dot >= 0 else -1
         length = end + 2 if end >= 0 else len(self._buffer) - overlap(self._buffer)
         if not length:
             return b"", False
         piece = take(self._buffer, length)
         if end >= 0:
             del self._buffer[:3]
-        if dotted:
+        if dot >= 0 and not ends:
             piece = piece.replace(b"\r\n.", b"\r\n")
         if piece and self._first:
             piece = piece[2:]
