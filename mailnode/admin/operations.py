@@ -28,6 +28,7 @@ from mailnode.admin.administration import Administration, RunningServer, Stopped
 Secret = NewType("Secret", str)  # a password: not in the log, and asked for rather than given on a command line
 Octets = NewType("Octets", int)
 Count = NewType("Count", int)
+Seconds = NewType("Seconds", int)
 
 C = TypeVar("C", Administration, RunningServer, StoppedStore)
 P = ParamSpec("P")
@@ -58,7 +59,7 @@ class Parameter:
     """One parameter of an operation."""
 
     name: str
-    type: Any  # str, int, bool, Secret, Octets, Count, or list: of str
+    type: Any  # str, int, bool, Secret, Octets, Count, Seconds, or list: of str
     choices: tuple[str, ...] = ()  # all values there are, of a text
     required: bool = True
     nullable: bool = False

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 from mailnode.admin.administration import Administration
 from mailnode.admin.finding import moment
-from mailnode.admin.operations import OperationFailed, Reason, operation
+from mailnode.admin.operations import Count, OperationFailed, Reason, Seconds, operation
 from mailnode.values.address import domain_key
-from mailnode.values.queue import LEASED, PastAttempt, QueuedEnvelope, QueuedRecipient
+from mailnode.values.queue import LEASED, PastAttempt, QueuedEnvelope, QueuedRecipient, QueueFilter
 
 PAGE = 500  # rows of the queue read at a time
 MAX_LISTED = 10_000  # envelopes one answer holds
+MAX_SHOWN = 64 * 1024  # octets of a message that are shown
+ANY_NUMBER = Count(0)
+State = Literal["waiting", "deferred", "leased", "held"]
 MAX_HISTORY = 10_000  # tries one answer holds
 
 
@@ -61,6 +64,14 @@ class EnvelopeDetails(EnvelopeRecord):
     history: list[AttemptRecord]  # by recipient and time
 
 
+class MessageShown(TypedDict):
+    """A message, as text."""
+
+    id: str  # of its envelope
+    content: str  # what is no UTF-8 as \xff
+    whole: bool  # whether this is all of it
+
+
 class MadeDue(TypedDict):
     """How many will be tried now."""
 
@@ -86,17 +97,57 @@ class Dropped(TypedDict):
 
 
 @operation("queue.list")
-async def queue_list(admin: Administration) -> list[EnvelopeRecord]:
-    """All envelopes that wait, oldest first; at most :data:`MAX_LISTED`."""
+async def queue_list(
+    admin: Administration,
+    domain: str | None = None,
+    sender: str | None = None,
+    older_than: Seconds | None = None,
+    state: State | None = None,
+    reply: str | None = None,
+    after: str = "",
+    limit: Count = ANY_NUMBER,
+) -> list[EnvelopeRecord]:
+    """Envelopes that wait, oldest first, with those of their recipients that are meant; at most :data:`MAX_LISTED`."""
+    which = _filter(admin, domain, sender, older_than, state, reply)
+    most = min(limit or MAX_LISTED, MAX_LISTED)
     found: list[QueuedEnvelope] = []
-    after = ""
-    while len(found) < MAX_LISTED:
-        page = await admin.queue.envelopes(after, PAGE)
+    while len(found) < most:
+        wanted = min(PAGE, most - len(found))
+        page = await admin.queue.envelopes(after, wanted, which)
         found += page
-        if len(page) < PAGE:
+        if len(page) < wanted:
             break
         after = page[-1].id
-    return [_envelope(envelope) for envelope in found[:MAX_LISTED]]
+    return [_envelope(envelope) for envelope in found]
+
+
+def _filter(
+    admin: Administration,
+    domain: str | None,
+    sender: str | None,
+    older_than: int | None,
+    state: str | None,
+    reply: str | None,
+) -> QueueFilter:
+    """:raises BadAddress: the domain is none."""
+    return QueueFilter(
+        domain if domain is None or ":" in domain else domain_key(domain),  # host:port is a next hop
+        "" if sender == "<>" else sender or None,
+        None if older_than is None else admin.clock.seconds() - older_than,
+        state,
+        reply,
+    )
+
+
+@operation("queue.message")
+async def queue_message(admin: Administration, envelope_id: str) -> MessageShown:
+    """The header and the beginning of a message that waits."""
+    envelope = await admin.queue.envelope(envelope_id)
+    if envelope is None:
+        raise _no_envelope(envelope_id)
+    content = await admin.queue.read(envelope.blob, 0, min(envelope.blob.size, MAX_SHOWN))
+    text = content.decode("utf-8", "backslashreplace").replace("\r\n", "\n")
+    return {"id": envelope_id, "content": text, "whole": envelope.blob.size <= MAX_SHOWN}
 
 
 @operation("queue.show")

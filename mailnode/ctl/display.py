@@ -11,7 +11,7 @@ from mailnode.admin.aliases import AliasRecord
 from mailnode.admin.domains import DomainRecord
 from mailnode.admin.grants import GrantRecord
 from mailnode.admin.mailboxes import MailboxRecord
-from mailnode.admin.queue import EnvelopeDetails, EnvelopeRecord, MadeDue
+from mailnode.admin.queue import EnvelopeDetails, EnvelopeRecord, MadeDue, MessageShown
 
 
 def plain(value: object) -> str:
@@ -113,6 +113,12 @@ def envelope(result: EnvelopeDetails) -> str:
     )
     tried = table(result["history"], ("time", "recipient", "state", "host", "address", "tls", "reply"))
     return "\n\n".join([head, *(record(recipient) for recipient in result["recipients"]), *([tried] if tried else [])])
+
+
+def message(result: MessageShown) -> str:
+    """Return a message, line by line."""
+    more = [] if result["whole"] else ["", "(there is more of it)"]
+    return "\n".join([*map(plain, result["content"].splitlines()), *more])
 
 
 def made_due(result: MadeDue) -> str:

@@ -56,6 +56,20 @@ class OctetsType(click.ParamType[int]):
         return int(read)
 
 
+class SecondsType(click.ParamType[int]):
+    """A number of seconds, as a number or with a unit: ``90``, ``30m``, ``2d``."""
+
+    name = "seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number. :raises click.BadParameter:"""
+        text = str(value)
+        try:
+            return int(text if text.isascii() and text.isdecimal() else units.seconds(text))
+        except ValueError:
+            self.fail(f"should be a number of seconds, or with a unit: 90, 30m, 2h, 7d; not {text!r}", param, ctx)
+
+
 class Place:
     """Which server a command is for: by configuration file, by data directory, or the demonstration's."""
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from mailnode.admin.operations import AnyOperation, Count, Octets, Parameter, Secret
-from mailnode.ctl.parts import AS_JSON, PASSWORD_STDIN, Destroying, OctetsType, Place, read_password
+from mailnode.admin.operations import AnyOperation, Count, Octets, Parameter, Seconds, Secret
+from mailnode.ctl.parts import AS_JSON, PASSWORD_STDIN, Destroying, OctetsType, Place, SecondsType, read_password
 from mailnode.ctl.words import GENERIC, GROUPS, WORDS, Words
 
 
@@ -60,7 +60,13 @@ def make_command(name: str, operation: AnyOperation, words: Words) -> click.Comm
     return click.Command(name, **shown)
 
 
-_TYPES: dict[Any, Any] = {Octets: OctetsType(), Count: click.IntRange(0), int: click.INT, str: click.STRING}
+_TYPES: dict[Any, Any] = {
+    Octets: OctetsType(),
+    Seconds: SecondsType(),
+    Count: click.IntRange(0),
+    int: click.INT,
+    str: click.STRING,
+}
 
 
 def _parameter(parameter: Parameter, help: str | None) -> click.Parameter:

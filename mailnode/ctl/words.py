@@ -64,6 +64,13 @@ def _choose_one(place: Place, given: dict[str, Any]) -> None:
 
 
 _ENVELOPE = {"envelope_id": [click.Argument(["envelope_id"], metavar="ENVELOPE")]}
+_FILTER = {
+    "domain": "Recipients in this domain, or whose mail goes to this next hop.",
+    "sender": 'Mail from this address or this domain; "<>": from the null sender.',
+    "older_than": "Mail that came more than so long ago: 90, 30m, 2h, 7d.",
+    "state": "Recipients in this state; deferred ones wait after a try.",
+    "reply": "Recipients with this text in their last status or reply.",
+}
 _OCTETS_HELD = "Octets of mail it may hold, 500M or 2G too; 0: no limit."
 _MESSAGES_HELD = "Messages it may hold; 0: no limit."
 
@@ -157,7 +164,17 @@ WORDS = {
     "mailbox.show": Words("Show one mailbox with its counts.", shown(display.record)),
     "mailbox.create": Words("Make a mailbox, and those above it; levels are separated by /."),
     # Queue
-    "queue.list": Words("List the envelopes that wait.", shown(display.envelopes)),
+    "queue.list": Words(
+        "List what waits, oldest first: what all of the given holds for. For more than --limit go on with --after.",
+        shown(display.envelopes),
+        options=_FILTER
+        | {"after": "Only envelopes behind this one.", "limit": "At most so many; 0: as many as one answer holds."},
+    ),
+    "queue.message": Words(
+        "Show a message that waits: its header and the beginning of its text.",
+        shown(display.message),
+        instead=_ENVELOPE,
+    ),
     "queue.show": Words(
         "Show one envelope with all its recipients and what their last tries came to.",
         shown(display.envelope),

@@ -29,7 +29,16 @@ from mailnode.values.mailbox import (
     PopMessage,
     Usage,
 )
-from mailnode.values.queue import Claim, DueDestination, PastAttempt, QueuedEnvelope, Settlement, Submission
+from mailnode.values.queue import (
+    EVERYTHING,
+    Claim,
+    DueDestination,
+    PastAttempt,
+    QueuedEnvelope,
+    QueueFilter,
+    Settlement,
+    Submission,
+)
 
 T = TypeVar("T")
 
@@ -338,8 +347,9 @@ class IQueueStore(Interface):
     async def staged(blob: BlobRef) -> StagedBlob:
         """The blob in the form a mail partition can take over (for local plans)."""
 
-    async def envelopes(after: str = "", limit: int = 100) -> list[QueuedEnvelope]:
-        """A page of the queue by envelope id, with all open recipients."""
+    async def envelopes(after: str = "", limit: int = 100, which: QueueFilter = EVERYTHING) -> list[QueuedEnvelope]:
+        """A page of the queue by envelope id: envelopes with those of their open recipients that are meant, where there
+        are any. Fewer than ``limit`` only at the end."""
 
     async def envelope(envelope_id: str) -> QueuedEnvelope | None:
         """One envelope with all its recipients, done ones included."""

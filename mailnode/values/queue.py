@@ -12,6 +12,9 @@ from mailnode.values.facts import EncodedFacts
 # the last two are ends. A held envelope keeps its recipients' states and is not handed out.
 WAITING, LEASED, DELIVERED, FAILED = "waiting", "leased", "delivered", "failed"
 
+# What a filter may ask for besides: of a held envelope; waiting after a try.
+HELD, DEFERRED = "held", "deferred"
+
 LOCAL_DESTINATION = "."  # destination of recipients whose plan is applied in the store
 
 
@@ -114,6 +117,20 @@ class Settlement:
     token: str
     outcomes: tuple[Outcome, ...]
     bounces: tuple[Submission, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class QueueFilter:
+    """Which open recipients are meant: those all that is given holds for; nothing given: all. Letters count in any case."""
+
+    domain: str | None = None  # of the recipient's address, or the destination
+    sender: str | None = None  # the reverse-path, or its domain; "": the null sender
+    created_before: float | None = None  # UTC seconds
+    state: str | None = None  # WAITING, DEFERRED, LEASED or HELD
+    reply: str | None = None  # stands somewhere in the last status and reply
+
+
+EVERYTHING = QueueFilter()
 
 
 @dataclass(frozen=True, slots=True)

@@ -287,6 +287,31 @@ def test_the_queue(tool):
         assert "no such envelope" in tool("queue", command[0], entry["id"], *command[1:], code=3)
 
 
+def test_the_queue_is_listed_by_what_is_asked_for(tool):
+    enqueue(tool, "01aaaaaaaaaaaaaaaaa1")
+    enqueue(tool, "01aaaaaaaaaaaaaaaaa2", reply="452 4.2.2 full")
+    both = ["01aaaaaaaaaaaaaaaaa1", "01aaaaaaaaaaaaaaaaa2"]
+
+    def listed(*options):
+        return [entry["id"] for entry in tool.json("queue", "list", *options)]
+
+    assert listed("--domain", "Example.ORG", "--sender", "alice@mailnode.test", "--state", "waiting") == both
+    assert listed("--limit", "1") == both[:1] and listed("--after", both[0]) == both[1:]
+    assert listed("--reply", "FULL") == both[1:]
+    assert listed("--domain", "mx.example:25") == listed("--sender", "<>") == listed("--state", "held") == []
+    assert listed("--older-than", "520w") == []
+    assert "7d" in tool("queue", "list", "--older-than", "soon", code=2)
+
+
+def test_a_message_that_waits_is_shown(tool, monkeypatch):
+    enqueue(tool, "01aaaaaaaaaaaaaaaaaa")
+    assert tool("queue", "message", "01aaaaaaaaaaaaaaaaaa") == "Subject: x\n\nx\n"
+    monkeypatch.setattr("mailnode.admin.queue.MAX_SHOWN", 12)
+    assert tool.json("queue", "message", "01aaaaaaaaaaaaaaaaaa")["whole"] is False
+    assert "more of it" in tool("queue", "message", "01aaaaaaaaaaaaaaaaaa")
+    assert "no such envelope" in tool("queue", "message", "02", code=3)
+
+
 def test_a_long_queue_is_listed_in_pages(tool, monkeypatch):
     for number in range(7):
         enqueue(tool, f"01aaaaaaaaaaaaaaaaa{number}")

@@ -15,6 +15,7 @@ from mailnode.values.attempt import SENT, Attempt, AttemptReport, Fate
 from mailnode.values.blob import BlobRef, StagedBlob
 from mailnode.values.queue import (
     DELIVERED,
+    EVERYTHING,
     FAILED,
     LEASED,
     WAITING,
@@ -24,6 +25,7 @@ from mailnode.values.queue import (
     PastAttempt,
     QueuedEnvelope,
     QueuedRecipient,
+    QueueFilter,
     Settlement,
     Submission,
 )
@@ -145,7 +147,9 @@ class MemoryQueue:
     async def staged(self, blob: BlobRef) -> StagedBlob:
         return StagedBlob(blob, self.content)
 
-    async def envelopes(self, after: str = "", limit: int = 100) -> list[QueuedEnvelope]:
+    async def envelopes(
+        self, after: str = "", limit: int = 100, which: QueueFilter = EVERYTHING
+    ) -> list[QueuedEnvelope]:
         return list(self.table.values())
 
     async def envelope(self, envelope_id: str) -> QueuedEnvelope | None:

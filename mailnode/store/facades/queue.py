@@ -12,18 +12,20 @@ from zope.interface import implementer
 from mailnode.errors import BlobDamaged, StoreUnavailable
 from mailnode.interfaces.store import IBlobStore, IQueueStore
 from mailnode.store.engines.engine import QUEUE, Engine
-from mailnode.store.units import queue_history, queue_leases, queue_rows
+from mailnode.store.units import queue_history, queue_leases, queue_rows, queue_search
 from mailnode.store.units.queue_leases import LeaseLost
 from mailnode.store.units.queue_rows import GONE, SPREAD, STAGED, UNIT_ROWS
 from mailnode.values.blob import BlobRef, StagedBlob
 from mailnode.values.events import emit
 from mailnode.values.ids import session_id
 from mailnode.values.queue import (
+    EVERYTHING,
     Claim,
     DueDestination,
     Outcome,
     PastAttempt,
     QueuedEnvelope,
+    QueueFilter,
     Settlement,
     Submission,
 )
@@ -188,9 +190,19 @@ class Queue:
 
     # commands and metrics
 
-    async def envelopes(self, after: str = "", limit: int = 100) -> list[QueuedEnvelope]:
-        """See :class:`IQueueStore`."""
-        return await self._engine.read(QUEUE, queue_rows.envelopes, self._shard, after, min(limit, PAGE))
+    async def envelopes(
+        self, after: str = "", limit: int = 100, which: QueueFilter = EVERYTHING
+    ) -> list[QueuedEnvelope]:
+        """See :class:`IQueueStore`. At most ``PAGE`` at once, whatever the limit."""
+        found: list[QueuedEnvelope] = []
+        limit, last = min(limit, PAGE), after or None
+        while True:
+            some, last = await self._engine.read(
+                QUEUE, queue_search.envelopes, self._shard, last or "", limit - len(found), which
+            )
+            found += some
+            if last is None or len(found) >= limit:
+                return found
 
     async def envelope(self, envelope_id: str) -> QueuedEnvelope | None:
         """See :class:`IQueueStore`."""

@@ -325,16 +325,10 @@ def retry(tx: Transaction, shard: int, envelope_id: str | None, destination: str
     return len(rows)
 
 
-def envelopes(tx: Transaction, shard: int, after: str, limit: int) -> list[QueuedEnvelope]:
-    """See IQueueStore."""
-    page = envelopes_where(tx, f"e.shard = ? AND e.id > ? AND e.{VISIBLE} ORDER BY e.id LIMIT ?", (shard, after, limit))
-    return [with_recipients(e, _recipients(tx, shard, e.id, f" AND state IN ('{WAITING}', '{LEASED}')")) for e in page]
-
-
 def envelope(tx: Transaction, shard: int, envelope_id: str) -> QueuedEnvelope | None:
     """See IQueueStore."""
     found = envelopes_where(tx, f"e.shard = ? AND e.id = ? AND e.{VISIBLE}", (shard, envelope_id))
-    return with_recipients(found[0], _recipients(tx, shard, envelope_id, "")) if found else None
+    return with_recipients(found[0], _recipients(tx, shard, envelope_id)) if found else None
 
 
 def counts(tx: Transaction, shard: int) -> dict[str, int]:
@@ -405,9 +399,9 @@ def _rcpt_options(notify: str, orcpt: str) -> RcptOptions:
     return RcptOptions(frozenset(filter(None, notify.split(","))), orcpt) if notify or orcpt else PLAIN_RCPT
 
 
-def _recipients(tx: Transaction, shard: int, envelope_id: str, extra: str) -> list[tuple[Any, ...]]:
+def _recipients(tx: Transaction, shard: int, envelope_id: str) -> list[tuple[Any, ...]]:
     return tx.execute(
-        f"SELECT {RECIPIENT} FROM recipient WHERE shard = ? AND envelope_id = ?{extra} ORDER BY number",
+        f"SELECT {RECIPIENT} FROM recipient WHERE shard = ? AND envelope_id = ? ORDER BY number",
         (shard, envelope_id),
     )
 

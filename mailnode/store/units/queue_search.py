@@ -1,0 +1,79 @@
+"""Units that look through the queue for people: a stretch of envelopes at a time, however many there are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mailnode.store.engines.engine import Transaction
+from mailnode.store.units.queue_rows import RECIPIENT, VISIBLE, envelopes_where, with_recipients
+from mailnode.store.units.statements import listed, pieces
+from mailnode.values.queue import DEFERRED, HELD, LEASED, WAITING, QueuedEnvelope, QueueFilter
+
+STRETCH = 1_000  # envelopes one unit looks at
+
+_OF_RECIPIENT = ", ".join(f"r.{column}" for column in RECIPIENT.split(", "))
+_STATES = {
+    HELD: "e.held = 1",
+    WAITING: f"e.held = 0 AND r.state = '{WAITING}'",
+    DEFERRED: f"e.held = 0 AND r.state = '{WAITING}' AND r.attempts > 0",
+    LEASED: f"r.state = '{LEASED}'",
+}
+
+
+def envelopes(
+    tx: Transaction, shard: int, after: str, limit: int, which: QueueFilter
+) -> tuple[list[QueuedEnvelope], str | None]:
+    """Look through the ``STRETCH`` envelopes behind an id for at most ``limit``, with those of their open recipients that
+    are meant; also return behind which id to go on, None at the end."""
+    end = tx.execute(
+        "SELECT id FROM envelope WHERE shard = ? AND id > ? ORDER BY id LIMIT 1 OFFSET ?", (shard, after, STRETCH - 1)
+    )
+    last = str(end[0][0]) if end else None
+    upto, to = ("", []) if last is None else (" AND r.envelope_id <= ?", [last])
+    conditions, values = _conditions(which)
+    # CROSS JOIN: the order is ours, the recipients' key.
+    rows = tx.execute(
+        f"SELECT r.envelope_id, {_OF_RECIPIENT} FROM recipient r CROSS JOIN envelope e WHERE r.shard = ?"
+        f" AND r.envelope_id > ?{upto} AND e.shard = r.shard AND e.id = r.envelope_id AND e.{VISIBLE}"
+        f" AND r.state IN ('{WAITING}', '{LEASED}'){conditions} ORDER BY r.envelope_id, r.number",
+        (shard, after, *to, *values),
+    )
+    recipients: dict[str, list[tuple[Any, ...]]] = {}
+    for envelope_id, *row in rows:
+        recipients.setdefault(str(envelope_id), []).append(tuple(row))
+    ids = list(recipients)
+    if len(ids) > limit:
+        ids = ids[:limit]
+        last = ids[-1]
+    found: dict[str, QueuedEnvelope] = {}
+    for some in pieces(ids):
+        marks, keys = listed(some)
+        for one in envelopes_where(tx, f"e.shard = ? AND e.id IN {marks}", (shard, *keys)):
+            found[one.id] = with_recipients(one, recipients[one.id])
+    return [found[envelope_id] for envelope_id in ids], last
+
+
+def _conditions(which: QueueFilter) -> tuple[str, list[Any]]:
+    """Return what is to be said behind WHERE, and its values."""
+    said, values = [], list[Any]()
+    if which.domain is not None:
+        said.append("(r.destination = ? OR LOWER(r.address) LIKE ? ESCAPE '!')")
+        values += [which.domain.lower(), f"%@{_literally(which.domain)}"]
+    if which.sender is not None:
+        anywhere = "" if "@" in which.sender.strip("@") or not which.sender else "%@"
+        said.append("LOWER(e.reverse_path) LIKE ? ESCAPE '!'")
+        values.append(anywhere + _literally(which.sender.removeprefix("@") if anywhere else which.sender))
+    if which.created_before is not None:
+        said.append("e.created < ?")
+        values.append(which.created_before)
+    if which.state is not None:
+        said.append(_STATES[which.state])
+    if which.reply is not None:
+        said.append("LOWER(r.last_status || ' ' || r.last_reply) LIKE ? ESCAPE '!'")
+        values.append(f"%{_literally(which.reply)}%")
+    return "".join(f" AND {one}" for one in said), values
+
+
+def _literally(text: str) -> str:
+    """Return a text for LIKE that stands for itself, in any case."""
+    return "".join(f"!{c}" if c in "!%_" else c for c in text.lower())
