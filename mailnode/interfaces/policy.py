@@ -17,7 +17,7 @@ class IPolicy(Interface):
 
     async def judge(request: PolicyRequest) -> Verdict:
         """Return a verdict. What it raises is logged and counts as no opinion, or as defer where the configuration
-        says ``on_failure = "defer"``."""
+        says ``on_failure = "defer"``; so is what cannot be carried out, such as a field without its CRLF."""
 
 
 class IPolicyFactory(Interface):

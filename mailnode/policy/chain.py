@@ -1,7 +1,7 @@
 """The chain: every policy in order, one verdict. The only place that decides.
 
-A policy that raises has no opinion (``on_failure`` "pass") or defers the message ("defer"); it never refuses. All
-policies of one stage together have 30 seconds; after that the verdict is defer.
+A policy that raises, or gives what is no verdict, has no opinion (``on_failure`` "pass") or defers the message ("defer");
+it never refuses. All policies of one stage together have 30 seconds; after that the verdict is defer.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from zope.interface import implementer
 
 from mailnode.interfaces.policy import IPolicy, IPolicyChain
 from mailnode.interfaces.runtime import IClock
+from mailnode.policy.verdicts import check
 from mailnode.values.events import emit
 from mailnode.values.plan import AS_IT_IS
 from mailnode.values.policy import PASS, PolicyRequest, Verdict
@@ -83,7 +84,7 @@ class PolicyChain:
 
     async def _ask_one(self, link: Link, request: PolicyRequest) -> Verdict:
         try:
-            return await link.policy.judge(request)
+            return check(await link.policy.judge(request))
         except CancelledError:
             raise
         except Exception as error:  # a plug-in's trouble is its own: named in the log, never the peer's

@@ -8,7 +8,10 @@ from zope.interface.verify import verifyObject
 
 from mailnode.interfaces.policy import IPolicy, IPolicyChain
 from mailnode.policy.chain import DEADLINE, Link, PolicyChain
+from mailnode.values.address import parse_address
 from mailnode.values.envelope import Origin
+from mailnode.values.flags import SEEN
+from mailnode.values.plan import AS_IT_IS, RecipientPlan
 from mailnode.values.policy import PASS, STAGES, PolicyRequest, Verdict
 
 REQUEST = PolicyRequest("mail", Origin("s1", "ESMTP"))
@@ -77,6 +80,47 @@ class ChainTests(SynchronousTestCase):
         verdict = self.successResultOf(self.ask(Link(broken, "defer")))
         self.assertEqual(verdict.action, "defer")
         self.assertNotIn("fire", verdict.text)
+
+    def test_what_cannot_be_carried_out_is_a_failure_of_the_policy(self):
+        for rubbish in (
+            None,
+            "refuse",
+            Verdict("drop"),
+            Verdict("refuse", "550"),
+            Verdict(text=b"no"),
+            Verdict(tags=("a",)),
+            Verdict(headers=("X: 1\r\n",)),
+            Verdict(headers=(b"X: 1",)),
+            Verdict(headers=(b"X: 1\n\r\n",)),
+            Verdict(plan="Junk"),
+            Verdict(plan=RecipientPlan(5)),
+            Verdict(plan=RecipientPlan("x\r\n* BYE")),
+            Verdict(plan=RecipientPlan(flags="Seen")),
+            Verdict(plan=RecipientPlan(flags=-1)),
+            Verdict(plan=RecipientPlan(flags=1 << 40)),
+            Verdict(plan=RecipientPlan(keywords="$Junk")),
+            Verdict(plan=RecipientPlan(keywords=("a b",))),
+            Verdict(plan=RecipientPlan(keywords=("x)\r\n* BYE",))),
+            Verdict(plan=RecipientPlan(keywords=("\\Seen",))),
+            Verdict(plan=RecipientPlan(keywords=("\u00fc",))),
+            Verdict(plan=RecipientPlan(keywords=("k" * 101,))),
+            Verdict(plan=RecipientPlan(redirects=("a@there.example",))),
+            Verdict(plan=RecipientPlan(discard="no")),
+            Verdict(plan=RecipientPlan(prefix="X: 1\r\n")),
+            Verdict(plan=RecipientPlan(prefix=b"X: 1")),
+            Verdict(plan=RecipientPlan(prefix=b" X: 1\r\n")),
+            Verdict(plan=RecipientPlan(prefix=b"X: 1\r\n\r\nthe body\r\n")),
+        ):
+            self.assertIs(self.successResultOf(self.ask(Says(rubbish))).action, "pass", rubbish)
+            self.assertEqual(self.successResultOf(self.ask(Says(rubbish))).plan, AS_IT_IS)
+            self.assertEqual(self.successResultOf(self.ask(Link(Says(rubbish), "defer"))).action, "defer", rubbish)
+
+    def test_what_can_be_carried_out_stays_as_it_is(self):
+        plan = RecipientPlan(
+            "Lists/a", SEEN, ("$Junk",), (parse_address("a@there.example"),), True, b"X: 1\r\n 2\r\nY: 3\r\n"
+        )
+        verdict = Verdict("accept", tags={"a": "1"}, headers=(b"X: 1\r\n\t2\r\n",), plan=plan)
+        self.assertEqual(self.successResultOf(self.ask(Says(verdict))), verdict)
 
     def test_a_policy_that_never_answers_defers_at_the_deadline(self):
         asking = self.ask(Says(Deferred()))

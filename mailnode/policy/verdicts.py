@@ -1,0 +1,68 @@
+"""Whether a policy's answer is one at all. What a plug-in gives goes into replies of IMAP, headers and the database, where
+nobody looks at it again; and what cannot be carried out would put the message off, try after try."""
+
+from __future__ import annotations
+
+import re
+
+from mailnode.values.address import Address
+from mailnode.values.flags import MAX_KEYWORD_OCTETS, SYSTEM_MASK
+from mailnode.values.mailbox_name import mailbox_name
+from mailnode.values.plan import AS_IT_IS, RecipientPlan
+from mailnode.values.policy import PASS, Verdict
+
+_ACTIONS = frozenset({"pass", "accept", "defer", "refuse"})
+_STATUS = re.compile(r"(?:[245]\.[0-9]{1,3}\.[0-9]{1,3})?")
+# RFC 9051 9, flag-keyword: an atom. RFC 5322 2.2: fields, each with its continuations and CRLF, no other CR or LF.
+_KEYWORD = re.compile(r'[^\x00-\x20\x7f-\U0010ffff(){%*"\\\]]+')
+_FIELDS = re.compile(rb"(?:[!-9;-~]+:[^\r\n\0]*\r\n(?:[ \t][^\r\n\0]*\r\n)*)*")
+
+
+def check(verdict: object) -> Verdict:
+    """Return a verdict that can be carried out. :raises TypeError, ValueError: it says what is not right."""
+    if verdict is PASS:
+        return PASS
+    if not isinstance(verdict, Verdict):
+        raise TypeError(f"a verdict is a Verdict, not {type(verdict).__name__}")
+    if verdict.action not in _ACTIONS:
+        raise ValueError("action: none of " + ", ".join(sorted(_ACTIONS)))
+    if not _STATUS.fullmatch(verdict.status):
+        raise ValueError("status: no code of RFC 3463")
+    _expect("text", verdict.text, str)
+    _expect("tags", verdict.tags, dict)
+    for line in verdict.headers:
+        _check_fields("headers", line)
+    if verdict.plan is not AS_IT_IS:
+        _check_plan(verdict.plan)
+    return verdict
+
+
+def _check_plan(plan: object) -> None:
+    if not isinstance(plan, RecipientPlan):
+        raise TypeError(f"plan: a RecipientPlan, not {type(plan).__name__}")
+    _expect("plan.mailbox", plan.mailbox, str)
+    if plan.mailbox:
+        mailbox_name(plan.mailbox)
+    _expect("plan.flags", plan.flags, int)
+    if plan.flags & ~SYSTEM_MASK:
+        raise ValueError("plan.flags: others than the system's")
+    _expect("plan.keywords", plan.keywords, tuple)
+    for keyword in plan.keywords:
+        if len(keyword) > MAX_KEYWORD_OCTETS or not _KEYWORD.fullmatch(keyword):
+            raise ValueError("plan.keywords: one that no program could set")
+    _expect("plan.redirects", plan.redirects, tuple)
+    for redirect in plan.redirects:
+        _expect("plan.redirects", redirect, Address)
+    _expect("plan.discard", plan.discard, bool)
+    _check_fields("plan.prefix", plan.prefix)
+
+
+def _check_fields(what: str, fields: object) -> None:
+    _expect(what, fields, bytes)
+    if not _FIELDS.fullmatch(fields):  # type: ignore[call-overload]  # they are octets
+        raise ValueError(f"{what}: not whole header fields, each with CRLF")
+
+
+def _expect(what: str, value: object, kind: type) -> None:
+    if not isinstance(value, kind):
+        raise TypeError(f"{what}: {kind.__name__}, not {type(value).__name__}")
