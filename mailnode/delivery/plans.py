@@ -45,30 +45,29 @@ class Copies:
 
 
 def copies(envelope: Envelope, judgement: Judgement) -> Copies:
-    """Work out the copies. The first recipient that leads to an account or address makes its copy."""
+    """Work out the copies. The first recipient that leads to an account or address makes its copy; who is a recipient
+    has a copy of their own, filed as they want it, whoever else redirects to them."""
     local: dict[str, LocalCopy] = {}
     remote: dict[str, RemoteCopy] = {}
-    for recipient in envelope.recipients:
-        reached = list(judgement.reached(recipient.address))
-        several = sum(len(route.local) + len(route.remote) for route, _ in reached) > 1
-        first = True
-        for route, plan in reached:
-            prefix = envelope.trace + plan.prefix
-            for account_id, came_for in route.local:
-                if account_id not in local:
-                    own = delivery_prefix(envelope.reverse_path, str(recipient.address)) + prefix
-                    mailbox = plan.mailbox or "INBOX"
-                    wanted = DeliveryPlan(account_id, came_for, mailbox, plan.flags, plan.keywords, own)
-                    full = account_id in route.over_quota
-                    asked = _options(recipient, came_for, several and not first)
-                    local[account_id] = LocalCopy(wanted, asked, full)
-                    first = False
-            for address in route.remote:
-                key = _wire_key(address)
-                if key not in remote:
-                    asked = _options(recipient, address, several and not first)
-                    remote[key] = RemoteCopy(address, asked, prefix)
-                    first = False
+    carried: set[int] = set()  # recipients a copy of whom carries the whole request
+    for reached in (judgement.own, judgement.redirected):
+        for number, recipient in enumerate(envelope.recipients):
+            for route, plan in reached(recipient.address):
+                prefix = envelope.trace + plan.prefix
+                for account_id, came_for in route.local:
+                    if account_id not in local:
+                        own = delivery_prefix(envelope.reverse_path, str(recipient.address)) + prefix
+                        mailbox = plan.mailbox or "INBOX"
+                        wanted = DeliveryPlan(account_id, came_for, mailbox, plan.flags, plan.keywords, own)
+                        asked = _options(recipient, came_for, number in carried)
+                        local[account_id] = LocalCopy(wanted, asked, account_id in route.over_quota)
+                        carried.add(number)
+                for address in route.remote:
+                    key = _wire_key(address)
+                    if key not in remote:
+                        asked = _options(recipient, address, number in carried)
+                        remote[key] = RemoteCopy(address, asked, prefix)
+                        carried.add(number)
     return Copies(tuple(local.values()), tuple(remote.values()))
 
 

@@ -65,10 +65,18 @@ class Judgement:
         return any(route.local for recipient in self.recipients for route, _ in self.reached(recipient))
 
     def reached(self, recipient: Address) -> Iterator[tuple[Resolved, RecipientPlan]]:
-        """Yield where copies of a recipient go, and what is to become of them there: whoever a redirect leads to has
-        mailboxes of their own."""
+        """Yield where copies of a recipient go, and what is to become of them there."""
+        yield from self.own(recipient)
+        yield from self.redirected(recipient)
+
+    def own(self, recipient: Address) -> Iterator[tuple[Resolved, RecipientPlan]]:
+        """Yield where a recipient's own copies go, if there are any."""
         plan = self.plan(recipient)
         if not plan.discard:
             yield self.routes[recipient], plan
+
+    def redirected(self, recipient: Address) -> Iterator[tuple[Resolved, RecipientPlan]]:
+        """Yield where redirects lead: who they lead to has mailboxes of their own."""
+        plan = self.plan(recipient)
         for redirect in plan.redirects:
             yield self.routes[redirect], RecipientPlan(prefix=plan.prefix)

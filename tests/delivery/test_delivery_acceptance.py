@@ -147,6 +147,17 @@ class AcceptTests(AcceptanceCase):
         for prefix in (made.local[0].plan.prefix, made.local[1].plan.prefix, made.remote[0].prefix):
             self.assertTrue(prefix.endswith(b"X-Redirected: yes\r\n"))
 
+    def test_who_is_a_recipient_has_an_own_copy_whoever_redirects_to_them(self) -> None:
+        alice, bob = (parse_address(text) for text in ("alice@here.example", "bob@here.example"))
+        asked = RcptOptions(frozenset({"SUCCESS"}))
+        envelope = Envelope("env1", None, (Recipient(alice, asked), Recipient(bob, asked)), Origin("s", "SMTP"), NOW)
+        routes = {alice: local("alice"), bob: local("bob")}
+        plans = {alice: RecipientPlan("Junk", redirects=(bob,)), bob: RecipientPlan("Lists", FLAGGED)}
+        made = copies(envelope, Judgement((alice, bob), routes, plans)).local
+        self.assertEqual([(copy.plan.mailbox, copy.plan.flags) for copy in made], [("Junk", 0), ("Lists", FLAGGED)])
+        self.assertIn(b"Delivered-To: bob@here.example\r\n", made[1].plan.prefix)
+        self.assertEqual([copy.options for copy in made], [asked, asked])
+
     def test_what_is_discarded_goes_only_where_it_is_redirected(self) -> None:
         alice, bob = (parse_address(text) for text in ("alice@here.example", "bob@here.example"))
         envelope = Envelope("env1", None, (Recipient(alice),), Origin("s", "SMTP"), NOW)
