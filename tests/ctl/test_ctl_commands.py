@@ -332,7 +332,7 @@ def test_without_a_server(tool, tmp_path):
 
 def test_a_locked_directory(tool):
     with administration(demo_config(tool.data)):
-        assert "another server is running" in tool("domain", "list", code=4)
+        assert "another server is running on this data directory, or starts or stops" in tool("domain", "list", code=4)
     tool("domain", "list")
 
 

@@ -69,7 +69,7 @@ class DataLock:
 
     def _refusal(self, error: OSError) -> ConfigurationError:
         if error.errno in (errno.EAGAIN, errno.EACCES) and isinstance(error, BlockingIOError):
-            what = "another server is running on this data directory"
+            what = "another server is running on this data directory, or starts or stops"
         elif error.errno in _NO_LOCKS:
             what = "the file system has no locks, a store cannot be kept there"
         else:
