@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, TypedDict
 
 from mailnode.admin.administration import Administration
@@ -15,6 +16,7 @@ MAX_LISTED = 10_000  # envelopes one answer holds
 MAX_SHOWN = 64 * 1024  # octets of a message that are shown
 ANY_NUMBER = Count(0)
 State = Literal["waiting", "deferred", "leased", "held"]
+MAX_GROUPS = 100  # destinations, and reasons, that a summary names
 MAX_HISTORY = 10_000  # tries one answer holds
 
 
@@ -62,6 +64,23 @@ class EnvelopeDetails(EnvelopeRecord):
     """One envelope with what was tried."""
 
     history: list[AttemptRecord]  # by recipient and time
+
+
+class Group(TypedDict):
+    """Recipients that have something in common."""
+
+    name: str
+    recipients: int
+    ages: list[int]  # how many came up to 5 minutes, 20 minutes, 80 minutes, 320 minutes, 1280 minutes, or longer ago
+
+
+class Summary(TypedDict):
+    """What waits."""
+
+    recipients: int
+    oldest: str  # when the oldest came; "": nothing waits
+    destinations: list[Group]
+    reasons: list[Group]  # "held", "new" (not tried yet), or the status code of the last try
 
 
 class MessageShown(TypedDict):
@@ -137,6 +156,24 @@ def _filter(
         state,
         reply,
     )
+
+
+@operation("queue.summary")
+async def queue_summary(admin: Administration) -> Summary:
+    """What waits, by destination and by reason, each with how old it is; the largest first, :data:`MAX_GROUPS` of each."""
+    now = admin.clock.seconds()
+    tally = await admin.queue.tally(now)
+    return {
+        "recipients": tally.recipients,
+        "oldest": "" if tally.oldest is None else moment(tally.oldest),
+        "destinations": _groups(tally.by_destination),
+        "reasons": _groups(tally.by_reason),
+    }
+
+
+def _groups(counted: Mapping[str, list[int]]) -> list[Group]:
+    largest = sorted(counted.items(), key=lambda one: (-sum(one[1]), one[0]))[:MAX_GROUPS]
+    return [{"name": name, "recipients": sum(ages), "ages": list(ages)} for name, ages in largest]
 
 
 @operation("queue.message")

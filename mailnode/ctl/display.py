@@ -11,7 +11,7 @@ from mailnode.admin.aliases import AliasRecord
 from mailnode.admin.domains import DomainRecord
 from mailnode.admin.grants import GrantRecord
 from mailnode.admin.mailboxes import MailboxRecord
-from mailnode.admin.queue import EnvelopeDetails, EnvelopeRecord, MadeDue, MessageShown
+from mailnode.admin.queue import EnvelopeDetails, EnvelopeRecord, MadeDue, MessageShown, Summary
 
 
 def plain(value: object) -> str:
@@ -113,6 +113,22 @@ def envelope(result: EnvelopeDetails) -> str:
     )
     tried = table(result["history"], ("time", "recipient", "state", "host", "address", "tls", "reply"))
     return "\n\n".join([head, *(record(recipient) for recipient in result["recipients"]), *([tried] if tried else [])])
+
+
+_AGES = ("< 5m", "< 20m", "< 80m", "< 6h", "< 22h", "older")
+
+
+def summary(result: Summary) -> str:
+    """Return what waits: a line a destination and a line a reason, with how many came how long ago."""
+    lines = [f"recipients: {result['recipients']}, the oldest came {result['oldest'] or '-'}"]
+    for title, groups in (("destination", result["destinations"]), ("reason", result["reasons"])):
+        rows = [
+            {title: one["name"], "all": one["recipients"], **dict(zip(_AGES, one["ages"], strict=True))}
+            for one in groups
+        ]
+        if rows:
+            lines += ["", table(rows, (title, "all", *_AGES))]
+    return "\n".join(lines)
 
 
 def message(result: MessageShown) -> str:

@@ -60,7 +60,9 @@ was granted beside them), ``bytes_used``, ``bytes_limit``, ``messages_used``, ``
 ``attempts``, ``next_try``, ``last_status``, ``last_reply``, ``last_host``, ``trying_since`` and
 ``without_end`` (tries that ended with the server instead of an answer). ``queue show`` has ``history`` too: of each try
 ``recipient``, ``time``, ``state`` (what it led to), ``status``, ``reply``, ``host``, ``address``, ``tls``.
-``queue message``: ``id``, ``content``, and ``whole``, whether that is all of it. Lists are arrays;
+``queue summary``: ``recipients``, ``oldest``, and
+``destinations`` and ``reasons``, each with ``name``, ``recipients`` and ``ages`` (how many came less than 5, 20, 80, 320, 1280
+minutes ago, or longer). ``queue message``: ``id``, ``content``, and ``whole``, whether that is all of it. Lists are arrays;
 ``show`` is one object.
 What adds or removes an alias, or what one may lead to, tells ``dangling``: ``address`` and ``target`` of aliases that
 lead nowhere since. Times are UTC as ``2026-11-23T02:15:00Z``. ``demo``: ``accounts`` with ``address`` and ``password``,

@@ -170,6 +170,9 @@ WORDS = {
         options=_FILTER
         | {"after": "Only envelopes behind this one.", "limit": "At most so many; 0: as many as one answer holds."},
     ),
+    "queue.summary": Words(
+        "Show how much waits for which destination and for which reason, and how long it has.", shown(display.summary)
+    ),
     "queue.message": Words(
         "Show a message that waits: its header and the beginning of its text.",
         shown(display.message),

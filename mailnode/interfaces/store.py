@@ -36,6 +36,7 @@ from mailnode.values.queue import (
     PastAttempt,
     QueuedEnvelope,
     QueueFilter,
+    QueueTally,
     Settlement,
     Submission,
 )
@@ -353,6 +354,10 @@ class IQueueStore(Interface):
 
     async def envelope(envelope_id: str) -> QueuedEnvelope | None:
         """One envelope with all its recipients, done ones included."""
+
+    async def tally(now: float, age: float = 0.0) -> QueueTally:
+        """Count what waits, by destination and reason; one may be returned that was made ``age`` seconds ago at most.
+        :param now: UTC seconds."""
 
     async def history(envelope_id: str, limit: int) -> list[PastAttempt]:
         """What the last tries for each recipient came to, by recipient and time; the first ``limit``."""

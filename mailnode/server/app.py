@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from twisted.logger import Logger
@@ -31,12 +32,17 @@ from mailnode.server.services import Services, Startable, Together
 from mailnode.server.serving import Serving
 from mailnode.server.stores import OwnStores
 from mailnode.values.events import emit
+from mailnode.values.queue import QueueTally
+from mailnode.web.metrics import Metrics
 from mailnode.web.site import web_factory
 
 STEP, STORE, THREADS, FURTHER = 2.0, 5.0, 2.0, 10.0  # seconds the steps of the end may take, beyond the grace time
 FIRST = 1  # the number of the process that is a whole server
 
 _log = Logger()
+
+NAMED = 20  # destinations, and reasons, that metrics name
+TALLY_AGE = 60.0  # seconds after which what waits is counted anew for metrics
 
 
 class Server:
@@ -162,6 +168,9 @@ class Server:
         metrics.set("queue_envelopes", counts.pop("envelopes", 0))
         for state, count in counts.items():
             metrics.set("queue_recipients", count, state=state)
+        now = self._process.runtime.clock.seconds()
+        with suppress(DomainError):
+            measure_queue(metrics, await self._stores.queue.tally(now, TALLY_AGE), now)
         further, counted = await self._further.counted()
         metrics.set("workers", 1 + further)
         return metrics.render(counted)
@@ -195,3 +204,23 @@ class Server:
     def reopen_logs(self) -> None:
         """Have the other processes write to the file that has the log's name now."""
         self._further.reopen_log()
+
+
+def measure_queue(metrics: Metrics, tally: QueueTally, now: float) -> None:
+    """Tell how much waits in the queue, for whom and why, and how long it has. :param now: UTC seconds."""
+    metrics.set("queue_oldest_seconds", 0.0 if tally.oldest is None else max(0.0, now - tally.oldest))
+    metrics.clear("queue_waiting")
+    metrics.clear("queue_reasons")
+    for destination, count in _largest(tally.by_destination).items():
+        metrics.set("queue_waiting", count, destination=destination)
+    for reason, count in _largest(tally.by_reason).items():
+        metrics.set("queue_reasons", count, reason=reason)
+
+
+def _largest(counted: Mapping[str, Sequence[int]]) -> dict[str, int]:
+    """Return the sums of the ``NAMED`` largest, and those of all others as "other"."""
+    sums = sorted(((name, sum(counts)) for name, counts in counted.items()), key=lambda one: -one[1])
+    largest = dict(sums[:NAMED])
+    if len(sums) > NAMED:
+        largest["other"] = largest.get("other", 0) + sum(count for _, count in sums[NAMED:])
+    return largest

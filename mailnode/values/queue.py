@@ -133,6 +133,20 @@ class QueueFilter:
 EVERYTHING = QueueFilter()
 
 
+@dataclass(slots=True)
+class QueueTally:
+    """Open recipients, counted. ``ages``: how many came less than each of ``TALLY_AGES`` seconds ago, but not less than the
+    one before; the last, how many came longer ago."""
+
+    recipients: int = 0
+    oldest: float | None = None  # when the oldest came, UTC seconds
+    by_destination: dict[str, list[int]] = field(default_factory=dict)  # -> ages
+    by_reason: dict[str, list[int]] = field(default_factory=dict)  # "held", "new" or the last status -> ages
+
+
+TALLY_AGES = (300, 1200, 4800, 19_200, 76_800)  # seconds
+
+
 @dataclass(frozen=True, slots=True)
 class DueDestination:
     """A destination with recipients to try now."""

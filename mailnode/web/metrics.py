@@ -46,6 +46,15 @@ METRICS: dict[str, Metric] = {
     "queue_bounces": Metric("counter", "Notices written to senders, by kind.", ("kind",)),
     "queue_recipients": Metric("gauge", "Recipients in the queue, by state.", ("state",)),
     "queue_envelopes": Metric("gauge", "Envelopes in the queue."),
+    "queue_oldest_seconds": Metric("gauge", "Age of the oldest mail in the queue, as counted last."),
+    "queue_waiting": Metric(
+        "gauge",
+        "Recipients that wait or are tried, by destination, those with most of them, as counted last.",
+        ("destination",),
+    ),
+    "queue_reasons": Metric(
+        "gauge", "The same by reason: held, new, or the RFC 3463 code of the last try.", ("reason",)
+    ),
     "policy_failures": Metric("counter", "Policies that failed and were passed over or deferred.", ("policy",)),
     "store_failures": Metric("counter", "Units of work the store refused, by tenancy.", ("tenancy",)),
     "thread_calls": Metric("gauge", "Calls under way or waiting in a thread pool.", ("pool",)),

@@ -303,6 +303,19 @@ def test_the_queue_is_listed_by_what_is_asked_for(tool):
     assert "7d" in tool("queue", "list", "--older-than", "soon", code=2)
 
 
+def test_a_summary_tells_how_much_waits_for_whom_and_why(tool):
+    assert tool("queue", "summary") == "recipients: 0, the oldest came -\n"
+    enqueue(tool, "01aaaaaaaaaaaaaaaaa1")
+    summary = tool.json("queue", "summary")
+    assert (summary["recipients"], summary["oldest"]) == (1, "2027-01-15T08:00:00Z")
+    assert [(one["name"], one["recipients"], sum(one["ages"])) for one in summary["destinations"]] == [
+        ("example.org", 1, 1)
+    ]
+    assert [one["name"] for one in summary["reasons"]] == ["new"]
+    lines = tool("queue", "summary").splitlines()
+    assert lines[2].split()[:2] == ["destination", "all"] and lines[3].split()[:2] == ["example.org", "1"]
+
+
 def test_a_message_that_waits_is_shown(tool, monkeypatch):
     enqueue(tool, "01aaaaaaaaaaaaaaaaaa")
     assert tool("queue", "message", "01aaaaaaaaaaaaaaaaaa") == "Subject: x\n\nx\n"

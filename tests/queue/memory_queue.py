@@ -26,6 +26,7 @@ from mailnode.values.queue import (
     QueuedEnvelope,
     QueuedRecipient,
     QueueFilter,
+    QueueTally,
     Settlement,
     Submission,
 )
@@ -154,6 +155,9 @@ class MemoryQueue:
 
     async def envelope(self, envelope_id: str) -> QueuedEnvelope | None:
         return self.table.get(envelope_id)
+
+    async def tally(self, now: float, age: float = 0.0) -> QueueTally:
+        raise NotImplementedError
 
     async def history(self, envelope_id: str, limit: int) -> list[PastAttempt]:
         raise NotImplementedError

@@ -83,3 +83,34 @@ def test_one_look_costs_a_stretch_however_many_envelopes_wait(queue, post, engin
 
     loop.run(engine.read(QUEUE, look))
     assert not [step for plan in asked for step in plan if step.startswith("SCAN") or "TEMP B-TREE" in step]
+
+
+# how much waits
+
+
+@pytest.mark.parametrize("piece", [1, 2, 5, 6, 1000])
+def test_what_waits_is_counted_by_destination_and_reason(filled, loop, monkeypatch, piece):
+    monkeypatch.setattr(queue_search, "TALLIED", piece)
+    tally = loop.run(filled.tally(NOW + 299))
+    assert (tally.recipients, tally.oldest) == (5, NOW - 50)
+    assert tally.by_destination == {
+        "new.example": [0, 1, 0, 0, 0, 0],
+        **{name: [1, 0, 0, 0, 0, 0] for name in ("a.example", "b.example", "c.example", "relay.example:25")},
+    }
+    assert {reason: sum(ages) for reason, ages in tally.by_reason.items()} == {"new": 3, "4.2.2": 1, "held": 1}
+    late = loop.run(filled.tally(NOW + 76_790))
+    assert late.by_destination["new.example"] == [0, 0, 0, 0, 0, 1] and late.by_reason["held"] == [0, 0, 0, 0, 1, 0]
+
+
+def test_what_was_counted_is_told_again_for_a_while(filled, post, loop):
+    first = loop.run(filled.tally(NOW + 10))
+    post("e9", ["z.example"])
+    assert loop.run(filled.tally(NOW + 70, 60)) is first
+    assert loop.run(filled.tally(NOW + 71, 60)).recipients == 6
+    post("e10", ["z.example"])
+    assert loop.run(filled.tally(NOW - 100, 60)).recipients == 7  # the clock was set back
+
+
+def test_many_names_are_counted_together(filled, loop, monkeypatch):
+    monkeypatch.setattr("mailnode.store.facades.queue.MAX_NAMES", 2)
+    assert sum(loop.run(filled.tally(NOW)).by_destination["other"]) == 3

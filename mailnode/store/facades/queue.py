@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -20,12 +21,14 @@ from mailnode.values.events import emit
 from mailnode.values.ids import session_id
 from mailnode.values.queue import (
     EVERYTHING,
+    TALLY_AGES,
     Claim,
     DueDestination,
     Outcome,
     PastAttempt,
     QueuedEnvelope,
     QueueFilter,
+    QueueTally,
     Settlement,
     Submission,
 )
@@ -33,6 +36,7 @@ from mailnode.values.queue import (
 _log = Logger()
 
 PAGE = 1_000  # envelopes listed at once at most
+MAX_NAMES = 10_000  # destinations, and reasons, that are counted by name
 
 
 @implementer(IQueueStore)
@@ -49,6 +53,9 @@ class Queue:
         self._shard = shard
         self._unfinished = True  # something may have been interrupted
         self._staging: set[str] = set()  # envelopes that enqueue() is writing
+        self._tallying = DeferredLock()
+        self._tally: QueueTally | None = None
+        self._tallied_at = 0.0
         self._spreading = DeferredLock()  # one envelope at a time changes its recipients' due_at piece by piece
 
     # into the queue
@@ -207,6 +214,31 @@ class Queue:
     async def envelope(self, envelope_id: str) -> QueuedEnvelope | None:
         """See :class:`IQueueStore`."""
         return await self._engine.read(QUEUE, queue_rows.envelope, self._shard, envelope_id)
+
+    async def tally(self, now: float, age: float = 0.0) -> QueueTally:
+        """See :class:`IQueueStore`. Who asks meanwhile gets the same one."""
+        await self._tallying.acquire()
+        try:
+            if self._tally is None or not now - age <= self._tallied_at <= now:
+                self._tally, self._tallied_at = await self._count_all(now), now
+            return self._tally
+        finally:
+            self._tallying.release()
+
+    async def _count_all(self, now: float) -> QueueTally:
+        made = QueueTally()
+        after: tuple[str, int] | None = ("", 0)
+        while after is not None:
+            some, after = await self._engine.read(QUEUE, queue_search.tally, self._shard, after)
+            for destination, reason, created in some:
+                made.recipients += 1
+                made.oldest = created if made.oldest is None else min(made.oldest, created)
+                age = bisect_right(TALLY_AGES, now - created)
+                for counts, name in ((made.by_destination, destination), (made.by_reason, reason)):
+                    if name not in counts and len(counts) >= MAX_NAMES:
+                        name = "other"
+                    counts.setdefault(name, [0] * (len(TALLY_AGES) + 1))[age] += 1
+        return made
 
     async def history(self, envelope_id: str, limit: int) -> list[PastAttempt]:
         """See :class:`IQueueStore`."""

@@ -10,6 +10,7 @@ from mailnode.store.units.statements import listed, pieces
 from mailnode.values.queue import DEFERRED, HELD, LEASED, WAITING, QueuedEnvelope, QueueFilter
 
 STRETCH = 1_000  # envelopes one unit looks at
+TALLIED = 2_000  # recipients one unit counts
 
 _OF_RECIPIENT = ", ".join(f"r.{column}" for column in RECIPIENT.split(", "))
 _STATES = {
@@ -51,6 +52,30 @@ def envelopes(
         for one in envelopes_where(tx, f"e.shard = ? AND e.id IN {marks}", (shard, *keys)):
             found[one.id] = with_recipients(one, recipients[one.id])
     return [found[envelope_id] for envelope_id in ids], last
+
+
+def tally(
+    tx: Transaction, shard: int, after: tuple[str, int]
+) -> tuple[list[tuple[str, str, float]], tuple[str, int] | None]:
+    """Return (destination, reason, when it came) of the open ones among the next ``TALLIED`` recipients in the order of their
+    key, and behind which to go on, None at the end."""
+    end = tx.execute(
+        "SELECT envelope_id, number FROM recipient WHERE shard = ? AND (envelope_id, number) > (?, ?)"
+        " ORDER BY envelope_id, number LIMIT 1 OFFSET ?",
+        (shard, *after, TALLIED - 1),
+    )
+    upto, to = (" AND (r.envelope_id, r.number) <= (?, ?)", end[0]) if end else ("", ())
+    rows = tx.execute(
+        "SELECT r.destination, e.held, r.attempts, r.last_status, e.created FROM recipient r CROSS JOIN envelope e"
+        f" WHERE r.shard = ? AND (r.envelope_id, r.number) > (?, ?){upto} AND e.shard = r.shard"
+        f" AND e.id = r.envelope_id AND e.{VISIBLE} AND r.state IN ('{WAITING}', '{LEASED}')",
+        (shard, *after, *to),
+    )
+    found = [
+        (destination, HELD if held else status if attempts and status else "tried" if attempts else "new", created)
+        for destination, held, attempts, status, created in rows
+    ]
+    return found, (str(end[0][0]), int(end[0][1])) if end else None
 
 
 def _conditions(which: QueueFilter) -> tuple[str, list[Any]]:
