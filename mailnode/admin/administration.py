@@ -36,6 +36,7 @@ class ServerStatus(TypedDict):
     hostname: str
     generation: int  # 1 after the start; grows when something new comes into use
     processes: list[ProcessStatus]
+    paused: list[str]  # what of the queue an operator paused, a line each
     damage: list[str]  # what is wrong with files of the store, a line each
 
 

@@ -9,13 +9,14 @@ from mailnode.admin.administration import Administration
 from mailnode.admin.finding import moment
 from mailnode.admin.operations import Count, OperationFailed, Reason, Seconds, operation
 from mailnode.values.address import domain_key
-from mailnode.values.queue import LEASED, PastAttempt, QueuedEnvelope, QueuedRecipient, QueueFilter
+from mailnode.values.queue import EVERY_DESTINATION, LEASED, PastAttempt, QueuedEnvelope, QueuedRecipient, QueueFilter
 
 PAGE = 500  # rows of the queue read at a time
 MAX_LISTED = 10_000  # envelopes one answer holds
 MAX_SHOWN = 64 * 1024  # octets of a message that are shown
 ANY_NUMBER = Count(0)
 State = Literal["waiting", "deferred", "leased", "held"]
+MAX_PAUSED = 1_000  # destinations
 MAX_GROUPS = 100  # destinations, and reasons, that a summary names
 MAX_HISTORY = 10_000  # tries one answer holds
 
@@ -97,6 +98,13 @@ class MadeDue(TypedDict):
     recipients: int
 
 
+class Pause(TypedDict):
+    """What is not tried."""
+
+    destination: str  # "": the whole queue
+    since: str
+
+
 class Held(TypedDict):
     """The envelope that is held."""
 
@@ -150,7 +158,7 @@ def _filter(
 ) -> QueueFilter:
     """:raises BadAddress: the domain is none."""
     return QueueFilter(
-        domain if domain is None or ":" in domain else domain_key(domain),  # host:port is a next hop
+        None if domain is None else _destination(domain),
         "" if sender == "<>" else sender or None,
         None if older_than is None else admin.clock.seconds() - older_than,
         state,
@@ -209,6 +217,36 @@ async def queue_retry(admin: Administration, envelope_id: str | None = None, des
     count = await admin.queue.retry(envelope_id, destination, admin.clock.seconds())
     admin.hints.wake_queue()
     return {"recipients": count}
+
+
+@operation("queue.pause", changes=True)
+async def queue_pause(admin: Administration, destination: str | None = None) -> list[Pause]:
+    """Try nothing for a destination, or nothing at all, until it is resumed; return all pauses. Tries under way end."""
+    meant = _destination(destination)
+    if meant != EVERY_DESTINATION and len(await admin.queue.paused()) >= MAX_PAUSED:
+        raise OperationFailed(Reason.CONFLICT, "too much is paused: pause the whole queue")
+    await admin.queue.pause(meant, admin.clock.seconds())
+    return _pauses(await admin.queue.paused())
+
+
+@operation("queue.resume", changes=True)
+async def queue_resume(admin: Administration, destination: str | None = None) -> list[Pause]:
+    """End the pause of a destination, or of the whole queue; return the pauses that are left."""
+    if not await admin.queue.resume(_destination(destination)):
+        raise OperationFailed(Reason.NOT_FOUND, f"{destination or 'the queue'}: is not paused")
+    admin.hints.wake_queue()
+    return _pauses(await admin.queue.paused())
+
+
+def _destination(given: str | None) -> str:
+    """:raises BadAddress: it is neither a domain nor a next hop."""
+    if not given:
+        return EVERY_DESTINATION
+    return given if ":" in given else domain_key(given)  # host:port is a next hop
+
+
+def _pauses(paused: Mapping[str, float]) -> list[Pause]:
+    return [{"destination": name, "since": moment(since)} for name, since in sorted(paused.items())]
 
 
 @operation("queue.hold", changes=True)

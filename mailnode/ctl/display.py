@@ -11,7 +11,7 @@ from mailnode.admin.aliases import AliasRecord
 from mailnode.admin.domains import DomainRecord
 from mailnode.admin.grants import GrantRecord
 from mailnode.admin.mailboxes import MailboxRecord
-from mailnode.admin.queue import EnvelopeDetails, EnvelopeRecord, MadeDue, MessageShown, Summary
+from mailnode.admin.queue import EnvelopeDetails, EnvelopeRecord, MadeDue, MessageShown, Pause, Summary
 
 
 def plain(value: object) -> str:
@@ -131,6 +131,12 @@ def summary(result: Summary) -> str:
     return "\n".join(lines)
 
 
+def pauses(result: list[Pause]) -> str:
+    """Return what is paused."""
+    rows = [{"destination": one["destination"] or "the whole queue", "since": one["since"]} for one in result]
+    return table(rows, ("destination", "since"))
+
+
 def message(result: MessageShown) -> str:
     """Return a message, line by line."""
     more = [] if result["whole"] else ["", "(there is more of it)"]
@@ -177,5 +183,5 @@ def status(result: ServerStatus) -> str:
         for certificate in process["certificates"] or [_NONE]
     ]
     head = record({key: result[key] for key in ("version", "hostname", "generation")})
-    head += "".join(f"\n! {words}" for words in result["damage"])
+    head += "".join(f"\n! {words}" for words in [*result["paused"], *result["damage"]])
     return f"{head}\n\n{table(rows, ('process', 'pid', 'generation', 'certificate', 'not_after', 'sha256'))}"

@@ -62,7 +62,9 @@ was granted beside them), ``bytes_used``, ``bytes_limit``, ``messages_used``, ``
 ``recipient``, ``time``, ``state`` (what it led to), ``status``, ``reply``, ``host``, ``address``, ``tls``.
 ``queue summary``: ``recipients``, ``oldest``, and
 ``destinations`` and ``reasons``, each with ``name``, ``recipients`` and ``ages`` (how many came less than 5, 20, 80, 320, 1280
-minutes ago, or longer). ``queue message``: ``id``, ``content``, and ``whole``, whether that is all of it. Lists are arrays;
+minutes ago, or longer). ``queue pause`` and ``resume``: what is paused,
+``destination`` ("" is the whole queue) and ``since``.
+``queue message``: ``id``, ``content``, and ``whole``, whether that is all of it. Lists are arrays;
 ``show`` is one object.
 What adds or removes an alias, or what one may lead to, tells ``dangling``: ``address`` and ``target`` of aliases that
 lead nowhere since. Times are UTC as ``2026-11-23T02:15:00Z``. ``demo``: ``accounts`` with ``address`` and ``password``,

@@ -71,6 +71,7 @@ _FILTER = {
     "state": "Recipients in this state; deferred ones wait after a try.",
     "reply": "Recipients with this text in their last status or reply.",
 }
+_DESTINATION = {"destination": [click.Argument(["destination"], metavar="[DESTINATION]", required=False)]}
 _OCTETS_HELD = "Octets of mail it may hold, 500M or 2G too; 0: no limit."
 _MESSAGES_HELD = "Messages it may hold; 0: no limit."
 
@@ -194,6 +195,16 @@ WORDS = {
             ],
         },
         prepare=_choose_one,
+    ),
+    "queue.pause": Words(
+        "Try nothing for a destination, or nothing at all, until it is resumed; show what is paused.",
+        shown(display.pauses),
+        instead=_DESTINATION,
+    ),
+    "queue.resume": Words(
+        "End the pause of a destination, or that of the whole queue; show what is paused still.",
+        shown(display.pauses),
+        instead=_DESTINATION,
     ),
     "queue.hold": Words("Keep an envelope from being tried.", instead=_ENVELOPE),
     "queue.release": Words("Let a held envelope go on.", instead=_ENVELOPE),

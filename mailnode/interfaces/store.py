@@ -365,6 +365,15 @@ class IQueueStore(Interface):
     async def retry(envelope_id: str | None, destination: str | None, now: float) -> int:
         """Make waiting recipients due now: of one envelope, one destination, or all; return how many."""
 
+    async def pause(destination: str, since: float) -> None:
+        """Hand nothing out for a destination, or for none where it is ``EVERY_DESTINATION``, until :meth:`resume`."""
+
+    async def resume(destination: str) -> bool:
+        """End a pause; False when there is none of that destination."""
+
+    async def paused() -> dict[str, float]:
+        """Which destinations are paused, and since when (UTC seconds)."""
+
     async def hold(envelope_id: str, held: bool) -> bool:
         """Hold or release; False when there is no such envelope."""
 

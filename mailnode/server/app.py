@@ -31,7 +31,7 @@ from mailnode.server.runtime import make_runtime
 from mailnode.server.services import Services, Startable, Together
 from mailnode.server.serving import Serving
 from mailnode.server.stores import OwnStores
-from mailnode.values.events import emit
+from mailnode.values.events import emit, moment
 from mailnode.values.queue import QueueTally
 from mailnode.web.metrics import Metrics
 from mailnode.web.site import web_factory
@@ -178,11 +178,17 @@ class Server:
     async def status(self) -> ServerStatus:
         """Return the version, the number of what is served, what each process that answers serves, and what is wrong with
         files of the store."""
+        paused: dict[str, float] = {}
+        with suppress(DomainError):
+            paused = await self._stores.queue.paused()
         return {
             "version": VERSION,
             "hostname": self.config.server.hostname,
             "generation": self._holder.generation,
             "processes": [self._serving.served(FIRST), *await self._further.served()],
+            "paused": [
+                f"{name or 'the whole queue'}: paused since {moment(since)}" for name, since in sorted(paused.items())
+            ],
             "damage": list(self._stores.damage().values()),
         }
 

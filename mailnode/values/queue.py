@@ -15,6 +15,8 @@ WAITING, LEASED, DELIVERED, FAILED = "waiting", "leased", "delivered", "failed"
 # What a filter may ask for besides: of a held envelope; waiting after a try.
 HELD, DEFERRED = "held", "deferred"
 
+EVERY_DESTINATION = ""  # of a pause of the whole queue
+
 LOCAL_DESTINATION = "."  # destination of recipients whose plan is applied in the store
 
 

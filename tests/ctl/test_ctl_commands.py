@@ -316,6 +316,19 @@ def test_a_summary_tells_how_much_waits_for_whom_and_why(tool):
     assert lines[2].split()[:2] == ["destination", "all"] and lines[3].split()[:2] == ["example.org", "1"]
 
 
+def test_a_destination_and_the_queue_are_paused_and_resumed(tool, monkeypatch):
+    assert "example.org" in tool("queue", "pause", "Example.ORG")
+    assert [one["destination"] for one in tool.json("queue", "pause")] == ["", "example.org"]
+    assert "the whole queue" in tool("queue", "resume", "example.org")
+    assert "is not paused" in tool("queue", "resume", "example.org", code=3)
+    assert tool.json("queue", "resume") == []
+    assert [one["destination"] for one in tool.json("queue", "pause", "mx.example:25")] == ["mx.example:25"]
+    monkeypatch.setattr("mailnode.admin.queue.MAX_PAUSED", 1)
+    assert "too much is paused" in tool("queue", "pause", "c.example", code=5)
+    assert len(tool.json("queue", "pause")) == 2
+    tool("queue", "pause", "not a domain", code=2)
+
+
 def test_a_message_that_waits_is_shown(tool, monkeypatch):
     enqueue(tool, "01aaaaaaaaaaaaaaaaaa")
     assert tool("queue", "message", "01aaaaaaaaaaaaaaaaaa") == "Subject: x\n\nx\n"

@@ -165,6 +165,15 @@ class MemoryQueue:
     async def retry(self, envelope_id: str | None, destination: str | None, now: float) -> int:
         raise NotImplementedError
 
+    async def pause(self, destination: str, since: float) -> None:
+        raise NotImplementedError
+
+    async def resume(self, destination: str) -> bool:
+        raise NotImplementedError
+
+    async def paused(self) -> dict[str, float]:
+        raise NotImplementedError
+
     async def hold(self, envelope_id: str, held: bool) -> bool:
         raise NotImplementedError
 

@@ -13,13 +13,14 @@ from zope.interface import implementer
 from mailnode.errors import BlobDamaged, StoreUnavailable
 from mailnode.interfaces.store import IBlobStore, IQueueStore
 from mailnode.store.engines.engine import QUEUE, Engine
-from mailnode.store.units import queue_history, queue_leases, queue_rows, queue_search
+from mailnode.store.units import queue_history, queue_leases, queue_pauses, queue_rows, queue_search
 from mailnode.store.units.queue_leases import LeaseLost
 from mailnode.store.units.queue_rows import GONE, SPREAD, STAGED, UNIT_ROWS
 from mailnode.values.blob import BlobRef, StagedBlob
 from mailnode.values.events import emit
 from mailnode.values.ids import session_id
 from mailnode.values.queue import (
+    EVERY_DESTINATION,
     EVERYTHING,
     TALLY_AGES,
     Claim,
@@ -53,6 +54,8 @@ class Queue:
         self._shard = shard
         self._unfinished = True  # something may have been interrupted
         self._staging: set[str] = set()  # envelopes that enqueue() is writing
+        self._paused: dict[str, float] | None = None  # None: to be read anew
+        self._pauses = 0  # how often that changed
         self._tallying = DeferredLock()
         self._tally: QueueTally | None = None
         self._tallied_at = 0.0
@@ -126,7 +129,11 @@ class Queue:
                 await self._finish_interrupted()
             except StoreUnavailable:
                 self._unfinished = True
-        return await self._engine.read(QUEUE, queue_leases.due, self._shard, now, limit)
+        paused = await self.paused()
+        if EVERY_DESTINATION in paused:
+            return []
+        found = await self._engine.read(QUEUE, queue_leases.due, self._shard, now, limit + len(paused))
+        return [one for one in found if one.destination not in paused][:limit]
 
     async def next_due(self, now: float) -> float | None:
         """See :class:`IQueueStore`."""
@@ -142,6 +149,9 @@ class Queue:
         waits: Sequence[float] = (),
     ) -> list[Claim]:
         """See :class:`IQueueStore`. At most ``UNIT_ROWS`` at once, whatever the limit."""
+        paused = await self.paused()
+        if EVERY_DESTINATION in paused or destination in paused:
+            return []
         until = now + lease_seconds
         return await self._engine.write(
             QUEUE, queue_leases.claim, self._shard, destination, now, until, limit, count, session_id(), tuple(waits)
@@ -252,6 +262,26 @@ class Queue:
             total += moved
             if moved < UNIT_ROWS:
                 return total
+
+    async def pause(self, destination: str, since: float) -> None:
+        """See :class:`IQueueStore`."""
+        await self._engine.write(QUEUE, queue_pauses.pause, self._shard, destination, since)
+        self._paused, self._pauses = None, self._pauses + 1
+
+    async def resume(self, destination: str) -> bool:
+        """See :class:`IQueueStore`."""
+        there = await self._engine.write(QUEUE, queue_pauses.resume, self._shard, destination)
+        self._paused, self._pauses = None, self._pauses + 1
+        return there
+
+    async def paused(self) -> dict[str, float]:
+        """See :class:`IQueueStore`. Read once, for one process owns the shard."""
+        while self._paused is None:
+            pauses = self._pauses
+            found = await self._engine.read(QUEUE, queue_pauses.paused, self._shard)
+            if pauses == self._pauses:  # nobody paused or resumed meanwhile
+                self._paused = found
+        return self._paused
 
     async def hold(self, envelope_id: str, held: bool) -> bool:
         """See :class:`IQueueStore`. What a runner has leased already it finishes."""
