@@ -123,6 +123,17 @@ def test_health_and_metrics(server, offset):
     assert get(2080 + offset, "/health/x")[0] == 404
 
 
+def test_a_pause_is_told_by_the_status_until_it_ends(server, folder):
+    assert command(folder, "queue", "pause", "far.test")[0] == 0
+    assert command(folder, "queue", "pause")[0] == 0
+    status = command(folder, "status")[1]
+    assert "! far.test: paused since" in status and "! the whole queue: paused since" in status
+    for destination in (["far.test"], []):
+        assert command(folder, "queue", "resume", *destination)[0] == 0
+    assert "paused" not in command(folder, "status")[1]
+    assert "recipients: 0" in command(folder, "queue", "summary")[1]
+
+
 def test_commands_go_through_the_control_socket(server, folder, offset):
     assert (
         command(folder, "account", "add", "carol@mailnode.test", "--password-stdin", stdin="first of these\n")[0] == 0
