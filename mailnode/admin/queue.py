@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal, TypedDict
 
 from mailnode.admin.administration import Administration
 from mailnode.admin.finding import moment
 from mailnode.admin.operations import Count, OperationFailed, Reason, Seconds, operation
 from mailnode.values.address import domain_key
-from mailnode.values.queue import EVERY_DESTINATION, LEASED, PastAttempt, QueuedEnvelope, QueuedRecipient, QueueFilter
+from mailnode.values.queue import (
+    EVERY_DESTINATION,
+    EVERYTHING,
+    HELD,
+    LEASED,
+    PastAttempt,
+    QueuedEnvelope,
+    QueuedRecipient,
+    QueueFilter,
+)
 
+TOGETHER = 100  # envelopes changed at a time
 PAGE = 500  # rows of the queue read at a time
 MAX_LISTED = 10_000  # envelopes one answer holds
 MAX_SHOWN = 64 * 1024  # octets of a message that are shown
@@ -108,13 +119,15 @@ class Pause(TypedDict):
 class Held(TypedDict):
     """The envelope that is held."""
 
-    held: str
+    held: str  # "" where they are chosen by a filter
+    envelopes: int  # how many
 
 
 class Released(TypedDict):
     """The envelope that goes on."""
 
-    released: str
+    released: str  # "" where they are chosen by a filter
+    envelopes: int  # how many
 
 
 class Dropped(TypedDict):
@@ -250,20 +263,54 @@ def _pauses(paused: Mapping[str, float]) -> list[Pause]:
 
 
 @operation("queue.hold", changes=True)
-async def queue_hold(admin: Administration, envelope_id: str) -> Held:
-    """Keep an envelope from being tried until it is released."""
-    if not await admin.queue.hold(envelope_id, True):
-        raise _no_envelope(envelope_id)
-    return {"held": envelope_id}
+async def queue_hold(
+    admin: Administration,
+    envelope_id: str | None = None,
+    domain: str | None = None,
+    sender: str | None = None,
+    older_than: Seconds | None = None,
+    state: State | None = None,
+    reply: str | None = None,
+) -> Held:
+    """Keep from being tried until they are released: an envelope, or all that have a recipient that is meant."""
+    which = _chosen(envelope_id, _filter(admin, domain, sender, older_than, state, reply))
+    return {"held": envelope_id or "", "envelopes": await _hold(admin, envelope_id, which, True)}
 
 
 @operation("queue.release", changes=True)
-async def queue_release(admin: Administration, envelope_id: str) -> Released:
-    """Let a held envelope go on."""
-    if not await admin.queue.hold(envelope_id, False):
-        raise _no_envelope(envelope_id)
+async def queue_release(
+    admin: Administration,
+    envelope_id: str | None = None,
+    domain: str | None = None,
+    sender: str | None = None,
+    older_than: Seconds | None = None,
+    reply: str | None = None,
+) -> Released:
+    """Let go on what is held: an envelope, or all that have a recipient that is meant."""
+    which = _chosen(envelope_id, _filter(admin, domain, sender, older_than, None, reply))
+    released = await _hold(admin, envelope_id, replace(which, state=HELD), False)
     admin.hints.wake_queue()
-    return {"released": envelope_id}
+    return {"released": envelope_id or "", "envelopes": released}
+
+
+def _chosen(envelope_id: str | None, which: QueueFilter) -> QueueFilter:
+    """:raises OperationFailed: not either an envelope or something of a filter is given."""
+    if (envelope_id is None) == (which == EVERYTHING):
+        raise OperationFailed(Reason.WRONG_VALUE, "give an envelope, or what its recipients have in common")
+    return which
+
+
+async def _hold(admin: Administration, envelope_id: str | None, which: QueueFilter, held: bool) -> int:
+    """Hold or release; return how many envelopes. A few at a time, whose units share a sync."""
+    if envelope_id is not None:
+        if not await admin.queue.hold(envelope_id, held):
+            raise _no_envelope(envelope_id)
+        return 1
+    after, total = "", 0
+    while page := await admin.queue.envelopes(after, TOGETHER, which):
+        total += await admin.queue.hold_several([envelope.id for envelope in page], held)
+        after = page[-1].id
+    return total
 
 
 @operation("queue.drop", destroys=True)

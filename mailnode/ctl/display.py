@@ -11,7 +11,7 @@ from mailnode.admin.aliases import AliasRecord
 from mailnode.admin.domains import DomainRecord
 from mailnode.admin.grants import GrantRecord
 from mailnode.admin.mailboxes import MailboxRecord
-from mailnode.admin.queue import EnvelopeDetails, EnvelopeRecord, MadeDue, MessageShown, Pause, Summary
+from mailnode.admin.queue import EnvelopeDetails, EnvelopeRecord, Held, MadeDue, MessageShown, Pause, Released, Summary
 
 
 def plain(value: object) -> str:
@@ -129,6 +129,11 @@ def summary(result: Summary) -> str:
         if rows:
             lines += ["", table(rows, (title, "all", *_AGES))]
     return "\n".join(lines)
+
+
+def counted(result: Held | Released) -> str:
+    """Return how many envelopes were held or released; "" when one was named."""
+    return "" if result.get("held") or result.get("released") else f"envelopes: {result['envelopes']}"
 
 
 def pauses(result: list[Pause]) -> str:

@@ -64,6 +64,8 @@ was granted beside them), ``bytes_used``, ``bytes_limit``, ``messages_used``, ``
 ``destinations`` and ``reasons``, each with ``name``, ``recipients`` and ``ages`` (how many came less than 5, 20, 80, 320, 1280
 minutes ago, or longer). ``queue pause`` and ``resume``: what is paused,
 ``destination`` ("" is the whole queue) and ``since``.
+``queue hold`` and ``release``: ``held`` or ``released`` (the
+envelope that was named) and ``envelopes``, how many.
 ``queue message``: ``id``, ``content``, and ``whole``, whether that is all of it. Lists are arrays;
 ``show`` is one object.
 What adds or removes an alias, or what one may lead to, tells ``dangling``: ``address`` and ``target`` of aliases that

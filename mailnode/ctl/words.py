@@ -71,6 +71,7 @@ _FILTER = {
     "state": "Recipients in this state; deferred ones wait after a try.",
     "reply": "Recipients with this text in their last status or reply.",
 }
+_ENVELOPE_OR_FILTER = {"envelope_id": [click.Argument(["envelope_id"], metavar="[ENVELOPE]", required=False)]}
 _DESTINATION = {"destination": [click.Argument(["destination"], metavar="[DESTINATION]", required=False)]}
 _OCTETS_HELD = "Octets of mail it may hold, 500M or 2G too; 0: no limit."
 _MESSAGES_HELD = "Messages it may hold; 0: no limit."
@@ -206,8 +207,18 @@ WORDS = {
         shown(display.pauses),
         instead=_DESTINATION,
     ),
-    "queue.hold": Words("Keep an envelope from being tried.", instead=_ENVELOPE),
-    "queue.release": Words("Let a held envelope go on.", instead=_ENVELOPE),
+    "queue.hold": Words(
+        "Keep an envelope from being tried, or all that have a recipient all of the given holds for.",
+        shown(display.counted),
+        options=_FILTER,
+        instead=_ENVELOPE_OR_FILTER,
+    ),
+    "queue.release": Words(
+        "Let a held envelope go on, or all held ones that have a recipient all of the given holds for.",
+        shown(display.counted),
+        options={name: words for name, words in _FILTER.items() if name != "state"},
+        instead=_ENVELOPE_OR_FILTER,
+    ),
     "queue.drop": Words(
         "Remove an envelope; nobody is told.",
         question="Drop the envelope {envelope_id}? Nobody is told.",

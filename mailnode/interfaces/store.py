@@ -377,6 +377,9 @@ class IQueueStore(Interface):
     async def hold(envelope_id: str, held: bool) -> bool:
         """Hold or release; False when there is no such envelope."""
 
+    async def hold_several(envelope_ids: Sequence[str], held: bool) -> int:
+        """Do what :meth:`hold` does for each, side by side; return how many there are. The caller bounds their number."""
+
     async def drop(envelope_id: str) -> bool:
         """Remove an envelope without telling anybody; False when there is none."""
 

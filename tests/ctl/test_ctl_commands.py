@@ -329,6 +329,24 @@ def test_a_destination_and_the_queue_are_paused_and_resumed(tool, monkeypatch):
     tool("queue", "pause", "not a domain", code=2)
 
 
+def test_what_is_asked_for_is_held_and_released(tool, monkeypatch):
+    monkeypatch.setattr("mailnode.admin.queue.TOGETHER", 2)
+    for number in range(5):
+        enqueue(tool, f"01aaaaaaaaaaaaaaaaa{number}", reply="452 full" if number else "451 later")
+
+    def held():
+        return [entry["id"][-1] for entry in tool.json("queue", "list", "--state", "held")]
+
+    assert tool("queue", "hold", "--reply", "FULL", "--domain", "example.org") == "envelopes: 4\n"
+    assert held() == list("1234")
+    assert tool.json("queue", "release", "--sender", "bob@mailnode.test")["envelopes"] == 0
+    assert tool("queue", "release", "01aaaaaaaaaaaaaaaaa1") == ""
+    assert tool("queue", "release", "--domain", "example.org") == "envelopes: 3\n"
+    assert held() == []
+    tool("queue", "hold", code=2)
+    tool("queue", "release", "01aaaaaaaaaaaaaaaaa1", "--domain", "example.org", code=2)
+
+
 def test_a_message_that_waits_is_shown(tool, monkeypatch):
     enqueue(tool, "01aaaaaaaaaaaaaaaaaa")
     assert tool("queue", "message", "01aaaaaaaaaaaaaaaaaa") == "Subject: x\n\nx\n"

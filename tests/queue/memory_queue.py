@@ -177,6 +177,9 @@ class MemoryQueue:
     async def hold(self, envelope_id: str, held: bool) -> bool:
         raise NotImplementedError
 
+    async def hold_several(self, envelope_ids: Sequence[str], held: bool) -> int:
+        raise NotImplementedError
+
     async def drop(self, envelope_id: str) -> bool:
         raise NotImplementedError
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from queue_support import NOW, claimed, settle
 
+from mailnode.errors import StoreUnavailable
 from mailnode.store.facades.queue import Queue
 from mailnode.values.queue import EVERY_DESTINATION, WAITING
 
@@ -43,3 +45,28 @@ def test_pauses_outlive_the_server_and_keep_their_beginning(queue, engine, blobs
     again = Queue(engine, blobs)
     assert loop.run(again.paused()) == {"a.example": NOW, EVERY_DESTINATION: NOW + 1}
     assert loop.run(Queue(engine, blobs, 1).paused()) == {}
+
+
+def test_several_are_held_and_released_and_those_that_are_gone_are_not_counted(queue, post, loop):
+    for number in range(5):
+        post(f"e{number}", ["a.example"])
+    assert loop.run(queue.hold_several(["e0", "e1", "gone", "e2"], True)) == 3
+    assert [one.id for one in loop.run(queue.envelopes()) if one.held] == ["e0", "e1", "e2"]
+    assert loop.run(queue.hold_several(["e0", "e1"], False)) == 2
+    assert [one.id for one in loop.run(queue.envelopes()) if one.held] == ["e2"]
+
+
+def test_what_cannot_be_held_among_several_is_told(queue, post, loop, monkeypatch):
+    hold = queue.hold
+
+    async def failing(envelope_id, held):
+        if envelope_id == "e0":
+            raise StoreUnavailable("full")
+        return await hold(envelope_id, held)
+
+    for number in range(2):
+        post(f"e{number}", ["a.example"])
+    monkeypatch.setattr(queue, "hold", failing)
+    with pytest.raises(StoreUnavailable):
+        loop.run(queue.hold_several(["e0", "e1"], True))
+    assert [one.id for one in loop.run(queue.envelopes()) if one.held] == ["e1"]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
-from twisted.internet.defer import DeferredLock
+from twisted.internet.defer import Deferred, DeferredList, DeferredLock
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -289,6 +290,17 @@ class Queue:
         if more:
             await self._spread(envelope_id)
         return there
+
+    async def hold_several(self, envelope_ids: Sequence[str], held: bool) -> int:
+        """See :class:`IQueueStore`. What one unit cannot do is told when all have ended."""
+        changes = [Deferred.fromCoroutine(self.hold(envelope_id, held)) for envelope_id in envelope_ids]
+        count = 0
+        results: list[tuple[bool, Any]] = await DeferredList(changes, consumeErrors=True)
+        for done, result in results:
+            if not done:
+                result.raiseException()
+            count += result
+        return count
 
     async def drop(self, envelope_id: str) -> bool:
         """See :class:`IQueueStore`. A settlement of what is leased then finds its lease lost."""
