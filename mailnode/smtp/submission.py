@@ -59,6 +59,12 @@ class Submission(SmtpSession):
         self.log_out()
         await super()._on_xclient(event)
 
+    def end(self, reason: str) -> None:
+        """Who may no longer use the account has no further message taken, the one that is coming in included."""
+        if self._transaction is not None and self._transaction.problem is None:
+            self._transaction.problem = Rejected(replies.NOT_LOGGED_IN_ANY_MORE)
+        super().end(reason)
+
     # AUTH
 
     async def _on_auth_start(self, event: ev.AuthStart) -> None:

@@ -1035,14 +1035,15 @@ def test_auth_in_steps() -> None:
     assert world.logins.minds[-1].peer == "192.0.2.1"
 
 
-def test_the_realm_ends_a_session_after_its_message() -> None:
+def test_the_realm_ends_a_session_and_its_message_is_not_taken() -> None:
     client = submitter()
     client.say(SUBMITTED)
     client.say("DATA\n")
     client.world.logins.minds[-1].end("password changed")
     assert not client.closed
     answers = client.codes("From: alice@us.test\n\nhi\n.\n")
-    assert answers == ["250", "421"]
+    assert answers == ["451", "421"]
+    assert client.world.delivery.accepted == []
     client.hang_up()
     assert client.world.logins.standing[0].logged_out == 1
 

@@ -46,6 +46,7 @@ TROUBLE_CLOSING = Reply(421, "4.3.0", ("Internal trouble, try again later",))
 TIMED_OUT = Reply(421, "4.4.2", ("Timed out, closing",))
 SHUTTING_DOWN = Reply(421, "4.3.2", ("The server is shutting down, try again later",))
 LOGGED_OUT = Reply(421, "4.7.0", ("The session was ended, log in again",))
+NOT_LOGGED_IN_ANY_MORE = Reply(451, "4.7.0", LOGGED_OUT.lines)
 TOO_MANY = Reply(421, "4.7.0", ("Too many connections, try again later",))
 
 # The first that fits. Whatever is not a domain error is unknown trouble and temporary.
