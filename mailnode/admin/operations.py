@@ -55,7 +55,7 @@ class OperationFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
+class OperationParameter:
     """One parameter of an operation."""
 
     name: str
@@ -89,7 +89,7 @@ class Operation(Generic[C, P, R]):
     name: str  # the noun, dots, the verb
     function: Callable[Concatenate[C, P], Coroutine[Any, Any, R]]
     works_on: type[Administration] | type[RunningServer] | type[StoppedStore]
-    parameters: tuple[Parameter, ...]
+    parameters: tuple[OperationParameter, ...]
     changes: bool
     destroys: bool
 
@@ -146,13 +146,13 @@ def operation(
     return declare
 
 
-def _parameter(parameter: inspect.Parameter, hint: Any) -> Parameter:
+def _parameter(parameter: inspect.Parameter, hint: Any) -> OperationParameter:
     nullable = get_origin(hint) in (Union, UnionType) and NoneType in get_args(hint)
     if nullable:
         (hint,) = (one for one in get_args(hint) if one is not NoneType)
     choices = get_args(hint) if get_origin(hint) is Literal else ()
     required = parameter.default is parameter.empty
-    return Parameter(
+    return OperationParameter(
         parameter.name,
         str if choices else get_origin(hint) or hint,
         choices,

@@ -78,7 +78,7 @@ class EnvelopeDetails(EnvelopeRecord):
     history: list[AttemptRecord]  # by recipient and time
 
 
-class Group(TypedDict):
+class WaitingGroup(TypedDict):
     """Recipients that have something in common."""
 
     name: str
@@ -91,8 +91,8 @@ class Summary(TypedDict):
 
     recipients: int
     oldest: str  # when the oldest came; "": nothing waits
-    destinations: list[Group]
-    reasons: list[Group]  # "held", "new" (not tried yet), or the status code of the last try
+    destinations: list[WaitingGroup]
+    reasons: list[WaitingGroup]  # "held", "new" (not tried yet), or the status code of the last try
 
 
 class MessageShown(TypedDict):
@@ -192,7 +192,7 @@ async def queue_summary(admin: Administration) -> Summary:
     }
 
 
-def _groups(counted: Mapping[str, list[int]]) -> list[Group]:
+def _groups(counted: Mapping[str, list[int]]) -> list[WaitingGroup]:
     largest = sorted(counted.items(), key=lambda one: (-sum(one[1]), one[0]))[:MAX_GROUPS]
     return [{"name": name, "recipients": sum(ages), "ages": list(ages)} for name, ages in largest]
 

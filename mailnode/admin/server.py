@@ -8,7 +8,7 @@ from mailnode.admin.administration import Administration, Reloaded, RunningServe
 from mailnode.admin.operations import OperationFailed, Reason, operation
 
 
-class Answering(TypedDict):
+class PingAnswer(TypedDict):
     """Who answers."""
 
     running: bool  # a server; False: its store
@@ -30,6 +30,6 @@ async def status(server: RunningServer) -> ServerStatus:
 
 
 @operation("ping")
-async def ping(admin: Administration) -> Answering:
+async def ping(admin: Administration) -> PingAnswer:
     """Whether a server answers."""
     return {"running": admin.server is not None}

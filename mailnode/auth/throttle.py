@@ -68,7 +68,7 @@ def network(peer: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class CountedTry:
     """One try that may be looked at, already counted. ``delay``: how late its failure is answered, in seconds."""
 
     counts: tuple[_Count, ...]
@@ -90,7 +90,7 @@ class Throttle:
         """Whether a peer is in a network that has a brake of its own, such as a webmail's."""
         return within(peer, self._trusted())
 
-    async def admit(self, login: str, peer: str, guess: bytes | None, now: float) -> Attempt | None:
+    async def admit(self, login: str, peer: str, guess: bytes | None, now: float) -> CountedTry | None:
         """Count a try and return it, or None: it must not be looked at now.
 
         :param guess: the password, of which a keyed digest is remembered; None: unknown (SCRAM), each try is another.
@@ -115,9 +115,9 @@ class Throttle:
         taken = await self._counters.take(counts, once, now)
         if taken == "refused":
             return None
-        return Attempt(tuple(counts) if taken == "counted" else (), once)
+        return CountedTry(tuple(counts) if taken == "counted" else (), once)
 
-    async def _admit_trusted(self, login: str, peer: str, once: str, now: float) -> Attempt:
+    async def _admit_trusted(self, login: str, peer: str, once: str, now: float) -> CountedTry:
         tally: _Count = (f"trusted:{network(peer)}:{login}", _NO_LIMIT, PAIR.half_life)
         share: _Count = (f"account:{login}", TRUSTED_SHARE, ACCOUNT.half_life)
         counts: list[_Count] = []
@@ -126,9 +126,9 @@ class Throttle:
             if await self._counters.take([share], "", now) == "counted":
                 counts.append(share)
         many = await self._counters.get(tally[0], now, PAIR.half_life) > PAIR.tries
-        return Attempt(tuple(counts), once, TRUSTED_DELAY if many else FAILURE_DELAY)
+        return CountedTry(tuple(counts), once, TRUSTED_DELAY if many else FAILURE_DELAY)
 
-    async def take_back(self, attempt: Attempt, now: float) -> None:
+    async def take_back(self, attempt: CountedTry, now: float) -> None:
         """The try was no wrong guess."""
         await self._counters.give_back(list(attempt.counts), attempt.guess, now)
 

@@ -8,11 +8,11 @@ import click
 
 from mailnode.admin.dispatch import OPERATIONS
 from mailnode.config.version import VERSION
-from mailnode.ctl.parts import AS_JSON, Group, Place, pass_place, show
+from mailnode.ctl.parts import AS_JSON, CommandGroup, Place, pass_place, show
 from mailnode.ctl.tree import grow
 
 
-@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("--config", type=click.Path(path_type=Path), help="The server's configuration file.")
 @click.option("--data", type=click.Path(path_type=Path), help="Its data directory, in place of the file's.")
 @click.version_option(VERSION, prog_name="mailnode")

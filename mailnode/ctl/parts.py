@@ -110,7 +110,7 @@ class Place:
 pass_place = click.make_pass_decorator(Place)
 
 
-class Group(click.Group):
+class CommandGroup(click.Group):
     """A click group that ends with our exit codes and without a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from mailnode.admin.operations import AnyOperation, Count, Octets, Parameter, Seconds, Secret
+from mailnode.admin.operations import AnyOperation, Count, Octets, OperationParameter, Seconds, Secret
 from mailnode.ctl.parts import AS_JSON, PASSWORD_STDIN, Destroying, OctetsType, Place, SecondsType, read_password
 from mailnode.ctl.words import GENERIC, GROUPS, WORDS, Words
 
@@ -69,7 +69,7 @@ _TYPES: dict[Any, Any] = {
 }
 
 
-def _parameter(parameter: Parameter, help: str | None) -> click.Parameter:
+def _parameter(parameter: OperationParameter, help: str | None) -> click.Parameter:
     """Return an argument for what is required, else an option."""
     if parameter.type is Secret:
         return PASSWORD_STDIN

@@ -30,7 +30,7 @@ from mailnode.values.events import emit
 from mailnode.values.facts import EncodedFacts
 from mailnode.values.mailbox import NewMessage
 from mailnode.values.plan import Judgement
-from mailnode.values.queue import QueuedEnvelope, Submission
+from mailnode.values.queue import NewEnvelope, QueuedEnvelope
 
 _log = Logger()
 
@@ -153,7 +153,7 @@ class Acceptance:
             raise ValueError("mail for a mailbox without facts")
         if facts is not None and self._is_direct(made) and await self._place(envelope, made, blob, facts):
             return
-        submission = Submission(
+        submission = NewEnvelope(
             queued_envelope(envelope, made, blob, self._expires, self._routing), blob, facts if made.local else None
         )
         await self._queue.enqueue(submission)

@@ -27,7 +27,7 @@ from mailnode.values.attempt import Fate
 from mailnode.values.envelope import Envelope, MailOptions, Origin, Recipient
 from mailnode.values.ids import new_id
 from mailnode.values.plan import Judgement
-from mailnode.values.queue import QueuedEnvelope, Submission
+from mailnode.values.queue import NewEnvelope, QueuedEnvelope
 
 _log = Logger()
 
@@ -70,7 +70,7 @@ class Bouncer:
         self._refuse_foreign = refuse_foreign
         self._max_returned = max_returned
 
-    async def compose(self, envelope: QueuedEnvelope, fates: Sequence[Fate]) -> tuple[Submission, ...]:
+    async def compose(self, envelope: QueuedEnvelope, fates: Sequence[Fate]) -> tuple[NewEnvelope, ...]:
         """Return the DSNs that are owed, one a kind; see :class:`IBouncer`."""
         if not envelope.reverse_path:
             return ()
@@ -82,7 +82,7 @@ class Bouncer:
             return ()
         return tuple([notice for kind in by_kind for notice in await self._notice(envelope, kind, by_kind[kind])])
 
-    async def _notice(self, about: QueuedEnvelope, kind: str, fates: Sequence[Fate]) -> tuple[Submission, ...]:
+    async def _notice(self, about: QueuedEnvelope, kind: str, fates: Sequence[Fate]) -> tuple[NewEnvelope, ...]:
         now = self._clock.seconds()
         try:
             sender = parse_address(about.reverse_path)
@@ -100,7 +100,7 @@ class Bouncer:
         blob = await self._blobs.put(content)
         facts = await self._delivery.scan(blob) if made.local else None
         queued = queued_envelope(notice, made, blob, self._expires, self._routing)
-        return (Submission(queued, blob, facts),)
+        return (NewEnvelope(queued, blob, facts),)
 
     def _envelope(self, about: QueuedEnvelope, sender: Address, ascii_only: bool, now: float) -> Envelope:
         return Envelope(
@@ -173,6 +173,6 @@ def _recipient(about: QueuedEnvelope, fate: Fate, now: float) -> DsnRecipient:
     )
 
 
-def _nobody(about: QueuedEnvelope) -> tuple[Submission, ...]:
+def _nobody(about: QueuedEnvelope) -> tuple[NewEnvelope, ...]:
     _log.warn("the sender of {envelope} cannot be told: its reverse-path leads nowhere", envelope=about.id)
     return ()

@@ -22,7 +22,7 @@ class Answer:
         return responses.status(tag, self.status, self.text, self.code)
 
 
-class Refused(Exception):
+class CommandRefused(Exception):
     """Raised by a command to end it with NO or BAD."""
 
     def __init__(self, text: str, code: bytes = b"", status: bytes = b"NO") -> None:
@@ -56,7 +56,7 @@ UNKNOWN_TROUBLE = Answer("Temporary trouble, try again later", b"UNAVAILABLE", b
 
 def refusal(error: Exception) -> Answer | None:
     """Return the answer to an error, or None when it is not one that a client can cause."""
-    if isinstance(error, Refused):
+    if isinstance(error, CommandRefused):
         return error.answer
     for kind, answer in _REFUSALS:
         if isinstance(error, kind):

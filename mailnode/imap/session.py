@@ -24,7 +24,7 @@ from mailnode.imap.commands.table import row_of
 from mailnode.imap.selected import Selected
 from mailnode.imap.services import ImapServices
 from mailnode.imap.wire import responses
-from mailnode.imap.wire.command import Command, Reply, Together
+from mailnode.imap.wire.command import Command, ConnectionReply, Together
 from mailnode.imap.wire.connection import Event, ImapConnection
 from mailnode.interfaces.pause import pause
 from mailnode.interfaces.sessions import ILogin, ISessionMind
@@ -75,7 +75,7 @@ class ImapSession(Session[Event]):
         """Answer one event."""
         self._turn_began = self.services.clock.seconds()
         try:
-            if isinstance(event, Reply):
+            if isinstance(event, ConnectionReply):
                 self.write(event.data)
                 if event.closes:
                     self.leave(event.closes)

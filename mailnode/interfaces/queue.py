@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from zope.interface import Interface
 
 from mailnode.values.attempt import AttemptReport, Fate
-from mailnode.values.queue import Claim, QueuedEnvelope, Submission
+from mailnode.values.queue import Claim, NewEnvelope, QueuedEnvelope
 
 
 class IDeliveryAgent(Interface):
@@ -20,7 +20,7 @@ class IDeliveryAgent(Interface):
 class IBouncer(Interface):
     """Writes the notices senders are owed (RFC 3461, RFC 3464)."""
 
-    async def compose(envelope: QueuedEnvelope, fates: Sequence[Fate]) -> tuple[Submission, ...]:
+    async def compose(envelope: QueuedEnvelope, fates: Sequence[Fate]) -> tuple[NewEnvelope, ...]:
         """Return one DSN for each kind of fate among recipients of one envelope; empty when nobody is to be told: the null
         sender, NOTIFY, or a reverse-path that leads nowhere.
 

@@ -33,12 +33,12 @@ from mailnode.values.queue import (
     EVERYTHING,
     Claim,
     DueDestination,
+    NewEnvelope,
     PastAttempt,
     QueuedEnvelope,
     QueueFilter,
     QueueTally,
     Settlement,
-    Submission,
 )
 
 T = TypeVar("T")
@@ -315,7 +315,7 @@ class IMailStore(Interface):
 class IQueueStore(Interface):
     """The queue on disk."""
 
-    async def enqueue(submission: Submission) -> None:
+    async def enqueue(submission: NewEnvelope) -> None:
         """Add an envelope, its recipients and its blob in one unit. Adding the same envelope id twice is one envelope."""
 
     async def due(now: float, limit: int) -> list[DueDestination]:

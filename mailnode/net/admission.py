@@ -25,7 +25,7 @@ _SHORTAGES = (EMFILE, ENFILE, ENOBUFS, ENOMEM)
 _log = Logger()
 
 
-class Admission:
+class ConnectionAdmission:
     """Counts the connections of some listeners of one process, and closes their doors while there are too many."""
 
     def __init__(self, reactor: Any, most: int = sys.maxsize) -> None:
@@ -107,7 +107,7 @@ class Admission:
 class _ListeningSocket:
     """A listening socket that answers "nobody there" while nobody may come in. One ``doRead`` of a port accepts many."""
 
-    def __init__(self, listening: socket.socket, admission: Admission) -> None:
+    def __init__(self, listening: socket.socket, admission: ConnectionAdmission) -> None:
         self._socket = listening
         self._admission = admission
 
@@ -135,9 +135,9 @@ class _ListeningSocket:
 class _CountedSocket(socket.socket):
     """A client's socket, counted until it is closed."""
 
-    _admission: Admission | None = None
+    _admission: ConnectionAdmission | None = None
 
-    def __init__(self, client: socket.socket, admission: Admission) -> None:
+    def __init__(self, client: socket.socket, admission: ConnectionAdmission) -> None:
         super().__init__(client.family, client.type, client.proto, fileno=client.detach())
         self._admission = admission
         admission.enter()

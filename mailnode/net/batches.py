@@ -47,7 +47,7 @@ class Batches:
         self._names = [f"{function.__module__}:{function.__qualname__}" for function in functions]
         self._waiting: deque[tuple[bytes, Deferred[Any]]] = deque()
         self._under_way: deque[list[Deferred[Any]]] = deque()
-        self._link: _Link | None = None
+        self._link: _HelperEnd | None = None
         self._idle: IDelayed | None = None
         self._stopped = False
 
@@ -110,12 +110,12 @@ class Batches:
             self._link.end()
             self._lost(self._link)
 
-    def _died(self, link: _Link) -> None:
+    def _died(self, link: _HelperEnd) -> None:
         if link is self._link:  # it was not we who ended it
             emit(_log, "helper.ended", warning=True, work=" ".join(self._names))
         self._lost(link)
 
-    def _lost(self, link: _Link) -> None:
+    def _lost(self, link: _HelperEnd) -> None:
         """The process is gone; the next call starts another."""
         if link is not self._link:
             return
@@ -131,10 +131,10 @@ class Batches:
             done.errback(Busy())
 
 
-class _Link(Protocol):
+class _HelperEnd(Protocol):
     """Our end of the socket pair."""
 
-    def __init__(self, answered: Callable[[list[tuple[bool, Any]]], None], lost: Callable[[_Link], None]) -> None:
+    def __init__(self, answered: Callable[[list[tuple[bool, Any]]], None], lost: Callable[[_HelperEnd], None]) -> None:
         self._answered = answered
         self._lost = lost
         self._reader = FrameReader()
@@ -164,13 +164,16 @@ class _Link(Protocol):
 
 
 def _start(
-    reactor: Any, names: list[str], answered: Callable[[list[tuple[bool, Any]]], None], lost: Callable[[_Link], None]
-) -> _Link:
+    reactor: Any,
+    names: list[str],
+    answered: Callable[[list[tuple[bool, Any]]], None],
+    lost: Callable[[_HelperEnd], None],
+) -> _HelperEnd:
     """Start the process and return the link to it."""
     ours, its = socket.socketpair()
     with ours, its:
         ours.setblocking(False)
-        link = _Link(answered, lost)
+        link = _HelperEnd(answered, lost)
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         command = [sys.executable, "-m", batch_process.__name__, *names]
         link.process = reactor.spawnProcess(

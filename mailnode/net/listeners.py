@@ -23,7 +23,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from mailnode.errors import ConfigurationError
 from mailnode.interfaces.pause import pause
-from mailnode.net.admission import Admission
+from mailnode.net.admission import ConnectionAdmission
 from mailnode.net.direct_tls import DirectTls
 from mailnode.net.proxy import LateProxyFactory
 from mailnode.net.tls import ListenerTls
@@ -148,7 +148,7 @@ class Listener:
         tls: str,
         listener_tls: ListenerTls | None = None,
         proxy_from: Networks = (),
-        admission: Admission | None = None,
+        admission: ConnectionAdmission | None = None,
     ) -> None:
         """:param key: of the configuration, such as ``listener[1]``, for messages. :param tls: as configured.
         :param listener_tls: needed for "implicit" and "starttls". :param proxy_from: networks of the balancers that may
@@ -158,7 +158,7 @@ class Listener:
         self.tls = tls
         self.listener_tls = listener_tls
         self._proxy_from = proxy_from
-        self._admission = admission or Admission(reactor)
+        self._admission = admission or ConnectionAdmission(reactor)
         self._accepting = False
         self._current = ListenerFactory()
         self._former: list[Any] = []  # factories whose sessions may still live

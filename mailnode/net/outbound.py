@@ -228,7 +228,7 @@ class Outbound:
         except BaseException:  # what was cut short must not look complete
             link.abort()
             raise
-        if link.client.state is client.State.READY:
+        if link.client.state is client.ClientState.READY:
             self._keep(link)
         else:
             link.close()
@@ -256,8 +256,8 @@ class Outbound:
         return OutboundReport(sent.replies + more, link.tls, connection.has_dsn, frozenset(sent.ours))
 
     async def _finish(self, link: Link, message: OutboundMessage) -> client.Sent:
-        event = await link.expect(client.Content, client.Sent)
-        if isinstance(event, client.Content):
+        event = await link.expect(client.ContentWanted, client.Sent)
+        if isinstance(event, client.ContentWanted):
             await link.stream(message)
             event = await link.expect(client.Sent)
         assert isinstance(event, client.Sent)

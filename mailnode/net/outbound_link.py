@@ -237,8 +237,8 @@ class Link(Protocol):
 
 
 _SCOPES = {
-    client.State.GREETING: "greeting",
-    client.State.GREETED: "greeting",
-    client.State.HELLO: "greeting",
-    client.State.TLS: "tls",
+    client.ClientState.GREETING: "greeting",
+    client.ClientState.GREETED: "greeting",
+    client.ClientState.HELLO: "greeting",
+    client.ClientState.TLS: "tls",
 }

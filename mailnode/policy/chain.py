@@ -27,7 +27,7 @@ _DEFER = Verdict("defer", "4.7.1", "Message cannot be checked now, try again lat
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class ChainedPolicy:
     """One policy in the chain. ``on_failure``: "pass" or "defer"."""
 
     policy: IPolicy
@@ -38,8 +38,8 @@ class Link:
 class PolicyChain:
     """Policies in the order of the configuration."""
 
-    def __init__(self, links: Sequence[Link], clock: IClock) -> None:
-        self._by_stage: dict[str, list[Link]] = {}
+    def __init__(self, links: Sequence[ChainedPolicy], clock: IClock) -> None:
+        self._by_stage: dict[str, list[ChainedPolicy]] = {}
         for link in links:
             for stage in link.policy.stages:
                 self._by_stage.setdefault(stage, []).append(link)
@@ -65,7 +65,7 @@ class PolicyChain:
             if deadline.active():
                 deadline.cancel()
 
-    async def _ask_all(self, links: Sequence[Link], request: PolicyRequest) -> Verdict:
+    async def _ask_all(self, links: Sequence[ChainedPolicy], request: PolicyRequest) -> Verdict:
         tags: dict[str, str] = {}
         headers: tuple[bytes, ...] = ()
         plan = AS_IT_IS
@@ -82,7 +82,7 @@ class PolicyChain:
                 break
         return Verdict(action, tags=tags, headers=headers, plan=plan)
 
-    async def _ask_one(self, link: Link, request: PolicyRequest) -> Verdict:
+    async def _ask_one(self, link: ChainedPolicy, request: PolicyRequest) -> Verdict:
         try:
             return check(await link.policy.judge(request))
         except CancelledError:

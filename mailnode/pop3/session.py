@@ -29,15 +29,15 @@ from mailnode.pop3.lease import Lease
 from mailnode.pop3.sending import read, send_lines, send_message
 from mailnode.pop3.wire.connection import Pop3Connection
 from mailnode.pop3.wire.content import TopFilter
-from mailnode.pop3.wire.grammar import BadCommand, Command, Event, SaslResponse, State
+from mailnode.pop3.wire.grammar import BadCommand, Event, PopCommand, PopSaslResponse, PopState
 from mailnode.pop3.wire.numbering import Numbering
-from mailnode.pop3.wire.responses import Reply, err, ok
+from mailnode.pop3.wire.responses import PopReply, err, ok
 from mailnode.values.mailbox import PopMessage
 
 MAX_BAD = 10  # unknown or malformed commands and failed logins of one connection
 
 # What a refused login or maildrop is answered with (RFC 2449 8.1, RFC 3206). The first that fits.
-_LOGIN_REFUSALS: tuple[tuple[type[DomainError], Reply], ...] = (
+_LOGIN_REFUSALS: tuple[tuple[type[DomainError], PopReply], ...] = (
     (AuthenticationFailed, err("login failed", "AUTH")),
     (LoginNotAllowed, err("this account may not log in", "SYS/PERM")),
     (TooManyFailures, err("too many failed logins, try again later", "SYS/TEMP")),
@@ -95,7 +95,7 @@ class Pop3Session(Session[Event]):
     async def answer(self, event: Event) -> None:
         """Carry out one command."""
         user, self._user = self._user, None  # PASS comes at once after USER (RFC 1939 7)
-        if isinstance(event, SaslResponse):
+        if isinstance(event, PopSaslResponse):
             await self._sasl_response(event)
         elif isinstance(event, BadCommand):
             self._exchange = None
@@ -121,14 +121,14 @@ class Pop3Session(Session[Event]):
 
     # Inside
 
-    def _answer(self, reply: Reply) -> None:
+    def _answer(self, reply: PopReply) -> None:
         self.write(self._connection.answer(reply))
 
-    def _close_with(self, reply: Reply, reason: str = "") -> None:
+    def _close_with(self, reply: PopReply, reason: str = "") -> None:
         self._answer(reply)
         self.leave(reason)
 
-    def _bad_answer(self, reply: Reply) -> None:
+    def _bad_answer(self, reply: PopReply) -> None:
         """Answer what counts as a mistake; the last one ends the session."""
         self._bad += 1
         if self._bad < MAX_BAD:
@@ -141,7 +141,7 @@ class Pop3Session(Session[Event]):
     def _mechanisms(self) -> tuple[str, ...]:
         return self._logins.mechanisms(self.protocol, self.channel.secure or self._plain_login)
 
-    async def _do_user(self, command: Command) -> None:
+    async def _do_user(self, command: PopCommand) -> None:
         if not self._mechanisms():
             self._bad_answer(_NEED_TLS)
         elif not _is_utf8(command.text):
@@ -150,7 +150,7 @@ class Pop3Session(Session[Event]):
             self._user = command.text
             self._answer(ok("go on"))  # known or not: nobody learns which names exist
 
-    async def _do_pass(self, command: Command) -> None:
+    async def _do_pass(self, command: PopCommand) -> None:
         user, self._user = self._user, None
         if not self._mechanisms():
             self._bad_answer(_NEED_TLS)
@@ -161,7 +161,7 @@ class Pop3Session(Session[Event]):
         else:
             await self._log_in(self._logins.password(user, command.text, IPopUser, self))
 
-    async def _do_auth(self, command: Command) -> None:
+    async def _do_auth(self, command: PopCommand) -> None:
         mechanisms = self._mechanisms()
         if not command.text:  # what some programs ask before CAPA was there
             await self._send_lines(ok("mechanisms"), (name.encode() for name in mechanisms))
@@ -175,7 +175,7 @@ class Pop3Session(Session[Event]):
             self._exchange = self._logins.exchange(name, IPopUser, self)
             await self._step(command.initial)
 
-    async def _sasl_response(self, response: SaslResponse) -> None:
+    async def _sasl_response(self, response: PopSaslResponse) -> None:
         if response.data is None or self._exchange is None:
             self._exchange = None
             self._bad_answer(err("cancelled", "AUTH"))
@@ -228,7 +228,7 @@ class Pop3Session(Session[Event]):
         self._bad = 0
         self._answer(ok(f"maildrop has {self._messages.count} messages ({self._messages.octets} octets)"))
 
-    async def _do_stls(self, command: Command) -> None:
+    async def _do_stls(self, command: PopCommand) -> None:
         if self.channel.secure:
             self._bad_answer(err("TLS is up already"))
         elif not self._offers_tls:
@@ -240,13 +240,13 @@ class Pop3Session(Session[Event]):
             self.flush()
             self.channel.start_tls()
 
-    async def _do_utf8(self, command: Command) -> None:
+    async def _do_utf8(self, command: PopCommand) -> None:
         self._utf8 = True
         self._answer(ok("UTF8 enabled"))
 
     # Both states
 
-    async def _do_capa(self, command: Command) -> None:
+    async def _do_capa(self, command: PopCommand) -> None:
         await self._send_lines(ok("capabilities"), self._capabilities())
 
     def _capabilities(self) -> Iterable[bytes]:
@@ -255,13 +255,13 @@ class Pop3Session(Session[Event]):
         lines = ["TOP", "UIDL"]
         if mechanisms:
             lines += ["USER", "SASL " + " ".join(mechanisms)]
-        if self._offers_tls and not self.channel.secure and self._connection.state is State.AUTHORIZATION:
+        if self._offers_tls and not self.channel.secure and self._connection.state is PopState.AUTHORIZATION:
             lines.append("STLS")
         lines += ["PIPELINING", "RESP-CODES", "AUTH-RESP-CODE", "UTF8 USER", "LANG"]
         lines += ["EXPIRE NEVER", "LOGIN-DELAY 0", "IMPLEMENTATION mailnode"]
         return (line.encode("ascii") for line in lines)
 
-    async def _do_lang(self, command: Command) -> None:
+    async def _do_lang(self, command: PopCommand) -> None:
         """RFC 6856 3: there is one language."""
         if not command.text:
             await self._send_lines(ok("languages"), (b"en English",))
@@ -270,7 +270,7 @@ class Pop3Session(Session[Event]):
         else:
             self._answer(err("no such language"))
 
-    async def _do_quit(self, command: Command) -> None:
+    async def _do_quit(self, command: PopCommand) -> None:
         drop, self._drop = self._drop, None
         if drop is None:
             self._close_with(ok("goodbye"))
@@ -287,16 +287,16 @@ class Pop3Session(Session[Event]):
 
     # TRANSACTION
 
-    async def _do_stat(self, command: Command) -> None:
+    async def _do_stat(self, command: PopCommand) -> None:
         self._answer(ok(f"{self._messages.count} {self._messages.octets}"))
 
-    async def _do_list(self, command: Command) -> None:
+    async def _do_list(self, command: PopCommand) -> None:
         await self._listing(command, lambda message: b"%d" % message.size)
 
-    async def _do_uidl(self, command: Command) -> None:
+    async def _do_uidl(self, command: PopCommand) -> None:
         await self._listing(command, lambda message: message.uidl.encode("ascii"))
 
-    async def _listing(self, command: Command, show: Callable[[PopMessage], bytes]) -> None:
+    async def _listing(self, command: PopCommand, show: Callable[[PopMessage], bytes]) -> None:
         if not command.number:
             rows = (b"%d %s" % (number, show(message)) for number, message in self._messages.left())
             await self._send_lines(ok("listing follows"), rows)
@@ -307,10 +307,10 @@ class Pop3Session(Session[Event]):
         else:
             self._answer(ok(f"{command.number} {show(message).decode('ascii')}"))
 
-    async def _do_retr(self, command: Command) -> None:
+    async def _do_retr(self, command: PopCommand) -> None:
         await self._send_message(command.number, None)
 
-    async def _do_top(self, command: Command) -> None:
+    async def _do_top(self, command: PopCommand) -> None:
         await self._send_message(command.number, TopFilter(command.lines))
 
     async def _send_message(self, number: int, only: TopFilter | None) -> None:
@@ -338,21 +338,21 @@ class Pop3Session(Session[Event]):
         else:
             self._connection.end_lines()
 
-    async def _do_dele(self, command: Command) -> None:
+    async def _do_dele(self, command: PopCommand) -> None:
         if self._messages.get(command.number) is None:
             self._answer(_NO_MESSAGE)
         else:
             self._messages.mark(command.number)
             self._answer(ok("marked as deleted"))
 
-    async def _do_noop(self, command: Command) -> None:
+    async def _do_noop(self, command: PopCommand) -> None:
         self._answer(ok())
 
-    async def _do_rset(self, command: Command) -> None:
+    async def _do_rset(self, command: PopCommand) -> None:
         self._messages.unmark_all()
         self._answer(ok("nothing is marked as deleted"))
 
-    async def _send_lines(self, first: Reply, lines: Iterable[bytes]) -> None:
+    async def _send_lines(self, first: PopReply, lines: Iterable[bytes]) -> None:
         self.write(self._connection.begin_lines(first))
         await send_lines(self, lines)
         self._connection.end_lines()
@@ -368,7 +368,7 @@ class Pop3Session(Session[Event]):
         self.end("the maildrop lease was lost")
 
 
-_VERBS: dict[str, Callable[[Pop3Session, Command], Awaitable[None]]] = {
+_VERBS: dict[str, Callable[[Pop3Session, PopCommand], Awaitable[None]]] = {
     "USER": Pop3Session._do_user,
     "PASS": Pop3Session._do_pass,
     "AUTH": Pop3Session._do_auth,

@@ -21,11 +21,11 @@ from mailnode.values.queue import (
     FAILED,
     LOCAL_DESTINATION,
     WAITING,
+    NewEnvelope,
     Outcome,
     QueuedEnvelope,
     QueuedRecipient,
     Settlement,
-    Submission,
 )
 
 _log = Logger()
@@ -120,7 +120,7 @@ class Settler:
 
     async def _with_notices(
         self, envelope: QueuedEnvelope, results: list[_Result], now: float
-    ) -> tuple[list[_Result], tuple[Submission, ...]]:
+    ) -> tuple[list[_Result], tuple[NewEnvelope, ...]]:
         """Compose the DSN. When that fails, nothing is given up for good: failures wait and are found again; what was
         sent stays sent, without a notice."""
         fates = [result.fate for result in results if result.fate is not None]
@@ -146,7 +146,7 @@ class Settler:
         self,
         envelope_id: str,
         results: list[_Result],
-        bounces: tuple[Submission, ...],
+        bounces: tuple[NewEnvelope, ...],
         tokens: Mapping[tuple[str, int], str],
     ) -> bool:
         """Write the settlement, again and again while the store cannot: a message that was taken must not go twice."""
@@ -167,7 +167,7 @@ class Settler:
             await pause(self._clock, seconds)
         return False
 
-    def _tell(self, envelope: QueuedEnvelope, results: list[_Result], bounces: tuple[Submission, ...]) -> None:
+    def _tell(self, envelope: QueuedEnvelope, results: list[_Result], bounces: tuple[NewEnvelope, ...]) -> None:
         """Log, count and hint, after the commit."""
         for recipient, attempt, outcome, _ in results:
             self._metrics.count("queue_results", result=outcome.state)

@@ -28,7 +28,7 @@ from mailnode.server.processes.handover import LogPlace
 from mailnode.server.processes.hints import SharedHints
 from mailnode.server.reloading import Reloading, certificate_files
 from mailnode.server.runtime import make_runtime
-from mailnode.server.services import Services, Startable, Together
+from mailnode.server.services import EndedAtOnce, Services, Startable
 from mailnode.server.serving import Serving
 from mailnode.server.stores import OwnStores
 from mailnode.values.events import emit, moment
@@ -122,7 +122,7 @@ class Server:
             outgoing.connections(),
             process.service("watch of certificates", self._watch_certificates, self._certificates.stop),
             *before_clients,
-            Together([outgoing.work(), further, process.sessions()]),
+            EndedAtOnce([outgoing.work(), further, process.sessions()]),
             process.service("control socket", control.open, control.close),
             process.listeners(announced=True),
         ]

@@ -11,7 +11,7 @@ from mailnode.net.outbound import Outbound, OutboundSettings
 from mailnode.queue.destination import DestinationSettings
 from mailnode.queue.runner import QueueRunner, RunnerSettings
 from mailnode.server.process import MailProcess
-from mailnode.server.services import Startable, Together
+from mailnode.server.services import EndedAtOnce, Startable
 from mailnode.upkeep.sweeper import Sweeper
 
 
@@ -30,7 +30,7 @@ class Outgoing:
     def work(self) -> Startable:
         """Tries of delivery, and sweeps: those under way come to their ends."""
         process = self._process
-        return Together(
+        return EndedAtOnce(
             [
                 process.service(
                     "queue",

@@ -27,7 +27,7 @@ from mailnode.imap.watching import Watching
 from mailnode.imap.wire.connection import ImapLimits
 from mailnode.interfaces.sessions import ISessionCounts
 from mailnode.net.pump_factory import PumpFactory
-from mailnode.policy.chain import Link, PolicyChain
+from mailnode.policy.chain import ChainedPolicy, PolicyChain
 from mailnode.pop3.protocol import Pop3Factory
 from mailnode.queue.schedule import Schedule
 from mailnode.server import plugins
@@ -110,7 +110,7 @@ class Rooms:
         entries, runtime = self._config.policy, self._runtime
         context = PluginContext(runtime.clock, runtime.resolver, runtime.threads)
         policies = plugins.make_policies([(entry.name, entry.options) for entry in entries], context)
-        links = [Link(policy, entry.on_failure) for policy, entry in zip(policies, entries, strict=True)]
+        links = [ChainedPolicy(policy, entry.on_failure) for policy, entry in zip(policies, entries, strict=True)]
         return PolicyChain(links, runtime.reactor)
 
     def _make_logins(self) -> Logins:

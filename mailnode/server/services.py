@@ -104,7 +104,7 @@ class Services:
             await self._started.pop().stop()
 
 
-class Together(Services):
+class EndedAtOnce(Services):
     """Services that come to their ends at the same time: each may take its whole time, and they take it once."""
 
     async def stop(self) -> None:

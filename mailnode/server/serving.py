@@ -13,7 +13,7 @@ from mailnode.config.holder import Holder
 from mailnode.config.schema import Config
 from mailnode.config.schema import Listener as ListenerConfig
 from mailnode.interfaces.sessions import ISessionCounts
-from mailnode.net.admission import Admission
+from mailnode.net.admission import ConnectionAdmission
 from mailnode.net.client_counts import ClientCounts, ClientCountsMemory, SharedClientCounts
 from mailnode.net.descriptors import OF_DATABASE, WEB, Shares, in_use, limit, share
 from mailnode.net.listeners import HandedOver, Listener, own_addresses
@@ -55,8 +55,10 @@ class Serving:
         self._outgoing = outgoing
         self._web = web
         wanted = ports.numbers(config)
-        self._admission = Admission(runtime.reactor)  # to all listeners for mail
-        self._web_admission = Admission(runtime.reactor, WEB)  # a crowd at the others does not hide the metrics
+        self._admission = ConnectionAdmission(runtime.reactor)  # to all listeners for mail
+        self._web_admission = ConnectionAdmission(
+            runtime.reactor, WEB
+        )  # a crowd at the others does not hide the metrics
         self._clients = {index: ClientCounts() for index in wanted}  # they outlive the factories
         self._listeners = {index: self._listener(index, config.listener[index]) for index in wanted}
         self._closed = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mailnode.smtp.reception import Reception
-from mailnode.smtp.transaction import Transaction
+from mailnode.smtp.transaction import MailTransaction
 from mailnode.values.smtp_reply import Reply
 
 
@@ -19,7 +19,7 @@ class LmtpSession(Reception):
     def _is_trusted(self) -> bool:
         return True
 
-    def _check_recipient(self, transaction: Transaction) -> None:
+    def _check_recipient(self, transaction: MailTransaction) -> None:
         """The server before us has judged the sender."""
 
     def _answer_content(self, reply: Reply, last: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mailnode.smtp.session import SmtpSession
-from mailnode.smtp.transaction import Transaction
+from mailnode.smtp.transaction import MailTransaction
 from mailnode.smtp.wire import replies
 from mailnode.smtp.wire.replies import Rejected
 
@@ -14,7 +14,7 @@ class Reception(SmtpSession):
     def _may_relay(self) -> bool:
         return self._trusted
 
-    def _check_recipient(self, transaction: Transaction) -> None:
+    def _check_recipient(self, transaction: MailTransaction) -> None:
         """A bounce goes to one address; what sends the null sender to many is no mail server (4yz: the rest may come in
         further transactions)."""
         limit = self._service.limits.null_sender_recipients

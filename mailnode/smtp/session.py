@@ -27,7 +27,7 @@ from mailnode.smtp.pace import Pace, Phase
 from mailnode.smtp.refusals import RefusalLog
 from mailnode.smtp.service import Service
 from mailnode.smtp.trace import without_forged
-from mailnode.smtp.transaction import Transaction, protocol_keyword
+from mailnode.smtp.transaction import MailTransaction, protocol_keyword
 from mailnode.smtp.wire import events as ev
 from mailnode.smtp.wire import replies
 from mailnode.smtp.wire.grammar import hello_name
@@ -69,7 +69,7 @@ class SmtpSession(Session[ev.Event]):
         self._place(channel.peer)
         self._helo = ""
         self._refusals = RefusalLog(channel.session, self.protocol)
-        self._transaction: Transaction | None = None
+        self._transaction: MailTransaction | None = None
         self._standing: dict[str, Verdict] = {}  # verdicts of connect and helo: they go with every message
         self._pace = Pace(service.timeouts, self._steady.seconds())
         self._watch: IDelayed | None = None
@@ -232,7 +232,7 @@ class SmtpSession(Session[ev.Event]):
         options, less = admitted(event.options, self._is_trusted())
         if less is not None:
             event = replace(event, options=options)
-        transaction = Transaction(new_id(self._service.clock.seconds()), event)
+        transaction = MailTransaction(new_id(self._service.clock.seconds()), event)
         for standing in self._standing.values():
             transaction.note(standing)
         try:
@@ -364,7 +364,7 @@ class SmtpSession(Session[ev.Event]):
                 transaction.problem = Rejected(event.fault)
             await self._content_complete(transaction, event.last)
 
-    async def _content_complete(self, transaction: Transaction, last: bool) -> None:
+    async def _content_complete(self, transaction: MailTransaction, last: bool) -> None:
         if not last and transaction.problem is None:
             self._say(replies.CHUNK_OK)
             return
@@ -387,7 +387,7 @@ class SmtpSession(Session[ev.Event]):
     def _answer_content(self, reply: Reply, last: bool) -> None:
         self._say(reply)
 
-    async def _take_message(self, transaction: Transaction) -> Reply:
+    async def _take_message(self, transaction: MailTransaction) -> Reply:
         """Judge, then make durable. :raises Exception: whatever it is, nothing was kept."""
         intake, service = transaction.intake, self._service
         assert intake is not None
@@ -465,7 +465,7 @@ class SmtpSession(Session[ev.Event]):
     async def _check_sender(self, mail: ev.Mail) -> None:
         """:raises Rejected: this client may not use this reverse-path."""
 
-    def _check_recipient(self, transaction: Transaction) -> None:
+    def _check_recipient(self, transaction: MailTransaction) -> None:
         """:raises Rejected: no further recipient."""
 
     def _may_relay(self) -> bool:
@@ -478,10 +478,10 @@ class SmtpSession(Session[ev.Event]):
 
     # Refusals
 
-    def _refuse_message(self, transaction: Transaction, error: Exception) -> None:
+    def _refuse_message(self, transaction: MailTransaction, error: Exception) -> None:
         self._say(self._refusal_of(transaction, error))
 
-    def _refusal_of(self, transaction: Transaction, error: Exception) -> Reply:
+    def _refusal_of(self, transaction: MailTransaction, error: Exception) -> Reply:
         """Return the reply to a refused message, and say so in the log."""
         reply = reply_to(error)
         about = {"envelope": transaction.id, "peer": self.peer, "helo": self._helo}

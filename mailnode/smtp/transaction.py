@@ -14,7 +14,7 @@ from mailnode.values.policy import PASS, Verdict
 
 
 @dataclass(slots=True)
-class Transaction:
+class MailTransaction:
     """What is known of the transaction under way."""
 
     id: str

@@ -61,7 +61,7 @@ class QueuedEnvelope:
 
 
 @dataclass(frozen=True, slots=True)
-class Submission:
+class NewEnvelope:
     """What goes into the queue as one unit. ``facts`` go along when a local plan needs them."""
 
     envelope: QueuedEnvelope
@@ -118,7 +118,7 @@ class Settlement:
 
     token: str
     outcomes: tuple[Outcome, ...]
-    bounces: tuple[Submission, ...] = field(default=())
+    bounces: tuple[NewEnvelope, ...] = field(default=())
 
 
 @dataclass(frozen=True, slots=True)

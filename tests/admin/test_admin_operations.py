@@ -18,7 +18,7 @@ from mailnode.admin.dispatch import OPERATIONS, run
 from mailnode.admin.operations import Octets, OperationFailed, Reason, Secret, operation
 from mailnode.config.demo import demo_config
 from mailnode.ctl.main import main
-from mailnode.ctl.parts import AS_JSON, EXIT_CODES, PASSWORD_STDIN, Group, Place
+from mailnode.ctl.parts import AS_JSON, EXIT_CODES, PASSWORD_STDIN, CommandGroup, Place
 from mailnode.ctl.tree import grow
 from mailnode.ctl.words import WORDS
 from mailnode.net.no_reactor import run_now
@@ -65,7 +65,7 @@ class Running:
 def tree():
     """The command line, made anew of the table as it is now."""
 
-    @click.group(cls=Group)
+    @click.group(cls=CommandGroup)
     @click.option("--data", type=click.Path(path_type=Path))
     @click.pass_context
     def root(ctx, data):

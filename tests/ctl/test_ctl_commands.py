@@ -21,7 +21,7 @@ from mailnode.ctl.main import main
 from mailnode.net.no_reactor import run_now
 from mailnode.server.administration import administration
 from mailnode.values.blob import BlobRef, StagedBlob
-from mailnode.values.queue import QueuedEnvelope, QueuedRecipient, Submission
+from mailnode.values.queue import NewEnvelope, QueuedEnvelope, QueuedRecipient
 
 
 class Tool:
@@ -262,7 +262,7 @@ def enqueue(tool, envelope_id, reply="451 4.3.0 come \x1b[31mlater"):
         assert isinstance(blob, StagedBlob) and isinstance(blob.ref, BlobRef)
         recipient = QueuedRecipient(0, "far@example.org", "example.org", next_try=2e9, last_reply=reply)
         envelope = QueuedEnvelope(envelope_id, "alice@mailnode.test", blob.ref, 1.8e9, 1.9e9, recipients=(recipient,))
-        run_now(stores.enqueue(Submission(envelope, blob)))
+        run_now(stores.enqueue(NewEnvelope(envelope, blob)))
 
 
 def test_the_queue(tool):

@@ -21,7 +21,7 @@ from mailnode.message.scanner import read_facts
 from mailnode.net.no_reactor import run_now
 from mailnode.values.attempt import Fate
 from mailnode.values.envelope import MailOptions, RcptOptions
-from mailnode.values.queue import LOCAL_DESTINATION, QueuedEnvelope, QueuedRecipient, Submission
+from mailnode.values.queue import LOCAL_DESTINATION, NewEnvelope, QueuedEnvelope, QueuedRecipient
 
 NOW = 1_700_000_000.0
 
@@ -73,11 +73,11 @@ class BouncerTests(SynchronousTestCase):
         blob = replace(envelope.blob, size=len(self.queue.content))
         return replace(envelope, blob=blob, session="sess", **more)
 
-    def compose(self, *fates: Fate, **more: Any) -> tuple[Submission, ...]:
-        made: tuple[Submission, ...] = run_now(self.bouncer.compose(self.envelope(**more), fates))
+    def compose(self, *fates: Fate, **more: Any) -> tuple[NewEnvelope, ...]:
+        made: tuple[NewEnvelope, ...] = run_now(self.bouncer.compose(self.envelope(**more), fates))
         return made
 
-    def parts(self, submission: Submission) -> tuple[Message, list[Message]]:
+    def parts(self, submission: NewEnvelope) -> tuple[Message, list[Message]]:
         message = message_from_bytes(submission.blob.data)
         return message, message.get_payload()  # type: ignore[return-value]
 

@@ -21,7 +21,7 @@ from mailnode.store.facades.queue import Queue
 from mailnode.store.units import verify
 from mailnode.values.facts import EncodedFacts, MessageFacts, Part, SortKeys, encode
 from mailnode.values.mailbox import DeliveryPlan, NewMessage
-from mailnode.values.queue import QueuedEnvelope, QueuedRecipient, Submission
+from mailnode.values.queue import NewEnvelope, QueuedEnvelope, QueuedRecipient
 
 MAIL = mail_tenancy(0)
 ACCOUNTS = ("ann", "bea")
@@ -136,7 +136,7 @@ class Store:
         staged = await self.blobs.put(content_of(name))
         recipient = QueuedRecipient(0, f"u@{destination}", destination, next_try=NOW)
         envelope = QueuedEnvelope(name, "", staged.ref, NOW, NOW + 1000, recipients=(recipient,))
-        await self.queue.enqueue(Submission(envelope, staged))
+        await self.queue.enqueue(NewEnvelope(envelope, staged))
         return name
 
     def queued(self) -> set[str]:

@@ -17,9 +17,9 @@ from mailnode.imap.wire.command import (
     AppendChunk,
     AppendEnd,
     Command,
+    ConnectionReply,
     IdleDone,
     ImapState,
-    Reply,
     SaslResponse,
     Together,
 )
@@ -54,12 +54,12 @@ class Answering:
         elif isinstance(event, Together):
             self.seen.extend(event.commands)
         else:
-            self.seen.append(event.data if isinstance(event, Reply) else event)
+            self.seen.append(event.data if isinstance(event, ConnectionReply) else event)
 
     def _answer(self, event):
         connection = self.connection
         match event:
-            case Reply():
+            case ConnectionReply():
                 self.closed = self.closed or bool(event.closes)
             case AppendChunk():
                 pass

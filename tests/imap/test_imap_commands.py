@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mailnode.imap import commands
-from mailnode.imap.commands.context import Context, Input
+from mailnode.imap.commands.context import CommandInput, Context
 from mailnode.imap.commands.row import SELECTED
 from mailnode.imap.commands.table import TABLE
 
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from mailnode.imap.answers import Answer
-from mailnode.imap.commands.context import Context, Input
+from mailnode.imap.commands.context import CommandInput, Context
 from mailnode.imap.commands.row import AFTER_LOGIN, CommandRow, bare
 from mailnode.imap.commands.status import StatusItem
 from mailnode.imap.wire import responses
@@ -83,7 +83,7 @@ def test_what_a_row_says_is_of_one_piece(row):
 
 def test_all_that_a_command_may_rely_on_is_relied_on_by_one():
     text = "".join(path.read_text() for path in Path(commands.__path__[0]).glob("*.py") if path.stem != "context")
-    for kind, named in ((Context, "context"), (Input, "connection")):
+    for kind, named in ((Context, "context"), (CommandInput, "connection")):
         members = [*kind.__annotations__, *(name for name in vars(kind) if not name.startswith("_"))]
         assert len(members) > 4
         assert [name for name in members if not re.search(rf"\b_?{named}\.{name}\b", text)] == []

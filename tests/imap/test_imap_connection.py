@@ -25,9 +25,9 @@ from mailnode.imap.wire.command import (
     AppendChunk,
     AppendEnd,
     Command,
+    ConnectionReply,
     IdleDone,
     ImapState,
-    Reply,
     SaslResponse,
     Together,
 )
@@ -332,7 +332,7 @@ def test_nothing_comes_before_the_answer():
     assert isinstance(connection.next_event(), Fetch)
     assert connection.next_event() is PAUSED
     connection.completed()
-    assert connection.next_event() == Reply(b"c BAD Unknown command\r\n")
+    assert connection.next_event() == ConnectionReply(b"c BAD Unknown command\r\n")
     assert connection.next_event() is NEED_DATA
 
 
@@ -350,7 +350,7 @@ def test_a_select_that_failed_refuses_the_fetch_behind_it():
     connection.next_event()
     connection.unselected()
     connection.completed()
-    assert connection.next_event() == Reply(b"b BAD Command is not allowed now\r\n")
+    assert connection.next_event() == ConnectionReply(b"b BAD Command is not allowed now\r\n")
 
 
 # What brings a connection into each mode, from which state.
@@ -645,7 +645,7 @@ def given(octets):
     connection.receive_data(octets)
     tags = []
     while (event := connection.next_event()) not in (NEED_DATA, PAUSED) and len(tags) < 9:
-        if isinstance(event, Reply):
+        if isinstance(event, ConnectionReply):
             tags.append(event.data[:5])
             continue
         tags.append(b"".join(c.tag for c in event.commands) if isinstance(event, Together) else event.tag)

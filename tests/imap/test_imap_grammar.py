@@ -49,7 +49,7 @@ from mailnode.imap.wire.command import Command, ImapState
 from mailnode.imap.wire.lexer import (
     MAX_NUMBER,
     MAX_NUMBER64,
-    CommandError,
+    CommandFault,
     Flags,
     InternalDate,
     Lexer,
@@ -73,7 +73,7 @@ def read(line):
 
 def refused(line):
     """Return the refusal of a line as (status, code)."""
-    with pytest.raises(CommandError) as caught:
+    with pytest.raises(CommandFault) as caught:
         read(line)
     assert caught.value.text
     assert caught.value.text.isascii()
@@ -140,7 +140,7 @@ def test_astring(wire, value):
     ],
 )
 def test_not_an_astring(wire):
-    with pytest.raises(CommandError):
+    with pytest.raises(CommandFault):
         Lexer(wire).astring()
 
 
@@ -148,7 +148,7 @@ def test_nstring_tells_nil_from_the_empty_string():
     assert Lexer(b"nil").nstring() is None
     assert Lexer(b'""').nstring() == b""
     assert Lexer(b'"NIL"').nstring() == b"NIL"
-    with pytest.raises(CommandError):
+    with pytest.raises(CommandFault):
         Lexer(b"NILL").nstring()
 
 
@@ -199,7 +199,7 @@ def test_nstring_of_nothing():
     [b"", b"1_0", b"+1", b"-1", b" 1", b"1 ", b"0x1", "\N{ARABIC-INDIC DIGIT ONE}".encode(), b"\xb2", b"1" * 5000],
 )
 def test_not_a_decimal(digits):
-    with pytest.raises(CommandError):
+    with pytest.raises(CommandFault):
         decimal(digits, MAX_NUMBER64)
 
 
@@ -207,7 +207,7 @@ def test_the_limits_of_numbers():
     assert decimal(b"4294967295", MAX_NUMBER) == 2**32 - 1
     assert decimal(b"9223372036854775807", MAX_NUMBER64) == 2**63 - 1
     for digits, largest in ((b"4294967296", MAX_NUMBER), (b"9223372036854775808", MAX_NUMBER64)):
-        with pytest.raises(CommandError):
+        with pytest.raises(CommandFault):
             decimal(digits, largest)
     assert read(b"SEARCH LARGER 4294967295").key == Larger(4294967295)
     assert refused(b"SEARCH LARGER 4294967296") == BAD
@@ -340,7 +340,7 @@ def test_date_times(wire, seconds, offset):
     ],
 )
 def test_no_such_date_times(wire):
-    with pytest.raises(CommandError):
+    with pytest.raises(CommandFault):
         Lexer(wire).date_time()
 
 
@@ -952,7 +952,7 @@ def test_only_command_errors_come_out(name, pieces):
     lexer = Lexer(name + b"".join(pieces), len(name))
     try:
         command = TABLE[name].parse(b"t", lexer)
-    except CommandError:
+    except CommandFault:
         return
     assert isinstance(command, Command)
     hash(command)
@@ -982,7 +982,7 @@ def test_parsing_is_linear(start, piece, end):
             began = time.process_time()
             try:
                 read(line)
-            except CommandError:
+            except CommandFault:
                 pass
             best = min(best, time.process_time() - began)
         return best

@@ -10,7 +10,7 @@ from mailnode.errors import Busy
 from mailnode.imap.commands.search import AFTER_CLOSE, AFTER_SILENCE, KEYS
 from mailnode.imap.messages import judging
 from mailnode.imap.messages import search_tests as matching
-from mailnode.imap.messages.judging import Judge, leaves, not_found, reduced
+from mailnode.imap.messages.judging import TextJudge, leaves, not_found, reduced
 from mailnode.imap.messages.search_keys import And, InBody, InHeader, InText, Not, Or
 from mailnode.imap.searches import AT_ONCE, OF_ACCOUNT, Searches
 from mailnode.message import pieces, words
@@ -78,11 +78,11 @@ def test_what_was_not_found_is_not_there():
 
 def test_a_header_decides_what_it_can():
     block = b"Subject: =?utf-8?q?B=C3=A4r?=\r\nX: Cat\r\nX: dog\r\n\r\n"
-    judge = Judge(And((C, InHeader("x", "DOG"), InText("bär"), InBody(""), A)))
+    judge = TextJudge(And((C, InHeader("x", "DOG"), InText("bär"), InBody(""), A)))
     assert judge.by_header(block) == A
-    assert Judge(And((A, InHeader("x", "bird")))).by_header(block) is False
-    assert Judge(InHeader("y", "")).by_header(block) is False
-    assert Judge(InHeader("x", "")).by_header(block) is True
+    assert TextJudge(And((A, InHeader("x", "bird")))).by_header(block) is False
+    assert TextJudge(InHeader("y", "")).by_header(block) is False
+    assert TextJudge(InHeader("x", "")).by_header(block) is True
 
 
 # --- how often

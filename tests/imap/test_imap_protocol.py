@@ -11,7 +11,7 @@ from mailnode.imap.commands.logout import Logout
 from mailnode.imap.commands.starttls import StartTls
 from mailnode.imap.protocol import ImapFactory
 from mailnode.imap.wire import responses
-from mailnode.imap.wire.command import AppendChunk, AppendEnd, Reply
+from mailnode.imap.wire.command import AppendChunk, AppendEnd, ConnectionReply
 from mailnode.imap.wire.connection import ImapLimits
 
 
@@ -28,7 +28,7 @@ class Session:
         self.channel.write(responses.ok(b"*", "ready"))
 
     async def handle(self, event):
-        if isinstance(event, Reply):
+        if isinstance(event, ConnectionReply):
             self.channel.write(event.data)
             if event.closes:
                 self.channel.close()

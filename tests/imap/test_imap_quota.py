@@ -6,7 +6,7 @@ from imap_world import play
 from mailnode.errors import NoSuchMailbox, RowsDamaged
 from mailnode.imap.commands.quota import quota
 from mailnode.imap.commands.table import EXTENSIONS, TABLE
-from mailnode.imap.wire.lexer import CommandError, Lexer
+from mailnode.imap.wire.lexer import CommandFault, Lexer
 from mailnode.net.no_reactor import run_now
 from mailnode.values.flags import DELETED
 from mailnode.values.mailbox import Usage
@@ -165,7 +165,7 @@ def test_what_is_too_much_is_refused_as_over_quota(make_full_world, command):
 def test_mistakes(line):
     name, _, _ = line.partition(b" ")
     lexer = Lexer(line, len(name))
-    with pytest.raises(CommandError):
+    with pytest.raises(CommandFault):
         TABLE[name].parse(b"t", lexer)
         lexer.end()
 

@@ -14,7 +14,7 @@ from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from mailnode.net.admission import PAUSE, QUIET, Admission
+from mailnode.net.admission import PAUSE, QUIET, ConnectionAdmission
 from mailnode.net.descriptors import (
     KEPT_BACK,
     LEAST,
@@ -90,7 +90,7 @@ class AdmissionTests(SynchronousTestCase):
     def setUp(self):
         self.clock = Clock()
         self.clock.callFromThread = lambda function: function()
-        self.admission = Admission(self.clock, 20)
+        self.admission = ConnectionAdmission(self.clock, 20)
         self.ports = [Port(), Port()]
         self.told = []
         for port in self.ports:
@@ -227,7 +227,7 @@ class RealPortTests(TestCase):
         return pause
 
     def listener(self, endpoint):
-        admission = Admission(reactor, 2)
+        admission = ConnectionAdmission(reactor, 2)
         return Listener(reactor, "listener[0]", "smtp", endpoint, "none", admission=admission), admission
 
     async def test_tcp(self):

@@ -7,7 +7,7 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from mailnode.interfaces.policy import IPolicy, IPolicyChain
-from mailnode.policy.chain import DEADLINE, Link, PolicyChain
+from mailnode.policy.chain import DEADLINE, ChainedPolicy, PolicyChain
 from mailnode.values.address import parse_address
 from mailnode.values.envelope import Origin
 from mailnode.values.flags import SEEN
@@ -40,7 +40,7 @@ class ChainTests(SynchronousTestCase):
         self.clock = Clock()
 
     def ask(self, *links, request=REQUEST):
-        links = [link if isinstance(link, Link) else Link(link) for link in links]
+        links = [link if isinstance(link, ChainedPolicy) else ChainedPolicy(link) for link in links]
         return Deferred.fromCoroutine(PolicyChain(links, self.clock).ask(request))
 
     def test_provides(self):
@@ -56,7 +56,7 @@ class ChainTests(SynchronousTestCase):
         request = PolicyRequest("helo", Origin("s1", "ESMTP"))
         self.assertEqual(self.successResultOf(self.ask(policy, request=request)), PASS)
         self.assertEqual(policy.asked, 0)
-        chain = PolicyChain([Link(policy)], self.clock)
+        chain = PolicyChain([ChainedPolicy(policy)], self.clock)
         self.assertEqual([stage for stage in STAGES if chain.judges(stage)], sorted(policy.stages))
 
     def test_the_first_refusal_wins_and_tags_add_up(self):
@@ -77,7 +77,7 @@ class ChainTests(SynchronousTestCase):
     def test_a_failing_policy_passes_or_defers_as_configured(self):
         broken = Says(RuntimeError("database on fire"))
         self.assertEqual(self.successResultOf(self.ask(broken)).action, "pass")
-        verdict = self.successResultOf(self.ask(Link(broken, "defer")))
+        verdict = self.successResultOf(self.ask(ChainedPolicy(broken, "defer")))
         self.assertEqual(verdict.action, "defer")
         self.assertNotIn("fire", verdict.text)
 
@@ -113,7 +113,9 @@ class ChainTests(SynchronousTestCase):
         ):
             self.assertIs(self.successResultOf(self.ask(Says(rubbish))).action, "pass", rubbish)
             self.assertEqual(self.successResultOf(self.ask(Says(rubbish))).plan, AS_IT_IS)
-            self.assertEqual(self.successResultOf(self.ask(Link(Says(rubbish), "defer"))).action, "defer", rubbish)
+            self.assertEqual(
+                self.successResultOf(self.ask(ChainedPolicy(Says(rubbish), "defer"))).action, "defer", rubbish
+            )
 
     def test_what_can_be_carried_out_stays_as_it_is(self):
         plan = RecipientPlan(

@@ -6,35 +6,35 @@ from hypothesis import strategies as st
 
 from mailnode.pop3.wire.connection import Pop3Connection
 from mailnode.pop3.wire.content import TopFilter
-from mailnode.pop3.wire.grammar import BadCommand, Command, SaslResponse, State, parse_command
-from mailnode.pop3.wire.responses import Reply, err, ok
+from mailnode.pop3.wire.grammar import BadCommand, PopCommand, PopSaslResponse, PopState, parse_command
+from mailnode.pop3.wire.responses import PopReply, err, ok
 from mailnode.values.wire import NEED_DATA, PAUSED
 
-BEFORE, AFTER = State.AUTHORIZATION, State.TRANSACTION
+BEFORE, AFTER = PopState.AUTHORIZATION, PopState.TRANSACTION
 
 
 @pytest.mark.parametrize(
     ("line", "state", "expected"),
     [
-        (b"USER alice@example.test", BEFORE, Command("USER", text=b"alice@example.test")),
-        (b"user Alice B", BEFORE, Command("USER", text=b"Alice B")),
-        (b"PASS  two  spaces ", BEFORE, Command("PASS", text=b" two  spaces ")),
-        (b"AUTH", BEFORE, Command("AUTH")),
-        (b"AUTH plain", BEFORE, Command("AUTH", text=b"PLAIN")),
-        (b"AUTH PLAIN =", BEFORE, Command("AUTH", text=b"PLAIN", initial=b"")),
-        (b"AUTH PLAIN AGEAYg==", BEFORE, Command("AUTH", text=b"PLAIN", initial=b"\0a\0b")),
-        (b"STLS", BEFORE, Command("STLS")),
-        (b"sTaT", AFTER, Command("STAT")),
-        (b"LIST", AFTER, Command("LIST")),
-        (b"LIST 3", AFTER, Command("LIST", number=3)),
-        (b"LIST 3 ", AFTER, Command("LIST", number=3)),
-        (b"UIDL 0003", AFTER, Command("UIDL", number=3)),
-        (b"TOP 1 0", AFTER, Command("TOP", number=1)),
-        (b"TOP 1 9999999999", AFTER, Command("TOP", number=1, lines=9999999999)),
-        (b"CAPA", BEFORE, Command("CAPA")),
-        (b"CAPA", AFTER, Command("CAPA")),
-        (b"LANG *", AFTER, Command("LANG", text=b"*")),
-        (b"QUIT", BEFORE, Command("QUIT")),
+        (b"USER alice@example.test", BEFORE, PopCommand("USER", text=b"alice@example.test")),
+        (b"user Alice B", BEFORE, PopCommand("USER", text=b"Alice B")),
+        (b"PASS  two  spaces ", BEFORE, PopCommand("PASS", text=b" two  spaces ")),
+        (b"AUTH", BEFORE, PopCommand("AUTH")),
+        (b"AUTH plain", BEFORE, PopCommand("AUTH", text=b"PLAIN")),
+        (b"AUTH PLAIN =", BEFORE, PopCommand("AUTH", text=b"PLAIN", initial=b"")),
+        (b"AUTH PLAIN AGEAYg==", BEFORE, PopCommand("AUTH", text=b"PLAIN", initial=b"\0a\0b")),
+        (b"STLS", BEFORE, PopCommand("STLS")),
+        (b"sTaT", AFTER, PopCommand("STAT")),
+        (b"LIST", AFTER, PopCommand("LIST")),
+        (b"LIST 3", AFTER, PopCommand("LIST", number=3)),
+        (b"LIST 3 ", AFTER, PopCommand("LIST", number=3)),
+        (b"UIDL 0003", AFTER, PopCommand("UIDL", number=3)),
+        (b"TOP 1 0", AFTER, PopCommand("TOP", number=1)),
+        (b"TOP 1 9999999999", AFTER, PopCommand("TOP", number=1, lines=9999999999)),
+        (b"CAPA", BEFORE, PopCommand("CAPA")),
+        (b"CAPA", AFTER, PopCommand("CAPA")),
+        (b"LANG *", AFTER, PopCommand("LANG", text=b"*")),
+        (b"QUIT", BEFORE, PopCommand("QUIT")),
     ],
 )
 def test_good_commands(line, state, expected):
@@ -84,20 +84,20 @@ def test_bad_commands(line, state):
 
 @given(st.binary(max_size=300))
 def test_no_line_raises(line):
-    for state in State:
-        assert isinstance(parse_command(line, state), Command | BadCommand)
+    for state in PopState:
+        assert isinstance(parse_command(line, state), PopCommand | BadCommand)
 
 
 def test_lock_step():
     connection = Pop3Connection()
     assert connection.next_event() is NEED_DATA
     connection.receive_data(b"CAPA\r\nQUIT\r\n")
-    assert connection.next_event() == Command("CAPA")
+    assert connection.next_event() == PopCommand("CAPA")
     assert connection.next_event() is PAUSED
     connection.begin_lines(ok())
     assert connection.next_event() is PAUSED
     connection.end_lines()
-    assert connection.next_event() == Command("QUIT")
+    assert connection.next_event() == PopCommand("QUIT")
     connection.answer(ok())
     assert connection.next_event() is NEED_DATA
     assert connection.buffered == 0
@@ -118,7 +118,7 @@ def test_line_limit_is_255_octets(piece):
     longest = b"PASS " + b"x" * 248
     data = longest + b"\r\n" + longest + b"x\r\n" + b"USER a\r\n"
     events = feed(Pop3Connection(), data, piece)
-    assert events == [Command("PASS", text=b"x" * 248), BadCommand("line too long"), Command("USER", text=b"a")]
+    assert events == [PopCommand("PASS", text=b"x" * 248), BadCommand("line too long"), PopCommand("USER", text=b"a")]
 
 
 @pytest.mark.parametrize("piece", [1000, 100_000])
@@ -130,7 +130,7 @@ def test_endless_line_needs_no_memory_and_is_answered_once(piece):
         events += feed(connection, b"x" * piece, piece)
         largest = max(largest, connection.buffered)
     events += feed(connection, b"\r\nCAPA\r\n", 1)
-    assert events == [BadCommand("line too long"), Command("CAPA")]
+    assert events == [BadCommand("line too long"), PopCommand("CAPA")]
     assert largest <= 255
 
 
@@ -145,18 +145,18 @@ def test_bare_cr_and_lf_end_no_line():
 def test_sasl_lines():
     connection = Pop3Connection()
     connection.receive_data(b"AUTH PLAIN\r\n")
-    assert connection.next_event() == Command("AUTH", text=b"PLAIN")
+    assert connection.next_event() == PopCommand("AUTH", text=b"PLAIN")
     assert connection.challenge(b"") == b"+ \r\n"
     assert connection.next_event() is NEED_DATA
     connection.receive_data(b"QUIT\r\n*\r\n=\r\n")
-    assert connection.next_event() == SaslResponse(b"A\x42\x13")  # "QUIT" is good base64 and no command here
+    assert connection.next_event() == PopSaslResponse(b"A\x42\x13")  # "QUIT" is good base64 and no command here
     assert connection.challenge(b"ab") == b"+ YWI=\r\n"
-    assert connection.next_event() == SaslResponse(None)
+    assert connection.next_event() == PopSaslResponse(None)
     connection.challenge(b"")
     assert isinstance(connection.next_event(), BadCommand)
     connection.answer(err("x"))
     connection.receive_data(b"QUIT\r\n")
-    assert connection.next_event() == Command("QUIT")
+    assert connection.next_event() == PopCommand("QUIT")
 
 
 @pytest.mark.parametrize("piece", [1, 1000, 20_000])
@@ -168,8 +168,8 @@ def test_sasl_line_limit_is_12288(piece):
         connection.challenge(b"")
         return feed(connection, b"A" * length + b"\r\nCAPA\r\n", piece)
 
-    assert exchange(12284)[0] == SaslResponse(b"\0" * (12284 // 4 * 3))
-    assert exchange(12288) == [BadCommand("line too long"), Command("CAPA")]
+    assert exchange(12284)[0] == PopSaslResponse(b"\0" * (12284 // 4 * 3))
+    assert exchange(12288) == [BadCommand("line too long"), PopCommand("CAPA")]
 
 
 def test_commands_behind_stls_are_refused():
@@ -181,7 +181,7 @@ def test_commands_behind_stls_are_refused():
 def test_clear_text_before_the_handshake_is_thrown_away():
     connection = Pop3Connection()
     connection.receive_data(b"STLS\r\n")
-    assert connection.next_event() == Command("STLS")
+    assert connection.next_event() == PopCommand("STLS")
     connection.receive_data(b"USER mal")  # between the command and its answer
     assert connection.begin_tls(ok("go")) == b"+OK go\r\n"
     connection.receive_data(b"lory\r\n")
@@ -189,7 +189,7 @@ def test_clear_text_before_the_handshake_is_thrown_away():
     connection.tls_started()
     assert connection.next_event() is NEED_DATA
     connection.receive_data(b"QUIT\r\n")
-    assert connection.next_event() == Command("QUIT")
+    assert connection.next_event() == PopCommand("QUIT")
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_clear_text_before_the_handshake_is_thrown_away():
         (ok("2 320"), b"+OK 2 320\r\n"),
         (err("no", "SYS/TEMP"), b"-ERR [SYS/TEMP] no\r\n"),
         (err("a\r\n+OK b\0"), b"-ERR a  +OK b \r\n"),
-        (Reply(True, "x" * 600), b"+OK " + b"x" * 506 + b"\r\n"),
+        (PopReply(True, "x" * 600), b"+OK " + b"x" * 506 + b"\r\n"),
     ],
 )
 def test_replies_are_one_line_of_at_most_512_octets(reply, octets):

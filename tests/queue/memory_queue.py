@@ -21,6 +21,7 @@ from mailnode.values.queue import (
     WAITING,
     Claim,
     DueDestination,
+    NewEnvelope,
     Outcome,
     PastAttempt,
     QueuedEnvelope,
@@ -28,7 +29,6 @@ from mailnode.values.queue import (
     QueueFilter,
     QueueTally,
     Settlement,
-    Submission,
 )
 
 BLOB = BlobRef("blob", 5, "inline", "plain", b"")
@@ -45,13 +45,13 @@ class MemoryQueue:
         self.content = b"Subject: x\r\n\r\nx\r\n"
         self.broken: list[Exception] = []
         self.settlements: list[Settlement] = []
-        self.added: list[Submission] = []
+        self.added: list[NewEnvelope] = []
         self.claims = 0
 
     def outcomes(self) -> list[Outcome]:
         return [outcome for settlement in self.settlements for outcome in settlement.outcomes]
 
-    async def enqueue(self, submission: Submission) -> None:
+    async def enqueue(self, submission: NewEnvelope) -> None:
         envelope = submission.envelope
         self.added.append(submission)
         if envelope.id not in self.table:
@@ -215,14 +215,14 @@ class Bouncer:
         self.calls: list[tuple[QueuedEnvelope, tuple[Fate, ...]]] = []
         self.error: Exception | None = None
 
-    async def compose(self, envelope: QueuedEnvelope, fates: Sequence[Fate]) -> tuple[Submission, ...]:
+    async def compose(self, envelope: QueuedEnvelope, fates: Sequence[Fate]) -> tuple[NewEnvelope, ...]:
         if self.error is not None:
             raise self.error
         self.calls.append((envelope, tuple(fates)))
         if not envelope.reverse_path:
             return ()
         bounce = queued(f"bounce{len(self.calls)}", envelope.created, destination="sender.example", reverse_path="")
-        return (Submission(bounce, StagedBlob(BLOB)),)
+        return (NewEnvelope(bounce, StagedBlob(BLOB)),)
 
 
 @implementer(IMetrics)

@@ -21,7 +21,7 @@ from mailnode.store.engines.sqlite import SqliteEngine
 from mailnode.store.facades.queue import Queue
 from mailnode.values.attempt import DEFERRED, SENT, AttemptReport
 from mailnode.values.blob import StagedBlob
-from mailnode.values.queue import Claim, Submission
+from mailnode.values.queue import Claim, NewEnvelope
 
 
 @implementer(IDeliveryAgent)
@@ -78,7 +78,7 @@ class SqliteTests(TestCase):
     async def add(self, name: str, destination: str, recipients: int = 1) -> None:
         blob: StagedBlob = await self.blobs.put(f"Subject: {name}\r\n\r\n".encode())
         envelope = queued(name, reactor.seconds(), destination=destination, recipients=recipients)
-        await self.store.enqueue(Submission(envelope, blob))
+        await self.store.enqueue(NewEnvelope(envelope, blob))
         self.hints.wake_queue()
 
     def test_ten_thousand_at_a_dead_destination_delay_nobody(self) -> Deferred[None]:

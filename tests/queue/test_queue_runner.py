@@ -24,7 +24,7 @@ from mailnode.queue.schedule import Schedule
 from mailnode.values.attempt import DEFERRED, REJECTED, SENT, AttemptReport
 from mailnode.values.blob import StagedBlob
 from mailnode.values.envelope import RcptOptions
-from mailnode.values.queue import DELIVERED, FAILED, LOCAL_DESTINATION, WAITING, Claim, QueuedEnvelope, Submission
+from mailnode.values.queue import DELIVERED, FAILED, LOCAL_DESTINATION, WAITING, Claim, NewEnvelope, QueuedEnvelope
 
 NOW = 1_700_000_000.0
 DAY = 86400.0
@@ -60,7 +60,7 @@ class RunnerCase(SynchronousTestCase):
 
     def add(self, *envelopes: QueuedEnvelope) -> None:
         for envelope in envelopes:
-            self.wait(self.store.enqueue(Submission(envelope, StagedBlob(envelope.blob))))
+            self.wait(self.store.enqueue(NewEnvelope(envelope, StagedBlob(envelope.blob))))
 
     def wait(self, coroutine: Coroutine[Deferred[Any], Any, Any]) -> Any:
         return self.successResultOf(Deferred.fromCoroutine(coroutine))

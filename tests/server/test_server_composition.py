@@ -12,7 +12,7 @@ from mailnode.server.app import Server
 from mailnode.server.processes.handover import Clients, Handover, LogPlace, Served
 from mailnode.server.processes.link import ProcessLink
 from mailnode.server.processes.worker import WorkerServer
-from mailnode.server.services import ProcessService, Services, Together
+from mailnode.server.services import EndedAtOnce, ProcessService, Services
 
 FIRST_PROCESS = [
     "certificates",
@@ -90,7 +90,7 @@ def flat(services):
 def test_only_what_waits_for_the_grace_time_ends_together(tmp_path):
     given, reactor = config(tmp_path, 1), Reactor()
     server = Server(given, reactor, time.time, lambda: given, LogPlace("lines", 1))
-    groups = [one for one in server.services._waiting if isinstance(one, Together)]
+    groups = [one for one in server.services._waiting if isinstance(one, EndedAtOnce)]
     assert [group.names for group in groups] == [["queue", "sweeper", "further processes", "sessions"]]
     grace = given.server.grace
     waits = {one.names[0] for one in flat(server.services) if one._within() > grace}

@@ -16,7 +16,7 @@ from mailnode.config.demo import demo_config
 from mailnode.errors import NoSuchMailbox, OverQuota, Refused, StoreUnavailable
 from mailnode.net.frames import MAX_FRAME, FrameReader, FrameTooLong, frame
 from mailnode.server.processes import link as link_module
-from mailnode.server.processes.handover import Clients, Handover, LogPlace, Place, Served
+from mailnode.server.processes.handover import Clients, HandedSocket, Handover, LogPlace, Served
 from mailnode.server.processes.link import ProcessLink
 from mailnode.server.processes.pickled import NotAllowed, dumps, error_as_value, loads, value_as_error
 from mailnode.store.units import accounts
@@ -60,7 +60,7 @@ PLAIN = [
     Handover(
         2,
         Served(1, demo_config(Path("/x"), 0), ((b"chain", b"key"),)),
-        (Place(0, 5, 2, 50),),
+        (HandedSocket(0, 5, 2, 50),),
         Clients(6, b"k", 2, 3),
         LogPlace("lines", 1),
     ),

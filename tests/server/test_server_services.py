@@ -5,7 +5,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from mailnode.net.no_reactor import run_now
-from mailnode.server.services import ProcessService, Services, Together
+from mailnode.server.services import EndedAtOnce, ProcessService, Services
 
 
 class House:
@@ -93,7 +93,7 @@ def test_what_takes_too_long_to_stop_is_left_behind(house):
 
 def test_those_that_stop_together_take_the_longest_time_of_one(house):
     house.hold = {"b": Deferred(), "c": Deferred()}
-    group = Together([house.service("b", within=3.0), house.service("c", within=5.0)])
+    group = EndedAtOnce([house.service("b", within=3.0), house.service("c", within=5.0)])
     services = Services([house.service("a"), group, house.service("d")])
     assert services.names == ["a", "b", "c", "d"]
     run_now(services.start())
@@ -106,7 +106,7 @@ def test_those_that_stop_together_take_the_longest_time_of_one(house):
 
 
 def test_one_of_a_group_that_cannot_start_stops_the_group_and_what_was_before(house):
-    group = Together([house.service("b"), house.service("c", "start"), house.service("d")])
+    group = EndedAtOnce([house.service("b"), house.service("c", "start"), house.service("d")])
     services = Services([house.service("a"), group, house.service("e")])
     with pytest.raises(ValueError, match="c"):
         run_now(services.start())

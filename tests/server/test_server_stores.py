@@ -16,7 +16,7 @@ from mailnode.server.administration import with_stopped_store
 from mailnode.server.stores import OwnStores
 from mailnode.values.address import parse_address
 from mailnode.values.mailbox import NewMessage
-from mailnode.values.queue import QueuedEnvelope, QueuedRecipient, Submission
+from mailnode.values.queue import NewEnvelope, QueuedEnvelope, QueuedRecipient
 
 NOW = 1_800_000_000.0
 
@@ -57,7 +57,7 @@ def test_a_lease_of_a_killed_server_is_released_by_the_next_start(opened):
     blob = run_now(stores.blobs.put(b"Hello\r\n"))
     recipient = QueuedRecipient(0, "u@b.test", "b.test", next_try=NOW)
     envelope = QueuedEnvelope("e1", "me@a.test", blob.ref, NOW, NOW + 1000, recipients=(recipient,))
-    run_now(stores.queue.enqueue(Submission(envelope, blob, None)))
+    run_now(stores.queue.enqueue(NewEnvelope(envelope, blob, None)))
     assert len(run_now(stores.queue.claim("b.test", NOW, 90.0, 10))) == 1
     run_now(stores.stop())  # a clean stop leaves the lease, as a kill does
     again = opened()

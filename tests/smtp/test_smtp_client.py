@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mailnode.smtp.wire import client
-from mailnode.smtp.wire.client import ClientConnection, Failed, Sent, State
+from mailnode.smtp.wire.client import ClientConnection, ClientState, Failed, Sent
 from mailnode.values.envelope import PLAIN_RCPT, MailOptions, RcptOptions
 from mailnode.values.wire import NEED_DATA
 
@@ -75,7 +75,7 @@ class Sender:
     def on_LoginRefused(self, event: client.LoginRefused) -> bytes:
         return self.connection.quit()
 
-    def on_Content(self, event: client.Content) -> bytes:
+    def on_ContentWanted(self, event: client.ContentWanted) -> bytes:
         middle = len(self.content) // 2
         return (
             self.connection.data(self.content[:middle])
@@ -181,7 +181,7 @@ S: 221 bye
 def test_one_message(bytewise: bool, trailing: bytes) -> None:
     sender = play(SIMPLE, bytewise, trailing, size=20)
     assert sender.sent == [["250 2.0.0 taken", "550 5.1.1 nobody"]]
-    assert sender.connection.state is State.CLOSED
+    assert sender.connection.state is ClientState.CLOSED
 
 
 @pytest.mark.parametrize("bytewise", [False, True])
@@ -311,7 +311,7 @@ def test_starttls_refused_goes_on() -> None:
 def test_data_behind_the_220_of_starttls_is_refused(extra: str) -> None:
     sender = play(ready("STARTTLS") + "C: STARTTLS\nS: 220 go\n" + extra, tls=True)
     assert sender.events[-1] == Failed("tls", sender.events[-1].text, sender.events[-1].reply)
-    assert sender.connection.state is State.CLOSED
+    assert sender.connection.state is ClientState.CLOSED
 
 
 def test_data_between_220_and_tls_is_refused() -> None:
@@ -446,7 +446,7 @@ def test_the_end_at_every_stage(stage: str, how: str) -> None:
     assert isinstance(failed, Failed)
     assert failed.scope == scope
     assert failed.in_doubt == (stage == "end" and how != "421")
-    assert sender.connection.state is State.CLOSED
+    assert sender.connection.state is ClientState.CLOSED
     if stage == "end" and how == "421":
         sent = ["421 4.3.2 going down"] * 2
     if how in ("421", "eof"):
@@ -468,7 +468,7 @@ def test_a_busy_server_gets_no_helo(code: str) -> None:
 
 def test_unsolicited_reply_in_the_content() -> None:
     sender = Sender()
-    sender.on_Content = lambda event: sender.connection.data(b"x\r\n")  # type: ignore[method-assign]
+    sender.on_ContentWanted = lambda event: sender.connection.data(b"x\r\n")  # type: ignore[method-assign]
     sender.feed(b"220 x\r\n")
     sender.feed(b"250-x\r\n250 PIPELINING\r\n")
     sender.feed(b"250 x\r\n250 x\r\n250 x\r\n354 x\r\n")
@@ -480,7 +480,7 @@ def test_unsolicited_reply_in_the_content() -> None:
 def test_quit_says_nothing_in_the_middle() -> None:
     sender = play(ready("PIPELINING") + group(GROUP))
     assert sender.connection.quit() == b""
-    assert sender.connection.state is State.CLOSED
+    assert sender.connection.state is ClientState.CLOSED
 
 
 def test_reply_text_cannot_carry_control_characters() -> None:

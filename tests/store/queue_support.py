@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailnode.values.queue import Outcome, QueuedEnvelope, QueuedRecipient, Settlement, Submission
+from mailnode.values.queue import NewEnvelope, Outcome, QueuedEnvelope, QueuedRecipient, Settlement
 
 NOW = 1_800_000_000.25
 
@@ -20,7 +20,7 @@ class Post:
             for number, place in enumerate(recipients)
         )
         settings = {"created": NOW, "expires": NOW + 1000, "reverse_path": "me@example.org", **fields}
-        return Submission(QueuedEnvelope(name, blob=blob.ref, recipients=listed, **settings), blob, facts)
+        return NewEnvelope(QueuedEnvelope(name, blob=blob.ref, recipients=listed, **settings), blob, facts)
 
     def __call__(self, name, recipients, **options):
         submission = self.submission(name, recipients, **options)

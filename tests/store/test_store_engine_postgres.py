@@ -16,7 +16,7 @@ from mailnode.store.facades.queue import Queue
 from mailnode.store.units import verify
 from mailnode.values.address import parse_address
 from mailnode.values.mailbox import DeliveryPlan
-from mailnode.values.queue import QueuedEnvelope, QueuedRecipient, Submission
+from mailnode.values.queue import NewEnvelope, QueuedEnvelope, QueuedRecipient
 
 MAIL = mail_tenancy(0)
 NOW = 1_800_000_000.0
@@ -236,7 +236,7 @@ def test_two_runners_claim_no_recipient_twice(engine, other, files, loop):
         staged = loop.run(files.put(b"x"))
         recipients = tuple(QueuedRecipient(n, f"u{n}@a.example", "a.example", next_try=NOW) for n in range(20))
         envelope = QueuedEnvelope(name, "", staged.ref, NOW, NOW + 99, recipients=recipients)
-        loop.run(queues[0].enqueue(Submission(envelope, staged)))
+        loop.run(queues[0].enqueue(NewEnvelope(envelope, staged)))
     claims = loop.together(*(queues[n % 2].claim("a.example", NOW, 60.0, 7) for n in range(12)))
     taken = [(c.envelope.id, r.index) for one in claims for c in one for r in c.envelope.recipients]
     assert len(taken) == len(set(taken)) == 60

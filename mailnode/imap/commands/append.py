@@ -9,12 +9,12 @@ from twisted.logger import Logger
 
 from mailnode.dialog.session import SessionEnds
 from mailnode.errors import LimitReached, NoSuchMailbox, OverQuota
-from mailnode.imap.answers import Answer, Refused
+from mailnode.imap.answers import Answer, CommandRefused
 from mailnode.imap.commands.context import Context, UnderWay
 from mailnode.imap.commands.mailboxes import find_target
 from mailnode.imap.commands.row import AFTER_LOGIN, CommandRow
 from mailnode.imap.wire.command import AppendAborted, AppendChunk, Command, Continuation
-from mailnode.imap.wire.lexer import CommandError, Flags, InternalDate, Lexer
+from mailnode.imap.wire.lexer import CommandFault, Flags, InternalDate, Lexer
 from mailnode.interfaces.store import IBlobWriter
 from mailnode.message.lineends import LineEnds
 from mailnode.values.events import emit
@@ -68,7 +68,7 @@ def _parse_streamed(tag: bytes, lexer: Lexer, size: int) -> AppendStart | None:
 
 def _parse(tag: bytes, lexer: Lexer) -> AppendStart:
     """APPEND that ended before any message literal; with one, the connection reads it as it comes."""
-    raise CommandError("APPEND needs a message literal")
+    raise CommandFault("APPEND needs a message literal")
 
 
 class Appending(UnderWay):
@@ -89,7 +89,7 @@ class Appending(UnderWay):
                 return None
             case AppendAborted():  # what followed the message was not the end of the command
                 context.drop_under_way()
-                raise Refused(event.text, status=b"BAD")
+                raise CommandRefused(event.text, status=b"BAD")
         return await self._place(context)
 
     def drop(self) -> None:
@@ -124,7 +124,7 @@ class Appending(UnderWay):
         try:
             appended = await context.mail.open(self.mailbox_id).append([message])
         except NoSuchMailbox:
-            raise Refused("No such mailbox", b"TRYCREATE") from None
+            raise CommandRefused("No such mailbox", b"TRYCREATE") from None
         emit(
             _log,
             "message.appended",
@@ -140,7 +140,7 @@ class Appending(UnderWay):
         """Return the writer with the whole message in it."""
         await self._write(self.line_ends.finish())
         if isinstance(self.failure, LimitReached):
-            raise Refused("Message too large", b"TOOBIG")
+            raise CommandRefused("Message too large", b"TOOBIG")
         if self.failure is not None:
             raise self.failure
         assert self.writer is not None
@@ -164,10 +164,10 @@ async def append(context: Context, command: AppendStart) -> None:
 async def _begin(context: Context, command: AppendStart) -> Appending:
     info = await find_target(context, command.mailbox)
     if not command.size:
-        raise Refused("A message cannot be empty", b"CANNOT")
+        raise CommandRefused("A message cannot be empty", b"CANNOT")
     limit = context.services.append_limit
     if command.size > limit:
-        raise Refused("Message too large", b"TOOBIG")
+        raise CommandRefused("Message too large", b"TOOBIG")
     usage = await context.mail.usage()
     too_big = usage.bytes_limit and usage.bytes_used + command.size > usage.bytes_limit
     too_many = usage.count_limit and usage.count_used >= usage.count_limit

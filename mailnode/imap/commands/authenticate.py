@@ -6,13 +6,13 @@ from binascii import b2a_base64
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mailnode.imap.answers import Answer, Refused
+from mailnode.imap.answers import Answer, CommandRefused
 from mailnode.imap.commands.context import Context, UnderWay
 from mailnode.imap.commands.login import enter
 from mailnode.imap.commands.row import BEFORE_LOGIN, CommandRow
 from mailnode.imap.wire import responses
 from mailnode.imap.wire.command import Command, Continuation, SaslResponse
-from mailnode.imap.wire.lexer import CommandError, Lexer, decode_base64
+from mailnode.imap.wire.lexer import CommandFault, Lexer, decode_base64
 from mailnode.interfaces.sessions import IMailUser, ISaslExchange
 
 
@@ -39,7 +39,7 @@ def _parse(tag: bytes, lexer: Lexer) -> Authenticate:
         return Authenticate(tag, mechanism, b"")
     initial = decode_base64(lexer.rest())
     if not initial:
-        raise CommandError("Initial response is not base64")
+        raise CommandFault("Initial response is not base64")
     return Authenticate(tag, mechanism, initial)
 
 
@@ -54,7 +54,7 @@ class Exchange(UnderWay):
         assert isinstance(event, SaslResponse)
         if event.data is None:
             context.drop_under_way()
-            raise Refused("AUTHENTICATE cancelled", status=b"BAD")
+            raise CommandRefused("AUTHENTICATE cancelled", status=b"BAD")
         return await self.step(context, event.data)
 
     async def step(self, context: Context, response: bytes | None) -> Answer | None:
@@ -72,7 +72,7 @@ async def authenticate(context: Context, command: Authenticate) -> Answer | None
     """RFC 3501 6.2.2, with an initial response RFC 4959."""
     secure = not context.connection.login_disabled
     if command.mechanism not in context.services.logins.mechanisms(context.protocol, secure):
-        raise Refused("Unknown authentication mechanism", b"CANNOT")
+        raise CommandRefused("Unknown authentication mechanism", b"CANNOT")
     exchange = Exchange(context.services.logins.exchange(command.mechanism, IMailUser, context.mind))
     context.under_way = exchange
     return await exchange.step(context, command.initial)

@@ -33,7 +33,7 @@ class UnderWay:
         """Something happened in the selected mailbox."""
 
 
-class Input(Protocol):
+class CommandInput(Protocol):
     """The connection that reads the input, as far as a command tells it what comes next."""
 
     @property
@@ -69,7 +69,7 @@ class Context(Protocol):
         """The connection to the client."""
 
     @property
-    def connection(self) -> Input:
+    def connection(self) -> CommandInput:
         """What reads the input."""
 
     @property

@@ -8,7 +8,7 @@ from functools import partial
 from typing import ClassVar
 
 from mailnode.errors import NoSuchMailbox, NoSuchMessage
-from mailnode.imap.answers import Answer, Refused
+from mailnode.imap.answers import Answer, CommandRefused
 from mailnode.imap.commands.context import Context
 from mailnode.imap.commands.mailboxes import argument, find, find_target
 from mailnode.imap.commands.row import SELECTED, CommandRow
@@ -70,7 +70,7 @@ async def which_is_gone(context: Context, target: MailboxInfo) -> Exception:
     try:
         await find(context, target.name)
     except NoSuchMailbox:
-        return Refused("No such mailbox", b"TRYCREATE")
+        return CommandRefused("No such mailbox", b"TRYCREATE")
     return NoSuchMailbox()
 
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from mailnode.errors import MailboxExists
-from mailnode.imap.answers import Answer, Refused
+from mailnode.imap.answers import Answer, CommandRefused
 from mailnode.imap.commands.context import Context
 from mailnode.imap.commands.mailboxes import argument
 from mailnode.imap.commands.row import AFTER_LOGIN, CommandRow
 from mailnode.imap.wire.command import Command
-from mailnode.imap.wire.lexer import CommandError, Lexer
+from mailnode.imap.wire.lexer import CommandFault, Lexer
 from mailnode.values.mailbox_name import INBOX
 
 # RFC 6154 2, by capitals.
@@ -37,7 +37,7 @@ def _parse(tag: bytes, lexer: Lexer) -> Create:
     if lexer.accept(b" "):
         lexer.expect(b"(")
         if lexer.word() != "USE":
-            raise CommandError("Unknown parameter")
+            raise CommandFault("Unknown parameter")
         lexer.space()
         uses = tuple(dict.fromkeys(lexer.parenthesized(lambda: _special_use(lexer), minimum=0)))
         lexer.expect(b")")
@@ -47,7 +47,7 @@ def _parse(tag: bytes, lexer: Lexer) -> Create:
 def _special_use(lexer: Lexer) -> str:
     name = SPECIAL_USES.get(lexer.flag().decode("ascii").upper())
     if name is None:
-        raise CommandError("Unknown special use", status=b"NO", code=b"USEATTR")
+        raise CommandFault("Unknown special use", status=b"NO", code=b"USEATTR")
     return name
 
 
@@ -56,7 +56,7 @@ async def create(context: Context, command: Create) -> Answer:
     if command.mailbox == INBOX:
         raise MailboxExists
     if len(command.special_use) > 1:
-        raise Refused("Only one special use for a mailbox", b"USEATTR")
+        raise CommandRefused("Only one special use for a mailbox", b"USEATTR")
     await context.mail.create(command.mailbox, *command.special_use)
     return Answer("CREATE completed")
 

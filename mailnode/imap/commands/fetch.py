@@ -24,7 +24,7 @@ from mailnode.imap.messages.sections import FieldIndex, Slice
 from mailnode.imap.selected import Selected
 from mailnode.imap.view.view import View
 from mailnode.imap.wire.command import Command, MessageSet
-from mailnode.imap.wire.lexer import MAX_NUMBER64, CommandError, Lexer
+from mailnode.imap.wire.lexer import MAX_NUMBER64, CommandFault, Lexer
 from mailnode.values.flags import SEEN
 from mailnode.values.sets import SeqSet, UidSet
 
@@ -80,7 +80,7 @@ def _modifiers(lexer: Lexer) -> int:
     """Read ``(CHANGEDSINCE n)``; 0 is taken too, because phones send it."""
     lexer.expect(b"(")
     if lexer.word() != "CHANGEDSINCE":
-        raise CommandError("Unknown fetch modifier")
+        raise CommandFault("Unknown fetch modifier")
     lexer.space()
     changed_since = lexer.number(MAX_NUMBER64)
     lexer.expect(b")")

@@ -13,7 +13,7 @@ from mailnode.imap.commands.context import Context
 from mailnode.imap.commands.row import ANY_STATE, CommandRow
 from mailnode.imap.wire import responses
 from mailnode.imap.wire.command import Command
-from mailnode.imap.wire.lexer import CommandError, Lexer
+from mailnode.imap.wire.lexer import CommandFault, Lexer
 from mailnode.imap.wire.text import string
 from mailnode.values.events import emit
 
@@ -49,7 +49,7 @@ def _parse(tag: bytes, lexer: Lexer) -> Id:
     fields = tuple(lexer.parenthesized(pair, minimum=0))
     too_long = any(len(name) > MAX_ID_NAME or len(value or b"") > MAX_ID_VALUE for name, value in fields)
     if len(fields) > MAX_ID_FIELDS or too_long:
-        raise CommandError("Too many or too long ID fields")
+        raise CommandFault("Too many or too long ID fields")
     return Id(tag, fields)
 
 

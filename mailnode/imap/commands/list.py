@@ -15,7 +15,7 @@ from mailnode.imap.commands.row import AFTER_LOGIN, CommandRow
 from mailnode.imap.commands.status import as_viewed, status_items, status_line
 from mailnode.imap.wire import responses
 from mailnode.imap.wire.command import Command
-from mailnode.imap.wire.lexer import CommandError, Lexer
+from mailnode.imap.wire.lexer import CommandFault, Lexer
 from mailnode.imap.wire.names import Patterns, decode_name
 from mailnode.values.mailbox import MailboxInfo, MailboxStatus
 from mailnode.values.mailbox_name import INBOX, SEPARATOR, mailbox_name
@@ -84,7 +84,7 @@ def _parse(tag: bytes, lexer: Lexer) -> List:
     else:
         patterns = [lexer.list_mailbox()]
     if len(patterns) > MAX_PATTERNS:
-        raise CommandError("Too many patterns", status=b"NO", code=b"LIMIT")
+        raise CommandFault("Too many patterns", status=b"NO", code=b"LIMIT")
     returns: set[str] = set()
     status: tuple[str, ...] = ()
     if lexer.accept(b" "):
@@ -111,24 +111,24 @@ def decoded_patterns(reference: str | None, patterns: list[bytes]) -> tuple[str,
 def _selection(lexer: Lexer) -> frozenset[str]:
     options = frozenset(lexer.parenthesized(lexer.word, minimum=0))
     if not options <= SELECTION_OPTIONS:
-        raise CommandError("Unknown selection option")
+        raise CommandFault("Unknown selection option")
     # RFC 5258 3.1: it modifies a base option; SPECIAL-USE (RFC 6154 6) and REMOTE are none.
     if "RECURSIVEMATCH" in options and "SUBSCRIBED" not in options:
-        raise CommandError("RECURSIVEMATCH needs SUBSCRIBED")
+        raise CommandFault("RECURSIVEMATCH needs SUBSCRIBED")
     return options
 
 
 def _returns(lexer: Lexer, returns: set[str]) -> tuple[str, ...]:
     """Read ``RETURN (options)`` into a set; return the items of ``STATUS (items)`` (RFC 5819 4)."""
     if lexer.word() != "RETURN":
-        raise CommandError("Expected RETURN")
+        raise CommandFault("Expected RETURN")
     lexer.space()
     status: list[str] = []
 
     def option() -> None:
         name = lexer.word()
         if name not in RETURN_OPTIONS:
-            raise CommandError("Unknown return option")
+            raise CommandFault("Unknown return option")
         returns.add(name)
         if name == "STATUS":
             lexer.space()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mailnode.errors import NoSuchMailbox
-from mailnode.imap.answers import Refused
+from mailnode.imap.answers import CommandRefused
 from mailnode.imap.commands.context import Context
 from mailnode.imap.selected import Selected
 from mailnode.imap.wire.lexer import Lexer
@@ -34,10 +34,10 @@ async def find_target(context: Context, name: str) -> MailboxInfo:
     try:
         return await find(context, name)
     except NoSuchMailbox:
-        raise Refused("No such mailbox", b"TRYCREATE") from None
+        raise CommandRefused("No such mailbox", b"TRYCREATE") from None
 
 
 def require_writable(selected: Selected) -> None:
     """Refuse a change of a mailbox that EXAMINE opened."""
     if selected.read_only:
-        raise Refused("Mailbox is open read-only", b"CANNOT")
+        raise CommandRefused("Mailbox is open read-only", b"CANNOT")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mailnode.imap.answers import Answer, Refused
+from mailnode.imap.answers import Answer, CommandRefused
 from mailnode.imap.bodies import read_rows
 from mailnode.imap.commands.context import Context
 from mailnode.imap.commands.mailboxes import argument
@@ -84,7 +84,7 @@ async def get_quota(context: Context, command: GetQuota) -> Answer:
     """RFC 9208 4.1.1."""
     said = quota(await context.mail.usage())
     if command.root != ROOT or not said:
-        raise Refused("No such quota root", b"NONEXISTENT")
+        raise CommandRefused("No such quota root", b"NONEXISTENT")
     context.write(said)
     return Answer("GETQUOTA completed")
 
@@ -100,7 +100,7 @@ async def get_quota_root(context: Context, command: GetQuotaRoot) -> Answer:
 
 async def set_quota(context: Context, command: SetQuota) -> Answer:
     """RFC 9208 4.1.3."""
-    raise Refused("Quotas are set by the administrator", b"NOPERM")
+    raise CommandRefused("Quotas are set by the administrator", b"NOPERM")
 
 
 def quota(usage: Usage) -> bytes:

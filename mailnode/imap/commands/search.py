@@ -31,7 +31,7 @@ from mailnode.imap.messages.search_tests import ROWS as COLUMNS_ONLY
 from mailnode.imap.messages.search_tests import VIEW, cost, flag_of, flagged, returned_modseq, row_test
 from mailnode.imap.wire import responses
 from mailnode.imap.wire.command import Command
-from mailnode.imap.wire.lexer import CommandError, Lexer
+from mailnode.imap.wire.lexer import CommandFault, Lexer
 from mailnode.imap.wire.text import string
 from mailnode.interfaces.runtime import IDelayed
 from mailnode.message.pieces import searched_pieces
@@ -88,7 +88,7 @@ def _parse(tag: bytes, lexer: Lexer, by_uid: bool) -> Search:
 def _returns(lexer: Lexer) -> frozenset[str]:
     options = frozenset(lexer.parenthesized(lexer.word, minimum=0))
     if not options <= RETURN_OPTIONS:
-        raise CommandError("Unknown search return option")
+        raise CommandFault("Unknown search return option")
     return options or frozenset({"ALL"})
 
 

@@ -15,7 +15,7 @@ from mailnode.imap.selected import Selected
 from mailnode.imap.view.view import View
 from mailnode.imap.wire import responses
 from mailnode.imap.wire.command import Command
-from mailnode.imap.wire.lexer import CommandError, Lexer
+from mailnode.imap.wire.lexer import CommandFault, Lexer
 
 
 # select = "SELECT" SP mailbox [SP "(CONDSTORE)"]
@@ -47,7 +47,7 @@ def _condstore(lexer: Lexer) -> bool:
     if not lexer.accept(b" "):
         return False
     if set(lexer.parenthesized(lexer.word)) != {"CONDSTORE"}:
-        raise CommandError("Unknown parameter")
+        raise CommandFault("Unknown parameter")
     return True
 
 

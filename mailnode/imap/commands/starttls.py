@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mailnode.imap.answers import Answer, Refused
+from mailnode.imap.answers import Answer, CommandRefused
 from mailnode.imap.commands.context import Context
 from mailnode.imap.commands.row import BEFORE_LOGIN, CommandRow, bare
 from mailnode.imap.wire.command import Command
@@ -23,9 +23,9 @@ class StartTls(Command):
 async def start_tls(context: Context, command: StartTls) -> Answer | None:
     """RFC 3501 6.2.1. What the client sent behind it is the connection's to throw away."""
     if context.channel.secure:
-        raise Refused("TLS is up already", status=b"BAD")
+        raise CommandRefused("TLS is up already", status=b"BAD")
     if not context.services.start_tls:
-        raise Refused("TLS is not available here")
+        raise CommandRefused("TLS is not available here")
     context.write(Answer("Begin TLS negotiation").line(command.tag))
     context.flush()
     context.channel.start_tls()

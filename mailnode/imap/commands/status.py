@@ -15,7 +15,7 @@ from mailnode.imap.commands.mailboxes import argument
 from mailnode.imap.commands.row import AFTER_LOGIN, CommandRow
 from mailnode.imap.wire import responses
 from mailnode.imap.wire.command import Command
-from mailnode.imap.wire.lexer import CommandError, Lexer
+from mailnode.imap.wire.lexer import CommandFault, Lexer
 from mailnode.values.flags import SEEN
 from mailnode.values.mailbox import MailboxStatus
 
@@ -80,7 +80,7 @@ def status_items(lexer: Lexer) -> tuple[str, ...]:
     """Read the items of STATUS in their parentheses."""
     items = tuple(dict.fromkeys(lexer.parenthesized(lexer.word)))
     if not _known().keys() >= set(items):
-        raise CommandError("Unknown status item")
+        raise CommandFault("Unknown status item")
     return items
 
 

@@ -20,7 +20,7 @@ from mailnode.imap.messages.rendering import flag_update
 from mailnode.imap.selected import Selected
 from mailnode.imap.view.view import NoSuchNumber
 from mailnode.imap.wire.command import Command, MessageSet
-from mailnode.imap.wire.lexer import MAX_NUMBER64, CommandError, Flags, Lexer, flags_from
+from mailnode.imap.wire.lexer import MAX_NUMBER64, CommandFault, Flags, Lexer, flags_from
 from mailnode.values.mailbox import FlagsStored
 from mailnode.values.sets import SeqSet, UidSet, compress
 
@@ -51,7 +51,7 @@ def _parse(tag: bytes, lexer: Lexer, kind: type[SeqSet] | type[UidSet]) -> Store
     unchanged_since = None
     if lexer.accept(b"("):
         if lexer.word() != "UNCHANGEDSINCE":
-            raise CommandError("Unknown store modifier")
+            raise CommandFault("Unknown store modifier")
         lexer.space()
         unchanged_since = lexer.number(MAX_NUMBER64)
         lexer.expect(b")")
@@ -68,7 +68,7 @@ def _item(text: bytes) -> tuple[str, Flags, bool]:
     silent = name.endswith(".SILENT")
     mode = _MODES.get(name.removesuffix(".SILENT"))
     if mode is None:
-        raise CommandError("Unknown store item")
+        raise CommandFault("Unknown store item")
     lexer.space()
     flags = _flags(lexer)
     lexer.end()

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from mailnode.imap.wire.lexer import MAX_NUMBER, CommandError, Lexer, decimal
+from mailnode.imap.wire.lexer import MAX_NUMBER, CommandFault, Lexer, decimal
 from mailnode.imap.wire.text import astring
 
 
@@ -73,7 +73,7 @@ def parse_items(lexer: Lexer) -> tuple[FetchItem, ...]:
     if lexer.peek() == b"(":
         items = lexer.parenthesized(lambda: _item(lexer, _name(lexer)))
         if len(items) > MAX_ITEMS:
-            raise CommandError("Too many fetch items")
+            raise CommandFault("Too many fetch items")
         return tuple(dict.fromkeys(items))
     name = _name(lexer)
     return MACROS.get(name) or (_item(lexer, name),)
@@ -90,7 +90,7 @@ def _item(lexer: Lexer, name: str) -> FetchItem:
         return _OLD_FORMS[name]
     if name in ATTRIBUTES:
         return ATTRIBUTES[name]
-    raise CommandError("Unknown fetch item")
+    raise CommandFault("Unknown fetch item")
 
 
 def _body_section(lexer: Lexer, *, peek: bool) -> BodySection:
@@ -101,7 +101,7 @@ def _body_section(lexer: Lexer, *, peek: bool) -> BodySection:
         found = lexer.match(_PARTIAL, "a partial range")
         partial = decimal(found.group(1), MAX_NUMBER), decimal(found.group(2), MAX_NUMBER)
         if not partial[1]:
-            raise CommandError("Partial range of no octets")
+            raise CommandFault("Partial range of no octets")
     return BodySection(section, b"BODY[" + section_text(section) + b"]", peek, partial)
 
 
@@ -109,18 +109,18 @@ def _section(lexer: Lexer) -> Section:
     found = lexer.match(_SPEC, "a section")
     numbers, dot, text = found.group(1), found.group(2), found.group(3).decode("ascii").upper()
     if bool(dot) != bool(numbers and text):
-        raise CommandError("Bad section")
+        raise CommandFault("Bad section")
     part = tuple(decimal(n, MAX_NUMBER) for n in numbers.split(b".")) if numbers else ()
     if len(part) > MAX_PART_DEPTH:
-        raise CommandError("Section too deep")
+        raise CommandFault("Section too deep")
     if text and text not in _TEXTS and not (text == "MIME" and part):
-        raise CommandError("Bad section")
+        raise CommandFault("Bad section")
     fields: tuple[bytes, ...] = ()
     if text.startswith("HEADER.FIELDS"):
         lexer.space()
         fields = tuple(lexer.parenthesized(lexer.astring))
         if any(b"\r" in field or b"\n" in field for field in fields):
-            raise CommandError("Bad header field name")
+            raise CommandFault("Bad header field name")
     return Section(part, text, fields)
 
 

@@ -70,7 +70,7 @@ def asked_of(tree: SearchKey, in_body: bool) -> list[SearchKey]:
     return [leaf for leaf in dict.fromkeys(leaves(tree)) if in_body or isinstance(leaf, InText)]
 
 
-class Judge:
+class TextJudge:
     """One tree that is asked of messages, its texts folded once."""
 
     def __init__(self, key: SearchKey) -> None:
@@ -132,15 +132,15 @@ def not_found(tree: Tree) -> bool:
 
 def judge_wholes(keys: Sequence[SearchKey], messages: Sequence[Whole]) -> list[bool]:
     """Return the decisions about several messages."""
-    judges = [Judge(key) for key in keys]
+    judges = [TextJudge(key) for key in keys]
     return [judges[which].whole(header, decode_parts(parts), blob) for which, header, parts, blob in messages]
 
 
 def judge_header(key: SearchKey, header: bytes) -> Tree:
     """Return what the header of one message leaves open."""
-    return Judge(key).by_header(header)
+    return TextJudge(key).by_header(header)
 
 
 def judge_piece(key: SearchKey, part: Part, raw: bytes, asked: Sequence[SearchKey]) -> Tree:
     """Return what one piece of text leaves open."""
-    return Judge(key).by_piece(key, part, raw, asked)
+    return TextJudge(key).by_piece(key, part, raw, asked)

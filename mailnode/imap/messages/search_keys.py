@@ -9,7 +9,7 @@ from datetime import date
 from typing import TypeAlias
 
 from mailnode.imap.wire.command import MessageSet
-from mailnode.imap.wire.lexer import MAX_NUMBER64, CommandError, Lexer
+from mailnode.imap.wire.lexer import MAX_NUMBER64, CommandFault, Lexer
 from mailnode.values.flags import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN
 from mailnode.values.sets import SeqSet, UidSet
 
@@ -158,10 +158,10 @@ _KEY_NAME = re.compile(rb"[A-Za-z]+")
 _ENTRY_TYPES = ("priv", "shared", "all")
 
 
-def bad_charset() -> CommandError:
+def bad_charset() -> CommandFault:
     """NO [BADCHARSET (...)] with what is known (RFC 3501 7.1)."""
     known = " ".join(sorted(CHARSETS, reverse=True)).encode("ascii")
-    return CommandError("Unknown charset", status=b"NO", code=b"BADCHARSET (%s)" % known)
+    return CommandFault("Unknown charset", status=b"NO", code=b"BADCHARSET (%s)" % known)
 
 
 class SearchProgram:
@@ -189,7 +189,7 @@ class SearchProgram:
     def _key(self) -> SearchKey:
         self._count += 1
         if self._depth >= MAX_DEPTH or self._count > MAX_KEYS:
-            raise CommandError("Search is too deep or too long", status=b"NO", code=b"LIMIT")
+            raise CommandFault("Search is too deep or too long", status=b"NO", code=b"LIMIT")
         self._depth += 1
         try:
             return self._one()
@@ -209,7 +209,7 @@ class SearchProgram:
             return plain
         read = _KEYS.get(name)
         if read is None:
-            raise CommandError("Unknown search key")
+            raise CommandFault("Unknown search key")
         lexer.space()
         return read(self)
 
@@ -227,7 +227,7 @@ class SearchProgram:
         try:
             return self._lexer.astring().decode("ascii").lower()
         except UnicodeDecodeError:
-            raise CommandError("Bad header field name") from None
+            raise CommandFault("Bad header field name") from None
 
     def keyword(self, on: bool) -> SearchKey:
         """Read KEYWORD's argument."""
@@ -253,10 +253,10 @@ class SearchProgram:
         """Read MODSEQ's arguments; entry name and type are checked and passed over: one modseq covers a message."""
         if self._lexer.peek() == b'"':
             if not self._lexer.string().lower().startswith(b"/flags/"):
-                raise CommandError("Unknown metadata entry")
+                raise CommandFault("Unknown metadata entry")
             self._lexer.space()
             if self._lexer.word().lower() not in _ENTRY_TYPES:
-                raise CommandError("Unknown metadata entry type")
+                raise CommandFault("Unknown metadata entry type")
             self._lexer.space()
         self.modseq = True
         return ModSeq(self._lexer.number(MAX_NUMBER64))

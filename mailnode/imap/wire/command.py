@@ -84,7 +84,7 @@ class Together:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ConnectionReply:
     """Octets the connection answers by itself, to be written as they are: continuation requests, BAD and NO to what is
     no command. ``closes``: why these are the last words (BYE); close the channel after them. Needs no ``completed()``."""
 

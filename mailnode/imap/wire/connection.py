@@ -8,7 +8,7 @@ Rules:
 - Whether a command exists and is allowed now is decided at its first line, before any literal is asked for: a password
   is not invited onto a connection without TLS.
 - Lines and literals over their limits are thrown away as they come, never gathered.
-- The connection answers by itself (:class:`Reply`) what is no command: syntax errors, wrong states, continuation
+- The connection answers by itself (:class:`ConnectionReply`) what is no command: syntax errors, wrong states, continuation
   requests. After everything else it is PAUSED until the session has answered (``completed()`` and its like).
 - The session tells of changes of state; :data:`TRANSITIONS` says which there are.
 
@@ -43,18 +43,20 @@ from mailnode.imap.wire.command import (
     AppendChunk,
     AppendEnd,
     Command,
+    ConnectionReply,
     IdleDone,
     ImapState,
-    Reply,
     SaslResponse,
     Together,
 )
-from mailnode.imap.wire.lexer import MAX_NUMBER, CommandError, Lexer, decode_base64
+from mailnode.imap.wire.lexer import MAX_NUMBER, CommandFault, Lexer, decode_base64
 from mailnode.imap.wire.literals import LONGEST_MARK, LiteralMark, literal_mark
 from mailnode.imap.wire.states import TRANSITIONS, Mode
 from mailnode.values.wire import NEED_DATA, PAUSED, Signal
 
-Event: TypeAlias = Command | Together | Reply | SaslResponse | IdleDone | AppendChunk | AppendEnd | AppendAborted
+Event: TypeAlias = (
+    Command | Together | ConnectionReply | SaslResponse | IdleDone | AppendChunk | AppendEnd | AppendAborted
+)
 
 CHUNK = 64 * 1024  # octets of a message in one AppendChunk
 TOGETHER = 64  # commands in one Together at most
@@ -194,7 +196,7 @@ class ImapConnection:
         """Read the message of the APPEND that was given."""
         self._answered(Mode.MESSAGE)
         if self._append_synchronising and self._mode is Mode.MESSAGE:
-            self._next = Reply(responses.continuation())
+            self._next = ConnectionReply(responses.continuation())
 
     def refuse_append(self) -> None:
         """The tagged NO to the APPEND was written. A message that comes anyway is thrown away."""
@@ -233,7 +235,7 @@ class ImapConnection:
         self._tag = b"*"
         self._row: AnySyntax | None = None
         self._arguments_at = 0
-        self._refusal: CommandError | None = None
+        self._refusal: CommandFault | None = None
         self._skip_left = 0
 
     @property
@@ -263,10 +265,10 @@ class ImapConnection:
         if at < 0:
             self._seen = max(len(self._input) - 1, 0)
             if self._seen > limit:
-                raise CommandError("Line too long")
+                raise CommandFault("Line too long")
             return None
         if at > limit:
-            raise CommandError("Line too long")
+            raise CommandFault("Line too long")
         line = bytes(self._input[:at])
         del self._input[: at + 2]
         self._seen = 0
@@ -275,7 +277,7 @@ class ImapConnection:
     def _read_command(self) -> Event | Signal | None:
         try:
             line = self._take_line(self._line_limit - self._text_size)
-        except CommandError as error:
+        except CommandFault as error:
             head = None if self._text_size else _HEAD.match(bytes(self._input[: self._line_limit]))
             if head is not None and head.group(2) is not None:
                 self._tag = head.group(1)
@@ -296,25 +298,25 @@ class ImapConnection:
             if mark is None:
                 return self._complete(line)
             return self._announced(line, mark)
-        except CommandError as error:
+        except CommandFault as error:
             return self._refuse_line(error, mark)
 
     def _begin(self, line: bytes) -> None:
         """Read tag and name; decide whether the command is allowed."""
         head = _HEAD.match(line)
         if head is None:
-            raise CommandError("Invalid tag")
+            raise CommandFault("Invalid tag")
         self._tag = head.group(1)
         name = (head.group(2) or b"").upper()
         row = self._commands.get(name)
         if row is None:
-            raise CommandError("Unknown command" if name else "No command")
+            raise CommandFault("Unknown command" if name else "No command")
         if self._state not in row.states:
-            raise CommandError("Command is not allowed now")
+            raise CommandFault("Command is not allowed now")
         if row.without_tls and self._secure:
-            raise CommandError("TLS is up already")
+            raise CommandFault("TLS is up already")
         if row.secret and self.login_disabled:
-            raise CommandError("Log in under TLS only", status=b"NO", code=b"PRIVACYREQUIRED")
+            raise CommandFault("Log in under TLS only", status=b"NO", code=b"PRIVACYREQUIRED")
         self._row = row
         self._arguments_at = head.end()
 
@@ -351,7 +353,7 @@ class ImapConnection:
             return None
         try:
             command = _parsed(row, head.group(1), line, head.end())
-        except CommandError:
+        except CommandFault:
             return None
         self._drop(at + 2)
         return row, command
@@ -362,21 +364,21 @@ class ImapConnection:
         """A literal follows the line: ask for it, or refuse the command."""
         assert self._row is not None
         if mark.size > MAX_NUMBER:
-            raise CommandError("Literal too long", code=b"TOOBIG")
+            raise CommandFault("Literal too long", code=b"TOOBIG")
         if self._row.parse_streamed is not None:
             lexer = Lexer(bytes(self._gathered + line[: mark.start]), self._arguments_at)
             append = self._row.parse_streamed(self._tag, lexer, mark.size)
             if append is not None:
                 return self._start_append(append, mark)
         if mark.binary:
-            raise CommandError("Binary literals are not allowed here")
+            raise CommandFault("Binary literals are not allowed here")
         self._literal_size += mark.size
         if self._literal_size > self._literal_limit:
-            raise CommandError("Literal too long", code=b"TOOBIG")
+            raise CommandFault("Literal too long", code=b"TOOBIG")
         self._gathered += line + b"\r\n"
         self._literal_left = mark.size
         self._mode = Mode.LITERAL
-        return Reply(responses.continuation()) if mark.synchronising else None
+        return ConnectionReply(responses.continuation()) if mark.synchronising else None
 
     def _read_literal(self) -> Signal | None:
         taken = self._input[: self._literal_left]
@@ -396,23 +398,23 @@ class ImapConnection:
 
     # Refusals
 
-    def _refuse_line(self, error: CommandError, mark: LiteralMark | None) -> Event | None:
+    def _refuse_line(self, error: CommandFault, mark: LiteralMark | None) -> Event | None:
         """Refuse a command at the end of one of its lines. A literal that is not synchronising still comes."""
         if mark is None or mark.synchronising:
             return self._answer(error)
         return self._skip_literal(mark.size, error)
 
-    def _skip_literal(self, size: int, refusal: CommandError | None) -> Event | None:
+    def _skip_literal(self, size: int, refusal: CommandFault | None) -> Event | None:
         """Throw a literal and what follows it away, or end the connection when there is no end in sight."""
         before_login = self._state is ImapState.NOT_AUTHENTICATED
         if size > (self._limits.discard_before_login if before_login else MAX_NUMBER):
             self._close()
-            return Reply(responses.bye("Literal too long", b"TOOBIG"), "literal too long")
+            return ConnectionReply(responses.bye("Literal too long", b"TOOBIG"), "literal too long")
         self._skip_left = size
         self._skip_to_end(refusal)
         return None
 
-    def _skip_to_end(self, refusal: CommandError | None) -> None:
+    def _skip_to_end(self, refusal: CommandFault | None) -> None:
         """Throw the rest of the command away, then answer with the refusal."""
         self._refusal = refusal
         self._gathered.clear()
@@ -439,23 +441,23 @@ class ImapConnection:
         self._forget()
         return None
 
-    def _answer(self, refusal: CommandError) -> Event:
+    def _answer(self, refusal: CommandFault) -> Event:
         """Refuse a command of which nothing more comes; after too many the connection ends."""
         line = responses.status(self._tag, refusal.status, refusal.text, refusal.code)
         self._mode, self._resume = self._resume, Mode.COMMAND
         self._forget()
         self._bad += refusal.status == b"BAD"
         if self._bad < self._limits.bad_commands:
-            return Reply(line)
+            return ConnectionReply(line)
         self._close()
-        return Reply(line + responses.bye("Too many errors"), "too many errors")
+        return ConnectionReply(line + responses.bye("Too many errors"), "too many errors")
 
     # AUTHENTICATE and IDLE
 
     def _read_sasl(self) -> Event | Signal | None:
         try:
             line = self._take_line(self._limits.sasl_line)
-        except CommandError:
+        except CommandFault:
             self._mode = Mode.WAITING
             self._aborted = True
             return SaslResponse(None)
@@ -467,10 +469,10 @@ class ImapConnection:
         return SaslResponse(b"" if line == b"=" else decode_base64(line))
 
     def _read_idle(self) -> Event | Signal | None:
-        refusal = CommandError("Only DONE ends IDLE")
+        refusal = CommandFault("Only DONE ends IDLE")
         try:
             line = self._take_line(self._line_limit)
-        except CommandError:
+        except CommandFault:
             self._resume = Mode.IDLE
             self._skip_to_end(refusal)
             return None
@@ -486,9 +488,9 @@ class ImapConnection:
 
     def _start_append(self, append: Command, mark: LiteralMark) -> Event:
         if mark.binary:
-            raise CommandError("Binary literals are not allowed here")
+            raise CommandFault("Binary literals are not allowed here")
         if self._limits.message and mark.size > self._limits.message:
-            raise CommandError("Message too large", status=b"NO", code=b"TOOBIG")
+            raise CommandFault("Message too large", status=b"NO", code=b"TOOBIG")
         self._bad = 0
         self._forget()
         self._append_synchronising = mark.synchronising

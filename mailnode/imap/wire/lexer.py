@@ -1,7 +1,7 @@
 """The lexical grammar of IMAP over one complete command: octets with their literals in place.
 
 Strict RFC 3501 9: one space is one space, line ends never stand inside a token, numbers are decimal digits. Every method
-reads at the cursor and moves it, or raises :class:`CommandError`. Linear in the length of the command.
+reads at the cursor and moves it, or raises :class:`CommandFault`. Linear in the length of the command.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class InternalDate:
     offset: int = 0
 
 
-class CommandError(Exception):
+class CommandFault(Exception):
     """A command that is answered without being carried out. ``status`` is BAD or NO, ``code`` a response code without
     its brackets or b"", ``text`` general words that repeat nothing the client sent."""
 
@@ -93,7 +93,7 @@ class Lexer:
     def end(self) -> None:
         """Require the end of the command."""
         if not self.at_end:
-            raise CommandError("Unexpected text at the end of the command")
+            raise CommandFault("Unexpected text at the end of the command")
 
     def space(self) -> None:
         """Read exactly one SP."""
@@ -102,7 +102,7 @@ class Lexer:
     def expect(self, mark: bytes) -> None:
         """Read fixed octets."""
         if not self.accept(mark):
-            raise CommandError("Missing arguments or misplaced characters")
+            raise CommandFault("Missing arguments or misplaced characters")
 
     def accept(self, mark: bytes) -> bool:
         """Read fixed octets if they come next."""
@@ -131,7 +131,7 @@ class Lexer:
         """Read what a linear regular expression matches."""
         found = pattern.match(self._data, self._at)
         if found is None:
-            raise CommandError(f"Expected {what}")
+            raise CommandFault(f"Expected {what}")
         self._at = found.end()
         return found
 
@@ -180,16 +180,16 @@ class Lexer:
     def nil(self) -> None:
         """Read NIL."""
         if self.word() != "NIL":
-            raise CommandError("Expected a string or NIL")
+            raise CommandFault("Expected a string or NIL")
 
     def _literal(self) -> bytes:
         head = self.match(_LITERAL, "a literal")
         size = int(head.group(1))
         data = self._data[self._at : self._at + size]
         if len(data) < size:
-            raise CommandError("Literal is incomplete")
+            raise CommandFault("Literal is incomplete")
         if b"\0" in data:  # RFC 3501 9: CHAR8 is any octet except NUL
-            raise CommandError("Literal contains NUL")
+            raise CommandFault("Literal contains NUL")
         self._at += size
         return data
 
@@ -209,7 +209,7 @@ class Lexer:
         for part in text.split(b","):
             found = _RANGE.fullmatch(part)
             if found is None:
-                raise CommandError("Bad message set")
+                raise CommandFault("Bad message set")
             first = _set_number(found.group(1))
             ranges.append((first, first if found.group(2) is None else _set_number(found.group(2))))
         return kind(tuple(ranges))
@@ -231,7 +231,7 @@ class Lexer:
         hour, minute, second = (int(found.group(n)) for n in (4, 5, 6))
         zone_hours, zone_minutes = int(found.group(8)), int(found.group(9))
         if hour > 23 or minute > 59 or second > 60 or zone_hours > 23 or zone_minutes > 59:
-            raise CommandError("Time or zone out of range")
+            raise CommandFault("Time or zone out of range")
         offset = zone_hours * 60 + zone_minutes
         if found.group(7) == b"-":
             offset = -offset
@@ -251,7 +251,7 @@ class Lexer:
                 return mailbox_name(name)
         except BadMailboxName:
             pass
-        raise CommandError("Mailbox name is not allowed", status=b"NO", code=b"CANNOT")
+        raise CommandFault("Mailbox name is not allowed", status=b"NO", code=b"CANNOT")
 
     def list_mailbox(self) -> bytes:
         """Read a mailbox pattern of LIST or LSUB, as it stands on the wire."""
@@ -280,12 +280,12 @@ def flags_from(names: list[bytes], *, recent: bool = False) -> Flags:
         text = name.decode("ascii")
         if not text.startswith("\\"):
             if len(text) > MAX_KEYWORD_OCTETS:
-                raise CommandError("Keyword too long", status=b"NO", code=b"LIMIT")
+                raise CommandFault("Keyword too long", status=b"NO", code=b"LIMIT")
             keywords.setdefault(text.lower(), text)
             continue
         bit = system_flag(text)
         if bit is None and not (recent and text.lower() == "\\recent"):
-            raise CommandError("Unknown system flag")
+            raise CommandFault("Unknown system flag")
         system |= bit or 0
     return Flags(system, tuple(keywords.values()))
 
@@ -294,7 +294,7 @@ def decimal(digits: bytes, largest: int) -> int:
     """Return the value of ASCII digits. :raises CommandError: anything else, or above ``largest``."""
     if digits.isdigit() and len(digits) <= 19 and (value := int(digits)) <= largest:
         return value
-    raise CommandError("Number out of range")
+    raise CommandFault("Number out of range")
 
 
 def decode_base64(text: bytes) -> bytes | None:
@@ -314,4 +314,4 @@ def _date(day: bytes, month: bytes, year: bytes) -> date:
     try:
         return date(int(year), _MONTHS[month.lower()], int(day))
     except (KeyError, ValueError):
-        raise CommandError("No such date") from None
+        raise CommandFault("No such date") from None

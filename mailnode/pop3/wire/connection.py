@@ -17,13 +17,13 @@ from mailnode.pop3.wire.grammar import (
     MAX_COMMAND,
     MAX_SASL_LINE,
     BadCommand,
-    Command,
     Event,
-    State,
+    PopCommand,
+    PopState,
     parse_command,
     parse_sasl,
 )
-from mailnode.pop3.wire.responses import Reply
+from mailnode.pop3.wire.responses import PopReply
 from mailnode.values.wire import NEED_DATA, PAUSED, Signal
 
 _TOO_LONG = BadCommand("line too long")
@@ -34,7 +34,7 @@ class Pop3Connection:
     """The server's side of one connection (``interfaces.wire.IConnection``)."""
 
     def __init__(self) -> None:
-        self.state = State.AUTHORIZATION
+        self.state = PopState.AUTHORIZATION
         self.in_lines = False  # within a multi-line reply
         self._buffer = bytearray()
         self._scanned = 0  # octets of the buffer without a line end
@@ -71,7 +71,7 @@ class Pop3Connection:
             self._in_sasl = False
             return parse_sasl(line)
         event = parse_command(line, self.state)
-        if isinstance(event, Command) and event.verb == "STLS" and self._buffer:
+        if isinstance(event, PopCommand) and event.verb == "STLS" and self._buffer:
             return _AFTER_STLS
         return event
 
@@ -104,7 +104,7 @@ class Pop3Connection:
             return MAX_SASL_LINE
         return MAX_COMMAND
 
-    def answer(self, reply: Reply) -> bytes:
+    def answer(self, reply: PopReply) -> bytes:
         """Return a single-line reply to the last event."""
         self._answered = True
         return bytes(reply)
@@ -114,7 +114,7 @@ class Pop3Connection:
         self._answered = self._in_sasl = True
         return responses.challenge(data)
 
-    def begin_lines(self, reply: Reply) -> bytes:
+    def begin_lines(self, reply: PopReply) -> bytes:
         """Return the first line of a multi-line reply; the rest is the session's until :meth:`end_lines`."""
         self.in_lines = True
         return bytes(reply)
@@ -126,9 +126,9 @@ class Pop3Connection:
 
     def authenticated(self) -> None:
         """The maildrop is open."""
-        self.state = State.TRANSACTION
+        self.state = PopState.TRANSACTION
 
-    def begin_tls(self, reply: Reply) -> bytes:
+    def begin_tls(self, reply: PopReply) -> bytes:
         """Return the positive reply to STLS; nothing more is taken until :meth:`tls_started`."""
         self._awaiting_tls = True
         return bytes(reply)

@@ -17,7 +17,7 @@ MAX_SASL_LINE = 12288  # octets with CRLF, RFC 5034 4; also allowed for AUTH its
 MAX_DIGITS = 10
 
 
-class State(enum.Enum):
+class PopState(enum.Enum):
     """RFC 1939 3. UPDATE is not a state of the grammar: no command is read in it."""
 
     AUTHORIZATION = enum.auto()
@@ -36,12 +36,12 @@ class Arguments(enum.Enum):
     NUMBER_LINES = enum.auto()
 
 
-_BEFORE = frozenset({State.AUTHORIZATION})
-_AFTER = frozenset({State.TRANSACTION})
+_BEFORE = frozenset({PopState.AUTHORIZATION})
+_AFTER = frozenset({PopState.TRANSACTION})
 _BOTH = _BEFORE | _AFTER
 
 # keyword -> (states it is valid in, its arguments)
-COMMANDS: dict[bytes, tuple[frozenset[State], Arguments]] = {
+COMMANDS: dict[bytes, tuple[frozenset[PopState], Arguments]] = {
     b"USER": (_BEFORE, Arguments.REST),
     b"PASS": (_BEFORE, Arguments.REST),
     b"AUTH": (_BEFORE, Arguments.AUTH),
@@ -62,7 +62,7 @@ COMMANDS: dict[bytes, tuple[frozenset[State], Arguments]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class PopCommand:
     """One well-formed command, allowed in the state. ``number`` is a message number, 0 when an optional one is left out;
     ``text`` the word or rest; ``initial`` AUTH's decoded initial response, None when not given."""
 
@@ -81,16 +81,16 @@ class BadCommand:
 
 
 @dataclass(frozen=True, slots=True)
-class SaslResponse:
+class PopSaslResponse:
     """The client's answer to a challenge, decoded; None: it cancelled with ``*`` (RFC 5034 4)."""
 
     data: bytes | None
 
 
-Event = Command | BadCommand | SaslResponse
+Event = PopCommand | BadCommand | PopSaslResponse
 
 
-def parse_command(line: bytes, state: State) -> Command | BadCommand:
+def parse_command(line: bytes, state: PopState) -> PopCommand | BadCommand:
     """Read one line without its CRLF."""
     keyword, _, rest = line.partition(b" ")
     verb = keyword.upper()
@@ -104,36 +104,36 @@ def parse_command(line: bytes, state: State) -> Command | BadCommand:
     return parsed if parsed is not None else BadCommand("bad arguments")
 
 
-def _with_arguments(verb: str, arguments: Arguments, rest: bytes) -> Command | None:
+def _with_arguments(verb: str, arguments: Arguments, rest: bytes) -> PopCommand | None:
     if arguments is Arguments.REST:
-        return Command(verb, text=rest) if rest and b"\0" not in rest else None
+        return PopCommand(verb, text=rest) if rest and b"\0" not in rest else None
     words = rest.split()
     if arguments is Arguments.NONE:
-        return Command(verb) if not words else None
+        return PopCommand(verb) if not words else None
     if arguments is Arguments.WORD:
-        return Command(verb, text=b"".join(words)) if len(words) <= 1 else None
+        return PopCommand(verb, text=b"".join(words)) if len(words) <= 1 else None
     if arguments is Arguments.AUTH:
         return _auth(verb, words)
     numbers = [decimal(word) for word in words]
     if arguments is Arguments.MAYBE_NUMBER and not words:
-        return Command(verb)
+        return PopCommand(verb)
     if len(numbers) != (2 if arguments is Arguments.NUMBER_LINES else 1):
         return None
     number, lines = numbers[0], numbers[-1]
     # Message 0 exists no more than message -1 does; it also stands for "none given".
     if not number or lines is None:
         return None
-    return Command(verb, number=number, lines=lines if arguments is Arguments.NUMBER_LINES else 0)
+    return PopCommand(verb, number=number, lines=lines if arguments is Arguments.NUMBER_LINES else 0)
 
 
-def _auth(verb: str, words: list[bytes]) -> Command | None:
+def _auth(verb: str, words: list[bytes]) -> PopCommand | None:
     if len(words) > 2:
         return None
     mechanism = words[0].upper() if words else b""
     if len(words) < 2:
-        return Command(verb, text=mechanism)
+        return PopCommand(verb, text=mechanism)
     initial = b"" if words[1] == b"=" else decode_base64(words[1])  # RFC 5034 4: "=" is an empty response
-    return Command(verb, text=mechanism, initial=initial) if initial is not None else None
+    return PopCommand(verb, text=mechanism, initial=initial) if initial is not None else None
 
 
 def decimal(word: bytes) -> int | None:
@@ -149,9 +149,9 @@ def decode_base64(text: bytes) -> bytes | None:
         return None
 
 
-def parse_sasl(line: bytes) -> SaslResponse | BadCommand:
+def parse_sasl(line: bytes) -> PopSaslResponse | BadCommand:
     """Read one line of a SASL exchange without its CRLF."""
     if line == b"*":
-        return SaslResponse(None)
+        return PopSaslResponse(None)
     data = decode_base64(line)
-    return SaslResponse(data) if data is not None else BadCommand("not base64")
+    return PopSaslResponse(data) if data is not None else BadCommand("not base64")

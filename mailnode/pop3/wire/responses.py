@@ -9,7 +9,7 @@ MAX_RESPONSE = 512  # octets of a first line with CRLF
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class PopReply:
     """A status line. ``code`` is a response code such as ``SYS/TEMP``, without brackets."""
 
     positive: bool
@@ -28,14 +28,14 @@ class Reply:
 _NO_CONTROLS = bytes.maketrans(bytes([*range(32), 127]), b" " * 33)
 
 
-def ok(text: str = "") -> Reply:
+def ok(text: str = "") -> PopReply:
     """A positive reply."""
-    return Reply(True, text)
+    return PopReply(True, text)
 
 
-def err(text: str, code: str = "") -> Reply:
+def err(text: str, code: str = "") -> PopReply:
     """A negative reply."""
-    return Reply(False, text, code)
+    return PopReply(False, text, code)
 
 
 def challenge(data: bytes) -> bytes:

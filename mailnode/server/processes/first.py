@@ -12,7 +12,7 @@ from mailnode.auth.realm import SessionCounts
 from mailnode.config.holder import Holder
 from mailnode.net.client_counts import ClientCountsMemory
 from mailnode.net.tls import CertificateStore
-from mailnode.server.processes.handover import Clients, Handover, LogPlace, Place, Served
+from mailnode.server.processes.handover import Clients, HandedSocket, Handover, LogPlace, Served
 from mailnode.server.processes.hints import SharedHints
 from mailnode.server.processes.link import ProcessLink
 from mailnode.server.processes.supervisor import Supervisor, Worker
@@ -100,7 +100,7 @@ class FurtherProcesses:
         memory = self._memory
         assert memory is not None
         places = [
-            Place(index, place.descriptor, place.family, place.backlog)
+            HandedSocket(index, place.descriptor, place.family, place.backlog)
             for index, place in self._serving.handed_over().items()
         ]
         clients = Clients(memory.descriptor, memory.key, memory.processes, memory.listeners)

@@ -8,7 +8,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class HandedSocket:
     """A listening socket. ``listener``: its number in the configuration."""
 
     listener: int
@@ -58,7 +58,7 @@ class Handover:
 
     number: int
     served: Served
-    places: tuple[Place, ...]
+    places: tuple[HandedSocket, ...]
     clients: Clients
     log: LogPlace
 

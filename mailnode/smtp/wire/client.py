@@ -19,7 +19,7 @@ Events, each told once:
 ``TlsRefused``  STARTTLS was refused; the session goes on in the clear if the caller wants that.
 ``LoggedIn``    AUTH succeeded.
 ``LoginRefused`` AUTH failed.
-``Content``     The server waits for the content: write what ``data(chunk)`` returns for each chunk, then what
+``ContentWanted``     The server waits for the content: write what ``data(chunk)`` returns for each chunk, then what
                 ``end_data()`` returns.
 ``Sent``        The transaction is over: one reply per recipient, in order. 2yz: taken. Call ``send``, ``reset``,
                 or ``quit``.
@@ -49,7 +49,7 @@ from mailnode.smtp.extensions.session import recipient_limit
 from mailnode.smtp.extensions.size import size_limit
 from mailnode.smtp.wire.client_events import (
     Closed,
-    Content,
+    ContentWanted,
     Event,
     Failed,
     Greeting,
@@ -72,8 +72,9 @@ from mailnode.values.wire import NEED_DATA, Signal
 __all__ = [
     "TIMEOUTS",
     "ClientConnection",
+    "ClientState",
     "Closed",
-    "Content",
+    "ContentWanted",
     "Event",
     "Failed",
     "Greeting",
@@ -83,7 +84,6 @@ __all__ = [
     "Reset",
     "Send",
     "Sent",
-    "State",
     "TlsReady",
     "TlsRefused",
 ]
@@ -110,7 +110,7 @@ TIMEOUTS = {
 }
 
 
-class State(enum.Enum):
+class ClientState(enum.Enum):
     """Where the connection stands; see the drawing at the top of the file."""
 
     GREETING = enum.auto()
@@ -126,7 +126,7 @@ class State(enum.Enum):
     CLOSED = enum.auto()
 
 
-class _Transaction:
+class _Sending:
     """One message on its way: what is asked for and what was answered so far."""
 
     def __init__(self, recipients: int) -> None:
@@ -159,7 +159,7 @@ class ClientConnection:
     def __init__(self, name: str, *, lmtp: bool = False) -> None:
         """:param name: what we call ourselves in EHLO (a domain or an address literal).
         :param lmtp: speak LMTP: LHLO, and one reply per accepted recipient after the content."""
-        self.state = State.GREETING
+        self.state = ClientState.GREETING
         self.extensions: dict[str, str] = {}
         self.greeting: Reply | None = None
         self.secure = False
@@ -171,7 +171,7 @@ class ClientConnection:
         self._events: deque[Event] = deque()
         self._waiting: deque[str] = deque(["greeting"])  # what the coming replies answer
         self._rcpt_index = 0
-        self._transaction: _Transaction | None = None
+        self._transaction: _Sending | None = None
         self._open_transaction = False  # the server holds a reverse-path that no end of data has cleared
         self._secrets: deque[bytes] = deque()
         self._eof = False
@@ -185,9 +185,9 @@ class ClientConnection:
 
     def receive_data(self, data: bytes) -> None:
         """Take input of any length."""
-        if self.state is State.CLOSED:
+        if self.state is ClientState.CLOSED:
             return
-        if self.state is State.TLS and not self._waiting:
+        if self.state is ClientState.TLS and not self._waiting:
             self._fail("tls", "The server sent data between its reply to STARTTLS and TLS")
             return
         self._buffer += data
@@ -198,12 +198,12 @@ class ClientConnection:
 
     def next_event(self) -> Event | Signal:
         """Return the next event, or NEED_DATA."""
-        while not self._events and self.state is not State.CLOSED:
+        while not self._events and self.state is not ClientState.CLOSED:
             reply = self._next_reply()
             if reply is None:
                 break
             self._take(reply)
-        if not self._events and self._eof and self.state is not State.CLOSED:
+        if not self._events and self._eof and self.state is not ClientState.CLOSED:
             self._end_of_input()
         return self._events.popleft() if self._events else NEED_DATA
 
@@ -214,13 +214,13 @@ class ClientConnection:
         self._scanned = 0
         self._lines.clear()
         self.extensions = {}
-        if self.state is State.TLS:
-            self.state = State.GREETED
+        if self.state is ClientState.TLS:
+            self.state = ClientState.GREETED
 
     @property
     def timeout(self) -> float:
         """Seconds to wait for what comes next, RFC 5321 4.5.3.2."""
-        if self.state is State.CONTENT:
+        if self.state is ClientState.CONTENT:
             return TIMEOUTS["content"]
         return TIMEOUTS[self._waiting[0]] if self._waiting else TIMEOUTS["reset"]
 
@@ -228,17 +228,17 @@ class ClientConnection:
 
     def hello(self) -> bytes:
         """EHLO or LHLO."""
-        self._expect(State.GREETED, State.READY)
-        self.state = State.HELLO
+        self._expect(ClientState.GREETED, ClientState.READY)
+        self.state = ClientState.HELLO
         self._waiting.append("hello")
         return (b"LHLO " if self._lmtp else b"EHLO ") + self._name + b"\r\n"
 
     def start_tls(self) -> bytes:
         """STARTTLS (RFC 3207). :raises RuntimeError: not offered, or TLS is up."""
-        self._expect(State.READY)
+        self._expect(ClientState.READY)
         if "STARTTLS" not in self.extensions or self.secure:
             raise RuntimeError("STARTTLS is not offered")
-        self.state = State.TLS
+        self.state = ClientState.TLS
         self._waiting.append("tls")
         return b"STARTTLS\r\n"
 
@@ -250,14 +250,14 @@ class ClientConnection:
 
     def authenticate(self, username: str, password: str) -> bytes:
         """AUTH PLAIN, or LOGIN when only that is offered (RFC 4954). :raises RuntimeError: neither is offered."""
-        self._expect(State.READY)
+        self._expect(ClientState.READY)
         user, secret = username.encode("utf-8"), password.encode("utf-8")
         self._waiting.append("auth")
         if "PLAIN" in self.mechanisms:
-            self.state = State.AUTH
+            self.state = ClientState.AUTH
             return b"AUTH PLAIN " + b64encode(b"\0" + user + b"\0" + secret) + b"\r\n"
         if "LOGIN" in self.mechanisms:
-            self.state = State.AUTH
+            self.state = ClientState.AUTH
             self._secrets.extend((b64encode(user), b64encode(secret)))
             return b"AUTH LOGIN\r\n"
         self._waiting.pop()
@@ -274,14 +274,14 @@ class ClientConnection:
         other recipients, if there are any.
         :raises ValueError: an address with control characters.
         """
-        self._expect(State.READY)
+        self._expect(ClientState.READY)
         if not recipients:
             raise ValueError("no recipients")
         path, needs_utf8 = smtputf8.write_path(self.extensions, reverse_path)
         if needs_utf8 and not options.smtputf8:
             options = replace(options, smtputf8=True)
         refusal = table.lacking(self.extensions, options)
-        transaction = _Transaction(len(recipients))
+        transaction = _Sending(len(recipients))
         for index, (address, asked) in enumerate(recipients):
             to, needs_utf8 = smtputf8.write_path(self.extensions, address)
             if refusal is not None or (needs_utf8 and "SMTPUTF8" not in self.extensions):
@@ -297,35 +297,35 @@ class ClientConnection:
         transaction.mail = b"MAIL FROM:" + path + table.mail_words(self.extensions, options)
         self._transaction = transaction
         self._rcpt_index = 0
-        self.state = State.ENVELOPE
+        self.state = ClientState.ENVELOPE
         return self._begin()
 
     def data(self, chunk: bytes) -> bytes:
         """Return the octets to send for a chunk of content, cut anywhere, CRLF line ends, not dot-stuffed."""
-        self._expect(State.CONTENT)
+        self._expect(ClientState.CONTENT)
         assert self._transaction is not None
         return self._transaction.stuffer.stuff(chunk)
 
     def end_data(self) -> bytes:
         """End the content. Only after all of it was written: what is cut short must not be ended but closed."""
-        self._expect(State.CONTENT)
+        self._expect(ClientState.CONTENT)
         assert self._transaction is not None
-        self.state = State.ENDING
+        self.state = ClientState.ENDING
         self._waiting.extend(["end"] * (len(self._transaction.accepted) if self._lmtp else 1))
         return self._transaction.stuffer.finish()
 
     def reset(self) -> bytes:
         """RSET: forget a transaction, or find out whether the connection is alive."""
-        self._expect(State.READY)
+        self._expect(ClientState.READY)
         self._waiting.append("reset")
         return b"RSET\r\n"
 
     def quit(self) -> bytes:
         """QUIT between transactions; anywhere else ``b""``: there only closing the connection is honest."""
-        if self.state not in (State.GREETED, State.READY) or self._waiting:
-            self.state = State.CLOSED
+        if self.state not in (ClientState.GREETED, ClientState.READY) or self._waiting:
+            self.state = ClientState.CLOSED
             return b""
-        self.state = State.QUITTING
+        self.state = ClientState.QUITTING
         self._waiting.append("quit")
         return b"QUIT\r\n"
 
@@ -357,7 +357,7 @@ class ClientConnection:
 
     def _next_reply(self) -> Reply | None:
         """Return the next whole reply of the buffer, or None; fail on what is not one."""
-        while self.state is not State.CLOSED:
+        while self.state is not ClientState.CLOSED:
             end = self._buffer.find(b"\r\n", self._scanned)
             if end < 0:
                 self._scanned = max(0, len(self._buffer) - 1)
@@ -395,13 +395,13 @@ class ClientConnection:
             self._fail("greeting", "The server does not want this connection", reply)
             return
         self.greeting = reply
-        self.state = State.GREETED
+        self.state = ClientState.GREETED
         self._events.append(Greeting(reply))
 
     def _on_hello(self, reply: Reply) -> None:
         if reply.code // 100 == 2:
             self.extensions = read_offers(reply)
-            self.state = State.READY
+            self.state = ClientState.READY
             self._events.append(Hello(reply, extended=True))
         elif reply.is_permanent and not self._lmtp:
             # RFC 5321 3.2: a server that does not know EHLO may know HELO; one that is busy (4yz) is left alone.
@@ -415,12 +415,12 @@ class ClientConnection:
             self._fail("greeting", "The server refused our greeting", reply)
             return
         self.extensions = {}
-        self.state = State.READY
+        self.state = ClientState.READY
         self._events.append(Hello(reply, extended=False))
 
     def _on_tls(self, reply: Reply) -> None:
         if reply.code != 220:
-            self.state = State.READY
+            self.state = ClientState.READY
             self._events.append(TlsRefused(reply))
         elif self._buffer:
             # What follows in the clear would be read as if it had come encrypted.
@@ -438,7 +438,7 @@ class ClientConnection:
             self._waiting.append("auth")
             self._events.append(Send(b"*\r\n"))
             return
-        self.state = State.READY
+        self.state = ClientState.READY
         self._events.append(LoggedIn(reply) if reply.code == 235 else LoginRefused(reply))
 
     def _on_reset(self, reply: Reply) -> None:
@@ -452,7 +452,7 @@ class ClientConnection:
             self._events.append(Send(self._transaction.mail + b"\r\n"))
 
     def _on_quit(self, reply: Reply) -> None:
-        self.state = State.CLOSED
+        self.state = ClientState.CLOSED
         self._events.append(Closed())
 
     # Inside: one transaction
@@ -514,11 +514,11 @@ class ClientConnection:
         transaction = self._transaction
         assert transaction is not None
         if reply.code == 354 and transaction.accepted:
-            self.state = State.CONTENT
-            self._events.append(Content(tuple(transaction.accepted)))
+            self.state = ClientState.CONTENT
+            self._events.append(ContentWanted(tuple(transaction.accepted)))
         elif reply.code == 354:
             # RFC 2920 3.1: nobody was accepted, yet the server waits: send an empty message and expect no success.
-            self.state = State.ENDING
+            self.state = ClientState.ENDING
             self._events.append(Send(b".\r\n"))
             if self._lmtp:
                 self._open_transaction = False
@@ -556,7 +556,7 @@ class ClientConnection:
     def _finish(self) -> None:
         transaction, self._transaction = self._transaction, None
         assert transaction is not None
-        self.state = State.READY
+        self.state = ClientState.READY
         self._events.append(Sent(transaction.outcome(), tuple(transaction.ours)))
 
     # Inside: the end
@@ -567,8 +567,8 @@ class ClientConnection:
         self._fail(_SCOPES.get(waiting, "lost"), "The server closes the connection", reply)
 
     def _end_of_input(self) -> None:
-        if self.state is State.QUITTING:
-            self.state = State.CLOSED
+        if self.state is ClientState.QUITTING:
+            self.state = ClientState.CLOSED
             self._events.append(Closed())
             return
         if self._transaction is not None and self._transaction.settled:
@@ -579,14 +579,14 @@ class ClientConnection:
         return _SCOPES.get(self._waiting[0], "lost") if self._waiting else "lost"
 
     def _fail(self, scope: str, text: str, reply: Reply | None = None) -> None:
-        in_doubt = self.state is State.ENDING and self._transaction is not None and not self._transaction.settled
-        self.state = State.CLOSED
+        in_doubt = self.state is ClientState.ENDING and self._transaction is not None and not self._transaction.settled
+        self.state = ClientState.CLOSED
         self._buffer.clear()
         self._lines.clear()
         self._waiting.clear()
         self._events.append(Failed(scope, text, reply, in_doubt))
 
-    def _expect(self, *states: State) -> None:
+    def _expect(self, *states: ClientState) -> None:
         if self.state not in states:
             raise RuntimeError(f"not possible in state {self.state.name}")
 

@@ -58,7 +58,7 @@ class LoginRefused:
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
+class ContentWanted:
     """The server waits for the content; ``accepted`` are the indexes of the recipients it took."""
 
     accepted: tuple[int, ...]
@@ -96,5 +96,16 @@ class Failed:
 
 
 Event = (
-    Send | Greeting | Hello | TlsReady | TlsRefused | LoggedIn | LoginRefused | Content | Sent | Reset | Closed | Failed
+    Send
+    | Greeting
+    | Hello
+    | TlsReady
+    | TlsRefused
+    | LoggedIn
+    | LoginRefused
+    | ContentWanted
+    | Sent
+    | Reset
+    | Closed
+    | Failed
 )

@@ -78,8 +78,8 @@ class SqliteEngine:
         self._reserve = reserve
         self._lock = DataLock(directory) if directory is not None else None
         self._tenancies: dict[str, Tenancy] = {}
-        self._writers: dict[str, _Worker] = {}
-        self._handover = _Handover(call_later)
+        self._writers: dict[str, _JobThread] = {}
+        self._handover = _Gathering(call_later)
         self._readers: _Readers | None = None
         self._checkpoints: SimpleQueue[Tenancy | None] = SimpleQueue()
         self._checkpointer: threading.Thread | None = None
@@ -257,7 +257,7 @@ class SqliteEngine:
 
     def _start_threads(self, outbox: _Outbox) -> None:
         for name, tenancy in self._tenancies.items():
-            self._writers[name] = _Worker(f"write {name}", SimpleQueue(), BATCH, tenancy.run_batch, outbox)
+            self._writers[name] = _JobThread(f"write {name}", SimpleQueue(), BATCH, tenancy.run_batch, outbox)
         self._start_readers(outbox)
         self._checkpointer = threading.Thread(target=self._checkpoint, name="checkpoint", daemon=True)
         self._checkpointer.start()
@@ -407,7 +407,7 @@ def _engine_failed(job: Job, error: BaseException) -> None:
     job.error.__cause__ = error
 
 
-class _Handover:
+class _Gathering:
     """Units on their way to the writers. Those of one turn of the reactor go together: a writer that woke for the first of
     them would want the interpreter's lock while the reactor thread makes the others, and commit it alone."""
 
@@ -434,7 +434,7 @@ class _Handover:
             queue.put(job)
 
 
-class _Worker:
+class _JobThread:
     """One thread that takes jobs from a queue, as many as wait up to ``most``, and hands them over when they are done."""
 
     def __init__(

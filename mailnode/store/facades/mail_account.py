@@ -11,7 +11,7 @@ from zope.interface import implementer
 from mailnode.errors import LimitReached, NoSuchAccount, NoSuchMailbox, NoSuchMessage, StoreUnavailable
 from mailnode.interfaces.store import IBlobs, IMailAccount
 from mailnode.store.engines.engine import Transaction
-from mailnode.store.facades.mailbox import ROWS_UIDS, UNIT_UIDS, Mailbox
+from mailnode.store.facades.mailbox import ROWS_UIDS, UNIT_UIDS, StoredMailbox
 from mailnode.store.facades.maildrop import Maildrop
 from mailnode.store.facades.partition import Partition
 from mailnode.store.units import account_changes, accounts, mailbox_tree, maildrop_leases, messages
@@ -90,9 +90,9 @@ class MailAccount:
         """Counts of the mailbox with this canonical name. :raises NoSuchMailbox: none, or not selectable."""
         return await self._partition.status_of(self.account_id, name)
 
-    def open(self, mailbox_id: int) -> Mailbox:
+    def open(self, mailbox_id: int) -> StoredMailbox:
         """Return the mailbox object; whether it exists shows at the first call."""
-        return Mailbox(self._partition, self.account_id, mailbox_id)
+        return StoredMailbox(self._partition, self.account_id, mailbox_id)
 
     async def modseq(self) -> int:
         """The account's highest modseq. :raises NoSuchMailbox: the account is gone."""

@@ -46,7 +46,7 @@ RENDERED_UIDS = 512
 
 
 @implementer(IMailbox)
-class Mailbox:
+class StoredMailbox:
     """Holds nothing but its name in the store."""
 
     def __init__(self, partition: Partition, account_id: str, mailbox_id: int) -> None:

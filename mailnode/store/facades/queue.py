@@ -26,13 +26,13 @@ from mailnode.values.queue import (
     TALLY_AGES,
     Claim,
     DueDestination,
+    NewEnvelope,
     Outcome,
     PastAttempt,
     QueuedEnvelope,
     QueueFilter,
     QueueTally,
     Settlement,
-    Submission,
 )
 
 _log = Logger()
@@ -64,7 +64,7 @@ class Queue:
 
     # into the queue
 
-    async def enqueue(self, submission: Submission) -> None:
+    async def enqueue(self, submission: NewEnvelope) -> None:
         """See :class:`IQueueStore`. More than ``UNIT_ROWS`` recipients are staged, invisible, in several units; the
         last of them makes the envelope exist."""
         recipients = submission.envelope.recipients

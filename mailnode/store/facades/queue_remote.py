@@ -7,7 +7,7 @@ from mailnode.store.engines.engine import Engine
 from mailnode.store.engines.remote import Ask
 from mailnode.store.facades.queue import Queue
 from mailnode.store.units.queue_rows import UNIT_ROWS
-from mailnode.values.queue import Submission
+from mailnode.values.queue import NewEnvelope
 
 
 class RemoteQueue(Queue):
@@ -21,7 +21,7 @@ class RemoteQueue(Queue):
         super().__init__(engine, blobs)
         self._ask = ask
 
-    async def enqueue(self, submission: Submission) -> None:
+    async def enqueue(self, submission: NewEnvelope) -> None:
         """See :class:`mailnode.interfaces.store.IQueueStore`."""
         if len(submission.envelope.recipients) <= UNIT_ROWS:
             await super().enqueue(submission)

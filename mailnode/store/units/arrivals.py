@@ -34,7 +34,7 @@ REFS_AT_ONCE = 128
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class Arriving:
     """A message on its way into a mailbox: what is its own, beside its content."""
 
     message: NewMessage
@@ -133,7 +133,7 @@ def append(
     flags = [message.flags & SYSTEM_MASK | keyword_bits(grown, message.keywords) for message, _ in messages]
     uid, uidvalidity = _take_uids(tx, account_id, mailbox_id, modseq, flags, sum(sizes))
     placed = [
-        Placed(message, prepared, message.prefix, flags[number], now)
+        Arriving(message, prepared, message.prefix, flags[number], now)
         for number, (message, prepared) in enumerate(messages)
     ]
     _insert(tx, account_id, mailbox_id, modseq, message_id, uid, placed)
@@ -201,11 +201,11 @@ def _deliver_simple(
 ) -> None:
     """Deliver those of ``deliveries`` that have one plan each, all for one account and without keywords."""
     by_name: dict[str, list[int]] = {}
-    placed: dict[int, Placed] = {}
+    placed: dict[int, Arriving] = {}
     for number in numbers:
         _, (plan,), message, prepared, _, now = deliveries[number]
         by_name.setdefault(plan.mailbox, []).append(number)
-        placed[number] = Placed(message, prepared, plan.prefix or message.prefix, plan.flags & SYSTEM_MASK, now)
+        placed[number] = Arriving(message, prepared, plan.prefix or message.prefix, plan.flags & SYSTEM_MASK, now)
     octets, last = sum(one.size for one in placed.values()), placed[numbers[-1]].size
     modseq, message_id, _ = touch(tx, account_id, len(numbers), octets, check=True, beyond=last - 1)
     for name, members in by_name.items():
@@ -241,7 +241,7 @@ def _apply(tx: Transaction, plan: DeliveryPlan, message: NewMessage, prepared: P
         flags |= keyword_bits(_grow_if_possible(tx, account_id, table, plan.keywords), plan.keywords)
     mailbox_id = mailbox_tree.find(tx, account_id, plan.mailbox) or INBOX_ID
     uid, _ = _take_uids(tx, account_id, mailbox_id, modseq, (flags,), size)
-    _insert(tx, account_id, mailbox_id, modseq, message_id, uid, [Placed(message, prepared, prefix, flags, now)])
+    _insert(tx, account_id, mailbox_id, modseq, message_id, uid, [Arriving(message, prepared, prefix, flags, now)])
     return Delivered(account_id, plan.recipient, mailbox_id, uid, modseq)
 
 
@@ -304,7 +304,7 @@ def _insert(
     modseq: int,
     message_id: int,
     uid: int,
-    placed: Sequence[Placed],
+    placed: Sequence[Arriving],
 ) -> None:
     """Insert the rows of messages whose ids and UIDs begin with these."""
     threads = _threads(tx, account_id, message_id, [one.prepared.refs for one in placed])

@@ -20,9 +20,9 @@ from mailnode.values.envelope import PLAIN_RCPT, MailOptions, RcptOptions
 from mailnode.values.queue import (
     LEASED,
     WAITING,
+    NewEnvelope,
     QueuedEnvelope,
     QueuedRecipient,
-    Submission,
 )
 
 UNIT_ROWS = 500
@@ -50,12 +50,12 @@ _DUE_AT = "CASE state WHEN 'waiting' THEN next_try WHEN 'leased' THEN lease_unti
 
 
 @growing
-def add(tx: Transaction, shard: int, submission: Submission) -> None:
+def add(tx: Transaction, shard: int, submission: NewEnvelope) -> None:
     """Insert an envelope of at most ``UNIT_ROWS`` recipients, open at once; nothing if its id is there."""
     add_together(tx, [(shard, submission)])
 
 
-def add_together(tx: Transaction, calls: Sequence[tuple[int, Submission]]) -> list[None]:
+def add_together(tx: Transaction, calls: Sequence[tuple[int, NewEnvelope]]) -> list[None]:
     """Do what :func:`add` does for each of several, in fewer statements; all or none."""
     new = _insert_envelopes(tx, calls, OPEN)
     rows = []
@@ -72,7 +72,7 @@ run_together(add, add_together)
 
 
 @growing
-def stage(tx: Transaction, shard: int, submission: Submission) -> bool:
+def stage(tx: Transaction, shard: int, submission: NewEnvelope) -> bool:
     """Begin a larger envelope, visible to nobody; False when its id is in the queue already."""
     if _insert_envelopes(tx, [(shard, submission)], STAGED):
         return True
@@ -96,7 +96,7 @@ def publish(tx: Transaction, shard: int, envelope_id: str) -> None:
     )
 
 
-def _insert_envelopes(tx: Transaction, calls: Sequence[tuple[int, Submission]], phase: str) -> set[tuple[int, str]]:
+def _insert_envelopes(tx: Transaction, calls: Sequence[tuple[int, NewEnvelope]], phase: str) -> set[tuple[int, str]]:
     """Insert envelopes with their blobs and facts; return shard and id of those that were not there."""
     rows = []
     for shard, submission in calls:
