@@ -13,7 +13,7 @@ ACCOUNTS = ("alice", "bob")
 ADDRESS = "127.0.0.1"
 MAX_PORT = 65535
 
-DOORS = (
+LISTENERS = (
     ("smtp", 2525, "none"),
     ("submission", 2587, "starttls"),
     ("submission", 2465, "implicit"),
@@ -36,7 +36,7 @@ def demo_config(data: Path, port_offset: int = 0) -> Config:
     :param data: the data directory, absolute. :param port_offset: added to every port.
     :raises ConfigurationError: there are no such ports.
     """
-    most = MAX_PORT - max(port for _, port, _ in DOORS)
+    most = MAX_PORT - max(port for _, port, _ in LISTENERS)
     if port_offset > most:
         raise ConfigurationError([f"--port-offset: {port_offset}: leads beyond the last port; at most {most}"])
     certificate, key = certificate_files(data)
@@ -49,7 +49,7 @@ def demo_config(data: Path, port_offset: int = 0) -> Config:
                     "endpoint": f"tcp:{port + port_offset}:interface={ADDRESS}",
                     "tls": tls,
                 }
-                for protocol, port, tls in DOORS
+                for protocol, port, tls in LISTENERS
             ],
             "tls": {"certificate": certificate, "key": key},
             "queue": {"outgoing": False},
@@ -61,4 +61,4 @@ def demo_config(data: Path, port_offset: int = 0) -> Config:
 
 def demo_listeners(port_offset: int = 0) -> list[dict[str, object]]:
     """Return the listeners as ``mailnode demo --json`` shows them."""
-    return [{"protocol": protocol, "port": port + port_offset, "tls": tls} for protocol, port, tls in DOORS]
+    return [{"protocol": protocol, "port": port + port_offset, "tls": tls} for protocol, port, tls in LISTENERS]

@@ -14,14 +14,14 @@ from mailnode.admin.mailboxes import MailboxRecord
 from mailnode.admin.queue import EnvelopeDetails, EnvelopeRecord, Held, MadeDue, MessageShown, Pause, Released, Summary
 
 
-def plain(value: object) -> str:
+def as_text(value: object) -> str:
     """Return a value as text that cannot steer a terminal."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):
-        return ", ".join(plain(one) for one in value)
+        return ", ".join(as_text(one) for one in value)
     if isinstance(value, dict):
-        return " ".join(f"{key}={plain(one)}" for key, one in value.items())
+        return " ".join(f"{key}={as_text(one)}" for key, one in value.items())
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(value))
 
 
@@ -30,7 +30,7 @@ def table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> str:
     if not rows:
         return ""
     cells = [[name.replace("_", " ") for name in columns]]
-    cells += [[plain(row[name]) or "-" for name in columns] for row in rows]
+    cells += [[as_text(row[name]) or "-" for name in columns] for row in rows]
     widths = [max(len(line[index]) for line in cells) for index in range(len(columns))]
     return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in cells)
 
@@ -42,10 +42,10 @@ def record(result: Mapping[str, object]) -> str:
     for key, value in result.items():
         label = key.replace("_", " ").ljust(width)
         if isinstance(value, list) and value:
-            lines.append(f"{label}  {plain(value[0])}")
-            lines += [" " * (width + 2) + plain(one) for one in value[1:]]
+            lines.append(f"{label}  {as_text(value[0])}")
+            lines += [" " * (width + 2) + as_text(one) for one in value[1:]]
         else:
-            lines.append(f"{label}  {plain(value) or '-'}".rstrip())
+            lines.append(f"{label}  {as_text(value) or '-'}".rstrip())
     return "\n".join(lines)
 
 
@@ -145,7 +145,7 @@ def pauses(result: list[Pause]) -> str:
 def message(result: MessageShown) -> str:
     """Return a message, line by line."""
     more = [] if result["whole"] else ["", "(there is more of it)"]
-    return "\n".join([*map(plain, result["content"].splitlines()), *more])
+    return "\n".join([*map(as_text, result["content"].splitlines()), *more])
 
 
 def made_due(result: MadeDue) -> str:
@@ -160,10 +160,10 @@ def older_accepted(result: OlderAccepted) -> str:
 
 def reloaded(result: Reloaded) -> str:
     """Return what a reload did."""
-    applied = plain(result.get("applied", [])) or "nothing new"
+    applied = as_text(result.get("applied", [])) or "nothing new"
     lines = [f"applied: {applied}"]
     if result.get("needs_restart"):
-        lines.append(f"needs a restart: {plain(result['needs_restart'])}")
+        lines.append(f"needs a restart: {as_text(result['needs_restart'])}")
     behind = [str(one["process"]) for one in result["processes"] if one["generation"] != result["generation"]]
     if behind:
         lines.append(f"not yet in process {', '.join(behind)}")

@@ -15,7 +15,7 @@ from mailnode.admin.control_client import ask
 from mailnode.admin.operations import OperationFailed, Reason
 from mailnode.config import units
 from mailnode.config.file import data_directory
-from mailnode.ctl.display import plain
+from mailnode.ctl.display import as_text
 from mailnode.errors import ConfigurationError
 
 # The whole server (mailnode.ctl.direct) and all that checks a configuration is imported only where a command needs it:
@@ -182,7 +182,7 @@ def changed(result: dict[str, Any], as_json: bool) -> None:
         show(result, as_json, str)
         return
     for left in result.get("dangling", ()):
-        alias, target = plain(left["address"]), plain(left["target"])
+        alias, target = as_text(left["address"]), as_text(left["target"])
         click.echo(f"mailnode: warning: mail for {alias} goes to {target}, which does not exist here", err=True)
 
 

@@ -91,7 +91,7 @@ class Acceptance:
     async def scan(self, blob: StagedBlob) -> EncodedFacts:
         """Compute facts: at once when the message is tiny and plain, in a thread when it is small or simple, else in
         another process."""
-        if blob.content and blob.ref.size <= TINY and is_plain(blob.content):
+        if blob.content and blob.ref.size <= TINY and is_trivial(blob.content):
             return read_facts(blob.content)
         return await self.scan_stored(blob.ref.size, partial(self._blobs.read_staged, blob))
 
@@ -120,7 +120,7 @@ class Acceptance:
 
     async def _stage_tiny(self, content: bytes) -> tuple[StagedBlob, EncodedFacts]:
         """Scan and encode at once when little else is going on, which is soonest; else let another core do it."""
-        if self._batches is not None and self._under_way >= MANY and is_plain(content):
+        if self._batches is not None and self._under_way >= MANY and is_trivial(content):
             self._under_way += 1
             try:
                 facts, encoded = await self._batches.run(content)
@@ -226,7 +226,7 @@ def internaldate(seconds: float) -> int:
     return int(seconds * 1_000_000)
 
 
-def is_plain(content: bytes) -> bool:
+def is_trivial(content: bytes) -> bool:
     """Whether a tiny message is scanned in well under a millisecond. One made to be slow takes 40 ms, which nobody else's
     session should wait for."""
     end = content.find(b"\r\n\r\n")

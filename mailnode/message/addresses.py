@@ -61,14 +61,14 @@ def parse_addresses(value: bytes, limit: int | None = None) -> list[Mailbox | Gr
 @lru_cache(maxsize=64)
 def _parse_short(value: bytes, limit: int | None) -> tuple[Mailbox | Group, ...]:
     """One field is read for the envelope and for each of its sort keys, and the same recipient comes again and again."""
-    plain = _PLAIN.match(value) if limit != 0 else None
+    plain = _SIMPLE.match(value) if limit != 0 else None
     if plain is not None:
         return (Mailbox(plain[1], None, plain[2], plain[3]),)
     return tuple(_Parser(value, limit).run())
 
 
 # ``First Last <local@domain>`` of letters and digits, as most fields are: read by one match.
-_PLAIN = re.compile(
+_SIMPLE = re.compile(
     rb"(?:([A-Za-z0-9]+(?: [A-Za-z0-9]+)*) )?<([A-Za-z0-9]+(?:[._+-][A-Za-z0-9]+)*)@([A-Za-z0-9]+(?:[.-][A-Za-z0-9]+)*)>\Z"
 )
 
@@ -190,7 +190,7 @@ class _Parser:
 
     def _add_route(self) -> None:
         if self._domain and self._route is not None:
-            self._route.append(b"@" + _joined(self._domain))
+            self._route.append(b"@" + _domain(self._domain))
 
     def _colon(self) -> None:
         if self._angle and self._route is not None and not self._words:
@@ -214,7 +214,7 @@ class _Parser:
             if self._angle and display is None:
                 display = self._comment
             route = b",".join(self._route) if self._route else None
-            self._add(Mailbox(display, route, _local(self._words), _joined(self._domain or [])))
+            self._add(Mailbox(display, route, _local(self._words), _domain(self._domain or [])))
         self._begin()
 
     def _add(self, box: Mailbox) -> None:
@@ -231,7 +231,7 @@ class _Parser:
             self._group = None
 
 
-def _joined(pieces: list[tuple[bytes, bool]]) -> bytes:
+def _domain(pieces: list[tuple[bytes, bool]]) -> bytes:
     return b"".join(text for text, _ in pieces)
 
 

@@ -120,14 +120,14 @@ def _join_sections(pairs: list[tuple[bytes, bytes]]) -> Parameters:
     result: dict[bytes, bytes] = {}
     for name in order:
         if name in sections and name not in result and name + b"*" not in result and name not in plain:
-            joined, value = _joined(name, sections[name])
+            joined, value = _whole_parameter(name, sections[name])
             result.setdefault(joined, value)
         elif name in plain:
             result.setdefault(name, plain[name])
     return tuple(result.items())
 
 
-def _joined(name: bytes, numbered: dict[int, tuple[bytes, bool]]) -> tuple[bytes, bytes]:
+def _whole_parameter(name: bytes, numbered: dict[int, tuple[bytes, bool]]) -> tuple[bytes, bytes]:
     pieces: list[tuple[bytes, bool]] = []
     while len(pieces) in numbered:
         pieces.append(numbered[len(pieces)])

@@ -34,7 +34,7 @@ class ConnectionAdmission:
         self.standing = 0
         self.full = False
         self._reactor = reactor
-        self._doors: list[Callable[[], None]] = []
+        self._listening: list[Callable[[], None]] = []
         self._quiet_until = 0.0
         self._said = False
 
@@ -45,12 +45,12 @@ class ConnectionAdmission:
         listening = getattr(port, "socket", None)
         if listening is not None:
             port.socket = _ListeningSocket(listening, self)
-            self._doors.append(follow)
+            self._listening.append(follow)
 
     def forget(self, follow: Callable[[], None]) -> None:
         """A port was closed."""
-        if follow in self._doors:
-            self._doors.remove(follow)
+        if follow in self._listening:
+            self._listening.remove(follow)
 
     def enter(self) -> None:
         """One more stands."""
@@ -100,7 +100,7 @@ class ConnectionAdmission:
         self._tell()
 
     def _tell(self) -> None:
-        for follow in list(self._doors):
+        for follow in list(self._listening):
             follow()
 
 

@@ -91,14 +91,14 @@ class Batches:
         if self._waiting:
             self._send()
         elif not self._under_way:
-            self._idle = self._reactor.callLater(IDLE_SECONDS, self._rest)
+            self._idle = self._reactor.callLater(IDLE_SECONDS, self._end_idle)
         for done, (good, value) in zip(deferreds, outcomes, strict=True):
             if good:
                 done.callback(value)
             else:
                 done.errback(RuntimeError(value))
 
-    def _rest(self) -> None:
+    def _end_idle(self) -> None:
         self._idle = None
         self._end()
 

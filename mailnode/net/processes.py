@@ -42,7 +42,7 @@ class Processes:
         self._workers = workers
         self._nice = nice
         self._idle = idle
-        self._rest: IDelayed | None = None
+        self._idle_timer: IDelayed | None = None
         self._room = workers + waiting
         self._under_way = 0
         self._pool: ProcessPoolExecutor | None = None
@@ -53,9 +53,9 @@ class Processes:
         if self._under_way >= self._room:
             raise Busy
         self._under_way += 1
-        if self._rest is not None:
-            self._rest.cancel()
-            self._rest = None
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
         try:
             for _ in range(2):
                 if self._stopped:
@@ -71,7 +71,7 @@ class Processes:
         finally:
             self._under_way -= 1
             if self._idle is not None and not self._under_way and not self._stopped:
-                self._rest = self._reactor.callLater(self._idle, self._end)
+                self._idle_timer = self._reactor.callLater(self._idle, self._end)
 
     def stop(self) -> None:
         """End the processes; calls under way fail with :class:`Busy`. Does not wait for them."""
@@ -79,9 +79,9 @@ class Processes:
         self._end()
 
     def _end(self) -> None:
-        if self._rest is not None and self._rest.active():
-            self._rest.cancel()
-        self._rest = None
+        if self._idle_timer is not None and self._idle_timer.active():
+            self._idle_timer.cancel()
+        self._idle_timer = None
         pool = self._pool
         if pool is not None:
             processes = list((pool._processes or {}).values())

@@ -145,8 +145,8 @@ class Pump(Protocol):
         """Greet, or wait for the TLS handshake first."""
         transport = self._transport()
         peer, host = transport.getPeer(), transport.getHost()
-        self.peer = _plain(getattr(peer, "host", "") or "")
-        self.local = f"{_plain(getattr(host, 'host', ''))}:{getattr(host, 'port', '')}"
+        self.peer = _unmapped(getattr(peer, "host", "") or "")
+        self.local = f"{_unmapped(getattr(host, 'host', ''))}:{getattr(host, 'port', '')}"
         self._opened_at = self._clock.seconds()
         transport.registerProducer(self, True)
         self._writer = SocketWriter(
@@ -493,7 +493,7 @@ class Pump(Protocol):
             deferred.callback(None)
 
 
-def _plain(host: str) -> str:
+def _unmapped(host: str) -> str:
     """Return an IPv4 address that came in on a socket for both families as what it is."""
     return host[7:] if host[:7].lower() == "::ffff:" and "." in host else host
 

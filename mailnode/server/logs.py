@@ -124,7 +124,7 @@ def _as_value(value: object) -> str:
     """Return a value in JSON."""
     if value.__class__ is int:
         return str(value)
-    return json.dumps(_plain(value))
+    return json.dumps(_for_json(value))
 
 
 def _ours(event: LogEvent) -> tuple[str | None, dict[str, Any]]:
@@ -174,7 +174,7 @@ def _cut(value: object) -> str:
     return text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + "..."
 
 
-def _plain(value: object) -> object:
+def _for_json(value: object) -> object:
     return value if isinstance(value, bool | int | float) or value is None else _cut(value)
 
 

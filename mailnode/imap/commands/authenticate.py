@@ -37,7 +37,7 @@ def _parse(tag: bytes, lexer: Lexer) -> Authenticate:
         return Authenticate(tag, mechanism)
     if lexer.accept(b"="):
         return Authenticate(tag, mechanism, b"")
-    initial = decode_base64(lexer.rest())
+    initial = decode_base64(lexer.remainder())
     if not initial:
         raise CommandFault("Initial response is not base64")
     return Authenticate(tag, mechanism, initial)

@@ -59,7 +59,7 @@ def _parse(tag: bytes, lexer: Lexer, kind: type[SeqSet] | type[UidSet]) -> Fetch
     lexer.space()
     messages = lexer.sequence_set(kind)
     lexer.space()
-    text = lexer.rest()
+    text = lexer.remainder()
     items, changed_since = (_remembered if len(text) <= LONGEST_REMEMBERED else _arguments)(text)
     return Fetch(tag, messages, items, changed_since)
 

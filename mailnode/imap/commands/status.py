@@ -60,7 +60,7 @@ class Status(Command):
 
 def _parse(tag: bytes, lexer: Lexer) -> Status:
     """Read `` mailbox (items)``, which end the command. Programs ask the same of the same mailboxes again and again."""
-    text = lexer.rest()
+    text = lexer.remainder()
     return Status(tag, *(_remembered if len(text) <= LONGEST_REMEMBERED else _mailbox_and_items)(text))
 
 

@@ -56,7 +56,7 @@ def _parse(tag: bytes, lexer: Lexer, kind: type[SeqSet] | type[UidSet]) -> Store
         unchanged_since = lexer.number(MAX_NUMBER64)
         lexer.expect(b")")
         lexer.space()
-    item = lexer.rest()
+    item = lexer.remainder()
     mode, flags, silent = _known_item(item) if len(item) <= _SHORT else _item(item)
     return Store(tag, messages, mode, flags, silent, unchanged_since)
 

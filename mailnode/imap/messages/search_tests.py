@@ -184,14 +184,19 @@ class HeaderFields:
         self._block = block
         # Most blocks can be seen not to hold a text without looking at their fields: in plain ASCII nothing but folding,
         # which white space marks, keeps it from standing as it is.
-        self._plain = block.lower() if block.isascii() and b"=?" not in block else None
+        self._as_it_stands = block.lower() if block.isascii() and b"=?" not in block else None
         self._raw: dict[bytes, list[bytes]] | None = None  # by name in lower case
         self._decoded: dict[bytes, list[str]] = {}
 
     def hold(self, field: str, needle: str) -> bool:
         """Whether some field of that name holds the folded text."""
         as_it_stands = field.lower() not in _OF_ADDRESSES or not self._odd_addresses
-        if as_it_stands and self._plain is not None and _is_one_word(needle) and needle.encode() not in self._plain:
+        if (
+            as_it_stands
+            and self._as_it_stands is not None
+            and _is_one_word(needle)
+            and needle.encode() not in self._as_it_stands
+        ):
             return False
         name = field.encode("utf-8", "replace").lower()
         decoded = self._decoded.get(name)

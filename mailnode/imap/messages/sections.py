@@ -160,14 +160,14 @@ def _picker(section: Section) -> Callable[[bytes], bytes]:
 def _expression(names: tuple[bytes, ...]) -> re.Pattern[bytes]:
     """Made when a header is looked through: a command may name hundreds of lists, and most of them for an index."""
     listed = b"|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
-    return re.compile(_LINE_START + rb"(?:" + listed + rb")[ \t]*:" + _REST, re.IGNORECASE | re.MULTILINE)
+    return re.compile(_LINE_START + rb"(?:" + listed + rb")[ \t]*:" + _UNFOLDED, re.IGNORECASE | re.MULTILINE)
 
 
 # As ``message.headers`` reads fields, CRLF alone ends one; one expression for all names is twice as fast, but each line of
 # a field costs it memory.
 _MAX_LINES = 1000
 _LINE_START = rb"^(?<![^\r]\n)"
-_REST = rb"[^\r]*(?:\r(?!\n(?![ \t]))[^\r]*)*(?:\r\n|\Z)"
+_UNFOLDED = rb"[^\r]*(?:\r(?!\n(?![ \t]))[^\r]*)*(?:\r\n|\Z)"
 
 
 def _ended(header: bytes, fields: bytes, blank: bytes = b"\r\n\r\n") -> bytes:

@@ -118,7 +118,7 @@ class Lexer:
             return True
         return False
 
-    def rest(self) -> bytes:
+    def remainder(self) -> bytes:
         """Read all that is left."""
         at, self._at = self._at, len(self._data)
         return self._data[at:]

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from mailnode.values.composed import compose
 from mailnode.values.mailbox_name import INBOX, MAX_OCTETS, SEPARATOR
 
-_PLAIN = re.compile(rb"[\x20-\x25\x27-\x7e]*\Z")
+_UNSHIFTED = re.compile(rb"[\x20-\x25\x27-\x7e]*\Z")
 # One run of printable octets, "&-", or a shift: "&" modified-base64 "-".
 _PIECE = re.compile(rb"([\x20-\x25\x27-\x7e]+)|&([A-Za-z0-9+,]*)-")
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
@@ -32,7 +32,7 @@ def decode_name(wire: bytes) -> str | None:
     """Return the name a client wrote in modified UTF-7, or None when it is not exactly that: 8-bit octets, controls,
     printable ASCII inside a shift, a superfluous shift, half a surrogate pair, stray bits."""
     if b"&" not in wire:
-        return wire.decode("ascii") if _PLAIN.match(wire) else None
+        return wire.decode("ascii") if _UNSHIFTED.match(wire) else None
     pieces: list[str] = []
     at = 0
     shifted = False  # the piece before was a shift to base64

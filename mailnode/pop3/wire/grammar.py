@@ -28,7 +28,7 @@ class Arguments(enum.Enum):
     """What may follow a keyword."""
 
     NONE = enum.auto()
-    REST = enum.auto()  # everything after one space, spaces included
+    REMAINDER = enum.auto()  # everything after one space, spaces included
     WORD = enum.auto()  # an optional word
     AUTH = enum.auto()  # [mechanism [initial-response]]
     NUMBER = enum.auto()
@@ -42,8 +42,8 @@ _BOTH = _BEFORE | _AFTER
 
 # keyword -> (states it is valid in, its arguments)
 COMMANDS: dict[bytes, tuple[frozenset[PopState], Arguments]] = {
-    b"USER": (_BEFORE, Arguments.REST),
-    b"PASS": (_BEFORE, Arguments.REST),
+    b"USER": (_BEFORE, Arguments.REMAINDER),
+    b"PASS": (_BEFORE, Arguments.REMAINDER),
     b"AUTH": (_BEFORE, Arguments.AUTH),
     b"STLS": (_BEFORE, Arguments.NONE),
     b"UTF8": (_BEFORE, Arguments.NONE),
@@ -105,7 +105,7 @@ def parse_command(line: bytes, state: PopState) -> PopCommand | BadCommand:
 
 
 def _with_arguments(verb: str, arguments: Arguments, rest: bytes) -> PopCommand | None:
-    if arguments is Arguments.REST:
+    if arguments is Arguments.REMAINDER:
         return PopCommand(verb, text=rest) if rest and b"\0" not in rest else None
     words = rest.split()
     if arguments is Arguments.NONE:
