@@ -29,6 +29,7 @@ _BUILT_IN = {
     "array": {"array", "_array_reconstructor"},
     "ipaddress": {"IPv4Address", "IPv6Address", "IPv4Network", "IPv6Network"},
     "pathlib": {"Path", "PosixPath"},
+    "pathlib._local": {"PosixPath"},  # as CPython 3.13 calls it
 }
 
 
