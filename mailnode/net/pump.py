@@ -25,6 +25,7 @@ from mailnode.interfaces.wire import IChannel, IConnection, ISession
 from mailnode.net.socket_writer import SocketWriter
 from mailnode.values.events import emit
 from mailnode.values.ids import session_id
+from mailnode.values.networks import unmapped
 from mailnode.values.wire import NEED_DATA, PAUSED
 
 HIGH_WATER = 128 * 1024  # octets of unhandled input after which reading stops
@@ -145,8 +146,8 @@ class Pump(Protocol):
         """Greet, or wait for the TLS handshake first."""
         transport = self._transport()
         peer, host = transport.getPeer(), transport.getHost()
-        self.peer = _unmapped(getattr(peer, "host", "") or "")
-        self.local = f"{_unmapped(getattr(host, 'host', ''))}:{getattr(host, 'port', '')}"
+        self.peer = unmapped(getattr(peer, "host", "") or "")
+        self.local = f"{unmapped(getattr(host, 'host', ''))}:{getattr(host, 'port', '')}"
         self._opened_at = self._clock.seconds()
         transport.registerProducer(self, True)
         self._writer = SocketWriter(
@@ -491,11 +492,6 @@ class Pump(Protocol):
         waiting, self._draining = self._draining, []
         for deferred in waiting:
             deferred.callback(None)
-
-
-def _unmapped(host: str) -> str:
-    """Return an IPv4 address that came in on a socket for both families as what it is."""
-    return host[7:] if host[:7].lower() == "::ffff:" and "." in host else host
 
 
 def _why_no_tls(reason: Failure) -> str:

@@ -28,6 +28,14 @@ def ip_address(peer: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
     return getattr(address, "ipv4_mapped", None) or address
 
 
+def unmapped(host: str) -> str:
+    """Return a host as a socket tells it, but an IPv4 address that came in on one for both families as what it is."""
+    if not host.lower().startswith("::ffff:"):
+        return host
+    address = ip_address(host)
+    return host if address is None or address.version == 6 else str(address)
+
+
 def is_public_literal(key: str) -> bool:
     """Whether the address of an address literal (the key of a domain) is one of the world's: not loopback, private,
     reserved or multicast. An IPv6 address that carries an IPv4 address is what it carries."""
