@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from abc import ABC, abstractmethod
 
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory, Protocol
@@ -29,7 +30,7 @@ class OneTooMany(Protocol):
             self.transport.loseConnection()
 
 
-class PumpFactory(Factory):
+class PumpFactory(Factory, ABC):
     """Knows the pumps that live. A protocol's factory says in :meth:`make_pump` what one consists of."""
 
     noisy = False
@@ -53,9 +54,9 @@ class PumpFactory(Factory):
         """How many clients are connected."""
         return len(self.pumps)
 
+    @abstractmethod
     def make_pump(self, host: str) -> Pump:
         """Return a pump for a client at this IP address ("" when it has none), with :meth:`closed` as its ``on_close``."""
-        raise NotImplementedError
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
         """Return a pump, or what turns the client away; None closes the connection."""

@@ -7,6 +7,7 @@ announce, the tagged line.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn, Protocol
 
@@ -19,17 +20,17 @@ from mailnode.interfaces.store import IMailAccount
 from mailnode.interfaces.wire import IChannel
 
 
-class UnderWay:
+class UnderWay(ABC):
     """What a command keeps between its events."""
 
+    @abstractmethod
     async def go_on(self, context: Context, event: Continuation) -> Answer | None:
         """Take a further event of the command; answer, or return None when more are to come."""
-        raise NotImplementedError
 
-    def drop(self) -> None:
+    def drop(self) -> None:  # noqa: B027 - some hold nothing
         """Let go of what is held: the command has ended, or the connection."""
 
-    def hint(self) -> None:
+    def hint(self) -> None:  # noqa: B027 - few wait for it
         """Something happened in the selected mailbox."""
 
 
