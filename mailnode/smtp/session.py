@@ -38,6 +38,7 @@ from mailnode.values.events import emit
 from mailnode.values.facts import EncodedFacts
 from mailnode.values.ids import new_id
 from mailnode.values.networks import within
+from mailnode.values.plan import Judgement
 from mailnode.values.policy import PASS, PolicyRequest, Verdict
 from mailnode.values.smtp_reply import Reply
 
@@ -389,9 +390,28 @@ class SmtpSession(Session[ev.Event]):
 
     async def _take_message(self, transaction: MailTransaction) -> Reply:
         """Judge, then make durable. :raises Exception: whatever it is, nothing was kept."""
-        intake, service = transaction.intake, self._service
+        intake, delivery = transaction.intake, self._service.delivery
         assert intake is not None
         await intake.end_header()
+        envelope, judgement = await self._judge(transaction, intake)
+        facts: EncodedFacts | None = None
+        size = intake.size
+        if not judgement.is_kept:
+            intake.abort()
+        elif judgement.is_for_mailboxes:
+            blob, facts = await delivery.stage(intake.writer)
+        else:
+            blob = await intake.writer.finish()
+        if self.channel.closed:
+            raise ConnectionError("the client is gone: nobody would hear that the message was taken")
+        if judgement.is_kept:
+            await delivery.accept(envelope, judgement, blob, facts)
+        self._log_accepted(transaction, size, own_message_id(intake.header) if facts is None else facts.message_id)
+        self._refusals.taken()
+        return Reply(250, "2.0.0", (f"queued as {transaction.id}",))
+
+    async def _judge(self, transaction: MailTransaction, intake: Intake) -> tuple[Envelope, Judgement]:
+        """Return what policies make of a message that has come. :raises Rejected:"""
         envelope = transaction.seen(intake.is_ascii)
         verdict = await self._ask(
             "message",
@@ -407,20 +427,12 @@ class SmtpSession(Session[ev.Event]):
         transaction.note_judged(verdict)
         if verdict.headers:
             envelope = replace(envelope, trace=b"".join(verdict.headers))
-        judgement = await service.judge.judge(envelope, transaction.routes, transaction.common, transaction.own)
-        facts: EncodedFacts | None = None
-        size = intake.size
-        if not judgement.is_kept:
-            intake.abort()
-        elif judgement.is_for_mailboxes:
-            blob, facts = await service.delivery.stage(intake.writer)
-        else:
-            blob = await intake.writer.finish()
-        if self.channel.closed:
-            raise ConnectionError("the client is gone: nobody would hear that the message was taken")
-        if judgement.is_kept:
-            await service.delivery.accept(envelope, judgement, blob, facts)
-        priority: dict[str, Any] = {"priority": envelope.options.priority} if envelope.options.priority else {}
+        judge = self._service.judge
+        return envelope, await judge.judge(envelope, transaction.routes, transaction.common, transaction.own)
+
+    def _log_accepted(self, transaction: MailTransaction, size: int, message_id: str) -> None:
+        priority = transaction.mail.options.priority
+        about: dict[str, Any] = {"priority": priority} if priority else {}
         emit(
             _log,
             "message.accepted",
@@ -429,14 +441,12 @@ class SmtpSession(Session[ev.Event]):
             sender=transaction.sender,
             recipients=len(transaction.recipients),
             size=size,
-            **priority,
-            message_id=own_message_id(intake.header) if facts is None else facts.message_id,
+            **about,
+            message_id=message_id,
             peer=self.peer,
             helo=self._helo,
             account=self._account_id(),
         )
-        self._refusals.taken()
-        return Reply(250, "2.0.0", (f"queued as {transaction.id}",))
 
     async def _edit_header(self, block: bytes) -> bytes:
         """Count hops, take out what only this server may say, and put our trace fields on top."""
