@@ -6,8 +6,8 @@ import ssl
 
 import pytest
 from scripted_peer import Scripted
-from servers import PASSWORD, Dns, free_port, wait_for
-from test_e2e_workers import Workers
+from servers import PASSWORD, free_port, wait_for
+from worker_servers import relaying
 
 ELSEWHERE = "127.0.0.15"
 LONG = "x" * 70 + "\r\n"
@@ -23,16 +23,8 @@ def elsewhere():
 
 @pytest.fixture
 def node(tmp_path, elsewhere):
-    dns = Dns(tmp_path / "dns", [f"host-record=r.test,{ELSEWHERE}"])
-    port = elsewhere.server_address[1]
-    server = Workers(tmp_path / "node", 2, dns=dns, extra=f"[queue]\nport = {port}\nretry = [1.0]\n")
-    try:
-        server.start()
-        server.add_account("alice@a.test")
+    with relaying(tmp_path, elsewhere) as server:
         yield server
-    finally:
-        assert server.stop() == 0
-        dns.stop()
 
 
 def test_it_is_passed_on_and_logged(node, elsewhere):

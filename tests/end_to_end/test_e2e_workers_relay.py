@@ -5,8 +5,8 @@ import ssl
 
 import pytest
 from scripted_peer import Scripted
-from servers import PASSWORD, Dns, free_port, wait_for
-from test_e2e_workers import Workers
+from servers import PASSWORD, free_port, wait_for
+from worker_servers import relaying
 
 ELSEWHERE = "127.0.0.14"
 RECIPIENTS = 700  # more than one unit of the queue stores
@@ -21,16 +21,8 @@ def elsewhere():
 
 @pytest.fixture
 def node(tmp_path, elsewhere):
-    dns = Dns(tmp_path / "dns", [f"host-record=r.test,{ELSEWHERE}"])
-    port = elsewhere.server_address[1]
-    server = Workers(tmp_path / "node", 2, dns=dns, extra=f"[queue]\nport = {port}\nretry = [1.0]\n")
-    try:
-        server.start()
-        server.add_account("alice@a.test")
+    with relaying(tmp_path, elsewhere) as server:
         yield server
-    finally:
-        assert server.stop() == 0
-        dns.stop()
 
 
 def test_one_message_for_many_recipients_elsewhere_reaches_them_all(node, elsewhere):

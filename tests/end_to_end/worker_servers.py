@@ -11,7 +11,7 @@ from pathlib import Path
 
 from imap_wire import Wire
 from prometheus_client.parser import text_string_to_metric_families
-from servers import PASSWORD, MailNode, wait_for
+from servers import PASSWORD, Dns, MailNode, wait_for
 
 
 class Workers(MailNode):
@@ -67,6 +67,21 @@ class Workers(MailNode):
             for family in text_string_to_metric_families(page)
             for sample in family.samples
         }
+
+
+@contextlib.contextmanager
+def relaying(folder, peer):
+    """A server of two processes, with Alice, whose mail for r.test goes to a :class:`scripted_peer.Scripted`."""
+    address, port = peer.server_address
+    dns = Dns(folder / "dns", [f"host-record=r.test,{address}"])
+    server = Workers(folder / "node", 2, dns=dns, extra=f"[queue]\nport = {port}\nretry = [1.0]\n")
+    try:
+        server.start()
+        server.add_account("alice@a.test")
+        yield server
+    finally:
+        assert server.stop() == 0
+        dns.stop()
 
 
 class Taken(Wire):

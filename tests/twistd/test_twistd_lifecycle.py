@@ -453,6 +453,18 @@ def test_a_daemon_returns_when_it_is_up_and_says_why_when_not(site):
     assert not pidfile.exists()
 
 
+def run_by(site, program):
+    """Run a server by a program that calls twistd itself; return how it ended."""
+    return subprocess.run(
+        [sys.executable, "-c", program, "-n", "--pidfile=", "mailnode", "--config", str(site.config)],
+        cwd=site.folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+
+
 def test_sigterm_while_the_reactor_begins_is_a_clean_end(site):
     """It sets handlers of its own before anything else can set others."""
     at_once = (
@@ -462,14 +474,7 @@ def test_sigterm_while_the_reactor_begins_is_a_clean_end(site):
         "reactor.addSystemEventTrigger('during', 'startup', lambda: os.kill(os.getpid(), signal.SIGTERM))\n"
         "run()\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", at_once, "-n", "--pidfile=", "mailnode", "--config", str(site.config)],
-        cwd=site.folder,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
+    done = run_by(site, at_once)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "server.stop reason=SIGTERM" in done.stdout
 
@@ -488,14 +493,7 @@ def test_sigterm_while_further_processes_begin_is_a_clean_end(site):
         "from twisted.scripts.twistd import run\n"
         "run()\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", too_early, "-n", "--pidfile=", "mailnode", "--config", str(site.config)],
-        cwd=site.folder,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
+    done = run_by(site, too_early)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "server.stop reason=SIGTERM" in done.stdout and "Traceback" not in done.stdout + done.stderr
 
