@@ -10,6 +10,7 @@ from mailnode.interfaces.accounts import IDirectory
 from mailnode.interfaces.runtime import IClock, IHints, IThreads
 from mailnode.interfaces.store import IMailStore, IQueueStore
 from mailnode.values.directory import Credential
+from mailnode.values.published import Published
 
 
 class CertificateStatus(TypedDict):
@@ -87,4 +88,5 @@ class Administration:
     hints: IHints
     make_credentials: Callable[..., list[Credential]]
     weakness: Callable[[str, str], str]  # why a password is refused for an address; "": it is not
+    published: Callable[[], Published]
     server: RunningServer | None = None  # None: none runs

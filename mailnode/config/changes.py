@@ -7,6 +7,8 @@ from mailnode.config.schema import Config
 LIVE = (
     "limits",
     "domain",
+    "mta_sts",
+    "published",
     "server.grace",
     "tls.certificate",
     "tls.key",

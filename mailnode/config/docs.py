@@ -116,7 +116,8 @@ def _default(field: FieldInfo) -> str:
     if isinstance(default, str):
         return f', default ``"{default}"``'
     if isinstance(default, list):
-        return f", default ``[{', '.join(f'{value:g}' for value in default)}]``"
+        values = (f'"{value}"' if isinstance(value, str) else f"{value:g}" for value in default)
+        return f", default ``[{', '.join(values)}]``"
     return ", default ``{}``" if default == {} else f", default ``{default:.10g}``"
 
 

@@ -57,6 +57,19 @@ def reached_locally(text: str) -> bool:
         return False
 
 
+def tcp_port(text: str) -> int:
+    """Return the port of a TCP endpoint; 0 where another one, or none, is named."""
+    tcp = _TCP.match(text.removeprefix("haproxy:"))
+    return max(0, int(tcp["port"])) if tcp else 0
+
+
+def tcp_interface(text: str) -> str:
+    """Return the address a TCP endpoint listens on; "" where none is named."""
+    tcp = _TCP.match(text.removeprefix("haproxy:"))
+    named = _INTERFACE.findall(tcp["rest"]) if tcp else []
+    return str(named[0]).replace("\\", "") if named else ""
+
+
 def _interface(text: str, match: re.Match[str]) -> str:
     found = _INTERFACE.search(match["rest"])
     if found and found[1]:

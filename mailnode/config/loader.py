@@ -22,8 +22,10 @@ from mailnode.config.schema import (
     DomainEntry,
     Limits,
     Listener,
+    MtaSts,
     NextHop,
     PolicyEntry,
+    Published,
     Queue,
     Route,
     Server,
@@ -59,6 +61,8 @@ _SINGLE: dict[str, type[Any]] = {
     "queue": Queue,
     "limits": Limits,
     "auth": Auth,
+    "mta_sts": MtaSts,
+    "published": Published,
 }
 _LISTS: dict[str, type[Any]] = {"listener": Listener, "domain": DomainEntry, "policy": PolicyEntry}
 
@@ -199,6 +203,7 @@ def _listener_mistakes(listener: Listener) -> list[tuple[str, str]]:
         ("no_policy_for", ("smtp", "lmtp")),
         ("strict_sync", ("smtp",)),
         ("plain_login", ("imap", "pop3", "submission")),
+        ("pages", ("http",)),
     ):
         if key in listener.model_fields_set and getattr(listener, key) and listener.protocol not in protocols:
             mistakes.append((key, f"only for protocol {' or '.join(protocols)}, not {listener.protocol}"))

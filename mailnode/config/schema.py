@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from mailnode.config import units
 from mailnode.config.endpoints import check_endpoint
 from mailnode.errors import BadAddress
-from mailnode.values.address import domain_key, looks_like_ip, own_domain_fault
+from mailnode.values.address import domain_key, looks_like_ip, own_domain_fault, parse_address
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -91,6 +91,15 @@ def _address(value: str) -> str:
         return str(ipaddress.ip_address(value))
     except ValueError:
         raise ValueError("not an IP address") from None
+
+
+def _mailbox_or_none(value: str) -> str:
+    if value:
+        try:
+            domain_key(parse_address(value).domain)
+        except BadAddress:
+            raise ValueError("not a mail address") from None
+    return value
 
 
 def _endpoint(value: str) -> str:
@@ -247,6 +256,11 @@ class Listener(Section):
         description="Whether clients that send on without waiting for the reply to EHLO or DATA, as mail servers never "
         "do, are turned away with 554. Protocol smtp only.",
     )
+    pages: list[Literal["health", "metrics", "mta-sts"]] = Field(
+        ["health", "metrics", "mta-sts"],
+        description="What is shown: ``/health``, ``/metrics``, the MTA-STS policy of each domain (:doc:`dns`). A listener "
+        'that everybody reaches should have ``["mta-sts"]`` alone. Protocol http only.',
+    )
 
 
 class TlsName(Section):
@@ -401,6 +415,33 @@ class DomainEntry(Section):
     name: DomainName = Field(description="The domain.")
 
 
+class MtaSts(Section):
+    """The MTA-STS policy of the domains here (:doc:`dns`). Its DNS records are among those of ``mailnode domain records``
+    where this section stands, or where a listener with TLS shows the policy."""
+
+    mode: Literal["testing", "enforce", "none"] = Field(
+        "testing",
+        description="What other servers do that cannot reach this one with TLS and its certificate: report it and send all the "
+        "same; not send. ``none``: there is no policy any more; leave it so until what was remembered has run out.",
+    )
+    max_age: Annotated[float, Field(ge=1, le=31_557_600), BeforeValidator(units.seconds), Called("seconds")] = Field(
+        604_800.0, description="How long other servers remember the policy."
+    )
+
+
+class Published(Section):
+    """What ``mailnode domain records`` says for the domains (:doc:`dns`)."""
+
+    dmarc: Literal["none", "quarantine", "reject"] = Field(
+        "quarantine",
+        description="What other servers are asked to do with mail that only claims to be from here: nothing but report it, "
+        "take it for suspicious, refuse it.",
+    )
+    reports_to: Annotated[str, AfterValidator(_mailbox_or_none), Called("address")] = Field(
+        "", description="The address that reports of other servers go to. Empty: postmaster of each domain."
+    )
+
+
 class PolicyEntry(Section):
     """One policy, asked in the order of the file."""
 
@@ -423,4 +464,6 @@ class Config(Section):
     limits: Limits = Limits.model_validate({})
     auth: Auth = Auth.model_validate({})
     domain: list[DomainEntry] = []
+    mta_sts: MtaSts | None = None
+    published: Published = Published.model_validate({})
     policy: list[PolicyEntry] = []

@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from mailnode.admin.operations import OperationFailed, Reason
-from mailnode.ctl import display
-from mailnode.ctl.parts import OctetsType, Place, changed, shown
+from mailnode.ctl import display, zone
+from mailnode.ctl.parts import OctetsType, Place, changed, show, shown
 
 Output = Callable[[Any, bool], None]  # of a result and whether JSON is wanted
 
@@ -63,6 +63,15 @@ def _choose_one(place: Place, given: dict[str, Any]) -> None:
         raise OperationFailed(Reason.WRONG_VALUE, "give an envelope, --destination or --all")
 
 
+def _keep_form(place: Place, given: dict[str, Any]) -> None:
+    click.get_current_context().meta["form"] = given.pop("form")
+
+
+def _records(result: Any, as_json: bool) -> None:
+    form = click.get_current_context().meta["form"]
+    show(result, as_json, zone.as_lines if form == "plain" else zone.as_zone_file)
+
+
 _ENVELOPE = {"envelope_id": [click.Argument(["envelope_id"], metavar="ENVELOPE")]}
 _FILTER = {
     "domain": "Recipients in this domain, or whose mail goes to this next hop.",
@@ -93,6 +102,22 @@ WORDS = {
     ),
     "domain.remove": Words(
         "Remove an empty domain. One that the configuration file names stays.", changed, "Remove the domain {name}?"
+    ),
+    "domain.records": Words(
+        """Print the DNS records to publish for a domain, each with what it is for.
+
+        As text for a zone file; with --form plain line by line, as a provider's web pages ask for them.
+        """,
+        _records,
+        instead={
+            "name": [
+                click.Argument(["name"]),
+                click.Option(
+                    ["--form"], type=click.Choice(["bind", "plain"]), default="bind", help="How they are written."
+                ),
+            ]
+        },
+        prepare=_keep_form,
     ),
     # Accounts
     "account.add": Words(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 
@@ -59,6 +60,11 @@ class Pair:
     def fingerprint(self) -> str:
         """Of the leaf: SHA-256, 64 hexadecimal digits, as ``openssl x509 -fingerprint -sha256`` tells it without colons."""
         return self.chain[0].fingerprint(SHA256()).hex()
+
+    @property
+    def key_digest(self) -> str:
+        """SHA-256 of the leaf's public key, in hexadecimal: the data of a TLSA record 3 1 1 (RFC 6698 2.1)."""
+        return sha256(_public(self.chain[0].public_key())).hexdigest()
 
     def as_pem(self) -> tuple[bytes, bytes]:
         """Return chain and key as text, for another process."""

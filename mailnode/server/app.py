@@ -26,6 +26,7 @@ from mailnode.server.process import Closing, MailProcess
 from mailnode.server.processes.first import FurtherProcesses
 from mailnode.server.processes.handover import LogPlace
 from mailnode.server.processes.hints import SharedHints
+from mailnode.server.publishing import key_digests, published
 from mailnode.server.reloading import Reloading, certificate_files
 from mailnode.server.runtime import make_runtime
 from mailnode.server.services import EndedAtOnce, Services, Startable
@@ -95,6 +96,7 @@ class Server:
             hints,
             make_credentials,
             password_judge(lambda: self.config),
+            lambda: published(self.config, key_digests(self._certificates, self.config.server.hostname)),
             self,
         )
         self.services = Services(self._compose(before_clients))

@@ -103,7 +103,7 @@ def test_every_operation_is_a_command_and_every_command_an_operation():
 @pytest.mark.parametrize("name", [name for name in OPERATIONS if is_command(name)])
 def test_a_command_has_the_parameters_of_its_operation(name):
     command = COMMANDS[path_of(name)]
-    of_words = {AS_JSON.name, PASSWORD_STDIN.name, "yes", "everything", "no_receive"}
+    of_words = {AS_JSON.name, PASSWORD_STDIN.name, "yes", "everything", "no_receive", "form"}
     given = {parameter.name for parameter in command.params} - of_words
     wanted = {parameter.name for parameter in OPERATIONS[name].parameters if parameter.type is not Secret}
     assert given == wanted
@@ -237,6 +237,7 @@ class AllThreeWaysTests(TestCase):
                 opened.hints,
                 opened.make_credentials,
                 opened.weakness,
+                opened.published,
                 Running(),
             )
             port = ControlPort(reactor, self.data, ControlFactory(admin))

@@ -76,11 +76,13 @@ OTHER = {
         "route": [{"domains": ["a.example"]}],
     },
     "auth": {"checkers": ["memory:a:b"], "no_throttle_for": ["192.0.2.0/24"], "password_refuse_common": False},
+    "mta_sts": {"mode": "enforce"},
+    "published": {"dmarc": "reject", "reports_to": "a@example.org"},
     "listener": [{"protocol": "smtp", "endpoint": "tcp:26"}],
     "domain": [{"name": "other.example"}],
     "policy": [{"name": "other"}],
 }
-WITH_TLS = {"tls": {"certificate": Path("/c"), "key": Path("/k")}}
+WITH_TLS = {"tls": {"certificate": Path("/c"), "key": Path("/k")}, "mta_sts": {}}
 
 
 def every_key():
@@ -112,7 +114,7 @@ def test_every_key_is_taken_over_live_or_needs_a_restart(section, key):
     differing = changed_keys(before, wanted)
     assert differing and all(name.startswith(section) for name in differing)
     taken = live(before, wanted)
-    if section in ("limits", "domain", "tls") or (section, key) in LIVE_KEYS:
+    if section in ("limits", "domain", "tls", "mta_sts", "published") or (section, key) in LIVE_KEYS:
         assert changed_keys(before, taken) == differing and changed_keys(taken, wanted) == []
         assert is_live(f"{section}.{key}")
     else:
@@ -121,5 +123,5 @@ def test_every_key_is_taken_over_live_or_needs_a_restart(section, key):
 
 
 def test_tls_that_comes_or_goes_needs_a_restart():
-    without, given = config(), config(**WITH_TLS)
+    without, given = config(), config(tls=WITH_TLS["tls"])
     assert live(without, given) == without and live(given, without) == given

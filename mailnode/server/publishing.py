@@ -1,0 +1,91 @@
+"""What a configuration and its certificates say that is to be published."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from contextlib import suppress
+
+from mailnode.config.endpoints import reached_locally, tcp_interface, tcp_port
+from mailnode.config.schema import Config, Listener, MtaSts
+from mailnode.errors import ConfigurationError
+from mailnode.interfaces.runtime import IClock
+from mailnode.net.tls import CertificateStore
+from mailnode.server.reloading import certificate_files
+from mailnode.values.published import SERVICES, OwnStsPolicy, Published
+
+USUAL_PORTS = {"submissions": 465, "submission": 587, "imaps": 993, "imap": 143, "pop3s": 995, "pop3": 110}
+
+
+def published(config: Config, key_digests: Sequence[str]) -> Published:
+    """Return it. :param key_digests: SHA-256 of the public keys that are shown under the host name, in hexadecimal."""
+    hops = [hop.host for _, hop in config.queue.next_hops() if hop.host]
+    return Published(
+        config.server.hostname,
+        public_addresses(config),
+        _services(config),
+        tuple(key_digests),
+        own_policy(config) if _policy_is_served(config) else None,
+        config.published.dmarc,
+        config.published.reports_to,
+        tuple(dict.fromkeys(hops)),
+    )
+
+
+def key_digests(certificates: CertificateStore, hostname: str) -> list[str]:
+    """Return the digest of the key that is shown under the host name; none without certificates."""
+    pairs = certificates.pairs
+    return [pairs[certificates.find(hostname)].key_digest] if pairs else []
+
+
+def stored_key_digests(config: Config, clock: IClock) -> list[str]:
+    """Return the same of the files, where no server runs; none when they cannot be read."""
+    certificates = CertificateStore(certificate_files(config), clock)
+    with suppress(ConfigurationError):
+        certificates.load()
+    return key_digests(certificates, config.server.hostname)
+
+
+def own_policy(config: Config) -> OwnStsPolicy:
+    """Return the MTA-STS policy of the domains here."""
+    section = config.mta_sts or MtaSts.model_validate({})
+    return OwnStsPolicy(section.mode, int(section.max_age), config.server.hostname)
+
+
+def public_addresses(config: Config) -> tuple[str, ...]:
+    """Return the addresses at which others reach this server, where they are known: those the configuration says, and those of
+    listeners for mail that are not of a private network."""
+    found = dict.fromkeys(config.server.addresses)
+    for listener in config.listener:
+        interface = tcp_interface(listener.endpoint) if listener.protocol == "smtp" else ""
+        if interface and _is_global(interface):
+            found[str(ipaddress.ip_address(interface))] = None
+    return tuple(found)
+
+
+def _is_global(text: str) -> bool:
+    try:
+        return ipaddress.ip_address(text).is_global
+    except ValueError:
+        return False
+
+
+def _services(config: Config) -> dict[str, int]:
+    """Return the port of each service that programs elsewhere reach."""
+    found = {}
+    for label, kind in SERVICES.items():
+        for listener in config.listener:
+            if (listener.protocol, listener.tls) == kind and not reached_locally(listener.endpoint):
+                found[label] = tcp_port(listener.endpoint) or USUAL_PORTS[label]
+                break
+    return found
+
+
+def _policy_is_served(config: Config) -> bool:
+    """Whether others can fetch the policy: from a listener here, or, where ``[mta_sts]`` stands in the file, in some way that
+    its writer knows of."""
+    return config.mta_sts is not None or any(map(_shows_policy, config.listener))
+
+
+def _shows_policy(listener: Listener) -> bool:
+    return listener.protocol == "http" and listener.tls == "implicit" and "mta-sts" in listener.pages
