@@ -226,7 +226,7 @@ async def queue_retry(admin: Administration, envelope_id: str | None = None, des
     if envelope_id is not None and await admin.queue.envelope(envelope_id) is None:
         raise _no_envelope(envelope_id)
     if destination is not None:
-        destination = domain_key(destination)
+        destination = _destination(destination)
     count = await admin.queue.retry(envelope_id, destination, admin.clock.seconds())
     admin.hints.wake_queue()
     return {"recipients": count}
@@ -252,10 +252,11 @@ async def queue_resume(admin: Administration, destination: str | None = None) ->
 
 
 def _destination(given: str | None) -> str:
-    """:raises BadAddress: it is neither a domain nor a next hop."""
+    """:raises BadAddress: it is neither a domain nor a next hop, with or without a route's name."""
     if not given:
         return EVERY_DESTINATION
-    return given if ":" in given else domain_key(given)  # host:port is a next hop
+    name, slash, key = given.rpartition("/")
+    return name + slash + (key if ":" in key else domain_key(key))  # host:port is a next hop
 
 
 def _pauses(paused: Mapping[str, float]) -> list[Pause]:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from mailnode.config.demo import certificate_files
-from mailnode.config.schema import Config, Network, Tls, TlsName
+from mailnode.config.fields import Network
+from mailnode.config.schema import Config, Tls, TlsName
 from mailnode.errors import ConfigurationError
 
 MAX_LOOKED_AT = 1000  # entries of the data directory

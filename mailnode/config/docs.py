@@ -14,7 +14,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from mailnode.config.changes import is_live
-from mailnode.config.schema import Called, Config, Section
+from mailnode.config.fields import Called, Section
+from mailnode.config.schema import Config
 
 _HEAD = """\
 Configuration

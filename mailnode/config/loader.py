@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from mailnode.config.endpoints import overlapping, reached_locally
 from mailnode.config.file import parse
+from mailnode.config.routes import NextHop, Route, Smarthost
 from mailnode.config.schema import (
     Auth,
     Config,
@@ -23,13 +24,10 @@ from mailnode.config.schema import (
     Limits,
     Listener,
     MtaSts,
-    NextHop,
     PolicyEntry,
     Published,
     Queue,
-    Route,
     Server,
-    Smarthost,
     Store,
     Tls,
     TlsName,
@@ -256,13 +254,37 @@ def _domain_mistakes(domains: Sequence[DomainEntry | None]) -> list[str]:
 
 def _next_hop_mistakes(queue: Queue) -> list[str]:
     mistakes = []
-    servers: dict[tuple[str, int], tuple[str, Route | Smarthost]] = {}
+    ways: dict[tuple[str, str, int], tuple[str, Route | Smarthost]] = {}
     for where, one in queue.next_hops():
-        mistakes += [f"{where}.{key}: {what}" for key, what in _login_mistakes(one)]
-        if one.host:
-            earlier, other = servers.setdefault((one.host, one.port), (where, one))
-            if (other.tls, other.username, other.password_file) != (one.tls, one.username, one.password_file):
-                mistakes.append(f"{where}.host: the same server as {earlier}, with another login or tls")
+        mistakes += [f"{where}.{key}: {what}" for key, what in [*_login_mistakes(one), *_source_mistakes(one)]]
+        name = one.name if isinstance(one, Route) else ""
+        if isinstance(one, Route):
+            mistakes += [f"{where}.{key}: {what}" for key, what in _route_mistakes(one)]
+        if one.host or name:
+            earlier, other = ways.setdefault((name, one.host, one.port if one.host else 0), (where, one))
+            if _way(other) != _way(one):
+                same = "the same server" if one.host else "the same name"
+                key = "host" if one.host else "name"
+                mistakes.append(f"{where}.{key}: {same} as {earlier}, with another login, tls or source")
+    return mistakes
+
+
+def _way(server: NextHop) -> dict[str, object]:
+    """Return all that says how mail gets to a server."""
+    return server.model_dump(include=set(NextHop.model_fields))
+
+
+def _source_mistakes(server: NextHop) -> list[tuple[str, str]]:
+    families = {":" in source for source in server.source}
+    return [("source", "two addresses of one family")] if len(families) < len(server.source) else []
+
+
+def _route_mistakes(route: Route) -> list[tuple[str, str]]:
+    mistakes = []
+    if not route.domains and not route.senders:
+        mistakes.append(("domains", "is required, or senders"))
+    if not route.host and not route.name and route.source:
+        mistakes.append(("name", "is required where there is a source and no host"))
     return mistakes
 
 

@@ -1,175 +1,48 @@
-"""The configuration: the one place for its keys, types, defaults and help texts.
+"""The configuration: its keys, types, defaults and help texts; those of routes stand in :mod:`mailnode.config.routes`.
 
 docs/configuration.rst is generated from here (:mod:`mailnode.config.docs`).
 """
 
 from __future__ import annotations
 
-import ipaddress
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
 from mailnode.config import units
-from mailnode.config.endpoints import check_endpoint
-from mailnode.errors import BadAddress
-from mailnode.values.address import domain_key, looks_like_ip, own_domain_fault, parse_address
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+from mailnode.config.fields import (
+    BlobPlace,
+    Called,
+    Count,
+    DomainName,
+    Endpoint,
+    FilePath,
+    HostName,
+    IpAddress,
+    MailboxOrNone,
+    NetworkList,
+    Octets,
+    Seconds,
+    Section,
+    SocketAddress,
+    StoreUrl,
+)
+from mailnode.config.routes import Route, Smarthost
 
 PROTOCOLS = ("smtp", "submission", "lmtp", "imap", "pop3", "http")
-
-
-class Called:
-    """How the documentation calls a type whose Python name says little."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-
-def _path(value: Any) -> Path:
-    if isinstance(value, Path):
-        return value
-    if not isinstance(value, str) or not value or "\0" in value:
-        raise ValueError("should be a path in quotes")
-    return Path(value)
-
-
-def _network(value: Any) -> Network:
-    if isinstance(value, ipaddress.IPv4Network | ipaddress.IPv6Network):
-        return value
-    if not isinstance(value, str):
-        raise ValueError("should be a network in quotes, such as 192.0.2.0/24")
-    try:
-        return ipaddress.ip_network(value)
-    except ValueError as error:
-        raise ValueError(f"not a network: {error}") from None
-
-
-def _domain(value: str) -> str:
-    try:
-        key = domain_key(value)
-    except BadAddress:
-        raise ValueError("not a domain name") from None
-    if looks_like_ip(key):
-        raise ValueError("not a domain name, but an IP address")
-    return value
-
-
-def _own_domain(value: str) -> str:
-    if fault := own_domain_fault(domain_key(_domain(value))):
-        raise ValueError(f"not a domain of its own, but {fault}")
-    return value
-
-
-def _host_name(value: str) -> str:
-    if "." not in _domain(value):
-        raise ValueError("should be a full host name with a dot, such as mail.example.org")
-    return domain_key(value)
-
-
-def _host(value: str) -> str:
-    try:
-        return str(ipaddress.ip_address(value))
-    except ValueError:
-        return _domain(value)
-
-
-def _host_or_none(value: str) -> str:
-    return value and _host(value)
-
-
-def _domains_of_route(value: str) -> str:
-    if value != "*":
-        _domain(value.removeprefix("."))
-    return value
-
-
-def _address(value: str) -> str:
-    try:
-        return str(ipaddress.ip_address(value))
-    except ValueError:
-        raise ValueError("not an IP address") from None
-
-
-def _mailbox_or_none(value: str) -> str:
-    if value:
-        try:
-            domain_key(parse_address(value).domain)
-        except BadAddress:
-            raise ValueError("not a mail address") from None
-    return value
-
-
-def _endpoint(value: str) -> str:
-    wrong = check_endpoint(value)
-    if wrong:
-        raise ValueError(wrong)
-    return value
-
-
-def _server_address(value: str) -> str:
-    split_address(value, 53)
-    return value
-
-
-def _store_url(value: str) -> str:
-    if value == "sqlite:" or value.startswith(("postgresql://", "postgres://")):
-        return value
-    raise ValueError('should be "sqlite:" or "postgresql://user@host/database"')
-
-
-def _blob_place(value: str) -> str:
-    if not value.startswith("file:") or value == "file:":
-        raise ValueError('should be "file:" and a directory, such as "file:blobs"')
-    return value
-
-
-def split_address(text: str, default_port: int) -> tuple[str, int]:
-    """Read ``127.0.0.1``, ``127.0.0.1:5353`` or ``[::1]:5353``. :raises ValueError: anything else."""
-    host, port = text, str(default_port)
-    if text.startswith("["):
-        host, closed, rest = text[1:].partition("]")
-        if not closed or (rest and not rest.startswith(":")):
-            raise ValueError("should be an IP address, with :port where it is not the usual one")
-        port = rest[1:] if rest else port
-    elif text.count(":") == 1:
-        host, _, port = text.partition(":")
-    try:
-        address = str(ipaddress.ip_address(host))
-    except ValueError:
-        raise ValueError("should be an IP address, with :port where it is not the usual one") from None
-    if not (port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) < 65536):
-        raise ValueError("the port should be a number from 1 to 65535")
-    return address, int(port)
-
-
-FilePath = Annotated[Path, BeforeValidator(_path), Called("path")]
-NetworkList = list[Annotated[Network, BeforeValidator(_network), Called("network")]]
-DomainName = Annotated[str, AfterValidator(_own_domain), Called("domain name")]
-Seconds = Annotated[float, Field(gt=0, le=31_536_000), BeforeValidator(units.seconds), Called("seconds")]
-Octets = Annotated[int, Field(ge=1), BeforeValidator(units.octets), Called("octets")]
-Count = Annotated[int, Field(ge=1, le=1_000_000)]
-
-
-class Section(BaseModel):
-    """What all sections share: nothing unknown, nothing converted, nothing changed later."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
 
 class Server(Section):
     """The server as a whole."""
 
-    hostname: Annotated[str, AfterValidator(_host_name), Called("host name")] = Field(
+    hostname: HostName = Field(
         description="The full name of this machine, as it greets other servers; its address record should lead here."
     )
     data: FilePath = Field(
         description="The directory for everything the server keeps. Made at the first start, readable by its owner "
         "alone. It must be on a local file system with locks."
     )
-    addresses: list[Annotated[str, AfterValidator(_address), Called("IP address")]] = Field(
+    addresses: list[IpAddress] = Field(
         [],
         description="Public IP addresses at which other servers reach this machine and no other, where the listeners do "
         "not name them: postmaster is reachable there (``postmaster@[192.0.2.1]``), and mail that MX records lead back to "
@@ -200,12 +73,12 @@ class Server(Section):
 class Store(Section):
     """Where the data is."""
 
-    url: Annotated[str, AfterValidator(_store_url)] = Field(
+    url: StoreUrl = Field(
         "sqlite:",
         description='"sqlite:" keeps everything in files in the data directory; "postgresql://user@host/database" uses '
         "a PostgreSQL database.",
     )
-    blobs: Annotated[str, AfterValidator(_blob_place)] = Field(
+    blobs: BlobPlace = Field(
         "file:blobs", description="Where large messages are kept: a directory, taken from the data directory."
     )
     inline_limit: Annotated[int, Field(ge=0, le=1_048_576), BeforeValidator(units.octets), Called("octets")] = Field(
@@ -217,7 +90,7 @@ class Listener(Section):
     """One door. Any number of them, each under its own ``[[listener]]``."""
 
     protocol: Literal["smtp", "submission", "lmtp", "imap", "pop3", "http"] = Field(description="What is spoken there.")
-    endpoint: Annotated[str, AfterValidator(_endpoint), Called("endpoint")] = Field(
+    endpoint: Endpoint = Field(
         description="Where it listens, as a Twisted server endpoint: ``tcp:25``, ``tcp:25:interface=192.0.2.1``, "
         "``systemd:domain=INET6:name=imaps``, ``unix:/run/mailnode/lmtp``; with ``haproxy:`` before it, behind a "
         "balancer that speaks the PROXY protocol."
@@ -284,44 +157,10 @@ class Tls(Section):
 class Dns(Section):
     """Name resolution for outgoing mail."""
 
-    servers: list[Annotated[str, AfterValidator(_server_address), Called("address")]] = Field(
+    servers: list[SocketAddress] = Field(
         [],
         description='Resolvers, such as "127.0.0.1:5353". Empty: those of /etc/resolv.conf, which is read again when it changes.',
     )
-
-
-class NextHop(Section):
-    """One server that takes outgoing mail."""
-
-    host: Annotated[str, AfterValidator(_host_or_none), Called("host")] = Field(
-        "", description="The name or the IP address of the server. Empty: their own servers, by MX records."
-    )
-    port: int = Field(587, ge=1, le=65535, description="Its port.")
-    tls: Literal["none", "opportunistic", "required", "verified", "implicit"] = Field(
-        "verified",
-        description="How the connection is encrypted: not at all; if offered; always by STARTTLS; always, with a "
-        "certificate that must be valid for the host; from the first octet, with such a certificate.",
-    )
-    username: str = Field("", description="The login there. Empty: none.")
-    password_file: FilePath | None = Field(
-        None, description="A file whose first line is the password, readable by the server alone."
-    )
-
-
-class Route(NextHop):
-    """Where mail for some domains goes. The first route that names a domain has it; what none names goes to the server
-    of ``[queue.smarthost]``, or by MX records."""
-
-    domains: list[Annotated[str, AfterValidator(_domains_of_route), Called("domains")]] = Field(
-        min_length=1,
-        description='Domains; ``".example.org"`` is all below example.org, and ``"*"`` every domain.',
-    )
-
-
-class Smarthost(NextHop):
-    """One server that takes all outgoing mail that no ``[[queue.route]]`` names."""
-
-    host: Annotated[str, AfterValidator(_host), Called("host")] = Field(description="Its name, or its IP address.")
 
 
 class Queue(Section):
@@ -437,7 +276,7 @@ class Published(Section):
         description="What other servers are asked to do with mail that only claims to be from here: nothing but report it, "
         "take it for suspicious, refuse it.",
     )
-    reports_to: Annotated[str, AfterValidator(_mailbox_or_none), Called("address")] = Field(
+    reports_to: MailboxOrNone = Field(
         "", description="The address that reports of other servers go to. Empty: postmaster of each domain."
     )
 

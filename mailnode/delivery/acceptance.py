@@ -207,9 +207,10 @@ def queued_envelope(
 ) -> QueuedEnvelope:
     """Return an envelope as the queue keeps it, due now."""
     created = envelope.received_at
+    reverse_path = str(envelope.reverse_path) if envelope.reverse_path is not None else ""
     return QueuedEnvelope(
         id=envelope.id,
-        reverse_path=str(envelope.reverse_path) if envelope.reverse_path is not None else "",
+        reverse_path=reverse_path,
         blob=blob.ref,
         created=created,
         expires=expires(created, envelope.reverse_path is None),
@@ -217,7 +218,7 @@ def queued_envelope(
         session=envelope.origin.session,
         account_id=envelope.origin.account_id,
         internaldate=internaldate(created),
-        recipients=queued_recipients(made, created, routing),
+        recipients=queued_recipients(made, created, routing, reverse_path),
     )
 
 

@@ -71,7 +71,9 @@ def copies(envelope: Envelope, judgement: Judgement) -> Copies:
     return Copies(tuple(local.values()), tuple(remote.values()))
 
 
-def queued_recipients(made: Copies, next_try: float, routing: RoutingTable) -> tuple[QueuedRecipient, ...]:
+def queued_recipients(
+    made: Copies, next_try: float, routing: RoutingTable, reverse_path: str
+) -> tuple[QueuedRecipient, ...]:
     """Return the copies as rows of the queue, due at ``next_try``."""
     rows = [
         QueuedRecipient(
@@ -86,7 +88,7 @@ def queued_recipients(made: Copies, next_try: float, routing: RoutingTable) -> t
         for index, copy in enumerate(made.local)
     ]
     for index, remote in enumerate(made.remote, len(rows)):
-        destination = routing.destination(remote.address.rpartition("@")[2])
+        destination = routing.destination(remote.address.rpartition("@")[2], reverse_path)
         rows.append(
             QueuedRecipient(
                 index,

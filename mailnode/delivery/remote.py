@@ -28,7 +28,7 @@ from zope.interface import implementer
 
 from mailnode.delivery.mx import Health, Hop, NoRoute, Routes
 from mailnode.delivery.plans import prefix_of
-from mailnode.delivery.routing import RoutingTable
+from mailnode.delivery.routing import RoutingTable, Way
 from mailnode.delivery.tls_policy import TlsPolicy
 from mailnode.interfaces.outbound import (
     VERIFIED,
@@ -82,19 +82,19 @@ class RemoteAgent:
 
     async def attempt(self, claim: Claim) -> AttemptReport:
         """Try the servers of a destination until every recipient has its answer."""
-        destination = claim.envelope.recipients[0].destination
-        if self._routing.is_stale(destination):
+        if self._routing.is_stale(claim.envelope.recipients[0].destination):
             return await self._attempt_anew(claim)
+        return _together([await self._attempt_alike(one) for one in _alike(claim)])
+
+    async def _attempt_alike(self, claim: Claim) -> AttemptReport:
+        """Try the servers for recipients whose copies are the same, octet by octet."""
+        destination = claim.envelope.recipients[0].destination
         try:
-            targets = await self._targets(destination)
+            targets = await self._targets(*self._routing.way(destination, claim.envelope.reverse_path))
         except NoRoute as no_route:
             result = REJECTED if no_route.status.startswith("5") else DEFERRED
             attempts = [Attempt(r.index, result, no_route.status, no_route.text) for r in claim.envelope.recipients]
             return AttemptReport(tuple(attempts), reached=result == REJECTED)
-        return _together([await self._attempt_alike(one, targets) for one in _alike(claim)])
-
-    async def _attempt_alike(self, claim: Claim, targets: Sequence[Target]) -> AttemptReport:
-        """Try the servers for recipients whose copies are the same, octet by octet."""
         trial = _Trial(claim, targets)
         for target in targets:
             if not trial.pending or trial.over:
@@ -103,23 +103,27 @@ class RemoteAgent:
         return trial.report()
 
     async def _attempt_anew(self, claim: Claim) -> AttemptReport:
-        """What was queued for a next hop that is not configured any more goes where each domain's mail goes now."""
+        """What was queued for a way that is not configured any more goes where each recipient's mail goes now."""
         anew: dict[str, list[QueuedRecipient]] = {}
         for recipient in claim.envelope.recipients:
-            destination = self._routing.destination(recipient.address.rpartition("@")[2])
+            domain = recipient.address.rpartition("@")[2]
+            destination = self._routing.destination(domain, claim.envelope.reverse_path)
             anew.setdefault(destination, []).append(replace(recipient, destination=destination))
         reports = [await self.attempt(_only(claim, recipients)) for recipients in anew.values()]
         return AttemptReport(tuple(attempt for report in reports for attempt in report.attempts))
 
-    async def _targets(self, destination: str) -> list[Target]:
-        chosen = self._routing.next_hop(destination)
+    async def _targets(self, way: Way, domain: str) -> list[Target]:
+        """Return the servers to try, in order; at least one. :raises NoRoute:"""
+        chosen = way.next_hop
         if chosen is not None:
-            return [
+            found = [
                 Target(hop.host, hop.address, chosen.port, chosen.tls, chosen.username, chosen.password)
                 for hop in await self._mx.find_host(chosen.host)
             ]
-        hops: Sequence[Hop] = await self._mx.find(destination)
-        return [Target(hop.host, hop.address, self._port, await self._tls.level(destination, hop.host)) for hop in hops]
+        else:
+            hops: Sequence[Hop] = await self._mx.find(domain)
+            found = [Target(hop.host, hop.address, self._port, await self._tls.level(domain, hop.host)) for hop in hops]
+        return _from_sources(found, way)
 
     async def _try(self, target: Target, trial: _Trial) -> None:
         """One server, again for those it had no room for in the same transaction."""
@@ -156,6 +160,15 @@ class RemoteAgent:
             ),
             envelope_id=envelope.id,
         )
+
+
+def _from_sources(targets: Sequence[Target], way: Way) -> list[Target]:
+    """Return the targets a way's own addresses can connect to, each with the one it is to come from. :raises NoRoute:"""
+    chosen = [(target, way.source(target.address)) for target in targets]
+    reachable = [replace(target, source=source) for target, source in chosen if source is not None]
+    if not reachable:
+        raise NoRoute("4.4.4", f"no server has an address of the family of {', '.join(way.sources)}")
+    return reachable
 
 
 def _only(claim: Claim, recipients: Sequence[QueuedRecipient]) -> Claim:

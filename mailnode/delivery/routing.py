@@ -1,7 +1,8 @@
-"""Where mail for a domain that is not ours goes: to its own servers, found by MX, or to a next hop that somebody chose.
+"""Which way mail leaves: to its domain's own servers, found by MX, or to a next hop that somebody chose.
 
-The table is read from the top, and the first route that names a domain has it. What a route leads to is also what mail is
-queued under: all domains of one next hop are one destination, tried together.
+The table is read from the top, and the first route that names a recipient's domain and the sender has the recipient. Where
+it leads to is also what mail is queued under: all that one next hop takes is one destination, tried together. A route
+with a name puts it in front, ``bulk/example.com``, so the same server reached in two ways is two destinations.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from mailnode.delivery.tls_policy import LEVELS
-from mailnode.values.address import domain_key
+from mailnode.errors import BadAddress
+from mailnode.values.address import domain_key, parse_address
 
-EVERY_DOMAIN = "*"
+EVERYBODY = "*"  # of domains, and of senders
+NULL_SENDER = "<>"  # as a route names it
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,40 +44,85 @@ class NextHop:
 
 
 @dataclass(frozen=True, slots=True)
+class Way:
+    """How mail leaves. ``next_hop`` None: to the domain's own servers, by MX. ``name``: of the route, "" for none.
+
+    ``sources``: own IP addresses to connect from, one of a family; none: the system chooses. With some, a server is only
+    reached at addresses of their families.
+    """
+
+    next_hop: NextHop | None = None
+    name: str = ""
+    sources: tuple[str, ...] = ()
+
+    def destination(self, domain: str) -> str:
+        """Return what mail for a domain's key is queued under."""
+        key = domain if self.next_hop is None else self.next_hop.destination
+        return f"{self.name}/{key}" if self.name else key
+
+    def source(self, address: str) -> str | None:
+        """Return the address to connect to another from: "" is the system's choice, None that there is none."""
+        if not self.sources:
+            return ""
+        return next((own for own in self.sources if (":" in own) == (":" in address)), None)
+
+
+BY_MX = Way()
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
-    """``domains``: names, ``.name`` for all below a name, or ``*``. ``next_hop`` None: their own servers, by MX."""
+    """``domains``: of recipients; names, ``.name`` for all below a name, or ``*``. ``senders``: the same of reverse-paths,
+    and whole addresses, and ``<>``."""
 
     domains: Collection[str]
-    next_hop: NextHop | None
+    way: Way
+    senders: Collection[str] = (EVERYBODY,)
 
 
 class RoutingTable:
-    """Routes, the first that names a domain first."""
+    """Routes, the first that names somebody first."""
 
     def __init__(self, routes: Sequence[Route] = ()) -> None:
-        """:raises ValueError: two next hops of one host and port that are not the same."""
-        self._routes = [(frozenset(map(_key, route.domains)), route.next_hop) for route in routes]
-        self._next_hops: dict[str, NextHop] = {}
-        for hop in (route.next_hop for route in routes):
-            if hop is not None and self._next_hops.setdefault(hop.destination, hop) != hop:
-                raise ValueError(f"{hop.destination}: two next hops of one name")
+        """:raises ValueError: two ways of one name, or of one host and port, that are not the same."""
+        self._routes = [
+            (frozenset(map(_key, one.domains)), frozenset(map(_sender_key, one.senders)), one.way) for one in routes
+        ]
+        self._known: dict[str, Way] = {}  # by what is queued for a next hop, and by the name of a way by MX
+        for way in (route.way for route in routes):
+            key = way.destination("") if way.next_hop is not None else way.name
+            if key and self._known.setdefault(key, way) != way:
+                raise ValueError(f"{key}: two routes of one name")
 
-    def destination(self, domain: str) -> str:
-        """Return what mail for a domain is queued under. :raises mailnode.errors.BadAddress: it is none."""
+    def destination(self, domain: str, sender: str = "") -> str:
+        """Return what mail for a domain is queued under.
+
+        :param sender: the reverse-path, "" the null sender.
+        :raises mailnode.errors.BadAddress: the domain is none.
+        """
         key = domain_key(domain)
-        hop = self.next_hop(key)
-        return key if hop is None else hop.destination
+        return self._first(key, sender).destination(key)
 
-    def next_hop(self, destination: str) -> NextHop | None:
-        """Return where a destination's mail goes, a domain's key or what a route was called; None: by MX."""
-        if destination in self._next_hops:
-            return self._next_hops[destination]
-        wanted = {EVERY_DOMAIN, *_names(destination)}
-        return next((hop for domains, hop in self._routes if not wanted.isdisjoint(domains)), None)
+    def way(self, destination: str, sender: str = "") -> tuple[Way, str]:
+        """Return the way that a destination's mail leaves by, and the domain whose servers get it; that is "" where the
+        way has a next hop."""
+        name, domain = _split(destination)
+        way = self._known.get(destination) or self._known.get(name) or self._first(domain, sender)
+        return way, "" if way.next_hop is not None else domain
 
     def is_stale(self, destination: str) -> bool:
-        """Whether mail was queued for a next hop that the table does not have any more."""
-        return destination not in self._next_hops and _is_next_hop(destination)
+        """Whether mail was queued for a way that the table does not have any more."""
+        if destination in self._known:
+            return False
+        name, key = _split(destination)
+        return _is_next_hop(key) or (name != "" and name not in self._known)
+
+    def _first(self, domain: str, sender: str) -> Way:
+        wanted, writer = {EVERYBODY, *_names(domain)}, _sender_names(sender)
+        for domains, senders, way in self._routes:
+            if not wanted.isdisjoint(domains) and not writer.isdisjoint(senders):
+                return way
+        return BY_MX
 
 
 def _names(key: str) -> Iterator[str]:
@@ -85,12 +133,34 @@ def _names(key: str) -> Iterator[str]:
         yield key
 
 
+def _sender_names(reverse_path: str) -> set[str]:
+    """Return by what a route may name a sender: the address, with and without its detail, and its domain."""
+    try:
+        address = parse_address(reverse_path)
+        return {EVERYBODY, address.key, address.base().key, *_names(address.domain_key)}
+    except BadAddress:
+        return {EVERYBODY} if reverse_path else {EVERYBODY, NULL_SENDER}
+
+
 def _key(domain: str) -> str:
     """Return a domain of a route as it is compared."""
-    if domain == EVERY_DOMAIN:
+    if domain == EVERYBODY:
         return domain
     below = domain.startswith(".")
     return "." * below + domain_key(domain[below:])
+
+
+def _sender_key(sender: str) -> str:
+    """Return a sender of a route as it is compared. :raises mailnode.errors.BadAddress: neither an address nor a domain."""
+    if sender == NULL_SENDER:
+        return sender
+    return parse_address(sender).key if "@" in sender else _key(sender)
+
+
+def _split(destination: str) -> tuple[str, str]:
+    """Return a route's name, "" for none, and what follows it."""
+    name, slash, key = destination.partition("/")
+    return (name, key) if slash else ("", destination)
 
 
 def _is_next_hop(destination: str) -> bool:

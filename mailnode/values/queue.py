@@ -26,7 +26,7 @@ class QueuedRecipient:
 
     index: int  # unique in the envelope
     address: str  # as it goes on the wire; for local plans the address it came in for
-    destination: str  # domain key, "host:port" of a next hop, or LOCAL_DESTINATION
+    destination: str  # domain key, "host:port" of a next hop, either with "name/" of a route; or LOCAL_DESTINATION
     account_id: str = ""  # local plans only
     plan: str = ""  # JSON: of a local plan mailbox, flags, keywords, prefix; else "" or prefix
     options: RcptOptions = PLAIN_RCPT

@@ -7,8 +7,9 @@ import pytest
 
 from mailnode.config.demo import demo_config, demo_listeners
 from mailnode.config.endpoints import overlapping, reached_locally
+from mailnode.config.fields import Called, split_address
 from mailnode.config.loader import Checks, load, read
-from mailnode.config.schema import Called, Config, split_address
+from mailnode.config.schema import Config
 from mailnode.errors import ConfigurationError
 
 GOOD = {
@@ -113,8 +114,31 @@ def test_every_mistake_of_every_section_is_reported_at_once_with_its_key():
         (
             GOOD
             | {"queue": {"smarthost": {"host": "x.y"}, "route": [{"domains": ["a.b"], "host": "x.y", "tls": "none"}]}},
-            ["queue.smarthost.host: the same server as queue.route[0], with another login or tls"],
+            ["queue.smarthost.host: the same server as queue.route[0], with another login, tls or source"],
         ),
+        (GOOD | {"queue": {"route": [{"host": "x.y"}]}}, ["queue.route[0].domains: is required, or senders"]),
+        (
+            GOOD | {"queue": {"route": [{"domains": ["a.b"], "source": ["192.0.2.1"]}]}},
+            ["queue.route[0].name: is required where there is a source and no host"],
+        ),
+        (
+            GOOD | {"queue": {"route": [{"name": "n", "senders": ["a.b"], "source": ["192.0.2.1", "192.0.2.2"]}]}},
+            ["queue.route[0].source: two addresses of one family"],
+        ),
+        (
+            GOOD
+            | {
+                "queue": {
+                    "route": [
+                        {"name": "n", "senders": ["a.b"], "source": ["192.0.2.1"]},
+                        {"name": "N", "senders": ["b.b"], "source": ["192.0.2.2"]},
+                    ]
+                }
+            },
+            ["queue.route[1].name: the same name as queue.route[0], with another login, tls or source"],
+        ),
+        (GOOD | {"queue": {"route": [{"name": "a.b", "domains": ["a.b"]}]}}, None),
+        (GOOD | {"queue": {"route": [{"senders": ["a b@c.d"]}]}}, ["queue.route[0].senders[0]: not an address"]),
         (
             GOOD | {"queue": {"route": [{"domains": ["a.b"]}, {"domains": ["*"], "host": "x.y", "username": "a"}]}},
             ["queue.route[1].username: username and password_file belong together"],

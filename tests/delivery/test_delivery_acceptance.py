@@ -17,7 +17,7 @@ from zope.interface.verify import verifyObject
 from mailnode.delivery.acceptance import MANY, MIDDLE, SMALL, TINY, Acceptance, is_simple, remove_scratch
 from mailnode.delivery.local import LocalAgent
 from mailnode.delivery.plans import copies, prefix_of
-from mailnode.delivery.routing import NextHop, Route, RoutingTable
+from mailnode.delivery.routing import NextHop, Route, RoutingTable, Way
 from mailnode.errors import Busy, LimitReached, NoSuchAccount, OverQuota, StoreUnavailable
 from mailnode.interfaces.delivery import IDelivery
 from mailnode.interfaces.queue import IDeliveryAgent
@@ -216,7 +216,7 @@ class AcceptTests(AcceptanceCase):
         self.assertEqual(self.queued().expires, NOW + 2)
 
     def test_smarthost(self) -> None:
-        self.acceptance = self.make(routing=RoutingTable([Route(["*"], NextHop("smart.example", 587))]))
+        self.acceptance = self.make(routing=RoutingTable([Route(["*"], Way(NextHop("smart.example", 587)))]))
         self.accept(("c@there.example", Resolved(True, remote=("c@there.example",))))
         self.assertEqual(self.queued().recipients[0].destination, "smart.example:587")
 

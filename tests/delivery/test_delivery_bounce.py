@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from mailnode.delivery.bounce import Bouncer, is_owed
-from mailnode.delivery.routing import NextHop, Route, RoutingTable
+from mailnode.delivery.routing import NextHop, Route, RoutingTable, Way
 from mailnode.errors import BlobDamaged, StoreUnavailable
 from mailnode.interfaces.queue import IBouncer
 from mailnode.message.scanner import read_facts
@@ -122,7 +122,7 @@ class BouncerTests(SynchronousTestCase):
         (row,) = submission.envelope.recipients
         self.assertEqual((row.destination, row.address), ("there.example", "Bob@There.example"))
         self.assertIsNone(submission.facts)
-        self.bouncer = self.make(routing=RoutingTable([Route(["*"], NextHop("smart.example", 587))]))
+        self.bouncer = self.make(routing=RoutingTable([Route(["*"], Way(NextHop("smart.example", 587)))]))
         (submission,) = self.compose(fate(), reverse_path="bob@there.example")
         self.assertEqual(submission.envelope.recipients[0].destination, "smart.example:587")
 

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from mailnode.delivery.remote import RemoteAgent
-from mailnode.delivery.routing import NextHop, Route, RoutingTable
+from mailnode.delivery.routing import NextHop, Route, RoutingTable, Way
 from mailnode.errors import ResolverFailure
 from mailnode.interfaces.outbound import IOutbound, OutboundMessage, OutboundReport, TargetFailed
 from mailnode.interfaces.queue import IDeliveryAgent
@@ -33,7 +33,7 @@ def reply(text: str) -> Reply:
 
 
 def through(next_hop: NextHop) -> RoutingTable:
-    return RoutingTable([Route(["*"], next_hop)])
+    return RoutingTable([Route(["*"], Way(next_hop))])
 
 
 OK, LATER, NEVER = reply("250 2.0.0 ok"), reply("451 4.3.0 later"), reply("550 5.1.1 unknown")
@@ -317,6 +317,29 @@ class SpecialTests(RemoteCase):
         report = self.attempt(envelope=replace(queued("e1", NOW), recipients=rows))
         self.assertEqual(self.results(report), [(SENT, "2.0.0"), (REJECTED, "5.1.1"), (SENT, "2.0.0")])
         self.assertEqual([len(message.recipients) for _, message in self.net.sent], [2, 1])
+
+    def test_a_route_gives_the_address_to_connect_from(self) -> None:
+        self.zone.address_data["a.example"] = [A, SIX]
+        self.agent = self.make(routing=RoutingTable([Route(["*"], Way(name="own", sources=("192.0.2.9",)))]))
+        self.serve(a=fails("connect"), b=OK)
+        self.attempt(envelope=queued("e1", NOW, destination="own/d.example"))
+        self.assertEqual([(t.address, t.source) for t, _ in self.net.sent], [(A, "192.0.2.9"), (B, "192.0.2.9")])
+
+    def test_no_server_of_the_family_of_the_source(self) -> None:
+        self.agent = self.make(routing=RoutingTable([Route(["*"], Way(name="own", sources=("2001:db8::9",)))]))
+        report = self.attempt(envelope=queued("e1", NOW, destination="own/d.example"))
+        self.assertEqual((self.results(report), report.reached), ([(DEFERRED, "4.4.4")], False))
+
+    def test_mail_waits_for_the_route_of_its_sender(self) -> None:
+        self.zone.address_data["smart.example"] = [C]
+        way = Way(NextHop("smart.example", 25, "none"))
+        self.agent = self.make(routing=RoutingTable([Route(["*"], way, ["news.example"])]))
+        self.serve(a=OK, c=OK)
+        for sender, address in (("a@news.example", C), ("a@here.example", A)):
+            rows = (QueuedRecipient(0, "x@d.example", "gone/d.example"),)
+            self.attempt(envelope=replace(queued("e1", NOW), reverse_path=sender, recipients=rows))
+            self.assertEqual(self.net.tried, [address])
+            self.net.sent.clear()
 
     def test_another_port_for_tests(self) -> None:
         self.agent = self.make(port=2525)

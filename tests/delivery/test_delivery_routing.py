@@ -2,39 +2,39 @@
 
 import pytest
 
-from mailnode.delivery.routing import NextHop, Route, RoutingTable
+from mailnode.delivery.routing import BY_MX, NextHop, Route, RoutingTable, Way
 
-SMART = NextHop("smart.example", 587, "verified", "user", "secret")
-INNER = NextHop("192.0.2.1", 25, "none")
+SMART = Way(NextHop("smart.example", 587, "verified", "user", "secret"))
+INNER = Way(NextHop("192.0.2.1", 25, "none"))
 
 
 def test_without_routes_a_domain_is_its_own_destination_and_found_by_mx():
     table = RoutingTable()
     assert table.destination("There.Example") == "there.example"
-    assert table.next_hop("there.example") is None
+    assert table.way("there.example") == (BY_MX, "there.example")
 
 
 def test_the_first_route_that_names_a_domain_has_it():
     table = RoutingTable(
         [
-            Route(["b.example"], None),
+            Route(["b.example"], BY_MX),
             Route(["a.example", ".b.example"], INNER),
             Route(["*"], SMART),
         ]
     )
-    for domain, hop in (
+    for domain, way in (
         ("a.example", INNER),
         ("A.EXAMPLE", INNER),
         ("x.a.example", SMART),
-        ("b.example", None),
+        ("b.example", BY_MX),
         ("x.b.example", INNER),
         ("y.x.b.example", INNER),
         ("xb.example", SMART),
         ("example", SMART),
         ("[192.0.2.7]", SMART),
     ):
-        assert table.next_hop(domain.lower()) is hop, domain
-        assert table.destination(domain) == (hop.destination if hop else domain.lower()), domain
+        assert table.way(domain.lower())[0] is way, domain
+        assert table.destination(domain) == (way.next_hop.destination if way.next_hop else domain.lower()), domain
 
 
 def test_a_domain_is_named_in_its_own_letters_or_as_on_the_wire():
@@ -45,8 +45,8 @@ def test_a_domain_is_named_in_its_own_letters_or_as_on_the_wire():
 
 def test_what_was_queued_for_a_next_hop_is_found_by_what_it_was_called():
     table = RoutingTable([Route(["a.example"], INNER), Route(["*"], SMART)])
-    assert table.next_hop("192.0.2.1:25") is INNER
-    assert table.next_hop("smart.example:587") is SMART
+    assert table.way("192.0.2.1:25") == (INNER, "")
+    assert table.way("smart.example:587") == (SMART, "")
     assert not table.is_stale("smart.example:587")
     assert not table.is_stale("d.example")
 
@@ -56,20 +56,81 @@ def test_what_was_queued_for_a_next_hop_that_is_no_more_is_told_from_domains(des
     assert RoutingTable([Route(["*"], SMART)]).is_stale(destination)
 
 
+@pytest.mark.parametrize("destination", ["bulk/d.example", "own/smart.example:587", "own/smart.example:25"])
+def test_what_was_queued_under_a_name_that_is_no_more_is_stale(destination):
+    table = RoutingTable([Route(["*"], Way(name="other")), Route(["*"], Way(SMART.next_hop, name="mine"))])
+    assert table.is_stale(destination)
+    assert not table.is_stale("other/d.example") and not table.is_stale("mine/smart.example:587")
+    assert table.is_stale("mine/d.example") and table.is_stale("other/smart.example:587")
+
+
+def test_a_route_by_mx_with_a_name_is_a_destination_for_each_domain():
+    bulk = Way(name="bulk", sources=("192.0.2.9",))
+    table = RoutingTable([Route(["*"], bulk, ["news.example"])])
+    assert table.destination("D.example", "a@news.example") == "bulk/d.example"
+    assert table.destination("d.example", "a@here.example") == "d.example"
+    assert table.way("bulk/d.example", "a@here.example") == (bulk, "d.example")
+
+
+def test_one_server_with_two_logins_is_two_destinations():
+    ways = [Way(NextHop("s.example", username=user, password="p"), name=user) for user in ("a", "b")]
+    table = RoutingTable([Route(["*"], way, [f"{way.name}.example"]) for way in ways])
+    for way in ways:
+        assert table.destination("d.example", f"x@{way.name}.example") == f"{way.name}/s.example:587"
+        assert table.way(f"{way.name}/s.example:587") == (way, "")
+
+
+@pytest.mark.parametrize(
+    ("senders", "sender", "named"),
+    [
+        (["News@Here.example"], "news@here.example", True),
+        (["news@here.example"], "news+bounce=a@HERE.example", True),
+        (["news@here.example"], "newsletter@here.example", False),
+        (["here.example"], "a@here.example", True),
+        (["here.example"], "a@x.here.example", False),
+        ([".here.example"], "a@x.here.example", True),
+        (["bücher.example"], "a@xn--bcher-kva.example", True),
+        (["<>"], "", True),
+        (["<>"], "a@here.example", False),
+        (["here.example"], "", False),
+        (["*"], "", True),
+        (["*"], "neither this nor that", True),
+    ],
+)
+def test_a_route_names_senders(senders, sender, named):
+    table = RoutingTable([Route(["*"], INNER, senders)])
+    assert (table.destination("d.example", sender) == "192.0.2.1:25") is named
+    assert (table.way("d.example", sender)[0] is INNER) is named
+
+
+def test_domain_and_sender_must_both_be_named():
+    table = RoutingTable([Route(["d.example"], INNER, ["here.example"])])
+    assert table.destination("d.example", "a@here.example") == "192.0.2.1:25"
+    assert table.destination("e.example", "a@here.example") == "e.example"
+    assert table.destination("d.example", "a@there.example") == "d.example"
+
+
+def test_a_source_is_of_the_family_of_what_is_connected_to():
+    assert BY_MX.source("192.0.2.1") == ""
+    way = Way(sources=("192.0.2.9", "2001:db8::9"))
+    assert (way.source("198.51.100.1"), way.source("2001:db8::1")) == ("192.0.2.9", "2001:db8::9")
+    assert Way(sources=("192.0.2.9",)).source("2001:db8::1") is None
+
+
 @pytest.mark.parametrize("literal", ["[192.0.2.7]", "[ipv6:2001:db8::1]"])
 def test_an_address_literal_is_no_next_hop(literal):
     assert not RoutingTable().is_stale(literal)
 
 
 def test_an_address_in_brackets_is_called_like_one_without():
-    hop = NextHop("[2001:db8::1]", 25, "none")
-    assert RoutingTable([Route(["*"], hop)]).next_hop("2001:db8::1:25") is hop
+    way = Way(NextHop("[2001:db8::1]", 25, "none"))
+    assert RoutingTable([Route(["*"], way)]).way("2001:db8::1:25") == (way, "")
 
 
 def test_one_server_cannot_be_two_next_hops():
-    other = NextHop("smart.example", 587, "verified", "somebody", "secret")
+    other = Way(NextHop("smart.example", 587, "verified", "somebody", "secret"))
     RoutingTable([Route(["a.example"], SMART), Route(["b.example"], SMART)])
-    with pytest.raises(ValueError, match="two next hops"):
+    with pytest.raises(ValueError, match="two routes"):
         RoutingTable([Route(["a.example"], SMART), Route(["b.example"], other)])
 
 

@@ -9,7 +9,13 @@ TREES = {
     path.relative_to(ROOT).as_posix(): ast.parse(path.read_text()) for path in sorted((ROOT / "mailnode").rglob("*.py"))
 }
 # Classes of these are named by something else: a section of the configuration file, a command as its protocol calls it.
-NAMED_ELSEWHERE = ("mailnode/config/schema.py", "mailnode/imap/commands/", "mailnode/smtp/wire/events.py")
+NAMED_ELSEWHERE = (
+    "mailnode/config/schema.py",
+    "mailnode/config/routes.py",
+    "mailnode/config/fields.py",
+    "mailnode/imap/commands/",
+    "mailnode/smtp/wire/events.py",
+)
 
 
 def defined_twice(trees):

@@ -1,0 +1,188 @@
+"""The kinds of values that settings have, each with its check, and what all sections share."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from mailnode.config import units
+from mailnode.config.endpoints import check_endpoint
+from mailnode.errors import BadAddress
+from mailnode.values.address import domain_key, looks_like_ip, own_domain_fault, parse_address
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_ROUTE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,31}\Z")
+
+
+class Called:
+    """How the documentation calls a type whose Python name says little."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+def _path(value: Any) -> Path:
+    if isinstance(value, Path):
+        return value
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise ValueError("should be a path in quotes")
+    return Path(value)
+
+
+def _network(value: Any) -> Network:
+    if isinstance(value, ipaddress.IPv4Network | ipaddress.IPv6Network):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("should be a network in quotes, such as 192.0.2.0/24")
+    try:
+        return ipaddress.ip_network(value)
+    except ValueError as error:
+        raise ValueError(f"not a network: {error}") from None
+
+
+def _domain(value: str) -> str:
+    try:
+        key = domain_key(value)
+    except BadAddress:
+        raise ValueError("not a domain name") from None
+    if looks_like_ip(key):
+        raise ValueError("not a domain name, but an IP address")
+    return value
+
+
+def _own_domain(value: str) -> str:
+    if fault := own_domain_fault(domain_key(_domain(value))):
+        raise ValueError(f"not a domain of its own, but {fault}")
+    return value
+
+
+def _host_name(value: str) -> str:
+    if "." not in _domain(value):
+        raise ValueError("should be a full host name with a dot, such as mail.example.org")
+    return domain_key(value)
+
+
+def _host(value: str) -> str:
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        return _domain(value)
+
+
+def _host_or_none(value: str) -> str:
+    return value and _host(value)
+
+
+def _domains_of_route(value: str) -> str:
+    if value != "*":
+        _domain(value.removeprefix("."))
+    return value
+
+
+def _senders_of_route(value: str) -> str:
+    if value == "<>":
+        return value
+    if "@" not in value:
+        return _domains_of_route(value)
+    try:
+        parse_address(value)
+    except BadAddress:
+        raise ValueError("not an address") from None
+    return value
+
+
+def _route_name(value: str) -> str:
+    if value and not _ROUTE_NAME.match(value):
+        raise ValueError("should be up to 32 letters, digits and hyphens, a letter first")
+    return value.lower()
+
+
+def _address(value: str) -> str:
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        raise ValueError("not an IP address") from None
+
+
+def _mailbox_or_none(value: str) -> str:
+    if value:
+        try:
+            domain_key(parse_address(value).domain)
+        except BadAddress:
+            raise ValueError("not a mail address") from None
+    return value
+
+
+def _endpoint(value: str) -> str:
+    wrong = check_endpoint(value)
+    if wrong:
+        raise ValueError(wrong)
+    return value
+
+
+def _server_address(value: str) -> str:
+    split_address(value, 53)
+    return value
+
+
+def _store_url(value: str) -> str:
+    if value == "sqlite:" or value.startswith(("postgresql://", "postgres://")):
+        return value
+    raise ValueError('should be "sqlite:" or "postgresql://user@host/database"')
+
+
+def _blob_place(value: str) -> str:
+    if not value.startswith("file:") or value == "file:":
+        raise ValueError('should be "file:" and a directory, such as "file:blobs"')
+    return value
+
+
+def split_address(text: str, default_port: int) -> tuple[str, int]:
+    """Read ``127.0.0.1``, ``127.0.0.1:5353`` or ``[::1]:5353``. :raises ValueError: anything else."""
+    host, port = text, str(default_port)
+    if text.startswith("["):
+        host, closed, rest = text[1:].partition("]")
+        if not closed or (rest and not rest.startswith(":")):
+            raise ValueError("should be an IP address, with :port where it is not the usual one")
+        port = rest[1:] if rest else port
+    elif text.count(":") == 1:
+        host, _, port = text.partition(":")
+    try:
+        address = str(ipaddress.ip_address(host))
+    except ValueError:
+        raise ValueError("should be an IP address, with :port where it is not the usual one") from None
+    if not (port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) < 65536):
+        raise ValueError("the port should be a number from 1 to 65535")
+    return address, int(port)
+
+
+FilePath = Annotated[Path, BeforeValidator(_path), Called("path")]
+NetworkList = list[Annotated[Network, BeforeValidator(_network), Called("network")]]
+DomainName = Annotated[str, AfterValidator(_own_domain), Called("domain name")]
+Seconds = Annotated[float, Field(gt=0, le=31_536_000), BeforeValidator(units.seconds), Called("seconds")]
+Octets = Annotated[int, Field(ge=1), BeforeValidator(units.octets), Called("octets")]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+
+HostName = Annotated[str, AfterValidator(_host_name), Called("host name")]
+IpAddress = Annotated[str, AfterValidator(_address), Called("IP address")]
+SocketAddress = Annotated[str, AfterValidator(_server_address), Called("address")]
+HostOrNone = Annotated[str, AfterValidator(_host_or_none), Called("host")]
+MailboxOrNone = Annotated[str, AfterValidator(_mailbox_or_none), Called("address")]
+RouteName = Annotated[str, AfterValidator(_route_name), Called("name")]
+SenderPattern = Annotated[str, AfterValidator(_senders_of_route), Called("senders")]
+DomainPattern = Annotated[str, AfterValidator(_domains_of_route), Called("domains")]
+Host = Annotated[str, AfterValidator(_host), Called("host")]
+StoreUrl = Annotated[str, AfterValidator(_store_url)]
+BlobPlace = Annotated[str, AfterValidator(_blob_place)]
+Endpoint = Annotated[str, AfterValidator(_endpoint), Called("endpoint")]
+
+
+class Section(BaseModel):
+    """What all sections share: nothing unknown, nothing converted, nothing changed later."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, arbitrary_types_allowed=True)

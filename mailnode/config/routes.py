@@ -1,0 +1,67 @@
+"""The settings of the ways mail leaves by: ``[queue.smarthost]`` and ``[[queue.route]]``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from mailnode.config.fields import (
+    DomainPattern,
+    FilePath,
+    Host,
+    HostOrNone,
+    IpAddress,
+    RouteName,
+    Section,
+    SenderPattern,
+)
+
+
+class NextHop(Section):
+    """One server that takes outgoing mail."""
+
+    host: HostOrNone = Field(
+        "", description="The name or the IP address of the server. Empty: their own servers, by MX records."
+    )
+    port: int = Field(587, ge=1, le=65535, description="Its port.")
+    tls: Literal["none", "opportunistic", "required", "verified", "implicit"] = Field(
+        "verified",
+        description="How the connection is encrypted: not at all; if offered; always by STARTTLS; always, with a "
+        "certificate that must be valid for the host; from the first octet, with such a certificate.",
+    )
+    username: str = Field("", description="The login there. Empty: none.")
+    password_file: FilePath | None = Field(
+        None, description="A file whose first line is the password, readable by the server alone."
+    )
+    source: list[IpAddress] = Field(
+        [],
+        max_length=2,
+        description="The address of this machine to connect from, or one of each family. Servers are then only reached "
+        "at addresses of these families. Empty: the system chooses.",
+    )
+
+
+class Route(NextHop):
+    """Where mail of some senders, or for some domains, goes. The first route that names both has it; what none names goes
+    to the server of ``[queue.smarthost]``, or by MX records."""
+
+    name: RouteName = Field(
+        "",
+        description='Stands before what its mail is queued under, as in ``"bulk/example.com"``. Needed by a route without a '
+        "host that has a source, and where two routes lead to one server in two ways.",
+    )
+    domains: list[DomainPattern] = Field(
+        [], description='Domains; ``".example.org"`` is all below example.org. Empty, or ``"*"``: every domain.'
+    )
+    senders: list[SenderPattern] = Field(
+        [],
+        description='Reverse-paths: addresses, with any detail, domains, and ``"<>"``, which notices have. Empty, or '
+        '``"*"``: every sender.',
+    )
+
+
+class Smarthost(NextHop):
+    """One server that takes all outgoing mail that no ``[[queue.route]]`` names."""
+
+    host: Host = Field(description="Its name, or its IP address.")
