@@ -11,7 +11,7 @@ from __future__ import annotations
 import enum
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -96,15 +96,15 @@ class Session(ABC, Generic[Event]):
 
     # ISession
 
-    def opened(self) -> Coroutine[Any, Any, None]:
+    def opened(self) -> Coroutine[object, object, None]:
         """The connection is up."""
         return self._speak(Input.OPENED, self.greet())
 
-    def handle(self, event: Event) -> Coroutine[Any, Any, None]:
+    def handle(self, event: Event) -> Coroutine[object, object, None]:
         """Answer one event."""
         return self._speak(_EVENT, self.answer(event))
 
-    def push(self, say: Callable[[], Coroutine[Any, Any, None]]) -> Coroutine[Any, Any, None]:
+    def push(self, say: Callable[[], Coroutine[object, object, None]]) -> Coroutine[object, object, None]:
         """Say something unasked, between two events. It is not said when the session has ended meanwhile."""
         return self._speak(_EVENT, say())
 
@@ -199,7 +199,7 @@ class Session(ABC, Generic[Event]):
 
     # The life
 
-    async def _speak(self, happened: Input, saying: Coroutine[Any, Any, None]) -> None:
+    async def _speak(self, happened: Input, saying: Coroutine[object, object, None]) -> None:
         """Take the turn, and have it until the transport has taken what was said."""
         turn = self._turn
         if turn.taken:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from mailnode.errors import BlobDamaged, RowsDamaged
 from mailnode.imap.messages.ranges import uids_of
 from mailnode.imap.view.view import View
 from mailnode.interfaces.store import IMailbox
 from mailnode.values.blob import BlobRef
+from mailnode.values.rows import StoredRow
 
 T = TypeVar("T")
 
@@ -19,7 +20,7 @@ BATCH = 64  # small messages held at once
 
 async def read_rows(
     mailbox: IMailbox, view: View, indexes: Sequence[int], columns: Sequence[str], keep: bool = False
-) -> tuple[Sequence[int], list[tuple[Any, ...]], RowsDamaged | None]:
+) -> tuple[Sequence[int], list[StoredRow], RowsDamaged | None]:
     """Return the rows of at most ``RANGE`` messages, the indexes they belong to, and why some could not be read: those, and
     messages that are kept no more, are missing among rows and indexes. :param keep: as for ``IMailbox.rows``."""
     uids = uids_of(view, indexes)

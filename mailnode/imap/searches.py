@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import TypeVar, TypeVarTuple
 
 from twisted.internet.defer import DeferredSemaphore
 
 from mailnode.interfaces.runtime import IProcesses
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 OF_ACCOUNT = 2  # searches that look into messages at a time
 AT_ONCE = 2  # steps at a time: while one is worked on, the next is read
@@ -53,7 +54,7 @@ class Searches:
         finally:
             self._steps.release()
 
-    async def judge(self, function: Callable[..., T], *args: Any) -> T:
+    async def judge(self, function: Callable[[*Ts], T], *args: *Ts) -> T:
         """Run a module-level function where searches run. :raises mailnode.errors.Busy:"""
         judged: T = await self._processes.run(function, *args)
         return judged

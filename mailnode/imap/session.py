@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from itertools import repeat
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 from twisted.internet.defer import ensureDeferred
 from twisted.logger import Logger
@@ -90,11 +90,11 @@ class ImapSession(Session[Event]):
         finally:
             self.look_after_view()
 
-    def push(self, say: Callable[[], Coroutine[Any, Any, None]]) -> Coroutine[Any, Any, None]:
+    def push(self, say: Callable[[], Coroutine[object, object, None]]) -> Coroutine[object, object, None]:
         """Say something unasked, between two events."""
         return super().push(partial(self._pushed, say))
 
-    async def _pushed(self, say: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def _pushed(self, say: Callable[[], Coroutine[object, object, None]]) -> None:
         self._turn_began = self.services.clock.seconds()
         try:
             await say()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
 from zope.interface import Interface
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 class IDelayed(Interface):
@@ -29,7 +30,7 @@ class IClock(Interface):
     def seconds() -> float:
         """UTC seconds since 1970."""
 
-    def callLater(delay: float, callable: Callable[..., object], *args: Any, **kwargs: Any) -> IDelayed:
+    def callLater(delay: float, callable: Callable[..., object], *args: object, **kwargs: object) -> IDelayed:
         """Call back after ``delay`` seconds."""
 
 
@@ -37,7 +38,7 @@ class IThreads(Interface):
     """Bounded thread pools by purpose: ``store`` (SQL), ``disk`` (blob files), ``cpu`` (hash, compression, parsing of
     small messages), ``password`` (argon2)."""
 
-    async def run(pool: str, function: Callable[..., T], *args: Any) -> T:
+    async def run(pool: str, function: Callable[[*Ts], T], *args: *Ts) -> T:
         """Run in a thread of that pool and return the result.
 
         :raises mailnode.errors.Busy: the pool's queue is full.
@@ -47,7 +48,7 @@ class IThreads(Interface):
 class IProcesses(Interface):
     """A small pool of processes for long Python work, which would hold up every thread of this one."""
 
-    async def run(function: Callable[..., T], *args: Any) -> T:
+    async def run(function: Callable[[*Ts], T], *args: *Ts) -> T:
         """Run a module-level function in another process and return its result; arguments and result are pickled.
 
         :raises mailnode.errors.Busy: the process died, also at the second time, or too many calls wait.

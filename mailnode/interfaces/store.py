@@ -7,7 +7,7 @@ Any of them may raise :class:`mailnode.errors.StoreUnavailable`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from zope.interface import Attribute, Interface
 
@@ -40,6 +40,7 @@ from mailnode.values.queue import (
     QueueTally,
     Settlement,
 )
+from mailnode.values.rows import StoredRow
 
 T = TypeVar("T")
 
@@ -131,7 +132,7 @@ class IMailbox(Interface):
             may then be 0. None: the store is asked.
         """
 
-    async def rows(uids: Sequence[int], columns: Sequence[str], keep: bool = False) -> list[tuple[Any, ...]]:
+    async def rows(uids: Sequence[int], columns: Sequence[str], keep: bool = False) -> list[StoredRow]:
         """Return ``(uid, *columns)`` for each of the ascending UIDs that exists, expunged ones included while they are
         kept, ascending. At most 256 UIDs. Columns: ``values.mailbox.COLUMNS``; ``content`` only beside ``blob``.
 
@@ -232,7 +233,7 @@ class IMailAccount(Interface):
     async def placements(message_ids: Sequence[int]) -> dict[int, tuple[Placed, ...]]:
         """Where each of these messages stands, by mailbox; nothing of those that stand nowhere. At most 256."""
 
-    async def message(message_id: int, columns: Sequence[str]) -> tuple[Any, ...]:
+    async def message(message_id: int, columns: Sequence[str]) -> StoredRow:
         """Columns of ``values.mailbox.COLUMNS`` of one message; flags, modseq and savedate are those of its first
         placement. :raises NoSuchMessage: it stands nowhere. :raises RowsDamaged:"""
 

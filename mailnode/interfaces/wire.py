@@ -60,7 +60,7 @@ class IConnection(Interface):
     def receive_eof() -> None:
         """The peer will send no more."""
 
-    def next_event() -> Any:
+    def next_event() -> object:
         """Return an event, ``NEED_DATA`` or ``PAUSED`` (values.wire)."""
 
     def tls_started() -> None:

@@ -8,7 +8,6 @@ those who write it down (Date, INTERNALDATE, the queue's next try).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from zope.interface import implementer
 
@@ -28,6 +27,6 @@ class WallClock:
         """UTC seconds; may be less than a moment ago."""
         return self._wall()
 
-    def callLater(self, delay: float, callable: Callable[..., object], *args: Any, **kwargs: Any) -> IDelayed:
+    def callLater(self, delay: float, callable: Callable[..., object], *args: object, **kwargs: object) -> IDelayed:
         """Call back after ``delay`` seconds, whatever becomes of the time of day."""
         return self._timers.callLater(delay, callable, *args, **kwargs)

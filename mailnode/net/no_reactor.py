@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import TypeVar, TypeVarTuple
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.python import runtime
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from mailnode.interfaces.runtime import IClock, IDelayed, IThreads
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 @implementer(IClock)
@@ -26,7 +28,7 @@ class StandingClock:
         """UTC seconds."""
         return float(runtime.seconds())
 
-    def callLater(self, delay: float, callable: Callable[..., object], *args: Any, **kwargs: Any) -> IDelayed:
+    def callLater(self, delay: float, callable: Callable[..., object], *args: object, **kwargs: object) -> IDelayed:
         """Take a call that will not come."""
         return self._timers.callLater(delay, callable, *args, **kwargs)  # type: ignore[return-value]
 
@@ -35,17 +37,18 @@ class StandingClock:
 class CallingThread:
     """No threads at all: everything runs where it is called. For commands, which have nothing else to do meanwhile."""
 
-    async def run(self, pool: str, function: Callable[..., T], *args: Any) -> T:
+    async def run(self, pool: str, function: Callable[[*Ts], T], *args: *Ts) -> T:
         """Call it."""
         return function(*args)
 
 
-def run_now(coroutine: Coroutine[Any, Any, T]) -> T:
+def run_now(coroutine: Coroutine[Deferred[object], object, T]) -> T:
     """Run a coroutine that never has to wait. :raises RuntimeError: it waits."""
-    outcome: list[Any] = []
+    outcome: list[T | Failure] = []
     Deferred.fromCoroutine(coroutine).addBoth(outcome.append)
     if not outcome:
         raise RuntimeError("this waits for something, and no reactor runs")
-    if hasattr(outcome[0], "raiseException"):
-        outcome[0].raiseException()
-    return outcome[0]  # type: ignore[no-any-return]
+    [ended] = outcome
+    if isinstance(ended, Failure):
+        ended.raiseException()
+    return ended

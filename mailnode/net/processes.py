@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -25,6 +25,7 @@ from mailnode.interfaces.runtime import IDelayed, IProcesses
 from mailnode.values.events import emit
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 _log = Logger()
 
@@ -48,7 +49,7 @@ class Processes:
         self._pool: ProcessPoolExecutor | None = None
         self._stopped = False
 
-    async def run(self, function: Callable[..., T], *args: Any) -> T:
+    async def run(self, function: Callable[[*Ts], T], *args: *Ts) -> T:
         """Run a module-level function in a process. :raises Busy: see :class:`IProcesses`."""
         if self._under_way >= self._room:
             raise Busy
@@ -101,7 +102,7 @@ class Processes:
             self._pool = None
         pool.shutdown(wait=False, cancel_futures=True)
 
-    async def _submit(self, pool: ProcessPoolExecutor, function: Callable[..., T], args: tuple[Any, ...]) -> T:
+    async def _submit(self, pool: ProcessPoolExecutor, function: Callable[[*Ts], T], args: tuple[*Ts]) -> T:
         ended: Deferred[None] = Deferred()
         future = pool.submit(function, *args)
         future.add_done_callback(lambda _: self._reactor.callFromThread(ended.callback, None))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar, TypeVarTuple
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
@@ -15,9 +15,10 @@ from zope.interface import implementer
 
 from mailnode.errors import Busy
 from mailnode.interfaces.pause import pause
-from mailnode.interfaces.runtime import IThreads
+from mailnode.interfaces.runtime import IClock, IThreads
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 # One busy Python thread makes every hop to another 5 ms long at the interpreter's default.
 SWITCH_INTERVAL = 0.0005  # seconds, for sys.setswitchinterval
@@ -70,7 +71,7 @@ class Threads:
             for pool in self._pools.values():
                 pool.stop()
 
-    async def end(self, clock: Any, seconds: float) -> bool:
+    async def end(self, clock: IClock, seconds: float) -> bool:
         """Begin nothing any more, what waits included, and wait at most so long for what runs. False: threads still
         work, and hold the process until they have ended."""
         if not self._running:
@@ -84,7 +85,7 @@ class Threads:
         self.stop()
         return True
 
-    async def run(self, pool: str, function: Callable[..., T], *args: Any) -> T:
+    async def run(self, pool: str, function: Callable[[*Ts], T], *args: *Ts) -> T:
         """Run in a thread of the pool. :raises Busy: its queue is full, or the server has stopped."""
         size = self._sizes[pool]
         if not self._running or self._ending or self._under_way[pool] >= size.threads + size.waiting:
@@ -93,12 +94,12 @@ class Threads:
         result: Deferred[T] = Deferred()
 
         def done(success: bool, value: T | Failure) -> None:
-            self._reactor.callFromThread(self._deliver, pool, result, success, value)
+            self._reactor.callFromThread(self._deliver, pool, result, value)
 
         self._pools[pool].callInThreadWithCallback(done, self._begin, function, args)
         return await result
 
-    def _begin(self, function: Callable[..., T], args: tuple[Any, ...]) -> T:
+    def _begin(self, function: Callable[[*Ts], T], args: tuple[*Ts]) -> T:
         if self._ending:
             raise Busy
         return function(*args)
@@ -107,9 +108,9 @@ class Threads:
         """Return how many calls each pool has under way or waiting, for metrics."""
         return dict(self._under_way)
 
-    def _deliver(self, pool: str, result: Deferred[T], success: bool, value: Any) -> None:
+    def _deliver(self, pool: str, result: Deferred[T], value: T | Failure) -> None:
         self._under_way[pool] -= 1
-        if success:
-            result.callback(value)
-        else:
+        if isinstance(value, Failure):
             result.errback(value)
+        else:
+            result.callback(value)

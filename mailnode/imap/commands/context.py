@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
-from typing import Any, NoReturn, Protocol
+from typing import NoReturn, Protocol
 
 from mailnode.imap.answers import Answer
 from mailnode.imap.selected import Selected
@@ -159,7 +159,7 @@ class Context(Protocol):
     def drop_under_way(self) -> None:
         """The command has no further events."""
 
-    async def push(self, say: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def push(self, say: Callable[[], Coroutine[object, object, None]]) -> None:
         """Say something when no command runs, unless the session has ended then; return when the client has taken it."""
 
     def hinted(self, modseq: int) -> None:

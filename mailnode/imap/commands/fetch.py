@@ -18,7 +18,7 @@ from mailnode.imap.commands import condstore
 from mailnode.imap.commands.context import Context
 from mailnode.imap.commands.row import SELECTED, CommandRow
 from mailnode.imap.messages.fetch_items import Attribute, FetchItem, parse_items
-from mailnode.imap.messages.ranges import RANGE, Row, ranges_of, uids_of
+from mailnode.imap.messages.ranges import RANGE, ranges_of, uids_of
 from mailnode.imap.messages.rendering import BlobItem, FetchPlan, plan_fetch
 from mailnode.imap.messages.sections import FieldIndex, Slice
 from mailnode.imap.selected import Selected
@@ -26,6 +26,7 @@ from mailnode.imap.view.view import View
 from mailnode.imap.wire.command import Command, MessageSet
 from mailnode.imap.wire.lexer import MAX_NUMBER64, CommandFault, Lexer
 from mailnode.values.flags import SEEN
+from mailnode.values.rows import StoredRow
 from mailnode.values.sets import SeqSet, UidSet
 
 RENDERED = 512  # answered at a time, when the store makes the answers
@@ -129,7 +130,7 @@ _Literal = bytes | _Streamed | None  # None is NIL
 class _Message:
     """One message on its way out."""
 
-    row: Row
+    row: StoredRow
     index: int  # in the view
     whole: bytes | None  # None: too large to be held
     ahead: deque[_Literal] = field(default_factory=deque)  # literals that have been read already
@@ -214,7 +215,7 @@ class _Fetching:
                     await self.context.checkpoint()
             await self.context.pause()
 
-    def _write_rows(self, rows: Sequence[tuple[Row, int]]) -> None:
+    def _write_rows(self, rows: Sequence[tuple[StoredRow, int]]) -> None:
         render = self.plan.render
         self.context.write(b")\r\n".join([render(row, index) for row, index in rows] + [b""]))
         if self.plan.has_flags:
@@ -222,7 +223,7 @@ class _Fetching:
 
     # Bodies
 
-    async def _bodies(self, rows: Sequence[tuple[Row, int]]) -> None:
+    async def _bodies(self, rows: Sequence[tuple[StoredRow, int]]) -> None:
         """Read first, mark as seen what could be read, then write: nothing is promised that cannot be sent."""
         if not self.plan.blob_items:  # header fields from the facts, which set \\Seen all the same
             await self._write_batch([_Message(row, index, None) for row, index in rows])
@@ -237,7 +238,7 @@ class _Fetching:
             await self._write_readable([pair for pair, _ in batch], wholes)
 
     async def _write_readable(
-        self, rows: Sequence[tuple[Row, int]], wholes: Sequence[bytes | BlobDamaged | None]
+        self, rows: Sequence[tuple[StoredRow, int]], wholes: Sequence[bytes | BlobDamaged | None]
     ) -> None:
         readable = []
         for (row, index), whole in zip(rows, wholes, strict=True):
@@ -367,7 +368,7 @@ class _Fetching:
         self.view.learn(stored.keywords)
         return {index for index, _ in self.view.stored(stored.changed, "add", SEEN)}
 
-    async def _stream(self, row: Row, rest: Slice) -> None:
+    async def _stream(self, row: StoredRow, rest: Slice) -> None:
         """Write what is left of a large literal. What cannot be read now breaks the connection: its size was promised,
         and other octets in their place would be a lie."""
         blob = row[self.plan.blob_at]

@@ -25,7 +25,7 @@ from mailnode.imap.messages.judging import (
     not_found,
     reduced,
 )
-from mailnode.imap.messages.ranges import RANGE, Row, ranges_of
+from mailnode.imap.messages.ranges import RANGE, ranges_of
 from mailnode.imap.messages.search_keys import CHARSETS, And, Not, Or, SearchKey, SearchProgram, bad_charset
 from mailnode.imap.messages.search_tests import ROWS as COLUMNS_ONLY
 from mailnode.imap.messages.search_tests import VIEW, cost, flag_of, flagged, returned_modseq, row_test
@@ -36,6 +36,7 @@ from mailnode.imap.wire.text import string
 from mailnode.interfaces.runtime import IDelayed
 from mailnode.message.pieces import searched_pieces
 from mailnode.values.facts import decode_parts
+from mailnode.values.rows import StoredRow
 from mailnode.values.sets import compressed
 
 VIEW_ROWS = 5000  # looked at between two turns of the reactor
@@ -289,7 +290,7 @@ async def _by_cheap_branches(context: Context, key: SearchKey, asked: Sequence[i
     selected = context.mailbox
     columns: list[str] = []
     tests = [row_test(branch, selected.view, columns) for branch in branches]
-    rows: Sequence[Row] = [()] * len(asked)
+    rows: Sequence[StoredRow] = [()] * len(asked)
     if columns:
         asked, rows, _ = await read_rows(selected.mailbox, selected.view, asked, columns)
     trees: dict[tuple[bool, ...], Tree] = {}
@@ -323,7 +324,7 @@ async def _open(context: Context, trees: dict[int, SearchKey], asked: Sequence[i
     """Return which of at most ``BATCH`` messages hold what is open of the key for them."""
     mailbox, searches = context.mailbox.mailbox, context.services.searches
     found: list[int] = []
-    large: list[tuple[int, Row]] = []
+    large: list[tuple[int, StoredRow]] = []
     async with searches.step():
         indexes, rows, _ = await read_rows(mailbox, context.mailbox.view, asked, _BLOB_COLUMNS)
         for batch in batches([((row, index), row[1]) for index, row in zip(indexes, rows, strict=True)]):
@@ -341,7 +342,7 @@ async def _open(context: Context, trees: dict[int, SearchKey], asked: Sequence[i
 
 
 async def _judge_small(
-    context: Context, trees: dict[int, SearchKey], messages: Sequence[tuple[Row, int, bytes]]
+    context: Context, trees: dict[int, SearchKey], messages: Sequence[tuple[StoredRow, int, bytes]]
 ) -> list[int]:
     """Return the indexes of those that hold what is open for them, by one call for all."""
     if not messages:
@@ -355,14 +356,14 @@ async def _judge_small(
     return [index for (_, index, _), holds in zip(messages, judged, strict=True) if holds]
 
 
-async def _holds_large(context: Context, tree: Tree, row: Row) -> bool:
+async def _holds_large(context: Context, key: SearchKey, row: StoredRow) -> bool:
     """Whether a large message holds what is open: read a piece of text at a time, so that memory is that of the largest."""
     _, blob, prefix, header_size, encoded, _ = row
     mailbox, searches = context.mailbox.mailbox, context.services.searches
     try:
         async with searches.step():
             header = prefix + await read_exactly(mailbox, blob, 0, header_size)
-            tree = await searches.judge(judge_header, tree, header)
+            tree: Tree = await searches.judge(judge_header, key, header)
         for piece in searched_pieces(decode_parts(encoded)):
             asked = [] if isinstance(tree, bool) else asked_of(tree, piece.in_body)
             for at in range(0, len(asked), KEYS):

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TypeAlias
 
 from mailnode.imap.view.view import View
-
-Row: TypeAlias = Sequence[Any]  # of the store: the UID, then the columns that were asked for
 
 RANGE = 256  # messages whose rows are read from the store at a time
 

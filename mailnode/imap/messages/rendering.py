@@ -12,14 +12,14 @@ from functools import lru_cache
 from operator import itemgetter
 
 from mailnode.imap.messages.fetch_items import Attribute, BodySection, FetchItem, Section
-from mailnode.imap.messages.ranges import Row
 from mailnode.imap.messages.sections import Slice, field_selector, from_kept_fields, locate, locate_in_message
 from mailnode.imap.view.view import RECENT, View
 from mailnode.values.facts import decode_parts
 from mailnode.values.flags import KeywordTable
+from mailnode.values.rows import StoredRow
 
-Render = Callable[[Row, int], bytes]  # (row, index in the view) -> one item
-RenderMany = Callable[[Sequence[Row], Sequence[int]], bytes]  # (rows, indexes in the view) -> whole responses
+Render = Callable[[StoredRow, int], bytes]  # (row, index in the view) -> one item
+RenderMany = Callable[[Sequence[StoredRow], Sequence[int]], bytes]  # (rows, indexes in the view) -> whole responses
 
 FEW_CHOICES = 2  # of header fields in one command, up to which each looks through the header for itself
 REMEMBERED = 512  # octets of the item lists whose plans are kept, about
@@ -73,7 +73,7 @@ class FetchPlan:
     pieces: tuple[bytes | str, ...] = ()  # then also what a response is made of, for ``IMailbox.rendered``
     many_choices: bool = False  # of header fields: the header is looked through once for all
 
-    def slices(self, row: Row) -> list[Slice | None]:
+    def slices(self, row: StoredRow) -> list[Slice | None]:
         """Return which octets each blob item names; of a header that fields are chosen from, the whole header."""
         prefix, header_size, size = row[self.prefix_at], row[self.header_size_at], row[self.blob_at].size
         parts = decode_parts(row[self.parts_at]) if self.parts_at else ()
@@ -206,7 +206,7 @@ def _line(renders: Sequence[Render]) -> Render:
         only = renders[0]
         return lambda row, index: b"* %d FETCH (%b" % (index + 1, only(row, index))
 
-    def line(row: Row, index: int) -> bytes:
+    def line(row: StoredRow, index: int) -> bytes:
         return b"* %d FETCH (%b" % (index + 1, b" ".join([render(row, index) for render in renders]))
 
     return line
@@ -247,7 +247,7 @@ def _kept_fields(item: BodySection, columns: list[str]) -> Render:
     prefix, fields = _column("prefix", columns), _column("fields", columns)
     label, partial = response_label(item), item.partial
 
-    def render(row: Row, index: int) -> bytes:
+    def render(row: StoredRow, index: int) -> bytes:
         text = select(row[prefix] + row[fields])
         if partial is not None:
             text = text[partial[0] : partial[0] + partial[1]]

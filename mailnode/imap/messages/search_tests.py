@@ -15,7 +15,6 @@ from functools import cached_property, lru_cache
 from itertools import compress
 
 from mailnode.imap.messages import search_keys as c
-from mailnode.imap.messages.ranges import Row
 from mailnode.imap.view.bitmaps import carriers
 from mailnode.imap.view.view import RECENT, View
 from mailnode.message.addresses import MAX_ADDRESSES, display_text, mailboxes, parse_addresses
@@ -23,8 +22,9 @@ from mailnode.message.headers import scan_fields, unfold
 from mailnode.message.words import decode_words
 from mailnode.values.composed import compose
 from mailnode.values.facts import KEPT_FIELDS, decode_sort_keys
+from mailnode.values.rows import StoredRow
 
-Test = Callable[[Row, int], bool]  # (row, index in the view)
+Test = Callable[[StoredRow, int], bool]  # (row, index in the view)
 
 VIEW, ROWS, HEADERS, BODIES = range(4)  # what a key looks at, cheapest first
 _EPOCH = date(1970, 1, 1)
@@ -116,7 +116,7 @@ def _view_test(key: c.SearchKey, view: View) -> Test | None:
 def _set_test(spans: list[range]) -> Test:
     starts = [span.start for span in spans]
 
-    def inside(row: Row, index: int) -> bool:
+    def inside(row: StoredRow, index: int) -> bool:
         place = bisect_right(starts, index) - 1
         return place >= 0 and index < spans[place].stop
 
@@ -140,7 +140,7 @@ def _column_test(key: c.SearchKey, columns: list[str]) -> Test:
     if isinstance(key, c.SentDay):
         sort, compare = place("sort"), _day_test(key.relation, key.day)
 
-        def sent(row: Row, index: int) -> bool:
+        def sent(row: StoredRow, index: int) -> bool:
             keys = decode_sort_keys(row[sort])
             return keys.date is not None and compare(day_of(keys.date, keys.date_offset))
 

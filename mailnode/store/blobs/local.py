@@ -11,9 +11,10 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar, TypeVarTuple, cast
 
 from twisted.internet.defer import Deferred, DeferredList
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from mailnode.errors import BlobDamaged, DiskFull, LimitReached, StoreUnavailable
@@ -27,6 +28,7 @@ from mailnode.values.blob import BlobRef, EncodedContent, StagedBlob
 from mailnode.values.ids import new_id
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 INLINE = 64 * 1024  # stored octets that go into a row
 AT_ONCE = 8 * 1024  # content octets that are hashed and compressed in the calling thread: some 40 microseconds
@@ -93,12 +95,14 @@ class LocalBlobs:
             encoded, seen = await self._threads.run("cpu", lambda: (codec.encode(data), look(data)))
             return await self._stage(data, encoded), seen
         begun = (self.put_file(data), self._threads.run("cpu", look, data))
-        ended: Any = await DeferredList([Deferred.fromCoroutine(one) for one in begun], consumeErrors=True)
-        for success, outcome in ended:
-            if not success:
+        ended: Sequence[tuple[bool, object]] = await DeferredList(
+            [Deferred.fromCoroutine(one) for one in begun], consumeErrors=True
+        )
+        for _, outcome in ended:
+            if isinstance(outcome, Failure):
                 outcome.raiseException()
-        (_, blob), (_, seen) = ended
-        return blob, seen
+        (_, blob), (_, found) = ended
+        return cast(StagedBlob, blob), cast(T, found)
 
     async def put_file(self, data: bytes) -> StagedBlob:
         """Write bytes that are in memory to a file, however small they would become."""
@@ -223,7 +227,7 @@ class LocalBlobs:
         """Give room back."""
         self._room += octets
 
-    async def on_disk(self, function: Callable[..., T], *args: Any) -> T:
+    async def on_disk(self, function: Callable[[*Ts], T], *args: *Ts) -> T:
         """Run in a disk thread. :raises StoreUnavailable: the disk failed."""
         try:
             return await self._threads.run("disk", function, *args)
@@ -358,7 +362,7 @@ class LocalBlobWriter:
         reserved, self._reserved = self._reserved, 0
         self._blobs.release(reserved)
 
-    async def _on_disk(self, function: Callable[..., T], *args: Any) -> T:
+    async def _on_disk(self, function: Callable[[*Ts], T], *args: *Ts) -> T:
         try:
             return await self._blobs.on_disk(function, *args)
         except BaseException:

@@ -10,9 +10,10 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
 
 from mailnode.errors import StoreDamaged
+from mailnode.values.rows import StoredRow
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -21,6 +22,9 @@ T_co = TypeVar("T_co", covariant=True)
 DIRECTORY = "directory"
 QUEUE = "queue"
 EPHEMERAL = "ephemeral"
+
+# What a call of some unit is given, of whatever types that unit names.
+Arguments: TypeAlias = tuple[Any, ...]
 
 ROWS_AT_A_TIME = 500
 
@@ -33,16 +37,16 @@ def mail_tenancy(partition: int) -> str:
 class Transaction(Protocol):
     """One open transaction on one tenancy."""
 
-    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    def execute(self, sql: str, parameters: Sequence[object] = ()) -> list[StoredRow]:
         """Run one statement and return all its rows."""
 
-    def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+    def many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         """Run one statement for each row of parameters."""
 
-    def integers(self, typecodes: str, sql: str, parameters: Sequence[Any] = ()) -> tuple[array[int], ...]:
+    def integers(self, typecodes: str, sql: str, parameters: Sequence[object] = ()) -> tuple[array[int], ...]:
         """Run one statement whose columns are integers, and return them as arrays of these typecodes."""
 
-    def octets(self, columns: Sequence[str], rest: str, parameters: Sequence[Any] = ()) -> tuple[int, bytes]:
+    def octets(self, columns: Sequence[str], rest: str, parameters: Sequence[object] = ()) -> tuple[int, bytes]:
         """Run ``SELECT columns rest``, whose pieces are octets or integers; return how many rows have no NULL among them,
         and all of these, column after column and row after row, integers in decimal. ``rest`` ends with ORDER BY."""
 
@@ -81,17 +85,17 @@ class Engine(Protocol):
 # Units that can do the work of several calls of one in fewer statements: unit -> a function of the transaction and the
 # positional arguments of each call, which returns a result for each. All or none: when it raises, each runs alone. An
 # engine uses it for calls that wait at the same time, or not at all.
-JointUnit = Callable[[Any, Sequence[Any]], Sequence[Any]]
-JOINT: dict[Callable[..., Any], JointUnit] = {}
+JointUnit = Callable[[Transaction, Sequence[Arguments]], Sequence[object]]
+JOINT: dict[Callable[..., object], JointUnit] = {}
 
 
-def run_together(unit: Callable[..., Any], joint: JointUnit) -> None:
+def run_together(unit: Callable[..., object], joint: JointUnit) -> None:
     """Say that calls of ``unit``, made without keyword arguments, may run together as ``joint``."""
     JOINT[unit] = joint
 
 
 # Units that bring mail. On a full disk they are refused before they begin: the room that is kept back is for the others.
-GROWING: set[Callable[..., Any]] = set()
+GROWING: set[Callable[..., object]] = set()
 
 
 def growing(unit: Callable[P, T]) -> Callable[P, T]:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from mailnode.errors import StoreDamaged
 from mailnode.store.engines.engine import Transaction
+from mailnode.values.rows import NamedValues
 
 COUNT = "INSERT INTO meta (key, value) VALUES ('commits', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 _SET = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
@@ -49,7 +50,9 @@ def read_mark(tx: Transaction) -> Mark | None:
     """What this file says of itself; None: nothing, it is new or was not in use since versions have counted.
 
     :raises StoreDamaged:"""
-    found = dict(tx.execute("SELECT key, value FROM meta WHERE key IN ('generation', 'before', 'commits', 'tenancy')"))
+    found: NamedValues = dict(
+        tx.execute("SELECT key, value FROM meta WHERE key IN ('generation', 'before', 'commits', 'tenancy')")
+    )
     if "generation" not in found:
         return None
     return Mark(

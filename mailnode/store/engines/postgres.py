@@ -10,10 +10,10 @@ import random
 import re
 import threading
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 import psycopg
 from psycopg import errors
@@ -25,8 +25,9 @@ from twisted.logger import Logger
 
 from mailnode.errors import ConfigurationError, DomainError, StoreUnavailable
 from mailnode.store.engines import migrate
-from mailnode.store.engines.engine import DIRECTORY, EPHEMERAL, QUEUE, Transaction, columns, mail_tenancy
+from mailnode.store.engines.engine import DIRECTORY, EPHEMERAL, QUEUE, Arguments, Transaction, columns, mail_tenancy
 from mailnode.values.events import emit
+from mailnode.values.rows import StoredRow
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -75,10 +76,10 @@ class PostgresTransaction:
 
     __slots__ = ("_connection",)
 
-    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+    def __init__(self, connection: psycopg.Connection[StoredRow]) -> None:
         self._connection = connection
 
-    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    def execute(self, sql: str, parameters: Sequence[object] = ()) -> list[StoredRow]:
         """Run one statement and return all its rows."""
         if parameters:
             cursor = self._connection.execute(to_psycopg(sql), parameters)
@@ -86,16 +87,16 @@ class PostgresTransaction:
             cursor = self._connection.execute(sql)
         return cursor.fetchall() if cursor.description is not None else []
 
-    def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+    def many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         """Run one statement for each row of parameters."""
         with self._connection.cursor() as cursor:
             cursor.executemany(to_psycopg(sql), rows)
 
-    def integers(self, typecodes: str, sql: str, parameters: Sequence[Any] = ()) -> tuple[array[int], ...]:
+    def integers(self, typecodes: str, sql: str, parameters: Sequence[object] = ()) -> tuple[array[int], ...]:
         """Run one statement whose columns are integers, and return them as arrays."""
         return columns(typecodes, self._connection.execute(to_psycopg(sql), parameters))
 
-    def octets(self, columns: Sequence[str], rest: str, parameters: Sequence[Any] = ()) -> tuple[int, bytes]:
+    def octets(self, columns: Sequence[str], rest: str, parameters: Sequence[object] = ()) -> tuple[int, bytes]:
         """Run ``SELECT columns rest`` and return how many rows it has and all of them as octets."""
         rows = [row for row in self.execute(f"SELECT {', '.join(columns)} {rest}", parameters) if None not in row]
         return len(rows), b"".join([x if isinstance(x, bytes) else b"%d" % x for row in rows for x in row])
@@ -294,11 +295,11 @@ class PostgresEngine:
             self._call_from_thread(partial(emit, _log, "store.failed", warning=True, tenancy=tenancy, error=text))
 
 
-def _call(unit: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any], tx: Transaction) -> T:
+def _call(unit: Callable[..., T], args: Arguments, kwargs: Mapping[str, object], tx: Transaction) -> T:
     return unit(tx, *args, **kwargs)
 
 
-def _configure(connection: psycopg.Connection[Any]) -> None:
+def _configure(connection: psycopg.Connection[StoredRow]) -> None:
     """Every new connection: durable whatever the server's defaults, no plans that outlive a schema."""
     connection.prepare_threshold = None
     connection.adapters.register_dumper(bool, _IntegerBool)
@@ -308,7 +309,7 @@ def _configure(connection: psycopg.Connection[Any]) -> None:
     connection.commit()
 
 
-def _check_server(connection: psycopg.Connection[Any]) -> None:
+def _check_server(connection: psycopg.Connection[StoredRow]) -> None:
     for setting, wanted in (("fsync", "on"), ("full_page_writes", "on"), ("server_encoding", "UTF8")):
         row = connection.execute(f"SHOW {setting}").fetchone()
         if row is None or row[0] != wanted:

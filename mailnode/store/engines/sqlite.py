@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 import apsw
 from twisted.internet.defer import Deferred
@@ -323,12 +323,12 @@ class SqliteEngine:
         job.tenancy = self._tenancy(tenancy)
         if self._readers is None:
             job.tenancy.run_read(job)
-            return job.outcome()  # type: ignore[no-any-return]
+            return job.outcome()  # type: ignore[return-value]
         if self._readers.waiting >= WAITING:
             raise StoreUnavailable("too many units are waiting")
         done = job.done = Deferred()
         self._readers.submit(job)
-        return await done  # type: ignore[no-any-return]
+        return await done  # type: ignore[return-value]
 
     async def write(
         self, tenancy: str, unit: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
@@ -340,13 +340,13 @@ class SqliteEngine:
         try:
             if self._outbox is None:
                 job.tenancy.run_batch((job,))
-                return job.outcome()  # type: ignore[no-any-return]
+                return job.outcome()  # type: ignore[return-value]
             queue = self._writers[tenancy].queue
             if queue.qsize() + len(self._handover) >= WAITING:
                 raise StoreUnavailable("too many units are waiting")
             done = job.done = Deferred()
             self._handover.put(queue, job)
-            return await done  # type: ignore[no-any-return]
+            return await done  # type: ignore[return-value]
         finally:
             self._written[tenancy] += 1
 
@@ -385,7 +385,7 @@ class SqliteEngine:
             if self._ages is not None:
                 self._ages.sync()
 
-    def _report(self, event: str, **fields: Any) -> None:
+    def _report(self, event: str, **fields: object) -> None:
         if self._call_from_thread is None:
             emit(_log, event, warning=event != "store.recovered", **fields)
         else:

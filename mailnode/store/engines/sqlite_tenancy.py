@@ -9,17 +9,22 @@ from __future__ import annotations
 import contextlib
 import threading
 from array import array
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar, TypeVarTuple
 
 import apsw
+from twisted.internet.defer import Deferred
 
 from mailnode.errors import ConfigurationError, DiskFull, DomainError, StoreDamaged, StoreUnavailable
 from mailnode.store.disk.named_files import FileLost, NamedFiles
 from mailnode.store.disk.reserve import Reserve
-from mailnode.store.engines.engine import GROWING, JOINT, JointUnit, columns
+from mailnode.store.engines.engine import GROWING, JOINT, Arguments, JointUnit, Transaction, columns
 from mailnode.store.engines.generations import COUNT, read_mark
 from mailnode.store.engines.sqlite_files import is_damage
+from mailnode.values.rows import StoredRow
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 # pages of write-ahead log
 CHECKPOINT_AT = 1_000  # the checkpoint thread is asked to move the log into the file
@@ -40,17 +45,17 @@ class Job:
     __slots__ = ("args", "done", "error", "kwargs", "result", "tenancy", "unit")
 
     def __init__(
-        self, unit: Callable[..., Any], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        self, unit: Callable[..., object], args: Arguments = (), kwargs: Mapping[str, object] | None = None
     ) -> None:
         self.unit = unit
         self.args = args
         self.kwargs = kwargs or {}
-        self.result: Any = None
+        self.result: object = None
         self.error: Exception | None = None
         self.tenancy: Tenancy | None = None  # the engine's, as is
-        self.done: Any = None  # the Deferred to fire with the outcome
+        self.done: Deferred[object]  # to fire with the outcome, where somebody waits for it
 
-    def outcome(self) -> Any:
+    def outcome(self) -> object:
         """Return the result or raise the error."""
         if self.error is not None:
             raise self.error
@@ -65,19 +70,19 @@ class SqliteTransaction:
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
 
-    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    def execute(self, sql: str, parameters: Sequence[object] = ()) -> list[StoredRow]:
         """Run one statement and return all its rows."""
         return self._connection.execute(sql, parameters).fetchall()
 
-    def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+    def many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         """Run one statement for each row of parameters."""
         self._connection.executemany(sql, rows)
 
-    def integers(self, typecodes: str, sql: str, parameters: Sequence[Any] = ()) -> tuple[array[int], ...]:
+    def integers(self, typecodes: str, sql: str, parameters: Sequence[object] = ()) -> tuple[array[int], ...]:
         """Run one statement whose columns are integers, and return them as arrays."""
         return columns(typecodes, self._connection.execute(sql, parameters))
 
-    def octets(self, columns: Sequence[str], rest: str, parameters: Sequence[Any] = ()) -> tuple[int, bytes]:
+    def octets(self, columns: Sequence[str], rest: str, parameters: Sequence[object] = ()) -> tuple[int, bytes]:
         """Run ``SELECT columns rest`` and return how many rows it has and all of them as octets.
 
         SQLite puts them together in one step, during which other threads have the interpreter's lock; for a row of its
@@ -86,9 +91,7 @@ class SqliteTransaction:
         """
         line = " || ".join(columns)
         select = f"SELECT count(line), CAST(group_concat(line, '') AS BLOB) FROM (SELECT {line} AS line {rest})"
-        count: Any
-        octets: Any
-        [(count, octets)] = self._connection.execute(select, parameters).fetchall()
+        [(count, octets)] = self.execute(select, parameters)
         return count, octets or b""
 
 
@@ -331,7 +334,7 @@ class Tenancy:
             self._checkpoint_wanted(self)
 
     def _run_units(self, connection: apsw.Connection, tx: SqliteTransaction, jobs: Sequence[Job]) -> None:
-        groups: dict[Callable[..., Any], list[Job]] = {}
+        groups: dict[Callable[..., object], list[Job]] = {}
         for job in jobs:
             if job.unit in JOINT:
                 groups.setdefault(job.unit, []).append(job)
@@ -393,7 +396,7 @@ class Tenancy:
         except Exception as error:
             job.error = self._unexpected(error)
 
-    def run(self, unit: Callable[..., Any], *args: Any) -> Any:
+    def run(self, unit: Callable[[Transaction, *Ts], T], *args: *Ts) -> T:  # type: ignore[return]  # it hides no error
         """Run one unit alone, at start, when no threads are there yet; engine errors reach the caller as they are."""
         connection = self._writer
         assert connection is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from typing import Concatenate, ParamSpec, TypeVar, TypeVarTuple, cast
 
 from zope.interface import implementer
 
@@ -17,6 +17,7 @@ from mailnode.values.directory import ROLES, STATUSES, Account, Alias, Credentia
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 _MISSING = object()
 
@@ -32,7 +33,7 @@ class Directory:
 
     def __init__(self, engine: Engine, cache_size: int = 10_000) -> None:
         self._engine = engine
-        self._cache: dict[tuple[Any, ...], Any] = {}
+        self._cache: dict[tuple[object, ...], object] = {}
         self._cache_size = cache_size
         self._epoch = 0  # grows whenever the cache is dropped: an answer read before is not put in after
         self._version: int | None = None  # of the directory, as far as this process knows
@@ -40,12 +41,12 @@ class Directory:
 
     # look-ups
 
-    async def _cached(self, key: tuple[Any, ...], unit: Callable[Concatenate[Transaction, P], T], *args: Any) -> T:
+    async def _cached(self, key: tuple[object, ...], unit: Callable[[Transaction, *Ts], T], *args: *Ts) -> T:
         known = self._cache.get(key, _MISSING)
         if known is not _MISSING:
             return cast(T, known)
         epoch = self._epoch
-        answer = cast(T, await self._engine.read(DIRECTORY, cast(Any, unit), *args))
+        answer = await self._engine.read(DIRECTORY, unit, *args)
         if epoch == self._epoch:
             if len(self._cache) >= self._cache_size:
                 del self._cache[next(iter(self._cache))]

@@ -6,7 +6,6 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
@@ -15,6 +14,7 @@ from mailnode.errors import StoreUnavailable
 from mailnode.interfaces.runtime import IClock, IDelayed
 from mailnode.interfaces.store import IEphemeral
 from mailnode.store.engines.engine import EPHEMERAL, Engine, Transaction
+from mailnode.values.rows import StoredRow
 
 MAX_KEY = 160  # characters; keys hold what a stranger typed
 UNIT_ROWS = 500  # of one writing unit
@@ -226,5 +226,5 @@ def _forget(tx: Transaction, now: float) -> None:
     )
 
 
-def _newest(tx: Transaction, limit: int) -> list[tuple[Any, ...]]:
+def _newest(tx: Transaction, limit: int) -> list[StoredRow]:
     return tx.execute("SELECT name, amount, moment, half_life FROM counter ORDER BY moment DESC LIMIT ?", (limit,))

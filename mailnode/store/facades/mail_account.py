@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from zope.interface import implementer
 
@@ -18,6 +18,7 @@ from mailnode.store.units import account_changes, accounts, mailbox_tree, maildr
 from mailnode.store.units.accounts import INBOX_ID
 from mailnode.values.mailbox import AccountChanges, MailboxInfo, MailboxStatus, Placed, Usage
 from mailnode.values.mailbox_name import mailbox_name
+from mailnode.values.rows import StoredRow
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -104,7 +105,7 @@ class MailAccount:
             raise LimitReached("messages")
         return await self._partition.read(account_changes.placements, self.account_id, message_ids)
 
-    async def message(self, message_id: int, columns: Sequence[str]) -> tuple[Any, ...]:
+    async def message(self, message_id: int, columns: Sequence[str]) -> StoredRow:
         """Columns of one message. :raises NoSuchMessage, RowsDamaged:"""
         for where in (await self.placements([message_id])).get(message_id, ()):
             rows = await self.open(where.mailbox_id).rows([where.uid], columns)

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from twisted.internet.defer import DeferredLock
 from zope.interface import implementer
@@ -36,6 +36,7 @@ from mailnode.values.mailbox import (
     MailboxSnapshot,
     NewMessage,
 )
+from mailnode.values.rows import StoredRow
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -80,7 +81,7 @@ class StoredMailbox:
         except StoreUnavailable:
             return recent_from
 
-    async def rows(self, uids: Sequence[int], columns: Sequence[str], keep: bool = False) -> list[tuple[Any, ...]]:
+    async def rows(self, uids: Sequence[int], columns: Sequence[str], keep: bool = False) -> list[StoredRow]:
         """Return ``(uid, *columns)`` for those of the UIDs that exist. :raises LimitReached: over 256 UIDs.
         :raises RowsDamaged: some messages cannot be read; it has the rows of the others."""
         if len(uids) > ROWS_UIDS:
@@ -104,9 +105,7 @@ class StoredMailbox:
             recent.remember(self.account_id, self.id, rows, columns)
         return rows
 
-    async def _readable(
-        self, uids: Sequence[int], columns: Sequence[str]
-    ) -> tuple[list[tuple[Any, ...]], Sequence[int]]:
+    async def _readable(self, uids: Sequence[int], columns: Sequence[str]) -> tuple[list[StoredRow], Sequence[int]]:
         """Return the rows that can be read, and the UIDs of the others. Where only content cannot, it is its error."""
         rows, damaged = await self._partition.read_each(messages.rows, self.account_id, self.id, uids, columns)
         if not damaged or "content" not in columns:
@@ -119,7 +118,7 @@ class StoredMailbox:
         ]
         return sorted(rows, key=lambda row: row[0]), damaged
 
-    async def _with_large_facts(self, rows: list[tuple[Any, ...]], columns: Sequence[str]) -> list[tuple[Any, ...]]:
+    async def _with_large_facts(self, rows: list[StoredRow], columns: Sequence[str]) -> list[StoredRow]:
         facts = [number for number, name in enumerate(columns, 1) if name in arrivals.FACTS_COLUMNS]
         if facts:
             first = facts[0]
@@ -148,8 +147,8 @@ class StoredMailbox:
             return None  # what can be read is found by rows()
 
     async def _with_facts(
-        self, rows: list[tuple[Any, ...]], absent: Sequence[int], columns: Sequence[str], facts: Sequence[int]
-    ) -> list[tuple[Any, ...]]:
+        self, rows: list[StoredRow], absent: Sequence[int], columns: Sequence[str], facts: Sequence[int]
+    ) -> list[StoredRow]:
         """Fill in the facts that were too large for their row."""
         refs = await self._partition.read(messages.facts_blobs, self.account_id, self.id, absent)
         filled = []

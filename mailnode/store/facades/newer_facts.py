@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any
 
 from mailnode.errors import BlobDamaged, Busy, NoSuchAccount, StoreUnavailable
 from mailnode.store.facades.partition import Partition
 from mailnode.store.units import messages, newer_facts
 from mailnode.values.blob import BlobRef
 from mailnode.values.facts import FACTS_VERSION, EncodedFacts
+from mailnode.values.rows import StoredRow
 
 KEPT_AT_ONCE = 32  # messages whose facts one unit keeps
 
 
 async def with_newer_facts(
-    partition: Partition, account_id: str, mailbox_id: int, rows: list[tuple[Any, ...]], columns: Sequence[str]
-) -> list[tuple[Any, ...]]:
+    partition: Partition, account_id: str, mailbox_id: int, rows: list[StoredRow], columns: Sequence[str]
+) -> list[StoredRow]:
     """Return rows ``(uid, *columns)`` with the facts of the present scanner. What cannot be scanned at the moment keeps
     those it had.
 
@@ -33,17 +33,17 @@ async def with_newer_facts(
     return told
 
 
-def _with(row: tuple[Any, ...], found: dict[int, Any]) -> tuple[Any, ...]:
+def _with(row: StoredRow, found: dict[int, object]) -> StoredRow:
     return tuple(found.get(at, value) for at, value in enumerate(row))
 
 
 async def _find(
     partition: Partition, account_id: str, mailbox_id: int, uids: Sequence[int], asked: Sequence[tuple[int, str]]
-) -> dict[int, dict[int, Any]]:
+) -> dict[int, dict[int, object]]:
     """Scan messages one after another; return, by UID, what was asked for of it by its place in the row, once all of it
     is kept if it can be. The rest may be large, and is not held until the last."""
     places, _ = await partition.read_each(messages.rows, account_id, mailbox_id, uids, ("message_id", "blob"))
-    found: dict[int, dict[int, Any]] = {}
+    found: dict[int, dict[int, object]] = {}
     newer: list[newer_facts.NewerFacts] = []
     for uid, message_id, blob in places:
         with suppress(BlobDamaged, Busy, StoreUnavailable):

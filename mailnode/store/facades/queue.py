@@ -5,10 +5,10 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, DeferredLock
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from mailnode.errors import BlobDamaged, StoreUnavailable
@@ -293,13 +293,15 @@ class Queue:
 
     async def hold_several(self, envelope_ids: Sequence[str], held: bool) -> int:
         """See :class:`IQueueStore`. What one unit cannot do is told when all have ended."""
-        changes = [Deferred.fromCoroutine(self.hold(envelope_id, held)) for envelope_id in envelope_ids]
+        changes: list[Deferred[object]] = [
+            Deferred.fromCoroutine(self.hold(envelope_id, held)) for envelope_id in envelope_ids
+        ]
         count = 0
-        results: list[tuple[bool, Any]] = await DeferredList(changes, consumeErrors=True)
-        for done, result in results:
-            if not done:
+        results: Sequence[tuple[bool, object]] = await DeferredList(changes, consumeErrors=True)
+        for _, result in results:
+            if isinstance(result, Failure):
                 result.raiseException()
-            count += result
+            count += bool(result)
         return count
 
     async def drop(self, envelope_id: str) -> bool:

@@ -12,13 +12,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any
 
 from mailnode.store.units.arrivals import FACTS_COLUMNS, facts_row
 from mailnode.store.units.messages import READ_TOGETHER, READ_WHOLE
 from mailnode.values.blob import BlobRef
 from mailnode.values.facts import FACTS_VERSION, EncodedFacts
 from mailnode.values.mailbox import NewMessage
+from mailnode.values.rows import NamedValues, StoredRow
 
 CONTENTS = 16 * 1024 * 1024  # octets of content that are kept
 ROWS = 8 * 1024 * 1024  # octets of rows that are kept
@@ -38,7 +38,7 @@ class RecentMessages:
         """:param contents, rows: octets of each that may be kept."""
         self.forgotten = 0  # how often something was forgotten: what was read before must not be remembered after it
         self._contents: OrderedDict[str, bytes] = OrderedDict()  # by blob id
-        self._rows: OrderedDict[Key, tuple[int, dict[str, Any] | _Arrived]] = OrderedDict()  # octets, values by column
+        self._rows: OrderedDict[Key, tuple[int, NamedValues | _Arrived]] = OrderedDict()  # octets, values by column
         self._contents_left = contents
         self._rows_left = rows
 
@@ -51,13 +51,13 @@ class RecentMessages:
 
     def rows(
         self, account_id: str, mailbox_id: int, uids: Sequence[int], columns: Sequence[str]
-    ) -> list[tuple[Any, ...]] | None:
+    ) -> list[StoredRow] | None:
         """Return ``(uid, *columns)`` of all of these messages, with content as the store reads it together with rows; None
         when something of it is not kept."""
         pick, blob_at, content_at = _places(tuple(columns))
         rows, contents = self._rows, self._contents
         room = READ_TOGETHER
-        found: list[tuple[Any, ...]] = []
+        found: list[StoredRow] = []
         try:
             for uid in uids:
                 key = account_id, mailbox_id, uid
@@ -81,9 +81,7 @@ class RecentMessages:
             return None
         return found
 
-    def remember(
-        self, account_id: str, mailbox_id: int, rows: Sequence[tuple[Any, ...]], columns: Sequence[str]
-    ) -> None:
+    def remember(self, account_id: str, mailbox_id: int, rows: Sequence[StoredRow], columns: Sequence[str]) -> None:
         """Keep rows ``(uid, *columns)``. Of those with ``content`` among their columns, ``blob`` is there too."""
         for uid, *values in rows:
             row = dict(zip(columns, values, strict=True))
@@ -104,7 +102,7 @@ class RecentMessages:
         octets = ROW + len(prefix) + sum(map(len, facts_row(facts)))
         self._keep(key, octets, (facts, blob.ref, message.internaldate, message.internaldate_offset, prefix))
 
-    def _looked_at(self, key: Key, arrived: _Arrived) -> dict[str, Any]:
+    def _looked_at(self, key: Key, arrived: _Arrived) -> NamedValues:
         """Sort a new message's values by column: most are never asked for."""
         facts, blob, internaldate, offset, prefix = arrived
         row = {
@@ -119,13 +117,13 @@ class RecentMessages:
         self._rows[key] = self._rows[key][0], row
         return row
 
-    def remember_row(self, key: Key, row: dict[str, Any]) -> None:
+    def remember_row(self, key: Key, row: NamedValues) -> None:
         """Keep values of one row by their columns, with those that are kept of it; none of them among CHANGING."""
         known = self._rows.get(key, (0, {}))[1]
         row = (known if isinstance(known, dict) else self._looked_at(key, known)) | row
         self._keep(key, ROW + sum([len(value) for value in row.values() if isinstance(value, bytes)]), row)
 
-    def _keep(self, key: Key, octets: int, row: dict[str, Any] | _Arrived) -> None:
+    def _keep(self, key: Key, octets: int, row: NamedValues | _Arrived) -> None:
         known = self._rows.pop(key, None)
         if known is not None:
             self._rows_left += known[0]
@@ -161,11 +159,11 @@ class RecentMessages:
 
 
 @lru_cache(maxsize=256)
-def _places(columns: tuple[str, ...]) -> tuple[Callable[[dict[str, Any]], tuple[Any, ...]], int, int]:
+def _places(columns: tuple[str, ...]) -> tuple[Callable[[NamedValues], StoredRow], int, int]:
     """Return what picks values of all columns but the content; where the blob is among them; and where among all columns,
     the UID included, the content belongs: 0 when it was not asked for."""
     names = [name for name in columns if name != "content"]
-    pick: Callable[[dict[str, Any]], tuple[Any, ...]]
+    pick: Callable[[NamedValues], StoredRow]
     if len(names) == 1:
         [only] = names
         pick = lambda row: (row[only],)  # noqa: E731 - beside the other one

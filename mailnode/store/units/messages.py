@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Any
 
 from mailnode.errors import BlobDamaged, NoSuchMailbox
 from mailnode.store.blobs import codec
-from mailnode.store.engines.engine import Transaction, run_together
+from mailnode.store.engines.engine import Arguments, Transaction, run_together
 from mailnode.store.units.accounts import (
     charge,
     keyword_bits,
@@ -27,6 +26,7 @@ from mailnode.store.units.statements import insert_rows, listed, pieces, runs
 from mailnode.values.blob import BlobRef
 from mailnode.values.flags import DELETED, SEEN, SYSTEM_MASK, KeywordTable
 from mailnode.values.mailbox import Copied, FlagsStored, MailboxChanges, MailboxSnapshot
+from mailnode.values.rows import StoredRow
 
 BLOBS_AT_ONCE = 64
 READ_WHOLE = 256 * 1024  # octets of inline content that are read together with the row they belong to
@@ -64,7 +64,9 @@ _CHANGE: frozenset[Types] = frozenset(((int, int, int, int), (int, int, int, NOT
 # choosing placements by UID
 
 
-def _by_uids(tx: Transaction, select: str, account_id: str, mailbox_id: int, uids: Sequence[int], more: str) -> Any:
+def _by_uids(
+    tx: Transaction, select: str, account_id: str, mailbox_id: int, uids: Sequence[int], more: str
+) -> list[StoredRow]:
     """Run ``select`` for those of the ascending UIDs that exist: a range when they are dense, else in chunks.
 
     The UID is the first column selected. :param more: further conditions.
@@ -81,7 +83,7 @@ def _by_uids(tx: Transaction, select: str, account_id: str, mailbox_id: int, uid
             return rows
         wanted = set(uids)
         return [row for row in rows if row[0] in wanted]
-    found: list[tuple[Any, ...]] = []
+    found: list[StoredRow] = []
     for chunk in _chunks(uids):
         width = 1 << (len(chunk) - 1).bit_length()  # few different statements: their plans are cached
         padded = (*chunk, *[chunk[0]] * (width - len(chunk)))
@@ -95,7 +97,7 @@ def _chunks(uids: Sequence[int]) -> Iterator[Sequence[int]]:
         yield uids[start : start + _CHUNK]
 
 
-def require(tx: Transaction, account_id: str, mailbox_id: int) -> tuple[Any, ...]:
+def require(tx: Transaction, account_id: str, mailbox_id: int) -> StoredRow:
     """Return a mailbox's (uidvalidity, uidnext, highest_modseq, recent_uid). :raises NoSuchMailbox:"""
     rows = tx.execute(
         "SELECT uidvalidity, uidnext, highest_modseq, recent_uid FROM mailbox"
@@ -175,7 +177,7 @@ def claim_recent(tx: Transaction, account_id: str, mailbox_id: int, uidnext: int
 
 def rows(
     tx: Transaction, account_id: str, mailbox_id: int, uids: Sequence[int], columns: Sequence[str]
-) -> list[tuple[Any, ...]]:
+) -> list[StoredRow]:
     """Rows of :data:`mailnode.values.mailbox.COLUMNS`. :raises NoSuchMailbox:"""
     return _rows(tx, account_id, mailbox_id, uids, columns, "")
 
@@ -232,11 +234,11 @@ def live_contents(
 
 def _rows(
     tx: Transaction, account_id: str, mailbox_id: int, uids: Sequence[int], columns: Sequence[str], more: str
-) -> list[tuple[Any, ...]]:
+) -> list[StoredRow]:
     require(tx, account_id, mailbox_id)
     if len(uids) == 1 and "content" in columns:
         return _one_with_content(tx, account_id, mailbox_id, uids[0], tuple(columns), more)
-    found: list[tuple[Any, ...]] = _by_uids(tx, _select(tuple(columns)), account_id, mailbox_id, uids, more)
+    found: list[StoredRow] = _by_uids(tx, _select(tuple(columns)), account_id, mailbox_id, uids, more)
     require_types(found, types_of(tuple(columns)))
     if "blob" not in columns:
         return found
@@ -252,10 +254,10 @@ def _rows(
 
 def _one_with_content(
     tx: Transaction, account_id: str, mailbox_id: int, uid: int, columns: tuple[str, ...], more: str
-) -> list[tuple[Any, ...]]:
+) -> list[StoredRow]:
     """What :func:`_rows` returns for one UID, by one statement: programs that show a message ask for it alone."""
     select, at, place = _select_with_content(columns)
-    found: list[tuple[Any, ...]] = []
+    found: list[StoredRow] = []
     for row in tx.execute(f"{select}{more}", (account_id, mailbox_id, uid)):
         require_types((row[:-1],), types_of(columns))
         ref = BlobRef(*row[at : at + 5])
@@ -361,23 +363,23 @@ def store_flags(
 FlagChange = tuple[Sequence[int], str, int, Sequence[str], int | None]  # store_flags() from ``uids`` on
 
 
-def store_flags_together(tx: Transaction, calls: Sequence[tuple[Any, ...]]) -> list[tuple[FlagsStored, bool]]:
+def store_flags_together(tx: Transaction, calls: Sequence[Arguments]) -> list[tuple[FlagsStored, bool]]:
     """Do what :func:`store_flags` does for each of several, in fewer statements; all or none.
 
     Each has a modseq of its own. Of two that name the same message the later sees what the earlier has done.
     """
-    results: list[Any] = [None] * len(calls)
+    results: dict[int, tuple[FlagsStored, bool]] = {}
     for account_id, mailbox_id, numbers in _apart(calls):
         stored = _store_flags(tx, account_id, mailbox_id, [calls[number][2:] for number in numbers])
         for number, result in zip(numbers, stored, strict=True):
             results[number] = result
-    return results
+    return [results[number] for number in range(len(calls))]
 
 
 run_together(store_flags, store_flags_together)
 
 
-def _apart(calls: Sequence[tuple[Any, ...]]) -> Iterator[tuple[str, int, list[int]]]:
+def _apart(calls: Sequence[Arguments]) -> Iterator[tuple[str, int, list[int]]]:
     """Cut calls into groups of one mailbox, none of which names a message twice. Accounts come in the order of their ids,
     calls for one mailbox in theirs."""
     groups: dict[tuple[str, int], list[tuple[set[int], list[int]]]] = {}
@@ -487,10 +489,10 @@ def copy(
     return Copied(uidvalidity, tuple(row[0] for row in found), tuple(range(first, first + len(found))), modseq)
 
 
-def live_rows(tx: Transaction, account_id: str, mailbox_id: int, uids: Sequence[int]) -> list[tuple[Any, ...]]:
+def live_rows(tx: Transaction, account_id: str, mailbox_id: int, uids: Sequence[int]) -> list[StoredRow]:
     """Uid, flags, size and message of those of the ascending UIDs that are live, in their order."""
     select = "SELECT p.uid, p.flags, p.size, p.message_id FROM placement p"
-    rows: list[tuple[Any, ...]] = _by_uids(tx, select, account_id, mailbox_id, uids, _LIVE)
+    rows: list[StoredRow] = _by_uids(tx, select, account_id, mailbox_id, uids, _LIVE)
     return rows
 
 
@@ -500,7 +502,7 @@ def place_copies(
     target: int,
     first: int,
     modseq: int,
-    found: Sequence[tuple[Any, ...]],
+    found: Sequence[StoredRow],
     now: int,
 ) -> None:
     """Insert copies of :func:`live_rows` under UIDs from ``first`` on."""
@@ -531,7 +533,7 @@ def expunge(
 
 
 def _expunge(
-    tx: Transaction, account_id: str, mailbox_id: int, modseq: int, found: Sequence[tuple[Any, ...]], now: int
+    tx: Transaction, account_id: str, mailbox_id: int, modseq: int, found: Sequence[StoredRow], now: int
 ) -> None:
     """Expunge live placements. :param found: rows that begin with uid, flags, size."""
     for some in pieces([row[0] for row in found]):
@@ -550,7 +552,7 @@ def _expunge(
     charge(tx, account_id, -size, -len(found))
 
 
-def totals(found: Sequence[tuple[Any, ...]]) -> tuple[int, int, int]:
+def totals(found: Sequence[StoredRow]) -> tuple[int, int, int]:
     """What rows that begin with uid, flags, size add to a mailbox: unseen, deleted, octets."""
     unseen = sum(not row[1] & SEEN for row in found)
     deleted = sum(bool(row[1] & DELETED) for row in found)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from mailnode.errors import DomainError
 from mailnode.store.engines.engine import Transaction, run_together
@@ -22,6 +21,7 @@ from mailnode.store.units.statements import KEYS_AT_ONCE, listed, pieces
 from mailnode.store.units.stored_facts import decode_facts
 from mailnode.values.facts import EncodedFacts
 from mailnode.values.queue import LEASED, LOCAL_DESTINATION, WAITING, Claim, DueDestination, Outcome, Settlement
+from mailnode.values.rows import StoredRow
 
 DUE_SAMPLE = 2_000  # due recipients looked at before destinations are looked at one by one
 PRIORITY_SAMPLE = 200  # due recipients of one destination among which priorities count
@@ -106,7 +106,7 @@ def claim(
     tx.execute(f"UPDATE envelope SET held = held WHERE shard = ? AND id IN {marks}", (shard, *values))
     if len(ids) > 1:
         which = f"envelope_id IN {marks} AND destination = ? AND due_at <= ?"
-        choice: tuple[Any, ...] = (*values, destination, now)
+        choice: StoredRow = (*values, destination, now)
     else:
         which = (
             "envelope_id = ? AND number IN (SELECT number FROM recipient WHERE shard = ? AND envelope_id = ?"
@@ -120,7 +120,7 @@ def claim(
     )
     if waits:
         _put_off(tx, shard, {(token + row[0], row[-1]) for row in rows if row[-1] > 1}, now, lease_until, waits)
-    recipients: dict[str, list[tuple[Any, ...]]] = {}
+    recipients: dict[str, list[StoredRow]] = {}
     for envelope_id, *row in sorted(rows):
         recipients.setdefault(envelope_id, []).append(tuple(row))
     facts = _facts(tx, shard, ids) if destination == LOCAL_DESTINATION else {}
@@ -320,7 +320,7 @@ def _settle_alike(
 ) -> None:
     changes = ["state = ?", "token = ''", "due_at = ?", "attempts = attempts + ?", "unsettled = 0"]
     waits = outcome.state == WAITING
-    changed: list[Any] = [
+    changed: list[object] = [
         outcome.state,
         outcome.next_try if waits and not held else None,
         int(outcome.counts_as_attempt),

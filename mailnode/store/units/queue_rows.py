@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from mailnode.store.engines.engine import Transaction, growing, run_together
 from mailnode.store.units import queue_history
@@ -24,6 +23,7 @@ from mailnode.values.queue import (
     QueuedEnvelope,
     QueuedRecipient,
 )
+from mailnode.values.rows import StoredRow
 
 UNIT_ROWS = 500
 
@@ -352,7 +352,7 @@ def blobs_in_use(tx: Transaction, blob_ids: Sequence[str]) -> set[str]:
     return {row[0] for row in tx.execute(f"SELECT id FROM blob WHERE id IN ({marks})", blob_ids)} if blob_ids else set()
 
 
-def envelopes_where(tx: Transaction, where: str, values: Sequence[Any]) -> list[QueuedEnvelope]:
+def envelopes_where(tx: Transaction, where: str, values: Sequence[object]) -> list[QueuedEnvelope]:
     """Return envelopes without recipients; ``where`` speaks of ``envelope e`` and ``blob b``."""
     return [_envelope(row) for row in tx.execute(f"SELECT {_ENVELOPE} {_FROM} WHERE {where}", values)]
 
@@ -366,7 +366,7 @@ def envelopes_with_content(
     return {row[0]: (_envelope(row[:-1]), row[-1]) for row in rows}
 
 
-def _envelope(row: tuple[Any, ...]) -> QueuedEnvelope:
+def _envelope(row: StoredRow) -> QueuedEnvelope:
     return QueuedEnvelope(
         id=row[0],
         reverse_path=row[1],
@@ -399,20 +399,20 @@ def _rcpt_options(notify: str, orcpt: str) -> RcptOptions:
     return RcptOptions(frozenset(filter(None, notify.split(","))), orcpt) if notify or orcpt else PLAIN_RCPT
 
 
-def _recipients(tx: Transaction, shard: int, envelope_id: str) -> list[tuple[Any, ...]]:
+def _recipients(tx: Transaction, shard: int, envelope_id: str) -> list[StoredRow]:
     return tx.execute(
         f"SELECT {RECIPIENT} FROM recipient WHERE shard = ? AND envelope_id = ? ORDER BY number",
         (shard, envelope_id),
     )
 
 
-def with_recipients(envelope: QueuedEnvelope, rows: Iterable[tuple[Any, ...]]) -> QueuedEnvelope:
+def with_recipients(envelope: QueuedEnvelope, rows: Iterable[StoredRow]) -> QueuedEnvelope:
     """Return an envelope with the recipients of rows of the columns ``RECIPIENT``."""
     recipients = tuple(_recipient(row) for row in rows)
     return replace(envelope, recipients=recipients)
 
 
-def _recipient(row: tuple[Any, ...]) -> QueuedRecipient:
+def _recipient(row: StoredRow) -> QueuedRecipient:
     (
         index,
         address,

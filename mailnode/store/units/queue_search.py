@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from mailnode.store.engines.engine import Transaction
 from mailnode.store.units.queue_rows import RECIPIENT, VISIBLE, envelopes_where, with_recipients
 from mailnode.store.units.statements import listed, pieces
 from mailnode.values.queue import DEFERRED, HELD, LEASED, WAITING, QueuedEnvelope, QueueFilter
+from mailnode.values.rows import StoredRow
 
 STRETCH = 1_000  # envelopes one unit looks at
 TALLIED = 2_000  # recipients one unit counts
@@ -39,7 +38,7 @@ def envelopes(
         f" AND r.state IN ('{WAITING}', '{LEASED}'){conditions} ORDER BY r.envelope_id, r.number",
         (shard, after, *to, *values),
     )
-    recipients: dict[str, list[tuple[Any, ...]]] = {}
+    recipients: dict[str, list[StoredRow]] = {}
     for envelope_id, *row in rows:
         recipients.setdefault(str(envelope_id), []).append(tuple(row))
     ids = list(recipients)
@@ -78,9 +77,9 @@ def tally(
     return found, (str(end[0][0]), int(end[0][1])) if end else None
 
 
-def _conditions(which: QueueFilter) -> tuple[str, list[Any]]:
+def _conditions(which: QueueFilter) -> tuple[str, list[object]]:
     """Return what is to be said behind WHERE, and its values."""
-    said, values = [], list[Any]()
+    said, values = [], list[object]()
     if which.domain is not None:
         said.append("(r.destination = ? OR LOWER(r.address) LIKE ? ESCAPE '!')")
         values += [which.domain.lower(), f"%@{_literally(which.domain)}"]

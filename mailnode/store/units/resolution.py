@@ -8,14 +8,13 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from mailnode.errors import BadAddress
 from mailnode.store.engines.engine import Transaction
 from mailnode.values.address import Address, local_key, parse_address
 from mailnode.values.directory import Account, Credential, Domain, LoginRecord, Resolved
+from mailnode.values.rows import StoredRow
 
 MAX_DEPTH = 10
 MAX_LABELS = 8  # at the end of a server's name that are looked at for a domain
@@ -34,7 +33,7 @@ def find_domain(tx: Transaction, name: str) -> Domain | None:
     return domain_of(rows[0]) if rows else None
 
 
-def domain_of(row: Sequence[Any]) -> Domain:
+def domain_of(row: StoredRow) -> Domain:
     """Return the domain of a row of the columns ``DOMAIN``."""
     name, written, alias_of, catch_all, separator, fixed = row
     return Domain(name, written, alias_of, catch_all, separator, bool(fixed))

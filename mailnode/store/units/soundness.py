@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from operator import ge
-from typing import Any
 
 from mailnode.errors import StoreDamaged
 from mailnode.store.units.arrivals import FACTS_COLUMNS
@@ -32,7 +31,7 @@ def types_of(columns: tuple[str, ...]) -> frozenset[Types]:
     return frozenset((tuple(plain), tuple(without_facts)))
 
 
-def require_types(rows: Iterable[Sequence[Any]], types: frozenset[Types]) -> None:
+def require_types(rows: Iterable[Sequence[object]], types: frozenset[Types]) -> None:
     """:raises StoreDamaged: a row has others."""
     for row in rows:
         if tuple(map(type, row)) not in types:

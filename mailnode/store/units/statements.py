@@ -6,9 +6,10 @@ A statement costs the writer more than a row does: each gives the interpreter's 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from mailnode.store.engines.engine import Transaction
+from mailnode.values.rows import StoredRow
 
 T = TypeVar("T")
 
@@ -16,14 +17,12 @@ ROWS_AT_ONCE = 32  # rows of one VALUES at most
 KEYS_AT_ONCE = 128  # values of one list at most
 
 
-def insert_rows(
-    tx: Transaction, into: str, rows: Sequence[Sequence[object]], ending: str = ""
-) -> list[tuple[Any, ...]]:
+def insert_rows(tx: Transaction, into: str, rows: Sequence[Sequence[object]], ending: str = "") -> list[StoredRow]:
     """Insert rows of one width; return what the statements return.
 
     :param into: table and columns, ``t (a, b)``. :param ending: what follows the values.
     """
-    returned: list[tuple[Any, ...]] = []
+    returned: list[StoredRow] = []
     for some in runs(rows):
         values = f"({', '.join('?' * len(some[0]))})"
         statement = f"INSERT INTO {into} VALUES {', '.join([values] * len(some))}{ending}"

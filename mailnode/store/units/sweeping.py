@@ -4,11 +4,11 @@ called again until it says 0. None changes what a client can see, so no modseq i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from mailnode.errors import NoSuchAccount
 from mailnode.store.engines.engine import Transaction
 from mailnode.store.units.arrivals import decode_ref
+from mailnode.values.rows import StoredRow
 
 RETENTION = 7 * 86_400  # seconds an expunged message or deleted mailbox is kept
 APPLIED_RETENTION = 30 * 86_400  # seconds a carried out plan is remembered: longer than any queue keeps an envelope
@@ -95,7 +95,7 @@ def remove_some(tx: Transaction, account_id: str) -> int:
     return 0
 
 
-def remove_placements(tx: Transaction, where: str, key: Sequence[Any]) -> int:
+def remove_placements(tx: Transaction, where: str, key: Sequence[object]) -> int:
     """Remove some placements, and the messages that stand nowhere any more; return how many placements."""
     rows = tx.execute(
         f"SELECT account_id, mailbox_id, uid, message_id FROM placement WHERE {where} LIMIT ?", (*key, ROWS)
@@ -104,7 +104,7 @@ def remove_placements(tx: Transaction, where: str, key: Sequence[Any]) -> int:
     return len(rows)
 
 
-def _remove(tx: Transaction, rows: Sequence[Sequence[Any]]) -> None:
+def _remove(tx: Transaction, rows: Sequence[StoredRow]) -> None:
     """Remove placements (account, mailbox, uid, message), and the messages that stand nowhere any more."""
     tx.many("DELETE FROM placement WHERE account_id = ? AND mailbox_id = ? AND uid = ?", [row[:3] for row in rows])
     for account_id, message_id in sorted({(row[0], row[3]) for row in rows}):
@@ -135,7 +135,7 @@ def release_blob(tx: Transaction, account_id: str, message_id: int, blob_id: str
     )
 
 
-def _blob_ids(rows: Sequence[Sequence[Any]]) -> list[str]:
+def _blob_ids(rows: Sequence[StoredRow]) -> list[str]:
     ids = []
     for blob_id, facts_blob in rows:
         ids.append(blob_id)
