@@ -50,7 +50,7 @@ def copies(envelope: Envelope, judgement: Judgement) -> Copies:
     local: dict[str, LocalCopy] = {}
     remote: dict[str, RemoteCopy] = {}
     carried: set[int] = set()  # recipients a copy of whom carries the whole request
-    for reached in (judgement.own, judgement.redirected):
+    for reached in (judgement.own, judgement.redirected) if judgement.plans else (judgement.own,):
         for number, recipient in enumerate(envelope.recipients):
             for route, plan in reached(recipient.address):
                 prefix = envelope.trace + plan.prefix

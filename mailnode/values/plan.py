@@ -57,11 +57,15 @@ class Judgement:
     @property
     def is_kept(self) -> bool:
         """Whether anybody gets a copy."""
+        if not self.plans:  # nearly always
+            return bool(self.recipients)
         return any(True for recipient in self.recipients for _ in self.reached(recipient))
 
     @property
     def is_for_mailboxes(self) -> bool:
         """Whether a copy goes into a mailbox here; else it is for other servers alone."""
+        if not self.plans:
+            return any(self.routes[recipient].local for recipient in self.recipients)
         return any(route.local for recipient in self.recipients for route, _ in self.reached(recipient))
 
     def reached(self, recipient: Address) -> Iterator[tuple[Resolved, RecipientPlan]]:
