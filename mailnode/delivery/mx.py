@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList
@@ -21,14 +21,17 @@ MAX_HOSTS = 5
 MAX_ADDRESSES = 2  # of one host and family
 UNHEALTHY_SECONDS = 600.0
 MAX_UNHEALTHY = 10_000  # addresses remembered
+WORST = 1 << 16  # more than any preference of an MX
 
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """One server to try. ``host`` is the name its certificate is checked against."""
+    """One server to try. ``host`` is the name its certificate is checked against. Hops of the same ``preference`` are
+    equally good; a lower one is better."""
 
     host: str
     address: str
+    preference: int = 0
 
 
 class NoRoute(Exception):
@@ -182,7 +185,7 @@ class Routes:
         for record in records:
             addresses = found.get(record.host, ())
             if isinstance(addresses, tuple):
-                hops += [Hop(record.host, address) for address in _alternating(addresses)]
+                hops += [Hop(record.host, address, record.preference) for address in _alternating(addresses)]
             else:
                 unsure = unsure or isinstance(addresses, ResolverFailure)
         if hops:
@@ -195,7 +198,11 @@ class Routes:
         raise NoRoute("5.4.4", f"the mail servers have no address: {names}")
 
     def _healthy_first(self, hops: list[Hop]) -> tuple[Hop, ...]:
-        return tuple(sorted(hops, key=lambda hop: not self._health.is_good(hop.address)))
+        ranked = [
+            hop if self._health.is_good(hop.address) else replace(hop, preference=hop.preference + WORST)
+            for hop in hops
+        ]
+        return tuple(sorted(ranked, key=lambda hop: hop.preference))
 
 
 def _is_address(host: str) -> bool:

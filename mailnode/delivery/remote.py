@@ -90,17 +90,28 @@ class RemoteAgent:
         """Try the servers for recipients whose copies are the same, octet by octet."""
         destination = claim.envelope.recipients[0].destination
         try:
-            targets = await self._targets(*self._routing.way(destination, claim.envelope.reverse_path))
+            groups = await self._targets(*self._routing.way(destination, claim.envelope.reverse_path))
         except NoRoute as no_route:
             result = REJECTED if no_route.status.startswith("5") else DEFERRED
             attempts = [Attempt(r.index, result, no_route.status, no_route.text) for r in claim.envelope.recipients]
             return AttemptReport(tuple(attempts), reached=result == REJECTED)
-        trial = _Trial(claim, targets)
-        for target in targets:
-            if not trial.pending or trial.over:
-                break
-            await self._try(target, trial)
+        trial = _Trial(claim, [target for group in groups for target in group])
+        for group in groups:
+            await self._try_equals(group, trial)
         return trial.report()
+
+    async def _try_equals(self, group: Sequence[Target], trial: _Trial) -> None:
+        """Try servers that are equally good, each time the one that answers first."""
+        left = [target for target in group if trial.rows_for(target)]
+        while left and not trial.over:
+            reached = await self._outbound.reach(left)
+            for target, failed in reached.failed:
+                self._health.failed(target.address)
+                trial.target_failed(target, failed, ())
+            if reached.target is not None:
+                await self._try(reached.target, trial)
+            used = {reached.target, *(target for target, _ in reached.failed)}
+            left = [target for target in left if target not in used and trial.rows_for(target)]
 
     async def _attempt_anew(self, claim: Claim) -> AttemptReport:
         """What was queued for a way that is not configured any more goes where each recipient's mail goes now."""
@@ -112,18 +123,24 @@ class RemoteAgent:
         reports = [await self.attempt(_only(claim, recipients)) for recipients in anew.values()]
         return AttemptReport(tuple(attempt for report in reports for attempt in report.attempts))
 
-    async def _targets(self, way: Way, domain: str) -> list[Target]:
-        """Return the servers to try, in order; at least one. :raises NoRoute:"""
+    async def _targets(self, way: Way, domain: str) -> list[list[Target]]:
+        """Return the servers to try in order, those that are equally good together; at least one. :raises NoRoute:"""
+        hop_host = way.next_hop.host if way.next_hop is not None else ""
+        groups: dict[int, list[Target]] = {}
+        for hop in await (self._mx.find_host(hop_host) if hop_host else self._mx.find(domain)):
+            source = way.source(hop.address)
+            if source is not None:
+                groups.setdefault(hop.preference, []).append(await self._target(way, domain, hop, source))
+        if not groups:
+            raise NoRoute("4.4.4", f"no server has an address of the family of {', '.join(way.sources)}")
+        return list(groups.values())
+
+    async def _target(self, way: Way, domain: str, hop: Hop, source: str) -> Target:
         chosen = way.next_hop
-        if chosen is not None:
-            found = [
-                Target(hop.host, hop.address, chosen.port, chosen.tls, chosen.username, chosen.password)
-                for hop in await self._mx.find_host(chosen.host)
-            ]
-        else:
-            hops: Sequence[Hop] = await self._mx.find(domain)
-            found = [Target(hop.host, hop.address, self._port, await self._tls.level(domain, hop.host)) for hop in hops]
-        return _from_sources(found, way)
+        if chosen is None:
+            level = await self._tls.level(domain, hop.host)
+            return Target(hop.host, hop.address, self._port, level, source=source)
+        return Target(hop.host, hop.address, chosen.port, chosen.tls, chosen.username, chosen.password, source)
 
     async def _try(self, target: Target, trial: _Trial) -> None:
         """One server, again for those it had no room for in the same transaction."""
@@ -160,15 +177,6 @@ class RemoteAgent:
             ),
             envelope_id=envelope.id,
         )
-
-
-def _from_sources(targets: Sequence[Target], way: Way) -> list[Target]:
-    """Return the targets a way's own addresses can connect to, each with the one it is to come from. :raises NoRoute:"""
-    chosen = [(target, way.source(target.address)) for target in targets]
-    reachable = [replace(target, source=source) for target, source in chosen if source is not None]
-    if not reachable:
-        raise NoRoute("4.4.4", f"no server has an address of the family of {', '.join(way.sources)}")
-    return reachable
 
 
 def _only(claim: Claim, recipients: Sequence[QueuedRecipient]) -> Claim:

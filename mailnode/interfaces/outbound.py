@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from zope.interface import Interface
@@ -92,8 +92,20 @@ class TargetFailed(Exception):
         self.in_doubt = in_doubt
 
 
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """Which of several targets there is a connection to, None when there is to none, and those that failed, in order."""
+
+    target: Target | None
+    failed: tuple[tuple[Target, TargetFailed], ...] = ()
+
+
 class IOutbound(Interface):
     """Connections to other mail servers, kept and used again where allowed."""
+
+    async def reach(targets: Sequence[Target]) -> Reached:
+        """Connect to the first that answers of targets that are equally good (RFC 8305), or find one that a connection is
+        kept to; :meth:`send` to it at once. What lost has not failed. A single target is left to :meth:`send`."""
 
     async def send(target: Target, message: OutboundMessage) -> OutboundReport:
         """Hand a message over. :raises TargetFailed:"""

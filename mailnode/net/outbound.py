@@ -11,19 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
-from twisted.internet.defer import CancelledError, DeferredList
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
-from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionRefusedError
-from twisted.internet.error import TimeoutError as ConnectTimeout
-from twisted.internet.protocol import Factory
+from twisted.internet.defer import DeferredList
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from mailnode.interfaces.outbound import IOutbound, OutboundMessage, OutboundReport, Target, TargetFailed
+from mailnode.interfaces.outbound import IOutbound, OutboundMessage, OutboundReport, Reached, Target, TargetFailed
 from mailnode.interfaces.runtime import IClock
 from mailnode.net.client_tls import ClientTls
+from mailnode.net.dialing import Dialer
 from mailnode.net.outbound_link import READ_PIECE, Link
 from mailnode.smtp.wire import client
 from mailnode.values.events import emit
@@ -62,26 +59,48 @@ class Outbound:
     ) -> None:
         """:param hostname: what we call ourselves in EHLO. :param sources: own addresses to connect from, the first of
         each family counts; none: the system chooses."""
-        self._reactor = reactor
-        self._hostname = hostname
         self._tls = tls
         self._clock = clock
-        self._sources = tuple(sources)
         self._settings = settings or OutboundSettings()
+        self._dialer = Dialer(
+            reactor,
+            clock,
+            lambda target: Link(target, hostname, clock, self._settings.patience),
+            sources,
+            self._settings.connect,
+        )
         self._kept: dict[Target, list[Link]] = {}
         self._links: dict[Link, None] = {}
         self._stopped = False
 
+    async def reach(self, targets: Sequence[Target]) -> Reached:
+        """Find the first of several that can be used; see :class:`IOutbound`."""
+        for target in targets:
+            if target in self._kept:
+                return Reached(target)
+        if len(targets) == 1 or self._stopped:
+            return Reached(targets[0])
+        link, failed = await self._dialer.first(targets, self._has_room)
+        if link is None:
+            return Reached(None, tuple(failed))
+        self._note(link)
+        if self._stopped:
+            link.abort()
+        else:
+            self._put_by(link)
+        return Reached(link.target, tuple(failed))
+
     async def send(self, target: Target, message: OutboundMessage) -> OutboundReport:
         """Hand a message over; see :class:`IOutbound`. :raises BlobDamaged: the message cannot be read."""
         link = self._take(target)
-        if link is not None:
+        if link is not None and link.greeted:
             try:
                 return await self._send_on(link, target, message)
             except TargetFailed as failed:
                 if failed.in_doubt:
                     raise
-        return await self._send_on(await self._open(target), target, message)
+            link = None
+        return await self._send_on(await self._open(target, link), target, message)
 
     async def stop(self) -> None:
         """End all connections, those in use at once and kept ones politely, and open no more."""
@@ -108,13 +127,23 @@ class Outbound:
 
     def _keep(self, link: Link) -> None:
         settings = self._settings
-        full = sum(map(len, self._kept.values())) >= settings.kept
+        full = self._kept_count() >= settings.kept
         used_up = link.mails >= settings.mails or self._clock.seconds() - link.opened_at >= settings.lifetime
         if link.lost or used_up or full or self._stopped:
             link.quit()
             return
+        self._put_by(link)
+
+    def _put_by(self, link: Link) -> None:
         self._kept.setdefault(link.target, []).append(link)
-        link.idle(settings.idle, lambda: self._retire(link))
+        link.idle(self._settings.idle, lambda: self._retire(link))
+
+    def _kept_count(self) -> int:
+        return sum(map(len, self._kept.values()))
+
+    def _has_room(self) -> bool:
+        """Whether one more connection may be opened beside another: those come out of the number that may be kept."""
+        return self._kept_count() + self._dialer.beside < self._settings.kept
 
     def _retire(self, link: Link) -> None:
         links = self._kept.get(link.target, [])
@@ -127,18 +156,18 @@ class Outbound:
 
     # Opening connections
 
-    async def _open(self, target: Target) -> Link:
-        """Return a connection that is ready for a mail. :raises TargetFailed:"""
+    async def _open(self, target: Target, link: Link | None) -> Link:
+        """Return a connection that is ready for a mail. :param link: one that nothing was said on. :raises TargetFailed:"""
         try:
-            return await self._open_with(target, target.tls)
+            return await self._open_with(target, target.tls, link)
         except TargetFailed as failed:
             if failed.scope != "tls" or target.tls != "opportunistic":
                 raise
             emit(_log, "queue.unencrypted", host=target.host, ip=target.address, reason=failed.text)
-        return await self._open_with(target, "none")
+        return await self._open_with(target, "none", None)
 
-    async def _open_with(self, target: Target, level: str) -> Link:
-        link = await self._connect(target)
+    async def _open_with(self, target: Target, level: str, link: Link | None) -> Link:
+        link = link or await self._connect(target)
         try:
             if level == "implicit":
                 await link.begin_tls(self._tls.creator(level, target.host))
@@ -159,23 +188,9 @@ class Outbound:
     async def _connect(self, target: Target) -> Link:
         if self._stopped:
             raise TargetFailed("connect", "the server is shutting down")
-        six = ":" in target.address
-        source = target.source or next((own for own in self._sources if (":" in own) == six), "")
-        endpoint = (TCP6ClientEndpoint if six else TCP4ClientEndpoint)(
-            self._reactor,
-            target.address,
-            target.port,
-            timeout=self._settings.connect,
-            bindAddress=(source, 0) if source else None,
-        )
-        factory = Factory.forProtocol(lambda: Link(target, self._hostname, self._clock, self._settings.patience))
-        factory.noisy = False
-        try:
-            link = cast(Link, await endpoint.connect(factory))
-        except ConnectingCancelledError:
-            raise CancelledError from None
-        except (ConnectError, OSError) as error:
-            raise TargetFailed("connect", _connect_text(error)) from None
+        return self._note(await self._dialer.connect(target))
+
+    def _note(self, link: Link) -> Link:
         self._links[link] = None
         link.gone.addCallback(lambda _: self._forget(link))
         return link
@@ -268,14 +283,6 @@ def _refused(reply: Reply, message: OutboundMessage) -> OutboundReport:
     """Our own answer for everybody."""
     count = len(message.recipients)
     return OutboundReport((reply,) * count, ours=frozenset(range(count)))
-
-
-def _connect_text(error: Exception) -> str:
-    if isinstance(error, ConnectionRefusedError):
-        return "connection refused"
-    if isinstance(error, ConnectTimeout):
-        return "connection timed out"
-    return "no connection"
 
 
 async def _is_seven_bit(message: OutboundMessage) -> bool:

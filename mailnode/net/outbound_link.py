@@ -49,6 +49,11 @@ class Link(Protocol):
         self._timer: IDelayed | None = None
         self._on_idle_input: Any = None
 
+    @property
+    def greeted(self) -> bool:
+        """Whether anything was said on it."""
+        return self.client.state is not client.ClientState.GREETING
+
     # From the transport
 
     def connectionMade(self) -> None:

@@ -12,7 +12,16 @@ from zope.interface import implementer
 
 from mailnode.errors import LimitReached, NoSuchAccount, NoSuchName, OverQuota, ResolverFailure
 from mailnode.interfaces.delivery import IDelivery
-from mailnode.interfaces.outbound import IOutbound, IResolver, MxRecord, OutboundMessage, OutboundReport, Target
+from mailnode.interfaces.outbound import (
+    IOutbound,
+    IResolver,
+    MxRecord,
+    OutboundMessage,
+    OutboundReport,
+    Reached,
+    Target,
+    TargetFailed,
+)
 from mailnode.interfaces.runtime import IBatches, IProcesses, IThreads
 from mailnode.interfaces.store import IBlobs, IBlobWriter, IMailStore
 from mailnode.values.address import Address
@@ -224,6 +233,19 @@ class Net:
     def __init__(self) -> None:
         self.servers: dict[str, Callable[[OutboundMessage], Any]] = {}
         self.sent: list[tuple[Target, OutboundMessage]] = []
+        self.raced: list[list[str]] = []
+        self.unreachable: set[str] = set()
+        self.slow: set[str] = set()
+
+    async def reach(self, targets: Sequence[Target]) -> Reached:
+        """What is in ``unreachable`` fails; of the others the quickest is the first."""
+        self.raced.append([target.address for target in targets])
+        failed = []
+        for target in sorted(targets, key=lambda one: one.address in self.slow):
+            if target.address not in self.unreachable:
+                return Reached(target, tuple(failed))
+            failed.append((target, TargetFailed("connect", "connection refused")))
+        return Reached(None, tuple(failed))
 
     async def send(self, target: Target, message: OutboundMessage) -> OutboundReport:
         self.sent.append((target, message))

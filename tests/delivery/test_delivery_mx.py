@@ -57,7 +57,7 @@ class RoutesTests(SynchronousTestCase):
         self.zone.mx_data["d.example"] = [(10, "a.example")]
         self.hosts(a=["192.0.2.1"])
         routes = Routes(self.zone, self.health, (), (), keep_order)
-        self.assertEqual(run_now(routes.find("d.example")), (Hop("a.example", "192.0.2.1"),))
+        self.assertEqual(run_now(routes.find("d.example")), (Hop("a.example", "192.0.2.1", 10),))
 
     def test_implicit_mx(self) -> None:
         self.zone.address_data["d.example"] = ["2001:db8::1", "192.0.2.1"]

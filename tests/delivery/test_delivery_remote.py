@@ -121,6 +121,33 @@ class ServerTests(RemoteCase):
         self.assertFalse(report.reached)
         self.assertIn("b.example", report.attempts[0].reply)
 
+    def test_only_what_is_equally_good_is_raced(self) -> None:
+        self.zone.mx_data["d.example"] = [(10, "a.example"), (10, "c.example"), (20, "b.example")]
+        self.zone.address_data |= {"c.example": [C, SIX]}
+        self.net.slow = {A, C}
+        self.serve(six=fails("greeting", "421 4.3.2 busy"), a=LATER, c=LATER, b=OK)
+        self.assertEqual(self.results(self.attempt()), [(SENT, "2.0.0")])
+        self.assertEqual(self.net.raced, [[A, SIX, C], [A, C], [C], [B]])
+        self.assertEqual(self.net.tried, [SIX, A, C, B])
+
+    def test_an_address_that_lost_is_not_remembered_one_that_failed_is(self) -> None:
+        self.zone.mx_data["d.example"] = [(10, "a.example"), (10, "b.example"), (10, "c.example")]
+        self.zone.address_data |= {"c.example": [C]}
+        self.net.slow, self.net.unreachable = {C}, {A}
+        self.serve(b=OK)
+        self.attempt()
+        self.attempt()
+        self.assertEqual(self.net.raced, [[A, B, C], [B, C]])
+
+    def test_none_of_those_raced_answers(self) -> None:
+        self.zone.address_data["a.example"] = [A, SIX]
+        self.net.unreachable = {A, SIX}
+        self.serve(b=OK)
+        self.assertEqual(self.results(self.attempt()), [(SENT, "2.0.0")])
+        self.net.unreachable |= {B}
+        report = self.attempt()
+        self.assertEqual((self.results(report), report.attempts[0].address), ([(DEFERRED, "4.4.1")], A))
+
     def test_a_busy_first_server(self) -> None:
         for answer in (fails("greeting", "421 4.3.2 busy"), fails("lost", "421 4.3.2 closing"), fails("lost"), LATER):
             self.net.sent.clear()

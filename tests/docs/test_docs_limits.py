@@ -30,8 +30,8 @@ ROWS = re.findall(r"^   \* - (?!what$)(.+)\n     - (.+)\n     - ``(.+)``$", PAGE
 
 
 def number(text):
-    match = re.fullmatch(r"([\d,]+)(?: (\w+))?", text)
-    return int(match[1].replace(",", "")) * UNITS[match[2] or ""]
+    match = re.fullmatch(r"([\d,.]+)(?: (\w+))?", text)
+    return float(match[1].replace(",", "")) * UNITS[match[2] or ""]
 
 
 def in_code(source):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any
 
 import trustme
@@ -16,7 +17,7 @@ from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
 from mailnode.errors import BlobDamaged
-from mailnode.interfaces.outbound import IOutbound, OutboundMessage, OutboundReport, Target, TargetFailed
+from mailnode.interfaces.outbound import IOutbound, OutboundMessage, OutboundReport, Reached, Target, TargetFailed
 from mailnode.net.client_tls import ClientTls
 from mailnode.net.outbound import Outbound, OutboundSettings
 from mailnode.values.envelope import PLAIN_RCPT, MailOptions
@@ -444,6 +445,67 @@ class TlsTests(OutboundCase):
             failed = await self.failing(self.make(), self.target(server, tls="verified", **login))
             self.assertEqual((failed.scope, str(failed.reply)), ("lost", "535 5.7.8 wrong"))
             self.assertEqual(server.said("MAIL"), [])
+
+        return self.run_case(case())
+
+
+class ReachTests(OutboundCase):
+    def test_the_first_that_answers_is_sent_to_on_the_same_connection(self) -> Deferred[Any]:
+        async def case() -> None:
+            dead, server, outbound = self.serve(), self.serve(), self.make()
+            await dead.listening.stopListening()
+            targets = [Target("dead.example", "127.0.0.1", dead.port), self.target(server)]
+            reached = await outbound.reach(targets)
+            self.assertEqual(reached.target, targets[1])
+            ((target, failed),) = reached.failed
+            self.assertEqual((target, failed.scope, failed.text), (targets[0], "connect", "connection refused"))
+            await outbound.send(targets[1], message())
+            self.assertEqual((server.connections, server.messages), (1, [CONTENT]))
+            self.assertEqual(await outbound.reach(targets), Reached(targets[1]))  # by the connection that is kept
+            await outbound.send(targets[1], message())
+            self.assertEqual(server.connections, 1)
+
+        return self.run_case(case())
+
+    def test_none_answers(self) -> Deferred[Any]:
+        async def case() -> None:
+            servers, outbound = [self.serve(), self.serve()], self.make()
+            for server in servers:
+                await server.listening.stopListening()
+            reached = await outbound.reach([self.target(server) for server in servers])
+            self.assertIsNone(reached.target)
+            self.assertEqual(len(reached.failed), 2)
+
+        return self.run_case(case())
+
+    def test_plain_text_after_broken_tls_takes_a_fresh_connection_there(self) -> Deferred[Any]:
+        async def case() -> None:
+            server, other, outbound = self.serve(EHLO=TLS_EHLO), self.serve(), self.make()
+            server.break_tls = True
+            await outbound.reach([self.target(server), self.target(other)])
+            report = await outbound.send(self.target(server), message())
+            self.assertEqual((report.tls, server.connections, other.connections), ("", 2, 0))
+
+        return self.run_case(case())
+
+    def test_what_is_reached_and_not_used_is_closed(self) -> Deferred[Any]:
+        async def case() -> None:
+            server, outbound = self.serve(banner=HANG), self.make(replace(QUICK, idle=0.01))
+            lost: Deferred[None] = Deferred()
+            server.on_lost.append(lambda: lost.callback(None))
+            await outbound.reach([self.target(server), self.target(self.serve())])
+            await lost
+
+        return self.run_case(case())
+
+    def test_nothing_is_reached_after_stop(self) -> Deferred[Any]:
+        async def case() -> None:
+            servers, outbound = [self.serve(), self.serve()], self.make()
+            await outbound.stop()
+            targets = [self.target(server) for server in servers]
+            self.assertEqual(await outbound.reach(targets), Reached(targets[0]))
+            self.assertEqual((await self.failing(outbound, targets[0])).scope, "connect")
+            self.assertEqual([server.connections for server in servers], [0, 0])
 
         return self.run_case(case())
 
