@@ -51,6 +51,11 @@ def notes(domain: str, published: Published) -> list[str]:
             'MTA-STS is not published: nothing serves its policy. Add a listener with protocol = "http", tls = "implicit" and'
             f' pages = ["mta-sts"] on port 443 and a certificate for mta-sts.{domain}.'
         )
+    elif not {policy_host(domain), f"*.{domain}"} & set(published.certificate_names):
+        found.append(
+            f"No certificate here is for {policy_host(domain)}: unless another server shows the MTA-STS policy, add one as"
+            " [[tls.name]]."
+        )
     return found
 
 

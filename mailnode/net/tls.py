@@ -78,6 +78,17 @@ class Pair:
         return cls(tuple(certificates), load_pem_private_key(key, None), _names(certificates[0]))
 
 
+def pair_for(pairs: Sequence[Pair], name: str) -> int:
+    """Return the index of the pair for a server name; see :meth:`CertificateStore.find`."""
+    name = name.lower().rstrip(".")
+    wildcard = "*." + name.partition(".")[2]
+    for candidate in (name, wildcard):
+        for index, pair in enumerate(pairs):
+            if candidate in pair.names:
+                return index
+    return 0
+
+
 class BrokenPair(Exception):
     """Files that cannot be used. ``part`` is "certificate" or "key"."""
 
@@ -197,13 +208,7 @@ class CertificateStore:
 
     def find(self, name: str) -> int:
         """Return the index of the pair for a server name: exact, else a wildcard for its first label, else 0."""
-        name = name.lower().rstrip(".")
-        wildcard = "*." + name.partition(".")[2]
-        for candidate in (name, wildcard):
-            for index, pair in enumerate(self.pairs):
-                if candidate in pair.names:
-                    return index
-        return 0
+        return pair_for(self.pairs, name)
 
     def _poll(self) -> None:
         stamp = _stamps(self._used.files)

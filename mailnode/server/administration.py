@@ -12,7 +12,7 @@ from mailnode.auth.strength import weakness
 from mailnode.config.schema import Config
 from mailnode.net.hints import LocalHints
 from mailnode.net.no_reactor import CallingThread, StandingClock, run_now
-from mailnode.server.publishing import published, stored_key_digests
+from mailnode.server.publishing import published, stored_pairs
 from mailnode.server.stores import OwnStores
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ def administration(config: Config) -> Iterator[Administration]:
             hints,
             make_credentials,
             password_judge(lambda: config),
-            lambda: published(config, stored_key_digests(config, clock)),
+            lambda: published(config, stored_pairs(config, clock)),
         )
     finally:
         run_now(stores.stop())

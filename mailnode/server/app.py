@@ -26,7 +26,7 @@ from mailnode.server.process import Closing, MailProcess
 from mailnode.server.processes.first import FurtherProcesses
 from mailnode.server.processes.handover import LogPlace
 from mailnode.server.processes.hints import SharedHints
-from mailnode.server.publishing import key_digests, published
+from mailnode.server.publishing import own_policy, published
 from mailnode.server.reloading import Reloading, certificate_files
 from mailnode.server.runtime import make_runtime
 from mailnode.server.services import EndedAtOnce, Services, Startable
@@ -35,7 +35,7 @@ from mailnode.server.stores import OwnStores
 from mailnode.values.events import emit, moment
 from mailnode.values.queue import QueueTally
 from mailnode.web.metrics import Metrics
-from mailnode.web.site import web_factory
+from mailnode.web.site import SiteContent, web_factory
 
 STEP, STORE, THREADS, FURTHER = 2.0, 5.0, 2.0, 10.0  # seconds the steps of the end may take, beyond the grace time
 FIRST = 1  # the number of the process that is a whole server
@@ -75,7 +75,9 @@ class Server:
             counts,
             OwnPorts(),
             outgoing=config.queue.concurrency_total,
-            web=lambda: web_factory(self._health.report, self._metrics_page, runtime.clock),
+            web=lambda pages: web_factory(
+                SiteContent(self._health.report, self._metrics_page, self._policy), pages, runtime.clock
+            ),
         )
         self._process = MailProcess(
             runtime, self._stores, self._serving, Closing(STEP, STORE, THREADS), lambda: self.config.server.grace
@@ -96,7 +98,7 @@ class Server:
             hints,
             make_credentials,
             password_judge(lambda: self.config),
-            lambda: published(self.config, key_digests(self._certificates, self.config.server.hostname)),
+            lambda: published(self.config, self._certificates.pairs),
             self,
         )
         self.services = Services(self._compose(before_clients))
@@ -176,6 +178,9 @@ class Server:
         further, counted = await self._further.counted()
         metrics.set("workers", 1 + further)
         return metrics.render(counted)
+
+    async def _policy(self, domain: str) -> str | None:
+        return own_policy(self.config).text if await self._stores.directory.is_local(domain) else None
 
     async def status(self) -> ServerStatus:
         """Return the version, the number of what is served, what each process that answers serves, and what is wrong with

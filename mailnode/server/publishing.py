@@ -10,21 +10,23 @@ from mailnode.config.endpoints import reached_locally, tcp_interface, tcp_port
 from mailnode.config.schema import Config, Listener, MtaSts
 from mailnode.errors import ConfigurationError
 from mailnode.interfaces.runtime import IClock
-from mailnode.net.tls import CertificateStore
+from mailnode.net.tls import CertificateStore, Pair, pair_for
 from mailnode.server.reloading import certificate_files
 from mailnode.values.published import SERVICES, OwnStsPolicy, Published
 
 USUAL_PORTS = {"submissions": 465, "submission": 587, "imaps": 993, "imap": 143, "pop3s": 995, "pop3": 110}
 
 
-def published(config: Config, key_digests: Sequence[str]) -> Published:
-    """Return it. :param key_digests: SHA-256 of the public keys that are shown under the host name, in hexadecimal."""
+def published(config: Config, pairs: Sequence[Pair]) -> Published:
+    """Return it. :param pairs: the certificates in use."""
     hops = [hop.host for _, hop in config.queue.next_hops() if hop.host]
+    shown = pair_for(pairs, config.server.hostname)
     return Published(
         config.server.hostname,
         public_addresses(config),
         _services(config),
-        tuple(key_digests),
+        (pairs[shown].key_digest,) if pairs else (),
+        tuple(name for pair in pairs for name in pair.names),
         own_policy(config) if _policy_is_served(config) else None,
         config.published.dmarc,
         config.published.reports_to,
@@ -32,18 +34,12 @@ def published(config: Config, key_digests: Sequence[str]) -> Published:
     )
 
 
-def key_digests(certificates: CertificateStore, hostname: str) -> list[str]:
-    """Return the digest of the key that is shown under the host name; none without certificates."""
-    pairs = certificates.pairs
-    return [pairs[certificates.find(hostname)].key_digest] if pairs else []
-
-
-def stored_key_digests(config: Config, clock: IClock) -> list[str]:
-    """Return the same of the files, where no server runs; none when they cannot be read."""
+def stored_pairs(config: Config, clock: IClock) -> Sequence[Pair]:
+    """Return the certificates in the files, where no server runs; none when they cannot be read."""
     certificates = CertificateStore(certificate_files(config), clock)
     with suppress(ConfigurationError):
         certificates.load()
-    return key_digests(certificates, config.server.hostname)
+    return certificates.pairs
 
 
 def own_policy(config: Config) -> OwnStsPolicy:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from twisted.logger import Logger
@@ -41,10 +41,10 @@ class Serving:
         ports: Ports,
         *,
         outgoing: int = 0,
-        web: Callable[[], Any] | None = None,
+        web: Callable[[Collection[str]], Any] | None = None,
     ) -> None:
         """:param outgoing: connections to other servers that this process may want in use at a time.
-        :param web: makes the factory of an http listener; None: this process has none."""
+        :param web: makes the factory of an http listener with these pages; None: this process has none."""
         self._holder = holder
         self._config = config = holder.config  # what it was made with; what can change is asked of the holder
         self._stores = stores
@@ -182,7 +182,7 @@ class Serving:
         listener, entry = self._listeners[index], self._config.listener[index]
         if entry.protocol == "http":
             assert self._web is not None
-            return self._web()
+            return self._web(entry.pages)
         start_tls = listener.listener_tls.start_tls if listener.listener_tls is not None else None
         factory = self.rooms.factory(entry, start_tls, config)
         factory.clients = self._clients[index]

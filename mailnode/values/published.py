@@ -56,6 +56,7 @@ class Published:
     addresses: tuple[str, ...] = ()  # at which others reach it; empty: not known
     services: Mapping[str, int] = field(default_factory=dict)  # a label of SERVICES -> the port
     key_digests: tuple[str, ...] = ()  # SHA-256 of the public keys of certificates in use, in hexadecimal
+    certificate_names: tuple[str, ...] = ()  # that certificates here are for, lower case; a wildcard begins with "*."
     sts: OwnStsPolicy | None = None  # None: nothing serves it
     dmarc: str = "quarantine"  # what others are asked to do with mail that is not ours
     reports_to: str = ""  # the address that reports go to; "": postmaster of each domain

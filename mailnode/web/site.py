@@ -1,4 +1,4 @@
-"""The http listener: /health and /metrics, and nothing else.
+"""The http listener: /health, /metrics and the MTA-STS policy of each domain, and nothing else.
 
 A connection is for one request, and lasts for so long at most: who sends requests and reads no answers, or sends one
 slowly, is let go.
@@ -7,7 +7,8 @@ slowly, is let go.
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -22,7 +23,10 @@ from twisted.web.server import NOT_DONE_YET, Request, Site
 from mailnode.interfaces.runtime import IClock, IDelayed
 from mailnode.values.events import emit
 
-NOT_HERE = 404, b"text/plain; charset=utf-8", b"not here\n"
+PageContent = tuple[int, bytes, bytes]  # status, content type, body
+
+NOT_HERE: PageContent = 404, b"text/plain; charset=utf-8", b"not here\n"
+POLICY_HOST = "mta-sts."  # and the domain, RFC 8461 3.3
 MAX_BODY = 65_536  # octets of a request, which none of these needs
 MAX_SHOWN = 200  # octets of a path that are logged
 REQUEST_SECONDS = 30.0  # from the connection to the end of the answer
@@ -91,11 +95,11 @@ class ShortRequest(Request):
 
 
 class Page(Resource):
-    """One page from a coroutine that returns (status, content type, body)."""
+    """One page, from a coroutine of the host name that was asked."""
 
     isLeaf = True
 
-    def __init__(self, make: Callable[[], Awaitable[tuple[int, bytes, bytes]]]) -> None:
+    def __init__(self, make: Callable[[str], Awaitable[PageContent]]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._make = make
 
@@ -110,16 +114,16 @@ class Page(Resource):
             return NOT_DONE_YET
         gone: list[Any] = []
         request.notifyFinish().addErrback(gone.append)
-        made = Deferred.fromCoroutine(_as_coroutine(self._make))
+        made = Deferred.fromCoroutine(_as_coroutine(self._make, _host(request)))
         made.addErrback(self._failed)
         made.addCallback(lambda page: None if gone else self._answer(page, request))
         return NOT_DONE_YET
 
-    def _failed(self, failure: Failure) -> tuple[int, bytes, bytes]:
+    def _failed(self, failure: Failure) -> PageContent:
         _log.failure("a page could not be made", failure)
         return 500, b"text/plain; charset=utf-8", b"unknown trouble; see the log\n"
 
-    def _answer(self, page: tuple[int, bytes, bytes], request: Any) -> None:
+    def _answer(self, page: PageContent, request: Any) -> None:
         status, content_type, body = page
         request.setResponseCode(status)
         request.setHeader(b"content-type", content_type)
@@ -130,7 +134,7 @@ class Page(Resource):
         request.finish()
 
 
-class Pages(Site):
+class LoggedSite(Site):
     """The pages, each request of which is an event of our log."""
 
     noisy = False
@@ -153,46 +157,82 @@ def _shown(octets: bytes) -> str:
     return octets[:MAX_SHOWN].decode("ascii", "replace")
 
 
-class Root(Resource):
-    """Where the pages hang; anything else is not here."""
+class Pages(Resource):
+    """Where pages hang; anything else is not here."""
 
     def getChild(self, path: bytes, request: Request) -> Resource:
         """Return the page of a name nobody has."""
         return Page(_not_here)
 
+    def render(self, request: Request) -> int:
+        """Answer for the folder itself."""
+        return Page(_not_here).render(request)
 
-async def _not_here() -> tuple[int, bytes, bytes]:
+
+class RootPages(Pages):
+    """The first of them. A policy host has its policy and no other page."""
+
+    def getChildWithDefault(self, path: bytes, request: Request) -> Resource:
+        """Return what hangs under a name."""
+        if path != b".well-known" and _host(request).startswith(POLICY_HOST):
+            return Page(_not_here)
+        found: Resource = super().getChildWithDefault(path, request)  # type: ignore[no-untyped-call]
+        return found
+
+
+def _host(request: Any) -> str:
+    """Return the host name a request is for, lower case, without port; "" where none is told."""
+    name: bytes = request.getRequestHostname()
+    return name.decode("ascii", "replace").lower()
+
+
+async def _not_here(host: str) -> PageContent:
     return NOT_HERE
 
 
-async def _as_coroutine(make: Callable[[], Awaitable[tuple[int, bytes, bytes]]]) -> tuple[int, bytes, bytes]:
-    return await make()
+async def _as_coroutine(make: Callable[[str], Awaitable[PageContent]], host: str) -> PageContent:
+    return await make(host)
 
 
-def web_factory(
-    health: Callable[[], Awaitable[dict[str, Any]]],
-    metrics: Callable[[], Awaitable[tuple[bytes, bytes]]],
-    clock: Any,
-    max_connections: int = 100,
-) -> BriefFactory:
-    """Return the factory of the http listener.
+@dataclass(frozen=True, slots=True)
+class SiteContent:
+    """What the pages show.
 
-    :param health: returns what /health shows; its ``status`` "ok" is HTTP status 200, any other 503.
-    :param metrics: returns content type and text of /metrics.
-    :param clock: for timeouts.
+    ``health`` returns what /health shows; its ``status`` "ok" is HTTP status 200, any other 503. ``metrics`` returns content type
+    and text of /metrics. ``policy`` returns the MTA-STS policy of a domain; None: it is none of ours.
     """
 
-    async def health_page() -> tuple[int, bytes, bytes]:
-        state = await health()
+    health: Callable[[], Awaitable[dict[str, Any]]]
+    metrics: Callable[[], Awaitable[tuple[bytes, bytes]]]
+    policy: Callable[[str], Awaitable[str | None]]
+
+    async def health_page(self, host: str) -> PageContent:
+        """Return /health."""
+        state = await self.health()
         return 200 if state["status"] == "ok" else 503, b"application/json", json.dumps(state).encode() + b"\n"
 
-    async def metrics_page() -> tuple[int, bytes, bytes]:
-        return 200, *(await metrics())
+    async def metrics_page(self, host: str) -> PageContent:
+        """Return /metrics."""
+        return 200, *(await self.metrics())
 
-    root = Root()  # type: ignore[no-untyped-call]
-    root.putChild(b"health", Page(health_page))
-    root.putChild(b"metrics", Page(metrics_page))
-    site = Pages(root, requestFactory=ShortRequest, timeout=None, reactor=clock)  # type: ignore[no-untyped-call]
+    async def policy_page(self, host: str) -> PageContent:
+        """Return the policy of the domain whose policy host was asked (RFC 8461 3.2)."""
+        text = await self.policy(host.removeprefix(POLICY_HOST)) if host.startswith(POLICY_HOST) else None
+        return NOT_HERE if text is None else (200, b"text/plain", text.encode("ascii"))
+
+
+def web_factory(content: SiteContent, pages: Collection[str], clock: Any, max_connections: int = 100) -> BriefFactory:
+    """Return the factory of an http listener. :param pages: "health", "metrics", "mta-sts": what it shows. :param clock: for
+    timeouts."""
+    root, well_known = RootPages(), Pages()  # type: ignore[no-untyped-call]
+    if "health" in pages:
+        root.putChild(b"health", Page(content.health_page))
+    if "metrics" in pages:
+        root.putChild(b"metrics", Page(content.metrics_page))
+    if "mta-sts" in pages:
+        well_known.putChild(b"mta-sts.txt", Page(content.policy_page))
+        root.putChild(b".well-known", well_known)
+    site = LoggedSite(root, requestFactory=ShortRequest, timeout=None, reactor=clock)  # type: ignore[no-untyped-call]
     site.protocol = OneRequest  # type: ignore[assignment,method-assign]
     site.displayTracebacks = False
     return BriefFactory(site, max_connections, clock)

@@ -1,5 +1,7 @@
 """The records of a domain: what is in them, and that the zone file they are written to is one."""
 
+from dataclasses import replace
+
 import dns.name
 import dns.rdatatype
 import dns.zone
@@ -15,6 +17,7 @@ FULL = Published(
     ("192.0.2.1", "2001:db8::1"),
     {"submissions": 465, "imaps": 993},
     ("ab" * 32, "cd" * 32),
+    ("mail.example.org", "mta-sts.example.org"),
     POLICY,
 )
 KEY = "v=DKIM1; k=rsa; p=" + "A" * 400
@@ -62,6 +65,12 @@ def test_what_is_not_known_is_a_note_and_no_record():
     assert ("_mta-sts.example.org", "TXT") not in found
     addresses, certificate, policy = notes("example.org", Published("mail.example.org"))
     assert "[server] addresses" in addresses and "TLSA" in certificate and "mta-sts.example.org" in policy
+
+
+def test_the_policy_host_needs_a_certificate():
+    (note,) = notes("example.net", FULL)
+    assert "mta-sts.example.net" in note and "[[tls.name]]" in note
+    assert notes("example.org", replace(FULL, certificate_names=("*.example.org",))) == []
 
 
 def test_a_host_that_is_the_domain_has_one_spf_record():

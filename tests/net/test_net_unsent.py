@@ -15,7 +15,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
 from mailnode.net.pump import GATHERED, HIGH_WATER
-from mailnode.web.site import web_factory
+from mailnode.web.site import SiteContent, web_factory
 
 TRANSPORT_BUFFER = 64 * 1024  # where Twisted's transports say that they are full
 PIECE = 256 * 1024  # of a message that is sent: what the store decompresses at once
@@ -182,6 +182,10 @@ def test_the_words_of_a_shutdown_are_bounded_and_close(way: Any) -> None:
     assert pump.closed and transport.most < BOUND
 
 
+async def _policy(domain: str) -> None:
+    return None
+
+
 async def _metrics() -> tuple[bytes, bytes]:
     return b"text/plain", b"x" * 40_000
 
@@ -191,7 +195,7 @@ async def _health() -> dict[str, Any]:
 
 
 def test_http_answers_one_request_of_a_connection() -> None:
-    protocol: Any = web_factory(_health, _metrics, Clock()).buildProtocol(None)
+    protocol: Any = web_factory(SiteContent(_health, _metrics, _policy), ["metrics"], Clock()).buildProtocol(None)
     transport = Unread()
     transport.protocol = protocol
     protocol.makeConnection(transport)

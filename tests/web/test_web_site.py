@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from mailnode.values.events import EVENTS, emit
 from mailnode.web.docs import render
 from mailnode.web.metrics import METRICS, PREFIX, EventMetrics, Metrics
-from mailnode.web.site import MAX_BODY, REQUEST_SECONDS, web_factory
+from mailnode.web.site import MAX_BODY, REQUEST_SECONDS, SiteContent, web_factory
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,7 +25,14 @@ class SiteTests(SynchronousTestCase):
     def setUp(self):
         self.state = {"status": "ok"}
         self.clock = MemoryReactorClock()
-        self.factory = web_factory(self.health, self.metrics, self.clock, max_connections=2)
+        self.serve("health", "metrics", "mta-sts")
+
+    def serve(self, *pages):
+        content = SiteContent(self.health, self.metrics, self.policy)
+        self.factory = web_factory(content, pages, self.clock, max_connections=2)
+
+    async def policy(self, domain):
+        return "version: STSv1\r\n" if domain == "a.test" else None
 
     async def health(self):
         if isinstance(self.state, Exception):
@@ -53,8 +60,8 @@ class SiteTests(SynchronousTestCase):
         head, _, body = value.partition(b"\r\n\r\n")
         return int(head.split()[1]) if head else 0, head, body
 
-    def get(self, path):
-        return self.ask(b"GET " + path + b" HTTP/1.0\r\n\r\n")
+    def get(self, path, host=b"x"):
+        return self.ask(b"GET " + path + b" HTTP/1.0\r\nHost: " + host + b"\r\n\r\n")
 
     def test_health(self):
         status, head, body = self.get(b"/health")
@@ -78,6 +85,28 @@ class SiteTests(SynchronousTestCase):
         for path in (b"/", b"/health/x", b"/metricss", b"/..%2fetc"):
             assert self.get(path)[0] == 404, path
         assert self.ask(b"POST /health HTTP/1.0\r\nContent-Length: 0\r\n\r\n")[0] == 405
+
+    def test_the_policy_of_a_domain_by_the_name_of_its_host(self):
+        path = b"/.well-known/mta-sts.txt"
+        for host in (b"mta-sts.a.test", b"MTA-STS.A.test", b"mta-sts.a.test:443"):
+            status, head, body = self.get(path, host)
+            assert (status, body) == (200, b"version: STSv1\r\n") and b"Content-Type: text/plain\r\n" in head + b"\r\n"
+        for host in (b"a.test", b"mta-sts.b.test", b"mta-sts.mta-sts.a.test", b"mta-sts.", b"\xff", b"[::1]", b""):
+            assert self.get(path, host)[0] == 404, host
+        assert self.ask(b"HEAD " + path + b" HTTP/1.0\r\nHost: mta-sts.a.test\r\n\r\n")[::2] == (200, b"")
+        assert self.ask(b"POST " + path + b" HTTP/1.0\r\nHost: mta-sts.a.test\r\n\r\n")[0] == 405
+
+    def test_a_policy_host_has_its_policy_alone(self):
+        others = (b"/health", b"/metrics", b"/", b"/.well-known", b"/.well-known/", b"/.well-known/x", b"/mta-sts.txt")
+        for path in (*others, b"/.well-known/mta-sts.txt/x"):
+            assert self.get(path, b"mta-sts.a.test")[0] == 404, path
+
+    def test_a_listener_shows_the_pages_it_is_told(self):
+        pages = {"health": (b"/health", b"x"), "metrics": (b"/metrics", b"x")}
+        pages["mta-sts"] = (b"/.well-known/mta-sts.txt", b"mta-sts.a.test")
+        for shown in pages:
+            self.serve(shown)
+            assert [name for name, (path, host) in pages.items() if self.get(path, host)[0] == 200] == [shown]
 
     def test_a_request_is_an_event_of_the_log_with_a_bounded_path(self):
         events = []
