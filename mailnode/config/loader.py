@@ -265,7 +265,7 @@ def _next_hop_mistakes(queue: Queue) -> list[str]:
             if _way(other) != _way(one):
                 same = "the same server" if one.host else "the same name"
                 key = "host" if one.host else "name"
-                mistakes.append(f"{where}.{key}: {same} as {earlier}, with another login, tls or source")
+                mistakes.append(f"{where}.{key}: {same} as {earlier}, with another login, tls, source or limit")
     return mistakes
 
 
@@ -283,8 +283,8 @@ def _route_mistakes(route: Route) -> list[tuple[str, str]]:
     mistakes = []
     if not route.domains and not route.senders:
         mistakes.append(("domains", "is required, or senders"))
-    if not route.host and not route.name and route.source:
-        mistakes.append(("name", "is required where there is a source and no host"))
+    if not route.host and not route.name and (_way(route) != _way(NextHop.model_validate({}))):
+        mistakes.append(("name", "is required where there is a source or a limit and no host"))
     return mistakes
 
 

@@ -40,6 +40,11 @@ class NextHop(Section):
         description="The address of this machine to connect from, or one of each family. Servers are then only reached "
         "at addresses of these families. Empty: the system chooses.",
     )
+    concurrency: int = Field(
+        0, ge=0, le=1000, description="Connections to it at a time, at most. 0: as ``[queue] concurrency`` says."
+    )
+    messages_per_minute: int = Field(0, ge=0, le=100_000, description="Messages in any minute, at most. 0: no bound.")
+    messages_per_hour: int = Field(0, ge=0, le=100_000, description="Messages in any hour, at most. 0: no bound.")
 
 
 class Route(NextHop):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from mailnode.delivery.tls_policy import LEVELS
 from mailnode.errors import BadAddress
 from mailnode.values.address import domain_key, parse_address
+from mailnode.values.queue import UNLIMITED, DestinationLimits
 
 EVERYBODY = "*"  # of domains, and of senders
 NULL_SENDER = "<>"  # as a route names it
@@ -48,12 +49,13 @@ class Way:
     """How mail leaves. ``next_hop`` None: to the domain's own servers, by MX. ``name``: of the route, "" for none.
 
     ``sources``: own IP addresses to connect from, one of a family; none: the system chooses. With some, a server is only
-    reached at addresses of their families.
+    reached at addresses of their families. ``limits``: of each of its destinations.
     """
 
     next_hop: NextHop | None = None
     name: str = ""
     sources: tuple[str, ...] = ()
+    limits: DestinationLimits = UNLIMITED
 
     def destination(self, domain: str) -> str:
         """Return what mail for a domain's key is queued under."""
@@ -109,6 +111,11 @@ class RoutingTable:
         name, domain = _split(destination)
         way = self._known.get(destination) or self._known.get(name) or self._first(domain, sender)
         return way, "" if way.next_hop is not None else domain
+
+    def limits(self, destination: str) -> DestinationLimits:
+        """Return what a destination may have by itself."""
+        way = self._known.get(destination) or self._known.get(_split(destination)[0])
+        return UNLIMITED if way is None else way.limits
 
     def is_stale(self, destination: str) -> bool:
         """Whether mail was queued for a way that the table does not have any more."""

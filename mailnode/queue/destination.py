@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mailnode.queue.rate import Rate
 from mailnode.values.attempt import Attempt
 
 DEAD_COHORTS = 3.0
@@ -28,8 +29,10 @@ class DestinationSettings:
 class Destination:
     """What is known of one destination. Times are the queue's seconds."""
 
-    def __init__(self, name: str, settings: DestinationSettings, learns: bool = True) -> None:
+    def __init__(self, name: str, settings: DestinationSettings, learns: bool = True, rate: Rate | None = None) -> None:
+        """:param rate: of its messages; None: as they come."""
         self.name = name
+        self.rate = rate or Rate()
         self.running = 0
         self.filling = False
         self.again = False
@@ -44,7 +47,8 @@ class Destination:
 
     def room(self, now: float) -> int:
         """How many more tries may start."""
-        return self.limit(now) - self.running
+        room, rated = self.limit(now) - self.running, self.rate.room(now)
+        return room if rated is None else min(room, rated)
 
     def limit(self, now: float) -> int:
         """How many tries may run at once."""
@@ -61,6 +65,8 @@ class Destination:
 
     def has_learned_nothing(self, now: float) -> bool:
         """Whether nothing has been learned that is worth keeping."""
+        if not self.rate.is_idle(now):
+            return False
         return self._cohorts == 0 and self._window >= self._settings.start and now >= self._slow_until
 
     def learn(self, now: float, reached: bool, slow_down: bool, why: Attempt | None) -> None:

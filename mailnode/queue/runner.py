@@ -23,10 +23,18 @@ from mailnode.interfaces.runtime import IClock, IDelayed, IHints, IMetrics
 from mailnode.interfaces.store import IQueueStore
 from mailnode.queue.admission import Admission
 from mailnode.queue.destination import Destination, DestinationSettings
+from mailnode.queue.rate import Rate
 from mailnode.queue.schedule import QueueTime, Schedule
 from mailnode.queue.settle import Settler
 from mailnode.values.attempt import DEFERRED, Attempt, AttemptReport
-from mailnode.values.queue import LOCAL_DESTINATION, Claim, QueuedEnvelope, QueuedRecipient
+from mailnode.values.queue import (
+    LOCAL_DESTINATION,
+    UNLIMITED,
+    Claim,
+    DestinationLimits,
+    QueuedEnvelope,
+    QueuedRecipient,
+)
 
 _log = Logger()
 
@@ -41,7 +49,8 @@ class RunnerSettings:
     """``total``: tries at once, not counting the first of each destination, of which there are at most ``destinations``.
 
     ``recipients``: of one try. ``local``: tries at once into mailboxes here. ``lease``, ``poll`` (the longest sleep; hints
-    may be lost) and ``drain`` (how long :meth:`QueueRunner.stop` waits for running tries) in seconds.
+    may be lost) and ``drain`` (how long :meth:`QueueRunner.stop` waits for running tries) in seconds. ``limits``: what a
+    destination may have by itself.
     """
 
     schedule: Schedule = field(default_factory=Schedule)
@@ -53,6 +62,7 @@ class RunnerSettings:
     lease: float = 90.0
     poll: float = 30.0
     drain: float = 20.0
+    limits: Callable[[str], DestinationLimits] = lambda destination: UNLIMITED
 
 
 class QueueRunner:
@@ -138,7 +148,7 @@ class QueueRunner:
 
     async def _look(self) -> None:
         now = self._now()
-        busy = sum(1 for one in self._destinations.values() if one.running)
+        busy = sum(1 for one in self._destinations.values() if one.running or one.room(now) <= 0)
         limit = 100 + busy
         due = await self._store.due(now, limit)
         started = 0
@@ -193,9 +203,15 @@ class QueueRunner:
                 settings = replace(self._settings.destination, cap=self._settings.local)
                 destination = Destination(name, settings, learns=False)
             else:
-                destination = Destination(name, self._settings.destination)
+                destination = self._remote_destination(name)
             self._destinations[name] = destination
         return destination
+
+    def _remote_destination(self, name: str) -> Destination:
+        limits, settings = self._settings.limits(name), self._settings.destination
+        if limits.concurrency:
+            settings = replace(settings, cap=limits.concurrency, start=min(settings.start, limits.concurrency))
+        return Destination(name, settings, rate=Rate(limits.per_minute, limits.per_hour))
 
     def _forget_destinations(self, now: float) -> None:
         for name, one in list(self._destinations.items()):
@@ -222,6 +238,10 @@ class QueueRunner:
         ended.callback(None)
 
     async def _claim_for(self, destination: Destination) -> None:
+        await self._claim_while_there_is_room(destination)
+        self._wake_at(destination.rate.next_at(self._now()))
+
+    async def _claim_while_there_is_room(self, destination: Destination) -> None:
         while self._running and destination.room(self._now()) > 0:
             count = min(destination.room(self._now()), self._admission.places(destination.running))
             if count <= 0:
@@ -283,6 +303,7 @@ class QueueRunner:
             report = _put_off(claim.envelope.recipients, destination.why)
             self._wake_at(await self._settler.settle(claim.envelope, report, self._held, now))
             return
+        destination.rate.note(now)
         renewal = _Renewal(lambda: self._renew(claim.envelope), self._clock, self._settings.lease / 3)
         started = self._clock.seconds()
         try:

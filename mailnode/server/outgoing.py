@@ -85,6 +85,7 @@ class Outgoing:
                 DestinationSettings(cap=config.queue.concurrency, start=min(5, config.queue.concurrency)),
                 total=serving.shares.outgoing,
                 drain=config.server.grace,
+                limits=rooms.routing.limits,
             ),
             process.metrics,
         )

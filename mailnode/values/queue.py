@@ -150,6 +150,18 @@ TALLY_AGES = (300, 1200, 4800, 19_200, 76_800)  # seconds
 
 
 @dataclass(frozen=True, slots=True)
+class DestinationLimits:
+    """What one destination may have. 0: no bound of its own. ``concurrency``: tries at once; the others count messages."""
+
+    concurrency: int = 0
+    per_minute: int = 0
+    per_hour: int = 0
+
+
+UNLIMITED = DestinationLimits()
+
+
+@dataclass(frozen=True, slots=True)
 class DueDestination:
     """A destination with recipients to try now."""
 

@@ -114,12 +114,12 @@ def test_every_mistake_of_every_section_is_reported_at_once_with_its_key():
         (
             GOOD
             | {"queue": {"smarthost": {"host": "x.y"}, "route": [{"domains": ["a.b"], "host": "x.y", "tls": "none"}]}},
-            ["queue.smarthost.host: the same server as queue.route[0], with another login, tls or source"],
+            ["queue.smarthost.host: the same server as queue.route[0], with another login, tls, source or limit"],
         ),
         (GOOD | {"queue": {"route": [{"host": "x.y"}]}}, ["queue.route[0].domains: is required, or senders"]),
         (
             GOOD | {"queue": {"route": [{"domains": ["a.b"], "source": ["192.0.2.1"]}]}},
-            ["queue.route[0].name: is required where there is a source and no host"],
+            ["queue.route[0].name: is required where there is a source or a limit and no host"],
         ),
         (
             GOOD | {"queue": {"route": [{"name": "n", "senders": ["a.b"], "source": ["192.0.2.1", "192.0.2.2"]}]}},
@@ -135,7 +135,7 @@ def test_every_mistake_of_every_section_is_reported_at_once_with_its_key():
                     ]
                 }
             },
-            ["queue.route[1].name: the same name as queue.route[0], with another login, tls or source"],
+            ["queue.route[1].name: the same name as queue.route[0], with another login, tls, source or limit"],
         ),
         (GOOD | {"queue": {"route": [{"name": "a.b", "domains": ["a.b"]}]}}, None),
         (GOOD | {"queue": {"route": [{"senders": ["a b@c.d"]}]}}, ["queue.route[0].senders[0]: not an address"]),

@@ -3,6 +3,7 @@
 import pytest
 
 from mailnode.delivery.routing import BY_MX, NextHop, Route, RoutingTable, Way
+from mailnode.values.queue import UNLIMITED, DestinationLimits
 
 SMART = Way(NextHop("smart.example", 587, "verified", "user", "secret"))
 INNER = Way(NextHop("192.0.2.1", 25, "none"))
@@ -108,6 +109,13 @@ def test_domain_and_sender_must_both_be_named():
     assert table.destination("d.example", "a@here.example") == "192.0.2.1:25"
     assert table.destination("e.example", "a@here.example") == "e.example"
     assert table.destination("d.example", "a@there.example") == "d.example"
+
+
+def test_limits_are_those_of_the_way():
+    few, mine = DestinationLimits(1, 2, 3), DestinationLimits(per_hour=9)
+    table = RoutingTable([Route(["*"], Way(SMART.next_hop, limits=few)), Route(["*"], Way(name="mine", limits=mine))])
+    assert table.limits("smart.example:587") == few and table.limits("mine/d.example") == mine
+    assert table.limits("d.example") == table.limits("other/d.example") == UNLIMITED
 
 
 def test_a_source_is_of_the_family_of_what_is_connected_to():

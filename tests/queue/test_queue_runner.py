@@ -24,7 +24,17 @@ from mailnode.queue.schedule import Schedule
 from mailnode.values.attempt import DEFERRED, REJECTED, SENT, AttemptReport
 from mailnode.values.blob import StagedBlob
 from mailnode.values.envelope import RcptOptions
-from mailnode.values.queue import DELIVERED, FAILED, LOCAL_DESTINATION, WAITING, Claim, NewEnvelope, QueuedEnvelope
+from mailnode.values.queue import (
+    DELIVERED,
+    FAILED,
+    LOCAL_DESTINATION,
+    UNLIMITED,
+    WAITING,
+    Claim,
+    DestinationLimits,
+    NewEnvelope,
+    QueuedEnvelope,
+)
 
 NOW = 1_700_000_000.0
 DAY = 86400.0
@@ -442,6 +452,33 @@ class ConcurrencyTests(HangingCase):
         self.hints.wake_queue()
         self.pass_time(100, 10)
         self.assertEqual(self.remote.claims, [])
+
+
+class LimitTests(HangingCase):
+    settings = RunnerSettings(
+        limits=lambda name: {
+            "slow.example": DestinationLimits(per_minute=3),
+            "dead-one.example": DestinationLimits(concurrency=1),
+        }.get(name, UNLIMITED)
+    )
+
+    def test_a_destination_has_so_many_messages_a_minute_and_others_as_many_as_come(self) -> None:
+        self.add(*(queued(f"s{number}", NOW, destination="slow.example") for number in range(7)))
+        self.add(*(queued(f"f{number}", NOW, destination="fast.example") for number in range(7)))
+        self.runner.start()
+        for minute in range(3):
+            sent = [claim.envelope.recipients[0].destination for claim in self.remote.claims]
+            self.assertEqual((sent.count("slow.example"), sent.count("fast.example")), (min(3 * minute + 3, 7), 7))
+            self.pass_time(58.0)
+            self.assertEqual(len(self.remote.claims), len(sent))
+            self.pass_time(2.0)
+
+    def test_a_destination_has_a_cap_of_its_own(self) -> None:
+        self.add(*(queued(f"o{number}", NOW, destination="dead-one.example") for number in range(9)))
+        self.runner.start()
+        for _ in range(9):
+            self.assertEqual(len(self.open), 1)
+            self.end(SENT)
 
 
 class LeaseTests(HangingCase):
