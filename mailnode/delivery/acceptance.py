@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -24,7 +24,7 @@ from mailnode.interfaces.delivery import IDelivery
 from mailnode.interfaces.runtime import IBatches, IHints, IProcesses, IThreads
 from mailnode.interfaces.store import IBlobs, IBlobWriter, IMailStore, IQueueStore
 from mailnode.message.scanner import read_facts
-from mailnode.values.blob import StagedBlob
+from mailnode.values.blob import EncodedContent, StagedBlob
 from mailnode.values.envelope import Envelope
 from mailnode.values.events import emit
 from mailnode.values.facts import EncodedFacts
@@ -33,6 +33,8 @@ from mailnode.values.plan import Judgement
 from mailnode.values.queue import NewEnvelope, QueuedEnvelope
 
 _log = Logger()
+
+_Scanned = tuple[EncodedFacts, EncodedContent]  # what the functions of the batches return
 
 MAX_DIRECT = 50  # copies placed by one unit
 MANY = 2  # other messages on their way to disk, from which on another process scans the tiny ones
@@ -123,7 +125,7 @@ class Acceptance:
         if self._batches is not None and self._under_way >= MANY and is_trivial(content):
             self._under_way += 1
             try:
-                facts, encoded = await self._batches.run(content)
+                facts, encoded = cast(_Scanned, await self._batches.run(content))
             except Busy:
                 pass  # it died, or is behind
             else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, TypeVarTuple
+from typing import TypeVar, TypeVarTuple
 
 from zope.interface import Interface
 
@@ -58,7 +58,7 @@ class IProcesses(Interface):
 class IBatches(Interface):
     """Another process for many short calls of the same functions, which would keep this one's interpreter busy."""
 
-    async def run(argument: bytes) -> Any:
+    async def run(argument: bytes) -> tuple[object, ...]:
         """Return the values of all the functions for these octets, in a tuple.
 
         :raises mailnode.errors.Busy: the process died, or too many calls wait.

@@ -10,10 +10,11 @@ import socket
 import sys
 from collections.abc import Callable
 from errno import EAGAIN, EMFILE, ENFILE, ENOBUFS, ENOMEM
-from typing import Any
 
+from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 
+from mailnode.interfaces.reactor import IServerReactor
 from mailnode.values.events import emit
 
 SLACK = 16  # one in so many connections must have ended before new ones are taken
@@ -28,7 +29,7 @@ _log = Logger()
 class ConnectionAdmission:
     """Counts the connections of some listeners of one process, and closes their doors while there are too many."""
 
-    def __init__(self, reactor: Any, most: int = sys.maxsize) -> None:
+    def __init__(self, reactor: IServerReactor, most: int = sys.maxsize) -> None:
         """:param most: connections at a time; may be set later."""
         self.most = most
         self.standing = 0
@@ -38,13 +39,13 @@ class ConnectionAdmission:
         self._quiet_until = 0.0
         self._said = False
 
-    def watch(self, port: Any, follow: Callable[[], None]) -> None:
+    def watch(self, port: IListeningPort, follow: Callable[[], None]) -> None:
         """Count who comes by a port, any that has its listening socket as ``socket``.
 
         :param follow: called when :attr:`full` has changed; while it is, the port need not be read from."""
         listening = getattr(port, "socket", None)
         if listening is not None:
-            port.socket = _ListeningSocket(listening, self)
+            port.socket = _ListeningSocket(listening, self)  # type: ignore[attr-defined]
             self._listening.append(follow)
 
     def forget(self, follow: Callable[[], None]) -> None:
@@ -111,7 +112,7 @@ class _ListeningSocket:
         self._socket = listening
         self._admission = admission
 
-    def accept(self) -> tuple[socket.socket, Any]:
+    def accept(self) -> tuple[socket.socket, object]:
         """Return the next client and its address. :raises BlockingIOError: there is none, or none may come in."""
         if self._admission.full:
             raise BlockingIOError(EAGAIN, "nobody is let in")
@@ -128,7 +129,7 @@ class _ListeningSocket:
         """Do nothing: Twisted shuts a port down before it closes it, which would end the same port in every process that
         has it, in the midst of an accept there. Each closes it for itself."""
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         return getattr(self._socket, name)
 
 

@@ -13,14 +13,17 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Literal, TypeAlias
 
 from mailnode.net.frames import FrameReader, frame
+
+# The functions' values, or why there are none.
+Outcome: TypeAlias = tuple[Literal[True], tuple[object, ...]] | tuple[Literal[False], str]
 
 _PIECE = 256 * 1024  # octets read at a time
 
 
-def serve(connection: socket.socket, *functions: Callable[[bytes], Any]) -> None:
+def serve(connection: socket.socket, *functions: Callable[[bytes], object]) -> None:
     """Answer batches until the other side is gone; what the process does."""
     reader = FrameReader()
     while data := connection.recv(_PIECE):
@@ -29,16 +32,17 @@ def serve(connection: socket.socket, *functions: Callable[[bytes], Any]) -> None
             connection.sendall(frame(pickle.dumps(outcomes, pickle.HIGHEST_PROTOCOL)))
 
 
-def _outcome(functions: Sequence[Callable[[bytes], Any]], argument: bytes) -> tuple[bool, Any]:
+def _outcome(functions: Sequence[Callable[[bytes], object]], argument: bytes) -> Outcome:
     try:
         return True, tuple(function(argument) for function in functions)
     except Exception as error:
         return False, f"{type(error).__name__}: {error}"
 
 
-def _named(name: str) -> Any:
+def _named(name: str) -> Callable[[bytes], object]:
     module, _, function = name.partition(":")
-    return getattr(importlib.import_module(module), function)
+    named: Callable[[bytes], object] = getattr(importlib.import_module(module), function)
+    return named
 
 
 def main() -> None:

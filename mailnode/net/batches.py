@@ -14,15 +14,17 @@ import socket
 import sys
 from collections import deque
 from collections.abc import Callable
-from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessExitedAlready
-from twisted.internet.protocol import Factory, ProcessProtocol, Protocol
+from twisted.internet.interfaces import IProcessTransport
+from twisted.internet.protocol import Factory, ProcessProtocol, Protocol, connectionDone
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from mailnode.errors import Busy
+from mailnode.interfaces.reactor import IServerReactor, IStreamTransport
 from mailnode.interfaces.runtime import IBatches, IDelayed
 from mailnode.net import batch_process
 from mailnode.net.frames import FrameReader, frame
@@ -41,21 +43,21 @@ _log = Logger()
 class Batches:
     """Runs functions of one octet string in another process. :meth:`stop` ends it."""
 
-    def __init__(self, reactor: Any, *functions: Callable[[bytes], Any]) -> None:
+    def __init__(self, reactor: IServerReactor, *functions: Callable[[bytes], object]) -> None:
         """:param functions: module-level; each is given every argument, and what it returns is pickled."""
         self._reactor = reactor
         self._names = [f"{function.__module__}:{function.__qualname__}" for function in functions]
-        self._waiting: deque[tuple[bytes, Deferred[Any]]] = deque()
-        self._under_way: deque[list[Deferred[Any]]] = deque()
+        self._waiting: deque[tuple[bytes, Deferred[tuple[object, ...]]]] = deque()
+        self._under_way: deque[list[Deferred[tuple[object, ...]]]] = deque()
         self._link: _HelperEnd | None = None
         self._idle: IDelayed | None = None
         self._stopped = False
 
-    async def run(self, argument: bytes) -> Any:
+    async def run(self, argument: bytes) -> tuple[object, ...]:
         """Return the functions' values, in a tuple. :raises Busy: the process died, or too many calls wait."""
         if self._stopped or len(self._waiting) >= WAITING:
             raise Busy
-        done: Deferred[Any] = Deferred()
+        done: Deferred[tuple[object, ...]] = Deferred()
         self._waiting.append((argument, done))
         if len(self._under_way) < UNDER_WAY:
             try:
@@ -76,7 +78,7 @@ class Batches:
             self._idle.cancel()
             self._idle = None
         arguments: list[bytes] = []
-        deferreds: list[Deferred[Any]] = []
+        deferreds: list[Deferred[tuple[object, ...]]] = []
         octets = 0
         while self._waiting and len(arguments) < MOST and octets < OCTETS:
             argument, done = self._waiting.popleft()
@@ -86,17 +88,17 @@ class Batches:
         self._under_way.append(deferreds)
         self._link.send(arguments)
 
-    def _answered(self, outcomes: list[tuple[bool, Any]]) -> None:
+    def _answered(self, outcomes: list[batch_process.Outcome]) -> None:
         deferreds = self._under_way.popleft()
         if self._waiting:
             self._send()
         elif not self._under_way:
             self._idle = self._reactor.callLater(IDLE_SECONDS, self._end_idle)
-        for done, (good, value) in zip(deferreds, outcomes, strict=True):
-            if good:
-                done.callback(value)
+        for done, outcome in zip(deferreds, outcomes, strict=True):
+            if outcome[0]:
+                done.callback(outcome[1])
             else:
-                done.errback(RuntimeError(value))
+                done.errback(RuntimeError(outcome[1]))
 
     def _end_idle(self) -> None:
         self._idle = None
@@ -134,11 +136,13 @@ class Batches:
 class _HelperEnd(Protocol):
     """Our end of the socket pair."""
 
-    def __init__(self, answered: Callable[[list[tuple[bool, Any]]], None], lost: Callable[[_HelperEnd], None]) -> None:
+    def __init__(
+        self, answered: Callable[[list[batch_process.Outcome]], None], lost: Callable[[_HelperEnd], None]
+    ) -> None:
         self._answered = answered
         self._lost = lost
         self._reader = FrameReader()
-        self.process: Any = None  # Twisted's transport of it
+        self.process: IProcessTransport  # given by who starts it
 
     def send(self, arguments: list[bytes]) -> None:
         """Send one batch."""
@@ -155,18 +159,18 @@ class _HelperEnd(Protocol):
         for payload in self._reader.receive(data):
             self._answered(pickle.loads(payload))
 
-    def connectionLost(self, reason: Any = None) -> None:
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The process ended."""
         self._lost(self)
 
-    def _transport(self) -> Any:
-        return self.transport
+    def _transport(self) -> IStreamTransport:
+        return self.transport  # type: ignore[return-value]
 
 
 def _start(
-    reactor: Any,
+    reactor: IServerReactor,
     names: list[str],
-    answered: Callable[[list[tuple[bool, Any]]], None],
+    answered: Callable[[list[batch_process.Outcome]], None],
     lost: Callable[[_HelperEnd], None],
 ) -> _HelperEnd:
     """Start the process and return the link to it."""
@@ -179,5 +183,5 @@ def _start(
         link.process = reactor.spawnProcess(
             ProcessProtocol(), sys.executable, command, environment, childFDs={0: its.fileno(), 2: 2}
         )
-        reactor.adoptStreamConnection(ours.fileno(), socket.AF_UNIX, Factory.forProtocol(lambda: link))
+        reactor.adoptStreamConnection(ours.fileno(), socket.AF_UNIX, Factory.forProtocol(lambda: link))  # type: ignore[arg-type]
     return link

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Any
 
 from OpenSSL import SSL
+from twisted.internet._sslverify import IOpenSSLTrustRoot
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.ssl import CertificateOptions, TLSVersion, optionsForClientTLS, platformTrust
+from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
 from mailnode.interfaces.outbound import VERIFIED
@@ -18,14 +19,14 @@ MAX_VERIFYING = 100  # hosts whose creators are kept
 class ClientTls:
     """Makes connection creators by level and host."""
 
-    def __init__(self, trust_root: Any = None) -> None:
+    def __init__(self, trust_root: IOpenSSLTrustRoot | None = None) -> None:
         """:param trust_root: an ``IOpenSSLTrustRoot``; None: the system's certificate authorities."""
         self._trust_root = trust_root if trust_root is not None else platformTrust()  # type: ignore[no-untyped-call]
-        self._verifying: dict[str, Any] = {}
+        self._verifying: dict[str, IOpenSSLClientConnectionCreator] = {}
         # No session cache: what one connection was must not pass into another.
         self._unchecked = CertificateOptions(verify=False, raiseMinimumTo=TLSVersion.TLSv1_2).getContext()
 
-    def creator(self, level: str, host: str) -> Any:
+    def creator(self, level: str, host: str) -> IOpenSSLClientConnectionCreator:
         """Return what ``startTLS`` takes. ``host`` is the name to ask for and, where the level says so, to check."""
         name = host.strip("[]").removeprefix("IPv6:")
         if level in VERIFIED:
@@ -46,7 +47,7 @@ class _Unchecked:
         self._context = context
         self._name = name
 
-    def clientConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
+    def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         connection = SSL.Connection(self._context, None)
         connection.set_app_data(tlsProtocol)
         if not _is_address(self._name):

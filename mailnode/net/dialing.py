@@ -12,6 +12,7 @@ from twisted.internet.error import TimeoutError as ConnectTimeout
 from twisted.internet.protocol import Factory
 
 from mailnode.interfaces.outbound import Target, TargetFailed
+from mailnode.interfaces.reactor import IServerReactor
 from mailnode.interfaces.runtime import IClock
 from mailnode.net.outbound_link import Link
 from mailnode.net.race import Race
@@ -24,7 +25,12 @@ class Dialer:
     """Opens the connections of one server."""
 
     def __init__(
-        self, reactor: Any, clock: IClock, make_link: Callable[[Target], Link], sources: Sequence[str], timeout: float
+        self,
+        reactor: IServerReactor,
+        clock: IClock,
+        make_link: Callable[[Target], Link],
+        sources: Sequence[str],
+        timeout: float,
     ) -> None:
         """:param make_link: makes the protocol of a connection. :param sources: own addresses to connect from, the first of
         each family counts; none: the system chooses. :param timeout: seconds for one address."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
 from twisted.internet.protocol import connectionDone
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides, implementer, providedBy
 
+from mailnode.interfaces.reactor import IStreamTransport
 from mailnode.net.socket_writer import SocketWriter
 
 
@@ -22,7 +21,7 @@ class DirectTls(TLSMemoryBIOProtocol):
 
     _wire: _Wire
 
-    def makeConnection(self, transport: Any) -> None:
+    def makeConnection(self, transport: IStreamTransport) -> None:
         """Begin the handshake."""
         self._wire = _Wire(transport)
         super().makeConnection(self._wire)  # type: ignore[no-untyped-call]
@@ -44,14 +43,14 @@ class DirectTls(TLSMemoryBIOProtocol):
 class _Wire:
     """Stands between TLS and its transport: to TLS it is the transport, but for what is written."""
 
-    def __init__(self, transport: Any) -> None:
+    def __init__(self, transport: IStreamTransport) -> None:
         # TLS claims for itself what its transport provides; a half of it cannot be closed, whatever is below.
         directlyProvides(self, providedBy(transport) - IHalfCloseableProtocol)
         self._transport = transport
         self._writer = SocketWriter(transport)
         self._held: list[bytes] | None = None
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         return getattr(self._transport, name)
 
     def hold(self) -> None:
@@ -75,7 +74,7 @@ class _Wire:
         else:
             self._writer.write(data)
 
-    def registerProducer(self, producer: Any, streaming: bool) -> None:
+    def registerProducer(self, producer: IPushProducer, streaming: bool) -> None:
         """Have the transport tell us too what it tells whoever produces."""
         self._transport.registerProducer(_Output(producer, self._writer), streaming)
 
@@ -85,7 +84,7 @@ class _Output:
     """What the transport knows as its producer. An object of its own: pauseProducing() of a producer says that the output
     is full, pauseProducing() of a transport stops its input."""
 
-    def __init__(self, producer: Any, writer: SocketWriter) -> None:
+    def __init__(self, producer: IPushProducer, writer: SocketWriter) -> None:
         self._producer = producer
         self._writer = writer
 

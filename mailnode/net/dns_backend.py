@@ -11,7 +11,7 @@ import os
 import socket
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TypeVar
 
 import dns.exception
 from dns.asyncbackend import Backend, DatagramSocket, StreamSocket  # type: ignore[attr-defined]
@@ -23,6 +23,10 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from mailnode.interfaces.pause import pause
+from mailnode.interfaces.reactor import IServerReactor, IStreamTransport
+from mailnode.interfaces.runtime import IClock
+
+T = TypeVar("T")
 
 MAX_DATAGRAM = 65535
 MAX_STREAM_BUFFER = 128 * 1024  # octets; a DNS message has at most 65,535
@@ -36,7 +40,9 @@ class _DatagramSocket(DatagramSocket):
     Not a ``twisted.internet.udp.Port``: that one writes two lines to the log for each, and a query has one of its own.
     """
 
-    def __init__(self, family: int, reactor: Any, address: str, port: int, closed: Callable[[], None]) -> None:
+    def __init__(
+        self, family: int, reactor: IServerReactor, address: str, port: int, closed: Callable[[], None]
+    ) -> None:
         super().__init__(family, socket.SOCK_DGRAM)
         self._reactor = reactor
         self._closed: Callable[[], None] | None = closed
@@ -84,10 +90,10 @@ class _DatagramSocket(DatagramSocket):
 
     # From dnspython
 
-    async def sendto(self, what: bytes, destination: Any, timeout: float | None) -> int:
+    async def sendto(self, what: bytes, destination: object, timeout: float | None) -> int:
         return self._socket.send(what)
 
-    async def recvfrom(self, size: int, timeout: float | None) -> tuple[bytes, Any]:
+    async def recvfrom(self, size: int, timeout: float | None) -> tuple[bytes, object]:
         while not self._arrived:
             if self._error is not None:
                 raise self._error
@@ -102,10 +108,10 @@ class _DatagramSocket(DatagramSocket):
         if closed is not None:
             closed()
 
-    async def getpeername(self) -> Any:
+    async def getpeername(self) -> object:
         return self._peer
 
-    async def getsockname(self) -> Any:
+    async def getsockname(self) -> object:
         return self._socket.getsockname()
 
 
@@ -138,7 +144,7 @@ class _Stream(Protocol):
 
 
 class _StreamSocket(StreamSocket):
-    def __init__(self, family: int, reactor: Any, protocol: _Stream, closed: Callable[[], None]) -> None:
+    def __init__(self, family: int, reactor: IServerReactor, protocol: _Stream, closed: Callable[[], None]) -> None:
         super().__init__(family, socket.SOCK_STREAM)
         self._reactor = reactor
         self._protocol = protocol
@@ -166,22 +172,22 @@ class _StreamSocket(StreamSocket):
             if closed is not None:
                 closed()
 
-    async def getpeername(self) -> Any:
+    async def getpeername(self) -> object:
         peer = self._transport().getPeer()
         return peer.host, peer.port
 
-    async def getsockname(self) -> Any:
+    async def getsockname(self) -> object:
         host = self._transport().getHost()
         return host.host, host.port
 
-    def _transport(self) -> Any:
-        return self._protocol.transport
+    def _transport(self) -> IStreamTransport:
+        return self._protocol.transport  # type: ignore[return-value]
 
 
 class TwistedBackend(Backend):
     """The backend to pass to ``dns.asyncresolver``; its coroutines run under ``ensureDeferred``."""
 
-    def __init__(self, reactor: Any, at_once: int) -> None:
+    def __init__(self, reactor: IServerReactor, at_once: int) -> None:
         """:param at_once: sockets at a time; a question for which there is none waits."""
         self._reactor = reactor
         self._places = DeferredSemaphore(at_once)
@@ -199,12 +205,12 @@ class TwistedBackend(Backend):
         af: int,
         socktype: int,
         proto: int = 0,
-        source: Any = None,
-        destination: Any = None,
+        source: tuple[str, int] | None = None,
+        destination: tuple[str, int] | None = None,
         timeout: float | None = None,
-        ssl_context: Any = None,
+        ssl_context: object = None,
         server_hostname: str | None = None,
-    ) -> Any:
+    ) -> _DatagramSocket | _StreamSocket:
         """Open a connected socket of either kind. :raises NotImplementedError: TLS, which this server does not use."""
         if destination is None or ssl_context is not None:
             raise NotImplementedError
@@ -215,7 +221,9 @@ class TwistedBackend(Backend):
             self._places.release()
             raise
 
-    async def _open(self, af: int, socktype: int, destination: Any, timeout: float | None) -> Any:
+    async def _open(
+        self, af: int, socktype: int, destination: tuple[str, int], timeout: float | None
+    ) -> _DatagramSocket | _StreamSocket:
         address, port = destination[:2]
         if socktype == socket.SOCK_DGRAM:
             return _DatagramSocket(af, self._reactor, address, port, self._places.release)
@@ -231,15 +239,15 @@ class TwistedBackend(Backend):
         """Return after ``interval`` seconds."""
         await pause(self._reactor, interval)
 
-    async def wait_for(self, awaitable: Awaitable[Any], timeout: float | None) -> Any:
+    async def wait_for(self, awaitable: Awaitable[T], timeout: float | None) -> T:
         """Await with a limit in seconds. :raises dns.exception.Timeout:"""
         return await _within(ensureDeferred(awaitable), timeout, self._reactor)  # type: ignore[arg-type]
 
 
-async def _within(deferred: Deferred[Any], timeout: float | None, reactor: Any) -> Any:
+async def _within(deferred: Deferred[T], timeout: float | None, clock: IClock) -> T:
     if timeout is None:
         return await deferred
     try:
-        return await deferred.addTimeout(max(timeout, 0.0), reactor)
+        return await deferred.addTimeout(max(timeout, 0.0), clock)  # type: ignore[arg-type]
     except TimeoutError:
         raise dns.exception.Timeout(timeout=timeout) from None  # type: ignore[no-untyped-call]

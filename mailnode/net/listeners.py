@@ -6,23 +6,25 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EAGAIN, ECONNABORTED, EPERM
-from socket import AF_UNIX
+from socket import AF_UNIX, AddressFamily
 from socket import socket as Socket
-from typing import Any
 
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.address import UNIXAddress
 from twisted.internet.defer import maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IAddress, IProtocol, IProtocolFactory
+from twisted.internet.interfaces import IAddress, IListeningPort, IProtocol, IProtocolFactory
 from twisted.internet.protocol import Factory
 from twisted.internet.unix import Server
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
+from zope.interface import implementer
 
 from mailnode.errors import ConfigurationError
 from mailnode.interfaces.pause import pause
+from mailnode.interfaces.reactor import IServerReactor
+from mailnode.interfaces.runtime import IClock
 from mailnode.net.admission import ConnectionAdmission
 from mailnode.net.direct_tls import DirectTls
 from mailnode.net.proxy import LateProxyFactory
@@ -67,12 +69,11 @@ class ListenerFactory(Factory):
     noisy = False
 
     def __init__(self) -> None:
-        self.factory: Any = None
+        self.factory: IProtocolFactory | None = None
 
     def buildProtocol(self, addr: IAddress | None) -> IProtocol | None:  # type: ignore[override]
         """Return a protocol of the factory; None, which closes the connection, while there is none."""
-        protocol: IProtocol | None = self.factory.buildProtocol(addr) if self.factory is not None else None
-        return protocol
+        return self.factory.buildProtocol(addr) if self.factory is not None else None  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +85,12 @@ class HandedOver:
     backlog: int
 
 
+@implementer(IListeningPort)
 class SharedUnixPort(FileDescriptor):
     """Accepts on a UNIX socket that another process has bound and will remove: Twisted's own port would change the mode of
     the path at the beginning and remove it at the end."""
 
-    def __init__(self, reactor: Any, descriptor: int, factory: IProtocolFactory) -> None:
+    def __init__(self, reactor: IServerReactor, descriptor: int, factory: IProtocolFactory) -> None:
         """:param descriptor: of the listening socket; it becomes this object's."""
         super().__init__(reactor)
         self.factory = factory
@@ -117,7 +119,7 @@ class SharedUnixPort(FileDescriptor):
             client.close()
         else:
             # What adoptStreamConnection does, but with this very socket, which is counted.
-            transport: Any = Server(client, protocol, client.getpeername(), None, 0, self._reactor)  # type: ignore[no-untyped-call]
+            transport = Server(client, protocol, client.getpeername(), None, 0, self._reactor)  # type: ignore[no-untyped-call]
             protocol.makeConnection(transport)
 
     def startListening(self) -> None:
@@ -141,7 +143,7 @@ class Listener:
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: IServerReactor,
         key: str,
         protocol: str,
         endpoint: str,
@@ -161,10 +163,10 @@ class Listener:
         self._admission = admission or ConnectionAdmission(reactor)
         self._accepting = False
         self._current = ListenerFactory()
-        self._former: list[Any] = []  # factories whose sessions may still live
+        self._former: list[IProtocolFactory] = []  # factories whose sessions may still live
         self._reactor = reactor
         self._key = key
-        self._port: Any = None
+        self._port: IListeningPort | None = None
         self._behind: IProtocolFactory | None = None
 
     async def bind(self) -> None:
@@ -196,12 +198,12 @@ class Listener:
         if place.family == AF_UNIX:
             self._port = SharedUnixPort(self._reactor, place.descriptor, behind)
         else:
-            self._port = self._reactor.adoptStreamPort(place.descriptor, place.family, behind)
-            self._port.socket.listen(place.backlog)  # Twisted set it to its own
+            self._port = port = self._reactor.adoptStreamPort(place.descriptor, AddressFamily(place.family), behind)  # type: ignore[arg-type]
+            port.socket.listen(place.backlog)  # type: ignore[attr-defined]  # Twisted set it to its own
             os.close(place.descriptor)
         self._bound()
 
-    def accept(self, factory: Any, *, announced: bool = True) -> None:
+    def accept(self, factory: IProtocolFactory, *, announced: bool = True) -> None:
         """Begin to take connections, those that wait included. :param announced: whether the log says so."""
         self.serve(factory)
         self._accepting = True
@@ -209,7 +211,7 @@ class Listener:
         if announced:
             emit(_log, "listener.open", protocol=self.protocol, endpoint=self.endpoint, tls=self.tls)
 
-    def serve(self, factory: Any) -> None:
+    def serve(self, factory: IProtocolFactory) -> None:
         """Give new connections to this factory; those that stand stay with theirs."""
         former = self._current.factory
         factory.doStart()
@@ -241,7 +243,7 @@ class Listener:
         """How many connections stand, as far as the factories know."""
         return sum(int(getattr(factory, "connections", 0)) for factory in self._factories())
 
-    def _factories(self) -> list[Any]:
+    def _factories(self) -> list[IProtocolFactory]:
         current = self._current.factory
         return [*self._former, current] if current is not None else self._former
 
@@ -255,12 +257,13 @@ class Listener:
         if self.tls == "implicit":
             if self.listener_tls is None:
                 raise ConfigurationError([f"{self._key}.tls: no certificate"])
-            factory = ImplicitTlsFactory(self.listener_tls, False, self._current, self._reactor)
+            factory = ImplicitTlsFactory(self.listener_tls, False, self._current, self._reactor)  # type: ignore[arg-type]
         if self.endpoint.startswith("haproxy:"):
             factory = LateProxyFactory(factory, self._reactor, self._proxy_from, self.protocol)
         return factory
 
     def _bound(self) -> None:
+        assert self._port is not None
         self._admission.watch(self._port, self._follow)
         self._follow()
 
@@ -308,7 +311,7 @@ async def bind_all(listeners: list[Listener]) -> None:
         raise ConfigurationError([*mistakes, *dict.fromkeys(filter(None, hints))])
 
 
-async def wait_for_connections(listeners: list[Listener], clock: Any, seconds: float, step: float = 0.1) -> int:
+async def wait_for_connections(listeners: list[Listener], clock: IClock, seconds: float, step: float = 0.1) -> int:
     """Wait until no connection stands, at most so many seconds; return how many are left."""
     end = clock.seconds() + seconds
     while (left := sum(listener.connections for listener in listeners)) and clock.seconds() < end:

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from twisted.internet.defer import DeferredList
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from mailnode.interfaces.outbound import IOutbound, OutboundMessage, OutboundReport, Reached, Target, TargetFailed
+from mailnode.interfaces.reactor import IServerReactor
 from mailnode.interfaces.runtime import IClock
 from mailnode.net.client_tls import ClientTls
 from mailnode.net.dialing import Dialer
@@ -49,7 +49,7 @@ class Outbound:
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: IServerReactor,
         hostname: str,
         tls: ClientTls,
         clock: IClock,

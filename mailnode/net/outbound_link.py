@@ -3,10 +3,10 @@ back-pressure, and every failure told as :class:`TargetFailed`."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
-from twisted.internet.interfaces import IHandshakeListener, IPushProducer
+from twisted.internet.interfaces import IHandshakeListener, IOpenSSLClientConnectionCreator, IPushProducer
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -14,6 +14,7 @@ from zope.interface import implementer
 
 from mailnode.errors import BlobDamaged
 from mailnode.interfaces.outbound import OutboundMessage, Target, TargetFailed
+from mailnode.interfaces.reactor import IStreamTransport
 from mailnode.interfaces.runtime import IClock, IDelayed
 from mailnode.smtp.wire import client
 from mailnode.values.smtp_reply import Reply
@@ -47,7 +48,7 @@ class Link(Protocol):
         self._handshake: Deferred[None] | None = None
         self._full = False
         self._timer: IDelayed | None = None
-        self._on_idle_input: Any = None
+        self._on_idle_input: Callable[[], object] | None = None
 
     @property
     def greeted(self) -> bool:
@@ -74,7 +75,7 @@ class Link(Protocol):
 
     def handshakeCompleted(self) -> None:
         """TLS is up."""
-        handle: Any = self._transport().getHandle()
+        handle = self._transport().getHandle()
         self.tls = f"{handle.get_protocol_version_name()} {handle.get_cipher_name() or ''}".strip()
         handshake, self._handshake = self._handshake, None
         if handshake is not None:
@@ -133,7 +134,7 @@ class Link(Protocol):
             else:
                 raise self._failed("the server answered out of turn")
 
-    async def begin_tls(self, creator: Any) -> None:
+    async def begin_tls(self, creator: IOpenSSLClientConnectionCreator) -> None:
         """Do a TLS handshake as client. :raises TargetFailed: scope "tls"."""
         handshake: Deferred[None] = Deferred()
         self._handshake = handshake
@@ -169,7 +170,7 @@ class Link(Protocol):
             if not self.lost:
                 self._transport().unregisterProducer()
 
-    def idle(self, seconds: float, end: Any) -> None:
+    def idle(self, seconds: float, end: Callable[[], object]) -> None:
         """Wait unused; ``end`` is called after ``seconds``, or when the server says something."""
         self._on_idle_input = end
         self._timer = self._clock.callLater(seconds, end)
@@ -237,8 +238,8 @@ class Link(Protocol):
             scope = _SCOPES.get(self.client.state, "lost")
         return TargetFailed(scope, text, reply, in_doubt=self._ending)
 
-    def _transport(self) -> Any:
-        return self.transport
+    def _transport(self) -> IStreamTransport:
+        return self.transport  # type: ignore[return-value]
 
 
 _SCOPES = {

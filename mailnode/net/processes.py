@@ -14,13 +14,14 @@ from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
-from typing import Any, TypeVar, TypeVarTuple
+from typing import TypeVar, TypeVarTuple
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from mailnode.errors import Busy
+from mailnode.interfaces.reactor import IServerReactor
 from mailnode.interfaces.runtime import IDelayed, IProcesses
 from mailnode.values.events import emit
 
@@ -35,7 +36,7 @@ class Processes:
     """The pool of one server. Nothing runs before the first call; :meth:`stop` ends it."""
 
     def __init__(
-        self, reactor: Any, workers: int = 1, waiting: int = 100, *, nice: int = 0, idle: float | None = None
+        self, reactor: IServerReactor, workers: int = 1, waiting: int = 100, *, nice: int = 0, idle: float | None = None
     ) -> None:
         """:param waiting: calls that may be under way or wait; more are refused. :param nice: by how much other processes
         are preferred. :param idle: seconds without a call after which the processes are ended; None: they stay."""

@@ -6,16 +6,15 @@ connects the protocol at once, with the balancer's address; whoever decides by a
 
 from __future__ import annotations
 
-from typing import Any
-
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IProtocolFactory
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IProtocolFactory, ITransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides, directlyProvides, providedBy
 
+from mailnode.interfaces.reactor import IStreamTransport
 from mailnode.interfaces.runtime import IClock, IDelayed
 from mailnode.net.proxy_header import BadHeader, Header, Place, read_header
 from mailnode.values.events import emit
@@ -35,22 +34,22 @@ class LateProxyWrapper(ProtocolWrapper):
         self._first = b""
         self._timer: IDelayed | None = None
 
-    def makeConnection(self, transport: Any) -> None:
+    def makeConnection(self, transport: ITransport) -> None:
         """Wait for the header."""
         directlyProvides(self, providedBy(transport))
         alsoProvides(self, IHalfCloseableProtocol)
         Protocol.makeConnection(self, transport)  # type: ignore[no-untyped-call]
-        self._of().registerProtocol(self)
+        self._of().registerProtocol(self)  # type: ignore[no-untyped-call]
         self._timer = self._of().clock.callLater(HEADER_TIMEOUT, self._too_late)
 
     def getPeer(self) -> IAddress:
         """The client's address; the balancer's where it names none."""
-        own: IAddress = self._under().getPeer()
+        own = self._under().getPeer()
         return _address(self._header.source, own) if self._header is not None else own
 
     def getHost(self) -> IAddress:
         """The address the client connected to."""
-        own: IAddress = self._under().getHost()
+        own = self._under().getHost()
         return _address(self._header.destination, own) if self._header is not None else own
 
     def dataReceived(self, data: bytes) -> None:
@@ -113,11 +112,11 @@ class LateProxyWrapper(ProtocolWrapper):
             self._timer.cancel()
             self._timer = None
 
-    def _under(self) -> Any:
-        return self.transport
+    def _under(self) -> IStreamTransport:
+        return self.transport  # type: ignore[return-value]
 
-    def _of(self) -> Any:
-        return self.factory
+    def _of(self) -> LateProxyFactory:
+        return self.factory  # type: ignore[no-any-return]
 
 
 def _address(place: Place | None, otherwise: IAddress) -> IAddress:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from math import inf
-from typing import Any, cast
+from typing import cast
 
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred
@@ -20,6 +20,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from mailnode.interfaces.reactor import IStreamTransport
 from mailnode.interfaces.runtime import IClock, IDelayed
 from mailnode.interfaces.wire import IChannel, IConnection, ISession
 from mailnode.net.socket_writer import SocketWriter
@@ -98,7 +99,7 @@ class Pump(Protocol):
         clock: IClock,
         *,
         implicit_tls: bool = False,
-        start_tls: Callable[[Any], None] | None = None,
+        start_tls: Callable[[IStreamTransport], None] | None = None,
         on_close: Callable[[Pump], None] = lambda pump: None,
         deadline: float = inf,
     ) -> None:
@@ -344,15 +345,15 @@ class Pump(Protocol):
 
     # Inside
 
-    def _transport(self) -> Any:
-        return self.transport
+    def _transport(self) -> IStreamTransport:
+        return self.transport  # type: ignore[return-value]
 
-    def _begin(self, coroutine: Coroutine[Any, Any, None]) -> None:
+    def _begin(self, coroutine: Coroutine[Deferred[object], object, None]) -> None:
         self._busy = True
         self._stop_timer()
         self._go_on(None, coroutine)
 
-    def _go_on(self, result: object, coroutine: Coroutine[Any, Any, None]) -> None:
+    def _go_on(self, result: object, coroutine: Coroutine[Deferred[object], object, None]) -> None:
         """Take a coroutine up again with what it waited for, and handle what follows it."""
         gathering, self._gathering = self._gathering, True
         try:
@@ -363,7 +364,7 @@ class Pump(Protocol):
         if not gathering:
             self._push()
 
-    def _step(self, result: object, coroutine: Coroutine[Any, Any, None]) -> bool:
+    def _step(self, result: object, coroutine: Coroutine[Deferred[object], object, None]) -> bool:
         """Run a coroutine up to the next Deferred it waits for, which calls :meth:`_go_on`; return whether it ended. Most
         events wait for none."""
         try:
@@ -505,6 +506,6 @@ def _why_no_tls(reason: Failure) -> str:
 def _describe_tls(transport: object) -> tuple[str, str]:
     if not ISSLTransport.providedBy(transport):
         return "", ""
-    handle = cast(Any, transport).getHandle()
+    handle = cast(IStreamTransport, transport).getHandle()
     name = (handle.get_servername() or b"").decode("ascii", "replace").lower().rstrip(".")
     return f"{handle.get_protocol_version_name()} {handle.get_cipher_name() or ''}".strip(), name

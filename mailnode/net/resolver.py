@@ -24,6 +24,7 @@ from zope.interface import implementer
 
 from mailnode.errors import ConfigurationError, NoSuchName, ResolverFailure
 from mailnode.interfaces.outbound import IResolver, MxRecord
+from mailnode.interfaces.reactor import IServerReactor
 from mailnode.net.descriptors import DNS
 from mailnode.net.dns_backend import TwistedBackend
 
@@ -46,7 +47,7 @@ class Resolver:
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: IServerReactor,
         servers: Sequence[str] = (),
         *,
         lifetime: float = 12.0,

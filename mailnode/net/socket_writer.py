@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+
+from twisted.internet.interfaces import ITransport
 
 
 class SocketWriter:
@@ -15,7 +16,7 @@ class SocketWriter:
 
     __slots__ = ("_through", "_transport", "_write_some")
 
-    def __init__(self, transport: Any, direct: bool = True) -> None:
+    def __init__(self, transport: ITransport, direct: bool = True) -> None:
         """:param direct: False: everything goes to the transport."""
         self._transport = transport
         self._write_some: Callable[[bytes], int | Exception] | None = (
@@ -35,7 +36,8 @@ class SocketWriter:
                 data = data[sent:]
             # So that it tells its producer when it has sent all it has, also when that is little. It is whose method we
             # hold: what stands before it may only pass it on.
-            getattr(self._write_some, "__self__", self._transport).producerPaused = True
+            holder: object = getattr(self._write_some, "__self__", self._transport)
+            holder.producerPaused = True  # type: ignore[attr-defined]
         self._transport.write(data)
 
     def emptied(self) -> None:

@@ -12,11 +12,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, cast
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -26,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 from OpenSSL import SSL
-from twisted.internet.interfaces import IHandshakeListener, IOpenSSLServerConnectionCreator, ISSLTransport
+from twisted.internet.interfaces import IHandshakeListener, IOpenSSLServerConnectionCreator, ISSLTransport, ITransport
 from twisted.internet.ssl import CertificateOptions, TLSVersion
 from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper
@@ -34,6 +33,7 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import alsoProvides, implementer
 
 from mailnode.errors import ConfigurationError
+from mailnode.interfaces.reactor import IStreamTransport
 from mailnode.interfaces.runtime import IClock, IDelayed
 from mailnode.values.events import emit, moment
 
@@ -241,14 +241,14 @@ class ListenerTls:
         connection: SSL.Connection = self._options[0].serverConnectionForTLS(tlsProtocol)
         return connection
 
-    def start_tls(self, transport: Any) -> None:
+    def start_tls(self, transport: IStreamTransport) -> None:
         """Begin TLS on a plain connection (STARTTLS, STLS)."""
-        wrapper = transport
+        wrapper: ITransport | None = transport
         while isinstance(wrapper, ProtocolWrapper):
             # TLS goes on below a PROXY wrapper: it has to pass on what TLS tells the protocol and the protocol asks.
             inner = wrapper.wrappedProtocol
             if IHandshakeListener.providedBy(inner):
-                wrapper.handshakeCompleted = inner.handshakeCompleted  # type: ignore[attr-defined]
+                wrapper.handshakeCompleted = inner.handshakeCompleted
                 alsoProvides(wrapper, IHandshakeListener)
             alsoProvides(wrapper, ISSLTransport)
             wrapper = wrapper.transport
@@ -257,9 +257,9 @@ class ListenerTls:
     def _make(self, pair: Pair) -> CertificateOptions:
         # pyOpenSSL takes the objects of cryptography; Twisted's annotations still name its older ones.
         return CertificateOptions(
-            privateKey=cast(Any, pair.key),
-            certificate=cast(Any, pair.chain[0]),
-            extraCertChain=cast(Any, list(pair.chain[1:])),
+            privateKey=pair.key,  # type: ignore[arg-type]
+            certificate=pair.chain[0],  # type: ignore[arg-type]
+            extraCertChain=list(pair.chain[1:]),  # type: ignore[arg-type]
             raiseMinimumTo=TLSVersion.TLSv1_2,
             contextForServerName=self._context_for,
         )
@@ -299,9 +299,8 @@ def _read_key(path: Path) -> PrivateKeyTypes:
         raise BrokenPair("key", f"{path}: holds no private key in PEM form") from None
 
 
-def _public(key: Any) -> bytes:
-    data: bytes = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return data
+def _public(key: PublicKeyTypes) -> bytes:
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def _names(leaf: x509.Certificate) -> tuple[str, ...]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from zope.interface import classImplements
 
+from mailnode.interfaces.reactor import IStreamTransport
 from mailnode.interfaces.runtime import IClock
 from mailnode.interfaces.sessions import ILogins
 from mailnode.interfaces.wire import IChannel, IConnection, ISession
@@ -33,7 +33,7 @@ class Pop3Factory(PumpFactory):
         clock: IClock,
         *,
         tls: str,
-        start_tls: Callable[[Any], None] | None,
+        start_tls: Callable[[IStreamTransport], None] | None,
         hostname: str,
         timeout: float = 600.0,
         login_timeout: float = 120.0,
