@@ -281,7 +281,7 @@ class _Trial:
         del self.pending[row.recipient.index]
 
     def _note_slow_down(self, reply: Reply | None) -> None:
-        if reply is not None and 400 <= reply.code < 500 and _TOO_MANY.search(reply.text):
+        if reply is not None and (reply.code == 421 or (400 <= reply.code < 500 and _TOO_MANY.search(reply.text))):
             self._slow_down = True
 
     def report(self) -> AttemptReport:

@@ -128,7 +128,10 @@ class Outbound:
     def _keep(self, link: Link) -> None:
         settings = self._settings
         full = self._kept_count() >= settings.kept
-        used_up = link.mails >= settings.mails or self._clock.seconds() - link.opened_at >= settings.lifetime
+        used_up = (
+            link.mails >= min(settings.mails, link.client.max_mails or settings.mails)
+            or self._clock.seconds() - link.opened_at >= settings.lifetime
+        )
         if link.lost or used_up or full or self._stopped:
             link.quit()
             return

@@ -1,8 +1,10 @@
 """One destination: how many tries may run to it at once, learned from how they end.
 
 RFC 5321 4.5.4.1 asks for concurrency with restraint. The window starts small and moves by 1/N a try, so that it takes a
-whole window of good or bad tries to change it by one; after three windows of failures the destination counts as dead for
-a while, and what is due for it is put off without a connection until one try has probed it.
+whole window of good or bad tries to change it by one. A destination that asks for less (421, or a complaint of too many)
+has its window halved, once for all tries that were under way at that time, and half the cap for a while. After three
+windows of failures it counts as dead for a while: what is due for it is put off without a connection until one try has
+probed it.
 """
 
 from __future__ import annotations
@@ -17,8 +19,8 @@ DEAD_COHORTS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class DestinationSettings:
-    """Tries at once to one destination (``start``, at most ``cap``); seconds a destination counts as dead, and seconds a
-    complaint of too many connections halves the cap."""
+    """Tries at once to one destination (``start``, at most ``cap``); seconds a destination counts as dead, and seconds its
+    cap is halved for when it asked for less."""
 
     start: int = 5
     cap: int = 20
@@ -44,6 +46,7 @@ class Destination:
         self._cohorts = 0.0
         self._dead_until = 0.0
         self._slow_until = 0.0
+        self._halved = 0.0  # when the window was halved last
 
     def room(self, now: float) -> int:
         """How many more tries may start."""
@@ -69,18 +72,23 @@ class Destination:
             return False
         return self._cohorts == 0 and self._window >= self._settings.start and now >= self._slow_until
 
-    def learn(self, now: float, reached: bool, slow_down: bool, why: Attempt | None) -> None:
-        """Take note of how a try ended. :param slow_down: it was said that there are too many connections or messages."""
+    def learn(self, now: float, began: float, reached: bool, slow_down: bool, why: Attempt | None) -> None:
+        """Take note of how a try ended that began at a time. :param slow_down: the destination asked for less."""
         if not self._learns:
             return
         if slow_down:
             self._slow_until = now + self._settings.slow_for
-        if reached:
-            self._cohorts = self._dead_until = 0.0
-            self._window = min(float(self._settings.cap), self._window + 1 / self._window)
+            if began > self._halved:
+                self._window = max(1.0, self._window / 2)
+                self._halved = now
+        if not reached:
+            self._cohorts += 1 / self._window
+            if not slow_down:
+                self._window = max(1.0, self._window - 1 / self._window)
+            if self._cohorts >= DEAD_COHORTS:
+                self._dead_until = now + self._settings.dead_for
+                self.why = why
             return
-        self._cohorts += 1 / self._window
-        self._window = max(1.0, self._window - 1 / self._window)
-        if self._cohorts >= DEAD_COHORTS:
-            self._dead_until = now + self._settings.dead_for
-            self.why = why
+        self._cohorts = self._dead_until = 0.0
+        if not slow_down:
+            self._window = min(float(self._settings.cap), self._window + 1 / self._window)

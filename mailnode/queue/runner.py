@@ -298,7 +298,7 @@ class QueueRunner:
 
     async def _try(self, destination: Destination, claim: Claim) -> None:
         """One try, from the claim to the settlement."""
-        now = self._now()
+        now = began = self._now()
         if destination.is_dead(now) and destination.why is not None:
             report = _put_off(claim.envelope.recipients, destination.why)
             self._wake_at(await self._settler.settle(claim.envelope, report, self._held, now))
@@ -310,8 +310,8 @@ class QueueRunner:
             report, counts = await self._attempt(claim)
             now = self._now()
             if counts:
-                failures = [attempt for attempt in report.attempts if attempt.result == DEFERRED]
-                destination.learn(now, report.reached, report.slow_down, failures[0] if failures else None)
+                why = next((attempt for attempt in report.attempts if attempt.result == DEFERRED), None)
+                destination.learn(now, began, report.reached, report.slow_down, why)
             self._metrics.observe("queue_try_seconds", max(0.0, self._clock.seconds() - started))
             self._wake_at(await self._settler.settle(claim.envelope, report, self._held, now, counts))
         finally:

@@ -35,8 +35,8 @@ class Attempt:
 class AttemptReport:
     """The results for the recipients of a claim, and what the try says of the destination.
 
-    ``reached``: a server of the destination worked with us, whatever it said about recipients. ``slow_down``: it complained
-    of too many connections or messages.
+    ``reached``: a server of the destination worked with us, whatever it said about recipients. ``slow_down``: it asked
+    for less, by 421 or by a complaint of too many connections or messages.
     """
 
     attempts: tuple[Attempt, ...]

@@ -227,6 +227,10 @@ class ServerTests(RemoteCase):
         self.assertTrue(self.attempt().slow_down)
         self.serve(a=reply("451 4.7.1 rate limit reached"))
         self.assertTrue(self.attempt().slow_down)
+        self.serve(a=fails("greeting", "421 4.3.2 shutting down"))
+        self.assertTrue(self.attempt().slow_down)
+        self.serve(a=LATER)
+        self.assertFalse(self.attempt().slow_down)
         self.serve(a=reply("550 5.7.1 too many viruses"))
         self.assertFalse(self.attempt(attempts=1).slow_down)
 

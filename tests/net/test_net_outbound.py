@@ -522,6 +522,15 @@ class ReuseTests(OutboundCase):
 
         return self.run_case(case())
 
+    def test_the_server_says_how_many_mails_a_connection_is_for(self) -> Deferred[Any]:
+        async def case() -> None:
+            for limits, connections in (("MAILMAX=2 RCPTMAX=5", 3), ("mailmax=1", 6), ("MAILMAX=0", 1), ("MAILMAX", 1)):
+                server, outbound = self.serve(EHLO=f"250-mx.example\r\n250 LIMITS {limits}"), self.make()
+                await self.send_some(outbound, self.target(server), 6)
+                self.assertEqual((server.connections, len(server.messages)), (connections, 6), limits)
+
+        return self.run_case(case())
+
     def test_a_connection_is_not_used_for_ever(self) -> Deferred[Any]:
         async def case() -> None:
             server, outbound = self.serve(), self.make(OutboundSettings(lifetime=0.0))

@@ -18,7 +18,6 @@ from mailnode.errors import BlobDamaged, StoreUnavailable
 from mailnode.interfaces.queue import IBouncer, IDeliveryAgent
 from mailnode.interfaces.store import IQueueStore
 from mailnode.net.hints import LocalHints
-from mailnode.queue.destination import Destination, DestinationSettings
 from mailnode.queue.runner import QueueRunner, RunnerSettings
 from mailnode.queue.schedule import Schedule
 from mailnode.values.attempt import DEFERRED, REJECTED, SENT, AttemptReport
@@ -395,15 +394,6 @@ class ConcurrencyTests(HangingCase):
         self.assertEqual(len(self.open), 1)
         self.end(SENT)
         self.assertGreaterEqual(len(self.open), 1)
-
-    def test_complaint_of_too_many_halves_the_cap(self) -> None:
-        destination = Destination("a.example", DestinationSettings())
-        for _ in range(400):
-            destination.learn(NOW, True, False, None)
-        self.assertEqual(destination.limit(NOW), 20)
-        destination.learn(NOW, True, True, None)
-        self.assertEqual(destination.limit(NOW), 10)
-        self.assertEqual(destination.limit(NOW + 601), 20)
 
     def test_stop_waits_for_running_tries(self) -> None:
         self.add(*(queued(f"e{number}", NOW, destination="dead.example") for number in range(8)))

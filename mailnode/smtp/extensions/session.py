@@ -8,10 +8,19 @@ from mailnode.smtp.wire.offers import Offers
 
 
 def recipient_limit(offers: Offers) -> int:
-    """The limit of recipients in one transaction (RFC 9422), 0 when none is named."""
+    """The limit of recipients in one transaction (RFC 9422 4.2), 0 when none is named."""
+    return _limit(offers, "RCPTMAX")
+
+
+def mail_limit(offers: Offers) -> int:
+    """The limit of transactions on one connection (RFC 9422 4.1), 0 when none is named."""
+    return _limit(offers, "MAILMAX")
+
+
+def _limit(offers: Offers, wanted: str) -> int:
     for word in offers.get("LIMITS", "").split():
         name, _, value = word.partition("=")
-        if name.upper() == "RCPTMAX":
+        if name.upper() == wanted:
             try:
                 return decimal(value, 6)
             except ValueError:

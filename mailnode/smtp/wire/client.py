@@ -38,14 +38,12 @@ States and what leads on::
 
 from __future__ import annotations
 
-import enum
 from base64 import b64encode
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import replace
 
-from mailnode.smtp.extensions import smtputf8, table
-from mailnode.smtp.extensions.session import recipient_limit
+from mailnode.smtp.extensions import table
+from mailnode.smtp.extensions.session import mail_limit, recipient_limit
 from mailnode.smtp.extensions.size import size_limit
 from mailnode.smtp.wire.client_events import (
     Closed,
@@ -62,9 +60,11 @@ from mailnode.smtp.wire.client_events import (
     TlsReady,
     TlsRefused,
 )
-from mailnode.smtp.wire.grammar import BadReply, parse_reply
+from mailnode.smtp.wire.client_replies import ReplyReader
+from mailnode.smtp.wire.client_states import TIMEOUTS, ClientState
+from mailnode.smtp.wire.client_transaction import ClientTransaction
+from mailnode.smtp.wire.grammar import BadReply
 from mailnode.smtp.wire.offers import read_offers
-from mailnode.values.dots import DotStuffer
 from mailnode.values.envelope import PLAIN_MAIL, MailOptions, RcptOptions
 from mailnode.values.smtp_reply import Reply
 from mailnode.values.wire import NEED_DATA, Signal
@@ -88,70 +88,6 @@ __all__ = [
     "TlsRefused",
 ]
 
-MAX_LINE = 4096  # octets of one reply line
-MAX_LINES = 256  # lines of one reply
-
-# Seconds a sender waits, RFC 5321 4.5.3.2.
-TIMEOUTS = {
-    "greeting": 300.0,
-    "hello": 300.0,
-    "helo": 300.0,
-    "tls": 120.0,
-    "auth": 300.0,
-    "mail": 300.0,
-    "rcpt": 300.0,
-    "data": 120.0,
-    "content": 180.0,
-    "end": 600.0,
-    "nothing": 600.0,
-    "rset": 120.0,
-    "quit": 10.0,
-    "reset": 120.0,
-}
-
-
-class ClientState(enum.Enum):
-    """Where the connection stands; see the drawing at the top of the file."""
-
-    GREETING = enum.auto()
-    GREETED = enum.auto()
-    HELLO = enum.auto()
-    READY = enum.auto()
-    TLS = enum.auto()
-    AUTH = enum.auto()
-    ENVELOPE = enum.auto()
-    CONTENT = enum.auto()
-    ENDING = enum.auto()
-    QUITTING = enum.auto()
-    CLOSED = enum.auto()
-
-
-class _Sending:
-    """One message on its way: what is asked for and what was answered so far."""
-
-    def __init__(self, recipients: int) -> None:
-        self.mail = b""
-        self.rcpts: list[tuple[int, bytes]] = []  # (index of the recipient, command)
-        self.replies: list[Reply | None] = [None] * recipients
-        self.ours: list[int] = []  # of the replies that are our own
-        self.accepted: list[int] = []
-        self.mail_reply: Reply | None = None
-        self.stuffer = DotStuffer()
-        self.ends = 0  # LMTP: end-of-data replies that came
-
-    @property
-    def settled(self) -> bool:
-        """Whether every recipient has its final reply."""
-        return all(reply is not None for reply in self.replies)
-
-    def settle(self, reply: Reply) -> None:
-        """Give the reply to all recipients that have none."""
-        self.replies = [reply if known is None else known for known in self.replies]
-
-    def outcome(self) -> tuple[Reply, ...]:
-        """All replies, once every recipient has one."""
-        return tuple(reply for reply in self.replies if reply is not None)
-
 
 class ClientConnection:
     """One connection to another server, from our side. No sockets, no clock."""
@@ -165,13 +101,11 @@ class ClientConnection:
         self.secure = False
         self._name = name.encode("ascii", "replace")
         self._lmtp = lmtp
-        self._buffer = bytearray()
-        self._scanned = 0
-        self._lines: list[bytes] = []
+        self._input = ReplyReader()
         self._events: deque[Event] = deque()
         self._waiting: deque[str] = deque(["greeting"])  # what the coming replies answer
         self._rcpt_index = 0
-        self._transaction: _Sending | None = None
+        self._transaction: ClientTransaction | None = None
         self._open_transaction = False  # the server holds a reverse-path that no end of data has cleared
         self._secrets: deque[bytes] = deque()
         self._eof = False
@@ -181,7 +115,7 @@ class ClientConnection:
     @property
     def buffered(self) -> int:
         """Octets taken and not yet told as events; bounded."""
-        return len(self._buffer)
+        return len(self._input)
 
     def receive_data(self, data: bytes) -> None:
         """Take input of any length."""
@@ -190,7 +124,7 @@ class ClientConnection:
         if self.state is ClientState.TLS and not self._waiting:
             self._fail("tls", "The server sent data between its reply to STARTTLS and TLS")
             return
-        self._buffer += data
+        self._input.take(data)
 
     def receive_eof(self) -> None:
         """The server will send no more."""
@@ -210,9 +144,7 @@ class ClientConnection:
     def tls_started(self) -> None:
         """The TLS handshake is done: what the server said before is forgotten (RFC 3207 4.2)."""
         self.secure = True
-        self._buffer.clear()
-        self._scanned = 0
-        self._lines.clear()
+        self._input.clear()
         self.extensions = {}
         if self.state is ClientState.TLS:
             self.state = ClientState.GREETED
@@ -272,29 +204,13 @@ class ClientConnection:
 
         What the server lacks an extension for is told in ``Sent`` by replies of our own; the server hears only of the
         other recipients, if there are any.
-        :raises ValueError: an address with control characters.
+        :raises ValueError: no recipients, or an address with control characters.
         """
         self._expect(ClientState.READY)
-        if not recipients:
-            raise ValueError("no recipients")
-        path, needs_utf8 = smtputf8.write_path(self.extensions, reverse_path)
-        if needs_utf8 and not options.smtputf8:
-            options = replace(options, smtputf8=True)
-        refusal = table.lacking(self.extensions, options)
-        transaction = _Sending(len(recipients))
-        for index, (address, asked) in enumerate(recipients):
-            to, needs_utf8 = smtputf8.write_path(self.extensions, address)
-            if refusal is not None or (needs_utf8 and "SMTPUTF8" not in self.extensions):
-                transaction.replies[index] = refusal or smtputf8.LACKING
-                transaction.ours.append(index)
-                continue
-            if needs_utf8 and not options.smtputf8:
-                options = replace(options, smtputf8=True)
-            transaction.rcpts.append((index, b"RCPT TO:" + to + table.rcpt_words(self.extensions, asked)))
+        transaction = ClientTransaction(self.extensions, reverse_path, recipients, options)
         if not transaction.rcpts:
             self._events.append(Sent(transaction.outcome(), tuple(transaction.ours)))
             return b""
-        transaction.mail = b"MAIL FROM:" + path + table.mail_words(self.extensions, options)
         self._transaction = transaction
         self._rcpt_index = 0
         self.state = ClientState.ENVELOPE
@@ -349,6 +265,11 @@ class ClientConnection:
         return recipient_limit(self.extensions)
 
     @property
+    def max_mails(self) -> int:
+        """The server's limit of transactions on one connection (RFC 9422), 0 when it names none."""
+        return mail_limit(self.extensions)
+
+    @property
     def has_dsn(self) -> bool:
         """Whether the server takes over DSN duties (RFC 3461)."""
         return "DSN" in self.extensions
@@ -357,26 +278,11 @@ class ClientConnection:
 
     def _next_reply(self) -> Reply | None:
         """Return the next whole reply of the buffer, or None; fail on what is not one."""
-        while self.state is not ClientState.CLOSED:
-            end = self._buffer.find(b"\r\n", self._scanned)
-            if end < 0:
-                self._scanned = max(0, len(self._buffer) - 1)
-                if len(self._buffer) > MAX_LINE:
-                    self._fail(self._scope(), "Reply line too long")
-                return None
-            line = bytes(self._buffer[:end])
-            del self._buffer[: end + 2]
-            self._scanned = 0
-            self._lines.append(line)
-            if len(line) > MAX_LINE or len(self._lines) > MAX_LINES:
-                self._fail(self._scope(), "Reply too long")
-            elif line[3:4] != b"-":
-                lines, self._lines = self._lines, []
-                try:
-                    return parse_reply(lines)
-                except BadReply:
-                    self._fail(self._scope(), "Not an SMTP reply")
-        return None
+        try:
+            return self._input.next()
+        except BadReply as bad:
+            self._fail(self._scope(), str(bad))
+            return None
 
     def _take(self, reply: Reply) -> None:
         """Give a reply to what it answers."""
@@ -422,7 +328,7 @@ class ClientConnection:
         if reply.code != 220:
             self.state = ClientState.READY
             self._events.append(TlsRefused(reply))
-        elif self._buffer:
+        elif self._input:
             # What follows in the clear would be read as if it had come encrypted.
             self._fail("tls", "The server sent data between its reply to STARTTLS and TLS", reply)
         else:
@@ -581,16 +487,13 @@ class ClientConnection:
     def _fail(self, scope: str, text: str, reply: Reply | None = None) -> None:
         in_doubt = self.state is ClientState.ENDING and self._transaction is not None and not self._transaction.settled
         self.state = ClientState.CLOSED
-        self._buffer.clear()
-        self._lines.clear()
+        self._input.clear()
         self._waiting.clear()
         self._events.append(Failed(scope, text, reply, in_doubt))
 
     def _expect(self, *states: ClientState) -> None:
         if self.state not in states:
             raise RuntimeError(f"not possible in state {self.state.name}")
-
-    # Inside: commands
 
 
 _SCOPES = {"greeting": "greeting", "hello": "greeting", "helo": "greeting", "tls": "tls"}

@@ -244,7 +244,7 @@ def parse_reply(lines: list[bytes]) -> Reply:
     code = 0
     for line in lines:
         if len(line) < 3 or not line[:3].isdigit() or line[3:4] not in (b"", b" ", b"-"):
-            raise BadReply("not an SMTP reply")
+            raise BadReply("Not an SMTP reply")
         code = int(line[:3])
         text = printable(line[4:].decode("utf-8", "backslashreplace"))
         found = _STATUS.match(text)
@@ -253,5 +253,5 @@ def parse_reply(lines: list[bytes]) -> Reply:
             text = text[found.end() :]
         texts.append(text)
     if not 200 <= code < 600:
-        raise BadReply("not an SMTP reply")
+        raise BadReply("Not an SMTP reply")
     return Reply(code, status, tuple(texts))
