@@ -6,6 +6,7 @@ from mailnode.config.schema import Config
 
 LIVE = (
     "limits",
+    "submission",
     "domain",
     "mta_sts",
     "published",

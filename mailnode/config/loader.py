@@ -29,6 +29,7 @@ from mailnode.config.schema import (
     Queue,
     Server,
     Store,
+    Submission,
     Tls,
     TlsName,
 )
@@ -58,6 +59,7 @@ _SINGLE: dict[str, type[Any]] = {
     "dns": Dns,
     "queue": Queue,
     "limits": Limits,
+    "submission": Submission,
     "auth": Auth,
     "mta_sts": MtaSts,
     "published": Published,

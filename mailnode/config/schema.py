@@ -224,6 +224,18 @@ class Limits(Section):
     )
 
 
+class Submission(Section):
+    """What an account may send."""
+
+    highest_priority: int = Field(
+        0,
+        ge=0,
+        le=9,
+        description="The highest priority that mail programs may ask for: of what waits for one destination it goes first. "
+        "What asks for more is given this; a lower one than the usual 0 everybody may ask for.",
+    )
+
+
 class Auth(Section):
     """Logging in."""
 
@@ -301,6 +313,7 @@ class Config(Section):
     dns: Dns = Dns.model_validate({})
     queue: Queue = Queue.model_validate({})
     limits: Limits = Limits.model_validate({})
+    submission: Submission = Submission.model_validate({})
     auth: Auth = Auth.model_validate({})
     domain: list[DomainEntry] = []
     mta_sts: MtaSts | None = None

@@ -176,12 +176,11 @@ def dsn(
     """
     if kind not in KINDS or not recipients or not to:
         raise ValueError("a DSN needs a kind, recipients and an address")
-    explanation = _explanation(reporting_mta, kind, recipients, smtputf8)
-    status = _status_part(reporting_mta, kind, recipients, arrival_seconds, envid, smtputf8)
-    returned = _returned_part(original_header, original, smtputf8)
-    body = [explanation, status, returned]
-    boundary = _boundary(message_id, body)
-    eight_bit = not all(part.isascii() for part in body)
+    parts = [
+        _explanation(reporting_mta, kind, recipients, smtputf8),
+        _status_part(reporting_mta, kind, recipients, arrival_seconds, envid, smtputf8),
+        _returned_part(original_header, original, smtputf8),
+    ]
     header = [
         b"From: Mail Delivery System <" + _text(sender, smtputf8) + b">",
         b"To: <" + _text(to, smtputf8) + b">",
@@ -190,16 +189,23 @@ def dsn(
         message_id_field(message_id).removesuffix(b"\r\n"),
         b"Auto-Submitted: auto-replied",
         *_answer_fields(original_header),
-        b"MIME-Version: 1.0",
-        b"Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary=" + b'"' + boundary + b'"',
     ]
-    if eight_bit:
-        header.append(b"Content-Transfer-Encoding: 8bit")
-    out = [b"\r\n".join(header), b"\r\n\r\n"]
-    for part in body:
+    return _report(header, parts, _boundary(message_id, parts))
+
+
+def _report(header: Sequence[bytes], parts: Sequence[bytes], boundary: bytes) -> bytes:
+    """Return a multipart/report (RFC 6522 3) of these parts."""
+    lines = [
+        *header,
+        b"MIME-Version: 1.0",
+        b'Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary="' + boundary + b'"',
+    ]
+    if not all(part.isascii() for part in parts):
+        lines.append(b"Content-Transfer-Encoding: 8bit")
+    out = [b"\r\n".join(lines), b"\r\n\r\n"]
+    for part in parts:
         out += [b"--", boundary, b"\r\n", part, b"\r\n"]
-    out += [b"--", boundary, b"--\r\n"]
-    return b"".join(out)
+    return b"".join([*out, b"--", boundary, b"--\r\n"])
 
 
 def _boundary(identifier: str, parts: Sequence[bytes]) -> bytes:

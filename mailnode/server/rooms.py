@@ -149,6 +149,7 @@ class Rooms:
             entry.relay_from,
             entry.no_policy_for,
             self._runtime.reactor,
+            highest_priority=config.submission.highest_priority,
         )
         return SmtpFactory(
             entry.protocol,

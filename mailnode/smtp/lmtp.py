@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mailnode.smtp.reception import Reception
+from mailnode.smtp.session import HIGHEST_PRIORITY
 from mailnode.smtp.transaction import MailTransaction
 from mailnode.values.smtp_reply import Reply
 
@@ -16,8 +17,8 @@ class LmtpSession(Reception):
     def _may_relay(self) -> bool:
         return False
 
-    def _is_trusted(self) -> bool:
-        return True
+    def _highest_priority(self) -> int:
+        return HIGHEST_PRIORITY
 
     def _check_recipient(self, transaction: MailTransaction) -> None:
         """The server before us has judged the sender."""

@@ -28,6 +28,7 @@ class Service:
     relay_from: Networks = ()
     no_policy_for: Networks = ()
     timers: IClock | None = None
+    highest_priority: int = 0  # that accounts may ask for; submission only
 
     @property
     def steady(self) -> IClock:

@@ -46,6 +46,7 @@ _log = Logger()
 
 WATCH_SECONDS = 30.0  # between looks at clients that send, but too slowly
 MAX_JOINED = 100  # replies that wait to leave in one write
+HIGHEST_PRIORITY = 9  # there is
 SLOW_SECONDS = 1.0  # a client that makes many mistakes waits that long for each reply
 
 _LAST_WORDS = {
@@ -230,7 +231,7 @@ class SmtpSession(Session[ev.Event]):
         self._say(self._connection.hello_reply(self._service.hostname))
 
     async def _on_mail(self, event: ev.Mail) -> None:
-        options, less = admitted(event.options, self._is_trusted())
+        options, less = admitted(event.options, self._highest_priority())
         if less is not None:
             event = replace(event, options=options)
         transaction = MailTransaction(new_id(self._service.clock.seconds()), event)
@@ -482,9 +483,9 @@ class SmtpSession(Session[ev.Event]):
         """Whether the client may send to foreign domains."""
         return False
 
-    def _is_trusted(self) -> bool:
-        """Whether the client is granted what strangers are not."""
-        return self._trusted
+    def _highest_priority(self) -> int:
+        """Up to which priority the client may raise its mail's, 0 to 9."""
+        return HIGHEST_PRIORITY if self._trusted else 0
 
     # Refusals
 

@@ -48,8 +48,8 @@ class Submission(SmtpSession):
     def _may_relay(self) -> bool:
         return True
 
-    def _is_trusted(self) -> bool:
-        return True
+    def _highest_priority(self) -> int:
+        return self._service.highest_priority
 
     async def _on_helo(self, event: ev.Helo) -> None:
         self._connection.mechanisms = self._logins.mechanisms(self.protocol, self._connection.may_authenticate)

@@ -114,7 +114,7 @@ def test_every_key_is_taken_over_live_or_needs_a_restart(section, key):
     differing = changed_keys(before, wanted)
     assert differing and all(name.startswith(section) for name in differing)
     taken = live(before, wanted)
-    if section in ("limits", "domain", "tls", "mta_sts", "published") or (section, key) in LIVE_KEYS:
+    if section in ("limits", "submission", "domain", "tls", "mta_sts", "published") or (section, key) in LIVE_KEYS:
         assert changed_keys(before, taken) == differing and changed_keys(taken, wanted) == []
         assert is_live(f"{section}.{key}")
     else:

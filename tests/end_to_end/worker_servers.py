@@ -74,7 +74,12 @@ def relaying(folder, peer):
     """A server of two processes, with Alice, whose mail for r.test goes to a :class:`scripted_peer.Scripted`."""
     address, port = peer.server_address
     dns = Dns(folder / "dns", [f"host-record=r.test,{address}"])
-    server = Workers(folder / "node", 2, dns=dns, extra=f"[queue]\nport = {port}\nretry = [1.0]\n")
+    server = Workers(
+        folder / "node",
+        2,
+        dns=dns,
+        extra=f"[queue]\nport = {port}\nretry = [1.0]\n[submission]\nhighest_priority = 9\n",
+    )
     try:
         server.start()
         server.add_account("alice@a.test")

@@ -233,6 +233,7 @@ class World:
         relay_from: str = "10.0.0.0/8",
         no_policy_for: str = "10.1.0.0/16",
         xclient_from: str = "10.2.0.0/16",
+        highest_priority: int = 0,
         **options: Any,
     ) -> None:
         self.clock = Clock()
@@ -256,6 +257,7 @@ class World:
             relay_from=[ipaddress.ip_network(relay_from)],
             no_policy_for=[ipaddress.ip_network(no_policy_for)],
             timers=self.clock,
+            highest_priority=highest_priority,
         )
         self.factory = SmtpFactory(
             kind,

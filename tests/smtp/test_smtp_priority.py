@@ -31,9 +31,9 @@ def test_values() -> None:
         assert refused.value.reply.code == 501
 
 
-def taken(kind: str, asked: int, **options: Any) -> tuple[str, int, bytes]:
+def taken(kind: str, asked: int, highest: int = 0, **options: Any) -> tuple[str, int, bytes]:
     """Return the answer to MAIL, the priority of the envelope, and the content."""
-    world = World(kind, tls="implicit" if kind == "submission" else "starttls")
+    world = World(kind, tls="implicit" if kind == "submission" else "starttls", highest_priority=highest)
     client = world.client(**options)
     if kind == "submission":
         client.secure()
@@ -51,7 +51,7 @@ def taken(kind: str, asked: int, **options: Any) -> tuple[str, int, bytes]:
 
 @pytest.mark.parametrize(
     ("kind", "options"),
-    [("submission", {}), ("lmtp", {}), ("smtp", {"peer": "10.0.0.1"})],
+    [("submission", {"highest": 9}), ("lmtp", {}), ("smtp", {"peer": "10.0.0.1"})],
     ids=["submission", "lmtp", "relay"],
 )
 def test_who_is_trusted_is_granted_all(kind: str, options: dict[str, Any]) -> None:
@@ -67,6 +67,16 @@ def test_a_stranger_may_lower_it_only() -> None:
     assert (said, priority) == (LOWERED, 0)
     assert b"PRIORITY" not in content.partition(b";")[0]
     assert taken("smtp", -4)[:2] == ("250 2.1.0 Sender ok\r\n", -4)
+
+
+def test_an_account_may_raise_it_as_far_as_the_setting_says() -> None:
+    said, priority, content = taken("submission", 9)
+    assert (said, priority) == (LOWERED, 0)
+    assert b"PRIORITY" not in content.partition(b";")[0]
+    said, priority, content = taken("submission", 9, highest=3)
+    assert (said, priority) == (LOWERED.replace("0 is", "3 is"), 3)
+    assert content.partition(b";")[0].endswith(b" PRIORITY 3")
+    assert taken("submission", -9, highest=3)[:2] == ("250 2.1.0 Sender ok\r\n", -9)
 
 
 def test_a_next_hop_is_told_if_it_offers_it() -> None:

@@ -1,7 +1,7 @@
 """MT-PRIORITY (RFC 6710): which messages go first of those that wait for one destination.
 
 All levels from -9 to 9 are told apart, so any assignment policy is kept; none is named, which means MIXER (RFC 6710 9.2).
-Accounts of ours, and servers that may relay, are granted what they ask for; others may lower their mail's priority only.
+Everybody may lower it; how high a client may raise it is the session's to say (RFC 6710 11).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mailnode.values.smtp_reply import Reply
 _VALUE = re.compile(r"(?:-?[1-9]|0)\Z")
 
 # RFC 6710 4.1: X.3.6, and the text begins with the new priority.
-_LOWERED = Reply(250, "2.3.6", ("0 is the priority of this message, a higher one is not for this client",))
+_LOWERED = "is the priority of this message, a higher one is not for this client"
 
 
 def _read(value: str | None, profile: Profile) -> int:
@@ -29,10 +29,10 @@ def _read(value: str | None, profile: Profile) -> int:
     return int(value or "")
 
 
-def _admitted(options: MailOptions, trusted: bool) -> tuple[MailOptions, Reply | None]:
-    if trusted or options.priority <= 0:
+def _admitted(options: MailOptions, highest: int) -> tuple[MailOptions, Reply | None]:
+    if options.priority <= highest:
         return options, None
-    return replace(options, priority=0), _LOWERED
+    return replace(options, priority=highest), Reply(250, "2.3.6", (f"{highest} {_LOWERED}",))
 
 
 def _words(offers: Offers, options: MailOptions) -> tuple[str, ...]:

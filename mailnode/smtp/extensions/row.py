@@ -45,7 +45,7 @@ class Extension:
     go to a server with these offers, None when it can. ``in_ascii``: what MAIL may say instead when the content turns out to
     be ASCII. ``mail_words`` and ``rcpt_words``: the parameters that such a server is given, those it does not know left out.
     ``admitted``: what of a client's options is granted it, and the positive answer to MAIL that says so where less is; it is
-    asked whether this client is trusted. ``received``: a clause for the Received field, in ASCII, or "".
+    asked with the highest priority that is for this client. ``received``: a clause for the Received field, in ASCII, or "".
     """
 
     keyword: str
@@ -56,7 +56,7 @@ class Extension:
     in_ascii: Callable[[MailOptions], MailOptions] | None = None
     mail_words: Callable[[Offers, MailOptions], tuple[str, ...]] | None = None
     rcpt_words: Callable[[Offers, RcptOptions], tuple[str, ...]] | None = None
-    admitted: Callable[[MailOptions, bool], tuple[MailOptions, Reply | None]] | None = None
+    admitted: Callable[[MailOptions, int], tuple[MailOptions, Reply | None]] | None = None
     received: Callable[[MailOptions], str] | None = None
 
 

@@ -44,12 +44,13 @@ def rcpt_parameters(profile: Profile) -> tuple[Parameter, ...]:
     return tuple(one for row in TABLE.values() for one in row.rcpt if one.known(profile))
 
 
-def admitted(options: MailOptions, trusted: bool) -> tuple[MailOptions, Reply | None]:
-    """Return what is granted a client of what MAIL asks for, and the positive answer where that is less. :param trusted: an
-    account of ours, or a server that may relay."""
+def admitted(options: MailOptions, highest: int) -> tuple[MailOptions, Reply | None]:
+    """Return what is granted a client of what MAIL asks for, and the positive answer where that is less.
+
+    :param highest: the priority up to which this client may raise its mail's, 0 to 9."""
     said = None
     for row in _ADMITTED:
-        options, reply = row(options, trusted)
+        options, reply = row(options, highest)
         said = said or reply
     return options, said
 
