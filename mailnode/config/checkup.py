@@ -78,8 +78,12 @@ def _access(config: Config, user: User, file: Path | None, log: Path | None) -> 
     if wrong := _laid_out_otherwise(config):
         yield True, f"server.partitions: {wrong}"
     for key, server in config.queue.next_hops():
-        if server.password_file is not None and (wrong := _cannot_read(server.password_file)):
-            yield True, f"{key}.password_file: {server.password_file}: {wrong} by the user {user.name}"
+        for name, secret in (
+            ("password_file", server.password_file),
+            ("proxy_password_file", server.proxy_password_file),
+        ):
+            if secret is not None and (wrong := _cannot_read(secret)):
+                yield True, f"{key}.{name}: {secret}: {wrong} by the user {user.name}"
     made = () if file is not None else certificate_files(data)  # the demonstration's first start makes them
     at_start = "; read by root at the start, but renewed ones will not be taken over" if user.starts_as_root else ""
     if config.tls is not None:

@@ -125,9 +125,13 @@ def _endpoint(value: str) -> str:
     return value
 
 
-def _server_address(value: str) -> str:
-    split_address(value, 53)
+def _server_address(value: str, default_port: int = 53) -> str:
+    split_address(value, default_port)
     return value
+
+
+def _server_address_or_none(value: str) -> str:
+    return value and _server_address(value, 1080)
 
 
 def _store_url(value: str) -> str:
@@ -170,6 +174,7 @@ Count = Annotated[int, Field(ge=1, le=1_000_000)]
 
 HostName = Annotated[str, AfterValidator(_host_name), Called("host name")]
 IpAddress = Annotated[str, AfterValidator(_address), Called("IP address")]
+SocketAddressOrNone = Annotated[str, AfterValidator(_server_address_or_none), Called("address")]
 SocketAddress = Annotated[str, AfterValidator(_server_address), Called("address")]
 HostOrNone = Annotated[str, AfterValidator(_host_or_none), Called("host")]
 MailboxOrNone = Annotated[str, AfterValidator(_mailbox_or_none), Called("address")]

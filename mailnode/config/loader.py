@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from mailnode.config.endpoints import overlapping, reached_locally
 from mailnode.config.file import parse
-from mailnode.config.routes import NextHop, Route, Smarthost
+from mailnode.config.route_mistakes import route_mistakes
 from mailnode.config.schema import (
     Auth,
     Config,
@@ -163,8 +163,8 @@ def _absolute(sections: dict[str, Any], base: Path) -> dict[str, Any]:
         changed["tls"] = tls.model_copy(update={"name": [at(name, "certificate", "key") for name in tls.name]})
     queue = changed.get("queue")
     if queue is not None:
-        smarthost = queue.smarthost and at(queue.smarthost, "password_file")
-        routes = [at(route, "password_file") for route in queue.route]
+        smarthost = queue.smarthost and at(queue.smarthost, "password_file", "proxy_password_file")
+        routes = [at(route, "password_file", "proxy_password_file", "socket") for route in queue.route]
         changed["queue"] = queue.model_copy(update={"smarthost": smarthost, "route": routes})
     return changed
 
@@ -183,7 +183,7 @@ def _cross_mistakes(sections: dict[str, Any], checks: Checks) -> list[str]:
     mistakes += _domain_mistakes(sections.get("domain", []))
     queue: Queue | None = sections.get("queue")
     if queue is not None:
-        mistakes += _next_hop_mistakes(queue)
+        mistakes += route_mistakes(queue.next_hops())
     policies: list[PolicyEntry | None] = sections.get("policy", [])
     known = [policy for policy in policies if policy is not None]
     if len(known) == len(policies):  # else the numbers of the entries would be wrong
@@ -252,59 +252,3 @@ def _domain_mistakes(domains: Sequence[DomainEntry | None]) -> list[str]:
         if first != index:
             mistakes.append(f"domain[{index}].name: the same domain as domain[{first}]")
     return mistakes
-
-
-def _next_hop_mistakes(queue: Queue) -> list[str]:
-    mistakes = []
-    ways: dict[tuple[str, str, int], tuple[str, Route | Smarthost]] = {}
-    for where, one in queue.next_hops():
-        mistakes += [f"{where}.{key}: {what}" for key, what in [*_login_mistakes(one), *_source_mistakes(one)]]
-        name = one.name if isinstance(one, Route) else ""
-        if isinstance(one, Route):
-            mistakes += [f"{where}.{key}: {what}" for key, what in _route_mistakes(one)]
-        if one.host or name:
-            earlier, other = ways.setdefault((name, one.host, one.port if one.host else 0), (where, one))
-            if _way(other) != _way(one):
-                same = "the same server" if one.host else "the same name"
-                key = "host" if one.host else "name"
-                mistakes.append(f"{where}.{key}: {same} as {earlier}, with another login, tls, source or limit")
-    return mistakes
-
-
-def _way(server: NextHop) -> dict[str, object]:
-    """Return all that says how mail gets to a server."""
-    return server.model_dump(include=set(NextHop.model_fields))
-
-
-def _source_mistakes(server: NextHop) -> list[tuple[str, str]]:
-    families = {":" in source for source in server.source}
-    return [("source", "two addresses of one family")] if len(families) < len(server.source) else []
-
-
-def _route_mistakes(route: Route) -> list[tuple[str, str]]:
-    mistakes = []
-    if not route.domains and not route.senders:
-        mistakes.append(("domains", "is required, or senders"))
-    if not route.host and not route.name and (_way(route) != _way(NextHop.model_validate({}))):
-        mistakes.append(("name", "is required where there is a source or a limit and no host"))
-    return mistakes
-
-
-def _login_mistakes(server: NextHop) -> list[tuple[str, str]]:
-    if bool(server.username) != (server.password_file is not None):
-        return [("username", "username and password_file belong together")]
-    if server.username and server.tls in ("none", "opportunistic"):
-        return [("tls", 'a password is not sent without TLS: "required", "verified" or "implicit"')]
-    if server.password_file is not None:
-        try:
-            if not read_secret(server.password_file):
-                return [("password_file", "its first line is empty")]
-        except (OSError, UnicodeDecodeError) as error:
-            return [("password_file", f"cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8'}")]
-    return []
-
-
-def read_secret(path: Path) -> str:
-    """Return the first line of a file that holds a password. :raises OSError, UnicodeDecodeError:"""
-    with path.open("rb") as file:
-        return file.read(4096).split(b"\n", 1)[0].rstrip(b"\r").decode("utf-8")

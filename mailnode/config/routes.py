@@ -15,6 +15,7 @@ from mailnode.config.fields import (
     RouteName,
     Section,
     SenderPattern,
+    SocketAddressOrNone,
 )
 
 
@@ -25,6 +26,7 @@ class NextHop(Section):
         "", description="The name or the IP address of the server. Empty: their own servers, by MX records."
     )
     port: int = Field(587, ge=1, le=65535, description="Its port.")
+    protocol: Literal["smtp", "lmtp"] = Field("smtp", description="What it speaks.")
     tls: Literal["none", "opportunistic", "required", "verified", "implicit"] = Field(
         "verified",
         description="How the connection is encrypted: not at all; if offered; always by STARTTLS; always, with a "
@@ -40,6 +42,12 @@ class NextHop(Section):
         description="The address of this machine to connect from, or one of each family. Servers are then only reached "
         "at addresses of these families. Empty: the system chooses.",
     )
+    proxy: SocketAddressOrNone = Field(
+        "",
+        description='A SOCKS5 proxy that connects for us, such as "127.0.0.1:1080", by IP address. Names are looked up here.',
+    )
+    proxy_username: str = Field("", max_length=255, description="The login at the proxy. Empty: none.")
+    proxy_password_file: FilePath | None = Field(None, description="A file whose first line is the password there.")
     concurrency: int = Field(
         0, ge=0, le=1000, description="Connections to it at a time, at most. 0: as ``[queue] concurrency`` says."
     )
@@ -55,6 +63,9 @@ class Route(NextHop):
         "",
         description='Stands before what its mail is queued under, as in ``"bulk/example.com"``. Needed by a route without a '
         "host that has a source, and where two routes lead to one server in two ways.",
+    )
+    socket: FilePath | None = Field(
+        None, description="The Unix socket of a server that speaks LMTP, in place of a host, on this machine."
     )
     domains: list[DomainPattern] = Field(
         [], description='Domains; ``".example.org"`` is all below example.org. Empty, or ``"*"``: every domain.'

@@ -28,7 +28,7 @@ from zope.interface import implementer
 
 from mailnode.delivery.mx import Health, Hop, NoRoute, Routes
 from mailnode.delivery.plans import prefix_of
-from mailnode.delivery.routing import RoutingTable, Way
+from mailnode.delivery.routing import NextHop, RoutingTable, Way
 from mailnode.delivery.tls_policy import TlsPolicy
 from mailnode.interfaces.outbound import (
     VERIFIED,
@@ -106,7 +106,7 @@ class RemoteAgent:
         while left and not trial.over:
             reached = await self._outbound.reach(left)
             for target, failed in reached.failed:
-                self._health.failed(target.address)
+                self._note_failed(target)
                 trial.target_failed(target, failed, ())
             if reached.target is not None:
                 await self._try(reached.target, trial)
@@ -125,22 +125,26 @@ class RemoteAgent:
 
     async def _targets(self, way: Way, domain: str) -> list[list[Target]]:
         """Return the servers to try in order, those that are equally good together; at least one. :raises NoRoute:"""
-        hop_host = way.next_hop.host if way.next_hop is not None else ""
         groups: dict[int, list[Target]] = {}
-        for hop in await (self._mx.find_host(hop_host) if hop_host else self._mx.find(domain)):
+        for hop in await self._hops(way.next_hop, domain):
             source = way.source(hop.address)
             if source is not None:
-                groups.setdefault(hop.preference, []).append(await self._target(way, domain, hop, source))
+                target = await self._target(way.next_hop, domain, hop)
+                groups.setdefault(hop.preference, []).append(replace(target, source=source, proxy=way.proxy))
         if not groups:
             raise NoRoute("4.4.4", f"no server has an address of the family of {', '.join(way.sources)}")
         return list(groups.values())
 
-    async def _target(self, way: Way, domain: str, hop: Hop, source: str) -> Target:
-        chosen = way.next_hop
+    async def _hops(self, chosen: NextHop | None, domain: str) -> Sequence[Hop]:
         if chosen is None:
-            level = await self._tls.level(domain, hop.host)
-            return Target(hop.host, hop.address, self._port, level, source=source)
-        return Target(hop.host, hop.address, chosen.port, chosen.tls, chosen.username, chosen.password, source)
+            return await self._mx.find(domain)
+        return [Hop("localhost", chosen.socket)] if chosen.socket else await self._mx.find_host(chosen.host)
+
+    async def _target(self, chosen: NextHop | None, domain: str, hop: Hop) -> Target:
+        if chosen is None:
+            return Target(hop.host, hop.address, self._port, await self._tls.level(domain, hop.host))
+        tls = "none" if chosen.socket else chosen.tls
+        return Target(hop.host, hop.address, chosen.port, tls, chosen.username, chosen.password, lmtp=chosen.lmtp)
 
     async def _try(self, target: Target, trial: _Trial) -> None:
         """One server, again for those it had no room for in the same transaction."""
@@ -150,11 +154,16 @@ class RemoteAgent:
                 report = await self._outbound.send(target, self._message(trial.claim, rows))
             except TargetFailed as failed:
                 if failed.scope == "connect":
-                    self._health.failed(target.address)
+                    self._note_failed(target)
                 trial.target_failed(target, failed, rows)
                 return
             self._health.works(target.address)
             rows = trial.answered(target, report, rows)
+
+    def _note_failed(self, target: Target) -> None:
+        """Remember that a server did not answer, unless that may be a matter of how it was called."""
+        if target.proxy is None and not target.source:
+            self._health.failed(target.address)
 
     def _message(self, claim: Claim, rows: Sequence[_Row]) -> OutboundMessage:
         envelope = claim.envelope
@@ -220,7 +229,7 @@ class _Trial:
         self.over = False
         self._families: dict[str, set[bool]] = {}
         for target in targets:
-            self._families.setdefault(target.host, set()).add(_is_six(target))
+            self._families.setdefault(target.host, set()).add(target.is_six)
         self._final: list[Attempt] = []
         self._failures: list[tuple[Target, TargetFailed]] = []
         self._reached = False
@@ -232,7 +241,7 @@ class _Trial:
 
     def _may_try(self, row: _Row, target: Target) -> bool:
         if row.softened is not None and row.softened.host == target.host:
-            return _is_six(target) != _is_six(row.softened)
+            return target.is_six != row.softened.is_six
         return target.host not in row.hosts
 
     def target_failed(self, target: Target, failed: TargetFailed, rows: Sequence[_Row]) -> None:
@@ -333,7 +342,3 @@ def _failure_attempt(row: _Row, target: Target, failed: TargetFailed, result: st
         diagnostic=reply is not None,
         address=target.address,
     )
-
-
-def _is_six(target: Target) -> bool:
-    return ":" in target.address

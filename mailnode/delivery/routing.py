@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from mailnode.delivery.tls_policy import LEVELS
 from mailnode.errors import BadAddress
+from mailnode.interfaces.outbound import Proxy
 from mailnode.values.address import domain_key, parse_address
 from mailnode.values.queue import UNLIMITED, DestinationLimits
 
@@ -22,6 +23,7 @@ NULL_SENDER = "<>"  # as a route names it
 @dataclass(frozen=True, slots=True)
 class NextHop:
     """One server. ``host``: a name, or an IP address. ``tls``: one of :data:`mailnode.delivery.tls_policy.LEVELS`.
+    ``lmtp``: it speaks LMTP. ``socket``: the path of a Unix socket, in place of host, port and TLS.
 
     :raises ValueError: an unknown level, or a password that would go over an open connection.
     """
@@ -31,6 +33,8 @@ class NextHop:
     tls: str = "verified"
     username: str = ""
     password: str = field(default="", repr=False)
+    lmtp: bool = False
+    socket: str = ""
 
     def __post_init__(self) -> None:
         if self.tls not in LEVELS:
@@ -41,7 +45,7 @@ class NextHop:
     @property
     def destination(self) -> str:
         """What recipients are queued under. No domain has such a key: none but an address literal has a colon."""
-        return f"{self.host.strip('[]')}:{self.port}"
+        return f"unix:{self.socket}" if self.socket else f"{self.host.strip('[]')}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +53,13 @@ class Way:
     """How mail leaves. ``next_hop`` None: to the domain's own servers, by MX. ``name``: of the route, "" for none.
 
     ``sources``: own IP addresses to connect from, one of a family; none: the system chooses. With some, a server is only
-    reached at addresses of their families. ``limits``: of each of its destinations.
+    reached at addresses of their families. ``proxy``: who connects for us. ``limits``: of each of its destinations.
     """
 
     next_hop: NextHop | None = None
     name: str = ""
     sources: tuple[str, ...] = ()
+    proxy: Proxy | None = None
     limits: DestinationLimits = UNLIMITED
 
     def destination(self, domain: str) -> str:
@@ -167,7 +172,7 @@ def _sender_key(sender: str) -> str:
 def _split(destination: str) -> tuple[str, str]:
     """Return a route's name, "" for none, and what follows it."""
     name, slash, key = destination.partition("/")
-    return (name, key) if slash else ("", destination)
+    return (name, key) if slash and ":" not in name else ("", destination)
 
 
 def _is_next_hop(destination: str) -> bool:

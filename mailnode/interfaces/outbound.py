@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from zope.interface import Interface
 
@@ -37,9 +37,21 @@ VERIFIED = ("verified", "implicit")  # levels of a target's TLS that check the c
 
 
 @dataclass(frozen=True, slots=True)
+class Proxy:
+    """A SOCKS5 server (RFC 1928) at an IP address. ``username`` "": no login (RFC 1929)."""
+
+    address: str
+    port: int = 1080
+    username: str = ""
+    password: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
-    """One server to try. ``tls``: "none", "opportunistic" (STARTTLS if offered, plain if it fails), "required"
-    (STARTTLS or nothing, certificate not checked), "verified" (certificate must match ``host``), "implicit"."""
+    """One server to try. ``address``: its IP address, or the path of a Unix socket. ``tls``: "none", "opportunistic"
+    (STARTTLS if offered, plain if it fails), "required" (STARTTLS or nothing, certificate not checked), "verified"
+    (certificate must match ``host``), "implicit". ``source``: own IP address to connect from, "" the system's choice.
+    ``proxy``: who connects for us. ``lmtp``: it speaks LMTP."""
 
     host: str
     address: str
@@ -48,6 +60,18 @@ class Target:
     username: str = ""
     password: str = ""
     source: str = ""
+    proxy: Proxy | None = None
+    lmtp: bool = False
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a Unix socket."""
+        return self.address.startswith("/")
+
+    @property
+    def is_six(self) -> bool:
+        """Whether its address is one of IPv6."""
+        return ":" in self.address and not self.is_local
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, UNIXClientEndpoint
 from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionRefusedError
 from twisted.internet.error import TimeoutError as ConnectTimeout
-from twisted.internet.protocol import Factory
+from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.protocol import Factory, Protocol
 
-from mailnode.interfaces.outbound import Target, TargetFailed
+from mailnode.interfaces.outbound import Proxy, Target, TargetFailed
 from mailnode.interfaces.reactor import IServerReactor
 from mailnode.interfaces.runtime import IClock
 from mailnode.net.outbound_link import Link
 from mailnode.net.race import Race
+from mailnode.net.socks import SocksDialog, SocksFront, SocksRefused
+
+P = TypeVar("P", bound=Protocol)
 
 STAGGER = 0.25  # seconds one address is given before the next is dialled beside it (RFC 8305 5)
 AT_ONCE = 3  # addresses dialled at once in one race
@@ -49,23 +53,50 @@ class Dialer:
 
     async def connect(self, target: Target) -> Link:
         """Connect to one address. :raises TargetFailed: scope "connect"."""
-        six = ":" in target.address
-        source = target.source or next((own for own in self._sources if (":" in own) == six), "")
-        endpoint = (TCP6ClientEndpoint if six else TCP4ClientEndpoint)(
-            self._reactor,
-            target.address,
-            target.port,
-            timeout=self._timeout,
-            bindAddress=(source, 0) if source else None,
-        )
-        factory = Factory.forProtocol(lambda: self._make_link(target))
-        factory.noisy = False
         try:
-            return cast(Link, await endpoint.connect(factory))
+            if target.proxy is not None:
+                return await self._connect_through(target.proxy, target)
+            endpoint = self._endpoint(target, target.address, target.port)
+            return await self._opened(endpoint, lambda: self._make_link(target))
         except ConnectingCancelledError:
             raise CancelledError from None
+        except SocksRefused as refused:
+            raise TargetFailed("connect", str(refused)) from None
         except (ConnectError, OSError) as error:
             raise TargetFailed("connect", _connect_text(error)) from None
+
+    async def _connect_through(self, proxy: Proxy, target: Target) -> Link:
+        """Have a proxy connect; both together may take as long as a connection."""
+        ends = self._clock.seconds() + self._timeout
+        dialog = SocksDialog(proxy, target.address, target.port)
+        front = await self._opened(self._endpoint(target, proxy.address, proxy.port), lambda: SocksFront(dialog))
+        try:
+            left = max(0.0, ends - self._clock.seconds())
+            await front.ready.addTimeout(left, self._clock)  # type: ignore[arg-type]
+        except TimeoutError:
+            front.abort()
+            raise SocksRefused("timed out waiting for the proxy") from None
+        except BaseException:
+            front.abort()
+            raise
+        link = self._make_link(target)
+        front.hand_over(link)
+        return link
+
+    async def _opened(self, endpoint: IStreamClientEndpoint, make: Callable[[], P]) -> P:
+        factory = Factory.forProtocol(make)
+        factory.noisy = False
+        return cast(P, await endpoint.connect(factory))
+
+    def _endpoint(self, target: Target, address: str, port: int) -> IStreamClientEndpoint:
+        """:param address, port: what is connected to first on the way to the target."""
+        if address.startswith("/"):
+            return UNIXClientEndpoint(self._reactor, address, timeout=self._timeout)  # type: ignore[no-untyped-call]
+        six = ":" in address
+        source = target.source or next((own for own in self._sources if (":" in own) == six), "")
+        kind = TCP6ClientEndpoint if six else TCP4ClientEndpoint
+        bind = (source, 0) if source else None
+        return kind(self._reactor, address, port, timeout=self._timeout, bindAddress=bind)
 
     async def first(
         self, targets: Sequence[Target], room: Callable[[], bool]

@@ -1,8 +1,8 @@
 """Connections to other mail servers, around the sans-I/O client of :mod:`mailnode.smtp.wire.client`.
 
-A connection is kept after a mail and used again for the same target: (host, address, port, TLS level, login, source) must
-all be equal, so that what was granted to one class of mail never carries another. A kept connection that turns
-out to be dead is replaced by a fresh one, unless the message may have got through.
+A connection is kept after a mail and used again for the same target: (host, address, port, TLS level, login, source,
+proxy, protocol) must all be equal, so that what was granted to one class of mail never carries another. A kept
+connection that turns out to be dead is replaced by a fresh one, unless the message may have got through.
 
 Opportunistic TLS falls back to plain text only on a fresh connection, and only when TLS failed before any mail.
 """

@@ -34,7 +34,7 @@ class Link(Protocol):
 
     def __init__(self, target: Target, hostname: str, clock: IClock, patience: float) -> None:
         self.target = target
-        self.client = client.ClientConnection(hostname)
+        self.client = client.ClientConnection(hostname, lmtp=target.lmtp)
         self.mails = 0
         self.opened_at = clock.seconds()
         self.tls = ""

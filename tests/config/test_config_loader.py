@@ -119,7 +119,7 @@ def test_every_mistake_of_every_section_is_reported_at_once_with_its_key():
         (GOOD | {"queue": {"route": [{"host": "x.y"}]}}, ["queue.route[0].domains: is required, or senders"]),
         (
             GOOD | {"queue": {"route": [{"domains": ["a.b"], "source": ["192.0.2.1"]}]}},
-            ["queue.route[0].name: is required where there is a source or a limit and no host"],
+            ["queue.route[0].name: is required where there is a source, a proxy or a limit and no host"],
         ),
         (
             GOOD | {"queue": {"route": [{"name": "n", "senders": ["a.b"], "source": ["192.0.2.1", "192.0.2.2"]}]}},
@@ -138,6 +138,34 @@ def test_every_mistake_of_every_section_is_reported_at_once_with_its_key():
             ["queue.route[1].name: the same name as queue.route[0], with another login, tls, source or limit"],
         ),
         (GOOD | {"queue": {"route": [{"name": "a.b", "domains": ["a.b"]}]}}, None),
+        (
+            GOOD | {"queue": {"smarthost": {"host": "x.y", "protocol": "lmtp", "port": 25}}},
+            ["queue.smarthost.port: LMTP is never spoken on port 25; 24 is usual"],
+        ),
+        (
+            GOOD | {"queue": {"route": [{"domains": ["a.b"], "socket": "/x"}]}},
+            ['queue.route[0].protocol: should be "lmtp" with a socket'],
+        ),
+        (
+            GOOD | {"queue": {"route": [{"domains": ["a.b"], "socket": "/x", "protocol": "lmtp", "tls": "none"}]}},
+            ["queue.route[0].tls: not with a socket"],
+        ),
+        (
+            GOOD | {"queue": {"smarthost": {"host": "x.y", "proxy": "proxy.example"}}},
+            ["queue.smarthost.proxy: should be an IP address, with :port where it is not the usual one"],
+        ),
+        (
+            GOOD | {"queue": {"smarthost": {"host": "x.y", "proxy": "10.0.0.1", "proxy_username": "a"}}},
+            ["queue.smarthost.proxy_username: proxy_username and proxy_password_file belong together"],
+        ),
+        (
+            GOOD | {"queue": {"smarthost": {"host": "x.y", "proxy": "10.0.0.1", "source": ["10.0.0.2"]}}},
+            ["queue.smarthost.source: not with a proxy, which connects from its own address"],
+        ),
+        (
+            GOOD | {"queue": {"route": [{"domains": ["a.b"], "proxy": "10.0.0.1:9050"}]}},
+            ["queue.route[0].name: is required where there is a source, a proxy or a limit and no host"],
+        ),
         (GOOD | {"queue": {"route": [{"senders": ["a b@c.d"]}]}}, ["queue.route[0].senders[0]: not an address"]),
         (
             GOOD | {"queue": {"route": [{"domains": ["a.b"]}, {"domains": ["*"], "host": "x.y", "username": "a"}]}},

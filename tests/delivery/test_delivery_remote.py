@@ -15,7 +15,7 @@ from zope.interface.verify import verifyObject
 from mailnode.delivery.remote import RemoteAgent
 from mailnode.delivery.routing import NextHop, Route, RoutingTable, Way
 from mailnode.errors import ResolverFailure
-from mailnode.interfaces.outbound import IOutbound, OutboundMessage, OutboundReport, TargetFailed
+from mailnode.interfaces.outbound import IOutbound, OutboundMessage, OutboundReport, Proxy, TargetFailed
 from mailnode.interfaces.queue import IDeliveryAgent
 from mailnode.net.no_reactor import run_now
 from mailnode.values.attempt import DEFERRED, REJECTED, SENT, AttemptReport
@@ -355,6 +355,23 @@ class SpecialTests(RemoteCase):
         self.serve(a=fails("connect"), b=OK)
         self.attempt(envelope=queued("e1", NOW, destination="own/d.example"))
         self.assertEqual([(t.address, t.source) for t, _ in self.net.sent], [(A, "192.0.2.9"), (B, "192.0.2.9")])
+
+    def test_a_route_by_lmtp_to_a_socket(self) -> None:
+        way = Way(NextHop("", lmtp=True, socket="/run/lmtp"))
+        self.agent = self.make(routing=RoutingTable([Route(["*"], way)]))
+        self.net.servers["/run/lmtp"] = lambda message: OK
+        self.attempt(envelope=queued("e1", NOW, destination="unix:/run/lmtp"))
+        target = self.net.sent[0][0]
+        self.assertEqual((target.address, target.tls, target.lmtp, target.is_six), ("/run/lmtp", "none", True, False))
+
+    def test_what_a_proxy_cannot_reach_is_not_held_against_it_elsewhere(self) -> None:
+        proxy = Proxy("192.0.2.99")
+        self.zone.mx_data["d.example"] = [(10, "a.example"), (10, "b.example")]
+        self.agent = self.make(routing=RoutingTable([Route(["*"], Way(name="p", proxy=proxy))]))
+        self.serve(a=fails("connect"), b=fails("connect"))
+        self.attempt(envelope=queued("e1", NOW, destination="p/d.example"))
+        self.assertEqual([target.proxy for target, _ in self.net.sent], [proxy, proxy])
+        self.assertTrue(all(self.agent._health.is_good(address) for address in (A, B)))
 
     def test_no_server_of_the_family_of_the_source(self) -> None:
         self.agent = self.make(routing=RoutingTable([Route(["*"], Way(name="own", sources=("2001:db8::9",)))]))

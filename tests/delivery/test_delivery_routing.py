@@ -111,6 +111,14 @@ def test_domain_and_sender_must_both_be_named():
     assert table.destination("d.example", "a@there.example") == "d.example"
 
 
+def test_a_unix_socket_is_a_destination():
+    way = Way(NextHop("", lmtp=True, socket="/run/lists/lmtp"))
+    table = RoutingTable([Route(["lists.example"], way)])
+    assert table.destination("lists.example") == "unix:/run/lists/lmtp"
+    assert table.way("unix:/run/lists/lmtp") == (way, "") and not table.is_stale("unix:/run/lists/lmtp")
+    assert table.is_stale("unix:/run/lists/other")
+
+
 def test_limits_are_those_of_the_way():
     few, mine = DestinationLimits(1, 2, 3), DestinationLimits(per_hour=9)
     table = RoutingTable([Route(["*"], Way(SMART.next_hop, limits=few)), Route(["*"], Way(name="mine", limits=mine))])

@@ -106,7 +106,7 @@ MAY_SEE = {
         "server.stores",
     },
     "server.ports": {"config", "net"},
-    "server.routing": {"config", "delivery", "values"},
+    "server.routing": {"config", "delivery", "interfaces", "values"},
     "server.stores": {"config", "errors", "interfaces", "store", "values", "server.engine_files"},
     "server.engine_files": {"store"},
     "server.outgoing": {"config", "delivery", "net", "queue", "upkeep", "server.process", "server.services"},
