@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypedDict
 
 from mailnode.interfaces.accounts import IDirectory
+from mailnode.interfaces.dns import IDnsLookup
 from mailnode.interfaces.runtime import IClock, IHints, IThreads
 from mailnode.interfaces.store import IMailStore, IQueueStore
 from mailnode.values.directory import Credential
@@ -89,4 +90,5 @@ class Administration:
     make_credentials: Callable[..., list[Credential]]
     weakness: Callable[[str, str], str]  # why a password is refused for an address; "": it is not
     published: Callable[[], Published]
+    dns: IDnsLookup
     server: RunningServer | None = None  # None: none runs

@@ -72,6 +72,12 @@ def _records(result: Any, as_json: bool) -> None:
     show(result, as_json, zone.as_lines if form == "plain" else zone.as_zone_file)
 
 
+def _checked(result: Any, as_json: bool) -> None:
+    show(result, as_json, zone.as_verdicts)
+    if not result["ok"]:
+        click.get_current_context().exit(1)
+
+
 _ENVELOPE = {"envelope_id": [click.Argument(["envelope_id"], metavar="ENVELOPE")]}
 _FILTER = {
     "domain": "Recipients in this domain, or whose mail goes to this next hop.",
@@ -118,6 +124,13 @@ WORDS = {
             ]
         },
         prepare=_keep_form,
+    ),
+    "domain.check": Words(
+        """Compare the DNS records of a domain with what they should be, and say how to mend each.
+
+        Asks the resolvers of [dns], right now. Ends with 1 when one is missing, wrong or could not be asked.
+        """,
+        _checked,
     ),
     # Accounts
     "account.add": Words(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mailnode.admin.published import ZoneEntry, ZoneRecords
+from mailnode.admin.published import ZoneCheck, ZoneEntry, ZoneRecords
+from mailnode.ctl.display import as_text
 
 TTL = 3600  # seconds
 MAX_STRING = 255  # octets of one string of a TXT record, RFC 1035 3.3.14
@@ -29,6 +30,26 @@ def as_lines(result: ZoneRecords) -> str:
     return "\n".join([*lines[:-1], *_notes(result, "#")])
 
 
+def as_verdicts(result: ZoneCheck) -> str:
+    """Return a line a record, with what there should be, what there is and what to do below it where it is not right."""
+    lines: list[str] = []
+    for one in result["records"]:
+        lines.append(f"{one['verdict']:<8} {one['type']:<5} {one['name']}")
+        if one["verdict"] != "right":
+            below = [
+                ("for", [one["why"]]),
+                ("wanted", one["wanted"]),
+                ("found", one["found"]),
+                ("fix", [one["advice"]]),
+            ]
+            lines += [f"{'':<8} {label + ':':<7} {as_text(text)}" for label, texts in below for text in texts]
+    wrong = sum(one["verdict"] not in ("right", "hint") for one in result["records"])
+    hints = sum(one["verdict"] == "hint" for one in result["records"])
+    last = f"{wrong} of {len(result['records'])} are not right" if wrong else "all right"
+    lines += ["", last + (f"; hints: {hints}" if hints else "")]
+    return "\n".join([*lines, *_notes(result, "#")])
+
+
 def _by_purpose(records: list[ZoneEntry]) -> list[tuple[str, list[ZoneEntry]]]:
     """Return neighbours that are for the same together."""
     found: list[tuple[str, list[ZoneEntry]]] = []
@@ -39,7 +60,7 @@ def _by_purpose(records: list[ZoneEntry]) -> list[tuple[str, list[ZoneEntry]]]:
     return found
 
 
-def _notes(result: ZoneRecords, mark: str) -> list[str]:
+def _notes(result: ZoneRecords | ZoneCheck, mark: str) -> list[str]:
     return [line for note in result["notes"] for line in ("", f"{mark} {note}")]
 
 

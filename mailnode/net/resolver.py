@@ -69,14 +69,8 @@ class Resolver:
         self._resolv_conf = None if servers else resolv_conf
         self._stamp: object = None
         self._look_at = 0.0
-        resolver = dns.asyncresolver.Resolver(configure=False)
-        resolver.nameservers = _nameservers(servers or system_servers(resolv_conf))
+        resolver = new_resolver(servers or system_servers(resolv_conf), lifetime, timeout)
         resolver.cache = dns.resolver.LRUCache(CACHE_ENTRIES)
-        # AD in the query asks for the validation result without the signatures that DO would bring (RFC 6840 5.7).
-        resolver.flags = dns.flags.RD | dns.flags.AD
-        resolver.use_edns(0, 0, EDNS_PAYLOAD)
-        resolver.lifetime = lifetime
-        resolver.timeout = timeout
         self._resolver = resolver
 
     @property
@@ -148,6 +142,21 @@ class Resolver:
             if len(self._failures) >= MAX_FAILURES:
                 self._failures.clear()
         self._failures[name, kind] = now + self._failure_seconds
+
+
+def new_resolver(servers: Sequence[str], lifetime: float, timeout: float) -> dns.asyncresolver.Resolver:
+    """Return dnspython's resolver, set up as we ask, without a cache; see :class:`Resolver`.
+
+    :param servers: none: those of the system. :raises ConfigurationError:
+    """
+    resolver = dns.asyncresolver.Resolver(configure=False)
+    resolver.nameservers = _nameservers(servers or system_servers(RESOLV_CONF))
+    # AD in the query asks for the validation result without the signatures that DO would bring (RFC 6840 5.7).
+    resolver.flags = dns.flags.RD | dns.flags.AD
+    resolver.use_edns(0, 0, EDNS_PAYLOAD)
+    resolver.lifetime = lifetime
+    resolver.timeout = timeout
+    return resolver
 
 
 def system_servers(path: Path) -> list[str]:

@@ -11,6 +11,7 @@ from mailnode.auth.passwords import make_credentials
 from mailnode.auth.strength import weakness
 from mailnode.config.schema import Config
 from mailnode.net.hints import LocalHints
+from mailnode.net.lookup import BlockingLookup
 from mailnode.net.no_reactor import CallingThread, StandingClock, run_now
 from mailnode.server.publishing import published, stored_pairs
 from mailnode.server.stores import OwnStores
@@ -35,6 +36,7 @@ def administration(config: Config) -> Iterator[Administration]:
             make_credentials,
             password_judge(lambda: config),
             lambda: published(config, stored_pairs(config, clock)),
+            BlockingLookup(lambda: config.dns.servers),
         )
     finally:
         run_now(stores.stop())

@@ -17,6 +17,7 @@ from mailnode.config.schema import Config
 from mailnode.config.version import VERSION
 from mailnode.delivery.acceptance import remove_scratch
 from mailnode.errors import DomainError
+from mailnode.net.lookup import ReactorLookup
 from mailnode.net.tls import CertificateStore
 from mailnode.server.administration import password_judge
 from mailnode.server.health import HealthReport
@@ -99,6 +100,7 @@ class Server:
             make_credentials,
             password_judge(lambda: self.config),
             lambda: published(self.config, self._certificates.pairs),
+            ReactorLookup(reactor, lambda: self.config.dns.servers),
             self,
         )
         self.services = Services(self._compose(before_clients))

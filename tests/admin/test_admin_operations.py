@@ -238,6 +238,7 @@ class AllThreeWaysTests(TestCase):
                 opened.make_credentials,
                 opened.weakness,
                 opened.published,
+                opened.dns,
                 Running(),
             )
             port = ControlPort(reactor, self.data, ControlFactory(admin))

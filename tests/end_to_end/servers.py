@@ -241,10 +241,10 @@ class MailNode:
 class Dns:
     """dnsmasq with the records of a test, and no upstream: everything else is refused."""
 
-    def __init__(self, folder: Path, records: list[str]) -> None:
-        """:param records: dnsmasq options without dashes, ``mx-host=a.test,mx1.a.test,10``."""
+    def __init__(self, folder: Path, records: list[str], port: int | None = None) -> None:
+        """:param records: dnsmasq options without dashes, ``mx-host=a.test,mx1.a.test,10``. :param port: None: a free one."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.port = free_port()
+        self.port = free_port() if port is None else port
         configuration = folder / "dnsmasq.conf"
         configuration.write_text(
             "\n".join(
