@@ -77,6 +77,17 @@ class StoppedStore(Protocol):
         """
 
 
+class Routing(Protocol):
+    """Which way mail leaves."""
+
+    def destination(self, domain: str, sender: str = "") -> str:
+        """Return what mail for a domain is queued under. :raises mailnode.errors.BadAddress:"""
+
+    def by_hand(self, given: str) -> str:
+        """Return what mail is queued under that goes to a server an operator names. :raises ValueError: there is none.
+        :raises mailnode.errors.BadAddress: the host is neither name nor address."""
+
+
 @dataclass(frozen=True, slots=True)
 class Administration:
     """The parts of a server, or of a store without one, that operations need."""
@@ -91,4 +102,5 @@ class Administration:
     weakness: Callable[[str, str], str]  # why a password is refused for an address; "": it is not
     published: Callable[[], Published]
     dns: IDnsLookup
+    routing: Callable[[], Routing]
     server: RunningServer | None = None  # None: none runs

@@ -6,12 +6,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from mailnode import errors
-from mailnode.admin import accounts, aliases, domains, grants, mailboxes, published, queue, server, store
+from mailnode.admin import (
+    accounts,
+    aliases,
+    domains,
+    grants,
+    mailboxes,
+    published,
+    queue,
+    queue_steering,
+    server,
+    store,
+)
 from mailnode.admin.administration import Administration, RunningServer, StoppedStore
 from mailnode.admin.operations import AnyOperation, Operation, OperationFailed, Reason
 from mailnode.errors import DomainError
 
-_NOUNS = (accounts, aliases, domains, grants, mailboxes, published, queue, server, store)
+_NOUNS = (accounts, aliases, domains, grants, mailboxes, published, queue, queue_steering, server, store)
 
 OPERATIONS: dict[str, AnyOperation] = {
     found.name: found for noun in _NOUNS for found in vars(noun).values() if isinstance(found, Operation)

@@ -43,6 +43,7 @@ class RecipientRecord(TypedDict):
     last_status: str
     last_reply: str
     last_host: str
+    given_up: str  # by an operator: "last try", "bounced", "dropped"; "": not
     trying_since: str  # when a try began that has no end yet, or will have none; "": there is none
     without_end: int  # tries of late that had no end: the server died
 
@@ -103,12 +104,6 @@ class MessageShown(TypedDict):
     whole: bool  # whether this is all of it
 
 
-class MadeDue(TypedDict):
-    """How many will be tried now."""
-
-    recipients: int
-
-
 class Pause(TypedDict):
     """What is not tried."""
 
@@ -130,12 +125,6 @@ class Released(TypedDict):
     envelopes: int  # how many
 
 
-class Dropped(TypedDict):
-    """The envelope that was removed."""
-
-    dropped: str
-
-
 @operation("queue.list")
 async def queue_list(
     admin: Administration,
@@ -148,7 +137,7 @@ async def queue_list(
     limit: Count = ANY_NUMBER,
 ) -> list[EnvelopeRecord]:
     """Envelopes that wait, oldest first, with those of their recipients that are meant; at most :data:`MAX_LISTED`."""
-    which = _filter(admin, domain, sender, older_than, state, reply)
+    which = filter_of(admin, domain, sender, older_than, state, reply)
     most = min(limit or MAX_LISTED, MAX_LISTED)
     found: list[QueuedEnvelope] = []
     while len(found) < most:
@@ -161,7 +150,7 @@ async def queue_list(
     return [_envelope(envelope) for envelope in found]
 
 
-def _filter(
+def filter_of(
     admin: Administration,
     domain: str | None,
     sender: str | None,
@@ -171,7 +160,7 @@ def _filter(
 ) -> QueueFilter:
     """:raises BadAddress: the domain is none."""
     return QueueFilter(
-        None if domain is None else _destination(domain),
+        None if domain is None else destination_key(domain),
         "" if sender == "<>" else sender or None,
         None if older_than is None else admin.clock.seconds() - older_than,
         state,
@@ -202,7 +191,7 @@ async def queue_message(admin: Administration, envelope_id: str) -> MessageShown
     """The header and the beginning of a message that waits."""
     envelope = await admin.queue.envelope(envelope_id)
     if envelope is None:
-        raise _no_envelope(envelope_id)
+        raise no_envelope(envelope_id)
     content = await admin.queue.read(envelope.blob, 0, min(envelope.blob.size, MAX_SHOWN))
     text = content.decode("utf-8", "backslashreplace").replace("\r\n", "\n")
     return {"id": envelope_id, "content": text, "whole": envelope.blob.size <= MAX_SHOWN}
@@ -213,29 +202,17 @@ async def queue_show(admin: Administration, envelope_id: str) -> EnvelopeDetails
     """One envelope with all its recipients, done ones included, and what their last tries came to."""
     envelope = await admin.queue.envelope(envelope_id)
     if envelope is None:
-        raise _no_envelope(envelope_id)
+        raise no_envelope(envelope_id)
     tried = await admin.queue.history(envelope_id, MAX_HISTORY)
     addresses = {recipient.index: recipient.address for recipient in envelope.recipients}
     history = [_attempt(one, addresses[one.index]) for one in tried if one.index in addresses]
     return {**_envelope(envelope), "history": history}
 
 
-@operation("queue.retry", changes=True)
-async def queue_retry(admin: Administration, envelope_id: str | None = None, destination: str | None = None) -> MadeDue:
-    """Make waiting recipients due now: of one envelope, of one destination, or all."""
-    if envelope_id is not None and await admin.queue.envelope(envelope_id) is None:
-        raise _no_envelope(envelope_id)
-    if destination is not None:
-        destination = _destination(destination)
-    count = await admin.queue.retry(envelope_id, destination, admin.clock.seconds())
-    admin.hints.wake_queue()
-    return {"recipients": count}
-
-
 @operation("queue.pause", changes=True)
 async def queue_pause(admin: Administration, destination: str | None = None) -> list[Pause]:
     """Try nothing for a destination, or nothing at all, until it is resumed; return all pauses. Tries under way end."""
-    meant = _destination(destination)
+    meant = destination_key(destination)
     if meant != EVERY_DESTINATION and len(await admin.queue.paused()) >= MAX_PAUSED:
         raise OperationFailed(Reason.CONFLICT, "too much is paused: pause the whole queue")
     await admin.queue.pause(meant, admin.clock.seconds())
@@ -245,13 +222,13 @@ async def queue_pause(admin: Administration, destination: str | None = None) -> 
 @operation("queue.resume", changes=True)
 async def queue_resume(admin: Administration, destination: str | None = None) -> list[Pause]:
     """End the pause of a destination, or of the whole queue; return the pauses that are left."""
-    if not await admin.queue.resume(_destination(destination)):
+    if not await admin.queue.resume(destination_key(destination)):
         raise OperationFailed(Reason.NOT_FOUND, f"{destination or 'the queue'}: is not paused")
     admin.hints.wake_queue()
     return _pauses(await admin.queue.paused())
 
 
-def _destination(given: str | None) -> str:
+def destination_key(given: str | None) -> str:
     """:raises BadAddress: it is neither a domain nor a next hop, with or without a route's name."""
     if not given:
         return EVERY_DESTINATION
@@ -274,7 +251,7 @@ async def queue_hold(
     reply: str | None = None,
 ) -> Held:
     """Keep from being tried until they are released: an envelope, or all that have a recipient that is meant."""
-    which = _chosen(envelope_id, _filter(admin, domain, sender, older_than, state, reply))
+    which = chosen(envelope_id, filter_of(admin, domain, sender, older_than, state, reply))
     return {"held": envelope_id or "", "envelopes": await _hold(admin, envelope_id, which, True)}
 
 
@@ -288,13 +265,13 @@ async def queue_release(
     reply: str | None = None,
 ) -> Released:
     """Let go on what is held: an envelope, or all that have a recipient that is meant."""
-    which = _chosen(envelope_id, _filter(admin, domain, sender, older_than, None, reply))
+    which = chosen(envelope_id, filter_of(admin, domain, sender, older_than, None, reply))
     released = await _hold(admin, envelope_id, replace(which, state=HELD), False)
     admin.hints.wake_queue()
     return {"released": envelope_id or "", "envelopes": released}
 
 
-def _chosen(envelope_id: str | None, which: QueueFilter) -> QueueFilter:
+def chosen(envelope_id: str | None, which: QueueFilter) -> QueueFilter:
     """:raises OperationFailed: not either an envelope or something of a filter is given."""
     if (envelope_id is None) == (which == EVERYTHING):
         raise OperationFailed(Reason.WRONG_VALUE, "give an envelope, or what its recipients have in common")
@@ -305,7 +282,7 @@ async def _hold(admin: Administration, envelope_id: str | None, which: QueueFilt
     """Hold or release; return how many envelopes. A few at a time, whose units share a sync."""
     if envelope_id is not None:
         if not await admin.queue.hold(envelope_id, held):
-            raise _no_envelope(envelope_id)
+            raise no_envelope(envelope_id)
         return 1
     after, total = "", 0
     while page := await admin.queue.envelopes(after, TOGETHER, which):
@@ -314,15 +291,7 @@ async def _hold(admin: Administration, envelope_id: str | None, which: QueueFilt
     return total
 
 
-@operation("queue.drop", destroys=True)
-async def queue_drop(admin: Administration, envelope_id: str) -> Dropped:
-    """Remove an envelope; nobody is told."""
-    if not await admin.queue.drop(envelope_id):
-        raise _no_envelope(envelope_id)
-    return {"dropped": envelope_id}
-
-
-def _no_envelope(envelope_id: str) -> OperationFailed:
+def no_envelope(envelope_id: str) -> OperationFailed:
     return OperationFailed(Reason.NOT_FOUND, f"{envelope_id}: no such envelope in the queue")
 
 
@@ -362,6 +331,7 @@ def _recipient(recipient: QueuedRecipient) -> RecipientRecord:
         "last_status": recipient.last_status,
         "last_reply": recipient.last_reply,
         "last_host": recipient.last_host,
+        "given_up": recipient.given_up,
         "trying_since": moment(recipient.began) if recipient.unsettled else "",
         "without_end": lost,
     }

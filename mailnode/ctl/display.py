@@ -11,7 +11,8 @@ from mailnode.admin.aliases import AliasRecord
 from mailnode.admin.domains import DomainRecord
 from mailnode.admin.grants import GrantRecord
 from mailnode.admin.mailboxes import MailboxRecord
-from mailnode.admin.queue import EnvelopeDetails, EnvelopeRecord, Held, MadeDue, MessageShown, Pause, Released, Summary
+from mailnode.admin.queue import EnvelopeDetails, EnvelopeRecord, Held, MessageShown, Pause, Released, Summary
+from mailnode.admin.queue_steering import MailSteered
 
 
 def as_text(value: object) -> str:
@@ -148,9 +149,14 @@ def message(result: MessageShown) -> str:
     return "\n".join([*map(as_text, result["content"].splitlines()), *more])
 
 
-def made_due(result: MadeDue) -> str:
-    """Return how many recipients are tried now."""
-    return f"recipients due now: {result['recipients']}"
+def steered(result: MailSteered) -> str:
+    """Return how many recipients were meant, and for how many of them it does not count yet."""
+    lines = [f"recipients: {result['recipients']}"]
+    if result["trying"]:
+        lines.append(f"in a try that ends first: {result['trying']}")
+    if result["held"]:
+        lines.append(f"held until they are released: {result['held']}")
+    return "\n".join(lines)
 
 
 def older_accepted(result: OlderAccepted) -> str:

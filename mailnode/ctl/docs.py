@@ -60,7 +60,8 @@ was granted beside them), ``bytes_used``, ``bytes_limit``, ``messages_used``, ``
 ``address``, ``account``. ``mailbox list``: ``name``, ``special_use``, ``subscribed``, ``messages``, ``unseen``,
 ``size``, ``uidvalidity``, ``uidnext``. ``queue list``: ``id``, ``sender`` ("" is the null sender), ``size``,
 ``created``, ``expires``, ``held`` and ``recipients``, each with ``address``, ``destination``, ``state``,
-``attempts``, ``next_try``, ``last_status``, ``last_reply``, ``last_host``, ``trying_since`` and
+``attempts``, ``next_try``, ``last_status``, ``last_reply``, ``last_host``, ``given_up`` (by an operator: "last try", "bounced",
+"dropped"), ``trying_since`` and
 ``without_end`` (tries that ended with the server instead of an answer). ``queue show`` has ``history`` too: of each try
 ``recipient``, ``time``, ``state`` (what it led to), ``status``, ``reply``, ``host``, ``address``, ``tls``.
 ``queue summary``: ``recipients``, ``oldest``, and
@@ -69,6 +70,8 @@ minutes ago, or longer). ``queue pause`` and ``resume``: what is paused,
 ``destination`` ("" is the whole queue) and ``since``.
 ``queue hold`` and ``release``: ``held`` or ``released`` (the
 envelope that was named) and ``envelopes``, how many.
+``queue retry``, ``expire``, ``reroute`` and ``drop``: ``recipients`` (how many were meant), ``trying`` (how many of them are
+in a try, which ends first) and ``held`` (how many of them wait for their release).
 ``queue message``: ``id``, ``content``, and ``whole``, whether that is all of it. Lists are arrays;
 ``show`` is one object.
 What adds or removes an alias, or what one may lead to, tells ``dangling``: ``address`` and ``target`` of aliases that

@@ -59,8 +59,11 @@ def _check_known(place: Place, given: dict[str, Any]) -> None:
 
 def _choose_one(place: Place, given: dict[str, Any]) -> None:
     everything = given.pop("everything")
-    if sum((given["envelope_id"] is not None, given["destination"] is not None, everything)) != 1:
-        raise OperationFailed(Reason.WRONG_VALUE, "give an envelope, --destination or --all")
+    filtered = any(given[name] is not None for name in _FILTER)
+    if sum((given["envelope_id"] is not None, given["destination"] is not None, filtered, everything)) != 1:
+        raise OperationFailed(
+            Reason.WRONG_VALUE, "give an envelope, --destination, what recipients have in common, or --all"
+        )
 
 
 def _keep_form(place: Place, given: dict[str, Any]) -> None:
@@ -87,6 +90,7 @@ _FILTER = {
     "reply": "Recipients with this text in their last status or reply.",
 }
 _ENVELOPE_OR_FILTER = {"envelope_id": [click.Argument(["envelope_id"], metavar="[ENVELOPE]", required=False)]}
+_OF_ENVELOPE = {"recipient": "Only this recipient of the envelope."}
 _DESTINATION = {"destination": [click.Argument(["destination"], metavar="[DESTINATION]", required=False)]}
 _OCTETS_HELD = "Octets of mail it may hold, 500M or 2G too; 0: no limit."
 _MESSAGES_HELD = "Messages it may hold; 0: no limit."
@@ -224,10 +228,11 @@ WORDS = {
         instead=_ENVELOPE,
     ),
     "queue.retry": Words(
-        "Try now what waits: one envelope, one destination, or everything.",
-        shown(display.made_due),
+        "Try now what waits: one envelope, one destination, all that is given holds for, or everything.",
+        shown(display.steered),
+        options=_FILTER | _OF_ENVELOPE,
         instead={
-            "envelope_id": [click.Argument(["envelope_id"], metavar="[ENVELOPE]", required=False)],
+            **_ENVELOPE_OR_FILTER,
             "destination": [
                 click.Option(["--destination"], help="Everything for this domain."),
                 click.Option(["--all", "everything"], is_flag=True, help="Everything."),
@@ -258,9 +263,26 @@ WORDS = {
         instead=_ENVELOPE_OR_FILTER,
     ),
     "queue.drop": Words(
-        "Remove an envelope; nobody is told.",
-        question="Drop the envelope {envelope_id}? Nobody is told.",
-        instead=_ENVELOPE,
+        "Give up an envelope, or all recipients all of the given holds for, without a further try. Nobody is told.",
+        shown(display.steered),
+        "Give up this mail for good?",
+        options=_FILTER | _OF_ENVELOPE | {"bounce": "Tell the senders that it was not delivered."},
+        instead=_ENVELOPE_OR_FILTER,
+    ),
+    "queue.expire": Words(
+        "Try once more, now: an envelope, or all recipients all of the given holds for. What fails again comes back to its"
+        " sender, as at the end of its lifetime.",
+        shown(display.steered),
+        options=_FILTER | _OF_ENVELOPE,
+        instead=_ENVELOPE_OR_FILTER,
+    ),
+    "queue.reroute": Words(
+        "Send an envelope, or all recipients all of the given holds for, to another server, now and at further tries.",
+        shown(display.steered),
+        options=_FILTER
+        | _OF_ENVELOPE
+        | {"to": "HOST, HOST:PORT, or what a route leads to; without it by the routes of the configuration again."},
+        instead=_ENVELOPE_OR_FILTER,
     ),
     # The server and its files
     "reload": Words("Let the running server read its configuration and certificates again.", shown(display.reloaded)),

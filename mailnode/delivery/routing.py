@@ -7,8 +7,10 @@ with a name puts it in front, ``bulk/example.com``, so the same server reached i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 
 from mailnode.delivery.tls_policy import LEVELS
 from mailnode.errors import BadAddress
@@ -18,6 +20,8 @@ from mailnode.values.queue import UNLIMITED, DestinationLimits
 
 EVERYBODY = "*"  # of domains, and of senders
 NULL_SENDER = "<>"  # as a route names it
+
+_HOST_AND_PORT = re.compile(r"(?:\[(?P<literal>[^][]+)\]|(?P<host>[^][:/]+))(?::(?P<port>[0-9]{1,5}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,8 @@ class RoutingTable:
     def way(self, destination: str, sender: str = "") -> tuple[Way, str]:
         """Return the way that a destination's mail leaves by, and the domain whose servers get it; that is "" where the
         way has a next hop."""
+        if hop := _chosen(destination):
+            return Way(hop), ""
         name, domain = _split(destination)
         way = self._known.get(destination) or self._known.get(name) or self._first(domain, sender)
         return way, "" if way.next_hop is not None else domain
@@ -121,6 +127,27 @@ class RoutingTable:
         """Return what a destination may have by itself."""
         way = self._known.get(destination) or self._known.get(_split(destination)[0])
         return UNLIMITED if way is None else way.limits
+
+    def by_hand(self, given: str) -> str:
+        """Return what mail is queued under that an operator sends another way, by what they call it: HOST, HOST:PORT, or the
+        destination of a route with a next hop, whose login and TLS are used then.
+
+        :raises ValueError: it is none of these. :raises mailnode.errors.BadAddress: the host is neither name nor address.
+        """
+        found = _HOST_AND_PORT.fullmatch(given)
+        key = ""
+        if found is not None:
+            host, port = found["literal"] or found["host"], int(found["port"] or 25)
+            key = f"{_host_key(host)}:{port}"
+            if not 0 < port < 65536:
+                raise ValueError(f"{given}: no such port")
+        for known in (given, key):
+            way = self._known.get(known)
+            if way is not None and way.next_hop is not None:
+                return known
+        if found is None:
+            raise ValueError(f"{given}: neither a host with a port nor what a route leads to")
+        return f"[{key.rpartition(':')[0]}]:{port}"
 
     def is_stale(self, destination: str) -> bool:
         """Whether mail was queued for a way that the table does not have any more."""
@@ -173,6 +200,22 @@ def _split(destination: str) -> tuple[str, str]:
     """Return a route's name, "" for none, and what follows it."""
     name, slash, key = destination.partition("/")
     return (name, key) if slash and ":" not in name else ("", destination)
+
+
+def _host_key(host: str) -> str:
+    """Return a host as it is compared. :raises mailnode.errors.BadAddress: it is neither a name nor an address."""
+    try:
+        return str(ip_address(host))
+    except ValueError:
+        return domain_key(host)
+
+
+def _chosen(destination: str) -> NextHop | None:
+    """Return the next hop that an operator chose, which no route leads to: ``[host]:port``."""
+    if not destination.startswith("[") or destination.endswith("]"):
+        return None
+    host, _, port = destination[1:].rpartition("]:")
+    return NextHop(host, int(port), "opportunistic")
 
 
 def _is_next_hop(destination: str) -> bool:

@@ -39,6 +39,8 @@ from mailnode.values.queue import (
     QueueFilter,
     QueueTally,
     Settlement,
+    Steered,
+    Steering,
 )
 from mailnode.values.rows import StoredRow
 
@@ -380,6 +382,13 @@ class IQueueStore(Interface):
 
     async def hold_several(envelope_ids: Sequence[str], held: bool) -> int:
         """Do what :meth:`hold` does for each, side by side; return how many there are. The caller bounds their number."""
+
+    async def steer(envelope_id: str, indexes: Sequence[int], how: Steering) -> Steered:
+        """Change what becomes of those of some recipients that are open, while the runner works. Those that are dropped end
+        now, the others are handed out with the next claim; one that is in a try only when that has ended."""
+
+    async def steer_several(steps: Sequence[tuple[str, Sequence[int], Steering]]) -> list[Steered]:
+        """Do what :meth:`steer` does for each, side by side. The caller bounds their number."""
 
     async def drop(envelope_id: str) -> bool:
         """Remove an envelope without telling anybody; False when there is none."""

@@ -26,8 +26,9 @@ from mailnode.queue.destination import Destination, DestinationSettings
 from mailnode.queue.rate import Rate
 from mailnode.queue.schedule import QueueTime, Schedule
 from mailnode.queue.settle import Settler
-from mailnode.values.attempt import DEFERRED, Attempt, AttemptReport
+from mailnode.values.attempt import DEFERRED, REJECTED, Attempt, AttemptReport
 from mailnode.values.queue import (
+    GIVEN_UP_DESTINATION,
     LOCAL_DESTINATION,
     UNLIMITED,
     Claim,
@@ -199,7 +200,7 @@ class QueueRunner:
     def _destination(self, name: str) -> Destination:
         destination = self._destinations.get(name)
         if destination is None:
-            if name == LOCAL_DESTINATION:
+            if name in (LOCAL_DESTINATION, GIVEN_UP_DESTINATION):
                 settings = replace(self._settings.destination, cap=self._settings.local)
                 destination = Destination(name, settings, learns=False)
             else:
@@ -319,8 +320,10 @@ class QueueRunner:
 
     async def _attempt(self, claim: Claim) -> tuple[AttemptReport, bool]:
         """Ask the delivery agent; also return whether this was a try at all (not one that :meth:`stop` cut off)."""
-        agent = self._local if claim.envelope.recipients[0].destination == LOCAL_DESTINATION else self._remote
         recipients = claim.envelope.recipients
+        if recipients[0].destination == GIVEN_UP_DESTINATION:
+            return _give_up(recipients), True
+        agent = self._local if recipients[0].destination == LOCAL_DESTINATION else self._remote
         attempt = Deferred.fromCoroutine(agent.attempt(claim))
         self._attempts[attempt] = None
         try:
@@ -375,6 +378,16 @@ class _Renewal:
 
 def _all(recipients: Iterable[QueuedRecipient], status: str, text: str) -> AttemptReport:
     return AttemptReport(tuple(Attempt(recipient.index, DEFERRED, status, text) for recipient in recipients))
+
+
+def _give_up(recipients: Iterable[QueuedRecipient]) -> AttemptReport:
+    """What an operator gave up ends without a connection; its sender is told what the last try came to."""
+    attempts = []
+    for recipient in recipients:
+        last = f"; the last try: {recipient.last_reply}" if recipient.last_reply else ""
+        text = f"given up by the administrator of this server{last}"
+        attempts.append(Attempt(recipient.index, REJECTED, "5.0.0", text))
+    return AttemptReport(tuple(attempts))
 
 
 def _put_off(recipients: Iterable[QueuedRecipient], why: Attempt) -> AttemptReport:

@@ -18,6 +18,7 @@ from mailnode.values.attempt import DEFERRED, REJECTED, SENT, Attempt, AttemptRe
 from mailnode.values.events import emit, moment
 from mailnode.values.queue import (
     DELIVERED,
+    DROPPED,
     FAILED,
     LOCAL_DESTINATION,
     WAITING,
@@ -86,7 +87,10 @@ class Settler:
             results.append(self._judge(envelope, recipient, attempt, now, jitter, counts))
         results, bounces = await self._with_notices(envelope, results, now)
         wall = self._clock.seconds()
-        results = [result._replace(outcome=replace(result.outcome, tried_at=wall)) for result in results]
+        results = [
+            one._replace(outcome=replace(one.outcome, tried_at=wall, given_up=one.recipient.given_up))
+            for one in results
+        ]
         if not await self._record(envelope.id, results, bounces, tokens):
             _log.warn("the lease of {envelope} was lost; its outcome is not recorded", envelope=envelope.id)
             return None
@@ -103,12 +107,15 @@ class Settler:
         jitter: float,
         counts: bool,
     ) -> _Result:
+        if recipient.given_up == DROPPED:
+            return _Result(recipient, attempt, _outcome(envelope, attempt, FAILED), None)
         if attempt.result == SENT:
             return _Result(recipient, attempt, _outcome(envelope, attempt, DELIVERED), _success(recipient, attempt))
         if attempt.result == REJECTED:
             return _failed(envelope, recipient, attempt)
         tries, wall = recipient.attempts + 1, self._clock.seconds()
-        if counts and self._schedule.is_expired(wall, envelope.created, envelope.expires, tries):
+        expired = self._schedule.is_expired(wall, envelope.created, envelope.expires, tries)
+        if counts and (expired or recipient.given_up):
             return _failed(envelope, recipient, attempt)
         if not counts:
             return _Result(recipient, attempt, _outcome(envelope, attempt, WAITING, now, counts=False), None)

@@ -14,6 +14,7 @@ from mailnode.net.hints import LocalHints
 from mailnode.net.lookup import BlockingLookup
 from mailnode.net.no_reactor import CallingThread, StandingClock, run_now
 from mailnode.server.publishing import published, stored_pairs
+from mailnode.server.routing import routing_table
 from mailnode.server.stores import OwnStores
 
 T = TypeVar("T")
@@ -37,6 +38,7 @@ def administration(config: Config) -> Iterator[Administration]:
             password_judge(lambda: config),
             lambda: published(config, stored_pairs(config, clock)),
             BlockingLookup(lambda: config.dns.servers),
+            lambda: routing_table(config.queue),
         )
     finally:
         run_now(stores.stop())

@@ -101,6 +101,7 @@ class Server:
             password_judge(lambda: self.config),
             lambda: published(self.config, self._certificates.pairs),
             ReactorLookup(reactor, lambda: self.config.dns.servers),
+            lambda: self._serving.rooms.routing,
             self,
         )
         self.services = Services(self._compose(before_clients))

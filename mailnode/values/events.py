@@ -90,6 +90,10 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "queue.failed": ("a recipient failed for good", ("envelope", "recipient", "host", "ip", "status", "reply")),
     "queue.bounced": ("a DSN was made", ("envelope", "bounce", "kind", "recipient")),
     "queue.dropped": ("an operator dropped an envelope", ("envelope",)),
+    "queue.steered": (
+        "an operator changed what becomes of recipients",
+        ("envelope", "recipients", "destination", "given_up"),
+    ),
     "queue.removed": ("an envelope is done", ("envelope",)),
     "web.request": ("a request for a page was answered", ("peer", "method", "path", "code", "size")),
     "policy.failed": ("a policy failed and was passed over or deferred", ("session", "policy", "error")),

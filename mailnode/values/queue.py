@@ -19,6 +19,11 @@ EVERY_DESTINATION = ""  # of a pause of the whole queue
 
 LOCAL_DESTINATION = "."  # destination of recipients whose plan is applied in the store
 
+GIVEN_UP_DESTINATION = "!"  # of recipients that nobody is tried for any more: only the end is left to be written
+
+# How an operator gave a recipient up: the next try is the last one, or there is none, and the sender is told, or not.
+LAST_TRY, BOUNCED, DROPPED = "last try", "bounced", "dropped"
+
 
 @dataclass(frozen=True, slots=True)
 class QueuedRecipient:
@@ -37,6 +42,7 @@ class QueuedRecipient:
     last_reply: str = ""  # the remote's reply or our reason, one line, sanitised
     last_host: str = ""
     delay_told: bool = False  # a delay DSN went out
+    given_up: str = ""  # LAST_TRY, BOUNCED, DROPPED; "": not by an operator
     began: float = 0.0  # when the last try began; 0.0: none did
     unsettled: int = (
         0  # tries that began since the last one that was settled: 1 in a runner's hands, more after crashes
@@ -93,6 +99,7 @@ class Outcome:
     host: str = ""
     delay_told: bool = False
     counts_as_attempt: bool = True
+    given_up: str = ""  # of the recipient as it was claimed
     tried_at: float = 0.0  # UTC seconds
     address: str = ""  # IP address that was tried; "": no connection was begun
     tls: str = ""
@@ -133,6 +140,29 @@ class QueueFilter:
 
 
 EVERYTHING = QueueFilter()
+
+
+@dataclass(frozen=True, slots=True)
+class Steering:
+    """What an operator does to open recipients: all that is given; they are due at ``now``, which of a try under way is after
+    it. Those that are delivered here keep their destination, and so do those that no try is left for."""
+
+    now: float  # UTC seconds
+    destination: str = ""  # "": as it is
+    given_up: str = ""  # LAST_TRY, BOUNCED or DROPPED; "": it goes on
+
+
+@dataclass(frozen=True, slots=True)
+class Steered:
+    """How many recipients were steered; of them ``leased``: in a try that ends first, ``held``: nothing happens to them until
+    they are released."""
+
+    recipients: int = 0
+    leased: int = 0
+    held: int = 0
+
+    def __add__(self, other: Steered) -> Steered:
+        return Steered(self.recipients + other.recipients, self.leased + other.leased, self.held + other.held)
 
 
 @dataclass(slots=True)

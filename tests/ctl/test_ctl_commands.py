@@ -277,7 +277,7 @@ def test_the_queue(tool):
     assert tool.json("queue", "show", entry["id"])["held"]
     tool("queue", "release", entry["id"])
     assert not tool.json("queue", "show", entry["id"])["held"]
-    assert tool("queue", "retry", entry["id"]) == "recipients due now: 1\n"
+    assert tool("queue", "retry", entry["id"]) == "recipients: 1\n"
     assert tool.json("queue", "retry", "--destination", "EXAMPLE.org")["recipients"] <= 1
     tool("queue", "retry", "--all")
     tool("queue", "retry", code=2)
@@ -354,6 +354,34 @@ def test_a_message_that_waits_is_shown(tool, monkeypatch):
     assert tool.json("queue", "message", "01aaaaaaaaaaaaaaaaaa")["whole"] is False
     assert "more of it" in tool("queue", "message", "01aaaaaaaaaaaaaaaaaa")
     assert "no such envelope" in tool("queue", "message", "02", code=3)
+
+
+def test_mail_is_steered_by_envelope_recipient_and_filter(tool):
+    for number in range(3):
+        enqueue(tool, f"01aaaaaaaaaaaaaaaaa{number}", reply="452 full" if number else "451 later")
+
+    def seen(field):
+        return [entry["recipients"][0][field] for entry in tool.json("queue", "list")]
+
+    assert tool("queue", "retry", "--reply", "full") == "recipients: 2\n"
+    assert tool("queue", "reroute", "--reply", "full", "--to", "Relay.example:2525") == "recipients: 2\n"
+    assert seen("destination") == ["example.org", "[relay.example]:2525", "[relay.example]:2525"]
+    assert tool("queue", "reroute", "01aaaaaaaaaaaaaaaaa1", "--recipient", "far@example.org") == "recipients: 1\n"
+    assert seen("destination") == ["example.org", "example.org", "[relay.example]:2525"]
+    assert "no recipient" in tool("queue", "reroute", "01aaaaaaaaaaaaaaaaa1", "--recipient", "x@example.org", code=3)
+    assert "neither a host" in tool("queue", "reroute", "01aaaaaaaaaaaaaaaaa1", "--to", "a:b:c", code=2)
+    tool("queue", "hold", "01aaaaaaaaaaaaaaaaa1")
+    assert tool.json("queue", "expire", "--domain", "example.org") == {"recipients": 3, "trying": 0, "held": 1}
+    assert seen("given_up") == ["last try"] * 3
+    assert tool("queue", "drop", "01aaaaaaaaaaaaaaaaa0", "--bounce", "--yes") == "recipients: 1\n"
+    assert seen("given_up") == ["bounced", "last try", "last try"]
+    assert tool("queue", "drop", "--reply", "full", "--yes") == "recipients: 2\n"
+    assert seen("destination") == ["!"]
+    assert tool("queue", "drop", "01aaaaaaaaaaaaaaaaa0", "--yes") == "recipients: 1\n"
+    for verb in ("expire", "reroute", "drop"):
+        assert "give an envelope" in tool("queue", verb, *(["--yes"] if verb == "drop" else []), code=2)
+    assert "give that too" in tool("queue", "expire", "--recipient", "x@example.org", "--domain", "x.example", code=2)
+    assert seen("address") == []
 
 
 def test_a_long_queue_is_listed_in_pages(tool, monkeypatch):

@@ -3,6 +3,7 @@
 import pytest
 
 from mailnode.delivery.routing import BY_MX, NextHop, Route, RoutingTable, Way
+from mailnode.errors import BadAddress
 from mailnode.values.queue import UNLIMITED, DestinationLimits
 
 SMART = Way(NextHop("smart.example", 587, "verified", "user", "secret"))
@@ -131,6 +132,37 @@ def test_a_source_is_of_the_family_of_what_is_connected_to():
     way = Way(sources=("192.0.2.9", "2001:db8::9"))
     assert (way.source("198.51.100.1"), way.source("2001:db8::1")) == ("192.0.2.9", "2001:db8::9")
     assert Way(sources=("192.0.2.9",)).source("2001:db8::1") is None
+
+
+@pytest.mark.parametrize(
+    ("given", "destination", "hop"),
+    [
+        ("Relay.Example", "[relay.example]:25", NextHop("relay.example", 25, "opportunistic")),
+        ("relay.example:2525", "[relay.example]:2525", NextHop("relay.example", 2525, "opportunistic")),
+        ("bücher.example", "[xn--bcher-kva.example]:25", NextHop("xn--bcher-kva.example", 25, "opportunistic")),
+        ("192.0.2.7", "[192.0.2.7]:25", NextHop("192.0.2.7", 25, "opportunistic")),
+        ("[2001:DB8::7]", "[2001:db8::7]:25", NextHop("2001:db8::7", 25, "opportunistic")),
+        ("[2001:db8::7]:26", "[2001:db8::7]:26", NextHop("2001:db8::7", 26, "opportunistic")),
+        ("smart.example:587", "smart.example:587", SMART.next_hop),
+        ("192.0.2.1", "192.0.2.1:25", INNER.next_hop),
+        ("own/smart.example:587", "own/smart.example:587", SMART.next_hop),
+    ],
+)
+def test_an_operator_chooses_a_server_or_what_a_route_leads_to(given, destination, hop):
+    own = Way(SMART.next_hop, name="own")
+    table = RoutingTable([Route(["a.example"], INNER), Route(["b.example"], SMART), Route(["*"], own)])
+    assert table.by_hand(given) == destination
+    assert (table.way(destination)[0].next_hop, table.way(destination)[1]) == (hop, "")
+    assert not table.is_stale(destination)
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["", "a:b:c", "a.example:0", "a.example:65536", "a.example:", "other/a.example:25", "no name", "[", "[]:25"],
+)
+def test_an_operator_who_names_no_server_is_told_so(given):
+    with pytest.raises((ValueError, BadAddress)):
+        RoutingTable().by_hand(given)
 
 
 @pytest.mark.parametrize("literal", ["[192.0.2.7]", "[ipv6:2001:db8::1]"])

@@ -29,6 +29,8 @@ from mailnode.values.queue import (
     QueueFilter,
     QueueTally,
     Settlement,
+    Steered,
+    Steering,
 )
 
 BLOB = BlobRef("blob", 5, "inline", "plain", b"")
@@ -178,6 +180,12 @@ class MemoryQueue:
         raise NotImplementedError
 
     async def hold_several(self, envelope_ids: Sequence[str], held: bool) -> int:
+        raise NotImplementedError
+
+    async def steer(self, envelope_id: str, indexes: Sequence[int], how: Steering) -> Steered:
+        raise NotImplementedError
+
+    async def steer_several(self, steps: Sequence[tuple[str, Sequence[int], Steering]]) -> list[Steered]:
         raise NotImplementedError
 
     async def drop(self, envelope_id: str) -> bool:

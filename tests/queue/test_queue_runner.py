@@ -24,8 +24,12 @@ from mailnode.values.attempt import DEFERRED, REJECTED, SENT, AttemptReport
 from mailnode.values.blob import StagedBlob
 from mailnode.values.envelope import RcptOptions
 from mailnode.values.queue import (
+    BOUNCED,
     DELIVERED,
+    DROPPED,
     FAILED,
+    GIVEN_UP_DESTINATION,
+    LAST_TRY,
     LOCAL_DESTINATION,
     UNLIMITED,
     WAITING,
@@ -78,6 +82,47 @@ class RunnerCase(SynchronousTestCase):
         end = self.clock.seconds() + seconds
         while self.clock.seconds() < end:
             self.clock.advance(min(step, end - self.clock.seconds()))
+
+
+class GivenUpTests(RunnerCase):
+    """What an operator gave up, and the runner brings to its end."""
+
+    def end(self, result: str, **recipient: Any) -> tuple[str, list[str]]:
+        """One try of one recipient: the state it comes to, and what its sender is told."""
+
+        async def behave(claim: Claim) -> AttemptReport:
+            return report(claim, result, "4.2.1", "451 later")
+
+        self.remote.behave = behave
+        self.add(queued("e1", NOW, **recipient))
+        self.runner.start()
+        outcome = self.store.outcomes()[0]
+        return outcome.state, [fate.action for _, fates in self.bouncer.calls for fate in fates]
+
+    def test_the_last_try_needs_no_others_before_it(self) -> None:
+        assert self.end(DEFERRED, given_up=LAST_TRY) == (FAILED, ["failed"])
+
+    def test_the_last_try_may_succeed(self) -> None:
+        assert self.end(SENT, given_up=LAST_TRY) == (DELIVERED, [])
+
+    def test_the_last_try_that_could_not_be_told_of_is_made_again_later(self) -> None:
+        self.bouncer.error = StoreUnavailable()
+        assert self.end(DEFERRED, given_up=LAST_TRY) == (WAITING, [])
+        assert self.store.outcomes()[0].given_up == LAST_TRY
+        assert self.store.outcomes()[0].next_try > NOW + 100
+        assert len(self.flushLoggedErrors(StoreUnavailable)) == 1
+
+    def test_a_bounce_needs_no_connection_and_tells_the_last_reply(self) -> None:
+        recipient = {"destination": GIVEN_UP_DESTINATION, "given_up": BOUNCED, "last_reply": "451 go away"}
+        assert self.end(SENT, **recipient) == (FAILED, ["failed"])
+        assert [claim.envelope.id for claim in self.remote.claims] == ["bounce1"]
+        [fate] = self.bouncer.calls[0][1]
+        assert (fate.status, fate.diagnostic) == ("5.0.0", False)
+        assert "given up by the administrator" in fate.reply and "451 go away" in fate.reply
+
+    def test_of_what_is_dropped_nobody_is_told(self) -> None:
+        assert self.end(SENT, destination=GIVEN_UP_DESTINATION, given_up=DROPPED) == (FAILED, [])
+        assert self.remote.claims == []
 
 
 class FlowTests(RunnerCase):

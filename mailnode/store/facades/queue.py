@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from twisted.internet.defer import Deferred, DeferredList, DeferredLock
 from twisted.logger import Logger
@@ -14,9 +15,10 @@ from zope.interface import implementer
 from mailnode.errors import BlobDamaged, StoreUnavailable
 from mailnode.interfaces.store import IBlobStore, IQueueStore
 from mailnode.store.engines.engine import QUEUE, Engine
-from mailnode.store.units import queue_history, queue_leases, queue_pauses, queue_rows, queue_search
+from mailnode.store.units import queue_history, queue_leases, queue_pauses, queue_rows, queue_search, queue_steering
 from mailnode.store.units.queue_leases import LeaseLost
 from mailnode.store.units.queue_rows import GONE, SPREAD, STAGED, UNIT_ROWS
+from mailnode.store.units.statements import pieces
 from mailnode.values.blob import BlobRef, StagedBlob
 from mailnode.values.events import emit
 from mailnode.values.ids import session_id
@@ -33,9 +35,13 @@ from mailnode.values.queue import (
     QueueFilter,
     QueueTally,
     Settlement,
+    Steered,
+    Steering,
 )
 
 _log = Logger()
+
+T = TypeVar("T")
 
 PAGE = 1_000  # envelopes listed at once at most
 MAX_NAMES = 10_000  # destinations, and reasons, that are counted by name
@@ -293,16 +299,34 @@ class Queue:
 
     async def hold_several(self, envelope_ids: Sequence[str], held: bool) -> int:
         """See :class:`IQueueStore`. What one unit cannot do is told when all have ended."""
-        changes: list[Deferred[object]] = [
-            Deferred.fromCoroutine(self.hold(envelope_id, held)) for envelope_id in envelope_ids
-        ]
-        count = 0
-        results: Sequence[tuple[bool, object]] = await DeferredList(changes, consumeErrors=True)
-        for _, result in results:
-            if isinstance(result, Failure):
-                result.raiseException()
-            count += bool(result)
-        return count
+        return sum(await _side_by_side([self.hold(envelope_id, held) for envelope_id in envelope_ids]))
+
+    async def steer(self, envelope_id: str, indexes: Sequence[int], how: Steering) -> Steered:
+        """See :class:`IQueueStore`."""
+        steered = Steered()
+        for some in pieces(indexes):
+            done, gone, more = await self._engine.write(
+                QUEUE, queue_steering.steer, self._shard, envelope_id, some, how
+            )
+            steered += done
+            if done.recipients:
+                emit(
+                    _log,
+                    "queue.steered",
+                    envelope=envelope_id,
+                    recipients=done.recipients,
+                    destination=how.destination,
+                    given_up=how.given_up,
+                )
+            if gone:
+                emit(_log, "queue.dropped", envelope=envelope_id)
+            if more:
+                await self._delete(envelope_id)
+        return steered
+
+    async def steer_several(self, steps: Sequence[tuple[str, Sequence[int], Steering]]) -> list[Steered]:
+        """See :class:`IQueueStore`. What one unit cannot do is told when all have ended."""
+        return await _side_by_side([self.steer(*step) for step in steps])
 
     async def drop(self, envelope_id: str) -> bool:
         """See :class:`IQueueStore`. A settlement of what is leased then finds its lease lost."""
@@ -316,6 +340,17 @@ class Queue:
     async def counts(self) -> dict[str, int]:
         """See :class:`IQueueStore`."""
         return await self._engine.read(QUEUE, queue_rows.counts, self._shard)
+
+
+async def _side_by_side(coroutines: Sequence[Coroutine[Deferred[object], object, T]]) -> list[T]:
+    """Start all, and wait for the end of all; what one raised is raised then."""
+    found: list[T] = []
+    started: list[Deferred[object]] = [Deferred.fromCoroutine(one).addCallback(found.append) for one in coroutines]
+    results: Sequence[tuple[bool, object]] = await DeferredList(started, consumeErrors=True)
+    for _, result in results:
+        if isinstance(result, Failure):
+            result.raiseException()
+    return found
 
 
 def _clean(outcome: Outcome) -> Outcome:

@@ -318,16 +318,15 @@ def _settle_recipients(
 def _settle_alike(
     tx: Transaction, shard: int, envelope_id: str, token: str, outcome: Outcome, numbers: Sequence[int], held: bool
 ) -> None:
-    changes = ["state = ?", "token = ''", "due_at = ?", "attempts = attempts + ?", "unsettled = 0"]
-    waits = outcome.state == WAITING
-    changed: list[object] = [
-        outcome.state,
-        outcome.next_try if waits and not held else None,
-        int(outcome.counts_as_attempt),
-    ]
-    if waits:
-        changes.append("next_try = ?")
-        changed.append(outcome.next_try)
+    changes = ["state = ?", "token = ''", "attempts = attempts + ?", "unsettled = 0"]
+    changed: list[object] = [outcome.state, int(outcome.counts_as_attempt)]
+    if outcome.state == WAITING:
+        # What an operator gave up during the try is due now.
+        next_try, told = "CASE WHEN given_up = ? THEN ? ELSE began END", (outcome.given_up, outcome.next_try)
+        changes += [f"next_try = {next_try}", "due_at = NULL" if held else f"due_at = {next_try}"]
+        changed += told if held else (*told, *told)
+    else:
+        changes.append("due_at = NULL")
     if outcome.status or outcome.reply:
         changes.append("last_status = ?, last_reply = ?, last_host = ?")
         changed += [outcome.status, outcome.reply, outcome.host]

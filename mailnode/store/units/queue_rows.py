@@ -41,7 +41,7 @@ _FROM = "FROM envelope e JOIN blob b ON b.id = e.blob_id AND b.shard = e.shard"
 VISIBLE = "phase IN ('open', 'spread')"
 RECIPIENT = (
     "number, address, destination, account_id, plan, notify, orcpt, state, attempts, next_try, last_status,"
-    " last_reply, last_host, delay_told, began, unsettled"
+    " last_reply, last_host, delay_told, given_up, began, unsettled"
 )
 _DUE_AT = "CASE state WHEN 'waiting' THEN next_try WHEN 'leased' THEN lease_until END"
 
@@ -428,6 +428,7 @@ def _recipient(row: StoredRow) -> QueuedRecipient:
         reply,
         host,
         told,
+        given_up,
         began,
         unsettled,
     ) = row
@@ -445,6 +446,7 @@ def _recipient(row: StoredRow) -> QueuedRecipient:
         last_reply=reply,
         last_host=host,
         delay_told=bool(told),
+        given_up=given_up,
         began=began,
         unsettled=unsettled,
     )
