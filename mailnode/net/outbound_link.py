@@ -25,7 +25,7 @@ _log = Logger()
 READ_PIECE = 256 * 1024  # octets read at once: a frame of the stored form
 WRITE_PIECE = 64 * 1024  # octets written between looks at back-pressure
 MAX_UNREAD = 128 * 1024  # octets a server may send that nobody waits for
-MAX_WAIT = 3600.0  # seconds for one event, however often the server sends a little
+MAX_WAIT = 3600.0  # seconds for the answers to one group of commands
 
 
 @implementer(IHandshakeListener, IPushProducer)
@@ -116,12 +116,15 @@ class Link(Protocol):
 
     async def expect(self, *kinds: type) -> client.Event:
         """Return the next event, one of these kinds. :raises TargetFailed: anything else, or nothing in time."""
-        end = self._clock.seconds() + MAX_WAIT
+        began = since = self._clock.seconds()
+        answered = self.client.answered
         while True:
             event = self.client.next_event()
             if event is NEED_DATA:
-                limit = min(self.client.timeout * self._patience, end - self._clock.seconds())
-                if not await self._wait(limit):
+                if answered != self.client.answered:  # each reply has its time, each octet of one has not
+                    answered, since = self.client.answered, self._clock.seconds()
+                end = min(since + self.client.timeout * self._patience, began + MAX_WAIT)
+                if not await self._wait(end - self._clock.seconds()):
                     raise self._failed("timed out waiting for a reply")
             elif isinstance(event, client.Send):
                 self.write(event.data)
@@ -164,8 +167,9 @@ class Link(Protocol):
                     self.write(self.client.data(piece[start : start + WRITE_PIECE]))
                     await self._drained()
                 offset += len(piece)
-            self._ending = True
-            self.write(self.client.end_data())
+            end = self.client.end_data()
+            self._ending = end != b""
+            self.write(end)
         finally:
             if not self.lost:
                 self._transport().unregisterProducer()

@@ -125,8 +125,8 @@ class RoutesTests(SynchronousTestCase):
         self.assertEqual(self.status("[192.0.2.250]"), "5.4.6")
 
     def test_limits(self) -> None:
-        self.zone.mx_data["d.example"] = [(number, f"m{number}.example") for number in range(20)]
-        for number in range(20):
+        self.zone.mx_data["d.example"] = [(number, f"m{number}.example") for number in range(100)]
+        for number in range(100):
             self.zone.address_data[f"m{number}.example"] = [f"192.0.2.{n}" for n in range(10)] + [
                 f"2001:db8::{n:x}" for n in range(10)
             ]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import dns.message
+import dns.name
 import dns.rrset
 from dnsmasq_server import DnsmasqServer
 from twisted.internet import reactor
@@ -212,6 +213,39 @@ class ServerTroubleTests(TestCase):
 
         return run(check())
 
+    def test_a_chain_of_aliases_is_followed_so_far(self) -> Deferred[Any]:
+        async def check() -> None:
+            for aliases, found in ((8, True), (40, False)):
+                chained, address = self.serve(lambda query, n=aliases: chain(query, n))
+                resolver = Resolver(reactor, [address])
+                if found:
+                    self.assertEqual(await resolver.addresses("a.example"), ("192.0.2.7",))
+                else:
+                    with self.assertRaises(ResolverFailure):
+                        await resolver.addresses("a.example")
+                self.assertLessEqual(chained.queries, 2)
+
+        return run(check())
+
+    def test_aliases_that_go_in_a_circle(self) -> Deferred[Any]:
+        circling, address = self.serve(circle)
+
+        async def check() -> None:
+            for ask in (Resolver(reactor, [address]).mx, Resolver(reactor, [address]).addresses):
+                with self.assertRaises(ResolverFailure):
+                    await ask("a.example")
+            self.assertLessEqual(circling.queries, 3)
+
+        return run(check())
+
+    def test_a_hundred_mail_servers(self) -> Deferred[Any]:
+        _, address = self.serve(a_hundred)
+
+        async def check() -> None:
+            self.assertEqual(len(await Resolver(reactor, [address]).mx("a.example")), 100)
+
+        return run(check())
+
     def test_failure_is_asked_again_after_its_time(self) -> Deferred[Any]:
         failing, address = self.serve(servfail)
         resolver = Resolver(reactor, [address], failure_seconds=0.0)
@@ -329,6 +363,32 @@ def null_mx(query: dns.message.Message) -> bytes:
     response = dns.message.make_response(query)
     response.answer.append(dns.rrset.from_text(query.question[0].name, 60, "IN", "MX", "0 ."))
     return response.to_wire()
+
+
+def chain(query: dns.message.Message, aliases: int) -> bytes:
+    """An address behind so many aliases."""
+    response = dns.message.make_response(query)
+    name = query.question[0].name
+    for number in range(aliases):
+        response.answer.append(dns.rrset.from_text(name, 60, "IN", "CNAME", f"n{number}.example."))
+        name = dns.name.from_text(f"n{number}.example.")
+    if query.question[0].rdtype == 1:
+        response.answer.append(dns.rrset.from_text(name, 60, "IN", "A", "192.0.2.7"))
+    return response.to_wire()
+
+
+def circle(query: dns.message.Message) -> bytes:
+    response = dns.message.make_response(query)
+    response.answer.append(dns.rrset.from_text(query.question[0].name, 60, "IN", "CNAME", "b.example."))
+    response.answer.append(dns.rrset.from_text("b.example.", 60, "IN", "CNAME", query.question[0].name.to_text()))
+    return response.to_wire()
+
+
+def a_hundred(query: dns.message.Message) -> bytes:
+    response = dns.message.make_response(query)
+    records = [f"{number} mx{number}.example." for number in range(100)]
+    response.answer.append(dns.rrset.from_text(query.question[0].name, 60, "IN", "MX", *records))
+    return response.to_wire(max_size=65535)
 
 
 def address_of(query: dns.message.Message) -> bytes:

@@ -4,29 +4,8 @@ How it is used::
 
     connection = ClientConnection("mx.example.org")
     connection.receive_data(octets)            # whatever the transport read; receive_eof() at its end
-    event = connection.next_event()            # an event, or NEED_DATA
+    event = connection.next_event()            # an event of :mod:`mailnode.smtp.wire.client_events`, or NEED_DATA
     write(connection.hello())                  # commands return the octets to send
-
-Events, each told once:
-
-=============== ========================================================================================================
-``Send``        Write these octets and ask for the next event. The connection goes on by itself where there is nothing
-                to decide: HELO after a refused EHLO, the next command of a transaction, the answers of AUTH LOGIN.
-``Greeting``    The banner came and is positive: call :meth:`~ClientConnection.hello`.
-``Hello``       The server knows us: ``connection.extensions`` stands. Call ``start_tls``, ``authenticate`` or ``send``.
-``TlsReady``    STARTTLS was taken and nothing followed it: begin TLS, call ``tls_started`` after the handshake, then
-                ``hello`` again.
-``TlsRefused``  STARTTLS was refused; the session goes on in the clear if the caller wants that.
-``LoggedIn``    AUTH succeeded.
-``LoginRefused`` AUTH failed.
-``ContentWanted``     The server waits for the content: write what ``data(chunk)`` returns for each chunk, then what
-                ``end_data()`` returns.
-``Sent``        The transaction is over: one reply per recipient, in order. 2yz: taken. Call ``send``, ``reset``,
-                or ``quit``.
-``Reset``       The answer to ``reset()``: the connection is alive.
-``Closed``      The connection is at its end as agreed, after QUIT.
-``Failed``      The connection cannot be used any more; close it. ``scope`` is that of ``interfaces.outbound.TargetFailed``.
-=============== ========================================================================================================
 
 States and what leads on::
 
@@ -61,7 +40,7 @@ from mailnode.smtp.wire.client_events import (
     TlsRefused,
 )
 from mailnode.smtp.wire.client_replies import ReplyReader
-from mailnode.smtp.wire.client_states import TIMEOUTS, ClientState
+from mailnode.smtp.wire.client_states import SCOPES, TIMEOUTS, ClientState
 from mailnode.smtp.wire.client_transaction import ClientTransaction
 from mailnode.smtp.wire.grammar import BadReply
 from mailnode.smtp.wire.offers import read_offers
@@ -99,6 +78,7 @@ class ClientConnection:
         self.extensions: dict[str, str] = {}
         self.greeting: Reply | None = None
         self.secure = False
+        self.answered = 0  # commands, the banner included
         self._name = name.encode("ascii", "replace")
         self._lmtp = lmtp
         self._input = ReplyReader()
@@ -156,14 +136,13 @@ class ClientConnection:
             return TIMEOUTS["content"]
         return TIMEOUTS[self._waiting[0]] if self._waiting else TIMEOUTS["reset"]
 
-    # Commands: each returns the octets to send
+    # Commands: each returns the octets to send, none when the server spoke before: then the next event is ``Failed``
 
     def hello(self) -> bytes:
         """EHLO or LHLO."""
         self._expect(ClientState.GREETED, ClientState.READY)
         self.state = ClientState.HELLO
-        self._waiting.append("hello")
-        return (b"LHLO " if self._lmtp else b"EHLO ") + self._name + b"\r\n"
+        return self._command("hello", (b"LHLO " if self._lmtp else b"EHLO ") + self._name)
 
     def start_tls(self) -> bytes:
         """STARTTLS (RFC 3207). :raises RuntimeError: not offered, or TLS is up."""
@@ -171,8 +150,7 @@ class ClientConnection:
         if "STARTTLS" not in self.extensions or self.secure:
             raise RuntimeError("STARTTLS is not offered")
         self.state = ClientState.TLS
-        self._waiting.append("tls")
-        return b"STARTTLS\r\n"
+        return self._command("tls", b"STARTTLS")
 
     @property
     def mechanisms(self) -> frozenset[str]:
@@ -183,17 +161,14 @@ class ClientConnection:
     def authenticate(self, username: str, password: str) -> bytes:
         """AUTH PLAIN, or LOGIN when only that is offered (RFC 4954). :raises RuntimeError: neither is offered."""
         self._expect(ClientState.READY)
+        if not self.mechanisms:
+            raise RuntimeError("no mechanism in common")
         user, secret = username.encode("utf-8"), password.encode("utf-8")
-        self._waiting.append("auth")
+        self.state = ClientState.AUTH
         if "PLAIN" in self.mechanisms:
-            self.state = ClientState.AUTH
-            return b"AUTH PLAIN " + b64encode(b"\0" + user + b"\0" + secret) + b"\r\n"
-        if "LOGIN" in self.mechanisms:
-            self.state = ClientState.AUTH
-            self._secrets.extend((b64encode(user), b64encode(secret)))
-            return b"AUTH LOGIN\r\n"
-        self._waiting.pop()
-        raise RuntimeError("no mechanism in common")
+            return self._command("auth", b"AUTH PLAIN " + b64encode(b"\0" + user + b"\0" + secret))
+        self._secrets.extend((b64encode(user), b64encode(secret)))
+        return self._command("auth", b"AUTH LOGIN")
 
     def send(
         self, reverse_path: str, recipients: Sequence[tuple[str, RcptOptions]], options: MailOptions = PLAIN_MAIL
@@ -207,6 +182,8 @@ class ClientConnection:
         :raises ValueError: no recipients, or an address with control characters.
         """
         self._expect(ClientState.READY)
+        if not self._is_silent():
+            return b""
         transaction = ClientTransaction(self.extensions, reverse_path, recipients, options)
         if not transaction.rcpts:
             self._events.append(Sent(transaction.outcome(), tuple(transaction.ours)))
@@ -223,9 +200,12 @@ class ClientConnection:
         return self._transaction.stuffer.stuff(chunk)
 
     def end_data(self) -> bytes:
-        """End the content. Only after all of it was written: what is cut short must not be ended but closed."""
+        """End the content. Only after all of it was written: what is cut short must not be ended but closed. A refusal that
+        came before the end is its answer; what says yes to half a message is not believed."""
         self._expect(ClientState.CONTENT)
         assert self._transaction is not None
+        if not self._input.begins(b"4", b"5") and not self._is_silent():
+            return b""
         self.state = ClientState.ENDING
         self._waiting.extend(["end"] * (len(self._transaction.accepted) if self._lmtp else 1))
         return self._transaction.stuffer.finish()
@@ -233,8 +213,7 @@ class ClientConnection:
     def reset(self) -> bytes:
         """RSET: forget a transaction, or find out whether the connection is alive."""
         self._expect(ClientState.READY)
-        self._waiting.append("reset")
-        return b"RSET\r\n"
+        return self._command("reset", b"RSET")
 
     def quit(self) -> bytes:
         """QUIT between transactions; anywhere else ``b""``: there only closing the connection is honest."""
@@ -244,6 +223,13 @@ class ClientConnection:
         self.state = ClientState.QUITTING
         self._waiting.append("quit")
         return b"QUIT\r\n"
+
+    def _command(self, waiting: str, line: bytes) -> bytes:
+        """Return a command, unless the server spoke before it."""
+        if not self._is_silent():
+            return b""
+        self._waiting.append(waiting)
+        return line + b"\r\n"
 
     # What the server can take
 
@@ -287,14 +273,20 @@ class ClientConnection:
     def _take(self, reply: Reply) -> None:
         """Give a reply to what it answers."""
         if not self._waiting:
-            text = "The server closes the connection" if reply.code == 421 else "A reply nobody asked for"
-            self._fail("lost", text, reply)
+            self._unasked(reply)
             return
         waiting = self._waiting.popleft()
+        self.answered += 1
         if reply.code == 421 and waiting not in ("end", "quit"):
             self._closing(waiting, reply)
             return
+        if waiting in ("mail", "rcpt") and reply.code // 100 == 3:
+            self._unasked(reply)
+            return
+        last = not self._waiting
         getattr(self, f"_on_{waiting}")(reply)
+        if last and self._waiting:
+            self._is_silent()  # what is there already cannot be the answer to what is only now sent
 
     def _on_greeting(self, reply: Reply) -> None:
         if reply.code != 220:
@@ -470,7 +462,7 @@ class ClientConnection:
     def _closing(self, waiting: str, reply: Reply) -> None:
         if self._transaction is not None and self._transaction.settled:
             self._finish()
-        self._fail(_SCOPES.get(waiting, "lost"), "The server closes the connection", reply)
+        self._fail(SCOPES.get(waiting, "lost"), "The server closes the connection", reply)
 
     def _end_of_input(self) -> None:
         if self.state is ClientState.QUITTING:
@@ -482,7 +474,7 @@ class ClientConnection:
         self._fail(self._scope(), "The server closed the connection")
 
     def _scope(self) -> str:
-        return _SCOPES.get(self._waiting[0], "lost") if self._waiting else "lost"
+        return SCOPES.get(self._waiting[0], "lost") if self._waiting else "lost"
 
     def _fail(self, scope: str, text: str, reply: Reply | None = None) -> None:
         in_doubt = self.state is ClientState.ENDING and self._transaction is not None and not self._transaction.settled
@@ -495,5 +487,18 @@ class ClientConnection:
         if self.state not in states:
             raise RuntimeError(f"not possible in state {self.state.name}")
 
+    def _is_silent(self) -> bool:
+        """Whether nothing has come that was not asked for; if so, the connection is at its end."""
+        if not self._input:
+            return True
+        self._events.clear()
+        reply = self._next_reply()
+        if self.state is not ClientState.CLOSED:
+            self._unasked(reply)
+        return False
 
-_SCOPES = {"greeting": "greeting", "hello": "greeting", "helo": "greeting", "tls": "tls"}
+    def _unasked(self, reply: Reply | None) -> None:
+        if reply is not None and reply.code == 421:
+            self._fail("lost", "The server closes the connection", reply)
+        else:
+            self._fail("lost", "A reply nobody asked for", reply)

@@ -1,4 +1,26 @@
-"""What a client connection tells its caller; :mod:`mailnode.smtp.wire.client` says when, and what to do then."""
+"""What a client connection tells its caller; :mod:`mailnode.smtp.wire.client` is the connection.
+
+Events, each told once:
+
+=============== ========================================================================================================
+``Send``        Write these octets and ask for the next event. The connection goes on by itself where there is nothing
+                to decide: HELO after a refused EHLO, the next command of a transaction, the answers of AUTH LOGIN.
+``Greeting``    The banner came and is positive: call :meth:`~ClientConnection.hello`.
+``Hello``       The server knows us: ``connection.extensions`` stands. Call ``start_tls``, ``authenticate`` or ``send``.
+``TlsReady``    STARTTLS was taken and nothing followed it: begin TLS, call ``tls_started`` after the handshake, then
+                ``hello`` again.
+``TlsRefused``  STARTTLS was refused; the session goes on in the clear if the caller wants that.
+``LoggedIn``    AUTH succeeded.
+``LoginRefused`` AUTH failed.
+``ContentWanted``     The server waits for the content: write what ``data(chunk)`` returns for each chunk, then what
+                ``end_data()`` returns.
+``Sent``        The transaction is over: one reply per recipient, in order. 2yz: taken. Call ``send``, ``reset``,
+                or ``quit``.
+``Reset``       The answer to ``reset()``: the connection is alive.
+``Closed``      The connection is at its end as agreed, after QUIT.
+``Failed``      The connection cannot be used any more; close it. ``scope`` is that of ``interfaces.outbound.TargetFailed``.
+=============== ========================================================================================================
+"""
 
 from __future__ import annotations
 

@@ -27,6 +27,10 @@ class ReplyReader:
         """Take input of any length."""
         self._buffer += data
 
+    def begins(self, *digits: bytes) -> bool:
+        """Whether there is input, and it begins with one of these."""
+        return self._buffer.startswith(digits)
+
     def clear(self) -> None:
         """Forget all input."""
         self._buffer.clear()

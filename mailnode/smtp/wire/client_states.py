@@ -22,6 +22,9 @@ TIMEOUTS = {
     "reset": 120.0,
 }
 
+# What a failure while waiting for an answer is a failure of; "lost" where none stands here.
+SCOPES = {"greeting": "greeting", "hello": "greeting", "helo": "greeting", "tls": "tls"}
+
 
 class ClientState(enum.Enum):
     """Where the connection stands; see the drawing in :mod:`mailnode.smtp.wire.client`."""
