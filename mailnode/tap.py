@@ -9,9 +9,9 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias, cast
 
 from twisted.application.service import IService, Service
 from twisted.internet import reactor as _reactor
@@ -25,6 +25,7 @@ from mailnode.config.checkup import User, check_up, serving_user
 from mailnode.config.schema import Config
 from mailnode.config.version import VERSION
 from mailnode.errors import ConfigurationError
+from mailnode.interfaces.reactor import IServerReactor
 from mailnode.interpreter import require_fit
 from mailnode.server import app, demo
 from mailnode.server.configuration import configuration
@@ -34,8 +35,10 @@ from mailnode.server.processes.handover import LogPlace
 from mailnode.server.processes.setup import end_by_force, prepare_process
 from mailnode.server.services import ProcessService, Startable
 
-reactor: Any = _reactor
+reactor = cast(IServerReactor, _reactor)
 _log = Logger()
+
+TwistdOptions: TypeAlias = Mapping[str, Any]  # a dictionary whose values have the types of twistd's own options
 
 LOGFILE = "twistd.log"  # where a daemon without --logfile writes, as twistd does
 ELSEWHERE = "; --data DIR (after the word mailnode) names another place"
@@ -94,7 +97,7 @@ def makeService(options: Options) -> IService:
         _fail(error.mistakes)
 
 
-def _serving_user(config: Config, twistd: Any) -> User:
+def _serving_user(config: Config, twistd: TwistdOptions) -> User:
     uid, gid = twistd.get("uid"), twistd.get("gid")
     if uid is None:
         return serving_user(config)
@@ -105,7 +108,7 @@ def _serving_user(config: Config, twistd: Any) -> User:
     return User(entry.pw_name, uid, entry.pw_gid if gid is None else gid, starts_as_root=os.geteuid() == 0)
 
 
-def _refuse_root_for_another(config: Config, twistd: Any) -> None:
+def _refuse_root_for_another(config: Config, twistd: TwistdOptions) -> None:
     """What root, or another user, writes into somebody's data directory, its owner could not read at the next start.
 
     :raises ConfigurationError:
@@ -118,7 +121,7 @@ def _refuse_root_for_another(config: Config, twistd: Any) -> None:
         )
 
 
-def _log_path(twistd: Any) -> Path | None:
+def _log_path(twistd: TwistdOptions | None) -> Path | None:
     """Return the file the log goes to; None: it is no file."""
     if twistd is None or twistd.get("logger") or twistd.get("syslog") or twistd.get("logfile") == "-":
         return None
@@ -136,7 +139,7 @@ class MailService(Service):
         file: Path | None,
         data: Path | None,
         port_offset: int,
-        parent: Any,
+        parent: TwistdOptions,
         pidfile: PidFile | None = None,
     ) -> None:
         """:param parent: twistd's own options."""
@@ -148,20 +151,19 @@ class MailService(Service):
         self._pidfile = pidfile
         self._server: app.Server | None = None
         self._log_file: AppendedLog | None = None
-        self._shown: dict[str, Any] | None = None  # of a demonstration
+        self._shown: demo.Shown | None = None  # of a demonstration
         self._reason = "stopped"
         self._ending = False
 
-    def setServiceParent(self, parent: Any) -> None:
+    def setServiceParent(self, parent: object) -> None:
         """Join the application and give it our log."""
         if isinstance(parent, Componentized) and not self._twistd.get("logger") and not self._twistd.get("syslog"):
-            component: Any = parent
             try:
                 writer = self._log_writer()
             except OSError as error:
                 hint = "" if self._file else ELSEWHERE
                 _fail([f"{error.filename or self._config.server.data}: cannot be written: {error.strerror}{hint}"])
-            component.setComponent(ILogObserver, observer(writer, self._config.server.log))
+            parent.setComponent(ILogObserver, observer(writer, self._config.server.log))  # type: ignore[no-untyped-call]
         super().setServiceParent(parent)  # type: ignore[no-untyped-call]
 
     def privilegedStartService(self) -> None:
@@ -226,9 +228,9 @@ class MailService(Service):
     def _read_again(self) -> Config:
         return configuration(self._file, self._data, self._port_offset, with_certificates=False)
 
-    def _or_end(self, coroutine: Coroutine[Any, Any, None]) -> None:
+    def _or_end(self, coroutine: Coroutine[Deferred[object], object, None]) -> None:
         """Run the reactor until a coroutine is done; it is not running yet."""
-        outcome: list[Any] = []
+        outcome: list[object] = []
         Deferred.fromCoroutine(coroutine).addBoth(outcome.append)
         while not outcome:
             reactor.iterate(0.05)
@@ -260,9 +262,12 @@ class MailService(Service):
 
     def _set_signals(self) -> None:
         # When the reactor begins it sets its own two, which know nothing of a second SIGTERM: they are these.
-        reactor.sigTerm = reactor.sigInt = lambda number, frame: reactor.callFromThread(self._terminate, number)
+        def terminate(number: int, frame: object) -> None:
+            reactor.callFromThread(self._terminate, number)
+
+        reactor.sigTerm = reactor.sigInt = terminate  # type: ignore[attr-defined]
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, reactor.sigTerm)
+            signal.signal(number, terminate)
         signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(self._reload))
         if self._log_file is not None and self._log_file.path is not None:
             signal.signal(signal.SIGUSR1, lambda number, frame: reactor.callFromThread(self._reopen_log))

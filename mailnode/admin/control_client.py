@@ -9,9 +9,8 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from mailnode.admin.operations import OperationFailed, Reason
 
@@ -34,7 +33,7 @@ def short_path(path: Path) -> Iterator[str]:
         os.close(descriptor)
 
 
-def ask(data: Path, name: str, arguments: dict[str, Any]) -> Any:
+def ask(data: Path, name: str, arguments: Mapping[str, object]) -> object:
     """Ask the server that runs on a data directory.
 
     :raises FileNotFoundError: no server listens there.

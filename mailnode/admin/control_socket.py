@@ -14,10 +14,10 @@ import socket
 import struct
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.protocols.basic import LineOnlyReceiver
@@ -27,6 +27,7 @@ from mailnode.admin.administration import Administration
 from mailnode.admin.control_client import MAX_ANSWER, SOCKET, short_path
 from mailnode.admin.dispatch import OPERATIONS, run
 from mailnode.admin.operations import OperationFailed, Reason
+from mailnode.interfaces.reactor import IServerReactor, IStreamTransport
 from mailnode.interfaces.runtime import IDelayed
 from mailnode.values.events import emit
 
@@ -40,12 +41,12 @@ _log = Logger()
 class ControlPort:
     """The socket of a running server."""
 
-    def __init__(self, reactor: Any, data: Path, factory: ControlFactory) -> None:
+    def __init__(self, reactor: IServerReactor, data: Path, factory: ControlFactory) -> None:
         self._reactor = reactor
         self._path = data / SOCKET
         self._factory = factory
         self._names = contextlib.ExitStack()
-        self._port: Any = None
+        self._port: IListeningPort | None = None
 
     def open(self) -> None:
         """Listen, for the owner alone. The data directory must be locked by us. :raises OSError:"""
@@ -53,7 +54,7 @@ class ControlPort:
         old = os.umask(0o177)
         try:
             name = self._names.enter_context(short_path(self._path))
-            self._port = self._reactor.listenUNIX(name, self._factory, backlog=MAX_CONNECTIONS, mode=0o600)
+            self._port = self._reactor.listenUNIX(name, self._factory, backlog=MAX_CONNECTIONS, mode=0o600)  # type: ignore[arg-type]
         except CannotListenError as error:
             raise OSError(getattr(error.socketError, "errno", 0), str(error.socketError), str(self._path)) from None
         finally:
@@ -105,13 +106,13 @@ class ControlProtocol(LineOnlyReceiver):
         """End the connection."""
         self._transport().abortConnection()
 
-    def _send(self, answer: dict[str, Any]) -> None:
+    def _send(self, answer: dict[str, object]) -> None:
         self._busy = False
         data = json.dumps(answer).encode()
         if len(data) > MAX_ANSWER:
             data = json.dumps({"code": Reason.FAILED, "error": "the answer is too long"}).encode()
         self._transport().write(data + b"\n")
-        if not self._transport().disconnected:
+        if not self._transport().disconnected:  # type: ignore[attr-defined]
             self._wait()
 
     def _broken(self, failure: Failure) -> None:
@@ -126,8 +127,8 @@ class ControlProtocol(LineOnlyReceiver):
             self._timer.cancel()
         self._timer = None
 
-    def _transport(self) -> Any:
-        return self.transport
+    def _transport(self) -> IStreamTransport:
+        return self.transport  # type: ignore[return-value]
 
     def _who(self) -> str:
         handle = self._transport().getHandle() if hasattr(self._transport(), "getHandle") else None
@@ -149,7 +150,7 @@ class ControlFactory(Factory[ControlProtocol]):
         self.open = 0
         self._changed = changed
 
-    async def answer(self, line: bytes, who: str) -> dict[str, Any]:
+    async def answer(self, line: bytes, who: str) -> dict[str, object]:
         """Run what a line asks for."""
         try:
             request = json.loads(line)

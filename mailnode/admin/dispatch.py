@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from mailnode import errors
 from mailnode.admin import (
@@ -44,7 +43,7 @@ _WORDS: dict[type[DomainError], tuple[Reason, str]] = {
 }
 
 
-async def run(works_on: Administration | StoppedStore, name: str, arguments: Mapping[str, Any]) -> Any:
+async def run(works_on: Administration | StoppedStore, name: str, arguments: Mapping[str, object]) -> object:
     """Run one operation; the result is plain JSON data. :raises OperationFailed:"""
     operation = OPERATIONS.get(name)
     if operation is None:

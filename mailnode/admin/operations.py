@@ -59,11 +59,11 @@ class OperationParameter:
     """One parameter of an operation."""
 
     name: str
-    type: Any  # str, int, bool, Secret, Octets, Count, Seconds, or list: of str
+    type: object  # str, int, bool, Secret, Octets, Count, Seconds, or list: of str
     choices: tuple[str, ...] = ()  # all values there are, of a text
     required: bool = True
     nullable: bool = False
-    default: Any = None
+    default: object = None
 
     def check(self, value: object) -> None:
         """:raises OperationFailed: it is no value of this parameter."""
@@ -76,7 +76,7 @@ class OperationParameter:
             raise OperationFailed(Reason.WRONG_VALUE, f"{value}: should be one of {', '.join(self.choices)}")
 
 
-_NAMES = {str: "text", int: "a whole number", bool: "true or false", list: "a list of texts"}
+_NAMES: dict[object, str] = {str: "text", int: "a whole number", bool: "true or false", list: "a list of texts"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +87,13 @@ class Operation(Generic[C, P, R]):
     """
 
     name: str  # the noun, dots, the verb
-    function: Callable[Concatenate[C, P], Coroutine[Any, Any, R]]
+    function: Callable[Concatenate[C, P], Coroutine[object, object, R]]
     works_on: type[Administration] | type[RunningServer] | type[StoppedStore]
     parameters: tuple[OperationParameter, ...]
     changes: bool
     destroys: bool
 
-    def __call__(self, works_on: C, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+    def __call__(self, works_on: C, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[object, object, R]:
         """Do it. :raises DomainError: :raises OperationFailed:"""
         return self.function(works_on, *args, **kwargs)
 
@@ -124,14 +124,14 @@ AnyOperation = Operation[Any, ..., Any]
 
 def operation(
     name: str, *, changes: bool = False, destroys: bool = False
-) -> Callable[[Callable[Concatenate[C, P], Coroutine[Any, Any, R]]], Operation[C, P, R]]:
+) -> Callable[[Callable[Concatenate[C, P], Coroutine[object, object, R]]], Operation[C, P, R]]:
     """Declare an operation: a coroutine function of what it works on and of parameters that JSON can hold.
 
     What its first parameter's type is says where it can be done: ``Administration`` on a running server and on the store of
     one that does not run, ``RunningServer`` and ``StoppedStore`` on one of them. One that destroys also changes.
     """
 
-    def declare(function: Callable[Concatenate[C, P], Coroutine[Any, Any, R]]) -> Operation[C, P, R]:
+    def declare(function: Callable[Concatenate[C, P], Coroutine[object, object, R]]) -> Operation[C, P, R]:
         hints = get_type_hints(function)
         works_on, *parameters = inspect.signature(function).parameters.values()
         return Operation(
@@ -146,7 +146,7 @@ def operation(
     return declare
 
 
-def _parameter(parameter: inspect.Parameter, hint: Any) -> OperationParameter:
+def _parameter(parameter: inspect.Parameter, hint: object) -> OperationParameter:
     nullable = get_origin(hint) in (Union, UnionType) and NoneType in get_args(hint)
     if nullable:
         (hint,) = (one for one in get_args(hint) if one is not NoneType)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import cast
 
 from twisted.cred.portal import IRealm
 from twisted.internet.defer import Deferred
@@ -97,7 +97,7 @@ class MailRealm:
         self._mails = mails
         self._counts = counts
         self._live: dict[str, dict[ISessionMind, None]] = {}
-        self._avatars: dict[type[Interface], Callable[[Account], Any]] = {
+        self._avatars: dict[type[Interface], Callable[[Account], object]] = {
             IMailUser: lambda account: MailUser(account, mails),
             IPopUser: lambda account: PopUser(account, mails),
             ISubmitter: lambda account: Submitter(account, directory),
@@ -105,10 +105,10 @@ class MailRealm:
         directory.on_account_change(self._changed)
 
     def requestAvatar(
-        self, avatarId: bytes | tuple[()], mind: Any, *interfaces: type[Interface]
+        self, avatarId: bytes | tuple[()], mind: object, *interfaces: type[Interface]
     ) -> Deferred[tuple[type[Interface], object, Callable[[], None]]]:
         """Return (interface, avatar, logout). Fails with LoginNotAllowed or Busy."""
-        return Deferred.fromCoroutine(self._request(avatarId, mind, interfaces))
+        return Deferred.fromCoroutine(self._request(avatarId, cast(ISessionMind, mind), interfaces))
 
     async def _request(
         self, avatar_id: bytes | tuple[()], mind: ISessionMind, interfaces: tuple[type[Interface], ...]

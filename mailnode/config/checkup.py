@@ -10,12 +10,14 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from mailnode.config.demo import certificate_files
 from mailnode.config.fields import Network
 from mailnode.config.schema import Config, Tls, TlsName
 from mailnode.errors import ConfigurationError
+
+T = TypeVar("T")
 
 MAX_LOOKED_AT = 1000  # entries of the data directory
 
@@ -132,7 +134,7 @@ def _cannot_write(path: Path) -> str:
     return "" if os.access(path, os.R_OK | os.W_OK | inside, effective_ids=True) else "cannot be read and written"
 
 
-def _as(user: User, look: Callable[[], list[Any]]) -> list[Any]:
+def _as(user: User, look: Callable[[], list[T]]) -> list[T]:
     """Return what a function returns that is run with a user's rights, in a process of its own; its result is plain."""
     if user.uid == os.geteuid():
         return look()
@@ -155,7 +157,7 @@ def _as(user: User, look: Callable[[], list[Any]]) -> list[Any]:
     os.waitpid(child, 0)
     if not text:
         raise ConfigurationError([f"cannot look with the rights of the user {user.name}"])
-    found: list[Any] = json.loads(text)
+    found: list[T] = json.loads(text)
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypedDict
 
 from mailnode.config.loader import read
 from mailnode.config.schema import Config
@@ -59,6 +60,14 @@ def demo_config(data: Path, port_offset: int = 0) -> Config:
     )
 
 
-def demo_listeners(port_offset: int = 0) -> list[dict[str, object]]:
+class DemoListener(TypedDict):
+    """A listener of the demonstration."""
+
+    protocol: str
+    port: int
+    tls: str
+
+
+def demo_listeners(port_offset: int = 0) -> list[DemoListener]:
     """Return the listeners as ``mailnode demo --json`` shows them."""
     return [{"protocol": protocol, "port": port + port_offset, "tls": tls} for protocol, port, tls in LISTENERS]

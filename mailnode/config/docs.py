@@ -6,9 +6,9 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -56,11 +56,11 @@ def render() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _section(name: str, annotation: Any, is_list: bool) -> Iterator[str]:
+def _section(name: str, annotation: object, is_list: bool) -> Iterator[str]:
     model = _model(annotation)
     title = f"[[{name}]]" if is_list else f"[{name}]"
     yield from (title, "-" * len(title), "", inspect.getdoc(model) or "", "")
-    inner: list[tuple[str, Any, bool]] = []
+    inner: list[tuple[str, object, bool]] = []
     for key, field in model.model_fields.items():
         nested = _nested(field.annotation)
         if nested is not None:
@@ -73,14 +73,14 @@ def _section(name: str, annotation: Any, is_list: bool) -> Iterator[str]:
         yield from _section(nested_name, nested_annotation, nested_list)
 
 
-def _model(annotation: Any) -> type[Section]:
+def _model(annotation: object) -> type[Section]:
     for candidate in (annotation, *typing.get_args(annotation)):
         if isinstance(candidate, type) and issubclass(candidate, Section):
             return candidate
     raise TypeError(f"{annotation} holds no section")
 
 
-def _nested(annotation: Any) -> str | None:
+def _nested(annotation: object) -> str | None:
     try:
         _model(annotation)
     except TypeError:
@@ -88,13 +88,16 @@ def _nested(annotation: Any) -> str | None:
     return "list" if typing.get_origin(annotation) is list else "one"
 
 
-def _kind(annotation: Any, metadata: list[Any]) -> str:
+_KINDS: dict[object, str] = {str: "text", int: "number", float: "number", bool: "true or false", Path: "path"}
+
+
+def _kind(annotation: object, metadata: Sequence[object]) -> str:
     for note in metadata:
         if isinstance(note, Called):
             return note.name
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
-        return _kind(arguments[0], list(arguments[1:]))
+        return _kind(arguments[0], arguments[1:])
     if origin is Literal:
         return " or ".join(f'"{value}"' for value in arguments)
     if origin is list:
@@ -103,7 +106,7 @@ def _kind(annotation: Any, metadata: list[Any]) -> str:
         return " or ".join(_kind(one, []) for one in arguments if one is not type(None))
     if origin is dict:
         return "table"
-    return {str: "text", int: "number", float: "number", bool: "true or false", Path: "path"}[annotation]
+    return _KINDS[annotation]
 
 
 def _default(field: FieldInfo) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -26,7 +26,7 @@ class Called:
         self.name = name
 
 
-def _path(value: Any) -> Path:
+def _path(value: object) -> Path:
     if isinstance(value, Path):
         return value
     if not isinstance(value, str) or not value or "\0" in value:
@@ -34,7 +34,7 @@ def _path(value: Any) -> Path:
     return Path(value)
 
 
-def _network(value: Any) -> Network:
+def _network(value: object) -> Network:
     if isinstance(value, ipaddress.IPv4Network | ipaddress.IPv6Network):
         return value
     if not isinstance(value, str):

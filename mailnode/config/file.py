@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from mailnode.errors import ConfigurationError
+
+# What stands in a file, or in a section of one: of whatever types TOML knows, not checked yet.
+ConfigTable: TypeAlias = dict[str, Any]
 
 MAX_FILE = 1_048_576  # octets
 
@@ -23,7 +26,7 @@ def data_directory(path: Path) -> Path:
     return path.absolute().parent / data
 
 
-def parse(path: Path) -> dict[str, Any]:
+def parse(path: Path) -> ConfigTable:
     """Return what stands in a file, unchecked. :raises ConfigurationError: it cannot be read, or is not TOML."""
     try:
         with path.open("rb") as file:

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from mailnode.config.endpoints import overlapping, reached_locally
-from mailnode.config.file import parse
+from mailnode.config.fields import Section
+from mailnode.config.file import ConfigTable, parse
 from mailnode.config.route_mistakes import route_mistakes
 from mailnode.config.schema import (
     Auth,
@@ -52,7 +54,7 @@ class Checks:
 
 NO_CHECKS = Checks()
 
-_SINGLE: dict[str, type[Any]] = {
+_SINGLE: dict[str, type[Section]] = {
     "server": Server,
     "store": Store,
     "tls": Tls,
@@ -64,14 +66,19 @@ _SINGLE: dict[str, type[Any]] = {
     "mta_sts": MtaSts,
     "published": Published,
 }
-_LISTS: dict[str, type[Any]] = {"listener": Listener, "domain": DomainEntry, "policy": PolicyEntry}
+_LISTS: dict[str, type[Section]] = {"listener": Listener, "domain": DomainEntry, "policy": PolicyEntry}
+
+
+S = TypeVar("S", bound=Section)
+# Sections by name: each of the class above, or a list of them; None where it has mistakes.
+Sections: TypeAlias = dict[str, Any]
 
 
 @dataclass
 class _Reading:
     """What could be read of a file so far."""
 
-    sections: dict[str, Any] = field(default_factory=dict)  # name -> section, or list of sections (None: has mistakes)
+    sections: Sections = field(default_factory=dict)
     mistakes: list[str] = field(default_factory=list)
 
 
@@ -85,7 +92,7 @@ def load(path: Path, data: Path | None = None, checks: Checks = NO_CHECKS) -> Co
     return read(table, path.absolute().parent, data, checks)
 
 
-def read(table: dict[str, Any], base: Path, data: Path | None = None, checks: Checks = NO_CHECKS) -> Config:
+def read(table: ConfigTable, base: Path, data: Path | None = None, checks: Checks = NO_CHECKS) -> Config:
     """Check a parsed configuration; see :func:`load`. ``base`` is where relative paths start."""
     reading = _Reading()
     _read_sections(table, reading)
@@ -98,7 +105,7 @@ def read(table: dict[str, Any], base: Path, data: Path | None = None, checks: Ch
     return Config(**sections)
 
 
-def _read_sections(table: dict[str, Any], reading: _Reading) -> None:
+def _read_sections(table: ConfigTable, reading: _Reading) -> None:
     for name in table:
         if name not in _SINGLE and name not in _LISTS:
             reading.mistakes.append(f"{name}: unknown section")
@@ -120,7 +127,7 @@ def _read_sections(table: dict[str, Any], reading: _Reading) -> None:
         reading.mistakes.append("listener: at least one [[listener]] is needed")
 
 
-def _validate(section: type[Any], value: Any, key: str, mistakes: list[str]) -> Any:
+def _validate(section: type[S], value: object, key: str, mistakes: list[str]) -> S | None:
     try:
         return TypeAdapter(section).validate_python(value)
     except ValidationError as error:
@@ -132,7 +139,7 @@ def _key(start: str, location: Sequence[str | int]) -> str:
     return start + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
 
 
-def _words(error: Any) -> str:
+def _words(error: ErrorDetails) -> str:
     kind = error["type"]
     if kind == "extra_forbidden":
         return "unknown key"
@@ -147,10 +154,10 @@ def _words(error: Any) -> str:
     return message
 
 
-def _absolute(sections: dict[str, Any], base: Path) -> dict[str, Any]:
+def _absolute(sections: Sections, base: Path) -> Sections:
     """Return the sections with paths that do not depend on the current directory."""
 
-    def at(section: Any, *names: str) -> Any:
+    def at(section: S, *names: str) -> S:
         return section.model_copy(
             update={n: base / getattr(section, n) for n in names if getattr(section, n) is not None}
         )
@@ -172,7 +179,7 @@ def _absolute(sections: dict[str, Any], base: Path) -> dict[str, Any]:
 # Mistakes that only show between keys, or in what they point at.
 
 
-def _cross_mistakes(sections: dict[str, Any], checks: Checks) -> list[str]:
+def _cross_mistakes(sections: Sections, checks: Checks) -> list[str]:
     listeners: list[Listener | None] = sections.get("listener", [])
     mistakes: list[str] = []
     for index, listener in enumerate(listeners):
@@ -230,7 +237,7 @@ def _overlap_mistakes(listeners: Sequence[Listener | None]) -> list[str]:
     return mistakes
 
 
-def _tls_mistakes(listeners: Sequence[Listener | None], sections: dict[str, Any], checks: Checks) -> list[str]:
+def _tls_mistakes(listeners: Sequence[Listener | None], sections: Sections, checks: Checks) -> list[str]:
     wanted = [f"listener[{i}]" for i, one in enumerate(listeners) if one is not None and one.tls != "none"]
     if "tls" not in sections:
         return [f"tls.certificate: is required, because {wanted[0]} has TLS"] if wanted else []

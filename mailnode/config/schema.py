@@ -5,7 +5,7 @@ docs/configuration.rst is generated from here (:mod:`mailnode.config.docs`).
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -27,6 +27,7 @@ from mailnode.config.fields import (
     SocketAddress,
     StoreUrl,
 )
+from mailnode.config.file import ConfigTable
 from mailnode.config.routes import Route, Smarthost
 
 PROTOCOLS = ("smtp", "submission", "lmtp", "imap", "pop3", "http")
@@ -300,7 +301,7 @@ class PolicyEntry(Section):
     on_failure: Literal["pass", "defer"] = Field(
         "pass", description="What a failure of the policy itself counts as: no opinion, or a temporary refusal."
     )
-    options: dict[str, Any] = Field({}, description="What the policy is given; its own documentation names them.")
+    options: ConfigTable = Field({}, description="What the policy is given; its own documentation names them.")
 
 
 class Config(Section):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import overload
 
 _QUANTITY = re.compile(r"([0-9]{1,15}) ?([A-Za-z]{1,3})\Z")
 # K is 1024 however it is written: what mail servers and their users have always meant by a message of 50 MB.
@@ -14,20 +14,28 @@ _OCTETS = {
 _SECONDS = {"S": 1, "M": 60, "H": 3600, "D": 86_400, "W": 604_800}
 
 
-def octets(value: Any) -> Any:
+@overload
+def octets(value: str) -> int: ...
+@overload
+def octets(value: object) -> object: ...
+def octets(value: object) -> object:
     """Return the octets a text with a unit stands for; anything else as it is. :raises ValueError: no such text."""
     return _read(value, _OCTETS, 'should be a number of octets, or with a unit in quotes: "512K", "50MB", "1G"')
 
 
-def seconds(value: Any) -> Any:
+@overload
+def seconds(value: str) -> float: ...
+@overload
+def seconds(value: object) -> object: ...
+def seconds(value: object) -> object:
     """The same for seconds, as a float."""
     read = _read(
         value, _SECONDS, 'should be a number of seconds, or with a unit in quotes: "30s", "5m", "2h", "7d", "1w"'
     )
-    return float(read) if isinstance(value, str) else read
+    return float(read) if isinstance(read, int) and isinstance(value, str) else read
 
 
-def _read(value: Any, units: dict[str, int], words: str) -> Any:
+def _read(value: object, units: dict[str, int], words: str) -> object:
     if not isinstance(value, str):
         return value
     found = _QUANTITY.match(value)

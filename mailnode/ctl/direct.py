@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import pwd
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from mailnode import interpreter
 from mailnode.admin.administration import RunningServer, StoppedStore
@@ -22,7 +22,7 @@ def configured(file: Path | None, data: Path | None) -> Config:
     return configuration.configuration(file, data)
 
 
-def demonstration(data: Path) -> tuple[dict[str, Any], str]:
+def demonstration(data: Path) -> tuple[demo.Shown, str]:
     """Return what the demonstration in a data directory tells, as data and as one screen. :raises OperationFailed:"""
     told = demo.recall(data)
     if told is None:
@@ -30,7 +30,7 @@ def demonstration(data: Path) -> tuple[dict[str, Any], str]:
     return told, demo.screen(told, data)
 
 
-def run_directly(config: Config, name: str, arguments: dict[str, Any]) -> Any:
+def run_directly(config: Config, name: str, arguments: Mapping[str, object]) -> object:
     """Do one operation on the store, or on its files. :raises OperationFailed: :raises ConfigurationError: files are not
     what was said of them."""
     data, works_on = config.server.data, OPERATIONS[name].works_on

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from mailnode.admin.accounts import AccountDetails, AccountRecord
 from mailnode.admin.administration import CertificateStatus, OlderAccepted, Reloaded, ServerStatus
@@ -50,11 +49,11 @@ def record(result: Mapping[str, object]) -> str:
     return "\n".join(lines)
 
 
-def anything(result: Any) -> str:
+def anything(result: Sequence[Mapping[str, object]] | Mapping[str, object] | None) -> str:
     """Return a result nobody has found words for: a list as a table, one thing as its keys and values."""
-    if isinstance(result, list):
-        return table(result, list(result[0])) if result else ""
-    return record(result) if result else ""
+    if isinstance(result, Mapping):
+        return record(result) if result else ""
+    return table(result, list(result[0])) if result else ""
 
 
 def domains(result: list[DomainRecord]) -> str:

@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -22,6 +22,8 @@ from mailnode.errors import ConfigurationError
 # through the control socket it needs none of it, and a script may call many commands.
 if TYPE_CHECKING:
     from mailnode.config.schema import Config
+
+R = TypeVar("R")
 
 DEFAULT_DATA = Path("mailnode-data")
 NO_FILE_NEEDED = "a running server is found by its data directory too: mailnode --data DIR ..."
@@ -46,14 +48,14 @@ class OctetsType(click.ParamType[int]):
 
     name = "octets"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Return the number. :raises click.BadParameter:"""
         text = str(value)
         try:
-            read: Any = int(text) if text.isascii() and text.isdecimal() else units.octets(text)
+            read = int(text) if text.isascii() and text.isdecimal() else units.octets(text)
         except ValueError:
             self.fail(f"should be a number of octets, or with a unit: 512K, 50MB, 1G; not {text!r}", param, ctx)
-        return int(read)
+        return read
 
 
 class SecondsType(click.ParamType[int]):
@@ -61,7 +63,7 @@ class SecondsType(click.ParamType[int]):
 
     name = "seconds"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Return the number. :raises click.BadParameter:"""
         text = str(value)
         try:
@@ -97,7 +99,7 @@ class Place:
         except ConfigurationError as error:
             raise ConfigurationError([*error.mistakes, NO_FILE_NEEDED]) from None
 
-    def call(self, name: str, /, **arguments: Any) -> Any:
+    def call(self, name: str, /, **arguments: object) -> object:
         """Do an operation on the server, or on its store while it does not run."""
         given = {key: value for key, value in arguments.items() if value is not None}
         with contextlib.suppress(FileNotFoundError):
@@ -161,7 +163,7 @@ class Destroying(click.Command):
             return False
 
 
-def show(result: Any, as_json: bool, human: Any) -> None:
+def show(result: R, as_json: bool, human: Callable[[R], str]) -> None:
     """Print a result for a person or for a script."""
     if as_json:
         click.echo(json.dumps(result, indent=2, ensure_ascii=False))
@@ -171,7 +173,7 @@ def show(result: Any, as_json: bool, human: Any) -> None:
             click.echo(text)
 
 
-def shown(human: Callable[[Any], str]) -> Callable[[Any, bool], None]:
+def shown(human: Callable[[R], str]) -> Callable[[R, bool], None]:
     """Return what prints a result for a person, or as JSON."""
     return lambda result, as_json: show(result, as_json, human)
 

@@ -60,7 +60,7 @@ def make_command(name: str, operation: AnyOperation, words: Words) -> click.Comm
     return click.Command(name, **shown)
 
 
-_TYPES: dict[Any, Any] = {
+_TYPES: dict[object, click.ParamType[Any]] = {
     Octets: OctetsType(),
     Seconds: SecondsType(),
     Count: click.IntRange(0),

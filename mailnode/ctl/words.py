@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import click
 
@@ -13,6 +13,7 @@ from mailnode.admin.operations import OperationFailed, Reason
 from mailnode.ctl import display, zone
 from mailnode.ctl.parts import OctetsType, Place, changed, show, shown
 
+Given: TypeAlias = dict[str, Any]  # the arguments of a command by name, each of its parameter's type
 Output = Callable[[Any, bool], None]  # of a result and whether JSON is wanted
 
 
@@ -26,7 +27,7 @@ class Words:
     path: tuple[str, ...] = ()  # the command's words where they are not those of the operation's name
     options: Mapping[str, str] = field(default_factory=dict)  # a parameter's help
     instead: Mapping[str, Sequence[click.Parameter]] = field(default_factory=dict)  # of what is made of a parameter
-    prepare: Callable[[Place, dict[str, Any]], None] | None = None  # looks at what was given, and may change it
+    prepare: Callable[[Place, Given], None] | None = None  # looks at what was given, and may change it
     is_command: bool = True  # False: other commands ask for it
 
 
@@ -44,20 +45,20 @@ GROUPS = {
 }
 
 
-def _check_new(place: Place, given: dict[str, Any]) -> None:
+def _check_new(place: Place, given: Given) -> None:
     place.call("account.check", address=given["address"], new=True)  # before anybody types a password in vain
 
 
-def _both_suspend(place: Place, given: dict[str, Any]) -> None:
+def _both_suspend(place: Place, given: Given) -> None:
     if given.pop("no_receive"):  # with --no-login it is what is done without either
         given["status"] = None if given["status"] else "no-receive"
 
 
-def _check_known(place: Place, given: dict[str, Any]) -> None:
+def _check_known(place: Place, given: Given) -> None:
     place.call("account.check", address=given["address"])
 
 
-def _choose_one(place: Place, given: dict[str, Any]) -> None:
+def _choose_one(place: Place, given: Given) -> None:
     everything = given.pop("everything")
     filtered = any(given[name] is not None for name in _FILTER)
     if sum((given["envelope_id"] is not None, given["destination"] is not None, filtered, everything)) != 1:
@@ -66,7 +67,7 @@ def _choose_one(place: Place, given: dict[str, Any]) -> None:
         )
 
 
-def _keep_form(place: Place, given: dict[str, Any]) -> None:
+def _keep_form(place: Place, given: Given) -> None:
     click.get_current_context().meta["form"] = given.pop("form")
 
 

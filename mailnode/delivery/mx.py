@@ -9,9 +9,10 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import cast
 
 from twisted.internet.defer import Deferred, DeferredList
+from twisted.python.failure import Failure
 
 from mailnode.errors import NoSuchName, ResolverFailure
 from mailnode.interfaces.outbound import IResolver, MxRecord
@@ -79,7 +80,7 @@ class Routes:
         health: Health,
         own_names: Collection[str],
         own_addresses: Collection[str],
-        shuffle: Callable[[list[Any]], None],
+        shuffle: Callable[[list[MxRecord]], None],
     ) -> None:
         """:param own_names: A-label names this server answers to: mail that leads to them has come in a circle.
         :param own_addresses: IP addresses at which it takes mail for others; none where several servers share one."""
@@ -157,14 +158,13 @@ class Routes:
     async def _addresses(self, hosts: Iterable[str]) -> dict[str, tuple[str, ...] | Exception]:
         """Ask for all hosts at once; what one lacks or fails to tell stands in its place."""
         names = list(dict.fromkeys(hosts))[:MAX_HOSTS]
-        asked: list[Deferred[tuple[str, ...]]] = [
-            Deferred.fromCoroutine(self._resolver.addresses(name)) for name in names
-        ]
-        ended: Any = await DeferredList(asked, consumeErrors=True)
+        asked: list[Deferred[object]] = [Deferred.fromCoroutine(self._resolver.addresses(name)) for name in names]
+        ended: Sequence[tuple[bool, object]] = await DeferredList(asked, consumeErrors=True)
         found: dict[str, tuple[str, ...] | Exception] = {}
-        for name, (good, value) in zip(names, ended, strict=True):
-            if good:
-                found[name] = tuple(str(ipaddress.ip_address(address)) for address in value)
+        for name, (_, value) in zip(names, ended, strict=True):
+            if not isinstance(value, Failure):
+                told = cast(tuple[str, ...], value)
+                found[name] = tuple(str(ipaddress.ip_address(address)) for address in told)
             elif isinstance(value.value, NoSuchName | ResolverFailure):
                 found[name] = value.value
             else:

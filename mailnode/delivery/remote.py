@@ -22,7 +22,6 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from random import SystemRandom
-from typing import Any
 
 from zope.interface import implementer
 
@@ -34,6 +33,7 @@ from mailnode.interfaces.outbound import (
     VERIFIED,
     IOutbound,
     IResolver,
+    MxRecord,
     OutboundMessage,
     OutboundReport,
     Target,
@@ -67,7 +67,7 @@ class RemoteAgent:
         routing: RoutingTable | None = None,
         tls: TlsPolicy | None = None,
         port: int = 25,
-        shuffle: Callable[[list[Any]], None] = _shuffle,
+        shuffle: Callable[[list[MxRecord]], None] = _shuffle,
     ) -> None:
         """:param own_names: names this server is known by. :param own_addresses: IP addresses at which it alone takes mail.
         :param port: of the servers found by MX; another than 25 is for tests. :param shuffle: puts a list in random order.

@@ -9,7 +9,7 @@ from zope.interface import classImplements
 from mailnode.imap.commands.table import TABLE
 from mailnode.imap.wire import responses
 from mailnode.imap.wire.connection import DEFAULT_LIMITS, ImapConnection, ImapLimits
-from mailnode.interfaces.reactor import IStreamTransport
+from mailnode.interfaces.reactor import StartTls
 from mailnode.interfaces.runtime import IClock
 from mailnode.interfaces.wire import IChannel, IConnection, ISession
 from mailnode.net.pump import Pump
@@ -33,7 +33,7 @@ class ImapFactory(PumpFactory):
         clock: IClock,
         *,
         tls: str = "none",
-        start_tls: Callable[[IStreamTransport], None] | None = None,
+        start_tls: StartTls | None = None,
         limits: ImapLimits = DEFAULT_LIMITS,
         plaintext_login: bool = False,
         login_timeout: float = 120.0,

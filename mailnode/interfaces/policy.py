@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 from zope.interface import Attribute, Interface
 
@@ -20,6 +20,10 @@ class IPolicy(Interface):
         says ``on_failure = "defer"``; so is what cannot be carried out, such as a field without its CRLF."""
 
 
+# Options of a plug-in as the configuration file has them: of whatever types TOML knows. The plug-in looks at them.
+PolicyOptions: TypeAlias = dict[str, Any]
+
+
 class IPolicyFactory(Interface):
     """A plug-in that makes a policy. Found by ``twisted.plugin`` (also provide ``twisted.plugin.IPlugin``)."""
 
@@ -27,7 +31,7 @@ class IPolicyFactory(Interface):
     help = Attribute("str: one sentence")
     options = Attribute("dict[str, str]: option -> help; values come from the configuration as they are")
 
-    def make(options: dict[str, Any], context: IPluginContext) -> IPolicy:
+    def make(options: PolicyOptions, context: IPluginContext) -> IPolicy:
         """Return a policy. :raises mailnode.errors.ConfigurationError: a bad option."""
 
 

@@ -3,6 +3,9 @@ interfaces, not these: they only say in one word which of them are meant togethe
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 from OpenSSL import SSL
 from twisted.internet.interfaces import (
     IConsumer,
@@ -38,3 +41,6 @@ class IStreamTransport(ITLSTransport, IPushProducer, IConsumer):
 
     def getHandle() -> SSL.Connection:
         """The TLS connection; without TLS the socket."""
+
+
+StartTls: TypeAlias = Callable[[IStreamTransport], None]  # begins TLS on it

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, UNIXClientEndpoint
@@ -18,6 +18,8 @@ from mailnode.interfaces.runtime import IClock
 from mailnode.net.outbound_link import Link
 from mailnode.net.race import Race
 from mailnode.net.socks import SocksDialog, SocksFront, SocksRefused
+
+T = TypeVar("T")
 
 P = TypeVar("P", bound=Protocol)
 
@@ -131,7 +133,7 @@ class Dialer:
         dialling.addBoth(self._dialled_one)
         return dialling
 
-    def _dialled_one(self, result: Any) -> Any:
+    def _dialled_one(self, result: T) -> T:
         self._dialled -= 1
         return result
 

@@ -20,7 +20,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from mailnode.interfaces.reactor import IStreamTransport
+from mailnode.interfaces.reactor import IStreamTransport, StartTls
 from mailnode.interfaces.runtime import IClock, IDelayed
 from mailnode.interfaces.wire import IChannel, IConnection, ISession
 from mailnode.net.socket_writer import SocketWriter
@@ -99,7 +99,7 @@ class Pump(Protocol):
         clock: IClock,
         *,
         implicit_tls: bool = False,
-        start_tls: Callable[[IStreamTransport], None] | None = None,
+        start_tls: StartTls | None = None,
         on_close: Callable[[Pump], None] = lambda pump: None,
         deadline: float = inf,
     ) -> None:

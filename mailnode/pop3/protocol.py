@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from zope.interface import classImplements
 
-from mailnode.interfaces.reactor import IStreamTransport
+from mailnode.interfaces.reactor import StartTls
 from mailnode.interfaces.runtime import IClock
 from mailnode.interfaces.sessions import ILogins
 from mailnode.interfaces.wire import IChannel, IConnection, ISession
@@ -33,7 +31,7 @@ class Pop3Factory(PumpFactory):
         clock: IClock,
         *,
         tls: str,
-        start_tls: Callable[[IStreamTransport], None] | None,
+        start_tls: StartTls | None,
         hostname: str,
         timeout: float = 600.0,
         login_timeout: float = 120.0,

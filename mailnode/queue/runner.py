@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field, replace
 from random import SystemRandom
-from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.logger import Logger
@@ -359,7 +358,7 @@ class _Renewal:
     """Prolongs a lease at intervals (seconds) until :meth:`end`."""
 
     def __init__(
-        self, renew: Callable[[], Coroutine[Deferred[Any], Any, None]], clock: IClock, interval: float
+        self, renew: Callable[[], Coroutine[Deferred[object], object, None]], clock: IClock, interval: float
     ) -> None:
         self._renew = renew
         self._clock = clock

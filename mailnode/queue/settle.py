@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from twisted.logger import Logger
 
@@ -15,7 +15,7 @@ from mailnode.interfaces.runtime import IClock, IHints, IMetrics
 from mailnode.interfaces.store import IQueueStore
 from mailnode.queue.schedule import Schedule
 from mailnode.values.attempt import DEFERRED, REJECTED, SENT, Attempt, AttemptReport, Fate
-from mailnode.values.events import emit, moment
+from mailnode.values.events import EventFields, emit, moment
 from mailnode.values.queue import (
     DELIVERED,
     DROPPED,
@@ -178,7 +178,7 @@ class Settler:
         """Log, count and hint, after the commit."""
         for recipient, attempt, outcome, _ in results:
             self._metrics.count("queue_results", result=outcome.state)
-            about: dict[str, Any] = {"envelope": envelope.id, "recipient": recipient.address, "host": attempt.host}
+            about: EventFields = {"envelope": envelope.id, "recipient": recipient.address, "host": attempt.host}
             about["ip"] = attempt.address
             if outcome.state == DELIVERED:
                 if recipient.destination != LOCAL_DESTINATION:

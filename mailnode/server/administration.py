@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TypeVar
+
+from twisted.internet.defer import Deferred
 
 from mailnode.admin.administration import Administration, OlderAccepted, StoppedStore
 from mailnode.auth.passwords import make_credentials
@@ -54,13 +56,13 @@ def password_judge(config: Callable[[], Config]) -> Callable[[str, str], str]:
     return judge
 
 
-def with_store(config: Config, work: Callable[[Administration], Coroutine[Any, Any, T]]) -> T:
+def with_store(config: Config, work: Callable[[Administration], Coroutine[Deferred[object], object, T]]) -> T:
     """Open the store, do some work on it that needs no reactor, close it. :raises ConfigurationError:"""
     with administration(config) as opened:
         return run_now(work(opened))
 
 
-def with_stopped_store(config: Config, work: Callable[[StoppedStore], Coroutine[Any, Any, T]]) -> T:
+def with_stopped_store(config: Config, work: Callable[[StoppedStore], Coroutine[Deferred[object], object, T]]) -> T:
     """Do some work on the files of a store, while no server runs. :raises ConfigurationError:"""
     return run_now(work(_Files(config)))
 
@@ -79,7 +81,7 @@ class _Files:
         stores = OwnStores(self._config, StandingClock(), CallingThread(), LocalHints(), None, accept_older=files)
         await stores.start()
         try:
-            done = await stores.accept()
+            names, accounts = await stores.accept()
         finally:
             await stores.stop()
-        return {"files": done["files"], "accounts": done["accounts"]}
+        return {"files": names, "accounts": accounts}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
 
 from twisted.logger import Logger
 
@@ -17,6 +16,7 @@ from mailnode.config.schema import Config
 from mailnode.config.version import VERSION
 from mailnode.delivery.acceptance import remove_scratch
 from mailnode.errors import DomainError
+from mailnode.interfaces.reactor import IServerReactor
 from mailnode.net.lookup import ReactorLookup
 from mailnode.net.tls import CertificateStore
 from mailnode.server.administration import password_judge
@@ -53,7 +53,7 @@ class Server:
     def __init__(
         self,
         config: Config,
-        reactor: Any,
+        reactor: IServerReactor,
         wall: Callable[[], float],
         read_again: Callable[[], Config],
         log: LogPlace,

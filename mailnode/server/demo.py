@@ -7,16 +7,31 @@ import os
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from mailnode.admin.administration import Administration
 from mailnode.admin.dispatch import run
 from mailnode.admin.operations import OperationFailed, Reason
-from mailnode.config.demo import ACCOUNTS, ADDRESS, DOMAIN, certificate_files, demo_listeners
+from mailnode.config.demo import ACCOUNTS, ADDRESS, DOMAIN, DemoListener, certificate_files, demo_listeners
 from mailnode.errors import ConfigurationError
 from mailnode.net.listeners import PORT_TAKEN
 from mailnode.net.self_signed import write_self_signed
 from mailnode.store.disk.directories import make_directory
+
+
+class ShownAccount(TypedDict):
+    """One account of the demonstration."""
+
+    address: str
+    password: str
+
+
+class Shown(TypedDict):
+    """What the screen shows, and ``demo.json`` has."""
+
+    accounts: list[ShownAccount]
+    listeners: list[DemoListener]
+
 
 FILE = "demo.json"  # in the data directory, mode 0600: clear passwords
 LOG = "mailnode.log"  # in the data directory: the terminal has its one screen, and nothing else
@@ -47,7 +62,7 @@ def in_words(mistakes: Sequence[str]) -> list[str]:
     return [TAKEN if mistake == PORT_TAKEN else mistake for mistake in mistakes]
 
 
-async def prepare_accounts(admin: Administration, data: Path, port_offset: int) -> dict[str, Any]:
+async def prepare_accounts(admin: Administration, data: Path, port_offset: int) -> Shown:
     """Make the accounts that are not there yet; remember their passwords; return what the screen shows.
 
     An account whose password is unknown (the file was lost) gets a new one. :raises ConfigurationError: it cannot be done.
@@ -58,9 +73,9 @@ async def prepare_accounts(admin: Administration, data: Path, port_offset: int) 
         raise ConfigurationError([error.text]) from error
 
 
-async def _prepare_accounts(admin: Administration, data: Path, port_offset: int) -> dict[str, Any]:
-    known = recall(data) or {}
-    passwords = {entry["address"]: entry["password"] for entry in known.get("accounts", ())}
+async def _prepare_accounts(admin: Administration, data: Path, port_offset: int) -> Shown:
+    known = recall(data)
+    passwords = {entry["address"]: entry["password"] for entry in (known["accounts"] if known else ())}
     for name in ACCOUNTS:
         address = f"{name}@{DOMAIN}"
         if address in passwords and await _exists(admin, address):
@@ -75,10 +90,10 @@ async def _prepare_accounts(admin: Administration, data: Path, port_offset: int)
     return _remember(data, passwords, port_offset)
 
 
-def recall(data: Path) -> dict[str, Any] | None:
+def recall(data: Path) -> Shown | None:
     """Return what was remembered in a data directory, or None. :raises OperationFailed: it cannot be read."""
     try:
-        shown: dict[str, Any] = json.loads((data / FILE).read_bytes())
+        shown: Shown = json.loads((data / FILE).read_bytes())
         return shown
     except FileNotFoundError:
         return None
@@ -88,7 +103,7 @@ def recall(data: Path) -> dict[str, Any] | None:
         ) from None
 
 
-def screen(shown: dict[str, Any], data: Path) -> str:
+def screen(shown: Shown, data: Path) -> str:
     """Return one screen: where it listens, who may log in, a line that sends and one that reads, where the log is."""
     first, second = shown["accounts"][0], shown["accounts"][-1]
     ports = {(entry["protocol"], entry["tls"]): entry["port"] for entry in shown["listeners"]}
@@ -128,8 +143,8 @@ async def _exists(admin: Administration, address: str) -> bool:
     return True
 
 
-def _remember(data: Path, passwords: dict[str, str], port_offset: int) -> dict[str, Any]:
-    shown = {
+def _remember(data: Path, passwords: dict[str, str], port_offset: int) -> Shown:
+    shown: Shown = {
         "accounts": [{"address": address, "password": password} for address, password in passwords.items()],
         "listeners": demo_listeners(port_offset),
     }

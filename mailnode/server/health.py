@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.logger import Logger
 
 from mailnode.config.version import VERSION
 from mailnode.errors import DomainError
+from mailnode.interfaces.runtime import IClock
 from mailnode.server.stores import OwnStores
 
 TIMEOUT = 5.0  # seconds the store may take to answer
@@ -20,19 +19,19 @@ _log = Logger()
 class HealthReport:
     """Looks when it is asked."""
 
-    def __init__(self, stores: OwnStores, clock: Any) -> None:
+    def __init__(self, stores: OwnStores, clock: IClock) -> None:
         self._stores = stores
         self._clock = clock
         self._trouble = ""  # what was found last
         self.draining = False  # the server comes to its end
 
-    async def report(self) -> dict[str, Any]:
+    async def report(self) -> dict[str, object]:
         """Whether mail is taken: ``status`` "ok", "draining", "store" when it does not answer or its files are gone, "full"
         when the disk is, or "damaged" when some of them are: the others are served."""
         if self.draining:
             return {"status": "draining"}
         asking = Deferred.fromCoroutine(self._ask_store())
-        asking.addTimeout(TIMEOUT, self._clock)
+        asking.addTimeout(TIMEOUT, self._clock)  # type: ignore[arg-type]
         try:
             status = await asking
         except (DomainError, DeferredTimeout):

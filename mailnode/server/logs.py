@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from json.encoder import encode_basestring_ascii as _quoted
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
 from zope.interface import implementer
@@ -127,7 +127,7 @@ def _as_value(value: object) -> str:
     return json.dumps(_for_json(value))
 
 
-def _ours(event: LogEvent) -> tuple[str | None, dict[str, Any]]:
+def _ours(event: LogEvent) -> tuple[str | None, dict[str, object]]:
     name, fields = event.get("event"), event.get("fields")
     if isinstance(name, str) and isinstance(fields, dict):
         return name, fields

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from twisted.cred.checkers import ICredentialsChecker
 from twisted.cred.strcred import UnsupportedInterfaces, findCheckerFactories, makeChecker
@@ -12,7 +11,9 @@ from twisted.plugin import getPlugins
 from zope.interface import implementer
 
 from mailnode.errors import ConfigurationError
-from mailnode.interfaces.policy import IPluginContext, IPolicy, IPolicyFactory
+from mailnode.interfaces.outbound import IResolver
+from mailnode.interfaces.policy import IPluginContext, IPolicy, IPolicyFactory, PolicyOptions
+from mailnode.interfaces.runtime import IClock, IThreads
 
 
 @implementer(IPluginContext)
@@ -20,9 +21,9 @@ from mailnode.interfaces.policy import IPluginContext, IPolicy, IPolicyFactory
 class PluginContext:
     """What a plug-in may use."""
 
-    clock: Any
-    resolver: Any
-    threads: Any
+    clock: IClock
+    resolver: IResolver
+    threads: IThreads
 
 
 def policy_factories() -> dict[str, IPolicyFactory]:
@@ -30,7 +31,7 @@ def policy_factories() -> dict[str, IPolicyFactory]:
     return {factory.name: factory for factory in getPlugins(IPolicyFactory)}
 
 
-def make_policies(wanted: Sequence[tuple[str, dict[str, Any]]], context: IPluginContext) -> list[IPolicy]:
+def make_policies(wanted: Sequence[tuple[str, PolicyOptions]], context: IPluginContext) -> list[IPolicy]:
     """Make the configured policies in order.
 
     :param wanted: (name, options) pairs.

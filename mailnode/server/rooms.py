@@ -4,7 +4,6 @@ each protocol, which is given them."""
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Any
 
 from twisted.cred.portal import Portal
 
@@ -25,6 +24,7 @@ from mailnode.imap.services import ImapServices
 from mailnode.imap.session import ImapSession
 from mailnode.imap.watching import Watching
 from mailnode.imap.wire.connection import ImapLimits
+from mailnode.interfaces.reactor import StartTls
 from mailnode.interfaces.sessions import ISessionCounts
 from mailnode.net.pump_factory import PumpFactory
 from mailnode.policy.chain import ChainedPolicy, PolicyChain
@@ -95,7 +95,7 @@ class Rooms:
         """Let an account have so many sessions at a time from now on."""
         self._realm.sessions_per_account = most
 
-    def factory(self, entry: ListenerConfig, start_tls: Any, config: Config) -> PumpFactory:
+    def factory(self, entry: ListenerConfig, start_tls: StartTls | None, config: Config) -> PumpFactory:
         """Return what makes connections for a listener for mail, with the limits of this configuration."""
         make: dict[str, Callable[..., PumpFactory]] = {
             "smtp": self._smtp_factory,
@@ -127,7 +127,7 @@ class Rooms:
         throttle = Throttle(self._stores.ephemeral, secret, lambda: self._holder.config.auth.no_throttle_for)
         return Logins(portal, directory, throttle, runtime.clock, secret)
 
-    def _smtp_factory(self, entry: ListenerConfig, start_tls: Any, config: Config) -> SmtpFactory:
+    def _smtp_factory(self, entry: ListenerConfig, start_tls: StartTls | None, config: Config) -> SmtpFactory:
         limits = config.limits
         service = Service(
             config.server.hostname,
@@ -163,7 +163,7 @@ class Rooms:
             max_per_peer=limits.connections_per_address,
         )
 
-    def _imap_factory(self, entry: ListenerConfig, start_tls: Any, config: Config) -> ImapFactory:
+    def _imap_factory(self, entry: ListenerConfig, start_tls: StartTls | None, config: Config) -> ImapFactory:
         services = ImapServices(
             self._logins,
             self._runtime.hints,
@@ -189,7 +189,7 @@ class Rooms:
             max_per_peer=config.limits.connections_per_address,
         )
 
-    def _pop3_factory(self, entry: ListenerConfig, start_tls: Any, config: Config) -> Pop3Factory:
+    def _pop3_factory(self, entry: ListenerConfig, start_tls: StartTls | None, config: Config) -> Pop3Factory:
         return Pop3Factory(
             self._logins,
             self._runtime.reactor,

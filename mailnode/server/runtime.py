@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from mailnode.config.schema import Config
 from mailnode.imap.open_views import OpenViews
 from mailnode.imap.searches import Searches
+from mailnode.interfaces.reactor import IServerReactor
 from mailnode.interfaces.runtime import IClock, IHints
 from mailnode.message.scanner import read_facts
 from mailnode.net.batches import Batches
@@ -28,7 +28,7 @@ SEARCH_IDLE = 60.0  # seconds after which it is ended
 class Runtime:
     """What the rooms of one process share. ``searching``: one process, behind everything else that wants the machine."""
 
-    reactor: Any
+    reactor: IServerReactor
     clock: IClock
     threads: Threads
     processes: Processes
@@ -47,7 +47,7 @@ class Runtime:
             self.batches.stop()
 
 
-def make_runtime(config: Config, reactor: Any, wall: Callable[[], float], hints: IHints) -> Runtime:
+def make_runtime(config: Config, reactor: IServerReactor, wall: Callable[[], float], hints: IHints) -> Runtime:
     """Return it; threads are not started. :param reactor: its own seconds never step. :param wall: returns UTC seconds."""
     searching = Processes(reactor, nice=SEARCH_NICENESS, idle=SEARCH_IDLE)
     return Runtime(

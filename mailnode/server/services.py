@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from inspect import isawaitable
-from typing import Any, Protocol
+from typing import Protocol
 
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.logger import Logger
+
+from mailnode.interfaces.runtime import IClock
 
 _log = Logger()
 
@@ -37,7 +39,7 @@ class ProcessService:
     def __init__(
         self,
         name: str,
-        clock: Any,
+        clock: IClock,
         *,
         start: Callable[[], object] = nothing,
         stop: Callable[[], object] = nothing,
@@ -63,7 +65,7 @@ class ProcessService:
         """See :class:`Startable`. What fails to stop, or takes too long, is logged."""
         seconds = self._within()
         try:
-            await Deferred.fromCoroutine(_done(self._stop)).addTimeout(seconds, self._clock)
+            await Deferred.fromCoroutine(_done(self._stop)).addTimeout(seconds, self._clock)  # type: ignore[arg-type]
         except DeferredTimeout:
             _log.warn("{name} did not stop within {seconds} s", name=self._name, seconds=seconds)
         except Exception:

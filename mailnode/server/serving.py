@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection
-from typing import Any
 
+from twisted.internet.interfaces import IProtocolFactory
 from twisted.logger import Logger
 
 from mailnode.admin.administration import CertificateStatus, ProcessStatus
@@ -41,7 +41,7 @@ class Serving:
         ports: Ports,
         *,
         outgoing: int = 0,
-        web: Callable[[Collection[str]], Any] | None = None,
+        web: Callable[[Collection[str]], IProtocolFactory] | None = None,
     ) -> None:
         """:param outgoing: connections to other servers that this process may want in use at a time.
         :param web: makes the factory of an http listener with these pages; None: this process has none."""
@@ -178,7 +178,7 @@ class Serving:
             self._runtime.reactor, key, entry.protocol, entry.endpoint, entry.tls, tls, entry.proxy_from, admission
         )
 
-    def _factory(self, index: int, config: Config) -> Any:
+    def _factory(self, index: int, config: Config) -> IProtocolFactory:
         listener, entry = self._listeners[index], self._config.listener[index]
         if entry.protocol == "http":
             assert self._web is not None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from twisted.logger import Logger
 
@@ -130,15 +129,16 @@ class OwnStores(Stores):
         mail is not acknowledged; "" while all is well. :raises StoreUnavailable, Busy:"""
         return await self._files.trouble(self.blobs.on_disk) or await self.blobs.on_disk(self.blobs.trouble)
 
-    async def accept(self) -> dict[str, Any]:
-        """Go on with older files: what was given out since must not be given out again. Return what was done."""
+    async def accept(self) -> tuple[list[str], int]:
+        """Go on with older files: what was given out since must not be given out again. Return the names of
+        the files and the number of accounts that begin again."""
         accounts = 0
         for number in range(self._config.server.partitions):
             if mail_tenancy(number) in self._accepted:
                 here = [one.id for one in await self.directory.accounts() if self.mail.partition(one.id) == number]
                 accounts += await self.mail.begin_again(number, here)
         await self._files.accept()
-        return {"files": sorted(self._accepted), "accounts": accounts}
+        return sorted(self._accepted), accounts
 
     def damage(self) -> dict[str, str]:
         """Say what is wrong with each file of the store that is damaged or not served, by the file's name."""
@@ -185,7 +185,7 @@ def _files(config: Config, wanted: Sequence[str]) -> frozenset[str]:
 
 
 def _reserve(config: Config, call_from_thread: Callable[..., object] | None) -> Reserve:
-    def report(event: str, **fields: Any) -> None:
+    def report(event: str, **fields: object) -> None:
         def say() -> None:
             emit(_log, event, warning=event == "store.full", **fields)
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import inf
 
 from zope.interface import classImplements
 
-from mailnode.interfaces.reactor import IStreamTransport
+from mailnode.interfaces.reactor import StartTls
 from mailnode.interfaces.wire import IChannel, IConnection, ISession
 from mailnode.net.pump import Pump
 from mailnode.net.pump_factory import PumpFactory
@@ -36,7 +35,7 @@ class SmtpFactory(PumpFactory):
         service: Service,
         *,
         tls: str = "none",
-        start_tls: Callable[[IStreamTransport], None] | None = None,
+        start_tls: StartTls | None = None,
         xclient_from: Networks = (),
         strict_sync: bool = False,
         plain_login: bool = False,

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from twisted.logger import Logger
 
-from mailnode.values.events import emit
+from mailnode.values.events import EventFields, emit
 from mailnode.values.smtp_reply import Reply
 
 MAX_LINES = 50  # lines about refusals of one session, until a message of it is taken
@@ -27,7 +25,7 @@ class RefusalLog:
         """A message was taken: the client is one whose further refusals are worth their lines."""
         self._left = MAX_LINES
 
-    def command(self, reply: Reply, command: str, **fields: Any) -> None:
+    def command(self, reply: Reply, command: str, **fields: str) -> None:
         """A command was refused before it led to a sender or recipient anybody could judge.
 
         :param fields: further ones of ``command.refused``: who asked, and what it was about.
@@ -35,19 +33,20 @@ class RefusalLog:
         fields = {name: value[:MAX_SAID] for name, value in fields.items()}
         self._say("command.refused", reply, reply.text, protocol=self._protocol, command=command, **fields)
 
-    def recipient(self, reply: Reply, reason: str, **fields: Any) -> None:
+    def recipient(self, reply: Reply, reason: str, **fields: str) -> None:
         """RCPT was refused. :param fields: further ones of ``recipient.refused``."""
         self._say("recipient.refused", reply, reason, **fields)
 
-    def message(self, reply: Reply, reason: str, **fields: Any) -> None:
+    def message(self, reply: Reply, reason: str, **fields: str) -> None:
         """MAIL, or a message, was refused. :param fields: further ones of ``message.refused``."""
         self._say("message.refused", reply, reason, **fields)
 
-    def _say(self, event: str, reply: Reply, reason: str, **fields: Any) -> None:
+    def _say(self, event: str, reply: Reply, reason: str, **fields: str) -> None:
         if self._left == 0:
             return
         self._left -= 1
         status = reply.status or str(reply.code)
-        emit(_log, event, session=self._session, **fields, code=reply.code, status=status, reason=reason)
+        told: EventFields = fields
+        emit(_log, event, session=self._session, **told, code=reply.code, status=status, reason=reason)
         if self._left == 0:
             emit(_log, "session.quiet", session=self._session, protocol=self._protocol, lines=MAX_LINES)

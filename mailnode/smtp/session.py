@@ -34,7 +34,7 @@ from mailnode.smtp.wire.grammar import hello_name
 from mailnode.smtp.wire.replies import Rejected, reason_of, reply_to, verdict_reply
 from mailnode.smtp.wire.server import ServerConnection
 from mailnode.values.envelope import Envelope, Origin, Recipient
-from mailnode.values.events import emit
+from mailnode.values.events import EventFields, emit
 from mailnode.values.facts import EncodedFacts
 from mailnode.values.ids import new_id
 from mailnode.values.networks import within
@@ -75,7 +75,7 @@ class SmtpSession(Session[ev.Event]):
         self._standing: dict[str, Verdict] = {}  # verdicts of connect and helo: they go with every message
         self._pace = Pace(service.timeouts, self._steady.seconds())
         self._watch: IDelayed | None = None
-        self._steps: dict[type[Any], Callable[[Any], Awaitable[None]]] = {
+        self._steps: dict[type, Callable[[Any], Awaitable[None]]] = {
             ev.Helo: self._on_helo,
             ev.Mail: self._on_mail,
             ev.Rcpt: self._on_rcpt,
@@ -433,7 +433,7 @@ class SmtpSession(Session[ev.Event]):
 
     def _log_accepted(self, transaction: MailTransaction, size: int, message_id: str) -> None:
         priority = transaction.mail.options.priority
-        about: dict[str, Any] = {"priority": priority} if priority else {}
+        about: EventFields = {"priority": priority} if priority else {}
         emit(
             _log,
             "message.accepted",

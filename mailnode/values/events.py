@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 # name -> (what happened, fields in the order of the text form)
 EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -115,6 +115,10 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
 _FIELDS = {name: frozenset(fields) for name, (_, fields) in EVENTS.items()}
 
 
+# Fields of an event, gathered before it is said which: ``emit`` takes them by name, beside ``warning``.
+EventFields: TypeAlias = dict[str, Any]
+
+
 class EventLogger(Protocol):
     """The part of ``twisted.logger.Logger`` that is used."""
 
@@ -125,7 +129,7 @@ class EventLogger(Protocol):
         """Log an event somebody should look at."""
 
 
-def emit(log: EventLogger, name: str, /, *, warning: bool = False, **fields: Any) -> None:
+def emit(log: EventLogger, name: str, /, *, warning: bool = False, **fields: object) -> None:
     """Log one event of the table. Fields may be left out; one that is not in the table is a programming error.
 
     :raises KeyError: unknown name. :raises ValueError: unknown field.

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -86,11 +85,11 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
-        kinds: dict[str, Any] = {"counter": Counter, "gauge": Gauge}
-        self._metrics: dict[str, Any] = {}
+        kinds: dict[str, type[Counter | Gauge]] = {"counter": Counter, "gauge": Gauge}
+        self._metrics: dict[str, Counter | Gauge | Histogram] = {}
         for name, metric in METRICS.items():
             if metric.kind == "histogram":
-                made: Any = Histogram(
+                made: Counter | Gauge | Histogram = Histogram(
                     PREFIX + name, metric.help, metric.labels, registry=self._registry, buckets=SECONDS
                 )
             else:
@@ -138,6 +137,14 @@ class Metrics:
                 _log.error("the metric {name} with {labels} is not in the table", name=name, labels=sorted(labels))
 
 
+EventFields = Mapping[str, object]
+
+
+def _number(fields: EventFields, name: str) -> float:
+    value = fields.get(name)
+    return value if isinstance(value, int | float) else 0
+
+
 def _method(event: str) -> str:
     return "_" + event.replace(".", "_")
 
@@ -158,49 +165,49 @@ class EventMetrics:
             if counted is not None:
                 counted(fields)
 
-    def _session_open(self, fields: dict[str, Any]) -> None:
+    def _session_open(self, fields: EventFields) -> None:
         self._metrics.count("sessions_opened", protocol=str(fields.get("protocol")))
         self._metrics.change("sessions_open", 1, protocol=str(fields.get("protocol")))
 
-    def _session_close(self, fields: dict[str, Any]) -> None:
+    def _session_close(self, fields: EventFields) -> None:
         protocol = str(fields.get("protocol"))
         self._metrics.change("sessions_open", -1, protocol=protocol)
-        self._metrics.count("session_octets", fields.get("bytes_in", 0), protocol=protocol, direction="in")
-        self._metrics.count("session_octets", fields.get("bytes_out", 0), protocol=protocol, direction="out")
+        self._metrics.count("session_octets", _number(fields, "bytes_in"), protocol=protocol, direction="in")
+        self._metrics.count("session_octets", _number(fields, "bytes_out"), protocol=protocol, direction="out")
 
-    def _session_error(self, fields: dict[str, Any]) -> None:
+    def _session_error(self, fields: EventFields) -> None:
         self._metrics.count("session_errors", protocol=str(fields.get("protocol")))
 
-    def _session_login(self, fields: dict[str, Any]) -> None:
+    def _session_login(self, fields: EventFields) -> None:
         self._metrics.count("logins", protocol=str(fields.get("protocol")), result="succeeded")
 
-    def _session_refused(self, fields: dict[str, Any]) -> None:
+    def _session_refused(self, fields: EventFields) -> None:
         self._metrics.count("logins", protocol=str(fields.get("protocol")), result="refused")
 
-    def _recipient_refused(self, fields: dict[str, Any]) -> None:
+    def _recipient_refused(self, fields: EventFields) -> None:
         self._metrics.count("recipients_refused", status=str(fields.get("status")))
 
-    def _message_refused(self, fields: dict[str, Any]) -> None:
+    def _message_refused(self, fields: EventFields) -> None:
         self._metrics.count("messages_refused", status=str(fields.get("status")))
 
-    def _message_accepted(self, fields: dict[str, Any]) -> None:
+    def _message_accepted(self, fields: EventFields) -> None:
         self._metrics.count("messages_accepted")
-        self._metrics.count("message_octets", fields.get("size", 0))
+        self._metrics.count("message_octets", _number(fields, "size"))
 
-    def _message_delivered(self, fields: dict[str, Any]) -> None:
+    def _message_delivered(self, fields: EventFields) -> None:
         self._metrics.count("messages_delivered")
 
-    def _message_appended(self, fields: dict[str, Any]) -> None:
+    def _message_appended(self, fields: EventFields) -> None:
         self._metrics.count("messages_appended")
 
-    def _queue_bounced(self, fields: dict[str, Any]) -> None:
+    def _queue_bounced(self, fields: EventFields) -> None:
         self._metrics.count("queue_bounces", kind=str(fields.get("kind")))
 
-    def _policy_failed(self, fields: dict[str, Any]) -> None:
+    def _policy_failed(self, fields: EventFields) -> None:
         self._metrics.count("policy_failures", policy=str(fields.get("policy")))
 
-    def _worker_ended(self, fields: dict[str, Any]) -> None:
+    def _worker_ended(self, fields: EventFields) -> None:
         self._metrics.count("workers_ended")
 
-    def _store_failed(self, fields: dict[str, Any]) -> None:
+    def _store_failed(self, fields: EventFields) -> None:
         self._metrics.count("store_failures", tenancy=str(fields.get("tenancy")))

@@ -7,9 +7,9 @@ slowly, is let go.
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import connectionDone
@@ -23,6 +23,7 @@ from twisted.web.server import NOT_DONE_YET, Request, Site
 from mailnode.interfaces.runtime import IClock, IDelayed
 from mailnode.values.events import emit
 
+UntypedRequest: TypeAlias = Any  # a Request: hardly a method of it has types
 PageContent = tuple[int, bytes, bytes]  # status, content type, body
 
 NOT_HERE: PageContent = 404, b"text/plain; charset=utf-8", b"not here\n"
@@ -37,7 +38,7 @@ _log = Logger()
 class OneRequest(HTTPChannel):
     """Takes one request of each connection."""
 
-    def checkPersistence(self, request: Any, version: bytes) -> bool:
+    def checkPersistence(self, request: Request, version: bytes) -> bool:
         """Whether another request may follow: none."""
         request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
         return False
@@ -50,7 +51,7 @@ class Brief(ThrottlingProtocol):
 
     def connectionMade(self) -> None:
         """Set its end; go on if there is room for it."""
-        factory: Any = self.factory
+        factory: BriefFactory = self.factory
         self._end = factory.clock.callLater(REQUEST_SECONDS, self._too_late)
         super().connectionMade()  # type: ignore[no-untyped-call]
 
@@ -63,8 +64,7 @@ class Brief(ThrottlingProtocol):
 
     def _too_late(self) -> None:
         self._end = None
-        transport: Any = self.transport
-        transport.abortConnection()
+        self.transport.abortConnection()  # type: ignore[union-attr]
 
 
 class BriefFactory(ThrottlingFactory):
@@ -88,8 +88,8 @@ class ShortRequest(Request):
         """Take a piece of a body that nobody reads, up to a limit."""
         self._taken += len(data)
         if self._taken > MAX_BODY:
-            channel: Any = self.channel
-            channel.forceAbortClient()
+            channel: HTTPChannel = self.channel
+            channel.forceAbortClient()  # type: ignore[no-untyped-call]
             return
         super().handleContentChunk(data)  # type: ignore[no-untyped-call]
 
@@ -112,7 +112,7 @@ class Page(Resource):
         if request.postpath:
             self._answer(NOT_HERE, request)
             return NOT_DONE_YET
-        gone: list[Any] = []
+        gone: list[Failure] = []
         request.notifyFinish().addErrback(gone.append)
         made = Deferred.fromCoroutine(_as_coroutine(self._make, _host(request)))
         made.addErrback(self._failed)
@@ -123,7 +123,7 @@ class Page(Resource):
         _log.failure("a page could not be made", failure)
         return 500, b"text/plain; charset=utf-8", b"unknown trouble; see the log\n"
 
-    def _answer(self, page: PageContent, request: Any) -> None:
+    def _answer(self, page: PageContent, request: UntypedRequest) -> None:
         status, content_type, body = page
         request.setResponseCode(status)
         request.setHeader(b"content-type", content_type)
@@ -139,7 +139,7 @@ class LoggedSite(Site):
 
     noisy = False
 
-    def log(self, request: Any) -> None:
+    def log(self, request: UntypedRequest) -> None:
         """A request was answered."""
         client = request.getClientAddress()
         emit(
@@ -180,7 +180,7 @@ class RootPages(Pages):
         return found
 
 
-def _host(request: Any) -> str:
+def _host(request: UntypedRequest) -> str:
     """Return the host name a request is for, lower case, without port; "" where none is told."""
     name: bytes = request.getRequestHostname()
     return name.decode("ascii", "replace").lower()
@@ -202,7 +202,7 @@ class SiteContent:
     and text of /metrics. ``policy`` returns the MTA-STS policy of a domain; None: it is none of ours.
     """
 
-    health: Callable[[], Awaitable[dict[str, Any]]]
+    health: Callable[[], Awaitable[Mapping[str, object]]]
     metrics: Callable[[], Awaitable[tuple[bytes, bytes]]]
     policy: Callable[[str], Awaitable[str | None]]
 
@@ -221,7 +221,9 @@ class SiteContent:
         return NOT_HERE if text is None else (200, b"text/plain", text.encode("ascii"))
 
 
-def web_factory(content: SiteContent, pages: Collection[str], clock: Any, max_connections: int = 100) -> BriefFactory:
+def web_factory(
+    content: SiteContent, pages: Collection[str], clock: IClock, max_connections: int = 100
+) -> BriefFactory:
     """Return the factory of an http listener. :param pages: "health", "metrics", "mta-sts": what it shows. :param clock: for
     timeouts."""
     root, well_known = RootPages(), Pages()  # type: ignore[no-untyped-call]

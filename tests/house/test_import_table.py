@@ -40,6 +40,7 @@ MAY_SEE = {
     "tap": {
         "config",
         "errors",
+        "interfaces",
         "interpreter",
         "server.app",
         "server.configuration",
@@ -57,6 +58,7 @@ MAY_SEE = {
         "config",
         "delivery",
         "errors",
+        "interfaces",
         "net",
         "values",
         "web",
@@ -76,7 +78,7 @@ MAY_SEE = {
         "server.stores",
     },
     "server.process": {"net", "web", "server.runtime", "server.services", "server.serving", "server.stores"},
-    "server.services": set(),
+    "server.services": {"interfaces"},
     "server.runtime": {"config", "imap", "interfaces", "message", "net", "store"},
     "server.serving": {
         "admin",
@@ -110,7 +112,7 @@ MAY_SEE = {
     "server.stores": {"config", "errors", "interfaces", "store", "values", "server.engine_files"},
     "server.engine_files": {"store"},
     "server.outgoing": {"config", "delivery", "net", "queue", "upkeep", "server.process", "server.services"},
-    "server.health": {"config", "errors", "server.stores"},
+    "server.health": {"config", "errors", "interfaces", "server.stores"},
     "server.reloading": {"config", "errors", "interfaces", "net", "values"},
     "server.configuration": {"config", "errors", "net", "server.plugins"},
     "server.plugins": {"errors", "interfaces"},
@@ -131,6 +133,7 @@ MAY_SEE = {
         "admin",
         "auth",
         "config",
+        "interfaces",
         "net",
         "web",
         "server.processes.handover",
@@ -167,11 +170,11 @@ MAY_SEE = {
         "server.processes.handover",
         "server.processes.link",
     },
-    "server.processes.handover": set(),
-    "server.processes.link": {"errors", "net", "server.processes.pickled"},
+    "server.processes.handover": {"config"},
+    "server.processes.link": {"errors", "interfaces", "net", "server.processes.pickled"},
     "server.processes.pickled": {"errors"},
     "server.processes.hints": {"interfaces", "net", "server.processes.link"},
-    "server.processes.setup": {"net"},
+    "server.processes.setup": {"interfaces", "net"},
 }
 # Single doors, each with its reason.
 DOORS = {

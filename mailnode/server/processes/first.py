@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TypeVar
 
 from mailnode.admin.administration import ProcessStatus
 from mailnode.auth.realm import SessionCounts
 from mailnode.config.holder import Holder
+from mailnode.interfaces.reactor import IServerReactor
 from mailnode.net.client_counts import ClientCountsMemory
 from mailnode.net.tls import CertificateStore
 from mailnode.server.processes.handover import Clients, HandedSocket, Handover, LogPlace, Served
@@ -20,13 +21,15 @@ from mailnode.server.serving import Serving
 from mailnode.server.stores import Stores
 from mailnode.web.merging import Snapshot, lasting, merged
 
+T = TypeVar("T")
+
 
 class FurtherProcesses:
     """All processes but the first; there may be none. ``start`` before it takes connections, ``stop``; once each."""
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: IServerReactor,
         holder: Holder,
         serving: Serving,
         stores: Stores,
@@ -110,11 +113,13 @@ class FurtherProcesses:
         certificates = tuple(pair.as_pem() for pair in self._certificates.pairs)
         return Served(self._holder.generation, self._holder.config, certificates)
 
-    def _handlers(self, worker: Worker) -> Mapping[str, Callable[..., Any]]:
+    def _handlers(self, worker: Worker) -> Mapping[str, Callable[..., object]]:
         sessions = self._sessions[worker] = Counter()
         engine, queue, counters, counts = self._stores.engine, self._stores.queue, self._stores.ephemeral, self._counts
 
-        async def write(tenancy: str, unit: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        async def write(
+            tenancy: str, unit: Callable[..., T], args: tuple[object, ...], kwargs: Mapping[str, object]
+        ) -> T:
             return await engine.write(tenancy, unit, *args, **kwargs)
 
         async def enter(account_id: str, protocol: str, limit: int) -> bool:

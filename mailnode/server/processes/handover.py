@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from mailnode.config.schema import Config
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +43,13 @@ class LogPlace:
 class Served:
     """All that can change while a worker runs: it is told the whole of it, at first and after each change.
 
-    ``generation``: its number, see :class:`mailnode.config.holder.Holder`. ``config``: a
-    :class:`mailnode.config.schema.Config`. ``certificates``: (chain, key) in PEM form; the files may be readable by
+    ``generation``: its number, see :class:`mailnode.config.holder.Holder`. ``certificates``: (chain, key) in PEM form; the
+    files may be readable by
     root alone.
     """
 
     generation: int
-    config: Any
+    config: Config
     certificates: tuple[tuple[bytes, bytes], ...]
 
 

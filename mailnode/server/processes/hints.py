@@ -7,11 +7,10 @@ other side reads slowly gets none: hints may be lost, and who relies on them als
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from zope.interface import implementer
 
-from mailnode.interfaces.runtime import IHints
+from mailnode.interfaces.runtime import IClock, IHints
 from mailnode.net.hints import LocalHints
 from mailnode.server.processes.link import ProcessLink
 
@@ -22,7 +21,7 @@ MAX_ACCOUNTS = 10_000  # of one message
 class SharedHints:
     """Local hints that are also told to other processes, and hints of others that are passed on to a subscriber here."""
 
-    def __init__(self, reactor: Any, links: Callable[[], Sequence[ProcessLink]]) -> None:
+    def __init__(self, reactor: IClock, links: Callable[[], Sequence[ProcessLink]]) -> None:
         """:param links: those to tell: all workers' for the first one, the first one's for a worker."""
         self._local = LocalHints()
         self._reactor = reactor

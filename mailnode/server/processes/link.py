@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from inspect import isawaitable
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
@@ -14,8 +14,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from mailnode.errors import StoreUnavailable
+from mailnode.interfaces.reactor import IStreamTransport
 from mailnode.net.frames import FrameReader, FrameTooLong, frame
-from mailnode.server.processes.pickled import dumps, error_as_value, loads, value_as_error
+from mailnode.server.processes.pickled import ErrorAsValue, dumps, error_as_value, loads, value_as_error
 
 MAX_WAITING = 10_000  # calls that may wait for their answers
 MAX_OCTETS = 256 * 1024 * 1024  # of calls that wait for their answers
@@ -33,14 +34,14 @@ class ProcessLink(Protocol):
     the end of the link for everything that waits.
     """
 
-    transport: Any
+    transport: IStreamTransport
 
-    def __init__(self, handlers: Mapping[str, Callable[..., Any]], on_lost: Callable[[], None]) -> None:
+    def __init__(self, handlers: Mapping[str, Callable[..., object]], on_lost: Callable[[], None]) -> None:
         """:param on_lost: called once, when the other side is gone."""
         self._handlers = handlers
         self._on_lost = on_lost
         self._reader = FrameReader()
-        self._waiting: dict[int, tuple[Deferred[Any], int]] = {}
+        self._waiting: dict[int, tuple[Deferred[object], int]] = {}
         self._octets = 0
         self._number = 0
         self._under_way = 0
@@ -50,7 +51,7 @@ class ProcessLink(Protocol):
 
     # to the other side
 
-    async def call(self, name: str, *args: Any) -> Any:
+    async def call(self, name: str, *args: object) -> Any:
         """Have something done there and return the result. :raises DomainError: its own, or StoreUnavailable.
 
         :raises Exception: the arguments are not plain data.
@@ -61,13 +62,13 @@ class ProcessLink(Protocol):
             raise StoreUnavailable("too many calls are waiting")
         self._number = number = self._number + 1
         data = self._framed((_CALL, number, name, args))
-        answer: Deferred[Any] = Deferred()
+        answer: Deferred[object] = Deferred()
         self._waiting[number] = answer, len(data)
         self._octets += len(data)
         self.transport.write(data)
         return await answer
 
-    def tell(self, name: str, *args: Any) -> None:
+    def tell(self, name: str, *args: object) -> None:
         """Say something that needs no answer; it is lost when the link is."""
         if self._stands:
             self.transport.write(self._framed((_TELL, 0, name, args)))
@@ -82,7 +83,7 @@ class ProcessLink(Protocol):
         if self._stands:
             self.transport.abortConnection()
 
-    def _framed(self, message: tuple[int, int, Any, Any]) -> bytes:
+    def _framed(self, message: tuple[int, int, str | None, object]) -> bytes:
         try:
             return frame(dumps(message))
         except FrameTooLong:
@@ -117,26 +118,26 @@ class ProcessLink(Protocol):
             answer.errback(StoreUnavailable("the other process is gone"))
         self._on_lost()
 
-    def _answered(self, kind: int, number: int, rest: Any) -> None:
+    def _answered(self, kind: int, number: int, rest: object) -> None:
         answer, octets = self._waiting.pop(number)
         self._octets -= octets
         if kind == _RESULT:
             answer.callback(rest)
         else:
-            answer.errback(value_as_error(rest))
+            answer.errback(value_as_error(cast(ErrorAsValue, rest)))
 
-    def _asked(self, kind: int, number: int, name: str, args: tuple[Any, ...]) -> None:
+    def _asked(self, kind: int, number: int, name: str, args: tuple[object, ...]) -> None:
         self._under_way += 1
         if self._under_way >= MAX_UNDER_WAY and not self._paused:
             self._paused = True
             self.transport.pauseProducing()
         Deferred.fromCoroutine(self._do(name, args)).addBoth(self._done, kind, number)
 
-    async def _do(self, name: str, args: tuple[Any, ...]) -> Any:
+    async def _do(self, name: str, args: tuple[object, ...]) -> object:
         result = self._handlers[name](*args)
         return await result if isawaitable(result) else result
 
-    def _done(self, result: Any, kind: int, number: int) -> None:
+    def _done(self, result: object, kind: int, number: int) -> None:
         self._under_way -= 1
         if self._paused and self._under_way <= MAX_UNDER_WAY // 2 and self._stands:
             self._paused = False
@@ -146,7 +147,7 @@ class ProcessLink(Protocol):
         if kind == _CALL and self._stands:
             self.transport.write(self._reply(number, result))
 
-    def _reply(self, number: int, result: Any) -> bytes:
+    def _reply(self, number: int, result: object) -> bytes:
         try:
             if isinstance(result, Failure):
                 return self._framed((_ERROR, number, None, error_as_value(_error(result))))

@@ -33,6 +33,9 @@ _BUILT_IN = {
 }
 
 
+ErrorAsValue = tuple[type[BaseException], tuple[object, ...], dict[str, object]]  # class, arguments, attributes
+
+
 class NotAllowed(pickle.UnpicklingError):
     """Data that names something it may not."""
 
@@ -48,9 +51,9 @@ def loads(data: bytes) -> Any:
 
 
 class _Reader(pickle.Unpickler):
-    _found: dict[tuple[str, str], Any] = {}
+    _found: dict[tuple[str, str], type | FunctionType] = {}
 
-    def find_class(self, module: str, name: str) -> Any:
+    def find_class(self, module: str, name: str) -> type | FunctionType:
         """Return a class or function of the rooms and kinds above; those that only import it do not count."""
         key = (module, name)
         found = self._found.get(key)
@@ -59,10 +62,11 @@ class _Reader(pickle.Unpickler):
         return found
 
 
-def _look_up(module: str, name: str) -> Any:
+def _look_up(module: str, name: str) -> type | FunctionType:
     if module in _BUILT_IN:
         if name in _BUILT_IN[module]:
-            return getattr(importlib.import_module(module), name)
+            built_in: type = getattr(importlib.import_module(module), name)
+            return built_in
     elif module.startswith(_ROOMS):
         found = getattr(importlib.import_module(module), name, None)
         if isinstance(found, type | FunctionType) and found.__module__ == module and found.__qualname__ == name:
@@ -73,7 +77,7 @@ def _look_up(module: str, name: str) -> Any:
 # errors
 
 
-def error_as_value(error: BaseException) -> tuple[Any, ...]:
+def error_as_value(error: BaseException) -> ErrorAsValue:
     """Return a domain error of ours as plain data; anything else becomes :class:`StoreUnavailable`."""
     kind = type(error)
     if not isinstance(error, DomainError) or not kind.__module__.startswith(_ROOMS):
@@ -81,7 +85,7 @@ def error_as_value(error: BaseException) -> tuple[Any, ...]:
     return kind, error.args, dict(vars(error))
 
 
-def value_as_error(value: tuple[Any, ...]) -> DomainError:
+def value_as_error(value: ErrorAsValue) -> DomainError:
     """Return the error again, without calling a constructor that may want other arguments."""
     kind, arguments, state = value
     if not (isinstance(kind, type) and issubclass(kind, DomainError)):

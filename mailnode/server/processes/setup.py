@@ -7,8 +7,8 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from typing import Any
 
+from mailnode.interfaces.reactor import IServerReactor
 from mailnode.net.descriptors import raise_limit
 from mailnode.net.threads import SWITCH_INTERVAL
 
@@ -24,13 +24,13 @@ def end_by_force(grace: float) -> None:
     signal.setitimer(signal.ITIMER_REAL, grace + LAST_RESORT)
 
 
-def prepare_process(reactor: Any, monotonic: Callable[[], float]) -> None:
+def prepare_process(reactor: IServerReactor, monotonic: Callable[[], float]) -> None:
     """Set what stays until the end: files for the owner alone, as many as are allowed, quick threads, a clock that
     never steps."""
     os.umask(0o077)
     raise_limit()
     sys.setswitchinterval(SWITCH_INTERVAL)
-    reactor.seconds = monotonic  # Twisted's own follows the wall clock: set back, it would hold every timer
+    reactor.seconds = monotonic  # type: ignore[method-assign]  # Twisted's own follows the wall clock: set back, it would hold every timer
     # What is loaded now stays; and of what a message makes, nearly all is free again without looking for cycles.
     gc.freeze()
     gc.set_threshold(*COLLECT_AT)

@@ -6,7 +6,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList
@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from mailnode.errors import ConfigurationError, StoreUnavailable
+from mailnode.interfaces.reactor import IServerReactor
 from mailnode.interfaces.runtime import IDelayed
 from mailnode.server.processes.handover import Handover
 from mailnode.server.processes.link import ProcessLink
@@ -31,7 +32,7 @@ ANSWER = 2.0  # seconds to wait for the answer of a worker to a question
 REAP = 0.05  # seconds between looks whether a process has ended
 ENDING = 5.0  # seconds beyond the grace time before a worker is killed
 
-Handlers = Callable[["Worker"], Mapping[str, Callable[..., Any]]]
+Handlers = Callable[["Worker"], Mapping[str, Callable[..., object]]]
 
 _log = Logger()
 
@@ -49,10 +50,10 @@ class _Once(Factory):
         return self._made
 
 
-def join(reactor: Any, end: socket.socket, link: ProcessLink) -> None:
+def join(reactor: IServerReactor, end: socket.socket, link: ProcessLink) -> None:
     """Let a link speak over one end of a pair of sockets, which becomes the reactor's."""
     end.setblocking(False)
-    reactor.adoptStreamConnection(end.fileno(), socket.AF_UNIX, _Once(link))
+    reactor.adoptStreamConnection(end.fileno(), socket.AF_UNIX, _Once(link))  # type: ignore[arg-type]
     end.close()
 
 
@@ -61,14 +62,14 @@ class Worker:
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: IServerReactor,
         handover: Handover,
         handlers: Handlers,
         on_ended: Callable[[Worker, int], None],
     ) -> None:
         """Start it. :param on_ended: called once with its exit code. :raises OSError: it cannot be started."""
         self.number = handover.number
-        self.started: float = reactor.seconds()
+        self.started = reactor.seconds()
         self.up = False
         self.ready: Deferred[None] = Deferred()
         self.ended: Deferred[None] = Deferred()
@@ -140,7 +141,7 @@ class Supervisor:
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: IServerReactor,
         count: int,
         hand_over: Callable[[int], Handover],
         handlers: Handlers,
@@ -189,25 +190,25 @@ class Supervisor:
         """Those of the workers that accept connections."""
         return [worker.link for worker in self._workers.values() if worker.up]
 
-    def tell(self, name: str, *args: Any) -> None:
+    def tell(self, name: str, *args: object) -> None:
         """Say something to all, those that are starting too: what they are told comes after what they begin with."""
         for worker in self._workers.values():
             worker.link.tell(name, *args)
 
-    async def ask(self, name: str, *args: Any) -> dict[int, Any]:
+    async def ask(self, name: str, *args: object) -> dict[int, Any]:
         """Ask all at once; return the answers by number, without those that gave none in time."""
         answers: dict[int, Any] = {}
 
         async def ask_one(worker: Worker) -> None:
             answers[worker.number] = await worker.link.call(name, *args)
 
-        waits = []
+        waits: list[Deferred[object]] = []
         for worker in [worker for worker in self._workers.values() if worker.up]:
-            waiting = Deferred.fromCoroutine(ask_one(worker))
-            waits.append(waiting.addTimeout(ANSWER, self._reactor))
-        outcomes: list[tuple[bool, Any]] = await DeferredList(waits, consumeErrors=True)
-        for success, result in outcomes:
-            if not success and not result.check(StoreUnavailable, DeferredTimeout):
+            waiting: Deferred[object] = Deferred.fromCoroutine(ask_one(worker))
+            waits.append(waiting.addTimeout(ANSWER, self._reactor))  # type: ignore[arg-type]
+        outcomes: Sequence[tuple[bool, object]] = await DeferredList(waits, consumeErrors=True)
+        for _, result in outcomes:
+            if isinstance(result, Failure) and not isinstance(result.value, StoreUnavailable | DeferredTimeout):
                 _log.failure("a worker cannot answer", result)
         return answers
 
@@ -218,7 +219,7 @@ class Supervisor:
 
     def _begin(self, number: int) -> Worker:
         worker = Worker(self._reactor, self._hand_over(number), self._handlers, self._ended)
-        worker.ready.addTimeout(START, self._reactor)
+        worker.ready.addTimeout(START, self._reactor)  # type: ignore[arg-type]
         worker.ready.addErrback(self._not_ready, worker)
         self._workers[number] = worker
         return worker

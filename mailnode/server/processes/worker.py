@@ -10,7 +10,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any, NoReturn
+from typing import NoReturn, cast
 
 from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
@@ -22,6 +22,7 @@ from zope.interface import implementer
 
 from mailnode.config.holder import Holder
 from mailnode.errors import ConfigurationError
+from mailnode.interfaces.reactor import IServerReactor
 from mailnode.interfaces.runtime import IDelayed
 from mailnode.interfaces.sessions import ISessionCounts
 from mailnode.interpreter import require_fit
@@ -49,7 +50,7 @@ STEP, STORE, THREADS = (
     0.0,
 )  # seconds the steps of the end may take, beyond the grace time: threads end with it
 
-reactor: Any = _reactor
+reactor = cast(IServerReactor, _reactor)
 _log = Logger()
 
 
@@ -134,7 +135,7 @@ class WorkerServer:
 
     # what the first process says
 
-    def handlers(self) -> dict[str, Callable[..., Any]]:
+    def handlers(self) -> dict[str, Callable[..., object]]:
         """What it may call or tell."""
         return {
             "hints": lambda modseqs, queue: self._hints.heard(self._link, modseqs, queue),
@@ -202,10 +203,12 @@ class WorkerServer:
 def _open_log(place: LogPlace, form: str) -> AppendedLog | None:
     """Let everything that is logged go where the first process's log goes."""
     if place.kind != "lines":
-        make: Any = SyslogObserver if place.kind == "syslog" else namedAny(place.name)  # type: ignore[no-untyped-call]
-        made: Any = make(place.name).emit if place.kind == "syslog" else make()
+        if place.kind == "syslog":
+            made = SyslogObserver(place.name).emit  # type: ignore[no-untyped-call]
+        else:
+            made = namedAny(place.name)()  # type: ignore[no-untyped-call]
         if not ILogObserver.providedBy(made):
-            made = LegacyLogObserverWrapper(made)
+            made = LegacyLogObserverWrapper(made)  # type: ignore[arg-type]
         globalLogBeginner.beginLoggingTo([made], redirectStandardIO=False)
         return None
     log = AppendedLog(place.path, place.descriptor)
@@ -218,7 +221,7 @@ def _failed(failure: Failure) -> None:
     os._exit(1)
 
 
-def _run(coroutine: Coroutine[Any, Any, None]) -> Deferred[None]:
+def _run(coroutine: Coroutine[Deferred[object], object, None]) -> Deferred[None]:
     return Deferred.fromCoroutine(coroutine).addErrback(_failed)
 
 
@@ -237,7 +240,7 @@ def main(descriptor: int) -> None:
         raise SystemExit("\n".join(f"mailnode: {mistake}" for mistake in error.mistakes)) from None
     prepare_process(reactor, time.monotonic)
     _leave_signals()
-    handlers: dict[str, Callable[..., Any]] = {}
+    handlers: dict[str, Callable[..., object]] = {}
 
     def begin(handover: Handover) -> None:
         for inherited in handover.descriptors():
