@@ -8,6 +8,7 @@ from mailnode import errors
 from mailnode.admin import (
     accounts,
     aliases,
+    dkim,
     domains,
     grants,
     mailboxes,
@@ -21,7 +22,7 @@ from mailnode.admin.administration import Administration, RunningServer, Stopped
 from mailnode.admin.operations import AnyOperation, Operation, OperationFailed, Reason
 from mailnode.errors import DomainError
 
-_NOUNS = (accounts, aliases, domains, grants, mailboxes, published, queue, queue_steering, server, store)
+_NOUNS = (accounts, aliases, dkim, domains, grants, mailboxes, published, queue, queue_steering, server, store)
 
 OPERATIONS: dict[str, AnyOperation] = {
     found.name: found for noun in _NOUNS for found in vars(noun).values() if isinstance(found, Operation)

@@ -7,6 +7,7 @@ from typing import TypedDict
 
 from mailnode.admin.administration import Administration
 from mailnode.admin.dangling import LeavesDangling, Removed, left_by, told
+from mailnode.admin.dkim import make_keys
 from mailnode.admin.finding import about, find_domain
 from mailnode.admin.operations import OperationFailed, Reason, operation
 from mailnode.values.address import Address, parse_address
@@ -41,11 +42,13 @@ class DomainChanged(DomainRecord, LeavesDangling):
 
 @operation("domain.add", changes=True)
 async def domain_add(admin: Administration, name: str, alias_of: str = "") -> DomainRecord:
-    """Add a domain, or another name for one."""
+    """Add a domain, or another name for one, with keys that sign its mail."""
     if alias_of:
         with about(alias_of):
             await find_domain(admin, alias_of)
-    return _domain(await admin.directory.add_domain(name, alias_of))
+    domain = await admin.directory.add_domain(name, alias_of)
+    await make_keys(admin, domain, "active")
+    return _domain(domain)
 
 
 @operation("domain.list")

@@ -9,6 +9,8 @@ from mailnode.admin.finding import find_domain
 from mailnode.admin.operations import operation
 from mailnode.admin.zone import notes, zone
 from mailnode.admin.zone_check import RecordCheck, check, names_of_addresses, questions
+from mailnode.values.dkim import dkim_records
+from mailnode.values.published import DnsRecord, Published
 
 
 class ZoneEntry(TypedDict):
@@ -45,7 +47,8 @@ async def domain_records(admin: Administration, name: str) -> ZoneRecords:
     return {
         "domain": domain,
         "records": [
-            {"name": one.name, "type": one.type, "value": one.value, "why": one.why} for one in zone(domain, published)
+            {"name": one.name, "type": one.type, "value": one.value, "why": one.why}
+            for one in await _zone(admin, domain, published)
         ],
         "notes": notes(domain, published),
     }
@@ -56,7 +59,7 @@ async def domain_check(admin: Administration, name: str) -> ZoneCheck:
     """Compare the records of a domain with what DNS says."""
     domain = (await find_domain(admin, name)).name
     published = admin.published()
-    records = zone(domain, published)
+    records = await _zone(admin, domain, published)
     answers = dict(await admin.dns.ask(questions(published, records)))
     answers |= await admin.dns.ask(names_of_addresses(published, answers).values())
     checked = check(published, records, answers)
@@ -66,3 +69,7 @@ async def domain_check(admin: Administration, name: str) -> ZoneCheck:
         "records": checked,
         "notes": notes(domain, published),
     }
+
+
+async def _zone(admin: Administration, domain: str, published: Published) -> list[DnsRecord]:
+    return zone(domain, published, dkim_records(await admin.directory.dkim_keys(domain)))

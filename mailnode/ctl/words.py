@@ -99,7 +99,8 @@ _MESSAGES_HELD = "Messages it may hold; 0: no limit."
 WORDS = {
     # Domains
     "domain.add": Words(
-        "Add a domain.", options={"alias_of": "Every address of NAME is looked up in this domain instead."}
+        "Add a domain, with keys that sign its mail.",
+        options={"alias_of": "Every address of NAME is looked up in this domain instead."},
     ),
     "domain.list": Words("List all domains.", shown(display.domains)),
     "domain.show": Words("Show one domain and what stands in it.", shown(display.record)),
@@ -136,6 +137,26 @@ WORDS = {
         Asks the resolvers of [dns], right now. Ends with 1 when one is missing, wrong or could not be asked.
         """,
         _checked,
+    ),
+    "domain.dkim": Words(
+        "Show the keys that sign a domain's mail (DKIM), each with its DNS record.", shown(zone.dkim_keys)
+    ),
+    "domain.dkim-rotate": Words(
+        "Make the next pair of keys. It signs when it is activated; the first pair of a domain signs at once.",
+        shown(zone.dkim_keys),
+    ),
+    "domain.dkim-activate": Words(
+        "Let keys sign: those of SELECTORS, or all that wait. What signed before is retired. Publish their records first.",
+        shown(zone.dkim_keys),
+        instead={"selectors": [click.Argument(["selectors"], metavar="[SELECTORS]...", nargs=-1)]},
+    ),
+    "domain.dkim-retire": Words(
+        "Let a key sign no more. Its record stays in DNS until the mail it signed has arrived.", shown(zone.dkim_keys)
+    ),
+    "domain.dkim-remove": Words(
+        "Remove a key that does not sign. Take its record out of DNS then.",
+        shown(zone.dkim_keys),
+        "Remove the key {selector} of {name}? Mail that it signed can no longer be verified once its record is gone.",
     ),
     # Accounts
     "account.add": Words(

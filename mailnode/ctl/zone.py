@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mailnode.admin.dkim import DkimRecord
 from mailnode.admin.published import ZoneCheck, ZoneEntry, ZoneRecords
 from mailnode.ctl.display import as_text
 
@@ -48,6 +49,14 @@ def as_verdicts(result: ZoneCheck) -> str:
     last = f"{wrong} of {len(result['records'])} are not right" if wrong else "all right"
     lines += ["", last + (f"; hints: {hints}" if hints else "")]
     return "\n".join([*lines, *_notes(result, "#")])
+
+
+def dkim_keys(result: list[DkimRecord]) -> str:
+    """Return the keys of a domain, each with its record below it."""
+    return "\n".join(
+        f"{key['selector']}  {key['algorithm']}  {key['state']}  made {key['created']}\n  {key['name']} TXT {key['text']}"
+        for key in result
+    )
 
 
 def _by_purpose(records: list[ZoneEntry]) -> list[tuple[str, list[ZoneEntry]]]:

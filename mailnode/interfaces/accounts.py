@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from zope.interface import Interface
 
 from mailnode.values.address import Address
 from mailnode.values.directory import Account, Alias, Credential, Domain, Grant, LoginRecord, Resolved
+from mailnode.values.dkim import DkimKey
 
 
 class IDirectory(Interface):
@@ -24,7 +25,19 @@ class IDirectory(Interface):
         """Change what is given. :raises NoSuchDomain:"""
 
     async def remove_domain(name: str) -> None:
-        """:raises NoSuchDomain: :raises InUse: addresses stand in it, or the configuration names it."""
+        """Its keys go with it. :raises NoSuchDomain: :raises InUse: addresses stand in it, or the configuration names it."""
+
+    async def dkim_keys(domain: str) -> tuple[DkimKey, ...]:
+        """The keys of a domain, private ones included, the oldest first, RSA first; none where the domain is not local."""
+
+    async def add_dkim_keys(domain: str, keys: Sequence[DkimKey]) -> None:
+        """Give a domain keys. :raises NoSuchDomain: :raises AlreadyExists: it has one with such a selector."""
+
+    async def set_dkim_states(domain: str, states: Mapping[str, str]) -> None:
+        """Change the states of keys, by selector, all at once; a selector that is not there is passed over."""
+
+    async def remove_dkim_key(domain: str, selector: str) -> None:
+        """Forget a key; no error if it is not there."""
 
     async def set_fixed_domains(names: Sequence[str]) -> None:
         """Make these domains (those the configuration names) exist and be fixed, and no others be fixed; at start."""

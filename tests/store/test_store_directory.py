@@ -8,6 +8,7 @@ from mailnode.errors import AlreadyExists, BadAddress, InUse, LimitReached, NoSu
 from mailnode.store.facades.directory import Directory
 from mailnode.values.address import Address, parse_address
 from mailnode.values.directory import Alias, Credential, Grant, LoginRecord, Resolved
+from mailnode.values.dkim import DkimKey
 
 
 @pytest.fixture
@@ -576,3 +577,48 @@ def test_an_alias_leads_to_no_address_that_is_nobody_s(town, loop, literal):
     with pytest.raises(BadAddress, match="loopback, private or reserved"):
         loop.run(town.set_alias(Alias("far@example.org", (f"x@{literal}",))))
     loop.run(town.set_alias(Alias("far@example.org", ("x@[1.1.1.1]",))))
+
+
+# keys that sign
+
+
+def key_of(selector, algorithm="rsa", state="active", created=5.0):
+    return DkimKey("example.org", selector, algorithm, state, created, "cHVi", "a private key")
+
+
+def test_keys_of_a_domain_are_kept_with_their_states(town, loop):
+    first, second = key_of("m1r"), key_of("m1e", "ed25519")
+    loop.run(town.add_dkim_keys("Example.ORG", [second, first]))
+    assert loop.run(town.dkim_keys("example.org")) == (first, second)
+    assert loop.run(town.dkim_keys("example.net")) == loop.run(town.dkim_keys("not a domain")) == ()
+    with pytest.raises(AlreadyExists):
+        loop.run(town.add_dkim_keys("example.org", [key_of("m2r"), key_of("m1e")]))
+    with pytest.raises(NoSuchDomain):
+        loop.run(town.add_dkim_keys("elsewhere.example", [key_of("m1r")]))
+    loop.run(town.set_dkim_states("example.org", {"m1r": "retired", "none": "active"}))
+    assert [key.state for key in loop.run(town.dkim_keys("example.org"))] == ["retired", "active"]
+    with pytest.raises(ValueError, match="no such state"):
+        loop.run(town.set_dkim_states("example.org", {"m1r": "asleep"}))
+    loop.run(town.remove_dkim_key("example.org", "m1r"))
+    assert loop.run(town.dkim_keys("example.org")) == (second,)
+
+
+def test_another_process_hears_of_new_keys(town, engine, loop):
+    other = Directory(engine)
+    assert loop.run(other.dkim_keys("example.org")) == ()
+    loop.run(other.poll())
+    loop.run(town.add_dkim_keys("example.org", [key_of("m1r")]))
+    loop.run(other.poll())
+    assert loop.run(other.dkim_keys("example.org")) == (key_of("m1r"),)
+
+
+def test_a_domain_takes_its_keys_with_it(directory, loop):
+    loop.run(directory.add_domain("example.org"))
+    loop.run(directory.add_dkim_keys("example.org", [key_of("m1r")]))
+    loop.run(directory.remove_domain("example.org"))
+    loop.run(directory.add_domain("example.org"))
+    assert loop.run(directory.dkim_keys("example.org")) == ()
+
+
+def test_a_private_key_is_not_shown():
+    assert "a private key" not in repr(key_of("m1r"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Concatenate, ParamSpec, TypeVar, TypeVarTuple, cast
 
 from zope.interface import implementer
@@ -10,10 +10,11 @@ from zope.interface import implementer
 from mailnode.errors import BadAddress
 from mailnode.interfaces.accounts import IDirectory
 from mailnode.store.engines.engine import DIRECTORY, Engine, Transaction
-from mailnode.store.units import directory_rows, grants, resolution
+from mailnode.store.units import directory_rows, dkim_keys, grants, resolution
 from mailnode.store.units.directory_rows import DETAILS, FURTHER, PRIMARY, Changed
 from mailnode.values.address import Address, domain_key
 from mailnode.values.directory import ROLES, STATUSES, Account, Alias, Credential, Domain, Grant, LoginRecord, Resolved
+from mailnode.values.dkim import STATES, DkimKey
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -26,8 +27,8 @@ _MISSING = object()
 class Directory:
     """Domains, accounts, addresses, aliases, credentials.
 
-    What :meth:`resolve`, :meth:`login_record`, :meth:`is_local` and :meth:`may_send_as` answered is remembered, at
-    most ``cache_size`` answers, so that a hot RCPT costs no hop to a thread. All of it is forgotten with any change
+    What :meth:`resolve`, :meth:`login_record`, :meth:`is_local`, :meth:`may_send_as` and :meth:`dkim_keys` answered is
+    remembered, at most ``cache_size`` answers, so that a hot RCPT costs no hop to a thread. All of it is forgotten with any change
     through this object, and by :meth:`poll` when another process changed something.
     """
 
@@ -87,6 +88,14 @@ class Directory:
         """See :class:`IDirectory`. Catch-alls and substitutes for postmaster own nothing."""
         key = ("send", account_id, address.local, address.domain)
         return await self._cached(key, grants.may_send_as, account_id, address)
+
+    async def dkim_keys(self, domain: str) -> tuple[DkimKey, ...]:
+        """See :class:`IDirectory`."""
+        try:
+            name = domain_key(domain)
+        except BadAddress:
+            return ()
+        return await self._cached(("dkim", name), dkim_keys.dkim_keys, name)
 
     async def domains(self) -> list[Domain]:
         """See :class:`IDirectory`."""
@@ -164,6 +173,20 @@ class Directory:
     async def remove_domain(self, name: str) -> None:
         """See :class:`IDirectory`."""
         await self._change(directory_rows.remove_domain, name)
+
+    async def add_dkim_keys(self, domain: str, keys: Sequence[DkimKey]) -> None:
+        """See :class:`IDirectory`. :raises BadAddress:"""
+        await self._change(dkim_keys.add_dkim_keys, domain_key(domain), tuple(keys))
+
+    async def set_dkim_states(self, domain: str, states: Mapping[str, str]) -> None:
+        """See :class:`IDirectory`. :raises BadAddress: :raises ValueError: not one of ``STATES``."""
+        if not set(STATES).issuperset(states.values()):
+            raise ValueError("no such state of a key")
+        await self._change(dkim_keys.set_dkim_states, domain_key(domain), dict(states))
+
+    async def remove_dkim_key(self, domain: str, selector: str) -> None:
+        """See :class:`IDirectory`. :raises BadAddress:"""
+        await self._change(dkim_keys.remove_dkim_key, domain_key(domain), selector)
 
     async def set_fixed_domains(self, names: Sequence[str]) -> None:
         """See :class:`IDirectory`. :raises BadAddress:"""

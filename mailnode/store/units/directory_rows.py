@@ -105,6 +105,7 @@ def remove_domain(tx: Transaction, name: str) -> Changed[None]:
     if tx.execute("SELECT 1 FROM domain WHERE alias_of = ? LIMIT 1", (domain.name,)):
         raise InUse("another domain is an alias of it")
     tx.execute("DELETE FROM domain WHERE name = ?", (domain.name,))
+    tx.execute("DELETE FROM dkim_key WHERE domain = ?", (domain.name,))
     _end_grants(tx, f"@{domain.name}")
     return Changed(None, version)
 
