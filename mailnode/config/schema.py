@@ -162,6 +162,12 @@ class Dns(Section):
         [],
         description='Resolvers, such as "127.0.0.1:5353". Empty: those of /etc/resolv.conf, which is read again when it changes.',
     )
+    validates: Literal["auto", "yes", "no"] = Field(
+        "auto",
+        description="Whether these resolvers are believed when they say that DNSSEC has validated an answer, without which "
+        "there is no DANE (:doc:`outgoing_tls`). ``auto``: when all of them are on this machine. ``yes``: they do it, and "
+        "nobody can change anything on the way from them to us.",
+    )
 
 
 class Queue(Section):
@@ -184,6 +190,11 @@ class Queue(Section):
     concurrency_total: int = Field(100, ge=1, le=10_000, description="Outgoing connections at a time, at most.")
     port: int = Field(
         25, ge=1, le=65535, description="The port of other domains' mail servers. Another one is for tests."
+    )
+    dane: bool = Field(
+        True,
+        description="Whether TLSA records say how the servers of a domain must be reached (:doc:`outgoing_tls`), where the "
+        "resolver validates.",
     )
     outgoing: bool = Field(True, description="Whether mail for other domains is taken at all. false: it is refused.")
     smarthost: Smarthost | None = Field(

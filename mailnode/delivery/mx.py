@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.python.failure import Failure
 
 from mailnode.errors import NoSuchName, ResolverFailure
-from mailnode.interfaces.outbound import IResolver, MxRecord
+from mailnode.interfaces.outbound import IResolver, MxRecord, Records
 from mailnode.interfaces.runtime import IClock
 
 MAX_HOSTS = 5
@@ -28,11 +28,14 @@ WORST = 1 << 16  # more than any preference of an MX
 @dataclass(frozen=True, slots=True)
 class Hop:
     """One server to try. ``host`` is the name its certificate is checked against. Hops of the same ``preference`` are
-    equally good; a lower one is better."""
+    equally good; a lower one is better. ``secure``: DNSSEC validated the way from the domain to the address. ``alias``: the
+    name that has the address, where ``host`` is another name for it."""
 
     host: str
     address: str
     preference: int = 0
+    secure: bool = False
+    alias: str = ""
 
 
 class NoRoute(Exception):
@@ -94,9 +97,11 @@ class Routes:
         """Return the servers of a domain key in the order to try them; at least one. :raises NoRoute:"""
         if domain.startswith("["):
             return self._literal(domain)
-        records = self._without_us(self._in_order(await self._records(domain)))
+        answer = await self._records(domain)
+        records = self._without_us(self._in_order(list(answer)))
         found = await self._addresses([record.host for record in records])
-        return self._hops(records, found, implicit=[record.host for record in records] == [domain])
+        hops = self._hops(records, found, implicit=[record.host for record in records] == [domain])
+        return hops if answer.secure else tuple(replace(hop, secure=False) for hop in hops)
 
     async def find_host(self, host: str) -> tuple[Hop, ...]:
         """Return the addresses of one host, named or given by address: a next hop; no MX is asked. :raises NoRoute:"""
@@ -119,22 +124,22 @@ class Routes:
             raise NoRoute("5.4.6", f"mail for {domain} loops back to this server")
         return (Hop(domain, address),)
 
-    async def _records(self, domain: str) -> list[MxRecord]:
+    async def _records(self, domain: str) -> Records[MxRecord]:
         try:
-            records = list(await self._resolver.mx(domain))
+            records = await self._resolver.mx(domain)
         except NoSuchName:
             raise NoRoute("5.1.2", f"the domain {domain} does not exist") from None
         except ResolverFailure:
             raise NoRoute("4.4.3", f"the mail servers of {domain} cannot be looked up at present") from None
         if not records:
-            return [MxRecord(0, domain)]  # RFC 5321 5.1: the implicit MX
+            return Records([MxRecord(0, domain)], secure=records.secure)  # RFC 5321 5.1: the implicit MX
         real = [record for record in records if record.host]
         if not real:
             raise NoRoute("5.1.10", f"the domain {domain} does not accept mail")  # RFC 7505 3
         usable = [record for record in real if not _is_address(record.host)]
         if not usable:
             raise NoRoute("5.4.4", f"the mail servers of {domain} are not named by host names")
-        return usable
+        return Records(usable, secure=records.secure)
 
     def _in_order(self, records: list[MxRecord]) -> list[MxRecord]:
         self._shuffle(records)
@@ -155,16 +160,17 @@ class Routes:
 
     # Addresses
 
-    async def _addresses(self, hosts: Iterable[str]) -> dict[str, tuple[str, ...] | Exception]:
+    async def _addresses(self, hosts: Iterable[str]) -> dict[str, Records[str] | Exception]:
         """Ask for all hosts at once; what one lacks or fails to tell stands in its place."""
         names = list(dict.fromkeys(hosts))[:MAX_HOSTS]
         asked: list[Deferred[object]] = [Deferred.fromCoroutine(self._resolver.addresses(name)) for name in names]
         ended: Sequence[tuple[bool, object]] = await DeferredList(asked, consumeErrors=True)
-        found: dict[str, tuple[str, ...] | Exception] = {}
+        found: dict[str, Records[str] | Exception] = {}
         for name, (_, value) in zip(names, ended, strict=True):
             if not isinstance(value, Failure):
-                told = cast(tuple[str, ...], value)
-                found[name] = tuple(str(ipaddress.ip_address(address)) for address in told)
+                told = cast(Records[str], value)
+                addresses = (str(ipaddress.ip_address(address)) for address in told)
+                found[name] = Records(addresses, secure=told.secure, name=told.name)
             elif isinstance(value.value, NoSuchName | ResolverFailure):
                 found[name] = value.value
             else:
@@ -172,7 +178,7 @@ class Routes:
         return found
 
     def _hops(
-        self, records: list[MxRecord], found: dict[str, tuple[str, ...] | Exception], implicit: bool
+        self, records: list[MxRecord], found: dict[str, Records[str] | Exception], implicit: bool
     ) -> tuple[Hop, ...]:
         """Put the addresses in order; leave out what leads back to us."""
         for record in records:
@@ -183,9 +189,12 @@ class Routes:
         hops: list[Hop] = []
         unsure = False
         for record in records:
-            addresses = found.get(record.host, ())
-            if isinstance(addresses, tuple):
-                hops += [Hop(record.host, address, record.preference) for address in _alternating(addresses)]
+            addresses = found.get(record.host, Records())
+            if isinstance(addresses, Records):
+                hops += [
+                    Hop(record.host, address, record.preference, addresses.secure, addresses.name)
+                    for address in _alternating(addresses)
+                ]
             else:
                 unsure = unsure or isinstance(addresses, ResolverFailure)
         if hops:

@@ -28,7 +28,7 @@ from zope.interface import implementer
 from mailnode.delivery.mx import Health, Hop, NoRoute, Routes
 from mailnode.delivery.plans import prefix_of
 from mailnode.delivery.routing import NextHop, RoutingTable, Way
-from mailnode.delivery.tls_policy import TlsPolicy
+from mailnode.delivery.tls_policy import Decision, TlsPolicy
 from mailnode.interfaces.outbound import (
     VERIFIED,
     IOutbound,
@@ -48,6 +48,7 @@ from mailnode.values.smtp_reply import Reply
 
 _TOO_MANY = re.compile(r"too many|rate limit|connection limit|concurren|throttl", re.IGNORECASE)
 _FAILURE_STATUS = {"connect": "4.4.1", "greeting": "4.3.2", "tls": "4.7.5", "lost": "4.4.2"}
+_POLICIES = {"dane": "DANE", "sts": "MTA-STS", "sts-testing": "MTA-STS"}  # what people call them
 _shuffle = SystemRandom().shuffle
 
 
@@ -125,11 +126,13 @@ class RemoteAgent:
 
     async def _targets(self, way: Way, domain: str) -> list[list[Target]]:
         """Return the servers to try in order, those that are equally good together; at least one. :raises NoRoute:"""
+        hops = await self._hops(way.next_hop, domain)
+        decided = await self._tls.decide(domain, hops) if way.next_hop is None else {}
         groups: dict[int, list[Target]] = {}
-        for hop in await self._hops(way.next_hop, domain):
+        for hop in hops:
             source = way.source(hop.address)
-            if source is not None:
-                target = await self._target(way.next_hop, domain, hop)
+            target = self._target(way.next_hop, hop, decided.get(hop.host))
+            if source is not None and target is not None:
                 groups.setdefault(hop.preference, []).append(replace(target, source=source, proxy=way.proxy))
         if not groups:
             raise NoRoute("4.4.4", f"no server has an address of the family of {', '.join(way.sources)}")
@@ -140,11 +143,13 @@ class RemoteAgent:
             return await self._mx.find(domain)
         return [Hop("localhost", chosen.socket)] if chosen.socket else await self._mx.find_host(chosen.host)
 
-    async def _target(self, chosen: NextHop | None, domain: str, hop: Hop) -> Target:
-        if chosen is None:
-            return Target(hop.host, hop.address, self._port, await self._tls.level(domain, hop.host))
-        tls = "none" if chosen.socket else chosen.tls
-        return Target(hop.host, hop.address, chosen.port, tls, chosen.username, chosen.password, lmtp=chosen.lmtp)
+    def _target(self, chosen: NextHop | None, hop: Hop, decision: Decision | None) -> Target | None:
+        if chosen is not None:
+            tls = "none" if chosen.socket else chosen.tls
+            return Target(hop.host, hop.address, chosen.port, tls, chosen.username, chosen.password, lmtp=chosen.lmtp)
+        if decision is None:
+            return None
+        return Target(hop.host, hop.address, self._port, decision.level, rule=decision.rule)
 
     async def _try(self, target: Target, trial: _Trial) -> None:
         """One server, again for those it had no room for in the same transaction."""
@@ -331,13 +336,15 @@ def _reply_attempt(row: _Row, target: Target, report: OutboundReport, reply: Rep
 
 def _failure_attempt(row: _Row, target: Target, failed: TargetFailed, result: str) -> Attempt:
     """A result from a failure of the whole server."""
-    reply = failed.reply
+    reply, text = failed.reply, failed.text
+    if failed.scope == "tls" and target.rule is not None:
+        reply, text = None, f"{_POLICIES[target.rule.policy]}: {text} ({failed.result})"
     known = reply.status if reply is not None and reply.status else _FAILURE_STATUS[failed.scope]
     return Attempt(
         row.recipient.index,
         result,
         ("5" if result == REJECTED else "4") + known[1:],
-        str(reply) if reply is not None else f"{target.host}[{target.address}]: {failed.text}",
+        str(reply) if reply is not None else f"{target.host}[{target.address}]: {text}",
         target.host,
         diagnostic=reply is not None,
         address=target.address,

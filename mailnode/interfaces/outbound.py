@@ -2,13 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Self, TypeVar
 
 from zope.interface import Interface
 
 from mailnode.values.envelope import MailOptions, RcptOptions
 from mailnode.values.smtp_reply import Reply
+
+T = TypeVar("T")
+
+
+class Records(tuple[T, ...]):
+    """What DNS answered, as a tuple. ``secure``: DNSSEC has validated it, an empty answer too (RFC 4035 3.2.3). ``name``: the
+    name that has the records, where an alias led elsewhere than to what was asked for, without trailing dot."""
+
+    secure: bool
+    name: str
+
+    def __new__(cls, records: Iterable[T] = (), *, secure: bool = False, name: str = "") -> Self:
+        made = super().__new__(cls, records)
+        made.secure = secure
+        made.name = name
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class TlsaRecord:
+    """What a certificate of a server must be (RFC 6698 2.1); nothing of it has been checked."""
+
+    usage: int
+    selector: int
+    matching: int
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,17 +50,32 @@ class IResolver(Interface):
     """DNS. :raises mailnode.errors.ResolverFailure: no answer to rely on
     :raises mailnode.errors.NoSuchName: NXDOMAIN."""
 
-    async def mx(domain: str) -> tuple[MxRecord, ...]:
+    async def mx(domain: str) -> Records[MxRecord]:
         """MX records in no order; empty when the name exists without any."""
 
-    async def addresses(host: str) -> tuple[str, ...]:
-        """IPv6 and IPv4 addresses (AAAA and A asked at once); empty when the name exists without any."""
+    async def addresses(host: str) -> Records[str]:
+        """IPv6 and IPv4 addresses (AAAA and A asked at once); empty when the name exists without any. They are secure when
+        those of each family are."""
 
-    async def txt(name: str) -> tuple[bytes, ...]:
+    async def txt(name: str) -> Records[bytes]:
         """TXT records, each joined."""
 
+    async def tlsa(name: str) -> Records[TlsaRecord]:
+        """TLSA records (RFC 6698)."""
 
-VERIFIED = ("verified", "implicit")  # levels of a target's TLS that check the certificate
+
+VERIFIED = ("verified", "implicit", "dane")  # levels of a target's TLS that check the certificate
+
+
+@dataclass(frozen=True, slots=True)
+class TlsRule:
+    """What the receiving side has published about TLS with a server. ``policy``: "dane" (RFC 7672), "sts" or "sts-testing"
+    (RFC 8461). ``tlsa`` and ``names`` are for the level "dane": what one of the certificates must be, and the names of
+    which a certificate must have one where its authority is what matches."""
+
+    policy: str
+    tlsa: tuple[TlsaRecord, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +92,9 @@ class Proxy:
 class Target:
     """One server to try. ``address``: its IP address, or the path of a Unix socket. ``tls``: "none", "opportunistic"
     (STARTTLS if offered, plain if it fails), "required" (STARTTLS or nothing, certificate not checked), "verified"
-    (certificate must match ``host``), "implicit". ``source``: own IP address to connect from, "" the system's choice.
-    ``proxy``: who connects for us. ``lmtp``: it speaks LMTP."""
+    (certificate must match ``host``), "implicit", "dane" (certificate must match the ``rule``). ``source``: own IP address
+    to connect from, "" the system's choice. ``proxy``: who connects for us. ``lmtp``: it speaks LMTP. ``rule``: what the
+    receiving side has published, if anything."""
 
     host: str
     address: str
@@ -62,6 +105,7 @@ class Target:
     source: str = ""
     proxy: Proxy | None = None
     lmtp: bool = False
+    rule: TlsRule | None = None
 
     @property
     def is_local(self) -> bool:
@@ -106,14 +150,22 @@ class TargetFailed(Exception):
     """The target as a whole could not be used: another may be tried. ``scope``: "connect" (refused, timeout),
     "greeting" (4yz/5yz banner or EHLO), "tls", "lost" (connection lost or timeout before the end of data was
     answered). ``reply`` if it said something. ``in_doubt``: the whole message had been sent, so the server may have it
-    (RFC 1047); another target at once would make a copy."""
+    (RFC 1047); another target at once would make a copy. ``result``: for "tls", what RFC 8460 4.3 calls it."""
 
-    def __init__(self, scope: str, text: str, reply: Reply | None = None, in_doubt: bool = False) -> None:
+    def __init__(
+        self,
+        scope: str,
+        text: str,
+        reply: Reply | None = None,
+        in_doubt: bool = False,
+        result: str = "validation-failure",
+    ) -> None:
         super().__init__(text)
         self.scope = scope
         self.text = text
         self.reply = reply
         self.in_doubt = in_doubt
+        self.result = result
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,62 +2,83 @@
 
 from __future__ import annotations
 
-import ipaddress
-
-from OpenSSL import SSL
+from OpenSSL import SSL, crypto
 from twisted.internet._sslverify import IOpenSSLTrustRoot
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
-from twisted.internet.ssl import CertificateOptions, TLSVersion, optionsForClientTLS, platformTrust
+from twisted.internet.ssl import CertificateOptions, TLSVersion, platformTrust
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
-from mailnode.interfaces.outbound import VERIFIED
-
-MAX_VERIFYING = 100  # hosts whose creators are kept
+from mailnode.interfaces.outbound import VERIFIED, Target, TlsRule
+from mailnode.net.peer_certificate import CertificateProblem, chain_problem, dane_problem, is_address, name_problem
 
 
 class ClientTls:
-    """Makes connection creators by level and host."""
+    """Makes the client's side of handshakes."""
 
     def __init__(self, trust_root: IOpenSSLTrustRoot | None = None) -> None:
         """:param trust_root: an ``IOpenSSLTrustRoot``; None: the system's certificate authorities."""
-        self._trust_root = trust_root if trust_root is not None else platformTrust()  # type: ignore[no-untyped-call]
-        self._verifying: dict[str, IOpenSSLClientConnectionCreator] = {}
-        # No session cache: what one connection was must not pass into another.
+        trust_root = trust_root if trust_root is not None else platformTrust()  # type: ignore[no-untyped-call]
+        # No session cache: what one connection was must not pass into another. Made once: reading the authorities takes
+        # long enough to be felt.
+        self._checked = CertificateOptions(trustRoot=trust_root, raiseMinimumTo=TLSVersion.TLSv1_2).getContext()
         self._unchecked = CertificateOptions(verify=False, raiseMinimumTo=TLSVersion.TLSv1_2).getContext()
 
-    def creator(self, level: str, host: str) -> IOpenSSLClientConnectionCreator:
-        """Return what ``startTLS`` takes. ``host`` is the name to ask for and, where the level says so, to check."""
-        name = host.strip("[]").removeprefix("IPv6:")
-        if level in VERIFIED:
-            if name not in self._verifying:
-                if len(self._verifying) >= MAX_VERIFYING:
-                    self._verifying.clear()
-                # Made once a host: reading the authorities takes long enough to be felt.
-                self._verifying[name] = optionsForClientTLS(name, trustRoot=self._trust_root)
-            return self._verifying[name]
-        return _Unchecked(self._unchecked, name)
+    def handshake(self, level: str, target: Target) -> Handshake:
+        """Return what ``startTLS`` takes, for one connection. The certificate is held against what the level says."""
+        name = target.host.strip("[]").removeprefix("IPv6:")
+        rule = target.rule
+        if level == "dane" and rule is not None:
+            return Handshake(self._unchecked, rule.names[0], rule=rule)  # RFC 7672 8.1: the name that has the records
+        by_name = level in VERIFIED or (rule is not None and rule.policy == "sts-testing")
+        return Handshake(self._checked if by_name else self._unchecked, name, by_name=by_name)
 
 
 @implementer(IOpenSSLClientConnectionCreator)
-class _Unchecked:
-    """Encryption without a check of who is at the other end."""
+class Handshake:
+    """One handshake, which a certificate never breaks off: :meth:`problem` tells afterwards."""
 
-    def __init__(self, context: SSL.Context, name: str) -> None:
+    def __init__(self, context: SSL.Context, name: str, *, by_name: bool = False, rule: TlsRule | None = None) -> None:
+        """:param name: to ask for. :param by_name: whether the certificate must be of a trusted authority for the name.
+        :param rule: that it must match."""
         self._context = context
         self._name = name
+        self._by_name = by_name
+        self._rule = rule
+        self._connection: SSL.Connection | None = None
+        self._error = 0  # the first that OpenSSL found in the chain
 
     def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
+        """Make the connection object, for Twisted."""
         connection = SSL.Connection(self._context, None)
         connection.set_app_data(tlsProtocol)
-        if not _is_address(self._name):
+        if self._by_name:
+            connection.set_verify(SSL.VERIFY_PEER, self._verified)
+        if not is_address(self._name):
             connection.set_tlsext_host_name(self._name.encode("ascii"))  # RFC 6066 3: names, not addresses
+        self._connection = connection
         return connection
 
+    def problem(self) -> CertificateProblem | None:
+        """What is wrong with the certificate, once the handshake is done; None: nothing that was to be checked."""
+        if self._rule is None and not self._by_name:
+            return None
+        try:
+            return self._judge()
+        except Exception:  # certificates of strangers: what cannot be read is not what it should be
+            return CertificateProblem("validation-failure", "the certificate cannot be read")
 
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
+    def _judge(self) -> CertificateProblem | None:
+        chain = self._connection.get_peer_cert_chain(as_cryptography=True) if self._connection is not None else None
+        if not chain:
+            return CertificateProblem("validation-failure", "the server showed no certificate")
+        if self._rule is not None:
+            return dane_problem(chain, self._rule)
+        return chain_problem(self._error) if self._error else name_problem(chain[0], (self._name,))
+
+    def _verified(
+        self, connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, good: int
+    ) -> bool:
+        if not good and not self._error:
+            self._error = error
+        return True

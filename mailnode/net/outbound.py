@@ -16,7 +16,15 @@ from twisted.internet.defer import DeferredList
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from mailnode.interfaces.outbound import IOutbound, OutboundMessage, OutboundReport, Reached, Target, TargetFailed
+from mailnode.interfaces.outbound import (
+    VERIFIED,
+    IOutbound,
+    OutboundMessage,
+    OutboundReport,
+    Reached,
+    Target,
+    TargetFailed,
+)
 from mailnode.interfaces.reactor import IServerReactor
 from mailnode.interfaces.runtime import IClock
 from mailnode.net.client_tls import ClientTls
@@ -162,21 +170,27 @@ class Outbound:
     async def _open(self, target: Target, link: Link | None) -> Link:
         """Return a connection that is ready for a mail. :param link: one that nothing was said on. :raises TargetFailed:"""
         try:
-            return await self._open_with(target, target.tls, link)
+            link = await self._open_with(target, target.tls, link)
         except TargetFailed as failed:
+            if failed.scope == "tls":
+                _tell(target, failed.result, failed.text)
             if failed.scope != "tls" or target.tls != "opportunistic":
                 raise
             emit(_log, "queue.unencrypted", host=target.host, ip=target.address, reason=failed.text)
+        else:
+            if link.tls and link.as_asked:
+                _tell(target, "success", "")
+            return link
         return await self._open_with(target, "none", None)
 
     async def _open_with(self, target: Target, level: str, link: Link | None) -> Link:
         link = link or await self._connect(target)
         try:
             if level == "implicit":
-                await link.begin_tls(self._tls.creator(level, target.host))
+                await self._encrypt(link, target, level)
             await link.expect(client.Greeting)
             await self._hello(link)
-            if level in ("opportunistic", "required", "verified"):
+            if level in ("opportunistic", "required", "verified", "dane"):
                 await self._start_tls(link, target, level)
             if target.username:
                 await self._login(link, target)
@@ -208,14 +222,18 @@ class Outbound:
 
     async def _start_tls(self, link: Link, target: Target, level: str) -> None:
         if "STARTTLS" not in link.client.extensions:
-            if level == "opportunistic":
-                return
-            raise TargetFailed("tls", "the server does not offer STARTTLS")
+            failed = TargetFailed("tls", "the server does not offer STARTTLS", result="starttls-not-supported")
+            if level != "opportunistic":
+                raise failed
+            _tell(target, failed.result, failed.text)
+            return
         link.write(link.client.start_tls())
         event = await link.expect(client.TlsReady, client.TlsRefused)
         if isinstance(event, client.TlsRefused):
-            raise TargetFailed("tls", "the server refused STARTTLS", event.reply)
-        await link.begin_tls(self._tls.creator(level, target.host))
+            raise TargetFailed(
+                "tls", f"the server refused STARTTLS: {event.reply}", event.reply, result="starttls-not-supported"
+            )
+        await self._encrypt(link, target, level)
         try:
             await self._hello(link)
         except TargetFailed as failed:
@@ -224,6 +242,18 @@ class Outbound:
             raise TargetFailed(
                 "tls", failed.text
             ) from None  # a server may give up only after our part of the handshake
+
+    async def _encrypt(self, link: Link, target: Target, level: str) -> None:
+        """Do the handshake and judge the certificate, before anything is said. :raises TargetFailed:"""
+        handshake = self._tls.handshake(level, target)
+        await link.begin_tls(handshake)
+        problem = handshake.problem()
+        if problem is None:
+            return
+        if level in VERIFIED:
+            raise TargetFailed("tls", problem.text, result=problem.result)
+        link.as_asked = False
+        _tell(target, problem.result, problem.text)
 
     async def _login(self, link: Link, target: Target) -> None:
         if not link.client.secure:
@@ -280,6 +310,13 @@ class Outbound:
             event = await link.expect(client.Sent)
         assert isinstance(event, client.Sent)
         return event
+
+
+def _tell(target: Target, result: str, reason: str) -> None:
+    """Log how a connection fared by the rule there is for it."""
+    if target.rule is not None:
+        policy = target.rule.policy
+        emit(_log, "queue.tls_result", host=target.host, ip=target.address, policy=policy, result=result, reason=reason)
 
 
 def _refused(reply: Reply, message: OutboundMessage) -> OutboundReport:

@@ -38,6 +38,7 @@ class Link(Protocol):
         self.mails = 0
         self.opened_at = clock.seconds()
         self.tls = ""
+        self.as_asked = True  # the certificate is what the rule for the target asks for, where there is one
         self.lost = False
         self.gone: Deferred[None] = Deferred()
         self._clock = clock

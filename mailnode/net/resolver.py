@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import dns.asyncresolver
 import dns.exception
@@ -23,10 +23,13 @@ from twisted.internet.defer import DeferredList, ensureDeferred
 from zope.interface import implementer
 
 from mailnode.errors import ConfigurationError, NoSuchName, ResolverFailure
-from mailnode.interfaces.outbound import IResolver, MxRecord
+from mailnode.interfaces.outbound import IResolver, MxRecord, Records, TlsaRecord
 from mailnode.interfaces.reactor import IServerReactor
 from mailnode.net.descriptors import DNS
 from mailnode.net.dns_backend import TwistedBackend
+from mailnode.net.dns_tlsa import read_tlsa_as_it_is
+
+T = TypeVar("T")
 
 EDNS_PAYLOAD = 1232  # octets that pass every path without fragments
 CACHE_ENTRIES = 20_000
@@ -54,23 +57,29 @@ class Resolver:
         timeout: float = 3.0,
         failure_seconds: float = FAILURE_SECONDS,
         at_once: int = DNS,
+        validates: str = "auto",
         resolv_conf: Path = RESOLV_CONF,
     ) -> None:
         """:param servers: ``"127.0.0.1"``, ``"127.0.0.1:5353"``, ``"[::1]:5353"``; none: those of ``resolv_conf``.
         :param lifetime: seconds for one look-up, all servers and repetitions together.
         :param timeout: seconds until the next server is asked.
         :param at_once: questions at a time, each with a socket of its own; the others wait.
+        :param validates: whether the servers are believed that an answer is validated: "yes", "no", or "auto", when all of
+        them are on this machine, since nobody can change an answer between them and us (RFC 4035 4.9.3).
         :raises ConfigurationError: an entry of ``servers`` that is not an address with an optional port.
         """
+        read_tlsa_as_it_is()
         self._clock = reactor
         self._backend = TwistedBackend(reactor, at_once)
         self._failure_seconds = failure_seconds
+        self._validates = validates
         self._failures: dict[tuple[dns.name.Name, str], float] = {}
         self._resolv_conf = None if servers else resolv_conf
         self._stamp: object = None
         self._look_at = 0.0
         resolver = new_resolver(servers or system_servers(resolv_conf), lifetime, timeout)
-        resolver.cache = dns.resolver.LRUCache(CACHE_ENTRIES)
+        self._cache = dns.resolver.LRUCache(CACHE_ENTRIES)
+        resolver.cache = self._cache
         self._resolver = resolver
 
     @property
@@ -78,6 +87,17 @@ class Resolver:
         """The addresses of those that are asked now."""
         self._look()
         return tuple(str(server.address) for server in self._resolver.nameservers)  # type: ignore[union-attr]
+
+    @property
+    def believed(self) -> bool:
+        """Whether the servers are believed when they say that an answer is validated."""
+        if self._validates == "auto":
+            return all(ipaddress.ip_address(address).is_loopback for address in self.servers)
+        return self._validates == "yes"
+
+    async def is_validating(self) -> bool:
+        """Whether the servers validate, as the root's signed answer shows. :raises mailnode.errors.ResolverFailure:"""
+        return self.believed and (await self._ask(".", "NS")).secure
 
     def _look(self) -> None:
         """Take over the system's servers when its file has changed."""
@@ -94,32 +114,43 @@ class Resolver:
             self._stamp = stamp
             self._resolver.nameservers = _nameservers(system_servers(path))
             self._failures.clear()
+            self._cache.flush()  # other servers may not be believed what these are
 
-    async def mx(self, domain: str) -> tuple[MxRecord, ...]:
+    async def mx(self, domain: str) -> Records[MxRecord]:
         """MX records in no order; see :class:`IResolver`."""
         answer = await self._ask(domain, "MX")
-        return tuple(MxRecord(record.preference, _host(record.exchange)) for record in answer)
+        return _like(answer, [MxRecord(record.preference, _host(record.exchange)) for record in answer])
 
-    async def addresses(self, host: str) -> tuple[str, ...]:
+    async def addresses(self, host: str) -> Records[str]:
         """IPv6 and IPv4 addresses; what one family lacks or fails to tell does not hide the other."""
         asked = [ensureDeferred(self._ask(host, kind)) for kind in ("AAAA", "A")]
         ended: list[tuple[bool, Any]] = await DeferredList(asked, consumeErrors=True)
-        found = tuple(record.address for good, answer in ended if good for record in answer)
-        if found:
-            return found
+        answers: list[Records[Any]] = [answer for good, answer in ended if good and answer]
+        if answers:
+            return Records(
+                (record.address for answer in answers for record in answer),
+                secure=all(answer.secure for answer in answers),
+                name=answers[0].name,
+            )
         errors = [failure.value for good, failure in ended if not good]
         for error in errors:
             if not isinstance(error, NoSuchName):
                 raise error
         if errors:
             raise errors[0]
-        return ()
+        return Records()
 
-    async def txt(self, name: str) -> tuple[bytes, ...]:
+    async def txt(self, name: str) -> Records[bytes]:
         """TXT records, the strings of each joined."""
-        return tuple(b"".join(record.strings) for record in await self._ask(name, "TXT"))
+        answer = await self._ask(name, "TXT")
+        return _like(answer, [b"".join(record.strings) for record in answer])
 
-    async def _ask(self, text: str, kind: str) -> Sequence[Any]:
+    async def tlsa(self, name: str) -> Records[TlsaRecord]:
+        """TLSA records, as they are."""
+        answer = await self._ask(name, "TLSA")
+        return _like(answer, [TlsaRecord(one.usage, one.selector, one.mtype, one.cert) for one in answer])
+
+    async def _ask(self, text: str, kind: str) -> Records[Any]:
         name = _name(text)
         self._look()
         if self._clock.seconds() < self._failures.get((name, kind), 0.0):
@@ -133,7 +164,9 @@ class Resolver:
         except (dns.exception.DNSException, OSError) as error:
             self._remember_failure(name, kind)
             raise ResolverFailure("DNS gives no answer") from error
-        return () if answer.rrset is None else tuple(answer.rrset)
+        secure = bool(answer.response.flags & dns.flags.AD) and self.believed
+        alias = "" if answer.canonical_name == name else _host(answer.canonical_name)
+        return Records(answer.rrset or (), secure=secure, name=alias)
 
     def _remember_failure(self, name: dns.name.Name, kind: str) -> None:
         now = self._clock.seconds()
@@ -207,6 +240,10 @@ def _name(text: str) -> dns.name.Name:
         return dns.name.from_text(text.lower().removesuffix(".") + ".")
     except (dns.exception.DNSException, UnicodeError):
         raise NoSuchName("not a domain name") from None
+
+
+def _like(answer: Records[Any], records: Sequence[T]) -> Records[T]:
+    return Records(records, secure=answer.secure, name=answer.name)
 
 
 def _host(name: dns.name.Name) -> str:

@@ -127,6 +127,7 @@ class Server:
             process.service("scratch files", lambda: remove_scratch(self.config.server.data)),
             process.rooms(),
             outgoing.connections(),
+            outgoing.look_at_dns(),
             process.service("watch of certificates", self._watch_certificates, self._certificates.stop),
             *before_clients,
             EndedAtOnce([outgoing.work(), further, process.sessions()]),

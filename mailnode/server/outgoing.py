@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from mailnode.config.schema import Config
 from mailnode.delivery.bounce import Bouncer
+from mailnode.delivery.dane import Dane
 from mailnode.delivery.local import LocalAgent
 from mailnode.delivery.remote import RemoteAgent
+from mailnode.delivery.tls_policy import TlsPolicy
 from mailnode.net.client_tls import ClientTls
+from mailnode.net.dns_look import look_at_dns
 from mailnode.net.outbound import Outbound, OutboundSettings
 from mailnode.queue.destination import DestinationSettings
 from mailnode.queue.runner import QueueRunner, RunnerSettings
@@ -26,6 +29,14 @@ class Outgoing:
     def connections(self) -> Startable:
         """Connections to other servers. The rooms are there."""
         return self._process.service("outgoing connections", self._build, lambda: self._outbound.stop())
+
+    def look_at_dns(self) -> Startable:
+        """A look, which nobody waits for, whether DNS answers are validated."""
+
+        def look() -> None:
+            look_at_dns(self._process.runtime.resolver)
+
+        return self._process.service("look at DNS", look)
 
     def work(self) -> Startable:
         """Tries of delivery, and sweeps: those under way come to their ends."""
@@ -71,6 +82,7 @@ class Outgoing:
             own_names=[hostname],
             own_addresses=rooms.own_addresses,
             routing=rooms.routing,
+            tls=TlsPolicy(Dane(runtime.resolver, config.queue.port) if config.queue.dane else None),
             port=config.queue.port,
         )
         self._runner = QueueRunner(

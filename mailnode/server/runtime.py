@@ -57,7 +57,7 @@ def make_runtime(config: Config, reactor: IServerReactor, wall: Callable[[], flo
         Processes(reactor),
         searching,
         hints,
-        Resolver(reactor, config.dns.servers, at_once=dns_at_once()),
+        Resolver(reactor, config.dns.servers, at_once=dns_at_once(), validates=config.dns.validates),
         OpenViews(reactor),
         Searches(searching),
         # Small messages are scanned and encoded by another process where there is a core for it.

@@ -86,6 +86,18 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
         "TLS with a server failed; what has no rule against it goes there without",
         ("host", "ip", "reason"),
     ),
+    "queue.tls_policy": (
+        "what DANE or MTA-STS asks of TLS with a server of a domain",
+        ("domain", "host", "policy", "level", "reason"),
+    ),
+    "queue.tls_result": (
+        "whether a connection was what DANE or MTA-STS asks for; ``result`` as RFC 8460 4.3 calls it",
+        ("host", "ip", "policy", "result", "reason"),
+    ),
+    "dns.validation": (
+        "whether DNS answers are validated, without which DANE is not used",
+        ("servers", "validated", "reason"),
+    ),
     "queue.deferred": ("a try failed for now", ("envelope", "recipient", "host", "ip", "status", "reply", "next_try")),
     "queue.failed": ("a recipient failed for good", ("envelope", "recipient", "host", "ip", "status", "reply")),
     "queue.bounced": ("a DSN was made", ("envelope", "bounce", "kind", "recipient")),

@@ -54,6 +54,14 @@ METRICS: dict[str, Metric] = {
     "queue_reasons": Metric(
         "gauge", "The same by reason: held, new, or the RFC 3463 code of the last try.", ("reason",)
     ),
+    "outgoing_tls_decisions": Metric(
+        "counter", "Servers for which DANE or MTA-STS says what TLS must be, by the level.", ("policy", "level")
+    ),
+    "outgoing_tls_results": Metric(
+        "counter",
+        "Connections to servers under DANE or MTA-STS, by how they ended: success, or what RFC 8460 4.3 calls the failure.",
+        ("policy", "result"),
+    ),
     "policy_failures": Metric("counter", "Policies that failed and were passed over or deferred.", ("policy",)),
     "store_failures": Metric("counter", "Units of work the store refused, by tenancy.", ("tenancy",)),
     "thread_calls": Metric("gauge", "Calls under way or waiting in a thread pool.", ("pool",)),
@@ -202,6 +210,14 @@ class EventMetrics:
 
     def _queue_bounced(self, fields: EventFields) -> None:
         self._metrics.count("queue_bounces", kind=str(fields.get("kind")))
+
+    def _queue_tls_policy(self, fields: EventFields) -> None:
+        policy, level = str(fields.get("policy")), str(fields.get("level"))
+        self._metrics.count("outgoing_tls_decisions", policy=policy, level=level)
+
+    def _queue_tls_result(self, fields: EventFields) -> None:
+        policy, result = str(fields.get("policy")), str(fields.get("result"))
+        self._metrics.count("outgoing_tls_results", policy=policy, result=result)
 
     def _policy_failed(self, fields: EventFields) -> None:
         self._metrics.count("policy_failures", policy=str(fields.get("policy")))

@@ -62,7 +62,7 @@ OTHER = {
         "key": Path("/other"),
         "name": [{"certificate": Path("/n"), "key": Path("/n")}],
     },
-    "dns": {"servers": ["127.0.0.2"]},
+    "dns": {"servers": ["127.0.0.2"], "validates": "no"},
     "queue": {
         "retry": [7.0],
         "lifetime": 7.0,
@@ -72,6 +72,7 @@ OTHER = {
         "concurrency_total": 7,
         "port": 7,
         "outgoing": False,
+        "dane": False,
         "smarthost": {"host": "h.example"},
         "route": [{"domains": ["a.example"]}],
     },

@@ -19,8 +19,10 @@ from mailnode.interfaces.outbound import (
     OutboundMessage,
     OutboundReport,
     Reached,
+    Records,
     Target,
     TargetFailed,
+    TlsaRecord,
 )
 from mailnode.interfaces.runtime import IBatches, IProcesses, IThreads
 from mailnode.interfaces.store import IBlobs, IBlobWriter, IMailStore
@@ -207,23 +209,33 @@ class Zone:
     def __init__(self) -> None:
         self.mx_data: dict[str, Any] = {}
         self.address_data: dict[str, Any] = {}
+        self.tlsa_data: dict[str, Any] = {}
+        self.aliases: dict[str, str] = {}
+        self.secure: set[str] = set()  # names whose answers are validated
         self.asked: list[str] = []
 
-    async def mx(self, domain: str) -> tuple[MxRecord, ...]:
+    async def mx(self, domain: str) -> Records[MxRecord]:
         found = self.mx_data.get(domain, () if domain in self.address_data else NoSuchName)
         if isinstance(found, type):
             raise found("no")
-        return tuple(MxRecord(*record) for record in found)
+        return Records((MxRecord(*record) for record in found), secure=domain in self.secure)
 
-    async def addresses(self, host: str) -> tuple[str, ...]:
+    async def addresses(self, host: str) -> Records[str]:
         self.asked.append(host)
         found = self.address_data.get(host, NoSuchName)
         if isinstance(found, type):
             raise found("no")
-        return tuple(found)
+        return Records(found, secure=host in self.secure, name=self.aliases.get(host, ""))
 
-    async def txt(self, name: str) -> tuple[bytes, ...]:
+    async def txt(self, name: str) -> Records[bytes]:
         raise ResolverFailure
+
+    async def tlsa(self, name: str) -> Records[TlsaRecord]:
+        self.asked.append(name)
+        found = self.tlsa_data.get(name, NoSuchName)
+        if isinstance(found, type):
+            raise found("no")
+        return Records(found, secure=name in self.secure)
 
 
 @implementer(IOutbound)

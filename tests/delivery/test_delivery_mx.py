@@ -10,7 +10,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from mailnode.delivery.mx import Health, Hop, NoRoute, Routes
-from mailnode.delivery.tls_policy import TlsPolicy
 from mailnode.errors import ResolverFailure
 from mailnode.interfaces.outbound import IResolver
 from mailnode.net.no_reactor import run_now
@@ -172,7 +171,17 @@ class RoutesTests(SynchronousTestCase):
             run_now(routes.find_host("missing.example"))
         self.assertEqual(caught.exception.status, "4.4.3")
 
+    def test_secure_only_when_every_step_is(self) -> None:
+        self.zone.mx_data["d.example"] = [(10, "a.example"), (20, "b.example")]
+        self.hosts(a=["192.0.2.1"], b=["192.0.2.2"])
+        self.zone.aliases["a.example"] = "real.example"
+        routes = Routes(self.zone, self.health, (), (), keep_order)
 
-class TlsPolicyTests(SynchronousTestCase):
-    def test_opportunistic_for_everybody(self) -> None:
-        self.assertEqual(run_now(TlsPolicy().level("d.example", "mx.d.example")), "opportunistic")
+        def secure(domain: str) -> list[tuple[bool, str]]:
+            return [(hop.secure, hop.alias) for hop in run_now(routes.find(domain))]
+
+        self.zone.secure = {"d.example", "a.example"}
+        self.assertEqual(secure("d.example"), [(True, "real.example"), (False, "")])
+        self.zone.secure = {"a.example", "b.example"}
+        self.assertEqual(secure("d.example"), [(False, "real.example"), (False, "")])
+        self.assertEqual(secure("b.example"), [(True, "")])  # the implicit MX

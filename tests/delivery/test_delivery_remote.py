@@ -12,10 +12,20 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from mailnode.delivery.dane import Dane
 from mailnode.delivery.remote import RemoteAgent
 from mailnode.delivery.routing import NextHop, Route, RoutingTable, Way
+from mailnode.delivery.tls_policy import TlsPolicy
 from mailnode.errors import ResolverFailure
-from mailnode.interfaces.outbound import IOutbound, OutboundMessage, OutboundReport, Proxy, TargetFailed
+from mailnode.interfaces.outbound import (
+    IOutbound,
+    OutboundMessage,
+    OutboundReport,
+    Proxy,
+    TargetFailed,
+    TlsaRecord,
+    TlsRule,
+)
 from mailnode.interfaces.queue import IDeliveryAgent
 from mailnode.net.no_reactor import run_now
 from mailnode.values.attempt import DEFERRED, REJECTED, SENT, AttemptReport
@@ -394,3 +404,56 @@ class SpecialTests(RemoteCase):
         self.serve(a=OK)
         self.attempt()
         self.assertEqual(self.net.sent[0][0].port, 2525)
+
+
+class TlsRuleTests(RemoteCase):
+    """Servers for which the receiving side has a rule (RFC 7672)."""
+
+    RECORD = TlsaRecord(3, 1, 1, b"x" * 32)
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.agent = self.make(tls=TlsPolicy(Dane(self.zone)))
+        self.zone.secure |= {"d.example", "a.example", "b.example", "_25._tcp.a.example"}
+        self.zone.tlsa_data["_25._tcp.a.example"] = [self.RECORD]
+
+    def test_the_rule_goes_with_the_server(self) -> None:
+        self.serve(a=fails("connect"), b=OK)
+        self.attempt()
+        rule = TlsRule("dane", (self.RECORD,), ("a.example", "d.example"))
+        self.assertEqual(
+            [(t.host, t.tls, t.rule) for t, _ in self.net.sent],
+            [("a.example", "dane", rule), ("b.example", "opportunistic", None)],
+        )
+
+    def test_what_was_sent_under_it_is_verified(self) -> None:
+        self.serve(a=lambda message: OutboundReport((OK,), "TLSv1.3"))
+        self.assertTrue(self.attempt().attempts[0].verified)
+
+    def test_why_it_waits(self) -> None:
+        def broken(message: OutboundMessage) -> Any:
+            raise TargetFailed("tls", "refused: 554 5.7.0 no", reply("554 5.7.0 no"), result="starttls-not-supported")
+
+        self.zone.mx_data["d.example"] = [(10, "a.example")]
+        self.serve(a=broken)
+        (attempt,) = self.attempt().attempts
+        self.assertEqual((attempt.result, attempt.status, attempt.diagnostic), (DEFERRED, "4.7.5", False))
+        wanted = f"a.example[{A}]: DANE: refused: 554 5.7.0 no (starttls-not-supported)"
+        self.assertEqual(attempt.reply, wanted)
+
+    def test_a_server_that_may_not_be_used_is_not_connected_to(self) -> None:
+        self.zone.tlsa_data["_25._tcp.a.example"] = ResolverFailure
+        self.serve(a=OK, b=OK)
+        self.attempt()
+        self.assertEqual(self.net.tried, [B])
+        self.zone.mx_data["d.example"] = [(10, "a.example")]
+        report = self.attempt()
+        self.assertEqual((self.results(report), report.reached), ([(DEFERRED, "4.7.5")], False))
+        self.assertIn("(dnssec-invalid)", report.attempts[0].reply)
+        self.assertEqual(self.net.tried, [B])
+
+    def test_a_next_hop_of_ones_own_has_no_rule(self) -> None:
+        self.agent = self.make(tls=TlsPolicy(Dane(self.zone)), routing=through(NextHop("a.example", 25, "none")))
+        self.serve(a=OK)
+        self.attempt()
+        self.assertEqual((self.net.sent[0][0].tls, self.net.sent[0][0].rule), ("none", None))

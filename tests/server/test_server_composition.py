@@ -24,6 +24,7 @@ FIRST_PROCESS = [
     "scratch files",
     "rooms",
     "outgoing connections",
+    "look at DNS",
     "watch of certificates",
     "signals",
     "queue",
