@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import TypedDict
 
 from mailnode.admin.administration import Administration
 from mailnode.admin.finding import find_domain
-from mailnode.admin.operations import operation
+from mailnode.admin.operations import OperationFailed, Reason, operation
 from mailnode.admin.zone import notes, zone
 from mailnode.admin.zone_check import RecordCheck, check, names_of_addresses, questions
 from mailnode.values.dkim import dkim_records
 from mailnode.values.published import DnsRecord, Published
+
+_DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 
 
 class ZoneEntry(TypedDict):
@@ -40,16 +44,18 @@ class ZoneCheck(TypedDict):
 
 
 @operation("domain.records")
-async def domain_records(admin: Administration, name: str) -> ZoneRecords:
+async def domain_records(admin: Administration, name: str, next_digest: str = "") -> ZoneRecords:
     """The records to publish for a domain."""
-    domain = (await find_domain(admin, name)).name
     published = admin.published()
+    if next_digest:
+        if not _DIGEST.match(next_digest):
+            raise OperationFailed(Reason.WRONG_VALUE, f"{next_digest}: not a SHA-256 digest in hexadecimal")
+        digests = dict.fromkeys([*published.key_digests, next_digest])
+        published = replace(published, key_digests=tuple(digests))
+    domain, records = await _zone(admin, name, published)
     return {
         "domain": domain,
-        "records": [
-            {"name": one.name, "type": one.type, "value": one.value, "why": one.why}
-            for one in await _zone(admin, domain, published)
-        ],
+        "records": [{"name": one.name, "type": one.type, "value": one.value, "why": one.why} for one in records],
         "notes": notes(domain, published),
     }
 
@@ -57,9 +63,8 @@ async def domain_records(admin: Administration, name: str) -> ZoneRecords:
 @operation("domain.check")
 async def domain_check(admin: Administration, name: str) -> ZoneCheck:
     """Compare the records of a domain with what DNS says."""
-    domain = (await find_domain(admin, name)).name
     published = admin.published()
-    records = await _zone(admin, domain, published)
+    domain, records = await _zone(admin, name, published)
     answers = dict(await admin.dns.ask(questions(published, records)))
     answers |= await admin.dns.ask(names_of_addresses(published, answers).values())
     checked = check(published, records, answers)
@@ -71,5 +76,7 @@ async def domain_check(admin: Administration, name: str) -> ZoneCheck:
     }
 
 
-async def _zone(admin: Administration, domain: str, published: Published) -> list[DnsRecord]:
-    return zone(domain, published, dkim_records(await admin.directory.dkim_keys(domain)))
+async def _zone(admin: Administration, name: str, published: Published) -> tuple[str, list[DnsRecord]]:
+    """Return a domain in A-labels, and its records."""
+    domain = (await find_domain(admin, name)).name
+    return domain, zone(domain, published, dkim_records(await admin.directory.dkim_keys(domain)))

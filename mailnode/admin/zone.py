@@ -46,17 +46,25 @@ def notes(domain: str, published: Published) -> list[str]:
         )
     if not published.key_digests:
         found.append("No certificate could be read: there is no TLSA record.")
+    elif not _covered(host, published):
+        found.append(
+            f"No certificate here is for {host}: other servers and mail programs that look at it take it for wrong."
+        )
     if published.sts is None:
         found.append(
             'MTA-STS is not published: nothing serves its policy. Add a listener with protocol = "http", tls = "implicit" and'
             f' pages = ["mta-sts"] on port 443 and a certificate for mta-sts.{domain}.'
         )
-    elif not {policy_host(domain), f"*.{domain}"} & set(published.certificate_names):
+    elif not _covered(policy_host(domain), published):
         found.append(
             f"No certificate here is for {policy_host(domain)}: unless another server shows the MTA-STS policy, add one as"
             " [[tls.name]]."
         )
     return found
+
+
+def _covered(host: str, published: Published) -> bool:
+    return not {host, "*." + host.partition(".")[2]}.isdisjoint(published.certificate_names)
 
 
 def policy_host(domain: str) -> str:

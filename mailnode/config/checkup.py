@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mailnode.config.demo import certificate_files
+from mailnode.config.endpoints import reached_locally
 from mailnode.config.fields import Network
 from mailnode.config.schema import Config, Tls, TlsName
 from mailnode.errors import ConfigurationError
@@ -186,7 +187,7 @@ def _laid_out_otherwise(config: Config) -> str:
 
 def warnings(config: Config) -> list[str]:
     """Return what of a configuration is probably not meant: an open relay, a listener nobody can log in on,
-    guesses that nothing holds up."""
+    metrics for everybody, guesses that nothing holds up."""
     found = []
     for index, listener in enumerate(config.listener):
         key = f"listener[{index}]"
@@ -194,6 +195,9 @@ def warnings(config: Config) -> list[str]:
             found.append(
                 f"{key}: nobody can log in there: it has neither TLS (tls) nor logins without it (plain_login)"
             )
+        more_than_policies = listener.protocol == "http" and set(listener.pages) != {"mta-sts"}
+        if more_than_policies and listener.tls == "implicit" and not reached_locally(listener.endpoint):
+            found.append(f'{key}.pages: whoever reaches it sees /health and /metrics, unless it is ["mta-sts"]')
         for network in listener.relay_from:
             if wide := _wide(network):
                 found.append(

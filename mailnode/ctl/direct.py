@@ -13,7 +13,7 @@ from mailnode.admin.dispatch import NO_SERVER, OPERATIONS, run
 from mailnode.admin.operations import OperationFailed, Reason
 from mailnode.config.schema import Config
 from mailnode.errors import ConfigurationError
-from mailnode.server import administration, configuration, demo
+from mailnode.server import administration, configuration, demo, publishing
 
 
 def configured(file: Path | None, data: Path | None) -> Config:
@@ -28,6 +28,11 @@ def demonstration(data: Path) -> tuple[demo.Shown, str]:
     if told is None:
         raise OperationFailed(Reason.NOT_FOUND, f"{data}: no demonstration was started here")
     return told, demo.screen(told, data)
+
+
+def key_digest(file: Path) -> str:
+    """Return SHA-256 of the public key of a private one, as TLSA records have it. :raises ConfigurationError:"""
+    return publishing.file_key_digest(file)
 
 
 def run_directly(config: Config, name: str, arguments: Mapping[str, object]) -> object:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import click
@@ -67,8 +68,12 @@ def _choose_one(place: Place, given: Given) -> None:
         )
 
 
-def _keep_form(place: Place, given: Given) -> None:
+def _prepare_records(place: Place, given: Given) -> None:
     click.get_current_context().meta["form"] = given.pop("form")
+    if given["next_digest"] is not None:
+        from mailnode.ctl.direct import key_digest
+
+        given["next_digest"] = key_digest(given["next_digest"])
 
 
 def _records(result: Any, as_json: bool) -> None:
@@ -127,9 +132,16 @@ WORDS = {
                 click.Option(
                     ["--form"], type=click.Choice(["bind", "plain"]), default="bind", help="How they are written."
                 ),
-            ]
+            ],
+            "next_digest": [
+                click.Option(
+                    ["--next-key", "next_digest"],
+                    type=click.Path(path_type=Path),
+                    help="A PEM file with the private key of the next certificate, for a TLSA record of it too.",
+                )
+            ],
         },
-        prepare=_keep_form,
+        prepare=_prepare_records,
     ),
     "domain.check": Words(
         """Compare the DNS records of a domain with what they should be, and say how to mend each.

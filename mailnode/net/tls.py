@@ -64,7 +64,7 @@ class Pair:
     @property
     def key_digest(self) -> str:
         """SHA-256 of the leaf's public key, in hexadecimal: the data of a TLSA record 3 1 1 (RFC 6698 2.1)."""
-        return sha256(_public(self.chain[0].public_key())).hexdigest()
+        return _digest(self.chain[0].public_key())
 
     def as_pem(self) -> tuple[bytes, bytes]:
         """Return chain and key as text, for another process."""
@@ -105,6 +105,11 @@ def read_pair(certificate: Path, key: Path) -> Pair:
     if _public(chain[0].public_key()) != _public(secret.public_key()):
         raise BrokenPair("key", f"{key}: does not belong to the certificate {certificate}")
     return Pair(tuple(chain), secret, _names(chain[0]))
+
+
+def read_key_digest(key: Path) -> str:
+    """Return what :attr:`Pair.key_digest` will be of a certificate for this key. :raises BrokenPair:"""
+    return _digest(_read_key(key).public_key())
 
 
 def check_pair(certificate: Path, key: Path) -> list[tuple[str, str]]:
@@ -301,6 +306,10 @@ def _read_key(path: Path) -> PrivateKeyTypes:
 
 def _public(key: PublicKeyTypes) -> bytes:
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _digest(key: PublicKeyTypes) -> str:
+    return sha256(_public(key)).hexdigest()
 
 
 def _names(leaf: x509.Certificate) -> tuple[str, ...]:

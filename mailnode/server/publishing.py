@@ -5,12 +5,13 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from mailnode.config.endpoints import reached_locally, tcp_interface, tcp_port
 from mailnode.config.schema import Config, Listener, MtaSts
 from mailnode.errors import ConfigurationError
 from mailnode.interfaces.runtime import IClock
-from mailnode.net.tls import CertificateStore, Pair, pair_for
+from mailnode.net.tls import BrokenPair, CertificateStore, Pair, pair_for, read_key_digest
 from mailnode.server.reloading import certificate_files
 from mailnode.values.published import SERVICES, OwnStsPolicy, Published
 
@@ -40,6 +41,14 @@ def stored_pairs(config: Config, clock: IClock) -> Sequence[Pair]:
     with suppress(ConfigurationError):
         certificates.load()
     return certificates.pairs
+
+
+def file_key_digest(key: Path) -> str:
+    """Return the digest for a key that is not in use yet. :raises ConfigurationError: the file cannot be read."""
+    try:
+        return read_key_digest(key)
+    except BrokenPair as error:
+        raise ConfigurationError([error.text]) from None
 
 
 def own_policy(config: Config) -> OwnStsPolicy:

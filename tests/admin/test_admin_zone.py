@@ -70,6 +70,8 @@ def test_what_is_not_known_is_a_note_and_no_record():
 def test_the_policy_host_needs_a_certificate():
     (note,) = notes("example.net", FULL)
     assert "mta-sts.example.net" in note and "[[tls.name]]" in note
+    (note,) = notes("example.org", replace(FULL, certificate_names=("mta-sts.example.org",)))
+    assert "for mail.example.org: " in note
     assert notes("example.org", replace(FULL, certificate_names=("*.example.org",))) == []
 
 

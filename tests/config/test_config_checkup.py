@@ -47,6 +47,16 @@ def test_a_listener_nobody_can_log_in_on():
     ]
 
 
+def test_metrics_for_everybody():
+    https = {"protocol": "http", "tls": "implicit", "endpoint": "tcp:443"}
+    near = {**https, "endpoint": "tcp:443:interface=127.0.0.1"}
+    tls = {"certificate": "/c", "key": "/k"}
+    assert warnings(config(listeners=[{**https, "pages": ["mta-sts"]}], tls=tls)) == []
+    assert warnings(config(listeners=[near], tls=tls)) == []
+    (warning,) = warnings(config(listeners=[https], tls=tls))
+    assert warning.startswith("listener[0].pages: ") and "/metrics" in warning
+
+
 @pytest.mark.parametrize(
     ("network", "who"),
     [

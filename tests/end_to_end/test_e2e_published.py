@@ -5,10 +5,12 @@ import http.client
 import json
 import socket
 import ssl
+from hashlib import sha256
 from types import SimpleNamespace
 
 import pytest
 import trustme
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from servers import Dns, MailNode, free_port
 
 from mailnode.admin.control_client import ask
@@ -122,6 +124,17 @@ def test_each_record_that_is_missing_is_named_with_its_fix(world):
         assert advice, key
         others.pop(TLSA, None)
         assert {kind for _, kind in others} <= ({"PTR"} if missing["type"] in ("A", "AAAA") else set()), key
+
+
+def test_the_key_of_the_next_certificate_has_a_record_too(world):
+    key = world.folder / "sts-key.pem"
+    told = json.loads(world.node.ctl("domain", "records", D, "--json", "--next-key", str(key)).stdout)["records"]
+    (more,) = [one for one in told if one not in world.records]
+    public = load_pem_private_key(key.read_bytes(), None).public_key()
+    digest = sha256(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+    assert (more["name"], more["type"], more["value"]) == (*TLSA, f"3 1 1 {digest}")
+    done = world.node.ctl("domain", "records", D, "--next-key", str(world.folder / "none.pem"), check=False)
+    assert done.returncode == 1 and "none.pem: cannot be read" in done.stderr and "Traceback" not in done.stderr
 
 
 OTHER = [

@@ -189,6 +189,7 @@ DOORS = {
     ("ctl.direct", "server.administration"): "works on the store where no server runs to be asked",
     ("ctl.direct", "server.configuration"): "the same",
     ("ctl.direct", "server.demo"): "shows what the demonstration remembered",
+    ("ctl.direct", "server.publishing"): "reads the key of a certificate that is not in use yet",
     ("ctl.direct", "interpreter"): "does nothing on a Python that the server does not run on",
 }
 PURE_FOLDERS = {"wire", "view", "messages", "extensions"}  # of any room
