@@ -359,7 +359,8 @@ class IQueueStore(Interface):
         """One envelope with all its recipients, done ones included."""
 
     async def tally(now: float, age: float = 0.0) -> QueueTally:
-        """Count what waits, by destination and reason; one may be returned that was made ``age`` seconds ago at most.
+        """Count what waits, by destination and reason; one may be returned that was made ``age`` seconds ago at most, or,
+        with few that wait, a millisecond for each.
         :param now: UTC seconds."""
 
     async def history(envelope_id: str, limit: int) -> list[PastAttempt]:
@@ -392,9 +393,6 @@ class IQueueStore(Interface):
 
     async def drop(envelope_id: str) -> bool:
         """Remove an envelope without telling anybody; False when there is none."""
-
-    async def counts() -> dict[str, int]:
-        """Recipients by state and ``envelopes``; for metrics."""
 
 
 class IEphemeral(Interface):

@@ -169,13 +169,6 @@ class Server:
     async def _metrics_page(self) -> tuple[bytes, bytes]:
         metrics = self._process.metrics
         self._serving.measure(metrics, FIRST)
-        try:
-            counts = dict(await self._stores.queue.counts())
-        except DomainError:
-            counts = {}
-        metrics.set("queue_envelopes", counts.pop("envelopes", 0))
-        for state, count in counts.items():
-            metrics.set("queue_recipients", count, state=state)
         now = self._process.runtime.clock.seconds()
         with suppress(DomainError):
             measure_queue(metrics, await self._stores.queue.tally(now, TALLY_AGE), now)
@@ -225,6 +218,9 @@ class Server:
 
 def measure_queue(metrics: Metrics, tally: QueueTally, now: float) -> None:
     """Tell how much waits in the queue, for whom and why, and how long it has. :param now: UTC seconds."""
+    metrics.set("queue_envelopes", tally.envelopes)
+    for state, count in tally.by_state.items():
+        metrics.set("queue_recipients", count, state=state)
     metrics.set("queue_oldest_seconds", 0.0 if tally.oldest is None else max(0.0, now - tally.oldest))
     metrics.clear("queue_waiting")
     metrics.clear("queue_reasons")

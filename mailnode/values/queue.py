@@ -171,6 +171,8 @@ class QueueTally:
     one before; the last, how many came longer ago."""
 
     recipients: int = 0
+    envelopes: int = 0  # they are of
+    by_state: dict[str, int] = field(default_factory=lambda: {WAITING: 0, LEASED: 0})
     oldest: float | None = None  # when the oldest came, UTC seconds
     by_destination: dict[str, list[int]] = field(default_factory=dict)  # -> ages
     by_reason: dict[str, list[int]] = field(default_factory=dict)  # "held", "new" or the last status -> ages

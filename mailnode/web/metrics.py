@@ -43,8 +43,8 @@ METRICS: dict[str, Metric] = {
     "queue_results": Metric("counter", "Ends of tries for one recipient, by the state they led to.", ("result",)),
     "queue_try_seconds": Metric("histogram", "How long one try for a destination took."),
     "queue_bounces": Metric("counter", "Notices written to senders, by kind.", ("kind",)),
-    "queue_recipients": Metric("gauge", "Recipients in the queue, by state.", ("state",)),
-    "queue_envelopes": Metric("gauge", "Envelopes in the queue."),
+    "queue_recipients": Metric("gauge", "Recipients in the queue that wait or are being tried.", ("state",)),
+    "queue_envelopes": Metric("gauge", "Envelopes with recipients that wait or are being tried."),
     "queue_oldest_seconds": Metric("gauge", "Age of the oldest mail in the queue, as counted last."),
     "queue_waiting": Metric(
         "gauge",

@@ -191,9 +191,6 @@ class MemoryQueue:
     async def drop(self, envelope_id: str) -> bool:
         raise NotImplementedError
 
-    async def counts(self) -> dict[str, int]:
-        raise NotImplementedError
-
 
 @implementer(IDeliveryAgent)
 class Agent:

@@ -108,8 +108,8 @@ class SqliteTests(TestCase):
                 await pause
             await runner.stop()
             self.assertLess(self.agent.tries["refused"], 30)
-            counts = await self.store.counts()
-            self.assertEqual((counts["envelopes"], counts["waiting"]), (60, 60))
+            tally = await self.store.tally(reactor.seconds())
+            self.assertEqual((tally.envelopes, tally.by_state["waiting"]), (60, 60))
 
         return Deferred.fromCoroutine(case())
 
@@ -139,6 +139,6 @@ class SqliteTests(TestCase):
             runner.start()
             await self.agent.sent
             await runner.stop()
-            self.assertEqual((await self.store.counts())["envelopes"], 0)
+            self.assertEqual((await self.store.tally(reactor.seconds())).envelopes, 0)
 
         return Deferred.fromCoroutine(case())

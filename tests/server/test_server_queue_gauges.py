@@ -12,7 +12,7 @@ def lines(metrics, name):
 def test_the_largest_are_named_and_the_others_count_together():
     metrics = Metrics()
     destinations = {f"d{number:02d}.example": [number, 100] for number in range(NAMED + 2)}
-    measure_queue(metrics, QueueTally(9, 1000.0, destinations, {"4.4.1": [1, 2], "held": [3]}), 1060.0)
+    measure_queue(metrics, QueueTally(9, 9, {}, 1000.0, destinations, {"4.4.1": [1, 2], "held": [3]}), 1060.0)
     waiting = lines(metrics, "queue_waiting")
     assert len(waiting) == NAMED + 1
     assert 'mailnode_queue_waiting{destination="d21.example"} 121.0' in waiting
@@ -22,9 +22,16 @@ def test_the_largest_are_named_and_the_others_count_together():
     assert lines(metrics, "queue_oldest_seconds") == ["mailnode_queue_oldest_seconds 60.0"]
 
 
+def test_envelopes_and_recipients_by_state_are_told():
+    metrics = Metrics()
+    measure_queue(metrics, QueueTally(9, 4, {"waiting": 7, "leased": 2}, 1000.0), 1060.0)
+    assert lines(metrics, "queue_envelopes") == ["mailnode_queue_envelopes 4.0"]
+    assert 'mailnode_queue_recipients{state="leased"} 2.0' in lines(metrics, "queue_recipients")
+
+
 def test_what_is_gone_is_told_no_more():
     metrics = Metrics()
-    measure_queue(metrics, QueueTally(1, 1000.0, {"a.example": [1]}, {"new": [1]}), 1060.0)
+    measure_queue(metrics, QueueTally(1, 1, {}, 1000.0, {"a.example": [1]}, {"new": [1]}), 1060.0)
     measure_queue(metrics, QueueTally(), 1060.0)
     assert lines(metrics, "queue_waiting") == lines(metrics, "queue_reasons") == []
     assert lines(metrics, "queue_oldest_seconds") == ["mailnode_queue_oldest_seconds 0.0"]

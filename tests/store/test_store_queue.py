@@ -373,7 +373,7 @@ def test_settlements_together_end_with_the_first_lost_lease(queue, post, engine,
     for together in ([Settlement(claims[0].token, outcomes(claims[0], DELIVERED)), lost], [lost]):
         with pytest.raises(queue_leases.LeaseLost):
             loop.run(engine.write(QUEUE, queue_leases.settle_together, [(0, one) for one in together]))
-    assert loop.run(queue.counts())[LEASED] == 2
+    assert loop.run(queue.tally(NOW)).by_state[LEASED] == 2
     twice = Settlement(claims[0].token, outcomes(claims[0], DELIVERED) * 2)
     assert not loop.run(queue.settle(twice))
     results = loop.together(
@@ -460,15 +460,6 @@ def test_retry_makes_waiting_recipients_due(queue, post, loop):
     assert loop.run(queue.next_due(NOW)) == NOW + 60  # the lease
 
 
-def test_counts(queue, post, loop):
-    none = {"waiting": 0, "leased": 0, "delivered": 0, "failed": 0, "envelopes": 0}
-    assert loop.run(queue.counts()) == none
-    post("e1", ["a.example", "a.example", "b.example"])
-    settle(queue, loop, claimed(queue, loop, limit=1), DELIVERED)
-    claimed(queue, loop, "b.example")
-    assert loop.run(queue.counts()) == {**none, "waiting": 1, "leased": 1, "delivered": 1, "envelopes": 1}
-
-
 def test_shards_do_not_see_each_other(engine, blobs, loop):
     one, two = Queue(engine, blobs, 1), Queue(engine, blobs, 2)
     Post(one, blobs, loop)("e1", ["a.example"])
@@ -492,7 +483,7 @@ def crowd(number, **fields):
 def test_a_crowd_is_queued_held_released_and_dropped(queue, post, engine, loop):
     post("e1", crowd(1201))
     assert loop.run(queue.due(NOW, 10)) == [DueDestination("a.example", 1000, NOW)]
-    assert loop.run(queue.counts())["waiting"] == 1201
+    assert loop.run(queue.tally(NOW)).by_state[WAITING] == 1201
     leased = claimed(queue, loop, limit=10_000)
     assert len(leased.envelope.recipients) == queue_rows.UNIT_ROWS
     loop.run(queue.hold("e1", True))

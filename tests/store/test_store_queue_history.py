@@ -69,7 +69,7 @@ def test_history_goes_with_its_envelope(queue, post, engine, loop, monkeypatch, 
     else:
         assert loop.run(queue.drop("e1"))
     assert loop.run(engine.read(QUEUE, attempts_kept)) == 0
-    assert loop.run(queue.counts())["envelopes"] == 0
+    assert loop.run(queue.tally(NOW)).envelopes == 0
 
 
 def test_what_is_delivered_at_once_leaves_nothing_to_delete(queue, post, engine, loop):

@@ -92,7 +92,8 @@ def test_one_look_costs_a_stretch_however_many_envelopes_wait(queue, post, engin
 def test_what_waits_is_counted_by_destination_and_reason(filled, loop, monkeypatch, piece):
     monkeypatch.setattr(queue_search, "TALLIED", piece)
     tally = loop.run(filled.tally(NOW + 299))
-    assert (tally.recipients, tally.oldest) == (5, NOW - 50)
+    assert (tally.recipients, tally.envelopes, tally.oldest) == (5, 4, NOW - 50)
+    assert tally.by_state == {WAITING: 4, LEASED: 1}
     assert tally.by_destination == {
         "new.example": [0, 1, 0, 0, 0, 0],
         **{name: [1, 0, 0, 0, 0, 0] for name in ("a.example", "b.example", "c.example", "relay.example:25")},
@@ -102,13 +103,20 @@ def test_what_waits_is_counted_by_destination_and_reason(filled, loop, monkeypat
     assert late.by_destination["new.example"] == [0, 0, 0, 0, 0, 1] and late.by_reason["held"] == [0, 0, 0, 0, 1, 0]
 
 
-def test_what_was_counted_is_told_again_for_a_while(filled, post, loop):
+def test_what_was_counted_is_told_again_for_a_while(filled, post, loop, monkeypatch):
+    monkeypatch.setattr("mailnode.store.facades.queue.GOOD_FOR", 100.0)
     first = loop.run(filled.tally(NOW + 10))
     post("e9", ["z.example"])
     assert loop.run(filled.tally(NOW + 70, 60)) is first
     assert loop.run(filled.tally(NOW + 71, 60)).recipients == 6
     post("e10", ["z.example"])
     assert loop.run(filled.tally(NOW - 100, 60)).recipients == 7  # the clock was set back
+
+
+def test_few_are_counted_anew_each_time(filled, post, loop):
+    assert loop.run(filled.tally(NOW)).recipients == 5
+    post("e9", ["z.example"])
+    assert loop.run(filled.tally(NOW + 1, 60)).recipients == 6
 
 
 def test_many_names_are_counted_together(filled, loop, monkeypatch):

@@ -44,6 +44,7 @@ _log = Logger()
 T = TypeVar("T")
 
 PAGE = 1_000  # envelopes listed at once at most
+GOOD_FOR = 0.001  # seconds for each recipient that was counted: a few are counted anew each time
 MAX_NAMES = 10_000  # destinations, and reasons, that are counted by name
 
 
@@ -236,6 +237,8 @@ class Queue:
         """See :class:`IQueueStore`. Who asks meanwhile gets the same one."""
         await self._tallying.acquire()
         try:
+            if self._tally is not None:
+                age = min(age, self._tally.recipients * GOOD_FOR)
             if self._tally is None or not now - age <= self._tallied_at <= now:
                 self._tally, self._tallied_at = await self._count_all(now), now
             return self._tally
@@ -245,10 +248,14 @@ class Queue:
     async def _count_all(self, now: float) -> QueueTally:
         made = QueueTally()
         after: tuple[str, int] | None = ("", 0)
+        last = ""
         while after is not None:
             some, after = await self._engine.read(QUEUE, queue_search.tally, self._shard, after)
-            for destination, reason, created in some:
+            for envelope_id, state, destination, reason, created in some:
                 made.recipients += 1
+                made.envelopes += envelope_id != last
+                made.by_state[state] += 1
+                last = envelope_id
                 made.oldest = created if made.oldest is None else min(made.oldest, created)
                 age = bisect_right(TALLY_AGES, now - created)
                 for counts, name in ((made.by_destination, destination), (made.by_reason, reason)):
@@ -336,10 +343,6 @@ class Queue:
         if more:
             await self._delete(envelope_id)
         return there
-
-    async def counts(self) -> dict[str, int]:
-        """See :class:`IQueueStore`."""
-        return await self._engine.read(QUEUE, queue_rows.counts, self._shard)
 
 
 async def _side_by_side(coroutines: Sequence[Coroutine[Deferred[object], object, T]]) -> list[T]:

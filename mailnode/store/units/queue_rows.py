@@ -331,15 +331,6 @@ def envelope(tx: Transaction, shard: int, envelope_id: str) -> QueuedEnvelope | 
     return with_recipients(found[0], _recipients(tx, shard, envelope_id)) if found else None
 
 
-def counts(tx: Transaction, shard: int) -> dict[str, int]:
-    """See IQueueStore."""
-    found = dict.fromkeys((WAITING, LEASED, "delivered", "failed"), 0)
-    for state, number in tx.execute("SELECT state, COUNT(*) FROM recipient WHERE shard = ? GROUP BY state", (shard,)):
-        found[state] = number
-    found["envelopes"] = tx.execute(f"SELECT COUNT(*) FROM envelope WHERE shard = ? AND {VISIBLE}", (shard,))[0][0]
-    return found
-
-
 def staged_blob(tx: Transaction, shard: int, ref: BlobRef) -> StagedBlob | None:
     """Return a queued blob with its stored bytes; None when it is not in the queue."""
     rows = tx.execute("SELECT data FROM blob WHERE id = ? AND shard = ?", (ref.blob_id, shard))

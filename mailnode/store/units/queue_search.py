@@ -55,9 +55,9 @@ def envelopes(
 
 def tally(
     tx: Transaction, shard: int, after: tuple[str, int]
-) -> tuple[list[tuple[str, str, float]], tuple[str, int] | None]:
-    """Return (destination, reason, when it came) of the open ones among the next ``TALLIED`` recipients in the order of their
-    key, and behind which to go on, None at the end."""
+) -> tuple[list[tuple[str, str, str, str, float]], tuple[str, int] | None]:
+    """Return (envelope, state, destination, reason, when it came) of the open ones among the next ``TALLIED`` recipients in
+    the order of their key, and behind which to go on, None at the end."""
     end = tx.execute(
         "SELECT envelope_id, number FROM recipient WHERE shard = ? AND (envelope_id, number) > (?, ?)"
         " ORDER BY envelope_id, number LIMIT 1 OFFSET ?",
@@ -65,14 +65,21 @@ def tally(
     )
     upto, to = (" AND (r.envelope_id, r.number) <= (?, ?)", end[0]) if end else ("", ())
     rows = tx.execute(
-        "SELECT r.destination, e.held, r.attempts, r.last_status, e.created FROM recipient r CROSS JOIN envelope e"
+        "SELECT e.id, r.state, r.destination, e.held, r.attempts, r.last_status, e.created FROM recipient r CROSS JOIN envelope e"
         f" WHERE r.shard = ? AND (r.envelope_id, r.number) > (?, ?){upto} AND e.shard = r.shard"
-        f" AND e.id = r.envelope_id AND e.{VISIBLE} AND r.state IN ('{WAITING}', '{LEASED}')",
+        f" AND e.id = r.envelope_id AND e.{VISIBLE} AND r.state IN ('{WAITING}', '{LEASED}')"
+        " ORDER BY r.envelope_id, r.number",
         (shard, *after, *to),
     )
     found = [
-        (destination, HELD if held else status if attempts and status else "tried" if attempts else "new", created)
-        for destination, held, attempts, status, created in rows
+        (
+            envelope_id,
+            state,
+            destination,
+            HELD if held else status if attempts and status else "tried" if attempts else "new",
+            created,
+        )
+        for envelope_id, state, destination, held, attempts, status, created in rows
     ]
     return found, (str(end[0][0]), int(end[0][1])) if end else None
 
