@@ -96,6 +96,14 @@ def _senders_of_route(value: str) -> str:
     return value
 
 
+def _expression(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from None
+    return value
+
+
 def _route_name(value: str) -> str:
     if value and not _ROUTE_NAME.match(value):
         raise ValueError("should be up to 32 letters, digits and hyphens, a letter first")
@@ -178,6 +186,7 @@ SocketAddressOrNone = Annotated[str, AfterValidator(_server_address_or_none), Ca
 SocketAddress = Annotated[str, AfterValidator(_server_address), Called("address")]
 HostOrNone = Annotated[str, AfterValidator(_host_or_none), Called("host")]
 MailboxOrNone = Annotated[str, AfterValidator(_mailbox_or_none), Called("address")]
+Expression = Annotated[str, AfterValidator(_expression), Called("regular expression")]
 RouteName = Annotated[str, AfterValidator(_route_name), Called("name")]
 SenderPattern = Annotated[str, AfterValidator(_senders_of_route), Called("senders")]
 DomainPattern = Annotated[str, AfterValidator(_domains_of_route), Called("domains")]

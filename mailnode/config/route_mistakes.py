@@ -40,11 +40,12 @@ def _mistakes(one: Route | Smarthost) -> Iterator[Mistake]:
         yield "port", "LMTP is never spoken on port 25; 24 is usual"
     if isinstance(one, Route):
         yield from _socket_mistakes(one)
-        if not one.domains and not one.senders:
+        is_fallback = one.after_attempts or one.when_reply
+        if not one.domains and not one.senders and not is_fallback:
             yield "domains", "is required, or senders"
         bounded = one.concurrency or one.messages_per_minute or one.messages_per_hour
-        if not one.host and one.socket is None and not one.name and (one.source or one.proxy or bounded):
-            yield "name", "is required where there is a source, a proxy or a limit and no host"
+        if not one.host and one.socket is None and not one.name and (one.source or one.proxy or bounded or is_fallback):
+            yield "name", "is required without a host where there is a source, a proxy, a limit or a condition"
 
 
 def _login_mistakes(server: NextHop) -> Iterator[Mistake]:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from mailnode.config.fields import (
     DomainPattern,
+    Expression,
     FilePath,
     Host,
     HostOrNone,
@@ -74,6 +75,18 @@ class Route(NextHop):
         [],
         description='Reverse-paths: addresses, with any detail, domains, and ``"<>"``, which notices have. Empty, or '
         '``"*"``: every sender.',
+    )
+    after_attempts: int = Field(
+        0,
+        ge=0,
+        le=100,
+        description="Makes it a fallback, which takes nobody at first: recipients go by it after so many failed tries of "
+        "another way. 0: not for their number.",
+    )
+    when_reply: Expression = Field(
+        "",
+        description="The same, at once, when the reply of a server, as ``mailnode queue show`` has it, fits this regular "
+        "expression somewhere, in letters of any case; a refusal too. Empty: not for a reply.",
     )
 
 

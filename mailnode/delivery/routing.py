@@ -84,11 +84,33 @@ BY_MX = Way()
 @dataclass(frozen=True, slots=True)
 class Route:
     """``domains``: of recipients; names, ``.name`` for all below a name, or ``*``. ``senders``: the same of reverse-paths,
-    and whole addresses, and ``<>``."""
+    and whole addresses, and ``<>``. With ``after_attempts`` (0: none) or ``when_reply`` it is a fallback: it takes whom another
+    way was tried for, after so many failed tries, or when a server said so.
+    """
 
     domains: Collection[str]
     way: Way
     senders: Collection[str] = (EVERYBODY,)
+    after_attempts: int = 0
+    when_reply: re.Pattern[str] | None = None
+
+    @property
+    def is_fallback(self) -> bool:
+        """Whether it takes nobody at first."""
+        return bool(self.after_attempts) or self.when_reply is not None
+
+
+class _Named:
+    """A route, with what it names as it is compared."""
+
+    def __init__(self, route: Route) -> None:
+        self.route = route
+        self._domains = frozenset(map(_key, route.domains))
+        self._senders = frozenset(map(_sender_key, route.senders))
+
+    def names(self, domains: Collection[str], senders: Collection[str]) -> bool:
+        """Whether it names a recipient's domain and a sender. :param domains, senders: all names that they have."""
+        return not self._domains.isdisjoint(domains) and not self._senders.isdisjoint(senders)
 
 
 class RoutingTable:
@@ -96,9 +118,9 @@ class RoutingTable:
 
     def __init__(self, routes: Sequence[Route] = ()) -> None:
         """:raises ValueError: two ways of one name, or of one host and port, that are not the same."""
-        self._routes = [
-            (frozenset(map(_key, one.domains)), frozenset(map(_sender_key, one.senders)), one.way) for one in routes
-        ]
+        named = list(map(_Named, routes))
+        self._routes = [one for one in named if not one.route.is_fallback]
+        self._fallbacks = [one for one in named if one.route.is_fallback]
         self._known: dict[str, Way] = {}  # by what is queued for a next hop, and by the name of a way by MX
         for way in (route.way for route in routes):
             key = way.destination("") if way.next_hop is not None else way.name
@@ -122,6 +144,24 @@ class RoutingTable:
         name, domain = _split(destination)
         way = self._known.get(destination) or self._known.get(name) or self._first(domain, sender)
         return way, "" if way.next_hop is not None else domain
+
+    def fallback(self, destination: str, domain: str, sender: str, tries: int, reply: str) -> str:
+        """Return what a recipient is queued under from now on whose try failed; "" when that stays as it is.
+
+        Fallbacks are asked in their order, from the one on that the recipient goes by already: it comes back to none.
+
+        :param destination: what it was queued under. :param domain: its own. :param tries: that failed; 0: however many.
+        :param reply: what the last one came to.
+        """
+        key = domain_key(domain)
+        domains, senders = _domain_names(key), _sender_names(sender)
+        by = [number for number, one in enumerate(self._fallbacks, 1) if one.route.way.destination(key) == destination]
+        for one in self._fallbacks[by[-1] if by else 0 :]:
+            tried = 0 < one.route.after_attempts <= tries
+            said = one.route.when_reply is not None and one.route.when_reply.search(reply)
+            if (tried or said) and one.names(domains, senders):
+                return one.route.way.destination(key)
+        return ""
 
     def limits(self, destination: str) -> DestinationLimits:
         """Return what a destination may have by itself."""
@@ -157,11 +197,8 @@ class RoutingTable:
         return _is_next_hop(key) or (name != "" and name not in self._known)
 
     def _first(self, domain: str, sender: str) -> Way:
-        wanted, writer = {EVERYBODY, *_names(domain)}, _sender_names(sender)
-        for domains, senders, way in self._routes:
-            if not wanted.isdisjoint(domains) and not writer.isdisjoint(senders):
-                return way
-        return BY_MX
+        domains, senders = _domain_names(domain), _sender_names(sender)
+        return next((one.route.way for one in self._routes if one.names(domains, senders)), BY_MX)
 
 
 def _names(key: str) -> Iterator[str]:
@@ -170,6 +207,10 @@ def _names(key: str) -> Iterator[str]:
     while dot := key.find(".", 1) + 1:
         key = key[dot - 1 :]
         yield key
+
+
+def _domain_names(key: str) -> set[str]:
+    return {EVERYBODY, *_names(key)}
 
 
 def _sender_names(reverse_path: str) -> set[str]:

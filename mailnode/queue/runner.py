@@ -24,7 +24,7 @@ from mailnode.queue.admission import Admission
 from mailnode.queue.destination import Destination, DestinationSettings
 from mailnode.queue.rate import Rate
 from mailnode.queue.schedule import QueueTime, Schedule
-from mailnode.queue.settle import Settler
+from mailnode.queue.settle import Fallback, Settler
 from mailnode.values.attempt import DEFERRED, REJECTED, Attempt, AttemptReport
 from mailnode.values.queue import (
     GIVEN_UP_DESTINATION,
@@ -50,7 +50,7 @@ class RunnerSettings:
 
     ``recipients``: of one try. ``local``: tries at once into mailboxes here. ``lease``, ``poll`` (the longest sleep; hints
     may be lost) and ``drain`` (how long :meth:`QueueRunner.stop` waits for running tries) in seconds. ``limits``: what a
-    destination may have by itself.
+    destination may have by itself. ``fallback``: who goes another way after a try.
     """
 
     schedule: Schedule = field(default_factory=Schedule)
@@ -63,6 +63,7 @@ class RunnerSettings:
     poll: float = 30.0
     drain: float = 20.0
     limits: Callable[[str], DestinationLimits] = lambda destination: UNLIMITED
+    fallback: Fallback = lambda reverse_path, recipient, tries, reply: ""
 
 
 class QueueRunner:
@@ -90,7 +91,7 @@ class QueueRunner:
         self._metrics = metrics
         self._admission = Admission(settings.total, settings.destinations)
         self._time = QueueTime()
-        self._settler = Settler(store, bouncer, clock, hints, settings.schedule, metrics, random)
+        self._settler = Settler(store, bouncer, clock, hints, settings.schedule, metrics, random, settings.fallback)
         self._destinations: dict[str, Destination] = {}
         self._starved: dict[str, None] = {}  # destinations that wait for a place in the total, in order
         self._fills: dict[Deferred[None], None] = {}

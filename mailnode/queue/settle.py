@@ -20,6 +20,7 @@ from mailnode.values.queue import (
     DELIVERED,
     DROPPED,
     FAILED,
+    GIVEN_UP_DESTINATION,
     LOCAL_DESTINATION,
     WAITING,
     NewEnvelope,
@@ -33,6 +34,10 @@ _log = Logger()
 
 MAX_REPLY = 500  # characters of a reply that are kept
 SETTLE_PAUSES = (1.0, 2.0, 5.0, 10.0, 20.0)  # seconds between tries to record what happened
+
+
+# (reverse-path, recipient, failed tries, what the last came to) -> what it is queued under from now on; "": as it was.
+Fallback = Callable[[str, QueuedRecipient, int, str], str]
 
 
 class _Result(NamedTuple):
@@ -54,6 +59,7 @@ class Settler:
         schedule: Schedule,
         metrics: IMetrics,
         random: Callable[[], float],
+        fallback: Fallback,
     ) -> None:
         self._store = store
         self._bouncer = bouncer
@@ -62,6 +68,7 @@ class Settler:
         self._schedule = schedule
         self._metrics = metrics
         self._random = random
+        self._fallback = fallback
         self.hurry = False  # the server stops: do not wait for a store that cannot
 
     async def settle(
@@ -111,7 +118,8 @@ class Settler:
             return _Result(recipient, attempt, _outcome(envelope, attempt, FAILED), None)
         if attempt.result == SENT:
             return _Result(recipient, attempt, _outcome(envelope, attempt, DELIVERED), _success(recipient, attempt))
-        if attempt.result == REJECTED:
+        moved = self._moved(envelope, recipient, attempt) if counts else None
+        if attempt.result == REJECTED and moved is None:
             return _failed(envelope, recipient, attempt)
         tries, wall = recipient.attempts + 1, self._clock.seconds()
         expired = self._schedule.is_expired(wall, envelope.created, envelope.expires, tries)
@@ -122,8 +130,20 @@ class Settler:
         told, fate = recipient.delay_told, None
         if self._schedule.is_delay_due(wall, envelope.created, told):
             told, fate = True, _fate(recipient, attempt, "delayed", envelope.expires)
+        if moved is not None:
+            outcome = replace(_outcome(envelope, attempt, WAITING, now, told), moved=moved)
+            return _Result(recipient, attempt, outcome, fate)
         next_try = self._schedule.next_try(now, tries, envelope.expires, lambda: jitter)
         return _Result(recipient, attempt, _outcome(envelope, attempt, WAITING, next_try, told), fate)
+
+    def _moved(self, envelope: QueuedEnvelope, recipient: QueuedRecipient, attempt: Attempt) -> tuple[str, str] | None:
+        """Return what a recipient was queued under and what it is now, when a fallback takes it: after a refusal only by
+        what was said."""
+        if recipient.given_up or recipient.destination in (LOCAL_DESTINATION, GIVEN_UP_DESTINATION):
+            return None
+        tries = recipient.attempts + 1 if attempt.result == DEFERRED else 0
+        instead = self._fallback(envelope.reverse_path, recipient, tries, attempt.reply[:MAX_REPLY])
+        return (recipient.destination, instead) if instead else None
 
     async def _with_notices(
         self, envelope: QueuedEnvelope, results: list[_Result], now: float
@@ -145,7 +165,7 @@ class Settler:
                 outcome = _outcome(envelope, result.attempt, WAITING, next_try, result.recipient.delay_told)
             elif outcome.state == WAITING:
                 told = result.recipient.delay_told
-                outcome = _outcome(envelope, result.attempt, WAITING, outcome.next_try, told)
+                outcome = replace(outcome, delay_told=told)
             kept.append(result._replace(outcome=outcome, fate=None))
         return kept, ()
 
@@ -190,6 +210,8 @@ class Settler:
             else:
                 about |= {"status": outcome.status, "reply": outcome.reply}
                 emit(_log, "queue.deferred", **about, next_try=moment(outcome.next_try))
+                if outcome.moved is not None:
+                    _tell_move(envelope, recipient, *outcome.moved)
         told = {result.fate.action: result.fate for result in results if result.fate is not None}
         for bounce in bounces:
             emit(
@@ -202,6 +224,10 @@ class Settler:
             )
         if bounces:
             self._hints.wake_queue()
+
+
+def _tell_move(envelope: QueuedEnvelope, recipient: QueuedRecipient, before: str, after: str) -> None:
+    emit(_log, "queue.rerouted", envelope=envelope.id, recipient=recipient.address, before=before, destination=after)
 
 
 def _success(recipient: QueuedRecipient, attempt: Attempt) -> Fate | None:

@@ -98,6 +98,9 @@ class Outgoing:
                 total=serving.shares.outgoing,
                 drain=config.server.grace,
                 limits=rooms.routing.limits,
+                fallback=lambda reverse_path, recipient, tries, reply: rooms.routing.fallback(
+                    recipient.destination, recipient.address.rpartition("@")[2], reverse_path, tries, reply
+                ),
             ),
             process.metrics,
         )

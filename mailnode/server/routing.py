@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from mailnode.config.fields import split_address
@@ -16,13 +17,20 @@ from mailnode.values.queue import DestinationLimits
 
 def routing_table(queue: Queue) -> RoutingTable:
     """Return the table, with passwords read from their files. Blocks. :raises OSError, UnicodeDecodeError:"""
-    routes = [
-        routing.Route(one.domains or (EVERYBODY,), _way(one, one.name), one.senders or (EVERYBODY,))
-        for one in queue.route
-    ]
+    routes = [_route(one) for one in queue.route]
     if queue.smarthost is not None:
         routes.append(routing.Route((EVERYBODY,), _way(queue.smarthost)))
     return RoutingTable(routes)
+
+
+def _route(wanted: Route) -> routing.Route:
+    return routing.Route(
+        wanted.domains or (EVERYBODY,),
+        _way(wanted, wanted.name),
+        wanted.senders or (EVERYBODY,),
+        wanted.after_attempts,
+        re.compile(wanted.when_reply, re.IGNORECASE) if wanted.when_reply else None,
+    )
 
 
 def _way(wanted: Route | Smarthost, name: str = "") -> Way:

@@ -99,6 +99,10 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("servers", "validated", "reason"),
     ),
     "queue.deferred": ("a try failed for now", ("envelope", "recipient", "host", "ip", "status", "reply", "next_try")),
+    "queue.rerouted": (
+        "a recipient goes another way from now on, by what its try came to",
+        ("envelope", "recipient", "before", "destination"),
+    ),
     "queue.failed": ("a recipient failed for good", ("envelope", "recipient", "host", "ip", "status", "reply")),
     "queue.bounced": ("a DSN was made", ("envelope", "bounce", "kind", "recipient")),
     "queue.dropped": ("an operator dropped an envelope", ("envelope",)),

@@ -88,7 +88,8 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one try for one recipient ended. ``state`` is WAITING (deferred: next_try), DELIVERED or FAILED."""
+    """How one try for one recipient ended. ``state`` is WAITING (deferred: next_try), DELIVERED or FAILED. ``moved``: it was
+    queued under the first and waits under the second from now on."""
 
     envelope_id: str
     index: int
@@ -103,6 +104,7 @@ class Outcome:
     tried_at: float = 0.0  # UTC seconds
     address: str = ""  # IP address that was tried; "": no connection was begun
     tls: str = ""
+    moved: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

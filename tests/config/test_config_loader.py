@@ -119,7 +119,9 @@ def test_every_mistake_of_every_section_is_reported_at_once_with_its_key():
         (GOOD | {"queue": {"route": [{"host": "x.y"}]}}, ["queue.route[0].domains: is required, or senders"]),
         (
             GOOD | {"queue": {"route": [{"domains": ["a.b"], "source": ["192.0.2.1"]}]}},
-            ["queue.route[0].name: is required where there is a source, a proxy or a limit and no host"],
+            [
+                "queue.route[0].name: is required without a host where there is a source, a proxy, a limit or a condition"
+            ],
         ),
         (
             GOOD | {"queue": {"route": [{"name": "n", "senders": ["a.b"], "source": ["192.0.2.1", "192.0.2.2"]}]}},
@@ -138,6 +140,13 @@ def test_every_mistake_of_every_section_is_reported_at_once_with_its_key():
             ["queue.route[1].name: the same name as queue.route[0], with another login, tls, source or limit"],
         ),
         (GOOD | {"queue": {"route": [{"name": "a.b", "domains": ["a.b"]}]}}, None),
+        (GOOD | {"queue": {"route": [{"host": "x.y", "when_reply": "a("}]}}, None),
+        (
+            GOOD | {"queue": {"route": [{"after_attempts": 3}]}},
+            [
+                "queue.route[0].name: is required without a host where there is a source, a proxy, a limit or a condition"
+            ],
+        ),
         (
             GOOD | {"queue": {"smarthost": {"host": "x.y", "protocol": "lmtp", "port": 25}}},
             ["queue.smarthost.port: LMTP is never spoken on port 25; 24 is usual"],
@@ -164,7 +173,9 @@ def test_every_mistake_of_every_section_is_reported_at_once_with_its_key():
         ),
         (
             GOOD | {"queue": {"route": [{"domains": ["a.b"], "proxy": "10.0.0.1:9050"}]}},
-            ["queue.route[0].name: is required where there is a source, a proxy or a limit and no host"],
+            [
+                "queue.route[0].name: is required without a host where there is a source, a proxy, a limit or a condition"
+            ],
         ),
         (GOOD | {"queue": {"route": [{"senders": ["a b@c.d"]}]}}, ["queue.route[0].senders[0]: not an address"]),
         (

@@ -1,5 +1,7 @@
 """Where mail for a domain goes, and what it is queued under."""
 
+import re
+
 import pytest
 
 from mailnode.delivery.routing import BY_MX, NextHop, Route, RoutingTable, Way
@@ -118,6 +120,34 @@ def test_a_unix_socket_is_a_destination():
     assert table.destination("lists.example") == "unix:/run/lists/lmtp"
     assert table.way("unix:/run/lists/lmtp") == (way, "") and not table.is_stale("unix:/run/lists/lmtp")
     assert table.is_stale("unix:/run/lists/other")
+
+
+def fallbacks(*more):
+    blocked = Route(["*"], SMART, when_reply=re.compile("5[.]7[.]1 .*blocked", re.IGNORECASE))
+    return RoutingTable([blocked, *more])
+
+
+def test_a_fallback_takes_nobody_at_first():
+    assert fallbacks().destination("d.example") == "d.example"
+    assert fallbacks().way("d.example")[0] is BY_MX and fallbacks().way("smart.example:587")[0] is SMART
+
+
+def test_a_fallback_takes_whom_a_reply_sends_there_and_never_twice():
+    table = fallbacks()
+    said = "550 5.7.1 Mail from you is BLOCKED"
+    assert table.fallback("d.example", "d.example", "", 1, said) == "smart.example:587"
+    assert table.fallback("d.example", "d.example", "", 9, "450 4.7.1 later") == ""
+    assert table.fallback("smart.example:587", "d.example", "", 1, said) == ""
+
+
+def test_fallbacks_are_asked_in_their_order_and_each_names_whom_it_takes():
+    last = Route(["*"], INNER, after_attempts=3)
+    table = fallbacks(Route(["e.example"], Way(name="e"), ["<>"], after_attempts=2), last)
+    assert table.fallback("e.example", "e.example", "", 2, "") == "e/e.example"
+    assert table.fallback("e.example", "e.example", "a@here.example", 2, "") == ""
+    assert table.fallback("e/e.example", "e.example", "", 3, "5.7.1 blocked") == "192.0.2.1:25"
+    assert table.fallback("smart.example:587", "d.example", "", 3, "") == "192.0.2.1:25"
+    assert table.fallback("d.example", "d.example", "", 0, "") == ""
 
 
 def test_limits_are_those_of_the_way():

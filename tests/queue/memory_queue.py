@@ -133,6 +133,7 @@ class MemoryQueue:
             else:
                 self.recipients[key] = replace(
                     recipient,
+                    destination=recipient.destination if outcome.moved is None else outcome.moved[1],
                     state=WAITING,
                     attempts=recipient.attempts + outcome.counts_as_attempt,
                     next_try=outcome.next_try,

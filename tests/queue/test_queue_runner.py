@@ -489,6 +489,61 @@ class ConcurrencyTests(HangingCase):
         self.assertEqual(self.remote.claims, [])
 
 
+class FallbackTests(RunnerCase):
+    """Recipients whose server says "blocked", or for whom three tries failed, go by a smarthost."""
+
+    settings = RunnerSettings(
+        fallback=lambda sender, recipient, tries, reply: (
+            "smart.example:587" if "smart" not in recipient.destination and ("blocked" in reply or tries >= 3) else ""
+        )
+    )
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.first: tuple[str, str, str] = (REJECTED, "5.7.1", "550 5.7.1 blocked")
+        self.then: tuple[str, str, str] = (SENT, "2.0.0", "ok")
+
+        async def answer(claim: Claim) -> AttemptReport:
+            smart = claim.envelope.recipients[0].destination == "smart.example:587"
+            return report(claim, *(self.then if smart else self.first))
+
+        self.remote.behave = answer
+
+    def tried(self) -> list[str]:
+        return [claim.envelope.recipients[0].destination for claim in self.remote.claims]
+
+    def test_a_refusal_goes_the_other_way_at_once_and_bounces_nothing(self) -> None:
+        self.add(queued("e1", NOW, recipients=2, destination="d.example"))
+        self.runner.start()
+        self.pass_time(1)
+        self.assertEqual(self.tried(), ["d.example", "smart.example:587"])
+        self.assertEqual([one.state for one in self.store.outcomes()], [WAITING] * 2 + [DELIVERED] * 2)
+        self.assertEqual(self.bouncer.calls, [])
+
+    def test_after_so_many_tries(self) -> None:
+        self.first = (DEFERRED, "4.2.0", "451 later")
+        self.add(queued("e1", NOW, destination="d.example"))
+        self.runner.start()
+        self.pass_time(300 + 600 + 2)
+        self.assertEqual(self.tried(), ["d.example"] * 3 + ["smart.example:587"])
+
+    def test_what_the_other_way_refuses_is_refused(self) -> None:
+        self.then = (REJECTED, "5.7.1", "554 5.7.1 blocked")
+        self.add(queued("e1", NOW, destination="d.example"))
+        self.runner.start()
+        self.pass_time(1)
+        self.assertEqual([one.state for one in self.store.outcomes()][:2], [WAITING, FAILED])
+
+    def test_copies_for_mailboxes_here_have_no_other_way(self) -> None:
+        async def answer(claim: Claim) -> AttemptReport:
+            return report(claim, DEFERRED, "4.3.0", "blocked")
+
+        self.local.behave = answer
+        self.add(queued("e1", NOW, destination=LOCAL_DESTINATION))
+        self.runner.start()
+        self.assertEqual([one.moved for one in self.store.outcomes()], [None])
+
+
 class LimitTests(HangingCase):
     settings = RunnerSettings(
         limits=lambda name: {

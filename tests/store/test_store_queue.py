@@ -206,6 +206,17 @@ def test_a_deferred_recipient_waits_for_its_time(queue, post, engine, loop):
     assert empty(engine, loop)
 
 
+def test_a_deferred_recipient_may_wait_under_another_destination(queue, post, loop):
+    post("e1", ["a.example", "a.example"])
+    move = {"moved": ("a.example", "smart.example:587"), "next_try": NOW}
+    assert settle(queue, loop, claimed(queue, loop), WAITING, **move)
+    assert claimed(queue, loop) is None
+    again = claimed(queue, loop, "smart.example:587")
+    assert [one.destination for one in again.envelope.recipients] == ["smart.example:587"] * 2
+    assert settle(queue, loop, again, WAITING, moved=("b.example", "c.example"), next_try=NOW)
+    assert claimed(queue, loop, "smart.example:587") is not None, "somebody moved it meanwhile"
+
+
 def test_an_envelope_goes_with_its_last_recipient(queue, post, engine, loop):
     post("e1", ["a.example", "b.example"], facts=FACTS)
     assert settle(queue, loop, claimed(queue, loop), DELIVERED)

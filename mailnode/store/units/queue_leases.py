@@ -327,6 +327,9 @@ def _settle_alike(
         changed += told if held else (*told, *told)
     else:
         changes.append("due_at = NULL")
+    if outcome.moved is not None:  # but not when somebody moved it elsewhere meanwhile
+        changes.append("destination = CASE WHEN destination = ? THEN ? ELSE destination END")
+        changed += outcome.moved
     if outcome.status or outcome.reply:
         changes.append("last_status = ?, last_reply = ?, last_host = ?")
         changed += [outcome.status, outcome.reply, outcome.host]
