@@ -95,7 +95,7 @@ class BlobDamaged(DomainError):
 
 
 class RowsDamaged(BlobDamaged):
-    """Of several messages some could not be read; ``rows`` are those of the others."""
+    """Of several messages some could not be read; ``rows`` are those of the others, as :mod:`mailnode.values.rows` has them."""
 
     def __init__(self, text: str, rows: list[tuple[Any, ...]]) -> None:
         super().__init__(text)

@@ -10,7 +10,6 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Sequence
-from typing import Any
 
 from twisted.cred.checkers import ICredentialsChecker
 from twisted.cred.credentials import IUsernamePassword
@@ -70,7 +69,7 @@ class DirectoryChecker:
         self._verified, self._refused = RememberedLogins(clock), RememberedLogins(clock)
         self._absent_salt = secrets.token_bytes(16)
 
-    def requestAvatarId(self, credentials: Any) -> Deferred[bytes | tuple[()]]:
+    def requestAvatarId(self, credentials: PasswordCredentials) -> Deferred[bytes | tuple[()]]:
         """Return the avatar id, or fail with UnauthorizedLogin: the same for a wrong password and an unknown user."""
         return Deferred.fromCoroutine(self._check(credentials))
 
@@ -105,7 +104,7 @@ class ScramChecker:
     def __init__(self, directory: IDirectory) -> None:
         self._directory = directory
 
-    def requestAvatarId(self, credentials: Any) -> Deferred[bytes | tuple[()]]:
+    def requestAvatarId(self, credentials: IScramExchange) -> Deferred[bytes | tuple[()]]:
         """Return the avatar id, or fail with NoSuchAccount when the account went during the exchange."""
         return Deferred.fromCoroutine(self._check(credentials))
 
@@ -123,7 +122,7 @@ class FirstThatKnows:
     def __init__(self, checkers: Sequence[ICredentialsChecker]) -> None:
         self._checkers = checkers
 
-    def requestAvatarId(self, credentials: Any) -> Deferred[bytes | tuple[()]]:
+    def requestAvatarId(self, credentials: PasswordCredentials) -> Deferred[bytes | tuple[()]]:
         """Return the first avatar id, or fail with UnauthorizedLogin."""
         return Deferred.fromCoroutine(self._ask(credentials))
 

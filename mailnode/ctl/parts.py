@@ -7,11 +7,12 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from mailnode.admin.control_client import ask
+from mailnode.admin.dangling import LeavesDangling
 from mailnode.admin.operations import OperationFailed, Reason
 from mailnode.config import units
 from mailnode.config.file import data_directory
@@ -115,7 +116,7 @@ pass_place = click.make_pass_decorator(Place)
 class CommandGroup(click.Group):
     """A click group that ends with our exit codes and without a traceback."""
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def invoke(self, ctx: click.Context) -> object:
         """Run, and put every expected failure into words."""
         try:
             return super().invoke(ctx)
@@ -139,13 +140,15 @@ class Destroying(click.Command):
     Standard input that is no terminal is never read for the answer: what a script pipes in is not meant as one.
     """
 
-    def __init__(self, *args: Any, question: str, **kwargs: Any) -> None:
+    def __init__(
+        self, name: str, question: str, params: list[click.Parameter], callback: Callable[..., object], help: str
+    ) -> None:
         """:param question: what a person is asked, with the command's arguments as ``{address}``."""
-        super().__init__(*args, **kwargs)
+        super().__init__(name, params=params, callback=callback, help=help)
         self.question = question
         self.params.append(click.Option(["--yes"], is_flag=True, help="Do not ask."))
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def invoke(self, ctx: click.Context) -> object:
         """Ask, and go on after a yes."""
         if not ctx.params.pop("yes") and not self._confirmed(ctx):
             raise OperationFailed(
@@ -178,7 +181,7 @@ def shown(human: Callable[[R], str]) -> Callable[[R, bool], None]:
     return lambda result, as_json: show(result, as_json, human)
 
 
-def changed(result: dict[str, Any], as_json: bool) -> None:
+def changed(result: LeavesDangling, as_json: bool) -> None:
     """Print what a change did for a script, or warn a person of the aliases it leaves without a target."""
     if as_json:
         show(result, as_json, str)

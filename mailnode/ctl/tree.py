@@ -54,10 +54,11 @@ def make_command(name: str, operation: AnyOperation, words: Words) -> click.Comm
     ]
     if words.output is not None:
         parameters.append(AS_JSON)
-    shown: dict[str, Any] = {"params": parameters, "callback": call, "help": words.help or operation.about}
+    help = words.help or operation.about
     if operation.destroys:
-        return Destroying(name, question=words.question or f"{operation.name} cannot be undone. Go on?", **shown)
-    return click.Command(name, **shown)
+        question = words.question or f"{operation.name} cannot be undone. Go on?"
+        return Destroying(name, question, parameters, call, help)
+    return click.Command(name, params=parameters, callback=call, help=help)
 
 
 _TYPES: dict[object, click.ParamType[Any]] = {

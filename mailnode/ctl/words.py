@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import click
 
 from mailnode.admin.operations import OperationFailed, Reason
+from mailnode.admin.published import ZoneCheck, ZoneRecords
 from mailnode.ctl import display, zone
 from mailnode.ctl.parts import OctetsType, Place, changed, show, shown
 
@@ -76,12 +77,12 @@ def _prepare_records(place: Place, given: Given) -> None:
         given["next_digest"] = key_digest(given["next_digest"])
 
 
-def _records(result: Any, as_json: bool) -> None:
+def _records(result: ZoneRecords, as_json: bool) -> None:
     form = click.get_current_context().meta["form"]
     show(result, as_json, zone.as_lines if form == "plain" else zone.as_zone_file)
 
 
-def _checked(result: Any, as_json: bool) -> None:
+def _checked(result: ZoneCheck, as_json: bool) -> None:
     show(result, as_json, zone.as_verdicts)
     if not result["ok"]:
         click.get_current_context().exit(1)

@@ -76,8 +76,8 @@ class ISession(Interface):
         """The connection stands (after the TLS handshake on implicit TLS): greet."""
 
     async def handle(event: Any) -> None:
-        """Handle one event; the next comes when this returns. What it raises is logged as ``session.error``, then
-        :meth:`failed` is called."""
+        """Handle one event, of the session's own connection; the next comes when this returns. What it raises is logged
+        as ``session.error``, then :meth:`failed` is called."""
 
     def failed() -> None:
         """Unknown trouble: say so in general words (4yz, BYE, -ERR) and close."""

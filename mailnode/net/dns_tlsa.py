@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import dns.immutable
 import dns.rdata
 import dns.rdataclass
 import dns.rdatatype
 import dns.rdtypes.ANY.TLSA
+from dns.name import Name
+from dns.rdataclass import RdataClass
+from dns.rdatatype import RdataType
+from dns.wire import Parser
 
 MISSING = 255  # stands for a number that a record of less than three octets has not; none has it otherwise
 
@@ -20,7 +22,9 @@ class LenientTlsa(dns.rdtypes.ANY.TLSA.TLSA):
     _cert_length_by_mtype: dict[int, int] = {}
 
     @classmethod
-    def from_wire_parser(cls, rdclass: Any, rdtype: Any, parser: Any, origin: Any = None) -> LenientTlsa:
+    def from_wire_parser(
+        cls, rdclass: RdataClass, rdtype: RdataType, parser: Parser, origin: Name | None = None
+    ) -> LenientTlsa:
         """Read one from an answer."""
         octets = parser.get_remaining()
         usage, selector, matching = octets[:3].ljust(3, bytes([MISSING]))

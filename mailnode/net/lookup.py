@@ -4,8 +4,7 @@ with what it should."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 import dns.asyncbackend
 import dns.asyncresolver
@@ -19,8 +18,9 @@ from twisted.internet.defer import ensureDeferred
 from zope.interface import implementer
 
 from mailnode.interfaces.dns import DnsAnswer, DnsQuestion, IDnsLookup
+from mailnode.interfaces.reactor import IServerReactor
 from mailnode.net.dns_backend import TwistedBackend
-from mailnode.net.resolver import new_resolver
+from mailnode.net.resolver import RecordData, new_resolver
 
 AT_ONCE = 16  # questions of all who ask, each with a socket of its own: they are of the descriptors kept back
 LIFETIME = 6.0  # seconds for one question, all servers and repetitions together
@@ -34,7 +34,7 @@ Servers = Callable[[], Sequence[str]]
 class ReactorLookup:
     """Asks on the reactor."""
 
-    def __init__(self, reactor: Any, servers: Servers) -> None:
+    def __init__(self, reactor: IServerReactor, servers: Servers) -> None:
         """:param servers: returns who is asked, as ``[dns] servers`` names them; none: those of the system."""
         self._backend = TwistedBackend(reactor, AT_ONCE)
         self._servers = servers
@@ -63,7 +63,7 @@ class BlockingLookup:
         backend = dns.asyncbackend.get_backend("asyncio")
         places = asyncio.Semaphore(AT_ONCE)
 
-        async def in_turn(asking: Coroutine[Any, Any, DnsAnswer]) -> DnsAnswer:
+        async def in_turn(asking: Awaitable[DnsAnswer]) -> DnsAnswer:
             async with places:
                 return await asking
 
@@ -84,7 +84,7 @@ async def _look_up(resolver: dns.asyncresolver.Resolver, backend: Backend, quest
     return DnsAnswer(tuple(_text(question.type, one) for one in values), secure=secure)
 
 
-def _text(kind: str, data: Any) -> str:
+def _text(kind: str, data: RecordData) -> str:
     if kind == "TXT":
         return b"".join(data.strings).decode("utf-8", "replace")
     if kind == "MX":

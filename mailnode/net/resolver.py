@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import dns.asyncresolver
 import dns.exception
@@ -30,6 +30,7 @@ from mailnode.net.dns_backend import TwistedBackend
 from mailnode.net.dns_tlsa import read_tlsa_as_it_is
 
 T = TypeVar("T")
+RecordData: TypeAlias = Any  # dnspython's data of a record, whose attributes follow from the type that was asked for
 
 EDNS_PAYLOAD = 1232  # octets that pass every path without fragments
 CACHE_ENTRIES = 20_000
@@ -124,8 +125,8 @@ class Resolver:
     async def addresses(self, host: str) -> Records[str]:
         """IPv6 and IPv4 addresses; what one family lacks or fails to tell does not hide the other."""
         asked = [ensureDeferred(self._ask(host, kind)) for kind in ("AAAA", "A")]
-        ended: list[tuple[bool, Any]] = await DeferredList(asked, consumeErrors=True)
-        answers: list[Records[Any]] = [answer for good, answer in ended if good and answer]
+        ended: Sequence[tuple[bool, RecordData]] = await DeferredList(asked, consumeErrors=True)
+        answers: list[Records[RecordData]] = [answer for good, answer in ended if good and answer]
         if answers:
             return Records(
                 (record.address for answer in answers for record in answer),
@@ -150,7 +151,7 @@ class Resolver:
         answer = await self._ask(name, "TLSA")
         return _like(answer, [TlsaRecord(one.usage, one.selector, one.mtype, one.cert) for one in answer])
 
-    async def _ask(self, text: str, kind: str) -> Records[Any]:
+    async def _ask(self, text: str, kind: str) -> Records[RecordData]:
         name = _name(text)
         self._look()
         if self._clock.seconds() < self._failures.get((name, kind), 0.0):
@@ -242,7 +243,7 @@ def _name(text: str) -> dns.name.Name:
         raise NoSuchName("not a domain name") from None
 
 
-def _like(answer: Records[Any], records: Sequence[T]) -> Records[T]:
+def _like(answer: Records[RecordData], records: Sequence[T]) -> Records[T]:
     return Records(records, secure=answer.secure, name=answer.name)
 
 

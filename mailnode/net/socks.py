@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Generator
-from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from mailnode.interfaces.outbound import Proxy
+from mailnode.interfaces.reactor import IStreamTransport
 
 VERSION, LOGIN_VERSION = 5, 1
 NO_LOGIN, BY_PASSWORD = 0, 2
@@ -134,7 +134,7 @@ class SocksFront(Protocol):
     def hand_over(self, protocol: Protocol) -> None:
         """Let another protocol have the connection, and what came for it already."""
         transport = self._transport()
-        transport.protocol = protocol
+        transport.protocol = protocol  # type: ignore[attr-defined]
         protocol.makeConnection(transport)  # type: ignore[no-untyped-call]
         if self._dialog.left:
             protocol.dataReceived(self._dialog.left)
@@ -143,5 +143,5 @@ class SocksFront(Protocol):
         """Close at once."""
         self._transport().abortConnection()
 
-    def _transport(self) -> Any:
-        return self.transport
+    def _transport(self) -> IStreamTransport:
+        return self.transport  # type: ignore[return-value]

@@ -75,6 +75,7 @@ class SmtpSession(Session[ev.Event]):
         self._standing: dict[str, Verdict] = {}  # verdicts of connect and helo: they go with every message
         self._pace = Pace(service.timeouts, self._steady.seconds())
         self._watch: IDelayed | None = None
+        # Each takes the events of the type beside it.
         self._steps: dict[type, Callable[[Any], Awaitable[None]]] = {
             ev.Helo: self._on_helo,
             ev.Mail: self._on_mail,

@@ -169,6 +169,7 @@ MAY_SEE = {
         "values",
         "server.processes.handover",
         "server.processes.link",
+        "server.processes.pickled",
     },
     "server.processes.handover": {"config"},
     "server.processes.link": {"errors", "interfaces", "net", "server.processes.pickled"},

@@ -11,6 +11,7 @@ from mailnode.imap import commands
 
 
 def collected(name: str) -> Iterator[Any]:
-    """Yield what stands in the files under a name (``ROWS``, ``STATUS_ITEMS``), file by file in the order of their names."""
+    """Yield what stands in the files under a name (``ROWS``, ``STATUS_ITEMS``), file by file in the order of their names.
+    The name says of what type it is."""
     for module in sorted(found.name for found in iter_modules(commands.__path__, f"{commands.__name__}.")):
         yield from getattr(import_module(module), name, ())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from inspect import isawaitable
-from typing import Any, cast
+from typing import cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
@@ -16,7 +16,7 @@ from zope.interface import implementer
 from mailnode.errors import StoreUnavailable
 from mailnode.interfaces.reactor import IStreamTransport
 from mailnode.net.frames import FrameReader, FrameTooLong, frame
-from mailnode.server.processes.pickled import ErrorAsValue, dumps, error_as_value, loads, value_as_error
+from mailnode.server.processes.pickled import ErrorAsValue, Pickled, dumps, error_as_value, loads, value_as_error
 
 MAX_WAITING = 10_000  # calls that may wait for their answers
 MAX_OCTETS = 256 * 1024 * 1024  # of calls that wait for their answers
@@ -51,7 +51,7 @@ class ProcessLink(Protocol):
 
     # to the other side
 
-    async def call(self, name: str, *args: object) -> Any:
+    async def call(self, name: str, *args: object) -> Pickled:
         """Have something done there and return the result. :raises DomainError: its own, or StoreUnavailable.
 
         :raises Exception: the arguments are not plain data.

@@ -11,7 +11,7 @@ import importlib
 import io
 import pickle
 from types import FunctionType
-from typing import Any
+from typing import Any, TypeAlias
 
 from mailnode.errors import DomainError, StoreUnavailable
 
@@ -36,6 +36,9 @@ _BUILT_IN = {
 ErrorAsValue = tuple[type[BaseException], tuple[object, ...], dict[str, object]]  # class, arguments, attributes
 
 
+Pickled: TypeAlias = Any  # of the type that the name of a call gives to what goes with it, which both ends know
+
+
 class NotAllowed(pickle.UnpicklingError):
     """Data that names something it may not."""
 
@@ -45,7 +48,7 @@ def dumps(value: object) -> bytes:
     return pickle.dumps(value, 5)
 
 
-def loads(data: bytes) -> Any:
+def loads(data: bytes) -> Pickled:
     """Return what :func:`dumps` was given. :raises NotAllowed: it names something else. :raises Exception: not ours."""
     return _Reader(io.BytesIO(data)).load()
 

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.defer import TimeoutError as DeferredTimeout
@@ -21,6 +20,7 @@ from mailnode.interfaces.reactor import IServerReactor
 from mailnode.interfaces.runtime import IDelayed
 from mailnode.server.processes.handover import Handover
 from mailnode.server.processes.link import ProcessLink
+from mailnode.server.processes.pickled import Pickled
 from mailnode.values.events import emit
 
 MODULE = "mailnode.server.processes.worker"
@@ -195,9 +195,9 @@ class Supervisor:
         for worker in self._workers.values():
             worker.link.tell(name, *args)
 
-    async def ask(self, name: str, *args: object) -> dict[int, Any]:
+    async def ask(self, name: str, *args: object) -> dict[int, Pickled]:
         """Ask all at once; return the answers by number, without those that gave none in time."""
-        answers: dict[int, Any] = {}
+        answers: dict[int, Pickled] = {}
 
         async def ask_one(worker: Worker) -> None:
             answers[worker.number] = await worker.link.call(name, *args)

@@ -18,7 +18,7 @@ from mailnode.store.engines.sqlite_tenancy import Tenancy
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# Has the owner do something by name; its domain errors, or StoreUnavailable.
+# Has the owner do something by name, which says of what type the result is; its domain errors, or StoreUnavailable.
 Ask = Callable[..., Awaitable[Any]]
 
 
