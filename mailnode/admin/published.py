@@ -56,7 +56,7 @@ async def domain_records(admin: Administration, name: str, next_digest: str = ""
     return {
         "domain": domain,
         "records": [{"name": one.name, "type": one.type, "value": one.value, "why": one.why} for one in records],
-        "notes": notes(domain, published),
+        "notes": notes(domain, published, records),
     }
 
 
@@ -72,7 +72,7 @@ async def domain_check(admin: Administration, name: str) -> ZoneCheck:
         "domain": domain,
         "ok": all(one["verdict"] in ("right", "hint") for one in checked),
         "records": checked,
-        "notes": notes(domain, published),
+        "notes": notes(domain, published, records),
     }
 
 

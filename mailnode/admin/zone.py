@@ -30,7 +30,7 @@ def zone(domain: str, published: Published, dkim: Sequence[tuple[str, str]] = ()
     ]
 
 
-def notes(domain: str, published: Published) -> list[str]:
+def notes(domain: str, published: Published, records: Sequence[DnsRecord]) -> list[str]:
     """Return what a person should know of the records of a domain beside them."""
     found = []
     host = published.hostname
@@ -39,6 +39,8 @@ def notes(domain: str, published: Published) -> list[str]:
             f"The addresses of {host} are not known here: publish A and AAAA records of it, or name them in [server]"
             " addresses."
         )
+    if not any("._domainkey." in one.name for one in records):
+        found.append(f"Nothing signs mail of {domain} (DKIM): make keys with mailnode domain dkim-rotate {domain}.")
     if published.relays:
         found.append(
             f"Mail leaves through {', '.join(published.relays)}: add to the SPF record what its operator says, often an"

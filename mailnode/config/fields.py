@@ -120,9 +120,10 @@ def _address(value: str) -> str:
 def _mailbox_or_none(value: str) -> str:
     if value:
         try:
-            domain_key(parse_address(value).domain)
+            written = parse_address(value).domain
         except BadAddress:
             raise ValueError("not a mail address") from None
+        _domain(written)
     return value
 
 

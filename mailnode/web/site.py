@@ -182,8 +182,8 @@ class RootPages(Pages):
 
 def _host(request: UntypedRequest) -> str:
     """Return the host name a request is for, lower case, without port; "" where none is told."""
-    name: bytes = request.getRequestHostname()
-    return name.decode("ascii", "replace").lower()
+    name: bytes = request.getHeader(b"host") or b""
+    return name.partition(b":")[0].decode("ascii", "replace").lower()
 
 
 async def _not_here(host: str) -> PageContent:

@@ -7,7 +7,8 @@ import dns.rdatatype
 import dns.zone
 import pytest
 
-from mailnode.admin.zone import notes, zone
+from mailnode.admin.zone import notes as all_notes
+from mailnode.admin.zone import zone
 from mailnode.ctl.zone import as_lines, as_zone_file
 from mailnode.values.published import OwnStsPolicy, Published
 
@@ -21,6 +22,13 @@ FULL = Published(
     POLICY,
 )
 KEY = "v=DKIM1; k=rsa; p=" + "A" * 400
+
+
+DKIM = (("m1._domainkey.example.org", KEY),)
+
+
+def notes(domain, published, dkim=DKIM):
+    return all_notes(domain, published, zone(domain, published, dkim))
 
 
 def result(domain="example.org", published=FULL, dkim=()):
@@ -37,7 +45,7 @@ def values(domain="example.org", published=FULL, dkim=()):
 
 
 def test_all_that_a_domain_publishes():
-    assert values(dkim=[("m1._domainkey.example.org", KEY)]) == {
+    assert values(dkim=DKIM) == {
         ("example.org", "MX"): ["10 mail.example.org"],
         ("mail.example.org", "A"): ["192.0.2.1"],
         ("mail.example.org", "AAAA"): ["2001:db8::1"],
@@ -57,6 +65,8 @@ def test_all_that_a_domain_publishes():
         ("_pop3._tcp.example.org", "SRV"): ["0 0 0 ."],
     }
     assert notes("example.org", FULL) == []
+    (note,) = notes("example.org", FULL, ())
+    assert "domain dkim-rotate example.org" in note
 
 
 def test_what_is_not_known_is_a_note_and_no_record():
@@ -113,7 +123,7 @@ def test_the_id_of_a_policy_is_of_its_content():
 
 
 def test_a_zone_reader_takes_the_text():
-    told = result(dkim=[("m1._domainkey.example.org", KEY)])
+    told = result(dkim=DKIM)
     read = dns.zone.from_text(as_zone_file(told), check_origin=False, relativize=False)
     found = set()
     for name, _, data in read.iterate_rdatas():
@@ -133,7 +143,7 @@ def test_what_belongs_into_another_zone_is_a_comment():
 
 
 def test_a_line_a_record():
-    lines = as_lines(result(dkim=[("m1._domainkey.example.org", KEY)])).splitlines()
+    lines = as_lines(result(dkim=DKIM)).splitlines()
     assert "example.org MX 10 mail.example.org" in lines
     assert f"m1._domainkey.example.org TXT {KEY}" in lines
     assert "_pop3s._tcp.example.org SRV 0 0 0 ." in lines

@@ -102,6 +102,18 @@ def test_every_mistake_of_every_section_is_reported_at_once_with_its_key():
         (with_listener(protocol="imap", plain_login=True), None),
         (with_listener(protocol="imap", plain_login=True, endpoint="tcp:143:interface=192.0.2.1"), None),
         (with_listener(protocol="smtp", plain_login=True, endpoint="tcp:25:interface=127.0.0.1"), None),
+        (
+            with_listener(protocol="smtp", pages=["mta-sts"]),
+            ["listener[0].pages: only for protocol http, not smtp"],
+        ),
+        (with_listener(protocol="http", pages=["console"]), None),
+        (
+            GOOD | {"published": {"reports_to": "postmaster"}},
+            ["published.reports_to: not a mail address"],
+        ),
+        (GOOD | {"published": {"reports_to": "a@[192.0.2.1]"}}, None),
+        (GOOD | {"mta_sts": {"mode": "enforced"}}, None),
+        (GOOD | {"mta_sts": {"max_age": "2y"}}, None),
         (with_listener(tls="maybe"), ["listener[0].tls: should be 'none', 'starttls' or 'implicit', not 'maybe'"]),
         (GOOD | {"queue": {"smarthost": {"host": "x.y", "username": "a"}}}, None),
         (GOOD | {"queue": {"smarthost": {"host": "x.y", "username": "a", "password_file": "/nowhere"}}}, None),

@@ -94,6 +94,7 @@ def world(tmp_path_factory):
     made = PublishedWorld(tmp_path_factory.mktemp("published"))
     try:
         made.node.start()
+        made.node.ctl("domain", "dkim-rotate", D)
         made.records = json.loads(made.node.ctl("domain", "records", D, "--json").stdout)["records"]
         yield made
     finally:
@@ -105,6 +106,7 @@ TLSA = (f"_25._tcp.{HOST}", "TLSA")  # a hint: dnsmasq signs nothing
 
 def test_what_was_printed_is_all_right(world):
     assert {one["type"] for one in world.records} == {"MX", "A", "AAAA", "TXT", "CNAME", "TLSA", "SRV"}
+    assert sum("._domainkey." in one["name"] for one in world.records) == 2
     world.serve(map(line, world.records))
     ok, others = world.check()
     assert ok and set(others) == {TLSA} and others[TLSA][0] == "hint"
@@ -149,6 +151,15 @@ OTHER = [
     (f"_imaps._tcp.{D}", "SRV", "0 1 143 mx.a.test", "Publish 0 1 "),
     (f"_pop3._tcp.{D}", "SRV", "0 1 110 mx.a.test", "not offered here"),
 ]
+
+
+def test_a_key_that_is_not_copied_as_a_whole_is_named(world):
+    keys = [one for one in world.records if "._domainkey." in one["name"]]
+    cut = [one | {"value": one["value"][:-20]} if one in keys else one for one in world.records]
+    world.serve(map(line, cut))
+    ok, others = world.check()
+    assert not ok and set(others) == {TLSA, *((one["name"], "TXT") for one in keys)}
+    assert all("copy it again" in others[one["name"], "TXT"][1] for one in keys)
 
 
 @pytest.mark.parametrize(("name", "kind", "value", "words"), OTHER)

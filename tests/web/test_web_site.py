@@ -4,6 +4,7 @@ import ast
 import json
 from pathlib import Path
 
+from twisted.internet.address import UNIXAddress
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import MemoryReactorClock, StringTransport
@@ -77,6 +78,13 @@ class SiteTests(SynchronousTestCase):
         status, head, body = self.get(b"/metrics")
         assert (status, body) == (200, b"x 1\n") and b"version=1" in head
 
+    def test_who_names_no_host_on_a_unix_socket_sees_the_pages_too(self):
+        protocol = self.connect()
+        protocol.transport.getHost = lambda: UNIXAddress("/run/x")
+        protocol.dataReceived(b"GET /metrics HTTP/1.0\r\n\r\n")
+        assert protocol.transport.value().startswith(b"HTTP/1.0 200 ")
+        protocol.connectionLost(Failure(ConnectionDone()))
+
     def test_head_has_no_body(self):
         status, head, body = self.ask(b"HEAD /metrics HTTP/1.0\r\n\r\n")
         assert (status, body) == (200, b"") and b"Content-Length: 4" in head
@@ -93,6 +101,7 @@ class SiteTests(SynchronousTestCase):
             assert (status, body) == (200, b"version: STSv1\r\n") and b"Content-Type: text/plain\r\n" in head + b"\r\n"
         for host in (b"a.test", b"mta-sts.b.test", b"mta-sts.mta-sts.a.test", b"mta-sts.", b"\xff", b"[::1]", b""):
             assert self.get(path, host)[0] == 404, host
+        assert self.ask(b"GET " + path + b" HTTP/1.0\r\n\r\n")[0] == 404
         assert self.ask(b"HEAD " + path + b" HTTP/1.0\r\nHost: mta-sts.a.test\r\n\r\n")[::2] == (200, b"")
         assert self.ask(b"POST " + path + b" HTTP/1.0\r\nHost: mta-sts.a.test\r\n\r\n")[0] == 405
 
