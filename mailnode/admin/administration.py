@@ -9,6 +9,7 @@ from typing import Protocol, TypedDict
 from mailnode.interfaces.accounts import IDirectory
 from mailnode.interfaces.dns import IDnsLookup
 from mailnode.interfaces.runtime import IClock, IHints, IThreads
+from mailnode.interfaces.sending import ISuppressions
 from mailnode.interfaces.store import IMailStore, IQueueStore
 from mailnode.values.directory import Credential
 from mailnode.values.published import Published
@@ -103,4 +104,5 @@ class Administration:
     published: Callable[[], Published]
     dns: IDnsLookup
     routing: Callable[[], Routing]
+    suppressions: ISuppressions
     server: RunningServer | None = None  # None: none runs

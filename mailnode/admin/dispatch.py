@@ -17,12 +17,26 @@ from mailnode.admin import (
     queue_steering,
     server,
     store,
+    suppressions,
 )
 from mailnode.admin.administration import Administration, RunningServer, StoppedStore
 from mailnode.admin.operations import AnyOperation, Operation, OperationFailed, Reason
 from mailnode.errors import DomainError
 
-_NOUNS = (accounts, aliases, dkim, domains, grants, mailboxes, published, queue, queue_steering, server, store)
+_NOUNS = (
+    accounts,
+    aliases,
+    dkim,
+    domains,
+    grants,
+    mailboxes,
+    published,
+    queue,
+    queue_steering,
+    server,
+    store,
+    suppressions,
+)
 
 OPERATIONS: dict[str, AnyOperation] = {
     found.name: found for noun in _NOUNS for found in vars(noun).values() if isinstance(found, Operation)

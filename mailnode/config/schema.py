@@ -29,6 +29,7 @@ from mailnode.config.fields import (
 )
 from mailnode.config.file import ConfigTable
 from mailnode.config.routes import Route, Smarthost
+from mailnode.values.sending import SendingSettings
 
 PROTOCOLS = ("smtp", "submission", "lmtp", "imap", "pop3", "http")
 
@@ -237,8 +238,16 @@ class Limits(Section):
 
 
 class Submission(Section):
-    """What an account may send."""
+    """What an account may send (:doc:`submission`)."""
 
+    suppress_after: Annotated[int, Field(ge=0, le=100)] = Field(
+        2,
+        description="After how many mails of an account that a recipient's server refused for good, because there is no such "
+        "recipient, no more of its mail to that recipient is taken for a while. 0: it is always taken.",
+    )
+    suppress_for: Seconds = Field(
+        604_800.0, description="For how long. Each further refusal behind that doubles it, up to 90 days."
+    )
     highest_priority: int = Field(
         0,
         ge=0,
@@ -246,6 +255,10 @@ class Submission(Section):
         description="The highest priority that mail programs may ask for: of what waits for one destination it goes first. "
         "What asks for more is given this; a lower one than the usual 0 everybody may ask for.",
     )
+
+    def settings(self) -> SendingSettings:
+        """Return what those go by who count and refuse."""
+        return SendingSettings(suppress_after=self.suppress_after, suppress_for=self.suppress_for)
 
 
 class Auth(Section):

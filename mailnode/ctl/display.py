@@ -12,6 +12,7 @@ from mailnode.admin.grants import GrantRecord
 from mailnode.admin.mailboxes import MailboxRecord
 from mailnode.admin.queue import EnvelopeDetails, EnvelopeRecord, Held, MessageShown, Pause, Released, Summary
 from mailnode.admin.queue_steering import MailSteered
+from mailnode.admin.suppressions import SuppressionRecord
 
 
 def as_text(value: object) -> str:
@@ -80,6 +81,11 @@ def aliases(result: list[AliasRecord]) -> str:
 def grants(result: list[GrantRecord]) -> str:
     """Return a list of who may send as what."""
     return table(result, ("address", "account"))
+
+
+def suppressions(result: list[SuppressionRecord]) -> str:
+    """Return a list of recipients that bounced."""
+    return table(result, ("recipient", "refused_until", "bounces", "since", "last_reply"))
 
 
 def mailboxes(result: list[MailboxRecord]) -> str:

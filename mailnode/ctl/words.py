@@ -41,6 +41,7 @@ GROUPS = {
     "account": "Accounts: mailboxes with a login.",
     "alias": "Aliases: addresses that stand for others.",
     "grant": "Who may send as an address that is not theirs alone: an alias for several, or another account's.",
+    "suppression": "Recipients that bounced, and that an account is not let write to for a while.",
     "store": "The files of the store.",
     "mailbox": "Mailboxes of an account.",
     "queue": "Mail that waits for another server.",
@@ -238,6 +239,19 @@ WORDS = {
         options={"account": "Only those of this account."},
     ),
     "grant.revoke": Words("Take back that ACCOUNT may send as ADDRESS."),
+    # Suppressions
+    "suppression.list": Words(
+        "List the recipients that bounced for ACCOUNT, and until when its mail to them is refused.",
+        shown(display.suppressions),
+    ),
+    "suppression.add": Words(
+        "Take no mail of ACCOUNT to RECIPIENT for a while.",
+        shown(display.record),
+        options={"lasting": "How long: 90, 30m, 2h, 7d."},
+    ),
+    "suppression.lift": Words(
+        "Let ACCOUNT write to RECIPIENT again, and forget its bounces: because the address works now, say."
+    ),
     # Mailboxes
     "mailbox.list": Words("List an account's mailboxes with their counts.", shown(display.mailboxes)),
     "mailbox.show": Words("Show one mailbox with its counts.", shown(display.record)),

@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from mailnode.errors import BlobDamaged, DomainError
 from mailnode.interfaces.queue import IBouncer, IDeliveryAgent
 from mailnode.interfaces.runtime import IClock, IDelayed, IHints, IMetrics
+from mailnode.interfaces.sending import ISending
 from mailnode.interfaces.store import IQueueStore
 from mailnode.queue.admission import Admission
 from mailnode.queue.destination import Destination, DestinationSettings
@@ -80,8 +81,9 @@ class QueueRunner:
         settings: RunnerSettings,
         metrics: IMetrics,
         random: Callable[[], float] = _random,
+        sending: ISending | None = None,
     ) -> None:
-        """:param random: yields [0, 1), for the jitter."""
+        """:param random: yields [0, 1), for the jitter. :param sending: is told whom servers refuse for good."""
         self._store = store
         self._remote = remote
         self._local = local
@@ -91,7 +93,9 @@ class QueueRunner:
         self._metrics = metrics
         self._admission = Admission(settings.total, settings.destinations)
         self._time = QueueTime()
-        self._settler = Settler(store, bouncer, clock, hints, settings.schedule, metrics, random, settings.fallback)
+        self._settler = Settler(
+            store, bouncer, clock, hints, settings.schedule, metrics, random, settings.fallback, sending
+        )
         self._destinations: dict[str, Destination] = {}
         self._starved: dict[str, None] = {}  # destinations that wait for a place in the total, in order
         self._fills: dict[Deferred[None], None] = {}

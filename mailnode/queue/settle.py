@@ -12,6 +12,7 @@ from mailnode.errors import StoreUnavailable
 from mailnode.interfaces.pause import pause
 from mailnode.interfaces.queue import IBouncer
 from mailnode.interfaces.runtime import IClock, IHints, IMetrics
+from mailnode.interfaces.sending import ISending
 from mailnode.interfaces.store import IQueueStore
 from mailnode.queue.schedule import Schedule
 from mailnode.values.attempt import DEFERRED, REJECTED, SENT, Attempt, AttemptReport, Fate
@@ -60,7 +61,9 @@ class Settler:
         metrics: IMetrics,
         random: Callable[[], float],
         fallback: Fallback,
+        sending: ISending | None = None,
     ) -> None:
+        """:param sending: is told whom servers refuse for good."""
         self._store = store
         self._bouncer = bouncer
         self._clock = clock
@@ -69,6 +72,7 @@ class Settler:
         self._metrics = metrics
         self._random = random
         self._fallback = fallback
+        self._sending = sending
         self.hurry = False  # the server stops: do not wait for a store that cannot
 
     async def settle(
@@ -102,6 +106,7 @@ class Settler:
             _log.warn("the lease of {envelope} was lost; its outcome is not recorded", envelope=envelope.id)
             return None
         self._tell(envelope, results, bounces)
+        await self._note_bounces(envelope, results)
         waiting = [result.outcome.next_try for result in results if result.outcome.state == WAITING]
         return min(waiting, default=None)
 
@@ -193,6 +198,14 @@ class Settler:
                     raise
             await pause(self._clock, seconds)
         return False
+
+    async def _note_bounces(self, envelope: QueuedEnvelope, results: list[_Result]) -> None:
+        """Have it known whom servers, or their domains, refused for good."""
+        if self._sending is None or not envelope.account_id:
+            return
+        for recipient, attempt, outcome, _ in results:
+            if outcome.state == FAILED and recipient.destination != LOCAL_DESTINATION:
+                await self._sending.bounced(envelope.account_id, recipient.address, attempt.status, outcome.reply)
 
     def _tell(self, envelope: QueuedEnvelope, results: list[_Result], bounces: tuple[NewEnvelope, ...]) -> None:
         """Log, count and hint, after the commit."""

@@ -41,6 +41,7 @@ def administration(config: Config) -> Iterator[Administration]:
             lambda: published(config, stored_pairs(config, clock)),
             BlockingLookup(lambda: config.dns.servers),
             lambda: routing_table(config.queue),
+            stores.suppressions,
         )
     finally:
         run_now(stores.stop())

@@ -15,6 +15,7 @@ from mailnode.config.holder import Holder
 from mailnode.config.schema import Config
 from mailnode.config.version import VERSION
 from mailnode.delivery.acceptance import remove_scratch
+from mailnode.delivery.sending import Sending
 from mailnode.errors import DomainError
 from mailnode.interfaces.reactor import IServerReactor
 from mailnode.net.lookup import ReactorLookup
@@ -68,6 +69,7 @@ class Server:
         self._stores = OwnStores(config, runtime.clock, runtime.threads, hints, reactor.callFromThread)
         self._certificates = CertificateStore(certificate_files(config), runtime.clock)
         counts = SessionCounts()
+        self._sending = Sending(self._stores.suppressions, runtime.clock, lambda: self.config.submission.settings())
         self._serving = Serving(
             self._holder,
             self._stores,
@@ -75,6 +77,7 @@ class Server:
             self._certificates,
             counts,
             OwnPorts(),
+            sending=self._sending,
             outgoing=config.queue.concurrency_total,
             web=lambda pages: web_factory(
                 SiteContent(self._health.report, self._metrics_page, self._policy), pages, runtime.clock
@@ -84,7 +87,15 @@ class Server:
             runtime, self._stores, self._serving, Closing(STEP, STORE, THREADS), lambda: self.config.server.grace
         )
         self._further = FurtherProcesses(
-            reactor, self._holder, self._serving, self._stores, self._certificates, counts, hints, log
+            reactor,
+            self._holder,
+            self._serving,
+            self._stores,
+            self._certificates,
+            counts,
+            self._sending,
+            hints,
+            log,
         )
         self._health = HealthReport(self._stores, reactor)
         self._reloading = Reloading(
@@ -102,13 +113,14 @@ class Server:
             lambda: published(self.config, self._certificates.pairs),
             ReactorLookup(reactor, lambda: self.config.dns.servers),
             lambda: self._serving.rooms.routing,
+            self._stores.suppressions,
             self,
         )
         self.services = Services(self._compose(before_clients))
 
     def _compose(self, before_clients: Sequence[Startable]) -> list[Startable]:
         """Return what this process runs, in the order in which it starts; it stops in reverse."""
-        process, outgoing = self._process, Outgoing(self.config, self._process)
+        process, outgoing = self._process, Outgoing(self.config, self._process, self._sending)
         control = ControlPort(
             self._process.runtime.reactor,
             self.config.server.data,

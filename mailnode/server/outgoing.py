@@ -7,6 +7,7 @@ from mailnode.delivery.bounce import Bouncer
 from mailnode.delivery.dane import Dane
 from mailnode.delivery.local import LocalAgent
 from mailnode.delivery.remote import RemoteAgent
+from mailnode.delivery.sending import Sending
 from mailnode.delivery.tls_policy import TlsPolicy
 from mailnode.net.client_tls import ClientTls
 from mailnode.net.dns_look import look_at_dns
@@ -21,10 +22,12 @@ from mailnode.upkeep.sweeper import Sweeper
 class Outgoing:
     """The queue's runner and what it delivers by, of the process that has the writers."""
 
-    def __init__(self, config: Config, process: MailProcess) -> None:
+    def __init__(self, config: Config, process: MailProcess, sending: Sending) -> None:
+        """:param sending: is told of recipients that servers refuse for good."""
         self._config = config
         self._process = process
-        self._sweeper = Sweeper(process.stores.mail.sweep, process.runtime.clock)
+        self._sending = sending
+        self._sweeper = Sweeper(self._sweep, process.runtime.clock)
 
     def connections(self) -> Startable:
         """Connections to other servers. The rooms are there."""
@@ -57,6 +60,10 @@ class Outgoing:
                 ),
             ]
         )
+
+    async def _sweep(self, now: float) -> None:
+        await self._process.stores.mail.sweep(now)
+        await self._sending.sweep(now)
 
     def _build(self) -> None:
         config, process, serving, stores = self._config, self._process, self._process.serving, self._process.stores
@@ -103,4 +110,5 @@ class Outgoing:
                 ),
             ),
             process.metrics,
+            sending=self._sending,
         )

@@ -25,6 +25,7 @@ from mailnode.imap.session import ImapSession
 from mailnode.imap.watching import Watching
 from mailnode.imap.wire.connection import ImapLimits
 from mailnode.interfaces.reactor import StartTls
+from mailnode.interfaces.sending import ISending
 from mailnode.interfaces.sessions import ISessionCounts
 from mailnode.net.pump_factory import PumpFactory
 from mailnode.policy.chain import ChainedPolicy, PolicyChain
@@ -51,8 +52,10 @@ class Rooms:
         runtime: Runtime,
         counts: ISessionCounts,
         own_addresses: Collection[str],
+        sending: ISending | None = None,
     ) -> None:
-        """:param own_addresses: IP addresses of this machine. :raises ConfigurationError: a plug-in cannot be made."""
+        """:param own_addresses: IP addresses of this machine. :param sending: asked what accounts may send; None: all of it.
+        :raises ConfigurationError: a plug-in cannot be made."""
         self._holder = holder
         self._config = config = holder.config  # what it was made with; what can change is asked of the holder
         self._stores = stores
@@ -65,6 +68,7 @@ class Rooms:
             delay_after=queue.delay_notice,
         )
         self.own_addresses = own_addresses
+        self._sending = sending
         self._router = Router(
             stores.directory,
             stores.mail,
@@ -150,6 +154,7 @@ class Rooms:
             entry.no_policy_for,
             self._runtime.reactor,
             highest_priority=config.submission.highest_priority,
+            sending=self._sending if entry.protocol == "submission" else None,
         )
         return SmtpFactory(
             entry.protocol,

@@ -12,6 +12,7 @@ from mailnode.admin.administration import CertificateStatus, ProcessStatus
 from mailnode.config.holder import Holder
 from mailnode.config.schema import Config
 from mailnode.config.schema import Listener as ListenerConfig
+from mailnode.interfaces.sending import ISending
 from mailnode.interfaces.sessions import ISessionCounts
 from mailnode.net.admission import ConnectionAdmission
 from mailnode.net.client_counts import ClientCounts, ClientCountsMemory, SharedClientCounts
@@ -40,10 +41,12 @@ class Serving:
         counts: ISessionCounts,
         ports: Ports,
         *,
+        sending: ISending | None = None,
         outgoing: int = 0,
         web: Callable[[Collection[str]], IProtocolFactory] | None = None,
     ) -> None:
-        """:param outgoing: connections to other servers that this process may want in use at a time.
+        """:param sending: asked what accounts may send; None: all of it.
+        :param outgoing: connections to other servers that this process may want in use at a time.
         :param web: makes the factory of an http listener with these pages; None: this process has none."""
         self._holder = holder
         self._config = config = holder.config  # what it was made with; what can change is asked of the holder
@@ -51,6 +54,7 @@ class Serving:
         self._runtime = runtime
         self._certificates = certificates
         self._counts = counts
+        self._sending = sending
         self._ports = ports
         self._outgoing = outgoing
         self._web = web
@@ -94,14 +98,14 @@ class Serving:
 
     def _serve(self, config: Config) -> None:
         """Give new connections the limits of another configuration; those that stand keep what they were told."""
-        if config.limits != self._limits and not self._closed:
+        if (config.limits, config.submission) != self._served and not self._closed:
             self._take(config)
             for index, listener in self._listeners.items():
                 if listener.protocol != "http":  # it has no such limits
                     listener.serve(self._factory(index, config))
 
     def _take(self, config: Config) -> None:
-        self._limits = config.limits
+        self._served = config.limits, config.submission
         self.rooms.limit_sessions(config.limits.sessions_per_account)
 
     def served(self, process: int) -> ProcessStatus:
@@ -156,7 +160,7 @@ class Serving:
         config = self._holder.config
         self.shares = self._share_descriptors(config)
         addresses = {*config.server.addresses, *own_addresses(self._listeners.values())}
-        self.rooms = Rooms(self._holder, self._stores, self._runtime, self._counts, addresses)
+        self.rooms = Rooms(self._holder, self._stores, self._runtime, self._counts, addresses, self._sending)
 
     def _share_descriptors(self, config: Config) -> Shares:
         """Return what the connections of this process may have. The store is open, and nobody is connected."""

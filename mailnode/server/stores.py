@@ -25,6 +25,7 @@ from mailnode.store.facades.ephemeral_remote import RemoteEphemeral
 from mailnode.store.facades.mail_store import MailStore
 from mailnode.store.facades.queue import Queue
 from mailnode.store.facades.queue_remote import RemoteQueue
+from mailnode.store.facades.suppressions import Suppressions
 from mailnode.values.events import emit
 
 OTHER_DATABASES = 3  # directory, queue and ephemeral data
@@ -89,6 +90,7 @@ class OwnStores(Stores):
         blobs = _blobs(config, clock, threads, reserve)
         self._counters = Ephemeral(engine, clock)
         super().__init__(config, clock, hints, engine, blobs, Queue(engine, blobs), self._counters)
+        self.suppressions = Suppressions(engine)
         self._config = config
 
     async def start(self) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from mailnode.interfaces.delivery import IDelivery, IJudge, IRouter
 from mailnode.interfaces.policy import IPolicyChain
 from mailnode.interfaces.runtime import IClock
+from mailnode.interfaces.sending import ISending
 from mailnode.interfaces.sessions import ILogins
 from mailnode.smtp.wire.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
 from mailnode.values.networks import Networks
@@ -28,6 +29,7 @@ class Service:
     relay_from: Networks = ()
     no_policy_for: Networks = ()
     timers: IClock | None = None
+    sending: ISending | None = None  # submission only; None: accounts may send everything
     highest_priority: int = 0  # that accounts may ask for; submission only
 
     @property

@@ -33,6 +33,7 @@ from mailnode.smtp.wire import replies
 from mailnode.smtp.wire.grammar import hello_name
 from mailnode.smtp.wire.replies import Rejected, reason_of, reply_to, verdict_reply
 from mailnode.smtp.wire.server import ServerConnection
+from mailnode.values.address import Address
 from mailnode.values.envelope import Envelope, Origin, Recipient
 from mailnode.values.events import EventFields, emit
 from mailnode.values.facts import EncodedFacts
@@ -268,6 +269,7 @@ class SmtpSession(Session[ev.Event]):
                 raise Rejected(refusal)
             if address not in transaction.routes:
                 route = await self._service.router.resolve(address, self._may_relay(), transaction.mail.options.size)
+                await self._admit_recipient(transaction, address)
                 transaction.routes[address] = route
                 transaction.recipients.append(event.recipient)
         except Exception as error:
@@ -479,6 +481,9 @@ class SmtpSession(Session[ev.Event]):
 
     def _check_recipient(self, transaction: MailTransaction) -> None:
         """:raises Rejected: no further recipient."""
+
+    async def _admit_recipient(self, transaction: MailTransaction, recipient: Address) -> None:
+        """:raises Refused: this client may not send to a recipient, which there is."""
 
     def _may_relay(self) -> bool:
         """Whether the client may send to foreign domains."""

@@ -13,6 +13,7 @@ from mailnode.message.headers import remove
 from mailnode.smtp.pace import Phase
 from mailnode.smtp.service import Service
 from mailnode.smtp.session import SmtpSession
+from mailnode.smtp.transaction import MailTransaction
 from mailnode.smtp.wire import events as ev
 from mailnode.smtp.wire import replies
 from mailnode.smtp.wire.replies import Rejected, login_reply, reason_of
@@ -110,6 +111,10 @@ class Submission(SmtpSession):
     async def _check_sender(self, mail: ev.Mail) -> None:
         if mail.reverse_path is not None and not await self._may_send_as(mail.reverse_path):
             raise Rejected(replies.NOT_OWNER)
+
+    async def _admit_recipient(self, transaction: MailTransaction, recipient: Address) -> None:
+        if self._service.sending is not None:
+            await self._service.sending.admit(self._account_id(), recipient.key)
 
     async def _edit_fields(self, block: bytes, names: frozenset[bytes], envelope: Envelope) -> bytes:
         """Check the authors, drop what is not for others to see, add what is missing (RFC 6409 8)."""

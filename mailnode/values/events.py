@@ -77,6 +77,10 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("envelope", "recipient", "target", "reason"),
     ),
     "message.appended": ("a client appended a message", ("session", "account", "mailbox", "uid", "size")),
+    "account.suppressed": (
+        "a recipient bounced again: mail of the account to it is refused for a while",
+        ("account", "recipient", "bounces", "until"),
+    ),
     "queue.added": ("an envelope is in the queue", ("envelope", "sender", "recipients", "size", "session")),
     "queue.sent": (
         "a recipient's server took the message; ``delay`` is the seconds since we did",

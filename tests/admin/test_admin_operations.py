@@ -240,6 +240,7 @@ class AllThreeWaysTests(TestCase):
                 opened.published,
                 opened.dns,
                 opened.routing,
+                opened.suppressions,
                 Running(),
             )
             port = ControlPort(reactor, self.data, ControlFactory(admin))

@@ -124,3 +124,17 @@ def test_a_domain_s_end_and_a_catch_all_may_leave_some_too(tool, alice):
     code, _, errors = tool("domain", "change", "mailnode.test", "--catch-all", "nobody@mailnode.test")
     assert code == 0 and "*@mailnode.test goes to nobody@mailnode.test" in errors
     assert tool("domain", "change", "mailnode.test", "--catch-all", alice) == (0, "", "")
+
+
+def test_recipients_are_suppressed_listed_and_lifted(tool, alice):
+    assert tool("suppression", "list", alice) == (0, "", "")
+    code, out, _ = tool("suppression", "add", alice, "Bob@B.test", "--lasting", "2h", "--json")
+    assert code == 0 and json.loads(out)["recipient"] == "bob@b.test" and json.loads(out)["bounces"] == 0
+    code, out, _ = tool("suppression", "list", alice, "--json")
+    assert [one["refused_until"] for one in json.loads(out)] != [""]
+    assert "bob@b.test" in tool("suppression", "list", alice)[1]
+    assert tool("suppression", "add", alice, "bob@b.test", "--lasting", "9999d")[0] == 2
+    assert tool("suppression", "lift", alice, "bob@B.test")[0] == 0
+    code, _, errors = tool("suppression", "lift", alice, "bob@b.test")
+    assert code == 3 and "not suppressed" in errors
+    assert tool("suppression", "list", "nobody@mailnode.test")[0] == 3

@@ -635,3 +635,39 @@ class LeaseTests(HangingCase):
         self.clock.rightNow += 3600
         self.hints.wake_queue()
         self.assertLessEqual(len(self.open), 60)
+
+
+class BounceBookTests(RunnerCase):
+    def test_who_was_refused_for_good_is_told_of_with_the_account(self) -> None:
+        told: list[tuple[str, ...]] = []
+
+        class Book:
+            async def bounced(self, *about: str) -> None:
+                told.append(about)
+
+        async def refuse(claim: Claim) -> AttemptReport:
+            made = report(claim, REJECTED, "5.1.1", "550 gone")
+            if not claim.envelope.reverse_path:
+                return made
+            return replace(made, attempts=(*made.attempts[:1], replace(made.attempts[1], result=SENT)))
+
+        self.remote.behave = self.local.behave = refuse
+        self.runner = QueueRunner(
+            self.store,
+            self.remote,
+            self.local,
+            self.bouncer,
+            self.clock,
+            self.hints,
+            self.settings,
+            Metrics(),
+            sending=Book(),
+        )
+        self.add(
+            replace(queued("ours", NOW, recipients=2), account_id="ann"),
+            queued("theirs", NOW, recipients=2),
+            replace(queued("here", NOW, recipients=2, destination=LOCAL_DESTINATION), account_id="ann"),
+        )
+        self.runner.start()
+        self.assertEqual(told, [("ann", "user0@a.example", "5.1.1", "550 gone")])
+        self.assertEqual(self.store.recipients, {})

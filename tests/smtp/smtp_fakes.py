@@ -234,6 +234,7 @@ class World:
         no_policy_for: str = "10.1.0.0/16",
         xclient_from: str = "10.2.0.0/16",
         highest_priority: int = 0,
+        sending: Any = None,
         **options: Any,
     ) -> None:
         self.clock = Clock()
@@ -257,6 +258,7 @@ class World:
             relay_from=[ipaddress.ip_network(relay_from)],
             no_policy_for=[ipaddress.ip_network(no_policy_for)],
             timers=self.clock,
+            sending=sending,
             highest_priority=highest_priority,
         )
         self.factory = SmtpFactory(

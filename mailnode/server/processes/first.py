@@ -11,6 +11,7 @@ from mailnode.admin.administration import ProcessStatus
 from mailnode.auth.realm import SessionCounts
 from mailnode.config.holder import Holder
 from mailnode.interfaces.reactor import IServerReactor
+from mailnode.interfaces.sending import ISending
 from mailnode.net.client_counts import ClientCountsMemory
 from mailnode.net.tls import CertificateStore
 from mailnode.server.processes.handover import Clients, HandedSocket, Handover, LogPlace, Served
@@ -35,16 +36,19 @@ class FurtherProcesses:
         stores: Stores,
         certificates: CertificateStore,
         counts: SessionCounts,
+        sending: ISending,
         hints: SharedHints,
         log: LogPlace,
     ) -> None:
         """:param holder: of what all serve. :param counts: where this process counts sessions, and all others do.
+        :param sending: asked by all what accounts may send.
         :param log: where the others log."""
         self._holder = holder
         self._serving = serving
         self._stores = stores
         self._certificates = certificates
         self._counts = counts
+        self._sending = sending
         self._hints = hints
         self._log = log
         self._memory: ClientCountsMemory | None = None
@@ -143,6 +147,7 @@ class FurtherProcesses:
             "counter.add": counters.add,
             "counter.get": counters.get,
             "counter.clear": counters.clear,
+            "sending.admit": self._sending.admit,
             "session.enter": enter,
             "session.leave": leave,
             "hints": lambda modseqs, wake: self._hints.heard(worker.link, modseqs, wake),

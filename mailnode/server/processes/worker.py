@@ -24,6 +24,7 @@ from mailnode.config.holder import Holder
 from mailnode.errors import ConfigurationError
 from mailnode.interfaces.reactor import IServerReactor
 from mailnode.interfaces.runtime import IDelayed
+from mailnode.interfaces.sending import ISending
 from mailnode.interfaces.sessions import ISessionCounts
 from mailnode.interpreter import require_fit
 from mailnode.net.client_counts import ClientCountsMemory
@@ -70,6 +71,21 @@ class OwnersCounts:
         self._link.tell("session.leave", account_id, protocol)
 
 
+@implementer(ISending)
+class OwnersSending:
+    """The first process knows what accounts sent."""
+
+    def __init__(self, link: ProcessLink) -> None:
+        self._link = link
+
+    async def admit(self, account_id: str, recipient: str) -> None:
+        """See :class:`ISending`."""
+        await self._link.call("sending.admit", account_id, recipient)
+
+    async def bounced(self, account_id: str, recipient: str, status: str, reply: str) -> None:
+        """Nothing: who delivers, knows."""
+
+
 class WorkerServer:
     """What a worker consists of. Made with what it is given; :meth:`start`, :meth:`drain`, once each."""
 
@@ -90,7 +106,13 @@ class WorkerServer:
             place.listener: HandedOver(place.descriptor, place.family, place.backlog) for place in handover.places
         }
         self._serving = Serving(
-            self._holder, self._stores, runtime, self._certificates, OwnersCounts(link), InheritedPorts(places)
+            self._holder,
+            self._stores,
+            runtime,
+            self._certificates,
+            OwnersCounts(link),
+            InheritedPorts(places),
+            sending=OwnersSending(link),
         )
         clients = handover.clients
         memory = ClientCountsMemory(clients.descriptor, clients.key, clients.processes, clients.listeners)

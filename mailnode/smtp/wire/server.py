@@ -213,7 +213,7 @@ class ServerConnection:
         """Answer the pending event, or say something unasked (greeting, 421)."""
         event, self._pending = self._pending, None
         code = reply.code
-        if code >= 500:
+        if code >= 500 and not (self.authenticated and isinstance(event, Rcpt)):  # whose list is old makes no mistake
             self.errors += 1
         if isinstance(event, Content):
             self._content_answered(event, reply.is_positive)

@@ -1,0 +1,86 @@
+"""What accounts send: the limits on it, what was counted, and whom an account is not let send to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+HOUR, DAY = 3600.0, 86_400.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class SendingLimits:
+    """What an account may send; 0 is no limit. ``strangers``: recipients it has never sent to."""
+
+    recipients: int  # an hour
+    messages: int  # an hour
+    strangers: int  # a day
+
+
+@dataclass(frozen=True, slots=True)
+class OwnLimits:
+    """What an operator said of one account alone; None: what holds for all."""
+
+    recipients: int | None = None
+    messages: int | None = None
+    strangers: int | None = None
+
+    def over(self, usual: SendingLimits) -> SendingLimits:
+        """Return the limits that hold for the account."""
+        return SendingLimits(
+            usual.recipients if self.recipients is None else self.recipients,
+            usual.messages if self.messages is None else self.messages,
+            usual.strangers if self.strangers is None else self.strangers,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SendingSettings:
+    """What holds for all accounts."""
+
+    suppress_after: int  # bounces; 0: nobody is suppressed for them
+    suppress_for: float  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Of what was counted for an account, a part."""
+
+    messages: int = 0
+    recipients: int = 0
+    strangers: int = 0
+
+    def plus(self, other: Counted) -> Counted:
+        """Return both together."""
+        return Counted(
+            self.messages + other.messages, self.recipients + other.recipients, self.strangers + other.strangers
+        )
+
+    def negative(self) -> Counted:
+        """Return what takes it back."""
+        return Counted(-self.messages, -self.recipients, -self.strangers)
+
+
+NOTHING = Counted()
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A recipient that an account may send to. ``held``: the message is to wait for an operator."""
+
+    counted: Counted
+    held: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """A recipient that bounced for an account, or that an operator suppressed (then there are no bounces).
+
+    Times are UTC seconds. It is refused before ``refused_until``; 0.0: it is only remembered.
+    """
+
+    recipient: str  # the address' key
+    bounces: int
+    bounced_at: float
+    refused_until: float
+    status: str = ""
+    reply: str = ""  # of the last bounce
