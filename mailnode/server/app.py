@@ -30,7 +30,7 @@ from mailnode.server.processes.handover import LogPlace
 from mailnode.server.processes.hints import SharedHints
 from mailnode.server.publishing import own_policy, published
 from mailnode.server.reloading import Reloading, certificate_files
-from mailnode.server.runtime import make_runtime
+from mailnode.server.runtime import Runtime, make_runtime
 from mailnode.server.services import EndedAtOnce, Services, Startable
 from mailnode.server.serving import Serving
 from mailnode.server.stores import OwnStores
@@ -101,22 +101,25 @@ class Server:
         self._reloading = Reloading(
             self._holder, read_again, self._certificates, self._stores.directory, self._further.changed
         )
-        self.administration = Administration(
+        self.administration = self._make_administration(runtime)
+        self.services = Services(self._compose(before_clients))
+
+    def _make_administration(self, runtime: Runtime) -> Administration:
+        return Administration(
             self._stores.directory,
             self._stores.mail,
             self._stores.queue,
             runtime.clock,
             runtime.threads,
-            hints,
+            runtime.hints,
             make_credentials,
             password_judge(lambda: self.config),
             lambda: published(self.config, self._certificates.pairs),
-            ReactorLookup(reactor, lambda: self.config.dns.servers),
+            ReactorLookup(runtime.reactor, lambda: self.config.dns.servers),
             lambda: self._serving.rooms.routing,
             self._stores.suppressions,
             self,
         )
-        self.services = Services(self._compose(before_clients))
 
     def _compose(self, before_clients: Sequence[Startable]) -> list[Startable]:
         """Return what this process runs, in the order in which it starts; it stops in reverse."""

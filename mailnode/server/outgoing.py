@@ -68,17 +68,6 @@ class Outgoing:
     def _build(self) -> None:
         config, process, serving, stores = self._config, self._process, self._process.serving, self._process.stores
         rooms, runtime, hostname = serving.rooms, process.runtime, config.server.hostname
-        bouncer = Bouncer(
-            stores.directory,
-            stores.queue,
-            stores.blobs,
-            rooms.delivery,
-            runtime.clock,
-            hostname=hostname,
-            expires=rooms.schedule.expires,
-            routing=rooms.routing,
-            refuse_foreign=not config.queue.outgoing,
-        )
         kept = OutboundSettings(kept=min(100, serving.shares.outgoing))
         self._outbound = Outbound(runtime.reactor, hostname, ClientTls(), runtime.reactor, settings=kept)
         remote = RemoteAgent(
@@ -96,19 +85,38 @@ class Outgoing:
             stores.queue,
             remote,
             LocalAgent(stores.directory, stores.mail, stores.queue),
-            bouncer,
+            self._make_bouncer(),
             runtime.clock,
             runtime.hints,
-            RunnerSettings(
-                rooms.schedule,
-                DestinationSettings(cap=config.queue.concurrency, start=min(5, config.queue.concurrency)),
-                total=serving.shares.outgoing,
-                drain=config.server.grace,
-                limits=rooms.routing.limits,
-                fallback=lambda reverse_path, recipient, tries, reply: rooms.routing.fallback(
-                    recipient.destination, recipient.address.rpartition("@")[2], reverse_path, tries, reply
-                ),
-            ),
+            self._runner_settings(),
             process.metrics,
             sending=self._sending,
+        )
+
+    def _make_bouncer(self) -> Bouncer:
+        stores, rooms = self._process.stores, self._process.serving.rooms
+        return Bouncer(
+            stores.directory,
+            stores.queue,
+            stores.blobs,
+            rooms.delivery,
+            self._process.runtime.clock,
+            hostname=self._config.server.hostname,
+            expires=rooms.schedule.expires,
+            routing=rooms.routing,
+            refuse_foreign=not self._config.queue.outgoing,
+        )
+
+    def _runner_settings(self) -> RunnerSettings:
+        config, serving = self._config, self._process.serving
+        routing = serving.rooms.routing
+        return RunnerSettings(
+            serving.rooms.schedule,
+            DestinationSettings(cap=config.queue.concurrency, start=min(5, config.queue.concurrency)),
+            total=serving.shares.outgoing,
+            drain=config.server.grace,
+            limits=routing.limits,
+            fallback=lambda reverse_path, recipient, tries, reply: routing.fallback(
+                recipient.destination, recipient.address.rpartition("@")[2], reverse_path, tries, reply
+            ),
         )

@@ -15,6 +15,7 @@ from mailnode.auth.throttle import Throttle
 from mailnode.config.holder import Holder
 from mailnode.config.schema import Config
 from mailnode.config.schema import Listener as ListenerConfig
+from mailnode.config.schema import Queue as QueueConfig
 from mailnode.config.version import VERSION
 from mailnode.delivery.acceptance import Acceptance
 from mailnode.delivery.judge import Judge
@@ -42,6 +43,16 @@ from mailnode.smtp.wire.limits import Limits as SmtpLimits
 from mailnode.smtp.wire.limits import Timeouts as SmtpTimeouts
 
 
+def retry_schedule(queue: QueueConfig) -> Schedule:
+    """Return when mail that waits is tried, and until when, as a configuration says."""
+    return Schedule(
+        tuple(queue.retry),
+        lifetime=queue.lifetime,
+        null_lifetime=queue.lifetime_null,
+        delay_after=queue.delay_notice,
+    )
+
+
 class Rooms:
     """Put together once the store is open."""
 
@@ -61,12 +72,7 @@ class Rooms:
         self._stores = stores
         self._runtime = runtime
         queue = config.queue
-        self.schedule = Schedule(
-            tuple(queue.retry),
-            lifetime=queue.lifetime,
-            null_lifetime=queue.lifetime_null,
-            delay_after=queue.delay_notice,
-        )
+        self.schedule = retry_schedule(queue)
         self.own_addresses = own_addresses
         self._sending = sending
         self._router = Router(

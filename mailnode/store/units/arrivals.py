@@ -312,35 +312,9 @@ def _insert(
     inline: list[Sequence[object]] = []
     references: list[Sequence[object]] = []
     for number, one in enumerate(placed):
-        message, prepared = one.message, one.prepared
-        messages.append(
-            (
-                account_id,
-                message_id + number,
-                threads[number],
-                one.now,
-                message.internaldate,
-                message.internaldate_offset,
-                *prepared.columns,
-                one.prefix,
-                *prepared.facts,
-            )
-        )
-        placements.append(
-            (
-                account_id,
-                mailbox_id,
-                uid + number,
-                message_id + number,
-                one.flags,
-                modseq,
-                modseq,
-                one.size,
-                one.now,
-                message.uidl,
-            )
-        )
-        for blob in (prepared.blob, prepared.facts_blob):
+        messages.append(_message_row(account_id, message_id + number, threads[number], one))
+        placements.append(_placement_row(account_id, mailbox_id, modseq, message_id + number, uid + number, one))
+        for blob in (one.prepared.blob, one.prepared.facts_blob):
             if blob is not None:
                 references.append((blob.ref.blob_id, account_id, message_id + number))
                 if blob.ref.place == "inline":
@@ -349,6 +323,19 @@ def _insert(
     insert_rows(tx, "blob (blob_id, encoding, data)", inline, " ON CONFLICT (blob_id) DO NOTHING")
     insert_rows(tx, "blob_ref (blob_id, account_id, message_id)", references)
     insert_rows(tx, PLACEMENT, placements)
+
+
+def _message_row(account_id: str, message_id: int, thread_id: int, one: Arriving) -> Sequence[object]:
+    message, prepared = one.message, one.prepared
+    dates = one.now, message.internaldate, message.internaldate_offset
+    return account_id, message_id, thread_id, *dates, *prepared.columns, one.prefix, *prepared.facts
+
+
+def _placement_row(
+    account_id: str, mailbox_id: int, modseq: int, message_id: int, uid: int, one: Arriving
+) -> Sequence[object]:
+    uidl = one.message.uidl
+    return account_id, mailbox_id, uid, message_id, one.flags, modseq, modseq, one.size, one.now, uidl
 
 
 def _threads(tx: Transaction, account_id: str, message_id: int, refs: Sequence[Sequence[int]]) -> list[int]:
