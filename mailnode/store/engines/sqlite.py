@@ -12,11 +12,11 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections import defaultdict, deque
-from collections.abc import Callable, Collection, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Concatenate, ParamSpec, TypeVar
 
 import apsw
@@ -34,12 +34,12 @@ from mailnode.store.engines.generations import read_known, read_mark
 from mailnode.store.engines.migrate import kind_of
 from mailnode.store.engines.sqlite_files import MALFORMED, is_damage, put_aside
 from mailnode.store.engines.sqlite_tenancy import Job, Tenancy
+from mailnode.store.engines.sqlite_threads import Gathering, JobThread, Outbox, Readers
 from mailnode.values.events import emit
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-READERS = 4  # threads
 BATCH = 256  # units of one commit at most
 WAITING = 10_000  # units one tenancy's writer, or all readers, may have before them
 
@@ -78,12 +78,12 @@ class SqliteEngine:
         self._reserve = reserve
         self._lock = DataLock(directory) if directory is not None else None
         self._tenancies: dict[str, Tenancy] = {}
-        self._writers: dict[str, _JobThread] = {}
-        self._handover = _Gathering(call_later)
-        self._readers: _Readers | None = None
+        self._writers: dict[str, JobThread] = {}
+        self._handover = Gathering(call_later)
+        self._readers: Readers | None = None
         self._checkpoints: SimpleQueue[Tenancy | None] = SimpleQueue()
         self._checkpointer: threading.Thread | None = None
-        self._outbox = _Outbox(call_from_thread) if self._call_from_thread is not None else None
+        self._outbox = Outbox(call_from_thread) if self._call_from_thread is not None else None
         self._running = False
 
     # life
@@ -255,15 +255,15 @@ class SqliteEngine:
             os.fsync(copy.fileno())
         sync_directory(copies)
 
-    def _start_threads(self, outbox: _Outbox) -> None:
+    def _start_threads(self, outbox: Outbox) -> None:
         for name, tenancy in self._tenancies.items():
-            self._writers[name] = _JobThread(f"write {name}", SimpleQueue(), BATCH, tenancy.run_batch, outbox)
+            self._writers[name] = JobThread(f"write {name}", SimpleQueue(), BATCH, tenancy.run_batch, outbox)
         self._start_readers(outbox)
         self._checkpointer = threading.Thread(target=self._checkpoint, name="checkpoint", daemon=True)
         self._checkpointer.start()
 
-    def _start_readers(self, outbox: _Outbox) -> None:
-        self._readers = _Readers(outbox)
+    def _start_readers(self, outbox: Outbox) -> None:
+        self._readers = Readers(outbox)
 
     async def stop(self) -> None:
         """Finish what was taken and close; no error if stopped before."""
@@ -399,164 +399,3 @@ def _create(path: Path) -> None:
 
 def _checkpoint_now(tenancy: Tenancy) -> None:
     tenancy.checkpoint()
-
-
-def _engine_failed(job: Job, error: BaseException) -> None:
-    """Not an engine's error, those are dealt with: a mistake in this package. Nobody may wait for ever."""
-    job.error = StoreUnavailable("the engine failed")
-    job.error.__cause__ = error
-
-
-class _Gathering:
-    """Units on their way to the writers. Those of one turn of the reactor go together: a writer that woke for the first of
-    them would want the interpreter's lock while the reactor thread makes the others, and commit it alone."""
-
-    def __init__(self, call_later: Callable[..., object] | None) -> None:
-        self._call_later = call_later
-        self._jobs: list[tuple[SimpleQueue[Job | None], Job]] = []
-
-    def __len__(self) -> int:
-        return len(self._jobs)
-
-    def put(self, queue: SimpleQueue[Job | None], job: Job) -> None:
-        """Give a job to a writer's queue at the end of the turn."""
-        if self._call_later is None:
-            queue.put(job)
-            return
-        if not self._jobs:
-            self._call_later(0, self.finish)
-        self._jobs.append((queue, job))
-
-    def finish(self) -> None:
-        """Give all jobs now."""
-        jobs, self._jobs = self._jobs, []
-        for queue, job in jobs:
-            queue.put(job)
-
-
-class _JobThread:
-    """One thread that takes jobs from a queue, as many as wait up to ``most``, and hands them over when they are done."""
-
-    def __init__(
-        self,
-        name: str,
-        queue: SimpleQueue[Job | None],
-        most: int,
-        run: Callable[[Sequence[Job]], None],
-        outbox: _Outbox,
-    ) -> None:
-        self.queue = queue
-        self._most = most
-        self._work = run
-        self._outbox = outbox
-        self.thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self.thread.start()
-
-    def _run(self) -> None:
-        ended = False
-        while not ended:
-            first = self.queue.get()
-            if first is None:
-                return
-            jobs = [first]
-            while len(jobs) < self._most:
-                try:
-                    job = self.queue.get_nowait()
-                except Empty:
-                    break
-                if job is None:
-                    ended = True
-                    break
-                jobs.append(job)
-            try:
-                self._work(jobs)
-            except BaseException as error:
-                for job in jobs:
-                    _engine_failed(job, error)
-            self._outbox.send(jobs)
-
-
-class _Readers:
-    """Threads for reading units. Each has a queue of its own, and the one that was busy last gets the next job: a queue
-    they shared would wake several for one job, each of which then wants the interpreter's lock to find nothing."""
-
-    def __init__(self, outbox: _Outbox) -> None:
-        self._outbox = outbox
-        self._lock = threading.Lock()  # held for a few instructions: of the two below
-        self._waiting: deque[Job] = deque()
-        self._queues: list[SimpleQueue[Job | None]] = [SimpleQueue() for _ in range(READERS)]
-        self._idle = list(self._queues)
-        self._threads = [
-            threading.Thread(target=self._run, args=(queue,), name=f"read {number}", daemon=True)
-            for number, queue in enumerate(self._queues)
-        ]
-        for thread in self._threads:
-            thread.start()
-
-    @property
-    def waiting(self) -> int:
-        """How many jobs no thread has taken yet."""
-        return len(self._waiting)
-
-    def submit(self, job: Job) -> None:
-        """Have a job run."""
-        with self._lock:
-            if not self._idle:
-                self._waiting.append(job)
-                return
-            queue = self._idle.pop()
-        queue.put(job)
-
-    def stop(self) -> None:
-        """Finish what was submitted, and end the threads; nothing is submitted any more."""
-        for queue in self._queues:
-            queue.put(None)
-        for thread in self._threads:
-            thread.join()
-
-    def _run(self, queue: SimpleQueue[Job | None]) -> None:
-        job = queue.get()
-        while job is not None:
-            try:
-                assert job.tenancy is not None
-                job.tenancy.run_read(job)
-            except BaseException as error:
-                _engine_failed(job, error)
-            done = job
-            with self._lock:
-                job = self._waiting.popleft() if self._waiting else None
-                # Before the outcome is told: who gets it may have the next job at once, while this thread still waits to
-                # have the interpreter's lock again.
-                if job is None:
-                    self._idle.append(queue)
-            self._outbox.send((done,))
-            if job is None:
-                job = queue.get()
-
-
-class _Outbox:
-    """Brings outcomes to the reactor thread: one hop for all that are ready, however many workers made them."""
-
-    def __init__(self, call_from_thread: Callable[..., object] | None) -> None:
-        assert call_from_thread is not None
-        self._call_from_thread = call_from_thread
-        self._ready: deque[Job] = deque()
-        self._called = False
-
-    def send(self, jobs: Sequence[Job]) -> None:
-        """Fire the jobs' Deferreds soon; called by any worker."""
-        self._ready.extend(jobs)
-        if not self._called:
-            self._called = True
-            self._call_from_thread(self._fire)
-
-    def _fire(self) -> None:
-        # Cleared first: a worker that sees it set appended before the loop below ends, or calls again.
-        self._called = False
-        while self._ready:
-            job = self._ready.popleft()
-            if job.error is None:
-                job.done.callback(job.result)
-            else:
-                job.done.errback(job.error)
-            job.result = None
