@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar, TypeVarTuple
 
@@ -18,10 +17,11 @@ from twisted.internet.defer import Deferred
 from mailnode.errors import ConfigurationError, DiskFull, DomainError, StoreDamaged, StoreUnavailable
 from mailnode.store.disk.named_files import FileLost, NamedFiles
 from mailnode.store.disk.reserve import Reserve
-from mailnode.store.engines.engine import GROWING, JOINT, Arguments, JointUnit, Transaction, columns
+from mailnode.store.engines.engine import GROWING, JOINT, Arguments, JointUnit, Transaction
 from mailnode.store.engines.generations import COUNT, read_mark
 from mailnode.store.engines.sqlite_files import is_damage
-from mailnode.values.rows import StoredRow
+from mailnode.store.engines.sqlite_pool import ReadConnections
+from mailnode.store.engines.sqlite_transaction import SqliteTransaction
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -32,7 +32,6 @@ CHECKPOINT_AGAIN = 200  # more of them after which it is asked again, when the w
 WAL_LIMIT = 16_000  # the writer waits until that is done: the log's size is bounded
 WAL_OCTETS = WAL_LIMIT * 4096  # a longer log is cut to this when it begins anew
 BUSY_MILLISECONDS = 5_000
-READERS_KEPT = 4  # idle read connections
 
 # Errors of one statement that leave transaction and file as they were. All others put the whole batch in doubt.
 _STATEMENT_ERRORS = (apsw.ConstraintError, apsw.SQLError, apsw.MismatchError, apsw.RangeError, apsw.TooBigError)
@@ -60,39 +59,6 @@ class Job:
         if self.error is not None:
             raise self.error
         return self.result
-
-
-class SqliteTransaction:
-    """What a unit sees."""
-
-    __slots__ = ("_connection",)
-
-    def __init__(self, connection: apsw.Connection) -> None:
-        self._connection = connection
-
-    def execute(self, sql: str, parameters: Sequence[object] = ()) -> list[StoredRow]:
-        """Run one statement and return all its rows."""
-        return self._connection.execute(sql, parameters).fetchall()
-
-    def many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
-        """Run one statement for each row of parameters."""
-        self._connection.executemany(sql, rows)
-
-    def integers(self, typecodes: str, sql: str, parameters: Sequence[object] = ()) -> tuple[array[int], ...]:
-        """Run one statement whose columns are integers, and return them as arrays."""
-        return columns(typecodes, self._connection.execute(sql, parameters))
-
-    def octets(self, columns: Sequence[str], rest: str, parameters: Sequence[object] = ()) -> tuple[int, bytes]:
-        """Run ``SELECT columns rest`` and return how many rows it has and all of them as octets.
-
-        SQLite puts them together in one step, during which other threads have the interpreter's lock; for a row of its
-        own each would give it away and wait to get it back. It keeps the order of a subquery for an aggregate that
-        depends on it.
-        """
-        line = " || ".join(columns)
-        select = f"SELECT count(line), CAST(group_concat(line, '') AS BLOB) FROM (SELECT {line} AS line {rest})"
-        [(count, octets)] = self.execute(select, parameters)
-        return count, octets or b""
 
 
 class Tenancy:
@@ -134,10 +100,7 @@ class Tenancy:
         self._failed = False
         self._files = NamedFiles(path, WAL_OCTETS)
         self._lost = False  # a file is not under its name: nothing is acknowledged
-        self._pool_changed = threading.Condition()
-        self._idle: list[apsw.Connection] = []
-        self._lent = 0
-        self._closing = False
+        self._to_read = ReadConnections(self._connect, self._close)
         self._checkpointing = threading.Lock()
         self._checkpointer: apsw.Connection | None = None
 
@@ -174,12 +137,7 @@ class Tenancy:
 
     def close(self) -> None:
         """Close every connection; waits for readers that are in the middle of a unit."""
-        with self._pool_changed:
-            self._closing = True
-            self._pool_changed.wait_for(lambda: not self._lent)
-            for connection in self._idle:
-                self._close(connection)
-            self._idle.clear()
+        self._to_read.close()
         with self._checkpointing:
             if self._checkpointer is not None:
                 self._close(self._checkpointer)
@@ -188,9 +146,7 @@ class Tenancy:
             self._close(self._writer)
             self._writer = None
         self._files.forget_log()
-        with self._pool_changed:
-            self._closing = False
-            self._pool_changed.notify_all()
+        self._to_read.open_again()
 
     def _close(self, connection: apsw.Connection) -> None:
         try:
@@ -518,26 +474,11 @@ class Tenancy:
             if self._writer is None:
                 raise apsw.CantOpenError("closed")
             return self._writer
-        with self._pool_changed:
-            self._pool_changed.wait_for(lambda: not self._closing)
-            if self._idle:
-                connection = self._idle.pop()
-            else:
-                connection = self._connect()
-                connection.pragma("query_only", 1)
-            self._lent += 1
-        return connection
+        return self._to_read.borrow()
 
     def _give_back(self, connection: apsw.Connection, sound: bool) -> None:
-        if self.in_memory:
-            return
-        with self._pool_changed:
-            self._lent -= 1
-            if sound and len(self._idle) < READERS_KEPT:
-                self._idle.append(connection)
-            else:
-                self._close(connection)
-            self._pool_changed.notify_all()
+        if not self.in_memory:
+            self._to_read.give_back(connection, sound)
 
     # the write-ahead log
 
