@@ -197,6 +197,11 @@ class Queue(Section):
         description="Whether TLSA records say how the servers of a domain must be reached (:doc:`outgoing_tls`), where the "
         "resolver validates.",
     )
+    strict_8bit: bool = Field(
+        False,
+        description="Whether foreign mail in 8-bit octets that a signature covers goes back rather than as it is to a "
+        "server that does not say it takes such octets.",
+    )
     outgoing: bool = Field(True, description="Whether mail for other domains is taken at all. false: it is refused.")
     smarthost: Smarthost | None = Field(
         None, description="Send everything through this server instead of by MX records."

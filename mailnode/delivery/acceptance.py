@@ -6,12 +6,9 @@ unit puts envelope and plans into the queue, and each account applies its own pl
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Awaitable, Callable
 from functools import partial
-from pathlib import Path
-from typing import BinaryIO, cast
+from typing import cast
 
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -19,6 +16,7 @@ from zope.interface import implementer
 from mailnode.delivery.local import log_delivered
 from mailnode.delivery.plans import Copies, copies, queued_recipients, wants_success
 from mailnode.delivery.routing import RoutingTable
+from mailnode.delivery.scratch import remove, scratch_file
 from mailnode.errors import Busy, NoSuchAccount, OverQuota
 from mailnode.interfaces.delivery import IDelivery
 from mailnode.interfaces.runtime import IBatches, IHints, IProcesses, IThreads
@@ -46,7 +44,6 @@ MIDDLE = 4 * 1024 * 1024  # octets up to which one is scanned in a thread when i
 SIMPLE_HEADER = 64 * 1024  # octets of a simple message's header block at most
 SIMPLE_LINES = 1000  # lines that may be boundaries, of a simple message at most
 PIECE = 1024 * 1024  # octets of a large message that are in memory at a time
-SCRATCH = "mailnode-scan-"  # how names of scratch files begin
 HEADER_ROOM = 64 * 1024  # octets that trace and policy fields may add to a message of the largest size
 
 
@@ -103,7 +100,7 @@ class Acceptance:
             content = await read(0, size)
             if is_quick(content):
                 return await self._threads.run("cpu", read_facts, content)
-        file = await self._threads.run("disk", self._scratch_file)
+        file = await self._threads.run("disk", scratch_file, self._scratch)
         try:
             for offset in range(0, size, PIECE):
                 piece = await read(offset, PIECE)
@@ -111,7 +108,7 @@ class Acceptance:
             await self._threads.run("disk", file.close)
             return await self._processes.run(scan_file, file.name)
         finally:
-            await self._threads.run("disk", _remove, file)
+            await self._threads.run("disk", remove, file)
 
     async def stage(self, writer: IBlobWriter) -> tuple[StagedBlob, EncodedFacts]:
         """Finish a message and scan it: beside hashing and compression when it is neither tiny nor hard."""
@@ -193,16 +190,6 @@ class Acceptance:
         log_delivered(envelope.id, plans, delivered)
         return True
 
-    def _scratch_file(self) -> BinaryIO:
-        # Closed and removed by scan(); deleting on close would come before the other process has read it.
-        return tempfile.NamedTemporaryFile("wb", prefix=SCRATCH, dir=self._scratch, delete=False)  # type: ignore[return-value]
-
-
-def remove_scratch(directory: Path) -> None:
-    """Remove the copies that a crash left behind, before any process that shares the directory makes one. Blocks."""
-    for left in directory.glob(f"{SCRATCH}*"):
-        left.unlink(missing_ok=True)
-
 
 def queued_envelope(
     envelope: Envelope, made: Copies, blob: StagedBlob, expires: Callable[[float, bool], float], routing: RoutingTable
@@ -270,8 +257,3 @@ def scan_file(path: str) -> EncodedFacts:
     """Compute the facts of a message in a file; runs in another process."""
     with open(path, "rb") as file:
         return read_facts(file.read())
-
-
-def _remove(file: BinaryIO) -> None:
-    file.close()
-    os.unlink(file.name)

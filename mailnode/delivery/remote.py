@@ -21,10 +21,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from random import SystemRandom
 
 from zope.interface import implementer
 
+from mailnode.delivery.eight_bit import EightBit
 from mailnode.delivery.mx import Health, Hop, NoRoute, Routes
 from mailnode.delivery.plans import prefix_of
 from mailnode.delivery.routing import NextHop, RoutingTable, Way
@@ -67,16 +69,19 @@ class RemoteAgent:
         own_addresses: Collection[str] = (),
         routing: RoutingTable | None = None,
         tls: TlsPolicy | None = None,
+        eight_bit: EightBit | None = None,
         port: int = 25,
         shuffle: Callable[[list[MxRecord]], None] = _shuffle,
     ) -> None:
         """:param own_names: names this server is known by. :param own_addresses: IP addresses at which it alone takes mail.
+        :param eight_bit: what becomes of 8-bit content for a server that takes none; None: it goes back.
         :param port: of the servers found by MX; another than 25 is for tests. :param shuffle: puts a list in random order.
         """
         self._outbound = outbound
         self._queue = queue
         self._routing = routing or RoutingTable()
         self._tls = tls or TlsPolicy()
+        self._eight_bit = eight_bit
         self._port = port
         self._health = Health(clock)
         self._mx = Routes(resolver, self._health, own_names, own_addresses, shuffle)
@@ -180,7 +185,7 @@ class RemoteAgent:
                 return prefix[offset : offset + length]
             return await self._queue.read(envelope.blob, offset - len(prefix), length, claim.stored)
 
-        return OutboundMessage(
+        message = OutboundMessage(
             reverse_path=envelope.reverse_path,
             recipients=tuple((row.recipient.address, row.recipient.options) for row in rows),
             read=read,
@@ -191,6 +196,10 @@ class RemoteAgent:
             ),
             envelope_id=envelope.id,
         )
+        if self._eight_bit is None:
+            return message
+        own = bool(envelope.account_id)
+        return replace(message, without_8bitmime=partial(self._eight_bit.instead, message, own))
 
 
 def _only(claim: Claim, recipients: Sequence[QueuedRecipient]) -> Claim:

@@ -120,13 +120,15 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class OutboundMessage:
-    """What is sent. ``read`` gives content octets (CRLF, not dot-stuffed), as many as ``options`` say."""
+    """What is sent. ``read`` gives content octets (CRLF, not dot-stuffed), as many as ``options`` say.
+    ``without_8bitmime``: asked for what is sent instead to a server that takes ASCII alone, None: nothing may be."""
 
     reverse_path: str  # "" null
     recipients: tuple[tuple[str, RcptOptions], ...]
     read: Callable[[int, int], Awaitable[bytes]]
     options: MailOptions
     envelope_id: str = ""
+    without_8bitmime: Callable[[], Awaitable[OutboundMessage | None]] | None = None
 
     @property
     def size(self) -> int:

@@ -291,6 +291,10 @@ class Outbound:
         lower = connection.said_in_ascii(options)
         if lower is not None and await _is_seven_bit(message):
             options = lower  # the sender asked for more than the message needs
+        elif message.without_8bitmime is not None and connection.said_as_it_is(options) is not None:
+            instead = await message.without_8bitmime()
+            if instead is not None:
+                message, options = instead, instead.options
         try:
             commands = connection.send(message.reverse_path, now, options)
         except ValueError:

@@ -14,7 +14,7 @@ from mailnode.auth.realm import SessionCounts
 from mailnode.config.holder import Holder
 from mailnode.config.schema import Config
 from mailnode.config.version import VERSION
-from mailnode.delivery.acceptance import remove_scratch
+from mailnode.delivery.scratch import remove_scratch
 from mailnode.delivery.sending import Sending
 from mailnode.errors import DomainError
 from mailnode.interfaces.reactor import IServerReactor

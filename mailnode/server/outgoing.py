@@ -5,6 +5,7 @@ from __future__ import annotations
 from mailnode.config.schema import Config
 from mailnode.delivery.bounce import Bouncer
 from mailnode.delivery.dane import Dane
+from mailnode.delivery.eight_bit import EightBit
 from mailnode.delivery.local import LocalAgent
 from mailnode.delivery.remote import RemoteAgent
 from mailnode.delivery.sending import Sending
@@ -79,6 +80,12 @@ class Outgoing:
             own_addresses=rooms.own_addresses,
             routing=rooms.routing,
             tls=TlsPolicy(Dane(runtime.resolver, config.queue.port) if config.queue.dane else None),
+            eight_bit=EightBit(
+                runtime.threads,
+                runtime.processes,
+                scratch=str(config.server.data),
+                strict=config.queue.strict_8bit,
+            ),
             port=config.queue.port,
         )
         self._runner = QueueRunner(

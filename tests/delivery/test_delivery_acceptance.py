@@ -14,10 +14,11 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from mailnode.delivery.acceptance import MANY, MIDDLE, SMALL, TINY, Acceptance, is_simple, remove_scratch
+from mailnode.delivery.acceptance import MANY, MIDDLE, SMALL, TINY, Acceptance, is_simple
 from mailnode.delivery.local import LocalAgent
 from mailnode.delivery.plans import copies, prefix_of
 from mailnode.delivery.routing import NextHop, Route, RoutingTable, Way
+from mailnode.delivery.scratch import remove_scratch
 from mailnode.errors import Busy, LimitReached, NoSuchAccount, OverQuota, StoreUnavailable
 from mailnode.interfaces.delivery import IDelivery
 from mailnode.interfaces.queue import IDeliveryAgent

@@ -47,7 +47,9 @@ def parsed(data: bytes) -> Message:
 def test_it_says_the_same_in_ascii(data: bytes) -> None:
     said = to_seven_bit(data)
     assert said is not None and said.isascii()
-    assert max(map(len, said.split(b"\r\n"))) <= max([78, *(len(line) for line in data.split(b"\r\n") if line.isascii())])
+    assert max(map(len, said.split(b"\r\n"))) <= max(
+        [78, *(len(line) for line in data.split(b"\r\n") if line.isascii())]
+    )
     assert said.count(b"\n") == said.count(b"\r") == said.count(b"\r\n")
     found, before = leaves(parsed(said)), leaves(parsed(data))
     assert found == before
@@ -57,7 +59,10 @@ def test_it_says_the_same_in_ascii(data: bytes) -> None:
 def test_what_stands_between_parts_and_ascii_parts_stay_octet_by_octet() -> None:
     said = to_seven_bit(MIXED % (b"ascii", b"x", "ä".encode()))
     assert said is not None
-    assert b"\r\n\r\nbefore\r\n--b\r\n\r\nascii\r\n--b\r\nContent-Type: application/x\r\nContent-Transfer-Encoding: 8bit\r\n" in said
+    assert (
+        b"\r\n\r\nbefore\r\n--b\r\n\r\nascii\r\n--b\r\nContent-Type: application/x\r\nContent-Transfer-Encoding: 8bit\r\n"
+        in said
+    )
     assert said.endswith(b"\r\nContent-Transfer-Encoding: base64\r\n\r\nYWJj\r\n--b--\r\nbehind\r\n")
 
 
@@ -67,7 +72,9 @@ def test_ascii_is_returned_as_it_is() -> None:
 
 
 def test_it_says_how_the_text_is_encoded_once() -> None:
-    said = to_seven_bit(b"Content-Transfer-Encoding: 8bit\r\nContent-Type: text/plain; charset=utf-8\r\nMIME-Version: 1.0\r\n\r\n\xc3\xa4\r\n")
+    said = to_seven_bit(
+        b"Content-Transfer-Encoding: 8bit\r\nContent-Type: text/plain; charset=utf-8\r\nMIME-Version: 1.0\r\n\r\n\xc3\xa4\r\n"
+    )
     assert said == (
         b"Content-Type: text/plain; charset=utf-8\r\nMIME-Version: 1.0\r\n"
         b"Content-Transfer-Encoding: quoted-printable\r\n\r\n=C3=A4\r\n"

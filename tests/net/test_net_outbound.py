@@ -198,6 +198,29 @@ class SendTests(OutboundCase):
 
         return self.run_case(case())
 
+    def test_what_is_sent_instead_to_a_server_without_8bitmime(self) -> Deferred[Any]:
+        eight = "Subject: x\r\n\r\nü\r\n".encode()
+
+        async def other(asked: list[str]) -> OutboundMessage:
+            asked.append("instead")
+            return message(b"Subject: x\r\n\r\nsaid in ASCII\r\n")
+
+        async def case() -> None:
+            for ehlo, more, wanted in (
+                ("250 mx.example", {}, b"Subject: x\r\n\r\nsaid in ASCII\r\n"),
+                ("250-mx.example\r\n250 8BITMIME", {}, eight),
+                ("250-mx.example\r\n250 8BITMIME", {"smtputf8": True}, None),
+                ("250 mx.example", {"smtputf8": True}, None),
+            ):
+                server, asked = self.serve(EHLO=ehlo), []
+                mail = replace(message(eight, body="8BITMIME", **more), without_8bitmime=lambda a=asked: other(a))
+                report = await self.make().send(self.target(server), mail)
+                self.assertEqual(server.messages, [wanted] if wanted else [])
+                self.assertEqual(asked, ["instead"] if wanted not in (None, eight) else [])
+                self.assertEqual(report.replies[0].status[0], "2" if wanted else "5")
+
+        return self.run_case(case())
+
     def test_one_recipient_who_needs_what_is_lacking(self) -> Deferred[Any]:
         async def case() -> None:
             server = self.serve(EHLO="250 mx.example")

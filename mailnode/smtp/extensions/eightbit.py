@@ -1,4 +1,4 @@
-"""8BITMIME (RFC 6152). No content is converted: what needs it does not go to a server without it."""
+"""8BITMIME (RFC 6152). What goes to a server without it is for ``delivery.eight_bit`` to say."""
 
 from __future__ import annotations
 
@@ -25,6 +25,10 @@ def _lacking(offers: Offers, options: MailOptions) -> Reply | None:
     return _LACKING if options.body == "8BITMIME" and "8BITMIME" not in offers else None
 
 
+def _undeclared(options: MailOptions) -> MailOptions:
+    return replace(options, body="7BIT")
+
+
 def _words(offers: Offers, options: MailOptions) -> tuple[str, ...]:
     return ("BODY=8BITMIME",) if options.body == "8BITMIME" else ()
 
@@ -34,7 +38,8 @@ ROWS = (
         keyword="8BITMIME",
         mail=(Parameter(keyword="BODY", read=_read, field="body"),),
         lacking=_lacking,
-        in_ascii=lambda options: replace(options, body="7BIT"),
+        in_ascii=_undeclared,
+        as_it_is=_undeclared,
         mail_words=_words,
     ),
 )

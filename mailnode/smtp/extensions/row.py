@@ -43,7 +43,8 @@ class Extension:
 
     ``offered``: what EHLO says after the keyword, None where it does not say the keyword. ``lacking``: why a message cannot
     go to a server with these offers, None when it can. ``in_ascii``: what MAIL may say instead when the content turns out to
-    be ASCII. ``mail_words`` and ``rcpt_words``: the parameters that such a server is given, those it does not know left out.
+    be ASCII. ``as_it_is``: what it may say when other content goes there all the same. ``mail_words`` and
+    ``rcpt_words``: the parameters that such a server is given, those it does not know left out.
     ``admitted``: what of a client's options is granted it, and the positive answer to MAIL that says so where less is; it is
     asked with the highest priority that is for this client. ``received``: a clause for the Received field, in ASCII, or "".
     """
@@ -54,6 +55,7 @@ class Extension:
     rcpt: tuple[Parameter, ...] = ()
     lacking: Callable[[Offers, MailOptions], Reply | None] | None = None
     in_ascii: Callable[[MailOptions], MailOptions] | None = None
+    as_it_is: Callable[[MailOptions], MailOptions] | None = None
     mail_words: Callable[[Offers, MailOptions], tuple[str, ...]] | None = None
     rcpt_words: Callable[[Offers, RcptOptions], tuple[str, ...]] | None = None
     admitted: Callable[[MailOptions, int], tuple[MailOptions, Reply | None]] | None = None

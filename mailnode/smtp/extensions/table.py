@@ -18,6 +18,7 @@ LENIENT = frozenset(p.keyword for row in TABLE.values() for p in (*row.mail, *ro
 # Only what has something to say is asked.
 _LACKING = tuple(row.lacking for row in TABLE.values() if row.lacking is not None)
 _IN_ASCII = tuple(row.in_ascii for row in TABLE.values() if row.in_ascii is not None)
+_AS_IT_IS = tuple(row.as_it_is for row in TABLE.values() if row.as_it_is is not None)
 _MAIL_WORDS = tuple(row.mail_words for row in TABLE.values() if row.mail_words is not None)
 _RCPT_WORDS = tuple(row.rcpt_words for row in TABLE.values() if row.rcpt_words is not None)
 _ADMITTED = tuple(row.admitted for row in TABLE.values() if row.admitted is not None)
@@ -75,6 +76,13 @@ def lacking(offers: Offers, options: MailOptions) -> Reply | None:
 def in_ascii(options: MailOptions) -> MailOptions:
     """Return what MAIL may say of a message whose content is ASCII."""
     for row in _IN_ASCII:
+        options = row(options)
+    return options
+
+
+def as_it_is(options: MailOptions) -> MailOptions:
+    """Return what MAIL may say of a message that goes as it is to a server that did not say it can take it."""
+    for row in _AS_IT_IS:
         options = row(options)
     return options
 

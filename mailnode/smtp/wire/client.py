@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mailnode.smtp.extensions import table
 from mailnode.smtp.extensions.session import mail_limit, recipient_limit
@@ -235,10 +235,17 @@ class ClientConnection:
 
     def said_in_ascii(self, options: MailOptions) -> MailOptions | None:
         """Return what MAIL may say if the content is ASCII; None when that does not help, or need not."""
+        return self._lowered(options, table.in_ascii)
+
+    def said_as_it_is(self, options: MailOptions) -> MailOptions | None:
+        """Return what MAIL may say if the content goes as it is; None when that may not be, or need not."""
+        return self._lowered(options, table.as_it_is)
+
+    def _lowered(self, options: MailOptions, lower: Callable[[MailOptions], MailOptions]) -> MailOptions | None:
         if table.lacking(self.extensions, options) is None:
             return None
-        lower = table.in_ascii(options)
-        return lower if table.lacking(self.extensions, lower) is None else None
+        lowered = lower(options)
+        return lowered if table.lacking(self.extensions, lowered) is None else None
 
     @property
     def max_size(self) -> int:
