@@ -66,7 +66,7 @@ async def domain_check(admin: Administration, name: str) -> ZoneCheck:
     published = admin.published()
     domain, records = await _zone(admin, name, published)
     answers = dict(await admin.dns.ask(questions(published, records)))
-    answers |= await admin.dns.ask(names_of_addresses(published, answers).values())
+    answers |= await admin.dns.ask(set(names_of_addresses(published, answers).values()) - answers.keys())
     checked = check(published, records, answers)
     return {
         "domain": domain,

@@ -137,11 +137,9 @@ def _encryption(domain: str, published: Published) -> Iterator[DnsRecord]:
 
 
 def _programs(domain: str, published: Published) -> Iterator[DnsRecord]:
-    for label, (protocol, tls) in SERVICES.items():
-        port = published.services.get(label)
-        name = f"_{label}._tcp.{domain}"
-        if port is None:
-            yield DnsRecord(name, "SRV", "0 0 0 .", f"Tells programs that this is not offered: {label} (RFC 6186).")
-        else:
-            why = f"Where programs {_PROGRAMS[protocol]}, with {_KINDS[tls]} (RFC 6186, RFC 8314)."
-            yield DnsRecord(name, "SRV", f"0 1 {port} {published.hostname}", why)
+    for label, port in published.services.items():
+        protocol, tls = SERVICES[label]
+        why = f"Where programs {_PROGRAMS[protocol]}, with {_KINDS[tls]} (RFC 6186, RFC 8314)."
+        yield DnsRecord(f"_{label}._tcp.{domain}", "SRV", f"0 1 {port} {published.hostname}", why)
+    for label in (label for label in SERVICES if label not in published.services):
+        yield DnsRecord(f"_{label}._tcp.{domain}", "SRV", "0 0 0 .", "Tells programs what is not offered (RFC 6186).")

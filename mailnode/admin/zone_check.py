@@ -45,14 +45,15 @@ class RecordCheck(TypedDict):
 
 
 def questions(published: Published, records: Sequence[DnsRecord]) -> set[DnsQuestion]:
-    """Return what is asked at first."""
+    """Return what is asked at first: all but the names of addresses that only DNS knows."""
     asked = {DnsQuestion(one.name, one.type) for one in records}
     names = {published.hostname, *(one.name for one in records if one.type == "CNAME")}
-    return asked | {DnsQuestion(name, kind) for name in names for kind in ("A", "AAAA")}
+    asked |= {DnsQuestion(name, kind) for name in names for kind in ("A", "AAAA")}
+    return asked | set(names_of_addresses(published, {}).values())
 
 
 def names_of_addresses(published: Published, answers: Answers) -> dict[str, DnsQuestion]:
-    """Return what is asked then: the name of each of our addresses."""
+    """Return what is asked about the name of each of our addresses: none, as long as these are not known."""
     found = published.addresses or _addresses(published.hostname, answers)
     return {text: DnsQuestion(ipaddress.ip_address(text).reverse_pointer, "PTR") for text in found[:MAX_ADDRESSES]}
 

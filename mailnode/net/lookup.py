@@ -22,7 +22,8 @@ from mailnode.interfaces.reactor import IServerReactor
 from mailnode.net.dns_backend import TwistedBackend
 from mailnode.net.resolver import RecordData, new_resolver
 
-AT_ONCE = 16  # questions of all who ask, each with a socket of its own: they are of the descriptors kept back
+AT_ONCE = 16  # questions of all who ask a server, each with a socket of its own: they are of the descriptors kept back
+AT_ONCE_ALONE = 200  # of a command, which needs its descriptors for nothing else
 LIFETIME = 6.0  # seconds for one question, all servers and repetitions together
 TIMEOUT = 2.0  # seconds until the next server is asked
 MAX_VALUES = 100  # of one answer that are looked at
@@ -61,7 +62,7 @@ class BlockingLookup:
     async def _ask(self, questions: Collection[DnsQuestion]) -> dict[DnsQuestion, DnsAnswer]:
         resolver = new_resolver(self._servers(), LIFETIME, TIMEOUT)
         backend = dns.asyncbackend.get_backend("asyncio")
-        places = asyncio.Semaphore(AT_ONCE)
+        places = asyncio.Semaphore(AT_ONCE_ALONE)
 
         async def in_turn(asking: Awaitable[DnsAnswer]) -> DnsAnswer:
             async with places:
