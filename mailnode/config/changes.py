@@ -8,6 +8,7 @@ LIVE = (
     "limits",
     "submission",
     "domain",
+    "dkim",
     "mta_sts",
     "published",
     "server.grace",

@@ -21,6 +21,7 @@ from mailnode.config.route_mistakes import route_mistakes
 from mailnode.config.schema import (
     Auth,
     Config,
+    Dkim,
     Dns,
     DomainEntry,
     Limits,
@@ -63,6 +64,7 @@ _SINGLE: dict[str, type[Section]] = {
     "limits": Limits,
     "submission": Submission,
     "auth": Auth,
+    "dkim": Dkim,
     "mta_sts": MtaSts,
     "published": Published,
 }

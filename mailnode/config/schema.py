@@ -310,6 +310,12 @@ class MtaSts(Section):
     )
 
 
+class Dkim(Section):
+    """Signatures of what accounts here send, and of notices (:doc:`dkim`)."""
+
+    enabled: bool = Field(True, description="Whether mail of domains that have keys is signed.")
+
+
 class Published(Section):
     """What ``mailnode domain records`` says for the domains (:doc:`dns`)."""
 
@@ -346,6 +352,7 @@ class Config(Section):
     submission: Submission = Submission.model_validate({})
     auth: Auth = Auth.model_validate({})
     domain: list[DomainEntry] = []
+    dkim: Dkim = Dkim.model_validate({})
     mta_sts: MtaSts | None = None
     published: Published = Published.model_validate({})
     policy: list[PolicyEntry] = []

@@ -16,7 +16,7 @@ from mailnode.delivery.plans import Copies, copies
 from mailnode.delivery.routing import RoutingTable
 from mailnode.errors import BadAddress, BlobDamaged
 from mailnode.interfaces.accounts import IDirectory
-from mailnode.interfaces.delivery import IDelivery
+from mailnode.interfaces.delivery import IDelivery, ISigner
 from mailnode.interfaces.queue import IBouncer
 from mailnode.interfaces.runtime import IClock
 from mailnode.interfaces.store import IBlobs, IQueueStore
@@ -54,6 +54,7 @@ class Bouncer:
         hostname: str,
         expires: Callable[[float, bool], float],
         routing: RoutingTable | None = None,
+        signer: ISigner | None = None,
         refuse_foreign: bool = False,
         max_returned: int = MAX_RETURNED,
     ) -> None:
@@ -67,6 +68,7 @@ class Bouncer:
         self._hostname = hostname
         self._expires = expires
         self._routing = routing or RoutingTable()
+        self._signer = signer
         self._refuse_foreign = refuse_foreign
         self._max_returned = max_returned
 
@@ -93,6 +95,7 @@ class Bouncer:
             return _nobody(about)
         content = await self._content(about, kind, fates, new_id(now), now)
         notice = self._envelope(about, sender, content.isascii(), now)
+        content = await self._signature(notice.id, content) + content
         made = copies(notice, Judgement((sender,), {sender: route}))
         made = Copies(made.local[:MAX_COPIES], made.remote[:MAX_COPIES])
         if not made.local and not made.remote:
@@ -101,6 +104,15 @@ class Bouncer:
         facts = await self._delivery.scan(blob) if made.local else None
         queued = queued_envelope(notice, made, blob, self._expires, self._routing)
         return (NewEnvelope(queued, blob, facts),)
+
+    async def _signature(self, envelope_id: str, content: bytes) -> bytes:
+        """Return what signs a notice: the key of our name's domain, or of one above, which vouches for it as well."""
+        if self._signer is None:
+            return b""
+        labels = self._hostname.split(".")
+        domains = [".".join(labels[at:]) for at in range(max(1, len(labels) - 1))]
+        end = header_end(content)
+        return await self._signer.sign(domains, envelope_id, content[:end], content[end:])
 
     def _envelope(self, about: QueuedEnvelope, sender: Address, ascii_only: bool, now: float) -> Envelope:
         return Envelope(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from zope.interface import Interface
 
@@ -41,6 +41,31 @@ class IJudge(Interface):
             for single recipients besides.
         :raises mailnode.errors.StoreUnavailable:
         """
+
+
+class ISignature(Interface):
+    """The signature of one message on its way in."""
+
+    def update(data: bytes) -> None:
+        """Take the next octets of the body."""
+
+    async def fields(envelope_id: str, header: bytes) -> bytes:
+        """Return whole header fields for the top of every copy, once the body is whole; b"" when it could not be signed.
+
+        :param header: the block as it is stored. :raises mailnode.errors.Busy:
+        """
+
+
+class ISigner(Interface):
+    """Signs what leaves for the domain of its author."""
+
+    async def begin(domains: Sequence[str]) -> ISignature | None:
+        """Begin to sign a message. The first of the domains that has keys signs; None: none of them has, or nothing is to
+        be signed. :raises mailnode.errors.StoreUnavailable:"""
+
+    async def sign(domains: Sequence[str], envelope_id: str, header: bytes, body: bytes) -> bytes:
+        """The same for a message that is in memory; its header fields, b"" without any. :raises mailnode.errors.Busy:
+        :raises mailnode.errors.StoreUnavailable:"""
 
 
 class IDelivery(Interface):

@@ -111,6 +111,7 @@ class Outgoing:
             hostname=self._config.server.hostname,
             expires=rooms.schedule.expires,
             routing=rooms.routing,
+            signer=rooms.signer,
             refuse_foreign=not self._config.queue.outgoing,
         )
 

@@ -20,6 +20,7 @@ from mailnode.config.version import VERSION
 from mailnode.delivery.acceptance import Acceptance
 from mailnode.delivery.judge import Judge
 from mailnode.delivery.router import Router
+from mailnode.delivery.signing import DkimSigner
 from mailnode.imap.protocol import ImapFactory
 from mailnode.imap.services import ImapServices
 from mailnode.imap.session import ImapSession
@@ -95,6 +96,9 @@ class Rooms:
             scratch=str(config.server.data),
             batches=runtime.batches,
         )
+        self.signer = DkimSigner(
+            stores.directory, runtime.threads, runtime.clock, lambda: self._holder.config.dkim.enabled
+        )
         stores.mail.scan_older(self.delivery.scan_stored)
         self._watching = Watching(runtime.clock, stores.mail)
         self._policies = self._policy_chain()
@@ -161,6 +165,7 @@ class Rooms:
             self._runtime.reactor,
             highest_priority=config.submission.highest_priority,
             sending=self._sending if entry.protocol == "submission" else None,
+            signer=self.signer if entry.protocol == "submission" else None,
         )
         return SmtpFactory(
             entry.protocol,

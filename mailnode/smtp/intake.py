@@ -20,6 +20,7 @@ class Intake:
         self.header = b""  # as edited; known once the body has begun or the message ended
         self.is_ascii = True  # nothing but ASCII came
         self.writer = writer  # to be finished after :meth:`end_header`
+        self.on_body: Callable[[bytes], None] | None = None  # hears the octets of the body; to be set with the header
         self._edit = edit
         self._limit = header_limit
         self._held: bytearray | None = bytearray()
@@ -34,6 +35,8 @@ class Intake:
         if self.is_ascii and not data.isascii():
             self.is_ascii = False
         if self._held is None:
+            if self.on_body is not None:
+                self.on_body(data)
             await self.writer.write(data)
             return
         known = len(self._held)
@@ -61,4 +64,7 @@ class Intake:
         block = repair(bytes(held[:end]))
         cut = header_end(block)
         self.header = await self._edit(block[:cut])
-        await self.writer.write(self.header + block[cut:] + bytes(held[end:]))
+        body = block[cut:] + bytes(held[end:])
+        if self.on_body is not None:
+            self.on_body(body)
+        await self.writer.write(self.header + body)

@@ -398,6 +398,8 @@ class SmtpSession(Session[ev.Event]):
         assert intake is not None
         await intake.end_header()
         envelope, judgement = await self._judge(transaction, intake)
+        if judgement.is_kept:
+            envelope = await self._signed(envelope, intake)
         facts: EncodedFacts | None = None
         size = intake.size
         if not judgement.is_kept:
@@ -475,6 +477,10 @@ class SmtpSession(Session[ev.Event]):
         :param names: of the fields in it, lower case.
         """
         return block
+
+    async def _signed(self, envelope: Envelope, intake: Intake) -> Envelope:
+        """Return the envelope with what is to stand on top of a message that has come and is kept."""
+        return envelope
 
     async def _check_sender(self, mail: ev.Mail) -> None:
         """:raises Rejected: this client may not use this reverse-path."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
 from mailnode.errors import BadAddress, DomainError
+from mailnode.interfaces.delivery import ISignature
 from mailnode.interfaces.sessions import ILogins, ISaslExchange, ISubmitter
 from mailnode.interfaces.wire import IChannel
-from mailnode.message.authors import UnclearAuthor, answering
+from mailnode.message.authors import Answering, UnclearAuthor, answering
 from mailnode.message.compose import date_field, message_id, message_id_field
 from mailnode.message.headers import remove
+from mailnode.smtp.intake import Intake
 from mailnode.smtp.pace import Phase
 from mailnode.smtp.service import Service
 from mailnode.smtp.session import SmtpSession
@@ -33,6 +36,7 @@ class Submission(SmtpSession):
         super().__init__(channel, connection, service)
         self._logins = cast(ILogins, service.logins)
         self._exchange: ISaslExchange | None = None
+        self._signature: ISignature | None = None  # of the message that is coming in
         self._steps |= {
             ev.AuthStart: self._on_auth_start,
             ev.AuthResponse: self._on_auth_response,
@@ -118,7 +122,7 @@ class Submission(SmtpSession):
 
     async def _edit_fields(self, block: bytes, names: frozenset[bytes], envelope: Envelope) -> bytes:
         """Check the authors, drop what is not for others to see, add what is missing (RFC 6409 8)."""
-        await self._check_authors(block)
+        await self._begin_signature(await self._check_authors(block))
         if names & _DROPPED:
             block = remove(block, _DROPPED)
         if b"date" not in names:
@@ -127,8 +131,28 @@ class Submission(SmtpSession):
             block = message_id_field(message_id(envelope.id, self._service.hostname)) + block
         return block
 
-    async def _check_authors(self, block: bytes) -> None:
-        """:raises Rejected: the account does not own who answers for the message, or that is not clear."""
+    async def _begin_signature(self, authors: list[Answering]) -> None:
+        """Let the body be hashed as it comes when the domain of the author signs. What is sent on under somebody else's From
+        is not signed: whose that is nobody has checked."""
+        self._signature = None
+        signer, transaction = self._service.signer, self._transaction
+        senders = [address.domain_key for field in authors if field.field == "From" for address in field.addresses]
+        if signer is None or not senders or transaction is None or transaction.intake is None:
+            return
+        self._signature = await signer.begin(senders)
+        if self._signature is not None:
+            transaction.intake.on_body = self._signature.update
+
+    async def _signed(self, envelope: Envelope, intake: Intake) -> Envelope:
+        if self._signature is None:
+            return envelope
+        fields = await self._signature.fields(envelope.id, intake.header)
+        return replace(envelope, trace=fields + envelope.trace)
+
+    async def _check_authors(self, block: bytes) -> list[Answering]:
+        """Return who answers for the message.
+
+        :raises Rejected: the account does not own who answers for it, or that is not clear."""
         try:
             found = answering(block)
         except UnclearAuthor as error:
@@ -139,3 +163,4 @@ class Submission(SmtpSession):
             for address in field.addresses:
                 if not await self._may_send_as(address):
                     raise Rejected(replies.not_author(field.field))
+        return found

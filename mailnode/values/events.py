@@ -67,6 +67,12 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
         "a message is durable and acknowledged",
         ("session", "envelope", "sender", "recipients", "size", "priority", "message_id", "peer", "helo", "account"),
     ),
+    "message.signed": ("a message has signatures of its author's domain (DKIM)", ("envelope", "domain", "selectors")),
+    "dkim.unsigned": (
+        "mail of a domain leaves unsigned: none of its keys signs; told once an hour",
+        ("domain",),
+    ),
+    "dkim.failed": ("a message leaves unsigned: a key of its domain is damaged", ("envelope", "domain", "error")),
     "message.delivered": (
         "a copy is in a mailbox",
         ("envelope", "recipient", "account", "mailbox", "uid"),

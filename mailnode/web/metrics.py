@@ -38,6 +38,7 @@ METRICS: dict[str, Metric] = {
     "messages_accepted": Metric("counter", "Messages made durable and acknowledged."),
     "messages_refused": Metric("counter", "Messages refused, by RFC 3463 code.", ("status",)),
     "message_octets": Metric("counter", "Octets of accepted messages."),
+    "messages_signed": Metric("counter", "Messages signed (DKIM)."),
     "messages_delivered": Metric("counter", "Copies placed in mailboxes."),
     "messages_appended": Metric("counter", "Messages appended by clients."),
     "queue_results": Metric("counter", "Ends of tries for one recipient, by the state they led to.", ("result",)),
@@ -201,6 +202,9 @@ class EventMetrics:
     def _message_accepted(self, fields: EventFields) -> None:
         self._metrics.count("messages_accepted")
         self._metrics.count("message_octets", _number(fields, "size"))
+
+    def _message_signed(self, fields: EventFields) -> None:
+        self._metrics.count("messages_signed")
 
     def _message_delivered(self, fields: EventFields) -> None:
         self._metrics.count("messages_delivered")

@@ -201,3 +201,21 @@ class BouncerTests(SynchronousTestCase):
         (submission,) = self.compose(evil, options=MailOptions(envid="a\r\nX-Evil: 1"))
         for line in submission.blob.data.split(b"\r\n"):
             self.assertFalse(line.lower().startswith((b"bcc:", b"x-evil:")), line)
+
+    def test_a_notice_is_signed_by_the_domain_of_the_server(self) -> None:
+        signer: Any = Signer()
+        self.bouncer = self.make(signer=signer)
+        (made,) = self.compose(fate())
+        domains, envelope_id, content = signer.signed
+        self.assertEqual(domains, ["mail.here.example", "here.example"])
+        self.assertEqual(envelope_id, made.envelope.id)
+        self.assertEqual(made.blob.content, b"DKIM-Signature: x\r\n" + content)
+        self.assertIn(b"\r\nFrom: ", b"\r\n" + content)
+
+
+class Signer:
+    """Signs everything."""
+
+    async def sign(self, domains: list[str], envelope_id: str, header: bytes, body: bytes) -> bytes:
+        self.signed = (domains, envelope_id, header + body)
+        return b"DKIM-Signature: x\r\n"

@@ -13,7 +13,7 @@ from zope.interface import implementer
 
 from mailnode.delivery.judge import Judge
 from mailnode.errors import AuthenticationFailed, LoginNotAllowed, OverQuota, Refused, StoreUnavailable
-from mailnode.interfaces.delivery import IDelivery, IRouter
+from mailnode.interfaces.delivery import IDelivery, IRouter, ISigner
 from mailnode.interfaces.policy import IPolicyChain
 from mailnode.interfaces.sessions import ILogin, ILogins, ISaslExchange, ISubmitter
 from mailnode.interfaces.store import IBlobWriter
@@ -235,6 +235,7 @@ class World:
         xclient_from: str = "10.2.0.0/16",
         highest_priority: int = 0,
         sending: Any = None,
+        signer: ISigner | None = None,
         **options: Any,
     ) -> None:
         self.clock = Clock()
@@ -260,6 +261,7 @@ class World:
             timers=self.clock,
             sending=sending,
             highest_priority=highest_priority,
+            signer=signer,
         )
         self.factory = SmtpFactory(
             kind,

@@ -926,6 +926,55 @@ def test_a_user_submits(bytewise: bool, log: Any) -> None:
     assert [r.submission for r in world.policies.requests] == [True] * len(world.policies.requests)
 
 
+class Signer:
+    """Signs for us.test with what it was given."""
+
+    def __init__(self) -> None:
+        self.began: list[list[str]] = []
+        self.body = b""
+        self.asked: list[tuple[str, bytes]] = []
+
+    async def begin(self, domains: Any) -> Any:
+        self.began.append(list(domains))
+        return self if "us.test" in domains else None
+
+    def update(self, data: bytes) -> None:
+        self.body += data
+
+    async def fields(self, envelope_id: str, header: bytes) -> bytes:
+        self.asked.append((envelope_id, header))
+        return b"DKIM-Signature: x\r\n"
+
+
+@pytest.mark.parametrize("bytewise", [False, True])
+def test_what_a_user_submits_is_signed_as_it_is_kept(bytewise: bool) -> None:
+    signer: Any = Signer()
+    world = World("submission", tls="implicit", signer=signer)
+    world.policies.verdicts["message"] = Verdict("pass", headers=(b"X-Seen: yes\r\n",))
+    client = submitter(world, bytewise)
+    for number in (1, 2):
+        signer.body = b""
+        client.say(SUBMITTED)
+        client.say("DATA\n")
+        assert client.say("From: alice@US.test\nBcc: x@y\n\nhi\n..\n.\n").startswith("250")
+        envelope, _, content = world.delivery.accepted[-1]
+        assert signer.began == [["us.test"]] * number
+        assert signer.asked[-1][0] == envelope.id
+        assert signer.asked[-1][1] + signer.body == content
+        assert b"Bcc" not in content and b"\r\nDate: " in content
+        assert envelope.trace == b"DKIM-Signature: x\r\nX-Seen: yes\r\n"
+
+
+def test_what_is_sent_on_under_another_from_is_not_signed() -> None:
+    signer: Any = Signer()
+    client = submitter(World("submission", tls="implicit", signer=signer))
+    client.say(SUBMITTED)
+    client.say("DATA\n")
+    assert client.say("Resent-From: alice@us.test\nFrom: x@us.test\n\nhi\n.\n").startswith("250")
+    assert signer.began == []
+    assert client.world.delivery.accepted[0][0].trace == b""
+
+
 def test_date_and_message_id_are_kept() -> None:
     client = submitter()
     client.say(SUBMITTED)
