@@ -20,7 +20,8 @@ from mailnode.store.disk import directories
 from mailnode.store.engines.engine import QUEUE
 from mailnode.store.engines.migrate import version, write_again
 from mailnode.store.engines.sqlite import SqliteEngine
-from mailnode.store.engines.sqlite_tenancy import Job, Tenancy
+from mailnode.store.engines.sqlite_jobs import Job
+from mailnode.store.engines.sqlite_tenancy import Tenancy
 from mailnode.values.queue import DELIVERED, Outcome, Settlement
 
 # kind of call, error of a write, whether all later calls fail too, whether a failed sync loses what was written

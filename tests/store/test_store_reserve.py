@@ -17,7 +17,8 @@ from mailnode.store.blobs.local import LocalBlobs
 from mailnode.store.disk import reserve as reserve_module
 from mailnode.store.disk.reserve import NEEDED, OPENING, RESERVE, Reserve
 from mailnode.store.engines.engine import GROWING
-from mailnode.store.engines.sqlite_tenancy import Job, Tenancy
+from mailnode.store.engines.sqlite_jobs import Job
+from mailnode.store.engines.sqlite_tenancy import Tenancy
 
 Free = namedtuple("Free", "f_bavail f_frsize")
 

@@ -19,7 +19,8 @@ from mailnode.store.engines import sqlite as engine_sqlite
 from mailnode.store.engines.engine import DIRECTORY, mail_tenancy
 from mailnode.store.engines.migrate import Migration
 from mailnode.store.engines.sqlite import SqliteEngine
-from mailnode.store.engines.sqlite_tenancy import Job, Tenancy
+from mailnode.store.engines.sqlite_jobs import Job
+from mailnode.store.engines.sqlite_tenancy import Tenancy
 
 MAIL = mail_tenancy(0)
 

@@ -33,7 +33,8 @@ from mailnode.store.engines.file_ages import FileAges
 from mailnode.store.engines.generations import read_known, read_mark
 from mailnode.store.engines.migrate import kind_of
 from mailnode.store.engines.sqlite_files import MALFORMED, is_damage, put_aside
-from mailnode.store.engines.sqlite_tenancy import Job, Tenancy
+from mailnode.store.engines.sqlite_jobs import Job
+from mailnode.store.engines.sqlite_tenancy import Tenancy
 from mailnode.store.engines.sqlite_threads import Gathering, JobThread, Outbox, Readers
 from mailnode.values.events import emit
 

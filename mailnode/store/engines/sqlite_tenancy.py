@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar, TypeVarTuple
 
 import apsw
-from twisted.internet.defer import Deferred
 
-from mailnode.errors import ConfigurationError, DiskFull, DomainError, StoreDamaged, StoreUnavailable
+from mailnode.errors import ConfigurationError, DomainError, StoreDamaged, StoreUnavailable
 from mailnode.store.disk.named_files import FileLost, NamedFiles
 from mailnode.store.disk.reserve import Reserve
-from mailnode.store.engines.engine import GROWING, JOINT, Arguments, JointUnit, Transaction
+from mailnode.store.engines.engine import GROWING, JOINT, JointUnit, Transaction
 from mailnode.store.engines.generations import COUNT, read_mark
 from mailnode.store.engines.sqlite_files import is_damage
+from mailnode.store.engines.sqlite_jobs import Job, refuse
 from mailnode.store.engines.sqlite_pool import ReadConnections
 from mailnode.store.engines.sqlite_transaction import SqliteTransaction
 
@@ -36,29 +36,6 @@ BUSY_MILLISECONDS = 5_000
 # Errors of one statement that leave transaction and file as they were. All others put the whole batch in doubt.
 _STATEMENT_ERRORS = (apsw.ConstraintError, apsw.SQLError, apsw.MismatchError, apsw.RangeError, apsw.TooBigError)
 _SYNC_ERRORS = (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC)
-
-
-class Job:
-    """One unit with its arguments and, afterwards, its result or error."""
-
-    __slots__ = ("args", "done", "error", "kwargs", "result", "tenancy", "unit")
-
-    def __init__(
-        self, unit: Callable[..., object], args: Arguments = (), kwargs: Mapping[str, object] | None = None
-    ) -> None:
-        self.unit = unit
-        self.args = args
-        self.kwargs = kwargs or {}
-        self.result: object = None
-        self.error: Exception | None = None
-        self.tenancy: Tenancy | None = None  # the engine's, as is
-        self.done: Deferred[object]  # to fire with the outcome, where somebody waits for it
-
-    def outcome(self) -> object:
-        """Return the result or raise the error."""
-        if self.error is not None:
-            raise self.error
-        return self.result
 
 
 class Tenancy:
@@ -174,7 +151,7 @@ class Tenancy:
         No job has a result before COMMIT has returned.
         """
         if ((self._lost or self._files.log_is_short()) and self.trouble()) or (self._failed and not self._recover()):
-            _refuse(jobs, None)
+            refuse(jobs, None)
             return
         jobs = self._admitted(jobs)
         error = self._attempt(jobs) if jobs else None
@@ -185,13 +162,13 @@ class Tenancy:
         self._note_refusal(error)
         room = isinstance(error, apsw.FullError) and self._reserve is not None and self._reserve.give_back()
         if self._failed or self._lost or (len(jobs) == 1 and not room):
-            _refuse(jobs, error)
+            refuse(jobs, error)
             return
         # The transaction went, and with it every unit of the batch, before anything was committed. Each again, alone.
         for job in self._admitted(jobs):
             error = None if self._failed or self._lost else self._attempt((job,))
             if error is not None or self._failed or self._lost:
-                _refuse((job,), error)
+                refuse((job,), error)
 
     def _note_refusal(self, error: Exception) -> None:
         if not (is_damage(error) or isinstance(error, apsw.FullError)):
@@ -216,7 +193,7 @@ class Tenancy:
         """Refuse units that bring mail while the disk is full; return the others."""
         if self._reserve is None or not self._reserve.full():
             return jobs
-        _refuse([job for job in jobs if job.unit in GROWING], apsw.FullError("no room for more mail"))
+        refuse([job for job in jobs if job.unit in GROWING], apsw.FullError("no room for more mail"))
         return [job for job in jobs if job.unit not in GROWING]
 
     def _attempt(self, jobs: Sequence[Job]) -> apsw.Error | None:
@@ -507,11 +484,3 @@ class Tenancy:
                 self._complain(error, "checkpoint: ")
                 if wait:
                     raise
-
-
-def _refuse(jobs: Iterable[Job], error: apsw.Error | None) -> None:
-    for job in jobs:
-        job.result = None
-        full = isinstance(error, apsw.FullError)
-        job.error = DiskFull("the disk is full") if full else StoreUnavailable("nothing was kept")
-        job.error.__cause__ = error

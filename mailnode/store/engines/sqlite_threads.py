@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 
 from mailnode.errors import StoreUnavailable
-from mailnode.store.engines.sqlite_tenancy import Job
+from mailnode.store.engines.sqlite_jobs import Job
 
 READERS = 4  # threads
 
