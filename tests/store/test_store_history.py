@@ -12,7 +12,7 @@ from mailnode.store.blobs.local import LocalBlobs
 from mailnode.store.engines.engine import mail_tenancy
 from mailnode.store.engines.sqlite import SqliteEngine
 from mailnode.store.facades.mail_store import MailStore
-from mailnode.store.units.messages import store_flags_together
+from mailnode.store.units.flag_changes import store_flags_together
 from mailnode.store.units.sweeping import RETENTION
 from mailnode.values.flags import DELETED
 from mailnode.values.mailbox import NewMessage

@@ -20,7 +20,7 @@ from mailnode.errors import (
 )
 from mailnode.store.engines.engine import mail_tenancy
 from mailnode.store.facades import mailbox as mailbox_module
-from mailnode.store.units import arrivals, copies, messages
+from mailnode.store.units import arrivals, copies, flag_changes, messages
 from mailnode.values.blob import StagedBlob
 from mailnode.values.flags import ANSWERED, DELETED, FLAGGED, KEYWORD_SHIFT, MAX_KEYWORDS, SEEN
 from mailnode.values.mailbox import COLUMNS, DeliveryPlan
@@ -742,7 +742,7 @@ def test_of_two_that_claim_together_one_wins(five, loop):
 def together(loop, store, engine, *calls):
     """Run flag changes as the writer runs those that wait at the same time; UNCHANGEDSINCE may be left out."""
     padded = [(*call, *((), None)[len(call) - 5 :]) for call in calls]
-    return loop.run(engine.write(mail_tenancy(store.partition("ann")), messages.store_flags_together, padded))
+    return loop.run(engine.write(mail_tenancy(store.partition("ann")), flag_changes.store_flags_together, padded))
 
 
 def test_flag_changes_together_are_as_they_would_be_one_by_one(five, engine, store, ann, loop, make):

@@ -25,7 +25,7 @@ from mailnode.interfaces.store import IMailbox
 from mailnode.store.engines.engine import Transaction
 from mailnode.store.facades.newer_facts import with_newer_facts
 from mailnode.store.facades.partition import Partition
-from mailnode.store.units import arrivals, copies, messages, stored_facts
+from mailnode.store.units import arrivals, copies, flag_changes, messages, stored_facts
 from mailnode.values.blob import BlobRef
 from mailnode.values.facts import FACTS_VERSION
 from mailnode.values.mailbox import (
@@ -218,7 +218,7 @@ class StoredMailbox:
         modified: list[int] = []
         for chunk in _chunks(uids):
             stored, altered = await self._write(
-                messages.store_flags, chunk, mode, flags, tuple(keywords), unchanged_since
+                flag_changes.store_flags, chunk, mode, flags, tuple(keywords), unchanged_since
             )
             changed += stored.changed
             modified += stored.modified

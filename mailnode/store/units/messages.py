@@ -1,4 +1,4 @@
-"""Units on the messages of one mailbox: look, change flags, copy, move, expunge.
+"""Units on the messages of one mailbox: look, copy, move, expunge.
 
 A placement is a message's place in a mailbox. Expunging sets ``expunged_modseq``; the row stays until the sweep.
 """
@@ -10,22 +10,19 @@ from functools import lru_cache
 
 from mailnode.errors import BlobDamaged, NoSuchMailbox
 from mailnode.store.blobs import codec
-from mailnode.store.engines.engine import Arguments, Transaction, run_together
+from mailnode.store.engines.engine import Transaction
 from mailnode.store.units.accounts import (
     charge,
-    keyword_bits,
     keyword_table,
-    save_keywords,
     touch,
     untouch,
-    with_keywords,
 )
 from mailnode.store.units.arrivals import FACTS_COLUMNS, PLACEMENT, grow
 from mailnode.store.units.soundness import NOTHING, Types, require_ascending, require_types, types_of
-from mailnode.store.units.statements import insert_rows, listed, pieces, runs
+from mailnode.store.units.statements import insert_rows, listed, pieces
 from mailnode.values.blob import BlobRef
-from mailnode.values.flags import DELETED, SEEN, SYSTEM_MASK, KeywordTable
-from mailnode.values.mailbox import Copied, FlagsStored, MailboxChanges, MailboxSnapshot
+from mailnode.values.flags import DELETED, SEEN, KeywordTable
+from mailnode.values.mailbox import Copied, MailboxChanges, MailboxSnapshot
 from mailnode.values.rows import StoredRow
 
 BLOBS_AT_ONCE = 64
@@ -55,7 +52,7 @@ _MESSAGE_COLUMNS = {
 }
 SCANNED = frozenset((*FACTS_COLUMNS, "header_size"))  # columns that are found by scanning
 _JOIN = " JOIN message m ON m.account_id = p.account_id AND m.message_id = p.message_id"
-_LIVE = " AND expunged_modseq IS NULL"
+LIVE = " AND expunged_modseq IS NULL"
 
 
 _CHANGE: frozenset[Types] = frozenset(((int, int, int, int), (int, int, int, NOTHING)))
@@ -64,7 +61,7 @@ _CHANGE: frozenset[Types] = frozenset(((int, int, int, int), (int, int, int, NOT
 # choosing placements by UID
 
 
-def _by_uids(
+def by_uids(
     tx: Transaction, select: str, account_id: str, mailbox_id: int, uids: Sequence[int], more: str
 ) -> list[StoredRow]:
     """Run ``select`` for those of the ascending UIDs that exist: a range when they are dense, else in chunks.
@@ -125,7 +122,7 @@ def snapshot(tx: Transaction, account_id: str, mailbox_id: int) -> MailboxSnapsh
     uidvalidity, uidnext, highest_modseq, recent_uid = require(tx, account_id, mailbox_id)
     uids, flags, modseqs = tx.integers(
         "IQQ",
-        f"SELECT uid, flags, modseq FROM placement WHERE account_id = ? AND mailbox_id = ?{_LIVE} AND uid < ?"
+        f"SELECT uid, flags, modseq FROM placement WHERE account_id = ? AND mailbox_id = ?{LIVE} AND uid < ?"
         " ORDER BY uid",
         (account_id, mailbox_id, uidnext),
     )
@@ -211,7 +208,7 @@ def rendered(
     of_version = "" if SCANNED.isdisjoint(pieces) else " AND m.facts_version >= ?"
     found, octets = tx.octets(
         selected,
-        f"FROM placement p{_JOIN} WHERE p.account_id = ? AND p.mailbox_id = ? AND p.uid BETWEEN ? AND ?{_LIVE}{of_version}"
+        f"FROM placement p{_JOIN} WHERE p.account_id = ? AND p.mailbox_id = ? AND p.uid BETWEEN ? AND ?{LIVE}{of_version}"
         " ORDER BY p.uid",
         (*parameters, account_id, mailbox_id, first, last, *[version] * bool(of_version)),
     )
@@ -228,7 +225,7 @@ def live_contents(
 
     :raises NoSuchMailbox:
     """
-    found = _rows(tx, account_id, mailbox_id, uids, ("prefix", "blob", "content"), _LIVE)
+    found = _rows(tx, account_id, mailbox_id, uids, ("prefix", "blob", "content"), LIVE)
     return {uid: (prefix, ref, content) for uid, prefix, ref, content in found}
 
 
@@ -238,7 +235,7 @@ def _rows(
     require(tx, account_id, mailbox_id)
     if len(uids) == 1 and "content" in columns:
         return _one_with_content(tx, account_id, mailbox_id, uids[0], tuple(columns), more)
-    found: list[StoredRow] = _by_uids(tx, _select(tuple(columns)), account_id, mailbox_id, uids, more)
+    found = by_uids(tx, _select(tuple(columns)), account_id, mailbox_id, uids, more)
     require_types(found, types_of(tuple(columns)))
     if "blob" not in columns:
         return found
@@ -303,7 +300,7 @@ def _contents_together(tx: Transaction, refs: Sequence[BlobRef]) -> dict[str, by
 def facts_blobs(tx: Transaction, account_id: str, mailbox_id: int, uids: Sequence[int]) -> dict[int, str]:
     """Where the facts of those messages lie that have them in a blob, by UID."""
     select = f"SELECT p.uid, m.facts_blob FROM placement p{_JOIN}"
-    return dict(_by_uids(tx, select, account_id, mailbox_id, uids, " AND m.facts_blob IS NOT NULL"))
+    return dict(by_uids(tx, select, account_id, mailbox_id, uids, " AND m.facts_blob IS NOT NULL"))
 
 
 def inline_blob(tx: Transaction, blob_id: str) -> bytes | None:
@@ -342,124 +339,6 @@ def modseq_of(tx: Transaction, account_id: str) -> int:
 # changing
 
 
-def store_flags(
-    tx: Transaction,
-    account_id: str,
-    mailbox_id: int,
-    uids: Sequence[int],
-    mode: str,
-    flags: int,
-    keywords: Sequence[str],
-    unchanged_since: int | None,
-) -> tuple[FlagsStored, bool]:
-    """Change flags of live messages; see ``IMailbox.store_flags``. Return also whether any was altered: if not, no
-    trace is left.
-
-    :raises NoSuchAccount, NoSuchMailbox, KeywordLimit:
-    """
-    return _store_flags(tx, account_id, mailbox_id, [(uids, mode, flags, keywords, unchanged_since)])[0]
-
-
-FlagChange = tuple[Sequence[int], str, int, Sequence[str], int | None]  # store_flags() from ``uids`` on
-
-
-def store_flags_together(tx: Transaction, calls: Sequence[Arguments]) -> list[tuple[FlagsStored, bool]]:
-    """Do what :func:`store_flags` does for each of several, in fewer statements; all or none.
-
-    Each has a modseq of its own. Of two that name the same message the later sees what the earlier has done.
-    """
-    results: dict[int, tuple[FlagsStored, bool]] = {}
-    for account_id, mailbox_id, numbers in _apart(calls):
-        stored = _store_flags(tx, account_id, mailbox_id, [calls[number][2:] for number in numbers])
-        for number, result in zip(numbers, stored, strict=True):
-            results[number] = result
-    return [results[number] for number in range(len(calls))]
-
-
-run_together(store_flags, store_flags_together)
-
-
-def _apart(calls: Sequence[Arguments]) -> Iterator[tuple[str, int, list[int]]]:
-    """Cut calls into groups of one mailbox, none of which names a message twice. Accounts come in the order of their ids,
-    calls for one mailbox in theirs."""
-    groups: dict[tuple[str, int], list[tuple[set[int], list[int]]]] = {}
-    for number, (account_id, mailbox_id, uids, *_) in enumerate(calls):
-        of_mailbox = groups.setdefault((account_id, mailbox_id), [])
-        if not of_mailbox or not of_mailbox[-1][0].isdisjoint(uids):
-            of_mailbox.append((set(), []))
-        of_mailbox[-1][0].update(uids)
-        of_mailbox[-1][1].append(number)
-    for (account_id, mailbox_id), of_mailbox in sorted(groups.items()):
-        for _, numbers in of_mailbox:
-            yield account_id, mailbox_id, numbers
-
-
-def _store_flags(
-    tx: Transaction, account_id: str, mailbox_id: int, changes: Sequence[FlagChange]
-) -> list[tuple[FlagsStored, bool]]:
-    """Make changes of which no two name the same message."""
-    last, _, known = touch(tx, account_id, changes=len(changes))
-    modseq = last - len(changes)
-    uids = changes[0][0] if len(changes) == 1 else sorted(uid for change in changes for uid in change[0])
-    select = "SELECT p.uid, p.flags, p.modseq FROM placement p"
-    live = {row[0]: row for row in _by_uids(tx, select, account_id, mailbox_id, uids, _LIVE)}
-    table = known
-    results = []
-    altered: list[tuple[int, int, int, int]] = []  # uid, flags before, flags after, modseq
-    for wanted, mode, flags, keywords, unchanged_since in changes:
-        grown = table if mode == "remove" else with_keywords(table, keywords)
-        bits = flags & SYSTEM_MASK | keyword_bits(grown, keywords)
-        addressed: list[tuple[int, int, int]] = []
-        modified: list[int] = []
-        before = len(altered)
-        for uid, old, old_modseq in (live[uid] for uid in wanted if uid in live):
-            if unchanged_since is not None and old_modseq > unchanged_since:
-                modified.append(uid)
-                continue
-            new = bits if mode == "set" else old | bits if mode == "add" else old & ~bits
-            if new != old:
-                altered.append((uid, old, new, modseq + 1))
-            addressed.append((uid, new, modseq + 1 if new != old else old_modseq))
-        if len(altered) > before:
-            modseq, table = modseq + 1, grown
-        results.append((FlagsStored(tuple(addressed), tuple(modified), table, modseq), len(altered) > before))
-    if modseq < last:
-        untouch(tx, account_id, last - modseq)
-    if not altered:
-        require(tx, account_id, mailbox_id)
-        return results
-    if table is not known:
-        save_keywords(tx, account_id, table)
-    _write_flags(tx, account_id, mailbox_id, modseq, altered)
-    return results
-
-
-def _write_flags(
-    tx: Transaction, account_id: str, mailbox_id: int, modseq: int, altered: Sequence[tuple[int, int, int, int]]
-) -> None:
-    for some in runs(altered):
-        values = [value for uid, _, new, own in some for value in (new, own, uid)]
-        if len(some) == 1:
-            statement = "UPDATE placement SET flags = ?, modseq = ? WHERE uid = ? AND account_id = ? AND mailbox_id = ?"
-        else:
-            statement = (
-                "UPDATE placement SET flags = v.column1, modseq = v.column2"
-                f" FROM (VALUES {', '.join(['(?, ?, ?)'] * len(some))}) AS v"
-                " WHERE placement.uid = v.column3 AND placement.account_id = ? AND placement.mailbox_id = ?"
-            )
-        tx.execute(statement, [*values, account_id, mailbox_id])
-    grow(
-        tx,
-        account_id,
-        mailbox_id,
-        modseq,
-        0,
-        sum(bool(old & SEEN) - bool(new & SEEN) for _, old, new, _ in altered),
-        sum(bool(new & DELETED) - bool(old & DELETED) for _, old, new, _ in altered),
-        0,
-    )
-
-
 def copy(
     tx: Transaction,
     account_id: str,
@@ -492,8 +371,7 @@ def copy(
 def live_rows(tx: Transaction, account_id: str, mailbox_id: int, uids: Sequence[int]) -> list[StoredRow]:
     """Uid, flags, size and message of those of the ascending UIDs that are live, in their order."""
     select = "SELECT p.uid, p.flags, p.size, p.message_id FROM placement p"
-    rows: list[StoredRow] = _by_uids(tx, select, account_id, mailbox_id, uids, _LIVE)
-    return rows
+    return by_uids(tx, select, account_id, mailbox_id, uids, LIVE)
 
 
 def place_copies(
@@ -522,7 +400,7 @@ def expunge(
     """Expunge live messages; return which, and the modseq. :raises NoSuchAccount, NoSuchMailbox:"""
     modseq, _, _ = touch(tx, account_id)
     require(tx, account_id, mailbox_id)
-    found = _by_uids(tx, "SELECT p.uid, p.flags, p.size FROM placement p", account_id, mailbox_id, uids, _LIVE)
+    found = by_uids(tx, "SELECT p.uid, p.flags, p.size FROM placement p", account_id, mailbox_id, uids, LIVE)
     if only_deleted:
         found = [row for row in found if row[1] & DELETED]
     if not found:
