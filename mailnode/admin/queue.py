@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal, TypedDict
 
@@ -13,9 +13,12 @@ from mailnode.values.address import domain_key
 from mailnode.values.queue import (
     EVERY_DESTINATION,
     EVERYTHING,
+    FAILED,
     HELD,
     LEASED,
+    SENT,
     PastAttempt,
+    PastRecipient,
     QueuedEnvelope,
     QueuedRecipient,
     QueueFilter,
@@ -27,6 +30,7 @@ MAX_LISTED = 10_000  # envelopes one answer holds
 MAX_SHOWN = 64 * 1024  # octets of a message that are shown
 ANY_NUMBER = Count(0)
 State = Literal["waiting", "deferred", "leased", "held"]
+ListedState = Literal["waiting", "deferred", "leased", "held", "sent", "failed"]
 MAX_PAUSED = 1_000  # destinations
 MAX_GROUPS = 100  # destinations, and reasons, that a summary names
 MAX_HISTORY = 10_000  # tries one answer holds
@@ -44,6 +48,7 @@ class RecipientRecord(TypedDict):
     last_reply: str
     last_host: str
     given_up: str  # by an operator: "last try", "bounced", "dropped"; "": not
+    ended: str  # when the try was that ended it, told once the envelope is gone
     trying_since: str  # when a try began that has no end yet, or will have none; "": there is none
     without_end: int  # tries of late that had no end: the server died
 
@@ -68,7 +73,7 @@ class EnvelopeRecord(TypedDict):
     sender: str  # "": the null sender
     size: int  # octets
     created: str
-    expires: str
+    expires: str  # "": it is gone from the queue
     held: bool
     recipients: list[RecipientRecord]
 
@@ -131,14 +136,17 @@ async def queue_list(
     domain: str | None = None,
     sender: str | None = None,
     older_than: Seconds | None = None,
-    state: State | None = None,
+    state: ListedState | None = None,
     reply: str | None = None,
     after: str = "",
     limit: Count = ANY_NUMBER,
 ) -> list[EnvelopeRecord]:
-    """Envelopes that wait, oldest first, with those of their recipients that are meant; at most :data:`MAX_LISTED`."""
+    """Envelopes that wait, oldest first, or that were sent or failed, latest first; with those of their recipients that are
+    meant; at most :data:`MAX_LISTED`."""
     which = filter_of(admin, domain, sender, older_than, state, reply)
     most = min(limit or MAX_LISTED, MAX_LISTED)
+    if state in (SENT, FAILED):
+        return _past_envelopes(await admin.queue.past(after, most, which))[:most]
     found: list[QueuedEnvelope] = []
     while len(found) < most:
         wanted = min(PAGE, most - len(found))
@@ -190,6 +198,8 @@ def _groups(counted: Mapping[str, list[int]]) -> list[WaitingGroup]:
 async def queue_message(admin: Administration, envelope_id: str) -> MessageShown:
     """The header and the beginning of a message that waits."""
     envelope = await admin.queue.envelope(envelope_id)
+    if envelope is None and await admin.queue.past_of(envelope_id, 1):
+        raise OperationFailed(Reason.NOT_FOUND, f"{envelope_id}: is gone from the queue, and its content with it")
     if envelope is None:
         raise no_envelope(envelope_id)
     content = await admin.queue.read(envelope.blob, 0, min(envelope.blob.size, MAX_SHOWN))
@@ -202,7 +212,11 @@ async def queue_show(admin: Administration, envelope_id: str) -> EnvelopeDetails
     """One envelope with all its recipients, done ones included, and what their last tries came to."""
     envelope = await admin.queue.envelope(envelope_id)
     if envelope is None:
-        raise no_envelope(envelope_id)
+        past = await admin.queue.past_of(envelope_id, MAX_HISTORY)
+        if not past:
+            raise no_envelope(envelope_id)
+        tries = [_attempt(one, recipient.address) for recipient in past for one in recipient.attempts]
+        return {**_past_envelopes(past)[0], "history": tries[:MAX_HISTORY]}
     tried = await admin.queue.history(envelope_id, MAX_HISTORY)
     addresses = {recipient.index: recipient.address for recipient in envelope.recipients}
     history = [_attempt(one, addresses[one.index]) for one in tried if one.index in addresses]
@@ -320,6 +334,44 @@ def _attempt(attempt: PastAttempt, recipient: str) -> AttemptRecord:
     }
 
 
+def _past_envelopes(past: Sequence[PastRecipient]) -> list[EnvelopeRecord]:
+    """Return what is left of envelopes that are gone from the queue, in the order of their recipients."""
+    found: dict[str, EnvelopeRecord] = {}
+    for recipient in past:
+        envelope = found.setdefault(
+            recipient.envelope_id,
+            {
+                "id": recipient.envelope_id,
+                "sender": recipient.reverse_path,
+                "size": recipient.size,
+                "created": moment(recipient.created),
+                "expires": "",
+                "held": False,
+                "recipients": [],
+            },
+        )
+        envelope["recipients"].append(_past_recipient(recipient))
+    return list(found.values())
+
+
+def _past_recipient(recipient: PastRecipient) -> RecipientRecord:
+    last = recipient.attempts[-1]
+    return {
+        "address": recipient.address,
+        "destination": recipient.destination,
+        "state": last.state,
+        "attempts": len(recipient.attempts),
+        "next_try": "",
+        "last_status": last.status,
+        "last_reply": last.reply,
+        "last_host": last.host,
+        "given_up": "",
+        "ended": moment(last.tried_at),
+        "trying_since": "",
+        "without_end": 0,
+    }
+
+
 def _recipient(recipient: QueuedRecipient) -> RecipientRecord:
     lost = recipient.unsettled - (recipient.state == LEASED)
     return {
@@ -332,6 +384,7 @@ def _recipient(recipient: QueuedRecipient) -> RecipientRecord:
         "last_reply": recipient.last_reply,
         "last_host": recipient.last_host,
         "given_up": recipient.given_up,
+        "ended": "",
         "trying_since": moment(recipient.began) if recipient.unsettled else "",
         "without_end": lost,
     }

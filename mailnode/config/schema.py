@@ -187,6 +187,11 @@ class Queue(Section):
     delay_notice: Annotated[float, Field(ge=0), BeforeValidator(units.seconds), Called("seconds")] = Field(
         14_400.0, description="After how long the sender is told once that the message still waits. 0: never."
     )
+    sent_history: Annotated[float, Field(ge=0), BeforeValidator(units.seconds), Called("seconds")] = Field(
+        259_200.0,
+        description="How long ``mailnode queue list`` finds what was sent to other servers, or failed; without the messages. "
+        "0: not at all.",
+    )
     concurrency: int = Field(20, ge=1, le=1000, description="Connections at a time to one destination, at most.")
     concurrency_total: int = Field(100, ge=1, le=10_000, description="Outgoing connections at a time, at most.")
     port: int = Field(

@@ -103,12 +103,14 @@ def envelopes(result: list[EnvelopeRecord]) -> str:
             "state": "held" if envelope["held"] else recipient["state"],
             "attempts": recipient["attempts"],
             "next_try": recipient["next_try"],
+            "ended": recipient["ended"],
             "last_reply": recipient["last_reply"],
         }
         for envelope in result
         for recipient in envelope["recipients"]
     ]
-    return table(rows, ("id", "sender", "recipient", "state", "attempts", "next_try", "last_reply"))
+    when = "ended" if any(row["ended"] for row in rows) else "next_try"
+    return table(rows, ("id", "sender", "recipient", "state", "attempts", when, "last_reply"))
 
 
 def envelope(result: EnvelopeDetails) -> str:

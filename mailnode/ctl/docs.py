@@ -64,8 +64,9 @@ and is not refused), ``bounces`` (0: it was added), ``since`` (when it bounced l
 ``size``, ``uidvalidity``, ``uidnext``. ``queue list``: ``id``, ``sender`` ("" is the null sender), ``size``,
 ``created``, ``expires``, ``held`` and ``recipients``, each with ``address``, ``destination``, ``state``,
 ``attempts``, ``next_try``, ``last_status``, ``last_reply``, ``last_host``, ``given_up`` (by an operator: "last try", "bounced",
-"dropped"), ``trying_since`` and
-``without_end`` (tries that ended with the server instead of an answer). ``queue show`` has ``history`` too: of each try
+"dropped"), ``ended`` (once the envelope is gone), ``trying_since`` and
+``without_end`` (tries that ended with the server instead of an answer); of what was sent or failed ``expires`` and
+``next_try`` are "". ``queue show`` has ``history`` too: of each try
 ``recipient``, ``time``, ``state`` (what it led to), ``status``, ``reply``, ``host``, ``address``, ``tls``.
 ``queue summary``: ``recipients``, ``oldest``, and
 ``destinations`` and ``reasons``, each with ``name``, ``recipients`` and ``ages`` (how many came less than 5, 20, 80, 320, 1280

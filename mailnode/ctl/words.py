@@ -258,9 +258,14 @@ WORDS = {
     "mailbox.create": Words("Make a mailbox, and those above it; levels are separated by /."),
     # Queue
     "queue.list": Words(
-        "List what waits, oldest first: what all of the given holds for. For more than --limit go on with --after.",
+        "List what waits, oldest first, or what was sent or failed, latest first: what all of the given holds for. For more"
+        " than --limit go on with --after.",
         shown(display.envelopes),
         options=_FILTER
+        | {
+            "state": "Recipients in this state; deferred ones wait after a try. What was sent or failed is told for as long"
+            " as [queue] sent_history says."
+        }
         | {"after": "Only envelopes behind this one.", "limit": "At most so many; 0: as many as one answer holds."},
     ),
     "queue.summary": Words(
@@ -272,7 +277,7 @@ WORDS = {
         instead=_ENVELOPE,
     ),
     "queue.show": Words(
-        "Show one envelope with all its recipients and what their last tries came to.",
+        "Show one envelope, gone ones too for a while, with all its recipients and what their last tries came to.",
         shown(display.envelope),
         instead=_ENVELOPE,
     ),

@@ -35,6 +35,7 @@ from mailnode.values.queue import (
     DueDestination,
     NewEnvelope,
     PastAttempt,
+    PastRecipient,
     QueuedEnvelope,
     QueueFilter,
     QueueTally,
@@ -365,6 +366,13 @@ class IQueueStore(Interface):
 
     async def history(envelope_id: str, limit: int) -> list[PastAttempt]:
         """What the last tries for each recipient came to, by recipient and time; the first ``limit``."""
+
+    async def past(before: str, limit: int, which: QueueFilter) -> list[PastRecipient]:
+        """What became of recipients of gone mail, the latest envelopes first: of those before an id ("": all), of at least
+        ``limit`` envelopes where there are so many. ``which`` says SENT or FAILED."""
+
+    async def past_of(envelope_id: str, limit: int) -> list[PastRecipient]:
+        """What became of the first recipients of one envelope, as far as that is kept."""
 
     async def retry(envelope_id: str | None, destination: str | None, now: float) -> int:
         """Make waiting recipients due now: of one envelope, one destination, or all; return how many."""

@@ -63,6 +63,7 @@ class Outgoing:
         )
 
     async def _sweep(self, now: float) -> None:
+        await self._process.stores.queue.forget_past(now)
         await self._process.stores.mail.sweep(now)
         await self._sending.sweep(now)
 

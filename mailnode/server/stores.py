@@ -89,7 +89,8 @@ class OwnStores(Stores):
         engine, self._files = _own_engine(config, clock, call_from_thread, reserve, self._accepted)
         blobs = _blobs(config, clock, threads, reserve)
         self._counters = Ephemeral(engine, clock)
-        super().__init__(config, clock, hints, engine, blobs, Queue(engine, blobs), self._counters)
+        queue = Queue(engine, blobs, sent_history=config.queue.sent_history)
+        super().__init__(config, clock, hints, engine, blobs, queue, self._counters)
         self.suppressions = Suppressions(engine)
         self._config = config
 

@@ -15,6 +15,8 @@ WAITING, LEASED, DELIVERED, FAILED = "waiting", "leased", "delivered", "failed"
 # What a filter may ask for besides: of a held envelope; waiting after a try.
 HELD, DEFERRED = "held", "deferred"
 
+SENT = "sent"  # what the history of what was sent is asked for; it tells DELIVERED
+
 EVERY_DESTINATION = ""  # of a pause of the whole queue
 
 LOCAL_DESTINATION = "."  # destination of recipients whose plan is applied in the store
@@ -105,6 +107,7 @@ class Outcome:
     address: str = ""  # IP address that was tried; "": no connection was begun
     tls: str = ""
     moved: tuple[str, str] | None = None
+    is_kept: bool = False  # whether an end stays in the history of what was sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,20 @@ class PastAttempt:
     host: str
     address: str
     tls: str
+
+
+@dataclass(frozen=True, slots=True)
+class PastRecipient:
+    """What became of one recipient, told after the envelope is gone from the queue."""
+
+    envelope_id: str
+    index: int
+    reverse_path: str
+    created: float  # UTC seconds
+    size: int  # octets of the message, which is not kept
+    address: str
+    destination: str
+    attempts: tuple[PastAttempt, ...]  # the last tries; the last one ended it
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +154,7 @@ class QueueFilter:
     domain: str | None = None  # of the recipient's address, or the destination
     sender: str | None = None  # the reverse-path, or its domain; "": the null sender
     created_before: float | None = None  # UTC seconds
-    state: str | None = None  # WAITING, DEFERRED, LEASED or HELD
+    state: str | None = None  # WAITING, DEFERRED, LEASED or HELD; of the past SENT or FAILED
     reply: str | None = None  # stands somewhere in the last status and reply
 
 

@@ -21,7 +21,7 @@ from mailnode.ctl.main import main
 from mailnode.net.no_reactor import run_now
 from mailnode.server.administration import administration
 from mailnode.values.blob import BlobRef, StagedBlob
-from mailnode.values.queue import NewEnvelope, QueuedEnvelope, QueuedRecipient
+from mailnode.values.queue import NewEnvelope, Outcome, QueuedEnvelope, QueuedRecipient, Settlement
 
 
 class Tool:
@@ -382,6 +382,22 @@ def test_mail_is_steered_by_envelope_recipient_and_filter(tool):
         assert "give an envelope" in tool("queue", verb, *(["--yes"] if verb == "drop" else []), code=2)
     assert "give that too" in tool("queue", "expire", "--recipient", "x@example.org", "--domain", "x.example", code=2)
     assert seen("address") == []
+
+
+def test_what_was_sent_is_listed_and_shown(tool):
+    name = "01aaaaaaaaaaaaaaaaaa"
+    enqueue(tool, name)
+    with administration(demo_config(tool.data)) as admin:
+        [claim] = run_now(admin.queue.claim("example.org", 3e9, 60.0, 10))
+        end = Outcome(name, 0, "delivered", reply="250 taken", host="mx.example", tried_at=1.85e9)
+        assert run_now(admin.queue.settle(Settlement(claim.token, (end,))))
+    assert tool.json("queue", "list") == tool.json("queue", "list", "--state", "failed") == []
+    [entry] = tool.json("queue", "list", "--state", "sent", "--domain", "example.org")
+    assert (entry["id"], entry["expires"], entry["recipients"][0]["ended"][:4]) == (name, "", "2028")
+    assert "ended" in tool("queue", "list", "--state", "sent")
+    assert tool.json("queue", "show", name)["history"][0]["reply"] == "250 taken"
+    assert "its content" in tool("queue", "message", name, code=3)
+    assert "Invalid value" in tool("queue", "hold", "--state", "sent", code=2)
 
 
 def test_a_long_queue_is_listed_in_pages(tool, monkeypatch):

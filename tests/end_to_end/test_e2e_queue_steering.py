@@ -85,6 +85,10 @@ def test_retry(node, slow):
     assert node.ctl("queue", "retry", "--domain", "r.test", "--state", "deferred").stdout == "recipients: 1\n"
     assert node.wait_event("queue.sent", recipient="now@r.test")["envelope"] == envelope
     gone(node, envelope)
+    [found] = json.loads(node.ctl("queue", "list", "--state", "sent", "--domain", "r.test", "--json").stdout)
+    assert found["id"] == envelope
+    history = json.loads(node.ctl("queue", "show", envelope, "--json").stdout)["history"]
+    assert [one["reply"][:3] for one in history] == ["451", "250"]
 
 
 def test_expire(node, slow):

@@ -24,6 +24,7 @@ from mailnode.values.queue import (
     NewEnvelope,
     Outcome,
     PastAttempt,
+    PastRecipient,
     QueuedEnvelope,
     QueuedRecipient,
     QueueFilter,
@@ -163,6 +164,12 @@ class MemoryQueue:
         raise NotImplementedError
 
     async def history(self, envelope_id: str, limit: int) -> list[PastAttempt]:
+        raise NotImplementedError
+
+    async def past(self, before: str, limit: int, which: QueueFilter) -> list[PastRecipient]:
+        raise NotImplementedError
+
+    async def past_of(self, envelope_id: str, limit: int) -> list[PastRecipient]:
         raise NotImplementedError
 
     async def retry(self, envelope_id: str | None, destination: str | None, now: float) -> int:

@@ -15,7 +15,15 @@ from zope.interface import implementer
 from mailnode.errors import BlobDamaged, StoreUnavailable
 from mailnode.interfaces.store import IBlobStore, IQueueStore
 from mailnode.store.engines.engine import QUEUE, Engine
-from mailnode.store.units import queue_history, queue_leases, queue_pauses, queue_rows, queue_search, queue_steering
+from mailnode.store.units import (
+    queue_history,
+    queue_leases,
+    queue_past,
+    queue_pauses,
+    queue_rows,
+    queue_search,
+    queue_steering,
+)
 from mailnode.store.units.queue_leases import LeaseLost
 from mailnode.store.units.queue_rows import GONE, SPREAD, STAGED, UNIT_ROWS
 from mailnode.store.units.statements import pieces
@@ -31,6 +39,7 @@ from mailnode.values.queue import (
     NewEnvelope,
     Outcome,
     PastAttempt,
+    PastRecipient,
     QueuedEnvelope,
     QueueFilter,
     QueueTally,
@@ -44,6 +53,7 @@ _log = Logger()
 T = TypeVar("T")
 
 PAGE = 1_000  # envelopes listed at once at most
+MAX_PAST = 1_000_000  # recipients that are gone and stay findable
 GOOD_FOR = 0.001  # seconds for each recipient that was counted: a few are counted anew each time
 MAX_NAMES = 10_000  # destinations, and reasons, that are counted by name
 
@@ -55,8 +65,10 @@ class Queue:
     Work that a crash or a full disk interrupted half-way is finished by the first :meth:`due` that can.
     """
 
-    def __init__(self, engine: Engine, blobs: IBlobStore, shard: int = 0) -> None:
-        """:param shard: of the queue's rows; one process at a time owns it."""
+    def __init__(self, engine: Engine, blobs: IBlobStore, shard: int = 0, sent_history: float = 0.0) -> None:
+        """:param shard: of the queue's rows; one process at a time owns it. :param sent_history: seconds for which what
+        became of mail stays findable."""
+        self._sent_history = sent_history
         self._engine = engine
         self._blobs = blobs
         self._shard = shard
@@ -178,7 +190,8 @@ class Queue:
         """See :class:`IQueueStore`. Outcomes without status and reply leave the last ones standing."""
         if any(len(bounce.envelope.recipients) > UNIT_ROWS for bounce in settlement.bounces):
             raise ValueError("a bounce with more recipients than fit into one unit")
-        clean = replace(settlement, outcomes=tuple(_clean(outcome) for outcome in settlement.outcomes))
+        kept = self._sent_history > 0
+        clean = replace(settlement, outcomes=tuple(_clean(outcome, kept) for outcome in settlement.outcomes))
         try:
             done = await self._engine.write(QUEUE, queue_leases.settle, self._shard, clean)
         except LeaseLost:
@@ -268,6 +281,32 @@ class Queue:
         """See :class:`IQueueStore`."""
         return await self._engine.read(QUEUE, queue_history.history, self._shard, envelope_id, limit)
 
+    async def past(self, before: str, limit: int, which: QueueFilter) -> list[PastRecipient]:
+        """See :class:`IQueueStore`."""
+        found: list[PastRecipient] = []
+        last: str | None = before
+        while last is not None:
+            some, last = await self._engine.read(QUEUE, queue_past.recipients, self._shard, last, which)
+            found += some
+            if len({one.envelope_id for one in found}) >= limit:
+                break
+        return found
+
+    async def past_of(self, envelope_id: str, limit: int) -> list[PastRecipient]:
+        """See :class:`IQueueStore`."""
+        return await self._engine.read(QUEUE, queue_past.of_envelope, self._shard, envelope_id, limit)
+
+    async def forget_past(self, now: float) -> int:
+        """Forget what ended longer ago than it is to be kept, and more than ``MAX_PAST``. Return how many recipients.
+
+        :param now: UTC seconds."""
+        total = 0
+        beyond = await self._engine.read(QUEUE, queue_past.end_beyond, self._shard, MAX_PAST)
+        until = max(now - self._sent_history, beyond or 0.0)
+        while count := await self._engine.write(QUEUE, queue_past.forget_some, self._shard, until):
+            total += count
+        return total
+
     async def retry(self, envelope_id: str | None, destination: str | None, now: float) -> int:
         """See :class:`IQueueStore`. Those that are due already, leased or held are not counted and stay as they are."""
         total = 0
@@ -356,10 +395,11 @@ async def _side_by_side(coroutines: Sequence[Coroutine[Deferred[object], object,
     return found
 
 
-def _clean(outcome: Outcome) -> Outcome:
+def _clean(outcome: Outcome, is_kept: bool) -> Outcome:
     """Return an outcome whose texts any engine takes: an outcome that cannot be written would be tried for ever."""
     return replace(
         outcome,
+        is_kept=is_kept,
         status=_text(outcome.status),
         reply=_text(outcome.reply),
         host=_text(outcome.host),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mailnode.store.engines.engine import Transaction
-from mailnode.store.units.statements import insert_rows
+from mailnode.store.units.statements import insert_rows, listed, pieces
 from mailnode.values.queue import Outcome, PastAttempt
 
 KEPT = 20  # tries of one recipient that are remembered
@@ -45,6 +45,21 @@ def history(tx: Transaction, shard: int, envelope_id: str, limit: int) -> list[P
         (shard, envelope_id, limit),
     )
     return [PastAttempt(*row) for row in rows]
+
+
+def by_recipient(tx: Transaction, shard: int, envelope_id: str, numbers: Sequence[int]) -> dict[int, list[PastAttempt]]:
+    """Return what is remembered of some recipients of an envelope, by their numbers."""
+    found: dict[int, list[PastAttempt]] = {}
+    for some in pieces(numbers):
+        marks, values = listed(some)
+        rows = tx.execute(
+            f"SELECT number, {_COLUMNS} FROM attempt WHERE shard = ? AND envelope_id = ? AND number IN {marks}"
+            " ORDER BY number, tried_at, slot",
+            (shard, envelope_id, *values),
+        )
+        for row in rows:
+            found.setdefault(row[0], []).append(PastAttempt(*row))
+    return found
 
 
 def delete_some(tx: Transaction, shard: int, envelope_id: str, limit: int) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from mailnode.errors import DomainError
 from mailnode.store.engines.engine import Transaction, run_together
-from mailnode.store.units import queue_history
+from mailnode.store.units import queue_history, queue_past
 from mailnode.store.units.queue_rows import (
     RECIPIENT,
     UNIT_ROWS,
@@ -273,11 +273,14 @@ def _settle_envelopes(
     marks, values = listed(done)
     ended = tx.execute(
         f"DELETE FROM recipient WHERE shard = ? AND envelope_id IN {marks} AND state = '{LEASED}'"
-        " RETURNING envelope_id, number, token",
+        " RETURNING envelope_id, number, token, address, destination",
         (shard, *values),
     )
-    if sorted(ended) != sorted((one, outcome.index, token) for one in done for token, outcome in outcomes[one]):
+    settled = {(one, outcome.index, token): outcome for one in done for token, outcome in outcomes[one]}
+    count = sum(len(outcomes[one]) for one in done)
+    if len(ended) != count or {row[:3] for row in ended} != settled.keys():
         raise LeaseLost("another runner has it, or it is settled")
+    queue_past.keep(tx, shard, [queue_past.End(settled[row[:3]], *row[3:]) for row in ended])
     return remove_together(tx, shard, done)
 
 
@@ -338,9 +341,10 @@ def _settle_alike(
     marks, values = listed(numbers)
     rows = tx.execute(
         f"UPDATE recipient SET {', '.join(changes)} WHERE shard = ? AND envelope_id = ? AND number IN {marks}"
-        f" AND token = ? AND state = '{LEASED}' RETURNING number, attempts",
+        f" AND token = ? AND state = '{LEASED}' RETURNING number, attempts, address, destination",
         (*changed, shard, envelope_id, *values, token),
     )
     if len(rows) < len(numbers):
         raise LeaseLost("another runner has it, or it is settled")
-    queue_history.record(tx, shard, envelope_id, outcome, [(number, attempts) for number, attempts in sorted(rows)])
+    queue_history.record(tx, shard, envelope_id, outcome, [(row[0], row[1]) for row in sorted(rows)])
+    queue_past.keep(tx, shard, [queue_past.End(replace(outcome, index=row[0]), *row[2:]) for row in rows])

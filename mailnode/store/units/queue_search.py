@@ -30,12 +30,14 @@ def envelopes(
     )
     last = str(end[0][0]) if end else None
     upto, to = ("", []) if last is None else (" AND r.envelope_id <= ?", [last])
-    conditions, values = _conditions(which)
+    said, values = conditions(which, "e")
+    if which.state is not None:
+        said += f" AND {_STATES[which.state]}"
     # CROSS JOIN: the order is ours, the recipients' key.
     rows = tx.execute(
         f"SELECT r.envelope_id, {_OF_RECIPIENT} FROM recipient r CROSS JOIN envelope e WHERE r.shard = ?"
         f" AND r.envelope_id > ?{upto} AND e.shard = r.shard AND e.id = r.envelope_id AND e.{VISIBLE}"
-        f" AND r.state IN ('{WAITING}', '{LEASED}'){conditions} ORDER BY r.envelope_id, r.number",
+        f" AND r.state IN ('{WAITING}', '{LEASED}'){said} ORDER BY r.envelope_id, r.number",
         (shard, after, *to, *values),
     )
     recipients: dict[str, list[StoredRow]] = {}
@@ -84,21 +86,21 @@ def tally(
     return found, (str(end[0][0]), int(end[0][1])) if end else None
 
 
-def _conditions(which: QueueFilter) -> tuple[str, list[object]]:
-    """Return what is to be said behind WHERE, and its values."""
+def conditions(which: QueueFilter, envelope: str) -> tuple[str, list[object]]:
+    """Return what is to be said behind WHERE of recipients ``r``, but for their state, and its values.
+
+    :param envelope: who has what is said of their envelopes."""
     said, values = [], list[object]()
     if which.domain is not None:
         said.append("(r.destination = ? OR LOWER(r.address) LIKE ? ESCAPE '!')")
         values += [which.domain.lower(), f"%@{_literally(which.domain)}"]
     if which.sender is not None:
         anywhere = "" if "@" in which.sender.strip("@") or not which.sender else "%@"
-        said.append("LOWER(e.reverse_path) LIKE ? ESCAPE '!'")
+        said.append(f"LOWER({envelope}.reverse_path) LIKE ? ESCAPE '!'")
         values.append(anywhere + _literally(which.sender.removeprefix("@") if anywhere else which.sender))
     if which.created_before is not None:
-        said.append("e.created < ?")
+        said.append(f"{envelope}.created < ?")
         values.append(which.created_before)
-    if which.state is not None:
-        said.append(_STATES[which.state])
     if which.reply is not None:
         said.append("LOWER(r.last_status || ' ' || r.last_reply) LIKE ? ESCAPE '!'")
         values.append(f"%{_literally(which.reply)}%")
