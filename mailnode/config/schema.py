@@ -208,6 +208,11 @@ class Queue(Section):
         "server that does not say it takes such octets.",
     )
     outgoing: bool = Field(True, description="Whether mail for other domains is taken at all. false: it is refused.")
+    rewrite_senders: bool = Field(
+        True,
+        description="Whether mail that an address here leads on to other servers gets a reverse-path of ours, to which its "
+        "bounces come back (:doc:`forwarding`).",
+    )
     smarthost: Smarthost | None = Field(
         None, description="Send everything through this server instead of by MX records."
     )

@@ -7,12 +7,13 @@ Whatever goes wrong here loses no mail: a redirect that cannot be followed leave
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from mailnode.errors import DomainError, StoreUnavailable
-from mailnode.interfaces.delivery import IJudge, IRouter
+from mailnode.interfaces.delivery import IForwarding, IJudge, IRouter
 from mailnode.values.address import Address
 from mailnode.values.directory import Resolved
 from mailnode.values.envelope import Envelope
@@ -28,9 +29,10 @@ _log = Logger()
 class Judge:
     """Yields one plan a recipient."""
 
-    def __init__(self, router: IRouter) -> None:
-        """:param router: finds where redirects lead."""
+    def __init__(self, router: IRouter, forwarding: IForwarding | None = None) -> None:
+        """:param router: finds where redirects lead. :param forwarding: rewrites reverse-paths; None: they stay."""
         self._router = router
+        self._forwarding = forwarding
 
     async def judge(
         self,
@@ -42,7 +44,7 @@ class Judge:
         """See :class:`IJudge`."""
         recipients = tuple(recipient.address for recipient in envelope.recipients)
         if common == AS_IT_IS and not own:
-            return Judgement(recipients, routes)
+            return await self._with_senders(Judgement(recipients, routes), envelope)
         found = dict(routes)
         plans: dict[Address, RecipientPlan] = {}
         for address in recipients:
@@ -50,7 +52,29 @@ class Judge:
             plans[address] = plan
             if plan.discard and not plan.redirects:
                 emit(_log, "message.discarded", envelope=envelope.id, recipient=address)
-        return Judgement(recipients, found, plans)
+        return await self._with_senders(Judgement(recipients, found, plans), envelope)
+
+    async def _with_senders(self, judgement: Judgement, envelope: Envelope) -> Judgement:
+        """Return a judgement with the reverse-paths of what goes to other servers for a recipient of ours."""
+        sender = envelope.reverse_path
+        leads_away = any(route.remote for route in judgement.routes.values())
+        if not leads_away or sender is None or self._forwarding is None:
+            return judgement
+        forwarded = [one for one in judgement.recipients if _is_forwarded(judgement, one)]
+        senders = {}
+        for recipient in forwarded:
+            changed = await self._forwarding.rewritten(sender, recipient)
+            if changed != sender:
+                senders[recipient] = changed
+                emit(
+                    _log,
+                    "message.forwarded",
+                    envelope=envelope.id,
+                    recipient=recipient,
+                    sender=sender,
+                    rewritten=changed,
+                )
+        return replace(judgement, senders=senders)
 
     async def _with_routes(
         self, plan: RecipientPlan, envelope: Envelope, recipient: Address, routes: dict[Address, Resolved]
@@ -84,3 +108,8 @@ class Judge:
         if len(leading) == len(plan.redirects):
             return plan
         return RecipientPlan(plan.mailbox, plan.flags, plan.keywords, tuple(leading), False, plan.prefix)
+
+
+def _is_forwarded(judgement: Judgement, recipient: Address) -> bool:
+    """Whether a recipient leads to other servers' addresses, not being one itself."""
+    return any(route.remote and route.remote != (str(recipient),) for route, _ in judgement.reached(recipient))

@@ -29,11 +29,13 @@ class LocalCopy:
 
 @dataclass(frozen=True, slots=True)
 class RemoteCopy:
-    """A copy for another server; ``address`` as it goes on the wire. ``prefix``: whole header fields on top of it."""
+    """A copy for another server; ``address`` as it goes on the wire. ``prefix``: whole header fields on top of it.
+    ``sender``: the reverse-path, "" for that of the envelope."""
 
     address: str
     options: RcptOptions
     prefix: bytes = b""
+    sender: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,8 @@ def copies(envelope: Envelope, judgement: Judgement) -> Copies:
                     key = _wire_key(address)
                     if key not in remote:
                         asked = _options(recipient, address, number in carried)
-                        remote[key] = RemoteCopy(address, asked, prefix)
+                        sender = judgement.senders.get(recipient.address)
+                        remote[key] = RemoteCopy(address, asked, prefix, "" if sender is None else str(sender))
                         carried.add(number)
     return Copies(tuple(local.values()), tuple(remote.values()))
 
@@ -88,13 +91,13 @@ def queued_recipients(
         for index, copy in enumerate(made.local)
     ]
     for index, remote in enumerate(made.remote, len(rows)):
-        destination = routing.destination(remote.address.rpartition("@")[2], reverse_path)
+        destination = routing.destination(remote.address.rpartition("@")[2], remote.sender or reverse_path)
         rows.append(
             QueuedRecipient(
                 index,
                 remote.address,
                 destination,
-                plan=_encode({"prefix": remote.prefix.decode("latin-1")}) if remote.prefix else "",
+                plan=_encode_remote(remote),
                 options=remote.options,
                 next_try=next_try,
             )
@@ -117,7 +120,21 @@ def encode_plan(copy: LocalCopy) -> str:
 
 def prefix_of(row: QueuedRecipient) -> bytes:
     """Return the header fields that go on top of a copy for another server."""
-    return str(json.loads(row.plan)["prefix"]).encode("latin-1") if row.plan else b""
+    return str(json.loads(row.plan).get("prefix", "")).encode("latin-1") if row.plan else b""
+
+
+def sender_of(row: QueuedRecipient, reverse_path: str) -> str:
+    """Return the reverse-path of a copy for another server. :param reverse_path: of the envelope."""
+    return str(json.loads(row.plan).get("sender", reverse_path)) if row.plan else reverse_path
+
+
+def _encode_remote(copy: RemoteCopy) -> str:
+    fields: dict[str, object] = {}
+    if copy.prefix:
+        fields["prefix"] = copy.prefix.decode("latin-1")
+    if copy.sender:
+        fields["sender"] = copy.sender
+    return _encode(fields) if fields else ""
 
 
 def _encode(fields: dict[str, object]) -> str:

@@ -28,7 +28,7 @@ from zope.interface import implementer
 
 from mailnode.delivery.eight_bit import EightBit
 from mailnode.delivery.mx import Health, Hop, NoRoute, Routes
-from mailnode.delivery.plans import prefix_of
+from mailnode.delivery.plans import prefix_of, sender_of
 from mailnode.delivery.routing import NextHop, RoutingTable, Way
 from mailnode.delivery.tls_policy import Decision, TlsPolicy
 from mailnode.interfaces.outbound import (
@@ -96,7 +96,7 @@ class RemoteAgent:
         """Try the servers for recipients whose copies are the same, octet by octet."""
         destination = claim.envelope.recipients[0].destination
         try:
-            groups = await self._targets(*self._routing.way(destination, claim.envelope.reverse_path))
+            groups = await self._targets(*self._routing.way(destination, _sender(claim)))
         except NoRoute as no_route:
             result = REJECTED if no_route.status.startswith("5") else DEFERRED
             attempts = [Attempt(r.index, result, no_route.status, no_route.text) for r in claim.envelope.recipients]
@@ -124,7 +124,8 @@ class RemoteAgent:
         anew: dict[str, list[QueuedRecipient]] = {}
         for recipient in claim.envelope.recipients:
             domain = recipient.address.rpartition("@")[2]
-            destination = self._routing.destination(domain, claim.envelope.reverse_path)
+            sender = sender_of(recipient, claim.envelope.reverse_path)
+            destination = self._routing.destination(domain, sender)
             anew.setdefault(destination, []).append(replace(recipient, destination=destination))
         reports = [await self.attempt(_only(claim, recipients)) for recipients in anew.values()]
         return AttemptReport(tuple(attempt for report in reports for attempt in report.attempts))
@@ -186,7 +187,7 @@ class RemoteAgent:
             return await self._queue.read(envelope.blob, offset - len(prefix), length, claim.stored)
 
         message = OutboundMessage(
-            reverse_path=envelope.reverse_path,
+            reverse_path=sender_of(rows[0].recipient, envelope.reverse_path),
             recipients=tuple((row.recipient.address, row.recipient.options) for row in rows),
             read=read,
             options=replace(
@@ -200,6 +201,11 @@ class RemoteAgent:
             return message
         own = bool(envelope.account_id)
         return replace(message, without_8bitmime=partial(self._eight_bit.instead, message, own))
+
+
+def _sender(claim: Claim) -> str:
+    """Return the reverse-path of a claim whose copies are the same."""
+    return sender_of(claim.envelope.recipients[0], claim.envelope.reverse_path)
 
 
 def _only(claim: Claim, recipients: Sequence[QueuedRecipient]) -> Claim:

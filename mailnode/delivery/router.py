@@ -14,7 +14,7 @@ from zope.interface import implementer
 
 from mailnode.errors import OverQuota, Refused
 from mailnode.interfaces.accounts import IDirectory
-from mailnode.interfaces.delivery import IRouter
+from mailnode.interfaces.delivery import IForwarding, IRouter
 from mailnode.interfaces.store import IMailStore
 from mailnode.values.address import Address, domain_key, local_key
 from mailnode.values.directory import Resolved
@@ -42,19 +42,29 @@ class Router:
         refuse_foreign: bool = False,
         own_addresses: Collection[str] = (),
         own_names: Collection[str] = (),
+        forwarding: IForwarding | None = None,
     ) -> None:
         """:param refuse_foreign: nothing goes to other domains, whoever asks, aliases included.
         :param own_addresses: IP addresses of this server: their literals are ours, and never relayed to.
-        :param own_names: its host names: ours too, whether or not they are domains that mail is received for."""
+        :param own_names: its host names: ours too, whether or not they are domains that mail is received for.
+        :param forwarding: knows the addresses that stand for senders of forwarded mail."""
         self._directory = directory
         self._mail = mail
         self._refuse_foreign = refuse_foreign
+        self._forwarding = forwarding
         self._own_hosts = {
             domain_key(f"[IPv6:{address}]" if ":" in address else f"[{address}]") for address in own_addresses
         } | {domain_key(name) for name in own_names}
 
-    async def resolve(self, recipient: Address, relay: bool, size: int = 0) -> Resolved:
+    async def resolve(self, recipient: Address, relay: bool, size: int = 0, null_sender: bool = False) -> Resolved:
         """See :class:`IRouter`. :raises BadAddress: the domain is none."""
+        if recipient.domain and self._forwarding is not None:
+            sender = await self._forwarding.restored(recipient, null_sender)
+            if sender is not None:  # made here, so whoever brings the bounce may have it sent there
+                return await self._resolve(sender, True, size)
+        return await self._resolve(recipient, relay, size)
+
+    async def _resolve(self, recipient: Address, relay: bool, size: int) -> Resolved:
         if recipient.domain and not await self._directory.is_local(recipient.domain):
             if recipient.domain_key not in self._own_hosts:
                 return self._foreign(recipient, relay)

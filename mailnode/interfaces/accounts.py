@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from zope.interface import Interface
 
 from mailnode.values.address import Address
-from mailnode.values.directory import Account, Alias, Credential, Domain, Grant, LoginRecord, Resolved
+from mailnode.values.directory import Account, Alias, Credential, Domain, ForwardingKey, Grant, LoginRecord, Resolved
 from mailnode.values.dkim import DkimKey
 
 
@@ -38,6 +38,13 @@ class IDirectory(Interface):
 
     async def remove_dkim_key(domain: str, selector: str) -> None:
         """Forget a key; no error if it is not there."""
+
+    async def forwarding_keys() -> tuple[ForwardingKey, ...]:
+        """The keys of addresses that stand for senders of forwarded mail, the newest first."""
+
+    async def add_forwarding_key(key: ForwardingKey, unless_within: float, keep: int) -> tuple[ForwardingKey, ...]:
+        """Add a key, unless another was made less than ``unless_within`` seconds before it; forget the oldest above ``keep``;
+        return all as :meth:`forwarding_keys` does."""
 
     async def set_fixed_domains(names: Sequence[str]) -> None:
         """Make these domains (those the configuration names) exist and be fixed, and no others be fixed; at start."""

@@ -18,11 +18,27 @@ from mailnode.values.plan import Judgement, RecipientPlan
 class IRouter(Interface):
     """Where a recipient's mail goes."""
 
-    async def resolve(recipient: Address, relay: bool, size: int = 0) -> Resolved:
-        """Resolve one recipient. ``relay``: whether this client may send to foreign domains.
+    async def resolve(recipient: Address, relay: bool, size: int = 0, null_sender: bool = False) -> Resolved:
+        """Resolve one recipient. ``relay``: whether this client may send to foreign domains. ``null_sender``: whether the
+        reverse-path is empty, as that of a bounce.
 
         :raises mailnode.errors.Refused: 5.1.1 unknown user, 5.7.1 relaying denied, 5.1.10 null MX is left to delivery.
         :raises mailnode.errors.OverQuota: the only account behind it cannot take ``size`` octets.
+        """
+
+
+class IForwarding(Interface):
+    """Whose address mail bears that this server sends on."""
+
+    async def rewritten(sender: Address, recipient: Address) -> Address:
+        """Return the reverse-path for what goes to other servers because a recipient of ours leads there: an address in the
+        recipient's domain, or the sender where that is of a domain of ours."""
+
+    async def restored(recipient: Address, null_sender: bool) -> Address | None:
+        """Return the sender whom an address stands for that was made here; None when it does not look like one.
+
+        :param null_sender: whether the mail is a bounce. :raises mailnode.errors.Refused: it is none, or the address was
+            not made here, or too long ago.
         """
 
 

@@ -7,6 +7,7 @@ from mailnode.delivery.bounce import Bouncer
 from mailnode.delivery.dane import Dane
 from mailnode.delivery.eight_bit import EightBit
 from mailnode.delivery.local import LocalAgent
+from mailnode.delivery.plans import sender_of
 from mailnode.delivery.remote import RemoteAgent
 from mailnode.delivery.sending import Sending
 from mailnode.delivery.tls_policy import TlsPolicy
@@ -126,6 +127,10 @@ class Outgoing:
             drain=config.server.grace,
             limits=routing.limits,
             fallback=lambda reverse_path, recipient, tries, reply: routing.fallback(
-                recipient.destination, recipient.address.rpartition("@")[2], reverse_path, tries, reply
+                recipient.destination,
+                recipient.address.rpartition("@")[2],
+                sender_of(recipient, reverse_path),
+                tries,
+                reply,
             ),
         )

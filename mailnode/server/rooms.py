@@ -18,6 +18,7 @@ from mailnode.config.schema import Listener as ListenerConfig
 from mailnode.config.schema import Queue as QueueConfig
 from mailnode.config.version import VERSION
 from mailnode.delivery.acceptance import Acceptance
+from mailnode.delivery.forwarding import Forwarding
 from mailnode.delivery.judge import Judge
 from mailnode.delivery.router import Router
 from mailnode.delivery.signing import DkimSigner
@@ -76,12 +77,14 @@ class Rooms:
         self.schedule = retry_schedule(queue)
         self.own_addresses = own_addresses
         self._sending = sending
+        self._forwarding = Forwarding(stores.directory, runtime.clock, config.server.hostname)
         self._router = Router(
             stores.directory,
             stores.mail,
             refuse_foreign=not queue.outgoing,
             own_addresses=self.own_addresses,
             own_names=[config.server.hostname],
+            forwarding=self._forwarding,
         )
         self.routing = routing_table(queue)
         self.delivery = Acceptance(
@@ -148,7 +151,7 @@ class Rooms:
             self._router,
             self.delivery,
             self._policies,
-            Judge(self._router),
+            Judge(self._router, self._forwarding if config.queue.rewrite_senders else None),
             self._runtime.clock,
             self._logins if entry.protocol == "submission" else None,
             SmtpLimits(

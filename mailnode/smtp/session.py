@@ -268,7 +268,12 @@ class SmtpSession(Session[ev.Event]):
             if refusal is not None:
                 raise Rejected(refusal)
             if address not in transaction.routes:
-                route = await self._service.router.resolve(address, self._may_relay(), transaction.mail.options.size)
+                route = await self._service.router.resolve(
+                    address,
+                    self._may_relay(),
+                    transaction.mail.options.size,
+                    null_sender=transaction.mail.reverse_path is None,
+                )
                 await self._admit_recipient(transaction, address)
                 transaction.routes[address] = route
                 transaction.recipients.append(event.recipient)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 STATUSES = ("active", "no-login", "no-receive", "suspended", "deleting")
 ROLES = ("user", "admin")
@@ -74,6 +74,14 @@ class Alias:
     targets: tuple[str, ...]
     kind: str = "alias"
     detail: str = "cut"
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardingKey:
+    """One key of the addresses that stand for senders of forwarded mail. ``secret``: hexadecimal."""
+
+    created: float  # UTC seconds
+    secret: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,10 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("domain",),
     ),
     "dkim.failed": ("a message leaves unsigned: a key of its domain is damaged", ("envelope", "domain", "error")),
+    "message.forwarded": (
+        "what goes to other servers for a recipient of ours has a reverse-path of ours",
+        ("envelope", "recipient", "sender", "rewritten"),
+    ),
     "message.delivered": (
         "a copy is in a mailbox",
         ("envelope", "recipient", "account", "mailbox", "uid"),

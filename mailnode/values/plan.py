@@ -44,11 +44,13 @@ AS_IT_IS = RecipientPlan()
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """``routes``: where each recipient and each redirect leads. ``plans``: by recipient; without one: :data:`AS_IT_IS`."""
+    """``routes``: where each recipient and each redirect leads. ``plans``: by recipient; without one: :data:`AS_IT_IS`.
+    ``senders``: by recipient, the reverse-path of copies for other servers; without one: as it came."""
 
     recipients: tuple[Address, ...]
     routes: Mapping[Address, Resolved]
     plans: Mapping[Address, RecipientPlan] = field(default_factory=dict)
+    senders: Mapping[Address, Address] = field(default_factory=dict)
 
     def plan(self, recipient: Address) -> RecipientPlan:
         """Return a recipient's plan."""

@@ -73,6 +73,8 @@ OTHER = {
         "port": 7,
         "outgoing": False,
         "dane": False,
+        "rewrite_senders": False,
+        "strict_8bit": True,
         "smarthost": {"host": "h.example"},
         "route": [{"domains": ["a.example"]}],
     },

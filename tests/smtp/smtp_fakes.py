@@ -110,7 +110,7 @@ class FakeRouter:
         self.asked: list[tuple[str, bool, int]] = []
         self.wait: Deferred[None] | None = None
 
-    async def resolve(self, recipient: Any, relay: bool, size: int = 0) -> Resolved:
+    async def resolve(self, recipient: Any, relay: bool, size: int = 0, null_sender: bool = False) -> Resolved:
         self.asked.append((str(recipient), relay, size))
         if self.wait is not None:
             await self.wait

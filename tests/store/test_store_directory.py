@@ -7,7 +7,7 @@ import pytest
 from mailnode.errors import AlreadyExists, BadAddress, InUse, LimitReached, NoSuchAccount, NoSuchDomain
 from mailnode.store.facades.directory import Directory
 from mailnode.values.address import Address, parse_address
-from mailnode.values.directory import Alias, Credential, Grant, LoginRecord, Resolved
+from mailnode.values.directory import Alias, Credential, ForwardingKey, Grant, LoginRecord, Resolved
 from mailnode.values.dkim import DkimKey
 
 
@@ -577,6 +577,20 @@ def test_an_alias_leads_to_no_address_that_is_nobody_s(town, loop, literal):
     with pytest.raises(BadAddress, match="loopback, private or reserved"):
         loop.run(town.set_alias(Alias("far@example.org", (f"x@{literal}",))))
     loop.run(town.set_alias(Alias("far@example.org", ("x@[1.1.1.1]",))))
+
+
+# keys of forwarded mail
+
+
+def test_a_key_of_forwarded_mail_is_added_when_the_last_is_old_enough_and_the_oldest_go(town, loop):
+    assert loop.run(town.forwarding_keys()) == ()
+    keys = [ForwardingKey(float(time), f"{time:02x}") for time in (0, 10, 20, 30)]
+    assert loop.run(town.add_forwarding_key(keys[0], 10, 3)) == (keys[0],)
+    assert loop.run(town.add_forwarding_key(ForwardingKey(9.0, "aa"), 10, 3)) == (keys[0],), "another process was first"
+    for key in keys[1:]:
+        loop.run(town.add_forwarding_key(key, 10, 3))
+    assert loop.run(town.forwarding_keys()) == (keys[3], keys[2], keys[1])
+    assert "1e" not in repr(keys[3])
 
 
 # keys that sign

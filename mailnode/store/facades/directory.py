@@ -10,10 +10,21 @@ from zope.interface import implementer
 from mailnode.errors import BadAddress
 from mailnode.interfaces.accounts import IDirectory
 from mailnode.store.engines.engine import DIRECTORY, Engine, Transaction
-from mailnode.store.units import directory_rows, dkim_keys, grants, resolution
+from mailnode.store.units import directory_rows, dkim_keys, forwarding_keys, grants, resolution
 from mailnode.store.units.directory_rows import DETAILS, FURTHER, PRIMARY, Changed
 from mailnode.values.address import Address, domain_key
-from mailnode.values.directory import ROLES, STATUSES, Account, Alias, Credential, Domain, Grant, LoginRecord, Resolved
+from mailnode.values.directory import (
+    ROLES,
+    STATUSES,
+    Account,
+    Alias,
+    Credential,
+    Domain,
+    ForwardingKey,
+    Grant,
+    LoginRecord,
+    Resolved,
+)
 from mailnode.values.dkim import STATES, DkimKey
 
 P = ParamSpec("P")
@@ -27,9 +38,10 @@ _MISSING = object()
 class Directory:
     """Domains, accounts, addresses, aliases, credentials.
 
-    What :meth:`resolve`, :meth:`login_record`, :meth:`is_local`, :meth:`may_send_as` and :meth:`dkim_keys` answered is
-    remembered, at most ``cache_size`` answers, so that a hot RCPT costs no hop to a thread. All of it is forgotten with any change
-    through this object, and by :meth:`poll` when another process changed something.
+    What :meth:`resolve`, :meth:`login_record`, :meth:`is_local`, :meth:`may_send_as`, :meth:`dkim_keys` and
+    :meth:`forwarding_keys` answered is remembered, at most ``cache_size`` answers, so that a hot RCPT costs no hop to a
+    thread. All of it is forgotten with any change through this object, and by :meth:`poll` when another process changed
+    something.
     """
 
     def __init__(self, engine: Engine, cache_size: int = 10_000) -> None:
@@ -96,6 +108,10 @@ class Directory:
         except BadAddress:
             return ()
         return await self._cached(("dkim", name), dkim_keys.dkim_keys, name)
+
+    async def forwarding_keys(self) -> tuple[ForwardingKey, ...]:
+        """See :class:`IDirectory`."""
+        return await self._cached(("forwarding",), forwarding_keys.forwarding_keys)
 
     async def domains(self) -> list[Domain]:
         """See :class:`IDirectory`."""
@@ -183,6 +199,12 @@ class Directory:
         if not set(STATES).issuperset(states.values()):
             raise ValueError("no such state of a key")
         await self._change(dkim_keys.set_dkim_states, domain_key(domain), dict(states))
+
+    async def add_forwarding_key(
+        self, key: ForwardingKey, unless_within: float, keep: int
+    ) -> tuple[ForwardingKey, ...]:
+        """See :class:`IDirectory`."""
+        return await self._change(forwarding_keys.add_forwarding_key, key, unless_within, keep)
 
     async def remove_dkim_key(self, domain: str, selector: str) -> None:
         """See :class:`IDirectory`. :raises BadAddress:"""

@@ -1,0 +1,140 @@
+"""Mail that an address here leads elsewhere: its reverse-path, and where bounces of it go."""
+
+import pytest
+from delivery_fakes import Directory, MailStore
+from twisted.internet.task import Clock
+
+from mailnode.delivery.acceptance import queued_envelope
+from mailnode.delivery.forwarding import KEY_SECONDS, Forwarding
+from mailnode.delivery.judge import Judge
+from mailnode.delivery.plans import copies, sender_of
+from mailnode.delivery.router import Router
+from mailnode.delivery.routing import NextHop, Route, RoutingTable, Way
+from mailnode.errors import Refused
+from mailnode.net.no_reactor import run_now
+from mailnode.values.address import parse_address
+from mailnode.values.blob import BlobRef, StagedBlob
+from mailnode.values.directory import Resolved
+from mailnode.values.envelope import Envelope, Origin, Recipient
+from mailnode.values.plan import AS_IT_IS, RecipientPlan
+
+NOW = 1_800_000_000.0
+ALICE = parse_address("alice@far.example")
+SALES, BOB, CAROL = (parse_address(f"{name}@here.example") for name in ("sales", "bob", "carol"))
+AWAY = "friend@away.example"
+
+
+class KeyedDirectory(Directory):
+    """With keys, kept as the store keeps them."""
+
+    def __init__(self):
+        super().__init__(bob="bob")
+        self.keys = ()
+        self.routes["sales@here.example"] = Resolved(True, (("id-bob", "bob@here.example"),), (AWAY,))
+
+    async def forwarding_keys(self):
+        return self.keys
+
+    async def add_forwarding_key(self, key, unless_within, keep):
+        self.keys = (key, *self.keys)[:keep]
+        return self.keys
+
+
+class World:
+    def __init__(self):
+        self.clock, self.directory = Clock(), KeyedDirectory()
+        self.clock.advance(NOW)
+        self.forwarding = Forwarding(self.directory, self.clock, "mx.here.example")
+        self.router = Router(self.directory, MailStore(), own_names=["mx.here.example"], forwarding=self.forwarding)
+
+    def send(self, sender, *recipients, common=AS_IT_IS):
+        """Judge a message; return what is queued for other servers, as (address, reverse-path, destination)."""
+        envelope = Envelope("e1", sender, tuple(map(Recipient, recipients)), Origin("s", "SMTP"), NOW)
+        routes = {one: run_now(self.router.resolve(one, True, null_sender=sender is None)) for one in recipients}
+        judgement = run_now(Judge(self.router, self.forwarding).judge(envelope, routes, common, {}))
+        table = RoutingTable([Route(["*"], Way(NextHop("own.example", 25, "none")), ["here.example"])])
+        blob = StagedBlob(BlobRef("b", 1, "inline", "plain", b""), b"")
+        queued = queued_envelope(envelope, copies(envelope, judgement), blob, lambda *_: NOW, table)
+        return [
+            (one.address, sender_of(one, queued.reverse_path), one.destination)
+            for one in queued.recipients
+            if not one.account_id
+        ]
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+def test_a_foreign_sender_is_rewritten_and_the_bounce_goes_back(world):
+    ((address, sender, destination),) = world.send(ALICE, SALES)
+    assert address == AWAY and sender.startswith("SRS0=") and sender.endswith("=far.example=alice@here.example")
+    assert destination == "own.example:25", "routes go by the reverse-path that is on the wire"
+    assert world.send(None, parse_address(sender)) == [("alice@far.example", "", "far.example")]
+
+
+def test_what_stays_as_it_came(world):
+    assert world.send(BOB, SALES)[0][1] == "bob@here.example"
+    assert world.send(parse_address("root@mx.here.example"), SALES)[0][1] == "root@mx.here.example"
+    assert world.send(None, SALES)[0][1] == ""
+    assert world.send(ALICE, parse_address(AWAY))[0][1] == "alice@far.example", "relayed, not forwarded"
+    assert world.send(ALICE, BOB) == []
+    assert world.directory.keys == (), "no key before one is needed"
+
+
+def test_a_redirect_is_forwarding_too(world):
+    ((_, sender, _),) = world.send(ALICE, BOB, common=RecipientPlan(redirects=(parse_address(AWAY),)))
+    assert sender.endswith("=far.example=alice@here.example")
+
+
+def test_a_recipient_without_a_domain_that_others_see_stands_under_the_host_name(world):
+    address = run_now(world.forwarding.rewritten(ALICE, parse_address("postmaster@[192.0.2.1]")))
+    assert address.domain == "mx.here.example"
+    assert world.send(None, address) == [("alice@far.example", "", "far.example")]
+    wide = run_now(world.forwarding.rewritten(ALICE, parse_address("x@bücher.example")))
+    assert wide.domain == "xn--bcher-kva.example"
+
+
+@pytest.mark.parametrize("relay", [True, False])
+def test_only_bounces_are_taken_and_only_for_what_was_made_here(world, relay):
+    sender = parse_address(world.send(ALICE, SALES)[0][1])
+    assert run_now(world.router.resolve(sender, relay, null_sender=True)).remote == ("alice@far.example",)
+    with pytest.raises(Refused) as refused:
+        run_now(world.router.resolve(sender, relay))
+    assert refused.value.status == "5.7.1"
+    forged = parse_address(str(sender).replace("alice", "victim"))
+    with pytest.raises(Refused, match="hash") as refused:
+        run_now(world.router.resolve(forged, relay, null_sender=True))
+    assert refused.value.status == "5.1.1"
+    world.clock.advance(22 * 86_400)
+    with pytest.raises(Refused, match="too old"):
+        run_now(world.router.resolve(sender, relay, null_sender=True))
+
+
+def test_the_same_name_elsewhere_is_nobody_of_ours(world):
+    sender = parse_address(world.send(ALICE, SALES)[0][1].replace("here.example", "there.example"))
+    with pytest.raises(Refused, match="Relaying denied"):
+        run_now(world.router.resolve(sender, False, null_sender=True))
+
+
+def test_a_sender_who_has_become_ours_gets_the_bounce_here(world):
+    sender = parse_address(world.send(ALICE, SALES)[0][1])
+    world.directory.local_domains.add("far.example")
+    world.directory.routes["alice@far.example"] = Resolved(True, (("id-alice", "alice@far.example"),))
+    assert run_now(world.router.resolve(sender, False, null_sender=True)).local == (("id-alice", "alice@far.example"),)
+
+
+def test_keys_change_and_the_old_ones_are_still_known(world):
+    sender = parse_address(world.send(ALICE, SALES)[0][1])
+    world.clock.advance(KEY_SECONDS - 1)
+    world.send(ALICE, SALES)
+    assert len(world.directory.keys) == 1
+    world.clock.advance(-20 * 86_400 + 1)
+    late = parse_address(world.send(ALICE, SALES)[0][1])
+    world.clock.advance(20 * 86_400)
+    newer = parse_address(world.send(ALICE, SALES)[0][1])
+    assert len(world.directory.keys) == 2 and newer != late
+    for address in (late, newer):
+        assert world.send(None, address)[0][0] == "alice@far.example"
+    assert sender != late
