@@ -13,7 +13,8 @@ from mailnode.smtp.wire import events as ev
 from mailnode.smtp.wire.content import DataReader, Inspector
 from mailnode.smtp.wire.limits import Limits
 from mailnode.smtp.wire.profile import Profile
-from mailnode.smtp.wire.server import TRANSITIONS, ServerConnection, State
+from mailnode.smtp.wire.server import ServerConnection
+from mailnode.smtp.wire.server_states import TRANSITIONS, State
 from mailnode.values.envelope import MailOptions
 from mailnode.values.smtp_reply import Reply
 from mailnode.values.wire import NEED_DATA, PAUSED

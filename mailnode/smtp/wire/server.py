@@ -14,16 +14,14 @@ States::
     DATA     content up to CRLF.CRLF             TLS      220 was said, the handshake is to come
     CLOSED   the end
 
-``TRANSITIONS`` below says in which states a command is possible and where a positive answer leads. A negative answer
-changes nothing, but for the end of data (READY either way) and BDAT (FAILED).
+``TRANSITIONS`` in :mod:`mailnode.smtp.wire.server_states` says in which states a command is possible and where a positive
+answer leads. A negative answer changes nothing, but for the end of data (READY either way) and BDAT (FAILED).
 """
 
 from __future__ import annotations
 
-import enum
 from base64 import b64encode
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 
 from mailnode.smtp.extensions.row import Greeted
 from mailnode.smtp.extensions.table import offered
@@ -51,51 +49,16 @@ from mailnode.smtp.wire.events import (
 )
 from mailnode.smtp.wire.grammar import CommandError, format_reply, hello_name
 from mailnode.smtp.wire.profile import Profile
+from mailnode.smtp.wire.server_states import (
+    COMMAND_STATES,
+    CONTENT_STATES,
+    DEAF_STATES,
+    TRANSITIONS,
+    State,
+    known_verbs,
+)
 from mailnode.values.smtp_reply import Reply
 from mailnode.values.wire import NEED_DATA, PAUSED, Signal
-
-
-class State(enum.IntEnum):  # numbers: hashed without a call
-    """Where the connection stands; see the top of the file."""
-
-    START = enum.auto()
-    READY = enum.auto()
-    MAIL = enum.auto()
-    RCPT = enum.auto()
-    DATA = enum.auto()
-    CHUNK = enum.auto()
-    BDAT = enum.auto()
-    FAILED = enum.auto()
-    AUTH = enum.auto()
-    TLS = enum.auto()
-    CLOSED = enum.auto()
-
-
-_COMMAND_STATES = (State.START, State.READY, State.MAIL, State.RCPT, State.BDAT, State.FAILED)
-_CONTENT_STATES = (State.DATA, State.CHUNK)
-_DEAF_STATES = (State.CLOSED, State.TLS)
-_SAME = {state: state for state in _COMMAND_STATES}
-_TO_READY = dict.fromkeys(_COMMAND_STATES, State.READY)
-
-# command -> state -> the state after a positive answer. A state that is missing: 503.
-TRANSITIONS: dict[str, dict[State, State]] = {
-    "HELO": _TO_READY,
-    "EHLO": _TO_READY,
-    "LHLO": _TO_READY,
-    "MAIL": {State.READY: State.MAIL},
-    "RCPT": {State.MAIL: State.RCPT, State.RCPT: State.RCPT},
-    "DATA": {State.RCPT: State.DATA},
-    "BDAT": {State.RCPT: State.CHUNK, State.BDAT: State.CHUNK},
-    "RSET": {**_TO_READY, State.START: State.START},
-    "NOOP": _SAME,
-    "HELP": _SAME,
-    "VRFY": _SAME,
-    "EXPN": _SAME,
-    "QUIT": dict.fromkeys(_COMMAND_STATES, State.CLOSED),
-    "STARTTLS": {State.READY: State.TLS},
-    "AUTH": {State.READY: State.AUTH},
-    "XCLIENT": {State.START: State.START, State.READY: State.START},
-}
 
 # What is not SMTP but reaches mail ports: a browser made to post commands. It must not come to the second line.
 _FOREIGN = frozenset({"GET", "POST", "PUT", "HEAD", "OPTIONS", "CONNECT"})
@@ -131,7 +94,7 @@ class ServerConnection:
         self.accepted = 0  # recipients of this transaction
         self.errors = 0
         self._profile = profile
-        self._verbs = _known_verbs(profile.lmtp, profile.xclient)
+        self._verbs = known_verbs(profile.lmtp, profile.xclient)
         self._reader = envelope_reader(profile)
         self._limits = profile.limits
         self._buffer = bytearray()
@@ -162,12 +125,12 @@ class ServerConnection:
     @property
     def more(self) -> bool:
         """Whether a further command stands in the buffer: its reply can leave in one write with the present one."""
-        return self.state in _COMMAND_STATES and self._buffer.find(b"\r\n", self._scanned) >= 0
+        return self.state in COMMAND_STATES and self._buffer.find(b"\r\n", self._scanned) >= 0
 
     @property
     def in_content(self) -> bool:
         """Whether the client is sending a message: there no reply can be said before its end."""
-        return self.state in _CONTENT_STATES
+        return self.state in CONTENT_STATES
 
     @property
     def content_size(self) -> int:
@@ -176,7 +139,7 @@ class ServerConnection:
 
     def receive_data(self, data: bytes) -> None:
         """Take input of any length."""
-        if self.state not in _DEAF_STATES:
+        if self.state not in DEAF_STATES:
             self._buffer += data
 
     def receive_eof(self) -> None:
@@ -186,7 +149,7 @@ class ServerConnection:
         """Return the next event, NEED_DATA, or PAUSED while the last one is unanswered."""
         if self._pending is not None:
             return PAUSED
-        if self.state in _DEAF_STATES:
+        if self.state in DEAF_STATES:
             return NEED_DATA
         try:
             event = self._next()
@@ -513,12 +476,6 @@ _OTHER_THAN_COMMANDS: dict[State, Callable[[ServerConnection], Event | None]] = 
     State.CHUNK: ServerConnection._next_chunk,
     State.AUTH: ServerConnection._next_response,
 }
-
-
-@lru_cache
-def _known_verbs(lmtp: bool, xclient: bool) -> frozenset[str]:
-    unknown = {"HELO", "EHLO"} if lmtp else {"LHLO"}
-    return frozenset(TRANSITIONS) - unknown - (set() if xclient else {"XCLIENT"})
 
 
 _READERS: dict[str, Callable[[ServerConnection, str], Event]] = {
