@@ -202,6 +202,11 @@ class Queue(Section):
         description="Whether TLSA records say how the servers of a domain must be reached (:doc:`outgoing_tls`), where the "
         "resolver validates.",
     )
+    mta_sts: bool = Field(
+        True,
+        description="Whether the MTA-STS policy of a domain says how its servers must be reached (:doc:`outgoing_tls`), where "
+        "DANE does not.",
+    )
     strict_8bit: bool = Field(
         False,
         description="Whether foreign mail in 8-bit octets that a signature covers goes back rather than as it is to a "

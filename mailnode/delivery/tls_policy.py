@@ -1,7 +1,8 @@
 """How a connection to another server must be encrypted: the one place that decides.
 
-DANE (RFC 7672) goes before what an administrator did not choose otherwise; where it says nothing, TLS is opportunistic.
-A server that may not be used at all just now is left out, and when none is left the mail waits.
+By DANE (RFC 7672); where it says nothing about a server, by the MTA-STS policy of the domain (RFC 8461), which never goes
+before DANE (RFC 8461 2); else TLS is opportunistic. A server that may not be used just now is left out, and when none is left
+the mail waits.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from dataclasses import dataclass
 from twisted.logger import Logger
 
 from mailnode.delivery.dane import Dane, TlsaUnknown
+from mailnode.delivery.mta_sts import MtaSts
 from mailnode.delivery.mx import Hop, NoRoute
 from mailnode.interfaces.outbound import TlsRule
 from mailnode.values.events import emit
+from mailnode.values.sts_policy import StsPolicy
 
 _log = Logger()
 
@@ -30,42 +33,61 @@ WAITS = "4.7.5"  # RFC 3463 3.8: cryptographic failure
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """``level``: one of interfaces.outbound.Target. ``rule``: whose it is, None when nobody has one."""
+    """``level``: one of interfaces.outbound.Target. ``rule``: whose it is, None when nobody has one. ``reason``: why it is so,
+    by RFC 8460 4.3, when something is wrong over there. ``refused``: in words, why the server may not be used at all."""
 
     level: str = "opportunistic"
     rule: TlsRule | None = None
+    reason: str = ""
+    refused: str = ""
 
 
 class TlsPolicy:
     """Decides by domain and server. A next hop that an administrator chose has the level chosen with it."""
 
-    def __init__(self, dane: Dane | None = None) -> None:
-        """:param dane: None: not asked."""
+    def __init__(self, dane: Dane | None = None, mta_sts: MtaSts | None = None) -> None:
+        """:param dane: and :param mta_sts: None: not asked."""
         self._dane = dane
+        self._mta_sts = mta_sts
 
     async def decide(self, domain: str, hops: Sequence[Hop]) -> dict[str, Decision]:
         """Return what holds for each server, by host, found by MX for a domain (its key); those that may not be used are
         missing. :raises NoRoute: none may."""
-        decided: dict[str, Decision] = {}
-        refused: dict[str, str] = {}
-        for hop in {hop.host: hop for hop in hops}.values():
-            try:
-                decided[hop.host] = await self._decide(domain, hop)
-            except TlsaUnknown as unknown:
-                refused[hop.host] = f"DANE: {unknown} (dnssec-invalid)"
-                _tell(domain, hop.host, "dane", "refused", "dnssec-invalid")
-        if not decided:
-            raise NoRoute(WAITS, "; ".join(refused.values()))
-        return decided
+        decided = {hop.host: await self._by_dane(domain, hop) for hop in {hop.host: hop for hop in hops}.values()}
+        left = [host for host, decision in decided.items() if decision.rule is None]
+        policy = await self._mta_sts.find(domain) if self._mta_sts is not None and left else None
+        if policy is not None:
+            decided |= {host: by_sts(policy, host) for host in left}
+        for host, decision in decided.items():
+            _tell(domain, host, decision)
+        usable = {host: decision for host, decision in decided.items() if not decision.refused}
+        if not usable:
+            raise NoRoute(WAITS, "; ".join(decision.refused for decision in decided.values()))
+        return usable
 
-    async def _decide(self, domain: str, hop: Hop) -> Decision:
-        rule = await self._dane.rule(domain, hop) if self._dane is not None else None
+    async def _by_dane(self, domain: str, hop: Hop) -> Decision:
+        try:
+            rule = await self._dane.rule(domain, hop) if self._dane is not None else None
+        except TlsaUnknown as unknown:
+            reason = "dnssec-invalid"
+            return Decision("refused", TlsRule("dane"), reason, f"DANE: {unknown} ({reason})")
         if rule is None:
             return Decision()
-        decision = Decision("dane" if rule.tlsa else "required", rule)
-        _tell(domain, hop.host, rule.policy, decision.level, "" if rule.tlsa else "tlsa-invalid")
-        return decision
+        return Decision("dane", rule) if rule.tlsa else Decision("required", rule, "tlsa-invalid")
 
 
-def _tell(domain: str, host: str, policy: str, level: str, reason: str) -> None:
-    emit(_log, "queue.tls_policy", domain=domain, host=host, policy=policy, level=level, reason=reason)
+def by_sts(policy: StsPolicy, host: str) -> Decision:
+    """Return what a policy says of an MX (RFC 8461 4, 5)."""
+    reason = "" if policy.allows(host) else "validation-failure"
+    if policy.mode == "testing":
+        return Decision("opportunistic", TlsRule("sts-testing"), reason)
+    if reason:
+        refused = f"MTA-STS: the MX {host} is not in the policy ({reason})"
+        return Decision("refused", TlsRule("sts"), reason, refused)
+    return Decision("verified", TlsRule("sts"))
+
+
+def _tell(domain: str, host: str, decision: Decision) -> None:
+    if decision.rule is not None:
+        policy, level, reason = decision.rule.policy, decision.level, decision.reason
+        emit(_log, "queue.tls_policy", domain=domain, host=host, policy=policy, level=level, reason=reason)

@@ -64,6 +64,22 @@ class IResolver(Interface):
         """TLSA records (RFC 6698)."""
 
 
+class PolicyNotFetched(Exception):
+    """``result``: what RFC 8460 4.3 calls it. ``text``: for people."""
+
+    def __init__(self, result: str, text: str) -> None:
+        super().__init__(text)
+        self.result = result
+        self.text = text
+
+
+class IPolicyHost(Interface):
+    """Where domains have their MTA-STS policies (RFC 8461 3.3)."""
+
+    async def fetch(domain: str) -> bytes:
+        """The text of a domain's policy, bounded in time and size. :raises PolicyNotFetched:"""
+
+
 VERIFIED = ("verified", "implicit", "dane")  # levels of a target's TLS that check the certificate
 
 

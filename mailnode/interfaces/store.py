@@ -44,6 +44,7 @@ from mailnode.values.queue import (
     Steering,
 )
 from mailnode.values.rows import StoredRow
+from mailnode.values.sts_policy import KeptStsPolicy
 
 T = TypeVar("T")
 
@@ -428,3 +429,13 @@ class IEphemeral(Interface):
 
     async def clear(key: str) -> None:
         """Forget a counter."""
+
+
+class IStsPolicies(Interface):
+    """MTA-STS policies of other domains, which may be lost. Where the store is not available nothing is kept."""
+
+    async def get(domain: str) -> KeptStsPolicy | None:
+        """What was put for a domain (its key), though it may have expired."""
+
+    async def put(domain: str, kept: KeptStsPolicy) -> None:
+        """Keep a policy in the place of any other of the domain."""

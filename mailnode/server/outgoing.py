@@ -7,6 +7,7 @@ from mailnode.delivery.bounce import Bouncer
 from mailnode.delivery.dane import Dane
 from mailnode.delivery.eight_bit import EightBit
 from mailnode.delivery.local import LocalAgent
+from mailnode.delivery.mta_sts import MtaSts
 from mailnode.delivery.plans import sender_of
 from mailnode.delivery.remote import RemoteAgent
 from mailnode.delivery.sending import Sending
@@ -14,6 +15,7 @@ from mailnode.delivery.tls_policy import TlsPolicy
 from mailnode.net.client_tls import ClientTls
 from mailnode.net.dns_look import look_at_dns
 from mailnode.net.outbound import Outbound, OutboundSettings
+from mailnode.net.policy_host import PolicyHost
 from mailnode.queue.destination import DestinationSettings
 from mailnode.queue.runner import QueueRunner, RunnerSettings
 from mailnode.server.process import MailProcess
@@ -68,11 +70,20 @@ class Outgoing:
         await self._process.stores.mail.sweep(now)
         await self._sending.sweep(now)
 
+    def _tls_policy(self, tls: ClientTls) -> TlsPolicy:
+        runtime, settings = self._process.runtime, self._config.queue
+        kept, host = self._process.stores.sts_policies, PolicyHost(runtime.reactor, runtime.resolver, tls)
+        return TlsPolicy(
+            Dane(runtime.resolver, settings.port) if settings.dane else None,
+            MtaSts(runtime.resolver, host, kept, runtime.clock) if settings.mta_sts else None,
+        )
+
     def _build(self) -> None:
         config, process, serving, stores = self._config, self._process, self._process.serving, self._process.stores
         rooms, runtime, hostname = serving.rooms, process.runtime, config.server.hostname
         kept = OutboundSettings(kept=min(100, serving.shares.outgoing))
-        self._outbound = Outbound(runtime.reactor, hostname, ClientTls(), runtime.reactor, settings=kept)
+        tls = ClientTls()
+        self._outbound = Outbound(runtime.reactor, hostname, tls, runtime.reactor, settings=kept)
         remote = RemoteAgent(
             runtime.resolver,
             self._outbound,
@@ -81,7 +92,7 @@ class Outgoing:
             own_names=[hostname],
             own_addresses=rooms.own_addresses,
             routing=rooms.routing,
-            tls=TlsPolicy(Dane(runtime.resolver, config.queue.port) if config.queue.dane else None),
+            tls=self._tls_policy(tls),
             eight_bit=EightBit(
                 runtime.threads,
                 runtime.processes,

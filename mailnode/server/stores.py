@@ -25,6 +25,7 @@ from mailnode.store.facades.ephemeral_remote import RemoteEphemeral
 from mailnode.store.facades.mail_store import MailStore
 from mailnode.store.facades.queue import Queue
 from mailnode.store.facades.queue_remote import RemoteQueue
+from mailnode.store.facades.sts_policies import StsPolicies
 from mailnode.store.facades.suppressions import Suppressions
 from mailnode.values.events import emit
 
@@ -52,6 +53,7 @@ class Stores:
         self.ephemeral = ephemeral
         self.mail = MailStore(engine, blobs, hints, clock, config.server.partitions, queue.blobs_in_use)
         self.directory = Directory(engine)
+        self.sts_policies = StsPolicies(engine)
         self._partitions = config.server.partitions
 
     @property

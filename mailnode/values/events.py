@@ -104,6 +104,10 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
         "what DANE or MTA-STS asks of TLS with a server of a domain",
         ("domain", "host", "policy", "level", "reason"),
     ),
+    "queue.sts_policy": (
+        "an MTA-STS policy was fetched, or was not; ``result`` as RFC 8460 4.3 calls what went wrong",
+        ("domain", "id", "mode", "max_age", "result", "reason"),
+    ),
     "queue.tls_result": (
         "whether a connection was what DANE or MTA-STS asks for; ``result`` as RFC 8460 4.3 calls it",
         ("host", "ip", "policy", "result", "reason"),

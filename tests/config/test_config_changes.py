@@ -75,6 +75,7 @@ OTHER = {
         "dane": False,
         "rewrite_senders": False,
         "strict_8bit": True,
+        "mta_sts": False,
         "smarthost": {"host": "h.example"},
         "route": [{"domains": ["a.example"]}],
     },

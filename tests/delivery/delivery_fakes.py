@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from mailnode.errors import LimitReached, NoSuchAccount, NoSuchName, OverQuota, ResolverFailure
+from mailnode.errors import LimitReached, NoSuchAccount, NoSuchName, OverQuota
 from mailnode.interfaces.delivery import IDelivery
 from mailnode.interfaces.outbound import (
     IOutbound,
@@ -210,6 +210,7 @@ class Zone:
         self.mx_data: dict[str, Any] = {}
         self.address_data: dict[str, Any] = {}
         self.tlsa_data: dict[str, Any] = {}
+        self.txt_data: dict[str, Any] = {}
         self.aliases: dict[str, str] = {}
         self.secure: set[str] = set()  # names whose answers are validated
         self.asked: list[str] = []
@@ -228,7 +229,10 @@ class Zone:
         return Records(found, secure=host in self.secure, name=self.aliases.get(host, ""))
 
     async def txt(self, name: str) -> Records[bytes]:
-        raise ResolverFailure
+        found = self.txt_data.get(name, NoSuchName)
+        if isinstance(found, type):
+            raise found("no")
+        return Records(found)
 
     async def tlsa(self, name: str) -> Records[TlsaRecord]:
         self.asked.append(name)

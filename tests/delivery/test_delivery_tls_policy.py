@@ -122,7 +122,7 @@ class DaneTests(SynchronousTestCase):
     def test_records_of_which_none_can_be_used_require_tls(self) -> None:
         self.publish("a.example", TlsaRecord(3, 1, 1, b""), TlsaRecord(1, 1, 1, b"x" * 32))
         rule = TlsRule("dane", (), ("a.example", "d.example"))
-        self.assertEqual(self.decide(A), {"a.example": Decision("required", rule)})
+        self.assertEqual(self.decide(A), {"a.example": Decision("required", rule, "tlsa-invalid")})
         self.assertEqual(self.events[0]["reason"], "tlsa-invalid")
 
     def test_a_server_whose_records_are_not_to_be_had_is_passed_over(self) -> None:
