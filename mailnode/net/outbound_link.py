@@ -16,6 +16,7 @@ from mailnode.errors import BlobDamaged
 from mailnode.interfaces.outbound import OutboundMessage, Target, TargetFailed
 from mailnode.interfaces.reactor import IStreamTransport
 from mailnode.interfaces.runtime import IClock, IDelayed
+from mailnode.net.handshake import version_and_cipher
 from mailnode.smtp.wire import client
 from mailnode.values.smtp_reply import Reply
 from mailnode.values.wire import NEED_DATA
@@ -76,8 +77,7 @@ class Link(Protocol):
 
     def handshakeCompleted(self) -> None:
         """TLS is up."""
-        handle = self._transport().getHandle()
-        self.tls = f"{handle.get_protocol_version_name()} {handle.get_cipher_name() or ''}".strip()
+        self.tls = version_and_cipher(self._transport().getHandle())
         handshake, self._handshake = self._handshake, None
         if handshake is not None:
             handshake.callback(None)

@@ -12,7 +12,6 @@ from collections.abc import Callable, Coroutine
 from math import inf
 from typing import cast
 
-from OpenSSL import SSL
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IHalfCloseableProtocol, IHandshakeListener, IPushProducer, ISSLTransport
 from twisted.internet.protocol import Protocol, connectionDone
@@ -23,6 +22,7 @@ from zope.interface import implementer
 from mailnode.interfaces.reactor import IStreamTransport, StartTls
 from mailnode.interfaces.runtime import IClock, IDelayed
 from mailnode.interfaces.wire import IChannel, IConnection, ISession
+from mailnode.net.handshake import tls_of, why_no_tls
 from mailnode.net.socket_writer import SocketWriter
 from mailnode.values.events import emit
 from mailnode.values.ids import session_id
@@ -170,7 +170,7 @@ class Pump(Protocol):
         """TLS is up: tell the connection, note the cipher, greet on implicit TLS."""
         self.secure = True
         self._handshake_by = inf
-        self.tls, self.server_name = _describe_tls(self.transport)
+        self.tls, self.server_name = tls_of(self.transport)
         emit(_log, "session.tls", session=self.session, protocol=self._name, tls=self.tls)
         self._connection.tls_started()
         self._restart_timer()
@@ -214,7 +214,7 @@ class Pump(Protocol):
         self._cancel_timer()
         self._release()
         if self._tls_begun and not self.secure:
-            why = _why_no_tls(reason)
+            why = why_no_tls(reason)
             emit(_log, "session.tls_failed", session=self.session, protocol=self._name, peer=self.peer, reason=why)
         emit(
             _log,
@@ -493,19 +493,3 @@ class Pump(Protocol):
         waiting, self._draining = self._draining, []
         for deferred in waiting:
             deferred.callback(None)
-
-
-def _why_no_tls(reason: Failure) -> str:
-    """Return what ended a connection before its handshake: OpenSSL's words, where it is that."""
-    if isinstance(reason.value, SSL.Error):
-        said = reason.value.args[0] if reason.value.args else ()
-        return "; ".join(dict.fromkeys(str(entry[-1]) for entry in said if entry)) or "no reason was given"
-    return "the connection ended during the handshake"
-
-
-def _describe_tls(transport: object) -> tuple[str, str]:
-    if not ISSLTransport.providedBy(transport):
-        return "", ""
-    handle = cast(IStreamTransport, transport).getHandle()
-    name = (handle.get_servername() or b"").decode("ascii", "replace").lower().rstrip(".")
-    return f"{handle.get_protocol_version_name()} {handle.get_cipher_name() or ''}".strip(), name
