@@ -165,7 +165,7 @@ class Acceptance:
             size=blob.ref.size,
             session=envelope.origin.session,
         )
-        self._hints.wake_queue()
+        self._hints.wake_queue(list(dict.fromkeys(one.destination for one in submission.envelope.recipients)))
 
     def _is_direct(self, made: Copies) -> bool:
         if made.remote or len(made.local) > MAX_DIRECT or wants_success(made):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar, TypeVarTuple
 
 from zope.interface import Interface
@@ -74,10 +74,10 @@ class IHints(Interface):
     def subscribe(account_id: str, callback: Callable[[int], None]) -> Callable[[], None]:
         """Call back with each modseq published for the account; returns what ends it."""
 
-    def wake_queue() -> None:
-        """Tell the queue runner that there may be something due."""
+    def wake_queue(destinations: Sequence[str] = ()) -> None:
+        """Tell the queue runner that there may be something due. :param destinations: of what is new; () when none is."""
 
-    def on_queue(callback: Callable[[], None]) -> Callable[[], None]:
+    def on_queue(callback: Callable[[Sequence[str]], None]) -> Callable[[], None]:
         """Call back at each :meth:`wake_queue`; returns what ends it."""
 
 

@@ -13,6 +13,8 @@ OF_CONNECTION = 2  # a socket, and the file of the message that comes in
 WEB = 20  # http connections at a time
 DNS = 200  # questions at a time, at most
 OUTGOING = 2  # connections for each that may be in use: as many are kept for a while
+DESTINATIONS = 1050  # first connections to so many destinations at a time, where the limit allows it
+FEW = 512  # descriptors, of those beyond which one in eight is for these
 LEAST = 10  # connections taken however low the limit is
 UNKNOWN = 150  # open ones, where /proc is not to be seen: twice what a server with four partitions has
 
@@ -21,12 +23,13 @@ _UNBOUNDED = 1 << 20  # what is believed of a limit that is none
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """``connections`` of all mail listeners of a process and ``outgoing`` connections in use, at a time.
-    ``scarce``: the limit is too low to keep back enough."""
+    """``connections`` of all mail listeners of a process and ``outgoing`` connections in use, at a time, beside the first to
+    each of so many ``destinations``. ``scarce``: the limit is too low to keep back enough."""
 
     limit: int
     connections: int
     outgoing: int
+    destinations: int
     scarce: bool
 
 
@@ -64,6 +67,7 @@ def share(most: int, used: int, store: int, outgoing: int) -> Shares:
     :param store: what the store may yet open. :param outgoing: connections in use that are wanted; 0: none are made.
     """
     outgoing = min(outgoing, max(1, most // 16))
-    left = most - used - KEPT_BACK - store - WEB - OUTGOING * outgoing - dns_at_once(most)
+    destinations = max(1, min(DESTINATIONS, (most - FEW) // 8)) if outgoing else 0
+    left = most - used - KEPT_BACK - store - WEB - OUTGOING * outgoing - destinations - dns_at_once(most)
     connections = left // OF_CONNECTION
-    return Shares(most, max(LEAST, connections), outgoing, connections < LEAST)
+    return Shares(most, max(LEAST, connections), outgoing, destinations, connections < LEAST)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from twisted.logger import Logger
@@ -20,7 +20,7 @@ class LocalHints:
 
     def __init__(self) -> None:
         self._accounts: dict[str, list[Callable[[int], None]]] = {}
-        self._queue: list[Callable[[], None]] = []
+        self._queue: list[Callable[[Sequence[str]], None]] = []
 
     def publish(self, account_id: str, modseq: int) -> None:
         """Tell that an account reached this modseq."""
@@ -42,12 +42,12 @@ class LocalHints:
 
         return end
 
-    def wake_queue(self) -> None:
+    def wake_queue(self, destinations: Sequence[str] = ()) -> None:
         """Tell the queue runner that there may be something due."""
         for callback in tuple(self._queue):
-            _call(callback)
+            _call(callback, destinations)
 
-    def on_queue(self, callback: Callable[[], None]) -> Callable[[], None]:
+    def on_queue(self, callback: Callable[[Sequence[str]], None]) -> Callable[[], None]:
         """Call back at each :meth:`wake_queue`; returns what ends it."""
         self._queue.append(callback)
         return lambda: _remove(self._queue, callback)

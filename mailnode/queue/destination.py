@@ -38,6 +38,7 @@ class Destination:
         self.running = 0
         self.filling = False
         self.again = False
+        self.fresh = False  # something new came for it
         self.used = 0.0
         self.why: Attempt | None = None  # the failure that says why it is dead
         self._settings = settings

@@ -9,7 +9,7 @@ under a try of our own (the clock stepped) is taken up again by that try, never 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from random import SystemRandom
 
@@ -42,6 +42,8 @@ _log = Logger()
 _random = SystemRandom().random
 
 SOONEST = 0.05  # seconds between two looks that nothing but the clock asks for
+FRESH = 20  # destinations of one new message that are looked at by themselves
+MOST_STARVED = 2_000  # destinations waiting for places, beyond which a look goes
 FORGET_AFTER = 3600.0  # seconds without a try after which what was learned of a destination is forgotten
 
 
@@ -49,15 +51,17 @@ FORGET_AFTER = 3600.0  # seconds without a try after which what was learned of a
 class RunnerSettings:
     """``total``: tries at once, not counting the first of each destination, of which there are at most ``destinations``.
 
-    ``recipients``: of one try. ``local``: tries at once into mailboxes here. ``lease``, ``poll`` (the longest sleep; hints
-    may be lost) and ``drain`` (how long :meth:`QueueRunner.stop` waits for running tries) in seconds. ``limits``: what a
-    destination may have by itself. ``fallback``: who goes another way after a try.
+    ``spare``: first tries beyond, for destinations something new came for. ``recipients``: of one try. ``local``: tries at
+    once into mailboxes here. ``lease``, ``poll`` (the longest sleep; hints may be lost) and ``drain`` (how long
+    :meth:`QueueRunner.stop` waits for running tries) in seconds. ``limits``: what a destination may have by itself.
+    ``fallback``: who goes another way after a try.
     """
 
     schedule: Schedule = field(default_factory=Schedule)
     destination: DestinationSettings = field(default_factory=DestinationSettings)
     total: int = 100
-    destinations: int = 400
+    destinations: int = 1000
+    spare: int = 50
     recipients: int = 50
     local: int = 10
     lease: float = 90.0
@@ -91,13 +95,15 @@ class QueueRunner:
         self._hints = hints
         self._settings = settings
         self._metrics = metrics
-        self._admission = Admission(settings.total, settings.destinations)
+        self._admission = Admission(settings.total, settings.destinations, settings.spare)
         self._time = QueueTime()
         self._settler = Settler(
             store, bouncer, clock, hints, settings.schedule, metrics, random, settings.fallback, sending
         )
         self._destinations: dict[str, Destination] = {}
-        self._starved: dict[str, None] = {}  # destinations that wait for a place in the total, in order
+        # Destinations that wait, in order: for the place of a first try, and for one in the total.
+        self._starved: tuple[dict[str, None], dict[str, None]] = {}, {}
+        self._letting_in = False
         self._fills: dict[Deferred[None], None] = {}
         self._tries: dict[Deferred[None], None] = {}
         self._attempts: dict[Deferred[AttemptReport], None] = {}  # the part of a try that may be cut off
@@ -114,7 +120,7 @@ class QueueRunner:
     def start(self) -> None:
         """Begin to take what is due."""
         self._running = True
-        self._end_hints = self._hints.on_queue(self.wake)
+        self._end_hints = self._hints.on_queue(self._hinted)
         self.wake()
 
     async def stop(self, within: float | None = None) -> None:
@@ -149,12 +155,21 @@ class QueueRunner:
         looking.addErrback(lambda failure: _log.failure("looking at the queue failed", failure))
         looking.addBoth(lambda _: self._looked(ended))
 
+    def _hinted(self, destinations: Sequence[str]) -> None:
+        """Something new came for these: it does not wait behind what is due for others."""
+        if self._running:
+            for destination in map(self._destination, destinations[:FRESH]):
+                destination.fresh = True
+                self._fill(destination)
+        if len(destinations) != 1:
+            self.wake()
+
     # Looking
 
     async def _look(self) -> None:
         now = self._now()
         busy = sum(1 for one in self._destinations.values() if one.running or one.room(now) <= 0)
-        limit = 100 + busy
+        limit = 100 + busy + min(MOST_STARVED, sum(map(len, self._starved)))
         due = await self._store.due(now, limit)
         started = 0
         for one in due:
@@ -235,11 +250,12 @@ class QueueRunner:
         filling.addBoth(lambda _: self._filled(destination, ended))
 
     def _filled(self, destination: Destination, ended: Deferred[None]) -> None:
-        destination.filling = False
+        destination.filling = destination.fresh = False
         del self._fills[ended]
         if destination.again and self._running:
             destination.again = False
             self._fill(destination)
+        self._let_in()
         ended.callback(None)
 
     async def _claim_for(self, destination: Destination) -> None:
@@ -248,13 +264,14 @@ class QueueRunner:
 
     async def _claim_while_there_is_room(self, destination: Destination) -> None:
         while self._running and destination.room(self._now()) > 0:
-            count = min(destination.room(self._now()), self._admission.places(destination.running))
+            places = self._admission.places(destination.running, destination.fresh)
+            count = min(destination.room(self._now()), places)
             if count <= 0:
-                self._starved[destination.name] = None
+                self._starved[destination.running > 0][destination.name] = None
                 return
             now = self._now()
             destination.used = now
-            with self._admission.promise(count):
+            with self._admission.promise(count, destination.running):
                 claims = await self._store.claim(
                     destination.name,
                     now,
@@ -279,6 +296,20 @@ class QueueRunner:
             self._held[key] = claim.token
         return replace(claim, envelope=replace(claim.envelope, recipients=tuple(fresh)))
 
+    def _let_in(self) -> None:
+        """Give the places there are to those that wait for them."""
+        if self._letting_in:
+            return
+        self._letting_in = True
+        try:
+            for running, names in enumerate(self._starved):
+                while names and self._admission.places(running) > 0:
+                    name = next(iter(names))
+                    del names[name]
+                    self._fill(self._destination(name))
+        finally:
+            self._letting_in = False
+
     # Tries
 
     def _begin(self, destination: Destination, claim: Claim) -> None:
@@ -296,9 +327,8 @@ class QueueRunner:
         self._admission.end(first)
         for recipient in claim.envelope.recipients:
             self._held.pop((claim.envelope.id, recipient.index), None)
-        starved, self._starved = self._starved, {}
-        for name in (*starved, destination.name):
-            self._fill(self._destination(name))
+        self._let_in()
+        self._fill(destination)
         ended.callback(None)
 
     async def _try(self, destination: Destination, claim: Claim) -> None:

@@ -22,6 +22,8 @@ from mailnode.server.process import MailProcess
 from mailnode.server.services import EndedAtOnce, Startable
 from mailnode.upkeep.sweeper import Sweeper
 
+SPARE = 21  # of so many places for first tries one is for destinations something new came for
+
 
 class Outgoing:
     """The queue's runner and what it delivers by, of the process that has the writers."""

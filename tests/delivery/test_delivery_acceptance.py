@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -54,8 +55,9 @@ class AcceptanceCase(SynchronousTestCase):
         self.hints.on_queue(self.wake)
         self.acceptance = self.make()
 
-    def wake(self) -> None:
+    def wake(self, destinations: Sequence[str]) -> None:
         self.woken += 1
+        self.hinted = list(destinations)
 
     def make(self, **more: Any) -> Acceptance:
         return Acceptance(

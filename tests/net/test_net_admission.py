@@ -16,6 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from mailnode.net.admission import PAUSE, QUIET, ConnectionAdmission
 from mailnode.net.descriptors import (
+    DESTINATIONS,
     KEPT_BACK,
     LEAST,
     OF_CONNECTION,
@@ -37,9 +38,10 @@ def test_all_shares_together_are_no_more_than_there_are(most, used, outgoing):
     store = 70
     shares = share(most, used, store, outgoing)
     assert not shares.scarce and shares.connections >= LEAST and shares.outgoing <= outgoing
-    spent = used + store + KEPT_BACK + WEB + OUTGOING * shares.outgoing + dns_at_once(most)
+    spent = used + store + KEPT_BACK + WEB + OUTGOING * shares.outgoing + shares.destinations + dns_at_once(most)
     assert most - OF_CONNECTION < spent + OF_CONNECTION * shares.connections <= most
-    assert not outgoing or shares.outgoing >= 1
+    assert not outgoing or (shares.outgoing >= 1 and shares.destinations >= 1)
+    assert most < 65536 or not outgoing or shares.destinations == DESTINATIONS
 
 
 def test_a_limit_that_is_too_low_is_said():

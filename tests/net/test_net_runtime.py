@@ -115,11 +115,11 @@ class HintsTests(SynchronousTestCase):
 
     def test_the_queue_is_woken(self):
         hints, heard = LocalHints(), []
-        end = hints.on_queue(lambda: heard.append(1))
-        hints.wake_queue()
+        end = hints.on_queue(heard.extend)
+        hints.wake_queue(["a.example", "b.example"])
         end()
-        hints.wake_queue()
-        assert heard == [1]
+        hints.wake_queue(["c.example"])
+        assert heard == ["a.example", "b.example"]
 
 
 class LogTests(SynchronousTestCase):

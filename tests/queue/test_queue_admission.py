@@ -25,9 +25,22 @@ def test_there_are_so_many_destinations_at_once_and_no_more():
 
 def test_what_a_claim_may_bring_is_kept_free_until_it_ends():
     admission = Admission(total=4, destinations=2)
-    with admission.promise(3):
+    with admission.promise(3, running=1):
         assert admission.places(running=1) == 1
     assert admission.places(running=1) == 4
+    with admission.promise(3), admission.promise(1):  # of two other destinations
+        assert admission.places(running=1) == 2
+        assert admission.places(running=0) == 0
+    assert admission.places(running=0) == 5
+
+
+def test_a_destination_something_new_came_for_has_spare_places():
+    admission = Admission(total=1, destinations=1, spare=1)
+    admission.begin(0)
+    assert admission.places(running=0) == 0
+    assert admission.places(running=0, fresh=True) == 2
+    admission.begin(0)
+    assert admission.places(running=0, fresh=True) == 0
 
 
 def test_a_claim_that_fails_gives_its_places_back():

@@ -413,6 +413,41 @@ class ConcurrencyTests(HangingCase):
         self.hints.wake_queue()
         self.assertEqual([o.envelope_id for o in self.store.outcomes()], ["live"])
 
+    def test_no_more_destinations_than_there_are_places_for(self) -> None:
+        self.settings = RunnerSettings(destinations=30, spare=2)
+        self.runner = self.make()
+        self.add(*(queued(f"d{domain}", NOW, destination=f"dead{domain}.example") for domain in range(200)))
+        self.runner.start()
+        self.assertEqual(len(self.open), 30)
+        for number in range(3):
+            destination = f"dead-new{number}.example"
+            self.add(queued(f"new{number}", NOW, destination=destination))
+            self.hints.wake_queue([destination])
+        self.assertEqual([claim.envelope.id for claim, _ in self.open[30:]], ["new0", "new1"])
+        for _ in range(203):
+            self.assertLessEqual(len(self.open), 32)
+            self.end(SENT)
+        self.assertEqual((self.open, self.store.recipients), ([], {}))
+
+    def test_what_is_new_does_not_wait_behind_what_is_due_for_others(self) -> None:
+        """The newest is the last that a look shows, and a look shows no more than so many."""
+        self.settings = RunnerSettings(destinations=30, spare=2)
+        self.runner = self.make()
+        self.add(*(queued(f"d{domain}", NOW, destination=f"dead{domain}.example") for domain in range(1000)))
+        self.runner.start()
+        self.add(queued("live", NOW, destination="live.example"))
+        self.hints.wake_queue(["live.example"])
+        self.assertEqual([o.envelope_id for o in self.store.outcomes()], ["live"])
+
+    def test_places_that_get_free_are_given_without_asking_all_that_wait(self) -> None:
+        self.settings = RunnerSettings(destinations=30)
+        self.runner = self.make()
+        self.add(*(queued(f"d{domain}", NOW, destination=f"dead{domain}.example") for domain in range(500)))
+        self.runner.start()
+        before = self.store.claims
+        self.end(SENT)
+        self.assertLessEqual(self.store.claims - before, 2)
+
     def test_a_place_that_gets_free_goes_to_who_waits(self) -> None:
         for domain in range(60):
             self.add(*(queued(f"d{domain}-{n}", NOW, destination=f"dead{domain}.example") for n in range(4)))

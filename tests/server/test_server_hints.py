@@ -35,7 +35,7 @@ class SharedHintsTests(SynchronousTestCase):
         for name, hints in (("first", self.first), ("one", self.workers[0]), ("two", self.workers[1])):
             hints.subscribe("bob", lambda modseq, name=name: self.heard.append((name, modseq)))
         self.woken = []
-        self.first.on_queue(lambda: self.woken.append(1))
+        self.first.on_queue(lambda _: self.woken.append(1))
 
     def turn(self):
         for _ in range(3):

@@ -41,14 +41,14 @@ class SharedHints:
         """Call back with each modseq published for the account, wherever; returns what ends it."""
         return self._local.subscribe(account_id, callback)
 
-    def wake_queue(self) -> None:
-        """Tell the queue runner, wherever it is, that there may be something due."""
-        self._local.wake_queue()
+    def wake_queue(self, destinations: Sequence[str] = ()) -> None:
+        """Tell the queue runner, wherever it is, that there may be something due. Another process does not hear of what."""
+        self._local.wake_queue(destinations)
         if not self._queue_is_here:
             self._queue = True
             self._schedule()
 
-    def on_queue(self, callback: Callable[[], None]) -> Callable[[], None]:
+    def on_queue(self, callback: Callable[[Sequence[str]], None]) -> Callable[[], None]:
         """Call back at each :meth:`wake_queue`; returns what ends it."""
         self._queue_is_here = True
         return self._local.on_queue(callback)
