@@ -20,8 +20,10 @@ from benchmarks.peers import (
     PASSWORD,
     Dovecot,
     MailNodeForLoad,
+    OpenDkim,
     PostfixForLoad,
     RelayForLoad,
+    SigningRelayForLoad,
     Sink,
     open_to_daemons,
     tree,
@@ -34,7 +36,13 @@ from tests.end_to_end.ways import HEADER, Way
 
 USER = "bob@a.test"
 BIG_USER = "big@a.test"  # has the large mailbox
-TOOLS = ("/usr/sbin/postfix", "/usr/sbin/dovecot", "/usr/lib/dovecot/lmtp", "/usr/lib/dovecot/pop3")
+TOOLS = (
+    "/usr/sbin/postfix",
+    "/usr/sbin/dovecot",
+    "/usr/lib/dovecot/lmtp",
+    "/usr/lib/dovecot/pop3",
+    "/usr/sbin/opendkim",
+)
 
 
 def missing() -> list[str]:
@@ -127,8 +135,15 @@ class Lab:
         """A mailnode that relays all mail to a sink."""
         return self.once("relay", lambda: RelayForLoad(self.folder / "relay", sink, LIMITS, self.workers).start())
 
+    def signing_relay(self, sink: Sink) -> RelayForLoad:
+        """A mailnode that signs what an account submits, and relays it to a sink."""
+        return self.once(
+            "signing relay",
+            lambda: SigningRelayForLoad(self.folder / "signing", sink, LIMITS, self.workers).start(),
+        )
+
     def postfix(self, delivery: str) -> PostfixForLoad:
-        """Postfix that delivers to "maildir", to Dovecot by "lmtp", or relays ("relay:PORT")."""
+        """Postfix that delivers to "maildir", to Dovecot by "lmtp", or relays ("relay:PORT", "signed relay:PORT")."""
         if delivery == "lmtp":
             lmtp = self.dovecot("dovecot-lmtp").ports["lmtp"]
         name = f"postfix-{re.sub(r'[^a-z0-9]', '-', delivery)}"
@@ -136,7 +151,8 @@ class Lab:
         node = self.mailnode()
 
         def make() -> PostfixForLoad:
-            made = PostfixForLoad(delivery, port, node.folder / "cert.pem", node.folder / "key.pem")
+            signers = self.once("opendkim", lambda: OpenDkim(self.folder).start()).ports if "signed" in delivery else ()
+            made = PostfixForLoad(delivery, port, node.folder / "cert.pem", node.folder / "key.pem", signers)
             made.start()
             if delivery == "lmtp":
                 made.delivered_elsewhere = self.dovecot("dovecot-lmtp").delivered

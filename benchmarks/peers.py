@@ -10,9 +10,12 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from benchmarks.imap_client import Imap
 from tests.end_to_end.servers import MailNode, Postfix, Process, free_port, wait_for
@@ -20,6 +23,7 @@ from tests.end_to_end.ways import WAYS, EveryWay
 from tests.processes import start
 
 PASSWORD = "correct horse battery"
+SIGNED_USER = "out@side.test"  # whose mail is signed
 
 
 def open_to_daemons(folder: Path) -> None:
@@ -119,6 +123,59 @@ class RelayForLoad(MailNodeForLoad):
         return self.sink.messages()
 
 
+class SigningRelayForLoad(RelayForLoad):
+    """The same for what an account submits, which is signed with the two keys of its domain."""
+
+    def __init__(self, folder: Path, sink: Sink, limits: str, workers: int) -> None:
+        self.submission = free_port()
+        listener = (
+            f'[[listener]]\nprotocol = "submission"\ntls = "none"\nplain_login = true\n'
+            f'endpoint = "tcp:{self.submission}:interface=127.0.0.1"\n'
+        )
+        super().__init__(folder, sink, limits + listener, workers)
+        self.ports["smtp"] = self.submission
+
+    def start(self) -> SigningRelayForLoad:
+        """Start, with the account and its domain."""
+        super().start()
+        self.ctl("domain", "add", SIGNED_USER.rpartition("@")[2])
+        self.add_account(SIGNED_USER)
+        return self
+
+
+class OpenDkim:
+    """Debian's opendkim, once for each kind of key, as what Postfix asks about each message."""
+
+    def __init__(self, folder: Path) -> None:
+        self.ports = (free_port(), free_port())
+        self._folder = folder
+        self._popens: list[subprocess.Popen[bytes]] = []
+
+    def start(self) -> OpenDkim:
+        """Start both and wait until they listen."""
+        keys = (rsa.generate_private_key(65537, 2048), ed25519.Ed25519PrivateKey.generate())
+        for port, key, algorithm in zip(self.ports, keys, ("rsa-sha256", "ed25519-sha256"), strict=True):
+            file = self._folder / f"{algorithm}.pem"
+            file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+            file.chmod(0o600)
+            configuration = self._folder / f"{algorithm}.conf"
+            configuration.write_text(
+                f"Mode s\nDomain {SIGNED_USER.rpartition('@')[2]}\nSelector {algorithm}\nKeyFile {file}\n"
+                f"SignatureAlgorithm {algorithm}\nCanonicalization relaxed/relaxed\nOversignHeaders From,Subject,Date,To\n"
+                f"Socket inet:{port}@127.0.0.1\nInternalHosts 127.0.0.1\nBackground no\nRequireSafeKeys no\n"
+            )
+            self._popens.append(start(["/usr/sbin/opendkim", "-f", "-x", str(configuration)]))
+        for port in self.ports:
+            wait_for(lambda port=port: _listens("127.0.0.1", port), "opendkim")  # type: ignore[misc]
+        return self
+
+    def stop(self) -> None:
+        """End both."""
+        for popen in self._popens:
+            popen.terminate()
+            popen.wait()
+
+
 class Sink:
     """Postfix's smtp-sink, which takes everything and counts."""
 
@@ -136,12 +193,7 @@ class Sink:
         with self._output.open("wb") as output:
             self._popen = start(command, stdout=output, stderr=subprocess.STDOUT)
 
-        def listens() -> bool:
-            with contextlib.suppress(OSError), socket.create_connection((self.address, self.port), 5):
-                return True
-            return False
-
-        wait_for(listens, "smtp-sink")
+        wait_for(lambda: _listens(self.address, self.port), "smtp-sink")
         return self
 
     def messages(self) -> int:
@@ -156,6 +208,12 @@ class Sink:
         if self._popen is not None:
             self._popen.terminate()
             self._popen.wait()
+
+
+def _listens(address: str, port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection((address, port), 5):
+        return True
+    return False
 
 
 def tree(pid: int) -> list[int]:
@@ -308,12 +366,12 @@ protocol lmtp {{
 class PostfixForLoad(Postfix):
     """The tests' Postfix with other ways of delivery, and with a certificate."""
 
-    def __init__(self, delivery: str, port: int, certificate: Path, key: Path) -> None:
-        """:param delivery: "maildir", "lmtp" (to ``port``) or "relay" (to ``port``)."""
+    def __init__(self, delivery: str, port: int, certificate: Path, key: Path, milters: Sequence[int] = ()) -> None:
+        """:param delivery: "maildir", "lmtp" (to ``port``) or "relay" (to ``port``). :param milters: their ports."""
         super().__init__("a.test", "127.0.0.1", free_port(), [])
         self.ports = {"smtp": self.port}
         self.ways = {("smtp", *way): free_port() for way in WAYS.values()}
-        self._relayed = delivery.startswith("relay")
+        self._relayed = "relay" in delivery
         settings = {
             "smtpd_tls_cert_file": str(certificate),
             "smtpd_tls_key_file": str(key),
@@ -324,6 +382,8 @@ class PostfixForLoad(Postfix):
             "maillog_file": str(self.folder / "log"),
             "maillog_file_prefixes": str(self.folder),
         }
+        if milters:
+            settings["smtpd_milters"] = ", ".join(f"inet:127.0.0.1:{milter}" for milter in milters)
         if delivery == "lmtp":
             settings["virtual_transport"] = f"lmtp:inet:127.0.0.1:{port}"
         if self._relayed:
@@ -356,10 +416,13 @@ class PostfixForLoad(Postfix):
 
 __all__ = [
     "PASSWORD",
+    "SIGNED_USER",
     "Dovecot",
     "MailNodeForLoad",
+    "OpenDkim",
     "PostfixForLoad",
     "RelayForLoad",
+    "SigningRelayForLoad",
     "Sink",
     "cpu_seconds",
     "open_to_daemons",

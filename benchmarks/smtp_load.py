@@ -1,13 +1,16 @@
 """The SMTP load: a process of its own that keeps a number of sessions busy for a time and counts what was acknowledged.
 
-``python -m benchmarks.smtp_load HOST PORT SESSIONS SECONDS SIZE [reconnect] [tls] [implicit] [lmtp] [users=N] [header=LINE]``
-prints the count and the seconds it took; the line is sent before anything else. One message in flight a session: MAIL, RCPT
+``python -m benchmarks.smtp_load HOST PORT SESSIONS SECONDS SIZE [reconnect] [tls] [implicit] [lmtp] [users=N] [header=LINE]
+[login=USER:PASSWORD] [author=ADDRESS]`` prints the count and the seconds it took; the line is sent before anything else, the
+author stands in From. One message in flight a session: MAIL, RCPT
 and DATA in one segment, then the content.
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import re
 import selectors
 import socket
 import ssl
@@ -71,7 +74,7 @@ class Session:
 
     def greeted(self) -> None:
         """EHLO, through STARTTLS where asked."""
-        after = self.starttls if self.load.tls else self.mail
+        after = self.starttls if self.load.tls else self.login if self.load.credentials else self.mail
         self.send(b"LHLO load.test\r\n" if self.load.lmtp else b"EHLO load.test\r\n", 1, after)
 
     def starttls(self) -> None:
@@ -93,6 +96,10 @@ class Session:
             self.socket.do_handshake()
             self.shaking = False
             self.send(b"EHLO load.test\r\n", 1, self.mail)
+
+    def login(self) -> None:
+        """AUTH PLAIN (RFC 4616)."""
+        self.send(b"AUTH PLAIN " + base64.b64encode(self.load.credentials) + b"\r\n", 1, self.mail)
 
     def mail(self) -> None:
         """The envelope in one segment."""
@@ -129,6 +136,9 @@ class Load:
         self.users = next((int(option[6:]) for option in options if option.startswith("users=")), 0)
         self.implicit = "implicit" in options
         self.header = next((option[7:].encode() + b"\r\n" for option in options if option.startswith("header=")), b"")
+        login = next((option[6:] for option in options if option.startswith("login=")), "")
+        self.credentials = b"\0" + login.replace(":", "\0", 1).encode() if login else b""
+        author = next((option[7:].encode() for option in options if option.startswith("author=")), b"")
         self.context = ssl.create_default_context()
         self.context.check_hostname = False
         self.context.verify_mode = ssl.CERT_NONE
@@ -136,6 +146,8 @@ class Load:
         self.pool = [
             source.message(size, RECIPIENT).replace(b"\r\n.", b"\r\n..") for _ in range(POOL if size < 100_000 else 20)
         ]
+        if author:
+            self.pool = [re.sub(rb"^(From: [^<]*)<[^>]*>", rb"\1<%b>" % author, message) for message in self.pool]
         self.count = self.number = 0
         self.selector = selectors.DefaultSelector()
         self.open = sessions
