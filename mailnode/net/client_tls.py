@@ -60,16 +60,17 @@ class Handshake:
         return connection
 
     def problem(self) -> CertificateProblem | None:
-        """What is wrong with the certificate, once the handshake is done; None: nothing that was to be checked."""
-        if self._rule is None and not self._by_name:
+        """What is wrong with the certificate, once the handshake is done; None: nothing that was to be checked. Asked once."""
+        connection, self._connection = self._connection, None  # which refers to this object: memory goes at once
+        if connection is None or (self._rule is None and not self._by_name):
             return None
         try:
-            return self._judge()
+            return self._judge(connection)
         except Exception:  # certificates of strangers: what cannot be read is not what it should be
             return CertificateProblem("validation-failure", "the certificate cannot be read")
 
-    def _judge(self) -> CertificateProblem | None:
-        chain = self._connection.get_peer_cert_chain(as_cryptography=True) if self._connection is not None else None
+    def _judge(self, connection: SSL.Connection) -> CertificateProblem | None:
+        chain = connection.get_peer_cert_chain(as_cryptography=True)
         if not chain:
             return CertificateProblem("validation-failure", "the server showed no certificate")
         if self._rule is not None:

@@ -1,0 +1,141 @@
+"""Mail to domains with an MTA-STS policy, fetched from a web server on port 443."""
+
+from __future__ import annotations
+
+import http.server
+import ssl
+import threading
+
+import pytest
+import trustme
+from servers import STRICT, Dns, MailNode
+from test_e2e_relay import submit
+
+NEAR, FAR, WEB = "127.0.0.2", "127.0.0.3", "127.0.0.9"
+GOOD, WRONG, MOVED, TRYING, BROKEN = DOMAINS = ("good.test", "wrong.test", "moved.test", "trying.test", "broken.test")
+POLICIES = {
+    GOOD: ("enforce", "*.good.test"),
+    WRONG: ("enforce", "mx.wrong.test"),  # the server's certificate is for mx.good.test
+    MOVED: ("enforce", "mx.elsewhere.test"),
+    TRYING: ("testing", "mx.trying.test"),
+}
+
+
+class PolicyPages(http.server.BaseHTTPRequestHandler):
+    """The policy of each domain under its own host."""
+
+    def do_GET(self):
+        domain = self.headers["Host"].removeprefix("mta-sts.")
+        self.server.asked.append(domain)
+        if domain not in POLICIES or self.path != "/.well-known/mta-sts.txt":
+            self.send_error(404)
+            return
+        mode, mx = POLICIES[domain]
+        text = f"version: STSv1\r\nmode: {mode}\r\nmx: {mx}\r\nmax_age: 86400\r\n".encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *arguments):
+        pass
+
+
+class PolicyServer:
+    """One web server for all of them."""
+
+    def __init__(self, authority: trustme.CA) -> None:
+        try:
+            self._server = http.server.ThreadingHTTPServer((WEB, 443), PolicyPages)
+        except PermissionError:
+            (pytest.fail if STRICT else pytest.skip)("port 443 is for root")
+        self._server.asked = self.asked = []
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert(*(f"mta-sts.{domain}" for domain in DOMAINS)).configure_cert(context)
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+        self._thread.start()
+
+    def stop(self) -> None:
+        if self._thread.is_alive():
+            self._server.shutdown()
+            self._thread.join()
+            self._server.server_close()
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    folder, authority = tmp_path_factory.mktemp("sts"), trustme.CA()
+    web = PolicyServer(authority)
+    records = [f"host-record=mta-sts.{domain},{WEB}" for domain in DOMAINS]
+    records += [f"txt-record=_mta-sts.{domain},v=STSv1; id=1;" for domain in DOMAINS]
+    records += [f"mx-host={domain},mx.{domain},10" for domain in DOMAINS]
+    records += [f"host-record=mx.{domain},{FAR}" for domain in DOMAINS]
+    dns = Dns(folder / "dns", records)
+    far = MailNode(folder / "far", DOMAINS, address=FAR)
+    trusted = folder / "trusted.pem"
+    trusted.write_bytes(authority.cert_pem.bytes() + far.ca.read_bytes())
+    extra = f"[queue]\nport = {far.ports['smtp']}\n"
+    near = MailNode(folder / "near", ("near.test",), address=NEAR, dns=dns, extra=extra)
+    near._env["SSL_CERT_FILE"] = str(trusted)
+    try:
+        far.start()
+        near.start()
+        for domain in DOMAINS:
+            far.add_account(f"bob@{domain}")
+        near.add_account("alice@near.test")
+        yield near, web
+    finally:
+        for server in (near, far, dns, web):
+            server.stop()
+
+
+def send(near: MailNode, domain: str) -> None:
+    submit(near, "alice@near.test", [f"bob@{domain}"], "hello")
+
+
+@pytest.mark.parametrize(
+    ("domain", "reason"),
+    [
+        (WRONG, "MTA-STS: the certificate is not for mx.wrong.test (certificate-host-mismatch)"),
+        (MOVED, "MTA-STS: the MX mx.moved.test is not in the policy (validation-failure)"),
+    ],
+)
+def test_what_a_policy_does_not_allow_waits(world, domain, reason):
+    near, _ = world
+    send(near, domain)
+    deferred = near.wait_event("queue.deferred", recipient=f"bob@{domain}")
+    assert deferred["status"] == "4.7.5" and reason in deferred["reply"]
+    assert not [event for event in near.events("queue.sent") if event["recipient"] == f"bob@{domain}"]
+    assert domain in near.ctl("queue", "list", "--reply", "MTA-STS").stdout
+
+
+def test_testing_is_told_and_refuses_nothing(world):
+    near, _ = world
+    send(near, TRYING)
+    sent = near.wait_event("queue.sent", recipient=f"bob@{TRYING}")
+    assert "TLS" in sent["tls"] and sent["verified"] == "no"
+    told = near.wait_event("queue.tls_result", host=f"mx.{TRYING}")
+    assert (told["policy"], told["result"]) == ("sts-testing", "certificate-host-mismatch")
+
+
+def test_a_policy_that_is_not_there(world):
+    near, _ = world
+    send(near, BROKEN)
+    assert near.wait_event("queue.sent", recipient=f"bob@{BROKEN}")["verified"] == "no"
+    assert near.wait_event("queue.sts_policy", domain=BROKEN)["result"] == "sts-policy-fetch-error"
+
+
+def test_a_policy_is_kept_while_its_host_is_away_and_over_a_restart(world):
+    """The last test here: it stops the web server."""
+    near, web = world
+    send(near, GOOD)
+    assert near.wait_event("queue.sent", recipient=f"bob@{GOOD}")["verified"] == "yes"
+    assert web.asked.count(GOOD) == 1
+    near.stop()
+    web.stop()
+    near.start()
+    send(near, GOOD)
+    assert near.wait_event("queue.sent", recipient=f"bob@{GOOD}")["verified"] == "yes"
+    assert not near.events("queue.sts_policy")
