@@ -47,7 +47,7 @@ async def queue_retry(
     """Make waiting recipients due now: of one envelope, of one destination, those that are meant, or all."""
     which = filter_of(admin, domain, sender, older_than, state, reply)
     if which == EVERYTHING and envelope_id is None:
-        count = await admin.queue.retry(None, destination_key(destination) or None, admin.clock.seconds())
+        count = await admin.queue.retry(destination_key(destination) or None, admin.clock.seconds())
         admin.hints.wake_queue()
         return {"recipients": count, "trying": 0, "held": 0}
     if destination is not None:

@@ -146,13 +146,16 @@ class RoutingTable:
         return way, "" if way.next_hop is not None else domain
 
     def fallback(self, destination: str, domain: str, sender: str, tries: int, reply: str) -> str:
-        """Return what a recipient is queued under from now on whose try failed; "" when that stays as it is.
+        """Return what a recipient is queued under from now on whose try failed; "" when that stays as it is, as it does where
+        an operator chose the server.
 
         Fallbacks are asked in their order, from the one on that the recipient goes by already: it comes back to none.
 
         :param destination: what it was queued under. :param domain: its own. :param tries: that failed; 0: however many.
         :param reply: what the last one came to.
         """
+        if _chosen(destination):
+            return ""
         key = domain_key(domain)
         domains, senders = _domain_names(key), _sender_names(sender)
         by = [number for number, one in enumerate(self._fallbacks, 1) if one.route.way.destination(key) == destination]

@@ -375,8 +375,8 @@ class IQueueStore(Interface):
     async def past_of(envelope_id: str, limit: int) -> list[PastRecipient]:
         """What became of the first recipients of one envelope, as far as that is kept."""
 
-    async def retry(envelope_id: str | None, destination: str | None, now: float) -> int:
-        """Make waiting recipients due now: of one envelope, one destination, or all; return how many."""
+    async def retry(destination: str | None, now: float) -> int:
+        """Make waiting recipients due now, of one destination, or all; return how many. Of one envelope: :meth:`steer`."""
 
     async def pause(destination: str, since: float) -> None:
         """Hand nothing out for a destination, or for none where it is ``EVERY_DESTINATION``, until :meth:`resume`."""

@@ -150,6 +150,12 @@ def test_fallbacks_are_asked_in_their_order_and_each_names_whom_it_takes():
     assert table.fallback("d.example", "d.example", "", 0, "") == ""
 
 
+def test_no_fallback_takes_whom_an_operator_sends_to_a_server():
+    table = fallbacks(Route(["*"], INNER, after_attempts=1))
+    assert table.fallback("d.example", "d.example", "", 9, "later") == "192.0.2.1:25"
+    assert table.fallback("[relay.example]:25", "d.example", "", 9, "later") == ""
+
+
 def test_limits_are_those_of_the_way():
     few, mine = DestinationLimits(1, 2, 3), DestinationLimits(per_hour=9)
     table = RoutingTable([Route(["*"], Way(SMART.next_hop, limits=few)), Route(["*"], Way(name="mine", limits=mine))])

@@ -172,7 +172,7 @@ class MemoryQueue:
     async def past_of(self, envelope_id: str, limit: int) -> list[PastRecipient]:
         raise NotImplementedError
 
-    async def retry(self, envelope_id: str | None, destination: str | None, now: float) -> int:
+    async def retry(self, destination: str | None, now: float) -> int:
         raise NotImplementedError
 
     async def pause(self, destination: str, since: float) -> None:

@@ -16,13 +16,14 @@ from mailnode.net.no_reactor import CallingThread
 from mailnode.store.blobs.local import LocalBlobs
 from mailnode.store.engines.engine import QUEUE
 from mailnode.store.facades.queue import Queue
-from mailnode.store.units import queue_leases, queue_rows
+from mailnode.store.units import queue_leases, queue_rows, queue_steering
 from mailnode.store.units.stored_facts import decode_facts, encode_facts
 from mailnode.values.blob import BlobRef
 from mailnode.values.envelope import MailOptions, RcptOptions
 from mailnode.values.facts import MessageFacts, Part, SortKeys, encode
 from mailnode.values.queue import (
     DELIVERED,
+    DROPPED,
     FAILED,
     LEASED,
     LOCAL_DESTINATION,
@@ -30,6 +31,7 @@ from mailnode.values.queue import (
     DueDestination,
     QueuedRecipient,
     Settlement,
+    Steering,
 )
 
 FACTS = encode(
@@ -424,7 +426,7 @@ def test_a_held_envelope_is_not_handed_out(queue, post, loop):
     assert loop.run(queue.renew(leased.token, NOW + 90))
     assert settle(queue, loop, leased, WAITING, next_try=NOW + 5)
     assert claimed(queue, loop, "b.example", now=NOW + 10) is None
-    assert loop.run(queue.retry("e1", None, NOW)) == 0
+    assert loop.run(queue.retry(None, NOW)) == 0
     assert loop.run(queue.hold("e1", False))
     assert claimed(queue, loop).envelope.id == "e1"
     assert claimed(queue, loop, "b.example", now=NOW + 4) is None
@@ -462,11 +464,9 @@ def test_retry_makes_waiting_recipients_due(queue, post, loop):
     post("e1", later)
     post("e2", [*later, "c.example"])
     claimed(queue, loop, "c.example")
-    assert loop.run(queue.retry("e1", "b.example", NOW)) == 1
-    assert loop.run(queue.retry("e1", None, NOW)) == 1
-    assert loop.run(queue.retry(None, "a.example", NOW)) == 1
-    assert loop.run(queue.retry(None, None, NOW)) == 1
-    assert loop.run(queue.retry(None, None, NOW)) == 0
+    assert loop.run(queue.retry("a.example", NOW)) == 2
+    assert loop.run(queue.retry(None, NOW)) == 2
+    assert loop.run(queue.retry(None, NOW)) == 0
     assert sum(d.recipients for d in loop.run(queue.due(NOW, 10))) == 4
     assert loop.run(queue.next_due(NOW)) == NOW + 60  # the lease
 
@@ -690,9 +690,11 @@ def test_no_statement_of_the_runner_scans_a_table(queue, post, engine, loop):
         (queue_leases.claim, 0, "a.example", NOW, NOW + 60, 10, 1, "token"),
         (queue_leases.claim, 0, "a.example", NOW, NOW + 60, 10, 4, "token"),
         (queue_leases.renew, 0, claim.token, NOW + 90),
-        (queue_leases.settle, 0, Settlement(claim.token, outcomes(claim, DELIVERED))),
-        (queue_rows.retry, 0, None, None, NOW - 1),
-        (queue_rows.retry, 0, "e1", None, NOW - 1),
+        (queue_leases.settle, 0, Settlement(claim.token, outcomes(claim, DELIVERED, is_kept=True))),
+        (queue_steering.steer, 0, "e1", [4, 5], Steering(NOW, "z.example")),
+        (queue_steering.steer, 0, "e1", [4], Steering(NOW, given_up=DROPPED)),
+        (queue_rows.retry, 0, None, NOW - 1),
+        (queue_rows.retry, 0, "a.example", NOW - 1),
         (queue_rows.interrupted, 0),
         (queue_rows.drop, 0, "e2"),
     ]

@@ -141,5 +141,5 @@ def test_an_operator_ends_the_wait(queue, post, loop):
         take(queue, loop, NOW)
         loop.run(queue.end_leases())
     assert loop.run(queue.due(NOW, 10)) == []
-    assert loop.run(queue.retry("e1", None, NOW)) == 1
+    assert loop.run(queue.retry(None, NOW)) == 1
     assert [one.destination for one in loop.run(queue.due(NOW, 10))] == ["a.example"]

@@ -307,11 +307,11 @@ class Queue:
             total += count
         return total
 
-    async def retry(self, envelope_id: str | None, destination: str | None, now: float) -> int:
+    async def retry(self, destination: str | None, now: float) -> int:
         """See :class:`IQueueStore`. Those that are due already, leased or held are not counted and stay as they are."""
         total = 0
         while True:
-            moved = await self._engine.write(QUEUE, queue_rows.retry, self._shard, envelope_id, destination, now)
+            moved = await self._engine.write(QUEUE, queue_rows.retry, self._shard, destination, now)
             total += moved
             if moved < UNIT_ROWS:
                 return total

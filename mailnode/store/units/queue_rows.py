@@ -307,12 +307,9 @@ def interrupted(tx: Transaction, shard: int) -> list[tuple[str, str]]:
 # commands
 
 
-def retry(tx: Transaction, shard: int, envelope_id: str | None, destination: str | None, now: float) -> int:
+def retry(tx: Transaction, shard: int, destination: str | None, now: float) -> int:
     """Make up to ``UNIT_ROWS`` waiting recipients due; return how many."""
     where, values = "", []
-    if envelope_id is not None:
-        where += " AND envelope_id = ?"
-        values.append(envelope_id)
     if destination is not None:
         where += " AND destination = ?"
         values.append(destination)
