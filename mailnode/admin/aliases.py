@@ -19,6 +19,7 @@ class AliasRecord(TypedDict):
     address: str
     targets: list[str]
     detail: str  # what becomes of +detail: cut, keep, refuse
+    owner: str  # who has the bounces of what goes to other servers; "": the sender
 
 
 class AliasChanged(AliasRecord, LeavesDangling):
@@ -32,14 +33,17 @@ async def alias_add(
     targets: list[str],
     replace: bool = False,
     detail: Literal["cut", "keep", "refuse"] = "cut",
+    owner: str | None = None,
 ) -> AliasChanged:
     """Let an address stand for others."""
-    for target in targets:
+    for target in (*targets, *([owner] if owner else [])):
         try:
             parse_address(target)
         except BadAddress as error:
             raise OperationFailed(Reason.WRONG_VALUE, f"{target}: not an address ({error})") from None
-    alias = Alias(str(parse_address(address)), tuple(targets), detail=detail)
+    alias = Alias(
+        str(parse_address(address)), tuple(targets), detail=detail, owner=str(parse_address(owner)) if owner else ""
+    )
     try:
         await admin.directory.set_alias(alias, replace)
     except BadAddress as error:  # an address, but none that an alias may have or lead to
@@ -76,4 +80,4 @@ async def alias_remove(admin: Administration, address: str) -> Removed:
 
 
 def _alias(alias: Alias) -> AliasRecord:
-    return {"address": alias.address, "targets": list(alias.targets), "detail": alias.detail}
+    return {"address": alias.address, "targets": list(alias.targets), "detail": alias.detail, "owner": alias.owner}

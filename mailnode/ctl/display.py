@@ -75,7 +75,7 @@ def accounts(result: list[AccountRecord]) -> str:
 
 def aliases(result: list[AliasRecord]) -> str:
     """Return a list of aliases."""
-    return table(result, ("address", "targets", "detail"))
+    return table(result, ("address", "targets", "detail", "owner"))
 
 
 def grants(result: list[GrantRecord]) -> str:

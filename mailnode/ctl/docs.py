@@ -57,7 +57,7 @@ with ``name``, ``type``, ``value`` and ``why``, and ``notes``. ``domain check``:
 record). ``account list``: ``address``, ``id``, ``status`` (active,
 no-login, no-receive, suspended, deleting), ``role``, ``created``; ``show`` also ``addresses``, ``may_send_as`` (what
 was granted beside them), ``bytes_used``, ``bytes_limit``, ``messages_used``, ``messages_limit`` (0: no limit) and
-``credentials`` without their secrets. ``alias list``: ``address``, ``targets``, ``detail``. ``grant list``:
+``credentials`` without their secrets. ``alias list``: ``address``, ``targets``, ``detail``, ``owner``. ``grant list``:
 ``address``, ``account``. ``suppression list`` and ``add``: ``account``, ``recipient``, ``refused_until`` ("": it bounced,
 and is not refused), ``bounces`` (0: it was added), ``since`` (when it bounced last, or was added), ``last_status``,
 ``last_reply``. ``mailbox list``: ``name``, ``special_use``, ``subscribed``, ``messages``, ``unseen``,

@@ -226,6 +226,7 @@ WORDS = {
         options={
             "replace": "Replace the alias if there is one.",
             "detail": "What becomes of +detail: dropped, passed to local targets, or the address is unknown with it.",
+            "owner": "The address here that has the bounces of targets elsewhere, as the owner of a small list.",
         },
     ),
     "alias.list": Words("List aliases.", shown(display.aliases), options={"domain": "Only those of this domain."}),

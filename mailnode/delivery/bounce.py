@@ -7,13 +7,15 @@ anybody; the log has it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from mailnode.delivery.acceptance import queued_envelope
-from mailnode.delivery.plans import Copies, copies
+from mailnode.delivery.plans import Copies, copies, sender_of
 from mailnode.delivery.routing import RoutingTable
+from mailnode.delivery.srs import is_rewritten
 from mailnode.errors import BadAddress, BlobDamaged
 from mailnode.interfaces.accounts import IDirectory
 from mailnode.interfaces.delivery import IDelivery, ISigner
@@ -76,13 +78,13 @@ class Bouncer:
         """Return the DSNs that are owed, one a kind; see :class:`IBouncer`."""
         if not envelope.reverse_path:
             return ()
-        by_kind: dict[str, list[Fate]] = {}
-        for fate in fates:
-            if is_owed(fate):
-                by_kind.setdefault(fate.action, []).append(fate)
-        if not by_kind:
-            return ()
-        return tuple([notice for kind in by_kind for notice in await self._notice(envelope, kind, by_kind[kind])])
+        owed: dict[tuple[str, str], list[Fate]] = {}
+        for fate in filter(is_owed, fates):
+            owed.setdefault((fate.action, _told(envelope, fate)), []).append(fate)
+        notices: list[NewEnvelope] = []
+        for (kind, sender), alike in owed.items():
+            notices += await self._notice(replace(envelope, reverse_path=sender), kind, alike)
+        return tuple(notices)
 
     async def _notice(self, about: QueuedEnvelope, kind: str, fates: Sequence[Fate]) -> tuple[NewEnvelope, ...]:
         now = self._clock.seconds()
@@ -165,6 +167,12 @@ def is_owed(fate: Fate) -> bool:
     if not notify:
         return fate.action in _BY_DEFAULT
     return _ASKED_FOR[fate.action] in notify
+
+
+def _told(envelope: QueuedEnvelope, fate: Fate) -> str:
+    """Return who is told of a fate: a list's owner, else who sent the message, whose address may stand rewritten."""
+    sender = sender_of(fate.recipient, envelope.reverse_path)
+    return envelope.reverse_path if is_rewritten(sender) else sender
 
 
 def _header(data: bytes) -> bytes:

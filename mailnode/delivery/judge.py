@@ -14,7 +14,7 @@ from zope.interface import implementer
 
 from mailnode.errors import DomainError, StoreUnavailable
 from mailnode.interfaces.delivery import IForwarding, IJudge, IRouter
-from mailnode.values.address import Address
+from mailnode.values.address import Address, parse_address
 from mailnode.values.directory import Resolved
 from mailnode.values.envelope import Envelope
 from mailnode.values.events import emit
@@ -58,12 +58,15 @@ class Judge:
         """Return a judgement with the reverse-paths of what goes to other servers for a recipient of ours."""
         sender = envelope.reverse_path
         leads_away = any(route.remote for route in judgement.routes.values())
-        if not leads_away or sender is None or self._forwarding is None:
+        if not leads_away or sender is None:
             return judgement
         forwarded = [one for one in judgement.recipients if _is_forwarded(judgement, one)]
         senders = {}
         for recipient in forwarded:
-            changed = await self._forwarding.rewritten(sender, recipient)
+            owner = judgement.routes[recipient].owner
+            changed = parse_address(owner) if owner else sender
+            if not owner and self._forwarding is not None:
+                changed = await self._forwarding.rewritten(sender, recipient)
             if changed != sender:
                 senders[recipient] = changed
                 emit(

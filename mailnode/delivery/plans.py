@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from mailnode.delivery.routing import RoutingTable
 from mailnode.message.compose import delivery_prefix
 from mailnode.values.address import domain_key
-from mailnode.values.envelope import Envelope, RcptOptions, Recipient
+from mailnode.values.envelope import PLAIN_RCPT, Envelope, RcptOptions, Recipient
 from mailnode.values.mailbox import DeliveryPlan
 from mailnode.values.plan import Judgement
 from mailnode.values.queue import LOCAL_DESTINATION, QueuedRecipient
@@ -67,10 +67,12 @@ def copies(envelope: Envelope, judgement: Judgement) -> Copies:
                 for address in route.remote:
                     key = _wire_key(address)
                     if key not in remote:
-                        asked = _options(recipient, address, number in carried)
+                        # RFC 3461 5.2.7.3: who sends to a list has asked for no word of its members.
+                        listed = PLAIN_RCPT if route.owner else _options(recipient, address, number in carried)
                         sender = judgement.senders.get(recipient.address)
-                        remote[key] = RemoteCopy(address, asked, prefix, "" if sender is None else str(sender))
-                        carried.add(number)
+                        remote[key] = RemoteCopy(address, listed, prefix, "" if sender is None else str(sender))
+                        if not route.owner:
+                            carried.add(number)
     return Copies(tuple(local.values()), tuple(remote.values()))
 
 

@@ -68,12 +68,14 @@ class Domain:
 class Alias:
     """An address that stands for others. ``targets`` are addresses as written, local or foreign.
     ``kind``: "alias" (expands), later "list" and others. ``detail``: "keep" passes ``+detail`` to local targets, "cut"
-    drops it, "refuse" makes an address with detail unknown."""
+    drops it, "refuse" makes an address with detail unknown. ``owner``: an address here that has the bounces of what it sends
+    to other servers; "" leaves them to the sender."""
 
     address: str
     targets: tuple[str, ...]
     kind: str = "alias"
     detail: str = "cut"
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ class Resolved:
     local: tuple[tuple[str, str], ...] = ()
     remote: tuple[str, ...] = ()
     over_quota: tuple[str, ...] = ()  # account ids of ``local`` that cannot take more
+    owner: str = ""  # of the alias that was asked for, when anything in ``remote`` was reached through it
     refusal: str = ""  # "4.2.0" (nobody is there yet), "4.2.1" (suspended: may come back) or "5.2.1" (no-receive)
 
 

@@ -230,6 +230,7 @@ def test_aliases(tool, alice):
         "address": "info@mailnode.test",
         "targets": [alice, "far@example.org"],
         "detail": "cut",
+        "owner": "",
     }
     assert "exists already" in tool("alias", "add", "info@mailnode.test", alice, code=5)
     tool("alias", "add", "info@mailnode.test", alice, "--replace", "--detail", "keep")

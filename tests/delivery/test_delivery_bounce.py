@@ -20,6 +20,7 @@ from mailnode.interfaces.queue import IBouncer
 from mailnode.message.scanner import read_facts
 from mailnode.net.no_reactor import run_now
 from mailnode.values.attempt import Fate
+from mailnode.values.directory import Resolved
 from mailnode.values.envelope import MailOptions, RcptOptions
 from mailnode.values.queue import LOCAL_DESTINATION, NewEnvelope, QueuedEnvelope, QueuedRecipient
 
@@ -84,6 +85,16 @@ class BouncerTests(SynchronousTestCase):
     def test_a_notice_has_the_priority_of_what_it_is_about(self) -> None:
         (submission,) = self.compose(fate(), options=MailOptions(envid="x", ret="HDRS", priority=4))
         self.assertEqual(submission.envelope.options, MailOptions(priority=4))
+
+    def test_a_member_of_a_list_is_told_of_to_its_owner_and_forwarding_to_the_sender(self) -> None:
+        self.directory.routes["owner@here.example"] = Resolved(True, (("id-owner", "owner@here.example"),))
+        fates = []
+        for index, plan in enumerate(('{"sender":"owner@here.example"}', '{"sender":"SRS0=x=y=z=a@here.example"}', "")):
+            one = fate(index=index)
+            fates.append(replace(one, recipient=replace(one.recipient, plan=plan)))
+        made = self.compose(*fates)
+        told = {one.envelope.recipients[0].account_id: one.blob.data.count(b"Final-Recipient:") for one in made}
+        self.assertEqual(told, {"id-owner": 1, "id-alice": 2})
 
     def test_failure_to_a_sender_here(self) -> None:
         verifyObject(IBouncer, self.bouncer)

@@ -15,8 +15,8 @@ from mailnode.net.no_reactor import run_now
 from mailnode.values.address import parse_address
 from mailnode.values.blob import BlobRef, StagedBlob
 from mailnode.values.directory import Resolved
-from mailnode.values.envelope import Envelope, Origin, Recipient
-from mailnode.values.plan import AS_IT_IS, RecipientPlan
+from mailnode.values.envelope import Envelope, Origin, RcptOptions, Recipient
+from mailnode.values.plan import AS_IT_IS, Judgement, RecipientPlan
 
 NOW = 1_800_000_000.0
 ALICE = parse_address("alice@far.example")
@@ -81,6 +81,18 @@ def test_what_stays_as_it_came(world):
     assert world.send(ALICE, parse_address(AWAY))[0][1] == "alice@far.example", "relayed, not forwarded"
     assert world.send(ALICE, BOB) == []
     assert world.directory.keys == (), "no key before one is needed"
+
+
+def test_a_list_has_its_owner_for_a_sender_whoever_writes_to_it(world):
+    options = RcptOptions(frozenset({"SUCCESS"}))
+    world.directory.routes["list@here.example"] = Resolved(True, remote=(AWAY,), owner="owner@here.example")
+    friends = parse_address("list@here.example")
+    for sender in (ALICE, BOB):
+        assert world.send(sender, friends) == [(AWAY, "owner@here.example", "own.example:25")]
+    assert world.send(None, friends)[0][1] == "", "a bounce stays one"
+    judgement = Judgement((friends,), {friends: world.directory.routes["list@here.example"]})
+    envelope = Envelope("e1", ALICE, (Recipient(friends, options),), Origin("s", "SMTP"), NOW)
+    assert copies(envelope, judgement).remote[0].options == RcptOptions()
 
 
 def test_a_redirect_is_forwarding_too(world):

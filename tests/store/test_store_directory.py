@@ -579,6 +579,23 @@ def test_an_alias_leads_to_no_address_that_is_nobody_s(town, loop, literal):
     loop.run(town.set_alias(Alias("far@example.org", ("x@[1.1.1.1]",))))
 
 
+def test_an_alias_may_have_an_owner_who_is_here_and_not_reached_by_it(town, loop):
+    far = ("a@far.example", "alice@example.org")
+    loop.run(town.set_alias(Alias("list@example.org", far, owner="boss@example.org")))
+    assert [one.owner for one in loop.run(town.aliases("example.org")) if one.address == "list@example.org"] == [
+        "boss@example.org"
+    ]
+    resolved = loop.run(town.resolve(parse_address("List+x@example.org")))
+    assert (resolved.owner, resolved.remote) == ("boss@example.org", ("a@far.example",))
+    loop.run(town.set_alias(Alias("outer@example.org", ("list@example.org",))))
+    assert loop.run(town.resolve(parse_address("outer@example.org"))).owner == ""
+    loop.run(town.set_alias(Alias("inner@example.org", ("alice@example.org",), owner="boss@example.org")))
+    assert loop.run(town.resolve(parse_address("inner@example.org"))).owner == "", "nothing leaves this server"
+    for owner in ("boss@far.example", "list@example.org", "outer@example.org"):
+        with pytest.raises(BadAddress, match="the owner"):
+            loop.run(town.set_alias(Alias("list@example.org", far, owner=owner), replace=True))
+
+
 # keys of forwarded mail
 
 

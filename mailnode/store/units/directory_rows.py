@@ -7,7 +7,7 @@ what one of them checked (is the address free, does the domain exist) still hold
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from mailnode.errors import AlreadyExists, BadAddress, InUse, LimitReached, NoSuchAccount, NoSuchDomain
@@ -19,6 +19,7 @@ from mailnode.store.units.resolution import (
     credentials_of,
     domain_of,
     find_domain,
+    is_local,
     leads_to,
 )
 from mailnode.values.address import Address, check_own, domain_key, own_domain_fault, parse_address
@@ -289,18 +290,18 @@ def aliases(tx: Transaction, domain: str | None) -> list[Alias]:
     """See IDirectory."""
     where, parameters = ("", ()) if domain is None else (" AND a.domain = ?", (domain,))
     rows = tx.execute(
-        "SELECT a.address_key, a.written, a.kind, a.detail, t.written"
+        "SELECT a.address_key, a.written, a.kind, a.detail, a.owner, t.written"
         " FROM address a JOIN alias_target t ON t.address_key = a.address_key"
         f" WHERE a.account_id = ''{where} ORDER BY a.address_key, t.place",
         parameters,
     )
-    found: dict[str, tuple[str, str, str, list[str]]] = {}
-    for key, written, kind, detail, target in rows:
-        found.setdefault(key, (written, kind, detail, []))[3].append(target)
-    return [Alias(written, tuple(targets), kind, detail) for written, kind, detail, targets in found.values()]
+    found: dict[str, tuple[Alias, list[str]]] = {}
+    for key, written, kind, detail, owner, target in rows:
+        found.setdefault(key, (Alias(written, (), kind, detail, owner), []))[1].append(target)
+    return [replace(alias, targets=tuple(targets)) for alias, targets in found.values()]
 
 
-def set_alias(tx: Transaction, alias: Alias, replace: bool) -> Changed[None]:
+def set_alias(tx: Transaction, alias: Alias, replace_old: bool) -> Changed[None]:
     """See IDirectory."""
     version = next_version(tx)
     address = parse_address(alias.address)
@@ -309,7 +310,7 @@ def set_alias(tx: Transaction, alias: Alias, replace: bool) -> Changed[None]:
         raise BadAddress("an alias needs a target")
     if len(targets) > MAX_TARGETS:
         raise LimitReached(f"more than {MAX_TARGETS} targets")
-    if replace:
+    if replace_old:
         _delete_alias(tx, address.key)
     key, domain = _free_address(tx, address)
     for target in targets:
@@ -318,6 +319,11 @@ def set_alias(tx: Transaction, alias: Alias, replace: bool) -> Changed[None]:
         if leads_to(tx, target, key):
             raise InUse(f"{target} leads back to {address}")
     _insert_address(tx, key, domain, address, "", alias.kind, alias.detail)
+    if alias.owner:
+        owner = parse_address(alias.owner)
+        if not is_local(tx, owner.domain_key) or leads_to(tx, owner, key):
+            raise BadAddress(f"the owner {owner} is not an address here, or is reached by the alias itself")
+        tx.execute("UPDATE address SET owner = ? WHERE address_key = ?", (str(owner), key))
     tx.many(
         "INSERT INTO alias_target (address_key, place, written) VALUES (?, ?, ?)",
         [(key, place, str(target)) for place, target in enumerate(targets)],

@@ -62,20 +62,21 @@ class _Entry:
     account_id: str
     policy: str
     detail: str | None
+    owner: str
 
 
 def _entry(tx: Transaction, address: Address, domain: Domain, with_detail: bool = True) -> _Entry | None:
     key = f"{local_key(address.local)}@{domain.name}"
-    rows = tx.execute("SELECT account_id, detail FROM address WHERE address_key = ?", (key,))
+    rows = tx.execute("SELECT account_id, detail, owner FROM address WHERE address_key = ?", (key,))
     if rows:
-        return _Entry(key, rows[0][0], rows[0][1], None)
+        return _Entry(key, rows[0][0], rows[0][1], None, rows[0][2])
     detail = address.detail(domain.separator)
     if detail is None or not with_detail:
         return None
     key = f"{local_key(address.base(domain.separator).local)}@{domain.name}"
-    rows = tx.execute("SELECT account_id, detail FROM address WHERE address_key = ?", (key,))
+    rows = tx.execute("SELECT account_id, detail, owner FROM address WHERE address_key = ?", (key,))
     if rows and rows[0][1] != "refuse":
-        return _Entry(key, rows[0][0], rows[0][1], detail)
+        return _Entry(key, rows[0][0], rows[0][1], detail, rows[0][2])
     return None
 
 
@@ -141,6 +142,7 @@ class _Expansion:
     tx: Transaction
     fallbacks: bool  # whether catch-all and postmaster's substitutes count
     any_status: bool = False  # whether accounts that do not receive count
+    owner: str = ""  # of the first alias, whatever others it leads to
     local: dict[str, str] = field(default_factory=dict)  # account id -> address it came in for
     remote: dict[str, str] = field(default_factory=dict)  # key -> as written
     refusals: set[str] = field(default_factory=set)
@@ -159,6 +161,8 @@ class _Expansion:
         elif entry.account_id:
             self._add_account(entry.account_id, came_for)
         elif entry.key not in self.seen and depth < MAX_DEPTH:
+            if not self.seen:
+                self.owner = entry.owner
             self.seen.add(entry.key)
             for target in _targets(self.tx, entry.key):
                 passed = self._with_detail(target, entry)
@@ -213,7 +217,8 @@ class _Expansion:
     def result(self) -> Resolved:
         """What was found. Of several refusals the temporary one stands: the message may still get through."""
         if self.local or self.remote:
-            return Resolved(True, tuple(self.local.items()), tuple(self.remote.values()))
+            owner = self.owner if self.remote else ""
+            return Resolved(True, tuple(self.local.items()), tuple(self.remote.values()), owner=owner)
         if self.refusals:
             return Resolved(True, refusal=min(self.refusals))
         return Resolved(False)
