@@ -35,7 +35,7 @@ class Dane:
         used: TLS is required, whatever the certificate (RFC 7672 2.2). :raises TlsaUnknown:"""
         if not hop.secure:
             return None
-        for base in dict.fromkeys(filter(None, (hop.alias, hop.host))):  # RFC 7672 2.2.2
+        for base in dict.fromkeys(filter(None, (hop.alias, hop.host))):  # RFC 7672 2.2.3
             records = await self._records(base)
             if records:
                 names = tuple(dict.fromkeys((base, hop.host, domain)))  # RFC 7672 3.2.2

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 
 from mailnode.delivery.dane import Dane, TlsaUnknown
@@ -53,7 +54,9 @@ class TlsPolicy:
     async def decide(self, domain: str, hops: Sequence[Hop]) -> dict[str, Decision]:
         """Return what holds for each server, by host, found by MX for a domain (its key); those that may not be used are
         missing. :raises NoRoute: none may."""
-        decided = {hop.host: await self._by_dane(domain, hop) for hop in {hop.host: hop for hop in hops}.values()}
+        servers = {hop.host: hop for hop in hops}
+        asked = [Deferred.fromCoroutine(self._by_dane(domain, hop)) for hop in servers.values()]
+        decided = dict(zip(servers, await gatherResults(asked, consumeErrors=True), strict=True))
         left = [host for host, decision in decided.items() if decision.rule is None]
         policy = await self._mta_sts.find(domain) if self._mta_sts is not None and left else None
         if policy is not None:

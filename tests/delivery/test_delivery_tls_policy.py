@@ -139,7 +139,7 @@ class DaneTests(SynchronousTestCase):
         self.assertIn("(dnssec-invalid)", caught.exception.text)
 
     def test_records_where_an_alias_leads_come_first(self) -> None:
-        """RFC 7672 2.2.2."""
+        """RFC 7672 2.2.3."""
         hop = Hop("a.example", "192.0.2.1", secure=True, alias="real.example")
         self.publish("a.example", DIGEST)
         rule = TlsRule("dane", (DIGEST,), ("a.example", "d.example"))
