@@ -104,6 +104,7 @@ class QueueRunner:
         # Destinations that wait, in order: for the place of a first try, and for one in the total.
         self._starved: tuple[dict[str, None], dict[str, None]] = {}, {}
         self._letting_in = False
+        self._more_due = False  # the last look did not see all
         self._fills: dict[Deferred[None], None] = {}
         self._tries: dict[Deferred[None], None] = {}
         self._attempts: dict[Deferred[AttemptReport], None] = {}  # the part of a try that may be cut off
@@ -169,14 +170,15 @@ class QueueRunner:
     async def _look(self) -> None:
         now = self._now()
         busy = sum(1 for one in self._destinations.values() if one.running or one.room(now) <= 0)
-        limit = 100 + busy + min(MOST_STARVED, sum(map(len, self._starved)))
+        limit = 100 + busy + min(MOST_STARVED, self._waiting())
         due = await self._store.due(now, limit)
-        started = 0
+        further = 0
         for one in due:
             destination = self._destination(one.destination)
-            started += not destination.running
+            further += not (destination.running or any(one.destination in names for names in self._starved))
             self._fill(destination)
-        if len(due) >= limit and started:
+        self._more_due = len(due) >= limit
+        if self._more_due and further:
             self._look_again = True
         next_due = await self._store.next_due(now)
         if next_due is not None:
@@ -329,7 +331,13 @@ class QueueRunner:
             self._held.pop((claim.envelope.id, recipient.index), None)
         self._let_in()
         self._fill(destination)
+        if self._more_due and self._waiting() < MOST_STARVED // 2:
+            self._wake_at(self._now())
         ended.callback(None)
+
+    def _waiting(self) -> int:
+        """How many destinations wait for a place."""
+        return sum(map(len, self._starved))
 
     async def _try(self, destination: Destination, claim: Claim) -> None:
         """One try, from the claim to the settlement."""

@@ -18,6 +18,7 @@ from mailnode.errors import BlobDamaged, StoreUnavailable
 from mailnode.interfaces.queue import IBouncer, IDeliveryAgent
 from mailnode.interfaces.store import IQueueStore
 from mailnode.net.hints import LocalHints
+from mailnode.queue import runner
 from mailnode.queue.runner import QueueRunner, RunnerSettings
 from mailnode.queue.schedule import Schedule
 from mailnode.values.attempt import DEFERRED, REJECTED, SENT, AttemptReport
@@ -35,6 +36,7 @@ from mailnode.values.queue import (
     WAITING,
     Claim,
     DestinationLimits,
+    DueDestination,
     NewEnvelope,
     QueuedEnvelope,
 )
@@ -438,6 +440,26 @@ class ConcurrencyTests(HangingCase):
         self.add(queued("live", NOW, destination="live.example"))
         self.hints.wake_queue(["live.example"])
         self.assertEqual([o.envelope_id for o in self.store.outcomes()], ["live"])
+
+    def test_more_destinations_are_due_than_may_wait_for_a_place(self) -> None:
+        self.settings = RunnerSettings(destinations=30, poll=1e6)
+        self.runner = self.make()
+        self.patch(runner, "MOST_STARVED", 50)
+        self.add(*(queued(f"d{domain}", NOW, destination=f"dead{domain}.example") for domain in range(1000)))
+        looks, due = [0], self.store.due
+
+        async def count(now: float, limit: int) -> list[DueDestination]:
+            looks[0] += 1
+            return await due(now, limit)
+
+        self.store.due = count  # type: ignore[method-assign]
+        self.runner.start()
+        self.assertLess(looks[0], 10)
+        for _ in range(1000):
+            self.end(SENT)
+            self.clock.advance(0.05)
+        self.assertEqual((self.open, self.store.recipients), ([], {}))
+        self.assertLess(looks[0], 1000)
 
     def test_places_that_get_free_are_given_without_asking_all_that_wait(self) -> None:
         self.settings = RunnerSettings(destinations=30)
