@@ -161,7 +161,7 @@ async def _meant(
     meant = tuple(
         one
         for one in envelope.recipients
-        if one.state in (WAITING, LEASED) and recipient in (None, one.address, one.address.lower())
+        if one.state in (WAITING, LEASED) and (recipient is None or recipient.lower() == one.address.lower())
     )
     if recipient is not None and not meant:
         raise OperationFailed(Reason.NOT_FOUND, f"{recipient}: no recipient of {envelope_id} that waits")

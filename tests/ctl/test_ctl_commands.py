@@ -367,7 +367,7 @@ def test_mail_is_steered_by_envelope_recipient_and_filter(tool):
     assert tool("queue", "retry", "--reply", "full") == "recipients: 2\n"
     assert tool("queue", "reroute", "--reply", "full", "--to", "Relay.example:2525") == "recipients: 2\n"
     assert seen("destination") == ["example.org", "[relay.example]:2525", "[relay.example]:2525"]
-    assert tool("queue", "reroute", "01aaaaaaaaaaaaaaaaa1", "--recipient", "far@example.org") == "recipients: 1\n"
+    assert tool("queue", "reroute", "01aaaaaaaaaaaaaaaaa1", "--recipient", "Far@Example.org") == "recipients: 1\n"
     assert seen("destination") == ["example.org", "example.org", "[relay.example]:2525"]
     assert "no recipient" in tool("queue", "reroute", "01aaaaaaaaaaaaaaaaa1", "--recipient", "x@example.org", code=3)
     assert "neither a host" in tool("queue", "reroute", "01aaaaaaaaaaaaaaaaa1", "--to", "a:b:c", code=2)

@@ -41,12 +41,8 @@ class End(NamedTuple):
     @property
     def is_kept(self) -> bool:
         """Whether it stays findable. What was placed in a mailbox here does not."""
-        outcome = self.outcome
-        return outcome.is_kept and outcome.state != WAITING and not self._is_here
-
-    @property
-    def _is_here(self) -> bool:
-        return self.destination == LOCAL_DESTINATION and self.outcome.state == DELIVERED
+        was_placed_here = self.destination == LOCAL_DESTINATION and self.outcome.state == DELIVERED
+        return self.outcome.is_kept and self.outcome.state != WAITING and not was_placed_here
 
 
 def keep(tx: Transaction, shard: int, ends: Iterable[End]) -> None:
@@ -65,12 +61,10 @@ def keep(tx: Transaction, shard: int, ends: Iterable[End]) -> None:
         )
         for envelope_id, settlements, *about in found:
             # An envelope that ends with its first settlement has no tries to look for.
-            earlier = settlements > 1 and queue_history.by_recipient(
-                tx, shard, envelope_id, [end.outcome.index for end in by_envelope[envelope_id]]
-            )
-            rows += [
-                _row(shard, end, about, (earlier or {}).get(end.outcome.index, [])) for end in by_envelope[envelope_id]
-            ]
+            ended = by_envelope[envelope_id]
+            numbers = [end.outcome.index for end in ended] if settlements > 1 else []
+            earlier = queue_history.by_recipient(tx, shard, envelope_id, numbers)
+            rows += [_row(shard, end, about, earlier.get(end.outcome.index, [])) for end in ended]
     insert_rows(tx, f"past (shard, {_KEPT})", rows, " ON CONFLICT (shard, envelope_id, number) DO NOTHING")
 
 
