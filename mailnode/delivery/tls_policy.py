@@ -7,7 +7,7 @@ the mail waits.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -61,8 +61,7 @@ class TlsPolicy:
         policy = await self._mta_sts.find(domain) if self._mta_sts is not None and left else None
         if policy is not None:
             decided |= {host: by_sts(policy, host) for host in left}
-        for host, decision in decided.items():
-            _tell(domain, host, decision)
+        _tell(domain, decided)
         usable = {host: decision for host, decision in decided.items() if not decision.refused}
         if not usable:
             raise NoRoute(WAITS, "; ".join(decision.refused for decision in decided.values()))
@@ -90,7 +89,11 @@ def by_sts(policy: StsPolicy, host: str) -> Decision:
     return Decision("verified", TlsRule("sts"))
 
 
-def _tell(domain: str, host: str, decision: Decision) -> None:
-    if decision.rule is not None:
-        policy, level, reason = decision.rule.policy, decision.level, decision.reason
-        emit(_log, "queue.tls_policy", domain=domain, host=host, policy=policy, level=level, reason=reason)
+def _tell(domain: str, decided: Mapping[str, Decision]) -> None:
+    """Log what there are rules for, servers under the same in one line."""
+    alike: dict[tuple[str, str, str], list[str]] = {}
+    for host, decision in decided.items():
+        if decision.rule is not None:
+            alike.setdefault((decision.rule.policy, decision.level, decision.reason), []).append(host)
+    for (policy, level, reason), hosts in alike.items():
+        emit(_log, "queue.tls_policy", domain=domain, hosts=",".join(hosts), policy=policy, level=level, reason=reason)

@@ -101,8 +101,8 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("host", "ip", "reason"),
     ),
     "queue.tls_policy": (
-        "what DANE or MTA-STS asks of TLS with a server of a domain",
-        ("domain", "host", "policy", "level", "reason"),
+        "what DANE or MTA-STS asks of TLS with servers of a domain",
+        ("domain", "hosts", "policy", "level", "reason"),
     ),
     "queue.sts_policy": (
         "an MTA-STS policy was fetched, or was not; ``result`` as RFC 8460 4.3 calls what went wrong",

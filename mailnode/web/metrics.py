@@ -56,7 +56,7 @@ METRICS: dict[str, Metric] = {
         "gauge", "The same by reason: held, new, or the RFC 3463 code of the last try.", ("reason",)
     ),
     "outgoing_tls_decisions": Metric(
-        "counter", "Servers for which DANE or MTA-STS says what TLS must be, by the level.", ("policy", "level")
+        "counter", "Times that DANE or MTA-STS said what TLS with servers must be, by the level.", ("policy", "level")
     ),
     "outgoing_tls_results": Metric(
         "counter",

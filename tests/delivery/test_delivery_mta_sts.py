@@ -203,7 +203,7 @@ class DecisionTests(StsCase):
 
     def test_enforced(self) -> None:
         self.assertEqual(self.decide(self.A, self.B), {"mx.d.example": Decision("verified", TlsRule("sts"))})
-        told = [(fields["host"], fields["level"], fields["reason"]) for name, fields in self.events[1:]]
+        told = [(fields["hosts"], fields["level"], fields["reason"]) for name, fields in self.events[1:]]
         self.assertEqual(told, [("mx.d.example", "verified", ""), ("other.example", "refused", "validation-failure")])
 
     def test_no_mx_in_the_policy(self) -> None:

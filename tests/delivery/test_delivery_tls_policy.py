@@ -99,11 +99,17 @@ class DaneTests(SynchronousTestCase):
         rule = TlsRule("dane", (DIGEST,), ("a.example", "d.example"))
         self.assertEqual(self.decide(A, B), {"a.example": Decision("dane", rule), "b.example": Decision()})
         (event,) = self.events
-        self.assertEqual((event["host"], event["policy"], event["level"]), ("a.example", "dane", "dane"))
+        self.assertEqual((event["hosts"], event["policy"], event["level"]), ("a.example", "dane", "dane"))
 
     def test_a_server_is_asked_about_once(self) -> None:
         self.decide(A, Hop("a.example", "2001:db8::1", secure=True))
         self.assertEqual(self.zone.asked, ["_25._tcp.a.example"])
+
+    def test_servers_under_the_same_are_told_of_together(self) -> None:
+        self.publish("a.example", DIGEST)
+        self.publish("b.example", STRONG)
+        self.decide(A, B)
+        self.assertEqual([event["hosts"] for event in self.events], ["a.example,b.example"])
 
     def test_what_is_not_secure_is_not_asked(self) -> None:
         self.publish("a.example", DIGEST)
