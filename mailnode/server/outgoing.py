@@ -100,6 +100,7 @@ class Outgoing:
                 runtime.processes,
                 scratch=str(config.server.data),
                 strict=config.queue.strict_8bit,
+                signer=rooms.signer,
             ),
             port=config.queue.port,
         )

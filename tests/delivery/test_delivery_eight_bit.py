@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from delivery_fakes import Processes, Threads
@@ -22,7 +23,7 @@ SAID = (
 
 def message(content: bytes) -> OutboundMessage:
     async def read(offset: int, length: int) -> bytes:
-        return content[offset : offset + length]
+        return content[offset : min(offset + length, len(content) if offset >= 5 else 5)]  # a prefix is read by itself
 
     options = MailOptions(size=len(content), body="8BITMIME", ret="FULL")
     return OutboundMessage("a@here.example", (("b@there.example", PLAIN_RCPT),), read, options)
@@ -30,8 +31,11 @@ def message(content: bytes) -> OutboundMessage:
 
 def whole(sent: OutboundMessage | None) -> bytes:
     assert sent is not None
-    assert run_now(sent.read(sent.size, 10)) == b""
-    return bytes(run_now(sent.read(0, sent.size)))
+    content = b""
+    while piece := run_now(sent.read(len(content), sent.size)):
+        content += piece
+    assert len(content) == sent.size
+    return content
 
 
 def instead(content: bytes, scratch: Path, own: bool, strict: bool = False) -> OutboundMessage | None:
@@ -81,3 +85,56 @@ def test_nothing_is_left_when_no_process_is_free(tmp_path: Path) -> None:
     with pytest.raises(Busy):
         run_now(EightBit(Threads(), NoneFree(), scratch=str(tmp_path)).instead(message(TEXT), True))
     assert list(tmp_path.iterdir()) == []
+
+
+class Signer:
+    """Signs for some domains with what it was given."""
+
+    def __init__(self, *domains: str) -> None:
+        self.domains = domains
+
+    async def begin(self, domains: list[str]) -> Signature | None:
+        return Signature(domains[0]) if domains[0] in self.domains else None
+
+
+class Signature:
+    def __init__(self, domain: str) -> None:
+        self.domain, self.body = domain, b""
+
+    def update(self, data: bytes) -> None:
+        self.body += data
+
+    async def fields(self, envelope_id: str, header: bytes) -> bytes:
+        return b"DKIM-Signature: v=1; d=%s; b=%d.%d\r\n" % (self.domain.encode(), len(header), len(self.body))
+
+
+OLD = b"DKIM-Signature: v=1; a=rsa-sha256;\r\n d = Here.example; bd=x; b=old\r\n"
+OTHERS = b"DKIM-Signature: v=1; d=there.example; b=kept\r\n"
+
+
+def resigned(content: bytes, scratch: Path, *domains: str) -> OutboundMessage:
+    signer: Any = Signer(*domains)
+    sent = run_now(
+        EightBit(Threads(), Processes(), scratch=str(scratch), signer=signer).instead(message(content), True)
+    )
+    assert isinstance(sent, OutboundMessage)
+    return sent
+
+
+def test_what_is_changed_is_signed_anew(tmp_path: Path) -> None:
+    header = OTHERS + SAID[: -len(b"Gr=C3=BC=C3=9Fe\r\n")]
+    wanted = b"DKIM-Signature: v=1; d=here.example; b=%d.17\r\n" % len(header) + OTHERS + SAID
+    sent = resigned(OLD + OTHERS + OLD + TEXT, tmp_path, "here.example")
+    assert whole(sent) == wanted
+    cut = wanted.index(b"Gr=C3")
+    assert run_now(sent.read(cut, 5)) == b"Gr=C3"
+
+
+def test_without_a_key_the_old_signature_stays(tmp_path: Path) -> None:
+    assert whole(resigned(OLD + TEXT, tmp_path)) == OLD + SAID
+    assert whole(resigned(TEXT, tmp_path, "here.example")) == SAID
+
+
+def test_what_goes_as_it_is_keeps_its_signature(tmp_path: Path) -> None:
+    content = OLD + "Subject: ü\r\n\r\nü\r\n".encode()
+    assert whole(resigned(content, tmp_path, "here.example")) == content
