@@ -28,6 +28,7 @@ class Forwarding:
         self._directory = directory
         self._clock = clock
         self._hostname = hostname
+        self._known: tuple[ForwardingKey, ...] = ()  # to make addresses with; the store may have newer ones
 
     async def rewritten(self, sender: Address, recipient: Address) -> Address:
         """See :class:`IForwarding`."""
@@ -36,7 +37,7 @@ class Forwarding:
         now = self._clock.seconds()
         bare = not recipient.domain or recipient.domain.startswith("[")
         domain = self._hostname if bare else recipient.domain_key  # in ASCII, whatever the next server knows
-        return srs.rewrite(sender, domain, (await self._keys(now))[0], now)
+        return srs.rewrite(sender, domain, await self._key(now), now)
 
     async def restored(self, recipient: Address, null_sender: bool) -> Address | None:
         """See :class:`IForwarding`."""
@@ -45,19 +46,18 @@ class Forwarding:
         if not null_sender:
             raise Refused("5.7.1", "Only notices of delivery are taken for this address")
         now = self._clock.seconds()
-        keys = [bytes.fromhex(key.secret) for key in await self._directory.forwarding_keys()]
+        keys = [bytes.fromhex(key.secret) for key in await self._directory.forwarding_keys()]  # other processes' too
         try:
             return srs.restore(recipient.local, keys, now)
         except srs.NotOurs as error:
             raise Refused("5.1.1", f"No such address here: {error}") from None
 
-    async def _keys(self, now: float) -> list[bytes]:
-        """Return the keys, the newest first; a new one is made in time."""
-        keys = await self._directory.forwarding_keys()
-        if not keys or now - keys[0].created >= KEY_SECONDS:
+    async def _key(self, now: float) -> bytes:
+        """Return the key to make addresses with; a new one is made in time."""
+        if not self._known or now - self._known[0].created >= KEY_SECONDS:
             key = ForwardingKey(now, secrets.token_hex(KEY_OCTETS))
-            keys = await self._directory.add_forwarding_key(key, KEY_SECONDS, KEYS_KEPT)
-        return [bytes.fromhex(key.secret) for key in keys]
+            self._known = await self._directory.add_forwarding_key(key, KEY_SECONDS, KEYS_KEPT)
+        return bytes.fromhex(self._known[0].secret)
 
     async def _is_ours(self, domain: str) -> bool:
         try:

@@ -36,7 +36,8 @@ class KeyedDirectory(Directory):
         return self.keys
 
     async def add_forwarding_key(self, key, unless_within, keep):
-        self.keys = (key, *self.keys)[:keep]
+        if not self.keys or key.created - self.keys[0].created >= unless_within:
+            self.keys = (key, *self.keys)[:keep]
         return self.keys
 
 
@@ -135,6 +136,13 @@ def test_a_sender_who_has_become_ours_gets_the_bounce_here(world):
     world.directory.local_domains.add("far.example")
     world.directory.routes["alice@far.example"] = Resolved(True, (("id-alice", "alice@far.example"),))
     assert run_now(world.router.resolve(sender, False, null_sender=True)).local == (("id-alice", "alice@far.example"),)
+
+
+def test_another_process_knows_what_one_has_made(world):
+    sender = parse_address(world.send(ALICE, SALES)[0][1])
+    other = Forwarding(world.directory, world.clock, "mx.here.example")
+    assert run_now(other.restored(sender, True)) == ALICE
+    assert run_now(other.rewritten(ALICE, SALES)) == sender and len(world.directory.keys) == 1
 
 
 def test_keys_change_and_the_old_ones_are_still_known(world):

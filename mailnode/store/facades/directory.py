@@ -38,10 +38,9 @@ _MISSING = object()
 class Directory:
     """Domains, accounts, addresses, aliases, credentials.
 
-    What :meth:`resolve`, :meth:`login_record`, :meth:`is_local`, :meth:`may_send_as`, :meth:`dkim_keys` and
-    :meth:`forwarding_keys` answered is remembered, at most ``cache_size`` answers, so that a hot RCPT costs no hop to a
-    thread. All of it is forgotten with any change through this object, and by :meth:`poll` when another process changed
-    something.
+    What :meth:`resolve`, :meth:`login_record`, :meth:`is_local`, :meth:`may_send_as` and :meth:`dkim_keys` answered is
+    remembered, at most ``cache_size`` answers, so that a hot RCPT costs no hop to a thread. All of it is forgotten with any change
+    through this object, and by :meth:`poll` when another process changed something.
     """
 
     def __init__(self, engine: Engine, cache_size: int = 10_000) -> None:
@@ -111,7 +110,7 @@ class Directory:
 
     async def forwarding_keys(self) -> tuple[ForwardingKey, ...]:
         """See :class:`IDirectory`."""
-        return await self._cached(("forwarding",), forwarding_keys.forwarding_keys)
+        return await self._engine.read(DIRECTORY, forwarding_keys.forwarding_keys)
 
     async def domains(self) -> list[Domain]:
         """See :class:`IDirectory`."""
