@@ -96,6 +96,25 @@ class SqliteTests(TestCase):
 
         return Deferred.fromCoroutine(case())
 
+    def test_what_is_new_is_tried_at_once_with_thousands_waiting_and_every_place_taken(self) -> Deferred[None]:
+        async def case() -> None:
+            for number in range(200):
+                await self.add(f"s{number}", f"silent.d{number}.example", recipients=25)
+            runner = self.runner(destinations=20, spare=1, drain=0.0, poll=1000.0)
+            runner.start()
+            while self.agent.tries.get("silent", 0) < 20:
+                pause: Deferred[None] = Deferred()
+                reactor.callLater(0.01, pause.callback, None)
+                await pause
+            await self.add("live", "live.example")
+            started = reactor.seconds()
+            self.hints.wake_queue(["live.example"])
+            self.assertLess(await self.agent.sent - started, 1.0)
+            await runner.stop()
+            self.assertEqual(self.agent.tries["silent"], 20)
+
+        return Deferred.fromCoroutine(case())
+
     def test_a_dead_destination_is_worked_off_without_a_try_for_each(self) -> Deferred[None]:
         async def case() -> None:
             for number in range(60):
