@@ -241,7 +241,7 @@ class MailNode:
 class Dns:
     """dnsmasq with the records of a test, and no upstream: everything else is refused."""
 
-    def __init__(self, folder: Path, records: list[str], port: int | None = None) -> None:
+    def __init__(self, folder: Path, records: list[str], port: int | None = None, address: str = "127.0.0.1") -> None:
         """:param records: dnsmasq options without dashes, ``mx-host=a.test,mx1.a.test,10``. :param port: None: a free one."""
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port() if port is None else port
@@ -250,7 +250,7 @@ class Dns:
             "\n".join(
                 [
                     f"port={self.port}",
-                    "listen-address=127.0.0.1",
+                    f"listen-address={address}",
                     "bind-interfaces",
                     "no-resolv",
                     "no-hosts",
