@@ -80,7 +80,9 @@ def _relabelled(block: bytes, encoding: bytes, entity: Entity) -> bytes:
     kept = headers.remove(block, [_ENCODING])
     end = headers.header_end(kept)
     fields = kept[: end - 2] if end >= 0 else kept
-    if b"content-type" not in entity.headers:
+    if (
+        entity.kind == "leaf" and b"content-type" not in entity.headers
+    ):  # a digest has messages without it (RFC 2046 5.1.5)
         fields += _UNKNOWN_TEXT
     if entity.header_start == 0 and headers.first(block, b"mime-version") is None:
         fields += b"MIME-Version: 1.0\r\n"

@@ -81,6 +81,14 @@ def test_it_says_how_the_text_is_encoded_once() -> None:
     )
 
 
+def test_a_message_of_a_digest_stays_a_message() -> None:
+    digest = b"Content-Type: multipart/digest; boundary=b\r\n\r\n--b\r\n\r\nSubject: x\r\n\r\n\xc3\xa9\r\n--b--\r\n"
+    said = to_seven_bit(digest)
+    assert said is not None
+    types = [part.get_content_type() for part in parsed(said).walk()]
+    assert types == ["multipart/digest", "message/rfc822", "text/plain"]
+
+
 @pytest.mark.parametrize(
     "data",
     [
