@@ -22,7 +22,7 @@ from mailnode.interfaces.runtime import IProcesses, IThreads
 from mailnode.message.headers import MAX_HEADER, Field, field_names, fields, header_end, remove
 from mailnode.message.seven_bit import to_seven_bit
 
-PIECE = 1024 * 1024  # octets in memory at a time
+PIECE = 64 * 1024  # octets at a time: what hashes them holds the reactor for a millisecond or two
 _DOMAIN_TAG = re.compile(rb"(?:\A|;)[ \t]*d[ \t]*=[ \t]*([^; \t]+)")  # RFC 6376 3.5
 _SIGNATURES = (b"dkim-signature", b"arc-message-signature")
 
