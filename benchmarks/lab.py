@@ -293,7 +293,10 @@ class Lab:
 
 
 Counted: TypeAlias = tuple[int, Callable[[], int]]  # a process, and work that returns how much was done
-LIMITS = "[limits]\nconnections = 10000\nconnections_per_address = 10000\n"
+LIMITS = (
+    "[submission]\nrecipients_per_hour = 0\nnew_recipients_per_day = 0\n"
+    "[limits]\nconnections = 10000\nconnections_per_address = 10000\n"
+)
 START_UP = 0.35  # seconds the load's process needs before its first connection; the same for both
 
 

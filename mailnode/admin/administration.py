@@ -9,10 +9,11 @@ from typing import Protocol, TypedDict
 from mailnode.interfaces.accounts import IDirectory
 from mailnode.interfaces.dns import IDnsLookup
 from mailnode.interfaces.runtime import IClock, IHints, IThreads
-from mailnode.interfaces.sending import ISuppressions
+from mailnode.interfaces.sending import ISentCounts, ISuppressions
 from mailnode.interfaces.store import IMailStore, IQueueStore
 from mailnode.values.directory import Credential
 from mailnode.values.published import Published
+from mailnode.values.sending import SendingSettings
 
 
 class CertificateStatus(TypedDict):
@@ -105,4 +106,6 @@ class Administration:
     dns: IDnsLookup
     routing: Callable[[], Routing]
     suppressions: ISuppressions
+    sent: ISentCounts
+    sending_settings: Callable[[], SendingSettings]
     server: RunningServer | None = None  # None: none runs

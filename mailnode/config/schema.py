@@ -29,7 +29,7 @@ from mailnode.config.fields import (
 )
 from mailnode.config.file import ConfigTable
 from mailnode.config.routes import Route, Smarthost
-from mailnode.values.sending import SendingSettings
+from mailnode.values.sending import SendingLimits, SendingSettings
 
 PROTOCOLS = ("smtp", "submission", "lmtp", "imap", "pop3", "http")
 
@@ -260,6 +260,26 @@ class Limits(Section):
 class Submission(Section):
     """What an account may send (:doc:`submission`)."""
 
+    recipients_per_hour: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        300, description="To how many recipients an account may send within an hour. 0: to any number."
+    )
+    messages_per_hour: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        0, description="How many messages an account may send within an hour. 0: any number, each has a recipient."
+    )
+    new_recipients_per_day: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        200,
+        description="To how many recipients an account may send within a day that it did not send to before. 0: to any "
+        "number, and nobody notes whom it sends to.",
+    )
+    loud_from: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        100,
+        description="An account that sends to so many recipients in an hour, and to more than five times as many as in its "
+        "busiest hour of 14 days, is told of to postmaster, once a day. 0: nobody is told.",
+    )
+    hold_loud: bool = Field(
+        False,
+        description="Whether the mail of such an account is held in the queue from then on, until an operator has looked.",
+    )
     suppress_after: Annotated[int, Field(ge=0, le=100)] = Field(
         2,
         description="After how many mails of an account that a recipient's server refused for good, because there is no such "
@@ -278,7 +298,8 @@ class Submission(Section):
 
     def settings(self) -> SendingSettings:
         """Return what those go by who count and refuse."""
-        return SendingSettings(suppress_after=self.suppress_after, suppress_for=self.suppress_for)
+        limits = SendingLimits(self.recipients_per_hour, self.messages_per_hour, self.new_recipients_per_day)
+        return SendingSettings(limits, self.loud_from, self.hold_loud, self.suppress_after, self.suppress_for)
 
 
 class Auth(Section):

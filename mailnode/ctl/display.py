@@ -12,6 +12,7 @@ from mailnode.admin.grants import GrantRecord
 from mailnode.admin.mailboxes import MailboxRecord
 from mailnode.admin.queue import EnvelopeDetails, EnvelopeRecord, Held, MessageShown, Pause, Released, Summary
 from mailnode.admin.queue_steering import MailSteered
+from mailnode.admin.sending import SendingRecord
 from mailnode.admin.suppressions import SuppressionRecord
 
 
@@ -81,6 +82,14 @@ def aliases(result: list[AliasRecord]) -> str:
 def grants(result: list[GrantRecord]) -> str:
     """Return a list of who may send as what."""
     return table(result, ("address", "account"))
+
+
+def sending(result: SendingRecord) -> str:
+    """Return what an account sends; a limit of 0 is none."""
+    limits = {
+        key: result[key] or "none" for key in ("recipients_per_hour", "messages_per_hour", "new_recipients_per_day")
+    }
+    return record({**result, **limits})
 
 
 def suppressions(result: list[SuppressionRecord]) -> str:

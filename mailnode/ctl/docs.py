@@ -58,9 +58,13 @@ record). ``account list``: ``address``, ``id``, ``status`` (active,
 no-login, no-receive, suspended, deleting), ``role``, ``created``; ``show`` also ``addresses``, ``may_send_as`` (what
 was granted beside them), ``bytes_used``, ``bytes_limit``, ``messages_used``, ``messages_limit`` (0: no limit) and
 ``credentials`` without their secrets. ``alias list``: ``address``, ``targets``, ``detail``, ``owner``. ``grant list``:
-``address``, ``account``. ``suppression list`` and ``add``: ``account``, ``recipient``, ``refused_until`` ("": it bounced,
-and is not refused), ``bounces`` (0: it was added), ``since`` (when it bounced last, or was added), ``last_status``,
-``last_reply``. ``mailbox list``: ``name``, ``special_use``, ``subscribed``, ``messages``, ``unseen``,
+``address``, ``account``. ``account sending`` and ``limits``: ``account``, ``recipients_within_hour``, ``recipients_per_hour``,
+``messages_within_hour``, ``messages_per_hour``, ``new_recipients_within_day``, ``new_recipients_per_day`` (limits; 0 is none),
+``own_limits`` (which of them are the account's own), ``messages_within_day``, ``recipients_within_day``, ``busiest_hour``
+(recipients in the busiest of 14 days), ``loud_since``, ``suppressed``. ``suppression list`` and ``add``: ``account``,
+``recipient``, ``refused_until`` ("": it bounced, and is not refused), ``bounces`` (0: it was added), ``since`` (when it
+bounced last, or was added), ``last_status``, ``last_reply``.
+``mailbox list``: ``name``, ``special_use``, ``subscribed``, ``messages``, ``unseen``,
 ``size``, ``uidvalidity``, ``uidnext``. ``queue list``: ``id``, ``sender`` ("" is the null sender), ``size``,
 ``created``, ``expires``, ``held`` and ``recipients``, each with ``address``, ``destination``, ``state``,
 ``attempts``, ``next_try``, ``last_status``, ``last_reply``, ``last_host``, ``given_up`` (by an operator: "last try", "bounced",

@@ -209,6 +209,20 @@ WORDS = {
             ],
         },
     ),
+    "account.sending": Words(
+        "Show what an account sent within the hour and the day, what it may, and whom it is not let write to.",
+        shown(display.sending),
+    ),
+    "account.limits": Words(
+        "Give an account limits of its own where one is given, and show what it sends.",
+        shown(display.sending),
+        options={
+            "recipients_per_hour": "Recipients within an hour; 0: no limit.",
+            "messages_per_hour": "Messages within an hour; 0: no limit.",
+            "new_recipients_per_day": "Recipients within a day that it did not send to before; 0: no limit.",
+            "usual": "Take back those that are not given: what the configuration says holds.",
+        },
+    ),
     "account.address.add": Words("Give the account ADDRESS the address FURTHER too.", path=("account", "add-address")),
     "account.address.remove": Words(
         "Take a further address away from its account.",

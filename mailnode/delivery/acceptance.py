@@ -150,7 +150,12 @@ class Acceptance:
             raise ValueError("no recipients")
         if made.local and facts is None:
             raise ValueError("mail for a mailbox without facts")
-        if facts is not None and self._is_direct(made) and await self._place(envelope, made, blob, facts):
+        if (
+            facts is not None
+            and not envelope.held
+            and self._is_direct(made)
+            and await self._place(envelope, made, blob, facts)
+        ):
             return
         submission = NewEnvelope(
             queued_envelope(envelope, made, blob, self._expires, self._routing), blob, facts if made.local else None
@@ -206,6 +211,7 @@ def queued_envelope(
         options=envelope.options,
         session=envelope.origin.session,
         account_id=envelope.origin.account_id,
+        held=envelope.held,
         internaldate=internaldate(created),
         recipients=queued_recipients(made, created, routing, reverse_path),
     )

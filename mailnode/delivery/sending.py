@@ -1,43 +1,78 @@
-"""What accounts may send: recipients that bounced for them are suppressed for a while.
+"""What accounts may send: so much an hour, to so many strangers a day, and for a while not to recipients that bounced.
 
-A suppressed recipient costs nobody a try: servers take it amiss when somebody goes on writing to people that they do not
-have. One that was only mistaken for gone comes back by itself, or when an operator says so.
+A stolen password is used to send as much as it can before somebody notices; the limits bound that, and what is unusual for
+an account is told. A recipient that bounced costs nobody a try: servers take it amiss when somebody goes on writing to
+people that they do not have. One that was only mistaken for gone comes back by itself, or when an operator says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from mailnode.errors import BadAddress, Refused, StoreUnavailable
+from mailnode.interfaces.accounts import IDirectory
 from mailnode.interfaces.runtime import IClock
-from mailnode.interfaces.sending import ISending, ISuppressions
+from mailnode.interfaces.sending import ISending, ISentCounts, ISuppressions
 from mailnode.values.address import parse_address
 from mailnode.values.events import emit, moment
-from mailnode.values.sending import SendingSettings, Suppression
+from mailnode.values.sending import Admitted, Counted, SendingLimits, SendingSettings, Standing, Suppression
 
 # What says that there is no such recipient, and will be none tomorrow (RFC 3463 3.2 and 3.3, RFC 7505): not what a policy
 # says (5.7), and not what says nothing more than no (5.0.0).
 HARD = frozenset({"5.1.1", "5.1.3", "5.1.6", "5.1.10", "5.2.1"})
 MAX_QUOTED = 200  # characters of a server's reply that a mail program is shown
+LIMITED = "4.7.1"
 
 _log = Logger()
 
 
 @implementer(ISending)
 class Sending:
-    """Asks what is known of an account and a recipient."""
+    """Asks what is known of an account and a recipient, and counts."""
 
-    def __init__(self, suppressions: ISuppressions, clock: IClock, settings: Callable[[], SendingSettings]) -> None:
-        """:param settings: those of the moment."""
+    def __init__(
+        self,
+        suppressions: ISuppressions,
+        counts: ISentCounts,
+        directory: IDirectory,
+        clock: IClock,
+        settings: Callable[[], SendingSettings],
+    ) -> None:
+        """:param directory: knows accounts' own limits. :param settings: those of the moment."""
         self._suppressions = suppressions
+        self._counts = counts
+        self._directory = directory
         self._clock = clock
         self._settings = settings
 
-    async def admit(self, account_id: str, recipient: str) -> None:
-        """See :class:`ISending`. When nobody can say, the recipient is tried."""
+    async def admit(self, account_id: str, recipient: str, first: bool) -> Admitted:
+        """See :class:`ISending`. Where nobody can say what stands against it, it is admitted."""
+        await self._require_unsuppressed(account_id, recipient)
+        limits = await self.limits(account_id)
+        stranger = bool(limits.strangers) and not await self._counts.knows(account_id, recipient)
+        asked = Counted(int(first), 1, int(stranger))
+        now = self._clock.seconds()
+        standing = await self._counts.standing(account_id, now)  # nothing comes between this and counting
+        limit = over(standing, asked, limits, now)
+        if limit:
+            raise Refused(LIMITED, limit)
+        self._counts.count(account_id, asked, now)
+        return Admitted(asked)
+
+    async def limits(self, account_id: str) -> SendingLimits:
+        """Return the limits that hold for an account."""
+        usual = self._settings().limits
+        try:
+            return (await self._directory.sending_limits(account_id)).over(usual)
+        except StoreUnavailable:
+            return usual
+
+    async def _require_unsuppressed(self, account_id: str, recipient: str) -> None:
         if not self._settings().suppress_after:
             return
         try:
@@ -46,6 +81,18 @@ class Sending:
             return
         if found is not None:
             raise Refused("5.1.1", why(found))
+
+    def give_back(self, account_id: str, counted: Counted) -> None:
+        """See :class:`ISending`."""
+        self._counts.count(account_id, counted.negative(), self._clock.seconds())
+
+    def sent(self, account_id: str, recipients: Sequence[str]) -> None:
+        """See :class:`ISending`."""
+        Deferred.fromCoroutine(self._meet(account_id, recipients)).addErrback(_failed)
+
+    async def _meet(self, account_id: str, recipients: Sequence[str]) -> None:
+        if (await self.limits(account_id)).strangers:
+            self._counts.met(account_id, recipients, self._clock.seconds())
 
     async def bounced(self, account_id: str, recipient: str, status: str, reply: str) -> None:
         """See :class:`ISending`. A bounce that cannot be noted is not."""
@@ -71,9 +118,29 @@ class Sending:
 
     async def sweep(self, now: float) -> None:
         """Forget what has lost its meaning. :param now: UTC seconds. :raises StoreUnavailable:"""
-        count = await self._suppressions.sweep(now)
-        if count:
-            emit(_log, "upkeep.swept", what="suppressions", count=count)
+        swept = {"suppressions": await self._suppressions.sweep(now), "counts of mail": await self._counts.sweep(now)}
+        for what, count in swept.items():
+            if count:
+                emit(_log, "upkeep.swept", what=what, count=count)
+
+
+def _failed(failure: Failure) -> None:
+    _log.failure("what an account sent could not be noted", failure)
+
+
+def over(standing: Standing, asked: Counted, limits: SendingLimits, now: float) -> str:
+    """Return what a person is told who would get above a limit, "" where nobody does."""
+    sent = standing.within_hour(now).plus(asked)
+    if limits.recipients and sent.recipients > limits.recipients:
+        return f"This account may send to {limits.recipients} recipients within an hour, and did: try again later"
+    if limits.messages and asked.messages and sent.messages > limits.messages:
+        return f"This account may send {limits.messages} messages within an hour, and did: try again later"
+    if asked.strangers and standing.day.strangers + asked.strangers > limits.strangers:
+        return (
+            f"This account may send to {limits.strangers} recipients within a day that it never sent to before, and did:"
+            " try again tomorrow"
+        )
+    return ""
 
 
 def why(found: Suppression) -> str:

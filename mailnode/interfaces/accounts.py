@@ -9,6 +9,7 @@ from zope.interface import Interface
 from mailnode.values.address import Address
 from mailnode.values.directory import Account, Alias, Credential, Domain, ForwardingKey, Grant, LoginRecord, Resolved
 from mailnode.values.dkim import DkimKey
+from mailnode.values.sending import OwnLimits
 
 
 class IDirectory(Interface):
@@ -133,6 +134,12 @@ class IDirectory(Interface):
 
     async def remove_grant(account_id: str, address: str) -> None:
         """:raises NoSuchAccount: there is no such grant. :raises BadAddress:"""
+
+    async def sending_limits(account_id: str) -> OwnLimits:
+        """What an operator said of the account's sending."""
+
+    async def set_sending_limits(account_id: str, limits: OwnLimits) -> None:
+        """:raises NoSuchAccount:"""
 
     def on_account_change(callback: Callable[[str], None]) -> Callable[[], None]:
         """Call back with an account id whose generation was raised; returns what ends it."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from zope.interface import Interface
 
-from mailnode.values.sending import Suppression
+from mailnode.values.sending import Admitted, Counted, Standing, Suppression
 
 
 class ISuppressions(Interface):
@@ -34,14 +34,42 @@ class ISuppressions(Interface):
         """Forget those whose time has passed; return how many."""
 
 
+class ISentCounts(Interface):
+    """What accounts sent, and to whom: counts that may be lost. Written without sync; no mail waits on it."""
+
+    async def standing(account_id: str, now: float) -> Standing:
+        """What an account sent of late. What is counted at once after this is counted on top of it."""
+
+    def count(account_id: str, counted: Counted, now: float) -> None:
+        """Add to what an account sent."""
+
+    async def knows(account_id: str, recipient: str) -> bool:
+        """Whether an account has sent to a recipient, an address' key, in the last 400 days."""
+
+    def met(account_id: str, recipients: Sequence[str], now: float) -> None:
+        """Note that an account sent to recipients."""
+
+    async def set_loud(account_id: str, since: float, held: bool) -> None:
+        """Note since when an account sends unusually much, and whether its mail waits for an operator."""
+
+    async def sweep(now: float) -> int:
+        """Forget what is too old; return how much."""
+
+
 class ISending(Interface):
     """What accounts send: one object of a server asks and counts."""
 
-    async def admit(account_id: str, recipient: str) -> None:
-        """Say whether an account may send to a recipient, an address' key.
+    async def admit(account_id: str, recipient: str, first: bool) -> Admitted:
+        """Count a recipient, an address' key, of a message of an account. :param first: of this message.
 
-        :raises mailnode.errors.Refused: it may not, and why.
+        :raises mailnode.errors.Refused: the account may not send to it, or not now; why. Nothing was counted.
         """
+
+    def give_back(account_id: str, counted: Counted) -> None:
+        """Take back what was counted for a message that was not taken."""
+
+    def sent(account_id: str, recipients: Sequence[str]) -> None:
+        """A message to these was taken: they are strangers to the account no more."""
 
     async def bounced(account_id: str, recipient: str, status: str, reply: str) -> None:
         """A recipient's server refused the mail of an account for good. :param status: RFC 3463."""

@@ -42,6 +42,8 @@ def administration(config: Config) -> Iterator[Administration]:
             BlockingLookup(lambda: config.dns.servers),
             lambda: routing_table(config.queue),
             stores.suppressions,
+            stores.sent,
+            config.submission.settings,
         )
     finally:
         run_now(stores.stop())

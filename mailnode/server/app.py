@@ -69,7 +69,13 @@ class Server:
         self._stores = OwnStores(config, runtime.clock, runtime.threads, hints, reactor.callFromThread)
         self._certificates = CertificateStore(certificate_files(config), runtime.clock)
         counts = SessionCounts()
-        self._sending = Sending(self._stores.suppressions, runtime.clock, lambda: self.config.submission.settings())
+        self._sending = Sending(
+            self._stores.suppressions,
+            self._stores.sent,
+            self._stores.directory,
+            runtime.clock,
+            lambda: self.config.submission.settings(),
+        )
         self._serving = Serving(
             self._holder,
             self._stores,
@@ -118,6 +124,8 @@ class Server:
             ReactorLookup(runtime.reactor, lambda: self.config.dns.servers),
             lambda: self._serving.rooms.routing,
             self._stores.suppressions,
+            self._stores.sent,
+            lambda: self.config.submission.settings(),
             self,
         )
 

@@ -25,6 +25,7 @@ from mailnode.store.facades.ephemeral_remote import RemoteEphemeral
 from mailnode.store.facades.mail_store import MailStore
 from mailnode.store.facades.queue import Queue
 from mailnode.store.facades.queue_remote import RemoteQueue
+from mailnode.store.facades.sent_counts import SentCounts
 from mailnode.store.facades.sts_policies import StsPolicies
 from mailnode.store.facades.suppressions import Suppressions
 from mailnode.values.events import emit
@@ -94,6 +95,7 @@ class OwnStores(Stores):
         queue = Queue(engine, blobs, sent_history=config.queue.sent_history)
         super().__init__(config, clock, hints, engine, blobs, queue, self._counters)
         self.suppressions = Suppressions(engine)
+        self.sent = SentCounts(engine, clock)
         self._config = config
 
     async def start(self) -> None:
@@ -109,6 +111,7 @@ class OwnStores(Stores):
                 emit(_log, "store.files_missing", warning=True, path=str(_blob_directory(self._config)))
             await self.directory.set_fixed_domains([domain.name for domain in self._config.domain])
             await self._counters.start()
+            self.sent.start()
             if self._files.alone:
                 await self._end_what_the_dead_held()
         except Exception as error:
@@ -152,6 +155,7 @@ class OwnStores(Stores):
     async def stop(self) -> None:
         """Write what waits and close."""
         await self._counters.stop()
+        await self.sent.stop()
         await self.engine.stop()
         self._files.release()
 

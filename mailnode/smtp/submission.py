@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import cast
 
 from mailnode.errors import BadAddress, DomainError
@@ -23,6 +24,7 @@ from mailnode.smtp.wire.replies import Rejected, login_reply, reason_of
 from mailnode.smtp.wire.server import ServerConnection
 from mailnode.values.address import Address
 from mailnode.values.envelope import Envelope
+from mailnode.values.smtp_reply import Reply
 
 _DROPPED = frozenset({b"bcc", b"resent-bcc"})  # for the sender's program alone (RFC 5322 3.6.3)
 
@@ -117,8 +119,20 @@ class Submission(SmtpSession):
             raise Rejected(replies.NOT_OWNER)
 
     async def _admit_recipient(self, transaction: MailTransaction, recipient: Address) -> None:
+        sending, account_id = self._service.sending, self._account_id()
+        if sending is not None:
+            admitted = await sending.admit(account_id, recipient.key, not transaction.recipients)
+            transaction.counted = transaction.counted.plus(admitted.counted)
+            transaction.held = transaction.held or admitted.held
+            transaction.give_back = partial(sending.give_back, account_id)
+
+    async def _take_message(self, transaction: MailTransaction) -> Reply:
+        reply = await super()._take_message(transaction)
+        transaction.give_back = None
         if self._service.sending is not None:
-            await self._service.sending.admit(self._account_id(), recipient.key)
+            recipients = [recipient.address.key for recipient in transaction.recipients]
+            self._service.sending.sent(self._account_id(), recipients)
+        return reply
 
     async def _edit_fields(self, block: bytes, names: frozenset[bytes], envelope: Envelope) -> bytes:
         """Check the authors, drop what is not for others to see, add what is missing (RFC 6409 8)."""

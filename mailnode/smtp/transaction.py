@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from mailnode.smtp.intake import Intake
@@ -11,6 +12,7 @@ from mailnode.values.directory import Resolved
 from mailnode.values.envelope import Envelope, Origin, Recipient
 from mailnode.values.plan import AS_IT_IS, RecipientPlan
 from mailnode.values.policy import PASS, Verdict
+from mailnode.values.sending import NOTHING, Counted
 
 
 @dataclass(slots=True)
@@ -28,6 +30,9 @@ class MailTransaction:
     envelope: Envelope | None = None
     intake: Intake | None = None
     problem: Exception | None = None  # the message is read to its end and refused
+    counted: Counted = NOTHING  # for the account
+    give_back: Callable[[Counted], None] | None = None  # takes that back, should the message not be taken
+    held: bool = False  # the message is to wait for an operator
 
     @property
     def sender(self) -> str:
@@ -60,6 +65,7 @@ class MailTransaction:
             seconds,
             mail.options,
             self.tags,
+            held=self.held,
         )
 
     def seen(self, is_ascii: bool) -> Envelope:
@@ -80,6 +86,9 @@ class MailTransaction:
         """Keep nothing."""
         if self.intake is not None:
             self.intake.abort()
+        give_back, self.give_back = self.give_back, None
+        if give_back is not None:
+            give_back(self.counted)
 
 
 def protocol_keyword(lmtp: bool, extended: bool, secure: bool, authenticated: bool, utf8: bool) -> str:

@@ -68,4 +68,5 @@ class Envelope:
     received_at: float  # UTC seconds
     options: MailOptions = PLAIN_MAIL
     tags: dict[str, str] = field(default_factory=dict)  # verdicts of policies, for the log and for delivery
+    held: bool = False  # it waits in the queue until an operator releases it
     trace: bytes = b""  # whole fields of policies, known only after the content: on top of each copy placed here

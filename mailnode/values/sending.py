@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 
 HOUR, DAY = 3600.0, 86_400.0  # seconds
 
@@ -37,6 +38,9 @@ class OwnLimits:
 class SendingSettings:
     """What holds for all accounts."""
 
+    limits: SendingLimits
+    loud: int  # recipients in an hour below which no account is loud; 0: none ever is
+    hold_loud: bool
     suppress_after: int  # bounces; 0: nobody is suppressed for them
     suppress_for: float  # seconds
 
@@ -61,6 +65,26 @@ class Counted:
 
 
 NOTHING = Counted()
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What an account sent of late."""
+
+    hour: Counted  # this one, of the clock
+    before: Counted  # the hour before
+    day: Counted  # 24 hours, this one included
+    busiest: int  # recipients in the busiest hour of 14 days before this one
+    loud_since: float = 0.0  # UTC seconds; 0.0: it never was
+    held: bool = False  # because it was loud, until an operator says otherwise
+
+    def within_hour(self, now: float) -> Counted:
+        """Return what was sent within an hour: of the hour before, the share that is not past. :param now: UTC seconds."""
+        share = 1.0 - now % HOUR / HOUR
+        return Counted(
+            self.hour.messages + ceil(self.before.messages * share),
+            self.hour.recipients + ceil(self.before.recipients * share),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -241,6 +241,8 @@ class AllThreeWaysTests(TestCase):
                 opened.dns,
                 opened.routing,
                 opened.suppressions,
+                opened.sent,
+                opened.sending_settings,
                 Running(),
             )
             port = ControlPort(reactor, self.data, ControlFactory(admin))

@@ -80,6 +80,7 @@ OTHER = {
         "route": [{"domains": ["a.example"]}],
     },
     "auth": {"checkers": ["memory:a:b"], "no_throttle_for": ["192.0.2.0/24"], "password_refuse_common": False},
+    "submission": {"hold_loud": True},
     "mta_sts": {"mode": "enforce"},
     "dkim": {"enabled": False},
     "published": {"dmarc": "reject", "reports_to": "a@example.org"},

@@ -138,3 +138,17 @@ def test_recipients_are_suppressed_listed_and_lifted(tool, alice):
     code, _, errors = tool("suppression", "lift", alice, "bob@b.test")
     assert code == 3 and "not suppressed" in errors
     assert tool("suppression", "list", "nobody@mailnode.test")[0] == 3
+
+
+def test_an_account_gets_limits_of_its_own_and_gives_them_back(tool, alice):
+    _, out, _ = tool("account", "sending", alice, "--json")
+    shown = json.loads(out)
+    assert (shown["recipients_per_hour"], shown["own_limits"], shown["recipients_within_hour"]) == (300, [], 0)
+    tool("account", "limits", alice, "--recipients-per-hour", "5000")
+    shown = json.loads(tool("account", "limits", alice, "--messages-per-hour", "0", "--json")[1])
+    assert shown["recipients_per_hour"] == 5000
+    assert shown["own_limits"] == ["recipients_per_hour", "messages_per_hour"]
+    assert "messages per hour          none" in tool("account", "sending", alice)[1]
+    assert tool("account", "limits", alice, "--recipients-per-hour", "9999999")[0] == 2
+    assert json.loads(tool("account", "limits", alice, "--usual", "--json")[1])["own_limits"] == []
+    assert tool("account", "limits", "nobody@mailnode.test", "--usual")[0] == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,8 +14,10 @@ from mailnode.errors import Refused, StoreUnavailable
 from mailnode.interfaces.sending import ISending
 from mailnode.net.no_reactor import run_now
 from mailnode.store.engines.sqlite import SqliteEngine
+from mailnode.store.facades.directory import Directory
+from mailnode.store.facades.sent_counts import SentCounts
 from mailnode.store.facades.suppressions import Suppressions
-from mailnode.values.sending import DAY, SendingSettings
+from mailnode.values.sending import DAY, HOUR, NOTHING, Admitted, Counted, OwnLimits, SendingLimits, SendingSettings
 
 NOW = 1_800_000_000.0
 GONE = "550 5.1.1 <bob@b.example>: no such user"
@@ -28,16 +31,18 @@ class Office:
         self.clock.advance(NOW)
         self.engine = SqliteEngine(None, 1)
         run_now(self.engine.start())
-        self.settings = SendingSettings(**{"suppress_after": 2, "suppress_for": 7 * DAY, **settings})
+        self.settings = replace(SendingSettings(SendingLimits(0, 0, 0), 0, False, 2, 7 * DAY), **settings)
         self.suppressions = Suppressions(self.engine)
-        self.sending = Sending(self.suppressions, self.clock, lambda: self.settings)
+        self.counts = SentCounts(self.engine, self.clock)
+        self.directory = Directory(self.engine)
+        self.sending = Sending(self.suppressions, self.counts, self.directory, self.clock, lambda: self.settings)
 
     def bounce(self, recipient: str = "Bob@B.example", status: str = "5.1.1", reply: str = GONE) -> None:
         run_now(self.sending.bounced("ann", recipient, status, reply))
 
-    def refusal(self, recipient: str = "bob@b.example") -> str:
+    def refusal(self, recipient: str = "bob@b.example", first: bool = True) -> str:
         try:
-            run_now(self.sending.admit("ann", recipient))
+            run_now(self.sending.admit("ann", recipient, first))
         except Refused as refused:
             return f"{refused.status} {refused.text}"
         return ""
@@ -69,7 +74,7 @@ def test_a_setting_turns_it_off() -> None:
     office = Office(suppress_after=1)
     office.bounce()
     assert office.refusal()
-    office.settings = SendingSettings(suppress_after=0, suppress_for=7 * DAY)
+    office.settings = replace(office.settings, suppress_after=0)
     assert not office.refusal()
     office.bounce("eve@b.example")
     assert [one.recipient for one in run_now(office.suppressions.listed("ann"))] == ["bob@b.example"]
@@ -99,3 +104,87 @@ def test_mail_goes_on_when_the_store_cannot_say(monkeypatch: Any) -> None:
     monkeypatch.setattr(office.engine, "write", fails)
     assert office.refusal() == ""
     office.bounce("eve@b.example")
+
+
+# Limits
+
+
+def test_recipients_within_an_hour_are_limited_and_time_makes_room() -> None:
+    office = Office(limits=SendingLimits(4, 0, 0))
+    office.clock.advance(HOUR - NOW % HOUR)  # the hours of the clock are those of the counts
+    assert [office.refusal(first=False) for _ in range(4)] == [""] * 4
+    assert office.refusal() == "4.7.1 This account may send to 4 recipients within an hour, and did: try again later"
+    office.clock.advance(HOUR)
+    assert office.refusal()
+    office.clock.advance(HOUR / 2)
+    assert [bool(office.refusal()) for _ in range(3)] == [False, False, True]
+    office.clock.advance(2 * HOUR)
+    assert [bool(office.refusal()) for _ in range(5)] == [False] * 4 + [True]
+
+
+def test_messages_within_an_hour_are_limited() -> None:
+    office = Office(limits=SendingLimits(0, 2, 0))
+    assert not office.refusal() and not office.refusal(first=False) and not office.refusal()
+    assert office.refusal().startswith("4.7.1 This account may send 2 messages within an hour")
+    assert not office.refusal(first=False)
+
+
+def test_strangers_within_a_day_are_limited_and_become_known_when_the_message_is_taken() -> None:
+    office = Office(limits=SendingLimits(0, 0, 2))
+    assert run_now(office.sending.admit("ann", "a@b.example", True)) == Admitted(Counted(1, 1, 1))
+    assert run_now(office.sending.admit("ann", "a@b.example", False)) == Admitted(Counted(0, 1, 1))
+    assert office.refusal("c@b.example").startswith(
+        "4.7.1 This account may send to 2 recipients within a day that it never"
+    )
+    office.sending.sent("ann", ["a@b.example"])
+    assert run_now(office.sending.admit("ann", "a@b.example", True)) == Admitted(Counted(1, 1, 0))
+    assert run_now(office.sending.admit("eve", "a@b.example", True)) == Admitted(Counted(1, 1, 1))
+    office.clock.advance(DAY)
+    assert not office.refusal("c@b.example")
+
+
+def test_what_was_not_taken_is_given_back() -> None:
+    office = Office(limits=SendingLimits(1, 1, 1))
+    counted = run_now(office.sending.admit("ann", "a@b.example", True)).counted
+    assert office.refusal("b@b.example")
+    office.sending.give_back("ann", counted)
+    assert not office.refusal("b@b.example")
+
+
+def test_an_account_may_have_limits_of_its_own(monkeypatch: Any) -> None:
+    office = Office(limits=SendingLimits(1, 0, 1))
+
+    async def own(account_id: str) -> OwnLimits:
+        return OwnLimits(recipients=3, strangers=0) if account_id == "ann" else OwnLimits()
+
+    monkeypatch.setattr(office.directory, "sending_limits", own)
+    assert [bool(office.refusal(f"{n}@b.example")) for n in range(4)] == [False] * 3 + [True]
+    assert run_now(office.sending.limits("eve")) == SendingLimits(1, 0, 1)
+
+
+def test_a_store_that_cannot_say_limits_nobody_by_what_it_has(monkeypatch: Any) -> None:
+    office = Office(limits=SendingLimits(2, 0, 1))
+
+    async def fails(*args: Any) -> Any:
+        raise StoreUnavailable
+
+    monkeypatch.setattr(office.engine, "read", fails)
+    assert [bool(office.refusal(f"{n}@b.example")) for n in range(3)] == [False, False, True]
+
+
+def test_counts_outlive_the_server() -> None:
+    office = Office(limits=SendingLimits(2, 0, 1))
+    run_now(office.sending.admit("ann", "a@b.example", True))
+    office.sending.sent("ann", ["a@b.example"])
+    run_now(office.counts.stop())
+    again = Sending(
+        office.suppressions,
+        SentCounts(office.engine, office.clock),
+        office.directory,
+        office.clock,
+        lambda: office.settings,
+    )
+    assert run_now(again.admit("ann", "a@b.example", True)) == Admitted(Counted(1, 1, 0))
+    with pytest.raises(Refused):
+        run_now(again.admit("ann", "a@b.example", True))
+    assert NOTHING.plus(Counted(1, 2, 3)).negative() == Counted(-1, -2, -3)

@@ -148,6 +148,8 @@ class FurtherProcesses:
             "counter.get": counters.get,
             "counter.clear": counters.clear,
             "sending.admit": self._sending.admit,
+            "sending.give_back": self._sending.give_back,
+            "sending.sent": self._sending.sent,
             "session.enter": enter,
             "session.leave": leave,
             "hints": lambda modseqs, wake: self._hints.heard(worker.link, modseqs, wake),

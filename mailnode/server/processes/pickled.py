@@ -19,6 +19,7 @@ _ROOMS = (
     "mailnode.values.",
     "mailnode.store.",
     "mailnode.config.schema",
+    "mailnode.config.routes",
     "mailnode.errors",
     "mailnode.server.processes.handover",
 )

@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import NoReturn, cast
 
 from twisted.internet import reactor as _reactor
@@ -42,6 +42,7 @@ from mailnode.server.runtime import make_runtime
 from mailnode.server.services import Services, Startable
 from mailnode.server.serving import Serving
 from mailnode.server.stores import WorkerStores
+from mailnode.values.sending import Admitted, Counted
 from mailnode.web.merging import Snapshot
 
 DIRECTORY_POLL = 5.0  # seconds between looks whether the directory changed, should it not have been told
@@ -78,9 +79,18 @@ class OwnersSending:
     def __init__(self, link: ProcessLink) -> None:
         self._link = link
 
-    async def admit(self, account_id: str, recipient: str) -> None:
+    async def admit(self, account_id: str, recipient: str, first: bool) -> Admitted:
         """See :class:`ISending`."""
-        await self._link.call("sending.admit", account_id, recipient)
+        admitted: Admitted = await self._link.call("sending.admit", account_id, recipient, first)
+        return admitted
+
+    def give_back(self, account_id: str, counted: Counted) -> None:
+        """See :class:`ISending`."""
+        self._link.tell("sending.give_back", account_id, counted)
+
+    def sent(self, account_id: str, recipients: Sequence[str]) -> None:
+        """See :class:`ISending`."""
+        self._link.tell("sending.sent", account_id, list(recipients))
 
     async def bounced(self, account_id: str, recipient: str, status: str, reply: str) -> None:
         """Nothing: who delivers, knows."""

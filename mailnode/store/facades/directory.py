@@ -10,7 +10,7 @@ from zope.interface import implementer
 from mailnode.errors import BadAddress
 from mailnode.interfaces.accounts import IDirectory
 from mailnode.store.engines.engine import DIRECTORY, Engine, Transaction
-from mailnode.store.units import directory_rows, dkim_keys, forwarding_keys, grants, resolution
+from mailnode.store.units import directory_rows, dkim_keys, forwarding_keys, grants, resolution, sending_limits
 from mailnode.store.units.directory_rows import DETAILS, FURTHER, PRIMARY, Changed
 from mailnode.values.address import Address, domain_key
 from mailnode.values.directory import (
@@ -26,6 +26,7 @@ from mailnode.values.directory import (
     Resolved,
 )
 from mailnode.values.dkim import STATES, DkimKey
+from mailnode.values.sending import OwnLimits
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -111,6 +112,10 @@ class Directory:
     async def forwarding_keys(self) -> tuple[ForwardingKey, ...]:
         """See :class:`IDirectory`."""
         return await self._engine.read(DIRECTORY, forwarding_keys.forwarding_keys)
+
+    async def sending_limits(self, account_id: str) -> OwnLimits:
+        """See :class:`IDirectory`."""
+        return await self._cached(("sending", account_id), sending_limits.sending_limits, account_id)
 
     async def domains(self) -> list[Domain]:
         """See :class:`IDirectory`."""
@@ -261,6 +266,10 @@ class Directory:
     async def remove_grant(self, account_id: str, address: str) -> None:
         """See :class:`IDirectory`."""
         await self._change(grants.remove_grant, account_id, address)
+
+    async def set_sending_limits(self, account_id: str, limits: OwnLimits) -> None:
+        """See :class:`IDirectory`."""
+        await self._change(sending_limits.set_sending_limits, account_id, limits)
 
     async def replace_credentials(self, account_id: str, label: str, credentials: Sequence[Credential]) -> None:
         """See :class:`IDirectory`."""

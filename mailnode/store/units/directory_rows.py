@@ -240,6 +240,7 @@ def remove_account(tx: Transaction, account_id: str) -> Changed[None]:
     for (key,) in tx.execute("DELETE FROM address WHERE account_id = ? RETURNING address_key", (account_id,)):
         _end_grants(tx, key)
     tx.execute("DELETE FROM credential WHERE account_id = ?", (account_id,))
+    tx.execute("DELETE FROM sending_limit WHERE account_id = ?", (account_id,))
     _note_change(tx, account_id, version)
     return Changed(None, version, (account_id,))
 
