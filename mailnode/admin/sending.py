@@ -7,7 +7,9 @@ from typing import TypedDict
 from mailnode.admin.administration import Administration
 from mailnode.admin.finding import find_account, moment
 from mailnode.admin.operations import Count, OperationFailed, Reason, operation
+from mailnode.admin.queue import TOGETHER
 from mailnode.values.directory import Account
+from mailnode.values.queue import HELD, QueueFilter
 from mailnode.values.sending import OwnLimits
 
 MOST = 1_000_000  # an hour, or a day
@@ -28,7 +30,15 @@ class SendingRecord(TypedDict):
     recipients_within_day: int
     busiest_hour: int  # recipients in the busiest of 14 days
     loud_since: str  # when it last sent unusually much; "": not in 14 days
+    held: bool  # its mail waits until it is released
     suppressed: list[str]  # recipients that are refused
+
+
+class AccountReleased(TypedDict):
+    """Whose mail is held no more."""
+
+    released: str
+    envelopes: int  # how many were held
 
 
 @operation("account.sending")
@@ -62,6 +72,20 @@ async def account_limits(
     return await _record(admin, account)
 
 
+@operation("account.release", changes=True)
+async def account_release(admin: Administration, address: str) -> AccountReleased:
+    """Hold no more of an account that sent unusually much, and let go what is held of it."""
+    account = await find_account(admin, address)
+    standing = await admin.sent.standing(account.id, admin.clock.seconds())
+    await admin.sent.set_loud(account.id, standing.loud_since, False)
+    count, after, which = 0, "", QueueFilter(account=account.id, state=HELD)
+    while found := await admin.queue.envelopes(after, TOGETHER, which):
+        count += await admin.queue.hold_several([one.id for one in found], False)
+        after = found[-1].id
+    admin.hints.wake_queue()
+    return {"released": account.address, "envelopes": count}
+
+
 async def _record(admin: Administration, account: Account) -> SendingRecord:
     now = admin.clock.seconds()
     own = await admin.directory.sending_limits(account.id)
@@ -87,5 +111,6 @@ async def _record(admin: Administration, account: Account) -> SendingRecord:
         "recipients_within_day": standing.day.recipients,
         "busiest_hour": standing.busiest,
         "loud_since": moment(standing.loud_since) if standing.loud_since else "",
+        "held": standing.held,
         "suppressed": refused,
     }

@@ -61,7 +61,8 @@ was granted beside them), ``bytes_used``, ``bytes_limit``, ``messages_used``, ``
 ``address``, ``account``. ``account sending`` and ``limits``: ``account``, ``recipients_within_hour``, ``recipients_per_hour``,
 ``messages_within_hour``, ``messages_per_hour``, ``new_recipients_within_day``, ``new_recipients_per_day`` (limits; 0 is none),
 ``own_limits`` (which of them are the account's own), ``messages_within_day``, ``recipients_within_day``, ``busiest_hour``
-(recipients in the busiest of 14 days), ``loud_since``, ``suppressed``. ``suppression list`` and ``add``: ``account``,
+(recipients in the busiest of 14 days), ``loud_since``, ``held``, ``suppressed``.
+``account release``: ``released`` and ``envelopes``. ``suppression list`` and ``add``: ``account``,
 ``recipient``, ``refused_until`` ("": it bounced, and is not refused), ``bounces`` (0: it was added), ``since`` (when it
 bounced last, or was added), ``last_status``, ``last_reply``.
 ``mailbox list``: ``name``, ``special_use``, ``subscribed``, ``messages``, ``unseen``,

@@ -223,6 +223,10 @@ WORDS = {
             "usual": "Take back those that are not given: what the configuration says holds.",
         },
     ),
+    "account.release": Words(
+        "Let go what is held of an account that sent unusually much, and hold no more of its mail.",
+        shown(display.record),
+    ),
     "account.address.add": Words("Give the account ADDRESS the address FURTHER too.", path=("account", "add-address")),
     "account.address.remove": Words(
         "Take a further address away from its account.",

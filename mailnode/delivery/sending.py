@@ -8,25 +8,27 @@ people that they do not have. One that was only mistaken for gone comes back by 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from mailnode.errors import BadAddress, Refused, StoreUnavailable
+from mailnode.errors import BadAddress, DomainError, Refused, StoreUnavailable
 from mailnode.interfaces.accounts import IDirectory
 from mailnode.interfaces.runtime import IClock
-from mailnode.interfaces.sending import ISending, ISentCounts, ISuppressions
+from mailnode.interfaces.sending import IAlarm, ISending, ISentCounts, ISuppressions
 from mailnode.values.address import parse_address
 from mailnode.values.events import emit, moment
-from mailnode.values.sending import Admitted, Counted, SendingLimits, SendingSettings, Standing, Suppression
+from mailnode.values.sending import DAY, Admitted, Counted, Loud, SendingLimits, SendingSettings, Standing, Suppression
 
 # What says that there is no such recipient, and will be none tomorrow (RFC 3463 3.2 and 3.3, RFC 7505): not what a policy
 # says (5.7), and not what says nothing more than no (5.0.0).
 HARD = frozenset({"5.1.1", "5.1.3", "5.1.6", "5.1.10", "5.2.1"})
 MAX_QUOTED = 200  # characters of a server's reply that a mail program is shown
 LIMITED = "4.7.1"
+LOUDER = 5  # times its busiest hour of 14 days, above which an account is suddenly loud
 
 _log = Logger()
 
@@ -42,13 +44,16 @@ class Sending:
         directory: IDirectory,
         clock: IClock,
         settings: Callable[[], SendingSettings],
+        alarm: IAlarm | None = None,
     ) -> None:
-        """:param directory: knows accounts' own limits. :param settings: those of the moment."""
+        """:param directory: knows accounts' own limits. :param settings: those of the moment. :param alarm: what is done about
+        an account that is loud; None: nothing."""
         self._suppressions = suppressions
         self._counts = counts
         self._directory = directory
         self._clock = clock
         self._settings = settings
+        self._alarm = alarm
 
     async def admit(self, account_id: str, recipient: str, first: bool) -> Admitted:
         """See :class:`ISending`. Where nobody can say what stands against it, it is admitted."""
@@ -62,7 +67,36 @@ class Sending:
         if limit:
             raise Refused(LIMITED, limit)
         self._counts.count(account_id, asked, now)
-        return Admitted(asked)
+        return Admitted(asked, self._look(account_id, standing, now) or standing.held)
+
+    def _look(self, account_id: str, standing: Standing, now: float) -> bool:
+        """See whether an account is suddenly loud, and have something done about it; return whether its mail is held."""
+        settings, recipients = self._settings(), standing.hour.recipients + 1
+        if self._alarm is None or now - standing.loud_since < DAY or not is_loud(recipients, standing, settings):
+            return False
+        loud = Loud(account_id, recipients, standing.busiest, settings.hold_loud or standing.held)
+        Deferred.fromCoroutine(self._raise(self._alarm, loud, now)).addErrback(_failed)
+        return loud.held
+
+    async def _raise(self, alarm: IAlarm, loud: Loud, now: float) -> None:
+        """Have it known first, so that it is done once a day; what cannot be done then is in the log."""
+        emit(
+            _log,
+            "account.loud",
+            warning=True,
+            account=loud.account_id,
+            recipients=loud.recipients,
+            busiest=loud.busiest,
+            held="yes" if loud.held else "no",
+        )
+        with suppress(StoreUnavailable):
+            await self._counts.set_loud(loud.account_id, now, loud.held)
+        try:
+            if loud.held:
+                await alarm.hold(loud.account_id)
+            await alarm.tell(loud)
+        except DomainError as error:
+            _log.warn("postmaster was not told: {error}", error=str(error) or type(error).__name__)
 
     async def limits(self, account_id: str) -> SendingLimits:
         """Return the limits that hold for an account."""
@@ -126,6 +160,11 @@ class Sending:
 
 def _failed(failure: Failure) -> None:
     _log.failure("what an account sent could not be noted", failure)
+
+
+def is_loud(recipients: int, standing: Standing, settings: SendingSettings) -> bool:
+    """Whether that many recipients in this hour are unusual for an account."""
+    return bool(settings.loud) and recipients >= settings.loud and recipients > LOUDER * standing.busiest
 
 
 def over(standing: Standing, asked: Counted, limits: SendingLimits, now: float) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from zope.interface import Interface
 
-from mailnode.values.sending import Admitted, Counted, Standing, Suppression
+from mailnode.values.sending import Admitted, Counted, Loud, Standing, Suppression
 
 
 class ISuppressions(Interface):
@@ -54,6 +54,16 @@ class ISentCounts(Interface):
 
     async def sweep(now: float) -> int:
         """Forget what is too old; return how much."""
+
+
+class IAlarm(Interface):
+    """What is done about an account that sends unusually much."""
+
+    async def hold(account_id: str) -> None:
+        """Hold what the account has in the queue. :raises mailnode.errors.StoreUnavailable:"""
+
+    async def tell(loud: Loud) -> None:
+        """Tell postmaster of the account's domain. :raises mailnode.errors.DomainError: nobody could be told."""
 
 
 class ISending(Interface):

@@ -14,6 +14,7 @@ from mailnode.auth.realm import SessionCounts
 from mailnode.config.holder import Holder
 from mailnode.config.schema import Config
 from mailnode.config.version import VERSION
+from mailnode.delivery.loud import Alarm
 from mailnode.delivery.scratch import remove_scratch
 from mailnode.delivery.sending import Sending
 from mailnode.errors import DomainError
@@ -75,6 +76,14 @@ class Server:
             self._stores.directory,
             runtime.clock,
             lambda: self.config.submission.settings(),
+            Alarm(
+                self._stores.directory,
+                self._stores.queue,
+                self._stores.blobs,
+                lambda: self._serving.rooms.delivery,
+                runtime.clock,
+                config.server.hostname,
+            ),
         )
         self._serving = Serving(
             self._holder,

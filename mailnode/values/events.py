@@ -87,6 +87,10 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("envelope", "recipient", "target", "reason"),
     ),
     "message.appended": ("a client appended a message", ("session", "account", "mailbox", "uid", "size")),
+    "account.loud": (
+        "an account sends to unusually many recipients; told once a day",
+        ("account", "recipients", "busiest", "held"),
+    ),
     "account.suppressed": (
         "a recipient bounced again: mail of the account to it is refused for a while",
         ("account", "recipient", "bounces", "until"),

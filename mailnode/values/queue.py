@@ -156,6 +156,7 @@ class QueueFilter:
     created_before: float | None = None  # UTC seconds
     state: str | None = None  # WAITING, DEFERRED, LEASED or HELD; of the past SENT or FAILED
     reply: str | None = None  # stands somewhere in the last status and reply
+    account: str | None = None  # the id of the account that sent it
 
 
 EVERYTHING = QueueFilter()

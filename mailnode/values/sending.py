@@ -96,6 +96,16 @@ class Admitted:
 
 
 @dataclass(frozen=True, slots=True)
+class Loud:
+    """An account sends unusually much: to so many recipients in this hour, and to ``busiest`` in the busiest of 14 days."""
+
+    account_id: str
+    recipients: int
+    busiest: int
+    held: bool  # its mail waits from now on
+
+
+@dataclass(frozen=True, slots=True)
 class Suppression:
     """A recipient that bounced for an account, or that an operator suppressed (then there are no bounces).
 

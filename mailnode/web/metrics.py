@@ -41,6 +41,7 @@ METRICS: dict[str, Metric] = {
     "messages_signed": Metric("counter", "Messages signed (DKIM)."),
     "messages_delivered": Metric("counter", "Copies placed in mailboxes."),
     "messages_appended": Metric("counter", "Messages appended by clients."),
+    "accounts_loud": Metric("counter", "Accounts that sent unusually much, each once a day."),
     "queue_results": Metric("counter", "Ends of tries for one recipient, by the state they led to.", ("result",)),
     "queue_try_seconds": Metric("histogram", "How long one try for a destination took."),
     "queue_bounces": Metric("counter", "Notices written to senders, by kind.", ("kind",)),
@@ -211,6 +212,9 @@ class EventMetrics:
 
     def _message_appended(self, fields: EventFields) -> None:
         self._metrics.count("messages_appended")
+
+    def _account_loud(self, fields: EventFields) -> None:
+        self._metrics.count("accounts_loud")
 
     def _queue_bounced(self, fields: EventFields) -> None:
         self._metrics.count("queue_bounces", kind=str(fields.get("kind")))

@@ -7,20 +7,46 @@ from typing import Any
 
 import pytest
 from twisted.internet.task import Clock
+from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from mailnode.delivery.sending import Sending
 from mailnode.errors import Refused, StoreUnavailable
-from mailnode.interfaces.sending import ISending
+from mailnode.interfaces.sending import IAlarm, ISending
 from mailnode.net.no_reactor import run_now
 from mailnode.store.engines.sqlite import SqliteEngine
 from mailnode.store.facades.directory import Directory
 from mailnode.store.facades.sent_counts import SentCounts
 from mailnode.store.facades.suppressions import Suppressions
-from mailnode.values.sending import DAY, HOUR, NOTHING, Admitted, Counted, OwnLimits, SendingLimits, SendingSettings
+from mailnode.values.sending import (
+    DAY,
+    HOUR,
+    NOTHING,
+    Admitted,
+    Counted,
+    Loud,
+    OwnLimits,
+    SendingLimits,
+    SendingSettings,
+)
 
 NOW = 1_800_000_000.0
 GONE = "550 5.1.1 <bob@b.example>: no such user"
+
+
+@implementer(IAlarm)
+class Bell:
+    """Remembers who rang."""
+
+    def __init__(self) -> None:
+        self.held: list[str] = []
+        self.told: list[Loud] = []
+
+    async def hold(self, account_id: str) -> None:
+        self.held.append(account_id)
+
+    async def tell(self, loud: Loud) -> None:
+        self.told.append(loud)
 
 
 class Office:
@@ -35,7 +61,10 @@ class Office:
         self.suppressions = Suppressions(self.engine)
         self.counts = SentCounts(self.engine, self.clock)
         self.directory = Directory(self.engine)
-        self.sending = Sending(self.suppressions, self.counts, self.directory, self.clock, lambda: self.settings)
+        self.alarm = Bell()
+        self.sending = Sending(
+            self.suppressions, self.counts, self.directory, self.clock, lambda: self.settings, self.alarm
+        )
 
     def bounce(self, recipient: str = "Bob@B.example", status: str = "5.1.1", reply: str = GONE) -> None:
         run_now(self.sending.bounced("ann", recipient, status, reply))
@@ -188,3 +217,44 @@ def test_counts_outlive_the_server() -> None:
     with pytest.raises(Refused):
         run_now(again.admit("ann", "a@b.example", True))
     assert NOTHING.plus(Counted(1, 2, 3)).negative() == Counted(-1, -2, -3)
+
+
+# Suddenly loud
+
+
+def test_an_account_that_is_suddenly_loud_is_told_of_once_a_day() -> None:
+    office = Office(loud=10)
+    verifyObject(IAlarm, office.alarm)
+    for _ in range(12):
+        office.refusal()
+    assert office.alarm.told == [Loud("ann", 10, 0, False)]
+    office.clock.advance(DAY)
+    for _ in range(100):  # its busiest hour had 12
+        assert not run_now(office.sending.admit("ann", "bob@b.example", False)).held
+    assert office.alarm.told[1:] == [Loud("ann", 61, 12, False)]
+    assert office.alarm.held == []
+
+
+def test_what_is_usual_for_an_account_is_not_loud() -> None:
+    office = Office(loud=10)
+    office.counts.count("ann", Counted(1, 20, 0), NOW - HOUR)
+    for _ in range(100):
+        office.refusal()
+    assert office.alarm.told == []
+    office.settings = replace(office.settings, loud=0)
+    for _ in range(100):
+        office.refusal()
+    assert office.alarm.told == []
+
+
+def test_mail_of_the_loud_is_held_until_somebody_lets_it_go() -> None:
+    office = Office(loud=2, hold_loud=True)
+    held = [run_now(office.sending.admit("ann", "bob@b.example", True)).held for _ in range(3)]
+    assert held == [False, True, True]
+    assert (office.alarm.held, office.alarm.told) == (["ann"], [Loud("ann", 2, 0, True)])
+    assert not run_now(office.sending.admit("eve", "bob@b.example", True)).held
+    office.settings = replace(office.settings, hold_loud=False)
+    assert run_now(office.sending.admit("ann", "bob@b.example", True)).held
+    run_now(office.counts.set_loud("ann", office.clock.seconds(), False))
+    assert not run_now(office.sending.admit("ann", "bob@b.example", True)).held
+    assert len(office.alarm.told) == 1

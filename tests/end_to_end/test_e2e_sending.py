@@ -3,6 +3,7 @@
 import contextlib
 import json
 import ssl
+import urllib.request
 
 import pytest
 from scripted_peer import Scripted
@@ -23,9 +24,9 @@ def elsewhere():
 
 
 @pytest.fixture
-def node(tmp_path, elsewhere):
+def node(tmp_path, elsewhere, request):
     dns = Dns(tmp_path / "dns", [f"host-record=r.test,{ELSEWHERE}"])
-    extra = f"[queue]\nport = {elsewhere.server_address[1]}\n{SETTINGS}"
+    extra = f"[queue]\nport = {elsewhere.server_address[1]}\n{getattr(request, 'param', SETTINGS)}"
     server = Workers(tmp_path / "node", 2, dns=dns, extra=extra)
     server.start()
     server.add_account("alice@a.test")
@@ -42,6 +43,11 @@ def session(node, index):
         client.mail("alice@a.test")
         yield client
         client.rset()
+
+
+def page(node):
+    with urllib.request.urlopen(f"http://{node.address}:{node.ports['http']}/metrics", timeout=60) as answer:
+        return answer.read()
 
 
 def sending(node):
@@ -72,3 +78,21 @@ def test_one_account_in_two_processes(node, elsewhere):
     node.ctl("account", "limits", "alice@a.test", "--new-recipients-per-day", "9")
     with session(node, 1) as client:
         assert [client.rcpt(f"{n}@r.test")[0] for n in ("gone", "u3")] == [250, 250]
+
+
+@pytest.mark.parametrize("node", ["[submission]\nloud_from = 2\nhold_loud = true\n"], indirect=True)
+def test_mail_of_the_suddenly_loud_waits_and_postmaster_is_told(node, elsewhere):
+    node.ctl("account", "add", "root@a.test", "--role", "admin", "--password-stdin", stdin=PASSWORD + "\n")
+    for index, name in ((1, "u1"), (0, "u2"), (1, "u3")):
+        with session(node, index) as client:
+            client.rset()
+            client.sendmail("alice@a.test", [f"{name}@r.test"], LETTER)
+    assert node.wait_event("account.loud")["held"] == "yes"
+    node.wait_event("message.delivered", recipient="postmaster@a.test")
+    wait_for(lambda: len(elsewhere.taken) == 1, "the message before")
+    assert [one["held"] for one in node.queue()] == [True, True]
+    assert sending(node)["held"] is True
+    assert json.loads(node.ctl("account", "release", "alice@a.test", "--json").stdout)["envelopes"] == 2
+    wait_for(lambda: len(elsewhere.taken) == 3, "what was held")
+    assert sending(node)["held"] is False
+    assert b"mailnode_accounts_loud_total 1.0" in page(node)

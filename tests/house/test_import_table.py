@@ -149,6 +149,7 @@ MAY_SEE = {
         "interfaces",
         "interpreter",
         "net",
+        "values",
         "web",
         "server.logs",
         "server.ports",

@@ -98,6 +98,9 @@ def conditions(which: QueueFilter, envelope: str) -> tuple[str, list[object]]:
         anywhere = "" if "@" in which.sender.strip("@") or not which.sender else "%@"
         said.append(f"LOWER({envelope}.reverse_path) LIKE ? ESCAPE '!'")
         values.append(anywhere + _literally(which.sender.removeprefix("@") if anywhere else which.sender))
+    if which.account is not None:
+        said.append("e.account_id = ?")
+        values.append(which.account)
     if which.created_before is not None:
         said.append(f"{envelope}.created < ?")
         values.append(which.created_before)
