@@ -141,6 +141,18 @@ class BouncerTests(SynchronousTestCase):
         for action in ("failed", "delayed", "delivered", "relayed"):
             self.assertEqual(self.compose(fate(action, ("FAILURE", "DELAY", "SUCCESS")), reverse_path=""), ())
 
+    def test_the_reverse_path_alone_decides_not_what_a_list_or_a_program_says_of_itself(self) -> None:
+        fields = b"List-Id: <l.there.example>\r\nPrecedence: bulk\r\nAuto-Submitted: auto-generated\r\n"
+        self.queue.content = fields + b"Subject: x\r\n\r\nx\r\n"
+        self.assertEqual(len(self.compose(fate(), reverse_path="l-bounces@there.example")), 1)
+        self.assertEqual(self.compose(fate(), reverse_path=""), ())
+
+    def test_there_is_no_notice_about_a_notice(self) -> None:
+        (notice,) = self.compose(fate())
+        self.assertIn(b"\r\nAuto-Submitted: auto-replied\r\n", notice.blob.data)
+        again = run_now(self.bouncer.compose(notice.envelope, [fate(notify=("FAILURE", "DELAY", "SUCCESS"))]))
+        self.assertEqual(again, ())
+
     def test_only_those_who_ask_are_in_it(self) -> None:
         (submission,) = self.compose(fate(notify=("NEVER",)), fate(index=1), fate(notify=("SUCCESS",), index=2))
         status = self.parts(submission)[1][1].as_string()

@@ -285,6 +285,15 @@ class OutcomeTests(RunnerCase):
         self.assertEqual([f.action for f in delayed], ["delayed"])
         self.assertEqual(delayed[0].retry_until, NOW + 5 * DAY)
 
+    def test_delay_is_told_at_the_first_try_after_four_hours(self) -> None:
+        self.add(queued("e1", NOW))
+        self.behave(DEFERRED, "4.4.1", "connection refused")
+        self.runner.start()
+        self.pass_time(4 * 3600, 30)
+        self.assertEqual(self.bouncer.calls, [])
+        self.pass_time(1.2 * 3600, 30)  # the longest wait between two tries, varied by a tenth
+        self.assertEqual([envelope.id for envelope, _ in self.bouncer.calls][:1], ["e1"])
+
     def test_success_is_told_only_when_asked_and_nobody_else_will(self) -> None:
         self.add(queued("e1", NOW), queued("e2", NOW, options=ON_SUCCESS))
         self.runner.start()
