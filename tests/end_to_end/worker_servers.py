@@ -13,6 +13,8 @@ from imap_wire import Wire
 from prometheus_client.parser import text_string_to_metric_families
 from servers import PASSWORD, Dns, MailNode, wait_for
 
+UNLIMITED = "[submission]\nhighest_priority = 9\nrecipients_per_hour = 0\nnew_recipients_per_day = 0\n"
+
 
 class Workers(MailNode):
     """A mailnode with several workers."""
@@ -78,7 +80,7 @@ def relaying(folder, peer):
         folder / "node",
         2,
         dns=dns,
-        extra=f"[queue]\nport = {port}\nretry = [1.0]\n[submission]\nhighest_priority = 9\n",
+        extra=f"[queue]\nport = {port}\nretry = [1.0]\n{UNLIMITED}",
     )
     try:
         server.start()
