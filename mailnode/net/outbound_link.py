@@ -119,6 +119,7 @@ class Link(Protocol):
         """Return the next event, one of these kinds. :raises TargetFailed: anything else, or nothing in time."""
         began = since = self._clock.seconds()
         answered = self.client.answered
+        too_late: TargetFailed | None = None
         while True:
             event = self.client.next_event()
             if event is NEED_DATA:
@@ -126,13 +127,16 @@ class Link(Protocol):
                     answered, since = self.client.answered, self._clock.seconds()
                 end = min(since + self.client.timeout * self._patience, began + MAX_WAIT)
                 if not await self._wait(end - self._clock.seconds()):
-                    raise self._failed("timed out waiting for a reply")
+                    too_late = self._failed("timed out waiting for a reply")
+                    self.client.receive_eof()  # some recipients of LMTP may have their answers
             elif isinstance(event, client.Send):
                 self.write(event.data)
             elif isinstance(event, kinds):
                 if isinstance(event, client.Sent):
                     self._ending = False
                 return event  # type: ignore[return-value]
+            elif too_late is not None:
+                raise too_late
             elif isinstance(event, client.Failed):
                 raise self._failed(event.text, event.reply, event.scope)
             else:

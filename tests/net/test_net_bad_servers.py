@@ -35,7 +35,9 @@ AT_STAGE = pytest.mark.parametrize("stage", STAGES)
 class Peer:
     """One message on its way to a server that a test plays, from the connection on."""
 
-    def __init__(self, hello: bytes = STAGES["hello"][0], read: Any = None, recipients: int = 1) -> None:
+    def __init__(
+        self, hello: bytes = STAGES["hello"][0], read: Any = None, recipients: int = 1, lmtp: bool = False
+    ) -> None:
         async def read_content(offset: int, length: int) -> bytes:
             return CONTENT[offset : offset + length]
 
@@ -47,7 +49,7 @@ class Peer:
             read or read_content,
             MailOptions(size=len(CONTENT)),
         )
-        target = Target("mx.test", "192.0.2.1", tls="none")
+        target = Target("mx.test", "192.0.2.1", tls="none", lmtp=lmtp)
         self.ended: list[OutboundReport | Failure] = []
         Deferred.fromCoroutine(self.outbound.send(target, message)).addBoth(self.ended.append)
         self.transport = StringTransport()
@@ -270,3 +272,14 @@ def test_a_race_on_the_way_to_one_that_does_not_answer():
     reactor.tcpClients[1][2].buildProtocol(None).makeConnection(StringTransport())
     (reached,) = ended
     assert (reached.target, reached.failed) == (targets[1], ())
+
+
+def test_who_has_an_answer_of_lmtp_keeps_it_when_the_others_get_none():
+    peer = Peer(recipients=2, lmtp=True).until("rcpt")
+    for answer in ("rcpt", "rcpt", "data", "end"):
+        peer.say(STAGES[answer][0])
+    assert peer.ended == []
+    peer.reactor.advance(MAX_WAIT)
+    [report] = peer.ended
+    assert isinstance(report, OutboundReport)
+    assert [(reply.code, reply.status) for reply in report.replies] == [(250, "2.0.0"), (451, "4.4.2")]

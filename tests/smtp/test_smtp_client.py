@@ -283,6 +283,25 @@ def test_lmtp_one_reply_a_recipient(bytewise: bool) -> None:
     assert sender.sent == [["250 2.0.0 one", "452 4.2.2 full"]]
 
 
+@pytest.mark.parametrize(
+    ("end", "second"),
+    [("", "451 The server did not answer for this recipient"), ("S: 421 4.3.2 going\n", "421 4.3.2 going")],
+)
+def test_an_answered_recipient_of_lmtp_stays_answered(end: str, second: str) -> None:
+    sender = play(
+        ready("PIPELINING").replace("EHLO", "LHLO")
+        + group(GROUP)
+        + "S: 250 ok\nS: 250 ok\nS: 250 ok\nS: 354 go\n"
+        + BODY
+        + "S: 250 2.0.0 one\n"
+        + end,
+        lmtp=True,
+    )
+    sender.eof()
+    [[first, other]] = sender.sent
+    assert (first, other.replace(" 4.4.2", "")) == ("250 2.0.0 one", second)
+
+
 def test_lmtp_has_no_helo() -> None:
     sender = play("S: 220 x\nC: LHLO us.test\nS: 500 what", lmtp=True)
     assert isinstance(sender.events[-1], Failed)

@@ -67,6 +67,8 @@ __all__ = [
     "TlsRefused",
 ]
 
+_NO_ANSWER = Reply(451, "4.4.2", ("The server did not answer for this recipient",))
+
 
 class ClientConnection:
     """One connection to another server, from our side. No sockets, no clock."""
@@ -467,8 +469,7 @@ class ClientConnection:
     # Inside: the end
 
     def _closing(self, waiting: str, reply: Reply) -> None:
-        if self._transaction is not None and self._transaction.settled:
-            self._finish()
+        self._end_early(reply)
         self._fail(SCOPES.get(waiting, "lost"), "The server closes the connection", reply)
 
     def _end_of_input(self) -> None:
@@ -476,9 +477,16 @@ class ClientConnection:
             self.state = ClientState.CLOSED
             self._events.append(Closed())
             return
-        if self._transaction is not None and self._transaction.settled:
-            self._finish()
+        self._end_early(_NO_ANSWER)
         self._fail(self._scope(), "The server closed the connection")
+
+    def _end_early(self, reply: Reply) -> None:
+        """Finish what is settled. LMTP: who has an answer must not get a second copy, whatever becomes of the others."""
+        transaction = self._transaction
+        if transaction is not None and transaction.ends:
+            transaction.settle(reply)
+        if transaction is not None and transaction.settled:
+            self._finish()
 
     def _scope(self) -> str:
         return SCOPES.get(self._waiting[0], "lost") if self._waiting else "lost"
