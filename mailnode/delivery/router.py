@@ -58,10 +58,12 @@ class Router:
 
     async def resolve(self, recipient: Address, relay: bool, size: int = 0, null_sender: bool = False) -> Resolved:
         """See :class:`IRouter`. :raises BadAddress: the domain is none."""
-        if recipient.domain and self._forwarding is not None:
+        # What was made here may be sent on, whoever brings the bounce; it may stand for another one made here, which is shorter.
+        while recipient.domain and self._forwarding is not None:
             sender = await self._forwarding.restored(recipient, null_sender)
-            if sender is not None:  # made here, so whoever brings the bounce may have it sent there
-                return await self._resolve(sender, True, size)
+            if sender is None:
+                break
+            recipient, relay = sender, True
         return await self._resolve(recipient, relay, size)
 
     async def _resolve(self, recipient: Address, relay: bool, size: int) -> Resolved:

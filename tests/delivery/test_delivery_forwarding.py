@@ -125,6 +125,14 @@ def test_only_bounces_are_taken_and_only_for_what_was_made_here(world, relay):
         run_now(world.router.resolve(sender, relay, null_sender=True))
 
 
+def test_a_bounce_of_mail_that_passed_here_twice_goes_all_the_way_back(world):
+    first = parse_address(world.send(ALICE, SALES)[0][1])
+    other = parse_address(f"SRS1=XXXX=here.example={first.local.removeprefix('SRS0')}@third.example")
+    again = parse_address(world.send(other, SALES)[0][1])
+    assert str(again).startswith("SRS1=") and str(again) != str(other)
+    assert world.send(None, again) == [("alice@far.example", "", "far.example")]
+
+
 def test_the_same_name_elsewhere_is_nobody_of_ours(world):
     sender = parse_address(world.send(ALICE, SALES)[0][1].replace("here.example", "there.example"))
     with pytest.raises(Refused, match="Relaying denied"):
