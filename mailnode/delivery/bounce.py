@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from mailnode.delivery.acceptance import queued_envelope
-from mailnode.delivery.plans import Copies, copies, sender_of
+from mailnode.delivery.plans import Copies, copies
 from mailnode.delivery.routing import RoutingTable
 from mailnode.delivery.srs import is_rewritten
 from mailnode.errors import BadAddress, BlobDamaged
@@ -171,7 +171,7 @@ def is_owed(fate: Fate) -> bool:
 
 def _told(envelope: QueuedEnvelope, fate: Fate) -> str:
     """Return who is told of a fate: a list's owner, else who sent the message, whose address may stand rewritten."""
-    sender = sender_of(fate.recipient, envelope.reverse_path)
+    sender = fate.recipient.sender(envelope.reverse_path)
     return envelope.reverse_path if is_rewritten(sender) else sender
 
 

@@ -125,11 +125,6 @@ def prefix_of(row: QueuedRecipient) -> bytes:
     return str(json.loads(row.plan).get("prefix", "")).encode("latin-1") if row.plan else b""
 
 
-def sender_of(row: QueuedRecipient, reverse_path: str) -> str:
-    """Return the reverse-path of a copy for another server. :param reverse_path: of the envelope."""
-    return str(json.loads(row.plan).get("sender", reverse_path)) if row.plan else reverse_path
-
-
 def _encode_remote(copy: RemoteCopy) -> str:
     fields: dict[str, object] = {}
     if copy.prefix:

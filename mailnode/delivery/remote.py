@@ -28,7 +28,7 @@ from zope.interface import implementer
 
 from mailnode.delivery.eight_bit import EightBit
 from mailnode.delivery.mx import Health, Hop, NoRoute, Routes
-from mailnode.delivery.plans import prefix_of, sender_of
+from mailnode.delivery.plans import prefix_of
 from mailnode.delivery.routing import NextHop, RoutingTable, Way
 from mailnode.delivery.tls_policy import Decision, TlsPolicy
 from mailnode.interfaces.outbound import (
@@ -124,7 +124,7 @@ class RemoteAgent:
         anew: dict[str, list[QueuedRecipient]] = {}
         for recipient in claim.envelope.recipients:
             domain = recipient.address.rpartition("@")[2]
-            sender = sender_of(recipient, claim.envelope.reverse_path)
+            sender = recipient.sender(claim.envelope.reverse_path)
             destination = self._routing.destination(domain, sender)
             anew.setdefault(destination, []).append(replace(recipient, destination=destination))
         reports = [await self.attempt(_only(claim, recipients)) for recipients in anew.values()]
@@ -187,7 +187,7 @@ class RemoteAgent:
             return await self._queue.read(envelope.blob, offset - len(prefix), length, claim.stored)
 
         message = OutboundMessage(
-            reverse_path=sender_of(rows[0].recipient, envelope.reverse_path),
+            reverse_path=rows[0].recipient.sender(envelope.reverse_path),
             recipients=tuple((row.recipient.address, row.recipient.options) for row in rows),
             read=read,
             options=replace(
@@ -205,7 +205,7 @@ class RemoteAgent:
 
 def _sender(claim: Claim) -> str:
     """Return the reverse-path of a claim whose copies are the same."""
-    return sender_of(claim.envelope.recipients[0], claim.envelope.reverse_path)
+    return claim.envelope.recipients[0].sender(claim.envelope.reverse_path)
 
 
 def _only(claim: Claim, recipients: Sequence[QueuedRecipient]) -> Claim:

@@ -8,7 +8,6 @@ from mailnode.delivery.dane import Dane
 from mailnode.delivery.eight_bit import EightBit
 from mailnode.delivery.local import LocalAgent
 from mailnode.delivery.mta_sts import MtaSts
-from mailnode.delivery.plans import sender_of
 from mailnode.delivery.remote import RemoteAgent
 from mailnode.delivery.sending import Sending
 from mailnode.delivery.tls_policy import TlsPolicy
@@ -143,7 +142,7 @@ class Outgoing:
             fallback=lambda reverse_path, recipient, tries, reply: routing.fallback(
                 recipient.destination,
                 recipient.address.rpartition("@")[2],
-                sender_of(recipient, reverse_path),
+                recipient.sender(reverse_path),
                 tries,
                 reply,
             ),

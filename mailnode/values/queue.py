@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 
 from mailnode.values.blob import BlobRef, StagedBlob
@@ -49,6 +50,10 @@ class QueuedRecipient:
     unsettled: int = (
         0  # tries that began since the last one that was settled: 1 in a runner's hands, more after crashes
     )
+
+    def sender(self, reverse_path: str) -> str:
+        """Return the reverse-path of this copy, which may have one of its own. :param reverse_path: of the envelope."""
+        return str(json.loads(self.plan).get("sender", reverse_path)) if self.plan else reverse_path
 
 
 @dataclass(frozen=True, slots=True)

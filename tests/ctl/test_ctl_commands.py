@@ -15,7 +15,9 @@ from click.testing import CliRunner
 from mailnode.admin.control_client import SOCKET
 from mailnode.admin.dispatch import run
 from mailnode.admin.operations import OperationFailed, Reason
+from mailnode.admin.queue_steering import queue_reroute
 from mailnode.config.demo import demo_config
+from mailnode.config.routes import Route
 from mailnode.ctl.docs import render
 from mailnode.ctl.main import main
 from mailnode.net.no_reactor import run_now
@@ -534,3 +536,21 @@ def test_older_files_are_accepted_with_a_yes_only(tool, alice):
     assert tool.json("store", "accept-older", "all", "--yes")["accounts"] == 1
     for box in tool.json("mailbox", "list", alice):
         assert box["uidvalidity"] > before[box["name"]]
+
+
+def test_a_copy_with_a_sender_of_its_own_goes_by_the_routes_for_that(tool):
+    config = demo_config(tool.data)
+    route = Route(senders=["own.example"], host="via.example", port=25, tls="none")
+    config = config.model_copy(update={"queue": config.queue.model_copy(update={"route": [route]})})
+    with administration(config) as admin:
+        blob = run_now(admin.queue._blobs.put(b"Subject: x\r\n\r\nx\r\n"))
+        plans = ("", '{"sender":"SRS0=x@own.example"}')
+        rows = tuple(
+            QueuedRecipient(index, f"far{index}@example.org", "other.example", plan=plan, next_try=2e9)
+            for index, plan in enumerate(plans)
+        )
+        envelope = QueuedEnvelope("e1", "alice@mailnode.test", blob.ref, 1.8e9, 1.9e9, recipients=rows)
+        run_now(admin.queue.enqueue(NewEnvelope(envelope, blob)))
+        run_now(queue_reroute(admin, "e1"))
+        kept = run_now(admin.queue.envelope("e1")).recipients
+    assert [one.destination for one in kept] == ["example.org", "via.example:25"]

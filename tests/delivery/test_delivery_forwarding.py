@@ -7,7 +7,7 @@ from twisted.internet.task import Clock
 from mailnode.delivery.acceptance import queued_envelope
 from mailnode.delivery.forwarding import KEY_SECONDS, Forwarding
 from mailnode.delivery.judge import Judge
-from mailnode.delivery.plans import copies, sender_of
+from mailnode.delivery.plans import copies
 from mailnode.delivery.router import Router
 from mailnode.delivery.routing import NextHop, Route, RoutingTable, Way
 from mailnode.errors import Refused
@@ -57,7 +57,7 @@ class World:
         blob = StagedBlob(BlobRef("b", 1, "inline", "plain", b""), b"")
         queued = queued_envelope(envelope, copies(envelope, judgement), blob, lambda *_: NOW, table)
         return [
-            (one.address, sender_of(one, queued.reverse_path), one.destination)
+            (one.address, one.sender(queued.reverse_path), one.destination)
             for one in queued.recipients
             if not one.account_id
         ]
