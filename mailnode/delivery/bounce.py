@@ -16,9 +16,9 @@ from mailnode.delivery.acceptance import queued_envelope
 from mailnode.delivery.plans import Copies, copies
 from mailnode.delivery.routing import RoutingTable
 from mailnode.delivery.srs import is_rewritten
-from mailnode.errors import BadAddress, BlobDamaged
+from mailnode.errors import BadAddress, BlobDamaged, Refused
 from mailnode.interfaces.accounts import IDirectory
-from mailnode.interfaces.delivery import IDelivery, ISigner
+from mailnode.interfaces.delivery import IDelivery, IForwarding, ISigner
 from mailnode.interfaces.queue import IBouncer
 from mailnode.interfaces.runtime import IClock
 from mailnode.interfaces.store import IBlobs, IQueueStore
@@ -57,10 +57,12 @@ class Bouncer:
         expires: Callable[[float, bool], float],
         routing: RoutingTable | None = None,
         signer: ISigner | None = None,
+        forwarding: IForwarding | None = None,
         refuse_foreign: bool = False,
         max_returned: int = MAX_RETURNED,
     ) -> None:
         """:param delivery: computes the facts of notices that stay here. :param expires: as for Acceptance.
+        :param forwarding: knows who stands behind a rewritten reverse-path.
         :param refuse_foreign: no notice leaves this server. :param max_returned: octets, see :data:`MAX_RETURNED`."""
         self._directory = directory
         self._queue = queue
@@ -71,6 +73,7 @@ class Bouncer:
         self._expires = expires
         self._routing = routing or RoutingTable()
         self._signer = signer
+        self._forwarding = forwarding
         self._refuse_foreign = refuse_foreign
         self._max_returned = max_returned
 
@@ -89,10 +92,11 @@ class Bouncer:
     async def _notice(self, about: QueuedEnvelope, kind: str, fates: Sequence[Fate]) -> tuple[NewEnvelope, ...]:
         now = self._clock.seconds()
         try:
-            sender = parse_address(about.reverse_path)
+            sender = await self._first_sender(parse_address(about.reverse_path))
             route = await self._directory.resolve(sender)
-        except BadAddress:
+        except (BadAddress, Refused):
             return _nobody(about)
+        about = replace(about, reverse_path=str(sender))
         if self._refuse_foreign and route.remote:
             return _nobody(about)
         content = await self._content(about, kind, fates, new_id(now), now)
@@ -106,6 +110,15 @@ class Bouncer:
         facts = await self._delivery.scan(blob) if made.local else None
         queued = queued_envelope(notice, made, blob, self._expires, self._routing)
         return (NewEnvelope(queued, blob, facts),)
+
+    async def _first_sender(self, sender: Address) -> Address:
+        """Return who sent a message that was forwarded here and came back. :raises Refused: somebody made the address up."""
+        while sender.domain and self._forwarding is not None:
+            restored = await self._forwarding.restored(sender, True)
+            if restored is None:
+                break
+            sender = restored
+        return sender
 
     async def _signature(self, envelope_id: str, content: bytes) -> bytes:
         """Return what signs a notice: the key of our name's domain, or of one above, which vouches for it as well."""

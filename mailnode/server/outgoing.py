@@ -127,6 +127,7 @@ class Outgoing:
             expires=rooms.schedule.expires,
             routing=rooms.routing,
             signer=rooms.signer,
+            forwarding=rooms.forwarding,
             refuse_foreign=not self._config.queue.outgoing,
         )
 

@@ -77,14 +77,14 @@ class Rooms:
         self.schedule = retry_schedule(queue)
         self.own_addresses = own_addresses
         self._sending = sending
-        self._forwarding = Forwarding(stores.directory, runtime.clock, config.server.hostname)
+        self.forwarding = Forwarding(stores.directory, runtime.clock, config.server.hostname)
         self._router = Router(
             stores.directory,
             stores.mail,
             refuse_foreign=not queue.outgoing,
             own_addresses=self.own_addresses,
             own_names=[config.server.hostname],
-            forwarding=self._forwarding,
+            forwarding=self.forwarding,
         )
         self.routing = routing_table(queue)
         self.delivery = Acceptance(
@@ -151,7 +151,7 @@ class Rooms:
             self._router,
             self.delivery,
             self._policies,
-            Judge(self._router, self._forwarding if config.queue.rewrite_senders else None),
+            Judge(self._router, self.forwarding if config.queue.rewrite_senders else None),
             self._runtime.clock,
             self._logins if entry.protocol == "submission" else None,
             SmtpLimits(

@@ -15,10 +15,11 @@ from zope.interface.verify import verifyObject
 
 from mailnode.delivery.bounce import Bouncer, is_owed
 from mailnode.delivery.routing import NextHop, Route, RoutingTable, Way
-from mailnode.errors import BlobDamaged, StoreUnavailable
+from mailnode.errors import BlobDamaged, Refused, StoreUnavailable
 from mailnode.interfaces.queue import IBouncer
 from mailnode.message.scanner import read_facts
 from mailnode.net.no_reactor import run_now
+from mailnode.values.address import Address, parse_address
 from mailnode.values.attempt import Fate
 from mailnode.values.directory import Resolved
 from mailnode.values.envelope import MailOptions, RcptOptions
@@ -95,6 +96,21 @@ class BouncerTests(SynchronousTestCase):
         made = self.compose(*fates)
         told = {one.envelope.recipients[0].account_id: one.blob.data.count(b"Final-Recipient:") for one in made}
         self.assertEqual(told, {"id-owner": 1, "id-alice": 2})
+
+    def test_who_sent_what_was_forwarded_here_and_came_back_is_told(self) -> None:
+        class Forwarding:
+            async def restored(self, recipient: Address, null_sender: bool) -> Address | None:
+                if "forged" in recipient.local:
+                    raise Refused("5.1.1", "no")
+                known = {"SRS1=x": "SRS0=x@here.example", "SRS0=x": "far@f.example"}.get(recipient.local)
+                return parse_address(known) if known and null_sender else None
+
+        self.directory.routes["far@f.example"] = Resolved(True, remote=("far@f.example",))
+        self.bouncer = self.make(forwarding=Forwarding())
+        [told] = self.compose(fate(), reverse_path="SRS1=x@here.example")
+        self.assertEqual([one.address for one in told.envelope.recipients], ["far@f.example"])
+        self.assertIn(b"To: <far@f.example>", told.blob.data)
+        self.assertEqual(self.compose(fate(), reverse_path="SRS0=forged@here.example"), ())
 
     def test_failure_to_a_sender_here(self) -> None:
         verifyObject(IBouncer, self.bouncer)
