@@ -123,6 +123,8 @@ class Dialer:
         failures = []
         for index, failure in race.failures:
             if not isinstance(failure.value, TargetFailed):
+                if link is not None:
+                    link.abort()  # nobody else knows of it yet
                 failure.raiseException()
             failures.append((targets[index], failure.value))
         return link, failures
