@@ -19,6 +19,7 @@ from mailnode.delivery.scratch import remove_scratch
 from mailnode.delivery.sending import Sending
 from mailnode.errors import DomainError
 from mailnode.interfaces.reactor import IServerReactor
+from mailnode.interfaces.runtime import IClock
 from mailnode.net.lookup import ReactorLookup
 from mailnode.net.tls import CertificateStore
 from mailnode.server.administration import password_judge
@@ -70,21 +71,7 @@ class Server:
         self._stores = OwnStores(config, runtime.clock, runtime.threads, hints, reactor.callFromThread)
         self._certificates = CertificateStore(certificate_files(config), runtime.clock)
         counts = SessionCounts()
-        self._sending = Sending(
-            self._stores.suppressions,
-            self._stores.sent,
-            self._stores.directory,
-            runtime.clock,
-            lambda: self.config.submission.settings(),
-            Alarm(
-                self._stores.directory,
-                self._stores.queue,
-                self._stores.blobs,
-                lambda: self._serving.rooms.delivery,
-                runtime.clock,
-                config.server.hostname,
-            ),
-        )
+        self._sending = self._make_sending(runtime.clock)
         self._serving = Serving(
             self._holder,
             self._stores,
@@ -118,6 +105,25 @@ class Server:
         )
         self.administration = self._make_administration(runtime)
         self.services = Services(self._compose(before_clients))
+
+    def _make_sending(self, clock: IClock) -> Sending:
+        stores = self._stores
+        alarm = Alarm(
+            stores.directory,
+            stores.queue,
+            stores.blobs,
+            lambda: self._serving.rooms.delivery,
+            clock,
+            self.config.server.hostname,
+        )
+        return Sending(
+            stores.suppressions,
+            stores.sent,
+            stores.directory,
+            clock,
+            lambda: self.config.submission.settings(),
+            alarm,
+        )
 
     def _make_administration(self, runtime: Runtime) -> Administration:
         return Administration(

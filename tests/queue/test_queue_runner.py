@@ -60,7 +60,7 @@ class RunnerCase(SynchronousTestCase):
         self.hints = LocalHints()
         self.runner = self.make()
 
-    def make(self) -> QueueRunner:
+    def make(self, **more: Any) -> QueueRunner:
         return QueueRunner(
             self.store,
             self.remote,
@@ -71,6 +71,7 @@ class RunnerCase(SynchronousTestCase):
             self.settings,
             Metrics(),
             random=lambda: 0.5,
+            **more,
         )
 
     def add(self, *envelopes: QueuedEnvelope) -> None:
@@ -718,17 +719,7 @@ class BounceBookTests(RunnerCase):
             return replace(made, attempts=(*made.attempts[:1], replace(made.attempts[1], result=SENT)))
 
         self.remote.behave = self.local.behave = refuse
-        self.runner = QueueRunner(
-            self.store,
-            self.remote,
-            self.local,
-            self.bouncer,
-            self.clock,
-            self.hints,
-            self.settings,
-            Metrics(),
-            sending=Book(),
-        )
+        self.runner = self.make(sending=Book())
         self.add(
             replace(queued("ours", NOW, recipients=2), account_id="ann"),
             queued("theirs", NOW, recipients=2),
