@@ -127,6 +127,10 @@ class ConfigurationError(DomainError):
         self.mistakes = mistakes
 
 
+class DirectoryLocked(ConfigurationError):
+    """Another process has the data directory."""
+
+
 class ResolverFailure(DomainError):
     """DNS gave no answer that can be relied on (SERVFAIL, timeout, bogus). Temporary."""
 

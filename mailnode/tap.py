@@ -40,6 +40,7 @@ _log = Logger()
 
 TwistdOptions: TypeAlias = Mapping[str, Any]  # a dictionary whose values have the types of twistd's own options
 
+PIDFILE = "twistd.pid"  # of twistd itself, where nobody names one
 LOGFILE = "twistd.log"  # where a daemon without --logfile writes, as twistd does
 ELSEWHERE = "; --data DIR (after the word mailnode) names another place"
 
@@ -68,6 +69,10 @@ class Options(usage.Options):
         """Take the pidfile over from twistd, whose own handling ends in a traceback."""
         self.pidfile: PidFile | None = None
         if self.parent is not None and self.parent["pidfile"]:
+            # A demonstration on a terminal leaves nothing where it was started; its data directory is locked anyway.
+            if self.parent["pidfile"] == PIDFILE and self.parent["nodaemon"] and not self["config"]:
+                self.parent["pidfile"] = ""
+                return
             self.pidfile = PidFile(Path(self.parent["pidfile"]).absolute())
             self.parent["pidfile"] = ""
 

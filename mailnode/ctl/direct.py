@@ -12,7 +12,7 @@ from mailnode.admin.administration import RunningServer, StoppedStore
 from mailnode.admin.dispatch import NO_SERVER, OPERATIONS, run
 from mailnode.admin.operations import OperationFailed, Reason
 from mailnode.config.schema import Config
-from mailnode.errors import ConfigurationError
+from mailnode.errors import ConfigurationError, DirectoryLocked
 from mailnode.server import administration, configuration, demo, publishing
 
 
@@ -36,8 +36,8 @@ def key_digest(file: Path) -> str:
 
 
 def run_directly(config: Config, name: str, arguments: Mapping[str, object]) -> object:
-    """Do one operation on the store, or on its files. :raises OperationFailed: :raises ConfigurationError: files are not
-    what was said of them."""
+    """Do one operation on the store, or on its files. :raises OperationFailed: :raises DirectoryLocked: another process works
+    on them. :raises ConfigurationError: files are not what was said of them."""
     data, works_on = config.server.data, OPERATIONS[name].works_on
     if works_on is RunningServer:
         raise OperationFailed(Reason.UNREACHABLE, f"{data}: {NO_SERVER}")
@@ -46,6 +46,8 @@ def run_directly(config: Config, name: str, arguments: Mapping[str, object]) -> 
         return administration.with_stopped_store(config, lambda store: run(store, name, arguments))
     try:
         return administration.with_store(config, lambda admin: run(admin, name, arguments))
+    except DirectoryLocked:
+        raise
     except ConfigurationError as error:
         raise OperationFailed(Reason.UNREACHABLE, "\n".join(error.mistakes)) from None
 

@@ -22,6 +22,7 @@ def main(ctx: click.Context, config: Path | None, data: Path | None) -> None:
 
     Without --config and --data the demonstration in ./mailnode-data is meant. While the server runs, commands go through
     its control socket; while it does not, they work on its store and must be run by the owner of the data directory.
+    For a server that just starts or stops, or another command, they wait up to 10 seconds.
     """
     ctx.obj = Place(config, data)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -17,7 +18,7 @@ from mailnode.admin.operations import OperationFailed, Reason
 from mailnode.config import units
 from mailnode.config.file import data_directory
 from mailnode.ctl.display import as_text
-from mailnode.errors import ConfigurationError
+from mailnode.errors import ConfigurationError, DirectoryLocked
 
 # The whole server (mailnode.ctl.direct) and all that checks a configuration is imported only where a command needs it:
 # through the control socket it needs none of it, and a script may call many commands.
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 DEFAULT_DATA = Path("mailnode-data")
+LOCKED = 10.0  # seconds to wait for a server that starts or stops, or for another command
+LOOK = 0.1  # seconds between looks
 NO_FILE_NEEDED = "a running server is found by its data directory too: mailnode --data DIR ..."
 
 # Documented in docs/commands.rst; 0 is done.
@@ -103,11 +106,18 @@ class Place:
     def call(self, name: str, /, **arguments: object) -> object:
         """Do an operation on the server, or on its store while it does not run."""
         given = {key: value for key, value in arguments.items() if value is not None}
-        with contextlib.suppress(FileNotFoundError):
-            return ask(self.data(), name, given)
-        from mailnode.ctl import direct
+        until = time.monotonic() + LOCKED
+        while True:
+            with contextlib.suppress(FileNotFoundError):
+                return ask(self.data(), name, given)
+            from mailnode.ctl import direct
 
-        return direct.run_directly(self.config(), name, given)
+            try:
+                return direct.run_directly(self.config(), name, given)
+            except DirectoryLocked as error:
+                if time.monotonic() >= until:
+                    raise OperationFailed(Reason.UNREACHABLE, str(error)) from None
+            time.sleep(LOOK)
 
 
 pass_place = click.make_pass_decorator(Place)

@@ -25,6 +25,7 @@ from mailnode.net.tls import CertificateStore
 from mailnode.server.administration import password_judge
 from mailnode.server.health import HealthReport
 from mailnode.server.outgoing import Outgoing
+from mailnode.server.polling import DirectoryPoll
 from mailnode.server.ports import OwnPorts
 from mailnode.server.process import Closing, MailProcess
 from mailnode.server.processes.first import FurtherProcesses
@@ -164,14 +165,23 @@ class Server:
             *process.foundation(),
             process.service("scratch files", lambda: remove_scratch(self.config.server.data)),
             process.rooms(),
+            *self._poll_directory(),
+            # Before anybody is served, and after: who is answered by a server can command it.
+            process.service("control socket", control.open, control.close),
             outgoing.connections(),
             outgoing.look_at_dns(),
             process.service("watch of certificates", self._watch_certificates, self._certificates.stop),
             *before_clients,
             EndedAtOnce([outgoing.work(), further, process.sessions()]),
-            process.service("control socket", control.open, control.close),
             process.listeners(announced=True),
         ]
+
+    def _poll_directory(self) -> list[Startable]:
+        """Files are changed through this process alone; a database also by further processes and servers."""
+        if self.config.store.url == "sqlite:":
+            return []
+        polling = DirectoryPoll(self._process.runtime.clock, self._stores.directory.poll)
+        return [self._process.service("news of the directory", polling.start, polling.stop)]
 
     @property
     def config(self) -> Config:

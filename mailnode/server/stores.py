@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -47,13 +47,15 @@ class Stores:
         blobs: LocalBlobs,
         queue: Queue,
         ephemeral: IEphemeral,
+        tell_others: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
+        """:param tell_others: see :class:`Directory`."""
         self.engine = engine
         self.blobs = blobs
         self.queue = queue
         self.ephemeral = ephemeral
         self.mail = MailStore(engine, blobs, hints, clock, config.server.partitions, queue.blobs_in_use)
-        self.directory = Directory(engine)
+        self.directory = Directory(engine, tell_others=tell_others)
         self.sts_policies = StsPolicies(engine)
         self._partitions = config.server.partitions
 
@@ -110,6 +112,7 @@ class OwnStores(Stores):
             if self.blobs.prepare() and await self.mail.has_files():
                 emit(_log, "store.files_missing", warning=True, path=str(_blob_directory(self._config)))
             await self.directory.set_fixed_domains([domain.name for domain in self._config.domain])
+            await self.directory.poll()  # what others change from now on is told
             await self._counters.start()
             self.sent.start()
             if self._files.alone:
@@ -179,7 +182,16 @@ class WorkerStores(Stores):
         else:
             engine = _postgres(config, call_from_thread)
         blobs = _blobs(config, clock, threads, _reserve(config, call_from_thread))
-        super().__init__(config, clock, hints, engine, blobs, RemoteQueue(engine, blobs, ask), RemoteEphemeral(ask))
+        super().__init__(
+            config,
+            clock,
+            hints,
+            engine,
+            blobs,
+            RemoteQueue(engine, blobs, ask),
+            RemoteEphemeral(ask),
+            lambda: ask("directory.changed"),
+        )
 
 
 def _files(config: Config, wanted: Sequence[str]) -> frozenset[str]:

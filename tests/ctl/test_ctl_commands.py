@@ -1,5 +1,6 @@
 """Commands on a real store: directly, as the owner of the data directory, while no server runs."""
 
+import contextlib
 import json
 import os
 import socket
@@ -421,10 +422,18 @@ def test_without_a_server(tool, tmp_path):
     assert not (tmp_path / "none").exists()
 
 
-def test_a_locked_directory(tool):
+def test_a_locked_directory(tool, monkeypatch):
+    monkeypatch.setattr("mailnode.ctl.parts.LOCKED", 0.0)
     with administration(demo_config(tool.data)):
         assert "another server is running on this data directory, or starts or stops" in tool("domain", "list", code=4)
     tool("domain", "list")
+
+
+def test_a_command_waits_for_whoever_has_the_directory(tool, monkeypatch):
+    with contextlib.ExitStack() as held:
+        held.enter_context(administration(demo_config(tool.data)))
+        monkeypatch.setattr("mailnode.ctl.parts.time.sleep", lambda seconds: held.close())
+        assert "mailnode.test" in tool("domain", "list")
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root to give a directory away")

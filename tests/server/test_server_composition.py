@@ -23,6 +23,7 @@ FIRST_PROCESS = [
     "helper processes",
     "scratch files",
     "rooms",
+    "control socket",
     "outgoing connections",
     "look at DNS",
     "watch of certificates",
@@ -31,7 +32,6 @@ FIRST_PROCESS = [
     "sweeper",
     "further processes",
     "sessions",
-    "control socket",
     "listeners",
 ]
 FURTHER_PROCESS = [

@@ -5,6 +5,7 @@ Trial fails a test that leaves a socket or a timer in the reactor.
 
 import socket
 import time
+from inspect import isawaitable
 from pathlib import Path
 
 from twisted.internet import reactor
@@ -15,6 +16,7 @@ from mailnode.errors import ConfigurationError
 from mailnode.server.app import Server
 from mailnode.server.processes.handover import LogPlace
 from mailnode.server.services import ProcessService
+from mailnode.server.stores import WorkerStores
 from tests.free_ports import free_port
 
 
@@ -48,6 +50,26 @@ class StartAndStopTests(TestCase):
     async def test_two_processes(self):
         await self.come_and_go(2)
         await self.come_and_go(2)
+
+    async def test_what_a_further_process_changes_the_first_knows_at_once(self):
+        server = self.server(2)
+        await server.bind()
+        await server.start()
+        further, runtime = server._further, server._process.runtime
+        handlers = further._handlers(further._workers._workers[2])
+
+        async def ask(name, *args):
+            answer = handlers[name](*args)
+            return await answer if isawaitable(answer) else answer
+
+        stores = WorkerStores(server.config, runtime.clock, runtime.threads, runtime.hints, reactor.callFromThread, ask)
+        await stores.start()
+        directory = server.administration.directory
+        assert not await directory.is_local("new.test")  # which is remembered
+        await stores.directory.add_domain("new.test")
+        assert await directory.is_local("new.test")
+        await stores.stop()
+        assert await server.stop("test")
 
     async def test_a_start_that_fails_gives_back_what_was_taken(self):
         def fail():

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from mailnode.errors import AlreadyExists, BadAddress, InUse, LimitReached, NoSuchAccount, NoSuchDomain
+from mailnode.errors import (
+    AlreadyExists,
+    BadAddress,
+    InUse,
+    LimitReached,
+    NoSuchAccount,
+    NoSuchDomain,
+    StoreUnavailable,
+)
 from mailnode.store.facades.directory import Directory
 from mailnode.values.address import Address, parse_address
 from mailnode.values.directory import Alias, Credential, ForwardingKey, Grant, LoginRecord, Resolved
@@ -495,6 +503,20 @@ def test_changes_of_another_process_are_polled(town, engine, loop):
     loop.run(here.set_status("B1", "no-login"))
     loop.run(here.poll())
     assert told == ["A1", "B1"]
+
+
+def test_others_are_told_of_a_change_before_it_returns(town, engine, loop):
+    here = Directory(engine)
+    there = Directory(engine, tell_others=here.poll)
+    loop.run(here.poll())
+    assert resolve(here, loop, "alice@example.org").known
+    loop.run(there.set_status("A1", "deleting"))
+    assert unknown(here, loop, "alice@example.org")
+
+    async def gone():
+        raise StoreUnavailable
+
+    loop.run(Directory(engine, tell_others=gone).set_status("A1", "active"))  # it is made, whoever hears of it
 
 
 def test_a_grant_to_send_as_an_address_of_several(town, loop):

@@ -33,7 +33,7 @@ def offset():
 
 @pytest.fixture(scope="module")
 def server(folder, offset):
-    with Server(folder, "--port-offset", offset) as server:
+    with Server(folder, "--port-offset", offset, options=("--pidfile=twistd.pid",)) as server:  # as without the option
         server.wait_line("Ctrl-C ends it.")
         yield server
         assert len(server.lines) <= 24  # nothing came behind the screen, whatever the tests did
@@ -62,6 +62,10 @@ def test_the_json_has_exactly_the_promised_shape(shown, offset):
     assert [entry["address"] for entry in shown["accounts"]] == ["alice@mailnode.test", "bob@mailnode.test"]
     assert [set(entry) for entry in shown["listeners"]] == [{"protocol", "port", "tls"}] * 8
     assert [entry["port"] - offset for entry in shown["listeners"]] == list(DEMONSTRATION)
+
+
+def test_all_that_it_leaves_is_its_data_directory(server, folder):
+    assert [path.name for path in folder.iterdir()] == ["mailnode-data"]
 
 
 def test_the_screen_fits_and_tells_all(server, shown, password, folder):

@@ -91,6 +91,11 @@ class FurtherProcesses:
         """Return when all have forgotten what they remember of directory and accounts, or did not answer in time."""
         await self._workers.ask("changed")
 
+    async def _directory_changed(self) -> None:
+        """One of them changed the directory: return when all have forgotten what they remember of it."""
+        await self._stores.directory.poll()
+        await self.changed()
+
     async def served(self) -> list[ProcessStatus]:
         """Return what each serves now, without those that start or do not answer in time."""
         # Words and questions come in order: who answers has heard of the last change.
@@ -140,6 +145,7 @@ class FurtherProcesses:
         return {
             "state": self._now,
             "write": write,
+            "directory.changed": self._directory_changed,
             "out_of_service": lambda: dict(engine.out_of_service),
             "enqueue": queue.enqueue,
             "counter.take": counters.take,

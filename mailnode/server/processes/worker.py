@@ -23,7 +23,6 @@ from zope.interface import implementer
 from mailnode.config.holder import Holder
 from mailnode.errors import ConfigurationError
 from mailnode.interfaces.reactor import IServerReactor
-from mailnode.interfaces.runtime import IDelayed
 from mailnode.interfaces.sending import ISending
 from mailnode.interfaces.sessions import ISessionCounts
 from mailnode.interpreter import require_fit
@@ -31,6 +30,7 @@ from mailnode.net.client_counts import ClientCountsMemory
 from mailnode.net.listeners import HandedOver
 from mailnode.net.tls import CertificateStore, Pair
 from mailnode.server.logs import AppendedLog, observer
+from mailnode.server.polling import DirectoryPoll
 from mailnode.server.ports import InheritedPorts
 from mailnode.server.process import Closing, MailProcess
 from mailnode.server.processes.handover import Handover, LogPlace, Served
@@ -45,7 +45,6 @@ from mailnode.server.stores import WorkerStores
 from mailnode.values.sending import Admitted, Counted
 from mailnode.web.merging import Snapshot
 
-DIRECTORY_POLL = 5.0  # seconds between looks whether the directory changed, should it not have been told
 STEP, STORE, THREADS = (
     2.0,
     3.0,
@@ -108,7 +107,6 @@ class WorkerServer:
         self._log = log
         self._hints = hints = SharedHints(reactor, lambda: (link,))
         runtime = make_runtime(config, reactor, time.time, hints)
-        self._clock = runtime.clock
         self._certificates = CertificateStore((), runtime.clock)
         self._take_certificates(given.certificates)
         self._stores = WorkerStores(config, runtime.clock, runtime.threads, hints, reactor.callFromThread, link.call)
@@ -129,7 +127,7 @@ class WorkerServer:
         self._serving.share_clients(memory, handover.number - 1)
         self._grace = 0.0  # seconds; known when it ends
         self._draining = False
-        self._polling: IDelayed | None = None
+        self._polling = DirectoryPoll(runtime.clock, self._stores.directory.poll)
         closing = Closing(STEP, STORE, THREADS)
         self._process = MailProcess(runtime, self._stores, self._serving, closing, lambda: self._grace)
         self.services = Services(self._compose())
@@ -141,7 +139,7 @@ class WorkerServer:
             *process.foundation(),
             process.ports(),
             process.rooms(),
-            process.service("news of the first process", self._catch_up, self._poll_no_more),
+            process.service("news of the first process", self._catch_up, self._polling.stop),
             process.sessions(),
             process.listeners(announced=False),
         ]
@@ -212,24 +210,7 @@ class WorkerServer:
         # What was told meanwhile is before the answer in the stream.
         self.take(await self._link.call("state"))
         await self._stores.directory.poll()
-        self._poll_later()
-
-    def _poll_later(self) -> None:
-        self._polling = self._clock.callLater(DIRECTORY_POLL, self._poll)
-
-    def _poll(self) -> None:
-        self._polling = None
-        polling = Deferred.fromCoroutine(self._stores.directory.poll())
-        polling.addErrback(lambda failure: None)  # the store has said so; it is tried again
-        polling.addBoth(self._polled)
-
-    def _polled(self, _: object) -> None:
-        if not self._draining:
-            self._poll_later()
-
-    def _poll_no_more(self) -> None:
-        if self._polling is not None:
-            self._polling.cancel()
+        self._polling.start()
 
 
 def _open_log(place: LogPlace, form: str) -> AppendedLog | None:

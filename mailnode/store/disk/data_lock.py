@@ -8,7 +8,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from mailnode.errors import ConfigurationError
+from mailnode.errors import ConfigurationError, DirectoryLocked
 from mailnode.store.disk.directories import make_directory
 
 LOCK_FILE = "mailnode.lock"
@@ -69,8 +69,9 @@ class DataLock:
 
     def _refusal(self, error: OSError) -> ConfigurationError:
         if error.errno in (errno.EAGAIN, errno.EACCES) and isinstance(error, BlockingIOError):
-            what = "another server is running on this data directory, or starts or stops"
-        elif error.errno in _NO_LOCKS:
+            words = "another server is running on this data directory, or starts or stops"
+            return DirectoryLocked([f"server.data: {self._directory}: {words}"])
+        if error.errno in _NO_LOCKS:
             what = "the file system has no locks, a store cannot be kept there"
         else:
             what = f"cannot be written: {error.strerror}"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Concatenate, ParamSpec, TypeVar, TypeVarTuple, cast
 
 from zope.interface import implementer
 
-from mailnode.errors import BadAddress
+from mailnode.errors import BadAddress, StoreUnavailable
 from mailnode.interfaces.accounts import IDirectory
 from mailnode.store.engines.engine import DIRECTORY, Engine, Transaction
 from mailnode.store.units import directory_rows, dkim_keys, forwarding_keys, grants, resolution, sending_limits
@@ -44,8 +45,12 @@ class Directory:
     through this object, and by :meth:`poll` when another process changed something.
     """
 
-    def __init__(self, engine: Engine, cache_size: int = 10_000) -> None:
+    def __init__(
+        self, engine: Engine, cache_size: int = 10_000, tell_others: Callable[[], Awaitable[object]] | None = None
+    ) -> None:
+        """:param tell_others: has other processes forget what they remember; awaited after a change, before it returns."""
         self._engine = engine
+        self._tell_others = tell_others
         self._cache: dict[tuple[object, ...], object] = {}
         self._cache_size = cache_size
         self._epoch = 0  # grows whenever the cache is dropped: an answer read before is not put in after
@@ -171,6 +176,9 @@ class Directory:
         if self._version == changed.version - 1:
             self._version = changed.version
         self._tell(changed.raised)
+        if self._tell_others is not None:
+            with suppress(StoreUnavailable):  # the change is made; they look for themselves now and then
+                await self._tell_others()
         return changed.result
 
     def _forget(self) -> None:
