@@ -39,7 +39,7 @@ class Dane:
             records = await self._records(base)
             if records:
                 names = tuple(dict.fromkeys((base, hop.host, domain)))  # RFC 7672 3.2.2
-                return TlsRule("dane", usable(records), names)
+                return TlsRule("dane", usable(records), names, tuple(map(_written, records)))
         return None
 
     async def _records(self, base: str) -> Sequence[TlsaRecord]:
@@ -60,6 +60,11 @@ def usable(records: Sequence[TlsaRecord]) -> tuple[TlsaRecord, ...]:
     strong = {(one.usage, one.selector) for one in good if one.matching == SHA512}
     kept = [one for one in good if one.matching != SHA256 or (one.usage, one.selector) not in strong]
     return tuple(sorted(kept, key=lambda one: (one.usage, one.selector, one.matching, one.data)))
+
+
+def _written(record: TlsaRecord) -> str:
+    """RFC 6698 2.2."""
+    return f"{record.usage} {record.selector} {record.matching} {record.data.hex().upper()}"
 
 
 def _is_usable(record: TlsaRecord) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -12,6 +14,7 @@ from mailnode.interfaces.runtime import IClock
 from mailnode.interfaces.store import IStsPolicies
 from mailnode.values.events import emit
 from mailnode.values.sts_policy import KeptStsPolicy, StsPolicy, read_id, read_policy
+from mailnode.values.tls_report import TlsSession, reported_policy
 
 REFRESH = 86_400.0  # seconds after which a policy is fetched anew though its record has not changed (RFC 8461 3.3)
 RETRY = 300.0  # seconds after a failure until it is tried again (RFC 8461 3.3)
@@ -23,12 +26,20 @@ _log = Logger()
 class MtaSts:
     """The policies of other domains. One fetch of a domain is under way at a time; whoever else sends there waits for it."""
 
-    def __init__(self, resolver: IResolver, host: IPolicyHost, kept: IStsPolicies, clock: IClock) -> None:
-        """:param clock: UTC: what is kept outlives the process."""
+    def __init__(
+        self,
+        resolver: IResolver,
+        host: IPolicyHost,
+        kept: IStsPolicies,
+        clock: IClock,
+        note: Callable[[TlsSession], None] = lambda session: None,
+    ) -> None:
+        """:param clock: UTC: what is kept outlives the process. :param note: is told of policies that could not be had."""
         self._resolver = resolver
         self._host = host
         self._kept = kept
         self._clock = clock
+        self._note = note
         self._failed: dict[str, tuple[str, float]] = {}  # domain -> id, UTC seconds until which it is not tried again
         self._waiting: dict[str, list[Deferred[KeptStsPolicy | None]]] = {}
 
@@ -89,6 +100,7 @@ class MtaSts:
 
     def _fail(self, domain: str, identity: str, result: str, reason: str) -> None:
         emit(_log, "queue.sts_policy", domain=domain, id=identity, result=result, reason=reason)
+        self._note(TlsSession(reported_policy(domain, "sts"), result=result, reason=reason))
         now = self._clock.seconds()
         if len(self._failed) >= MAX_FAILURES:
             self._failed = {name: failed for name, failed in self._failed.items() if failed[1] > now}

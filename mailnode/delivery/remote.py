@@ -30,7 +30,7 @@ from mailnode.delivery.eight_bit import EightBit
 from mailnode.delivery.mx import Health, Hop, NoRoute, Routes
 from mailnode.delivery.plans import prefix_of
 from mailnode.delivery.routing import NextHop, RoutingTable, Way
-from mailnode.delivery.tls_policy import Decision, TlsPolicy
+from mailnode.delivery.tls_policy import Decision, TlsPolicy, expected
 from mailnode.interfaces.outbound import (
     VERIFIED,
     IOutbound,
@@ -137,7 +137,7 @@ class RemoteAgent:
         groups: dict[int, list[Target]] = {}
         for hop in hops:
             source = way.source(hop.address)
-            target = self._target(way.next_hop, hop, decided.get(hop.host))
+            target = self._target(way.next_hop, domain, hop, decided.get(hop.host))
             if source is not None and target is not None:
                 groups.setdefault(hop.preference, []).append(replace(target, source=source, proxy=way.proxy))
         if not groups:
@@ -149,13 +149,14 @@ class RemoteAgent:
             return await self._mx.find(domain)
         return [Hop("localhost", chosen.socket)] if chosen.socket else await self._mx.find_host(chosen.host)
 
-    def _target(self, chosen: NextHop | None, hop: Hop, decision: Decision | None) -> Target | None:
+    def _target(self, chosen: NextHop | None, domain: str, hop: Hop, decision: Decision | None) -> Target | None:
         if chosen is not None:
             tls = "none" if chosen.socket else chosen.tls
             return Target(hop.host, hop.address, chosen.port, tls, chosen.username, chosen.password, lmtp=chosen.lmtp)
         if decision is None:
             return None
-        return Target(hop.host, hop.address, self._port, decision.level, rule=decision.rule)
+        session = None if domain.startswith("[") else expected(domain, hop.host, decision)
+        return Target(hop.host, hop.address, self._port, decision.level, rule=decision.rule, session=session)
 
     async def _try(self, target: Target, trial: _Trial) -> None:
         """One server, again for those it had no room for in the same transaction."""

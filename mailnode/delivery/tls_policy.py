@@ -7,7 +7,7 @@ the mail waits.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -19,6 +19,7 @@ from mailnode.delivery.mx import Hop, NoRoute
 from mailnode.interfaces.outbound import TlsRule
 from mailnode.values.events import emit
 from mailnode.values.sts_policy import StsPolicy
+from mailnode.values.tls_report import TlsSession, reported_policy
 
 _log = Logger()
 
@@ -30,6 +31,8 @@ LEVELS = (
     "implicit",
 )  # that an administrator may choose for a next hop
 WAITS = "4.7.5"  # RFC 3463 3.8: cryptographic failure
+_KINDS = {"dane": "tlsa", "sts": "sts", "sts-testing": "sts"}  # as reports call the policies of rules
+_FAULTS = {"tlsa-invalid": "no TLSA record can be used", "validation-failure": "the MX is not in the policy"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +49,15 @@ class Decision:
 class TlsPolicy:
     """Decides by domain and server. A next hop that an administrator chose has the level chosen with it."""
 
-    def __init__(self, dane: Dane | None = None, mta_sts: MtaSts | None = None) -> None:
-        """:param dane: and :param mta_sts: None: not asked."""
+    def __init__(
+        self,
+        dane: Dane | None = None,
+        mta_sts: MtaSts | None = None,
+        note: Callable[[TlsSession], None] = lambda session: None,
+    ) -> None:
+        """:param dane: and :param mta_sts: None: not asked. :param note: is told of servers that may not be used."""
         self._dane = dane
+        self._note = note
         self._mta_sts = mta_sts
 
     async def decide(self, domain: str, hops: Sequence[Hop]) -> dict[str, Decision]:
@@ -62,6 +71,9 @@ class TlsPolicy:
         if policy is not None:
             decided |= {host: by_sts(policy, host) for host in left}
         _tell(domain, decided)
+        for host, decision in decided.items():
+            if decision.refused:
+                self._note(expected(domain, host, decision))
         usable = {host: decision for host, decision in decided.items() if not decision.refused}
         if not usable:
             raise NoRoute(WAITS, "; ".join(decision.refused for decision in decided.values()))
@@ -82,11 +94,19 @@ def by_sts(policy: StsPolicy, host: str) -> Decision:
     """Return what a policy says of an MX (RFC 8461 4, 5)."""
     reason = "" if policy.allows(host) else "validation-failure"
     if policy.mode == "testing":
-        return Decision("opportunistic", TlsRule("sts-testing"), reason)
+        return Decision("opportunistic", TlsRule("sts-testing", published=policy.lines), reason)
     if reason:
         refused = f"MTA-STS: the MX {host} is not in the policy ({reason})"
-        return Decision("refused", TlsRule("sts"), reason, refused)
-    return Decision("verified", TlsRule("sts"))
+        return Decision("refused", TlsRule("sts", published=policy.lines), reason, refused)
+    return Decision("verified", TlsRule("sts", published=policy.lines))
+
+
+def expected(domain: str, host: str, decision: Decision) -> TlsSession:
+    """Return what is known of a connection to a server of a domain before there is one."""
+    rule = decision.rule
+    policy = reported_policy(domain) if rule is None else reported_policy(domain, _KINDS[rule.policy], rule.published)
+    why = decision.refused or _FAULTS.get(decision.reason, "")
+    return TlsSession(policy, host, result=decision.reason, reason=why)
 
 
 def _tell(domain: str, decided: Mapping[str, Decision]) -> None:

@@ -10,6 +10,7 @@ from zope.interface import Interface
 
 from mailnode.values.envelope import MailOptions, RcptOptions
 from mailnode.values.smtp_reply import Reply
+from mailnode.values.tls_report import TlsSession
 
 T = TypeVar("T")
 
@@ -87,11 +88,13 @@ VERIFIED = ("verified", "implicit", "dane")  # levels of a target's TLS that che
 class TlsRule:
     """What the receiving side has published about TLS with a server. ``policy``: "dane" (RFC 7672), "sts" or "sts-testing"
     (RFC 8461). ``tlsa`` and ``names`` are for the level "dane": what one of the certificates must be, and the names of
-    which a certificate must have one where its authority is what matches."""
+    which a certificate must have one where its authority is what matches. ``published``: all of it, as RFC 8460 4.5 writes
+    it."""
 
     policy: str
     tlsa: tuple[TlsaRecord, ...] = ()
     names: tuple[str, ...] = ()
+    published: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,8 @@ class Target:
     (STARTTLS if offered, plain if it fails), "required" (STARTTLS or nothing, certificate not checked), "verified"
     (certificate must match ``host``), "implicit", "dane" (certificate must match the ``rule``). ``source``: own IP address
     to connect from, "" the system's choice. ``proxy``: who connects for us. ``lmtp``: it speaks LMTP. ``rule``: what the
-    receiving side has published, if anything."""
+    receiving side has published, if anything. ``session``: what is to be noted of a connection, as far as it is known before;
+    None: nothing is."""
 
     host: str
     address: str
@@ -122,6 +126,7 @@ class Target:
     proxy: Proxy | None = None
     lmtp: bool = False
     rule: TlsRule | None = None
+    session: TlsSession | None = field(default=None, compare=False)  # a connection serves domains that are alike else
 
     @property
     def is_local(self) -> bool:

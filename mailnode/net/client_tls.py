@@ -10,7 +10,14 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
 from mailnode.interfaces.outbound import VERIFIED, Target, TlsRule
-from mailnode.net.peer_certificate import CertificateProblem, chain_problem, dane_problem, is_address, name_problem
+from mailnode.net.peer_certificate import (
+    CertificateProblem,
+    chain_failure,
+    chain_problem,
+    dane_problem,
+    is_address,
+    name_problem,
+)
 
 
 class ClientTls:
@@ -30,21 +37,32 @@ class ClientTls:
         rule = target.rule
         if level == "dane" and rule is not None:
             return Handshake(self._unchecked, rule.names[0], rule=rule)  # RFC 7672 8.1: the name that has the records
-        by_name = level in VERIFIED or (rule is not None and rule.policy == "sts-testing")
-        return Handshake(self._checked if by_name else self._unchecked, name, by_name=by_name)
+        if level in VERIFIED or (rule is not None and rule.policy == "sts-testing"):
+            return Handshake(self._checked, name, by_name=True)
+        return Handshake(self._unchecked, name, trusted=self._checked.get_cert_store())
 
 
 @implementer(IOpenSSLClientConnectionCreator)
 class Handshake:
     """One handshake, which a certificate never breaks off: :meth:`problem` tells afterwards."""
 
-    def __init__(self, context: SSL.Context, name: str, *, by_name: bool = False, rule: TlsRule | None = None) -> None:
+    def __init__(
+        self,
+        context: SSL.Context,
+        name: str,
+        *,
+        by_name: bool = False,
+        rule: TlsRule | None = None,
+        trusted: crypto.X509Store | None = None,
+    ) -> None:
         """:param name: to ask for. :param by_name: whether the certificate must be of a trusted authority for the name.
-        :param rule: that it must match."""
+        :param rule: that it must match. :param trusted: authorities to look for afterwards, where nothing must be: OpenSSL
+        does not check the certificate in such a handshake, so that nothing in it can be the end of that."""
         self._context = context
         self._name = name
         self._by_name = by_name
         self._rule = rule
+        self._trusted = trusted
         self._connection: SSL.Connection | None = None
         self._error = 0  # the first that OpenSSL found in the chain
 
@@ -60,9 +78,9 @@ class Handshake:
         return connection
 
     def problem(self) -> CertificateProblem | None:
-        """What is wrong with the certificate, once the handshake is done; None: nothing that was to be checked. Asked once."""
+        """What is wrong with the certificate, once the handshake is done; None: nothing. Asked once."""
         connection, self._connection = self._connection, None  # which refers to this object: memory goes at once
-        if connection is None or (self._rule is None and not self._by_name):
+        if connection is None:
             return None
         try:
             return self._judge(connection)
@@ -75,6 +93,8 @@ class Handshake:
             return CertificateProblem("validation-failure", "the server showed no certificate")
         if self._rule is not None:
             return dane_problem(chain, self._rule)
+        if self._trusted is not None:
+            return chain_failure(chain, self._trusted) or name_problem(chain[0], (self._name,))
         return chain_problem(self._error) if self._error else name_problem(chain[0], (self._name,))
 
     def _verified(

@@ -9,8 +9,8 @@ Opportunistic TLS falls back to plain text only on a fresh connection, and only 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from twisted.internet.defer import DeferredList
 from twisted.logger import Logger
@@ -33,6 +33,7 @@ from mailnode.net.outbound_link import READ_PIECE, Link
 from mailnode.smtp.wire import client
 from mailnode.values.events import emit
 from mailnode.values.smtp_reply import Reply
+from mailnode.values.tls_report import AUTHENTIC, ENCRYPTED, PLAIN, TlsSession
 
 _log = Logger()
 
@@ -64,12 +65,15 @@ class Outbound:
         *,
         sources: Sequence[str] = (),
         settings: OutboundSettings | None = None,
+        note: Callable[[TlsSession], None] = lambda session: None,
     ) -> None:
         """:param hostname: what we call ourselves in EHLO. :param sources: own addresses to connect from, the first of
-        each family counts; none: the system chooses."""
+        each family counts; none: the system chooses. :param note: is told how connections fared, each once for every domain
+        whose mail it carries."""
         self._tls = tls
         self._clock = clock
         self._settings = settings or OutboundSettings()
+        self._note_session = note
         self._dialer = Dialer(
             reactor,
             clock,
@@ -102,6 +106,7 @@ class Outbound:
         """Hand a message over; see :class:`IOutbound`. :raises BlobDamaged: the message cannot be read."""
         link = self._take(target)
         if link is not None and link.greeted:
+            self._note_fared(link, target)
             try:
                 return await self._send_on(link, target, message)
             except TargetFailed as failed:
@@ -170,18 +175,17 @@ class Outbound:
     async def _open(self, target: Target, link: Link | None) -> Link:
         """Return a connection that is ready for a mail. :param link: one that nothing was said on. :raises TargetFailed:"""
         try:
-            link = await self._open_with(target, target.tls, link)
+            return await self._open_with(target, target.tls, link)
         except TargetFailed as failed:
-            if failed.scope == "tls":
-                _tell(target, failed.result, failed.text)
             if failed.scope != "tls" or target.tls != "opportunistic":
                 raise
             emit(_log, "queue.unencrypted", host=target.host, ip=target.address, reason=failed.text)
-        else:
-            if link.tls and link.as_asked:
-                _tell(target, "success", "")
-            return link
-        return await self._open_with(target, "none", None)
+            fared = failed.result, failed.text, PLAIN
+        link = await self._open_with(target, "none", None)
+        link.fared = fared  # for the other domains whose mail it will carry
+        if target.session is not None:
+            link.noted.add(target.session.policy.domain)
+        return link
 
     async def _open_with(self, target: Target, level: str, link: Link | None) -> Link:
         link = link or await self._connect(target)
@@ -192,9 +196,13 @@ class Outbound:
             await self._hello(link)
             if level in ("opportunistic", "required", "verified", "dane"):
                 await self._start_tls(link, target, level)
+            if link.tls and link.fared is None:
+                self._fared(link, target, "", "")
             if target.username:
                 await self._login(link, target)
-        except TargetFailed:
+        except TargetFailed as failed:
+            if failed.scope == "tls":
+                self._fared(link, target, failed.result, failed.text)
             link.close()
             raise
         except BaseException:
@@ -225,7 +233,7 @@ class Outbound:
             failed = TargetFailed("tls", "the server does not offer STARTTLS", result="starttls-not-supported")
             if level != "opportunistic":
                 raise failed
-            _tell(target, failed.result, failed.text)
+            self._fared(link, target, failed.result, failed.text)
             return
         link.write(link.client.start_tls())
         event = await link.expect(client.TlsReady, client.TlsRefused)
@@ -248,12 +256,40 @@ class Outbound:
         handshake = self._tls.handshake(level, target)
         await link.begin_tls(handshake)
         problem = handshake.problem()
+        link.verified = problem is None
         if problem is None:
             return
         if level in VERIFIED:
             raise TargetFailed("tls", problem.text, result=problem.result)
-        link.as_asked = False
-        _tell(target, problem.result, problem.text)
+        if target.rule is not None and target.rule.policy == "sts-testing":
+            self._fared(link, target, problem.result, problem.text)
+
+    def _fared(self, link: Link, target: Target, result: str, reason: str) -> None:
+        """A connection has TLS as it should be (``result`` ""), or not: log it where there is a rule, and have it noted."""
+        if not link.tls or (result and link.verified):  # or it broke although the certificate was good
+            level = PLAIN
+        else:
+            level = AUTHENTIC if link.verified else ENCRYPTED
+        link.fared = result, reason, level
+        if target.rule is not None:
+            told = result or "success"
+            policy = target.rule.policy
+            emit(
+                _log, "queue.tls_result", host=target.host, ip=target.address, policy=policy, result=told, reason=reason
+            )
+        self._note_fared(link, target)
+
+    def _note_fared(self, link: Link, target: Target) -> None:
+        session = target.session
+        if session is None or link.fared is None or session.policy.domain in link.noted:
+            return
+        link.noted.add(session.policy.domain)
+        result, reason, level = link.fared
+        if not result:
+            result, reason = session.result, session.reason  # what is wrong with the policy, whatever the connection is
+        self._note_session(
+            replace(session, address=target.address, source=link.source, result=result, reason=reason, level=level)
+        )
 
     async def _login(self, link: Link, target: Target) -> None:
         if not link.client.secure:
@@ -314,13 +350,6 @@ class Outbound:
             event = await link.expect(client.Sent)
         assert isinstance(event, client.Sent)
         return event
-
-
-def _tell(target: Target, result: str, reason: str) -> None:
-    """Log how a connection fared by the rule there is for it."""
-    if target.rule is not None:
-        policy = target.rule.policy
-        emit(_log, "queue.tls_result", host=target.host, ip=target.address, policy=policy, result=result, reason=reason)
 
 
 def _refused(reply: Reply, message: OutboundMessage) -> OutboundReport:

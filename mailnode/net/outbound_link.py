@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.interfaces import IHandshakeListener, IOpenSSLClientConnectionCreator, IPushProducer
 from twisted.internet.protocol import Protocol, connectionDone
@@ -39,7 +40,10 @@ class Link(Protocol):
         self.mails = 0
         self.opened_at = clock.seconds()
         self.tls = ""
-        self.as_asked = True  # the certificate is what the rule for the target asks for, where there is one
+        self.source = ""  # the IP address it comes from, as the server sees it; "" where a proxy stands between
+        self.fared: tuple[str, str, str] | None = None  # result, reason and level, as TlsSession has them
+        self.verified = False  # the certificate is what the rule asks for, or where there is none, the host's
+        self.noted: set[str] = set()  # domains for which it was noted how it fared
         self.lost = False
         self.gone: Deferred[None] = Deferred()
         self._clock = clock
@@ -64,6 +68,9 @@ class Link(Protocol):
         set_no_delay = getattr(self.transport, "setTcpNoDelay", None)
         if set_no_delay is not None:
             set_no_delay(True)
+        own = self._transport().getHost()
+        if isinstance(own, IPv4Address | IPv6Address) and self.target.proxy is None:
+            self.source = own.host
 
     def dataReceived(self, data: bytes) -> None:
         """Take what the server says; one that talks on without being asked is cut off."""

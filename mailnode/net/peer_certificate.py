@@ -58,7 +58,7 @@ def dane_problem(chain: Sequence[x509.Certificate], rule: TlsRule) -> Certificat
     for record in rule.tlsa:
         if record.usage == _TRUST_ANCHOR:
             for anchor in _anchors(chain[1:], record):
-                failed = _chain_failure(chain, anchor) or name_problem(chain[0], rule.names)
+                failed = chain_failure(chain, _only(anchor)) or name_problem(chain[0], rule.names)
                 if failed is None:
                     return None
                 problem = failed
@@ -72,11 +72,16 @@ def _anchors(others: Sequence[x509.Certificate], record: TlsaRecord) -> list[x50
     return found
 
 
-def _chain_failure(chain: Sequence[x509.Certificate], anchor: x509.Certificate) -> CertificateProblem | None:
-    """Verify a chain up to an anchor, which need not be a root."""
+def _only(anchor: x509.Certificate) -> crypto.X509Store:
+    """Trust an anchor alone, which need not be a root."""
     store = crypto.X509Store()
     store.add_cert(crypto.X509.from_cryptography(anchor))
     store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
+    return store
+
+
+def chain_failure(chain: Sequence[x509.Certificate], store: crypto.X509Store) -> CertificateProblem | None:
+    """Verify a chain, the server's own certificate first, up to one that is trusted."""
     own, *others = [crypto.X509.from_cryptography(certificate) for certificate in chain]
     try:
         crypto.X509StoreContext(store, own, others).verify_certificate()

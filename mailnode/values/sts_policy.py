@@ -30,6 +30,12 @@ class StsPolicy:
         _, dot, above = name.partition(".")
         return name in self.mx or (bool(dot) and f"*.{above}" in self.mx)
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What the policy says, as RFC 8460 4.5 writes it."""
+        patterns = (f"mx: {pattern}" for pattern in self.mx)
+        return "version: STSv1", f"mode: {self.mode}", *patterns, f"max_age: {self.max_age}"
+
 
 @dataclass(frozen=True, slots=True)
 class KeptStsPolicy:

@@ -15,12 +15,13 @@ from zope.interface.verify import verifyObject
 from mailnode.delivery.dane import Dane
 from mailnode.delivery.mta_sts import MAX_FAILURES, REFRESH, RETRY, MtaSts
 from mailnode.delivery.mx import Hop, NoRoute
-from mailnode.delivery.tls_policy import Decision, TlsPolicy
+from mailnode.delivery.tls_policy import Decision, TlsPolicy, by_sts, expected
 from mailnode.errors import NoSuchName, ResolverFailure
 from mailnode.interfaces.outbound import IPolicyHost, PolicyNotFetched, TlsaRecord, TlsRule
 from mailnode.interfaces.store import IStsPolicies
 from mailnode.net.no_reactor import run_now
-from mailnode.values.sts_policy import KeptStsPolicy, StsPolicy
+from mailnode.values.sts_policy import KeptStsPolicy, StsPolicy, read_policy
+from mailnode.values.tls_report import MAX_STRINGS, ReportedPolicy, TlsSession
 
 NOW = 1_700_000_000.0
 DAY = 86_400.0
@@ -185,6 +186,16 @@ class FetchTests(StsCase):
             self.assertEqual(found.mode if found else "", "enforce")
         self.assertEqual(len(self.hosts.asked), 1)
 
+    def test_a_failure_is_noted(self) -> None:
+        noted: list[TlsSession] = []
+        self.sts = MtaSts(self.zone, self.hosts, self.kept, self.clock, noted.append)
+        for answer in (FAILURE, b"no policy"):
+            self.hosts.answer = answer
+            self.mode()
+            self.clock.advance(RETRY)
+        self.assertEqual([one.result for one in noted], ["sts-policy-fetch-error", "sts-policy-invalid"])
+        self.assertEqual({one.policy for one in noted}, {ReportedPolicy("d.example", "sts")})
+
     def test_failures_that_are_remembered_are_bounded(self) -> None:
         self.hosts.answer = FAILURE
         for number in range(MAX_FAILURES + 2):
@@ -212,6 +223,23 @@ class DecisionTests(StsCase):
         self.assertEqual(caught.exception.status, "4.7.5")
         wanted = "MTA-STS: the MX other.example is not in the policy (validation-failure)"
         self.assertEqual(caught.exception.text, wanted)
+
+    def test_what_is_expected_of_a_connection(self) -> None:
+        noted: list[TlsSession] = []
+        (found,) = run_now(TlsPolicy(None, self.sts, noted.append).decide("d.example", [self.A, self.B])).items()
+        lines = ("version: STSv1", "mode: enforce", "mx: mx.d.example", "max_age: 604800")
+        policy = ReportedPolicy("d.example", "sts", lines, ("mx.d.example",))
+        self.assertEqual(expected("d.example", *found), TlsSession(policy, "mx.d.example"))
+        (refused,) = noted
+        self.assertEqual(
+            (refused.policy, refused.host, refused.result), (policy, "other.example", "validation-failure")
+        )
+
+    def test_a_policy_that_is_too_long_is_cut(self) -> None:
+        long = policy(mx="\nmx: ".join(f"{number}.{'x' * 60}.example" for number in range(1000)))
+        session = expected("d.example", "mx.d.example", by_sts(read_policy(long), "mx.d.example"))
+        self.assertLess(sum(map(len, session.policy.strings)), MAX_STRINGS + 1)
+        self.assertGreater(len(session.policy.mx), 200)
 
     def test_testing_refuses_nothing(self) -> None:
         self.hosts.answer = policy("testing")

@@ -417,6 +417,15 @@ class TlsRuleTests(RemoteCase):
         self.zone.secure |= {"d.example", "a.example", "b.example", "_25._tcp.a.example"}
         self.zone.tlsa_data["_25._tcp.a.example"] = [self.RECORD]
 
+    def test_what_is_expected_goes_with_the_server(self) -> None:
+        self.serve(a=fails("connect"), b=OK)
+        self.attempt()
+        sessions = [target.session for target, _ in self.net.sent]
+        self.assertEqual(
+            [(one.host, one.policy.domain, one.policy.kind) for one in sessions if one is not None],
+            [("a.example", "d.example", "tlsa"), ("b.example", "d.example", "no-policy-found")],
+        )
+
     def test_the_rule_goes_with_the_server(self) -> None:
         self.serve(a=fails("connect"), b=OK)
         self.attempt()
@@ -456,4 +465,5 @@ class TlsRuleTests(RemoteCase):
         self.agent = self.make(tls=TlsPolicy(Dane(self.zone)), routing=through(NextHop("a.example", 25, "none")))
         self.serve(a=OK)
         self.attempt()
-        self.assertEqual((self.net.sent[0][0].tls, self.net.sent[0][0].rule), ("none", None))
+        target = self.net.sent[0][0]
+        self.assertEqual((target.tls, target.rule, target.session), ("none", None, None))

@@ -13,10 +13,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mailnode.delivery.dane import MAX_RECORDS, Dane, usable
 from mailnode.delivery.mx import Hop, NoRoute
-from mailnode.delivery.tls_policy import Decision, TlsPolicy
+from mailnode.delivery.tls_policy import Decision, TlsPolicy, expected
 from mailnode.errors import NoSuchName, ResolverFailure
 from mailnode.interfaces.outbound import TlsaRecord, TlsRule
 from mailnode.net.no_reactor import run_now
+from mailnode.values.tls_report import ReportedPolicy, TlsSession
 
 DIGEST = TlsaRecord(3, 1, 1, b"\x01" * 32)
 STRONG = TlsaRecord(3, 1, 2, b"\x02" * 64)
@@ -157,6 +158,27 @@ class DaneTests(SynchronousTestCase):
     def test_another_port_has_its_own_records(self) -> None:
         run_now(Dane(self.zone, 2525).rule("d.example", A))
         self.assertEqual(self.zone.asked, ["_2525._tcp.a.example"])
+
+    def test_what_is_expected_of_a_connection(self) -> None:
+        useless = TlsaRecord(1, 1, 1, b"\xab")
+        self.publish("a.example", DIGEST, useless)
+        decided = self.decide(A, B)
+        written = ("3 1 1 " + "01" * 32, "1 1 1 AB")
+        of_a = TlsSession(ReportedPolicy("d.example", "tlsa", written), "a.example")
+        self.assertEqual(expected("d.example", "a.example", decided["a.example"]), of_a)
+        of_b = TlsSession(ReportedPolicy("d.example"), "b.example")
+        self.assertEqual(expected("d.example", "b.example", decided["b.example"]), of_b)
+        self.publish("a.example", useless)
+        session = expected("d.example", "a.example", self.decide(A)["a.example"])
+        self.assertEqual((session.result, session.reason), ("tlsa-invalid", "no TLSA record can be used"))
+
+    def test_a_server_that_is_passed_over_is_noted(self) -> None:
+        noted: list[TlsSession] = []
+        self.zone.tlsa_data["_25._tcp.a.example"] = ResolverFailure
+        run_now(TlsPolicy(Dane(self.zone), note=noted.append).decide("d.example", [A, B]))
+        (session,) = noted
+        self.assertEqual((session.policy, session.host), (ReportedPolicy("d.example", "tlsa"), "a.example"))
+        self.assertEqual((session.result, session.level), ("dnssec-invalid", ""))
 
     def test_a_thousand_records_are_bounded(self) -> None:
         self.publish("a.example", *(TlsaRecord(3, 1, 1, bytes([n % 256, n // 256]) * 16) for n in range(1000)))

@@ -42,7 +42,7 @@ CERTIFICATES = [
 ]
 
 
-class RuleTests(OutboundCase):
+class RuleCase(OutboundCase):
     def setUp(self) -> None:
         self.results: list[tuple[str, str]] = []
         globalLogPublisher.addObserver(self.observe)
@@ -72,6 +72,8 @@ class RuleTests(OutboundCase):
         self.assertEqual((server.said("MAIL"), server.messages), ([], []))
         return failed.result
 
+
+class RuleTests(RuleCase):
     def test_a_certificate_that_matches(self) -> Deferred[Any]:
         async def case() -> None:
             for certificate in (CERTIFICATE, OTHER, AUTHORITY.issue_cert("other.example")):

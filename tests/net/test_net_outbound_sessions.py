@@ -1,0 +1,120 @@
+"""What is noted of connections to other servers, for reports and for what is remembered of a domain."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from scripted_smtp import EHLO, SmtpScript
+from test_net_outbound import AUTHORITY, CERTIFICATE, message
+from test_net_outbound_rules import CERTIFICATES, OTHER, STS, TESTING, TROUBLES, RuleCase, dane
+from twisted.internet.defer import Deferred
+
+from mailnode.interfaces.outbound import Target, TargetFailed
+from mailnode.net.outbound import Outbound
+from mailnode.values.tls_report import AUTHENTIC, ENCRYPTED, PLAIN, ReportedPolicy, TlsSession
+
+THERE, ELSEWHERE = ReportedPolicy("there.example"), ReportedPolicy("elsewhere.example")
+EXPECTED = TlsSession(THERE, "mx.example")
+
+
+class SessionTests(RuleCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.noted: list[TlsSession] = []
+
+    def make(self, *arguments: Any, **more: Any) -> Outbound:
+        return super().make(*arguments, note=self.noted.append, **more)
+
+    def target(self, server: SmtpScript, **more: Any) -> Target:
+        return super().target(server, **{"session": EXPECTED, **more})
+
+    def fared(self) -> list[tuple[str, str]]:
+        return [(session.result, session.level) for session in self.noted]
+
+    async def deliver(self, server: SmtpScript, **more: Any) -> tuple[str, str]:
+        """Try to send; return how the one connection of it fared, that was noted."""
+        self.noted.clear()
+        try:
+            await self.make().send(self.target(server, **more), message())
+        except TargetFailed:
+            self.assertEqual(server.messages, [])
+        (fared,) = self.fared()
+        return fared
+
+    def test_a_success_has_both_addresses_and_the_policy(self) -> Deferred[Any]:
+        async def case() -> None:
+            server = self.showing(CERTIFICATE)
+            await self.deliver(server)
+            self.assertEqual(self.noted, [replace(EXPECTED, address="127.0.0.1", source="127.0.0.1", level=AUTHENTIC)])
+
+        return self.run_case(case())
+
+    def test_certificates_without_a_policy_are_looked_at_and_hold_nothing_back(self) -> Deferred[Any]:
+        async def case() -> None:
+            for certificate, _ in CERTIFICATES:
+                server = self.showing(certificate)
+                self.assertEqual(await self.deliver(server), ("", ENCRYPTED))
+                self.assertEqual(len(server.messages), 1)
+
+        return self.run_case(case())
+
+    def test_certificates_under_a_policy(self) -> Deferred[Any]:
+        async def case() -> None:
+            for certificate, result in CERTIFICATES:
+                for more in ({"tls": "verified", "rule": STS}, {"rule": TESTING}):
+                    self.assertEqual(await self.deliver(self.showing(certificate), **more), (result, ENCRYPTED))
+            other = dane(AUTHORITY.issue_cert("mx.example"))
+            fared = await self.deliver(self.showing(OTHER), tls="dane", rule=other)
+            self.assertEqual(fared, ("validation-failure", ENCRYPTED))
+            self.assertEqual(await self.deliver(self.showing(OTHER), tls="dane", rule=dane(OTHER)), ("", AUTHENTIC))
+
+        return self.run_case(case())
+
+    def test_tls_that_cannot_be(self) -> Deferred[Any]:
+        """Without a rule the mail goes all the same."""
+
+        async def case() -> None:
+            for trouble, result in TROUBLES:
+                for more in ({}, {"tls": "verified", "rule": STS}):
+                    server = self.troubled(trouble)
+                    self.assertEqual(await self.deliver(server, **more), (result, PLAIN), trouble)
+                    self.assertEqual(len(server.messages), 0 if more else 1)
+
+        return self.run_case(case())
+
+    def test_what_is_wrong_with_the_policy_counts_where_the_connection_is_good(self) -> Deferred[Any]:
+        async def case() -> None:
+            session = replace(EXPECTED, result="tlsa-invalid", reason="none")
+            self.assertEqual(
+                await self.deliver(self.showing(OTHER), tls="required", session=session), ("tlsa-invalid", ENCRYPTED)
+            )
+            self.assertEqual(self.noted[0].reason, "none")
+            plain = await self.deliver(self.serve(EHLO=EHLO), tls="required", session=session)
+            self.assertEqual(plain, ("starttls-not-supported", PLAIN))
+
+        return self.run_case(case())
+
+    def test_a_connection_counts_once_for_each_domain(self) -> Deferred[Any]:
+        async def case() -> None:
+            for server, fared in (
+                (self.showing(CERTIFICATE), ("", AUTHENTIC)),
+                (self.troubled("broken"), ("validation-failure", PLAIN)),
+            ):
+                self.noted.clear()
+                outbound, target = self.make(), self.target(server)
+                for policy in (THERE, ELSEWHERE, THERE, ELSEWHERE):
+                    await outbound.send(replace(target, session=replace(EXPECTED, policy=policy)), message())
+                self.assertEqual([session.policy for session in self.noted], [THERE, ELSEWHERE])
+                self.assertEqual(self.fared(), [fared] * 2)
+
+        return self.run_case(case())
+
+    def test_no_word_of_what_is_not_to_be_noted(self) -> Deferred[Any]:
+        async def case() -> None:
+            for server in (self.showing(CERTIFICATE), self.serve(EHLO=EHLO), self.troubled("broken")):
+                await self.make().send(self.target(server, session=None), message())
+            await self.failing(self.make(), self.target(self.serve(EHLO="421 4.3.2 busy")))
+            self.assertEqual(self.noted, [])
+
+        return self.run_case(case())
