@@ -39,7 +39,7 @@ class Dane:
             records = await self._records(base)
             if records:
                 names = tuple(dict.fromkeys((base, hop.host, domain)))  # RFC 7672 3.2.2
-                return TlsRule("dane", usable(records), names, tuple(map(_written, records)))
+                return TlsRule("dane", usable(records), names, tuple(sorted(map(_written, records))))
         return None
 
     async def _records(self, base: str) -> Sequence[TlsaRecord]:

@@ -100,7 +100,7 @@ class MtaSts:
 
     def _fail(self, domain: str, identity: str, result: str, reason: str) -> None:
         emit(_log, "queue.sts_policy", domain=domain, id=identity, result=result, reason=reason)
-        self._note(TlsSession(reported_policy(domain, "sts"), result=result, reason=reason))
+        self._note(TlsSession(domain, reported_policy(domain, "sts"), result=result, reason=reason))
         now = self._clock.seconds()
         if len(self._failed) >= MAX_FAILURES:
             self._failed = {name: failed for name, failed in self._failed.items() if failed[1] > now}

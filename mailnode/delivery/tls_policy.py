@@ -31,7 +31,6 @@ LEVELS = (
     "implicit",
 )  # that an administrator may choose for a next hop
 WAITS = "4.7.5"  # RFC 3463 3.8: cryptographic failure
-_KINDS = {"dane": "tlsa", "sts": "sts", "sts-testing": "sts"}  # as reports call the policies of rules
 _FAULTS = {"tlsa-invalid": "no TLSA record can be used", "validation-failure": "the MX is not in the policy"}
 
 
@@ -104,9 +103,14 @@ def by_sts(policy: StsPolicy, host: str) -> Decision:
 def expected(domain: str, host: str, decision: Decision) -> TlsSession:
     """Return what is known of a connection to a server of a domain before there is one."""
     rule = decision.rule
-    policy = reported_policy(domain) if rule is None else reported_policy(domain, _KINDS[rule.policy], rule.published)
+    if rule is None:
+        policy = reported_policy(domain)
+    elif rule.policy == "dane":
+        policy = reported_policy(rule.names[0] if rule.names else host, "tlsa", rule.published)
+    else:
+        policy = reported_policy(domain, "sts", rule.published)
     why = decision.refused or _FAULTS.get(decision.reason, "")
-    return TlsSession(policy, host, result=decision.reason, reason=why)
+    return TlsSession(domain, policy, host, result=decision.reason, reason=why)
 
 
 def _tell(domain: str, decided: Mapping[str, Decision]) -> None:

@@ -184,7 +184,7 @@ class Outbound:
         link = await self._open_with(target, "none", None)
         link.fared = fared  # for the other domains whose mail it will carry
         if target.session is not None:
-            link.noted.add(target.session.policy.domain)
+            link.noted.add(target.session.domain)
         return link
 
     async def _open_with(self, target: Target, level: str, link: Link | None) -> Link:
@@ -281,9 +281,9 @@ class Outbound:
 
     def _note_fared(self, link: Link, target: Target) -> None:
         session = target.session
-        if session is None or link.fared is None or session.policy.domain in link.noted:
+        if session is None or link.fared is None or session.domain in link.noted:
             return
-        link.noted.add(session.policy.domain)
+        link.noted.add(session.domain)
         result, reason, level = link.fared
         if not result:
             result, reason = session.result, session.reason  # what is wrong with the policy, whatever the connection is

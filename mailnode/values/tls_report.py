@@ -14,8 +14,9 @@ LEVELS = (PLAIN, ENCRYPTED, AUTHENTIC)
 
 @dataclass(frozen=True, slots=True)
 class ReportedPolicy:
-    """What a domain has published about TLS with its servers, as a report says it (RFC 8460 4.4, 4.5). ``domain``: in
-    A-labels. ``kind``: "tlsa", "sts" or "no-policy-found". ``mx``: patterns of the hosts that a policy of "sts" names."""
+    """What is published about TLS with servers, as a report says it (RFC 8460 4.4, 4.5). ``kind``: "tlsa", "sts" or
+    "no-policy-found". ``domain``: who published it, in A-labels: for "tlsa" the server that has the records (RFC 8460 1.1).
+    ``mx``: patterns of the hosts that a policy of "sts" names."""
 
     domain: str
     kind: str = "no-policy-found"
@@ -40,10 +41,11 @@ def reported_policy(domain: str, kind: str = "no-policy-found", strings: Sequenc
 
 @dataclass(frozen=True, slots=True)
 class TlsSession:
-    """How one connection fared, or why there could be none. ``result``: "" success, else by RFC 8460 4.3, and ``reason`` in
-    words. ``host``: the MX, "" where none was come to, with the IP ``address`` it was called at and our own,
-    ``source``, as far as they are known. ``level``: one of ``LEVELS``, "" without a connection."""
+    """How one connection for mail to a ``domain`` (in A-labels) fared, or why there could be none. ``result``: "" success, else
+    by RFC 8460 4.3, and ``reason`` in words. ``host``: the MX, "" where none was come to, with the IP ``address`` it was
+    called at and our own, ``source``, as far as they are known. ``level``: one of ``LEVELS``, "" without a connection."""
 
+    domain: str
     policy: ReportedPolicy
     host: str = ""
     address: str = ""

@@ -229,7 +229,7 @@ class DecisionTests(StsCase):
         (found,) = run_now(TlsPolicy(None, self.sts, noted.append).decide("d.example", [self.A, self.B])).items()
         lines = ("version: STSv1", "mode: enforce", "mx: mx.d.example", "max_age: 604800")
         policy = ReportedPolicy("d.example", "sts", lines, ("mx.d.example",))
-        self.assertEqual(expected("d.example", *found), TlsSession(policy, "mx.d.example"))
+        self.assertEqual(expected("d.example", *found), TlsSession("d.example", policy, "mx.d.example"))
         (refused,) = noted
         self.assertEqual(
             (refused.policy, refused.host, refused.result), (policy, "other.example", "validation-failure")

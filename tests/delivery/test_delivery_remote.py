@@ -422,7 +422,7 @@ class TlsRuleTests(RemoteCase):
         self.attempt()
         sessions = [target.session for target, _ in self.net.sent]
         self.assertEqual(
-            [(one.host, one.policy.domain, one.policy.kind) for one in sessions if one is not None],
+            [(one.host, one.domain, one.policy.kind) for one in sessions if one is not None],
             [("a.example", "d.example", "tlsa"), ("b.example", "d.example", "no-policy-found")],
         )
 

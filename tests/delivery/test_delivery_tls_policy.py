@@ -163,10 +163,10 @@ class DaneTests(SynchronousTestCase):
         useless = TlsaRecord(1, 1, 1, b"\xab")
         self.publish("a.example", DIGEST, useless)
         decided = self.decide(A, B)
-        written = ("3 1 1 " + "01" * 32, "1 1 1 AB")
-        of_a = TlsSession(ReportedPolicy("d.example", "tlsa", written), "a.example")
+        written = ("1 1 1 AB", "3 1 1 " + "01" * 32)
+        of_a = TlsSession("d.example", ReportedPolicy("a.example", "tlsa", written), "a.example")
         self.assertEqual(expected("d.example", "a.example", decided["a.example"]), of_a)
-        of_b = TlsSession(ReportedPolicy("d.example"), "b.example")
+        of_b = TlsSession("d.example", ReportedPolicy("d.example"), "b.example")
         self.assertEqual(expected("d.example", "b.example", decided["b.example"]), of_b)
         self.publish("a.example", useless)
         session = expected("d.example", "a.example", self.decide(A)["a.example"])
@@ -177,7 +177,7 @@ class DaneTests(SynchronousTestCase):
         self.zone.tlsa_data["_25._tcp.a.example"] = ResolverFailure
         run_now(TlsPolicy(Dane(self.zone), note=noted.append).decide("d.example", [A, B]))
         (session,) = noted
-        self.assertEqual((session.policy, session.host), (ReportedPolicy("d.example", "tlsa"), "a.example"))
+        self.assertEqual((session.domain, session.policy), ("d.example", ReportedPolicy("a.example", "tlsa")))
         self.assertEqual((session.result, session.level), ("dnssec-invalid", ""))
 
     def test_a_thousand_records_are_bounded(self) -> None:

@@ -14,8 +14,8 @@ from mailnode.interfaces.outbound import Target, TargetFailed
 from mailnode.net.outbound import Outbound
 from mailnode.values.tls_report import AUTHENTIC, ENCRYPTED, PLAIN, ReportedPolicy, TlsSession
 
-THERE, ELSEWHERE = ReportedPolicy("there.example"), ReportedPolicy("elsewhere.example")
-EXPECTED = TlsSession(THERE, "mx.example")
+THERE, ELSEWHERE = "there.example", "elsewhere.example"
+EXPECTED = TlsSession(THERE, ReportedPolicy(THERE), "mx.example")
 
 
 class SessionTests(RuleCase):
@@ -103,9 +103,9 @@ class SessionTests(RuleCase):
             ):
                 self.noted.clear()
                 outbound, target = self.make(), self.target(server)
-                for policy in (THERE, ELSEWHERE, THERE, ELSEWHERE):
-                    await outbound.send(replace(target, session=replace(EXPECTED, policy=policy)), message())
-                self.assertEqual([session.policy for session in self.noted], [THERE, ELSEWHERE])
+                for domain in (THERE, ELSEWHERE, THERE, ELSEWHERE):
+                    await outbound.send(replace(target, session=replace(EXPECTED, domain=domain)), message())
+                self.assertEqual([session.domain for session in self.noted], [THERE, ELSEWHERE])
                 self.assertEqual(self.fared(), [fared] * 2)
 
         return self.run_case(case())
