@@ -281,7 +281,6 @@ class _Trial:
         progress = any(reply.code != 452 for reply in report.replies)
         for position, (row, reply) in enumerate(zip(rows, report.replies, strict=True)):
             attempt = _reply_attempt(row, target, report, reply, position in report.ours)
-            self._note_slow_down(reply)
             if position in report.ours:
                 row.hosts.add(target.host)
                 row.lacking = attempt
@@ -293,10 +292,11 @@ class _Trial:
                 row.temporary = replace(attempt, result=DEFERRED, status="4" + attempt.status[1:])
             elif reply.is_permanent:
                 self._settle(row, attempt)
-            elif reply.code == 452 and progress:
+            elif reply.code == 452 and progress:  # too many recipients of one message: not too much mail
                 row.temporary = attempt
                 again.append(row)
             else:
+                self._note_slow_down(reply)
                 row.temporary = attempt
                 row.hosts.add(target.host)
         return again
