@@ -1,5 +1,6 @@
 """Another mail server, as good or bad as a test wants it."""
 
+import socket
 import socketserver
 import threading
 
@@ -29,6 +30,7 @@ class Scripted(socketserver.ThreadingTCPServer):
         }
         self.heard = []
         self.taken = []
+        self.address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
         super().__init__((address, port), _Conversation)
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
 

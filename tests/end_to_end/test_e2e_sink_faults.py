@@ -22,6 +22,7 @@ SINKS = {
     "quits-at-data": (["-q", "DATA"], DEFERRED, "4.4.2"),
     "quits-at-end": (["-q", "."], DEFERRED, "4.4.2"),
     "quits-at-quit": (["-q", "QUIT"], SENT, "2."),
+    "quits-at-helo": (["-e", "-q", "HELO"], DEFERRED, "4.3.2"),
     # It says 421 and disconnects.
     "closes-at-connect": (["-Q", "CONNECT"], DEFERRED, "4."),
     "closes-at-ehlo": (["-Q", "EHLO"], DEFERRED, "4."),
@@ -29,6 +30,8 @@ SINKS = {
     "closes-at-rcpt": (["-Q", "RCPT"], DEFERRED, "4."),
     "closes-at-data": (["-Q", "DATA"], DEFERRED, "4."),
     "closes-at-end": (["-Q", "."], DEFERRED, "4."),
+    "closes-at-helo": (["-e", "-Q", "HELO"], DEFERRED, "4."),
+    "closes-at-quit": (["-Q", "QUIT"], SENT, "2."),
     # It refuses for good.
     "refuses-connect": (["-f", "CONNECT"], FAILED, "5."),
     "refuses-ehlo": (["-f", "EHLO"], SENT, "2."),
@@ -38,6 +41,7 @@ SINKS = {
     "refuses-data": (["-f", "DATA"], FAILED, "5."),
     "refuses-end": (["-f", "."], FAILED, "5."),
     "refuses-quit": (["-f", "QUIT"], SENT, "2."),
+    "refuses-by-name": (["-B", "550 5.7.1 Error: blocked", "-f", "RCPT"], FAILED, "5.7.1"),
     # It refuses for now.
     "later-connect": (["-r", "CONNECT"], DEFERRED, "4."),
     "later-ehlo": (["-r", "EHLO"], DEFERRED, "4."),
@@ -45,15 +49,21 @@ SINKS = {
     "later-rcpt": (["-r", "RCPT"], DEFERRED, "4."),
     "later-data": (["-r", "DATA"], DEFERRED, "4."),
     "later-end": (["-r", "."], DEFERRED, "4."),
+    "later-both": (["-r", "EHLO,HELO"], DEFERRED, "4."),
+    "later-quit": (["-r", "QUIT"], SENT, "2."),
+    "later-by-name": (["-b", "451 4.7.1 Error: too many connections", "-r", "MAIL"], DEFERRED, "4.7.1"),
     # It is slow, or says no before it has heard all.
     "slow-data": (["-w", "1"], SENT, "2."),
     "slow-end": (["-W", ".:1"], SENT, "2."),
     "slow-reader": (["-H", "1", "-T", "4096"], SENT, "2."),
     "aborts": (["-A", "0"], FAILED, "5."),
+    "aborts-soon": (["-A", "1"], FAILED, "5."),
     # It speaks less.
     "no-esmtp": (["-e"], SENT, "2."),
     "no-pipelining": (["-p"], SENT, "2."),
     "no-xforward": (["-F"], SENT, "2."),
+    "no-xclient": (["-C"], SENT, "2."),
+    "no-auth": (["-a"], SENT, "2."),
     "no-8bitmime": (["-8"], SENT, "2."),
     "no-dsn": (["-N"], SENT, "2."),
     "no-status": (["-E"], SENT, "2."),
