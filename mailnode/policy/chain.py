@@ -50,7 +50,8 @@ class PolicyChain:
         return stage in self._by_stage
 
     async def ask(self, request: PolicyRequest) -> Verdict:
-        """Return one verdict: the first refuse or defer; else pass or accept with all tags, headers and plans."""
+        """Return one verdict: the first refuse or defer; else pass or accept with all tags, headers and plans, to be held when
+        one wants it."""
         links = self._by_stage.get(request.stage)
         if not links:
             return PASS
@@ -69,18 +70,19 @@ class PolicyChain:
         tags: dict[str, str] = {}
         headers: tuple[bytes, ...] = ()
         plan = AS_IT_IS
-        action = "pass"
+        action, hold = "pass", False
         for link in links:
             verdict = await self._ask_one(link, request)
             tags.update(verdict.tags)
             headers += verdict.headers
             plan = plan.then(verdict.plan)
+            hold = hold or verdict.hold
             if verdict.action in ("refuse", "defer"):
                 return Verdict(verdict.action, verdict.status, verdict.text, tags, headers)
             if verdict.action == "accept":
                 action = "accept"
                 break
-        return Verdict(action, tags=tags, headers=headers, plan=plan)
+        return Verdict(action, tags=tags, headers=headers, plan=plan, hold=hold)
 
     async def _ask_one(self, link: ChainedPolicy, request: PolicyRequest) -> Verdict:
         try:

@@ -32,6 +32,7 @@ def check(verdict: object) -> Verdict:
     _expect("tags", verdict.tags, dict)
     for line in verdict.headers:
         _check_fields("headers", line)
+    _expect("hold", verdict.hold, bool)
     if verdict.plan is not AS_IT_IS:
         _check_plan(verdict.plan)
     return verdict

@@ -438,6 +438,8 @@ class SmtpSession(Session[ev.Event]):
         transaction.note_judged(verdict)
         if verdict.headers:
             envelope = replace(envelope, trace=b"".join(verdict.headers))
+        if verdict.hold:
+            envelope = replace(envelope, held=True)
         judge = self._service.judge
         return envelope, await judge.judge(envelope, transaction.routes, transaction.common, transaction.own)
 

@@ -49,6 +49,7 @@ class MailTransaction:
     def note_judged(self, verdict: Verdict, recipient: Address | None = None) -> None:
         """The same without its header fields: the header has been written, and they go on top."""
         self.tags.update(verdict.tags)
+        self.held = self.held or verdict.hold
         if recipient is None:
             self.common = self.common.then(verdict.plan)
         elif verdict.plan != AS_IT_IS:

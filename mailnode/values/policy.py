@@ -18,7 +18,8 @@ class Verdict:
 
     ``status`` is an RFC 3463 code; ``text`` one line for the peer; ``tags`` are added to the envelope;
     ``headers`` are complete field lines with CRLF to stand on top of the message. ``plan`` is what is to become of the
-    copies: at stage "rcpt" of that recipient's, else of everybody's.
+    copies: at stage "rcpt" of that recipient's, else of everybody's. ``hold``: the message waits in the queue, for all its
+    recipients, until an operator releases it.
     """
 
     action: str = "pass"
@@ -27,6 +28,7 @@ class Verdict:
     tags: dict[str, str] = field(default_factory=dict)
     headers: tuple[bytes, ...] = ()
     plan: RecipientPlan = AS_IT_IS
+    hold: bool = False
 
 
 PASS = Verdict()

@@ -56,3 +56,55 @@ def test_the_check_names_what_is_wrong(tmp_path, installed):
         "policy[2]: ",
     ):
         assert text in output
+
+
+HOLD = """
+from twisted.plugin import IPlugin
+from zope.interface import implementer
+
+from mailnode.interfaces.policy import IPolicy, IPolicyFactory
+from mailnode.values.policy import PASS, Verdict
+
+
+@implementer(IPolicy)
+class Hold:
+    name = "hold"
+    stages = frozenset(["mail"])
+
+    def __init__(self, senders):
+        self._senders = senders
+
+    async def judge(self, request):
+        return Verdict(hold=True) if str(request.reverse_path) in self._senders else PASS
+
+
+@implementer(IPlugin, IPolicyFactory)
+class HoldFactory:
+    name = "hold"
+    help = "Hold what some senders send."
+    options = {"senders": "list of reverse-paths"}
+
+    def make(self, options, context):
+        return Hold(options["senders"])
+
+
+hold = HoldFactory()
+"""
+
+
+def test_what_a_rule_holds_waits_for_its_release(tmp_path):
+    plugins = tmp_path / "site" / "twisted" / "plugins"
+    plugins.mkdir(parents=True)
+    (plugins / "hold_plugin.py").write_text(HOLD)
+    rule = '[[policy]]\nname = "hold"\noptions = { senders = ["a@side.test"] }\n'
+    node = MailNode(tmp_path / "node", extra=rule, path=(tmp_path / "site",)).start()
+    node.add_account("bob@a.test")
+    with smtplib.SMTP(node.address, node.ports["smtp"], timeout=30) as client:
+        for sender in ("a@side.test", "b@side.test"):
+            client.sendmail(sender, ["bob@a.test"], b"Subject: lunch\r\n\r\nx\r\n")
+    [waits] = node.queue()
+    assert (waits["sender"], waits["held"]) == ("a@side.test", True)
+    assert node.wait_event("message.delivered", recipient="bob@a.test")["envelope"] != waits["id"]
+    node.ctl("queue", "release", "--sender", "a@side.test")
+    assert node.wait_event("message.delivered", envelope=waits["id"])
+    assert node.stop() == 0

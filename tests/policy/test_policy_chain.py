@@ -69,6 +69,11 @@ class ChainTests(SynchronousTestCase):
         self.assertEqual(verdict, Verdict("refuse", "5.7.1", "no", {"a": "1"}, (b"X: 1\r\n",)))
         self.assertEqual(late.asked, 0)
 
+    def test_one_that_wants_the_message_held_is_enough(self):
+        verdict = self.successResultOf(self.ask(Says(Verdict(hold=True)), Says(Verdict("accept"))))
+        self.assertEqual(verdict, Verdict("accept", hold=True))
+        self.assertFalse(self.successResultOf(self.ask(Says(Verdict(tags={"a": "1"})))).hold)
+
     def test_accept_ends_the_stage(self):
         late = Says(Verdict("refuse", "5.7.1", "no"))
         self.assertEqual(self.successResultOf(self.ask(Says(Verdict("accept")), late)).action, "accept")
@@ -92,6 +97,7 @@ class ChainTests(SynchronousTestCase):
             Verdict(headers=("X: 1\r\n",)),
             Verdict(headers=(b"X: 1",)),
             Verdict(headers=(b"X: 1\n\r\n",)),
+            Verdict(hold="yes"),
             Verdict(plan="Junk"),
             Verdict(plan=RecipientPlan(5)),
             Verdict(plan=RecipientPlan("x\r\n* BYE")),

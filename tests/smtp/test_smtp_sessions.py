@@ -275,6 +275,21 @@ def test_what_is_wanted_for_one_recipient_is_its_own() -> None:
     assert judgement.plan(bob) == RecipientPlan(keywords=("seen-by-policy",))
 
 
+@pytest.mark.parametrize("stage", ["connect", "helo", "mail", "rcpt", "message"])
+def test_a_policy_has_a_message_held_and_not_the_next(stage: str) -> None:
+    world = World()
+    world.policies.verdicts[stage] = Verdict(hold=True)
+    client = world.client()
+    client.say("EHLO x\n")
+    for _ in range(2):
+        client.say(ENVELOPE)
+        client.say("DATA\n")
+        assert client.say(MESSAGE).startswith("250 ")
+        world.policies.verdicts.clear()
+    held = [envelope.held for envelope, _, _ in world.delivery.accepted]
+    assert held == [True, stage in ("connect", "helo")]  # these are about the client, who is the same
+
+
 def test_what_everybody_discards_is_taken_and_kept_nowhere() -> None:
     world = World()
     world.policies.verdicts["message"] = Verdict(plan=RecipientPlan(discard=True))
