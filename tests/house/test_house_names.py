@@ -44,11 +44,13 @@ MECHANISM = ("mailnode/auth/sasl.py", "Plain")  # of SASL, by its own name
 
 
 def names_of(path, tree):
-    """Yield the names of a module, its classes, functions, constants and attributes: what somebody looks for."""
+    """Yield the names of a module, its classes, functions, constants, fields and attributes: what somebody looks for."""
     yield Path(path).stem
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             yield node.name
+        if isinstance(node, ast.ClassDef):
+            yield from (one.target.id for one in node.body if isinstance(one, ast.AnnAssign))
         elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
             yield node.attr
     for node in tree.body:

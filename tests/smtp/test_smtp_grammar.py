@@ -118,8 +118,8 @@ def test_paths(text: str) -> None:
     path = parse_path(text, "5.1.3")
     assert path.address is not None
     assert (path.address.local, path.address.domain) == GOOD[text]
-    assert path.rest == ""
-    assert parse_path(text + " SIZE=1", "5.1.3").rest == " SIZE=1"
+    assert path.parameters == ""
+    assert parse_path(text + " SIZE=1", "5.1.3").parameters == " SIZE=1"
 
 
 @pytest.mark.parametrize("text", BAD)

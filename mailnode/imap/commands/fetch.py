@@ -116,10 +116,10 @@ def _changed(spans: Sequence[range], view: View, since: int) -> Iterator[Sequenc
 
 @dataclass(slots=True)
 class _Streamed:
-    """A literal too large to be held: its first piece, which has been read, and where the rest is."""
+    """A literal too large to be held: its first piece, which has been read, and what is yet to be read."""
 
     first: bytes
-    rest: Slice
+    unread: Slice
     size: int
 
 
@@ -333,7 +333,7 @@ class _Fetching:
                     out += (b"%b%b {%d}\r\n" % (space, item.label, literal.size), literal.first.replace(b"\0", b"\x80"))
                     self.context.write(b"".join(out))
                     out.clear()
-                    await self._stream(row, literal.rest)
+                    await self._stream(row, literal.unread)
                 space = b" "
             if index in seen and not self.plan.has_flags:
                 out.append(b" FLAGS " + self.selected.names[self.view.flags[index]])
@@ -368,14 +368,14 @@ class _Fetching:
         self.view.learn(stored.keywords)
         return {index for index, _ in self.view.stored(stored.changed, "add", SEEN)}
 
-    async def _stream(self, row: StoredRow, rest: Slice) -> None:
+    async def _stream(self, row: StoredRow, unread: Slice) -> None:
         """Write what is left of a large literal. What cannot be read now breaks the connection: its size was promised,
         and other octets in their place would be a lie."""
         blob = row[self.plan.blob_at]
-        for start in range(rest.start, rest.end, PIECE):
+        for start in range(unread.start, unread.end, PIECE):
             await self.context.pause(within=True)
             try:
-                data = await read_exactly(self.selected.mailbox, blob, start, min(start + PIECE, rest.end))
+                data = await read_exactly(self.selected.mailbox, blob, start, min(start + PIECE, unread.end))
             except DomainError as error:
                 self.context.trouble(error)
                 self.context.abort("a message ended before its size")

@@ -46,7 +46,7 @@ class EnvelopeReader:
         path = parse_path(_after(argument, "FROM:"), "5.1.7")
         if path.address is not None and not path.address.domain:
             raise CommandError(501, "5.1.7", "Address needs a domain")
-        found = self._options(path.rest, extended, self._mail_parameters)
+        found = self._options(path.parameters, extended, self._mail_parameters)
         options = MailOptions(**found) if found else PLAIN_MAIL
         if path.address is not None and not path.address.is_ascii and not options.smtputf8:
             raise CommandError(553, "5.6.7", "SMTPUTF8 is needed for this address")
@@ -56,7 +56,7 @@ class EnvelopeReader:
         path = parse_path(_after(argument, "TO:"), "5.1.3")
         if path.address is None:
             raise CommandError(501, "5.1.3", "The null path cannot receive")
-        found = self._options(path.rest, extended, self._rcpt_parameters)
+        found = self._options(path.parameters, extended, self._rcpt_parameters)
         if not path.address.is_ascii and not smtputf8:
             raise CommandError(553, "5.6.7", "SMTPUTF8 is needed for this address")
         return Rcpt(Recipient(path.address, RcptOptions(**found) if found else PLAIN_RCPT))

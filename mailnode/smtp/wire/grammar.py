@@ -84,7 +84,7 @@ class ParsedPath:
     """One path and what followed it. ``address`` None is the null path ``<>``."""
 
     address: Address | None
-    rest: str
+    parameters: str
 
 
 def parse_path(argument: str, status: str) -> ParsedPath:
