@@ -11,6 +11,7 @@ from mailnode.interfaces.dns import IDnsLookup
 from mailnode.interfaces.runtime import IClock, IHints, IThreads
 from mailnode.interfaces.sending import ISentCounts, ISuppressions
 from mailnode.interfaces.store import IMailStore, IQueueStore
+from mailnode.interfaces.tls_reports import ITlsResults
 from mailnode.values.directory import Credential
 from mailnode.values.published import Published
 from mailnode.values.sending import SendingSettings
@@ -108,4 +109,5 @@ class Administration:
     suppressions: ISuppressions
     sent: ISentCounts
     sending_settings: Callable[[], SendingSettings]
+    tls_results: ITlsResults
     server: RunningServer | None = None  # None: none runs

@@ -19,6 +19,7 @@ from mailnode.admin import (
     server,
     store,
     suppressions,
+    tls,
 )
 from mailnode.admin.administration import Administration, RunningServer, StoppedStore
 from mailnode.admin.operations import AnyOperation, Operation, OperationFailed, Reason
@@ -38,6 +39,7 @@ _NOUNS = (
     server,
     store,
     suppressions,
+    tls,
 )
 
 OPERATIONS: dict[str, AnyOperation] = {

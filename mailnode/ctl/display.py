@@ -14,6 +14,7 @@ from mailnode.admin.queue import EnvelopeDetails, EnvelopeRecord, Held, MessageS
 from mailnode.admin.queue_steering import MailSteered
 from mailnode.admin.sending import SendingRecord
 from mailnode.admin.suppressions import SuppressionRecord
+from mailnode.admin.tls import TlsDowngradeRecord, TlsServerRecord
 
 
 def as_text(value: object) -> str:
@@ -95,6 +96,16 @@ def sending(result: SendingRecord) -> str:
 def suppressions(result: list[SuppressionRecord]) -> str:
     """Return a list of recipients that bounced."""
     return table(result, ("recipient", "refused_until", "bounces", "since", "last_reply"))
+
+
+def tls_servers(result: list[TlsServerRecord]) -> str:
+    """Return how well servers were encrypted."""
+    return table(result, ("domain", "host", "level", "last_verified", "last_encrypted"))
+
+
+def tls_downgrades(result: list[TlsDowngradeRecord]) -> str:
+    """Return what was encrypted worse than before."""
+    return table(result, ("domain", "host", "address", "was", "now", "since", "at", "reason"))
 
 
 def mailboxes(result: list[MailboxRecord]) -> str:

@@ -65,6 +65,9 @@ was granted beside them), ``bytes_used``, ``bytes_limit``, ``messages_used``, ``
 ``account release``: ``released`` and ``envelopes``. ``suppression list`` and ``add``: ``account``,
 ``recipient``, ``refused_until`` ("": it bounced, and is not refused), ``bounces`` (0: it was added), ``since`` (when it
 bounced last, or was added), ``last_status``, ``last_reply``.
+``tls servers``: ``domain``, ``host``, ``level`` (the best of late: verified, encrypted, plain), ``last_verified``,
+``last_encrypted``. ``tls downgrades``: ``domain``, ``host``, ``address``, ``was``, ``now`` (levels), ``since``, ``at``, ``result``
+(by RFC 8460 4.3; "": no policy asked for more), ``reason``.
 ``mailbox list``: ``name``, ``special_use``, ``subscribed``, ``messages``, ``unseen``,
 ``size``, ``uidvalidity``, ``uidnext``. ``queue list``: ``id``, ``sender`` ("" is the null sender), ``size``,
 ``created``, ``expires``, ``held`` and ``recipients``, each with ``address``, ``destination``, ``state``,

@@ -45,6 +45,7 @@ GROUPS = {
     "store": "The files of the store.",
     "mailbox": "Mailboxes of an account.",
     "queue": "Mail that waits for another server.",
+    "tls": "How well connections to servers of other domains are encrypted.",
 }
 
 
@@ -270,6 +271,16 @@ WORDS = {
     ),
     "suppression.lift": Words(
         "Let ACCOUNT write to RECIPIENT again, and forget its bounces: because the address works now, say."
+    ),
+    # TLS with other servers
+    "tls.servers": Words(
+        "List how well connections to servers of other domains were encrypted in the last 90 days.",
+        shown(display.tls_servers),
+        options={"domain": "Only those of this domain."},
+    ),
+    "tls.downgrades": Words(
+        "List servers of other domains to which connections were encrypted worse than before, the last of each domain.",
+        shown(display.tls_downgrades),
     ),
     # Mailboxes
     "mailbox.list": Words("List an account's mailboxes with their counts.", shown(display.mailboxes)),

@@ -44,6 +44,7 @@ def administration(config: Config) -> Iterator[Administration]:
             stores.suppressions,
             stores.sent,
             config.submission.settings,
+            stores.tls_results,
         )
     finally:
         run_now(stores.stop())

@@ -142,12 +142,13 @@ class Server:
             self._stores.suppressions,
             self._stores.sent,
             lambda: self.config.submission.settings(),
+            self._stores.tls_results,
             self,
         )
 
     def _compose(self, before_clients: Sequence[Startable]) -> list[Startable]:
         """Return what this process runs, in the order in which it starts; it stops in reverse."""
-        process, outgoing = self._process, Outgoing(self.config, self._process, self._sending)
+        process, outgoing = self._process, Outgoing(self.config, self._process, self._sending, self._stores.tls_results)
         control = ControlPort(
             self._process.runtime.reactor,
             self.config.server.data,

@@ -11,6 +11,7 @@ from mailnode.delivery.mta_sts import MtaSts
 from mailnode.delivery.remote import RemoteAgent
 from mailnode.delivery.sending import Sending
 from mailnode.delivery.tls_policy import TlsPolicy
+from mailnode.interfaces.tls_reports import ITlsResults
 from mailnode.net.client_tls import ClientTls
 from mailnode.net.dns_look import look_at_dns
 from mailnode.net.outbound import Outbound, OutboundSettings
@@ -27,11 +28,13 @@ SPARE = 21  # of so many places for first tries one is for destinations somethin
 class Outgoing:
     """The queue's runner and what it delivers by, of the process that has the writers."""
 
-    def __init__(self, config: Config, process: MailProcess, sending: Sending) -> None:
-        """:param sending: is told of recipients that servers refuse for good."""
+    def __init__(self, config: Config, process: MailProcess, sending: Sending, tls_results: ITlsResults) -> None:
+        """:param sending: is told of recipients that servers refuse for good. :param tls_results: is told how TLS with servers
+        fared."""
         self._config = config
         self._process = process
         self._sending = sending
+        self._tls_results = tls_results
         self._sweeper = Sweeper(self._sweep, process.runtime.clock)
 
     def connections(self) -> Startable:
@@ -70,13 +73,16 @@ class Outgoing:
         await self._process.stores.queue.forget_past(now)
         await self._process.stores.mail.sweep(now)
         await self._sending.sweep(now)
+        await self._tls_results.sweep(now)
 
     def _tls_policy(self, tls: ClientTls) -> TlsPolicy:
         runtime, settings = self._process.runtime, self._config.queue
         kept, host = self._process.stores.sts_policies, PolicyHost(runtime.reactor, runtime.resolver, tls)
+        note = self._tls_results.note
         return TlsPolicy(
             Dane(runtime.resolver, settings.port) if settings.dane else None,
-            MtaSts(runtime.resolver, host, kept, runtime.clock) if settings.mta_sts else None,
+            MtaSts(runtime.resolver, host, kept, runtime.clock, note) if settings.mta_sts else None,
+            note,
         )
 
     def _build(self) -> None:
@@ -84,7 +90,9 @@ class Outgoing:
         rooms, runtime, hostname = serving.rooms, process.runtime, config.server.hostname
         kept = OutboundSettings(kept=min(100, serving.shares.outgoing))
         tls = ClientTls()
-        self._outbound = Outbound(runtime.reactor, hostname, tls, runtime.reactor, settings=kept)
+        self._outbound = Outbound(
+            runtime.reactor, hostname, tls, runtime.reactor, settings=kept, note=self._tls_results.note
+        )
         remote = RemoteAgent(
             runtime.resolver,
             self._outbound,

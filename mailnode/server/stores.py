@@ -28,6 +28,7 @@ from mailnode.store.facades.queue_remote import RemoteQueue
 from mailnode.store.facades.sent_counts import SentCounts
 from mailnode.store.facades.sts_policies import StsPolicies
 from mailnode.store.facades.suppressions import Suppressions
+from mailnode.store.facades.tls_results import TlsResults
 from mailnode.values.events import emit
 
 OTHER_DATABASES = 3  # directory, queue and ephemeral data
@@ -98,6 +99,7 @@ class OwnStores(Stores):
         super().__init__(config, clock, hints, engine, blobs, queue, self._counters)
         self.suppressions = Suppressions(engine)
         self.sent = SentCounts(engine, clock)
+        self.tls_results = TlsResults(engine, clock, reports=False)
         self._config = config
 
     async def start(self) -> None:
@@ -115,6 +117,7 @@ class OwnStores(Stores):
             await self.directory.poll()  # what others change from now on is told
             await self._counters.start()
             self.sent.start()
+            self.tls_results.start()
             if self._files.alone:
                 await self._end_what_the_dead_held()
         except Exception as error:
@@ -159,6 +162,7 @@ class OwnStores(Stores):
         """Write what waits and close."""
         await self._counters.stop()
         await self.sent.stop()
+        await self.tls_results.stop()
         await self.engine.stop()
         self._files.release()
 

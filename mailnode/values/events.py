@@ -116,6 +116,10 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
         "whether a connection was what DANE or MTA-STS asks for; ``result`` as RFC 8460 4.3 calls it",
         ("host", "ip", "policy", "result", "reason"),
     ),
+    "queue.tls_downgrade": (
+        "a connection to a server of a domain was encrypted worse than at ``since``; told once a day of a domain",
+        ("domain", "host", "ip", "was", "now", "since", "reason"),
+    ),
     "dns.validation": (
         "whether DNS answers are validated, without which DANE is not used",
         ("servers", "validated", "reason"),

@@ -53,3 +53,68 @@ class TlsSession:
     result: str = ""
     reason: str = ""
     level: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CountedSession:
+    """How many connections fared alike; ``session.level`` is not kept."""
+
+    session: TlsSession
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class CollectedDay:
+    """What is to be reported of a domain. ``day``: since 1970, UTC. ``due``: UTC seconds of the next try to send it, after
+    ``tries``."""
+
+    day: int
+    domain: str
+    due: float
+    tries: int
+    succeeded: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class DueReport:
+    """A report that is to be sent now, by the ``tries``-th try of which the first was ``begun``, UTC seconds. ``again``: when
+    the next will be, None where this is the last."""
+
+    day: int
+    domain: str
+    begun: float
+    tries: int
+    again: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """How well connections to a server of a domain were encrypted of late: UTC seconds of the last one that was, at least to
+    those who only listen, and to all others too; 0 for never."""
+
+    domain: str
+    host: str
+    encrypted: float
+    verified: float
+
+    @property
+    def level(self) -> str:
+        """The best there was."""
+        return AUTHENTIC if self.verified else ENCRYPTED if self.encrypted else PLAIN
+
+
+@dataclass(frozen=True, slots=True)
+class Downgrade:
+    """A connection to a server of a domain that was encrypted worse than before. ``was``, ``now``: of ``LEVELS``. ``since``:
+    when it was last as good as that; ``at``: when it was not; UTC seconds."""
+
+    domain: str
+    host: str
+    address: str
+    was: str
+    now: str
+    since: float
+    at: float
+    result: str
+    reason: str

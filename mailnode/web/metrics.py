@@ -64,6 +64,11 @@ METRICS: dict[str, Metric] = {
         "Connections to servers under DANE or MTA-STS, by how they ended: success, or what RFC 8460 4.3 calls the failure.",
         ("policy", "result"),
     ),
+    "outgoing_tls_downgrades": Metric(
+        "counter",
+        "Domains to a server of which a connection was encrypted worse than before, each once a day, by the levels.",
+        ("was", "now"),
+    ),
     "policy_failures": Metric("counter", "Policies that failed and were passed over or deferred.", ("policy",)),
     "store_failures": Metric("counter", "Units of work the store refused, by tenancy.", ("tenancy",)),
     "thread_calls": Metric("gauge", "Calls under way or waiting in a thread pool.", ("pool",)),
@@ -226,6 +231,9 @@ class EventMetrics:
     def _queue_tls_result(self, fields: EventFields) -> None:
         policy, result = str(fields.get("policy")), str(fields.get("result"))
         self._metrics.count("outgoing_tls_results", policy=policy, result=result)
+
+    def _queue_tls_downgrade(self, fields: EventFields) -> None:
+        self._metrics.count("outgoing_tls_downgrades", was=str(fields.get("was")), now=str(fields.get("now")))
 
     def _policy_failed(self, fields: EventFields) -> None:
         self._metrics.count("policy_failures", policy=str(fields.get("policy")))

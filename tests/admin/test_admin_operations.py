@@ -243,6 +243,7 @@ class AllThreeWaysTests(TestCase):
                 opened.suppressions,
                 opened.sent,
                 opened.sending_settings,
+                opened.tls_results,
                 Running(),
             )
             port = ControlPort(reactor, self.data, ControlFactory(admin))

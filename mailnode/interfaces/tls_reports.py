@@ -1,0 +1,39 @@
+"""How TLS with the servers of other domains fared, counted for reports (RFC 8460) and remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from zope.interface import Interface
+
+from mailnode.values.tls_report import CollectedDay, CountedSession, Downgrade, DueReport, Remembered, TlsSession
+
+
+class ITlsResults(Interface):
+    """Counts and memory that may be lost. Written without sync; no mail waits on it.
+
+    All but :meth:`note` raise :class:`mailnode.errors.StoreUnavailable`."""
+
+    def note(session: TlsSession) -> None:
+        """Count how a connection fared, and remember it."""
+
+    async def collected(domain: str = "") -> Sequence[CollectedDay]:
+        """What is to be reported, of one domain or all, by day and domain; the first 1,000."""
+
+    async def results(day: int, domain: str) -> Sequence[CountedSession]:
+        """How connections for a domain fared on a day."""
+
+    async def take_due(now: float, limit: int) -> Sequence[DueReport]:
+        """Take reports of past days whose time has come; none of them is due again before its next try."""
+
+    async def finish(day: int, domain: str) -> None:
+        """Forget what was to be reported: it was sent, or is wanted by nobody, or given up."""
+
+    async def remembered(domain: str = "") -> Sequence[Remembered]:
+        """What is remembered of one domain or all, by domain and server; the first 1,000."""
+
+    async def downgrades() -> Sequence[Downgrade]:
+        """The last downgrade of each domain, the latest first; 1,000 at most."""
+
+    async def sweep(now: float) -> int:
+        """Forget what is too old; return how much."""
