@@ -40,9 +40,12 @@ _STEP = 32 * 1024  # line ends that are hashed at a time
 
 class BodyHash:
     """The hash of a body that comes in pieces, in the relaxed form (RFC 6376 3.4.4): white space at ends of lines and empty
-    lines at the end are not looked at, other runs of white space are one space. No bare CR or LF may be in it."""
+    lines at the end are not looked at, other runs of white space are one space. Or in the simple form (3.4.3), of which
+    only empty lines at the end are not looked at. No bare CR or LF may be in it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, relaxed: bool = True) -> None:
+        self.octets = 0  # of that form; complete with the digest
+        self._relaxed = relaxed
         self._hash = hashlib.sha256()
         self._held = b""  # a space and a CR that may be the end of a line
         self._ends = 0  # line ends that may be the end of the body
@@ -50,25 +53,33 @@ class BodyHash:
 
     def update(self, data: bytes) -> None:
         """Take the next octets."""
-        text = _collapsed(self._held + data)
-        whole = text.removesuffix(b"\r").removesuffix(b" ")
+        text = self._held + data
+        if self._relaxed:
+            text = _collapsed(text)
+        whole = text.removesuffix(b"\r")
+        if self._relaxed:
+            whole = whole.removesuffix(b" ")
         self._held = text[len(whole) :]
-        self._add(whole.replace(b" \r\n", b"\r\n"))
+        self._add(whole.replace(b" \r\n", b"\r\n") if self._relaxed else whole)
 
     def digest(self) -> bytes:
         """Return the hash; call it once, at the end."""
-        if not self._empty:
-            self._hash.update(b"\r\n")
+        if not self._empty or not self._relaxed:
+            self._put(b"\r\n")
         return self._hash.digest()
+
+    def _put(self, text: bytes) -> None:
+        self._hash.update(text)
+        self.octets += len(text)
 
     def _add(self, text: bytes) -> None:
         lines = text.rstrip(b"\r\n")
         if lines:
             while self._ends:
                 step = min(self._ends, _STEP)
-                self._hash.update(b"\r\n" * step)
+                self._put(b"\r\n" * step)
                 self._ends -= step
-            self._hash.update(lines)
+            self._put(lines)
             self._empty = False
         self._ends += (len(text) - len(lines)) // 2
 
@@ -125,30 +136,41 @@ def signatures(header: bytes, body: bytes, keys: Sequence[SigningKey], seconds: 
     return b"".join(_signature(header, body, key, names, int(seconds)) for key in keys)
 
 
-def signed_names(header: bytes) -> list[str]:
-    """Return what ``h=`` names: a field as often as it is to be signed."""
+def signed_names(header: bytes, also: Sequence[str] = ()) -> list[str]:
+    """Return what ``h=`` names: a field as often as it is to be signed. :param also: fields that are signed as they are there,
+    besides those that always are."""
     counts: dict[str, int] = defaultdict(int)
     for _, name, _, _ in scan_fields(header):
         counts[name.decode("ascii").lower()] += 1
     names = [name for name in OVERSIGNED for _ in range(min(counts[name.lower()], MAX_SAME) + 1)]
-    return names + [name for name in SIGNED for _ in range(min(counts[name.lower()], MAX_SAME))]
+    return names + [name for name in (*SIGNED, *also) for _ in range(min(counts[name.lower()], MAX_SAME))]
 
 
 def _signature(header: bytes, body: bytes, key: SigningKey, names: Sequence[str], seconds: int) -> bytes:
-    about = f"v=1; a={key.algorithm}; c=relaxed/relaxed; d={key.domain}; s={key.selector}; t={seconds};".split()
+    field = signature_field("DKIM-Signature: v=1;", body, key, names, seconds)
+    return signed_field(field, key.sign(signed_data(header, names, field)))
+
+
+def signature_field(begin: str, body: bytes, key: SigningKey, names: Sequence[str], seconds: int) -> bytes:
+    """Return a field that signs a message, up to ``b=``. :param begin: its name and first tag, whole."""
+    about = f"{begin} a={key.algorithm}; c=relaxed/relaxed; d={key.domain}; s={key.selector}; t={seconds};".split()
     about.append(f"bh={b64encode(body).decode('ascii')};")
     listed = [f"{name}:" for name in names]
     listed[0], listed[-1] = f"h={listed[0]}", f"{names[-1]};"
-    field = f"DKIM-Signature: {_folded(about, ' ')}\r\n {_folded(listed, '')}\r\n b=".encode("ascii")
-    text = b64encode(key.sign(signed_data(header, names, field)))
+    return f"{_folded(about, ' ')}\r\n {_folded(listed, '')}\r\n b=".encode("ascii")
+
+
+def signed_field(field: bytes, signature: bytes) -> bytes:
+    """Return a whole field. :param field: up to ``b=``."""
+    text = b64encode(signature)
     return field + b"\r\n ".join(text[at : at + WIDTH] for at in range(0, len(text), WIDTH)) + b"\r\n"
 
 
 def _folded(words: Iterable[str], between: str) -> str:
-    """Return words in lines of at most ``WIDTH`` characters, the first of which has a name before it."""
+    """Return words in lines of at most ``WIDTH`` characters, where that can be."""
     lines = [""]
     for word in words:
-        if len(lines[-1]) + len(word) > WIDTH - (16 if len(lines) == 1 else 0):
+        if len(lines[-1]) + len(between) + len(word) > WIDTH:
             lines.append("")
         lines[-1] += (between if lines[-1] else "") + word
     return "\r\n ".join(line for line in lines if line)
@@ -161,15 +183,15 @@ def signed_data(header: bytes, names: Iterable[str], field: bytes) -> bytes:
     """
     found: dict[bytes, list[bytes]] = defaultdict(list)
     for _, known, start, end in scan_fields(header):
-        found[known.lower()].append(_relaxed(known, header[start:end]))
+        found[known.lower()].append(relaxed(known, header[start:end]))
     data = []
     for name in names:
         if same := found.get(name.lower().encode("ascii")):
             data += [same.pop(), b"\r\n"]
     own, _, value = field.partition(b":")
-    return b"".join([*data, _relaxed(own, value)])
+    return b"".join([*data, relaxed(own, value)])
 
 
-def _relaxed(name: bytes, value: bytes) -> bytes:
-    """RFC 6376 3.4.2."""
+def relaxed(name: bytes, value: bytes) -> bytes:
+    """Return a field in the relaxed form (RFC 6376 3.4.2), without the end of its line."""
     return name.lower() + b":" + _collapsed(value.replace(b"\r\n", b"")).strip(b" ")

@@ -1,0 +1,17 @@
+"""What was found out about who a message is from, by SPF, DKIM, DMARC or ARC (RFC 8601)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class AuthenticationResult:
+    """What one method found. ``method``: "arc", "dkim", "dmarc", "spf" ... ``result``: a word of RFC 8601 2.7, "pass" or "fail"
+    or ... ``properties``: what it was found about, such as ``("header.d", "example.org")``; values as they came, of whatever
+    characters. ``reason``: for people, in ASCII; "" none."""
+
+    method: str
+    result: str
+    properties: tuple[tuple[str, str], ...] = ()
+    reason: str = ""

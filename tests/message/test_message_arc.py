@@ -1,0 +1,329 @@
+"""Seals and their verification, held against dkimpy, which has not made them."""
+
+import hashlib
+import time
+from base64 import b64encode
+from functools import cache
+
+import dkim
+import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers, generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mailnode.message import verifying
+from mailnode.message.arc import MAX_SETS, read_chain, seal
+from mailnode.message.authres import payload
+from mailnode.message.dkim import load, signatures
+from mailnode.message.dkim_keys import make_pair
+from mailnode.message.headers import fields
+from mailnode.message.verifying import Digests, key_names, verify
+from mailnode.values.authentication import AuthenticationResult
+
+NOW = time.time()
+PAIRS = {domain: make_pair(domain, "active", NOW) for domain in ("a.example", "b.example", "c.example")}
+RECORDS = {name: text.encode() for pair in PAIRS.values() for name, text in (key.record for key in pair)}
+KEYS = {domain: load(pair) for domain, pair in PAIRS.items()}
+HEAD = b"From: Alice <alice@a.example>\r\nTo: bob@b.example\r\nSubject: hello  you\r\nDate: now\r\n\r\n"
+BODY = b"A line \t with spaces  \r\n\r\nand more\r\n\r\n\r\n"
+
+
+def digests(body):
+    made = Digests()
+    made.update(body)
+    made.finish()
+    return made
+
+
+def of_dns(name, timeout=5):
+    return RECORDS.get(name.decode().rstrip("."), b"")
+
+
+def verified(header, body=BODY, records=RECORDS):
+    return verify(header, digests(body), {name: records.get(name, b"") for name in key_names(header)})
+
+
+def sealed(header, domain, body=BODY):
+    *_, arc = results = verified(header, body)
+    digest = digests(body).digests[b"relaxed"]
+    return seal(header, digest, KEYS[domain][0], payload(f"mx.{domain}", results), arc.result, NOW) + header
+
+
+@cache
+def signed():
+    return signatures(HEAD, digests(BODY).digests[b"relaxed"], KEYS["a.example"], NOW) + HEAD
+
+
+@cache
+def chained(count):
+    """Return a signed message that so many have sealed."""
+    header = signed()
+    for index in range(count):
+        header = b"Received: by %d\r\n" % index + sealed(header, ("b.example", "c.example", "a.example")[index % 3])
+    return header
+
+
+def outcome(header, body=BODY):
+    return [(result.method, result.result) for result in verified(header, body)]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 5])
+def test_a_chain_holds_for_both(count):
+    header = chained(count)
+    status = "pass" if count else "none"
+    assert outcome(header) == [("dkim", "pass"), ("dkim", "pass"), ("arc", status)]
+    assert dkim.arc_verify(header + BODY, dnsfunc=of_dns)[0] == status.encode()
+    assert read_chain(header).last == count
+
+
+def test_what_stands_in_the_fields():
+    text = chained(2)
+    first, second = text.index(b"ARC-Seal: i=2; a=rsa-sha256; cv=pass; d=c.example; s="), text.index(b"ARC-Seal: i=1;")
+    assert first < text.index(b"ARC-Message-Signature: i=2; a=rsa-sha256; c=relaxed/relaxed;") < second
+    assert b"ARC-Authentication-Results: i=1; mx.b.example;\r\n dkim=pass header.d=a.example header.s=" in text
+    assert b"\r\n arc=none\r\n" in text and b"\r\n arc=pass header.oldest-pass=0\r\n" in text
+    assert b"To:To:DKIM-Signature:DKIM-Signature;" in text.replace(b"\r\n ", b"")
+    names = [
+        name for field in fields(text) if field.is_named(b"ARC-Message-Signature") for name in field.value.split(b"h=")
+    ]
+    assert not any(b"arc-" in name.lower() or b"received" in name.lower() for name in names)
+    assert max(map(len, text.split(b"\r\n"))) < 120
+
+
+def changed(header, kind, which, at):
+    """Return a header in which one field is gone, there twice, another, or where the next one is."""
+    found = [field.raw for field in fields(header)]
+    index = which % len(found)
+    if kind == "gone":
+        del found[index]
+    elif kind == "twice":
+        found.insert(index, found[index])
+    elif kind == "moved":
+        found.insert((index + 1) % len(found), found.pop(index))
+    else:
+        colon = found[index].index(b":")
+        places = [place for place, octet in enumerate(found[index]) if place > colon and chr(octet).isalnum()]
+        spot = places[at % len(places)]
+        octet = b"x" if found[index][spot : spot + 1] != b"x" else b"y"
+        found[index] = found[index][:spot] + octet + found[index][spot + 1 :]
+    return b"".join(found) + b"\r\n"
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.integers(1, 3),
+    st.sampled_from(["gone", "twice", "moved", "another"]),
+    st.integers(0, 30),
+    st.integers(0, 2000),
+)
+def test_a_damaged_chain_is_good_for_neither_or_for_both(count, kind, which, at):
+    header = changed(chained(count), kind, which, at)
+    status = dkim.arc_verify(header + BODY, dnsfunc=of_dns)[0]
+    assert (verified(header)[-1].result == "pass") == (status == b"pass")
+
+
+def test_another_body_breaks_all():
+    assert outcome(chained(2), BODY + b"more\r\n") == [("dkim", "fail"), ("dkim", "fail"), ("arc", "fail")]
+
+
+def test_a_later_change_shows_how_far_back_it_holds():
+    changed_on_the_way = chained(1).replace(b"Subject: hello", b"Subject: [list] hello")
+    header = seal(changed_on_the_way, digests(BODY).digests[b"relaxed"], KEYS["c.example"][0], "mx; none", "pass", NOW)
+    results = verified(header + changed_on_the_way)
+    assert [result.result for result in results] == ["fail", "fail", "pass"]
+    assert results[-1].properties == (("header.oldest-pass", "2"),)
+    assert dkim.arc_verify(header + changed_on_the_way + BODY, dnsfunc=of_dns)[0] == b"pass"
+
+
+def test_a_broken_chain_is_sealed_as_if_it_began_here():
+    header = sealed(chained(2), "a.example", BODY + b"more\r\n")
+    chain = read_chain(header)
+    assert chain.last == 3 and chain.ended and chain.fault
+    assert verified(header, BODY + b"more\r\n")[-1].result == "fail"
+    own = b"".join(field.raw for field in chain.sets[3]) + signed()
+    verifier = dkim.ARC(own + BODY + b"more\r\n")
+    found = verifier.verify_instance(verifier.sorted_arc_headers()[1], 3, dnsfunc=of_dns)
+    assert found["as-valid"] and found["ams-valid"] and found["cv"] == b"fail"
+
+
+SET = b"ARC-Seal: i=%d; cv=%s; b=\r\nARC-Message-Signature: i=%d; b=\r\nARC-Authentication-Results: i=%d; x; none\r\n"
+
+
+def a_set(number, status=None):
+    return SET % (number, status or (b"none" if number == 1 else b"pass"), number, number)
+
+
+@pytest.mark.parametrize(
+    "header, fault, ended",
+    [
+        (b"", "", False),
+        (a_set(1), "", False),
+        (b"".join(map(a_set, range(MAX_SETS, 0, -1))), "", False),
+        (b"".join(map(a_set, range(MAX_SETS + 1, 0, -1))), "too long", False),
+        (a_set(999), "too long", False),
+        (a_set(1)[20:], "a set that is not whole", False),
+        (a_set(1) * 2, "a set that is not whole", False),
+        (a_set(3) + a_set(1), "a gap", False),
+        (a_set(0), "a gap", False),
+        (a_set(1, b"pass"), "a seal without a good chain below it", False),
+        (a_set(2, b"none") + a_set(1), "a seal without a good chain below it", False),
+        (a_set(2, b"fail") + a_set(1), "a seal without a good chain below it", True),
+        (a_set(2) + a_set(1, b"fail"), "a seal without a good chain below it", False),
+        (b"ARC-Seal: cv=none\r\n" + a_set(1), "a field without instance", False),
+        (b"ARC-Seal: i=1234; cv=none\r\n" + a_set(1), "a field without instance", False),
+    ],
+)
+def test_the_structure_of_a_chain(header, fault, ended):
+    chain = read_chain(header + b"From: x\r\n\r\n")
+    assert (chain.fault, chain.ended) == (fault, ended)
+    if fault:
+        assert verified(header + b"From: x\r\n\r\n")[-1] == AuthenticationResult("arc", "fail", reason=fault)
+
+
+# What dkimpy signs, and what it would take
+
+
+def by_dkimpy(body=BODY, head=HEAD, key=None, **options):
+    private = PAIRS["a.example"][0].private.encode() if key is None else key
+    selector = PAIRS["a.example"][0].selector.encode()
+    return dkim.DKIM(head + body).sign(selector, b"a.example", private, **options) + head
+
+
+@pytest.mark.parametrize("form", [b"relaxed", b"simple"])
+@pytest.mark.parametrize("body", [BODY, b"", b"\r\n\r\n", b"no end", b"\r\nx \r\n"])
+def test_every_form_of_canonicalization(form, body):
+    for header_form in (b"relaxed", b"simple"):
+        header = by_dkimpy(body, canonicalize=(header_form, form))
+        assert outcome(header, body)[0] == ("dkim", "pass")
+        assert outcome(header, b"x" + body)[0] == ("dkim", "fail")
+
+
+@pytest.mark.parametrize("cut", range(1, 8))
+def test_a_body_in_pieces(cut):
+    whole, pieces = digests(BODY), Digests()
+    for at in range(0, len(BODY), cut):
+        pieces.update(BODY[at : at + cut])
+    pieces.finish()
+    simple = hashlib.sha256(BODY.rstrip(b"\r\n") + b"\r\n").digest()
+    assert pieces.digests == whole.digests and pieces.digests[b"simple"] == simple
+
+
+def test_a_body_may_not_grow_behind_what_is_signed():
+    header = by_dkimpy(length=True)
+    assert outcome(header)[0] == ("dkim", "pass")
+    (signature, _) = verified(header, BODY.rstrip() + b"\r\nBuy!\r\n")
+    assert (signature.result, signature.reason) == ("policy", "not all is signed")
+
+
+def rsa_record(public):
+    der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return b"v=DKIM1; k=rsa; p=" + b64encode(der)
+
+
+def with_record(record, header=None):
+    name = PAIRS["a.example"][0].record[0]
+    (result, *_) = verified(signed() if header is None else header, records={**RECORDS, name: record})
+    return result.result, result.reason
+
+
+@pytest.mark.parametrize(
+    "record, result",
+    [
+        (b"", ("permerror", "no key")),
+        (b"v=DKIM1; p=", ("permerror", "no key")),
+        (b"v=DKIM1; p=AAAA", ("permerror", "no key")),
+        (b"p=\xff\xfe", ("permerror", "no key")),
+        (b"nonsense", ("permerror", "no key")),
+        (b"{a1}", ("permerror", "key of another kind")),
+        (b"{b0}", ("fail", "signature does not match")),
+        (b"{a0}; h=sha1", ("permerror", "key is for another algorithm")),
+        (b"{a0}; h=sha1:sha256", ("pass", "")),
+        (b"{a0}; s=email; t=y; n=a note", ("pass", "")),
+        (b"{a0}" + b" " * 2048, ("permerror", "key is too large")),
+    ],
+)
+def test_what_a_record_may_be(record, result):
+    for pair in PAIRS.values():
+        for index, key in enumerate(pair):
+            record = record.replace(b"{%s%d}" % (key.domain[:1].encode(), index), key.record[1].encode())
+    assert with_record(record) == result
+
+
+def test_a_key_is_not_known_just_now():
+    header = chained(1)
+    results = verify(header, digests(BODY), dict.fromkeys(key_names(header)))
+    assert [result.result for result in results] == ["temperror", "temperror", "fail"]
+
+
+def test_keys_that_are_weak_or_take_long_are_not_used():
+    weak = generate_private_key(65537, 1024)
+    pem = weak.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+    assert with_record(rsa_record(weak.public_key()), by_dkimpy(key=pem)) == ("pass", "")
+    for exponent, modulus in ((65537, (1 << 4097) - 1), ((1 << 2047) + 1, (1 << 2048) - 1)):
+        record = rsa_record(RSAPublicNumbers(exponent, modulus).public_key())
+        assert with_record(record) == ("policy", "key is too large")
+    short = weak.public_key().public_numbers().n >> 300
+    assert with_record(rsa_record(RSAPublicNumbers(65537, short | 1).public_key()))[0] == "policy"
+
+
+@pytest.mark.parametrize(
+    "change, result",
+    [
+        ((b"a=rsa-sha256", b"a=rsa-sha1"), ("policy", "weak algorithm")),
+        ((b"h=From:From:", b"h="), ("permerror", "From is not signed")),
+        ((b"h=From", b"h=" + b"X:" * 200 + b"From"), ("policy", "too many fields")),
+        ((b"h=From", b"h=From" + b" " * verifying.MAX_WHITE), ("policy", "too large")),
+        ((b"h=From", b"x=" + b"y" * verifying.MAX_FIELD + b"; h=From"), ("policy", "too large")),
+        ((b"c=relaxed/relaxed", b"c=relaxed/other"), ("neutral", "cannot be read")),
+        ((b"v=1;", b"v=2;"), ("neutral", "cannot be read")),
+        ((b"v=1;", b"v;"), ("neutral", "cannot be read")),
+        ((b"d=a.example", b"d=a.example; d=a.example"), ("neutral", "cannot be read")),
+        ((b"d=a.example", b"d=\xff"), ("permerror", "no key")),
+        ((b"DKIM-Signature:", b"DKIM-Signature :"), ("neutral", "cannot be read")),
+    ],
+)
+def test_signatures_that_are_not_gone_into(change, result):
+    header = signatures(HEAD, digests(BODY).digests[b"relaxed"], KEYS["a.example"][:1], NOW) + HEAD
+    (found, _) = verified(header.replace(*change, 1))
+    assert (found.result, found.reason) == result
+
+
+def test_no_more_signatures_than_the_topmost_few():
+    header = signed()
+    many = b"".join(field.raw for field in fields(header) if field.is_named(b"DKIM-Signature")) * 10 + HEAD
+    assert len(verified(many)) == verifying.MAX_SIGNATURES + 1
+    assert verified(HEAD)[0] == AuthenticationResult("dkim", "none")
+
+
+def test_names_of_records_are_asked_for_once():
+    first, second = (key.record[0] for key in PAIRS["a.example"])
+    assert key_names(signed() * 2) == (first, second)
+    assert key_names(chained(4)) == (first, second, *(PAIRS[d][0].record[0] for d in ("b.example", "c.example")))
+    assert key_names(b"DKIM-Signature: v=1; s=x\r\nDKIM-Signature: nonsense\r\n\r\n") == ()
+
+
+@pytest.mark.parametrize("text", [b" " * 50_000, b"\r\n " * 15_000, b"b=" + b"\r\n " * 15_000])
+def test_white_space_costs_no_time(text):
+    header = signed().replace(b"h=From", text + b"h=From").replace(b"Subject: ", b"Subject: " + text)
+    began = time.process_time()
+    assert {result for _, result in outcome(header, b" " * 65_000 + b"x\r\n")[:2]} == {"policy"}
+    assert outcome(HEAD, b" " * 65_000 + b"x\r\n")[-1] == ("arc", "none")
+    assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize(
+    "value, shown",
+    [
+        ("a.example", "a.example"),
+        ("2001:db8::1", '"2001:db8::1"'),
+        ("two words", '"two words"'),
+        ('a"\\b\r\nX: y\x00ü', '"a??b??X: y??"'),
+        ("", '""'),
+        ("x" * 300, "x" * 255),
+    ],
+)
+def test_values_are_shown_so_that_nothing_can_be_added(value, shown):
+    result = AuthenticationResult("spf", "pass", (("smtp.mailfrom", value),), "it is so")
+    assert payload("mx.a.example", [result]) == f'mx.a.example;\r\n spf=pass reason="it is so" smtp.mailfrom={shown}'
+    assert payload("mx.a.example", []) == "mx.a.example; none"
