@@ -11,6 +11,7 @@ LIVE = (
     "dkim",
     "mta_sts",
     "published",
+    "queue.arc",
     "server.grace",
     "tls.certificate",
     "tls.key",

@@ -218,6 +218,11 @@ class Queue(Section):
         description="Whether mail that an address here leads on to other servers gets a reverse-path of ours, to which its "
         "bounces come back (:doc:`forwarding`).",
     )
+    arc: bool = Field(
+        False,
+        description="Whether mail from outside that an address here leads on to other servers is sealed (ARC) with the key of "
+        "that address's domain (:doc:`forwarding`).",
+    )
     smarthost: Smarthost | None = Field(
         None, description="Send everything through this server instead of by MX records."
     )

@@ -47,8 +47,9 @@ class EightBit:
         self._strict = strict
         self._signer = signer
 
-    async def instead(self, message: OutboundMessage, own: bool) -> OutboundMessage | None:
-        """Return what is sent, None when nothing may be. :param own: it is a message of one of our users.
+    async def instead(self, message: OutboundMessage, own: bool, on_top: int) -> OutboundMessage | None:
+        """Return what is sent, None when nothing may be. :param own: it is a message of one of our users. :param on_top:
+        octets of fields that our door has put on top of it, such as a seal.
 
         :raises Busy: too much is to be done.
         """
@@ -56,7 +57,7 @@ class EightBit:
             said = await self._in_ascii(message)
             if said is not None:
                 return said
-        elif self._strict and await _is_signed(message):
+        elif self._strict and await _is_signed(message, on_top):
             return None
         return replace(message, options=replace(message.options, body="7BIT"))
 
@@ -151,7 +152,7 @@ async def _header(message: OutboundMessage) -> bytes:
     return block
 
 
-async def _is_signed(message: OutboundMessage) -> bool:
-    """Whether a signature covers the body."""
-    names = field_names(await _header(message))
+async def _is_signed(message: OutboundMessage, on_top: int) -> bool:
+    """Whether somebody else's signature covers the body."""
+    names = field_names((await _header(message))[on_top:])
     return any(name in names for name in _SIGNATURES)

@@ -19,6 +19,13 @@ KEY_SECONDS = 30 * 86_400.0  # for which a key makes addresses
 KEYS_KEPT = 3  # what the oldest of them made is past its days when it goes
 
 
+def answering_domain(recipient: Address, hostname: str) -> str:
+    """Return the domain that answers for what a recipient leads on, in ASCII, whatever the next server knows: its own, or the
+    host name."""
+    bare = not recipient.domain or recipient.domain.startswith("[")
+    return hostname if bare else recipient.domain_key
+
+
 @implementer(IForwarding)
 class Forwarding:
     """Rewrites reverse-paths and knows its own again."""
@@ -35,9 +42,7 @@ class Forwarding:
         if not sender.domain or await self._is_ours(sender.domain):
             return sender
         now = self._clock.seconds()
-        bare = not recipient.domain or recipient.domain.startswith("[")
-        domain = self._hostname if bare else recipient.domain_key  # in ASCII, whatever the next server knows
-        return srs.rewrite(sender, domain, await self._key(now), now)
+        return srs.rewrite(sender, answering_domain(recipient, self._hostname), await self._key(now), now)
 
     async def restored(self, recipient: Address, null_sender: bool) -> Address | None:
         """See :class:`IForwarding`."""

@@ -57,12 +57,10 @@ class Judge:
     async def _with_senders(self, judgement: Judgement, envelope: Envelope) -> Judgement:
         """Return a judgement with the reverse-paths of what goes to other servers for a recipient of ours."""
         sender = envelope.reverse_path
-        leads_away = any(route.remote for route in judgement.routes.values())
-        if not leads_away or sender is None:
+        if sender is None:
             return judgement
-        forwarded = [one for one in judgement.recipients if _is_forwarded(judgement, one)]
         senders = {}
-        for recipient in forwarded:
+        for recipient in judgement.forwarded:
             owner = judgement.routes[recipient].owner
             changed = parse_address(owner) if owner else sender
             if not owner and self._forwarding is not None:
@@ -111,8 +109,3 @@ class Judge:
         if len(leading) == len(plan.redirects):
             return plan
         return RecipientPlan(plan.mailbox, plan.flags, plan.keywords, tuple(leading), False, plan.prefix)
-
-
-def _is_forwarded(judgement: Judgement, recipient: Address) -> bool:
-    """Whether a recipient leads to other servers' addresses, not being one itself."""
-    return any(route.remote and route.remote != (str(recipient),) for route, _ in judgement.reached(recipient))

@@ -70,7 +70,8 @@ def copies(envelope: Envelope, judgement: Judgement) -> Copies:
                         # RFC 3461 5.2.7.3: who sends to a list has asked for no word of its members.
                         listed = PLAIN_RCPT if route.owner else _options(recipient, address, number in carried)
                         sender = judgement.senders.get(recipient.address)
-                        remote[key] = RemoteCopy(address, listed, prefix, "" if sender is None else str(sender))
+                        sealed = judgement.seals.get(recipient.address, b"") + prefix
+                        remote[key] = RemoteCopy(address, listed, sealed, "" if sender is None else str(sender))
                         if not route.owner:
                             carried.add(number)
     return Copies(tuple(local.values()), tuple(remote.values()))

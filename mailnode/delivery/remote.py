@@ -201,7 +201,7 @@ class RemoteAgent:
         if self._eight_bit is None:
             return message
         own = bool(envelope.account_id)
-        return replace(message, without_8bitmime=partial(self._eight_bit.instead, message, own))
+        return replace(message, without_8bitmime=partial(self._eight_bit.instead, message, own, len(prefix)))
 
 
 def _sender(claim: Claim) -> str:

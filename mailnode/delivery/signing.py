@@ -43,8 +43,7 @@ class DkimSigner:
         if not self._enabled():
             return None
         for domain in domains:
-            keys = tuple(key for key in await self._directory.dkim_keys(domain) if key.state == "active")
-            if keys:
+            if keys := await self._active(domain):
                 return DkimSignature(self, keys)
         now = self._clock.seconds()
         if now - self._told.get(domains[0], float("-inf")) >= TOLD_EVERY:
@@ -60,14 +59,29 @@ class DkimSigner:
         signature.update(body)
         return await signature.fields(envelope_id, header)
 
+    async def keys(self, domain: str) -> tuple[SigningKey, ...]:
+        """Return the keys that sign for a domain, RSA first. :raises ValueError: one of them is damaged.
+        :raises mailnode.errors.DomainError:"""
+        return await self._load(await self._active(domain))
+
+    async def _active(self, domain: str) -> tuple[DkimKey, ...]:
+        return tuple(key for key in await self._directory.dkim_keys(domain) if key.state == "active")
+
+    async def _load(self, keys: tuple[DkimKey, ...]) -> tuple[SigningKey, ...]:
+        if not keys:
+            return ()
+        domain = keys[0].domain
+        known, loaded = self._loaded.get(domain, ((), ()))
+        if known != keys:
+            loaded = await self._threads.run("cpu", load, keys)
+            self._loaded[domain] = keys, loaded
+        return loaded
+
     async def make(self, keys: tuple[DkimKey, ...], envelope_id: str, header: bytes, digest: bytes) -> bytes:
         """Return the fields that these keys make; none, when one of them is damaged."""
         domain = keys[0].domain
-        known, loaded = self._loaded.get(domain, ((), ()))
         try:
-            if known != keys:
-                loaded = await self._threads.run("cpu", load, keys)
-                self._loaded[domain] = keys, loaded
+            loaded = await self._load(keys)
             made = await self._threads.run("cpu", signatures, header, digest, loaded, self._clock.seconds())
         except ValueError as error:
             emit(_log, "dkim.failed", envelope=envelope_id, domain=domain, error=str(error), warning=True)

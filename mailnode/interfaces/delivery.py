@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from zope.interface import Interface
 
@@ -82,6 +82,20 @@ class ISigner(Interface):
     async def sign(domains: Sequence[str], envelope_id: str, header: bytes, body: bytes) -> bytes:
         """The same for a message that is in memory; its header fields, b"" without any. :raises mailnode.errors.Busy:
         :raises mailnode.errors.StoreUnavailable:"""
+
+
+class ISealer(Interface):
+    """Seals what is sent on (ARC, RFC 8617)."""
+
+    async def sealed(
+        envelope: Envelope, judgement: Judgement, header: bytes, size: int, read: Callable[[int, int], Awaitable[bytes]]
+    ) -> Judgement:
+        """Return a judgement with seals for those recipients whose mail goes to other servers. What cannot be sealed goes
+        without one: nothing is raised.
+
+        :param header: the block as it is stored. :param size: octets of the message, as :param read: has it by offset and
+            length.
+        """
 
 
 class IDelivery(Interface):

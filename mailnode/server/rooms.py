@@ -21,6 +21,7 @@ from mailnode.delivery.acceptance import Acceptance
 from mailnode.delivery.forwarding import Forwarding
 from mailnode.delivery.judge import Judge
 from mailnode.delivery.router import Router
+from mailnode.delivery.sealing import ArcSealer
 from mailnode.delivery.signing import DkimSigner
 from mailnode.imap.protocol import ImapFactory
 from mailnode.imap.services import ImapServices
@@ -102,6 +103,14 @@ class Rooms:
         self.signer = DkimSigner(
             stores.directory, runtime.threads, runtime.clock, lambda: self._holder.config.dkim.enabled
         )
+        self.sealer = ArcSealer(
+            self.signer.keys,
+            runtime.resolver,
+            runtime.threads,
+            runtime.clock,
+            config.server.hostname,
+            lambda: self._holder.config.queue.arc,
+        )
         stores.mail.scan_older(self.delivery.scan_stored)
         self._watching = Watching(runtime.clock, stores.mail)
         self._policies = self._policy_chain()
@@ -169,6 +178,7 @@ class Rooms:
             highest_priority=config.submission.highest_priority,
             sending=self._sending if entry.protocol == "submission" else None,
             signer=self.signer if entry.protocol == "submission" else None,
+            sealer=self.sealer if entry.protocol != "submission" else None,
         )
         return SmtpFactory(
             entry.protocol,

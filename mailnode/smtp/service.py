@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mailnode.interfaces.delivery import IDelivery, IJudge, IRouter, ISigner
+from mailnode.interfaces.delivery import IDelivery, IJudge, IRouter, ISealer, ISigner
 from mailnode.interfaces.policy import IPolicyChain
 from mailnode.interfaces.runtime import IClock
 from mailnode.interfaces.sending import ISending
@@ -31,6 +31,7 @@ class Service:
     timers: IClock | None = None
     sending: ISending | None = None  # submission only; None: accounts may send everything
     signer: ISigner | None = None  # submission only; None: nothing is signed
+    sealer: ISealer | None = None  # of mail from outside; None: nothing is sealed
     highest_priority: int = 0  # that accounts may ask for; submission only
 
     @property

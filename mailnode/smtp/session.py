@@ -405,6 +405,10 @@ class SmtpSession(Session[ev.Event]):
         envelope, judgement = await self._judge(transaction, intake)
         if judgement.is_kept:
             envelope = await self._signed(envelope, intake)
+            if self._service.sealer is not None:
+                judgement = await self._service.sealer.sealed(
+                    envelope, judgement, intake.header, intake.size, intake.writer.read
+                )
         facts: EncodedFacts | None = None
         size = intake.size
         if not judgement.is_kept:

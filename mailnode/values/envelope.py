@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mailnode.values.address import Address
+from mailnode.values.authentication import AuthenticationResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +71,4 @@ class Envelope:
     tags: dict[str, str] = field(default_factory=dict)  # verdicts of policies, for the log and for delivery
     held: bool = False  # it waits in the queue until an operator releases it
     trace: bytes = b""  # whole fields of policies, known only after the content: on top of each copy placed here
+    authentication: tuple[AuthenticationResult, ...] = ()  # what the door found out; nothing where it did not look

@@ -77,6 +77,14 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
         "what goes to other servers for a recipient of ours has a reverse-path of ours",
         ("envelope", "recipient", "sender", "rewritten"),
     ),
+    "message.sealed": (
+        "what goes to other servers for recipients of a domain of ours is sealed (ARC); ``chain``: what it had before",
+        ("envelope", "domain", "selector", "chain", "dkim"),
+    ),
+    "message.unsealed": (
+        "what goes to other servers for recipients of a domain of ours goes without a seal (ARC)",
+        ("envelope", "domain", "reason"),
+    ),
     "message.delivered": (
         "a copy is in a mailbox",
         ("envelope", "recipient", "account", "mailbox", "uid"),

@@ -45,12 +45,14 @@ AS_IT_IS = RecipientPlan()
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """``routes``: where each recipient and each redirect leads. ``plans``: by recipient; without one: :data:`AS_IT_IS`.
-    ``senders``: by recipient, the reverse-path of copies for other servers; without one: as it came."""
+    ``senders``: by recipient, the reverse-path of copies for other servers; without one: as it came. ``seals``: by recipient,
+    whole header fields on top of such copies, above all others."""
 
     recipients: tuple[Address, ...]
     routes: Mapping[Address, Resolved]
     plans: Mapping[Address, RecipientPlan] = field(default_factory=dict)
     senders: Mapping[Address, Address] = field(default_factory=dict)
+    seals: Mapping[Address, bytes] = field(default_factory=dict)
 
     def plan(self, recipient: Address) -> RecipientPlan:
         """Return a recipient's plan."""
@@ -70,6 +72,13 @@ class Judgement:
             return any(self.routes[recipient].local for recipient in self.recipients)
         return any(route.local for recipient in self.recipients for route, _ in self.reached(recipient))
 
+    @property
+    def forwarded(self) -> tuple[Address, ...]:
+        """The recipients that lead to other servers' addresses, not being one themselves."""
+        if not any(route.remote for route in self.routes.values()):  # nearly always
+            return ()
+        return tuple(one for one in self.recipients if any(_leads_on(route, one) for route, _ in self.reached(one)))
+
     def reached(self, recipient: Address) -> Iterator[tuple[Resolved, RecipientPlan]]:
         """Yield where copies of a recipient go, and what is to become of them there."""
         yield from self.own(recipient)
@@ -86,3 +95,7 @@ class Judgement:
         plan = self.plan(recipient)
         for redirect in plan.redirects:
             yield self.routes[redirect], RecipientPlan(prefix=plan.prefix)
+
+
+def _leads_on(route: Resolved, recipient: Address) -> bool:
+    return bool(route.remote) and route.remote != (str(recipient),)

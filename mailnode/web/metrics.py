@@ -39,6 +39,7 @@ METRICS: dict[str, Metric] = {
     "messages_refused": Metric("counter", "Messages refused, by RFC 3463 code.", ("status",)),
     "message_octets": Metric("counter", "Octets of accepted messages."),
     "messages_signed": Metric("counter", "Messages signed (DKIM)."),
+    "messages_sealed": Metric("counter", "Seals of forwarded messages (ARC), by what their chain came to.", ("chain",)),
     "messages_delivered": Metric("counter", "Copies placed in mailboxes."),
     "messages_appended": Metric("counter", "Messages appended by clients."),
     "accounts_loud": Metric("counter", "Accounts that sent unusually much, each once a day."),
@@ -211,6 +212,9 @@ class EventMetrics:
 
     def _message_signed(self, fields: EventFields) -> None:
         self._metrics.count("messages_signed")
+
+    def _message_sealed(self, fields: EventFields) -> None:
+        self._metrics.count("messages_sealed", chain=str(fields.get("chain")))
 
     def _message_delivered(self, fields: EventFields) -> None:
         self._metrics.count("messages_delivered")

@@ -45,7 +45,7 @@ def test_a_section_that_comes_or_goes():
 
 # For each key of the schema another value than its default, or than that of BASE.
 LIVE_AUTH = ("no_throttle_for", "password_min_length", "password_refuse_common")
-LIVE_KEYS = (("server", "grace"), *(("auth", key) for key in LIVE_AUTH))
+LIVE_KEYS = (("server", "grace"), ("queue", "arc"), *(("auth", key) for key in LIVE_AUTH))
 OTHER = {
     "server": {
         "hostname": "other.example.org",
@@ -75,6 +75,7 @@ OTHER = {
         "dane": False,
         "rewrite_senders": False,
         "strict_8bit": True,
+        "arc": True,
         "mta_sts": False,
         "smarthost": {"host": "h.example"},
         "route": [{"domains": ["a.example"]}],

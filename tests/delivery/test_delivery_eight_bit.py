@@ -38,9 +38,9 @@ def whole(sent: OutboundMessage | None) -> bytes:
     return content
 
 
-def instead(content: bytes, scratch: Path, own: bool, strict: bool = False) -> OutboundMessage | None:
+def instead(content: bytes, scratch: Path, own: bool, strict: bool = False, on_top: int = 0) -> OutboundMessage | None:
     eight_bit = EightBit(Threads(), Processes(), scratch=str(scratch), strict=strict)
-    sent: OutboundMessage | None = run_now(eight_bit.instead(message(content), own))
+    sent: OutboundMessage | None = run_now(eight_bit.instead(message(content), own, on_top))
     assert list(scratch.iterdir()) == []
     return sent
 
@@ -73,6 +73,12 @@ def test_signed_mail_of_others_goes_back_where_that_is_wanted(tmp_path: Path, fi
     assert whole(instead(field + TEXT, tmp_path, own=True, strict=True)).isascii()
 
 
+def test_a_seal_of_ours_alone_is_no_reason_to_give_it_back(tmp_path: Path) -> None:
+    seal, signature = b"ARC-Message-Signature: i=1\r\n", b"DKIM-Signature: v=1\r\n"
+    assert whole(instead(seal + TEXT, tmp_path, own=False, strict=True, on_top=len(seal))) == seal + TEXT
+    assert instead(seal + signature + TEXT, tmp_path, own=False, strict=True, on_top=len(seal)) is None
+
+
 def test_a_field_of_that_name_in_the_body_is_no_signature(tmp_path: Path) -> None:
     assert instead(TEXT + b"DKIM-Signature: v=1\r\n", tmp_path, own=False, strict=True) is not None
 
@@ -83,7 +89,7 @@ def test_nothing_is_left_when_no_process_is_free(tmp_path: Path) -> None:
             raise Busy("too many calls wait")
 
     with pytest.raises(Busy):
-        run_now(EightBit(Threads(), NoneFree(), scratch=str(tmp_path)).instead(message(TEXT), True))
+        run_now(EightBit(Threads(), NoneFree(), scratch=str(tmp_path)).instead(message(TEXT), True, 0))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -115,7 +121,7 @@ OTHERS = b"DKIM-Signature: v=1; d=there.example; b=kept\r\n"
 def resigned(content: bytes, scratch: Path, *domains: str) -> OutboundMessage:
     signer: Any = Signer(*domains)
     sent = run_now(
-        EightBit(Threads(), Processes(), scratch=str(scratch), signer=signer).instead(message(content), True)
+        EightBit(Threads(), Processes(), scratch=str(scratch), signer=signer).instead(message(content), True, 0)
     )
     assert isinstance(sent, OutboundMessage)
     return sent
