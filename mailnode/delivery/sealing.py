@@ -20,7 +20,7 @@ from mailnode.interfaces.delivery import ISealer
 from mailnode.interfaces.outbound import IResolver
 from mailnode.interfaces.runtime import IClock, IThreads
 from mailnode.message.arc import MAX_SETS, read_chain, seal
-from mailnode.message.authres import payload
+from mailnode.message.authres import payload, said_by
 from mailnode.message.dkim import SigningKey
 from mailnode.message.headers import field_names
 from mailnode.message.verifying import Digests, key_names, verify
@@ -122,7 +122,10 @@ class ArcSealer:
         *dkim, arc = await self._threads.run("cpu", verify, header, body, await self._records(names))
         if envelope.origin.peer:  # RFC 8617 6
             arc = replace(arc, properties=(("smtp.remote-ip", envelope.origin.peer), *arc.properties))
-        text = payload(self._hostname, [*envelope.authentication, *dkim, arc])
+        said = said_by(
+            self._hostname, envelope.trace + header
+        )  # by policies (RFC 8617 4.1.1); forged ones went at the door
+        text = payload(self._hostname, [*envelope.authentication, *dkim, arc], said)
         return _Found(body.digests[b"relaxed"], text, arc.result, ",".join(one.result for one in dkim))
 
     async def _seal(self, header: bytes, key: SigningKey, found: _Found) -> bytes:

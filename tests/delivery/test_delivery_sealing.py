@@ -195,6 +195,14 @@ def test_what_the_door_knows_stands_there_too(town):
     assert seal.endswith(b'\r\n arc=none smtp.remote-ip="2001:db8::1"\r\n')
 
 
+def test_what_policies_found_out_stands_there_too(town):
+    ours, theirs = (
+        b"Authentication-Results: %s; spf=%s\r\n" % pair for pair in ((b"mx.here.example", b"pass"), (b"x", b"none"))
+    )
+    remote, _ = town.copies(INFO, trace=ours, header=theirs + ours.replace(b"spf", b"iprev") + HEAD)
+    assert b"i=1; mx.here.example;\r\n spf=pass;\r\n iprev=pass;\r\n dkim=" in remote["info@there.example"]
+
+
 async def nothing(offset, length):
     raise AssertionError("there is no body")
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from mailnode.message import verifying
 from mailnode.message.arc import MAX_SETS, read_chain, seal
-from mailnode.message.authres import payload
+from mailnode.message.authres import MAX_SAID, payload, said_by
 from mailnode.message.dkim import load, signatures
 from mailnode.message.dkim_keys import make_pair
 from mailnode.message.headers import fields
@@ -327,3 +327,23 @@ def test_values_are_shown_so_that_nothing_can_be_added(value, shown):
     result = AuthenticationResult("spf", "pass", (("smtp.mailfrom", value),), "it is so")
     assert payload("mx.a.example", [result]) == f'mx.a.example;\r\n spf=pass reason="it is so" smtp.mailfrom={shown}'
     assert payload("mx.a.example", []) == "mx.a.example; none"
+
+
+@pytest.mark.parametrize(
+    "field, said",
+    [
+        (
+            b"mx.a.example; spf=pass smtp.mailfrom=a@x;\r\n\tdmarc=pass (p=none; d=x)",
+            ["spf=pass smtp.mailfrom=a@x; dmarc=pass (p=none; d=x)"],
+        ),
+        (b"mx.a.example 1; spf=fail;", ["spf=fail"]),
+        (b"mx.a.example; none", []),
+        (b"mx.a.example", []),
+        (b"", []),
+        (b"other.example; spf=pass", []),
+        (b"mx.a.example; spf=pass smtp.mailfrom=\xc3\xbc@x", []),
+        (b"mx.a.example; spf=pass smtp.mailfrom=" + b"x" * MAX_SAID, []),
+    ],
+)
+def test_what_a_policy_said_is_repeated(field, said):
+    assert said_by("mx.a.example", b"authentication-results: " + field + b"\r\nFrom: x\r\n\r\n") == said
