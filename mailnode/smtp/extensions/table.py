@@ -65,7 +65,13 @@ def received_clauses(options: MailOptions) -> list[str]:
 
 
 def lacking(offers: Offers, options: MailOptions) -> Reply | None:
-    """Return why a message cannot go to a server, None when it can."""
+    """Return why a message cannot go to a server, None when it can. Of several reasons it is one that stands however the
+    message is said."""
+    reply = _first_lacking(offers, options)
+    return reply and (_first_lacking(offers, as_it_is(options)) or reply)
+
+
+def _first_lacking(offers: Offers, options: MailOptions) -> Reply | None:
     for row in _LACKING:
         reply = row(offers, options)
         if reply is not None:
