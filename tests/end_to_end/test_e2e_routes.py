@@ -8,11 +8,12 @@ from scripted_peer import Scripted
 from servers import PATIENCE, Dns, MailNode, Process, free_port, program
 from test_e2e_relay import messages, submit, wait_for
 
-NEAR, FAR, REFUSING, TUNNEL, NEWS = (f"127.0.0.{number}" for number in range(32, 37))
+NEAR, FAR, REFUSING, TUNNEL, NEWS, BUSY = (f"127.0.0.{number}" for number in range(32, 38))
 
 
 class Roads:
-    """``a.test`` and ``news.test`` send; ``far`` has all other domains, for which ``c.test``'s own server takes nothing."""
+    """``a.test`` and ``news.test`` send; ``far`` has all other domains, for which the own servers of ``c.test``
+    and ``f.test`` take nothing, ever or now."""
 
     def __init__(self, folder):
         port, proxy_port = free_port(), free_port()
@@ -21,7 +22,9 @@ class Roads:
             [
                 f"host-record=far.test,{FAR}",
                 f"host-record=refusing.test,{REFUSING}",
+                f"host-record=busy.test,{BUSY}",
                 "mx-host=c.test,refusing.test,10",
+                "mx-host=f.test,busy.test,10",
                 "mx-host=d.test,far.test,10",
                 "mx-host=e.test,far.test,10",
             ],
@@ -29,7 +32,7 @@ class Roads:
         self.socket = folder / "lmtp"
         self.far = MailNode(
             folder / "far",
-            ("c.test", "d.test", "e.test", "lists.test"),
+            ("c.test", "d.test", "e.test", "f.test", "lists.test"),
             address=FAR,
             smtp_port=port,
             extra=f'[[listener]]\nprotocol = "lmtp"\ntls = "none"\nendpoint = "unix:{self.socket}"\n',
@@ -39,6 +42,7 @@ class Roads:
         extra = (
             f"[queue]\nport = {port}\nretry = [30.0]\n"
             f'[[queue.route]]\nwhen_reply = "5.7.1 .*blocked"\nhost = "{FAR}"\nport = {port}\ntls = "none"\n'
+            f'[[queue.route]]\nafter_attempts = 2\nhost = "{FAR}"\nport = {port}\ntls = "none"\n'
             '[[queue.route]]\nname = "tunnel"\ndomains = ["d.test"]\n'
             f'proxy = "127.0.0.1:{proxy_port}"\nproxy_username = "joe"\nproxy_password_file = "{folder / "password"}"\n'
             f'[[queue.route]]\nname = "news"\nsenders = ["news.test"]\nsource = ["{NEWS}"]\n'
@@ -46,6 +50,7 @@ class Roads:
         )
         self.near = MailNode(folder / "near", ("a.test", "news.test"), address=NEAR, dns=self.dns, extra=extra)
         self.refusing = Scripted(REFUSING, port, {"MAIL": "550 5.7.1 your address is blocked here"})
+        self.busy = Scripted(BUSY, port, {"RCPT": "451 4.3.0 not now"})
         command = [program("microsocks"), "-i", "127.0.0.1", "-p", str(proxy_port), "-b", TUNNEL]
         self.proxy = Process([*command, "-u", "joe", "-P", "secret"], cwd=folder)
         self.proxy_port = proxy_port
@@ -62,12 +67,12 @@ class Roads:
         self.near.start()
         for user in ("alice@a.test", "alice@news.test"):
             self.near.add_account(user)
-        for user in ("carol@c.test", "dora@d.test", "eve@e.test", "all@lists.test"):
+        for user in ("carol@c.test", "dora@d.test", "eve@e.test", "frank@f.test", "all@lists.test"):
             self.far.add_account(user)
         return self
 
     def stop(self):
-        for part in (self.near, self.far, self.refusing, self.dns, self.proxy):
+        for part in (self.near, self.far, self.refusing, self.busy, self.dns, self.proxy):
             part.stop()
 
     def send(self, sender, recipient, subject):
@@ -93,6 +98,16 @@ def test_what_the_direct_way_refuses_goes_another_and_nobody_is_told(roads):
     assert moved["before"] == "c.test" and moved["destination"].startswith(f"{FAR}:")
     assert "blocked" in roads.near.wait_event("queue.deferred", recipient="carol@c.test")["reply"]
     assert not roads.near.events("queue.bounced")
+
+
+def test_what_the_direct_way_puts_off_twice_goes_another(roads):
+    submit(roads.near, "alice@a.test", ["frank@f.test"], "at the second try")
+    roads.near.wait_event("queue.deferred", recipient="frank@f.test")
+    assert not [moved for moved in roads.near.events("queue.rerouted") if moved["recipient"] == "frank@f.test"]
+    roads.near.ctl("queue", "retry", "--domain", "f.test")
+    assert roads.near.wait_event("queue.rerouted", recipient="frank@f.test")["before"] == "f.test"
+    wait_for(lambda: messages(roads.far, "frank@f.test", "at the second try"), "delivery")
+    assert len([line for line in roads.busy.heard if line.startswith("RCPT")]) == 2
 
 
 def test_through_a_proxy(roads):
