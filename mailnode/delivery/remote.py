@@ -11,7 +11,7 @@ lost after the end of data was sent     the server may have the message (RFC 104
 4yz to MAIL, RCPT, DATA, end of data    next host; temporary
 452 to some RCPT while others went      the same server again with the rest (RFC 5321 4.5.3.1.10)
 5yz there                               final for that recipient, but for one thing:
-5.7.z there on the first try            the host's other address family once, since reputation lists differ
+5.7.z there, for the first time         the host's other address family once, since reputation lists differ
 the server lacks an extension           next host; final when none has it
 ======================================  ======================================================================
 """
@@ -204,6 +204,11 @@ class RemoteAgent:
         return replace(message, without_8bitmime=partial(self._eight_bit.instead, message, own, len(prefix)))
 
 
+def _was_softened(recipient: QueuedRecipient) -> bool:
+    """Whether the last try was refused for good and put off all the same, when nobody answered at the other family."""
+    return recipient.last_status.startswith("4.7.") and recipient.last_reply.startswith("5")
+
+
 def _sender(claim: Claim) -> str:
     """Return the reverse-path of a claim whose copies are the same."""
     return claim.envelope.recipients[0].sender(claim.envelope.reverse_path)
@@ -302,7 +307,7 @@ class _Trial:
         return again
 
     def _softens(self, row: _Row, target: Target, reply: Reply) -> bool:
-        if row.softened is not None or row.recipient.attempts > 0 or not reply.status.startswith("5.7."):
+        if row.softened is not None or _was_softened(row.recipient) or not reply.status.startswith("5.7."):
             return False
         return len(self._families[target.host]) == 2
 

@@ -45,6 +45,15 @@ def test_what_both_refuse_is_refused(tmp_path, six):
         assert house.node.wait_event("queue.bounced", envelope=failed["envelope"])
 
 
+def test_it_need_not_be_the_first_try(tmp_path):
+    answers = ["451 4.7.1 greylisted, try again", "550 5.7.1 your address is on a list"]
+    with House(tmp_path, {}, {"RCPT": lambda line: answers.pop(0)}) as house:
+        house.node.wait_event("queue.deferred", recipient="u@r.test")
+        house.node.ctl("queue", "retry", "--domain", "r.test")
+        assert house.node.wait_event("queue.sent", recipient="u@r.test")["ip"] == FOUR
+        assert answers == [] and not house.node.events("queue.failed")
+
+
 def test_a_banner_that_refuses_leads_to_the_other_family_too(tmp_path):
     with House(tmp_path, {}, {"": "554 5.7.1 your address is on a list"}) as house:
         assert house.node.wait_event("queue.sent", recipient="u@r.test")["ip"] == FOUR
