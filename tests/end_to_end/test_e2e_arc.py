@@ -95,9 +95,12 @@ class Town:
         (found,) = wait_for(lambda: messages(node, user, subject), f"delivery of {subject}")
         return found
 
-    def hand_over(self, recipient, message):
+    def hand_over(self, recipient, message, way="none"):
         """Bring a message to ``b.test`` as another server would."""
-        with smtplib.SMTP(B, self.port, timeout=60) as client:
+        kind = smtplib.LMTP if way == "lmtp" else smtplib.SMTP
+        with kind(B, self.b.ports["lmtp" if way == "lmtp" else "smtp"], timeout=60) as client:
+            if way == "starttls":
+                client.starttls(context=context(self.b))
             client.sendmail("x@a.test", [recipient], message)
 
 
@@ -157,6 +160,14 @@ def test_a_large_message(town):
     there = town.arrived(town.a, "carl@a.test", subject)
     assert len(there) > 10_000_000 and town.verdict(there) == ("pass", ["b.test", "c.test", "b.test"])
     assert there.count(b"dkim=pass header.d=a.test header.s=") == 6
+
+
+@pytest.mark.parametrize("way", ["none", "starttls", "lmtp"])
+def test_by_whichever_door_it_comes(town, way):
+    large = f"From: x@a.test\r\nSubject: large by {way}\r\n\r\n".encode() + LARGE.encode() * 140_000
+    town.hand_over("two@b.test", large, way)
+    there = town.arrived(town.a, "carl@a.test", f"large by {way}")
+    assert town.verdict(there) == ("pass", ["c.test", "b.test"]) and there.count(b" dkim=none;") == 2
 
 
 def test_it_ends_and_begins_with_the_setting(town):

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailnode.message import verifying
-from mailnode.message.arc import MAX_SETS, read_chain, seal
+from mailnode.message.arc import MAX_SETS, RESULTS, SEAL, SIGNATURE, read_chain, seal
 from mailnode.message.authres import MAX_SAID, payload, said_by
 from mailnode.message.dkim import load, signatures
 from mailnode.message.dkim_keys import make_pair
-from mailnode.message.headers import fields
+from mailnode.message.headers import fields, header_end, repair
 from mailnode.message.verifying import Digests, key_names, verify
 from mailnode.values.authentication import AuthenticationResult
 
@@ -347,3 +347,49 @@ def test_values_are_shown_so_that_nothing_can_be_added(value, shown):
 )
 def test_what_a_policy_said_is_repeated(field, said):
     assert said_by("mx.a.example", b"authentication-results: " + field + b"\r\nFrom: x\r\n\r\n") == said
+
+
+NAMES = [b"ARC-Seal", b"ARC-Message-Signature", b"ARC-Authentication-Results", b"DKIM-Signature", b"From", b"X"]
+PIECES = [
+    b"i=1",
+    b"i=2",
+    b"cv=none",
+    b"cv=pass",
+    b"a=rsa-sha256",
+    b"a=ed25519-sha256",
+    b"d=a.example",
+    b"d=",
+    b"s=s",
+    b"b=AAAA",
+]
+PIECES += [
+    b"bh=AAAA",
+    b"bh=",
+    b"h=from",
+    b"h=",
+    b"l=1",
+    b"l=",
+    b"t=x",
+    b"x=1",
+    b"v=1",
+    b"c=simple",
+    b"c=/",
+    b"=",
+    b"\xff",
+    b"\r\n\t",
+    b"",
+]
+WORDS = {"none", "pass", "fail", "policy", "neutral", "temperror", "permerror"}
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(NAMES), st.lists(st.sampled_from(PIECES) | st.binary(max_size=6)))), st.binary()
+)
+def test_whatever_the_fields_are_there_is_a_result_and_a_seal(found, record):
+    header = repair(b"".join(name + b": " + b"; ".join(values) + b"\r\n" for name, values in found) + b"\r\n")
+    header = header[: header_end(header)]
+    results = verify(header, digests(BODY), dict.fromkeys(key_names(header), record))
+    assert {result.result for result in results} <= WORDS and [result.method for result in results][-1] == "arc"
+    made = seal(header, b"x" * 32, KEYS["a.example"][0], payload("mx.a.example", results), results[-1].result, NOW)
+    assert [field.name.lower() for field in fields(made + b"\r\n")] == [SEAL, SIGNATURE, RESULTS] and made.isascii()
