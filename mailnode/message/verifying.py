@@ -16,7 +16,7 @@ import dkim
 from dkim.util import InvalidTagValueList, parse_tag_value
 
 from mailnode.errors import BadAddress
-from mailnode.message.arc import RESULTS, ArcChain, read_chain
+from mailnode.message.arc import RESULTS, SIGNATURE, ArcChain, read_chain
 from mailnode.message.dkim import BodyHash
 from mailnode.message.headers import Field, fields
 from mailnode.values.address import domain_key
@@ -31,6 +31,7 @@ MIN_KEY, MAX_KEY = 1024, 4096  # bits of RSA (RFC 8301 3.2)
 MAX_EXPONENT = 64  # bits
 SHOWN_SIGNATURE = 8  # characters by which it is known (RFC 6008 3)
 _WHITE = re.compile(rb"[ \t\r\n]{%d}" % MAX_WHITE)
+_SIMPLE = re.compile(rb";[ \t\r\n]*c[ \t\r\n]*=[ \t\r\n]*simple")
 _SHOWN = {"header.s": b"s", "header.a": b"a", "header.b": b"b"}
 _SILENT = logging.Logger("dkim", logging.CRITICAL + 1)
 
@@ -128,7 +129,19 @@ class _SignatureVerifier(_BoundedVerifier, dkim.DKIM):  # type: ignore[misc]
 
 
 class _ChainVerifier(_BoundedVerifier, dkim.ARC):  # type: ignore[misc]
-    """Of ARC."""
+    """Of ARC. dkimpy finds a signature by a space before its instance, where the relaxed form sees nothing."""
+
+    headers: Sequence[tuple[bytes, bytes]]
+
+    def __init__(self, header: bytes, body: Digests, keys: Keys) -> None:
+        super().__init__(header, body, keys)
+        self.headers = [(name, _with_space(name, value)) for name, value in self.headers]
+
+
+def _with_space(name: bytes, value: bytes) -> bytes:
+    if name.lower() != SIGNATURE or _SIMPLE.search(value) is not None:
+        return value
+    return b" " + value.lstrip()
 
 
 def _load_key(record: bytes | None) -> tuple[object, int, bytes, bool]:

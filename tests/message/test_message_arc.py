@@ -91,6 +91,12 @@ def test_what_stands_in_the_fields():
     assert max(map(len, text.split(b"\r\n"))) < 120
 
 
+@pytest.mark.parametrize("before", [b"", b"\r\n\t", b"\t", b"  "])
+def test_white_space_before_an_instance_breaks_nothing(before):
+    header = chained(2).replace(b"ARC-Message-Signature: i", b"ARC-Message-Signature:" + before + b"i")
+    assert outcome(header)[-1] == ("arc", "pass")
+
+
 def changed(header, kind, which, at):
     """Return a header in which one field is gone, there twice, another, or where the next one is."""
     found = [field.raw for field in fields(header)]
