@@ -17,6 +17,7 @@ from benchmarks import (
     rows_imap,
     rows_memory,
     rows_pop3,
+    rows_queue,
     rows_relay,
     rows_sessions,
     rows_smtp,
@@ -30,6 +31,7 @@ from tests.end_to_end.ways import WAYS
 ROWS: list[Row] = [
     *rows_smtp.ROWS,
     *rows_relay.ROWS,
+    *rows_queue.ROWS,
     *rows_imap.ROWS,
     *rows_pop3.ROWS,
     *rows_transports.ROWS,

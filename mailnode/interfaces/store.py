@@ -330,11 +330,19 @@ class IQueueStore(Interface):
         """When the earliest of the other waiting recipients comes due; None when there is none."""
 
     async def claim(
-        destination: str, now: float, lease_seconds: float, limit: int, count: int = 1, waits: Sequence[float] = ()
+        destination: str,
+        now: float,
+        lease_seconds: float,
+        limit: int,
+        count: int = 1,
+        waits: Sequence[float] = (),
+        newest: bool = False,
     ) -> list[Claim]:
         """Lease due recipients for a destination: of its ``count`` oldest due envelopes, or of fewer, or up to ``limit`` of
         the oldest one; those of a higher priority count as older. A claim for each envelope, the oldest first; none only
         when nothing is due.
+
+        ``newest``: of those that are due for the shortest time instead, unless some have a priority.
 
         That a try begins is written with it. One that has no end, nor had the one before, is followed by the next after
         the first of ``waits`` (seconds), later ones after the second, and so on; the last repeats.

@@ -19,7 +19,8 @@ import dns.nameserver
 import dns.rdatatype
 import dns.resolver
 import idna
-from twisted.internet.defer import DeferredList, ensureDeferred
+from twisted.internet.defer import Deferred, DeferredList, ensureDeferred
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from mailnode.errors import ConfigurationError, NoSuchName, ResolverFailure
@@ -75,6 +76,7 @@ class Resolver:
         self._failure_seconds = failure_seconds
         self._validates = validates
         self._failures: dict[tuple[dns.name.Name, str], float] = {}
+        self._asked: dict[tuple[dns.name.Name, str], list[Deferred[Records[RecordData]]]] = {}  # who waits for what
         self._resolv_conf = None if servers else resolv_conf
         self._stamp: object = None
         self._look_at = 0.0
@@ -156,6 +158,18 @@ class Resolver:
         self._look()
         if self._clock.seconds() < self._failures.get((name, kind), 0.0):
             raise ResolverFailure("DNS failed a moment ago")
+        told: Deferred[Records[RecordData]] = Deferred()
+        waiting = self._asked.setdefault((name, kind), [])
+        waiting.append(told)
+        if len(waiting) == 1:  # who asks the same meanwhile gets this answer, whoever of them is cut off
+            Deferred.fromCoroutine(self._resolve(name, kind)).addBoth(self._tell, name, kind)
+        return await told
+
+    def _tell(self, answer: Records[RecordData] | Failure, name: dns.name.Name, kind: str) -> None:
+        for told in self._asked.pop((name, kind)):
+            told.callback(answer)  # a failure too: it goes on as one
+
+    async def _resolve(self, name: dns.name.Name, kind: str) -> Records[RecordData]:
         try:
             answer = await self._resolver.resolve(
                 name, kind, backend=self._backend, search=False, raise_on_no_answer=False

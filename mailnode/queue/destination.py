@@ -38,7 +38,8 @@ class Destination:
         self.running = 0
         self.filling = False
         self.again = False
-        self.fresh = False  # something new came for it
+        self.fresh = False  # something new came for it, and was not claimed yet
+        self._newest_had_it = False  # the last claim was of the newest
         self.used = 0.0
         self.why: Attempt | None = None  # the failure that says why it is dead
         self._settings = settings
@@ -66,6 +67,14 @@ class Destination:
     def is_dead(self, now: float) -> bool:
         """Whether tries are to be put off without a connection."""
         return now < self._dead_until
+
+    def take_newest(self) -> bool:
+        """Whether the next claim is of the newest: where something new came, but not twice running, so that what is older
+        gets half of the tries."""
+        newest = self.fresh and not self._newest_had_it
+        self._newest_had_it = newest
+        self.fresh = self.fresh and not newest
+        return newest
 
     def has_learned_nothing(self, now: float) -> bool:
         """Whether nothing has been learned that is worth keeping."""

@@ -26,6 +26,7 @@ from mailnode.queue.destination import Destination, DestinationSettings
 from mailnode.queue.rate import Rate
 from mailnode.queue.schedule import QueueTime, Schedule
 from mailnode.queue.settle import Fallback, Settler
+from mailnode.queue.starts import Starts
 from mailnode.values.attempt import DEFERRED, REJECTED, Attempt, AttemptReport
 from mailnode.values.queue import (
     GIVEN_UP_DESTINATION,
@@ -43,6 +44,7 @@ _random = SystemRandom().random
 
 SOONEST = 0.05  # seconds between two looks that nothing but the clock asks for
 FRESH = 20  # destinations of one new message that are looked at by themselves
+CLAIMS = 4  # claims at a time of what is not new: more of them a new message would find before it in the store
 MOST_STARVED = 2_000  # destinations waiting for places, beyond which a look goes
 FORGET_AFTER = 3600.0  # seconds without a try after which what was learned of a destination is forgotten
 
@@ -51,10 +53,10 @@ FORGET_AFTER = 3600.0  # seconds without a try after which what was learned of a
 class RunnerSettings:
     """``total``: tries at once, not counting the first of each destination, of which there are at most ``destinations``.
 
-    ``spare``: first tries beyond, for destinations something new came for. ``recipients``: of one try. ``local``: tries at
-    once into mailboxes here. ``lease``, ``poll`` (the longest sleep; hints may be lost) and ``drain`` (how long
-    :meth:`QueueRunner.stop` waits for running tries) in seconds. ``limits``: what a destination may have by itself.
-    ``fallback``: who goes another way after a try.
+    ``spare``: first tries beyond, for destinations something new came for. ``turns``: of the reactor between the beginnings
+    of two tries for others. ``recipients``: of one try. ``local``: tries at once into mailboxes here. ``lease``, ``poll``
+    (the longest sleep; hints may be lost) and ``drain`` (how long :meth:`QueueRunner.stop` waits for running tries) in
+    seconds. ``limits``: what a destination may have by itself. ``fallback``: who goes another way after a try.
     """
 
     schedule: Schedule = field(default_factory=Schedule)
@@ -62,6 +64,7 @@ class RunnerSettings:
     total: int = 100
     destinations: int = 1000
     spare: int = 50
+    turns: int = 4
     recipients: int = 50
     local: int = 10
     lease: float = 90.0
@@ -96,6 +99,7 @@ class QueueRunner:
         self._settings = settings
         self._metrics = metrics
         self._admission = Admission(settings.total, settings.destinations, settings.spare)
+        self._starts = Starts(clock, settings.turns)
         self._time = QueueTime()
         self._settler = Settler(
             store, bouncer, clock, hints, settings.schedule, metrics, random, settings.fallback, sending
@@ -106,6 +110,7 @@ class QueueRunner:
         self._letting_in = False
         self._more_due = False  # the last look did not see all
         self._fills: dict[Deferred[None], None] = {}
+        self._to_fill: dict[str, None] = {}  # destinations that wait for a place among the claims
         self._tries: dict[Deferred[None], None] = {}
         self._attempts: dict[Deferred[AttemptReport], None] = {}  # the part of a try that may be cut off
         self._held: dict[tuple[str, int], str] = {}  # what is in our hands: (envelope id, index) -> token
@@ -175,7 +180,8 @@ class QueueRunner:
         further = 0
         for one in due:
             destination = self._destination(one.destination)
-            further += not (destination.running or any(one.destination in names for names in self._starved))
+            waits = any(one.destination in names for names in (*self._starved, self._to_fill))
+            further += not (destination.running or destination.filling or waits)
             self._fill(destination)
         self._more_due = len(due) >= limit
         if self._more_due and further:
@@ -244,6 +250,10 @@ class QueueRunner:
         if destination.filling:
             destination.again = True
             return
+        if not destination.fresh and len(self._fills) >= CLAIMS:
+            self._to_fill[destination.name] = None
+            return
+        self._to_fill.pop(destination.name, None)
         destination.filling = True
         ended: Deferred[None] = Deferred()
         self._fills[ended] = None
@@ -252,12 +262,14 @@ class QueueRunner:
         filling.addBoth(lambda _: self._filled(destination, ended))
 
     def _filled(self, destination: Destination, ended: Deferred[None]) -> None:
-        destination.filling = destination.fresh = False
+        destination.filling = False
         del self._fills[ended]
         if destination.again and self._running:
             destination.again = False
             self._fill(destination)
         self._let_in()
+        while self._to_fill and self._running and len(self._fills) < CLAIMS:
+            self._fill(self._destination(next(iter(self._to_fill))))
         ended.callback(None)
 
     async def _claim_for(self, destination: Destination) -> None:
@@ -273,6 +285,7 @@ class QueueRunner:
                 return
             now = self._now()
             destination.used = now
+            fresh, newest = destination.fresh, destination.take_newest()
             with self._admission.promise(count, destination.running):
                 claims = await self._store.claim(
                     destination.name,
@@ -281,12 +294,13 @@ class QueueRunner:
                     self._settings.recipients,
                     count,
                     self._settings.schedule.intervals,
+                    newest,
                 )
             if not claims:
                 return
             for claim in map(self._hold, claims):
                 if claim.envelope.recipients:
-                    self._begin(destination, claim)
+                    self._begin(destination, claim, fresh)
 
     def _hold(self, claim: Claim) -> Claim:
         """Note what is in our hands; return the claim without what was there already, in a try that still runs."""
@@ -314,12 +328,12 @@ class QueueRunner:
 
     # Tries
 
-    def _begin(self, destination: Destination, claim: Claim) -> None:
+    def _begin(self, destination: Destination, claim: Claim, fresh: bool) -> None:
         first = self._admission.begin(destination.running)
         destination.running += 1
         ended: Deferred[None] = Deferred()
         self._tries[ended] = None
-        trial = Deferred.fromCoroutine(self._try(destination, claim))
+        trial = Deferred.fromCoroutine(self._try(destination, claim, fresh))
         trial.addErrback(lambda failure: _log.failure("recording a try failed", failure))
         trial.addBoth(lambda _: self._ended(ended, destination, first, claim))
 
@@ -337,10 +351,12 @@ class QueueRunner:
 
     def _waiting(self) -> int:
         """How many destinations wait for a place."""
-        return sum(map(len, self._starved))
+        return sum(map(len, (*self._starved, self._to_fill)))
 
-    async def _try(self, destination: Destination, claim: Claim) -> None:
-        """One try, from the claim to the settlement."""
+    async def _try(self, destination: Destination, claim: Claim, fresh: bool) -> None:
+        """One try, from the claim to the settlement. :param fresh: of something new: it begins at once."""
+        if not fresh:
+            await self._starts.wait()
         now = began = self._now()
         if destination.is_dead(now) and destination.why is not None:
             report = _put_off(claim.envelope.recipients, destination.why)

@@ -49,7 +49,7 @@ class _Result(NamedTuple):
 
 
 class Settler:
-    """Turns reports of tries into settlements."""
+    """Starts reports of tries into settlements."""
 
     def __init__(
         self,

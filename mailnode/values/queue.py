@@ -223,5 +223,4 @@ class DueDestination:
     """A destination with recipients to try now."""
 
     destination: str
-    recipients: int
-    oldest: float
+    oldest: float  # when the first of them became due, the queue's seconds

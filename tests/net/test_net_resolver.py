@@ -13,7 +13,7 @@ import dns.name
 import dns.rrset
 from dnsmasq_server import DnsmasqServer
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase, TestCase
@@ -320,6 +320,31 @@ class ServerTroubleTests(TestCase):
             self.assertEqual(
                 [(await answer)[0].host for answer in answers], [f"mx.n{number}.example" for number in range(5)]
             )
+
+        return run(check())
+
+    def test_the_same_is_asked_once_however_many_want_to_know_and_whoever_of_them_is_cut_off(self) -> Deferred[Any]:
+        asked: list[tuple[dns.message.Message, Any]] = []
+        arrived: Deferred[None] = Deferred()
+
+        class Slow(DatagramProtocol):
+            def datagramReceived(self, datagram: bytes, addr: Any) -> None:
+                asked.append((dns.message.from_wire(datagram), addr))
+                arrived.callback(None)
+
+        protocol = Slow()
+        port = reactor.listenUDP(0, protocol, interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+
+        async def check() -> None:
+            resolver = Resolver(reactor, [f"127.0.0.1:{port.getHost().port}"], timeout=30.0, lifetime=60.0)
+            answers = [run(resolver.mx("a.example")) for _ in range(3)]
+            await arrived
+            answers[0].addErrback(lambda failure: failure.trap(CancelledError))
+            answers[0].cancel()
+            [(query, addr)] = asked
+            protocol.transport.write(good_answer(query), addr)
+            self.assertEqual([(await answer)[0].host for answer in answers[1:]], ["mx.a.example"] * 2)
 
         return run(check())
 

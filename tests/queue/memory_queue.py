@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from twisted.internet.task import Clock
 from zope.interface import implementer
 
 from mailnode.interfaces.queue import IBouncer, IDeliveryAgent
@@ -35,6 +36,17 @@ from mailnode.values.queue import (
 )
 
 BLOB = BlobRef("blob", 5, "inline", "plain", b"")
+
+
+class TurningClock(Clock):
+    """A clock that can also make one turn of a reactor, which what is called for meanwhile waits for."""
+
+    def turn(self) -> None:
+        due = [call for call in self.calls if call.getTime() <= self.seconds()]
+        for call in due:
+            self.calls.remove(call)
+            call.called = True
+            call.func(*call.args, **call.kw)
 
 
 @implementer(IQueueStore)
@@ -76,8 +88,7 @@ class MemoryQueue:
     async def due(self, now: float, limit: int) -> list[DueDestination]:
         due: dict[str, DueDestination] = {}
         for _, recipient in self._due(now):
-            known = due.get(recipient.destination, DueDestination(recipient.destination, 0, recipient.next_try))
-            due[recipient.destination] = replace(known, recipients=known.recipients + 1)
+            due.setdefault(recipient.destination, DueDestination(recipient.destination, recipient.next_try))
         return list(due.values())[:limit]
 
     async def next_due(self, now: float) -> float | None:
@@ -93,8 +104,11 @@ class MemoryQueue:
         limit: int,
         count: int = 1,
         waits: Sequence[float] = (),
+        newest: bool = False,
     ) -> list[Claim]:
         due = [(key, r) for key, r in self._due(now) if r.destination == destination]
+        if newest:
+            due.reverse()
         self.claims += bool(due)
         until = now + lease_seconds
         claims, left = [], limit

@@ -143,7 +143,7 @@ class SqliteTests(TestCase):
                 await pause
             await runner.stop()
             due = await self.store.due(reactor.seconds(), 10)
-            self.assertEqual([(d.destination, d.recipients) for d in due], [("silent.example", 1)])
+            self.assertEqual([d.destination for d in due], ["silent.example"])
             envelope = await self.store.envelope("e")
             assert envelope is not None
             self.assertEqual(envelope.recipients[0].attempts, 0)

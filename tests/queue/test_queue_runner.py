@@ -7,9 +7,8 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from memory_queue import Agent, Bouncer, MemoryQueue, Metrics, queued, report
+from memory_queue import Agent, Bouncer, MemoryQueue, Metrics, TurningClock, queued, report
 from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
@@ -49,9 +48,10 @@ ON_SUCCESS = RcptOptions(frozenset({"SUCCESS"}))
 
 class RunnerCase(SynchronousTestCase):
     settings = RunnerSettings()
+    turns = 0  # tries begin where the test stands
 
     def setUp(self) -> None:
-        self.clock = Clock()
+        self.clock = TurningClock()
         self.clock.advance(NOW)
         self.store = MemoryQueue()
         self.remote = Agent()
@@ -68,7 +68,7 @@ class RunnerCase(SynchronousTestCase):
             self.bouncer,
             self.clock,
             self.hints,
-            self.settings,
+            replace(self.settings, turns=self.turns),
             Metrics(),
             random=lambda: 0.5,
             **more,
@@ -405,6 +405,54 @@ class ConcurrencyTests(HangingCase):
             self.end(SENT)
         self.assertGreater(len(self.open), 8)
         self.assertLessEqual(len(self.open), 20)
+
+    def test_what_is_new_is_tried_before_what_waits_for_the_same_destination_but_half_of_that_goes_on(self) -> None:
+        self.add(*(queued(f"e{number:03d}", NOW - 100 + number, destination="dead.example") for number in range(50)))
+        self.runner.start()
+        for number in range(4):
+            self.add(queued(f"new{number}", NOW, destination="dead.example"))
+            self.hints.wake_queue(["dead.example"])
+        self.end(SENT)  # the window grows with it
+        begun = [claim.envelope.id for claim, _ in self.open]
+        self.assertEqual(begun[:4] + begun[4:5], ["e001", "e002", "e003", "e004", "new3"])
+        while len(begun) < 12:
+            self.hints.wake_queue(["dead.example"])
+            self.end(SENT)
+            begun.append(self.open[-1][0].envelope.id)
+        self.assertGreaterEqual(sum(one.startswith("e") for one in begun[5:]), 3)
+        self.assertGreaterEqual(sum(one.startswith("new") for one in begun[5:]), 2)
+
+    def test_tries_that_nobody_waits_for_begin_by_turns_and_what_is_new_between_them(self) -> None:
+        self.turns = 2
+        self.runner = self.make()
+        self.add(*(queued(f"e{number}", NOW, destination=f"dead{number}.example") for number in range(10)))
+        self.runner.start()
+        self.assertEqual([claim.envelope.id for claim, _ in self.open], ["e0"])
+        self.add(queued("new", NOW, destination="live.example"))
+        self.hints.wake_queue(["live.example"])
+        self.assertEqual([o.envelope_id for o in self.store.outcomes()], ["new"])
+        for _ in range(4):
+            self.clock.turn()
+        self.assertEqual([claim.envelope.id for claim, _ in self.open], ["e0", "e1", "e2"])
+
+    def test_few_claims_at_a_time_and_what_is_new_does_not_wait_for_them(self) -> None:
+        claim, slow, asked = self.store.claim, Deferred[None](), []
+
+        async def claim_slowly(destination: str, *args: Any) -> list[Claim]:
+            asked.append(destination)
+            if destination != "live.example":
+                await slow
+            return await claim(destination, *args)
+
+        self.store.claim = claim_slowly  # type: ignore[method-assign, assignment]
+        self.add(*(queued(f"e{number}", NOW, destination=f"dead{number}.example") for number in range(10)))
+        self.runner.start()
+        self.assertEqual(len(asked), runner.CLAIMS)
+        self.add(queued("new", NOW, destination="live.example"))
+        self.hints.wake_queue(["live.example"])
+        self.assertEqual([o.envelope_id for o in self.store.outcomes()], ["new"])
+        slow.callback(None)
+        self.assertEqual(len(self.open), 10)
 
     def test_ten_thousand_for_a_dead_destination_delay_nobody(self) -> None:
         self.add(*(queued(f"d{number:05d}", NOW, destination="dead.example") for number in range(10_000)))

@@ -452,6 +452,27 @@ def test_units_that_wait_share_commits(tmp_path, loop):
     loop.run(engine.stop())
 
 
+def test_of_patient_units_few_go_at_a_time_and_others_between(tmp_path, loop, monkeypatch):
+    engine = SqliteEngine(tmp_path / "data", 1, loop.call_from_thread)
+    loop.run(engine.start())
+    loop.run(engine.write(MAIL, make_table))
+    gate, order = threading.Event(), []
+
+    def old(tx):
+        order.append("old")
+
+    def new(tx):
+        order.append("new")
+
+    monkeypatch.setattr(sqlite_threads, "PATIENT", {old})
+    monkeypatch.setattr(sqlite_threads, "PATIENT_AT_ONCE", 4)
+    waiting = [engine.write(MAIL, lambda tx: gate.wait(10))]
+    waiting += [engine.write(MAIL, old) for _ in range(10)] + [engine.write(MAIL, new) for _ in range(2)]
+    threading.Timer(0.05, gate.set).start()
+    loop.together(*waiting, engine.stop())
+    assert order == ["new"] * 2 + ["old"] * 10 or order == ["old"] * 4 + ["new"] * 2 + ["old"] * 6
+
+
 def test_units_of_one_turn_are_handed_over_at_its_end(tmp_path, loop, monkeypatch):
     monkeypatch.setattr(engine_sqlite, "WAITING", 3)
     later = []

@@ -12,7 +12,7 @@ from mailnode.interfaces.reactor import IServerReactor
 from mailnode.net.descriptors import raise_limit
 from mailnode.net.threads import SWITCH_INTERVAL
 
-COLLECT_AT = (20_000, 20, 50)  # objects made since the last collection, and collections until an older generation's
+COLLECT_AT = (5_000, 80, 50)  # objects made since the last collection, and collections until an older generation's
 
 LAST_RESORT = 20  # seconds after the grace time
 

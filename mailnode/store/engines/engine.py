@@ -104,6 +104,16 @@ def growing(unit: Callable[P, T]) -> Callable[P, T]:
     return unit
 
 
+# Units that may wait: of very many of them an engine runs a few at a time, and what came meanwhile between.
+PATIENT: set[Callable[..., object]] = set()
+
+
+def patient(unit: Callable[P, T]) -> Callable[P, T]:
+    """Say that nobody waits for a unit whom a moment more would trouble."""
+    PATIENT.add(unit)
+    return unit
+
+
 def columns(typecodes: str, rows: Iterable[Sequence[int]]) -> tuple[array[int], ...]:
     """Return the columns of rows of integers as arrays of these typecodes. Few rows exist at a time: a million of them
     would take a hundred megabytes and, when they are let go, a third more time.

@@ -342,11 +342,11 @@ class SqliteEngine:
             if self._outbox is None:
                 job.tenancy.run_batch((job,))
                 return job.outcome()  # type: ignore[return-value]
-            queue = self._writers[tenancy].queue
-            if queue.qsize() + len(self._handover) >= WAITING:
+            writer = self._writers[tenancy]
+            if writer.waiting + len(self._handover) >= WAITING:
                 raise StoreUnavailable("too many units are waiting")
             done = job.done = Deferred()
-            self._handover.put(queue, job)
+            self._handover.put(writer.queue, job)
             return await done  # type: ignore[return-value]
         finally:
             self._written[tenancy] += 1

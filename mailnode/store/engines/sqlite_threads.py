@@ -8,9 +8,11 @@ from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 
 from mailnode.errors import StoreUnavailable
+from mailnode.store.engines.engine import PATIENT
 from mailnode.store.engines.sqlite_jobs import Job
 
 READERS = 4  # threads
+PATIENT_AT_ONCE = 16  # units nobody waits for that one commit has at most
 
 
 def _engine_failed(job: Job, error: BaseException) -> None:
@@ -47,7 +49,8 @@ class Gathering:
 
 
 class JobThread:
-    """One thread that takes jobs from a queue, as many as wait up to ``most``, and hands them over when they are done."""
+    """One thread that takes jobs from a queue, as many as wait up to ``most``, and hands them over when they are done. Those of
+    patient units have every other turn, and are fewer."""
 
     def __init__(
         self,
@@ -61,31 +64,47 @@ class JobThread:
         self._most = most
         self._work = run
         self._outbox = outbox
+        self._ended = False
+        self._waiting: deque[Job] = deque()
+        self._patient: deque[Job] = deque()
         self.thread = threading.Thread(target=self._run, name=name, daemon=True)
         self.thread.start()
 
+    @property
+    def waiting(self) -> int:
+        """How many jobs are not taken yet."""
+        return self.queue.qsize() + len(self._waiting) + len(self._patient)
+
     def _run(self) -> None:
-        ended = False
-        while not ended:
-            first = self.queue.get()
-            if first is None:
-                return
-            jobs = [first]
-            while len(jobs) < self._most:
-                try:
-                    job = self.queue.get_nowait()
-                except Empty:
-                    break
-                if job is None:
-                    ended = True
-                    break
-                jobs.append(job)
+        while self._take():
+            for jobs, most in ((self._waiting, self._most), (self._patient, PATIENT_AT_ONCE)):
+                if some := [jobs.popleft() for _ in range(min(most, len(jobs)))]:
+                    self._do(some)
+
+    def _take(self) -> bool:
+        """Sort what has come, or comes next; False when all is done and the end was said."""
+        wait = not self._waiting and not self._patient
+        while not self._ended:
             try:
-                self._work(jobs)
-            except BaseException as error:
-                for job in jobs:
-                    _engine_failed(job, error)
-            self._outbox.send(jobs)
+                job = self.queue.get(wait)
+            except Empty:
+                return True
+            wait = False
+            if job is None:
+                self._ended = True
+            elif job.unit in PATIENT:
+                self._patient.append(job)
+            else:
+                self._waiting.append(job)
+        return bool(self._waiting or self._patient)
+
+    def _do(self, jobs: Sequence[Job]) -> None:
+        try:
+            self._work(jobs)
+        except BaseException as error:
+            for job in jobs:
+                _engine_failed(job, error)
+        self._outbox.send(jobs)
 
 
 class Readers:

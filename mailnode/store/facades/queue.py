@@ -143,7 +143,7 @@ class Queue:
     # what is due
 
     async def due(self, now: float, limit: int) -> list[DueDestination]:
-        """See :class:`IQueueStore`. With very many due, ``recipients`` counts to 1,000."""
+        """See :class:`IQueueStore`."""
         if self._unfinished:
             try:
                 await self._finish_interrupted()
@@ -167,14 +167,16 @@ class Queue:
         limit: int,
         count: int = 1,
         waits: Sequence[float] = (),
+        newest: bool = False,
     ) -> list[Claim]:
         """See :class:`IQueueStore`. At most ``UNIT_ROWS`` at once, whatever the limit."""
         paused = await self.paused()
         if EVERY_DESTINATION in paused or destination in paused:
             return []
         until = now + lease_seconds
+        claim = queue_leases.claim_newest if newest else queue_leases.claim
         return await self._engine.write(
-            QUEUE, queue_leases.claim, self._shard, destination, now, until, limit, count, session_id(), tuple(waits)
+            QUEUE, claim, self._shard, destination, now, until, limit, count, session_id(), tuple(waits)
         )
 
     async def renew(self, token: str, lease_until: float) -> bool:

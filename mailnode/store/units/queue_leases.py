@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from mailnode.errors import DomainError
-from mailnode.store.engines.engine import Transaction, run_together
+from mailnode.store.engines.engine import Transaction, patient, run_together
 from mailnode.store.units import queue_history, queue_past
 from mailnode.store.units.queue_rows import (
     RECIPIENT,
@@ -25,7 +25,6 @@ from mailnode.values.rows import StoredRow
 
 DUE_SAMPLE = 2_000  # due recipients looked at before destinations are looked at one by one
 PRIORITY_SAMPLE = 200  # due recipients of one destination among which priorities count
-COUNT_LIMIT = 1_000  # recipients of one destination counted at most
 
 
 class LeaseLost(DomainError):
@@ -36,17 +35,17 @@ class LeaseLost(DomainError):
 
 
 def due(tx: Transaction, shard: int, now: float, limit: int) -> list[DueDestination]:
-    """See IQueueStore. Counts stop at ``COUNT_LIMIT``."""
+    """See IQueueStore."""
     sample = tx.execute(
         "SELECT destination, due_at FROM recipient WHERE shard = ? AND due_at <= ? ORDER BY due_at LIMIT ?",
         (shard, now, DUE_SAMPLE),
     )
     if len(sample) == DUE_SAMPLE:
         return _due_one_by_one(tx, shard, now, limit)
-    found: dict[str, list[float]] = {}
+    oldest: dict[str, float] = {}
     for destination, due_at in sample:
-        found.setdefault(destination, []).append(due_at)
-    return [DueDestination(name, min(len(times), COUNT_LIMIT), times[0]) for name, times in found.items()][:limit]
+        oldest.setdefault(destination, due_at)
+    return [DueDestination(*one) for one in oldest.items()][:limit]
 
 
 def _due_one_by_one(tx: Transaction, shard: int, now: float, limit: int) -> list[DueDestination]:
@@ -63,16 +62,7 @@ def _due_one_by_one(tx: Transaction, shard: int, now: float, limit: int) -> list
         " FROM name WHERE name.destination IS NOT NULL) AS first WHERE oldest <= ? ORDER BY oldest LIMIT ?",
         (shard, shard, shard, now, limit),
     )
-    return [DueDestination(name, _count_due(tx, shard, name, now), oldest) for name, oldest in rows]
-
-
-def _count_due(tx: Transaction, shard: int, destination: str, now: float) -> int:
-    rows = tx.execute(
-        "SELECT COUNT(*) FROM (SELECT 1 FROM recipient"
-        " WHERE shard = ? AND destination = ? AND due_at <= ? LIMIT ?) AS few",
-        (shard, destination, now, COUNT_LIMIT),
-    )
-    return int(rows[0][0])
+    return [DueDestination(*row) for row in rows]
 
 
 def next_due(tx: Transaction, shard: int, now: float) -> float | None:
@@ -84,6 +74,7 @@ def next_due(tx: Transaction, shard: int, now: float) -> float | None:
 # leases
 
 
+@patient
 def claim(
     tx: Transaction,
     shard: int,
@@ -94,9 +85,10 @@ def claim(
     count: int,
     token: str,
     waits: Sequence[float] = (),
+    newest: bool = False,
 ) -> list[Claim]:
     """See IQueueStore. The token of each claim begins with ``token``."""
-    ids = _first(tx, shard, destination, now, min(count, KEYS_AT_ONCE))
+    ids = _first(tx, shard, destination, now, min(count, KEYS_AT_ONCE), newest)
     if not ids:
         return []
     limit = min(limit, UNIT_ROWS)
@@ -133,6 +125,21 @@ def claim(
     return claims
 
 
+def claim_newest(
+    tx: Transaction,
+    shard: int,
+    destination: str,
+    now: float,
+    lease_until: float,
+    limit: int,
+    count: int,
+    token: str,
+    waits: Sequence[float],
+) -> list[Claim]:
+    """Do what :func:`claim` does for the newest, which does not wait for what is older."""
+    return claim(tx, shard, destination, now, lease_until, limit, count, token, waits, newest=True)
+
+
 def _put_off(
     tx: Transaction, shard: int, again: set[tuple[str, int]], now: float, lease_until: float, waits: Sequence[float]
 ) -> None:
@@ -149,8 +156,8 @@ def _put_off(
         )
 
 
-def _first(tx: Transaction, shard: int, destination: str, now: float, count: int) -> list[str]:
-    """Return the envelopes whose turn it is: by priority, of the same priority those that are due longest.
+def _first(tx: Transaction, shard: int, destination: str, now: float, count: int, newest: bool) -> list[str]:
+    """Return the envelopes whose turn it is: by priority, of the same priority those that are due longest; or the newest.
 
     With priorities at all no more than two samples of those due longest are looked at, one of the raised alone: a low
     priority gives way to what stands in the sample with it, and comes into it at last.
@@ -160,23 +167,25 @@ def _first(tx: Transaction, shard: int, destination: str, now: float, count: int
         (shard, destination, now),
     )
     if not differ:
-        return list(dict.fromkeys(envelope_id for _, _, envelope_id in _oldest(tx, shard, destination, now, count)))
-    found = _oldest(tx, shard, destination, now, PRIORITY_SAMPLE)
-    found += _oldest(tx, shard, destination, now, PRIORITY_SAMPLE, " AND r.precedence = 1")
+        end = _end(tx, shard, destination, now, count, newest=newest)
+        return list(dict.fromkeys(envelope_id for _, _, envelope_id in end))
+    found = _end(tx, shard, destination, now, PRIORITY_SAMPLE)
+    found += _end(tx, shard, destination, now, PRIORITY_SAMPLE, " AND r.precedence = 1")
     return list(dict.fromkeys(envelope_id for _, _, envelope_id in sorted(found)))[:count]
 
 
-def _oldest(
-    tx: Transaction, shard: int, destination: str, now: float, limit: int, which: str = ""
+def _end(
+    tx: Transaction, shard: int, destination: str, now: float, limit: int, which: str = "", *, newest: bool = False
 ) -> list[tuple[int, float, str]]:
-    """Return (negative priority, due_at, envelope) of recipients due longest."""
+    """Return (negative priority, due_at, envelope) of recipients due longest, or for the shortest time."""
+    order = "r.due_at DESC, r.envelope_id DESC" if newest else "r.due_at, r.envelope_id"
     # CROSS JOIN: the order is ours. A recipient of a held envelope has no due_at except while it is being spread.
     return [
         (-priority, due_at, str(envelope_id))
         for priority, due_at, envelope_id in tx.execute(
             "SELECT e.priority, r.due_at, r.envelope_id FROM recipient r CROSS JOIN envelope e"
             f" WHERE r.shard = ? AND r.destination = ? AND r.due_at <= ?{which} AND e.shard = r.shard"
-            f" AND e.id = r.envelope_id AND e.held = 0 AND e.{VISIBLE} ORDER BY r.due_at, r.envelope_id LIMIT ?",
+            f" AND e.id = r.envelope_id AND e.held = 0 AND e.{VISIBLE} ORDER BY {order} LIMIT ?",
             (shard, destination, now, limit),
         )
     ]
@@ -213,6 +222,7 @@ def renew(tx: Transaction, shard: int, token: str, lease_until: float) -> bool:
     return bool(rows)
 
 
+@patient
 def end_some(tx: Transaction, shard: int, limit: int) -> int:
     """End up to ``limit`` leases: whoever held them is dead. Their recipients are due as before they were claimed."""
     rows = tx.execute(
@@ -226,6 +236,7 @@ def end_some(tx: Transaction, shard: int, limit: int) -> int:
     return len(rows)
 
 
+@patient
 def settle(tx: Transaction, shard: int, settlement: Settlement) -> dict[str, bool]:
     """Apply a settlement; return the envelopes that are done, and whether rows are left for :func:`delete_some`.
 

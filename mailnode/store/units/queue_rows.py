@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from mailnode.store.engines.engine import Transaction, growing, run_together
+from mailnode.store.engines.engine import Transaction, growing, patient, run_together
 from mailnode.store.units import queue_history
 from mailnode.store.units.statements import insert_rows, listed
 from mailnode.store.units.stored_facts import encode_facts
@@ -81,6 +81,7 @@ def stage(tx: Transaction, shard: int, submission: NewEnvelope) -> bool:
 
 
 @growing
+@patient
 def stage_recipients(
     tx: Transaction, shard: int, envelope: QueuedEnvelope, recipients: Sequence[QueuedRecipient]
 ) -> None:
@@ -208,11 +209,11 @@ def remove_together(tx: Transaction, shard: int, ids: Sequence[str]) -> dict[str
 def _delete_blobs(tx: Transaction, shard: int, blob_ids: Sequence[str]) -> None:
     """Delete those that no envelope refers to any more."""
     marks, values = listed(blob_ids)
-    used = tx.execute(f"SELECT blob_id FROM envelope WHERE shard = ? AND blob_id IN {marks}", (shard, *values))
-    unused = sorted({*blob_ids} - {blob_id for (blob_id,) in used})
-    if unused:
-        marks, values = listed(unused)
-        tx.execute(f"DELETE FROM blob WHERE id IN {marks} AND shard = ?", (*values, shard))
+    tx.execute(
+        f"DELETE FROM blob WHERE id IN {marks} AND shard = ? AND NOT EXISTS"
+        " (SELECT 1 FROM envelope e WHERE e.shard = blob.shard AND e.blob_id = blob.id)",
+        (*values, shard),
+    )
 
 
 def remove(tx: Transaction, shard: int, envelope_id: str) -> bool:
@@ -221,6 +222,7 @@ def remove(tx: Transaction, shard: int, envelope_id: str) -> bool:
     return delete_some(tx, shard, envelope_id)
 
 
+@patient
 def delete_some(tx: Transaction, shard: int, envelope_id: str) -> bool:
     """Delete rows of an envelope that is gone; True when some are left. The envelope's own row goes last."""
     rows = tx.execute(
@@ -270,6 +272,7 @@ def hold(tx: Transaction, shard: int, envelope_id: str, held: bool) -> tuple[boo
     return True, True
 
 
+@patient
 def spread(tx: Transaction, shard: int, envelope_id: str, after: int) -> int | None:
     """Bring the due_at of the next ``UNIT_ROWS`` recipients after a number in line with their envelope.
 
@@ -307,6 +310,7 @@ def interrupted(tx: Transaction, shard: int) -> list[tuple[str, str]]:
 # commands
 
 
+@patient
 def retry(tx: Transaction, shard: int, destination: str | None, now: float) -> int:
     """Make up to ``UNIT_ROWS`` waiting recipients due; return how many."""
     where, values = "", []
