@@ -15,6 +15,7 @@ from mailnode.interfaces.tls_reports import ITlsResults
 from mailnode.values.directory import Credential
 from mailnode.values.published import Published
 from mailnode.values.sending import SendingSettings
+from mailnode.values.tls_report import ReportSettings
 
 
 class CertificateStatus(TypedDict):
@@ -110,4 +111,5 @@ class Administration:
     sent: ISentCounts
     sending_settings: Callable[[], SendingSettings]
     tls_results: ITlsResults
+    tls_reports: Callable[[], ReportSettings | None]  # None: none are made
     server: RunningServer | None = None  # None: none runs

@@ -6,9 +6,10 @@ from typing import TypedDict
 
 from mailnode.admin.administration import Administration
 from mailnode.admin.finding import about, moment
-from mailnode.admin.operations import operation
+from mailnode.admin.operations import OperationFailed, Reason, operation
+from mailnode.message.tls_report import file_name, report
 from mailnode.values.address import domain_key
-from mailnode.values.tls_report import Downgrade, Remembered
+from mailnode.values.tls_report import CollectedDay, Downgrade, Remembered, day_name
 
 
 class TlsServerRecord(TypedDict):
@@ -35,6 +36,51 @@ class TlsDowngradeRecord(TypedDict):
     reason: str
 
 
+class TlsReportRecord(TypedDict):
+    """What is to be reported of a domain; times are UTC."""
+
+    domain: str
+    day: str
+    succeeded: int  # connections
+    failed: int
+    due: str  # when it is sent
+    tries: int
+
+
+class TlsReportDetails(TypedDict):
+    """A report."""
+
+    domain: str
+    day: str
+    file: str  # what it is called
+    report: dict[str, object]  # RFC 8460 4.4
+
+
+@operation("tls.reports")
+async def tls_reports(admin: Administration, domain: str | None = None) -> list[TlsReportRecord]:
+    """What is to be reported to other domains of how TLS with their servers fared."""
+    return [_collected(one) for one in await admin.tls_results.collected(_key(domain))]
+
+
+@operation("tls.report")
+async def tls_report(admin: Administration, domain: str, day: str | None = None) -> TlsReportDetails:
+    """The report to a domain as it would be sent now."""
+    settings = admin.tls_reports()
+    if settings is None:
+        raise OperationFailed(Reason.NOT_FOUND, "no reports are made: there is no [tls_reports]")
+    key = _key(domain)
+    days = [one.day for one in await admin.tls_results.collected(key) if day in (None, day_name(one.day))]
+    if not days:
+        raise OperationFailed(Reason.NOT_FOUND, f"{domain}: nothing is to be reported" + (f" of {day}" if day else ""))
+    sessions = await admin.tls_results.results(days[-1], key)
+    return {
+        "domain": key,
+        "day": day_name(days[-1]),
+        "file": file_name(key, days[-1], settings),
+        "report": report(key, days[-1], sessions, settings, admin.published().hostname),
+    }
+
+
 @operation("tls.servers")
 async def tls_servers(admin: Administration, domain: str | None = None) -> list[TlsServerRecord]:
     """How well connections to servers of other domains were encrypted of late."""
@@ -52,6 +98,17 @@ def _key(domain: str | None) -> str:
         return ""
     with about(domain):
         return domain_key(domain)
+
+
+def _collected(one: CollectedDay) -> TlsReportRecord:
+    return {
+        "domain": one.domain,
+        "day": day_name(one.day),
+        "succeeded": one.succeeded,
+        "failed": one.failed,
+        "due": moment(one.due),
+        "tries": one.tries,
+    }
 
 
 def _server(one: Remembered) -> TlsServerRecord:

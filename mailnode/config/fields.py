@@ -127,6 +127,12 @@ def _mailbox_or_none(value: str) -> str:
     return value
 
 
+def _ascii_mailbox(value: str) -> str:
+    if not value or not value.isascii():
+        raise ValueError("should be a mail address in ASCII")
+    return _mailbox_or_none(value)
+
+
 def _endpoint(value: str) -> str:
     wrong = check_endpoint(value)
     if wrong:
@@ -186,6 +192,7 @@ IpAddress = Annotated[str, AfterValidator(_address), Called("IP address")]
 SocketAddressOrNone = Annotated[str, AfterValidator(_server_address_or_none), Called("address")]
 SocketAddress = Annotated[str, AfterValidator(_server_address), Called("address")]
 HostOrNone = Annotated[str, AfterValidator(_host_or_none), Called("host")]
+Mailbox = Annotated[str, AfterValidator(_ascii_mailbox), Called("address")]
 MailboxOrNone = Annotated[str, AfterValidator(_mailbox_or_none), Called("address")]
 Expression = Annotated[str, AfterValidator(_expression), Called("regular expression")]
 RouteName = Annotated[str, AfterValidator(_route_name), Called("name")]

@@ -35,6 +35,7 @@ from mailnode.config.schema import (
     Submission,
     Tls,
     TlsName,
+    TlsReports,
 )
 from mailnode.errors import ConfigurationError
 from mailnode.values.address import domain_key
@@ -67,6 +68,7 @@ _SINGLE: dict[str, type[Section]] = {
     "dkim": Dkim,
     "mta_sts": MtaSts,
     "published": Published,
+    "tls_reports": TlsReports,
 }
 _LISTS: dict[str, type[Section]] = {"listener": Listener, "domain": DomainEntry, "policy": PolicyEntry}
 
@@ -193,6 +195,9 @@ def _cross_mistakes(sections: Sections, checks: Checks) -> list[str]:
     queue: Queue | None = sections.get("queue")
     if queue is not None:
         mistakes += route_mistakes(queue.next_hops())
+    reports: TlsReports | None = sections.get("tls_reports")
+    if reports is not None and not _same_domain(reports.sender, reports.contact or reports.sender):
+        mistakes.append("tls_reports.contact: should be in the domain of sender (RFC 8460 5.3)")
     policies: list[PolicyEntry | None] = sections.get("policy", [])
     known = [policy for policy in policies if policy is not None]
     if len(known) == len(policies):  # else the numbers of the entries would be wrong
@@ -200,6 +205,10 @@ def _cross_mistakes(sections: Sections, checks: Checks) -> list[str]:
     if sections.get("auth") is not None:
         mistakes += checks.checkers(sections["auth"].checkers)
     return mistakes
+
+
+def _same_domain(one: str, other: str) -> bool:
+    return one.rpartition("@")[2].lower() == other.rpartition("@")[2].lower()
 
 
 def _listener_mistakes(listener: Listener) -> list[tuple[str, str]]:

@@ -19,6 +19,7 @@ from mailnode.config.fields import (
     FilePath,
     HostName,
     IpAddress,
+    Mailbox,
     MailboxOrNone,
     NetworkList,
     Octets,
@@ -30,6 +31,7 @@ from mailnode.config.fields import (
 from mailnode.config.file import ConfigTable
 from mailnode.config.routes import Route, Smarthost
 from mailnode.values.sending import SendingLimits, SendingSettings
+from mailnode.values.tls_report import ReportSettings
 
 PROTOCOLS = ("smtp", "submission", "lmtp", "imap", "pop3", "http")
 
@@ -370,6 +372,24 @@ class Published(Section):
     )
 
 
+class TlsReports(Section):
+    """Daily reports to other domains that want them, of how TLS with their servers fared (:doc:`outgoing_tls`). Without this
+    section none are made, and nothing is counted for them."""
+
+    sender: Mailbox = Field(
+        description="The address that reports by mail come from. The keys of its domain sign them (:doc:`dkim`), without which "
+        "none are sent by mail."
+    )
+    organization: Annotated[str, Field(min_length=1, max_length=200)] = Field(description="Who reports.")
+    contact: MailboxOrNone = Field(
+        "", description="Whom a reader may ask, an address in the same domain. Empty: ``sender``."
+    )
+
+    def settings(self) -> ReportSettings:
+        """Return what reports say of us."""
+        return ReportSettings(self.sender, self.organization, self.contact or self.sender)
+
+
 class PolicyEntry(Section):
     """One policy, asked in the order of the file."""
 
@@ -396,4 +416,5 @@ class Config(Section):
     dkim: Dkim = Dkim.model_validate({})
     mta_sts: MtaSts | None = None
     published: Published = Published.model_validate({})
+    tls_reports: TlsReports | None = None
     policy: list[PolicyEntry] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 
 from mailnode.admin.accounts import AccountDetails, AccountRecord
@@ -14,7 +15,7 @@ from mailnode.admin.queue import EnvelopeDetails, EnvelopeRecord, Held, MessageS
 from mailnode.admin.queue_steering import MailSteered
 from mailnode.admin.sending import SendingRecord
 from mailnode.admin.suppressions import SuppressionRecord
-from mailnode.admin.tls import TlsDowngradeRecord, TlsServerRecord
+from mailnode.admin.tls import TlsDowngradeRecord, TlsReportDetails, TlsReportRecord, TlsServerRecord
 
 
 def as_text(value: object) -> str:
@@ -96,6 +97,16 @@ def sending(result: SendingRecord) -> str:
 def suppressions(result: list[SuppressionRecord]) -> str:
     """Return a list of recipients that bounced."""
     return table(result, ("recipient", "refused_until", "bounces", "since", "last_reply"))
+
+
+def tls_reports(result: list[TlsReportRecord]) -> str:
+    """Return what is to be reported."""
+    return table(result, ("domain", "day", "succeeded", "failed", "due", "tries"))
+
+
+def tls_report(result: TlsReportDetails) -> str:
+    """Return a report as it is sent."""
+    return json.dumps(result["report"], indent=2)
 
 
 def tls_servers(result: list[TlsServerRecord]) -> str:

@@ -67,7 +67,8 @@ was granted beside them), ``bytes_used``, ``bytes_limit``, ``messages_used``, ``
 bounced last, or was added), ``last_status``, ``last_reply``.
 ``tls servers``: ``domain``, ``host``, ``level`` (the best of late: verified, encrypted, plain), ``last_verified``,
 ``last_encrypted``. ``tls downgrades``: ``domain``, ``host``, ``address``, ``was``, ``now`` (levels), ``since``, ``at``, ``result``
-(by RFC 8460 4.3; "": no policy asked for more), ``reason``.
+(by RFC 8460 4.3; "": no policy asked for more), ``reason``. ``tls reports``: ``domain``, ``day``, ``succeeded``, ``failed``
+(connections), ``due``, ``tries``. ``tls report``: ``domain``, ``day``, ``file`` (its name), ``report`` (as RFC 8460 4.4 has it).
 ``mailbox list``: ``name``, ``special_use``, ``subscribed``, ``messages``, ``unseen``,
 ``size``, ``uidvalidity``, ``uidnext``. ``queue list``: ``id``, ``sender`` ("" is the null sender), ``size``,
 ``created``, ``expires``, ``held`` and ``recipients``, each with ``address``, ``destination``, ``state``,

@@ -45,7 +45,7 @@ GROUPS = {
     "store": "The files of the store.",
     "mailbox": "Mailboxes of an account.",
     "queue": "Mail that waits for another server.",
-    "tls": "How well connections to servers of other domains are encrypted.",
+    "tls": "How well connections to servers of other domains are encrypted, and reports of it.",
 }
 
 
@@ -281,6 +281,16 @@ WORDS = {
     "tls.downgrades": Words(
         "List servers of other domains to which connections were encrypted worse than before, the last of each domain.",
         shown(display.tls_downgrades),
+    ),
+    "tls.reports": Words(
+        "List what was counted for reports to other domains, and when they are sent.",
+        shown(display.tls_reports),
+        options={"domain": "Only those to this domain."},
+    ),
+    "tls.report": Words(
+        "Show the report to DOMAIN as it would be sent now: that of the latest day.",
+        shown(display.tls_report),
+        options={"day": "That of this day, such as 2026-11-23."},
     ),
     # Mailboxes
     "mailbox.list": Words("List an account's mailboxes with their counts.", shown(display.mailboxes)),

@@ -9,6 +9,21 @@ from zope.interface import Interface
 from mailnode.values.tls_report import CollectedDay, CountedSession, Downgrade, DueReport, Remembered, TlsSession
 
 
+class ReportNotTaken(Exception):
+    """``text``: why, for people."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+
+class IReportHost(Interface):
+    """Web servers that take reports (RFC 8460 5.4)."""
+
+    async def post(url: str, content: bytes, kind: str) -> None:
+        """Hand a report over, bounded in time. :param kind: the media type. :raises ReportNotTaken:"""
+
+
 class ITlsResults(Interface):
     """Counts and memory that may be lost. Written without sync; no mail waits on it.
 

@@ -32,6 +32,7 @@ SIGNED = (
     *("Content-Type", "Content-Transfer-Encoding", "Content-Disposition", "Content-ID", "Content-Description"),
     *("List-Id", "List-Help", "List-Unsubscribe", "List-Unsubscribe-Post", "List-Subscribe", "List-Post", "List-Owner"),
     *("List-Archive", "Auto-Submitted"),
+    *("TLS-Report-Domain", "TLS-Report-Submitter", "TLS-Required"),  # RFC 8460 5.3
 )
 MAX_SAME = 20  # fields of one name that are signed, the lowest ones
 WIDTH = 72  # characters of a line of the field at most, where it can be broken

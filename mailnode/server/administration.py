@@ -45,6 +45,7 @@ def administration(config: Config) -> Iterator[Administration]:
             stores.sent,
             config.submission.settings,
             stores.tls_results,
+            lambda: config.tls_reports.settings() if config.tls_reports is not None else None,
         )
     finally:
         run_now(stores.stop())

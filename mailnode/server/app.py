@@ -143,6 +143,7 @@ class Server:
             self._stores.sent,
             lambda: self.config.submission.settings(),
             self._stores.tls_results,
+            lambda: self.config.tls_reports.settings() if self.config.tls_reports is not None else None,
             self,
         )
 

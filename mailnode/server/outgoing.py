@@ -11,17 +11,20 @@ from mailnode.delivery.mta_sts import MtaSts
 from mailnode.delivery.remote import RemoteAgent
 from mailnode.delivery.sending import Sending
 from mailnode.delivery.tls_policy import TlsPolicy
+from mailnode.delivery.tls_reports import ReportMail, TlsReports
 from mailnode.interfaces.tls_reports import ITlsResults
 from mailnode.net.client_tls import ClientTls
 from mailnode.net.dns_look import look_at_dns
 from mailnode.net.outbound import Outbound, OutboundSettings
 from mailnode.net.policy_host import PolicyHost
+from mailnode.net.report_host import ReportHost
 from mailnode.queue.destination import DestinationSettings
 from mailnode.queue.runner import QueueRunner, RunnerSettings
 from mailnode.server.process import MailProcess
 from mailnode.server.services import EndedAtOnce, Startable
 from mailnode.upkeep.sweeper import Sweeper
 
+FIRST_REPORTS, REPORTS = 5.0, 300.0  # seconds after start, and between looks for reports that are due
 SPARE = 21  # of so many places for first tries one is for destinations something new came for
 
 
@@ -36,6 +39,8 @@ class Outgoing:
         self._sending = sending
         self._tls_results = tls_results
         self._sweeper = Sweeper(self._sweep, process.runtime.clock)
+        self._reports: TlsReports | None = None
+        self._reporter = Sweeper(self._report, process.runtime.clock, FIRST_REPORTS, REPORTS)
 
     def connections(self) -> Startable:
         """Connections to other servers. The rooms are there."""
@@ -66,8 +71,23 @@ class Outgoing:
                     self._sweeper.stop,
                     within=lambda: process.grace() + process.closing.step,
                 ),
+                process.service(
+                    "TLS reports",
+                    self._reporter.start,
+                    self._stop_reports,
+                    within=lambda: process.grace() + process.closing.step,
+                ),
             ]
         )
+
+    async def _report(self, now: float) -> None:
+        if self._reports is not None:
+            await self._reports.send_due(now)
+
+    async def _stop_reports(self) -> None:
+        if self._reports is not None:
+            self._reports.stop()
+        await self._reporter.stop()
 
     async def _sweep(self, now: float) -> None:
         await self._process.stores.queue.forget_past(now)
@@ -111,6 +131,7 @@ class Outgoing:
             ),
             port=config.queue.port,
         )
+        self._reports = self._make_reports(tls)
         self._runner = QueueRunner(
             stores.queue,
             remote,
@@ -121,6 +142,29 @@ class Outgoing:
             self._runner_settings(),
             process.metrics,
             sending=self._sending,
+        )
+
+    def _make_reports(self, tls: ClientTls) -> TlsReports | None:
+        if self._config.tls_reports is None:
+            return None
+        stores, rooms, runtime = self._process.stores, self._process.serving.rooms, self._process.runtime
+        return TlsReports(
+            self._config.tls_reports.settings(),
+            self._config.server.hostname,
+            self._tls_results,
+            runtime.resolver,
+            ReportMail(
+                stores.directory,
+                stores.queue,
+                stores.blobs,
+                rooms.delivery,
+                rooms.signer,
+                runtime.hints,
+                rooms.routing,
+            ),
+            ReportHost(runtime.reactor, runtime.resolver, tls),
+            runtime.threads,
+            runtime.clock,
         )
 
     def _make_bouncer(self) -> Bouncer:

@@ -99,7 +99,7 @@ class OwnStores(Stores):
         super().__init__(config, clock, hints, engine, blobs, queue, self._counters)
         self.suppressions = Suppressions(engine)
         self.sent = SentCounts(engine, clock)
-        self.tls_results = TlsResults(engine, clock, reports=False)
+        self.tls_results = TlsResults(engine, clock, reports=config.tls_reports is not None)
         self._config = config
 
     async def start(self) -> None:

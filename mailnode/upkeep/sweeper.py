@@ -17,17 +17,25 @@ _log = Logger()
 class Sweeper:
     """Calls a sweep with the present UTC seconds, never twice at once. What it raises is logged; the next still comes."""
 
-    def __init__(self, sweep: Callable[[float], Awaitable[object]], clock: IClock) -> None:
-        """:param sweep: such as ``MailStore.sweep``."""
+    def __init__(
+        self,
+        sweep: Callable[[float], Awaitable[object]],
+        clock: IClock,
+        first: float = FIRST,
+        interval: float = INTERVAL,
+    ) -> None:
+        """:param sweep: such as ``MailStore.sweep``. :param first: and ``interval``: seconds, see above."""
         self._sweep = sweep
         self._clock = clock
+        self._first = first
+        self._interval = interval
         self._timer: IDelayed | None = None
         self._sweeping: Deferred[None] | None = None
         self._stopped = False
 
     def start(self) -> None:
         """Begin; the first sweep leaves the start of the server alone."""
-        self._timer = self._clock.callLater(FIRST, self._begin)
+        self._timer = self._clock.callLater(self._first, self._begin)
 
     async def stop(self) -> None:
         """Begin no further sweep and wait for one under way, which works in short units."""
@@ -52,4 +60,4 @@ class Sweeper:
     def _ended(self) -> None:
         self._sweeping = None
         if not self._stopped:
-            self._timer = self._clock.callLater(INTERVAL, self._begin)
+            self._timer = self._clock.callLater(self._interval, self._begin)

@@ -157,6 +157,14 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "store.files_missing": ("the directory of large messages was not there and was made anew, empty", ("path",)),
     "store.behind": ("a file is older than what was acknowledged", ("file", "error")),
     "store.row_damaged": ("a message that cannot be read was left out", ("account", "mailbox", "uid")),
+    "tls_report.sent": (
+        "a report of TLS with the servers of a domain was queued, or taken over https, for one that it names",
+        ("domain", "day", "to", "sessions", "failures", "envelope"),
+    ),
+    "tls_report.failed": (
+        "such a report was not taken; it is tried ``again`` then, unless another took it, or given up",
+        ("domain", "day", "to", "reason", "again"),
+    ),
     "upkeep.swept": ("expired rows and blobs were removed", ("what", "count")),
     "admin.command": ("a command changed something", ("command", "subject", "who")),
 }

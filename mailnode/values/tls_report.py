@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 DAY = 86_400  # seconds; a report is of one, UTC (RFC 8460 4.1)
+
+
+def day_name(day: int) -> str:
+    """Return a day, counted since 1970, as ``2026-11-23``."""
+    return datetime.fromtimestamp(day * DAY, UTC).strftime("%Y-%m-%d")
+
 
 # How well a connection keeps its mail secret, the worst first: not at all, from those who only listen, from all others.
 PLAIN, ENCRYPTED, AUTHENTIC = "plain", "encrypted", "verified"
@@ -24,6 +32,8 @@ class ReportedPolicy:
     mx: tuple[str, ...] = ()
 
 
+MAX_PLACES = 5  # to which one domain has its reports
+MAX_URI = 1000  # characters of one of them
 MAX_STRINGS = 16_384  # characters of a policy that are reported: what a stranger published
 
 
@@ -118,3 +128,39 @@ class Downgrade:
     at: float
     result: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSettings:
+    """Who reports. ``sender``: an ASCII address, which reports by mail come from. ``contact``: one in the same domain."""
+
+    sender: str
+    organization: str
+    contact: str
+
+    @property
+    def domain(self) -> str:
+        """Whose reports these are (RFC 8460 5.3)."""
+        return self.sender.rpartition("@")[2]
+
+
+_RECORD = re.compile(rb"v=TLSRPTv1[ \t]*;")
+
+
+def places(records: Sequence[bytes]) -> tuple[str, ...]:
+    """Return the URIs that the TXT records of ``_smtp._tls`` name for reports (RFC 8460 3), the first few; none where they say
+    that nobody wants any."""
+    found = [record for record in records if _RECORD.match(record)]
+    if len(found) != 1:
+        return ()
+    for part in found[0].decode("ascii", "replace").split(";")[1:]:
+        key, _, value = part.partition("=")
+        if key.strip(" \t") == "rua":
+            uris = (uri.strip(" \t") for uri in value.split(","))
+            return tuple(uri for uri in dict.fromkeys(uris) if _is_place(uri))[:MAX_PLACES]
+    return ()
+
+
+def _is_place(uri: str) -> bool:
+    known = uri.lower().startswith(("mailto:", "https:"))
+    return known and len(uri) <= MAX_URI and uri.isascii() and uri.isprintable()

@@ -70,6 +70,7 @@ METRICS: dict[str, Metric] = {
         "Domains to a server of which a connection was encrypted worse than before, each once a day, by the levels.",
         ("was", "now"),
     ),
+    "tls_reports": Metric("counter", "Reports of TLS to other domains, by whether they were taken.", ("result",)),
     "policy_failures": Metric("counter", "Policies that failed and were passed over or deferred.", ("policy",)),
     "store_failures": Metric("counter", "Units of work the store refused, by tenancy.", ("tenancy",)),
     "thread_calls": Metric("gauge", "Calls under way or waiting in a thread pool.", ("pool",)),
@@ -238,6 +239,12 @@ class EventMetrics:
 
     def _queue_tls_downgrade(self, fields: EventFields) -> None:
         self._metrics.count("outgoing_tls_downgrades", was=str(fields.get("was")), now=str(fields.get("now")))
+
+    def _tls_report_sent(self, fields: EventFields) -> None:
+        self._metrics.count("tls_reports", result="sent")
+
+    def _tls_report_failed(self, fields: EventFields) -> None:
+        self._metrics.count("tls_reports", result="failed")
 
     def _policy_failed(self, fields: EventFields) -> None:
         self._metrics.count("policy_failures", policy=str(fields.get("policy")))

@@ -244,6 +244,7 @@ class AllThreeWaysTests(TestCase):
                 opened.sent,
                 opened.sending_settings,
                 opened.tls_results,
+                opened.tls_reports,
                 Running(),
             )
             port = ControlPort(reactor, self.data, ControlFactory(admin))

@@ -85,11 +85,16 @@ OTHER = {
     "mta_sts": {"mode": "enforce"},
     "dkim": {"enabled": False},
     "published": {"dmarc": "reject", "reports_to": "a@example.org"},
+    "tls_reports": {"sender": "b@example.org", "organization": "B", "contact": "c@example.org"},
     "listener": [{"protocol": "smtp", "endpoint": "tcp:26"}],
     "domain": [{"name": "other.example"}],
     "policy": [{"name": "other"}],
 }
-WITH_TLS = {"tls": {"certificate": Path("/c"), "key": Path("/k")}, "mta_sts": {}}
+WITH_TLS = {
+    "tls": {"certificate": Path("/c"), "key": Path("/k")},
+    "mta_sts": {},
+    "tls_reports": {"sender": "a@example.org", "organization": "A"},
+}
 
 
 def every_key():
