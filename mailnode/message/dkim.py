@@ -26,10 +26,11 @@ from mailnode.values.dkim import ALGORITHMS, DkimKey
 
 # Named once more than they are there, so that nobody adds one: programs show the first, or the last (RFC 6376 8.15).
 OVERSIGNED = ("From", "Subject", "Date", "To")
+# The same where they are there: a second one would say where an answer goes, or how all that is signed is to be read.
+ONE_MORE = ("Sender", "Reply-To", "Cc", "Message-ID", "MIME-Version", "Content-Type", "Content-Transfer-Encoding")
 # Signed as they are there (RFC 6376 5.4.1). Not Received and Return-Path, which change on the way, nor what lists rewrite.
 SIGNED = (
-    *("Sender", "Reply-To", "Cc", "Message-ID", "In-Reply-To", "References", "MIME-Version"),
-    *("Content-Type", "Content-Transfer-Encoding", "Content-Disposition", "Content-ID", "Content-Description"),
+    *("In-Reply-To", "References", "Content-Disposition", "Content-ID", "Content-Description"),
     *("List-Id", "List-Help", "List-Unsubscribe", "List-Unsubscribe-Post", "List-Subscribe", "List-Post", "List-Owner"),
     *("List-Archive", "Auto-Submitted"),
     *("TLS-Report-Domain", "TLS-Report-Submitter", "TLS-Required"),  # RFC 8460 5.3
@@ -143,7 +144,8 @@ def signed_names(header: bytes, also: Sequence[str] = ()) -> list[str]:
     counts: dict[str, int] = defaultdict(int)
     for _, name, _, _ in scan_fields(header):
         counts[name.decode("ascii").lower()] += 1
-    names = [name for name in OVERSIGNED for _ in range(min(counts[name.lower()], MAX_SAME) + 1)]
+    once_more = [*OVERSIGNED, *(name for name in ONE_MORE if counts[name.lower()])]
+    names = [name for name in once_more for _ in range(min(counts[name.lower()], MAX_SAME) + 1)]
     return names + [name for name in (*SIGNED, *also) for _ in range(min(counts[name.lower()], MAX_SAME))]
 
 

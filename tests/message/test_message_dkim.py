@@ -146,6 +146,19 @@ def test_nobody_adds_a_field_that_people_read(field):
     assert verdicts(top + b"From: a@" + rest.replace(b"\r\n\r\n", b"\r\n" + field + b"\r\n\r\n")) == [False, False]
 
 
+@pytest.mark.parametrize(
+    "field",
+    [b"Sender: x@y", b"Reply-To: x@y", b"Cc: x@y", b"Message-ID: <x@y>", b"MIME-Version: 1.0"]
+    + [b"Content-Type: text/html", b"Content-Transfer-Encoding: base64"],
+)
+def test_nobody_adds_a_second_field_that_says_how_a_message_is_read_or_answered(field):
+    found = signed(field + b"\r\nFrom: a@example.org\r\n\r\nhello\r\n")
+    top, _, below = found.partition(field)
+    assert verdicts(found) == [True, True]
+    assert verdicts(top + field + b"\r\n" + field + below) == [False, False]
+    assert verdicts(field + b"\r\n" + found) == [False, False]
+
+
 def test_what_is_signed_may_not_change_and_trace_may_be_added():
     found = signed(MESSAGE)
     assert verdicts(found.replace(b"hungry", b"thirsty")) == [False, False]
@@ -154,7 +167,8 @@ def test_what_is_signed_may_not_change_and_trace_may_be_added():
 
 
 def test_the_lowest_of_many_are_named():
-    assert signed_names(b"Cc: x\r\n" * (MAX_SAME + 1) + b"FROM: a\r\n\r\n").count("Cc") == MAX_SAME
+    assert signed_names(b"Cc: x\r\n" * (MAX_SAME + 1) + b"FROM: a\r\n\r\n").count("Cc") == MAX_SAME + 1
+    assert signed_names(b"References: x\r\n" * (MAX_SAME + 1) + b"FROM: a\r\n\r\n").count("References") == MAX_SAME
     assert signed_names(b"FROM: a\r\n\r\n") == ["From", "From", "Subject", "Date", "To"]
 
 
