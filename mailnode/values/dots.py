@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-FEW = 200  # dots that are looked at one by one
+OCTETS_A_DOT = 4096  # searched through in the time in which two dots are looked at
 
 
 def line_dot(octets: bytes | bytearray) -> int:
     """Return where the first dot behind CRLF stands, -1: nowhere. Nearly no message has one, and encoded attachments have
-    no dot at all: a single octet is found fifty times faster than three."""
+    no dot at all: a single octet is found fifty times faster than three. Text is full of dots: of those no more are looked
+    at one by one than pays."""
     at = octets.find(b".")
-    for _ in range(FEW):
+    for _ in range(len(octets) // OCTETS_A_DOT):
         if at < 0 or octets[max(at - 2, 0) : at] == b"\r\n":
             return at
         at = octets.find(b".", at + 1)

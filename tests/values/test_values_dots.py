@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailnode.values.dots import FEW, DotStuffer, line_dot
+from mailnode.values.dots import OCTETS_A_DOT, DotStuffer, line_dot
 
 CONTENTS = [
     b"",
@@ -63,7 +63,9 @@ def test_dot_at_a_chunk_edge(edge: int) -> None:
         assert out == reference_stuffing(content)
 
 
-@given(st.lists(st.sampled_from([b".", b"\r\n", b"\r", b"\n", b"x", b"a." * FEW, b"\r\n."])))
+@given(
+    st.lists(st.sampled_from([b".", b"\r\n", b"\r", b"\n", b"x", b"a." * OCTETS_A_DOT, b"x" * OCTETS_A_DOT, b"\r\n."]))
+)
 def test_the_first_dot_of_a_line_is_found_among_any_number_of_others(pieces: list[bytes]) -> None:
     content = b"".join(pieces)
     at = content.find(b"\r\n.")
