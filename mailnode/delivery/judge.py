@@ -42,8 +42,8 @@ class Judge:
         own: Mapping[Address, RecipientPlan],
     ) -> Judgement:
         """See :class:`IJudge`."""
-        recipients = tuple(recipient.address for recipient in envelope.recipients)
-        if common == AS_IT_IS and not own:
+        recipients = tuple([recipient.address for recipient in envelope.recipients])
+        if common is AS_IT_IS and not own:  # as nearly always
             return await self._with_senders(Judgement(recipients, routes), envelope)
         found = dict(routes)
         plans: dict[Address, RecipientPlan] = {}

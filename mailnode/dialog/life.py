@@ -44,7 +44,8 @@ class Input(enum.IntEnum):
     OPENED = enum.auto()  # the connection is up: greet
     EVENT = enum.auto()  # something is to be answered, or pushed
     PAUSED = enum.auto()  # a response of it is written, and there is more to come
-    DONE = enum.auto()  # it is answered
+    DONE = enum.auto()  # it is answered, and the transport has taken the answer, or need not yet
+    STUCK = enum.auto()  # it is answered, and the transport has yet to take the answer
     DRAINED = enum.auto()  # the transport has taken what was written, or is gone
     END = enum.auto()  # the session is to end: the server stops, the account was changed, the client said goodbye
     TIMEOUT = enum.auto()  # the client was silent, or let us wait, for too long
@@ -105,7 +106,8 @@ LIFE: dict[Life, dict[Input, Step]] = {
     },
     Life.BUSY: {
         Input.PAUSED: _WAITING,
-        Input.DONE: _FULL,
+        Input.DONE: _OPEN,
+        Input.STUCK: _FULL,
         Input.END: _END_SOON,
         Input.TIMEOUT: _ENDING,
         Input.FAILED: _LEAVE,
@@ -128,6 +130,7 @@ LIFE: dict[Life, dict[Input, Step]] = {
     Life.ENDING: {
         Input.PAUSED: _LEAVE_RUNNING,
         Input.DONE: _LEAVE,
+        Input.STUCK: _LEAVE,
         Input.DRAINED: _ENDING,
         Input.END: _ENDING,
         Input.TIMEOUT: _ENDING,
@@ -137,6 +140,7 @@ LIFE: dict[Life, dict[Input, Step]] = {
     Life.LEFT: {
         Input.PAUSED: _LEFT,
         Input.DONE: _FINISHED,
+        Input.STUCK: _FINISHED,
         Input.DRAINED: _LEFT,
         Input.END: _LEFT,
         Input.TIMEOUT: _LEFT,
@@ -155,6 +159,7 @@ LIFE: dict[Life, dict[Input, Step]] = {
     Life.GONE: {
         Input.PAUSED: _GONE,
         Input.DONE: _LOST,
+        Input.STUCK: _LOST,
         Input.DRAINED: _GONE,
         Input.END: _GONE,
         Input.TIMEOUT: _GONE,

@@ -27,9 +27,10 @@ Event = TypeVar("Event")
 HURRY_SECONDS = 30.0  # for each write of an answer to be taken, once the session is to end behind it
 
 # Bound once: members of an enumeration are looked up slowly, and these for every event.
-_EVENT, _DONE, _DRAINED, _PAUSED = Input.EVENT, Input.DONE, Input.DRAINED, Input.PAUSED
+_EVENT, _DONE, _STUCK, _DRAINED, _PAUSED = Input.EVENT, Input.DONE, Input.STUCK, Input.DRAINED, Input.PAUSED
 _RUN, _DRAIN, _LEAVE = Action.RUN, Action.DRAIN, Action.LEAVE
 _HURRY = Action.HURRY
+_BUSY = Life.BUSY
 _LOST = (Life.GONE, Life.OVER)
 
 _log = Logger()
@@ -216,11 +217,12 @@ class Session(ABC, Generic[Event]):
                 pass
             if self._why is not None and self.may_end_now():
                 self._go(Input.END)
-            if self._go(_DONE) is _DRAIN:
-                if not self.has_more():
-                    self.flush()
-                    if self.channel.full:
-                        await self.channel.drain()
+            stuck = False
+            if self._life is _BUSY and not self.has_more():
+                self.flush()
+                stuck = self.channel.full
+            if self._go(_STUCK if stuck else _DONE) is _DRAIN:
+                await self.channel.drain()
                 self._go(_DRAINED)
         except Exception:
             self._fail()  # now: whoever waits for the turn must find the session ended

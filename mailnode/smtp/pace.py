@@ -6,13 +6,13 @@ more time than who is silent. Our own time does not count.
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import IntEnum
 
 from mailnode.smtp.wire.limits import Timeouts
 
 
-class Phase(Enum):
-    """What the client is at."""
+class Phase(IntEnum):
+    """What the client is at, in this order."""
 
     START = 1  # before MAIL: from the connection on, or from the end of a message
     ENVELOPE = 2  # MAIL and RCPT
@@ -30,7 +30,7 @@ class Pace:
 
     def began(self, phase: Phase, now: float) -> None:
         """A phase began. START ends all others, the rest only earlier ones."""
-        if phase is Phase.START or phase.value > self._phase.value:
+        if phase is Phase.START or phase > self._phase:
             self._phase, self._since, self._abandoned = phase, now, 0
 
     def waited(self, seconds: float) -> None:

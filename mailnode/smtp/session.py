@@ -403,7 +403,8 @@ class SmtpSession(Session[ev.Event]):
         assert intake is not None
         await intake.end_header()
         envelope, judgement = await self._judge(transaction, intake)
-        if judgement.is_kept:
+        kept = judgement.is_kept
+        if kept:
             envelope = await self._signed(envelope, intake)
             if self._service.sealer is not None:
                 judgement = await self._service.sealer.sealed(
@@ -411,7 +412,7 @@ class SmtpSession(Session[ev.Event]):
                 )
         facts: EncodedFacts | None = None
         size = intake.size
-        if not judgement.is_kept:
+        if not kept:
             intake.abort()
         elif judgement.is_for_mailboxes:
             blob, facts = await delivery.stage(intake.writer)
@@ -419,7 +420,7 @@ class SmtpSession(Session[ev.Event]):
             blob = await intake.writer.finish()
         if self.channel.closed:
             raise ConnectionError("the client is gone: nobody would hear that the message was taken")
-        if judgement.is_kept:
+        if kept:
             await delivery.accept(envelope, judgement, blob, facts)
         self._log_accepted(transaction, size, own_message_id(intake.header) if facts is None else facts.message_id)
         self._refusals.taken()
@@ -439,8 +440,8 @@ class SmtpSession(Session[ev.Event]):
         refusal = verdict_reply(verdict)
         if refusal is not None:
             raise Rejected(refusal)
-        transaction.note_judged(verdict)
-        if verdict.headers:
+        if verdict is not PASS:
+            transaction.note_judged(verdict)
             envelope = replace(envelope, trace=b"".join(verdict.headers))
         if verdict.hold:
             envelope = replace(envelope, held=True)
