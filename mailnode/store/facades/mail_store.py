@@ -182,7 +182,7 @@ class MailStore:
         if not plans:
             return []
         partition = self._of(plans[0].account_id)
-        if any(self._of(plan.account_id) is not partition for plan in plans):
+        if any(self._of(plan.account_id) is not partition for plan in plans[1:]):
             raise ValueError("plans for more than one partition")
         prepared = await partition.prepare(message)
         forgotten = self.recent.forgotten

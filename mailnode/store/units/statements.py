@@ -6,6 +6,7 @@ A statement costs the writer more than a row does: each gives the interpreter's 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import TypeVar
 
 from mailnode.store.engines.engine import Transaction
@@ -26,7 +27,7 @@ def insert_rows(tx: Transaction, into: str, rows: Sequence[Sequence[object]], en
     for some in runs(rows):
         values = f"({', '.join('?' * len(some[0]))})"
         statement = f"INSERT INTO {into} VALUES {', '.join([values] * len(some))}{ending}"
-        returned += tx.execute(statement, [value for row in some for value in row])
+        returned += tx.execute(statement, list(chain.from_iterable(some)))
     return returned
 
 
