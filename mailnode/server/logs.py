@@ -108,16 +108,22 @@ def as_json(event: LogEvent) -> str:
     name, fields = _ours(event)
     level = getattr(event.get("log_level"), "name", "info")
     if name is not None:
-        # Most values are short texts: those are written without a call for each.
-        ending = "".join(
-            [
-                f', "{key}": {_quoted(value) if value.__class__ is str and len(value) <= MAX_TEXT else _as_value(value)}'
-                for key, value in fields.items()
-            ]
-        )
+        ending = _pairs(fields)
+        if len(ending) > MAX_TEXT:
+            ending = _pairs({key: _for_json(value) for key, value in fields.items()})
         return f'{{"time": "{_time(event)}", "level": "{level}", "event": {_quoted(name)}{ending}}}'
     source, message = _quoted(_source(event)), _quoted(_message(event))
     return f'{{"time": "{_time(event)}", "level": "{level}", "source": {source}, "message": {message}}}'
+
+
+def _pairs(fields: dict[str, object]) -> str:
+    """Return fields in JSON. Most values are texts: those are written without a call for each."""
+    return "".join(
+        [
+            f', "{key}": {_quoted(value) if value.__class__ is str else _as_value(value)}'
+            for key, value in fields.items()
+        ]
+    )
 
 
 def _as_value(value: object) -> str:
