@@ -44,7 +44,23 @@ class Judge:
         """See :class:`IJudge`."""
         recipients = tuple([recipient.address for recipient in envelope.recipients])
         if common is AS_IT_IS and not own:  # as nearly always
-            return await self._with_senders(Judgement(recipients, routes), envelope)
+            judgement = Judgement(recipients, routes)
+        else:
+            judgement = await self._planned(envelope, recipients, routes, common, own)
+        sender = envelope.reverse_path
+        if sender is None or not judgement.forwarded:
+            return judgement
+        return replace(judgement, senders=await self._senders(judgement, envelope, sender))
+
+    async def _planned(
+        self,
+        envelope: Envelope,
+        recipients: tuple[Address, ...],
+        routes: Mapping[Address, Resolved],
+        common: RecipientPlan,
+        own: Mapping[Address, RecipientPlan],
+    ) -> Judgement:
+        """Return a judgement with what verdicts want to become of each recipient's copies."""
         found = dict(routes)
         plans: dict[Address, RecipientPlan] = {}
         for address in recipients:
@@ -52,13 +68,10 @@ class Judge:
             plans[address] = plan
             if plan.discard and not plan.redirects:
                 emit(_log, "message.discarded", envelope=envelope.id, recipient=address)
-        return await self._with_senders(Judgement(recipients, found, plans), envelope)
+        return Judgement(recipients, found, plans)
 
-    async def _with_senders(self, judgement: Judgement, envelope: Envelope) -> Judgement:
-        """Return a judgement with the reverse-paths of what goes to other servers for a recipient of ours."""
-        sender = envelope.reverse_path
-        if sender is None:
-            return judgement
+    async def _senders(self, judgement: Judgement, envelope: Envelope, sender: Address) -> dict[Address, Address]:
+        """Return the reverse-paths of what goes to other servers for a recipient of ours, where they are not the sender's."""
         senders = {}
         for recipient in judgement.forwarded:
             owner = judgement.routes[recipient].owner
@@ -75,7 +88,7 @@ class Judge:
                     sender=sender,
                     rewritten=changed,
                 )
-        return replace(judgement, senders=senders)
+        return senders
 
     async def _with_routes(
         self, plan: RecipientPlan, envelope: Envelope, recipient: Address, routes: dict[Address, Resolved]

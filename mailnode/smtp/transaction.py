@@ -73,11 +73,8 @@ class MailTransaction:
         """Return the envelope with what the content turned out to be, whatever was declared: relays go by it."""
         envelope = self.envelope
         assert envelope is not None
-        paths = [recipient.address for recipient in envelope.recipients]
-        if envelope.reverse_path is not None:
-            paths.append(envelope.reverse_path)
         options = envelope.options
-        utf8 = options.smtputf8 and not (is_ascii and all(path.is_ascii for path in paths))
+        utf8 = options.smtputf8 and not (is_ascii and envelope.has_ascii_paths)
         body = "7BIT" if is_ascii else "8BITMIME"
         if (body, utf8) == (options.body, options.smtputf8):
             return envelope

@@ -72,3 +72,11 @@ class Envelope:
     held: bool = False  # it waits in the queue until an operator releases it
     trace: bytes = b""  # whole fields of policies, known only after the content: on top of each copy placed here
     authentication: tuple[AuthenticationResult, ...] = ()  # what the door found out; nothing where it did not look
+
+    @property
+    def has_ascii_paths(self) -> bool:
+        """Whether no path of it needs SMTPUTF8 (RFC 6531 3.2)."""
+        paths = [recipient.address for recipient in self.recipients]
+        if self.reverse_path is not None:
+            paths.append(self.reverse_path)
+        return all(path.is_ascii for path in paths)

@@ -8,7 +8,7 @@ from mailnode.smtp.extensions.collected import collected
 from mailnode.smtp.extensions.row import Extension, Greeted, Parameter
 from mailnode.smtp.wire.offers import Offers
 from mailnode.smtp.wire.profile import Profile
-from mailnode.values.envelope import MailOptions, RcptOptions
+from mailnode.values.envelope import PLAIN_MAIL, MailOptions, RcptOptions
 from mailnode.values.smtp_reply import Reply
 
 TABLE: dict[str, Extension] = {row.keyword: row for row in collected()}
@@ -50,6 +50,8 @@ def admitted(options: MailOptions, highest: int) -> tuple[MailOptions, Reply | N
 
     :param highest: the priority up to which this client may raise its mail's, 0 to 9."""
     said = None
+    if options is PLAIN_MAIL:  # which asks for nothing
+        return options, said
     for row in _ADMITTED:
         options, reply = row(options, highest)
         said = said or reply
@@ -58,6 +60,8 @@ def admitted(options: MailOptions, highest: int) -> tuple[MailOptions, Reply | N
 
 def received_clauses(options: MailOptions) -> list[str]:
     """Return the clauses that go into the Received field (RFC 5321 4.4)."""
+    if options is PLAIN_MAIL:  # of which there is nothing to say
+        return []
     return [clause for row in _RECEIVED if (clause := row(options))]
 
 
