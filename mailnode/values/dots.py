@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-OCTETS_A_DOT = 4096  # searched through in the time in which two dots are looked at
+OCTETS_A_DOT = 8192  # searched through in the time in which four dots are looked at
 
 
 def line_dot(octets: bytes | bytearray) -> int:
