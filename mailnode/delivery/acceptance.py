@@ -226,7 +226,7 @@ def is_trivial(content: bytes) -> bool:
     """Whether a tiny message is scanned in well under a millisecond. One made to be slow takes 40 ms, which nobody else's
     session should wait for."""
     end = content.find(b"\r\n\r\n")
-    marks = sum(content.count(mark, 0, end) for mark in (b",", b";", b"("))
+    marks = content.count(b",", 0, end) + content.count(b";", 0, end) + content.count(b"(", 0, end)
     return end >= 0 and marks <= PLAIN_MARKS and content.count(b"\r\n--") <= PLAIN_LINES
 
 

@@ -102,6 +102,8 @@ class DataReader:
 
         What may be the beginning of the end stays in the buffer: at most 4 octets.
         """
+        if len(self._buffer) < len(_END):
+            return b"", False
         dot = line_dot(self._buffer)
         ends = dot >= 0 and self._buffer[dot + 1 : dot + 3] == b"\r\n"
         end = dot - 2 if ends else self._buffer.find(_END, dot) if dot >= 0 else -1
