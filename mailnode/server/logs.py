@@ -78,7 +78,7 @@ class LineObserver:
 
     def __call__(self, event: LogEvent) -> None:
         """Write it; a log that cannot be written does not stop the mail."""
-        if event.get("log_level") in self._below or _is_noise(event):
+        if event.get("log_level") in self._below or ("event" not in event and _is_noise(event)):
             return
         try:
             self._out.write(self._render(event) + "\n")
@@ -147,7 +147,7 @@ _LIFE = re.compile(
 
 
 def _is_noise(event: LogEvent) -> bool:
-    if "event" in event or event.get("log_level", LogLevel.info) > LogLevel.info:
+    if event.get("log_level", LogLevel.info) > LogLevel.info:
         return False
     source = str(event.get("log_namespace", ""))
     return source.startswith("twisted.") or (source in _LEGACY and _LIFE.match(formatEvent(event)) is not None)
