@@ -61,13 +61,15 @@ class Partition:
         self._engine = engine
         self._hints = hints
 
-    async def read(self, unit: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a reading unit."""
-        return await self._engine.read(self._tenancy, unit, *args, **kwargs)
+    # These two are the engine's: a coroutine of their own would be one more for each unit.
 
-    async def write(self, unit: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+    def read(self, unit: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
+        """Run a reading unit."""
+        return self._engine.read(self._tenancy, unit, *args, **kwargs)
+
+    def write(self, unit: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
         """Run a changing unit; durable when this returns."""
-        return await self._engine.write(self._tenancy, unit, *args, **kwargs)
+        return self._engine.write(self._tenancy, unit, *args, **kwargs)
 
     async def read_each(
         self,

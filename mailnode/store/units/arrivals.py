@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from mailnode.errors import Busy, KeywordLimit, NoSuchMailbox
 from mailnode.store.engines.engine import Transaction, growing, run_together
@@ -102,7 +103,7 @@ def decode_ref(text: str) -> BlobRef:
 def _ref_hashes(facts: EncodedFacts) -> tuple[int, ...]:
     references = facts.references
     names = [facts.message_id, *references[:1], *references[1:][2 - MAX_REFS :]]
-    return tuple(dict.fromkeys(_ref_hash(name) for name in names if name))
+    return tuple(dict.fromkeys([_ref_hash(name) for name in names if name]))
 
 
 def _ref_hash(message_id: str) -> int:
@@ -206,12 +207,12 @@ def _deliver_simple(
         _, (plan,), message, prepared, _, now = deliveries[number]
         by_name.setdefault(plan.mailbox, []).append(number)
         placed[number] = Arriving(message, prepared, plan.prefix or message.prefix, plan.flags & SYSTEM_MASK, now)
-    octets, last = sum(one.size for one in placed.values()), placed[numbers[-1]].size
+    octets, last = sum([one.size for one in placed.values()]), placed[numbers[-1]].size
     modseq, message_id, _ = touch(tx, account_id, len(numbers), octets, check=True, beyond=last - 1)
     for name, members in by_name.items():
         mailbox_id = mailbox_tree.find(tx, account_id, name) or INBOX_ID
         group = [placed[number] for number in members]
-        flags, size = [one.flags for one in group], sum(one.size for one in group)
+        flags, size = [one.flags for one in group], sum([one.size for one in group])
         uid, _ = _take_uids(tx, account_id, mailbox_id, modseq, flags, size)
         _insert(tx, account_id, mailbox_id, modseq, message_id, uid, group)
         message_id += len(group)
@@ -266,8 +267,8 @@ def _take_uids(
         mailbox_id,
         modseq,
         len(flags),
-        sum(not flag & SEEN for flag in flags),
-        sum(bool(flag & DELETED) for flag in flags),
+        len([flag for flag in flags if not flag & SEEN]),
+        len([flag for flag in flags if flag & DELETED]),
         size,
     )
 
@@ -341,11 +342,11 @@ def _placement_row(
 def _threads(tx: Transaction, account_id: str, message_id: int, refs: Sequence[Sequence[int]]) -> list[int]:
     """Return the threads of new messages, by their references: the oldest that knows one of them, or a new one, named
     after the message. Threads are never joined later: clients have been told (RFC 8474 5.2)."""
-    known = _known_threads(tx, account_id, list(dict.fromkeys(ref for one in refs for ref in one)))
+    known = _known_threads(tx, account_id, list(dict.fromkeys(chain.from_iterable(refs))))
     new: list[Sequence[object]] = []
     threads = []
     for number, one in enumerate(refs):
-        thread_id = min((known[ref] for ref in one if ref in known), default=message_id + number)
+        thread_id = min([known[ref] for ref in one if ref in known], default=message_id + number)
         threads.append(thread_id)
         for ref in one:
             if ref not in known:
