@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from OpenSSL import SSL, crypto
 from twisted.internet._sslverify import IOpenSSLTrustRoot
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
@@ -39,7 +41,7 @@ class ClientTls:
             return Handshake(self._unchecked, rule.names[0], rule=rule)  # RFC 7672 8.1: the name that has the records
         if level in VERIFIED or (rule is not None and rule.policy == "sts-testing"):
             return Handshake(self._checked, name, by_name=True)
-        return Handshake(self._unchecked, name, trusted=self._checked.get_cert_store())
+        return Handshake(self._unchecked, name, trusted=self._checked)
 
 
 @implementer(IOpenSSLClientConnectionCreator)
@@ -53,10 +55,10 @@ class Handshake:
         *,
         by_name: bool = False,
         rule: TlsRule | None = None,
-        trusted: crypto.X509Store | None = None,
+        trusted: SSL.Context | None = None,
     ) -> None:
         """:param name: to ask for. :param by_name: whether the certificate must be of a trusted authority for the name.
-        :param rule: that it must match. :param trusted: authorities to look for afterwards, where nothing must be: OpenSSL
+        :param rule: that it must match. :param trusted: has the authorities to look for afterwards, where nothing must be: OpenSSL
         does not check the certificate in such a handshake, so that nothing in it can be the end of that."""
         self._context = context
         self._name = name
@@ -94,7 +96,8 @@ class Handshake:
         if self._rule is not None:
             return dane_problem(chain, self._rule)
         if self._trusted is not None:
-            return chain_failure(chain, self._trusted) or name_problem(chain[0], (self._name,))
+            store = cast(crypto.X509Store, self._trusted.get_cert_store())  # which lives no longer than its context
+            return chain_failure(chain, store) or name_problem(chain[0], (self._name,))
         return chain_problem(self._error) if self._error else name_problem(chain[0], (self._name,))
 
     def _verified(

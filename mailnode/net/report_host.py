@@ -14,7 +14,7 @@ from mailnode.net.client_tls import ClientTls
 from mailnode.net.https_request import WebClient, WebFailed, WebRequest
 from mailnode.values.address import domain_key, looks_like_ip
 
-SECONDS = 60.0  # for one report
+SECONDS = 20.0  # for one report; a server that ends waits for it
 
 
 @implementer(IReportHost)

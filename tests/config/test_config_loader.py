@@ -113,6 +113,17 @@ def test_every_mistake_of_every_section_is_reported_at_once_with_its_key():
         ),
         (GOOD | {"published": {"reports_to": "a@[192.0.2.1]"}}, None),
         (GOOD | {"mta_sts": {"mode": "enforced"}}, None),
+        (GOOD | {"tls_reports": {"sender": "a@b.c"}}, ["tls_reports.organization: is required"]),
+        (
+            GOOD | {"tls_reports": {"sender": "é@b.c", "organization": "B"}},
+            ["tls_reports.sender: should be a mail address in ASCII"],
+        ),
+        (GOOD | {"tls_reports": {"sender": "", "organization": "B"}}, None),
+        (GOOD | {"tls_reports": {"sender": "b.c", "organization": "B"}}, ["tls_reports.sender: not a mail address"]),
+        (
+            GOOD | {"tls_reports": {"sender": "a@b.c", "organization": "B", "contact": "a@d.e"}},
+            ["tls_reports.contact: should be in the domain of sender (RFC 8460 5.3)"],
+        ),
         (GOOD | {"mta_sts": {"max_age": "2y"}}, None),
         (with_listener(tls="maybe"), ["listener[0].tls: should be 'none', 'starttls' or 'implicit', not 'maybe'"]),
         (GOOD | {"queue": {"smarthost": {"host": "x.y", "username": "a"}}}, None),

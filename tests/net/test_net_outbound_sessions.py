@@ -2,20 +2,58 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
+from OpenSSL import SSL
 from scripted_smtp import EHLO, SmtpScript
 from test_net_outbound import AUTHORITY, CERTIFICATE, message
 from test_net_outbound_rules import CERTIFICATES, OTHER, STS, TESTING, TROUBLES, RuleCase, dane
 from twisted.internet.defer import Deferred
+from twisted.internet.ssl import Certificate, PrivateCertificate, trustRootFromCertificates
+from twisted.protocols.tls import TLSMemoryBIOProtocol
+from twisted.trial.unittest import SynchronousTestCase
 
 from mailnode.interfaces.outbound import Target, TargetFailed
+from mailnode.net.client_tls import ClientTls
 from mailnode.net.outbound import Outbound
 from mailnode.values.tls_report import AUTHENTIC, ENCRYPTED, PLAIN, ReportedPolicy, TlsSession
 
 THERE, ELSEWHERE = "there.example", "elsewhere.example"
 EXPECTED = TlsSession(THERE, ReportedPolicy(THERE), "mx.example")
+
+
+def shake_hands(client: SSL.Connection, server: SSL.Connection) -> None:
+    """Do a handshake in memory."""
+    for side, other in [(client, server), (server, client)] * 4:
+        with contextlib.suppress(SSL.WantReadError):
+            side.do_handshake()
+        with contextlib.suppress(SSL.WantReadError):
+            other.bio_write(side.bio_read(65_536))
+
+
+class HandshakeTests(SynchronousTestCase):
+    def test_a_certificate_is_judged_after_all_else_is_gone(self) -> None:
+        """The authorities belong to a context, and are no more than octets without it."""
+        handshakes = []
+        for certificate in (CERTIFICATE, OTHER):
+            tls = ClientTls(trustRootFromCertificates([Certificate.loadPEM(AUTHORITY.cert_pem.bytes())]))
+            handshakes.append((tls.handshake("opportunistic", Target("mx.example", "192.0.2.1")), certificate))
+        del tls
+        gc.collect()
+        found = []
+        for handshake, certificate in handshakes:
+            options = PrivateCertificate.loadPEM(certificate.private_key_and_cert_chain_pem.bytes()).options()
+            client = handshake.clientConnectionForTLS(cast(TLSMemoryBIOProtocol, None))
+            server = SSL.Connection(options.getContext(), None)
+            client.set_connect_state()
+            server.set_accept_state()
+            shake_hands(client, server)
+            problem = handshake.problem()
+            found.append(problem.result if problem is not None else "")
+        self.assertEqual(found, ["", "certificate-not-trusted"])
 
 
 class SessionTests(RuleCase):
