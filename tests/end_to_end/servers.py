@@ -238,6 +238,19 @@ class MailNode:
         return wait_for(seen, f"event {name} {fields}", seconds)
 
 
+# With which a server counts how TLS with others fares.
+REPORTS = '[tls_reports]\nsender = "tls@near.test"\norganization = "Near"\n'
+
+
+def report_to(node: MailNode, domain: str) -> list[dict]:
+    """Return the policies of what a server has to report to a domain, once there is something."""
+    command = ["tls", "report", domain, "--json"]
+    done = wait_for(
+        lambda: next((one for one in [node.ctl(*command, check=False)] if not one.returncode), None), "a report"
+    )
+    return json.loads(done.stdout)["report"]["policies"]
+
+
 class Dns:
     """dnsmasq with the records of a test, and no upstream: everything else is refused."""
 

@@ -7,7 +7,7 @@ from hashlib import sha256
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from servers import MailNode
+from servers import REPORTS, MailNode, report_to
 from signed_dns import SignedDns
 from test_e2e_relay import submit
 
@@ -48,7 +48,7 @@ def near(tmp_path_factory):
     far = MailNode(folder / "far", DOMAINS, address=FAR)
     records, unsigned, signed = zones(far)
     dns = SignedDns(folder / "dns", records, unsigned=unsigned, signed=signed)
-    extra = f"[queue]\nport = {far.ports['smtp']}\n"
+    extra = f"[queue]\nport = {far.ports['smtp']}\n" + REPORTS
     node = MailNode(folder / "near", ("near.test",), address=NEAR, dns=dns, extra=extra)
     try:
         far.start()
@@ -106,3 +106,26 @@ def test_records_that_cannot_be_used_require_tls(near):
     assert "TLS" in sent["tls"] and sent["verified"] == "no"
     decided = near.wait_event("queue.tls_policy", domain="short.test")
     assert (decided["level"], decided["reason"]) == ("required", "tlsa-invalid")
+
+
+@pytest.mark.parametrize(
+    ("domain", "kind", "result"),
+    [
+        ("ee.test", "tlsa", ""),
+        ("wrong.test", "tlsa", "validation-failure"),
+        ("stranger.test", "tlsa", "certificate-host-mismatch"),
+        ("short.test", "tlsa", "tlsa-invalid"),
+        ("forged.test", "tlsa", "dnssec-invalid"),
+        ("plain.test", "no-policy-found", ""),
+    ],
+)
+def test_what_is_reported(near, domain, kind, result):
+    send(near, domain)
+    (found,) = report_to(near, domain)
+    policy = found["policy"]
+    assert (policy["policy-type"], policy["policy-domain"]) == (kind, f"mx.{domain}" if kind == "tlsa" else domain)
+    usages = [string.split()[:3] for string in policy.get("policy-string", ())]
+    told = {"ee.test": 2, "wrong.test": 1, "stranger.test": 1, "short.test": 1}
+    assert len(usages) == told.get(domain, 0) and all(usage in (["2", "0", "0"], ["3", "1", "1"]) for usage in usages)
+    assert {one["result-type"] for one in found["failure-details"]} == {result} - {""}
+    assert bool(found["summary"]["total-successful-session-count"]) == (not result)

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 import trustme
-from servers import STRICT, Dns, MailNode
+from servers import REPORTS, STRICT, Dns, MailNode, report_to
 from test_e2e_relay import submit
 
 NEAR, FAR, WEB = "127.0.0.2", "127.0.0.3", "127.0.0.9"
@@ -76,7 +76,7 @@ def world(tmp_path_factory):
     far = MailNode(folder / "far", DOMAINS, address=FAR)
     trusted = folder / "trusted.pem"
     trusted.write_bytes(authority.cert_pem.bytes() + far.ca.read_bytes())
-    extra = f"[queue]\nport = {far.ports['smtp']}\n"
+    extra = f"[queue]\nport = {far.ports['smtp']}\n" + REPORTS
     near = MailNode(folder / "near", ("near.test",), address=NEAR, dns=dns, extra=extra)
     near._env["SSL_CERT_FILE"] = str(trusted)
     try:
@@ -125,6 +125,43 @@ def test_a_policy_that_is_not_there(world):
     send(near, BROKEN)
     assert near.wait_event("queue.sent", recipient=f"bob@{BROKEN}")["verified"] == "no"
     assert near.wait_event("queue.sts_policy", domain=BROKEN)["result"] == "sts-policy-fetch-error"
+
+
+@pytest.mark.parametrize(
+    ("domain", "result"),
+    [
+        (GOOD, ""),
+        (WRONG, "certificate-host-mismatch"),
+        (MOVED, "validation-failure"),
+        (TRYING, "certificate-host-mismatch"),
+    ],
+)
+def test_what_is_reported_of_a_policy(world, domain, result):
+    near, _ = world
+    send(near, domain)
+    (found,) = report_to(near, domain)
+    mode, mx = POLICIES[domain]
+    assert found["policy"] == {
+        "policy-type": "sts",
+        "policy-domain": domain,
+        "policy-string": ["version: STSv1", f"mode: {mode}", f"mx: {mx}", "max_age: 86400"],
+        "mx-host": [mx],
+    }
+    assert bool(found["summary"]["total-successful-session-count"]) == (not result)
+    assert {one["result-type"] for one in found["failure-details"]} == {result} - {""}
+    for one in found["failure-details"]:
+        assert one["receiving-mx-hostname"] == f"mx.{domain}"
+        assert ("receiving-ip" in one) == (domain != MOVED)  # where nobody was called at all
+
+
+def test_what_is_reported_of_a_policy_that_is_not_there(world):
+    near, _ = world
+    send(near, BROKEN)
+    none, sts = sorted(report_to(near, BROKEN), key=lambda one: one["policy"]["policy-type"])
+    assert (none["policy"]["policy-type"], none["failure-details"]) == ("no-policy-found", [])
+    assert sts["policy"] == {"policy-type": "sts", "policy-domain": BROKEN}
+    (failure,) = sts["failure-details"]
+    assert (failure["result-type"], failure["failed-session-count"]) == ("sts-policy-fetch-error", 1)
 
 
 def test_a_policy_is_kept_while_its_host_is_away_and_over_a_restart(world):

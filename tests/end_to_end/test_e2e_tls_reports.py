@@ -14,7 +14,7 @@ from email import message_from_bytes, policy
 import dkim
 import pytest
 import trustme
-from servers import PASSWORD, STRICT, Dns, MailNode, wait_for
+from servers import PASSWORD, REPORTS, STRICT, Dns, MailNode, wait_for
 from test_e2e_relay import submit
 from wall_clock import WallClock
 
@@ -74,10 +74,7 @@ class World:
         ]
         self.dns = Dns(folder / "dns", records)
         self.clock = WallClock(folder / "clock")
-        extra = (
-            f'[queue]\nport = {self.far.ports["smtp"]}\n[store]\nurl = "{store}"\n'
-            '[tls_reports]\nsender = "tls@near.test"\norganization = "Near"\n'
-        )
+        extra = f'[queue]\nport = {self.far.ports["smtp"]}\n[store]\nurl = "{store}"\n{REPORTS}'
         self.near = MailNode(
             folder / "near", ("near.test",), address=NEAR, dns=self.dns, extra=extra, path=(self.clock.folder,)
         )
