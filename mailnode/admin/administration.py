@@ -13,6 +13,7 @@ from mailnode.interfaces.sending import ISentCounts, ISuppressions
 from mailnode.interfaces.store import IMailStore, IQueueStore
 from mailnode.interfaces.tls_reports import ITlsResults
 from mailnode.values.directory import Credential
+from mailnode.values.dkim import DkimSettings
 from mailnode.values.published import Published
 from mailnode.values.sending import SendingSettings
 from mailnode.values.tls_report import ReportSettings
@@ -112,4 +113,5 @@ class Administration:
     sending_settings: Callable[[], SendingSettings]
     tls_results: ITlsResults
     tls_reports: Callable[[], ReportSettings | None]  # None: none are made
+    dkim_settings: Callable[[], DkimSettings] = DkimSettings
     server: RunningServer | None = None  # None: none runs

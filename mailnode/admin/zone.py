@@ -40,7 +40,9 @@ def notes(domain: str, published: Published, records: Sequence[DnsRecord]) -> li
             " addresses."
         )
     if not any("._domainkey." in one.name for one in records):
-        found.append(f"Nothing signs mail of {domain} (DKIM): make keys with mailnode domain dkim-rotate {domain}.")
+        found.append(
+            f"No key of {domain} is to be published (DKIM): make some with mailnode domain dkim-rotate {domain}."
+        )
     if published.relays:
         found.append(
             f"Mail leaves through {', '.join(published.relays)}: add to the SPF record what its operator says, often an"

@@ -30,6 +30,7 @@ from mailnode.config.fields import (
 )
 from mailnode.config.file import ConfigTable
 from mailnode.config.routes import Route, Smarthost
+from mailnode.values.dkim import DkimSettings
 from mailnode.values.sending import SendingLimits, SendingSettings
 from mailnode.values.tls_report import ReportSettings
 
@@ -356,7 +357,25 @@ class MtaSts(Section):
 class Dkim(Section):
     """Signatures of what accounts here send, and of notices (:doc:`dkim`)."""
 
-    enabled: bool = Field(True, description="Whether mail of domains that have keys is signed.")
+    enabled: bool = Field(True, description="Whether mail is signed, and domains without keys are given some.")
+    activate: Literal["published", "by hand"] = Field(
+        "published",
+        description="When a new key signs: as soon as DNS has had its record for long enough, or when ``mailnode domain "
+        "dkim-activate`` says so.",
+    )
+    overlap: Seconds = Field(
+        604_800.0,
+        description="For how long the record of a key that signs no more is needed: until the mail it signed has arrived. The "
+        "log says when it can be taken out of DNS.",
+    )
+    rotate_after: Annotated[float, Field(ge=0), BeforeValidator(units.seconds), Called("seconds")] = Field(
+        0.0, description="The age at which a domain's keys are replaced by new ones, such as 180d. 0: never."
+    )
+
+    def settings(self) -> DkimSettings:
+        """Return what those go by who look after the keys."""
+        by_dns = self.enabled and self.activate == "published"
+        return DkimSettings(self.enabled, by_dns, self.overlap, self.rotate_after)
 
 
 class Published(Section):

@@ -53,8 +53,8 @@ JSON
 ``postmaster`` and ``MAILER-DAEMON`` of it reaches). ``domain records``: ``domain`` (in A-labels), ``records``, each
 with ``name``, ``type``, ``value`` and ``why``, and ``notes``. ``domain check``: ``ok``, and ``records`` with ``verdict``
 (right, missing, differs, hint, failed), ``wanted``, ``found`` and ``advice``. ``domain dkim`` and what changes its keys:
-``selector``, ``algorithm`` (rsa, ed25519), ``state`` (next, active, retired), ``created``, ``name`` and ``text`` (of its TXT
-record). ``account list``: ``address``, ``id``, ``status`` (active,
+``selector``, ``algorithm`` (rsa, ed25519), ``state`` (next, active, retired, spent), ``created``, ``todo``, ``name`` and
+``text`` (of its TXT record). ``account list``: ``address``, ``id``, ``status`` (active,
 no-login, no-receive, suspended, deleting), ``role``, ``created``; ``show`` also ``addresses``, ``may_send_as`` (what
 was granted beside them), ``bytes_used``, ``bytes_limit``, ``messages_used``, ``messages_limit`` (0: no limit) and
 ``credentials`` without their secrets. ``alias list``: ``address``, ``targets``, ``detail``, ``owner``. ``grant list``:

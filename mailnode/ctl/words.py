@@ -157,11 +157,11 @@ WORDS = {
         "Show the keys that sign a domain's mail (DKIM), each with its DNS record.", shown(zone.dkim_keys)
     ),
     "domain.dkim-rotate": Words(
-        "Make the next pair of keys. It signs when it is activated; the first pair of a domain signs at once.",
+        "Make the next pair of keys. Publish its records: it signs when DNS has them; the first pair of a domain signs at once.",
         shown(zone.dkim_keys),
     ),
     "domain.dkim-activate": Words(
-        "Let keys sign: those of SELECTORS, or all that wait. What signed before is retired. Publish their records first.",
+        "Let keys sign now: those of SELECTORS, or all that wait. What signed before is retired. Publish their records first.",
         shown(zone.dkim_keys),
         instead={"selectors": [click.Argument(["selectors"], metavar="[SELECTORS]...", nargs=-1)]},
     ),

@@ -54,7 +54,9 @@ def as_verdicts(result: ZoneCheck) -> str:
 def dkim_keys(result: list[DkimRecord]) -> str:
     """Return the keys of a domain, each with its record below it."""
     return "\n".join(
-        f"{key['selector']}  {key['algorithm']}  {key['state']}  made {key['created']}\n  {key['name']} TXT {key['text']}"
+        f"{key['selector']}  {key['algorithm']}  {key['state']}  made {key['created']}"
+        + (f": {key['todo']}" if key["todo"] else "")
+        + f"\n  {key['name']} TXT {key['text']}"
         for key in result
     )
 

@@ -34,8 +34,11 @@ class IDirectory(Interface):
     async def add_dkim_keys(domain: str, keys: Sequence[DkimKey]) -> None:
         """Give a domain keys. :raises NoSuchDomain: :raises AlreadyExists: it has one with such a selector."""
 
-    async def set_dkim_states(domain: str, states: Mapping[str, str]) -> None:
+    async def set_dkim_states(domain: str, states: Mapping[str, str], now: float) -> None:
         """Change the states of keys, by selector, all at once; a selector that is not there is passed over."""
+
+    async def set_dkim_ready(domain: str, ready_at: Mapping[str, float]) -> None:
+        """Note of keys, by selector, when nobody remembers any more that DNS lacked their records; 0.0: DNS lacks them."""
 
     async def remove_dkim_key(domain: str, selector: str) -> None:
         """Forget a key; no error if it is not there."""

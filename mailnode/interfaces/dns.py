@@ -20,12 +20,14 @@ class DnsQuestion:
 class DnsAnswer:
     """What was answered. ``values`` are written as those of a ``DnsRecord`` are; empty also when there is no such name.
 
-    ``failed``: nobody knows just now. ``secure``: the resolver says that it checked DNSSEC signatures.
+    ``failed``: nobody knows just now. ``secure``: the resolver says that it checked DNSSEC signatures. ``ttl``: for how many
+    seconds it may be remembered from now on; 0 where there is nothing.
     """
 
     values: tuple[str, ...] = ()
     failed: bool = False
     secure: bool = False
+    ttl: int = 0
 
 
 class IDnsLookup(Interface):

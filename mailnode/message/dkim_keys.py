@@ -26,7 +26,7 @@ def make_pair(domain: str, state: str, seconds: float, taken: Iterable[str] = ()
         "ed25519": Ed25519PrivateKey.generate(),
     }
     return [
-        DkimKey(domain, named[name], name, state, seconds, _public(made[name]), _private(made[name]))
+        DkimKey(domain, named[name], name, state, seconds, _public(made[name]), _private(made[name]), changed=seconds)
         for name in ALGORITHMS
     ]
 

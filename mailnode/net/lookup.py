@@ -81,8 +81,10 @@ async def _look_up(resolver: dns.asyncresolver.Resolver, backend: Backend, quest
     except (dns.exception.DNSException, OSError):
         return DnsAnswer(failed=True)
     secure = bool(answer.response.flags & dns.flags.AD)
-    values = [] if answer.rrset is None else list(answer.rrset)[:MAX_VALUES]
-    return DnsAnswer(tuple(_text(question.type, one) for one in values), secure=secure)
+    if answer.rrset is None:
+        return DnsAnswer(secure=secure)
+    values = list(answer.rrset)[:MAX_VALUES]
+    return DnsAnswer(tuple(_text(question.type, one) for one in values), secure=secure, ttl=int(answer.rrset.ttl))
 
 
 def _text(kind: str, data: RecordData) -> str:

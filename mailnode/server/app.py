@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from random import uniform
 
 from twisted.logger import Logger
 
 from mailnode.admin.administration import Administration, Reloaded, ServerStatus
 from mailnode.admin.control_socket import ControlFactory, ControlPort
+from mailnode.admin.dkim_rotation import DkimRotation
 from mailnode.auth.passwords import make_credentials
 from mailnode.auth.realm import SessionCounts
 from mailnode.config.holder import Holder
@@ -37,12 +39,15 @@ from mailnode.server.runtime import Runtime, make_runtime
 from mailnode.server.services import EndedAtOnce, Services, Startable
 from mailnode.server.serving import Serving
 from mailnode.server.stores import OwnStores
+from mailnode.upkeep.sweeper import Sweeper
 from mailnode.values.events import emit, moment
 from mailnode.values.queue import QueueTally
 from mailnode.web.metrics import Metrics
 from mailnode.web.site import SiteContent, web_factory
 
 STEP, STORE, THREADS, FURTHER = 2.0, 5.0, 2.0, 10.0  # seconds the steps of the end may take, beyond the grace time
+KEYS = 3600.0  # seconds between looks at the keys that sign
+KEYS_STEP = 8.0  # seconds one of them may take to end: longer than DNS is waited for
 FIRST = 1  # the number of the process that is a whole server
 
 _log = Logger()
@@ -105,6 +110,7 @@ class Server:
             self._holder, read_again, self._certificates, self._stores.directory, self._further.changed
         )
         self.administration = self._make_administration(runtime)
+        self._keys = DkimRotation(self.administration, self._further.changed)
         self.services = Services(self._compose(before_clients))
 
     def _make_sending(self, clock: IClock) -> Sending:
@@ -144,6 +150,7 @@ class Server:
             lambda: self.config.submission.settings(),
             self._stores.tls_results,
             lambda: self.config.tls_reports.settings() if self.config.tls_reports is not None else None,
+            lambda: self.config.dkim.settings(),
             self,
         )
 
@@ -168,15 +175,33 @@ class Server:
             process.service("scratch files", lambda: remove_scratch(self.config.server.data)),
             process.rooms(),
             *self._poll_directory(),
+            process.service("keys", self._keys.begin),
             # Before anybody is served, and after: who is answered by a server can command it.
             process.service("control socket", control.open, control.close),
             outgoing.connections(),
             outgoing.look_at_dns(),
+            self._look_at_keys(),
             process.service("watch of certificates", self._watch_certificates, self._certificates.stop),
             *before_clients,
             EndedAtOnce([outgoing.work(), further, process.sessions()]),
             process.listeners(announced=True),
         ]
+
+    def _look_at_keys(self) -> Startable:
+        """Looks at the keys that sign, not at the same time as other servers'."""
+        looks = Sweeper(
+            self._keys.look,
+            self._process.runtime.clock,
+            name="the look at keys",
+            first=KEYS * uniform(0.02, 0.1),
+            interval=KEYS * uniform(0.9, 1.1),
+        )
+
+        async def stop() -> None:
+            self._keys.stop()
+            await looks.stop()
+
+        return self._process.service("looks at keys", looks.start, stop, within=lambda: KEYS_STEP)
 
     def _poll_directory(self) -> list[Startable]:
         """Files are changed through this process alone; a database also by further processes and servers."""
@@ -254,6 +279,7 @@ class Server:
         Return ``applied``, ``needs_restart`` and ``mistakes``, lists of lines, and what :meth:`status` does.
         """
         changes = await self._reloading.reload()
+        await self._keys.begin()  # of domains that are new
         return {
             "applied": changes.applied,
             "needs_restart": changes.needs_restart,

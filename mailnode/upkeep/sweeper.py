@@ -1,4 +1,4 @@
-"""The sweep's clock: removes for good, once an hour, what was given up long enough ago."""
+"""The clock of what comes again and again, such as the sweep, which removes for good what was given up long enough ago."""
 
 from __future__ import annotations
 
@@ -23,9 +23,12 @@ class Sweeper:
         clock: IClock,
         first: float = FIRST,
         interval: float = INTERVAL,
+        name: str = "the sweep",
     ) -> None:
-        """:param sweep: such as ``MailStore.sweep``. :param first: and ``interval``: seconds, see above."""
+        """:param sweep: such as ``MailStore.sweep``. :param first: and ``interval``: seconds, see above.
+        :param name: for the log."""
         self._sweep = sweep
+        self._name = name
         self._clock = clock
         self._first = first
         self._interval = interval
@@ -55,7 +58,7 @@ class Sweeper:
         try:
             await self._sweep(self._clock.seconds())
         except Exception:
-            _log.failure("the sweep failed")
+            _log.failure("{name} failed", name=self._name)
 
     def _ended(self) -> None:
         self._sweeping = None

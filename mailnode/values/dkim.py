@@ -7,20 +7,33 @@ from dataclasses import dataclass, field
 
 ALGORITHMS = ("rsa", "ed25519")  # as k= of a record says it (RFC 6376 3.6.1, RFC 8463); in the order of signatures
 # next: made, its record is to be published. active: it signs. retired: signs no more, but mail it signed is on its way.
-STATES = ("next", "active", "retired")
+# spent: nothing that it signed is on its way, its record can be taken out of DNS.
+STATES = ("next", "active", "retired", "spent")
+
+
+@dataclass(frozen=True, slots=True)
+class DkimSettings:
+    """What is done with keys without a person. Times are seconds."""
+
+    enabled: bool = True
+    by_dns: bool = True  # whether a key signs when DNS has its record
+    overlap: float = 7 * 86_400.0  # for which the record of a retired key is needed
+    rotate_after: float = 0.0  # the age at which keys are replaced; 0.0: never
 
 
 @dataclass(frozen=True, slots=True)
 class DkimKey:
-    """One key of a domain. The record of each stands in DNS as long as the key is kept, whatever its state."""
+    """One key of a domain. Times are UTC seconds."""
 
     domain: str  # A-label key
     selector: str
     algorithm: str  # one of ALGORITHMS
     state: str  # one of STATES
-    created: float  # UTC seconds
+    created: float
     public: str  # as p= of the record has it
     private: str = field(repr=False)  # PKCS #8, PEM
+    changed: float = 0.0  # when its state was set; 0.0: not known
+    ready_at: float = 0.0  # when nobody remembers any more that DNS lacked its record; 0.0: DNS was not seen to have it
 
     @property
     def record(self) -> tuple[str, str]:
@@ -29,8 +42,8 @@ class DkimKey:
 
 
 def dkim_records(keys: Iterable[DkimKey]) -> list[tuple[str, str]]:
-    """Return the names and texts of the TXT records to publish for these keys."""
-    return [key.record for key in keys]
+    """Return the names and texts of the TXT records to publish for these keys: all but the spent."""
+    return [key.record for key in keys if key.state != "spent"]
 
 
 def selectors(taken: Iterable[str], month: str) -> dict[str, str]:

@@ -72,6 +72,13 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
         "mail of a domain leaves unsigned: none of its keys signs; told once an hour",
         ("domain",),
     ),
+    "dkim.made": (
+        "a domain has new keys; those whose state is next sign when DNS has their records",
+        ("domain", "selectors", "state"),
+    ),
+    "dkim.activated": ("keys sign from now on, and others no more", ("domain", "selectors", "retired")),
+    "dkim.spent": ("the record of a key that signs no more can be taken out of DNS", ("domain", "selector", "record")),
+    "dkim.removed": ("a key was removed: its record is gone from DNS", ("domain", "selector")),
     "dkim.failed": ("a message leaves unsigned: a key of its domain is damaged", ("envelope", "domain", "error")),
     "message.forwarded": (
         "what goes to other servers for a recipient of ours has a reverse-path of ours",

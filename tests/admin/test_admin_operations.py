@@ -245,7 +245,7 @@ class AllThreeWaysTests(TestCase):
                 opened.sending_settings,
                 opened.tls_results,
                 opened.tls_reports,
-                Running(),
+                server=Running(),
             )
             port = ControlPort(reactor, self.data, ControlFactory(admin))
             port.open()

@@ -83,7 +83,7 @@ OTHER = {
     "auth": {"checkers": ["memory:a:b"], "no_throttle_for": ["192.0.2.0/24"], "password_refuse_common": False},
     "submission": {"hold_loud": True},
     "mta_sts": {"mode": "enforce"},
-    "dkim": {"enabled": False},
+    "dkim": {"enabled": False, "activate": "by hand"},
     "published": {"dmarc": "reject", "reports_to": "a@example.org"},
     "tls_reports": {"sender": "b@example.org", "organization": "B", "contact": "c@example.org"},
     "listener": [{"protocol": "smtp", "endpoint": "tcp:26"}],

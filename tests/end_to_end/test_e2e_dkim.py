@@ -6,9 +6,18 @@ import os
 import smtplib
 import ssl
 import subprocess
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from servers import PASSWORD, STRICT, Dns, MailNode, Postfix, free_port, program, wait_for
+
+from mailnode.admin.dkim import domain_dkim, domain_dkim_rotate
+from mailnode.admin.dkim_rotation import DkimRotation
+from mailnode.config.demo import demo_config
+from mailnode.net.lookup import BlockingLookup
+from mailnode.net.no_reactor import run_now
+from mailnode.server.administration import administration
 
 # Names below .test will not do: the resolver in OpenDKIM knows that there are none.
 A, B, POSTFIX, RESOLVER = "127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.6.53"
@@ -20,6 +29,11 @@ BODIES = {
     "eight": "Grüße aus Köln, §5\r\n".encode() * 200,
     "large": (b"QUJD" * 18 + b"\r\n") * 135_000,  # 10 MB, which Postfix takes
 }
+
+
+def text_pieces(text):
+    """The strings of a TXT record, as dnsmasq reads them."""
+    return ",".join(f'"{text[at : at + 250]}"' for at in range(0, len(text), 250))
 
 
 class World:
@@ -50,7 +64,7 @@ class World:
             node.start()
             node.add_account(user)
         self.postfix.start()
-        self.publish("dkim-rotate")
+        self.publish("dkim")
         return self
 
     def publish(self, verb):
@@ -58,8 +72,7 @@ class World:
         keys = json.loads(self.a.ctl("domain", verb, "a.example", "--json").stdout)
         lines = []
         for key in keys:
-            parts = [key["text"][at : at + 250] for at in range(0, len(key["text"]), 250)]
-            lines.append(f"txt-record={key['name']}," + ",".join(f'"{part}"' for part in parts))
+            lines.append(f"txt-record={key['name']}," + text_pieces(key["text"]))
         if self.resolver is not None:
             self.resolver.stop()
         self.resolver = Dns(self.folder / "resolver", lines, port=53, address=RESOLVER)
@@ -87,6 +100,7 @@ class World:
         ]
 
 
+NOW = 1_800_000_000.0
 PASSED = [("pass", "header.a=rsa-sha256"), ("pass", "header.a=ed25519-sha256")]
 
 
@@ -151,6 +165,29 @@ def test_new_keys_sign_from_the_next_message_on(world):
         assert world.verdicts(got) == PASSED
         assert all(f"s={selector};".encode() in got for selector in selectors)
     assert not set(old) & set(new)
+
+
+def test_a_key_signs_when_a_resolver_tells_its_record(tmp_path):
+    port = free_port()
+    with administration(demo_config(tmp_path / "data")) as opened:
+        clock = SimpleNamespace(seconds=lambda: NOW)
+        admin = replace(opened, dns=BlockingLookup(lambda: [f"127.0.0.1:{port}"]), clock=clock)
+
+        async def changed():
+            pass
+
+        rotation = DkimRotation(admin, changed)
+        run_now(rotation.begin())
+        made = run_now(domain_dkim_rotate(admin, "mailnode.test"))
+        lines = [f"txt-record={key['name']}," + text_pieces(key["text"]) for key in made if key["state"] == "next"]
+        for zone, later, states in ((["local=/test/"], 0, 2), (lines, 0, 2), (lines, 7199, 2), (lines, 7200, 0)):
+            dns = Dns(tmp_path / "dns", ["local-ttl=7200", *zone], port)
+            try:
+                run_now(rotation.look(NOW + later))
+            finally:
+                dns.stop()
+            found = [key["state"] for key in run_now(domain_dkim(admin, "mailnode.test"))]
+            assert found.count("next") == states, (later, found)
 
 
 def test_nothing_private_is_told(world):

@@ -29,7 +29,7 @@ def node(tmp_path, elsewhere):
 
 @pytest.mark.parametrize("size", [4096, 10_000_000])
 def test_it_arrives_in_ascii_and_says_the_same(node, elsewhere, size):
-    keys = json.loads(node.ctl("domain", "dkim-rotate", "a.test", "--json").stdout)
+    keys = json.loads(node.ctl("domain", "dkim", "a.test", "--json").stdout)
     records = {f"{key['name']}.".encode(): key["text"].encode() for key in keys}
     body = "Grüße aus dem Süden, Zeile für Zeile\r\n" * (size // 40)
     text = f"From: alice@a.test\r\nContent-Type: text/plain; charset=utf-8\r\nMIME-Version: 1.0\r\n\r\n{body}"

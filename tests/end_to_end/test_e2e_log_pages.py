@@ -100,7 +100,6 @@ def test_a_message_leaves_the_lines_of_the_page(tmp_path):
     try:
         away.start().add_account("bob@b.test")
         here.start().add_account("alice@a.test")
-        here.ctl("domain", "dkim-rotate", "a.test")
         here.process.wait_line(" admin.command ")
         begun = len(here.process.lines)
         context = ssl.create_default_context(cafile=str(here.ca))

@@ -94,7 +94,6 @@ def world(tmp_path_factory):
     made = PublishedWorld(tmp_path_factory.mktemp("published"))
     try:
         made.node.start()
-        made.node.ctl("domain", "dkim-rotate", D)
         made.records = json.loads(made.node.ctl("domain", "records", D, "--json").stdout)["records"]
         yield made
     finally:

@@ -60,6 +60,7 @@ MAY_SEE = {
         "errors",
         "interfaces",
         "net",
+        "upkeep",
         "values",
         "web",
         "server.administration",

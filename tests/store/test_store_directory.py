@@ -648,12 +648,17 @@ def test_keys_of_a_domain_are_kept_with_their_states(town, loop):
         loop.run(town.add_dkim_keys("example.org", [key_of("m2r"), key_of("m1e")]))
     with pytest.raises(NoSuchDomain):
         loop.run(town.add_dkim_keys("elsewhere.example", [key_of("m1r")]))
-    loop.run(town.set_dkim_states("example.org", {"m1r": "retired", "none": "active"}))
-    assert [key.state for key in loop.run(town.dkim_keys("example.org"))] == ["retired", "active"]
+    loop.run(town.set_dkim_ready("example.org", {"m1r": 7.0, "m1e": 8.0}))
+    assert [key.ready_at for key in loop.run(town.dkim_keys("example.org"))] == [7.0, 8.0]
+    loop.run(town.set_dkim_states("example.org", {"m1r": "retired", "none": "active"}, 9.0))
+    assert [(key.state, key.changed, key.ready_at) for key in loop.run(town.dkim_keys("example.org"))] == [
+        ("retired", 9.0, 0.0),
+        ("active", 0.0, 8.0),
+    ]
     with pytest.raises(ValueError, match="no such state"):
-        loop.run(town.set_dkim_states("example.org", {"m1r": "asleep"}))
+        loop.run(town.set_dkim_states("example.org", {"m1r": "asleep"}, 9.0))
     loop.run(town.remove_dkim_key("example.org", "m1r"))
-    assert loop.run(town.dkim_keys("example.org")) == (second,)
+    assert [key.selector for key in loop.run(town.dkim_keys("example.org"))] == ["m1e"]
 
 
 def test_another_process_hears_of_new_keys(town, engine, loop):

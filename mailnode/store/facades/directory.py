@@ -206,11 +206,15 @@ class Directory:
         """See :class:`IDirectory`. :raises BadAddress:"""
         await self._change(dkim_keys.add_dkim_keys, domain_key(domain), tuple(keys))
 
-    async def set_dkim_states(self, domain: str, states: Mapping[str, str]) -> None:
+    async def set_dkim_states(self, domain: str, states: Mapping[str, str], now: float) -> None:
         """See :class:`IDirectory`. :raises BadAddress: :raises ValueError: not one of ``STATES``."""
         if not set(STATES).issuperset(states.values()):
             raise ValueError("no such state of a key")
-        await self._change(dkim_keys.set_dkim_states, domain_key(domain), dict(states))
+        await self._change(dkim_keys.set_dkim_states, domain_key(domain), dict(states), now)
+
+    async def set_dkim_ready(self, domain: str, ready_at: Mapping[str, float]) -> None:
+        """See :class:`IDirectory`. :raises BadAddress:"""
+        await self._change(dkim_keys.set_dkim_ready, domain_key(domain), dict(ready_at))
 
     async def add_forwarding_key(
         self, key: ForwardingKey, unless_within: float, keep: int

@@ -14,7 +14,7 @@ from mailnode.values.dkim import DkimKey
 def dkim_keys(tx: Transaction, domain: str) -> tuple[DkimKey, ...]:
     """See IDirectory."""
     rows = tx.execute(
-        "SELECT domain, selector, algorithm, state, created, public_key, private_key FROM dkim_key"
+        "SELECT domain, selector, algorithm, state, created, public_key, private_key, changed, ready_at FROM dkim_key"
         " WHERE domain = ? ORDER BY created, algorithm DESC, selector",
         (domain,),
     )
@@ -30,19 +30,29 @@ def add_dkim_keys(tx: Transaction, domain: str, keys: Sequence[DkimKey]) -> Chan
     if taken := known & {key.selector for key in keys}:
         raise AlreadyExists(", ".join(sorted(taken)))
     tx.many(
-        "INSERT INTO dkim_key (domain, selector, algorithm, state, created, public_key, private_key)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
-        [(domain, k.selector, k.algorithm, k.state, k.created, k.public, k.private) for k in keys],
+        "INSERT INTO dkim_key (domain, selector, algorithm, state, created, public_key, private_key, changed)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        [(domain, k.selector, k.algorithm, k.state, k.created, k.public, k.private, k.changed) for k in keys],
     )
     return Changed(None, version)
 
 
-def set_dkim_states(tx: Transaction, domain: str, states: Mapping[str, str]) -> Changed[None]:
+def set_dkim_states(tx: Transaction, domain: str, states: Mapping[str, str], now: float) -> Changed[None]:
     """See IDirectory."""
     version = next_version(tx)
     tx.many(
-        "UPDATE dkim_key SET state = ? WHERE domain = ? AND selector = ?",
-        [(state, domain, selector) for selector, state in states.items()],
+        "UPDATE dkim_key SET state = ?, changed = ?, ready_at = 0 WHERE domain = ? AND selector = ?",
+        [(state, now, domain, selector) for selector, state in states.items()],
+    )
+    return Changed(None, version)
+
+
+def set_dkim_ready(tx: Transaction, domain: str, ready_at: Mapping[str, float]) -> Changed[None]:
+    """See IDirectory."""
+    version = next_version(tx)
+    tx.many(
+        "UPDATE dkim_key SET ready_at = ? WHERE domain = ? AND selector = ?",
+        [(seconds, domain, selector) for selector, seconds in ready_at.items()],
     )
     return Changed(None, version)
 
