@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Iterator, Sequence
 from urllib.parse import quote
 
+from mailnode.admin.caa import AUTHORITIES, certified
 from mailnode.values.address import domain_key
 from mailnode.values.published import SERVICES, DnsRecord, Published
 
@@ -26,6 +27,7 @@ def zone(domain: str, published: Published, dkim: Sequence[tuple[str, str]] = ()
         *(DnsRecord(name, "TXT", text, "The key by which others verify our signatures (DKIM).") for name, text in dkim),
         *_reports(domain, published),
         *_encryption(domain, published),
+        *_issuance(published),
         *_programs(domain, published),
     ]
 
@@ -53,6 +55,11 @@ def notes(domain: str, published: Published, records: Sequence[DnsRecord]) -> li
     elif not _covered(host, published):
         found.append(
             f"No certificate here is for {host}: other servers and mail programs that look at it take it for wrong."
+        )
+    issued = certified(host, published)
+    if issued is not None and issued[1] not in AUTHORITIES:
+        found.append(
+            f"The certificate of {host} was issued by {issued[1]}: what it is called in a CAA record (RFC 8659), it says itself."
         )
     if published.sts is None:
         found.append(
@@ -135,6 +142,20 @@ def _encryption(domain: str, published: Published) -> Iterator[DnsRecord]:
             f"3 1 1 {digest}",
             "The key of this server's certificate (DANE). Only in a zone that is signed with DNSSEC; publish that of a new key"
             " before the key is in use.",
+        )
+
+
+def _issuance(published: Published) -> Iterator[DnsRecord]:
+    found = certified(published.hostname, published)
+    if found is not None and found[1] in AUTHORITIES:
+        name, organization = found
+        tag = "issuewild" if name.startswith("*.") else "issue"
+        yield DnsRecord(
+            name.removeprefix("*."),
+            "CAA",
+            f'0 {tag} "{AUTHORITIES[organization][0]}"',
+            "Who may issue certificates for this name and those below it: nobody else (CAA). Others that you use must stand here"
+            " too.",
         )
 
 

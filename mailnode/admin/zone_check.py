@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import TypedDict
 
-from mailnode.admin import zone_rules
+from mailnode.admin import caa, zone_rules
 from mailnode.admin.zone_rules import Compared, Judged, Rule, Verdict
 from mailnode.interfaces.dns import DnsAnswer, DnsQuestion
 from mailnode.values.published import DnsRecord, Published
@@ -49,6 +50,8 @@ def questions(published: Published, records: Sequence[DnsRecord]) -> set[DnsQues
     asked = {DnsQuestion(one.name, one.type) for one in records}
     names = {published.hostname, *(one.name for one in records if one.type == "CNAME")}
     asked |= {DnsQuestion(name, kind) for name in names for kind in ("A", "AAAA")}
+    for host in _certified_hosts(published, records):
+        asked |= set(caa.climb(host))
     return asked | set(names_of_addresses(published, {}).values())
 
 
@@ -60,7 +63,11 @@ def names_of_addresses(published: Published, answers: Answers) -> dict[str, DnsQ
 
 def check(published: Published, records: Sequence[DnsRecord], answers: Answers) -> list[RecordCheck]:
     """Return what came of each record, in their order, and of each address behind them."""
-    return [*_records(published, records, answers), *_host(published, answers)]
+    return [
+        *_records(published, [one for one in records if one.type != "CAA"], answers),
+        *_issuance(published, records, answers),
+        *_host(published, answers),
+    ]
 
 
 def _records(published: Published, records: Sequence[DnsRecord], answers: Answers) -> Iterator[RecordCheck]:
@@ -80,6 +87,23 @@ def _records(published: Published, records: Sequence[DnsRecord], answers: Answer
             answer.secure,
         )
         yield _told(question, compared, _judge(_rule(question, tag), compared, answer.failed), group[0].why)
+
+
+def _certified_hosts(published: Published, records: Sequence[DnsRecord]) -> list[str]:
+    """Return the names of this server that certificates are for whose issuers are known: its own, and the policy host's."""
+    names = [published.hostname, *(one.name for one in records if one.type == "CNAME")]
+    return [name for name in names if caa.certified(name, published)]
+
+
+def _issuance(published: Published, records: Sequence[DnsRecord], answers: Answers) -> Iterator[RecordCheck]:
+    for host in _certified_hosts(published, records):
+        found = caa.certified(host, published)
+        assert found is not None
+        answer = caa.relevant(host, answers)
+        wanted = [one.value for one in records if one.type == "CAA"]
+        compared = Compared(host, wanted, list(answer.values), published.hostname)
+        judged = _judge(partial(caa.judge, *found), compared, answer.failed)
+        yield _told(DnsQuestion(host, "CAA"), compared, judged, "Who may issue certificates for this name (CAA).")
 
 
 def _host(published: Published, answers: Answers) -> Iterator[RecordCheck]:

@@ -96,6 +96,8 @@ def _text(kind: str, data: RecordData) -> str:
         return f"{data.priority} {data.weight} {data.port} {_host(data.target)}"
     if kind == "TLSA":
         return f"{data.usage} {data.selector} {data.mtype} {data.cert.hex()}"
+    if kind == "CAA":
+        return f'{data.flags} {data.tag.decode("ascii", "replace").lower()} "{data.value.decode("utf-8", "replace")}"'
     if kind in ("CNAME", "PTR"):
         return _host(data.target)
     return str(data.address)

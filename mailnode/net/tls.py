@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_pem_private_key,
 )
+from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
 from twisted.internet.interfaces import IHandshakeListener, IOpenSSLServerConnectionCreator, ISSLTransport, ITransport
 from twisted.internet.ssl import CertificateOptions, TLSVersion
@@ -65,6 +66,13 @@ class Pair:
     def key_digest(self) -> str:
         """SHA-256 of the leaf's public key, in hexadecimal: the data of a TLSA record 3 1 1 (RFC 6698 2.1)."""
         return _digest(self.chain[0].public_key())
+
+    @property
+    def issuer(self) -> str:
+        """The organization that issued the leaf; "" where it is not named, or nobody else did."""
+        leaf = self.chain[0]
+        named = leaf.issuer.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+        return str(named[0].value) if named and leaf.issuer != leaf.subject else ""
 
     def as_pem(self) -> tuple[bytes, bytes]:
         """Return chain and key as text, for another process."""

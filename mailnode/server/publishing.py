@@ -31,6 +31,7 @@ def published(config: Config, pairs: Sequence[Pair]) -> Published:
         own_policy(config) if _policy_is_served(config) else None,
         config.published.dmarc,
         config.published.reports_to,
+        {name: pair.issuer for pair in reversed(pairs) for name in pair.names},
         tuple(dict.fromkeys(hops)),
     )
 

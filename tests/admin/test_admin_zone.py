@@ -148,3 +148,8 @@ def test_a_line_a_record():
     assert f"m1._domainkey.example.org TXT {KEY}" in lines
     assert "_pop3s._tcp.example.org SRV 0 0 0 ." in lines
     assert "# Where mail for the domain goes." in lines
+
+
+def test_an_authority_without_a_known_name_is_told_of():
+    told = notes("example.org", replace(FULL, issuers={"mail.example.org": "Own CA"}))
+    assert [note for note in told if "was issued by Own CA" in note and "CAA" in note]

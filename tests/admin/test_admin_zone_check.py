@@ -186,3 +186,75 @@ def test_a_person_reads_both_values_and_the_fix():
     assert "wanted: 10 mail.example.org\n" in text and "found:  10 mx.elsewhere.example\\x1b[2J\n" in text
     assert "publish 10 mail.example.org instead" in text and "\x1b" not in text
     assert "\n1 of 20 are not right" in text and text.endswith("# Something else.")
+
+
+LETS, GOOGLE = "Let's Encrypt", "Google Trust Services"
+ISSUE, WILD = '0 issue "letsencrypt.org"', '0 issuewild "letsencrypt.org"'
+
+
+def issuance(changes, **issuers):
+    """Return what comes of CAA for each name, with DNS as it should be but for these answers."""
+    names = {"host": HOST, "policy": f"mta-sts.{D}", "wild": f"*.{D}"}
+    published = replace(OURS, issuers={names[key]: issuer for key, issuer in issuers.items()})
+    changed = {(HOST, "CAA"): (), **{(name, "CAA"): values for name, values in changes.items()}}
+    found = [one for one in compare(changed, published) if one["type"] == "CAA"]
+    return {one["name"]: (one["verdict"], one["advice"]) for one in found}
+
+
+def test_the_authority_of_the_certificate_is_proposed_where_it_is_known():
+    def proposed(issuers):
+        return [(one.name, one.value) for one in zone(D, replace(OURS, issuers=issuers)) if one.type == "CAA"]
+
+    assert proposed({HOST: LETS}) == [(HOST, ISSUE)]
+    assert proposed({f"*.{D}": LETS}) == [(D, WILD)]
+    assert proposed({HOST: "An Authority of Ours"}) == proposed({}) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict", "words"),
+    [
+        ({}, "hint", f"publish {ISSUE}"),
+        ({HOST: [ISSUE]}, "right", ""),
+        ({D: ['0 issue " LetsEncrypt.org ; validationmethods=dns-01"']}, "right", ""),
+        ({D: ['0 issue "pki.goog"']}, "differs", "may not issue the next"),
+        ({"org": ['0 issue "pki.goog"']}, "differs", "may not issue the next"),
+        ({D: [ISSUE], "org": ['0 issue "pki.goog"']}, "right", ""),
+        ({HOST: ['0 issue "pki.goog"'], D: [ISSUE]}, "differs", "may not"),
+        ({D: ['0 issue ";"']}, "differs", "may not"),
+        ({D: ['0 issue ";"', ISSUE]}, "right", ""),
+        ({D: ['0 issue "%%%%%"']}, "differs", "may not"),
+        ({D: ['0 iodef "mailto:a@example.org"']}, "hint", "Any authority"),
+        ({D: ['0 iodef "mailto:a@example.org"'], "org": ['0 issue "pki.goog"']}, "hint", "Any authority"),
+        ({D: [ISSUE, '128 tbs "Unknown"']}, "differs", "may not"),
+        ({D: [ISSUE, '0 tbs "Unknown"']}, "right", ""),
+        ({D: ['0 issuewild "pki.goog"']}, "hint", "Any authority"),
+        ({D: ["nonsense"]}, "hint", "Any authority"),
+        ({D: DnsAnswer(failed=True)}, "failed", "no answer"),
+        ({HOST: [ISSUE], D: DnsAnswer(failed=True)}, "right", ""),
+    ],
+)
+def test_whether_the_issuer_may_go_on(changes, verdict, words):
+    [(name, (found, advice))] = issuance(changes, host=LETS).items()
+    assert (name, found) == (HOST, verdict) and words in advice
+
+
+@pytest.mark.parametrize(
+    ("values", "verdict"),
+    [([ISSUE], "right"), ([ISSUE, '0 issuewild ";"'], "differs"), (['0 issue ";"', WILD], "right")],
+)
+def test_a_wildcard_has_rules_of_its_own(values, verdict):
+    assert {found for found, _ in issuance({D: values}, wild=LETS).values()} == {verdict}
+
+
+def test_each_name_by_the_certificate_that_is_for_it():
+    found = issuance({D: [ISSUE]}, host=LETS, policy=GOOGLE)
+    assert {name: verdict for name, (verdict, _) in found.items()} == {HOST: "right", f"mta-sts.{D}": "differs"}
+
+
+def test_an_authority_that_nobody_knows_the_name_of_is_only_spoken_of():
+    assert issuance({}, host="Own CA")[HOST][0] == "right"
+    assert issuance({D: [ISSUE]}, host="Own CA")[HOST] == (
+        "hint",
+        "They must allow Own CA: ask it what it is called in CAA records.",
+    )
+    assert issuance({D: [ISSUE]}) == {}
