@@ -52,10 +52,11 @@ def copies(envelope: Envelope, judgement: Judgement) -> Copies:
     local: dict[str, LocalCopy] = {}
     remote: dict[str, RemoteCopy] = {}
     carried: set[int] = set()  # recipients a copy of whom carries the whole request
+    prefixes: dict[bytes, bytes] = {}  # one object for all copies that have the same on top
     for reached in (judgement.own, judgement.redirected) if judgement.plans else (judgement.own,):
         for number, recipient in enumerate(envelope.recipients):
             for route, plan in reached(recipient.address):
-                prefix = envelope.trace + plan.prefix
+                prefix = prefixes.setdefault(plan.prefix, envelope.trace + plan.prefix)
                 for account_id, came_for in route.local:
                     if account_id not in local:
                         own = delivery_prefix(envelope.reverse_path, str(recipient.address)) + prefix
@@ -93,14 +94,18 @@ def queued_recipients(
         )
         for index, copy in enumerate(made.local)
     ]
+    encoded: dict[tuple[bytes, str], str] = {}
     for index, remote in enumerate(made.remote, len(rows)):
         destination = routing.destination(remote.address.rpartition("@")[2], remote.sender or reverse_path)
+        on_top = remote.prefix, remote.sender
+        if on_top not in encoded:
+            encoded[on_top] = _encode_remote(remote)
         rows.append(
             QueuedRecipient(
                 index,
                 remote.address,
                 destination,
-                plan=_encode_remote(remote),
+                plan=encoded[on_top],
                 options=remote.options,
                 next_try=next_try,
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -648,6 +649,29 @@ def test_what_an_older_version_wrote_has_no_priority(queue, post, engine, loop):
     envelope = claimed(queue, loop).envelope
     assert (envelope.id, envelope.options) == ("old", MailOptions(0, "8BITMIME", True, "FULL", "e"))
     assert envelope.recipients[0].options == RcptOptions(frozenset({"NEVER"}))
+
+
+@pytest.mark.parametrize("count", [3, 1201])
+def test_a_plan_that_many_have_is_written_once_and_each_has_it(queue, post, engine, loop, count):
+    signed, other = '{"prefix":"DKIM-Signature: s\\r\\n"}', '{"sender":"a@b.example"}'
+    rows = [
+        QueuedRecipient(n, f"u{n}@a.example", f"{n % 2}.example", plan="" if n == 2 else other if n == 1 else signed)
+        for n in range(count)
+    ]
+    post("e1", [replace(row, next_try=NOW) for row in rows])
+    [(octets,)] = loop.run(engine.read(QUEUE, lambda tx: tx.execute("SELECT SUM(LENGTH(plan)) FROM recipient")))
+    assert octets == len(signed) + len(other)
+    wanted = {row.index: row.plan for row in rows}
+    assert {one.index: one.plan for one in loop.run(queue.envelope("e1")).recipients} == wanted
+    [listed] = loop.run(queue.envelopes())
+    assert {one.index: one.plan for one in listed.recipients} == wanted
+    found = {}
+    for destination in ("0.example", "1.example"):
+        while (claim := claimed(queue, loop, destination, limit=500)) is not None:
+            found |= {one.index: one.plan for one in claim.envelope.recipients}
+            assert settle(queue, loop, claim, DELIVERED)  # who has the plan written may have got the message already
+    assert found == wanted
+    assert empty(engine, loop)
 
 
 def test_priority_of_an_envelope_that_enters_in_pieces(queue, post, loop):

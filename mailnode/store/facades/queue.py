@@ -95,10 +95,12 @@ class Queue:
         try:
             if not await self._engine.write(QUEUE, queue_rows.stage, self._shard, submission):
                 return
-            bare = replace(submission.envelope, recipients=())
+            bare, owners = replace(submission.envelope, recipients=()), queue_rows.plan_owners(recipients)
             for start in range(0, len(recipients), UNIT_ROWS):
-                piece = recipients[start : start + UNIT_ROWS]
-                await self._engine.write(QUEUE, queue_rows.stage_recipients, self._shard, bare, piece)
+                some = slice(start, start + UNIT_ROWS)
+                await self._engine.write(
+                    QUEUE, queue_rows.stage_recipients, self._shard, bare, recipients[some], owners[some]
+                )
             await self._engine.write(QUEUE, queue_rows.publish, self._shard, envelope_id)
         except StoreUnavailable:
             self._unfinished = True

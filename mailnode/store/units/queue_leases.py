@@ -120,7 +120,7 @@ def claim(
     claims = []
     for envelope_id in ids:
         envelope, stored = envelopes[envelope_id]
-        whole = with_recipients(envelope, recipients[envelope_id])
+        whole = with_recipients(tx, shard, envelope, recipients[envelope_id])
         claims.append(Claim(token + envelope_id, lease_until, whole, facts.get(envelope_id), stored))
     return claims
 

@@ -7,12 +7,12 @@ passes through the phases ``staged``, ``spread`` and ``gone``, a piece at a time
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from mailnode.store.engines.engine import Transaction, growing, patient, run_together
 from mailnode.store.units import queue_history
-from mailnode.store.units.statements import insert_rows, listed
+from mailnode.store.units.statements import insert_rows, listed, pieces
 from mailnode.store.units.stored_facts import encode_facts
 from mailnode.values.blob import BlobRef, StagedBlob
 from mailnode.values.envelope import PLAIN_RCPT, MailOptions, RcptOptions
@@ -40,7 +40,7 @@ _ENVELOPE = (
 _FROM = "FROM envelope e JOIN blob b ON b.id = e.blob_id AND b.shard = e.shard"
 VISIBLE = "phase IN ('open', 'spread')"
 RECIPIENT = (
-    "number, address, destination, account_id, plan, notify, orcpt, state, attempts, next_try, last_status,"
+    "number, address, destination, account_id, plan, plan_of, notify, orcpt, state, attempts, next_try, last_status,"
     " last_reply, last_host, delay_told, given_up, began, unsettled"
 )
 _DUE_AT = "CASE state WHEN 'waiting' THEN next_try WHEN 'leased' THEN lease_until END"
@@ -63,7 +63,8 @@ def add_together(tx: Transaction, calls: Sequence[tuple[int, NewEnvelope]]) -> l
         envelope = submission.envelope
         if (shard, envelope.id) in new:
             new.discard((shard, envelope.id))  # the same envelope once more is no second one
-            rows += _recipient_rows(shard, envelope, envelope.recipients, due=not envelope.held)
+            owners = plan_owners(envelope.recipients)
+            rows += _recipient_rows(shard, envelope, envelope.recipients, owners, due=not envelope.held)
     _insert_recipients(tx, rows)
     return [None] * len(calls)
 
@@ -83,10 +84,23 @@ def stage(tx: Transaction, shard: int, submission: NewEnvelope) -> bool:
 @growing
 @patient
 def stage_recipients(
-    tx: Transaction, shard: int, envelope: QueuedEnvelope, recipients: Sequence[QueuedRecipient]
+    tx: Transaction,
+    shard: int,
+    envelope: QueuedEnvelope,
+    recipients: Sequence[QueuedRecipient],
+    owners: Sequence[int | None],
 ) -> None:
-    """Add some recipients to a staged envelope. :param envelope: its own are not looked at."""
-    _insert_recipients(tx, _recipient_rows(shard, envelope, recipients, due=False))
+    """Add some recipients to a staged envelope. :param envelope: its own are not looked at. :param owners: see
+    :func:`plan_owners`, of all that it will have."""
+    _insert_recipients(tx, _recipient_rows(shard, envelope, recipients, owners, due=False))
+
+
+def plan_owners(recipients: Sequence[QueuedRecipient]) -> list[int | None]:
+    """Return, for each recipient of an envelope, the number of the one that has its plan written; None: itself. A signature
+    stands on top of a message for a hundred thousand once."""
+    first: dict[str, int] = {}
+    owners = [first.setdefault(one.plan, one.index) if one.plan else one.index for one in recipients]
+    return [None if owner == one.index else owner for owner, one in zip(owners, recipients, strict=True)]
 
 
 def publish(tx: Transaction, shard: int, envelope_id: str) -> None:
@@ -144,7 +158,11 @@ def _insert_envelopes(tx: Transaction, calls: Sequence[tuple[int, NewEnvelope]],
 
 
 def _recipient_rows(
-    shard: int, envelope: QueuedEnvelope, recipients: Iterable[QueuedRecipient], due: bool
+    shard: int,
+    envelope: QueuedEnvelope,
+    recipients: Sequence[QueuedRecipient],
+    owners: Sequence[int | None],
+    due: bool,
 ) -> list[tuple[object, ...]]:
     priority = envelope.options.priority
     precedence = None if priority == 0 else 1 if priority > 0 else -1
@@ -162,7 +180,8 @@ def _recipient_rows(
             r.attempts,
             r.address,
             r.account_id,
-            r.plan,
+            r.plan if owner is None else "",
+            owner,
             *_rcpt_columns(r.options),
             r.last_status,
             r.last_reply,
@@ -170,7 +189,7 @@ def _recipient_rows(
             int(r.delay_told),
             precedence,
         )
-        for r in recipients
+        for r, owner in zip(recipients, owners, strict=True)
     ]
 
 
@@ -178,7 +197,7 @@ def _insert_recipients(tx: Transaction, rows: Sequence[tuple[object, ...]]) -> N
     insert_rows(
         tx,
         "recipient (shard, envelope_id, number, destination, due_at, state, token, lease_until, next_try, attempts,"
-        " address, account_id, plan, notify, orcpt, last_status, last_reply, last_host, delay_told,"
+        " address, account_id, plan, plan_of, notify, orcpt, last_status, last_reply, last_host, delay_told,"
         " precedence)",
         rows,
         " ON CONFLICT (shard, envelope_id, number) DO NOTHING",
@@ -329,7 +348,7 @@ def retry(tx: Transaction, shard: int, destination: str | None, now: float) -> i
 def envelope(tx: Transaction, shard: int, envelope_id: str) -> QueuedEnvelope | None:
     """See IQueueStore."""
     found = envelopes_where(tx, f"e.shard = ? AND e.id = ? AND e.{VISIBLE}", (shard, envelope_id))
-    return with_recipients(found[0], _recipients(tx, shard, envelope_id)) if found else None
+    return with_recipients(tx, shard, found[0], _recipients(tx, shard, envelope_id)) if found else None
 
 
 def staged_blob(tx: Transaction, shard: int, ref: BlobRef) -> StagedBlob | None:
@@ -398,19 +417,26 @@ def _recipients(tx: Transaction, shard: int, envelope_id: str) -> list[StoredRow
     )
 
 
-def with_recipients(envelope: QueuedEnvelope, rows: Iterable[StoredRow]) -> QueuedEnvelope:
+def with_recipients(tx: Transaction, shard: int, envelope: QueuedEnvelope, rows: Sequence[StoredRow]) -> QueuedEnvelope:
     """Return an envelope with the recipients of rows of the columns ``RECIPIENT``."""
-    recipients = tuple(_recipient(row) for row in rows)
-    return replace(envelope, recipients=recipients)
+    plans: dict[int | None, str] = {}
+    for some in pieces(sorted({row[5] for row in rows if row[5] is not None})):
+        marks, numbers = listed(some)
+        plans |= tx.execute(
+            f"SELECT number, plan FROM recipient WHERE shard = ? AND envelope_id = ? AND number IN {marks}",
+            (shard, envelope.id, *numbers),
+        )
+    return replace(envelope, recipients=tuple(_recipient(row, plans) for row in rows))
 
 
-def _recipient(row: StoredRow) -> QueuedRecipient:
+def _recipient(row: StoredRow, plans: Mapping[int | None, str]) -> QueuedRecipient:
     (
         index,
         address,
         destination,
         account_id,
         plan,
+        plan_of,
         notify,
         orcpt,
         state,
@@ -429,7 +455,7 @@ def _recipient(row: StoredRow) -> QueuedRecipient:
         address=address,
         destination=destination,
         account_id=account_id,
-        plan=plan,
+        plan=plans.get(plan_of, plan),
         options=_rcpt_options(notify, orcpt),
         state=state,
         attempts=attempts,

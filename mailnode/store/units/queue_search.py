@@ -51,7 +51,7 @@ def envelopes(
     for some in pieces(ids):
         marks, keys = listed(some)
         for one in envelopes_where(tx, f"e.shard = ? AND e.id IN {marks}", (shard, *keys)):
-            found[one.id] = with_recipients(one, recipients[one.id])
+            found[one.id] = with_recipients(tx, shard, one, recipients[one.id])
     return [found[envelope_id] for envelope_id in ids], last
 
 
