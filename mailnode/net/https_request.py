@@ -11,7 +11,7 @@ from typing import cast
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, wrapClientTLS
-from twisted.internet.error import ConnectError
+from twisted.internet.error import ConnectError, ConnectionDone
 from twisted.internet.interfaces import (
     IHandshakeListener,
     IProtocol,
@@ -23,6 +23,7 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from twisted.web.client import URI, Agent, FileBodyProducer, ResponseDone
+from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgentEndpointFactory, IResponse
 from zope.interface import implementer
@@ -107,7 +108,7 @@ async def _ask(reactor: IServerReactor, to: _Endpoint, request: WebRequest) -> W
     types = response.headers.getRawHeaders(b"content-type", [])
     if not request.largest:
         return WebAnswer(response.code, types, b"")
-    body = _Body(request.largest)
+    body = _Body(to)
     response.deliverBody(body)  # type: ignore[no-untyped-call]
     return WebAnswer(response.code, types, await body.done)
 
@@ -133,6 +134,7 @@ class _Endpoint:
         self.host = target.host
         self.largest = largest
         self.too_large = False
+        self.said_goodbye = False  # the host ended the connection by the rules of TLS
         self._handshake = handshake
         self._reactor = reactor
         self._resolver = resolver
@@ -201,7 +203,8 @@ class _Bounded(ProtocolWrapper):
             super().dataReceived(data)  # type: ignore[no-untyped-call]
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Tell who waits for TLS, too."""
+        """Note how it ended, and tell who waits for TLS, too."""
+        self._endpoint.said_goodbye = isinstance(reason.value, ConnectionDone)
         super().connectionLost(reason)  # type: ignore[no-untyped-call]
         if not self.encrypted.called:
             self.encrypted.errback(reason)
@@ -219,9 +222,9 @@ class _Bounding(WrappingFactory[_Bounded]):
 class _Body(Protocol):
     """What a web server sends after its header."""
 
-    def __init__(self, largest: int) -> None:
+    def __init__(self, to: _Endpoint) -> None:
         self.done: Deferred[bytes] = Deferred()
-        self._largest = largest
+        self._to = to
         self._octets = b""
 
     def dataReceived(self, data: bytes) -> None:
@@ -229,12 +232,14 @@ class _Body(Protocol):
         self._octets += data
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """All is there, or not."""
+        """All is there, or not. Where nothing but the end of the connection ends a body (RFC 9112 6.3), it is whole when the
+        host said goodbye: anybody on the way can cut a connection off, but not say that."""
         if self.done.called:
             return
-        if not isinstance(reason.value, ResponseDone):
+        ended = isinstance(reason.value, PotentialDataLoss) and self._to.said_goodbye
+        if not ended and not isinstance(reason.value, ResponseDone):
             self.done.errback(reason)
-        elif len(self._octets) > self._largest:
-            self.done.errback(WebFailed(f"more than {self._largest} octets"))
+        elif len(self._octets) > self._to.largest:
+            self.done.errback(WebFailed(f"more than {self._to.largest} octets"))
         else:
             self.done.callback(self._octets)

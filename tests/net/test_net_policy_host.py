@@ -115,6 +115,27 @@ class PolicyHostTests(TestCase):
 
         return self.case(case())
 
+    def test_a_policy_that_the_end_of_the_connection_ends(self) -> Deferred[Any]:
+        async def case() -> None:
+            def close(server: Any) -> None:
+                server.transport.write(TEXT + b"Connection: close\r\n\r\n" + POLICY)
+                server.transport.loseConnection()
+
+            self.assertEqual(await self.fetch(self.serve(close)), POLICY)
+
+        return self.case(case())
+
+    def test_such_a_one_without_the_goodbye_of_tls_may_have_been_cut_short(self) -> Deferred[Any]:
+        async def case() -> None:
+            def cut(server: Any) -> None:
+                server.transport.write(TEXT + b"Connection: close\r\n\r\n" + POLICY)
+                server.transport.transport.loseConnection()  # of the socket, below TLS
+
+            failed = await self.fails(self.serve(cut))
+            self.assertEqual((failed.result, failed.text), ("sts-policy-fetch-error", f"no answer of {NAME}"))
+
+        return self.case(case())
+
     def test_another_address_where_the_first_is_dead(self) -> Deferred[Any]:
         async def case() -> None:
             self.assertEqual(await self.fetch(self.serve(whole(POLICY)), "127.0.0.77", "127.0.0.1"), POLICY)
@@ -193,7 +214,12 @@ class PolicyHostTests(TestCase):
 
     def test_a_policy_and_a_header_without_end(self) -> Deferred[Any]:
         async def case() -> None:
-            for head, more in ((TEXT + b"\r\n", b"x" * 10_000), (TEXT, b"X-More: " + b"x" * 1000 + b"\r\n")):
+            chunk = b"2710\r\n" + b"x" * 10_000 + b"\r\n"
+            for head, more in (
+                (TEXT + b"\r\n", b"x" * 10_000),
+                (TEXT + b"Transfer-Encoding: chunked\r\n\r\n", chunk),
+                (TEXT, b"X-More: " + b"x" * 1000 + b"\r\n"),
+            ):
                 failed = await self.fails(self.serve(endless(head, more)))
                 self.assertEqual(failed.result, "sts-policy-fetch-error")
                 self.assertIn("more than 65536 octets", failed.text)
