@@ -31,11 +31,14 @@ from mailnode.net.client_tls import ClientTls
 from mailnode.net.dialing import Dialer
 from mailnode.net.outbound_link import READ_PIECE, Link
 from mailnode.smtp.wire import client
+from mailnode.values.envelope import RcptOptions
 from mailnode.values.events import emit
 from mailnode.values.smtp_reply import Reply
 from mailnode.values.tls_report import AUTHENTIC, ENCRYPTED, PLAIN, TlsSession
 
 _log = Logger()
+
+_LATER = Reply(452, "4.5.3", ("too many recipients for one transaction",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,10 +322,9 @@ class Outbound:
         return report
 
     async def _transact(self, link: Link, message: OutboundMessage) -> OutboundReport:
-        """One transaction; recipients beyond the server's limit of one get our 452."""
+        """One transaction; recipients beyond the server's limits of one get our 452."""
         connection = link.client
-        most = connection.max_recipients or len(message.recipients)
-        now, later = message.recipients[:most], message.recipients[most:]
+        now = _at_once(message.recipients, connection.max_recipients, connection.max_domains)
         options = message.options
         lower = connection.said_in_ascii(options)
         if lower is not None and await _is_seven_bit(message):
@@ -332,7 +334,7 @@ class Outbound:
             if instead is not None:
                 message, options = instead, instead.options
         try:
-            commands = connection.send(message.reverse_path, now, options)
+            commands = connection.send(message.reverse_path, [message.recipients[index] for index in now], options)
         except ValueError:
             return _refused(Reply(553, "5.1.3", ("the address cannot be sent",)), message)
         link.mails += 1
@@ -340,8 +342,10 @@ class Outbound:
         sent = await self._finish(link, message)
         if not commands:
             return _refused(sent.replies[0], message)
-        more = (Reply(452, "4.5.3", ("too many recipients for one transaction",)),) * len(later)
-        return OutboundReport(sent.replies + more, link.tls, connection.has_dsn, frozenset(sent.ours))
+        replies = [_LATER] * len(message.recipients)
+        for index, reply in zip(now, sent.replies, strict=True):
+            replies[index] = reply
+        return OutboundReport(tuple(replies), link.tls, connection.has_dsn, frozenset(now[index] for index in sent.ours))
 
     async def _finish(self, link: Link, message: OutboundMessage) -> client.Sent:
         event = await link.expect(client.ContentWanted, client.Sent)
@@ -350,6 +354,19 @@ class Outbound:
             event = await link.expect(client.Sent)
         assert isinstance(event, client.Sent)
         return event
+
+
+def _at_once(recipients: Sequence[tuple[str, RcptOptions]], most: int, domains: int) -> list[int]:
+    """Return the indexes of the recipients for one transaction. :param most: of them, and :param domains: of their domains;
+    0: any number."""
+    chosen: list[int] = []
+    named: set[str] = set()
+    for index, (address, _) in enumerate(recipients):
+        domain = address.rpartition("@")[2].lower()
+        if domain in named or not domains or len(named) < domains:
+            named.add(domain)
+            chosen.append(index)
+    return chosen[: most or None]
 
 
 def _refused(reply: Reply, message: OutboundMessage) -> OutboundReport:

@@ -178,6 +178,34 @@ class SendTests(OutboundCase):
 
         return self.run_case(case())
 
+    def test_more_domains_than_the_server_takes_at_once(self) -> Deferred[Any]:
+        recipients = ("a@one.example", "b@two.example", "c@three.example", "d@ONE.example", "e@two.example")
+
+        async def case() -> None:
+            for limits, codes in (
+                ("RCPTDOMAINMAX=1", [250, 452, 452, 250, 452]),
+                ("RCPTDOMAINMAX=2", [250, 250, 452, 250, 250]),
+                ("RCPTMAX=3 RCPTDOMAINMAX=2", [250, 250, 452, 250, 452]),
+                ("RCPTDOMAINMAX=0", [250] * 5),
+            ):
+                server = self.serve(EHLO=f"250-mx.example\r\n250 LIMITS {limits}")
+                report = await self.make().send(self.target(server), message(CONTENT, *recipients))
+                self.assertEqual([reply.code for reply in report.replies], codes, limits)
+                told = [address for address, code in zip(recipients, codes, strict=True) if code == 250]
+                self.assertEqual(server.said("RCPT"), [f"RCPT TO:<{address}>" for address in told], limits)
+
+        return self.run_case(case())
+
+    def test_what_is_ours_among_those_of_one_domain(self) -> Deferred[Any]:
+        async def case() -> None:
+            server = self.serve(EHLO="250-mx.example\r\n250 LIMITS RCPTDOMAINMAX=1")
+            sent = message(CONTENT, "a@one.example", "b@two.example", "jürgen@one.example")
+            report = await self.make().send(self.target(server), sent)
+            self.assertEqual([reply.code for reply in report.replies], [250, 452, 553])
+            self.assertEqual(report.ours, {2})
+
+        return self.run_case(case())
+
     def test_what_the_server_lacks_is_our_own_refusal(self) -> Deferred[Any]:
         plain = "250-mx.example\r\n250 SIZE 100"
         eight = "Subject: ü\r\n\r\nü\r\n".encode()

@@ -524,8 +524,8 @@ def test_timeouts_follow_the_phase() -> None:
 def test_limits_of_the_server() -> None:
     sender = Sender()
     sender.feed(b"220 x\r\n")
-    sender.feed(b"250-x\r\n250-SIZE 77\r\n250 LIMITS MAILMAX=3 RCPTMAX=40\r\n")
-    assert sender.connection.max_mails == 3
+    sender.feed(b"250-x\r\n250-SIZE 77\r\n250 LIMITS MAILMAX=3 RCPTMAX=40 RCPTDOMAINMAX=2\r\n")
+    assert (sender.connection.max_mails, sender.connection.max_domains) == (3, 2)
     assert (sender.connection.max_size, sender.connection.max_recipients) == (77, 40)
     sender.connection.extensions = {"SIZE": "x", "LIMITS": "RCPTMAX=-1"}
     assert (sender.connection.max_size, sender.connection.max_recipients) == (0, 0)

@@ -12,6 +12,11 @@ def recipient_limit(offers: Offers) -> int:
     return _limit(offers, "RCPTMAX")
 
 
+def domain_limit(offers: Offers) -> int:
+    """The limit of domains of recipients in one transaction (RFC 9422 4.3), 0 when none is named."""
+    return _limit(offers, "RCPTDOMAINMAX")
+
+
 def mail_limit(offers: Offers) -> int:
     """The limit of transactions on one connection (RFC 9422 4.1), 0 when none is named."""
     return _limit(offers, "MAILMAX")

@@ -22,7 +22,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from mailnode.smtp.extensions import table
-from mailnode.smtp.extensions.session import mail_limit, recipient_limit
+from mailnode.smtp.extensions.session import domain_limit, mail_limit, recipient_limit
 from mailnode.smtp.extensions.size import size_limit
 from mailnode.smtp.wire.client_events import (
     Closed,
@@ -258,6 +258,11 @@ class ClientConnection:
     def max_recipients(self) -> int:
         """The server's limit of recipients in one transaction (RFC 9422), 0 when it names none."""
         return recipient_limit(self.extensions)
+
+    @property
+    def max_domains(self) -> int:
+        """The server's limit of recipients' domains in one transaction (RFC 9422), 0 when it names none."""
+        return domain_limit(self.extensions)
 
     @property
     def max_mails(self) -> int:
