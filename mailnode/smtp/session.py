@@ -378,21 +378,26 @@ class SmtpSession(Session[ev.Event]):
         if not last and transaction.problem is None:
             self._say(replies.CHUNK_OK)
             return
-        try:
-            if transaction.problem is not None:
-                raise transaction.problem
-            if transaction.intake is None:
-                self._begin_content()
-            reply = await self._take_message(transaction)
-        except Exception as error:
-            transaction.abort()
-            reply = self._refusal_of(transaction, error)
+        reply = transaction.refused or await self._outcome(transaction)
         if last:
             self._transaction = None
             self._pace.began(Phase.START, self._steady.seconds())
             self.channel.set_timeout(self._service.timeouts.command)
         self._answer_content(reply, last)
         self.flush()
+
+    async def _outcome(self, transaction: MailTransaction) -> Reply:
+        """Return what is said of a message that is complete, or of one that is refused before."""
+        try:
+            if transaction.problem is not None:
+                raise transaction.problem
+            if transaction.intake is None:
+                self._begin_content()
+            return await self._take_message(transaction)
+        except Exception as error:
+            transaction.abort()
+            transaction.refused = self._refusal_of(transaction, error)
+            return transaction.refused
 
     def _answer_content(self, reply: Reply, last: bool) -> None:
         self._say(reply)

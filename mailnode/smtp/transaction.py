@@ -13,6 +13,7 @@ from mailnode.values.envelope import Envelope, Origin, Recipient
 from mailnode.values.plan import AS_IT_IS, RecipientPlan
 from mailnode.values.policy import PASS, Verdict
 from mailnode.values.sending import NOTHING, Counted
+from mailnode.values.smtp_reply import Reply
 
 
 @dataclass(slots=True)
@@ -30,6 +31,7 @@ class MailTransaction:
     envelope: Envelope | None = None
     intake: Intake | None = None
     problem: Exception | None = None  # the message is read to its end and refused
+    refused: Reply | None = None  # what was said to a chunk of it, and is to those that follow
     counted: Counted = NOTHING  # for the account
     give_back: Callable[[Counted], None] | None = None  # takes that back, should the message not be taken
     held: bool = False  # the message is to wait for an operator

@@ -97,7 +97,7 @@ def test_smuggling_in_bdat(false_end: bytes) -> None:
         session.feed(b"BDAT %d LAST\r\n" % (len(content) - split) + content[split:])
         assert session.messages == ([] if bad else [taken]), split
         codes = [line[:3] for line in session.written.splitlines()]
-        assert codes in ([[b"250", b"550"], [b"550", b"503"]] if bad else [[b"250", b"250"]]), split
+        assert codes in ([[b"250", b"550"], [b"550", b"550"]] if bad else [[b"250", b"250"]]), split
         session.written = b""
         session.feed(b"NOOP\r\n")
         assert session.written == b"250 2.0.0 Ok\r\n"
@@ -204,6 +204,28 @@ def test_a_million_chunks_of_one_octet_leave_nothing_behind() -> None:
         session.written = b""
 
 
+def test_chunks_behind_a_refused_one_are_read_to_their_end_and_no_errors() -> None:
+    session = Answering(ServerConnection(Profile(limits=Limits(errors_max=3))))
+    session.feed(b"EHLO x\r\nMAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\n")
+    session.written = b""
+    session.feed(b"BDAT 1\r\n\0" + b"BDAT 1\r\nx" * 500 + b"BDAT 7 LAST\r\nQUIT\r\n\0" + b"RSET\r\n")
+    replies = session.written.split(b"\r\n")[:-1]
+    assert [reply[:3] for reply in replies] == [b"550"] * 502 + [b"250"]
+    assert (session.connection.errors, session.connection.state) == (1, State.READY)
+
+
+def test_chunks_behind_a_refused_one_without_end_are_hung_up_on() -> None:
+    session = Answering(ServerConnection(Profile(limits=Limits(discard_size=100))))
+    session.feed(b"EHLO x\r\nMAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\nBDAT 1\r\n\0")
+    session.written = b""
+    session.feed(b"BDAT 33\r\n" + b"x" * 33)
+    session.feed(b"BDAT 66\r\n" + b"x" * 66)
+    assert session.connection.state is State.FAILED
+    session.feed(b"BDAT 1\r\n")
+    assert session.written.split(b"\r\n")[2].startswith(b"552")
+    assert session.connection.state is State.CLOSED
+
+
 # What must be the last of a pipelined group.
 
 
@@ -300,7 +322,11 @@ def test_every_command_in_every_state(state: State, verb: str) -> None:
     session = in_state(state, secure=verb != "STARTTLS")
     session.feed(INPUTS[verb])
     allowed = TRANSITIONS[verb].get(state)
-    if allowed is None:
+    if state is State.FAILED and verb == "BDAT":
+        assert session.written[:3] == b"550"
+        assert session.connection.state is state
+        assert isinstance(session.events[-1], ev.Content)
+    elif allowed is None:
         assert session.written[:3] == b"503"
         assert session.connection.state is state
         assert isinstance(session.events[-1], ev.Refusal)

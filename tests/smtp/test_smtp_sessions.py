@@ -437,6 +437,28 @@ def test_chunks(bytewise: bool) -> None:
     assert len(world.delivery.accepted) == 2
 
 
+@pytest.mark.parametrize("fails", ["", "write", "accept"])
+def test_chunks_that_were_on_their_way_hear_what_the_first_one_did(fails: str, log: Any) -> None:
+    world = World()
+    if fails:
+        world.delivery.fails[fails] = StoreUnavailable()
+    client = world.client()
+    client.say("EHLO x\n" + ENVELOPE)
+    header = b"Subject: x\r\n\r\n"
+    first = b"BDAT %d\r\n%s" % (len(header), header)
+    last = b"BDAT 2 LAST\r\n\r\n"
+    said = client.say(first + b"BDAT 1\r\n" + (b"x" if fails else b"\0") + b"BDAT 1\r\nx" * 200 + last + b"NOOP\r\n")
+    replies = said.splitlines()
+    assert len(replies) == 204 and replies[-1].startswith("250")
+    refusal = next(reply for reply in replies if not reply.startswith("250"))
+    assert refusal[:9] == ("451 4.3.0" if fails else "550 5.5.2")
+    assert replies[replies.index(refusal) : -1] == [refusal] * (203 - replies.index(refusal))
+    assert [name for name, _ in log].count("message.refused") == 1
+    world.delivery.fails.clear()
+    client.say(ENVELOPE)
+    assert client.say(b"BDAT 14 LAST\r\n" + header).startswith("250 2.0.0 queued")
+
+
 CONTENTS = {
     "empty": (b"", b"\r\n"),
     "headers only": (b"Subject: x\r\n", b"Subject: x\r\n\r\n"),

@@ -15,7 +15,9 @@ States::
     CLOSED   the end
 
 ``TRANSITIONS`` in :mod:`mailnode.smtp.wire.server_states` says in which states a command is possible and where a positive
-answer leads. A negative answer changes nothing, but for the end of data (READY either way) and BDAT (FAILED).
+answer leads. A negative answer changes nothing, but for the end of data (READY either way) and BDAT (FAILED). The chunks that
+follow a refused one may have been on their way before the client could know (RFC 3030 2): they are read and refused like it,
+and are no errors of their own.
 """
 
 from __future__ import annotations
@@ -107,7 +109,8 @@ class ServerConnection:
         self._inspector = Inspector(self._limits)
         self._data: DataReader | None = None
         self._chunks: ChunkReader | None = None
-        self._drop = 0  # octets of a refused BDAT still to come
+        self._failed = False  # a chunk of this message was refused
+        self._drop = 0  # octets of a BDAT out of place still to come
         self._drop_reply = _SEQUENCE
 
     # Input
@@ -176,7 +179,7 @@ class ServerConnection:
         """Answer the pending event, or say something unasked (greeting, 421)."""
         event, self._pending = self._pending, None
         code = reply.code
-        if code >= 500 and not (self.authenticated and isinstance(event, Rcpt)):  # whose list is old makes no mistake
+        if code >= 500 and not self._is_forgiven(event):
             self.errors += 1
         if isinstance(event, Content):
             self._content_answered(event, reply.is_positive)
@@ -224,6 +227,10 @@ class ServerConnection:
 
     # Inside: what an answer does
 
+    def _is_forgiven(self, event: Event | None) -> bool:
+        """Whether a refusal is no mistake of the client: its list is old, or a chunk was on its way already."""
+        return (self.authenticated and isinstance(event, Rcpt)) or (self._failed and isinstance(event, Content))
+
     def _command_answered(self, event: Event) -> None:
         if isinstance(event, Helo):
             self.extended = event.extended
@@ -253,7 +260,8 @@ class ServerConnection:
             if positive:
                 self.errors = 0
         else:
-            self.state = State.BDAT if positive else State.FAILED
+            self._failed = self._failed or not positive
+            self.state = State.FAILED if self._failed else State.BDAT
 
     def _begin_session(self) -> None:
         self.state = State.START
@@ -263,7 +271,7 @@ class ServerConnection:
     def _clear(self) -> None:
         """Forget the transaction."""
         self.accepted = self._tried = 0
-        self._smtputf8 = False
+        self._smtputf8 = self._failed = False
         self._data = self._chunks = None
 
     # Inside: what comes next
@@ -412,9 +420,6 @@ class ServerConnection:
         refusal = None if last is not None else Reply(501, "5.5.4", ("Bad BDAT argument",))
         if self.state not in TRANSITIONS["BDAT"]:
             refusal = self._misplaced("BDAT")
-            if self.state is State.FAILED and last:
-                self.state = State.READY
-                self._clear()
         if refusal is not None:
             self._drop, self._drop_reply = size, refusal
             return self._dropped()

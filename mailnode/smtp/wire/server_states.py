@@ -36,7 +36,7 @@ TRANSITIONS: dict[str, dict[State, State]] = {
     "MAIL": {State.READY: State.MAIL},
     "RCPT": {State.MAIL: State.RCPT, State.RCPT: State.RCPT},
     "DATA": {State.RCPT: State.DATA},
-    "BDAT": {State.RCPT: State.CHUNK, State.BDAT: State.CHUNK},
+    "BDAT": {State.RCPT: State.CHUNK, State.BDAT: State.CHUNK, State.FAILED: State.CHUNK},
     "RSET": {**_TO_READY, State.START: State.START},
     "NOOP": _SAME,
     "HELP": _SAME,
