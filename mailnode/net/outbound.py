@@ -345,7 +345,9 @@ class Outbound:
         replies = [_LATER] * len(message.recipients)
         for index, reply in zip(now, sent.replies, strict=True):
             replies[index] = reply
-        return OutboundReport(tuple(replies), link.tls, connection.has_dsn, frozenset(now[index] for index in sent.ours))
+        return OutboundReport(
+            tuple(replies), link.tls, connection.has_dsn, frozenset(now[index] for index in sent.ours)
+        )
 
     async def _finish(self, link: Link, message: OutboundMessage) -> client.Sent:
         event = await link.expect(client.ContentWanted, client.Sent)

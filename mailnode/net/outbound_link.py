@@ -28,6 +28,8 @@ READ_PIECE = 256 * 1024  # octets read at once: a frame of the stored form
 WRITE_PIECE = 64 * 1024  # octets written between looks at back-pressure
 MAX_UNREAD = 128 * 1024  # octets a server may send that nobody waits for
 MAX_WAIT = 3600.0  # seconds for the answers to one group of commands
+CONTENT_GRACE = 300.0  # seconds after which a server must have taken a message with a least rate
+CONTENT_RATE = 500  # that rate, in octets a second
 
 
 @implementer(IHandshakeListener, IPushProducer)
@@ -169,16 +171,20 @@ class Link(Protocol):
     async def stream(self, message: OutboundMessage) -> None:
         """Send the content and its end, no faster than the server takes it. :raises BlobDamaged: it is cut short."""
         self._transport().registerProducer(self, True)
+        began = self._clock.seconds()
         try:
             offset = 0
             while offset < message.size:
+                asked = self._clock.seconds()
                 piece = await message.read(offset, min(READ_PIECE, message.size - offset))
                 if not piece:
                     raise BlobDamaged("a message that is shorter than it should be")
+                began += self._clock.seconds() - asked  # our own time does not count
                 for start in range(0, len(piece), WRITE_PIECE):
-                    self.write(self.client.data(piece[start : start + WRITE_PIECE]))
-                    await self._drained()
-                offset += len(piece)
+                    written = piece[start : start + WRITE_PIECE]
+                    self.write(self.client.data(written))
+                    offset += len(written)
+                    await self._drained(began + max(CONTENT_GRACE, offset / CONTENT_RATE) * self._patience)
             end = self.client.end_data()
             self._ending = end != b""
             self.write(end)
@@ -222,10 +228,13 @@ class Link(Protocol):
 
     # Inside
 
-    async def _drained(self) -> None:
+    async def _drained(self, by: float) -> None:
+        """Wait until the transport takes more. :param by: the time at which it must, however little the server takes at a time.
+
+        :raises TargetFailed:"""
         limit = client.TIMEOUTS["content"] * self._patience
         while self._full and not self.lost:
-            if not await self._wait(limit):
+            if not await self._wait(min(limit, by - self._clock.seconds())):
                 raise self._failed("timed out sending the message")
         if self.lost:
             await self.expect()  # raises, with what the server said before it left

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from mailnode.interfaces.outbound import OutboundMessage, OutboundReport, Target, TargetFailed
 from mailnode.net.client_tls import ClientTls
 from mailnode.net.outbound import Outbound
-from mailnode.net.outbound_link import MAX_UNREAD, MAX_WAIT
+from mailnode.net.outbound_link import CONTENT_GRACE, CONTENT_RATE, MAX_UNREAD, MAX_WAIT, WRITE_PIECE
 from mailnode.smtp.wire.client import TIMEOUTS
 from mailnode.smtp.wire.client_replies import MAX_LINE, MAX_REPLY
 from mailnode.values.envelope import PLAIN_RCPT, MailOptions
@@ -36,7 +36,12 @@ class Peer:
     """One message on its way to a server that a test plays, from the connection on."""
 
     def __init__(
-        self, hello: bytes = STAGES["hello"][0], read: Any = None, recipients: int = 1, lmtp: bool = False
+        self,
+        hello: bytes = STAGES["hello"][0],
+        read: Any = None,
+        recipients: int = 1,
+        lmtp: bool = False,
+        size: int = len(CONTENT),
     ) -> None:
         async def read_content(offset: int, length: int) -> bytes:
             return CONTENT[offset : offset + length]
@@ -47,7 +52,7 @@ class Peer:
             "me@us.test",
             (("you@d.test", PLAIN_RCPT),) * recipients,
             read or read_content,
-            MailOptions(size=len(CONTENT)),
+            MailOptions(size=size),
         )
         target = Target("mx.test", "192.0.2.1", tls="none", lmtp=lmtp)
         self.ended: list[OutboundReport | Failure] = []
@@ -258,6 +263,54 @@ def test_a_server_that_does_not_read_the_content():
     peer.reactor.advance(1)
     failed = peer.failed()
     assert (failed.text, failed.in_doubt) == ("timed out sending the message", False)
+
+
+class Large(Peer):
+    """A message of several pieces, which the transport takes only when a test says so."""
+
+    def __init__(self, pieces: int) -> None:
+        content = b"x" * (WRITE_PIECE - 2) + b"\r\n"
+
+        async def read(offset: int, length: int) -> bytes:
+            return (content * pieces)[offset : offset + length]
+
+        super().__init__(read=read, size=pieces * WRITE_PIECE)
+        self.until("data")
+        self.transport.write = self.write_and_be_full  # type: ignore[method-assign]
+        self.say(STAGES["data"][0])
+
+    def write_and_be_full(self, data: bytes) -> None:
+        StringTransport.write(self.transport, data)
+        if self.transport.producer is not None:
+            self.transport.producer.pauseProducing()
+
+    def takes(self) -> None:
+        """The server has read something, and the transport takes one more piece."""
+        self.transport.producer.resumeProducing()
+
+
+def test_a_server_that_reads_a_little_every_few_minutes_has_the_time_of_the_least_rate():
+    peer = Large(pieces=1000)
+    step = TIMEOUTS["content"] - 1
+    while not peer.ended:
+        peer.reactor.advance(step)
+        if not peer.ended:
+            peer.takes()
+    failed = peer.failed()
+    assert (failed.text, failed.scope, failed.in_doubt) == ("timed out sending the message", "lost", False)
+    taken = len(peer.transport.value())
+    assert CONTENT_GRACE < peer.reactor.seconds() < max(CONTENT_GRACE, taken / CONTENT_RATE) + step
+
+
+def test_a_server_with_a_thin_line_gets_all_of_it():
+    peer, pieces = Large(pieces=20), 0
+    while not peer.transport.value().endswith(b"\r\n.\r\n"):
+        peer.reactor.advance(WRITE_PIECE / CONTENT_RATE - 1)
+        peer.takes()
+        pieces += 1
+    assert pieces >= 20 and peer.reactor.seconds() > 5 * CONTENT_GRACE
+    peer.say(STAGES["end"][0])
+    assert peer.replies() == ["250 2.0.0 taken"]
 
 
 def test_a_race_on_the_way_to_one_that_does_not_answer():
