@@ -12,6 +12,7 @@ from dataclasses import replace
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from mailnode.delivery.circles import visited
 from mailnode.errors import DomainError, StoreUnavailable
 from mailnode.interfaces.delivery import IForwarding, IJudge, IRouter
 from mailnode.values.address import Address, parse_address
@@ -40,6 +41,7 @@ class Judge:
         routes: Mapping[Address, Resolved],
         common: RecipientPlan,
         own: Mapping[Address, RecipientPlan],
+        header: bytes = b"",
     ) -> Judgement:
         """See :class:`IJudge`."""
         recipients = tuple([recipient.address for recipient in envelope.recipients])
@@ -47,10 +49,7 @@ class Judge:
             judgement = Judgement(recipients, routes)
         else:
             judgement = await self._planned(envelope, recipients, routes, common, own)
-        sender = envelope.reverse_path
-        if sender is None or not judgement.forwarded:
-            return judgement
-        return replace(judgement, senders=await self._senders(judgement, envelope, sender))
+        return await self._led_on(judgement, envelope, header) if judgement.forwarded else judgement
 
     async def _planned(
         self,
@@ -70,10 +69,24 @@ class Judge:
                 emit(_log, "message.discarded", envelope=envelope.id, recipient=address)
         return Judgement(recipients, found, plans)
 
-    async def _senders(self, judgement: Judgement, envelope: Envelope, sender: Address) -> dict[Address, Address]:
+    async def _led_on(self, judgement: Judgement, envelope: Envelope, header: bytes) -> Judgement:
+        """Return a judgement with what there is to say of copies that go to other servers for a recipient of ours."""
+        # Who logs in and sends a message once more is no server that sends it round.
+        been_at = visited(header) if not envelope.origin.account_id else frozenset()
+        circles = frozenset(one for one in judgement.forwarded if one.domain and one.key in been_at)
+        senders: dict[Address, Address] = {}
+        if envelope.reverse_path is not None:
+            senders = await self._senders(judgement, envelope, envelope.reverse_path, circles)
+        return replace(judgement, senders=senders, circles=circles)
+
+    async def _senders(
+        self, judgement: Judgement, envelope: Envelope, sender: Address, circles: frozenset[Address]
+    ) -> dict[Address, Address]:
         """Return the reverse-paths of what goes to other servers for a recipient of ours, where they are not the sender's."""
         senders = {}
         for recipient in judgement.forwarded:
+            if recipient in circles:
+                continue
             owner = judgement.routes[recipient].owner
             changed = parse_address(owner) if owner else sender
             if not owner and self._forwarding is not None:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 
+from mailnode.delivery.circles import mark
 from mailnode.delivery.routing import RoutingTable
 from mailnode.message.compose import delivery_prefix
-from mailnode.values.address import domain_key
+from mailnode.values.address import Address, domain_key
 from mailnode.values.envelope import PLAIN_RCPT, Envelope, RcptOptions, Recipient
 from mailnode.values.mailbox import DeliveryPlan
 from mailnode.values.plan import Judgement
-from mailnode.values.queue import LOCAL_DESTINATION, QueuedRecipient
+from mailnode.values.queue import GIVEN_UP_DESTINATION, LOCAL_DESTINATION, QueuedRecipient
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +31,13 @@ class LocalCopy:
 @dataclass(frozen=True, slots=True)
 class RemoteCopy:
     """A copy for another server; ``address`` as it goes on the wire. ``prefix``: whole header fields on top of it.
-    ``sender``: the reverse-path, "" for that of the envelope."""
+    ``sender``: the reverse-path, "" for that of the envelope. ``circle``: it would come back, and goes no further."""
 
     address: str
     options: RcptOptions
     prefix: bytes = b""
     sender: str = ""
+    circle: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +72,23 @@ def copies(envelope: Envelope, judgement: Judgement) -> Copies:
                     if key not in remote:
                         # RFC 3461 5.2.7.3: who sends to a list has asked for no word of its members.
                         listed = PLAIN_RCPT if route.owner else _options(recipient, address, number in carried)
-                        sender = judgement.senders.get(recipient.address)
-                        sealed = judgement.seals.get(recipient.address, b"") + prefix
-                        remote[key] = RemoteCopy(address, listed, sealed, "" if sender is None else str(sender))
+                        remote[key] = _led_on(judgement, recipient.address, RemoteCopy(address, listed, prefix))
                         if not route.owner:
                             carried.add(number)
     return Copies(tuple(local.values()), tuple(remote.values()))
+
+
+def _led_on(judgement: Judgement, recipient: Address, copy: RemoteCopy) -> RemoteCopy:
+    """Return a recipient's copy with what it bears when it is not for that address itself."""
+    if copy.address == str(recipient):
+        return copy
+    sender = judgement.senders.get(recipient)
+    return replace(
+        copy,
+        prefix=mark(recipient) + judgement.seals.get(recipient, b"") + copy.prefix,
+        sender="" if sender is None else str(sender),
+        circle=recipient in judgement.circles,
+    )
 
 
 def queued_recipients(
@@ -96,21 +109,29 @@ def queued_recipients(
     ]
     encoded: dict[tuple[bytes, str], str] = {}
     for index, remote in enumerate(made.remote, len(rows)):
-        destination = routing.destination(remote.address.rpartition("@")[2], remote.sender or reverse_path)
         on_top = remote.prefix, remote.sender
         if on_top not in encoded:
             encoded[on_top] = _encode_remote(remote)
-        rows.append(
-            QueuedRecipient(
-                index,
-                remote.address,
-                destination,
-                plan=encoded[on_top],
-                options=remote.options,
-                next_try=next_try,
-            )
+        row = QueuedRecipient(
+            index,
+            remote.address,
+            routing.destination(remote.address.rpartition("@")[2], remote.sender or reverse_path),
+            plan=encoded[on_top],
+            options=remote.options,
+            next_try=next_try,
         )
+        rows.append(_ended(row) if remote.circle else row)
     return tuple(rows)
+
+
+def _ended(row: QueuedRecipient) -> QueuedRecipient:
+    """Return a recipient that no server is tried for: its sender is told why."""
+    return replace(
+        row,
+        destination=GIVEN_UP_DESTINATION,
+        last_status="5.4.6",
+        last_reply="mail forwarding loop: it was here before",
+    )
 
 
 def encode_plan(copy: LocalCopy) -> str:

@@ -50,11 +50,12 @@ class IJudge(Interface):
         routes: Mapping[Address, Resolved],
         common: RecipientPlan,
         own: Mapping[Address, RecipientPlan],
+        header: bytes = b"",
     ) -> Judgement:
         """Yield one plan a recipient.
 
         :param routes: where each recipient leads. :param common: what is wanted for everybody. :param own: what is wanted
-            for single recipients besides.
+            for single recipients besides. :param header: the message's, which tells where it has been.
         :raises mailnode.errors.StoreUnavailable:
         """
 

@@ -439,9 +439,13 @@ def _all(recipients: Iterable[QueuedRecipient], status: str, text: str) -> Attem
 
 
 def _give_up(recipients: Iterable[QueuedRecipient]) -> AttemptReport:
-    """What an operator gave up ends without a connection; its sender is told what the last try came to."""
+    """What an operator gave up ends without a connection; its sender is told what the last try came to. What nobody gave up
+    had come to its end when it was queued."""
     attempts = []
     for recipient in recipients:
+        if not recipient.given_up:
+            attempts.append(Attempt(recipient.index, REJECTED, recipient.last_status, recipient.last_reply))
+            continue
         last = f"; the last try: {recipient.last_reply}" if recipient.last_reply else ""
         text = f"given up by the administrator of this server{last}"
         attempts.append(Attempt(recipient.index, REJECTED, "5.0.0", text))

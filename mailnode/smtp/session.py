@@ -450,8 +450,12 @@ class SmtpSession(Session[ev.Event]):
             envelope = replace(envelope, trace=b"".join(verdict.headers))
         if verdict.hold:
             envelope = replace(envelope, held=True)
-        judge = self._service.judge
-        return envelope, await judge.judge(envelope, transaction.routes, transaction.common, transaction.own)
+        judgement = await self._service.judge.judge(
+            envelope, transaction.routes, transaction.common, transaction.own, intake.header
+        )
+        if judgement.is_circle:
+            raise Rejected(replies.CIRCLE)
+        return envelope, judgement
 
     def _log_accepted(self, transaction: MailTransaction, size: int, message_id: str) -> None:
         priority = transaction.mail.options.priority

@@ -46,13 +46,15 @@ AS_IT_IS = RecipientPlan()
 class Judgement:
     """``routes``: where each recipient and each redirect leads. ``plans``: by recipient; without one: :data:`AS_IT_IS`.
     ``senders``: by recipient, the reverse-path of copies for other servers; without one: as it came. ``seals``: by recipient,
-    whole header fields on top of such copies, above all others."""
+    whole header fields on top of such copies, above all others but the one that says for whom they are. ``circles``: recipients
+    whose copies for other servers go no further, because they would come back here."""
 
     recipients: tuple[Address, ...]
     routes: Mapping[Address, Resolved]
     plans: Mapping[Address, RecipientPlan] = field(default_factory=dict)
     senders: Mapping[Address, Address] = field(default_factory=dict)
     seals: Mapping[Address, bytes] = field(default_factory=dict)
+    circles: frozenset[Address] = frozenset()
 
     def plan(self, recipient: Address) -> RecipientPlan:
         """Return a recipient's plan."""
@@ -78,6 +80,11 @@ class Judgement:
         if not any(route.remote for route in self.routes.values()):  # nearly always
             return ()
         return tuple(one for one in self.recipients if any(_leads_on(route, one) for route, _ in self.reached(one)))
+
+    @property
+    def is_circle(self) -> bool:
+        """Whether a message goes no further for anybody, and into no mailbox here."""
+        return bool(self.circles) and self.circles.issuperset(self.recipients) and not self.is_for_mailboxes
 
     def reached(self, recipient: Address) -> Iterator[tuple[Resolved, RecipientPlan]]:
         """Yield where copies of a recipient go, and what is to become of them there."""

@@ -5,18 +5,20 @@ from delivery_fakes import Directory, MailStore
 from twisted.internet.task import Clock
 
 from mailnode.delivery.acceptance import queued_envelope
+from mailnode.delivery.circles import MAX_VISITS, visited
 from mailnode.delivery.forwarding import KEY_SECONDS, Forwarding
 from mailnode.delivery.judge import Judge
-from mailnode.delivery.plans import copies
+from mailnode.delivery.plans import copies, decode_plan, prefix_of
 from mailnode.delivery.router import Router
 from mailnode.delivery.routing import NextHop, Route, RoutingTable, Way
 from mailnode.errors import Refused
 from mailnode.net.no_reactor import run_now
-from mailnode.values.address import parse_address
+from mailnode.values.address import Address, parse_address
 from mailnode.values.blob import BlobRef, StagedBlob
 from mailnode.values.directory import Resolved
 from mailnode.values.envelope import Envelope, Origin, RcptOptions, Recipient
 from mailnode.values.plan import AS_IT_IS, Judgement, RecipientPlan
+from mailnode.values.queue import GIVEN_UP_DESTINATION, LOCAL_DESTINATION
 
 NOW = 1_800_000_000.0
 ALICE = parse_address("alice@far.example")
@@ -48,19 +50,29 @@ class World:
         self.forwarding = Forwarding(self.directory, self.clock, "mx.here.example")
         self.router = Router(self.directory, MailStore(), own_names=["mx.here.example"], forwarding=self.forwarding)
 
+    def judge(self, envelope, common=AS_IT_IS, header=b""):
+        routes = {
+            one.address: run_now(self.router.resolve(one.address, True, null_sender=envelope.reverse_path is None))
+            for one in envelope.recipients
+        }
+        return run_now(Judge(self.router, self.forwarding).judge(envelope, routes, common, {}, header))
+
     def send(self, sender, *recipients, common=AS_IT_IS):
         """Judge a message; return what is queued for other servers, as (address, reverse-path, destination)."""
-        envelope = Envelope("e1", sender, tuple(map(Recipient, recipients)), Origin("s", "SMTP"), NOW)
-        routes = {one: run_now(self.router.resolve(one, True, null_sender=sender is None)) for one in recipients}
-        judgement = run_now(Judge(self.router, self.forwarding).judge(envelope, routes, common, {}))
-        table = RoutingTable([Route(["*"], Way(NextHop("own.example", 25, "none")), ["here.example"])])
-        blob = StagedBlob(BlobRef("b", 1, "inline", "plain", b""), b"")
-        queued = queued_envelope(envelope, copies(envelope, judgement), blob, lambda *_: NOW, table)
         return [
-            (one.address, one.sender(queued.reverse_path), one.destination)
-            for one in queued.recipients
+            (one.address, one.sender(str(sender or "")), one.destination)
+            for one in self.queue(sender, *recipients, common=common)
             if not one.account_id
         ]
+
+    def queue(self, sender, *recipients, common=AS_IT_IS, header=b"", account_id=""):
+        """Judge a message; return its rows of the queue."""
+        origin = Origin("s", "SMTP", account_id=account_id)
+        envelope = Envelope("e1", sender, tuple(map(Recipient, recipients)), origin, NOW)
+        judgement = self.judge(envelope, common, header)
+        table = RoutingTable([Route(["*"], Way(NextHop("own.example", 25, "none")), ["here.example"])])
+        blob = StagedBlob(BlobRef("b", 1, "inline", "plain", b""), b"")
+        return queued_envelope(envelope, copies(envelope, judgement), blob, lambda *_: NOW, table).recipients
 
 
 @pytest.fixture
@@ -166,3 +178,91 @@ def test_keys_change_and_the_old_ones_are_still_known(world):
     for address in (late, newer):
         assert world.send(None, address)[0][0] == "alice@far.example"
     assert sender != late
+
+
+VISIT = b"Delivered-To: sales@here.example\r\n"
+
+
+def test_what_is_led_on_says_for_whom(world):
+    local, away = world.queue(ALICE, SALES)
+    assert prefix_of(away) == VISIT
+    assert decode_plan(local)[0].prefix == b"Return-Path: <alice@far.example>\r\n" + VISIT
+    (relayed,) = world.queue(ALICE, parse_address(AWAY))
+    assert prefix_of(relayed) == b"", "relayed, not led on"
+    _, redirected = world.queue(ALICE, BOB, common=RecipientPlan(redirects=(parse_address(AWAY),)))
+    assert prefix_of(redirected) == b"Delivered-To: bob@here.example\r\n"
+    _, bounce = world.queue(None, SALES)
+    assert prefix_of(bounce) == VISIT
+
+
+def test_the_name_on_it_is_in_ascii_or_missing(world):
+    world.directory.local_domains |= {parse_address("x@bücher.example").domain_key}
+    for recipient, name in (
+        ("x@bücher.example", b"x@xn--bcher-kva.example"),
+        ('"a b"@here.example', b'"a b"@here.example'),
+        ("jürgen@here.example", b""),
+        ("postmaster", b""),
+    ):
+        address = parse_address(recipient) if "@" in recipient else Address(recipient, "")
+        world.directory.routes[address.key if address.domain else recipient] = Resolved(True, remote=(AWAY,))
+        (row,) = world.queue(ALICE, address)
+        assert prefix_of(row) == (b"Delivered-To: " + name + b"\r\n" if name else b"")
+        assert not name or address.key in visited(prefix_of(row))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        VISIT + b"\r\n",
+        b"Received: x\r\ndelivered-to:\r\n\tSALES@Here.Example\r\nSubject: x\r\n\r\n",
+        b"Delivered-To: other@far.example\r\n" * 50 + VISIT,
+    ],
+)
+@pytest.mark.parametrize("sender", [ALICE, None])
+def test_what_was_here_before_goes_no_further_and_its_sender_is_told(world, header, sender):
+    local, away = world.queue(sender, SALES, header=header)
+    assert (local.account_id, local.destination) == ("id-bob", LOCAL_DESTINATION), "a mailbox here is no circle"
+    assert (away.destination, away.last_status) == (GIVEN_UP_DESTINATION, "5.4.6")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"",
+        b"Subject: x\r\n\r\n" + VISIT,
+        b"X-Delivered-To: sales@here.example\r\n\r\n",
+        b"Delivered-To: bob@here.example\r\nDelivered-To: mailing list sales@here.example\r\n",
+        b"Delivered-To: \xff\r\nDelivered-To:\r\n\r\n",
+        b"Delivered-To: other@far.example\r\n" * MAX_VISITS + VISIT,
+    ],
+)
+def test_what_only_looks_like_it_goes_on(world, header):
+    _, away = world.queue(ALICE, SALES, header=header)
+    assert away.destination == "own.example:25"
+
+
+def test_what_a_list_sends_to_a_member_that_has_it_already(world):
+    """The mailbox gets it again, the member that lives elsewhere too: neither was led on from where it comes back to."""
+    world.directory.routes["carol@here.example"] = Resolved(True, remote=("carol@else.example",))
+    header = VISIT + b"List-Id: <x>\r\n\r\n"
+    rows = world.queue(parse_address("list-bounces@far.example"), BOB, CAROL, header=header)
+    assert [row.destination for row in rows] == [LOCAL_DESTINATION, "own.example:25"]
+
+
+def test_who_logs_in_may_send_a_message_once_more(world):
+    _, away = world.queue(BOB, SALES, header=VISIT, account_id="id-bob")
+    assert away.destination == "own.example:25"
+
+
+def test_a_message_that_goes_no_further_for_anybody_is_refused(world):
+    world.directory.routes["carol@here.example"] = Resolved(True, remote=("carol@else.example",))
+    header = b"Delivered-To: carol@here.example\r\n" + VISIT
+
+    def judged(*recipients, common=AS_IT_IS):
+        envelope = Envelope("e1", ALICE, tuple(map(Recipient, recipients)), Origin("s", "SMTP"), NOW)
+        return world.judge(envelope, common, header)
+
+    assert judged(CAROL).is_circle
+    assert not judged(SALES).is_circle and not judged(CAROL, BOB).is_circle
+    assert not judged(CAROL, parse_address("else@far.example")).is_circle
+    assert not judged(BOB).is_circle

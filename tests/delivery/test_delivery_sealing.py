@@ -1,5 +1,6 @@
 """Seals on what is sent on, and mail that goes without one."""
 
+import re
 from dataclasses import replace
 
 import dkim
@@ -70,6 +71,9 @@ class Zone:
         return Records(await answer if isinstance(answer, Deferred) else answer)
 
 
+_FOR_WHOM = re.compile(rb"\ADelivered-To: [a-z]+@here.example\r\n")
+
+
 class Town:
     """A sealer, and a message with its recipients."""
 
@@ -103,10 +107,10 @@ class Town:
         return envelope, judgement, self.sealer.sealed(envelope, judgement, header, len(message), read)
 
     def copies(self, *recipients, **options):
-        """Return what goes on top of the copies for other servers, and all local ones."""
+        """Return what goes on top of the copies for other servers, behind the field that says for whom, and all local ones."""
         envelope, _, sealed = self.sealing(*recipients, **options)
         made = copies(envelope, run_now(sealed))
-        return {copy.address: copy.prefix for copy in made.remote}, made.local
+        return {copy.address: _FOR_WHOM.sub(b"", copy.prefix) for copy in made.remote}, made.local
 
 
 def verify(message):

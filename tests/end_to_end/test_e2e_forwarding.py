@@ -35,9 +35,11 @@ class Town:
             ("sales@a.test", "anna@a.test", "box@p.test"),
             ("old@a.test", "gone@p.test"),
             ("round@a.test", "round@b.test"),
+            ("both@a.test", "anna@a.test", "both@b.test"),
         ):
             self.a.ctl("alias", "add", alias, *targets)
-        self.b.ctl("alias", "add", "round@b.test", "round@a.test")
+        for name in ("round", "both"):
+            self.b.ctl("alias", "add", f"{name}@b.test", f"{name}@a.test")
         self.postfix.start()
         return self
 
@@ -100,8 +102,23 @@ def test_nobody_else_is_relayed_for(town):
     assert len(refused) == 1 and "hash" in refused[0]["reason"]
 
 
-def test_a_circle_of_two_forwarders_ends_with_one_notice(town):
+def test_a_circle_of_two_forwarders_ends_where_it_comes_back(town):
     submit(town.b, "bob@b.test", ["round@a.test"], "round and round")
     (notice,) = wait_for(lambda: [m for m in messages(town.b, "bob@b.test", "") if b"5.4.6" in m], "a notice")
-    assert b"round and round" in notice
+    assert b"round and round" in notice and b"Mail forwarding loop" in notice
     wait_for(lambda: not town.a.queue() and not town.b.queue(), "empty queues")
+    (refused,) = [event for event in town.a.events("message.refused") if event["status"] == "5.4.6"]
+    assert refused["reason"] == "Mail forwarding loop: it was here before"
+    assert len([event for event in town.a.events("message.forwarded") if event["recipient"] == "round@a.test"]) == 1
+
+
+def test_a_circle_with_a_mailbox_in_it(town):
+    """The mailbox here keeps its copies, what would go round ends with a notice of ours."""
+    submit(town.b, "bob@b.test", ["both@a.test"], "there and back")
+    (notice,) = wait_for(lambda: [m for m in messages(town.b, "bob@b.test", "") if b"both@b.test" in m], "a notice")
+    assert b"Status: 5.4.6" in notice and b"there and back" in notice
+    wait_for(lambda: not town.a.queue() and not town.b.queue(), "empty queues")
+    first, second = messages(town.a, "anna@a.test", "there and back")
+    assert sorted(one.count(b"Delivered-To: both@a.test") for one in (first, second)) == [1, 2]
+    failed = town.a.wait_event("queue.failed", recipient="both@b.test")
+    assert (failed["status"], failed["reply"]) == ("5.4.6", "mail forwarding loop: it was here before")

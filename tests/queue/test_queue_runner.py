@@ -123,6 +123,12 @@ class GivenUpTests(RunnerCase):
         assert (fate.status, fate.diagnostic) == ("5.0.0", False)
         assert "given up by the administrator" in fate.reply and "451 go away" in fate.reply
 
+    def test_what_had_ended_when_it_was_queued_is_told_as_it_was_said(self) -> None:
+        recipient = {"destination": GIVEN_UP_DESTINATION, "last_status": "5.4.6", "last_reply": "a loop"}
+        assert self.end(SENT, **recipient) == (FAILED, ["failed"])
+        [fate] = self.bouncer.calls[0][1]
+        assert (fate.status, fate.reply, fate.diagnostic) == ("5.4.6", "a loop", False)
+
     def test_of_what_is_dropped_nobody_is_told(self) -> None:
         assert self.end(SENT, destination=GIVEN_UP_DESTINATION, given_up=DROPPED) == (FAILED, [])
         assert self.remote.claims == []

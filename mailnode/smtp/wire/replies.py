@@ -37,6 +37,7 @@ NOT_OWNER = Reply(553, "5.7.1", ("Sender address is not one of this account",))
 NO_AUTHOR = Reply(550, "5.6.0", ("The message has no From field",))
 ONE_BOUNCE = Reply(452, "4.5.3", ("One recipient at a time for the null sender",))
 LOOP = Reply(554, "5.4.6", ("Too many hops: mail loop",))
+CIRCLE = Reply(554, "5.4.6", ("Mail forwarding loop: it was here before",))
 HEADER_TOO_LARGE = Reply(552, "5.3.4", ("Message header too large",))
 BAD_XCLIENT = Reply(501, "5.5.4", ("Bad XCLIENT value",))
 
