@@ -200,6 +200,12 @@ class Queue(Section):
     port: int = Field(
         25, ge=1, le=65535, description="The port of other domains' mail servers. Another one is for tests."
     )
+    patience: float = Field(
+        1.0,
+        gt=0,
+        le=10,
+        description="Other servers are waited for as long as RFC 5321 asks for, times this. Less than 1 is for tests.",
+    )
     dane: bool = Field(
         True,
         description="Whether TLSA records say how the servers of a domain must be reached (:doc:`outgoing_tls`), where the "

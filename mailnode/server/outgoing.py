@@ -108,10 +108,10 @@ class Outgoing:
     def _build(self) -> None:
         config, process, serving, stores = self._config, self._process, self._process.serving, self._process.stores
         rooms, runtime, hostname = serving.rooms, process.runtime, config.server.hostname
-        kept = OutboundSettings(kept=min(100, serving.shares.outgoing))
+        settings = OutboundSettings(kept=min(100, serving.shares.outgoing), patience=config.queue.patience)
         tls = ClientTls()
         self._outbound = Outbound(
-            runtime.reactor, hostname, tls, runtime.reactor, settings=kept, note=self._tls_results.note
+            runtime.reactor, hostname, tls, runtime.reactor, settings=settings, note=self._tls_results.note
         )
         remote = RemoteAgent(
             runtime.resolver,

@@ -13,6 +13,7 @@ from test_e2e_relay import submit
 
 NEAR, FAR = "127.0.0.2", "127.0.0.3"
 DOMAINS = ("ta.test", "ee.test", "wrong.test", "stranger.test", "none.test", "short.test", "plain.test", "forged.test")
+DOMAINS += ("two.test",)
 
 
 def certificate(node: MailNode, name: str) -> x509.Certificate:
@@ -31,6 +32,7 @@ def zones(far: MailNode) -> tuple[str, dict[str, str], dict[str, str]]:
         "wrong": f"TLSA {wrong}",
         "stranger": f"TLSA 2 0 0 {authority}",  # the certificate is of this authority, but not for this name
         "short": r"TYPE52 \# 3 030101",
+        "two": r"TYPE52 \# 2 0301",
     }
     here = [name.removesuffix(".test") for name in DOMAINS if name != "plain.test"]
     lines = "".join(f"{name} 60 MX 10 mx.{name}\nmx.{name} 60 A {FAR}\n" for name in here)
@@ -100,11 +102,13 @@ def test_where_nothing_is_validated_tls_is_opportunistic(near, domain):
     assert not [event for event in near.events("queue.tls_policy") if event["domain"] == domain]
 
 
-def test_records_that_cannot_be_used_require_tls(near):
-    send(near, "short.test")
-    sent = near.wait_event("queue.sent", recipient="bob@short.test")
+@pytest.mark.parametrize("domain", ["short.test", "two.test"])
+def test_records_that_cannot_be_used_require_tls(near, domain):
+    """A record of three octets, and of two."""
+    send(near, domain)
+    sent = near.wait_event("queue.sent", recipient=f"bob@{domain}")
     assert "TLS" in sent["tls"] and sent["verified"] == "no"
-    decided = near.wait_event("queue.tls_policy", domain="short.test")
+    decided = near.wait_event("queue.tls_policy", domain=domain)
     assert (decided["level"], decided["reason"]) == ("required", "tlsa-invalid")
 
 

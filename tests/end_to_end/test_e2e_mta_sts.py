@@ -8,16 +8,23 @@ import threading
 
 import pytest
 import trustme
+from scripted_peer import forget_most_memory, most_memory
 from servers import REPORTS, STRICT, Dns, MailNode, report_to
 from test_e2e_relay import submit
 
 NEAR, FAR, WEB = "127.0.0.2", "127.0.0.3", "127.0.0.9"
-GOOD, WRONG, MOVED, TRYING, BROKEN = DOMAINS = ("good.test", "wrong.test", "moved.test", "trying.test", "broken.test")
+GOOD, WRONG, MOVED, TRYING, BROKEN, ENDLESS, PIECES, CLOSED = DOMAINS = tuple(
+    f"{name}.test" for name in ("good", "wrong", "moved", "trying", "broken", "endless", "pieces", "closed")
+)
+GIGABYTE = 1024**3
 POLICIES = {
     GOOD: ("enforce", "*.good.test"),
     WRONG: ("enforce", "mx.wrong.test"),  # the server's certificate is for mx.good.test
     MOVED: ("enforce", "mx.elsewhere.test"),
     TRYING: ("testing", "mx.trying.test"),
+    ENDLESS: ("enforce", "*.elsewhere.test"),
+    PIECES: ("enforce", "*.elsewhere.test"),
+    CLOSED: ("enforce", "*.elsewhere.test"),
 }
 
 
@@ -34,9 +41,18 @@ class PolicyPages(http.server.BaseHTTPRequestHandler):
         text = f"version: STSv1\r\nmode: {mode}\r\nmx: {mx}\r\nmax_age: 86400\r\n".encode()
         self.send_response(200)
         self.send_header("Content-Type", "text/plain")
-        self.send_header("Content-Length", str(len(text)))
+        if domain == PIECES:
+            self.send_header("Transfer-Encoding", "chunked")
+            text = b"".join(b"1\r\n%c\r\n" % octet for octet in text) + b"0\r\n\r\n"
+        elif domain != CLOSED:
+            self.send_header("Content-Length", str(GIGABYTE if domain == ENDLESS else len(text)))
         self.end_headers()
         self.wfile.write(text)
+        while domain == ENDLESS and self.server.poured < GIGABYTE:
+            self.wfile.write(b"mx: mx.elsewhere.test\r\n" * 1000)
+            self.server.poured += 23_000
+        if domain == CLOSED:
+            self.connection.unwrap()
 
     def log_message(self, *arguments):
         pass
@@ -51,11 +67,16 @@ class PolicyServer:
         except PermissionError:
             (pytest.fail if STRICT else pytest.skip)("port 443 is for root")
         self._server.asked = self.asked = []
+        self._server.poured = 0
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert(*(f"mta-sts.{domain}" for domain in DOMAINS)).configure_cert(context)
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         self._thread.start()
+
+    @property
+    def poured(self) -> int:
+        return self._server.poured
 
     def stop(self) -> None:
         if self._thread.is_alive():
@@ -162,6 +183,25 @@ def test_what_is_reported_of_a_policy_that_is_not_there(world):
     assert sts["policy"] == {"policy-type": "sts", "policy-domain": BROKEN}
     (failure,) = sts["failure-details"]
     assert (failure["result-type"], failure["failed-session-count"]) == ("sts-policy-fetch-error", 1)
+
+
+def test_a_policy_of_a_gigabyte_is_let_go_of_and_mail_goes_without(world):
+    near, web = world
+    before = forget_most_memory(near.process.popen.pid)
+    send(near, ENDLESS)
+    assert near.wait_event("queue.sent", recipient=f"bob@{ENDLESS}")["verified"] == "no"
+    told = near.wait_event("queue.sts_policy", domain=ENDLESS)
+    assert (told["result"], told["reason"]) == ("sts-policy-fetch-error", "more than 65536 octets")
+    assert most_memory(near.process.popen.pid) - before < 16 * 1024 * 1024
+    assert web.poured < 32 * 1024 * 1024, "what fits into buffers, and no more"
+
+
+@pytest.mark.parametrize("domain", [PIECES, CLOSED])
+def test_a_policy_without_a_length_counts(world, domain):
+    near, _ = world
+    send(near, domain)
+    deferred = near.wait_event("queue.deferred", recipient=f"bob@{domain}")
+    assert "is not in the policy" in deferred["reply"]
 
 
 def test_a_policy_is_kept_while_its_host_is_away_and_over_a_restart(world):

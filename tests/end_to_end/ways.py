@@ -39,6 +39,9 @@ OTHER_WAYS = {
     "test_e2e_exim::test_a_megabyte_each_way": "Exim comes to the port for other servers, and it is what is tested.",
     "test_e2e_sink_faults::test_what_becomes_of_it": "One message is submitted for all; how it goes out is what is tested.",
     "test_e2e_quota::test_the_copy_for_a_full_account_of_several_waits_for_room": "Its messages have 2,000 octets, by that helper.",
+    "test_e2e_bad_servers::test_it_is_deferred_and_told": "What is long is said by other servers, to which we connect.",
+    "test_e2e_mta_sts::test_a_policy_of_a_gigabyte_is_let_go_of_and_mail_goes_without": "A web server says it, over https.",
+    "test_e2e_stopped_readers::test_it_is_tried_again_later": "How it goes out is what is tested: plain, STARTTLS, implicit TLS.",
     "test_e2e_transports::test_behind_haproxy": "Through haproxy there is no way without a header.",
 }
 
