@@ -50,7 +50,10 @@ class NextHop(Section):
     proxy_username: str = Field("", max_length=255, description="The login at the proxy. Empty: none.")
     proxy_password_file: FilePath | None = Field(None, description="A file whose first line is the password there.")
     concurrency: int = Field(
-        0, ge=0, le=1000, description="Connections to it at a time, at most. 0: as ``[queue] concurrency`` says."
+        0,
+        ge=0,
+        le=1000,
+        description="Connections at a time, at most, to all its servers together. 0: as ``[queue] concurrency`` says.",
     )
     messages_per_minute: int = Field(0, ge=0, le=100_000, description="Messages in any minute, at most. 0: no bound.")
     messages_per_hour: int = Field(0, ge=0, le=100_000, description="Messages in any hour, at most. 0: no bound.")

@@ -204,7 +204,7 @@ class Queue(Section):
         1.0,
         gt=0,
         le=10,
-        description="Other servers are waited for as long as RFC 5321 asks for, times this. Less than 1 is for tests.",
+        description="Other servers are waited for as long as the standard of SMTP asks for, times this. Less than 1 is for tests.",
     )
     dane: bool = Field(
         True,

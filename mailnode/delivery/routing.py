@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
 from mailnode.delivery.tls_policy import LEVELS
@@ -57,7 +57,7 @@ class Way:
     """How mail leaves. ``next_hop`` None: to the domain's own servers, by MX. ``name``: of the route, "" for none.
 
     ``sources``: own IP addresses to connect from, one of a family; none: the system chooses. With some, a server is only
-    reached at addresses of their families. ``proxy``: who connects for us. ``limits``: of each of its destinations.
+    reached at addresses of their families. ``proxy``: who connects for us. ``limits``: of all its destinations together.
     """
 
     next_hop: NextHop | None = None
@@ -167,9 +167,12 @@ class RoutingTable:
         return ""
 
     def limits(self, destination: str) -> DestinationLimits:
-        """Return what a destination may have by itself."""
-        way = self._known.get(destination) or self._known.get(_split(destination)[0])
-        return UNLIMITED if way is None else way.limits
+        """Return what a destination may have, together with all others of its route."""
+        name = destination if destination in self._known else _split(destination)[0]
+        way = self._known.get(name)
+        if way is None or way.limits == UNLIMITED:
+            return UNLIMITED
+        return replace(way.limits, counted_as=name)
 
     def by_hand(self, given: str) -> str:
         """Return what mail is queued under that an operator sends another way, by what they call it: HOST, HOST:PORT, or the

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mailnode.queue.rate import Rate
+from mailnode.queue.allotment import Allotment
 from mailnode.values.attempt import Attempt
 
 DEAD_COHORTS = 3.0
@@ -31,10 +31,12 @@ class DestinationSettings:
 class Destination:
     """What is known of one destination. Times are the queue's seconds."""
 
-    def __init__(self, name: str, settings: DestinationSettings, learns: bool = True, rate: Rate | None = None) -> None:
-        """:param rate: of its messages; None: as they come."""
+    def __init__(
+        self, name: str, settings: DestinationSettings, learns: bool = True, allotment: Allotment | None = None
+    ) -> None:
+        """:param allotment: of its route; None: it has as much as it likes."""
         self.name = name
-        self.rate = rate or Rate()
+        self.allotment = allotment or Allotment()
         self.running = 0
         self.filling = False
         self.again = False
@@ -52,8 +54,8 @@ class Destination:
 
     def room(self, now: float) -> int:
         """How many more tries may start."""
-        room, rated = self.limit(now) - self.running, self.rate.room(now)
-        return room if rated is None else min(room, rated)
+        room, allotted = self.limit(now) - self.running, self.allotment.room(now)
+        return room if allotted is None else min(room, allotted)
 
     def limit(self, now: float) -> int:
         """How many tries may run at once."""
@@ -78,8 +80,6 @@ class Destination:
 
     def has_learned_nothing(self, now: float) -> bool:
         """Whether nothing has been learned that is worth keeping."""
-        if not self.rate.is_idle(now):
-            return False
         return self._cohorts == 0 and self._window >= self._settings.start and now >= self._slow_until
 
     def learn(self, now: float, began: float, reached: bool, slow_down: bool, why: Attempt | None) -> None:

@@ -35,11 +35,6 @@ class Rate:
         self._forget(now)
         return max((sent[0] + span for span, most, sent in self._spans if len(sent) >= most), default=None)
 
-    def is_idle(self, now: float) -> bool:
-        """Whether nothing is remembered that still counts."""
-        self._forget(now)
-        return not any(sent for _, _, sent in self._spans)
-
     def _forget(self, now: float) -> None:
         for span, _, sent in self._spans:
             while sent and now - sent[0] >= span:

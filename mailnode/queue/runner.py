@@ -22,8 +22,8 @@ from mailnode.interfaces.runtime import IClock, IDelayed, IHints, IMetrics
 from mailnode.interfaces.sending import ISending
 from mailnode.interfaces.store import IQueueStore
 from mailnode.queue.admission import Admission
+from mailnode.queue.allotment import Allotment
 from mailnode.queue.destination import Destination, DestinationSettings
-from mailnode.queue.rate import Rate
 from mailnode.queue.schedule import QueueTime, Schedule
 from mailnode.queue.settle import Fallback, Settler
 from mailnode.queue.starts import Starts
@@ -105,6 +105,7 @@ class QueueRunner:
             store, bouncer, clock, hints, settings.schedule, metrics, random, settings.fallback, sending
         )
         self._destinations: dict[str, Destination] = {}
+        self._allotments: dict[str, Allotment] = {}  # by what the limits of destinations are counted under
         # Destinations that wait, in order: for the place of a first try, and for one in the total.
         self._starved: tuple[dict[str, None], dict[str, None]] = {}, {}
         self._letting_in = False
@@ -239,7 +240,10 @@ class QueueRunner:
         limits, settings = self._settings.limits(name), self._settings.destination
         if limits.concurrency:
             settings = replace(settings, cap=limits.concurrency, start=min(settings.start, limits.concurrency))
-        return Destination(name, settings, rate=Rate(limits.per_minute, limits.per_hour))
+        if limits == UNLIMITED:
+            return Destination(name, settings)
+        allotment = self._allotments.setdefault(limits.counted_as or name, Allotment(limits))
+        return Destination(name, settings, allotment=allotment)
 
     def _forget_destinations(self, now: float) -> None:
         for name, one in list(self._destinations.items()):
@@ -268,13 +272,15 @@ class QueueRunner:
             destination.again = False
             self._fill(destination)
         self._let_in()
+        self._let_in_by_route(destination)
         while self._to_fill and self._running and len(self._fills) < CLAIMS:
             self._fill(self._destination(next(iter(self._to_fill))))
         ended.callback(None)
 
     async def _claim_for(self, destination: Destination) -> None:
         await self._claim_while_there_is_room(destination)
-        self._wake_at(destination.rate.next_at(self._now()))
+        destination.allotment.wait(destination.name)
+        self._wake_at(destination.allotment.next_at(self._now()))
 
     async def _claim_while_there_is_room(self, destination: Destination) -> None:
         while self._running and destination.room(self._now()) > 0:
@@ -286,7 +292,7 @@ class QueueRunner:
             now = self._now()
             destination.used = now
             fresh, newest = destination.fresh, destination.take_newest()
-            with self._admission.promise(count, destination.running):
+            with self._admission.promise(count, destination.running), destination.allotment.promise(count):
                 claims = await self._store.claim(
                     destination.name,
                     now,
@@ -326,11 +332,18 @@ class QueueRunner:
         finally:
             self._letting_in = False
 
+    def _let_in_by_route(self, destination: Destination) -> None:
+        """Give what one destination of a route leaves to another."""
+        name = destination.allotment.next_waiting(self._now()) if self._running else None
+        if name is not None:
+            self._fill(self._destination(name))
+
     # Tries
 
     def _begin(self, destination: Destination, claim: Claim, fresh: bool) -> None:
         first = self._admission.begin(destination.running)
         destination.running += 1
+        destination.allotment.begin(self._now(), counts=not destination.is_dead(self._now()))
         ended: Deferred[None] = Deferred()
         self._tries[ended] = None
         trial = Deferred.fromCoroutine(self._try(destination, claim, fresh))
@@ -340,10 +353,12 @@ class QueueRunner:
     def _ended(self, ended: Deferred[None], destination: Destination, first: bool, claim: Claim) -> None:
         del self._tries[ended]
         destination.running -= 1
+        destination.allotment.end()
         self._admission.end(first)
         for recipient in claim.envelope.recipients:
             self._held.pop((claim.envelope.id, recipient.index), None)
         self._let_in()
+        self._let_in_by_route(destination)
         self._fill(destination)
         if self._more_due and self._waiting() < MOST_STARVED // 2:
             self._wake_at(self._now())
@@ -362,7 +377,6 @@ class QueueRunner:
             report = _put_off(claim.envelope.recipients, destination.why)
             self._wake_at(await self._settler.settle(claim.envelope, report, self._held, now))
             return
-        destination.rate.note(now)
         renewal = _Renewal(lambda: self._renew(claim.envelope), self._clock, self._settings.lease / 3)
         started = self._clock.seconds()
         try:

@@ -210,11 +210,13 @@ TALLY_AGES = (300, 1200, 4800, 19_200, 76_800)  # seconds
 
 @dataclass(frozen=True, slots=True)
 class DestinationLimits:
-    """What one destination may have. 0: no bound of its own. ``concurrency``: tries at once; the others count messages."""
+    """What a destination may have. 0: no bound of its own. ``concurrency``: tries at once; the others count messages.
+    ``counted_as``: destinations with the same have this together; "": one by itself."""
 
     concurrency: int = 0
     per_minute: int = 0
     per_hour: int = 0
+    counted_as: str = ""
 
 
 UNLIMITED = DestinationLimits()

@@ -1,6 +1,7 @@
 """Where mail for a domain goes, and what it is queued under."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -159,7 +160,8 @@ def test_no_fallback_takes_whom_an_operator_sends_to_a_server():
 def test_limits_are_those_of_the_way():
     few, mine = DestinationLimits(1, 2, 3), DestinationLimits(per_hour=9)
     table = RoutingTable([Route(["*"], Way(SMART.next_hop, limits=few)), Route(["*"], Way(name="mine", limits=mine))])
-    assert table.limits("smart.example:587") == few and table.limits("mine/d.example") == mine
+    assert table.limits("smart.example:587") == replace(few, counted_as="smart.example:587")
+    assert table.limits("mine/d.example") == table.limits("mine/e.example") == replace(mine, counted_as="mine")
     assert table.limits("d.example") == table.limits("other/d.example") == UNLIMITED
 
 

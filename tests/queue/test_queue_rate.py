@@ -7,7 +7,7 @@ def test_without_bounds_anything_goes():
     rate = Rate()
     for _ in range(1000):
         rate.note(0.0)
-    assert rate.room(0.0) is None and rate.next_at(0.0) is None and rate.is_idle(0.0)
+    assert rate.room(0.0) is None and rate.next_at(0.0) is None
 
 
 def test_a_minute_holds_so_many_wherever_it_begins():
@@ -19,8 +19,8 @@ def test_a_minute_holds_so_many_wherever_it_begins():
     assert rate.room(60.0) == 1
     rate.note(60.0)
     assert (rate.room(109.0), rate.next_at(109.0)) == (0, 110.0)
-    assert rate.room(115.0) == 2 and not rate.is_idle(115.0)
-    assert rate.room(120.0) == 3 and rate.is_idle(120.0)
+    assert rate.room(115.0) == 2
+    assert rate.room(120.0) == 3
 
 
 def test_the_hour_counts_beside_the_minute():

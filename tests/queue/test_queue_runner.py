@@ -670,7 +670,9 @@ class LimitTests(HangingCase):
         limits=lambda name: {
             "slow.example": DestinationLimits(per_minute=3),
             "dead-one.example": DestinationLimits(concurrency=1),
-        }.get(name, UNLIMITED)
+            "dead-bulk": DestinationLimits(concurrency=2, counted_as="dead-bulk"),
+            "news": DestinationLimits(per_minute=3, counted_as="news"),
+        }.get(name.partition("/")[0], UNLIMITED)
     )
 
     def test_a_destination_has_so_many_messages_a_minute_and_others_as_many_as_come(self) -> None:
@@ -690,6 +692,46 @@ class LimitTests(HangingCase):
         for _ in range(9):
             self.assertEqual(len(self.open), 1)
             self.end(SENT)
+
+    def test_destinations_of_a_route_have_its_messages_a_minute_together(self) -> None:
+        names = [f"news/{letter}.example" for letter in "abcde"]
+        self.add(*(queued(f"{name}{number}", NOW, destination=name) for name in names for number in range(2)))
+        self.runner.start()
+        for sent in (3, 6, 9, 10):
+            self.assertEqual(len(self.remote.claims), sent)
+            self.pass_time(58.0)
+            self.assertEqual(len(self.remote.claims), sent)
+            self.pass_time(2.0)
+
+    def test_what_waits_for_its_turn_to_begin_counts_already(self) -> None:
+        self.turns = 2
+        self.runner = self.make()
+        self.add(*(queued(f"s{number}", NOW, destination="slow.example") for number in range(9)))
+        self.runner.start()
+        self.pass_time(50.0)
+        self.assertEqual(len(self.remote.claims), 3)
+
+    def test_destinations_of_a_route_take_turns_in_its_places(self) -> None:
+        names = [f"dead-bulk/{letter}.example" for letter in "abcde"]
+        self.add(*(queued(f"{name}{number}", NOW, destination=name) for name in names for number in range(3)))
+        self.runner.start()
+        tried = []
+        for _ in range(15):
+            self.assertEqual(len(self.open), min(2, 15 - len(tried)))
+            tried.append(self.open[0][0].envelope.recipients[0].destination)
+            self.end(SENT)
+        self.assertEqual(self.open, [])
+        self.assertEqual({name: tried.count(name) for name in names}, dict.fromkeys(names, 3))
+        self.assertEqual(set(tried[:7]), set(names), "none has to wait until all of another's has gone")
+
+    def test_a_place_that_one_destination_leaves_is_another_s(self) -> None:
+        self.add(*(queued(f"a{number}", NOW, destination="dead-bulk/a.example") for number in range(2)))
+        self.runner.start()
+        self.add(queued("b", NOW, destination="dead-bulk/b.example"))
+        self.hints.wake_queue(["dead-bulk/b.example"])
+        self.assertEqual(len(self.open), 2)
+        self.end(SENT)
+        self.assertEqual(sorted(claim.envelope.id for claim, _ in self.open), ["a1", "b"])
 
 
 class LeaseTests(HangingCase):
