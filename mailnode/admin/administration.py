@@ -85,7 +85,7 @@ class StoppedStore(Protocol):
 class Routing(Protocol):
     """Which way mail leaves."""
 
-    def destination(self, domain: str, sender: str = "") -> str:
+    def destination(self, domain: str, sender: str = "", account: str = "") -> str:
         """Return what mail for a domain is queued under. :raises mailnode.errors.BadAddress:"""
 
     def by_hand(self, given: str) -> str:

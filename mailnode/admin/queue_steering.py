@@ -89,7 +89,8 @@ async def queue_reroute(
     given = None if to is None else routing.by_hand(to)
 
     def destination(envelope: QueuedEnvelope, one: QueuedRecipient) -> str:
-        return given or routing.destination(one.address.rpartition("@")[2], one.sender(envelope.reverse_path))
+        sender = one.sender(envelope.reverse_path)
+        return given or routing.destination(one.address.rpartition("@")[2], sender, envelope.account)
 
     return await _steer(admin, envelope_id, recipient, which, destination)
 

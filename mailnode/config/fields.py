@@ -85,8 +85,10 @@ def _domains_of_route(value: str) -> str:
 
 
 def _senders_of_route(value: str) -> str:
-    if value == "<>":
-        return value
+    return value if value == "<>" else _accounts_of_route(value)
+
+
+def _accounts_of_route(value: str) -> str:
     if "@" not in value:
         return _domains_of_route(value)
     try:
@@ -197,6 +199,7 @@ MailboxOrNone = Annotated[str, AfterValidator(_mailbox_or_none), Called("address
 Expression = Annotated[str, AfterValidator(_expression), Called("regular expression")]
 RouteName = Annotated[str, AfterValidator(_route_name), Called("name")]
 SenderPattern = Annotated[str, AfterValidator(_senders_of_route), Called("senders")]
+AccountPattern = Annotated[str, AfterValidator(_accounts_of_route), Called("accounts")]
 DomainPattern = Annotated[str, AfterValidator(_domains_of_route), Called("domains")]
 Host = Annotated[str, AfterValidator(_host), Called("host")]
 StoreUrl = Annotated[str, AfterValidator(_store_url)]

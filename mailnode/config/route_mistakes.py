@@ -41,8 +41,8 @@ def _mistakes(one: Route | Smarthost) -> Iterator[Mistake]:
     if isinstance(one, Route):
         yield from _socket_mistakes(one)
         is_fallback = one.after_attempts or one.when_reply
-        if not one.domains and not one.senders and not is_fallback:
-            yield "domains", "is required, or senders"
+        if not one.domains and not one.senders and not one.accounts and not is_fallback:
+            yield "domains", "is required, or senders, or accounts"
         bounded = one.concurrency or one.messages_per_minute or one.messages_per_hour
         if not one.host and one.socket is None and not one.name and (one.source or one.proxy or bounded or is_fallback):
             yield "name", "is required without a host where there is a source, a proxy, a limit or a condition"

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from mailnode.config.fields import (
+    AccountPattern,
     DomainPattern,
     Expression,
     FilePath,
@@ -78,6 +79,11 @@ class Route(NextHop):
         [],
         description='Reverse-paths: addresses, with any detail, domains, and ``"<>"``, which notices have. Empty, or '
         '``"*"``: every sender.',
+    )
+    accounts: list[AccountPattern] = Field(
+        [],
+        description="Accounts here that submitted the mail, by their primary addresses, or domains of these, whatever reverse-path "
+        'they chose. Empty, or ``"*"``: any, and mail that nobody logged in for.',
     )
     after_attempts: int = Field(
         0,

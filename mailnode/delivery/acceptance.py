@@ -211,9 +211,10 @@ def queued_envelope(
         options=envelope.options,
         session=envelope.origin.session,
         account_id=envelope.origin.account_id,
+        account=envelope.origin.account,
         held=envelope.held,
         internaldate=internaldate(created),
-        recipients=queued_recipients(made, created, routing, reverse_path),
+        recipients=queued_recipients(made, created, routing, reverse_path, envelope.origin.account),
     )
 
 

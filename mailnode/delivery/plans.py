@@ -92,9 +92,9 @@ def _led_on(judgement: Judgement, recipient: Address, copy: RemoteCopy) -> Remot
 
 
 def queued_recipients(
-    made: Copies, next_try: float, routing: RoutingTable, reverse_path: str
+    made: Copies, next_try: float, routing: RoutingTable, reverse_path: str, account: str = ""
 ) -> tuple[QueuedRecipient, ...]:
-    """Return the copies as rows of the queue, due at ``next_try``."""
+    """Return the copies as rows of the queue, due at ``next_try``. :param account: who submitted the message, by address."""
     rows = [
         QueuedRecipient(
             index,
@@ -115,7 +115,7 @@ def queued_recipients(
         row = QueuedRecipient(
             index,
             remote.address,
-            routing.destination(remote.address.rpartition("@")[2], remote.sender or reverse_path),
+            routing.destination(remote.address.rpartition("@")[2], remote.sender or reverse_path, account),
             plan=encoded[on_top],
             options=remote.options,
             next_try=next_try,

@@ -96,7 +96,7 @@ class RemoteAgent:
         """Try the servers for recipients whose copies are the same, octet by octet."""
         destination = claim.envelope.recipients[0].destination
         try:
-            groups = await self._targets(*self._routing.way(destination, _sender(claim)))
+            groups = await self._targets(*self._routing.way(destination, _sender(claim), claim.envelope.account))
         except NoRoute as no_route:
             result = REJECTED if no_route.status.startswith("5") else DEFERRED
             attempts = [Attempt(r.index, result, no_route.status, no_route.text) for r in claim.envelope.recipients]
@@ -125,7 +125,7 @@ class RemoteAgent:
         for recipient in claim.envelope.recipients:
             domain = recipient.address.rpartition("@")[2]
             sender = recipient.sender(claim.envelope.reverse_path)
-            destination = self._routing.destination(domain, sender)
+            destination = self._routing.destination(domain, sender, claim.envelope.account)
             anew.setdefault(destination, []).append(replace(recipient, destination=destination))
         reports = [await self.attempt(_only(claim, recipients)) for recipients in anew.values()]
         return AttemptReport(tuple(attempt for report in reports for attempt in report.attempts))

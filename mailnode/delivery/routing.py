@@ -84,8 +84,9 @@ BY_MX = Way()
 @dataclass(frozen=True, slots=True)
 class Route:
     """``domains``: of recipients; names, ``.name`` for all below a name, or ``*``. ``senders``: the same of reverse-paths,
-    and whole addresses, and ``<>``. With ``after_attempts`` (0: none) or ``when_reply`` it is a fallback: it takes whom another
-    way was tried for, after so many failed tries, or when a server said so.
+    and whole addresses, and ``<>``. ``accounts``: the same of the primary addresses of who submitted. With ``after_attempts``
+    (0: none) or ``when_reply`` it is a fallback: it takes whom another way was tried for, after so many failed tries, or when a
+    server said so.
     """
 
     domains: Collection[str]
@@ -93,6 +94,7 @@ class Route:
     senders: Collection[str] = (EVERYBODY,)
     after_attempts: int = 0
     when_reply: re.Pattern[str] | None = None
+    accounts: Collection[str] = (EVERYBODY,)
 
     @property
     def is_fallback(self) -> bool:
@@ -107,10 +109,25 @@ class _Named:
         self.route = route
         self._domains = frozenset(map(_key, route.domains))
         self._senders = frozenset(map(_sender_key, route.senders))
+        self._accounts = frozenset(map(_sender_key, route.accounts))
 
-    def names(self, domains: Collection[str], senders: Collection[str]) -> bool:
-        """Whether it names a recipient's domain and a sender. :param domains, senders: all names that they have."""
-        return not self._domains.isdisjoint(domains) and not self._senders.isdisjoint(senders)
+    def names(self, mail: _Mail) -> bool:
+        """Whether it names all that a route chooses by."""
+        return not (
+            self._domains.isdisjoint(mail.domains)
+            or self._senders.isdisjoint(mail.senders)
+            or self._accounts.isdisjoint(mail.accounts)
+        )
+
+
+class _Mail:
+    """What a route chooses by, each with all the names that it has."""
+
+    def __init__(self, domain: str, sender: str, account: str) -> None:
+        """:param domain: a key. :param sender: the reverse-path. :param account: an address, "" for none."""
+        self.domains = {EVERYBODY, *_names(domain)}
+        self.senders = _sender_names(sender)
+        self.accounts = _sender_names(account) - {NULL_SENDER}
 
 
 class RoutingTable:
@@ -127,25 +144,25 @@ class RoutingTable:
             if key and self._known.setdefault(key, way) != way:
                 raise ValueError(f"{key}: two routes of one name")
 
-    def destination(self, domain: str, sender: str = "") -> str:
+    def destination(self, domain: str, sender: str = "", account: str = "") -> str:
         """Return what mail for a domain is queued under.
 
-        :param sender: the reverse-path, "" the null sender.
+        :param sender: the reverse-path, "" the null sender. :param account: the primary address of who submitted it, "" nobody.
         :raises mailnode.errors.BadAddress: the domain is none.
         """
         key = domain_key(domain)
-        return self._first(key, sender).destination(key)
+        return self._first(key, sender, account).destination(key)
 
-    def way(self, destination: str, sender: str = "") -> tuple[Way, str]:
+    def way(self, destination: str, sender: str = "", account: str = "") -> tuple[Way, str]:
         """Return the way that a destination's mail leaves by, and the domain whose servers get it; that is "" where the
         way has a next hop."""
         if hop := _chosen(destination):
             return Way(hop), ""
         name, domain = _split(destination)
-        way = self._known.get(destination) or self._known.get(name) or self._first(domain, sender)
+        way = self._known.get(destination) or self._known.get(name) or self._first(domain, sender, account)
         return way, "" if way.next_hop is not None else domain
 
-    def fallback(self, destination: str, domain: str, sender: str, tries: int, reply: str) -> str:
+    def fallback(self, destination: str, domain: str, sender: str, tries: int, reply: str, account: str = "") -> str:
         """Return what a recipient is queued under from now on whose try failed; "" when that stays as it is, as it does where
         an operator chose the server.
 
@@ -157,12 +174,12 @@ class RoutingTable:
         if _chosen(destination):
             return ""
         key = domain_key(domain)
-        domains, senders = _domain_names(key), _sender_names(sender)
+        mail = _Mail(key, sender, account)
         by = [number for number, one in enumerate(self._fallbacks, 1) if one.route.way.destination(key) == destination]
         for one in self._fallbacks[by[-1] if by else 0 :]:
             tried = 0 < one.route.after_attempts <= tries
             said = one.route.when_reply is not None and one.route.when_reply.search(reply)
-            if (tried or said) and one.names(domains, senders):
+            if (tried or said) and one.names(mail):
                 return one.route.way.destination(key)
         return ""
 
@@ -202,9 +219,9 @@ class RoutingTable:
         name, key = _split(destination)
         return _is_next_hop(key) or (name != "" and name not in self._known)
 
-    def _first(self, domain: str, sender: str) -> Way:
-        domains, senders = _domain_names(domain), _sender_names(sender)
-        return next((one.route.way for one in self._routes if one.names(domains, senders)), BY_MX)
+    def _first(self, domain: str, sender: str, account: str) -> Way:
+        mail = _Mail(domain, sender, account)
+        return next((one.route.way for one in self._routes if one.names(mail)), BY_MX)
 
 
 def _names(key: str) -> Iterator[str]:
@@ -213,10 +230,6 @@ def _names(key: str) -> Iterator[str]:
     while dot := key.find(".", 1) + 1:
         key = key[dot - 1 :]
         yield key
-
-
-def _domain_names(key: str) -> set[str]:
-    return {EVERYBODY, *_names(key)}
 
 
 def _sender_names(reverse_path: str) -> set[str]:

@@ -71,7 +71,7 @@ class RunnerSettings:
     poll: float = 30.0
     drain: float = 20.0
     limits: Callable[[str], DestinationLimits] = lambda destination: UNLIMITED
-    fallback: Fallback = lambda reverse_path, recipient, tries, reply: ""
+    fallback: Fallback = lambda envelope, recipient, tries, reply: ""
 
 
 class QueueRunner:

@@ -37,8 +37,8 @@ MAX_REPLY = 500  # characters of a reply that are kept
 SETTLE_PAUSES = (1.0, 2.0, 5.0, 10.0, 20.0)  # seconds between tries to record what happened
 
 
-# (reverse-path, recipient, failed tries, what the last came to) -> what it is queued under from now on; "": as it was.
-Fallback = Callable[[str, QueuedRecipient, int, str], str]
+# (envelope, recipient, failed tries, what the last came to) -> what it is queued under from now on; "": as it was.
+Fallback = Callable[[QueuedEnvelope, QueuedRecipient, int, str], str]
 
 
 class _Result(NamedTuple):
@@ -147,7 +147,7 @@ class Settler:
         if recipient.given_up or recipient.destination in (LOCAL_DESTINATION, GIVEN_UP_DESTINATION):
             return None
         tries = recipient.attempts + 1 if attempt.result == DEFERRED else 0
-        instead = self._fallback(envelope.reverse_path, recipient, tries, attempt.reply[:MAX_REPLY])
+        instead = self._fallback(envelope, recipient, tries, attempt.reply[:MAX_REPLY])
         return (recipient.destination, instead) if instead else None
 
     async def _with_notices(

@@ -192,11 +192,12 @@ class Outgoing:
             total=serving.shares.outgoing,
             drain=config.server.grace,
             limits=routing.limits,
-            fallback=lambda reverse_path, recipient, tries, reply: routing.fallback(
+            fallback=lambda envelope, recipient, tries, reply: routing.fallback(
                 recipient.destination,
                 recipient.address.rpartition("@")[2],
-                recipient.sender(reverse_path),
+                recipient.sender(envelope.reverse_path),
                 tries,
                 reply,
+                envelope.account,
             ),
         )

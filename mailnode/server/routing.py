@@ -30,6 +30,7 @@ def _route(wanted: Route) -> routing.Route:
         wanted.senders or (EVERYBODY,),
         wanted.after_attempts,
         re.compile(wanted.when_reply, re.IGNORECASE) if wanted.when_reply else None,
+        wanted.accounts or (EVERYBODY,),
     )
 
 

@@ -178,9 +178,14 @@ class SmtpSession(Session[ev.Event]):
         connection = self._connection
         utf8 = self._transaction is not None and self._transaction.mail.options.smtputf8
         keyword = protocol_keyword(self.lmtp, connection.extended, self.channel.secure, connection.authenticated, utf8)
-        return Origin(self.session, keyword, self.peer, self._helo, self.channel.tls, self._account_id())
+        account_id, account = self._account_id(), self._account()
+        return Origin(self.session, keyword, self.peer, self._helo, self.channel.tls, account_id, account)
 
     def _account_id(self) -> str:
+        return ""
+
+    def _account(self) -> str:
+        """The primary address of the account that has logged in."""
         return ""
 
     def _place(self, peer: str) -> None:

@@ -48,6 +48,9 @@ class Submission(SmtpSession):
     def _account_id(self) -> str:
         return str(self.login.account.id) if self.login is not None else ""
 
+    def _account(self) -> str:
+        return str(self.login.account.address) if self.login is not None else ""
+
     def _place(self, peer: str) -> None:
         super()._place(peer)
         self._unjudged = False

@@ -56,6 +56,7 @@ class Origin:
     helo: str = ""
     tls: str = ""  # e.g. "TLSv1.3 TLS_AES_256_GCM_SHA384"; "" without TLS
     account_id: str = ""  # of the authenticated submitter; "" otherwise
+    account: str = ""  # its primary address
 
 
 @dataclass(frozen=True, slots=True)

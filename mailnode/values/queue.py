@@ -69,7 +69,8 @@ class QueuedEnvelope:
     expires: float
     options: MailOptions = PLAIN_MAIL
     session: str = ""
-    account_id: str = ""
+    account_id: str = ""  # who submitted it; "" for other mail
+    account: str = ""  # the primary address that they had then
     held: bool = False
     internaldate: int = 0
     recipients: tuple[QueuedRecipient, ...] = ()

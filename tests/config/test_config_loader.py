@@ -139,7 +139,10 @@ def test_every_mistake_of_every_section_is_reported_at_once_with_its_key():
             | {"queue": {"smarthost": {"host": "x.y"}, "route": [{"domains": ["a.b"], "host": "x.y", "tls": "none"}]}},
             ["queue.smarthost.host: the same server as queue.route[0], with another login, tls, source or limit"],
         ),
-        (GOOD | {"queue": {"route": [{"host": "x.y"}]}}, ["queue.route[0].domains: is required, or senders"]),
+        (
+            GOOD | {"queue": {"route": [{"host": "x.y"}]}},
+            ["queue.route[0].domains: is required, or senders, or accounts"],
+        ),
         (
             GOOD | {"queue": {"route": [{"domains": ["a.b"], "source": ["192.0.2.1"]}]}},
             [

@@ -157,6 +157,35 @@ def test_no_fallback_takes_whom_an_operator_sends_to_a_server():
     assert table.fallback("[relay.example]:25", "d.example", "", 9, "later") == ""
 
 
+def test_by_who_submitted_it():
+    shop, club = Way(name="shop"), Way(name="club")
+    table = RoutingTable(
+        [
+            Route(["*"], shop, accounts=["Shop@Here.Example", ".bulk.example"]),
+            Route(["*"], club, ["club.example"], accounts=["club.example"]),
+        ]
+    )
+    for sender, account, destination in (
+        ("info@here.example", "shop@here.example", "shop/d.example"),
+        ("", "shop@here.example", "shop/d.example"),
+        ("info@here.example", "a@x.bulk.example", "shop/d.example"),
+        ("shop@here.example", "", "d.example"),
+        ("shop@here.example", "other@here.example", "d.example"),
+        ("x@club.example", "a@club.example", "club/d.example"),
+        ("x@club.example", "a@here.example", "d.example"),
+        ("x@here.example", "a@club.example", "d.example"),
+    ):
+        assert table.destination("d.example", sender, account) == destination, (sender, account)
+    assert table.way("d.example", "x@club.example", "a@club.example")[0] is club
+
+
+def test_a_fallback_by_who_submitted_it():
+    table = RoutingTable([Route(["*"], SMART, after_attempts=1, accounts=["shop@here.example"])])
+    assert table.fallback("d.example", "d.example", "", 1, "", "shop@here.example") == "smart.example:587"
+    assert table.fallback("d.example", "d.example", "", 1, "", "a@here.example") == ""
+    assert table.fallback("d.example", "d.example", "shop@here.example", 1, "") == ""
+
+
 def test_limits_are_those_of_the_way():
     few, mine = DestinationLimits(1, 2, 3), DestinationLimits(per_hour=9)
     table = RoutingTable([Route(["*"], Way(SMART.next_hop, limits=few)), Route(["*"], Way(name="mine", limits=mine))])

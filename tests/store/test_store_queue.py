@@ -90,6 +90,7 @@ def test_an_envelope_is_kept_whole(queue, post, loop):
         options=MailOptions(0, "8BITMIME", True, "HDRS", "env+1", -3),
         session="s1",
         account_id="A0",
+        account="alice@a.example",
         internaldate=1_800_000_000_000_001,
     )
     assert loop.run(queue.envelope("e1")) == sent.envelope

@@ -35,7 +35,7 @@ GONE = "gone"  # removed for everybody; rows are being deleted
 
 _ENVELOPE = (
     "e.id, e.reverse_path, e.created, e.expires, e.body, e.smtputf8, e.ret, e.envid, e.priority, e.session,"
-    " e.account_id, e.held, e.internaldate, b.id, b.size, b.place, b.encoding, b.digest"
+    " e.account_id, e.account, e.held, e.internaldate, b.id, b.size, b.place, b.encoding, b.digest"
 )
 _FROM = "FROM envelope e JOIN blob b ON b.id = e.blob_id AND b.shard = e.shard"
 VISIBLE = "phase IN ('open', 'spread')"
@@ -130,13 +130,14 @@ def _insert_envelopes(tx: Transaction, calls: Sequence[tuple[int, NewEnvelope]],
                 *_mail_columns(envelope.options),
                 envelope.session,
                 envelope.account_id,
+                envelope.account,
                 envelope.internaldate,
             )
         )
     inserted = insert_rows(
         tx,
         "envelope (shard, id, phase, held, remaining, reverse_path, blob_id, created, expires, body, smtputf8, ret,"
-        " envid, priority, session, account_id, internaldate)",
+        " envid, priority, session, account_id, account, internaldate)",
         rows,
         " ON CONFLICT (shard, id) DO NOTHING RETURNING shard, id",
     )
@@ -381,14 +382,15 @@ def _envelope(row: StoredRow) -> QueuedEnvelope:
     return QueuedEnvelope(
         id=row[0],
         reverse_path=row[1],
-        blob=BlobRef(*row[13:]),
+        blob=BlobRef(*row[14:]),
         created=row[2],
         expires=row[3],
         options=_mail_options(*row[4:9]),
         session=row[9],
         account_id=row[10],
-        held=bool(row[11]),
-        internaldate=row[12],
+        account=row[11],
+        held=bool(row[12]),
+        internaldate=row[13],
     )
 
 
