@@ -1,14 +1,15 @@
 """Routes between real servers: a fallback after a refusal, a proxy (microsocks) with a login, a source address, LMTP."""
 
 import contextlib
+import smtplib
 import socket
 
 import pytest
 from scripted_peer import Scripted
-from servers import PATIENCE, Dns, MailNode, Process, free_port, program
-from test_e2e_relay import messages, submit, wait_for
+from servers import PASSWORD, PATIENCE, Dns, MailNode, Process, free_port, program
+from test_e2e_relay import context, messages, submit, wait_for
 
-NEAR, FAR, REFUSING, TUNNEL, NEWS, BUSY = (f"127.0.0.{number}" for number in range(32, 38))
+NEAR, FAR, REFUSING, TUNNEL, NEWS, BUSY, DESK = (f"127.0.0.{number}" for number in range(32, 39))
 
 
 class Roads:
@@ -46,6 +47,7 @@ class Roads:
             '[[queue.route]]\nname = "tunnel"\ndomains = ["d.test"]\n'
             f'proxy = "127.0.0.1:{proxy_port}"\nproxy_username = "joe"\nproxy_password_file = "{folder / "password"}"\n'
             f'[[queue.route]]\nname = "news"\nsenders = ["news.test"]\nsource = ["{NEWS}"]\n'
+            f'[[queue.route]]\nname = "desk"\naccounts = ["desk@a.test"]\nsource = ["{DESK}"]\n'
             f'[[queue.route]]\ndomains = ["lists.test"]\nprotocol = "lmtp"\nsocket = "{self.socket}"\n'
         )
         self.near = MailNode(folder / "near", ("a.test", "news.test"), address=NEAR, dns=self.dns, extra=extra)
@@ -65,9 +67,13 @@ class Roads:
         wait_for(listening, "microsocks", PATIENCE)
         self.far.start()
         self.near.start()
-        for user in ("alice@a.test", "alice@news.test"):
+        for user in ("alice@a.test", "alice@news.test", "desk@a.test"):
             self.near.add_account(user)
-        for user in ("carol@c.test", "dora@d.test", "eve@e.test", "frank@f.test", "all@lists.test"):
+        self.near.ctl("grant", "add", "desk@a.test", "alice@a.test")
+        for user in (
+            *("carol@c.test", "dora@d.test", "eve@e.test", "frank@f.test", "all@lists.test"),
+            *("frank@e.test", "grace@e.test"),
+        ):
             self.far.add_account(user)
         return self
 
@@ -75,9 +81,16 @@ class Roads:
         for part in (self.near, self.far, self.refusing, self.busy, self.dns, self.proxy):
             part.stop()
 
-    def send(self, sender, recipient, subject):
-        """Send a message; return what the server there said of its arrival."""
-        submit(self.near, sender, [recipient], subject)
+    def send(self, sender, recipient, subject, login=""):
+        """Send a message; return what the server there said of its arrival. :param login: of another account."""
+        if login:
+            with smtplib.SMTP_SSL(
+                NEAR, self.near.ports["submissions"], context=context(self.near), timeout=30
+            ) as client:
+                client.login(login, PASSWORD)
+                client.sendmail(sender, [recipient], f"From: {sender}\r\nSubject: {subject}\r\n\r\nhello\r\n")
+        else:
+            submit(self.near, sender, [recipient], subject)
         wait_for(lambda: messages(self.far, recipient, subject), "delivery")
         delivered = self.far.wait_event("message.delivered", recipient=recipient)
         return self.far.wait_event("message.accepted", envelope=delivered["envelope"])
@@ -116,6 +129,11 @@ def test_through_a_proxy(roads):
 
 def test_from_an_address_of_its_own(roads):
     assert roads.send("alice@news.test", "eve@e.test", "news")["peer"] == NEWS
+
+
+def test_two_who_share_an_address_go_by_two_ways(roads):
+    assert roads.send("alice@a.test", "frank@e.test", "by the desk", login="desk@a.test")["peer"] == DESK
+    assert roads.send("alice@a.test", "grace@e.test", "by herself")["peer"] not in (DESK, NEWS)
 
 
 def test_by_lmtp(roads):
