@@ -7,6 +7,7 @@ no connection                           the address is remembered as bad; next a
 4yz or 5yz as banner or to EHLO         next address; permanent only when every server says 5yz
 TLS required and not possible           next address; temporary
 lost, or 421, before the end of data    next address; temporary
+it is ourselves                         what is no better than we are would bring it here again; temporary
 lost after the end of data was sent     the server may have the message (RFC 1047): no other server now; temporary
 4yz to MAIL, RCPT, DATA, end of data    next host; temporary
 452 to some RCPT while others went      the same server again with the rest (RFC 5321 4.5.3.1.10)
@@ -49,7 +50,7 @@ from mailnode.values.queue import Claim, QueuedRecipient
 from mailnode.values.smtp_reply import Reply
 
 _TOO_MANY = re.compile(r"too many|rate limit|connection limit|concurren|throttl", re.IGNORECASE)
-_FAILURE_STATUS = {"connect": "4.4.1", "greeting": "4.3.2", "tls": "4.7.5", "lost": "4.4.2"}
+_FAILURE_STATUS = {"connect": "4.4.1", "greeting": "4.3.2", "tls": "4.7.5", "lost": "4.4.2", "loop": "4.4.6"}
 _POLICIES = {"dane": "DANE", "sts": "MTA-STS", "sts-testing": "MTA-STS"}  # what people call them
 _shuffle = SystemRandom().shuffle
 
@@ -156,7 +157,9 @@ class RemoteAgent:
         if decision is None:
             return None
         session = None if domain.startswith("[") else expected(domain, hop.host, decision)
-        return Target(hop.host, hop.address, self._port, decision.level, rule=decision.rule, session=session)
+        return Target(
+            hop.host, hop.address, self._port, decision.level, rule=decision.rule, by_mx=True, session=session
+        )
 
     async def _try(self, target: Target, trial: _Trial) -> None:
         """One server, again for those it had no room for in the same transaction."""
@@ -274,7 +277,7 @@ class _Trial:
         """A server could not be used."""
         self._failures.append((target, failed))
         self._note_slow_down(failed.reply)
-        if failed.in_doubt:
+        if failed.in_doubt or failed.scope == "loop":
             self.over = True
             for row in rows:
                 row.temporary = _failure_attempt(row, target, failed, DEFERRED)

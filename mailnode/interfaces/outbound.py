@@ -113,8 +113,8 @@ class Target:
     (STARTTLS if offered, plain if it fails), "required" (STARTTLS or nothing, certificate not checked), "verified"
     (certificate must match ``host``), "implicit", "dane" (certificate must match the ``rule``). ``source``: own IP address
     to connect from, "" the system's choice. ``proxy``: who connects for us. ``lmtp``: it speaks LMTP. ``rule``: what the
-    receiving side has published, if anything. ``session``: what is to be noted of a connection, as far as it is known before;
-    None: nothing is."""
+    receiving side has published, if anything. ``by_mx``: DNS leads there, which must not lead to ourselves. ``session``: what
+    is to be noted of a connection, as far as it is known before; None: nothing is."""
 
     host: str
     address: str
@@ -126,6 +126,7 @@ class Target:
     proxy: Proxy | None = None
     lmtp: bool = False
     rule: TlsRule | None = None
+    by_mx: bool = False
     session: TlsSession | None = field(default=None, compare=False)  # a connection serves domains that are alike else
 
     @property
@@ -171,9 +172,10 @@ class OutboundReport:
 
 class TargetFailed(Exception):
     """The target as a whole could not be used: another may be tried. ``scope``: "connect" (refused, timeout),
-    "greeting" (4yz/5yz banner or EHLO), "tls", "lost" (connection lost or timeout before the end of data was
-    answered). ``reply`` if it said something. ``in_doubt``: the whole message had been sent, so the server may have it
-    (RFC 1047); another target at once would make a copy. ``result``: for "tls", what RFC 8460 4.3 calls it."""
+    "greeting" (4yz/5yz banner or EHLO), "loop" (it is ourselves), "tls", "lost" (connection lost or timeout before the
+    end of data was answered). ``reply`` if it said something. ``in_doubt``: the whole message had been sent, so the
+    server may have it (RFC 1047); another target at once would make a copy. ``result``: for "tls", what RFC 8460 4.3 calls
+    it."""
 
     def __init__(
         self,

@@ -73,6 +73,7 @@ class Outbound:
         """:param hostname: what we call ourselves in EHLO. :param sources: own addresses to connect from, the first of
         each family counts; none: the system chooses. :param note: is told how connections fared, each once for every domain
         whose mail it carries."""
+        self._hostname = hostname
         self._tls = tls
         self._clock = clock
         self._settings = settings or OutboundSettings()
@@ -197,6 +198,7 @@ class Outbound:
                 await self._encrypt(link, target, level)
             await link.expect(client.Greeting)
             await self._hello(link)
+            self._require_another(link, target)
             if level in ("opportunistic", "required", "verified", "dane"):
                 await self._start_tls(link, target, level)
             if link.tls and link.fared is None:
@@ -230,6 +232,13 @@ class Outbound:
     async def _hello(self, link: Link) -> None:
         link.write(link.client.hello())
         await link.expect(client.Hello)
+
+    def _require_another(self, link: Link, target: Target) -> None:
+        """See that a server does not call itself what we do: it is ourselves, by a name or an address that nobody told us.
+
+        :raises TargetFailed: scope "loop"."""
+        if target.by_mx and link.client.peer_name.lower() == self._hostname.lower():
+            raise TargetFailed("loop", f"it calls itself {self._hostname}, as this server does: mail loops back")
 
     async def _start_tls(self, link: Link, target: Target, level: str) -> None:
         if "STARTTLS" not in link.client.extensions:

@@ -203,6 +203,11 @@ class ServerTests(RemoteCase):
         self.assertEqual(self.results(self.attempt(2)), [(DEFERRED, "4.4.2")] * 2)
         self.assertEqual(self.net.tried, [A])
 
+    def test_no_second_server_where_the_first_is_ourselves(self) -> None:
+        self.serve(a=fails("loop"), b=OK)
+        self.assertEqual(self.results(self.attempt(2)), [(DEFERRED, "4.4.6")] * 2)
+        self.assertEqual([target.by_mx for target, _ in self.net.sent], [True])
+
     def test_a_host_that_answered_is_not_asked_at_its_other_address(self) -> None:
         self.zone.address_data["a.example"] = [A, C]
         self.serve(a=LATER, c=OK, b=LATER)

@@ -11,7 +11,7 @@ from scripted_peer import Scripted, forget_most_memory, most_memory
 from servers import PASSWORD, Dns, MailNode, free_port
 from test_e2e_relay import context, messages, wait_for
 
-NEAR, GOOD, DEAD = "127.0.3.1", "127.0.3.2", "127.0.3.3"
+NEAR, GOOD, DEAD, TWIN = (f"127.0.3.{number}" for number in range(1, 5))
 PATIENCE = 0.03  # 300 s become 9 s
 GROWTH = (
     48 * 1024 * 1024
@@ -53,6 +53,8 @@ class World:
             records += [f"mx-host=dead.test,dead{number}.test,{20 + number}"]
         records.append("mx-host=crowd.test,good.test,10")
         self.good = Scripted(GOOD, self.port, {})
+        self.bad["twin.test"] = Scripted(TWIN, self.port, {"EHLO": "250 mx.near.test"})
+        records.append(f"host-record=twin.test,{TWIN}")
         self.dns = Dns(folder / "dns", records)
         extra = f"[queue]\nport = {self.port}\nretry = [600.0]\npatience = {PATIENCE}\n"
         self.near = MailNode(
@@ -69,7 +71,7 @@ class World:
             self.send(client, "first@good.test")
             wait_for(lambda: self.good.taken, "the first message")
             self.before = forget_most_memory(self.near.process.popen.pid)
-            for domain in (*CASES, "dead.test"):
+            for domain in (*CASES, "dead.test", "twin.test"):
                 self.send(client, f"u@{domain}")
             self.send(client, *(f"two@{domain}" for domain in CASES), "two@good.test")
             for domain in (*CIRCLES, "good.test", "crowd.test"):
@@ -128,6 +130,13 @@ def test_a_domain_whose_servers_are_we_ourselves(world, domain):
     notices = wait_for(lambda: messages(world.near, "alice@near.test", "could not be delivered"), "a notice")
     told = [message_from_bytes(notice, policy=policy.default).as_string() for notice in notices]
     assert any(f"u@{domain}" in text and "Status: 5.4.6" in text for text in told)
+
+
+def test_a_server_that_calls_itself_what_this_one_does(world):
+    """As this one would at an address that nobody told it."""
+    deferred = world.near.wait_event("queue.deferred", recipient="u@twin.test")
+    assert deferred["status"] == "4.4.6" and "calls itself mx.near.test" in deferred["reply"]
+    assert not [line for line in world.bad["twin.test"].heard if line.startswith("MAIL")]
 
 
 def test_a_hundred_servers_of_which_none_answers(world):

@@ -167,6 +167,21 @@ class SendTests(OutboundCase):
 
         return self.run_case(case())
 
+    def test_a_server_that_calls_itself_what_we_do_is_ourselves(self) -> None:
+        async def case() -> None:
+            for hello in ("250-MAIL.here.example at your service\r\n250 PIPELINING", "250 mail.here.example"):
+                server = self.serve(EHLO=hello)
+                failed = await self.failing(self.make(), self.target(server, by_mx=True))
+                self.assertEqual((failed.scope, failed.in_doubt, failed.reply), ("loop", False, None))
+                self.assertEqual(server.said("MAIL"), [])
+                self.assertTrue((await self.make().send(self.target(server), message())).replies[0].is_positive)
+            server = self.serve(EHLO="502 5.5.1 what", HELO="250 mail.here.example")
+            self.assertEqual((await self.failing(self.make(), self.target(server, by_mx=True))).scope, "loop")
+            server = self.serve(EHLO="250 x.mail.here.example mail.here.example")
+            self.assertTrue((await self.make().send(self.target(server, by_mx=True), message())).replies[0].is_positive)
+
+        return self.run_case(case())
+
     def test_more_recipients_than_the_server_takes_at_once(self) -> Deferred[Any]:
         async def case() -> None:
             server = self.serve(EHLO="250-mx.example\r\n250 LIMITS RCPTMAX=2")

@@ -79,6 +79,7 @@ class ClientConnection:
         self.state = ClientState.GREETING
         self.extensions: dict[str, str] = {}
         self.greeting: Reply | None = None
+        self.peer_name = ""  # what the server calls itself in its answer to our greeting
         self.secure = False
         self.answered = 0  # commands, the banner included
         self._name = name.encode("ascii", "replace")
@@ -312,6 +313,7 @@ class ClientConnection:
 
     def _on_hello(self, reply: Reply) -> None:
         if reply.code // 100 == 2:
+            self.peer_name = reply.lines[0].partition(" ")[0]
             self.extensions = read_offers(reply)
             self.state = ClientState.READY
             self._events.append(Hello(reply, extended=True))
@@ -326,6 +328,7 @@ class ClientConnection:
         if reply.code // 100 != 2:
             self._fail("greeting", "The server refused our greeting", reply)
             return
+        self.peer_name = reply.lines[0].partition(" ")[0]
         self.extensions = {}
         self.state = ClientState.READY
         self._events.append(Hello(reply, extended=False))
