@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from mailnode.delivery.local import log_delivered
-from mailnode.delivery.plans import Copies, copies, queued_recipients, wants_success
+from mailnode.delivery.plans import Copies, copies, queued_recipients
 from mailnode.delivery.routing import RoutingTable
 from mailnode.delivery.scratch import remove, scratch_file
 from mailnode.errors import Busy, NoSuchAccount, OverQuota
@@ -173,10 +173,12 @@ class Acceptance:
         self._hints.wake_queue(list(dict.fromkeys(one.destination for one in submission.envelope.recipients)))
 
     def _is_direct(self, made: Copies) -> bool:
-        if made.remote or len(made.local) > MAX_DIRECT or wants_success(made):
+        """Whether one unit can place all copies: nothing has to wait, and nobody to be told of success."""
+        if made.remote or len(made.local) > MAX_DIRECT:
             return False
-        if any(copy.wait_for_room for copy in made.local):
-            return False
+        for copy in made.local:
+            if copy.wait_for_room or "SUCCESS" in copy.options.notify:
+                return False
         return len({self._mail.partition(copy.plan.account_id) for copy in made.local}) == 1
 
     async def _place(self, envelope: Envelope, made: Copies, blob: StagedBlob, facts: EncodedFacts) -> bool:

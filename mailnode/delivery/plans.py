@@ -179,11 +179,6 @@ def decode_plan(row: QueuedRecipient) -> tuple[DeliveryPlan, bool]:
     return plan, bool(fields.get("wait_for_room"))
 
 
-def wants_success(made: Copies) -> bool:
-    """Whether a copy for a mailbox here must be followed by a "delivered" DSN."""
-    return any("SUCCESS" in copy.options.notify for copy in made.local)
-
-
 def _options(recipient: Recipient, address: str, further: bool) -> RcptOptions:
     """Return what goes with a copy for an address. :param further: another copy carries the whole request."""
     options = recipient.options

@@ -96,7 +96,7 @@ class Router:
         if not accounts:
             return resolved
         usage = await self._mail.usage(accounts)
-        full = tuple(name for name in accounts if name in usage and not has_room(usage[name], size))
+        full = tuple([name for name in accounts if name in usage and not has_room(usage[name], size)])
         if len(full) == len(accounts) and not resolved.remote:
             raise OverQuota
         return replace(resolved, over_quota=full) if full else resolved

@@ -275,7 +275,7 @@ class Pump(Protocol):
             self._restart_timer()
             await waiting
             if self._busy:
-                self._stop_timer()
+                self._deadline = inf
 
     def start_tls(self) -> None:
         """Begin TLS."""
@@ -350,7 +350,7 @@ class Pump(Protocol):
 
     def _begin(self, coroutine: Coroutine[Deferred[object], object, None]) -> None:
         self._busy = True
-        self._stop_timer()
+        self._deadline = inf
         self._go_on(None, coroutine)
 
     def _go_on(self, result: object, coroutine: Coroutine[Deferred[object], object, None]) -> None:
@@ -394,7 +394,7 @@ class Pump(Protocol):
                 if event is NEED_DATA or event is PAUSED:
                     break
                 heard = self._busy = True
-                self._stop_timer()
+                self._deadline = inf
                 self._step(None, self._session.handle(event))
         finally:
             self._pumping = False
@@ -458,9 +458,6 @@ class Pump(Protocol):
         if self._timer_at != inf:
             wait = max(0.0, self._timer_at - self._clock.seconds())
             self._timer = self._clock.callLater(wait, self._look_at_deadline)
-
-    def _stop_timer(self) -> None:
-        self._deadline = inf
 
     def _cancel_timer(self) -> None:
         if self._timer is not None and self._timer.active():

@@ -34,7 +34,7 @@ from mailnode.smtp.wire.grammar import hello_name
 from mailnode.smtp.wire.replies import Rejected, reason_of, reply_to, verdict_reply
 from mailnode.smtp.wire.server import ServerConnection
 from mailnode.values.address import Address
-from mailnode.values.envelope import Envelope, Origin, Recipient
+from mailnode.values.envelope import PLAIN_MAIL, Envelope, Origin, Recipient
 from mailnode.values.events import EventFields, emit
 from mailnode.values.facts import EncodedFacts
 from mailnode.values.ids import new_id
@@ -167,7 +167,7 @@ class SmtpSession(Session[ev.Event]):
             self._watch = self._service.clock.callLater(WATCH_SECONDS, self._look)
 
     def _say(self, reply: Reply) -> None:
-        self.write(self._connection.send(reply))
+        self._out.append(self._connection.send(reply))
 
     # Who it is
 
@@ -238,8 +238,9 @@ class SmtpSession(Session[ev.Event]):
         self._say(self._connection.hello_reply(self._service.hostname))
 
     async def _on_mail(self, event: ev.Mail) -> None:
-        options, less = admitted(event.options, self._highest_priority())
-        if less is not None:
+        less = None
+        if event.options is not PLAIN_MAIL:
+            options, less = admitted(event.options, self._highest_priority())
             event = replace(event, options=options)
         transaction = MailTransaction(new_id(self._service.clock.seconds()), event)
         for standing in self._standing.values():
@@ -413,15 +414,14 @@ class SmtpSession(Session[ev.Event]):
         assert intake is not None
         await intake.end_header()
         envelope, judgement = await self._judge(transaction, intake)
-        kept = judgement.is_kept
+        kept, size = judgement.is_kept, intake.size
         if kept:
             envelope = await self._signed(envelope, intake)
             if self._service.sealer is not None:
                 judgement = await self._service.sealer.sealed(
-                    envelope, judgement, intake.header, intake.size, intake.writer.read
+                    envelope, judgement, intake.header, size, intake.writer.read
                 )
         facts: EncodedFacts | None = None
-        size = intake.size
         if not kept:
             intake.abort()
         elif judgement.is_for_mailboxes:

@@ -93,7 +93,7 @@ class Judgement:
 
     def own(self, recipient: Address) -> Iterator[tuple[Resolved, RecipientPlan]]:
         """Yield where a recipient's own copies go, if there are any."""
-        plan = self.plan(recipient)
+        plan = self.plans.get(recipient, AS_IT_IS)
         if not plan.discard:
             yield self.routes[recipient], plan
 

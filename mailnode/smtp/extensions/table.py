@@ -50,8 +50,6 @@ def admitted(options: MailOptions, highest: int) -> tuple[MailOptions, Reply | N
 
     :param highest: the priority up to which this client may raise its mail's, 0 to 9."""
     said = None
-    if options is PLAIN_MAIL:  # which asks for nothing
-        return options, said
     for row in _ADMITTED:
         options, reply = row(options, highest)
         said = said or reply
