@@ -138,25 +138,18 @@ class Acceptance:
         """Make the message durable; see :class:`IDelivery`. :raises ValueError: no recipient leads anywhere."""
         self._under_way += 1
         try:
-            await self._accept(envelope, judgement, blob, facts)
+            made = copies(envelope, judgement)
+            if not made.local and not made.remote:
+                raise ValueError("no recipients")
+            if made.local and facts is None:
+                raise ValueError("mail for a mailbox without facts")
+            direct = self._is_direct(made) and not envelope.held
+            if facts is None or not direct or not await self._place(envelope, made, blob, facts):
+                await self._enqueue(envelope, made, blob, facts)
         finally:
             self._under_way -= 1
 
-    async def _accept(
-        self, envelope: Envelope, judgement: Judgement, blob: StagedBlob, facts: EncodedFacts | None
-    ) -> None:
-        made = copies(envelope, judgement)
-        if not made.local and not made.remote:
-            raise ValueError("no recipients")
-        if made.local and facts is None:
-            raise ValueError("mail for a mailbox without facts")
-        if (
-            facts is not None
-            and not envelope.held
-            and self._is_direct(made)
-            and await self._place(envelope, made, blob, facts)
-        ):
-            return
+    async def _enqueue(self, envelope: Envelope, made: Copies, blob: StagedBlob, facts: EncodedFacts | None) -> None:
         submission = NewEnvelope(
             queued_envelope(envelope, made, blob, self._expires, self._routing), blob, facts if made.local else None
         )
