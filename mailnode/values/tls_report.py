@@ -140,8 +140,8 @@ class ReportSettings:
 
     @property
     def domain(self) -> str:
-        """Whose reports these are (RFC 8460 5.3)."""
-        return self.sender.rpartition("@")[2]
+        """Whose reports these are (RFC 8460 5.3), in small letters."""
+        return self.sender.rpartition("@")[2].lower()
 
 
 _RECORD = re.compile(rb"v=TLSRPTv1[ \t]*;")

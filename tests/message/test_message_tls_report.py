@@ -95,6 +95,10 @@ def test_a_mail_with_it():
     )
 
 
+def test_a_domain_in_capitals_has_the_keys_of_that_in_small_letters():
+    assert ReportSettings("TLS@Sender.Example", "Sender", "TLS@Sender.Example").domain == "sender.example"
+
+
 def test_a_report_is_the_same_octets_at_every_try():
     assert packed(report("d.example", DAY, SESSIONS, SETTINGS, HOST)) == packed(
         report("d.example", DAY, SESSIONS, SETTINGS, HOST)

@@ -30,6 +30,16 @@ class SweeperTests(SynchronousTestCase):
         self.clock.advance(INTERVAL)
         self.assertEqual(len(self.sweeps), 2)
 
+    def test_other_times(self):
+        clock, calls = Clock(), []
+
+        async def call(now):
+            calls.append(now)
+
+        Sweeper(call, clock, first=5.0, interval=20.0).start()
+        clock.pump([5.0, 19.0, 1.0])
+        self.assertEqual(calls, [5.0, 25.0])
+
     def test_a_failure_does_not_end_it(self):
         self.clock.advance(FIRST)
         self.sweeps[0][1].errback(RuntimeError("disk"))
