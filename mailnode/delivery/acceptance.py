@@ -6,7 +6,7 @@ unit puts envelope and plans into the queue, and each account applies its own pl
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import cast
 
@@ -64,13 +64,16 @@ class Acceptance:
         routing: RoutingTable | None = None,
         scratch: str | None = None,
         batches: IBatches | None = None,
+        returned: Callable[[Sequence[str], StagedBlob, EncodedFacts], None] | None = None,
     ) -> None:
         """:param blobs: where new messages are written; mail partitions and queue must both be able to take them over.
         :param expires: the queue schedule's rule: (created, null sender) -> when an envelope gets too old.
         :param routing: where foreign mail goes; None: by MX. :param scratch: directory for the copies that large
             messages are scanned from; None: the system's.
         :param batches: runs ``read_facts`` and what the blob store encodes with in another process; None where there is
-            no second core for it."""
+            no second core for it.
+        :param returned: told of messages from the null sender, and of the accounts they are for."""
+        self._returned = returned
         self._blobs = blobs
         self._mail = mail
         self._queue = queue
@@ -148,6 +151,8 @@ class Acceptance:
                 await self._enqueue(envelope, made, blob, facts)
         finally:
             self._under_way -= 1
+        if self._returned is not None and envelope.reverse_path is None and made.local and facts is not None:
+            self._returned([copy.plan.account_id for copy in made.local], blob, facts)
 
     async def _enqueue(self, envelope: Envelope, made: Copies, blob: StagedBlob, facts: EncodedFacts | None) -> None:
         submission = NewEnvelope(

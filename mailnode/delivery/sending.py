@@ -21,7 +21,17 @@ from mailnode.interfaces.runtime import IClock
 from mailnode.interfaces.sending import IAlarm, ISending, ISentCounts, ISuppressions
 from mailnode.values.address import parse_address
 from mailnode.values.events import emit, moment
-from mailnode.values.sending import DAY, Admitted, Counted, Loud, SendingLimits, SendingSettings, Standing, Suppression
+from mailnode.values.sending import (
+    DAY,
+    Admitted,
+    Counted,
+    FailedRecipient,
+    Loud,
+    SendingLimits,
+    SendingSettings,
+    Standing,
+    Suppression,
+)
 
 # What says that there is no such recipient, and will be none tomorrow (RFC 3463 3.2 and 3.3, RFC 7505): not what a policy
 # says (5.7), and not what says nothing more than no (5.0.0).
@@ -149,6 +159,37 @@ class Sending:
         if made.refused_until:
             until = moment(made.refused_until)
             emit(_log, "account.suppressed", account=account_id, recipient=recipient, bounces=made.bounces, until=until)
+
+    def returned(
+        self, account_ids: Sequence[str], envelope_ids: Sequence[str], failures: Sequence[FailedRecipient]
+    ) -> None:
+        """See :class:`ISending`. What is not known to have been sent so, or was noted before, counts for nothing."""
+        Deferred.fromCoroutine(self._return(account_ids, envelope_ids, failures)).addErrback(_failed)
+
+    async def _return(
+        self, account_ids: Sequence[str], envelope_ids: Sequence[str], failures: Sequence[FailedRecipient]
+    ) -> None:
+        if not self._settings().suppress_after or not envelope_ids:
+            return
+        for failure in failures:
+            if failure.status not in HARD:
+                continue
+            try:
+                key, now = parse_address(failure.recipient).key, self._clock.seconds()
+                found = await self._suppressions.returned(account_ids, envelope_ids, key, now)
+            except (BadAddress, StoreUnavailable):
+                continue
+            for envelope_id, account_id, address in found:
+                emit(
+                    _log,
+                    "message.returned",
+                    envelope=envelope_id,
+                    account=account_id,
+                    recipient=address,
+                    status=failure.status,
+                    reply=failure.reply,
+                )
+                await self.bounced(account_id, address, failure.status, failure.reply)
 
     async def sweep(self, now: float) -> None:
         """Forget what has lost its meaning. :param now: UTC seconds. :raises StoreUnavailable:"""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from zope.interface import Interface
 
-from mailnode.values.sending import Admitted, Counted, Loud, Standing, Suppression
+from mailnode.values.sending import Admitted, Counted, FailedRecipient, Loud, Standing, Suppression
 
 
 class ISuppressions(Interface):
@@ -20,6 +20,12 @@ class ISuppressions(Interface):
     ) -> Suppression:
         """Note a bounce. With the ``after``-th it is suppressed for so many seconds, with each that follows, once that time
         has passed, for twice as long as before, 90 days at most. It is remembered for 30 days more."""
+
+    async def returned(
+        account_ids: Sequence[str], envelope_ids: Sequence[str], recipient: str, now: float
+    ) -> Sequence[tuple[str, str, str]]:
+        """Note that mail to a recipient came back, after its server had taken it, which one of the accounts had sent in one of
+        the envelopes; return (envelope, account, address) of what is known to have been sent so, each once."""
 
     async def suppress(account_id: str, recipient: str, now: float, until: float) -> Suppression:
         """Suppress a recipient because an operator wants it."""
@@ -83,3 +89,6 @@ class ISending(Interface):
 
     async def bounced(account_id: str, recipient: str, status: str, reply: str) -> None:
         """A recipient's server refused the mail of an account for good. :param status: RFC 3463."""
+
+    def returned(account_ids: Sequence[str], envelope_ids: Sequence[str], failures: Sequence[FailedRecipient]) -> None:
+        """A notice came for accounts, which anybody may have written: it says that what may be envelopes of theirs failed."""

@@ -20,6 +20,7 @@ from mailnode.config.version import VERSION
 from mailnode.delivery.acceptance import Acceptance
 from mailnode.delivery.forwarding import Forwarding
 from mailnode.delivery.judge import Judge
+from mailnode.delivery.returned import ReturnedMail
 from mailnode.delivery.router import Router
 from mailnode.delivery.sealing import ArcSealer
 from mailnode.delivery.signing import DkimSigner
@@ -99,6 +100,7 @@ class Rooms:
             routing=self.routing,
             scratch=str(config.server.data),
             batches=runtime.batches,
+            returned=ReturnedMail(stores.blobs, runtime.threads, sending).look if sending is not None else None,
         )
         self.signer = DkimSigner(
             stores.directory, runtime.threads, runtime.clock, lambda: self._holder.config.dkim.enabled

@@ -106,6 +106,10 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
         "an account sends to unusually many recipients; told once a day",
         ("account", "recipients", "busiest", "held"),
     ),
+    "message.returned": (
+        "a notice that came back as mail says that a recipient of ours does not exist: it counts as a bounce",
+        ("envelope", "account", "recipient", "status", "reply"),
+    ),
     "account.suppressed": (
         "a recipient bounced again: mail of the account to it is refused for a while",
         ("account", "recipient", "bounces", "until"),

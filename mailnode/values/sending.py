@@ -106,6 +106,15 @@ class Loud:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedRecipient:
+    """What a notice of another server says of a recipient that mail failed for, for good."""
+
+    recipient: str  # an address, as it stands there
+    status: str  # RFC 3463, 5.x.x
+    reply: str
+
+
+@dataclass(frozen=True, slots=True)
 class Suppression:
     """A recipient that bounced for an account, or that an operator suppressed (then there are no bounces).
 

@@ -14,6 +14,7 @@ from mailnode.delivery.sending import Sending
 from mailnode.errors import Refused, StoreUnavailable
 from mailnode.interfaces.sending import IAlarm, ISending
 from mailnode.net.no_reactor import run_now
+from mailnode.store.engines.engine import QUEUE, Transaction
 from mailnode.store.engines.sqlite import SqliteEngine
 from mailnode.store.facades.directory import Directory
 from mailnode.store.facades.sent_counts import SentCounts
@@ -24,6 +25,7 @@ from mailnode.values.sending import (
     NOTHING,
     Admitted,
     Counted,
+    FailedRecipient,
     Loud,
     OwnLimits,
     SendingLimits,
@@ -258,3 +260,82 @@ def test_mail_of_the_loud_is_held_until_somebody_lets_it_go() -> None:
     run_now(office.counts.set_loud("ann", office.clock.seconds(), False))
     assert not run_now(office.sending.admit("ann", "bob@b.example", True)).held
     assert len(office.alarm.told) == 1
+
+
+def sent(office: Office, envelope_id: str = "e1", account: str = "ann", address: str = "Bob@b.example") -> None:
+    """Have it known that mail was sent, and taken by its server."""
+
+    def note(tx: Transaction) -> None:
+        tx.execute(
+            "INSERT INTO past (shard, envelope_id, number, ended_at, state, reverse_path, created, size, address, destination,"
+            " last_status, last_reply, last_host, last_address, last_tls, earlier, account_id)"
+            " VALUES (0, ?, 0, 0, 'delivered', 'ann@a.example', 0, 1, ?, 'b.example', '', '', '', '', '', '', ?)",
+            (envelope_id, address, account),
+        )
+
+    run_now(office.engine.write(QUEUE, note))
+
+
+def come_back(
+    office: Office,
+    *ids: str,
+    accounts: tuple[str, ...] = ("ann",),
+    recipient: str = "bob@B.example",
+    status: str = "5.1.1",
+) -> None:
+    office.sending.returned(accounts, ids, [FailedRecipient(recipient, status, "smtp; 550 gone")])
+
+
+def bounces(office: Office) -> dict[str, int]:
+    return {one.recipient: one.bounces for one in run_now(office.suppressions.listed("ann"))}
+
+
+def test_notices_about_two_mails_that_were_sent_suppress() -> None:
+    office = Office()
+    sent(office, "e1")
+    sent(office, "e2")
+    come_back(office, "none", "e1")
+    assert bounces(office) == {"bob@b.example": 1} and not office.refusal()
+    come_back(office, "e2")
+    assert "550 gone" in office.refusal()
+
+
+def test_a_notice_counts_once() -> None:
+    office = Office()
+    sent(office)
+    for _ in range(3):
+        come_back(office, "e1")
+    assert bounces(office) == {"bob@b.example": 1}
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"ids": ()},
+        {"ids": ("e2",)},
+        {"recipient": "eve@b.example"},
+        {"recipient": "not an address"},
+        {"accounts": ("eve",)},
+        {"status": "5.7.1"},
+        {"status": "5.0.0"},
+    ],
+)
+def test_what_was_not_sent_so_suppresses_nothing(forged: dict[str, Any]) -> None:
+    office = Office(suppress_after=1)
+    sent(office)
+    come_back(office, *forged.pop("ids", ("e1",)), **forged)
+    assert bounces(office) == {} and not office.refusal()
+
+
+def test_what_was_forwarded_was_sent_by_nobody() -> None:
+    office = Office(suppress_after=1)
+    sent(office, account="")
+    come_back(office, "e1")
+    assert bounces(office) == {}
+
+
+def test_notices_count_for_nothing_where_bounces_do() -> None:
+    office = Office(suppress_after=0)
+    sent(office)
+    come_back(office, "e1")
+    assert bounces(office) == {}

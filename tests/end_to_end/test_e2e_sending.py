@@ -7,10 +7,10 @@ import urllib.request
 
 import pytest
 from scripted_peer import Scripted
-from servers import PASSWORD, Dns, free_port, wait_for
+from servers import PASSWORD, Dns, Postfix, free_port, wait_for
 from worker_servers import Workers
 
-ELSEWHERE = "127.0.0.16"
+ELSEWHERE, LATE = "127.0.0.16", "127.0.0.17"
 SETTINGS = "[submission]\nrecipients_per_hour = 4\nnew_recipients_per_day = 3\nsuppress_after = 1\n"
 LETTER = "From: alice@a.test\r\nSubject: hi\r\n\r\nx\r\n"
 
@@ -96,3 +96,35 @@ def test_mail_of_the_suddenly_loud_waits_and_postmaster_is_told(node, elsewhere)
     wait_for(lambda: len(elsewhere.taken) == 3, "what was held")
     assert sending(node)["held"] is False
     assert b"mailnode_accounts_loud_total 1.0" in page(node)
+
+
+@pytest.mark.parametrize("process", [0, 1])
+def test_what_a_server_returns_after_it_took_it_counts(tmp_path, process):
+    """Postfix takes mail for anybody, and says in a notice who is not there; the notice comes to either process."""
+    port = free_port(LATE)
+    dns = Dns(tmp_path / "dns", [f"host-record=r.test,{LATE}"])
+    node = Workers(tmp_path / "node", 2, dns=dns, extra=f"[queue]\nport = {port}\n{SETTINGS}")
+    postfix = Postfix("r.test", LATE, port, [("a.test", node.address, node.ports["smtp"])])
+    with (postfix.configuration / "main.cf").open("a") as file:
+        file.write("virtual_mailbox_maps = inline:{here@r.test=box/}\nsmtpd_reject_unlisted_recipient = no\n")
+    try:
+        postfix.start()
+        node.start()
+        node.add_account("alice@a.test")
+        with session(node, 1 - process) as client:
+            client.rset()
+            with node.only(process):  # who takes the notice
+                pass
+            client.sendmail("alice@a.test", ["gone@r.test", "here@r.test"], LETTER)
+        found = node.wait_event("message.returned", recipient="gone@r.test")
+        assert found["status"] == "5.1.1"
+        node.wait_event("account.suppressed", recipient="gone@r.test")
+        with session(node, process) as client:
+            assert client.rcpt("gone@r.test")[0] == 550
+            assert client.rcpt("here@r.test")[0] == 250
+        forged = "Content-Type: multipart/report; boundary=b\r\n\r\n"
+        assert forged
+    finally:
+        assert node.stop() == 0
+        postfix.stop()
+        dns.stop()

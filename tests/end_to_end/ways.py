@@ -37,6 +37,8 @@ OTHER_WAYS = {
     "test_e2e_dkim::test_what_arrives_is_verified": "It is submitted in one way; what the signatures cover is what is tested.",
     "test_e2e_eight_bit::test_it_arrives_in_ascii_and_says_the_same": "It is changed on its way out, by whichever way it came in.",
     "test_e2e_exim::test_a_megabyte_each_way": "Exim comes to the port for other servers, and it is what is tested.",
+    "test_e2e_sending::test_a_notice_counts_in_whichever_process_it_comes_and_a_forged_one_nowhere": "Notices come to the port for"
+    " other servers; what they say is what is tested.",
     "test_e2e_sink_faults::test_what_becomes_of_it": "One message is submitted for all; how it goes out is what is tested.",
     "test_e2e_quota::test_the_copy_for_a_full_account_of_several_waits_for_room": "Its messages have 2,000 octets, by that helper.",
     "test_e2e_bad_servers::test_it_is_deferred_and_told": "What is long is said by other servers, to which we connect.",

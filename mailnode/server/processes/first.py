@@ -156,6 +156,7 @@ class FurtherProcesses:
             "sending.admit": self._sending.admit,
             "sending.give_back": self._sending.give_back,
             "sending.sent": self._sending.sent,
+            "sending.returned": self._sending.returned,
             "session.enter": enter,
             "session.leave": leave,
             "hints": lambda modseqs, wake: self._hints.heard(worker.link, modseqs, wake),

@@ -42,7 +42,7 @@ from mailnode.server.runtime import make_runtime
 from mailnode.server.services import Services, Startable
 from mailnode.server.serving import Serving
 from mailnode.server.stores import WorkerStores
-from mailnode.values.sending import Admitted, Counted
+from mailnode.values.sending import Admitted, Counted, FailedRecipient
 from mailnode.web.merging import Snapshot
 
 STEP, STORE, THREADS = (
@@ -93,6 +93,12 @@ class OwnersSending:
 
     async def bounced(self, account_id: str, recipient: str, status: str, reply: str) -> None:
         """Nothing: who delivers, knows."""
+
+    def returned(
+        self, account_ids: Sequence[str], envelope_ids: Sequence[str], failures: Sequence[FailedRecipient]
+    ) -> None:
+        """See :class:`ISending`."""
+        self._link.tell("sending.returned", list(account_ids), list(envelope_ids), list(failures))
 
 
 class WorkerServer:

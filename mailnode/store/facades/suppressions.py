@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Concatenate, ParamSpec, TypeVar
 
 from zope.interface import implementer
 
 from mailnode.interfaces.sending import ISuppressions
 from mailnode.store.engines.engine import QUEUE, Engine, Transaction
-from mailnode.store.units import suppression_rows
+from mailnode.store.units import queue_past, suppression_rows
 from mailnode.values.sending import Suppression
 
 P = ParamSpec("P")
@@ -51,6 +51,14 @@ class Suppressions:
     async def suppress(self, account_id: str, recipient: str, now: float, until: float) -> Suppression:
         """See :class:`ISuppressions`."""
         return await self._change(account_id, suppression_rows.suppress, account_id, recipient, now, until)
+
+    async def returned(
+        self, account_ids: Sequence[str], envelope_ids: Sequence[str], recipient: str, now: float
+    ) -> list[tuple[str, str, str]]:
+        """See :class:`ISuppressions`."""
+        return await self._engine.write(
+            QUEUE, queue_past.returned, self._shard, tuple(account_ids), tuple(envelope_ids), recipient, now
+        )
 
     async def listed(self, account_id: str) -> list[Suppression]:
         """See :class:`ISuppressions`."""

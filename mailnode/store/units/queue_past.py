@@ -6,10 +6,12 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from mailnode.errors import BadAddress
 from mailnode.store.engines.engine import Transaction
 from mailnode.store.units import queue_history
 from mailnode.store.units.queue_search import conditions
 from mailnode.store.units.statements import insert_rows, listed, pieces
+from mailnode.values.address import parse_address
 from mailnode.values.queue import (
     DELIVERED,
     FAILED,
@@ -55,17 +57,17 @@ def keep(tx: Transaction, shard: int, ends: Iterable[End]) -> None:
     for some in pieces(list(by_envelope)):
         marks, values = listed(some)
         found = tx.execute(
-            "SELECT e.id, e.settlements, e.reverse_path, e.created, b.size FROM envelope e"
+            "SELECT e.id, e.settlements, e.account_id, e.reverse_path, e.created, b.size FROM envelope e"
             f" JOIN blob b ON b.id = e.blob_id AND b.shard = e.shard WHERE e.shard = ? AND e.id IN {marks}",
             (shard, *values),
         )
-        for envelope_id, settlements, *about in found:
+        for envelope_id, settlements, account_id, *about in found:
             # An envelope that ends with its first settlement has no tries to look for.
             ended = by_envelope[envelope_id]
             numbers = [end.outcome.index for end in ended] if settlements > 1 else []
             earlier = queue_history.by_recipient(tx, shard, envelope_id, numbers)
-            rows += [_row(shard, end, about, earlier.get(end.outcome.index, [])) for end in ended]
-    insert_rows(tx, f"past (shard, {_KEPT})", rows, " ON CONFLICT (shard, envelope_id, number) DO NOTHING")
+            rows += [(*_row(shard, end, about, earlier.get(end.outcome.index, [])), account_id) for end in ended]
+    insert_rows(tx, f"past (shard, {_KEPT}, account_id)", rows, " ON CONFLICT (shard, envelope_id, number) DO NOTHING")
 
 
 def _row(shard: int, end: End, about: Sequence[object], earlier: list[PastAttempt]) -> tuple[object, ...]:
@@ -119,6 +121,32 @@ def of_envelope(tx: Transaction, shard: int, envelope_id: str, limit: int) -> li
         (shard, envelope_id, limit),
     )
     return [_recipient(row) for row in rows]
+
+
+def returned(
+    tx: Transaction, shard: int, account_ids: Sequence[str], envelope_ids: Sequence[str], recipient: str, now: float
+) -> list[tuple[str, str, str]]:
+    """Note that mail to a recipient, an address' key, came back that some accounts had sent; return envelope, account and
+    address of what was not noted before. Of other mail nothing is noted."""
+    marks, values = listed(envelope_ids)
+    rows = tx.execute(
+        "SELECT envelope_id, number, account_id, address FROM past"
+        f" WHERE shard = ? AND envelope_id IN {marks} AND state = ? AND returned_at = 0 LIMIT ?",
+        (shard, *values, DELIVERED, ROWS),
+    )
+    ours = [row for row in rows if row[2] in account_ids and _key(row[3]) == recipient]
+    tx.many(
+        "UPDATE past SET returned_at = ? WHERE shard = ? AND envelope_id = ? AND number = ?",
+        [(now, shard, envelope_id, number) for envelope_id, number, *_ in ours],
+    )
+    return [(envelope_id, account_id, address) for envelope_id, _, account_id, address in ours]
+
+
+def _key(address: str) -> str:
+    try:
+        return parse_address(address).key
+    except BadAddress:
+        return ""
 
 
 def end_beyond(tx: Transaction, shard: int, most: int) -> float | None:
