@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypedDict
 
@@ -12,6 +12,7 @@ from mailnode.interfaces.runtime import IClock, IHints, IThreads
 from mailnode.interfaces.sending import ISentCounts, ISuppressions
 from mailnode.interfaces.store import IMailStore, IQueueStore
 from mailnode.interfaces.tls_reports import ITlsResults
+from mailnode.values.checked import StoreChecked
 from mailnode.values.directory import Credential
 from mailnode.values.dkim import DkimSettings
 from mailnode.values.published import Published
@@ -113,5 +114,6 @@ class Administration:
     sending_settings: Callable[[], SendingSettings]
     tls_results: ITlsResults
     tls_reports: Callable[[], ReportSettings | None]  # None: none are made
+    check_store: Callable[[float], Awaitable[StoreChecked]]
     dkim_settings: Callable[[], DkimSettings] = DkimSettings
     server: RunningServer | None = None  # None: none runs

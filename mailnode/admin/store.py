@@ -1,9 +1,34 @@
-"""Operations on the files of a store, while no server runs."""
+"""Operations on the store and its files."""
 
 from __future__ import annotations
 
-from mailnode.admin.administration import OlderAccepted, StoppedStore
+from typing import TypedDict
+
+from mailnode.admin.administration import Administration, OlderAccepted, StoppedStore
 from mailnode.admin.operations import operation
+
+
+class StoreVerified(TypedDict):
+    """What came of comparing the store with itself."""
+
+    ok: bool  # there are no faults
+    accounts: int
+    files: int  # of messages
+    loose: int  # files that nothing needs any more; the sweep removes them
+    faults: list[str]
+
+
+@operation("store.verify")
+async def store_verify(admin: Administration) -> StoreVerified:
+    """Compare the store with itself, while the server runs or not. Changes nothing."""
+    checked = await admin.check_store(admin.clock.seconds())
+    return {
+        "ok": not checked.faults,
+        "accounts": checked.accounts,
+        "files": checked.files,
+        "loose": checked.loose,
+        "faults": list(checked.faults),
+    }
 
 
 @operation("store.accept-older", destroys=True)

@@ -14,6 +14,7 @@ from mailnode.admin.mailboxes import MailboxRecord
 from mailnode.admin.queue import EnvelopeDetails, EnvelopeRecord, Held, MessageShown, Pause, Released, Summary
 from mailnode.admin.queue_steering import MailSteered
 from mailnode.admin.sending import SendingRecord
+from mailnode.admin.store import StoreVerified
 from mailnode.admin.suppressions import SuppressionRecord
 from mailnode.admin.tls import TlsDowngradeRecord, TlsReportDetails, TlsReportRecord, TlsServerRecord
 
@@ -200,6 +201,16 @@ def steered(result: MailSteered) -> str:
 def older_accepted(result: OlderAccepted) -> str:
     """Return which older files are gone on with."""
     return f"accepted: {', '.join(result['files'])}\naccounts with new UIDVALIDITYs: {result['accounts']}"
+
+
+def verified(result: StoreVerified) -> str:
+    """Return what came of comparing the store with itself."""
+    counts = (
+        f"accounts: {result['accounts']}\nfiles of messages: {result['files']}\nfiles nothing needs: {result['loose']}"
+    )
+    return "\n".join(
+        [counts, *(f"! {as_text(fault)}" for fault in result["faults"]), "" if result["faults"] else "all right"]
+    ).rstrip()
 
 
 def reloaded(result: Reloaded) -> str:

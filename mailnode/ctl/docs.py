@@ -87,6 +87,7 @@ envelope that was named) and ``envelopes``, how many.
 in a try, which ends first) and ``held`` (how many of them wait for their release).
 ``queue message``: ``id``, ``content``, and ``whole``, whether that is all of it. Lists are arrays;
 ``show`` is one object.
+``store verify``: ``ok``, ``accounts``, ``files`` (of messages), ``loose`` (files that nothing needs any more) and ``faults``.
 What adds or removes an alias, or what one may lead to, tells ``dangling``: ``address`` and ``target`` of aliases that
 lead nowhere since. Times are UTC as ``2026-11-23T02:15:00Z``. ``demo``: ``accounts`` with ``address`` and ``password``,
 ``listeners`` with ``protocol``, ``port`` and ``tls``.

@@ -12,6 +12,7 @@ import click
 
 from mailnode.admin.operations import OperationFailed, Reason
 from mailnode.admin.published import ZoneCheck, ZoneRecords
+from mailnode.admin.store import StoreVerified
 from mailnode.ctl import display, zone
 from mailnode.ctl.parts import OctetsType, Place, changed, show, shown
 
@@ -86,6 +87,12 @@ def _records(result: ZoneRecords, as_json: bool) -> None:
 
 def _checked(result: ZoneCheck, as_json: bool) -> None:
     show(result, as_json, zone.as_verdicts)
+    if not result["ok"]:
+        click.get_current_context().exit(1)
+
+
+def _verified(result: StoreVerified, as_json: bool) -> None:
+    show(result, as_json, display.verified)
     if not result["ok"]:
         click.get_current_context().exit(1)
 
@@ -388,6 +395,15 @@ WORDS = {
         shown(display.status),
     ),
     "ping": Words(is_command=False),
+    "store.verify": Words(
+        """Compare the store with itself, while the server runs or not, and change nothing.
+
+        Looks through the files of the database (SQLite's quick_check), at the rows and counts of each account, at whether each
+        message has its file, and whether the directory and the mailboxes know the same accounts. Ends with 1 when something is
+        wrong. Files that nothing needs any more are counted: the sweep removes them.
+        """,
+        _verified,
+    ),
     "store.accept-older": Words(
         """Go on with older FILES (mail-00, queue, directory, or all), while no server runs.
 

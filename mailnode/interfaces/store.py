@@ -94,6 +94,9 @@ class IBlobStore(IBlobs):
     encode = Attribute("bytes -> EncodedContent: a module-level function, which may run in another process")
     shares = Attribute("int: how many parts :meth:`listing` has; each is small enough to be listed at once")
 
+    async def missing(blob_ids: Sequence[str]) -> list[str]:
+        """Return which of these have no file."""
+
     def prepare() -> bool:
         """Make ready what is there, and throw away what a crash left half-written; return whether nothing was there. Once,
         under the data directory's lock, before anything else. Blocks. :raises OSError: it cannot be written."""

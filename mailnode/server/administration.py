@@ -46,6 +46,7 @@ def administration(config: Config) -> Iterator[Administration]:
             config.submission.settings,
             stores.tls_results,
             lambda: config.tls_reports.settings() if config.tls_reports is not None else None,
+            stores.check,
             config.dkim.settings,
         )
     finally:

@@ -152,6 +152,7 @@ class Server:
             lambda: self.config.submission.settings(),
             self._stores.tls_results,
             lambda: self.config.tls_reports.settings() if self.config.tls_reports is not None else None,
+            self._stores.check,
             lambda: self.config.dkim.settings(),
             self,
         )

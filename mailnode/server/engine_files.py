@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Protocol
 
 from mailnode.store.disk.data_lock import DataLock
@@ -25,6 +26,9 @@ class EngineFiles(Protocol):
 
     def damage(self) -> dict[str, str]:
         """Say what is wrong with each file that is damaged or not served, by the file's name."""
+
+    def paths(self) -> list[Path]:
+        """The files of the database."""
 
     async def trouble(self, on_disk: OnDisk) -> str:
         """Return which file is not under its name any more, or could not be written; "" while all is well.
@@ -52,6 +56,10 @@ class SqliteFiles:
     def damage(self) -> dict[str, str]:
         """See :class:`EngineFiles`."""
         return self._engine.damage()
+
+    def paths(self) -> list[Path]:
+        """See :class:`EngineFiles`."""
+        return self._engine.paths()
 
     async def trouble(self, on_disk: OnDisk) -> str:
         """See :class:`EngineFiles`."""
@@ -84,6 +92,10 @@ class NoFiles:
     def damage(self) -> dict[str, str]:
         """See :class:`EngineFiles`."""
         return {}
+
+    def paths(self) -> list[Path]:
+        """See :class:`EngineFiles`."""
+        return []
 
     async def trouble(self, on_disk: OnDisk) -> str:
         """See :class:`EngineFiles`."""

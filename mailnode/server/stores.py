@@ -19,6 +19,7 @@ from mailnode.store.disk.reserve import Reserve
 from mailnode.store.engines.engine import DIRECTORY, QUEUE, Engine, mail_tenancy
 from mailnode.store.engines.remote import Ask, RemoteEngine
 from mailnode.store.engines.sqlite import SqliteEngine
+from mailnode.store.engines.sqlite_files import quick_check
 from mailnode.store.facades.directory import Directory
 from mailnode.store.facades.ephemeral import Ephemeral
 from mailnode.store.facades.ephemeral_remote import RemoteEphemeral
@@ -26,9 +27,11 @@ from mailnode.store.facades.mail_store import MailStore
 from mailnode.store.facades.queue import Queue
 from mailnode.store.facades.queue_remote import RemoteQueue
 from mailnode.store.facades.sent_counts import SentCounts
+from mailnode.store.facades.store_check import StoreCheck
 from mailnode.store.facades.sts_policies import StsPolicies
 from mailnode.store.facades.suppressions import Suppressions
 from mailnode.store.facades.tls_results import TlsResults
+from mailnode.values.checked import StoreChecked
 from mailnode.values.events import emit
 
 OTHER_DATABASES = 3  # directory, queue and ephemeral data
@@ -157,6 +160,17 @@ class OwnStores(Stores):
     def damage(self) -> dict[str, str]:
         """Say what is wrong with each file of the store that is damaged or not served, by the file's name."""
         return self._files.damage()
+
+    async def check(self, now: float) -> StoreChecked:
+        """Compare the store with itself; see :class:`StoreCheck`."""
+        check = StoreCheck(self.directory, self.mail, self.queue, self.blobs, self._check_databases)
+        return await check.run(now)
+
+    async def _check_databases(self) -> list[str]:
+        faults = [f"{name}: {words}" for name, words in self.damage().items()]
+        for path in self._files.paths():
+            faults += await self.blobs.on_disk(quick_check, path)
+        return faults
 
     async def stop(self) -> None:
         """Write what waits and close."""

@@ -245,6 +245,7 @@ class AllThreeWaysTests(TestCase):
                 opened.sending_settings,
                 opened.tls_results,
                 opened.tls_reports,
+                opened.check_store,
                 server=Running(),
             )
             port = ControlPort(reactor, self.data, ControlFactory(admin))

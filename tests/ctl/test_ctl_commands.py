@@ -563,3 +563,13 @@ def test_a_copy_with_a_sender_of_its_own_goes_by_the_routes_for_that(tool):
         run_now(queue_reroute(admin, "e1"))
         kept = run_now(admin.queue.envelope("e1")).recipients
     assert [one.destination for one in kept] == ["example.org", "via.example:25"]
+
+
+def test_the_store_is_compared_with_itself(tool, alice):
+    assert tool.json("store", "verify") == {"ok": True, "accounts": 1, "files": 0, "loose": 0, "faults": []}
+    assert tool("store", "verify").endswith("all right\n")
+    with administration(demo_config(tool.data)) as admin:
+        [account] = run_now(admin.directory.accounts())
+        run_now(admin.mail.remove(account.id))
+    result = CliRunner().invoke(main, ["--data", str(tool.data), "store", "verify"])
+    assert result.exit_code == 1 and f"! {account.id}: an account without mailboxes" in result.stdout

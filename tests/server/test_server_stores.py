@@ -1,7 +1,9 @@
 """The store as a start of the server finds it: in the calling thread, on files."""
 
+import contextlib
 import os
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from mailnode.net.hints import LocalHints
 from mailnode.net.no_reactor import CallingThread, StandingClock, run_now
 from mailnode.server.administration import with_stopped_store
 from mailnode.server.stores import OwnStores
+from mailnode.store.engines.sqlite_files import quick_check
 from mailnode.values.address import parse_address
 from mailnode.values.mailbox import NewMessage
 from mailnode.values.queue import NewEnvelope, QueuedEnvelope, QueuedRecipient
@@ -173,3 +176,80 @@ def test_all_files_are_accepted_after_everything_was_put_back(opened):
     stores = opened(partitions=1)
     assert stores.damage() == {}
     assert run_now(stores.mail.account("a").open(1).snapshot()).uidvalidity > was.uidvalidity
+
+
+def checked(stores):
+    found = run_now(stores.check(NOW))
+    return found.accounts, found.files, found.loose, list(found.faults)
+
+
+def files_of(data):
+    return [path for path in (data / "blobs").rglob("*") if path.is_file()]
+
+
+@pytest.fixture
+def furnished(opened):
+    """A store with two accounts, each with a message in a file and one in its row."""
+    stores = opened(partitions=2)
+    run_now(stores.directory.add_domain("a.test"))
+    for account_id in ("0", "1"):
+        add_account(stores, account_id)
+        append(stores, account_id, os.urandom(200_000).hex().encode())
+        append(stores, account_id)
+    return stores
+
+
+def test_a_sound_store_has_no_faults(furnished):
+    assert checked(furnished) == (2, 2, 0, [])
+
+
+def test_a_message_whose_file_is_gone_is_named(furnished, opened):
+    files_of(opened.data)[0].unlink()
+    accounts, files, loose, faults = checked(furnished)
+    assert (accounts, files, loose, len(faults)) == (2, 2, 0, 1) and "the file of message 1 is missing" in faults[0]
+
+
+def test_a_file_that_nothing_needs_is_counted_once_it_is_old(furnished, opened):
+    fresh = files_of(opened.data)[0].with_name("0" * 20)
+    fresh.write_bytes(b"x")
+    os.utime(fresh, (NOW, NOW))
+    assert checked(furnished) == (2, 2, 0, [])
+    os.utime(fresh, (0, 0))
+    assert checked(furnished) == (2, 2, 1, [])
+
+
+def test_a_queued_message_whose_file_is_gone_is_named(furnished, opened):
+    known = set(files_of(opened.data))
+    blob = run_now(furnished.blobs.put(os.urandom(200_000).hex().encode()))
+    recipient = QueuedRecipient(0, "u@b.test", "b.test", next_try=NOW)
+    envelope = QueuedEnvelope("e1", "me@a.test", blob.ref, NOW, NOW + 1000, recipients=(recipient,))
+    run_now(furnished.queue.enqueue(NewEnvelope(envelope, blob, None)))
+    assert checked(furnished) == (2, 3, 0, [])
+    [file] = set(files_of(opened.data)) - known
+    file.unlink()
+    assert checked(furnished) == (2, 3, 0, [f"queue: the file of a message is missing: {file.name}"])
+
+
+def test_directory_and_mailboxes_know_the_same_accounts(furnished):
+    run_now(furnished.directory.add_account("2", parse_address("u2@a.test"), NOW))
+    run_now(furnished.mail.provision("stranger"))
+    assert checked(furnished)[3] == [
+        "2: an account without mailboxes",
+        "stranger: mailboxes of an account that is not there",
+    ]
+
+
+def test_a_damaged_file_of_the_database_is_named(tmp_path):
+    path = tmp_path / "mail-00.db"
+    with contextlib.closing(sqlite3.connect(path)) as made:
+        made.execute("CREATE TABLE t (a TEXT PRIMARY KEY)")
+        made.executemany("INSERT INTO t VALUES (?)", [(f"{number:0100}",) for number in range(1000)])
+        made.commit()
+    assert quick_check(path) == []
+    content = bytearray(path.read_bytes())
+    content[8192:12288] = b"x" * 4096
+    path.write_bytes(content)
+    faults = quick_check(path)
+    assert faults and all(fault.startswith("mail-00.db: ") for fault in faults)
+    path.write_bytes(b"x" * 8192)
+    assert quick_check(path) == ["mail-00.db: file is not a database"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar, TypeVarTuple, cast
 
@@ -163,6 +163,11 @@ class LocalBlobs:
         """Return the ids of files last changed before ``before`` (UTC seconds) in directory ``share`` of :attr:`shares`."""
         directory = self._files / _FAN[share // 32] / _FAN[share % 32]
         return await self.on_disk(_list_files, directory, before)
+
+    async def missing(self, blob_ids: Sequence[str]) -> list[str]:
+        """Return which of these have no file."""
+        paths = {blob_id: self.path(blob_id) for blob_id in blob_ids}
+        return await self.on_disk(_without_file, paths)
 
     async def remove(self, blob_ids: Sequence[str]) -> None:
         """Remove files; no error if they are gone."""
@@ -416,6 +421,10 @@ def _list_files(directory: Path, before: float) -> list[str]:
             return sorted(entry.name for entry in entries if entry.stat().st_mtime < before)
     except FileNotFoundError:
         return []
+
+
+def _without_file(paths: Mapping[str, Path]) -> list[str]:
+    return [blob_id for blob_id, path in paths.items() if not path.is_file()]
 
 
 def _remove_files(paths: Sequence[Path]) -> None:

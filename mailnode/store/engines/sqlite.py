@@ -210,6 +210,10 @@ class SqliteEngine:
     def _names(self) -> tuple[str, ...]:
         return DIRECTORY, QUEUE, EPHEMERAL, *map(mail_tenancy, range(self.partitions))
 
+    def paths(self) -> list[Path]:
+        """The files of all tenancies; none where they are in memory."""
+        return [] if self._directory is None else [self._path(name) for name in self._names()]
+
     def _make(self, name: str) -> Tenancy:
         path = self._path(name)
         if self._directory is not None:

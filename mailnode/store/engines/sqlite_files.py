@@ -11,6 +11,7 @@ import apsw
 from mailnode.errors import StoreDamaged
 from mailnode.store.disk.directories import sync_directory
 
+LINES = 20  # about one damaged file
 KEPT = 3  # files put aside that are kept, the latest ones
 
 # Also text that is none, and what a unit found that nobody can have written.
@@ -23,6 +24,19 @@ def is_damage(error: BaseException | None) -> bool:
     return isinstance(error, MALFORMED) or (
         isinstance(error, apsw.IOError) and getattr(error, "extendedresult", 0) in _UNREADABLE
     )
+
+
+def quick_check(path: Path) -> list[str]:
+    """Return what is wrong with a database, a line each, over a connection of its own that can only read. Blocks."""
+    try:
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        try:
+            found = [str(line) for (line,) in connection.execute(f"PRAGMA quick_check({LINES})")]
+        finally:
+            connection.close()
+    except apsw.Error as error:
+        found = [str(error) or type(error).__name__]
+    return [f"{path.name}: {line}" for line in found if line != "ok"]
 
 
 def put_aside(path: Path) -> Path:

@@ -206,6 +206,40 @@ class MailStore:
             faults += [f"partition {partition.number}: an inline blob nobody needs: {blob_id}" for blob_id in unneeded]
         return faults
 
+    async def account_ids(self) -> set[str]:
+        """Return all accounts that have rows, but those whose removal was begun."""
+        found: set[str] = set()
+        for partition in self._served():
+            found |= set(await partition.read(verify.account_ids))
+            found -= set(await partition.read(sweeping.unfinished_removals))
+        return found
+
+    async def files(self, account_id: str, after: int) -> tuple[list[tuple[int, str]], int | None]:
+        """Return blobs in files that messages of an account need, and behind which message to go on, None at the end."""
+        return await self._of(account_id).read(verify.files, account_id, after)
+
+    async def loose_files(self, now: float) -> int:
+        """Count the files that nothing refers to for longer than the grace time: the sweep's, as long as all is well."""
+        if self._blobs_elsewhere is None or len(self._served()) < len(self._partitions):
+            return 0  # which files a partition needs that is not served, nobody knows
+        count = 0
+        for number in range(self._blobs.shares):
+            found = await self._blobs.listing(number, now - sweeping.GRACE)
+            for start in range(0, len(found), sweeping.ROWS):
+                blob_ids = found[start : start + sweeping.ROWS]
+                count += len(set(blob_ids) - await self._held(blob_ids, self._blobs_elsewhere))
+        return count
+
+    async def _held(
+        self, blob_ids: Sequence[str], elsewhere: Callable[[Sequence[str]], Awaitable[set[str]]]
+    ) -> set[str]:
+        """Return which of these blobs something refers to. A blob goes from the queue into a partition, never back: asked in
+        that order, one on its way is always seen."""
+        held = set(await elsewhere(blob_ids))
+        for partition in self._partitions:
+            held.update(await partition.read(sweeping.referenced, blob_ids))
+        return held
+
     # the sweep
 
     async def sweep(self, now: float) -> dict[str, int]:
@@ -238,18 +272,12 @@ class MailStore:
     async def _sweep_files(
         self, number: int, now: float, elsewhere: Callable[[Sequence[str]], Awaitable[set[str]]]
     ) -> int:
-        """Remove the files of one directory that were found without reference longer than the grace time ago.
-
-        A blob goes from the queue into a partition, never back: asked in that order, one on its way is always seen.
-        """
+        """Remove the files of one directory that were found without reference longer than the grace time ago."""
         removed = 0
         found = await self._blobs.listing(number, now - sweeping.GRACE)
         for start in range(0, len(found), sweeping.ROWS):
             blob_ids = found[start : start + sweeping.ROWS]
-            held = set(await elsewhere(blob_ids))
-            for partition in self._partitions:
-                held.update(await partition.read(sweeping.referenced, blob_ids))
-            removed += await self._remove_loose(blob_ids, held, now)
+            removed += await self._remove_loose(blob_ids, await self._held(blob_ids, elsewhere), now)
         return removed
 
     async def _remove_loose(self, blob_ids: Sequence[str], held: set[str], now: float) -> int:

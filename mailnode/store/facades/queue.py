@@ -230,6 +230,10 @@ class Queue:
         """Return which of these (at most 500) the queue refers to: what the sweep must leave."""
         return await self._engine.read(QUEUE, queue_rows.blobs_in_use, tuple(blob_ids))
 
+    async def files(self, after: str, limit: int) -> list[str]:
+        """Return the ids of blobs in files that the queue refers to, in order, those behind one."""
+        return await self._engine.read(QUEUE, queue_rows.files, after, limit)
+
     # commands and metrics
 
     async def envelopes(

@@ -364,6 +364,12 @@ def blobs_in_use(tx: Transaction, blob_ids: Sequence[str]) -> set[str]:
     return {row[0] for row in tx.execute(f"SELECT id FROM blob WHERE id IN ({marks})", blob_ids)} if blob_ids else set()
 
 
+def files(tx: Transaction, after: str, limit: int) -> list[str]:
+    """Return the ids of blobs in files that the queue needs, in order, whatever the shard."""
+    rows = tx.execute("SELECT id FROM blob WHERE id > ? AND place = 'file' ORDER BY id LIMIT ?", (after, limit))
+    return [row[0] for row in rows]
+
+
 def envelopes_where(tx: Transaction, where: str, values: Sequence[object]) -> list[QueuedEnvelope]:
     """Return envelopes without recipients; ``where`` speaks of ``envelope e`` and ``blob b``."""
     return [_envelope(row) for row in tx.execute(f"SELECT {_ENVELOPE} {_FROM} WHERE {where}", values)]

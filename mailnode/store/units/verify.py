@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from mailnode.store.engines.engine import Transaction
+from mailnode.store.units.arrivals import decode_ref
 from mailnode.values.flags import DELETED, SEEN
+
+ROWS = 1_000  # messages whose files one unit tells
 
 # What must select nothing. Each takes the account id once for every question mark.
 _RULES = {
@@ -67,17 +70,13 @@ def _counts(tx: Transaction, account_id: str) -> list[str]:
         (account_id,),
     )
     for mailbox_id, uidnext, *counters, deleted_at in boxes:
-        live = tx.execute(
-            "SELECT flags, size FROM placement WHERE account_id = ? AND mailbox_id = ? AND expunged_modseq IS NULL"
-            " AND uid < ?",
+        [live] = tx.execute(
+            f"SELECT COUNT(*), SUM(CASE WHEN flags & {SEEN} = 0 THEN 1 ELSE 0 END),"
+            f" SUM(CASE WHEN flags & {DELETED} = 0 THEN 0 ELSE 1 END), SUM(size) FROM placement"
+            " WHERE account_id = ? AND mailbox_id = ? AND expunged_modseq IS NULL AND uid < ?",
             (account_id, mailbox_id, uidnext),
         )
-        counted = [
-            len(live),
-            sum(not flags & SEEN for flags, _ in live),
-            sum(bool(flags & DELETED) for flags, _ in live),
-            sum(size for _, size in live),
-        ]
+        counted = [int(number or 0) for number in live]
         if deleted_at is None:
             if counted != counters:
                 faults.append(f"mailbox {mailbox_id} counts {counters}, has {counted}")
@@ -94,6 +93,21 @@ def _counts(tx: Transaction, account_id: str) -> list[str]:
 def account_ids(tx: Transaction) -> list[str]:
     """All accounts of a partition."""
     return [row[0] for row in tx.execute("SELECT account_id FROM account ORDER BY account_id")]
+
+
+def files(tx: Transaction, account_id: str, after: int) -> tuple[list[tuple[int, str]], int | None]:
+    """Return the blobs in files that some messages of an account need, by message; and behind which message to go on, None
+    at the end."""
+    rows = tx.execute(
+        "SELECT message_id, blob_id, blob_place, facts_blob FROM message WHERE account_id = ? AND message_id > ?"
+        " ORDER BY message_id LIMIT ?",
+        (account_id, after, ROWS),
+    )
+    found = [(message_id, blob_id) for message_id, blob_id, place, _ in rows if place == "file"]
+    for message_id, *_, facts_blob in rows:
+        if facts_blob is not None and (ref := decode_ref(facts_blob)).place == "file":
+            found.append((message_id, ref.blob_id))
+    return found, rows[-1][0] if len(rows) == ROWS else None
 
 
 def unreferenced_inline(tx: Transaction) -> list[str]:
