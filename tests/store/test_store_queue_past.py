@@ -7,6 +7,7 @@ from queue_support import NOW, Post, claimed, outcomes, settle
 
 from mailnode.store.engines.engine import QUEUE
 from mailnode.store.facades.queue import Queue
+from mailnode.store.facades.suppressions import Suppressions
 from mailnode.store.units import queue_past
 from mailnode.values.queue import (
     DELIVERED,
@@ -150,3 +151,26 @@ def test_no_question_reads_all_of_it(queue, post, engine, loop):
     loop.run(engine.write(QUEUE, look))
     steps = [step for plan in asked for step in plan]
     assert not [step for step in steps if step.startswith("SCAN") or "TEMP B-TREE FOR ORDER" in step]
+
+
+def test_mail_that_came_back_is_noted_once_for_who_sent_it(queue, engine, post, loop):
+    suppressions = Suppressions(engine)
+    sent(queue, post, loop, "e1", account_id="ann")
+    sent(queue, post, loop, "e2", account_id="bob")
+    sent(queue, post, loop, "e3")
+
+    def returned(accounts, envelopes, recipient="u0@a.example"):
+        return loop.run(suppressions.returned(accounts, envelopes, recipient, NOW))
+
+    assert returned(["ann"], ["e2", "e3", "e4"]) == returned(["ann"], ["e1"], "u1@a.example") == []
+    assert returned(["ann", "bob"], ["e0", "e1", "e2"]) == [
+        ("e1", "ann", "u0@a.example"),
+        ("e2", "bob", "u0@a.example"),
+    ]
+    assert returned(["ann", "bob"], ["e1", "e2"]) == []
+
+
+def test_what_failed_at_once_does_not_come_back(queue, engine, post, loop):
+    post("e1", ["a.example"], account_id="ann")
+    assert settle(queue, loop, claimed(queue, loop), FAILED, status="5.1.1", reply="550", tried_at=NOW)
+    assert loop.run(Suppressions(engine).returned(["ann"], ["e1"], "u0@a.example", NOW)) == []

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from zope.interface.verify import verifyObject
 
 from mailnode.interfaces.store import IBlobs, IBlobWriter, IMailAccount, IMailbox, IMaildrop, IMailStore
 from mailnode.store.engines.engine import mail_tenancy
+from mailnode.store.facades.queue import Queue
 
 
 @pytest.mark.parametrize(
@@ -38,6 +41,26 @@ def test_verify_finds(store, engine, loop, make, damage, fault):
     loop.run(engine.write(tenancy, lambda tx: tx.execute(damage)))
     assert fault in "\n".join(loop.run(store.verify()))
     loop.run(engine.write(tenancy, mend))
+
+
+def test_the_files_that_messages_need_are_told_in_pieces(store, blobs, loop, make, monkeypatch):
+    blobs.prepare()
+    monkeypatch.setattr("mailnode.store.units.verify.ROWS", 2)
+    large = b"Subject: x\r\n\r\n" + os.urandom(200_000).hex().encode()
+    placed = [make(), make(large), make(large), make()]
+    loop.run(store.account("ann").open(1).append(placed))
+    found, after = [], -1
+    while after is not None:
+        some, after = loop.run(store.files("ann", after))
+        found += some
+    assert [blob_id for _, blob_id in found] == [one.blob.ref.blob_id for one in placed[1:3]]
+    assert loop.run(store.account_ids()) == {"ann"}
+
+
+def test_the_files_that_the_queue_needs_are_told(engine, blobs, post, loop):
+    queue = Queue(engine, blobs)
+    post("e1", ["a.example"])
+    assert loop.run(queue.files("", 10)) == []
 
 
 def test_the_facades_keep_their_interfaces(store, blobs, loop):
