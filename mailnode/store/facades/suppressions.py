@@ -56,9 +56,10 @@ class Suppressions:
         self, account_ids: Sequence[str], envelope_ids: Sequence[str], recipient: str, now: float
     ) -> list[tuple[str, str, str]]:
         """See :class:`ISuppressions`."""
-        return await self._engine.write(
-            QUEUE, queue_past.returned, self._shard, tuple(account_ids), tuple(envelope_ids), recipient, now
-        )
+        about = (self._shard, tuple(account_ids), tuple(envelope_ids), recipient)
+        if not await self._engine.read(QUEUE, queue_past.not_returned, *about):
+            return []  # a forged notice costs no writing
+        return await self._engine.write(QUEUE, queue_past.returned, *about, now)
 
     async def listed(self, account_id: str) -> list[Suppression]:
         """See :class:`ISuppressions`."""

@@ -128,18 +128,25 @@ def returned(
 ) -> list[tuple[str, str, str]]:
     """Note that mail to a recipient, an address' key, came back that some accounts had sent; return envelope, account and
     address of what was not noted before. Of other mail nothing is noted."""
+    ours = not_returned(tx, shard, account_ids, envelope_ids, recipient)
+    tx.many(
+        "UPDATE past SET returned_at = ? WHERE shard = ? AND envelope_id = ? AND number = ?",
+        [(now, shard, envelope_id, number) for envelope_id, number, *_ in ours],
+    )
+    return [(envelope_id, account_id, address) for envelope_id, _, account_id, address in ours]
+
+
+def not_returned(
+    tx: Transaction, shard: int, account_ids: Sequence[str], envelope_ids: Sequence[str], recipient: str
+) -> list[StoredRow]:
+    """Return envelope, number, account and address of what :func:`returned` would note."""
     marks, values = listed(envelope_ids)
     rows = tx.execute(
         "SELECT envelope_id, number, account_id, address FROM past"
         f" WHERE shard = ? AND envelope_id IN {marks} AND state = ? AND returned_at = 0 LIMIT ?",
         (shard, *values, DELIVERED, ROWS),
     )
-    ours = [row for row in rows if row[2] in account_ids and _key(row[3]) == recipient]
-    tx.many(
-        "UPDATE past SET returned_at = ? WHERE shard = ? AND envelope_id = ? AND number = ?",
-        [(now, shard, envelope_id, number) for envelope_id, number, *_ in ours],
-    )
-    return [(envelope_id, account_id, address) for envelope_id, _, account_id, address in ours]
+    return [row for row in rows if row[2] in account_ids and _key(row[3]) == recipient]
 
 
 def _key(address: str) -> str:
