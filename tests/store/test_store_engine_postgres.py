@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+
 import psycopg
 import pytest
+from twisted.internet.defer import Deferred
 
 from mailnode.errors import ConfigurationError, NoSuchMailbox, StoreUnavailable
 from mailnode.store.engines import migrate
@@ -195,6 +198,23 @@ def test_after_the_stop_nothing_runs(loop, engine, cluster):
 
 
 # two writers
+
+
+def test_patient_units_leave_connections_for_the_others(table, loop, monkeypatch):
+    gate = threading.Event()
+
+    def old(tx):
+        return gate.wait(10)
+
+    async def ended(deferred):
+        return await deferred
+
+    monkeypatch.setattr(engine_postgres, "PATIENT", {old})
+    waiting = [Deferred.fromCoroutine(table.write(MAIL, old)) for _ in range(10)]
+    assert loop.run(table.write(MAIL, probe)) == [(1, 0)]
+    assert not any(one.called for one in waiting)
+    gate.set()
+    assert loop.together(*map(ended, waiting)) == [True] * 10
 
 
 def test_two_writers_lose_no_update(table, other, loop):

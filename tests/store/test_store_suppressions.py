@@ -38,6 +38,12 @@ def test_the_second_bounce_suppresses_and_time_lifts_it(suppressions, bounce, lo
     assert loop.run(suppressions.suppressed("ann", BOB, NOW + 8 * DAY)) is None
 
 
+def test_bounces_that_are_written_side_by_side_are_all_counted(suppressions, loop):
+    """Each below the number that suppresses: none of them hides another."""
+    bounced = [suppressions.bounced("ann", BOB, "5.1.1", "550 no bob", NOW, 100, DAY) for _ in range(20)]
+    assert sorted(one.bounces for one in loop.together(*bounced)) == list(range(1, 21))
+
+
 def test_each_further_one_doubles_it_up_to_a_bound(bounce):
     now, lasted = NOW, []
     for _ in range(7):

@@ -20,12 +20,21 @@ from psycopg import errors
 from psycopg.adapt import Buffer, Dumper, Loader
 from psycopg.pq import TransactionStatus
 from psycopg_pool import ConnectionPool, PoolTimeout
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.logger import Logger
 
 from mailnode.errors import ConfigurationError, DomainError, StoreUnavailable
 from mailnode.store.engines import migrate
-from mailnode.store.engines.engine import DIRECTORY, EPHEMERAL, QUEUE, Arguments, Transaction, columns, mail_tenancy
+from mailnode.store.engines.engine import (
+    DIRECTORY,
+    EPHEMERAL,
+    PATIENT,
+    QUEUE,
+    Arguments,
+    Transaction,
+    columns,
+    mail_tenancy,
+)
 from mailnode.values.events import emit
 from mailnode.values.rows import StoredRow
 
@@ -130,6 +139,9 @@ class PostgresEngine:
         )
         self._executor = ThreadPoolExecutor(connections, "store") if call_from_thread is not None else None
         self._waiting = 0
+        self._patient = DeferredSemaphore(
+            max(1, connections // 2)
+        )  # the other connections are for units somebody waits for
         self._running = False
         self._ending = threading.Event()
 
@@ -207,7 +219,15 @@ class PostgresEngine:
         When the connection is lost while COMMIT is under way, nobody knows: StoreUnavailable is raised all the same.
         """
         self._admit()
-        return await self._in_thread(partial(self._run, tenancy, False, partial(_call, unit, args, kwargs)))
+        work = partial(self._run, tenancy, False, partial(_call, unit, args, kwargs))
+        if unit not in PATIENT:
+            return await self._in_thread(work)
+        await self._patient.acquire()
+        try:
+            self._admit()
+            return await self._in_thread(work)
+        finally:
+            self._patient.release()
 
     def written(self, tenancy: str) -> int | None:
         """None: every worker writes."""

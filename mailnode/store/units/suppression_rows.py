@@ -58,9 +58,10 @@ def suppress(tx: Transaction, shard: int, account_id: str, recipient: str, now: 
 
 def _put(tx: Transaction, shard: int, account_id: str, made: Suppression, forget_at: float) -> None:
     """Put one in the place of what was known; what of an account would be forgotten first gives way."""
-    tx.execute(f"DELETE FROM suppression WHERE {_ONE}", (shard, account_id, made.recipient))
+    changed = ", ".join(f"{name} = excluded.{name}" for name in ("forget_at", *_COLUMNS.split(", ")[1:]))
     tx.execute(
-        f"INSERT INTO suppression (shard, account_id, forget_at, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT INTO suppression (shard, account_id, forget_at, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        f" ON CONFLICT (shard, account_id, recipient) DO UPDATE SET {changed}",
         (
             shard,
             account_id,
