@@ -45,7 +45,9 @@ ROWS: list[Row] = [
 @click.option("--only", default="", metavar="PATTERN", help="Only rows whose name matches this regular expression.")
 @click.option("--rounds", default=3, show_default=True, help="How often each server is measured, in turn.")
 @click.option("--seconds", default=20.0, show_default=True, help="Length of a round where a rate is measured.")
-@click.option("--messages", default=100_000, show_default=True, help="Messages in the mailbox of the IMAP rows.")
+@click.option(
+    "--messages", default=100_000, show_default=True, help="Messages in the mailbox of IMAP, and in the queue."
+)
 @click.option("--store", default=1_000_000, show_default=True, help="Messages of the large store.")
 @click.option("--sessions", default=5000, show_default=True, help="Idle IMAP sessions at a time.")
 @click.option("--workers", default=1, show_default=True, help="Processes with which mailnode serves.")
