@@ -75,6 +75,7 @@ class EnvelopeRecord(TypedDict):
     created: str
     expires: str  # "": it is gone from the queue
     held: bool
+    wanted_tls: str  # of all further servers: "required" (REQUIRETLS), "optional"; "": what each domain publishes
     recipients: list[RecipientRecord]
 
 
@@ -317,6 +318,7 @@ def _envelope(envelope: QueuedEnvelope) -> EnvelopeRecord:
         "created": moment(envelope.created),
         "expires": moment(envelope.expires),
         "held": envelope.held,
+        "wanted_tls": envelope.options.tls,
         "recipients": [_recipient(recipient) for recipient in envelope.recipients],
     }
 
@@ -347,6 +349,7 @@ def _past_envelopes(past: Sequence[PastRecipient]) -> list[EnvelopeRecord]:
                 "created": moment(recipient.created),
                 "expires": "",
                 "held": False,
+                "wanted_tls": "",
                 "recipients": [],
             },
         )

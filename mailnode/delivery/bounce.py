@@ -26,7 +26,7 @@ from mailnode.message.compose import DsnRecipient, dsn, message_id
 from mailnode.message.headers import header_end
 from mailnode.values.address import Address, parse_address
 from mailnode.values.attempt import Fate
-from mailnode.values.envelope import Envelope, MailOptions, Origin, Recipient
+from mailnode.values.envelope import TLS_REQUIRED, Envelope, MailOptions, Origin, Recipient
 from mailnode.values.ids import new_id
 from mailnode.values.plan import Judgement
 from mailnode.values.queue import NewEnvelope, QueuedEnvelope
@@ -140,6 +140,7 @@ class Bouncer:
                 body="7BIT" if ascii_only else "8BITMIME",
                 smtputf8=not sender.is_ascii,
                 priority=about.options.priority,
+                tls=about.options.tls,  # RFC 8689 5
             ),
         )
 
@@ -162,9 +163,11 @@ class Bouncer:
 
     async def _original(self, about: QueuedEnvelope, kind: str) -> tuple[bytes, bytes | None]:
         """The header block, and the whole message where that goes back: after a failure, when it is not too large and
-        RET does not forbid it (RFC 3461 4.3). A message that cannot be read goes back as nothing."""
+        neither RET (RFC 3461 4.3) nor REQUIRETLS (RFC 8689 5) forbids it. A message that cannot be read goes back as nothing."""
+        options = about.options
+        header_only = kind != "failed" or options.ret == "HDRS" or options.tls == TLS_REQUIRED
         try:
-            if kind == "failed" and about.options.ret != "HDRS" and about.blob.size <= self._max_returned:
+            if not header_only and about.blob.size <= self._max_returned:
                 whole = await self._queue.read(about.blob)
                 return _header(whole), whole
             start = await self._queue.read(about.blob, 0, min(about.blob.size, MAX_HEADER))

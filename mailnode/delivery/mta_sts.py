@@ -23,6 +23,10 @@ MAX_FAILURES = 10_000  # domains remembered
 _log = Logger()
 
 
+class StsUnknown(Exception):
+    """Whether a domain has a policy cannot be told at present."""
+
+
 class MtaSts:
     """The policies of other domains. One fetch of a domain is under way at a time; whoever else sends there waits for it."""
 
@@ -43,11 +47,17 @@ class MtaSts:
         self._failed: dict[str, tuple[str, float]] = {}  # domain -> id, UTC seconds until which it is not tried again
         self._waiting: dict[str, list[Deferred[KeptStsPolicy | None]]] = {}
 
-    async def find(self, domain: str) -> StsPolicy | None:
-        """Return the policy of a domain (its key) that counts now; None: there is none, or it says so itself."""
+    async def find(self, domain: str, *, certain: bool = False) -> StsPolicy | None:
+        """Return the policy of a domain (its key) that counts now; None: there is none, it says so itself, or, unless that must
+        be ``certain``, it cannot be told. :raises StsUnknown:"""
         if domain.startswith("["):
             return None
-        found = await self._find(domain)
+        try:
+            found = await self._find(domain)
+        except StsUnknown:
+            if certain:
+                raise
+            return None
         return found.policy if found is not None and found.policy.mode != "none" else None
 
     async def _find(self, domain: str) -> KeptStsPolicy | None:
@@ -55,30 +65,32 @@ class MtaSts:
         if kept is not None and kept.expires <= self._clock.seconds():
             kept = None
         identity = await self._identity(domain)
-        if not self._is_due(domain, identity, kept):
-            return kept
+        if not identity or not self._is_due(domain, identity, kept):
+            return _known(domain, identity, kept)
         fetched: Deferred[KeptStsPolicy | None] = Deferred()
         self._waiting.setdefault(domain, []).append(fetched)
         if len(self._waiting[domain]) == 1:
             # By itself: whoever waits may be called off, and must not go on then as if there were no policy.
             Deferred.fromCoroutine(self._fetch(domain, identity)).addBoth(self._tell_all, domain)
-        return await fetched or kept
+        return _known(domain, identity, await fetched or kept)
 
     def _tell_all(self, result: KeptStsPolicy | Failure | None, domain: str) -> None:
         for waiting in self._waiting.pop(domain):
             waiting.callback(result)  # of a Failure Twisted makes an error
 
-    async def _identity(self, domain: str) -> str:
-        """Return the id that DNS has; "" also where it cannot be told: what is kept counts all the same (RFC 8461 5.1)."""
+    async def _identity(self, domain: str) -> str | None:
+        """Return the id that DNS has, None where it cannot be told: what is kept counts all the same (RFC 8461 5.1)."""
         try:
             return read_id(await self._resolver.txt(f"_mta-sts.{domain}"))
-        except (NoSuchName, ResolverFailure):
+        except NoSuchName:
             return ""
+        except ResolverFailure:
+            return None
 
     def _is_due(self, domain: str, identity: str, kept: KeptStsPolicy | None) -> bool:
         now = self._clock.seconds()
         failed, until = self._failed.get(domain, ("", 0.0))
-        if not identity or (failed == identity and now < until <= now + RETRY):
+        if failed == identity and now < until <= now + RETRY:
             return False
         return kept is None or kept.id != identity or not 0 <= now - kept.fetched < REFRESH
 
@@ -107,3 +119,10 @@ class MtaSts:
             if len(self._failed) >= MAX_FAILURES:
                 self._failed.clear()
         self._failed[domain] = (identity, now + RETRY)
+
+
+def _known(domain: str, identity: str | None, found: KeptStsPolicy | None) -> KeptStsPolicy | None:
+    """Return what was found. :raises StsUnknown: it is nothing, though DNS does not say that there is none."""
+    if found is None and identity != "":
+        raise StsUnknown(f"the MTA-STS policy of {domain} cannot be had at present")
+    return found

@@ -29,13 +29,15 @@ WORST = 1 << 16  # more than any preference of an MX
 class Hop:
     """One server to try. ``host`` is the name its certificate is checked against. Hops of the same ``preference`` are
     equally good; a lower one is better. ``secure``: DNSSEC validated the way from the domain to the address. ``alias``: the
-    name that has the address, where ``host`` is another name for it."""
+    name that has the address, where ``host`` is another name for it. ``named``: that it is a server of the domain is said by DNS
+    that DNSSEC validated, or needs no saying: it is the domain itself."""
 
     host: str
     address: str
     preference: int = 0
     secure: bool = False
     alias: str = ""
+    named: bool = False
 
 
 class NoRoute(Exception):
@@ -101,7 +103,9 @@ class Routes:
         records = self._without_us(self._in_order(list(answer)))
         found = await self._addresses([record.host for record in records])
         hops = self._hops(records, found, implicit=[record.host for record in records] == [domain])
-        return hops if answer.secure else tuple(replace(hop, secure=False) for hop in hops)
+        return tuple(
+            replace(hop, secure=hop.secure and answer.secure, named=answer.secure or hop.host == domain) for hop in hops
+        )
 
     async def find_host(self, host: str) -> tuple[Hop, ...]:
         """Return the addresses of one host, named or given by address: a next hop; no MX is asked. :raises NoRoute:"""
@@ -122,7 +126,7 @@ class Routes:
         address = str(ipaddress.ip_address(domain[1:-1].removeprefix("IPv6:")))
         if address in self._own_addresses:
             raise NoRoute("5.4.6", f"mail for {domain} loops back to this server")
-        return (Hop(domain, address),)
+        return (Hop(domain, address, named=True),)
 
     async def _records(self, domain: str) -> Records[MxRecord]:
         try:

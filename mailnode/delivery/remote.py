@@ -5,7 +5,7 @@ What a failure says, and what follows:
 ======================================  ======================================================================
 no connection                           the address is remembered as bad; next address
 4yz or 5yz as banner or to EHLO         next address; permanent only when every server says 5yz
-TLS required and not possible           next address; temporary
+TLS required and not possible           next address; temporary, but final where REQUIRETLS (RFC 8689) asks for it
 lost, or 421, before the end of data    next address; temporary
 it is ourselves                         what is no better than we are would bring it here again; temporary
 lost after the end of data was sent     the server may have the message (RFC 1047): no other server now; temporary
@@ -31,7 +31,7 @@ from mailnode.delivery.eight_bit import EightBit
 from mailnode.delivery.mx import Health, Hop, NoRoute, Routes
 from mailnode.delivery.plans import prefix_of
 from mailnode.delivery.routing import NextHop, RoutingTable, Way
-from mailnode.delivery.tls_policy import Decision, TlsPolicy, expected
+from mailnode.delivery.tls_policy import GOES_BACK, WAITS, Decision, TlsPolicy, expected
 from mailnode.interfaces.outbound import (
     VERIFIED,
     IOutbound,
@@ -46,11 +46,14 @@ from mailnode.interfaces.queue import IDeliveryAgent
 from mailnode.interfaces.runtime import IClock
 from mailnode.interfaces.store import IQueueStore
 from mailnode.values.attempt import DEFERRED, REJECTED, SENT, Attempt, AttemptReport
+from mailnode.values.envelope import TLS_OPTIONAL, TLS_REQUIRED
 from mailnode.values.queue import Claim, QueuedRecipient
 from mailnode.values.smtp_reply import Reply
 
 _TOO_MANY = re.compile(r"too many|rate limit|connection limit|concurren|throttl", re.IGNORECASE)
 _FAILURE_STATUS = {"connect": "4.4.1", "greeting": "4.3.2", "tls": "4.7.5", "lost": "4.4.2", "loop": "4.4.6"}
+# Our own words for a server that REQUIRETLS keeps a message from.
+_NOT_VERIFIED = {"4.7.5", "4.7.10", "5.7.10", "5.7.30"}
 _POLICIES = {"dane": "DANE", "sts": "MTA-STS", "sts-testing": "MTA-STS"}  # what people call them
 _shuffle = SystemRandom().shuffle
 
@@ -95,9 +98,27 @@ class RemoteAgent:
 
     async def _attempt_alike(self, claim: Claim) -> AttemptReport:
         """Try the servers for recipients whose copies are the same, octet by octet."""
+        report = await self._attempt_once(claim)
+        if _sender(claim) or claim.envelope.options.tls != TLS_REQUIRED:
+            return report
+        # RFC 8689 5: a notice is not lost because nobody takes it with REQUIRETLS.
+        lost = {
+            attempt.index for attempt in report.attempts if attempt.status in _NOT_VERIFIED and not attempt.diagnostic
+        }
+        left = [recipient for recipient in claim.envelope.recipients if recipient.index in lost]
+        if not left:
+            return report
+        kept = replace(report, attempts=tuple(one for one in report.attempts if one.index not in lost))
+        options = replace(claim.envelope.options, tls="")
+        again = replace(claim, envelope=replace(claim.envelope, options=options))
+        return _together([kept, await self._attempt_once(_only(again, left))])
+
+    async def _attempt_once(self, claim: Claim) -> AttemptReport:
+        """Try the servers for such recipients under TLS as the message wants it."""
         destination = claim.envelope.recipients[0].destination
+        way, domain = self._routing.way(destination, _sender(claim), claim.envelope.account)
         try:
-            groups = await self._targets(*self._routing.way(destination, _sender(claim), claim.envelope.account))
+            groups = await self._targets(way, domain, claim.envelope.options.tls)
         except NoRoute as no_route:
             result = REJECTED if no_route.status.startswith("5") else DEFERRED
             attempts = [Attempt(r.index, result, no_route.status, no_route.text) for r in claim.envelope.recipients]
@@ -131,16 +152,19 @@ class RemoteAgent:
         reports = [await self.attempt(_only(claim, recipients)) for recipients in anew.values()]
         return AttemptReport(tuple(attempt for report in reports for attempt in report.attempts))
 
-    async def _targets(self, way: Way, domain: str) -> list[list[Target]]:
-        """Return the servers to try in order, those that are equally good together; at least one. :raises NoRoute:"""
+    async def _targets(self, way: Way, domain: str, wanted: str) -> list[list[Target]]:
+        """Return the servers to try in order, those that are equally good together; at least one.
+
+        :param wanted: of TLS by the message. :raises NoRoute:"""
         hops = await self._hops(way.next_hop, domain)
-        decided = await self._tls.decide(domain, hops) if way.next_hop is None else {}
+        decided = await self._tls.decide(domain, hops, wanted) if way.next_hop is None else {}
         groups: dict[int, list[Target]] = {}
         for hop in hops:
             source = way.source(hop.address)
-            target = self._target(way.next_hop, domain, hop, decided.get(hop.host))
+            target = self._target(way.next_hop, domain, hop, decided.get(hop.host), wanted)
             if source is not None and target is not None:
-                groups.setdefault(hop.preference, []).append(replace(target, source=source, proxy=way.proxy))
+                target = replace(target, source=source, proxy=way.proxy, require_tls=wanted == TLS_REQUIRED)
+                groups.setdefault(hop.preference, []).append(target)
         if not groups:
             raise NoRoute("4.4.4", f"no server has an address of the family of {', '.join(way.sources)}")
         return list(groups.values())
@@ -150,13 +174,17 @@ class RemoteAgent:
             return await self._mx.find(domain)
         return [Hop("localhost", chosen.socket)] if chosen.socket else await self._mx.find_host(chosen.host)
 
-    def _target(self, chosen: NextHop | None, domain: str, hop: Hop, decision: Decision | None) -> Target | None:
+    def _target(
+        self, chosen: NextHop | None, domain: str, hop: Hop, decision: Decision | None, wanted: str
+    ) -> Target | None:
         if chosen is not None:
-            tls = "none" if chosen.socket else chosen.tls
+            tls = chosen.level(hop.address, wanted)
             return Target(hop.host, hop.address, chosen.port, tls, chosen.username, chosen.password, lmtp=chosen.lmtp)
         if decision is None:
             return None
-        session = None if domain.startswith("[") else expected(domain, hop.host, decision)
+        # Where it was not looked at what a domain publishes, nothing can be told of it.
+        is_noted = wanted != TLS_OPTIONAL and not domain.startswith("[")
+        session = expected(domain, hop.host, decision) if is_noted else None
         return Target(
             hop.host, hop.address, self._port, decision.level, rule=decision.rule, by_mx=True, session=session
         )
@@ -166,7 +194,7 @@ class RemoteAgent:
         rows = trial.rows_for(target)
         while rows:
             try:
-                report = await self._outbound.send(target, self._message(trial.claim, rows))
+                report = await self._outbound.send(target, self._message(trial.claim, rows, target.lmtp))
             except TargetFailed as failed:
                 if failed.scope == "connect":
                     self._note_failed(target)
@@ -180,7 +208,7 @@ class RemoteAgent:
         if target.proxy is None and not target.source:
             self._health.failed(target.address)
 
-    def _message(self, claim: Claim, rows: Sequence[_Row]) -> OutboundMessage:
+    def _message(self, claim: Claim, rows: Sequence[_Row], lmtp: bool) -> OutboundMessage:
         envelope = claim.envelope
         prefix = prefix_of(rows[0].recipient)
 
@@ -198,6 +226,7 @@ class RemoteAgent:
                 envelope.options,
                 size=len(prefix) + envelope.blob.size,
                 body=envelope.options.body if prefix.isascii() else "8BITMIME",
+                tls="" if lmtp else envelope.options.tls,  # it is delivered there, and goes no further
             ),
             envelope_id=envelope.id,
         )
@@ -330,16 +359,18 @@ class _Trial:
     def _last_word(self, row: _Row) -> Attempt:
         if row.temporary is not None:
             return row.temporary
-        temporary = [
-            (target, failed)
-            for target, failed in self._failures
-            if failed.scope != "greeting" or failed.reply is None or not failed.reply.is_permanent
-        ]
+        temporary = [(target, failed) for target, failed in self._failures if _is_temporary(target, failed)]
         if temporary:
             return _failure_attempt(row, *temporary[-1], DEFERRED)
         if row.lacking is not None:
             return row.lacking
         return _failure_attempt(row, *self._failures[-1], REJECTED)
+
+
+def _is_temporary(target: Target, failed: TargetFailed) -> bool:
+    if failed.scope == "tls" and target.require_tls:
+        return not failed.lasting
+    return failed.scope != "greeting" or failed.reply is None or not failed.reply.is_permanent
 
 
 def _reply_attempt(row: _Row, target: Target, report: OutboundReport, reply: Reply, ours: bool) -> Attempt:
@@ -361,9 +392,11 @@ def _reply_attempt(row: _Row, target: Target, report: OutboundReport, reply: Rep
 def _failure_attempt(row: _Row, target: Target, failed: TargetFailed, result: str) -> Attempt:
     """A result from a failure of the whole server."""
     reply, text = failed.reply, failed.text
-    if failed.scope == "tls" and target.rule is not None:
-        reply, text = None, f"{_POLICIES[target.rule.policy]}: {text} ({failed.result})"
     known = reply.status if reply is not None and reply.status else _FAILURE_STATUS[failed.scope]
+    if failed.scope == "tls" and target.require_tls:
+        reply, text, known = None, f"REQUIRETLS: {text} ({failed.result})", GOES_BACK
+    elif failed.scope == "tls" and target.rule is not None:
+        reply, text, known = None, f"{_POLICIES[target.rule.policy]}: {text} ({failed.result})", WAITS
     return Attempt(
         row.recipient.index,
         result,

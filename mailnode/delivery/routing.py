@@ -14,8 +14,9 @@ from ipaddress import ip_address
 
 from mailnode.delivery.tls_policy import LEVELS
 from mailnode.errors import BadAddress
-from mailnode.interfaces.outbound import Proxy
+from mailnode.interfaces.outbound import VERIFIED, Proxy
 from mailnode.values.address import domain_key, parse_address
+from mailnode.values.envelope import TLS_REQUIRED
 from mailnode.values.queue import UNLIMITED, DestinationLimits
 
 EVERYBODY = "*"  # of domains, and of senders
@@ -50,6 +51,16 @@ class NextHop:
     def destination(self) -> str:
         """What recipients are queued under. No domain has such a key: none but an address literal has a colon."""
         return f"unix:{self.socket}" if self.socket else f"{self.host.strip('[]')}:{self.port}"
+
+    def level(self, address: str, wanted: str) -> str:
+        """Return the level of TLS at one of its addresses. What was sent with REQUIRETLS crosses a network to a verified server
+        only (RFC 8689 4.2.1); what is delivered by LMTP on this machine crosses none.
+
+        :param wanted: by the message, ``tls`` of its MailOptions."""
+        if self.socket:
+            return "none"
+        stays = self.lmtp and ip_address(address).is_loopback
+        return "verified" if wanted == TLS_REQUIRED and self.tls not in VERIFIED and not stays else self.tls
 
 
 @dataclass(frozen=True, slots=True)

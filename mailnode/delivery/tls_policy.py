@@ -3,20 +3,24 @@
 By DANE (RFC 7672); where it says nothing about a server, by the MTA-STS policy of the domain (RFC 8461), which never goes
 before DANE (RFC 8461 2); else TLS is opportunistic. A server that may not be used just now is left out, and when none is left
 the mail waits.
+
+A message may want more or less (RFC 8689): REQUIRETLS is for verified servers alone, and where there are none the mail goes
+back; under ``TLS-Required: No`` nobody is asked what a domain publishes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 
 from mailnode.delivery.dane import Dane, TlsaUnknown
-from mailnode.delivery.mta_sts import MtaSts
+from mailnode.delivery.mta_sts import MtaSts, StsUnknown
 from mailnode.delivery.mx import Hop, NoRoute
-from mailnode.interfaces.outbound import TlsRule
+from mailnode.interfaces.outbound import VERIFIED, TlsRule
+from mailnode.values.envelope import TLS_OPTIONAL, TLS_REQUIRED
 from mailnode.values.events import emit
 from mailnode.values.sts_policy import StsPolicy
 from mailnode.values.tls_report import TlsSession, reported_policy
@@ -31,6 +35,7 @@ LEVELS = (
     "implicit",
 )  # that an administrator may choose for a next hop
 WAITS = "4.7.5"  # RFC 3463 3.8: cryptographic failure
+GOES_BACK = "5.7.10"  # RFC 8689 4.2.1: encryption needed
 _FAULTS = {"tlsa-invalid": "no TLSA record can be used", "validation-failure": "the MX is not in the policy"}
 
 
@@ -59,24 +64,36 @@ class TlsPolicy:
         self._note = note
         self._mta_sts = mta_sts
 
-    async def decide(self, domain: str, hops: Sequence[Hop]) -> dict[str, Decision]:
+    async def decide(self, domain: str, hops: Sequence[Hop], wanted: str = "") -> dict[str, Decision]:
         """Return what holds for each server, by host, found by MX for a domain (its key); those that may not be used are
-        missing. :raises NoRoute: none may."""
+        missing. :param wanted: by the message, ``tls`` of its MailOptions. :raises NoRoute: none may."""
         servers = {hop.host: hop for hop in hops}
+        if wanted == TLS_OPTIONAL:
+            return dict.fromkeys(servers, Decision())  # RFC 8689 8.4
         asked = [Deferred.fromCoroutine(self._by_dane(domain, hop)) for hop in servers.values()]
         decided = dict(zip(servers, await gatherResults(asked, consumeErrors=True), strict=True))
         left = [host for host, decision in decided.items() if decision.rule is None]
-        policy = await self._mta_sts.find(domain) if self._mta_sts is not None and left else None
+        certain = wanted == TLS_REQUIRED and not all(servers[host].named for host in left)
+        policy = await self._sts_policy(domain, certain) if left else None
         if policy is not None:
             decided |= {host: by_sts(policy, host) for host in left}
         _tell(domain, decided)
         for host, decision in decided.items():
             if decision.refused:
                 self._note(expected(domain, host, decision))
+        if wanted == TLS_REQUIRED:
+            return _verified(domain, servers, decided)
         usable = {host: decision for host, decision in decided.items() if not decision.refused}
         if not usable:
             raise NoRoute(WAITS, "; ".join(decision.refused for decision in decided.values()))
         return usable
+
+    async def _sts_policy(self, domain: str, certain: bool) -> StsPolicy | None:
+        """:raises NoRoute: it must be known for ``certain`` and is not."""
+        try:
+            return await self._mta_sts.find(domain, certain=certain) if self._mta_sts is not None else None
+        except StsUnknown as unknown:
+            raise NoRoute(WAITS, f"REQUIRETLS: {unknown} (sts-policy-fetch-error)") from None
 
     async def _by_dane(self, domain: str, hop: Hop) -> Decision:
         try:
@@ -111,6 +128,29 @@ def expected(domain: str, host: str, decision: Decision) -> TlsSession:
         policy = reported_policy(domain, "sts", rule.published)
     why = decision.refused or _FAULTS.get(decision.reason, "")
     return TlsSession(domain, policy, host, result=decision.reason, reason=why)
+
+
+def verified(domain: str, hop: Hop, decision: Decision) -> Decision:
+    """Return what holds for mail that was sent with REQUIRETLS (RFC 8689 4.2.1): a certificate that is verified, of a server
+    that DNSSEC or an MTA-STS policy, in whatever mode, names for the domain."""
+    if decision.refused or decision.level in VERIFIED:
+        return decision
+    in_policy = decision.rule is not None and decision.rule.policy == "sts-testing" and not decision.reason
+    if hop.named or in_policy:
+        return replace(decision, level="verified")
+    refused = f"neither DNSSEC nor MTA-STS says that {hop.host} is a server of {domain} (mx-not-validated)"
+    return replace(decision, level="refused", refused=refused)
+
+
+def _verified(domain: str, servers: Mapping[str, Hop], decided: Mapping[str, Decision]) -> dict[str, Decision]:
+    """Do :func:`verified` for all, and leave out whom it refuses. :raises NoRoute: it refuses all."""
+    made = {host: verified(domain, servers[host], decision) for host, decision in decided.items()}
+    usable = {host: decision for host, decision in made.items() if not decision.refused}
+    if not usable:
+        unsure = any(decision.reason == "dnssec-invalid" for decision in made.values())
+        reasons = "; ".join(decision.refused for decision in made.values())
+        raise NoRoute(WAITS if unsure else GOES_BACK, f"REQUIRETLS: {reasons}")
+    return usable
 
 
 def _tell(domain: str, decided: Mapping[str, Decision]) -> None:

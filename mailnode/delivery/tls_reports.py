@@ -23,7 +23,7 @@ from mailnode.message.compose import message_id
 from mailnode.message.headers import header_end
 from mailnode.message.tls_report import GZIPPED, packed, report, report_mail
 from mailnode.values.address import Address, parse_address
-from mailnode.values.envelope import Envelope, MailOptions, Origin, Recipient
+from mailnode.values.envelope import TLS_OPTIONAL, Envelope, MailOptions, Origin, Recipient
 from mailnode.values.events import emit, moment
 from mailnode.values.ids import new_id
 from mailnode.values.plan import Judgement
@@ -66,7 +66,7 @@ class ReportMail:
             (Recipient(to),),
             Origin(session="", protocol="local"),
             now,
-            MailOptions(),
+            MailOptions(tls=TLS_OPTIONAL),  # as the header says
         )
         end = header_end(content)
         signature = await self._signer.sign([domain], envelope.id, content[:end], content[end:])

@@ -114,7 +114,8 @@ class Target:
     (certificate must match ``host``), "implicit", "dane" (certificate must match the ``rule``). ``source``: own IP address
     to connect from, "" the system's choice. ``proxy``: who connects for us. ``lmtp``: it speaks LMTP. ``rule``: what the
     receiving side has published, if anything. ``by_mx``: DNS leads there, which must not lead to ourselves. ``session``: what
-    is to be noted of a connection, as far as it is known before; None: nothing is."""
+    is to be noted of a connection, as far as it is known before; None: nothing is. ``require_tls``: for mail that came with
+    REQUIRETLS (RFC 8689), which shares no connection with other mail."""
 
     host: str
     address: str
@@ -128,6 +129,7 @@ class Target:
     rule: TlsRule | None = None
     by_mx: bool = False
     session: TlsSession | None = field(default=None, compare=False)  # a connection serves domains that are alike else
+    require_tls: bool = False
 
     @property
     def is_local(self) -> bool:
@@ -175,7 +177,7 @@ class TargetFailed(Exception):
     "greeting" (4yz/5yz banner or EHLO), "loop" (it is ourselves), "tls", "lost" (connection lost or timeout before the
     end of data was answered). ``reply`` if it said something. ``in_doubt``: the whole message had been sent, so the
     server may have it (RFC 1047); another target at once would make a copy. ``result``: for "tls", what RFC 8460 4.3 calls
-    it."""
+    it. ``lasting``: for "tls", that the server has none, or not the certificate it should have: no mishap on the way."""
 
     def __init__(
         self,
@@ -184,6 +186,7 @@ class TargetFailed(Exception):
         reply: Reply | None = None,
         in_doubt: bool = False,
         result: str = "validation-failure",
+        lasting: bool = False,
     ) -> None:
         super().__init__(text)
         self.scope = scope
@@ -191,6 +194,7 @@ class TargetFailed(Exception):
         self.reply = reply
         self.in_doubt = in_doubt
         self.result = result
+        self.lasting = lasting
 
 
 @dataclass(frozen=True, slots=True)

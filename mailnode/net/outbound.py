@@ -242,7 +242,9 @@ class Outbound:
 
     async def _start_tls(self, link: Link, target: Target, level: str) -> None:
         if "STARTTLS" not in link.client.extensions:
-            failed = TargetFailed("tls", "the server does not offer STARTTLS", result="starttls-not-supported")
+            failed = TargetFailed(
+                "tls", "the server does not offer STARTTLS", result="starttls-not-supported", lasting=True
+            )
             if level != "opportunistic":
                 raise failed
             self._fared(link, target, failed.result, failed.text)
@@ -251,7 +253,11 @@ class Outbound:
         event = await link.expect(client.TlsReady, client.TlsRefused)
         if isinstance(event, client.TlsRefused):
             raise TargetFailed(
-                "tls", f"the server refused STARTTLS: {event.reply}", event.reply, result="starttls-not-supported"
+                "tls",
+                f"the server refused STARTTLS: {event.reply}",
+                event.reply,
+                result="starttls-not-supported",
+                lasting=event.reply.is_permanent,
             )
         await self._encrypt(link, target, level)
         try:
@@ -272,7 +278,7 @@ class Outbound:
         if problem is None:
             return
         if level in VERIFIED:
-            raise TargetFailed("tls", problem.text, result=problem.result)
+            raise TargetFailed("tls", problem.text, result=problem.result, lasting=True)
         if target.rule is not None and target.rule.policy == "sts-testing":
             self._fared(link, target, problem.result, problem.text)
 

@@ -463,8 +463,10 @@ class SmtpSession(Session[ev.Event]):
         return envelope, judgement
 
     def _log_accepted(self, transaction: MailTransaction, size: int, message_id: str) -> None:
-        priority = transaction.mail.options.priority
-        about: EventFields = {"priority": priority} if priority else {}
+        options = transaction.options
+        about: EventFields = {"priority": options.priority} if options.priority else {}
+        if options.tls:
+            about["wanted_tls"] = options.tls
         emit(
             _log,
             "message.accepted",
@@ -491,8 +493,8 @@ class SmtpSession(Session[ev.Event]):
         known = frozenset(names)
         block = without_forged(block, known, self._service.hostname)
         block = await self._edit_fields(block, known, transaction.envelope)
-        clauses = received_clauses(transaction.envelope.options)
-        trace = received(transaction.envelope, self._service.hostname, clauses)
+        envelope = transaction.with_header(names, block)
+        trace = received(envelope, self._service.hostname, received_clauses(envelope.options))
         return insert_on_top(block, [*transaction.headers, trace])
 
     # What subclasses say

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from mailnode.smtp.extensions.table import by_header
 from mailnode.smtp.intake import Intake
 from mailnode.smtp.wire.events import Mail
 from mailnode.values.address import Address
 from mailnode.values.directory import Resolved
-from mailnode.values.envelope import Envelope, Origin, Recipient
+from mailnode.values.envelope import Envelope, MailOptions, Origin, Recipient
 from mailnode.values.plan import AS_IT_IS, RecipientPlan
 from mailnode.values.policy import PASS, Verdict
 from mailnode.values.sending import NOTHING, Counted
@@ -70,6 +71,20 @@ class MailTransaction:
             self.tags,
             held=self.held,
         )
+
+    def with_header(self, names: Sequence[bytes], block: bytes) -> Envelope:
+        """Return the envelope with what the header block says of it. :param names: of the fields in it, lower case."""
+        envelope = self.envelope
+        assert envelope is not None
+        options = by_header(envelope.options, names, block)
+        if options != envelope.options:
+            self.envelope = envelope = replace(envelope, options=options)
+        return envelope
+
+    @property
+    def options(self) -> MailOptions:
+        """What MAIL asked for and, once it has come, the header."""
+        return self.mail.options if self.envelope is None else self.envelope.options
 
     def seen(self, is_ascii: bool) -> Envelope:
         """Return the envelope with what the content turned out to be, whatever was declared: relays go by it."""

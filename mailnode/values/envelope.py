@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from mailnode.values.address import Address
 from mailnode.values.authentication import AuthenticationResult
 
+TLS_REQUIRED, TLS_OPTIONAL = "required", "optional"
+
 
 @dataclass(frozen=True, slots=True)
 class MailOptions:
@@ -21,6 +23,9 @@ class MailOptions:
     ret: str = ""  # FULL, HDRS or "" (RFC 3461 4.3)
     envid: str = ""  # decoded (RFC 3461 4.4)
     priority: int = 0  # -9 to 9: of what is due to one destination, the highest goes first
+    tls: str = (
+        ""  # TLS_REQUIRED: under verified TLS or not at all; TLS_OPTIONAL: whatever recipients' domains ask (RFC 8689)
+    )
 
 
 @dataclass(frozen=True, slots=True)

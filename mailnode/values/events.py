@@ -65,7 +65,19 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "message.accepted": (
         "a message is durable and acknowledged",
-        ("session", "envelope", "sender", "recipients", "size", "priority", "message_id", "peer", "helo", "account"),
+        (
+            "session",
+            "envelope",
+            "sender",
+            "recipients",
+            "size",
+            "priority",
+            "wanted_tls",
+            "message_id",
+            "peer",
+            "helo",
+            "account",
+        ),
     ),
     "message.signed": ("a message has signatures of its author's domain (DKIM)", ("envelope", "domain", "selectors")),
     "dkim.unsigned": (

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from mailnode.ctl.main import main
 from mailnode.net.no_reactor import run_now
 from mailnode.server.administration import administration
 from mailnode.values.blob import BlobRef, StagedBlob
+from mailnode.values.envelope import MailOptions
 from mailnode.values.queue import NewEnvelope, Outcome, QueuedEnvelope, QueuedRecipient, Settlement
 
 
@@ -265,7 +267,10 @@ def enqueue(tool, envelope_id, reply="451 4.3.0 come \x1b[31mlater"):
         blob = run_now(stores._blobs.put(b"Subject: x\r\n\r\nx\r\n"))
         assert isinstance(blob, StagedBlob) and isinstance(blob.ref, BlobRef)
         recipient = QueuedRecipient(0, "far@example.org", "example.org", next_try=2e9, last_reply=reply)
-        envelope = QueuedEnvelope(envelope_id, "alice@mailnode.test", blob.ref, 1.8e9, 1.9e9, recipients=(recipient,))
+        options = MailOptions(tls="required")
+        envelope = QueuedEnvelope(
+            envelope_id, "alice@mailnode.test", blob.ref, 1.8e9, 1.9e9, options, recipients=(recipient,)
+        )
         run_now(stores.enqueue(NewEnvelope(envelope, blob)))
 
 
@@ -277,6 +282,7 @@ def test_the_queue(tool):
     assert entry["recipients"][0]["address"] == "far@example.org"
     text = tool("queue", "show", entry["id"])
     assert "come \\x1b[31mlater" in text and "\x1b" not in text + tool("queue", "list")
+    assert entry["wanted_tls"] == "required" and re.search("^wanted tls +required$", text, re.MULTILINE)
     tool("queue", "hold", entry["id"])
     assert tool.json("queue", "show", entry["id"])["held"]
     tool("queue", "release", entry["id"])

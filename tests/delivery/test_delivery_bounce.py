@@ -87,6 +87,16 @@ class BouncerTests(SynchronousTestCase):
         (submission,) = self.compose(fate(), options=MailOptions(envid="x", ret="HDRS", priority=4))
         self.assertEqual(submission.envelope.options, MailOptions(priority=4))
 
+    def test_a_notice_of_what_required_tls_requires_it_and_has_the_header_alone(self) -> None:
+        for ret in ("FULL", ""):
+            (submission,) = self.compose(fate(), options=MailOptions(ret=ret, tls="required"))
+            self.assertEqual(submission.envelope.options, MailOptions(tls="required"))
+            self.assertIn(b"secret plans", submission.blob.data)
+            self.assertNotIn(b"the body", submission.blob.data)
+        (submission,) = self.compose(fate(), options=MailOptions(tls="optional"))
+        self.assertEqual(submission.envelope.options.tls, "optional")
+        self.assertIn(b"the body", submission.blob.data)
+
     def test_a_member_of_a_list_is_told_of_to_its_owner_and_forwarding_to_the_sender(self) -> None:
         self.directory.routes["owner@here.example"] = Resolved(True, (("id-owner", "owner@here.example"),))
         fates = []

@@ -185,3 +185,20 @@ class RoutesTests(SynchronousTestCase):
         self.zone.secure = {"a.example", "b.example"}
         self.assertEqual(secure("d.example"), [(False, "real.example"), (False, "")])
         self.assertEqual(secure("b.example"), [(True, "")])  # the implicit MX
+
+    def test_named_by_validated_records_or_by_itself(self) -> None:
+        """RFC 8689 4.2.1: the addresses need not be validated."""
+        self.zone.mx_data["d.example"] = [(10, "a.example"), (20, "d.example")]
+        self.hosts(a=["192.0.2.1"], b=["192.0.2.2"], d=["192.0.2.3"])
+        routes = Routes(self.zone, self.health, (), (), keep_order)
+
+        def named(domain: str) -> list[bool]:
+            return [hop.named for hop in run_now(routes.find(domain))]
+
+        self.zone.secure = {"a.example"}
+        self.assertEqual(named("d.example"), [False, True])
+        self.zone.secure = {"d.example"}
+        self.assertEqual(named("d.example"), [True, True])
+        self.assertEqual(named("b.example"), [True])  # the implicit MX
+        self.assertEqual(named("[192.0.2.1]"), [True])
+        self.assertFalse(run_now(routes.find_host("a.example"))[0].named)

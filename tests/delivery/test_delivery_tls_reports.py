@@ -132,6 +132,7 @@ class SendTests(ReportsCase):
         (added,) = self.queue.added
         envelope = added.envelope
         self.assertEqual((envelope.reverse_path, envelope.expires), ("", NOW + 86_400))
+        self.assertEqual(envelope.options.tls, "optional")
         self.assertEqual(
             [(one.address, one.destination) for one in envelope.recipients], [("reports@d.example", "d.example")]
         )

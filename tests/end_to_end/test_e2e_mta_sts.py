@@ -112,8 +112,8 @@ def world(tmp_path_factory):
             server.stop()
 
 
-def send(near: MailNode, domain: str) -> None:
-    submit(near, "alice@near.test", [f"bob@{domain}"], "hello")
+def send(near: MailNode, domain: str, **options) -> None:
+    submit(near, "alice@near.test", [f"bob@{domain}"], "hello", **options)
 
 
 @pytest.mark.parametrize(
@@ -202,6 +202,23 @@ def test_a_policy_without_a_length_counts(world, domain):
     send(near, domain)
     deferred = near.wait_event("queue.deferred", recipient=f"bob@{domain}")
     assert "is not in the policy" in deferred["reply"]
+
+
+@pytest.mark.parametrize(
+    ("domain", "event", "status", "reason"),
+    [
+        (GOOD, "queue.sent", "", "queued as"),
+        (TRYING, "queue.failed", "5.7.10", "REQUIRETLS: the certificate is not for mx.trying.test"),
+        (MOVED, "queue.failed", "5.7.10", "REQUIRETLS: MTA-STS: the MX mx.moved.test is not in the policy"),
+        (BROKEN, "queue.deferred", "4.7.5", "REQUIRETLS: the MTA-STS policy of broken.test cannot be had at present"),
+    ],
+)
+def test_requiretls_goes_to_servers_that_a_policy_names(world, domain, event, status, reason):
+    near, _ = world
+    submit(near, "alice@near.test", [f"bob+r@{domain}"], "required", mail_options=["REQUIRETLS"])
+    told = near.wait_event(event, recipient=f"bob+r@{domain}")
+    assert told.get("status", "") == status and reason in told["reply"]
+    assert told.get("verified", "yes") == "yes"
 
 
 def test_a_policy_is_kept_while_its_host_is_away_and_over_a_restart(world):

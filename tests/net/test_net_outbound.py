@@ -617,12 +617,18 @@ class ReuseTests(OutboundCase):
         async def case() -> None:
             server, outbound = self.serve(EHLO=TLS_EHLO), self.make()
             for number, more in enumerate(
-                ({"tls": "opportunistic"}, {"tls": "required"}, {"tls": "none"}, {"source": "127.0.0.1"})
+                (
+                    {"tls": "opportunistic"},
+                    {"tls": "required"},
+                    {"tls": "none"},
+                    {"source": "127.0.0.1"},
+                    {"require_tls": True},
+                )
             ):
                 await self.send_some(outbound, self.target(server, **more), 2)
                 self.assertEqual(server.connections, number + 1)
             await self.send_some(outbound, Target("mx2.example", "127.0.0.1", server.port), 2)
-            self.assertEqual(server.connections, 5)
+            self.assertEqual(server.connections, 6)
 
         return self.run_case(case())
 

@@ -166,3 +166,38 @@ class RuleTests(RuleCase):
             self.assertEqual(asked, [b"real.example"])
 
         return self.run_case(case())
+
+    def test_what_lasts_and_what_may_be_a_mishap(self) -> Deferred[Any]:
+        async def case() -> None:
+            for trouble, _ in TROUBLES:
+                failed = await self.failing(self.make(), self.target(self.troubled(trouble), tls="verified"))
+                self.assertEqual(failed.lasting, trouble in ("not offered", "554 5.7.0 never"), trouble)
+            for certificate, _ in CERTIFICATES:
+                failed = await self.failing(self.make(), self.target(self.showing(certificate), tls="verified"))
+                self.assertTrue(failed.lasting)
+
+        return self.run_case(case())
+
+
+class RequireTlsTests(OutboundCase):
+    """RFC 8689 4.2.1."""
+
+    def test_it_is_said_where_it_is_offered_under_tls(self) -> Deferred[Any]:
+        async def case() -> None:
+            server = self.serve(EHLO=TLS_EHLO.replace("250-DSN", "250-REQUIRETLS\r\n250-DSN"))
+            target = self.target(server, tls="verified", require_tls=True)
+            await self.make().send(target, message(tls="required"))
+            self.assertIn(" REQUIRETLS", server.said("MAIL")[0])
+            self.assertEqual(server.messages, [CONTENT])
+
+        return self.run_case(case())
+
+    def test_where_it_is_not_nothing_is_said(self) -> Deferred[Any]:
+        async def case() -> None:
+            server = self.serve(EHLO=TLS_EHLO)
+            target = self.target(server, tls="verified", require_tls=True)
+            report = await self.make().send(target, message("Subject: ü\r\n\r\nü\r\n".encode(), tls="required"))
+            self.assertEqual((report.ours, [reply.status for reply in report.replies]), ({0}, ["5.7.30"]))
+            self.assertEqual((server.said("MAIL"), server.messages), ([], []))
+
+        return self.run_case(case())

@@ -174,7 +174,7 @@ def test_long_arguments_take_no_time(name: str) -> None:
     for _ in range(3):
         start = time.thread_time()
         for read in (
-            lambda text: SUBMISSION.read_mail("FROM:" + text, True),
+            lambda text: SUBMISSION.read_mail("FROM:" + text, True, False),
             lambda text: SUBMISSION.read_rcpt("TO:" + text, True, True),
             parse_parameters,
         ):
@@ -298,10 +298,10 @@ def test_parameters() -> None:
 
 
 def test_mail_and_bdat() -> None:
-    assert READER.read_mail("FROM:<>", False) == Mail(None)
-    assert READER.read_mail("from: <>", False) == Mail(None)
+    assert READER.read_mail("FROM:<>", False, False) == Mail(None)
+    assert READER.read_mail("from: <>", False, False) == Mail(None)
     with pytest.raises(CommandError):
-        READER.read_mail("FROM :<>", False)
+        READER.read_mail("FROM :<>", False, False)
     assert read_bdat("5") == (5, False)
     assert read_bdat("005 last") == (5, True)
     assert read_bdat("5 FIRST") == (5, None)
@@ -311,10 +311,10 @@ def test_mail_and_bdat() -> None:
 
 
 def test_what_cannot_be_read_of_what_concerns_notices_loses_no_message() -> None:
-    mail = READER.read_mail("FROM:<a@d.test> SIZE=9 ENVID=+0D+0AX RET=ALL", True)
+    mail = READER.read_mail("FROM:<a@d.test> SIZE=9 ENVID=+0D+0AX RET=ALL", True, False)
     assert mail.options == MailOptions(size=9)
     long = "x" * 150
-    assert READER.read_mail(f"FROM:<a@d.test> ENVID={long}", True).options.envid == ""
+    assert READER.read_mail(f"FROM:<a@d.test> ENVID={long}", True, False).options.envid == ""
     rcpt = READER.read_rcpt("TO:<a@d.test> NOTIFY=EVER ORCPT=rfc822;+0AX", True, False)
     assert rcpt.recipient.options == RcptOptions()
 

@@ -20,7 +20,7 @@ LOWERED = "250 2.3.6 0 is the priority of this message, a higher one is not for 
 
 
 def read(value: str) -> int:
-    return envelope_reader(Profile()).read_mail(f"FROM:<a@x.test> {value}", True).options.priority
+    return envelope_reader(Profile()).read_mail(f"FROM:<a@x.test> {value}", True, False).options.priority
 
 
 def test_values() -> None:

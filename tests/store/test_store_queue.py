@@ -675,6 +675,15 @@ def test_a_plan_that_many_have_is_written_once_and_each_has_it(queue, post, engi
     assert empty(engine, loop)
 
 
+@pytest.mark.parametrize("wanted", ["required", "optional"])
+def test_what_is_wanted_of_tls_is_kept(queue, post, loop, wanted):
+    options = MailOptions(0, "8BITMIME", True, "HDRS", "e", -1, wanted)
+    post("e1", ["a.example"], options=options)
+    post("e2", crowd(501), options=options)
+    assert {claim.envelope.options for claim in loop.run(queue.claim("a.example", NOW, 60.0, 1000))} == {options}
+    assert [loop.run(queue.envelope(one)).options for one in ("e1", "e2")] == [options, options]
+
+
 def test_priority_of_an_envelope_that_enters_in_pieces(queue, post, loop):
     post("e1", ["a.example"])
     post("e2", crowd(501), options=MailOptions(priority=1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mailnode.smtp.wire.grammar import CommandError
@@ -27,7 +27,7 @@ class Parameter:
 
     ``read``: from its value, None without one, to what the options' ``field`` of that name holds; without a field the
     value is looked at and forgotten. It raises :class:`CommandError`. ``lenient``: what cannot be read is left out by
-    ``read``, and of one given twice the first counts.
+    ``read``, and of one given twice the first counts. ``secure``: it is taken under TLS alone.
     """
 
     keyword: str
@@ -35,6 +35,7 @@ class Parameter:
     field: str = ""
     lenient: bool = False
     known: Callable[[Profile], bool] = lambda profile: True
+    secure: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,7 @@ class Extension:
     ``rcpt_words``: the parameters that such a server is given, those it does not know left out.
     ``admitted``: what of a client's options is granted it, and the positive answer to MAIL that says so where less is; it is
     asked with the highest priority that is for this client. ``received``: a clause for the Received field, in ASCII, or "".
+    ``by_header``: what a message's header block makes of the options; it is asked with the names in it, in lower case.
     """
 
     keyword: str
@@ -60,6 +62,7 @@ class Extension:
     rcpt_words: Callable[[Offers, RcptOptions], tuple[str, ...]] | None = None
     admitted: Callable[[MailOptions, int], tuple[MailOptions, Reply | None]] | None = None
     received: Callable[[MailOptions], str] | None = None
+    by_header: Callable[[MailOptions, Sequence[bytes], bytes], MailOptions] | None = None
 
 
 def bad(keyword: str) -> CommandError:

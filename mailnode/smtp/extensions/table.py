@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 from mailnode.smtp.extensions.collected import collected
@@ -23,6 +24,7 @@ _MAIL_WORDS = tuple(row.mail_words for row in TABLE.values() if row.mail_words i
 _RCPT_WORDS = tuple(row.rcpt_words for row in TABLE.values() if row.rcpt_words is not None)
 _ADMITTED = tuple(row.admitted for row in TABLE.values() if row.admitted is not None)
 _RECEIVED = tuple(row.received for row in TABLE.values() if row.received is not None)
+_BY_HEADER = tuple(row.by_header for row in TABLE.values() if row.by_header is not None)
 
 
 # As server
@@ -61,6 +63,13 @@ def received_clauses(options: MailOptions) -> list[str]:
     if options is PLAIN_MAIL:  # of which there is nothing to say
         return []
     return [clause for row in _RECEIVED if (clause := row(options))]
+
+
+def by_header(options: MailOptions, names: Sequence[bytes], header: bytes) -> MailOptions:
+    """Return what a message's header block makes of its options. :param names: of the fields in it, lower case."""
+    for row in _BY_HEADER:
+        options = row(options, names, header)
+    return options
 
 
 # As client

@@ -29,11 +29,13 @@ class EnvelopeReader:
         self._mail_parameters = {one.keyword: one for one in mail_parameters(profile)}
         self._rcpt_parameters = {one.keyword: one for one in rcpt_parameters(profile)}
 
-    def read_mail(self, argument: str, extended: bool) -> Mail:
+    def read_mail(self, argument: str, extended: bool, secure: bool) -> Mail:
         """MAIL's ``FROM:`` path and parameters (RFC 5321 4.1.1.2). :param extended: EHLO was used: parameters are allowed.
+        :param secure: TLS is up.
 
         :raises CommandError:"""
-        return (_remembered_mail if len(argument) <= SHORT else EnvelopeReader._read_mail)(self, argument, extended)
+        read = _remembered_mail if len(argument) <= SHORT else EnvelopeReader._read_mail
+        return read(self, argument, extended, secure)
 
     def read_rcpt(self, argument: str, extended: bool, smtputf8: bool) -> Rcpt:
         """RCPT's ``TO:`` path and parameters (RFC 5321 4.1.1.3). :param smtputf8: MAIL said SMTPUTF8.
@@ -42,11 +44,11 @@ class EnvelopeReader:
         read = _remembered_rcpt if len(argument) <= SHORT else EnvelopeReader._read_rcpt
         return read(self, argument, extended, smtputf8)
 
-    def _read_mail(self, argument: str, extended: bool) -> Mail:
+    def _read_mail(self, argument: str, extended: bool, secure: bool) -> Mail:
         path = parse_path(_after(argument, "FROM:"), "5.1.7")
         if path.address is not None and not path.address.domain:
             raise CommandError(501, "5.1.7", "Address needs a domain")
-        found = self._options(path.parameters, extended, self._mail_parameters)
+        found = self._options(path.parameters, extended, self._mail_parameters, secure)
         options = MailOptions(**found) if found else PLAIN_MAIL
         if path.address is not None and not path.address.is_ascii and not options.smtputf8:
             raise CommandError(553, "5.6.7", "SMTPUTF8 is needed for this address")
@@ -61,7 +63,9 @@ class EnvelopeReader:
             raise CommandError(553, "5.6.7", "SMTPUTF8 is needed for this address")
         return Rcpt(Recipient(path.address, RcptOptions(**found) if found else PLAIN_RCPT))
 
-    def _options(self, text: str, extended: bool, known: Mapping[str, Parameter]) -> dict[str, Any]:
+    def _options(
+        self, text: str, extended: bool, known: Mapping[str, Parameter], secure: bool = False
+    ) -> dict[str, Any]:
         """Return the fields of options that parameters set; their rows say which, and of what type."""
         given = parse_parameters(text, LENIENT)
         if given and not extended:
@@ -70,6 +74,8 @@ class EnvelopeReader:
         for keyword, value in given.items():
             parameter = known.get(keyword)
             if parameter is not None:
+                if parameter.secure and not secure:
+                    raise CommandError(530, "5.7.10", f"{keyword} needs TLS")
                 read = parameter.read(value, self._profile)
                 if parameter.field:
                     found[parameter.field] = read

@@ -395,7 +395,7 @@ class ServerConnection:
             raise CommandError(530, "5.7.0", "Must issue a STARTTLS command first")
         if profile.require_auth and not self.authenticated:
             raise CommandError(530, "5.7.0", "Authentication required")
-        return self._reader.read_mail(argument, self.extended)
+        return self._reader.read_mail(argument, self.extended, self.secure)
 
     def _read_rcpt(self, argument: str) -> Event:
         self._tried += 1

@@ -34,7 +34,7 @@ SPREAD = "spread"  # recipients' due_at are being brought in line with the envel
 GONE = "gone"  # removed for everybody; rows are being deleted
 
 _ENVELOPE = (
-    "e.id, e.reverse_path, e.created, e.expires, e.body, e.smtputf8, e.ret, e.envid, e.priority, e.session,"
+    "e.id, e.reverse_path, e.created, e.expires, e.body, e.smtputf8, e.ret, e.envid, e.priority, e.tls, e.session,"
     " e.account_id, e.account, e.held, e.internaldate, b.id, b.size, b.place, b.encoding, b.digest"
 )
 _FROM = "FROM envelope e JOIN blob b ON b.id = e.blob_id AND b.shard = e.shard"
@@ -137,7 +137,7 @@ def _insert_envelopes(tx: Transaction, calls: Sequence[tuple[int, NewEnvelope]],
     inserted = insert_rows(
         tx,
         "envelope (shard, id, phase, held, remaining, reverse_path, blob_id, created, expires, body, smtputf8, ret,"
-        " envid, priority, session, account_id, account, internaldate)",
+        " envid, priority, tls, session, account_id, account, internaldate)",
         rows,
         " ON CONFLICT (shard, id) DO NOTHING RETURNING shard, id",
     )
@@ -388,25 +388,25 @@ def _envelope(row: StoredRow) -> QueuedEnvelope:
     return QueuedEnvelope(
         id=row[0],
         reverse_path=row[1],
-        blob=BlobRef(*row[14:]),
+        blob=BlobRef(*row[15:]),
         created=row[2],
         expires=row[3],
-        options=_mail_options(*row[4:9]),
-        session=row[9],
-        account_id=row[10],
-        account=row[11],
-        held=bool(row[12]),
-        internaldate=row[13],
+        options=_mail_options(*row[4:10]),
+        session=row[10],
+        account_id=row[11],
+        account=row[12],
+        held=bool(row[13]),
+        internaldate=row[14],
     )
 
 
-def _mail_columns(options: MailOptions) -> tuple[str, int, str, str, int]:
-    """Return the columns body, smtputf8, ret, envid, priority."""
-    return options.body, int(options.smtputf8), options.ret, options.envid, options.priority
+def _mail_columns(options: MailOptions) -> tuple[str, int, str, str, int, str]:
+    """Return the columns body, smtputf8, ret, envid, priority, tls."""
+    return options.body, int(options.smtputf8), options.ret, options.envid, options.priority, options.tls
 
 
-def _mail_options(body: str, smtputf8: int, ret: str, envid: str, priority: int) -> MailOptions:
-    return MailOptions(0, body, bool(smtputf8), ret, envid, priority)
+def _mail_options(body: str, smtputf8: int, ret: str, envid: str, priority: int, tls: str) -> MailOptions:
+    return MailOptions(0, body, bool(smtputf8), ret, envid, priority, tls)
 
 
 def _rcpt_columns(options: RcptOptions) -> tuple[str, str]:
