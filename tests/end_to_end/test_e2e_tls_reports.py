@@ -24,31 +24,42 @@ from tests.store.postgres_cluster import Cluster, binaries
 NEAR, FAR, WEB = "127.0.0.2", "127.0.0.3", "127.0.0.9"
 
 
-class Reports(http.server.BaseHTTPRequestHandler):
-    """Takes what is posted, at the second time of asking."""
+POLICY = "version: STSv1", "mode: enforce", "mx: mx.far.test", "max_age: 604800"
+
+
+class Pages(http.server.BaseHTTPRequestHandler):
+    """The MTA-STS policy of far.test; what is posted is taken at the second time of asking."""
+
+    def do_GET(self):
+        self.answer(200, "\n".join(POLICY).encode())
 
     def do_POST(self):
         content = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.posted.append((self.path, self.headers["Content-Type"], content))
-        self.send_response(503 if len(self.server.posted) == 1 else 201)
-        self.send_header("Content-Length", "0")
+        self.answer(503 if len(self.server.posted) == 1 else 201, b"")
+
+    def answer(self, code, content):
+        self.send_response(code)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Content-Length", str(len(content)))
         self.end_headers()
+        self.wfile.write(content)
 
     def log_message(self, *arguments):
         pass
 
 
-class ReportServer:
+class WebServer:
     """A web server on port 443."""
 
     def __init__(self, authority):
         try:
-            self._server = http.server.ThreadingHTTPServer((WEB, 443), Reports)
+            self._server = http.server.ThreadingHTTPServer((WEB, 443), Pages)
         except PermissionError:
             (pytest.fail if STRICT else pytest.skip)("port 443 is for root")
         self._server.posted = self.posted = []
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert("reports.web.test").configure_cert(context)
+        authority.issue_cert("reports.web.test", "mta-sts.far.test").configure_cert(context)
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         self._thread.start()
@@ -64,11 +75,12 @@ class World:
 
     def __init__(self, folder, store, workers):
         authority = trustme.CA()
-        self.web = ReportServer(authority)
+        self.web = WebServer(authority)
         self.far = MailNode(folder / "far", ("far.test", "web.test", "quiet.test"), address=FAR)
         records = [f"mx-host={name}.test,mx.far.test,10" for name in ("far", "web", "quiet")]
-        records += [f"host-record=mx.far.test,{FAR}", f"host-record=reports.web.test,{WEB}"]
+        records += [f"host-record=mx.far.test,{FAR}", f"host-record=reports.web.test,mta-sts.far.test,{WEB}"]
         records += [
+            "txt-record=_mta-sts.far.test,v=STSv1; id=1;",
             "txt-record=_smtp._tls.far.test,v=TLSRPTv1; rua=mailto:reports@far.test",
             "txt-record=_smtp._tls.web.test,v=TLSRPTv1;rua=https://reports.web.test/v1/tls;",
         ]
@@ -151,13 +163,16 @@ def world(request, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def reported(world):
-    """A day with good TLS in the morning and none in the evening, and what is sent on the next."""
+    """A day with good TLS in the morning and none in the evening, when mail to far.test waits, and what is sent on the next."""
     noon = noon_of_yesterday()
     world.restart_on(noon - DAY)
     world.send("bob@far.test", "bob@web.test", "bob@quiet.test")
     world.servers = world.told("servers")
     world.offer_tls(False)
-    world.send("bob@far.test")
+    submit(world.near, "alice@near.test", ["bob@far.test"], "hello")
+    world.near.wait_event("queue.deferred", recipient="bob@far.test", reply="starttls-not-supported")
+    (waiting,) = world.near.queue()
+    world.near.ctl("queue", "drop", "--yes", waiting["id"])
     world.downgrade = world.near.wait_event("queue.tls_downgrade", domain="far.test")
     world.collected = {one["domain"]: one for one in world.told("reports")}
     world.preview = world.told("report", "far.test")
@@ -196,7 +211,7 @@ def test_the_downgrade(reported):
 
 
 def test_a_report_by_mail(reported):
-    """It arrives though the server has no TLS any more, with a signature that holds and the headers that were asked for."""
+    """It arrives though other mail waits for TLS, with a signature that holds and the headers that were asked for."""
     (content,) = mail_of(reported, "reports@far.test")
     keys = json.loads(reported.near.ctl("domain", "dkim", "near.test", "--json").stdout)
     records = {f"{key['name']}.".encode(): key["text"].encode() for key in keys}
@@ -214,7 +229,12 @@ def test_a_report_by_mail(reported):
     assert report == reported.preview["report"] and attached.get_filename() == reported.preview["file"]
     assert report["report-id"] in message["Subject"]
     (found,) = report["policies"]
-    assert found["policy"] == {"policy-type": "no-policy-found", "policy-domain": "far.test"}
+    assert found["policy"] == {
+        "policy-type": "sts",
+        "policy-domain": "far.test",
+        "policy-string": list(POLICY),
+        "mx-host": ["mx.far.test"],
+    }
     assert found["summary"] == {"total-successful-session-count": 1, "total-failure-session-count": 1}
     assert found["failure-details"] == [
         {
@@ -227,6 +247,7 @@ def test_a_report_by_mail(reported):
         }
     ]
     assert found["failure-details"][0]["sending-mta-ip"].startswith("127.")
+    assert reported.told("reports", "--domain", "far.test") == []  # its own way is no part of the next one
 
 
 def test_a_report_over_https_at_the_second_try(reported):
