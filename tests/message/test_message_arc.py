@@ -133,6 +133,31 @@ def test_another_body_breaks_all():
     assert outcome(chained(2), BODY + b"more\r\n") == [("dkim", "fail"), ("dkim", "fail"), ("arc", "fail")]
 
 
+class Asked(dict):
+    """Records, and which of them were looked at."""
+
+    def __init__(self, records):
+        super().__init__(records)
+        self.names = []
+
+    def get(self, name, otherwise=None):
+        self.names.append(name)
+        return super().get(name, otherwise)
+
+
+@pytest.mark.parametrize(("body", "seal_changed"), [(b"other\r\n", False), (BODY, True)])
+def test_of_a_broken_chain_no_more_is_verified_than_shows_it(body, seal_changed):
+    chain = chained(5)
+    if seal_changed:
+        at = chain.index(b"ARC-Seal")
+        at = chain.index(b" b=", at) + 10
+        chain = chain[:at] + bytes([chain[at] ^ 1]) + chain[at + 1 :]
+    asked = Asked(RECORDS)
+    *own, arc = verify(chain, digests(body), asked)
+    assert arc.result == "fail"
+    assert len(asked.names) <= len(own) + 2  # those of the newest set
+
+
 def test_a_later_change_shows_how_far_back_it_holds():
     changed_on_the_way = chained(1).replace(b"Subject: hello", b"Subject: [list] hello")
     header = seal(changed_on_the_way, digests(BODY).digests[b"relaxed"], KEYS["c.example"][0], "mx; none", "pass", NOW)
