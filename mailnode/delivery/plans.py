@@ -181,10 +181,7 @@ def decode_plan(row: QueuedRecipient) -> tuple[DeliveryPlan, bool]:
 
 def _options(recipient: Recipient, address: str, further: bool) -> RcptOptions:
     """Return what goes with a copy for an address. :param further: another copy carries the whole request."""
-    options = recipient.options
-    if further and "SUCCESS" in options.notify:
-        # NOTIFY=SUCCESS alone asks not to hear of failures; with nothing left the default would tell of them.
-        options = replace(options, notify=(options.notify - {"SUCCESS"}) or frozenset({"NEVER"}))
+    options = recipient.options.without_success if further else recipient.options
     written = str(recipient.address)
     if options.orcpt or written == address:
         return options

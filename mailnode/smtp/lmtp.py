@@ -17,6 +17,9 @@ class LmtpSession(Reception):
     def _may_relay(self) -> bool:
         return False
 
+    def _is_known(self) -> bool:
+        return True
+
     def _highest_priority(self) -> int:
         return HIGHEST_PRIORITY
 

@@ -21,7 +21,7 @@ from mailnode.interfaces.wire import IChannel
 from mailnode.message.compose import received
 from mailnode.message.headers import field_names, insert_on_top
 from mailnode.message.sortkeys import own_message_id
-from mailnode.smtp.extensions.table import admitted, received_clauses
+from mailnode.smtp.extensions.table import admitted, for_strangers, received_clauses
 from mailnode.smtp.intake import Intake
 from mailnode.smtp.pace import Pace, Phase
 from mailnode.smtp.refusals import RefusalLog
@@ -235,6 +235,7 @@ class SmtpSession(Session[ev.Event]):
             return
         self._forget()
         self.channel.set_timeout(self._service.timeouts.command)
+        self._connection.known = self._is_known()
         self._say(self._connection.hello_reply(self._service.hostname))
 
     async def _on_mail(self, event: ev.Mail) -> None:
@@ -264,11 +265,14 @@ class SmtpSession(Session[ev.Event]):
     async def _on_rcpt(self, event: ev.Rcpt) -> None:
         transaction = self._transaction
         assert transaction is not None
-        address = event.recipient.address
+        recipient = event.recipient
+        if not self._is_known():
+            recipient = replace(recipient, options=for_strangers(recipient.options))
+        address = recipient.address
         try:
             self._check_recipient(transaction)
             verdict = await self._ask(
-                "rcpt", mail=transaction.mail, recipient=event.recipient, size=transaction.mail.options.size
+                "rcpt", mail=transaction.mail, recipient=recipient, size=transaction.mail.options.size
             )
             refusal = verdict_reply(verdict)
             if refusal is not None:
@@ -282,7 +286,7 @@ class SmtpSession(Session[ev.Event]):
                 )
                 await self._admit_recipient(transaction, address)
                 transaction.routes[address] = route
-                transaction.recipients.append(event.recipient)
+                transaction.recipients.append(recipient)
         except Exception as error:
             reply = reply_to(error)
             about = {"envelope": transaction.id, "peer": self.peer, "helo": self._helo}
@@ -522,6 +526,10 @@ class SmtpSession(Session[ev.Event]):
     def _may_relay(self) -> bool:
         """Whether the client may send to foreign domains."""
         return False
+
+    def _is_known(self) -> bool:
+        """Whether the client is a user or a server that answers for what it sends: notices may go where it says."""
+        return self._trusted
 
     def _highest_priority(self) -> int:
         """Up to which priority the client may raise its mail's, 0 to 9."""

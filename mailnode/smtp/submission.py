@@ -58,6 +58,9 @@ class Submission(SmtpSession):
     def _may_relay(self) -> bool:
         return True
 
+    def _is_known(self) -> bool:
+        return True
+
     def _highest_priority(self) -> int:
         return self._service.highest_priority
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mailnode.values.address import Address
 from mailnode.values.authentication import AuthenticationResult
@@ -38,6 +38,14 @@ class RcptOptions:
 
     notify: frozenset[str] = frozenset()
     orcpt: str = ""
+
+    @property
+    def without_success(self) -> RcptOptions:
+        """The same, but for asking to be told of success."""
+        if "SUCCESS" not in self.notify:
+            return self
+        # NOTIFY=SUCCESS alone asks not to hear of failures; with nothing left the default would tell of them.
+        return replace(self, notify=(self.notify - {"SUCCESS"}) or frozenset({"NEVER"}))
 
 
 PLAIN_MAIL, PLAIN_RCPT = MailOptions(), RcptOptions()  # without parameters

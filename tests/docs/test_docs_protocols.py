@@ -35,6 +35,7 @@ def test_smtp_keywords():
     for secure in (False, True):
         connection = ServerConnection(Profile(starttls=True, auth=True, xclient=True), secure=secure)
         connection.mechanisms = tuple(MECHANISMS)
+        connection.known = True
         connection.receive_data(b"EHLO client.test\r\n")
         assert isinstance(connection.next_event(), Helo)
         offered |= {line.split()[0] for line in connection.hello_reply("mail.test").lines[1:]}

@@ -570,8 +570,11 @@ def test_sessions_find_out_when_every_hint_between_processes_is_lost(tmp_path):
                 send(client, f"unheard-{taker}")
             assert b"EXISTS" in idle.line()
             if taker == 1:  # queued by one, carried out by the queue of the other
-                client = node.connect(1)
-                client.sendmail("a@b.test", ["bob@a.test"], MESSAGE.format("unwoken"), rcpt_options=["NOTIFY=SUCCESS"])
+                with contextlib.closing(node.connect(1, "submission")) as client:
+                    client.starttls(context=ssl.create_default_context(cafile=node.ca))
+                    client.login("bob@a.test", PASSWORD)
+                    told, message = ["NOTIFY=SUCCESS"], MESSAGE.format("unwoken").replace("a@b.test", "bob@a.test")
+                    client.sendmail("bob@a.test", ["bob@a.test"], message, rcpt_options=told)
                 wait_for(lambda idle=idle: b"EXISTS" in idle.line(), "the queue's own look", 60)
     finally:
         assert node.stop() == 0

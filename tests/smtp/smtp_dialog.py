@@ -133,6 +133,7 @@ class Dialog:
         limits = Limits(**{k: int(v) for k, v in (w.split("=") for w in self.options.get("limits", "").split())})
         connection = ServerConnection(Profile(**flags, limits=limits), secure=secure)  # type: ignore[arg-type]
         connection.mechanisms = ("PLAIN", "LOGIN") if secure else ()
+        connection.known = "auth" in flags or "lmtp" in flags
         return connection
 
 

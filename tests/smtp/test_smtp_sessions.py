@@ -599,7 +599,7 @@ def test_the_envelope_says_what_the_content_is() -> None:
 
 def test_dsn_parameters_go_along() -> None:
     world = World()
-    client = world.client()
+    client = world.client(peer="10.0.0.1")
     client.say("EHLO x\nMAIL FROM:<a@x.test> RET=HDRS ENVID=Q+2B1\n")
     client.say("RCPT TO:<Alice@us.test> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;al+2Bi@us.test\n")
     client.say("DATA\n")

@@ -1,5 +1,11 @@
 """DSN (RFC 3461). Its parameters concern notices only: what cannot be read of them is left out, for no message is to be lost
-by it. A server without the extension is not told; then we are the last to give notice."""
+by it. A server without the extension is not told; then we are the last to give notice.
+
+It is offered to clients that are known, whose reverse-path was checked or is a server's of ours to answer for: with anybody
+else's, notices of success would let them send mail to whom they like. Who gives its parameters without having been offered
+them, since another server took them or we once did, loses no mail by it (RFC 5321 4.1.1.11 would have it refused), and is heard
+where it asks for less than we would tell anyway.
+"""
 
 from __future__ import annotations
 
@@ -42,6 +48,7 @@ def _orcpt(orcpt: str) -> tuple[str, ...]:
 ROWS = (
     Extension(
         keyword="DSN",
+        offered=lambda greeted: "" if greeted.known else None,
         mail=(
             Parameter(keyword="RET", read=lambda value, profile: _read_ret(value), field="ret", lenient=True),
             Parameter(keyword="ENVID", read=lambda value, profile: decode_envid(value), field="envid", lenient=True),
@@ -52,5 +59,6 @@ ROWS = (
         ),
         mail_words=_mail_words,
         rcpt_words=_rcpt_words,
+        for_strangers=lambda options: options.without_success,
     ),
 )

@@ -14,11 +14,13 @@ from mailnode.values.smtp_reply import Reply
 
 @dataclass(frozen=True, slots=True)
 class Greeted:
-    """What an answer to EHLO depends on. ``mechanisms``: of AUTH, none where no password may come."""
+    """What an answer to EHLO depends on. ``mechanisms``: of AUTH, none where no password may come. ``known``: see
+    ``ServerConnection``."""
 
     profile: Profile
     secure: bool
     mechanisms: tuple[str, ...]
+    known: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +49,8 @@ class Extension:
     be ASCII. ``as_it_is``: what it may say when other content goes there all the same. ``mail_words`` and
     ``rcpt_words``: the parameters that such a server is given, those it does not know left out.
     ``admitted``: what of a client's options is granted it, and the positive answer to MAIL that says so where less is; it is
-    asked with the highest priority that is for this client. ``received``: a clause for the Received field, in ASCII, or "".
+    asked with the highest priority that is for this client. ``for_strangers``: what of a recipient's options is granted a
+    client that is not known. ``received``: a clause for the Received field, in ASCII, or "".
     ``by_header``: what a message's header block makes of the options; it is asked with the names in it, in lower case.
     """
 
@@ -61,6 +64,7 @@ class Extension:
     mail_words: Callable[[Offers, MailOptions], tuple[str, ...]] | None = None
     rcpt_words: Callable[[Offers, RcptOptions], tuple[str, ...]] | None = None
     admitted: Callable[[MailOptions, int], tuple[MailOptions, Reply | None]] | None = None
+    for_strangers: Callable[[RcptOptions], RcptOptions] | None = None
     received: Callable[[MailOptions], str] | None = None
     by_header: Callable[[MailOptions, Sequence[bytes], bytes], MailOptions] | None = None
 

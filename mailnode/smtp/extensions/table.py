@@ -9,7 +9,7 @@ from mailnode.smtp.extensions.collected import collected
 from mailnode.smtp.extensions.row import Extension, Greeted, Parameter
 from mailnode.smtp.wire.offers import Offers
 from mailnode.smtp.wire.profile import Profile
-from mailnode.values.envelope import PLAIN_MAIL, MailOptions, RcptOptions
+from mailnode.values.envelope import PLAIN_MAIL, PLAIN_RCPT, MailOptions, RcptOptions
 from mailnode.values.smtp_reply import Reply
 
 TABLE: dict[str, Extension] = {row.keyword: row for row in collected()}
@@ -23,6 +23,7 @@ _AS_IT_IS = tuple(row.as_it_is for row in TABLE.values() if row.as_it_is is not 
 _MAIL_WORDS = tuple(row.mail_words for row in TABLE.values() if row.mail_words is not None)
 _RCPT_WORDS = tuple(row.rcpt_words for row in TABLE.values() if row.rcpt_words is not None)
 _ADMITTED = tuple(row.admitted for row in TABLE.values() if row.admitted is not None)
+_FOR_STRANGERS = tuple(row.for_strangers for row in TABLE.values() if row.for_strangers is not None)
 _RECEIVED = tuple(row.received for row in TABLE.values() if row.received is not None)
 _BY_HEADER = tuple(row.by_header for row in TABLE.values() if row.by_header is not None)
 
@@ -56,6 +57,14 @@ def admitted(options: MailOptions, highest: int) -> tuple[MailOptions, Reply | N
         options, reply = row(options, highest)
         said = said or reply
     return options, said
+
+
+def for_strangers(options: RcptOptions) -> RcptOptions:
+    """Return what is granted a client that is not known of what RCPT asks for."""
+    if options is not PLAIN_RCPT:  # which asks for nothing
+        for row in _FOR_STRANGERS:
+            options = row(options)
+    return options
 
 
 def received_clauses(options: MailOptions) -> list[str]:

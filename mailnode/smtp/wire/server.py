@@ -92,6 +92,7 @@ class ServerConnection:
         self.secure = secure
         self.authenticated = False
         self.mechanisms: tuple[str, ...] = ()  # what AUTH offers; the session sets it as TLS comes
+        self.known = False  # a user, or a server that answers for what it sends; the session sets it before each hello
         self.extended = False  # the last hello was EHLO or LHLO
         self.accepted = 0  # recipients of this transaction
         self.errors = 0
@@ -218,7 +219,7 @@ class ServerConnection:
         if not (isinstance(self._pending, Helo) and self._pending.extended):
             return Reply(250, "", (hostname,))
         mechanisms = tuple(self.mechanisms) if self.may_authenticate else ()
-        return Reply(250, "", (hostname, *offered(Greeted(self._profile, self.secure, mechanisms))))
+        return Reply(250, "", (hostname, *offered(Greeted(self._profile, self.secure, mechanisms, self.known))))
 
     def close(self) -> None:
         """Take nothing more."""
