@@ -213,6 +213,7 @@ def queued_envelope(
         account_id=envelope.origin.account_id,
         account=envelope.origin.account,
         held=envelope.held,
+        notices=envelope.notices,
         internaldate=internaldate(created),
         recipients=queued_recipients(made, created, routing, reverse_path, envelope.origin.account),
     )

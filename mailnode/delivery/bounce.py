@@ -26,7 +26,15 @@ from mailnode.message.compose import DsnRecipient, dsn, message_id
 from mailnode.message.headers import header_end
 from mailnode.values.address import Address, parse_address
 from mailnode.values.attempt import Fate
-from mailnode.values.envelope import TLS_REQUIRED, Envelope, MailOptions, Origin, Recipient
+from mailnode.values.envelope import (
+    ALL_NOTICES,
+    NO_NOTICES,
+    TLS_REQUIRED,
+    Envelope,
+    MailOptions,
+    Origin,
+    Recipient,
+)
 from mailnode.values.ids import new_id
 from mailnode.values.plan import Judgement
 from mailnode.values.queue import NewEnvelope, QueuedEnvelope
@@ -83,7 +91,9 @@ class Bouncer:
             return ()
         owed: dict[tuple[str, str], list[Fate]] = {}
         for fate in filter(is_owed, fates):
-            owed.setdefault((fate.action, _told(envelope, fate)), []).append(fate)
+            sender = _told(envelope, fate)
+            if _may_be_told(envelope, fate, sender):
+                owed.setdefault((fate.action, sender), []).append(fate)
         notices: list[NewEnvelope] = []
         for (kind, sender), alike in owed.items():
             notices += await self._notice(replace(envelope, reverse_path=sender), kind, alike)
@@ -189,6 +199,16 @@ def _told(envelope: QueuedEnvelope, fate: Fate) -> str:
     """Return who is told of a fate: a list's owner, else who sent the message, whose address may stand rewritten."""
     sender = fate.recipient.sender(envelope.reverse_path)
     return envelope.reverse_path if is_rewritten(sender) else sender
+
+
+def _may_be_told(envelope: QueuedEnvelope, fate: Fate, sender: str) -> bool:
+    """Whether a list, where the message came through one, is told; the owner of a list of ours is of every failure."""
+    if envelope.notices == ALL_NOTICES:
+        return True
+    if fate.action == "failed" and (envelope.notices != NO_NOTICES or sender != envelope.reverse_path):
+        return True
+    _log.info("{envelope} came through a list: nobody is told of {action}", envelope=envelope.id, action=fate.action)
+    return False
 
 
 def _header(data: bytes) -> bytes:

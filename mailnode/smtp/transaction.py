@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from mailnode.message.listed import notices_owed
 from mailnode.smtp.extensions.table import by_header
 from mailnode.smtp.intake import Intake
 from mailnode.smtp.wire.events import Mail
@@ -77,8 +78,9 @@ class MailTransaction:
         envelope = self.envelope
         assert envelope is not None
         options = by_header(envelope.options, names, block)
-        if options != envelope.options:
-            self.envelope = envelope = replace(envelope, options=options)
+        notices = notices_owed(names, block, envelope.reverse_path)
+        if (options, notices) != (envelope.options, envelope.notices):
+            self.envelope = envelope = replace(envelope, options=options, notices=notices)
         return envelope
 
     @property

@@ -9,6 +9,9 @@ from mailnode.values.authentication import AuthenticationResult
 
 TLS_REQUIRED, TLS_OPTIONAL = "required", "optional"
 
+# Of what becomes of a message its reverse-path may be told all that is asked for, failures and nothing else, or nothing.
+ALL_NOTICES, FAILURES_ALONE, NO_NOTICES = "", "failures", "none"
+
 
 @dataclass(frozen=True, slots=True)
 class MailOptions:
@@ -84,6 +87,7 @@ class Envelope:
     options: MailOptions = PLAIN_MAIL
     tags: dict[str, str] = field(default_factory=dict)  # verdicts of policies, for the log and for delivery
     held: bool = False  # it waits in the queue until an operator releases it
+    notices: str = ALL_NOTICES  # that may be sent to the reverse-path, by what the message says of itself
     trace: bytes = b""  # whole fields of policies, known only after the content: on top of each copy placed here
     authentication: tuple[AuthenticationResult, ...] = ()  # what the door found out; nothing where it did not look
 

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 
 from mailnode.values.blob import BlobRef, StagedBlob
-from mailnode.values.envelope import PLAIN_MAIL, PLAIN_RCPT, MailOptions, RcptOptions
+from mailnode.values.envelope import ALL_NOTICES, PLAIN_MAIL, PLAIN_RCPT, MailOptions, RcptOptions
 from mailnode.values.facts import EncodedFacts
 
 # States of one recipient. "waiting" covers new and deferred ones (next_try tells); "leased" is in a runner's hands;
@@ -72,6 +72,7 @@ class QueuedEnvelope:
     account_id: str = ""  # who submitted it; "" for other mail
     account: str = ""  # the primary address that they had then
     held: bool = False
+    notices: str = ALL_NOTICES  # that may be sent to the reverse-path, see Envelope
     internaldate: int = 0
     recipients: tuple[QueuedRecipient, ...] = ()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from email import message_from_bytes
 from email.message import Message
@@ -22,7 +23,7 @@ from mailnode.net.no_reactor import run_now
 from mailnode.values.address import Address, parse_address
 from mailnode.values.attempt import Fate
 from mailnode.values.directory import Resolved
-from mailnode.values.envelope import MailOptions, RcptOptions
+from mailnode.values.envelope import ALL_NOTICES, FAILURES_ALONE, NO_NOTICES, MailOptions, RcptOptions
 from mailnode.values.queue import LOCAL_DESTINATION, NewEnvelope, QueuedEnvelope, QueuedRecipient
 
 NOW = 1_700_000_000.0
@@ -48,6 +49,28 @@ class OwedTests(SynchronousTestCase):
         for notify, wanted in table.items():
             owed = tuple(a for a in ("failed", "delayed", "delivered", "relayed") if is_owed(fate(a, notify)))
             self.assertEqual(owed, wanted, notify)
+
+
+class ListedTests(SynchronousTestCase):
+    """``notices`` of an envelope, beyond what NOTIFY asks for."""
+
+    def told(self, notices: str, action: str, sender: str = "") -> int:
+        bouncer = BouncerTests()
+        bouncer.setUp()
+        bouncer.directory.routes["owner@here.example"] = Resolved(True, (("id-owner", "owner@here.example"),))
+        one = fate(action, ("SUCCESS", "FAILURE", "DELAY"))
+        if sender:
+            one = replace(one, recipient=replace(one.recipient, plan=json.dumps({"sender": sender})))
+        return len(bouncer.compose(one, notices=notices))
+
+    def test_a_list_is_told_of_failures_and_what_stands_for_its_members_of_nothing(self) -> None:
+        every = ("failed", "delayed", "delivered", "relayed")
+        for notices, wanted in ((ALL_NOTICES, every), (FAILURES_ALONE, ("failed",)), (NO_NOTICES, ())):
+            self.assertEqual(tuple(one for one in every if self.told(notices, one)), wanted)
+
+    def test_the_owner_of_a_list_of_ours_is_told_of_failures(self) -> None:
+        self.assertEqual(self.told(NO_NOTICES, "failed", "owner@here.example"), 1)
+        self.assertEqual(self.told(NO_NOTICES, "delayed", "owner@here.example"), 0)
 
 
 class BouncerTests(SynchronousTestCase):

@@ -597,6 +597,20 @@ def test_the_envelope_says_what_the_content_is() -> None:
     assert envelope.origin.protocol == "UTF8SMTP"
 
 
+def test_what_a_message_says_of_a_list_goes_along() -> None:
+    world = World()
+    client = world.client()
+    client.say("EHLO x\n")
+    for said, owed in (
+        ("Subject: x\n", "all"),
+        ("List-Id: <x>\n", "failures"),
+        ("List-Id: <x>\nTo: a@x.test\n", "none"),
+    ):
+        client.say("MAIL FROM:<a@x.test>\nRCPT TO:<alice@us.test>\nDATA\n")
+        client.say(f"{said}\nbody\n.\n")
+        assert (world.delivery.accepted[-1][0].notices or "all") == owed
+
+
 def test_dsn_parameters_go_along() -> None:
     world = World()
     client = world.client(peer="10.0.0.1")

@@ -91,6 +91,7 @@ def test_an_envelope_is_kept_whole(queue, post, loop):
         session="s1",
         account_id="A0",
         account="alice@a.example",
+        notices="failures",
         internaldate=1_800_000_000_000_001,
     )
     assert loop.run(queue.envelope("e1")) == sent.envelope

@@ -35,7 +35,7 @@ GONE = "gone"  # removed for everybody; rows are being deleted
 
 _ENVELOPE = (
     "e.id, e.reverse_path, e.created, e.expires, e.body, e.smtputf8, e.ret, e.envid, e.priority, e.tls, e.session,"
-    " e.account_id, e.account, e.held, e.internaldate, b.id, b.size, b.place, b.encoding, b.digest"
+    " e.account_id, e.account, e.held, e.internaldate, e.notices, b.id, b.size, b.place, b.encoding, b.digest"
 )
 _FROM = "FROM envelope e JOIN blob b ON b.id = e.blob_id AND b.shard = e.shard"
 VISIBLE = "phase IN ('open', 'spread')"
@@ -132,12 +132,13 @@ def _insert_envelopes(tx: Transaction, calls: Sequence[tuple[int, NewEnvelope]],
                 envelope.account_id,
                 envelope.account,
                 envelope.internaldate,
+                envelope.notices,
             )
         )
     inserted = insert_rows(
         tx,
         "envelope (shard, id, phase, held, remaining, reverse_path, blob_id, created, expires, body, smtputf8, ret,"
-        " envid, priority, tls, session, account_id, account, internaldate)",
+        " envid, priority, tls, session, account_id, account, internaldate, notices)",
         rows,
         " ON CONFLICT (shard, id) DO NOTHING RETURNING shard, id",
     )
@@ -388,7 +389,7 @@ def _envelope(row: StoredRow) -> QueuedEnvelope:
     return QueuedEnvelope(
         id=row[0],
         reverse_path=row[1],
-        blob=BlobRef(*row[15:]),
+        blob=BlobRef(*row[16:]),
         created=row[2],
         expires=row[3],
         options=_mail_options(*row[4:10]),
@@ -397,6 +398,7 @@ def _envelope(row: StoredRow) -> QueuedEnvelope:
         account=row[12],
         held=bool(row[13]),
         internaldate=row[14],
+        notices=row[15],
     )
 
 
