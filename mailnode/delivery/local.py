@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from twisted.logger import Logger
 from zope.interface import implementer
 
 from mailnode.delivery.plans import decode_plan
 from mailnode.delivery.router import has_room
 from mailnode.errors import NoSuchAccount, OverQuota
 from mailnode.interfaces.accounts import IDirectory
+from mailnode.interfaces.log import EventLog
 from mailnode.interfaces.queue import IDeliveryAgent
 from mailnode.interfaces.store import IMailStore, IQueueStore
 from mailnode.values.attempt import DEFERRED, REJECTED, SENT, Attempt, AttemptReport
@@ -29,7 +29,7 @@ _REASONS: dict[type[Exception], tuple[str, str, str]] = {
 }
 _MISSING = (DEFERRED, "4.3.0", "mailbox cannot be reached at the moment")
 
-_log = Logger()
+_log = EventLog()
 
 
 @implementer(IDeliveryAgent)

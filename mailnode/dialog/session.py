@@ -13,11 +13,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
 from typing import Generic, TypeVar
 
-from twisted.logger import Logger
 from zope.interface import implementer
 
 from mailnode.dialog.life import LIFE, Action, Input, Life
 from mailnode.dialog.turn import Turn
+from mailnode.interfaces.log import EventLog
 from mailnode.interfaces.sessions import ILogin, ISessionMind
 from mailnode.interfaces.wire import IChannel, ISession
 from mailnode.values.events import emit
@@ -33,7 +33,7 @@ _HURRY = Action.HURRY
 _BUSY = Life.BUSY
 _LOST = (Life.GONE, Life.OVER)
 
-_log = Logger()
+_log = EventLog()
 
 
 class SessionEnds(Exception):

@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from twisted.logger import Logger
-
 from mailnode.errors import StoreUnavailable
+from mailnode.interfaces.log import EventLog
 from mailnode.interfaces.pause import pause
 from mailnode.interfaces.queue import IBouncer
 from mailnode.interfaces.runtime import IClock, IHints, IMetrics
@@ -31,7 +30,7 @@ from mailnode.values.queue import (
     Settlement,
 )
 
-_log = Logger()
+_log = EventLog()
 
 MAX_REPLY = 500  # characters of a reply that are kept
 SETTLE_PAUSES = (1.0, 2.0, 5.0, 10.0, 20.0)  # seconds between tries to record what happened

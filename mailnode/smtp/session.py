@@ -12,9 +12,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
-from twisted.logger import Logger
-
 from mailnode.dialog.session import Session, Why
+from mailnode.interfaces.log import EventLog
 from mailnode.interfaces.pause import pause
 from mailnode.interfaces.runtime import IDelayed
 from mailnode.interfaces.wire import IChannel
@@ -43,7 +42,7 @@ from mailnode.values.plan import Judgement
 from mailnode.values.policy import PASS, PolicyRequest, Verdict
 from mailnode.values.smtp_reply import Reply
 
-_log = Logger()
+_log = EventLog()
 
 WATCH_SECONDS = 30.0  # between looks at clients that send, but too slowly
 MAX_JOINED = 100  # replies that wait to leave in one write
