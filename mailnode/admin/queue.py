@@ -17,12 +17,14 @@ from mailnode.values.queue import (
     HELD,
     LEASED,
     SENT,
+    WAITING,
     PastAttempt,
     PastRecipient,
     QueuedEnvelope,
     QueuedRecipient,
     QueueFilter,
 )
+from mailnode.values.reason import WaitReason
 
 TOGETHER = 100  # envelopes changed at a time
 PAGE = 500  # rows of the queue read at a time
@@ -33,6 +35,7 @@ State = Literal["waiting", "deferred", "leased", "held"]
 ListedState = Literal["waiting", "deferred", "leased", "held", "sent", "failed"]
 MAX_PAUSED = 1_000  # destinations
 MAX_GROUPS = 100  # destinations, and reasons, that a summary names
+REASONS = tuple(str(reason) for reason in WaitReason)
 MAX_HISTORY = 10_000  # tries one answer holds
 
 
@@ -42,6 +45,7 @@ class RecipientRecord(TypedDict):
     address: str
     destination: str
     state: str
+    reason: str  # why it waits, or what the last try came to; "": it was sent, or tried before there were reasons
     attempts: int
     next_try: str
     last_status: str
@@ -59,6 +63,7 @@ class AttemptRecord(TypedDict):
     recipient: str
     time: str
     state: str  # what it led to: waiting, delivered, failed
+    reason: str  # "": it was sent, or tried before there were reasons
     status: str
     reply: str
     host: str
@@ -99,7 +104,7 @@ class Summary(TypedDict):
     recipients: int
     oldest: str  # when the oldest came; "": nothing waits
     destinations: list[WaitingGroup]
-    reasons: list[WaitingGroup]  # "held", "new" (not tried yet), or the status code of the last try
+    reasons: list[WaitingGroup]  # why they wait
 
 
 class MessageShown(TypedDict):
@@ -139,12 +144,13 @@ async def queue_list(
     older_than: Seconds | None = None,
     state: ListedState | None = None,
     reply: str | None = None,
+    reason: str | None = None,
     after: str = "",
     limit: Count = ANY_NUMBER,
 ) -> list[EnvelopeRecord]:
     """Envelopes that wait, oldest first, or that were sent or failed, latest first; with those of their recipients that are
     meant; at most :data:`MAX_LISTED`."""
-    which = filter_of(admin, domain, sender, older_than, state, reply)
+    which = filter_of(admin, domain, sender, older_than, state, reply, reason)
     most = min(limit or MAX_LISTED, MAX_LISTED)
     if state in (SENT, FAILED):
         return _past_envelopes(await admin.queue.past(after, most, which))[:most]
@@ -156,7 +162,8 @@ async def queue_list(
         if len(page) < wanted:
             break
         after = page[-1].id
-    return [_envelope(envelope) for envelope in found]
+    paused = await admin.queue.paused()
+    return [_envelope(envelope, paused) for envelope in found]
 
 
 def filter_of(
@@ -166,13 +173,17 @@ def filter_of(
     older_than: int | None,
     state: str | None,
     reply: str | None,
+    reason: str | None,
 ) -> QueueFilter:
-    """:raises BadAddress: the domain is none."""
+    """:raises BadAddress: the domain is none. :raises OperationFailed: there is no such reason."""
+    if reason is not None and reason not in REASONS:
+        raise OperationFailed(Reason.WRONG_VALUE, f"{reason}: no reason; there are {', '.join(REASONS)}")
     return QueueFilter(
         None if domain is None else destination_key(domain),
         "" if sender == "<>" else sender or None,
         None if older_than is None else admin.clock.seconds() - older_than,
         state,
+        reason,
         reply,
     )
 
@@ -221,7 +232,7 @@ async def queue_show(admin: Administration, envelope_id: str) -> EnvelopeDetails
     tried = await admin.queue.history(envelope_id, MAX_HISTORY)
     addresses = {recipient.index: recipient.address for recipient in envelope.recipients}
     history = [_attempt(one, addresses[one.index]) for one in tried if one.index in addresses]
-    return {**_envelope(envelope), "history": history}
+    return {**_envelope(envelope, await admin.queue.paused()), "history": history}
 
 
 @operation("queue.pause", changes=True)
@@ -264,9 +275,10 @@ async def queue_hold(
     older_than: Seconds | None = None,
     state: State | None = None,
     reply: str | None = None,
+    reason: str | None = None,
 ) -> Held:
     """Keep from being tried until they are released: an envelope, or all that have a recipient that is meant."""
-    which = chosen(envelope_id, filter_of(admin, domain, sender, older_than, state, reply))
+    which = chosen(envelope_id, filter_of(admin, domain, sender, older_than, state, reply, reason))
     return {"held": envelope_id or "", "envelopes": await _hold(admin, envelope_id, which, True)}
 
 
@@ -280,7 +292,7 @@ async def queue_release(
     reply: str | None = None,
 ) -> Released:
     """Let go on what is held: an envelope, or all that have a recipient that is meant."""
-    which = chosen(envelope_id, filter_of(admin, domain, sender, older_than, None, reply))
+    which = chosen(envelope_id, filter_of(admin, domain, sender, older_than, None, reply, None))
     released = await _hold(admin, envelope_id, replace(which, state=HELD), False)
     admin.hints.wake_queue()
     return {"released": envelope_id or "", "envelopes": released}
@@ -310,7 +322,7 @@ def no_envelope(envelope_id: str) -> OperationFailed:
     return OperationFailed(Reason.NOT_FOUND, f"{envelope_id}: no such envelope in the queue")
 
 
-def _envelope(envelope: QueuedEnvelope) -> EnvelopeRecord:
+def _envelope(envelope: QueuedEnvelope, paused: Mapping[str, float]) -> EnvelopeRecord:
     return {
         "id": envelope.id,
         "sender": envelope.reverse_path,
@@ -319,7 +331,9 @@ def _envelope(envelope: QueuedEnvelope) -> EnvelopeRecord:
         "expires": moment(envelope.expires),
         "held": envelope.held,
         "wanted_tls": envelope.options.tls,
-        "recipients": [_recipient(recipient) for recipient in envelope.recipients],
+        "recipients": [
+            _recipient(recipient, _reason(envelope, recipient, paused)) for recipient in envelope.recipients
+        ],
     }
 
 
@@ -328,6 +342,7 @@ def _attempt(attempt: PastAttempt, recipient: str) -> AttemptRecord:
         "recipient": recipient,
         "time": moment(attempt.tried_at),
         "state": attempt.state,
+        "reason": attempt.reason,
         "status": attempt.status,
         "reply": attempt.reply,
         "host": attempt.host,
@@ -363,6 +378,7 @@ def _past_recipient(recipient: PastRecipient) -> RecipientRecord:
         "address": recipient.address,
         "destination": recipient.destination,
         "state": last.state,
+        "reason": last.reason,
         "attempts": len(recipient.attempts),
         "next_try": "",
         "last_status": last.status,
@@ -375,12 +391,24 @@ def _past_recipient(recipient: PastRecipient) -> RecipientRecord:
     }
 
 
-def _recipient(recipient: QueuedRecipient) -> RecipientRecord:
+def _reason(envelope: QueuedEnvelope, recipient: QueuedRecipient, paused: Mapping[str, float]) -> str:
+    """Return why a recipient waits; of one that has come to its end, what the last try came to."""
+    if recipient.state in (WAITING, LEASED):
+        if envelope.held:
+            return WaitReason.HELD
+        if EVERY_DESTINATION in paused or recipient.destination in paused:
+            return WaitReason.PAUSED
+        return recipient.reason or (WaitReason.OTHER if recipient.attempts else WaitReason.NEW)
+    return recipient.reason
+
+
+def _recipient(recipient: QueuedRecipient, reason: str) -> RecipientRecord:
     lost = recipient.unsettled - (recipient.state == LEASED)
     return {
         "address": recipient.address,
         "destination": recipient.destination,
         "state": recipient.state,
+        "reason": reason,
         "attempts": recipient.attempts,
         "next_try": moment(recipient.next_try),
         "last_status": recipient.last_status,

@@ -43,9 +43,10 @@ async def queue_retry(
     older_than: Seconds | None = None,
     state: State | None = None,
     reply: str | None = None,
+    reason: str | None = None,
 ) -> MailSteered:
     """Make waiting recipients due now: of one envelope, of one destination, those that are meant, or all."""
-    which = filter_of(admin, domain, sender, older_than, state, reply)
+    which = filter_of(admin, domain, sender, older_than, state, reply, reason)
     if which == EVERYTHING and envelope_id is None:
         count = await admin.queue.retry(destination_key(destination) or None, admin.clock.seconds())
         admin.hints.wake_queue()
@@ -65,9 +66,10 @@ async def queue_expire(
     older_than: Seconds | None = None,
     state: State | None = None,
     reply: str | None = None,
+    reason: str | None = None,
 ) -> MailSteered:
     """Try once more, now; when that fails too, give up and tell the sender, as at the end of the mail's lifetime."""
-    which = filter_of(admin, domain, sender, older_than, state, reply)
+    which = filter_of(admin, domain, sender, older_than, state, reply, reason)
     return await _steer(admin, envelope_id, recipient, which, given_up=LAST_TRY)
 
 
@@ -82,9 +84,10 @@ async def queue_reroute(
     older_than: Seconds | None = None,
     state: State | None = None,
     reply: str | None = None,
+    reason: str | None = None,
 ) -> MailSteered:
     """Send on to another server, HOST or HOST:PORT, from now on, or by the routes of the configuration again."""
-    which = filter_of(admin, domain, sender, older_than, state, reply)
+    which = filter_of(admin, domain, sender, older_than, state, reply, reason)
     routing = admin.routing()
     given = None if to is None else routing.by_hand(to)
 
@@ -106,9 +109,10 @@ async def queue_drop(
     older_than: Seconds | None = None,
     state: State | None = None,
     reply: str | None = None,
+    reason: str | None = None,
 ) -> MailSteered:
     """Give up without another try; the sender is told only with a bounce."""
-    which = filter_of(admin, domain, sender, older_than, state, reply)
+    which = filter_of(admin, domain, sender, older_than, state, reply, reason)
     if envelope_id is None or recipient is not None or bounce:
         return await _steer(admin, envelope_id, recipient, which, given_up=BOUNCED if bounce else DROPPED)
     chosen(envelope_id, which)

@@ -72,12 +72,13 @@ bounced last, or was added), ``last_status``, ``last_reply``.
 ``mailbox list``: ``name``, ``special_use``, ``subscribed``, ``messages``, ``unseen``,
 ``size``, ``uidvalidity``, ``uidnext``. ``queue list``: ``id``, ``sender`` ("" is the null sender), ``size``,
 ``created``, ``expires``, ``held``, ``wanted_tls`` (of servers it goes to: "required" with REQUIRETLS, "optional" with
-``TLS-Required: No``) and ``recipients``, each with ``address``, ``destination``, ``state``, ``attempts``, ``next_try``,
+``TLS-Required: No``) and ``recipients``, each with ``address``, ``destination``, ``state``, ``reason`` (:doc:`queue`),
+``attempts``, ``next_try``,
 ``last_status``, ``last_reply``, ``last_host``, ``given_up`` (by an operator: "last try", "bounced", "dropped"),
 ``ended`` (once the envelope is gone), ``trying_since`` and
 ``without_end`` (tries that ended with the server instead of an answer); of what was sent or failed ``expires``,
 ``wanted_tls`` and ``next_try`` are "". ``queue show`` has ``history`` too: of each try
-``recipient``, ``time``, ``state`` (what it led to), ``status``, ``reply``, ``host``, ``address``, ``tls``.
+``recipient``, ``time``, ``state`` (what it led to), ``reason``, ``status``, ``reply``, ``host``, ``address``, ``tls``.
 ``queue summary``: ``recipients``, ``oldest``, and
 ``destinations`` and ``reasons``, each with ``name``, ``recipients`` and ``ages`` (how many came less than 5, 20, 80, 320, 1280
 minutes ago, or longer). ``queue pause`` and ``resume``: what is paused,

@@ -103,6 +103,7 @@ _FILTER = {
     "sender": 'Mail from this address or this domain; "<>": from the null sender.',
     "older_than": "Mail that came more than so long ago: 90, 30m, 2h, 7d.",
     "state": "Recipients in this state; deferred ones wait after a try.",
+    "reason": "Recipients that wait for this reason, a word of queue summary.",
     "reply": "Recipients with this text in their last status or reply.",
 }
 _ENVELOPE_OR_FILTER = {"envelope_id": [click.Argument(["envelope_id"], metavar="[ENVELOPE]", required=False)]}

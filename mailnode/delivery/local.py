@@ -22,6 +22,7 @@ from mailnode.values.blob import StagedBlob
 from mailnode.values.events import emit
 from mailnode.values.mailbox import Delivered, DeliveryPlan, NewMessage
 from mailnode.values.queue import Claim
+from mailnode.values.reason import WaitReason
 
 _REASONS: dict[type[Exception], tuple[str, str, str]] = {
     NoSuchAccount: (REJECTED, "5.1.1", "no such user here"),
@@ -56,7 +57,7 @@ class LocalAgent:
         for row in envelope.recipients:
             plan, wait_for_room = decode_plan(row)
             if wait_for_room and not await self._has_room(plan.account_id, envelope.blob.size):
-                attempts.append(Attempt(row.index, *_REASONS[OverQuota]))
+                attempts.append(Attempt(row.index, *_REASONS[OverQuota], reason=WaitReason.FULL))
             else:
                 partition = self._mail.partition(plan.account_id)
                 by_partition.setdefault(partition, []).append((row.index, plan))
@@ -78,7 +79,10 @@ class LocalAgent:
             if len(plans) == 1:
                 [(index, plan)] = plans
                 missing = isinstance(error, NoSuchAccount) and await self._is_missing(plan.account_id)
-                return [Attempt(index, *(_MISSING if missing else _REASONS[type(error)]))]
+                if missing:
+                    return [Attempt(index, *_MISSING, reason=WaitReason.LOCAL)]
+                reason = WaitReason.FULL if isinstance(error, OverQuota) else WaitReason.REFUSED
+                return [Attempt(index, *_REASONS[type(error)], reason=reason)]
             return [attempt for plan in plans for attempt in await self._apply(envelope_id, [plan], message)]
         log_delivered(envelope_id, [plan for _, plan in plans], delivered)
         return [Attempt(index, SENT, "2.0.0", "delivered") for index, _ in plans]

@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 from mailnode.errors import NoSuchName, ResolverFailure
 from mailnode.interfaces.outbound import IResolver, MxRecord, Records
 from mailnode.interfaces.runtime import IClock
+from mailnode.values.reason import WaitReason
 
 MAX_HOSTS = 5
 MAX_ADDRESSES = 2  # of one host and family
@@ -43,8 +44,9 @@ class Hop:
 class NoRoute(Exception):
     """There is no server to try. ``status`` is an RFC 3463 code, 5.y.z when trying again is of no use."""
 
-    def __init__(self, status: str, text: str) -> None:
+    def __init__(self, status: str, text: str, reason: WaitReason = WaitReason.DNS) -> None:
         super().__init__(text)
+        self.reason = reason
         self.status = status
         self.text = text
 
@@ -125,7 +127,7 @@ class Routes:
         """RFC 5321 4.1.3: an address literal is the server itself."""
         address = str(ipaddress.ip_address(domain[1:-1].removeprefix("IPv6:")))
         if address in self._own_addresses:
-            raise NoRoute("5.4.6", f"mail for {domain} loops back to this server")
+            raise NoRoute("5.4.6", f"mail for {domain} loops back to this server", WaitReason.LOOP)
         return (Hop(domain, address, named=True),)
 
     async def _records(self, domain: str) -> Records[MxRecord]:
@@ -139,7 +141,7 @@ class Routes:
             return Records([MxRecord(0, domain)], secure=records.secure)  # RFC 5321 5.1: the implicit MX
         real = [record for record in records if record.host]
         if not real:
-            raise NoRoute("5.1.10", f"the domain {domain} does not accept mail")  # RFC 7505 3
+            raise NoRoute("5.1.10", f"the domain {domain} does not accept mail", WaitReason.REFUSED)  # RFC 7505 3
         usable = [record for record in real if not _is_address(record.host)]
         if not usable:
             raise NoRoute("5.4.4", f"the mail servers of {domain} are not named by host names")
@@ -159,7 +161,7 @@ class Routes:
     def _better(self, records: Sequence[MxRecord], ours: MxRecord) -> list[MxRecord]:
         better = [record for record in records if record.preference < ours.preference]
         if not better:
-            raise NoRoute("5.4.6", f"mail loops back to this server ({ours.host})")
+            raise NoRoute("5.4.6", f"mail loops back to this server ({ours.host})", WaitReason.LOOP)
         return better
 
     # Addresses

@@ -17,6 +17,7 @@ from mailnode.values.envelope import PLAIN_RCPT, Envelope, RcptOptions, Recipien
 from mailnode.values.mailbox import DeliveryPlan
 from mailnode.values.plan import Judgement
 from mailnode.values.queue import GIVEN_UP_DESTINATION, LOCAL_DESTINATION, QueuedRecipient
+from mailnode.values.reason import WaitReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,7 @@ def _ended(row: QueuedRecipient) -> QueuedRecipient:
         row,
         destination=GIVEN_UP_DESTINATION,
         last_status="5.4.6",
+        reason=WaitReason.LOOP.value,
         last_reply="mail forwarding loop: it was here before",
     )
 

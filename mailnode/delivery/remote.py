@@ -48,12 +48,14 @@ from mailnode.interfaces.store import IQueueStore
 from mailnode.values.attempt import DEFERRED, REJECTED, SENT, Attempt, AttemptReport
 from mailnode.values.envelope import TLS_OPTIONAL, TLS_REQUIRED
 from mailnode.values.queue import Claim, QueuedRecipient
+from mailnode.values.reason import WaitReason, tls_reason
 from mailnode.values.smtp_reply import Reply
 
 _TOO_MANY = re.compile(r"too many|rate limit|connection limit|concurren|throttl", re.IGNORECASE)
 _FAILURE_STATUS = {"connect": "4.4.1", "greeting": "4.3.2", "tls": "4.7.5", "lost": "4.4.2", "loop": "4.4.6"}
 # Our own words for a server that REQUIRETLS keeps a message from.
 _NOT_VERIFIED = {"4.7.5", "4.7.10", "5.7.10", "5.7.30"}
+_SCOPES = {"connect": WaitReason.UNREACHABLE, "loop": WaitReason.LOOP}
 _POLICIES = {"dane": "DANE", "sts": "MTA-STS", "sts-testing": "MTA-STS"}  # what people call them
 _shuffle = SystemRandom().shuffle
 
@@ -121,7 +123,10 @@ class RemoteAgent:
             groups = await self._targets(way, domain, claim.envelope.options.tls)
         except NoRoute as no_route:
             result = REJECTED if no_route.status.startswith("5") else DEFERRED
-            attempts = [Attempt(r.index, result, no_route.status, no_route.text) for r in claim.envelope.recipients]
+            attempts = [
+                Attempt(r.index, result, no_route.status, no_route.text, reason=no_route.reason)
+                for r in claim.envelope.recipients
+            ]
             return AttemptReport(tuple(attempts), reached=result == REJECTED)
         trial = _Trial(claim, [target for group in groups for target in group])
         for group in groups:
@@ -166,7 +171,9 @@ class RemoteAgent:
                 target = replace(target, source=source, proxy=way.proxy, require_tls=wanted == TLS_REQUIRED)
                 groups.setdefault(hop.preference, []).append(target)
         if not groups:
-            raise NoRoute("4.4.4", f"no server has an address of the family of {', '.join(way.sources)}")
+            raise NoRoute(
+                "4.4.4", f"no server has an address of the family of {', '.join(way.sources)}", WaitReason.UNREACHABLE
+            )
         return list(groups.values())
 
     async def _hops(self, chosen: NextHop | None, domain: str) -> Sequence[Hop]:
@@ -348,7 +355,7 @@ class _Trial:
         del self.pending[row.recipient.index]
 
     def _note_slow_down(self, reply: Reply | None) -> None:
-        if reply is not None and (reply.code == 421 or (400 <= reply.code < 500 and _TOO_MANY.search(reply.text))):
+        if reply is not None and _asks_for_less(reply):
             self._slow_down = True
 
     def report(self) -> AttemptReport:
@@ -373,6 +380,29 @@ def _is_temporary(target: Target, failed: TargetFailed) -> bool:
     return failed.scope != "greeting" or failed.reply is None or not failed.reply.is_permanent
 
 
+def _asks_for_less(reply: Reply) -> bool:
+    return reply.code == 421 or (400 <= reply.code < 500 and _TOO_MANY.search(reply.text) is not None)
+
+
+def _lacking_reason(reply: Reply) -> WaitReason:
+    return WaitReason.REQUIRETLS if reply.status.endswith(".7.30") else WaitReason.UNSUPPORTED
+
+
+def _said(reply: Reply) -> WaitReason:
+    """Return the reason that a server gave."""
+    return WaitReason.SLOW_DOWN if _asks_for_less(reply) else WaitReason.REFUSED
+
+
+def _failure_reason(target: Target, failed: TargetFailed) -> WaitReason:
+    if failed.scope == "tls":
+        if target.require_tls:
+            return WaitReason.REQUIRETLS
+        return WaitReason.TLS if target.rule is None else tls_reason(failed.result)
+    if failed.timed_out:
+        return WaitReason.TIMEOUT
+    return _SCOPES.get(failed.scope, WaitReason.LOST) if failed.reply is None else _said(failed.reply)
+
+
 def _reply_attempt(row: _Row, target: Target, report: OutboundReport, reply: Reply, ours: bool) -> Attempt:
     result = SENT if reply.code // 100 == 2 else REJECTED if reply.is_permanent else DEFERRED
     return Attempt(
@@ -386,6 +416,7 @@ def _reply_attempt(row: _Row, target: Target, report: OutboundReport, reply: Rep
         remote_dsn=report.remote_dsn,
         address=target.address,
         verified=bool(report.tls) and target.tls in VERIFIED,
+        reason="" if result == SENT else _lacking_reason(reply) if ours else _said(reply),
     )
 
 
@@ -405,4 +436,5 @@ def _failure_attempt(row: _Row, target: Target, failed: TargetFailed, result: st
         target.host,
         diagnostic=reply is not None,
         address=target.address,
+        reason=_failure_reason(target, failed),
     )

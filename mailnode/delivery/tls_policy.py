@@ -22,6 +22,7 @@ from mailnode.delivery.mx import Hop, NoRoute
 from mailnode.interfaces.outbound import VERIFIED, TlsRule
 from mailnode.values.envelope import TLS_OPTIONAL, TLS_REQUIRED
 from mailnode.values.events import emit
+from mailnode.values.reason import WaitReason, tls_reason
 from mailnode.values.sts_policy import StsPolicy
 from mailnode.values.tls_report import TlsSession, reported_policy
 
@@ -85,7 +86,9 @@ class TlsPolicy:
             return _verified(domain, servers, decided)
         usable = {host: decision for host, decision in decided.items() if not decision.refused}
         if not usable:
-            raise NoRoute(WAITS, "; ".join(decision.refused for decision in decided.values()))
+            first = next(iter(decided.values()))
+            text = "; ".join(decision.refused for decision in decided.values())
+            raise NoRoute(WAITS, text, tls_reason(first.reason))
         return usable
 
     async def _sts_policy(self, domain: str, certain: bool) -> StsPolicy | None:
@@ -93,7 +96,7 @@ class TlsPolicy:
         try:
             return await self._mta_sts.find(domain, certain=certain) if self._mta_sts is not None else None
         except StsUnknown as unknown:
-            raise NoRoute(WAITS, f"REQUIRETLS: {unknown} (sts-policy-fetch-error)") from None
+            raise NoRoute(WAITS, f"REQUIRETLS: {unknown} (sts-policy-fetch-error)", WaitReason.REQUIRETLS) from None
 
     async def _by_dane(self, domain: str, hop: Hop) -> Decision:
         try:
@@ -149,7 +152,7 @@ def _verified(domain: str, servers: Mapping[str, Hop], decided: Mapping[str, Dec
     if not usable:
         unsure = any(decision.reason == "dnssec-invalid" for decision in made.values())
         reasons = "; ".join(decision.refused for decision in made.values())
-        raise NoRoute(WAITS if unsure else GOES_BACK, f"REQUIRETLS: {reasons}")
+        raise NoRoute(WAITS if unsure else GOES_BACK, f"REQUIRETLS: {reasons}", WaitReason.REQUIRETLS)
     return usable
 
 

@@ -196,6 +196,11 @@ class TargetFailed(Exception):
         self.result = result
         self.lasting = lasting
 
+    @property
+    def timed_out(self) -> bool:
+        """Whether it is that nothing came in time."""
+        return self.reply is None and "timed out" in self.text
+
 
 @dataclass(frozen=True, slots=True)
 class Reached:

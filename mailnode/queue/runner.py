@@ -37,6 +37,7 @@ from mailnode.values.queue import (
     QueuedEnvelope,
     QueuedRecipient,
 )
+from mailnode.values.reason import WaitReason
 
 _log = Logger()
 
@@ -449,7 +450,9 @@ class _Renewal:
 
 
 def _all(recipients: Iterable[QueuedRecipient], status: str, text: str) -> AttemptReport:
-    return AttemptReport(tuple(Attempt(recipient.index, DEFERRED, status, text) for recipient in recipients))
+    return AttemptReport(
+        tuple(Attempt(recipient.index, DEFERRED, status, text, reason=WaitReason.LOCAL) for recipient in recipients)
+    )
 
 
 def _give_up(recipients: Iterable[QueuedRecipient]) -> AttemptReport:
@@ -458,11 +461,13 @@ def _give_up(recipients: Iterable[QueuedRecipient]) -> AttemptReport:
     attempts = []
     for recipient in recipients:
         if not recipient.given_up:
-            attempts.append(Attempt(recipient.index, REJECTED, recipient.last_status, recipient.last_reply))
+            attempts.append(
+                Attempt(recipient.index, REJECTED, recipient.last_status, recipient.last_reply, reason=recipient.reason)
+            )
             continue
         last = f"; the last try: {recipient.last_reply}" if recipient.last_reply else ""
         text = f"given up by the administrator of this server{last}"
-        attempts.append(Attempt(recipient.index, REJECTED, "5.0.0", text))
+        attempts.append(Attempt(recipient.index, REJECTED, "5.0.0", text, reason=WaitReason.GIVEN_UP))
     return AttemptReport(tuple(attempts))
 
 

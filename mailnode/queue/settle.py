@@ -29,6 +29,7 @@ from mailnode.values.queue import (
     QueuedRecipient,
     Settlement,
 )
+from mailnode.values.reason import WaitReason
 
 _log = EventLog()
 
@@ -93,7 +94,9 @@ class Settler:
         for recipient in envelope.recipients:
             attempt = attempts.get(recipient.index)
             if attempt is None:
-                attempt = Attempt(recipient.index, DEFERRED, "4.3.0", "trouble inside this server")
+                attempt = Attempt(
+                    recipient.index, DEFERRED, "4.3.0", "trouble inside this server", reason=WaitReason.LOCAL
+                )
             results.append(self._judge(envelope, recipient, attempt, now, jitter, counts))
         results, bounces = await self._with_notices(envelope, results, now)
         wall = self._clock.seconds()
@@ -218,9 +221,9 @@ class Settler:
                     about["delay"] = max(0.0, round(self._clock.seconds() - envelope.created, 3))
                     emit(_log, "queue.sent", **about, reply=outcome.reply)
             elif outcome.state == FAILED:
-                emit(_log, "queue.failed", **about, status=outcome.status, reply=outcome.reply)
+                emit(_log, "queue.failed", **about, status=outcome.status, reason=outcome.reason, reply=outcome.reply)
             else:
-                about |= {"status": outcome.status, "reply": outcome.reply}
+                about |= {"status": outcome.status, "reason": outcome.reason, "reply": outcome.reply}
                 emit(_log, "queue.deferred", **about, next_try=moment(outcome.next_try))
                 if outcome.moved is not None:
                     _tell_move(envelope, recipient, *outcome.moved)
@@ -278,4 +281,5 @@ def _outcome(
         counts,
         address=attempt.address,
         tls=f"{attempt.tls} verified" if attempt.verified else attempt.tls,
+        reason=str(attempt.reason),
     )

@@ -16,7 +16,7 @@ class Attempt:
 
     ``diagnostic``: whether ``reply`` is an SMTP reply of ``host`` (it becomes the DSN's Diagnostic-Code). ``remote_dsn``:
     the next hop took over the duty of DSNs (RFC 3461 5.2.1). ``address``: the IP address of ``host`` that was tried.
-    ``verified``: TLS was used, and the certificate is that of ``host``.
+    ``verified``: TLS was used, and the certificate is that of ``host``. ``reason``: a word for it when it was not sent.
     """
 
     index: int
@@ -29,6 +29,7 @@ class Attempt:
     remote_dsn: bool = False
     address: str = ""
     verified: bool = False
+    reason: str = ""  # a WaitReason
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,12 +155,18 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
         "whether DNS answers are validated, without which DANE is not used",
         ("servers", "validated", "reason"),
     ),
-    "queue.deferred": ("a try failed for now", ("envelope", "recipient", "host", "ip", "status", "reply", "next_try")),
+    "queue.deferred": (
+        "a try failed for now",
+        ("envelope", "recipient", "host", "ip", "status", "reason", "reply", "next_try"),
+    ),
     "queue.rerouted": (
         "a recipient goes another way from now on, by what its try came to",
         ("envelope", "recipient", "before", "destination"),
     ),
-    "queue.failed": ("a recipient failed for good", ("envelope", "recipient", "host", "ip", "status", "reply")),
+    "queue.failed": (
+        "a recipient failed for good",
+        ("envelope", "recipient", "host", "ip", "status", "reason", "reply"),
+    ),
     "queue.bounced": ("a DSN was made", ("envelope", "bounce", "kind", "recipient")),
     "queue.dropped": ("an operator dropped an envelope", ("envelope",)),
     "queue.steered": (

@@ -46,6 +46,7 @@ class QueuedRecipient:
     last_status: str = ""  # RFC 3463 code of the last try
     last_reply: str = ""  # the remote's reply or our reason, one line, sanitised
     last_host: str = ""
+    reason: str = ""  # the WaitReason that the last try came to
     delay_told: bool = False  # a delay DSN went out
     given_up: str = ""  # LAST_TRY, BOUNCED, DROPPED; "": not by an operator
     began: float = 0.0  # when the last try began; 0.0: none did
@@ -116,6 +117,7 @@ class Outcome:
     address: str = ""  # IP address that was tried; "": no connection was begun
     tls: str = ""
     moved: tuple[str, str] | None = None
+    reason: str = ""  # a WaitReason
     is_kept: bool = False  # whether an end stays in the history of what was sent
 
 
@@ -131,6 +133,7 @@ class PastAttempt:
     host: str
     address: str
     tls: str
+    reason: str = ""  # a WaitReason; "": it was sent, or ended before there were any
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +167,7 @@ class QueueFilter:
     sender: str | None = None  # the reverse-path, or its domain; "": the null sender
     created_before: float | None = None  # UTC seconds
     state: str | None = None  # WAITING, DEFERRED, LEASED or HELD; of the past SENT or FAILED
+    reason: str | None = None  # a WaitReason
     reply: str | None = None  # stands somewhere in the last status and reply
     account: str | None = None  # the id of the account that sent it
 
@@ -204,7 +208,7 @@ class QueueTally:
     by_state: dict[str, int] = field(default_factory=lambda: {WAITING: 0, LEASED: 0})
     oldest: float | None = None  # when the oldest came, UTC seconds
     by_destination: dict[str, list[int]] = field(default_factory=dict)  # -> ages
-    by_reason: dict[str, list[int]] = field(default_factory=dict)  # "held", "new" or the last status -> ages
+    by_reason: dict[str, list[int]] = field(default_factory=dict)  # WaitReason -> ages
 
 
 TALLY_AGES = (300, 1200, 4800, 19_200, 76_800)  # seconds

@@ -55,9 +55,7 @@ METRICS: dict[str, Metric] = {
         "Recipients that wait or are tried, by destination, those with most of them, as counted last.",
         ("destination",),
     ),
-    "queue_reasons": Metric(
-        "gauge", "The same by reason: held, new, or the RFC 3463 code of the last try.", ("reason",)
-    ),
+    "queue_reasons": Metric("gauge", "The same by reason, a word of queue summary.", ("reason",)),
     "outgoing_tls_decisions": Metric(
         "counter", "Times that DANE or MTA-STS said what TLS with servers must be, by the level.", ("policy", "level")
     ),

@@ -280,11 +280,13 @@ def test_the_queue(tool):
     (entry,) = tool.json("queue", "list")
     assert entry["id"] == "01aaaaaaaaaaaaaaaaaa" and entry["size"] == 17
     assert entry["recipients"][0]["address"] == "far@example.org"
+    assert entry["recipients"][0]["reason"] == "new"
     text = tool("queue", "show", entry["id"])
     assert "come \\x1b[31mlater" in text and "\x1b" not in text + tool("queue", "list")
     assert entry["wanted_tls"] == "required" and re.search("^wanted tls +required$", text, re.MULTILINE)
     tool("queue", "hold", entry["id"])
     assert tool.json("queue", "show", entry["id"])["held"]
+    assert tool.json("queue", "show", entry["id"])["recipients"][0]["reason"] == "held"
     tool("queue", "release", entry["id"])
     assert not tool.json("queue", "show", entry["id"])["held"]
     assert tool("queue", "retry", entry["id"]) == "recipients: 1\n"
@@ -308,6 +310,8 @@ def test_the_queue_is_listed_by_what_is_asked_for(tool):
     assert listed("--domain", "Example.ORG", "--sender", "alice@mailnode.test", "--state", "waiting") == both
     assert listed("--limit", "1") == both[:1] and listed("--after", both[0]) == both[1:]
     assert listed("--reply", "FULL") == both[1:]
+    assert listed("--reason", "new") == both and listed("--reason", "refused") == []
+    assert "no reason; there are new, held," in tool("queue", "list", "--reason", "because", code=2)
     assert listed("--domain", "mx.example:25") == listed("--sender", "<>") == listed("--state", "held") == []
     assert listed("--older-than", "520w") == []
     assert "7d" in tool("queue", "list", "--older-than", "soon", code=2)

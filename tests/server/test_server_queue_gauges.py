@@ -12,12 +12,12 @@ def lines(metrics, name):
 def test_the_largest_are_named_and_the_others_count_together():
     metrics = Metrics()
     destinations = {f"d{number:02d}.example": [number, 100] for number in range(NAMED + 2)}
-    measure_queue(metrics, QueueTally(9, 9, {}, 1000.0, destinations, {"4.4.1": [1, 2], "held": [3]}), 1060.0)
+    measure_queue(metrics, QueueTally(9, 9, {}, 1000.0, destinations, {"dns": [1, 2], "held": [3]}), 1060.0)
     waiting = lines(metrics, "queue_waiting")
     assert len(waiting) == NAMED + 1
     assert 'mailnode_queue_waiting{destination="d21.example"} 121.0' in waiting
     assert 'mailnode_queue_waiting{destination="other"} 201.0' in waiting
-    reasons = ['mailnode_queue_reasons{reason="4.4.1"} 3.0', 'mailnode_queue_reasons{reason="held"} 3.0']
+    reasons = ['mailnode_queue_reasons{reason="dns"} 3.0', 'mailnode_queue_reasons{reason="held"} 3.0']
     assert sorted(lines(metrics, "queue_reasons")) == reasons
     assert lines(metrics, "queue_oldest_seconds") == ["mailnode_queue_oldest_seconds 60.0"]
 

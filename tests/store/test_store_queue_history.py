@@ -26,13 +26,24 @@ def test_every_recipient_has_its_own_history(queue, post, loop):
     post("e1", ["a.example", "b.example", "a.example"])
     defer(queue, loop)
     claim = claimed(queue, loop, "b.example", NOW + 5)
-    assert settle(queue, loop, claim, FAILED, status="5.1.1", reply="550 who?", host="mx.b.example", tried_at=NOW + 9)
+    assert settle(
+        queue,
+        loop,
+        claim,
+        FAILED,
+        status="5.1.1",
+        reply="550 who?",
+        host="mx.b.example",
+        tried_at=NOW + 9,
+        reason="refused",
+    )
     defer(queue, loop, NOW + 300, reply="452 full")
     first = PastAttempt(0, NOW + 1, WAITING, "4.2.1", "451 later", "mx.a.example", "2001:db8::1", "TLSv1.3")
     second = PastAttempt(0, NOW + 301, WAITING, "4.2.1", "452 full", "mx.a.example", "2001:db8::1", "TLSv1.3")
     history = loop.run(queue.history("e1", 100))
     assert history[:2] == [first, second]
-    assert history[2] == PastAttempt(1, NOW + 9, FAILED, "5.1.1", "550 who?", "mx.b.example", "", "")
+    assert history[2] == PastAttempt(1, NOW + 9, FAILED, "5.1.1", "550 who?", "mx.b.example", "", "", "refused")
+    assert [one.reason for one in loop.run(queue.envelope("e1")).recipients] == ["", "refused", ""]
     assert [(one.index, one.reply) for one in history[3:]] == [(2, "451 later"), (2, "452 full")]
     assert loop.run(queue.history("e1", 3)) == history[:3]
     assert loop.run(queue.history("e2", 100)) == []

@@ -56,7 +56,16 @@ def test_each_recipient_is_found_from_its_end_on_with_its_tries(queue, post, loo
     some = (outcomes(claim, WAITING, **LATER, tried_at=NOW)[0], outcomes(claim, DELIVERED, **TAKEN, tried_at=NOW)[1])
     assert loop.run(queue.settle(Settlement(claim.token, some)))
     assert past(queue, loop) == [("e1", 2)]
-    assert settle(queue, loop, claimed(queue, loop, "b.example"), FAILED, status="5.1.1", reply="550", tried_at=NOW + 1)
+    assert settle(
+        queue,
+        loop,
+        claimed(queue, loop, "b.example"),
+        FAILED,
+        status="5.1.1",
+        reply="550",
+        tried_at=NOW + 1,
+        reason="refused",
+    )
     assert past(queue, loop, FAILED) == [("e1", 1)]
     assert settle(queue, loop, claimed(queue, loop, now=NOW + 300), DELIVERED, **TAKEN, tried_at=NOW + 300)
     assert loop.run(queue.envelope("e1")) is None
@@ -67,6 +76,8 @@ def test_each_recipient_is_found_from_its_end_on_with_its_tries(queue, post, loo
         [DELIVERED],
     ]
     assert found[0].attempts[0] == PastAttempt(0, NOW, WAITING, "4.2.1", "451 später", "mx.a.example", "", "")
+    assert [one.reason for one in found[1].attempts] == ["refused"]
+    assert past(queue, loop, FAILED, reason="refused") == [("e1", 1)] and past(queue, loop, FAILED, reason="dns") == []
 
 
 def test_what_is_placed_here_is_not_but_what_could_not_be(queue, post, loop):

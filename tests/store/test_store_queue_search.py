@@ -17,7 +17,7 @@ def filled(queue, post, loop):
     post("e2", ["a.example", "b.example"], reverse_path="bob@here.example")
     post("e3", ["c.example"], reverse_path="")
     post("e4", [QueuedRecipient(0, "u%x@D.example", "relay.example:25", next_try=NOW)], reverse_path="x@there.example")
-    reply = {"status": "4.2.2", "reply": "452 Mailbox FULL, 100%"}
+    reply = {"status": "4.2.2", "reply": "452 Mailbox FULL, 100%", "reason": "full"}
     assert settle(queue, loop, claimed(queue, loop), WAITING, next_try=NOW + 300, **reply)
     claimed(queue, loop, "c.example")
     loop.run(queue.hold("e4", True))
@@ -42,6 +42,10 @@ def filled(queue, post, loop):
         ({"state": DEFERRED}, "e2/0"),
         ({"state": LEASED}, "e3/0"),
         ({"state": HELD}, "e4/0"),
+        ({"reason": "full"}, "e2/0"),
+        ({"reason": "held"}, "e4/0"),
+        ({"reason": "new"}, "e1/0 e2/1 e3/0"),
+        ({"reason": "dns"}, ""),
         ({"reply": "mailbox full"}, "e2/0"),
         ({"reply": "4.2.2"}, "e2/0"),
         ({"reply": "100%"}, "e2/0"),
@@ -85,6 +89,17 @@ def test_one_look_costs_a_stretch_however_many_envelopes_wait(queue, post, engin
     assert not [step for plan in asked for step in plan if step.startswith("SCAN") or "TEMP B-TREE" in step]
 
 
+def test_what_is_paused_waits_for_that(filled, loop):
+    loop.run(filled.pause("new.example", NOW))
+    assert {reason: sum(ages) for reason, ages in loop.run(filled.tally(NOW)).by_reason.items()}["paused"] == 1
+    loop.run(filled.pause("", NOW))
+    assert {reason: sum(ages) for reason, ages in loop.run(filled.tally(NOW + 1)).by_reason.items()} == {
+        "paused": 4,
+        "held": 1,
+    }
+    assert len(loop.run(filled.envelopes("", 10, QueueFilter(reason="paused")))) == 3
+
+
 # how much waits
 
 
@@ -98,7 +113,7 @@ def test_what_waits_is_counted_by_destination_and_reason(filled, loop, monkeypat
         "new.example": [0, 1, 0, 0, 0, 0],
         **{name: [1, 0, 0, 0, 0, 0] for name in ("a.example", "b.example", "c.example", "relay.example:25")},
     }
-    assert {reason: sum(ages) for reason, ages in tally.by_reason.items()} == {"new": 3, "4.2.2": 1, "held": 1}
+    assert {reason: sum(ages) for reason, ages in tally.by_reason.items()} == {"new": 3, "full": 1, "held": 1}
     late = loop.run(filled.tally(NOW + 76_790))
     assert late.by_destination["new.example"] == [0, 0, 0, 0, 0, 1] and late.by_reason["held"] == [0, 0, 0, 0, 1, 0]
 

@@ -10,7 +10,7 @@ from mailnode.values.queue import Outcome, PastAttempt
 
 KEPT = 20  # tries of one recipient that are remembered
 
-_COLUMNS = "tried_at, state, status, reply, host, address, tls"
+_COLUMNS = "tried_at, state, status, reply, host, address, tls, reason"
 
 
 def record(
@@ -27,6 +27,7 @@ def record(
         outcome.host,
         outcome.address,
         outcome.tls,
+        outcome.reason,
     )
     again = ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS.split(", "))
     insert_rows(

@@ -345,8 +345,8 @@ def _settle_alike(
         changes.append("destination = CASE WHEN destination = ? THEN ? ELSE destination END")
         changed += outcome.moved
     if outcome.status or outcome.reply:
-        changes.append("last_status = ?, last_reply = ?, last_host = ?")
-        changed += [outcome.status, outcome.reply, outcome.host]
+        changes.append("last_status = ?, last_reply = ?, last_host = ?, reason = ?")
+        changed += [outcome.status, outcome.reply, outcome.host, outcome.reason]
     if outcome.delay_told:
         changes.append("delay_told = 1")
     marks, values = listed(numbers)

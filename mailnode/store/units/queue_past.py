@@ -29,7 +29,8 @@ ROWS = 1_000  # recipients one unit looks at, tells of or forgets
 
 _KEPT = (
     "envelope_id, number, ended_at, state, reverse_path, created, size, address, destination, last_status, last_reply,"
-    " last_host, last_address, last_tls, earlier"
+    " last_host, last_address, last_tls, reason,"
+    " earlier"
 )
 
 
@@ -73,7 +74,7 @@ def keep(tx: Transaction, shard: int, ends: Iterable[End]) -> None:
 def _row(shard: int, end: End, about: Sequence[object], earlier: list[PastAttempt]) -> tuple[object, ...]:
     outcome = end.outcome
     tried = [
-        (one.tried_at, one.state, one.status, one.reply, one.host, one.address, one.tls)
+        (one.tried_at, one.state, one.status, one.reply, one.host, one.address, one.tls, one.reason)
         for one in earlier
         if one.state == WAITING
     ]
@@ -91,6 +92,7 @@ def _row(shard: int, end: End, about: Sequence[object], earlier: list[PastAttemp
         outcome.host,
         outcome.address,
         outcome.tls,
+        outcome.reason,
         json.dumps(tried, separators=(",", ":"), ensure_ascii=False) if tried else "",
     )
 
@@ -106,6 +108,9 @@ def recipients(tx: Transaction, shard: int, before: str, which: QueueFilter) -> 
     last = str(end[0][0]) if end else None
     over, to = ("", []) if last is None else (" AND r.envelope_id >= ?", [last])
     said, values = conditions(which, "r")
+    if which.reason is not None:
+        said += " AND r.reason = ?"
+        values.append(which.reason)
     rows = tx.execute(
         f"SELECT {_KEPT} FROM past r WHERE r.shard = ?{under}{over} AND r.state = ?{said}"
         " ORDER BY r.envelope_id DESC, r.number LIMIT ?",

@@ -41,7 +41,7 @@ _FROM = "FROM envelope e JOIN blob b ON b.id = e.blob_id AND b.shard = e.shard"
 VISIBLE = "phase IN ('open', 'spread')"
 RECIPIENT = (
     "number, address, destination, account_id, plan, plan_of, notify, orcpt, state, attempts, next_try, last_status,"
-    " last_reply, last_host, delay_told, given_up, began, unsettled"
+    " last_reply, last_host, reason, delay_told, given_up, began, unsettled"
 )
 _DUE_AT = "CASE state WHEN 'waiting' THEN next_try WHEN 'leased' THEN lease_until END"
 
@@ -188,6 +188,7 @@ def _recipient_rows(
             r.last_status,
             r.last_reply,
             r.last_host,
+            r.reason,
             int(r.delay_told),
             precedence,
         )
@@ -199,7 +200,7 @@ def _insert_recipients(tx: Transaction, rows: Sequence[tuple[object, ...]]) -> N
     insert_rows(
         tx,
         "recipient (shard, envelope_id, number, destination, due_at, state, token, lease_until, next_try, attempts,"
-        " address, account_id, plan, plan_of, notify, orcpt, last_status, last_reply, last_host, delay_told,"
+        " address, account_id, plan, plan_of, notify, orcpt, last_status, last_reply, last_host, reason, delay_told,"
         " precedence)",
         rows,
         " ON CONFLICT (shard, envelope_id, number) DO NOTHING",
@@ -455,6 +456,7 @@ def _recipient(row: StoredRow, plans: Mapping[int | None, str]) -> QueuedRecipie
         status,
         reply,
         host,
+        reason,
         told,
         given_up,
         began,
@@ -473,6 +475,7 @@ def _recipient(row: StoredRow, plans: Mapping[int | None, str]) -> QueuedRecipie
         last_status=status,
         last_reply=reply,
         last_host=host,
+        reason=reason,
         delay_told=bool(told),
         given_up=given_up,
         began=began,

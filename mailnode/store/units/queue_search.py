@@ -12,6 +12,12 @@ STRETCH = 1_000  # envelopes one unit looks at
 TALLIED = 2_000  # recipients one unit counts
 
 _OF_RECIPIENT = ", ".join(f"r.{column}" for column in RECIPIENT.split(", "))
+# Where something waits that was tried before there were reasons, "other".
+_REASON = (
+    "CASE WHEN e.held = 1 THEN 'held'"
+    " WHEN EXISTS (SELECT 1 FROM pause p WHERE p.shard = r.shard AND p.destination IN ('', r.destination)) THEN 'paused'"
+    " WHEN r.reason <> '' THEN r.reason WHEN r.attempts = 0 THEN 'new' ELSE 'other' END"
+)
 _STATES = {
     HELD: "e.held = 1",
     WAITING: f"e.held = 0 AND r.state = '{WAITING}'",
@@ -33,6 +39,9 @@ def envelopes(
     said, values = conditions(which, "e")
     if which.state is not None:
         said += f" AND {_STATES[which.state]}"
+    if which.reason is not None:
+        said += f" AND {_REASON} = ?"
+        values.append(which.reason)
     # CROSS JOIN: the order is ours, the recipients' key.
     rows = tx.execute(
         f"SELECT r.envelope_id, {_OF_RECIPIENT} FROM recipient r CROSS JOIN envelope e WHERE r.shard = ?"
@@ -67,21 +76,14 @@ def tally(
     )
     upto, to = (" AND (r.envelope_id, r.number) <= (?, ?)", end[0]) if end else ("", ())
     rows = tx.execute(
-        "SELECT e.id, r.state, r.destination, e.held, r.attempts, r.last_status, e.created FROM recipient r CROSS JOIN envelope e"
+        f"SELECT e.id, r.state, r.destination, {_REASON}, e.created FROM recipient r CROSS JOIN envelope e"
         f" WHERE r.shard = ? AND (r.envelope_id, r.number) > (?, ?){upto} AND e.shard = r.shard"
         f" AND e.id = r.envelope_id AND e.{VISIBLE} AND r.state IN ('{WAITING}', '{LEASED}')"
         " ORDER BY r.envelope_id, r.number",
         (shard, *after, *to),
     )
     found = [
-        (
-            envelope_id,
-            state,
-            destination,
-            HELD if held else status if attempts and status else "tried" if attempts else "new",
-            created,
-        )
-        for envelope_id, state, destination, held, attempts, status, created in rows
+        (envelope_id, state, destination, reason, created) for envelope_id, state, destination, reason, created in rows
     ]
     return found, (str(end[0][0]), int(end[0][1])) if end else None
 
