@@ -18,7 +18,7 @@ class Allotment:
         self._most = limits.concurrency
         self._running = 0
         self._promised = 0
-        self._waiting: dict[str, None] = {}  # destinations, in order, that found every place taken
+        self._waiting: dict[str, None] = {}  # destinations, in order, that found everything taken or promised
 
     def room(self, now: float) -> int | None:
         """How many more tries may begin; None: any number."""
@@ -49,10 +49,11 @@ class Allotment:
         """A try ended."""
         self._running -= 1
 
-    def wait(self, name: str) -> None:
-        """A destination waits until a try of another ends, where that is what it lacks."""
-        places = self._places()
-        if places is not None and places <= self._promised:
+    def wait(self, name: str, now: float) -> None:
+        """A destination waits until a try of another ends, or a claim that may leave something, where that is what it lacks."""
+        rated, places = self._rate.room(now), self._places()
+        is_promised = rated is not None and 0 < rated <= self._promised
+        if is_promised or (places is not None and places <= self._promised):
             self._waiting[name] = None
 
     def next_waiting(self, now: float) -> str | None:

@@ -9,6 +9,7 @@ under a try of our own (the clock stepped) is taken up again by that try, never 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from random import SystemRandom
@@ -112,6 +113,8 @@ class QueueRunner:
         self._letting_in = False
         self._more_due = False  # the last look did not see all
         self._fills: dict[Deferred[None], None] = {}
+        self._ended_fills: deque[tuple[Destination, Deferred[None]]] = deque()
+        self._handing_on = False
         self._to_fill: dict[str, None] = {}  # destinations that wait for a place among the claims
         self._tries: dict[Deferred[None], None] = {}
         self._attempts: dict[Deferred[AttemptReport], None] = {}  # the part of a try that may be cut off
@@ -176,14 +179,14 @@ class QueueRunner:
 
     async def _look(self) -> None:
         now = self._now()
-        busy = sum(1 for one in self._destinations.values() if one.running or one.room(now) <= 0)
-        limit = 100 + busy + min(MOST_STARVED, self._waiting())
+        busy = {name for name, one in self._destinations.items() if one.running or one.room(now) <= 0}
+        limit = 100 + 2 * len(busy) + min(MOST_STARVED, self._waiting())
         due = await self._store.due(now, limit)
         further = 0
         for one in due:
             destination = self._destination(one.destination)
             waits = any(one.destination in names for names in (*self._starved, self._to_fill))
-            further += not (destination.running or destination.filling or waits)
+            further += not (one.destination in busy or destination.filling or waits)
             self._fill(destination)
         self._more_due = len(due) >= limit
         if self._more_due and further:
@@ -248,7 +251,9 @@ class QueueRunner:
 
     def _forget_destinations(self, now: float) -> None:
         for name, one in list(self._destinations.items()):
-            if not one.running and not one.filling and (one.has_learned_nothing(now) or now - one.used > FORGET_AFTER):
+            if one.running or one.filling or one.room(now) <= 0:
+                continue  # a look must know whom it has seen already, to come to those behind them
+            if one.has_learned_nothing(now) or now - one.used > FORGET_AFTER:
                 del self._destinations[name]
 
     def _fill(self, destination: Destination) -> None:
@@ -267,8 +272,20 @@ class QueueRunner:
         filling.addBoth(lambda _: self._filled(destination, ended))
 
     def _filled(self, destination: Destination, ended: Deferred[None]) -> None:
+        """Give what is left to others. Of those nearly all may find nothing, and end while they begin: one after the other."""
         destination.filling = False
         del self._fills[ended]
+        self._ended_fills.append((destination, ended))
+        if self._handing_on:
+            return
+        self._handing_on = True
+        try:
+            while self._ended_fills:
+                self._hand_on(*self._ended_fills.popleft())
+        finally:
+            self._handing_on = False
+
+    def _hand_on(self, destination: Destination, ended: Deferred[None]) -> None:
         if destination.again and self._running:
             destination.again = False
             self._fill(destination)
@@ -280,7 +297,7 @@ class QueueRunner:
 
     async def _claim_for(self, destination: Destination) -> None:
         await self._claim_while_there_is_room(destination)
-        destination.allotment.wait(destination.name)
+        destination.allotment.wait(destination.name, self._now())
         self._wake_at(destination.allotment.next_at(self._now()))
 
     async def _claim_while_there_is_room(self, destination: Destination) -> None:

@@ -703,6 +703,48 @@ class LimitTests(HangingCase):
             self.assertEqual(len(self.remote.claims), sent)
             self.pass_time(2.0)
 
+    def claim_slowly(self) -> Deferred[None]:
+        """Have the store answer no claim before what is returned is called back."""
+        claim, slow = self.store.claim, Deferred[None]()
+
+        async def claim_slowly(*args: Any) -> list[Claim]:
+            await slow
+            return await claim(*args)
+
+        self.store.claim = claim_slowly  # type: ignore[method-assign, assignment]
+        return slow
+
+    def test_what_one_destination_of_a_route_leaves_of_its_minute_is_another_s(self) -> None:
+        slow = self.claim_slowly()
+        self.add(*(queued(f"e{number}", NOW, destination=f"news/d{number}.example") for number in range(9)))
+        self.runner.start()
+        slow.callback(None)
+        self.assertEqual(len(self.remote.claims), 3)
+        self.pass_time(60.0)
+        self.assertEqual(len(self.remote.claims), 6)
+
+    def test_very_many_destinations_of_a_route_that_has_nothing_left_hold_up_no_others(self) -> None:
+        self.add(*(queued(f"n{number}", NOW, destination=f"news/d{number}.example") for number in range(1000)))
+        self.add(queued("live", NOW, destination="live.example"))
+        self.runner.start()
+        self.assertEqual([one.envelope_id for one in self.store.outcomes()], ["n0", "n1", "n2", "live"])
+        self.pass_time(60.0)
+        self.assertEqual(len(self.store.outcomes()), 7)
+
+    def test_very_many_that_wait_for_a_claim_and_find_nothing_left_hold_up_no_others(self) -> None:
+        self.add(*(queued(f"n{number}", NOW, destination=f"news/d{number}.example") for number in range(3)))
+        self.runner.start()
+        slow = self.claim_slowly()
+        others = [f"o{number}" for number in range(runner.CLAIMS)]
+        self.add(*(queued(one, NOW, destination=f"{one}.example") for one in others))
+        self.add(*(queued(f"m{number}", NOW, destination=f"news/m{number}.example") for number in range(1000)))
+        self.hints.wake_queue()
+        slow.callback(None)
+        self.assertEqual([one.envelope_id for one in self.store.outcomes()][3:], others)
+        self.add(queued("last", NOW, destination="last.example"))
+        self.hints.wake_queue()
+        self.assertEqual(self.store.outcomes()[-1].envelope_id, "last")
+
     def test_what_waits_for_its_turn_to_begin_counts_already(self) -> None:
         self.turns = 2
         self.runner = self.make()
