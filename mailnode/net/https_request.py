@@ -101,7 +101,8 @@ def _too_late(ended: object, seconds: float) -> Failure:
 
 async def _ask(reactor: IServerReactor, to: _Endpoint, request: WebRequest) -> WebAnswer:
     agent = Agent.usingEndpointFactory(reactor, to)  # type: ignore[no-untyped-call]
-    url = f"https://{request.host}{request.path}".encode("ascii")
+    # The Host field names a port that is not the usual one.
+    url = f"https://{request.host}:{request.port}{request.path}".encode("ascii")
     headers = Headers({name: [value] for name, value in request.headers.items()})
     content = FileBodyProducer(BytesIO(request.content)) if request.content else None  # type: ignore[no-untyped-call]
     response: IResponse = await agent.request(request.method, url, headers, content)

@@ -68,12 +68,13 @@ class ReportHostTests(TestCase):
 
     async def test_a_report(self) -> None:
         content = bytes(range(256)) * 4000
-        await self.host().post(f"{self.serve()}/v1/tlsrpt?to=me", content, KIND)
+        server = self.serve()
+        await self.host().post(f"{server}/v1/tlsrpt?to=me", content, KIND)
         ((head, got),) = self.server.asked
         lines = head.split(b"\r\n")
         self.assertEqual((lines[0], got), (b"POST /v1/tlsrpt?to=me HTTP/1.1", content))
         self.assertIn(b"Content-Type: application/tlsrpt+gzip", lines)
-        self.assertIn(NAME.encode(), head)
+        self.assertIn(f"Host: {server.removeprefix('https://')}".encode(), lines)
         await self.server.lost
 
     async def test_a_url_without_a_path(self) -> None:
