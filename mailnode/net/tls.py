@@ -269,13 +269,17 @@ class ListenerTls:
 
     def _make(self, pair: Pair) -> CertificateOptions:
         # pyOpenSSL takes the objects of cryptography; Twisted's annotations still name its older ones.
-        return CertificateOptions(
+        options = CertificateOptions(
             privateKey=pair.key,  # type: ignore[arg-type]
             certificate=pair.chain[0],  # type: ignore[arg-type]
             extraCertChain=list(pair.chain[1:]),  # type: ignore[arg-type]
             raiseMinimumTo=TLSVersion.TLSv1_2,
             contextForServerName=self._context_for,
         )
+        # RFC 7301: an offer of protocols is passed over, since each port speaks one. Twisted would answer it with an empty
+        # name, and OpenSSL end the handshake.
+        options.getContext().set_alpn_select_callback(lambda connection, offered: SSL.NO_OVERLAPPING_PROTOCOLS)
+        return options
 
     def _context_for(self, name: bytes | None) -> SSL.Context | None:
         if not name:

@@ -192,6 +192,7 @@ def test_no_answer_is_told_as_that(world):
 def test_the_policy_is_fetched_from_its_host(world):
     context = ssl.create_default_context()
     world.authority.configure_trust(context)
+    context.set_alpn_protocols(["h2", "http/1.1"])  # as browsers and most programs that fetch policies do
     client = http.client.HTTPSConnection(f"mta-sts.{D}", context=context, timeout=30)
     raw = socket.create_connection((world.node.address, world.node.ports["https"]))
     client.sock = context.wrap_socket(raw, server_hostname=f"mta-sts.{D}")

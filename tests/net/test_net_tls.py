@@ -98,6 +98,21 @@ def test_versions_below_1_2_are_refused(pair, clock):
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("name", [None, "a.example", "b.example"])
+def test_who_offers_protocols_is_served_as_who_does_not(pair, clock, version, name):
+    store = CertificateStore([pair("a.example"), pair("b.example")], clock)
+    store.load()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.minimum_version = context.maximum_version = version
+    context.set_alpn_protocols(["h2", "http/1.1", "imap"])
+    client = exchange(ListenerTls(store), context, name)
+    assert client.selected_alpn_protocol() is None
+    assert subject(client) == f"CN={name or 'a.example'}"
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_a_session_of_one_listener_is_not_resumed_anywhere(pair, clock, version):
     store = CertificateStore([pair("a.example")], clock)
     store.load()
