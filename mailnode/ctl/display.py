@@ -183,9 +183,9 @@ def pauses(result: list[Pause]) -> str:
 
 
 def message(result: MessageShown) -> str:
-    """Return a message, line by line."""
+    """Return a message, line by line; its fields may go on behind a tab."""
     more = [] if result["whole"] else ["", "(there is more of it)"]
-    return "\n".join([*map(as_text, result["content"].splitlines()), *more])
+    return "\n".join([*(as_text(line.expandtabs()) for line in result["content"].splitlines()), *more])
 
 
 def steered(result: MailSteered) -> str:

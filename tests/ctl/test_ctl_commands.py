@@ -260,11 +260,11 @@ def test_mailboxes(tool, alice):
     tool("mailbox", "list", "nobody@mailnode.test", code=3)
 
 
-def enqueue(tool, envelope_id, reply="451 4.3.0 come \x1b[31mlater"):
+def enqueue(tool, envelope_id, reply="451 4.3.0 come \x1b[31mlater", message=b"Subject: x\r\n\r\nx\r\n"):
     config = demo_config(tool.data)
     with administration(config) as admin:
         stores = admin.queue
-        blob = run_now(stores._blobs.put(b"Subject: x\r\n\r\nx\r\n"))
+        blob = run_now(stores._blobs.put(message))
         assert isinstance(blob, StagedBlob) and isinstance(blob.ref, BlobRef)
         recipient = QueuedRecipient(0, "far@example.org", "example.org", next_try=2e9, last_reply=reply)
         options = MailOptions(tls="required")
@@ -362,8 +362,8 @@ def test_what_is_asked_for_is_held_and_released(tool, monkeypatch):
 
 
 def test_a_message_that_waits_is_shown(tool, monkeypatch):
-    enqueue(tool, "01aaaaaaaaaaaaaaaaaa")
-    assert tool("queue", "message", "01aaaaaaaaaaaaaaaaaa") == "Subject: x\n\nx\n"
+    enqueue(tool, "01aaaaaaaaaaaaaaaaaa", message=b"Subject: x\r\n\ty\x1b[31m\r\n\r\nx\r\n")
+    assert tool("queue", "message", "01aaaaaaaaaaaaaaaaaa") == "Subject: x\n        y\\x1b[31m\n\nx\n"
     monkeypatch.setattr("mailnode.admin.queue.MAX_SHOWN", 12)
     assert tool.json("queue", "message", "01aaaaaaaaaaaaaaaaaa")["whole"] is False
     assert "more of it" in tool("queue", "message", "01aaaaaaaaaaaaaaaaaa")
