@@ -1,6 +1,7 @@
 """Notices as senders get them: of addresses that are not ASCII (RFC 6533), and of 8-bit mail that others signed."""
 
 import contextlib
+import json
 import smtplib
 import ssl
 from email import message_from_bytes, policy
@@ -68,6 +69,23 @@ def test_a_sender_in_ascii_is_told_of_others_in_ascii(here):
     assert b"\r\nStatus: 5.6.7\r\n" in octets
     assert returned.get_content_type() == "message/global-headers"
     assert octets.partition(b"\r\nMIME-Version")[2].isascii()
+
+
+def test_a_list_is_told_of_failures_but_not_at_the_address_it_is_posted_to(here):
+    """And whatever becomes of it is told as a word."""
+    trust, failed = ssl.create_default_context(cafile=here.ca), []
+    with smtplib.SMTP_SSL(here.address, here.ports["submissions"], context=trust, timeout=30) as client:
+        client.login("alice@a.test", PASSWORD)
+        for number, to in enumerate(("alice@a.test", "members@lists.test")):
+            text = f"From: alice@a.test\r\nTo: {to}\r\nList-Id: <members.lists.test>\r\nSubject: to a list\r\n\r\nx\r\n"
+            client.sendmail("alice@a.test", [f"gone{number}@new.test"], text)
+            failed.append(here.wait_event("queue.failed", recipient=f"gone{number}@new.test"))
+    told = here.wait_event("queue.bounced", envelope=failed[1]["envelope"])
+    assert told["kind"] == "failed"
+    assert failed[0]["envelope"] not in {event["envelope"] for event in here.events("queue.bounced")}
+    assert [one["reason"] for one in failed] == ["refused", "refused"]
+    shown = json.loads(here.ctl("queue", "list", "--state", "failed", "--reason", "refused", "--json").stdout)
+    assert {one["envelope"] for one in failed} <= {one["id"] for one in shown}
 
 
 def test_a_sender_who_is_not_in_ascii_is_told_in_utf8(here):
