@@ -10,14 +10,17 @@ import re
 from collections.abc import Sequence
 from urllib.parse import unquote_to_bytes
 
-from mailnode.message.headers import fields
+from mailnode.message.headers import scan_fields, unfold
 from mailnode.values.address import Address
 from mailnode.values.envelope import ALL_NOTICES, FAILURES_ALONE, NO_NOTICES
+
+MAX_LOOKED = 64 * 1024  # octets of a header block that addresses are looked for in
+MAX_POST = 2048  # octets of List-Post fields
 
 _OF_LISTS = frozenset({b"list-id", b"list-post", b"list-unsubscribe"})  # RFC 2919, RFC 2369
 _PRECEDENCE = b"precedence"
 _BULK = frozenset({b"list", b"bulk", b"junk"})
-_POSTED_TO = frozenset({b"to", b"cc", b"list-post"})
+_ASKED = (_PRECEDENCE, b"to", b"cc", b"list-post")
 _REQUEST = "-request"  # whom subscribers write to (RFC 2142 6)
 _IN_ADDRESS = rb"[0-9a-z!#$%&'*+/=?^_`{|}~.@\x80-\xff-]"
 
@@ -27,26 +30,27 @@ def notices_owed(names: Sequence[bytes], block: bytes, reverse_path: Address | N
 
     :param names: of the fields in the header block, lower case.
     """
-    if reverse_path is None or not (_OF_LISTS.intersection(names) or _PRECEDENCE in names):
+    is_listed = not _OF_LISTS.isdisjoint(names)
+    if reverse_path is None or not (is_listed or _PRECEDENCE in names):
         return ALL_NOTICES
-    is_listed, posted_to = False, []
-    for field in fields(block):
-        name = field.name.lower()
-        is_listed = is_listed or name in _OF_LISTS or (name == _PRECEDENCE and field.value.lower() in _BULK)
-        if name in _POSTED_TO:
-            posted_to.append(_unquoted(field.value) if name == b"list-post" else field.value)
+    found: dict[bytes, list[bytes]] = {name: [] for name in _ASKED}
+    for _, name, start, end in scan_fields(block[:MAX_LOOKED]):
+        if (known := name.lower()) in found:
+            found[known].append(unfold(block[start:end]))
+    is_listed = is_listed or any(value.lower() in _BULK for value in found[_PRECEDENCE])
+    posted_to = [*found[b"to"], *found[b"cc"], _unquoted(b"\n".join(found[b"list-post"])[:MAX_POST])]
     if not is_listed:
         return ALL_NOTICES
-    if reverse_path.base().local.lower().endswith(_REQUEST) or _names(posted_to, reverse_path):
+    if reverse_path.base().local.lower().endswith(_REQUEST) or _names(b"\n".join(posted_to), reverse_path):
         return NO_NOTICES
     return FAILURES_ALONE
 
 
-def _names(values: Sequence[bytes], address: Address) -> bool:
-    """Whether an address stands in one of these, in whatever case, its domain in either form."""
+def _names(values: bytes, address: Address) -> bool:
+    """Whether an address stands in these, in whatever case, its domain in either form."""
     ways = {str(address).lower(), f"{address.local}@{address.domain_key}".lower()}
     alike = rb"(?<!%b)(?:%b)(?!%b)" % (_IN_ADDRESS, b"|".join(re.escape(way.encode()) for way in ways), _IN_ADDRESS)
-    return any(re.search(alike, value.lower()) for value in values)
+    return re.search(alike, values.lower()) is not None
 
 
 def _unquoted(value: bytes) -> bytes:

@@ -3,7 +3,7 @@
 import pytest
 
 from mailnode.message.headers import field_names
-from mailnode.message.listed import notices_owed
+from mailnode.message.listed import MAX_LOOKED, notices_owed
 from mailnode.values.address import parse_address
 from mailnode.values.envelope import ALL_NOTICES, FAILURES_ALONE, NO_NOTICES
 
@@ -67,6 +67,12 @@ def test_names_that_are_not_ascii() -> None:
     assert owed("List-Id: <x>", "To: größe@müller.test", sender="größe@müller.test") == NO_NOTICES
     assert owed("List-Id: <x>", "To: list@xn--mller-kva.test", sender="list@müller.test") == NO_NOTICES
     assert owed("List-Id: <x>", "To: größe@müller.test", sender="röße@müller.test") == FAILURES_ALONE
+
+
+def test_no_more_is_looked_at_than_is_bounded() -> None:
+    far = ["To: " + "b@x.test,\r\n " * (MAX_LOOKED // 12) + "b@x.test", f"Cc: {POST}"]
+    assert owed("List-Id: <x>", *far, sender=POST) == FAILURES_ALONE
+    assert owed(*far[:1], "List-Id: <x>", sender="b@x.test") == NO_NOTICES
 
 
 def test_what_stands_in_the_body_is_no_field() -> None:
