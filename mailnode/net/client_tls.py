@@ -13,6 +13,7 @@ from zope.interface import implementer
 
 from mailnode.interfaces.outbound import VERIFIED, Target, TlsRule
 from mailnode.net.peer_certificate import (
+    MAX_CHAIN,
     CertificateProblem,
     chain_failure,
     chain_problem,
@@ -93,6 +94,7 @@ class Handshake:
         chain = connection.get_peer_cert_chain(as_cryptography=True)
         if not chain:
             return CertificateProblem("validation-failure", "the server showed no certificate")
+        chain = chain[:MAX_CHAIN]
         if self._rule is not None:
             return dane_problem(chain, self._rule)
         if self._trusted is not None:

@@ -19,6 +19,7 @@ from service_identity.exceptions import CertificateError
 
 from mailnode.interfaces.outbound import TlsaRecord, TlsRule
 
+MAX_CHAIN = 20  # certificates of a server that are looked at: a stranger may show hundreds
 _TRUST_ANCHOR, _END_ENTITY = 2, 3  # usages (RFC 7672 3.1)
 _DIGESTS: dict[int, Callable[[bytes], bytes]] = {
     0: lambda data: data,
@@ -55,13 +56,13 @@ def dane_problem(chain: Sequence[x509.Certificate], rule: TlsRule) -> Certificat
     if any(one.usage == _END_ENTITY and _matches(chain[0], one) for one in rule.tlsa):  # no name, no expiry
         return None
     problem = CertificateProblem("validation-failure", "no TLSA record matches the certificate")
-    for record in rule.tlsa:
-        if record.usage == _TRUST_ANCHOR:
-            for anchor in _anchors(chain[1:], record):
-                failed = chain_failure(chain, _only(anchor)) or name_problem(chain[0], rule.names)
-                if failed is None:
-                    return None
-                problem = failed
+    records = [record for record in rule.tlsa if record.usage == _TRUST_ANCHOR]
+    # Each once, however many records name it, and however often it is shown.
+    for anchor in dict.fromkeys(anchor for record in records for anchor in _anchors(chain[1:], record)):
+        failed = chain_failure(chain, _only(anchor)) or name_problem(chain[0], rule.names)
+        if failed is None:
+            return None
+        problem = failed
     return problem
 
 

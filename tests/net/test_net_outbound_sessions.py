@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import gc
+from collections.abc import Sequence
 from dataclasses import replace
+from hashlib import sha256, sha512
 from typing import Any, cast
 
-from OpenSSL import SSL
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from OpenSSL import SSL, crypto
 from scripted_smtp import EHLO, SmtpScript
 from test_net_outbound import AUTHORITY, CERTIFICATE, message
 from test_net_outbound_rules import CERTIFICATES, OTHER, STS, TESTING, TROUBLES, RuleCase, dane
@@ -16,9 +20,11 @@ from twisted.internet.ssl import Certificate, PrivateCertificate, trustRootFromC
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.trial.unittest import SynchronousTestCase
 
-from mailnode.interfaces.outbound import Target, TargetFailed
+from mailnode.interfaces.outbound import Target, TargetFailed, TlsaRecord, TlsRule
+from mailnode.net import peer_certificate
 from mailnode.net.client_tls import ClientTls
 from mailnode.net.outbound import Outbound
+from mailnode.net.peer_certificate import CertificateProblem
 from mailnode.values.tls_report import AUTHENTIC, ENCRYPTED, PLAIN, ReportedPolicy, TlsSession
 
 THERE, ELSEWHERE = "there.example", "elsewhere.example"
@@ -54,6 +60,43 @@ class HandshakeTests(SynchronousTestCase):
             problem = handshake.problem()
             found.append(problem.result if problem is not None else "")
         self.assertEqual(found, ["", "certificate-not-trusted"])
+
+    def test_hundreds_of_certificates_cost_no_more_than_a_few(self) -> None:
+        """With an authority in the records in every form there is, shown again and again."""
+        root = Certificate.loadPEM(AUTHORITY.cert_pem.bytes()).original
+        anchor = root.to_cryptography()
+        forms = [anchor.public_bytes(Encoding.DER)]
+        forms.append(anchor.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+        records = [
+            TlsaRecord(2, selector, matching, data)
+            for selector, form in enumerate(forms)
+            for matching, data in enumerate((form, sha256(form).digest(), sha512(form).digest()))
+        ]
+        verified: list[int] = []
+        failure = peer_certificate.chain_failure
+
+        def counted(chain: Sequence[x509.Certificate], store: crypto.X509Store) -> CertificateProblem | None:
+            verified.append(len(chain))
+            return failure(chain, store)
+
+        self.patch(peer_certificate, "chain_failure", counted)
+        tls = ClientTls(trustRootFromCertificates([]))
+        rule = TlsRule("dane", tuple(records), ("another.example",))
+        handshake = tls.handshake("dane", Target("mx.example", "192.0.2.1", rule=rule))
+        context = PrivateCertificate.loadPEM(CERTIFICATE.private_key_and_cert_chain_pem.bytes()).options().getContext()
+        for _ in range(150):
+            context.add_extra_chain_cert(root)
+        client, server = (
+            handshake.clientConnectionForTLS(cast(TLSMemoryBIOProtocol, None)),
+            SSL.Connection(context, None),
+        )
+        client.set_connect_state()
+        server.set_accept_state()
+        shake_hands(client, server)
+        problem = handshake.problem()
+        assert problem is not None
+        self.assertEqual(problem.result, "certificate-host-mismatch")
+        self.assertEqual(verified, [peer_certificate.MAX_CHAIN])
 
 
 class SessionTests(RuleCase):
