@@ -9,6 +9,7 @@ import pwd
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TypeVar
 
@@ -80,6 +81,8 @@ def _access(config: Config, user: User, file: Path | None, log: Path | None) -> 
             yield True, f"server.data: {path}: {wrong} by the user {user.name}"
     if wrong := _laid_out_otherwise(config):
         yield True, f"server.partitions: {wrong}"
+    if wrong := _no_driver(config):
+        yield True, f"store.url: {wrong}"
     for key, server in config.queue.next_hops():
         for name, secret in (
             ("password_file", server.password_file),
@@ -180,6 +183,18 @@ def _laid_out_otherwise(config: Config) -> str:
     if not numbers or max(numbers) + 1 == config.server.partitions:
         return ""
     return f"the data was laid out with {max(numbers) + 1}, which cannot be changed to {config.server.partitions}"
+
+
+def _no_driver(config: Config) -> str:
+    """Return why there would be no way to the database, or "", as far as what is installed tells."""
+    if config.store.url == "sqlite:":
+        return ""
+    try:
+        for name in ("psycopg", "psycopg_pool"):
+            import_module(name)
+    except ImportError as error:
+        return f"PostgreSQL needs mailnode[postgres]: {error}"
+    return ""
 
 
 # Allowed, but seldom meant

@@ -81,7 +81,7 @@ class Store(Section):
     url: StoreUrl = Field(
         "sqlite:",
         description='"sqlite:" keeps everything in files in the data directory; "postgresql://user@host/database" uses '
-        "a PostgreSQL database.",
+        "a PostgreSQL database, and needs what \"pip install '.[postgres]'\" installs.",
     )
     blobs: BlobPlace = Field(
         "file:blobs", description="Where large messages are kept: a directory, taken from the data directory."

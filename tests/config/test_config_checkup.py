@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import sys
 from pathlib import Path
 
 import pytest
@@ -187,6 +188,16 @@ def test_another_number_of_partitions_than_the_data_has(tmp_path):
         check_up(config(str(data)), present_user())
     assert caught.value.mistakes == ["server.partitions: the data was laid out with 2, which cannot be changed to 4"]
     (data / "mail-03.db").touch(mode=0o600)  # a lost one in between is another matter
+    assert check_up(config(str(data)), present_user()) == []
+
+
+def test_a_database_without_its_driver(place, monkeypatch):
+    data = place / "data"
+    postgres = config(str(data), store={"url": "postgresql://mailnode@/mailnode"})
+    assert check_up(postgres, present_user()) == []
+    monkeypatch.setitem(sys.modules, "psycopg_pool", None)  # its import fails
+    with pytest.raises(ConfigurationError, match=r"store[.]url: PostgreSQL needs mailnode\[postgres\]: .*psycopg_pool"):
+        check_up(postgres, present_user())
     assert check_up(config(str(data)), present_user()) == []
 
 
