@@ -11,6 +11,7 @@ from mailnode.values.authentication import AuthenticationResult
 MAX_SAID = 900  # octets of a field that is repeated: it stands in one line
 MAX_VALUE = 255  # characters of a value that are shown
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~@-]+")  # RFC 2045 5.1, and what a domain or an address may have
+_SPACE = re.compile(r"[ \t]")
 _NOT_SHOWN = re.compile(r"[^ !#-\[\]-~]")  # of a quoted string: quotes, backslashes, controls and what is not ASCII
 
 
@@ -30,7 +31,8 @@ def said_by(server: str, header: bytes) -> list[str]:
         if field.is_named(b"Authentication-Results") and field.value.isascii() and len(field.value) <= MAX_SAID:
             named, _, results = field.value.decode("ascii").partition(";")
             results = results.strip(" ;")
-            if named.split()[:1] == [server] and results and results != "none":
+            # Split at what divides words in a field alone: who takes out what is forged knows no other white space.
+            if _SPACE.split(named.strip(" \t"))[0] == server and results and results != "none":
                 found.append(results)
     return found
 

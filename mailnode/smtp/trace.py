@@ -10,6 +10,7 @@ from mailnode.message.parameters import strip_comments
 from mailnode.values.address import domain_key
 
 _OURS_ALONE = frozenset({b"return-path", b"authentication-results"})
+_CONTROLS = re.compile(rb"[\x00-\x1f\x7f]")  # white space to some readers
 _NOT_IN_NAMES = re.compile(rb'[" \t\\]')
 _VERSION = re.compile(rb"[ \t][0-9 \t]*\Z")
 
@@ -34,7 +35,7 @@ def _authserv_ids(value: bytes) -> tuple[str, str]:
     """Return whose results a field may be taken for (RFC 8601 2.2): what stands before the first semicolon and a version,
     and its first word, where the semicolon is missing. No reader is to see our name where we see another."""
     # A comment may begin within a word here, which names of files taught strip_comments not to believe.
-    before = strip_comments(value.replace(b"(", b" (")).partition(b";")[0].strip(b" \t")
+    before = strip_comments(_CONTROLS.sub(b" ", value).replace(b"(", b" (")).partition(b";")[0].strip(b" \t")
     first = before.split()[0] if before else b""
     return _key(_VERSION.sub(b"", before)), _key(first)
 

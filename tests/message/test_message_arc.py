@@ -368,6 +368,8 @@ def test_values_are_shown_so_that_nothing_can_be_added(value, shown):
             ["spf=pass smtp.mailfrom=a@x; dmarc=pass (p=none; d=x)"],
         ),
         (b"mx.a.example 1; spf=fail;", ["spf=fail"]),
+        (b"mx.a.example\x1c1; spf=pass", []),
+        (b"\x1fmx.a.example; spf=pass", []),
         (b"mx.a.example; none", []),
         (b"mx.a.example", []),
         (b"", []),

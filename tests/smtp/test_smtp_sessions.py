@@ -520,6 +520,9 @@ def test_fields_only_we_may_write_are_taken_out() -> None:
         "us.test spf=pass",
         "us.test",
         "us.test;",
+        "us.test\x1c; spf=pass",
+        "\x1fus.test; spf=pass",
+        "us.test\x0b1; spf=pass",
     ],
 )
 def test_results_under_our_name_are_taken_out_however_it_is_written(kind: str, value: str) -> None:
