@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
-from twisted.internet.defer import DeferredList, ensureDeferred
+from twisted.internet.defer import Deferred, DeferredList, DeferredSemaphore, ensureDeferred
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from mailnode.delivery.forwarding import answering_domain
-from mailnode.errors import NoSuchName
+from mailnode.errors import NoSuchName, ResolverFailure
 from mailnode.interfaces.delivery import ISealer
 from mailnode.interfaces.outbound import IResolver
 from mailnode.interfaces.runtime import IClock, IThreads
@@ -31,6 +31,7 @@ from mailnode.values.plan import Judgement
 
 MAX_SEALED_HEADER = 128 * 1024  # octets of the header block of what is sealed
 MAX_SEALED_FIELDS = 1000  # fields of it
+LOOKUPS_AT_ONCE = 10  # for keys, of one message: a stranger's chain names a hundred
 LOOKUP_SECONDS = 20.0  # for the keys of all signatures of a message
 PIECE = 64 * 1024  # octets that are hashed at a time
 
@@ -133,13 +134,19 @@ class ArcSealer:
         return await self._threads.run("cpu", seal, header, found.digest, key, found.text, found.chain, now)
 
     async def _records(self, names: Sequence[str]) -> dict[str, bytes | None]:
-        """Ask for all at once; what is not answered in time is not known."""
-        asked = [ensureDeferred(self._record(name)).addTimeout(LOOKUP_SECONDS, self._clock) for name in names]  # type: ignore[arg-type]
+        """Ask for a few at a time; what is not answered in time is not known."""
+        places, until = DeferredSemaphore(LOOKUPS_AT_ONCE), self._clock.seconds() + LOOKUP_SECONDS
+        asked = [places.run(self._ask, name, until).addTimeout(LOOKUP_SECONDS, self._clock) for name in names]  # type: ignore[arg-type]
         answers: Sequence[tuple[bool, bytes]] = await DeferredList(asked, consumeErrors=True)
         return {name: record if known else None for name, (known, record) in zip(names, answers, strict=True)}
 
-    async def _record(self, name: str) -> bytes:
+    def _ask(self, name: str, until: float) -> Deferred[bytes]:
+        return ensureDeferred(self._record(name, until))
+
+    async def _record(self, name: str, until: float) -> bytes:
         """Return the record of a key, b"" when there is none. :raises mailnode.errors.ResolverFailure:"""
+        if self._clock.seconds() >= until:  # those before it have just been given up
+            raise ResolverFailure("it is too late to ask")
         try:
             return next((record for record in await self._resolver.txt(name) if b"p=" in record), b"")
         except NoSuchName:

@@ -13,7 +13,7 @@ from zope.interface.verify import verifyObject
 
 from mailnode.delivery import sealing
 from mailnode.delivery.plans import copies
-from mailnode.delivery.sealing import LOOKUP_SECONDS, PIECE, ArcSealer
+from mailnode.delivery.sealing import LOOKUP_SECONDS, LOOKUPS_AT_ONCE, PIECE, ArcSealer
 from mailnode.errors import Busy, NoSuchName, ResolverFailure
 from mailnode.interfaces.delivery import ISealer
 from mailnode.interfaces.outbound import Records
@@ -302,3 +302,23 @@ def test_dns_has_its_time(town, events):
     assert not done
     town.clock.advance(0.2)
     assert done[0].seals[INFO] and events[0][1]["dkim"] == "temperror,pass"
+
+
+def test_of_very_many_keys_a_few_are_asked_for_at_a_time(town, events):
+    """A key that never comes keeps no other from being asked for in its place, nor the message for longer."""
+    fields = ("ARC-Seal: i={0}; cv=none; s=s; d=d{0}.example", "ARC-Message-Signature: i={0}; s=t; d=d{0}.example")
+    chain = "".join(f"{field.format(i)}\r\n" for i in range(1, 41) for field in fields)
+    chain = chain.replace("cv=none", "cv=pass").replace("i=1; cv=pass", "i=1; cv=none")
+    chain += "".join(f"ARC-Authentication-Results: i={i}; x\r\n" for i in range(1, 41))
+    answers = {f"{s}._domainkey.d{i}.example": Deferred() for i in range(1, 41) for s in "st"}
+    town.zone.records |= answers
+    done = []
+    _, _, sealed = town.sealing(INFO, header=chain.encode() + HEAD)
+    Deferred.fromCoroutine(sealed).addCallback(done.append)
+    begun = len(PAIRS["author.example"]) + LOOKUPS_AT_ONCE  # of whom the first were answered
+    assert len(town.zone.asked) == begun
+    answers[next(name for name in town.zone.asked if name in answers)].callback([b"v=DKIM1; p="])
+    assert len(town.zone.asked) == begun + 1
+    town.clock.advance(LOOKUP_SECONDS + 0.1)
+    assert done[0].seals[INFO] and events[0][1]["chain"] == "fail"
+    assert len(town.zone.asked) == begun + 1
