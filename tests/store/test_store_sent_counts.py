@@ -69,7 +69,7 @@ def test_it_is_written_every_few_seconds_and_at_the_end(engine, loop):
     counts.start()
     counts.count("ann", ONE, NOW)
     clock.advance(10)
-    while counts._writing is not None:
+    while counts._write_back.writing:
         loop.run(engine.read(EPHEMERAL, lambda tx: None))
     assert loop.run(SentCounts(engine, Clock()).standing("ann", NOW)).hour == ONE
     counts.count("ann", ONE, NOW)

@@ -87,7 +87,7 @@ def test_it_is_written_every_few_seconds_and_at_the_end(engine, make, clock, loo
     results.start()
     results.note(GOOD)
     clock.advance(10)
-    while results._writing is not None:
+    while results._write_back.writing:
         loop.run(engine.read(EPHEMERAL, lambda tx: None))
     assert [one.succeeded for one in loop.run(make().collected())] == [1]
     results.note(GOOD)
@@ -106,7 +106,7 @@ def test_a_store_that_cannot_be_written_is_no_trouble(clock):
     results.start()
     results.note(GOOD)
     clock.advance(10)
-    assert results._timer is not None and results._counted == {}
+    assert len(clock.getDelayedCalls()) == 1 and results._counted == {}
     Loop().run(results.stop())
 
 

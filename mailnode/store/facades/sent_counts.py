@@ -6,13 +6,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from mailnode.errors import StoreUnavailable
-from mailnode.interfaces.runtime import IClock, IDelayed
+from mailnode.interfaces.runtime import IClock
 from mailnode.interfaces.sending import ISentCounts
 from mailnode.store.engines.engine import EPHEMERAL, Engine
+from mailnode.store.facades.write_back import WriteBack
 from mailnode.store.units import sent_rows
 from mailnode.values.sending import DAY, HOUR, NOTHING, Counted, Standing
 
@@ -46,42 +46,21 @@ class SentCounts:
     def __init__(self, engine: Engine, clock: IClock, interval: float = 10.0) -> None:
         """:param interval: seconds between writes."""
         self._engine = engine
-        self._clock = clock
-        self._interval = interval
         self._ledgers: dict[str, _Ledger] = {}  # in the order of the last use
         self._added: dict[tuple[str, int], Counted] = {}  # to be written
         self._met: dict[tuple[str, bytes], int] = {}  # to be written
         self._known: dict[tuple[str, bytes], int] = {}  # the day noted of it
-        self._timer: IDelayed | None = None
-        self._writing: Deferred[None] | None = None
-        self._running = False
+        self._write_back = WriteBack(clock, interval, self.write)
 
     # life
 
     def start(self) -> None:
         """Begin to write now and then."""
-        self._running = True
-        self._timer = self._clock.callLater(self._interval, self._tick)
+        self._write_back.start()
 
     async def stop(self) -> None:
         """Write what is new and end."""
-        self._running = False
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._writing is not None:
-            await self._writing
-        await self.write()
-
-    def _tick(self) -> None:
-        self._timer = None
-        self._writing = Deferred.fromCoroutine(self.write())
-        self._writing.addBoth(self._written)
-
-    def _written(self, _: object) -> None:
-        self._writing = None
-        if self._running:
-            self._timer = self._clock.callLater(self._interval, self._tick)
+        await self._write_back.stop()
 
     async def write(self) -> None:
         """Write what is new. What cannot be written is lost, as it may be."""

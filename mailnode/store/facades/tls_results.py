@@ -7,14 +7,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from random import SystemRandom
 
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from mailnode.errors import StoreUnavailable
-from mailnode.interfaces.runtime import IClock, IDelayed
+from mailnode.interfaces.runtime import IClock
 from mailnode.interfaces.tls_reports import ITlsResults
 from mailnode.store.engines.engine import EPHEMERAL, Engine
+from mailnode.store.facades.write_back import WriteBack
 from mailnode.store.units import tls_memory, tls_reports
 from mailnode.store.units.tls_memory import Seen
 from mailnode.values.events import emit, moment
@@ -55,38 +55,18 @@ class TlsResults:
         self._engine = engine
         self._clock = clock
         self._reports = reports
-        self._interval = interval
         self._random = random
         self._counted: dict[tuple[int, TlsSession], int] = {}  # by day, to be written
         self._seen: dict[tuple[str, str], Seen] = {}  # by domain and server, to be written
-        self._timer: IDelayed | None = None
-        self._writing: Deferred[None] | None = None
-        self._running = False
+        self._write_back = WriteBack(clock, interval, self._write_if_possible)
 
     def start(self) -> None:
         """Begin to write now and then."""
-        self._running = True
-        self._timer = self._clock.callLater(self._interval, self._tick)
+        self._write_back.start()
 
     async def stop(self) -> None:
         """Write what is new and end."""
-        self._running = False
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._writing is not None:
-            await self._writing
-        await self._write_if_possible()
-
-    def _tick(self) -> None:
-        self._timer = None
-        self._writing = Deferred.fromCoroutine(self._write_if_possible())
-        self._writing.addBoth(self._written)
-
-    def _written(self, _: object) -> None:
-        self._writing = None
-        if self._running:
-            self._timer = self._clock.callLater(self._interval, self._tick)
+        await self._write_back.stop()
 
     async def _write_if_possible(self) -> None:
         try:
