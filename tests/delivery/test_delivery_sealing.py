@@ -8,7 +8,6 @@ import pytest
 from delivery_fakes import Threads
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
-from twisted.logger import globalLogPublisher
 from zope.interface.verify import verifyObject
 
 from mailnode.delivery import sealing
@@ -120,19 +119,6 @@ def verify(message):
 @pytest.fixture
 def town():
     return Town()
-
-
-@pytest.fixture
-def events():
-    found = []
-
-    def note(event):
-        if event.get("event"):
-            found.append((event["event"], event["fields"]))
-
-    globalLogPublisher.addObserver(note)
-    yield found
-    globalLogPublisher.removeObserver(note)
 
 
 def reasons(events):

@@ -6,7 +6,6 @@ import dkim
 import pytest
 from delivery_fakes import Threads
 from twisted.internet.task import Clock
-from twisted.logger import globalLogPublisher
 from zope.interface.verify import verifyObject
 
 from mailnode.delivery.signing import TOLD_EVERY, DkimSigner
@@ -46,19 +45,6 @@ class Town:
 @pytest.fixture
 def town():
     return Town()
-
-
-@pytest.fixture
-def events():
-    found = []
-
-    def note(event):
-        if event.get("event"):
-            found.append((event["event"], event["fields"]))
-
-    globalLogPublisher.addObserver(note)
-    yield found
-    globalLogPublisher.removeObserver(note)
 
 
 def test_the_interfaces(town):
