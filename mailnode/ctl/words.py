@@ -361,7 +361,7 @@ WORDS = {
     "queue.release": Words(
         "Let a held envelope go on, or all held ones that have a recipient all of the given holds for.",
         shown(display.counted),
-        options={name: words for name, words in _FILTER.items() if name != "state"},
+        options={name: words for name, words in _FILTER.items() if name not in ("state", "reason")},
         instead=_ENVELOPE_OR_FILTER,
     ),
     "queue.drop": Words(
