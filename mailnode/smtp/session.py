@@ -1,8 +1,7 @@
 """What reception, submission and LMTP have in common: one session that answers a server connection's events.
 
-Replies of a pipelined group leave in one write. A message goes through an :class:`Intake`; at its end policies judge it,
-the blob is finished, facts are computed and ``IDelivery.accept`` makes it durable: only then 250 is said. On any failure
-nothing is kept.
+Replies of a pipelined group leave in one write. A message goes through an :class:`Intake`, at its end to
+:class:`EndOfData`: only when it is durable 250 is said. On any failure nothing is kept.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from mailnode.interfaces.runtime import IDelayed
 from mailnode.interfaces.wire import IChannel
 from mailnode.message.compose import received
 from mailnode.message.headers import field_names, insert_on_top
-from mailnode.message.sortkeys import own_message_id
+from mailnode.smtp.end_of_data import EndOfData
 from mailnode.smtp.extensions.table import admitted, for_strangers, received_clauses
 from mailnode.smtp.intake import Intake
 from mailnode.smtp.pace import Pace, Phase
@@ -34,11 +33,8 @@ from mailnode.smtp.wire.replies import Rejected, reason_of, reply_to, verdict_re
 from mailnode.smtp.wire.server import ServerConnection
 from mailnode.values.address import Address
 from mailnode.values.envelope import PLAIN_MAIL, Envelope, Origin, Recipient
-from mailnode.values.events import EventFields, emit
-from mailnode.values.facts import EncodedFacts
 from mailnode.values.ids import new_id
 from mailnode.values.networks import within
-from mailnode.values.plan import Judgement
 from mailnode.values.policy import PASS, PolicyRequest, Verdict
 from mailnode.values.smtp_reply import Reply
 
@@ -75,6 +71,7 @@ class SmtpSession(Session[ev.Event]):
         self._standing: dict[str, Verdict] = {}  # verdicts of connect and helo: they go with every message
         self._pace = Pace(service.timeouts, self._steady.seconds())
         self._watch: IDelayed | None = None
+        self._end_of_data = EndOfData(channel, service, self._ask, self._signed)
         # Each takes the events of the type beside it.
         self._steps: dict[type, Callable[[Any], Awaitable[None]]] = {
             ev.Helo: self._on_helo,
@@ -413,77 +410,9 @@ class SmtpSession(Session[ev.Event]):
 
     async def _take_message(self, transaction: MailTransaction) -> Reply:
         """Judge, then make durable. :raises Exception: whatever it is, nothing was kept."""
-        intake, delivery = transaction.intake, self._service.delivery
-        assert intake is not None
-        await intake.end_header()
-        envelope, judgement = await self._judge(transaction, intake)
-        kept, size = judgement.is_kept, intake.size
-        if kept:
-            envelope = await self._signed(envelope, intake)
-            if self._service.sealer is not None:
-                judgement = await self._service.sealer.sealed(
-                    envelope, judgement, intake.header, size, intake.writer.read
-                )
-        facts: EncodedFacts | None = None
-        if not kept:
-            intake.abort()
-        elif judgement.is_for_mailboxes:
-            blob, facts = await delivery.stage(intake.writer)
-        else:
-            blob = await intake.writer.finish()
-        if self.channel.closed:
-            raise ConnectionError("the client is gone: nobody would hear that the message was taken")
-        if kept:
-            await delivery.accept(envelope, judgement, blob, facts)
-        self._log_accepted(transaction, size, own_message_id(intake.header) if facts is None else facts.message_id)
+        reply = await self._end_of_data.take(transaction)
         self._refusals.taken()
-        return Reply(250, "2.0.0", (f"queued as {transaction.id}",))
-
-    async def _judge(self, transaction: MailTransaction, intake: Intake) -> tuple[Envelope, Judgement]:
-        """Return what policies make of a message that has come. :raises Rejected:"""
-        envelope = transaction.seen(intake.is_ascii)
-        verdict = await self._ask(
-            "message",
-            mail=transaction.mail,
-            envelope=envelope,
-            header=intake.header,
-            size=intake.size,
-            read=intake.writer.read,
-        )
-        refusal = verdict_reply(verdict)
-        if refusal is not None:
-            raise Rejected(refusal)
-        if verdict is not PASS:
-            transaction.note_judged(verdict)
-            envelope = replace(envelope, trace=b"".join(verdict.headers))
-        if verdict.hold:
-            envelope = replace(envelope, held=True)
-        judgement = await self._service.judge.judge(
-            envelope, transaction.routes, transaction.common, transaction.own, intake.header
-        )
-        if judgement.is_circle:
-            raise Rejected(replies.CIRCLE)
-        return envelope, judgement
-
-    def _log_accepted(self, transaction: MailTransaction, size: int, message_id: str) -> None:
-        options = transaction.options
-        about: EventFields = {"priority": options.priority} if options.priority else {}
-        if options.tls:
-            about["wanted_tls"] = options.tls
-        emit(
-            _log,
-            "message.accepted",
-            session=self.session,
-            envelope=transaction.id,
-            sender=transaction.sender,
-            recipients=len(transaction.recipients),
-            size=size,
-            **about,
-            message_id=message_id,
-            peer=self.peer,
-            helo=self._helo,
-            account=self._account_id(),
-        )
+        return reply
 
     async def _edit_header(self, block: bytes) -> bytes:
         """Count hops, take out what only this server may say, and put our trace fields on top."""

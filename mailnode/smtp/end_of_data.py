@@ -1,0 +1,133 @@
+"""What happens at the end of a message's content: it is judged, finished and made durable, or nothing of it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Protocol
+
+from mailnode.interfaces.log import EventLog
+from mailnode.interfaces.wire import IChannel
+from mailnode.message.sortkeys import own_message_id
+from mailnode.smtp.intake import Intake
+from mailnode.smtp.service import Service
+from mailnode.smtp.transaction import MailTransaction
+from mailnode.smtp.wire import replies
+from mailnode.smtp.wire.events import Mail
+from mailnode.smtp.wire.replies import Rejected, verdict_reply
+from mailnode.values.envelope import Envelope, Origin
+from mailnode.values.events import EventFields, emit
+from mailnode.values.facts import EncodedFacts
+from mailnode.values.plan import Judgement
+from mailnode.values.policy import PASS, Verdict
+from mailnode.values.smtp_reply import Reply
+
+_log = EventLog()
+
+
+class AskPolicies(Protocol):
+    """Asks the policies of a stage about a message."""
+
+    async def __call__(
+        self,
+        stage: str,
+        *,
+        mail: Mail,
+        envelope: Envelope,
+        header: bytes,
+        size: int,
+        read: Callable[[int, int], Awaitable[bytes]],
+    ) -> Verdict:
+        """Return what they say."""
+
+
+class EndOfData:
+    """Takes the messages of one session."""
+
+    def __init__(
+        self,
+        channel: IChannel,
+        service: Service,
+        ask: AskPolicies,
+        signed: Callable[[Envelope, Intake], Awaitable[Envelope]],
+    ) -> None:
+        """:param signed: returns the envelope with what is to stand on top of a message that is kept."""
+        self._channel = channel
+        self._service = service
+        self._ask = ask
+        self._signed = signed
+
+    async def take(self, transaction: MailTransaction) -> Reply:
+        """Judge, then make durable. :raises Exception: whatever it is, nothing was kept."""
+        intake, delivery = transaction.intake, self._service.delivery
+        assert intake is not None
+        await intake.end_header()
+        envelope, judgement = await self._judge(transaction, intake)
+        kept, size = judgement.is_kept, intake.size
+        if kept:
+            envelope = await self._signed(envelope, intake)
+            if self._service.sealer is not None:
+                judgement = await self._service.sealer.sealed(
+                    envelope, judgement, intake.header, size, intake.writer.read
+                )
+        facts: EncodedFacts | None = None
+        if not kept:
+            intake.abort()
+        elif judgement.is_for_mailboxes:
+            blob, facts = await delivery.stage(intake.writer)
+        else:
+            blob = await intake.writer.finish()
+        if self._channel.closed:
+            raise ConnectionError("the client is gone: nobody would hear that the message was taken")
+        if kept:
+            await delivery.accept(envelope, judgement, blob, facts)
+        message_id = own_message_id(intake.header) if facts is None else facts.message_id
+        _log_accepted(transaction, envelope.origin, size, message_id)
+        return Reply(250, "2.0.0", (f"queued as {transaction.id}",))
+
+    async def _judge(self, transaction: MailTransaction, intake: Intake) -> tuple[Envelope, Judgement]:
+        """Return what policies make of a message that has come. :raises Rejected:"""
+        envelope = transaction.seen(intake.is_ascii)
+        verdict = await self._ask(
+            "message",
+            mail=transaction.mail,
+            envelope=envelope,
+            header=intake.header,
+            size=intake.size,
+            read=intake.writer.read,
+        )
+        refusal = verdict_reply(verdict)
+        if refusal is not None:
+            raise Rejected(refusal)
+        if verdict is not PASS:
+            transaction.note_judged(verdict)
+            envelope = replace(envelope, trace=b"".join(verdict.headers))
+        if verdict.hold:
+            envelope = replace(envelope, held=True)
+        judgement = await self._service.judge.judge(
+            envelope, transaction.routes, transaction.common, transaction.own, intake.header
+        )
+        if judgement.is_circle:
+            raise Rejected(replies.CIRCLE)
+        return envelope, judgement
+
+
+def _log_accepted(transaction: MailTransaction, origin: Origin, size: int, message_id: str) -> None:
+    options = transaction.options
+    about: EventFields = {"priority": options.priority} if options.priority else {}
+    if options.tls:
+        about["wanted_tls"] = options.tls
+    emit(
+        _log,
+        "message.accepted",
+        session=origin.session,
+        envelope=transaction.id,
+        sender=transaction.sender,
+        recipients=len(transaction.recipients),
+        size=size,
+        **about,
+        message_id=message_id,
+        peer=origin.peer,
+        helo=origin.helo,
+        account=origin.account_id,
+    )
