@@ -32,7 +32,7 @@ from mailnode.smtp.wire.grammar import hello_name
 from mailnode.smtp.wire.replies import Rejected, reason_of, reply_to, verdict_reply
 from mailnode.smtp.wire.server import ServerConnection
 from mailnode.values.address import Address
-from mailnode.values.envelope import PLAIN_MAIL, Envelope, Origin, Recipient
+from mailnode.values.envelope import PLAIN_MAIL, PLAIN_RCPT, Envelope, Origin, Recipient
 from mailnode.values.ids import new_id
 from mailnode.values.networks import within
 from mailnode.values.policy import PASS, PolicyRequest, Verdict
@@ -262,7 +262,7 @@ class SmtpSession(Session[ev.Event]):
         transaction = self._transaction
         assert transaction is not None
         recipient = event.recipient
-        if not self._is_known():
+        if recipient.options is not PLAIN_RCPT and not self._is_known():
             recipient = replace(recipient, options=for_strangers(recipient.options))
         address = recipient.address
         try:
