@@ -80,16 +80,29 @@ class Rooms:
         self.own_addresses = own_addresses
         self._sending = sending
         self.forwarding = Forwarding(stores.directory, runtime.clock, config.server.hostname)
-        self._router = Router(
-            stores.directory,
-            stores.mail,
-            refuse_foreign=not queue.outgoing,
+        self._router = self._make_router()
+        self.routing = routing_table(queue)
+        self.delivery = self._make_delivery()
+        self.signer, self.sealer = self._make_signers()
+        stores.mail.scan_older(self.delivery.scan_stored)
+        self._watching = Watching(runtime.clock, stores.mail)
+        self._policies = self._policy_chain()
+        self._realm = MailRealm(stores.directory, stores.mail, counts)
+        self._logins = self._make_logins()
+
+    def _make_router(self) -> Router:
+        return Router(
+            self._stores.directory,
+            self._stores.mail,
+            refuse_foreign=not self._config.queue.outgoing,
             own_addresses=self.own_addresses,
-            own_names=[config.server.hostname],
+            own_names=[self._config.server.hostname],
             forwarding=self.forwarding,
         )
-        self.routing = routing_table(queue)
-        self.delivery = Acceptance(
+
+    def _make_delivery(self) -> Acceptance:
+        stores, runtime, sending = self._stores, self._runtime, self._sending
+        return Acceptance(
             stores.blobs,
             stores.mail,
             stores.queue,
@@ -98,26 +111,24 @@ class Rooms:
             runtime.hints,
             expires=self.schedule.expires,
             routing=self.routing,
-            scratch=str(config.server.data),
+            scratch=str(self._config.server.data),
             batches=runtime.batches,
             returned=ReturnedMail(stores.blobs, runtime.threads, sending).look if sending is not None else None,
         )
-        self.signer = DkimSigner(
-            stores.directory, runtime.threads, runtime.clock, lambda: self._holder.config.dkim.enabled
-        )
-        self.sealer = ArcSealer(
-            self.signer.keys,
+
+    def _make_signers(self) -> tuple[DkimSigner, ArcSealer]:
+        """What signs for our domains, and what seals with their keys."""
+        runtime, holder = self._runtime, self._holder
+        signer = DkimSigner(self._stores.directory, runtime.threads, runtime.clock, lambda: holder.config.dkim.enabled)
+        sealer = ArcSealer(
+            signer.keys,
             runtime.resolver,
             runtime.threads,
             runtime.clock,
-            config.server.hostname,
-            lambda: self._holder.config.queue.arc,
+            self._config.server.hostname,
+            lambda: holder.config.queue.arc,
         )
-        stores.mail.scan_older(self.delivery.scan_stored)
-        self._watching = Watching(runtime.clock, stores.mail)
-        self._policies = self._policy_chain()
-        self._realm = MailRealm(stores.directory, stores.mail, counts)
-        self._logins = self._make_logins()
+        return signer, sealer
 
     def limit_sessions(self, most: int) -> None:
         """Let an account have so many sessions at a time from now on."""
