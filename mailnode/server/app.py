@@ -21,8 +21,7 @@ from mailnode.delivery.scratch import remove_scratch
 from mailnode.delivery.sending import Sending
 from mailnode.errors import DomainError
 from mailnode.interfaces.reactor import IServerReactor
-from mailnode.interfaces.runtime import IClock, IHints
-from mailnode.net.hints import LocalHints
+from mailnode.interfaces.runtime import IClock
 from mailnode.net.lookup import ReactorLookup
 from mailnode.net.tls import CertificateStore
 from mailnode.server.administration import password_judge
@@ -73,8 +72,7 @@ class Server:
         :param read_again: returns the configuration as it is now; for :meth:`reload`. :param log: where other processes log.
         :param before_clients: started when the store is open, and before anybody is served."""
         self._holder = Holder(config)
-        shared = SharedHints(reactor, lambda: self._further.links())
-        hints: IHints = shared if config.server.workers > 1 else LocalHints()  # nobody else is there to hear
+        hints = SharedHints(reactor, lambda: self._further.links())
         runtime = make_runtime(config, reactor, wall, hints)
         self._stores = OwnStores(config, runtime.clock, runtime.threads, hints, reactor.callFromThread)
         self._certificates = CertificateStore(certificate_files(config), runtime.clock)
@@ -104,7 +102,7 @@ class Server:
             self._certificates,
             counts,
             self._sending,
-            shared,
+            hints,
             log,
         )
         self._health = HealthReport(self._stores, reactor)
