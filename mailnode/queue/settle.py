@@ -49,7 +49,7 @@ class _Result(NamedTuple):
 
 
 class Settler:
-    """Starts reports of tries into settlements."""
+    """Turns reports of tries into settlements."""
 
     def __init__(
         self,

@@ -40,7 +40,9 @@ class Outgoing:
         self._tls_results = tls_results
         self._sweeper = Sweeper(self._sweep, process.runtime.clock)
         self._reports: TlsReports | None = None
-        self._reporter = Sweeper(self._report, process.runtime.clock, FIRST_REPORTS, REPORTS)
+        self._reporter = Sweeper(
+            self._report, process.runtime.clock, FIRST_REPORTS, REPORTS, name="sending TLS reports"
+        )
 
     def connections(self) -> Startable:
         """Connections to other servers. The rooms are there."""

@@ -139,9 +139,8 @@ class PostgresEngine:
         )
         self._executor = ThreadPoolExecutor(connections, "store") if call_from_thread is not None else None
         self._waiting = 0
-        self._patient = DeferredSemaphore(
-            max(1, connections // 2)
-        )  # the other connections are for units somebody waits for
+        # The other connections are for units somebody waits for.
+        self._patient = DeferredSemaphore(max(1, connections // 2))
         self._running = False
         self._ending = threading.Event()
 

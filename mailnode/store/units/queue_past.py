@@ -29,8 +29,7 @@ ROWS = 1_000  # recipients one unit looks at, tells of or forgets
 
 _KEPT = (
     "envelope_id, number, ended_at, state, reverse_path, created, size, address, destination, last_status, last_reply,"
-    " last_host, last_address, last_tls, reason,"
-    " earlier"
+    " last_host, last_address, last_tls, reason, earlier"
 )
 
 
