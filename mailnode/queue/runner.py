@@ -388,25 +388,29 @@ class QueueRunner:
 
     async def _try(self, destination: Destination, claim: Claim, fresh: bool) -> None:
         """One try, from the claim to the settlement. :param fresh: of something new: it begins at once."""
-        if not fresh:
-            await self._starts.wait()
+        # From now on: the turns of very many may last longer than a lease, and another server would try as well.
+        renewal = _Renewal(lambda: self._renew(claim.envelope), self._clock, self._settings.lease / 3)
+        try:
+            if not fresh:
+                await self._starts.wait()
+            await self._try_now(destination, claim)
+        finally:
+            renewal.end()
+
+    async def _try_now(self, destination: Destination, claim: Claim) -> None:
         now = began = self._now()
         if destination.is_dead(now) and destination.why is not None:
             report = _put_off(claim.envelope.recipients, destination.why)
             self._wake_at(await self._settler.settle(claim.envelope, report, self._held, now))
             return
-        renewal = _Renewal(lambda: self._renew(claim.envelope), self._clock, self._settings.lease / 3)
         started = self._clock.seconds()
-        try:
-            report, counts = await self._attempt(claim)
-            now = self._now()
-            if counts:
-                why = next((attempt for attempt in report.attempts if attempt.result == DEFERRED), None)
-                destination.learn(now, began, report.reached, report.slow_down, why)
-            self._metrics.observe("queue_try_seconds", max(0.0, self._clock.seconds() - started))
-            self._wake_at(await self._settler.settle(claim.envelope, report, self._held, now, counts))
-        finally:
-            renewal.end()
+        report, counts = await self._attempt(claim)
+        now = self._now()
+        if counts:
+            why = next((attempt for attempt in report.attempts if attempt.result == DEFERRED), None)
+            destination.learn(now, began, report.reached, report.slow_down, why)
+        self._metrics.observe("queue_try_seconds", max(0.0, self._clock.seconds() - started))
+        self._wake_at(await self._settler.settle(claim.envelope, report, self._held, now, counts))
 
     async def _attempt(self, claim: Claim) -> tuple[AttemptReport, bool]:
         """Ask the delivery agent; also return whether this was a try at all (not one that :meth:`stop` cut off)."""

@@ -788,6 +788,19 @@ class LeaseTests(HangingCase):
         self.end(SENT)
         self.assertEqual([o.state for o in self.store.outcomes()], [DELIVERED])
 
+    def test_what_waits_for_its_turn_to_begin_keeps_its_lease(self) -> None:
+        self.turns = 10
+        self.runner = self.make()
+        self.add(*(queued(f"e{number}", NOW, destination=f"dead{number}.example") for number in range(2)))
+        self.runner.start()
+        for _ in range(9):
+            self.clock.rightNow += 20
+            self.clock.turn()
+            self.assertEqual([until for _, until in self.store.leases.values() if until <= self.clock.seconds()], [])
+        self.assertEqual((len(self.open), self.store.claims), (1, 2))
+        self.clock.turn()
+        self.assertEqual(len(self.open), 2)
+
     def test_a_step_forward_starts_no_second_try(self) -> None:
         self.add(queued("e1", NOW, destination="dead.example", recipients=2))
         self.runner.start()
