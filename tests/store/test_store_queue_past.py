@@ -181,6 +181,14 @@ def test_mail_that_came_back_is_noted_once_for_who_sent_it(queue, engine, post, 
     assert returned(["ann", "bob"], ["e1", "e2"]) == []
 
 
+def test_mail_that_came_back_is_found_among_that_to_very_many(queue, engine, post, loop, monkeypatch):
+    monkeypatch.setattr(queue_past, "ROWS", 3)
+    post("e1", ["a.example"] * 9, account_id="ann")
+    assert settle(queue, loop, claimed(queue, loop), DELIVERED, **TAKEN, tried_at=NOW)
+    noted = loop.run(Suppressions(engine).returned(["ann"], ["e1"], "u8@a.example", NOW))
+    assert noted == [("e1", "ann", "u8@a.example")]
+
+
 def test_what_failed_at_once_does_not_come_back(queue, engine, post, loop):
     post("e1", ["a.example"], account_id="ann")
     assert settle(queue, loop, claimed(queue, loop), FAILED, status="5.1.1", reply="550", tried_at=NOW)
