@@ -17,6 +17,7 @@ from mailnode.net.no_reactor import CallingThread, StandingClock, run_now
 from mailnode.server.administration import with_stopped_store
 from mailnode.server.stores import OwnStores
 from mailnode.store.engines.sqlite_files import quick_check
+from mailnode.store.facades import store_check
 from mailnode.values.address import parse_address
 from mailnode.values.mailbox import NewMessage
 from mailnode.values.queue import NewEnvelope, QueuedEnvelope, QueuedRecipient
@@ -237,6 +238,49 @@ def test_directory_and_mailboxes_know_the_same_accounts(furnished):
         "2: an account without mailboxes",
         "stranger: mailboxes of an account that is not there",
     ]
+
+
+def test_very_many_mailboxes_without_accounts_are_read_twice_and_not_once_for_each(furnished, monkeypatch):
+    for number in range(5):
+        run_now(furnished.mail.provision(f"stranger{number}"))
+    account_ids, asked = furnished.mail.account_ids, []
+
+    async def counted():
+        asked.append(None)
+        return await account_ids()
+
+    monkeypatch.setattr(furnished.mail, "account_ids", counted)
+    assert len(checked(furnished)[3]) == 5
+    assert len(asked) == 2
+
+
+def test_an_account_that_was_made_meanwhile_is_no_fault(furnished, monkeypatch):
+    accounts = furnished.directory.accounts
+
+    async def made_between():
+        monkeypatch.setattr(furnished.directory, "accounts", accounts)
+        add_account(furnished, "2")
+        return await accounts()
+
+    monkeypatch.setattr(furnished.directory, "accounts", made_between)
+    assert checked(furnished)[3] == []
+
+
+def test_of_very_many_files_of_the_queue_that_are_gone_no_more_are_looked_for_than_are_told(
+    furnished, opened, monkeypatch
+):
+    monkeypatch.setattr(store_check, "FAULTS", 3)
+    monkeypatch.setattr(store_check, "QUEUED", 2)
+    known = set(files_of(opened.data))
+    for number in range(9):
+        blob = run_now(furnished.blobs.put(os.urandom(200_000).hex().encode()))
+        recipient = QueuedRecipient(0, "u@b.test", "b.test", next_try=NOW)
+        envelope = QueuedEnvelope(f"e{number}", "me@a.test", blob.ref, NOW, NOW + 1000, recipients=(recipient,))
+        run_now(furnished.queue.enqueue(NewEnvelope(envelope, blob, None)))
+    for file in set(files_of(opened.data)) - known:
+        file.unlink()
+    files, faults = checked(furnished)[1::2]
+    assert (files, len(faults)) == (2 + 4, 3)
 
 
 def test_a_damaged_file_of_the_database_is_named(tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from mailnode.errors import NoSuchAccount, StoreUnavailable
+from mailnode.errors import StoreUnavailable
 from mailnode.interfaces.store import IBlobStore
 from mailnode.store.facades.directory import Directory
 from mailnode.store.facades.mail_store import MailStore
@@ -48,31 +48,30 @@ class StoreCheck:
         return StoreChecked(len(accounts), files, loose, tuple(faults[:FAULTS]))
 
     async def _strangers(self, accounts: set[str]) -> list[str]:
-        """Compare the accounts of the directory with those that have mailboxes. What changed meanwhile is asked for again."""
-        known = {account.id for account in await self._directory.accounts()}
+        """Compare the accounts of the directory with those that have mailboxes. Of what differs all is read once
+        more: it may have changed meanwhile."""
+        strangers = accounts ^ await self._known()
+        if not strangers:
+            return []
+        accounts, known = await self._mail.account_ids(), await self._known()
         faults = []
-        for account_id in sorted(known ^ accounts):
+        for account_id in sorted(strangers & (accounts ^ known)):
             if not self._is_served(account_id):
                 continue
-            now_known, has_rows = await self._is_known(account_id), account_id in await self._mail.account_ids()
-            if now_known and not has_rows:
+            if account_id in known:
                 faults.append(f"{account_id}: an account without mailboxes")
-            elif has_rows and not now_known:
+            else:
                 faults.append(f"{account_id}: mailboxes of an account that is not there")
         return faults
+
+    async def _known(self) -> set[str]:
+        return {account.id for account in await self._directory.accounts()}
 
     def _is_served(self, account_id: str) -> bool:
         try:
             self._mail.require_service(account_id)
         except StoreUnavailable:
             return False  # that was said of the file
-        return True
-
-    async def _is_known(self, account_id: str) -> bool:
-        try:
-            await self._directory.account(account_id)
-        except NoSuchAccount:
-            return False
         return True
 
     async def _files_of(self, account_id: str, faults: list[str]) -> int:
@@ -88,7 +87,7 @@ class StoreCheck:
 
     async def _queued(self, faults: list[str]) -> int:
         count, after = 0, ""
-        while some := await self._queue.files(after, QUEUED):
+        while len(faults) < FAULTS and (some := await self._queue.files(after, QUEUED)):
             count, after = count + len(some), some[-1]
             gone = await self._blobs.missing(some)
             # What was delivered meanwhile is not the queue's any more.
