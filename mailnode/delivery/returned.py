@@ -52,7 +52,7 @@ class ReturnedMail:
         failed = await self._threads.run("cpu", failures, status)
         if failed:
             ids = await self._threads.run("cpu", envelope_ids, original)
-            self._sending.returned(account_ids, ids, failed)
+            await self._sending.returned(account_ids, ids, failed)
 
 
 def _failed(failure: Failure) -> None:

@@ -160,15 +160,10 @@ class Sending:
             until = moment(made.refused_until)
             emit(_log, "account.suppressed", account=account_id, recipient=recipient, bounces=made.bounces, until=until)
 
-    def returned(
+    async def returned(
         self, account_ids: Sequence[str], envelope_ids: Sequence[str], failures: Sequence[FailedRecipient]
     ) -> None:
         """See :class:`ISending`. What is not known to have been sent so, or was noted before, counts for nothing."""
-        Deferred.fromCoroutine(self._return(account_ids, envelope_ids, failures)).addErrback(_failed)
-
-    async def _return(
-        self, account_ids: Sequence[str], envelope_ids: Sequence[str], failures: Sequence[FailedRecipient]
-    ) -> None:
         if not self._settings().suppress_after or not envelope_ids:
             return
         for failure in failures:

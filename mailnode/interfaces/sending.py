@@ -90,5 +90,7 @@ class ISending(Interface):
     async def bounced(account_id: str, recipient: str, status: str, reply: str) -> None:
         """A recipient's server refused the mail of an account for good. :param status: RFC 3463."""
 
-    def returned(account_ids: Sequence[str], envelope_ids: Sequence[str], failures: Sequence[FailedRecipient]) -> None:
+    async def returned(
+        account_ids: Sequence[str], envelope_ids: Sequence[str], failures: Sequence[FailedRecipient]
+    ) -> None:
         """A notice came for accounts, which anybody may have written: it says that what may be envelopes of theirs failed."""

@@ -38,8 +38,21 @@ class Sending:
     def __init__(self) -> None:
         self.told: list[tuple[Sequence[str], Sequence[str], Sequence[FailedRecipient]]] = []
 
-    def returned(self, accounts: Sequence[str], ids: Sequence[str], failed: Sequence[FailedRecipient]) -> None:
+    async def returned(self, accounts: Sequence[str], ids: Sequence[str], failed: Sequence[FailedRecipient]) -> None:
         self.told.append((accounts, ids, failed))
+
+
+class SlowSending(Sending):
+    """Finds what was sent when a test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: list[Deferred[None]] = []
+
+    async def returned(self, accounts: Sequence[str], ids: Sequence[str], failed: Sequence[FailedRecipient]) -> None:
+        self.waiting.append(Deferred())
+        await self.waiting[-1]
+        await super().returned(accounts, ids, failed)
 
 
 class SlowBlobs(Blobs):
@@ -95,6 +108,18 @@ class ReturnedMailTests(SynchronousTestCase):
         self.assertEqual(sending.told, [SAID] * AT_ONCE)
         returned.look(["id-ann"], blobs.stage(NOTICE), facts)
         self.assertEqual(len(blobs.waiting), 2 * AT_ONCE + 1)
+
+    def test_few_are_looked_for_in_the_store_at_a_time(self) -> None:
+        blobs, sending = Blobs(), SlowSending()
+        returned = ReturnedMail(blobs, Threads(), sending)  # type: ignore[arg-type]
+        facts = read_facts(NOTICE)
+        for _ in range(AT_ONCE + 1):
+            returned.look(["id-ann"], blobs.stage(NOTICE), facts)
+        self.assertEqual(len(sending.waiting), AT_ONCE)
+        sending.waiting[0].callback(None)
+        self.assertEqual(sending.told, [SAID])
+        returned.look(["id-ann"], blobs.stage(NOTICE), facts)
+        self.assertEqual(len(sending.waiting), AT_ONCE + 1)
 
     def test_a_message_that_is_gone_meanwhile_is_passed_over(self) -> None:
         blobs = SlowBlobs()

@@ -283,7 +283,7 @@ def come_back(
     recipient: str = "bob@B.example",
     status: str = "5.1.1",
 ) -> None:
-    office.sending.returned(accounts, ids, [FailedRecipient(recipient, status, "smtp; 550 gone")])
+    run_now(office.sending.returned(accounts, ids, [FailedRecipient(recipient, status, "smtp; 550 gone")]))
 
 
 def bounces(office: Office) -> dict[str, int]:

@@ -47,7 +47,7 @@ class Sending:
     async def bounced(self, account_id: str, recipient: str, status: str, reply: str) -> None:
         raise AssertionError("no session is told of bounces")
 
-    def returned(self, account_ids: Sequence[str], envelope_ids: Sequence[str], failures: object) -> None:
+    async def returned(self, account_ids: Sequence[str], envelope_ids: Sequence[str], failures: object) -> None:
         raise AssertionError("no session is told of notices")
 
 

@@ -94,11 +94,11 @@ class OwnersSending:
     async def bounced(self, account_id: str, recipient: str, status: str, reply: str) -> None:
         """Nothing: who delivers, knows."""
 
-    def returned(
+    async def returned(
         self, account_ids: Sequence[str], envelope_ids: Sequence[str], failures: Sequence[FailedRecipient]
     ) -> None:
         """See :class:`ISending`."""
-        self._link.tell("sending.returned", list(account_ids), list(envelope_ids), list(failures))
+        await self._link.call("sending.returned", list(account_ids), list(envelope_ids), list(failures))
 
 
 class WorkerServer:
