@@ -33,7 +33,7 @@ MAX_SEALED_HEADER = 128 * 1024  # octets of the header block of what is sealed
 MAX_SEALED_FIELDS = 1000  # fields of it
 LOOKUPS_AT_ONCE = 10  # for keys, of one message: a stranger's chain names a hundred
 LOOKUP_SECONDS = 20.0  # for the keys of all signatures of a message
-PIECE = 64 * 1024  # octets that are hashed at a time
+PIECE = 256 * 1024  # octets read and hashed at a time, from multiples on: so the store decompresses them
 
 _log = Logger()
 
@@ -117,8 +117,11 @@ class ArcSealer:
         """Find out what the signatures on a message come to. :raises Unsealed: it cannot be sealed."""
         names = await self._threads.run("cpu", _look, header)
         body = Digests()
-        for offset in range(len(header), size, PIECE):
-            await self._threads.run("cpu", body.update, await read(offset, min(PIECE, size - offset)))
+        offset = len(header)
+        while offset < size:
+            end = min(offset - offset % PIECE + PIECE, size)
+            await self._threads.run("cpu", body.update, await read(offset, end - offset))
+            offset = end
         body.finish()
         *dkim, arc = await self._threads.run("cpu", verify, header, body, await self._records(names))
         if envelope.origin.peer:  # RFC 8617 6

@@ -145,7 +145,9 @@ def test_it_is_gone_through_once_and_in_threads(town):
     town.copies(SALES, INFO, OTHER)
     assert [name for _, name in town.threads.calls] == ["_look", *["update"] * 3, "verify", "seal", "seal"]
     assert {pool for pool, _ in town.threads.calls} == {"cpu"}
-    assert max(length for _, length in town.reads) == PIECE and sum(length for _, length in town.reads) == len(BODY)
+    ends = [offset + length for offset, length in town.reads]
+    assert ends == [PIECE, 2 * PIECE, len(HEAD) + len(BODY)]  # the store decompresses none of it twice
+    assert [offset for offset, _ in town.reads] == [len(HEAD), *ends[:-1]]
     assert len(town.zone.asked) == 2
 
 
