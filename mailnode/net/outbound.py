@@ -201,13 +201,14 @@ class Outbound:
             self._require_another(link, target)
             if level in ("opportunistic", "required", "verified", "dane"):
                 await self._start_tls(link, target, level)
-            if link.tls and link.fared is None:
-                self._fared(link, target, "", "")
+            if link.tls:
+                self._fared_with_tls(link, target)
             if target.username:
                 await self._login(link, target)
         except TargetFailed as failed:
-            if failed.scope == "tls":
-                self._fared(link, target, failed.result, failed.text)
+            if failed.scope == "tls":  # for good although there is TLS: by its certificate
+                level = ENCRYPTED if link.tls and failed.lasting else PLAIN
+                self._fared(link, target, failed.result, failed.text, level)
             link.close()
             raise
         except BaseException:
@@ -247,7 +248,7 @@ class Outbound:
             )
             if level != "opportunistic":
                 raise failed
-            self._fared(link, target, failed.result, failed.text)
+            self._fared(link, target, failed.result, failed.text, PLAIN)
             return
         link.write(link.client.start_tls())
         event = await link.expect(client.TlsReady, client.TlsRefused)
@@ -273,21 +274,21 @@ class Outbound:
         """Do the handshake and judge the certificate, before anything is said. :raises TargetFailed:"""
         handshake = self._tls.handshake(level, target)
         await link.begin_tls(handshake)
-        problem = handshake.problem()
-        link.verified = problem is None
-        if problem is None:
-            return
-        if level in VERIFIED:
+        link.problem = problem = handshake.problem()
+        if problem is not None and level in VERIFIED:
             raise TargetFailed("tls", problem.text, result=problem.result, lasting=True)
-        if target.rule is not None and target.rule.policy == "sts-testing":
-            self._fared(link, target, problem.result, problem.text)
 
-    def _fared(self, link: Link, target: Target, result: str, reason: str) -> None:
+    def _fared_with_tls(self, link: Link, target: Target) -> None:
+        """A connection has TLS: its certificate is what it should be, or nothing is held back for that."""
+        level, result, reason = AUTHENTIC, "", ""
+        if link.problem is not None:
+            level = ENCRYPTED
+            if target.rule is not None and target.rule.policy == "sts-testing":
+                result, reason = link.problem.result, link.problem.text
+        self._fared(link, target, result, reason, level)
+
+    def _fared(self, link: Link, target: Target, result: str, reason: str, level: str) -> None:
         """A connection has TLS as it should be (``result`` ""), or not: log it where there is a rule, and have it noted."""
-        if not link.tls or (result and link.verified):  # or it broke although the certificate was good
-            level = PLAIN
-        else:
-            level = AUTHENTIC if link.verified else ENCRYPTED
         link.fared = result, reason, level
         if target.rule is not None:
             told = result or "success"

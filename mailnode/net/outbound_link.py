@@ -18,6 +18,7 @@ from mailnode.interfaces.outbound import OutboundMessage, Target, TargetFailed
 from mailnode.interfaces.reactor import IStreamTransport
 from mailnode.interfaces.runtime import IClock, IDelayed
 from mailnode.net.handshake import version_and_cipher
+from mailnode.net.peer_certificate import CertificateProblem
 from mailnode.smtp.wire import client
 from mailnode.values.smtp_reply import Reply
 from mailnode.values.wire import NEED_DATA
@@ -44,7 +45,7 @@ class Link(Protocol):
         self.tls = ""
         self.source = ""  # the IP address it comes from, as the server sees it; "" where a proxy stands between
         self.fared: tuple[str, str, str] | None = None  # result, reason and level, as TlsSession has them
-        self.verified = False  # the certificate is what the rule asks for, or where there is none, the host's
+        self.problem: CertificateProblem | None = None  # by the rule; where there is none, by the host's name
         self.noted: set[str] = set()  # domains for which it was noted how it fared
         self.lost = False
         self.gone: Deferred[None] = Deferred()

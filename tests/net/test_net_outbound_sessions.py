@@ -12,8 +12,8 @@ from typing import Any, cast
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from OpenSSL import SSL, crypto
-from scripted_smtp import EHLO, SmtpScript
-from test_net_outbound import AUTHORITY, CERTIFICATE, message
+from scripted_smtp import CLOSE, EHLO, SmtpScript
+from test_net_outbound import AUTHORITY, CERTIFICATE, TLS_EHLO, message
 from test_net_outbound_rules import CERTIFICATES, OTHER, STS, TESTING, TROUBLES, RuleCase, dane
 from twisted.internet.defer import Deferred
 from twisted.internet.ssl import Certificate, PrivateCertificate, trustRootFromCertificates
@@ -161,6 +161,20 @@ class SessionTests(RuleCase):
                     server = self.troubled(trouble)
                     self.assertEqual(await self.deliver(server, **more), (result, PLAIN), trouble)
                     self.assertEqual(len(server.messages), 0 if more else 1)
+
+        return self.run_case(case())
+
+    def test_tls_that_breaks_behind_the_handshake(self) -> Deferred[Any]:
+        """Whatever the certificate was, the mail goes without."""
+
+        async def case() -> None:
+            for certificate in (CERTIFICATE, OTHER):
+                for rule in (None, TESTING):
+                    server = self.showing(certificate)
+                    answers = iter([TLS_EHLO, CLOSE, EHLO])
+                    server.replies["EHLO"] = lambda line, answers=answers: next(answers)
+                    self.assertEqual(await self.deliver(server, rule=rule), ("validation-failure", PLAIN))
+                    self.assertEqual(len(server.messages), 1)
 
         return self.run_case(case())
 
