@@ -728,6 +728,7 @@ def test_no_statement_of_the_runner_scans_a_table(queue, post, engine, loop):
     [few] = loop.run(queue.claim("c.example", NOW, 60.0, 10, 1))
     run = [
         (queue_leases.claim, 0, "c.example", NOW, NOW + 60, 10, 4, "token"),
+        (queue_leases.claim_newest, 0, "c.example", NOW, NOW + 60, 10, 4, "token", ()),
         (queue_leases.settle, 0, Settlement(few.token, outcomes(few, WAITING, next_try=NOW))),
         (queue_leases.due, 0, NOW, 10),
         (queue_leases.next_due, 0, NOW),
@@ -749,6 +750,18 @@ def test_no_statement_of_the_runner_scans_a_table(queue, post, engine, loop):
                 assert not re.match(r"SCAN (?!name|few|\d+-ROW)", step), (sql, plan)  # not tables
                 assert not step.endswith("(shard=?)") or "MIN(" in sql or "unfinished" in step, (sql, plan)
                 assert "TEMP B-TREE" not in step or "oldest" in sql, (sql, plan)
+
+
+@pytest.mark.parametrize("engine", ["sqlite-memory"], indirect=True)
+def test_a_plan_is_not_read_again_that_was_claimed_with_its_recipients(queue, post, engine, loop):
+    for name, plan in (("e1", ""), ("e2", "signed")):
+        rows = [QueuedRecipient(n, f"u{n}@{name}", f"{name}.example", plan=plan, next_try=NOW) for n in range(3)]
+        post(name, rows)
+    plain, shared = [
+        loop.run(engine.write(QUEUE, plans, queue_leases.claim, 0, f"{name}.example", NOW, NOW + 60, 10, 4, "token"))
+        for name in ("e1", "e2")
+    ]
+    assert len(plain) == len(shared)
 
 
 class Steps:

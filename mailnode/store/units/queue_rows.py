@@ -430,8 +430,8 @@ def _recipients(tx: Transaction, shard: int, envelope_id: str) -> list[StoredRow
 
 def with_recipients(tx: Transaction, shard: int, envelope: QueuedEnvelope, rows: Sequence[StoredRow]) -> QueuedEnvelope:
     """Return an envelope with the recipients of rows of the columns ``RECIPIENT``."""
-    plans: dict[int | None, str] = {}
-    for some in pieces(sorted({row[5] for row in rows if row[5] is not None})):
+    plans: dict[int | None, str] = {row[0]: row[4] for row in rows}
+    for some in pieces(sorted({row[5] for row in rows if row[5] is not None} - plans.keys())):
         marks, numbers = listed(some)
         plans |= tx.execute(
             f"SELECT number, plan FROM recipient WHERE shard = ? AND envelope_id = ? AND number IN {marks}",
