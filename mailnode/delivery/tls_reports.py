@@ -109,7 +109,7 @@ class TlsReports:
         self._stopped = False
 
     def stop(self) -> None:
-        """Begin no further report."""
+        """Begin no further report, nor hand one under way to a further place."""
         self._stopped = True
 
     async def send_due(self, now: float) -> None:
@@ -124,7 +124,7 @@ class TlsReports:
         except DomainError as error:
             _tell_failed(due, "", str(error) or type(error).__name__)
             done = False
-        if done or due.again is None:
+        if done or (due.again is None and not self._stopped):
             with suppress(StoreUnavailable):  # it goes once more then, under the same id
                 await self._results.finish(due.day, due.domain)
 
@@ -143,6 +143,8 @@ class TlsReports:
         )
         taken = False
         for place in wanted:
+            if self._stopped:
+                break
             try:
                 envelope = await self._hand_over(due, place, content)
             except ReportNotTaken as failed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
 from email import message_from_bytes, policy
 from typing import Any
 
@@ -55,8 +56,10 @@ class Web:
     def __init__(self) -> None:
         self.posted: list[tuple[str, bytes, str]] = []
         self.fails = ""
+        self.meanwhile: Callable[[], None] = lambda: None
 
     async def post(self, url: str, content: bytes, kind: str) -> None:
+        self.meanwhile()
         if self.fails:
             raise ReportNotTaken(self.fails)
         self.posted.append((url, content, kind))
@@ -184,6 +187,19 @@ class SendTests(ReportsCase):
         self.reports.stop()
         self.send(DUE)
         self.assertEqual(self.results.due, [DUE])
+
+    def end_meanwhile(self, fails: str) -> None:
+        self.web.meanwhile, self.web.fails = self.reports.stop, fails
+        self.want("https://r.example/x", "https://r.example/y", "mailto:reports@d.example")
+        self.send(LAST)
+
+    def test_the_end_waits_for_one_place_of_those_named(self) -> None:
+        self.end_meanwhile("")
+        self.assertEqual((len(self.web.posted), self.queue.added, self.results.finished), (1, [], ["d.example"]))
+
+    def test_what_nobody_has_taken_at_the_end_is_not_dropped(self) -> None:
+        self.end_meanwhile("503")
+        self.assertEqual((self.failures(), self.queue.added, self.results.finished), (["503"], [], []))
 
 
 class FailureTests(ReportsCase):
