@@ -44,32 +44,41 @@ def relevant(host: str, answers: Mapping[DnsQuestion, DnsAnswer]) -> DnsAnswer:
     return DnsAnswer()
 
 
+def allowing(tag: str, organization: str) -> str:
+    """Return the value of a record by which a known organization may issue. :param tag: "issue" or "issuewild"."""
+    return f'0 {tag} "{AUTHORITIES[organization][0]}"'
+
+
 def judge(name: str, organization: str, one: Compared) -> Judged:
     """Return whether the issuer of a certificate may issue the next one. :param name: in it; may begin with "*."."""
     authorities = AUTHORITIES.get(organization)
-    named = _named(one.found, wildcard=name.startswith("*."))
+    found = _named(one.found)
+    # RFC 8659 4.3: for a wildcard the one counts where it is there, else the other.
+    tag = "issuewild" if name.startswith("*.") and ("issuewild" in found or "issue" not in found) else "issue"
+    named = found.get(tag)
     if named is None:
         if authorities is None:
             return RIGHT
-        return "hint", f'Any authority may issue: publish 0 issue "{authorities[0]}" beside those of others you use.'
+        return "hint", f"Any authority may issue: publish {allowing(tag, organization)} beside those of others you use."
     if authorities is None:
         return "hint", f"They must allow {organization}: ask it what it is called in CAA records."
     if named.isdisjoint(authorities):
-        return "differs", f'{organization} may not issue the next certificate: publish 0 issue "{authorities[0]}" too.'
+        return (
+            "differs",
+            f"{organization} may not issue the next certificate: publish {allowing(tag, organization)} too.",
+        )
     return RIGHT
 
 
-def _named(values: Sequence[str], wildcard: bool) -> set[str] | None:
-    """Return the authorities that records name for a name; None: they restrict nothing (RFC 8659 4.2, 4.3)."""
+def _named(values: Sequence[str]) -> dict[str, set[str]]:
+    """Return the authorities that records name, by tag; a tag that is not there restricts nothing (RFC 8659 4.2, 4.3)."""
     found: dict[str, set[str]] = {}
     for text in values:
         flags, tag, value = (*text.split(" ", 2), "", "")[:3]
         if tag not in _KNOWN and flags.isdigit() and int(flags) & 128:
-            return set()  # RFC 8659 4.1: what is critical and not understood forbids
+            return {"issue": set(), "issuewild": set()}  # RFC 8659 4.1: what is critical and not understood forbids
         found.setdefault(tag, set()).add(_authority(value.strip('"').lower()))
-    if wildcard and "issuewild" in found:
-        return found["issuewild"]
-    return found.get("issue")
+    return found
 
 
 def _authority(value: str) -> str:

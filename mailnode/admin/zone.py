@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Iterator, Sequence
 from urllib.parse import quote
 
-from mailnode.admin.caa import AUTHORITIES, certified
+from mailnode.admin.caa import AUTHORITIES, allowing, certified
 from mailnode.values.address import domain_key
 from mailnode.values.published import SERVICES, DnsRecord, Published
 
@@ -149,13 +149,13 @@ def _issuance(published: Published) -> Iterator[DnsRecord]:
     found = certified(published.hostname, published)
     if found is not None and found[1] in AUTHORITIES:
         name, organization = found
-        tag = "issuewild" if name.startswith("*.") else "issue"
+        wild = name.startswith("*.")
+        names = name if wild else "this name and those below it"
         yield DnsRecord(
             name.removeprefix("*."),
             "CAA",
-            f'0 {tag} "{AUTHORITIES[organization][0]}"',
-            "Who may issue certificates for this name and those below it: nobody else (CAA). Others that you use must stand here"
-            " too.",
+            allowing("issuewild" if wild else "issue", organization),
+            f"Who may issue certificates for {names}: nobody else (CAA). Others that you use must stand here too.",
         )
 
 

@@ -50,7 +50,7 @@ def questions(published: Published, records: Sequence[DnsRecord]) -> set[DnsQues
     asked = {DnsQuestion(one.name, one.type) for one in records}
     names = {published.hostname, *(one.name for one in records if one.type == "CNAME")}
     asked |= {DnsQuestion(name, kind) for name in names for kind in ("A", "AAAA")}
-    for host in _certified_hosts(published, records):
+    for host in _certified(published, records):
         asked |= set(caa.climb(host))
     return asked | set(names_of_addresses(published, {}).values())
 
@@ -89,20 +89,19 @@ def _records(published: Published, records: Sequence[DnsRecord], answers: Answer
         yield _told(question, compared, _judge(_rule(question, tag), compared, answer.failed), group[0].why)
 
 
-def _certified_hosts(published: Published, records: Sequence[DnsRecord]) -> list[str]:
-    """Return the names of this server that certificates are for whose issuers are known: its own, and the policy host's."""
+def _certified(published: Published, records: Sequence[DnsRecord]) -> dict[str, tuple[str, str]]:
+    """Return what certificates say of the names of this server that they are for, its own and the policy host's, where their
+    issuers are known: see :func:`mailnode.admin.caa.certified`."""
     names = [published.hostname, *(one.name for one in records if one.type == "CNAME")]
-    return [name for name in names if caa.certified(name, published)]
+    return {name: found for name in names if (found := caa.certified(name, published)) is not None}
 
 
 def _issuance(published: Published, records: Sequence[DnsRecord], answers: Answers) -> Iterator[RecordCheck]:
-    for host in _certified_hosts(published, records):
-        found = caa.certified(host, published)
-        assert found is not None
+    wanted = [one.value for one in records if one.type == "CAA"]
+    for host, (name, organization) in _certified(published, records).items():
         answer = caa.relevant(host, answers)
-        wanted = [one.value for one in records if one.type == "CAA"]
         compared = Compared(host, wanted, list(answer.values), published.hostname)
-        judged = _judge(partial(caa.judge, *found), compared, answer.failed)
+        judged = _judge(partial(caa.judge, name, organization), compared, answer.failed)
         yield _told(DnsQuestion(host, "CAA"), compared, judged, "Who may issue certificates for this name (CAA).")
 
 

@@ -207,6 +207,8 @@ def test_the_authority_of_the_certificate_is_proposed_where_it_is_known():
 
     assert proposed({HOST: LETS}) == [(HOST, ISSUE)]
     assert proposed({f"*.{D}": LETS}) == [(D, WILD)]
+    [wild] = [one for one in zone(D, replace(OURS, issuers={f"*.{D}": LETS})) if one.type == "CAA"]
+    assert f"certificates for *.{D}: nobody else" in wild.why
     assert proposed({HOST: "An Authority of Ours"}) == proposed({}) == []
 
 
@@ -244,6 +246,16 @@ def test_whether_the_issuer_may_go_on(changes, verdict, words):
 )
 def test_a_wildcard_has_rules_of_its_own(values, verdict):
     assert {found for found, _ in issuance({D: values}, wild=LETS).values()} == {verdict}
+
+
+@pytest.mark.parametrize(
+    ("values", "missing"),
+    [([], WILD), ([ISSUE, '0 issuewild "pki.goog"'], WILD), (['0 issue "pki.goog"'], ISSUE)],
+)
+def test_what_is_to_be_published_for_a_wildcard_lets_its_issuer_go_on(values, missing):
+    for verdict, advice in issuance({D: values}, wild=LETS).values():
+        assert verdict != "right" and f"publish {missing} " in advice
+    assert {found for found, _ in issuance({D: [*values, missing]}, wild=LETS).values()} == {"right"}
 
 
 def test_each_name_by_the_certificate_that_is_for_it():
