@@ -37,10 +37,9 @@ def notices_owed(names: Sequence[bytes], block: bytes, reverse_path: Address | N
     for _, name, start, end in scan_fields(block[:MAX_LOOKED]):
         if (known := name.lower()) in found:
             found[known].append(unfold(block[start:end]))
-    is_listed = is_listed or any(value.lower() in _BULK for value in found[_PRECEDENCE])
-    posted_to = [*found[b"to"], *found[b"cc"], _unquoted(b"\n".join(found[b"list-post"])[:MAX_POST])]
-    if not is_listed:
+    if not is_listed and not any(value.lower() in _BULK for value in found[_PRECEDENCE]):
         return ALL_NOTICES
+    posted_to = [*found[b"to"], *found[b"cc"], _unquoted(b"\n".join(found[b"list-post"])[:MAX_POST])]
     if reverse_path.base().local.lower().endswith(_REQUEST) or _names(b"\n".join(posted_to), reverse_path):
         return NO_NOTICES
     return FAILURES_ALONE
@@ -50,7 +49,8 @@ def _names(values: bytes, address: Address) -> bool:
     """Whether an address stands in these, in whatever case, its domain in either form."""
     ways = {str(address).lower(), f"{address.local}@{address.domain_key}".lower()}
     alike = rb"(?<!%b)(?:%b)(?!%b)" % (_IN_ADDRESS, b"|".join(re.escape(way.encode()) for way in ways), _IN_ADDRESS)
-    return re.search(alike, values.lower()) is not None
+    lowered = values.decode("utf-8", "replace").lower().encode()  # octets are searched faster
+    return re.search(alike, lowered) is not None
 
 
 def _unquoted(value: bytes) -> bytes:

@@ -65,6 +65,8 @@ def test_nothing_goes_to_who_takes_subscriptions() -> None:
 
 def test_names_that_are_not_ascii() -> None:
     assert owed("List-Id: <x>", "To: größe@müller.test", sender="größe@müller.test") == NO_NOTICES
+    for written in ("Ärzte@MÜLLER.test", "ärzte@müller.test"):
+        assert owed("List-Id: <x>", "To: Ärzte@Müller.test", sender=written) == NO_NOTICES
     assert owed("List-Id: <x>", "To: list@xn--mller-kva.test", sender="list@müller.test") == NO_NOTICES
     assert owed("List-Id: <x>", "To: größe@müller.test", sender="röße@müller.test") == FAILURES_ALONE
 
