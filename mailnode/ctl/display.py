@@ -205,12 +205,13 @@ def older_accepted(result: OlderAccepted) -> str:
 
 def verified(result: StoreVerified) -> str:
     """Return what came of comparing the store with itself."""
-    counts = (
-        f"accounts: {result['accounts']}\nfiles of messages: {result['files']}\nfiles nothing needs: {result['loose']}"
-    )
-    return "\n".join(
-        [counts, *(f"! {as_text(fault)}" for fault in result["faults"]), "" if result["faults"] else "all right"]
-    ).rstrip()
+    lines = [
+        f"accounts: {result['accounts']}",
+        f"files of messages: {result['files']}",
+        f"files nothing needs: {result['loose']}",
+    ]
+    faults = [f"! {as_text(fault)}" for fault in result["faults"]]
+    return "\n".join([*lines, *(faults or ["all right"])])
 
 
 def reloaded(result: Reloaded) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import click
 
@@ -18,6 +18,7 @@ from mailnode.ctl.parts import OctetsType, Place, changed, show, shown
 
 Given: TypeAlias = dict[str, Any]  # the arguments of a command by name, each of its parameter's type
 Output = Callable[[Any, bool], None]  # of a result and whether JSON is wanted
+J = TypeVar("J", ZoneCheck, StoreVerified)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +86,15 @@ def _records(result: ZoneRecords, as_json: bool) -> None:
     show(result, as_json, zone.as_lines if form == "plain" else zone.as_zone_file)
 
 
-def _checked(result: ZoneCheck, as_json: bool) -> None:
-    show(result, as_json, zone.as_verdicts)
-    if not result["ok"]:
-        click.get_current_context().exit(1)
+def _judged(human: Callable[[J], str]) -> Callable[[J, bool], None]:
+    """Return what prints a result, and has the command end with 1 when it is not ``ok``."""
 
+    def judged(result: J, as_json: bool) -> None:
+        show(result, as_json, human)
+        if not result["ok"]:
+            click.get_current_context().exit(1)
 
-def _verified(result: StoreVerified, as_json: bool) -> None:
-    show(result, as_json, display.verified)
-    if not result["ok"]:
-        click.get_current_context().exit(1)
+    return judged
 
 
 _ENVELOPE = {"envelope_id": [click.Argument(["envelope_id"], metavar="ENVELOPE")]}
@@ -159,7 +159,7 @@ WORDS = {
 
         Asks the resolvers of [dns], right now. Ends with 1 when one is missing, wrong or could not be asked.
         """,
-        _checked,
+        _judged(zone.as_verdicts),
     ),
     "domain.dkim": Words(
         "Show the keys that sign a domain's mail (DKIM), each with its DNS record.", shown(zone.dkim_keys)
@@ -403,7 +403,7 @@ WORDS = {
         message has its file, and whether the directory and the mailboxes know the same accounts. Ends with 1 when something is
         wrong. Files that nothing needs any more are counted: the sweep removes them.
         """,
-        _verified,
+        _judged(display.verified),
     ),
     "store.accept-older": Words(
         """Go on with older FILES (mail-00, queue, directory, or all), while no server runs.
