@@ -26,9 +26,8 @@ class MailOptions:
     ret: str = ""  # FULL, HDRS or "" (RFC 3461 4.3)
     envid: str = ""  # decoded (RFC 3461 4.4)
     priority: int = 0  # -9 to 9: of what is due to one destination, the highest goes first
-    tls: str = (
-        ""  # TLS_REQUIRED: under verified TLS or not at all; TLS_OPTIONAL: whatever recipients' domains ask (RFC 8689)
-    )
+    # TLS_REQUIRED: under verified TLS or not at all; TLS_OPTIONAL: whatever recipients' domains ask (RFC 8689)
+    tls: str = ""
 
 
 @dataclass(frozen=True, slots=True)

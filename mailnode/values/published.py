@@ -60,7 +60,5 @@ class Published:
     sts: OwnStsPolicy | None = None  # None: nothing serves it
     dmarc: str = "quarantine"  # what others are asked to do with mail that is not ours
     reports_to: str = ""  # the address that reports go to; "": postmaster of each domain
-    issuers: Mapping[str, str] = field(
-        default_factory=dict
-    )  # a name of a certificate -> the organization that issued it
+    issuers: Mapping[str, str] = field(default_factory=dict)  # by a certificate's name: its issuer's organization
     relays: tuple[str, ...] = ()  # hosts that mail leaves through instead of by MX records

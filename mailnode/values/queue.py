@@ -22,9 +22,8 @@ EVERY_DESTINATION = ""  # of a pause of the whole queue
 
 LOCAL_DESTINATION = "."  # destination of recipients whose plan is applied in the store
 
-GIVEN_UP_DESTINATION = (
-    "!"  # of recipients that nobody is tried for, or not any more: only the end is left to be written
-)
+# Destination of recipients that nobody is tried for, or not any more: only the end is left to be written.
+GIVEN_UP_DESTINATION = "!"
 
 # How an operator gave a recipient up: the next try is the last one, or there is none, and the sender is told, or not.
 LAST_TRY, BOUNCED, DROPPED = "last try", "bounced", "dropped"
