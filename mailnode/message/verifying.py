@@ -91,6 +91,8 @@ class _NotVerified(dkim.DKIMException):  # type: ignore[misc]
 class _BoundedVerifier(dkim.DomainSigner):  # type: ignore[misc]
     """Verifies one signature, with the hash of a body that it has never seen, and a record that was asked for before."""
 
+    headers: Sequence[tuple[bytes, bytes]]
+
     def __init__(self, header: bytes, body: Digests, keys: Keys) -> None:
         super().__init__(header, logger=_SILENT)
         self._digests = body
@@ -111,7 +113,13 @@ class _BoundedVerifier(dkim.DomainSigner):  # type: ignore[misc]
         if not sig[b"a"].startswith(self.ktag):
             raise _NotVerified("permerror", "key of another kind")
         bodiless = {name: value for name, value in sig.items() if name != b"bh"}
-        return bool(self.verify_sig_process(bodiless, include_headers, sig_header, dnsfunc))
+        # dkimpy canonicalises whatever fields there are, once more for each signature.
+        covered = set(include_headers)
+        whole, self.headers = self.headers, [field for field in self.headers if field[0].lower() in covered]
+        try:
+            return bool(self.verify_sig_process(bodiless, include_headers, sig_header, dnsfunc))
+        finally:
+            self.headers = whole
 
     def _look_at_body(self, sig: Tags) -> None:
         form = sig.get(b"c", b"simple").partition(b"/")[2] or b"simple"
@@ -131,7 +139,6 @@ class _SignatureVerifier(_BoundedVerifier, dkim.DKIM):  # type: ignore[misc]
 class _ChainVerifier(_BoundedVerifier, dkim.ARC):  # type: ignore[misc]
     """Of ARC. dkimpy finds a signature by a space before its instance, where the relaxed form sees nothing."""
 
-    headers: Sequence[tuple[bytes, bytes]]
     _newest = 0
 
     def __init__(self, header: bytes, body: Digests, keys: Keys) -> None:
