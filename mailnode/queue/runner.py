@@ -417,6 +417,8 @@ class QueueRunner:
         recipients = claim.envelope.recipients
         if recipients[0].destination == GIVEN_UP_DESTINATION:
             return _give_up(recipients), True
+        if self._settler.hurry:  # its turn to begin came when the time for running tries was over
+            return _all(recipients, "4.3.2", "the server was shut down"), False
         agent = self._local if recipients[0].destination == LOCAL_DESTINATION else self._remote
         attempt = Deferred.fromCoroutine(agent.attempt(claim))
         self._attempts[attempt] = None

@@ -583,6 +583,19 @@ class ConcurrencyTests(HangingCase):
         self.assertLessEqual(outcome.next_try, self.clock.seconds())
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_what_waited_for_its_turn_until_tries_are_cut_off_is_not_begun_and_stays_due(self) -> None:
+        self.turns = 10
+        self.runner = self.make()
+        self.add(*(queued(f"e{number}", NOW, destination=f"dead{number}.example") for number in range(2)))
+        self.runner.start()
+        stopped = Deferred.fromCoroutine(self.runner.stop(within=0))
+        for _ in range(10):
+            self.clock.turn()
+        self.successResultOf(stopped)
+        self.assertEqual([claim.envelope.id for claim in self.remote.claims], ["e0"])
+        ended = [(one.envelope_id, one.state, one.counts_as_attempt) for one in self.store.outcomes()]
+        self.assertEqual(ended, [("e0", WAITING, False), ("e1", WAITING, False)])
+
     def test_a_claim_under_way_at_stop_is_not_left_leased(self) -> None:
         self.add(queued("e1", NOW, destination="dead.example"))
         claim, slow = self.store.claim, Deferred[None]()
