@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from functools import cache
 
 from mailnode.delivery.circles import mark
 from mailnode.delivery.routing import RoutingTable
@@ -41,6 +42,9 @@ class RemoteCopy:
     circle: bool = False
 
 
+_Borne = tuple[bytes, str, bool]  # prefix, sender and circle of a RemoteCopy
+
+
 @dataclass(frozen=True, slots=True)
 class Copies:
     """All copies of one message: one an account, one a foreign address."""
@@ -56,6 +60,7 @@ def copies(envelope: Envelope, judgement: Judgement) -> Copies:
     remote: dict[str, RemoteCopy] = {}
     carried: set[int] = set()  # recipients a copy of whom carries the whole request
     prefixes: dict[bytes, bytes] = {}  # one object for all copies that have the same on top
+    led_on: dict[tuple[Address, bytes], _Borne] = {}  # once for a list, however many are on it
     for reached in (judgement.own, judgement.redirected) if judgement.plans else (judgement.own,):
         for number, recipient in enumerate(envelope.recipients):
             for route, plan in reached(recipient.address):
@@ -73,22 +78,23 @@ def copies(envelope: Envelope, judgement: Judgement) -> Copies:
                     if key not in remote:
                         # RFC 3461 5.2.7.3: who sends to a list has asked for no word of its members.
                         listed = PLAIN_RCPT if route.owner else _options(recipient, address, number in carried)
-                        remote[key] = _led_on(judgement, recipient.address, RemoteCopy(address, listed, prefix))
+                        borne = prefix, "", False
+                        if address != str(recipient.address):
+                            of = recipient.address, prefix
+                            borne = led_on.get(of) or led_on.setdefault(of, _led_on(judgement, *of))
+                        remote[key] = RemoteCopy(address, listed, *borne)
                         if not route.owner:
                             carried.add(number)
     return Copies(tuple(local.values()), tuple(remote.values()))
 
 
-def _led_on(judgement: Judgement, recipient: Address, copy: RemoteCopy) -> RemoteCopy:
-    """Return a recipient's copy with what it bears when it is not for that address itself."""
-    if copy.address == str(recipient):
-        return copy
+def _led_on(judgement: Judgement, recipient: Address, prefix: bytes) -> _Borne:
+    """Return what a recipient's copies bear that are not for that address itself."""
     sender = judgement.senders.get(recipient)
-    return replace(
-        copy,
-        prefix=mark(recipient) + judgement.seals.get(recipient, b"") + copy.prefix,
-        sender="" if sender is None else str(sender),
-        circle=recipient in judgement.circles,
+    return (
+        mark(recipient) + judgement.seals.get(recipient, b"") + prefix,
+        "" if sender is None else str(sender),
+        recipient in judgement.circles,
     )
 
 
@@ -109,6 +115,7 @@ def queued_recipients(
         for index, copy in enumerate(made.local)
     ]
     encoded: dict[tuple[bytes, str], str] = {}
+    lead = cache(lambda domain, sender: routing.destination(domain, sender, account))
     for index, remote in enumerate(made.remote, len(rows)):
         on_top = remote.prefix, remote.sender
         if on_top not in encoded:
@@ -116,7 +123,7 @@ def queued_recipients(
         row = QueuedRecipient(
             index,
             remote.address,
-            routing.destination(remote.address.rpartition("@")[2], remote.sender or reverse_path, account),
+            lead(remote.address.rpartition("@")[2], remote.sender or reverse_path),
             plan=encoded[on_top],
             options=remote.options,
             next_try=next_try,

@@ -8,7 +8,7 @@ from mailnode.delivery.acceptance import queued_envelope
 from mailnode.delivery.circles import MAX_VISITS, visited
 from mailnode.delivery.forwarding import KEY_SECONDS, Forwarding
 from mailnode.delivery.judge import Judge
-from mailnode.delivery.plans import copies, decode_plan, prefix_of
+from mailnode.delivery.plans import Copies, RemoteCopy, copies, decode_plan, prefix_of, queued_recipients
 from mailnode.delivery.router import Router
 from mailnode.delivery.routing import NextHop, Route, RoutingTable, Way
 from mailnode.errors import Refused
@@ -106,6 +106,33 @@ def test_a_list_has_its_owner_for_a_sender_whoever_writes_to_it(world):
     judgement = Judgement((friends,), {friends: world.directory.routes["list@here.example"]})
     envelope = Envelope("e1", ALICE, (Recipient(friends, options),), Origin("s", "SMTP"), NOW)
     assert copies(envelope, judgement).remote[0].options == RcptOptions()
+
+
+def test_what_stands_on_top_for_all_of_a_list_is_there_once():
+    """A hundred thousand of them had it in memory, each for itself."""
+    friends = parse_address("list@here.example")
+    members = tuple(f"{name}@away.example" for name in ("ann", "eve", "joe"))
+    routes = {friends: Resolved(True, remote=(*members, str(friends)), owner="owner@here.example")}
+    envelope = Envelope("e1", ALICE, (Recipient(friends),), Origin("s", "SMTP"), NOW, trace=b"Received: x\r\n")
+    *led, itself = copies(envelope, Judgement((friends,), routes, seals={friends: b"ARC-Seal: x\r\n"})).remote
+    assert {one.prefix for one in led} == {b"Delivered-To: list@here.example\r\nARC-Seal: x\r\nReceived: x\r\n"}
+    assert len({id(one.prefix) for one in led}) == 1
+    assert itself.prefix == envelope.trace
+
+
+def test_the_table_is_asked_once_for_a_domain():
+    class Asked(RoutingTable):
+        def destination(self, domain, sender="", account=""):
+            asked.append((domain, sender, account))
+            return super().destination(domain, sender, account)
+
+    asked = []
+    made = [RemoteCopy(f"{name}@{there}.example", RcptOptions()) for name in "abc" for there in ("far", "away")]
+    made.append(RemoteCopy("d@far.example", RcptOptions(), sender="owner@here.example"))
+    rows = queued_recipients(Copies((), tuple(made)), NOW, Asked(), "alice@far.example", "ann@here.example")
+    assert [row.destination for row in rows] == ["far.example", "away.example"] * 3 + ["far.example"]
+    expected = [("far.example", ""), ("away.example", ""), ("far.example", "owner@here.example")]
+    assert asked == [(domain, sender or "alice@far.example", "ann@here.example") for domain, sender in expected]
 
 
 def test_a_redirect_is_forwarding_too(world):
