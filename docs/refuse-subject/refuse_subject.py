@@ -15,7 +15,8 @@ class RefuseSubject:
     """Refuses a message whose subject holds one of the words, whatever their case."""
 
     name = "refuse-subject"
-    stages = frozenset(["message"])
+    stages = frozenset(["end"])
+    only_strangers = False
 
     def __init__(self, options, context):
         words = options.get("words", [])

@@ -24,6 +24,7 @@ from mailnode.config.schema import (
     Dkim,
     Dns,
     DomainEntry,
+    Judgement,
     Limits,
     Listener,
     MtaSts,
@@ -36,6 +37,7 @@ from mailnode.config.schema import (
     Tls,
     TlsName,
     TlsReports,
+    policies,
 )
 from mailnode.errors import ConfigurationError
 from mailnode.values.address import domain_key
@@ -50,7 +52,7 @@ class Checks:
     """
 
     pair: Callable[[Path, Path], list[tuple[str, str]]] = lambda certificate, key: []
-    policies: Callable[[Sequence[PolicyEntry]], list[str]] = lambda entries: []
+    policies: Callable[[Sequence[tuple[str, PolicyEntry]]], list[str]] = lambda entries: []
     checkers: Callable[[Sequence[str]], list[str]] = lambda texts: []
 
 
@@ -69,6 +71,7 @@ _SINGLE: dict[str, type[Section]] = {
     "mta_sts": MtaSts,
     "published": Published,
     "tls_reports": TlsReports,
+    "judgement": Judgement,
 }
 _LISTS: dict[str, type[Section]] = {"listener": Listener, "domain": DomainEntry, "policy": PolicyEntry}
 
@@ -198,10 +201,11 @@ def _cross_mistakes(sections: Sections, checks: Checks) -> list[str]:
     reports: TlsReports | None = sections.get("tls_reports")
     if reports is not None and not _same_domain(reports.sender, reports.contact or reports.sender):
         mistakes.append("tls_reports.contact: should be in the domain of sender (RFC 8460 5.3)")
-    policies: list[PolicyEntry | None] = sections.get("policy", [])
-    known = [policy for policy in policies if policy is not None]
-    if len(known) == len(policies):  # else the numbers of the entries would be wrong
-        mistakes += checks.policies(known)
+    entries: list[PolicyEntry | None] = sections.get("policy", [])
+    known = [entry for entry in entries if entry is not None]
+    judgement: Judgement | None = sections.get("judgement")
+    if len(known) == len(entries) and judgement is not None:  # else the numbers of the entries would be wrong
+        mistakes += checks.policies(policies(judgement, known))
     if sections.get("auth") is not None:
         mistakes += checks.checkers(sections["auth"].checkers)
     return mistakes

@@ -5,6 +5,7 @@ docs/configuration.rst is generated from here (:mod:`mailnode.config.docs`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
@@ -415,6 +416,22 @@ class TlsReports(Section):
         return ReportSettings(self.sender, self.organization, self.contact or self.sender)
 
 
+class Judgement(Section):
+    """How mail that strangers send is judged (:doc:`judgement`)."""
+
+    checks: list[Annotated[str, Field(min_length=1)]] = Field(
+        [],
+        description="Policies that are asked with the options they have by themselves, in this order, before those of "
+        "``[[policy]]``. One that stands there too is asked there, with its options.",
+    )
+    junk_at: Annotated[float, Field(ge=0)] = Field(
+        5.0, description="The score from which on a message goes into the junk mailbox. 0: none does for its score."
+    )
+    refuse_at: Annotated[float, Field(ge=0)] = Field(
+        15.0, description="The score from which on a message is refused. 0: none is for its score."
+    )
+
+
 class PolicyEntry(Section):
     """One policy, asked in the order of the file."""
 
@@ -442,4 +459,20 @@ class Config(Section):
     mta_sts: MtaSts | None = None
     published: Published = Published.model_validate({})
     tls_reports: TlsReports | None = None
+    judgement: Judgement = Judgement.model_validate({})
     policy: list[PolicyEntry] = []
+
+    def policies(self) -> list[tuple[str, PolicyEntry]]:
+        """Return the policies in the order in which they are asked, each with the key it stands at."""
+        return policies(self.judgement, self.policy)
+
+
+def policies(judgement: Judgement, entries: Sequence[PolicyEntry]) -> list[tuple[str, PolicyEntry]]:
+    """Return the policies in the order in which they are asked, each with the key it stands at."""
+    named = {entry.name for entry in entries}
+    checks = [
+        (f"judgement.checks[{index}]", PolicyEntry.model_validate({"name": name}))
+        for index, name in enumerate(judgement.checks)
+        if name not in named
+    ]
+    return checks + [(f"policy[{index}]", entry) for index, entry in enumerate(entries)]

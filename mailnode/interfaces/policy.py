@@ -14,6 +14,7 @@ class IPolicy(Interface):
 
     name = Attribute("str: for the log and for tags")
     stages = Attribute("frozenset[str]: of values.policy.STAGES")
+    only_strangers = Attribute("bool: not asked about what users, servers of ours and those that may relay send")
 
     async def judge(request: PolicyRequest) -> Verdict:
         """Return a verdict. What it raises is logged and counts as no opinion, or as defer where the configuration
@@ -41,14 +42,18 @@ class IPluginContext(Interface):
     clock = Attribute("interfaces.runtime.IClock")
     resolver = Attribute("interfaces.outbound.IResolver")
     threads = Attribute("interfaces.runtime.IThreads")
+    hostname = Attribute("str: this server's name, in A-labels")
 
 
 class IPolicyChain(Interface):
     """All policies in order; the one place that decides."""
 
-    def judges(stage: str) -> bool:
-        """Whether any policy has a say at a stage; else nobody need be asked, and the verdict is PASS."""
+    def judges(stage: str, known: bool) -> bool:
+        """Whether any policy has a say at a stage; else nobody need be asked, and the verdict is PASS.
+
+        :param known: as in ``PolicyRequest``.
+        """
 
     async def ask(request: PolicyRequest) -> Verdict:
-        """One verdict of all policies: the first refuse or defer wins; tags and headers add up. Deadline 30 s: then
-        defer."""
+        """One verdict of all policies: the first refuse or defer wins; tags, headers, results and reasons add up, and at stage
+        "end" they decide. Deadline 30 s: then defer."""

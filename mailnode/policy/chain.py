@@ -1,13 +1,14 @@
 """The chain: every policy in order, one verdict. The only place that decides.
 
 A policy that raises, or gives what is no verdict, has no opinion (``on_failure`` "pass") or defers the message ("defer");
-it never refuses. All policies of one stage together have 30 seconds; after that the verdict is defer.
+it never refuses. All policies of one stage together have 30 seconds; after that the verdict is defer. What they have found in all
+stages adds up, and at "end" becomes what happens to the message (:mod:`mailnode.policy.decision`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from twisted.internet.defer import CancelledError, ensureDeferred
 from twisted.logger import Logger
@@ -15,10 +16,11 @@ from zope.interface import implementer
 
 from mailnode.interfaces.policy import IPolicy, IPolicyChain
 from mailnode.interfaces.runtime import IClock
+from mailnode.policy.decision import DEFAULT_THRESHOLDS, Thresholds, decide
+from mailnode.policy.gathering import Gathered
 from mailnode.policy.verdicts import check
 from mailnode.values.events import emit
-from mailnode.values.plan import AS_IT_IS
-from mailnode.values.policy import PASS, PolicyRequest, Verdict
+from mailnode.values.policy import PASS, STAGES, PolicyRequest, Verdict
 
 DEADLINE = 30.0  # seconds
 
@@ -38,51 +40,62 @@ class ChainedPolicy:
 class PolicyChain:
     """Policies in the order of the configuration."""
 
-    def __init__(self, links: Sequence[ChainedPolicy], clock: IClock) -> None:
-        self._by_stage: dict[str, list[ChainedPolicy]] = {}
-        for link in links:
-            for stage in link.policy.stages:
-                self._by_stage.setdefault(stage, []).append(link)
+    def __init__(
+        self,
+        links: Sequence[ChainedPolicy],
+        clock: IClock,
+        hostname: str = "localhost",
+        thresholds: Thresholds = DEFAULT_THRESHOLDS,
+    ) -> None:
+        """:param hostname: who says what was found, in A-labels."""
+        self._asked: dict[tuple[str, bool], list[ChainedPolicy]] = {}
+        for stage in STAGES:
+            at_stage = [link for link in links if stage in link.policy.stages]
+            self._asked[stage, False] = at_stage
+            self._asked[stage, True] = [link for link in at_stage if not link.policy.only_strangers]
+        # What any of them found is told at the end.
+        self._decides = {known: any(self._asked[stage, known] for stage in STAGES) for known in (False, True)}
         self._clock = clock
+        self._hostname = hostname
+        self._thresholds = thresholds
 
-    def judges(self, stage: str) -> bool:
+    def judges(self, stage: str, known: bool) -> bool:
         """See :class:`IPolicyChain`."""
-        return stage in self._by_stage
+        return bool(self._asked[stage, known]) or (stage == "end" and self._decides[known])
 
     async def ask(self, request: PolicyRequest) -> Verdict:
-        """Return one verdict: the first refuse or defer; else pass or accept with all tags, headers and plans, to be held when
-        one wants it."""
-        links = self._by_stage.get(request.stage)
-        if not links:
-            return PASS
+        """Return one verdict: the first refuse or defer; else pass, accept or quarantine with all tags, headers and plans, to be
+        held when one wants it."""
+        links = self._asked[request.stage, request.known]
+        gathered = await self._gather(links, request) if links else Gathered()
+        if request.stage != "end" or gathered.ended:
+            return gathered.verdict()
+        return decide(gathered, request, self._thresholds, self._hostname)
+
+    async def _gather(self, links: Sequence[ChainedPolicy], request: PolicyRequest) -> Gathered:
         asking = ensureDeferred(self._ask_all(links, request))
         deadline = self._clock.callLater(DEADLINE, asking.cancel)
         try:
             return await asking
         except CancelledError:
             self._log_failure(request, "deadline", "no verdict within 30 s")
-            return _DEFER
+            return Gathered(ended=_DEFER)
         finally:
             if deadline.active():
                 deadline.cancel()
 
-    async def _ask_all(self, links: Sequence[ChainedPolicy], request: PolicyRequest) -> Verdict:
-        tags: dict[str, str] = {}
-        headers: tuple[bytes, ...] = ()
-        plan = AS_IT_IS
-        action, hold = "pass", False
+    async def _ask_all(self, links: Sequence[ChainedPolicy], request: PolicyRequest) -> Gathered:
+        gathered = Gathered()
         for link in links:
             verdict = await self._ask_one(link, request)
-            tags.update(verdict.tags)
-            headers += verdict.headers
-            plan = plan.then(verdict.plan)
-            hold = hold or verdict.hold
-            if verdict.action in ("refuse", "defer"):
-                return Verdict(verdict.action, verdict.status, verdict.text, tags, headers)
-            if verdict.action == "accept":
-                action = "accept"
+            if verdict is PASS:
+                continue
+            said = gathered.add(link.policy.name, verdict)
+            if gathered.ended is not None or verdict.action == "accept":
                 break
-        return Verdict(action, tags=tags, headers=headers, plan=plan, hold=hold)
+            if said.results or said.reasons or said.action == "quarantine":
+                request = replace(request, found=request.found.then(said))
+        return gathered
 
     async def _ask_one(self, link: ChainedPolicy, request: PolicyRequest) -> Verdict:
         try:

@@ -4,14 +4,19 @@ nobody looks at it again; and what cannot be carried out would put the message o
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from math import isfinite
 
 from mailnode.values.address import Address
+from mailnode.values.authentication import AuthenticationResult
 from mailnode.values.flags import MAX_KEYWORD_OCTETS, SYSTEM_MASK
 from mailnode.values.mailbox_name import mailbox_name
 from mailnode.values.plan import AS_IT_IS, RecipientPlan
 from mailnode.values.policy import PASS, Verdict
 
-_ACTIONS = frozenset({"pass", "accept", "defer", "refuse"})
+_ACTIONS = frozenset({"pass", "accept", "quarantine", "defer", "refuse"})
+_OWN_ACTIONS = frozenset({"pass", "quarantine", "refuse"})
+_WORD = re.compile(r"[a-z][a-z0-9-]{0,30}")  # RFC 8601 2.2: Keyword
 _STATUS = re.compile(r"(?:[245]\.[0-9]{1,3}\.[0-9]{1,3})?")
 # RFC 9051 9, flag-keyword: an atom. RFC 5322 2.2: fields, each with its continuations and CRLF, no other CR or LF.
 _KEYWORD = re.compile(r'[^\x00-\x20\x7f-\U0010ffff(){%*"\\\]]+')
@@ -33,9 +38,28 @@ def check(verdict: object) -> Verdict:
     for line in verdict.headers:
         _check_fields("headers", line)
     _expect("hold", verdict.hold, bool)
+    _check_findings(verdict)
+    _expect("own", verdict.own, Mapping)
+    for address, own in verdict.own.items():
+        _expect("own", address, Address)
+        check(own)
+        if own.action not in _OWN_ACTIONS:
+            raise ValueError("own: none of " + ", ".join(sorted(_OWN_ACTIONS)))
     if verdict.plan is not AS_IT_IS:
         _check_plan(verdict.plan)
     return verdict
+
+
+def _check_findings(verdict: Verdict) -> None:
+    _expect("score", verdict.score, (int, float))
+    if not isfinite(verdict.score):
+        raise ValueError("score: no number")
+    _expect("reason", verdict.reason, str)
+    _expect("results", verdict.results, tuple)
+    for result in verdict.results:
+        _expect("results", result, AuthenticationResult)
+        if not (_WORD.fullmatch(result.method) and _WORD.fullmatch(result.result)):
+            raise ValueError("results: no method and result of RFC 8601")
 
 
 def _check_plan(plan: object) -> None:
@@ -64,6 +88,7 @@ def _check_fields(what: str, fields: object) -> None:
         raise ValueError(f"{what}: not whole header fields, each with CRLF")
 
 
-def _expect(what: str, value: object, kind: type) -> None:
+def _expect(what: str, value: object, kind: type | tuple[type, ...]) -> None:
     if not isinstance(value, kind):
-        raise TypeError(f"{what}: {kind.__name__}, not {type(value).__name__}")
+        named = kind[-1] if isinstance(kind, tuple) else kind
+        raise TypeError(f"{what}: {named.__name__}, not {type(value).__name__}")

@@ -35,11 +35,12 @@ def _no_mistakes(certificate: Path, key: Path) -> list[tuple[str, str]]:
     return []
 
 
-def _policy_mistakes(entries: Sequence[PolicyEntry]) -> list[str]:
+def _policy_mistakes(entries: Sequence[tuple[str, PolicyEntry]]) -> list[str]:
     clock = StandingClock()
     resolver = Resolver(clock, ["127.0.0.1"])  # type: ignore[arg-type]  # policies are made only: it asks nobody
-    context = PluginContext(clock, resolver, CallingThread())
-    return _mistakes(lambda: plugins.make_policies([(entry.name, entry.options) for entry in entries], context))
+    context = PluginContext(clock, resolver, CallingThread(), "localhost")
+    wanted = [(key, entry.name, entry.options) for key, entry in entries]
+    return _mistakes(lambda: plugins.make_policies(wanted, context))
 
 
 def _checker_mistakes(texts: Sequence[str]) -> list[str]:

@@ -24,6 +24,7 @@ class PluginContext:
     clock: IClock
     resolver: IResolver
     threads: IThreads
+    hostname: str
 
 
 def policy_factories() -> dict[str, IPolicyFactory]:
@@ -31,20 +32,19 @@ def policy_factories() -> dict[str, IPolicyFactory]:
     return {factory.name: factory for factory in getPlugins(IPolicyFactory)}
 
 
-def make_policies(wanted: Sequence[tuple[str, PolicyOptions]], context: IPluginContext) -> list[IPolicy]:
+def make_policies(wanted: Sequence[tuple[str, str, PolicyOptions]], context: IPluginContext) -> list[IPolicy]:
     """Make the configured policies in order.
 
-    :param wanted: (name, options) pairs.
-    :raises ConfigurationError: every unknown name, unknown option and failure at once, with ``policy[N]`` and the name.
+    :param wanted: where each stands in the configuration, its name and its options.
+    :raises ConfigurationError: every unknown name, unknown option and failure at once, with that place and the name.
     """
     factories = policy_factories()
     made: list[IPolicy] = []
     mistakes: list[str] = []
-    for index, (name, options) in enumerate(wanted):
-        key = f"policy[{index}]"
+    for key, name, options in wanted:
         factory = factories.get(name)
         if factory is None:
-            mistakes.append(f"{key}.name: no plug-in named {name!r}; there are: {_names(factories)}")
+            mistakes.append(f"{key}: no plug-in named {name!r}; there are: {_names(factories)}")
             continue
         unknown = sorted(set(options) - set(factory.options))
         if unknown:

@@ -34,6 +34,7 @@ from mailnode.interfaces.sending import ISending
 from mailnode.interfaces.sessions import ISessionCounts
 from mailnode.net.pump_factory import PumpFactory
 from mailnode.policy.chain import ChainedPolicy, PolicyChain
+from mailnode.policy.decision import Thresholds
 from mailnode.pop3.protocol import Pop3Factory
 from mailnode.queue.schedule import Schedule
 from mailnode.server import plugins
@@ -146,11 +147,13 @@ class Rooms:
         return make[entry.protocol](entry, start_tls, config)
 
     def _policy_chain(self) -> PolicyChain:
-        entries, runtime = self._config.policy, self._runtime
-        context = PluginContext(runtime.clock, runtime.resolver, runtime.threads)
-        policies = plugins.make_policies([(entry.name, entry.options) for entry in entries], context)
-        links = [ChainedPolicy(policy, entry.on_failure) for policy, entry in zip(policies, entries, strict=True)]
-        return PolicyChain(links, runtime.reactor)
+        runtime, hostname = self._runtime, self._config.server.hostname
+        entries = self._config.policies()
+        context = PluginContext(runtime.clock, runtime.resolver, runtime.threads, hostname)
+        policies = plugins.make_policies([(key, entry.name, entry.options) for key, entry in entries], context)
+        links = [ChainedPolicy(policy, entry.on_failure) for policy, (_, entry) in zip(policies, entries, strict=True)]
+        judgement = self._config.judgement
+        return PolicyChain(links, runtime.reactor, hostname, Thresholds(judgement.junk_at, judgement.refuse_at))
 
     def _make_logins(self) -> Logins:
         directory, runtime = self._stores.directory, self._runtime

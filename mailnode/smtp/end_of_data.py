@@ -89,7 +89,7 @@ class EndOfData:
         """Return what policies make of a message that has come. :raises Rejected:"""
         envelope = transaction.seen(intake.is_ascii)
         verdict = await self._ask(
-            "message",
+            "end",
             mail=transaction.mail,
             envelope=envelope,
             header=intake.header,
@@ -101,7 +101,7 @@ class EndOfData:
             raise Rejected(refusal)
         if verdict is not PASS:
             transaction.note_judged(verdict)
-            envelope = replace(envelope, trace=b"".join(verdict.headers))
+            envelope = replace(envelope, trace=b"".join(verdict.headers), authentication=transaction.found.results)
         if verdict.hold:
             envelope = replace(envelope, held=True)
         judgement = await self._service.judge.judge(

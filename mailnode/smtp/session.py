@@ -35,7 +35,7 @@ from mailnode.values.address import Address
 from mailnode.values.envelope import PLAIN_MAIL, PLAIN_RCPT, Envelope, Origin, Recipient
 from mailnode.values.ids import new_id
 from mailnode.values.networks import within
-from mailnode.values.policy import PASS, PolicyRequest, Verdict
+from mailnode.values.policy import NOTHING_FOUND, PASS, Findings, PolicyRequest, Verdict
 from mailnode.values.smtp_reply import Reply
 
 _log = EventLog()
@@ -202,8 +202,10 @@ class SmtpSession(Session[ev.Event]):
         read: Callable[[int, int], Awaitable[bytes]] | None = None,
     ) -> Verdict:
         """Ask the policies of a stage; tags and headers are kept for the message."""
-        if self._unjudged or not self._service.policies.judges(stage):
+        known = self._is_known()
+        if self._unjudged or not self._service.policies.judges(stage, known):
             return PASS
+        transaction = self._transaction
         request = PolicyRequest(
             stage,
             self._origin(),
@@ -214,11 +216,25 @@ class SmtpSession(Session[ev.Event]):
             size,
             self.protocol == "submission",
             read,
+            self._found(),
+            transaction.found_own if transaction is not None else {},
+            transaction.routes if transaction is not None else {},
+            known,
+            self._answers_each(),
         )
         verdict: Verdict = await self._service.policies.ask(request)
         if stage in ("connect", "helo"):
             self._standing[stage] = verdict
         return verdict
+
+    def _found(self) -> Findings:
+        """Return what is known of the client or, once there is one, of the message."""
+        if self._transaction is not None:
+            return self._transaction.found
+        found = NOTHING_FOUND
+        for verdict in self._standing.values():
+            found = found.then(verdict)
+        return found
 
     # Commands
 
@@ -294,7 +310,13 @@ class SmtpSession(Session[ev.Event]):
         self._say(replies.RECIPIENT_OK)
 
     async def _on_data_start(self, event: ev.DataStart) -> None:
-        self._begin_content()
+        transaction = self._transaction
+        assert transaction is not None
+        try:
+            await self._begin_content()
+        except Exception as error:
+            self._refuse_message(transaction, error)
+            return
         self._say(replies.GO_ON)
 
     async def _on_rset(self, event: ev.Rset) -> None:
@@ -350,10 +372,15 @@ class SmtpSession(Session[ev.Event]):
 
     # Content
 
-    def _begin_content(self) -> None:
-        """Open the intake. What it raises later is told at the end of the message."""
+    async def _begin_content(self) -> None:
+        """Open the intake. What it raises later is told at the end of the message. :raises Rejected: by policy."""
         transaction = self._transaction
         assert transaction is not None
+        verdict = await self._ask("data", mail=transaction.mail, size=transaction.mail.options.size)
+        refusal = verdict_reply(verdict)
+        if refusal is not None:
+            raise Rejected(refusal)
+        transaction.note(verdict)
         transaction.begin(self._origin(), self._service.clock.seconds())
         transaction.intake = Intake(
             self._service.delivery.writer(self._service.limits.message_size),
@@ -369,7 +396,7 @@ class SmtpSession(Session[ev.Event]):
         if event.data and transaction.problem is None:
             try:
                 if transaction.intake is None:
-                    self._begin_content()
+                    await self._begin_content()
                 assert transaction.intake is not None
                 await transaction.intake.take(event.data)
             except Exception as error:
@@ -398,7 +425,7 @@ class SmtpSession(Session[ev.Event]):
             if transaction.problem is not None:
                 raise transaction.problem
             if transaction.intake is None:
-                self._begin_content()
+                await self._begin_content()
             return await self._take_message(transaction)
         except Exception as error:
             transaction.abort()
@@ -453,6 +480,10 @@ class SmtpSession(Session[ev.Event]):
 
     def _may_relay(self) -> bool:
         """Whether the client may send to foreign domains."""
+        return False
+
+    def _answers_each(self) -> bool:
+        """Whether each recipient gets a reply of its own to the message."""
         return False
 
     def _is_known(self) -> bool:

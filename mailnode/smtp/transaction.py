@@ -13,7 +13,7 @@ from mailnode.values.address import Address
 from mailnode.values.directory import Resolved
 from mailnode.values.envelope import Envelope, MailOptions, Origin, Recipient
 from mailnode.values.plan import AS_IT_IS, RecipientPlan
-from mailnode.values.policy import PASS, Verdict
+from mailnode.values.policy import NOTHING_FOUND, PASS, Findings, ScoredReason, Verdict
 from mailnode.values.sending import NOTHING, Counted
 from mailnode.values.smtp_reply import Reply
 
@@ -37,6 +37,8 @@ class MailTransaction:
     counted: Counted = NOTHING  # for the account
     give_back: Callable[[Counted], None] | None = None  # takes that back, should the message not be taken
     held: bool = False  # the message is to wait for an operator
+    found: Findings = NOTHING_FOUND  # by policies
+    found_own: dict[Address, tuple[ScoredReason, ...]] = field(default_factory=dict)  # about single recipients, at RCPT
 
     @property
     def sender(self) -> str:
@@ -55,9 +57,18 @@ class MailTransaction:
         self.tags.update(verdict.tags)
         self.held = self.held or verdict.hold
         if recipient is None:
+            self.found = self.found.then(verdict)
             self.common = self.common.then(verdict.plan)
-        elif verdict.plan != AS_IT_IS:
-            self.own[recipient] = self.own.get(recipient, AS_IT_IS).then(verdict.plan)
+            for address, own in verdict.own.items():
+                self._plan(address, own.plan)
+        else:
+            if verdict.reasons:
+                self.found_own[recipient] = self.found_own.get(recipient, ()) + verdict.reasons
+            self._plan(recipient, verdict.plan)
+
+    def _plan(self, recipient: Address, plan: RecipientPlan) -> None:
+        if plan != AS_IT_IS:
+            self.own[recipient] = self.own.get(recipient, AS_IT_IS).then(plan)
 
     def begin(self, origin: Origin, seconds: float) -> None:
         """The content begins: the recipients are known. :param seconds: UTC."""

@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from mailnode.values.address import Address
+from mailnode.values.authentication import AuthenticationResult
+from mailnode.values.directory import Resolved
 from mailnode.values.envelope import Envelope, Origin, Recipient
 from mailnode.values.plan import AS_IT_IS, RecipientPlan
 
-STAGES = ("connect", "helo", "mail", "rcpt", "message")
+STAGES = ("connect", "helo", "mail", "rcpt", "data", "end")
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredReason:
+    """What a policy found, in words, for the person whose mail it is. ``score``: how much that speaks for junk; below 0: against
+    it."""
+
+    policy: str
+    text: str
+    score: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``action``: "pass" (no opinion), "accept" (skip later policies of this stage), "defer" (4xx), "refuse" (5xx).
+    """``action``: "pass" (no opinion), "accept" (skip later policies of this stage), "quarantine" (take it, as junk), "defer"
+    (4xx), "refuse" (5xx).
 
     ``status`` is an RFC 3463 code; ``text`` one line for the peer; ``tags`` are added to the envelope;
     ``headers`` are complete field lines with CRLF to stand on top of the message. ``plan`` is what is to become of the
     copies: at stage "rcpt" of that recipient's, else of everybody's. ``hold``: the message waits in the queue, for all its
     recipients, until an operator releases it.
+
+    ``score`` and ``reason``: how much speaks for junk, and why in words, ASCII; at stage "rcpt" it counts for that recipient. What
+    all of them add up to decides. ``results``: what was found out about who it is from; they stand in Authentication-Results.
+    ``own``: at stage "end", verdicts about single recipients: of these action (pass, quarantine, refuse), text, score, reason and
+    plan count. ``reasons`` is filled by the chain, out of ``score`` and ``reason`` of each policy.
     """
 
     action: str = "pass"
@@ -29,16 +47,58 @@ class Verdict:
     headers: tuple[bytes, ...] = ()
     plan: RecipientPlan = AS_IT_IS
     hold: bool = False
+    score: float = 0.0
+    reason: str = ""
+    results: tuple[AuthenticationResult, ...] = ()
+    own: Mapping[Address, Verdict] = field(default_factory=dict)
+    reasons: tuple[ScoredReason, ...] = ()
 
 
 PASS = Verdict()
 
 
 @dataclass(frozen=True, slots=True)
+class Findings:
+    """What policies have found about a message so far. ``quarantine``: one of them takes it for junk, whatever the score."""
+
+    results: tuple[AuthenticationResult, ...] = ()
+    reasons: tuple[ScoredReason, ...] = ()
+    quarantine: bool = False
+
+    @property
+    def score(self) -> float:
+        """How much speaks for junk."""
+        return sum(reason.score for reason in self.reasons)
+
+    def then(self, verdict: Verdict) -> Findings:
+        """Return these with what a verdict of the chain adds."""
+        if not (verdict.results or verdict.reasons or verdict.action == "quarantine"):
+            return self
+        return Findings(
+            self.results + verdict.results,
+            self.reasons + verdict.reasons,
+            self.quarantine or verdict.action == "quarantine",
+        )
+
+    def result(self, method: str) -> str:
+        """Return the first result of a method, "" without any."""
+        return next((one.result for one in self.results if one.method == method), "")
+
+
+NOTHING_FOUND = Findings()
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyRequest:
-    """What is known at a stage. ``header`` is the message's header block at stage "message" (CRLF, limit 1 MiB), ``size``
+    """What is known at a stage. ``header`` is the message's header block at stage "end" (CRLF, limit 1 MiB), ``size``
     the octets of the message there, before that what the client says, and ``read`` returns octets of it, by offset and
-    length; fewer only at its end."""
+    length; fewer only at its end.
+
+    ``found``: what was found before, by earlier stages and by the policies before this one. ``own``: what was found about single
+    recipients at stage "rcpt". ``routes``: where each recipient leads, at "data" and "end". ``known``: the client is a user, a
+    server of ours, or one that may relay: nothing is to be found out about who it is. ``answers_each``: at "end" each recipient
+    gets a reply of its own.
+    """
 
     stage: str
     origin: Origin
@@ -48,4 +108,9 @@ class PolicyRequest:
     header: bytes = b""
     size: int = 0
     submission: bool = False  # an authenticated user's message
-    read: Callable[[int, int], Awaitable[bytes]] | None = None  # at stage "message"
+    read: Callable[[int, int], Awaitable[bytes]] | None = None  # at stage "end"
+    found: Findings = NOTHING_FOUND
+    own: Mapping[Address, tuple[ScoredReason, ...]] = field(default_factory=dict)
+    routes: Mapping[Address, Resolved] = field(default_factory=dict)
+    known: bool = False
+    answers_each: bool = False

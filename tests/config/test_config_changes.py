@@ -86,6 +86,7 @@ OTHER = {
     "dkim": {"enabled": False, "activate": "by hand"},
     "published": {"dmarc": "reject", "reports_to": "a@example.org"},
     "tls_reports": {"sender": "b@example.org", "organization": "B", "contact": "c@example.org"},
+    "judgement": {"checks": ["spf"]},
     "listener": [{"protocol": "smtp", "endpoint": "tcp:26"}],
     "domain": [{"name": "other.example"}],
     "policy": [{"name": "other"}],

@@ -12,7 +12,7 @@ from mailnode.values.address import parse_address
 from mailnode.values.envelope import Origin
 from mailnode.values.flags import SEEN
 from mailnode.values.plan import AS_IT_IS, RecipientPlan
-from mailnode.values.policy import PASS, STAGES, PolicyRequest, Verdict
+from mailnode.values.policy import PASS, STAGES, PolicyRequest, ScoredReason, Verdict
 
 REQUEST = PolicyRequest("mail", Origin("s1", "ESMTP"))
 
@@ -20,6 +20,7 @@ REQUEST = PolicyRequest("mail", Origin("s1", "ESMTP"))
 @implementer(IPolicy)
 class Says:
     stages = frozenset(["mail"])
+    only_strangers = False
 
     def __init__(self, verdict, name="says"):
         self.name = name
@@ -57,7 +58,9 @@ class ChainTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(self.ask(policy, request=request)), PASS)
         self.assertEqual(policy.asked, 0)
         chain = PolicyChain([ChainedPolicy(policy)], self.clock)
-        self.assertEqual([stage for stage in STAGES if chain.judges(stage)], sorted(policy.stages))
+        self.assertEqual(
+            [stage for stage in STAGES if chain.judges(stage, False) and stage != "end"], sorted(policy.stages)
+        )
 
     def test_the_first_refusal_wins_and_tags_add_up(self):
         late = Says(Verdict("defer", "4.7.1", "later"))
@@ -66,7 +69,10 @@ class ChainTests(SynchronousTestCase):
                 Says(Verdict(tags={"a": "1"}, headers=(b"X: 1\r\n",))), Says(Verdict("refuse", "5.7.1", "no")), late
             )
         )
-        self.assertEqual(verdict, Verdict("refuse", "5.7.1", "no", {"a": "1"}, (b"X: 1\r\n",)))
+        self.assertEqual(
+            verdict,
+            Verdict("refuse", "5.7.1", "no", {"a": "1"}, (b"X: 1\r\n",), reasons=(ScoredReason("says", "no"),)),
+        )
         self.assertEqual(late.asked, 0)
 
     def test_one_that_wants_the_message_held_is_enough(self):

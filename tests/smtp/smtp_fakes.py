@@ -141,7 +141,7 @@ class FakePolicies:
         self.requests: list[Any] = []
         self.wait: Deferred[None] | None = None
 
-    def judges(self, stage: str) -> bool:
+    def judges(self, stage: str, known: bool) -> bool:
         return True
 
     async def ask(self, request: Any) -> Verdict:

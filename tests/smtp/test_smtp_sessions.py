@@ -203,7 +203,8 @@ STAGE_REPLIES = {
     "helo": ("EHLO x\n", "250-"),
     "mail": ("MAIL FROM:<a@x.test>\n", "250"),
     "rcpt": ("RCPT TO:<alice@us.test>\n", "250"),
-    "message": (MESSAGE, "250"),
+    "data": ("DATA\n", "354"),
+    "end": (MESSAGE, "250"),
 }
 
 
@@ -214,8 +215,6 @@ def test_a_policy_refuses_at_each_stage(stage: str, action: str, code: str) -> N
     world.policies.verdicts[stage] = Verdict(action, code[4:], "says the policy")
     client = world.client()
     for name, (command, ok) in STAGE_REPLIES.items():
-        if name == "message":
-            client.say("DATA\n")
         answer = client.say(command)
         if name == stage:
             assert answer == f"{code} says the policy\r\n"
@@ -238,14 +237,14 @@ def test_policies_see_what_is_known_and_their_tags_and_fields_go_along() -> None
     world = World()
     for stage in ("connect", "helo", "mail", "rcpt"):
         world.policies.verdicts[stage] = Verdict(tags={stage: "seen"}, headers=(f"X-{stage}: y\r\n".encode(),))
-    world.policies.verdicts["message"] = Verdict(tags={"message": "seen"}, headers=(b"X-message: y\r\n",))
+    world.policies.verdicts["end"] = Verdict(tags={"message": "seen"}, headers=(b"X-message: y\r\n",))
     client = world.client()
     client.say("EHLO x\n")
     client.say(ENVELOPE)
     client.say("DATA\n")
     client.say(MESSAGE)
     stages = [request.stage for request in world.policies.requests]
-    assert stages == ["connect", "helo", "mail", "rcpt", "message"]
+    assert stages == ["connect", "helo", "mail", "rcpt", "data", "end"]
     message = world.policies.requests[-1]
     assert message.header.startswith(b"X-connect: y\r\nX-helo: y\r\nX-mail: y\r\nX-rcpt: y\r\nReceived:")
     assert message.header.endswith(b"\r\n\r\n")
@@ -266,7 +265,7 @@ def test_what_is_wanted_for_one_recipient_is_its_own() -> None:
     client.say("RCPT TO:<alice@us.test>\n")
     del world.policies.verdicts["rcpt"]
     client.say("RCPT TO:<bob@us.test>\n")
-    world.policies.verdicts["message"] = Verdict(plan=RecipientPlan(keywords=("seen-by-policy",)))
+    world.policies.verdicts["end"] = Verdict(plan=RecipientPlan(keywords=("seen-by-policy",)))
     client.say("DATA\n")
     client.say(MESSAGE)
     alice, bob = (recipient.address for recipient in world.delivery.accepted[0][0].recipients)
@@ -275,7 +274,7 @@ def test_what_is_wanted_for_one_recipient_is_its_own() -> None:
     assert judgement.plan(bob) == RecipientPlan(keywords=("seen-by-policy",))
 
 
-@pytest.mark.parametrize("stage", ["connect", "helo", "mail", "rcpt", "message"])
+@pytest.mark.parametrize("stage", ["connect", "helo", "mail", "rcpt", "data", "end"])
 def test_a_policy_has_a_message_held_and_not_the_next(stage: str) -> None:
     world = World()
     world.policies.verdicts[stage] = Verdict(hold=True)
@@ -292,7 +291,7 @@ def test_a_policy_has_a_message_held_and_not_the_next(stage: str) -> None:
 
 def test_what_everybody_discards_is_taken_and_kept_nowhere() -> None:
     world = World()
-    world.policies.verdicts["message"] = Verdict(plan=RecipientPlan(discard=True))
+    world.policies.verdicts["end"] = Verdict(plan=RecipientPlan(discard=True))
     client = world.client()
     client.say("EHLO x\n")
     client.say(ENVELOPE)
@@ -307,7 +306,7 @@ def test_a_policy_reads_the_message_by_offset_and_length() -> None:
     read: list[bytes] = []
 
     async def ask(request: PolicyRequest) -> Verdict:
-        if request.stage == "message":
+        if request.stage == "end":
             assert request.read is not None
             read.extend([await request.read(0, 9), await request.read(request.size - 4, 100), await request.read(0, 0)])
         else:
@@ -679,7 +678,7 @@ def test_each_message_is_judged_anew() -> None:
     world = World()
     client = world.client()
     client.say("EHLO x\n")
-    per_message = ["mail", "rcpt", "message"]
+    per_message = ["mail", "rcpt", "data", "end"]
     for end in (b".\r\n", b"bad\n\r\n.\r\n", b".\r\n"):
         client.say(ENVELOPE)
         client.say("DATA\n")
@@ -690,7 +689,7 @@ def test_each_message_is_judged_anew() -> None:
     client.say(ENVELOPE)
     client.say(b"BDAT 2 LAST\r\n\0\n")
     stages = [request.stage for request in world.policies.requests][2:]
-    assert stages == per_message + ["mail", "rcpt"] + per_message + ["mail", "rcpt"] * 2
+    assert stages == per_message + per_message[:3] + per_message + ["mail", "rcpt"] * 2
     assert len(world.delivery.accepted) == 2
     ids = {request.envelope.id for request in world.policies.requests if request.envelope}
     assert len(ids) == 2
@@ -1004,7 +1003,7 @@ class Signer:
 def test_what_a_user_submits_is_signed_as_it_is_kept(bytewise: bool) -> None:
     signer: Any = Signer()
     world = World("submission", tls="implicit", signer=signer)
-    world.policies.verdicts["message"] = Verdict("pass", headers=(b"X-Seen: yes\r\n",))
+    world.policies.verdicts["end"] = Verdict("pass", headers=(b"X-Seen: yes\r\n",))
     client = submitter(world, bytewise)
     for number in (1, 2):
         signer.body = b""
