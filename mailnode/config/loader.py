@@ -203,7 +203,7 @@ def _cross_mistakes(sections: Sections, checks: Checks) -> list[str]:
         mistakes.append("tls_reports.contact: should be in the domain of sender (RFC 8460 5.3)")
     entries: list[PolicyEntry | None] = sections.get("policy", [])
     known = [entry for entry in entries if entry is not None]
-    judgement: Judgement | None = sections.get("judgement")
+    judgement: Judgement | None = sections.get("judgement", Judgement.model_validate({}))
     if len(known) == len(entries) and judgement is not None:  # else the numbers of the entries would be wrong
         mistakes += checks.policies(policies(judgement, known))
     if sections.get("auth") is not None:

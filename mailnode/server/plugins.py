@@ -9,6 +9,7 @@ from twisted.cred.checkers import ICredentialsChecker
 from twisted.cred.strcred import UnsupportedInterfaces, findCheckerFactories, makeChecker
 from twisted.plugin import getPlugins
 from zope.interface import implementer
+from zope.interface.verify import verifyObject
 
 from mailnode.errors import ConfigurationError
 from mailnode.interfaces.outbound import IResolver
@@ -51,7 +52,9 @@ def make_policies(wanted: Sequence[tuple[str, str, PolicyOptions]], context: IPl
             mistakes.append(f"{key}: {name} has no option {', '.join(unknown)}; it has: {_names(factory.options)}")
             continue
         try:
-            made.append(factory.make(options, context))
+            policy = factory.make(options, context)
+            verifyObject(IPolicy, policy)
+            made.append(policy)
         except ConfigurationError as error:
             mistakes.extend(f"{key}: {name}: {mistake}" for mistake in error.mistakes)
         except Exception as error:  # a plug-in's own bug must name the plug-in, not end in a traceback

@@ -36,6 +36,7 @@ def spin(log):
 class Busy:
     name = "busy"
     stages = frozenset(["mail"])
+    only_strangers = False
 
     def __init__(self, threads):
         self._threads = threads

@@ -51,7 +51,7 @@ def test_the_check_names_what_is_wrong(tmp_path, installed):
     assert done.returncode == 1
     output = done.stdout + done.stderr
     for text in (
-        "policy[0].name: no plug-in named 'no-such'",
+        "policy[0]: no plug-in named 'no-such'",
         "policy[1]: refuse-subject has no option word",
         "policy[2]: ",
     ):
@@ -70,6 +70,7 @@ from mailnode.values.policy import PASS, Verdict
 class Hold:
     name = "hold"
     stages = frozenset(["mail"])
+    only_strangers = False
 
     def __init__(self, senders):
         self._senders = senders
