@@ -17,15 +17,18 @@ T = TypeVar("T")
 
 class Records(tuple[T, ...]):
     """What DNS answered, as a tuple. ``secure``: DNSSEC has validated it, an empty answer too (RFC 4035 3.2.3). ``name``: the
-    name that has the records, where an alias led elsewhere than to what was asked for, without trailing dot."""
+    name that has the records, where an alias led elsewhere than to what was asked for, without trailing dot. ``ttl``: for how
+    many seconds it may be remembered from now on, an empty answer too."""
 
     secure: bool
     name: str
+    ttl: float
 
-    def __new__(cls, records: Iterable[T] = (), *, secure: bool = False, name: str = "") -> Self:
+    def __new__(cls, records: Iterable[T] = (), *, secure: bool = False, name: str = "", ttl: float = 0.0) -> Self:
         made = super().__new__(cls, records)
         made.secure = secure
         made.name = name
+        made.ttl = ttl
         return made
 
 
@@ -57,6 +60,15 @@ class IResolver(Interface):
     async def addresses(host: str) -> Records[str]:
         """IPv6 and IPv4 addresses (AAAA and A asked at once); empty when the name exists without any. They are secure when
         those of each family are."""
+
+    async def a(host: str) -> Records[str]:
+        """IPv4 addresses alone."""
+
+    async def aaaa(host: str) -> Records[str]:
+        """IPv6 addresses alone."""
+
+    async def ptr(address: str) -> Records[str]:
+        """Names of an IP address, as anybody who has it may have written them: A-labels without trailing dot, in no order."""
 
     async def txt(name: str) -> Records[bytes]:
         """TXT records, each joined."""

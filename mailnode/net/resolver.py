@@ -10,6 +10,7 @@ import ipaddress
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
+from weakref import WeakKeyDictionary
 
 import dns.asyncresolver
 import dns.exception
@@ -18,6 +19,7 @@ import dns.name
 import dns.nameserver
 import dns.rdatatype
 import dns.resolver
+import dns.reversename
 import idna
 from twisted.internet.defer import Deferred, DeferredList, ensureDeferred
 from twisted.python.failure import Failure
@@ -82,6 +84,7 @@ class Resolver:
         self._look_at = 0.0
         resolver = new_resolver(servers or system_servers(resolv_conf), lifetime, timeout)
         self._cache = dns.resolver.LRUCache(CACHE_ENTRIES)
+        self._since: WeakKeyDictionary[dns.resolver.Answer, float] = WeakKeyDictionary()  # when each came
         resolver.cache = self._cache
         self._resolver = resolver
 
@@ -134,6 +137,7 @@ class Resolver:
                 (record.address for answer in answers for record in answer),
                 secure=all(answer.secure for answer in answers),
                 name=answers[0].name,
+                ttl=min(answer.ttl for answer in answers),
             )
         errors = [failure.value for good, failure in ended if not good]
         for error in errors:
@@ -142,6 +146,21 @@ class Resolver:
         if errors:
             raise errors[0]
         return Records()
+
+    async def a(self, host: str) -> Records[str]:
+        """IPv4 addresses."""
+        answer = await self._ask(host, "A")
+        return _like(answer, [record.address for record in answer])
+
+    async def aaaa(self, host: str) -> Records[str]:
+        """IPv6 addresses."""
+        answer = await self._ask(host, "AAAA")
+        return _like(answer, [record.address for record in answer])
+
+    async def ptr(self, address: str) -> Records[str]:
+        """Names of an address."""
+        answer = await self._ask(dns.reversename.from_address(address).to_text(), "PTR")
+        return _like(answer, [_host(record.target) for record in answer])
 
     async def txt(self, name: str) -> Records[bytes]:
         """TXT records, the strings of each joined."""
@@ -181,7 +200,10 @@ class Resolver:
             raise ResolverFailure("DNS gives no answer") from error
         secure = bool(answer.response.flags & dns.flags.AD) and self.believed
         alias = "" if answer.canonical_name == name else _host(answer.canonical_name)
-        return Records(answer.rrset or (), secure=secure, name=alias)
+        now = self._clock.seconds()
+        age = now - self._since.setdefault(answer, now)
+        ttl = max(0.0, answer.chaining_result.minimum_ttl - age)
+        return Records(answer.rrset or (), secure=secure, name=alias, ttl=ttl)
 
     def _remember_failure(self, name: dns.name.Name, kind: str) -> None:
         now = self._clock.seconds()
@@ -258,7 +280,7 @@ def _name(text: str) -> dns.name.Name:
 
 
 def _like(answer: Records[RecordData], records: Sequence[T]) -> Records[T]:
-    return Records(records, secure=answer.secure, name=answer.name)
+    return Records(records, secure=answer.secure, name=answer.name, ttl=answer.ttl)
 
 
 def _host(name: dns.name.Name) -> str:

@@ -211,6 +211,7 @@ class Zone:
         self.address_data: dict[str, Any] = {}
         self.tlsa_data: dict[str, Any] = {}
         self.txt_data: dict[str, Any] = {}
+        self.ptr_data: dict[str, Any] = {}  # by address
         self.aliases: dict[str, str] = {}
         self.secure: set[str] = set()  # names whose answers are validated
         self.asked: list[str] = []
@@ -227,6 +228,20 @@ class Zone:
         if isinstance(found, type):
             raise found("no")
         return Records(found, secure=host in self.secure, name=self.aliases.get(host, ""))
+
+    async def a(self, host: str) -> Records[str]:
+        found = await self.addresses(host)
+        return Records([address for address in found if ":" not in address], name=found.name)
+
+    async def aaaa(self, host: str) -> Records[str]:
+        found = await self.addresses(host)
+        return Records([address for address in found if ":" in address], name=found.name)
+
+    async def ptr(self, address: str) -> Records[str]:
+        found = self.ptr_data.get(address, NoSuchName)
+        if isinstance(found, type):
+            raise found("no")
+        return Records(found)
 
     async def txt(self, name: str) -> Records[bytes]:
         found = self.txt_data.get(name, NoSuchName)

@@ -101,6 +101,16 @@ class RealServerTests(TestCase):
 
         return run(check())
 
+    def test_addresses_of_one_family_and_names_of_an_address(self) -> Deferred[Any]:
+        async def check() -> None:
+            self.assertEqual(await self.resolver.a("a.test.example"), ("192.0.2.1",))
+            self.assertEqual(await self.resolver.aaaa("alias.test.example"), ("2001:db8::1",))
+            self.assertEqual(await self.resolver.aaaa("b.test.example"), ())
+            self.assertEqual(await self.resolver.ptr("192.0.2.2"), ("b.test.example",))
+            self.assertEqual(await self.resolver.ptr("2001:db8::6"), ("six.test.example",))
+
+        return run(check())
+
     def test_text(self) -> Deferred[Any]:
         async def check() -> None:
             self.assertEqual(await self.resolver.txt("quoted.test.example"), (b"one two",))
@@ -136,6 +146,20 @@ class Scripted(DatagramProtocol):
         if wire is not None:
             assert self.transport is not None
             self.transport.write(wire, addr)
+
+
+class Later:
+    """A reactor whose time has gone on."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self.more = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reactor, name)
+
+    def seconds(self) -> float:
+        return float(self._reactor.seconds()) + self.more
 
 
 class ServerTroubleTests(TestCase):
@@ -190,6 +214,19 @@ class ServerTroubleTests(TestCase):
 
         cached = Resolver(reactor, [first])
         failed = Resolver(reactor, [second])
+        return run(check())
+
+    def test_how_long_an_answer_may_be_remembered_counts_from_when_it_came(self) -> Deferred[Any]:
+        _, address = self.serve(good_answer)
+        clock = Later(reactor)
+
+        async def check() -> None:
+            resolver = Resolver(clock, [address])
+            times = []
+            for clock.more in (0, 20, 100):
+                times.append((await resolver.mx("a.example")).ttl)
+            self.assertEqual([round(one) for one in times], [60, 40, 0])
+
         return run(check())
 
     def test_null_mx(self) -> Deferred[Any]:
