@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from zope.interface import Attribute, Interface
@@ -36,6 +37,30 @@ class IPolicyFactory(Interface):
         """Return a policy. :raises mailnode.errors.ConfigurationError: a bad option."""
 
 
+class IPolicyMemory(Interface):
+    """What policies remember, shared by all processes of a server, and by all servers of a database. It may be lost: it is
+    written without sync, in batches, and no mail waits for that. Nothing is raised: when the store is not available, nothing is
+    remembered.
+
+    What stands for one use is a space, such as "greylist": a short name, the program's. Each has room of its own: when it is full,
+    what would expire first goes. Keys are kept as digests.
+    """
+
+    async def recall(space: str, key: str) -> str | None:
+        """What is remembered under a key, None where nothing is. What another process has remembered in the last seconds may
+        be missing."""
+
+    def remember(space: str, key: str, said: str, seconds: float) -> None:
+        """Keep up to 200 printable characters for so long, in the place of what stands there."""
+
+    def forget(space: str, key: str) -> None:
+        """Remember nothing under a key any more."""
+
+    async def take(space: str, counts: Sequence[tuple[str, int, float]]) -> bool:
+        """Add 1 to each count, (key, most, seconds), unless one of them got above its ``most`` in so many seconds: then to none,
+        and the answer is False. Counts decay: that many may come at once, and as many in each such time after that."""
+
+
 class IPluginContext(Interface):
     """What a plug-in may use of the server."""
 
@@ -43,6 +68,7 @@ class IPluginContext(Interface):
     resolver = Attribute("interfaces.outbound.IResolver")
     threads = Attribute("interfaces.runtime.IThreads")
     hostname = Attribute("str: this server's name, in A-labels")
+    memory = Attribute("IPolicyMemory: what policies remember")
 
 
 class IPolicyChain(Interface):

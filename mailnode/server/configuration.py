@@ -13,7 +13,7 @@ from mailnode.net.no_reactor import CallingThread, StandingClock
 from mailnode.net.resolver import Resolver
 from mailnode.net.tls import check_pair
 from mailnode.server import plugins
-from mailnode.server.plugins import PluginContext
+from mailnode.server.plugins import PluginContext, UnchangedMemory
 
 
 def configuration(
@@ -38,7 +38,7 @@ def _no_mistakes(certificate: Path, key: Path) -> list[tuple[str, str]]:
 def _policy_mistakes(entries: Sequence[tuple[str, PolicyEntry]]) -> list[str]:
     clock = StandingClock()
     resolver = Resolver(clock, ["127.0.0.1"])  # type: ignore[arg-type]  # policies are made only: it asks nobody
-    context = PluginContext(clock, resolver, CallingThread(), "localhost")
+    context = PluginContext(clock, resolver, CallingThread(), "localhost", UnchangedMemory())
     wanted = [(key, entry.name, entry.options) for key, entry in entries]
     return _mistakes(lambda: plugins.make_policies(wanted, context))
 

@@ -13,7 +13,7 @@ from zope.interface.verify import verifyObject
 
 from mailnode.errors import ConfigurationError
 from mailnode.interfaces.outbound import IResolver
-from mailnode.interfaces.policy import IPluginContext, IPolicy, IPolicyFactory, PolicyOptions
+from mailnode.interfaces.policy import IPluginContext, IPolicy, IPolicyFactory, IPolicyMemory, PolicyOptions
 from mailnode.interfaces.runtime import IClock, IThreads
 
 
@@ -26,6 +26,31 @@ class PluginContext:
     resolver: IResolver
     threads: IThreads
     hostname: str
+    memory: IPolicyMemory
+
+
+@implementer(IPolicyMemory)
+class UnchangedMemory:
+    """What is remembered, for those that may ask and are to change nothing of it."""
+
+    def __init__(self, memory: IPolicyMemory | None = None) -> None:
+        """:param memory: None: there is none."""
+        self._memory = memory
+
+    async def recall(self, space: str, key: str) -> str | None:
+        """See :class:`IPolicyMemory`."""
+        said: str | None = await self._memory.recall(space, key) if self._memory is not None else None
+        return said
+
+    def remember(self, space: str, key: str, said: str, seconds: float) -> None:
+        """Nothing."""
+
+    def forget(self, space: str, key: str) -> None:
+        """Nothing."""
+
+    async def take(self, space: str, counts: Sequence[tuple[str, int, float]]) -> bool:
+        """There is room."""
+        return True
 
 
 def policy_factories() -> dict[str, IPolicyFactory]:

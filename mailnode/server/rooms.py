@@ -149,7 +149,7 @@ class Rooms:
     def _policy_chain(self) -> PolicyChain:
         runtime, hostname = self._runtime, self._config.server.hostname
         entries = self._config.policies()
-        context = PluginContext(runtime.clock, runtime.resolver, runtime.threads, hostname)
+        context = PluginContext(runtime.clock, runtime.resolver, runtime.threads, hostname, self._stores.policy_memory)
         policies = plugins.make_policies([(key, entry.name, entry.options) for key, entry in entries], context)
         links = [ChainedPolicy(policy, entry.on_failure) for policy, (_, entry) in zip(policies, entries, strict=True)]
         judgement = self._config.judgement

@@ -24,6 +24,7 @@ from mailnode.store.facades.directory import Directory
 from mailnode.store.facades.ephemeral import Ephemeral
 from mailnode.store.facades.ephemeral_remote import RemoteEphemeral
 from mailnode.store.facades.mail_store import MailStore
+from mailnode.store.facades.policy_memory import PolicyMemory
 from mailnode.store.facades.queue import Queue
 from mailnode.store.facades.queue_remote import RemoteQueue
 from mailnode.store.facades.sent_counts import SentCounts
@@ -61,6 +62,7 @@ class Stores:
         self.mail = MailStore(engine, blobs, hints, clock, config.server.partitions, queue.blobs_in_use)
         self.directory = Directory(engine, tell_others=tell_others)
         self.sts_policies = StsPolicies(engine)
+        self.policy_memory = PolicyMemory(engine, ephemeral, clock)
         self._partitions = config.server.partitions
 
     @property
@@ -71,9 +73,11 @@ class Stores:
     async def start(self) -> None:
         """Open. :raises ConfigurationError: what stands in the way."""
         await self.engine.start()
+        self.policy_memory.start()
 
     async def stop(self) -> None:
-        """Close."""
+        """Write what waits and close."""
+        await self.policy_memory.stop()
         await self.engine.stop()
 
 
@@ -121,6 +125,7 @@ class OwnStores(Stores):
             await self._counters.start()
             self.sent.start()
             self.tls_results.start()
+            self.policy_memory.start()
             if self._files.alone:
                 await self._end_what_the_dead_held()
         except Exception as error:
@@ -174,6 +179,7 @@ class OwnStores(Stores):
 
     async def stop(self) -> None:
         """Write what waits and close."""
+        await self.policy_memory.stop()
         await self._counters.stop()
         await self.sent.stop()
         await self.tls_results.stop()
