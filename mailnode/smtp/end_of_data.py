@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Protocol
 
 from mailnode.interfaces.log import EventLog
 from mailnode.interfaces.wire import IChannel
 from mailnode.message.sortkeys import own_message_id
+from mailnode.smtp.asking import About
 from mailnode.smtp.intake import Intake
 from mailnode.smtp.service import Service
 from mailnode.smtp.transaction import MailTransaction
 from mailnode.smtp.wire import replies
-from mailnode.smtp.wire.events import Mail
 from mailnode.smtp.wire.replies import Rejected, verdict_reply
 from mailnode.values.envelope import Envelope, Origin
 from mailnode.values.events import EventFields, emit
@@ -25,22 +24,6 @@ from mailnode.values.smtp_reply import Reply
 _log = EventLog()
 
 
-class AskPolicies(Protocol):
-    """Asks the policies of a stage about a message."""
-
-    async def __call__(
-        self,
-        stage: str,
-        *,
-        mail: Mail,
-        envelope: Envelope,
-        header: bytes,
-        size: int,
-        read: Callable[[int, int], Awaitable[bytes]],
-    ) -> Verdict:
-        """Return what they say."""
-
-
 class EndOfData:
     """Takes the messages of one session."""
 
@@ -48,10 +31,11 @@ class EndOfData:
         self,
         channel: IChannel,
         service: Service,
-        ask: AskPolicies,
+        ask: Callable[[str, About], Awaitable[Verdict]],
         signed: Callable[[Envelope, Intake], Awaitable[Envelope]],
     ) -> None:
-        """:param signed: returns the envelope with what is to stand on top of a message that is kept."""
+        """:param ask: asks the policies of a stage about a message.
+        :param signed: returns the envelope with what is to stand on top of a message that is kept."""
         self._channel = channel
         self._service = service
         self._ask = ask
@@ -88,14 +72,8 @@ class EndOfData:
     async def _judge(self, transaction: MailTransaction, intake: Intake) -> tuple[Envelope, Judgement]:
         """Return what policies make of a message that has come. :raises Rejected:"""
         envelope = transaction.seen(intake.is_ascii)
-        verdict = await self._ask(
-            "end",
-            mail=transaction.mail,
-            envelope=envelope,
-            header=intake.header,
-            size=intake.size,
-            read=intake.writer.read,
-        )
+        about = About(transaction.mail, None, envelope, intake.header, intake.size, intake.writer.read)
+        verdict = await self._ask("end", about)
         refusal = verdict_reply(verdict)
         if refusal is not None:
             raise Rejected(refusal)

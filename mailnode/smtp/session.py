@@ -18,6 +18,7 @@ from mailnode.interfaces.runtime import IDelayed
 from mailnode.interfaces.wire import IChannel
 from mailnode.message.compose import received
 from mailnode.message.headers import field_names, insert_on_top
+from mailnode.smtp.asking import NOTHING_MORE, About, Asker, Asking
 from mailnode.smtp.end_of_data import EndOfData
 from mailnode.smtp.extensions.table import admitted, for_strangers, received_clauses
 from mailnode.smtp.intake import Intake
@@ -32,10 +33,10 @@ from mailnode.smtp.wire.grammar import hello_name
 from mailnode.smtp.wire.replies import Rejected, reason_of, reply_to, verdict_reply
 from mailnode.smtp.wire.server import ServerConnection
 from mailnode.values.address import Address
-from mailnode.values.envelope import PLAIN_MAIL, PLAIN_RCPT, Envelope, Origin, Recipient
+from mailnode.values.envelope import PLAIN_MAIL, PLAIN_RCPT, Envelope, Origin
 from mailnode.values.ids import new_id
 from mailnode.values.networks import within
-from mailnode.values.policy import NOTHING_FOUND, PASS, Findings, PolicyRequest, Verdict
+from mailnode.values.policy import PASS, Verdict
 from mailnode.values.smtp_reply import Reply
 
 _log = EventLog()
@@ -64,11 +65,11 @@ class SmtpSession(Session[ev.Event]):
         self._connection = connection
         self._service = service
         self._steady = service.steady
+        self._asking = Asking(service.policies)
         self._place(channel.peer)
         self._helo = ""
         self._refusals = RefusalLog(channel.session, self.protocol)
         self._transaction: MailTransaction | None = None
-        self._standing: dict[str, Verdict] = {}  # verdicts of connect and helo: they go with every message
         self._pace = Pace(service.timeouts, self._steady.seconds())
         self._watch: IDelayed | None = None
         self._end_of_data = EndOfData(channel, service, self._ask, self._signed)
@@ -187,54 +188,15 @@ class SmtpSession(Session[ev.Event]):
     def _place(self, peer: str) -> None:
         """The client's address is known: so are its rights."""
         self.peer = peer
-        self._unjudged = within(peer, self._service.no_policy_for)
+        self._asking.silent = within(peer, self._service.no_policy_for)
         self._trusted = within(peer, self._service.relay_from)
 
-    async def _ask(
-        self,
-        stage: str,
-        *,
-        mail: ev.Mail | None = None,
-        recipient: Recipient | None = None,
-        envelope: Envelope | None = None,
-        header: bytes = b"",
-        size: int = 0,
-        read: Callable[[int, int], Awaitable[bytes]] | None = None,
-    ) -> Verdict:
-        """Ask the policies of a stage; tags and headers are kept for the message."""
-        known = self._is_known()
-        if self._unjudged or not self._service.policies.judges(stage, known):
+    async def _ask(self, stage: str, about: About = NOTHING_MORE) -> Verdict:
+        """Ask the policies of a stage; what they say of the client goes with every message."""
+        if not self._asking.judges(stage, self._is_known()):
             return PASS
-        transaction = self._transaction
-        request = PolicyRequest(
-            stage,
-            self._origin(),
-            mail.reverse_path if mail is not None else None,
-            recipient,
-            envelope,
-            header,
-            size,
-            self.protocol == "submission",
-            read,
-            self._found(),
-            transaction.found_own if transaction is not None else {},
-            transaction.routes if transaction is not None else {},
-            known,
-            self._answers_each(),
-        )
-        verdict: Verdict = await self._service.policies.ask(request)
-        if stage in ("connect", "helo"):
-            self._standing[stage] = verdict
-        return verdict
-
-    def _found(self) -> Findings:
-        """Return what is known of the client or, once there is one, of the message."""
-        if self._transaction is not None:
-            return self._transaction.found
-        found = NOTHING_FOUND
-        for verdict in self._standing.values():
-            found = found.then(verdict)
-        return found
+        client = Asker(self._origin(), self.protocol == "submission", self._is_known(), self._answers_each())
+        return await self._asking.ask(stage, client, self._transaction, about)
 
     # Commands
 
@@ -256,11 +218,10 @@ class SmtpSession(Session[ev.Event]):
             options, less = admitted(event.options, self._highest_priority())
             event = replace(event, options=options)
         transaction = MailTransaction(new_id(self._service.clock.seconds()), event)
-        for standing in self._standing.values():
-            transaction.note(standing)
+        self._asking.tell(transaction)
         try:
             await self._check_sender(event)
-            verdict = await self._ask("mail", mail=event, size=event.options.size)
+            verdict = await self._ask("mail", About(event, size=event.options.size))
         except Exception as error:
             self._refuse_message(transaction, error)
             return
@@ -283,9 +244,7 @@ class SmtpSession(Session[ev.Event]):
         address = recipient.address
         try:
             self._check_recipient(transaction)
-            verdict = await self._ask(
-                "rcpt", mail=transaction.mail, recipient=recipient, size=transaction.mail.options.size
-            )
+            verdict = await self._ask("rcpt", About(transaction.mail, recipient, size=transaction.mail.options.size))
             refusal = verdict_reply(verdict)
             if refusal is not None:
                 raise Rejected(refusal)
@@ -337,7 +296,7 @@ class SmtpSession(Session[ev.Event]):
 
     async def _on_start_tls(self, event: ev.StartTls) -> None:
         self._forget()
-        self._standing.pop("helo", None)
+        self._asking.forget("helo")
         self._helo = ""
         self._say(replies.START_TLS)
         self.flush()
@@ -361,7 +320,7 @@ class SmtpSession(Session[ev.Event]):
                 self._refuse_command(replies.BAD_XCLIENT, "XCLIENT")
                 return
         self._forget()
-        self._standing.clear()
+        self._asking.forget("connect", "helo")
         helo = given.get("HELO")
         self._helo = hello_name(helo) if helo else ""
         refusal = verdict_reply(await self._ask("connect"), 554)
@@ -376,7 +335,7 @@ class SmtpSession(Session[ev.Event]):
         """Open the intake. What it raises later is told at the end of the message. :raises Rejected: by policy."""
         transaction = self._transaction
         assert transaction is not None
-        verdict = await self._ask("data", mail=transaction.mail, size=transaction.mail.options.size)
+        verdict = await self._ask("data", About(transaction.mail, size=transaction.mail.options.size))
         refusal = verdict_reply(verdict)
         if refusal is not None:
             raise Rejected(refusal)

@@ -53,7 +53,7 @@ class Submission(SmtpSession):
 
     def _place(self, peer: str) -> None:
         super()._place(peer)
-        self._unjudged = False
+        self._asking.silent = False
 
     def _may_relay(self) -> bool:
         return True
