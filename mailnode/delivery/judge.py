@@ -134,4 +134,4 @@ class Judge:
             )
         if len(leading) == len(plan.redirects):
             return plan
-        return RecipientPlan(plan.mailbox, plan.flags, plan.keywords, tuple(leading), False, plan.prefix)
+        return replace(plan, redirects=tuple(leading), discard=False)

@@ -69,7 +69,9 @@ def copies(envelope: Envelope, judgement: Judgement) -> Copies:
                     if account_id not in local:
                         own = delivery_prefix(envelope.reverse_path, str(recipient.address)) + prefix
                         mailbox = plan.mailbox or "INBOX"
-                        wanted = DeliveryPlan(account_id, came_for, mailbox, plan.flags, plan.keywords, own)
+                        wanted = DeliveryPlan(
+                            account_id, came_for, mailbox, plan.flags, plan.keywords, own, plan.special_use
+                        )
                         asked = _options(recipient, came_for, number in carried)
                         local[account_id] = LocalCopy(wanted, asked, account_id in route.over_quota)
                         carried.add(number)
@@ -151,6 +153,8 @@ def encode_plan(copy: LocalCopy) -> str:
         fields["flags"] = plan.flags
     if plan.keywords:
         fields["keywords"] = plan.keywords
+    if plan.special_use:
+        fields["special_use"] = plan.special_use
     if copy.wait_for_room:
         fields["wait_for_room"] = True
     return _encode(fields)
@@ -184,6 +188,7 @@ def decode_plan(row: QueuedRecipient) -> tuple[DeliveryPlan, bool]:
         fields.get("flags", 0),
         tuple(fields.get("keywords", ())),
         fields["prefix"].encode("latin-1"),
+        fields.get("special_use", ""),
     )
     return plan, bool(fields.get("wait_for_room"))
 

@@ -16,7 +16,7 @@ from mailnode.values.plan import RecipientPlan
 from mailnode.values.policy import PASS, Findings, PolicyRequest, ScoredReason, Verdict
 
 REFUSAL = Verdict("refuse", "5.7.1", "Message looks like junk and was not taken")
-TO_JUNK = RecipientPlan("Junk", keywords=("$Junk",))
+TO_JUNK = RecipientPlan(special_use="\\Junk", keywords=("$Junk",))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from math import isfinite
 from mailnode.values.address import Address
 from mailnode.values.authentication import AuthenticationResult
 from mailnode.values.flags import MAX_KEYWORD_OCTETS, SYSTEM_MASK
+from mailnode.values.mailbox import SPECIAL_USE
 from mailnode.values.mailbox_name import mailbox_name
 from mailnode.values.plan import AS_IT_IS, RecipientPlan
 from mailnode.values.policy import PASS, Verdict
@@ -68,6 +69,9 @@ def _check_plan(plan: object) -> None:
     _expect("plan.mailbox", plan.mailbox, str)
     if plan.mailbox:
         mailbox_name(plan.mailbox)
+    _expect("plan.special_use", plan.special_use, str)
+    if plan.special_use and plan.special_use not in SPECIAL_USE.values():
+        raise ValueError("plan.special_use: none of " + ", ".join(sorted(SPECIAL_USE.values())))
     _expect("plan.flags", plan.flags, int)
     if plan.flags & ~SYSTEM_MASK:
         raise ValueError("plan.flags: others than the system's")

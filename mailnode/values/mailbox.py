@@ -141,7 +141,9 @@ class FlagsStored:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryPlan:
-    """What to do with a message for one local account. ``mailbox`` is a full name; INBOX when it does not exist."""
+    """What to do with a message for one local account. ``mailbox`` is a full name; INBOX when it does not exist.
+    ``special_use``: an attribute of RFC 6154: the account's mailbox for that, which is made when it has none, goes before
+    ``mailbox``."""
 
     account_id: str
     recipient: str  # the address it came in for, for the log and for idempotence
@@ -149,6 +151,7 @@ class DeliveryPlan:
     flags: int = 0
     keywords: tuple[str, ...] = ()
     prefix: bytes = b""
+    special_use: str = ""
 
 
 @dataclass(frozen=True, slots=True)

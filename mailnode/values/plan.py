@@ -13,7 +13,8 @@ from mailnode.values.directory import Resolved
 class RecipientPlan:
     """What becomes of one recipient's copies. As it is made without arguments, nothing out of the ordinary.
 
-    ``mailbox``: full name, "" the INBOX, which is also taken when there is no such mailbox. ``flags``: system bits.
+    ``mailbox``: full name, "" the INBOX, which is also taken when there is no such mailbox. ``special_use``: in the place of a
+    name, an attribute of RFC 6154, such as "\\Junk": the account's mailbox for that, whatever it is called. ``flags``: system bits.
     ``redirects``: addresses that get a copy too. ``discard``: no copy but those of ``redirects``, and nobody is told.
     ``prefix``: whole header fields, each with CRLF, on top of this recipient's copies.
     """
@@ -24,18 +25,21 @@ class RecipientPlan:
     redirects: tuple[Address, ...] = ()
     discard: bool = False
     prefix: bytes = b""
+    special_use: str = ""
 
     def then(self, later: RecipientPlan) -> RecipientPlan:
         """Return both: the later one has the say where only one can."""
         if later == AS_IT_IS:
             return self
+        placing = later if later.mailbox or later.special_use else self
         return RecipientPlan(
-            later.mailbox or self.mailbox,
+            placing.mailbox,
             self.flags | later.flags,
             tuple(dict.fromkeys(self.keywords + later.keywords)),
             tuple(dict.fromkeys(self.redirects + later.redirects)),
             self.discard or later.discard,
             self.prefix + later.prefix,
+            placing.special_use,
         )
 
 

@@ -17,7 +17,7 @@ from zope.interface.verify import verifyObject
 
 from mailnode.delivery.acceptance import MANY, MIDDLE, SMALL, TINY, Acceptance, is_simple
 from mailnode.delivery.local import LocalAgent
-from mailnode.delivery.plans import copies, prefix_of
+from mailnode.delivery.plans import copies, decode_plan, prefix_of, queued_recipients
 from mailnode.delivery.routing import NextHop, Route, RoutingTable, Way
 from mailnode.delivery.scratch import remove_scratch
 from mailnode.errors import Busy, LimitReached, NoSuchAccount, OverQuota, StoreUnavailable
@@ -136,6 +136,18 @@ class AcceptTests(AcceptanceCase):
         self.accept(("alice@here.example", local("alice")), plan=RecipientPlan("Junk", FLAGGED, ("$Junk",)))
         placed = self.mail.units[0][1][0]
         self.assertEqual((placed.mailbox, placed.flags, placed.keywords), ("Junk", FLAGGED, ("$Junk",)))
+
+    def test_a_policy_chooses_the_mailbox_by_its_special_use(self) -> None:
+        plan = RecipientPlan("Lists").then(RecipientPlan(special_use="\\Junk"))
+        self.assertEqual(plan.then(RecipientPlan(flags=FLAGGED)), RecipientPlan("", FLAGGED, special_use="\\Junk"))
+        self.assertEqual(plan.then(RecipientPlan("Lists")), RecipientPlan("Lists"))
+        self.accept(("alice@here.example", local("alice")), plan=plan)
+        self.assertEqual(self.mail.units[0][1][0].special_use, "\\Junk")
+        alice = parse_address("alice@here.example")
+        envelope = Envelope("env1", None, (Recipient(alice),), Origin("s", "SMTP"), NOW)
+        made = copies(envelope, Judgement((alice,), {alice: local("alice")}, {alice: plan}))
+        (row,) = queued_recipients(made, NOW, RoutingTable(), "")
+        self.assertEqual(decode_plan(row)[0], made.local[0].plan)
 
     def test_a_redirect_makes_a_copy_that_is_not_filed_as_the_recipient_wants_it(self) -> None:
         alice, bob, away = (

@@ -107,6 +107,8 @@ class ChainTests(SynchronousTestCase):
             Verdict(plan="Junk"),
             Verdict(plan=RecipientPlan(5)),
             Verdict(plan=RecipientPlan("x\r\n* BYE")),
+            Verdict(plan=RecipientPlan(special_use="Junk")),
+            Verdict(plan=RecipientPlan(special_use=None)),
             Verdict(plan=RecipientPlan(flags="Seen")),
             Verdict(plan=RecipientPlan(flags=-1)),
             Verdict(plan=RecipientPlan(flags=1 << 40)),

@@ -98,7 +98,7 @@ def test_a_recipient_of_its_own_mind_has_its_own_copy_judged():
     )
     assert verdict.plan == AS_IT_IS
     alice, bob = verdict.own[ALICE].plan, verdict.own[BOB].plan
-    assert (alice.mailbox, bob.mailbox) == ("", "Junk")
+    assert (alice.special_use, bob.special_use) == ("", "\\Junk")
     assert b"bob calls it junk (+6.0)" in bob.prefix
     assert b"bob" not in alice.prefix
     assert verdict.headers == (b"Authentication-Results: mx.us.test; none\r\n",)
@@ -109,7 +109,7 @@ def test_a_refusal_of_one_of_several_is_junk_where_there_is_one_reply():
     one = ask(request("end", ALICE, BOB), refuses)
     assert one.action == "pass"
     assert one.own[BOB].action == "pass"
-    assert one.own[BOB].plan.mailbox == "Junk"
+    assert one.own[BOB].plan.special_use == "\\Junk"
     each = ask(request("end", ALICE, BOB, answers_each=True), refuses)
     assert (each.own[ALICE].action, each.own[BOB].action, each.own[BOB].text) == ("pass", "refuse", "not for bob")
     assert ask(request("end", BOB), refuses).action == "refuse"
@@ -118,7 +118,7 @@ def test_a_refusal_of_one_of_several_is_junk_where_there_is_one_reply():
 def test_what_was_found_about_a_recipient_at_rcpt_counts_for_it_alone():
     own = {BOB: (ScoredReason("rates", "too much for bob", 5.0),)}
     verdict = ask(request("end", ALICE, BOB, own=own), Says("end", Verdict()))
-    assert (verdict.own[ALICE].plan.mailbox, verdict.own[BOB].plan.mailbox) == ("", "Junk")
+    assert (verdict.own[ALICE].plan.special_use, verdict.own[BOB].plan.special_use) == ("", "\\Junk")
 
 
 def test_strangers_alone_are_judged_by_those_that_judge_strangers():

@@ -7,7 +7,7 @@ import pytest
 from mailnode.errors import Busy, NoSuchAccount, NoSuchMessage, OverQuota
 from mailnode.store.engines.engine import mail_tenancy
 from mailnode.store.facades import maildrop
-from mailnode.store.units import messages
+from mailnode.store.units import mailbox_tree, messages
 from mailnode.values.flags import FLAGGED, KEYWORD_SHIFT, MAX_KEYWORDS, SEEN
 from mailnode.values.mailbox import DeliveryPlan
 
@@ -67,6 +67,58 @@ def test_mailbox_by_name_else_inbox(store, ann, loop, make):
     placed = [loop.run(store.deliver("e", [one], make(), False))[0].mailbox_id for one in plans]
     junk = next(info.id for info in loop.run(ann.mailboxes()) if info.name == "Junk")
     assert placed == [sub.id, 1, junk, 1]
+
+
+def uses(loop, account):
+    return {info.name: (info.special_use, info.subscribed) for info in loop.run(account.mailboxes())}
+
+
+def junk(store, loop, account, message):
+    placed = loop.run(store.deliver("e", [plan(account, mailbox="Gone", special_use="\\Junk")], message, False))
+    return next(info.name for info in loop.run(account.mailboxes()) if info.id == placed[0].mailbox_id)
+
+
+def test_mailbox_by_its_special_use_whatever_it_is_called(store, ann, loop, make):
+    assert junk(store, loop, ann, make()) == "Junk"
+    loop.run(ann.rename(loop.run(ann.named("Junk")).id, "Werbung/Unsinn"))
+    loop.run(ann.create("Junk"))
+    assert junk(store, loop, ann, make()) == "Werbung/Unsinn"
+    loop.run(ann.create("Alt", "\\Junk"))
+    assert junk(store, loop, ann, make()) == "Werbung/Unsinn"
+    loop.run(ann.delete(loop.run(ann.named("Werbung/Unsinn")).id))
+    assert junk(store, loop, ann, make()) == "Alt"
+
+
+def test_a_mailbox_for_a_special_use_is_made_where_there_is_none(store, ann, loop, make):
+    loop.run(ann.delete(loop.run(ann.named("Junk")).id))
+    loop.run(ann.subscribe("Junk", False))
+    assert junk(store, loop, ann, make()) == "Junk"
+    assert uses(loop, ann)["Junk"] == ("\\Junk", True)
+
+
+def test_the_mailbox_of_the_usual_name_gets_the_special_use_that_none_has(store, ann, loop, make):
+    loop.run(ann.delete(loop.run(ann.named("Junk")).id))
+    loop.run(ann.create("Junk"))
+    modseq = loop.run(ann.modseq())
+    assert junk(store, loop, ann, make()) == "Junk"
+    assert uses(loop, ann)["Junk"][0] == "\\Junk"
+    assert loop.run(ann.named("Junk")).id in loop.run(ann.changes(modseq)).mailboxes
+    loop.run(ann.create("Junk/Old"))
+    loop.run(ann.delete(loop.run(ann.named("Junk")).id))  # the name stays for what is below it
+    assert junk(store, loop, ann, make()) == "Junk"
+
+
+def test_the_name_may_be_another_uses(store, ann, loop, make):
+    loop.run(ann.delete(loop.run(ann.named("Junk")).id))
+    loop.run(ann.create("Junk", "\\Archive"))
+    assert junk(store, loop, ann, make()) == "Junk"
+    assert uses(loop, ann)["Junk"][0] == "\\Archive"
+
+
+def test_without_room_for_one_more_mailbox_it_is_the_inbox(store, ann, loop, make, monkeypatch):
+    loop.run(ann.delete(loop.run(ann.named("Junk")).id))
+    monkeypatch.setattr(mailbox_tree, "MAX_MAILBOXES", 3)
+    assert junk(store, loop, ann, make()) == "INBOX"
 
 
 def test_a_plan_is_applied_once(store, ann, bea, loop, make):

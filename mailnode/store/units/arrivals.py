@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from mailnode.errors import Busy, KeywordLimit, NoSuchMailbox
+from mailnode.errors import Busy, KeywordLimit, LimitReached, NoSuchMailbox
 from mailnode.store.engines.engine import Transaction, growing, run_together
 from mailnode.store.units import mailbox_tree
 from mailnode.store.units.accounts import INBOX_ID, keyword_bits, save_keywords, touch, with_keywords
@@ -184,7 +184,7 @@ def deliver_together(tx: Transaction, deliveries: Sequence[Delivery]) -> list[li
     results: list[list[Delivered]] = [[] for _ in deliveries]
     simple: dict[str, list[int]] = {}
     for number, (_, plans, _, _, applied_once, _) in enumerate(deliveries):
-        if len(plans) == 1 and not applied_once and not plans[0].keywords:
+        if len(plans) == 1 and not applied_once and not plans[0].keywords and not plans[0].special_use:
             simple.setdefault(plans[0].account_id, []).append(number)
         else:
             results[number] = deliver(tx, *deliveries[number])
@@ -200,7 +200,7 @@ def _deliver_simple(
     numbers: Sequence[int],
     results: list[list[Delivered]],
 ) -> None:
-    """Deliver those of ``deliveries`` that have one plan each, all for one account and without keywords."""
+    """Deliver those of ``deliveries`` that have one plan each, all for one account, without keywords and special use."""
     by_name: dict[str, list[int]] = {}
     placed: dict[int, Arriving] = {}
     for number in numbers:
@@ -240,10 +240,20 @@ def _apply(tx: Transaction, plan: DeliveryPlan, message: NewMessage, prepared: P
     flags = plan.flags & SYSTEM_MASK
     if plan.keywords:
         flags |= keyword_bits(_grow_if_possible(tx, account_id, table, plan.keywords), plan.keywords)
-    mailbox_id = mailbox_tree.find(tx, account_id, plan.mailbox) or INBOX_ID
+    mailbox_id = _where(tx, plan, modseq)
     uid, _ = _take_uids(tx, account_id, mailbox_id, modseq, (flags,), size)
     _insert(tx, account_id, mailbox_id, modseq, message_id, uid, [Arriving(message, prepared, prefix, flags, now)])
     return Delivered(account_id, plan.recipient, mailbox_id, uid, modseq)
+
+
+def _where(tx: Transaction, plan: DeliveryPlan, modseq: int) -> int:
+    """Return the mailbox a plan means; what cannot be found or made must not keep mail out."""
+    if plan.special_use:
+        try:
+            return mailbox_tree.of_use(tx, plan.account_id, plan.special_use, modseq)
+        except LimitReached:
+            return INBOX_ID
+    return mailbox_tree.find(tx, plan.account_id, plan.mailbox) or INBOX_ID
 
 
 def _grow_if_possible(tx: Transaction, account_id: str, table: KeywordTable, keywords: Sequence[str]) -> KeywordTable:

@@ -13,7 +13,7 @@ from mailnode.errors import LimitReached, MailboxExists, MailboxRefused, NoSuchM
 from mailnode.store.engines.engine import Transaction
 from mailnode.store.units.accounts import INBOX_ID, add_mailbox, charge, touch
 from mailnode.store.units.statements import listed, pieces
-from mailnode.values.mailbox import MailboxInfo, MailboxStatus
+from mailnode.values.mailbox import SPECIAL_USE, MailboxInfo, MailboxStatus
 from mailnode.values.mailbox_name import INBOX, SEPARATOR, mailbox_name, split
 
 MAX_MAILBOXES = 10_000  # of one account
@@ -144,6 +144,36 @@ def find(tx: Transaction, account_id: str, name: str) -> int | None:
             return None
         mailbox_id, selectable = rows[0]
     return mailbox_id if selectable else None
+
+
+def of_use(tx: Transaction, account_id: str, special_use: str, modseq: int) -> int:
+    """Return the id of the account's mailbox for a special use (RFC 6154), the oldest of several. Where it has none, the mailbox
+    that bears the usual name gets that use, or is made, and subscribed, as it would be for a new account.
+
+    :param modseq: of the change under way. :raises LimitReached: there is no room for one more.
+    """
+    rows = tx.execute(
+        f"SELECT mailbox_id FROM mailbox{_STANDS} AND special_use = ? AND selectable = 1 ORDER BY mailbox_id LIMIT 1",
+        (account_id, special_use),
+    )
+    if rows:
+        return int(rows[0][0])
+    name = next(name for name, use in SPECIAL_USE.items() if use == special_use)
+    found = _path(tx, account_id, [name])
+    if not found:
+        mailbox_id = _make(tx, account_id, [name], [], modseq, special_use)
+    elif not found[0].selectable:
+        _revive(tx, account_id, found[0], modseq, special_use)
+        mailbox_id = found[0].mailbox_id
+    else:
+        mailbox_id = found[0].mailbox_id
+        tx.execute(
+            "UPDATE mailbox SET special_use = ?, highest_modseq = ?"
+            " WHERE account_id = ? AND mailbox_id = ? AND special_use = ''",
+            (special_use, modseq, account_id, mailbox_id),
+        )
+    _add_subscription(tx, account_id, name)
+    return mailbox_id
 
 
 def create(tx: Transaction, account_id: str, name: str, special_use: str) -> tuple[MailboxInfo, int]:
@@ -308,12 +338,16 @@ def subscribe(tx: Transaction, account_id: str, name: str, on: bool) -> None:
     if not on:
         tx.execute("DELETE FROM subscription WHERE account_id = ? AND name = ?", (account_id, name))
         return
+    _add_subscription(tx, account_id, name)
+    if tx.execute("SELECT count(*) FROM subscription WHERE account_id = ?", (account_id,))[0][0] > MAX_MAILBOXES:
+        raise LimitReached("subscriptions")
+
+
+def _add_subscription(tx: Transaction, account_id: str, name: str) -> None:
     tx.execute(
         "INSERT INTO subscription (account_id, name) VALUES (?, ?) ON CONFLICT (account_id, name) DO NOTHING",
         (account_id, name),
     )
-    if tx.execute("SELECT count(*) FROM subscription WHERE account_id = ?", (account_id,))[0][0] > MAX_MAILBOXES:
-        raise LimitReached("subscriptions")
 
 
 def status(tx: Transaction, account_id: str, mailbox_ids: Sequence[int]) -> list[MailboxStatus]:
