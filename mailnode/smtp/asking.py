@@ -32,12 +32,11 @@ NOTHING_MORE = About()
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Whose question it is. ``known``, ``answers_each``: see :class:`PolicyRequest`."""
+    """Whose question it is. ``known``: see :class:`PolicyRequest`."""
 
     origin: Origin
     submission: bool
     known: bool
-    answers_each: bool
 
 
 class Asking:
@@ -80,7 +79,7 @@ class Asking:
             transaction.found_own if transaction is not None else {},
             transaction.routes if transaction is not None else {},
             asker.known,
-            asker.answers_each,
+            transaction is not None and transaction.answers_each,
         )
         verdict: Verdict = await self._policies.ask(request)
         # Who is refused stays who it was, and may go on as that.

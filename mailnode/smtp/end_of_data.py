@@ -14,7 +14,7 @@ from mailnode.smtp.service import Service
 from mailnode.smtp.transaction import MailTransaction
 from mailnode.smtp.wire import replies
 from mailnode.smtp.wire.replies import Rejected, verdict_reply
-from mailnode.values.envelope import Envelope, Origin
+from mailnode.values.envelope import Envelope
 from mailnode.values.events import EventFields, emit
 from mailnode.values.facts import EncodedFacts
 from mailnode.values.plan import Judgement
@@ -66,7 +66,7 @@ class EndOfData:
         if kept:
             await delivery.accept(envelope, judgement, blob, facts)
         message_id = own_message_id(intake.header) if facts is None else facts.message_id
-        _log_accepted(transaction, envelope.origin, size, message_id)
+        _log_accepted(transaction, envelope, size, message_id)
         return Reply(250, "2.0.0", (f"queued as {transaction.id}",))
 
     async def _judge(self, transaction: MailTransaction, intake: Intake) -> tuple[Envelope, Judgement]:
@@ -79,7 +79,11 @@ class EndOfData:
             raise Rejected(refusal)
         if verdict is not PASS:
             transaction.note_judged(verdict)
-            envelope = replace(envelope, trace=b"".join(verdict.headers), authentication=transaction.found.results)
+            envelope = replace(
+                _without_refused(transaction, envelope, verdict),
+                trace=b"".join(verdict.headers),
+                authentication=transaction.found.results,
+            )
         if verdict.hold:
             envelope = replace(envelope, held=True)
         judgement = await self._service.judge.judge(
@@ -90,8 +94,24 @@ class EndOfData:
         return envelope, judgement
 
 
-def _log_accepted(transaction: MailTransaction, origin: Origin, size: int, message_id: str) -> None:
-    options = transaction.options
+def _without_refused(transaction: MailTransaction, envelope: Envelope, verdict: Verdict) -> Envelope:
+    """Return the envelope with those recipients alone that the message is taken for; the others hear why it is not.
+
+    :raises Rejected: it is for nobody."""
+    for address, own in verdict.own.items():
+        refusal = verdict_reply(own)
+        if refusal is not None and transaction.answers_each:
+            transaction.refusals[address] = refusal
+    if not transaction.refusals:
+        return envelope
+    taken = tuple(one for one in envelope.recipients if one.address not in transaction.refusals)
+    if not taken:
+        raise Rejected(next(iter(transaction.refusals.values())))
+    return replace(envelope, recipients=taken)
+
+
+def _log_accepted(transaction: MailTransaction, envelope: Envelope, size: int, message_id: str) -> None:
+    options, origin = transaction.options, envelope.origin
     about: EventFields = {"priority": options.priority} if options.priority else {}
     if options.tls:
         about["wanted_tls"] = options.tls
@@ -101,7 +121,7 @@ def _log_accepted(transaction: MailTransaction, origin: Origin, size: int, messa
         session=origin.session,
         envelope=transaction.id,
         sender=transaction.sender,
-        recipients=len(transaction.recipients),
+        recipients=len(envelope.recipients),
         size=size,
         **about,
         message_id=message_id,

@@ -9,7 +9,8 @@ from mailnode.values.smtp_reply import Reply
 
 
 class LmtpSession(Reception):
-    """A session with a server that has accepted the message already. A message is taken for all recipients or none."""
+    """A session with a server that has accepted the message already. A message is taken for all recipients or none, but for
+    those that policies refuse it for."""
 
     protocol = "lmtp"
     lmtp = True
@@ -26,8 +27,8 @@ class LmtpSession(Reception):
     def _check_recipient(self, transaction: MailTransaction) -> None:
         """The server before us has judged the sender."""
 
-    def _answer_content(self, reply: Reply, last: bool) -> None:
+    def _answer_content(self, transaction: MailTransaction, reply: Reply, last: bool) -> None:
         if last:
-            self.write(self._connection.send_each([reply] * self._connection.accepted))
+            self.write(self._connection.send_each(transaction.replies(reply)))
         else:
             self._say(reply)

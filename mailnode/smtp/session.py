@@ -195,7 +195,7 @@ class SmtpSession(Session[ev.Event]):
         """Ask the policies of a stage; what they say of the client goes with every message."""
         if not self._asking.judges(stage, self._is_known()):
             return PASS
-        client = Asker(self._origin(), self.protocol == "submission", self._is_known(), self._answers_each())
+        client = Asker(self._origin(), self.protocol == "submission", self._is_known())
         return await self._asking.ask(stage, client, self._transaction, about)
 
     # Commands
@@ -217,7 +217,8 @@ class SmtpSession(Session[ev.Event]):
         if event.options is not PLAIN_MAIL:
             options, less = admitted(event.options, self._highest_priority())
             event = replace(event, options=options)
-        transaction = MailTransaction(new_id(self._service.clock.seconds()), event)
+        answers_each = self.lmtp or event.options.prdr
+        transaction = MailTransaction(new_id(self._service.clock.seconds()), event, answers_each)
         self._asking.tell(transaction)
         try:
             await self._check_sender(event)
@@ -259,13 +260,10 @@ class SmtpSession(Session[ev.Event]):
                 transaction.routes[address] = route
                 transaction.recipients.append(recipient)
         except Exception as error:
-            reply = reply_to(error)
-            about = {"envelope": transaction.id, "peer": self.peer, "helo": self._helo}
-            about |= {"sender": transaction.sender, "recipient": str(address)}
-            self._refusals.recipient(reply, reason_of(error), **about)
-            self._say(reply)
+            self._refuse_recipient(transaction, address, error)
             return
         transaction.note(verdict, address)
+        transaction.accepted.append(address)
         self._say(replies.RECIPIENT_OK)
 
     async def _on_data_start(self, event: ev.DataStart) -> None:
@@ -375,7 +373,7 @@ class SmtpSession(Session[ev.Event]):
             self._transaction = None
             self._pace.began(Phase.START, self._steady.seconds())
             self.channel.set_timeout(self._service.timeouts.command)
-        self._answer_content(reply, last)
+        self._answer_content(transaction, reply, last)
         self.flush()
 
     async def _outcome(self, transaction: MailTransaction) -> Reply:
@@ -391,13 +389,18 @@ class SmtpSession(Session[ev.Event]):
             transaction.refused = self._refusal_of(transaction, error)
             return transaction.refused
 
-    def _answer_content(self, reply: Reply, last: bool) -> None:
-        self._say(reply)
+    def _answer_content(self, transaction: MailTransaction, reply: Reply, last: bool) -> None:
+        if last and reply.is_positive and transaction.options.prdr:
+            self.write(self._connection.send_each(transaction.replies(reply), reply))
+        else:
+            self._say(reply)
 
     async def _take_message(self, transaction: MailTransaction) -> Reply:
         """Judge, then make durable. :raises Exception: whatever it is, nothing was kept."""
         reply = await self._end_of_data.take(transaction)
         self._refusals.taken()
+        for address, refusal in transaction.refusals.items():
+            self._log_recipient(transaction, address, refusal, refusal.text)
         return reply
 
     async def _edit_header(self, block: bytes) -> bytes:
@@ -441,10 +444,6 @@ class SmtpSession(Session[ev.Event]):
         """Whether the client may send to foreign domains."""
         return False
 
-    def _answers_each(self) -> bool:
-        """Whether each recipient gets a reply of its own to the message."""
-        return False
-
     def _is_known(self) -> bool:
         """Whether the client is a user or a server that answers for what it sends: notices may go where it says."""
         return self._trusted
@@ -454,6 +453,16 @@ class SmtpSession(Session[ev.Event]):
         return HIGHEST_PRIORITY if self._trusted else 0
 
     # Refusals
+
+    def _refuse_recipient(self, transaction: MailTransaction, recipient: Address, error: Exception) -> None:
+        reply = reply_to(error)
+        self._log_recipient(transaction, recipient, reply, reason_of(error))
+        self._say(reply)
+
+    def _log_recipient(self, transaction: MailTransaction, recipient: Address, reply: Reply, reason: str) -> None:
+        about = {"envelope": transaction.id, "peer": self.peer, "helo": self._helo}
+        about |= {"sender": transaction.sender, "recipient": str(recipient)}
+        self._refusals.recipient(reply, reason, **about)
 
     def _refuse_message(self, transaction: MailTransaction, error: Exception) -> None:
         self._say(self._refusal_of(transaction, error))

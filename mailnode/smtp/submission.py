@@ -136,8 +136,8 @@ class Submission(SmtpSession):
         reply = await super()._take_message(transaction)
         transaction.give_back = None
         if self._service.sending is not None:
-            recipients = [recipient.address.key for recipient in transaction.recipients]
-            self._service.sending.sent(self._account_id(), recipients)
+            taken = [one.address for one in transaction.recipients if one.address not in transaction.refusals]
+            self._service.sending.sent(self._account_id(), [address.key for address in taken])
         return reply
 
     async def _edit_fields(self, block: bytes, names: frozenset[bytes], envelope: Envelope) -> bytes:

@@ -24,7 +24,9 @@ class MailTransaction:
 
     id: str
     mail: Mail
+    answers_each: bool = False  # at its end each recipient gets a reply of its own
     recipients: list[Recipient] = field(default_factory=list)
+    accepted: list[Address] = field(default_factory=list)  # for each RCPT, one that named its recipient again included
     routes: dict[Address, Resolved] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     common: RecipientPlan = AS_IT_IS  # what policies want to become of everybody's copies
@@ -34,6 +36,7 @@ class MailTransaction:
     intake: Intake | None = None
     problem: Exception | None = None  # the message is read to its end and refused
     refused: Reply | None = None  # what was said to a chunk of it, and is to those that follow
+    refusals: dict[Address, Reply] = field(default_factory=dict)  # of single recipients at its end; others take it
     counted: Counted = NOTHING  # for the account
     give_back: Callable[[Counted], None] | None = None  # takes that back, should the message not be taken
     held: bool = False  # the message is to wait for an operator
@@ -69,6 +72,10 @@ class MailTransaction:
     def _plan(self, recipient: Address, plan: RecipientPlan) -> None:
         if plan != AS_IT_IS:
             self.own[recipient] = self.own.get(recipient, AS_IT_IS).then(plan)
+
+    def replies(self, reply: Reply) -> list[Reply]:
+        """Return what each accepted RCPT hears at the end of the message, of which this is said."""
+        return [self.refusals.get(address, reply) if reply.is_positive else reply for address in self.accepted]
 
     def begin(self, origin: Origin, seconds: float) -> None:
         """The content begins: the recipients are known. :param seconds: UTC."""

@@ -17,7 +17,8 @@ ALL_NOTICES, FAILURES_ALONE, NO_NOTICES = "", "failures", "none"
 class MailOptions:
     """What the parameters of MAIL say of a message: one record from the client's command to that for the next hop.
 
-    ``size``: octets as MAIL declares them (RFC 1870), 0 when it does not; the queue does not keep it.
+    ``size``: octets as MAIL declares them (RFC 1870), 0 when it does not. ``prdr``: each recipient is to get a reply of its own to
+    the message (draft-hall-prdr-00). The queue keeps neither.
     """
 
     size: int = 0
@@ -28,6 +29,7 @@ class MailOptions:
     priority: int = 0  # -9 to 9: of what is due to one destination, the highest goes first
     # TLS_REQUIRED: under verified TLS or not at all; TLS_OPTIONAL: whatever recipients' domains ask (RFC 8689)
     tls: str = ""
+    prdr: bool = False
 
 
 @dataclass(frozen=True, slots=True)

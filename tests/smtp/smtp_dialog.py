@@ -37,6 +37,7 @@ class Answering:
     wants_tls: bool = False
     secrets: list[bytes] = field(default_factory=list)
     login: bool = False
+    prdr: bool = False
 
     def feed(self, data: bytes) -> None:
         self.connection.receive_data(data)
@@ -60,6 +61,8 @@ class Answering:
                 return send(self.connection.hello_reply("us.test"))
             case ev.Mail(reverse_path=path) if path is not None and path.local.startswith("bad"):
                 return send(Reply(550, "5.7.1", ("No",)))
+            case ev.Mail():
+                self.prdr = event.options.prdr
             case ev.Rcpt(recipient=recipient) if recipient.address.local.startswith("no"):
                 return send(Reply(550, "5.1.1", ("Nobody",)))
             case ev.Rcpt(recipient=recipient) if recipient.address.local.startswith("later"):
@@ -98,6 +101,8 @@ class Answering:
             self.content = b""
         if event.last and self.connection._profile.lmtp and event.fault is None:
             return self.connection.send_each([OK] * self.connection.accepted)
+        if event.last and self.prdr and event.fault is None:
+            return self.connection.send_each([OK] * self.connection.accepted, OK)
         return self.connection.send(reply)
 
     def authenticate(self, event: Any) -> bytes:

@@ -19,7 +19,6 @@ from smtp_fakes import (
 )
 from twisted.internet.defer import Deferred
 from twisted.internet.testing import StringTransport
-from twisted.logger import globalLogPublisher
 from zope.interface.verify import verifyObject
 
 from mailnode.errors import LimitReached, StoreUnavailable
@@ -37,20 +36,6 @@ from mailnode.values.policy import PASS, PolicyRequest, Verdict
 
 ENVELOPE = "MAIL FROM:<a@x.test>\nRCPT TO:<alice@us.test>\n"
 MESSAGE = "Subject: hi\nFrom: a@x.test\n\nbody\n.\n"
-
-
-@pytest.fixture
-def log() -> Any:
-    """Events of the log, as (name, fields)."""
-    events: list[tuple[str, dict[str, Any]]] = []
-
-    def observe(event: Any) -> None:
-        if "event" in event and "fields" in event:
-            events.append((event["event"], event["fields"]))
-
-    globalLogPublisher.addObserver(observe)
-    yield events
-    globalLogPublisher.removeObserver(observe)
 
 
 def test_fakes_and_sessions_keep_their_contracts() -> None:

@@ -72,6 +72,7 @@ _HELLOS = (b"HELO ", b"EHLO ", b"LHLO ")  # of all commands these alone may come
 
 _EXCHANGE = (AuthStart, AuthResponse, AuthCancelled)
 
+_EACH = Reply(353, "", ("A reply for each recipient follows",))
 _SEQUENCE = Reply(503, "5.5.1", ("Bad sequence of commands",))
 _NO_HELLO = Reply(503, "5.5.1", ("Say hello first",))
 _NESTED = Reply(503, "5.5.1", ("A transaction is open already",))
@@ -193,13 +194,16 @@ class ServerConnection:
             self.close()
         return format_reply(reply)
 
-    def send_each(self, replies: Sequence[Reply]) -> bytes:
-        """Answer the end of a message with one reply per accepted recipient, in order (LMTP, RFC 2033 4.2)."""
+    def send_each(self, replies: Sequence[Reply], last: Reply | None = None) -> bytes:
+        """Answer the end of a message with one reply per accepted recipient, in order (LMTP, RFC 2033 4.2).
+
+        :param last: with PRDR, about the whole message, after theirs; then 353 comes before them (draft-hall-prdr-00 4.5)."""
         event, self._pending = self._pending, None
         if not isinstance(event, Content) or not event.last or len(replies) != self.accepted:
             raise RuntimeError("not at the end of a message, or a wrong number of replies")
         self._content_answered(event, positive=True)
-        return b"".join(format_reply(reply) for reply in replies)
+        said = replies if last is None else (_EACH, *replies, last)
+        return b"".join([format_reply(reply) for reply in said])
 
     def challenge(self, data: bytes) -> bytes:
         """Answer AUTH with a challenge; the client's response comes as the next event."""
