@@ -4,12 +4,13 @@ import os
 
 import pytest
 
-# Whole servers, with other people's programs about them; all other folders are the unit suite.
-NOT_UNIT = {"benchmarks", "end_to_end", "faults", "twistd"}
+# Whole servers, with other people's programs about them, and what tries the tests themselves; all other folders are the unit
+# suite.
+NOT_UNIT = {"benchmarks", "end_to_end", "faults", "mutants", "twistd"}
 
 
 def pytest_addoption(parser):
-    parser.addoption("--unit", action="store_true", help="the unit suite alone: no whole servers, no other programs")
+    parser.addoption("--unit", action="store_true", help="the unit suite alone: no whole servers, no other programs, no planted faults")
 
 
 def pytest_ignore_collect(collection_path, config):

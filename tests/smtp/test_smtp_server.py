@@ -269,6 +269,29 @@ def test_octets_between_220_and_tls_are_dropped() -> None:
     assert session.written == b"500 5.5.1 Command not recognized\r\n"
 
 
+def test_octets_that_come_while_starttls_waits_for_its_answer_are_dropped() -> None:
+    """The session may think about a command for a while: policies, or a brake on who makes mistakes."""
+    connection = ServerConnection(Profile(starttls=True))
+    connection.receive_data(b"EHLO x\r\nSTARTTLS\r\n")
+    connection.next_event()
+    connection.send(connection.hello_reply("us.test"))
+    assert isinstance(connection.next_event(), ev.StartTls)
+    connection.receive_data(b"EHLO evil\r\nMAIL FROM:<a@x.test>\r\nRCP")
+    connection.send(Reply(220, "2.0.0", ("Go on",)))
+    connection.tls_started()
+    assert connection.next_event() is NEED_DATA
+    connection.receive_data(b"EHLO y\r\n")
+    assert connection.next_event() == ev.Helo("y", True)
+
+
+def test_auth_is_not_offered_before_tls_whatever_mechanisms_there_are() -> None:
+    session = Answering(ServerConnection(Profile(starttls=True, auth=True)))
+    session.connection.mechanisms = ("PLAIN",)
+    session.feed(b"EHLO x\r\n")
+    assert b"STARTTLS" in session.written
+    assert b"AUTH" not in session.written
+
+
 def test_auth_is_forgotten_by_tls_and_xclient_but_not_by_rset_or_ehlo() -> None:
     session = Answering(ServerConnection(Profile(auth=True, xclient=True, starttls=True), secure=True))
     session.connection.mechanisms = ("PLAIN",)

@@ -405,6 +405,18 @@ def test_bad_line_ends_keep_nothing(peer: str) -> None:
     assert client.codes("DATA\n") == ["503"]
 
 
+@pytest.mark.parametrize("command", ["RSET\n", "EHLO y\n", "MAIL FROM:<b@x.test>\nRSET\n"])
+def test_what_came_of_a_message_that_is_given_up_is_not_kept(command: str) -> None:
+    world = World()
+    client = world.client()
+    client.say("EHLO x\n" + ENVELOPE)
+    client.say(b"BDAT 9\r\nSubject: ")
+    assert not world.delivery.writers[0].aborted
+    client.say(command)
+    assert world.delivery.writers[0].aborted
+    assert world.delivery.accepted == []
+
+
 @pytest.mark.parametrize("bytewise", [False, True])
 def test_chunks(bytewise: bool) -> None:
     world = World()
