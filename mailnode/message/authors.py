@@ -57,6 +57,11 @@ def answering(block: bytes) -> list[Answering]:
     return _of(found, b"From", b"Sender")
 
 
+def authors(block: bytes) -> tuple[Address, ...]:
+    """Return the addresses of a message's one From field. :raises UnclearAuthor: it says why, as for :func:`answering`."""
+    return _answering(_single(list(fields(block)), b"From"), b"From").addresses
+
+
 def _last_resending(found: list[Field]) -> list[Field]:
     """Return the fields of the topmost Resent block. One resending writes each field once; the next one above it."""
     block: list[Field] = []
