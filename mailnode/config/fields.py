@@ -9,9 +9,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from mailnode.config import units
 from mailnode.config.endpoints import check_endpoint
 from mailnode.errors import BadAddress
+from mailnode.values import units
 from mailnode.values.address import domain_key, looks_like_ip, own_domain_fault, parse_address
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network

@@ -10,7 +10,6 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from mailnode.config import units
 from mailnode.config.fields import (
     BlobPlace,
     Called,
@@ -31,6 +30,7 @@ from mailnode.config.fields import (
 )
 from mailnode.config.file import ConfigTable
 from mailnode.config.routes import Route, Smarthost
+from mailnode.values import units
 from mailnode.values.dkim import DkimSettings
 from mailnode.values.sending import SendingLimits, SendingSettings
 from mailnode.values.tls_report import ReportSettings

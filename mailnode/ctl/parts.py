@@ -15,10 +15,10 @@ import click
 from mailnode.admin.control_client import ask
 from mailnode.admin.dangling import LeavesDangling
 from mailnode.admin.operations import OperationFailed, Reason
-from mailnode.config import units
 from mailnode.config.file import data_directory
 from mailnode.ctl.display import as_text
 from mailnode.errors import ConfigurationError, DirectoryLocked
+from mailnode.values import units
 
 # The whole server (mailnode.ctl.direct) and all that checks a configuration is imported only where a command needs it:
 # through the control socket it needs none of it, and a script may call many commands.

@@ -67,6 +67,7 @@ class IPluginContext(Interface):
     clock = Attribute("interfaces.runtime.IClock")
     resolver = Attribute("interfaces.outbound.IResolver")
     threads = Attribute("interfaces.runtime.IThreads")
+    programs = Attribute("interfaces.programs.IPrograms")
     hostname = Attribute("str: this server's name, in A-labels")
     memory = Attribute("IPolicyMemory: what policies remember")
 

@@ -65,7 +65,7 @@ class Dialer:
         except SocksRefused as refused:
             raise TargetFailed("connect", str(refused)) from None
         except (ConnectError, OSError) as error:
-            raise TargetFailed("connect", _connect_text(error)) from None
+            raise TargetFailed("connect", connect_text(error)) from None
 
     async def _connect_through(self, proxy: Proxy, target: Target) -> Link:
         """Have a proxy connect; both together may take as long as a connection."""
@@ -140,7 +140,7 @@ class Dialer:
         return result
 
 
-def _connect_text(error: Exception) -> str:
+def connect_text(error: Exception) -> str:
     if isinstance(error, ConnectionRefusedError):
         return "connection refused"
     if isinstance(error, ConnectTimeout):

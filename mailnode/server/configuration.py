@@ -10,6 +10,7 @@ from mailnode.config.loader import Checks, load
 from mailnode.config.schema import Config, PolicyEntry
 from mailnode.errors import ConfigurationError
 from mailnode.net.no_reactor import CallingThread, StandingClock
+from mailnode.net.programs import Programs
 from mailnode.net.resolver import Resolver
 from mailnode.net.tls import check_pair
 from mailnode.server import plugins
@@ -38,7 +39,8 @@ def _no_mistakes(certificate: Path, key: Path) -> list[tuple[str, str]]:
 def _policy_mistakes(entries: Sequence[tuple[str, PolicyEntry]]) -> list[str]:
     clock = StandingClock()
     resolver = Resolver(clock, ["127.0.0.1"])  # type: ignore[arg-type]  # policies are made only: it asks nobody
-    context = PluginContext(clock, resolver, CallingThread(), "localhost", UnchangedMemory())
+    programs = Programs(clock, resolver)  # type: ignore[arg-type]  # the same
+    context = PluginContext(clock, resolver, CallingThread(), programs, "localhost", UnchangedMemory())
     wanted = [(key, entry.name, entry.options) for key, entry in entries]
     return _mistakes(lambda: plugins.make_policies(wanted, context))
 

@@ -14,6 +14,7 @@ from zope.interface.verify import verifyObject
 from mailnode.errors import ConfigurationError
 from mailnode.interfaces.outbound import IResolver
 from mailnode.interfaces.policy import IPluginContext, IPolicy, IPolicyFactory, IPolicyMemory, PolicyOptions
+from mailnode.interfaces.programs import IPrograms
 from mailnode.interfaces.runtime import IClock, IThreads
 
 
@@ -25,6 +26,7 @@ class PluginContext:
     clock: IClock
     resolver: IResolver
     threads: IThreads
+    programs: IPrograms
     hostname: str
     memory: IPolicyMemory
 

@@ -32,6 +32,7 @@ from mailnode.imap.wire.connection import ImapLimits
 from mailnode.interfaces.reactor import StartTls
 from mailnode.interfaces.sending import ISending
 from mailnode.interfaces.sessions import ISessionCounts
+from mailnode.net.programs import Programs
 from mailnode.net.pump_factory import PumpFactory
 from mailnode.policy.chain import ChainedPolicy, PolicyChain
 from mailnode.policy.decision import Thresholds
@@ -149,7 +150,14 @@ class Rooms:
     def _policy_chain(self) -> PolicyChain:
         runtime, hostname = self._runtime, self._config.server.hostname
         entries = self._config.policies()
-        context = PluginContext(runtime.clock, runtime.resolver, runtime.threads, hostname, self._stores.policy_memory)
+        context = PluginContext(
+            runtime.clock,
+            runtime.resolver,
+            runtime.threads,
+            Programs(runtime.reactor, runtime.resolver),
+            hostname,
+            self._stores.policy_memory,
+        )
         policies = plugins.make_policies([(key, entry.name, entry.options) for key, entry in entries], context)
         links = [ChainedPolicy(policy, entry.on_failure) for policy, (_, entry) in zip(policies, entries, strict=True)]
         judgement = self._config.judgement
