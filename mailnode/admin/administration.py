@@ -8,6 +8,7 @@ from typing import Protocol, TypedDict
 
 from mailnode.interfaces.accounts import IDirectory
 from mailnode.interfaces.dns import IDnsLookup
+from mailnode.interfaces.policy import IPolicyTally
 from mailnode.interfaces.runtime import IClock, IHints, IThreads
 from mailnode.interfaces.sending import ISentCounts, ISuppressions
 from mailnode.interfaces.store import IMailStore, IQueueStore
@@ -15,6 +16,7 @@ from mailnode.interfaces.tls_reports import ITlsResults
 from mailnode.values.checked import StoreChecked
 from mailnode.values.directory import Credential
 from mailnode.values.dkim import DkimSettings
+from mailnode.values.policy import ListedPolicy
 from mailnode.values.published import Published
 from mailnode.values.sending import SendingSettings
 from mailnode.values.tls_report import ReportSettings
@@ -115,5 +117,7 @@ class Administration:
     tls_results: ITlsResults
     tls_reports: Callable[[], ReportSettings | None]  # None: none are made
     check_store: Callable[[float], Awaitable[StoreChecked]]
+    policies: Callable[[], Sequence[ListedPolicy]]
+    policy_tally: IPolicyTally
     dkim_settings: Callable[[], DkimSettings] = DkimSettings
     server: RunningServer | None = None  # None: none runs

@@ -11,6 +11,7 @@ from mailnode.admin.aliases import AliasRecord
 from mailnode.admin.domains import DomainRecord
 from mailnode.admin.grants import GrantRecord
 from mailnode.admin.mailboxes import MailboxRecord
+from mailnode.admin.policies import PolicyRecord, PolicyStatsRecord
 from mailnode.admin.queue import EnvelopeDetails, EnvelopeRecord, Held, MessageShown, Pause, Released, Summary
 from mailnode.admin.queue_steering import MailSteered
 from mailnode.admin.sending import SendingRecord
@@ -246,3 +247,29 @@ def status(result: ServerStatus) -> str:
     head = record({key: result[key] for key in ("version", "hostname", "generation")})
     head += "".join(f"\n! {words}" for words in [*result["paused"], *result["damage"]])
     return f"{head}\n\n{table(rows, ('process', 'pid', 'generation', 'certificate', 'not_after', 'sha256'))}"
+
+
+def policies(result: list[PolicyRecord]) -> str:
+    """Return the chain of policies."""
+    return table(result, ("name", "stages", "asked_about", "on_failure", "place", "origin", "options"))
+
+
+def policy_stats(result: list[PolicyStatsRecord]) -> str:
+    """Return how often each policy answered what."""
+    return table(
+        result,
+        (
+            "policy",
+            "asked",
+            "refused",
+            "deferred",
+            "quarantined",
+            "accepted",
+            "suspected",
+            "suspected_score",
+            "trusted",
+            "trusted_score",
+            "failed",
+            "milliseconds",
+        ),
+    )

@@ -69,6 +69,12 @@ bounced last, or was added), ``last_status``, ``last_reply``.
 ``last_encrypted``. ``tls downgrades``: ``domain``, ``host``, ``address``, ``was``, ``now`` (levels), ``since``, ``at``, ``result``
 (by RFC 8460 4.3; "": no policy asked for more), ``reason``. ``tls reports``: ``domain``, ``day``, ``succeeded``, ``failed``
 (connections), ``due``, ``tries``. ``tls report``: ``domain``, ``day``, ``file`` (its name), ``report`` (as RFC 8460 4.4 has it).
+
+``policy list``: ``name``, ``place`` (the key that names it), ``stages``, ``asked_about`` (strangers, everybody),
+``on_failure``, ``options`` (as the configuration gives them), ``origin`` (its module), ``help``. ``policy stats``: of each
+``policy`` how often it was ``asked``, ``refused``, ``deferred``, ``quarantined``, ``accepted``, ``suspected`` (a score above
+0) with ``suspected_score`` (of all together), ``trusted`` (one below) with ``trusted_score``, ``failed``; ``milliseconds``
+(of one answer, on average), ``stages``.
 ``mailbox list``: ``name``, ``special_use``, ``subscribed``, ``messages``, ``unseen``,
 ``size``, ``uidvalidity``, ``uidnext``. ``queue list``: ``id``, ``sender`` ("" is the null sender), ``size``,
 ``created``, ``expires``, ``held``, ``wanted_tls`` (of servers it goes to: "required" with REQUIRETLS, "optional" with

@@ -47,6 +47,7 @@ GROUPS = {
     "store": "The files of the store.",
     "mailbox": "Mailboxes of an account.",
     "queue": "Mail that waits for another server.",
+    "policy": "What judges the mail that comes in.",
     "tls": "How well connections to servers of other domains are encrypted, and reports of it.",
 }
 
@@ -281,6 +282,15 @@ WORDS = {
         "Let ACCOUNT write to RECIPIENT again, and forget its bounces: because the address works now, say."
     ),
     # TLS with other servers
+    "policy.list": Words(
+        "List the policies that judge mail, in the order in which they are asked, with the options they are given.",
+        shown(display.policies),
+    ),
+    "policy.stats": Words(
+        "Show how often each policy refused, deferred or scored of late. The score of all together is called judgement.",
+        shown(display.policy_stats),
+        options={"since": "How far back, such as 24h or 7d; by whole hours, up to 90 days."},
+    ),
     "tls.servers": Words(
         "List how well connections to servers of other domains were encrypted in the last 90 days.",
         shown(display.tls_servers),

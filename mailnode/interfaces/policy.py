@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from zope.interface import Attribute, Interface
 
-from mailnode.values.policy import PolicyRequest, Verdict
+from mailnode.values.policy import PolicyAnswer, PolicyRequest, PolicyTotal, Verdict
 
 
 class IPolicy(Interface):
@@ -59,6 +59,17 @@ class IPolicyMemory(Interface):
     async def take(space: str, counts: Sequence[tuple[str, int, float]]) -> bool:
         """Add 1 to each count, (key, most, seconds), unless one of them got above its ``most`` in so many seconds: then to none,
         and the answer is False. Counts decay: that many may come at once, and as many in each such time after that."""
+
+
+class IPolicyTally(Interface):
+    """How often each policy answered what, by hours; it may be lost. Written without sync; nobody waits for that."""
+
+    def note(answer: PolicyAnswer) -> None:
+        """Count an answer."""
+
+    async def totals(since: float) -> list[PolicyTotal]:
+        """What was counted from the hour of a moment (UTC seconds) on, by policy, stage and answer. What other processes counted
+        in the last seconds is missing. :raises mailnode.errors.StoreUnavailable:"""
 
 
 class IPluginContext(Interface):

@@ -7,7 +7,7 @@ stages adds up, and at "end" becomes what happens to the message (:mod:`mailnode
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from twisted.internet.defer import CancelledError, ensureDeferred
@@ -16,11 +16,12 @@ from zope.interface import implementer
 
 from mailnode.interfaces.policy import IPolicy, IPolicyChain
 from mailnode.interfaces.runtime import IClock
+from mailnode.policy.answers import answer_of, failure, summed
 from mailnode.policy.decision import DEFAULT_THRESHOLDS, Thresholds, decide
 from mailnode.policy.gathering import Gathered
 from mailnode.policy.verdicts import check
 from mailnode.values.events import emit
-from mailnode.values.policy import PASS, STAGES, PolicyRequest, Verdict
+from mailnode.values.policy import PASS, STAGES, PolicyAnswer, PolicyRequest, Verdict
 
 DEADLINE = 30.0  # seconds
 
@@ -46,8 +47,9 @@ class PolicyChain:
         clock: IClock,
         hostname: str = "localhost",
         thresholds: Thresholds = DEFAULT_THRESHOLDS,
+        note: Callable[[PolicyAnswer], None] | None = None,
     ) -> None:
-        """:param hostname: who says what was found, in A-labels."""
+        """:param hostname: who says what was found, in A-labels. :param note: is told of every answer."""
         self._asked: dict[tuple[str, bool], list[ChainedPolicy]] = {}
         for stage in STAGES:
             at_stage = [link for link in links if stage in link.policy.stages]
@@ -58,6 +60,7 @@ class PolicyChain:
         self._clock = clock
         self._hostname = hostname
         self._thresholds = thresholds
+        self._note = note
 
     def judges(self, stage: str, known: bool) -> bool:
         """See :class:`IPolicyChain`."""
@@ -67,27 +70,38 @@ class PolicyChain:
         """Return one verdict: the first refuse or defer; else pass, accept or quarantine with all tags, headers and plans, to be
         held when one wants it."""
         links = self._asked[request.stage, request.known]
-        gathered = await self._gather(links, request) if links else Gathered()
-        if request.stage != "end" or gathered.ended:
-            return gathered.verdict()
-        return decide(gathered, request, self._thresholds, self._hostname)
+        gathered = Gathered()
+        if links:
+            await self._gather(links, request, gathered)
+        verdict = gathered.verdict()
+        if request.stage == "end" and gathered.ended is None:
+            verdict = decide(gathered, request, self._thresholds, self._hostname)
+            if verdict.outcome in ("junk", "refuse"):
+                self._add(gathered, summed(verdict.outcome, request.found.reasons + gathered.reasons))
+        return replace(verdict, answers=tuple(gathered.answers)) if gathered.answers else verdict
 
-    async def _gather(self, links: Sequence[ChainedPolicy], request: PolicyRequest) -> Gathered:
-        asking = ensureDeferred(self._ask_all(links, request))
+    async def _gather(self, links: Sequence[ChainedPolicy], request: PolicyRequest, gathered: Gathered) -> None:
+        asking = ensureDeferred(self._ask_all(links, request, gathered))
         deadline = self._clock.callLater(DEADLINE, asking.cancel)
         try:
-            return await asking
+            await asking
         except CancelledError:
-            self._log_failure(request, "deadline", "no verdict within 30 s")
-            return Gathered(ended=_DEFER)
+            self._log_failure(request, gathered.asking, "no verdict within 30 s of its stage")
+            self._add(gathered, failure(gathered.asking, request.stage, DEADLINE))
+            gathered.ended = replace(_DEFER, by=gathered.asking)
         finally:
             if deadline.active():
                 deadline.cancel()
 
-    async def _ask_all(self, links: Sequence[ChainedPolicy], request: PolicyRequest) -> Gathered:
-        gathered = Gathered()
+    def _add(self, gathered: Gathered, answer: PolicyAnswer) -> None:
+        gathered.answers.append(answer)
+        if self._note is not None:
+            self._note(answer)
+
+    async def _ask_all(self, links: Sequence[ChainedPolicy], request: PolicyRequest, gathered: Gathered) -> None:
         for link in links:
-            verdict = await self._ask_one(link, request)
+            gathered.asking = link.policy.name
+            verdict = await self._ask_one(link, request, gathered)
             if verdict is PASS:
                 continue
             said = gathered.add(link.policy.name, verdict)
@@ -95,16 +109,19 @@ class PolicyChain:
                 break
             if said.results or said.reasons or said.action == "quarantine":
                 request = replace(request, found=request.found.then(said))
-        return gathered
 
-    async def _ask_one(self, link: ChainedPolicy, request: PolicyRequest) -> Verdict:
+    async def _ask_one(self, link: ChainedPolicy, request: PolicyRequest, gathered: Gathered) -> Verdict:
+        began = self._clock.seconds()
         try:
-            return check(await link.policy.judge(request))
+            verdict = check(await link.policy.judge(request))
         except CancelledError:
             raise
         except Exception as error:  # a plug-in's trouble is its own: named in the log, never the peer's
             self._log_failure(request, link.policy.name, f"{type(error).__name__}: {error}")
+            self._add(gathered, failure(link.policy.name, request.stage, self._clock.seconds() - began))
             return _DEFER if link.on_failure == "defer" else PASS
+        self._add(gathered, answer_of(link.policy.name, request.stage, verdict, self._clock.seconds() - began))
+        return verdict
 
     def _log_failure(self, request: PolicyRequest, policy: str, error: str) -> None:
         emit(_log, "policy.failed", warning=True, session=request.origin.session, policy=policy, error=error)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from mailnode.policy.answers import total
 from mailnode.policy.explanation import authentication_results, reason_field
 from mailnode.policy.gathering import Gathered
 from mailnode.values.address import Address
@@ -47,13 +48,20 @@ def decide(gathered: Gathered, request: PolicyRequest, thresholds: Thresholds, h
     if verdict.own or request.own:
         own = _by_recipient(found, verdict, request, thresholds)
         if all(one.action == "refuse" for one in own.values()):
-            return replace(REFUSAL, reasons=found.reasons)
-        return replace(verdict, headers=headers, own=own)
+            return _refusal(found.reasons, thresholds)
+        outcomes = {one.outcome for one in own.values()}
+        return replace(verdict, headers=headers, own=own, outcome=outcomes.pop() if len(outcomes) == 1 else "mixed")
     outcome = thresholds.outcome(found)
     if outcome == "refuse":
-        return replace(REFUSAL, reasons=found.reasons)
+        return _refusal(found.reasons, thresholds)
     plan = TO_JUNK.then(verdict.plan) if outcome == "junk" else verdict.plan
-    return replace(verdict, headers=(*headers, reason_field(outcome, found.reasons, thresholds.junk)), plan=plan)
+    headers = (*headers, reason_field(outcome, found.reasons, thresholds.junk))
+    return replace(verdict, headers=headers, plan=plan, outcome=outcome)
+
+
+def _refusal(reasons: tuple[ScoredReason, ...], thresholds: Thresholds) -> Verdict:
+    why = f"score {total(reasons):.1f} of {thresholds.refuse:.1f}"
+    return replace(REFUSAL, reasons=reasons, reason=why, by="judgement", outcome="refuse")
 
 
 def _by_recipient(
@@ -71,9 +79,18 @@ def _by_recipient(
     decided = {}
     for address, (outcome, own, reasons) in wanted.items():
         if outcome == "refuse" and (everybody or request.answers_each):
-            decided[address] = replace(REFUSAL, text=own.text or REFUSAL.text)
+            decided[address] = replace(
+                REFUSAL,
+                text=own.text or REFUSAL.text,
+                reason=own.reason,
+                reasons=reasons,
+                by=own.reasons[-1].policy if own.action == "refuse" and own.reasons else "judgement",
+                outcome=outcome,
+            )
             continue
         plan = own.plan if outcome == "inbox" else TO_JUNK.then(own.plan)
         prefix = reason_field(outcome, found.reasons + reasons, thresholds.junk)
-        decided[address] = Verdict(plan=replace(plan, prefix=prefix + plan.prefix))
+        decided[address] = Verdict(
+            plan=replace(plan, prefix=prefix + plan.prefix), outcome="inbox" if outcome == "inbox" else "junk"
+        )
     return decided

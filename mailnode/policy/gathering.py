@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 from mailnode.values.address import Address
 from mailnode.values.authentication import AuthenticationResult
 from mailnode.values.plan import AS_IT_IS, RecipientPlan
-from mailnode.values.policy import ScoredReason, Verdict
+from mailnode.values.policy import PolicyAnswer, ScoredReason, Verdict
 
 
 @dataclass(slots=True)
 class Gathered:
-    """``ended``: the refusal after which nobody is asked any more. ``own``: by recipient, with who said it in ``reasons``."""
+    """``ended``: the refusal after which nobody is asked any more. ``own``: by recipient, with who said it in ``reasons``.
+    ``asking``: the policy that is being asked."""
 
     ended: Verdict | None = None
     action: str = "pass"
@@ -23,6 +24,8 @@ class Gathered:
     results: tuple[AuthenticationResult, ...] = ()
     reasons: tuple[ScoredReason, ...] = ()
     own: dict[Address, Verdict] = field(default_factory=dict)
+    answers: list[PolicyAnswer] = field(default_factory=list)
+    asking: str = ""
 
     def add(self, policy: str, verdict: Verdict) -> Verdict:
         """Take a verdict in; return it with its reasons."""
@@ -37,7 +40,12 @@ class Gathered:
             self.own[address] = _together(self.own.get(address), replace(own, reasons=_reasons(policy, own)))
         if said.action in ("refuse", "defer"):
             self.ended = replace(
-                said, tags=dict(self.tags), headers=self.headers, results=self.results, reasons=self.reasons
+                said,
+                tags=dict(self.tags),
+                headers=self.headers,
+                results=self.results,
+                reasons=self.reasons,
+                by=policy,
             )
         elif said.action != "pass" and self.action != "quarantine":
             self.action = said.action

@@ -15,6 +15,7 @@ from mailnode.config.schema import Config
 from mailnode.net.hints import LocalHints
 from mailnode.net.lookup import BlockingLookup
 from mailnode.net.no_reactor import CallingThread, StandingClock, run_now
+from mailnode.server.configuration import listed_policies
 from mailnode.server.publishing import published, stored_pairs
 from mailnode.server.routing import routing_table
 from mailnode.server.stores import OwnStores
@@ -47,6 +48,8 @@ def administration(config: Config) -> Iterator[Administration]:
             stores.tls_results,
             lambda: config.tls_reports.settings() if config.tls_reports is not None else None,
             stores.check,
+            lambda: listed_policies(config),
+            stores.policy_tally,
             config.dkim.settings,
         )
     finally:

@@ -151,6 +151,8 @@ class Server:
             self._stores.tls_results,
             lambda: self.config.tls_reports.settings() if self.config.tls_reports is not None else None,
             self._stores.check,
+            lambda: self._serving.rooms.listed_policies,
+            self._stores.policy_tally,
             lambda: self.config.dkim.settings(),
             self,
         )

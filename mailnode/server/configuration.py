@@ -9,12 +9,14 @@ from mailnode.config.demo import demo_config
 from mailnode.config.loader import Checks, load
 from mailnode.config.schema import Config, PolicyEntry
 from mailnode.errors import ConfigurationError
+from mailnode.interfaces.policy import IPolicy
 from mailnode.net.no_reactor import CallingThread, StandingClock
 from mailnode.net.programs import Programs
 from mailnode.net.resolver import Resolver
 from mailnode.net.tls import check_pair
 from mailnode.server import plugins
 from mailnode.server.plugins import PluginContext, UnchangedMemory
+from mailnode.values.policy import ListedPolicy
 
 
 def configuration(
@@ -36,13 +38,25 @@ def _no_mistakes(certificate: Path, key: Path) -> list[tuple[str, str]]:
     return []
 
 
+def listed_policies(config: Config) -> list[ListedPolicy]:
+    """Return what is told of a configuration's policies, where no server runs. :raises ConfigurationError:"""
+    entries = config.policies()
+    places = [(place, entry.name, entry.on_failure, entry.options) for place, entry in entries]
+    return plugins.listed(places, _policies(entries))
+
+
 def _policy_mistakes(entries: Sequence[tuple[str, PolicyEntry]]) -> list[str]:
+    return _mistakes(lambda: _policies(entries))
+
+
+def _policies(entries: Sequence[tuple[str, PolicyEntry]]) -> list[IPolicy]:
+    """Make policies that nobody will ask."""
     clock = StandingClock()
     resolver = Resolver(clock, ["127.0.0.1"])  # type: ignore[arg-type]  # policies are made only: it asks nobody
     programs = Programs(clock, resolver)  # type: ignore[arg-type]  # the same
     context = PluginContext(clock, resolver, CallingThread(), programs, "localhost", UnchangedMemory())
     wanted = [(key, entry.name, entry.options) for key, entry in entries]
-    return _mistakes(lambda: plugins.make_policies(wanted, context))
+    return plugins.make_policies(wanted, context)
 
 
 def _checker_mistakes(texts: Sequence[str]) -> list[str]:

@@ -97,6 +97,7 @@ class Outgoing:
         await self._sending.sweep(now)
         await self._tls_results.sweep(now)
         await self._process.stores.policy_memory.sweep(now)
+        await self._process.stores.policy_tally.sweep(now)
 
     def _tls_policy(self, tls: ClientTls) -> TlsPolicy:
         runtime, settings = self._process.runtime, self._config.queue

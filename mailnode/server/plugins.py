@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from twisted.cred.checkers import ICredentialsChecker
 from twisted.cred.strcred import UnsupportedInterfaces, findCheckerFactories, makeChecker
@@ -16,6 +17,10 @@ from mailnode.interfaces.outbound import IResolver
 from mailnode.interfaces.policy import IPluginContext, IPolicy, IPolicyFactory, IPolicyMemory, PolicyOptions
 from mailnode.interfaces.programs import IPrograms
 from mailnode.interfaces.runtime import IClock, IThreads
+from mailnode.values.policy import STAGES, ListedPolicy
+
+# Where the configuration names a policy, that name, on_failure and options.
+PolicyPlace: TypeAlias = tuple[str, str, str, Mapping[str, object]]
 
 
 @implementer(IPluginContext)
@@ -89,6 +94,24 @@ def make_policies(wanted: Sequence[tuple[str, str, PolicyOptions]], context: IPl
     if mistakes:
         raise ConfigurationError(mistakes)
     return made
+
+
+def listed(entries: Sequence[PolicyPlace], policies: Sequence[IPolicy]) -> list[ListedPolicy]:
+    """Return what is told of policies that were made of these entries."""
+    factories = policy_factories()
+    return [
+        ListedPolicy(
+            policy.name,
+            place,
+            tuple(stage for stage in STAGES if stage in policy.stages),
+            policy.only_strangers,
+            on_failure,
+            options,
+            type(policy).__module__,
+            factories[name].help,
+        )
+        for (place, name, on_failure, options), policy in zip(entries, policies, strict=True)
+    ]
 
 
 def make_checkers(specifications: Sequence[str]) -> list[ICredentialsChecker]:

@@ -13,7 +13,7 @@ from mailnode.server.runtime import Runtime
 from mailnode.server.services import ProcessService, Startable, nothing
 from mailnode.server.serving import Serving
 from mailnode.server.stores import Stores
-from mailnode.web.metrics import EventMetrics, Metrics
+from mailnode.web.metrics import EventMetrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class MailProcess:
         self.serving = serving
         self.closing = closing
         self.grace = grace
-        self.metrics = Metrics()
+        self.metrics = runtime.metrics
         self.threads_ended = False  # once the service has stopped; False: some work for nobody, and hold the process
         self._counting = EventMetrics(self.metrics)
 

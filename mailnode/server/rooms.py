@@ -47,6 +47,7 @@ from mailnode.smtp.protocol import SmtpFactory
 from mailnode.smtp.service import Service
 from mailnode.smtp.wire.limits import Limits as SmtpLimits
 from mailnode.smtp.wire.limits import Timeouts as SmtpTimeouts
+from mailnode.values.policy import PolicyAnswer
 
 
 def retry_schedule(queue: QueueConfig) -> Schedule:
@@ -159,9 +160,20 @@ class Rooms:
             self._stores.policy_memory,
         )
         policies = plugins.make_policies([(key, entry.name, entry.options) for key, entry in entries], context)
+        self.listed_policies = plugins.listed(
+            [(place, entry.name, entry.on_failure, entry.options) for place, entry in entries], policies
+        )
         links = [ChainedPolicy(policy, entry.on_failure) for policy, (_, entry) in zip(policies, entries, strict=True)]
         judgement = self._config.judgement
-        return PolicyChain(links, runtime.reactor, hostname, Thresholds(judgement.junk_at, judgement.refuse_at))
+        return PolicyChain(
+            links, runtime.reactor, hostname, Thresholds(judgement.junk_at, judgement.refuse_at), self._count
+        )
+
+    def _count(self, answer: PolicyAnswer) -> None:
+        self._stores.policy_tally.note(answer)
+        metrics = self._runtime.metrics
+        metrics.count("policy_answers", policy=answer.policy, stage=answer.stage, answer=answer.answer)
+        metrics.observe("policy_seconds", answer.seconds, policy=answer.policy)
 
     def _make_logins(self) -> Logins:
         directory, runtime = self._stores.directory, self._runtime

@@ -1,4 +1,4 @@
-"""What a process gives its rooms: clock, threads, processes that help it, hints, a resolver."""
+"""What a process gives its rooms: clock, threads, processes that help it, hints, a resolver, metrics."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from mailnode.net.processes import Processes
 from mailnode.net.resolver import Resolver
 from mailnode.net.threads import Threads
 from mailnode.store.blobs import codec
+from mailnode.web.metrics import Metrics
 
 SEARCH_NICENESS = 5  # of the process that searches: what is new goes before what is looked for
 SEARCH_IDLE = 60.0  # seconds after which it is ended
@@ -37,6 +38,7 @@ class Runtime:
     resolver: Resolver
     views: OpenViews
     searches: Searches
+    metrics: Metrics
     batches: Batches | None  # None: everything small is scanned in this process
 
     def stop_helpers(self) -> None:
@@ -60,6 +62,7 @@ def make_runtime(config: Config, reactor: IServerReactor, wall: Callable[[], flo
         Resolver(reactor, config.dns.servers, at_once=dns_at_once(), validates=config.dns.validates),
         OpenViews(reactor),
         Searches(searching),
+        Metrics(),
         # Small messages are scanned and encoded by another process where there is a core for it.
         Batches(reactor, read_facts, codec.encode) if (os.cpu_count() or 1) > config.server.workers else None,
     )

@@ -25,6 +25,7 @@ from mailnode.store.facades.ephemeral import Ephemeral
 from mailnode.store.facades.ephemeral_remote import RemoteEphemeral
 from mailnode.store.facades.mail_store import MailStore
 from mailnode.store.facades.policy_memory import PolicyMemory
+from mailnode.store.facades.policy_tally import PolicyTally
 from mailnode.store.facades.queue import Queue
 from mailnode.store.facades.queue_remote import RemoteQueue
 from mailnode.store.facades.sent_counts import SentCounts
@@ -63,6 +64,7 @@ class Stores:
         self.directory = Directory(engine, tell_others=tell_others)
         self.sts_policies = StsPolicies(engine)
         self.policy_memory = PolicyMemory(engine, ephemeral, clock)
+        self.policy_tally = PolicyTally(engine, clock)
         self._partitions = config.server.partitions
 
     @property
@@ -74,10 +76,12 @@ class Stores:
         """Open. :raises ConfigurationError: what stands in the way."""
         await self.engine.start()
         self.policy_memory.start()
+        self.policy_tally.start()
 
     async def stop(self) -> None:
         """Write what waits and close."""
         await self.policy_memory.stop()
+        await self.policy_tally.stop()
         await self.engine.stop()
 
 
@@ -126,6 +130,7 @@ class OwnStores(Stores):
             self.sent.start()
             self.tls_results.start()
             self.policy_memory.start()
+            self.policy_tally.start()
             if self._files.alone:
                 await self._end_what_the_dead_held()
         except Exception as error:
@@ -180,6 +185,7 @@ class OwnStores(Stores):
     async def stop(self) -> None:
         """Write what waits and close."""
         await self.policy_memory.stop()
+        await self.policy_tally.stop()
         await self._counters.stop()
         await self.sent.stop()
         await self.tls_results.stop()

@@ -59,6 +59,7 @@ class Asking:
     def tell(self, transaction: MailTransaction) -> None:
         """Note in a new transaction what was said of its client."""
         for verdict in self._standing.values():
+            transaction.judged.hear(verdict)
             transaction.note(verdict)
 
     async def ask(self, stage: str, asker: Asker, transaction: MailTransaction | None, about: About) -> Verdict:

@@ -13,7 +13,7 @@ from mailnode.smtp.intake import Intake
 from mailnode.smtp.service import Service
 from mailnode.smtp.transaction import MailTransaction
 from mailnode.smtp.wire import replies
-from mailnode.smtp.wire.replies import Rejected, verdict_reply
+from mailnode.smtp.wire.replies import Rejected, rejection
 from mailnode.values.envelope import Envelope
 from mailnode.values.events import EventFields, emit
 from mailnode.values.facts import EncodedFacts
@@ -74,9 +74,7 @@ class EndOfData:
         envelope = transaction.seen(intake.is_ascii)
         about = About(transaction.mail, None, envelope, intake.header, intake.size, intake.writer.read)
         verdict = await self._ask("end", about)
-        refusal = verdict_reply(verdict)
-        if refusal is not None:
-            raise Rejected(refusal)
+        transaction.heed(verdict, "end")
         if verdict is not PASS:
             transaction.note_judged(verdict)
             envelope = replace(
@@ -86,6 +84,7 @@ class EndOfData:
             )
         if verdict.hold:
             envelope = replace(envelope, held=True)
+        transaction.judged.tell(transaction.about(envelope.origin), verdict.outcome or "inbox")
         judgement = await self._service.judge.judge(
             envelope, transaction.routes, transaction.common, transaction.own, intake.header
         )
@@ -99,14 +98,14 @@ def _without_refused(transaction: MailTransaction, envelope: Envelope, verdict: 
 
     :raises Rejected: it is for nobody."""
     for address, own in verdict.own.items():
-        refusal = verdict_reply(own)
+        refusal = rejection(own, "end")
         if refusal is not None and transaction.answers_each:
             transaction.refusals[address] = refusal
     if not transaction.refusals:
         return envelope
     taken = tuple(one for one in envelope.recipients if one.address not in transaction.refusals)
     if not taken:
-        raise Rejected(next(iter(transaction.refusals.values())))
+        raise next(iter(transaction.refusals.values()))
     return replace(envelope, recipients=taken)
 
 

@@ -30,23 +30,23 @@ class RefusalLog:
 
         :param fields: further ones of ``command.refused``: who asked, and what it was about.
         """
-        fields = {name: value[:MAX_SAID] for name, value in fields.items()}
-        self._say("command.refused", reply, reply.text, protocol=self._protocol, command=command, **fields)
+        fields = {"reason": reply.text} | {name: value[:MAX_SAID] for name, value in fields.items()}
+        self._say("command.refused", reply, protocol=self._protocol, command=command, **fields)
 
-    def recipient(self, reply: Reply, reason: str, **fields: str) -> None:
-        """RCPT was refused. :param fields: further ones of ``recipient.refused``."""
-        self._say("recipient.refused", reply, reason, **fields)
+    def recipient(self, reply: Reply, **fields: str) -> None:
+        """RCPT was refused. :param fields: further ones of ``recipient.refused``, with the reason."""
+        self._say("recipient.refused", reply, **fields)
 
-    def message(self, reply: Reply, reason: str, **fields: str) -> None:
-        """MAIL, or a message, was refused. :param fields: further ones of ``message.refused``."""
-        self._say("message.refused", reply, reason, **fields)
+    def message(self, reply: Reply, **fields: str) -> None:
+        """MAIL, or a message, was refused. :param fields: further ones of ``message.refused``, with the reason."""
+        self._say("message.refused", reply, **fields)
 
-    def _say(self, event: str, reply: Reply, reason: str, **fields: str) -> None:
+    def _say(self, event: str, reply: Reply, **fields: str) -> None:
         if self._left == 0:
             return
         self._left -= 1
         status = reply.status or str(reply.code)
         told: EventFields = fields
-        emit(_log, event, session=self._session, **told, code=reply.code, status=status, reason=reason)
+        emit(_log, event, session=self._session, **told, code=reply.code, status=status)
         if self._left == 0:
             emit(_log, "session.quiet", session=self._session, protocol=self._protocol, lines=MAX_LINES)

@@ -30,7 +30,7 @@ from mailnode.smtp.transaction import MailTransaction, protocol_keyword
 from mailnode.smtp.wire import events as ev
 from mailnode.smtp.wire import replies
 from mailnode.smtp.wire.grammar import hello_name
-from mailnode.smtp.wire.replies import Rejected, reason_of, reply_to, verdict_reply
+from mailnode.smtp.wire.replies import Rejected, about, rejection, reply_to
 from mailnode.smtp.wire.server import ServerConnection
 from mailnode.values.address import Address
 from mailnode.values.envelope import PLAIN_MAIL, PLAIN_RCPT, Envelope, Origin
@@ -96,10 +96,11 @@ class SmtpSession(Session[ev.Event]):
     async def greet(self) -> None:
         """Greet, unless a policy has something against this client."""
         self.channel.set_timeout(self._service.timeouts.command)
-        refusal = verdict_reply(await self._ask("connect"), 554)
+        refusal = rejection(await self._ask("connect"), "connect", 554)
         if refusal is not None:
-            closing = Reply(421, refusal.status, refusal.lines) if refusal.code < 500 else refusal
-            self._close_with(closing, f"policy: {refusal.text}")
+            reply = refusal.reply
+            closing = Reply(421, reply.status, reply.lines) if reply.code < 500 else reply
+            self._close_with(closing, _by_policy(refusal))
             return
         self.ensure_there()
         self._pace.began(Phase.START, self._steady.seconds())
@@ -153,6 +154,8 @@ class SmtpSession(Session[ev.Event]):
         transaction, self._transaction = self._transaction, None
         if transaction is not None:
             self._pace.gave_up(self._connection.content_size)
+            if transaction.judged.refused is not None and not transaction.recipients:
+                transaction.judged.tell_refused(transaction.about(self._origin()), transaction.judged.refused)
             transaction.abort()
 
     def _look(self) -> None:
@@ -202,9 +205,9 @@ class SmtpSession(Session[ev.Event]):
 
     async def _on_helo(self, event: ev.Helo) -> None:
         before, self._helo = self._helo, event.name
-        refusal = verdict_reply(await self._ask("helo"))
+        refusal = rejection(await self._ask("helo"), "helo")
         if refusal is not None:
-            self._refuse_command(refusal, "EHLO" if event.extended else "HELO")
+            self._refuse_command(refusal.reply, "EHLO" if event.extended else "HELO", **refusal.about)
             self._helo = before
             return
         self._forget()
@@ -223,12 +226,9 @@ class SmtpSession(Session[ev.Event]):
         try:
             await self._check_sender(event)
             verdict = await self._ask("mail", About(event, size=event.options.size))
+            transaction.heed(verdict, "mail")
         except Exception as error:
             self._refuse_message(transaction, error)
-            return
-        refusal = verdict_reply(verdict)
-        if refusal is not None:
-            self._refuse_message(transaction, Rejected(refusal))
             return
         transaction.note(verdict)
         self._forget()
@@ -246,9 +246,7 @@ class SmtpSession(Session[ev.Event]):
         try:
             self._check_recipient(transaction)
             verdict = await self._ask("rcpt", About(transaction.mail, recipient, size=transaction.mail.options.size))
-            refusal = verdict_reply(verdict)
-            if refusal is not None:
-                raise Rejected(refusal)
+            transaction.heed(verdict, "rcpt")
             if address not in transaction.routes:
                 route = await self._service.router.resolve(
                     address,
@@ -321,9 +319,9 @@ class SmtpSession(Session[ev.Event]):
         self._asking.forget("connect", "helo")
         helo = given.get("HELO")
         self._helo = hello_name(helo) if helo else ""
-        refusal = verdict_reply(await self._ask("connect"), 554)
+        refusal = rejection(await self._ask("connect"), "connect", 554)
         if refusal is not None:
-            self._close_with(refusal, f"policy: {refusal.text}")
+            self._close_with(refusal.reply, _by_policy(refusal))
             return
         self._say(self._greeting())
 
@@ -334,9 +332,7 @@ class SmtpSession(Session[ev.Event]):
         transaction = self._transaction
         assert transaction is not None
         verdict = await self._ask("data", About(transaction.mail, size=transaction.mail.options.size))
-        refusal = verdict_reply(verdict)
-        if refusal is not None:
-            raise Rejected(refusal)
+        transaction.heed(verdict, "data")
         transaction.note(verdict)
         transaction.begin(self._origin(), self._service.clock.seconds())
         transaction.intake = Intake(
@@ -400,7 +396,7 @@ class SmtpSession(Session[ev.Event]):
         reply = await self._end_of_data.take(transaction)
         self._refusals.taken()
         for address, refusal in transaction.refusals.items():
-            self._log_recipient(transaction, address, refusal, refusal.text)
+            self._log_recipient(transaction, address, refusal)
         return reply
 
     async def _edit_header(self, block: bytes) -> bytes:
@@ -455,14 +451,13 @@ class SmtpSession(Session[ev.Event]):
     # Refusals
 
     def _refuse_recipient(self, transaction: MailTransaction, recipient: Address, error: Exception) -> None:
-        reply = reply_to(error)
-        self._log_recipient(transaction, recipient, reply, reason_of(error))
-        self._say(reply)
+        if isinstance(error, Rejected):
+            transaction.judged.refused = error
+        self._log_recipient(transaction, recipient, error)
+        self._say(reply_to(error))
 
-    def _log_recipient(self, transaction: MailTransaction, recipient: Address, reply: Reply, reason: str) -> None:
-        about = {"envelope": transaction.id, "peer": self.peer, "helo": self._helo}
-        about |= {"sender": transaction.sender, "recipient": str(recipient)}
-        self._refusals.recipient(reply, reason, **about)
+    def _log_recipient(self, transaction: MailTransaction, recipient: Address, error: Exception) -> None:
+        self._refusals.recipient(reply_to(error), **self._about(transaction, error), recipient=str(recipient))
 
     def _refuse_message(self, transaction: MailTransaction, error: Exception) -> None:
         self._say(self._refusal_of(transaction, error))
@@ -470,16 +465,26 @@ class SmtpSession(Session[ev.Event]):
     def _refusal_of(self, transaction: MailTransaction, error: Exception) -> Reply:
         """Return the reply to a refused message, and say so in the log."""
         reply = reply_to(error)
-        about = {"envelope": transaction.id, "peer": self.peer, "helo": self._helo}
-        about |= {"sender": transaction.sender, "account": self._account_id()}
-        self._refusals.message(reply, reason_of(error), **about)
+        if isinstance(error, Rejected):
+            transaction.judged.tell_refused(transaction.about(self._origin()), error)
+        self._refusals.message(reply, **self._about(transaction, error), account=self._account_id())
         return reply
 
-    def _refuse_command(self, reply: Reply, verb: str, said: str = "") -> None:
-        """Say no to a command, and so in the log. :param said: the argument of MAIL or RCPT."""
+    def _about(self, transaction: MailTransaction, error: Exception) -> dict[str, str]:
+        """Return what the log says of whatever is refused in a transaction; it knows the session."""
+        fields = {"envelope": transaction.id, "peer": self.peer, "helo": self._helo, "sender": transaction.sender}
+        return fields | about(error)
+
+    def _refuse_command(self, reply: Reply, verb: str, said: str = "", **why: str) -> None:
+        """Say no to a command, and so in the log. :param said: the argument of MAIL or RCPT. :param why: fields of the event."""
         sender = self._transaction.sender if self._transaction is not None else ""
-        about = {"peer": self.peer, "helo": self._helo, "sender": sender}
+        fields = {"peer": self.peer, "helo": self._helo, "sender": sender, **why}
         if verb in ("MAIL", "RCPT"):
-            about["sender" if verb == "MAIL" else "recipient"] = said.partition(":")[2].strip(" ") or said
-        self._refusals.command(reply, verb, **about)
+            fields["sender" if verb == "MAIL" else "recipient"] = said.partition(":")[2].strip(" ") or said
+        self._refusals.command(reply, verb, **fields)
         self._say(reply)
+
+
+def _by_policy(refusal: Rejected) -> str:
+    """Return why a session ends, for the log."""
+    return f"policy {refusal.policy} at {refusal.stage}: {refusal.why}"

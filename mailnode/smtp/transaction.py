@@ -8,7 +8,9 @@ from dataclasses import dataclass, field, replace
 from mailnode.message.listed import notices_owed
 from mailnode.smtp.extensions.table import by_header
 from mailnode.smtp.intake import Intake
+from mailnode.smtp.judged import Judged
 from mailnode.smtp.wire.events import Mail
+from mailnode.smtp.wire.replies import Rejected, rejection
 from mailnode.values.address import Address
 from mailnode.values.directory import Resolved
 from mailnode.values.envelope import Envelope, MailOptions, Origin, Recipient
@@ -36,17 +38,25 @@ class MailTransaction:
     intake: Intake | None = None
     problem: Exception | None = None  # the message is read to its end and refused
     refused: Reply | None = None  # what was said to a chunk of it, and is to those that follow
-    refusals: dict[Address, Reply] = field(default_factory=dict)  # of single recipients at its end; others take it
+    refusals: dict[Address, Rejected] = field(default_factory=dict)  # of single recipients at its end; others take it
     counted: Counted = NOTHING  # for the account
     give_back: Callable[[Counted], None] | None = None  # takes that back, should the message not be taken
     held: bool = False  # the message is to wait for an operator
     found: Findings = NOTHING_FOUND  # by policies
+    judged: Judged = field(default_factory=Judged)  # for the log
     found_own: dict[Address, tuple[ScoredReason, ...]] = field(default_factory=dict)  # about single recipients, at RCPT
 
     @property
     def sender(self) -> str:
         """The reverse-path for the log; "" is the null sender."""
         return str(self.mail.reverse_path) if self.mail.reverse_path is not None else ""
+
+    def heed(self, verdict: Verdict, stage: str) -> None:
+        """Hear what policies say at a stage of this message. :raises Rejected: no."""
+        self.judged.hear(verdict)
+        refusal = rejection(verdict, stage)
+        if refusal is not None:
+            raise refusal
 
     def note(self, verdict: Verdict, recipient: Address | None = None) -> None:
         """Keep what a verdict wants to go with the message. :param recipient: whom alone it is about."""
@@ -75,7 +85,9 @@ class MailTransaction:
 
     def replies(self, reply: Reply) -> list[Reply]:
         """Return what each accepted RCPT hears at the end of the message, of which this is said."""
-        return [self.refusals.get(address, reply) if reply.is_positive else reply for address in self.accepted]
+        if not reply.is_positive:
+            return [reply] * len(self.accepted)
+        return [self.refusals[one].reply if one in self.refusals else reply for one in self.accepted]
 
     def begin(self, origin: Origin, seconds: float) -> None:
         """The content begins: the recipients are known. :param seconds: UTC."""
@@ -116,6 +128,16 @@ class MailTransaction:
         if (body, utf8) == (options.body, options.smtputf8):
             return envelope
         return replace(envelope, options=replace(options, body=body, smtputf8=utf8))
+
+    def about(self, origin: Origin) -> dict[str, str]:
+        """Return fields of events that say which message of whom that is."""
+        return {
+            "session": origin.session,
+            "envelope": self.id,
+            "peer": origin.peer,
+            "helo": origin.helo,
+            "sender": self.sender,
+        }
 
     def abort(self) -> None:
         """Keep nothing."""

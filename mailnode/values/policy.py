@@ -25,6 +25,51 @@ class ScoredReason:
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyAnswer:
+    """What one policy answered at a stage, in short.
+
+    ``answer``: the action of its verdict, or, where that is "pass", "suspect" for a score above 0 and "trust" for one below;
+    "failed" when it gave none. ``own``: it is about one recipient, that of whom it says most. ``seconds``: how long that took. The
+    score of all together answers as the policy "judgement", where it decides.
+    """
+
+    policy: str
+    stage: str
+    answer: str
+    score: float = 0.0
+    reason: str = ""
+    own: bool = False
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyTotal:
+    """How often a policy gave an answer of a kind at a stage; scores and seconds added up."""
+
+    policy: str
+    stage: str
+    answer: str
+    times: int
+    score: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ListedPolicy:
+    """One policy of the chain. ``place``: where the configuration names it, with ``options``. ``origin``: the module of the
+    plug-in."""
+
+    name: str
+    place: str
+    stages: tuple[str, ...]
+    only_strangers: bool
+    on_failure: str
+    options: Mapping[str, object]
+    origin: str
+    help: str
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """``action``: "pass" (no opinion), "accept" (skip later policies of this stage), "quarantine" (take it, as junk), "defer"
     (4xx), "refuse" (5xx).
@@ -37,7 +82,10 @@ class Verdict:
     ``score`` and ``reason``: how much speaks for junk, and why in words, ASCII; at stage "rcpt" it counts for that recipient. What
     all of them add up to decides. ``results``: what was found out about who it is from; they stand in Authentication-Results.
     ``own``: at stage "end", verdicts about single recipients: of these action (pass, quarantine, refuse), text, score, reason and
-    plan count. ``reasons`` is filled by the chain, out of ``score`` and ``reason`` of each policy.
+    plan count.
+
+    The chain fills in ``reasons``, out of ``score`` and ``reason`` of each policy; ``by``, the policy that refused or deferred;
+    ``outcome``, what was decided at stage "end": "inbox", "junk", "mixed" or "refuse"; ``answers``, of all that were asked.
     """
 
     action: str = "pass"
@@ -52,6 +100,9 @@ class Verdict:
     results: tuple[AuthenticationResult, ...] = ()
     own: Mapping[Address, Verdict] = field(default_factory=dict)
     reasons: tuple[ScoredReason, ...] = ()
+    by: str = field(default="", compare=False)
+    outcome: str = field(default="", compare=False)
+    answers: tuple[PolicyAnswer, ...] = field(default=(), compare=False)
 
 
 PASS = Verdict()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
@@ -70,6 +70,15 @@ METRICS: dict[str, Metric] = {
         ("was", "now"),
     ),
     "tls_reports": Metric("counter", "Reports of TLS to other domains, by whether they were taken.", ("result",)),
+    "messages_judged": Metric(
+        "counter", "Messages that policies were asked about, by what became of them.", ("outcome",)
+    ),
+    "policy_answers": Metric(
+        "counter",
+        "Answers of policies, by stage: pass, suspect and trust (by score), accept, quarantine, defer, refuse, failed.",
+        ("policy", "stage", "answer"),
+    ),
+    "policy_seconds": Metric("histogram", "How long a policy took to answer, at any stage.", ("policy",)),
     "policy_failures": Metric("counter", "Policies that failed and were passed over or deferred.", ("policy",)),
     "store_failures": Metric("counter", "Units of work the store refused, by tenancy.", ("tenancy",)),
     "thread_calls": Metric("gauge", "Calls under way or waiting in a thread pool.", ("pool",)),
@@ -115,6 +124,8 @@ class Metrics:
         # Added to counters without labels since somebody looked: several times a message, and each takes the library six calls.
         self._added = {name: 0.0 for name, one in METRICS.items() if one.kind == "counter" and not one.labels}
         self._adding = Lock()  # events come from any thread
+        # Found already, by metric, method and labels: the library looks for one of them as long as adding to it takes.
+        self._found: dict[tuple[object, ...], Callable[[float], None]] = {}
 
     def count(self, name: str, amount: float = 1, **labels: str) -> None:
         """Add to a counter."""
@@ -135,6 +146,7 @@ class Metrics:
     def clear(self, name: str) -> None:
         """Forget every value of a metric with labels."""
         self._metrics[name].clear()
+        self._found = {key: call for key, call in self._found.items() if key[0] != name}
 
     def change(self, name: str, amount: float, **labels: str) -> None:
         """Add to a gauge; the amount may be negative."""
@@ -159,8 +171,12 @@ class Metrics:
 
     def _call(self, name: str, method: str, value: float, labels: dict[str, str]) -> None:
         try:
-            metric = self._metrics[name]
-            getattr(metric.labels(**labels) if labels else metric, method)(value)
+            key = name, method, *labels.items()
+            call = self._found.get(key)
+            if call is None:
+                metric = self._metrics[name]
+                call = self._found[key] = getattr(metric.labels(**labels) if labels else metric, method)
+            call(value)
         except (KeyError, ValueError, AttributeError):
             # A wrong name is a bug, found by the tests; it must not cost a message.
             if name not in self._unknown:
@@ -259,6 +275,9 @@ class EventMetrics:
 
     def _tls_report_failed(self, fields: EventFields) -> None:
         self._metrics.count("tls_reports", result="failed")
+
+    def _message_judged(self, fields: EventFields) -> None:
+        self._metrics.count("messages_judged", outcome=str(fields.get("outcome")))
 
     def _policy_failed(self, fields: EventFields) -> None:
         self._metrics.count("policy_failures", policy=str(fields.get("policy")))

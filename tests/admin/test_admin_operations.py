@@ -246,6 +246,8 @@ class AllThreeWaysTests(TestCase):
                 opened.tls_results,
                 opened.tls_reports,
                 opened.check_store,
+                opened.policies,
+                opened.policy_tally,
                 server=Running(),
             )
             port = ControlPort(reactor, self.data, ControlFactory(admin))

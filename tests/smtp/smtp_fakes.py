@@ -236,6 +236,7 @@ class World:
         highest_priority: int = 0,
         sending: Any = None,
         signer: ISigner | None = None,
+        policies: Any = None,
         **options: Any,
     ) -> None:
         self.clock = Clock()
@@ -243,7 +244,7 @@ class World:
         self.stepped = 0.0  # seconds the time of day is ahead of the timers
         self.delivery = FakeDelivery()
         self.router = FakeRouter()
-        self.policies = FakePolicies()
+        self.policies = policies or FakePolicies()
         self.logins = FakeLogins()
         self.tls_starts: list[Any] = []
         self.service = Service(

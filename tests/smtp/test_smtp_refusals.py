@@ -14,7 +14,7 @@ from mailnode.smtp.refusals import MAX_LINES, MAX_SAID
 from mailnode.smtp.wire.limits import Limits
 from mailnode.values.policy import Verdict
 
-REFUSE = Verdict("refuse", text="We do not like it")
+REFUSE = Verdict("refuse", text="We do not like it", by="taste")
 PEER = "192.0.2.1"
 MAIL = "MAIL FROM:<a@x.test>\n"
 LOGIN = "AUTH PLAIN " + b64encode(b"\0alice\0secret").decode() + "\n"
@@ -120,7 +120,7 @@ def test_a_session_the_server_ends_says_whose_it_was_and_why(log: Any) -> None:
     world.policies.verdicts["connect"] = REFUSE
     world.client("192.0.2.9")
     ended = [(fields["peer"], fields["reason"]) for name, fields in log if name == "session.ended"]
-    assert ended == [(PEER, "Too many errors"), ("192.0.2.9", "policy: We do not like it")]
+    assert ended == [(PEER, "Too many errors"), ("192.0.2.9", "policy taste at connect: We do not like it")]
 
 
 def test_logins_that_come_to_nothing_are_logged_without_what_was_said(log: Any) -> None:

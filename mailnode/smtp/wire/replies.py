@@ -71,9 +71,19 @@ _LOGIN_TROUBLE = Reply(454, "4.7.0", ("Temporary authentication failure",))
 class Rejected(Exception):
     """A message that is answered with this reply and not kept."""
 
-    def __init__(self, reply: Reply) -> None:
+    def __init__(self, reply: Reply, policy: str = "", stage: str = "", why: str = "") -> None:
+        """:param policy: which refused, at ``stage``; :param why: for the log, where it says more than the reply."""
         super().__init__(reply.text)
         self.reply = reply
+        self.policy = policy
+        self.stage = stage
+        self.why = why or reply.text
+
+    @property
+    def about(self) -> dict[str, str]:
+        """Fields of events that say who refused and why."""
+        fields = {"policy": self.policy, "stage": self.stage} if self.stage else {}
+        return {**fields, "reason": self.why}
 
 
 def not_author(field: str) -> Reply:
@@ -109,8 +119,22 @@ def verdict_reply(verdict: Verdict, refuse_code: int = 550) -> Reply | None:
     return None
 
 
+def rejection(verdict: Verdict, stage: str, refuse_code: int = 550) -> Rejected | None:
+    """Return what a verdict of a stage asks for, None when there is nothing against going on."""
+    reply = verdict_reply(verdict, refuse_code)
+    if reply is None:
+        return None
+    own = [reason.text for reason in verdict.reasons if reason.policy == verdict.by]
+    return Rejected(reply, verdict.by, stage, verdict.reason or (own[-1] if own else ""))
+
+
+def about(error: Exception) -> dict[str, str]:
+    """Return fields of events that say why something was refused, and which policy did."""
+    return error.about if isinstance(error, Rejected) else {"reason": reason_of(error)}
+
+
 def reason_of(error: Exception) -> str:
     """Return why something was refused, for the log."""
     if isinstance(error, Rejected):
-        return error.reply.text
+        return error.why
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
