@@ -3,11 +3,6 @@
 import os
 
 import pytest
-from hypothesis import settings
-
-# How long one example takes says how busy the machine is; what takes too long is told by tests that measure.
-settings.register_profile("unhurried", deadline=None)
-settings.load_profile("unhurried")
 
 # Whole servers, with other people's programs about them, and what tries the tests themselves; all other folders are the unit
 # suite.
@@ -16,9 +11,7 @@ NOT_UNIT = {"benchmarks", "end_to_end", "faults", "mutants", "twistd"}
 
 def pytest_addoption(parser):
     parser.addoption(
-        "--unit",
-        action="store_true",
-        help="the unit suite alone: no whole servers, no other programs, no planted faults",
+        "--unit", action="store_true", help="the unit suite alone: no whole servers, other programs, planted faults"
     )
 
 

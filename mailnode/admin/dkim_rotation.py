@@ -32,7 +32,6 @@ class DkimRotation:
         self._admin = admin
         self._changed = changed
         self._stopped = False
-        self._next = ""  # the domain a look begins at, by name: where the one before ended
 
     def stop(self) -> None:
         """Begin with no further domain."""
@@ -51,12 +50,8 @@ class DkimRotation:
             return
         await self._give_keys()
         failed = 0
-        domains = sorted(
-            await self._admin.directory.domains(), key=lambda domain: (domain.name < self._next, domain.name)
-        )
-        for domain in domains:
+        for domain in await self._admin.directory.domains():
             if self._stopped or failed == FAILED:
-                self._next = domain.name
                 return
             keys = await self._admin.directory.dkim_keys(domain.name)
             answers = await self._ask(keys)

@@ -164,6 +164,7 @@ class LoginTests(SynchronousTestCase):
         self.assertEqual(self.entered(b"alice@a.test", "mail.b.test"), "alice")
         self.assertEqual(self.now(self.directory.login_domain("x." * 100 + "a.test")), "a.test")
 
+    # SMTP trap 28: the same work
     def test_unknown_user_and_wrong_password_cost_the_same(self):
         results = {}
         for number, user in enumerate((b"alice@a.test", b"nobody@a.test", b"\xff\xfe", b"a@other.test")):
@@ -330,6 +331,7 @@ class LoginTests(SynchronousTestCase):
         self.assertTrue(self.attempt(b"alice@a.test", b"alice's password", ISubmitter)[0])
         self.assertEqual(self.realm.live_sessions().get("imap", 0), 3)
 
+    # SMTP trap 28: the same time
     def test_a_wrong_password_again_costs_no_derivation_and_the_same_time(self):
         for user in (b"alice@a.test", b"nobody@a.test"):
             first = self.attempt(user, b"wrong", mind=Mind(peer="198.51.100.1"))
@@ -351,6 +353,7 @@ class LoginTests(SynchronousTestCase):
         self.assertIsNone(self.now(exchange.step(b"")))
         self.assertEqual((exchange.login.account.id, exchange.login.mechanism), ("alice", "SCRAM-SHA-256"))
 
+    # SMTP trap 28: in SCRAM
     def test_scram_does_not_tell_who_exists(self):
         for user in ("alice@a.test", "nobody@a.test"):
             _, _, trying = self.scram(user, "wrong")

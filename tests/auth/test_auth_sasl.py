@@ -18,6 +18,7 @@ def test_plain():
     assert Plain().step(b"tim\0tim\0x") == CheckPassword(b"tim", b"x")
 
 
+# SMTP trap 27: another authzid, NUL in a name
 @pytest.mark.parametrize(
     "message", [b"", b"\0", b"tim", b"\0tim", b"\0tim\0", b"\0\0x", b"eve\0tim\0x", b"\0tim\0x\0y"]
 )
@@ -78,6 +79,7 @@ def test_scram_wrong_password():
         server.step(b"")
 
 
+# SMTP trap 30: a binding that was not offered
 @pytest.mark.parametrize(
     "first",
     [
@@ -97,6 +99,7 @@ def test_scram_bad_first(first):
         ScramSha256().step(first)
 
 
+# SMTP trap 30: another nonce, another binding
 @pytest.mark.parametrize(
     "final",
     [
@@ -118,6 +121,7 @@ def test_scram_bad_final(final):
         scram.step(final)
 
 
+# SMTP trap 30: a nonce for each exchange
 def test_scram_nonces_differ():
     def first():
         scram = ScramSha256()

@@ -96,6 +96,7 @@ def wrong(guard, login, peer, count, moment=NOW):
     return sum(now(guard.admit(login, peer, guess, moment)) is not None for guess in guesses)
 
 
+# SMTP trap 29: who is at home somewhere
 def test_nobody_is_locked_out_of_a_good_place_by_strangers(guard):
     now(guard.succeeded("alice", "192.0.2.1", NOW))
     for number in range(200):
@@ -181,6 +182,7 @@ def test_a_flood_is_bounded_and_pushes_no_good_place_out(counters):
     assert now(small.get("good:192.0.2.0/24:alice", NOW, throttle.GOOD_HALF_LIFE)) == 1.0
 
 
+# SMTP trap 29: a /24, a /64
 def test_addresses_and_networks():
     assert (throttle.address("192.0.2.77"), throttle.network("192.0.2.77")) == ("192.0.2.77", "192.0.2.0/24")
     assert throttle.address("::ffff:192.0.2.77") == "192.0.2.77"
@@ -297,6 +299,7 @@ class DoorTests(SynchronousTestCase):
         elsewhere = self.trying(b"right", mind=Mind(peer="203.0.113.5"))
         self.assertTrue(ILogin.providedBy(elsewhere[0]))
 
+    # SMTP trap 29: all protocols
     def test_protocols_count_together(self):
         self.threads.held = False
         for number in range(PAIR.tries):
@@ -305,6 +308,7 @@ class DoorTests(SynchronousTestCase):
         self.pass_seconds(1)
         refused[0].trap(TooManyFailures)
 
+    # SMTP trap 28: the same words, and the same bounds
     def test_unknown_users_are_refused_like_known_ones(self):
         self.threads.held = False
         answers = {}

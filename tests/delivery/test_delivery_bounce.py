@@ -37,6 +37,7 @@ def fate(action: str = "failed", notify: tuple[str, ...] = (), index: int = 0, *
 
 
 class OwedTests(SynchronousTestCase):
+    # SMTP trap 38: NOTIFY=NEVER
     def test_by_notify(self) -> None:
         table: dict[tuple[str, ...], tuple[str, ...]] = {
             (): ("failed", "delayed"),
@@ -186,6 +187,7 @@ class BouncerTests(SynchronousTestCase):
         (submission,) = self.compose(fate(), reverse_path="bob@there.example")
         self.assertEqual(submission.envelope.recipients[0].destination, "smart.example:587")
 
+    # SMTP trap 38: none for the null sender
     def test_never_for_the_null_sender(self) -> None:
         for action in ("failed", "delayed", "delivered", "relayed"):
             self.assertEqual(self.compose(fate(action, ("FAILURE", "DELAY", "SUCCESS")), reverse_path=""), ())
@@ -196,6 +198,7 @@ class BouncerTests(SynchronousTestCase):
         self.assertEqual(len(self.compose(fate(), reverse_path="l-bounces@there.example")), 1)
         self.assertEqual(self.compose(fate(), reverse_path=""), ())
 
+    # SMTP trap 38: none for a notice
     def test_there_is_no_notice_about_a_notice(self) -> None:
         (notice,) = self.compose(fate())
         self.assertIn(b"\r\nAuto-Submitted: auto-replied\r\n", notice.blob.data)
@@ -217,6 +220,7 @@ class BouncerTests(SynchronousTestCase):
         self.assertIn("Will-Retry-Until:", delayed[1].as_string())
         self.assertEqual(delayed[2].get_content_type(), "text/rfc822-headers")
 
+    # SMTP trap 38: RET, and above a size the header alone
     def test_what_comes_back_of_the_message(self) -> None:
         success = fate("relayed", ("SUCCESS",))
         for what, ret, size, whole in (
@@ -260,6 +264,7 @@ class BouncerTests(SynchronousTestCase):
         self.assertEqual(self.compose(fate(), reverse_path="bob@there.example"), ())
         self.assertEqual(len(self.compose(fate())), 1)
 
+    # SMTP trap 24: the notice to such a sender
     def test_an_internationalized_sender(self) -> None:
         (submission,) = self.compose(fate(), reverse_path="jürgen@there.example")
         self.assertTrue(submission.envelope.options.smtputf8)

@@ -127,6 +127,7 @@ def resigned(content: bytes, scratch: Path, *domains: str) -> OutboundMessage:
     return sent
 
 
+# SMTP trap 48: after the last change
 def test_what_is_changed_is_signed_anew(tmp_path: Path) -> None:
     header = OTHERS + SAID[: -len(b"Gr=C3=BC=C3=9Fe\r\n")]
     wanted = b"DKIM-Signature: v=1; d=here.example; b=%d.17\r\n" % len(header) + OTHERS + SAID

@@ -104,6 +104,7 @@ class FetchTests(StsCase):
         self.assertEqual(self.mode("[192.0.2.1]"), "")
         self.assertEqual(self.hosts.asked, [])
 
+    # SMTP trap 46: no record any more
     def test_what_is_kept_counts_when_the_record_is_gone(self) -> None:
         """RFC 8461 5.1: else whoever can hide the record takes the policy away."""
         self.mode()
@@ -114,6 +115,7 @@ class FetchTests(StsCase):
         self.clock.advance(4 * DAY)
         self.assertEqual(self.mode(), "")  # it has expired
 
+    # SMTP trap 46: another id
     def test_a_new_id(self) -> None:
         self.mode()
         self.record("two")
@@ -164,6 +166,7 @@ class FetchTests(StsCase):
         self.hosts.answer = policy()
         self.assertEqual(self.mode(), "enforce")
 
+    # SMTP trap 46: none
     def test_mode_none_is_no_policy_and_is_kept(self) -> None:
         self.hosts.answer = policy("none")
         self.assertEqual([self.mode(), self.mode()], ["", ""])
@@ -212,6 +215,7 @@ class DecisionTests(StsCase):
         policy = TlsPolicy(Dane(self.zone) if dane else None, self.sts)
         return run_now(policy.decide("d.example", hops))
 
+    # SMTP trap 46: enforce
     def test_enforced(self) -> None:
         self.assertEqual(self.decide(self.A, self.B), {"mx.d.example": Decision("verified", TlsRule("sts"))})
         told = [(fields["hosts"], fields["level"], fields["reason"]) for name, fields in self.events[1:]]
@@ -241,6 +245,7 @@ class DecisionTests(StsCase):
         self.assertLess(sum(map(len, session.policy.strings)), MAX_STRINGS + 1)
         self.assertGreater(len(session.policy.mx), 200)
 
+    # SMTP trap 46: testing
     def test_testing_refuses_nothing(self) -> None:
         self.hosts.answer = policy("testing")
         decided = self.decide(self.A, self.B)
@@ -252,6 +257,7 @@ class DecisionTests(StsCase):
         self.hosts.answer = policy("none")
         self.assertEqual(self.decide(self.A), {"mx.d.example": Decision()})
 
+    # SMTP trap 45: before MTA-STS
     def test_dane_goes_first(self) -> None:
         """Where it has a rule the policy is not asked, whatever it would say; a server without one is under the policy."""
         record = TlsaRecord(3, 1, 1, b"x" * 32)

@@ -45,6 +45,7 @@ class RoutesTests(SynchronousTestCase):
     def test_contract(self) -> None:
         verifyObject(IResolver, self.zone)
 
+    # SMTP trap 42: equal ones
     def test_preference_order_and_shuffled_equals(self) -> None:
         self.zone.mx_data["d.example"] = [(20, "c.example"), (10, "a.example"), (10, "b.example")]
         self.hosts(a=["192.0.2.1"], b=["192.0.2.2"], c=["192.0.2.3"])
@@ -62,11 +63,13 @@ class RoutesTests(SynchronousTestCase):
         self.zone.address_data["d.example"] = ["2001:db8::1", "192.0.2.1"]
         self.assertEqual(self.find(), ["2001:db8::1", "192.0.2.1"])
 
+    # SMTP trap 42: no domain, no records
     def test_nothing_there(self) -> None:
         self.assertEqual(self.status(), "5.1.2")
         self.zone.address_data["d.example"] = []
         self.assertEqual(self.status(), "5.1.2")
 
+    # SMTP trap 42: no answer for now
     def test_dns_does_not_know_now(self) -> None:
         self.zone.mx_data["d.example"] = ResolverFailure
         self.assertEqual(self.status(), "4.4.3")
@@ -81,6 +84,7 @@ class RoutesTests(SynchronousTestCase):
         self.zone.address_data["d.example"] = ["192.0.2.9"]
         self.assertEqual(self.status(), "5.4.4")
 
+    # SMTP trap 42: one of a dot, alone and among others
     def test_null_mx(self) -> None:
         self.zone.mx_data["d.example"] = [(0, "")]
         self.zone.address_data["d.example"] = ["192.0.2.1"]
@@ -89,6 +93,7 @@ class RoutesTests(SynchronousTestCase):
         self.hosts(a=["192.0.2.1"])
         self.assertEqual(self.find(), ["192.0.2.1"])
 
+    # SMTP trap 42: text of an address
     def test_addresses_as_mx_are_refused(self) -> None:
         self.zone.mx_data["d.example"] = [(10, "192.0.2.1")]
         self.assertEqual(self.status(), "5.4.4")
@@ -96,6 +101,7 @@ class RoutesTests(SynchronousTestCase):
         self.hosts(a=["192.0.2.2"])
         self.assertEqual(self.find(), ["192.0.2.2"])
 
+    # SMTP trap 42: we in the list, by name
     def test_we_and_what_is_not_better_are_left_out(self) -> None:
         self.zone.mx_data["d.example"] = [
             (10, "a.example"),
@@ -106,6 +112,7 @@ class RoutesTests(SynchronousTestCase):
         self.hosts(a=["192.0.2.1"], b=["192.0.2.2"], c=["192.0.2.3"])
         self.assertEqual(self.find(), ["192.0.2.1"])
 
+    # SMTP trap 42: we in the list, by address
     def test_we_by_address(self) -> None:
         self.zone.mx_data["d.example"] = [(10, "a.example"), (20, "alias.example"), (30, "c.example")]
         self.hosts(a=["192.0.2.1"], alias=["192.0.2.250"], c=["192.0.2.3"])
@@ -123,6 +130,7 @@ class RoutesTests(SynchronousTestCase):
         self.assertEqual(self.status("here.example"), "5.4.6")
         self.assertEqual(self.status("[192.0.2.250]"), "5.4.6")
 
+    # SMTP trap 42: twenty of them with ten addresses each
     def test_limits(self) -> None:
         self.zone.mx_data["d.example"] = [(number, f"m{number}.example") for number in range(100)]
         for number in range(100):

@@ -158,6 +158,7 @@ class ServerTests(RemoteCase):
         report = self.attempt()
         self.assertEqual((self.results(report), report.attempts[0].address), ([(DEFERRED, "4.4.1")], A))
 
+    # SMTP trap 43: 421 from one of several servers
     def test_a_busy_first_server(self) -> None:
         for answer in (fails("greeting", "421 4.3.2 busy"), fails("lost", "421 4.3.2 closing"), fails("lost"), LATER):
             self.net.sent.clear()
@@ -192,12 +193,14 @@ class ServerTests(RemoteCase):
         self.serve(b=refuses)
         self.assertEqual(self.results(self.attempt()), [(REJECTED, "5.7.1")])
 
+    # SMTP trap 15: each is told of by itself
     def test_each_recipient_by_itself(self) -> None:
         self.serve(a=[OK, LATER, NEVER], b=[LATER])
         report = self.attempt(3)
         self.assertEqual(self.results(report), [(SENT, "2.0.0"), (DEFERRED, "4.3.0"), (REJECTED, "5.1.1")])
         self.assertEqual([r[0] for r in self.net.sent[1][1].recipients], ["user1@d.example"])
 
+    # SMTP trap 43: no second copy while the first is in doubt
     def test_no_second_server_while_the_first_may_have_it(self) -> None:
         self.serve(a=fails("lost", in_doubt=True), b=OK)
         self.assertEqual(self.results(self.attempt(2)), [(DEFERRED, "4.4.2")] * 2)

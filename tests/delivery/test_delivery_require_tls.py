@@ -161,6 +161,7 @@ class RequiredTests(RemoteCase):
             self.serve(**answers)
             self.assertEqual(self.sent().result, DEFERRED)
 
+    # SMTP trap 44: REQUIRETLS does not fall back
     def test_without_tls_as_it_should_be_it_goes_back_at_once_and_after_a_mishap_it_waits(self) -> None:
         self.serve(a=broken(True), b=broken(True))
         attempt = self.sent()

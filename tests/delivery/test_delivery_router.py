@@ -43,16 +43,19 @@ class RouterTests(SynchronousTestCase):
         self.assertEqual(self.resolve("Alice", "HERE.Example").local, wanted)
         self.assertEqual(self.refused("nobody", "here.example"), "5.1.1")
 
+    # SMTP trap 26: as it is resolved
     def test_relay_only_for_those_who_may(self) -> None:
         self.assertEqual(self.refused("x", "there.example"), "5.7.1")
         self.assertEqual(self.resolve("X", "There.example", relay=True).remote, ("X@There.example",))
 
+    # SMTP trap 25: percent signs, bangs and at signs
     def test_nothing_in_a_local_part_is_a_route(self) -> None:
         """Each of these is an unknown user here, whoever asks."""
         for local in ("user%there.example", "there.example!user", "user@there.example", "@there.example:user", "%"):
             for relay in (False, True):
                 self.assertEqual(self.refused(local, "here.example", relay), "5.1.1", local)
 
+    # SMTP trap 25: literals of ours and sub-domains
     def test_other_names_of_ours_are_not_relayed_to(self) -> None:
         for literal in ("[192.0.2.1]", "[IPv6:2001:db8::1]", "[ipv6:2001:DB8:0::1]"):
             for relay in (False, True):
@@ -108,6 +111,7 @@ class RouterTests(SynchronousTestCase):
             self.assertEqual(self.refused("alice", "mail.here.example", relay), "5.1.1")
         self.assertEqual(self.refused("postmaster", "other.here.example"), "5.7.1")
 
+    # SMTP trap 25: a dot behind the domain
     def test_bad_domains(self) -> None:
         for domain in ("here.example.", "-", "a..b", "[1.2.3]", "[here.example", "ex ample", "x" * 64 + ".example"):
             for relay in (False, True):

@@ -112,6 +112,7 @@ class DaneTests(SynchronousTestCase):
         self.decide(A, B)
         self.assertEqual([event["hosts"] for event in self.events], ["a.example,b.example"])
 
+    # SMTP trap 45: an MX that is not validated
     def test_what_is_not_secure_is_not_asked(self) -> None:
         self.publish("a.example", DIGEST)
         self.assertEqual(self.decide(Hop("a.example", "192.0.2.1")), {"a.example": Decision()})
@@ -137,6 +138,7 @@ class DaneTests(SynchronousTestCase):
         self.assertEqual(self.decide(A, B), {"b.example": Decision()})
         self.assertEqual((self.events[0]["level"], self.events[0]["reason"]), ("refused", "dnssec-invalid"))
 
+    # SMTP trap 45: records that are bogus
     def test_and_the_mail_waits_when_there_is_no_other(self) -> None:
         self.zone.tlsa_data["_25._tcp.a.example"] = ResolverFailure
         with self.assertRaises(NoRoute) as caught:

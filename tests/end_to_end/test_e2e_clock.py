@@ -46,6 +46,7 @@ def stepped(tmp_path):
     made.node.stop()
 
 
+# SMTP trap 36: a whole server
 def test_nothing_stalls_and_nothing_storms(stepped):
     stepped.submit()
     stepped.wait_tries(1)

@@ -118,6 +118,7 @@ def incoming(pids):
     return found
 
 
+# SMTP trap 34: no descriptors left
 @pytest.mark.parametrize(("workers", "files"), [(1, 400), (1, 200), (2, 400)])
 def test_no_more_connections_than_leave_the_store_its_descriptors(tmp_path, workers, files):
     node = Few(tmp_path / "node", workers, files)

@@ -149,6 +149,7 @@ def test_what_arrives_is_verified(world, name):
         assert [verdict for verdict, _ in world.verdicts(at_b.replace(b"Subject: ", b"Subject: no "))] == ["fail"] * 2
 
 
+# SMTP trap 38: its signature holds
 def test_a_notice_is_verified(world):
     submit(world.a, ["nobody@b.example"], HEAD + b"to nobody\r\n" + TEXT + b"hi\r\n")
     (notice,) = wait_for(lambda: messages(world.a, "alice@a.example", "could not be delivered"), "the notice")

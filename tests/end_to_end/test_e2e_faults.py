@@ -67,6 +67,7 @@ def senders(node, run, ways):
     ]
 
 
+# SMTP trap 35: in accept
 def test_fifty_kills_under_load_lose_nothing_acknowledged(tmp_path):
     """Acknowledgements are recorded by other processes; after all kills every one of them is there, whole.
 
@@ -280,6 +281,7 @@ SMUGGLED = [
 ]
 
 
+# SMTP trap 10: over a socket
 @every_way
 @pytest.mark.parametrize("command", [b"EHLO x", b"DATA"])
 def test_who_does_not_wait_for_our_reply_is_turned_away(node, command, way):
@@ -298,6 +300,7 @@ def test_who_does_not_wait_is_told_so_and_hears_of_the_end(node, way):
         client.close()
 
 
+# SMTP trap 1: over a socket, with what is stored
 @pytest.mark.parametrize("ending", SMUGGLED)
 def test_no_second_envelope_is_smuggled(node, ending):
     inner = b"MAIL FROM:<evil@side.test>\r\nRCPT TO:<bob@a.test>\r\nDATA\r\nSubject: smuggled\r\n\r\nx\r\n.\r\n"

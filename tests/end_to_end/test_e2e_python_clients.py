@@ -146,6 +146,7 @@ def test_receiving_refuses_at_rcpt(node):
     node.wait_event("message.delivered", envelope=envelope)
 
 
+# SMTP trap 28: over sockets
 def test_wrong_passwords_are_all_alike(node):
     answers = set()
     for user in ("bob@a.test", "nobody@a.test"):

@@ -177,6 +177,7 @@ def test_an_operator_holds_shows_and_drops(world):
     assert world.a.ctl("queue", "drop", entry["id"], "--yes", check=False).returncode == 3
 
 
+# SMTP trap 26: on the wire to the next server
 def test_addresses_of_others_go_on_as_they_came(world):
     world.later.replies["RCPT"] = "250 2.1.5 ok"
     odd = ["name.@l.test", "a..b@l.test", '"c..d"@l.test', ".e@l.test", "f" * 120 + "@l.test", "g+x=y@l.test"]

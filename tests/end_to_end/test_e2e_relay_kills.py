@@ -62,6 +62,7 @@ def notices(node, context):
         return [part[1].decode() for part in client.fetch("1:*", "(BODY.PEEK[])")[1] if isinstance(part, tuple)]
 
 
+# SMTP trap 35: in defer, bounce and complete
 def test_no_relayed_mail_is_lost_by_ten_kills(tmp_path):
     seed = random.randrange(2**32)
     print(f"seed {seed}")

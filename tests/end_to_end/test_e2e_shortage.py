@@ -125,6 +125,7 @@ def small_disk(tmp_path):
     made.stop()
 
 
+# SMTP trap 34: a full disk
 def test_a_full_disk(small_disk):
     taken = []
     for size in (100, 200_000):

@@ -164,6 +164,7 @@ def test_a_checkpoint_that_fails_loses_nothing(memory, kind, error, lasting, for
     every_call(memory, kind, error, lasting, forgetful, scenario)
 
 
+# SMTP trap 35: at every write of the queue
 @pytest.mark.parametrize(("kind", "error", "lasting", "forgetful"), KINDS)
 def test_the_queue_keeps_what_it_took_and_settles_what_it_said(memory, kind, error, lasting, forgetful):
     def scenario(disk, arm):
@@ -217,6 +218,7 @@ def test_a_large_message_is_whole_or_absent(memory, monkeypatch, kind, error, la
     every_call(memory, kind, error, lasting, forgetful, scenario)
 
 
+# SMTP trap 35: power cuts
 def test_an_acknowledged_message_is_out_of_a_power_cuts_reach(memory, monkeypatch):
     """Nothing that was written waits for a sync when delivery and queue return."""
     disk = Disk(memory / "1", errno.EIO, True)
@@ -237,6 +239,7 @@ def test_an_acknowledged_message_is_out_of_a_power_cuts_reach(memory, monkeypatc
         disk.vfs.unregister()
 
 
+# SMTP trap 34: errors of write and sync
 @pytest.mark.parametrize("kind", [WRITE, SYNC])
 @pytest.mark.parametrize("name", ["directory", "queue", MAIL])
 def test_a_file_that_cannot_be_written_is_told_until_it_can(memory, name, kind):

@@ -66,6 +66,7 @@ def test_received_of_a_quoted_and_of_an_international_recipient():
     assert b"for <?@x.test>;" in received(envelope(("é@x.test",)), "mx")
 
 
+# SMTP trap 37: in Received
 @given(st.text(max_size=40), st.text(max_size=40), st.text(max_size=40), st.text(max_size=40), st.text(max_size=40))
 def test_received_is_one_field_whatever_it_is_given(helo, protocol, tls, by, local):
     made = Envelope("i\r\nd", None, (Recipient(Address(local, "d")),), Origin("s", protocol, EVIL, helo, tls), SECONDS)
@@ -93,6 +94,7 @@ def test_prefix_is_two_fields_whatever_it_is_given(text):
     assert made.count(b"\n") == made.count(b"\r") == 2
 
 
+# SMTP trap 38: one pair of brackets
 def test_date_and_message_id():
     assert date_field(SECONDS) == b"Date: Mon, 23 Nov 2026 02:00:00 +0000\r\n"
     assert message_id("abc123", "mx.x.test") == "<abc123@mx.x.test>"
@@ -151,6 +153,7 @@ def status_fields(octets):
     return [[tuple(line.split(": ", 1)) for line in group.split("\r\n")] for group in body.split("\r\n\r\n")]
 
 
+# SMTP trap 38: every field, and who it is from
 def test_failed_dsn():
     octets = made(envid="QQ314159")
     message, text, _, returned = read(octets)
@@ -248,6 +251,7 @@ def test_raw_eight_bit_header_returned_alone_is_seven_bit():
     assert returned.get_payload(decode=True).replace(b"\r\n", b"\n").startswith(header.replace(b"\r\n", b"\n"))
 
 
+# SMTP trap 38: RFC 6533
 def test_smtputf8_dsn():
     header = "Subject: Grüße\r\nMessage-ID: <ö@b>\r\n\r\n".encode()
     recipient = DsnRecipient("jörg@exämple.test", "5.1.1", original="utf-8;j\\x{F6}rg@x", diagnostic="550 ungültig")
@@ -298,6 +302,7 @@ EVERYWHERE = ["reporting_mta", "sender", "to", "message_id", "envid"]
 RECIPIENT = ["final", "status", "original", "remote_mta", "diagnostic", "log_id"]
 
 
+# SMTP trap 37: in notices
 @pytest.mark.parametrize("utf8", [False, True])
 @pytest.mark.parametrize("place", EVERYWHERE + RECIPIENT)
 def test_no_foreign_text_begins_a_new_field(place, utf8):

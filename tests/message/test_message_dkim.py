@@ -118,6 +118,7 @@ def test_a_body_may_come_in_any_pieces(parts, data):
     assert body_hash(*pieces) == body_hash(body)
 
 
+# SMTP trap 48: either of two
 @pytest.mark.parametrize(
     "message",
     [
@@ -146,6 +147,7 @@ def test_nobody_adds_a_field_that_people_read(field):
     assert verdicts(top + b"From: a@" + rest.replace(b"\r\n\r\n", b"\r\n" + field + b"\r\n\r\n")) == [False, False]
 
 
+# SMTP trap 48: fields are signed once more than they are there
 @pytest.mark.parametrize(
     "field",
     [b"Sender: x@y", b"Reply-To: x@y", b"Cc: x@y", b"Message-ID: <x@y>", b"MIME-Version: 1.0"]

@@ -139,6 +139,7 @@ def test_repair(block, repaired):
     assert next(fields(whole)).value == b"us"
 
 
+# SMTP trap 7: what follows a broken line is no field
 @given(st.lists(st.sampled_from([b"A: b", b" ", b"\r\n", b"x", b"From ", b"\t", b":", b"\r", b"\n"]), max_size=12))
 def test_a_field_put_on_a_repaired_block_stays_itself(tokens):
     block = b"".join(tokens)

@@ -83,6 +83,7 @@ def test_a_message_in_an_encoding_is_searched_as_what_it_contains(encoding):
     assert "größer" in found and "file.pdf" in found and "Subject: s" in found
 
 
+# SMTP trap 32: base64 of base64
 def test_messages_in_encodings_within_each_other_are_bounded():
     data = b"Subject: depth0\r\n\r\nx\r\n"
     for level in range(1, 8):

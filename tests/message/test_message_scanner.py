@@ -225,6 +225,7 @@ def test_kept_fields_tell_whether_an_empty_line_ends_the_header():
     assert scan(b"To: a\r\nX: b\r\n").fields == scan(b"To: a").fields == b"To: a"
 
 
+# SMTP trap 32: parts in parts
 def test_depth_limit_leaves_an_opaque_leaf():
     data = b"\r\nend"
     for level in range(150):
@@ -236,6 +237,7 @@ def test_depth_limit_leaves_an_opaque_leaf():
     assert facts.parts[-1].kind == "leaf"
 
 
+# SMTP trap 32: messages in messages, thousands
 def test_message_depth_limit():
     data = b"Content-Type: message/rfc822\r\n\r\n" * 5000 + b"Subject: x\r\n\r\nbody"
     facts = scan(data)
@@ -244,6 +246,7 @@ def test_message_depth_limit():
     assert facts.parts[-1].content_type == "application/octet-stream"
 
 
+# SMTP trap 32: parts beside parts
 def test_parts_limit_leaves_an_opaque_rest():
     data = mixed(b"b", *([b"\r\nx"] * 10_000))
     facts = scan(data)
@@ -425,6 +428,7 @@ def seconds(function, *arguments):
     return best
 
 
+# SMTP trap 32: a boundary at every line
 @pytest.mark.parametrize(
     "hostile",
     [

@@ -109,6 +109,7 @@ class ValidationTests(ServedCase):
 
         return run(check())
 
+    # SMTP trap 42: TLSA records that are too short
     def test_a_record_that_is_too_short_does_not_spoil_the_others(self) -> Deferred[Any]:
         short = [b"\x03\x01\x01", b"\x03", b""]
 
@@ -126,6 +127,7 @@ class ValidationTests(ServedCase):
 
         return run(check())
 
+    # SMTP trap 45: a resolver that does not validate
     def test_who_is_believed(self) -> None:
         for servers, setting, believed in (
             (["127.0.0.53", "[::1]:5353"], "auto", True),
@@ -186,6 +188,7 @@ class LookTests(ServedCase):
         await look_at_dns(Resolver(reactor, [self.serve(answer)], validates=validates))
         return told[0]
 
+    # SMTP trap 45: what is said of that at the start
     def test_what_is_told(self) -> Deferred[Any]:
         async def check() -> None:
             for answer, setting, validated, reason in (

@@ -290,6 +290,7 @@ class ProxyTests(SynchronousTestCase):
         self.protocol.dataReceived(b"EHLO not a balancer\r\n")
         assert self.transport.disconnected and not self.factory.made and not self.clock.getDelayedCalls()
 
+    # SMTP trap 31: a PROXY header without end
     def test_an_endless_header_ends_the_connection(self):
         self.protocol.dataReceived(b"PROXY TCP4 " + b"1" * 10_000)
         assert self.transport.disconnected and not self.factory.made
@@ -307,6 +308,7 @@ class ProxyTests(SynchronousTestCase):
         ]
         assert self.proxy.buildProtocol(UNIXAddress("/run/x")) is not None
 
+    # SMTP trap 31: in a PROXY header
     def test_a_late_header_ends_the_connection(self):
         self.protocol.dataReceived(b"PROXY ")
         self.clock.advance(HEADER_TIMEOUT)

@@ -133,6 +133,7 @@ class SendTests(OutboundCase):
 
         return self.run_case(case())
 
+    # SMTP trap 15: as client
     def test_each_recipient_has_its_own_reply(self) -> Deferred[Any]:
         replies = {b"one": "250 2.1.5 ok", b"two": "450 4.2.0 later", b"six": "550 5.1.1 unknown"}
 
@@ -148,6 +149,7 @@ class SendTests(OutboundCase):
 
         return self.run_case(case())
 
+    # SMTP trap 14: as client, over a socket
     def test_nobody_accepted_sends_nothing(self) -> Deferred[Any]:
         async def case() -> None:
             server = self.serve(RCPT="550 5.1.1 unknown", DATA="503 5.5.1 no recipients")
@@ -304,6 +306,7 @@ class FailureTests(OutboundCase):
 
         return self.run_case(case())
 
+    # SMTP trap 43: 421
     def test_every_stage_says_421(self) -> Deferred[Any]:
         async def case() -> None:
             for stage, scope in (
@@ -332,6 +335,7 @@ class FailureTests(OutboundCase):
 
         return self.run_case(case())
 
+    # SMTP trap 43: a silent close
     def test_every_stage_closes_silently(self) -> Deferred[Any]:
         async def case() -> None:
             for stage, scope, in_doubt in (
@@ -348,6 +352,7 @@ class FailureTests(OutboundCase):
 
         return self.run_case(case())
 
+    # SMTP trap 43: the time limits
     def test_every_stage_falls_silent(self) -> Deferred[Any]:
         async def case() -> None:
             for stage, scope, in_doubt in (
@@ -422,6 +427,7 @@ class TlsTests(OutboundCase):
 
         return self.run_case(case())
 
+    # SMTP trap 44: without a policy it goes in plain text
     def test_opportunistic_falls_back_on_a_fresh_connection(self) -> Deferred[Any]:
         lines: list[Any] = []
 
@@ -449,6 +455,7 @@ class TlsTests(OutboundCase):
 
         return self.run_case(case())
 
+    # SMTP trap 44: under a policy it does not
     def test_required_does_not_fall_back(self) -> Deferred[Any]:
         async def case() -> None:
             for level in ("required", "verified"):
@@ -484,6 +491,7 @@ class TlsTests(OutboundCase):
 
         return self.run_case(case())
 
+    # SMTP trap 12: over a socket
     def test_words_injected_before_tls_are_not_taken(self) -> Deferred[Any]:
         """A reply glued to the answer to STARTTLS must not count as the answer to EHLO."""
 
@@ -613,6 +621,7 @@ class ReuseTests(OutboundCase):
 
         return self.run_case(case())
 
+    # SMTP trap 47: by level, login and source
     def test_never_across_classes(self) -> Deferred[Any]:
         async def case() -> None:
             server, outbound = self.serve(EHLO=TLS_EHLO), self.make()
@@ -658,6 +667,7 @@ class ReuseTests(OutboundCase):
 
         return self.run_case(case())
 
+    # SMTP trap 43: no second copy on another connection
     def test_no_copy_when_a_kept_connection_dies_in_doubt(self) -> Deferred[Any]:
         async def case() -> None:
             server, outbound = self.serve(), self.make()

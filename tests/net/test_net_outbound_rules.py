@@ -140,6 +140,7 @@ class RuleTests(RuleCase):
 
         return self.run_case(case())
 
+    # SMTP trap 47: by policy
     def test_a_connection_is_not_used_under_another_rule(self) -> Deferred[Any]:
         async def case() -> None:
             server, outbound = self.showing(CERTIFICATE), self.make()

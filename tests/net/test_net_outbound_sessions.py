@@ -152,6 +152,7 @@ class SessionTests(RuleCase):
 
         return self.run_case(case())
 
+    # SMTP trap 44: each is counted
     def test_tls_that_cannot_be(self) -> Deferred[Any]:
         """Without a rule the mail goes all the same."""
 

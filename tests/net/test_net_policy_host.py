@@ -175,6 +175,7 @@ class PolicyHostTests(TestCase):
 
         return self.case(case())
 
+    # SMTP trap 46: redirects and other media types
     def test_answers_that_are_no_policy(self) -> Deferred[Any]:
         async def case() -> None:
             redirect = b"HTTP/1.1 302 Found\r\nLocation: https://mta-sts.d.example/other\r\n"
@@ -204,6 +205,7 @@ class PolicyHostTests(TestCase):
 
         return self.case(case())
 
+    # SMTP trap 46: too long
     def test_the_largest_policy_and_one_octet_more(self) -> Deferred[Any]:
         async def case() -> None:
             self.assertEqual(len(await self.fetch(self.serve(whole(b"x" * LARGEST)))), LARGEST)

@@ -92,6 +92,7 @@ class RealServerTests(TestCase):
 
         return run(check())
 
+    # SMTP trap 42: a CNAME
     def test_addresses_of_both_families_and_through_an_alias(self) -> Deferred[Any]:
         async def check() -> None:
             both = ("2001:db8::1", "192.0.2.1")
@@ -295,6 +296,7 @@ class ServerTroubleTests(TestCase):
 
         return run(check())
 
+    # SMTP trap 42: records that are cut off
     def test_forged_and_broken_datagrams_are_passed_over(self) -> Deferred[Any]:
         """A wrong id, another question and junk are no answers; the right one that follows is."""
 

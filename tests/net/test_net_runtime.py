@@ -136,6 +136,7 @@ class LogTests(SynchronousTestCase):
         assert rest == "session.open session=abc peer=::1"
         assert time.endswith("Z") and "T" in time
 
+    # SMTP trap 37: in the log
     def test_nothing_injects_a_line_or_a_field(self):
         evil = "a\r\n2026 server.start x=1\u2028\x1b[31m\x00"
         for form in ("text", "json"):

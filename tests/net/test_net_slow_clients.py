@@ -155,6 +155,7 @@ SLOW: dict[str, tuple[Callable[[], Any], Callable[[], Iterator[bytes]], float, f
 }
 
 
+# SMTP trap 31: commands an octet at a time
 @pytest.mark.parametrize("name", SLOW)
 def test_who_gets_nowhere_is_let_go(name: str) -> None:
     connect, pieces, seconds, more = SLOW[name]

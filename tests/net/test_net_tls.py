@@ -112,6 +112,7 @@ def test_who_offers_protocols_is_served_as_who_does_not(pair, clock, version, na
     assert subject(client) == f"CN={name or 'a.example'}"
 
 
+# SMTP trap 17: on another listener, or the same
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_a_session_of_one_listener_is_not_resumed_anywhere(pair, clock, version):
     store = CertificateStore([pair("a.example")], clock)

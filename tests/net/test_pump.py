@@ -492,6 +492,7 @@ def test_tls() -> None:
         Connected().pump.start_tls()
 
 
+# SMTP trap 31: in a TLS handshake
 def test_implicit_tls_greets_after_the_handshake_which_has_a_deadline() -> None:
     connected = Connected(implicit_tls=True)
     assert connected.heard() == b""

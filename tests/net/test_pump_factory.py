@@ -44,6 +44,7 @@ def connect(factory: CountingFactory, host: str) -> Any:
     return protocol
 
 
+# SMTP trap 31: ten thousand idle ones
 def test_ten_thousand_idle_connections_are_bounded() -> None:
     factory = CountingFactory(b"too many\n", max_connections=1000, max_per_peer=50)
     protocols = [connect(factory, f"10.{number % 40}.0.1") for number in range(10_000)]

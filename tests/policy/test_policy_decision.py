@@ -46,6 +46,7 @@ def ask(asked, *policies, thresholds=DEFAULT_THRESHOLDS):
     return answers[0]
 
 
+# SMTP trap 40: ours stand in one field
 def test_results_of_all_stages_stand_in_one_field_and_score_and_reasons_in_another():
     before = Findings((SPF,), (ScoredReason("dnsbl", "listed in zen.test", 2.5),))
     dkim = AuthenticationResult("dkim", "none")
@@ -129,6 +130,7 @@ def test_strangers_alone_are_judged_by_those_that_judge_strangers():
     assert ask(request("mail", known=True), policy).action == "pass"
 
 
+# SMTP trap 37: in Authentication-Results
 def test_what_a_stranger_made_policies_say_breaks_no_field():
     verdict = ask(request(), Says("end", Verdict(score=1.0, reason="x\r\nSubject: forged\u00fc" + "y" * 10_000)))
     assert verdict.headers[1].count(b"\r\n") == 2

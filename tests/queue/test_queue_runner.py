@@ -363,6 +363,7 @@ class OutcomeTests(RunnerCase):
         self.assertEqual(len({(fields["envelope"], fields["recipient"]) for fields in deferred}), 4)
         self.assertEqual(len([event for event in said if "Permission denied" in str(event.get("error"))]), 2)
 
+    # SMTP trap 37: what a server replied
     def test_a_reply_cannot_forge_a_line(self) -> None:
         self.add(queued("e1", NOW))
         self.behave(DEFERRED, "4.2.0", "later\r\nevil\x00" + "x" * 5000)
@@ -826,6 +827,7 @@ class LeaseTests(HangingCase):
         self.end(SENT)
         self.assertEqual([o.state for o in self.store.outcomes()], [DELIVERED] * 2)
 
+    # SMTP trap 36: back
     def test_a_step_back_stalls_nothing(self) -> None:
         self.add(queued("e1", NOW, destination="dead.example"))
         self.runner.start()
@@ -855,6 +857,7 @@ class LeaseTests(HangingCase):
         self.end(DEFERRED)
         self.assertEqual([o.next_try for o in self.store.outcomes()], [self.clock.seconds() + 20])
 
+    # SMTP trap 36: forward
     def test_a_step_forward_is_no_storm(self) -> None:
         self.add(*(queued(f"e{n:04d}", NOW, destination=f"dead{n % 3}.example") for n in range(1000)))
         self.runner.start()

@@ -184,6 +184,7 @@ def test_one_message(bytewise: bool, trailing: bytes) -> None:
     assert sender.connection.state is ClientState.CLOSED
 
 
+# SMTP trap 44: 502 to EHLO
 @pytest.mark.parametrize("bytewise", [False, True])
 def test_helo_only_server(bytewise: bool) -> None:
     sender = play(LINE_BY_LINE, bytewise)
@@ -218,6 +219,7 @@ def test_mail_refused_in_a_group(bytewise: bool) -> None:
     assert sender.sent == [["451 4.7.1 greylisted"] * 2]
 
 
+# SMTP trap 14: as client
 def test_354_though_nobody_was_accepted() -> None:
     sender = play(
         ready("PIPELINING")
@@ -322,10 +324,12 @@ def test_starttls() -> None:
     assert "STARTTLS" not in sender.connection.extensions
 
 
+# SMTP trap 44: 454 to STARTTLS
 def test_starttls_refused_goes_on() -> None:
     play(ready("STARTTLS") + "C: STARTTLS\nS: 454 4.7.0 no\nC: MAIL FROM:<me@us.test>", tls=True)
 
 
+# SMTP trap 12: in one segment with 220
 @pytest.mark.parametrize("extra", ["S: 250-evil\nS: 250 AUTH PLAIN", "S: 2"])
 def test_data_behind_the_220_of_starttls_is_refused(extra: str) -> None:
     sender = play(ready("STARTTLS") + "C: STARTTLS\nS: 220 go\n" + extra, tls=True)
@@ -333,6 +337,7 @@ def test_data_behind_the_220_of_starttls_is_refused(extra: str) -> None:
     assert sender.connection.state is ClientState.CLOSED
 
 
+# SMTP trap 12: before the handshake
 def test_data_between_220_and_tls_is_refused() -> None:
     connection = ClientConnection("us.test")
     for answer in (b"220 x\r\n", b"250-x\r\n250 STARTTLS\r\n"):
@@ -397,6 +402,7 @@ def test_what_the_server_cannot_take_is_told_without_sending() -> None:
     assert sender.sent[0][0].startswith("553 5.6.7")
 
 
+# SMTP trap 24: a next hop that has none
 def test_a_recipient_who_needs_smtputf8_does_not_hold_up_the_others() -> None:
     sender = play(
         ready("PIPELINING")
@@ -414,6 +420,7 @@ def test_a_recipient_who_needs_smtputf8_does_not_hold_up_the_others() -> None:
     assert [reply[:3] for reply in sender.sent[0]] == ["553", "550", "553", "250"]
 
 
+# SMTP trap 24: a domain alone is said in A-labels
 def test_unicode_domain_becomes_an_a_label_where_smtputf8_is_missing() -> None:
     play(
         ready("PIPELINING") + "C: MAIL FROM:<>\nC: RCPT TO:<a@xn--bcher-kva.test>\nC: DATA",
@@ -479,6 +486,7 @@ def test_bad_banner() -> None:
         assert sender.events[0].scope == "greeting"
 
 
+# SMTP trap 44: 4yz and 421 to EHLO
 @pytest.mark.parametrize("code", ["421 busy", "451 later"])
 def test_a_busy_server_gets_no_helo(code: str) -> None:
     sender = play(f"S: 220 x\nC: EHLO us.test\nS: {code}")
@@ -510,6 +518,7 @@ def test_reply_text_cannot_carry_control_characters() -> None:
     assert (reply.code, reply.status, reply.lines) == (550, "5.1.1", ("a??b", "c?"))
 
 
+# SMTP trap 43: the times of RFC 5321 4.5.3.2
 def test_timeouts_follow_the_phase() -> None:
     sender = Sender()
     assert sender.connection.timeout == 300

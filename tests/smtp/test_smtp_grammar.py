@@ -113,6 +113,7 @@ BAD = [
 ]
 
 
+# SMTP trap 23: what is one
 @pytest.mark.parametrize("text", GOOD)
 def test_paths(text: str) -> None:
     path = parse_path(text, "5.1.3")
@@ -122,6 +123,7 @@ def test_paths(text: str) -> None:
     assert parse_path(text + " SIZE=1", "5.1.3").parameters == " SIZE=1"
 
 
+# SMTP trap 23: what is none
 @pytest.mark.parametrize("text", BAD)
 def test_what_is_no_path(text: str) -> None:
     with pytest.raises(CommandError) as refused:
@@ -130,12 +132,14 @@ def test_what_is_no_path(text: str) -> None:
     assert refused.value.reply.status == "5.1.3"
 
 
+# SMTP trap 23: the null path in MAIL
 def test_the_null_path() -> None:
     assert parse_path("<>", "5.1.7").address is None
     with pytest.raises(CommandError):
         parse_path("<>x", "5.1.7")
 
 
+# SMTP trap 24: the same mailbox in every form
 def test_the_same_mailbox_in_unicode_and_a_labels() -> None:
     first, second = (parse_path(text, "5.1.3").address for text in ("<A@BÜCHER.test>", "<a@xn--bcher-kva.Test>"))
     assert first is not None
@@ -168,6 +172,7 @@ LONG = {
 }
 
 
+# SMTP trap 33: in commands
 @pytest.mark.parametrize("name", LONG)
 def test_long_arguments_take_no_time(name: str) -> None:
     best = 1.0
@@ -207,6 +212,7 @@ def test_numbers() -> None:
 # Parameters in xtext: nothing unprintable comes out of them.
 
 
+# SMTP trap 41: any text
 @pytest.mark.parametrize("text", ["", "a", "a+b=c", "a b~!", "++", "==="])
 def test_xtext_there_and_back(text: str) -> None:
     encoded = encode_xtext(text)
@@ -226,6 +232,7 @@ def test_xtext_of_what_cannot_be() -> None:
             encode_xtext(text)
 
 
+# SMTP trap 37: in ENVID
 def test_envid() -> None:
     assert decode_envid("QQ+2B1") == "QQ+1"
     assert decode_envid("PRMD+3dOrg+20One/a=b") == "PRMD=Org One/a=b"
@@ -251,6 +258,7 @@ def test_orcpt(value: str, decoded: str) -> None:
     assert encode_orcpt(decoded).isascii()
 
 
+# SMTP trap 37: in ORCPT
 @pytest.mark.parametrize(
     "value",
     [
@@ -319,6 +327,7 @@ def test_what_cannot_be_read_of_what_concerns_notices_loses_no_message() -> None
     assert rcpt.recipient.options == RcptOptions()
 
 
+# SMTP trap 41: in ORCPT
 def test_an_original_recipient_that_cannot_be_written_is_left_out() -> None:
     offers = {"DSN": ""}
     assert rcpt_words(offers, RcptOptions(orcpt="rfc822;a+b@d.test")) == b" ORCPT=rfc822;a+2Bb@d.test"
@@ -331,6 +340,7 @@ def test_hello_names(name: str) -> None:
     assert hello_name(name) == name
 
 
+# SMTP trap 37: in HELO
 @pytest.mark.parametrize(
     ("name", "kept"),
     [

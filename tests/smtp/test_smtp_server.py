@@ -69,6 +69,7 @@ def at_data(limits: Limits | None = None, **profile: bool) -> Answering:
     return session
 
 
+# SMTP trap 1: a false end, then a second envelope, in DATA
 @pytest.mark.parametrize("false_end", FALSE_ENDS)
 def test_smuggling_at_every_split(false_end: bytes) -> None:
     stream = b"Subject: x\r\n\r\nbody" + false_end + SMUGGLED
@@ -83,6 +84,7 @@ def test_smuggling_at_every_split(false_end: bytes) -> None:
         assert session.written == refused + b"250 2.0.0 Ok\r\n", split
 
 
+# SMTP trap 2: in BDAT, at every split between two chunks
 @pytest.mark.parametrize("false_end", FALSE_ENDS)
 def test_smuggling_in_bdat(false_end: bytes) -> None:
     """One message or none: bare line feeds become CRLF within it."""
@@ -121,6 +123,7 @@ def test_content_whatever_the_chunks(pieces: list[bytes], data: st.DataObject) -
     assert session.written == b"250 2.0.0 Ok\r\n221 2.0.0 Bye\r\n"
 
 
+# SMTP trap 2: cut anywhere, many times
 @given(
     st.lists(st.sampled_from([b".", b"\r\n", b"\r", b"\n", b"x", b"\0", b"\r\n.", b"\r\n.\r\n"]), max_size=14),
     st.data(),
@@ -145,6 +148,7 @@ def test_any_octets_whatever_the_chunks(pieces: list[bytes], data: st.DataObject
         assert whole.messages[0] == unstuffed
 
 
+# SMTP trap 4: at the edges of chunks, coming in
 @pytest.mark.parametrize("size", [16383, 16384, 65535, 65536, 131072])
 def test_dots_at_chunk_edges(size: int) -> None:
     for shift in range(-4, 5):
@@ -161,6 +165,7 @@ def test_dots_at_chunk_edges(size: int) -> None:
 # Lines of any length.
 
 
+# SMTP trap 5: in DATA
 @pytest.mark.parametrize("length", [998, 1000, 2048, 65536, 65537, 1_000_000])
 def test_long_content_lines(length: int) -> None:
     session = at_data()
@@ -176,6 +181,7 @@ def test_long_content_lines(length: int) -> None:
         assert session.written == b"550 5.6.0 Line in the message too long\r\n"
 
 
+# SMTP trap 5: a command that never ends
 def test_a_never_ending_line_needs_no_memory() -> None:
     session = Answering(ServerConnection(Profile()))
     for _ in range(300):
@@ -185,6 +191,7 @@ def test_a_never_ending_line_needs_no_memory() -> None:
     assert session.written == b"500 5.5.2 Line too long\r\n"
 
 
+# SMTP trap 5: a message that never ends
 def test_a_message_that_never_ends_is_hung_up_on() -> None:
     session = at_data(Limits(message_size=1000, discard_size=5000))
     for _ in range(7):
@@ -193,6 +200,7 @@ def test_a_message_that_never_ends_is_hung_up_on() -> None:
     assert session.connection.state is State.CLOSED
 
 
+# SMTP trap 20: a million of them
 def test_a_million_chunks_of_one_octet_leave_nothing_behind() -> None:
     session = Answering(ServerConnection(Profile()))
     session.feed(b"EHLO x\r\nMAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\n")
@@ -204,6 +212,7 @@ def test_a_million_chunks_of_one_octet_leave_nothing_behind() -> None:
         session.written = b""
 
 
+# SMTP trap 21: what follows a refused one
 def test_chunks_behind_a_refused_one_are_read_to_their_end_and_no_errors() -> None:
     session = Answering(ServerConnection(Profile(limits=Limits(errors_max=3))))
     session.feed(b"EHLO x\r\nMAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\n")
@@ -229,6 +238,7 @@ def test_chunks_behind_a_refused_one_without_end_are_hung_up_on() -> None:
 # What must be the last of a pipelined group.
 
 
+# SMTP trap 10: behind EHLO and DATA
 @pytest.mark.parametrize("command", ["EHLO x", "HELO x", "DATA"])
 def test_commands_sent_ahead_end_a_strict_session(command: str) -> None:
     before = b"EHLO x\r\n", b"MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\n"
@@ -246,6 +256,8 @@ def test_commands_sent_ahead_end_a_strict_session(command: str) -> None:
     assert not lenient.closed
 
 
+# SMTP trap 10: behind STARTTLS and AUTH
+# SMTP trap 11: in one segment with STARTTLS
 @pytest.mark.parametrize("command", [b"STARTTLS", b"AUTH PLAIN AHUAcA=="])
 @pytest.mark.parametrize("behind", [b"M", b"MAIL FROM:<a@x.test>\r\n", b"\r\n"])
 def test_nothing_may_stand_behind_starttls_and_auth(command: bytes, behind: bytes) -> None:
@@ -257,6 +269,7 @@ def test_nothing_may_stand_behind_starttls_and_auth(command: bytes, behind: byte
     assert session.closed
 
 
+# SMTP trap 11: a line that is completed inside TLS
 def test_octets_between_220_and_tls_are_dropped() -> None:
     session = Answering(ServerConnection(Profile(starttls=True)))
     session.feed(b"EHLO x\r\n")
@@ -269,6 +282,7 @@ def test_octets_between_220_and_tls_are_dropped() -> None:
     assert session.written == b"500 5.5.1 Command not recognized\r\n"
 
 
+# SMTP trap 11: while STARTTLS is thought about
 def test_octets_that_come_while_starttls_waits_for_its_answer_are_dropped() -> None:
     """The session may think about a command for a while: policies, or a brake on who makes mistakes."""
     connection = ServerConnection(Profile(starttls=True))
@@ -284,6 +298,7 @@ def test_octets_that_come_while_starttls_waits_for_its_answer_are_dropped() -> N
     assert connection.next_event() == ev.Helo("y", True)
 
 
+# SMTP trap 27: what is offered before TLS
 def test_auth_is_not_offered_before_tls_whatever_mechanisms_there_are() -> None:
     session = Answering(ServerConnection(Profile(starttls=True, auth=True)))
     session.connection.mechanisms = ("PLAIN",)
@@ -292,6 +307,7 @@ def test_auth_is_not_offered_before_tls_whatever_mechanisms_there_are() -> None:
     assert b"AUTH" not in session.written
 
 
+# SMTP trap 16: who is logged in after what
 def test_auth_is_forgotten_by_tls_and_xclient_but_not_by_rset_or_ehlo() -> None:
     session = Answering(ServerConnection(Profile(auth=True, xclient=True, starttls=True), secure=True))
     session.connection.mechanisms = ("PLAIN",)

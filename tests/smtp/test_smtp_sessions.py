@@ -98,6 +98,7 @@ def test_replies_of_a_group_leave_in_one_write() -> None:
     assert writes[0].count(b"\r\n") == 4
 
 
+# SMTP trap 9: a whole group
 def test_slow_policies_keep_the_order() -> None:
     world = World()
     client = world.client()
@@ -109,6 +110,7 @@ def test_slow_policies_keep_the_order() -> None:
     assert [line[:3] for line in client.heard().splitlines()] == ["250", "250", "550", "354"]
 
 
+# SMTP trap 25: to a stranger's session
 @pytest.mark.parametrize(
     ("recipient", "start"),
     [
@@ -169,6 +171,7 @@ def test_declared_size_and_limits() -> None:
     assert client.codes("RCPT TO:<postmaster@us.test>\n") == ["452"]
 
 
+# SMTP trap 39: one recipient
 def test_null_sender_to_one_recipient_at_a_time() -> None:
     client = World().client()
     client.say("EHLO x\nMAIL FROM:<>\nRCPT TO:<alice@us.test>\n")
@@ -317,6 +320,7 @@ def test_no_policy_for_some_networks() -> None:
     assert world.policies.requests == []
 
 
+# SMTP trap 34: what the client hears
 @pytest.mark.parametrize("step", ["writer", "write", "finish", "scan", "accept"])
 @pytest.mark.parametrize("error", [StoreUnavailable(), ZeroDivisionError("secret detail")])
 @pytest.mark.parametrize("command", ["DATA", "BDAT"])
@@ -393,6 +397,7 @@ def test_a_client_that_is_gone_in_the_message_leaves_nothing() -> None:
     assert not world.clock.getDelayedCalls()
 
 
+# SMTP trap 3: from networks that no policy is asked about, too
 @pytest.mark.parametrize("peer", ["192.0.2.1", "10.0.0.1", "10.1.0.1", "10.2.0.1"])
 def test_bad_line_ends_keep_nothing(peer: str) -> None:
     """No right of a network is a right to broken line ends: relaying, no policies, XCLIENT."""
@@ -465,6 +470,8 @@ CONTENTS = {
 }
 
 
+# SMTP trap 7: headers only, a body only, no empty line
+# SMTP trap 8: a From line or white space first
 @pytest.mark.parametrize("name", CONTENTS)
 @pytest.mark.parametrize("bytewise", [False, True])
 def test_odd_headers_never_mix_with_ours(name: str, bytewise: bool) -> None:
@@ -499,6 +506,7 @@ def test_fields_only_we_may_write_are_taken_out() -> None:
     assert stored.endswith(b"\r\nSubject: x\r\nAuthentication-Results: other.test; spf=pass\r\n\r\nhi\r\n")
 
 
+# SMTP trap 40: several, folded, quoted
 @pytest.mark.parametrize("kind", ["smtp", "submission", "lmtp"])
 @pytest.mark.parametrize(
     "value",
@@ -534,6 +542,7 @@ def test_results_under_our_name_are_taken_out_however_it_is_written(kind: str, v
     assert stored.endswith(b"\r\nFrom: alice@us.test\r\n\r\nhi\r\n")
 
 
+# SMTP trap 40: those of others
 @pytest.mark.parametrize(
     "value", ["us.test.other.test; spf=pass", "other.test 1; a=us.test", "; us.test", "xus.test", ""]
 )
@@ -632,6 +641,7 @@ def test_keywords() -> None:
     assert protocol_keyword(True, True, True, False, True) == "UTF8LMTPS"
 
 
+# SMTP trap 11: EHLO and envelope are forgotten
 def test_starttls_forgets_everything() -> None:
     world = World()
     client = world.client()
@@ -671,6 +681,7 @@ def test_xclient() -> None:
     assert "XCLIENT" not in World().client().say("EHLO x\n")
 
 
+# SMTP trap 13: after refused ends, RSET and BDAT
 def test_each_message_is_judged_anew() -> None:
     world = World()
     client = world.client()
@@ -707,6 +718,7 @@ def test_a_client_that_does_not_read_is_not_read_from() -> None:
     assert client.pump.closed
 
 
+# SMTP trap 32: RCPT
 def test_a_hundred_thousand_recipients() -> None:
     world = World()
     client = world.client()
@@ -720,6 +732,7 @@ def test_a_hundred_thousand_recipients() -> None:
     assert client.pump._connection.buffered == 0
 
 
+# SMTP trap 32: one header of many octets
 def test_a_header_without_end_is_refused_in_bounded_memory() -> None:
     world = World()
     client = world.client()
@@ -765,6 +778,7 @@ def test_a_step_of_the_clock_ends_no_session_and_keeps_none(step: float) -> None
     assert client.closed
 
 
+# SMTP trap 31: in DATA
 def test_a_message_that_drips_in_has_a_minimum_rate() -> None:
     world = World(timeouts=Timeouts(data_grace=600, data_rate=100))
     client = world.client()
@@ -1035,6 +1049,7 @@ def test_date_and_message_id_are_kept() -> None:
     assert content.count(b"Message-ID:") == 1
 
 
+# SMTP trap 27: who may write as whom
 @pytest.mark.parametrize(
     ("sender", "author", "codes"),
     [

@@ -135,6 +135,7 @@ def test_what_is_no_address(text):
         parse_address(text)
 
 
+# SMTP trap 23: the longest
 def test_longest_address():
     longest = "x" * 898 + "@y"
     assert len(longest) == MAX_PATH

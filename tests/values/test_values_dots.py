@@ -45,6 +45,7 @@ def reference_stuffing(content: bytes) -> bytes:
     return stuffed + (b".\r\n" if ends else b"\r\n.\r\n")
 
 
+# SMTP trap 4: lines of dots, going out
 @given(st.lists(st.sampled_from([b".", b"..", b"\r\n", b"\r", b"\n", b"x", b".x", b"\r\n."])), st.data())
 def test_dot_stuffing_at_every_cut(pieces: list[bytes], data: st.DataObject) -> None:
     content = b"".join(pieces)
@@ -54,6 +55,7 @@ def test_dot_stuffing_at_every_cut(pieces: list[bytes], data: st.DataObject) -> 
     assert out + stuffer.finish() == reference_stuffing(content)
 
 
+# SMTP trap 4: at the edges of chunks, going out
 @pytest.mark.parametrize("edge", [16383, 16384, 65535, 65536])
 def test_dot_at_a_chunk_edge(edge: int) -> None:
     content = b"x" * (edge - 3) + b"\r\n.y\r\n.\r\nend"

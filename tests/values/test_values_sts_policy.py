@@ -73,6 +73,7 @@ def test_what_is_none(old, new):
         read_policy(GOOD.replace(old, new))
 
 
+# SMTP trap 46: one label for a wildcard
 def test_which_servers_it_allows():
     policy = read_policy(GOOD)
     for host in ("mail.example.com", "MAIL.example.com", "a.example.net"):
