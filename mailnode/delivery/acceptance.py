@@ -34,6 +34,7 @@ _log = Logger()
 
 _Scanned = tuple[EncodedFacts, EncodedContent]  # what the functions of the batches return
 
+MANY_COPIES = 1000  # copies from which on they are worked out in a thread: a list of 100,000 takes half a second
 MAX_DIRECT = 50  # copies placed by one unit
 MANY = 2  # other messages on their way to disk, from which on another process scans the tiny ones
 TINY = 8 * 1024  # octets up to which a plain message is scanned at once: a way to a thread and back costs more
@@ -141,7 +142,8 @@ class Acceptance:
         """Make the message durable; see :class:`IDelivery`. :raises ValueError: no recipient leads anywhere."""
         self._under_way += 1
         try:
-            made = copies(envelope, judgement)
+            many = _leads_to_many(judgement)
+            made = await self._threads.run("cpu", copies, envelope, judgement) if many else copies(envelope, judgement)
             if not made.local and not made.remote:
                 raise ValueError("no recipients")
             if made.local and facts is None:
@@ -155,9 +157,10 @@ class Acceptance:
             self._returned([copy.plan.account_id for copy in made.local], blob, facts)
 
     async def _enqueue(self, envelope: Envelope, made: Copies, blob: StagedBlob, facts: EncodedFacts | None) -> None:
-        submission = NewEnvelope(
-            queued_envelope(envelope, made, blob, self._expires, self._routing), blob, facts if made.local else None
-        )
+        of = envelope, made, blob, self._expires, self._routing
+        many = len(made.remote) + len(made.local) > MANY_COPIES
+        queued = await self._threads.run("cpu", queued_envelope, *of) if many else queued_envelope(*of)
+        submission = NewEnvelope(queued, blob, facts if made.local else None)
         await self._queue.enqueue(submission)
         emit(
             _log,
@@ -194,6 +197,10 @@ class Acceptance:
             return False
         log_delivered(envelope.id, plans, delivered)
         return True
+
+
+def _leads_to_many(judgement: Judgement) -> bool:
+    return sum([len(route.remote) + len(route.local) for route in judgement.routes.values()]) > MANY_COPIES
 
 
 def queued_envelope(

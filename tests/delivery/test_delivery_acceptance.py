@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from mailnode.delivery.acceptance import MANY, MIDDLE, SMALL, TINY, Acceptance, is_simple
+from mailnode.delivery.acceptance import MANY, MANY_COPIES, MIDDLE, SMALL, TINY, Acceptance, is_simple
 from mailnode.delivery.local import LocalAgent
 from mailnode.delivery.plans import copies, decode_plan, prefix_of, queued_recipients
 from mailnode.delivery.routing import NextHop, Route, RoutingTable, Way
@@ -248,6 +248,16 @@ class AcceptTests(AcceptanceCase):
     def test_many_recipients_go_through_the_queue(self) -> None:
         self.accept(*((f"u{n}@here.example", local(f"u{n}")) for n in range(51)))
         self.assertEqual(len(self.queued().recipients), 51)
+
+    def test_the_copies_of_a_long_list_are_worked_out_in_a_thread(self) -> None:
+        for members, calls in ((MANY_COPIES, []), (MANY_COPIES + 1, [("cpu", "copies"), ("cpu", "queued_envelope")])):
+            self.threads.calls.clear()
+            listed = Resolved(
+                True, remote=tuple(f"m{number}@there.example" for number in range(members)), owner="o@here.example"
+            )
+            self.accept(("list@here.example", listed), scanned=False)
+            self.assertEqual(self.threads.calls, calls)
+            self.assertEqual(len(self.queue.added[-1].envelope.recipients), members)
 
     def test_success_notices_and_full_accounts_go_through_the_queue(self) -> None:
         self.accept(("alice@here.example", local("alice")), notify=frozenset({"SUCCESS"}))
