@@ -420,7 +420,7 @@ class Judgement(Section):
     """How mail that strangers send is judged (:doc:`judgement`)."""
 
     checks: list[Annotated[str, Field(min_length=1)]] = Field(
-        ["dmarc"],
+        ["iprev", "spf", "dmarc"],
         description="Policies that are asked with the options they have by themselves, in this order, before those of "
         "``[[policy]]``. One that stands there too is asked there, with its options.",
     )

@@ -19,7 +19,7 @@ from mailnode.message.headers import first, one_line
 from mailnode.message.lineends import without_bare
 from mailnode.message.sortkeys import message_ids
 from mailnode.values.address import Address
-from mailnode.values.envelope import Envelope
+from mailnode.values.envelope import CLIENT_NAME, Envelope
 from mailnode.values.networks import ip_address
 
 KINDS = ("failed", "delayed", "delivered", "relayed")  # RFC 3464 2.3.3, less "expanded"
@@ -57,7 +57,8 @@ def received(envelope: Envelope, by: str, clauses: Sequence[str] = ()) -> bytes:
     recipient, so that nobody learns of the others.
     """
     origin = envelope.origin
-    lines = [_from_clause(origin.helo, origin.peer), _by_clause(by, origin.protocol, origin.tls)]
+    name = envelope.tags.get(CLIENT_NAME, "")
+    lines = [_from_clause(origin.helo, origin.peer, name), _by_clause(by, origin.protocol, origin.tls)]
     identifier = b"id " + (_NOT_ATOM.sub(b"", envelope.id.encode("ascii", "replace")) or b"none")
     if len(envelope.recipients) == 1:
         identifier += b" for <" + _text(str(envelope.recipients[0].address), envelope.options.smtputf8) + b">"
@@ -68,8 +69,10 @@ def received(envelope: Envelope, by: str, clauses: Sequence[str] = ()) -> bytes:
 
 
 @lru_cache(maxsize=128)  # a client sends several messages
-def _from_clause(helo: str, peer: str) -> bytes:
+def _from_clause(helo: str, peer: str, name: str) -> bytes:
     literal = _address_literal(peer)
+    if literal and name:  # RFC 5321 4.4, TCP-info
+        literal = _host(name) + b" " + literal
     return b"Received: from " + _host(helo) + (b" (" + literal + b")" if literal else b"")
 
 

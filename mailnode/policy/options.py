@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mailnode.errors import ConfigurationError
 from mailnode.interfaces.policy import PolicyOptions
@@ -17,6 +17,14 @@ class OptionModel(BaseModel):
 
 
 T = TypeVar("T", bound=OptionModel)
+
+
+def score(default: float, when: str) -> float:
+    """Return an option that is a score. :param when: it is added, in words."""
+    option: float = Field(
+        default, ge=-100, le=100, allow_inf_nan=False, description=f"What is added to the score where {when}."
+    )
+    return option
 
 
 def read(model: type[T], given: PolicyOptions) -> T:

@@ -12,6 +12,8 @@ TLS_REQUIRED, TLS_OPTIONAL = "required", "optional"
 # Of what becomes of a message its reverse-path may be told all that is asked for, failures and nothing else, or nothing.
 ALL_NOTICES, FAILURES_ALONE, NO_NOTICES = "", "failures", "none"
 
+CLIENT_NAME = "client-name"  # a tag: the client's name, which leads back to its address
+
 
 @dataclass(frozen=True, slots=True)
 class MailOptions:

@@ -2,6 +2,7 @@
 
 import email
 import email.policy
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -22,7 +23,7 @@ from mailnode.message.compose import (
 from mailnode.message.headers import fields, header_end
 from mailnode.message.scanner import scan
 from mailnode.values.address import Address
-from mailnode.values.envelope import Envelope, Origin, Recipient
+from mailnode.values.envelope import CLIENT_NAME, Envelope, Origin, Recipient
 
 SECONDS = 1795399200.0  # Mon, 23 Nov 2026 02:00:00 +0000
 EVIL = "x\r\nX-Evil: 1\r\n\r\nbody\0\x7f\u2028"
@@ -58,6 +59,13 @@ def test_received_peers():
     assert b"from mail.example\r\n\tby" in received(envelope(peer=""), "mx")
     assert b"from mail.example\r\n\tby" in received(envelope(peer="junk) x"), "mx")
     assert b"from unknown (" in received(envelope(helo=""), "mx")
+
+
+def test_received_names_a_client_whose_name_is_verified():
+    known = replace(envelope(), tags={CLIENT_NAME: "host.example.net"})
+    assert b"from mail.example (host.example.net [192.0.2.1])" in received(known, "mx")
+    assert b"x??X-Evil:?1" in received(replace(known, tags={CLIENT_NAME: EVIL}), "mx")
+    assert b"from mail.example\r\n\tby" in received(replace(envelope(peer=""), tags=known.tags), "mx")
     assert b"from [192.0.2.9] (" in received(envelope(helo="[192.0.2.9]"), "mx")
 
 
