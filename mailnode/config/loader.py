@@ -22,6 +22,7 @@ from mailnode.config.schema import (
     Auth,
     Config,
     Dkim,
+    DmarcReports,
     Dns,
     DomainEntry,
     Judgement,
@@ -71,6 +72,7 @@ _SINGLE: dict[str, type[Section]] = {
     "mta_sts": MtaSts,
     "published": Published,
     "tls_reports": TlsReports,
+    "dmarc_reports": DmarcReports,
     "judgement": Judgement,
 }
 _LISTS: dict[str, type[Section]] = {"listener": Listener, "domain": DomainEntry, "policy": PolicyEntry}

@@ -416,6 +416,11 @@ class TlsReports(Section):
         return ReportSettings(self.sender, self.organization, self.contact or self.sender)
 
 
+class DmarcReports(TlsReports):
+    """Daily reports to other domains that want them, of what came of mail that says it is from them (:doc:`dmarc`). Without this
+    section none are made, and nothing is counted for them."""
+
+
 class Judgement(Section):
     """How mail that strangers send is judged (:doc:`judgement`)."""
 
@@ -459,6 +464,7 @@ class Config(Section):
     mta_sts: MtaSts | None = None
     published: Published = Published.model_validate({})
     tls_reports: TlsReports | None = None
+    dmarc_reports: DmarcReports | None = None
     judgement: Judgement = Judgement.model_validate({})
     policy: list[PolicyEntry] = []
 

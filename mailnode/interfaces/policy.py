@@ -81,6 +81,7 @@ class IPluginContext(Interface):
     programs = Attribute("interfaces.programs.IPrograms")
     hostname = Attribute("str: this server's name, in A-labels")
     memory = Attribute("IPolicyMemory: what policies remember")
+    dmarc_counts = Attribute("interfaces.dmarc.IDmarcCounts: what came of mail, for reports")
 
 
 class IPolicyChain(Interface):

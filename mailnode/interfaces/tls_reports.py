@@ -24,7 +24,17 @@ class IReportHost(Interface):
         """Hand a report over, bounded in time. :param kind: the media type. :raises ReportNotTaken:"""
 
 
-class ITlsResults(Interface):
+class IDueReports(Interface):
+    """Days of domains that are to be reported. All raise :class:`mailnode.errors.StoreUnavailable`."""
+
+    async def take_due(now: float, limit: int) -> Sequence[DueReport]:
+        """Take reports of past days whose time has come; none of them is due again before its next try."""
+
+    async def finish(day: int, domain: str) -> None:
+        """Forget what was to be reported: it was sent, or is wanted by nobody, or given up."""
+
+
+class ITlsResults(IDueReports):
     """Counts and memory that may be lost. Written without sync; no mail waits on it.
 
     All but :meth:`note` raise :class:`mailnode.errors.StoreUnavailable`."""
@@ -37,12 +47,6 @@ class ITlsResults(Interface):
 
     async def results(day: int, domain: str) -> Sequence[CountedSession]:
         """How connections for a domain fared on a day."""
-
-    async def take_due(now: float, limit: int) -> Sequence[DueReport]:
-        """Take reports of past days whose time has come; none of them is due again before its next try."""
-
-    async def finish(day: int, domain: str) -> None:
-        """Forget what was to be reported: it was sent, or is wanted by nobody, or given up."""
 
     async def remembered(domain: str = "") -> Sequence[Remembered]:
         """What is remembered of one domain or all, by domain and server; the first 1,000."""

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
-from base64 import encodebytes
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from mailnode.message.compose import date_field, message_id_field
+from mailnode.message.report_mail import ReportFile, mail_with_report, report_id
 from mailnode.values.tls_report import DAY, CountedSession, ReportedPolicy, ReportSettings, day_name
 
 GZIPPED = "application/tlsrpt+gzip"  # RFC 8460 5.3
-
-
-def report_id(domain: str, day: int, hostname: str) -> str:
-    """Return what names a report, the same at every try, so that a second copy is known for one. :param day: since 1970."""
-    return f"{day_name(day)}.{domain}@{hostname}"
 
 
 def report(
@@ -93,41 +86,28 @@ def report_mail(
     message_id: str,
     seconds: float,
 ) -> bytes:
-    """Return a mail with a report (RFC 8460 5.3), ASCII throughout, CRLF line ends. :param content: the report, packed.
-    :param to: an ASCII address. :param seconds: UTC, for its Date field."""
-    identifier = report_id(domain, day, hostname)
-    boundary = "=_" + hashlib.sha256(message_id.encode()).hexdigest()[:32]
-    fields = [
-        f"From: <{settings.sender}>",
-        f"To: <{to}>",
-        f"Subject: Report Domain: {domain}\r\n\tSubmitter: {settings.domain}\r\n\tReport-ID: <{identifier}>",
-        f"TLS-Report-Domain: {domain}",
-        f"TLS-Report-Submitter: {settings.domain}",
-        "TLS-Required: No",  # RFC 8460 3: what is wrong with TLS must not hold it back; RFC 8689 5 has the words
-        "Auto-Submitted: auto-generated",
-        "MIME-Version: 1.0",
-        f'Content-Type: multipart/report; report-type="tlsrpt";\r\n\tboundary="{boundary}"',
-    ]
-    end = f"--{boundary}"  # no line of base64 begins so
-    lines = [
-        *fields,
-        "",
-        end,
-        "Content-Type: text/plain; charset=us-ascii",
-        "",
-        f"This is a report of how TLS with the mail servers of {domain}",
-        f"fared from {hostname} on {day_name(day)} (UTC).",
-        "",
-        end,
-        f"Content-Type: {GZIPPED}",
-        "Content-Transfer-Encoding: base64",
-        f'Content-Disposition: attachment;\r\n\tfilename="{file_name(domain, day, settings)}"',
-        "",
-        *encodebytes(content).decode("ascii").splitlines(),
-        f"{end}--",
-        "",
-    ]
-    return date_field(seconds) + message_id_field(message_id) + "\r\n".join(lines).encode("ascii")
+    """Return a mail with a report (RFC 8460 5.3). :param content: the report, packed. For the others see
+    :func:`mail_with_report`."""
+    return mail_with_report(
+        domain,
+        day,
+        ReportFile(content, GZIPPED, file_name(domain, day, settings)),
+        settings,
+        hostname,
+        to=to,
+        message_id=message_id,
+        seconds=seconds,
+        container='multipart/report; report-type="tlsrpt"',
+        fields=(
+            f"TLS-Report-Domain: {domain}",
+            f"TLS-Report-Submitter: {settings.domain}",
+            "TLS-Required: No",  # RFC 8460 3: what is wrong with TLS must not hold it back; RFC 8689 5 has the words
+        ),
+        text=(
+            f"This is a report of how TLS with the mail servers of {domain}",
+            f"fared from {hostname} on {day_name(day)} (UTC).",
+        ),
+    )
 
 
 def _moment(seconds: float) -> str:

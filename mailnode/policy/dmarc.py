@@ -10,6 +10,7 @@ from typing import Literal, TypeVar, TypeVarTuple
 from pydantic import Field
 from zope.interface import implementer
 
+from mailnode.interfaces.dmarc import IDmarcCounts
 from mailnode.interfaces.outbound import IResolver
 from mailnode.interfaces.policy import IPluginContext, IPolicy
 from mailnode.interfaces.runtime import IThreads
@@ -19,7 +20,8 @@ from mailnode.message.vouching import trusted_sealer, vouched
 from mailnode.policy.dmarc_evaluation import Evaluation, Evaluator
 from mailnode.policy.options import OptionModel
 from mailnode.values.authentication import AuthenticationResult
-from mailnode.values.dmarc import NONE, POLICIES, QUARANTINE, REJECT
+from mailnode.values.dmarc import NONE, POLICIES, QUARANTINE, REJECT, Identifier
+from mailnode.values.dmarc_report import DmarcSeen
 from mailnode.values.policy import PASS, PolicyRequest, Verdict
 
 T = TypeVar("T")
@@ -61,7 +63,7 @@ OPTIONS = DmarcOptions
 
 def make(options: DmarcOptions, context: IPluginContext) -> IPolicy:
     """Return the policy."""
-    return DmarcPolicy(options, context.resolver, context.threads)
+    return DmarcPolicy(options, context.resolver, context.threads, context.dmarc_counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,9 @@ class DmarcPolicy:
     stages = frozenset({"end"})
     only_strangers = True
 
-    def __init__(self, options: DmarcOptions, resolver: IResolver, threads: IThreads) -> None:
+    def __init__(self, options: DmarcOptions, resolver: IResolver, threads: IThreads, counts: IDmarcCounts) -> None:
+        """:param counts: is told of each message of a domain that wants reports."""
+        self._counts = counts
         self._options = options
         self._resolver = resolver
         self._threads = threads
@@ -112,6 +116,8 @@ class DmarcPolicy:
         evaluator = Evaluator(self._resolver, results, request.reverse_path is None)
         evaluated = [await evaluator.evaluate(domain) for domain in author.domains]
         decided = [(one, await self._decide(one, author, evaluator, request)) for one in evaluated]
+        for one, disposition in decided:
+            self._note(one, disposition, evaluator.known, request)
         if not decided:
             result = AuthenticationResult("dmarc", "permerror", reason=author.fault)
             return Verdict(score=self._options.unclear_from, reason=author.fault, results=(result,))
@@ -140,6 +146,27 @@ class DmarcPolicy:
     async def _read(self, read: Callable[[bytes, *Ts], T], block: bytes, *more: *Ts) -> T:
         """Have a header block read, in a thread when it is large."""
         return read(block, *more) if len(block) < LARGE else await self._threads.run("cpu", read, block, *more)
+
+    def _note(
+        self, one: Evaluation, disposition: Disposition, known: tuple[Identifier, ...], request: PolicyRequest
+    ) -> None:
+        if one.found is None or one.result not in ("pass", "fail") or not request.origin.peer:
+            return
+        passing = "pass" if one.result == "pass" and one.found.record.p != NONE else NONE
+        self._counts.note(
+            DmarcSeen(
+                one.found,
+                request.origin.peer,
+                one.domain,
+                request.reverse_path.domain_key if request.reverse_path is not None else "",
+                disposition.policy if one.result == "fail" else passing,
+                one.dkim,
+                one.spf,
+                disposition.override,
+                disposition.comment,
+                known,
+            )
+        )
 
     def _verdict(self, one: Evaluation, disposition: Disposition, author: Author) -> Verdict:
         properties = [("header.from", one.domain)]

@@ -12,6 +12,7 @@ from mailnode.values.address import domain_key
 from mailnode.values.authentication import AuthenticationResult
 from mailnode.values.dmarc import NONE, DmarcRecord, FoundRecord, Identifier, Walked
 
+MAX_SELECTOR = 63  # characters of one that are kept
 MAX_LOOKED = 20  # identifiers of a message that are looked at
 
 
@@ -40,7 +41,7 @@ def identifiers(results: Sequence[AuthenticationResult], null_sender: bool) -> t
         if one.method == "dkim":
             domain = _domain(known.get("header.d", ""))
             if domain:
-                found.append(Identifier("dkim", domain, one.result, known.get("header.s", "")))
+                found.append(Identifier("dkim", domain, one.result, _shown(known.get("header.s", ""))))
         elif one.method == "spf":
             name = known.get("smtp.mailfrom", "") or (known.get("smtp.helo", "") if null_sender else "")
             domain = _domain(name.rpartition("@")[2])
@@ -54,6 +55,11 @@ def _domain(text: str) -> str:
         return domain_key(text.removesuffix("."))
     except BadAddress:
         return ""
+
+
+def _shown(selector: str) -> str:
+    """Return a selector as reports have it, whatever stands there."""
+    return "".join(one if one.isascii() and one.isprintable() else "?" for one in selector[:MAX_SELECTOR])
 
 
 class Evaluator:

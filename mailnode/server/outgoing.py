@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from mailnode.config.schema import Config
+from mailnode.config.version import VERSION
 from mailnode.delivery.bounce import Bouncer
+from mailnode.delivery.daily_reports import DailyReports, ReportMail
 from mailnode.delivery.dane import Dane
+from mailnode.delivery.dmarc_reports import DmarcReport, DmarcReports
 from mailnode.delivery.eight_bit import EightBit
 from mailnode.delivery.local import LocalAgent
 from mailnode.delivery.mta_sts import MtaSts
 from mailnode.delivery.remote import RemoteAgent
 from mailnode.delivery.sending import Sending
 from mailnode.delivery.tls_policy import TlsPolicy
-from mailnode.delivery.tls_reports import ReportMail, TlsReports
+from mailnode.delivery.tls_reports import TlsReport, TlsReports
 from mailnode.interfaces.tls_reports import ITlsResults
 from mailnode.net.client_tls import ClientTls
 from mailnode.net.dns_look import look_at_dns
@@ -39,10 +42,8 @@ class Outgoing:
         self._sending = sending
         self._tls_results = tls_results
         self._sweeper = Sweeper(self._sweep, process.runtime.clock)
-        self._reports: TlsReports | None = None
-        self._reporter = Sweeper(
-            self._report, process.runtime.clock, FIRST_REPORTS, REPORTS, name="sending TLS reports"
-        )
+        self._reports: list[DailyReports[TlsReport] | DailyReports[DmarcReport]] = []
+        self._reporter = Sweeper(self._report, process.runtime.clock, FIRST_REPORTS, REPORTS, name="sending reports")
 
     def connections(self) -> Startable:
         """Connections to other servers. The rooms are there."""
@@ -74,7 +75,7 @@ class Outgoing:
                     within=lambda: process.grace() + process.closing.step,
                 ),
                 process.service(
-                    "TLS reports",
+                    "daily reports",
                     self._reporter.start,
                     self._stop_reports,
                     within=lambda: process.grace() + process.closing.step,
@@ -83,12 +84,12 @@ class Outgoing:
         )
 
     async def _report(self, now: float) -> None:
-        if self._reports is not None:
-            await self._reports.send_due(now)
+        for reports in self._reports:
+            await reports.send_due(now)
 
     async def _stop_reports(self) -> None:
-        if self._reports is not None:
-            self._reports.stop()
+        for reports in self._reports:
+            reports.stop()
         await self._reporter.stop()
 
     async def _sweep(self, now: float) -> None:
@@ -96,6 +97,7 @@ class Outgoing:
         await self._process.stores.mail.sweep(now)
         await self._sending.sweep(now)
         await self._tls_results.sweep(now)
+        await self._process.stores.dmarc_results.sweep(now)
         await self._process.stores.policy_memory.sweep(now)
         await self._process.stores.policy_tally.sweep(now)
 
@@ -148,28 +150,46 @@ class Outgoing:
             sending=self._sending,
         )
 
-    def _make_reports(self, tls: ClientTls) -> TlsReports | None:
-        if self._config.tls_reports is None:
-            return None
+    def _make_reports(self, tls: ClientTls) -> list[DailyReports[TlsReport] | DailyReports[DmarcReport]]:
         stores, rooms, runtime = self._process.stores, self._process.serving.rooms, self._process.runtime
-        return TlsReports(
-            self._config.tls_reports.settings(),
-            self._config.server.hostname,
-            self._tls_results,
-            runtime.resolver,
-            ReportMail(
-                stores.directory,
-                stores.queue,
-                stores.blobs,
-                rooms.delivery,
-                rooms.signer,
-                runtime.hints,
-                rooms.routing,
-            ),
-            ReportHost(runtime.reactor, runtime.resolver, tls),
-            runtime.threads,
-            runtime.clock,
+        config, hostname = self._config, self._config.server.hostname
+        mail = ReportMail(
+            stores.directory,
+            stores.queue,
+            stores.blobs,
+            rooms.delivery,
+            rooms.signer,
+            runtime.hints,
+            rooms.routing,
         )
+        made: list[DailyReports[TlsReport] | DailyReports[DmarcReport]] = []
+        if config.tls_reports is not None:
+            made.append(
+                TlsReports(
+                    config.tls_reports.settings(),
+                    hostname,
+                    self._tls_results,
+                    runtime.resolver,
+                    mail,
+                    ReportHost(runtime.reactor, runtime.resolver, tls),
+                    runtime.threads,
+                    runtime.clock,
+                )
+            )
+        if config.dmarc_reports is not None:
+            made.append(
+                DmarcReports(
+                    config.dmarc_reports.settings(),
+                    hostname,
+                    f"mailnode {VERSION}",
+                    stores.dmarc_results,
+                    runtime.resolver,
+                    mail,
+                    runtime.threads,
+                    runtime.clock,
+                )
+            )
+        return made
 
     def _make_bouncer(self) -> Bouncer:
         stores, rooms = self._process.stores, self._process.serving.rooms

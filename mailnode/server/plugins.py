@@ -13,10 +13,12 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from mailnode.errors import ConfigurationError
+from mailnode.interfaces.dmarc import IDmarcCounts
 from mailnode.interfaces.outbound import IResolver
 from mailnode.interfaces.policy import IPluginContext, IPolicy, IPolicyFactory, IPolicyMemory, PolicyOptions
 from mailnode.interfaces.programs import IPrograms
 from mailnode.interfaces.runtime import IClock, IThreads
+from mailnode.values.dmarc_report import DmarcSeen
 from mailnode.values.policy import STAGES, ListedPolicy
 
 # Where the configuration names a policy, that name, on_failure and options.
@@ -34,6 +36,15 @@ class PluginContext:
     programs: IPrograms
     hostname: str
     memory: IPolicyMemory
+    dmarc_counts: IDmarcCounts
+
+
+@implementer(IDmarcCounts)
+class NothingCounted:
+    """For those that are not to count."""
+
+    def note(self, seen: DmarcSeen) -> None:
+        """Nothing."""
 
 
 @implementer(IPolicyMemory)

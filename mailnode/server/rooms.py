@@ -158,6 +158,7 @@ class Rooms:
             Programs(runtime.reactor, runtime.resolver),
             hostname,
             self._stores.policy_memory,
+            self._stores.dmarc_results,
         )
         policies = plugins.make_policies([(key, entry.name, entry.options) for key, entry in entries], context)
         self.listed_policies = plugins.listed(

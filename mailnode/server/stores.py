@@ -21,6 +21,7 @@ from mailnode.store.engines.remote import Ask, RemoteEngine
 from mailnode.store.engines.sqlite import SqliteEngine
 from mailnode.store.engines.sqlite_files import quick_check
 from mailnode.store.facades.directory import Directory
+from mailnode.store.facades.dmarc_results import DmarcResults
 from mailnode.store.facades.ephemeral import Ephemeral
 from mailnode.store.facades.ephemeral_remote import RemoteEphemeral
 from mailnode.store.facades.mail_store import MailStore
@@ -65,6 +66,7 @@ class Stores:
         self.sts_policies = StsPolicies(engine)
         self.policy_memory = PolicyMemory(engine, ephemeral, clock)
         self.policy_tally = PolicyTally(engine, clock)
+        self.dmarc_results = DmarcResults(engine, clock, reports=config.dmarc_reports is not None)
         self._partitions = config.server.partitions
 
     @property
@@ -77,11 +79,13 @@ class Stores:
         await self.engine.start()
         self.policy_memory.start()
         self.policy_tally.start()
+        self.dmarc_results.start()
 
     async def stop(self) -> None:
         """Write what waits and close."""
         await self.policy_memory.stop()
         await self.policy_tally.stop()
+        await self.dmarc_results.stop()
         await self.engine.stop()
 
 
@@ -131,6 +135,7 @@ class OwnStores(Stores):
             self.tls_results.start()
             self.policy_memory.start()
             self.policy_tally.start()
+            self.dmarc_results.start()
             if self._files.alone:
                 await self._end_what_the_dead_held()
         except Exception as error:
@@ -186,6 +191,7 @@ class OwnStores(Stores):
         """Write what waits and close."""
         await self.policy_memory.stop()
         await self.policy_tally.stop()
+        await self.dmarc_results.stop()
         await self._counters.stop()
         await self.sent.stop()
         await self.tls_results.stop()

@@ -224,6 +224,14 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
         "such a report was not taken; it is tried ``again`` then, unless another took it, or given up",
         ("domain", "day", "to", "reason", "again"),
     ),
+    "dmarc_report.sent": (
+        "a report of what came of mail that says it is from a domain was queued for an address that it names",
+        ("domain", "day", "to", "messages", "failures", "envelope"),
+    ),
+    "dmarc_report.failed": (
+        "such a report was not taken; it is tried ``again`` then, unless another took it, or given up",
+        ("domain", "day", "to", "reason", "again"),
+    ),
     "upkeep.swept": ("expired rows and blobs were removed", ("what", "count")),
     "admin.command": ("a command changed something", ("command", "subject", "who")),
 }

@@ -79,6 +79,7 @@ METRICS: dict[str, Metric] = {
         ("policy", "stage", "answer"),
     ),
     "policy_seconds": Metric("histogram", "How long a policy took to answer, at any stage.", ("policy",)),
+    "dmarc_reports": Metric("counter", "Reports of DMARC to other domains, by whether they were queued.", ("result",)),
     "policy_failures": Metric("counter", "Policies that failed and were passed over or deferred.", ("policy",)),
     "store_failures": Metric("counter", "Units of work the store refused, by tenancy.", ("tenancy",)),
     "thread_calls": Metric("gauge", "Calls under way or waiting in a thread pool.", ("pool",)),
@@ -278,6 +279,12 @@ class EventMetrics:
 
     def _message_judged(self, fields: EventFields) -> None:
         self._metrics.count("messages_judged", outcome=str(fields.get("outcome")))
+
+    def _dmarc_report_sent(self, fields: EventFields) -> None:
+        self._metrics.count("dmarc_reports", result="sent")
+
+    def _dmarc_report_failed(self, fields: EventFields) -> None:
+        self._metrics.count("dmarc_reports", result="failed")
 
     def _policy_failed(self, fields: EventFields) -> None:
         self._metrics.count("policy_failures", policy=str(fields.get("policy")))

@@ -86,6 +86,7 @@ OTHER = {
     "dkim": {"enabled": False, "activate": "by hand"},
     "published": {"dmarc": "reject", "reports_to": "a@example.org"},
     "tls_reports": {"sender": "b@example.org", "organization": "B", "contact": "c@example.org"},
+    "dmarc_reports": {"sender": "b@example.org", "organization": "B", "contact": "c@example.org"},
     "judgement": {"checks": ["spf"]},
     "listener": [{"protocol": "smtp", "endpoint": "tcp:26"}],
     "domain": [{"name": "other.example"}],
@@ -95,6 +96,7 @@ WITH_TLS = {
     "tls": {"certificate": Path("/c"), "key": Path("/k")},
     "mta_sts": {},
     "tls_reports": {"sender": "a@example.org", "organization": "A"},
+    "dmarc_reports": {"sender": "a@example.org", "organization": "A"},
 }
 
 

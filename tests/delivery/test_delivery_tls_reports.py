@@ -15,8 +15,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from mailnode.delivery.daily_reports import ReportMail
 from mailnode.delivery.routing import RoutingTable
-from mailnode.delivery.tls_reports import ReportMail, TlsReports
+from mailnode.delivery.tls_reports import TlsReports
 from mailnode.errors import NoSuchName, ResolverFailure, StoreUnavailable
 from mailnode.interfaces.tls_reports import IReportHost, ReportNotTaken
 from mailnode.net.no_reactor import CallingThread, run_now

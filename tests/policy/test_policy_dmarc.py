@@ -3,9 +3,11 @@
 import pytest
 from dns_zone import Zone
 from twisted.internet.defer import Deferred
+from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from mailnode.errors import ConfigurationError
+from mailnode.interfaces.dmarc import IDmarcCounts
 from mailnode.interfaces.policy import IPolicy
 from mailnode.message.vouching import TRUSTED
 from mailnode.net.no_reactor import CallingThread
@@ -15,6 +17,16 @@ from mailnode.values.address import parse_address
 from mailnode.values.authentication import AuthenticationResult
 from mailnode.values.envelope import Origin
 from mailnode.values.policy import PASS, Findings, PolicyRequest
+
+
+@implementer(IDmarcCounts)
+class Counts:
+    def __init__(self):
+        self.seen = []
+
+    def note(self, seen):
+        self.seen.append(seen)
+
 
 SENDER = "From: sender@example.com\r\n"
 NO_DKIM = AuthenticationResult("dkim", "none")
@@ -29,8 +41,8 @@ def dkim(domain, result="pass"):
     return AuthenticationResult("dkim", result, (("header.d", domain), ("header.s", "s1")))
 
 
-def judge(zone, *results, header=SENDER, sender="bounce@elsewhere.net", **options):
-    policy = DmarcPolicy(read(OPTIONS, options), zone, CallingThread())
+def judge(zone, *results, header=SENDER, sender="bounce@elsewhere.net", counts=None, **options):
+    policy = DmarcPolicy(read(OPTIONS, options), zone, CallingThread(), counts or Counts())
     verifyObject(IPolicy, policy)
     request = PolicyRequest(
         "end",
@@ -256,6 +268,32 @@ def test_very_many_signatures_cost_few_questions():
     names = zone()
     judge(names, NO_SPF, *[dkim(f"a{number}.b.c.d.e.f.g.h.example.com", "pass") for number in range(1000)])
     assert len(names.asked) < 200
+
+
+@pytest.mark.parametrize(
+    ("record", "results", "disposition", "override"),
+    [
+        ("v=DMARC1; p=reject", [spf("example.com"), NO_DKIM], "pass", ""),
+        ("v=DMARC1; p=none", [spf("example.com"), NO_DKIM], "none", ""),
+        ("v=DMARC1; p=reject", [NO_SPF, NO_DKIM], "reject", ""),
+        ("v=DMARC1; p=reject; t=y", [NO_SPF, NO_DKIM], "quarantine", "policy_test_mode"),
+        ("v=DMARC1; p=none", [NO_SPF, NO_DKIM], "none", ""),
+    ],
+)
+def test_what_came_of_it_is_counted(record, results, disposition, override):
+    counts = Counts()
+    judge(zone(record), *results, counts=counts)
+    [seen] = counts.seen
+    assert (seen.found.domain, seen.source, seen.author) == ("example.com", "192.0.2.1", "example.com")
+    assert (seen.reverse_path, seen.disposition, seen.override) == ("elsewhere.net", disposition, override)
+
+
+def test_what_cannot_be_told_is_not_counted():
+    counts = Counts()
+    judge(zone("fails"), NO_SPF, NO_DKIM, counts=counts)
+    judge(zone("v=spf1 -all"), NO_SPF, NO_DKIM, counts=counts)
+    judge(zone(), NO_SPF, counts=counts)
+    assert not counts.seen
 
 
 def test_options_are_checked():

@@ -14,7 +14,7 @@ from mailnode.interfaces.tls_reports import ITlsResults
 from mailnode.store.engines.engine import EPHEMERAL
 from mailnode.store.facades import tls_results
 from mailnode.store.facades.tls_results import FIRST, SPREAD, TlsResults
-from mailnode.store.units import tls_reports
+from mailnode.store.units import report_days, tls_reports
 from mailnode.values.tls_report import DAY, ENCRYPTED, CountedSession, DueReport, ReportedPolicy, TlsSession
 
 TODAY = 20_000
@@ -135,7 +135,7 @@ def test_results_of_one_domain(results, loop):
 
 
 def test_domains_of_one_day(results, loop, monkeypatch):
-    monkeypatch.setattr(tls_reports, "MOST_DOMAINS", 3)
+    monkeypatch.setattr(report_days, "MOST_DOMAINS", 3)
     for _ in range(2):
         for name in "abcde":
             results.note(replace(GOOD, domain=f"{name}.example"))
@@ -163,7 +163,7 @@ def test_a_report_is_due_some_time_after_its_day(results, loop):
     results.note(GOOD)
     loop.run(results.write())
     assert take(results, loop, DUE - 1) == []
-    assert take(results, loop, DUE) == [DueReport(TODAY, "d.example", DUE, 1, DUE + tls_reports.RETRY)]
+    assert take(results, loop, DUE) == [DueReport(TODAY, "d.example", DUE, 1, DUE + report_days.RETRY)]
     assert take(results, loop, DUE + 1) == []  # somebody is at it
     loop.run(results.finish(TODAY, "d.example"))
     assert loop.run(results.collected()) == loop.run(results.results(TODAY, "d.example")) == []

@@ -15,7 +15,7 @@ from mailnode.interfaces.runtime import IClock
 from mailnode.interfaces.tls_reports import ITlsResults
 from mailnode.store.engines.engine import EPHEMERAL, Engine
 from mailnode.store.facades.write_back import WriteBack
-from mailnode.store.units import tls_memory, tls_reports
+from mailnode.store.units import report_days, tls_memory, tls_reports
 from mailnode.store.units.tls_memory import Seen
 from mailnode.values.events import emit, moment
 from mailnode.values.tls_report import (
@@ -125,11 +125,11 @@ class TlsResults:
 
     async def take_due(self, now: float, limit: int) -> list[DueReport]:
         """See :class:`ITlsResults`."""
-        return await self._engine.write(EPHEMERAL, tls_reports.take_due, now, limit)
+        return await self._engine.write(EPHEMERAL, report_days.take_due, "tls", now, limit)
 
     async def finish(self, day: int, domain: str) -> None:
         """See :class:`ITlsResults`."""
-        await self._engine.write(EPHEMERAL, tls_reports.finish, day, domain)
+        await self._engine.write(EPHEMERAL, report_days.finish, "tls", day, domain)
 
     async def remembered(self, domain: str = "") -> list[Remembered]:
         """See :class:`ITlsResults`."""
@@ -144,9 +144,10 @@ class TlsResults:
     async def sweep(self, now: float) -> int:
         """See :class:`ITlsResults`."""
         total = 0
-        for unit in (tls_reports.sweep, tls_memory.sweep):
-            while some := await self._engine.write(EPHEMERAL, unit, now):
-                total += some
+        while some := await self._engine.write(EPHEMERAL, report_days.sweep, "tls", now):
+            total += some
+        while some := await self._engine.write(EPHEMERAL, tls_memory.sweep, now):
+            total += some
         return total
 
 
