@@ -38,6 +38,9 @@ from mailnode.values.tls_report import ReportSettings
 PROTOCOLS = ("smtp", "submission", "lmtp", "imap", "pop3", "http")
 
 
+PerMinute = Annotated[int, Field(ge=0, le=1_000_000)]
+
+
 class Server(Section):
     """The server as a whole."""
 
@@ -255,6 +258,32 @@ class Limits(Section):
     connections: Count = Field(1000, description="Connections at a time, of each listener.")
     connections_per_address: Count = Field(
         50, description="Connections at a time from one IP address, of each listener."
+    )
+    connections_per_minute: PerMinute = Field(
+        60,
+        description="Connections of a stranger to listeners for smtp within a minute (:doc:`strangers`). 0: any number.",
+    )
+    messages_per_minute: PerMinute = Field(200, description="Messages of a stranger within a minute. 0: any number.")
+    recipients_per_minute: PerMinute = Field(
+        1000, description="Recipients that a stranger names within a minute. 0: any number."
+    )
+    refused_recipients_per_minute: PerMinute = Field(
+        60, description="Of these, how many may be refused until all are, for a while. 0: any number."
+    )
+    neighbours: int = Field(
+        4,
+        ge=1,
+        le=256,
+        description="How many times as much as one IPv4 address, or IPv6 /64, the clients of its /24, or /48, may do together "
+        "within a minute.",
+    )
+    messages_per_session: Count = Field(
+        1000, description="Messages of one SMTP or LMTP session, after which the client has to connect again."
+    )
+    greet_pause: Annotated[float, Field(ge=0, le=3600), BeforeValidator(units.seconds), Called("seconds")] = Field(
+        2.0,
+        description="How long a stranger waits for the greeting, unless mail of its address was taken lately: who does not wait "
+        "is no mail server (:doc:`strangers`).",
     )
     sessions_per_account: Count = Field(
         100, description="Logins of one account that stand at a time, of each protocol."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from abc import ABC, abstractmethod
 
 from twisted.internet.interfaces import IAddress
@@ -12,7 +11,7 @@ from twisted.logger import Logger
 from mailnode.net.client_counts import ClientCounts
 from mailnode.net.pump import Pump
 from mailnode.values.events import emit
-from mailnode.values.networks import ip_address
+from mailnode.values.networks import client_key
 
 _log = Logger()
 
@@ -61,7 +60,7 @@ class PumpFactory(Factory, ABC):
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
         """Return a pump, or what turns the client away; None closes the connection."""
         host = str(getattr(addr, "host", "") or "")
-        peer = peer_key(host)
+        peer = client_key(host)
         clients = self.clients
         if clients.total() >= self._max_connections:
             return self._turn_away(host, "too many connections")
@@ -91,13 +90,3 @@ class PumpFactory(Factory, ABC):
         peer = self.pumps.pop(pump, None)
         if peer is not None:
             self.clients.leave(peer)
-
-
-def peer_key(host: str) -> str:
-    """Return by what connections are counted: an IPv4 address, an IPv6 /64 network, "" for what has no address."""
-    address = ip_address(host)
-    if address is None:
-        return ""
-    if address.version == 4:
-        return str(address)
-    return str(ipaddress.IPv6Network((int(address) >> 64 << 64, 64)))

@@ -13,11 +13,11 @@ from mailnode.policy.answers import total
 from mailnode.policy.explanation import authentication_results, reason_field
 from mailnode.policy.gathering import Gathered
 from mailnode.values.address import Address
-from mailnode.values.plan import RecipientPlan
+from mailnode.values.plan import JUNK, RecipientPlan
 from mailnode.values.policy import PASS, Findings, PolicyRequest, ScoredReason, Verdict
 
 REFUSAL = Verdict("refuse", "5.7.1", "Message looks like junk and was not taken")
-TO_JUNK = RecipientPlan(special_use="\\Junk", keywords=("$Junk",))
+TO_JUNK = RecipientPlan(special_use=JUNK, keywords=("$Junk",))
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ from mailnode.server.runtime import Runtime
 from mailnode.server.stores import Stores
 from mailnode.smtp.protocol import SmtpFactory
 from mailnode.smtp.service import Service
+from mailnode.smtp.strangers import Rates, Strangers
 from mailnode.smtp.wire.limits import Limits as SmtpLimits
 from mailnode.smtp.wire.limits import Timeouts as SmtpTimeouts
 from mailnode.values.policy import PolicyAnswer
@@ -88,6 +89,7 @@ class Rooms:
         self.delivery = self._make_delivery()
         self.signer, self.sealer = self._make_signers()
         stores.mail.scan_older(self.delivery.scan_stored)
+        self._strangers = Strangers(runtime.reactor)
         self._watching = Watching(runtime.clock, stores.mail)
         self._policies = self._policy_chain()
         self._realm = MailRealm(stores.directory, stores.mail, counts)
@@ -204,6 +206,7 @@ class Rooms:
                 message_size=limits.message_size,
                 discard_size=2 * limits.message_size,
                 recipients=limits.recipients,
+                messages=limits.messages_per_session,
                 hops=limits.hops,
                 errors_slow=min(10, limits.errors),
                 errors_max=limits.errors,
@@ -213,6 +216,15 @@ class Rooms:
             entry.no_policy_for,
             self._runtime.reactor,
             highest_priority=config.submission.highest_priority,
+            strangers=self._strangers,
+            rates=Rates(
+                limits.connections_per_minute,
+                limits.messages_per_minute,
+                limits.recipients_per_minute,
+                limits.refused_recipients_per_minute,
+                limits.neighbours,
+            ),
+            greet_pause=limits.greet_pause,
             sending=self._sending if entry.protocol == "submission" else None,
             signer=self.signer if entry.protocol == "submission" else None,
             sealer=self.sealer if entry.protocol != "submission" else None,

@@ -5,7 +5,9 @@ from __future__ import annotations
 from mailnode.smtp.session import SmtpSession
 from mailnode.smtp.transaction import MailTransaction
 from mailnode.smtp.wire import replies
-from mailnode.smtp.wire.replies import Rejected
+from mailnode.smtp.wire.events import Mail
+from mailnode.smtp.wire.replies import Rejected, reply_to
+from mailnode.values.address import Address
 
 
 class Reception(SmtpSession):
@@ -14,9 +16,27 @@ class Reception(SmtpSession):
     def _may_relay(self) -> bool:
         return self._trusted
 
+    async def _check_sender(self, mail: Mail) -> None:
+        if not self._counts_one("messages"):
+            raise Rejected(replies.TOO_MANY_MESSAGES)
+
+    def _refuse_recipient(self, transaction: MailTransaction, recipient: Address, error: Exception) -> None:
+        super()._refuse_recipient(transaction, recipient, error)
+        if reply_to(error).code >= 500:
+            self._counts_one("refused_recipients")
+
     def _check_recipient(self, transaction: MailTransaction) -> None:
         """A bounce goes to one address; what sends the null sender to many is no mail server (4yz: the rest may come in
-        further transactions)."""
+        further transactions). Who has tried many that there are not learns of no further ones."""
+        strangers = self._service.strangers
+        if (
+            strangers is not None
+            and self._is_stranger()
+            and strangers.is_full("refused_recipients", self.peer, self._service.rates)
+        ):
+            raise Rejected(replies.TOO_MANY_REFUSED)
+        if not self._counts_one("recipients"):
+            raise Rejected(replies.TOO_MANY_RECIPIENTS)
         limit = self._service.limits.null_sender_recipients
         if transaction.mail.reverse_path is None and len(transaction.recipients) >= limit:
             raise Rejected(replies.ONE_BOUNCE)

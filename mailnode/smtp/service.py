@@ -9,6 +9,7 @@ from mailnode.interfaces.policy import IPolicyChain
 from mailnode.interfaces.runtime import IClock
 from mailnode.interfaces.sending import ISending
 from mailnode.interfaces.sessions import ILogins
+from mailnode.smtp.strangers import UNBOUNDED, Rates, Strangers
 from mailnode.smtp.wire.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
 from mailnode.values.networks import Networks
 
@@ -33,6 +34,9 @@ class Service:
     signer: ISigner | None = None  # submission only; None: nothing is signed
     sealer: ISealer | None = None  # of mail from outside; None: nothing is sealed
     highest_priority: int = 0  # that accounts may ask for; submission only
+    strangers: Strangers | None = None  # None: of strangers nothing is remembered
+    rates: Rates = UNBOUNDED  # of strangers
+    greet_pause: float = 0.0  # seconds that strangers wait for the greeting whose mail was not taken lately
 
     @property
     def steady(self) -> IClock:

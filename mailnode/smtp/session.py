@@ -6,7 +6,6 @@ Replies of a pipelined group leave in one write. A message goes through an :clas
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -29,13 +28,12 @@ from mailnode.smtp.trace import without_forged
 from mailnode.smtp.transaction import MailTransaction, protocol_keyword
 from mailnode.smtp.wire import events as ev
 from mailnode.smtp.wire import replies
-from mailnode.smtp.wire.grammar import hello_name
 from mailnode.smtp.wire.replies import Rejected, about, rejection, reply_to
 from mailnode.smtp.wire.server import ServerConnection
 from mailnode.values.address import Address
 from mailnode.values.envelope import PLAIN_MAIL, PLAIN_RCPT, Envelope, Origin
 from mailnode.values.ids import new_id
-from mailnode.values.networks import within
+from mailnode.values.networks import ip_address, within
 from mailnode.values.policy import PASS, Verdict
 from mailnode.values.smtp_reply import Reply
 
@@ -94,18 +92,33 @@ class SmtpSession(Session[ev.Event]):
     # What ``dialog`` asks
 
     async def greet(self) -> None:
-        """Greet, unless a policy has something against this client."""
+        """Greet, unless a policy has something against this client, or it does not wait for that."""
+        began = self._steady.seconds()
         self.channel.set_timeout(self._service.timeouts.command)
+        if await self._is_turned_away():
+            return
+        wait = self._service.greet_pause + began - self._steady.seconds()
+        if wait > 0 and self._is_stranger() and not self._is_acquainted():
+            await pause(self._service.clock, wait)
+        self.ensure_there()
+        if self._connection.spoke_first and not self._asking.silent and not self._is_known():
+            self._close_with(replies.SPOKE_FIRST, "spoke before the greeting")
+            return
+        self._pace.began(Phase.START, self._steady.seconds())
+        self._watch = self._service.clock.callLater(WATCH_SECONDS, self._look)
+        self.write(self._connection.send(self._greeting()))
+
+    async def _is_turned_away(self) -> bool:
+        """Whether a client that connects, or is spoken for from now on, was sent away."""
+        if not self._counts_one("connections"):
+            self._close_with(replies.TOO_MANY_CONNECTIONS, "too many connections in a minute")
+            return True
         refusal = rejection(await self._ask("connect"), "connect", 554)
         if refusal is not None:
             reply = refusal.reply
             closing = Reply(421, reply.status, reply.lines) if reply.code < 500 else reply
             self._close_with(closing, _by_policy(refusal))
-            return
-        self.ensure_there()
-        self._pace.began(Phase.START, self._steady.seconds())
-        self._watch = self._service.clock.callLater(WATCH_SECONDS, self._look)
-        self.write(self._connection.send(self._greeting()))
+        return refusal is not None
 
     async def answer(self, event: ev.Event) -> None:
         """Answer one event."""
@@ -193,6 +206,21 @@ class SmtpSession(Session[ev.Event]):
         self.peer = peer
         self._asking.silent = within(peer, self._service.no_policy_for)
         self._trusted = within(peer, self._service.relay_from)
+        address = ip_address(peer)
+        self._from_afar = address is not None and not address.is_loopback
+
+    def _is_stranger(self) -> bool:
+        """Whether the client is one of those that are many, and that nothing is known of."""
+        return self._from_afar and not self._asking.silent and not self._is_known()
+
+    def _is_acquainted(self) -> bool:
+        strangers = self._service.strangers
+        return strangers is not None and strangers.is_known(self.peer)
+
+    def _counts_one(self, what: str) -> bool:
+        """Count one more connection, message ... of a stranger; whether there may be one more."""
+        strangers = self._service.strangers
+        return strangers is None or not self._is_stranger() or strangers.add(what, self.peer, self._service.rates)
 
     async def _ask(self, stage: str, about: About = NOTHING_MORE) -> Verdict:
         """Ask the policies of a stage; what they say of the client goes with every message."""
@@ -306,24 +334,13 @@ class SmtpSession(Session[ev.Event]):
 
     async def _on_xclient(self, event: ev.Xclient) -> None:
         """A relay tells for whom it speaks (Postfix XCLIENT_README): policies and networks see that client from now on."""
-        given = event.attributes
-        address = given.get("ADDR")
-        if address is not None:
-            try:
-                literal = address[5:] if address[:5].upper() == "IPV6:" else address
-                self._place(str(ipaddress.ip_address(literal)))
-            except ValueError:
-                self._refuse_command(replies.BAD_XCLIENT, "XCLIENT")
-                return
+        if event.address is not None:
+            self._place(event.address)  # one that is unknown has the rights of nobody
         self._forget()
         self._asking.forget("connect", "helo")
-        helo = given.get("HELO")
-        self._helo = hello_name(helo) if helo else ""
-        refusal = rejection(await self._ask("connect"), "connect", 554)
-        if refusal is not None:
-            self._close_with(refusal.reply, _by_policy(refusal))
-            return
-        self._say(self._greeting())
+        self._helo = event.name or ""
+        if not await self._is_turned_away():
+            self._say(self._greeting())
 
     # Content
 
@@ -395,6 +412,8 @@ class SmtpSession(Session[ev.Event]):
         """Judge, then make durable. :raises Exception: whatever it is, nothing was kept."""
         reply = await self._end_of_data.take(transaction)
         self._refusals.taken()
+        if self._service.strangers is not None and self._is_stranger() and not transaction.is_junk:
+            self._service.strangers.taken(self.peer)
         for address, refusal in transaction.refusals.items():
             self._log_recipient(transaction, address, refusal)
         return reply

@@ -14,7 +14,7 @@ from mailnode.smtp.wire.replies import Rejected, rejection
 from mailnode.values.address import Address
 from mailnode.values.directory import Resolved
 from mailnode.values.envelope import Envelope, MailOptions, Origin, Recipient
-from mailnode.values.plan import AS_IT_IS, RecipientPlan
+from mailnode.values.plan import AS_IT_IS, JUNK, RecipientPlan
 from mailnode.values.policy import NOTHING_FOUND, PASS, Findings, ScoredReason, Verdict
 from mailnode.values.sending import NOTHING, Counted
 from mailnode.values.smtp_reply import Reply
@@ -82,6 +82,11 @@ class MailTransaction:
     def _plan(self, recipient: Address, plan: RecipientPlan) -> None:
         if plan != AS_IT_IS:
             self.own[recipient] = self.own.get(recipient, AS_IT_IS).then(plan)
+
+    @property
+    def is_junk(self) -> bool:
+        """Whether any of its recipients is to have it as junk."""
+        return any(plan.special_use == JUNK for plan in (self.common, *self.own.values()))
 
     def replies(self, reply: Reply) -> list[Reply]:
         """Return what each accepted RCPT hears at the end of the message, of which this is said."""

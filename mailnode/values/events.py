@@ -51,6 +51,10 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
         "a connection was one too many; told of the 1st, 2nd, 4th, 8th ... since one was taken",
         ("protocol", "peer", "reason", "count"),
     ),
+    "client.limited": (
+        "a stranger, or it and its neighbours, did more within a minute than they may; told once a minute",
+        ("peer", "what", "limit"),
+    ),
     "command.refused": (
         "a command was refused as it stood; sender and recipient as the client wrote them",
         (

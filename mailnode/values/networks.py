@@ -28,6 +28,25 @@ def ip_address(peer: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
     return getattr(address, "ipv4_mapped", None) or address
 
 
+def client_key(host: str) -> str:
+    """Return by what clients are counted: an IPv4 address, an IPv6 /64 network, "" for what has no address."""
+    return _network(host, 32, 64)
+
+
+def neighbours_key(host: str) -> str:
+    """Return the network of a client and those beside it, which often are one's: IPv4 /24, IPv6 /48; "" without an address."""
+    return _network(host, 24, 48)
+
+
+def _network(host: str, bits: int, bits6: int) -> str:
+    address = ip_address(host)
+    if address is None:
+        return ""
+    if address.version == 4:
+        return str(address) if bits == 32 else str(ipaddress.IPv4Network((int(address), bits), strict=False))
+    return str(ipaddress.IPv6Network((int(address), bits6), strict=False))
+
+
 def unmapped(host: str) -> str:
     """Return a host as a socket tells it, but an IPv4 address that came in on one for both families as what it is."""
     if not host.lower().startswith("::ffff:"):

@@ -44,6 +44,7 @@ class RecipientPlan:
 
 
 AS_IT_IS = RecipientPlan()
+JUNK = "\\Junk"  # the special use
 
 
 @dataclass(frozen=True, slots=True)

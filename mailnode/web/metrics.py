@@ -33,6 +33,9 @@ METRICS: dict[str, Metric] = {
     "sessions_opened": Metric("counter", "Connections that began.", ("protocol",)),
     "sessions_open": Metric("gauge", "Connections that stand.", ("protocol",)),
     "session_octets": Metric("counter", "Octets of connections that ended, by direction.", ("protocol", "direction")),
+    "clients_limited": Metric(
+        "counter", "Strangers that did too much within a minute, each once a minute, by what they did.", ("what",)
+    ),
     "session_errors": Metric("counter", "Sessions that met unknown trouble.", ("protocol",)),
     "logins": Metric("counter", "Logins that succeeded or were refused.", ("protocol", "result")),
     "recipients_refused": Metric("counter", "Recipients refused during a transaction, by RFC 3463 code.", ("status",)),
@@ -222,6 +225,9 @@ class EventMetrics:
         self._metrics.change("sessions_open", -1, protocol=protocol)
         self._metrics.count("session_octets", _number(fields, "bytes_in"), protocol=protocol, direction="in")
         self._metrics.count("session_octets", _number(fields, "bytes_out"), protocol=protocol, direction="out")
+
+    def _client_limited(self, fields: EventFields) -> None:
+        self._metrics.count("clients_limited", what=str(fields.get("what")))
 
     def _session_error(self, fields: EventFields) -> None:
         self._metrics.count("session_errors", protocol=str(fields.get("protocol")))

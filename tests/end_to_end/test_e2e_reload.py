@@ -113,6 +113,17 @@ def recipients(node):
             assert client.rcpt("postmaster@a.test")[0] == 452
 
 
+def messages_per_session(node):
+    yield
+    for index in everywhere(node):
+        with contextlib.closing(node.connect(index)) as client:
+            client.ehlo()
+            assert "MAILMAX=1" in client.esmtp_features["limits"]
+            assert client.mail("x@b.test")[0] == 250
+            client.rset()
+            assert client.docmd("MAIL FROM:<x@b.test>")[0] == 421
+
+
 def hops(node):
     yield
     for index in everywhere(node):
@@ -179,10 +190,14 @@ def login_timeout(node):
                     pass
 
 
-IN_PROCESS = {"pop3_timeout"}  # ten minutes at least: tests/server/test_server_serving.py has the clock in its hands
+# Ten minutes at least, and what is of strangers, who do not come from here: tests/server/test_server_serving.py has clock and
+# clients in its hands.
+IN_PROCESS = {"pop3_timeout", "greet_pause", "neighbours"}
+IN_PROCESS |= {f"{what}_per_minute" for what in ("connections", "messages", "recipients", "refused_recipients")}
 VALUES = {
     message_size: SIZE,
     recipients: 1,
+    messages_per_session: 1,
     hops: 1,
     connections: 3,
     sessions_per_account: 1,

@@ -34,12 +34,13 @@ class Rooms:
 
     def config(self, **limits):
         listener = [{"protocol": "pop3", "endpoint": "tcp:110"}, {"protocol": "imap", "endpoint": "tcp:143"}]
+        listener.append({"protocol": "smtp", "endpoint": "tcp:25"})
         server = {"hostname": "mx.a.test", "data": self.data}
         return read({"server": server, "listener": listener, "limits": limits}, Path("/"))
 
-    def connect(self, number=0):
+    def connect(self, number=0, host="192.0.2.1"):
         """Return the transport of a client, greeted or turned away; None: closed without a word."""
-        address = IPv4Address("TCP", "192.0.2.1", 1000)
+        address = IPv4Address("TCP", host, 1000)
         protocol = self.reactor.tcpServers[number][1].buildProtocol(address)
         transport = StringTransport(peerAddress=address)
         protocol.makeConnection(transport)
@@ -63,6 +64,41 @@ def test_the_time_of_pop3_changes_for_new_connections(data):
     assert standing.disconnecting and not fresh.disconnecting
     rooms.reactor.advance(300)
     assert fresh.disconnecting
+
+
+def test_how_long_strangers_wait_changes_for_new_connections(data):
+    rooms = Rooms(data, greet_pause=0)
+    rooms.serving.accept()
+    assert rooms.connect(2).value().startswith(b"220 ")
+    rooms.holder.swap(rooms.config(greet_pause=3))
+    fresh = rooms.connect(2)
+    rooms.reactor.advance(2.9)
+    assert fresh.value() == b""
+    rooms.reactor.advance(0.1)
+    assert fresh.value().startswith(b"220 ")
+
+
+def test_what_strangers_may_do_changes_and_what_they_did_stays(data):
+    rooms = Rooms(data, greet_pause=0, connections_per_minute=2, neighbours=2)
+    rooms.serving.accept()
+    hosts = ["192.0.2.1"] * 3 + ["192.0.2.2"] * 2 + ["192.0.2.3"]
+    assert [rooms.connect(2, host).value()[:3] for host in hosts] == [b"220", b"220", b"421", b"220", b"220", b"421"]
+    rooms.holder.swap(rooms.config(greet_pause=0, connections_per_minute=3, neighbours=2))
+    assert [rooms.connect(2).value()[:3] for _ in range(2)] == [b"220", b"421"]
+    rooms.holder.swap(rooms.config(greet_pause=0, connections_per_minute=0))
+    assert rooms.connect(2).value().startswith(b"220")
+
+
+@pytest.mark.parametrize("what", ["messages", "recipients", "refused_recipients"])
+def test_each_of_it_has_its_setting(data, what):
+    rooms = Rooms(data, greet_pause=0)
+    rooms.serving.accept()
+    rooms.holder.swap(rooms.config(greet_pause=0, **{f"{what}_per_minute": 1}))
+    rates = rooms.serving.rooms.factory(rooms.config().listener[2], None, rooms.holder.config)._service.rates
+    assert [rates.most(one) for one in ("messages", "recipients", "refused_recipients")] == [
+        1 if one == what else rooms.config().limits.model_dump()[f"{one}_per_minute"]
+        for one in ("messages", "recipients", "refused_recipients")
+    ]
 
 
 def test_connections_are_counted_on(data):

@@ -21,6 +21,7 @@ from mailnode.message.scanner import read_facts
 from mailnode.net.clock import WallClock
 from mailnode.smtp.protocol import SmtpFactory
 from mailnode.smtp.service import Service
+from mailnode.smtp.strangers import UNBOUNDED, Rates, Strangers
 from mailnode.smtp.wire.limits import Limits, Timeouts
 from mailnode.values.blob import BlobRef, StagedBlob
 from mailnode.values.directory import Account, Resolved
@@ -237,6 +238,8 @@ class World:
         sending: Any = None,
         signer: ISigner | None = None,
         policies: Any = None,
+        rates: Rates = UNBOUNDED,
+        greet_pause: float = 0.0,
         **options: Any,
     ) -> None:
         self.clock = Clock()
@@ -263,6 +266,9 @@ class World:
             sending=sending,
             highest_priority=highest_priority,
             signer=signer,
+            strangers=Strangers(self.clock),
+            rates=rates,
+            greet_pause=greet_pause,
         )
         self.factory = SmtpFactory(
             kind,

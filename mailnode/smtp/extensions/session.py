@@ -5,6 +5,7 @@ from __future__ import annotations
 from mailnode.smtp.extensions.row import Extension, Greeted
 from mailnode.smtp.wire.grammar import decimal
 from mailnode.smtp.wire.offers import Offers
+from mailnode.smtp.wire.xclient import ATTRIBUTES
 
 
 def recipient_limit(offers: Offers) -> int:
@@ -38,14 +39,20 @@ def _start_tls(greeted: Greeted) -> str | None:
 
 
 def _xclient(greeted: Greeted) -> str | None:
-    return "NAME ADDR PORT PROTO HELO LOGIN" if greeted.profile.xclient else None
+    return " ".join(ATTRIBUTES) if greeted.profile.xclient else None
+
+
+# limits = LIMITS SP limit *( SP limit )   RFC 9422 4: MAILMAX, RCPTMAX
+def _limits(greeted: Greeted) -> str:
+    limits = greeted.profile.limits
+    return f"RCPTMAX={limits.recipients} MAILMAX={limits.messages}"
 
 
 ROWS = (
     Extension(keyword="PIPELINING"),  # RFC 2920
     Extension(keyword="CHUNKING"),  # RFC 3030
     Extension(keyword="ENHANCEDSTATUSCODES"),  # RFC 2034
-    Extension(keyword="LIMITS", offered=lambda greeted: f"RCPTMAX={greeted.profile.limits.recipients}"),  # RFC 9422 4
+    Extension(keyword="LIMITS", offered=_limits),
     Extension(keyword="STARTTLS", offered=_start_tls),  # RFC 3207
     Extension(keyword="XCLIENT", offered=_xclient),  # Postfix XCLIENT_README
 )

@@ -10,12 +10,10 @@ from typing import Any
 
 from mailnode.smtp.extensions.row import Parameter
 from mailnode.smtp.extensions.table import LENIENT, mail_parameters, rcpt_parameters
-from mailnode.smtp.wire.events import AuthStart, Mail, Rcpt, Xclient
-from mailnode.smtp.wire.grammar import CommandError, decimal, parse_parameters, parse_path, read_xtext
+from mailnode.smtp.wire.events import AuthStart, Mail, Rcpt
+from mailnode.smtp.wire.grammar import CommandError, decimal, parse_parameters, parse_path
 from mailnode.smtp.wire.profile import Profile
 from mailnode.values.envelope import PLAIN_MAIL, PLAIN_RCPT, MailOptions, RcptOptions, Recipient
-
-_XCLIENT_NAMES = frozenset({"NAME", "ADDR", "PORT", "PROTO", "HELO", "LOGIN"})
 
 SHORT = 128  # characters of an argument that is remembered for a while
 REMEMBERED = 512  # arguments of each command
@@ -125,18 +123,6 @@ def read_base64(text: bytes) -> bytes:
         return b64decode(text, validate=True)
     except (Base64Error, ValueError):
         raise CommandError(501, "5.5.2", "Cannot decode base64") from None
-
-
-def read_xclient(argument: str) -> Xclient:
-    """XCLIENT's attributes (Postfix XCLIENT_README)."""
-    attributes: dict[str, str | None] = {}
-    for name, value in parse_parameters(argument).items():
-        if name not in _XCLIENT_NAMES:
-            raise CommandError(501, "5.5.4", "Bad XCLIENT attribute")
-        attributes[name] = None if value in ("[UNAVAILABLE]", "[TEMPUNAVAIL]") else read_xtext(value)
-    if not attributes:
-        raise CommandError(501, "5.5.4", "XCLIENT needs attributes")
-    return Xclient(attributes)
 
 
 def no_argument(argument: str) -> None:

@@ -108,9 +108,10 @@ class AuthCancelled:
 
 @dataclass(frozen=True, slots=True)
 class Xclient:
-    """XCLIENT from a network that may: attribute names in capitals to decoded values, None for ``[UNAVAILABLE]``."""
+    """XCLIENT from a network that may. ``address``, ``name`` in HELO: "" where the relay does not know; None: as it was."""
 
-    attributes: dict[str, str | None]
+    address: str | None = None
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ class Limits:
     )  # of a message or chunk that is refused: read and dropped, more ends the session
     header_size: int = 1024 * 1024
     recipients: int = 1000
+    messages: int = 1000  # of one session (RFC 9422 4.1)
     null_sender_recipients: int = 1
     hops: int = 50  # Received fields
     errors_slow: int = 10  # after these each reply waits a second

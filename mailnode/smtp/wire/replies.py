@@ -39,7 +39,6 @@ ONE_BOUNCE = Reply(452, "4.5.3", ("One recipient at a time for the null sender",
 LOOP = Reply(554, "5.4.6", ("Too many hops: mail loop",))
 CIRCLE = Reply(554, "5.4.6", ("Mail forwarding loop: it was here before",))
 HEADER_TOO_LARGE = Reply(552, "5.3.4", ("Message header too large",))
-BAD_XCLIENT = Reply(501, "5.5.4", ("Bad XCLIENT value",))
 
 NO_ROOM = Reply(452, "4.3.1", ("No room for more mail at present, try again later",))
 TROUBLE = Reply(451, "4.3.0", ("Try again later",))
@@ -48,6 +47,11 @@ TIMED_OUT = Reply(421, "4.4.2", ("Timed out, closing",))
 SHUTTING_DOWN = Reply(421, "4.3.2", ("The server is shutting down, try again later",))
 LOGGED_OUT = Reply(421, "4.7.0", ("The session was ended, log in again",))
 NOT_LOGGED_IN_ANY_MORE = Reply(451, "4.7.0", LOGGED_OUT.lines)
+SPOKE_FIRST = Reply(554, "5.5.1", ("SMTP synchronization error: data before our greeting",))
+TOO_MANY_CONNECTIONS = Reply(421, "4.7.0", ("Too many connections from there in a short time, try again later",))
+TOO_MANY_MESSAGES = Reply(451, "4.7.1", ("Too many messages from there in a short time, try again later",))
+TOO_MANY_RECIPIENTS = Reply(451, "4.7.1", ("Too many recipients from there in a short time, try again later",))
+TOO_MANY_REFUSED = Reply(451, "4.7.1", ("Too many unknown recipients from there in a short time, try again later",))
 TOO_MANY = Reply(421, "4.7.0", ("Too many connections, try again later",))
 
 # The first that fits. Whatever is not a domain error is unknown trouble and temporary.

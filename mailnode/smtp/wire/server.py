@@ -27,7 +27,7 @@ from collections.abc import Callable, Sequence
 
 from mailnode.smtp.extensions.row import Greeted
 from mailnode.smtp.extensions.table import offered
-from mailnode.smtp.wire.commands import envelope_reader, no_argument, read_auth, read_base64, read_bdat, read_xclient
+from mailnode.smtp.wire.commands import envelope_reader, no_argument, read_auth, read_base64, read_bdat
 from mailnode.smtp.wire.content import TOO_LARGE, ChunkReader, DataReader, Inspector
 from mailnode.smtp.wire.events import (
     AuthCancelled,
@@ -59,6 +59,7 @@ from mailnode.smtp.wire.server_states import (
     State,
     known_verbs,
 )
+from mailnode.smtp.wire.xclient import read_xclient
 from mailnode.values.smtp_reply import Reply
 from mailnode.values.wire import NEED_DATA, PAUSED, Signal
 
@@ -81,6 +82,7 @@ _UNKNOWN = Reply(500, "5.5.1", ("Command not recognized",))
 _NO_WEB_SERVER = Reply(554, "5.5.1", ("This is not a web server",))
 _BARE = Reply(500, "5.5.2", ("Bare CR, bare LF, NUL or broken UTF-8 in a command",))
 _SYNC = Reply(554, "5.5.0", ("SMTP synchronization error: data before our reply",))
+_TOO_MANY_MESSAGES = Reply(421, "4.7.0", ("Too many messages in one session, connect again",))
 _TOO_MANY_ERRORS = Reply(421, "4.7.0", ("Too many errors",))
 
 
@@ -96,6 +98,7 @@ class ServerConnection:
         self.known = False  # a user, or a server that answers for what it sends; the session sets it before each hello
         self.extended = False  # the last hello was EHLO or LHLO
         self.accepted = 0  # recipients of this transaction
+        self._messages = 0  # of this connection, begun
         self.errors = 0
         self._profile = profile
         self._verbs = known_verbs(profile.lmtp, profile.xclient)
@@ -136,6 +139,11 @@ class ServerConnection:
     def in_content(self) -> bool:
         """Whether the client is sending a message: there no reply can be said before its end."""
         return self.state in CONTENT_STATES
+
+    @property
+    def spoke_first(self) -> bool:
+        """Whether the client sends before it was greeted, on a service where none may (RFC 5321 3.1)."""
+        return self._profile.strict_sync and self.state is State.START and bool(self._buffer)
 
     @property
     def content_size(self) -> int:
@@ -242,6 +250,7 @@ class ServerConnection:
             self._clear()
         elif isinstance(event, Mail):
             self._clear()
+            self._messages += 1
             self._smtputf8 = event.options.smtputf8
         elif isinstance(event, Rcpt):
             self.accepted += 1
@@ -400,6 +409,8 @@ class ServerConnection:
             raise CommandError(530, "5.7.0", "Must issue a STARTTLS command first")
         if profile.require_auth and not self.authenticated:
             raise CommandError(530, "5.7.0", "Authentication required")
+        if self._messages >= self._limits.messages:
+            return HangUp(_TOO_MANY_MESSAGES)
         return self._reader.read_mail(argument, self.extended, self.secure)
 
     def _read_rcpt(self, argument: str) -> Event:
