@@ -455,8 +455,8 @@ class Judgement(Section):
 
     checks: list[Annotated[str, Field(min_length=1)]] = Field(
         ["iprev", "spf", "dmarc"],
-        description="Policies that are asked with the options they have by themselves, in this order, before those of "
-        "``[[policy]]``. One that stands there too is asked there, with its options.",
+        description="Policies that are asked first, in this order, with the options they have by themselves. One that stands in "
+        "``[[policy]]`` too has its options from there; those that stand there alone are asked after these.",
     )
     junk_at: Annotated[float, Field(ge=0)] = Field(
         5.0, description="The score from which on a message goes into the junk mailbox. 0: none does for its score."
@@ -467,7 +467,7 @@ class Judgement(Section):
 
 
 class PolicyEntry(Section):
-    """One policy, asked in the order of the file."""
+    """One policy. Those that ``[judgement] checks`` does not name are asked in the order of the file."""
 
     name: str = Field(min_length=1, description="The name under which a plug-in offers it.")
     on_failure: Literal["pass", "defer"] = Field(
@@ -503,11 +503,15 @@ class Config(Section):
 
 
 def policies(judgement: Judgement, entries: Sequence[PolicyEntry]) -> list[tuple[str, PolicyEntry]]:
-    """Return the policies in the order in which they are asked, each with the key it stands at."""
-    named = {entry.name for entry in entries}
-    checks = [
-        (f"judgement.checks[{index}]", PolicyEntry.model_validate({"name": name}))
+    """Return the policies in the order in which they are asked, each with the key it stands at. Later ones see what those before
+    them found: one that is given options stays in its place."""
+    given: dict[str, tuple[str, PolicyEntry]] = {}
+    for index, entry in enumerate(entries):
+        given.setdefault(entry.name, (f"policy[{index}]", entry))
+    first = [
+        given.get(name, (f"judgement.checks[{index}]", PolicyEntry.model_validate({"name": name})))
         for index, name in enumerate(judgement.checks)
-        if name not in named
     ]
-    return checks + [(f"policy[{index}]", entry) for index, entry in enumerate(entries)]
+    placed = {key for key, _ in first}
+    others = [(f"policy[{index}]", entry) for index, entry in enumerate(entries)]
+    return first + [(key, entry) for key, entry in others if key not in placed]

@@ -37,6 +37,14 @@ def test_the_smallest_configuration_has_the_defaults():
     assert config.tls is None and config.domain == [] and config.dns.servers == []
 
 
+def test_a_policy_that_is_given_options_stays_in_its_place():
+    entries = [{"name": "late"}, {"name": "b", "options": {"x": 1}}, {"name": "b"}]
+    config = read(GOOD | {"judgement": {"checks": ["a", "b", "c"]}, "policy": entries}, Path("/etc"))
+    keys = ["judgement.checks[0]", "policy[1]", "judgement.checks[2]", "policy[0]", "policy[2]"]
+    assert [key for key, _ in config.policies()] == keys
+    assert [entry.options for _, entry in config.policies()] == [{}, {"x": 1}, {}, {}, {}]
+
+
 def test_a_data_directory_given_by_hand_wins():
     assert read(GOOD, Path("/etc"), data=Path("/elsewhere")).server.data == Path("/elsewhere")
 
