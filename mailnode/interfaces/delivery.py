@@ -8,6 +8,7 @@ from zope.interface import Interface
 
 from mailnode.interfaces.store import IBlobWriter
 from mailnode.values.address import Address
+from mailnode.values.authentication import AuthenticationResult, BodyDigest, ChainVerdict
 from mailnode.values.blob import StagedBlob
 from mailnode.values.directory import Resolved
 from mailnode.values.envelope import Envelope
@@ -85,17 +86,37 @@ class ISigner(Interface):
         :raises mailnode.errors.StoreUnavailable:"""
 
 
+class ISignatureCheck(Interface):
+    """Finds out whether the signatures on a message hold. Keys are looked up, within a few seconds."""
+
+    async def hashed(
+        header: bytes, size: int, read: Callable[[int, int], Awaitable[bytes]]
+    ) -> Mapping[bytes, BodyDigest]:
+        """Read a body and return its hashes in both forms. :param header, size, read: as :class:`ISealer` has them."""
+
+    async def signatures(header: bytes, body: Mapping[bytes, BodyDigest]) -> tuple[AuthenticationResult, ...]:
+        """Return a result for each signature of DKIM, the topmost few; "none" without any."""
+
+    async def chain(header: bytes, body: Mapping[bytes, BodyDigest]) -> ChainVerdict:
+        """Return what the chain of ARC comes to."""
+
+
 class ISealer(Interface):
     """Seals what is sent on (ARC, RFC 8617)."""
 
     async def sealed(
-        envelope: Envelope, judgement: Judgement, header: bytes, size: int, read: Callable[[int, int], Awaitable[bytes]]
+        envelope: Envelope,
+        judgement: Judgement,
+        header: bytes,
+        size: int,
+        read: Callable[[int, int], Awaitable[bytes]],
+        digests: Mapping[bytes, BodyDigest],
     ) -> Judgement:
         """Return a judgement with seals for those recipients whose mail goes to other servers. What cannot be sealed goes
         without one: nothing is raised.
 
         :param header: the block as it is stored. :param size: octets of the message, as :param read: has it by offset and
-            length.
+            length. :param digests: of the body as it is stored, where it was hashed as it came.
         """
 
 

@@ -36,6 +36,7 @@ from mailnode.net.programs import Programs
 from mailnode.net.pump_factory import PumpFactory
 from mailnode.policy.chain import ChainedPolicy, PolicyChain
 from mailnode.policy.decision import Thresholds
+from mailnode.policy.signature_check import SignatureCheck
 from mailnode.pop3.protocol import Pop3Factory
 from mailnode.queue.schedule import Schedule
 from mailnode.server import plugins
@@ -127,7 +128,7 @@ class Rooms:
         signer = DkimSigner(self._stores.directory, runtime.threads, runtime.clock, lambda: holder.config.dkim.enabled)
         sealer = ArcSealer(
             signer.keys,
-            runtime.resolver,
+            SignatureCheck(runtime.resolver, runtime.threads, runtime.clock),
             runtime.threads,
             runtime.clock,
             self._config.server.hostname,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 
 from mailnode.interfaces.policy import IPolicyChain
 from mailnode.smtp.transaction import MailTransaction
 from mailnode.smtp.wire.events import Mail
 from mailnode.smtp.wire.replies import verdict_reply
+from mailnode.values.authentication import BodyDigest
 from mailnode.values.envelope import Envelope, Origin, Recipient
 from mailnode.values.policy import NOTHING_FOUND, Findings, PolicyRequest, Verdict
 
@@ -25,6 +26,7 @@ class About:
     header: bytes = b""
     size: int = 0
     read: Callable[[int, int], Awaitable[bytes]] | None = None
+    digests: Mapping[bytes, BodyDigest] = field(default_factory=dict)
 
 
 NOTHING_MORE = About()
@@ -81,6 +83,7 @@ class Asking:
             transaction.routes if transaction is not None else {},
             asker.known,
             transaction is not None and transaction.answers_each,
+            about.digests,
         )
         verdict: Verdict = await self._policies.ask(request)
         # Who is refused stays who it was, and may go on as that.

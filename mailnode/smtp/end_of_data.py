@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from mailnode.interfaces.log import EventLog
 from mailnode.interfaces.wire import IChannel
+from mailnode.message.digests import BodyDigests
 from mailnode.message.sortkeys import own_message_id
 from mailnode.smtp.asking import About
 from mailnode.smtp.intake import Intake
@@ -46,13 +47,14 @@ class EndOfData:
         intake, delivery = transaction.intake, self._service.delivery
         assert intake is not None
         await intake.end_header()
-        envelope, judgement = await self._judge(transaction, intake)
+        digests = intake.body_digests()
+        envelope, judgement = await self._judge(transaction, intake, digests)
         kept, size = judgement.is_kept, intake.size
         if kept:
             envelope = await self._signed(envelope, intake)
             if self._service.sealer is not None:
                 judgement = await self._service.sealer.sealed(
-                    envelope, judgement, intake.header, size, intake.writer.read
+                    envelope, judgement, intake.header, size, intake.writer.read, digests
                 )
         facts: EncodedFacts | None = None
         if not kept:
@@ -69,10 +71,12 @@ class EndOfData:
         _log_accepted(transaction, envelope, size, message_id)
         return Reply(250, "2.0.0", (f"queued as {transaction.id}",))
 
-    async def _judge(self, transaction: MailTransaction, intake: Intake) -> tuple[Envelope, Judgement]:
+    async def _judge(
+        self, transaction: MailTransaction, intake: Intake, digests: BodyDigests
+    ) -> tuple[Envelope, Judgement]:
         """Return what policies make of a message that has come. :raises Rejected:"""
         envelope = transaction.seen(intake.is_ascii)
-        about = About(transaction.mail, None, envelope, intake.header, intake.size, intake.writer.read)
+        about = About(transaction.mail, None, envelope, intake.header, intake.size, intake.writer.read, digests)
         verdict = await self._ask("end", about)
         transaction.heed(verdict, "end")
         if verdict is not PASS:

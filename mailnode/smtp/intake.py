@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 from mailnode.interfaces.store import IBlobWriter
+from mailnode.message.digests import BodyDigests, Digests
 from mailnode.message.headers import header_end, repair
 from mailnode.smtp.wire.replies import HEADER_TOO_LARGE, Rejected
 
@@ -21,6 +22,7 @@ class Intake:
         self.is_ascii = True  # nothing but ASCII came
         self.writer = writer  # to be finished after :meth:`end_header`
         self.on_body: Callable[[bytes], None] | None = None  # hears the octets of the body; to be set with the header
+        self._digests: Digests | None = None
         self._edit = edit
         self._limit = header_limit
         self._held: bytearray | None = bytearray()
@@ -35,8 +37,7 @@ class Intake:
         if self.is_ascii and not data.isascii():
             self.is_ascii = False
         if self._held is None:
-            if self.on_body is not None:
-                self.on_body(data)
+            self._look_at(data)
             await self.writer.write(data)
             return
         known = len(self._held)
@@ -52,6 +53,14 @@ class Intake:
         if self._held is not None:
             await self._pass_header(len(self._held))
 
+    def hash_body(self, forms: Collection[bytes]) -> None:
+        """Hash the body as it comes; to be said with the header. :param forms: see :class:`Digests`."""
+        self._digests = Digests(forms)
+
+    def body_digests(self) -> BodyDigests:
+        """Return the hashes of the body, which is whole; none of one that was not to be hashed. To be called once."""
+        return self._digests.finish() if self._digests is not None else {}
+
     def abort(self) -> None:
         """Keep nothing. No error if it ended already."""
         self.writer.abort()
@@ -65,6 +74,11 @@ class Intake:
         cut = header_end(block)
         self.header = await self._edit(block[:cut])
         body = block[cut:] + bytes(held[end:])
+        self._look_at(body)
+        await self.writer.write(self.header + body)
+
+    def _look_at(self, body: bytes) -> None:
         if self.on_body is not None:
             self.on_body(body)
-        await self.writer.write(self.header + body)
+        if self._digests is not None:
+            self._digests.update(body)

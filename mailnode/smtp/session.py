@@ -17,6 +17,7 @@ from mailnode.interfaces.runtime import IDelayed
 from mailnode.interfaces.wire import IChannel
 from mailnode.message.compose import received
 from mailnode.message.headers import field_names, insert_on_top
+from mailnode.message.verifying import SIGNED_NAMES, body_forms
 from mailnode.smtp.asking import NOTHING_MORE, About, Asker, Asking
 from mailnode.smtp.end_of_data import EndOfData
 from mailnode.smtp.extensions.table import admitted, for_strangers, received_clauses
@@ -429,6 +430,9 @@ class SmtpSession(Session[ev.Event]):
         known = frozenset(names)
         block = without_forged(block, known, self._service.hostname)
         block = await self._edit_fields(block, known, transaction.envelope)
+        if not known.isdisjoint(SIGNED_NAMES) and self._asking.judges("end", self._is_known()):
+            assert transaction.intake is not None
+            transaction.intake.hash_body(body_forms(block))
         envelope = transaction.with_header(names, block)
         trace = received(envelope, self._service.hostname, received_clauses(envelope.options))
         return insert_on_top(block, [*transaction.headers, trace])

@@ -15,3 +15,20 @@ class AuthenticationResult:
     result: str
     properties: tuple[tuple[str, str], ...] = ()
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BodyDigest:
+    """The SHA-256 of a message's body in one form (RFC 6376 3.4.3 and 3.4.4). ``octets``: of that form."""
+
+    digest: bytes
+    octets: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChainVerdict:
+    """What a chain of ARC comes to. ``sealers``: the domains of those who sealed, the first one first; () where it does not
+    hold."""
+
+    result: AuthenticationResult
+    sealers: tuple[str, ...] = ()

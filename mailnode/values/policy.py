@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from mailnode.values.address import Address
-from mailnode.values.authentication import AuthenticationResult
+from mailnode.values.authentication import AuthenticationResult, BodyDigest
 from mailnode.values.directory import Resolved
 from mailnode.values.envelope import Envelope, Origin, Recipient
 from mailnode.values.plan import AS_IT_IS, RecipientPlan
@@ -148,7 +148,7 @@ class PolicyRequest:
     ``found``: what was found before, by earlier stages and by the policies before this one. ``own``: what was found about single
     recipients at stage "rcpt". ``routes``: where each recipient leads, at "data" and "end". ``known``: the client is a user, a
     server of ours, or one that may relay: nothing is to be found out about who it is. ``answers_each``: at "end" each recipient
-    gets a reply of its own.
+    gets a reply of its own. ``digests``: the hashes of the body, by form, where it has signatures and was hashed as it came.
     """
 
     stage: str
@@ -165,3 +165,4 @@ class PolicyRequest:
     routes: Mapping[Address, Resolved] = field(default_factory=dict)
     known: bool = False
     answers_each: bool = False
+    digests: Mapping[bytes, BodyDigest] = field(default_factory=dict)

@@ -12,16 +12,18 @@ from zope.interface.verify import verifyObject
 
 from mailnode.delivery import sealing
 from mailnode.delivery.plans import copies
-from mailnode.delivery.sealing import LOOKUP_SECONDS, LOOKUPS_AT_ONCE, PIECE, ArcSealer
+from mailnode.delivery.sealing import ArcSealer
 from mailnode.errors import Busy, NoSuchName, ResolverFailure
 from mailnode.interfaces.delivery import ISealer
 from mailnode.interfaces.outbound import Records
 from mailnode.message.arc import MAX_SETS
+from mailnode.message.authres import payload
 from mailnode.message.dkim import BodyHash, load, signatures
 from mailnode.message.dkim_keys import make_pair
 from mailnode.net.no_reactor import run_now
+from mailnode.policy.signature_check import LOOKUP_SECONDS, LOOKUPS_AT_ONCE, PIECE, SignatureCheck
 from mailnode.values.address import Address, parse_address
-from mailnode.values.authentication import AuthenticationResult
+from mailnode.values.authentication import AuthenticationResult, BodyDigest
 from mailnode.values.directory import Resolved
 from mailnode.values.envelope import Envelope, Origin, Recipient
 from mailnode.values.plan import Judgement, RecipientPlan
@@ -80,9 +82,17 @@ class Town:
         self.zone, self.threads, self.clock, self.enabled = Zone(), Threads(), Clock(), True
         self.clock.advance(NOW)
         self.keys = {domain: load(pair) for domain, pair in PAIRS.items()}
-        self.sealer = ArcSealer(self.of, self.zone, self.threads, self.clock, "mx.here.example", lambda: self.enabled)
+        self.sealer = ArcSealer(
+            self.of,
+            SignatureCheck(self.zone, self.threads, self.clock),
+            self.threads,
+            self.clock,
+            "mx.here.example",
+            lambda: self.enabled,
+        )
         self.body = BODY
         self.reads = []
+        self.digests = {}
 
     async def of(self, domain):
         found = self.keys.get(domain, ())
@@ -103,7 +113,7 @@ class Town:
             self.reads.append((offset, length))
             return message[offset : offset + length]
 
-        return envelope, judgement, self.sealer.sealed(envelope, judgement, header, len(message), read)
+        return envelope, judgement, self.sealer.sealed(envelope, judgement, header, len(message), read, self.digests)
 
     def copies(self, *recipients, **options):
         """Return what goes on top of the copies for other servers, behind the field that says for whom, and all local ones."""
@@ -143,7 +153,7 @@ def test_what_is_sent_on_is_sealed_and_nothing_else(town, events):
 
 def test_it_is_gone_through_once_and_in_threads(town):
     town.copies(SALES, INFO, OTHER)
-    assert [name for _, name in town.threads.calls] == ["_look", *["update"] * 3, "verify", "seal", "seal"]
+    assert [name for _, name in town.threads.calls] == ["_look", *["update"] * 3, "seal", "seal"]
     assert {pool for pool, _ in town.threads.calls} == {"cpu"}
     ends = [offset + length for offset, length in town.reads]
     assert ends == [PIECE, 2 * PIECE, len(HEAD) + len(BODY)]  # the store decompresses none of it twice
@@ -180,11 +190,29 @@ def test_what_the_door_knows_stands_there_too(town):
     origin = replace(town.envelope().origin, peer="2001:db8::1")
     envelope, judgement, sealed = town.sealing(INFO, authentication=(spf,))
     sealed.close()
-    seal = run_now(town.sealer.sealed(replace(envelope, origin=origin), judgement, HEAD, len(HEAD), nothing)).seals[
+    seal = run_now(town.sealer.sealed(replace(envelope, origin=origin), judgement, HEAD, len(HEAD), nothing, {})).seals[
         INFO
     ]
     assert b"i=1; mx.here.example;\r\n spf=softfail smtp.mailfrom=x@author.example;\r\n dkim=" in seal
     assert seal.endswith(b'\r\n arc=none smtp.remote-ip="2001:db8::1"\r\n')
+
+
+def test_what_was_found_at_the_door_is_not_looked_for_again(town, events):
+    found = (
+        AuthenticationResult("spf", "pass"),
+        AuthenticationResult("dkim", "neutral", (("header.d", "author.example"),)),
+        AuthenticationResult("dkim", "fail"),
+    )
+    trace = f"Authentication-Results: {payload('mx.here.example', found)}\r\nX-Mailnode-Reason: x\r\n".encode()
+    town.digests = {b"relaxed": BodyDigest(digest(BODY), len(BODY))}
+    remote, _ = town.copies(INFO, trace=trace, authentication=found)
+    on_top = remote["info@there.example"]
+    said = (
+        b"i=1; mx.here.example;\r\n spf=pass;\r\n dkim=neutral header.d=author.example;\r\n dkim=fail;\r\n arc=none\r\n"
+    )
+    assert said in on_top and not town.reads and not town.zone.asked
+    assert verify(on_top + HEAD + BODY)[0] == b"pass"
+    assert events[0][1]["dkim"] == "neutral,fail"
 
 
 def test_what_policies_found_out_stands_there_too(town):
@@ -249,7 +277,7 @@ def test_a_message_that_cannot_be_read_goes_without(town, events):
 
     envelope, judgement, sealed = town.sealing(INFO)
     sealed.close()
-    assert run_now(town.sealer.sealed(envelope, judgement, HEAD, 10_000, broken)) == judgement
+    assert run_now(town.sealer.sealed(envelope, judgement, HEAD, 10_000, broken, {})) == judgement
     assert reasons(events) == [("here.example", "OSError: no disk")]
 
 
@@ -294,7 +322,11 @@ def test_dns_has_its_time(town, events):
 
 def test_of_very_many_keys_a_few_are_asked_for_at_a_time(town, events):
     """A key that never comes keeps no other from being asked for in its place, nor the message for longer."""
-    fields = ("ARC-Seal: i={0}; cv=none; s=s; d=d{0}.example", "ARC-Message-Signature: i={0}; s=t; d=d{0}.example")
+    more = "a=rsa-sha256; b=AAAA"
+    fields = (
+        f"ARC-Seal: i={{0}}; cv=none; s=s; d=d{{0}}.example; {more}",
+        f"ARC-Message-Signature: i={{0}}; s=t; d=d{{0}}.example; h=from; bh=AAAA; {more}",
+    )
     chain = "".join(f"{field.format(i)}\r\n" for i in range(1, 41) for field in fields)
     chain = chain.replace("cv=none", "cv=pass").replace("i=1; cv=pass", "i=1; cv=none")
     chain += "".join(f"ARC-Authentication-Results: i={i}; x\r\n" for i in range(1, 41))

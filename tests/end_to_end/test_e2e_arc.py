@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import smtplib
 from pathlib import Path
 
@@ -26,6 +27,12 @@ def cluster():
     if programs is None:
         (pytest.fail if STRICT else pytest.skip)("initdb is not installed")
     return module.Cluster(programs)
+
+
+def told(message):
+    """What all seals on a message say was found."""
+    header = message.partition(b"\r\n\r\n")[0] + b"\r\n"
+    return b"".join(re.findall(rb"(?m)^ARC-Authentication-Results:.*\r\n(?:[ \t].*\r\n)*", header))
 
 
 class Town:
@@ -122,9 +129,11 @@ def test_each_who_sends_it_on_seals_it(town, alias, sealers):
     submit(town.a, "alice@a.test", [f"{alias}@b.test"], subject)
     there = town.arrived(town.a, "carl@a.test", subject)
     assert town.verdict(there) == ("pass", sealers)
-    assert there.count(b"dkim=pass header.d=a.test header.s=") == 2 * len(sealers), "what each found out"
+    assert told(there).count(b"dkim=pass header.d=a.test header.s=") == 2 * len(sealers), "what each found out"
     status = b"none" if len(sealers) == 1 else b"pass"
-    assert f"ARC-Seal: i={len(sealers)};".encode() in there and b"arc=" + status + b" smtp.remote-ip=127.0.0." in there
+    assert f"ARC-Seal: i={len(sealers)};".encode() in there and b"arc=" + status + b" smtp.remote-ip=127.0.0." in told(
+        there
+    )
 
 
 def test_the_copy_here_stays_as_it_was(town):
@@ -161,7 +170,7 @@ def test_a_large_message(town):
         client.sendmail("alice@a.test", ["three@b.test"], content)
     there = town.arrived(town.a, "carl@a.test", subject)
     assert len(there) > 10_000_000 and town.verdict(there) == ("pass", ["b.test", "c.test", "b.test"])
-    assert there.count(b"dkim=pass header.d=a.test header.s=") == 6
+    assert told(there).count(b"dkim=pass header.d=a.test header.s=") == 6
 
 
 @pytest.mark.parametrize("way", ["none", "starttls", "lmtp"])
@@ -169,7 +178,7 @@ def test_by_whichever_door_it_comes(town, way):
     large = f"From: x@a.test\r\nSubject: large by {way}\r\n\r\n".encode() + LARGE.encode() * 140_000
     town.hand_over("two@b.test", large, way)
     there = town.arrived(town.a, "carl@a.test", f"large by {way}")
-    assert town.verdict(there) == ("pass", ["c.test", "b.test"]) and there.count(b" dkim=none;") == 2
+    assert town.verdict(there) == ("pass", ["c.test", "b.test"]) and told(there).count(b" dkim=none;") == 2
 
 
 def test_it_ends_and_begins_with_the_setting(town):

@@ -2,6 +2,8 @@
 
 from mailnode.policy.builtin import BuiltIn
 
-dmarc = BuiltIn("dmarc", "dmarc", "Whether the domain that a message says it is from vouches for it (DMARC).")
 iprev = BuiltIn("iprev", "iprev", "Whether the client's address has a name that leads back to it (iprev).")
 spf = BuiltIn("spf", "spf", "Whether the domains that a client names let it send (SPF).")
+dkim = BuiltIn("dkim", "dkim", "Whether a domain has signed a message (DKIM).")
+arc = BuiltIn("arc", "arc", "Who sent a message on, and whether all of them are trusted (ARC).")
+dmarc = BuiltIn("dmarc", "dmarc", "Whether the domain that a message says it is from vouches for it (DMARC).")
