@@ -7,3 +7,6 @@ spf = BuiltIn("spf", "spf", "Whether the domains that a client names let it send
 dkim = BuiltIn("dkim", "dkim", "Whether a domain has signed a message (DKIM).")
 arc = BuiltIn("arc", "arc", "Who sent a message on, and whether all of them are trusted (ARC).")
 dmarc = BuiltIn("dmarc", "dmarc", "Whether the domain that a message says it is from vouches for it (DMARC).")
+clamav = BuiltIn("clamav", "clamav", "What ClamAV's clamd finds in a message.")
+rspamd = BuiltIn("rspamd", "rspamd", "What rspamd makes of a message.")
+spamassassin = BuiltIn("spamassassin", "spamassassin", "What SpamAssassin's spamd makes of a message.")

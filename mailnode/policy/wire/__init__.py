@@ -1,0 +1,1 @@
+"""What programs that judge mail say and hear, as octets."""
