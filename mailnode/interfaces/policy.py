@@ -22,6 +22,13 @@ class IPolicy(Interface):
         says ``on_failure = "defer"``; so is what cannot be carried out, such as a field without its CRLF."""
 
 
+class IHearsSessions(Interface):
+    """A policy that keeps something for each session, by its id, provides this as well."""
+
+    def session_ended(session: str) -> None:
+        """Nothing will be asked about a session any more; perhaps nothing ever was. What this raises is a slip of the policy."""
+
+
 # Options of a plug-in as the configuration file has them: of whatever types TOML knows. The plug-in looks at them.
 PolicyOptions: TypeAlias = dict[str, Any]
 
@@ -96,3 +103,8 @@ class IPolicyChain(Interface):
     async def ask(request: PolicyRequest) -> Verdict:
         """One verdict of all policies: the first refuse or defer wins; tags, headers, results and reasons add up, and at stage
         "end" they decide. Deadline 30 s: then defer."""
+
+    hears_sessions = Attribute("bool: a policy wants to hear of the ends of sessions")
+
+    def session_ended(session: str) -> None:
+        """Say so to the policies that want to hear of it. Once for a session, when nothing is being asked about it."""

@@ -17,6 +17,10 @@ class ProgramFailed(Exception):
     """A program could not be asked, or gave no answer to use; the text says why, for the log."""
 
 
+class FailedBefore(ProgramFailed):
+    """It was asked about the same, failed, and that was told: it is not asked again."""
+
+
 class IProgramLink(Interface):
     """One connection to a program. What comes is kept up to a bound, beyond which nothing is read from the transport."""
 

@@ -14,7 +14,8 @@ from twisted.internet.defer import CancelledError, ensureDeferred
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from mailnode.interfaces.policy import IPolicy, IPolicyChain
+from mailnode.interfaces.policy import IHearsSessions, IPolicy, IPolicyChain
+from mailnode.interfaces.programs import FailedBefore
 from mailnode.interfaces.runtime import IClock
 from mailnode.policy.answers import answer_of, failure, summed
 from mailnode.policy.decision import DEFAULT_THRESHOLDS, Thresholds, decide
@@ -57,6 +58,8 @@ class PolicyChain:
             self._asked[stage, True] = [link for link in at_stage if not link.policy.only_strangers]
         # What any of them found is told at the end.
         self._decides = {known: any(self._asked[stage, known] for stage in STAGES) for known in (False, True)}
+        self._hearing = [link.policy for link in links if IHearsSessions.providedBy(link.policy)]
+        self.hears_sessions = bool(self._hearing)
         self._clock = clock
         self._hostname = hostname
         self._thresholds = thresholds
@@ -79,6 +82,11 @@ class PolicyChain:
             if verdict.outcome in ("junk", "refuse"):
                 self._add(gathered, summed(verdict.outcome, request.found.reasons + gathered.reasons))
         return replace(verdict, answers=tuple(gathered.answers)) if gathered.answers else verdict
+
+    def session_ended(self, session: str) -> None:
+        """See :class:`IPolicyChain`."""
+        for policy in self._hearing:
+            policy.session_ended(session)
 
     async def _gather(self, links: Sequence[ChainedPolicy], request: PolicyRequest, gathered: Gathered) -> None:
         asking = ensureDeferred(self._ask_all(links, request, gathered))
@@ -117,7 +125,8 @@ class PolicyChain:
         except CancelledError:
             raise
         except Exception as error:  # a plug-in's trouble is its own: named in the log, never the peer's
-            self._log_failure(request, link.policy.name, f"{type(error).__name__}: {error}")
+            if not isinstance(error, FailedBefore):
+                self._log_failure(request, link.policy.name, f"{type(error).__name__}: {error}")
             self._add(gathered, failure(link.policy.name, request.stage, self._clock.seconds() - began))
             return _DEFER if link.on_failure == "defer" else PASS
         self._add(gathered, answer_of(link.policy.name, request.stage, verdict, self._clock.seconds() - began))

@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
+from twisted.internet.defer import ensureDeferred
+
 from mailnode.dialog.session import Session, Why
 from mailnode.interfaces.log import EventLog
 from mailnode.interfaces.pause import pause
@@ -156,6 +158,16 @@ class SmtpSession(Session[ev.Event]):
         if self._watch is not None and self._watch.active():
             self._watch.cancel()
         self._forget()
+        if self._service.policies.hears_sessions:
+            ensureDeferred(self._tell_policies())
+
+    async def _tell_policies(self) -> None:
+        """Say that nothing is asked any more, once what still runs has come to its end."""
+        await self._turn.take()
+        try:
+            self._service.policies.session_ended(self.session)
+        finally:
+            self._turn.give()
 
     # Ends
 

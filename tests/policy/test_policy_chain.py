@@ -2,11 +2,13 @@
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from mailnode.interfaces.policy import IPolicy, IPolicyChain
+from mailnode.interfaces.policy import IHearsSessions, IPolicy, IPolicyChain
+from mailnode.interfaces.programs import FailedBefore, ProgramFailed
 from mailnode.policy.chain import DEADLINE, ChainedPolicy, PolicyChain
 from mailnode.values.address import parse_address
 from mailnode.values.envelope import Origin
@@ -144,6 +146,27 @@ class ChainTests(SynchronousTestCase):
         self.assertNoResult(asking)
         self.clock.advance(1)
         self.assertEqual(self.successResultOf(asking).action, "defer")
+
+    def test_who_wants_to_hears_of_ends_of_sessions(self):
+        @implementer(IHearsSessions)
+        class Hears(Says):
+            def session_ended(self, session):
+                self.verdict = session
+
+        hears = Hears(PASS)
+        verifyObject(IHearsSessions, hears)
+        chain = PolicyChain([ChainedPolicy(Says(PASS)), ChainedPolicy(hears)], self.clock)
+        chain.session_ended("s1")
+        self.assertEqual((chain.hears_sessions, hears.verdict), (True, "s1"))
+        self.assertFalse(PolicyChain([ChainedPolicy(Says(PASS))], self.clock).hears_sessions)
+
+    def test_a_failure_that_was_told_before_is_one_and_not_told_again(self):
+        told = []
+        with capturedLogs() as logs:
+            for error in (ProgramFailed("down"), FailedBefore("down")):
+                verdict = self.successResultOf(self.ask(ChainedPolicy(Says(error), "defer")))
+                told.append((verdict.action, len(logs)))
+        self.assertEqual(told, [("defer", 1), ("defer", 1)])
 
     def test_no_timer_is_left(self):
         self.successResultOf(self.ask(Says(PASS)))

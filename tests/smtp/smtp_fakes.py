@@ -141,6 +141,11 @@ class FakePolicies:
         self.verdicts: dict[str, Verdict] = {}
         self.requests: list[Any] = []
         self.wait: Deferred[None] | None = None
+        self.hears_sessions = True
+        self.ended: list[str] = []
+
+    def session_ended(self, session: str) -> None:
+        self.ended.append(session)
 
     def judges(self, stage: str, known: bool) -> bool:
         return True

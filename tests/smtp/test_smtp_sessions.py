@@ -397,6 +397,20 @@ def test_a_client_that_is_gone_in_the_message_leaves_nothing() -> None:
     assert not world.clock.getDelayedCalls()
 
 
+def test_policies_hear_of_the_end_once_when_nothing_is_asked_any_more() -> None:
+    world = World()
+    idle, thinking = world.client(), world.client()
+    thinking.say("EHLO x\n")
+    world.policies.wait = wait = Deferred()
+    thinking.say("MAIL FROM:<a@x.test>\n")
+    thinking.hang_up()
+    assert world.policies.ended == []
+    idle.hang_up()
+    assert world.policies.ended == [idle.pump.session]
+    wait.callback(None)
+    assert world.policies.ended == [idle.pump.session, thinking.pump.session]
+
+
 # SMTP trap 3: from networks that no policy is asked about, too
 @pytest.mark.parametrize("peer", ["192.0.2.1", "10.0.0.1", "10.1.0.1", "10.2.0.1"])
 def test_bad_line_ends_keep_nothing(peer: str) -> None:
