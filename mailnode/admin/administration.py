@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Protocol, TypedDict
 
 from mailnode.interfaces.accounts import IDirectory
+from mailnode.interfaces.dmarc import IDmarcResults
 from mailnode.interfaces.dns import IDnsLookup
 from mailnode.interfaces.policy import IPolicyTally
+from mailnode.interfaces.received_reports import IReceivedReports
 from mailnode.interfaces.runtime import IClock, IHints, IThreads
 from mailnode.interfaces.sending import ISentCounts, ISuppressions
 from mailnode.interfaces.store import IMailStore, IQueueStore
@@ -119,5 +121,8 @@ class Administration:
     check_store: Callable[[float], Awaitable[StoreChecked]]
     policies: Callable[[], Sequence[ListedPolicy]]
     policy_tally: IPolicyTally
+    dmarc_results: IDmarcResults
+    dmarc_reports: Callable[[], ReportSettings | None]  # None: none are made
+    received_reports: IReceivedReports
     dkim_settings: Callable[[], DkimSettings] = DkimSettings
     server: RunningServer | None = None  # None: none runs

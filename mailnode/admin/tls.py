@@ -7,8 +7,15 @@ from typing import TypedDict
 from mailnode.admin.administration import Administration
 from mailnode.admin.finding import about, moment
 from mailnode.admin.operations import OperationFailed, Reason, operation
+from mailnode.admin.received import (
+    ReceivedReportDetails,
+    ReceivedReportRecord,
+    received_details,
+    received_record,
+)
 from mailnode.message.tls_report import file_name, report
 from mailnode.values.address import domain_key
+from mailnode.values.received_report import TLS
 from mailnode.values.tls_report import CollectedDay, Downgrade, Remembered, day_name
 
 
@@ -79,6 +86,18 @@ async def tls_report(admin: Administration, domain: str, day: str | None = None)
         "file": file_name(key, days[-1], settings),
         "report": report(key, days[-1], sessions, settings, admin.published().hostname),
     }
+
+
+@operation("tls.received")
+async def tls_received(admin: Administration, domain: str | None = None) -> list[ReceivedReportRecord]:
+    """Reports of others on TLS with the servers of domains here, the latest first."""
+    return [received_record(one) for one in await admin.received_reports.reports(TLS, _key(domain))]
+
+
+@operation("tls.received-report")
+async def tls_received_report(admin: Administration, id: str) -> ReceivedReportDetails:
+    """One of them, with what went wrong where."""
+    return await received_details(admin, TLS, id)
 
 
 @operation("tls.servers")

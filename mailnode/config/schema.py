@@ -425,6 +425,15 @@ class Published(Section):
     reports_to: MailboxOrNone = Field(
         "", description="The address that reports of other servers go to. Empty: postmaster of each domain."
     )
+    keep_reports: Annotated[float, Field(ge=0), BeforeValidator(units.seconds), Called("seconds")] = Field(
+        7_776_000.0,
+        description="How long what such reports say is kept for ``mailnode dmarc`` and ``mailnode tls`` (:doc:`dmarc`), beside the "
+        "mail they came in. 0: they are not read.",
+    )
+
+    def reports_address(self) -> str | None:
+        """Return the address that reports which are read come to, "" for postmaster of each domain; None: none are."""
+        return self.reports_to if self.keep_reports else None
 
 
 class TlsReports(Section):

@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 from mailnode.admin.accounts import AccountDetails, AccountRecord
 from mailnode.admin.administration import CertificateStatus, OlderAccepted, Reloaded, ServerStatus
 from mailnode.admin.aliases import AliasRecord
+from mailnode.admin.dmarc import DmarcDueRecord, DmarcReportDraft, DmarcSourceRecord
 from mailnode.admin.domains import DomainRecord
 from mailnode.admin.grants import GrantRecord
 from mailnode.admin.mailboxes import MailboxRecord
 from mailnode.admin.policies import PolicyRecord, PolicyStatsRecord
 from mailnode.admin.queue import EnvelopeDetails, EnvelopeRecord, Held, MessageShown, Pause, Released, Summary
 from mailnode.admin.queue_steering import MailSteered
+from mailnode.admin.received import ReceivedReportDetails, ReceivedReportRecord
 from mailnode.admin.sending import SendingRecord
 from mailnode.admin.store import StoreVerified
 from mailnode.admin.suppressions import SuppressionRecord
@@ -109,6 +111,34 @@ def tls_reports(result: list[TlsReportRecord]) -> str:
 def tls_report(result: TlsReportDetails) -> str:
     """Return a report as it is sent."""
     return json.dumps(result["report"], indent=2)
+
+
+def dmarc_sources(result: list[DmarcSourceRecord]) -> str:
+    """Return who sends as domains here."""
+    return table(result, ("domain", "source", "passed", "failed", "reports", "last", "report"))
+
+
+def dmarc_due(result: list[DmarcDueRecord]) -> str:
+    """Return what is to be reported."""
+    return table(result, ("domain", "day", "passed", "failed", "left_out", "due", "tries"))
+
+
+def dmarc_draft(result: DmarcReportDraft) -> str:
+    """Return a report as it is sent."""
+    return result["report"]
+
+
+def received_reports(result: list[ReceivedReportRecord]) -> str:
+    """Return a list of reports of others."""
+    return table(
+        result, ("id", "received", "domain", "organization", "begun", "passed", "failed", "sender", "verified")
+    )
+
+
+def received_report(result: ReceivedReportDetails) -> str:
+    """Return one of them, and a line for each row."""
+    head = record({key: value for key, value in result.items() if key != "rows"})
+    return head + "\n" + table(result["rows"], ("source", "about", "passed", "count", "result", "detail"))
 
 
 def tls_servers(result: list[TlsServerRecord]) -> str:

@@ -49,6 +49,7 @@ GROUPS = {
     "queue": "Mail that waits for another server.",
     "policy": "What judges the mail that comes in.",
     "tls": "How well connections to servers of other domains are encrypted, and reports of it.",
+    "dmarc": "Mail that says it is from domains here, as other servers report it, and what they are told.",
 }
 
 
@@ -308,6 +309,34 @@ WORDS = {
     "tls.report": Words(
         "Show the report to DOMAIN as it would be sent now: that of the latest day.",
         shown(display.tls_report),
+        options={"day": "That of this day, such as 2026-11-23."},
+    ),
+    "tls.received": Words(
+        "List reports of other servers on TLS with the servers of domains here, the latest first.",
+        shown(display.received_reports),
+        options={"domain": "Only those about this domain."},
+    ),
+    "tls.received-report": Words("Show one of them, with what went wrong where.", shown(display.received_report)),
+    # DMARC
+    "dmarc.reports": Words(
+        "List the addresses that send as domains here, by the reports of other servers; those with most failures first.",
+        shown(display.dmarc_sources),
+        options={"domain": "Only those of this domain.", "failing": "Only those that fail."},
+    ),
+    "dmarc.received": Words(
+        "List reports of other servers on mail from domains here, the latest first.",
+        shown(display.received_reports),
+        options={"domain": "Only those about this domain."},
+    ),
+    "dmarc.report": Words("Show one of them, with what it says of each address.", shown(display.received_report)),
+    "dmarc.due": Words(
+        "List what was counted for reports to other domains, and when they are sent.",
+        shown(display.dmarc_due),
+        options={"domain": "Only those to this domain."},
+    ),
+    "dmarc.draft": Words(
+        "Show the report to DOMAIN as it would be sent now: that of the latest day.",
+        shown(display.dmarc_draft),
         options={"day": "That of this day, such as 2026-11-23."},
     ),
     # Mailboxes

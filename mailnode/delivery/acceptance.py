@@ -66,6 +66,7 @@ class Acceptance:
         scratch: str | None = None,
         batches: IBatches | None = None,
         returned: Callable[[Sequence[str], StagedBlob, EncodedFacts], None] | None = None,
+        taken: Callable[[Envelope, StagedBlob, EncodedFacts], None] | None = None,
     ) -> None:
         """:param blobs: where new messages are written; mail partitions and queue must both be able to take them over.
         :param expires: the queue schedule's rule: (created, null sender) -> when an envelope gets too old.
@@ -73,7 +74,9 @@ class Acceptance:
             messages are scanned from; None: the system's.
         :param batches: runs ``read_facts`` and what the blob store encodes with in another process; None where there is
             no second core for it.
-        :param returned: told of messages from the null sender, and of the accounts they are for."""
+        :param returned: told of messages from the null sender, and of the accounts they are for.
+        :param taken: told of all messages for mailboxes here."""
+        self._taken = taken
         self._returned = returned
         self._blobs = blobs
         self._mail = mail
@@ -155,6 +158,8 @@ class Acceptance:
             self._under_way -= 1
         if self._returned is not None and envelope.reverse_path is None and made.local and facts is not None:
             self._returned([copy.plan.account_id for copy in made.local], blob, facts)
+        if self._taken is not None and made.local and facts is not None:
+            self._taken(envelope, blob, facts)
 
     async def _enqueue(self, envelope: Envelope, made: Copies, blob: StagedBlob, facts: EncodedFacts | None) -> None:
         of = envelope, made, blob, self._expires, self._routing

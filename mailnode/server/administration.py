@@ -50,6 +50,9 @@ def administration(config: Config) -> Iterator[Administration]:
             stores.check,
             lambda: listed_policies(config),
             stores.policy_tally,
+            stores.dmarc_results,
+            lambda: config.dmarc_reports.settings() if config.dmarc_reports is not None else None,
+            stores.received_reports,
             config.dkim.settings,
         )
     finally:

@@ -153,13 +153,23 @@ class Server:
             self._stores.check,
             lambda: self._serving.rooms.listed_policies,
             self._stores.policy_tally,
+            self._stores.dmarc_results,
+            lambda: self.config.dmarc_reports.settings() if self.config.dmarc_reports is not None else None,
+            self._stores.received_reports,
             lambda: self.config.dkim.settings(),
             self,
         )
 
     def _compose(self, before_clients: Sequence[Startable]) -> list[Startable]:
         """Return what this process runs, in the order in which it starts; it stops in reverse."""
-        process, outgoing = self._process, Outgoing(self.config, self._process, self._sending, self._stores.tls_results)
+        process = self._process
+        outgoing = Outgoing(
+            self.config,
+            process,
+            self._sending,
+            self._stores.tls_results,
+            lambda: self.config.published.keep_reports,
+        )
         control = ControlPort(
             self._process.runtime.reactor,
             self.config.server.data,

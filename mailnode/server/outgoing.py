@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mailnode.config.schema import Config
 from mailnode.config.version import VERSION
 from mailnode.delivery.bounce import Bouncer
@@ -34,9 +36,17 @@ SPARE = 21  # of so many places for first tries one is for destinations somethin
 class Outgoing:
     """The queue's runner and what it delivers by, of the process that has the writers."""
 
-    def __init__(self, config: Config, process: MailProcess, sending: Sending, tls_results: ITlsResults) -> None:
+    def __init__(
+        self,
+        config: Config,
+        process: MailProcess,
+        sending: Sending,
+        tls_results: ITlsResults,
+        keep_reports: Callable[[], float],
+    ) -> None:
         """:param sending: is told of recipients that servers refuse for good. :param tls_results: is told how TLS with servers
-        fared."""
+        fared. :param keep_reports: for how many seconds reports of others are kept."""
+        self._keep_reports = keep_reports
         self._config = config
         self._process = process
         self._sending = sending
@@ -98,6 +108,7 @@ class Outgoing:
         await self._sending.sweep(now)
         await self._tls_results.sweep(now)
         await self._process.stores.dmarc_results.sweep(now)
+        await self._process.stores.received_reports.sweep(now - self._keep_reports())
         await self._process.stores.policy_memory.sweep(now)
         await self._process.stores.policy_tally.sweep(now)
 

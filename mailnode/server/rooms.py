@@ -20,6 +20,7 @@ from mailnode.config.version import VERSION
 from mailnode.delivery.acceptance import Acceptance
 from mailnode.delivery.forwarding import Forwarding
 from mailnode.delivery.judge import Judge
+from mailnode.delivery.received_reports import ReportReader
 from mailnode.delivery.returned import ReturnedMail
 from mailnode.delivery.router import Router
 from mailnode.delivery.sealing import ArcSealer
@@ -120,6 +121,15 @@ class Rooms:
             scratch=str(self._config.server.data),
             batches=runtime.batches,
             returned=ReturnedMail(stores.blobs, runtime.threads, sending).look if sending is not None else None,
+            taken=ReportReader(
+                stores.blobs,
+                stores.directory,
+                runtime.threads,
+                runtime.processes,
+                runtime.clock,
+                stores.received_reports,
+                lambda: self._holder.config.published.reports_address(),
+            ).look,
         )
 
     def _make_signers(self) -> tuple[DkimSigner, ArcSealer]:

@@ -29,6 +29,7 @@ from mailnode.store.facades.policy_memory import PolicyMemory
 from mailnode.store.facades.policy_tally import PolicyTally
 from mailnode.store.facades.queue import Queue
 from mailnode.store.facades.queue_remote import RemoteQueue
+from mailnode.store.facades.received_reports import ReceivedReports
 from mailnode.store.facades.sent_counts import SentCounts
 from mailnode.store.facades.store_check import StoreCheck
 from mailnode.store.facades.sts_policies import StsPolicies
@@ -64,6 +65,7 @@ class Stores:
         self.mail = MailStore(engine, blobs, hints, clock, config.server.partitions, queue.blobs_in_use)
         self.directory = Directory(engine, tell_others=tell_others)
         self.sts_policies = StsPolicies(engine)
+        self.received_reports = ReceivedReports(engine)
         self.policy_memory = PolicyMemory(engine, ephemeral, clock)
         self.policy_tally = PolicyTally(engine, clock)
         self.dmarc_results = DmarcResults(engine, clock, reports=config.dmarc_reports is not None)

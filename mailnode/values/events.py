@@ -236,6 +236,14 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
         "such a report was not taken; it is tried ``again`` then, unless another took it, or given up",
         ("domain", "day", "to", "reason", "again"),
     ),
+    "report.received": (
+        "a report of another server, of mail from a domain here or of TLS with servers here, was read and kept",
+        ("envelope", "kind", "report", "domain", "organization", "passed", "failed"),
+    ),
+    "report.unreadable": (
+        "what came to the address for reports is none that can be kept; the mail was delivered",
+        ("envelope", "sender", "reason"),
+    ),
     "upkeep.swept": ("expired rows and blobs were removed", ("what", "count")),
     "admin.command": ("a command changed something", ("command", "subject", "who")),
 }

@@ -83,6 +83,11 @@ METRICS: dict[str, Metric] = {
     ),
     "policy_seconds": Metric("histogram", "How long a policy took to answer, at any stage.", ("policy",)),
     "dmarc_reports": Metric("counter", "Reports of DMARC to other domains, by whether they were queued.", ("result",)),
+    "reports_received": Metric(
+        "counter",
+        "Reports of other servers that were read: of mail (dmarc) and of TLS (tls), or of neither.",
+        ("kind",),
+    ),
     "policy_failures": Metric("counter", "Policies that failed and were passed over or deferred.", ("policy",)),
     "store_failures": Metric("counter", "Units of work the store refused, by tenancy.", ("tenancy",)),
     "thread_calls": Metric("gauge", "Calls under way or waiting in a thread pool.", ("pool",)),
@@ -291,6 +296,12 @@ class EventMetrics:
 
     def _dmarc_report_failed(self, fields: EventFields) -> None:
         self._metrics.count("dmarc_reports", result="failed")
+
+    def _report_received(self, fields: EventFields) -> None:
+        self._metrics.count("reports_received", kind=str(fields.get("kind")))
+
+    def _report_unreadable(self, fields: EventFields) -> None:
+        self._metrics.count("reports_received", kind="unreadable")
 
     def _policy_failed(self, fields: EventFields) -> None:
         self._metrics.count("policy_failures", policy=str(fields.get("policy")))

@@ -248,6 +248,9 @@ class AllThreeWaysTests(TestCase):
                 opened.check_store,
                 opened.policies,
                 opened.policy_tally,
+                opened.dmarc_results,
+                opened.dmarc_reports,
+                opened.received_reports,
                 server=Running(),
             )
             port = ControlPort(reactor, self.data, ControlFactory(admin))

@@ -30,3 +30,37 @@ CREATE TABLE dmarc_result (
     messages BIGINT NOT NULL,
     PRIMARY KEY (day, domain, digest)
 ) WITHOUT ROWID;
+
+-- Reports of others about domains here (RFC 9990, RFC 8460).
+CREATE TABLE received_report (
+    id TEXT NOT NULL PRIMARY KEY,
+    kind TEXT NOT NULL, -- dmarc or tls
+    organization TEXT NOT NULL,
+    contact TEXT NOT NULL,
+    identifier TEXT NOT NULL, -- what they call it
+    domain TEXT NOT NULL, -- that it is about, in A-labels
+    begun BIGINT NOT NULL, -- UTC seconds
+    ended BIGINT NOT NULL,
+    published TEXT NOT NULL, -- the policy they saw, in words
+    left_out BIGINT NOT NULL, -- messages or connections of rows that were not kept
+    received DOUBLE PRECISION NOT NULL, -- UTC seconds
+    sender TEXT NOT NULL, -- domain of the mail
+    verified BIGINT NOT NULL, -- 1: DMARC vouches for it
+    passed BIGINT NOT NULL, -- messages or connections
+    failed BIGINT NOT NULL
+) WITHOUT ROWID;
+
+CREATE UNIQUE INDEX received_report_by_name ON received_report (kind, sender, organization, domain, identifier);
+CREATE INDEX received_report_by_received ON received_report (received);
+
+CREATE TABLE received_row (
+    report TEXT NOT NULL,
+    position BIGINT NOT NULL,
+    source TEXT NOT NULL, -- IP address
+    about TEXT NOT NULL, -- domain
+    passed BIGINT NOT NULL,
+    result TEXT NOT NULL,
+    messages BIGINT NOT NULL, -- or connections
+    detail TEXT NOT NULL,
+    PRIMARY KEY (report, position)
+) WITHOUT ROWID;
