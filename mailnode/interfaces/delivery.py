@@ -120,6 +120,16 @@ class ISealer(Interface):
         """
 
 
+class IBinaryMail(Interface):
+    """Says in lines what came in binary (RFC 3030 3)."""
+
+    async def in_lines(writer: IBlobWriter) -> IBlobWriter | None:
+        """Return another writer with the same message in lines that end with CRLF; None: it cannot be said so. The one it is
+        given stays as it is.
+
+        :raises mailnode.errors.Busy: too much is to be done. :raises mailnode.errors.StoreUnavailable:"""
+
+
 class IDelivery(Interface):
     """The one door into mailboxes and queue."""
 

@@ -16,7 +16,7 @@ from mailnode.message.entity import OPAQUE, Entity
 from mailnode.message.scanner import scan_entity
 from mailnode.message.transfer import IDENTITY
 
-_BOUND = (b"signed", b"encrypted")  # subtypes of multipart whose parts nobody between may change
+BOUND = (b"signed", b"encrypted")  # subtypes of multipart whose parts nobody between may change
 _ENCODING = b"content-transfer-encoding"
 _UNKNOWN_TEXT = b"Content-Type: text/plain; charset=unknown-8bit\r\n"  # RFC 1428 3
 
@@ -49,12 +49,12 @@ def _said(data: bytes, entity: Entity) -> Iterator[bytes]:
         if entity.media is OPAQUE or entity.media.type == b"message":
             raise _CannotBeSaid  # more than a scan goes into, or what must not be encoded (RFC 2046 5.2)
         encoding = b"quoted-printable" if entity.media.type == b"text" else b"base64"
-        yield _relabelled(block, encoding, entity)
-        yield _quoted(body) if encoding == b"quoted-printable" else _base64(body)
+        yield relabelled(block, encoding, entity)
+        yield quoted(body) if encoding == b"quoted-printable" else in_base64(body)
         return
-    if entity.kind == "multipart" and entity.media.subtype in _BOUND:
+    if entity.kind == "multipart" and entity.media.subtype in BOUND:
         raise _CannotBeSaid
-    yield _relabelled(block, b"7bit", entity)
+    yield relabelled(block, b"7bit", entity)
     yield from _inside(data, entity)
 
 
@@ -75,7 +75,7 @@ def _ascii(between: bytes) -> bytes:
     return between
 
 
-def _relabelled(block: bytes, encoding: bytes, entity: Entity) -> bytes:
+def relabelled(block: bytes, encoding: bytes, entity: Entity) -> bytes:
     """Return a header block that tells how the body is encoded now, as the last of its fields."""
     kept = headers.remove(block, [_ENCODING])
     end = headers.header_end(kept)
@@ -89,13 +89,13 @@ def _relabelled(block: bytes, encoding: bytes, entity: Entity) -> bytes:
     return fields + b"Content-Transfer-Encoding: " + encoding + b"\r\n\r\n"
 
 
-def _quoted(body: bytes) -> bytes:
+def quoted(body: bytes) -> bytes:
     """Return text in quoted-printable, its line ends as they are."""
     # The encoder breaks long lines by what ends the first one.
     return binascii.b2a_qp(b"\r\n" + body, quotetabs=False)[2:]
 
 
-def _base64(body: bytes) -> bytes:
+def in_base64(body: bytes) -> bytes:
     """Return octets in base64, in lines of 76, without the last line end."""
     step = 57
     lines = [binascii.b2a_base64(body[at : at + step], newline=False) for at in range(0, len(body), step)]

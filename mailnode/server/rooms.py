@@ -18,6 +18,7 @@ from mailnode.config.schema import Listener as ListenerConfig
 from mailnode.config.schema import Queue as QueueConfig
 from mailnode.config.version import VERSION
 from mailnode.delivery.acceptance import Acceptance
+from mailnode.delivery.binary_mail import BinaryMail
 from mailnode.delivery.forwarding import Forwarding
 from mailnode.delivery.judge import Judge
 from mailnode.delivery.received_reports import ReportReader
@@ -92,6 +93,7 @@ class Rooms:
         self.signer, self.sealer = self._make_signers()
         stores.mail.scan_older(self.delivery.scan_stored)
         self._strangers = Strangers(runtime.reactor)
+        self._binary = BinaryMail(stores.blobs, runtime.threads, runtime.processes, str(config.server.data))
         self._watching = Watching(runtime.clock, stores.mail)
         self._policies = self._policy_chain()
         self._realm = MailRealm(stores.directory, stores.mail, counts)
@@ -227,6 +229,7 @@ class Rooms:
             entry.no_policy_for,
             self._runtime.reactor,
             highest_priority=config.submission.highest_priority,
+            binary=self._binary,
             strangers=self._strangers,
             rates=Rates(
                 limits.connections_per_minute,

@@ -49,7 +49,12 @@ class EndOfData:
         await intake.end_header()
         digests = intake.body_digests()
         envelope, judgement = await self._judge(transaction, intake, digests)
-        kept, size = judgement.is_kept, intake.size
+        kept = judgement.is_kept
+        if kept and transaction.is_binary:
+            await intake.in_lines(self._service.binary)
+            body = "7BIT" if intake.is_ascii else "8BITMIME"
+            envelope, digests = replace(envelope, options=replace(envelope.options, body=body)), {}
+        size = intake.size
         if kept:
             envelope = await self._signed(envelope, intake)
             if self._service.sealer is not None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection
 
+from mailnode.interfaces.delivery import IBinaryMail
 from mailnode.interfaces.store import IBlobWriter
 from mailnode.message.digests import BodyDigests, Digests
 from mailnode.message.headers import header_end, repair
-from mailnode.smtp.wire.replies import HEADER_TOO_LARGE, Rejected
+from mailnode.smtp.wire.replies import HEADER_TOO_LARGE, NOT_IN_LINES, Rejected
+
+HEADER_ROOM = 64 * 1024  # octets that may be on top of a header block as it came
+PIECE = 256 * 1024  # octets that are looked at at a time
 
 EditHeader = Callable[[bytes], Awaitable[bytes]]
 
@@ -60,6 +64,26 @@ class Intake:
     def body_digests(self) -> BodyDigests:
         """Return the hashes of the body, which is whole; none of one that was not to be hashed. To be called once."""
         return self._digests.finish() if self._digests is not None else {}
+
+    async def in_lines(self, binary: IBinaryMail | None) -> None:
+        """A message that came in binary is in lines from now on. :raises Rejected: it cannot be said so."""
+        writer = await binary.in_lines(self.writer) if binary is not None else None
+        if writer is None:
+            raise Rejected(NOT_IN_LINES)
+        before, self.writer = self.writer, writer
+        before.abort()
+        begun = await writer.read(0, self._limit + HEADER_ROOM)
+        end = header_end(begun)
+        self.header = begun[:end] if end >= 0 else begun
+        self.is_ascii = begun.isascii() and await self._is_ascii(len(begun))
+
+    async def _is_ascii(self, offset: int) -> bool:
+        """Whether nothing but ASCII follows in what was written."""
+        while piece := await self.writer.read(offset, PIECE):
+            if not piece.isascii():
+                return False
+            offset += len(piece)
+        return True
 
     def abort(self) -> None:
         """Keep nothing. No error if it ended already."""

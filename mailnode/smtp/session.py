@@ -385,6 +385,7 @@ class SmtpSession(Session[ev.Event]):
             except Exception as error:
                 transaction.problem = error
                 transaction.abort()
+        transaction.is_binary = event.binary
         if event.complete:
             if event.fault is not None:
                 transaction.problem = Rejected(event.fault)

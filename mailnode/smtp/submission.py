@@ -13,7 +13,7 @@ from mailnode.interfaces.wire import IChannel
 from mailnode.message.authors import Answering, UnclearAuthor, answering
 from mailnode.message.compose import date_field, message_id, message_id_field
 from mailnode.message.headers import remove
-from mailnode.smtp.intake import Intake
+from mailnode.smtp.intake import PIECE, Intake
 from mailnode.smtp.pace import Phase
 from mailnode.smtp.service import Service
 from mailnode.smtp.session import SmtpSession
@@ -39,6 +39,7 @@ class Submission(SmtpSession):
         self._logins = cast(ILogins, service.logins)
         self._exchange: ISaslExchange | None = None
         self._signature: ISignature | None = None  # of the message that is coming in
+        self._signing: list[str] = []  # domains that may sign it
         self._steps |= {
             ev.AuthStart: self._on_auth_start,
             ev.AuthResponse: self._on_auth_response,
@@ -159,6 +160,7 @@ class Submission(SmtpSession):
         senders = [address.domain_key for field in authors if field.field == "From" for address in field.addresses]
         if signer is None or not senders or transaction is None or transaction.intake is None:
             return
+        self._signing = senders
         self._signature = await signer.begin(senders)
         if self._signature is not None:
             transaction.intake.on_body = self._signature.update
@@ -166,8 +168,19 @@ class Submission(SmtpSession):
     async def _signed(self, envelope: Envelope, intake: Intake) -> Envelope:
         if self._signature is None:
             return envelope
-        fields = await self._signature.fields(envelope.id, intake.header)
+        if self._transaction is not None and self._transaction.is_binary:
+            await self._hash_anew(intake)
+        fields = b"" if self._signature is None else await self._signature.fields(envelope.id, intake.header)
         return replace(envelope, trace=fields + envelope.trace)
+
+    async def _hash_anew(self, intake: Intake) -> None:
+        """Let the signature be of what the message has become."""
+        assert self._service.signer is not None
+        self._signature = await self._service.signer.begin(self._signing)
+        offset = len(intake.header)
+        while self._signature is not None and (piece := await intake.writer.read(offset, PIECE)):
+            self._signature.update(piece)
+            offset += len(piece)
 
     async def _check_authors(self, block: bytes) -> list[Answering]:
         """Return who answers for the message.

@@ -37,6 +37,7 @@ class MailTransaction:
     envelope: Envelope | None = None
     intake: Intake | None = None
     problem: Exception | None = None  # the message is read to its end and refused
+    is_binary: bool = False  # it has come, and is not of lines
     refused: Reply | None = None  # what was said to a chunk of it, and is to those that follow
     refusals: dict[Address, Rejected] = field(default_factory=dict)  # of single recipients at its end; others take it
     counted: Counted = NOTHING  # for the account

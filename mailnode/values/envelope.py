@@ -24,7 +24,8 @@ class MailOptions:
     """
 
     size: int = 0
-    body: str = "7BIT"  # or 8BITMIME (RFC 6152)
+    # or 8BITMIME (RFC 6152); BINARYMIME (RFC 3030 3) from MAIL until the message has come, which then is in lines
+    body: str = "7BIT"
     smtputf8: bool = False  # RFC 6531
     ret: str = ""  # FULL, HDRS or "" (RFC 3461 4.3)
     envid: str = ""  # decoded (RFC 3461 4.4)

@@ -11,6 +11,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from zope.interface import implementer
 
+from mailnode.delivery.binary_mail import BinaryMail
 from mailnode.delivery.judge import Judge
 from mailnode.errors import AuthenticationFailed, LoginNotAllowed, OverQuota, Refused, StoreUnavailable
 from mailnode.interfaces.delivery import IDelivery, IRouter, ISigner
@@ -226,6 +227,14 @@ class FakeLogins:
         raise AuthenticationFailed
 
 
+class AtOnce:
+    """Threads and processes that run everything here and now."""
+
+    async def run(self, *call: Any) -> Any:
+        function, *arguments = call[1:] if isinstance(call[0], str) else call
+        return function(*arguments)
+
+
 class World:
     """All fakes of one listener, and its factory."""
 
@@ -274,6 +283,7 @@ class World:
             strangers=Strangers(self.clock),
             rates=rates,
             greet_pause=greet_pause,
+            binary=BinaryMail(self.delivery, AtOnce(), AtOnce()),  # type: ignore[arg-type]
         )
         self.factory = SmtpFactory(
             kind,

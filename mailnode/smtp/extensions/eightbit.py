@@ -13,10 +13,10 @@ from mailnode.values.smtp_reply import Reply
 _LACKING = Reply(554, "5.6.3", ("The next server does not take 8-bit content",))
 
 
-# body-value = "7BIT" / "8BITMIME"   RFC 6152 2
+# body-value = "7BIT" / "8BITMIME" / "BINARYMIME"   RFC 6152 2, RFC 3030 3
 def _read(value: str | None, profile: Profile) -> str:
     body = (value or "").upper()
-    if body not in ("7BIT", "8BITMIME"):
+    if body not in ("7BIT", "8BITMIME", "BINARYMIME") or (body == "BINARYMIME" and profile.lmtp):
         raise bad("BODY")
     return body
 

@@ -3,13 +3,14 @@
 Only CRLF.CRLF ends DATA. A bare CR, a bare LF or a NUL anywhere is a fault, told when the end has come, so that no two
 servers can disagree about where a message ends (SMTP smuggling). With BDAT the length ends a message, whatever is in it:
 there a bare LF becomes CRLF at once, before anything looks at the content, so that everything that is stored, signed or
-passed on has CRLF alone. Nothing here works by the line.
+passed on has CRLF alone. A message in binary stays as it is until it was judged. Nothing here works by the line.
 """
 
 from __future__ import annotations
 
 from io import IncrementalNewlineDecoder
 
+from mailnode.message.binary_mime import LONGEST
 from mailnode.smtp.wire.limits import Limits
 from mailnode.values.dots import line_dot
 from mailnode.values.smtp_reply import Reply
@@ -47,26 +48,43 @@ def take(buffer: bytearray, length: int) -> bytes:
 class Inspector:
     """Looks at one message's octets as they come: size, line ends, line length. ``fault`` is the first thing wrong."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, binary: bool = False) -> None:
+        """:param binary: the message is of any octets (RFC 3030 3); what else would be a fault is noted."""
         self.fault: Reply | None = None
         self.size = 0  # octets so far, those of a faulty message too
+        self.binary = binary
+        self._not_lines = False
         self._limits = limits
+        self._longest = LONGEST if binary else limits.content_line
         self._line = 0  # octets since the last CRLF
 
     def look(self, piece: bytes) -> None:
         """Look at the next octets, which do not end between CR and LF."""
         self.size += len(piece)
-        if self.fault is not None:
+        if self.size > self._limits.message_size and self.binary:
+            self.fault = self.fault or TOO_LARGE
+        if self.fault is not None or self._not_lines:
             return
         # The decoder of text files notes which of CRLF, CR and LF it saw, in half the time of splitting the lines.
         line_ends = IncrementalNewlineDecoder(None, translate=False)
         line_ends.decode(piece.decode("latin-1"), final=True)
         if line_ends.newlines not in _LINE_ENDS or b"\0" in piece:
-            self.fault = BARE
+            self._found(BARE)
         elif self.size > self._limits.message_size:
             self.fault = TOO_LARGE
         elif self._too_long(piece):
-            self.fault = LINE_TOO_LONG
+            self._found(LINE_TOO_LONG)
+
+    def _found(self, fault: Reply) -> None:
+        if self.binary:
+            self._not_lines = True
+        else:
+            self.fault = fault
+
+    @property
+    def are_lines(self) -> bool:
+        """Whether a whole message is of lines, the last of which ends."""
+        return not self._not_lines and not self.in_line
 
     @property
     def in_line(self) -> bool:
@@ -75,7 +93,7 @@ class Inspector:
 
     def _too_long(self, piece: bytes) -> bool:
         """Whether a line is over the limit; leaps from the last line end within one limit to the next."""
-        start, limit = 0, self._limits.content_line
+        start, limit = 0, self._longest
         room = limit - self._line
         while len(piece) - start > room:
             end = piece.rfind(b"\r\n", start, start + max(room, 0) + 2)
@@ -146,9 +164,9 @@ class ChunkReader:
         piece, self._held = self._held + piece, b""
         if piece.endswith(b"\r") and not (complete and self.last):
             piece, self._held = piece[:-1], b"\r"
-        if piece.count(b"\n") != piece.count(b"\r\n"):
+        if not self._inspector.binary and piece.count(b"\n") != piece.count(b"\r\n"):
             piece = piece.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
         self._inspector.look(piece)
-        if complete and self.last and self._inspector.in_line:
+        if complete and self.last and self._inspector.in_line and not self._inspector.binary:
             piece += b"\r\n"
         return piece, complete

@@ -39,17 +39,19 @@ class DataStart:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """Octets of the message: CRLF line ends only, dots unstuffed.
+    """Octets of the message: CRLF line ends only, dots unstuffed; after MAIL with BODY=BINARYMIME any octets.
 
     ``complete``: the DATA or BDAT command is over and waits for its answer. ``last``: so is the message.
     ``fault``: the content cannot be taken, for this reason; nothing of the message may be kept. It comes only with
-    ``complete``; after a fault no octets are told.
+    ``complete``; after a fault no octets are told. ``binary``: said with ``last``, the message was to be of any octets, and is not
+    of lines that end with CRLF.
     """
 
     data: bytes
     complete: bool = False
     last: bool = False
     fault: Reply | None = None
+    binary: bool = False
 
 
 @dataclass(frozen=True, slots=True)

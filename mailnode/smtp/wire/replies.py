@@ -38,6 +38,7 @@ NO_AUTHOR = Reply(550, "5.6.0", ("The message has no From field",))
 ONE_BOUNCE = Reply(452, "4.5.3", ("One recipient at a time for the null sender",))
 LOOP = Reply(554, "5.4.6", ("Too many hops: mail loop",))
 CIRCLE = Reply(554, "5.4.6", ("Mail forwarding loop: it was here before",))
+NOT_IN_LINES = Reply(554, "5.6.3", ("Binary content that cannot be converted: signed, or no MIME",))
 HEADER_TOO_LARGE = Reply(552, "5.3.4", ("Message header too large",))
 
 NO_ROOM = Reply(452, "4.3.1", ("No room for more mail at present, try again later",))

@@ -110,7 +110,7 @@ class ServerConnection:
         self._pending: Event | None = None
         self._verb = self._said = ""  # of the present command, see events.Refusal
         self._tried = 0  # RCPT commands of this transaction
-        self._smtputf8 = False
+        self._smtputf8 = self._binary = False  # as MAIL said
         self._inspector = Inspector(self._limits)
         self._data: DataReader | None = None
         self._chunks: ChunkReader | None = None
@@ -252,6 +252,7 @@ class ServerConnection:
             self._clear()
             self._messages += 1
             self._smtputf8 = event.options.smtputf8
+            self._binary = event.options.body == "BINARYMIME"
         elif isinstance(event, Rcpt):
             self.accepted += 1
         elif isinstance(event, DataStart):
@@ -285,7 +286,7 @@ class ServerConnection:
     def _clear(self) -> None:
         """Forget the transaction."""
         self.accepted = self._tried = 0
-        self._smtputf8 = self._failed = False
+        self._smtputf8 = self._binary = self._failed = False
         self._data = self._chunks = None
 
     # Inside: what comes next
@@ -333,7 +334,8 @@ class ServerConnection:
         piece, complete = self._chunks.read()
         fault = self._inspector.fault
         if complete:
-            return Content(b"" if fault else piece, complete=True, last=self._chunks.last, fault=fault)
+            last, binary = self._chunks.last, self._binary and not self._inspector.are_lines
+            return Content(b"" if fault else piece, complete=True, last=last, fault=fault, binary=last and binary)
         return Content(piece) if piece and fault is None else None
 
     def _dropped(self) -> Event | None:
@@ -423,6 +425,8 @@ class ServerConnection:
 
     def _read_data(self, argument: str) -> Event:
         no_argument(argument)
+        if self._binary:  # RFC 3030 3
+            raise CommandError(503, "5.5.1", "BODY=BINARYMIME needs BDAT")
         return DataStart()
 
     def _read_bdat(self, argument: str) -> Event | None:
@@ -440,7 +444,7 @@ class ServerConnection:
             self._drop, self._drop_reply = size, refusal
             return self._dropped()
         if self._chunks is None:
-            self._inspector = Inspector(self._limits)
+            self._inspector = Inspector(self._limits, self._binary)
             self._chunks = ChunkReader(self._buffer, self._inspector)
         self._chunks.begin(size, bool(last))
         self.state = State.CHUNK
