@@ -15,6 +15,7 @@ import click
 from benchmarks import (
     report,
     rows_imap,
+    rows_judged,
     rows_memory,
     rows_pop3,
     rows_queue,
@@ -30,6 +31,7 @@ from tests.end_to_end.ways import WAYS
 
 ROWS: list[Row] = [
     *rows_smtp.ROWS,
+    *rows_judged.ROWS,
     *rows_relay.ROWS,
     *rows_queue.ROWS,
     *rows_imap.ROWS,

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from benchmarks.imap_client import Imap
+from benchmarks.judged import Rspamd
 from benchmarks.mailboxes import content, fill_maildir, fill_mailnode
 from benchmarks.peers import (
     PASSWORD,
@@ -31,7 +32,7 @@ from benchmarks.peers import (
 from mailnode.net.no_reactor import run_now
 from mailnode.server.administration import administration
 from mailnode.server.configuration import configuration
-from tests.end_to_end.servers import ROOT, wait_for
+from tests.end_to_end.servers import ROOT, Dns, wait_for
 from tests.end_to_end.ways import HEADER, Way
 
 USER = "bob@a.test"
@@ -42,12 +43,16 @@ TOOLS = (
     "/usr/lib/dovecot/lmtp",
     "/usr/lib/dovecot/pop3",
     "/usr/sbin/opendkim",
+    "/usr/bin/rspamd",
 )
 
 
 def missing() -> list[str]:
     """Return the peers' programs that are not installed."""
     return [tool for tool in TOOLS if not os.path.exists(tool)]
+
+
+UNJUDGED = "[judgement]\nchecks = []\n"  # what is compared with servers that judge nothing
 
 
 class Lab:
@@ -116,11 +121,16 @@ class Lab:
 
     # servers
 
-    def mailnode(self, name: str = "mailnode", extra: str = "", **options: Any) -> MailNodeForLoad:
-        """A mailnode with one account; limits of the default configuration, but for connections from one address."""
+    def mailnode(
+        self, name: str = "mailnode", extra: str = "", *, judgement: str = UNJUDGED, **options: Any
+    ) -> MailNodeForLoad:
+        """A mailnode with one account; limits of the default configuration, but for connections from one address.
+
+        :param judgement: that section of the configuration."""
 
         def make() -> MailNodeForLoad:
-            node = MailNodeForLoad(self.folder / name, USER, extra=LIMITS + extra, workers=self.workers, **options)
+            extras = LIMITS + judgement + extra
+            node = MailNodeForLoad(self.folder / name, USER, extra=extras, workers=self.workers, **options)
             node.start()
             node.add_account(USER)
             return node
@@ -133,13 +143,15 @@ class Lab:
 
     def relay(self, sink: Sink) -> RelayForLoad:
         """A mailnode that relays all mail to a sink."""
-        return self.once("relay", lambda: RelayForLoad(self.folder / "relay", sink, LIMITS, self.workers).start())
+        return self.once(
+            "relay", lambda: RelayForLoad(self.folder / "relay", sink, LIMITS + UNJUDGED, self.workers).start()
+        )
 
     def signing_relay(self, sink: Sink) -> RelayForLoad:
         """A mailnode that signs what an account submits, and relays it to a sink."""
         return self.once(
             "signing relay",
-            lambda: SigningRelayForLoad(self.folder / "signing", sink, LIMITS, self.workers).start(),
+            lambda: SigningRelayForLoad(self.folder / "signing", sink, LIMITS + UNJUDGED, self.workers).start(),
         )
 
     def postfix(self, delivery: str) -> PostfixForLoad:
@@ -160,6 +172,18 @@ class Lab:
 
         return self.once(name, make)
 
+    def judging_postfix(self, dns: Dns) -> PostfixForLoad:
+        """A Postfix that asks rspamd about each message, and delivers into a Maildir."""
+        node = self.mailnode()
+        files = node.folder / "cert.pem", node.folder / "key.pem"
+
+        def make() -> PostfixForLoad:
+            made = PostfixForLoad("maildir", 0, *files, [self.once("rspamd", lambda: Rspamd(dns).start()).port])
+            made.start()
+            return made
+
+        return self.once("judging postfix", make)
+
     def dovecot(self, name: str = "dovecot") -> Dovecot:
         """A Dovecot with Maildirs and the same certificate."""
         node = self.mailnode()
@@ -175,7 +199,7 @@ class Lab:
 
     def _big_mailnode(self) -> MailNodeForLoad:
         def make() -> MailNodeForLoad:
-            node = MailNodeForLoad(self.folder / "big", BIG_USER, extra=LIMITS, workers=self.workers).start()
+            node = MailNodeForLoad(self.folder / "big", BIG_USER, extra=LIMITS + UNJUDGED, workers=self.workers).start()
             node.add_account(BIG_USER)
             node.stop()
             self.progress(f"filling mailnode with {self.size}")

@@ -166,7 +166,7 @@ class OpenDkim:
             )
             self._popens.append(start(["/usr/sbin/opendkim", "-f", "-x", str(configuration)]))
         for port in self.ports:
-            wait_for(lambda port=port: _listens("127.0.0.1", port), "opendkim")  # type: ignore[misc]
+            wait_for(lambda port=port: listens("127.0.0.1", port), "opendkim")  # type: ignore[misc]
         return self
 
     def stop(self) -> None:
@@ -193,7 +193,7 @@ class Sink:
         with self._output.open("wb") as output:
             self._popen = start(command, stdout=output, stderr=subprocess.STDOUT)
 
-        wait_for(lambda: _listens(self.address, self.port), "smtp-sink")
+        wait_for(lambda: listens(self.address, self.port), "smtp-sink")
         return self
 
     def messages(self) -> int:
@@ -210,7 +210,8 @@ class Sink:
             self._popen.wait()
 
 
-def _listens(address: str, port: int) -> bool:
+def listens(address: str, port: int) -> bool:
+    """Whether somebody takes connections there."""
     with contextlib.suppress(OSError), socket.create_connection((address, port), 5):
         return True
     return False
@@ -425,6 +426,7 @@ __all__ = [
     "SigningRelayForLoad",
     "Sink",
     "cpu_seconds",
+    "listens",
     "open_to_daemons",
     "tree",
 ]

@@ -1,8 +1,8 @@
 """The SMTP load: a process of its own that keeps a number of sessions busy for a time and counts what was acknowledged.
 
 ``python -m benchmarks.smtp_load HOST PORT SESSIONS SECONDS SIZE [reconnect] [tls] [implicit] [lmtp] [users=N] [header=LINE]
-[login=USER:PASSWORD] [author=ADDRESS]`` prints the count and the seconds it took; the line is sent before anything else, the
-author stands in From. One message in flight a session: MAIL, RCPT
+[login=USER:PASSWORD] [author=ADDRESS] [key=FILE]`` prints the count and the seconds it took; the line is sent before anything
+else, the author stands in From, the key signs for the author's domain. One message in flight a session: MAIL, RCPT
 and DATA in one segment, then the content.
 """
 
@@ -16,10 +16,14 @@ import socket
 import ssl
 import sys
 import time
+from pathlib import Path
 
 from benchmarks.messages import Messages
+from mailnode.message.dkim import BodyHash, load, signatures
+from mailnode.values.dkim import DkimKey
 
 RECIPIENT = "bob@a.test"
+SELECTOR = "load"
 POOL = 200  # messages composed before the clock starts; each is sent with a number of its own
 
 
@@ -143,11 +147,13 @@ class Load:
         self.context.check_hostname = False
         self.context.verify_mode = ssl.CERT_NONE
         source = Messages(time.time_ns())
-        self.pool = [
-            source.message(size, RECIPIENT).replace(b"\r\n.", b"\r\n..") for _ in range(POOL if size < 100_000 else 20)
-        ]
+        self.pool = [source.message(size, RECIPIENT) for _ in range(POOL if size < 100_000 else 20)]
         if author:
             self.pool = [re.sub(rb"^(From: [^<]*)<[^>]*>", rb"\1<%b>" % author, message) for message in self.pool]
+        key = next((option[4:] for option in options if option.startswith("key=")), "")
+        if key:
+            self.pool = signed(self.pool, author.decode().rpartition("@")[2], Path(key).read_text())
+        self.pool = [message.replace(b"\r\n.", b"\r\n..") for message in self.pool]
         self.count = self.number = 0
         self.selector = selectors.DefaultSelector()
         self.open = sessions
@@ -182,6 +188,18 @@ class Load:
         self.unwatch(session)
         session.socket.close()
         self.open -= 1
+
+
+def signed(messages: list[bytes], domain: str, key: str) -> list[bytes]:
+    """Return messages with a signature on top (RFC 6376)."""
+    keys = load([DkimKey(domain, SELECTOR, "rsa", "active", 0.0, "", key)])
+    made = []
+    for message in messages:
+        header, between, body = message.partition(b"\r\n\r\n")
+        hashed = BodyHash()
+        hashed.update(body)
+        made.append(signatures(header + between, hashed.digest(), keys, time.time()) + message)
+    return made
 
 
 def main() -> None:
