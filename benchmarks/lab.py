@@ -320,6 +320,7 @@ Counted: TypeAlias = tuple[int, Callable[[], int]]  # a process, and work that r
 LIMITS = (
     "[submission]\nrecipients_per_hour = 0\nnew_recipients_per_day = 0\n"
     "[limits]\nconnections = 10000\nconnections_per_address = 10000\n"
+    "connections_per_minute = 0\nmessages_per_minute = 0\nrecipients_per_minute = 0\nrefused_recipients_per_minute = 0\n"
 )
 START_UP = 0.35  # seconds the load's process needs before its first connection; the same for both
 
