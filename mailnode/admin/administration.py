@@ -9,6 +9,7 @@ from typing import Protocol, TypedDict
 from mailnode.interfaces.accounts import IDirectory
 from mailnode.interfaces.dmarc import IDmarcResults
 from mailnode.interfaces.dns import IDnsLookup
+from mailnode.interfaces.learning import ILearning
 from mailnode.interfaces.policy import IPolicyTally
 from mailnode.interfaces.received_reports import IReceivedReports
 from mailnode.interfaces.runtime import IClock, IHints, IThreads
@@ -124,5 +125,6 @@ class Administration:
     dmarc_results: IDmarcResults
     dmarc_reports: Callable[[], ReportSettings | None]  # None: none are made
     received_reports: IReceivedReports
+    filters: ILearning
     dkim_settings: Callable[[], DkimSettings] = DkimSettings
     server: RunningServer | None = None  # None: none runs

@@ -463,7 +463,7 @@ class Judgement(Section):
     """How mail that strangers send is judged (:doc:`judgement`)."""
 
     checks: list[Annotated[str, Field(min_length=1)]] = Field(
-        ["iprev", "spf", "dkim", "arc", "dmarc"],
+        ["iprev", "spf", "dkim", "arc", "dmarc", "reputation", "words"],
         description="Policies that are asked first, in this order, with the options they have by themselves. One that stands in "
         "``[[policy]]`` too has its options from there; those that stand there alone are asked after these.",
     )

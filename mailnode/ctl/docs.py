@@ -65,6 +65,8 @@ was granted beside them), ``bytes_used``, ``bytes_limit``, ``messages_used``, ``
 ``account release``: ``released`` and ``envelopes``. ``suppression list`` and ``add``: ``account``,
 ``recipient``, ``refused_until`` ("": it bounced, and is not refused), ``bounces`` (0: it was added), ``since`` (when it
 bounced last, or was added), ``last_status``, ``last_reply``.
+``filter show``: ``account``, ``junk`` and ``good`` (messages learnt), ``words``, ``senders``, ``learnt_at``.
+``filter forget``: ``forgotten``.
 ``tls servers``: ``domain``, ``host``, ``level`` (the best of late: verified, encrypted, plain), ``last_verified``,
 ``last_encrypted``. ``tls downgrades``: ``domain``, ``host``, ``address``, ``was``, ``now`` (levels), ``since``, ``at``, ``result``
 (by RFC 8460 4.3; "": no policy asked for more), ``reason``. ``tls reports``: ``domain``, ``day``, ``succeeded``, ``failed``

@@ -44,6 +44,7 @@ GROUPS = {
     "alias": "Aliases: addresses that stand for others.",
     "grant": "Who may send as an address that is not theirs alone: an alias for several, or another account's.",
     "suppression": "Recipients that bounced, and that an account is not let write to for a while.",
+    "filter": "What the filters of accounts have learnt from what people do with their mail.",
     "store": "The files of the store.",
     "mailbox": "Mailboxes of an account.",
     "queue": "Mail that waits for another server.",
@@ -281,6 +282,14 @@ WORDS = {
     ),
     "suppression.lift": Words(
         "Let ACCOUNT write to RECIPIENT again, and forget its bounces: because the address works now, say."
+    ),
+    # Filters
+    "filter.show": Words(
+        "Show how much the filter of ACCOUNT has learnt of junk and of other mail.", shown(display.record)
+    ),
+    "filter.forget": Words(
+        "Have the filter of ACCOUNT forget all it has learnt; it learns anew from what is done from now on.",
+        question="Have the filter of {account} forget everything?",
     ),
     # TLS with other servers
     "policy.list": Words(

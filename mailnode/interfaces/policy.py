@@ -89,6 +89,7 @@ class IPluginContext(Interface):
     hostname = Attribute("str: this server's name, in A-labels")
     memory = Attribute("IPolicyMemory: what policies remember")
     dmarc_counts = Attribute("interfaces.dmarc.IDmarcCounts: what came of mail, for reports")
+    filters = Attribute("interfaces.learning.IFilters: what accounts took for junk")
 
 
 class IPolicyChain(Interface):

@@ -74,6 +74,9 @@ class IHints(Interface):
     def subscribe(account_id: str, callback: Callable[[int], None]) -> Callable[[], None]:
         """Call back with each modseq published for the account; returns what ends it."""
 
+    def watch(callback: Callable[[str, int], None]) -> Callable[[], None]:
+        """Call back with account and modseq of all that is published, of whatever account; returns what ends it."""
+
     def wake_queue(destinations: Sequence[str] = ()) -> None:
         """Tell the queue runner that there may be something due. :param destinations: of what is new; () when none is."""
 

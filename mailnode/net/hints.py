@@ -20,6 +20,7 @@ class LocalHints:
 
     def __init__(self) -> None:
         self._accounts: dict[str, list[Callable[[int], None]]] = {}
+        self._watching: list[Callable[[str, int], None]] = []
         self._queue: list[Callable[[Sequence[str]], None]] = []
 
     def publish(self, account_id: str, modseq: int) -> None:
@@ -29,6 +30,8 @@ class LocalHints:
                 callback(modseq)
             except Exception:  # a hint is a courtesy: the subscriber polls anyway
                 _log.failure("a subscriber of hints failed")
+        for watcher in tuple(self._watching):
+            _call(watcher, account_id, modseq)
 
     def subscribe(self, account_id: str, callback: Callable[[int], None]) -> Callable[[], None]:
         """Call back with each modseq published for the account; returns what ends it."""
@@ -41,6 +44,11 @@ class LocalHints:
                 del self._accounts[account_id]
 
         return end
+
+    def watch(self, callback: Callable[[str, int], None]) -> Callable[[], None]:
+        """Call back with account and modseq of all that is published; returns what ends it."""
+        self._watching.append(callback)
+        return lambda: _remove(self._watching, callback)
 
     def wake_queue(self, destinations: Sequence[str] = ()) -> None:
         """Tell the queue runner that there may be something due."""

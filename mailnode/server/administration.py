@@ -53,6 +53,7 @@ def administration(config: Config) -> Iterator[Administration]:
             stores.dmarc_results,
             lambda: config.dmarc_reports.settings() if config.dmarc_reports is not None else None,
             stores.received_reports,
+            stores.filters,
             config.dkim.settings,
         )
     finally:

@@ -156,6 +156,7 @@ class Server:
             self._stores.dmarc_results,
             lambda: self.config.dmarc_reports.settings() if self.config.dmarc_reports is not None else None,
             self._stores.received_reports,
+            self._stores.filters,
             lambda: self.config.dkim.settings(),
             self,
         )

@@ -15,7 +15,7 @@ from mailnode.net.programs import Programs
 from mailnode.net.resolver import Resolver
 from mailnode.net.tls import check_pair
 from mailnode.server import plugins
-from mailnode.server.plugins import NothingCounted, PluginContext, UnchangedMemory
+from mailnode.server.plugins import NoFilters, NothingCounted, PluginContext, UnchangedMemory
 from mailnode.values.policy import ListedPolicy
 
 
@@ -55,7 +55,7 @@ def _policies(entries: Sequence[tuple[str, PolicyEntry]]) -> list[IPolicy]:
     resolver = Resolver(clock, ["127.0.0.1"])  # type: ignore[arg-type]  # policies are made only: it asks nobody
     programs = Programs(clock, resolver)  # type: ignore[arg-type]  # the same
     context = PluginContext(
-        clock, resolver, CallingThread(), programs, "localhost", UnchangedMemory(), NothingCounted()
+        clock, resolver, CallingThread(), programs, "localhost", UnchangedMemory(), NothingCounted(), NoFilters()
     )
     wanted = [(key, entry.name, entry.options) for key, entry in entries]
     return plugins.make_policies(wanted, context)

@@ -27,6 +27,7 @@ from mailnode.queue.destination import DestinationSettings
 from mailnode.queue.runner import QueueRunner, RunnerSettings
 from mailnode.server.process import MailProcess
 from mailnode.server.services import EndedAtOnce, Startable
+from mailnode.upkeep.learner import Learner
 from mailnode.upkeep.sweeper import Sweeper
 
 FIRST_REPORTS, REPORTS = 5.0, 300.0  # seconds after start, and between looks for reports that are due
@@ -85,6 +86,12 @@ class Outgoing:
                     within=lambda: process.grace() + process.closing.step,
                 ),
                 process.service(
+                    "learner",
+                    lambda: self._learner.start(),
+                    lambda: self._learner.stop(),
+                    within=lambda: process.grace() + process.closing.step,
+                ),
+                process.service(
                     "daily reports",
                     self._reporter.start,
                     self._stop_reports,
@@ -105,6 +112,7 @@ class Outgoing:
     async def _sweep(self, now: float) -> None:
         await self._process.stores.queue.forget_past(now)
         await self._process.stores.mail.sweep(now)
+        await self._process.stores.filters.sweep(now)
         await self._sending.sweep(now)
         await self._tls_results.sweep(now)
         await self._process.stores.dmarc_results.sweep(now)
@@ -149,6 +157,9 @@ class Outgoing:
             port=config.queue.port,
         )
         self._reports = self._make_reports(tls)
+        self._learner = Learner(
+            stores.filters, stores.mail, runtime.hints, runtime.threads, runtime.clock, config.server.hostname
+        )
         self._runner = QueueRunner(
             stores.queue,
             remote,

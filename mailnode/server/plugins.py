@@ -14,11 +14,13 @@ from zope.interface.verify import verifyObject
 
 from mailnode.errors import ConfigurationError
 from mailnode.interfaces.dmarc import IDmarcCounts
+from mailnode.interfaces.learning import IFilters
 from mailnode.interfaces.outbound import IResolver
 from mailnode.interfaces.policy import IPluginContext, IPolicy, IPolicyFactory, IPolicyMemory, PolicyOptions
 from mailnode.interfaces.programs import IPrograms
 from mailnode.interfaces.runtime import IClock, IThreads
 from mailnode.values.dmarc_report import DmarcSeen
+from mailnode.values.learning import FilterState, SenderCounts, WordCounts
 from mailnode.values.policy import STAGES, ListedPolicy
 
 # Where the configuration names a policy, that name, on_failure and options.
@@ -37,6 +39,7 @@ class PluginContext:
     hostname: str
     memory: IPolicyMemory
     dmarc_counts: IDmarcCounts
+    filters: IFilters
 
 
 @implementer(IDmarcCounts)
@@ -45,6 +48,23 @@ class NothingCounted:
 
     def note(self, seen: DmarcSeen) -> None:
         """Nothing."""
+
+
+@implementer(IFilters)
+class NoFilters:
+    """For those that ask nobody: nobody has learnt anything."""
+
+    async def learnt(self, account_ids: Sequence[str]) -> Mapping[str, FilterState]:
+        """See :class:`IFilters`."""
+        return {account_id: FilterState() for account_id in account_ids}
+
+    async def words(self, account_ids: Sequence[str], words: Sequence[int]) -> Mapping[str, WordCounts]:
+        """See :class:`IFilters`."""
+        return {}
+
+    async def senders(self, account_ids: Sequence[str], sender: str) -> Mapping[str, SenderCounts]:
+        """See :class:`IFilters`."""
+        return {}
 
 
 @implementer(IPolicyMemory)

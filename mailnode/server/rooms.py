@@ -174,6 +174,7 @@ class Rooms:
             hostname,
             self._stores.policy_memory,
             self._stores.dmarc_results,
+            self._stores.filters,
         )
         policies = plugins.make_policies([(key, entry.name, entry.options) for key, entry in entries], context)
         self.listed_policies = plugins.listed(

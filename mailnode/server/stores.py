@@ -24,6 +24,7 @@ from mailnode.store.facades.directory import Directory
 from mailnode.store.facades.dmarc_results import DmarcResults
 from mailnode.store.facades.ephemeral import Ephemeral
 from mailnode.store.facades.ephemeral_remote import RemoteEphemeral
+from mailnode.store.facades.filters import Filters
 from mailnode.store.facades.mail_store import MailStore
 from mailnode.store.facades.policy_memory import PolicyMemory
 from mailnode.store.facades.policy_tally import PolicyTally
@@ -64,6 +65,7 @@ class Stores:
         self.ephemeral = ephemeral
         self.mail = MailStore(engine, blobs, hints, clock, config.server.partitions, queue.blobs_in_use)
         self.directory = Directory(engine, tell_others=tell_others)
+        self.filters = Filters(engine, self.mail.partition, config.server.partitions, clock)
         self.sts_policies = StsPolicies(engine)
         self.received_reports = ReceivedReports(engine)
         self.policy_memory = PolicyMemory(engine, ephemeral, clock)

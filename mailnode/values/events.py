@@ -244,6 +244,7 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
         "what came to the address for reports is none that can be kept; the mail was delivered",
         ("envelope", "sender", "reason"),
     ),
+    "filter.learnt": ("an account's filter learnt messages from what was done with them", ("account", "junk", "good")),
     "upkeep.swept": ("expired rows and blobs were removed", ("what", "count")),
     "admin.command": ("a command changed something", ("command", "subject", "who")),
 }

@@ -251,6 +251,7 @@ class AllThreeWaysTests(TestCase):
                 opened.dmarc_results,
                 opened.dmarc_reports,
                 opened.received_reports,
+                opened.filters,
                 server=Running(),
             )
             port = ControlPort(reactor, self.data, ControlFactory(admin))

@@ -32,6 +32,7 @@ FIRST_PROCESS = [
     "signals",
     "queue",
     "sweeper",
+    "learner",
     "daily reports",
     "further processes",
     "sessions",
@@ -95,7 +96,9 @@ def test_only_what_waits_for_the_grace_time_ends_together(tmp_path):
     given, reactor = config(tmp_path, 1), Reactor()
     server = Server(given, reactor, time.time, lambda: given, LogPlace("lines", 1))
     groups = [one for one in server.services._waiting if isinstance(one, EndedAtOnce)]
-    assert [group.names for group in groups] == [["queue", "sweeper", "daily reports", "further processes", "sessions"]]
+    assert [group.names for group in groups] == [
+        ["queue", "sweeper", "learner", "daily reports", "further processes", "sessions"]
+    ]
     grace = given.server.grace
     waits = {one.names[0] for one in flat(server.services) if one._within() > grace}
     assert waits == set(groups[0].names), "or the grace time would pass more than once"

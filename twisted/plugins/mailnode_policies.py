@@ -10,3 +10,5 @@ dmarc = BuiltIn("dmarc", "dmarc", "Whether the domain that a message says it is 
 clamav = BuiltIn("clamav", "clamav", "What ClamAV's clamd finds in a message.")
 rspamd = BuiltIn("rspamd", "rspamd", "What rspamd makes of a message.")
 spamassassin = BuiltIn("spamassassin", "spamassassin", "What SpamAssassin's spamd makes of a message.")
+reputation = BuiltIn("reputation", "reputation", "How each recipient found the sender's mail so far.")
+words = BuiltIn("words", "words", "The words of a message, judged by what each recipient has taken for junk before.")

@@ -41,6 +41,10 @@ class SharedHints:
         """Call back with each modseq published for the account, wherever; returns what ends it."""
         return self._local.subscribe(account_id, callback)
 
+    def watch(self, callback: Callable[[str, int], None]) -> Callable[[], None]:
+        """Call back with account and modseq of all that is published, wherever; returns what ends it."""
+        return self._local.watch(callback)
+
     def wake_queue(self, destinations: Sequence[str] = ()) -> None:
         """Tell the queue runner, wherever it is, that there may be something due. Another process does not hear of what."""
         self._local.wake_queue(destinations)

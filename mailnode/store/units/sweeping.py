@@ -14,6 +14,10 @@ RETENTION = 7 * 86_400  # seconds an expunged message or deleted mailbox is kept
 APPLIED_RETENTION = 30 * 86_400  # seconds a carried out plan is remembered: longer than any queue keeps an envelope
 GRACE = 2 * 86_400  # seconds a blob file stands without reference before it goes; far longer than any unit
 ROWS = 300  # placements one unit removes, with their messages
+_OF_ACCOUNT = (
+    *("mailbox", "retired_name", "subscription", "thread_ref", "applied", "lease", "stage"),
+    *("filter", "filter_word", "filter_message", "reputation"),
+)
 
 
 def expired(tx: Transaction, before: int) -> int:
@@ -89,7 +93,7 @@ def remove_some(tx: Transaction, account_id: str) -> int:
     removed = remove_placements(tx, "account_id = ?", (account_id,))
     if removed:
         return removed
-    for table in ("mailbox", "retired_name", "subscription", "thread_ref", "applied", "lease", "stage"):
+    for table in _OF_ACCOUNT:
         tx.execute(f"DELETE FROM {table} WHERE account_id = ?", (account_id,))
     tx.execute("DELETE FROM account WHERE account_id = ? AND removed_at IS NOT NULL", (account_id,))
     return 0

@@ -34,6 +34,11 @@ _RULES = {
         "SELECT b.mailbox_id FROM mailbox b JOIN account a ON a.account_id = b.account_id"
         " WHERE b.account_id = ? AND b.highest_modseq > a.modseq"
     ),
+    "a filter's counts of words and senders": (
+        "SELECT f.words, f.senders FROM filter f WHERE f.account_id = ? AND (f.words <> (SELECT count(*) FROM filter_word w"
+        " WHERE w.account_id = f.account_id) OR f.senders <> (SELECT count(*) FROM reputation r"
+        " WHERE r.account_id = f.account_id))"
+    ),
     "a message that stands nowhere": (
         "SELECT message_id FROM message m WHERE account_id = ? AND NOT EXISTS (SELECT 1 FROM placement p"
         " WHERE p.account_id = m.account_id AND p.message_id = m.message_id)"
