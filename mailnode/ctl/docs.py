@@ -71,14 +71,14 @@ bounced last, or was added), ``last_status``, ``last_reply``.
 ``last_encrypted``. ``tls downgrades``: ``domain``, ``host``, ``address``, ``was``, ``now`` (levels), ``since``, ``at``, ``result``
 (by RFC 8460 4.3; "": no policy asked for more), ``reason``. ``tls reports``: ``domain``, ``day``, ``succeeded``, ``failed``
 (connections), ``due``, ``tries``. ``tls report``: ``domain``, ``day``, ``file`` (its name), ``report`` (as RFC 8460 4.4 has it).
-``dmarc reports``: ``domain``, ``source`` (an IP address), ``passed``, ``failed`` (messages), ``reports`` (how many tell of it),
-``last`` (end of what the latest is about), ``report`` (its id). ``dmarc received`` and ``tls received``: ``id``, ``received``,
-``domain``, ``organization``, ``begun``, ``ended``, ``passed``, ``failed`` (messages or connections), ``sender`` (domain of the mail that
-brought it), ``verified`` (whether DMARC vouches for that); ``dmarc report`` and ``tls received-report`` besides ``contact``,
-``identifier`` (what they call it), ``published`` (the policy they saw), ``left_out`` (messages or connections that are not told apart)
-and ``rows``, each with ``source``, ``about`` (a domain), ``result``, ``passed``, ``count``, ``detail``. ``dmarc due``: ``domain``,
-``day``, ``passed``, ``failed``, ``left_out``, ``due``, ``tries``. ``dmarc draft``: ``domain``, ``day``, ``file``, ``report`` (as RFC
-9990 A has it).
+``dmarc reports``: ``domain``, ``source`` (an IP address), ``passed``, ``failed`` (messages), ``reports`` (how many tell of
+it), ``last`` (end of what the latest is about), ``report`` (its id). ``dmarc received`` and ``tls received``: ``id``,
+``received``, ``domain``, ``organization``, ``begun``, ``ended``, ``passed``, ``failed`` (messages or connections), ``sender``
+(domain of the mail that brought it), ``verified`` (whether DMARC vouches for that); ``dmarc report`` and ``tls
+received-report`` besides ``contact``, ``identifier`` (what they call it), ``published`` (the policy they saw), ``left_out``
+(messages or connections that are not told apart) and ``rows``, each with ``source``, ``about`` (a domain), ``result``,
+``passed``, ``count``, ``detail``. ``dmarc due``: ``domain``, ``day``, ``passed``, ``failed``, ``left_out``, ``due``,
+``tries``. ``dmarc draft``: ``domain``, ``day``, ``file``, ``report`` (as RFC 9990 A has it).
 
 ``policy list``: ``name``, ``place`` (the key that names it), ``stages``, ``asked_about`` (strangers, everybody),
 ``on_failure``, ``options`` (as the configuration gives them), ``origin`` (its module), ``help``. ``policy stats``: of each

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from mailnode.errors import ConfigurationError
 from mailnode.interfaces.policy import PolicyOptions
+from mailnode.values import units
+
+OptionSeconds = Annotated[float, Field(gt=0, le=31_536_000), BeforeValidator(units.seconds)]
 
 
 class OptionModel(BaseModel):

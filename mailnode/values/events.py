@@ -209,6 +209,10 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "queue.removed": ("an envelope is done", ("envelope",)),
     "web.request": ("a request for a page was answered", ("peer", "method", "path", "code", "size")),
+    "policy.list_unfit": (
+        "what a list in DNS says is not heeded; told once an hour for each reason",
+        ("policy", "zone", "reason"),
+    ),
     "policy.failed": ("a policy failed and was passed over or deferred", ("session", "policy", "error")),
     "store.failed": ("the store refused a unit", ("tenancy", "error")),
     "store.full": ("the disk is full: mail is refused, reading and deleting go on", ("path",)),
