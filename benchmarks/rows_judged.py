@@ -3,13 +3,21 @@ beside the same server without checks."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
+
+from benchmarks.imap_client import Imap
 from benchmarks.judged import AUTHOR, SignedDomain
 from benchmarks.lab import Lab
-from benchmarks.peers import MailNodeForLoad
+from benchmarks.peers import PASSWORD, MailNodeForLoad
 from benchmarks.report import Measurement
 from benchmarks.rows import Row, in_turn
+from benchmarks.rows_imap import noop_delays
+from benchmarks.rows_memory import LARGE, large_message, send_content
+from benchmarks.smtp_load import signed
 
 SESSIONS, SIZE = 20, 4096
+HEAD = b"From: Out <%b>\r\nTo: bob@a.test\r\nSubject: large\r\nDate: now\r\n\r\n" % AUTHOR.encode()
 
 
 def _judging(lab: Lab) -> tuple[MailNodeForLoad, tuple[str, str], SignedDomain]:
@@ -42,7 +50,53 @@ def _beside_ours(lab: Lab, made: Measurement) -> None:
     )
 
 
+def _noop_beside(contents: Callable[[Callable[[bytes], bytes]], list[bytes]]) -> Callable[[Lab, Measurement], None]:
+    """:param contents: given what signs, returns the messages that another client sends."""
+
+    def measure(lab: Lab, made: Measurement) -> None:
+        node, _, domain = _judging(lab)
+        key = domain.key.read_text()
+        messages = contents(lambda message: signed([message], AUTHOR.rpartition("@")[2], key)[0])
+        messages = [message.replace(b"\r\n.", b"\r\n..") for message in messages]
+
+        def work() -> None:
+            for message in messages:
+                send_content(node, message, lab.way, taken=False)
+
+        with contextlib.closing(Imap(node.address, node.ports["imaps"], node.user, PASSWORD, tls=True)) as client:
+            for _ in range(lab.rounds):
+                delays = noop_delays(client, work)
+                made.ours.append(delays[min(len(delays) - 1, len(delays) * 99 // 100)])
+                made.notes["max"] = f"{max(delays[-1], float(made.notes.get('max', 0))):.1f}"
+
+    return measure
+
+
+def _large(sign: Callable[[bytes], bytes]) -> list[bytes]:
+    body = large_message(LARGE).partition(b"\r\n\r\n")[2]
+    return [sign(HEAD + body.replace(b"\r\n..", b"\r\n."))]
+
+
+def _hostile(sign: Callable[[bytes], bytes]) -> list[bytes]:
+    """Signatures and seals by the thousand, as many fields as are taken and more, white space, a header of 48 MB."""
+    field = b"DKIM-Signature: v=1; a=rsa-sha256; d=side.test; s=%d; h=from; bh=AAAA; b=AAAA\r\n"
+    seals = b"ARC-Seal: i=%d; a=rsa-sha256; cv=pass; d=side.test; s=x; b=AAAA\r\nARC-Message-Signature: i=%d; x\r\n"
+    good = sign(HEAD + b"x\r\n")
+    return [
+        b"".join(field % number for number in range(10_000)) + good,
+        b"".join(field % number for number in range(4_900)) + good,
+        b"".join(seals % (number, number) for number in range(2_400)) + good,
+        b"Authentication-Results: load.test; dkim=pass\r\n" * 4_900 + good,
+        b"A:\r\n" * 200_000 + good,
+        b"Subject: " + b" \t" * 500_000 + b"\r\n" + good,
+        b"X-Large: " + b"y" * 48_000_000 + b"\r\n" + good,
+        sign(HEAD + b" \t\t" * 20_000 + (b"\r\n" * 5_000 + b" \t" * 20_000) * 100 + b"\r\n" * 5_000_000),
+    ]
+
+
 ROWS = [
     Row("smtp 4 KiB signed, 20 sessions, judged", "msg/s", _beside_rspamd, "Postfix+rspamd", 1.0),
     Row("smtp 4 KiB signed, 20 sessions, judged or not", "msg/s", _beside_ours, "mailnode without checks", 0.6),
+    Row("imap NOOP p99 beside 48 MiB signed over SMTP", "ms", _noop_beside(_large), ceiling=20.0, large=True),
+    Row("imap NOOP p99 beside signatures made to take long", "ms", _noop_beside(_hostile), ceiling=20.0),
 ]

@@ -61,7 +61,11 @@ def large_message(octets: int) -> bytes:
 
 def send_large(node: MailNodeForLoad, octets: int, way: Way | None = None) -> None:
     """Send one large message over SMTP. :param way: how to connect; None: without TLS."""
-    message = large_message(octets)
+    send_content(node, large_message(octets), way)
+
+
+def send_content(node: MailNodeForLoad, message: bytes, way: Way | None = None, *, taken: bool = True) -> None:
+    """Send a message over SMTP. :param taken: False: it may be refused."""
     with contextlib.closing(Dial(node, *(way or ("none", False))).secured("smtp")) as peer:
         peer.settimeout(120)
         file = peer.makefile("rb")
@@ -78,7 +82,7 @@ def send_large(node: MailNodeForLoad, octets: int, way: Way | None = None) -> No
         peer.sendall(message)
         peer.sendall(b".\r\n")
         line = file.readline()
-        if line[:3] != b"250":
+        if taken and line[:3] != b"250":
             raise RuntimeError(line.decode())
 
 

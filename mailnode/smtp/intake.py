@@ -13,6 +13,8 @@ from mailnode.smtp.wire.replies import HEADER_TOO_LARGE, NOT_IN_LINES, Rejected
 HEADER_ROOM = 64 * 1024  # octets that may be on top of a header block as it came
 PIECE = 256 * 1024  # octets that are looked at at a time
 
+MAX_FIELDS = 5000  # of a header block; who goes over more of them holds everybody else up
+
 EditHeader = Callable[[bytes], Awaitable[bytes]]
 
 
@@ -93,6 +95,8 @@ class Intake:
         """Write the edited block, and what came behind it."""
         held, self._held = self._held, None
         assert held is not None
+        if _count_fields(held, end) > MAX_FIELDS:
+            raise Rejected(HEADER_TOO_LARGE)
         # What a broken line in the header begins is body: from there on nothing of it may be taken for a field of ours.
         block = repair(bytes(held[:end]))
         cut = header_end(block)
@@ -106,3 +110,8 @@ class Intake:
             self.on_body(body)
         if self._digests is not None:
             self._digests.update(body)
+
+
+def _count_fields(held: bytearray, end: int) -> int:
+    """Return how many lines of a block begin without white space."""
+    return held.count(b"\r\n", 0, end) - held.count(b"\r\n ", 0, end) - held.count(b"\r\n\t", 0, end)

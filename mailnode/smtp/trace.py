@@ -9,7 +9,8 @@ from mailnode.message.headers import Field, remove
 from mailnode.message.parameters import strip_comments
 from mailnode.values.address import domain_key
 
-_OURS_ALONE = frozenset({b"return-path", b"authentication-results"})
+MAX_RESULTS = 100  # fields with results that are told apart by whose they are; of more all are taken out
+_OURS_ALONE = frozenset({b"return-path", b"authentication-results", b"x-mailnode-reason"})
 _CONTROLS = re.compile(rb"[\x00-\x1f\x7f]")  # white space to some readers
 _NOT_IN_NAMES = re.compile(rb'[" \t\\]')
 _VERSION = re.compile(rb"[ \t][0-9 \t]*\Z")
@@ -17,16 +18,18 @@ _VERSION = re.compile(rb"[ \t][0-9 \t]*\Z")
 
 def without_forged(block: bytes, names: frozenset[bytes], hostname: str) -> bytes:
     """Return a header block without the fields nobody but us may write: Return-Path is the final server's (RFC 5321 4.4),
-    results under our name are ours (RFC 8601 5).
+    results under our name are ours (RFC 8601 5), and the reason why a message is no junk.
 
     :param names: of the fields in it, lower case.
     """
     if not names & _OURS_ALONE:
         return block
+    if (b"\r\n" + block.lower()).count(b"\r\nauthentication-results") > MAX_RESULTS:
+        return remove(block, _OURS_ALONE)
     ours = _key(hostname.encode())
 
     def is_forged(field: Field) -> bool:
-        return field.is_named(b"Return-Path") or ours in _authserv_ids(field.value)
+        return not field.is_named(b"Authentication-Results") or ours in _authserv_ids(field.value)
 
     return remove(block, _OURS_ALONE, is_forged)
 

@@ -27,6 +27,8 @@ from mailnode.interfaces.policy import IPolicyChain
 from mailnode.interfaces.sessions import ILogin, ILogins, ISaslExchange, ISessionMind, ISubmitter
 from mailnode.interfaces.store import IBlobWriter
 from mailnode.interfaces.wire import IConnection, ISession
+from mailnode.smtp.intake import MAX_FIELDS
+from mailnode.smtp.trace import MAX_RESULTS
 from mailnode.smtp.transaction import protocol_keyword
 from mailnode.smtp.wire.limits import Limits, Timeouts
 from mailnode.smtp.wire.profile import Profile
@@ -541,6 +543,10 @@ def test_fields_only_we_may_write_are_taken_out() -> None:
         "us.test\x1c; spf=pass",
         "\x1fus.test; spf=pass",
         "us.test\x0b1; spf=pass",
+        "\tUS.TEST\t;\tspf=pass",
+        "us.test 1 ; spf=pass",
+        "(us.other) us.test (x;y) 1 (z); spf=pass",
+        '"us" . "test"; spf=pass',
     ],
 )
 def test_results_under_our_name_are_taken_out_however_it_is_written(kind: str, value: str) -> None:
@@ -567,6 +573,32 @@ def test_results_of_others_stay(value: str) -> None:
     client.say("DATA\n")
     client.say(f"Authentication-Results:{value}\nSubject: x\n\nhi\n.\n")
     assert f"\r\nAuthentication-Results:{value}\r\n".encode() in world.delivery.accepted[0][2]
+
+
+# SMTP trap 40: ten copies, and more than anybody has a good reason for
+@pytest.mark.parametrize(("copies", "others"), [(10, 10), (10, 90), (1, MAX_RESULTS), (0, MAX_RESULTS + 1)])
+def test_copies_under_our_name_between_those_of_others(copies: int, others: int) -> None:
+    world = World()
+    client = world.client()
+    client.say("EHLO x\n" + ENVELOPE)
+    client.say("DATA\n")
+    ours = "Authentication-Results: us.test; spf=pass\n"
+    theirs = "Authentication-Results: other.test; spf=pass\n"
+    mixed = (ours + theirs) * min(copies, others) + theirs * (others - copies)
+    assert client.say(f"{mixed}X-Mailnode-Reason: not junk\nSubject: x\n\nhi\n.\n").startswith("250")
+    stored = world.delivery.accepted[0][2]
+    assert b"Results: us.test" not in stored and b"X-Mailnode-Reason" not in stored
+    assert stored.count(b"Results: other.test") == (others if copies + others <= MAX_RESULTS else 0)
+
+
+def test_a_header_of_very_many_fields() -> None:
+    world = World()
+    client = world.client()
+    for count, code in ((MAX_FIELDS - 2, "250 2.0.0"), (MAX_FIELDS, "552 5.3.4")):
+        client.say("EHLO x\n" + ENVELOPE)
+        client.say("DATA\n")
+        client.say("A: b\n c\n\td\n" * count)
+        assert client.say("Subject: x\n\nhi\n.\n").startswith(code)
 
 
 def test_a_command_before_the_greeting_is_answered_after_it() -> None:
