@@ -64,14 +64,12 @@ class SpfPolicy:
         address = ip_address(request.origin.peer)
         if address is None or address.is_loopback:
             return PASS
-        helo = _domain(request.origin.helo)
+        helo, sender = request.origin.helo, request.reverse_path
+        who = SpfIdentity(str(address), POSTMASTER, _domain(helo), helo)
         if request.stage == "helo":
-            outcome = await self._check.find(SpfIdentity(str(address), POSTMASTER, helo, helo))
-            return self._of_helo(outcome, request.origin.helo, str(address))
-        sender = request.reverse_path
-        who = SpfIdentity(str(address), POSTMASTER, helo, helo)
+            return self._of_helo(await self._check.find(who), helo, who.address)
         if sender is not None:
-            who = SpfIdentity(str(address), sender.local, _domain(sender.domain), helo)
+            who = SpfIdentity(who.address, sender.local, _domain(sender.domain), helo)
         return self._of_mail(await self._check.find(who), who)
 
     def _of_helo(self, outcome: SpfOutcome, helo: str, address: str) -> Verdict:

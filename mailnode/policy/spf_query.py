@@ -32,7 +32,8 @@ _PER_MESSAGE = re.compile(rb"%\{[slht]", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class SpfIdentity:
-    """Who wants to send: the client's IP address, and a mailbox, of HELO's "postmaster". ``domain`` in A-labels."""
+    """Who wants to send: the client's IP address, and a mailbox, of HELO's "postmaster". ``domain`` in A-labels, ``helo`` as the
+    client says it."""
 
     address: str
     local: str
