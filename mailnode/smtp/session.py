@@ -298,10 +298,12 @@ class SmtpSession(Session[ev.Event]):
                 await self._admit_recipient(transaction, address)
                 transaction.routes[address] = route
                 transaction.recipients.append(recipient)
+                transaction.note(
+                    verdict, address
+                )  # once, or who names a recipient again and again adds to its own score
         except Exception as error:
             self._refuse_recipient(transaction, address, error)
             return
-        transaction.note(verdict, address)
         transaction.accepted.append(address)
         self._say(replies.RECIPIENT_OK)
 
@@ -363,13 +365,11 @@ class SmtpSession(Session[ev.Event]):
         assert transaction is not None
         verdict = await self._ask("data", About(transaction.mail, size=transaction.mail.options.size))
         transaction.heed(verdict, "data")
+        # First, for it may fail, and then the client may try again: what was found is to be noted once.
+        writer = self._service.delivery.writer(self._service.limits.message_size)
         transaction.note(verdict)
         transaction.begin(self._origin(), self._service.clock.seconds())
-        transaction.intake = Intake(
-            self._service.delivery.writer(self._service.limits.message_size),
-            self._edit_header,
-            self._service.limits.header_size,
-        )
+        transaction.intake = Intake(writer, self._edit_header, self._service.limits.header_size)
         self._pace.began(Phase.CONTENT, self._steady.seconds())
         self.channel.set_timeout(self._service.timeouts.data)
 
