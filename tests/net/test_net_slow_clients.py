@@ -26,9 +26,9 @@ EVERY = 20.0  # seconds between two pieces: none is silent for long
 ENVELOPE = b"MAIL FROM:<a@x.test>\r\nRCPT TO:<alice@us.test>\r\n"
 
 
-def smtp(kind: str, before: bytes = b"") -> Any:
+def smtp(kind: str, before: bytes = b"", peer: str = "192.0.2.1") -> Any:
     world = smtp_fakes.World(kind)
-    client = world.client()
+    client = world.client(peer)
     if kind == "submission":
         client.secure()
     client.say(before)
@@ -138,6 +138,54 @@ SLOW: dict[str, tuple[Callable[[], Any], Callable[[], Iterator[bytes]], float, f
         lambda: smtp("smtp", b"EHLO x\r\n" + ENVELOPE),
         lambda: repeat(b"BDAT 1\r\nx"),
         GRACE,
+        WATCH_SECONDS,
+    ),
+    "smtp: one chunk": (
+        lambda: smtp("smtp", b"EHLO x\r\n" + ENVELOPE + b"BDAT 1000000\r\n"),
+        lambda: octets(b"x"),
+        GRACE,
+        WATCH_SECONDS,
+    ),
+    "smtp: one chunk in binary": (
+        lambda: smtp("smtp", b"EHLO x\r\n" + ENVELOPE.replace(b">", b"> BODY=BINARYMIME", 1) + b"BDAT 1000000\r\n"),
+        lambda: octets(b"\0\n"),
+        GRACE,
+        WATCH_SECONDS,
+    ),
+    "smtp: a chunk out of place": (
+        lambda: smtp("smtp", b"EHLO x\r\nBDAT 1000000\r\n"),
+        lambda: octets(b"x"),
+        START,
+        WATCH_SECONDS,
+    ),
+    "smtp: chunks behind a refused one": (
+        lambda: smtp("smtp", b"EHLO x\r\n" + ENVELOPE + b"BDAT 3\r\na\rb"),
+        lambda: repeat(b"BDAT 1\r\nx"),
+        WRITING,
+        WATCH_SECONDS,
+    ),
+    "smtp: chunks of nothing": (
+        lambda: smtp("smtp", b"EHLO x\r\n" + ENVELOPE),
+        lambda: repeat(b"BDAT 0\r\n"),
+        WRITING,
+        WATCH_SECONDS,
+    ),
+    "smtp: a faulty message": (
+        lambda: smtp("smtp", b"EHLO x\r\n" + ENVELOPE + b"DATA\r\n"),
+        lambda: octets(b"\0"),
+        GRACE,
+        WATCH_SECONDS,
+    ),
+    "smtp: XCLIENT": (
+        lambda: smtp("smtp", b"EHLO x\r\n", "10.2.0.1"),
+        lambda: repeat(b"XCLIENT ADDR=192.0.2.9\r\n"),
+        START,
+        WATCH_SECONDS,
+    ),
+    "smtp: a recipient in octets": (
+        lambda: smtp("smtp", b"EHLO x\r\n" + ENVELOPE),
+        lambda: octets(b"x"),
+        WRITING,
         WATCH_SECONDS,
     ),
     "smtp: chunks taken back": (

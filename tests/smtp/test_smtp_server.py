@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from smtp_dialog import DIALOGS, Answering, load, parse, play
 
+from mailnode.smtp.extensions.table import TABLE
 from mailnode.smtp.wire import events as ev
 from mailnode.smtp.wire.content import DataReader, Inspector
 from mailnode.smtp.wire.limits import Limits
@@ -39,6 +40,23 @@ def test_every_dialog_answers_something() -> None:
         dialog = load(path)
         assert [side for side, _ in dialog.turns].count("S:") >= 1
         assert len(ALL) > 20
+
+
+@pytest.mark.parametrize("row", TABLE.values(), ids=TABLE)
+def test_every_word_after_ehlo_has_its_dialog(row) -> None:
+    """It is said in one, and each of its parameters, or the command it stands for, is used in one."""
+    turns = [turn for path in ALL for turn in load(path).turns]
+    said = b"".join(data for side, data in turns if side == "S:")
+    used = b"".join(data for side, data in turns if side == "C:").upper()
+    assert f"250-{row.keyword}".encode() in said or f"250 {row.keyword}".encode() in said
+    commands = {
+        "CHUNKING": b"BDAT ",
+        "STARTTLS": b"STARTTLS\r\n",
+        "XCLIENT": b"XCLIENT ADDR=",
+        "BINARYMIME": b"BODY=BINARYMIME",
+    }
+    for word in [f" {one.keyword}".encode() for one in (*row.mail, *row.rcpt)] or [commands.get(row.keyword, b"")]:
+        assert word in used
 
 
 # What is not CRLF.CRLF must not end a message.

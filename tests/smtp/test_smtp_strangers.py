@@ -12,6 +12,7 @@ from twisted.internet.task import Clock
 from mailnode.policy.decision import TO_JUNK
 from mailnode.smtp import strangers
 from mailnode.smtp.strangers import KNOWN_SECONDS, Rates, Strangers
+from mailnode.smtp.wire.limits import Limits
 from mailnode.values.networks import client_key, neighbours_key
 from mailnode.values.policy import Verdict
 
@@ -191,6 +192,31 @@ def test_who_is_no_stranger_is_not_counted(kind: str, peer: str) -> None:
             client.say(hello + "MAIL FROM:<a@x.test>\nRCPT TO:<nobody@us.test>\nRCPT TO:<alice@us.test>\n")
             client.say("DATA\n")
             assert client.codes(TEXT) == ["250"]
+
+
+def test_recipients_that_there_are_not_are_mistakes_and_slow_a_client_down() -> None:
+    world = World(limits=Limits(errors_slow=3, errors_max=5))
+    client = world.client()
+    client.say("EHLO x\nMAIL FROM:<a@x.test>\n")
+    assert client.codes("RCPT TO:<nobody@us.test>\n" * 3) == ["550"] * 3
+    assert client.say("RCPT TO:<alice@us.test>\n") == ""
+    world.clock.advance(1)
+    assert client.heard().startswith("250 ")
+    client.say("RCPT TO:<nobody@us.test>\n" * 3)
+    world.clock.advance(1)
+    world.clock.advance(1)
+    world.clock.advance(1)
+    assert [line[:3] for line in client.heard().splitlines()] == ["550", "550", "421"]
+
+
+@pytest.mark.parametrize("said", ["VRFY alice", "VRFY nobody", "VRFY <alice@us.test>", "VRFY full@us.test"])
+def test_vrfy_says_the_same_of_everybody(said: str) -> None:
+    world = World()
+    client = world.client()
+    for command in (said, f"EHLO x\n{said}"):
+        assert client.say(f"{command}\n").splitlines()[-1] == "252 2.1.5 Send some mail, and see"
+    assert client.codes(said.replace("VRFY", "EXPN") + "\n") == ["502"]
+    assert world.router.asked == []
 
 
 def test_xclient_counts_for_whom_it_is_said() -> None:
