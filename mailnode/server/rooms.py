@@ -232,6 +232,7 @@ class Rooms:
             highest_priority=config.submission.highest_priority,
             binary=self._binary,
             strangers=self._strangers,
+            spokesmen=[*entry.proxy_from, *entry.xclient_from],
             rates=Rates(
                 limits.connections_per_minute,
                 limits.messages_per_minute,

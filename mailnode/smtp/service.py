@@ -37,6 +37,7 @@ class Service:
     highest_priority: int = 0  # that accounts may ask for; submission only
     strangers: Strangers | None = None  # None: of strangers nothing is remembered
     rates: Rates = UNBOUNDED  # of strangers
+    spokesmen: Networks = ()  # balancers and relays that say for whom they speak, and are no strangers themselves
     greet_pause: float = 0.0  # seconds that strangers wait for the greeting whose mail was not taken lately
 
     @property

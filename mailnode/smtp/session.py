@@ -220,7 +220,8 @@ class SmtpSession(Session[ev.Event]):
         self._asking.silent = within(peer, self._service.no_policy_for)
         self._trusted = within(peer, self._service.relay_from)
         address = ip_address(peer)
-        self._from_afar = address is not None and not address.is_loopback
+        near = address is None or address.is_loopback or within(peer, self._service.spokesmen)
+        self._from_afar = not near
 
     def _is_stranger(self) -> bool:
         """Whether the client is one of those that are many, and that nothing is known of."""

@@ -36,7 +36,7 @@ class Rooms:
         listener = [{"protocol": "pop3", "endpoint": "tcp:110"}, {"protocol": "imap", "endpoint": "tcp:143"}]
         listener.append({"protocol": "smtp", "endpoint": "tcp:25"})
         server = {"hostname": "mx.a.test", "data": self.data}
-        return read({"server": server, "listener": listener, "limits": limits}, Path("/"))
+        return read({"server": server, "listener": listener, "limits": limits, "judgement": {"checks": []}}, Path("/"))
 
     def connect(self, number=0, host="192.0.2.1"):
         """Return the transport of a client, greeted or turned away; None: closed without a word."""

@@ -282,6 +282,7 @@ class World:
             signer=signer,
             strangers=Strangers(self.clock),
             rates=rates,
+            spokesmen=[ipaddress.ip_network(xclient_from)],
             greet_pause=greet_pause,
             binary=BinaryMail(self.delivery, AtOnce(), AtOnce()),  # type: ignore[arg-type]
         )

@@ -172,6 +172,7 @@ ORDERS = {
 }
 
 
+# SMTP trap 13: after a refused end of DATA, a failed BDAT, VRFY with UTF-8, RSET: no policy is passed by
 @pytest.mark.parametrize("words", ORDERS.values(), ids=ORDERS)
 def test_an_order(words: str) -> None:
     steps = []
