@@ -12,9 +12,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from benchmarks.peers import listens
 from benchmarks.smtp_load import SELECTOR
 from tests.end_to_end.servers import Dns, free_port, program, wait_for
+from tests.end_to_end.ways import HEADER
 from tests.open_folder import open_folder
 from tests.processes import start
 
+CLIENT = HEADER.split()[2].decode()  # the address that mail comes from: of one on this machine nothing is asked
 AUTHOR = "out@side.test"  # the reverse-path of the load
 WIDTH = 250  # octets of one string of a TXT record
 OTHERS = (  # modules of rspamd, by name
@@ -41,11 +43,10 @@ class SignedDomain:
         self.dns = Dns(
             folder,
             [
-                f"txt-record={domain},v=spf1 ip4:127.0.0.1 -all",
+                f"txt-record={domain},v=spf1 ip4:{CLIENT} -all",
                 f"txt-record=_dmarc.{domain},v=DMARC1; p=reject",
                 f"txt-record={SELECTOR}._domainkey.{domain},{texts}",
-                "ptr-record=1.0.0.127.in-addr.arpa,load.test",
-                "host-record=load.test,127.0.0.1",
+                f"host-record=load.test,{CLIENT}",
                 "local-ttl=3600",
             ],
         )
