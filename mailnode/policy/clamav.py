@@ -9,14 +9,14 @@ from zope.interface import implementer
 
 from mailnode.interfaces.policy import IPluginContext, IPolicy
 from mailnode.interfaces.programs import IPrograms, ProgramFailed
-from mailnode.policy.outside import PIECE, Asked, Octets, Place, ProgramOptions, pieces
+from mailnode.policy.outside import PIECE, Asked, AskedOptions, Octets, Place, pieces, unasked
 from mailnode.policy.wire import clamd
 from mailnode.policy.wire.fields import shown
 from mailnode.values.policy import PASS, PolicyRequest, Verdict
 from mailnode.values.program import ProgramEndpoint
 
 
-class ClamavOptions(ProgramOptions):
+class ClamavOptions(AskedOptions):
     """See each field."""
 
     endpoint: Place = Field(
@@ -52,9 +52,9 @@ class ClamavPolicy:
 
     async def judge(self, request: PolicyRequest) -> Verdict:
         """See :class:`IPolicy`."""
-        unasked = self._clamd.unasked(request)
-        if unasked is not None:
-            return unasked
+        left_out = unasked(self._options, request)
+        if left_out is not None:
+            return left_out
         answer = await self._clamd.ask(lambda: self._scan(request))
         if answer.error:
             raise ProgramFailed(f"{self._clamd.place}: {shown(answer.error)}")

@@ -38,7 +38,6 @@ class ProgramOptions(OptionModel):
 
     endpoint: Place
     timeout: Seconds = Field(8.0, description="For how long an answer is waited for.")
-    at_once: int = Field(20, ge=1, le=1000, description="How many messages it is asked about at a time; others wait.")
     largest: Octets
     skip_from: float = Field(
         0.0,
@@ -49,25 +48,32 @@ class ProgramOptions(OptionModel):
     users: bool = Field(False, description="Ask also about what users and those that may relay send.")
 
 
+class AskedOptions(ProgramOptions):
+    """Of one whose answers are to single questions."""
+
+    at_once: int = Field(20, ge=1, le=1000, description="How many messages it is asked about at a time; others wait.")
+
+
+def unasked(options: ProgramOptions, request: PolicyRequest) -> Verdict | None:
+    """Return what is said of a message about which a program is not asked; None: it is."""
+    found = request.found
+    if options.skip_from and (found.quarantine or found.score >= options.skip_from):
+        return PASS
+    if options.skip_below and found.score < options.skip_below:
+        return PASS
+    if request.size > options.largest:
+        return Verdict(reason=f"not asked: more than {options.largest} octets")
+    return None
+
+
 class Asked:
     """A program that is asked."""
 
-    def __init__(self, clock: IClock, options: ProgramOptions) -> None:
+    def __init__(self, clock: IClock, options: AskedOptions) -> None:
         self.place = options.endpoint
         self._clock = clock
         self._options = options
         self._turns = DeferredSemaphore(options.at_once)
-
-    def unasked(self, request: PolicyRequest) -> Verdict | None:
-        """Return what is said of a message about which it is not asked; None: it is."""
-        options, found = self._options, request.found
-        if options.skip_from and (found.quarantine or found.score >= options.skip_from):
-            return PASS
-        if options.skip_below and found.score < options.skip_below:
-            return PASS
-        if request.size > options.largest:
-            return Verdict(reason=f"not asked: more than {options.largest} octets")
-        return None
 
     async def ask(self, question: Callable[[], Coroutine[Deferred[object], object, T]]) -> T:
         """Ask when it is its turn, and return the answer. :raises ProgramFailed: there is none to use, in time."""

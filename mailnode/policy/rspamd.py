@@ -10,7 +10,7 @@ from zope.interface import implementer
 from mailnode.interfaces.policy import IPluginContext, IPolicy
 from mailnode.interfaces.programs import HttpPost, IPrograms, ProgramFailed
 from mailnode.interfaces.runtime import IThreads
-from mailnode.policy.outside import Asked, Octets, Place, ProgramOptions
+from mailnode.policy.outside import Asked, AskedOptions, Octets, Place, unasked
 from mailnode.policy.wire import rspamd
 from mailnode.policy.wire.fields import told, weightiest
 from mailnode.values.policy import PolicyRequest, Verdict
@@ -21,7 +21,7 @@ SMALL = 16_384  # octets of an answer that is read at once; a larger one is read
 MAX_RECIPIENTS = 100  # that it is told of: its own limit of fields is not far above
 
 
-class RspamdOptions(ProgramOptions):
+class RspamdOptions(AskedOptions):
     """See each field."""
 
     endpoint: Place = Field(
@@ -65,9 +65,9 @@ class RspamdPolicy:
 
     async def judge(self, request: PolicyRequest) -> Verdict:
         """See :class:`IPolicy`."""
-        unasked = self._rspamd.unasked(request)
-        if unasked is not None:
-            return unasked
+        left_out = unasked(self._options, request)
+        if left_out is not None:
+            return left_out
         return self._verdict(await self._rspamd.ask(lambda: self._check(request)))
 
     async def _check(self, request: PolicyRequest) -> rspamd.RspamdAnswer:

@@ -9,14 +9,14 @@ from zope.interface import implementer
 
 from mailnode.interfaces.policy import IPluginContext, IPolicy
 from mailnode.interfaces.programs import IPrograms
-from mailnode.policy.outside import PIECE, Asked, Octets, Place, ProgramOptions, pieces
+from mailnode.policy.outside import PIECE, Asked, AskedOptions, Octets, Place, pieces, unasked
 from mailnode.policy.wire.fields import weightiest
 from mailnode.policy.wire.spamd import SpamdAnswer, SpamdReply, request_head
 from mailnode.values.policy import PolicyRequest, Verdict
 from mailnode.values.program import ProgramEndpoint
 
 
-class SpamassassinOptions(ProgramOptions):
+class SpamassassinOptions(AskedOptions):
     """See each field."""
 
     endpoint: Place = Field(
@@ -51,9 +51,9 @@ class SpamassassinPolicy:
 
     async def judge(self, request: PolicyRequest) -> Verdict:
         """See :class:`IPolicy`."""
-        unasked = self._spamd.unasked(request)
-        if unasked is not None:
-            return unasked
+        left_out = unasked(self._options, request)
+        if left_out is not None:
+            return left_out
         answer = await self._spamd.ask(lambda: self._check(request))
         junk = self._options.spam == "quarantine" and answer.score >= answer.needed
         reason = f"{answer.score:.1f} of {answer.needed:.1f}{weightiest(answer.rules)}"

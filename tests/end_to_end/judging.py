@@ -113,3 +113,27 @@ class Spamd:
         """End it."""
         self.process.stop()
         self._opened.cleanup()
+
+
+class OpenDkim:
+    """OpenDKIM as a milter that verifies, with the records of a test instead of DNS."""
+
+    def __init__(self, folder: Path, records: dict[str, str]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.socket = folder / "socket"
+        self.endpoint = f"unix:{self.socket}"
+        (folder / "records").write_text("".join(f"{name} {text}\n" for name, text in records.items()))
+        (folder / "opendkim.conf").write_text(
+            f"Mode v\nUserID {USER}\nSocket local:{self.socket}\nBackground no\nSyslog no\nPidFile {folder}/pid\n"
+            f"AuthservID milter.a.test\nAlwaysAddARHeader yes\nTestDNSData {folder}/records\n"
+        )
+        self.process = Process([program("opendkim"), "-f", "-x", str(folder / "opendkim.conf")], cwd=folder)
+        try:
+            wait_for(self.socket.exists, "opendkim")
+        except BaseException:
+            self.process.stop()
+            raise
+
+    def stop(self) -> None:
+        """End it."""
+        self.process.stop()

@@ -44,6 +44,7 @@ OTHER_WAYS = {
     "test_e2e_bad_servers::test_it_is_deferred_and_told": "What is long is said by other servers, to which we connect.",
     "test_e2e_mta_sts::test_a_policy_of_a_gigabyte_is_let_go_of_and_mail_goes_without": "A web server says it, over https.",
     "test_e2e_stopped_readers::test_it_is_tried_again_later": "How it goes out is what is tested: plain, STARTTLS, implicit TLS.",
+    "test_e2e_milter::test_signatures_are_verified_over_one_connection": "How it goes on to a milter is what is tested.",
     "test_e2e_programs::test_rspamd": "How it goes on to other programs is what is tested.",
     "test_e2e_programs::test_clamd_and_what_becomes_of_mail_when_it_is_down": "How it goes on to other programs is what is tested.",
     "test_e2e_programs::test_clamd_that_takes_less_than_it_is_sent": "How it goes on to other programs is what is tested.",

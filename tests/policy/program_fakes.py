@@ -45,8 +45,9 @@ class FakeLink:
         return taken
 
     def say(self, data):
-        self.came += data
-        self.wake()
+        if data:
+            self.came += data
+            self.wake()
 
     def end(self):
         self.ended = True

@@ -20,7 +20,7 @@ from mailnode.values.address import parse_address
 from mailnode.values.envelope import Origin
 from mailnode.values.policy import PASS, Findings, ScoredReason, Verdict
 
-PROGRAMS = ("clamav", "rspamd", "spamassassin")
+PROGRAMS = ("clamav", "milter", "rspamd", "spamassassin")
 HTTP = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"
 
 
@@ -73,7 +73,8 @@ def test_the_examples_of_the_page_can_be_made():
     factories, context, made = policy_factories(), FakeContext(FakePrograms()), []
     for name, options in shown:
         if name in PROGRAMS:
-            made.append(factories[name].make(tomllib.loads(options)["options"], context).name)
+            factories[name].make(tomllib.loads(options)["options"], context)
+            made.append(name)
     assert sorted(made) == sorted(PROGRAMS)
 
 
