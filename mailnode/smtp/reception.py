@@ -17,25 +17,20 @@ class Reception(SmtpSession):
         return self._trusted
 
     async def _check_sender(self, mail: Mail) -> None:
-        if not self._counts_one("messages"):
+        if not self._newcomer.adds("messages"):
             raise Rejected(replies.TOO_MANY_MESSAGES)
 
     def _refuse_recipient(self, transaction: MailTransaction, recipient: Address, error: Exception) -> None:
         super()._refuse_recipient(transaction, recipient, error)
         if reply_to(error).code >= 500:
-            self._counts_one("refused_recipients")
+            self._newcomer.adds("refused_recipients")
 
     def _check_recipient(self, transaction: MailTransaction) -> None:
         """A bounce goes to one address; what sends the null sender to many is no mail server (4yz: the rest may come in
         further transactions). Who has tried many that there are not learns of no further ones."""
-        strangers = self._service.strangers
-        if (
-            strangers is not None
-            and self._is_stranger()
-            and strangers.is_full("refused_recipients", self.peer, self._service.rates)
-        ):
+        if self._newcomer.is_full("refused_recipients"):
             raise Rejected(replies.TOO_MANY_REFUSED)
-        if not self._counts_one("recipients"):
+        if not self._newcomer.adds("recipients"):
             raise Rejected(replies.TOO_MANY_RECIPIENTS)
         limit = self._service.limits.null_sender_recipients
         if transaction.mail.reverse_path is None and len(transaction.recipients) >= limit:

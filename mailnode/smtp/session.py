@@ -27,6 +27,7 @@ from mailnode.smtp.intake import Intake
 from mailnode.smtp.pace import Pace, Phase
 from mailnode.smtp.refusals import RefusalLog
 from mailnode.smtp.service import Service
+from mailnode.smtp.strangers import Newcomer
 from mailnode.smtp.trace import without_forged
 from mailnode.smtp.transaction import MailTransaction, protocol_keyword
 from mailnode.smtp.wire import events as ev
@@ -36,7 +37,7 @@ from mailnode.smtp.wire.server import ServerConnection
 from mailnode.values.address import Address
 from mailnode.values.envelope import PLAIN_MAIL, PLAIN_RCPT, Envelope, Origin
 from mailnode.values.ids import new_id
-from mailnode.values.networks import ip_address, within
+from mailnode.values.networks import is_loopback, within
 from mailnode.values.policy import PASS, Verdict
 from mailnode.values.smtp_reply import Reply
 
@@ -67,6 +68,7 @@ class SmtpSession(Session[ev.Event]):
         self._service = service
         self._steady = service.steady
         self._asking = Asking(service.policies)
+        self._newcomer = Newcomer(service.strangers, service.rates)
         self._place(channel.peer)
         self._helo = ""
         self._refusals = RefusalLog(channel.session, self.protocol)
@@ -101,7 +103,7 @@ class SmtpSession(Session[ev.Event]):
         if await self._is_turned_away():
             return
         wait = self._service.greet_pause + began - self._steady.seconds()
-        if wait > 0 and self._is_stranger() and not self._is_acquainted():
+        if wait > 0 and self._newcomer.is_unknown:
             await pause(self._service.clock, wait)
         self.ensure_there()
         if self._connection.spoke_first and not self._asking.silent and not self._is_known():
@@ -113,7 +115,7 @@ class SmtpSession(Session[ev.Event]):
 
     async def _is_turned_away(self) -> bool:
         """Whether a client that connects, or is spoken for from now on, was sent away."""
-        if not self._counts_one("connections"):
+        if not self._newcomer.adds("connections"):
             self._close_with(replies.TOO_MANY_CONNECTIONS, "too many connections in a minute")
             return True
         refusal = rejection(await self._ask("connect"), "connect", 554)
@@ -219,22 +221,8 @@ class SmtpSession(Session[ev.Event]):
         self.peer = peer
         self._asking.silent = within(peer, self._service.no_policy_for)
         self._trusted = within(peer, self._service.relay_from)
-        address = ip_address(peer)
-        near = address is None or address.is_loopback or within(peer, self._service.spokesmen)
-        self._from_afar = not near
-
-    def _is_stranger(self) -> bool:
-        """Whether the client is one of those that are many, and that nothing is known of."""
-        return self._from_afar and not self._asking.silent and not self._is_known()
-
-    def _is_acquainted(self) -> bool:
-        strangers = self._service.strangers
-        return strangers is not None and strangers.is_known(self.peer)
-
-    def _counts_one(self, what: str) -> bool:
-        """Count one more connection, message ... of a stranger; whether there may be one more."""
-        strangers = self._service.strangers
-        return strangers is None or not self._is_stranger() or strangers.add(what, self.peer, self._service.rates)
+        of_ours = self._is_known() or self._asking.silent or is_loopback(peer) or within(peer, self._service.spokesmen)
+        self._newcomer.comes("" if of_ours else peer)
 
     async def _ask(self, stage: str, about: About = NOTHING_MORE) -> Verdict:
         """Ask the policies of a stage; what they say of the client goes with every message."""
@@ -427,8 +415,8 @@ class SmtpSession(Session[ev.Event]):
         """Judge, then make durable. :raises Exception: whatever it is, nothing was kept."""
         reply = await self._end_of_data.take(transaction)
         self._refusals.taken()
-        if self._service.strangers is not None and self._is_stranger() and not transaction.is_junk:
-            self._service.strangers.taken(self.peer)
+        if not transaction.is_junk:
+            self._newcomer.taken()
         for address, refusal in transaction.refusals.items():
             self._log_recipient(transaction, address, refusal)
         return reply

@@ -120,3 +120,36 @@ class Strangers:
         self._known.move_to_end(key)
         if len(self._known) > MAX_KNOWN:
             self._known.popitem(last=False)
+
+
+class Newcomer:
+    """The client of one session, should it be a stranger; nothing is counted of others."""
+
+    def __init__(self, strangers: Strangers | None, rates: Rates) -> None:
+        self._strangers = strangers
+        self._rates = rates
+        self._peer = ""
+
+    def comes(self, peer: str) -> None:
+        """It is at this address. :param peer: "": it is no stranger, or nothing is known of where it is."""
+        self._peer = peer
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether it is a stranger whose mail was not taken lately."""
+        return self._strangers is not None and bool(self._peer) and not self._strangers.is_known(self._peer)
+
+    def adds(self, what: str) -> bool:
+        """Count one more connection, message ... of it, unless that is too much; whether there may be one more."""
+        return self._strangers is None or not self._peer or self._strangers.add(what, self._peer, self._rates)
+
+    def is_full(self, what: str) -> bool:
+        """Whether there may be no further one."""
+        return (
+            self._strangers is not None and bool(self._peer) and self._strangers.is_full(what, self._peer, self._rates)
+        )
+
+    def taken(self) -> None:
+        """A message of it was taken, and not for junk."""
+        if self._strangers is not None and self._peer:
+            self._strangers.taken(self._peer)

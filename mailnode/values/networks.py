@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
+from functools import lru_cache
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Networks = Sequence[Network]
+
+REMEMBERED = 1024  # addresses whose networks need not be worked out again: each is counted several times a message
 
 _TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")  # IPv4 addresses behind a translator
 
@@ -28,11 +31,19 @@ def ip_address(peer: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
     return getattr(address, "ipv4_mapped", None) or address
 
 
+def is_loopback(peer: str) -> bool:
+    """Whether a peer is on this machine: at a loopback address, or at a UNIX socket, which has none."""
+    address = ip_address(peer)
+    return address is None or address.is_loopback
+
+
+@lru_cache(maxsize=REMEMBERED)
 def client_key(host: str) -> str:
     """Return by what clients are counted: an IPv4 address, an IPv6 /64 network, "" for what has no address."""
     return _network(host, 32, 64)
 
 
+@lru_cache(maxsize=REMEMBERED)
 def neighbours_key(host: str) -> str:
     """Return the network of a client and those beside it, which often are one's: IPv4 /24, IPv6 /48; "" without an address."""
     return _network(host, 24, 48)

@@ -6,9 +6,14 @@ from typing import Any
 
 import pytest
 from smtp_fakes import World
+from twisted.internet.task import Clock
+from zope.interface import implementer
 
+from mailnode.interfaces.policy import IPolicy
+from mailnode.policy.chain import ChainedPolicy, PolicyChain
 from mailnode.values.address import parse_address
-from mailnode.values.policy import Verdict
+from mailnode.values.plan import JUNK
+from mailnode.values.policy import PASS, PolicyRequest, Verdict
 
 ALICE, BOB = parse_address("alice@us.test"), parse_address("bob@us.test")
 NOT_BOB = Verdict(own={BOB: Verdict("refuse", "5.7.1", "not for bob"), ALICE: Verdict()})
@@ -93,3 +98,34 @@ def test_chunks_too(last: str) -> None:
     assert sender.codes("BDAT 5\nx\n\n") == ["250"]
     assert sender.codes(last + ("\n" if "2" in last else "")) == ["353", "250", "550", "250"]
     assert len(world.delivery.accepted) == 2
+
+
+@implementer(IPolicy)
+class OfBob:
+    """At RCPT it finds 20 points against what is for bob, and for everybody else nothing."""
+
+    name = "of-bob"
+    stages = frozenset(["rcpt"])
+    only_strangers = False
+
+    async def judge(self, request: PolicyRequest) -> Verdict:
+        assert request.recipient is not None
+        return Verdict(score=20.0, reason="known for it") if request.recipient.address == BOB else PASS
+
+
+@pytest.mark.parametrize(("kind", "parameter"), [("lmtp", ""), ("smtp", " PRDR"), ("smtp", "")])
+def test_the_chain_refuses_for_one_where_that_one_can_hear_it(kind: str, parameter: str) -> None:
+    chain = PolicyChain([ChainedPolicy(OfBob())], Clock(), "us.test")
+    world = World(kind, tls="none", policies=chain)
+    sender = world.client()
+    sender.say("LHLO x\n" if kind == "lmtp" else "EHLO x\n")
+    sender.say(f"MAIL FROM:<a@x.test>{parameter}\nRCPT TO:<alice@us.test>\nRCPT TO:<bob@us.test>\nDATA\n")
+    codes = sender.codes(MESSAGE)
+    (judgement,) = world.delivery.judgements
+    if kind == "lmtp" or parameter:
+        assert codes == (["250", "550"] if kind == "lmtp" else ["353", "250", "550", "250"])
+        assert judgement.recipients == (ALICE,)
+    else:
+        assert codes == ["250"]
+        assert judgement.plan(BOB).special_use == JUNK
+    assert judgement.plan(ALICE).special_use == ""
