@@ -7,6 +7,7 @@ import h11
 from mailnode.interfaces.programs import HttpAnswer, HttpPost, IProgramLink, ProgramFailed
 
 LARGEST_HEADER = 16_384  # octets of an answer besides its content
+MOST_PIECES = 2000  # in which an answer may come
 PIECE = 65_536  # octets of content that are sent at a time
 
 
@@ -47,7 +48,7 @@ def _words(connection: h11.Connection, event: h11.Event) -> bytes:
 
 async def _answer(link: IProgramLink, connection: h11.Connection, largest: int) -> HttpAnswer:
     came, code, content = 0, 0, bytearray()
-    while True:
+    for _ in range(MOST_PIECES):
         event = connection.next_event()
         if event is h11.NEED_DATA:
             data = await link.read(PIECE)
@@ -65,3 +66,4 @@ async def _answer(link: IProgramLink, connection: h11.Connection, largest: int) 
             return HttpAnswer(code, bytes(content))
         elif not isinstance(event, h11.InformationalResponse):
             raise ProgramFailed("the connection was ended before an answer")
+    raise ProgramFailed(f"an answer in more than {MOST_PIECES} pieces")

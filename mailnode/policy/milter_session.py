@@ -24,6 +24,7 @@ from mailnode.values.address import Address
 from mailnode.values.plan import RecipientPlan
 from mailnode.values.policy import PASS, PolicyRequest, Verdict
 
+MAX_PROGRESS = 1000  # times that it may say that it is still at work, for one reply
 MAX_CHANGES = 1000  # that a milter may ask for at the end of one message
 PIECE = 65_536
 
@@ -311,10 +312,11 @@ class MilterSession:
 
     async def _reply(self) -> Packet:
         """Return the next reply. Each has its time, and what says that the milter is still at work begins it anew."""
-        while True:
+        for _ in range(MAX_PROGRESS):
             reply = await limited(self._clock, self._options.timeout, self._next_packet(), self._place)
             if reply.kind != milter.PROGRESS:
                 return reply
+        raise Unreadable("it is at work without end")
 
     async def _next_packet(self) -> Packet:
         while (packet := self._packets.next()) is None:

@@ -224,7 +224,8 @@ class HttpTests(ProgramsCase):
             (b"SSH-2.0-OpenSSH\r\n\r\n", "no answer of HTTP"),
             (b"\0" * 40_000, "no answer of HTTP|more than"),
             (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 10_000, "more than 100 octets"),
-            (b"HTTP/1.1 100 Go on\r\n\r\n" * 10_000, "more than 100 octets"),
+            (b"HTTP/1.1 100 Go on\r\n\r\n" * 10_000, "more than"),
+            (ok(b"1\r\nx\r\n" * 2100, b"Transfer-Encoding: chunked"), "more than 2000 pieces"),
             (ok(b"x" * 101), "more than 100 octets"),
             (ok(b"x" * (LARGEST_HEADER + 200), b"Connection: close"), "more than 100 octets"),
         ):

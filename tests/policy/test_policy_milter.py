@@ -303,6 +303,11 @@ def test_it_may_take_longer_where_it_says_so():
     assert world.clock.getDelayedCalls() == []
 
 
+def test_it_is_not_at_work_without_end():
+    world = World(replies={milter.MAIL: milter.octets(milter.PROGRESS) * 2000})
+    assert "without end" in failing(world)
+
+
 def failing(world, stage="mail"):
     with pytest.raises(ProgramFailed) as failed:
         world.ask(stage, recipient=ALICE) if stage != "end" else world.end()

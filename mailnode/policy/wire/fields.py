@@ -21,10 +21,10 @@ _OURS = frozenset({b"received", b"return-path", b"x-mailnode-reason"})
 
 def field_line(name: bytes, value: bytes) -> bytes | None:
     """Return a whole field with its CRLF, continued where the value has line ends before white space; None: it is no field."""
-    if not _NAME.fullmatch(name) or name.lower() in _OURS:
+    if len(name) + len(value) > MAX_FIELD or not _NAME.fullmatch(name) or name.lower() in _OURS:
         return None
     lines = _FOLD.split(value.strip(b" \t\r\n"))
-    if len(name) + len(value) > MAX_FIELD or any(_BROKEN.search(line) or len(line) > MAX_LINE - 80 for line in lines):
+    if any(_BROKEN.search(line) or len(line) > MAX_LINE - 80 for line in lines):
         return None
     # Of a continuation that is nothing but white space RFC 5322 says that nobody may write it.
     return name + b": " + b"\r\n".join(line for line in lines if line.strip()) + b"\r\n"

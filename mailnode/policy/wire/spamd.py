@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from math import isfinite
 
 from mailnode.policy.wire.unreadable import Unreadable
 
 MAX_HEADER = 8192  # octets of a reply before its report
 MAX_REPORT = 65_536
-MAX_RULES = 1000
+MAX_LINES = 1000  # of it that are looked at
 _FIRST = re.compile(rb"SPAMD/[0-9.]{1,10} +([0-9]{1,5})(?: +([!-~]{1,100}))?")
 _NUMBER = r"(-?[0-9]{1,6}(?:\.[0-9]{1,6})?)"
 _SPAM = re.compile(rf"(?:true|false|yes|no) *; *{_NUMBER} */ *{_NUMBER} *", re.IGNORECASE)
@@ -87,6 +86,5 @@ def _header(octets: bytes) -> dict[str, str]:
 
 
 def _rules(report: str) -> tuple[tuple[str, float], ...]:
-    found = (_RULE.match(line) for line in report.splitlines())
-    rules = [(rule[2], float(rule[1])) for rule in found if rule is not None and isfinite(float(rule[1]))]
-    return tuple(rules[:MAX_RULES])
+    found = (_RULE.match(line) for line in report.splitlines()[:MAX_LINES])
+    return tuple((rule[2], float(rule[1])) for rule in found if rule is not None)
