@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from smtp_dialog import DIALOGS, Answering, load, parse, play
 
+from mailnode.message.binary_mime import are_lines
 from mailnode.smtp.extensions.table import TABLE
 from mailnode.smtp.wire import events as ev
 from mailnode.smtp.wire.content import DataReader, Inspector
@@ -121,6 +122,23 @@ def test_smuggling_in_bdat(false_end: bytes) -> None:
         session.written = b""
         session.feed(b"NOOP\r\n")
         assert session.written == b"250 2.0.0 Ok\r\n"
+
+
+@given(st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b"\0", b".", b"x"]), max_size=20).map(b"".join), st.data())
+def test_binary_content_whatever_the_chunks(content: bytes, data: st.DataObject) -> None:
+    """Not an octet is changed, and it is told whether they are lines."""
+    session = Answering(ServerConnection(Profile()))
+    session.feed(b"EHLO x\r\nMAIL FROM:<a@x.test> BODY=BINARYMIME\r\nRCPT TO:<b@y.test>\r\n")
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(content)), max_size=4)))
+    chunks = [content[start:end] for start, end in itertools.pairwise([0, *cuts, len(content)])]
+    stream = b"".join(b"BDAT %d\r\n%s" % (len(chunk), chunk) for chunk in chunks) + b"BDAT 0 LAST\r\n"
+    size = data.draw(st.integers(1, 30))
+    for at in range(0, len(stream), size):
+        session.feed(stream[at : at + size])
+    assert session.messages == [content]
+    end = session.events[-1]
+    lines = are_lines(content) and (not content or content.endswith(b"\r\n"))
+    assert (end.last, end.binary) == (True, not lines)
 
 
 @given(
