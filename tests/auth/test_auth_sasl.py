@@ -1,6 +1,8 @@
 """SASL mechanisms: RFC exchanges, a client that is not ours, and every malformed message refused."""
 
-from base64 import b64decode
+import hashlib
+import hmac
+from base64 import b64decode, b64encode
 
 import pytest
 import scramp
@@ -119,6 +121,29 @@ def test_scram_bad_final(final):
         scram.step(final)
     with pytest.raises(AuthenticationFailed):  # and the exchange is over
         scram.step(final)
+
+
+def proven(gs2, binding, used):
+    """An exchange whose proof is right for what the client says, whatever that is."""
+    server = ScramSha256("N")
+    server.step(gs2 + b"n=user,r=abc")
+    first = server.verifier(PENCIL).data
+    without_proof = b"c=" + b64encode(binding) + b",r=" + used
+    message = b",".join((b"n=user,r=abc", first, without_proof))
+    salted = hashlib.pbkdf2_hmac("sha256", b"pencil", PENCIL.salt, PENCIL.iterations)
+    key = hmac.digest(salted, b"Client Key", "sha256")
+    signature = hmac.digest(hashlib.sha256(key).digest(), message, "sha256")
+    proof = bytes(a ^ b for a, b in zip(key, signature, strict=True))
+    return server.step(without_proof + b",p=" + b64encode(proof))
+
+
+# SMTP trap 30: who knows the password may not use another nonce or binding either
+def test_scram_a_right_proof_over_something_else_is_none():
+    for gs2 in (b"n,,", b"y,,"):
+        assert proven(gs2, gs2, b"abcN").data.startswith(b"v=")
+    for gs2, binding, used in ((b"n,,", b"n,,", b"abcX"), (b"n,,", b"y,,", b"abcN"), (b"y,,", b"n,,", b"abcN")):
+        with pytest.raises(AuthenticationFailed):
+            proven(gs2, binding, used)
 
 
 # SMTP trap 30: a nonce for each exchange

@@ -339,6 +339,18 @@ class DoorTests(SynchronousTestCase):
         self.pass_seconds(1)
         self.assertTrue(ILogin.providedBy(let_in[0]))
 
+    def test_right_proofs_use_up_no_guesses(self):
+        """What SCRAM is told cannot be told from another guess, so that each is counted until it turns out right."""
+        import scramp
+
+        for number in range(PLACE.tries + 2):
+            client = scramp.ScramClient(["SCRAM-SHA-256"], "alice@a.test", "right")
+            exchange = self.logins.exchange("SCRAM-SHA-256", IMailUser, Mind())
+            client.set_server_first(now(exchange.step(client.get_client_first().encode())).decode())
+            client.set_server_final(now(exchange.step(client.get_client_final().encode())).decode())
+            now(exchange.step(b""))
+            self.assertTrue(ILogin.providedBy(exchange.login), number)
+
     def test_no_lock_is_left_behind(self):
         tries = [self.trying(b"guess %d" % number) for number in range(20)]
         self.pass_seconds(10)

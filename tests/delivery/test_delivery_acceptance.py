@@ -245,6 +245,11 @@ class AcceptTests(AcceptanceCase):
         self.assertEqual(self.mail.units, [])
         self.assertEqual(len(self.queued().recipients), 2)
 
+    def test_what_is_held_goes_into_the_queue_even_for_a_mailbox_here(self) -> None:
+        self.accept(("alice@here.example", local("alice")), held=True)
+        self.assertEqual(self.mail.units, [])
+        self.assertTrue(self.queued().held)
+
     def test_many_recipients_go_through_the_queue(self) -> None:
         self.accept(*((f"u{n}@here.example", local(f"u{n}")) for n in range(51)))
         self.assertEqual(len(self.queued().recipients), 51)

@@ -199,6 +199,29 @@ def test_expunge_waits_and_numbers_descend() -> None:
     assert view.uids.tolist() == [1, 4, 6]
 
 
+def test_flags_of_what_is_gone_are_not_told() -> None:
+    store = Store(3)
+    view = View(store.snapshot())
+    store.alter(2, "add", FLAGGED)
+    store.alter(3, "add", FLAGGED)
+    view.merge(store.changes(view.highest_modseq))
+    store.expunge(2)
+    view.merge(store.changes(view.highest_modseq))
+    assert view.announce(expunge=False).changed == (2,)
+
+
+def test_what_was_not_told_of_is_named_by_no_set() -> None:
+    store = Store(2)
+    view = View(store.snapshot())
+    store.append(0)
+    view.merge(store.changes(view.highest_modseq))
+    assert view.pick(UidSet(((1, 9),))) == [range(2)]
+    assert view.pick(UidSet(((3, 3),))) == []
+    assert view.pick(UidSet(((STAR, STAR),))) == [range(1, 2)]
+    view.announce(expunge=False)
+    assert view.pick(UidSet(((1, 9),))) == [range(3)]
+
+
 def test_new_and_gone_before_told_is_never_seen() -> None:
     store = Store(1)
     view = View(store.snapshot())

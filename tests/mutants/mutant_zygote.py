@@ -44,7 +44,7 @@ BEFORE = (
     "zstandard",
 )
 LAST = 4000  # characters of the output that are told
-MINUTES = 2  # after these a child is ended: a fault may be one that never comes back
+MINUTES = 1  # after these a child is ended: a fault may be one that never comes back
 
 
 class Planting(MetaPathFinder, SourceFileLoader):

@@ -105,4 +105,4 @@ def test_a_fault_that_cannot_be_planted_or_found_says_so(zygote: Zygote) -> None
 
 def test_every_fault_has_a_name_of_its_own_and_they_are_many() -> None:
     assert [name for name, times in Counter(mutant.name for mutant in MUTANTS).items() if times > 1] == []
-    assert len(MUTANTS) >= 20
+    assert len(MUTANTS) >= 150

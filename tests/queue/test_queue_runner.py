@@ -20,7 +20,7 @@ from mailnode.net.hints import LocalHints
 from mailnode.queue import runner
 from mailnode.queue.runner import QueueRunner, RunnerSettings
 from mailnode.queue.schedule import Schedule
-from mailnode.values.attempt import DEFERRED, REJECTED, SENT, AttemptReport
+from mailnode.values.attempt import DEFERRED, REJECTED, SENT, Attempt, AttemptReport
 from mailnode.values.blob import StagedBlob
 from mailnode.values.envelope import RcptOptions
 from mailnode.values.queue import (
@@ -345,6 +345,17 @@ class OutcomeTests(RunnerCase):
         self.runner.start()
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertEqual([(o.state, o.status) for o in self.store.outcomes()], [(WAITING, "4.3.0")])
+
+    def test_of_whom_an_agent_says_nothing_is_tried_again(self) -> None:
+        async def forgetful(claim: Claim) -> AttemptReport:
+            return AttemptReport((Attempt(0, SENT, "2.0.0", "taken"),))
+
+        self.add(queued("e1", NOW, recipients=2))
+        self.remote.behave = forgetful
+        self.runner.start()
+        self.assertEqual(
+            [(o.state, o.status) for o in self.store.outcomes()], [(DELIVERED, "2.0.0"), (WAITING, "4.3.0")]
+        )
 
     def test_a_message_that_cannot_be_read_waits_for_every_recipient_by_name(self) -> None:
         async def unreadable(claim: Claim) -> AttemptReport:
