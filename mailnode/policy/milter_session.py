@@ -155,8 +155,12 @@ class MilterSession:
         """The client's session is over."""
         link, self._link = self._link, None
         if link is not None:
-            await link.write(milter.octets(milter.QUIT))
-            link.close()
+            try:
+                await self._write(link, milter.octets(milter.QUIT))
+            except ProgramFailed:
+                link.abort()
+            else:
+                link.close()
 
     async def _judge(self, request: PolicyRequest) -> Verdict:
         if request.stage == "connect":
@@ -188,7 +192,7 @@ class MilterSession:
             return None
         self._drop()
         self._link = await self._programs.connect(self._place, self._options.timeout)
-        await self._link.write(milter.offer(self._offered))
+        await self._write(self._link, milter.offer(self._offered))
         self._terms = milter.agreed(await self._reply(), self._offered)
         values, packet = about_client(request, self._hostname)
         return await self._tell(milter.CONNECT, packet, values)
@@ -294,7 +298,7 @@ class MilterSession:
     async def _abort(self) -> None:
         """End the message under way, if it was told of one."""
         if self._message.begun and self._link is not None:
-            await self._link.write(milter.octets(milter.ABORT))
+            await self._write(self._link, milter.octets(milter.ABORT))
         self._message = _Message()
 
     async def _tell(self, step: bytes, packet: bytes, values: dict[str, bytes]) -> Verdict | None:
@@ -307,8 +311,12 @@ class MilterSession:
         if not self._terms.wants(step):
             return None
         assert self._link is not None
-        await self._link.write(milter.macros(step, values) + packet)
+        await self._write(self._link, milter.macros(step, values) + packet)
         return await self._reply() if self._terms.answers(step) else None
+
+    async def _write(self, link: IProgramLink, data: bytes) -> None:
+        """Send. :raises ProgramFailed: it does not take that, in time."""
+        await limited(self._clock, self._options.timeout, link.write(data), self._place)
 
     async def _reply(self) -> Packet:
         """Return the next reply. Each has its time, and what says that the milter is still at work begins it anew."""

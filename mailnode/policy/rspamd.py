@@ -13,6 +13,7 @@ from mailnode.interfaces.runtime import IThreads
 from mailnode.policy.outside import Asked, AskedOptions, Octets, Place, unasked
 from mailnode.policy.wire import rspamd
 from mailnode.policy.wire.fields import told, weightiest
+from mailnode.values.envelope import CLIENT_NAME
 from mailnode.values.policy import PolicyRequest, Verdict
 from mailnode.values.program import ProgramEndpoint
 
@@ -117,6 +118,7 @@ def about(request: PolicyRequest, hostname: str) -> tuple[tuple[str, bytes], ...
         ("From", f"<{envelope.reverse_path or ''}>"),
         *(("Rcpt", f"<{recipient.address}>") for recipient in envelope.recipients[:MAX_RECIPIENTS]),
         ("IP", origin.peer),
+        ("Hostname", envelope.tags.get(CLIENT_NAME, "")),
         ("Helo", origin.helo),
         ("User", origin.account),
         ("TLS-Version", version),

@@ -8,7 +8,7 @@ from mailnode.interfaces.programs import IProgramLink, IPrograms, ProgramFailed
 from mailnode.net.http_post import post_on
 from mailnode.policy.outside import limited
 from mailnode.values.address import parse_address
-from mailnode.values.envelope import Envelope, Origin, Recipient
+from mailnode.values.envelope import CLIENT_NAME, Envelope, Origin, Recipient
 from mailnode.values.policy import PolicyRequest
 
 MESSAGE = b"Received: from x by mx.us.test\r\nFrom: a@far.test\r\nSubject: hello\r\n\r\nbody\r\n"
@@ -26,6 +26,7 @@ class FakeLink:
         self.ended = self.aborted = self.closed = False
         self.came = bytearray()
         self.reader = None
+        self.stuck = None  # a Deferred: it takes nothing until then
 
     @property
     def answered(self):
@@ -35,6 +36,8 @@ class FakeLink:
         if not self.ended:
             self.written += data
             self.hears(self)
+        if self.stuck is not None:
+            await self.stuck
 
     async def read(self, largest):
         if not self.answered:
@@ -106,7 +109,8 @@ class FakeContext:
 def at_end(message=MESSAGE, *recipients, origin=ORIGIN, sender=SENDER, **more):
     """Return what a policy is asked when a message has come."""
     addresses = recipients or (ALICE,)
-    envelope = Envelope("e1", sender, tuple(Recipient(one) for one in addresses), origin, 0.0)
+    tags = {CLIENT_NAME: "host.far.test"}
+    envelope = Envelope("e1", sender, tuple(Recipient(one) for one in addresses), origin, 0.0, tags=tags)
 
     async def read(offset, length):
         return message[offset : offset + length]

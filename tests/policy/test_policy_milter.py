@@ -2,7 +2,7 @@
 
 import pytest
 from program_fakes import ALICE, MESSAGE, ORIGIN, SENDER, FakeContext, FakePrograms, at_end, judged
-from twisted.internet.defer import CancelledError
+from twisted.internet.defer import CancelledError, Deferred
 from zope.interface.verify import verifyObject
 
 from mailnode.errors import ConfigurationError
@@ -403,6 +403,27 @@ def test_one_that_is_silent_says_half_or_ends_in_the_middle(step):
             assert ("ended before" if ends else "no answer within 8 seconds") in str(outcome[0].value)
             assert world.programs.links[0].aborted
             assert world.clock.getDelayedCalls() == []
+
+
+def test_one_that_takes_nothing_has_its_time_and_no_more():
+    world = World()
+    world.ask("mail")
+    [link] = world.programs.links
+    link.stuck = Deferred()
+    outcome = []
+    judged(world.policy, at_end()).addBoth(outcome.append)
+    world.clock.advance(9)
+    assert "no answer within 8 seconds" in str(outcome[0].value)
+    assert link.aborted
+    world = World()
+    world.ask("mail")
+    [link] = world.programs.links
+    link.stuck = Deferred()
+    world.policy.session_ended("s1")
+    assert not link.ended
+    world.clock.advance(9)
+    assert link.aborted
+    assert world.clock.getDelayedCalls() == []
 
 
 def test_who_gives_up_waiting_gives_everything_back():

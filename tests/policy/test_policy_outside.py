@@ -149,6 +149,7 @@ def test_rspamd_is_told_who_it_is_and_its_fields_stand_on_top():
         b"Rcpt: <alice@us.test>",
         b"Rcpt: <b\xc3\xbcb@us.test>",
         b"IP: 2001:db8::1",
+        b"Hostname: host.far.test",
         b"Helo: a?b",
         b"User: joe@us.test",
         b"TLS-Version: TLSv1.3",
