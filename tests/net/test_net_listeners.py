@@ -314,6 +314,17 @@ class ProxyTests(SynchronousTestCase):
         self.clock.advance(HEADER_TIMEOUT)
         assert self.transport.disconnected and not self.factory.made
 
+    # SMTP trap 31: one octet now and then
+    def test_a_header_that_drips_in_has_no_more_time(self):
+        seconds = 0
+        for at in range(len(self.HEADER)):
+            if self.transport.disconnected:
+                break
+            self.protocol.dataReceived(self.HEADER[at : at + 1])
+            self.clock.advance(1)
+            seconds += 1
+        assert seconds == HEADER_TIMEOUT and not self.factory.made
+
     def test_a_factory_that_takes_no_more(self):
         self.factory.full = True
         self.protocol.dataReceived(self.HEADER + b"EHLO x\r\n")
