@@ -39,6 +39,8 @@ EDNS_PAYLOAD = 1232  # octets that pass every path without fragments
 CACHE_ENTRIES = 20_000
 FAILURE_SECONDS = 10.0  # a name that just failed is not asked again; RFC 2308 7 allows up to 300
 MAX_FAILURES = 5_000  # remembered at a time
+AGAIN = 1.0  # seconds in which the same question has the same answer, without dnspython's looking for it: mail of one sender
+MAX_JUST_TOLD = 1_000  # of those at a time
 RESOLV_CONF = Path("/etc/resolv.conf")
 LOOK = 5.0  # seconds between looks whether it has changed: the network may come up, or move, after us
 MAX_SERVERS = 8
@@ -78,6 +80,9 @@ class Resolver:
         self._failure_seconds = failure_seconds
         self._validates = validates
         self._failures: dict[tuple[dns.name.Name, str], float] = {}
+        self._just_told: dict[
+            tuple[str, str], tuple[float, Records[RecordData] | None]
+        ] = {}  # until when; None: no such name
         self._asked: dict[tuple[dns.name.Name, str], list[Deferred[Records[RecordData]]]] = {}  # who waits for what
         self._resolv_conf = None if servers else resolv_conf
         self._stamp: object = None
@@ -120,6 +125,7 @@ class Resolver:
             self._stamp = stamp
             self._resolver.nameservers = _nameservers(system_servers(path))
             self._failures.clear()
+            self._just_told.clear()
             self._cache.flush()  # other servers may not be believed what these are
 
     async def mx(self, domain: str) -> Records[MxRecord]:
@@ -173,6 +179,25 @@ class Resolver:
         return _like(answer, [TlsaRecord(one.usage, one.selector, one.mtype, one.cert) for one in answer])
 
     async def _ask(self, text: str, kind: str) -> Records[RecordData]:
+        known = self._just_told.get((text, kind))
+        if known is not None and self._clock.seconds() < known[0]:
+            if known[1] is None:
+                raise NoSuchName("no such name")
+            return known[1]
+        try:
+            answer = await self._ask_once(text, kind)
+        except NoSuchName:
+            self._remember(text, kind, None, AGAIN)
+            raise
+        self._remember(text, kind, answer, min(AGAIN, answer.ttl))
+        return answer
+
+    def _remember(self, text: str, kind: str, answer: Records[RecordData] | None, seconds: float) -> None:
+        if len(self._just_told) >= MAX_JUST_TOLD:
+            self._just_told.clear()
+        self._just_told[text, kind] = self._clock.seconds() + seconds, answer
+
+    async def _ask_once(self, text: str, kind: str) -> Records[RecordData]:
         name = _name(text)
         self._look()
         if self._clock.seconds() < self._failures.get((name, kind), 0.0):

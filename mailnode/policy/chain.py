@@ -81,7 +81,8 @@ class PolicyChain:
             verdict = decide(gathered, request, self._thresholds, self._hostname)
             if verdict.outcome in ("junk", "refuse"):
                 self._add(gathered, summed(verdict.outcome, request.found.reasons + gathered.reasons))
-        return replace(verdict, answers=tuple(gathered.answers)) if gathered.answers else verdict
+                verdict = replace(verdict, answers=tuple(gathered.answers))
+        return verdict
 
     def session_ended(self, session: str) -> None:
         """See :class:`IPolicyChain`."""

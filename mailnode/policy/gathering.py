@@ -29,7 +29,8 @@ class Gathered:
 
     def add(self, policy: str, verdict: Verdict) -> Verdict:
         """Take a verdict in; return it with its reasons."""
-        said = replace(verdict, reasons=_reasons(policy, verdict))
+        reasons = _reasons(policy, verdict)
+        said = replace(verdict, reasons=reasons) if reasons or verdict.reasons else verdict
         self.tags.update(said.tags)
         self.headers += said.headers
         self.plan = self.plan.then(said.plan)
@@ -54,7 +55,7 @@ class Gathered:
     def verdict(self) -> Verdict:
         """Return what all of them come to."""
         if self.ended is not None:
-            return self.ended
+            return replace(self.ended, answers=tuple(self.answers))
         return Verdict(
             self.action,
             tags=self.tags,
@@ -64,6 +65,7 @@ class Gathered:
             results=self.results,
             own=self.own,
             reasons=self.reasons,
+            answers=tuple(self.answers),
         )
 
 

@@ -80,8 +80,14 @@ class SignatureCheck:
 
     async def _records(self, names: Sequence[str]) -> dict[str, Sequence[bytes] | None]:
         """Return the records by name; of what is not answered in time nothing is known."""
-        places, until = DeferredSemaphore(LOOKUPS_AT_ONCE), self._clock.seconds() + LOOKUP_SECONDS
-        asked = [places.run(self._ask, name, until).addErrback(lambda _: None) for name in names]
+        until = self._clock.seconds() + LOOKUP_SECONDS
+        if len(names) <= LOOKUPS_AT_ONCE:
+            asked = [self._ask(name, until) for name in names]
+        else:
+            places = DeferredSemaphore(LOOKUPS_AT_ONCE)
+            asked = [places.run(self._ask, name, until) for name in names]
+        for answer in asked:
+            answer.addErrback(lambda _: None)
         timer = self._clock.callLater(LOOKUP_SECONDS, _give_up, asked)
         try:
             return {name: await answer for name, answer in zip(names, asked, strict=True)}
