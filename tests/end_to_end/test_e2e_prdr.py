@@ -1,9 +1,12 @@
-"""Exim gives a message for two of our recipients, one of whom a policy refuses it for: it hears so, and the other has it."""
+"""Exim, and swaks, give a message for two of our recipients, one of whom a policy refuses it for: they hear so, and the other has
+it."""
 
 import smtplib
+import subprocess
 
+import pytest
 from exim_server import Exim
-from servers import MailNode, free_port, wait_for
+from servers import MailNode, free_port, program, wait_for
 
 A, EXIM = "127.0.0.2", "127.0.0.5"
 
@@ -43,30 +46,50 @@ not_for = NotForFactory()
 """
 
 
-def test_exim_hears_of_each_recipient(tmp_path):
+@pytest.fixture
+def node(tmp_path):
     plugins = tmp_path / "site" / "twisted" / "plugins"
     plugins.mkdir(parents=True)
     (plugins / "not_for_plugin.py").write_text(NOT_FOR)
-    port = free_port()
     rule = '[[policy]]\nname = "not-for"\noptions = { recipients = ["bob@a.test"] }\n'
-    node = MailNode(tmp_path / "node", address=A, smtp_port=port, extra=rule, path=(tmp_path / "site",)).start()
-    exim = Exim("e.test", EXIM, port, ("a.test", A, port))
+    made = MailNode(tmp_path / "node", address=A, smtp_port=free_port(), extra=rule, path=(tmp_path / "site",)).start()
+    for name in ("alice", "bob"):
+        made.add_account(f"{name}@a.test")
+    yield made
+    assert made.stop() == 0
+
+
+@pytest.fixture
+def exim(node):
+    port = node.ports["smtp"]
+    made = Exim("e.test", EXIM, port, ("a.test", A, port))
     try:
-        exim.start()
-        for name in ("alice", "bob"):
-            node.add_account(f"{name}@a.test")
-        with smtplib.SMTP(EXIM, port, timeout=30) as client:
-            client.sendmail("carl@e.test", ["alice@a.test", "bob@a.test"], b"Subject: two\r\n\r\nx\r\n")
-        (bounce,) = wait_for(exim.messages, "the bounce")
-        assert b"bob@a.test" in bounce
-        assert b"550 5.7.1 not what it wants" in bounce
-        assert b"alice@a.test" not in bounce.partition(b"This is a copy")[0]
-        accepted = node.wait_event("message.accepted")
-        assert accepted["recipients"] == 1
-        delivered = node.wait_event("message.delivered")
-        assert (delivered["recipient"], delivered["envelope"]) == ("alice@a.test", accepted["envelope"])
-        assert node.wait_event("recipient.refused")["recipient"] == "bob@a.test"
-        assert " PRDR " in exim.log()
+        yield made.start()
     finally:
-        exim.stop()
-        assert node.stop() == 0
+        made.stop()
+
+
+def test_exim_hears_of_each_recipient(node, exim):
+    with smtplib.SMTP(EXIM, exim.port, timeout=30) as client:
+        client.sendmail("carl@e.test", ["alice@a.test", "bob@a.test"], b"Subject: two\r\n\r\nx\r\n")
+    (bounce,) = wait_for(exim.messages, "the bounce")
+    assert b"bob@a.test" in bounce
+    assert b"550 5.7.1 not what it wants" in bounce
+    assert b"alice@a.test" not in bounce.partition(b"This is a copy")[0]
+    accepted = node.wait_event("message.accepted")
+    assert accepted["recipients"] == 1
+    delivered = node.wait_event("message.delivered")
+    assert (delivered["recipient"], delivered["envelope"]) == ("alice@a.test", accepted["envelope"])
+    assert node.wait_event("recipient.refused")["recipient"] == "bob@a.test"
+    assert " PRDR " in exim.log()
+
+
+def test_swaks_hears_of_each_recipient(node):
+    command = [program("swaks"), "--server", A, "--port", str(node.ports["smtp"]), "--from", "a@far.test", "--prdr"]
+    done = subprocess.run(
+        [*command, "--to", "alice@a.test,bob@a.test"], capture_output=True, text=True, timeout=60, check=False
+    )
+    replies = [line for line in done.stdout.splitlines() if line.startswith(("<-", "<*"))]
+    after = replies[next(at for at, line in enumerate(replies) if " 353 " in line) :]
+    assert [line.split()[1] for line in after[:4]] == ["353", "250", "550", "250"]
+    assert node.wait_event("message.delivered")["recipient"] == "alice@a.test"
