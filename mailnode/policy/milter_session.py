@@ -191,7 +191,8 @@ class MilterSession:
         if self._link is not None and not self._link.ended:
             return None
         self._drop()
-        self._link = await self._programs.connect(self._place, self._options.timeout)
+        seconds = self._options.timeout
+        self._link = await limited(self._clock, seconds, self._programs.connect(self._place, seconds), self._place)
         await self._write(self._link, milter.offer(self._offered))
         self._terms = milter.agreed(await self._reply(), self._offered)
         values, packet = about_client(request, self._hostname)
