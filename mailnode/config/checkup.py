@@ -202,7 +202,7 @@ def _no_driver(config: Config) -> str:
 
 def warnings(config: Config) -> list[str]:
     """Return what of a configuration is probably not meant: an open relay, a listener nobody can log in on,
-    metrics for everybody, guesses that nothing holds up."""
+    metrics for everybody, guesses that nothing holds up, a check without those it stands on."""
     found = []
     for index, listener in enumerate(config.listener):
         key = f"listener[{index}]"
@@ -225,7 +225,17 @@ def warnings(config: Config) -> list[str]:
     for network in config.auth.no_throttle_for:
         if wide := _wide(network):
             found.append(f"auth.no_throttle_for: {network}: {wide}: they may guess passwords without being held up")
+    found += _missing_checks(config)
     return found
+
+
+def _missing_checks(config: Config) -> list[str]:
+    """DMARC goes by what SPF and DKIM found before; without one of them nothing follows from a failure."""
+    asked = [entry.name for _, entry in config.policies()]
+    if "dmarc" not in asked:
+        return []
+    missing = [name for name in ("spf", "dkim") if name not in asked[: asked.index("dmarc")]]
+    return [f"judgement.checks: dmarc has no effect without {' and '.join(missing)} before it"] if missing else []
 
 
 def _wide(network: Network) -> str:

@@ -89,6 +89,21 @@ def test_guesses_that_nothing_holds_up(network):
     assert warning.startswith(f"auth.no_throttle_for: {network}: ") and "guess passwords" in warning
 
 
+@pytest.mark.parametrize(
+    ("checks", "missing"),
+    [
+        (["dmarc"], "spf and dkim"),
+        (["spf", "dmarc", "dkim"], "dkim"),
+        (["dkim", "dmarc"], "spf"),
+        (["spf", "dkim", "dmarc"], ""),
+        ([], ""),
+    ],
+)
+def test_a_check_without_those_it_stands_on(checks, missing):
+    found = warnings(config(judgement={"checks": checks}))
+    assert found == ([f"judgement.checks: dmarc has no effect without {missing} before it"] if missing else [])
+
+
 # rights
 
 NOBODY = pwd.getpwnam("nobody")
