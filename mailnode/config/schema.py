@@ -473,6 +473,10 @@ class Judgement(Section):
     refuse_at: Annotated[float, Field(ge=0)] = Field(
         15.0, description="The score from which on a message is refused. 0: none is for its score."
     )
+    rejects: bool = Field(
+        True,
+        description="Whether accounts see what policies refused to them, in a mailbox ``Rejects``: why, and the header.",
+    )
 
 
 class PolicyEntry(Section):

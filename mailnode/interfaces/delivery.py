@@ -14,6 +14,7 @@ from mailnode.values.directory import Resolved
 from mailnode.values.envelope import Envelope
 from mailnode.values.facts import EncodedFacts
 from mailnode.values.plan import Judgement, RecipientPlan
+from mailnode.values.refused import RefusedMail
 
 
 class IRouter(Interface):
@@ -128,6 +129,13 @@ class IBinaryMail(Interface):
         given stays as it is.
 
         :raises mailnode.errors.Busy: too much is to be done. :raises mailnode.errors.StoreUnavailable:"""
+
+
+class IRejects(Interface):
+    """Where accounts see what was refused to them."""
+
+    def note(refused: RefusedMail) -> None:
+        """Show a message to the accounts it was for, as far as there are such, later and if nothing is in the way. Never raises."""
 
 
 class IDelivery(Interface):

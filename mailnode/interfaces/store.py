@@ -316,6 +316,13 @@ class IMailStore(Interface):
             some, it takes one message of any size.
         """
 
+    async def keep_some(account_id: str, name: str, message: NewMessage, most: int, seconds: float) -> None:
+        """Place a message in a mailbox of an account that keeps the newest ``most`` for so many seconds, and which is made, under
+        this name or one like it, where there is none.
+
+        :raises NoSuchAccount: :raises OverQuota: :raises LimitReached: no room for one more mailbox.
+        """
+
     async def modseqs(account_ids: Sequence[str]) -> dict[str, int]:
         """The modseqs of several accounts: what lost hints are made good with."""
 

@@ -22,6 +22,7 @@ from mailnode.delivery.binary_mail import BinaryMail
 from mailnode.delivery.forwarding import Forwarding
 from mailnode.delivery.judge import Judge
 from mailnode.delivery.received_reports import ReportReader
+from mailnode.delivery.rejects import Rejects
 from mailnode.delivery.returned import ReturnedMail
 from mailnode.delivery.router import Router
 from mailnode.delivery.sealing import ArcSealer
@@ -96,6 +97,14 @@ class Rooms:
         self._binary = BinaryMail(stores.blobs, runtime.threads, runtime.processes, str(config.server.data))
         self._watching = Watching(runtime.clock, stores.mail)
         self._policies = self._policy_chain()
+        self._rejects = Rejects(
+            stores.directory,
+            stores.mail,
+            stores.blobs,
+            self.delivery.scan,
+            runtime.clock,
+            config.server.hostname,
+        )
         self._realm = MailRealm(stores.directory, stores.mail, counts)
         self._logins = self._make_logins()
 
@@ -230,6 +239,7 @@ class Rooms:
             entry.no_policy_for,
             self._runtime.reactor,
             highest_priority=config.submission.highest_priority,
+            rejects=self._rejects if config.judgement.rejects else None,
             binary=self._binary,
             strangers=self._strangers,
             spokesmen=[*entry.proxy_from, *entry.xclient_from],

@@ -27,6 +27,7 @@ from mailnode.smtp.intake import Intake
 from mailnode.smtp.pace import Pace, Phase
 from mailnode.smtp.refusals import RefusalLog
 from mailnode.smtp.service import Service
+from mailnode.smtp.shown import refused_mail
 from mailnode.smtp.strangers import Newcomer
 from mailnode.smtp.trace import without_forged
 from mailnode.smtp.transaction import MailTransaction, protocol_keyword
@@ -419,6 +420,7 @@ class SmtpSession(Session[ev.Event]):
             self._newcomer.taken()
         for address, refusal in transaction.refusals.items():
             self._log_recipient(transaction, address, refusal)
+            self._show(transaction, refusal, address)
         return reply
 
     async def _edit_header(self, block: bytes) -> bytes:
@@ -479,7 +481,15 @@ class SmtpSession(Session[ev.Event]):
         if isinstance(error, Rejected):
             transaction.judged.refused = error
         self._log_recipient(transaction, recipient, error)
+        self._show(transaction, error, recipient)
         self._say(reply_to(error))
+
+    def _show(self, transaction: MailTransaction, error: Exception, recipient: Address | None = None) -> None:
+        """Let those see it whose mail it was."""
+        if self._service.rejects is not None and not self._is_known():
+            refused = refused_mail(transaction, error, self._origin(), recipient)
+            if refused is not None:
+                self._service.rejects.note(refused)
 
     def _log_recipient(self, transaction: MailTransaction, recipient: Address, error: Exception) -> None:
         self._refusals.recipient(reply_to(error), **self._about(transaction, error), recipient=str(recipient))
@@ -492,6 +502,7 @@ class SmtpSession(Session[ev.Event]):
         reply = reply_to(error)
         if isinstance(error, Rejected):
             transaction.judged.tell_refused(transaction.about(self._origin()), error)
+            self._show(transaction, error)
         self._refusals.message(reply, **self._about(transaction, error), account=self._account_id())
         return reply
 

@@ -87,7 +87,7 @@ OTHER = {
     "published": {"dmarc": "reject", "reports_to": "a@example.org"},
     "tls_reports": {"sender": "b@example.org", "organization": "B", "contact": "c@example.org"},
     "dmarc_reports": {"sender": "b@example.org", "organization": "B", "contact": "c@example.org"},
-    "judgement": {"checks": ["spf"]},
+    "judgement": {"checks": ["spf"], "rejects": False},
     "listener": [{"protocol": "smtp", "endpoint": "tcp:26"}],
     "domain": [{"name": "other.example"}],
     "policy": [{"name": "other"}],

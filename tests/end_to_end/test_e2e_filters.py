@@ -4,11 +4,12 @@ import imaplib
 import itertools
 import json
 import random
+import shutil
 import smtplib
 import ssl
 
 import pytest
-from servers import PASSWORD, program, wait_for
+from servers import PASSWORD, ROOT, MailNode, program, wait_for
 from test_e2e_clients import run
 from worker_servers import Workers
 
@@ -156,3 +157,24 @@ SyncState *
     moved.rename(junk / "new" / "1.local.test")
     run(command, tmp_path)
     wait_learnt(node, "carol@a.test", 2, 0)
+
+
+def test_what_a_policy_refused_is_seen_by_whom_it_was_for(tmp_path):
+    plugin = tmp_path / "site"
+    shutil.copytree(ROOT / "docs" / "refuse-subject", plugin)
+    refuses = '[[policy]]\nname = "refuse-subject"\noptions = { words = ["lottery"] }\n'
+    node = MailNode(tmp_path / "node", extra=refuses, path=(plugin,)).start()
+    try:
+        node.add_account("bob@a.test")
+        with smtplib.SMTP(node.address, node.ports["smtp"], timeout=30) as client, pytest.raises(smtplib.SMTPDataError):
+            client.sendmail("a@far.test", ["bob@a.test"], b"Subject: You won the LOTTERY\r\n\r\nx\r\n")
+        wait_for(lambda: node.ctl("mailbox", "show", "bob@a.test", "Rejects", check=False).returncode == 0, "Rejects")
+        client = login(node, "bob@a.test")
+        assert client.select("Rejects", readonly=True) == ("OK", [b"1"])
+        _, found = client.fetch("1", "(FLAGS BODY.PEEK[])")
+        whole = b"".join(part for one in found for part in (one if isinstance(one, tuple) else (one,)))
+        assert b"Subject: Refused: You won the LOTTERY" in whole and b"refuse-subject" in whole
+        assert b"\\Seen" not in whole
+        client.logout()
+    finally:
+        node.stop()

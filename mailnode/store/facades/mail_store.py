@@ -11,14 +11,24 @@ from twisted.internet.defer import DeferredLock
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from mailnode.errors import NoSuchAccount, StoreUnavailable
+from mailnode.errors import NoSuchAccount, NoSuchMailbox, StoreUnavailable
 from mailnode.interfaces.runtime import IClock, IHints
 from mailnode.interfaces.store import IBlobStore, IMailStore
 from mailnode.store.engines.engine import Engine, Transaction
 from mailnode.store.facades.mail_account import MailAccount
 from mailnode.store.facades.partition import Partition, Scan
 from mailnode.store.facades.recent_messages import RecentMessages
-from mailnode.store.units import accounts, arrivals, copies, mailbox_tree, maildrop_leases, sweeping, verify
+from mailnode.store.units import (
+    accounts,
+    arrivals,
+    copies,
+    kept_mailboxes,
+    mailbox_tree,
+    maildrop_leases,
+    messages,
+    sweeping,
+    verify,
+)
 from mailnode.values.events import emit
 from mailnode.values.mailbox import Delivered, DeliveryPlan, NewMessage, Usage
 
@@ -196,6 +206,15 @@ class MailStore:
             partition.publish(delivered.account_id, delivered.modseq)
         return placed
 
+    async def keep_some(self, account_id: str, name: str, message: NewMessage, most: int, seconds: float) -> None:
+        """See :class:`IMailStore`."""
+        partition = self._of(account_id)
+        prepared = await partition.prepare(message)
+        modseq = await partition.write(
+            kept_mailboxes.place, account_id, name, message, prepared, most, int(seconds), partition.now()
+        )
+        partition.publish(account_id, modseq)
+
     async def verify(self) -> list[str]:
         """Compare all rows with each other; return a line for each thing that is wrong. Changes nothing."""
         faults = []
@@ -250,6 +269,7 @@ class MailStore:
         counts = {"messages": 0, "applied": 0, "blobs": 0}
         kept = int((now - sweeping.RETENTION) * 1_000_000)
         for partition in self._served():
+            await self._expunge_kept(partition, int(now * 1_000_000))
             for account_id in await partition.read(sweeping.unfinished_removals):
                 await self._finish_removal(partition, account_id)
             for account_id in await partition.write(copies.abandon_stale, int(now * 1_000_000)):
@@ -268,6 +288,17 @@ class MailStore:
             if count:
                 emit(_log, "upkeep.swept", what=what, count=count)
         return counts
+
+    async def _expunge_kept(self, partition: Partition, now: int) -> None:
+        """Expunge what stands for long enough in mailboxes that keep messages for a time."""
+        after = ""
+        while found := await partition.read(kept_mailboxes.kept, after, now):
+            for account_id, mailbox_id, uids in found:
+                with suppress(NoSuchAccount, NoSuchMailbox):
+                    if uids:
+                        _, modseq = await partition.write(messages.expunge, account_id, mailbox_id, uids, False, now)
+                        partition.publish(account_id, modseq)
+            after = found[-1][0]
 
     async def _sweep_files(
         self, number: int, now: float, elsewhere: Callable[[Sequence[str]], Awaitable[set[str]]]
