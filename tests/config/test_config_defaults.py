@@ -34,6 +34,7 @@ DEFAULTS = {
     "recipients of the null sender": (DEFAULT_LIMITS.null_sender_recipients, 1),
     "errors until each reply waits": ((DEFAULT_LIMITS.errors_slow, session.SLOW_SECONDS), (10, 1.0)),
     "errors until the end": (LIMITS.errors, 20),
+    "seconds until a stranger is greeted": (LIMITS.greet_pause, 2),
     "waits between tries": (QUEUE.retry, [5 * MINUTE, 10 * MINUTE, 20 * MINUTE, 40 * MINUTE, HOUR]),
     "jitter": (SCHEDULE.jitter, 0.1),
     "lifetime": ((QUEUE.lifetime, QUEUE.lifetime_null), (5 * DAY, 2 * DAY)),

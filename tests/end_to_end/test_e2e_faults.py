@@ -316,6 +316,41 @@ def test_no_second_envelope_is_smuggled(node, ending):
     assert said.count(b"354 ") == 1
 
 
+# SMTP trap 25: every way, over a socket, and nothing is queued
+def test_nobody_is_relayed_for(node):
+    ours = "a.test"
+    ways = [
+        "victim@elsewhere.test",
+        "victim@ELSEWHERE.test",
+        "victim@elsewhere.test.",
+        "victim@[192.0.2.1]",
+        "victim@[127.0.0.1]",
+        f"victim@[{node.address}]",
+        "victim@localhost",
+        f"victim%elsewhere.test@{ours}",
+        f"victim%elsewhere.test@{ours.upper()}",
+        f"elsewhere.test!victim@{ours}",
+        f"elsewhere.test!victim@[{node.address}]",
+        f"victim@elsewhere.test@{ours}",
+        f'"victim@elsewhere.test"@{ours}',
+        f'"victim%elsewhere.test"@{ours}',
+        f"@{ours}:victim@elsewhere.test",
+        f"@{ours},@side.test:victim@elsewhere.test",
+        f"@elsewhere.test:victim@{ours}",
+        f"victim@sub.{ours}",
+        f"victim@{ours}.",
+        f"victim@{ours}.elsewhere.test",
+    ]
+    for way in ways:
+        with smtplib.SMTP(node.address, node.ports["smtp"], timeout=30) as client:
+            client.ehlo("client.test")
+            assert client.docmd("MAIL", f"FROM:<bob@{ours}>")[0] == 250
+            code, text = client.docmd("RCPT", f"TO:<{way}>")
+            assert code in (501, 550, 553, 554), (way, text)
+            assert client.docmd("DATA")[0] in (503, 554)
+    assert [row for row in node.queue() if "victim" in str(row)] == []
+
+
 def test_a_reset_between_the_end_of_data_and_the_reply(node):
     """The message is there, whole, or it is not; nobody else notices, and no failure is logged."""
     with smtplib.SMTP(node.address, node.ports["smtp"], timeout=30) as bystander:

@@ -104,6 +104,19 @@ def test_what_stands_in_the_fields():
     assert max(map(len, text.split(b"\r\n"))) < 120
 
 
+# SMTP trap 7: what is slipped in where the empty line is missing breaks a signature of DKIM
+@pytest.mark.parametrize(
+    "added", [b"", b"Subject: evil\r\n", b"no field\r\nSubject: evil\r\n", b" folded\r\n", b"\r\nmore\r\n"]
+)
+def test_what_is_read_of_a_header_without_an_end_is_what_was_signed(added):
+    whole = signed().removesuffix(b"\r\n") + added + BODY
+    block = repair(whole[: header_end(whole)])  # as it is taken in
+    cut = header_end(block)
+    body = block[cut:] + whole[header_end(whole) :]
+    assert (("dkim", "pass") in outcome(block[:cut], body)) == (added == b"")
+    assert outcome(signed())[0] == ("dkim", "pass")
+
+
 @pytest.mark.parametrize("before", [b"", b"\r\n\t", b"\t", b"  "])
 def test_white_space_before_an_instance_breaks_nothing(before):
     header = chained(2).replace(b"ARC-Message-Signature: i", b"ARC-Message-Signature:" + before + b"i")

@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import time
+import tracemalloc
 import zipfile
 import zlib
 from base64 import b64encode
@@ -108,14 +109,19 @@ def test_what_is_none(document, fault):
         read_report(document.encode("latin-1"), "8bit")
 
 
+# SMTP trap 32: gzip in reports
 def test_bombs_do_not_go_off():
     bomb = gzip.compress(b" " * (50 * 1024 * 1024))
     twice = zipped(b" " * (50 * 1024 * 1024))
     for content in (bomb, twice):
         begun = time.perf_counter()
+        tracemalloc.start()
         with pytest.raises(NotUnpacked, match="too large"):
             unpacked(content)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
         assert time.perf_counter() - begun < 2
+        assert most < 3 * MAX_UNPACKED
     assert len(unpacked(gzip.compress(b" " * MAX_UNPACKED))) == MAX_UNPACKED
     with pytest.raises(NotUnpacked, match="damaged"):
         unpacked(bomb[: len(bomb) // 2][:100])

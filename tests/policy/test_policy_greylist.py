@@ -70,6 +70,7 @@ def test_what_is_new(world):
 
 
 # SMTP trap 28
+# SMTP trap 28: of recipients that are put off
 def test_everybody_hears_the_same_whether_the_recipient_exists_or_not():
     world = World(at="rcpt")
     verdicts = [ask(world.policy, request("rcpt", who)) for who in ("alice@us.test", "nobody@us.test")]

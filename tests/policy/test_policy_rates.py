@@ -29,6 +29,7 @@ def test_so_many_messages_of_an_address():
 
 
 # SMTP trap 28
+# SMTP trap 28: of recipients that are one too many
 def test_so_many_recipients_of_a_network_whether_they_exist_or_not():
     world = World({"by": "network", "recipients": 2, "within": "1m"})
     asked = [("alice@us.test", 1), ("nobody@us.test", 2), ("alice@us.test", 3), ("nobody@us.test", 4)]

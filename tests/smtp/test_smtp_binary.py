@@ -68,6 +68,7 @@ def test_a_last_line_without_end_gets_one() -> None:
     assert world.delivery.accepted[0][2].endswith(b"\r\n\r\nend\r\n")
 
 
+# SMTP trap 22: what cannot be said in lines goes back
 def test_what_cannot_be_converted_goes_back(log: Any) -> None:
     world = World()
     signed = b"Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\n\0\r\n--b\r\n\r\ny\r\n--b--\r\n"

@@ -27,6 +27,7 @@ def limited(log: Any) -> list[tuple[str, str, int]]:
 # The greeting
 
 
+# SMTP trap 10: before the greeting
 @pytest.mark.parametrize("slow_policy", [False, True])
 def test_who_speaks_first_is_refused(slow_policy: bool, log: Any) -> None:
     """There need not be a pause: whenever the greeting is not out yet."""
@@ -210,6 +211,7 @@ def test_recipients_that_there_are_not_are_mistakes_and_slow_a_client_down() -> 
     assert [line[:3] for line in client.heard().splitlines()] == ["550", "550", "421"]
 
 
+# SMTP trap 28: by VRFY
 @pytest.mark.parametrize("said", ["VRFY alice", "VRFY nobody", "VRFY <alice@us.test>", "VRFY full@us.test"])
 def test_vrfy_says_the_same_of_everybody(said: str) -> None:
     world = World()

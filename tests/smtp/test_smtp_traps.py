@@ -153,15 +153,6 @@ def test_what_may_not_follow_a_chunk(first: bytes, then: bytes) -> None:
     assert session.messages == [b"BDAT 1 LAST\r\nx\r\n"]
 
 
-# SMTP trap 22: DATA after it
-def test_what_is_declared_to_have_no_lines_does_not_come_by_data() -> None:
-    world = World()
-    client = world.client()
-    client.say("EHLO x\nMAIL FROM:<a@x.test> BODY=BINARYMIME\nRCPT TO:<alice@us.test>\n")
-    assert client.codes("DATA\n") == ["503"]
-    assert world.delivery.accepted == []
-
-
 # SMTP trap 27: the longest response, and a longer one
 def test_a_response_is_bounded() -> None:
     for length, code in ((12_284, "535"), (12_288, "500")):
