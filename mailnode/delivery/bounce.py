@@ -28,6 +28,7 @@ from mailnode.values.address import Address, parse_address
 from mailnode.values.attempt import Fate
 from mailnode.values.envelope import (
     ALL_NOTICES,
+    MAYBE_FORGED,
     NO_NOTICES,
     TLS_REQUIRED,
     Envelope,
@@ -35,6 +36,7 @@ from mailnode.values.envelope import (
     Origin,
     Recipient,
 )
+from mailnode.values.events import emit
 from mailnode.values.ids import new_id
 from mailnode.values.plan import Judgement
 from mailnode.values.queue import NewEnvelope, QueuedEnvelope
@@ -90,10 +92,16 @@ class Bouncer:
         if not envelope.reverse_path:
             return ()
         owed: dict[tuple[str, str], list[Fate]] = {}
+        withheld: dict[tuple[str, str], str] = {}
         for fate in filter(is_owed, fates):
             sender = _told(envelope, fate)
-            if _may_be_told(envelope, fate, sender):
+            why = _not_told(envelope, fate, sender)
+            if why:
+                withheld[fate.action, sender] = why
+            else:
                 owed.setdefault((fate.action, sender), []).append(fate)
+        for (kind, sender), why in withheld.items():
+            emit(_log, "queue.untold", envelope=envelope.id, kind=kind, sender=sender, reason=why)
         notices: list[NewEnvelope] = []
         for (kind, sender), alike in owed.items():
             notices += await self._notice(replace(envelope, reverse_path=sender), kind, alike)
@@ -201,14 +209,16 @@ def _told(envelope: QueuedEnvelope, fate: Fate) -> str:
     return envelope.reverse_path if is_rewritten(sender) else sender
 
 
-def _may_be_told(envelope: QueuedEnvelope, fate: Fate, sender: str) -> bool:
-    """Whether a list, where the message came through one, is told; the owner of a list of ours is of every failure."""
-    if envelope.notices == ALL_NOTICES:
-        return True
-    if fate.action == "failed" and (envelope.notices != NO_NOTICES or sender != envelope.reverse_path):
-        return True
-    _log.info("{envelope} came through a list: nobody is told of {action}", envelope=envelope.id, action=fate.action)
-    return False
+def _not_told(envelope: QueuedEnvelope, fate: Fate, sender: str) -> str:
+    """Return why the reverse-path is not told, "" where it is. The owner of a list of ours is of every failure."""
+    notices = envelope.notices
+    if notices == ALL_NOTICES or (fate.action == "failed" and sender != envelope.reverse_path):
+        return ""
+    if notices == MAYBE_FORGED:
+        return "neither SPF nor a signature vouches for the sender"
+    if fate.action == "failed" and notices != NO_NOTICES:
+        return ""
+    return "it came through a list"
 
 
 def _header(data: bytes) -> bytes:

@@ -9,13 +9,14 @@ from mailnode.interfaces.log import EventLog
 from mailnode.interfaces.wire import IChannel
 from mailnode.message.digests import BodyDigests
 from mailnode.message.sortkeys import own_message_id
+from mailnode.message.vouched_sender import may_be_forged
 from mailnode.smtp.asking import About
 from mailnode.smtp.intake import Intake
 from mailnode.smtp.service import Service
 from mailnode.smtp.transaction import MailTransaction
 from mailnode.smtp.wire import replies
 from mailnode.smtp.wire.replies import Rejected, rejection
-from mailnode.values.envelope import Envelope
+from mailnode.values.envelope import MAYBE_FORGED, Envelope
 from mailnode.values.events import EventFields, emit
 from mailnode.values.facts import EncodedFacts
 from mailnode.values.plan import Judgement
@@ -91,6 +92,9 @@ class EndOfData:
                 trace=b"".join(verdict.headers),
                 authentication=transaction.found.results,
             )
+            sender = envelope.reverse_path
+            if sender is not None and may_be_forged(sender, envelope.authentication):
+                envelope = replace(envelope, notices=MAYBE_FORGED)
         if verdict.hold:
             envelope = replace(envelope, held=True)
         transaction.judged.tell(transaction.about(envelope.origin), verdict.outcome or "inbox")

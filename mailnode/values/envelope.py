@@ -10,7 +10,8 @@ from mailnode.values.authentication import AuthenticationResult
 TLS_REQUIRED, TLS_OPTIONAL = "required", "optional"
 
 # Of what becomes of a message its reverse-path may be told all that is asked for, failures and nothing else, or nothing.
-ALL_NOTICES, FAILURES_ALONE, NO_NOTICES = "", "failures", "none"
+# "forged": nothing either, for it may be that somebody else wrote it there.
+ALL_NOTICES, FAILURES_ALONE, NO_NOTICES, MAYBE_FORGED = "", "failures", "none", "forged"
 
 CLIENT_NAME = "client-name"  # a tag: the client's name, which leads back to its address
 

@@ -202,6 +202,10 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("envelope", "recipient", "host", "ip", "status", "reason", "reply"),
     ),
     "queue.bounced": ("a DSN was made", ("envelope", "bounce", "kind", "recipient")),
+    "queue.untold": (
+        "a DSN was owed and not made: it would go to a list, or to somebody who may have sent nothing",
+        ("envelope", "kind", "sender", "reason"),
+    ),
     "queue.dropped": ("an operator dropped an envelope", ("envelope",)),
     "queue.steered": (
         "an operator changed what becomes of recipients",

@@ -23,7 +23,7 @@ from mailnode.net.no_reactor import run_now
 from mailnode.values.address import Address, parse_address
 from mailnode.values.attempt import Fate
 from mailnode.values.directory import Resolved
-from mailnode.values.envelope import ALL_NOTICES, FAILURES_ALONE, NO_NOTICES, MailOptions, RcptOptions
+from mailnode.values.envelope import ALL_NOTICES, FAILURES_ALONE, MAYBE_FORGED, NO_NOTICES, MailOptions, RcptOptions
 from mailnode.values.queue import LOCAL_DESTINATION, NewEnvelope, QueuedEnvelope, QueuedRecipient
 
 NOW = 1_700_000_000.0
@@ -66,12 +66,14 @@ class ListedTests(SynchronousTestCase):
 
     def test_a_list_is_told_of_failures_and_what_stands_for_its_members_of_nothing(self) -> None:
         every = ("failed", "delayed", "delivered", "relayed")
-        for notices, wanted in ((ALL_NOTICES, every), (FAILURES_ALONE, ("failed",)), (NO_NOTICES, ())):
+        told = ((ALL_NOTICES, every), (FAILURES_ALONE, ("failed",)), (NO_NOTICES, ()), (MAYBE_FORGED, ()))
+        for notices, wanted in told:
             self.assertEqual(tuple(one for one in every if self.told(notices, one)), wanted)
 
     def test_the_owner_of_a_list_of_ours_is_told_of_failures(self) -> None:
         self.assertEqual(self.told(NO_NOTICES, "failed", "owner@here.example"), 1)
         self.assertEqual(self.told(NO_NOTICES, "delayed", "owner@here.example"), 0)
+        self.assertEqual(self.told(MAYBE_FORGED, "failed", "owner@here.example"), 1)
 
 
 class BouncerTests(SynchronousTestCase):
