@@ -21,7 +21,7 @@ RSPAMD = """options {{
 logging {{ type = "console"; level = "info"; }}
 metric "default" {{ actions {{ reject = 15; add_header = 6; greylist = 4; }} }}
 lua = "{folder}/own.lua";
-worker "normal" {{ bind_socket = "127.0.0.1:{port}"; count = 1; mime = true; }}
+worker "{worker}" {{ bind_socket = "127.0.0.1:{port}"; count = 1; {more} }}
 """
 RULES = """
 local function subject(name, score, word)
@@ -47,20 +47,34 @@ end}
 class Rspamd:
     """rspamd without any of its modules: it starts in a second."""
 
+    WORKER = ("normal", "mime = true;", "start_worker")
+
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.endpoint = f"tcp:127.0.0.1:{self.port}"
         (folder / "tld").write_text("com\ntest\n")
         (folder / "own.lua").write_text(RULES)
-        (folder / "rspamd.conf").write_text(RSPAMD.format(folder=folder, port=self.port, dns=free_port()))
+        worker, more, ready = self.WORKER
+        text = RSPAMD.format(folder=folder, port=self.port, dns=free_port(), worker=worker, more=more)
+        (folder / "rspamd.conf").write_text(text)
         command = [program("rspamd"), "-f", "-c", str(folder / "rspamd.conf"), "-u", USER, "-g", USER, "--insecure"]
         self.process = Process(command, cwd=folder)
-        self.process.wait_ready("start_worker")
+        self.process.wait_ready(ready)
 
     def stop(self) -> None:
         """End it."""
         self.process.stop()
+
+
+class RspamdMilter(Rspamd):
+    """The same as a milter."""
+
+    WORKER = (
+        "rspamd_proxy",
+        'milter = true; timeout = 20s; upstream "local" { default = true; self_scan = true; }',
+        "rspamd_rs_compile_cb",
+    )
 
 
 class Clamd:

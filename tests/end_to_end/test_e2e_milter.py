@@ -9,7 +9,7 @@ import dkim
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from judging import OpenDkim
+from judging import OpenDkim, RspamdMilter
 from servers import MailNode, program
 from test_e2e_programs import message_in
 
@@ -121,3 +121,31 @@ def test_miltertest_hears_the_same(world, tmp_path):
     with smtplib.SMTP(node.address, node.ports["smtp"], "far.example", timeout=60) as client:
         client.sendmail("alice@far.example", ["bob@a.test"], HEAD % b"unsigned" + b"\r\nx\r\n")
     assert results(message_in(node, "INBOX", "unsigned")) == told.stdout.split()
+
+
+def test_rspamd_as_one_that_insists_on_what_is_not_done(tmp_path):
+    rspamd = RspamdMilter(tmp_path / "rspamd")
+    try:
+        policy = '[judgement]\nchecks = []\n[[policy]]\nname = "milter"\non_failure = "defer"\n'
+        policy += f'options = {{ endpoint = "{rspamd.endpoint}", called = "rspamd", timeout = "20s", '
+        policy += 'not_done = ["fields", "recipients", "sender", "body"] }\n'
+        node = MailNode(tmp_path / "node", extra=policy).start()
+        try:
+            node.add_account("bob@a.test")
+            with smtplib.SMTP(node.address, node.ports["smtp"], "client.test", timeout=60) as client:
+                send = ("alice@far.example", ["bob@a.test"])
+                client.sendmail(*send, HEAD % b"lunch" + b"\r\n" + BODY)
+                for subject, code, words in (
+                    (b"never", 5, b"Never again"),
+                    (b"later", 4, b"Come back later"),
+                ):
+                    with pytest.raises(smtplib.SMTPDataError) as error:
+                        client.sendmail(*send, HEAD % subject + b"\r\n" + BODY)
+                    assert (error.value.smtp_code // 100, words in error.value.smtp_error) == (code, True)
+            told = message_in(node, "INBOX", "lunch")
+            assert "X-Told: alice@far.example 1 127.0.0.1 client.test " in told
+            assert not node.events("policy.failed")
+        finally:
+            node.stop()
+    finally:
+        rspamd.stop()

@@ -46,7 +46,8 @@ UNANSWERED = {
     END_OF_HEADER: 0x40000,
     BODY: 0x80000,
 }
-UNKNOWN_COMMANDS, SKIPS, LEADING_SPACE = 0x100, 0x400, 0x100000
+# Commands that are none of SMTP are not told to it, whether it wants them, and answers to them, or not.
+UNKNOWN_COMMANDS, SKIPS, LEADING_SPACE = 0x100 | 0x20000, 0x400, 0x100000
 STEPS = sum(UNWANTED.values()) | sum(UNANSWERED.values()) | UNKNOWN_COMMANDS | SKIPS | LEADING_SPACE
 _DATA_SINCE = 4  # the version that has this step
 
