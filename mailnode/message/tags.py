@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from functools import lru_cache
 
 # RFC 6376 3.2: tag-name, and FWS around it and its value
 _NAME = re.compile(rb"[A-Za-z][A-Za-z0-9_]*")
 _SPACE = b" \t\r\n"
 
 
-def read_tags(text: bytes) -> dict[bytes, bytes]:
+@lru_cache(maxsize=32)  # a signature's is asked for three times
+def read_tags(text: bytes) -> Mapping[bytes, bytes]:
     """Return the values by tag, white space around them cut. :raises ValueError: it is no such list, or has a tag twice."""
     tags: dict[bytes, bytes] = {}
     *specs, last = text.split(b";")

@@ -1,6 +1,6 @@
 """Whether the signatures of a message hold (DKIM, RFC 6376), and its chain (ARC, RFC 8617).
 
-Written here, as the signer is: dkimpy takes a third of a millisecond for what takes a tenth of it here, reads the header
+Written here, as the signer is: dkimpy takes a third of a millisecond for what takes a fifth of that here, reads the header
 anew for each signature, and has expressions that take 12 seconds for one line of 64 KiB of spaces. In the tests it says
 whether this is right. What a stranger may have verified is bounded, whatever the message has.
 """
@@ -123,7 +123,9 @@ def _verify(signature: Signature, covered: CoveredFields, body: BodyDigests, key
 
 
 def _about(field: Field) -> tuple[tuple[str, str], ...]:
-    """Which signature it is (RFC 8601 2.7.1, RFC 6008)."""
+    """Which signature it is (RFC 8601 2.7.1, RFC 6008); of a large one that is not said."""
+    if len(field.raw) > signatures.MAX_FIELD:
+        return ()
     try:
         tags = read_tags(field.value)
         about = [("header.d", signatures.domain_of(tags))]
