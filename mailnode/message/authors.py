@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mailnode.message.headers import Field, fields
+from mailnode.message.headers import Field, fields, scan_fields
 from mailnode.values.address import Address
 
 MAX_FIELD = 16 * 1024  # octets of a field that says who answers for a message
@@ -59,7 +59,12 @@ def answering(block: bytes) -> list[Answering]:
 
 def authors(block: bytes) -> tuple[Address, ...]:
     """Return the addresses of a message's one From field. :raises UnclearAuthor: it says why, as for :func:`answering`."""
-    return _answering(_single(list(fields(block)), b"From"), b"From").addresses
+    found = [
+        Field(name, block[start:end], start, end, value_start - start)
+        for start, name, value_start, end in scan_fields(block)
+        if len(name) == 4 and name.lower() == b"from"
+    ]
+    return _answering(_single(found, b"From"), b"From").addresses
 
 
 def _last_resending(found: list[Field]) -> list[Field]:

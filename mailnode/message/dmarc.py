@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from functools import lru_cache
 
 from mailnode.errors import BadAddress, NoSuchName
 from mailnode.message.authors import UnclearAuthor, authors
@@ -12,6 +13,7 @@ from mailnode.values.address import domain_key
 from mailnode.values.dmarc import NONE, POLICIES, DmarcRecord, FoundRecord, Walked
 
 QUERIES = 8  # of one walk (RFC 9989 4.10)
+SHORT = 512  # octets of records that are remembered for a while, as those of common domains are met again and again
 MAX_TAGS = 50  # of a record that are read
 MAX_URIS = 10  # of one tag that are read
 MAX_URI = 1000  # characters of one
@@ -30,6 +32,15 @@ LookUp = Callable[[str], Awaitable[Sequence[bytes]]]
 
 def read_record(record: bytes) -> DmarcRecord | None:
     """Return what a TXT record says; None: it is none of DMARC. What cannot be read of it is passed over (RFC 9989 4.8)."""
+    return _read_short(record) if len(record) <= SHORT else _read(record)
+
+
+@lru_cache(maxsize=1024)
+def _read_short(record: bytes) -> DmarcRecord | None:
+    return _read(record)
+
+
+def _read(record: bytes) -> DmarcRecord | None:
     version = _VERSION.match(record)
     if version is None:
         return None

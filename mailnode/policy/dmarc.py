@@ -66,20 +66,9 @@ def make(options: DmarcOptions, context: IPluginContext) -> IPolicy:
     return DmarcPolicy(options, context.resolver, context.threads, context.dmarc_counts)
 
 
-@dataclass(frozen=True, slots=True)
-class Author:
-    """Who a message says it is from: ``domains`` in A-labels, ``fault`` in words. ``listed``: it says that it came through a
-    list."""
-
-    domains: tuple[str, ...]
-    fault: str
-    listed: bool
-
-
-def read_author(block: bytes) -> Author:
-    """Read a header block, however large; for a thread when it is."""
-    domains, fault = author_domains(block)
-    return Author(domains, fault, any(name.lower() in _OF_LISTS for _, name, _, _ in scan_fields(block)))
+def is_listed(block: bytes) -> bool:
+    """Whether a header block says that the message came through a list; for a thread when it is large."""
+    return any(name.lower() in _OF_LISTS for _, name, _, _ in scan_fields(block))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,21 +101,19 @@ class DmarcPolicy:
         results = request.found.results
         if not any(one.method in ("spf", "dkim") for one in results):
             return PASS  # there is nothing to go by
-        author = await self._read(read_author, request.header)
+        domains, fault = await self._read(author_domains, request.header)
         evaluator = Evaluator(self._resolver, results, request.reverse_path is None)
-        evaluated = [await evaluator.evaluate(domain) for domain in author.domains]
-        decided = [(one, await self._decide(one, author, evaluator, request)) for one in evaluated]
+        evaluated = [await evaluator.evaluate(domain) for domain in domains]
+        decided = [(one, await self._decide(one, evaluator, request)) for one in evaluated]
         for one, disposition in decided:
             self._note(one, disposition, evaluator.known, request)
         if not decided:
-            result = AuthenticationResult("dmarc", "permerror", reason=author.fault)
-            return Verdict(score=self._options.unclear_from, reason=author.fault, results=(result,))
+            result = AuthenticationResult("dmarc", "permerror", reason=fault)
+            return Verdict(score=self._options.unclear_from, reason=fault, results=(result,))
         worst, disposition = max(decided, key=_weight)
-        return self._verdict(worst, disposition, author)
+        return self._verdict(worst, disposition, fault)
 
-    async def _decide(
-        self, one: Evaluation, author: Author, evaluator: Evaluator, request: PolicyRequest
-    ) -> Disposition:
+    async def _decide(self, one: Evaluation, evaluator: Evaluator, request: PolicyRequest) -> Disposition:
         """Return what becomes of a message, of one of the domains it says it is from."""
         if one.result != "fail" or one.published == NONE:
             return Disposition()
@@ -136,9 +123,10 @@ class DmarcPolicy:
                 return Disposition(NONE, "trusted_forwarder", f"arc=pass, sealed by {sealer}")
         if not self._options.enforce:
             return Disposition(NONE, "local_policy")
-        passes = any(identifier.result == "pass" for identifier in evaluator.known)
-        if one.applied == REJECT and author.listed and passes and not self._options.refuse_lists:
-            return Disposition(QUARANTINE, "mailing_list")
+        if one.applied == REJECT and not self._options.refuse_lists:
+            passes = any(identifier.result == "pass" for identifier in evaluator.known)
+            if passes and await self._read(is_listed, request.header):
+                return Disposition(QUARANTINE, "mailing_list")
         if one.applied != one.published:
             return Disposition(one.applied, "policy_test_mode")
         return Disposition(one.applied)
@@ -168,13 +156,13 @@ class DmarcPolicy:
             )
         )
 
-    def _verdict(self, one: Evaluation, disposition: Disposition, author: Author) -> Verdict:
+    def _verdict(self, one: Evaluation, disposition: Disposition, fault: str) -> Verdict:
         properties = [("header.from", one.domain)]
         if one.found is not None:
             properties.append(("policy.dmarc", disposition.policy))
         result = AuthenticationResult("dmarc", one.result, tuple(properties))
-        score = self._options.unclear_from if author.fault else 0.0
-        reason = _words(one, disposition, author)
+        score = self._options.unclear_from if fault else 0.0
+        reason = _words(one, disposition, fault)
         if one.result == "temperror" and self._options.on_temperror == "defer":
             return Verdict(
                 "defer", "4.7.1", f"DMARC cannot be checked now: {one.reason}", reason=reason, results=(result,)
@@ -193,11 +181,11 @@ def _weight(decided: tuple[Evaluation, Disposition]) -> tuple[int, int]:
     return POLICIES.index(disposition.policy), ("pass", "none", "permerror", "temperror", "fail").index(one.result)
 
 
-def _words(one: Evaluation, disposition: Disposition, author: Author) -> str:
+def _words(one: Evaluation, disposition: Disposition, fault: str) -> str:
     words = f"{one.result}, {one.reason}"
     if one.result == "fail":
         words += f"; {one.domain} asks for {one.published}" if one.published != NONE else "; nothing is asked for"
     if disposition.override:
         words += f", {disposition.policy} by {disposition.override}"
         words += f" ({disposition.comment})" if disposition.comment else ""
-    return f"{words}; {author.fault}" if author.fault else words
+    return f"{words}; {fault}" if fault else words
