@@ -19,8 +19,8 @@ from mailnode.message.words import decode_words
 from mailnode.values.facts import Part
 
 MAX_OCTETS = 32 * 1024  # of a message that are read
-MAX_WORDS = 256  # of a message
-MAX_HEADER_WORDS = 64  # of them from its header
+MAX_WORDS = 160  # of a message
+MAX_HEADER_WORDS = 48  # of them from its header
 MAX_FIELD = 1000  # octets of a field that are read
 MAX_PARTS = 20  # with text, that are read
 
@@ -62,7 +62,9 @@ def words(data: bytes) -> dict[int, bytes]:
     text = {crc32(word): word for word in _text_words(data, root.parts())}
     room = MAX_WORDS - len(found)
     for number in text if len(text) <= room else sorted(text)[:room]:
-        found.setdefault(number, text[number])
+        of_text = text[number]
+        if not of_text.isdigit():  # says nothing
+            found.setdefault(number, of_text)
     return found
 
 
@@ -114,7 +116,7 @@ def _text_words(data: bytes, parts: Iterable[Part]) -> set[bytes]:
             found.update(_ASCII_WORD.findall(text.encode("ascii")))
         else:
             found.update(word.encode("utf-8", "replace") for word in _single(_WORD.findall(text)))
-    return {word for word in found if not word.isdigit()}
+    return found
 
 
 def _single(found: Iterable[str]) -> Iterator[str]:

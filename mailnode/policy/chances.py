@@ -35,25 +35,36 @@ class Chance:
 
 def chance(counts: WordCounts, words: Iterable[int]) -> Chance:
     """Return how likely a message with these words is junk to an account that has learnt both kinds."""
-    each = [(word, likely(counts, *counts.words[word])) for word in words if word in counts.words]
-    asked = sorted(
-        [one for one in each if abs(one[1] - UNKNOWN) >= SAYS], key=lambda one: (-abs(one[1] - UNKNOWN), one[0])
-    )
-    asked = asked[:MOST_WORDS]
+    known, of_junk, of_good = counts.words, 1 / max(1, counts.junk), 1 / max(1, counts.good)
+    asked = []
+    for word in words:
+        seen = known.get(word)
+        if seen is not None:
+            f = _likely(seen[0], seen[1], of_junk, of_good)
+            if not -SAYS < f - UNKNOWN < SAYS:
+                asked.append((-abs(f - UNKNOWN), word, f))
     if not asked:
         return Chance()
-    for_junk = _by_accident(-sum([log(1 - f) for _, f in asked]), len(asked))
-    against = _by_accident(-sum([log(f) for _, f in asked]), len(asked))
+    asked.sort()
+    del asked[MOST_WORDS:]
+    for_junk = _by_accident(-sum([log(1 - f) for _, _, f in asked]), len(asked))
+    against = _by_accident(-sum([log(f) for _, _, f in asked]), len(asked))
     junk = (1 + against - for_junk) / 2
-    telling = [word for word, f in asked if (f > UNKNOWN) == (junk > UNKNOWN)]
+    telling = [word for _, word, f in asked if (f > UNKNOWN) == (junk > UNKNOWN)]
     return Chance(junk, tuple(telling[:NAMED]))
 
 
 def likely(counts: WordCounts, junk: int, good: int) -> float:
     """Return how likely a message with one word is junk, above 0 and below 1."""
-    in_junk, in_good, seen = junk / max(1, counts.junk), good / max(1, counts.good), junk + good
-    p = in_junk / (in_junk + in_good) if seen else UNKNOWN
-    return (STRENGTH * UNKNOWN + seen * p) / (STRENGTH + seen)
+    return _likely(junk, good, 1 / max(1, counts.junk), 1 / max(1, counts.good))
+
+
+def _likely(junk: int, good: int, of_junk: float, of_good: float) -> float:
+    seen = junk + good
+    if not seen:
+        return UNKNOWN
+    in_junk = junk * of_junk
+    return (STRENGTH * UNKNOWN + seen * in_junk / (in_junk + good * of_good)) / (STRENGTH + seen)
 
 
 def _by_accident(half: float, count: int) -> float:

@@ -234,7 +234,7 @@ def test_words_of_header_and_text_links_files_and_scripts_without_spaces():
 
 def test_padding_does_not_crowd_out_every_word():
     padded = b"Subject: x\r\n\r\n" + b" ".join(b"pad%d" % n for n in range(3000)) + b"\r\n" + BODY
-    assert len(words(padded)) == MAX_WORDS
+    assert MAX_WORDS - 10 < len(words(padded)) <= MAX_WORDS
     assert words(padded) != words(padded.replace(b"pad", b"fill"))
 
 
