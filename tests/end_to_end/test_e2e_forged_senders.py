@@ -17,13 +17,13 @@ def look(name, kind):
     return name, {"TXT": [TXT[name]] if name in TXT else [], "A": [HOSTS[name]]}.get(kind, [])
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
+@pytest.fixture(scope="module", params=["false", "true"], ids=["as it came", "rewritten"])
+def place(tmp_path_factory, request):
     port, strangers, dns = free_port(HERE), Strangers(), ScriptedDns(look)
     # The one server of all foreign domains: it takes notices, and knows no "gone".
     peer = Scripted(HERE, port, {"RCPT": lambda line: "550 5.1.1 nobody" if "gone@" in str(line) else "250 2.1.5 ok"})
     judgement = '[judgement]\nchecks = ["spf"]\njunk_at = 0\n'
-    extra = f"[queue]\nport = {port}\nretry = [3600.0]\nrewrite_senders = false\n{judgement}{strangers.extra}"
+    extra = f"[queue]\nport = {port}\nretry = [3600.0]\nrewrite_senders = {request.param}\n{judgement}{strangers.extra}"
     node = MailNode(tmp_path_factory.mktemp("forged"), address=NODE, dns=dns, extra=extra)
     try:
         node.start()
