@@ -34,6 +34,7 @@ every_way = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 OTHER_WAYS = {
     "test_e2e_arc::test_a_large_message": "It comes by STARTTLS, as from other servers; what the seals cover is what is tested.",
     "test_e2e_arc::test_by_whichever_door_it_comes": "Other servers come without TLS, by STARTTLS, or by LMTP.",
+    "test_e2e_budgets::test_a_header": "Strangers come without TLS; what a header holds is what is tested.",
     "test_e2e_dkim::test_what_arrives_is_verified": "It is submitted in one way; what the signatures cover is what is tested.",
     "test_e2e_eight_bit::test_it_arrives_in_ascii_and_says_the_same": "It is changed on its way out, by whichever way it came in.",
     "test_e2e_exim::test_a_megabyte_each_way": "Exim comes to the port for other servers, and it is what is tested.",

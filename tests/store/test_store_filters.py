@@ -157,6 +157,15 @@ def test_a_keyword_that_stays_does_not_outweigh_a_later_move(house):
     assert house.learnt() == (0, 1)
 
 
+def test_a_place_does_not_outweigh_a_later_keyword(house):
+    uid = house.move(house.deliver(1), "Junk")
+    assert house.learnt() == (1, 0)
+    house.flag(uid, 0, "NotJunk", name="Junk")
+    assert house.learnt() == (0, 1)
+    house.flag(uid, SEEN, name="Junk")
+    assert house.learnt() == (0, 1)
+
+
 def test_what_is_answered_flagged_or_filed_is_no_junk(house):
     house.flag(house.deliver(1), ANSWERED)
     house.flag(house.deliver(2), FLAGGED)
