@@ -202,7 +202,8 @@ def _no_driver(config: Config) -> str:
 
 def warnings(config: Config) -> list[str]:
     """Return what of a configuration is probably not meant: an open relay, a listener nobody can log in on,
-    metrics for everybody, guesses that nothing holds up, a check without those it stands on."""
+    metrics for everybody, guesses that nothing holds up, a check without those it stands on, or asked twice, a score
+    that nothing reaches."""
     found = []
     for index, listener in enumerate(config.listener):
         key = f"listener[{index}]"
@@ -225,8 +226,7 @@ def warnings(config: Config) -> list[str]:
     for network in config.auth.no_throttle_for:
         if wide := _wide(network):
             found.append(f"auth.no_throttle_for: {network}: {wide}: they may guess passwords without being held up")
-    found += _missing_checks(config)
-    return found
+    return found + _missing_checks(config) + _double_checks(config) + _unreached(config)
 
 
 def _missing_checks(config: Config) -> list[str]:
@@ -236,6 +236,23 @@ def _missing_checks(config: Config) -> list[str]:
         return []
     missing = [name for name in ("spf", "dkim") if name not in asked[: asked.index("dmarc")]]
     return [f"judgement.checks: dmarc has no effect without {' and '.join(missing)} before it"] if missing else []
+
+
+def _double_checks(config: Config) -> list[str]:
+    """Only the first entry of a policy stands in the place that ``checks`` gives it."""
+    names = [entry.name for entry in config.policy]
+    return [
+        f"policy[{index}]: {name} stands in judgement.checks, and in more than one [[policy]]: it is asked twice"
+        for index, name in enumerate(names)
+        if name in config.judgement.checks and name in names[:index]
+    ]
+
+
+def _unreached(config: Config) -> list[str]:
+    junk, refused = config.judgement.junk_at, config.judgement.refuse_at
+    if not refused or junk < refused:
+        return []
+    return [f"judgement.junk_at: no score leads into the junk mailbox: from refuse_at, {refused:g}, on all is refused"]
 
 
 def _wide(network: Network) -> str:

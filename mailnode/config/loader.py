@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
 
 from mailnode.config.endpoints import overlapping, reached_locally
 from mailnode.config.fields import Section
@@ -42,6 +41,7 @@ from mailnode.config.schema import (
 )
 from mailnode.errors import ConfigurationError
 from mailnode.values.address import domain_key
+from mailnode.values.mistakes import place, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,27 +140,9 @@ def _validate(section: type[S], value: object, key: str, mistakes: list[str]) ->
     try:
         return TypeAdapter(section).validate_python(value)
     except ValidationError as error:
-        mistakes += [f"{_key(key, e['loc'])}: {_words(e)}" for e in error.errors(include_url=False)]
+        for one in error.errors(include_url=False):
+            mistakes.append(f"{place(key, one['loc'])}: {words(one['type'], one['msg'], one['input'])}")
         return None
-
-
-def _key(start: str, location: Sequence[str | int]) -> str:
-    return start + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
-
-
-def _words(error: ErrorDetails) -> str:
-    kind = error["type"]
-    if kind == "extra_forbidden":
-        return "unknown key"
-    if kind == "missing":
-        return "is required"
-    if kind == "model_type":
-        return "should be a section of keys"
-    message = str(error["msg"])
-    message = message.removeprefix("Value error, ").replace("Input should", "should").replace("List should", "should")
-    if kind in ("literal_error", "greater_than", "greater_than_equal", "less_than", "less_than_equal"):
-        message += f", not {error['input']!r}"
-    return message
 
 
 def _absolute(sections: Sections, base: Path) -> Sections:

@@ -86,9 +86,9 @@ def _socket_mistakes(route: Route) -> Iterator[Mistake]:
 def _file_mistakes(key: str, path: Path) -> Iterator[Mistake]:
     try:
         if not read_secret(path):
-            yield key, "its first line is empty"
+            yield key, f"{path}: its first line is empty"
     except (OSError, UnicodeDecodeError) as error:
-        yield key, f"cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8'}"
+        yield key, f"{path}: cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8'}"
 
 
 def _queued_under(one: Route | Smarthost) -> str:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from mailnode.errors import ConfigurationError
 from mailnode.interfaces.policy import PolicyOptions
 from mailnode.values import units
+from mailnode.values.mistakes import place, words
 
 OptionSeconds = Annotated[float, Field(gt=0, le=31_536_000), BeforeValidator(units.seconds)]
 
@@ -35,5 +36,8 @@ def read(model: type[T], given: PolicyOptions) -> T:
     try:
         return model.model_validate(given)
     except ValidationError as error:
-        mistakes = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+        mistakes = [
+            f"{place('', one['loc'])}: {words(one['type'], one['msg'], one['input'])}"
+            for one in error.errors(include_url=False)
+        ]
         raise ConfigurationError(mistakes) from None

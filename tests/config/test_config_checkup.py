@@ -104,6 +104,20 @@ def test_a_check_without_those_it_stands_on(checks, missing):
     assert found == ([f"judgement.checks: dmarc has no effect without {missing} before it"] if missing else [])
 
 
+def test_a_check_that_is_asked_twice():
+    twice = [{"name": name} for name in ("spf", "milter", "spf", "milter")]
+    (warning,) = warnings(config(policy=twice))
+    assert warning.startswith("policy[2]: spf ")
+
+
+@pytest.mark.parametrize(
+    ("junk_at", "refuse_at", "warned"), [(5, 15, False), (10, 10, True), (10, 5, True), (10, 0, False), (0, 5, False)]
+)
+def test_a_score_for_junk_that_nothing_reaches(junk_at, refuse_at, warned):
+    found = warnings(config(judgement={"junk_at": junk_at, "refuse_at": refuse_at}))
+    assert [text.partition(":")[0] for text in found] == ["judgement.junk_at"] * warned
+
+
 # rights
 
 NOBODY = pwd.getpwnam("nobody")

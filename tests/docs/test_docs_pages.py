@@ -3,6 +3,7 @@
 import pkgutil
 import re
 import shlex
+import textwrap
 from pathlib import Path
 
 import click
@@ -10,6 +11,7 @@ import pytest
 
 from mailnode.config.loader import load
 from mailnode.ctl.main import main
+from mailnode.server.configuration import configuration
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.rst"), *ROOT.glob("docs/*.rst")])
@@ -178,25 +180,41 @@ def test_the_two_commands_of_the_readme():
 
 # Settings
 
+LITERAL = re.compile(r"^(?:.*::|\.\. code-block:: toml)\n\n((?:[ ]+.*\n|\n)+)", re.MULTILINE)
 SNIPPETS = [
     (page, block)
     for page, text in TEXTS.items()
     if page.endswith(".rst")
-    for block in re.findall(r"::(?: toml)?\n\n((?:    .*\n|\n)*?    \[\[?\w+\]\]?\n(?:    .*\n|\n)+)", text)
+    for block in map(textwrap.dedent, LITERAL.findall(text))
+    if re.search(r"^\[\[?[\w.]+\]\]?$", block, re.MULTILINE)
 ]
+
+
+def written(place, block):
+    """Write a snippet into a file of its own, behind the least configuration that loads, with a password where it names one."""
+    least = (
+        '[server]\nhostname = "mail.example.org"\ndata = "data"\n[[listener]]\nprotocol = "smtp"\nendpoint = "tcp:0"\n'
+    )
+    (place / "password").write_text("secret\n")
+    block = re.sub(r'(password_file = ")[^"]+', rf"\1{place}/password", block)
+    (place / "mailnode.toml").write_text(("" if "[server]" in block else least) + block)
+    return place / "mailnode.toml"
 
 
 @pytest.mark.parametrize(("page", "block"), SNIPPETS, ids=[page for page, _ in SNIPPETS])
 def test_every_snippet_of_configuration_loads(page, block, tmp_path):
-    """Each is put behind the least configuration that loads."""
-    least = (
-        '[server]\nhostname = "mail.example.org"\ndata = "data"\n[[listener]]\nprotocol = "smtp"\nendpoint = "tcp:0"\n'
-    )
-    text = re.sub(r"^    ", "", block, flags=re.MULTILINE)
-    missing = "" if "[server]" in text else least
-    (tmp_path / "mailnode.toml").write_text(missing + text)
-    assert load(tmp_path / "mailnode.toml").server.hostname
+    assert load(written(tmp_path, block)).server.hostname
+
+
+POLICIES = [(page, block) for page, block in SNIPPETS if "[[policy]]" in block and "refuse-subject" not in block]
+
+
+@pytest.mark.parametrize(("page", "block"), POLICIES, ids=[page for page, _ in POLICIES])
+def test_policies_take_the_options_of_every_snippet(page, block, tmp_path):
+    """But for those of the example plug-in, which is not installed: its own test installs it."""
+    assert configuration(written(tmp_path, block), None, with_certificates=False).policy
 
 
 def test_snippets_are_found():
-    assert SNIPPETS
+    assert len(SNIPPETS) > 25
+    assert len(POLICIES) > 7
