@@ -4,20 +4,26 @@ beside the same server without checks."""
 from __future__ import annotations
 
 import contextlib
+import imaplib
+import json
+import ssl
 from collections.abc import Callable
 
 from benchmarks.imap_client import Imap
 from benchmarks.judged import AUTHOR, SignedDomain
 from benchmarks.lab import Lab
+from benchmarks.messages import Messages
 from benchmarks.peers import PASSWORD, MailNodeForLoad
 from benchmarks.report import Measurement
 from benchmarks.rows import Row, in_turn
 from benchmarks.rows_imap import noop_delays
 from benchmarks.rows_memory import LARGE, large_message, send_content
 from benchmarks.smtp_load import signed
+from tests.end_to_end.servers import wait_for
 from tests.end_to_end.ways import WAYS
 
 SESSIONS, SIZE = 20, 4096
+LESSONS = 25  # of each kind
 WAY = WAYS["none, proxied"]  # whose client is at an address of its own
 HEAD = b"From: Out <%b>\r\nTo: bob@a.test\r\nSubject: large\r\nDate: now\r\n\r\n" % AUTHOR.encode()
 
@@ -28,8 +34,27 @@ def _judging(lab: Lab) -> tuple[MailNodeForLoad, tuple[str, str], SignedDomain]:
     node = lab.mailnode("judging", judgement="", dns=domain.dns)
     options = f"author={AUTHOR}", f"key={domain.key}"
     if lab.first("judged mail"):
+        _teach(node)
         lab.rate(node, SESSIONS, SIZE, *options)  # from now on the client is known, and what DNS says of it
     return node, options, domain
+
+
+def _teach(node: MailNodeForLoad) -> None:
+    """Have the account's filter learn, as a person would: half of its lessons are mail like that of the load."""
+    source = Messages(2)
+    with imaplib.IMAP4_SSL(node.address, node.ports["imaps"], ssl_context=ssl._create_unverified_context()) as client:
+        client.login(node.user, PASSWORD)
+        for number in range(LESSONS):
+            client.append("INBOX", "($NotJunk)", None, source.message(SIZE))
+            client.append(
+                "INBOX", "($Junk)", None, b"Subject: win %d\r\n\r\nwin lottery prize %d\r\n" % (number, number)
+            )
+
+    def has_learnt() -> bool:
+        shown = json.loads(node.ctl("filter", "show", node.user, "--json").stdout)
+        return min(shown["junk"], shown["good"]) >= LESSONS
+
+    wait_for(has_learnt, "the filter to learn", 120)
 
 
 def _beside_rspamd(lab: Lab, made: Measurement) -> None:
