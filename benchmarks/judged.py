@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 from base64 import b64encode
+from http.client import HTTPConnection
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from benchmarks.messages import Messages
 from benchmarks.peers import listens
 from benchmarks.smtp_load import SELECTOR
 from tests.end_to_end.servers import Dns, free_port, program, wait_for
@@ -18,6 +21,7 @@ from tests.processes import start
 
 CLIENT = HEADER.split()[2].decode()  # the address that mail comes from: of one on this machine nothing is asked
 AUTHOR = "out@side.test"  # the reverse-path of the load
+TAUGHT = 40  # messages of each kind that filters have learnt; below 20 they say nothing
 WIDTH = 250  # octets of one string of a TXT record
 OTHERS = (  # modules of rspamd, by name
     "antivirus asn aws_s3 bayes_expiry bimi chartable clickhouse clustering dcc dkim_signing dynamic_conf elastic emails "
@@ -62,7 +66,7 @@ class Rspamd:
     def __init__(self, dns: Dns) -> None:
         self._opened = open_folder("rspamd")
         self._folder = Path(self._opened.name)
-        self.port = free_port()
+        self.port, self._controller = free_port(), free_port()
         self._configuration = self._folder / "rspamd.conf"
         self._configuration.write_text(
             self._text(dns.port) + "".join(f"{one} {{ enabled = false; }}\n" for one in OTHERS.split())
@@ -76,8 +80,19 @@ class Rspamd:
         command = [program("rspamd"), "-f", "-u", "nobody", "-g", "nogroup", "-c", str(self._configuration)]
         with (self._folder / "log").open("wb") as log:
             self._popen = start(command, stdout=log, stderr=subprocess.STDOUT)
-        wait_for(lambda: listens("127.0.0.1", self.port), "rspamd", 60)
+        wait_for(lambda: all(listens("127.0.0.1", one) for one in (self.port, self._controller)), "rspamd", 60)
+        self._teach()
         return self
+
+    def _teach(self) -> None:
+        """Teach its statistical filter both kinds, of words that stand in all of them."""
+        messages = Messages(seed=2)
+        for path in ("/learnspam", "/learnham"):
+            for _ in range(TAUGHT):
+                with contextlib.closing(HTTPConnection("127.0.0.1", self._controller, timeout=60)) as client:
+                    client.request("POST", path, messages.message(4096))
+                    answer = client.getresponse()
+                    assert answer.status in (200, 208), answer.read()
 
     def stop(self) -> None:
         """End it."""
@@ -104,6 +119,7 @@ worker "rspamd_proxy" {{
   bind_socket = "127.0.0.1:{self.port}"; milter = yes; timeout = 60s; count = 2;
   upstream "local" {{ default = yes; self_scan = yes; }}
 }}
+worker "controller" {{ bind_socket = "127.0.0.1:{self._controller}"; secure_ip = ["127.0.0.1"]; count = 1; }}
 spf {{ spf_cache_size = 2k; check_local = true; check_authed = true; }}
 dkim {{ dkim_cache_size = 2k; check_local = true; check_authed = true; }}
 dmarc {{ check_local = true; check_authed = true; }}
