@@ -93,6 +93,9 @@ class MailStore:
         self.units.append((envelope_id, fresh if applied_once else list(plans), message, applied_once))
         return done
 
+    async def keep_some(self, account_id: str, name: str, message: NewMessage, most: int, seconds: float) -> None:
+        raise NotImplementedError
+
     async def provision(self, account_id: str, quota_bytes: int = 0, quota_count: int = 0) -> None:
         raise NotImplementedError
 

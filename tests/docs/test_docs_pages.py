@@ -10,6 +10,7 @@ import click
 import pytest
 
 from mailnode.config.loader import load
+from mailnode.config.schema import Judgement
 from mailnode.ctl.main import main
 from mailnode.server.configuration import configuration
 
@@ -213,6 +214,11 @@ POLICIES = [(page, block) for page, block in SNIPPETS if "[[policy]]" in block a
 def test_policies_take_the_options_of_every_snippet(page, block, tmp_path):
     """But for those of the example plug-in, which is not installed: its own test installs it."""
     assert configuration(written(tmp_path, block), None, with_certificates=False).policy
+
+
+def test_what_judges_by_itself_is_what_the_page_says(tmp_path):
+    (block,) = [block for page, block in SNIPPETS if page == "docs/judgement.rst" and block.startswith("[judgement]")]
+    assert load(written(tmp_path, block)).judgement == Judgement()
 
 
 def test_snippets_are_found():

@@ -89,7 +89,7 @@ class World:
 def test_it_is_found_and_needs_a_place():
     factory = policy_factories()["milter"]
     assert all(factory.options.values())
-    with pytest.raises(ConfigurationError, match="endpoint: Field required"):
+    with pytest.raises(ConfigurationError, match="endpoint: is required"):
         factory.make({}, FakeContext(FakePrograms()))
     world = World(called="opendkim", users=True)
     verifyObject(IPolicy, world.policy)
