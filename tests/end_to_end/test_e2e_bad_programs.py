@@ -88,6 +88,7 @@ def test_what_becomes_of_mail(tmp_path, does):
         with smtplib.SMTP(passes.address, passes.ports["smtp"], "side.test", timeout=60) as client:
             for _ in range(2):
                 client.sendmail("a@side.test", ["bob@a.test"], MESSAGE)
+        passes.wait_event("session.close", protocol="smtp")
         failed = [event["policy"] for event in passes.events("policy.failed")]
         assert {name: failed.count(name) for name in POLICIES} == {
             "rspamd": 2,
@@ -97,6 +98,7 @@ def test_what_becomes_of_mail(tmp_path, does):
         }
         with pytest.raises((smtplib.SMTPConnectError, smtplib.SMTPServerDisconnected)):
             smtplib.SMTP(defers.address, defers.ports["smtp"], "side.test", timeout=60)
+        defers.wait_event("session.close", protocol="smtp")
         assert [event["policy"] for event in defers.events("policy.failed")] == ["milter"]
         assert all(not node.events("session.error") for node in nodes)
     finally:
