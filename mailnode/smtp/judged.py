@@ -9,7 +9,7 @@ from mailnode.smtp.wire.replies import Rejected
 from mailnode.values.events import EventFields, emit
 from mailnode.values.policy import PolicyAnswer, Verdict
 
-MAX_SAID = 1500  # characters of all answers together
+MAX_SAID = 4000  # characters of all answers together: of every policy that comes with the server two at length
 MAX_REASON = 80  # of the words of one
 
 _log = EventLog()

@@ -13,6 +13,7 @@ from zope.interface import implementer
 from mailnode.interfaces.policy import IPolicy
 from mailnode.policy.chain import ChainedPolicy, PolicyChain
 from mailnode.policy.decision import Thresholds
+from mailnode.server.plugins import policy_factories
 from mailnode.values.address import parse_address
 from mailnode.values.policy import PASS, Verdict
 
@@ -147,3 +148,12 @@ def test_one_that_fails_says_so(log: Any) -> None:
 def test_where_nobody_was_asked_nothing_is_said(log: Any) -> None:
     client().say(MAIL + RCPT + MESSAGE)
     assert of(log, "message.judged") == [] and len(of(log, "message.accepted")) == 1
+
+
+def test_all_that_come_with_the_server_have_room_in_one_line(log: Any) -> None:
+    names = list(policy_factories())
+    at_length = {"helo": Verdict(score=0.1, reason="x" * 200), "end": Verdict(score=0.1, reason="y" * 200)}
+    client(*(Answers(name, **at_length) for name in names)).say(MAIL + RCPT + MESSAGE)
+    [told] = of(log, "message.judged")
+    assert len(names) >= 15
+    assert [name for name in names for stage in at_length if f"{name}@{stage} suspect" not in told["verdicts"]] == []
