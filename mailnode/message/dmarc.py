@@ -9,6 +9,7 @@ from functools import lru_cache
 from mailnode.errors import BadAddress, NoSuchName
 from mailnode.message.authors import UnclearAuthor, authors
 from mailnode.message.headers import fields
+from mailnode.message.parameters import strip_comments
 from mailnode.values.address import domain_key
 from mailnode.values.dmarc import NONE, POLICIES, DmarcRecord, FoundRecord, Walked
 
@@ -25,6 +26,12 @@ _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-+\--~]+\Z")  # RFC 3986, without 
 _SIZE = re.compile(r"![0-9]+[kmgtKMGT]?\Z")  # RFC 9989 4.8, obs-dmarc-report-size
 _FO = re.compile(r"[01dsDS](?::[01dsDS])*\Z")
 _DOMAIN = re.compile(rb"@[ \t\r\n]*([^\x00-\x20\x7f\"(),:;<>@\[\\\]]+)")
+_CONTROLS = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_SPACES = re.compile(rb"[ \t\r\n]+")
+_AROUND_MARKS = ((b" .", b"."), (b". ", b"."), (b" @", b"@"), (b"@ ", b"@"))
+
+TOO_MANY = "the From field has addresses of too many domains"
+TOO_LONG = "the From field is too long"
 
 # Looks TXT records up. :raises mailnode.errors.NoSuchName: :raises mailnode.errors.ResolverFailure:
 LookUp = Callable[[str], Awaitable[Sequence[bytes]]]
@@ -133,7 +140,8 @@ def author_domains(block: bytes) -> tuple[tuple[str, ...], str]:
     """Return the domains that a message says it is from, in lower-case A-labels, and what is wrong with how it says so, in
     words; "" nothing.
 
-    Where it is not clear, they are all that any program could read there (RFC 9989 11.5); none where those are too many.
+    Where it is not clear, they are all that any program could read there (RFC 9989 11.5); none where those are ``TOO_MANY``, or
+    the field is ``TOO_LONG`` to be read.
 
     :param block: the header block, which nobody needs to have looked at."""
     try:
@@ -142,15 +150,26 @@ def author_domains(block: bytes) -> tuple[tuple[str, ...], str]:
     except UnclearAuthor as error:
         fault = str(error)
         raw = b"\n".join(field.raw for field in fields(block) if field.is_named(b"From"))
-        domains = [one.decode("utf-8", "replace") for one in _DOMAIN.findall(raw)] if len(raw) <= MAX_FROM else []
+        if len(raw) > MAX_FROM:
+            return (), TOO_LONG
+        domains = [one.decode("utf-8", "replace") for text in (raw, _plain(raw)) for one in _DOMAIN.findall(text)]
     keys = dict.fromkeys(key for key in map(_key, domains) if key)
     if len(keys) > MAX_DOMAINS:
-        return (), "the From field has addresses of too many domains"
+        return (), TOO_MANY
     if not fault and not keys:
         fault = "the From field has no domain"
     if not fault and len(keys) > 1:
         fault = "the From field has addresses of several domains"
     return tuple(keys), fault
+
+
+def _plain(raw: bytes) -> bytes:
+    """Return fields as programs read them that take what RFC 5322 4.4 lets stand within an address: comments, and white space
+    around its dots. They pass over control characters too."""
+    text = _SPACES.sub(b" ", strip_comments(_CONTROLS.sub(b"", raw).replace(b"(", b" (")))
+    for written, meant in _AROUND_MARKS:
+        text = text.replace(written, meant)
+    return text
 
 
 def _key(domain: str) -> str:

@@ -14,7 +14,7 @@ from mailnode.interfaces.dmarc import IDmarcCounts
 from mailnode.interfaces.outbound import IResolver
 from mailnode.interfaces.policy import IPluginContext, IPolicy
 from mailnode.interfaces.runtime import IThreads
-from mailnode.message.dmarc import author_domains
+from mailnode.message.dmarc import TOO_LONG, TOO_MANY, author_domains
 from mailnode.message.headers import scan_fields
 from mailnode.message.vouching import trusted_sealer, vouched
 from mailnode.policy.dmarc_evaluation import Evaluation, Evaluator
@@ -109,7 +109,10 @@ class DmarcPolicy:
             self._note(one, disposition, evaluator.known, request)
         if not decided:
             result = AuthenticationResult("dmarc", "permerror", reason=fault)
-            return Verdict(score=self._options.unclear_from, reason=fault, results=(result,))
+            # Nobody writes so much there but to hide the one that is shown.
+            hides = self._options.enforce and fault in (TOO_MANY, TOO_LONG)
+            action = "quarantine" if hides else "pass"
+            return Verdict(action, score=self._options.unclear_from, reason=fault, results=(result,))
         worst, disposition = max(decided, key=_weight)
         return self._verdict(worst, disposition, fault)
 

@@ -181,6 +181,11 @@ def test_what_dns_does_not_say_is_not_taken_for_nothing():
         ("From: a@bank.test <c@d.test>\r\n", ("bank.test", "d.test"), "display name"),
         ("From : a@b.test\r\n", ("b.test",), "space before"),
         ("From: a@b.test.\r\n", ("b.test",), ""),
+        # What many programs still read, though nobody may write it (RFC 5322 4.4).
+        ("From: ceo @ bank . test\r\n", ("bank", "bank.test"), "not an address"),
+        ("From: <ceo@bank\r\n .test>\r\n", ("bank", "bank.test"), "not an address"),
+        ("From: ceo@bank(x).(y)test\r\n", ("bank", "bank.test"), "not an address"),
+        ("From: ceo@ba\0nk.test\r\n", ("ba", "bank.test"), "control"),
         ("From: a@[127.0.0.1]\r\n", (), "no domain"),
         ("From: a@-x-\xff\r\n", (), "no domain"),
         ("From: undisclosed\r\n", (), "no address"),

@@ -212,7 +212,10 @@ def test_dns_that_does_not_answer_can_defer():
         ("From: a@other.test, b@third.test\r\n", ("none", "pass", None), "other.test"),
         ("Subject: hello\r\n", ("permerror", "pass", None), None),
         ("From: nobody\r\n", ("permerror", "pass", None), None),
-        ("From: " + ", ".join(f"x@d{n}.test" for n in range(20)) + "\r\n", ("permerror", "pass", None), None),
+        ("From: b @ example . com\r\n", ("fail", "refuse", "reject"), "example.com"),
+        ("From: b@example(x).com\r\n", ("fail", "refuse", "reject"), "example.com"),
+        ("From: " + ", ".join(f"x@d{n}.test" for n in range(20)) + "\r\n", ("permerror", "quarantine", None), None),
+        ("From: (" + "x" * 20_000 + ") b@example.com\r\n", ("permerror", "quarantine", None), None),
     ],
 )
 def test_an_author_that_is_not_clear_is_the_worst_of_those_it_may_be(header, expected, author):
@@ -220,6 +223,11 @@ def test_an_author_that_is_not_clear_is_the_worst_of_those_it_may_be(header, exp
     assert outcome(verdict) == expected
     assert dict(verdict.results[0].properties).get("header.from") == author
     assert expected[1] == "refuse" or verdict.score == 2.0
+
+
+def test_nothing_is_done_about_who_hides_among_many_where_nothing_is_to_be_done():
+    header = "From: " + ", ".join(f"x@d{n}.test" for n in range(20)) + "\r\n"
+    assert judge(zone(), spf("other.test"), NO_DKIM, header=header, enforce=False).action == "pass"
 
 
 def test_a_name_in_other_letters_is_looked_up_in_ascii():
