@@ -196,15 +196,19 @@ class MilterSession:
         await self._write(self._link, milter.offer(self._offered))
         self._terms = milter.agreed(await self._reply(), self._offered)
         values, packet = about_client(request, self._hostname)
-        return await self._tell(milter.CONNECT, packet, values)
+        verdict = await self._tell(milter.CONNECT, packet, values)
+        if verdict is not None and verdict is not PASS:
+            await self.end()  # it is told anew of who tries again, and hears nothing more of this one
+        return verdict
 
     async def _hello(self, request: PolicyRequest) -> Verdict | None:
         name = request.origin.helo
         if not name or (name == self._helo and request.stage != "helo"):
             return None
         await self._abort()
-        self._helo = name
-        return await self._tell(milter.HELO, milter.packet(milter.HELO, told(name)), about_hello(request))
+        verdict = await self._tell(milter.HELO, milter.packet(milter.HELO, told(name)), about_hello(request))
+        self._helo = name if verdict is None or verdict is PASS else ""  # who tries again is named again
+        return verdict
 
     async def _mail(self, request: PolicyRequest) -> Verdict | None:
         if request.stage != "mail" and self._message.begun:

@@ -446,3 +446,11 @@ def test_it_is_not_shown_what_is_decided_or_too_large():
     world = World(largest=10)
     assert world.dialog().reason == "not asked: more than 10 octets"
     assert world.kinds() == "OCHMRTA"
+
+
+def test_who_was_refused_on_a_new_connection_is_refused_when_it_tries_again():
+    for step in (milter.CONNECT, milter.HELO):
+        world = World(replies={step: milter.octets(milter.REJECT)})
+        for _ in range(2):  # the milter has begun anew in the middle of a session
+            assert world.ask("mail").action == "refuse"
+        assert milter.MAIL.decode() not in world.kinds()
