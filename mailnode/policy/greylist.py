@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import Field
 from zope.interface import implementer
 
+from mailnode.errors import ConfigurationError
 from mailnode.interfaces.policy import IPluginContext, IPolicy, IPolicyMemory
 from mailnode.interfaces.runtime import IClock
 from mailnode.policy.options import OptionModel, OptionSeconds
@@ -49,7 +50,9 @@ OPTIONS = GreylistOptions
 
 
 def make(options: GreylistOptions, context: IPluginContext) -> IPolicy:
-    """Return the policy."""
+    """Return the policy. :raises ConfigurationError: nobody would ever be let in."""
+    if options.delay >= options.retry_within:
+        raise ConfigurationError(["retry_within: must be longer than delay, or every try is the first one"])
     return GreylistPolicy(options, context.memory, context.clock)
 
 

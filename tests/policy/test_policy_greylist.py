@@ -9,6 +9,7 @@ from mailnode.errors import ConfigurationError
 from mailnode.interfaces.policy import IPolicy
 from mailnode.policy.greylist import DAY, OPTIONS, GreylistPolicy
 from mailnode.policy.options import read
+from mailnode.server.plugins import policy_factories
 from mailnode.values.authentication import AuthenticationResult
 from mailnode.values.policy import PASS, Findings, ScoredReason
 
@@ -147,6 +148,8 @@ def test_mistakes_in_the_options():
     for mistake in ({"at": "data"}, {"delay": "soon"}, {"delay": 0}, {"by": "moon"}, {"lists": []}):
         with pytest.raises(ConfigurationError):
             read(OPTIONS, mistake)
+    with pytest.raises(ConfigurationError, match="longer than delay"):
+        policy_factories()["greylist"].make({"delay": "2d"}, None)
     assert read(OPTIONS, {"delay": "10m"}).delay == 600.0
     assert ask(World(delay="1m").policy, request("end")).text == "Not known here yet, try again in 1 minute"
     assert World().ask("helo") == "pass" and PASS.action == "pass"
