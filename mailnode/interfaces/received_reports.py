@@ -13,7 +13,8 @@ class IReceivedReports(Interface):
     """Those that are kept. They may be lost: each is in a mail too. All raise :class:`mailnode.errors.StoreUnavailable`."""
 
     async def add(report: ReceivedReport, sender: str, verified: bool, now: float) -> str:
-        """Keep a report, in the place of one of the same name from the same sender; return its id.
+        """Keep a report, in the place of one of the same name from the same sender; return its id. One
+        that is not verified takes no place of one that is, whose id is returned then.
 
         :param sender: the domain of the mail that brought it. :param verified: whether DMARC vouches for it."""
 

@@ -45,6 +45,8 @@ def test_the_same_again_takes_its_place(kept, loop):
     assert (one.passed, one.failed) == (5, 0)
     loop.run(kept.add(REPORT, "liar.example", False, NOW + 2))  # nobody replaces what another one reports
     assert [one.sender for one in loop.run(kept.reports(DMARC))] == ["liar.example", "org.example"]
+    loop.run(kept.add(replace(REPORT, rows=(BAD,)), "org.example", False, NOW + 3))  # nor who says that it is that one
+    assert [(one.verified, one.passed) for one in loop.run(kept.reports(DMARC))] == [(False, 5), (True, 5)]
 
 
 def test_who_sends(kept, loop):
@@ -67,3 +69,11 @@ def test_what_is_old_or_too_many_goes(kept, loop, monkeypatch):
     assert [one.identifier for one in loop.run(kept.reports(DMARC))] == ["4", "3", "2"]
     assert loop.run(kept.sweep(NOW + 3)) == 1
     assert [one.reports for one in loop.run(kept.sources())] == [2, 2]
+
+
+def test_what_strangers_send_drives_out_nothing_that_is_known_to_be_somebodys(kept, loop, monkeypatch):
+    monkeypatch.setattr(received_reports, "MOST", 3)
+    loop.run(kept.add(REPORT, "org.example", True, NOW))
+    for number in range(5):
+        loop.run(kept.add(replace(REPORT, identifier=str(number)), "liar.example", False, NOW + 1 + number))
+    assert [one.identifier for one in loop.run(kept.reports(DMARC))] == ["4", "3", "id-1"]

@@ -6,7 +6,7 @@ from mailnode.store.engines.engine import Transaction
 from mailnode.values.received_report import DMARC, KeptReport, ReceivedReport, ReceivedRow, ReportedSource
 from mailnode.values.rows import StoredRow
 
-MOST = 5000  # reports; of more the oldest go
+MOST = 5000  # reports; of more the oldest go, those first for which nobody vouches
 LISTED = 1000
 SWEPT = 100  # reports that one unit forgets
 
@@ -21,14 +21,21 @@ _VERIFIED = _COLUMNS.split(", ").index("verified")
 def add(tx: Transaction, id: str, report: ReceivedReport, sender: str, verified: bool, now: float) -> str:
     """See IReceivedReports."""
     named = (report.kind, sender, report.organization, report.domain, report.identifier)
-    for (other,) in tx.execute(
-        "SELECT id FROM received_report WHERE kind = ? AND sender = ? AND organization = ? AND domain = ? AND identifier = ?",
+    for other, known in tx.execute(
+        "SELECT id, verified FROM received_report"
+        " WHERE kind = ? AND sender = ? AND organization = ? AND domain = ? AND identifier = ?",
         named,
     ):
+        if (
+            known and not verified
+        ):  # it may say that it is from anybody: it takes no place of what is known to be theirs
+            return str(other)
         _forget(tx, other)
     [(count,)] = tx.execute("SELECT COUNT(*) FROM received_report")
     if count >= MOST:
-        for (other,) in tx.execute("SELECT id FROM received_report ORDER BY received LIMIT ?", (count - MOST + 1,)):
+        for (other,) in tx.execute(
+            "SELECT id FROM received_report ORDER BY verified, received LIMIT ?", (count - MOST + 1,)
+        ):
             _forget(tx, other)
     tx.execute(
         f"INSERT INTO received_report ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
