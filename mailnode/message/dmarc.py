@@ -152,8 +152,10 @@ def author_domains(block: bytes) -> tuple[tuple[str, ...], str]:
         raw = b"\n".join(field.raw for field in fields(block) if field.is_named(b"From"))
         if len(raw) > MAX_FROM:
             return (), TOO_LONG
-        domains = [one.decode("utf-8", "replace") for text in (raw, _plain(raw)) for one in _DOMAIN.findall(text)]
-    keys = dict.fromkeys(key for key in map(_key, domains) if key)
+        domains = [
+            one.decode("utf-8", "replace") for text in (raw, _without_breaks(raw)) for one in _DOMAIN.findall(text)
+        ]
+    keys = _keys(domains)
     if len(keys) > MAX_DOMAINS:
         return (), TOO_MANY
     if not fault and not keys:
@@ -163,13 +165,24 @@ def author_domains(block: bytes) -> tuple[tuple[str, ...], str]:
     return tuple(keys), fault
 
 
-def _plain(raw: bytes) -> bytes:
+def _without_breaks(raw: bytes) -> bytes:
     """Return fields as programs read them that take what RFC 5322 4.4 lets stand within an address: comments, and white space
     around its dots. They pass over control characters too."""
     text = _SPACES.sub(b" ", strip_comments(_CONTROLS.sub(b"", raw).replace(b"(", b" (")))
     for written, meant in _AROUND_MARKS:
         text = text.replace(written, meant)
     return text
+
+
+def _keys(domains: Sequence[str]) -> dict[str, None]:
+    """Return domains in A-labels, each once; of more than there may be, one more than that. Each may take a while."""
+    keys: dict[str, None] = {}
+    for domain in dict.fromkeys(domains):
+        if key := _key(domain):
+            keys[key] = None
+        if len(keys) > MAX_DOMAINS:
+            break
+    return keys
 
 
 def _key(domain: str) -> str:
