@@ -10,6 +10,7 @@ from mailnode.message.parameters import strip_comments
 from mailnode.values.address import domain_key
 
 MAX_RESULTS = 100  # fields with results that are told apart by whose they are; of more all are taken out
+MAX_FIELD = 4 * 1024  # octets of one that may stay: others write a few hundred
 _OURS_ALONE = frozenset({b"return-path", b"authentication-results", b"x-mailnode-reason"})
 _CONTROLS = re.compile(rb"[\x00-\x1f\x7f]")  # white space to some readers
 _NOT_IN_NAMES = re.compile(rb'[" \t\\]')
@@ -29,7 +30,9 @@ def without_forged(block: bytes, names: frozenset[bytes], hostname: str) -> byte
     ours = _key(hostname.encode())
 
     def is_forged(field: Field) -> bool:
-        return not field.is_named(b"Authentication-Results") or ours in _authserv_ids(field.value)
+        if not field.is_named(b"Authentication-Results") or len(field.raw) > MAX_FIELD:
+            return True
+        return ours in _authserv_ids(field.value)
 
     return remove(block, _OURS_ALONE, is_forged)
 

@@ -28,7 +28,7 @@ from mailnode.interfaces.sessions import ILogin, ILogins, ISaslExchange, ISessio
 from mailnode.interfaces.store import IBlobWriter
 from mailnode.interfaces.wire import IConnection, ISession
 from mailnode.smtp.intake import MAX_FIELDS
-from mailnode.smtp.trace import MAX_RESULTS
+from mailnode.smtp.trace import MAX_FIELD, MAX_RESULTS, without_forged
 from mailnode.smtp.transaction import protocol_keyword
 from mailnode.smtp.wire.limits import Limits, Timeouts
 from mailnode.smtp.wire.profile import Profile
@@ -1260,3 +1260,9 @@ def test_wrong_set_up_is_refused() -> None:
 
     with pytest.raises(ValueError, match="start_tls"):
         SmtpFactory("smtp", world.service, tls="starttls")
+
+
+def test_results_that_take_long_to_read_are_taken_out():
+    name = b"authentication-results"
+    block = b"Authentication-Results: " + b"(\r\n " * MAX_FIELD + b"\r\nSubject: x\r\n\r\n"
+    assert without_forged(block, frozenset({name}), "us.test") == b"Subject: x\r\n\r\n"
