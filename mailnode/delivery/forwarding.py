@@ -37,12 +37,13 @@ class Forwarding:
         self._hostname = hostname
         self._known: tuple[ForwardingKey, ...] = ()  # to make addresses with; the store may have newer ones
 
-    async def rewritten(self, sender: Address, recipient: Address) -> Address:
+    async def rewritten(self, sender: Address, recipient: Address, forged: bool = False) -> Address:
         """See :class:`IForwarding`."""
         if not sender.domain or await self._is_ours(sender.domain):
             return sender
         now = self._clock.seconds()
-        return srs.rewrite(sender, answering_domain(recipient, self._hostname), await self._key(now), now)
+        domain = answering_domain(recipient, self._hostname)
+        return srs.rewrite(sender, domain, await self._key(now), now, forged=forged)
 
     async def restored(self, recipient: Address, null_sender: bool) -> Address | None:
         """See :class:`IForwarding`."""
@@ -54,6 +55,8 @@ class Forwarding:
         keys = [bytes.fromhex(key.secret) for key in await self._directory.forwarding_keys()]  # other processes' too
         try:
             return srs.restore(recipient.local, keys, now)
+        except srs.NobodyVouches:
+            raise Refused("5.7.1", "No notice goes on to a sender that nobody vouched for") from None
         except srs.NotOurs as error:
             raise Refused("5.1.1", f"No such address here: {error}") from None
 

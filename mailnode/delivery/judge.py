@@ -17,7 +17,7 @@ from mailnode.errors import DomainError, StoreUnavailable
 from mailnode.interfaces.delivery import IForwarding, IJudge, IRouter
 from mailnode.values.address import Address, parse_address
 from mailnode.values.directory import Resolved
-from mailnode.values.envelope import Envelope
+from mailnode.values.envelope import MAYBE_FORGED, Envelope
 from mailnode.values.events import emit
 from mailnode.values.plan import AS_IT_IS, Judgement, RecipientPlan
 
@@ -90,7 +90,7 @@ class Judge:
             owner = judgement.routes[recipient].owner
             changed = parse_address(owner) if owner else sender
             if not owner and self._forwarding is not None:
-                changed = await self._forwarding.rewritten(sender, recipient)
+                changed = await self._forwarding.rewritten(sender, recipient, envelope.notices == MAYBE_FORGED)
             if changed != sender:
                 senders[recipient] = changed
                 emit(

@@ -32,15 +32,17 @@ class IRouter(Interface):
 class IForwarding(Interface):
     """Whose address mail bears that this server sends on."""
 
-    async def rewritten(sender: Address, recipient: Address) -> Address:
+    async def rewritten(sender: Address, recipient: Address, forged: bool = False) -> Address:
         """Return the reverse-path for what goes to other servers because a recipient of ours leads there: an address in the
-        recipient's domain, or the sender where that is of a domain of ours."""
+        recipient's domain, or the sender where that is of a domain of ours.
+
+        :param forged: nobody vouches for the sender: a bounce to the address is refused, and goes on to nobody."""
 
     async def restored(recipient: Address, null_sender: bool) -> Address | None:
         """Return the sender whom an address stands for that was made here; None when it does not look like one.
 
         :param null_sender: whether the mail is a bounce. :raises mailnode.errors.Refused: it is none, or the address was
-            not made here, or too long ago.
+            not made here, or too long ago, or for a sender that nobody vouches for.
         """
 
 

@@ -16,7 +16,7 @@ from mailnode.net.no_reactor import run_now
 from mailnode.values.address import Address, parse_address
 from mailnode.values.blob import BlobRef, StagedBlob
 from mailnode.values.directory import Resolved
-from mailnode.values.envelope import Envelope, Origin, RcptOptions, Recipient
+from mailnode.values.envelope import ALL_NOTICES, MAYBE_FORGED, Envelope, Origin, RcptOptions, Recipient
 from mailnode.values.plan import AS_IT_IS, Judgement, RecipientPlan
 from mailnode.values.queue import GIVEN_UP_DESTINATION, LOCAL_DESTINATION
 
@@ -65,10 +65,10 @@ class World:
             if not one.account_id
         ]
 
-    def queue(self, sender, *recipients, common=AS_IT_IS, header=b"", account_id=""):
+    def queue(self, sender, *recipients, common=AS_IT_IS, header=b"", account_id="", notices=ALL_NOTICES):
         """Judge a message; return its rows of the queue."""
         origin = Origin("s", "SMTP", account_id=account_id)
-        envelope = Envelope("e1", sender, tuple(map(Recipient, recipients)), origin, NOW)
+        envelope = Envelope("e1", sender, tuple(map(Recipient, recipients)), origin, NOW, notices=notices)
         judgement = self.judge(envelope, common, header)
         table = RoutingTable([Route(["*"], Way(NextHop("own.example", 25, "none")), ["here.example"])])
         blob = StagedBlob(BlobRef("b", 1, "inline", "plain", b""), b"")
@@ -85,6 +85,14 @@ def test_a_foreign_sender_is_rewritten_and_the_bounce_goes_back(world):
     assert address == AWAY and sender.startswith("SRS0=") and sender.endswith("=far.example=alice@here.example")
     assert destination == "own.example:25", "routes go by the reverse-path that is on the wire"
     assert world.send(None, parse_address(sender)) == [("alice@far.example", "", "far.example")]
+
+
+def test_a_bounce_to_a_sender_that_nobody_vouches_for_is_refused(world):
+    rows = world.queue(ALICE, SALES, notices=MAYBE_FORGED)
+    sender = next(one.sender("") for one in rows if not one.account_id)
+    assert sender.endswith("=far.example=alice@here.example")
+    with pytest.raises(Refused, match="nobody vouched for"):
+        world.send(None, parse_address(sender))
 
 
 def test_what_stays_as_it_came(world):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailnode.delivery.srs import NotOurs, is_rewritten, restore, rewrite
+from mailnode.delivery.srs import NobodyVouches, NotOurs, is_rewritten, restore, rewrite
 from mailnode.values.address import Address, parse_address
 
 KEY, OTHER = b"k" * 32, b"o" * 32
@@ -40,6 +40,19 @@ def test_any_sender_comes_back_as_it_was(sender):
     address = parse_address(str(made(sender)))
     restored = restore(address.local, [KEY], NOW)
     assert restored == sender
+
+
+@pytest.mark.parametrize("sender", ["alice@far.example", "SRS0=ab=cd=x.example=alice@far.example"])
+def test_a_sender_that_nobody_vouches_for_looks_the_same_and_never_comes_back(sender):
+    sender = parse_address(sender)
+    vouched, forged = made(sender), rewrite(sender, "ours.example", KEY, NOW, forged=True)
+    assert forged != vouched
+    assert len(str(forged)) == len(str(vouched))
+    for local in (forged.local, forged.local.lower()):
+        with pytest.raises(NobodyVouches):
+            restore(local, [OTHER, KEY], NOW)
+    with pytest.raises(NotOurs):
+        restore(forged.local, [OTHER], NOW)
 
 
 def test_what_another_forwarder_made_goes_back_to_it():
