@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -72,7 +73,7 @@ class Rejects:
         """See :class:`IRejects`."""
         if len(self._waiting) >= WAITING:
             return
-        self._waiting.append(refused)
+        self._waiting.append(replace(refused, header=refused.header[:MAX_HEADER]))
         if not self._at_work:
             self._at_work = True
             self._clock.callLater(0, self._begin)  # the reply goes first

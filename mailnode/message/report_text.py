@@ -8,7 +8,7 @@ from mailnode.errors import BadAddress
 from mailnode.values.address import domain_key
 
 MAX_TEXT = 200  # characters of one text
-MAX_COUNT = 10**12
+MAX_COUNT = 10**9  # of one row: what all that are kept add up to is a number of 64 bits
 MAX_SECONDS = 2**40
 
 

@@ -48,7 +48,7 @@ def decide(gathered: Gathered, request: PolicyRequest, thresholds: Thresholds, h
     if verdict.own or request.own:
         own = _by_recipient(found, verdict, request, thresholds)
         if all(one.action == "refuse" for one in own.values()):
-            return _refusal(found.reasons, thresholds)
+            return _refusal_of_all(tuple(own.values()), found, thresholds)
         outcomes = {one.outcome for one in own.values()}
         return replace(verdict, headers=headers, own=own, outcome=outcomes.pop() if len(outcomes) == 1 else "mixed")
     outcome = thresholds.outcome(found)
@@ -62,6 +62,14 @@ def decide(gathered: Gathered, request: PolicyRequest, thresholds: Thresholds, h
 def _refusal(reasons: tuple[ScoredReason, ...], thresholds: Thresholds) -> Verdict:
     why = f"score {total(reasons):.1f} of {thresholds.refuse:.1f}"
     return replace(REFUSAL, reasons=reasons, reason=why, by="judgement", outcome="refuse")
+
+
+def _refusal_of_all(own: Sequence[Verdict], found: Findings, thresholds: Thresholds) -> Verdict:
+    """Return the refusal of a message that nobody takes: in the words of the policy, where it is one for all of them."""
+    first = own[0]
+    if first.by == "judgement" or any((one.by, one.text) != (first.by, first.text) for one in own):
+        return _refusal(found.reasons, thresholds)
+    return replace(first, reasons=found.reasons + first.reasons)
 
 
 def _by_recipient(
