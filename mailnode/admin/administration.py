@@ -10,7 +10,7 @@ from mailnode.interfaces.accounts import IDirectory
 from mailnode.interfaces.dmarc import IDmarcResults
 from mailnode.interfaces.dns import IDnsLookup
 from mailnode.interfaces.learning import ILearning
-from mailnode.interfaces.policy import IPolicyTally
+from mailnode.interfaces.policy import IPolicyTally, ITrials
 from mailnode.interfaces.received_reports import IReceivedReports
 from mailnode.interfaces.runtime import IClock, IHints, IThreads
 from mailnode.interfaces.sending import ISentCounts, ISuppressions
@@ -126,5 +126,6 @@ class Administration:
     dmarc_reports: Callable[[], ReportSettings | None]  # None: none are made
     received_reports: IReceivedReports
     filters: ILearning
+    trials: ITrials
     dkim_settings: Callable[[], DkimSettings] = DkimSettings
     server: RunningServer | None = None  # None: none runs

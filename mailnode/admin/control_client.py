@@ -15,6 +15,7 @@ from pathlib import Path
 from mailnode.admin.operations import OperationFailed, Reason
 
 SOCKET = "control.sock"
+MAX_REQUEST = 256 * 1024  # octets of one line
 MAX_ANSWER = 64 * 1024 * 1024
 ANSWER_TIMEOUT = 600.0  # seconds a command may take
 _SUN_PATH = 100  # octets; sun_path holds 108
@@ -39,6 +40,7 @@ def ask(data: Path, name: str, arguments: Mapping[str, object]) -> object:
     :raises FileNotFoundError: no server listens there.
     :raises OperationFailed: what the server says, or that it does not answer (code 4).
     """
+    request = json.dumps({"command": name, "arguments": arguments}).encode() + b"\n"
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(ANSWER_TIMEOUT)
         try:
@@ -52,8 +54,10 @@ def ask(data: Path, name: str, arguments: Mapping[str, object]) -> object:
             ) from None
         except OSError as error:
             raise OperationFailed(Reason.UNREACHABLE, f"{data / SOCKET}: {error.strerror}") from None
+        if len(request) > MAX_REQUEST:
+            raise OperationFailed(Reason.WRONG_VALUE, "that is more than a running server is told")
         try:
-            client.sendall(json.dumps({"command": name, "arguments": arguments}).encode() + b"\n")
+            client.sendall(request)
             answer = json.loads(_read_line(client))
             if not isinstance(answer, dict):
                 raise ValueError

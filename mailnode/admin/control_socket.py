@@ -24,14 +24,13 @@ from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 
 from mailnode.admin.administration import Administration
-from mailnode.admin.control_client import MAX_ANSWER, SOCKET, short_path
+from mailnode.admin.control_client import MAX_ANSWER, MAX_REQUEST, SOCKET, short_path
 from mailnode.admin.dispatch import OPERATIONS, run
 from mailnode.admin.operations import OperationFailed, Reason
 from mailnode.interfaces.reactor import IServerReactor, IStreamTransport
 from mailnode.interfaces.runtime import IDelayed
 from mailnode.values.events import emit
 
-MAX_REQUEST = 256 * 1024  # octets of one line
 IDLE = 60.0  # seconds a connection may stand without asking
 MAX_CONNECTIONS = 16
 

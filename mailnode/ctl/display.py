@@ -11,6 +11,7 @@ from mailnode.admin.aliases import AliasRecord
 from mailnode.admin.dmarc import DmarcDueRecord, DmarcReportDraft, DmarcSourceRecord
 from mailnode.admin.domains import DomainRecord
 from mailnode.admin.grants import GrantRecord
+from mailnode.admin.judging import JudgedFile
 from mailnode.admin.mailboxes import MailboxRecord
 from mailnode.admin.policies import PolicyRecord, PolicyStatsRecord
 from mailnode.admin.queue import EnvelopeDetails, EnvelopeRecord, Held, MessageShown, Pause, Released, Summary
@@ -282,6 +283,25 @@ def status(result: ServerStatus) -> str:
 def policies(result: list[PolicyRecord]) -> str:
     """Return the chain of policies."""
     return table(result, ("name", "stages", "asked_about", "on_failure", "place", "origin", "options"))
+
+
+def judged(result: JudgedFile) -> str:
+    """Return what would become of a message, and why."""
+    by = f", by {result['policy']} at {result['stage']}" if result["policy"] else ""
+    limits = f"junk from {result['junk_at']} on, refused from {result['refuse_at']} on"
+    parts = [
+        f"{result['outcome']}{by}: {as_text(result['reply'])}\nscore {result['score']} ({limits})",
+        table(result["answers"], ("stage", "recipient", "policy", "answer", "score", "reason", "seconds")),
+        table(result["lookups"], ("type", "name", "records", "failure", "seconds")),
+        table(result["recipients"], ("address", "outcome", "reply")),
+        _lines(result["header"]),
+        *(f"{as_text(one['address'])}:\n{_lines(one['header'])}" for one in result["recipients"] if one["header"]),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _lines(text: str) -> str:
+    return "\n".join(as_text(line) for line in text.splitlines())
 
 
 def policy_stats(result: list[PolicyStatsRecord]) -> str:

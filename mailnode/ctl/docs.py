@@ -65,6 +65,11 @@ was granted beside them), ``bytes_used``, ``bytes_limit``, ``messages_used``, ``
 ``account release``: ``released`` and ``envelopes``. ``suppression list`` and ``add``: ``account``,
 ``recipient``, ``refused_until`` ("": it bounced, and is not refused), ``bounces`` (0: it was added), ``since`` (when it
 bounced last, or was added), ``last_status``, ``last_reply``.
+``judge``: ``outcome`` (inbox, junk, mixed, held, refuse, defer), ``reply`` (to the client), ``stage`` and ``policy`` (where
+it was refused, and by whom), ``score``, ``junk_at``, ``refuse_at``, ``answers``, each with ``stage``, ``recipient``,
+``policy``, ``answer``, ``score``, ``reason``, ``own`` (it is about one recipient) and ``seconds``, ``lookups``, each with
+``type``, ``name``, ``records``, ``failure`` and ``seconds``, ``recipients``, each with ``address``, ``outcome``, ``reply``
+and ``header``, and ``header`` (fields on top of everybody's copy).
 ``filter show``: ``account``, ``junk`` and ``good`` (messages learnt), ``words``, ``senders``, ``learnt_at``.
 ``filter forget``: ``forgotten``.
 ``tls servers``: ``domain``, ``host``, ``level`` (the best of late: verified, encrypted, plain), ``last_verified``,

@@ -3,6 +3,7 @@ how the result reads. What is not said here comes from the operation's own decla
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import click
 
+from mailnode.admin.judging import MAX_JUDGED
 from mailnode.admin.operations import OperationFailed, Reason
 from mailnode.admin.published import ZoneCheck, ZoneRecords
 from mailnode.admin.store import StoreVerified
@@ -52,6 +54,12 @@ GROUPS = {
     "tls": "How well connections to servers of other domains are encrypted, and reports of it.",
     "dmarc": "Mail that says it is from domains here, as other servers report it, and what they are told.",
 }
+
+
+def _read_file(place: Place, given: Given) -> None:
+    with given["content"] as file:
+        given["content"] = b64encode(file.read(MAX_JUDGED + 1)).decode("ascii")
+    given["recipients"] = list(given["recipients"])
 
 
 def _check_new(place: Place, given: Given) -> None:
@@ -295,6 +303,24 @@ WORDS = {
     "policy.list": Words(
         "List the policies that judge mail, in the order in which they are asked, with the options they are given.",
         shown(display.policies),
+    ),
+    "judge": Words(
+        'Judge the message in FILE ("-": standard input) as if a stranger sent it: ask every policy at every stage, and show what '
+        "what each answered, what DNS was asked, and what would become of the message. Nothing is delivered, learnt, counted or "
+        "remembered. A running server takes a message of up to 190 KB; where none runs, 50 MB.",
+        shown(display.judged),
+        instead={
+            "content": [click.Argument(["content"], type=click.File("rb"), metavar="FILE")],
+            "peer": [click.Option(["--from", "peer"], required=True, help="The client's IP address.")],
+            "helo": [click.Option(["--helo"], required=True, help="What it calls itself.")],
+            "sender": [
+                click.Option(["--mail-from", "sender"], required=True, help='The reverse-path; "" is the null one.')
+            ],
+            "recipients": [
+                click.Option(["--rcpt", "recipients"], multiple=True, help="A recipient; several times for several.")
+            ],
+        },
+        prepare=_read_file,
     ),
     "policy.stats": Words(
         "Show how often each policy refused, deferred or scored of late. The score of all together is called judgement.",

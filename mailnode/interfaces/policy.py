@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from zope.interface import Attribute, Interface
 
 from mailnode.values.policy import PolicyAnswer, PolicyRequest, PolicyTotal, Verdict
+from mailnode.values.trial import Tried, TriedMail
 
 
 class IPolicy(Interface):
@@ -109,3 +110,11 @@ class IPolicyChain(Interface):
 
     def session_ended(session: str) -> None:
         """Say so to the policies that want to hear of it. Once for a session, when nothing is being asked about it."""
+
+
+class ITrials(Interface):
+    """Judges messages to see what would become of them."""
+
+    async def judge(mail: TriedMail) -> Tried:
+        """Ask every policy of the configuration about a message as of a stranger's. Nothing is delivered, learnt, counted or
+        remembered; programs beside the server that policies ask do hear of it."""

@@ -6,11 +6,13 @@ from collections.abc import Callable, Coroutine
 from typing import TypeVar, TypeVarTuple
 
 from twisted.internet.defer import Deferred
+from twisted.internet.pollreactor import PollReactor
 from twisted.internet.task import Clock
 from twisted.python import runtime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from mailnode.interfaces.reactor import IServerReactor
 from mailnode.interfaces.runtime import IClock, IDelayed, IThreads
 
 T = TypeVar("T")
@@ -48,6 +50,26 @@ def run_now(coroutine: Coroutine[Deferred[object], object, T]) -> T:
     Deferred.fromCoroutine(coroutine).addBoth(outcome.append)
     if not outcome:
         raise RuntimeError("this waits for something, and no reactor runs")
+    [ended] = outcome
+    if isinstance(ended, Failure):
+        ended.raiseException()
+    return ended
+
+
+def run_on_reactor(work: Callable[[IServerReactor], Coroutine[Deferred[object], object, T]]) -> T:
+    """Run a coroutine on a reactor of its own, and block until it has ended. Signals of the process are that reactor's from then
+    on. :raises KeyboardInterrupt: somebody has ended it before."""
+    reactor: IServerReactor = PollReactor()  # type: ignore[no-untyped-call,assignment]  # it has all of it
+    outcome: list[T | Failure] = []
+
+    def end(result: T | Failure) -> None:
+        outcome.append(result)
+        reactor.stop()
+
+    reactor.callWhenRunning(lambda: Deferred.fromCoroutine(work(reactor)).addBoth(end))
+    reactor.run()
+    if not outcome:
+        raise KeyboardInterrupt
     [ended] = outcome
     if isinstance(ended, Failure):
         ended.raiseException()

@@ -16,6 +16,7 @@ from mailnode.net.hints import LocalHints
 from mailnode.net.lookup import BlockingLookup
 from mailnode.net.no_reactor import CallingThread, StandingClock, run_now
 from mailnode.server.configuration import listed_policies
+from mailnode.server.judging import TrialsAlone
 from mailnode.server.publishing import published, stored_pairs
 from mailnode.server.routing import routing_table
 from mailnode.server.stores import OwnStores
@@ -54,6 +55,7 @@ def administration(config: Config) -> Iterator[Administration]:
             lambda: config.dmarc_reports.settings() if config.dmarc_reports is not None else None,
             stores.received_reports,
             stores.filters,
+            TrialsAlone(config, stores),
             config.dkim.settings,
         )
     finally:

@@ -26,6 +26,7 @@ from mailnode.net.lookup import ReactorLookup
 from mailnode.net.tls import CertificateStore
 from mailnode.server.administration import password_judge
 from mailnode.server.health import HealthReport
+from mailnode.server.judging import Trials
 from mailnode.server.outgoing import Outgoing
 from mailnode.server.polling import DirectoryPoll
 from mailnode.server.ports import OwnPorts
@@ -157,8 +158,19 @@ class Server:
             lambda: self.config.dmarc_reports.settings() if self.config.dmarc_reports is not None else None,
             self._stores.received_reports,
             self._stores.filters,
+            self._make_trials(runtime),
             lambda: self.config.dkim.settings(),
             self,
+        )
+
+    def _make_trials(self, runtime: Runtime) -> Trials:
+        return Trials(
+            self.config,
+            self._stores,
+            runtime.reactor,
+            runtime.clock,
+            runtime.threads,
+            lambda: self._serving.rooms.own_addresses,
         )
 
     def _compose(self, before_clients: Sequence[Startable]) -> list[Startable]:

@@ -37,12 +37,12 @@ from mailnode.interfaces.sending import ISending
 from mailnode.interfaces.sessions import ISessionCounts
 from mailnode.net.programs import Programs
 from mailnode.net.pump_factory import PumpFactory
-from mailnode.policy.chain import ChainedPolicy, PolicyChain
-from mailnode.policy.decision import Thresholds
+from mailnode.policy.chain import PolicyChain
 from mailnode.policy.signature_check import SignatureCheck
 from mailnode.pop3.protocol import Pop3Factory
 from mailnode.queue.schedule import Schedule
 from mailnode.server import plugins
+from mailnode.server.judging import make_chain
 from mailnode.server.plugins import PluginContext
 from mailnode.server.routing import routing_table
 from mailnode.server.runtime import Runtime
@@ -173,27 +173,19 @@ class Rooms:
         return make[entry.protocol](entry, start_tls, config)
 
     def _policy_chain(self) -> PolicyChain:
-        runtime, hostname = self._runtime, self._config.server.hostname
-        entries = self._config.policies()
+        runtime = self._runtime
         context = PluginContext(
             runtime.clock,
             runtime.resolver,
             runtime.threads,
             Programs(runtime.reactor, runtime.resolver),
-            hostname,
+            self._config.server.hostname,
             self._stores.policy_memory,
             self._stores.dmarc_results,
             self._stores.filters,
         )
-        policies = plugins.make_policies([(key, entry.name, entry.options) for key, entry in entries], context)
-        self.listed_policies = plugins.listed(
-            [(place, entry.name, entry.on_failure, entry.options) for place, entry in entries], policies
-        )
-        links = [ChainedPolicy(policy, entry.on_failure) for policy, (_, entry) in zip(policies, entries, strict=True)]
-        judgement = self._config.judgement
-        return PolicyChain(
-            links, runtime.reactor, hostname, Thresholds(judgement.junk_at, judgement.refuse_at), self._count
-        )
+        chain, self.listed_policies = make_chain(self._config, context, runtime.reactor, self._count)
+        return chain
 
     def _count(self, answer: PolicyAnswer) -> None:
         self._stores.policy_tally.note(answer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from mailnode.interfaces.log import EventLog
@@ -43,7 +44,7 @@ class Judged:
             "message.judged",
             **told,
             outcome=outcome,
-            score=round(sum(one.score for one in answers if _is_common(one)), 2),
+            score=common_score(answers),
             verdicts="; ".join(map(_said, answers))[:MAX_SAID],
             seconds=round(sum(one.seconds for one in answers), 3),
         )
@@ -57,6 +58,11 @@ class Judged:
 def _together(before: PolicyAnswer, now: PolicyAnswer) -> PolicyAnswer:
     worst = max(before, now, key=lambda one: (_RANK.index(one.answer), abs(one.score)))
     return replace(worst, seconds=before.seconds + now.seconds)
+
+
+def common_score(answers: Iterable[PolicyAnswer]) -> float:
+    """Return what counts for all recipients."""
+    return round(sum(one.score for one in answers if _is_common(one)), 2)
 
 
 def _is_common(answer: PolicyAnswer) -> bool:

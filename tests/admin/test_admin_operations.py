@@ -252,6 +252,7 @@ class AllThreeWaysTests(TestCase):
                 opened.dmarc_reports,
                 opened.received_reports,
                 opened.filters,
+                opened.trials,
                 server=Running(),
             )
             port = ControlPort(reactor, self.data, ControlFactory(admin))

@@ -49,6 +49,8 @@ OTHER_WAYS = {
     "test_e2e_programs::test_rspamd": "How it goes on to other programs is what is tested.",
     "test_e2e_programs::test_clamd_and_what_becomes_of_mail_when_it_is_down": "How it goes on to other programs is what is tested.",
     "test_e2e_programs::test_clamd_that_takes_less_than_it_is_sent": "How it goes on to other programs is what is tested.",
+    "test_e2e_judge::test_where_no_server_runs_a_large_one_too": "It is read from a file; no connection is made.",
+    "test_e2e_judge::test_what_is_wrong_is_said": "It is read from a file; no connection is made.",
     "test_e2e_transports::test_behind_haproxy": "Through haproxy there is no way without a header.",
 }
 
