@@ -192,7 +192,10 @@ def test_only_the_last_resending_counts(between: bytes) -> None:
 @pytest.mark.parametrize("piece", [b"(", b'"', b"<", b"=?u?q?", b"=?", b"a ", b"[", b"\\", b"@", b",", b"(\\", b"a,"])
 def test_time_is_linear(piece: bytes) -> None:
     header = b"From: " + piece * ((MAX_FIELD - 100) // len(piece)) + b"\r\n"
-    begun = time.process_time()
-    with pytest.raises(UnclearAuthor):
-        read(header)
-    assert time.process_time() - begun < 0.5
+    taken = []
+    for _ in range(3):  # the collector of a long run may come into one of them
+        begun = time.process_time()
+        with pytest.raises(UnclearAuthor):
+            read(header)
+        taken.append(time.process_time() - begun)
+    assert min(taken) < 0.5
