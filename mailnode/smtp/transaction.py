@@ -54,6 +54,8 @@ class MailTransaction:
 
     def heed(self, verdict: Verdict, stage: str) -> None:
         """Hear what policies say at a stage of this message. :raises Rejected: no."""
+        if verdict is PASS:
+            return
         self.judged.hear(verdict)
         refusal = rejection(verdict, stage)
         if refusal is not None:
