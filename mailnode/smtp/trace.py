@@ -11,6 +11,7 @@ from mailnode.values.address import domain_key
 
 MAX_RESULTS = 100  # fields with results that are told apart by whose they are; of more all are taken out
 MAX_FIELD = 4 * 1024  # octets of one that may stay: others write a few hundred
+MAX_READ = 64 * 1024  # octets of all that may stay
 _OURS_ALONE = frozenset({b"return-path", b"authentication-results", b"x-mailnode-reason"})
 _CONTROLS = re.compile(rb"[\x00-\x1f\x7f]")  # white space to some readers
 _NOT_IN_NAMES = re.compile(rb'[" \t\\]')
@@ -27,10 +28,12 @@ def without_forged(block: bytes, names: frozenset[bytes], hostname: str) -> byte
         return block
     if (b"\r\n" + block.lower()).count(b"\r\nauthentication-results") > MAX_RESULTS:
         return remove(block, _OURS_ALONE)
-    ours = _key(hostname.encode())
+    ours, read = _key(hostname.encode()), 0
 
     def is_forged(field: Field) -> bool:
-        if not field.is_named(b"Authentication-Results") or len(field.raw) > MAX_FIELD:
+        nonlocal read
+        read += len(field.raw)
+        if read > MAX_READ or not field.is_named(b"Authentication-Results") or len(field.raw) > MAX_FIELD:
             return True
         return ours in _authserv_ids(field.value)
 

@@ -217,6 +217,25 @@ class ServerTroubleTests(TestCase):
         failed = Resolver(reactor, [second])
         return run(check())
 
+    def test_the_same_within_a_second_is_not_looked_for_again(self) -> Deferred[Any]:
+        _, address = self.serve(good_answer)
+        clock = Later(reactor)
+
+        async def check() -> None:
+            resolver, looked = Resolver(clock, [address]), []
+            resolve = resolver._resolver.resolve
+
+            def counted(*arguments: Any, **options: Any) -> Any:
+                looked.append(arguments)
+                return resolve(*arguments, **options)
+
+            self.patch(resolver._resolver, "resolve", counted)
+            for clock.more in (0, 0.5, 2):
+                self.assertEqual(await resolver.mx("a.example"), (MxRecord(5, "mx.a.example"),))
+            self.assertEqual(len(looked), 2)
+
+        return run(check())
+
     def test_how_long_an_answer_may_be_remembered_counts_from_when_it_came(self) -> Deferred[Any]:
         _, address = self.serve(good_answer)
         clock = Later(reactor)

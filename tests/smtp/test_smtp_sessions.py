@@ -28,7 +28,7 @@ from mailnode.interfaces.sessions import ILogin, ILogins, ISaslExchange, ISessio
 from mailnode.interfaces.store import IBlobWriter
 from mailnode.interfaces.wire import IConnection, ISession
 from mailnode.smtp.intake import MAX_FIELDS
-from mailnode.smtp.trace import MAX_FIELD, MAX_RESULTS, without_forged
+from mailnode.smtp.trace import MAX_FIELD, MAX_READ, MAX_RESULTS, without_forged
 from mailnode.smtp.transaction import protocol_keyword
 from mailnode.smtp.wire.limits import Limits, Timeouts
 from mailnode.smtp.wire.profile import Profile
@@ -576,6 +576,14 @@ def test_results_of_others_stay(value: str) -> None:
 
 
 # SMTP trap 40: ten copies, and more than anybody has a good reason for
+def test_results_of_others_are_read_up_to_a_bound_and_the_rest_goes() -> None:
+    field = b"Authentication-Results: other.test; x=pass reason=" + b"(" * (MAX_FIELD - 100) + b"\r\n"
+    block = field * 40 + b"Subject: x\r\n\r\n"
+    kept = without_forged(block, frozenset({b"authentication-results", b"subject"}), "mx.us.test")
+    assert kept.count(b"Authentication-Results") == MAX_READ // len(field)
+    assert kept.endswith(b"Subject: x\r\n\r\n")
+
+
 @pytest.mark.parametrize(("copies", "others"), [(10, 10), (10, 90), (1, MAX_RESULTS), (0, MAX_RESULTS + 1)])
 def test_copies_under_our_name_between_those_of_others(copies: int, others: int) -> None:
     world = World()
