@@ -21,7 +21,7 @@ from mailnode.auth.credentials import PasswordCredentials
 from mailnode.auth.passwords import MAX_PASSWORD_OCTETS, matching
 from mailnode.interfaces.accounts import IDirectory
 from mailnode.interfaces.runtime import IClock, IThreads
-from mailnode.interfaces.sessions import IScramExchange
+from mailnode.interfaces.sessions import IAccountProof
 from mailnode.values.directory import Credential, LoginRecord
 
 REMEMBERED = 300.0  # seconds a verified login is believed without a new derivation
@@ -96,19 +96,19 @@ class DirectoryChecker:
 
 
 @implementer(ICredentialsChecker)
-class ScramChecker:
-    """SCRAM exchanges that our SASL server verified already."""
+class ProofChecker:
+    """What our SASL server verified already: SCRAM's proofs, certificates, tokens."""
 
-    credentialInterfaces = (IScramExchange,)
+    credentialInterfaces = (IAccountProof,)
 
     def __init__(self, directory: IDirectory) -> None:
         self._directory = directory
 
-    def requestAvatarId(self, credentials: IScramExchange) -> Deferred[bytes | tuple[()]]:
+    def requestAvatarId(self, credentials: IAccountProof) -> Deferred[bytes | tuple[()]]:
         """Return the avatar id, or fail with NoSuchAccount when the account went during the exchange."""
         return Deferred.fromCoroutine(self._check(credentials))
 
-    async def _check(self, credentials: IScramExchange) -> bytes | tuple[()]:
+    async def _check(self, credentials: IAccountProof) -> bytes | tuple[()]:
         account = await self._directory.account(credentials.account_id)
         return account.address.encode()
 

@@ -7,7 +7,7 @@ import hmac
 from twisted.cred.credentials import IUsernamePassword
 from zope.interface import implementer
 
-from mailnode.interfaces.sessions import ICredentialContext, IScramExchange, ISessionMind
+from mailnode.interfaces.sessions import IAccountProof, ICredentialContext, ISessionMind
 from mailnode.values.directory import Account
 
 
@@ -33,9 +33,9 @@ class PasswordCredentials:
         return hmac.compare_digest(self.password, password)
 
 
-@implementer(IScramExchange)
-class ScramProof:
-    """A SCRAM exchange whose proof was right. :param checked: the account as it was when the verifier was read."""
+@implementer(IAccountProof)
+class AccountProof:
+    """What showed which account it is without a clear password. :param checked: the account as it was then."""
 
     def __init__(self, checked: Account) -> None:
         self.checked: Account | None = checked

@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
-from contextlib import asynccontextmanager
+import json
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from twisted.cred.error import LoginFailed, UnauthorizedLogin
+from twisted.cred.error import LoginFailed
 from twisted.cred.portal import Portal
-from twisted.internet.defer import DeferredLock
 from twisted.logger import Logger
 from zope.interface import Interface, implementer
 
-from mailnode.auth.credentials import PasswordCredentials, ScramProof
-from mailnode.auth.passwords import SCRAM_ITERATIONS, SCRAM_SHA_256, ScramVerifier
-from mailnode.auth.sasl import (
-    MECHANISMS,
-    Challenge,
-    CheckPassword,
-    Mechanism,
-    NeedVerifier,
-    ScramSha256,
-    Step,
-)
+from mailnode.auth.credentials import AccountProof, PasswordCredentials
+from mailnode.auth.exchange import SaslExchange
+from mailnode.auth.mechanisms import MECHANISMS, Offer
+from mailnode.auth.names import login_name
+from mailnode.auth.passwords import SCRAM_ITERATIONS, SCRAM_KINDS, ScramVerifier
 from mailnode.auth.throttle import FAILURE_DELAY, Throttle
 from mailnode.errors import AuthenticationFailed, DomainError, LoginNotAllowed, NoSuchAccount, TooManyFailures
 from mailnode.interfaces.accounts import IDirectory
 from mailnode.interfaces.pause import pause
 from mailnode.interfaces.runtime import IClock
 from mailnode.interfaces.sessions import ILogin, ILogins, ISaslExchange, ISessionMind
+from mailnode.interfaces.tokens import ITokens
+from mailnode.interfaces.turns import Turns
 from mailnode.values.directory import Account, LoginRecord
 from mailnode.values.events import emit
+
+Proof = PasswordCredentials | AccountProof
 
 LOOKS = 4  # at the throttle, within FAILURE_DELAY, before a login is refused as one too many
 
@@ -56,48 +53,39 @@ class StandingLogin:
             logout()
 
 
-class Turns:
-    """Lets things be done one at a time, by key, in the order they came."""
-
-    def __init__(self) -> None:
-        self._locks: dict[Hashable, DeferredLock] = {}
-
-    @asynccontextmanager
-    async def of(self, key: Hashable | None) -> AsyncIterator[None]:
-        """Wait for the turn. :param key: None: nobody waits."""
-        if key is None:
-            yield
-            return
-        lock = self._locks.setdefault(key, DeferredLock())
-        await lock.acquire()
-        try:
-            yield
-        finally:
-            lock.release()
-            if not lock.locked:
-                self._locks.pop(key, None)
-
-
 @implementer(ILogins)
 class Logins:
     """The door to the portal."""
 
-    def __init__(self, portal: Portal, directory: IDirectory, throttle: Throttle, clock: IClock, secret: bytes) -> None:
-        """:param secret: at least 16 octets that outlive restarts: unknown users' SCRAM salts are derived from it."""
+    def __init__(
+        self,
+        portal: Portal,
+        directory: IDirectory,
+        throttle: Throttle,
+        clock: IClock,
+        secret: bytes,
+        offer: Offer | None = None,
+        tokens: ITokens | None = None,
+    ) -> None:
+        """:param secret: at least 16 octets that outlive restarts: unknown users' SCRAM salts are derived from it.
+        :param offer: what there is besides passwords; None: what there is without any setting.
+        :param tokens: asked about tokens where they are offered."""
         self._portal = portal
         self._directory = directory
         self._throttle = throttle
         self._clock = clock
         self._secret = secret
         self._turns = Turns()
+        self.offer = offer or Offer()
+        self._tokens = tokens
 
-    def mechanisms(self, protocol: str, secure: bool) -> tuple[str, ...]:
-        """All mechanisms where passwords may come, else none."""
-        return tuple(MECHANISMS) if secure else ()
+    def mechanisms(self, mind: ISessionMind, secure: bool) -> tuple[str, ...]:
+        """All mechanisms that can work for this client where passwords may come, else none."""
+        return self.offer.to(mind) if secure else ()
 
     def exchange(self, mechanism: str, interface: type[Interface], mind: ISessionMind) -> ISaslExchange:
         """Begin an exchange. :raises KeyError: unknown mechanism (names are upper case)."""
-        return SaslExchange(self, mechanism, MECHANISMS[mechanism](), interface, mind)
+        return SaslExchange(self, mechanism, MECHANISMS[mechanism].make(self.offer, mind), interface, mind)
 
     async def password(
         self, user: bytes, password: bytes, interface: type[Interface], mind: ISessionMind, mechanism: str = "password"
@@ -112,7 +100,7 @@ class Logins:
         return await self._begin(found, credentials, name, mind)
 
     async def proven(
-        self, proof: ScramProof, name: str, interface: type[Interface], mind: ISessionMind, mechanism: str
+        self, proof: Proof, name: str, interface: type[Interface], mind: ISessionMind, mechanism: str
     ) -> ILogin:
         """Log in after a proof that :meth:`guess` found right. :raises AuthenticationFailed, LoginNotAllowed, Busy:"""
         try:
@@ -149,7 +137,8 @@ class Logins:
                 if attempt is not None:
                     try:
                         found = await look()
-                    except AuthenticationFailed:
+                    except AuthenticationFailed as error:
+                        why = str(error) or "wrong login or password"
                         break
                     except BaseException:
                         await self._throttle.take_back(attempt, self._clock.seconds())
@@ -160,12 +149,12 @@ class Logins:
         else:
             self._log_refusal(name, mind, mechanism, "too many failures")
             raise TooManyFailures
-        await self.refuse(name, mind, mechanism, "wrong login or password", attempt.delay)
+        await self.refuse(name, mind, mechanism, why, attempt.delay)
         raise AuthenticationFailed
 
     async def _ask_portal(
         self,
-        credentials: PasswordCredentials | ScramProof,
+        credentials: Proof,
         name: str,
         interface: type[Interface],
         mind: ISessionMind,
@@ -181,9 +170,7 @@ class Logins:
             raise
         return StandingLogin(avatar, mechanism, logout)
 
-    async def _begin(
-        self, login: StandingLogin, credentials: PasswordCredentials | ScramProof, name: str, mind: ISessionMind
-    ) -> ILogin:
+    async def _begin(self, login: StandingLogin, credentials: Proof, name: str, mind: ISessionMind) -> ILogin:
         if not unchanged(credentials.checked, login.account):
             login.logout()
             await self.refuse(name, mind, login.mechanism, "the account was changed during the login")
@@ -207,15 +194,48 @@ class Logins:
         self._log_refusal(name, mind, mechanism, reason)
         await self._sleep(delay)
 
-    async def scram_record(self, username: str, protocol: str) -> tuple[ScramVerifier, LoginRecord | None]:
+    async def scram_record(self, username: str, protocol: str, digest: str) -> tuple[ScramVerifier, LoginRecord | None]:
         """Return the verifier of a login, or one that nothing fits, with a salt that stays the same."""
         record = await self._directory.login_record(username)
+        kind = SCRAM_KINDS[digest]
         for credential in record.credentials:
-            if credential.kind == SCRAM_SHA_256 and protocol in credential.protocols and record.account:
+            if credential.kind == kind and protocol in credential.protocols and record.account:
                 return ScramVerifier.decode(credential.secret), record
-        salt = hmac.digest(self._secret, b"scram salt " + login_name(username.encode()).encode(), "sha256")[:16]
-        key = hmac.digest(self._secret, salt, "sha256")
+        about = b"scram salt " if digest == "sha256" else kind.encode() + b" salt "
+        salt = hmac.digest(self._secret, about + login_name(username.encode()).encode(), "sha256")[:16]
+        key = hmac.digest(self._secret, salt, digest)
         return ScramVerifier(salt, SCRAM_ITERATIONS, key, key), None
+
+    async def named(self, names: Sequence[str], wanted: str) -> Account:
+        """Return the account that the names of a certificate, or of a token, lead to: all of them to the same, or to several
+        of which ``wanted`` names one. :raises AuthenticationFailed:"""
+        found: dict[str, Account] = {}
+        for name in names:
+            account = (await self._directory.login_record(name)).account
+            if account is not None:
+                found[account.id] = account
+        if wanted:
+            chosen = (await self._directory.login_record(wanted)).account
+            found = {chosen.id: chosen} if chosen is not None and chosen.id in found else {}
+        if len(found) != 1:
+            raise AuthenticationFailed
+        return found.popitem()[1]
+
+    async def by_token(self, token: str, wanted: str) -> Account:
+        """Return the account that a token is for, which ``wanted`` must be, too, if it is not "".
+
+        :raises AuthenticationFailed: :raises IssuerUnavailable:"""
+        if self._tokens is None or not token:
+            raise AuthenticationFailed("no token")
+        return await self.named([await self._tokens.login_name(token)], wanted)
+
+    def needed_token(self, mechanism: str, token: str) -> bytes:
+        """Return what a program is told whose token was refused: RFC 7628 3.2.2, or as XOAUTH2 has it."""
+        schemes = dict(self._tokens.schemes) if self._tokens is not None else {}
+        if mechanism == "XOAUTH2":
+            scope = {"scope": schemes["scope"]} if "scope" in schemes else {}
+            return json.dumps({"status": "400", "schemes": "bearer", **scope}).encode("ascii")
+        return json.dumps({"status": "invalid_token" if token else "invalid_request", **schemes}).encode("ascii")
 
     def _log_refusal(self, name: str, mind: ISessionMind, mechanism: str, reason: str) -> None:
         emit(
@@ -235,69 +255,9 @@ class Logins:
             await pause(self._clock, seconds)
 
 
-@implementer(ISaslExchange)
-class SaslExchange:
-    """One exchange: a mechanism's steps, with look-up and portal where they are needed."""
-
-    def __init__(
-        self, logins: Logins, name: str, mechanism: Mechanism, interface: type[Interface], mind: ISessionMind
-    ) -> None:
-        self.login: ILogin | None = None
-        self._logins = logins
-        self._name = name
-        self._mechanism = mechanism
-        self._interface = interface
-        self._mind = mind
-        self._scram_login = ""
-        self._record: LoginRecord | None = None
-
-    async def step(self, response: bytes | None) -> bytes | None:
-        """Feed a response; return the next challenge, or None when :attr:`login` is set."""
-        step = await self._next(response)
-        if isinstance(step, NeedVerifier) and isinstance(self._mechanism, ScramSha256):
-            login = await self._logins.complete(step.username.encode(), self._mind)
-            self._scram_login = login_name(login)
-            verifier, self._record = await self._logins.scram_record(login.decode(), self._mind.protocol)
-            return self._mechanism.verifier(verifier).data
-        if isinstance(step, Challenge):
-            return step.data
-        if isinstance(step, CheckPassword):
-            self.login = await self._logins.password(
-                step.username, step.password, self._interface, self._mind, self._name
-            )
-            return None
-        self.login = await self._enter_proven()
-        return None
-
-    async def _next(self, response: bytes | None) -> Step:
-        mechanism = self._mechanism
-        if isinstance(mechanism, ScramSha256) and mechanism.wants_proof:
-
-            async def look() -> Step:
-                return mechanism.step(response)
-
-            return await self._logins.guess(self._scram_login, self._mind, self._name, None, look)
-        try:
-            return mechanism.step(response)
-        except AuthenticationFailed:
-            await self._logins.refuse(self._scram_login, self._mind, self._name, "malformed")
-            raise
-
-    async def _enter_proven(self) -> ILogin:
-        if self._record is None or self._record.account is None:
-            raise UnauthorizedLogin  # no proof fits the verifier of an unknown user
-        proof = ScramProof(self._record.account)
-        return await self._logins.proven(proof, self._scram_login, self._interface, self._mind, self._name)
-
-
 def unchanged(checked: Account | None, now: Account) -> bool:
     """Whether the account a session begins on is still the one whose secret was checked, with that same secret.
 
     An address may have gone to another account meanwhile. :param checked: None: no secret of ours was checked.
     """
     return checked is None or (checked.id, checked.generation) == (now.id, now.generation)
-
-
-def login_name(user: bytes) -> str:
-    """Return a login name as failures are counted by: text, case-folded, bounded."""
-    return user[:320].decode("utf-8", "replace").casefold()

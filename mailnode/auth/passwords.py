@@ -19,7 +19,11 @@ from mailnode.auth.saslprep import saslprep
 from mailnode.values.directory import PROTOCOLS, Credential
 
 ARGON2ID = "argon2id"
-SCRAM_SHA_256 = "scram-sha-256"
+SCRAM_SHA_1, SCRAM_SHA_256 = "scram-sha-1", "scram-sha-256"
+SCRAM_KINDS = {
+    "sha256": SCRAM_SHA_256,
+    "sha1": SCRAM_SHA_1,
+}  # by digest: kinds of credentials, mechanisms in small letters
 MEMORY_KIB, TIME_COST, PARALLELISM = 19 * 1024, 2, 1
 HASH_OCTETS, SALT_OCTETS = 32, 16
 SCRAM_ITERATIONS = 10_000
@@ -51,11 +55,13 @@ class ScramVerifier:
     server_key: bytes
 
     @classmethod
-    def derive(cls, password: bytes, salt: bytes, iterations: int = SCRAM_ITERATIONS) -> ScramVerifier:
-        """Derive from a password. Blocks."""
-        salted = hashlib.pbkdf2_hmac("sha256", password_octets(password), salt, iterations)
-        client_key = hmac.digest(salted, b"Client Key", "sha256")
-        return cls(salt, iterations, hashlib.sha256(client_key).digest(), hmac.digest(salted, b"Server Key", "sha256"))
+    def derive(
+        cls, password: bytes, salt: bytes, iterations: int = SCRAM_ITERATIONS, digest: str = "sha256"
+    ) -> ScramVerifier:
+        """Derive from a password. Blocks. :param digest: "sha256" or "sha1"."""
+        salted = hashlib.pbkdf2_hmac(digest, password_octets(password), salt, iterations)
+        stored = hashlib.new(digest, hmac.digest(salted, b"Client Key", digest)).digest()
+        return cls(salt, iterations, stored, hmac.digest(salted, b"Server Key", digest))
 
     @classmethod
     def decode(cls, secret: str) -> ScramVerifier:
@@ -78,20 +84,24 @@ def make_credentials(
     label: str = "",
     protocols: frozenset[str] = frozenset(PROTOCOLS),
     beside: Iterable[Credential] = (),
+    scram: Iterable[str] = ("SCRAM-SHA-256",),
 ) -> list[Credential]:
-    """Return the credentials of one password: an argon2id hash and a SCRAM-SHA-256 verifier. Blocks for about 30 ms.
+    """Return the credentials of one password: an argon2id hash and a verifier for each of SCRAM's mechanisms. Blocks for
+    about 30 ms.
 
     :param beside: the account's other credentials, whose salt is used again.
+    :param scram: "SCRAM-SHA-256", "SCRAM-SHA-1": who may get hold of a verifier guesses its password sooner than by the hash.
     :raises ValueError: empty, or over 1024 octets.
     """
     octets = password.encode("utf-8")
     if not octets or len(octets) > MAX_PASSWORD_OCTETS:
         raise ValueError("a password has 1 to 1024 octets")
     salt = next((_salt(other.secret) for other in beside if other.kind == ARGON2ID), None)
-    kinds = {
-        ARGON2ID: argon2id(octets, salt or secrets.token_bytes(SALT_OCTETS)),
-        SCRAM_SHA_256: ScramVerifier.derive(octets, secrets.token_bytes(SALT_OCTETS)).encode(),
-    }
+    kinds = {ARGON2ID: argon2id(octets, salt or secrets.token_bytes(SALT_OCTETS))}
+    for digest, kind in SCRAM_KINDS.items():
+        if kind.upper() in scram:
+            fresh = secrets.token_bytes(SALT_OCTETS)
+            kinds[kind] = ScramVerifier.derive(octets, fresh, digest=digest).encode()
     return [
         Credential(secrets.token_hex(8), account_id, kind, secret, protocols, label, created)
         for kind, secret in kinds.items()

@@ -17,7 +17,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mailnode.interfaces.store import IEphemeral
+from mailnode.interfaces.ephemeral import IEphemeral
 from mailnode.values.networks import Networks, ip_address, within
 
 DAY = 86_400.0  # seconds

@@ -1,5 +1,6 @@
 """Logging in through the portal: the same door, answer and cost for everybody."""
 
+import json
 from base64 import b64encode
 
 import scramp
@@ -12,17 +13,26 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from mailnode.auth import passwords
-from mailnode.auth.checkers import DirectoryChecker, FirstThatKnows, ScramChecker
+from mailnode.auth.checkers import DirectoryChecker, FirstThatKnows, ProofChecker
 from mailnode.auth.logins import Logins
+from mailnode.auth.mechanisms import Offer
 from mailnode.auth.passwords import make_credentials
 from mailnode.auth.realm import MailRealm, SessionCounts
-from mailnode.auth.throttle import FAILURE_DELAY, Throttle
-from mailnode.errors import AuthenticationFailed, Busy, LoginNotAllowed, StoreUnavailable
+from mailnode.auth.throttle import FAILURE_DELAY, PAIR, Throttle
+from mailnode.errors import (
+    AuthenticationFailed,
+    Busy,
+    IssuerUnavailable,
+    LoginNotAllowed,
+    StoreUnavailable,
+    TooManyFailures,
+)
 from mailnode.interfaces.sessions import ILogin, ILogins, IMailUser, IPopUser, ISaslExchange, ISessionMind, ISubmitter
 from mailnode.store.engines.sqlite import SqliteEngine
 from mailnode.store.facades.directory import Directory
 from mailnode.store.facades.ephemeral import Ephemeral
 from mailnode.values.address import parse_address
+from mailnode.values.client_names import NO_NAMES, ClientNames
 
 SECRET = b"k" * 32
 
@@ -32,6 +42,13 @@ class Mind:
     def __init__(self, protocol="imap", peer="192.0.2.1", server_name=""):
         self.session, self.protocol, self.peer, self.server_name = "s1", protocol, peer, server_name
         self.ended = []
+        self.bindings, self.names = {}, NO_NAMES
+
+    def tls_bindings(self):
+        return self.bindings
+
+    def certificate_names(self):
+        return self.names
 
     def end(self, reason):
         self.ended.append(reason)
@@ -81,7 +98,7 @@ class LoginTests(SynchronousTestCase):
         self.realm = MailRealm(self.directory, Mails(), SessionCounts())
         other = InMemoryUsernamePasswordDatabaseDontUse(**{"bob@a.test": b"from a plug-in"})
         checker = FirstThatKnows([DirectoryChecker(self.directory, self.threads, self.clock), other])
-        portal = Portal(self.realm, [checker, ScramChecker(self.directory)])
+        portal = Portal(self.realm, [checker, ProofChecker(self.directory)])
         throttle = Throttle(Ephemeral(self.engine, self.clock), SECRET)
         self.logins = Logins(portal, self.directory, throttle, self.clock, SECRET)
         self.now(self.directory.add_domain("a.test"))
@@ -165,6 +182,7 @@ class LoginTests(SynchronousTestCase):
         self.assertEqual(self.now(self.directory.login_domain("x." * 100 + "a.test")), "a.test")
 
     # SMTP trap 28: the same work
+    # IMAP trap 49: the same cost
     def test_unknown_user_and_wrong_password_cost_the_same(self):
         results = {}
         for number, user in enumerate((b"alice@a.test", b"nobody@a.test", b"\xff\xfe", b"a@other.test")):
@@ -310,6 +328,7 @@ class LoginTests(SynchronousTestCase):
         self.now(self.directory.set_status("alice", "suspended"))
         self.assertEqual((mind.ended, self.realm.live_sessions()), ([], {}))
 
+    # IMAP trap 49: connections of one account
     def test_sessions_of_one_account_are_bounded(self):
         self.realm.sessions_per_account = 3
         for _ in range(3):
@@ -339,9 +358,9 @@ class LoginTests(SynchronousTestCase):
             again = self.attempt(user, b"wrong", mind=Mind(peer="198.51.100.1"))
             self.assertEqual((first, again, self.threads.runs), ((None, FAILURE_DELAY), (None, FAILURE_DELAY), before))
 
-    def scram(self, user, password, server_name=""):
-        client = scramp.ScramClient(["SCRAM-SHA-256"], user, password)
-        exchange = self.logins.exchange("SCRAM-SHA-256", IMailUser, Mind(server_name=server_name))
+    def scram(self, user, password, server_name="", name="SCRAM-SHA-256"):
+        client = scramp.ScramClient([name], user, password)
+        exchange = self.logins.exchange(name, IMailUser, Mind(server_name=server_name))
         client.set_server_first(self.now(exchange.step(client.get_client_first().encode())).decode())
         trying = Deferred.fromCoroutine(exchange.step(client.get_client_final().encode()))
         self.clock.advance(FAILURE_DELAY)
@@ -381,7 +400,169 @@ class LoginTests(SynchronousTestCase):
             self.failureResultOf(trying, AuthenticationFailed)
 
     def test_no_mechanism_without_tls(self):
-        self.assertEqual(self.logins.mechanisms("imap", False), ())
-        self.assertEqual(self.logins.mechanisms("imap", True), ("SCRAM-SHA-256", "PLAIN", "LOGIN"))
+        self.assertEqual(self.logins.mechanisms(Mind(), False), ())
+        self.assertEqual(self.logins.mechanisms(Mind(), True), ("SCRAM-SHA-256", "PLAIN", "LOGIN"))
         with self.assertRaises(KeyError):
             self.logins.exchange("CRAM-MD5", IMailUser, Mind())
+
+    def test_each_client_is_offered_what_can_work_for_it(self):
+        mind = Mind()
+        mind.bindings, mind.names = {"tls-exporter": b"e"}, ClientNames(("alice@a.test",))
+        self.assertEqual(self.logins.mechanisms(mind, True), ("SCRAM-SHA-256", "EXTERNAL", "PLAIN", "LOGIN"))
+        self.logins.offer = Offer(bound=True)
+        offered = ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "EXTERNAL", "PLAIN", "LOGIN")
+        self.assertEqual(self.logins.mechanisms(mind, True), offered)
+        self.logins.offer = Offer(("SCRAM-SHA-1", "SCRAM-SHA-256"), "common-name", bound=True)
+        offered = ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN")
+        self.assertEqual(self.logins.mechanisms(mind, True), offered)
+        self.logins.offer = Offer(())
+        self.assertEqual(self.logins.mechanisms(Mind(), True), ("PLAIN", "LOGIN"))
+
+    def test_scram_by_each_digest_that_was_on_when_the_password_was_set(self):
+        for digest in ("SCRAM-SHA-1", "SCRAM-SHA-256"):
+            self.set_password("alice", "a new one", scram=[digest])
+            for name in ("SCRAM-SHA-1", "SCRAM-SHA-256"):
+                client, exchange, trying = self.scram("alice@a.test", "a new one", name=name)
+                if name == digest:
+                    client.set_server_final(self.successResultOf(trying).decode())
+                    self.assertIsNone(self.now(exchange.step(b"")))
+                    self.assertEqual((exchange.login.account.id, exchange.login.mechanism), ("alice", name))
+                else:
+                    self.failureResultOf(trying, AuthenticationFailed)
+
+    def test_an_account_without_a_verifier_looks_like_an_unknown_user(self):
+        def first(user, name):
+            exchange = self.logins.exchange(name, IMailUser, Mind())
+            return self.now(exchange.step(b"n,,n=" + user + b",r=abc")).split(b",")[1:]
+
+        self.set_password("alice", "a new one", scram=[])
+        for name in ("SCRAM-SHA-1", "SCRAM-SHA-256"):
+            known, unknown = first(b"alice@a.test", name), first(b"nobody@a.test", name)
+            self.assertEqual(known, first(b"ALICE@a.test", name))
+            self.assertEqual((len(known[0]), known[1]), (len(unknown[0]), unknown[1]))
+            self.assertNotEqual(known[0], unknown[0])
+            _, _, trying = self.scram("alice@a.test", "a new one", name=name)
+            self.failureResultOf(trying, AuthenticationFailed)
+        self.assertNotEqual(first(b"alice@a.test", "SCRAM-SHA-1"), first(b"alice@a.test", "SCRAM-SHA-256"))
+
+    def certified(self, emails, wanted=b"", mind=None):
+        """The account that a certificate for these addresses lets in, or None."""
+        mind = mind or Mind()
+        mind.names = ClientNames(emails, ("alice",))
+        exchange = self.logins.exchange("EXTERNAL", IMailUser, mind)
+        trying = Deferred.fromCoroutine(exchange.step(wanted))
+        self.clock.advance(FAILURE_DELAY)
+        trying.addErrback(lambda failure: failure.trap(AuthenticationFailed))
+        self.successResultOf(trying)
+        return exchange.login and exchange.login.account.id
+
+    def test_a_certificate_lets_in_whom_it_names(self):
+        self.now(self.directory.add_address("alice", parse_address("second@a.test")))
+        self.assertEqual(self.certified(("alice@a.test",)), "alice")
+        self.assertEqual(self.certified(("unknown@a.test", "second@a.test", "alice@a.test")), "alice")
+        self.assertEqual(self.certified(("second@a.test",), b"alice@a.test"), "alice")
+        self.assertEqual(self.certified(("bob@a.test", "alice@a.test"), b"Bob@a.test"), "bob")
+        for emails, wanted in (
+            ((), b""),
+            ((), b"alice@a.test"),
+            (("unknown@a.test",), b""),
+            (("bob@a.test", "alice@a.test"), b""),
+            (("bob@a.test",), b"alice@a.test"),
+            (("bob@a.test",), b"unknown@a.test"),
+        ):
+            self.assertIsNone(self.certified(emails, wanted), (emails, wanted))
+
+    def test_the_common_name_is_who_it_is_where_that_was_asked_for(self):
+        self.logins.offer = Offer(client_name="common-name")
+        self.assertEqual(self.certified(("bob@a.test",)), "alice")
+
+    def test_certificates_that_name_nobody_count_as_guesses(self):
+        for _ in range(PAIR.tries):
+            self.assertIsNone(self.certified(("bob@a.test",), b"alice@a.test"))
+        trying = Deferred.fromCoroutine(self.logins.exchange("EXTERNAL", IMailUser, Mind()).step(b"alice@a.test"))
+        for _ in range(8):
+            self.clock.advance(FAILURE_DELAY)
+        self.failureResultOf(trying, TooManyFailures)
+
+    def test_a_change_of_the_account_stops_a_login_by_certificate_under_way(self):
+        for name in self.changes():
+            admit = self.logins.named
+
+            def logging_in(change, admit=admit):
+                async def then_changed(names, wanted):
+                    found = await admit(names, wanted)
+                    await change()
+                    return found
+
+                self.logins.named = then_changed
+                mind = Mind()
+                mind.names = ClientNames(("alice@a.test",))
+                return Deferred.fromCoroutine(self.logins.exchange("EXTERNAL", IMailUser, mind).step(b""))
+
+            self.refused_by_a_change(name, logging_in)
+
+    def bearer(self, token, wanted="", name="OAUTHBEARER"):
+        """Log in with a token; return (the account or None, what the program was told)."""
+        self.logins.offer = Offer(tokens=True)
+        self.logins._tokens = Tokens()
+        exchange = self.logins.exchange(name, IMailUser, Mind())
+        if name == "XOAUTH2":
+            message = f"user={wanted}\x01auth=Bearer {token}\x01\x01"
+        else:
+            message = f"n,{wanted and 'a=' + wanted},\x01auth=Bearer {token}\x01\x01"
+        trying = Deferred.fromCoroutine(exchange.step(message.encode()))
+        self.clock.advance(FAILURE_DELAY)
+        told = self.successResultOf(trying)
+        if told is not None:
+            ended = Deferred.fromCoroutine(exchange.step(b"\x01"))
+            self.failureResultOf(ended, AuthenticationFailed)  # at once: it was late enough
+        return exchange.login and exchange.login.account.id, told
+
+    def test_a_token_lets_in_whom_it_is_for(self):
+        for name in ("OAUTHBEARER", "XOAUTH2"):
+            for wanted in ("alice@a.test", "Alice@A.test", "alice"):
+                self.assertEqual(self.bearer("of-alice", wanted, name), ("alice", None))
+            for token, wanted in (("of-alice", "bob@a.test"), ("of-nobody", "alice@a.test"), ("wrong", "alice@a.test")):
+                account, told = self.bearer(token, wanted, name)
+                self.assertIsNone(account)
+                self.assertIn("status", json.loads(told))
+        self.assertEqual(self.bearer("of-alice"), ("alice", None))
+
+    def test_a_program_is_told_what_token_it_needs(self):
+        told = {"scope": "mail", "openid-configuration": "https://issuer.test/c"}
+        self.assertEqual(json.loads(self.bearer("wrong")[1]), {"status": "invalid_token", **told})
+        self.assertEqual(json.loads(self.bearer("")[1]), {"status": "invalid_request", **told})
+        expected = {"status": "400", "schemes": "bearer", "scope": "mail"}
+        self.assertEqual(json.loads(self.bearer("wrong", "alice@a.test", "XOAUTH2")[1]), expected)
+
+    def test_tokens_are_offered_where_somebody_knows_them(self):
+        self.assertNotIn("OAUTHBEARER", self.logins.mechanisms(Mind(), True))
+        self.logins.offer = Offer(tokens=True)
+        offered = ("SCRAM-SHA-256", "OAUTHBEARER", "XOAUTH2", "PLAIN", "LOGIN")
+        self.assertEqual(self.logins.mechanisms(Mind(), True), offered)
+
+    def test_tokens_without_a_name_lock_nobody_out(self):
+        for number in range(PAIR.tries + 5):
+            self.assertIsNone(self.bearer(f"wrong{number}")[0])
+        self.assertEqual(self.bearer("of-alice"), ("alice", None))
+
+    def test_an_issuer_that_cannot_be_asked_is_no_failed_login(self):
+        for _ in range(2 * PAIR.tries):
+            self.logins.offer, self.logins._tokens = Offer(tokens=True), Tokens()
+            exchange = self.logins.exchange("XOAUTH2", IMailUser, Mind())
+            trying = exchange.step(b"user=alice@a.test\x01auth=Bearer down\x01\x01")
+            self.failureResultOf(Deferred.fromCoroutine(trying), IssuerUnavailable)
+        self.assertEqual(self.bearer("of-alice", "alice@a.test"), ("alice", None))
+
+
+class Tokens:
+    """Knows whose tokens are by their text."""
+
+    schemes = {"scope": "mail", "openid-configuration": "https://issuer.test/c"}
+
+    async def login_name(self, token):
+        if token == "down":
+            raise IssuerUnavailable
+        if not token.startswith("of-"):
+            raise AuthenticationFailed("unknown")
+        return token.removeprefix("of-") + "@a.test"

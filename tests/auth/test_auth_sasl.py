@@ -7,8 +7,10 @@ from base64 import b64decode, b64encode
 import pytest
 import scramp
 
+from mailnode.auth.external import CheckCertificate, External
 from mailnode.auth.passwords import ScramVerifier
-from mailnode.auth.sasl import Challenge, CheckPassword, Login, NeedVerifier, Plain, Proven, ScramSha256
+from mailnode.auth.sasl import Challenge, CheckPassword, Login, NeedVerifier, Plain, Proven
+from mailnode.auth.scram import Scram
 from mailnode.errors import AuthenticationFailed
 
 PENCIL = ScramVerifier.derive(b"pencil", b64decode("W22ZaJ0SNY7soEsUEjb6gQ=="), 4096)
@@ -46,7 +48,7 @@ def test_login_malformed(messages):
 
 
 def test_scram_example():  # RFC 7677 3
-    scram = ScramSha256("%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0")
+    scram = Scram("sha256", "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0")
     assert scram.step(None) == Challenge(b"")
     assert scram.step(b"n,,n=user,r=rOprNGfwEbeRWgbNEkqO") == NeedVerifier("user")
     assert scram.verifier(PENCIL) == Challenge(
@@ -63,7 +65,7 @@ def test_scram_example():  # RFC 7677 3
 @pytest.mark.parametrize("user", ["user", "a,b=c", "us\u00e9r"])
 def test_scram_against_another_client(user):
     client = scramp.ScramClient(["SCRAM-SHA-256"], user, "pencil")
-    server = ScramSha256()
+    server = Scram()
     assert server.step(client.get_client_first().encode()) == NeedVerifier(user)
     client.set_server_first(server.verifier(PENCIL).data.decode())
     client.set_server_final(server.step(client.get_client_final().encode()).data.decode())
@@ -72,7 +74,7 @@ def test_scram_against_another_client(user):
 
 def test_scram_wrong_password():
     client = scramp.ScramClient(["SCRAM-SHA-256"], "user", "pencils")
-    server = ScramSha256()
+    server = Scram()
     server.step(client.get_client_first().encode())
     client.set_server_first(server.verifier(PENCIL).data.decode())
     with pytest.raises(AuthenticationFailed):
@@ -98,7 +100,7 @@ def test_scram_wrong_password():
 )
 def test_scram_bad_first(first):
     with pytest.raises(AuthenticationFailed):
-        ScramSha256().step(first)
+        Scram().step(first)
 
 
 # SMTP trap 30: another nonce, another binding
@@ -114,7 +116,7 @@ def test_scram_bad_first(first):
     ],
 )
 def test_scram_bad_final(final):
-    scram = ScramSha256("N")
+    scram = Scram("sha256", "N")
     scram.step(b"n,,n=user,r=abc")
     scram.verifier(PENCIL)
     with pytest.raises(AuthenticationFailed):
@@ -123,9 +125,9 @@ def test_scram_bad_final(final):
         scram.step(final)
 
 
-def proven(gs2, binding, used):
+def proven(gs2, binding, used, **options):
     """An exchange whose proof is right for what the client says, whatever that is."""
-    server = ScramSha256("N")
+    server = Scram("sha256", "N", **options)
     server.step(gs2 + b"n=user,r=abc")
     first = server.verifier(PENCIL).data
     without_proof = b"c=" + b64encode(binding) + b",r=" + used
@@ -149,8 +151,68 @@ def test_scram_a_right_proof_over_something_else_is_none():
 # SMTP trap 30: a nonce for each exchange
 def test_scram_nonces_differ():
     def first():
-        scram = ScramSha256()
+        scram = Scram()
         scram.step(b"n,,n=user,r=abc")
         return scram.verifier(PENCIL).data
 
     assert first() != first()
+
+
+EXPORTER, END_POINT = b"e" * 32, b"p" * 32
+BINDINGS = {"tls-exporter": EXPORTER, "tls-server-end-point": END_POINT}
+
+
+def test_scram_sha_1_example():  # RFC 5802 5
+    verifier = ScramVerifier.derive(b"pencil", b64decode("QSXCR+Q6sek8bf92"), 4096, "sha1")
+    scram = Scram("sha1", "3rfcNHYJY1ZVvWVs7j")
+    assert scram.step(b"n,,n=user,r=fyko+d2lbbFgONRv9qkxdawL") == NeedVerifier("user")
+    assert scram.verifier(verifier) == Challenge(
+        b"r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,s=QSXCR+Q6sek8bf92,i=4096"
+    )
+    assert scram.step(
+        b"c=biws,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,p=v0X8v3Bz2T0CJGbJQyF0X+HI4Ts="
+    ) == Challenge(b"v=rmF9pqV8S7suAoZWja4dJRkFsKQ=")
+    assert scram.step(b"") == Proven()
+
+
+@pytest.mark.parametrize("kind", BINDINGS)
+def test_scram_plus_is_bound_to_the_channel(kind):
+    gs2 = f"p={kind},,".encode()
+    assert proven(gs2, gs2 + BINDINGS[kind], b"abcN", bindings=BINDINGS, plus=True).data.startswith(b"v=")
+    for bound in (b"", b"x" * 32, BINDINGS[kind][:-1], *(set(BINDINGS.values()) - {BINDINGS[kind]})):
+        with pytest.raises(AuthenticationFailed):
+            proven(gs2, gs2 + bound, b"abcN", bindings=BINDINGS, plus=True)
+
+
+# SMTP trap 30: what was taken out of the offer
+@pytest.mark.parametrize(
+    ("flag", "plus", "bindings"),
+    [
+        (b"y", False, BINDINGS),
+        (b"y", True, BINDINGS),
+        (b"n", True, BINDINGS),
+        (b"p=tls-exporter", False, BINDINGS),
+        (b"p=tls-unique", True, BINDINGS),
+        (b"p=tls-exporter", True, {}),
+        (b"p=", True, BINDINGS),
+    ],
+)
+def test_scram_refuses_a_flag_that_does_not_fit(flag, plus, bindings):
+    with pytest.raises(AuthenticationFailed):
+        Scram(bindings=bindings, plus=plus).step(flag + b",,n=user,r=abc")
+
+
+def test_scram_takes_a_client_that_cannot_bind():
+    assert proven(b"n,,", b"n,,", b"abcN", bindings=BINDINGS).data.startswith(b"v=")
+
+
+def test_external():
+    assert External().step(None) == Challenge(b"")
+    assert External().step(b"") == CheckCertificate("")
+    assert External().step("J\u00fcrg@a.test".encode()) == CheckCertificate("J\u00fcrg@a.test")
+
+
+@pytest.mark.parametrize("message", [b"\xff", b"a\0b"])
+def test_external_malformed(message):
+    with pytest.raises(AuthenticationFailed):
+        External().step(message)
