@@ -218,6 +218,8 @@ class _Parser:
         self._begin()
 
     def _add(self, box: Mailbox) -> None:
+        if self._limit is not None and self._count >= self._limit:
+            return  # one token may end two
         self._count += 1
         if self._group is not None:
             self._group[1].append(box)

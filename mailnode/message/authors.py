@@ -10,12 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
-from mailnode.message.headers import Field, fields, scan_fields
+from mailnode.message.headers import Field, fields
+from mailnode.message.places import field_at, places
 from mailnode.values.address import Address
 
 MAX_FIELD = 16 * 1024  # octets of a field that says who answers for a message
 MAX_AUTHORS = 100  # addresses in one
+SHORT = 256  # octets of a field that is remembered as it was read
 
 # RFC 5322 3.2.3, with octets above 127 (RFC 6532 3.2) and the dots of obs-phrase and of local parts as people have them.
 _ATOM = re.compile(rb"[^\x00-\x20\x7f\"(),:;<>@\[\\\]]+")
@@ -59,11 +62,7 @@ def answering(block: bytes) -> list[Answering]:
 
 def authors(block: bytes) -> tuple[Address, ...]:
     """Return the addresses of a message's one From field. :raises UnclearAuthor: it says why, as for :func:`answering`."""
-    found = [
-        Field(name, block[start:end], start, end, value_start - start)
-        for start, name, value_start, end in scan_fields(block)
-        if len(name) == 4 and name.lower() == b"from"
-    ]
+    found = [field_at(block, b"from", one) for one in places(block).get(b"from", ())]
     return _answering(_single(found, b"From"), b"From").addresses
 
 
@@ -108,7 +107,7 @@ def _answering(field: Field, name: bytes) -> Answering:
             raise UnclearAuthor("too long")
         if _CONTROL.search(raw):
             raise UnclearAuthor("a control character")
-        return Answering(text, tuple(_mailboxes(field.value)))
+        return Answering(text, _known_mailboxes(field.value) if len(raw) <= SHORT else tuple(_mailboxes(field.value)))
     except UnclearAuthor as error:
         raise UnclearAuthor(f"{text} field: {error}") from None
 
@@ -120,6 +119,11 @@ class _Token:
     kind: str
     text: bytes
     apart: bool
+
+
+@lru_cache(maxsize=512)  # who writes once writes again
+def _known_mailboxes(value: bytes) -> tuple[Address, ...]:
+    return tuple(_mailboxes(value))
 
 
 def _mailboxes(value: bytes) -> list[Address]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from mailnode.message.headers import fields
 from mailnode.message.parameters import strip_comments
@@ -96,6 +97,7 @@ def _read_value(text: bytes, position: int) -> tuple[bytes, int]:
     return (quoted + bare[0], bare.end()) if bare is not None else (quoted, position)
 
 
+@lru_cache(maxsize=256)  # those of an author and a client come again, but for signatures
 def _result(result: AuthenticationResult) -> str:
     words = [f"{result.method}={result.result}"]
     if result.reason:

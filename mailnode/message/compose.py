@@ -59,9 +59,10 @@ def received(envelope: Envelope, by: str, clauses: Sequence[str] = ()) -> bytes:
     origin = envelope.origin
     name = envelope.tags.get(CLIENT_NAME, "")
     lines = [_from_clause(origin.helo, origin.peer, name), _by_clause(by, origin.protocol, origin.tls)]
-    identifier = b"id " + (_NOT_ATOM.sub(b"", envelope.id.encode("ascii", "replace")) or b"none")
+    unique = envelope.id.encode("ascii", "replace")
+    identifier = b"id " + (unique if unique.isalnum() else _NOT_ATOM.sub(b"", unique) or b"none")
     if len(envelope.recipients) == 1:
-        identifier += b" for <" + _text(str(envelope.recipients[0].address), envelope.options.smtputf8) + b">"
+        identifier += _for_clause(str(envelope.recipients[0].address), envelope.options.smtputf8)
     for clause in clauses:
         identifier += b" " + clause.encode("ascii")
     lines += [identifier + b";", format_date(envelope.received_at)]
@@ -74,6 +75,11 @@ def _from_clause(helo: str, peer: str, name: str) -> bytes:
     if literal and name:  # RFC 5321 4.4, TCP-info
         literal = _host(name) + b" " + literal
     return b"Received: from " + _host(helo) + (b" (" + literal + b")" if literal else b"")
+
+
+@lru_cache(maxsize=512)
+def _for_clause(recipient: str, utf8: bool) -> bytes:
+    return b" for <" + _text(recipient, utf8) + b">"
 
 
 @lru_cache(maxsize=128)

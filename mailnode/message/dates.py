@@ -18,7 +18,6 @@ _ZONES = {b"ut": 0, b"gmt": 0, b"utc": 0, b"est": -300, b"edt": -240, b"cst": -3
 _ZONES |= {b"mst": -420, b"mdt": -360, b"pst": -480, b"pdt": -420}
 
 _COMMENT = re.compile(rb"\([^()]*\)")
-_COLON = re.compile(rb" ?: ?")
 _DATE = re.compile(
     rb"(?:[a-z]{1,12}\.? ?,? ?)?([0-9]{1,2})[ -]?([a-z]{3})[a-z]{0,9}\.?[ -]?([0-9]{2,4})(?![0-9])(?: (.*))?\Z"
 )
@@ -36,9 +35,10 @@ def parse_date(value: bytes) -> tuple[int, int] | None:
     if len(value) > MAX_DATE:
         return None
     text = value
-    while (shorter := _COMMENT.sub(b" ", text)) != text:  # nested ones from the inside out; the text is short
+    # Nested ones from the inside out; the text is short.
+    while b"(" in text and (shorter := _COMMENT.sub(b" ", text)) != text:
         text = shorter
-    found = _DATE.match(_COLON.sub(b":", b" ".join(text.lower().split())))
+    found = _DATE.match(b" ".join(text.lower().split()).replace(b" :", b":").replace(b": ", b":"))
     if found is None or found[2] not in _MONTHS:
         return None
     year = _year(found[3])

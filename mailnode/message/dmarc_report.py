@@ -6,13 +6,21 @@ import gzip
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from mailnode.message.report_mail import ReportFile, mail_with_report, report_id
+from mailnode.message.report_mail import ReportForm, report_id
 from mailnode.values.dmarc import DmarcRecord, FoundRecord, Identifier
 from mailnode.values.dmarc_report import CountedSeen, DmarcSeen
-from mailnode.values.tls_report import DAY, ReportSettings, day_name
+from mailnode.values.tls_report import DAY, ReportSettings
 
 NAMESPACE = "urn:ietf:params:xml:ns:dmarc-2.0"
-GZIPPED = "application/gzip"  # RFC 9990 3.5.2
+BY_MAIL = ReportForm(  # RFC 9990 3.5.2
+    "application/gzip",
+    "xml.gz",
+    "multipart/mixed",
+    (
+        "This is an aggregate report (DMARC) of mail that says it is from {domain}",
+        "and came to {hostname} on {day} (UTC).",
+    ),
+)
 MAX_ERROR = 500  # characters of what is said to be wrong with a record
 
 
@@ -120,38 +128,3 @@ def _add_result(parent: Element, identifier: Identifier) -> None:
 def packed(document: bytes) -> bytes:
     """Return a report as it is sent. For a thread."""
     return gzip.compress(document, mtime=0)
-
-
-def file_name(domain: str, day: int, settings: ReportSettings) -> str:
-    """Return what the file of a report is called (RFC 9990 3.5.2)."""
-    return f"{settings.domain}!{domain}!{day * DAY}!{(day + 1) * DAY - 1}.xml.gz"
-
-
-def report_mail(
-    domain: str,
-    day: int,
-    content: bytes,
-    settings: ReportSettings,
-    hostname: str,
-    *,
-    to: str,
-    message_id: str,
-    seconds: float,
-) -> bytes:
-    """Return a mail with a report (RFC 9990 3.5.2). :param content: the report, packed. For the others see
-    :func:`mail_with_report`."""
-    return mail_with_report(
-        domain,
-        day,
-        ReportFile(content, GZIPPED, file_name(domain, day, settings)),
-        settings,
-        hostname,
-        to=to,
-        message_id=message_id,
-        seconds=seconds,
-        container="multipart/mixed",
-        text=(
-            f"This is an aggregate report (DMARC) of mail that says it is from {domain}",
-            f"and came to {hostname} on {day_name(day)} (UTC).",
-        ),
-    )

@@ -18,7 +18,10 @@ ENVELOPE_FIELDS = frozenset(b"date subject from sender reply-to to cc bcc in-rep
 TEXT_PLAIN = MediaType(b"text", b"plain", ())
 MESSAGE = MediaType(b"message", b"rfc822", ())
 OPAQUE = MediaType(b"application", b"octet-stream", ())
-MESSAGE_TYPE = (b"message", b"rfc822")
+
+MediaTypes = frozenset[tuple[bytes, bytes]]  # type and subtype
+REV1_MESSAGES: MediaTypes = frozenset({(b"message", b"rfc822")})  # RFC 3501 9 media-message
+REV2_MESSAGES: MediaTypes = REV1_MESSAGES | {(b"message", b"global")}  # RFC 9051 9 media-message, RFC 6532 3.7
 
 MAX_FILENAME = 255  # characters
 MAX_NAME = 60  # octets of a charset or a transfer encoding

@@ -96,8 +96,6 @@ def field_names(block: bytes) -> list[bytes]:
 def unfold(raw: bytes) -> bytes:
     """Return a field body as one line: line ends are taken out (RFC 5322 2.2.3), tab, bare CR or LF and NUL become
     spaces, white space around it is cut."""
-    if raw.isascii() and raw.isalnum():
-        return raw
     return raw.replace(b"\r\n", b"").translate(_TO_SPACE).strip(b" ")
 
 

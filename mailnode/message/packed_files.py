@@ -42,7 +42,7 @@ def _from_gzip(content: bytes) -> bytes:
 def _from_zip(content: bytes) -> bytes:
     with ZipFile(BytesIO(content)) as archive:
         for member in archive.infolist():
-            if member.is_dir():
+            if member.filename.endswith("/"):  # is_dir() fails on Python 3.11 where a name is empty
                 continue
             if member.flag_bits & _ENCRYPTED or member.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
                 raise NotUnpacked("it is packed in a way that is not known")

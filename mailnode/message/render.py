@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 
 from mailnode.message.addresses import MAX_ADDRESSES, Group, Mailbox, parse_addresses
-from mailnode.message.entity import MESSAGE_TYPE, OPAQUE, Entity
+from mailnode.message.entity import OPAQUE, REV1_MESSAGES, Entity, MediaTypes
 from mailnode.message.parameters import MediaType, Parameters
 
 MAX_QUOTED = 1024  # octets; longer ones are literals
 MAX_SHOWN = 2 * 1024 * 1024  # octets of texts, addresses and parameters in one ENVELOPE, and in one BODYSTRUCTURE
 MAX_LANGUAGES = 512  # octets of Content-Language that are read
 _QUOTABLE = re.compile(rb"[\x01-\x09\x0b\x0c\x0e-\x7f]{0,%d}\Z" % MAX_QUOTED)
+_EXTENSION_FIELDS = frozenset({b"content-disposition", b"content-language", b"content-location"})
 _NIL_ENVELOPE = b"(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)"
 
 
@@ -86,7 +87,7 @@ def _text(budget: Budget, headers: dict[bytes, list[bytes]], name: bytes) -> byt
 
 def _addresses(budget: Budget, headers: dict[bytes, list[bytes]], name: bytes, default: bytes = b"NIL") -> bytes:
     rendered: list[bytes] = []
-    for value in headers.get(name, ())[:16]:
+    for value in headers[name][:16] if name in headers else ():
         for item in parse_addresses(value, budget.addresses):
             shown = _address(item)
             budget.addresses -= 1 + len(item.members) if isinstance(item, Group) else 1
@@ -106,23 +107,26 @@ def _address(item: Mailbox | Group) -> bytes:
     return b"(%s %s %s %s)" % (nstring(item.display), nstring(item.route), string(item.local), string(item.domain))
 
 
-def body_structures(entity: Entity, budget: Budget | None = None) -> tuple[bytes, bytes]:
+def body_structures(
+    entity: Entity, budget: Budget | None = None, messages: MediaTypes = REV1_MESSAGES
+) -> tuple[bytes, bytes]:
     """Return BODY and BODYSTRUCTURE, which has extension data, parentheses included.
 
     :param budget: what may still be shown of the message it is in.
+    :param messages: the types that are told as messages; the scanner was given the same.
     """
     budget = budget or Budget()
     if entity.kind == "multipart":
-        return _multiparts(entity, budget)
+        return _multiparts(entity, budget, messages)
     media = entity.media
-    if entity.kind == "leaf" and (media.type, media.subtype) == MESSAGE_TYPE:
+    if entity.kind == "leaf" and (media.type, media.subtype) in messages:
         # What is told as a message must be one (RFC 3501 9 body-type-msg); this one is in an encoding.
         media = MediaType(OPAQUE.type, OPAQUE.subtype, media.parameters)
     short = long = b"(%s %s %s" % (string(media.type), string(media.subtype), _basic_fields(entity, budget))
     if entity.kind == "message":
         inner = entity.children[0]
         shown = envelope(inner.headers, budget)
-        inner_short, inner_long = body_structures(inner, budget)
+        inner_short, inner_long = body_structures(inner, budget, messages)
         short = b"%s %s %s %d" % (short, shown, inner_short, entity.lines)
         long = b"%s %s %s %d" % (long, shown, inner_long, entity.lines)
     elif media.type == b"text":
@@ -131,8 +135,8 @@ def body_structures(entity: Entity, budget: Budget | None = None) -> tuple[bytes
     return short + b")", b"%s %s %s)" % (long, checksum, _extension(entity, budget))
 
 
-def _multiparts(entity: Entity, budget: Budget) -> tuple[bytes, bytes]:
-    children = [body_structures(child, budget) for child in entity.children]
+def _multiparts(entity: Entity, budget: Budget, messages: MediaTypes) -> tuple[bytes, bytes]:
+    children = [body_structures(child, budget, messages) for child in entity.children]
     short, long = b"".join([one for one, _ in children]), b"".join([one for _, one in children])
     subtype = string(entity.media.subtype)
     more = b"%s %s" % (_parameters(entity.media.parameters, budget), _extension(entity, budget))
@@ -168,6 +172,8 @@ def _parameters(parameters: Parameters, budget: Budget) -> bytes:
 
 def _extension(entity: Entity, budget: Budget) -> bytes:
     """Disposition, language and location."""
+    if _EXTENSION_FIELDS.isdisjoint(entity.headers):
+        return b"NIL NIL NIL"
     disposition = entity.disposition
     shown = (
         b"NIL" if disposition is None else b"(%s %s)" % (string(disposition[0]), _parameters(disposition[1], budget))

@@ -9,10 +9,21 @@ from __future__ import annotations
 import re
 
 from mailnode.message import render, sortkeys
-from mailnode.message.entity import ENVELOPE_FIELDS, MESSAGE, MESSAGE_TYPE, OPAQUE, PART_FIELDS, TEXT_PLAIN, Entity
+from mailnode.message.entity import (
+    ENVELOPE_FIELDS,
+    MESSAGE,
+    OPAQUE,
+    PART_FIELDS,
+    REV1_MESSAGES,
+    REV2_MESSAGES,
+    TEXT_PLAIN,
+    Entity,
+    MediaTypes,
+)
 from mailnode.message.headers import MAX_HEADER, scan_fields, unfold
 from mailnode.message.parameters import MediaType, parse_media_type
-from mailnode.values.facts import KEPT_FIELDS, EncodedFacts, MessageFacts, encode
+from mailnode.message.preview import preview
+from mailnode.values.facts import KEPT_FIELDS, EncodedFacts, MessageFacts, encode, encode_parts
 
 MAX_DEPTH = 100  # of nested multiparts and messages
 MAX_PARTS = 1000
@@ -28,6 +39,7 @@ HYPHENS = 100  # that are looked at one by one for a delimiter
 
 _LINE_REST = re.compile(rb"[ \t]*(?:\r\n|\Z)")
 _WANTED = PART_FIELDS | ENVELOPE_FIELDS
+_LOOKED_AT = _WANTED | KEPT_FIELDS
 
 
 def scan(data: bytes) -> MessageFacts:
@@ -35,6 +47,7 @@ def scan(data: bytes) -> MessageFacts:
     scanned = _Scan(data)
     root = scanned.message("", 0, len(data), 0)
     body, bodystructure = render.body_structures(root)
+    parts = tuple(root.parts())
     return MessageFacts(
         size=len(data),
         header_size=root.body_start,
@@ -42,14 +55,23 @@ def scan(data: bytes) -> MessageFacts:
         bodystructure=bodystructure,
         body=body,
         fields=_kept(data, root.body_start, scanned.kept),
-        parts=tuple(root.parts()),
+        parts=parts,
         sort=sortkeys.sort_keys(root.headers),
+        preview=preview(data, parts),
     )
 
 
 def read_facts(data: bytes) -> EncodedFacts:
     """Return the facts of one message as the store keeps them."""
     return encode(scan(data))
+
+
+def with_global_messages(data: bytes) -> dict[str, bytes]:
+    """Return ``body``, ``bodystructure`` and ``parts`` of a message as in its facts, but that message/global is a message as
+    message/rfc822 is (RFC 9051 7.5.2 and 9): its parts have sections, what is told of it an ENVELOPE and its structure."""
+    root = _Scan(data, REV2_MESSAGES).message("", 0, len(data), 0)
+    body, bodystructure = render.body_structures(root, messages=REV2_MESSAGES)
+    return {"body": body, "bodystructure": bodystructure, "parts": encode_parts(tuple(root.parts()))}
 
 
 def scan_entity(data: bytes) -> Entity:
@@ -78,8 +100,10 @@ def _lines(kept: list[bytes]) -> bytes:
 class _Scan:
     """One pass over one message."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, messages: MediaTypes = REV1_MESSAGES) -> None:
+        """:param messages: the types whose parts are messages."""
         self.data = data
+        self._messages = messages
         self.parts = 0
         self.kept: list[bytes] | None = None  # fields of the outermost header that are in KEPT_FIELDS
         self.headers_left = MAX_HEADERS
@@ -135,6 +159,8 @@ class _Scan:
         kept: list[bytes] = []
         for field_start, written, value_start, field_end in scan_fields(data, start, end):
             name = written.lower()
+            if name not in _LOOKED_AT:
+                continue
             if name in _WANTED:
                 headers.setdefault(name, []).append(unfold(data[value_start:field_end]))
             if start == 0 and name in KEPT_FIELDS:
@@ -145,9 +171,9 @@ class _Scan:
     def _descend(self, entity: Entity, whole: bool, section: str, depth: int) -> None:
         """Find out the kind and scan what is inside."""
         kind = (entity.media.type, entity.media.subtype)
-        # message/global is a message to RFC 9051 alone, in RFC 3501 it is a part like any other. A message in base64 or
-        # quoted-printable, which RFC 2046 5.2.1 forbids, is a file: its octets are no header.
-        composite = kind[0] == b"multipart" or (kind == MESSAGE_TYPE and entity.encoding not in (b"base64", QUOTED))
+        # A message in base64 or quoted-printable, which RFC 2046 5.2.1 forbids, is a file: its octets are no header.
+        is_message = kind in self._messages and entity.encoding not in (b"base64", QUOTED)
+        composite = kind[0] == b"multipart" or is_message
         size = entity.end - entity.body_start
         if composite and (not whole or depth >= MAX_DEPTH or self.parts >= MAX_PARTS or self.work_left < size):
             entity.media, composite = OPAQUE, False

@@ -15,7 +15,7 @@ MAX_DOMAIN = 253  # characters
 _VOUCHING = (("dmarc", "header.from"), ("dkim", "header.d"), ("spf", "smtp.mailfrom"))
 _NETWORKS = {4: 24, 6: 48}  # bits of an address that one sender is known by
 # RFC 5321 4.4, as this server writes it: who it came from, and how.
-_CAME = re.compile(rb"from [^ ]* \(\[(?:IPv6:)?([0-9A-Fa-f.:]{2,45})\)? *\]?\)? *by [^ ]* with ([A-Z0-9]+)")
+_CAME = re.compile(rb"from [^ ]* \(\[(?:IPv6:)?([0-9A-Fa-f.:]{2,45})\)? {0,9}\]?\)? {0,9}by [^ ]* with ([A-Z0-9]+)")
 
 
 def sender(results: Sequence[AuthenticationResult], peer: str) -> str:

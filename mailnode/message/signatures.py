@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from mailnode.errors import BadAddress
 from mailnode.message.digests import FORMS, RELAXED, SIMPLE, BodyDigests
 from mailnode.message.dkim import relaxed
-from mailnode.message.headers import Field, scan_fields
+from mailnode.message.headers import Field
 from mailnode.message.key_records import NotVerified, PublicKey, read_key
+from mailnode.message.places import places
 from mailnode.message.tags import read_list, read_tags
 from mailnode.values.address import domain_key
 
@@ -52,9 +53,7 @@ class CoveredFields:
 
     def __init__(self, header: bytes) -> None:
         self._header = header
-        self._places: dict[bytes, list[tuple[int, int, int]]] = {}
-        for start, name, value_start, end in scan_fields(header):
-            self._places.setdefault(name.lower(), []).append((start, value_start, end))
+        self._places = places(header)
         self._relaxed: dict[int, bytes] = {}
 
     def count(self, name: bytes) -> int:
@@ -66,11 +65,11 @@ class CoveredFields:
         form = signature.forms[0]
         hashed, left = hashlib.sha256(), dict[bytes, int]()
         for name in signature.names:
-            places = self._places.get(name, ())
-            index = left.get(name, len(places)) - 1
+            of_name = self._places.get(name, ())
+            index = left.get(name, len(of_name)) - 1
             if index >= 0:
                 left[name] = index
-                hashed.update(self._form(form, name, *places[index]))
+                hashed.update(self._form(form, name, *of_name[index]))
         hashed.update(without_own_value(signature.field, form))
         return hashed.digest()
 

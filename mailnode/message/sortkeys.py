@@ -64,8 +64,8 @@ def message_ids(value: bytes) -> list[str]:
     if len(value) > MAX_IDS:
         head, tail = value[: MAX_IDS // 2], value[-MAX_IDS // 2 :]
         value = head[: head.rfind(b">") + 1] + b" " + tail[tail.find(b"<") :]
-    for written in _ID.finditer(value):
-        octets = b"".join(written[1].split()).replace(b'"', b"").replace(b"\\", b"")
+    for written in _ID.findall(value):
+        octets = b"".join(written.split()).replace(b'"', b"").replace(b"\\", b"")
         if 0 < len(octets) <= MAX_ID:
             found.append(decode_bytes(octets, ""))
     return found
@@ -78,6 +78,8 @@ def _first(headers: dict[bytes, list[bytes]], name: bytes) -> bytes:
 
 def _first_box(headers: dict[bytes, list[bytes]], name: bytes) -> Mailbox | None:
     value = _first(headers, name)
+    if not value:
+        return None
     # A short field was read whole for the envelope.
     limit = MAX_ADDRESSES if len(value) <= SHORT else 1
     return next(mailboxes(parse_addresses(value[:MAX_READ], limit)), None)

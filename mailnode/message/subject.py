@@ -20,7 +20,7 @@ def base_subject(subject: str) -> tuple[str, bool]:
 
     :param subject: decoded, line ends already taken out or not.
     """
-    text = _SPACES.sub(" ", subject)
+    text = subject if subject.isprintable() and "  " not in subject else _SPACES.sub(" ", subject)
     low, high = 0, len(text)
     is_reply = False
     while True:

@@ -34,11 +34,23 @@ _HIDDEN = ("script", "style")
 
 
 def header_text(block: bytes) -> str:
-    """Return a header block as text, one unfolded field a line, encoded words decoded."""
-    return "\n".join(
-        f"{decode_bytes(name, '')}: {decode_words(unfold(block[value_start:end]))}"
-        for _, name, value_start, end in scan_fields(block)
-    )
+    """Return a header block as text, one unfolded field a line, encoded words decoded; lines that are no field as they stand
+    among them, as a reader of the source sees them."""
+    lines: list[str] = []
+    position = 0
+    for start, name, value_start, end in scan_fields(block):
+        lines += _broken_lines(block[position:start])
+        lines.append(f"{decode_bytes(name, '')}: {decode_words(unfold(block[value_start:end]))}")
+        position = end
+    return "\n".join(lines + _broken_lines(block[position:]))
+
+
+def _broken_lines(octets: bytes) -> list[str]:
+    """Return the lines up to an empty one, which ends the header."""
+    if not octets or octets.startswith(b"\r\n"):
+        return []
+    lines = octets.partition(b"\r\n\r\n")[0].removesuffix(b"\r\n").split(b"\r\n")
+    return [decode_words(unfold(line)) for line in lines]
 
 
 def part_text(part: Part, raw: bytes, limit: int = MAX_TEXT) -> str:

@@ -7,10 +7,23 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from mailnode.message.report_mail import ReportFile, mail_with_report, report_id
-from mailnode.values.tls_report import DAY, CountedSession, ReportedPolicy, ReportSettings, day_name
+from mailnode.message.report_mail import ReportForm, report_id
+from mailnode.values.tls_report import DAY, CountedSession, ReportedPolicy, ReportSettings
 
-GZIPPED = "application/tlsrpt+gzip"  # RFC 8460 5.3
+BY_MAIL = ReportForm(  # RFC 8460 5.3
+    "application/tlsrpt+gzip",
+    "json.gz",
+    'multipart/report; report-type="tlsrpt"',
+    (
+        "This is a report of how TLS with the mail servers of {domain}",
+        "fared from {hostname} on {day} (UTC).",
+    ),
+    (
+        "TLS-Report-Domain: {domain}",
+        "TLS-Report-Submitter: {submitter}",
+        "TLS-Required: No",  # RFC 8460 3: what is wrong with TLS must not hold it back; RFC 8689 5 has the words
+    ),
+)
 
 
 def report(
@@ -68,46 +81,6 @@ def _failure(one: CountedSession) -> dict[str, object]:
 def packed(made: Mapping[str, object]) -> bytes:
     """Return a report as it is sent: I-JSON (RFC 7493), by gzip. For a thread."""
     return gzip.compress(json.dumps(made, separators=(",", ":")).encode("ascii"), mtime=0)
-
-
-def file_name(domain: str, day: int, settings: ReportSettings) -> str:
-    """Return what the file of a report is called (RFC 8460 5.1)."""
-    return f"{settings.domain}!{domain}!{day * DAY}!{(day + 1) * DAY - 1}.json.gz"
-
-
-def report_mail(
-    domain: str,
-    day: int,
-    content: bytes,
-    settings: ReportSettings,
-    hostname: str,
-    *,
-    to: str,
-    message_id: str,
-    seconds: float,
-) -> bytes:
-    """Return a mail with a report (RFC 8460 5.3). :param content: the report, packed. For the others see
-    :func:`mail_with_report`."""
-    return mail_with_report(
-        domain,
-        day,
-        ReportFile(content, GZIPPED, file_name(domain, day, settings)),
-        settings,
-        hostname,
-        to=to,
-        message_id=message_id,
-        seconds=seconds,
-        container='multipart/report; report-type="tlsrpt"',
-        fields=(
-            f"TLS-Report-Domain: {domain}",
-            f"TLS-Report-Submitter: {settings.domain}",
-            "TLS-Required: No",  # RFC 8460 3: what is wrong with TLS must not hold it back; RFC 8689 5 has the words
-        ),
-        text=(
-            f"This is a report of how TLS with the mail servers of {domain}",
-            f"fared from {hostname} on {day_name(day)} (UTC).",
-        ),
-    )
 
 
 def _moment(seconds: float) -> str:

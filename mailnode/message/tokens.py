@@ -26,6 +26,10 @@ MAX_PARTS = 20  # with text, that are read
 
 _WORD = re.compile(r"[\w$\u20ac\xa3%][\w'\u2019-]{1,28}[\w$\u20ac\xa3%]")
 _ASCII_WORD = re.compile(rb"[\w$%][\w'-]{1,28}[\w$%]")  # the same of what is ASCII
+_SHORTEST, _LONGEST = 3, 30  # octets of one
+_APART = bytes(
+    octet if re.match(rb"[\w$%'-]", bytes([octet])) else 32 for octet in range(256)
+)  # what is in no word parts them
 _LINK = re.compile(r"https?://([\w.-]{3,80})[^\s\"'<>]{0,400}")
 _ADDRESS = re.compile(r"[\w.+=-]{1,64}@([\w.-]{1,100})")
 # How the words of a field are told from those of the text. Only fields that stay as they are wherever a message goes.
@@ -53,19 +57,22 @@ def words(data: bytes) -> dict[int, bytes]:
     """Return the words of a message, in UTF-8, by their numbers, of 32 bits. :param data: the message; a bounded part is read."""
     data = data[:MAX_OCTETS]
     root = scan_entity(data)
+    return words_in(data, root.body_start, root.parts())
+
+
+def words_in(data: bytes, header_size: int, parts: Iterable[Part]) -> dict[int, bytes]:
+    """The same of a message that has been scanned. :param data: of :data:`MAX_OCTETS` at most."""
     found: dict[int, bytes] = {}
-    for word in _header_words(data[: root.body_start]):
+    for word in _header_words(data[:header_size]):
         written = word.encode("utf-8", "replace")
         found[crc32(written)] = written
         if len(found) >= MAX_HEADER_WORDS:
             break
-    text = {crc32(word): word for word in _text_words(data, root.parts())}
+    of_text = _text_words(data, parts)
+    text = dict(zip(map(crc32, of_text), of_text, strict=True))
     room = MAX_WORDS - len(found)
-    for number in text if len(text) <= room else sorted(text)[:room]:
-        of_text = text[number]
-        if not of_text.isdigit():  # says nothing
-            found.setdefault(number, of_text)
-    return found
+    taken = text if len(text) <= room else sorted(text)[:room]
+    return {number: one for number in taken if not (one := text[number]).isdigit()} | found  # digits say nothing
 
 
 def message_key(data: bytes) -> int:
@@ -92,15 +99,18 @@ def _header_words(header: bytes) -> Iterator[str]:
         if kind == "type":
             yield f"type:{value.partition(';')[0].strip()[:60]}"
             continue
-        for address in _ADDRESS.finditer(value):
-            yield f"{kind}:{address[0]}"
-            yield f"{kind}:@{address[1]}"
-        for word in _single(_WORD.findall(_ADDRESS.sub(" ", value))):
+        if "@" in value:
+            for address in _ADDRESS.finditer(value):
+                yield f"{kind}:{address[0]}"
+                yield f"{kind}:@{address[1]}"
+            value = _ADDRESS.sub(" ", value)
+        for word in _single(_WORD.findall(value)):
             yield f"{kind}:{word}"
 
 
 def _text_words(data: bytes, parts: Iterable[Part]) -> set[bytes]:
     found: set[bytes] = set()
+    runs: set[bytes] = set()  # of what is ASCII, each in lower case and once
     read = 0
     for part in parts:
         if part.filename:
@@ -112,11 +122,17 @@ def _text_words(data: bytes, parts: Iterable[Part]) -> set[bytes]:
         if "://" in text:
             found.update(f"link:{host}".encode("utf-8", "replace") for host in _LINK.findall(text))
             text = _LINK.sub(" ", text)
-        if text.isascii():  # as nearly always: found in octets, none of which is looked at one by one
-            found.update(_ASCII_WORD.findall(text.encode("ascii")))
+        if text.isascii():  # as nearly always: parted where no word goes on, which looks at no octet one by one
+            runs.update(text.encode("ascii").translate(_APART).split())
         else:
             found.update(word.encode("utf-8", "replace") for word in _single(_WORD.findall(text)))
-    return found
+    # Nearly all are letters and digits, and a word as they are.
+    odd = [one for one in runs if not _SHORTEST <= len(one) <= _LONGEST or not one.isalnum()]
+    runs.difference_update(odd)
+    for one in odd:
+        if len(one) >= _SHORTEST:
+            runs.update(_ASCII_WORD.findall(one))
+    return runs | found if found else runs
 
 
 def _single(found: Iterable[str]) -> Iterator[str]:

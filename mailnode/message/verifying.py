@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from itertools import islice
 
 from mailnode.message import arc, signatures
-from mailnode.message.digests import FORMS, BodyDigests
+from mailnode.message.digests import FORMS, BodyDigests, Digests
 from mailnode.message.dkim import relaxed
 from mailnode.message.headers import Field, scan_fields
 from mailnode.message.key_records import NotVerified
 from mailnode.message.signatures import DKIM, MESSAGE, SEAL, CoveredFields, Keys, Signature
-from mailnode.message.tags import read_tags
+from mailnode.message.tags import WHITE, read_tags
 from mailnode.values.authentication import AuthenticationResult, ChainVerdict
 
 MAX_SIGNATURES = 8  # of DKIM that are looked at, the topmost
 SHOWN_SIGNATURE = 8  # characters by which it is known (RFC 6008 3)
 SIGNED_NAMES = frozenset({b"dkim-signature", arc.SIGNATURE})  # of fields with the hash of a body
+_COLON = re.compile(rb"[ \t]*:")
+_NAME = re.compile(rb"[A-Za-z0-9._-]+")  # of a domain or a selector, written as nearly everybody does
 _SHOWN = {"header.i": b"i", "header.s": b"s", "header.a": b"a", "header.b": b"b"}
 
 
@@ -44,39 +47,79 @@ def body_forms(header: bytes) -> Collection[bytes]:
 
 def is_signed(header: bytes) -> bool:
     """Whether there is a field with a signature of DKIM."""
-    return _has(header, b"dkim-signature")
+    return any(_beginnings(header.lower(), b"dkim-signature"))
 
 
 def has_chain(header: bytes) -> bool:
     """Whether there is any field of a chain of ARC."""
-    return _has(header, arc.SEAL, arc.SIGNATURE, arc.RESULTS)
-
-
-def _has(header: bytes, *names: bytes) -> bool:
-    text = b"\r\n" + header.lower()
-    return any(b"\r\n" + name in text for name in names)
+    lower = header.lower()
+    return b"arc-" in lower and any(any(_beginnings(lower, name)) for name in (arc.SEAL, arc.SIGNATURE, arc.RESULTS))
 
 
 def _topmost(header: bytes, name: str, most: int) -> list[Field]:
     """Return the topmost fields of a name, without a look at the others."""
-    text, found = b"\r\n" + header.lower(), []
-    for begin in re.finditer(b"\r\n" + name.lower().encode() + b"[ \t]*:", text):
-        start, written, value_start, end = next(scan_fields(header, begin.start()))
+    found = []
+    for end in islice(_beginnings(header.lower(), name.lower().encode()), most):
+        start, written, value_start, end = next(scan_fields(header, end - len(name)))
         found.append(Field(written, header[start:end], start, end, value_start - start))
-        if len(found) == most:
-            break
     return found
 
 
+def _beginnings(lower: bytes, name: bytes) -> Iterator[int]:
+    """Yield where the names of the fields of a name end, from the top. :param lower: the header in lower case, as the name."""
+    wanted, at = b"\r\n" + name, 0
+    if lower.startswith(name) and _COLON.match(lower, len(name)):
+        yield len(name)
+    while (at := lower.find(wanted, at)) >= 0:
+        at += len(wanted)
+        if _COLON.match(lower, at):
+            yield at
+
+
+def needed_keys(header: bytes) -> tuple[str, ...]:
+    """Return the names of the records of keys that signatures of DKIM need, as far as that is seen at a glance: some may be
+    missing, and some not be needed after all."""
+    names: dict[str, None] = {}
+    for field in _topmost(header, DKIM, MAX_SIGNATURES):
+        if len(field.raw) <= signatures.MAX_FIELD:
+            tags = _naming(field.value)
+            if len(tags) == 2:
+                names[f"{tags[b's'].decode()}._domainkey.{tags[b'd'].decode()}".lower()] = None
+    return tuple(names)
+
+
+def _naming(value: bytes) -> dict[bytes, bytes]:
+    """Return the tags that name a key, ``d`` and ``s``, as far as they are plain."""
+    tags = {}
+    for one in value.split(b";"):
+        name, equals, named = one.partition(b"=")
+        if equals and (name := name.strip(WHITE)) in (b"d", b"s") and _NAME.fullmatch(named := named.strip(WHITE)):
+            tags[name] = named
+    return tags
+
+
+def verified(header: bytes, body: bytes, keys: Keys, seconds: float) -> tuple[AuthenticationResult, ...] | None:
+    """Return a result for each signature of DKIM, of a message that is in memory; None where others than these keys are needed.
+    :param seconds: UTC."""
+    found = DkimSignatures(header)
+    if not keys.keys() >= set(found.records):
+        return None
+    digests = Digests(found.body_forms)
+    digests.update(body)
+    return found.verify(digests.finish(), keys, seconds)
+
+
 class DkimSignatures:
-    """Those of one message, the topmost few. ``records``: the names of the keys that are needed."""
+    """Those of one message, the topmost few. ``records``: the names of the keys that are needed. ``body_forms``: of the body, of
+    which there are hashes in those that are worth a look."""
 
     def __init__(self, header: bytes) -> None:
         self._header = header
         self._fields = _topmost(header, DKIM, MAX_SIGNATURES)
         self._read = [_read(field) for field in self._fields]
-        good = (signature for signature in self._read if isinstance(signature, Signature))
-        self.records = tuple(dict.fromkeys(signature.record for signature in good))
+        good = [signature for signature in self._read if isinstance(signature, Signature)]
+        self.records = tuple(dict.fromkeys([signature.record for signature in good]))
+        self.body_forms = frozenset([signature.forms[1] for signature in good])
 
     def verify(self, body: BodyDigests, keys: Keys, seconds: float) -> tuple[AuthenticationResult, ...]:
         """Return a result for each, "none" without any. :param keys: those of ``records``. :param seconds: UTC."""

@@ -56,7 +56,7 @@ _allow("mac-cyrillic", "x-mac-cyrillic")
 # RFC 2047 2: "=?" charset ["*" language] "?" encoding "?" encoded-text "?=". No part can run past the next "?".
 _WORD = re.compile(rb"=\?([^?\s*]{1,40})(?:\*[^?\s]{0,40})?\?([bBqQ])\?([^?]*)\?=")
 _UNSAFE = re.compile("[\0\ud800-\udfff]")
-_NOT_BASE64 = bytes(octet for octet in range(256) if chr(octet) not in
+NOT_BASE64 = bytes(octet for octet in range(256) if chr(octet) not in
                     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")  # fmt: skip
 _HEX = re.compile(rb"=([0-9A-Fa-f]{2})")
 
@@ -68,6 +68,8 @@ def codec_for(charset: str) -> str | None:
 
 def clean(text: str) -> str:
     """Return text without NUL and lone surrogates: each becomes U+FFFD."""
+    if text.isascii() and "\0" not in text:  # most of all mail: the pattern looks at each character
+        return text
     return _UNSAFE.sub("\ufffd", text)
 
 
@@ -134,7 +136,7 @@ def lenient_base64(data: bytes) -> bytes:
 
 
 def _base64_group(data: bytes) -> bytes:
-    letters = data.translate(None, _NOT_BASE64)
+    letters = data.translate(None, NOT_BASE64)
     rest = len(letters) % 4
     if rest == 1:
         letters = letters[:-1]

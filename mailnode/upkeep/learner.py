@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import groupby
 
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from mailnode.errors import BlobDamaged, DomainError, NoSuchMailbox, RowsDamaged, StoreUnavailable
 from mailnode.interfaces.learning import ILearning
-from mailnode.interfaces.runtime import IClock, IDelayed, IHints, IThreads
+from mailnode.interfaces.runtime import IClock, IHints, IThreads
 from mailnode.interfaces.store import IMailbox, IMailStore
 from mailnode.message.tokens import MAX_OCTETS, words
 from mailnode.upkeep.lessons import ReadHeader, lesson, read
+from mailnode.upkeep.rounds import Rounds
 from mailnode.values.events import emit
 from mailnode.values.learning import GOOD, JUNK, Acted, Learnt, Lesson
 from mailnode.values.rows import StoredRow
@@ -59,39 +59,22 @@ class Learner:
         self._noted: dict[str, int] = {}  # up to which one it is noted
         self._caught_up = 0.0  # when it was looked for accounts of which no hint told
         self._end: Callable[[], None] | None = None
-        self._timer: IDelayed | None = None
-        self._round: Deferred[None] | None = None
-        self._stopped = False
+        self._rounds = Rounds(clock, ROUND, self._run)
 
     def start(self) -> None:
         """Begin; the first round leaves the start of the server alone."""
         self._end = self._hints.watch(self._hint)
-        self._timer = self._clock.callLater(ROUND, self._begin)
+        self._rounds.start()
 
     async def stop(self) -> None:
         """Look at nothing more, and wait for the unit under way."""
-        self._stopped = True
         if self._end is not None:
             self._end()
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        if self._round is not None:
-            waiting: Deferred[None] = Deferred()
-            self._round.addBoth(lambda _: waiting.callback(None))
-            await waiting
+        await self._rounds.stop()
 
     def _hint(self, account_id: str, modseq: int) -> None:
         if len(self._changed) < WAITING:
             self._changed[account_id] = None
-
-    def _begin(self) -> None:
-        self._round = Deferred.fromCoroutine(self._run())
-        self._round.addBoth(lambda _: self._ended())
-
-    def _ended(self) -> None:
-        self._round = None
-        if not self._stopped:
-            self._timer = self._clock.callLater(ROUND, self._begin)
 
     async def _run(self) -> None:
         try:
@@ -101,7 +84,7 @@ class Learner:
                 await self._catch_up()
             due = [one for one in self._changed if not now - AGAIN < self._last.get(one, 0.0) <= now][:ACCOUNTS]
             for account_id in due:
-                if self._stopped:
+                if self._rounds.stopped:
                     return
                 del self._changed[account_id]
                 self._last[account_id] = now
@@ -116,7 +99,9 @@ class Learner:
 
     async def _catch_up(self) -> None:
         after = ""
-        while (some := await self._learning.behind(after)) and len(self._changed) < WAITING and not self._stopped:
+        while (
+            (some := await self._learning.behind(after)) and len(self._changed) < WAITING and not self._rounds.stopped
+        ):
             self._changed.update(dict.fromkeys(some))
             after = some[-1]
 
@@ -131,7 +116,7 @@ class Learner:
     async def look(self, account_id: str) -> None:
         """Learn from what was done in an account since the last look."""
         since, after, until, learnt = self._looked.get(account_id, 0), None, 0, 0
-        while not self._stopped:
+        while not self._rounds.stopped:
             page = await self._learning.acted(account_id, since, after)
             until = until or page.until
             learnt += await self._learn(account_id, page.acted)
@@ -155,7 +140,7 @@ class Learner:
             uids = sorted(by_uid)
             mailbox = self._mail.account(account_id).open(mailbox_id)
             for start in range(0, len(uids), READ_TOGETHER):
-                if self._stopped:
+                if self._rounds.stopped:
                     return 0
                 lessons = await self._lessons(account_id, mailbox, uids[start : start + READ_TOGETHER], by_uid)
                 for first in range(0, len(lessons), LEARN_TOGETHER):

@@ -137,6 +137,13 @@ def test_lists(value, expected):
     assert parse_addresses(value) == expected
 
 
+def test_a_limit_holds_where_one_word_ends_two_addresses():
+    read = parse_addresses(b"a@b, c@d e", limit=1)
+    assert read == parse_addresses(b"a@b")
+    assert len(parse_addresses(b"<a@b <c@d <e@f>", limit=2)) == 2
+    assert len(parse_addresses(b"a@b c@d", limit=1)) == 1
+
+
 def test_limit():
     assert len(parse_addresses(b"a@b," * 50, limit=10)) == 10
     assert len(list(mailboxes(parse_addresses(b"g:" + b"a@b," * 50, limit=10)))) == 10

@@ -142,7 +142,7 @@ def changed(header, kind, which, at):
     return b"".join(found) + b"\r\n"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.integers(1, 3),
     st.sampled_from(["gone", "twice", "moved", "another"]),
@@ -155,7 +155,7 @@ def test_a_damaged_chain_is_good_for_neither_or_for_both(count, kind, which, at)
     assert (verified(header)[-1].result == "pass") == (status == b"pass")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from(["gone", "twice", "moved", "another"]), st.integers(0, 30), st.integers(0, 2000), st.booleans())
 def test_a_damaged_signature_is_good_for_neither_or_for_both(kind, which, at, simple):
     """dkimpy rejects what it does not like by an exception."""
@@ -511,7 +511,7 @@ PIECES += [
 WORDS = {"none", "pass", "fail", "policy", "neutral", "temperror", "permerror"}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(st.tuples(st.sampled_from(NAMES), st.lists(st.sampled_from(PIECES) | st.binary(max_size=6)))), st.binary()
 )

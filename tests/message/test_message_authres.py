@@ -67,9 +67,9 @@ def test_nothing_makes_it_fail(text):
 @pytest.mark.parametrize("piece", [b"(", b'"', b"a=b ", b"a", b" ", b";", b"a=\\", b"a.b=", b"((", b";a="])
 def test_it_is_quick_and_bounded(piece):
     text = b"x;" + piece * (MAX_READ // len(piece) - 2)
-    began = time.perf_counter()
+    began = time.process_time()
     assert len(read_results(text)) <= MAX_RESULTS
-    assert time.perf_counter() - began < 0.05
+    assert time.process_time() - began < 0.05
     assert read_results(text + b" " * MAX_READ) == ()
 
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 from email import message_from_bytes, policy
 from xml.etree import ElementTree
 
-from mailnode.message.dmarc_report import NAMESPACE, file_name, packed, report, report_mail
+from mailnode.message.dmarc_report import BY_MAIL, NAMESPACE, packed, report
+from mailnode.message.report_mail import report_mail
 from mailnode.values.dmarc import DmarcRecord, FoundRecord, Identifier
 from mailnode.values.dmarc_report import CountedSeen, DmarcSeen
 from mailnode.values.tls_report import ReportSettings
@@ -123,7 +124,15 @@ def test_what_was_wrong_and_what_is_left_out_are_told():
 def test_a_mail():
     content = packed(report("d.example", DAY, [CountedSeen(SEEN, 7)], SETTINGS, HOST, "mailnode 1"))
     raw = report_mail(
-        "d.example", DAY, content, SETTINGS, HOST, to="r@d.example", message_id="<1@x.example>", seconds=DAY * 86_400.0
+        BY_MAIL,
+        "d.example",
+        DAY,
+        content,
+        SETTINGS,
+        HOST,
+        to="r@d.example",
+        message_id="<1@x.example>",
+        seconds=DAY * 86_400.0,
     )
     assert raw.isascii() and b"\n" not in raw.replace(b"\r\n", b"")
     mail = message_from_bytes(raw, policy=policy.default)
@@ -138,7 +147,7 @@ def test_a_mail():
     assert (mail.get_content_type(), file.get_content_type()) == ("multipart/mixed", "application/gzip")
     assert (
         file.get_filename()
-        == file_name("d.example", DAY, SETTINGS)
+        == BY_MAIL.file_name("d.example", DAY, SETTINGS)
         == "sender.example!d.example!1728000000!1728086399.xml.gz"
     )
     assert gzip.decompress(file.get_content()).startswith(b"<?xml")

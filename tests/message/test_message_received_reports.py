@@ -133,6 +133,14 @@ def test_bombs_do_not_go_off():
         unpacked(zipped(NEW, kind=zipfile.ZIP_BZIP2))
 
 
+def test_a_file_without_a_name_in_an_archive_is_damage():
+    data = zipped(NEW, name="x")
+    at = data.rindex(b"PK\x01\x02") + 28
+    nameless = data[:at] + b"\0\0\1\0" + data[at + 4 :]  # the octet of the name is said to be something else
+    with pytest.raises(NotUnpacked, match="damaged"):
+        unpacked(nameless)
+
+
 def test_what_is_too_much_is_counted():
     row = NEW[NEW.index("  <record>") : NEW.index("  <record>", NEW.index("  <record>") + 5)]
     head, tail = NEW[: NEW.index("  <record>")], "</feedback>"

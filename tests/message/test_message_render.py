@@ -52,6 +52,7 @@ def test_empty_message_is_all_nil():
     assert scan(b"").envelope == b"(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)"
 
 
+# IMAP trap 35: Sender and Reply-To
 def test_sender_and_reply_to_are_copied_from_from():
     author = [[None, None, b"a", b"b"]]
     found = envelope("From: a@b\n")
@@ -65,11 +66,13 @@ def test_sender_and_reply_to_are_copied_from_from():
     assert found[4] == [[None, None, b"r", b"q"]]
 
 
+# IMAP trap 35: empty lists
 def test_empty_lists_are_nil_and_empty_texts_are_strings():
     found = envelope("To:\nCc: \nBcc: ,,\nSubject:\nDate: \n")
     assert found == [b"", b"", None, None, None, None, None, None, None, None]
 
 
+# IMAP trap 35: groups
 def test_groups():
     found = envelope("To: A Group:Ed <joe@where.test>,joe@where.test;, undisclosed-recipients:;, x@y\n")
     assert found[5] == [
@@ -97,18 +100,21 @@ def test_source_route():
     assert envelope("To: <@a,@b:c@d>\n")[5] == [[None, b"@a,@b", b"c", b"d"]]
 
 
+# IMAP trap 35: encoded words
 def test_encoded_words_stay_raw():
     found = envelope("Subject: =?utf-8?q?=C3=A9?=\nFrom: =?utf-8?q?J=C3=B6rg?= <j@x>\n")
     assert found[1] == b"=?utf-8?q?=C3=A9?="
     assert found[2] == [[b"=?utf-8?q?J=C3=B6rg?=", None, b"j", b"x"]]
 
 
+# IMAP trap 35: folds
 def test_folds_tabs_and_controls_become_spaces():
     assert envelope(b"Subject: one\r\n two\r\n\tthree\tfour\r\n  \r\n five\r\n")[1] == b"one two three four   five"
     assert envelope(b"Subject: a\rb\nc\0d\r\n")[1] == b"a b c d"
     assert envelope(b'From: "a\r\n b" <x@y>\r\n')[2] == [[b"a b", None, b"x", b"y"]]
 
 
+# IMAP trap 36: within ENVELOPE
 def test_eight_bit_goes_out_as_a_literal_and_nul_never():
     assert scan("Subject: é\r\n\r\n".encode()).envelope.startswith(b"(NIL {2}\r\n\xc3\xa9 NIL")
     assert string(b"a\0b\xff") == b"{4}\r\na b\xff"
@@ -168,11 +174,13 @@ def test_defaults():
     assert body("Content-Type: nonsense\n\n") == b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0)'
 
 
+# IMAP trap 34: an encoding always
 @pytest.mark.parametrize("field", ["", " ", ";", "(comment)", '""'])
 def test_encoding_is_never_nil_nor_empty(field):
     assert b'"7bit" 0 0' in body(f"Content-Transfer-Encoding: {field}\n\n")
 
 
+# IMAP trap 34: parameters have values
 @pytest.mark.parametrize(
     ("field", "expected"),
     [
@@ -195,6 +203,7 @@ def test_parameters_always_have_values(field, expected):
     assert body(f"Content-Type: {field}\n\n").split(b" ", 2)[2].startswith(expected), kind
 
 
+# IMAP trap 33: message/rfc822
 def test_message_part_carries_envelope_body_and_lines():
     text = "Content-Type: message/rfc822\n\nSubject: in\nFrom: a@b\n\none\ntwo\n"
     assert body(text) == (
@@ -208,6 +217,7 @@ def test_message_part_carries_envelope_body_and_lines():
     )
 
 
+# IMAP trap 34: extension data
 def test_extension_data_stands_in_bodystructure_only():
     text = crlf(
         "Content-Type: text/plain; charset=x\nContent-MD5: Q2hlY2s=\nContent-Language: en, de\n"

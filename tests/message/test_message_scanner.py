@@ -168,6 +168,7 @@ def test_the_outer_boundary_ends_an_inner_part_that_was_never_closed():
     ]
 
 
+# IMAP trap 33: multiparts without parts
 @pytest.mark.parametrize(
     "field",
     [
@@ -378,14 +379,14 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(PIECES, max_size=60).map(b"".join))
 @example(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n--b\r\n\r\n--b--")
 def test_no_message_of_mime_debris_raises_and_parts_tile(data):
     check_facts(scan(data), data)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=400))
 def test_no_octets_raise(data):
     check_facts(scan(data), data)
@@ -395,7 +396,7 @@ LEAVES = st.binary(max_size=20).filter(lambda octets: b"--" not in octets)
 TREES = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=4), max_leaves=12)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(TREES)
 def test_what_is_built_is_found(tree):
     count = 0

@@ -100,7 +100,13 @@ def test_html_is_linear(piece):
 
 def test_header_text():
     block = b"Subject: =?utf-8?q?Gr=C3=BC?=\r\n =?utf-8?q?=C3=9Fe?=\r\njunk\r\nX-Y:\tz\0\r\n\r\nbody"
-    assert header_text(block) == "Subject: Grüße\nX-Y: z"
+    assert header_text(block) == "Subject: Grüße\njunk\nX-Y: z"
+
+
+def test_header_text_has_the_lines_that_are_no_field():
+    block = b" first\r\nA: b\r\n c\r\nBad name: x\r\n y\r\n=?utf-8?q?=C3=A9?= z\r\nD: e\r\nlast\r\n\r\n"
+    assert header_text(block).split("\n") == ["first", "A: b c", "Bad name: x", "y", "\u00e9 z", "D: e", "last"]
+    assert header_text(b"no field") == "no field" and header_text(b"\r\n") == header_text(b"") == ""
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import json
 from email import message_from_bytes, policy
 from typing import Any
 
-from mailnode.message.tls_report import file_name, packed, report, report_mail
+from mailnode.message.report_mail import report_mail
+from mailnode.message.tls_report import BY_MAIL, packed, report
 from mailnode.values.tls_report import CountedSession, ReportedPolicy, ReportSettings, TlsSession, places
 
 SETTINGS = ReportSettings("tls@sender.example", "Sender Ltd \u00e9", "postmaster@sender.example")
@@ -65,6 +66,7 @@ def test_a_report():
 def test_a_mail_with_it():
     content = packed(report("d.example", DAY, SESSIONS * 50, SETTINGS, HOST))
     mail = report_mail(
+        BY_MAIL,
         "d.example",
         DAY,
         content,
@@ -89,7 +91,7 @@ def test_a_mail_with_it():
     assert "d.example" in text.get_content()
     assert attached.get_content_type() == "application/tlsrpt+gzip"
     assert attached.get_filename() == "sender.example!d.example!1728000000!1728086399.json.gz"
-    assert attached.get_filename() == file_name("d.example", DAY, SETTINGS)
+    assert attached.get_filename() == BY_MAIL.file_name("d.example", DAY, SETTINGS)
     assert read(attached.get_content()) == json.loads(
         json.dumps(report("d.example", DAY, SESSIONS * 50, SETTINGS, HOST))
     )

@@ -62,6 +62,7 @@ def test_decode_words(value, text):
     assert decode_words(value) == text
 
 
+# IMAP trap 53: names that are no charsets
 @pytest.mark.parametrize(
     "charset",
     ["idna", "zlib", "zlib_codec", "rot13", "rot_13", "unicode_escape", "raw_unicode_escape", "punycode", "bz2", "hex",
@@ -97,6 +98,7 @@ def test_ascii_with_eight_bit_is_taken_for_what_it_is():
     assert decode_bytes(b"\xe9", "") == "é"
 
 
+# IMAP trap 53: NUL and surrogates in encoded words
 @given(st.lists(st.sampled_from([b"=?", b"utf-8", b"?q?", b"?b?", b"?=", b" ", b"=41", b"QQ==", b"\xe9", b"\0", b"*"])))
 def test_any_words(pieces):
     text = decode_words(b"".join(pieces))
