@@ -11,7 +11,8 @@ from mailnode.admin.finding import about, find_account, find_domain, moment
 from mailnode.admin.operations import Count, Octets, OperationFailed, Reason, Secret, operation
 from mailnode.errors import AlreadyExists, DomainError, NoSuchDomain
 from mailnode.values.address import Address, check_own, parse_address
-from mailnode.values.directory import Account, Credential
+from mailnode.values.capability import MOST_HIDDEN, capability_name
+from mailnode.values.directory import SHARED, Account, Credential
 from mailnode.values.ids import new_id
 
 PASSWORD_LABEL = "password"
@@ -47,7 +48,9 @@ class AccountDetails(AccountRecord):
     bytes_limit: int  # 0: no limit
     messages_used: int
     messages_limit: int
+    mailboxes_limit: int
     credentials: list[CredentialRecord]
+    hidden_capabilities: list[str]
 
 
 class AddressChecked(TypedDict):
@@ -72,29 +75,43 @@ async def account_add(
     role: Literal["user", "admin"] = "user",
 ) -> AccountRecord:
     """Make an account with its mailboxes and password."""
-    _check_quota(quota_bytes, quota_messages)
-    written = await _free_address(admin, address)
+    check_quota(quota_bytes, quota_messages)
+    written = await free_address(admin, address)
     _check_password(admin, password, str(written))
     now = admin.clock.seconds()
     account_id = new_id(now)
     credentials = await admin.threads.run("password", _credentials, admin, account_id, password, now)
-    # The mailboxes first: from the moment the address is known, mail may come in for it.
-    await admin.mail.provision(account_id, quota_bytes, quota_messages)
-    try:
-        account = await admin.directory.add_account(account_id, written, now)
-    except DomainError:
-        await admin.mail.remove(account_id)
-        raise
+    account = await make_account(admin, account_id, written, now, quota_bytes, quota_messages)
     await admin.directory.replace_credentials(account_id, PASSWORD_LABEL, credentials)
     if role != "user":
         account = await admin.directory.set_role(account_id, role)
-    return _account(account)
+    return account_record(account)
+
+
+async def make_account(
+    admin: Administration,
+    account_id: str,
+    address: Address,
+    now: float,
+    quota_bytes: int,
+    quota_messages: int,
+    role: str = "user",
+) -> Account:
+    """Make an account without a password. :raises DomainError: nothing of it is left."""
+    # The mailboxes first: from the moment the address is known, mail may come in for it.
+    await admin.mail.provision(account_id, quota_bytes, quota_messages)
+    try:
+        account: Account = await admin.directory.add_account(account_id, address, now, role)
+    except DomainError:
+        await admin.mail.remove(account_id)
+        raise
+    return account
 
 
 @operation("account.check")
 async def account_check(admin: Administration, address: str, new: bool = False) -> AddressChecked:
     """Whether an account could get a password: before a person is asked for one. :param new: it is to be made."""
-    found = await _free_address(admin, address) if new else (await find_account(admin, address)).address
+    found = await free_address(admin, address) if new else (await _with_login(admin, address)).address
     return {"address": str(found)}
 
 
@@ -103,7 +120,7 @@ async def account_list(admin: Administration, domain: str | None = None) -> list
     """All accounts, or those of a domain."""
     if domain is not None:
         await find_domain(admin, domain)
-    return [_account(account) for account in await admin.directory.accounts(domain)]
+    return [account_record(account) for account in await admin.directory.accounts(domain)]
 
 
 @operation("account.show")
@@ -113,21 +130,23 @@ async def account_show(admin: Administration, address: str) -> AccountDetails:
     usage = (await admin.mail.usage([account.id])).get(account.id)
     credentials = await admin.directory.credentials(account.id)
     return {
-        **_account(account),
+        **account_record(account),
         "addresses": list(await admin.directory.addresses(account.id)),
         "may_send_as": [grant.address for grant in await admin.directory.grants(account.id)],
         "bytes_used": usage.bytes_used if usage else 0,
         "bytes_limit": usage.bytes_limit if usage else 0,
         "messages_used": usage.count_used if usage else 0,
         "messages_limit": usage.count_limit if usage else 0,
+        "mailboxes_limit": usage.mailboxes_limit if usage else 0,
         "credentials": [_credential(credential) for credential in credentials],
+        "hidden_capabilities": account.hidden.split(),
     }
 
 
 @operation("account.password", changes=True)
 async def account_password(admin: Administration, address: str, password: Secret) -> PasswordChanged:
     """Set a new password; sessions that logged in with the old one end."""
-    account = await find_account(admin, address)
+    account = await _with_login(admin, address)
     _check_password(admin, password, account.address)
     now = admin.clock.seconds()
     beside = [c for c in await admin.directory.credentials(account.id) if c.label != PASSWORD_LABEL]
@@ -153,22 +172,53 @@ async def account_enable(admin: Administration, address: str) -> AccountRecord:
 @operation("account.role", changes=True)
 async def account_role(admin: Administration, address: str, role: Literal["user", "admin"]) -> AccountRecord:
     """Make it a user's or an administrator's account."""
-    account = await find_account(admin, address)
-    return _account(await admin.directory.set_role(account.id, role))
+    account = await _with_login(admin, address)
+    return account_record(await admin.directory.set_role(account.id, role))
+
+
+@operation("account.hide-capability", changes=True)
+async def account_hide_capability(admin: Administration, address: str, capability: str) -> AccountDetails:
+    """Tell an account's mail programs nothing of an IMAP capability, from their next login on."""
+    account, name = await find_account(admin, address), _capability(capability)
+    hidden = sorted({*account.hidden.split(), name})
+    if len(hidden) > MOST_HIDDEN:
+        raise OperationFailed(Reason.WRONG_VALUE, f"more than {MOST_HIDDEN} capabilities")
+    await admin.directory.set_hidden(account.id, hidden)
+    return await account_show(admin, address)
+
+
+@operation("account.show-capability", changes=True)
+async def account_show_capability(admin: Administration, address: str, capability: str) -> AccountDetails:
+    """Undo hide-capability."""
+    account, name = await find_account(admin, address), _capability(capability)
+    await admin.directory.set_hidden(account.id, [other for other in account.hidden.split() if other != name])
+    return await account_show(admin, address)
+
+
+def _capability(text: str) -> str:
+    try:
+        return capability_name(text)
+    except ValueError as error:
+        raise OperationFailed(Reason.WRONG_VALUE, str(error)) from None
 
 
 @operation("account.quota", changes=True)
 async def account_quota(
-    admin: Administration, address: str, quota_bytes: Octets | None = None, quota_messages: Count | None = None
+    admin: Administration,
+    address: str,
+    quota_bytes: Octets | None = None,
+    quota_messages: Count | None = None,
+    quota_mailboxes: Count | None = None,
 ) -> AccountDetails:
     """Change what is given; 0 is no limit."""
-    _check_quota(quota_bytes or 0, quota_messages or 0)
+    check_quota(quota_bytes or 0, quota_messages or 0, quota_mailboxes or 0)
     account = await find_account(admin, address)
     usage = (await admin.mail.usage([account.id]))[account.id]
     await admin.mail.set_quota(
         account.id,
         usage.bytes_limit if quota_bytes is None else quota_bytes,
         usage.count_limit if quota_messages is None else quota_messages,
+        usage.mailboxes_limit if quota_mailboxes is None else quota_mailboxes,
     )
     return await account_show(admin, address)
 
@@ -181,6 +231,8 @@ async def account_remove(admin: Administration, address: str) -> Removed:
     async def remove() -> None:
         # From here on nobody logs in, live sessions end, and mail for it is refused.
         await admin.directory.set_status(account.id, "deleting")
+        for owner in await admin.directory.sharers(account.id):
+            await admin.mail.forget_reader(owner.account_id, account.id)
         await admin.mail.remove(account.id)
         await admin.directory.remove_account(account.id)
 
@@ -203,7 +255,15 @@ async def account_address_remove(admin: Administration, further: str) -> Removed
     return {"removed": further, "dangling": await left_by(admin, lambda: admin.directory.remove_address(address))}
 
 
-async def _free_address(admin: Administration, text: str) -> Address:
+async def _with_login(admin: Administration, address: str) -> Account:
+    """Return an account that somebody may log in to. :raises OperationFailed: it belongs to nobody."""
+    account = await find_account(admin, address)
+    if account.role == SHARED:
+        raise OperationFailed(Reason.CONFLICT, f"{address}: is shared, nobody logs in to it")
+    return account
+
+
+async def free_address(admin: Administration, text: str) -> Address:
     """Return an address that an account may be made with. :raises DomainError: :raises OperationFailed:"""
     written = parse_address(text)
     domain = await find_domain(admin, written.domain)
@@ -228,7 +288,7 @@ async def _set_status(admin: Administration, address: str, status: str) -> Accou
     account = await find_account(admin, address)
     if account.status == "deleting":
         raise OperationFailed(Reason.CONFLICT, f"{address}: is being removed")
-    return _account(await admin.directory.set_status(account.id, status))
+    return account_record(await admin.directory.set_status(account.id, status))
 
 
 def _credentials(
@@ -237,7 +297,8 @@ def _credentials(
     return admin.make_credentials(account_id, password, now, label=PASSWORD_LABEL, beside=beside)
 
 
-def _check_quota(*limits: int) -> None:
+def check_quota(*limits: int) -> None:
+    """:raises OperationFailed: one of them is no quota."""
     if any(limit < 0 or limit > MAX_QUOTA for limit in limits):
         raise OperationFailed(Reason.WRONG_VALUE, f"a quota is 0 (none) or up to {MAX_QUOTA}")
 
@@ -251,7 +312,8 @@ def _credential(credential: Credential) -> CredentialRecord:
     }
 
 
-def _account(account: Account) -> AccountRecord:
+def account_record(account: Account) -> AccountRecord:
+    """Return an account as lists tell it."""
     return {
         "address": account.address,
         "id": account.id,

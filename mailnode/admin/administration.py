@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from typing import Protocol, TypedDict
 
 from mailnode.interfaces.accounts import IDirectory
+from mailnode.interfaces.backups import IBackupMail
 from mailnode.interfaces.dmarc import IDmarcResults
 from mailnode.interfaces.dns import IDnsLookup
 from mailnode.interfaces.learning import ILearning
 from mailnode.interfaces.policy import IPolicyTally, ITrials
 from mailnode.interfaces.received_reports import IReceivedReports
 from mailnode.interfaces.runtime import IClock, IHints, IThreads
+from mailnode.interfaces.search import IIndexing
 from mailnode.interfaces.sending import ISentCounts, ISuppressions
 from mailnode.interfaces.store import IMailStore, IQueueStore
 from mailnode.interfaces.tls_reports import ITlsResults
+from mailnode.interfaces.undelete import IUndelete
 from mailnode.values.checked import StoreChecked
 from mailnode.values.directory import Credential
 from mailnode.values.dkim import DkimSettings
@@ -50,6 +53,8 @@ class ServerStatus(TypedDict):
     generation: int  # 1 after the start; grows when something new comes into use
     processes: list[ProcessStatus]
     paused: list[str]  # what of the queue an operator paused, a line each
+    unindexed: int  # messages that the search index does not have yet
+    index_behind: float  # seconds since the first of these arrived
     damage: list[str]  # what is wrong with files of the store, a line each
 
 
@@ -66,6 +71,48 @@ class OlderAccepted(TypedDict):
 
     files: list[str]
     accounts: int  # with new UIDVALIDITYs
+
+
+class BackupReport(TypedDict):
+    """What one backup took."""
+
+    backup: str  # its name
+    databases: int
+    unchanged: int  # of these, that are as they were in the backup before
+    files: int  # of messages
+    new_files: int  # of these, that no backup had
+    new_octets: int  # of databases and files that were copied
+    missing: list[str]  # ids of files that rows name and that are not there
+    faults: list[str]  # what is wrong with databases, a line each
+    removed: list[str]  # older backups
+
+
+class BackupRecord(TypedDict):
+    """One backup."""
+
+    backup: str
+    databases: int
+    files: int
+    octets: int  # of all of both
+    missing: int  # files of messages that were not there
+    faults: list[str]  # what was wrong when it was made and, where that was asked for, what is not as it was written
+
+
+class WentBack(TypedDict):
+    """Databases that are as they were before the last start that brought some up to date."""
+
+    files: list[str]
+    aside: str  # the directory with the newer ones
+    accounts: int  # with new UIDVALIDITYs
+
+
+class Restored(TypedDict):
+    """A backup that is the store now."""
+
+    backup: str
+    accounts: int  # with new UIDVALIDITYs
+    files: int
+    faults: list[str]  # what is wrong with the store, a line each
 
 
 class RunningServer(Protocol):
@@ -87,6 +134,31 @@ class StoppedStore(Protocol):
         :param files: ``mail-00``, ``queue``, ``directory``, or ``all``. :raises ConfigurationError: it cannot be.
         """
 
+    async def go_back(self) -> WentBack:
+        """Put databases back as they were before the last start that brought some up to date.
+
+        :raises mailnode.errors.BackupRefused: :raises ConfigurationError: a server runs."""
+
+    async def restore(self, directory: str, backup: str, pause_queue: bool) -> Restored:
+        """Put a backup where no store is, and make it one that gives out nothing a second time.
+
+        :param backup: its name; "": the latest. :param pause_queue: let nothing of the queue go out by itself.
+        :raises mailnode.errors.BackupRefused: :raises ConfigurationError:
+        """
+
+
+class StoreCopies(Protocol):
+    """The files of a store, whether a server runs or not: they are read beside it."""
+
+    async def backup(self, directory: str, keep: int) -> BackupReport:
+        """Make a backup, and remove all but the latest ``keep`` then, unless that is 0.
+
+        :raises mailnode.errors.BackupRefused: nothing complete was made."""
+
+    async def backups(self, directory: str, verify: bool) -> list[BackupRecord]:
+        """The backups in a directory, the oldest first. :param verify: hold each against its digests.
+        :raises mailnode.errors.BackupRefused:"""
+
 
 class Routing(Protocol):
     """Which way mail leaves."""
@@ -97,6 +169,10 @@ class Routing(Protocol):
     def by_hand(self, given: str) -> str:
         """Return what mail is queued under that goes to a server an operator names. :raises ValueError: there is none.
         :raises mailnode.errors.BadAddress: the host is neither name nor address."""
+
+
+async def _nothing() -> None:
+    """There are no other processes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +195,19 @@ class Administration:
     sending_settings: Callable[[], SendingSettings]
     tls_results: ITlsResults
     tls_reports: Callable[[], ReportSettings | None]  # None: none are made
-    check_store: Callable[[float], Awaitable[StoreChecked]]
+    check_store: Callable[[float, bool, bool], Awaitable[StoreChecked]]  # UTC seconds; with content; whether to mend
     policies: Callable[[], Sequence[ListedPolicy]]
     policy_tally: IPolicyTally
     dmarc_results: IDmarcResults
     dmarc_reports: Callable[[], ReportSettings | None]  # None: none are made
     received_reports: IReceivedReports
     filters: ILearning
+    index: IIndexing
     trials: ITrials
+    deleted: IUndelete
+    open_backup: Callable[[str, str], IBackupMail]  # by the directory of backups and its name; "": the latest
     dkim_settings: Callable[[], DkimSettings] = DkimSettings
     server: RunningServer | None = None  # None: none runs
+    write_counts: Callable[[], Awaitable[None]] = (
+        _nothing  # has other processes write what they counted, and waits for that
+    )

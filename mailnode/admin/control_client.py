@@ -12,7 +12,7 @@ import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from mailnode.admin.operations import OperationFailed, Reason
+from mailnode.admin.operations import OpenFile, OperationFailed, Reason
 
 SOCKET = "control.sock"
 MAX_REQUEST = 256 * 1024  # octets of one line
@@ -34,15 +34,19 @@ def short_path(path: Path) -> Iterator[str]:
         os.close(descriptor)
 
 
-def ask(data: Path, name: str, arguments: Mapping[str, object]) -> object:
+def ask(data: Path, name: str, arguments: Mapping[str, object], timeout: float | None = ANSWER_TIMEOUT) -> object:
     """Ask the server that runs on a data directory.
+
+    :param timeout: seconds without an answer after which it counts as gone; None: as long as the connection stands.
 
     :raises FileNotFoundError: no server listens there.
     :raises OperationFailed: what the server says, or that it does not answer (code 4).
     """
-    request = json.dumps({"command": name, "arguments": arguments}).encode() + b"\n"
+    files = {key: value for key, value in arguments.items() if isinstance(value, OpenFile)}
+    plain = {key: value for key, value in arguments.items() if key not in files}
+    request = json.dumps({"command": name, "arguments": plain, "files": list(files)}).encode() + b"\n"
     with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(ANSWER_TIMEOUT)
+        client.settimeout(timeout)
         try:
             with short_path(data / SOCKET) as path:
                 client.connect(path)
@@ -57,7 +61,8 @@ def ask(data: Path, name: str, arguments: Mapping[str, object]) -> object:
         if len(request) > MAX_REQUEST:
             raise OperationFailed(Reason.WRONG_VALUE, "that is more than a running server is told")
         try:
-            client.sendall(request)
+            sent = socket.send_fds(client, [request], list(files.values())) if files else 0
+            client.sendall(request[sent:])
             answer = json.loads(_read_line(client))
             if not isinstance(answer, dict):
                 raise ValueError

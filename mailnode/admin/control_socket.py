@@ -2,7 +2,8 @@
 
 One line of JSON asks, one line of JSON answers:
 ``{"command": "domain.add", "arguments": {"name": "example.org"}}`` and ``{"result": ...}`` or
-``{"code": 3, "error": "..."}``.
+``{"code": 3, "error": "..."}``. Files that a command reads are handed over as open descriptors beside the line (SCM_RIGHTS), and
+``"files": ["content"]`` names the arguments that they are, in their order: so the server needs no right to their names.
 """
 
 from __future__ import annotations
@@ -12,27 +13,29 @@ import json
 import os
 import socket
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.interfaces import IFileDescriptorReceiver, IListeningPort
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from mailnode.admin.administration import Administration
 from mailnode.admin.control_client import MAX_ANSWER, MAX_REQUEST, SOCKET, short_path
 from mailnode.admin.dispatch import OPERATIONS, run
-from mailnode.admin.operations import OperationFailed, Reason
+from mailnode.admin.operations import OpenFile, OperationFailed, Reason
 from mailnode.interfaces.reactor import IServerReactor, IStreamTransport
 from mailnode.interfaces.runtime import IDelayed
 from mailnode.values.events import emit
 
 IDLE = 60.0  # seconds a connection may stand without asking
 MAX_CONNECTIONS = 16
+MAX_FILES = 4  # of one request
 
 _log = Logger()
 
@@ -68,6 +71,7 @@ class ControlPort:
         self._names.close()
 
 
+@implementer(IFileDescriptorReceiver)
 class ControlProtocol(LineOnlyReceiver):
     """One client of the control socket: asks are answered one after the other."""
 
@@ -78,6 +82,7 @@ class ControlProtocol(LineOnlyReceiver):
     def __init__(self) -> None:
         self._busy = False
         self._timer: IDelayed | None = None
+        self._files: list[OpenFile] = []  # of the request that comes
 
     def connectionMade(self) -> None:
         """Take a few clients at a time."""
@@ -91,6 +96,13 @@ class ControlProtocol(LineOnlyReceiver):
         """Forget it."""
         self.factory.open -= 1
         self._stop_timer()
+        _close(self._files)
+
+    def fileDescriptorReceived(self, descriptor: int) -> None:
+        """Keep a file for the request that comes with it."""
+        self._files.append(OpenFile(descriptor))
+        if len(self._files) > MAX_FILES:
+            self._transport().abortConnection()
 
     def lineReceived(self, line: bytes) -> None:
         """Answer one request; a second one before the answer ends the connection."""
@@ -99,7 +111,14 @@ class ControlProtocol(LineOnlyReceiver):
             self._transport().abortConnection()
             return
         self._busy = True
-        Deferred.fromCoroutine(self.factory.answer(line, self._who())).addCallbacks(self._send, self._broken)
+        files, self._files = self._files, []
+        Deferred.fromCoroutine(self._answer(line, files)).addCallbacks(self._send, self._broken)
+
+    async def _answer(self, line: bytes, files: list[OpenFile]) -> dict[str, object]:
+        try:
+            return await self.factory.answer(line, self._who(), files)
+        finally:
+            _close(files)
 
     def lineLengthExceeded(self, line: bytes) -> None:
         """End the connection."""
@@ -149,13 +168,14 @@ class ControlFactory(Factory[ControlProtocol]):
         self.open = 0
         self._changed = changed
 
-    async def answer(self, line: bytes, who: str) -> dict[str, object]:
-        """Run what a line asks for."""
+    async def answer(self, line: bytes, who: str, files: Sequence[OpenFile] = ()) -> dict[str, object]:
+        """Run what a line asks for. :param files: that came with it."""
         try:
             request = json.loads(line)
             name, arguments = request["command"], request["arguments"]
             if not isinstance(name, str) or not isinstance(arguments, dict):
                 raise TypeError
+            arguments |= zip(request.get("files", ()), files, strict=True)
         except (ValueError, KeyError, TypeError, RecursionError):
             return {"code": Reason.FAILED, "error": "not a request"}
         try:
@@ -168,3 +188,8 @@ class ControlFactory(Factory[ControlProtocol]):
             if self._changed is not None:
                 await self._changed()
         return {"result": result}
+
+
+def _close(files: list[OpenFile]) -> None:
+    while files:
+        os.close(files.pop())

@@ -8,6 +8,7 @@ from mailnode import errors
 from mailnode.admin import (
     accounts,
     aliases,
+    backups,
     dkim,
     dmarc,
     domains,
@@ -19,19 +20,24 @@ from mailnode.admin import (
     published,
     queue,
     queue_steering,
+    restoring,
+    rights,
     sending,
     server,
+    shared,
     store,
     suppressions,
     tls,
+    undelete,
 )
-from mailnode.admin.administration import Administration, RunningServer, StoppedStore
+from mailnode.admin.administration import Administration, RunningServer, StoppedStore, StoreCopies
 from mailnode.admin.operations import AnyOperation, Operation, OperationFailed, Reason
 from mailnode.errors import DomainError
 
 _NOUNS = (
     accounts,
     aliases,
+    backups,
     dkim,
     dmarc,
     domains,
@@ -43,11 +49,15 @@ _NOUNS = (
     published,
     queue,
     queue_steering,
+    restoring,
+    rights,
     sending,
     server,
+    shared,
     store,
     suppressions,
     tls,
+    undelete,
 )
 
 OPERATIONS: dict[str, AnyOperation] = {
@@ -66,11 +76,15 @@ _WORDS: dict[type[DomainError], tuple[Reason, str]] = {
     errors.BadAddress: (Reason.WRONG_VALUE, "not an address or domain"),
     errors.BadMailboxName: (Reason.WRONG_VALUE, "not a mailbox name"),
     errors.Busy: (Reason.FAILED, "the server is too busy, try again"),
+    errors.OverQuota: (Reason.FAILED, "there is no room, its quota is reached"),
+    errors.BackupRefused: (Reason.FAILED, "this cannot be done"),
     errors.StoreUnavailable: (Reason.FAILED, "the store cannot be written at the moment; see the log"),
 }
 
 
-async def run(works_on: Administration | StoppedStore, name: str, arguments: Mapping[str, object]) -> object:
+async def run(
+    works_on: Administration | StoppedStore | StoreCopies, name: str, arguments: Mapping[str, object]
+) -> object:
     """Run one operation; the result is plain JSON data. :raises OperationFailed:"""
     operation = OPERATIONS.get(name)
     if operation is None:
@@ -88,12 +102,14 @@ async def run(works_on: Administration | StoppedStore, name: str, arguments: Map
         raise OperationFailed(Reason.WRONG_VALUE, str(error)) from error
 
 
-def _part(operation: AnyOperation, given: Administration | StoppedStore) -> object:
+def _part(operation: AnyOperation, given: Administration | StoppedStore | StoreCopies) -> object:
     """Return what an operation works on. :raises OperationFailed: it is not there."""
     if operation.works_on is StoppedStore and isinstance(given, Administration):
         raise OperationFailed(
             Reason.CONFLICT, f"{operation.name}: a server is running on this data directory: stop it first"
         )
+    if operation.works_on is StoreCopies and isinstance(given, Administration):
+        raise OperationFailed(Reason.WRONG_VALUE, f"{operation.name}: the command does this by itself")
     if operation.works_on is RunningServer:
         server = given.server if isinstance(given, Administration) else None
         if server is None:

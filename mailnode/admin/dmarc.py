@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypedDict
 
 from mailnode.admin.administration import Administration
@@ -13,8 +14,9 @@ from mailnode.admin.received import (
     received_details,
     received_record,
 )
-from mailnode.message.dmarc_report import file_name, report
+from mailnode.message.dmarc_report import BY_MAIL, report
 from mailnode.values.address import domain_key
+from mailnode.values.dmarc_report import DmarcDay
 from mailnode.values.received_report import DMARC
 from mailnode.values.tls_report import day_name
 
@@ -96,7 +98,7 @@ async def dmarc_due(admin: Administration, domain: str | None = None) -> list[Dm
             "due": moment(one.due),
             "tries": one.tries,
         }
-        for one in await admin.dmarc_results.collected(_name(domain))
+        for one in await _collected(admin, _name(domain))
     ]
 
 
@@ -107,7 +109,7 @@ async def dmarc_draft(admin: Administration, domain: str, day: str | None = None
     if settings is None:
         raise OperationFailed(Reason.NOT_FOUND, "no reports are made: there is no [dmarc_reports]")
     key = _name(domain)
-    days = [one.day for one in await admin.dmarc_results.collected(key) if day in (None, day_name(one.day))]
+    days = [one.day for one in await _collected(admin, key) if day in (None, day_name(one.day))]
     if not days:
         raise OperationFailed(Reason.NOT_FOUND, f"{domain}: nothing is to be reported" + (f" of {day}" if day else ""))
     counted = await admin.dmarc_results.results(days[-1], key)
@@ -115,7 +117,7 @@ async def dmarc_draft(admin: Administration, domain: str, day: str | None = None
     return {
         "domain": key,
         "day": day_name(days[-1]),
-        "file": file_name(key, days[-1], settings),
+        "file": BY_MAIL.file_name(key, days[-1], settings),
         "report": made.decode("utf-8"),
     }
 
@@ -125,3 +127,8 @@ def _name(domain: str | None) -> str:
         return ""
     with about(domain):
         return domain_key(domain)
+
+
+async def _collected(admin: Administration, domain: str) -> Sequence[DmarcDay]:
+    await admin.write_counts()
+    return await admin.dmarc_results.collected(domain)

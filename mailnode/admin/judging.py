@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import base64
+import os
+import stat
 from typing import TypedDict
 
 from mailnode.admin.administration import Administration
-from mailnode.admin.operations import OperationFailed, Reason, operation
+from mailnode.admin.operations import OpenFile, OperationFailed, Reason, operation
 from mailnode.values.address import parse_address
 from mailnode.values.networks import ip_address
-from mailnode.values.trial import Tried, TriedAnswer, TriedLookup, TriedMail, TriedRecipient
+from mailnode.values.trial import Tried, TriedAnswer, TriedLookup, TriedMail, TriedRecipient, TriedRefusal
 
-MAX_JUDGED = 50 * 1024 * 1024  # octets of a message
 MAX_HELO = 255  # characters
 
 
@@ -47,6 +47,15 @@ class JudgedRecipient(TypedDict):
     header: str
 
 
+class JudgedRefusal(TypedDict):
+    """A reply that would have ended it, or one recipient of it."""
+
+    stage: str
+    policy: str  # "": no policy's
+    recipient: str  # "": everybody's
+    reply: str
+
+
 class JudgedFile(TypedDict):
     """What would become of a message."""
 
@@ -57,6 +66,7 @@ class JudgedFile(TypedDict):
     score: float
     junk_at: float
     refuse_at: float
+    refusals: list[JudgedRefusal]  # the first decides; the others would have followed
     answers: list[JudgedAnswer]
     lookups: list[JudgedLookup]
     recipients: list[JudgedRecipient]
@@ -65,27 +75,44 @@ class JudgedFile(TypedDict):
 
 @operation("judge")
 async def judge(
-    admin: Administration, content: str, peer: str, helo: str, sender: str, recipients: list[str]
+    admin: Administration, content: OpenFile, peer: str, helo: str, sender: str, recipients: list[str]
 ) -> JudgedFile:
     """What would become of a message that somebody sent. Nothing is delivered, learnt, counted or remembered.
 
-    :param content: the message, in base64. :param peer: the client's IP address. :param sender: the reverse-path, "" the null one.
+    :param content: a file with the message. :param peer: the client's IP address. :param sender: the reverse-path, "" the null one.
     """
     if ip_address(peer) is None:
         raise OperationFailed(Reason.WRONG_VALUE, f"{peer}: not an IP address")
     if not (helo and len(helo) <= MAX_HELO and helo.isascii() and helo.isprintable()):
         raise OperationFailed(Reason.WRONG_VALUE, f"{helo!r}: not a name that a client can give")
-    if len(content) > MAX_JUDGED * 4 // 3 + 4:
-        raise OperationFailed(Reason.WRONG_VALUE, f"the message has more than {MAX_JUDGED} octets")
-    message = await admin.threads.run("cpu", _decoded, content)
+    size, largest = await admin.threads.run("disk", _size, content), admin.trials.largest
+    if size > largest:
+        raise OperationFailed(
+            Reason.WRONG_VALUE, f"the message has {size} octets, and the server takes none of more than {largest}"
+        )
+
+    async def read(at: int, length: int) -> bytes:
+        return await admin.threads.run("disk", _read, content, length, at)
+
     reverse_path = parse_address(sender) if sender not in ("", "<>") else None
     addresses = tuple([parse_address(one) for one in recipients])
-    return _judged_file(await admin.trials.judge(TriedMail(peer, helo, reverse_path, addresses, message)))
+    return _judged_file(await admin.trials.judge(TriedMail(peer, helo, reverse_path, addresses, size, read)))
 
 
-def _decoded(content: str) -> bytes:
-    """:raises ValueError: it is no base64."""
-    return base64.b64decode(content, validate=True)
+def _size(file: int) -> int:
+    """Return the octets of an open file. :raises OperationFailed: it is none of the kind that can be read at any place."""
+    status = os.fstat(file)
+    if not stat.S_ISREG(status.st_mode):
+        raise OperationFailed(Reason.WRONG_VALUE, "the message: not a file")
+    return status.st_size
+
+
+def _read(file: int, length: int, at: int) -> bytes:
+    """:raises OperationFailed: it was not opened to be read, or its disk fails."""
+    try:
+        return os.pread(file, length, at)
+    except OSError as error:
+        raise OperationFailed(Reason.WRONG_VALUE, f"the message: {error.strerror}") from None
 
 
 def _judged_file(tried: Tried) -> JudgedFile:
@@ -97,11 +124,16 @@ def _judged_file(tried: Tried) -> JudgedFile:
         "score": tried.score,
         "junk_at": tried.junk_at,
         "refuse_at": tried.refuse_at,
+        "refusals": [_judged_refusal(one) for one in tried.refusals],
         "answers": [_judged_answer(one) for one in tried.answers],
         "lookups": [_judged_lookup(one) for one in tried.lookups],
         "recipients": [_judged_recipient(one) for one in tried.recipients],
         "header": _text(tried.header),
     }
+
+
+def _judged_refusal(one: TriedRefusal) -> JudgedRefusal:
+    return {"stage": one.stage, "policy": one.policy, "recipient": one.recipient, "reply": one.reply}
 
 
 def _judged_answer(one: TriedAnswer) -> JudgedAnswer:

@@ -22,7 +22,7 @@ from typing import (
     get_type_hints,
 )
 
-from mailnode.admin.administration import Administration, RunningServer, StoppedStore
+from mailnode.admin.administration import Administration, RunningServer, StoppedStore, StoreCopies
 
 # Types of parameters that say more than text and number.
 Secret = NewType("Secret", str)  # a password: not in the log, and asked for rather than given on a command line
@@ -30,9 +30,14 @@ Octets = NewType("Octets", int)
 Count = NewType("Count", int)
 Seconds = NewType("Seconds", int)
 
-C = TypeVar("C", Administration, RunningServer, StoppedStore)
+C = TypeVar("C", Administration, RunningServer, StoppedStore, StoreCopies)
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+class OpenFile(int):
+    """The descriptor of a file that who asks has opened, and that is open until the operation has ended. No number of JSON is one:
+    over the control socket it is handed over beside the request."""
 
 
 class Reason(IntEnum):
@@ -59,7 +64,7 @@ class OperationParameter:
     """One parameter of an operation."""
 
     name: str
-    type: object  # str, int, bool, Secret, Octets, Count, Seconds, or list: of str
+    type: object  # str, int, bool, Secret, Octets, Count, Seconds, OpenFile, or list: of str
     choices: tuple[str, ...] = ()  # all values there are, of a text
     required: bool = True
     nullable: bool = False
@@ -76,22 +81,30 @@ class OperationParameter:
             raise OperationFailed(Reason.WRONG_VALUE, f"{value}: should be one of {', '.join(self.choices)}")
 
 
-_NAMES: dict[object, str] = {str: "text", int: "a whole number", bool: "true or false", list: "a list of texts"}
+_NAMES: dict[object, str] = {
+    str: "text",
+    int: "a whole number",
+    bool: "true or false",
+    OpenFile: "an open file",
+    list: "a list of texts",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Operation(Generic[C, P, R]):
     """One operation: called with what it works on and its arguments, it returns plain JSON data.
 
-    ``changes`` goes to the log, what ``destroys`` is asked about first.
+    ``changes`` goes to the log, what ``destroys`` is asked about first, and of what is ``long`` the end is waited for whenever
+    it comes.
     """
 
     name: str  # the noun, dots, the verb
     function: Callable[Concatenate[C, P], Coroutine[object, object, R]]
-    works_on: type[Administration] | type[RunningServer] | type[StoppedStore]
+    works_on: type[Administration] | type[RunningServer] | type[StoppedStore] | type[StoreCopies]
     parameters: tuple[OperationParameter, ...]
     changes: bool
     destroys: bool
+    long: bool = False
 
     def __call__(self, works_on: C, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[object, object, R]:
         """Do it. :raises DomainError: :raises OperationFailed:"""
@@ -123,12 +136,14 @@ AnyOperation = Operation[Any, ..., Any]
 
 
 def operation(
-    name: str, *, changes: bool = False, destroys: bool = False
+    name: str, *, changes: bool = False, destroys: bool = False, long: bool = False
 ) -> Callable[[Callable[Concatenate[C, P], Coroutine[object, object, R]]], Operation[C, P, R]]:
-    """Declare an operation: a coroutine function of what it works on and of parameters that JSON can hold.
+    """Declare an operation: a coroutine function of what it works on and of parameters that JSON can hold, or
+    open files.
 
     What its first parameter's type is says where it can be done: ``Administration`` on a running server and on the store of
-    one that does not run, ``RunningServer`` and ``StoppedStore`` on one of them. One that destroys also changes.
+    one that does not run, ``RunningServer`` and ``StoppedStore`` on one of them, ``StoreCopies`` beside either, by the command
+    itself. One that destroys also changes.
     """
 
     def declare(function: Callable[Concatenate[C, P], Coroutine[object, object, R]]) -> Operation[C, P, R]:
@@ -141,6 +156,7 @@ def operation(
             tuple(_parameter(parameter, hints[parameter.name]) for parameter in parameters),
             changes or destroys,
             destroys,
+            long,
         )
 
     return declare

@@ -53,6 +53,7 @@ async def policy_list(admin: Administration) -> list[PolicyRecord]:
 @operation("policy.stats")
 async def policy_stats(admin: Administration, since: Seconds = A_DAY) -> list[PolicyStatsRecord]:
     """How often each policy refused, deferred or scored, of late, by whole hours. :param since: how far back."""
+    await admin.write_counts()
     totals = await admin.policy_tally.totals(admin.clock.seconds() - since)
     names = sorted({one.policy for one in totals})
     stats = [_stats(name, [one for one in totals if one.policy == name]) for name in names]

@@ -13,7 +13,7 @@ from mailnode.admin.received import (
     received_details,
     received_record,
 )
-from mailnode.message.tls_report import file_name, report
+from mailnode.message.tls_report import BY_MAIL, report
 from mailnode.values.address import domain_key
 from mailnode.values.received_report import TLS
 from mailnode.values.tls_report import CollectedDay, Downgrade, Remembered, day_name
@@ -83,7 +83,7 @@ async def tls_report(admin: Administration, domain: str, day: str | None = None)
     return {
         "domain": key,
         "day": day_name(days[-1]),
-        "file": file_name(key, days[-1], settings),
+        "file": BY_MAIL.file_name(key, days[-1], settings),
         "report": report(key, days[-1], sessions, settings, admin.published().hostname),
     }
 

@@ -8,18 +8,24 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mailnode import interpreter
-from mailnode.admin.administration import RunningServer, StoppedStore
+from mailnode.admin.administration import RunningServer, StoppedStore, StoreCopies
 from mailnode.admin.dispatch import NO_SERVER, OPERATIONS, run
 from mailnode.admin.operations import OperationFailed, Reason
 from mailnode.config.schema import Config
 from mailnode.errors import ConfigurationError, DirectoryLocked
 from mailnode.server import administration, configuration, demo, publishing
+from mailnode.values.program import ProgramEndpoint
 
 
 def configured(file: Path | None, data: Path | None) -> Config:
     """Return the configuration of a file, or the demonstration's. :raises ConfigurationError: every mistake."""
     interpreter.require_fit()
     return configuration.configuration(file, data)
+
+
+def asked_programs(config: Config) -> list[tuple[str, str, ProgramEndpoint]]:
+    """Return the programs that policies ask: where the configuration names each, the policy, the place."""
+    return configuration.programs(config)
 
 
 def demonstration(data: Path) -> tuple[demo.Shown, str]:
@@ -42,6 +48,8 @@ def run_directly(config: Config, name: str, arguments: Mapping[str, object]) -> 
     if works_on is RunningServer:
         raise OperationFailed(Reason.UNREACHABLE, f"{data}: {NO_SERVER}")
     check_owner(data)
+    if works_on is StoreCopies:
+        return administration.with_copies(config, lambda copies: run(copies, name, arguments))
     if works_on is StoppedStore:
         return administration.with_stopped_store(config, lambda store: run(store, name, arguments))
     try:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from mailnode.admin.accounts import AccountDetails, AccountRecord
-from mailnode.admin.administration import CertificateStatus, OlderAccepted, Reloaded, ServerStatus
+from mailnode.admin.administration import CertificateStatus, OlderAccepted, Reloaded, ServerStatus, WentBack
 from mailnode.admin.aliases import AliasRecord
 from mailnode.admin.dmarc import DmarcDueRecord, DmarcReportDraft, DmarcSourceRecord
 from mailnode.admin.domains import DomainRecord
@@ -17,6 +17,7 @@ from mailnode.admin.policies import PolicyRecord, PolicyStatsRecord
 from mailnode.admin.queue import EnvelopeDetails, EnvelopeRecord, Held, MessageShown, Pause, Released, Summary
 from mailnode.admin.queue_steering import MailSteered
 from mailnode.admin.received import ReceivedReportDetails, ReceivedReportRecord
+from mailnode.admin.rights import RightsRecord
 from mailnode.admin.sending import SendingRecord
 from mailnode.admin.store import StoreVerified
 from mailnode.admin.suppressions import SuppressionRecord
@@ -72,7 +73,7 @@ def domains(result: list[DomainRecord]) -> str:
 
 def account(result: AccountDetails) -> str:
     """Return one account; a quota of 0 is none."""
-    limits = {key: result[key] or "none" for key in ("bytes_limit", "messages_limit")}
+    limits = {key: result[key] or "none" for key in ("bytes_limit", "messages_limit", "mailboxes_limit")}
     return record({**result, **limits})
 
 
@@ -89,6 +90,11 @@ def aliases(result: list[AliasRecord]) -> str:
 def grants(result: list[GrantRecord]) -> str:
     """Return a list of who may send as what."""
     return table(result, ("address", "account"))
+
+
+def rights(result: list[RightsRecord]) -> str:
+    """Return a list of who may do what with a mailbox."""
+    return table(result, ("who", "rights"))
 
 
 def sending(result: SendingRecord) -> str:
@@ -240,10 +246,19 @@ def verified(result: StoreVerified) -> str:
     lines = [
         f"accounts: {result['accounts']}",
         f"files of messages: {result['files']}",
+        f"messages that were read: {result['messages']}",
         f"files nothing needs: {result['loose']}",
+        *(f"mended: {as_text(one)}" for one in result["mended"]),
+        *(f"set aside: {as_text(one)}" for one in result["set_aside"]),
     ]
     faults = [f"! {as_text(fault)}" for fault in result["faults"]]
     return "\n".join([*lines, *(faults or ["all right"])])
+
+
+def went_back(result: WentBack) -> str:
+    """Return what is in use now, and where what was is."""
+    files = as_text(result["files"])
+    return f"in use: {files}\naccounts: {result['accounts']}\nput aside: {as_text(result['aside'])}"
 
 
 def reloaded(result: Reloaded) -> str:
@@ -276,6 +291,8 @@ def status(result: ServerStatus) -> str:
         for certificate in process["certificates"] or [_NONE]
     ]
     head = record({key: result[key] for key in ("version", "hostname", "generation")})
+    if result["unindexed"]:
+        head += f"\nsearch index: {result['unindexed']} messages behind, {result['index_behind']:.0f} s"
     head += "".join(f"\n! {words}" for words in [*result["paused"], *result["damage"]])
     return f"{head}\n\n{table(rows, ('process', 'pid', 'generation', 'certificate', 'not_after', 'sha256'))}"
 
@@ -291,6 +308,7 @@ def judged(result: JudgedFile) -> str:
     limits = f"junk from {result['junk_at']} on, refused from {result['refuse_at']} on"
     parts = [
         f"{result['outcome']}{by}: {as_text(result['reply'])}\nscore {result['score']} ({limits})",
+        table(result["refusals"], ("stage", "recipient", "policy", "reply")),
         table(result["answers"], ("stage", "recipient", "policy", "answer", "score", "reason", "seconds")),
         table(result["lookups"], ("type", "name", "records", "failure", "seconds")),
         table(result["recipients"], ("address", "outcome", "reply")),

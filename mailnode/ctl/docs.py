@@ -55,9 +55,11 @@ with ``name``, ``type``, ``value`` and ``why``, and ``notes``. ``domain check``:
 (right, missing, differs, hint, failed), ``wanted``, ``found`` and ``advice``. ``domain dkim`` and what changes its keys:
 ``selector``, ``algorithm`` (rsa, ed25519), ``state`` (next, active, retired, spent), ``created``, ``todo``, ``name`` and
 ``text`` (of its TXT record). ``account list``: ``address``, ``id``, ``status`` (active,
-no-login, no-receive, suspended, deleting), ``role``, ``created``; ``show`` also ``addresses``, ``may_send_as`` (what
-was granted beside them), ``bytes_used``, ``bytes_limit``, ``messages_used``, ``messages_limit`` (0: no limit) and
-``credentials`` without their secrets. ``alias list``: ``address``, ``targets``, ``detail``, ``owner``. ``grant list``:
+no-login, no-receive, suspended, deleting), ``role`` (user, admin, shared), ``created``, and so ``shared list``;
+``show`` also ``addresses``, ``may_send_as`` (what
+was granted beside them), ``bytes_used``, ``bytes_limit``, ``messages_used``, ``messages_limit``, ``mailboxes_limit`` (0: no
+limit), ``credentials`` without their secrets and ``hidden_capabilities``. ``alias list``: ``address``, ``targets``, ``detail``,
+``owner``. ``grant list``:
 ``address``, ``account``. ``account sending`` and ``limits``: ``account``, ``recipients_within_hour``, ``recipients_per_hour``,
 ``messages_within_hour``, ``messages_per_hour``, ``new_recipients_within_day``, ``new_recipients_per_day`` (limits; 0 is none),
 ``own_limits`` (which of them are the account's own), ``messages_within_day``, ``recipients_within_day``, ``busiest_hour``
@@ -66,7 +68,8 @@ was granted beside them), ``bytes_used``, ``bytes_limit``, ``messages_used``, ``
 ``recipient``, ``refused_until`` ("": it bounced, and is not refused), ``bounces`` (0: it was added), ``since`` (when it
 bounced last, or was added), ``last_status``, ``last_reply``.
 ``judge``: ``outcome`` (inbox, junk, mixed, held, refuse, defer), ``reply`` (to the client), ``stage`` and ``policy`` (where
-it was refused, and by whom), ``score``, ``junk_at``, ``refuse_at``, ``answers``, each with ``stage``, ``recipient``,
+it was refused, and by whom), ``score``, ``junk_at``, ``refuse_at``, ``refusals`` (all that there would have been), each with
+``stage``, ``policy``, ``recipient`` ("": everybody) and ``reply``, ``answers``, each with ``stage``, ``recipient``,
 ``policy``, ``answer``, ``score``, ``reason``, ``own`` (it is about one recipient) and ``seconds``, ``lookups``, each with
 ``type``, ``name``, ``records``, ``failure`` and ``seconds``, ``recipients``, each with ``address``, ``outcome``, ``reply``
 and ``header``, and ``header`` (fields on top of everybody's copy).
@@ -91,7 +94,8 @@ received-report`` besides ``contact``, ``identifier`` (what they call it), ``pub
 0) with ``suspected_score`` (of all together), ``trusted`` (one below) with ``trusted_score``, ``failed``; ``milliseconds``
 (of one answer, on average), ``stages``.
 ``mailbox list``: ``name``, ``special_use``, ``subscribed``, ``messages``, ``unseen``,
-``size``, ``uidvalidity``, ``uidnext``. ``queue list``: ``id``, ``sender`` ("" is the null sender), ``size``,
+``size``, ``uidvalidity``, ``uidnext``. ``mailbox acl list``, ``set`` and ``revoke``: ``who``, ``rights`` (letters).
+``queue list``: ``id``, ``sender`` ("" is the null sender), ``size``,
 ``created``, ``expires``, ``held``, ``wanted_tls`` (of servers it goes to: "required" with REQUIRETLS, "optional" with
 ``TLS-Required: No``) and ``recipients``, each with ``address``, ``destination``, ``state``, ``reason`` (:doc:`queue`),
 ``attempts``, ``next_try``,
@@ -110,7 +114,16 @@ envelope that was named) and ``envelopes``, how many.
 in a try, which ends first) and ``held`` (how many of them wait for their release).
 ``queue message``: ``id``, ``content``, and ``whole``, whether that is all of it. Lists are arrays;
 ``show`` is one object.
-``store verify``: ``ok``, ``accounts``, ``files`` (of messages), ``loose`` (files that nothing needs any more) and ``faults``.
+``store verify``: ``ok``, ``accounts``, ``files`` (of messages), ``messages`` (that were read), ``loose`` (files that nothing needs
+any more), ``faults``, ``mended`` and ``set_aside`` (messages that cannot be read).
+``backup``: ``backup`` (its name), ``databases`` and how many of them are ``unchanged``, ``files`` of messages,
+``new_files``, ``new_octets`` (copied), ``missing`` (ids of files that are not there), ``faults`` and ``removed``
+(names). ``backups``: ``backup``, ``databases``, ``files``, ``octets``, ``missing`` (a number), ``faults``.
+``restore``: ``backup``, ``accounts``, ``files``, ``faults``. ``restore-mail``: ``backup``, ``found``, ``present``,
+``restored``, ``damaged`` and ``messages``, the first 1,000 that were not there, each with ``mailbox``, ``subject``, ``sender``,
+``date``, ``message_id`` and ``size``. ``undelete``: ``undeleted``, ``found``, ``octets`` and ``messages``, these with
+``deleted``, a time, besides.
+``store go-back``: ``files`` (as they were), ``aside`` (where the newer ones are) and ``accounts``.
 What adds or removes an alias, or what one may lead to, tells ``dangling``: ``address`` and ``target`` of aliases that
 lead nowhere since. Times are UTC as ``2026-11-23T02:15:00Z``. ``demo``: ``accounts`` with ``address`` and ``password``,
 ``listeners`` with ``protocol``, ``port`` and ``tls``.
@@ -129,7 +142,11 @@ def render() -> str:
 def _group(name: str, group: click.Group) -> Iterator[str]:
     yield from (name, "-" * len(name), "", group.help or "", "")
     for inner, command in sorted(group.commands.items()):
-        yield from _command(f"{name} {inner}", command, "~")
+        if isinstance(command, click.Group):
+            for deeper, below in sorted(command.commands.items()):
+                yield from _command(f"{name} {inner} {deeper}", below, "~")
+        else:
+            yield from _command(f"{name} {inner}", command, "~")
 
 
 def _command(name: str, command: click.Command, line: str) -> Iterator[str]:

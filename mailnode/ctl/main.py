@@ -33,13 +33,16 @@ def main(ctx: click.Context, config: Path | None, data: Path | None) -> None:
 def check(place: Place, user: str) -> None:
     """Check the configuration file, and what it points at, without starting anything.
 
-    Looks also at what the user who serves may read and write, and warns of what is allowed but seldom meant. Warnings
-    leave the exit code at 0.
+    Looks also at what the user who serves may read and write, and warns of what is allowed but seldom meant, and of
+    programs that policies ask and that take no connection. Warnings leave the exit code at 0.
     """
     from mailnode.config.checkup import check_up, serving_user
+    from mailnode.config.programs import absent
+    from mailnode.ctl.direct import asked_programs
 
     config = place.config()
-    for warning in check_up(config, serving_user(config, user), place.file):
+    serving = serving_user(config, user)
+    for warning in [*check_up(config, serving, place.file), *absent(serving, asked_programs(config))]:
         click.echo(f"mailnode: warning: {warning}", err=True)
     click.echo(f"{place.file}: no mistakes" if place.file else "the embedded default: no mistakes")
 

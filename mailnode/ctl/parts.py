@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from mailnode.admin.control_client import ask
+from mailnode.admin.administration import StoreCopies
+from mailnode.admin.control_client import ANSWER_TIMEOUT, ask
 from mailnode.admin.dangling import LeavesDangling
+from mailnode.admin.dispatch import OPERATIONS
 from mailnode.admin.operations import OperationFailed, Reason
 from mailnode.config.file import data_directory
 from mailnode.ctl.display import as_text
@@ -107,9 +109,11 @@ class Place:
         """Do an operation on the server, or on its store while it does not run."""
         given = {key: value for key, value in arguments.items() if value is not None}
         until = time.monotonic() + LOCKED
+        operation = OPERATIONS[name]
         while True:
             with contextlib.suppress(FileNotFoundError):
-                return ask(self.data(), name, given)
+                if operation.works_on is not StoreCopies:
+                    return ask(self.data(), name, given, None if operation.long else ANSWER_TIMEOUT)
             from mailnode.ctl import direct
 
             try:

@@ -9,7 +9,8 @@ import click
 
 from mailnode.admin.operations import AnyOperation, Count, Octets, OperationParameter, Seconds, Secret
 from mailnode.ctl.parts import AS_JSON, PASSWORD_STDIN, Destroying, OctetsType, Place, SecondsType, read_password
-from mailnode.ctl.words import GENERIC, GROUPS, WORDS, Words
+from mailnode.ctl.wording import Words
+from mailnode.ctl.words import GENERIC, GROUPS, WORDS
 
 
 def grow(root: click.Group, operations: Mapping[str, AnyOperation]) -> None:

@@ -3,39 +3,27 @@ how the result reads. What is not said here comes from the operation's own decla
 
 from __future__ import annotations
 
-from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+import os
+import stat
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import BinaryIO, TypeVar
 
 import click
 
-from mailnode.admin.judging import MAX_JUDGED
-from mailnode.admin.operations import OperationFailed, Reason
+from mailnode.admin.operations import OpenFile
 from mailnode.admin.published import ZoneCheck, ZoneRecords
 from mailnode.admin.store import StoreVerified
 from mailnode.ctl import display, zone
+from mailnode.ctl.backup_words import BACKUP_WORDS
 from mailnode.ctl.parts import OctetsType, Place, changed, show, shown
+from mailnode.ctl.queue_words import QUEUE_WORDS
+from mailnode.ctl.wording import Given, Words
 
-Given: TypeAlias = dict[str, Any]  # the arguments of a command by name, each of its parameter's type
-Output = Callable[[Any, bool], None]  # of a result and whether JSON is wanted
 J = TypeVar("J", ZoneCheck, StoreVerified)
 
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """The words of one operation."""
-
-    help: str = ""  # "": the operation's own
-    output: Output | None = None  # None: nothing is printed when it is done, not even as JSON
-    question: str = ""  # before it destroys; with the arguments as ``{address}``
-    path: tuple[str, ...] = ()  # the command's words where they are not those of the operation's name
-    options: Mapping[str, str] = field(default_factory=dict)  # a parameter's help
-    instead: Mapping[str, Sequence[click.Parameter]] = field(default_factory=dict)  # of what is made of a parameter
-    prepare: Callable[[Place, Given], None] | None = None  # looks at what was given, and may change it
-    is_command: bool = True  # False: other commands ask for it
-
+MAX_PIPED = 1_100_000_000  # octets that are read of a pipe: more than any server takes
 
 # Words of an operation that nobody has found some for.
 GENERIC = Words(output=shown(display.anything))
@@ -49,6 +37,8 @@ GROUPS = {
     "filter": "What the filters of accounts have learnt from what people do with their mail.",
     "store": "The files of the store.",
     "mailbox": "Mailboxes of an account.",
+    "shared": "Accounts that belong to nobody: their mailboxes are there to be shared.",
+    "acl": "Who besides the owner may do what with a mailbox (RFC 4314).",
     "queue": "Mail that waits for another server.",
     "policy": "What judges the mail that comes in.",
     "tls": "How well connections to servers of other domains are encrypted, and reports of it.",
@@ -57,9 +47,21 @@ GROUPS = {
 
 
 def _read_file(place: Place, given: Given) -> None:
-    with given["content"] as file:
-        given["content"] = b64encode(file.read(MAX_JUDGED + 1)).decode("ascii")
+    file: BinaryIO = given["content"]
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # of a pipe nobody can read at any place
+        file = _copied(file)
+    given["content"] = OpenFile(file.fileno())
     given["recipients"] = list(given["recipients"])
+
+
+def _copied(pipe: BinaryIO) -> BinaryIO:
+    """Return a file with what comes through a pipe, which is gone when the command has ended."""
+    with tempfile.TemporaryFile() as file:
+        left = MAX_PIPED
+        while left and (piece := pipe.read(min(left, 65536))):
+            left -= file.write(piece)
+        file.flush()
+        return click.get_current_context().with_resource(os.fdopen(os.dup(file.fileno()), "rb"))
 
 
 def _check_new(place: Place, given: Given) -> None:
@@ -73,15 +75,6 @@ def _both_suspend(place: Place, given: Given) -> None:
 
 def _check_known(place: Place, given: Given) -> None:
     place.call("account.check", address=given["address"])
-
-
-def _choose_one(place: Place, given: Given) -> None:
-    everything = given.pop("everything")
-    filtered = any(given[name] is not None for name in _FILTER)
-    if sum((given["envelope_id"] is not None, given["destination"] is not None, filtered, everything)) != 1:
-        raise OperationFailed(
-            Reason.WRONG_VALUE, "give an envelope, --destination, what recipients have in common, or --all"
-        )
 
 
 def _prepare_records(place: Place, given: Given) -> None:
@@ -108,20 +101,9 @@ def _judged(human: Callable[[J], str]) -> Callable[[J, bool], None]:
     return judged
 
 
-_ENVELOPE = {"envelope_id": [click.Argument(["envelope_id"], metavar="ENVELOPE")]}
-_FILTER = {
-    "domain": "Recipients in this domain, or whose mail goes to this next hop.",
-    "sender": 'Mail from this address or this domain; "<>": from the null sender.',
-    "older_than": "Mail that came more than so long ago: 90, 30m, 2h, 7d.",
-    "state": "Recipients in this state; deferred ones wait after a try.",
-    "reason": "Recipients that wait for this reason, a word of queue summary.",
-    "reply": "Recipients with this text in their last status or reply.",
-}
-_ENVELOPE_OR_FILTER = {"envelope_id": [click.Argument(["envelope_id"], metavar="[ENVELOPE]", required=False)]}
-_OF_ENVELOPE = {"recipient": "Only this recipient of the envelope."}
-_DESTINATION = {"destination": [click.Argument(["destination"], metavar="[DESTINATION]", required=False)]}
 _OCTETS_HELD = "Octets of mail it may hold, 500M or 2G too; 0: no limit."
 _MESSAGES_HELD = "Messages it may hold; 0: no limit."
+_MAILBOXES_HELD = "Mailboxes it may have; 0: no limit."
 
 WORDS = {
     # Domains
@@ -219,6 +201,11 @@ WORDS = {
     ),
     "account.enable": Words("Undo disable."),
     "account.role": Words("Make an account a user's or an administrator's."),
+    "account.hide-capability": Words(
+        "Tell an account's mail programs nothing of an IMAP capability that they use wrongly, from their next login on.",
+        shown(display.account),
+    ),
+    "account.show-capability": Words("Undo hide-capability.", shown(display.account)),
     "account.quota": Words(
         "Change the quota where one is given, and show it.",
         shown(display.account),
@@ -226,6 +213,9 @@ WORDS = {
             "quota_bytes": [click.Option(["--bytes", "quota_bytes"], type=OctetsType(), help=_OCTETS_HELD)],
             "quota_messages": [
                 click.Option(["--messages", "quota_messages"], type=click.IntRange(0), help=_MESSAGES_HELD)
+            ],
+            "quota_mailboxes": [
+                click.Option(["--mailboxes", "quota_mailboxes"], type=click.IntRange(0), help=_MAILBOXES_HELD)
             ],
         },
     ),
@@ -257,6 +247,14 @@ WORDS = {
     "account.remove": Words(
         "Remove an account and all its mail. Live sessions end.", changed, "Remove {address} and all its mail?"
     ),
+    # Shared accounts
+    "shared.add": Words(
+        "Make an account that nobody logs in to. Mail for ADDRESS stands in its INBOX, which those who have rights to it"
+        " (mailbox acl set ADDRESS INBOX) see as Shared Folders/ADDRESS, with its other mailboxes below. account quota, grant"
+        " add and account remove are for it too.",
+        options={"quota_bytes": _OCTETS_HELD, "quota_messages": _MESSAGES_HELD},
+    ),
+    "shared.list": Words("List accounts that belong to nobody.", shown(display.accounts)),
     # Aliases
     "alias.add": Words(
         "Let ADDRESS stand for TARGETS.",
@@ -307,7 +305,7 @@ WORDS = {
     "judge": Words(
         'Judge the message in FILE ("-": standard input) as if a stranger sent it: ask every policy at every stage, and show what '
         "what each answered, what DNS was asked, and what would become of the message. Nothing is delivered, learnt, counted or "
-        "remembered. A running server takes a message of up to 190 KB; where none runs, 50 MB.",
+        "remembered. Where a policy refuses, the others are asked all the same; the first refusal is what the client would hear.",
         shown(display.judged),
         instead={
             "content": [click.Argument(["content"], type=click.File("rb"), metavar="FILE")],
@@ -378,88 +376,20 @@ WORDS = {
     "mailbox.list": Words("List an account's mailboxes with their counts.", shown(display.mailboxes)),
     "mailbox.show": Words("Show one mailbox with its counts.", shown(display.record)),
     "mailbox.create": Words("Make a mailbox, and those above it; levels are separated by /."),
-    # Queue
-    "queue.list": Words(
-        "List what waits, oldest first, or what was sent or failed, latest first: what all of the given holds for. For more"
-        " than --limit go on with --after.",
-        shown(display.envelopes),
-        options=_FILTER
-        | {
-            "state": "Recipients in this state; deferred ones wait after a try. What was sent or failed is told for as long"
-            " as [queue] sent_history says."
-        }
-        | {"after": "Only envelopes behind this one.", "limit": "At most so many; 0: as many as one answer holds."},
+    "mailbox.acl.list": Words("List who besides ADDRESS may do what with its MAILBOX.", shown(display.rights)),
+    "mailbox.acl.set": Words(
+        "Let WHO do what the letters of RIGHTS say with MAILBOX of ADDRESS, and nothing else; show the list. WHO is the address of"
+        " an account, or anyone: everybody who has one. With - in front (and -- before ADDRESS) it is what WHO may not, whatever"
+        " else says so. l: find it, r: read, s: keep what was seen, w: set flags, i: add messages, t: mark them deleted,"
+        " e: expunge, k: make mailboxes below it, x: delete or rename it, a: change these rights.",
+        shown(display.rights),
     ),
-    "queue.summary": Words(
-        "Show how much waits for which destination and for which reason, and how long it has.", shown(display.summary)
+    "mailbox.acl.revoke": Words(
+        "Take all rights in MAILBOX of ADDRESS back from WHO; show the list.", shown(display.rights)
     ),
-    "queue.message": Words(
-        "Show a message that waits: its header and the beginning of its text.",
-        shown(display.message),
-        instead=_ENVELOPE,
-    ),
-    "queue.show": Words(
-        "Show one envelope, gone ones too for a while, with all its recipients and what their last tries came to.",
-        shown(display.envelope),
-        instead=_ENVELOPE,
-    ),
-    "queue.retry": Words(
-        "Try now what waits: one envelope, one destination, all that is given holds for, or everything.",
-        shown(display.steered),
-        options=_FILTER | _OF_ENVELOPE,
-        instead={
-            **_ENVELOPE_OR_FILTER,
-            "destination": [
-                click.Option(["--destination"], help="Everything for this domain."),
-                click.Option(["--all", "everything"], is_flag=True, help="Everything."),
-            ],
-        },
-        prepare=_choose_one,
-    ),
-    "queue.pause": Words(
-        "Try nothing for a destination, or nothing at all, until it is resumed; show what is paused.",
-        shown(display.pauses),
-        instead=_DESTINATION,
-    ),
-    "queue.resume": Words(
-        "End the pause of a destination, or that of the whole queue; show what is paused still.",
-        shown(display.pauses),
-        instead=_DESTINATION,
-    ),
-    "queue.hold": Words(
-        "Keep an envelope from being tried, or all that have a recipient all of the given holds for.",
-        shown(display.counted),
-        options=_FILTER,
-        instead=_ENVELOPE_OR_FILTER,
-    ),
-    "queue.release": Words(
-        "Let a held envelope go on, or all held ones that have a recipient all of the given holds for.",
-        shown(display.counted),
-        options={name: words for name, words in _FILTER.items() if name not in ("state", "reason")},
-        instead=_ENVELOPE_OR_FILTER,
-    ),
-    "queue.drop": Words(
-        "Give up an envelope, or all recipients all of the given holds for, without a further try. Nobody is told.",
-        shown(display.steered),
-        "Give up this mail for good?",
-        options=_FILTER | _OF_ENVELOPE | {"bounce": "Tell the senders that it was not delivered."},
-        instead=_ENVELOPE_OR_FILTER,
-    ),
-    "queue.expire": Words(
-        "Try once more, now: an envelope, or all recipients all of the given holds for. What fails again comes back to its"
-        " sender, as at the end of its lifetime.",
-        shown(display.steered),
-        options=_FILTER | _OF_ENVELOPE,
-        instead=_ENVELOPE_OR_FILTER,
-    ),
-    "queue.reroute": Words(
-        "Send an envelope, or all recipients all of the given holds for, to another server, now and at further tries.",
-        shown(display.steered),
-        options=_FILTER
-        | _OF_ENVELOPE
-        | {"to": "HOST, HOST:PORT, or what a route leads to; without it by the routes of the configuration again."},
-        instead=_ENVELOPE_OR_FILTER,
-    ),
+    **QUEUE_WORDS,
+    # Backups
+    **BACKUP_WORDS,
     # The server and its files
     "reload": Words("Let the running server read its configuration and certificates again.", shown(display.reloaded)),
     "status": Words(
@@ -471,13 +401,38 @@ WORDS = {
     ),
     "ping": Words(is_command=False),
     "store.verify": Words(
-        """Compare the store with itself, while the server runs or not, and change nothing.
+        """Compare the store with itself, while the server runs or not. Without --repair nothing is changed.
 
         Looks through the files of the database (SQLite's quick_check), at the rows and counts of each account, at whether each
-        message has its file, and whether the directory and the mailboxes know the same accounts. Ends with 1 when something is
-        wrong. Files that nothing needs any more are counted: the sweep removes them.
+        message has its file, and whether the directory and the mailboxes know the same accounts. With --contents each message is
+        read and held against its digest, what is kept of it against what it says, and the search index is read. --repair does that
+        too; it counts anew, makes anew what follows from messages, gives messages that stand nowhere a mailbox "Recovered", and
+        sets aside those that cannot be read: they stay where they are, and are listed until they can be read again. Ends with 1
+        when something is wrong that was not mended. Files that nothing needs any more are counted: the sweep removes them.
         """,
         _judged(display.verified),
+        options={
+            "contents": "Read all messages, too.",
+            "repair": "Do that, mend what can be mended, and set aside what cannot be read.",
+        },
+    ),
+    "store.reindex": Words(
+        """Make the search index of ACCOUNTS anew, or of all accounts ("all").
+
+        Nothing is found or missed by it: until the index is made, in the background, searches read the messages. Nobody needs it
+        but after a fault; an index that cannot be read is made anew by itself.
+        """
+    ),
+    "store.go-back": Words(
+        """Go back to the databases as they were before the last start that brought some up to date, while no server runs.
+
+        For going back to the program before, which cannot read the newer ones: say it with the newer program, then install the
+        older. What is in use now is put aside, in a directory that is told. Mailboxes that go back get a new UIDVALIDITY.
+        What came since is in the files that were put aside.
+        """,
+        shown(display.went_back),
+        "Go back to the databases as they were before the upgrade? What came since stays in files put aside alone, and mail"
+        " programs fetch these mailboxes anew.",
     ),
     "store.accept-older": Words(
         """Go on with older FILES (mail-00, queue, directory, or all), while no server runs.

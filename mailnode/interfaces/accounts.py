@@ -6,9 +6,21 @@ from collections.abc import Callable, Mapping, Sequence
 
 from zope.interface import Interface
 
+from mailnode.interfaces.store import IMailAccount
 from mailnode.values.address import Address
-from mailnode.values.directory import Account, Alias, Credential, Domain, ForwardingKey, Grant, LoginRecord, Resolved
+from mailnode.values.directory import (
+    Account,
+    Alias,
+    Credential,
+    Domain,
+    ForwardingKey,
+    Grant,
+    LoginRecord,
+    Resolved,
+    Sharer,
+)
 from mailnode.values.dkim import DkimKey
+from mailnode.values.mailbox import Usage
 from mailnode.values.sending import OwnLimits
 
 
@@ -62,7 +74,7 @@ class IDirectory(Interface):
     async def account_by_address(address: Address) -> Account:
         """The account that owns this address itself (no alias, detail cut). :raises NoSuchAccount:"""
 
-    async def add_account(account_id: str, address: Address, created: float) -> Account:
+    async def add_account(account_id: str, address: Address, created: float, role: str = "user") -> Account:
         """Make an active account with its primary address. :raises AlreadyExists: :raises NoSuchDomain:"""
 
     async def set_status(account_id: str, status: str) -> Account:
@@ -70,6 +82,9 @@ class IDirectory(Interface):
 
     async def set_role(account_id: str, role: str) -> Account:
         """:raises NoSuchAccount:"""
+
+    async def set_hidden(account_id: str, names: Sequence[str]) -> Account:
+        """Set which IMAP capabilities its programs are not told of from their next login on. :raises NoSuchAccount:"""
 
     async def remove_account(account_id: str) -> None:
         """Remove account, addresses and credentials. :raises NoSuchAccount:"""
@@ -144,5 +159,47 @@ class IDirectory(Interface):
     async def set_sending_limits(account_id: str, limits: OwnLimits) -> None:
         """:raises NoSuchAccount:"""
 
+    async def sharers(reader: str) -> tuple[Sharer, ...]:
+        """The accounts in whose mailboxes there may be something that is shared with this one, or with anyone; by address."""
+
+    async def set_sharing(owner: str, reader: str, on: bool) -> None:
+        """Note whether an account shares something with another, or with ``values.rights.ANYONE``. It ends with either."""
+
     def on_account_change(callback: Callable[[str], None]) -> Callable[[], None]:
         """Call back with an account id whose generation was raised; returns what ends it."""
+
+
+class ISharing(Interface):
+    """Mailboxes of other accounts, for one that has logged in (RFC 4314)."""
+
+    async def sharers(reader: str) -> tuple[Sharer, ...]:
+        """As :meth:`IDirectory.sharers`."""
+
+    def mail(owner: str, reader: str, nobodys: bool = False) -> IMailAccount:
+        """Another account's mail, as a reader may use it. :param nobodys: see :meth:`IMailStore.shared`."""
+
+    def hints(reader: str) -> tuple[str, ...]:
+        """What hints are published for, with a modseq of 0, when more or less is shared with a reader."""
+
+    async def identifier(text: str) -> str:
+        """The identifier (``values.rights``) that a client means: an address of an account or "anyone", "-" in front of
+        either. :raises NoSuchAccount:"""
+
+    async def shown(identifier: str) -> str:
+        """The identifier as clients are shown it. :raises NoSuchAccount: the account is gone."""
+
+    async def give_rights(mail: IMailAccount, mailbox_id: int, identifier: str, how: str, letters: str) -> None:
+        """Change the rights of an identifier, and note where it may find something.
+
+        :param how: "set", "add" or "remove". :raises NoSuchMailbox, NotPermitted, LimitReached:
+        """
+
+
+class IQuotas(Interface):
+    """The quotas of accounts, for administrators."""
+
+    async def usage(address: str) -> Usage:
+        """What the account with this address holds and may hold. :raises NoSuchAccount:"""
+
+    async def set_limits(address: str, octets: int, messages: int, mailboxes: int) -> Usage:
+        """Set limits, 0: none; return what holds then. :raises NoSuchAccount:"""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from zope.interface import Interface
+from zope.interface import Attribute, Interface
 
 from mailnode.interfaces.store import IBlobWriter
 from mailnode.values.address import Address
@@ -14,6 +14,7 @@ from mailnode.values.directory import Resolved
 from mailnode.values.envelope import Envelope
 from mailnode.values.facts import EncodedFacts
 from mailnode.values.plan import Judgement, RecipientPlan
+from mailnode.values.reading import ReadMessage
 from mailnode.values.refused import RefusedMail
 
 
@@ -89,6 +90,25 @@ class ISigner(Interface):
         :raises mailnode.errors.StoreUnavailable:"""
 
 
+class IReadAhead(Interface):
+    """One message that has come, to be read in another process."""
+
+    reading = Attribute("values.reading.ReadMessage | None: what was read; None before, and where it could not be")
+
+    async def read(keys: Mapping[str, Sequence[bytes] | None]) -> ReadMessage | None:
+        """Read it, at the first call, and return :attr:`reading`. :param keys: records of the keys of its signatures, by name; None
+        for one of which nobody can say just now."""
+
+
+class IMessageReader(Interface):
+    """Reads messages in another process, where many come at once."""
+
+    largest: int = Attribute("Octets of a message that is.")
+
+    def begin(content: bytes, header_size: int) -> IReadAhead | None:
+        """A message has come; None: it is to be read as everybody likes."""
+
+
 class ISignatureCheck(Interface):
     """Finds out whether the signatures on a message hold. Keys are looked up, within a few seconds."""
 
@@ -150,8 +170,10 @@ class IDelivery(Interface):
     async def scan(blob: StagedBlob) -> EncodedFacts:
         """Compute the facts of a staged message: in pieces or a process when it is large."""
 
-    async def stage(writer: IBlobWriter) -> tuple[StagedBlob, EncodedFacts]:
-        """Finish what was written and compute its facts, at the same time where that is possible."""
+    async def stage(writer: IBlobWriter, reading: ReadMessage | None = None) -> tuple[StagedBlob, EncodedFacts]:
+        """Finish what was written and compute its facts, at the same time where that is possible.
+
+        :param reading: of what was written, if it was read ahead."""
 
     async def accept(envelope: Envelope, judgement: Judgement, blob: StagedBlob, facts: EncodedFacts | None) -> None:
         """Make the message durable for all recipients, all or none. When it returns, 250 may be said.

@@ -19,10 +19,13 @@ class IFilters(Interface):
         """
 
     async def words(account_ids: Sequence[str], words: Sequence[int]) -> Mapping[str, WordCounts]:
-        """Return what accounts know of words; those that have learnt nothing are left out. :raises StoreUnavailable:"""
+        """Return what accounts know of words, of some others perhaps too; accounts that have learnt nothing are left out.
+
+        It may have been so a minute ago. :raises StoreUnavailable:"""
 
     async def senders(account_ids: Sequence[str], sender: str) -> Mapping[str, SenderCounts]:
-        """Return how accounts found a sender's mail so far; those that do not know it are left out. :raises StoreUnavailable:"""
+        """Return how accounts found a sender's mail so far; those that do not know it are left out. It may have been so a minute
+        ago. :raises StoreUnavailable:"""
 
 
 class ILearning(IFilters):

@@ -13,12 +13,10 @@ class EventLog(Logger):
 
     def info(self, format: str | None = None, **kwargs: object) -> None:
         """Hand an event to whoever listens, as :meth:`twisted.logger.Logger.info` does."""
-        kwargs.update(
-            log_logger=self,
-            log_level=LogLevel.info,
-            log_namespace=self.namespace,
-            log_source=self.source,
-            log_format=format,
-            log_time=time(),
-        )
+        kwargs["log_logger"] = self
+        kwargs["log_level"] = LogLevel.info
+        kwargs["log_namespace"] = self.namespace
+        kwargs["log_source"] = self.source
+        kwargs["log_format"] = format
+        kwargs["log_time"] = time()
         self.observer(kwargs)

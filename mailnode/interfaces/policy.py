@@ -30,6 +30,12 @@ class IHearsSessions(Interface):
         """Nothing will be asked about a session any more; perhaps nothing ever was. What this raises is a slip of the policy."""
 
 
+class IAsksProgram(Interface):
+    """A policy that asks a program beside the server provides this as well."""
+
+    place = Attribute("values.program.ProgramEndpoint: where it listens")
+
+
 # Options of a plug-in as the configuration file has them: of whatever types TOML knows. The plug-in looks at them.
 PolicyOptions: TypeAlias = dict[str, Any]
 
@@ -97,7 +103,8 @@ class IPolicyChain(Interface):
     """All policies in order; the one place that decides."""
 
     def judges(stage: str, known: bool) -> bool:
-        """Whether any policy has a say at a stage; else nobody need be asked, and the verdict is PASS.
+        """Whether any policy has a say at a stage; else nobody need be asked, and the verdict is PASS. At "end" also
+        where any has a say at another stage.
 
         :param known: as in ``PolicyRequest``.
         """
@@ -114,6 +121,8 @@ class IPolicyChain(Interface):
 
 class ITrials(Interface):
     """Judges messages to see what would become of them."""
+
+    largest: int = Attribute("Octets of the largest message that the server takes.")
 
     async def judge(mail: TriedMail) -> Tried:
         """Ask every policy of the configuration about a message as of a stranger's. Nothing is delivered, learnt, counted or

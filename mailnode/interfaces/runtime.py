@@ -54,14 +54,19 @@ class IProcesses(Interface):
         :raises mailnode.errors.Busy: the process died, also at the second time, or too many calls wait.
         """
 
+    def begin(function: Callable[..., object]) -> None:
+        """Let a process begin, and load what a function needs that is about to be run, where none has begun; waits for
+        nothing."""
+
 
 class IBatches(Interface):
     """Another process for many short calls of the same functions, which would keep this one's interpreter busy."""
 
-    async def run(argument: bytes) -> tuple[object, ...]:
-        """Return the values of all the functions for these octets, in a tuple.
+    async def run(content: bytes, *others: object) -> tuple[object, ...]:
+        """Return the values of all the functions for these octets, in a tuple. :param others: further arguments of each.
 
-        :raises mailnode.errors.Busy: the process died, or too many calls wait.
+        :raises mailnode.errors.Busy: the process died or stands still, too many calls wait, or a function failed, which the log
+            tells: whoever asks does without it.
         """
 
 
@@ -73,6 +78,9 @@ class IHints(Interface):
 
     def subscribe(account_id: str, callback: Callable[[int], None]) -> Callable[[], None]:
         """Call back with each modseq published for the account; returns what ends it."""
+
+    def has_listener(account_id: str) -> bool:
+        """Whether anybody in this process has subscribed to the account."""
 
     def watch(callback: Callable[[str, int], None]) -> Callable[[], None]:
         """Call back with account and modseq of all that is published, of whatever account; returns what ends it."""

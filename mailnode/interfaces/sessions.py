@@ -6,11 +6,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from twisted.cred.credentials import ICredentials
 from zope.interface import Attribute, Interface
 
 from mailnode.interfaces.store import IMaildrop
 from mailnode.values.address import Address
+from mailnode.values.client_names import ClientNames
 
 
 class ISessionMind(Interface):
@@ -20,6 +23,13 @@ class ISessionMind(Interface):
     protocol = Attribute("str: imap, pop3 or submission")
     peer = Attribute("str: the client's IP address")
     server_name = Attribute('str: the name the client asked for in its TLS handshake (SNI), lower-case; "" without one')
+
+    def tls_bindings() -> Mapping[str, bytes]:
+        """What an exchange can be bound to of the client's own TLS, by type: ``tls-exporter`` (RFC 9266),
+        ``tls-server-end-point`` (RFC 5929); none without such TLS, or where somebody between us may have it."""
+
+    def certificate_names() -> ClientNames:
+        """Whom the client's certificate is for, of an authority we trust with it; nobody without one."""
 
     def end(reason: str) -> None:
         """End the session soon, with the protocol's own words; called when the account may no longer use it."""
@@ -33,8 +43,9 @@ class ICredentialContext(ICredentials):
     session = Attribute("str")
 
 
-class IScramExchange(ICredentials):
-    """A finished SCRAM exchange (RFC 5802): the proof was checked by the SASL server against the stored verifier."""
+class IAccountProof(ICredentials):
+    """The SASL server has found which account it is: by a proof against the stored verifier (SCRAM, RFC 5802), by the client's
+    certificate (EXTERNAL)."""
 
     account_id = Attribute("str")
 
@@ -77,8 +88,9 @@ class ISessionCounts(Interface):
 class ILogins(Interface):
     """The one door to logging in, for every protocol: throttle, SASL, portal. Protocol sessions see only this."""
 
-    def mechanisms(protocol: str, secure: bool) -> tuple[str, ...]:
-        """SASL mechanism names to advertise. :param secure: passwords may come over this connection; else there are none."""
+    def mechanisms(mind: ISessionMind, secure: bool) -> tuple[str, ...]:
+        """SASL mechanism names to offer this client. :param secure: passwords may come over this connection; else
+        there are none."""
 
     def exchange(mechanism: str, interface: type[Interface], mind: ISessionMind) -> ISaslExchange:
         """Begin a SASL exchange. :raises KeyError: unknown mechanism."""

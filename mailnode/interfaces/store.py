@@ -1,4 +1,4 @@
-"""The store: blobs, accounts' mail, the queue, ephemeral data. Every ``async`` method that changes something returns
+"""The store: blobs, accounts' mail, the queue. Every ``async`` method that changes something returns
 after COMMIT has (and with it the sync): its return is what an acknowledgement may stand on.
 
 Any of them may raise :class:`mailnode.errors.StoreUnavailable`.
@@ -6,7 +6,8 @@ Any of them may raise :class:`mailnode.errors.StoreUnavailable`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from zope.interface import Attribute, Interface
@@ -44,7 +45,6 @@ from mailnode.values.queue import (
     Steering,
 )
 from mailnode.values.rows import StoredRow
-from mailnode.values.sts_policy import KeptStsPolicy
 
 T = TypeVar("T")
 
@@ -117,6 +117,9 @@ class IBlobStore(IBlobs):
     async def listing(share: int, before: float) -> list[str]:
         """Return the ids of blobs that are not inline and were written before ``before`` (UTC seconds), of one share."""
 
+    async def what_is_wrong(refs: Sequence[BlobRef]) -> dict[str, str]:
+        """Read blobs that are not inline; say in words, by id, what is wrong with those that are not what was written."""
+
     async def remove(blob_ids: Sequence[str]) -> None:
         """Remove blobs that are not inline; no error if they are gone."""
 
@@ -125,8 +128,9 @@ class IMailbox(Interface):
     """One mailbox of one account: the contract IMAP, POP3 and delivery share. It outlives no deletion:
     every method raises :class:`NoSuchMailbox` once the mailbox is gone."""
 
-    account_id = Attribute("str")
+    account_id = Attribute("str: the owner")
     id = Attribute("int: the mailbox id within the account")
+    hints = Attribute("tuple[str, ...]: what hints about its changes are published for")
 
     async def snapshot(claim_recent: bool = False) -> MailboxSnapshot:
         """All live messages. ``claim_recent`` (SELECT, not EXAMINE): those nobody was told of become \\Recent to this
@@ -138,6 +142,10 @@ class IMailbox(Interface):
         :param heard: the modseq a hint told of: what this process knows of the changes up to there is enough, ``uidnext``
             may then be 0. None: the store is asked.
         """
+
+    async def expunged(since: int) -> array[int] | None:
+        """UIDs of what was expunged after modseq ``since``, ascending, typecode "I". None: it is kept no more of all of them
+        that they were there."""
 
     async def rows(uids: Sequence[int], columns: Sequence[str], keep: bool = False) -> list[StoredRow]:
         """Return ``(uid, *columns)`` for each of the ascending UIDs that exists, expunged ones included while they are
@@ -151,9 +159,10 @@ class IMailbox(Interface):
         """Return what each of these messages says, one after another. None: among the UIDs from the first to the last
         others are live than these, or one's facts are too large for its row; ask for :meth:`rows`.
 
-        :param uids: ascending, from 1 to 512. :param number: what the first is counted as. :param pieces: what a message
-            says: octets stand for themselves, "number" and "uid" for these in decimal, and so do the columns "size",
-            "envelope", "bodystructure" and "body".
+        :param uids: ascending, from 1 to 512, or to 8,192 where but numbers are said; with all that were live between the
+            first and the last at some time, for the store counts how many are now. :param number: what the first is
+            counted as. :param pieces: what a message says: octets stand for themselves, "number" and "uid" for these in
+            decimal, and so do the columns "size", "internaldate", "envelope", "bodystructure", "body" and "sort".
         """
 
     async def read(blob: BlobRef, offset: int = 0, length: int | None = None) -> bytes:
@@ -168,6 +177,14 @@ class IMailbox(Interface):
 
     async def append(messages: Sequence[NewMessage]) -> Appended:
         """Place new messages, all or none. :raises OverQuota, KeywordLimit:"""
+
+    async def replace(uid: int, target: int, message: NewMessage) -> Appended:
+        """Place a new message in the mailbox ``target`` and expunge one of this mailbox, in one atomic step; the quota is asked
+        for what both come to (RFC 8508 3.4).
+
+        :raises NoSuchMessage: it is not live. :raises NoSuchMailbox: one of the two is gone.
+        :raises OverQuota, KeywordLimit:
+        """
 
     async def store_flags(
         uids: Sequence[int],
@@ -193,11 +210,17 @@ class IMailbox(Interface):
     async def expunge(uids: Sequence[int], only_deleted: bool) -> tuple[int, ...]:
         """Expunge the live ones of these UIDs (``only_deleted``: that carry \\Deleted now); return which, ascending."""
 
+    async def rights() -> str:
+        """What whoever opened it may do now (``values.rights``). In a mailbox of somebody else (:meth:`IMailStore.shared`)
+        every method but this one raises :class:`NotPermitted` where a right is lacking, and :class:`NoSuchMailbox` where
+        even that to look it up is; flags that may not be changed stay as they are, and \\Seen is the reader's own."""
+
 
 class IMailAccount(Interface):
     """All mailboxes of one account; what the portal hands to IMAP (inside its session avatar)."""
 
     account_id = Attribute("str")
+    hints = Attribute("tuple[str, ...]: what hints about its changes are published for")
 
     async def mailboxes() -> list[MailboxInfo]:
         """All mailboxes, by name; INBOX first."""
@@ -209,7 +232,7 @@ class IMailAccount(Interface):
         """Return the mailbox with this canonical name, selectable or not. :raises NoSuchMailbox:"""
 
     async def create(name: str, special_use: str = "") -> MailboxInfo:
-        """Create a mailbox and missing superiors. :raises MailboxExists, BadMailboxName, LimitReached:"""
+        """Create a mailbox and missing superiors. :raises MailboxExists, BadMailboxName, LimitReached, OverQuota:"""
 
     async def delete(mailbox_id: int) -> None:
         """Delete a mailbox and its messages; with inferiors it stays as not selectable.
@@ -217,7 +240,7 @@ class IMailAccount(Interface):
 
     async def rename(mailbox_id: int, name: str) -> None:
         """Rename with all inferiors; UIDs stay. INBOX: its messages move to the new mailbox, INBOX stays, empty.
-        :raises MailboxExists, MailboxRefused, BadMailboxName, NoSuchMailbox:"""
+        :raises MailboxExists, MailboxRefused, BadMailboxName, NoSuchMailbox, LimitReached, OverQuota:"""
 
     async def subscriptions() -> list[str]:
         """Subscribed names, whether or not such mailboxes exist."""
@@ -250,6 +273,42 @@ class IMailAccount(Interface):
 
         :raises ChangesForgotten: too long ago, or more than 10,000 changes ago.
         """
+
+    async def changed_mailboxes(since: int) -> tuple[int, frozenset[int]]:
+        """The account's modseq, and the mailboxes in which something happened to messages after modseq ``since``. In an account
+        of somebody else those that may be read. :raises NoSuchMailbox: the account is gone."""
+
+    async def annotated_at(mailbox_ids: Sequence[int], reader: str) -> dict[int, dict[str, int]]:
+        """The modseqs at which entries were set, as :meth:`annotations` has their values."""
+
+    async def annotations(mailbox_ids: Sequence[int], reader: str) -> dict[int, dict[str, bytes]]:
+        """Values by entry (RFC 5464), lower case, by mailbox, those of one account all at once; 0 is the account itself.
+        Mailboxes without any are left out.
+
+        :param reader: the account whose own entries are among them.
+        """
+
+    async def annotate(mailbox_id: int, values: Sequence[tuple[str, str, bytes | None]]) -> int:
+        """Set entries, all or none, as (reader, or "" for what all share; entry; value, or None to remove it); return the
+        account's modseq then. What alters nothing raises no modseq.
+
+        :raises NoSuchMailbox: :raises LimitReached: too many for a mailbox or an account.
+        """
+
+    async def rights(mailbox_ids: Sequence[int]) -> dict[int, str]:
+        """What whoever has this object may do, by mailbox (``values.rights``); those without any right are left out."""
+
+    async def entries(mailbox_id: int) -> Mapping[str, str]:
+        """Rights of others than the owner, by identifier (``values.rights``). :raises NoSuchMailbox, NotPermitted:"""
+
+    async def give_rights(mailbox_id: int, identifier: str, how: str, letters: str) -> bool:
+        """Change the rights of an identifier; return whether it is left with none in the whole account.
+
+        :param how: "set", "add" or "remove". :raises NoSuchMailbox, NotPermitted: :raises LimitReached: too many entries.
+        """
+
+    async def has_reader(identifier: str) -> bool:
+        """Whether an identifier has a right in any mailbox."""
 
     async def usage() -> Usage:
         """Quota limits and usage."""
@@ -294,14 +353,21 @@ class IMailStore(Interface):
     async def remove(account_id: str) -> None:
         """Delete everything of an account, in units of bounded size."""
 
-    async def set_quota(account_id: str, quota_bytes: int, quota_count: int) -> None:
-        """Set limits; 0 is none."""
+    async def set_quota(account_id: str, quota_bytes: int, quota_count: int, quota_mailboxes: int = 0) -> None:
+        """Set limits; 0 is none. :raises NoSuchAccount:"""
 
     async def usage(account_ids: Sequence[str]) -> dict[str, Usage]:
         """Usage of several accounts."""
 
     def account(account_id: str) -> IMailAccount:
         """Return the account's object."""
+
+    def shared(account_id: str, reader: str, nobodys: bool = False) -> IMailAccount:
+        """Return an account's object as another account may use it (RFC 4314). :param nobodys: all its mailboxes count as
+        below its INBOX: who may create there may create at its top, with the same rights."""
+
+    async def forget_reader(account_id: str, reader: str) -> None:
+        """Take all rights in an account's mailboxes from a reader who is gone; no error if there is no such account."""
 
     def partition(account_id: str) -> int:
         """The number of the partition an account lives in."""
@@ -420,40 +486,3 @@ class IQueueStore(Interface):
 
     async def drop(envelope_id: str) -> bool:
         """Remove an envelope without telling anybody; False when there is none."""
-
-
-class IEphemeral(Interface):
-    """Counters that may be lost: throttles, rates. Written without sync, in batches; never waited on by mail."""
-
-    # What stands before the first colon of a key is its space. Each space has room of its own: a flood in one pushes
-    # nothing out of another. There are few, and their names are the program's.
-
-    async def take(counts: Sequence[tuple[str, float, float]], once: str, now: float) -> str:
-        """Add 1 to each of some decaying counters, (key, limit, half-life), and return ``"counted"``; or to none of them
-        when one would get above its limit: ``"refused"``.
-
-        :param once: a name under which this is done once a day at most: ``"known"`` says that it was done before, and
-            that nothing was added. It stays in memory. "": always done.
-        """
-
-    async def give_back(counts: Sequence[tuple[str, float, float]], once: str, now: float) -> None:
-        """Undo :meth:`take`, and forget the name."""
-
-    async def add(key: str, amount: float, now: float, half_life: float) -> float:
-        """Add to a decaying counter and return its value at ``now``."""
-
-    async def get(key: str, now: float, half_life: float) -> float:
-        """Return a decaying counter."""
-
-    async def clear(key: str) -> None:
-        """Forget a counter."""
-
-
-class IStsPolicies(Interface):
-    """MTA-STS policies of other domains, which may be lost. Where the store is not available nothing is kept."""
-
-    async def get(domain: str) -> KeptStsPolicy | None:
-        """What was put for a domain (its key), though it may have expired."""
-
-    async def put(domain: str, kept: KeptStsPolicy) -> None:
-        """Keep a policy in the place of any other of the domain."""

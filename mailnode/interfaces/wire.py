@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from zope.interface import Attribute, Interface
+
+from mailnode.values.client_names import ClientNames
 
 
 class IChannel(Interface):
@@ -16,6 +19,14 @@ class IChannel(Interface):
     secure = Attribute("bool: TLS is up")
     tls = Attribute('str: "TLSv1.3 TLS_AES_256_GCM_SHA384", or "" without TLS')
     server_name = Attribute('str: the name the client asked for in its TLS handshake (SNI), lower-case; "" without one')
+
+    def tls_bindings() -> Mapping[str, bytes]:
+        """What may bind a login to this TLS connection, by type (``tls-exporter``, ``tls-server-end-point``); none without
+        TLS, with a version of it that has no safe one, and behind a balancer."""
+
+    def certificate_names() -> ClientNames:
+        """Whom the certificate is for that the client showed, if it is of an authority named for that."""
+
     closed = Attribute("bool: the connection is lost or being closed; writes are dropped")
 
     full = Attribute("bool: the transport has yet to take what was written: see :meth:`drain`")
@@ -32,6 +43,19 @@ class IChannel(Interface):
 
     def start_tls() -> None:
         """Begin TLS after what was written; input buffered before it is the connection's to refuse."""
+
+    compressed = Attribute("bool: see :meth:`start_deflate`")
+
+    def start_deflate(rest: bytes, damaged: Callable[[], None]) -> None:
+        """Compress all that is written from now on, and inflate all that comes (RFC 4978).
+
+        :param rest: input the connection had already. :param damaged: called, between two events, when what comes cannot be
+            inflated.
+        """
+
+    def stop_deflate() -> None:
+        """End both (RFC 8437 4.1): what was written until now is the last that is compressed, and what comes behind the
+        event under way is not."""
 
     def close() -> None:
         """Close after what was written has gone out."""
@@ -67,6 +91,10 @@ class IConnection(Interface):
         """TLS is up: forget everything that came before."""
 
     buffered = Attribute("int: octets taken and not yet given out as events; bounded by the connection")
+    begun = Attribute(
+        "int | None: the number of the command of which a part has come and the rest is waited for, another one for each;"
+        " None between commands, and where the session itself looks after its client's pace"
+    )
 
 
 class ISession(Interface):

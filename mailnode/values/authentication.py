@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class AuthenticationResult:
+class AuthenticationResult(NamedTuple):
     """What one method found. ``method``: "arc", "dkim", "dmarc", "spf" ... ``result``: a word of RFC 8601 2.7, "pass" or "fail"
     or ... ``properties``: what it was found about, such as ``("header.d", "example.org")``; values as they came, of whatever
     characters. ``reason``: for people, in ASCII; "" none."""

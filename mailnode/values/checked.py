@@ -11,5 +11,8 @@ class StoreChecked:
 
     accounts: int
     files: int  # of messages, that rows name
+    messages: int  # whose content was read
     loose: int  # files of messages that nothing names for longer than two days: the sweep removes them
-    faults: tuple[str, ...]  # a line each
+    faults: tuple[str, ...]  # a line each, as are the next two
+    mended: tuple[str, ...]
+    set_aside: tuple[str, ...]  # messages that cannot be read, found now or earlier

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 STATUSES = ("active", "no-login", "no-receive", "suspended", "deleting")
-ROLES = ("user", "admin")
+SHARED = "shared"  # nobody logs in: its mailboxes are there for those who have rights to them
+ROLES = ("user", "admin", SHARED)
 PROTOCOLS = ("imap", "pop3", "submission")
 
 
@@ -22,11 +23,21 @@ class Account:
     time_zone: str = "UTC"
     created: float = 0.0
     generation: int = 1
+    hidden: str = ""  # IMAP capabilities that its programs are not told of, in capitals, separated by spaces
 
     @property
     def may_login(self) -> bool:
         """Whether sessions are allowed."""
-        return self.status in ("active", "no-receive")
+        return self.status in ("active", "no-receive") and self.role != SHARED
+
+
+@dataclass(frozen=True, slots=True)
+class Sharer:
+    """An account in whose mailboxes there may be something for others. ``nobodys``: that is what it is for."""
+
+    account_id: str
+    address: str  # primary address as written
+    nobodys: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +46,7 @@ class Credential:
 
     id: str
     account_id: str
-    kind: str  # "argon2id" (PHC string) or "scram-sha-256" (salt,iterations,stored key,server key)
+    kind: str  # "argon2id" (PHC string) or "scram-sha-256", "scram-sha-1" (salt,iterations,stored key,server key)
     secret: str
     protocols: frozenset[str] = frozenset(PROTOCOLS)
     label: str = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from mailnode.values.address import Address
 from mailnode.values.authentication import AuthenticationResult
@@ -67,8 +68,7 @@ class Recipient:
     options: RcptOptions = PLAIN_RCPT
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Who handed the message over: goes into Received, into policies and into the log."""
 
     session: str

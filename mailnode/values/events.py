@@ -16,13 +16,15 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "server.start": ("the server is up", ("hostname", "data", "version")),
     "server.stop": ("the server ends", ("reason",)),
     "server.reload": ("the configuration was read again", ("applied", "needs_restart")),
+    "search.index_damaged": ("the search index of an account could not be read; it is made anew", ("account",)),
     "worker.start": ("a further process serves", ("worker", "pid")),
     "worker.ended": (
         "a further process ended; it is replaced, unless the server ends",
         ("worker", "pid", "code", "seconds"),
     ),
     "helper.ended": (
-        "a process that reads or searches messages died; another one does its work, or the client is asked to try again",
+        "a process that reads or searches messages died, or was ended because it stood still; another one does its work, or the"
+        " client is asked to try again",
         ("work",),
     ),
     "listener.open": ("a listener accepts connections", ("protocol", "endpoint", "tls")),
@@ -34,10 +36,15 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "proxy.refused": ("a connection came from no balancer, or without its header", ("protocol", "peer", "reason")),
     "tls.loaded": ("a certificate was loaded", ("names", "not_after")),
     "tls.kept": ("a broken certificate was refused and the old one kept", ("reason",)),
+    "tokens.unavailable": ("the issuer of tokens could not be asked, or shows no key that can be used", ("reason",)),
     "session.open": ("a connection began", ("session", "protocol", "peer", "local")),
     "session.tls": ("TLS is up", ("session", "protocol", "tls")),
     "session.tls_failed": ("a TLS handshake did not come to its end", ("session", "protocol", "peer", "reason")),
     "session.login": ("a login succeeded", ("session", "protocol", "account", "mechanism", "peer")),
+    "session.logout": (
+        "a client ended its login, not its connection (IMAP UNAUTHENTICATE)",
+        ("session", "protocol", "peer"),
+    ),
     "session.client": ("a client named itself (IMAP ID)", ("session", "protocol", "client")),
     "session.refused": ("a login failed", ("session", "protocol", "login", "mechanism", "peer", "reason")),
     "session.error": ("a session met unknown trouble", ("session", "protocol", "error")),

@@ -6,12 +6,11 @@ All offsets and sizes are octets relative to the blob (without the per-recipient
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import NamedTuple
 
-FACTS_VERSION = 2  # raised with each change of what is found in the same octets; older ones are found anew when read
+FACTS_VERSION = 3  # raised with each change of what is found in the same octets; older ones are found anew when read
 MAX_INLINE_FACTS = 16 * 1024  # octets of encoded facts kept in the row; more go to a blob
-_COMPACT = json.JSONEncoder(separators=(",", ":"))
+_COMPACT = json.JSONEncoder(separators=(",", ":"), check_circular=False)
 
 # Header fields whose raw lines are kept with the facts: the set mail programs ask for when they list a mailbox.
 KEPT_FIELDS = frozenset(
@@ -47,8 +46,7 @@ class Part(NamedTuple):
     filename: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class SortKeys:
+class SortKeys(NamedTuple):
     """What SORT, THREAD and SEARCH by header need, decoded. ``date`` is UTC microseconds of the Date field, None if unreadable."""
 
     date: int | None = None
@@ -65,8 +63,7 @@ class SortKeys:
     references: tuple[str, ...] = ()  # References, else In-Reply-To; oldest first, without brackets
 
 
-@dataclass(frozen=True, slots=True)
-class MessageFacts:
+class MessageFacts(NamedTuple):
     """All facts of one message. ``envelope``, ``bodystructure`` and ``body`` are ready IMAP text, parentheses included."""
 
     size: int  # octets of the whole blob content
@@ -77,6 +74,7 @@ class MessageFacts:
     fields: bytes  # raw lines of KEPT_FIELDS in stored order, each with its CRLF; the last without it where no empty line follows
     parts: tuple[Part, ...]  # pre-order, the message itself first
     sort: SortKeys
+    preview: bytes = b""  # its first words, UTF-8, of at most 200 characters
     version: int = FACTS_VERSION
 
 
@@ -92,6 +90,7 @@ class EncodedFacts(NamedTuple):
     fields: bytes
     body: bytes
     parts: bytes  # encode_parts
+    preview: bytes
     message_id: str  # as in the sort keys
     references: tuple[str, ...]
 
@@ -108,6 +107,7 @@ def encode(facts: MessageFacts) -> EncodedFacts:
         facts.fields,
         facts.body,
         encode_parts(facts.parts),
+        facts.preview,
         facts.sort.message_id,
         facts.sort.references,
     )
@@ -125,7 +125,7 @@ def decode_parts(data: bytes) -> tuple[Part, ...]:
 
 def encode_sort_keys(keys: SortKeys) -> bytes:
     """Return sort keys as one compact JSON row."""
-    return _COMPACT.encode([getattr(keys, name) for name in SortKeys.__slots__]).encode()
+    return _COMPACT.encode(keys).encode()
 
 
 def decode_sort_keys(data: bytes) -> SortKeys:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from mailnode.values.blob import StagedBlob
 from mailnode.values.facts import EncodedFacts
@@ -23,6 +24,7 @@ class MailboxInfo:
     special_use: str = ""
     selectable: bool = True
     subscribed: bool = False
+    account_id: str = ""  # the owner, where that is somebody else
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class MailboxStatus:
     uidnext: int
     uidvalidity: int
     highest_modseq: int
+    account_id: str = ""  # the owner, where that is somebody else
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +98,7 @@ class AccountChanges:
     deleted_mailboxes: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class NewMessage:
+class NewMessage(NamedTuple):
     """A message to be placed. ``prefix`` are header lines of this copy only (Return-Path, Delivered-To), each with
     CRLF; they stand before the blob in everything a client reads. INTERNALDATE is UTC microseconds and minutes east."""
 
@@ -139,8 +141,7 @@ class FlagsStored:
     modseq: int
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryPlan:
+class DeliveryPlan(NamedTuple):
     """What to do with a message for one local account. ``mailbox`` is a full name; INBOX when it does not exist.
     ``special_use``: an attribute of RFC 6154: the account's mailbox for that, which is made when it has none, goes before
     ``mailbox``."""
@@ -154,8 +155,7 @@ class DeliveryPlan:
     special_use: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Delivered:
+class Delivered(NamedTuple):
     """One copy placed, or found placed already by an earlier run of the same plan."""
 
     account_id: str
@@ -167,12 +167,14 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Quota limits (0: none) and usage of one account, octets and messages."""
+    """Quota limits (0: none) and usage of one account: octets, messages and, where they are limited, mailboxes."""
 
     bytes_used: int
     bytes_limit: int
     count_used: int
     count_limit: int
+    mailboxes_limit: int = 0
+    mailboxes_used: int = 0  # counted only where there is a limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +200,7 @@ COLUMNS = {
     "bodystructure": bytes,
     "body": bytes,
     "fields": bytes,  # raw kept fields, prefix not included; see values.facts
+    "preview": bytes,  # its first words, UTF-8
     "parts": bytes,  # values.facts.decode_parts
     "sort": bytes,  # values.facts.decode_sort_keys
     "blob": object,  # BlobRef

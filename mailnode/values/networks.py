@@ -22,6 +22,7 @@ def within(peer: str, networks: Networks) -> bool:
     return address is not None and any(address in network for network in networks)
 
 
+@lru_cache(maxsize=REMEMBERED)
 def ip_address(peer: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """Return a peer's IP address, an IPv4 one that is mapped into IPv6 as itself; None: a UNIX socket has none."""
     try:

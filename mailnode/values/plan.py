@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
 
 from mailnode.values.address import Address
 from mailnode.values.directory import Resolved
@@ -29,7 +31,7 @@ class RecipientPlan:
 
     def then(self, later: RecipientPlan) -> RecipientPlan:
         """Return both: the later one has the say where only one can."""
-        if later == AS_IT_IS:
+        if later is AS_IT_IS or later == AS_IT_IS:  # nearly always it is the very same
             return self
         placing = later if later.mailbox or later.special_use else self
         return RecipientPlan(
@@ -47,8 +49,7 @@ AS_IT_IS = RecipientPlan()
 JUNK = "\\Junk"  # the special use
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(NamedTuple):
     """``routes``: where each recipient and each redirect leads. ``plans``: by recipient; without one: :data:`AS_IT_IS`.
     ``senders``: by recipient, the reverse-path of copies for other servers; without one: as it came. ``seals``: by recipient,
     whole header fields on top of such copies, above all others but the one that says for whom they are. ``circles``: recipients
@@ -56,9 +57,9 @@ class Judgement:
 
     recipients: tuple[Address, ...]
     routes: Mapping[Address, Resolved]
-    plans: Mapping[Address, RecipientPlan] = field(default_factory=dict)
-    senders: Mapping[Address, Address] = field(default_factory=dict)
-    seals: Mapping[Address, bytes] = field(default_factory=dict)
+    plans: Mapping[Address, RecipientPlan] = MappingProxyType({})
+    senders: Mapping[Address, Address] = MappingProxyType({})
+    seals: Mapping[Address, bytes] = MappingProxyType({})
     circles: frozenset[Address] = frozenset()
 
     def plan(self, recipient: Address) -> RecipientPlan:
@@ -82,7 +83,10 @@ class Judgement:
     @property
     def forwarded(self) -> tuple[Address, ...]:
         """The recipients that lead to other servers' addresses, not being one themselves."""
-        if not any(route.remote for route in self.routes.values()):  # nearly always
+        for route in self.routes.values():
+            if route.remote:
+                break
+        else:  # nearly always
             return ()
         return tuple(one for one in self.recipients if any(_leads_on(route, one) for route, _ in self.reached(one)))
 
@@ -98,7 +102,7 @@ class Judgement:
 
     def own(self, recipient: Address) -> Iterator[tuple[Resolved, RecipientPlan]]:
         """Yield where a recipient's own copies go, if there are any."""
-        plan = self.plans.get(recipient, AS_IT_IS)
+        plan = self.plans.get(recipient, AS_IT_IS) if self.plans else AS_IT_IS
         if not plan.discard:
             yield self.routes[recipient], plan
 

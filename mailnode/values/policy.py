@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
+from types import MappingProxyType
+from typing import NamedTuple, TypeAlias
 
 from mailnode.values.address import Address
 from mailnode.values.authentication import AuthenticationResult, BodyDigest
 from mailnode.values.directory import Resolved
 from mailnode.values.envelope import Envelope, Origin, Recipient
 from mailnode.values.plan import AS_IT_IS, RecipientPlan
+from mailnode.values.reading import ReadMessage
+
+ReadAhead: TypeAlias = Callable[[Mapping[str, Sequence[bytes] | None]], Awaitable[ReadMessage | None]]
 
 STAGES = ("connect", "helo", "mail", "rcpt", "data", "end")
 
 
-@dataclass(frozen=True, slots=True)
-class ScoredReason:
+class ScoredReason(NamedTuple):
     """What a policy found, in words, for the person whose mail it is. ``score``: how much that speaks for junk; below 0: against
     it."""
 
@@ -24,8 +29,7 @@ class ScoredReason:
     score: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyAnswer:
+class PolicyAnswer(NamedTuple):
     """What one policy answered at a stage, in short.
 
     ``answer``: the action of its verdict, or, where that is "pass", "suspect" for a score above 0 and "trust" for one below;
@@ -69,7 +73,8 @@ class ListedPolicy:
     help: str
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, though nobody changes one: to make a frozen one takes three times as long, and a message has a dozen.
+@dataclass(slots=True)
 class Verdict:
     """``action``: "pass" (no opinion), "accept" (skip later policies of this stage), "quarantine" (take it, as junk), "defer"
     (4xx), "refuse" (5xx).
@@ -103,6 +108,51 @@ class Verdict:
     by: str = field(default="", compare=False)
     outcome: str = field(default="", compare=False)
     answers: tuple[PolicyAnswer, ...] = field(default=(), compare=False)
+
+    def because(self, reasons: tuple[ScoredReason, ...]) -> Verdict:
+        """Return the same for these reasons."""
+        return self._with(self.headers, self.plan, self.own, reasons, self.outcome, self.answers)
+
+    def with_others(self, plan: RecipientPlan, reasons: tuple[ScoredReason, ...]) -> Verdict:
+        """Return the same with what others said besides."""
+        return self._with(self.headers, plan, self.own, reasons, self.outcome, self.answers)
+
+    def decided(
+        self, outcome: str, headers: tuple[bytes, ...], plan: RecipientPlan, own: Mapping[Address, Verdict]
+    ) -> Verdict:
+        """Return the same with what was decided."""
+        return self._with(headers, plan, own, self.reasons, outcome, self.answers)
+
+    def answered(self, answers: tuple[PolicyAnswer, ...]) -> Verdict:
+        """Return the same with the answers of all that were asked."""
+        return self._with(self.headers, self.plan, self.own, self.reasons, self.outcome, answers)
+
+    def _with(
+        self,
+        headers: tuple[bytes, ...],
+        plan: RecipientPlan,
+        own: Mapping[Address, Verdict],
+        reasons: tuple[ScoredReason, ...],
+        outcome: str,
+        answers: tuple[PolicyAnswer, ...],
+    ) -> Verdict:
+        return Verdict(
+            self.action,
+            self.status,
+            self.text,
+            self.tags,
+            headers,
+            plan,
+            self.hold,
+            self.score,
+            self.reason,
+            self.results,
+            own,
+            reasons,
+            self.by,
+            outcome,
+            answers,
+        )
 
 
 PASS = Verdict()
@@ -139,8 +189,11 @@ class Findings:
 NOTHING_FOUND = Findings()
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyRequest:
+def _no_limit() -> float:
+    return inf
+
+
+class PolicyRequest(NamedTuple):
     """What is known at a stage. ``header`` is the message's header block at stage "end" (CRLF, limit 1 MiB), ``size``
     the octets of the message there, before that what the client says, and ``read`` returns octets of it, by offset and
     length; fewer only at its end.
@@ -149,6 +202,9 @@ class PolicyRequest:
     recipients at stage "rcpt". ``routes``: where each recipient leads, at "data" and "end". ``known``: the client is a user, a
     server of ours, or one that may relay: nothing is to be found out about who it is. ``answers_each``: at "end" each recipient
     gets a reply of its own. ``digests``: the hashes of the body, by form, where it has signatures and was hashed as it came.
+    ``ahead``: reads the message in another process, where that pays, once for all who ask; given the records of the keys of its
+    signatures, by name, None for one of which nobody can say just now. It returns None where that could not be done.
+    ``dns_left``: returns how many seconds more the policy that is asked may wait for DNS about this message, at "end".
     """
 
     stage: str
@@ -161,8 +217,21 @@ class PolicyRequest:
     submission: bool = False  # an authenticated user's message
     read: Callable[[int, int], Awaitable[bytes]] | None = None  # at stage "end"
     found: Findings = NOTHING_FOUND
-    own: Mapping[Address, tuple[ScoredReason, ...]] = field(default_factory=dict)
-    routes: Mapping[Address, Resolved] = field(default_factory=dict)
+    own: Mapping[Address, tuple[ScoredReason, ...]] = MappingProxyType({})
+    routes: Mapping[Address, Resolved] = MappingProxyType({})
     known: bool = False
     answers_each: bool = False
-    digests: Mapping[bytes, BodyDigest] = field(default_factory=dict)
+    digests: Mapping[bytes, BodyDigest] = MappingProxyType({})
+    ahead: ReadAhead | None = None
+    dns_left: Callable[[], float] = _no_limit
+
+    def with_found(self, found: Findings) -> PolicyRequest:
+        """Return the same with what else was found."""
+        return PolicyRequest._make((*self[:_FOUND], found, *self[_FOUND + 1 :]))
+
+    def with_time(self, dns_left: Callable[[], float]) -> PolicyRequest:
+        """Return the same with the time that there is for DNS."""
+        return PolicyRequest._make((*self[:-1], dns_left))
+
+
+_FOUND = PolicyRequest._fields.index("found")

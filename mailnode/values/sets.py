@@ -15,9 +15,11 @@ STAR = 0  # stands for "*" in a range; 0 is not a message number
 @dataclass(frozen=True, slots=True)
 class _NumberSet:
     ranges: tuple[tuple[int, int], ...]  # as written: (first, last), STAR for "*"; either order
+    saved: bool = False  # whether ``$`` stands behind them (RFC 5182 3)
 
     def concrete(self, largest: int) -> tuple[tuple[int, int], ...]:
-        """Return sorted, disjoint (low, high) ranges with ``*`` replaced by ``largest``; ``*`` is left out when it is 0."""
+        """Return sorted, disjoint (low, high) ranges with ``*`` replaced by ``largest``; ``*`` is left out when it is 0. What
+        ``$`` stands for, the view of a session alone knows."""
         spans = []
         for first, last in self.ranges:
             a = first or largest

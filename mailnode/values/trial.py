@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from mailnode.values.address import Address
@@ -10,14 +11,15 @@ from mailnode.values.policy import PolicyAnswer
 
 @dataclass(frozen=True, slots=True)
 class TriedMail:
-    """``peer``: the client's IP address. ``helo``: what it calls itself. ``reverse_path`` None is the null sender. ``content``: the
-    message, lines ending as they may."""
+    """``peer``: the client's IP address. ``helo``: what it calls itself. ``reverse_path`` None is the null sender. ``size``: octets
+    of the message, lines ending as they may. ``read`` returns some of them, by offset and length; fewer at their end."""
 
     peer: str
     helo: str
     reverse_path: Address | None
     recipients: tuple[Address, ...]
-    content: bytes
+    size: int
+    read: Callable[[int, int], Awaitable[bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,17 @@ class TriedAnswer:
 
     answer: PolicyAnswer
     recipient: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TriedRefusal:
+    """A reply that would have ended it, or one recipient of it. ``policy``: whose it is; "": no policy's. ``recipient``: "":
+    everybody."""
+
+    stage: str
+    policy: str
+    recipient: str
+    reply: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +70,9 @@ class TriedRecipient:
 @dataclass(frozen=True, slots=True)
 class Tried:
     """``outcome``: "inbox", "junk", "mixed" (not the same for all), "held", "refuse" or "defer", with the ``reply`` to the client.
-    ``stage`` and ``policy``: where it was refused, and by whom; "" where no policy did. ``score``: what counts for all recipients;
-    from ``junk_at`` on it is junk, from ``refuse_at`` on refused. ``header``: fields on top of everybody's copy."""
+    ``stage`` and ``policy``: where it was refused, and by whom; "" where no policy did. ``refusals``: all there would have been had
+    each before been passed over. ``score``: what counts for all recipients, of all policies; from ``junk_at`` on it is junk, from
+    ``refuse_at`` on refused. ``header``: fields on top of everybody's copy."""
 
     outcome: str
     reply: str
@@ -68,6 +82,7 @@ class Tried:
     answers: tuple[TriedAnswer, ...]
     recipients: tuple[TriedRecipient, ...]
     header: bytes
+    refusals: tuple[TriedRefusal, ...] = ()
     lookups: tuple[TriedLookup, ...] = ()
     junk_at: float = 0.0
     refuse_at: float = 0.0

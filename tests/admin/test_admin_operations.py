@@ -252,7 +252,10 @@ class AllThreeWaysTests(TestCase):
                 opened.dmarc_reports,
                 opened.received_reports,
                 opened.filters,
+                opened.index,
                 opened.trials,
+                opened.deleted,
+                opened.open_backup,
                 server=Running(),
             )
             port = ControlPort(reactor, self.data, ControlFactory(admin))

@@ -1,9 +1,11 @@
 """The control socket over a real UNIX socket: requests, bounds, and a path that is too long for a socket address."""
 
+import contextlib
 import json
 import os
 import socket
 import stat
+import tempfile
 from pathlib import Path
 
 from twisted.internet import reactor
@@ -11,10 +13,16 @@ from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
 from mailnode.admin.control_client import SOCKET, ask, short_path
-from mailnode.admin.control_socket import MAX_REQUEST, ControlFactory, ControlPort
-from mailnode.admin.operations import OperationFailed, Reason
+from mailnode.admin.control_socket import MAX_FILES, MAX_REQUEST, ControlFactory, ControlPort
+from mailnode.admin.operations import OpenFile, OperationFailed, Reason
 from mailnode.config.demo import demo_config
 from mailnode.server.administration import administration
+
+
+def held(name):
+    """Return how many descriptors of this process are of a file."""
+    links = Path("/proc/self/fd").iterdir()
+    return sum(one.is_symlink() and os.readlink(one) == name for one in links)
 
 
 class ControlSocketTests(TestCase):
@@ -96,6 +104,61 @@ class ControlSocketTests(TestCase):
         two = b'{"command": "ping", "arguments": {}}\n' * 2
         assert [b"result" in line for line in await deferToThread(junk, two, 2)] == [True, True]
         assert await deferToThread(ask, data, "ping", {})
+        await port.close()
+
+    async def test_files_are_handed_over_open_and_closed_again(self):
+        data = self.folder()
+        port = await self.serve(data)
+
+        def judged(file, **more):
+            about = {"peer": "127.0.0.1", "helo": "x", "sender": "", "recipients": []}
+            return ask(data, "judge", {**about, "content": OpenFile(file.fileno()), **more})
+
+        with tempfile.TemporaryFile() as letter:
+            letter.write(b"From: a@b.test\n\nhello\n")
+            letter.flush()
+            name = os.readlink(f"/proc/self/fd/{letter.fileno()}")
+            told = await deferToThread(judged, letter)
+            assert told["outcome"] == "inbox"
+            with self.assertRaises(OperationFailed) as caught:  # a number is no file, whatever the server has open
+                await deferToThread(judged, letter, content=letter.fileno())
+            assert caught.exception.text == "content: should be an open file"
+            assert held(name) == 1
+        reading, writing = map(os.fdopen, os.pipe(), ("rb", "wb"))
+        with reading, writing, self.assertRaises(OperationFailed) as caught:
+            await deferToThread(judged, reading)
+        assert caught.exception.text == "the message: not a file"
+        unread = data / "unread"
+        unread.write_bytes(b"x")
+        with unread.open("ab") as file, self.assertRaises(OperationFailed) as caught:
+            await deferToThread(judged, file)
+        assert caught.exception.text == "the message: Bad file descriptor"
+        await port.close()
+
+    async def test_files_that_nobody_named_or_too_many_are_closed(self):
+        data = self.folder()
+        port = await self.serve(data)
+        letter = data / "letter"
+        letter.touch()
+
+        def hand_over(line, times, more=b""):
+            with socket.socket(socket.AF_UNIX) as client, short_path(data / SOCKET) as name:
+                client.settimeout(20)
+                client.connect(name)
+                with contextlib.suppress(OSError), letter.open("rb") as file:
+                    for _ in range(times):
+                        socket.send_fds(client, [line], [file.fileno()])
+                    client.sendall(more)
+                    return client.makefile("rb").readline()
+            return b""
+
+        ping = b'{"command": "ping", "arguments": {}}\n'
+        assert b"not a request" in await deferToThread(hand_over, ping, 1)
+        named = b'{"command": "ping", "arguments": {}, "files": ["content"]}\n'
+        assert b"takes no content" in await deferToThread(hand_over, named, 1)
+        assert b"not a request" in await deferToThread(hand_over, named[:10], 1, b"\n")
+        assert await deferToThread(hand_over, b" ", MAX_FILES + 1, ping) == b""
+        assert held(str(letter)) == 0
         await port.close()
 
     async def test_who_asks_believes_no_strange_answer(self):

@@ -207,6 +207,12 @@ def test_the_life_of_an_account(tool, alice):
     assert "is in use" in tool("account", "remove-address", alice, "--yes", code=5)
     tool("account", "remove-address", "a.lice@mailnode.test", "--yes")
     tool("account", "show", "a.lice@mailnode.test", code=3)
+    tool("account", "hide-capability", alice, "uidonly")
+    assert tool.json("account", "hide-capability", alice, "Idle")["hidden_capabilities"] == ["IDLE", "UIDONLY"]
+    assert "IMAP4REV1 cannot be hidden" in tool("account", "hide-capability", alice, "IMAP4rev1", code=2)
+    assert "not the name of a capability" in tool("account", "show-capability", alice, "a b", code=2)
+    assert tool.json("account", "show-capability", alice, "UIDONLY")["hidden_capabilities"] == ["IDLE"]
+    assert tool.json("account", "show-capability", alice, "UIDONLY")["hidden_capabilities"] == ["IDLE"]
     quota = tool.json("account", "quota", alice, "--bytes", "1000")
     assert (quota["bytes_limit"], quota["messages_limit"]) == (1000, 0)
     assert tool.json("account", "quota", alice, "--messages", "7")["bytes_limit"] == 1000
@@ -258,6 +264,52 @@ def test_mailboxes(tool, alice):
     tool("mailbox", "create", alice, "a\x01b", code=2)
     tool("mailbox", "show", alice, "None", code=3)
     tool("mailbox", "list", "nobody@mailnode.test", code=3)
+
+
+def test_shared_accounts(tool, alice):
+    team = "team@mailnode.test"
+    tool("shared", "add", team, "--quota-messages", "5")
+    assert [one["address"] for one in tool.json("shared", "list")] == [team]
+    assert {one["address"]: one["role"] for one in tool.json("account", "list")} == {alice: "user", team: "shared"}
+    shown = tool.json("account", "show", team)
+    assert (shown["messages_limit"], shown["credentials"]) == (5, [])
+    assert "exists already" in tool("shared", "add", team, code=5)
+    assert "exists already" in tool("shared", "add", alice, code=5)
+    assert "no such domain" in tool("shared", "add", "team@elsewhere.test", code=3)
+    tool("shared", "add", "other@mailnode.test", "--quota-messages", "-1", code=2)
+    for command in (("password", team, "--password-stdin"), ("role", team, "user")):
+        assert "is shared, nobody logs in to it" in tool("account", *command, stdin="quite a good one\n", code=5)
+    tool("mailbox", "acl", "set", team, "INBOX", alice, "lrs")
+    tool("account", "quota", team, "--messages", "7")
+    tool("grant", "add", alice, team)
+    tool("account", "remove", team, "--yes")
+    assert tool("shared", "list") == ""
+
+
+def test_rights_on_a_mailbox(tool, alice):
+    tool("account", "add", "bob@mailnode.test", "--password-stdin", stdin="a quite good one\n")
+    assert tool.json("mailbox", "acl", "list", alice, "INBOX") == []
+    assert tool.json("mailbox", "acl", "set", alice, "INBOX", "Bob@mailnode.test", "drl") == [
+        {"who": "bob@mailnode.test", "rights": "lrte"}
+    ]
+    tool("mailbox", "acl", "set", "--", alice, "INBOX", "-anyone", "s")
+    assert tool("mailbox", "acl", "set", alice, "INBOX", "anyone", "lrs") == (
+        "who                rights\n-anyone            s\nanyone             lrs\nbob@mailnode.test  lrte\n"
+    )
+    assert tool("mailbox", "acl", "list", alice, "Trash") == ""
+    assert tool("mailbox", "acl", "revoke", alice, "INBOX", "bob@mailnode.test").count("bob") == 0
+    assert [one["who"] for one in tool.json("mailbox", "acl", "list", alice, "INBOX")] == ["-anyone", "anyone"]
+    for arguments, code, words in (
+        (("set", alice, "INBOX", "anyone", "lz"), 2, "letters of"),
+        (("set", alice, "INBOX", "anyone", ""), 2, "letters of"),
+        (("set", alice, "INBOX", "nobody@mailnode.test", "l"), 3, "nobody@mailnode.test: no such account"),
+        (("set", alice, "INBOX", alice, "l"), 5, "owns the mailbox"),
+        (("set", alice, "None", "anyone", "l"), 3, "None: no such mailbox"),
+        (("set", alice, "a//b", "anyone", "l"), 2, "a//b: not a mailbox name"),
+        (("list", "nobody@mailnode.test", "INBOX"), 3, "no such account"),
+        (("revoke", alice, "INBOX", "bob@mailnode.test"), 3, "has no rights to INBOX"),
+    ):
+        assert words in tool("mailbox", "acl", *arguments, code=code)
 
 
 def enqueue(tool, envelope_id, reply="451 4.3.0 come \x1b[31mlater", message=b"Subject: x\r\n\r\nx\r\n"):
@@ -576,7 +628,16 @@ def test_a_copy_with_a_sender_of_its_own_goes_by_the_routes_for_that(tool):
 
 
 def test_the_store_is_compared_with_itself(tool, alice):
-    assert tool.json("store", "verify") == {"ok": True, "accounts": 1, "files": 0, "loose": 0, "faults": []}
+    assert tool.json("store", "verify", "--repair") == {
+        "ok": True,
+        "accounts": 1,
+        "files": 0,
+        "messages": 0,
+        "loose": 0,
+        "faults": [],
+        "mended": [],
+        "set_aside": [],
+    }
     assert tool("store", "verify").endswith("all right\n")
     with administration(demo_config(tool.data)) as admin:
         [account] = run_now(admin.directory.accounts())

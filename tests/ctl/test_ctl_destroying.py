@@ -14,7 +14,7 @@ from mailnode.admin.dispatch import OPERATIONS
 from mailnode.ctl.main import main
 from mailnode.ctl.parts import Destroying, Place
 
-DESTROYING_WORDS = re.compile(r"remove|delete|drop|discard|purge|erase|wipe|expunge|destroy|empty|clear|reset")
+DESTROYING_WORDS = re.compile(r"remove|(?<!un)delete|drop|discard|purge|erase|wipe|expunge|destroy|empty|clear|reset")
 
 
 def leaves(group, path=()):

@@ -1,10 +1,12 @@
 """What the commands say of the policies that judge mail."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
 
+from mailnode.admin.dispatch import run
 from mailnode.config.loader import load
 from mailnode.ctl.main import main
 from mailnode.net.no_reactor import run_now
@@ -38,6 +40,16 @@ class Tool:
 @pytest.fixture
 def tool(tmp_path):
     return Tool(tmp_path, "[judgement]\nchecks = []\n")
+
+
+def test_what_other_processes_have_counted_is_written_first(tool):
+    with administration(load(tool.file)) as admin:
+
+        async def write():
+            admin.policy_tally.note(PolicyAnswer("dnsbl", "rcpt", "pass"))
+
+        [told] = run_now(run(replace(admin, write_counts=write), "policy.stats", {}))
+        assert (told["policy"], told["asked"]) == ("dnsbl", 1)
 
 
 def test_what_each_policy_answered(tool):

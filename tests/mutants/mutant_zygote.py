@@ -98,6 +98,8 @@ def main() -> None:
     os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = str(scratch / "hypothesis")
     for name in BEFORE:
         importlib.import_module(name)
+    # What one child compiles serves the others, also where nothing may be written beside the modules. What is planted is not kept.
+    sys.dont_write_bytecode, sys.pycache_prefix = False, str(scratch / "compiled")
     for line in sys.stdin:
         print(json.dumps(forked(json.loads(line), root, scratch)), flush=True)
 

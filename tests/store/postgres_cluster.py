@@ -6,12 +6,16 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
 import psycopg
+
+from tests.processes import PATIENCE, start
 
 
 def binaries() -> Path | None:
@@ -35,6 +39,7 @@ class Cluster:
             os.chown(self.directory, entry.pw_uid, entry.pw_gid)
             self._user = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
         self._data = self.directory / "data"
+        self._process: subprocess.Popen[bytes] | None = None
         self._templates: dict[str, dict[str, list[tuple[Any, ...]]]] = {}
 
     @property
@@ -43,17 +48,39 @@ class Cluster:
 
     def start(self) -> None:
         self._run("initdb", "-D", self._data, "-U", "tests", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
-        settings = f"-c listen_addresses='' -c unix_socket_directories='{self.directory}' -c fsync=on"
         try:
-            self._run("pg_ctl", "start", "-w", "-D", self._data, "-l", self.directory / "log", "-o", settings)
+            self.launch()
         except BaseException:
             self.stop()  # it may run all the same, only not soon enough
             raise
 
+    def launch(self) -> None:
+        """Start it on the data it has, and wait until it serves."""
+        settings = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={self.directory}", "-c", "fsync=on"]
+        with open(self.directory / "log", "ab") as log:
+            self._process = start(
+                [str(self._programs / "postgres"), "-D", str(self._data), *settings],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.directory, **self._user,
+            )  # fmt: skip
+        deadline = time.monotonic() + PATIENCE
+        while not self._serves():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"postgres failed: {(self.directory / 'log').read_text()}")
+            time.sleep(0.02)
+
     def stop(self) -> None:
-        if (self._data / "postmaster.pid").exists():
-            self._run("pg_ctl", "stop", "-w", "-m", "immediate", "-D", self._data)
+        """End it at once, and remove what it kept."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGQUIT)  # an immediate shutdown
+            self._process.wait(PATIENCE)
         shutil.rmtree(self.directory)
+
+    def _serves(self) -> bool:
+        try:
+            psycopg.connect(self.url).close()
+        except psycopg.OperationalError:
+            return False
+        return True
 
     def _run(self, program: str, *args: object) -> None:
         done = subprocess.run(
@@ -67,8 +94,7 @@ class Cluster:
             **self._user,
         )
         if done.returncode:
-            log = self.directory / "log"
-            raise RuntimeError(f"{program} failed: {log.read_text() if log.exists() else done.returncode}")
+            raise RuntimeError(f"{program} failed: {done.returncode}")
 
     def empty(self, prefix: str) -> None:
         """Bring the schemas of a prefix back to what their migrations made: faster than making them anew."""

@@ -53,9 +53,13 @@ class Loop:
 class RecordingHints:
     def __init__(self) -> None:
         self.published: list[tuple[str, int]] = []
+        self.listened = True  # whether every account has a session here, or none
 
     def publish(self, account_id: str, modseq: int) -> None:
         self.published.append((account_id, modseq))
+
+    def has_listener(self, account_id: str) -> bool:
+        return self.listened
 
 
 def make_facts(size: int, message_id: str = "", references: tuple[str, ...] = (), fill: int = 0) -> EncodedFacts:

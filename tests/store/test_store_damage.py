@@ -13,6 +13,7 @@ from twisted.logger import globalLogPublisher
 from mailnode.errors import BlobDamaged, ConfigurationError, RowsDamaged, StoreDamaged, StoreUnavailable
 from mailnode.net.no_reactor import CallingThread
 from mailnode.store.blobs.local import LocalBlobs
+from mailnode.store.engines import sqlite_pool
 from mailnode.store.engines.engine import DIRECTORY, EPHEMERAL, QUEUE
 from mailnode.store.engines.remote import RemoteEngine
 from mailnode.store.engines.sqlite import SqliteEngine
@@ -197,6 +198,27 @@ def test_a_start_without_directory_or_queue_is_refused_and_names_the_file(tmp_pa
     assert str(tmp_path / f"{name}.db") in str(refusal.value)
 
 
+def test_a_shell_that_holds_a_lock_is_told_until_it_lets_go(tmp_path, loop, logged, monkeypatch):
+    monkeypatch.setattr(sqlite_pool, "BUSY_MILLISECONDS", 1)
+    engine = started(tmp_path, loop)
+    loop.run(engine.write("mail-01", put, "before"))
+    shell = apsw.Connection(str(tmp_path / "mail-01.db"))
+    shell.execute("BEGIN IMMEDIATE")
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable):
+            loop.run(engine.write("mail-01", put, "during"))
+        assert str(tmp_path / "mail-01.db") in engine.trouble()
+    assert str(tmp_path / "mail-01.db") in of(logged, "store.failed")[0]["error"]
+    loop.run(engine.write("mail-00", put, "beside"))
+    assert loop.run(engine.read("mail-01", get)) == [("before",)]
+    shell.execute("ROLLBACK")
+    shell.close()
+    loop.run(engine.try_again())
+    assert engine.trouble() == ""
+    loop.run(engine.write("mail-01", put, "after"))
+    loop.run(engine.stop())
+
+
 def test_an_error_in_the_log_names_the_file(tmp_path, loop, logged):
     engine = started(tmp_path, loop)
     with pytest.raises(StoreUnavailable):
@@ -278,6 +300,20 @@ def test_a_damaged_page_costs_the_messages_that_stand_on_it(damaged, loop, logge
     assert len(of(logged, "store.failed")) == 1
     assert str(damaged.data / "mail-00.db") in of(logged, "store.failed")[0]["error"]
     assert list(damaged.engine.damage()) == ["mail-00.db"]
+
+
+def test_messages_on_a_damaged_page_are_set_aside(damaged, loop):
+    damaged.damage("message")
+    check = damaged.store.check("ann")
+    looked = loop.run(check.look(-1))
+    assert 0 < len(looked.damaged) < 20
+    assert sorted([*looked.damaged, *looked.sound]) == list(range(1, 61))
+    assert set(looked.damaged.values()) == {"its row cannot be read, in mail-00.db"}
+    assert len(loop.run(check.keep(looked))) == len(looked.damaged)
+    assert [line.split(",")[0] for line in loop.run(check.set_aside())] == [
+        f"message {one}" for one in sorted(looked.damaged)
+    ]
+    assert loop.run(check.look(-1)).faults(loop.run(check.known())) == []
 
 
 def test_a_damaged_page_of_content_leaves_what_else_is_known(damaged, loop):

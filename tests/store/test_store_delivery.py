@@ -332,6 +332,7 @@ def three(ann, loop, make):
     return inbox
 
 
+# IMAP trap 45: what stood there at login
 def test_a_maildrop_lists_what_stood_there_at_login(ann, three, loop, make):
     drop = loop.run(ann.maildrop(1, 60))
     loop.run(three.append([make()]))
@@ -387,6 +388,7 @@ def test_what_is_read_ahead_is_bounded_and_given_up_with_the_maildrop(ann, loop,
     assert not drop._ahead
 
 
+# IMAP trap 45: one session
 def test_one_session_at_a_time(ann, three, loop, clock):
     first = loop.run(ann.maildrop(1, 60))
     with pytest.raises(Busy):

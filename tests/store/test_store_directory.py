@@ -15,7 +15,7 @@ from mailnode.errors import (
 )
 from mailnode.store.facades.directory import Directory
 from mailnode.values.address import Address, parse_address
-from mailnode.values.directory import Alias, Credential, ForwardingKey, Grant, LoginRecord, Resolved
+from mailnode.values.directory import Alias, Credential, ForwardingKey, Grant, LoginRecord, Resolved, Sharer
 from mailnode.values.dkim import DkimKey
 
 
@@ -332,6 +332,23 @@ def test_every_domain_has_a_postmaster(town, loop):
     assert unknown(town, loop, "alice")
 
 
+def test_what_belongs_to_nobody_is_shared_and_is_no_postmaster(directory, loop):
+    loop.run(directory.add_domain("empty.example"))
+    made = loop.run(directory.add_account("T1", parse_address("Team@empty.example"), 50.0, "shared"))
+    assert made == loop.run(directory.account("T1")) and made.role == "shared" and not made.may_login
+    assert resolve(directory, loop, "team@empty.example").local == (("T1", "team@empty.example"),)
+    assert resolve(directory, loop, "postmaster@empty.example") == Resolved(True, refusal="4.2.0")
+    loop.run(directory.add_account("A1", parse_address("alice@empty.example"), 100.0))
+    assert resolve(directory, loop, "postmaster@empty.example").local == (("A1", "postmaster@empty.example"),)
+    assert loop.run(directory.sharers("A1")) == ()
+    loop.run(directory.set_sharing("T1", "A1", True))
+    loop.run(directory.set_sharing("A1", "anyone", True))
+    assert loop.run(directory.sharers("A1")) == (Sharer("T1", "Team@empty.example", True),)
+    assert loop.run(directory.sharers("T1")) == (Sharer("A1", "alice@empty.example"),)
+    with pytest.raises(ValueError):
+        loop.run(directory.add_account("X1", parse_address("x@empty.example"), 1.0, "owner"))
+
+
 def test_what_is_written_to_our_notices_is_for_the_postmaster(town, loop):
     loop.run(town.add_domain("empty.example"))
     loop.run(town.update_domain("example.org", catch_all="bob@example.org"))
@@ -460,6 +477,16 @@ def test_the_cache_is_bounded(town, engine, loop):
     for number in range(50):
         resolve(small, loop, f"u{number}@example.org")
     assert len(small._cache) == 10
+
+
+def test_hidden_capabilities_of_an_account(town, loop):
+    assert loop.run(town.account("A1")).hidden == ""
+    assert loop.run(town.set_hidden("A1", ["IDLE", "UIDONLY"])).hidden == "IDLE UIDONLY"
+    assert loop.run(town.account("A1")).hidden == "IDLE UIDONLY"
+    assert {one.hidden for one in loop.run(town.accounts(None)) if one.id != "A1"} == {""}
+    assert loop.run(town.set_hidden("A1", [])).hidden == ""
+    with pytest.raises(NoSuchAccount):
+        loop.run(town.set_hidden("nobody", []))
 
 
 def test_raised_generations_are_told_after_the_commit(town, loop):

@@ -9,9 +9,9 @@ from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
 from mailnode.interfaces.dmarc import IDmarcResults
-from mailnode.store.facades import dmarc_results
+from mailnode.store.facades import day_counts
+from mailnode.store.facades.day_counts import FIRST, SPREAD
 from mailnode.store.facades.dmarc_results import DmarcResults
-from mailnode.store.facades.tls_results import FIRST, SPREAD
 from mailnode.store.units import dmarc_reports, report_days
 from mailnode.values.dmarc import DmarcRecord, FoundRecord, Identifier
 from mailnode.values.dmarc_report import CountedSeen, DmarcDay, DmarcSeen
@@ -92,7 +92,7 @@ def test_what_is_too_much_is_a_number(results, loop, monkeypatch):
 
 
 def test_memory_is_bounded(results, loop, monkeypatch):
-    monkeypatch.setattr(dmarc_results, "WAITING", 3)
+    monkeypatch.setattr(day_counts, "WAITING", 3)
     for number in range(10):
         results.note(replace(GOOD, source=f"192.0.2.{number}"))
     assert [day.passed for day in loop.run(results.collected())] == [3]

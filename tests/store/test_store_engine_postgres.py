@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import threading
 
 import psycopg
@@ -144,6 +145,21 @@ def test_a_connection_that_breaks_before_the_commit_is_replaced(table, loop, clu
     assert loop.run(table.write(MAIL, unit)) == [(1,)]
     assert len(runs) == 2
     assert loop.run(table.read(MAIL, probe)) == [(1, 1)]
+
+
+def test_a_unit_whose_process_was_stopped_for_too_long_is_run_again(table, loop):
+    """The server ended its session; nothing was kept."""
+    runs = []
+
+    def unit(tx):
+        runs.append(tx.execute("UPDATE probe SET b = b + 1 RETURNING b"))
+        if len(runs) == 1:
+            tx.execute("SET idle_in_transaction_session_timeout TO '1ms'")
+            select.select([tx._connection.fileno()], [], [], 10)  # until it says so
+        return tx.execute("SELECT b FROM probe")
+
+    assert loop.run(table.write(MAIL, unit)) == [(1,)]
+    assert len(runs) == 2
 
 
 def test_all_connections_may_be_gone(table, loop, cluster):

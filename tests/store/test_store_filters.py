@@ -29,6 +29,18 @@ def filters(engine, store, clock):
     return Filters(engine, store.partition, PARTITIONS, clock)
 
 
+def test_what_is_learnt_while_another_filter_is_asked_about_troubles_nobody(filters, engine, loop, monkeypatch):
+    loop.run(filters.learnt(["ann"]))
+    asked = engine.read
+
+    async def read(*args):
+        await filters.forget("ann")
+        return await asked(*args)
+
+    monkeypatch.setattr(engine, "read", read)
+    assert list(loop.run(filters.learnt(["ann", "bea"]))) == ["ann", "bea"]
+
+
 class House:
     """An account whose mail is learnt."""
 
@@ -203,6 +215,17 @@ def test_below_junk_is_junk_and_a_use_goes_for_what_is_below(house):
     assert house.learnt() == (1, 0)
 
 
+def test_a_change_that_says_nothing_is_not_looked_into(house):
+    uid = house.deliver(1)
+    house.flag(uid, SEEN)
+    assert house.loop.run(house.filters.acted("ann", 0, None)).acted == ()
+    for name in ("Drafts", "Sent", "Trash"):  # what one writes oneself, or throws away
+        house.upload(house.message(2), name)
+    assert house.loop.run(house.filters.acted("ann", 0, None)).acted == ()
+    house.flag(uid, FLAGGED)
+    assert [one.uid for one in house.loop.run(house.filters.acted("ann", 0, None)).acted] == [uid]
+
+
 def test_more_than_one_look_reads_at_once(house, monkeypatch):
     monkeypatch.setattr("mailnode.store.units.acts.ROWS", 3)
     uids = [house.deliver(number) for number in range(10)]
@@ -248,7 +271,7 @@ def test_hints_and_the_look_for_accounts_of_which_none_told(house):
 
 async def settled(house):
     """The round that the clock began comes to its end."""
-    while house.learner._round is not None:
+    while house.learner._rounds._round is not None:
         await house.filters.state("ann")
 
 
@@ -330,3 +353,98 @@ def test_how_much_was_learnt_is_remembered_for_a_while(house):
     house.move(house.deliver(1), "Junk")
     assert house.learnt() == (1, 0)
     assert house.loop.run(house.filters.learnt(["ann"]))["ann"].junk == 1  # it learnt here
+
+
+class Asked:
+    """An engine that counts how often it is asked."""
+
+    def __init__(self, engine):
+        self._engine, self.reads = engine, []
+
+    def __getattr__(self, name):
+        return getattr(self._engine, name)
+
+    async def read(self, tenancy, unit, *arguments):
+        self.reads.append((unit.__name__, *arguments))
+        return await self._engine.read(tenancy, unit, *arguments)
+
+
+@pytest.fixture
+def asked(engine):
+    return Asked(engine)
+
+
+@pytest.fixture
+def elsewhere(asked, store, clock):
+    """The filters as another process sees them."""
+    return Filters(asked, store.partition, PARTITIONS, clock)
+
+
+def words_of(house, filters, *words):
+    numbers = {word: number for number, word in words_in(house).items()}
+    said = house.loop.run(filters.words(["ann", "bea"], [numbers[word] for word in words]))
+    return {account: [one.words.get(numbers[word], (0, 0)) for word in words] for account, one in said.items()}
+
+
+def words_in(house):
+    return words(house.message(1)) | words(house.message(2))
+
+
+def test_words_are_asked_for_once_and_those_alone_that_are_new(house, asked, elsewhere):
+    house.move(house.deliver(1), "Junk")
+    house.learnt()
+    assert words_of(house, elsewhere, b"buy") == {"ann": [(1, 0)]}
+    asked.reads.clear()
+    assert words_of(house, elsewhere, b"buy", b"now") == {"ann": [(1, 0), (1, 0)]}
+    assert words_of(house, elsewhere, b"now", b"buy") == {"ann": [(1, 0), (1, 0)]}
+    (unit, _, new), *others = asked.reads
+    assert (unit, len(new), others) == ("words", 1, [])
+
+
+def test_a_lesson_is_seen_at_once_here_and_soon_elsewhere(house, elsewhere):
+    house.move(house.deliver(1), "Junk")
+    house.learnt()
+    assert words_of(house, house.filters, b"buy") == words_of(house, elsewhere, b"buy") == {"ann": [(1, 0)]}
+    house.move(house.deliver(2), "Junk")
+    house.learnt()
+    assert words_of(house, house.filters, b"buy") == {"ann": [(2, 0)]}
+    house.clock.advance(facade.STATES_KNOWN)
+    assert words_of(house, elsewhere, b"buy") == {"ann": [(2, 0)]}
+    house.loop.run(house.filters.forget("ann"))
+    assert words_of(house, house.filters, b"buy") == {}
+    house.clock.advance(facade.STATES_KNOWN)
+    assert words_of(house, elsewhere, b"buy") == {}
+
+
+def test_a_lesson_between_two_looks_elsewhere_mixes_no_counts(house, elsewhere):
+    house.move(house.deliver(1), "Junk")
+    house.learnt()
+    assert words_of(house, elsewhere, b"buy") == {"ann": [(1, 0)]}
+    house.move(house.deliver(2), "Junk")
+    house.learnt()
+    assert words_of(house, elsewhere, b"buy", b"now") == {"ann": [(2, 0), (2, 0)]}
+
+
+def test_counts_that_fade_are_seen_elsewhere_too(house, elsewhere, monkeypatch):
+    for number in range(8):
+        house.move(house.deliver(number), "Junk")
+    house.learnt()
+    assert words_of(house, house.filters, b"buy") == words_of(house, elsewhere, b"buy") == {"ann": [(8, 0)]}
+    monkeypatch.setattr(facade, "MAX_LEARNT", 7)
+    house.loop.run(house.filters.tidy("ann"))
+    assert words_of(house, house.filters, b"buy") == {"ann": [(4, 0)]}
+    house.clock.advance(facade.STATES_KNOWN)
+    assert words_of(house, elsewhere, b"buy") == {"ann": [(4, 0)]}
+
+
+def test_a_sender_is_asked_for_once_until_a_lesson(house, asked, elsewhere):
+    house.move(house.deliver(1), "Junk")
+    house.learnt()
+    for _ in range(2):
+        assert house.loop.run(elsewhere.senders(["ann", "bea"], "shop.test"))["ann"].junk == pytest.approx(1.0)
+        assert house.loop.run(elsewhere.senders(["ann", "bea"], "far.test")) == {}
+    assert [unit for unit, *_ in asked.reads].count("senders") == 2
+    house.move(house.deliver(2), "Junk")
+    house.learnt()
+    house.clock.advance(facade.STATES_KNOWN)
+    assert house.loop.run(elsewhere.senders(["ann"], "shop.test"))["ann"].junk == pytest.approx(2.0)

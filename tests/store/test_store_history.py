@@ -182,7 +182,7 @@ class World:
         self.loop.run(self.engine.stop())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(steps, max_size=25))
 def test_any_history(tmp_path_factory, history):
     world = World(tmp_path_factory.getbasetemp() / "unused")

@@ -87,6 +87,7 @@ def test_the_number_of_mailboxes_is_limited(ann, loop, monkeypatch):
     assert loop.run(ann.modseq()) == before
 
 
+# IMAP trap 19: deleted and made again
 def test_uidvalidity_grows_when_a_name_comes_again(ann, loop):
     first = loop.run(ann.create("a"))
     loop.run(ann.delete(first.id))
@@ -164,6 +165,7 @@ def test_rename_keeps_uids_and_takes_inferiors_along(ann, loop, make):
     assert loop.run(ann.open(child.id).snapshot()).uids.tolist() == [1, 2]
 
 
+# IMAP trap 19: renamed onto a name that was used
 def test_rename_onto_a_name_that_was_used_raises_uidvalidity(ann, loop):
     older = loop.run(ann.create("older"))
     newer = loop.run(ann.create("newer"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 from twisted.internet.defer import Deferred
@@ -77,6 +76,7 @@ def test_append_keeps_flags_and_keywords(inbox, loop, make):
     assert snapshot.flags.tolist() == [SEEN | 3 << KEYWORD_SHIFT]
 
 
+# IMAP trap 19: after the last was expunged
 def test_uids_are_not_used_again_after_the_last_was_expunged(five, loop, make):
     loop.run(five.expunge([5], False))
     assert loop.run(five.append([make()])).uids == (6,)
@@ -231,7 +231,7 @@ def test_content_in_a_file_does_not_come_with_its_row(store, inbox, loop, make, 
 
 def test_damaged_content_comes_as_its_error(inbox, ann, loop, make):
     staged = make(b"one thing")
-    wrong = replace(staged, blob=StagedBlob(staged.blob.ref, make(b"other one").blob.data))
+    wrong = staged._replace(blob=StagedBlob(staged.blob.ref, make(b"other one").blob.data))
     loop.run(inbox.append([wrong, make(b"another message")]))
     rows = loop.run(inbox.rows([1, 2], ["blob", "content"]))
     assert isinstance(rows[0][2], BlobDamaged)
@@ -268,9 +268,19 @@ def test_what_messages_say_is_joined_in_order(inbox, loop, make, gone, uids):
     structures = [b"(%d)" % number + bytes(range(256)) + b"\xc3" for number in range(5)]
     made = [make(b"x" * 10**number) for number in range(5)]
     facts = [message.facts._replace(bodystructure=x) for message, x in zip(made, structures, strict=True)]
-    loop.run(inbox.append([replace(message, facts=x) for message, x in zip(made, facts, strict=True)]))
+    loop.run(inbox.append([message._replace(facts=x) for message, x in zip(made, facts, strict=True)]))
     loop.run(inbox.expunge(gone, False))
     assert loop.run(inbox.rendered(uids, 7, PIECES)) == said(loop, inbox, uids, 7)
+
+
+def test_what_messages_are_ordered_by_is_said_too(inbox, loop, make):
+    made = [make(b"x")._replace(internaldate=number * 10**15) for number in (1, 2)]
+    loop.run(inbox.append(made))
+    pieces = (b"[", "uid", b",", "internaldate", b",", "size", b",", "sort", b"],")
+    rows = loop.run(inbox.rows([1, 2], ["internaldate", "size", "sort"]))
+    expected = b"".join(b"[%d,%d,%d,%b]," % row for row in rows)
+    assert loop.run(inbox.rendered([1, 2], 1, pieces)) == expected
+    assert expected.startswith(b"[1,%d," % 10**15)
 
 
 def test_nothing_is_said_for_others_than_those_asked_for(five, loop):
@@ -286,6 +296,20 @@ def test_nothing_is_said_when_facts_are_too_large_for_a_row(inbox, loop, make):
     loop.run(inbox.append([make(), make(fill=200_000), make()]))
     assert loop.run(inbox.rendered([1, 2, 3], 1, PIECES)) is None
     assert loop.run(inbox.rendered([1], 1, PIECES)) == said(loop, inbox, [1], 1)
+
+
+def test_of_many_messages_numbers_are_said_at_once(inbox, loop, make, monkeypatch):
+    monkeypatch.setattr(mailbox_module, "RENDERED_UIDS", 2)
+    monkeypatch.setattr(mailbox_module, "RENDERED_NUMBERS", 3)
+    loop.run(inbox.append([make(b"x" * number)._replace(internaldate=number) for number in range(1, 5)]))
+    rows = loop.run(inbox.rows([1, 2, 3], ["size", "internaldate"]))
+    for pieces, places in (["uid", b",", "size", b";"], (0, 1)), (["internaldate", b";"], (2,)):
+        expected = b"".join(b",".join(b"%d" % row[place] for place in places) + b";" for row in rows)
+        assert loop.run(inbox.rendered([1, 2, 3], 1, pieces)) == expected
+        with pytest.raises(LimitReached):
+            loop.run(inbox.rendered([1, 2, 3, 4], 1, pieces))
+    with pytest.raises(LimitReached):
+        loop.run(inbox.rendered([1, 2, 3], 1, ["uid", "sort"]))
 
 
 def test_what_is_joined_is_bounded_and_of_a_mailbox_that_is_there(five, ann, loop):
@@ -445,6 +469,7 @@ def test_copy_keeps_flags_dates_and_message(inbox, ann, loop, make, clock):
     assert loop.run(ann.usage()).count_used == 4
 
 
+# IMAP trap 16: COPY is all or none
 def test_copy_is_all_or_none(store, five, ann, loop):
     size = loop.run(five.rows([1], ["size"]))[0][1]
     loop.run(store.set_quota("ann", size * 7, 0))
@@ -632,7 +657,7 @@ def test_large_copies_of_one_account_wait_for_each_other(five, ann, loop, pieces
     assert live(loop, ann.open(2)) == [*first.target, *second.target]
     assert first.target[-1] < second.target[0]
     assert first.modseq < second.modseq
-    assert five._partition.copying == {}
+    assert len(five._partition.copying) == 0
 
 
 def test_anothers_delivery_is_served_between_the_units_of_a_large_copy(store, five, loop, make, pieces, monkeypatch):

@@ -53,7 +53,7 @@ def inbox(store):
 
 
 def set_version(tx, version):
-    tx.execute("UPDATE message SET facts_version = ?", (version,))
+    tx.execute("UPDATE message SET facts_version = ?, preview = NULL", (version,))  # which version 3 brought
 
 
 def versions(tx):

@@ -76,6 +76,19 @@ def test_what_is_large_is_not_kept():
     assert recent.rows("ann", 1, [2], ["fields"]) is None
 
 
+def test_of_what_was_read_the_long_values_count():
+    recent = RecentMessages(rows=6 * ROW)
+    columns = ["size", "envelope", "fields"]
+    read = [(number, 5, b"e" * (ROW // 2), b"f" * (ROW // 2)) for number in (1, 2, 3, 4)]
+    recent.remember("ann", 1, read[:2], columns)
+    recent.remember("ann", 1, read[1:], columns)  # of which one is known
+    assert recent.rows("ann", 1, [2, 3, 4], columns) == read[1:]
+    assert recent.rows("ann", 1, [1], ["size"]) is None
+    recent.remember("ann", 1, [(5, 5, b"e" * recent_messages.LONGEST_ROW, b"")], columns)
+    assert recent.rows("ann", 1, [5], ["size"]) is None
+    assert recent.rows("ann", 1, [2, 3, 4], ["fields", "size"]) == [(uid, read[1][3], 5) for uid in (2, 3, 4)]
+
+
 def test_not_more_is_told_at_once_than_the_store_reads_with_rows():
     recent = RecentMessages()
     for number in (1, 2, 3):
@@ -127,6 +140,20 @@ def test_what_was_delivered_is_read_with_the_prefix_of_its_copy(store, inbox, lo
     assert told[0][2:4] == (b"Return-Path: <x>\r\n", b"content")
     store.recent.clear()
     assert loop.run(inbox.rows([1], [*BODY, "size"])) == told
+
+
+def test_what_is_delivered_to_an_account_without_a_session_is_not_kept(store, engine, hints, inbox, loop, make):
+    plan = DeliveryPlan("ann", "ann@example.org")
+    hints.listened = False
+    loop.run(store.deliver("e", [plan], make(b"nobody looks"), False))
+    hints.listened = True
+    loop.run(store.deliver("f", [plan], make(b"somebody looks"), False))
+    lose(loop, engine, store)
+    unseen, seen = (loop.run(inbox.rows([uid], BODY))[0][3] for uid in (1, 2))
+    assert isinstance(unseen, BlobDamaged)
+    assert seen == b"somebody looks"
+    store.recent.clear()
+    loop.run(inbox.expunge([1, 2], False))
 
 
 def test_what_was_read_to_be_kept_is_read_again_without_the_store(store, engine, inbox, loop, make):
@@ -189,8 +216,8 @@ def test_what_is_being_read_while_its_mailbox_goes_is_not_kept(store, loop, make
     store.recent.clear()
     read = box._readable
 
-    async def meanwhile(uids, columns):
-        found = await read(uids, columns)
+    async def meanwhile(uids, columns, version):
+        found = await read(uids, columns, version)
         await ann.delete(box.id)
         return found
 

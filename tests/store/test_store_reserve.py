@@ -63,6 +63,13 @@ def test_what_one_process_gives_back_all_know(tmp_path, reserve, disk):
     assert other.full() and not other.give_back()
 
 
+def test_while_another_makes_it_mail_is_taken(tmp_path, reserve, disk):
+    reserve.begin()
+    reserve.give_back()
+    (tmp_path / "reserve.new").touch()  # which is done where there is room only
+    assert not reserve.full()
+
+
 def test_a_start_on_a_full_disk_gives_it_back_first(tmp_path, reserve, disk):
     reserve.begin()
     disk[0] = RESERVE // 2 - 512

@@ -6,11 +6,13 @@ import os
 
 import pytest
 
+from mailnode.errors import NoSuchMailbox
 from mailnode.store.blobs.codec import FRAME
 from mailnode.store.engines.engine import mail_tenancy
 from mailnode.store.facades.mail_store import MailStore
 from mailnode.store.units import sweeping
 from mailnode.store.units.sweeping import GRACE, RETENTION
+from mailnode.values.flags import SEEN
 from mailnode.values.mailbox import DeliveryPlan
 
 WEEK = RETENTION + 1
@@ -60,6 +62,29 @@ def test_expunged_messages_go_after_the_retention_time(store, sweeper, engine, l
     assert [rows(loop, engine, store, table) for table in ("message", "blob", "blob_ref")] == [1, 1, 1]
     assert loop.run(inbox.snapshot()) == before
     assert loop.run(inbox.append([make()])).uids == (9,)
+
+
+def test_what_was_expunged_is_told_exactly_until_some_of_it_goes(store, sweeper, engine, loop, make, clock):
+    inbox = store.account("ann").open(1)
+    loop.run(inbox.append([make() for _ in range(6)]))
+    start = loop.run(inbox.snapshot()).highest_modseq
+    loop.run(inbox.store_flags([6], "add", SEEN))
+    assert loop.run(inbox.expunged(0)).tolist() == []
+    loop.run(inbox.expunge([2, 4], False))
+    clock.advance(10)
+    between = loop.run(inbox.snapshot()).highest_modseq
+    loop.run(inbox.expunge([5], False))
+    end = loop.run(inbox.snapshot()).highest_modseq
+    assert [loop.run(inbox.expunged(since)).tolist() for since in (0, start, between, end)] == [[2, 4, 5]] * 2 + [
+        [5],
+        [],
+    ]
+    sweep(loop, sweeper, clock, RETENTION - 5)  # of the first two nobody knows any more
+    assert [loop.run(inbox.expunged(since)) for since in (0, between - 1)] == [None, None]
+    assert loop.run(inbox.expunged(between)).tolist() == [5]
+    loop.run(store.account("ann").delete(loop.run(store.account("ann").create("gone")).id))
+    with pytest.raises(NoSuchMailbox):
+        loop.run(store.account("ann").open(99).expunged(0))
 
 
 def test_a_message_with_another_place_stays(store, sweeper, engine, loop, make, clock):

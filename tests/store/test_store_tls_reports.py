@@ -12,8 +12,9 @@ from zope.interface.verify import verifyObject
 from mailnode.errors import StoreUnavailable
 from mailnode.interfaces.tls_reports import ITlsResults
 from mailnode.store.engines.engine import EPHEMERAL
-from mailnode.store.facades import tls_results
-from mailnode.store.facades.tls_results import FIRST, SPREAD, TlsResults
+from mailnode.store.facades import day_counts, tls_results
+from mailnode.store.facades.day_counts import FIRST, SPREAD
+from mailnode.store.facades.tls_results import TlsResults
 from mailnode.store.units import report_days, tls_reports
 from mailnode.values.tls_report import DAY, ENCRYPTED, CountedSession, DueReport, ReportedPolicy, TlsSession
 
@@ -144,6 +145,7 @@ def test_domains_of_one_day(results, loop, monkeypatch):
 
 
 def test_what_waits_to_be_written(results, loop, monkeypatch):
+    monkeypatch.setattr(day_counts, "WAITING", 3)
     monkeypatch.setattr(tls_results, "WAITING", 3)
     for _ in range(2):
         for name in "abcde":

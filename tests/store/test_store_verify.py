@@ -43,17 +43,20 @@ def test_verify_finds(store, engine, loop, make, damage, fault):
     loop.run(engine.write(tenancy, mend))
 
 
-def test_the_files_that_messages_need_are_told_in_pieces(store, blobs, loop, make, monkeypatch):
+def test_files_that_are_gone_are_told_in_pieces(store, blobs, loop, make, monkeypatch):
     blobs.prepare()
     monkeypatch.setattr("mailnode.store.units.verify.ROWS", 2)
     large = b"Subject: x\r\n\r\n" + os.urandom(200_000).hex().encode()
     placed = [make(), make(large), make(large), make()]
     loop.run(store.account("ann").open(1).append(placed))
-    found, after = [], -1
+    for large in placed[1:3]:
+        blobs.path(large.blob.ref.blob_id).unlink()
+    damaged, files, after = {}, 0, -1
     while after is not None:
-        some, after = loop.run(store.files("ann", after))
-        found += some
-    assert [blob_id for _, blob_id in found] == [one.blob.ref.blob_id for one in placed[1:3]]
+        piece = loop.run(store.check("ann").look_for_files(after))
+        damaged.update(piece.damaged)
+        files, after = files + piece.files, piece.after
+    assert (files, damaged) == (2, {n: f"its file is missing: {placed[n - 1].blob.ref.blob_id}" for n in (2, 3)})
     assert loop.run(store.account_ids()) == {"ann"}
 
 

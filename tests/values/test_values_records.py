@@ -65,6 +65,7 @@ def test_tables():
 def test_what_a_status_allows(status, login):
     assert status in STATUSES
     assert Account(id="a", address="a@b", status=status).may_login is login
+    assert not Account(id="a", address="a@b", status=status, role="shared").may_login
 
 
 def test_replies():

@@ -21,7 +21,9 @@ from mailnode.errors import BlobDamaged, DiskFull, LimitReached, StoreUnavailabl
 from mailnode.interfaces.runtime import IClock, IThreads
 from mailnode.interfaces.store import IBlobStore, IBlobWriter
 from mailnode.store.blobs import codec
+from mailnode.store.blobs.checking import what_is_wrong
 from mailnode.store.blobs.file import BlobFile
+from mailnode.store.blobs.places import FILES, INCOMING, file_of
 from mailnode.store.disk.directories import make_directory, sync_directory
 from mailnode.store.disk.reserve import FULL, Reserve
 from mailnode.values.blob import BlobRef, EncodedContent, StagedBlob
@@ -51,8 +53,8 @@ class LocalBlobs:
         """:param inline: content whose stored form is not longer goes into a row, all else into files.
         :param reserve: of the same disk."""
         self._reserve = reserve
-        self._incoming = directory / "incoming"
-        self._files = directory / "files"
+        self._incoming = directory / INCOMING
+        self._files = directory / FILES
         self._threads = threads
         self._clock = clock
         self._inline = inline
@@ -169,6 +171,10 @@ class LocalBlobs:
         paths = {blob_id: self.path(blob_id) for blob_id in blob_ids}
         return await self.on_disk(_without_file, paths)
 
+    async def what_is_wrong(self, refs: Sequence[BlobRef]) -> dict[str, str]:
+        """Read whole files by one hop; say in words, by id, what is wrong with those that are not what was written."""
+        return await self.on_disk(what_is_wrong, [(self.path(ref.blob_id), ref) for ref in refs])
+
     async def remove(self, blob_ids: Sequence[str]) -> None:
         """Remove files; no error if they are gone."""
         await self.on_disk(_remove_files, [self.path(blob_id) for blob_id in blob_ids])
@@ -181,7 +187,7 @@ class LocalBlobs:
 
     def path(self, blob_id: str) -> Path:
         """Where a whole file lies. The last characters of an id are random: the directories fill evenly."""
-        return self._files / blob_id[-1] / blob_id[-2] / blob_id
+        return file_of(self._files, blob_id)
 
     def begin_file(self, blob_id: str) -> BlobFile:
         """Return a file that is not there yet. :raises DiskFull:"""

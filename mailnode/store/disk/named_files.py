@@ -37,7 +37,8 @@ class NamedFiles:
                 octets = self._check(name)
                 if committed and name == self._log:
                     self._written = min(octets, self._kept)
-        if self._shortened or self.log_is_short():
+        # After a commit its length says nothing more, and was looked at just now.
+        if self._shortened or (not committed and self.log_is_short()):
             raise FileLost(f"{self._log}: it was shortened while in use")
 
     def log_is_short(self) -> bool:

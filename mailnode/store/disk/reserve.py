@@ -29,6 +29,7 @@ class Reserve:
     def __init__(self, directory: Path, report: Callable[..., None]) -> None:
         """:param report: takes an event of the log and its fields; called by any thread."""
         self._path = directory / "reserve"
+        self._name = str(self._path)
         self._for_start = directory / "reserve.start"
         self._report = report
 
@@ -53,7 +54,7 @@ class Reserve:
     def full(self) -> bool:
         """Whether more mail is to be refused. Makes the reserve anew where it can be."""
         try:
-            return not os.path.exists(self._path) and not self._make()
+            return not os.path.exists(self._name) and not self._make()
         except FileNotFoundError:
             return False  # no directory: what is done next says it better
 
@@ -81,7 +82,7 @@ class Reserve:
         try:
             descriptor = os.open(self._new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         except FileExistsError:
-            return False  # another process makes it
+            return True  # another thread or process makes it: there is room
         try:
             os.posix_fallocate(descriptor, 0, RESERVE)
             os.rename(self._new, self._path)

@@ -7,6 +7,7 @@ another process, on another machine. It touches one tenancy. SQL is the part bot
 
 from __future__ import annotations
 
+import zlib
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
@@ -17,6 +18,7 @@ from mailnode.values.rows import StoredRow
 
 P = ParamSpec("P")
 T = TypeVar("T")
+U = TypeVar("U", bound="Callable[..., object]")
 T_co = TypeVar("T_co", covariant=True)
 
 DIRECTORY = "directory"
@@ -32,6 +34,11 @@ ROWS_AT_A_TIME = 500
 def mail_tenancy(partition: int) -> str:
     """Return the name of a mail partition's tenancy: ``mail-00``."""
     return f"mail-{partition:02d}"
+
+
+def partition_of(account_id: str, partitions: int) -> int:
+    """The number of the mail partition an account lives in."""
+    return zlib.crc32(account_id.encode()) % partitions
 
 
 class Transaction(Protocol):
@@ -114,6 +121,23 @@ def patient(unit: Callable[P, T]) -> Callable[P, T]:
     return unit
 
 
+# Units that belong to accounts: unit -> the accounts, by the arguments of a call. All that such a unit relies on is changed by
+# others of these alone, so that it is enough that of two on one account the second begins behind the first's COMMIT. It never
+# removes a blob, which may be another account's too.
+OF_ACCOUNTS: dict[Callable[..., object], Callable[[Arguments], Iterable[str]]] = {}
+
+
+def of_account(unit: U) -> U:
+    """Say that a unit belongs to the account its first argument names."""
+    OF_ACCOUNTS[unit] = lambda args: args[:1]
+    return unit
+
+
+def of_accounts(unit: Callable[..., object], accounts: Callable[[Arguments], Iterable[str]]) -> None:
+    """Say to which accounts a unit belongs."""
+    OF_ACCOUNTS[unit] = accounts
+
+
 def columns(typecodes: str, rows: Iterable[Sequence[int]]) -> tuple[array[int], ...]:
     """Return the columns of rows of integers as arrays of these typecodes. Few rows exist at a time: a million of them
     would take a hundred megabytes and, when they are let go, a third more time.
@@ -125,7 +149,7 @@ def columns(typecodes: str, rows: Iterable[Sequence[int]]) -> tuple[array[int], 
     while some := list(islice(source, ROWS_AT_A_TIME)):
         for column, values in zip(made, zip(*some, strict=True), strict=True):
             try:
-                column.extend(values)
+                column.extend(array(column.typecode, values))  # a third less than one by one
             except (TypeError, OverflowError) as error:
                 raise StoreDamaged("what should be a number is none") from error
     return made

@@ -109,9 +109,11 @@ class FileAges:
             self._known[name] = Known(generation, written.commits)
 
     def _note(self, name: str, commits: int) -> None:
-        with suppress(OSError):  # the file's own count is durable
+        try:  # after every commit: no context manager
             if self._counts is not None:
                 self._counts.write(name, commits)
+        except OSError:
+            pass  # the file's own count is durable
 
     def sync(self) -> None:
         """Make the counts beside the files durable."""

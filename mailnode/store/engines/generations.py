@@ -60,6 +60,13 @@ def read_mark(tx: Transaction) -> Mark | None:
     )
 
 
+def require_own(tx: Transaction, name: str) -> None:
+    """:raises StoreDamaged: this is not the file of the tenancy of this name."""
+    mark = read_mark(tx)
+    if mark is not None and mark.name not in ("", name):
+        raise StoreDamaged(f"it is the file {mark.name}.db, put the right one here")
+
+
 def count(text: object) -> int:
     """Read a number that stands in ``meta``. :raises StoreDamaged: it is none."""
     if isinstance(text, str) and text.isascii() and text.isdecimal() and len(text) < 19:

@@ -1,7 +1,10 @@
 """The PostgreSQL engine: one schema a tenancy, one transaction a unit, run in threads and run again where the server says
 that two of them could not stand one after the other.
 
-Writing units run SERIALIZABLE, so what a unit checked still holds when it commits, as on SQLite. Plain and not fast.
+What a unit checked still holds when it commits, as on SQLite. A unit that belongs to accounts (``engine.OF_ACCOUNTS``) begins
+with the lock on their rows, and sees at each statement what was committed until then: it waits for whoever has the lock, and
+need not be run again because of them. Those of one process wait outside of the database, so that a busy account keeps one
+connection busy and no more. All other units run SERIALIZABLE. Plain and not fast.
 """
 
 from __future__ import annotations
@@ -10,24 +13,28 @@ import random
 import re
 import threading
 from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, contextmanager
 from functools import lru_cache, partial
 from typing import Concatenate, ParamSpec, TypeVar
 
 import psycopg
-from psycopg import errors
+from psycopg import IsolationLevel, errors
 from psycopg.adapt import Buffer, Dumper, Loader
 from psycopg.pq import TransactionStatus
+from psycopg.sql import Literal
 from psycopg_pool import ConnectionPool, PoolTimeout
-from twisted.internet.defer import Deferred, DeferredSemaphore
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from mailnode.errors import ConfigurationError, DomainError, StoreUnavailable
+from mailnode.interfaces.turns import Places, Turns
 from mailnode.store.engines import migrate
 from mailnode.store.engines.engine import (
     DIRECTORY,
     EPHEMERAL,
+    OF_ACCOUNTS,
     PATIENT,
     QUEUE,
     Arguments,
@@ -42,11 +49,13 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 CONNECTIONS = 8  # and as many threads
-WAITING = 10_000  # units that may wait for a thread
-ATTEMPTS = 30  # of one unit
+WAITING = 10_000  # units that may wait
+ATTEMPTS = 60  # of one unit
+PAUSE = 0.5  # seconds between two of them at most: all together take 14 s if each ends at once
 PATIENCE = 20.0  # seconds until a connection must be there
+SILENT = 60  # seconds after which a process that says nothing within a unit, perhaps gone with its host, holds no lock any more
 
-_AGAIN = (errors.SerializationFailure, errors.DeadlockDetected, errors.UniqueViolation)
+_AGAIN = (errors.SerializationFailure, errors.DeadlockDetected)
 _PIECES = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|\?|%")
 
 _log = Logger()
@@ -139,8 +148,9 @@ class PostgresEngine:
         )
         self._executor = ThreadPoolExecutor(connections, "store") if call_from_thread is not None else None
         self._waiting = 0
+        self._turns = Turns()  # of accounts: (tenancy, account id)
         # The other connections are for units somebody waits for.
-        self._patient = DeferredSemaphore(max(1, connections // 2))
+        self._patient = Places(max(1, connections // 2))
         self._running = False
         self._ending = threading.Event()
 
@@ -176,7 +186,7 @@ class PostgresEngine:
             migrate.version(tx)
             # The row lock: whoever else starts now waits here until this transaction has ended, then sees its schema.
             tx.execute("INSERT INTO meta (key, value) VALUES ('lock', '') ON CONFLICT (key) DO UPDATE SET value = ''")
-            for step in migrate.pending(tenancy, migrate.version(tx)):
+            for step in migrate.pending(tenancy, migrate.version(tx), migrate.read_by(tx)):
                 migrate.apply(tx, step, to_schema)
             if tenancy == DIRECTORY:
                 migrate.settle_partitions(tx, self.partitions)
@@ -207,8 +217,9 @@ class PostgresEngine:
         self, tenancy: str, unit: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run a reading unit in one snapshot."""
-        self._admit()
-        return await self._in_thread(partial(self._run, tenancy, True, partial(_call, unit, args, kwargs)))
+        work = partial(self._run, tenancy, IsolationLevel.REPEATABLE_READ, (), partial(_call, unit, args, kwargs))
+        with self._admitted():
+            return await self._in_thread(work)
 
     async def write(
         self, tenancy: str, unit: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
@@ -217,26 +228,41 @@ class PostgresEngine:
 
         When the connection is lost while COMMIT is under way, nobody knows: StoreUnavailable is raised all the same.
         """
-        self._admit()
-        work = partial(self._run, tenancy, False, partial(_call, unit, args, kwargs))
-        if unit not in PATIENT:
-            return await self._in_thread(work)
-        await self._patient.acquire()
-        try:
-            self._admit()
-            return await self._in_thread(work)
-        finally:
-            self._patient.release()
+        accounts = sorted(set(OF_ACCOUNTS[unit](args))) if unit in OF_ACCOUNTS else ()
+        level = IsolationLevel.READ_COMMITTED if accounts else IsolationLevel.SERIALIZABLE
+        work = partial(self._run, tenancy, level, accounts, partial(_call, unit, args, kwargs))
+        with self._admitted():
+            return await self._in_turn(tenancy, accounts, work, unit in PATIENT)
 
     def written(self, tenancy: str) -> int | None:
         """None: every worker writes."""
         return None
 
-    def _admit(self) -> None:
-        if not self._running:
-            raise StoreUnavailable("the store is not running")
+    @contextmanager
+    def _admitted(self) -> Iterator[None]:
+        self._require_running()
         if self._waiting >= WAITING:
             raise StoreUnavailable("too many units are waiting")
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+
+    def _require_running(self) -> None:
+        if not self._running:
+            raise StoreUnavailable("the store is not running")
+
+    async def _in_turn(self, tenancy: str, accounts: Iterable[str], function: Callable[[], T], patient: bool) -> T:
+        """Wait for those units on the accounts that came before. :param accounts: in the order of their ids. :param patient: and
+        then for a place, so that nobody has one who only waits."""
+        async with AsyncExitStack() as turns:
+            for account_id in accounts:
+                await turns.enter_async_context(self._turns.of((tenancy, account_id)))
+            if patient:
+                await turns.enter_async_context(self._patient)
+            self._require_running()
+            return await self._in_thread(function)
 
     async def _in_thread(self, function: Callable[[], T]) -> T:
         if self._executor is None or self._call_from_thread is None:
@@ -252,19 +278,15 @@ class PostgresEngine:
             else:
                 call_from_thread(done.callback, result)
 
-        self._waiting += 1
         self._executor.submit(work)
-        try:
-            return await done
-        finally:
-            self._waiting -= 1
+        return await done
 
     def _schema(self, tenancy: str) -> str:
         return f"{self._prefix}_{tenancy.replace('-', '_')}"
 
-    def _run(self, tenancy: str, reads: bool, unit: Callable[[Transaction], T]) -> T:
+    def _run(self, tenancy: str, level: IsolationLevel, accounts: Sequence[str], unit: Callable[[Transaction], T]) -> T:
         try:
-            return self._again(partial(self._attempt, tenancy, reads, unit))
+            return self._again(partial(self._attempt, tenancy, level, accounts, unit))
         except DomainError:
             raise
         except Exception as error:
@@ -276,22 +298,25 @@ class PostgresEngine:
         for number in range(1, ATTEMPTS):
             try:
                 return attempt()
+            except errors.UniqueViolation:
+                pass  # whoever inserted the row has committed
             except _AGAIN:
                 if number > 2:
-                    self._ending.wait(random.uniform(0, 0.001 * min(1 << number, 64)))
+                    self._ending.wait(random.uniform(0, min(0.001 * (1 << min(number, 20)), PAUSE)))
             except _Interrupted:
                 self._pool.check()
         return attempt()
 
-    def _attempt(self, tenancy: str, reads: bool, unit: Callable[[Transaction], T]) -> T:
+    def _attempt(
+        self, tenancy: str, level: IsolationLevel, accounts: Sequence[str], unit: Callable[[Transaction], T]
+    ) -> T:
         with self._pool.connection() as connection:
-            level = psycopg.IsolationLevel
-            connection.isolation_level = level.REPEATABLE_READ if reads else level.SERIALIZABLE
-            connection.read_only = reads
+            connection.isolation_level = level
+            connection.read_only = level is IsolationLevel.REPEATABLE_READ
             try:
-                connection.execute(self._opening(tenancy))
+                connection.execute(self._opening(tenancy, accounts))
                 result = unit(PostgresTransaction(connection))
-            except psycopg.OperationalError as error:
+            except psycopg.Error as error:  # of several kinds: a session that was silent too long ends with another
                 if connection.broken:
                     raise _Interrupted from error
                 raise
@@ -301,9 +326,14 @@ class PostgresEngine:
             connection.commit()
         return result
 
-    def _opening(self, tenancy: str) -> str:
-        sets = f"SET LOCAL search_path TO {self._schema(tenancy)}"
-        return sets + "; SET LOCAL synchronous_commit TO off" if tenancy == EPHEMERAL else sets
+    def _opening(self, tenancy: str, accounts: Sequence[str]) -> str:
+        statements = [f"SET LOCAL search_path TO {self._schema(tenancy)}"]
+        if tenancy == EPHEMERAL:
+            statements.append("SET LOCAL synchronous_commit TO off")
+        if accounts:
+            ids = ", ".join(Literal(account_id).as_string() for account_id in accounts)
+            statements.append(f"SELECT 1 FROM account WHERE account_id IN ({ids}) ORDER BY account_id FOR UPDATE")
+        return "; ".join(statements)
 
     def _report(self, tenancy: str, error: Exception) -> None:
         cause = error.__cause__ if isinstance(error, _Interrupted) else error
@@ -319,12 +349,13 @@ def _call(unit: Callable[..., T], args: Arguments, kwargs: Mapping[str, object],
 
 
 def _configure(connection: psycopg.Connection[StoredRow]) -> None:
-    """Every new connection: durable whatever the server's defaults, no plans that outlive a schema."""
+    """Every new connection: durable whatever the server's defaults, no plans that outlive a schema, no locks of the dead."""
     connection.prepare_threshold = None
     connection.adapters.register_dumper(bool, _IntegerBool)
     connection.adapters.register_loader("numeric", _PlainNumber)
     connection.execute("SET synchronous_commit TO on")
     connection.execute("SET client_encoding TO 'UTF8'")
+    connection.execute(f"SET idle_in_transaction_session_timeout TO '{SILENT}s'")
     connection.commit()
 
 

@@ -10,7 +10,6 @@ commands and unit tests use.
 from __future__ import annotations
 
 import os
-import shutil
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Collection
@@ -25,12 +24,12 @@ from twisted.logger import Logger
 
 from mailnode.errors import ConfigurationError, StoreDamaged, StoreUnavailable
 from mailnode.store.disk.data_lock import DataLock
-from mailnode.store.disk.directories import make_directory, sync_directory
 from mailnode.store.disk.reserve import OPENING, Reserve
 from mailnode.store.engines import migrate
+from mailnode.store.engines.before_migration import KeptCopies
 from mailnode.store.engines.engine import DIRECTORY, EPHEMERAL, QUEUE, Transaction, mail_tenancy
 from mailnode.store.engines.file_ages import FileAges
-from mailnode.store.engines.generations import read_known, read_mark
+from mailnode.store.engines.generations import read_known, require_own
 from mailnode.store.engines.migrate import kind_of
 from mailnode.store.engines.sqlite_files import MALFORMED, is_damage, put_aside
 from mailnode.store.engines.sqlite_jobs import Job
@@ -96,8 +95,7 @@ class SqliteEngine:
         try:
             if self._reserve is not None:
                 self._reserve.begin()
-            for name in self._names():
-                self._bring_up(name)
+            self._bring_up_all()
             if self._directory is not None:
                 self._compare(self._directory)
         except BaseException as error:
@@ -109,12 +107,26 @@ class SqliteEngine:
             self._start_threads(self._outbox)
         self._running = True
 
-    def _bring_up(self, name: str) -> None:
+    def _bring_up_all(self) -> None:
+        """Open all files. Those that are to be migrated are copied first, before any is.
+
+        :raises ConfigurationError: one cannot be used."""
+        copies = KeptCopies(self._directory) if self._directory is not None else None
+        migrates = copies is not None and copies.make(self._names())
+        for name in self._names():
+            self._bring_up(name, copies.uncopied.get(name) if copies is not None and name != EPHEMERAL else None)
+        if copies is not None and migrates:
+            copies.done()
+
+    def _bring_up(self, name: str, uncopied: apsw.Error | None) -> None:
         """Open one file. A mail partition that cannot be opened is left out: the others serve.
 
+        :param uncopied: why it could not be copied, and is not to be migrated.
         :raises ConfigurationError: this file cannot be used.
         """
         try:
+            if uncopied is not None:
+                raise uncopied
             tenancy = self._make(name)
             self._tenancies[name] = tenancy
             try:
@@ -176,9 +188,7 @@ class SqliteEngine:
         if tenancy.name == EPHEMERAL:
             tenancy.check()
         current = tenancy.run(migrate.version)
-        mark = tenancy.run(read_mark)
-        if mark is not None and mark.name not in ("", tenancy.name):
-            raise StoreDamaged(f"it is the file {mark.name}.db, put the right one here")
+        tenancy.run(require_own, tenancy.name)
         self._migrate(tenancy, current)
         if tenancy.name == DIRECTORY:
             tenancy.run(read_known)
@@ -231,9 +241,7 @@ class SqliteEngine:
         )
 
     def _migrate(self, tenancy: Tenancy, current: int) -> None:
-        steps = migrate.pending(tenancy.name, current)
-        if current and steps and self._directory is not None:
-            self._copy(tenancy, current)
+        steps = migrate.pending(tenancy.name, current, tenancy.run(migrate.read_by))
         if not current and tenancy.run(migrate.is_used):
             raise StoreDamaged("its table meta is damaged")
         try:
@@ -241,24 +249,6 @@ class SqliteEngine:
                 tenancy.run(migrate.apply, step)
         except apsw.SQLError as error:  # a mistake of ours
             raise ConfigurationError([f"server.data: {self._path(tenancy.name)}: {error}"]) from error
-
-    def _copy(self, tenancy: Tenancy, current: int) -> None:
-        """Keep the tenancy as it stands before a migration. :raises ConfigurationError: no room for copy and rewriting."""
-        assert self._directory is not None
-        size = (self._directory / f"{tenancy.name}.db").stat().st_size
-        free = shutil.disk_usage(self._directory).free
-        if free < 2 * size:
-            raise ConfigurationError(
-                [f"server.data: {2 * size} octets must be free to migrate {tenancy.name}, {free} are"]
-            )
-        copies = self._directory / "before-migration"
-        make_directory(copies)
-        target = copies / f"{tenancy.name}-schema-{current}.db"
-        target.unlink(missing_ok=True)
-        tenancy.copy_to(str(target))
-        with target.open("rb") as copy:
-            os.fsync(copy.fileno())
-        sync_directory(copies)
 
     def _start_threads(self, outbox: Outbox) -> None:
         for name, tenancy in self._tenancies.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,14 @@ KEPT = 3  # files put aside that are kept, the latest ones
 # Also text that is none, and what a unit found that nobody can have written.
 MALFORMED = (apsw.CorruptError, apsw.NotADBError, UnicodeDecodeError, StoreDamaged)
 _UNREADABLE = (apsw.SQLITE_IOERR_READ, apsw.SQLITE_IOERR_SHORT_READ, apsw.SQLITE_IOERR_CORRUPTFS)
+# Errors of one statement that leave transaction and file as they were. All others put the whole batch in doubt.
+STATEMENT_ERRORS = (apsw.ConstraintError, apsw.SQLError, apsw.MismatchError, apsw.RangeError, apsw.TooBigError)
+_SYNC_ERRORS = (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC)
+
+
+def is_of_sync(error: apsw.Error) -> bool:
+    """Whether a sync failed."""
+    return getattr(error, "extendedresult", 0) in _SYNC_ERRORS
 
 
 def is_damage(error: BaseException | None) -> bool:
@@ -24,6 +33,16 @@ def is_damage(error: BaseException | None) -> bool:
     return isinstance(error, MALFORMED) or (
         isinstance(error, apsw.IOError) and getattr(error, "extendedresult", 0) in _UNREADABLE
     )
+
+
+def told(connection: apsw.Connection, error: apsw.Error) -> apsw.Error:
+    """Return what an error of this connection, its last one, says: a quota that is used up is a full disk, which SQLite does
+    not know."""
+    if isinstance(error, apsw.IOError) and connection.system_errno == errno.EDQUOT:
+        full = apsw.FullError("the disk quota is used up")
+        full.__cause__ = error
+        return full
+    return error
 
 
 def quick_check(path: Path) -> list[str]:

@@ -18,9 +18,9 @@ from mailnode.store.disk.named_files import FileLost, NamedFiles
 from mailnode.store.disk.reserve import Reserve
 from mailnode.store.engines.engine import GROWING, JOINT, JointUnit, Transaction
 from mailnode.store.engines.generations import COUNT, read_mark
-from mailnode.store.engines.sqlite_files import is_damage
+from mailnode.store.engines.sqlite_files import STATEMENT_ERRORS, is_damage, is_of_sync, told
 from mailnode.store.engines.sqlite_jobs import Job, refuse
-from mailnode.store.engines.sqlite_pool import ReadConnections
+from mailnode.store.engines.sqlite_pool import ReadConnections, tune
 from mailnode.store.engines.sqlite_transaction import SqliteTransaction
 
 T = TypeVar("T")
@@ -31,11 +31,6 @@ CHECKPOINT_AT = 1_000  # the checkpoint thread is asked to move the log into the
 CHECKPOINT_AGAIN = 200  # more of them after which it is asked again, when the writer was faster: the log began not anew
 WAL_LIMIT = 16_000  # the writer waits until that is done: the log's size is bounded
 WAL_OCTETS = WAL_LIMIT * 4096  # a longer log is cut to this when it begins anew
-BUSY_MILLISECONDS = 5_000
-
-# Errors of one statement that leave transaction and file as they were. All others put the whole batch in doubt.
-_STATEMENT_ERRORS = (apsw.ConstraintError, apsw.SQLError, apsw.MismatchError, apsw.RangeError, apsw.TooBigError)
-_SYNC_ERRORS = (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC)
 
 
 class Tenancy:
@@ -74,6 +69,7 @@ class Tenancy:
         self._wal_pages = 0
         self._checkpoint_asked = False
         self._asked_at = 0  # pages
+        self._waited_at = 0  # pages with which the writer waited in vain: not again for each batch
         self._failed = False
         self._files = NamedFiles(path, WAL_OCTETS)
         self._lost = False  # a file is not under its name: nothing is acknowledged
@@ -95,7 +91,7 @@ class Tenancy:
 
     def open(self) -> None:
         """Open the writing connection. :raises ConfigurationError: no write-ahead log here. :raises apsw.Error:"""
-        connection = self._connect()
+        connection = self._connect_to_write()
         try:
             if not self.in_memory:
                 mode = connection.pragma("journal_mode", "wal")
@@ -133,14 +129,21 @@ class Tenancy:
 
     def _connect(self) -> apsw.Connection:
         connection = apsw.Connection(self._path, flags=self._flags, vfs=self._vfs, statementcachesize=200)
-        if not self.in_memory and (text := self.trouble()):
+        try:
+            if not self.in_memory and (text := self.trouble()):
+                raise apsw.CantOpenError(text) from FileLost(text)
+            tune(connection)
+        except BaseException:
+            connection.close()  # now: the error would keep it, and with it the log's index as it was opened
+            raise
+        return connection
+
+    def _connect_to_write(self) -> apsw.Connection:
+        # SQLite opens to read what cannot be written: such a connection would not write either once it can be.
+        connection = self._connect()
+        if connection.readonly("main"):
             connection.close()
-            raise apsw.CantOpenError(text) from FileLost(text)
-        connection.set_busy_timeout(BUSY_MILLISECONDS)
-        connection.pragma("temp_store", "MEMORY")
-        connection.pragma("cache_size", -8192)
-        # Else every new value bound to a statement lets SQLite plan it anew: five times the work of running it.
-        connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
+            raise apsw.ReadOnlyError("it cannot be written")
         return connection
 
     # writing
@@ -213,19 +216,15 @@ class Tenancy:
             if counts:
                 connection.execute(COUNT, (str(self.commits + 1),))
         except apsw.Error as error:
-            self._roll_back(connection, error)
-            return error
+            found = told(connection, error)
+            self._roll_back(connection, found)
+            return found
         except BaseException:  # an interrupted command
             connection.execute("ROLLBACK")
             raise
-        try:
-            connection.execute("COMMIT")
-        except apsw.FullError as error:  # of a write, before any sync: nothing is in doubt, and opening anew needs room
-            self._roll_back(connection, error)
-            return error
-        except apsw.Error as error:
-            self._fail(error)
-            return error
+        failed = self._commit(connection)
+        if failed is not None:
+            return failed
         self.refused = ""
         if counts and self._counted is not None:
             self.commits += 1
@@ -234,6 +233,20 @@ class Tenancy:
         if not self.in_memory and (text := self.trouble(committed=True)):
             return apsw.CantOpenError(text)
         self._look_after_log()
+        return None
+
+    def _commit(self, connection: apsw.Connection) -> apsw.Error | None:
+        """Return the error that undid what was to be committed, or leaves it in doubt."""
+        try:
+            connection.execute("COMMIT")
+        except apsw.Error as error:
+            found = told(connection, error)
+            if isinstance(found, apsw.FullError):
+                # Of a write, before any sync: nothing is in doubt, and to open the file anew needs room.
+                self._roll_back(connection, found)
+            else:
+                self._fail(found)
+            return found
         return None
 
     def trouble(self, committed: bool = False) -> str:
@@ -254,9 +267,11 @@ class Tenancy:
         return ""
 
     def _look_after_log(self) -> None:
-        if self._wal_pages > WAL_LIMIT:
-            with contextlib.suppress(apsw.Error):  # what was committed stays so; the next batch tries again
+        if self._wal_pages > self._waited_at + WAL_LIMIT:
+            self._waited_at = self._wal_pages
+            with contextlib.suppress(apsw.Error):  # what was committed stays so; a backup may read for long
                 self.checkpoint(wait=True)
+                self._waited_at = 0
         elif (
             not self._checkpoint_asked
             and self._wal_pages > CHECKPOINT_AT
@@ -286,7 +301,7 @@ class Tenancy:
         try:
             results = joint(tx, [job.args for job in jobs])
         except Exception as error:  # of one of them: which one shows when each runs alone
-            if isinstance(error, apsw.Error) and not isinstance(error, _STATEMENT_ERRORS):
+            if isinstance(error, apsw.Error) and not isinstance(error, STATEMENT_ERRORS):
                 raise
             results = None
             connection.execute("ROLLBACK TO unit")
@@ -322,7 +337,7 @@ class Tenancy:
             job.error = self._damaged(error)
         except DomainError as error:
             job.error = error
-        except _STATEMENT_ERRORS as error:
+        except STATEMENT_ERRORS as error:
             job.error = self._unexpected(error)
         except apsw.Error:
             raise
@@ -357,11 +372,6 @@ class Tenancy:
         if found != "ok":
             raise apsw.CorruptError(str(found))
 
-    def copy_to(self, path: str) -> None:
-        """Write a compact copy of the whole file. :raises apsw.Error:"""
-        assert self._writer is not None
-        self._writer.execute("VACUUM INTO ?", (path,))
-
     def _complain(self, error: Exception, what: str = "") -> None:
         """Write an error of this file to the log."""
         if is_damage(error):
@@ -385,9 +395,7 @@ class Tenancy:
         return refusal
 
     def _roll_back(self, connection: apsw.Connection, error: apsw.Error) -> None:
-        if (
-            getattr(error, "extendedresult", 0) in _SYNC_ERRORS
-        ):  # a batch larger than the page cache syncs before COMMIT
+        if is_of_sync(error):  # a batch larger than the page cache syncs before COMMIT
             self._fail(error)
             return
         self._complain(error)
@@ -408,9 +416,12 @@ class Tenancy:
     def _recover(self) -> bool:
         try:
             if not self.in_memory:
+                # Who reads may have opened the file, and the log's index that all here share, when they could not be written.
+                self._to_read.close()
                 self.open()
                 self.checkpoint(wait=True)
                 self._read_commits()
+                self._to_read.open_again()
         except (apsw.Error, ConfigurationError) as error:
             self.close()
             self._note_refusal(error)
@@ -462,6 +473,7 @@ class Tenancy:
     def _wal_grew(self, connection: apsw.Connection, database: str, pages: int) -> int:
         if pages < self._wal_pages:  # the log has begun anew
             self._asked_at = 0
+            self._waited_at = 0
         self._wal_pages = pages
         return apsw.SQLITE_OK
 
@@ -474,7 +486,7 @@ class Tenancy:
             self._checkpoint_asked = False
             try:
                 if self._checkpointer is None:
-                    self._checkpointer = self._connect()
+                    self._checkpointer = self._connect_to_write()
                     self._checkpointer.pragma("synchronous", "FULL" if self._durable else "OFF")
                 if wait:
                     self._files.log_is_emptied()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 
 from mailnode.errors import StoreUnavailable
 from mailnode.store.engines.engine import PATIENT
@@ -84,12 +84,9 @@ class JobThread:
     def _take(self) -> bool:
         """Sort what has come, or comes next; False when all is done and the end was said."""
         wait = not self._waiting and not self._patient
-        while not self._ended:
-            try:
-                job = self.queue.get(wait)
-            except Empty:
-                return True
+        while not self._ended and (wait or not self.queue.empty()):  # nobody else takes from it
             wait = False
+            job = self.queue.get()
             if job is None:
                 self._ended = True
             elif job.unit in PATIENT:

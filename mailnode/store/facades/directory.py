@@ -11,7 +11,7 @@ from zope.interface import implementer
 from mailnode.errors import BadAddress, StoreUnavailable
 from mailnode.interfaces.accounts import IDirectory
 from mailnode.store.engines.engine import DIRECTORY, Engine, Transaction
-from mailnode.store.units import directory_rows, dkim_keys, forwarding_keys, grants, resolution, sending_limits
+from mailnode.store.units import directory_rows, dkim_keys, forwarding_keys, grants, resolution, sending_limits, sharing
 from mailnode.store.units.directory_rows import DETAILS, FURTHER, PRIMARY, Changed
 from mailnode.values.address import Address, domain_key
 from mailnode.values.directory import (
@@ -25,8 +25,10 @@ from mailnode.values.directory import (
     Grant,
     LoginRecord,
     Resolved,
+    Sharer,
 )
 from mailnode.values.dkim import STATES, DkimKey
+from mailnode.values.rights import ANYONE
 from mailnode.values.sending import OwnLimits
 
 P = ParamSpec("P")
@@ -164,6 +166,10 @@ class Directory:
         """See :class:`IDirectory`."""
         return await self._engine.read(DIRECTORY, grants.grants, account_id)
 
+    async def sharers(self, reader: str) -> tuple[Sharer, ...]:
+        """See :class:`IDirectory`."""
+        return await self._cached(("sharers", reader), sharing.sharers, reader, ANYONE)
+
     # changes
 
     async def _change(
@@ -232,9 +238,12 @@ class Directory:
         if await self._engine.read(DIRECTORY, directory_rows.fixed_domains) != set(map(domain_key, names)):
             await self._change(directory_rows.set_fixed_domains, tuple(names))
 
-    async def add_account(self, account_id: str, address: Address, created: float) -> Account:
-        """See :class:`IDirectory`. A domain that is an alias has no addresses of its own: NoSuchDomain."""
-        return await self._change(directory_rows.add_account, account_id, address, created)
+    async def add_account(self, account_id: str, address: Address, created: float, role: str = "user") -> Account:
+        """See :class:`IDirectory`. A domain that is an alias has no addresses of its own: NoSuchDomain.
+        :raises ValueError: not one of ``ROLES``."""
+        if role not in ROLES:
+            raise ValueError(f"no such role: {role}")
+        return await self._change(directory_rows.add_account, account_id, address, created, role)
 
     async def set_status(self, account_id: str, status: str) -> Account:
         """See :class:`IDirectory`. :raises ValueError: not one of ``STATUSES``."""
@@ -247,6 +256,10 @@ class Directory:
         if role not in ROLES:
             raise ValueError(f"no such role: {role}")
         return await self._change(directory_rows.set_role, account_id, role)
+
+    async def set_hidden(self, account_id: str, names: Sequence[str]) -> Account:
+        """See :class:`IDirectory`."""
+        return await self._change(directory_rows.set_hidden, account_id, tuple(names))
 
     async def remove_account(self, account_id: str) -> None:
         """See :class:`IDirectory`."""
@@ -278,6 +291,11 @@ class Directory:
     async def remove_grant(self, account_id: str, address: str) -> None:
         """See :class:`IDirectory`."""
         await self._change(grants.remove_grant, account_id, address)
+
+    async def set_sharing(self, owner: str, reader: str, on: bool) -> None:
+        """See :class:`IDirectory`."""
+        if on != await self._engine.read(DIRECTORY, sharing.has_pair, owner, reader):
+            await self._change(sharing.set_sharing, owner, reader, on)
 
     async def set_sending_limits(self, account_id: str, limits: OwnLimits) -> None:
         """See :class:`IDirectory`."""

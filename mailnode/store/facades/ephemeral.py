@@ -11,8 +11,8 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from mailnode.errors import StoreUnavailable
+from mailnode.interfaces.ephemeral import IEphemeral
 from mailnode.interfaces.runtime import IClock, IDelayed
-from mailnode.interfaces.store import IEphemeral
 from mailnode.store.engines.engine import EPHEMERAL, Engine, Transaction
 from mailnode.values.rows import StoredRow
 

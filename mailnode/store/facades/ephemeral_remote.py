@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from zope.interface import implementer
 
-from mailnode.interfaces.store import IEphemeral
+from mailnode.interfaces.ephemeral import IEphemeral
 from mailnode.store.engines.remote import Ask
 
 

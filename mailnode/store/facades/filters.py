@@ -10,6 +10,7 @@ from mailnode.errors import StoreUnavailable
 from mailnode.interfaces.learning import ILearning
 from mailnode.interfaces.runtime import IClock
 from mailnode.store.engines.engine import Engine, mail_tenancy
+from mailnode.store.facades.known_words import KnownOfAccount, KnownWords
 from mailnode.store.units import acts, filter_rows
 from mailnode.values.learning import GOOD, JUNK, ActedPage, FilterState, Learnt, Lesson, SenderCounts, WordCounts
 
@@ -35,6 +36,7 @@ class Filters:
         self._clock = clock
         self._states: dict[str, FilterState] = {}
         self._since = 0.0
+        self._known = KnownWords()
 
     # judging
 
@@ -44,24 +46,52 @@ class Filters:
         if not self._since <= now < self._since + STATES_KNOWN or len(self._states) > STATES:
             self._states, self._since = {}, now
         states = self._states
-        for tenancy, ids in self._by_tenancy([one for one in account_ids if one not in states]):
+        told = {
+            one: states[one] for one in account_ids if one in states
+        }  # what is forgotten meanwhile was so when asked
+        if len(told) == len(account_ids):  # as nearly always
+            return told
+        for tenancy, ids in self._by_tenancy([one for one in account_ids if one not in told]):
             found = await self._engine.read(tenancy, filter_rows.states, ids)
-            states.update({one: found.get(one, NOTHING_LEARNT) for one in ids})
-        return {one: states[one] for one in account_ids}
+            for one in ids:
+                told[one] = states[one] = found.get(one, NOTHING_LEARNT)
+        return told
 
     async def words(self, account_ids: Sequence[str], words: Sequence[int]) -> Mapping[str, WordCounts]:
         """See :class:`IFilters`."""
-        found: dict[str, WordCounts] = {}
-        for tenancy, ids in self._by_tenancy(account_ids if words else ()):
-            found.update(await self._engine.read(tenancy, filter_rows.words, ids, words))
-        return found
+        if not words:
+            return {}
+        states, now = await self.learnt(account_ids), self._clock.seconds()
+        learnt = [one for one in account_ids if states[one] != NOTHING_LEARNT]
+        known = {one: self._known.of(one, states[one], now) for one in learnt}
+        missing = {one: some for one, of_account in known.items() if (some := of_account.missing(words))}
+        for tenancy, ids in self._by_tenancy(list(missing)):
+            asked = missing[ids[0]] if len(ids) == 1 else words
+            said = await self._engine.read(tenancy, filter_rows.words, ids, asked)
+            for one in ids:
+                if one in said and not self._known.keep_words(known[one], asked, said[one]):  # it has just learnt
+                    known[one] = await self._asked_anew(one, states[one], words)
+        return {one: of_account.word_counts() for one, of_account in known.items() if of_account.counts is not None}
+
+    async def _asked_anew(self, account_id: str, state: FilterState, words: Sequence[int]) -> KnownOfAccount:
+        self._known.forget(account_id)
+        said = await self._engine.read(self._tenancy(account_id), filter_rows.words, [account_id], words)
+        known = self._known.of(account_id, state, self._clock.seconds())
+        if account_id in said:
+            self._known.keep_words(known, words, said[account_id])
+        return known
 
     async def senders(self, account_ids: Sequence[str], sender: str) -> Mapping[str, SenderCounts]:
         """See :class:`IFilters`."""
-        found: dict[str, SenderCounts] = {}
-        for tenancy, ids in self._by_tenancy(account_ids):
-            found.update(await self._engine.read(tenancy, filter_rows.senders, ids, sender, self._now()))
-        return found
+        states, now = await self.learnt(account_ids), self._clock.seconds()
+        known = {one: self._known.of(one, states[one], now) for one in account_ids if states[one].senders}
+        unasked = [one for one, of_account in known.items() if sender not in of_account.senders]
+        for tenancy, ids in self._by_tenancy(unasked):
+            said = await self._engine.read(tenancy, filter_rows.senders, ids, sender, self._now())
+            for one in ids:
+                self._known.keep_sender(known[one], sender, said.get(one))
+        counts = {one: of_account.senders[sender] for one, of_account in known.items()}
+        return {one: found for one, found in counts.items() if found is not None}
 
     # learning
 
@@ -85,7 +115,7 @@ class Filters:
         """See :class:`ILearning`."""
         tenancy = self._tenancy(account_id)
         learnt = await self._engine.write(tenancy, filter_rows.learn, account_id, lessons, self._now())
-        self._states.pop(account_id, None)
+        self._changed(account_id)
         return learnt
 
     async def looked(self, account_id: str, until: int) -> None:
@@ -111,6 +141,8 @@ class Filters:
         if state.senders > MAX_SENDERS:
             too_much = True
             await self._engine.write(tenancy, filter_rows.drop_senders, account_id, MAX_SENDERS * 3 // 4)
+        if too_much:
+            self._changed(account_id)
         return too_much
 
     # what people ask for, and upkeep
@@ -123,7 +155,7 @@ class Filters:
     async def forget(self, account_id: str) -> None:
         """See :class:`ILearning`."""
         await self._engine.write(self._tenancy(account_id), filter_rows.forget, account_id)
-        self._states.pop(account_id, None)
+        self._changed(account_id)
 
     async def sweep(self, now: float) -> int:
         """See :class:`ILearning`."""
@@ -137,6 +169,11 @@ class Filters:
                 continue  # the engine has logged why
         return total
 
+    def _changed(self, account_id: str) -> None:
+        """Forget what is remembered of a filter."""
+        self._states.pop(account_id, None)
+        self._known.forget(account_id)
+
     def _now(self) -> int:
         return int(self._clock.seconds() * 1_000_000)
 
@@ -144,6 +181,8 @@ class Filters:
         return mail_tenancy(self._partition(account_id))
 
     def _by_tenancy(self, account_ids: Sequence[str]) -> list[tuple[str, list[str]]]:
+        if not account_ids:  # as nearly always: what was asked about is known
+            return []
         groups: dict[str, list[str]] = {}
         for account_id in account_ids:
             groups.setdefault(self._tenancy(account_id), []).append(account_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Concatenate, ParamSpec, TypeVar
 
 from zope.interface import implementer
@@ -14,10 +14,19 @@ from mailnode.store.engines.engine import Transaction
 from mailnode.store.facades.mailbox import ROWS_UIDS, UNIT_UIDS, StoredMailbox
 from mailnode.store.facades.maildrop import Maildrop
 from mailnode.store.facades.partition import Partition
-from mailnode.store.units import account_changes, accounts, mailbox_tree, maildrop_leases, messages
+from mailnode.store.units import (
+    account_changes,
+    accounts,
+    mailbox_rights,
+    mailbox_tree,
+    maildrop_leases,
+    messages,
+    metadata,
+)
 from mailnode.store.units.accounts import INBOX_ID
 from mailnode.values.mailbox import AccountChanges, MailboxInfo, MailboxStatus, Placed, Usage
 from mailnode.values.mailbox_name import mailbox_name
+from mailnode.values.rights import ALL
 from mailnode.values.rows import StoredRow
 
 P = ParamSpec("P")
@@ -30,6 +39,7 @@ class MailAccount:
 
     def __init__(self, partition: Partition, account_id: str) -> None:
         self.account_id = account_id
+        self.hints: tuple[str, ...] = (account_id,)
         self._partition = partition
 
     async def mailboxes(self) -> list[MailboxInfo]:
@@ -54,6 +64,7 @@ class MailAccount:
         """Delete a mailbox and its messages. :raises NoSuchMailbox, MailboxRefused:"""
         modseq = await self._write(mailbox_tree.delete, mailbox_id, self._partition.now())
         self._partition.recent.forget(self.account_id, mailbox_id)
+        self._partition.snapshots.forget(self.account_id, mailbox_id)
         self._partition.publish(self.account_id, modseq)
 
     async def rename(self, mailbox_id: int, name: str) -> None:
@@ -63,6 +74,7 @@ class MailAccount:
         """
         if mailbox_id == INBOX_ID:
             target = await self.create(name)
+            await self._write(metadata.copy, INBOX_ID, target.id)  # the messages move behind it, and tell of it
             await self._move_inbox(target.id)
             return
         modseq = await self._write(mailbox_tree.rename, mailbox_id, mailbox_name(name))
@@ -81,7 +93,8 @@ class MailAccount:
 
     async def subscribe(self, name: str, on: bool) -> None:
         """Add or remove one name. :raises BadMailboxName, LimitReached:"""
-        await self._write(mailbox_tree.subscribe, mailbox_name(name), on)
+        modseq = await self._write(mailbox_tree.subscribe, mailbox_name(name), on)
+        self._partition.publish(self.account_id, modseq)
 
     async def status(self, mailbox_ids: Sequence[int]) -> list[MailboxStatus]:
         """Counts of several mailboxes in one snapshot."""
@@ -116,6 +129,43 @@ class MailAccount:
     async def changes(self, since: int, limit: int = ROWS_UIDS) -> AccountChanges:
         """What happened after a modseq. :raises ChangesForgotten: :raises NoSuchMailbox: the account is gone."""
         return await self._partition.read(account_changes.changes, self.account_id, since, limit)
+
+    async def changed_mailboxes(self, since: int) -> tuple[int, frozenset[int]]:
+        """The account's modseq, and where something happened after another. :raises NoSuchMailbox: the account is gone."""
+        return await self._partition.read(account_changes.changed_mailboxes, self.account_id, since)
+
+    async def annotations(self, mailbox_ids: Sequence[int], reader: str) -> dict[int, dict[str, bytes]]:
+        """Values by entry, by mailbox; 0 is the account."""
+        return await self._partition.read(metadata.read, self.account_id, mailbox_ids, reader)
+
+    async def annotated_at(self, mailbox_ids: Sequence[int], reader: str) -> dict[int, dict[str, int]]:
+        """Modseqs by entry, by mailbox; 0 is the account."""
+        return await self._partition.read(metadata.modseqs, self.account_id, mailbox_ids, reader)
+
+    async def annotate(self, mailbox_id: int, values: Sequence[tuple[str, str, bytes | None]]) -> int:
+        """Set or remove entries. :raises NoSuchMailbox, LimitReached:"""
+        modseq, altered = await self._write(metadata.write, mailbox_id, values)
+        if altered:
+            self._partition.publish(self.account_id, modseq)
+        return modseq
+
+    async def rights(self, mailbox_ids: Sequence[int]) -> dict[int, str]:
+        """What the owner may do, by mailbox: everything."""
+        return dict.fromkeys(mailbox_ids, ALL)
+
+    async def entries(self, mailbox_id: int) -> Mapping[str, str]:
+        """Rights of others by identifier. :raises NoSuchMailbox:"""
+        return await self._partition.read(mailbox_rights.entries, self.account_id, mailbox_id)
+
+    async def give_rights(self, mailbox_id: int, identifier: str, how: str, letters: str) -> bool:
+        """Change the rights of an identifier. :raises NoSuchMailbox, LimitReached:"""
+        modseq, without = await self._write(mailbox_rights.change, mailbox_id, identifier, how, letters)
+        self._partition.publish(self.account_id, modseq)
+        return without
+
+    async def has_reader(self, identifier: str) -> bool:
+        """Whether an identifier has a right in any mailbox."""
+        return await self._partition.read(mailbox_rights.has_entries, self.account_id, identifier)
 
     async def usage(self) -> Usage:
         """Quota limits and usage. :raises NoSuchMailbox: the account is gone."""

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Concatenate, ParamSpec
 
-from twisted.internet.defer import DeferredLock
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from mailnode.errors import NoSuchAccount, NoSuchMailbox, StoreUnavailable
 from mailnode.interfaces.runtime import IClock, IHints
 from mailnode.interfaces.store import IBlobStore, IMailStore
-from mailnode.store.engines.engine import Engine, Transaction
+from mailnode.interfaces.turns import Places
+from mailnode.store.engines.engine import Engine, Transaction, partition_of
+from mailnode.store.facades.account_check import AccountCheck
 from mailnode.store.facades.mail_account import MailAccount
 from mailnode.store.facades.partition import Partition, Scan
 from mailnode.store.facades.recent_messages import RecentMessages
+from mailnode.store.facades.recent_snapshots import RecentSnapshots
+from mailnode.store.facades.shared_account import SharedAccount
 from mailnode.store.units import (
     accounts,
     arrivals,
     copies,
     kept_mailboxes,
+    mailbox_rights,
     mailbox_tree,
     maildrop_leases,
     messages,
+    repair,
     sweeping,
     verify,
 )
@@ -51,18 +55,23 @@ class MailStore:
         clock: IClock,
         partitions: int = 1,
         blobs_elsewhere: Callable[[Sequence[str]], Awaitable[set[str]]] | None = None,
+        keep_deleted: float = sweeping.RETENTION,
     ) -> None:
         """:param partitions: as the engine has them. :param blobs_elsewhere: says which of these blob ids are in use
-        outside of the mail partitions (``QueueStore.blobs_in_use``); without it no blob file is ever swept."""
+        outside of the mail partitions (``QueueStore.blobs_in_use``); without it no blob file is ever swept.
+        :param keep_deleted: seconds what was deleted is kept."""
         self._blobs = blobs
         self._clock = clock
         self._blobs_elsewhere = blobs_elsewhere
+        self._keep_deleted = keep_deleted
         self._unlimited: dict[str, Usage] = {}
         self._unlimited_since = 0.0
-        scanning = DeferredLock()
+        scanning = Places()
         self.recent = RecentMessages()  # of all partitions
+        self.snapshots = RecentSnapshots()  # the same
         self._partitions = [
-            Partition(number, engine, blobs, hints, clock, scanning, self.recent) for number in range(partitions)
+            Partition(number, engine, blobs, hints, clock, scanning, self.recent, self.snapshots)
+            for number in range(partitions)
         ]
 
     def scan_older(self, scan: Scan) -> None:
@@ -72,11 +81,20 @@ class MailStore:
 
     def partition(self, account_id: str) -> int:
         """The number of the partition an account lives in."""
-        return zlib.crc32(account_id.encode()) % len(self._partitions)
+        return partition_of(account_id, len(self._partitions))
 
     def account(self, account_id: str) -> MailAccount:
         """Return the account's object."""
         return MailAccount(self._of(account_id), account_id)
+
+    def shared(self, account_id: str, reader: str, nobodys: bool = False) -> SharedAccount:
+        """Return an account's object as another account may use it."""
+        return SharedAccount(self._of(account_id), account_id, reader, nobodys)
+
+    async def forget_reader(self, account_id: str, reader: str) -> None:
+        """Take all rights in an account's mailboxes from a reader who is gone."""
+        while await self._of(account_id).write(mailbox_rights.forget_reader, account_id, reader):
+            pass
 
     def _of(self, account_id: str) -> Partition:
         return self._partitions[self.partition(account_id)]
@@ -108,15 +126,16 @@ class MailStore:
         except NoSuchAccount:
             pass  # begun before, perhaps not finished
         self.recent.forget(account_id)
+        self.snapshots.forget(account_id)
         await self._finish_removal(partition, account_id)
 
     async def _finish_removal(self, partition: Partition, account_id: str) -> None:
         while await partition.write(sweeping.remove_some, account_id):
             pass
 
-    async def set_quota(self, account_id: str, quota_bytes: int, quota_count: int) -> None:
+    async def set_quota(self, account_id: str, quota_bytes: int, quota_count: int, quota_mailboxes: int = 0) -> None:
         """Set limits; 0 is none. :raises NoSuchAccount:"""
-        await self._of(account_id).write(accounts.set_quota, account_id, quota_bytes, quota_count)
+        await self._of(account_id).write(accounts.set_quota, account_id, quota_bytes, quota_count, quota_mailboxes)
         self.forget_usage()
 
     async def usage(self, account_ids: Sequence[str]) -> dict[str, Usage]:
@@ -192,7 +211,7 @@ class MailStore:
         if not plans:
             return []
         partition = self._of(plans[0].account_id)
-        if any(self._of(plan.account_id) is not partition for plan in plans[1:]):
+        if len(plans) > 1 and any(self._of(plan.account_id) is not partition for plan in plans[1:]):
             raise ValueError("plans for more than one partition")
         prepared = await partition.prepare(message)
         forgotten = self.recent.forgotten
@@ -201,7 +220,9 @@ class MailStore:
         )
         if not applied_once and forgotten == self.recent.forgotten:  # what was applied before may have another prefix
             for plan, one in zip(plans, placed, strict=True):
-                self.recent.arrived((one.account_id, one.mailbox_id, one.uid), message, plan.prefix or message.prefix)
+                if partition.has_listener(one.account_id):
+                    key = one.account_id, one.mailbox_id, one.uid
+                    self.recent.arrived(key, message, plan.prefix or message.prefix)
         for delivered in placed:
             partition.publish(delivered.account_id, delivered.modseq)
         return placed
@@ -215,15 +236,27 @@ class MailStore:
         )
         partition.publish(account_id, modseq)
 
+    def check(self, account_id: str) -> AccountCheck:
+        """Return what compares an account's mail with itself."""
+        return AccountCheck(self._of(account_id), account_id)
+
     async def verify(self) -> list[str]:
         """Compare all rows with each other; return a line for each thing that is wrong. Changes nothing."""
         faults = []
         for partition in self._served():
             for account_id in await partition.read(verify.account_ids):
-                faults += [f"{account_id}: {fault}" for fault in await partition.read(verify.account, account_id)]
-            unneeded = await partition.read(verify.unreferenced_inline)
-            faults += [f"partition {partition.number}: an inline blob nobody needs: {blob_id}" for blob_id in unneeded]
+                faults += [f"{account_id}: {fault}" for fault in await self.check(account_id).rows()]
+        for number, blob_ids in (await self.unneeded()).items():
+            faults += [f"partition {number}: an inline blob nobody needs: {blob_id}" for blob_id in blob_ids]
         return faults
+
+    async def unneeded(self) -> dict[int, list[str]]:
+        """Return some of the inline blobs that no message needs, by partition."""
+        return {partition.number: await partition.read(verify.unreferenced_inline) for partition in self._served()}
+
+    async def remove_unneeded(self, number: int) -> int:
+        """Remove all of these of one partition; return how many."""
+        return await _until_none(self._partitions[number], repair.unneeded)
 
     async def account_ids(self) -> set[str]:
         """Return all accounts that have rows, but those whose removal was begun."""
@@ -232,10 +265,6 @@ class MailStore:
             found |= set(await partition.read(verify.account_ids))
             found -= set(await partition.read(sweeping.unfinished_removals))
         return found
-
-    async def files(self, account_id: str, after: int) -> tuple[list[tuple[int, str]], int | None]:
-        """Return blobs in files that messages of an account need, and behind which message to go on, None at the end."""
-        return await self._of(account_id).read(verify.files, account_id, after)
 
     async def loose_files(self, now: float) -> int:
         """Count the files that nothing refers to for longer than the grace time: the sweep's, as long as all is well."""
@@ -267,7 +296,7 @@ class MailStore:
         :param now: UTC seconds.
         """
         counts = {"messages": 0, "applied": 0, "blobs": 0}
-        kept = int((now - sweeping.RETENTION) * 1_000_000)
+        kept = int((now - self._keep_deleted) * 1_000_000)
         for partition in self._served():
             await self._expunge_kept(partition, int(now * 1_000_000))
             for account_id in await partition.read(sweeping.unfinished_removals):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
+from array import array
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from operator import itemgetter
 from typing import Concatenate, ParamSpec, TypeVar
 
-from twisted.internet.defer import DeferredLock
 from zope.interface import implementer
 
 from mailnode.errors import (
@@ -25,7 +26,8 @@ from mailnode.interfaces.store import IMailbox
 from mailnode.store.engines.engine import Transaction
 from mailnode.store.facades.newer_facts import with_newer_facts
 from mailnode.store.facades.partition import Partition
-from mailnode.store.units import arrivals, copies, flag_changes, messages, stored_facts
+from mailnode.store.facades.recent_snapshots import copied, later
+from mailnode.store.units import arrivals, copies, flag_changes, messages, replacing, stored_facts
 from mailnode.values.blob import BlobRef
 from mailnode.values.facts import FACTS_VERSION
 from mailnode.values.mailbox import (
@@ -36,6 +38,7 @@ from mailnode.values.mailbox import (
     MailboxSnapshot,
     NewMessage,
 )
+from mailnode.values.rights import ALL
 from mailnode.values.rows import StoredRow
 
 P = ParamSpec("P")
@@ -43,7 +46,9 @@ T = TypeVar("T")
 
 UNIT_UIDS = 1_000  # UIDs a changing unit takes, where the contract lets a change be several units
 ROWS_UIDS = 256
-RENDERED_UIDS = 512
+RENDERED_UIDS, RENDERED_NUMBERS = 512, 8192  # UIDs of which all kinds of columns are said, or only numbers
+
+_LAST = itemgetter(-1)
 
 
 @implementer(IMailbox)
@@ -53,14 +58,28 @@ class StoredMailbox:
     def __init__(self, partition: Partition, account_id: str, mailbox_id: int) -> None:
         self.account_id = account_id
         self.id = mailbox_id
+        self.hints: tuple[str, ...] = (account_id,)
         self._partition = partition
 
     async def snapshot(self, claim_recent: bool = False) -> MailboxSnapshot:
         """All live messages."""
-        snapshot = await self._partition.read(messages.snapshot, self.account_id, self.id)
+        snapshot = await self._snapshot()
         if claim_recent and snapshot.recent_from < snapshot.uidnext:
             return replace(snapshot, recent_from=await self._claim(snapshot.uidnext, snapshot.recent_from))
         return snapshot
+
+    async def _snapshot(self) -> MailboxSnapshot:
+        kept = self._partition.snapshots
+        before, snapshot = kept.get(self.account_id, self.id), None
+        if before is not None:
+            changes = await self._partition.read(
+                messages.changes_since, self.account_id, self.id, before.uidvalidity, before.highest_modseq
+            )
+            snapshot = None if changes is None else later(before, changes)
+        if snapshot is None:
+            snapshot = await self._partition.read(messages.snapshot, self.account_id, self.id)
+        kept.keep(self.account_id, snapshot)
+        return copied(snapshot)  # the caller may alter it
 
     async def changes(self, since: int, claim_recent: bool = False, heard: int | None = None) -> MailboxChanges:
         """What happened after a modseq."""
@@ -72,6 +91,10 @@ class StoredMailbox:
         if claim_recent and changes.recent_from < changes.uidnext:
             return replace(changes, recent_from=await self._claim(changes.uidnext, changes.recent_from))
         return changes
+
+    async def expunged(self, since: int) -> array[int] | None:
+        """UIDs of what was expunged after a modseq; None where some of it is kept no more."""
+        return await self._partition.read(messages.expunged, self.account_id, self.id, since)
 
     async def _claim(self, uidnext: int, recent_from: int) -> int:
         """Claim after looking, and only what was seen: so a message is recent to one session at most, and that one
@@ -92,11 +115,11 @@ class StoredMailbox:
             self._partition.require_service()
             return known
         forgotten, current = recent.forgotten, True
-        if self._partition.scan is None or messages.SCANNED.isdisjoint(columns):
-            rows, damaged = await self._readable(uids, columns)
-        else:
+        version = 0 if self._partition.scan is None or messages.SCANNED.isdisjoint(columns) else FACTS_VERSION
+        rows, damaged = await self._readable(uids, columns, version)
+        if version and len(rows) + len(damaged) < len(uids):  # facts of some are older, or they are kept no more
             rows, damaged = await self._readable(uids, (*columns, "facts_version"))
-            current = all(row[-1] >= FACTS_VERSION for row in rows)
+            current = min(map(_LAST, rows), default=FACTS_VERSION) >= FACTS_VERSION
             rows = await with_newer_facts(self._partition, self.account_id, self.id, rows, columns)
         rows = await self._with_large_facts(rows, columns)
         if damaged:
@@ -105,13 +128,19 @@ class StoredMailbox:
             recent.remember(self.account_id, self.id, rows, columns)
         return rows
 
-    async def _readable(self, uids: Sequence[int], columns: Sequence[str]) -> tuple[list[StoredRow], Sequence[int]]:
-        """Return the rows that can be read, and the UIDs of the others. Where only content cannot, it is its error."""
-        rows, damaged = await self._partition.read_each(messages.rows, self.account_id, self.id, uids, columns)
+    async def _readable(
+        self, uids: Sequence[int], columns: Sequence[str], version: int = 0
+    ) -> tuple[list[StoredRow], Sequence[int]]:
+        """Return the rows that can be read, and the UIDs of the others. Where only content cannot, it is its error.
+
+        :param version: as for :func:`messages.rows`."""
+        rows, damaged = await self._partition.read_each(messages.rows, self.account_id, self.id, uids, columns, version)
         if not damaged or "content" not in columns:
             return rows, damaged
         without = [name for name in columns if name != "content"]
-        lacking, damaged = await self._partition.read_each(messages.rows, self.account_id, self.id, damaged, without)
+        lacking, damaged = await self._partition.read_each(
+            messages.rows, self.account_id, self.id, damaged, without, version
+        )
         at = columns.index("content") + 1
         rows += [
             (*row[:at], BlobDamaged(f"{self._partition.file}: content of UID {row[0]}"), *row[at:]) for row in lacking
@@ -122,14 +151,14 @@ class StoredMailbox:
         facts = [number for number, name in enumerate(columns, 1) if name in arrivals.FACTS_COLUMNS]
         if facts:
             first = facts[0]
-            absent = [row[0] for row in rows if row[first] is None]
-            if absent:
+            if None in map(itemgetter(first), rows):
+                absent = [row[0] for row in rows if row[first] is None]
                 return await self._with_facts(rows, absent, columns, facts)
         return rows
 
     async def rendered(self, uids: Sequence[int], number: int, pieces: Sequence[bytes | str]) -> bytes | None:
-        """Return what live messages say, one after another. :raises LimitReached: over 512 UIDs."""
-        if len(uids) > RENDERED_UIDS:
+        """Return what live messages say, one after another. :raises LimitReached: too many UIDs."""
+        if len(uids) > (RENDERED_UIDS if messages.SCANNED.intersection(pieces) else RENDERED_NUMBERS):
             raise LimitReached("rows")
         try:
             return await self._partition.read(
@@ -203,6 +232,16 @@ class StoredMailbox:
         self._partition.publish(self.account_id, appended.modseq)
         return appended
 
+    async def replace(self, uid: int, target: int, message: NewMessage) -> Appended:
+        """Place a new message and expunge another. :raises NoSuchMessage, OverQuota, KeywordLimit:"""
+        prepared = await self._partition.prepare(message)
+        forgotten = self._partition.recent.forgotten
+        appended = await self._write(replacing.replace, uid, target, message, prepared, self._partition.now())
+        if forgotten == self._partition.recent.forgotten:
+            self._partition.recent.arrived((self.account_id, target, appended.uids[0]), message, message.prefix)
+        self._partition.publish(self.account_id, appended.modseq)
+        return appended
+
     async def store_flags(
         self,
         uids: Sequence[int],
@@ -214,35 +253,33 @@ class StoredMailbox:
         """Change flags of live messages. :raises KeywordLimit:"""
         if mode not in ("set", "add", "remove"):
             raise ValueError(mode)
+        if len(uids) <= UNIT_UIDS:
+            return await self._store_flags(uids, mode, flags, tuple(keywords), unchanged_since)
         changed: list[tuple[int, int, int]] = []
         modified: list[int] = []
         for chunk in _chunks(uids):
-            stored, altered = await self._write(
-                flag_changes.store_flags, chunk, mode, flags, tuple(keywords), unchanged_since
-            )
+            stored = await self._store_flags(chunk, mode, flags, tuple(keywords), unchanged_since)
             changed += stored.changed
             modified += stored.modified
-            if altered:
-                own = [row for row in stored.changed if row[2] == stored.modseq]
-                self._partition.flag_news.add(self.account_id, self.id, stored.modseq, own, stored.keywords)
-            self._publish_if(altered, stored.modseq)
-        if len(uids) <= UNIT_UIDS:
-            return stored
         return replace(stored, changed=tuple(changed), modified=tuple(modified))
+
+    async def _store_flags(
+        self, uids: Sequence[int], mode: str, flags: int, keywords: tuple[str, ...], unchanged_since: int | None
+    ) -> FlagsStored:
+        stored, altered = await self._write(flag_changes.store_flags, uids, mode, flags, keywords, unchanged_since)
+        if altered:
+            own = [row for row in stored.changed if row[2] == stored.modseq]
+            self._partition.flag_news.add(self.account_id, self.id, stored.modseq, own, stored.keywords)
+        self._publish_if(altered, stored.modseq)
+        return stored
 
     async def copy(self, uids: Sequence[int], target: int) -> Copied:
         """Place the live ones of these messages in another mailbox too. :raises OverQuota: :raises Busy: another process
         copies much in this account."""
         if len(uids) <= UNIT_UIDS:
             return await self._copy(uids, target, False)
-        lock = self._partition.copying.setdefault(self.account_id, DeferredLock())
-        await lock.acquire()
-        try:
+        async with self._partition.copying.of(self.account_id):
             return await self._copy_staged(uids, target)
-        finally:
-            lock.release()
-            if not lock.locked:
-                self._partition.copying.pop(self.account_id, None)
 
     async def _copy_staged(self, uids: Sequence[int], target: int) -> Copied:
         """COPY in several units, of which the last makes all copies seen."""
@@ -294,10 +331,13 @@ class StoredMailbox:
         """Expunge the live ones of these UIDs; return which."""
         expunged: list[int] = []
         for chunk in _chunks(uids):
-            gone, modseq = await self._write(messages.expunge, chunk, only_deleted, self._partition.now())
+            gone, modseq = await self._expunge(chunk, only_deleted)
             expunged += gone
             self._publish_if(bool(gone), modseq)
         return tuple(expunged)
+
+    async def _expunge(self, uids: Sequence[int], only_deleted: bool) -> tuple[tuple[int, ...], int]:
+        return await self._write(messages.expunge, uids, only_deleted, self._partition.now())
 
     async def _write(
         self, unit: Callable[Concatenate[Transaction, str, int, P], T], *args: P.args, **kwargs: P.kwargs
@@ -306,6 +346,10 @@ class StoredMailbox:
             return await self._partition.write(unit, self.account_id, self.id, *args, **kwargs)
         except NoSuchAccount as error:
             raise NoSuchMailbox(str(self.id)) from error
+
+    async def rights(self) -> str:
+        """What the owner may do: everything."""
+        return ALL
 
     def _publish_if(self, changed: bool, modseq: int) -> None:
         if changed:

@@ -47,7 +47,7 @@ async def _find(
     newer: list[newer_facts.NewerFacts] = []
     for uid, message_id, blob in places:
         with suppress(BlobDamaged, Busy, StoreUnavailable):
-            facts = await _scan(partition, blob)
+            facts = await scan_again(partition, blob)
             found[uid] = {at: getattr(facts, name) for at, name in asked}
             row, facts_blob = await partition.facts_row(facts)
             newer.append(newer_facts.NewerFacts(message_id, facts.header_size, row, facts_blob))
@@ -58,11 +58,10 @@ async def _find(
     return found
 
 
-async def _scan(partition: Partition, blob: BlobRef) -> EncodedFacts:
-    """One at a time: mail that comes in is scanned by the same threads and processes."""
+async def scan_again(partition: Partition, blob: BlobRef) -> EncodedFacts:
+    """Find the facts of a stored message anew; one at a time: mail that comes in is scanned by the same threads and processes.
+
+    :raises BlobDamaged:"""
     assert partition.scan is not None
-    await partition.scanning.acquire()
-    try:
+    async with partition.scanning:
         return await partition.scan(blob.size, partial(partition.read_blob, blob))
-    finally:
-        partition.scanning.release()

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Concatenate, ParamSpec, TypeVar
 
-from twisted.internet.defer import DeferredLock
 from twisted.logger import Logger
 
 from mailnode.errors import BlobDamaged, StoreDamaged, StoreUnavailable
 from mailnode.interfaces.runtime import IClock, IHints
 from mailnode.interfaces.store import IBlobStore
+from mailnode.interfaces.turns import Places, Turns
 from mailnode.store.engines.engine import Engine, Transaction, mail_tenancy
 from mailnode.store.facades.flag_news import FlagNews
 from mailnode.store.facades.recent_messages import RecentMessages
+from mailnode.store.facades.recent_snapshots import RecentSnapshots
 from mailnode.store.units import arrivals, mailbox_tree, messages, stored_facts
 from mailnode.values.blob import BlobRef, StagedBlob
 from mailnode.values.events import emit
@@ -41,20 +42,23 @@ class Partition:
         blobs: IBlobStore,
         hints: IHints,
         clock: IClock,
-        scanning: DeferredLock,
+        scanning: Places,
         recent: RecentMessages,
+        snapshots: RecentSnapshots,
     ) -> None:
-        """:param scanning: held while a message is scanned again, one in the process. :param recent: of all partitions."""
+        """:param scanning: held while a message is scanned again, one in the process. :param recent, snapshots: of all
+        partitions."""
         self.number = number
         self.blobs = blobs
         self.clock = clock
         self.flag_news = FlagNews()
         self.recent = recent
+        self.snapshots = snapshots
         self._statuses: dict[tuple[str, str], MailboxStatus] = {}  # by account and name of the mailbox
         self._statuses_of: int | None = None  # what was written when they were read
         self.scan: Scan | None = None  # without one, facts of an older scanner are told as they are
         self.scanning = scanning
-        self.copying: dict[str, DeferredLock] = {}  # accounts with a COPY of many messages under way in this process
+        self.copying = Turns()  # accounts with a COPY of many messages under way in this process
         self._damaged: set[tuple[str, int, int]] = set()  # told: account, mailbox, UID
         self.file = f"{mail_tenancy(number)}.db"  # for messages about it
         self._tenancy = mail_tenancy(number)
@@ -109,6 +113,9 @@ class Partition:
 
     async def prepare(self, message: NewMessage) -> arrivals.Prepared:
         """Encode what all copies of a message have in common; large facts are staged as a blob."""
+        row = arrivals.facts_row(message.facts)
+        if sum(map(len, row)) <= MAX_INLINE_FACTS:
+            return arrivals.prepare(message.blob, message.facts, row, None)
         return arrivals.prepare(message.blob, message.facts, *await self.facts_row(message.facts))
 
     async def facts_row(self, facts: EncodedFacts) -> tuple[tuple[bytes | None, ...], StagedBlob | None]:
@@ -165,6 +172,10 @@ class Partition:
     def now(self) -> int:
         """UTC microseconds."""
         return int(self.clock.seconds() * 1_000_000)
+
+    def has_listener(self, account_id: str) -> bool:
+        """Whether a session of the account is open in this process."""
+        return self._hints.has_listener(account_id)
 
     def publish(self, account_id: str, modseq: int) -> None:
         """Hint at a change that is committed."""

@@ -10,9 +10,9 @@ from math import log
 from zope.interface import implementer
 
 from mailnode.errors import StoreUnavailable
+from mailnode.interfaces.ephemeral import IEphemeral
 from mailnode.interfaces.policy import IPolicyMemory
 from mailnode.interfaces.runtime import IClock
-from mailnode.interfaces.store import IEphemeral
 from mailnode.store.engines.engine import EPHEMERAL, Engine
 from mailnode.store.facades.write_back import WriteBack
 from mailnode.store.units import policy_memory

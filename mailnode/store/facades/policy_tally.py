@@ -27,7 +27,7 @@ class PolicyTally:
         """:param interval: seconds between writes."""
         self._engine = engine
         self._clock = clock
-        self._new: dict[tuple[int, str, str, str], list[float]] = {}  # times, score, seconds
+        self._new: dict[int, dict[tuple[str, str, str], list[float]]] = {}  # by hours; times, score, seconds
         self._write_back = WriteBack(clock, interval, self.write)
 
     def start(self) -> None:
@@ -43,7 +43,11 @@ class PolicyTally:
         new, self._new = self._new, {}
         if not new:
             return
-        rows = [(*key, int(times), score, seconds) for key, (times, score, seconds) in new.items()]
+        rows = [
+            (hour, policy[:MAX_NAME], stage, answer, int(times), score, seconds)
+            for hour, of_hour in new.items()
+            for (policy, stage, answer), (times, score, seconds) in of_hour.items()
+        ]
         try:
             await self._engine.write(EPHEMERAL, policy_hours.add, rows)
         except StoreUnavailable:
@@ -51,12 +55,13 @@ class PolicyTally:
 
     def note(self, answer: PolicyAnswer) -> None:
         """See :class:`IPolicyTally`."""
-        key = int(self._clock.seconds() // HOUR), answer.policy[:MAX_NAME], answer.stage, answer.answer
-        counted = self._new.get(key)
+        hour, key = int(self._clock.seconds() // HOUR), (answer.policy, answer.stage, answer.answer)
+        of_hour = self._new.setdefault(hour, {}) if hour not in self._new else self._new[hour]
+        counted = of_hour.get(key)
         if counted is None:
-            if len(self._new) >= WAITING:
+            if sum(map(len, self._new.values())) >= WAITING:
                 return
-            counted = self._new[key] = [0, 0.0, 0.0]
+            counted = of_hour[key] = [0, 0.0, 0.0]
         counted[0] += 1
         counted[1] += answer.score
         counted[2] += answer.seconds

@@ -7,13 +7,14 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from twisted.internet.defer import Deferred, DeferredList, DeferredLock
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from mailnode.errors import BlobDamaged, StoreUnavailable
 from mailnode.interfaces.store import IBlobStore, IQueueStore
+from mailnode.interfaces.turns import Places
 from mailnode.store.engines.engine import QUEUE, Engine
 from mailnode.store.units import (
     queue_history,
@@ -23,6 +24,7 @@ from mailnode.store.units import (
     queue_rows,
     queue_search,
     queue_steering,
+    verify_queue,
 )
 from mailnode.store.units.queue_leases import LeaseLost
 from mailnode.store.units.queue_rows import GONE, SPREAD, STAGED, UNIT_ROWS
@@ -76,10 +78,10 @@ class Queue:
         self._staging: set[str] = set()  # envelopes that enqueue() is writing
         self._paused: dict[str, float] | None = None  # None: to be read anew
         self._pauses = 0  # how often that changed
-        self._tallying = DeferredLock()
+        self._tallying = Places()
         self._tally: QueueTally | None = None
         self._tallied_at = 0.0
-        self._spreading = DeferredLock()  # one envelope at a time changes its recipients' due_at piece by piece
+        self._spreading = Places()  # one envelope at a time changes its recipients' due_at piece by piece
 
     # into the queue
 
@@ -114,14 +116,12 @@ class Queue:
     async def _spread(self, envelope_id: str) -> None:
         """Make an envelope's recipients due, or not; what cannot be done now is done later."""
         after: int | None = -(1 << 62)
-        await self._spreading.acquire()
-        try:
-            while after is not None:
-                after = await self._engine.write(QUEUE, queue_rows.spread, self._shard, envelope_id, after)
-        except StoreUnavailable:
-            self._unfinished = True
-        finally:
-            self._spreading.release()
+        async with self._spreading:
+            try:
+                while after is not None:
+                    after = await self._engine.write(QUEUE, queue_rows.spread, self._shard, envelope_id, after)
+            except StoreUnavailable:
+                self._unfinished = True
 
     async def _delete(self, envelope_id: str) -> None:
         """Delete the rows of an envelope that is gone; what cannot be done now is done later."""
@@ -234,6 +234,11 @@ class Queue:
         """Return the ids of blobs in files that the queue refers to, in order, those behind one."""
         return await self._engine.read(QUEUE, queue_rows.files, after, limit)
 
+    async def contents(self, after: str, limit: int) -> list[tuple[BlobRef, bytes | None]]:
+        """Return what the queue's messages should hold, in the order of blob ids, those behind one; and the stored form of
+        those that are inline."""
+        return await self._engine.read(QUEUE, verify_queue.contents, after, limit)
+
     # commands and metrics
 
     async def envelopes(
@@ -256,15 +261,12 @@ class Queue:
 
     async def tally(self, now: float, age: float = 0.0) -> QueueTally:
         """See :class:`IQueueStore`. Who asks meanwhile gets the same one."""
-        await self._tallying.acquire()
-        try:
+        async with self._tallying:
             if self._tally is not None:
                 age = min(age, self._tally.recipients * GOOD_FOR)
             if self._tally is None or not now - age <= self._tallied_at <= now:
                 self._tally, self._tallied_at = await self._count_all(now), now
             return self._tally
-        finally:
-            self._tallying.release()
 
     async def _count_all(self, now: float) -> QueueTally:
         made = QueueTally()

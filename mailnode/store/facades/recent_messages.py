@@ -1,4 +1,5 @@
-"""What was just delivered, appended or read, kept in memory: a program that shows it asks no thread and no disk.
+"""What was just delivered where somebody is logged in, appended or read, kept in memory: a program that shows it asks no
+thread and no disk.
 
 Kept is only what never changes: neither the content of a blob, nor what stands in a message's row but its flags, nor
 what UID a message has. So nothing has to be compared with the store; what can end is the mailbox, and then it is forgotten
@@ -17,7 +18,7 @@ from mailnode.store.units.arrivals import FACTS_COLUMNS, facts_row
 from mailnode.store.units.messages import READ_TOGETHER, READ_WHOLE
 from mailnode.values.blob import BlobRef
 from mailnode.values.facts import FACTS_VERSION, EncodedFacts
-from mailnode.values.mailbox import NewMessage
+from mailnode.values.mailbox import COLUMNS, NewMessage
 from mailnode.values.rows import NamedValues, StoredRow
 
 CONTENTS = 16 * 1024 * 1024  # octets of content that are kept
@@ -29,6 +30,7 @@ CHANGING = frozenset(("flags", "modseq"))  # columns that may have another value
 
 Key = tuple[str, int, int]  # account, mailbox, UID
 _Arrived = tuple[EncodedFacts, BlobRef, int, int, bytes]  # ..., INTERNALDATE as in NewMessage, prefix
+_Read = tuple[Sequence[str], StoredRow]  # columns, their values
 
 
 class RecentMessages:
@@ -38,7 +40,9 @@ class RecentMessages:
         """:param contents, rows: octets of each that may be kept."""
         self.forgotten = 0  # how often something was forgotten: what was read before must not be remembered after it
         self._contents: OrderedDict[str, bytes] = OrderedDict()  # by blob id
-        self._rows: OrderedDict[Key, tuple[int, NamedValues | _Arrived]] = OrderedDict()  # octets, values by column
+        self._rows: OrderedDict[Key, tuple[int, NamedValues | _Arrived | _Read]] = (
+            OrderedDict()
+        )  # octets, values by column
         self._contents_left = contents
         self._rows_left = rows
 
@@ -83,14 +87,23 @@ class RecentMessages:
 
     def remember(self, account_id: str, mailbox_id: int, rows: Sequence[StoredRow], columns: Sequence[str]) -> None:
         """Keep rows ``(uid, *columns)``. Of those with ``content`` among their columns, ``blob`` is there too."""
-        for uid, *values in rows:
-            row = dict(zip(columns, values, strict=True))
-            content = row.pop("content", None)
-            if isinstance(content, bytes):
-                self.remember_content(row["blob"], content)
-            for name in CHANGING.intersection(row):
-                del row[name]
-            self.remember_row((account_id, mailbox_id, uid), row)
+        names, pick, long, blob_at, content_at = _lasting(tuple(columns))
+        kept = self._rows
+        for row in rows:
+            if content_at and isinstance(row[content_at], bytes):
+                self.remember_content(row[blob_at], row[content_at])
+            key = account_id, mailbox_id, row[0]
+            if key in kept:
+                self.remember_row(key, dict(zip(names, pick(row), strict=True)))
+                continue
+            octets = ROW
+            for at in long:
+                if row[at]:
+                    octets += len(row[at])
+            if octets <= LONGEST_ROW:
+                kept[key] = octets, (names, pick(row))
+                self._rows_left -= octets
+        self._make_room()
 
     def arrived(self, key: Key, message: NewMessage, prefix: bytes) -> None:
         """Keep a message that was just placed. :param prefix: that of this copy."""
@@ -102,10 +115,16 @@ class RecentMessages:
         octets = ROW + len(prefix) + sum(map(len, facts_row(facts)))
         self._keep(key, octets, (facts, blob.ref, message.internaldate, message.internaldate_offset, prefix))
 
-    def _looked_at(self, key: Key, arrived: _Arrived) -> NamedValues:
-        """Sort a new message's values by column: most are never asked for."""
+    def _looked_at(self, key: Key, values: _Arrived | _Read) -> NamedValues:
+        """Sort a message's values by column: most are never asked for."""
+        row = dict(zip(*values, strict=True)) if len(values) == 2 else self._columns(values)
+        self._rows[key] = self._rows[key][0], row
+        return row
+
+    @staticmethod
+    def _columns(arrived: _Arrived) -> NamedValues:
         facts, blob, internaldate, offset, prefix = arrived
-        row = {
+        return {
             **dict(zip(FACTS_COLUMNS, facts_row(facts), strict=True)),
             "internaldate": internaldate,
             "internaldate_offset": offset,
@@ -114,14 +133,17 @@ class RecentMessages:
             "header_size": facts.header_size,
             "blob": blob,
         }
-        self._rows[key] = self._rows[key][0], row
-        return row
 
     def remember_row(self, key: Key, row: NamedValues) -> None:
         """Keep values of one row by their columns, with those that are kept of it; none of them among CHANGING."""
-        known = self._rows.get(key, (0, {}))[1]
-        row = (known if isinstance(known, dict) else self._looked_at(key, known)) | row
-        self._keep(key, ROW + sum([len(value) for value in row.values() if isinstance(value, bytes)]), row)
+        known = self._rows.get(key)
+        if known is not None:
+            row = (known[1] if isinstance(known[1], dict) else self._looked_at(key, known[1])) | row
+        octets = ROW
+        for value in row.values():
+            if type(value) is bytes:
+                octets += len(value)
+        self._keep(key, octets, row)
 
     def _keep(self, key: Key, octets: int, row: NamedValues | _Arrived) -> None:
         known = self._rows.pop(key, None)
@@ -131,6 +153,9 @@ class RecentMessages:
             return
         self._rows[key] = octets, row
         self._rows_left -= octets
+        self._make_room()
+
+    def _make_room(self) -> None:
         while self._rows_left < 0:
             self._rows_left += self._rows.popitem(last=False)[1][0]
 
@@ -156,6 +181,21 @@ class RecentMessages:
         self._contents_left += sum([len(content) + ROW for content in self._contents.values()])
         self._rows.clear()
         self._contents.clear()
+
+
+@lru_cache(maxsize=256)
+def _lasting(
+    columns: tuple[str, ...],
+) -> tuple[Sequence[str], Callable[[StoredRow], StoredRow], Sequence[int], int, int]:
+    """Return the columns that may be kept of a row ``(uid, *columns)``; what picks their values; where in the row those are that
+    may be long; and where blob and content are: 0 when they were not asked for."""
+    names = [name for name in columns if name != "content" and name not in CHANGING]
+    places = [columns.index(name) + 1 for name in names]
+    blob_at, content_at = (columns.index(name) + 1 if name in columns else 0 for name in ("blob", "content"))
+    long = [columns.index(name) + 1 for name in names if COLUMNS[name] is bytes]
+    if len(places) > 1:
+        return names, itemgetter(*places), long, blob_at, content_at
+    return names, lambda row: tuple([row[at] for at in places]), long, blob_at, content_at
 
 
 @lru_cache(maxsize=256)

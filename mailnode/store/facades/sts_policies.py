@@ -7,7 +7,7 @@ from contextlib import suppress
 from zope.interface import implementer
 
 from mailnode.errors import StoreUnavailable
-from mailnode.interfaces.store import IStsPolicies
+from mailnode.interfaces.ephemeral import IStsPolicies
 from mailnode.store.engines.engine import EPHEMERAL, Engine
 from mailnode.store.units import sts_policies
 from mailnode.values.sts_policy import KeptStsPolicy

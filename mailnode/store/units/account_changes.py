@@ -8,6 +8,7 @@ from operator import itemgetter
 
 from mailnode.errors import ChangesForgotten, NoSuchMailbox
 from mailnode.store.engines.engine import Transaction
+from mailnode.store.units.messages import modseq_of
 from mailnode.store.units.statements import listed, pieces
 from mailnode.values.mailbox import AccountChanges, Placed
 
@@ -67,6 +68,16 @@ def changes(tx: Transaction, account_id: str, since: int, limit: int) -> Account
         tuple(sorted(box[0] for box in boxes if box[3] is None and box[1] > since)),
         tuple(sorted(box[0] for box in boxes if box[3] is not None)),
     )
+
+
+def changed_mailboxes(tx: Transaction, account_id: str, since: int) -> tuple[int, frozenset[int]]:
+    """The account's modseq, and the mailboxes in which something happened to messages after another. :raises NoSuchMailbox:
+    the account is gone."""
+    rows = tx.execute(
+        "SELECT mailbox_id FROM mailbox WHERE account_id = ? AND highest_modseq > ? AND deleted_at IS NULL",
+        (account_id, since),
+    )
+    return modseq_of(tx, account_id), frozenset(mailbox_id for (mailbox_id,) in rows)
 
 
 def _changed(tx: Transaction, account_id: str, mailbox_id: int, since: int) -> Iterable[tuple[int, int]]:

@@ -6,8 +6,8 @@ import hashlib
 import json
 from collections.abc import Sequence
 
-from mailnode.errors import Busy, KeywordLimit, NoSuchAccount, OverQuota
-from mailnode.store.engines.engine import Transaction
+from mailnode.errors import Busy, KeywordLimit, NoSuchAccount, NoSuchMailbox, OverQuota
+from mailnode.store.engines.engine import Transaction, of_account
 from mailnode.values.flags import KEYWORD_SHIFT, MAX_KEYWORD_OCTETS, MAX_KEYWORDS, KeywordTable
 from mailnode.values.mailbox import SPECIAL_USE, Usage
 from mailnode.values.mailbox_name import INBOX
@@ -77,6 +77,8 @@ def keyword_table(stored: str) -> KeywordTable:
 
 def with_keywords(table: KeywordTable, names: Sequence[str]) -> KeywordTable:
     """Return the table with these names in it. :raises KeywordLimit: no room, or a name over 100 octets."""
+    if not names:
+        return table
     known = {name.lower() for name in table.names}
     added = []
     for name in names:
@@ -153,12 +155,21 @@ def add_mailbox(
     )
 
 
-def set_quota(tx: Transaction, account_id: str, quota_bytes: int, quota_count: int) -> None:
+def require_mailbox(tx: Transaction, account_id: str, mailbox_id: int) -> None:
+    """:raises NoSuchMailbox: the account has none with this id, or none any more; one that is but a name is there."""
+    if not tx.execute(
+        "SELECT 1 FROM mailbox WHERE account_id = ? AND mailbox_id = ? AND deleted_at IS NULL", (account_id, mailbox_id)
+    ):
+        raise NoSuchMailbox(str(mailbox_id))
+
+
+@of_account
+def set_quota(tx: Transaction, account_id: str, quota_bytes: int, quota_count: int, quota_mailboxes: int) -> None:
     """Set limits; 0 is none. :raises NoSuchAccount:"""
     rows = tx.execute(
-        "UPDATE account SET quota_bytes = ?, quota_count = ? WHERE account_id = ? AND removed_at IS NULL"
-        " RETURNING account_id",
-        (quota_bytes, quota_count, account_id),
+        "UPDATE account SET quota_bytes = ?, quota_count = ?, quota_mailboxes = ?"
+        " WHERE account_id = ? AND removed_at IS NULL RETURNING account_id",
+        (quota_bytes, quota_count, quota_mailboxes, account_id),
     )
     if not rows:
         raise NoSuchAccount(account_id)
@@ -169,8 +180,9 @@ def usage(tx: Transaction, account_ids: Sequence[str]) -> dict[str, Usage]:
     found = {}
     for account_id in account_ids:
         for row in tx.execute(
-            "SELECT bytes_used, quota_bytes, count_used, quota_count FROM account"
-            " WHERE account_id = ? AND removed_at IS NULL",
+            "SELECT bytes_used, quota_bytes, count_used, quota_count, quota_mailboxes, CASE WHEN quota_mailboxes > 0 THEN"
+            " (SELECT count(*) FROM mailbox WHERE mailbox.account_id = account.account_id AND deleted_at IS NULL) ELSE 0 END"
+            " FROM account WHERE account_id = ? AND removed_at IS NULL",
             (account_id,),
         ):
             found[account_id] = Usage(*row)

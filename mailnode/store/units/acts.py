@@ -76,9 +76,10 @@ def _look(
         if expunged is not None or flags & DELETED:
             continue
         moved = bool(later) or not prefix  # or it was put there by a mail program as it is
-        if moved or modseq != created:
-            liked = bool(flags & (ANSWERED | FLAGGED))
-            found.append(Acted(mailbox_id, uid, created, place, _keyword(flags, table), moved, liked))
+        liked, keyword = bool(flags & (ANSWERED | FLAGGED)), _keyword(flags, table)
+        # Reading it says nothing, and most changes are that; nor does putting it among drafts, sent mail or trash.
+        if (place or keyword) and (moved or (modseq != created and (liked or keyword))):
+            found.append(Acted(mailbox_id, uid, created, place, keyword, moved, liked))
     return len(rows), *(rows[-1][:2] if rows else begin)
 
 

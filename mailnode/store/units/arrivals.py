@@ -8,11 +8,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import chain
+from typing import NamedTuple
 
 from mailnode.errors import Busy, KeywordLimit, LimitReached, NoSuchMailbox
-from mailnode.store.engines.engine import Transaction, growing, run_together
+from mailnode.store.engines.engine import Transaction, growing, of_account, of_accounts, run_together
 from mailnode.store.units import mailbox_tree
 from mailnode.store.units.accounts import INBOX_ID, keyword_bits, save_keywords, touch, with_keywords
 from mailnode.store.units.statements import insert_rows
@@ -21,21 +21,20 @@ from mailnode.values.facts import EncodedFacts
 from mailnode.values.flags import DELETED, SEEN, SYSTEM_MASK, KeywordTable
 from mailnode.values.mailbox import Appended, Delivered, DeliveryPlan, NewMessage
 
-FACTS_COLUMNS = ("envelope", "bodystructure", "sort", "fields", "body", "parts")  # in the order of the row
+FACTS_COLUMNS = ("envelope", "bodystructure", "sort", "fields", "body", "parts", "preview")  # in the order of the row
 MAX_REFS = 16  # Message-IDs that decide about a message's thread: its own, the first and the last it refers to
 NO_FACTS = (None,) * len(FACTS_COLUMNS)
 
 _MESSAGE = (
     "message (account_id, message_id, thread_id, received_at, internaldate, internaldate_offset,"
     " header_size, blob_id, blob_size, blob_place, blob_encoding, blob_digest, facts_version, facts_blob, prefix,"
-    " envelope, bodystructure, sort, fields, body, parts)"
+    " envelope, bodystructure, sort, fields, body, parts, preview)"
 )
 PLACEMENT = "placement (account_id, mailbox_id, uid, message_id, flags, modseq, created_modseq, size, savedate, uidl)"
 REFS_AT_ONCE = 128
 
 
-@dataclass(frozen=True, slots=True)
-class Arriving:
+class Arriving(NamedTuple):
     """A message on its way into a mailbox: what is its own, beside its content."""
 
     message: NewMessage
@@ -50,8 +49,7 @@ class Arriving:
         return len(self.prefix) + self.message.blob.ref.size
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(NamedTuple):
     """A message's content as rows: the same for every copy."""
 
     blob: StagedBlob
@@ -63,7 +61,7 @@ class Prepared:
 
 def facts_row(facts: EncodedFacts) -> tuple[bytes, ...]:
     """Return the values of FACTS_COLUMNS."""
-    return facts[3:9]
+    return facts[3:10]
 
 
 def prepare(
@@ -115,6 +113,7 @@ def _ref_hash(message_id: str) -> int:
 
 
 @growing
+@of_account
 def append(
     tx: Transaction,
     account_id: str,
@@ -158,11 +157,13 @@ def deliver(
     :param now: UTC microseconds. :raises NoSuchAccount: :raises OverQuota: an account has no room at all.
     """
     results: dict[int, Delivered] = {}
+    stored = False
     for number in sorted(range(len(plans)), key=lambda number: plans[number].account_id):
         plan = plans[number]
         done = _applied(tx, envelope_id, plan) if applied_once else None
         if done is None:
-            done = _apply(tx, plan, message, prepared, now)
+            done = _apply(tx, plan, message, prepared, now, stored)
+            stored = True
             if applied_once:
                 tx.execute(
                     "INSERT INTO applied (account_id, envelope_id, recipient, mailbox_id, uid, modseq, applied_at)"
@@ -172,6 +173,8 @@ def deliver(
         results[number] = done
     return [results[number] for number in range(len(plans))]
 
+
+of_accounts(deliver, lambda args: [plan.account_id for plan in args[1]])
 
 Delivery = tuple[str, Sequence[DeliveryPlan], NewMessage, Prepared, bool, int]  # the arguments of deliver()
 
@@ -232,7 +235,9 @@ def _applied(tx: Transaction, envelope_id: str, plan: DeliveryPlan) -> Delivered
     return Delivered(plan.account_id, plan.recipient, *rows[0]) if rows else None
 
 
-def _apply(tx: Transaction, plan: DeliveryPlan, message: NewMessage, prepared: Prepared, now: int) -> Delivered:
+def _apply(
+    tx: Transaction, plan: DeliveryPlan, message: NewMessage, prepared: Prepared, now: int, stored: bool
+) -> Delivered:
     account_id = plan.account_id
     prefix = plan.prefix or message.prefix
     size = len(prefix) + message.blob.ref.size
@@ -242,7 +247,8 @@ def _apply(tx: Transaction, plan: DeliveryPlan, message: NewMessage, prepared: P
         flags |= keyword_bits(_grow_if_possible(tx, account_id, table, plan.keywords), plan.keywords)
     mailbox_id = _where(tx, plan, modseq)
     uid, _ = _take_uids(tx, account_id, mailbox_id, modseq, (flags,), size)
-    _insert(tx, account_id, mailbox_id, modseq, message_id, uid, [Arriving(message, prepared, prefix, flags, now)])
+    placed = [Arriving(message, prepared, prefix, flags, now)]
+    _insert(tx, account_id, mailbox_id, modseq, message_id, uid, placed, stored)
     return Delivered(account_id, plan.recipient, mailbox_id, uid, modseq)
 
 
@@ -316,11 +322,12 @@ def _insert(
     message_id: int,
     uid: int,
     placed: Sequence[Arriving],
+    stored: bool = False,
 ) -> None:
-    """Insert the rows of messages whose ids and UIDs begin with these."""
+    """Insert the rows of messages whose ids and UIDs begin with these. :param stored: their content was, in this unit."""
     threads = _threads(tx, account_id, message_id, [one.prepared.refs for one in placed])
     messages, placements = [], []
-    inline: list[Sequence[object]] = []
+    inline: dict[str, Sequence[object]] = {}
     references: list[Sequence[object]] = []
     for number, one in enumerate(placed):
         messages.append(_message_row(account_id, message_id + number, threads[number], one))
@@ -328,10 +335,17 @@ def _insert(
         for blob in (one.prepared.blob, one.prepared.facts_blob):
             if blob is not None:
                 references.append((blob.ref.blob_id, account_id, message_id + number))
-                if blob.ref.place == "inline":
-                    inline.append((blob.ref.blob_id, blob.ref.encoding, blob.data))
+                if blob.ref.place == "inline" and not stored:
+                    inline[blob.ref.blob_id] = blob.ref.blob_id, blob.ref.encoding, blob.data
     insert_rows(tx, _MESSAGE, messages)
-    insert_rows(tx, "blob (blob_id, encoding, data)", inline, " ON CONFLICT (blob_id) DO NOTHING")
+    # One that is there is written to all the same: so whoever removes the last other reference to it at this moment waits, or
+    # is waited for.
+    insert_rows(
+        tx,
+        "blob (blob_id, encoding, data)",
+        list(inline.values()),
+        " ON CONFLICT (blob_id) DO UPDATE SET encoding = excluded.encoding",
+    )
     insert_rows(tx, "blob_ref (blob_id, account_id, message_id)", references)
     insert_rows(tx, PLACEMENT, placements)
 

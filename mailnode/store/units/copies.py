@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mailnode.errors import Busy, LimitReached, NoSuchAccount, NoSuchMailbox
-from mailnode.store.engines.engine import Transaction, growing
+from mailnode.store.engines.engine import Transaction, growing, of_account
 from mailnode.store.units import messages, sweeping
 from mailnode.store.units.accounts import charge
 
@@ -61,6 +61,7 @@ def _hold(tx: Transaction, account_id: str) -> int:
 
 
 @growing
+@of_account
 def begin(
     tx: Transaction, account_id: str, mailbox_id: int, target: int, count: int, token: str, now: int
 ) -> Stage | None:
@@ -89,6 +90,7 @@ def begin(
 
 
 @growing
+@of_account
 def copy_some(
     tx: Transaction, account_id: str, mailbox_id: int, uids: Sequence[int], stage: Stage, before: Totals, now: int
 ) -> tuple[tuple[int, ...], Totals]:
@@ -115,6 +117,7 @@ def copy_some(
     return tuple(row[0] for row in found), totals
 
 
+@of_account
 def finish(tx: Transaction, account_id: str, mailbox_id: int, stage: Stage, totals: Totals) -> None:
     """Make the copies of a mailbox's messages seen, all at once.
 
@@ -152,6 +155,7 @@ def finish(tx: Transaction, account_id: str, mailbox_id: int, stage: Stage, tota
 # what was not finished
 
 
+@of_account
 def abandon(tx: Transaction, account_id: str, token: str) -> None:
     """Let nobody go on with this stage."""
     tx.execute("UPDATE stage SET token = '' WHERE account_id = ? AND token = ?", (account_id, token))

@@ -156,12 +156,14 @@ def account_by_address(tx: Transaction, address: Address) -> Account:
     return account(tx, account_id)
 
 
-def add_account(tx: Transaction, account_id: str, address: Address, created: float) -> Changed[Account]:
+def add_account(
+    tx: Transaction, account_id: str, address: Address, created: float, role: str = "user"
+) -> Changed[Account]:
     """See IDirectory."""
     version = next_version(tx)
     if tx.execute("SELECT 1 FROM account WHERE id = ?", (account_id,)):
         raise AlreadyExists(account_id)
-    new = Account(account_id, str(address), created=created)
+    new = Account(account_id, str(address), role=role, created=created)
     key, domain = _free_address(tx, address)
     tx.execute(
         "INSERT INTO account (id, address, address_key, domain, status, role, locale, time_zone, created, generation)"
@@ -215,6 +217,13 @@ def set_role(tx: Transaction, account_id: str, role: str) -> Changed[Account]:
     return Changed(account(tx, account_id), version)
 
 
+def set_hidden(tx: Transaction, account_id: str, names: Sequence[str]) -> Changed[Account]:
+    """See IDirectory."""
+    version = next_version(tx)
+    tx.execute("UPDATE account SET hidden = ? WHERE id = ?", (" ".join(names), account_id))
+    return Changed(account(tx, account_id), version)
+
+
 def _raise_generation(tx: Transaction, account_id: str, version: int) -> None:
     """:raises NoSuchAccount:"""
     raised = tx.execute("UPDATE account SET generation = generation + 1 WHERE id = ? RETURNING id", (account_id,))
@@ -241,6 +250,7 @@ def remove_account(tx: Transaction, account_id: str) -> Changed[None]:
         _end_grants(tx, key)
     tx.execute("DELETE FROM credential WHERE account_id = ?", (account_id,))
     tx.execute("DELETE FROM sending_limit WHERE account_id = ?", (account_id,))
+    tx.execute("DELETE FROM sharing WHERE reader = ? OR owner = ?", (account_id, account_id))
     _note_change(tx, account_id, version)
     return Changed(None, version, (account_id,))
 

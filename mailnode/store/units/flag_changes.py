@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from mailnode.store.engines.engine import Arguments, Transaction, run_together
+from mailnode.store.engines.engine import Arguments, Transaction, of_account, run_together
 from mailnode.store.units.accounts import keyword_bits, save_keywords, touch, untouch, with_keywords
 from mailnode.store.units.arrivals import grow
 from mailnode.store.units.messages import LIVE, by_uids, require
@@ -13,6 +13,7 @@ from mailnode.values.flags import DELETED, SEEN, SYSTEM_MASK
 from mailnode.values.mailbox import FlagsStored
 
 
+@of_account
 def store_flags(
     tx: Transaction,
     account_id: str,
@@ -83,7 +84,10 @@ def _store_flags(
         addressed: list[tuple[int, int, int]] = []
         modified: list[int] = []
         before = len(altered)
-        for uid, old, old_modseq in (live[uid] for uid in wanted if uid in live):
+        for uid in wanted:
+            if uid not in live:
+                continue
+            _, old, old_modseq = live[uid]
             if unchanged_since is not None and old_modseq > unchanged_since:
                 modified.append(uid)
                 continue
@@ -101,13 +105,14 @@ def _store_flags(
         return results
     if table is not known:
         save_keywords(tx, account_id, table)
-    _write_flags(tx, account_id, mailbox_id, modseq, altered)
+    write_flags(tx, account_id, mailbox_id, modseq, altered)
     return results
 
 
-def _write_flags(
+def write_flags(
     tx: Transaction, account_id: str, mailbox_id: int, modseq: int, altered: Sequence[tuple[int, int, int, int]]
 ) -> None:
+    """Write flags that were altered: UID, flags before and after, modseq."""
     for some in runs(altered):
         values = [value for uid, _, new, own in some for value in (new, own, uid)]
         if len(some) == 1:
@@ -119,13 +124,8 @@ def _write_flags(
                 " WHERE placement.uid = v.column3 AND placement.account_id = ? AND placement.mailbox_id = ?"
             )
         tx.execute(statement, [*values, account_id, mailbox_id])
-    grow(
-        tx,
-        account_id,
-        mailbox_id,
-        modseq,
-        0,
-        sum(bool(old & SEEN) - bool(new & SEEN) for _, old, new, _ in altered),
-        sum(bool(new & DELETED) - bool(old & DELETED) for _, old, new, _ in altered),
-        0,
-    )
+    unseen = deleted = 0
+    for _, old, new, _ in altered:
+        unseen += bool(old & SEEN) - bool(new & SEEN)
+        deleted += bool(new & DELETED) - bool(old & DELETED)
+    grow(tx, account_id, mailbox_id, modseq, 0, unseen, deleted, 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mailnode.errors import MailboxExists
-from mailnode.store.engines.engine import Transaction, growing, patient
+from mailnode.store.engines.engine import Transaction, growing, of_account, patient
 from mailnode.store.units import mailbox_tree
 from mailnode.store.units.arrivals import Prepared, append
 from mailnode.store.units.messages import LIVE, expunge
@@ -18,6 +18,7 @@ NAMES = 10  # that are tried before it is given up
 
 @patient
 @growing
+@of_account
 def place(
     tx: Transaction, account_id: str, name: str, message: NewMessage, prepared: Prepared, most: int, kept: int, now: int
 ) -> int:

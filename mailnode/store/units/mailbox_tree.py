@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mailnode.errors import LimitReached, MailboxExists, MailboxRefused, NoSuchMailbox
-from mailnode.store.engines.engine import Transaction
+from mailnode.errors import LimitReached, MailboxExists, MailboxRefused, NoSuchMailbox, OverQuota
+from mailnode.store.engines.engine import Transaction, of_account
+from mailnode.store.units import mailbox_rights, metadata
 from mailnode.store.units.accounts import INBOX_ID, add_mailbox, charge, touch
 from mailnode.store.units.statements import listed, pieces
 from mailnode.values.mailbox import SPECIAL_USE, MailboxInfo, MailboxStatus
@@ -176,10 +177,11 @@ def of_use(tx: Transaction, account_id: str, special_use: str, modseq: int) -> i
     return mailbox_id
 
 
+@of_account
 def create(tx: Transaction, account_id: str, name: str, special_use: str) -> tuple[MailboxInfo, int]:
     """Create a mailbox and missing superiors; return it and the account's modseq.
 
-    :param name: canonical. :raises MailboxExists, LimitReached, NoSuchAccount:
+    :param name: canonical. :raises MailboxExists, LimitReached, OverQuota, NoSuchAccount:
     """
     modseq, _, _ = touch(tx, account_id)
     levels = split(name)
@@ -187,8 +189,19 @@ def create(tx: Transaction, account_id: str, name: str, special_use: str) -> tup
     if len(found) == len(levels):
         _revive(tx, account_id, found[-1], modseq, special_use)
     else:
+        _require_quota(tx, account_id, len(levels) - len(found))
         _make(tx, account_id, levels, found, modseq, special_use)
     return named(tx, account_id, name), modseq
+
+
+def _require_quota(tx: Transaction, account_id: str, more: int) -> None:
+    """Make sure that somebody may make more mailboxes. What the server makes for mail that has to go there is not counted
+    against them. :raises OverQuota:"""
+    [(quota,)] = tx.execute("SELECT quota_mailboxes FROM account WHERE account_id = ?", (account_id,))
+    if quota:
+        [(count,)] = tx.execute(f"SELECT count(*) FROM mailbox{_STANDS}", (account_id,))
+        if count + more > quota:
+            raise OverQuota(account_id)
 
 
 def _make(
@@ -205,6 +218,7 @@ def _make(
     for number, level in enumerate(missing):
         use = special_use if number == len(missing) - 1 else ""
         add_mailbox(tx, account_id, mailbox_id + number, parent, level, uidvalidity + number, modseq, use)
+        mailbox_rights.inherit(tx, account_id, parent, mailbox_id + number)
         parent = mailbox_id + number
     return parent
 
@@ -231,6 +245,7 @@ def _numbers(tx: Transaction, account_id: str, count: int) -> tuple[int, int]:
     return mailbox_id - count, uidvalidity - count
 
 
+@of_account
 def delete(tx: Transaction, account_id: str, mailbox_id: int, now: int) -> int:
     """Delete a mailbox and its messages; return the account's modseq. With inferiors its name stays, not selectable.
 
@@ -247,6 +262,8 @@ def delete(tx: Transaction, account_id: str, mailbox_id: int, now: int) -> int:
         (now, modseq, account_id, mailbox_id),
     )[0]
     charge(tx, account_id, -size, -messages)
+    metadata.forget(tx, account_id, mailbox_id)
+    mailbox_rights.forget(tx, account_id, mailbox_id)
     _retire(tx, account_id, {_full_name(tx, account_id, box): box.uidvalidity})
     if inferiors:
         name_id, uidvalidity = _numbers(tx, account_id, 1)
@@ -258,10 +275,12 @@ def delete(tx: Transaction, account_id: str, mailbox_id: int, now: int) -> int:
     return modseq
 
 
+@of_account
 def rename(tx: Transaction, account_id: str, mailbox_id: int, name: str) -> int:
     """Rename a mailbox other than INBOX, with its inferiors; return the account's modseq.
 
-    :param name: canonical. :raises NoSuchMailbox, MailboxExists, MailboxRefused, BadMailboxName, LimitReached:
+    :param name: canonical.
+    :raises NoSuchMailbox, MailboxExists, MailboxRefused, BadMailboxName, LimitReached, OverQuota:
     """
     modseq, _, _ = touch(tx, account_id)
     box = _box(tx, account_id, mailbox_id)
@@ -280,6 +299,7 @@ def rename(tx: Transaction, account_id: str, mailbox_id: int, name: str) -> int:
     superiors = levels[:-1]
     parent = found[-1].mailbox_id if found else 0
     if len(found) < len(superiors):
+        _require_quota(tx, account_id, len(superiors) - len(found))
         parent = _make(tx, account_id, superiors, found, modseq, "")
     tx.execute(
         "UPDATE mailbox SET parent_id = ?, name = ?, highest_modseq = ? WHERE account_id = ? AND mailbox_id = ?",
@@ -312,6 +332,7 @@ def _rise(tx: Transaction, account_id: str, box: _Box, name: str) -> None:
         )
 
 
+@of_account
 def begin_again(tx: Transaction, account_id: str) -> None:
     """Give out nothing that may have been given out by changes this file has lost: new UIDVALIDITYs for all mailboxes,
     and numbers of messages, mailboxes and changes from far above."""
@@ -332,15 +353,17 @@ def subscriptions(tx: Transaction, account_id: str) -> list[str]:
     return sorted(row[0] for row in tx.execute("SELECT name FROM subscription WHERE account_id = ?", (account_id,)))
 
 
-def subscribe(tx: Transaction, account_id: str, name: str, on: bool) -> None:
-    """Add or remove one name. :raises LimitReached: too many. :raises NoSuchAccount:"""
-    touch(tx, account_id)
+@of_account
+def subscribe(tx: Transaction, account_id: str, name: str, on: bool) -> int:
+    """Add or remove one name; return the change's modseq. :raises LimitReached: too many. :raises NoSuchAccount:"""
+    modseq, _, _ = touch(tx, account_id)
     if not on:
         tx.execute("DELETE FROM subscription WHERE account_id = ? AND name = ?", (account_id, name))
-        return
+        return modseq
     _add_subscription(tx, account_id, name)
     if tx.execute("SELECT count(*) FROM subscription WHERE account_id = ?", (account_id,))[0][0] > MAX_MAILBOXES:
         raise LimitReached("subscriptions")
+    return modseq
 
 
 def _add_subscription(tx: Transaction, account_id: str, name: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mailnode.errors import Busy, NoSuchMailbox
-from mailnode.store.engines.engine import Transaction
+from mailnode.store.engines.engine import Transaction, of_account
 from mailnode.store.units import messages
 from mailnode.store.units.soundness import NOTHING, Types, require_ascending, require_types
 from mailnode.values.mailbox import PopMessage
@@ -14,6 +14,7 @@ _ROW: frozenset[Types] = frozenset(((int, int, str), (int, int, NOTHING)))
 _LIVE = "account_id = ? AND mailbox_id = ? AND expunged_modseq IS NULL"
 
 
+@of_account
 def open_maildrop(
     tx: Transaction, account_id: str, mailbox_id: int, token: str, now: float, lease_seconds: float
 ) -> tuple[PopMessage, ...]:
@@ -63,6 +64,7 @@ def _messages(
     return tuple(PopMessage(uid, size, f"{uidvalidity}.{uid}" if uidl is None else uidl) for uid, size, uidl in rows)
 
 
+@of_account
 def renew(tx: Transaction, account_id: str, mailbox_id: int, token: str, expires: float) -> None:
     """Prolong the lease. :raises Busy: it was lost."""
     held = tx.execute(
@@ -73,6 +75,7 @@ def renew(tx: Transaction, account_id: str, mailbox_id: int, token: str, expires
         raise Busy("maildrop")
 
 
+@of_account
 def release(tx: Transaction, account_id: str, mailbox_id: int, token: str) -> bool:
     """End the lease; False: it was lost before."""
     return bool(
@@ -88,6 +91,7 @@ def end_all(tx: Transaction) -> None:
     tx.execute("DELETE FROM lease")
 
 
+@of_account
 def commit(tx: Transaction, account_id: str, mailbox_id: int, token: str, uids: Sequence[int], now: int) -> int:
     """Expunge and end the lease; return the modseq, 0 when nothing was expunged. :param now: UTC microseconds.
 

@@ -5,12 +5,13 @@ A placement is a message's place in a mailbox. Expunging sets ``expunged_modseq`
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from mailnode.errors import BlobDamaged, NoSuchMailbox
 from mailnode.store.blobs import codec
-from mailnode.store.engines.engine import Transaction
+from mailnode.store.engines.engine import Transaction, of_account
 from mailnode.store.units.accounts import (
     charge,
     keyword_table,
@@ -18,6 +19,7 @@ from mailnode.store.units.accounts import (
     untouch,
 )
 from mailnode.store.units.arrivals import FACTS_COLUMNS, PLACEMENT, grow
+from mailnode.store.units.moved_flags import carry_seen
 from mailnode.store.units.soundness import NOTHING, Types, require_ascending, require_types, types_of
 from mailnode.store.units.statements import insert_rows, listed, pieces
 from mailnode.values.blob import BlobRef
@@ -48,9 +50,12 @@ _MESSAGE_COLUMNS = {
     "prefix": "m.prefix",
     "blob": _BLOB_COLUMNS,
     **{name: f"m.{name}" for name in FACTS_COLUMNS},
+    # A row from before facts had it has none; where all of them are in a blob, it is NULL as they are.
+    "preview": "coalesce(m.preview, substr(m.envelope, 1, 0))",
     "facts_version": "m.facts_version",
 }
 SCANNED = frozenset((*FACTS_COLUMNS, "header_size"))  # columns that are found by scanning
+MANY_CHANGES = 5_000  # of messages: up to here they are read by their index, and all messages beyond it
 _JOIN = " JOIN message m ON m.account_id = p.account_id AND m.message_id = p.message_id"
 LIVE = " AND expunged_modseq IS NULL"
 
@@ -116,15 +121,23 @@ def _keywords(tx: Transaction, account_id: str) -> KeywordTable:
 # reading
 
 
-def snapshot(tx: Transaction, account_id: str, mailbox_id: int) -> MailboxSnapshot:
-    """All live messages; ``recent_from`` as if nobody claimed. :raises NoSuchMailbox:"""
+ALL_PLACEMENTS = "SELECT p.uid, p.flags, p.modseq FROM placement p"
+
+
+def snapshot(
+    tx: Transaction, account_id: str, mailbox_id: int, select: str = ALL_PLACEMENTS, values: tuple[str, ...] = ()
+) -> MailboxSnapshot:
+    """All live messages; ``recent_from`` as if nobody claimed.
+
+    :param select: UID, flags and modseq as they are to be told, of the table ``placement p``, with these ``values``.
+    :raises NoSuchMailbox:
+    """
     keywords = _keywords(tx, account_id)
     uidvalidity, uidnext, highest_modseq, recent_uid = require(tx, account_id, mailbox_id)
     uids, flags, modseqs = tx.integers(
         "IQQ",
-        f"SELECT uid, flags, modseq FROM placement WHERE account_id = ? AND mailbox_id = ?{LIVE} AND uid < ?"
-        " ORDER BY uid",
-        (account_id, mailbox_id, uidnext),
+        f"{select} WHERE p.account_id = ? AND p.mailbox_id = ?{LIVE} AND p.uid < ? ORDER BY p.uid",
+        (*values, account_id, mailbox_id, uidnext),
     )
     require_ascending(uids)
     return MailboxSnapshot(
@@ -162,6 +175,43 @@ def changes(tx: Transaction, account_id: str, mailbox_id: int, since: int) -> Ma
     )
 
 
+def changes_since(
+    tx: Transaction, account_id: str, mailbox_id: int, uidvalidity: int, since: int
+) -> MailboxChanges | None:
+    """What :func:`changes` returns; None: it is another mailbox than at that modseq, what was expunged since is not kept any more,
+    or what happened is much. :raises NoSuchMailbox:"""
+    valid, _, highest_modseq, _ = require(tx, account_id, mailbox_id)
+    [(forgotten,)] = tx.execute(
+        "SELECT forgotten_modseq FROM mailbox WHERE account_id = ? AND mailbox_id = ?", (account_id, mailbox_id)
+    )
+    if valid != uidvalidity or not forgotten <= since <= highest_modseq:
+        return None
+    [(much,)] = tx.execute(
+        "SELECT count(*) FROM (SELECT 1 FROM placement WHERE account_id = ? AND mailbox_id = ? AND modseq > ? LIMIT ?) s",
+        (account_id, mailbox_id, since, MANY_CHANGES),
+    )
+    return None if much == MANY_CHANGES else changes(tx, account_id, mailbox_id, since)
+
+
+def expunged(tx: Transaction, account_id: str, mailbox_id: int, since: int) -> array[int] | None:
+    """UIDs of what was expunged after a modseq, ascending; None where some of it has been swept. :raises NoSuchMailbox:"""
+    require(tx, account_id, mailbox_id)
+    [[forgotten]] = tx.execute(
+        "SELECT forgotten_modseq FROM mailbox WHERE account_id = ? AND mailbox_id = ?", (account_id, mailbox_id)
+    )
+    if since < forgotten:
+        return None
+    [uids] = tx.integers(
+        "I",
+        "SELECT uid FROM placement WHERE account_id = ? AND mailbox_id = ? AND modseq > ? AND expunged_modseq IS NOT NULL"
+        " ORDER BY uid",
+        (account_id, mailbox_id, since),
+    )
+    require_ascending(uids)
+    return uids
+
+
+@of_account
 def claim_recent(tx: Transaction, account_id: str, mailbox_id: int, uidnext: int) -> int:
     """Make the messages below ``uidnext`` that nobody was told of the caller's alone; return the first such UID."""
     rows = tx.execute(
@@ -173,10 +223,11 @@ def claim_recent(tx: Transaction, account_id: str, mailbox_id: int, uidnext: int
 
 
 def rows(
-    tx: Transaction, account_id: str, mailbox_id: int, uids: Sequence[int], columns: Sequence[str]
+    tx: Transaction, account_id: str, mailbox_id: int, uids: Sequence[int], columns: Sequence[str], version: int = 0
 ) -> list[StoredRow]:
-    """Rows of :data:`mailnode.values.mailbox.COLUMNS`. :raises NoSuchMailbox:"""
-    return _rows(tx, account_id, mailbox_id, uids, columns, "")
+    """Rows of :data:`mailnode.values.mailbox.COLUMNS`; of messages whose facts are of that version at least, where columns that
+    are found by scanning are among them. :raises NoSuchMailbox:"""
+    return _rows(tx, account_id, mailbox_id, uids, columns, f" AND m.facts_version >= {version}" if version else "")
 
 
 def rendered(
@@ -206,9 +257,10 @@ def rendered(
         else:
             selected.append("p.uid" if piece == "uid" else _PLACEMENT_COLUMNS.get(piece) or _MESSAGE_COLUMNS[piece])
     of_version = "" if SCANNED.isdisjoint(pieces) else " AND m.facts_version >= ?"
+    join = "" if _MESSAGE_COLUMNS.keys().isdisjoint(pieces) else _JOIN
     found, octets = tx.octets(
         selected,
-        f"FROM placement p{_JOIN} WHERE p.account_id = ? AND p.mailbox_id = ? AND p.uid BETWEEN ? AND ?{LIVE}{of_version}"
+        f"FROM placement p{join} WHERE p.account_id = ? AND p.mailbox_id = ? AND p.uid BETWEEN ? AND ?{LIVE}{of_version}"
         " ORDER BY p.uid",
         (*parameters, account_id, mailbox_id, first, last, *[version] * bool(of_version)),
     )
@@ -339,6 +391,7 @@ def modseq_of(tx: Transaction, account_id: str) -> int:
 # changing
 
 
+@of_account
 def copy(
     tx: Transaction,
     account_id: str,
@@ -364,7 +417,8 @@ def copy(
     place_copies(tx, account_id, target, first, modseq, found, now)
     charge(tx, account_id, size, len(found), check=not move)
     if move:
-        _expunge(tx, account_id, mailbox_id, modseq, found, now)
+        carry_seen(tx, account_id, mailbox_id, [row[0] for row in found], target, first, modseq)
+        expunge_rows(tx, account_id, mailbox_id, modseq, found, now)
     return Copied(uidvalidity, tuple(row[0] for row in found), tuple(range(first, first + len(found))), modseq)
 
 
@@ -394,6 +448,7 @@ def place_copies(
     )
 
 
+@of_account
 def expunge(
     tx: Transaction, account_id: str, mailbox_id: int, uids: Sequence[int], only_deleted: bool, now: int
 ) -> tuple[tuple[int, ...], int]:
@@ -406,11 +461,11 @@ def expunge(
     if not found:
         untouch(tx, account_id)
         return (), modseq - 1
-    _expunge(tx, account_id, mailbox_id, modseq, found, now)
+    expunge_rows(tx, account_id, mailbox_id, modseq, found, now)
     return tuple(row[0] for row in found), modseq
 
 
-def _expunge(
+def expunge_rows(
     tx: Transaction, account_id: str, mailbox_id: int, modseq: int, found: Sequence[StoredRow], now: int
 ) -> None:
     """Expunge live placements. :param found: rows that begin with uid, flags, size."""

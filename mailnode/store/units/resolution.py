@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from mailnode.errors import BadAddress
 from mailnode.store.engines.engine import Transaction
 from mailnode.values.address import Address, local_key, parse_address
-from mailnode.values.directory import Account, Credential, Domain, LoginRecord, Resolved
+from mailnode.values.directory import SHARED, Account, Credential, Domain, LoginRecord, Resolved
 from mailnode.values.rows import StoredRow
 
 MAX_DEPTH = 10
 MAX_LABELS = 8  # at the end of a server's name that are looked at for a domain
 DOMAIN = "name, written, alias_of, catch_all, separator, fixed"
-ACCOUNT = "id, address, status, role, locale, time_zone, created, generation"
+ACCOUNT = "id, address, status, role, locale, time_zone, created, generation, hidden"
 _POSTMASTER = "postmaster"
 MAILER_DAEMON = "mailer-daemon"  # whom our notices come from: replies to them are for the postmaster
 _RECEIVING = ("active", "no-login")
@@ -240,7 +240,9 @@ def _first_admin(tx: Transaction) -> str | None:
 def _first_account(tx: Transaction, domain: str | None) -> str | None:
     where, parameters = ("", ()) if domain is None else (" AND domain = ?", (domain,))
     rows = tx.execute(
-        f"SELECT id FROM account WHERE status IN ('active', 'no-login'){where} ORDER BY created, id LIMIT 1", parameters
+        "SELECT id FROM account WHERE status IN ('active', 'no-login') AND role <> ?"
+        f"{where} ORDER BY created, id LIMIT 1",
+        (SHARED, *parameters),
     )
     return rows[0][0] if rows else None
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
+from itertools import chain, repeat
 from operator import ge
 
 from mailnode.errors import StoreDamaged
@@ -12,6 +13,7 @@ from mailnode.values.mailbox import COLUMNS
 
 Types = tuple[type, ...]
 
+MANY = 8  # rows that are looked at by columns
 NOTHING = type(None)
 _BLOB = (str, int, str, str, bytes)
 _COLUMNS = {**COLUMNS, "facts_version": int}
@@ -31,11 +33,20 @@ def types_of(columns: tuple[str, ...]) -> frozenset[Types]:
     return frozenset((tuple(plain), tuple(without_facts)))
 
 
-def require_types(rows: Iterable[Sequence[object]], types: frozenset[Types]) -> None:
+def require_types(rows: Sequence[Sequence[object]], types: frozenset[Types]) -> None:
     """:raises StoreDamaged: a row has others."""
-    for row in rows:
-        if tuple(map(type, row)) not in types:
-            raise StoreDamaged(f"the row of UID {row[0]!r:.40} is damaged")
+    if len(rows) >= MANY and _are_alike(rows, types):
+        return
+    if types.issuperset(map(tuple, map(map, repeat(type), rows))):  # no step of Python for each row
+        return
+    damaged = next(row for row in rows if tuple(map(type, row)) not in types)
+    raise StoreDamaged(f"the row of UID {damaged[0]!r:.40} is damaged")
+
+
+def _are_alike(rows: Sequence[Sequence[object]], types: frozenset[Types]) -> bool:
+    """Whether all rows have the same types, which they may have: looked at by columns, that takes half the time."""
+    found = chain.from_iterable([set(map(type, column)) for column in zip(*rows, strict=True)])
+    return tuple(found) in types  # longer than any of them, where a column has several
 
 
 def require_ascending(uids: Sequence[int]) -> None:

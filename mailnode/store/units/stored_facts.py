@@ -9,7 +9,7 @@ from mailnode.values.facts import EncodedFacts, decode_sort_keys
 
 def encode_facts(facts: EncodedFacts) -> bytes:
     """Return facts in one piece."""
-    pieces = (facts.envelope, facts.bodystructure, facts.body, facts.fields, facts.parts, facts.sort)
+    pieces = (facts.envelope, facts.bodystructure, facts.body, facts.fields, facts.parts, facts.sort, facts.preview)
     head = [facts.version, facts.size, facts.header_size, *map(len, pieces)]
     return b"".join((json.dumps(head, separators=(",", ":")).encode(), b"\n", *pieces))
 
@@ -22,8 +22,20 @@ def decode_facts(data: bytes) -> EncodedFacts:
     for length in lengths:
         pieces.append(data[start : start + length])
         start += length
-    envelope, bodystructure, body, fields, parts, sort = pieces
+    envelope, bodystructure, body, fields, parts, sort, *newer = pieces
+    preview = newer[0] if newer else b""  # facts before version 3 had none
     keys = decode_sort_keys(sort)
     return EncodedFacts(
-        version, size, header_size, envelope, bodystructure, sort, fields, body, parts, keys.message_id, keys.references
+        version,
+        size,
+        header_size,
+        envelope,
+        bodystructure,
+        sort,
+        fields,
+        body,
+        parts,
+        preview,
+        keys.message_id,
+        keys.references,
     )

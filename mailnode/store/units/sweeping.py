@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mailnode.errors import NoSuchAccount
-from mailnode.store.engines.engine import Transaction
+from mailnode.store.engines.engine import Transaction, of_account
 from mailnode.store.units.arrivals import decode_ref
+from mailnode.store.units.search_index import forget, note_removed
 from mailnode.values.rows import StoredRow
 
 RETENTION = 7 * 86_400  # seconds an expunged message or deleted mailbox is kept
@@ -15,8 +16,9 @@ APPLIED_RETENTION = 30 * 86_400  # seconds a carried out plan is remembered: lon
 GRACE = 2 * 86_400  # seconds a blob file stands without reference before it goes; far longer than any unit
 ROWS = 300  # placements one unit removes, with their messages
 _OF_ACCOUNT = (
-    *("mailbox", "retired_name", "subscription", "thread_ref", "applied", "lease", "stage"),
-    *("filter", "filter_word", "filter_message", "reputation"),
+    *("mailbox", "retired_name", "subscription", "thread_ref", "applied", "lease", "stage", "annotation"),
+    *("mailbox_right", "own_flag", "set_aside"),
+    *("filter", "filter_word", "filter_message", "reputation", "search_terms", "search_segment"),
 )
 
 
@@ -72,6 +74,7 @@ def old_notes(tx: Transaction, applied_before: int, now: float) -> int:
 # removal of an account
 
 
+@of_account
 def begin_removal(tx: Transaction, account_id: str, now: int) -> None:
     """Close an account: from now on it does not exist to any other unit. :raises NoSuchAccount:"""
     rows = tx.execute(
@@ -90,7 +93,7 @@ def unfinished_removals(tx: Transaction) -> list[str]:
 
 def remove_some(tx: Transaction, account_id: str) -> int:
     """Remove some rows of a closed account, at last its own; 0: nothing is left."""
-    removed = remove_placements(tx, "account_id = ?", (account_id,))
+    removed = remove_placements(tx, "account_id = ?", (account_id,)) or forget(tx, account_id)
     if removed:
         return removed
     for table in _OF_ACCOUNT:
@@ -110,7 +113,8 @@ def remove_placements(tx: Transaction, where: str, key: Sequence[object]) -> int
 
 def _remove(tx: Transaction, rows: Sequence[StoredRow]) -> None:
     """Remove placements (account, mailbox, uid, message), and the messages that stand nowhere any more."""
-    tx.many("DELETE FROM placement WHERE account_id = ? AND mailbox_id = ? AND uid = ?", [row[:3] for row in rows])
+    for table in ("placement", "own_flag"):
+        tx.many(f"DELETE FROM {table} WHERE account_id = ? AND mailbox_id = ? AND uid = ?", [row[:3] for row in rows])
     for account_id, message_id in sorted({(row[0], row[3]) for row in rows}):
         if not tx.execute(
             "SELECT 1 FROM placement WHERE account_id = ? AND message_id = ? LIMIT 1", (account_id, message_id)
@@ -125,6 +129,8 @@ def _remove_message(tx: Transaction, account_id: str, message_id: int) -> None:
     )
     for blob_id in _blob_ids(rows):
         release_blob(tx, account_id, message_id, blob_id)
+    tx.execute("DELETE FROM set_aside WHERE account_id = ? AND message_id = ?", (account_id, message_id))
+    note_removed(tx, account_id, message_id)
 
 
 def release_blob(tx: Transaction, account_id: str, message_id: int, blob_id: str) -> None:

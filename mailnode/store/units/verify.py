@@ -1,21 +1,38 @@
-"""Reading units that say what is wrong with an account's rows: nothing, as long as units are units."""
+"""Reading units that say what is wrong with an account's rows: nothing, as long as units are units. What was set aside is known,
+and not told again."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from mailnode.errors import StoreDamaged
 from mailnode.store.engines.engine import Transaction
-from mailnode.store.units.arrivals import decode_ref
+from mailnode.store.search.segments import Zone
+from mailnode.store.units import search_index
+from mailnode.store.units.arrivals import FACTS_COLUMNS, decode_ref
+from mailnode.values.blob import BlobRef
 from mailnode.values.flags import DELETED, SEEN
+from mailnode.values.rows import StoredRow
+from mailnode.values.search import SegmentPlace
 
 ROWS = 1_000  # messages whose files one unit tells
 
+# What is mended by name (:mod:`mailnode.store.units.repair`).
+LOST = "a placement without message"
+LOST_CONTENT = "an inline blob that is missing"
+MISPLACED = "a placement without mailbox"
+STRAY = "a reference without message"
+
 # What must select nothing. Each takes the account id once for every question mark.
 _RULES = {
-    "a placement without message": (
-        "SELECT p.mailbox_id, p.uid FROM placement p LEFT JOIN message m"
+    LOST: (
+        "SELECT p.mailbox_id, p.uid, p.message_id FROM placement p LEFT JOIN message m"
         " ON m.account_id = p.account_id AND m.message_id = p.message_id"
-        " WHERE p.account_id = ? AND m.message_id IS NULL"
+        " LEFT JOIN set_aside s ON s.account_id = p.account_id AND s.message_id = p.message_id"
+        " WHERE p.account_id = ? AND m.message_id IS NULL AND s.message_id IS NULL"
     ),
-    "a placement without mailbox": (
+    MISPLACED: (
         "SELECT p.mailbox_id, p.uid FROM placement p LEFT JOIN mailbox b"
         " ON b.account_id = p.account_id AND b.mailbox_id = p.mailbox_id"
         " WHERE p.account_id = ? AND b.mailbox_id IS NULL"
@@ -47,13 +64,23 @@ _RULES = {
         "SELECT message_id FROM message m WHERE account_id = ? AND NOT EXISTS (SELECT 1 FROM blob_ref r"
         " WHERE r.blob_id = m.blob_id AND r.account_id = m.account_id AND r.message_id = m.message_id)"
     ),
-    "a reference without message": (
+    STRAY: (
         "SELECT blob_id, message_id FROM blob_ref r WHERE account_id = ? AND NOT EXISTS (SELECT 1 FROM message m"
         " WHERE m.account_id = r.account_id AND m.message_id = r.message_id)"
+        " AND NOT EXISTS (SELECT 1 FROM set_aside s WHERE s.account_id = r.account_id AND s.message_id = r.message_id)"
     ),
-    "an inline blob that is missing": (
+    LOST_CONTENT: (
         "SELECT message_id FROM message m WHERE account_id = ? AND blob_place = 'inline'"
         " AND NOT EXISTS (SELECT 1 FROM blob b WHERE b.blob_id = m.blob_id)"
+        " AND NOT EXISTS (SELECT 1 FROM set_aside s WHERE s.account_id = m.account_id AND s.message_id = m.message_id)"
+    ),
+    "an id of a message that is given out again": (
+        "SELECT m.message_id FROM message m JOIN account a ON a.account_id = m.account_id"
+        " WHERE m.account_id = ? AND m.message_id >= a.next_message"
+    ),
+    "an id or UIDVALIDITY of a mailbox that is given out again": (
+        "SELECT b.mailbox_id FROM mailbox b JOIN account a ON a.account_id = b.account_id"
+        " WHERE b.account_id = ? AND (b.mailbox_id >= a.next_mailbox OR b.uidvalidity >= a.next_uidvalidity)"
     ),
 }
 
@@ -61,14 +88,26 @@ _RULES = {
 def account(tx: Transaction, account_id: str) -> list[str]:
     """Return one line for each thing that is wrong; at most 10 of a kind."""
     faults = []
-    for what, sql in _RULES.items():
-        faults += [f"{what}: {row}" for row in tx.execute(f"{sql} LIMIT 10", (account_id,))]
-    return faults + _counts(tx, account_id)
+    for what in _RULES:
+        faults += [f"{what}: {row}" for row in select(tx, what, account_id, 10)]
+    wrong, usage = counted(tx, account_id)
+    faults += [f"mailbox {mailbox_id} counts {counts}, has {found}" for mailbox_id, (counts, found) in wrong.items()]
+    if usage is not None:
+        faults.append(f"usage {usage[0]}, has {usage[1]}")
+    return faults
 
 
-def _counts(tx: Transaction, account_id: str) -> list[str]:
-    """Compare the counters with what they count."""
-    faults = []
+def select(tx: Transaction, what: str, account_id: str, most: int) -> list[StoredRow]:
+    """Return what a rule finds, at most so many rows."""
+    return tx.execute(f"{_RULES[what]} LIMIT {most}", (account_id,))
+
+
+def counted(
+    tx: Transaction, account_id: str
+) -> tuple[dict[int, tuple[list[int], list[int]]], tuple[tuple[int, int], tuple[int, int]] | None]:
+    """Compare the counters with what they count. Return those of mailboxes that are wrong, by id, and the account's (messages,
+    octets) if they are: each as it stands and as it should be."""
+    wrong = {}
     total_count = total_size = 0
     boxes = tx.execute(
         "SELECT mailbox_id, uidnext, messages, unseen, deleted, size, deleted_at FROM mailbox WHERE account_id = ?",
@@ -81,18 +120,19 @@ def _counts(tx: Transaction, account_id: str) -> list[str]:
             " WHERE account_id = ? AND mailbox_id = ? AND expunged_modseq IS NULL AND uid < ?",
             (account_id, mailbox_id, uidnext),
         )
-        counted = [int(number or 0) for number in live]
+        found = [int(number or 0) for number in live]
         if deleted_at is None:
-            if counted != counters:
-                faults.append(f"mailbox {mailbox_id} counts {counters}, has {counted}")
-            total_count += counted[0]
-            total_size += counted[3]
+            if found != counters:
+                wrong[mailbox_id] = counters, found
+            total_count += found[0]
+            total_size += found[3]
+    usage = None
     for used in tx.execute(
         "SELECT count_used, bytes_used FROM account WHERE account_id = ? AND removed_at IS NULL", (account_id,)
     ):
         if used != (total_count, total_size):
-            faults.append(f"usage {used}, has {(total_count, total_size)}")
-    return faults
+            usage = used, (total_count, total_size)
+    return wrong, usage
 
 
 def account_ids(tx: Transaction) -> list[str]:
@@ -116,10 +156,79 @@ def files(tx: Transaction, account_id: str, after: int) -> tuple[list[tuple[int,
 
 
 def unreferenced_inline(tx: Transaction) -> list[str]:
-    """Inline blobs that no message needs."""
+    """Inline blobs that no message needs, at most 100."""
     return [
         row[0]
         for row in tx.execute(
-            "SELECT blob_id FROM blob b WHERE NOT EXISTS (SELECT 1 FROM blob_ref r WHERE r.blob_id = b.blob_id)"
+            "SELECT blob_id FROM blob b WHERE NOT EXISTS (SELECT 1 FROM blob_ref r WHERE r.blob_id = b.blob_id) LIMIT 100"
         )
     ]
+
+
+# content
+
+
+class StoredMessage(NamedTuple):
+    """What a message's row says of its content."""
+
+    message_id: int
+    blob: BlobRef
+    facts_blob: BlobRef | None
+    header_size: int
+    facts_version: int
+    facts: tuple[bytes | None, ...]  # FACTS_COLUMNS; all None when they are in a blob
+
+
+def message_ids(tx: Transaction, account_id: str, after: int, most: int) -> list[int]:
+    """The ids of the messages of an account behind one, at most so many: by the index, whatever the rows hold."""
+    rows = tx.execute(
+        "SELECT message_id FROM message WHERE account_id = ? AND message_id > ? ORDER BY message_id LIMIT ?",
+        (account_id, after, most),
+    )
+    return [message_id for (message_id,) in rows]
+
+
+def stored(tx: Transaction, account_id: str, ids: Sequence[int]) -> list[StoredMessage]:
+    """Those of these messages that are there. :raises StoreDamaged: a row cannot be what was written."""
+    found = []
+    for message_id in ids:
+        for row in tx.execute(
+            "SELECT blob_id, blob_size, blob_place, blob_encoding, blob_digest, facts_blob, header_size, facts_version,"
+            f" {', '.join(FACTS_COLUMNS)} FROM message WHERE account_id = ? AND message_id = ?",
+            (account_id, message_id),
+        ):
+            if tuple(map(type, row[:5])) != (str, int, str, str, bytes) or row[2] not in ("inline", "file"):
+                raise StoreDamaged(f"the row of message {message_id} is damaged")
+            facts_blob = decode_ref(row[5]) if row[5] is not None else None
+            found.append(StoredMessage(message_id, BlobRef(*row[:5]), facts_blob, row[6], row[7], tuple(row[8:])))
+    return found
+
+
+def set_aside(tx: Transaction, account_id: str) -> list[tuple[int, str, list[StoredRow]]]:
+    """The messages of an account that were set aside: id, what is wrong, and where they stand (mailbox, UID)."""
+    return [
+        (
+            message_id,
+            what,
+            tx.execute(
+                "SELECT mailbox_id, uid FROM placement WHERE account_id = ? AND message_id = ? AND expunged_modseq IS NULL"
+                " ORDER BY mailbox_id, uid",
+                (account_id, message_id),
+            ),
+        )
+        for message_id, what in tx.execute(
+            "SELECT message_id, what FROM set_aside WHERE account_id = ? ORDER BY message_id", (account_id,)
+        )
+    ]
+
+
+def index_is_sound(tx: Transaction, account_id: str, place: SegmentPlace) -> bool:
+    """Whether a segment of the search index is what was written, if it is there."""
+    try:
+        for segment in search_index.read(tx, account_id, [place]):
+            for packed in segment.zones:
+                for _ in Zone.whole(packed).terms():
+                    pass
+    except StoreDamaged:
+        return False
+    return True
