@@ -1,1 +1,1 @@
-"""IMAP4rev1 and its extensions."""
+"""IMAP4rev1, IMAP4rev2, and extensions of them."""

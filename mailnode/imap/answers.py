@@ -38,6 +38,7 @@ _REFUSALS: tuple[tuple[type[Exception], Answer], ...] = (
     (errors.NoSuchMailbox, Answer("No such mailbox", b"NONEXISTENT", b"NO")),
     (errors.NoSuchMessage, Answer("Some messages were expunged", b"EXPUNGEISSUED", b"NO")),
     (errors.BadMailboxName, Answer("Not a mailbox name this server allows", b"CANNOT", b"NO")),
+    (errors.NotPermitted, Answer("You may not do that with this mailbox", b"NOPERM", b"NO")),
     (errors.MailboxRefused, Answer("Not possible with this mailbox", b"CANNOT", b"NO")),
     (errors.KeywordLimit, Answer("No more keywords can be added", b"LIMIT", b"NO")),
     (errors.LimitReached, Answer("A limit was reached", b"LIMIT", b"NO")),

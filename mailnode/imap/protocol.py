@@ -8,7 +8,8 @@ from zope.interface import classImplements
 
 from mailnode.imap.commands.table import TABLE
 from mailnode.imap.wire import responses
-from mailnode.imap.wire.connection import DEFAULT_LIMITS, ImapConnection, ImapLimits
+from mailnode.imap.wire.connection import ImapConnection
+from mailnode.imap.wire.limits import DEFAULT_LIMITS, ImapLimits
 from mailnode.interfaces.reactor import StartTls
 from mailnode.interfaces.runtime import IClock
 from mailnode.interfaces.wire import IChannel, IConnection, ISession

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 
+from mailnode.imap.messages.manner import Manner
 from mailnode.imap.messages.rendering import FlagNames, flag_updates
+from mailnode.imap.messages.result_updates import Updated
 from mailnode.imap.view.packing import pack, unpack
 from mailnode.imap.view.view import View
 from mailnode.imap.wire import responses
@@ -13,11 +15,14 @@ from mailnode.interfaces.runtime import IThreads
 from mailnode.interfaces.store import IMailbox
 from mailnode.values.flags import SYSTEM_FLAGS, KeywordTable
 from mailnode.values.mailbox import MailboxChanges
+from mailnode.values.rights import DELETE_MESSAGES, EXPUNGE, INSERT, KEEP_SEEN, WRITE, settable
+from mailnode.values.sets import compress
 
 # Seconds since the store was asked after which it is asked before a command even without a hint: hints may be lost.
 STALE = 2.0
 STALE_FOR_NEWS = 0.5  # for the commands that ask for news and nothing else; programs that poll come more seldom
 ALWAYS = 0.0
+CHANGING = frozenset((INSERT, EXPUNGE, KEEP_SEEN, DELETE_MESSAGES, WRITE))  # any makes it READ-WRITE (RFC 4314 5.2)
 _LINES = 1000  # of one piece of an announcement
 _MERGED = 2000  # changes taken in between two turns of the reactor
 _AT_ONCE = 50_000  # messages up to which a view is packed and unpacked at once, in 1 to 5 ms; larger ones by a thread
@@ -34,8 +39,10 @@ class Selected:
         "_names",
         "_seconds",
         "_threads",
+        "examined",
         "mailbox",
-        "read_only",
+        "rights",
+        "updates",
         "view",
     )
 
@@ -43,15 +50,18 @@ class Selected:
         self,
         mailbox: IMailbox,
         view: View,
-        read_only: bool,
+        examined: bool,
+        rights: str,
         seconds: Callable[[], float],
         checkpoint: Callable[[], Awaitable[None]],
         threads: IThreads,
     ) -> None:
-        """:param seconds: the clock. :param checkpoint: lets others have their turn, if it is time."""
+        """:param examined: by EXAMINE. :param rights: what may be done with it (``values.rights``). :param seconds: the clock.
+        :param checkpoint: lets others have their turn, if it is time."""
         self.mailbox = mailbox
         self.view = view
-        self.read_only = read_only
+        self.examined = examined
+        self.rights = "" if examined else rights  # as they were then; the store looks for itself
         self._hinted = True  # what came between the snapshot and the subscription to hints is not lost
         self._heard: int | None = None  # the highest modseq of a hint; None: that is not known, ask the store
         self._seconds = seconds
@@ -59,6 +69,16 @@ class Selected:
         self._threads = threads
         self._asked_at = seconds()
         self._names = FlagNames(view.keywords)
+        self.updates: dict[bytes, Updated] = {}  # searches whose changes are told, by tag (RFC 5267 4.3)
+
+    @property
+    def read_only(self) -> bool:
+        """Whether nothing of it can be changed."""
+        return CHANGING.isdisjoint(self.rights)
+
+    def is_of(self, account_id: str, mailbox_id: int) -> bool:
+        """Whether this mailbox is selected."""
+        return bool(self.mailbox.id == mailbox_id and self.mailbox.account_id == account_id)
 
     def is_stale(self, after: float) -> bool:
         """Whether there may be something to take in: a hint came, or nobody asked for so many seconds."""
@@ -85,7 +105,8 @@ class Selected:
             self._hinted, self._heard = False, None
             if heard is None:
                 self._asked_at = self._seconds()
-            changes = await self.mailbox.changes(self.view.highest_modseq, not self.read_only, heard)
+            claim_recent = not self.examined and self.view.knows_recent
+            changes = await self.mailbox.changes(self.view.highest_modseq, claim_recent, heard)
             if changes.changed or changes.expunged:
                 await self.unpack()
             for piece in _pieces(changes):
@@ -114,11 +135,13 @@ class Selected:
 
     def flags_lines(self) -> bytes:
         """Return FLAGS and PERMANENTFLAGS; ``\\*`` while new keywords can be added (RFC 3501 7.1, 7.2.6)."""
-        return flags_lines(self.view.keywords, self.read_only)
+        return flags_lines(self.view.keywords, self.rights)
 
     def highest_modseq_line(self) -> bytes:
         """Return the HIGHESTMODSEQ response (RFC 7162 3.1.2.1); 0 is none."""
-        return responses.ok(b"*", "Highest mod-sequence", b"HIGHESTMODSEQ %d" % max(self.view.highest_modseq, 1))
+        view = self.view  # an EXPUNGE that waits is told behind this, whatever else is
+        modseq = view.told_modseq if view.has_gone else view.highest_modseq
+        return responses.ok(b"*", "Highest mod-sequence", highest_modseq(modseq))
 
     def new_keywords(self) -> bytes:
         """Return what must go out before flags are: FLAGS when the client does not know all keywords, else nothing."""
@@ -127,22 +150,30 @@ class Selected:
         self.view.keywords_told()
         return self.flags_lines()
 
-    def announcement(self, expunge: bool, uid: bool, modseq: bool) -> Iterator[bytes]:
+    def announcement(self, expunge: bool, uid: bool, manner: Manner, flags: bool = True) -> Iterator[bytes]:
         """Yield all that may be said now, in pieces. EXISTS stands before the FETCH of a new message.
 
-        :param uid: flag changes carry UID. :param modseq: they carry MODSEQ.
+        :param uid: flag changes carry UID. :param flags: they are told.
         """
         said = self.view.announce(expunge)
         if said.keywords:
             yield self.flags_lines()
         for at in range(0, len(said.expunged), _LINES):
-            yield b"".join([b"* %d EXPUNGE\r\n" % number for number in said.expunged[at : at + _LINES]])
+            if manner.vanished:
+                yield responses.vanished(compress(said.vanished[at : at + _LINES]))
+            else:
+                yield b"".join([b"* %d EXPUNGE\r\n" % number for number in said.expunged[at : at + _LINES]])
         if said.exists is not None:
             yield b"* %d EXISTS\r\n" % said.exists
         if said.recent is not None:
             yield b"* %d RECENT\r\n" % said.recent
-        for at in range(0, len(said.changed), _LINES):
-            yield flag_updates(self.view, self.names, said.changed[at : at + _LINES], uid, modseq)
+        for at in range(0, len(said.changed) if flags else 0, _LINES):
+            yield flag_updates(self.view, self.names, said.changed[at : at + _LINES], uid, manner)
+
+
+def highest_modseq(modseq: int) -> bytes:
+    """Return the response code (RFC 7162 3.1.2.1); 0 is none."""
+    return b"HIGHESTMODSEQ %d" % max(modseq, 1)
 
 
 def _pieces(changes: MailboxChanges) -> Iterator[MailboxChanges]:
@@ -158,8 +189,11 @@ def _pieces(changes: MailboxChanges) -> Iterator[MailboxChanges]:
     yield replace(changes, changed=(), expunged=())
 
 
-def flags_lines(keywords: KeywordTable, read_only: bool) -> bytes:
-    """Return the FLAGS and PERMANENTFLAGS responses for a keyword table."""
+def flags_lines(keywords: KeywordTable, rights: str) -> bytes:
+    """Return the FLAGS and PERMANENTFLAGS responses for a keyword table and what may be done with the mailbox."""
     flags = " ".join((*SYSTEM_FLAGS, *keywords.names))
-    lasting = "" if read_only else flags if keywords.full else flags + " \\*"
-    return f"* FLAGS ({flags})\r\n* OK [PERMANENTFLAGS ({lasting})] Flags kept\r\n".encode()
+    mask = settable(rights)
+    lasting = [name for name, bit in SYSTEM_FLAGS.items() if bit & mask]
+    if WRITE in rights:
+        lasting += keywords.names if keywords.full else (*keywords.names, "\\*")
+    return f"* FLAGS ({flags})\r\n* OK [PERMANENTFLAGS ({' '.join(lasting)})] Flags kept\r\n".encode()

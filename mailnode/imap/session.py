@@ -5,7 +5,8 @@ What a command may rely on stands in :mod:`mailnode.imap.commands.context`.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence, Set
+from dataclasses import replace
 from functools import partial
 from itertools import repeat
 from typing import NoReturn, TypeVar
@@ -16,20 +17,27 @@ from twisted.python.failure import Failure
 
 from mailnode.dialog.session import Session, SessionEnds, Why
 from mailnode.errors import Busy, DomainError, NoSuchMailbox
-from mailnode.imap.answers import UNKNOWN_TROUBLE, Answer, refusal
-from mailnode.imap.capabilities import capabilities
-from mailnode.imap.commands.context import UnderWay
+from mailnode.imap.answers import UNKNOWN_TROUBLE, Answer, CommandRefused, refusal
+from mailnode.imap.capabilities import capabilities, is_hidden
+from mailnode.imap.commands import rev2, uidonly
+from mailnode.imap.commands.context import News, Progress, UnderWay
 from mailnode.imap.commands.row import AnyRow
 from mailnode.imap.commands.table import row_of
-from mailnode.imap.selected import Selected
+from mailnode.imap.commands.uidonly import names_numbers
+from mailnode.imap.hiding import with_what_needs_them
+from mailnode.imap.messages.manner import manner_of
+from mailnode.imap.selected import Selected, highest_modseq
 from mailnode.imap.services import ImapServices
+from mailnode.imap.updating import LEFT_OUT, tell_changed, tell_gone, unfollow_all
+from mailnode.imap.view.known_mailboxes import OwnChange
 from mailnode.imap.wire import responses
-from mailnode.imap.wire.command import Command, ConnectionReply, Together
-from mailnode.imap.wire.connection import Event, ImapConnection
+from mailnode.imap.wire.command import Command, ConnectionReply, Event, Together
+from mailnode.imap.wire.connection import ImapConnection
 from mailnode.interfaces.pause import pause
 from mailnode.interfaces.sessions import ILogin, ISessionMind
 from mailnode.interfaces.store import IMailAccount
 from mailnode.interfaces.wire import IChannel
+from mailnode.values.events import emit
 
 T = TypeVar("T")
 
@@ -57,11 +65,16 @@ class ImapSession(Session[Event]):
         self.services = services
         self.selected: Selected | None = None
         self.enabled: set[str] = set()
+        self._hidden_from_client: set[str] = set(services.hiding.everyone)  # whoever logs in
+        self.hidden: Set[str] = with_what_needs_them(self._hidden_from_client)
         self.under_way: UnderWay | None = None  # what AUTHENTICATE, APPEND or IDLE keeps between its events
+        self._news: News | None = None  # what NOTIFY asked for
+        self.progress: Progress | None = None
         self._begun: tuple[AnyRow, Command] | None = None  # the command under way
         self._bye = b""
         self._within = False  # the session ends in the middle of a response
         self._unsubscribe: Callable[[], None] = lambda: None
+        self._unsubscribe_shared: Callable[[], None] = lambda: None
         self._turn_began = 0.0
 
     # What ``dialog`` asks
@@ -75,14 +88,14 @@ class ImapSession(Session[Event]):
         """Answer one event."""
         self._turn_began = self.services.clock.seconds()
         try:
-            if isinstance(event, ConnectionReply):
+            if isinstance(event, Command):
+                row = row_of(event)
+                self._begun = row, event
+                await self._answer(row, event, await self._run(row, event))
+            elif isinstance(event, ConnectionReply):
                 self.write(event.data)
                 if event.closes:
                     self.leave(event.closes)
-            elif isinstance(event, Command):
-                row = row_of(event)
-                self._begun = row, event
-                await self._answer(row, event, await self._outcome(self._run(row, event)))
             elif isinstance(event, Together):
                 await self._run_together(event.commands)
             elif self._begun is not None and self.under_way is not None:
@@ -113,6 +126,8 @@ class ImapSession(Session[Event]):
     def give_back(self) -> None:
         """Release the mailbox, and what was under way."""
         self.drop_under_way()
+        if self._news is not None:
+            self._news.drop()
         self.deselect()
         self._unsubscribe()
 
@@ -157,12 +172,22 @@ class ImapSession(Session[Event]):
 
     def capabilities(self) -> tuple[str, ...]:
         """What CAPABILITY says now."""
-        return capabilities(
+        names = capabilities(
             authenticated=self.login is not None,
-            mechanisms=self.services.logins.mechanisms(self.protocol, not self.connection.login_disabled),
+            mechanisms=self.services.logins.mechanisms(self, not self.connection.login_disabled),
             start_tls=self.services.start_tls and not self.channel.secure,
             login_disabled=self.connection.login_disabled,
+            administrator=self.is_administrator,
+            append_limit=self.services.append_limit,
+            message_limit=self.services.message_limit,
+            save_limit=self.services.save_limit,
         )
+        return tuple(name for name in names if name.upper() not in self.hidden) if self.hidden else names
+
+    @property
+    def is_administrator(self) -> bool:
+        """Whether an administrator has logged in."""
+        return self.login is not None and self.login.account.role == "admin"
 
     @property
     def mail(self) -> IMailAccount:
@@ -185,22 +210,62 @@ class ImapSession(Session[Event]):
     def logged_in(self, login: ILogin) -> None:
         """Enter the authenticated state; listen for hints from now on."""
         self.login = login
+        self._hide()
         self.channel.set_timeout(IDLE_TIMEOUT)
         self.channel.set_deadline(None)
         self.connection.authenticated()
-        self._unsubscribe = self.services.hints.subscribe(login.account.id, self.hinted)
+        self._unsubscribe = self.services.hints.subscribe(login.account.id, partial(self.hinted, login.account.id))
+
+    def logged_out(self) -> None:
+        """Enter the state from before the login (RFC 8437). What TLS has, and what the client said by ID, stays."""
+        self.give_back()
+        self._news = None
+        self._unsubscribe = lambda: None
+        self.enabled.clear()
+        self.log_out()
+        self._hide()
+        self.channel.set_timeout(LOGIN_TIMEOUT)
+        self.channel.set_deadline(self.services.login_seconds)
+        self.connection.unauthenticated()
+        emit(_log, "session.logout", session=self.session, protocol=self.protocol, peer=self.peer)
+
+    def hide(self, capabilities: Iterable[str]) -> None:
+        """Tell the client, whoever logs in, nothing of these capabilities, in capitals."""
+        self._hidden_from_client.update(capabilities)
+        self._hide()
+
+    def _hide(self) -> None:
+        of_account = () if self.login is None else self.login.account.hidden.split()
+        self.hidden = with_what_needs_them(self._hidden_from_client.union(of_account))
 
     def select(self, selected: Selected) -> None:
-        """Enter the selected state."""
+        """Enter the selected state; listen for hints that the account's own are not."""
         self.selected = selected
         self.connection.selected()
+        owner = selected.mailbox.account_id
+        ends = [
+            self.services.hints.subscribe(name, partial(self.hinted, owner))
+            for name in selected.mailbox.hints
+            if self.login is not None and name != self.login.account.id
+        ]
+
+        def unsubscribe() -> None:
+            for end in ends:
+                end()
+
+        self._unsubscribe_shared = unsubscribe
+        if self._news is not None:
+            self._news.selection()
 
     def deselect(self) -> None:
         """Leave the selected state."""
         if self.selected is not None:
             self.services.views.forget(self)
+            self._unsubscribe_shared()
             self.selected = None
             self.connection.unselected()
+            if self._news is not None:
+                self._news.selection()
 
     def look_after_view(self, used: bool = False) -> None:
         """Have the view's arrays packed some time after their last use. :param used: now, at any rate."""
@@ -231,19 +296,34 @@ class ImapSession(Session[Event]):
         if under_way is not None:
             under_way.drop()
 
-    def hinted(self, modseq: int) -> None:
-        """The account reached this modseq."""
-        if self.selected is not None and modseq > self.selected.view.highest_modseq:
-            self.selected.hint(modseq)
+    def hinted(self, account_id: str, modseq: int) -> None:
+        """An account reached this modseq: the session's own, or that of the selected mailbox."""
+        selected = self.selected
+        if selected is not None and selected.mailbox.account_id == account_id and modseq > selected.view.highest_modseq:
+            selected.hint(modseq)
             if self.under_way is not None:
                 self.under_way.hint()
+        if self._news is not None:
+            self._news.hint(account_id, modseq)
 
     # Commands
 
     async def _run(self, row: AnyRow, command: Command) -> Answer | None:
-        if self.selected is not None:
-            await self._prepare_view(self.selected, row)
-        return await row.run(self, command)
+        """Return what comes of a command; whatever it raises becomes its answer. None: it goes on with further events."""
+        try:
+            if is_hidden(row, command, self.hidden):
+                raise CommandRefused("Unknown command or arguments", status=b"BAD")
+            if "UIDONLY" in self.enabled and names_numbers(row, command):
+                raise uidonly.refusal()
+            if rev2.is_enabled(self):
+                rev2.refuse_removed_keys(command)
+            if self.selected is not None:
+                await self._prepare_view(self.selected, row)
+            return await row.run(self, command)
+        except SessionEnds:
+            raise
+        except Exception as error:
+            return await self.refused(error)
 
     async def _prepare_view(self, selected: Selected, row: AnyRow) -> None:
         """See to it that the view is what a command needs."""
@@ -268,6 +348,9 @@ class ImapSession(Session[Event]):
         """Run commands that may run together; answer each in its turn."""
         row = row_of(commands[0])
         assert row.run_together is not None
+        if any(self._may_not_run(command) for command in commands):
+            await self._run_one_by_one(commands)
+            return
         refusal = await self._outcome(self._prepare_view(self.mailbox, row))
         answers: Iterable[Awaitable[Answer] | Answer] = repeat(refusal) if refusal else row.run_together(self, commands)
         for command, running in zip(commands, answers, strict=False):
@@ -276,8 +359,19 @@ class ImapSession(Session[Event]):
             await self.pause()
         self.connection.completed()
 
+    def _may_not_run(self, command: Command) -> bool:
+        row = row_of(command)
+        return is_hidden(row, command, self.hidden) or ("UIDONLY" in self.enabled and names_numbers(row, command))
+
+    async def _run_one_by_one(self, commands: Sequence[Command]) -> None:
+        for command in commands:
+            answer = await self._run(row_of(command), command)
+            assert answer is not None, "what runs together has no further events"
+            await self._tell(row_of(command), command, answer)
+        self.connection.completed()
+
     async def _outcome(self, running: Awaitable[T]) -> T | Answer:
-        """Return what comes of a command; whatever it raises becomes its answer."""
+        """Return what comes of a part of a command; whatever it raises becomes its answer."""
         try:
             return await running
         except SessionEnds:
@@ -302,6 +396,7 @@ class ImapSession(Session[Event]):
         try:
             await selected.refresh(force=True)
         except NoSuchMailbox:
+            self._unsubscribe_shared()
             self.selected = None
             self.services.views.forget(self)
             self.bye("The selected mailbox was deleted")
@@ -319,18 +414,67 @@ class ImapSession(Session[Event]):
     async def _tell(self, row: AnyRow, command: Command, answer: Answer) -> None:
         """Announce what the command allows, then say the tagged line."""
         if self.selected is not None:
-            await self.announce(row.expunge, command.uid)
+            if (
+                self._news is not None
+                or not self.selected.view.is_told()
+                or (row.expunge and self.selected.view.touched)
+            ):
+                await self.announce(row.expunge, command.uid, row.asks_after or command.verb == "EXPUNGE")
+            if "QRESYNC" in self.enabled:
+                answer = self._with_modseq(self.selected, answer)
         self.write(answer.line(command.tag))
 
-    async def announce(self, expunge: bool, uid: bool) -> None:
-        """Say what may be said about the selected mailbox now.
+    def _with_modseq(self, selected: Selected, answer: Answer) -> Answer:
+        """Say with an answer up to where the client knows all; before it, when it has a response code of its own."""
+        modseq = selected.view.modseq_owed()
+        if modseq is None:
+            return answer
+        code = highest_modseq(modseq)
+        if answer.status == b"OK" and not answer.code:
+            return replace(answer, code=code)
+        self.write(responses.ok(b"*", "Highest mod-sequence", code))
+        return answer
 
-        :param expunge: whether EXPUNGE may be among it. :param uid: a UID command is being answered.
+    async def announce(self, expunge: bool, uid: bool, own: bool = False) -> None:
+        """Say what may be said about the selected mailbox now; what NOTIFY has asked for, if it has.
+
+        :param expunge: whether EXPUNGE may be among it. :param uid: a UID command is being answered. :param own: it is what
+            a command has done, and is told whatever NOTIFY says.
         """
+        if self._news is None or own:
+            await self.say_changes(expunge, uid)
+        else:
+            await self._news.announce(expunge, uid)
+
+    async def say_changes(self, expunge: bool, uid: bool, flags: bool = True) -> None:
+        """The same, whatever NOTIFY says. :param flags: whether flag changes are told."""
         if self.selected is not None:
-            condstore = "CONDSTORE" in self.enabled
-            pieces = self.selected.announcement(expunge, uid or condstore, condstore)
+            manner = manner_of(self.enabled)
+            updating = expunge and bool(self.selected.updates)
+            if updating:
+                await tell_gone(self)
+            pieces = self.selected.announcement(expunge, uid or manner.uid, manner, flags)
             for number, piece in enumerate(pieces):
                 if number:
                     await self.pause()
                 self.write(piece)
+            if updating:
+                await tell_changed(self)
+
+    def note_own(self, change: OwnChange) -> None:
+        """What NOTIFY has asked for is not about this."""
+        if self._news is not None:
+            self._news.note_own(change)
+
+    @property
+    def tells_selected(self) -> bool:
+        """Whether anything of the selected mailbox is told."""
+        return self._news is None or self._news.tells_selected
+
+    def replace_news(self, news: News) -> None:
+        """Let NOTIFY ask for something else."""
+        if self._news is not None:
+            self._news.drop()
+        self._news = news
+        if self.selected is not None and not news.tells_selected:
+            unfollow_all(self, LEFT_OUT)

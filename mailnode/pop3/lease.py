@@ -7,11 +7,13 @@ from collections.abc import Callable
 from twisted.internet.defer import ensureDeferred
 from twisted.python.failure import Failure
 
-from mailnode.errors import Busy, DomainError
+from mailnode.errors import Busy, DomainError, StoreUnavailable
+from mailnode.interfaces.pause import pause
 from mailnode.interfaces.runtime import IClock, IDelayed
 from mailnode.interfaces.store import IMaildrop
 
 RENEW_SECONDS = 30.0  # between renewals
+RELEASE_PAUSES = (0.5, 2.0, 8.0)  # seconds until a release that the store could not write is tried again
 
 
 class Lease:
@@ -51,3 +53,18 @@ class Lease:
             pass  # the next renewal may come through; if not, the token decides when the session commits
         if not self._stopped:
             self._schedule()
+
+
+async def release(drop: IMaildrop, clock: IClock) -> None:
+    """Let go of a maildrop, when the store can write it: whoever is told that nothing was deleted comes again soon."""
+    for seconds in (*RELEASE_PAUSES, None):
+        try:
+            await drop.release()
+        except StoreUnavailable:
+            if seconds is None:
+                return  # it runs out by itself
+            await pause(clock, seconds)
+        except DomainError:
+            return
+        else:
+            return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import Protocol
 
 from mailnode.errors import BlobDamaged
@@ -12,6 +13,7 @@ from mailnode.values.dots import DotStuffer
 from mailnode.values.mailbox import PopMessage
 
 PIECE = 64 * 1024  # octets sent at once
+LINES = 1000  # of a list, each shorter than 100 octets, sent at once
 READ = 4 * PIECE  # octets read at once: the store decompresses by so many
 
 
@@ -64,11 +66,9 @@ async def send_message(
 
 async def send_lines(speaker: Speaker, lines: Iterable[bytes]) -> None:
     """Send lines that never begin with a dot, and their end. :raises SessionEnds: in the middle of it."""
-    size = 0
-    for line in lines:
-        speaker.write(line + b"\r\n")
-        size += len(line) + 2
-        if size >= PIECE:
-            size = 0
+    source = iter(lines)
+    while some := list(islice(source, LINES)):
+        speaker.write(b"\r\n".join([*some, b""]))
+        if len(some) == LINES:
             await speaker.sent(within=True)
     speaker.write(b".\r\n")

@@ -25,7 +25,7 @@ from mailnode.interfaces.runtime import IClock
 from mailnode.interfaces.sessions import ILogin, ILogins, IPopUser, ISaslExchange
 from mailnode.interfaces.store import IMaildrop
 from mailnode.interfaces.wire import IChannel
-from mailnode.pop3.lease import Lease
+from mailnode.pop3.lease import Lease, release
 from mailnode.pop3.sending import read, send_lines, send_message
 from mailnode.pop3.wire.connection import Pop3Connection
 from mailnode.pop3.wire.content import TopFilter
@@ -117,7 +117,7 @@ class Pop3Session(Session[Event]):
         self._stop_lease()
         drop, self._drop = self._drop, None
         if drop is not None:
-            ensureDeferred(_release(drop)).addErrback(self.log_trouble)
+            ensureDeferred(release(drop, self._clock)).addErrback(self.log_trouble)
 
     # Inside
 
@@ -139,7 +139,7 @@ class Pop3Session(Session[Event]):
     # AUTHORIZATION
 
     def _mechanisms(self) -> tuple[str, ...]:
-        return self._logins.mechanisms(self.protocol, self.channel.secure or self._plain_login)
+        return self._logins.mechanisms(self, self.channel.secure or self._plain_login)
 
     async def _do_user(self, command: PopCommand) -> None:
         if not self._mechanisms():
@@ -386,13 +386,6 @@ _VERBS: dict[str, Callable[[Pop3Session, PopCommand], Awaitable[None]]] = {
     "LANG": Pop3Session._do_lang,
     "QUIT": Pop3Session._do_quit,
 }
-
-
-async def _release(drop: IMaildrop) -> None:
-    try:
-        await drop.release()
-    except DomainError:  # it runs out by itself
-        pass
 
 
 def _is_utf8(text: bytes) -> bool:

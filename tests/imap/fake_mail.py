@@ -15,6 +15,7 @@ from mailnode.errors import (
     MailboxExists,
     MailboxRefused,
     NoSuchMailbox,
+    NoSuchMessage,
     OverQuota,
 )
 from mailnode.interfaces.store import IBlobs, IBlobWriter, IMailAccount, IMailbox
@@ -32,6 +33,7 @@ from mailnode.values.mailbox import (
     Usage,
 )
 from mailnode.values.mailbox_name import mailbox_name
+from mailnode.values.rights import ALL
 
 
 @implementer(IBlobWriter)
@@ -93,6 +95,7 @@ class _Box:
         self.uidnext = 1
         self.claimed = 1
         self.highest = 1
+        self.forgotten = 0
         self.live: dict[int, list] = {}  # uid -> [NewMessage, flags, modseq]
         self.dead: dict[int, list] = {}
 
@@ -102,6 +105,7 @@ class FakeAccount:
     """``publish``: called with the modseq after each change. ``broken``: raised by everything that writes."""
 
     account_id = "acc"
+    hints = ("acc",)
 
     def __init__(self, publish: Callable[[int], None] = lambda modseq: None) -> None:
         self.publish = publish
@@ -116,14 +120,16 @@ class FakeAccount:
         self._ids = 0
         self._boxes: dict[int, _Box] = {}
         self._subscribed: set[str] = set()
+        self._notes: dict[tuple[int, str, str], bytes] = {}
+        self._noted_at: dict[tuple[int, str, str], int] = {}
         for name in ("INBOX", *SPECIAL_USE):
             self._make(name, SPECIAL_USE.get(name, ""))
             self._subscribed.add(name)
 
-    def _make(self, name: str, special_use: str = "") -> MailboxInfo:
+    def _make(self, name: str, special_use: str = "", selectable: bool = True) -> MailboxInfo:
         self._ids += 1
         self._validity += 1
-        info = MailboxInfo(self._ids, name, self._validity, special_use)
+        info = MailboxInfo(self._ids, name, self._validity, special_use, selectable)
         self._boxes[info.id] = _Box(info)
         return info
 
@@ -140,15 +146,16 @@ class FakeAccount:
             raise NoSuchMailbox from None
 
     def learn(self, names) -> int:
-        bits = 0
+        bits, table = 0, self.keywords
         for name in names:
-            bit = self.keywords.bit(name)
+            bit = table.bit(name)
             if bit is None:
-                if len(self.keywords.names) >= MAX_KEYWORDS:
+                if len(table.names) >= MAX_KEYWORDS:
                     raise KeywordLimit
-                self.keywords = KeywordTable((*self.keywords.names, name))
-                bit = 1 << (KEYWORD_SHIFT + len(self.keywords.names) - 1)
+                table = KeywordTable((*table.names, name))
+                bit = 1 << (KEYWORD_SHIFT + len(table.names) - 1)
             bits |= bit
+        self.keywords = table
         return bits
 
     async def mailboxes(self):
@@ -178,10 +185,14 @@ class FakeAccount:
         return info
 
     async def delete(self, mailbox_id):
-        name = self.box(mailbox_id).info.name
-        if name == "INBOX":
+        info = self.box(mailbox_id).info
+        inferiors = any(b.info.name.startswith(info.name + "/") for b in self._boxes.values())
+        if info.name == "INBOX" or (inferiors and not info.selectable):
             raise MailboxRefused
         del self._boxes[mailbox_id]
+        if inferiors:
+            self._make(info.name, selectable=False)
+        self._notes = {key: value for key, value in self._notes.items() if key[0] != mailbox_id}
         self.publish(self.change())
 
     async def rename(self, mailbox_id, name):
@@ -190,6 +201,7 @@ class FakeAccount:
             raise MailboxExists
         if box.info.name == "INBOX":
             target = await self.create(name)
+            self._notes |= {(target.id, *key[1:]): value for key, value in self._notes.items() if key[0] == mailbox_id}
             await FakeMailbox(self, mailbox_id).move(sorted(box.live), target.id)
             return
         old = box.info.name
@@ -208,11 +220,15 @@ class FakeAccount:
     async def changes(self, since, limit=256):
         raise NotImplementedError
 
+    async def changed_mailboxes(self, since):
+        return self._modseq, frozenset(one for one, box in self._boxes.items() if box.highest > since)
+
     async def subscriptions(self):
         return sorted(self._subscribed)
 
     async def subscribe(self, name, on):
         (self._subscribed.add if on else self._subscribed.discard)(name)
+        self.publish(self.change())
 
     async def status(self, mailbox_ids):
         return [self._status(self._boxes[i]) for i in mailbox_ids if i in self._boxes]
@@ -243,6 +259,51 @@ class FakeAccount:
     async def modseq(self):
         return self._modseq
 
+    async def annotations(self, mailbox_ids, reader):
+        found = {}
+        for (mailbox_id, of, entry), value in sorted(self._notes.items()):
+            if mailbox_id in mailbox_ids and of in ("", reader):
+                found.setdefault(mailbox_id, {})[entry] = value
+        return found
+
+    async def annotated_at(self, mailbox_ids, reader):
+        found = {}
+        for (mailbox_id, of, entry), modseq in sorted(self._noted_at.items()):
+            if mailbox_id in mailbox_ids and of in ("", reader) and (mailbox_id, of, entry) in self._notes:
+                found.setdefault(mailbox_id, {})[entry] = modseq
+        return found
+
+    async def annotate(self, mailbox_id, values):
+        if mailbox_id:
+            self.box(mailbox_id)
+        notes = dict(self._notes)
+        values = [one for one in values if notes.get((mailbox_id, *one[:2])) != one[2]]
+        for reader, entry, value in values:
+            notes.pop((mailbox_id, reader, entry), None)
+            if value is not None:
+                notes[mailbox_id, reader, entry] = value
+        if sum(1 for key in notes if key[0] == mailbox_id) > 100:
+            raise LimitReached
+        self._notes = notes
+        if values:
+            modseq = self.change()
+            self._noted_at = {key: self._noted_at.get(key, modseq) for key in notes}
+            self._noted_at.update({key: modseq for r, e, v in values if (key := (mailbox_id, r, e)) in notes})
+            self.publish(modseq)
+        return self._modseq
+
+    async def rights(self, mailbox_ids):
+        return dict.fromkeys(mailbox_ids, ALL)
+
+    async def entries(self, mailbox_id):
+        return {}
+
+    async def give_rights(self, mailbox_id, identifier, how, letters):
+        raise LimitReached
+
+    async def has_reader(self, identifier):
+        return False
+
     async def usage(self):
         sizes = [size_of(m) for box in self._boxes.values() for m, _, _ in box.live.values()]
         return Usage(sum(sizes), self.quota, len(sizes), self.most_messages)
@@ -263,6 +324,7 @@ class FakeMailbox:
     def __init__(self, account: FakeAccount, mailbox_id: int) -> None:
         self.account_id = account.account_id
         self.id = mailbox_id
+        self.hints = (account.account_id,)
         self._account = account
 
     @property
@@ -275,6 +337,9 @@ class FakeMailbox:
         if claim:
             box.claimed = box.uidnext
         return first
+
+    async def rights(self):
+        return ALL
 
     async def snapshot(self, claim_recent=False):
         box = self._box
@@ -297,6 +362,12 @@ class FakeMailbox:
         expunged = tuple(u for u, (_, _, m) in sorted(box.dead.items()) if m > since)
         first = self._claim(claim_recent)
         return MailboxChanges(box.highest, box.uidnext, changed, expunged, self._account.keywords, first)
+
+    async def expunged(self, since):
+        box = self._box
+        if since < box.forgotten:
+            return None
+        return array("I", sorted(u for u, (_, _, m) in box.dead.items() if m > since))
 
     async def rows(self, uids, columns, keep=False):
         assert len(uids) <= 256 and len(set(columns)) == len(columns)
@@ -398,6 +469,22 @@ class FakeMailbox:
         self._expunge(copied.source)
         return copied
 
+    async def replace(self, uid, target, message):
+        account, box = self._account, self._box
+        account.box(target)
+        if uid not in box.live:
+            raise NoSuchMessage
+        grown = size_of(message) - size_of(box.live[uid][0])
+        if account.quota and (await account.usage()).bytes_used + grown > account.quota:
+            raise OverQuota
+        quota, account.quota = account.quota, 0
+        try:
+            appended = await account.open(target).append([message])
+        finally:
+            account.quota = quota
+        self._expunge([uid])
+        return appended
+
     async def expunge(self, uids, only_deleted):
         box = self._box
         gone = tuple(u for u in uids if u in box.live and (not only_deleted or box.live[u][1] & DELETED))
@@ -414,7 +501,9 @@ class FakeMailbox:
 
     def sweep(self) -> None:
         """Forget what was expunged, as the upkeep does after the undelete time."""
-        self._box.dead.clear()
+        box = self._box
+        box.forgotten = max([box.forgotten, *(modseq for _, _, modseq in box.dead.values())])
+        box.dead.clear()
 
 
 def _column(row, name):
@@ -432,6 +521,7 @@ def _column(row, name):
         "fields": lambda: facts.fields,
         "parts": lambda: facts.parts,
         "sort": lambda: facts.sort,
+        "preview": lambda: facts.preview,
         "blob": lambda: message.blob.ref,
         "content": lambda: None,
         "flags": lambda: flags,

@@ -4,7 +4,6 @@ A script is (what the client sends, what must come out). The session's side is p
 answers every event in the plainest way and writes down what it saw.
 """
 
-from mailnode.imap.commands.append import AppendStart
 from mailnode.imap.commands.authenticate import Authenticate
 from mailnode.imap.commands.idle import Idle
 from mailnode.imap.commands.login import Login
@@ -16,14 +15,17 @@ from mailnode.imap.wire.command import (
     AppendAborted,
     AppendChunk,
     AppendEnd,
+    AppendMore,
     Command,
     ConnectionReply,
     IdleDone,
     ImapState,
     SaslResponse,
     Together,
+    Upload,
 )
-from mailnode.imap.wire.connection import ImapConnection, ImapLimits
+from mailnode.imap.wire.connection import ImapConnection
+from mailnode.imap.wire.limits import ImapLimits
 from mailnode.values.wire import NEED_DATA, PAUSED
 
 
@@ -63,8 +65,8 @@ class Answering:
                 self.closed = self.closed or bool(event.closes)
             case AppendChunk():
                 pass
-            case AppendStart():
-                connection.refuse_append() if self._refuse_append else connection.accept_append()
+            case Upload() | AppendMore():
+                connection.completed() if self._refuse_append else connection.accept_append()
             case Idle():
                 connection.idling()
             case Authenticate() if event.initial is None or self._sasl_steps > 1:

@@ -18,22 +18,25 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from zope.interface import implementer
 
-from mailnode.errors import AuthenticationFailed, NoSuchMailbox
+from mailnode.errors import AuthenticationFailed, NoSuchAccount, NoSuchMailbox
 from mailnode.imap.commands.table import TABLE
+from mailnode.imap.message_keys import MessageKeys
 from mailnode.imap.open_views import OpenViews
 from mailnode.imap.searches import Searches
 from mailnode.imap.services import ImapServices
 from mailnode.imap.session import ImapSession
 from mailnode.imap.watching import Watching
 from mailnode.imap.wire.connection import ImapConnection
+from mailnode.interfaces.accounts import IQuotas, ISharing
 from mailnode.interfaces.runtime import IProcesses
 from mailnode.interfaces.sessions import ILogin, ILogins, IMailUser, ISaslExchange
+from mailnode.message.binary_mime import to_lines
 from mailnode.message.scanner import read_facts
 from mailnode.net.hints import LocalHints
 from mailnode.net.no_reactor import CallingThread, run_now
 from mailnode.net.pump import Pump
 from mailnode.values.directory import Account
-from mailnode.values.mailbox import NewMessage
+from mailnode.values.mailbox import NewMessage, Usage
 
 DAY = 86400
 START = 1_700_000_000.0
@@ -41,8 +44,10 @@ START = 1_700_000_000.0
 
 @implementer(IMailUser)
 class User:
-    def __init__(self, mail) -> None:
-        self.account = Account("acc", "alice@example.org")
+    role = "user"
+
+    def __init__(self, mail, hidden: str = "") -> None:
+        self.account = Account("acc", "alice@example.org", role=User.role, hidden=hidden)
         self.mail = mail
 
 
@@ -59,6 +64,39 @@ class Login:
         self._logins.standing -= 1
 
 
+@implementer(IQuotas)
+class Quotas:
+    """One account, bob@example.org."""
+
+    def __init__(self) -> None:
+        self.limits = 10_240, 0, 0
+
+    async def usage(self, address):
+        if address != "bob@example.org":
+            raise NoSuchAccount(address)
+        octets, messages, mailboxes = self.limits
+        return Usage(2048, octets, 3, messages, mailboxes, 6 if mailboxes else 0)
+
+    async def set_limits(self, address, octets, messages, mailboxes):
+        await self.usage(address)
+        self.limits = octets, messages, mailboxes
+        return await self.usage(address)
+
+
+@implementer(ISharing)
+class NothingShared:
+    """Everybody keeps their mailboxes to themselves."""
+
+    async def sharers(self, reader):
+        return ()
+
+    def hints(self, reader):
+        return ()
+
+    async def identifier(self, text):
+        raise NoSuchAccount(text)
+
+
 @implementer(ILogins)
 class Logins:
     """One user, alice with the password secret."""
@@ -66,10 +104,11 @@ class Logins:
     def __init__(self, mail) -> None:
         self._mail = mail
         self.standing = 0
+        self.hidden = ""  # capabilities, of the account
         self.minds = []
 
-    def mechanisms(self, protocol, secure):
-        assert protocol == "imap"
+    def mechanisms(self, mind, secure):
+        assert mind.protocol == "imap"
         return ("PLAIN",) if secure else ()
 
     def exchange(self, mechanism, interface, mind):
@@ -82,7 +121,7 @@ class Logins:
             raise AuthenticationFailed
         self.standing += 1
         self.minds.append(mind)
-        return Login(self, User(self._mail))
+        return Login(self, User(self._mail, self.hidden))
 
 
 @implementer(ISaslExchange)
@@ -146,6 +185,9 @@ class CallingProcess:
     def __init__(self) -> None:
         self.calls: list[str] = []
 
+    def begin(self, function):
+        pickle.dumps(function)
+
     async def run(self, function, *args):
         self.calls.append(function.__name__)
         function, args = pickle.loads(pickle.dumps((function, args)))
@@ -186,6 +228,11 @@ class World:
             views=OpenViews(self.clock, **(views or {})),
             searches=Searches(self.processes),
             watching=Watching(self.clock, self),
+            quotas=Quotas(),
+            sharing=services.pop("sharing", None) or NothingShared(),
+            keys=MessageKeys(),
+            answers=MessageKeys(),
+            in_lines=self._in_lines,
             version="1",
             **services,
         )
@@ -209,6 +256,14 @@ class World:
     async def _stage(self, writer):
         blob = await writer.finish()
         return blob, read_facts(await self.account.blobs().read_staged(blob))
+
+    async def _in_lines(self, writer):
+        said = to_lines(await writer.read(0, writer.size))
+        if said is None:
+            return None
+        made = self.account.blobs().writer(len(said))
+        await made.write(said)
+        return made
 
     def connect(self, name: str = "", login: bool = True, select: str = "", secure: bool = True) -> Client:
         client = self.clients[name] = Client(self, secure)

@@ -7,9 +7,10 @@ import pytest
 from imap_world import START, play
 
 from mailnode.errors import RowsDamaged, StoreUnavailable
+from mailnode.imap import fetching
 from mailnode.imap.bodies import PIECE
-from mailnode.imap.commands import fetch
-from mailnode.imap.commands.fetch import AHEAD
+from mailnode.imap.fetching import AHEAD
+from mailnode.imap.messages.ranges import RANGE
 from mailnode.net.no_reactor import run_now
 from mailnode.values.flags import FLAGGED, SEEN
 
@@ -73,6 +74,7 @@ SECTIONS = [
 ]
 
 
+# IMAP trap 32: through a session
 @pytest.mark.parametrize(("item", "expected"), SECTIONS)
 def test_sections(opened, item, expected):
     label = item.replace(".PEEK", "").encode()
@@ -81,6 +83,7 @@ def test_sections(opened, item, expected):
     assert tagged == b"OK FETCH completed\r\n"
 
 
+# IMAP trap 29: chunks of every section
 @pytest.mark.parametrize(("item", "expected"), SECTIONS)
 @pytest.mark.parametrize("step", [1, 7, 1000])
 def test_a_walk_of_partials_is_the_whole(opened, item, expected, step):
@@ -98,6 +101,7 @@ def test_a_walk_of_partials_is_the_whole(opened, item, expected, step):
     assert got == b"%b<4294967295> {0}\r\n" % label
 
 
+# IMAP trap 29: no octets are BAD
 def test_zero_octets_are_not_a_partial(opened):
     assert fetched(opened(), "BODY.PEEK[]<0.0>")[1].startswith(b"BAD")
 
@@ -121,11 +125,13 @@ def test_prefix_stands_before_the_blob(opened):
     assert fetched(client, "BODY.PEEK[1.MIME]")[0].endswith(b"Subject: s\r\n\r\n")
 
 
+# IMAP trap 31: names as they were sent
 def test_field_names_are_echoed_as_sent(opened):
     got, _ = fetched(opened(), 'BODY.PEEK[HEADER.FIELDS (sUbJeCt "x y" From)]')
     assert got.startswith(b'BODY[HEADER.FIELDS (sUbJeCt "x y" From)] {')
 
 
+# IMAP trap 30: old forms too
 @pytest.mark.parametrize(
     ("item", "sets"),
     [
@@ -157,6 +163,7 @@ def test_seen_is_reported_once_and_together(opened):
     assert client.ask("n NOOP") == ["n OK NOOP completed"]
 
 
+# IMAP trap 30: not with EXAMINE
 def test_examine_sets_nothing(make_world):
     world = make_world()
     world.put()
@@ -179,6 +186,7 @@ def test_metadata_never_opens_a_blob(make_world, request):
     assert world.account.reads == 1
 
 
+# IMAP trap 37: each item, once
 def test_items(opened):
     client = opened(b"Subject: s\r\n\r\nbody\r\n", internaldate=int(START) * 1_000_000, internaldate_offset=-330)
     assert fetched(client, "ALL")[0] == (
@@ -190,12 +198,14 @@ def test_items(opened):
     assert fetched(client, "(FLAGS UID)", "UID FETCH 1")[0] == b"FLAGS (\\Recent) UID 1"
 
 
+# IMAP trap 37: BAD before anything is said
 @pytest.mark.parametrize("items", ["(FLAGS BOGUS)", "BODY[1.2", "ALL FLAGS", "(FAST FLAGS)", "BODY[HEADER.FIELDS ()]"])
 def test_bad_items_say_nothing_first(opened, items):
     got, tagged = fetched(opened(), items)
     assert got == b"" and tagged.startswith(b"BAD")
 
 
+# IMAP trap 20: stars, reversed, missing, in an empty mailbox
 def test_numbers(make_world):
     def make():
         world = make_world()
@@ -250,6 +260,7 @@ def damage(world):
         world.store.recent.clear()
 
 
+# IMAP trap 55: missing
 def test_a_missing_blob_is_no_and_never_other_octets(opened):
     client = opened()
     damage(client.world)
@@ -259,6 +270,7 @@ def test_a_missing_blob_is_no_and_never_other_octets(opened):
     assert not client.closed
 
 
+# IMAP trap 55: short
 def test_a_short_blob_is_no(make_world, request):
     if "sqlite" in request.node.name:
         return
@@ -342,6 +354,30 @@ def test_facts_that_cannot_be_read_keep_nobody_from_the_others(make_world, monke
     assert "CORRUPTION" in lines[-1]
 
 
+def test_only_of_few_messages_what_is_read_is_kept(make_world, monkeypatch):
+    world = make_world()
+    for _ in range(RANGE + 2):
+        world.put()
+    client = world.connect(select="INBOX")
+    box = type(client.session.selected.mailbox)
+    rows = box.rows
+    kept = []
+
+    async def noted(self, uids, columns, keep=False):
+        kept.append((len(uids), keep))
+        return await rows(self, uids, columns, keep)
+
+    monkeypatch.setattr(box, "rows", noted)
+    client.ask("t FETCH 1:2 BODY.PEEK[HEADER.FIELDS (FROM)]")
+    client.ask("t FETCH 1:* BODY.PEEK[HEADER.FIELDS (FROM)]")
+    assert kept == [(2, True), (RANGE, False), (2, False)]
+    kept.clear()
+    client.ask("t FETCH 1:70 BODY.PEEK[]")
+    monkeypatch.setattr(fetching, "KEPT", 69)
+    client.ask("t FETCH 1:70 BODY.PEEK[]")
+    assert [keep for _, keep in kept] == [True, True, False, False]
+
+
 def test_large_bodies_come_in_pieces(make_world):
     body = b"".join(b"%07d\r\n" % i for i in range(100_000))
     raw = b"Subject: large\r\n\r\n" + body
@@ -358,6 +394,7 @@ def test_large_bodies_come_in_pieces(make_world):
     assert got == b"BODY[TEXT]<%d> {%d}\r\n" % (PIECE - 5, PIECE + 11) + body[PIECE - 5 : 2 * PIECE + 6]
 
 
+# IMAP trap 55: that ends early
 def test_a_large_blob_that_ends_early_breaks_the_connection(make_world, request):
     if "sqlite" in request.node.name:
         return
@@ -370,6 +407,7 @@ def test_a_large_blob_that_ends_early_breaks_the_connection(make_world, request)
     assert b"t OK" not in client.received() and client.pump.closed
 
 
+# IMAP trap 9: a bounded buffer
 def test_a_slow_reader_holds_no_memory_and_stops_the_reading(make_world):
     world = make_world()
     for _ in range(3):
@@ -388,6 +426,7 @@ def test_a_slow_reader_holds_no_memory_and_stops_the_reading(make_world):
     assert total.endswith(b"t OK FETCH completed\r\nu OK NOOP completed\r\n")
 
 
+# IMAP trap 9: nobody is fetched for
 def test_a_lost_connection_ends_a_long_fetch(make_world):
     world = make_world()
     world.put(b"Subject: x\r\n\r\n" + b"y" * PIECE * 4)
@@ -449,6 +488,7 @@ def test_long_answers_come_in_order_and_whole(make_world):
     assert lines_of(client, b"UID FETCH 1:* RFC822.SIZE") == [*wanted, b"* %d EXPUNGE" % (left.index(699) + 1)]
 
 
+# IMAP trap 12: answered as long as it is kept
 def test_what_was_expunged_meanwhile_is_answered_from_rows(make_world, monkeypatch):
     world = make_world()
     for _ in range(5):
@@ -492,6 +532,7 @@ def test_trouble_with_what_is_read_ahead(make_world, monkeypatch):
     assert client.session.selected is None
 
 
+# IMAP trap 36: NUL
 def test_nul_never_leaves_in_a_literal(opened):
     client = opened(b"Subject: a\0b\r\n\r\nx\0y\r\n")
     got, _ = fetched(client, "(ENVELOPE BODY[] BODY[TEXT]<1.1> BODY.PEEK[HEADER.FIELDS (Subject)])")
@@ -526,6 +567,7 @@ def test_unknown_trouble_is_temporary_and_the_session_goes_on(make_world, reques
     assert client.ask("s STORE 1 +FLAGS (\\Seen)")[-1] == "s OK STORE completed"
 
 
+# IMAP trap 12: another message never
 def test_two_messages_are_never_mixed_up(make_world):
     world = make_world()
     bodies = {}
@@ -622,11 +664,75 @@ def test_hundreds_of_choices_from_a_large_header_look_through_it_once(make_world
     world.put(b"".join(b"X-%d: %d\r\n" % (number, number) for number in range(20_000)) + b"\r\n")
     client = world.connect(select="INBOX")
     looks = []
-    look = fetch.FieldIndex
-    monkeypatch.setattr(fetch, "FieldIndex", lambda header: looks.append(len(header)) or look(header))
+    look = fetching.FieldIndex
+    monkeypatch.setattr(fetching, "FieldIndex", lambda header: looks.append(len(header)) or look(header))
     items = " ".join(f"BODY.PEEK[HEADER.FIELDS (X-{number})]" for number in range(900))
     client.send(f"t FETCH 1 ({items})\r\n".encode())
     world.clock.advance(0)
     received = client.received()
     assert received.endswith(b"t OK FETCH completed\r\n") and len(looks) == 1
     assert all(b"\r\nX-%d: %d\r\n\r\n" % (number, number) in received for number in range(900))
+
+
+def test_parts_of_what_a_fetch_names(make_world):
+    """PARTIAL (RFC 9394 3.3 and 3.4): of what the set names, before CHANGEDSINCE."""
+
+    def make():
+        world = make_world()
+        for _ in range(9):
+            world.put()
+        world.expunge(4, 5)
+        world.flag(3, "add", SEEN)
+        world.flag(8, "add", SEEN)
+        world.connect(select="INBOX")
+        return world
+
+    play(
+        make,
+        """
+        C: a UID FETCH 1:* (UID) (PARTIAL -1:-2)
+        S: * 6 FETCH (UID 8)
+        S: * 7 FETCH (UID 9)
+        S: a OK FETCH completed
+        C: b UID FETCH 2:5,7:8 UID (PARTIAL 3:2)
+        S: * 3 FETCH (UID 3)
+        S: * 5 FETCH (UID 7)
+        S: b OK FETCH completed
+        C: c FETCH 1:3,6 UID (partial 4:9)
+        S: * 6 FETCH (UID 8)
+        S: c OK FETCH completed
+        C: d UID FETCH 1:* UID (PARTIAL 8:9)
+        S: d OK FETCH completed
+        C: e UID FETCH 77 UID (PARTIAL -1:-9)
+        S: e OK FETCH completed
+        C: f SEARCH RETURN (SAVE) 2 4 OR 6
+        S: f BAD …
+        C: g SEARCH RETURN (SAVE) OR 2 OR 4 6
+        S: g OK SEARCH completed
+        C: h UID FETCH $ UID (PARTIAL -1:-2)
+        S: * 4 FETCH (UID 6)
+        S: * 6 FETCH (UID 8)
+        S: h OK FETCH completed
+        C: i FETCH 1 UID (PARTIAL 1:2 PARTIAL 1:2)
+        S: i BAD …
+        C: j FETCH 1 UID (PARTIAL -1:2)
+        S: j BAD …
+        C: k FETCH 1 UID (PARTIAL)
+        S: k BAD …
+        """,
+    )
+
+
+def test_a_part_is_taken_before_changes_are(make_world):
+    world = make_world()
+    for _ in range(6):
+        world.put()
+    client = world.connect(select="INBOX")
+    since = run_now(world.box().snapshot(False)).highest_modseq
+    world.flag(2, "add", SEEN)
+    world.flag(5, "add", SEEN)
+    client.ask("a NOOP")
+    for modifiers in (f"PARTIAL -1:-3 CHANGEDSINCE {since}", f"CHANGEDSINCE {since} PARTIAL -1:-3"):
+        said = [line for line in client.ask(f"b UID FETCH 1:6 (UID) ({modifiers})") if "FETCH (" in line]
+        assert len(said) == 1
+        assert said[0].startswith("* 5 FETCH (UID 5 MODSEQ (")

@@ -1,19 +1,25 @@
 """Keys that need the message itself: together, each text decoded once; how many searches do it, and when they end."""
 
+import gc
+import itertools
 import pickle
 
 import pytest
 from imap_world import World
 from twisted.internet.defer import Deferred, fail
+from twisted.internet.task import Clock
+from twisted.logger import globalLogPublisher
 
-from mailnode.errors import Busy
-from mailnode.imap.commands.search import AFTER_CLOSE, AFTER_SILENCE, KEYS
+from mailnode.errors import Busy, StoreUnavailable
+from mailnode.imap.commands import matching as search
+from mailnode.imap.commands.inprogress import AFTER_CLOSE, AFTER_SILENCE
+from mailnode.imap.commands.matching import KEYS
 from mailnode.imap.messages import judging
-from mailnode.imap.messages import search_tests as matching
-from mailnode.imap.messages.judging import TextJudge, leaves, not_found, reduced
-from mailnode.imap.messages.search_keys import And, InBody, InHeader, InText, Not, Or
-from mailnode.imap.searches import AT_ONCE, OF_ACCOUNT, Searches
+from mailnode.imap.messages.judging import TextJudge, not_found, reduced
+from mailnode.imap.messages.search_keys import And, InBody, InHeader, InText, Not, Or, leaves
+from mailnode.imap.searches import AT_ONCE, OF_ACCOUNT, SLICE, Searches
 from mailnode.message import pieces, words
+from mailnode.message import search_text as matching
 
 A, B, C = InBody("a"), InText("b"), InHeader("x", "c")
 MESSAGE = b"Subject: one\r\nX-Other: kept\r\n\r\nthe fox\r\n"
@@ -24,6 +30,9 @@ class WaitingProcess:
 
     def __init__(self) -> None:
         self.waiting: list[tuple[Deferred, object, tuple]] = []
+
+    def begin(self, function):
+        pass
 
     async def run(self, function, *args):
         waiting = Deferred()
@@ -161,7 +170,7 @@ def test_a_header_is_decoded_once_for_all_keys(make_world, monkeypatch):
 
 
 def test_many_cheap_keys_let_others_have_their_turn(make_world, monkeypatch):
-    monkeypatch.setattr("mailnode.imap.commands.search.TESTS", 20)
+    monkeypatch.setattr("mailnode.imap.commands.matching.TESTS", 20)
     world = make_world()
     for _ in range(12):
         world.put(MESSAGE)
@@ -203,7 +212,7 @@ def test_steps_are_bounded_over_all_accounts_and_go_round():
     holding = []
 
     async def search(account):
-        async with searches.of(account):
+        async with searches.of(account, messages=True):
             for step in range(3):
                 async with searches.step():
                     order.append((account, step))
@@ -218,6 +227,86 @@ def test_steps_are_bounded_over_all_accounts_and_go_round():
         holding.pop(0).callback(None)
     assert [step for _, step in order] == [0] * 4 + [1] * 4 + [2] * 4
     assert sorted(order) == [(account, step) for account in "abcd" for step in range(3)]
+
+
+class Rounds(Clock):
+    """A clock that runs what is due as a reactor does: what that adds has to wait for the next round."""
+
+    tick = 0.0  # how long each look at it takes
+
+    def seconds(self):
+        self.rightNow += self.tick
+        return super().seconds()
+
+    def round(self):
+        for call in [call for call in self.getDelayedCalls() if call.getTime() <= self.rightNow]:
+            self.calls.remove(call)
+            call.called = 1
+            call.func(*call.args, **call.kw)
+
+
+def test_all_searches_together_have_one_slice_of_a_round():
+    clock = Rounds()
+    searches = Searches(WaitingProcess())
+    done = []
+
+    async def search(name):
+        for step in range(3):
+            await searches.slice(clock)
+            done.append((name, step))
+            clock.rightNow += 2 * SLICE  # the time that the step takes
+
+    for name in "abc":
+        Deferred.fromCoroutine(search(name))
+    assert done == [("a", 0)]
+    for count in range(2, 10):
+        clock.round()
+        assert len(done) == count
+    assert sorted(done) == [(name, step) for name in "abc" for step in range(3)]
+    clock.round()
+    assert clock.getDelayedCalls() == []
+
+
+def test_short_steps_of_several_searches_share_a_round():
+    clock = Rounds()
+    searches = Searches(WaitingProcess())
+    done = []
+
+    async def search(name):
+        for _ in range(10):
+            await searches.slice(clock)
+            done.append(name)
+            clock.rightNow += SLICE * 0.6
+
+    for name in "ab":
+        Deferred.fromCoroutine(search(name))
+    assert done == ["a", "a"]
+    clock.round()
+    assert done[2:] == ["a", "b"]  # each in its turn
+
+
+@pytest.mark.parametrize("keys", ["OR SEEN FLAGGED OR SEEN UNSEEN", "SUBJECT one SUBJECT one", "NOT $"])
+def test_whoever_searches_holds_nobody_up_for_longer_than_a_slice(make_world, monkeypatch, keys):
+    monkeypatch.setattr("mailnode.imap.commands.matching.VIEW_ROWS", 1)
+    monkeypatch.setattr("mailnode.imap.commands.matching.TESTS", 1)
+    world = make_world()
+    for _ in range(12):
+        world.put(MESSAGE)
+    clients = [world.connect(str(number), select="INBOX") for number in range(4)]
+    other = world.connect("other", select="INBOX")
+    clock, searches = Rounds(), world.services.searches
+    clock.tick = SLICE / 2
+    monkeypatch.setattr(searches, "slice", lambda _, of_all=searches.slice: of_all(clock))
+    for client in clients:
+        client.send(b"a SEARCH %b\r\n" % keys.encode())
+    rounds = 0
+    while not all(client.transport.value() for client in clients):
+        assert other.ask("a NOOP") == ["a OK NOOP completed"]
+        clock.round()
+        rounds += 1
+    assert rounds > len(clients) * 12
+    for client in clients:
+        assert client.received().endswith(b"a OK SEARCH completed\r\n")
 
 
 def test_cheap_searches_wait_for_none(make_world):
@@ -240,7 +329,7 @@ def test_a_process_that_cannot_be_had_is_said_and_leaves_the_place_to_others(mak
 
 
 def test_a_search_whose_client_has_gone_ends_at_the_next_range(make_world, monkeypatch):
-    monkeypatch.setattr("mailnode.imap.commands.search.BATCH", 1)
+    monkeypatch.setattr("mailnode.imap.commands.matching.BATCH", 1)
     world, process = waiting_world(make_world, messages=5)
     others = [world.connect(str(number), select="INBOX") for number in range(OF_ACCOUNT * 2)]
     for client in others:
@@ -266,7 +355,7 @@ def test_a_client_that_closed_its_side_is_told_that_the_search_goes_on(make_worl
     client.pump.readConnectionLost()
     for _ in range(2):
         world.clock.advance(AFTER_CLOSE)
-        assert client.received() == b"* OK Still searching\r\n"
+        assert client.received() == b'* OK [INPROGRESS ("a" NIL NIL)] Still at it\r\n'
     process.go_on()
     world.clock.advance(0)
     said = b"* SEARCH 1\r\na OK SEARCH completed\r\n* BYE Logging out\r\nb OK LOGOUT completed\r\n"
@@ -281,7 +370,7 @@ def test_a_long_search_says_now_and_then_that_it_goes_on(make_world):
     client.send(b"a SEARCH BODY fox\r\n")
     for _ in range(int(AFTER_SILENCE / AFTER_CLOSE) * 2):
         world.clock.advance(AFTER_CLOSE)
-    assert client.received() == b"* OK Still searching\r\n" * 2
+    assert client.received() == b'* OK [INPROGRESS ("a" NIL NIL)] Still at it\r\n' * 2
     process.go_on()
     world.clock.advance(0)
     assert client.received() == b"* SEARCH 1\r\na OK SEARCH completed\r\n"
@@ -297,14 +386,56 @@ def test_logout_behind_a_search_waits_for_its_answer(make_world):
     assert client.closed
 
 
+def test_some_messages_are_read_while_those_before_are_looked_into(make_world, monkeypatch):
+    monkeypatch.setattr("mailnode.imap.commands.matching.BATCH", 1)
+    world, process = waiting_world(make_world, messages=4)
+    client = world.connect(select="INBOX")
+    client.send(b"a SEARCH BODY fox\r\n")
+    assert len(process.waiting) == 2
+    process.go_on()
+    assert len(process.waiting) == 2
+    for _ in range(3):
+        process.go_on()
+    assert client.received().startswith(b"* SEARCH 1 2 3 4\r\na OK")
+
+
+@pytest.mark.parametrize("fails", [2, 3])
+def test_what_fails_meanwhile_is_told_once_and_nothing_goes_on(make_world, monkeypatch, fails):
+    gc.collect()  # searches that other tests have left
+    monkeypatch.setattr("mailnode.imap.commands.matching.BATCH", 1)
+    world, process = waiting_world(make_world, messages=6)
+    client = world.connect(select="INBOX")
+    numbers, read_rows = itertools.count(1), search.read_rows
+
+    async def failing(*args):
+        if next(numbers) >= fails:
+            raise StoreUnavailable
+        return await read_rows(*args)
+
+    monkeypatch.setattr(search, "read_rows", failing)
+    failures = []
+    globalLogPublisher.addObserver(failures.append)
+    try:
+        client.send(b"a SEARCH BODY fox\r\n")
+        while process.waiting:
+            process.go_on()
+        assert client.received().startswith(b"a NO ")
+        assert next(numbers) <= fails + 2
+        del process, client
+        gc.collect()
+    finally:
+        globalLogPublisher.removeObserver(failures.append)
+    assert [event for event in failures if "log_failure" in event] == [], "somebody has looked at each"
+
+
 def test_a_reader_that_stopped_holds_nobody_else_up(make_world, monkeypatch):
-    monkeypatch.setattr("mailnode.imap.commands.search.BATCH", 1)
+    monkeypatch.setattr("mailnode.imap.commands.matching.BATCH", 1)
     world, process = waiting_world(make_world, messages=3)
     stopped = [world.connect(str(number), select="INBOX") for number in range(OF_ACCOUNT)]
     for client in stopped:
         client.send(b"a SEARCH BODY fox\r\n")
         client.pump.pauseProducing()
-    for _ in range(OF_ACCOUNT):
+    for _ in range(2 * OF_ACCOUNT):  # each had begun one more
         process.go_on()
     assert process.waiting == []  # they wait for their readers, without a step
 
@@ -319,7 +450,7 @@ def test_a_reader_that_stopped_holds_nobody_else_up(make_world, monkeypatch):
 
 
 def test_a_fetch_whose_client_has_gone_ends_at_the_next_range(make_world, monkeypatch):
-    monkeypatch.setattr("mailnode.imap.commands.fetch.BATCH", 1)
+    monkeypatch.setattr("mailnode.imap.fetching.BATCH", 1)
     world, _ = waiting_world(make_world, messages=6)
     client = world.connect(select="INBOX")
     mailbox = client.session.selected.mailbox
@@ -353,3 +484,32 @@ def test_a_tree_may_be_as_wide_and_deep_as_the_grammar_allows(make_world):
     assert client.ask(f"a SEARCH {wide}")[-2] == "* SEARCH 1"
     deep = "NOT " * 48 + "BODY fox"
     assert client.ask(f"a SEARCH {deep}")[0] == "* SEARCH 1"
+
+
+def test_an_account_has_some_searches_of_rows_at_work(make_world, request):
+    """What waits is shown by what the store is asked."""
+    if "fake" not in request.node.name:
+        return
+    world = make_world()
+    world.put(MESSAGE)
+    clients = [world.connect(str(number), select="INBOX") for number in range(OF_ACCOUNT + 2)]
+    waiting = []
+    for client in clients:
+        mailbox = client.session.selected.mailbox
+        rows = mailbox.rows
+
+        async def slow(*args, rows=rows):
+            asked = Deferred()
+            waiting.append(asked)
+            await asked
+            return await rows(*args)
+
+        mailbox.rows = slow
+        client.send(b"a SEARCH SUBJECT one\r\n")
+    assert len(waiting) == OF_ACCOUNT
+    assert len(world.services.searches._accounts) == 1
+    while waiting:
+        assert len(waiting) <= OF_ACCOUNT
+        waiting.pop(0).callback(None)
+    assert [client.received() for client in clients] == [b"* SEARCH 1\r\na OK SEARCH completed\r\n"] * len(clients)
+    assert not world.services.searches._accounts

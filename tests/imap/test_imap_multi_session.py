@@ -18,6 +18,7 @@ def with_messages(make_world, count, *names, **options):
     return make
 
 
+# IMAP trap 15: UNSEEN is a number
 def test_select_says_all_there_is(make_world):
     def make():
         world = make_world()
@@ -39,8 +40,10 @@ def test_select_says_all_there_is(make_world):
         S: * OK [UIDVALIDITY …] UIDs valid
         S: * OK [UIDNEXT 4] Predicted next UID
         S: * OK [HIGHESTMODSEQ …] Highest mod-sequence
+        S: * OK [MAILBOXID (Facc-…)] Mailbox id
         S: a OK [READ-WRITE] SELECT completed
         C: b EXAMINE INBOX
+        S: * OK [CLOSED] Previous mailbox closed
         S: * FLAGS (\Seen \Answered \Flagged \Deleted \Draft $Work)
         S: * OK [PERMANENTFLAGS ()] Flags kept
         S: * 3 EXISTS
@@ -49,6 +52,7 @@ def test_select_says_all_there_is(make_world):
         S: * OK [UIDVALIDITY …] UIDs valid
         S: * OK [UIDNEXT 4] Predicted next UID
         S: * OK [HIGHESTMODSEQ …] Highest mod-sequence
+        S: * OK [MAILBOXID (Facc-…)] Mailbox id
         S: b OK [READ-ONLY] EXAMINE completed
         C: c STORE 1 +FLAGS (\Seen)
         S: c NO [CANNOT] Mailbox is open read-only
@@ -57,6 +61,7 @@ def test_select_says_all_there_is(make_world):
         C: e MOVE 1 Sent
         S: e NO [CANNOT] Mailbox is open read-only
         C: f SELECT Nowhere
+        S: * OK [CLOSED] Previous mailbox closed
         S: f NO [NONEXISTENT] No such mailbox
         C: g FETCH 1 FLAGS
         S: g BAD Command is not allowed now
@@ -64,6 +69,7 @@ def test_select_says_all_there_is(make_world):
     )
 
 
+# IMAP trap 11: by numbers, and by UID
 def test_no_expunge_during_commands_by_sequence_number(make_world):
     play(
         with_messages(make_world, 4),
@@ -148,6 +154,7 @@ def test_expunged_elsewhere_answers_what_it_was(make_world):
     )
 
 
+# IMAP trap 12: kept no more
 def test_swept_messages_are_expungeissued(make_world):
     world = with_messages(make_world, 3)()
     client = world.clients[""]
@@ -161,6 +168,7 @@ def test_swept_messages_are_expungeissued(make_world):
     assert client.ask("b UID FETCH 1:3 (RFC822.SIZE)")[-1] == "b OK FETCH completed"
 
 
+# IMAP trap 13: EXISTS first
 def test_exists_before_fetch_of_a_new_message(make_world):
     play(
         with_messages(make_world, 1),
@@ -183,6 +191,7 @@ def test_exists_before_fetch_of_a_new_message(make_world):
     )
 
 
+# IMAP trap 14: two sessions, two flags
 def test_both_sessions_flags_survive(make_world):
     play(
         with_messages(make_world, 1, "1", "2"),
@@ -210,6 +219,7 @@ def test_both_sessions_flags_survive(make_world):
     )
 
 
+# IMAP trap 14: .SILENT
 def test_silent_store_reports_what_somebody_else_changed_unseen(make_world):
     """The foreign change arrives with no hint and no poll between: only the result of STORE shows it."""
 
@@ -232,6 +242,7 @@ def test_silent_store_reports_what_somebody_else_changed_unseen(make_world):
     )
 
 
+# IMAP trap 15: one session
 def test_recent_belongs_to_one_session(make_world):
     play(
         with_messages(make_world, 2, "1", "2"),
@@ -266,6 +277,7 @@ def test_recent_belongs_to_one_session(make_world):
     )
 
 
+# IMAP trap 15: EXAMINE leaves it, and no MOVE onto what it opened
 def test_examine_leaves_recent_to_others(make_world):
     world = with_messages(make_world, 2, "1")()
     world.put()
@@ -319,6 +331,7 @@ def test_close_expunges_without_a_word_and_unselect_does_not(make_world):
         S1: * OK [UIDVALIDITY …] UIDs valid
         S1: * OK [UIDNEXT 4] Predicted next UID
         S1: * OK [HIGHESTMODSEQ …] Highest mod-sequence
+        S1: * OK [MAILBOXID (Facc-…)] Mailbox id
         S1: c OK [READ-ONLY] EXAMINE completed
         C1: d CLOSE
         S1: d OK CLOSE completed
@@ -336,6 +349,7 @@ def test_close_expunges_without_a_word_and_unselect_does_not(make_world):
     )
 
 
+# IMAP trap 18: agrees with the view
 def test_status_of_the_selected_mailbox_agrees_with_the_view(make_world):
     play(
         with_messages(make_world, 3),
@@ -360,6 +374,7 @@ def test_status_of_the_selected_mailbox_agrees_with_the_view(make_world):
     )
 
 
+# IMAP trap 17: deleted elsewhere
 def test_delete_of_the_selected_mailbox_elsewhere_ends_the_session(make_world):
     world = make_world()
     world.put(mailbox="Trash")
@@ -389,6 +404,7 @@ def test_delete_while_idle_says_bye(make_world):
     assert client.closed
 
 
+# IMAP trap 17: renamed
 def test_rename_keeps_uids_and_the_selection(make_world):
     world = make_world()
     uid = world.put(mailbox="Trash")
@@ -398,6 +414,7 @@ def test_rename_keeps_uids_and_the_selection(make_world):
     assert [line for line in other.ask('c LIST "" *') if "Bin" in line or "Trash" in line][-1].endswith("Bin/Old")
 
 
+# IMAP trap 17: INBOX renamed
 def test_rename_of_inbox_moves_its_mail(make_world):
     play(
         with_messages(make_world, 2, "1", "2"),

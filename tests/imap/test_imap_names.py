@@ -1,4 +1,4 @@
-"""Modified UTF-7, patterns, and which names LIST and LSUB return."""
+"""Modified UTF-7, patterns, and which names LIST and LSUB return (LIST-EXTENDED: RFC 5258)."""
 
 import re
 import time
@@ -28,6 +28,7 @@ def lsub_matches(command, subscriptions):
     return run_now(lsub_command.lsub_matches(command, subscriptions, no_pause))
 
 
+# IMAP trap 39: what is not exactly that
 @pytest.mark.parametrize(
     ("name", "wire"),
     [
@@ -86,6 +87,7 @@ def test_names_round_trip(name):
     assert re.fullmatch(rb"[\x20-\x7e]*", encode_name(name))
 
 
+# IMAP trap 39: composed, INBOX, the separator at the end
 @given(st.text(alphabet="&-,/+aAOQ=\u00e4", max_size=12).map(lambda s: s.encode("latin-1")))
 def test_each_name_has_one_form(wire):
     name = decode_name(wire)
@@ -146,6 +148,7 @@ def test_patterns_against_a_regular_expression(written, name):
     assert Patterns("", written).match(name) == expected
 
 
+# IMAP trap 51: wildcards in a row
 def test_wildcards_cost_no_more_than_plain_text():
     name = "a" * 250
     for pattern in ("*%" * 5000 + "x", "*a" * 120 + "x", "%a" * 120 + "x", "a" * 60_000):
@@ -155,6 +158,7 @@ def test_wildcards_cost_no_more_than_plain_text():
         assert time.process_time() - began < 1.0
 
 
+# IMAP trap 51: ten thousand mailboxes
 def test_ten_thousand_mailboxes():
     mailboxes = [MailboxInfo(n, f"Folder {n % 100}/Sub {n}", 1) for n in range(10_000)]
     command = List(b"t", "", ("*", "%/%", "x*y%z"))
@@ -180,6 +184,7 @@ def listing(*patterns, reference="", selection="", returns="", extended=None):
     return List(b"t", reference, patterns, chosen, frozenset(returns.split()), (), extended)
 
 
+# IMAP trap 40: the separator
 def test_the_separator():
     assert lines(listing(""), boxes("INBOX")) == ['* LIST (\\Noselect) "/" ""']
     assert lines(listing("", reference="a/b"), boxes("INBOX")) == ['* LIST (\\Noselect) "/" ""']
@@ -197,12 +202,14 @@ def test_children_and_special_use():
     assert lines(listing("*", selection="SPECIAL-USE"), mailboxes) == ['* LIST (\\HasNoChildren \\Sent) "/" Sent']
 
 
+# IMAP trap 40: both at once
 def test_special_use_and_subscribed():
     mailboxes = boxes("Sent", "Junk", "x", Sent={"special_use": "\\Sent"}, Junk={"special_use": "\\Junk"})
     command = listing("*", selection="SUBSCRIBED SPECIAL-USE")
     assert lines(command, mailboxes, ["Junk", "x", "gone"]) == ['* LIST (\\Subscribed \\HasNoChildren \\Junk) "/" Junk']
 
 
+# IMAP trap 40: names of every kind
 def test_names_that_need_quoting():
     mailboxes = boxes("a b", 'q"\\', "s]", "w*%", "~t", "ü&")
     assert lines(listing("*"), mailboxes) == [
@@ -215,6 +222,7 @@ def test_names_that_need_quoting():
     ]
 
 
+# IMAP trap 40: parents that are not there
 def test_missing_parents_show_with_a_trailing_percent():
     """RFC 3501 6.3.8 and RFC 5258 5, example 11."""
     mailboxes = boxes("music/rock", "music/jazz/live")
@@ -239,6 +247,7 @@ def test_subscribed_names_that_do_not_exist():
     ]
 
 
+# IMAP trap 40: RECURSIVEMATCH and CHILDINFO
 def test_recursivematch():
     """RFC 5258 5, example 8."""
     mailboxes = boxes("INBOX", "Foo", "Foo/Bar", "Foo/Baz", "Moo")
@@ -317,6 +326,7 @@ def test_oldname():
 # --- LSUB
 
 
+# IMAP trap 40: LSUB
 @pytest.mark.parametrize(
     ("pattern", "expected"),
     [

@@ -12,7 +12,7 @@ from mailnode.imap.commands.starttls import StartTls
 from mailnode.imap.protocol import ImapFactory
 from mailnode.imap.wire import responses
 from mailnode.imap.wire.command import AppendChunk, AppendEnd, ConnectionReply
-from mailnode.imap.wire.connection import ImapLimits
+from mailnode.imap.wire.limits import ImapLimits
 
 
 class Session:
@@ -151,6 +151,7 @@ class FactoryTests(TestCase):
             self.assertTrue(transport.value().endswith(b"* BYE shutting down\r\n"))
             self.assertTrue(transport.disconnecting)
 
+    # IMAP trap 6: what was known before TLS
     def test_starttls_forgets_what_came_before(self):
         factory = self.factory(tls="starttls", start_tls=self.started_tls.append, plaintext_login=False)
         protocol, transport = self.connect(factory)
@@ -183,6 +184,7 @@ class FactoryTests(TestCase):
         self.assertEqual(self.sessions[0].ended_by, ["lost"])
         self.assertEqual(factory.connections, 0)
 
+    # IMAP trap 9: who reads slowly is read slowly
     def test_a_slow_session_stops_the_reading(self):
         protocol, transport = self.connect(self.factory())
         protocol._busy = True  # a command is under way

@@ -1,7 +1,7 @@
 """QUOTA: what is held and how much may be, and what EXPUNGE would give back (RFC 9208)."""
 
 import pytest
-from imap_world import play
+from imap_world import User, play
 
 from mailnode.errors import NoSuchMailbox, RowsDamaged
 from mailnode.imap.commands.quota import quota
@@ -181,3 +181,75 @@ def test_setquota_is_read():
 def test_what_is_advertised():
     assert {"QUOTA", "QUOTA=RES-STORAGE", "QUOTA=RES-MESSAGE"} <= set(EXTENSIONS)
     assert "QUOTASET" not in EXTENSIONS  # nobody can set them here
+
+
+def test_the_number_of_mailboxes_is_a_resource_where_it_is_limited():
+    assert quota(Usage(0, 0, 0, 0, 7, 6)) == b'* QUOTA "" (MAILBOX 6 7)\r\n'
+
+
+@pytest.fixture
+def administrator(make_world, monkeypatch):
+    monkeypatch.setattr(User, "role", "admin")
+
+    def make():
+        world = make_world()
+        world.connect()
+        return world
+
+    return make
+
+
+def test_administrators_set_quotas_of_accounts(administrator):
+    play(
+        administrator,
+        """
+        C: a GETQUOTA bob@example.org
+        S: * QUOTA bob@example.org (STORAGE 2 10)
+        S: a OK GETQUOTA completed
+        C: b SETQUOTA bob@example.org (storage 100 MESSAGE 50 MAILBOX 20)
+        S: * QUOTA bob@example.org (STORAGE 2 100 MESSAGE 3 50 MAILBOX 6 20)
+        S: b OK SETQUOTA completed
+        C: c SETQUOTA bob@example.org (MESSAGE 5)
+        S: * QUOTA bob@example.org (MESSAGE 3 5)
+        S: c OK SETQUOTA completed
+        C: d SETQUOTA bob@example.org ()
+        S: * QUOTA bob@example.org ()
+        S: d OK SETQUOTA completed
+        C: e GETQUOTA bob@example.org
+        S: e NO [NONEXISTENT] No such quota root
+        C: f SETQUOTA nobody@example.org (MESSAGE 5)
+        S: f NO [NONEXISTENT] No such quota root
+        C: g SETQUOTA bob@example.org (ANNOTATION-STORAGE 5)
+        S: g NO [CANNOT] No such resource
+        C: h SETQUOTA bob@example.org (MESSAGE 5 MESSAGE 6)
+        S: h NO [CANNOT] No such resource
+        C: i SETQUOTA bob@example.org (MESSAGE 0)
+        S: i NO [CANNOT] No such limit
+        C: j SETQUOTA bob@example.org (STORAGE 9223372036854775807)
+        S: j NO [CANNOT] No such limit
+        C: k SETQUOTA "" (MESSAGE 5)
+        S: k NO [NOPERM] Quotas are set by the administrator
+        """,
+    )
+
+
+def test_only_administrators_are_told_that_they_may(administrator, make_world, monkeypatch):
+    assert " QUOTASET" in administrator().clients[""].ask("a CAPABILITY")[0]
+    assert " QUOTASET" not in administrator().connect("2", login=False).ask("a CAPABILITY")[0]
+    monkeypatch.setattr(User, "role", "user")
+    client = make_world().connect()
+    assert " QUOTASET" not in client.ask("a CAPABILITY")[0]
+    assert client.ask("b GETQUOTA bob@example.org") == ["b NO [NONEXISTENT] No such quota root"]
+    assert client.ask("c SETQUOTA bob@example.org (MESSAGE 5)") == ["c NO [NOPERM] Quotas are set by the administrator"]
+
+
+def test_no_more_mailboxes_than_the_quota_says(file_world):
+    run_now(file_world.store.set_quota("acc", 0, 0, 8))
+    client = file_world.connect()
+    assert client.ask("a CREATE one/two")[0].startswith("a OK")
+    assert client.ask("b CREATE three") == ["b NO [OVERQUOTA] Over quota"]
+    assert client.ask("c RENAME one/two four/two") == ["c NO [OVERQUOTA] Over quota"]
+    assert client.ask("d RENAME one/two four")[0].startswith("d OK")
+    assert client.ask('e GETQUOTA ""')[0] == '* QUOTA "" (MAILBOX 8 8)'
+    assert client.ask("f DELETE four")[0].startswith("f OK")
+    assert client.ask("g CREATE three")[0].startswith("g OK")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailnode.imap.messages.ranges import ranges_of
+from mailnode.imap.messages.ranges import at_places, ranges_of
 
 SPANS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), max_size=12)
 
@@ -36,3 +36,17 @@ def test_nothing_is_lost_and_few_are_asked_for_at_once_but_not_too_few(pieces, s
     assert [index for each in ranges for index in each] == [index for span in spans for index in span]
     assert all(0 < len(each) <= size for each in ranges)
     assert all(len(one) + len(other) > size for one, other in itertools.pairwise(ranges))
+
+
+@pytest.mark.parametrize(
+    ("places", "found"),
+    [
+        (range(3), [range(2, 4), range(7, 8)]),
+        (range(2, 3), [range(7, 8)]),
+        (range(1, 6), [range(3, 4), range(7, 10), range(20, 21)]),
+        (range(6, 9), []),
+        (range(0), []),
+    ],
+)
+def test_places_are_counted_over_all_spans(places, found):
+    assert at_places([range(2, 4), range(7, 10), range(20, 21)], places) == found

@@ -3,11 +3,14 @@
 import random
 from array import array
 from datetime import UTC, date, datetime
+from time import process_time
 
 import pytest
-from imap_world import play
+from hypothesis import given
+from hypothesis import strategies as st
+from imap_world import START, play
 
-from mailnode.imap.commands.search import _groups
+from mailnode.imap.commands.matching import _groups, matching
 from mailnode.imap.messages.search_keys import (
     All,
     And,
@@ -21,9 +24,11 @@ from mailnode.imap.messages.search_keys import (
     Not,
     Or,
 )
-from mailnode.imap.messages.search_tests import BODIES, HEADERS, ROWS, VIEW, cost, flagged, fold, header_test, row_test
+from mailnode.imap.messages.search_tests import BODIES, HEADERS, ROWS, VIEW, cost, flagged, header_test, row_test
 from mailnode.imap.view.view import View
+from mailnode.message.search_text import fold
 from mailnode.net.no_reactor import run_now
+from mailnode.values.casemap import casemap
 from mailnode.values.flags import DELETED, FLAGGED, MAX_KEYWORDS, SEEN, KeywordTable
 from mailnode.values.mailbox import MailboxSnapshot
 from mailnode.values.sets import SeqSet
@@ -68,6 +73,7 @@ def found(client, keys, literal=None):
     return said[0].removeprefix("* SEARCH").strip()
 
 
+# IMAP trap 41: each key
 @pytest.mark.parametrize(
     ("keys", "expected"),
     [
@@ -131,6 +137,35 @@ def test_keys(client, keys, expected):
 
 
 @pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ("OLDER 100", "1 2"),
+        ("YOUNGER 100", "2 3"),
+        ("OLDER 99", "1 2 3"),
+        ("YOUNGER 99", "3"),
+        ("OLDER 101", "1"),
+        ("YOUNGER 101", "1 2 3"),
+        ("NOT OLDER 100", "3"),
+        ("OLDER 1 YOUNGER 4294967295", "1 2 3"),
+        ("OR (OLDER 101) (YOUNGER 1 SUBJECT three)", "1"),
+        ("OLDER 100 BODY body", "1 2"),
+    ],
+)
+def test_ages_within_seconds(make_world, keys, expected):
+    """WITHIN: by the second, whatever the zone (RFC 5032 2)."""
+    world = make_world()
+    for age, raw in ((101, b"one"), (100, b"two"), (99, b"three")):
+        at = int(START - age) * 1_000_000 + 999_999
+        world.put(b"Subject: %b\r\n\r\nbody\r\n" % raw, internaldate=at, internaldate_offset=600)
+    client = world.connect(select="INBOX")
+    assert found(client, keys) == expected
+    if keys == "OLDER 100":
+        world.clock.advance(1)
+        assert found(client, keys) == "1 2 3"
+
+
+# IMAP trap 41: encoded words and decoded bodies
+@pytest.mark.parametrize(
     ("keys", "literal", "expected"),
     [
         ("CHARSET UTF-8 SUBJECT", "grüße".encode(), "2"),
@@ -146,10 +181,12 @@ def test_charsets_and_decoding(client, keys, literal, expected):
     assert found(client, keys, literal) == expected
 
 
+# IMAP trap 41: charsets that are none
 def test_unknown_charset(client):
     assert client.ask("t SEARCH CHARSET X-KLINGON ALL")[0].startswith("t NO [BADCHARSET (")
 
 
+# IMAP trap 41: nothing found is said
 def test_results(make_world):
     def make():
         world = make_world()
@@ -200,6 +237,63 @@ def test_results(make_world):
         S: h OK SEARCH completed
         """,
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "keys", "said"),
+    [
+        ("PARTIAL 1:3", "ALL", "PARTIAL (1:3 1:3)"),
+        ("PARTIAL 3:1", "ALL", "PARTIAL (3:1 1:3)"),
+        ("PARTIAL -1:-3", "ALL", "PARTIAL (-1:-3 598:600)"),
+        ("PARTIAL -3:-1", "ALL", "PARTIAL (-3:-1 598:600)"),
+        ("PARTIAL -2:-3", "SUBJECT n7", "PARTIAL (-2:-3 577,587)"),
+        ("PARTIAL 2:3", "SUBJECT n7", "PARTIAL (2:3 17,27)"),
+        ("PARTIAL 59:70", "SUBJECT n7", "PARTIAL (59:70 587,597)"),
+        ("PARTIAL 61:70", "SUBJECT n7", "PARTIAL (61:70 NIL)"),
+        ("PARTIAL -59:-70", "SUBJECT n7", "PARTIAL (-59:-70 7,17)"),
+        ("PARTIAL -61:-70", "SUBJECT n7", "PARTIAL (-61:-70 NIL)"),
+        ("PARTIAL 1:2 COUNT", "SUBJECT n7", "PARTIAL (1:2 7,17) COUNT 60"),
+        ("PARTIAL 1:2 MIN MAX", "SUBJECT n7", "MIN 7 MAX 597 PARTIAL (1:2 7,17)"),
+        ("PARTIAL -1:-1 MAX MIN", "SUBJECT n7", "MIN 7 MAX 597 PARTIAL (-1:-1 597)"),
+        ("MIN", "UID 300:* SUBJECT n7", "MIN 307"),
+        ("MAX", "UID 1:300 SUBJECT n7", "MAX 297"),
+        ("MIN MAX", "SUBJECT n7", "MIN 7 MAX 597"),
+        ("PARTIAL 1:600 MIN", "BODY nothing", "PARTIAL (1:600 NIL)"),
+        ("PARTIAL 1:4294967295", "UNSEEN", "PARTIAL (1:4294967295 1:600)"),
+    ],
+)
+def test_parts_of_a_result(hundreds, options, keys, said):
+    assert hundreds.ask(f"a UID SEARCH RETURN ({options}) {keys}") == [
+        f'* ESEARCH (TAG "a") UID {said}',
+        "a OK SEARCH completed",
+    ]
+
+
+@pytest.fixture
+def hundreds(make_world):
+    """600 messages, of which each tenth has the subject n7."""
+    world = make_world()
+    for number in range(1, 601):
+        world.put(b"Subject: n%d\r\n\r\nbody\r\n" % (number % 10))
+    client = world.connect(select="INBOX")
+    client.world = world
+    return client
+
+
+@pytest.mark.parametrize(
+    ("options", "read"), [("PARTIAL 1:2", 256), ("PARTIAL -1:-2", 256), ("MIN", 256), ("MAX", 256), ("MIN COUNT", 600)]
+)
+def test_parts_of_a_result_do_not_cost_the_whole(hundreds, monkeypatch, options, read):
+    rows = type(hundreds.world.box()).rows
+    asked = []
+
+    async def counted(self, uids, *args):
+        asked.extend(uids)
+        return await rows(self, uids, *args)
+
+    monkeypatch.setattr(type(hundreds.world.box()), "rows", counted)
+    hundreds.ask(f"a SEARCH RETURN ({options}) SUBJECT n7")
+    assert len(asked) == read
 
 
 def test_a_damaged_message_is_passed_over(client):
@@ -282,8 +376,6 @@ def _plainly(key, number, flags, raw):
 
 
 def test_random_trees_mean_what_they_say(make_world):
-    from mailnode.imap.commands.search import _matching
-
     rng = random.Random(7)
     world = make_world()
     raws, flags = [], []
@@ -298,7 +390,7 @@ def test_random_trees_mean_what_they_say(make_world):
     found = []
 
     async def look():
-        found[:] = await _matching(session, key, range(8))
+        found[:] = await matching(session, key, range(8))
 
     for _ in range(150):
         key = _random_key(rng)
@@ -311,8 +403,32 @@ def test_fold():
     assert fold("STRASSE") == fold("straße") == "strasse"
     assert fold("e\u0301") == fold("É")
     assert fold("ASCII") == "ascii"
+    assert fold("ΌΣΟΣ") == fold("όσος")
+    assert fold("ＦＵＬＬ ﬁne ①") == "full fine 1"
 
 
+def test_what_the_collation_takes_for_the_same_is_found():
+    """I18NLEVEL=1 (RFC 5255 4.2): any two texts that i;unicode-casemap makes equal are folded alike."""
+    for point in (*range(0x80, 0x3400), *range(0xA640, 0xAC00), *range(0xF900, 0x11000), *range(0x1E900, 0x1F200)):
+        character = chr(point)
+        assert fold(character) == fold(casemap(character)), hex(point)
+
+
+@given(st.text(max_size=12), st.text(max_size=12))
+def test_each_character_is_folded_for_itself(left, right):
+    """So a part of a text is found in it whatever stands beside it."""
+    assert fold(left + "é" + right) == fold(left) + fold("é") + fold(right)
+
+
+def test_folding_takes_time_by_length_alone(monkeypatch):
+    monkeypatch.setattr("mailnode.values.casemap.CHARACTERS", 100)
+    began = process_time()
+    fold("\u0301\u0323" * 200_000)
+    fold("".join(map(chr, range(0x4E00, 0x9FA5))))
+    assert process_time() - began < 5
+
+
+# IMAP trap 52: days as they were written
 def test_days_are_counted_as_written():
     from mailnode.imap.messages.search_tests import day_of
 

@@ -1,4 +1,4 @@
-"""The session's own life: login, IDLE, APPEND, mailboxes, ends of all kinds."""
+"""The session's own life: login, IDLE, APPEND, mailboxes (LIST-STATUS, CREATE-SPECIAL-USE), ends of all kinds."""
 
 import pytest
 from fake_mail import FakeAccount, FakeBlobs, FakeMailbox, FakeWriter
@@ -8,7 +8,7 @@ from twisted.logger import globalLogPublisher
 from zope.interface.verify import verifyObject
 
 from mailnode.errors import StoreUnavailable
-from mailnode.imap.commands import search
+from mailnode.imap.messages import search_returns
 from mailnode.imap.session import IDLE_TIMEOUT, LOGIN_TIMEOUT, ImapSession
 from mailnode.interfaces.sessions import ISessionMind
 from mailnode.interfaces.store import IBlobs, IBlobWriter, IMailAccount, IMailbox
@@ -216,6 +216,56 @@ def test_timeouts(make_world):
     assert client.received() == b"* BYE Idle for too long\r\n" and client.closed
 
 
+DRIPS = {  # what begins, and what comes every five minutes
+    "line": (b"a SEARCH TEXT ", b"x"),
+    "literal": (b"a SEARCH TEXT {30000+}\r\n", b"x"),
+    "literals": (b"a SEARCH TEXT {1+}\r\nx", b" TEXT {1+}\r\nx"),
+    "message": (b"a APPEND INBOX {30000+}\r\n", b"x"),
+    "refused": (b"a NONSENSE {30000+}\r\n", b"x"),
+    "idle": (b"a IDLE\r\n", b"x"),
+}
+
+
+@pytest.mark.parametrize("begun, piece", DRIPS.values(), ids=DRIPS)
+def test_who_never_finishes_a_command_is_ended_though_octets_come(make_world, begun, piece):
+    world = make_world()
+    client = world.connect(select="INBOX")
+    client.send(begun)
+    client.received()
+    pieces = 0
+    while not client.closed:
+        world.clock.advance(5 * 60)
+        client.send(piece)
+        pieces += 1
+        assert pieces * 5 * 60 < 2 * IDLE_TIMEOUT + 10 * 60
+    assert pieces * 5 * 60 > IDLE_TIMEOUT
+    assert client.received().endswith(b"* BYE Idle for too long\r\n")
+
+
+def test_a_slow_upload_may_take_hours(make_world):
+    world = make_world()
+    client = world.connect()
+    octets = b"Subject: slowly\r\n\r\n" + b"x" * 500_000
+    client.send(b"a APPEND INBOX {%d+}\r\n" % len(octets))
+    for at in range(0, len(octets), 4096):  # 68 octets a second, for two hours
+        world.clock.advance(60)
+        client.send(octets[at : at + 4096])
+    client.send(b"\r\n")
+    assert b"a OK " in client.received()
+
+
+def test_small_commands_keep_a_session_for_days(make_world):
+    world = make_world()
+    client = world.connect()
+    for turn in range(300):
+        world.clock.advance(1000)
+        client.send(b"%d NO" % turn)  # in two pieces: some looks fall between them
+        world.clock.advance(100)
+        client.send(b"OP\r\n")
+        assert client.received() == b"%d OK NOOP completed\r\n" % turn
+
+
+# IMAP trap 54: an account that is disabled
 def test_account_disabled_ends_the_session(make_world):
     world = make_world()
     idle, plain = world.connect("1", select="INBOX"), world.connect("2")
@@ -239,7 +289,7 @@ def test_end_comes_after_a_response_of_a_command_under_way(make_world):
     "command", [b"FETCH 1 BODY.PEEK[]", b"SEARCH ALL", b"UID SEARCH RETURN (ALL) NOT BEFORE 1-Jan-1990"]
 )
 def test_no_last_words_stand_within_a_response(make_world, command, monkeypatch):
-    monkeypatch.setattr(search, "NUMBERS", 2)
+    monkeypatch.setattr(search_returns, "NUMBERS", 2)
     monkeypatch.setattr(pump, "GATHERED", 1)
     world = make_world()
     for _ in range(9):
@@ -299,6 +349,7 @@ def test_unknown_trouble_in_a_command_is_logged_and_the_session_lives(make_world
 # --- IDLE
 
 
+# IMAP trap 44: at once
 def test_idle_pushes_at_once(make_world):
     play(
         fresh(make_world, "1", "2", select="INBOX"),
@@ -328,6 +379,7 @@ def test_idle_pushes_at_once(make_world):
     )
 
 
+# IMAP trap 44: what happens while it begins
 def test_idle_tells_first_what_came_before(make_world):
     world = make_world()
     client = world.connect(select="INBOX")
@@ -337,6 +389,7 @@ def test_idle_tells_first_what_came_before(make_world):
     assert client.ask("a IDLE") == ["+ idling", "* 1 EXISTS", "* 1 RECENT"]
 
 
+# IMAP trap 44: half an hour
 def test_idle_survives_lost_hints_and_half_an_hour(make_world):
     world = make_world()
     client = world.connect(select="INBOX")
@@ -361,6 +414,7 @@ def test_idle_without_a_mailbox(make_world):
     assert client.ask("DONE") == ["a OK IDLE terminated"]
 
 
+# IMAP trap 8: IDLE and DONE
 def test_idle_and_done_in_one_segment(make_world):
     client = make_world().connect(select="INBOX")
     assert client.ask("a IDLE\r\nDONE\r\nb NOOP") == ["+ idling", "a OK IDLE terminated", "b OK NOOP completed"]
@@ -434,6 +488,7 @@ def test_nothing_is_left_behind_a_lost_idle(make_world):
 # --- APPEND
 
 
+# IMAP trap 3: TRYCREATE
 def test_append(make_world):
     play(
         fresh(make_world, select="INBOX"),
@@ -473,6 +528,7 @@ def test_append_without_date_is_now(make_world):
     assert START == 1_700_000_000
 
 
+# IMAP trap 28: LF that comes by APPEND
 def test_append_makes_bare_lf_crlf_and_keeps_a_lone_cr(make_world):
     for bytewise in (False, True):
         client = make_world().connect(select="INBOX")
@@ -534,6 +590,7 @@ def test_append_limits(make_world, request):
     assert client.ask("f APPEND INBOX {9+}\r\na: b\r\n\r\nc")[-1].startswith("f OK")
 
 
+# IMAP trap 51: keywords without end
 def test_append_beyond_the_keyword_table(make_world):
     client = make_world().connect()
     names = " ".join(f"k{n}" for n in range(60))
@@ -542,6 +599,7 @@ def test_append_beyond_the_keyword_table(make_world):
     assert client.ask("b STATUS INBOX (MESSAGES)")[0] == "* STATUS INBOX (MESSAGES 0)"
 
 
+# IMAP trap 9: lost within APPEND
 def test_a_connection_lost_in_append_leaves_nothing(make_world):
     world = make_world()
     client = world.connect()
@@ -596,9 +654,9 @@ def test_mailboxes(make_world):
         fresh(make_world),
         r"""
         C: a CREATE Projects/2024/
-        S: a OK CREATE completed
+        S: a OK [MAILBOXID (Facc-…)] CREATE completed
         C: b CREATE projects
-        S: b OK CREATE completed
+        S: b OK [MAILBOXID (Facc-…)] CREATE completed
         C: c CREATE Projects
         S: c NO [ALREADYEXISTS] Mailbox already exists
         C: d CREATE inbox
@@ -641,12 +699,12 @@ def test_mailboxes(make_world):
         C: q DELETE Work/Old
         S: q OK DELETE completed
         C: r NAMESPACE
-        S: * NAMESPACE (("" "/")) NIL NIL
+        S: * NAMESPACE (("" "/")) (("Other Users/" "/")) (("Shared Folders/" "/"))
         S: r OK NAMESPACE completed
         C: s STATUS Nowhere (MESSAGES)
         S: s NO [NONEXISTENT] No such mailbox
         C: t CREATE B&APY-se
-        S: t OK CREATE completed
+        S: t OK [MAILBOXID (Facc-…)] CREATE completed
         C: u LIST "" B*
         S: * LIST (\HasNoChildren) "/" B&APY-se
         S: u OK LIST completed
@@ -722,6 +780,7 @@ def test_status_items(make_world):
     assert said[0] == "* STATUS INBOX (UNSEEN 2 MESSAGES 3 RECENT 3 UIDNEXT 4)"
 
 
+# IMAP trap 8: two SELECTs and what stands behind
 def test_pipelined_selects(make_world):
     world = make_world()
     world.put(mailbox="Sent")
@@ -730,6 +789,7 @@ def test_pipelined_selects(make_world):
     assert said[-4:] == ["* 1 FETCH (UID 1)", "c OK FETCH completed", "* BYE Logging out", "d OK LOGOUT completed"]
 
 
+# IMAP trap 8: LOGOUT behind FETCH
 @pytest.mark.parametrize("bytewise", [False, True])
 def test_logout_behind_a_long_fetch(make_world, bytewise):
     world = make_world()
@@ -764,7 +824,7 @@ def test_create_with_a_special_use(make_world):
         fresh(make_world),
         r"""
         C: a CREATE Starred (USE (\Flagged))
-        S: a OK CREATE completed
+        S: a OK [MAILBOXID (Facc-…)] CREATE completed
         C: b LIST (SPECIAL-USE) "" S*
         S: * LIST (\HasNoChildren \Sent) "/" Sent
         S: * LIST (\HasNoChildren \Flagged) "/" Starred

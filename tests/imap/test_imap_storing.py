@@ -1,4 +1,4 @@
-"""STORE, CONDSTORE, EXPUNGE, COPY and MOVE through a session."""
+"""STORE, CONDSTORE, EXPUNGE, COPY, MOVE and UIDPLUS (RFC 4315) through a session."""
 
 import re
 
@@ -85,6 +85,7 @@ def test_a_keyword_is_named_by_flags_before_a_fetch_shows_it(make_world):
     )
 
 
+# IMAP trap 51: PERMANENTFLAGS without a star
 def test_a_full_keyword_table_is_told(make_world):
     world = with_messages(make_world, 1)()
     client = world.clients[""]
@@ -96,6 +97,7 @@ def test_a_full_keyword_table_is_told(make_world):
     assert run_now(world.box().snapshot()).keywords.full
 
 
+# IMAP trap 22: shapes of MODSEQ
 def test_condstore_shapes(make_world):
     world = with_messages(make_world, 3)()
     client = world.clients[""]
@@ -127,6 +129,7 @@ def test_condstore_shapes(make_world):
     assert client.ask("h FETCH 1:* (UID) (CHANGEDSINCE 9223372036854775807)") == ["h OK FETCH completed"]
 
 
+# IMAP trap 24: nothing changed, nothing raised
 def test_a_store_that_changes_nothing_raises_no_modseq(make_world):
     world = with_messages(make_world, 2)()
     client = world.clients[""]
@@ -141,6 +144,7 @@ def test_a_store_that_changes_nothing_raises_no_modseq(make_world):
     assert (modseqs(world), run_now(world.box().snapshot()).highest_modseq) == before
 
 
+# IMAP trap 23: numbers or UIDs as they were asked
 def test_unchangedsince(make_world):
     world = with_messages(make_world, 3)()
     client = world.clients[""]
@@ -168,6 +172,7 @@ def test_unchangedsince(make_world):
     assert client.ask("e STORE 1 (UNCHANGEDSINCE 0) +FLAGS (x)")[-1].startswith("e OK [MODIFIED 1]")
 
 
+# IMAP trap 23: with messages that are gone
 def test_unchangedsince_with_messages_gone(make_world):
     """RFC 7162 3.1.3, example 11."""
     world = with_messages(make_world, 3)()
@@ -180,6 +185,7 @@ def test_unchangedsince_with_messages_gone(make_world):
     assert client.ask("b NOOP")[0] == "* 3 EXPUNGE"
 
 
+# IMAP trap 22: whatever enables it
 def test_what_enables_condstore(make_world):
     for command in (
         "SELECT INBOX (CONDSTORE)",
@@ -257,7 +263,7 @@ def test_enable(make_world):
         S: * ENABLED CONDSTORE
         S: a OK ENABLE completed
         C: b ENABLE CONDSTORE
-        S: * ENABLED
+        S: * ENABLED CONDSTORE
         S: b OK ENABLE completed
         """,
     )
@@ -287,6 +293,7 @@ def test_search_modseq(make_world):
     assert client.ask(f"f SEARCH RETURN (ALL) MODSEQ {one + 1}")[0] == '* ESEARCH (TAG "f")'
 
 
+# IMAP trap 24: what raises it
 def test_modseq_grows_on_append_flag_and_expunge(make_world):
     world = with_messages(make_world, 2)()
     seen = [run_now(world.box().snapshot()).highest_modseq]
@@ -298,6 +305,7 @@ def test_modseq_grows_on_append_flag_and_expunge(make_world):
     assert f"* STATUS INBOX (HIGHESTMODSEQ {seen[-1]})" in said
 
 
+# IMAP trap 21: in the order of the source
 def test_copy_and_copyuid(make_world):
     play(
         with_messages(make_world, 3),
@@ -330,6 +338,7 @@ def test_copy_and_copyuid(make_world):
     )
 
 
+# IMAP trap 16: onto itself
 def test_copy_onto_itself_shows_the_new_messages(make_world):
     play(
         with_messages(make_world, 2),
@@ -342,6 +351,7 @@ def test_copy_onto_itself_shows_the_new_messages(make_world):
     )
 
 
+# IMAP trap 16: MOVE
 def test_move_tells_copyuid_before_the_expunges(make_world):
     play(
         with_messages(make_world, 4, "1", "2"),
@@ -389,6 +399,7 @@ def test_copy_of_what_is_gone(make_world):
     )
 
 
+# IMAP trap 16: over quota
 def test_copy_over_quota_copies_nothing(make_world):
     world = with_messages(make_world, 3)()
     if hasattr(world, "store"):

@@ -52,7 +52,7 @@ class FakeMaildrop:
         self.committed = [message.uid for message in deleted]
 
     async def release(self):
-        self.calls.append("release")
+        self._note("release")
         self.released = True
 
 
@@ -116,8 +116,8 @@ class FakeLogins:
         self.mind = None
         self.asked, self.server_names = [], []
 
-    def mechanisms(self, protocol, secure):
-        assert protocol == "pop3"
+    def mechanisms(self, mind, secure):
+        assert mind.protocol == "pop3"
         return ("PLAIN", "TWO-STEP") if secure or self.insecure else ()
 
     def exchange(self, mechanism, interface, mind):

@@ -18,8 +18,8 @@ from mailnode.errors import (
 from mailnode.interfaces.sessions import ILogin, ILogins, IPopUser, ISaslExchange, ISessionMind
 from mailnode.interfaces.store import IMaildrop
 from mailnode.interfaces.wire import IChannel, IConnection, ISession
-from mailnode.pop3.lease import RENEW_SECONDS
-from mailnode.pop3.sending import PIECE, READ
+from mailnode.pop3.lease import RELEASE_PAUSES, RENEW_SECONDS
+from mailnode.pop3.sending import LINES, PIECE, READ
 from mailnode.pop3.session import Pop3Session
 from mailnode.pop3.wire.connection import Pop3Connection
 
@@ -58,11 +58,13 @@ def test_fakes_and_parts_keep_the_contracts():
     verifyObject(ISessionMind, session)
 
 
+# IMAP trap 47: no APOP
 def test_greeting_offers_no_apop():
     assert play(b"") == GREETING
     assert b"<" not in Wire().take()
 
 
+# IMAP trap 47: in one segment
 def test_a_whole_session_pipelined_in_one_segment():
     commands = LOGIN + b"STAT\r\nLIST\r\nUIDL\r\nRETR 1\r\nRETR 2\r\nDELE 1\r\nSTAT\r\nLIST\r\nUIDL\r\nQUIT\r\n"
     assert play(commands, [ONE, TWO]) == (
@@ -87,12 +89,14 @@ def test_empty_maildrop():
     )
 
 
+# IMAP trap 45: LIST and UIDL of one
 def test_list_and_uidl_of_one():
     assert play(LOGIN + b"LIST 2\r\nUIDL 2\r\nLIST 3\r\nUIDL 3\r\n", [ONE, TWO]).endswith(
         b"+OK 2 30\r\n+OK 2 uid2\r\n-ERR no such message\r\n-ERR no such message\r\n"
     )
 
 
+# IMAP trap 46: TOP
 def test_top():
     commands = LOGIN + b"TOP 1 0\r\nTOP 1 1\r\nTOP 1 999999999\r\nTOP 2 1\r\nTOP 3 1\r\n"
     assert play(commands, [ONE, TWO]).endswith(
@@ -104,6 +108,7 @@ def test_top():
     )
 
 
+# IMAP trap 46: deleted ones, RSET
 def test_deleted_messages_are_gone_for_every_command_until_rset():
     commands = (
         LOGIN + b"DELE 1\r\nRETR 1\r\nTOP 1 1\r\nDELE 1\r\nLIST 1\r\nUIDL 1\r\nNOOP\r\nRSET\r\nSTAT\r\nLIST 1\r\n"
@@ -155,6 +160,7 @@ def test_refused_logins(error, reply):
     assert not wire.closed
 
 
+# IMAP trap 47: codes of what is refused
 @pytest.mark.parametrize(
     ("error", "reply"),
     [
@@ -216,6 +222,7 @@ ALWAYS = ["PIPELINING", "RESP-CODES", "AUTH-RESP-CODE", "UTF8 USER", "LANG", "EX
 ALWAYS += ["IMPLEMENTATION mailnode"]
 
 
+# IMAP trap 47: CAPA
 def test_capa_before_tls_under_tls_and_after_login():
     wire = Wire(tls="starttls", insecure=False)
     wire.take()
@@ -246,6 +253,7 @@ def test_no_login_in_clear_text():
     assert wire.logins.asked == []
 
 
+# IMAP trap 6: STLS
 def test_stls_forgets_what_came_in_clear_text():
     wire = Wire(tls="starttls")
     wire.take()
@@ -298,6 +306,7 @@ def test_utf8_and_lang():
     )
 
 
+# IMAP trap 46: QUIT
 def test_quit_deletes_what_was_marked_and_nothing_else():
     wire = Wire([ONE, TWO, ONE])
     wire.login()
@@ -309,6 +318,19 @@ def test_quit_deletes_what_was_marked_and_nothing_else():
     assert not wire.drop.released
 
 
+def test_who_never_finishes_a_line_is_ended_though_octets_come():
+    wire = Wire([ONE])
+    wire.login()
+    seconds = 0
+    while not wire.closed:
+        wire.send(b"x")
+        wire.clock.advance(200)
+        seconds += 200
+        assert seconds <= 2 * 600 + 200
+    assert seconds > 600
+
+
+# IMAP trap 46: no QUIT
 @pytest.mark.parametrize("how", ["lost", "timeout", "drained", "ended"])
 def test_without_quit_nothing_is_deleted(how):
     wire = Wire([ONE])
@@ -351,6 +373,7 @@ def test_a_peer_that_keeps_its_side_open_keeps_nothing_else(how):
     assert wire.logins.login.logouts == 1
 
 
+# IMAP trap 46: a commit that fails
 @pytest.mark.parametrize(("error", "released"), [(Busy(), False), (StoreUnavailable(), True)])
 def test_commit_that_fails_is_told(error, released):
     wire = Wire([ONE])
@@ -360,6 +383,20 @@ def test_commit_that_fails_is_told(error, released):
     assert wire.drop.committed is None
     assert wire.drop.released is released
     assert wire.closed
+
+
+def test_a_lease_that_could_not_be_let_go_of_is_let_go_of_later():
+    wire = Wire([ONE])
+    wire.login()
+    wire.drop.fault.update(commit=StoreUnavailable(), release=StoreUnavailable())
+    wire.send(b"DELE 1\r\nQUIT\r\n")
+    for seconds in RELEASE_PAUSES[:-1]:
+        wire.clock.advance(seconds)
+    assert wire.closed and not wire.drop.released
+    wire.drop.fault.clear()
+    wire.clock.advance(RELEASE_PAUSES[-1])
+    assert wire.drop.released
+    assert wire.drop.calls.count("release") == len(RELEASE_PAUSES) + 1
 
 
 def test_unknown_trouble_in_commit():
@@ -372,6 +409,7 @@ def test_unknown_trouble_in_commit():
     assert wire.closed
 
 
+# IMAP trap 48: expunged by IMAP
 def test_message_expunged_by_an_imap_session():
     wire = Wire([ONE, TWO])
     wire.login()
@@ -440,6 +478,28 @@ def test_unknown_trouble_in_the_middle_of_a_message_says_nothing_into_it():
         producer.resumeProducing()
         got += wire.take()
     assert set(got) == {ord("x")}
+
+
+def test_a_long_list_goes_in_pieces_and_waits_for_the_client():
+    count = 12 * LINES + 1
+    wire = Wire([ONE] * count)
+    wire.login()
+    producer = wire.transport.producer
+
+    def full(data):
+        StringTransport.write(wire.transport, data)
+        producer.pauseProducing()
+
+    wire.transport.write = full
+    pieces = [wire.send(b"LIST\r\n")]
+    while not pieces[-1].endswith(b"\r\n.\r\n"):
+        producer.resumeProducing()
+        pieces.append(wire.take())
+        assert pieces[-1]
+    assert len(pieces) > 1
+    assert max(map(len, pieces)) <= 2 * PIECE
+    lines = b"".join(pieces).split(b"\r\n")
+    assert lines[1:-2] == [b"%d %d" % (number, len(ONE)) for number in range(1, count + 1)]
 
 
 def test_large_message_goes_in_pieces_and_waits_for_the_client():
@@ -523,6 +583,7 @@ def test_lease_is_renewed_until_the_end():
     assert wire.clock.getDelayedCalls() == []
 
 
+# IMAP trap 54: a lock that was lost
 def test_lost_lease_ends_the_session_and_deletes_nothing(events):
     wire = Wire([ONE])
     wire.login()

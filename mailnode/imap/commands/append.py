@@ -1,183 +1,105 @@
-"""APPEND: a message streams to a blob, is scanned, and stands in the mailbox when OK is said (RFC 3501 6.3.11)."""
+"""APPEND: messages stream to blobs, are scanned, and stand in the mailbox when OK is said (RFC 3501 6.3.11), all of them or
+none (RFC 3502)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import ClassVar
 
-from twisted.logger import Logger
-
-from mailnode.dialog.session import SessionEnds
-from mailnode.errors import LimitReached, NoSuchMailbox, OverQuota
+from mailnode.errors import NoSuchMailbox, NotPermitted
 from mailnode.imap.answers import Answer, CommandRefused
-from mailnode.imap.commands.context import Context, UnderWay
-from mailnode.imap.commands.mailboxes import find_target
+from mailnode.imap.commands.context import Context
+from mailnode.imap.commands.list import say_normalized
+from mailnode.imap.commands.mailboxes import argument_as_written, find_target
 from mailnode.imap.commands.row import AFTER_LOGIN, CommandRow
-from mailnode.imap.wire.command import AppendAborted, AppendChunk, Command, Continuation
-from mailnode.imap.wire.lexer import CommandFault, Flags, InternalDate, Lexer
-from mailnode.interfaces.store import IBlobWriter
-from mailnode.message.lineends import LineEnds
-from mailnode.values.events import emit
-from mailnode.values.mailbox import NewMessage
-
-# Line ends grow on the way in: a message of nothing but LF doubles, and one without an end of its last line gets one.
-_GROWTH = 2
-_LINE_END = len(b"\r\n")
-
-_log = Logger()
+from mailnode.imap.commands.uploading import Uploading, log_appended
+from mailnode.imap.others import mail_of
+from mailnode.imap.wire.command import Upload
+from mailnode.imap.wire.lexer import Lexer
+from mailnode.imap.wire.literals import LiteralMark
+from mailnode.imap.wire.uploads import read_passage
+from mailnode.values.mailbox import Appended, NewMessage
+from mailnode.values.rights import INSERT, READ
+from mailnode.values.sets import compress
 
 
-# append = "APPEND" SP mailbox [SP flag-list] [SP date-time] SP literal
+# append = "APPEND" SP mailbox 1*append-message  # RFC 3502
 @dataclass(frozen=True, slots=True)
-class AppendStart(Command):
-    """APPEND up to its message literal (RFC 3501 6.3.11), before any octet of it is read.
-
-    Answered by ``connection.accept_append()``: the octets follow as :class:`AppendChunk`, then :class:`AppendEnd` or
-    :class:`AppendAborted`; or by the tagged NO and ``connection.refuse_append()`` (instead of ``completed()``): the
-    message is not asked for or, when it comes anyway, thrown away.
-    """
+class AppendStart(Upload):
+    """APPEND up to its first message literal."""
 
     verb: ClassVar[str] = "APPEND"
     mailbox: str
-    flags: Flags
-    date: InternalDate | None  # None: now
-    size: int  # octets of the literal as announced
+    written: str = field(default="", compare=False)
 
 
-def _parse_streamed(tag: bytes, lexer: Lexer, size: int) -> AppendStart | None:
-    """Read `` mailbox [(flags)] [date-time] `` as far as the message literal, whose marker is cut off.
+def _parse_streamed(tag: bytes, lexer: Lexer, mark: LiteralMark) -> AppendStart | None:
+    """Read as far as the first message literal, whose marker is cut off.
 
-    :returns: None when the literal that comes next is the mailbox name.
+    :returns: None when the literal that comes next is the mailbox name, or a URL.
     """
     lexer.space()
     if lexer.at_end:
         return None
-    mailbox = lexer.mailbox()
-    lexer.space()
-    flags = Flags()
-    if lexer.peek() == b"(":
-        flags = lexer.flag_list(recent=True)
-        lexer.space()
-    date = None
-    if lexer.peek() == b'"':
-        date = lexer.date_time()
-        lexer.space()
-    lexer.end()
-    return AppendStart(tag, mailbox, flags, date, size)
+    mailbox, written = lexer.mailbox_as_written()
+    passage = read_passage(lexer, mark)
+    return None if passage is None else AppendStart(tag, passage, mailbox, written)
 
 
 def _parse(tag: bytes, lexer: Lexer) -> AppendStart:
-    """APPEND that ended before any message literal; with one, the connection reads it as it comes."""
-    raise CommandFault("APPEND needs a message literal")
+    """APPEND without any message literal, made of parts of other messages (RFC 4469, RFC 5550)."""
+    mailbox, written = argument_as_written(lexer)
+    passage = read_passage(lexer, None)
+    assert passage is not None, "no literal comes next"
+    return AppendStart(tag, passage, mailbox, written)
 
 
-class Appending(UnderWay):
-    """One message on its way in."""
+class Appending(Uploading):
+    """The messages of APPEND."""
 
-    def __init__(self, command: AppendStart, mailbox_id: int, writer: IBlobWriter) -> None:
-        self.command = command
-        self.mailbox_id = mailbox_id
-        self.writer: IBlobWriter | None = writer
-        self.line_ends = LineEnds()
-        self.failure: Exception | None = None  # told when the message has been read to its end
+    def __init__(self, mailbox: str, mailbox_id: int, account_id: str, tells_uids: bool) -> None:
+        """:param tells_uids: the session may select the mailbox; see ``others.may_read``."""
+        super().__init__(mailbox, mailbox_id, account_id)
+        self._tells_uids = tells_uids
 
-    async def go_on(self, context: Context, event: Continuation) -> Answer | None:
-        """Take octets of the message, or its end. After a failure the rest is read all the same: it is on its way."""
-        match event:
-            case AppendChunk():
-                await self._write(self.line_ends.convert(event.data))
-                return None
-            case AppendAborted():  # what followed the message was not the end of the command
-                context.drop_under_way()
-                raise CommandRefused(event.text, status=b"BAD")
-        return await self._place(context)
-
-    def drop(self) -> None:
-        """Throw away what was written: a lost connection leaves nothing."""
-        if self.writer is not None:
-            self.writer.abort()
-            self.writer = None
-
-    async def _write(self, data: bytes) -> None:
-        if self.writer is None or not data:
-            return
+    async def place(self, context: Context, messages: Sequence[NewMessage]) -> Answer:
+        """Place them where the command says."""
+        context.ensure_there()
         try:
-            await self.writer.write(data)
-        except Exception as error:
-            self.failure = error
-            self.drop()
-
-    async def _place(self, context: Context) -> Answer:
-        """Scan and place it; OK means that it is durable."""
-        blob, facts = await context.services.stage(await self._written())
-        self.writer = None
-        context.under_way = None
-        command, date = self.command, self.command.date
-        message = NewMessage(
-            blob=blob,
-            facts=facts,
-            internaldate=int(context.services.clock.seconds() * 1_000_000) if date is None else date.microseconds,
-            internaldate_offset=0 if date is None else date.offset,
-            flags=command.flags.system,
-            keywords=command.flags.keywords,
-        )
-        try:
-            appended = await context.mail.open(self.mailbox_id).append([message])
+            appended = await mail_of(context, self.account_id).open(self.mailbox_id).append(messages)
         except NoSuchMailbox:
             raise CommandRefused("No such mailbox", b"TRYCREATE") from None
-        emit(
-            _log,
-            "message.appended",
-            session=context.session,
-            account=context.mail.account_id,
-            mailbox=command.mailbox,
-            uid=appended.uids[0],
-            size=blob.ref.size,
-        )
-        return Answer("APPEND completed", b"APPENDUID %d %d" % (appended.uidvalidity, appended.uids[0]))
-
-    async def _written(self) -> IBlobWriter:
-        """Return the writer with the whole message in it."""
-        await self._write(self.line_ends.finish())
-        if isinstance(self.failure, LimitReached):
-            raise CommandRefused("Message too large", b"TOOBIG")
-        if self.failure is not None:
-            raise self.failure
-        assert self.writer is not None
-        return self.writer
+        log_appended(context, self.mailbox, appended, messages)
+        return Answer("APPEND completed", append_uid(context, appended) if self._tells_uids else b"")
 
 
-async def append(context: Context, command: AppendStart) -> None:
+def append_uid(context: Context, appended: Appended) -> bytes:
+    """Return the response code that says which UIDs messages have, in their order (RFC 4315 3), if it is to be said."""
+    if "UIDPLUS" in context.hidden:
+        return b""
+    return f"APPENDUID {appended.uidvalidity} {compress(appended.uids)}".encode()
+
+
+async def append(context: Context, command: AppendStart) -> Answer | None:
     """Decide before any octet is asked for: no mailbox, too large, over quota."""
-    try:
-        context.under_way = await _begin(context, command)
-    except SessionEnds:
-        raise
-    except Exception as error:
-        answer = await context.refused(error)
-        context.write(answer.line(command.tag))
-        context.connection.refuse_append()
-        return
-    context.connection.accept_append()
-
-
-async def _begin(context: Context, command: AppendStart) -> Appending:
     info = await find_target(context, command.mailbox)
-    if not command.size:
-        raise CommandRefused("A message cannot be empty", b"CANNOT")
-    limit = context.services.append_limit
-    if command.size > limit:
-        raise CommandRefused("Message too large", b"TOOBIG")
-    usage = await context.mail.usage()
-    too_big = usage.bytes_limit and usage.bytes_used + command.size > usage.bytes_limit
-    too_many = usage.count_limit and usage.count_used >= usage.count_limit
-    if too_big or too_many:
-        raise OverQuota
-    return Appending(command, info.id, context.mail.blobs().writer(command.size * _GROWTH + _LINE_END))
+    rights = (await mail_of(context, info.account_id).rights([info.id])).get(info.id, "")
+    if INSERT not in rights:
+        raise NotPermitted(INSERT)
+    await say_normalized(context, command.mailbox, command.written)
+    appending = Appending(command.mailbox, info.id, info.account_id, READ in rights)
+    return await appending.begin(context, command.passage)
 
 
 ROWS = (
     CommandRow(
-        name=b"APPEND", states=AFTER_LOGIN, parse=_parse, run=append, parse_streamed=_parse_streamed, asks_after=True
+        name=b"APPEND",
+        states=AFTER_LOGIN,
+        parse=_parse,
+        run=append,
+        parse_streamed=_parse_streamed,
+        capabilities=("MULTIAPPEND", "CATENATE", "URL-PARTIAL"),
+        asks_after=True,
     ),
 )

@@ -71,7 +71,7 @@ class Exchange(UnderWay):
 async def authenticate(context: Context, command: Authenticate) -> Answer | None:
     """RFC 3501 6.2.2, with an initial response RFC 4959."""
     secure = not context.connection.login_disabled
-    if command.mechanism not in context.services.logins.mechanisms(context.protocol, secure):
+    if command.mechanism not in context.services.logins.mechanisms(context.mind, secure):
         raise CommandRefused("Unknown authentication mechanism", b"CANNOT")
     exchange = Exchange(context.services.logins.exchange(command.mechanism, IMailUser, context.mind))
     context.under_way = exchange
@@ -84,6 +84,7 @@ ROWS = (
         states=BEFORE_LOGIN,
         parse=_parse,
         run=authenticate,
+        needs=lambda command: ("SASL-IR",) if command.initial is not None else (),
         capabilities=("SASL-IR",),
         secret=True,
     ),

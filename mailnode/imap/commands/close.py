@@ -10,6 +10,7 @@ from mailnode.imap.commands.context import Context
 from mailnode.imap.commands.mailboxes import UNIT
 from mailnode.imap.commands.row import SELECTED, CommandRow, bare
 from mailnode.imap.wire.command import Command
+from mailnode.values.rights import EXPUNGE
 
 
 # close = "CLOSE"
@@ -31,7 +32,7 @@ class Unselect(Command):
 async def close(context: Context, command: Close) -> Answer:
     """RFC 3501 6.4.2: expunge without a word, then leave."""
     selected = context.mailbox
-    if not selected.read_only:
+    if EXPUNGE in selected.rights:  # RFC 4314 4: without it, nothing is expunged and nothing said
         await selected.refresh(force=True)
         uids = selected.view.deleted_uids()
         for at in range(0, len(uids), UNIT):

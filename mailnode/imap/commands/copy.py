@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import ClassVar
 
 from mailnode.errors import NoSuchMailbox, NoSuchMessage
 from mailnode.imap.answers import Answer, CommandRefused
+from mailnode.imap.carrying import carry
 from mailnode.imap.commands.context import Context
+from mailnode.imap.commands.inprogress import going_on
 from mailnode.imap.commands.mailboxes import argument, find, find_target
+from mailnode.imap.commands.message_limit import require_few
 from mailnode.imap.commands.row import SELECTED, CommandRow
+from mailnode.imap.messages import needs
+from mailnode.imap.others import may_read
 from mailnode.imap.wire.command import Command, MessageSet
 from mailnode.imap.wire.lexer import Lexer
 from mailnode.values.mailbox import Copied, MailboxInfo
@@ -38,17 +44,30 @@ def _parse(tag: bytes, lexer: Lexer, kind: type[SeqSet] | type[UidSet]) -> Copy:
 async def copy(context: Context, command: Copy) -> Answer:
     """RFC 3501 6.4.7: all or nothing, however many."""
     uids = picked(context, command.messages)
+    require_few(context, len(uids))
     target = await find_target(context, command.mailbox)
     if not uids:
         return Answer("COPY completed, no messages")
+    tells = await may_read(context, target)
     try:
-        copied = await context.mailbox.mailbox.copy(uids, target.id)
+        with going_on(context, command):
+            copied = await _copied(context, uids, target)
     except NoSuchMailbox:
         raise await which_is_gone(context, target) from None
-    code = copyuid([copied])
-    if not code and not command.uid:
+    if not copied.source and not command.uid:
         raise NoSuchMessage
-    return Answer("COPY completed", code)
+    return Answer("COPY completed", copyuid(context, [copied]) if tells else b"")
+
+
+async def _copied(context: Context, uids: Sequence[int], target: MailboxInfo) -> Copied:
+    if crosses(context, target):
+        return await carry(context, uids, target)
+    return await context.mailbox.mailbox.copy(uids, target.id)
+
+
+def crosses(context: Context, target: MailboxInfo) -> bool:
+    """Whether a mailbox is in another account than the selected one."""
+    return bool((target.account_id or context.mail.account_id) != context.mailbox.mailbox.account_id)
 
 
 def picked(context: Context, messages: MessageSet) -> list[int]:
@@ -57,11 +76,13 @@ def picked(context: Context, messages: MessageSet) -> list[int]:
     return [view.uids[index] for span in view.pick(messages) for index in span]
 
 
-def copyuid(parts: Sequence[Copied]) -> bytes:
-    """Return the response code, empty when nothing of what was named is there any more; messages that another session
-    expunged are left out of it."""
-    source = compress(uid for part in parts for uid in part.source)
-    target = compress(uid for part in parts for uid in part.target)
+def copyuid(context: Context, parts: Sequence[Copied]) -> bytes:
+    """Return the response code, empty when nothing of what was named is there any more, or it is not to be said; messages
+    that another session expunged are left out of it."""
+    if "UIDPLUS" in context.hidden:
+        return b""
+    source = compress(chain.from_iterable([part.source for part in parts]))
+    target = compress(chain.from_iterable([part.target for part in parts]))
     return f"COPYUID {parts[0].uidvalidity} {source} {target}".encode() if source else b""
 
 
@@ -80,6 +101,7 @@ ROWS = (
         states=SELECTED,
         parse=partial(_parse, kind=SeqSet),
         run=copy,
+        needs=lambda command: needs.of_set(command.messages),
         sequence_numbers=True,
         needs_view=True,
         asks_after=True,

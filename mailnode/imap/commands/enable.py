@@ -1,4 +1,4 @@
-"""ENABLE (RFC 5161)."""
+"""ENABLE (RFC 5161), by which UIDONLY (RFC 9586 3.1) and UTF8=ACCEPT (RFC 6855 3) begin too."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from mailnode.imap.answers import Answer
-from mailnode.imap.commands import condstore
+from mailnode.imap.commands import condstore, qresync, rev2, uidonly, utf8
 from mailnode.imap.commands.context import Context
 from mailnode.imap.commands.row import AFTER_LOGIN, CommandRow
 from mailnode.imap.wire import responses
@@ -33,21 +33,35 @@ def _parse(tag: bytes, lexer: Lexer) -> Enable:
 
 
 # What ENABLE can switch on (RFC 5161 3.1), and what does it; a name is in ``context.enabled`` afterwards.
-ENABLES: dict[str, Callable[[Context], None]] = {"CONDSTORE": condstore.enable}
+ENABLES: dict[str, Callable[[Context], None]] = {
+    "CONDSTORE": condstore.enable,
+    rev2.NAME: rev2.enable,
+    "QRESYNC": qresync.enable,
+    "UIDONLY": uidonly.enable,
+    utf8.NAME: utf8.enable,
+}
+
+
+_SPELT = {rev2.NAME: "IMAP4rev2"}
 
 
 async def enable(context: Context, command: Enable) -> Answer:
-    """RFC 5161 3.1: unknown names, and what is enabled already, are passed over."""
-    new = [name for name in command.capabilities if name in ENABLES and name not in context.enabled]
-    context.write(response(new))
-    for name in new:
-        ENABLES[name](context)
+    """RFC 5161 3.1: unknown names are passed over. What was enabled before is named again: who asks wants to read it."""
+    names = [name for name in command.capabilities if name in ENABLES and name not in context.hidden]
+    context.write(response(names))
+    for name in names:
+        if name not in context.enabled:
+            ENABLES[name](context)
     return Answer("ENABLE completed")
 
 
 def response(names: Iterable[str]) -> bytes:
-    """Return ``* ENABLED`` with what was newly switched on, also when that is nothing (RFC 5161 3.2)."""
-    return responses.untagged(b"ENABLED", *(name.encode("ascii") for name in names))
+    """Return ``* ENABLED`` with what is switched on, also when that is nothing (RFC 5161 3.2)."""
+    return responses.untagged(b"ENABLED", *(_SPELT.get(name, name).encode("ascii") for name in names))
 
 
-ROWS = (CommandRow(name=b"ENABLE", states=AFTER_LOGIN, parse=_parse, run=enable, capabilities=("ENABLE",)),)
+ROWS = (
+    CommandRow(
+        name=b"ENABLE", states=AFTER_LOGIN, parse=_parse, run=enable, capabilities=("ENABLE", "UIDONLY", utf8.NAME)
+    ),
+)

@@ -54,12 +54,15 @@ def _parse(tag: bytes, lexer: Lexer) -> Id:
 
 
 async def identify(context: Context, command: Id) -> Answer:
-    """RFC 2971 3.1: the client's words go to the log and nowhere else."""
+    """RFC 2971 3.1: the client's words go to the log; its name may have capabilities hidden from it, and nothing else."""
     told = " ".join(
         f"{name.decode('utf-8', 'replace')}={(value or b'').decode('utf-8', 'replace')!r}"
         for name, value in command.fields or ()
     )
     emit(_log, "session.client", session=context.session, protocol=context.protocol, client=told[:1000])
+    for name, value in command.fields or ():
+        if name.lower() == b"name" and value:
+            context.hide(context.services.hiding.of_client(value))
     context.write(response({"name": "mailnode", "version": context.services.version or "unknown"}))
     return Answer("ID completed")
 

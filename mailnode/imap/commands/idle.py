@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from math import inf
 from typing import ClassVar
 
-from twisted.internet.defer import ensureDeferred
-
 from mailnode.dialog.session import SessionEnds
 from mailnode.errors import NoSuchMailbox
 from mailnode.imap.answers import Answer
 from mailnode.imap.commands.context import Context, UnderWay
 from mailnode.imap.commands.row import AFTER_LOGIN, CommandRow, bare
+from mailnode.imap.looking import Looking
 from mailnode.imap.wire import responses
 from mailnode.imap.wire.command import Command, Continuation
 from mailnode.interfaces.runtime import IDelayed
@@ -34,20 +33,20 @@ class Idling(UnderWay):
         self._context = context
         self._still_here: IDelayed | None = None
         self._unwatch: Callable[[], None] = lambda: None
-        self._ended = False
-        self._pushing = False
-        self._again = False
+        self._watched = ""
+        self._looking = Looking(context, self._look)
         self._ask = False
         self._still_here_due = False
         self._schedule_still_here()
         if context.selected is not None:
-            self._unwatch = context.services.watching.watch(context.mail.account_id, self._polled)
+            self._watched = context.selected.mailbox.account_id
+            self._unwatch = context.services.watching.watch(self._watched, self._polled)
 
     def _polled(self, modseq: int | None) -> None:
         if modseq is None:
             self.ask()
         else:
-            self._context.hinted(modseq)
+            self._context.hinted(self._watched, modseq)
 
     def ask(self) -> None:
         """Look, and ask the store itself."""
@@ -55,13 +54,8 @@ class Idling(UnderWay):
         self.hint()
 
     def hint(self) -> None:
-        """Something may have happened: look now, or once more after the look that is under way."""
-        if self._ended:
-            return
-        self._again = True
-        if not self._pushing:
-            self._pushing = True
-            ensureDeferred(self._keep_looking())
+        """Something may have happened."""
+        self._looking.look()
 
     async def go_on(self, context: Context, event: Continuation) -> Answer:
         """Take ``DONE``."""
@@ -70,24 +64,13 @@ class Idling(UnderWay):
 
     def drop(self) -> None:
         """IDLE is over."""
-        self._ended = True
+        self._looking.ended = True
         self._unwatch()
         if self._still_here is not None and self._still_here.active():
             self._still_here.cancel()
 
-    async def _keep_looking(self) -> None:
-        """Look as long as something happens. What does while the client does not read is told in one when it does."""
-        try:
-            while self._again and not self._ended and not self._context.channel.closed:
-                await self._context.push(self._look)
-        finally:
-            self._pushing = False
-
     async def _look(self) -> None:
         context = self._context
-        self._again = False
-        if self._ended:
-            return
         try:
             if self._still_here_due:
                 self._still_here_due = False
@@ -96,7 +79,7 @@ class Idling(UnderWay):
             if context.selected is not None:
                 ask, self._ask = self._ask, False
                 await context.selected.refresh(force=ask, after=inf)  # lost hints are made good
-                if not self._ended:
+                if not self._looking.ended:
                     await context.announce(expunge=True, uid=False)
         except NoSuchMailbox:
             context.bye("The selected mailbox was deleted")
@@ -110,7 +93,7 @@ class Idling(UnderWay):
         self._still_here = services.clock.callLater(services.still_here_seconds, self._say_still_here)
 
     def _say_still_here(self) -> None:
-        if not self._ended and not self._context.channel.closed:
+        if not self._looking.ended and not self._context.channel.closed:
             self._still_here_due = True
             self.hint()
             self._schedule_still_here()

@@ -21,7 +21,7 @@ from mailnode.imap.commands.list import (
 from mailnode.imap.commands.row import AFTER_LOGIN, CommandRow
 from mailnode.imap.wire.command import Command
 from mailnode.imap.wire.lexer import Lexer
-from mailnode.imap.wire.names import Patterns, decode_name
+from mailnode.imap.wire.names import Patterns
 
 
 # lsub = "LSUB" SP mailbox SP list-mailbox
@@ -37,7 +37,7 @@ class Lsub(Command):
 def _parse(tag: bytes, lexer: Lexer) -> Lsub:
     """Read `` reference pattern``."""
     lexer.space()
-    reference = decode_name(lexer.astring())
+    reference = lexer.encoded_name()
     lexer.space()
     return Lsub(tag, reference or "", decoded_patterns(reference, [lexer.list_mailbox()]))
 
@@ -46,7 +46,7 @@ async def lsub(context: Context, command: Lsub) -> Answer:
     """RFC 3501 6.3.9."""
     rows = await lsub_matches(command, await context.mail.subscriptions(), context.pause)
     async for row in unhurried(rows, context.pause):
-        context.write(list_response(row, b"LSUB"))
+        context.write(list_response(row, b"LSUB", context.connection.utf8))
     return Answer("LSUB completed")
 
 

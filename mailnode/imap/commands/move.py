@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
-from mailnode.errors import NoSuchMailbox, NoSuchMessage
+from mailnode.errors import NoSuchMailbox, NoSuchMessage, NotPermitted
 from mailnode.imap.answers import Answer
+from mailnode.imap.carrying import carry
 from mailnode.imap.commands.context import Context
-from mailnode.imap.commands.copy import copyuid, picked, which_is_gone
+from mailnode.imap.commands.copy import copyuid, crosses, picked, which_is_gone
+from mailnode.imap.commands.inprogress import going_on
 from mailnode.imap.commands.mailboxes import UNIT, argument, find_target, require_writable
+from mailnode.imap.commands.message_limit import newest_uids
 from mailnode.imap.commands.row import SELECTED, CommandRow
+from mailnode.imap.messages import needs
+from mailnode.imap.others import may_read
 from mailnode.imap.wire import responses
 from mailnode.imap.wire.command import Command, MessageSet
 from mailnode.imap.wire.lexer import Lexer
-from mailnode.values.mailbox import Copied
+from mailnode.values.mailbox import Copied, MailboxInfo
+from mailnode.values.rights import DELETE_MESSAGES, EXPUNGE
 from mailnode.values.sets import SeqSet, UidSet
 
 
@@ -45,25 +52,45 @@ async def move(context: Context, command: Move) -> Answer:
     """
     selected = context.mailbox
     require_writable(selected)
-    uids = picked(context, command.messages)
+    uids, limit = newest_uids(context, picked(context, command.messages))
     target = await find_target(context, command.mailbox)
     if not uids:
         return Answer("MOVE completed, no messages")
+    tells = await may_read(context, target)
     parts: list[Copied] = []
     try:
-        for at in range(0, len(uids), UNIT):
-            parts.append(await selected.mailbox.move(uids[at : at + UNIT], target.id))
-            selected.view.vanish(parts[-1].source)
-            await context.checkpoint()
+        with going_on(context, command, len(uids)) as progress:
+            for at in range(0, len(uids), UNIT):
+                parts.append(await _moved(context, uids[at : at + UNIT], target))
+                selected.view.vanish(parts[-1].source)
+                progress.done += UNIT
+                await context.checkpoint()
     except NoSuchMailbox:
         raise await which_is_gone(context, target) from None
     finally:
-        code = copyuid(parts)
-        if code:
+        code = copyuid(context, parts)
+        if code and tells:
             context.write(responses.ok(b"*", "Moved", code))
-    if not code and not command.uid:
+    if not any(part.source for part in parts) and not command.uid:
         raise NoSuchMessage
-    return Answer("MOVE completed")
+    return Answer("MOVE completed", limit)
+
+
+async def _moved(context: Context, uids: Sequence[int], target: MailboxInfo) -> Copied:
+    """Move some messages. Into another account each is in both for a moment: what a crash leaves there twice is not lost."""
+    mailbox = context.mailbox.mailbox
+    if not crosses(context, target):
+        return await mailbox.move(uids, target.id)
+    if not {DELETE_MESSAGES, EXPUNGE} <= set(await mailbox.rights()):
+        raise NotPermitted
+    copied = await carry(context, uids, target)
+    await mailbox.expunge(copied.source, only_deleted=False)
+    return copied
+
+
+def _needs(command: Move) -> Iterator[str]:
+    yield "MOVE"
+    yield from needs.of_set(command.messages)
 
 
 ROWS = (
@@ -72,6 +99,7 @@ ROWS = (
         states=SELECTED,
         parse=partial(_parse, kind=SeqSet),
         run=move,
+        needs=_needs,
         capabilities=("MOVE",),
         sequence_numbers=True,
         needs_view=True,

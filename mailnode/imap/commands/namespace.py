@@ -8,6 +8,7 @@ from typing import ClassVar
 from mailnode.imap.answers import Answer
 from mailnode.imap.commands.context import Context
 from mailnode.imap.commands.row import AFTER_LOGIN, CommandRow, bare
+from mailnode.imap.others import OTHER_USERS, SHARED
 from mailnode.imap.wire import responses
 from mailnode.imap.wire.command import Command
 
@@ -27,8 +28,11 @@ async def namespace(context: Context, command: Namespace) -> Answer:
 
 
 def response() -> bytes:
-    """Return ``* NAMESPACE``: one personal namespace, nothing shared (RFC 2342 5)."""
-    return responses.untagged(b"NAMESPACE", b'(("" %b))' % responses.HIERARCHY, b"NIL", b"NIL")
+    """Return ``* NAMESPACE``: the account's own mailboxes, those of others, and those of nobody (RFC 2342 5)."""
+    prefixes = ("", OTHER_USERS, SHARED)
+    return responses.untagged(
+        b"NAMESPACE", *[b'(("%b" %b))' % (prefix.encode("ascii"), responses.HIERARCHY) for prefix in prefixes]
+    )
 
 
 ROWS = (

@@ -26,6 +26,9 @@ class CommandRow(CommandSyntax[C]):
     ``context.under_way``. ``capabilities``: what CAPABILITY says because this command is there; those of a command that is
     allowed before login only are said before login only.
 
+    ``needs``: the capabilities that what a command says belongs to, in capitals: it is not taken where one of them is hidden.
+    None: the first of ``capabilities``; of a command of RFC 3501 none. Those with ``UID`` need what those without do.
+
     ``run_together``, the same for all of a group ``together``, runs several at once: it yields what answers each, in their
     order.
 
@@ -35,6 +38,7 @@ class CommandRow(CommandSyntax[C]):
     """
 
     run: Callable[[Context, C], Awaitable[Answer | None]]
+    needs: Callable[[C], Iterable[str]] | None = None
     run_together: Callable[[Context, Sequence[C]], Iterable[Awaitable[Answer]]] | None = None
     capabilities: tuple[str, ...] = ()
     needs_view: bool = False

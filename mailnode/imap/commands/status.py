@@ -1,4 +1,4 @@
-"""STATUS (RFC 3501 6.3.10)."""
+"""STATUS (RFC 3501 6.3.10, RFC 7889 3.1, RFC 8438, RFC 8474 4.3)."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import ClassVar
 
+from mailnode.errors import NoSuchMailbox
 from mailnode.imap.answers import Answer
-from mailnode.imap.commands import condstore
+from mailnode.imap.commands import condstore, rev2
 from mailnode.imap.commands.collected import collected
 from mailnode.imap.commands.context import Context
 from mailnode.imap.commands.mailboxes import argument
 from mailnode.imap.commands.row import AFTER_LOGIN, CommandRow
+from mailnode.imap.messages import needs
+from mailnode.imap.messages.object_ids import MAILBOX, object_id
+from mailnode.imap.others import place
 from mailnode.imap.wire import responses
 from mailnode.imap.wire.command import Command
-from mailnode.imap.wire.lexer import CommandFault, Lexer
+from mailnode.imap.wire.lexer import MAX_NUMBER, CommandFault, Lexer
 from mailnode.values.flags import SEEN
 from mailnode.values.mailbox import MailboxStatus
 
@@ -25,11 +29,12 @@ LONGEST_REMEMBERED = 512  # octets; what is kept is bounded
 
 @dataclass(frozen=True, slots=True)
 class StatusItem:
-    """One thing that STATUS can tell of a mailbox: it is counted anyway, or has to be worked out of what is."""
+    """One thing that STATUS can tell of a mailbox: it is counted anyway, or has to be worked out of what is, or is no number."""
 
     name: str
     count: Callable[[MailboxStatus], int] | None = None
     work_out: Callable[[Context, MailboxStatus], Awaitable[int]] | None = None
+    show: Callable[[Context, MailboxStatus], bytes] | None = None
 
 
 STATUS_ITEMS = (
@@ -39,7 +44,18 @@ STATUS_ITEMS = (
     StatusItem("UIDVALIDITY", lambda counts: counts.uidvalidity),
     StatusItem("UNSEEN", lambda counts: counts.unseen),
     StatusItem("HIGHESTMODSEQ", lambda counts: max(counts.highest_modseq, 1)),
+    StatusItem("SIZE", lambda counts: counts.size),  # RFC 8438 3
+    StatusItem("MAILBOXID", show=lambda context, counts: _id(context, counts)),  # RFC 8474 4.3
+    StatusItem(
+        "APPENDLIMIT", show=lambda context, _: b"%d" % min(context.services.append_limit, MAX_NUMBER)
+    ),  # RFC 7889 3.1
 )
+
+
+def _id(context: Context, counts: MailboxStatus) -> bytes:
+    return responses.parenthesized(
+        [object_id(MAILBOX, counts.account_id or context.mail.account_id, counts.mailbox_id)]
+    )
 
 
 @cache
@@ -61,11 +77,11 @@ class Status(Command):
 def _parse(tag: bytes, lexer: Lexer) -> Status:
     """Read `` mailbox (items)``, which end the command. Programs ask the same of the same mailboxes again and again."""
     text = lexer.remainder()
-    return Status(tag, *(_remembered if len(text) <= LONGEST_REMEMBERED else _mailbox_and_items)(text))
+    return Status(tag, *(_remembered if len(text) <= LONGEST_REMEMBERED else _mailbox_and_items)(text, lexer.utf8))
 
 
-def _mailbox_and_items(text: bytes) -> tuple[str, tuple[str, ...]]:
-    lexer = Lexer(text)
+def _mailbox_and_items(text: bytes, utf8: bool) -> tuple[str, tuple[str, ...]]:
+    lexer = Lexer(text, utf8=utf8)
     mailbox = argument(lexer)
     lexer.space()
     items = status_items(lexer)
@@ -86,7 +102,11 @@ def status_items(lexer: Lexer) -> tuple[str, ...]:
 
 async def status(context: Context, command: Status) -> Answer:
     """RFC 3501 6.3.10."""
-    counts = await as_viewed(context, await context.mail.status_of(command.mailbox))
+    rev2.refuse_removed_items(context, command.items)
+    where = await place(context, command.mailbox)
+    if not where.name:
+        raise NoSuchMailbox
+    counts = await as_viewed(context, await where.mail.status_of(where.name))
     context.write(await status_line(context, command.mailbox, command.items, counts))
     if "HIGHESTMODSEQ" in command.items:
         condstore.enable(context)
@@ -96,7 +116,7 @@ async def status(context: Context, command: Status) -> Answer:
 async def as_viewed(context: Context, counts: MailboxStatus) -> MailboxStatus:
     """Return counts as they are; of the selected mailbox those of its view, which is told of before they are used."""
     selected = context.selected
-    if selected is None or selected.mailbox.id != counts.mailbox_id:
+    if selected is None or not selected.is_of(counts.account_id or context.mail.account_id, counts.mailbox_id):
         return counts
     await selected.refresh(force=True)
     await context.announce(expunge=True, uid=False)
@@ -112,6 +132,7 @@ async def as_viewed(context: Context, counts: MailboxStatus) -> MailboxStatus:
         uidnext=view.uidnext,
         uidvalidity=view.uidvalidity,
         highest_modseq=view.highest_modseq,
+        account_id=counts.account_id,
     )
 
 
@@ -120,16 +141,27 @@ async def status_line(context: Context, name: str, items: Sequence[str], counts:
     values = []
     for item in map(_known().__getitem__, items):
         if item.count is not None:
-            values.append((item.name, item.count(counts)))
+            values.append((item.name, b"%d" % item.count(counts)))
         elif item.work_out is not None:
-            values.append((item.name, await item.work_out(context, counts)))
-    return response(name, values)
+            values.append((item.name, b"%d" % await item.work_out(context, counts)))
+        elif item.show is not None:
+            values.append((item.name, item.show(context, counts)))
+    return response(name, values, context.connection.utf8)
 
 
-def response(name: str, items: Sequence[tuple[str, int]]) -> bytes:
-    """Return ``* STATUS`` with (item, value) pairs in the order asked for."""
-    pairs = (b"%b %d" % (item.encode("ascii"), value) for item, value in items)
-    return responses.untagged(b"STATUS", responses.mailbox(name), responses.parenthesized(pairs))
+def response(name: str, items: Sequence[tuple[str, bytes]], utf8: bool = False) -> bytes:
+    """Return ``* STATUS`` with (item, value) pairs in the order asked for. :param utf8: the name in UTF-8."""
+    pairs = (b"%b %b" % (item.encode("ascii"), value) for item, value in items)
+    return responses.untagged(b"STATUS", responses.mailbox(name, utf8), responses.parenthesized(pairs))
 
 
-ROWS = (CommandRow(name=b"STATUS", states=AFTER_LOGIN, parse=_parse, run=status),)
+ROWS = (
+    CommandRow(
+        name=b"STATUS",
+        states=AFTER_LOGIN,
+        parse=_parse,
+        run=status,
+        needs=lambda command: needs.of_status(command.items),
+        capabilities=("STATUS=SIZE",),
+    ),
+)

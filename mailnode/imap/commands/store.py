@@ -12,10 +12,12 @@ from twisted.internet.defer import Deferred, ensureDeferred
 
 from mailnode.errors import NoSuchMessage
 from mailnode.imap.answers import Answer
-from mailnode.imap.commands import condstore
+from mailnode.imap.commands import condstore, message_limit
 from mailnode.imap.commands.context import Context
 from mailnode.imap.commands.mailboxes import UNIT, require_writable
 from mailnode.imap.commands.row import SELECTED, CommandRow
+from mailnode.imap.messages import needs
+from mailnode.imap.messages.manner import manner_of
 from mailnode.imap.messages.rendering import flag_update
 from mailnode.imap.selected import Selected
 from mailnode.imap.view.view import NoSuchNumber
@@ -93,7 +95,7 @@ def store_together(context: Context, commands: Sequence[Store]) -> Iterator[Awai
     different messages are carried out by one hop to the store and one commit, begun before the first of them is answered."""
     waiting = deque(commands)
     while waiting:
-        run = _next_run(context.mailbox, waiting)
+        run = _next_run(context.mailbox, waiting, message_limit.limit_of(context) or UNIT)
         if len(run) == 1:
             yield store(context, run[0][0])
             continue
@@ -102,14 +104,14 @@ def store_together(context: Context, commands: Sequence[Store]) -> Iterator[Awai
             yield _attempted(context, command, attempt)
 
 
-def _next_run(selected: Selected, waiting: deque[Store]) -> list[tuple[Store, list[int]]]:
+def _next_run(selected: Selected, waiting: deque[Store], most: int) -> list[tuple[Store, list[int]]]:
     """Take the first command, and those behind it that can be carried out together with it: no two name the same message,
-    as a store may do one before the other. With each, the UIDs it names."""
+    as a store may do one before the other. With each, the UIDs it names. :param most: messages that one may work on."""
     run: list[tuple[Store, list[int]]] = []
     taken: set[int] = set()
     while waiting:
         uids = _fitting(selected, waiting[0], taken)
-        if uids is None:
+        if uids is None or len(uids) > most:
             return run or [(waiting.popleft(), [])]
         taken.update(uids)
         run.append((waiting.popleft(), uids))
@@ -118,7 +120,7 @@ def _next_run(selected: Selected, waiting: deque[Store]) -> list[tuple[Store, li
 
 def _fitting(selected: Selected, command: Store, taken: Set[int]) -> list[int] | None:
     """Return the UIDs that a command names, or None when it is not to be carried out together with what took others."""
-    if selected.read_only or command.unchanged_since is not None:
+    if selected.examined or command.unchanged_since is not None:
         return None
     try:
         spans = selected.view.pick(command.messages)
@@ -156,13 +158,15 @@ async def store(context: Context, command: Store) -> Answer:
     selected = context.mailbox
     require_writable(selected)
     view = selected.view
-    indexes = [index for span in view.pick(command.messages) for index in span]
+    spans, limit = message_limit.newest(context, view.pick(command.messages))
+    indexes = [index for span in spans for index in span]
+    held = view.uids
     if command.unchanged_since is not None:
         condstore.enable(context)
     modified: list[int] = []
     changed = 0
     for at in range(0, len(indexes), UNIT):
-        uids = [view.uids[index] for index in indexes[at : at + UNIT]]
+        uids = [held[index] for index in indexes[at : at + UNIT]]
         stored = await selected.mailbox.store_flags(
             uids, command.mode, command.flags.system, command.flags.keywords, command.unchanged_since
         )
@@ -179,7 +183,10 @@ async def store(context: Context, command: Store) -> Answer:
             return Answer("Some messages were expunged", code, b"NO")
         if not changed:
             raise NoSuchMessage
-    return Answer("Conditional STORE failed for some", code) if modified else _DONE
+    if modified or limit:
+        text = "Conditional STORE failed for some" if modified else "STORE completed"
+        return Answer(text, message_limit.beside(context, limit, code))
+    return _DONE
 
 
 def _must_tell(command: Store) -> bool:
@@ -193,8 +200,8 @@ def _report(context: Context, selected: Selected, command: Store, stored: FlagsS
     view = selected.view
     view.learn(stored.keywords)
     context.write(selected.new_keywords())
-    names, modseq = selected.names, "CONDSTORE" in context.enabled
-    uid = command.uid or modseq
+    names, manner = selected.names, manner_of(context.enabled)
+    uid = command.uid or manner.uid
     bits = command.flags.system
     for keyword in command.flags.keywords:
         bits |= view.keywords.bit(keyword) or 0
@@ -203,8 +210,8 @@ def _report(context: Context, selected: Selected, command: Store, stored: FlagsS
         flags = foreign or not command.silent
         if flags:
             told.append(index)
-        if flags or modseq:
-            context.write(flag_update(view, names, index, uid, modseq, flags))
+        if flags or manner.modseq:
+            context.write(flag_update(view, names, index, uid, manner, flags))
     view.told(told)
 
 
@@ -215,7 +222,7 @@ async def _report_modified(context: Context, selected: Selected, command: Store,
     view, names = selected.view, selected.names
     indexes = [index for index in map(view.index_of, modified) if index is not None and not view.is_gone(index)]
     for index in indexes:
-        context.write(flag_update(view, names, index, True, True))
+        context.write(flag_update(view, names, index, True, manner_of(context.enabled), modseq=True))
     view.told(indexes)
 
 
@@ -226,12 +233,19 @@ def _numbers(selected: Selected, command: Store, uids: list[int]) -> bytes:
     return compress(index + 1 for index in indexes if index is not None).encode("ascii")
 
 
+def _needs(command: Store) -> Iterator[str]:
+    yield from needs.of_set(command.messages)
+    if command.unchanged_since is not None:
+        yield "CONDSTORE"
+
+
 ROWS = (
     CommandRow(
         name=b"STORE",
         states=SELECTED,
         parse=partial(_parse, kind=SeqSet),
         run=store,
+        needs=_needs,
         run_together=store_together,
         capabilities=("CONDSTORE",),
         together="flags",

@@ -9,6 +9,7 @@ from mailnode.imap.answers import Answer
 from mailnode.imap.commands.context import Context
 from mailnode.imap.commands.mailboxes import argument
 from mailnode.imap.commands.row import AFTER_LOGIN, CommandRow
+from mailnode.imap.view.known_mailboxes import OwnChange
 from mailnode.imap.wire.command import Command
 from mailnode.imap.wire.lexer import Lexer
 
@@ -44,12 +45,14 @@ def _parse_unsubscribe(tag: bytes, lexer: Lexer) -> Unsubscribe:
 async def subscribe(context: Context, command: Subscribe) -> Answer:
     """RFC 3501 6.3.6. The name need not exist: it may come back."""
     await context.mail.subscribe(command.mailbox, True)
+    context.note_own(OwnChange(subscription=(command.mailbox, True)))
     return Answer("SUBSCRIBE completed")
 
 
 async def unsubscribe(context: Context, command: Unsubscribe) -> Answer:
     """RFC 3501 6.3.7."""
     await context.mail.subscribe(command.mailbox, False)
+    context.note_own(OwnChange(subscription=(command.mailbox, False)))
     return Answer("UNSUBSCRIBE completed")
 
 

@@ -1,4 +1,5 @@
-"""The table of commands (RFC 3501 6): the rows of every file of this folder. A new command or extension is a file more."""
+"""The table of commands (RFC 3501 6, RFC 9051 6): the rows of every file of this folder. A new command or extension is a file
+more."""
 
 from __future__ import annotations
 
@@ -9,11 +10,12 @@ from mailnode.imap.wire.command import Command
 TABLE: dict[bytes, AnyRow] = {row.name: row for row in collected("ROWS")}
 _BY_VERB = {(name.removeprefix(b"UID ").decode(), name.startswith(b"UID ")): row for name, row in TABLE.items()}
 
-# What CAPABILITY says because of the commands: always, and before login besides.
+# What CAPABILITY says because of the commands: always, and before login besides. Several may have come with one.
 EXTENSIONS = (
     "IMAP4rev1",  # first: some programs look only there
+    "IMAP4rev2",
     "LITERAL+",
-    *(name for row in TABLE.values() if row.states != BEFORE_LOGIN for name in row.capabilities),
+    *dict.fromkeys(name for row in TABLE.values() if row.states != BEFORE_LOGIN for name in row.capabilities),
 )
 BEFORE_LOGIN_ONLY = tuple(name for row in TABLE.values() if row.states == BEFORE_LOGIN for name in row.capabilities)
 

@@ -6,13 +6,13 @@ import re
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from mailnode.imap.wire.lexer import MAX_NUMBER, CommandFault, Lexer, decimal
+from mailnode.imap.wire.lexer import MAX_NUMBER, MAX_NUMBER64, CommandFault, Lexer, decimal
 from mailnode.imap.wire.text import astring
 
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """A fetch item without arguments: ``FLAGS UID INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE BODY MODSEQ``."""
+    """A fetch item without arguments: one of ``ATTRIBUTES``."""
 
     name: str
 
@@ -33,12 +33,14 @@ class Section:
 @dataclass(frozen=True, slots=True)
 class BodySection:
     """``BODY[section]<origin.length>``. ``label`` is what the response calls it, without the origin: ``BODY[1.TEXT]``,
-    or ``RFC822``, ``RFC822.HEADER``, ``RFC822.TEXT``. ``peek`` False sets \\Seen. ``partial`` is (origin, length)."""
+    or ``RFC822``, ``RFC822.HEADER``, ``RFC822.TEXT``. ``peek`` False sets \\Seen. ``partial`` is (origin, length). ``form``: ""
+    as it stands; ``BINARY`` without its transfer encoding, ``SIZE`` how many octets that are (RFC 3516 4.2)."""
 
     section: Section
     label: bytes
     peek: bool = False
     partial: tuple[int, int] | None = None
+    form: str = ""
 
 
 FetchItem: TypeAlias = Attribute | BodySection
@@ -46,10 +48,9 @@ FetchItem: TypeAlias = Attribute | BodySection
 MAX_ITEMS = 1000  # of one FETCH
 MAX_PART_DEPTH = 100  # numbers in one part specifier
 
-ATTRIBUTES = {
-    name: Attribute(name)
-    for name in ("FLAGS", "UID", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODYSTRUCTURE", "BODY", "MODSEQ")
-}
+_NAMES = "FLAGS UID INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE BODY MODSEQ"
+_NAMES += " SAVEDATE EMAILID THREADID PREVIEW"  # RFC 8514 4.2, RFC 8474 5.3, RFC 8970 3
+ATTRIBUTES = {name: Attribute(name) for name in _NAMES.split()}
 # RFC 3501 6.4.5: three macros, each only alone.
 _FAST = (ATTRIBUTES["FLAGS"], ATTRIBUTES["INTERNALDATE"], ATTRIBUTES["RFC822.SIZE"])
 _ALL = (*_FAST, ATTRIBUTES["ENVELOPE"])
@@ -86,6 +87,10 @@ def _name(lexer: Lexer) -> str:
 def _item(lexer: Lexer, name: str) -> FetchItem:
     if name in ("BODY", "BODY.PEEK") and lexer.accept(b"["):
         return _body_section(lexer, peek=name == "BODY.PEEK")
+    if name in ("BINARY", "BINARY.PEEK", "BINARY.SIZE") and lexer.accept(b"["):
+        return _binary_section(lexer, name)
+    if name == "PREVIEW" and lexer.accept(b" ("):
+        _lazy(lexer)
     if name in _OLD_FORMS:
         return _OLD_FORMS[name]
     if name in ATTRIBUTES:
@@ -93,19 +98,47 @@ def _item(lexer: Lexer, name: str) -> FetchItem:
     raise CommandFault("Unknown fetch item")
 
 
+def _lazy(lexer: Lexer) -> None:
+    """Read ``LAZY)`` (RFC 8970 4.1). Previews are made at arrival: asking for them costs no delay, and none is NIL."""
+    while lexer.word() == "LAZY":
+        if lexer.accept(b")"):
+            return
+        lexer.space()
+    raise CommandFault("Unknown modifier of PREVIEW")
+
+
 def _body_section(lexer: Lexer, *, peek: bool) -> BodySection:
-    section = _section(lexer)
+    section = read_section(lexer)
     lexer.expect(b"]")
-    partial = None
-    if lexer.peek() == b"<":
-        found = lexer.match(_PARTIAL, "a partial range")
-        partial = decimal(found.group(1), MAX_NUMBER), decimal(found.group(2), MAX_NUMBER)
-        if not partial[1]:
-            raise CommandFault("Partial range of no octets")
-    return BodySection(section, b"BODY[" + section_text(section) + b"]", peek, partial)
+    return BodySection(section, b"BODY[" + section_text(section) + b"]", peek, _partial(lexer))
 
 
-def _section(lexer: Lexer) -> Section:
+# "BINARY" [".PEEK"] section-binary [partial] / "BINARY.SIZE" section-binary; section-binary = "[" [section-part] "]"
+def _binary_section(lexer: Lexer, name: str) -> BodySection:
+    """RFC 3516 7."""
+    section = read_section(lexer)
+    if section.text:
+        raise CommandFault("Bad section")
+    lexer.expect(b"]")
+    numbers = section_text(section)
+    if name == "BINARY.SIZE":
+        return BodySection(section, b"BINARY.SIZE[" + numbers + b"]", True, None, "SIZE")
+    return BodySection(section, b"BINARY[" + numbers + b"]", name == "BINARY.PEEK", _partial(lexer), "BINARY")
+
+
+def _partial(lexer: Lexer) -> tuple[int, int] | None:
+    """Read ``<origin.length>``, if it is there: numbers of 63 bits, as RFC 9051 9 has them."""
+    if lexer.peek() != b"<":
+        return None
+    found = lexer.match(_PARTIAL, "a partial range")
+    partial = decimal(found.group(1), MAX_NUMBER64), decimal(found.group(2), MAX_NUMBER64)
+    if not partial[1]:
+        raise CommandFault("Partial range of no octets")
+    return partial
+
+
+def read_section(lexer: Lexer) -> Section:
+    """Read what stands between the brackets of ``BODY[...]``."""
     found = lexer.match(_SPEC, "a section")
     numbers, dot, text = found.group(1), found.group(2), found.group(3).decode("ascii").upper()
     if bool(dot) != bool(numbers and text):

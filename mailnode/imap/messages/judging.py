@@ -6,12 +6,26 @@ then one piece of text after another. Everything here may run in another process
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 
-from mailnode.imap.messages.search_keys import And, InBody, InHeader, InText, Not, Or, SearchKey
-from mailnode.imap.messages.search_tests import HeaderFields, fold
+from mailnode.imap.messages.search_keys import (
+    And,
+    InBody,
+    InHeader,
+    InText,
+    NearlyInHeader,
+    NearlyInText,
+    Not,
+    Or,
+    SearchKey,
+    leaves,
+)
+from mailnode.imap.messages.search_tests import HeaderFields
+from mailnode.message.fuzzy import LookedInto
 from mailnode.message.pieces import searchable, searched_pieces
+from mailnode.message.search_text import fold
 from mailnode.message.text import header_text
 from mailnode.values.facts import Part, decode_parts
 
@@ -19,10 +33,11 @@ Tree = SearchKey | bool  # what is left to be decided, or the decision
 
 # A whole message: which of the trees is asked of it, its own header with the prefix, its parts encoded, its blob.
 Whole = tuple[int, bytes, bytes, bytes]
+Header = tuple[int, bytes]  # the same, of what is kept of its header alone
 
 
-def reduced(key: SearchKey, known: Mapping[SearchKey, bool]) -> Tree:
-    """Return a tree with what is known of some of its branches put in."""
+def reduced(key: SearchKey, known: Mapping[SearchKey, Tree]) -> Tree:
+    """Return a tree with what is known of some of its branches put in: the decision, or what is left of one."""
     decision = known.get(key)
     if decision is not None:
         return decision
@@ -51,23 +66,14 @@ def reduced(key: SearchKey, known: Mapping[SearchKey, bool]) -> Tree:
     return key
 
 
-def leaves(key: SearchKey) -> Iterator[SearchKey]:
-    """Yield the keys of a tree that are no combination of others, in its order."""
-    if isinstance(key, And):
-        for inner in key.keys:
-            yield from leaves(inner)
-    elif isinstance(key, Or):
-        yield from leaves(key.left)
-        yield from leaves(key.right)
-    elif isinstance(key, Not):
-        yield from leaves(key.key)
-    else:
-        yield key
-
-
 def asked_of(tree: SearchKey, in_body: bool) -> list[SearchKey]:
     """Return the leaves that look into a piece of text, once each. :param in_body: BODY does, not TEXT alone."""
-    return [leaf for leaf in dict.fromkeys(leaves(tree)) if in_body or isinstance(leaf, InText)]
+    return [leaf for leaf in dict.fromkeys(leaves(tree)) if in_body or looks_everywhere(leaf)]
+
+
+def looks_everywhere(leaf: SearchKey) -> bool:
+    """Whether a leaf looks into the header and the body."""
+    return isinstance(leaf, InText) or (isinstance(leaf, NearlyInText) and leaf.header)
 
 
 class TextJudge:
@@ -79,11 +85,13 @@ class TextJudge:
         self._needles: dict[SearchKey, str] = {
             leaf: fold(leaf.text) for leaf in leaves(key) if isinstance(leaf, InHeader | InBody | InText)
         }
+        self._in_header = [leaf for leaf in leaves(key) if isinstance(leaf, NearlyInHeader)]
+        self._everywhere = [leaf for leaf in leaves(key) if isinstance(leaf, NearlyInText) and leaf.header]
 
     def by_header(self, header: bytes) -> Tree:
         """Return what a message's own header leaves open."""
         fields = HeaderFields(header)
-        known: dict[SearchKey, bool] = {}
+        known: dict[SearchKey, Tree] = {leaf: _in_fields(leaf, fields) for leaf in self._in_header}
         text: str | None = None
         for leaf, needle in self._needles.items():
             if isinstance(leaf, InHeader):
@@ -94,6 +102,9 @@ class TextJudge:
                 text = fold(header_text(header)) if text is None else text
                 if needle in text:
                     known[leaf] = True
+        if self._everywhere:
+            words = LookedInto(fold(header_text(header)) if text is None else text)
+            known.update({leaf: _left_of(leaf, words) for leaf in self._everywhere})
         return reduced(self._key, known)
 
     def by_piece(self, tree: SearchKey, part: Part, raw: bytes, asked: Sequence[SearchKey]) -> Tree:
@@ -101,7 +112,13 @@ class TextJudge:
         if not asked:
             return tree
         text = folded(part, raw)
-        return reduced(tree, {leaf: True for leaf in asked if self._needles[leaf] in text})
+        known: dict[SearchKey, Tree] = {}
+        for leaf in asked:
+            if isinstance(leaf, NearlyInText):
+                known[leaf] = _left_of(leaf, looked_into(part, raw))
+            elif self._needles[leaf] in text:
+                known[leaf] = True
+        return reduced(tree, known)
 
     def whole(self, header: bytes, parts: Sequence[Part], blob: bytes) -> bool:
         """Return the decision about a message that is held."""
@@ -112,6 +129,24 @@ class TextJudge:
             asked = asked_of(tree, piece.in_body)
             tree = self.by_piece(tree, piece.part, blob[piece.start : piece.end], asked)
         return not_found(tree)
+
+
+def _in_fields(leaf: NearlyInHeader, fields: HeaderFields) -> bool:
+    text = LookedInto("\n".join(fields.texts(leaf.field)))
+    return sum(map(text.has, leaf.words)) >= leaf.needed
+
+
+def _left_of(leaf: NearlyInText, text: LookedInto) -> Tree:
+    """Return what must still be found elsewhere."""
+    words = tuple([word for word in leaf.words if not text.has(word)])
+    needed = leaf.needed - (len(leaf.words) - len(words))
+    return needed <= 0 or replace(leaf, words=words, needed=needed)
+
+
+@lru_cache(maxsize=1)
+def looked_into(part: Part, raw: bytes) -> LookedInto:
+    """Return a piece's text as words are looked for in it. The last one is kept."""
+    return LookedInto(folded(part, raw))
 
 
 @lru_cache(maxsize=1)
@@ -134,6 +169,12 @@ def judge_wholes(keys: Sequence[SearchKey], messages: Sequence[Whole]) -> list[b
     """Return the decisions about several messages."""
     judges = [TextJudge(key) for key in keys]
     return [judges[which].whole(header, decode_parts(parts), blob) for which, header, parts, blob in messages]
+
+
+def judge_headers(keys: Sequence[SearchKey], headers: Sequence[Header]) -> list[bool]:
+    """Return the decisions about several messages, of whose header all that is asked is kept."""
+    judges = [TextJudge(key) for key in keys]
+    return [not_found(judges[which].by_header(header)) for which, header in headers]
 
 
 def judge_header(key: SearchKey, header: bytes) -> Tree:

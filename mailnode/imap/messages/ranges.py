@@ -26,6 +26,18 @@ def ranges_of(spans: Iterable[Sequence[int]], size: int) -> Iterator[Sequence[in
         yield gathered
 
 
+def at_places(spans: Iterable[range], places: range) -> list[range]:
+    """Return the indexes that stand at these places of all that the spans hold, counted from 0."""
+    found = []
+    passed = 0
+    for span in spans:
+        part = span[max(places.start - passed, 0) : max(places.stop - passed, 0)]
+        if part:
+            found.append(part)
+        passed += len(span)
+    return found
+
+
 def uids_of(view: View, indexes: Sequence[int]) -> Sequence[int]:
     """Return the UIDs of ascending indexes."""
     held = view.uids

@@ -6,20 +6,33 @@ object per row: 100,000 messages pass through here in one command.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
 
 from mailnode.imap.messages.fetch_items import Attribute, BodySection, FetchItem, Section
-from mailnode.imap.messages.sections import Slice, field_selector, from_kept_fields, locate, locate_in_message
+from mailnode.imap.messages.manner import Manner
+from mailnode.imap.messages.object_ids import EMAIL, THREAD, object_id
+from mailnode.imap.messages.sections import (
+    Slice,
+    field_selector,
+    from_kept_fields,
+    locate,
+    locate_encoded,
+    locate_in_message,
+)
 from mailnode.imap.view.view import RECENT, View
+from mailnode.imap.wire.text import string
 from mailnode.values.facts import decode_parts
 from mailnode.values.flags import KeywordTable
 from mailnode.values.rows import StoredRow
 
-Render = Callable[[StoredRow, int], bytes]  # (row, index in the view) -> one item
-RenderMany = Callable[[Sequence[StoredRow], Sequence[int]], bytes]  # (rows, indexes in the view) -> whole responses
+Render = Callable[[StoredRow], bytes]  # completed row -> one item
+RenderMany = Callable[[Sequence[StoredRow]], bytes]  # completed rows -> whole responses
+
+# What a completed row ends with, behind the store's columns: so no renderer looks into a view, and plans can be kept.
+OWNER, NUMBER, FLAGS, MODSEQ = -4, -3, -2, -1  # places in the row; the flags are rendered
 
 FEW_CHOICES = 2  # of header fields in one command, up to which each looks through the header for itself
 REMEMBERED = 512  # octets of the item lists whose plans are kept, about
@@ -45,18 +58,20 @@ class FlagNames(dict[int, bytes]):
 
 @dataclass(frozen=True, slots=True)
 class BlobItem:
-    """One ``BODY[...]`` that needs the message itself. ``label`` is complete, with the origin of a partial."""
+    """One ``BODY[...]`` or ``BINARY[...]`` that needs the message itself. ``label`` is complete, with the origin of a partial.
+    ``form`` as in :class:`BodySection`."""
 
     label: bytes
     section: Section
     partial: tuple[int, int] | None
     select: Callable[[bytes], bytes] | None  # for HEADER.FIELDS(.NOT): cuts the fields out of the header
+    form: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class FetchPlan:
     """How to answer one FETCH. ``render`` gives ``* 1 FETCH (UID 1 FLAGS ()`` without the closing parenthesis, because
-    blob items follow; ``columns`` are what it reads, in the order of the row after the UID."""
+    blob items follow; ``columns`` are what it reads, in the order of the row after the UID; the row is a :func:`completed` one."""
 
     columns: tuple[str, ...]
     render: Render
@@ -68,46 +83,56 @@ class FetchPlan:
     content_at: int = 0
     header_size_at: int = 0
     parts_at: int = 0  # 0: every blob item names octets of the message itself, not of a part
-    lines: Callable[[Sequence[int]], bytes] | None = None  # whole responses of UID and FLAGS alone, indexes given
+    flags_alone: bool = False  # UID and FLAGS: :func:`flag_lines` says it
     in_a_row: RenderMany | None = None  # whole responses, when every item stands in the row as it is sent
     pieces: tuple[bytes | str, ...] = ()  # then also what a response is made of, for ``IMailbox.rendered``
     many_choices: bool = False  # of header fields: the header is looked through once for all
+    decodes: bool = False  # some are wanted without their transfer encoding
+    of_view: bool = True  # it says flags or modseqs
 
     def slices(self, row: StoredRow) -> list[Slice | None]:
         """Return which octets each blob item names; of a header that fields are chosen from, the whole header."""
         prefix, header_size, size = row[self.prefix_at], row[self.header_size_at], row[self.blob_at].size
         parts = decode_parts(row[self.parts_at]) if self.parts_at else ()
         return [
-            locate(parts, prefix, item.section)
+            (locate_encoded if item.form else locate)(parts, prefix, item.section)
             if item.section.part
             else locate_in_message(header_size, size, prefix, item.section)
             for item in self.blob_items
         ]
 
 
-def plan_fetch(items: Sequence[FetchItem], view: View, uid: bool, modseq: bool) -> FetchPlan:
-    """Return the plan of one command.
+def completed(
+    rows: Iterable[StoredRow], indexes: Iterable[int], view: View, names: FlagNames, owner: str
+) -> list[StoredRow]:
+    """Return rows ``(uid, *columns)`` with what the view has of their messages behind it.
+
+    :param indexes: where they stand in the view. :param names: for the keywords that the client knows. :param owner: the
+        account whose messages they are.
+    """
+    flags, modseqs = view.flags, view.modseqs
+    return [
+        row + (owner, index + 1, names[flags[index]], modseqs[index]) for row, index in zip(rows, indexes, strict=True)
+    ]
+
+
+def numbered(rows: Iterable[StoredRow], indexes: Iterable[int], owner: str) -> list[StoredRow]:
+    """Return :func:`completed` rows for a plan that says nothing of flags and modseqs, which are left out."""
+    return [row + (owner, index + 1, b"", 0) for row, index in zip(rows, indexes, strict=True)]
+
+
+def plan_fetch(items: Sequence[FetchItem], uid: bool, modseq: bool, uid_only: bool = False) -> FetchPlan:
+    """Return the plan of one command. Programs ask for the same again and again, most of all those that show one message after
+    the other: plans of item lists that are not long are kept.
 
     :param uid: UID FETCH, whose responses carry UID. :param modseq: the responses carry MODSEQ even unasked.
+    :param uid_only: they begin with the UID, and carry it within only where it is asked for (RFC 9586 3.3).
     """
-    plan = None
-    if not modseq and sum([1 if isinstance(item, Attribute) else len(item.label) for item in items]) < REMEMBERED:
-        plan = _plan_of_rows(tuple(items), uid)
-    return plan or _plan(items, view, uid, modseq)
+    short = sum([1 if isinstance(item, Attribute) else len(item.label) for item in items]) < REMEMBERED
+    return (_known_plan if short else _plan)(tuple(items), uid and not uid_only, modseq, uid_only)
 
 
-@lru_cache(maxsize=128)
-def _plan_of_rows(items: tuple[FetchItem, ...], uid: bool) -> FetchPlan | None:
-    """Return the plan of a command that is answered from rows alone, whatever the mailbox; None: it is not. Programs ask for
-    the same again and again, most of all those that show one message after the other."""
-    names = [item.name for item in items if isinstance(item, Attribute)]
-    if "FLAGS" in names or "MODSEQ" in names or names == ["UID"] * len(items):
-        return None
-    return _plan(items, None, uid, False)
-
-
-def _plan(items: Sequence[FetchItem], view: View | None, uid: bool, modseq: bool) -> FetchPlan:
-    """Build a plan. :param view: None: nothing of it is needed, the UID is taken from the row."""
+def _plan(items: tuple[FetchItem, ...], uid: bool, modseq: bool, uid_only: bool) -> FetchPlan:
     names = [item.name for item in items if isinstance(item, Attribute)]
     wanted: list[FetchItem] = list(items)
     if uid and "UID" not in names:
@@ -115,25 +140,16 @@ def _plan(items: Sequence[FetchItem], view: View | None, uid: bool, modseq: bool
     if modseq and "MODSEQ" not in names:
         wanted.append(Attribute("MODSEQ"))
     columns: list[str] = []
-    renders: list[Render] = []
-    blob_items: list[BlobItem] = []
     many = sum([not isinstance(item, Attribute) and bool(item.section.fields) for item in wanted]) > FEW_CHOICES
-    for item in wanted:
-        if isinstance(item, Attribute):
-            renders.append(_attribute(item.name, view, columns))
-        elif from_kept_fields(item.section) and not many:
-            renders.append(_kept_fields(item, columns))
-        else:
-            blob_items.append(_blob_item(item))
+    renders, blob_items = _items(wanted, columns, many)
     blob, prefix, content, header_size = (
         _column(name, columns) if blob_items else 0 for name in ("blob", "prefix", "content", "header_size")
     )
     parts = _column("parts", columns) if any(item.section.part for item in blob_items) else 0
     sets_seen = any(isinstance(item, BodySection) and not item.peek for item in items)
-    lines = _flag_lines(view) if view and wanted == [Attribute("UID"), Attribute("FLAGS")] else None
     return FetchPlan(
         tuple(columns),
-        _line(renders),
+        _line(renders, uid_only),
         tuple(blob_items),
         sets_seen,
         "FLAGS" in names,
@@ -142,74 +158,90 @@ def _plan(items: Sequence[FetchItem], view: View | None, uid: bool, modseq: bool
         content,
         header_size,
         parts,
-        lines,
-        *_rows_as_they_are(wanted, columns),
+        wanted == [Attribute("UID"), Attribute("FLAGS")][uid_only:],
+        *_rows_as_they_are(wanted, columns, uid_only),
         many_choices=many,
+        decodes=any(item.form for item in blob_items),
+        of_view=Attribute("FLAGS") in wanted or Attribute("MODSEQ") in wanted,
     )
 
 
-def _flag_lines(view: View) -> Callable[[Sequence[int]], bytes]:
+_known_plan = lru_cache(maxsize=256)(_plan)
+
+
+def _items(wanted: Sequence[FetchItem], columns: list[str], many: bool) -> tuple[list[Render], list[BlobItem]]:
+    """Return what says the items that stand in columns, which are added, and the items that need the message."""
+    renders: list[Render] = []
+    blob_items: list[BlobItem] = []
+    for item in wanted:
+        if isinstance(item, Attribute):
+            renders.append(_attribute(item.name, columns))
+        elif from_kept_fields(item.section) and not many:
+            renders.append(_kept_fields(item, columns))
+        else:
+            blob_items.append(_blob_item(item))
+    return renders, blob_items
+
+
+def flag_lines(view: View, names: FlagNames, indexes: Sequence[int], uid_only: bool) -> bytes:
     """What every mail program asks of a whole mailbox first: as little as possible for each message."""
-    uids, flags, names = view.uids, view.flags, FlagNames(view.keywords)
-
-    def lines(indexes: Sequence[int]) -> bytes:
-        return b"".join(
-            [b"* %d FETCH (UID %d FLAGS %b)\r\n" % (index + 1, uids[index], names[flags[index]]) for index in indexes]
-        )
-
-    return lines
+    uids, flags, _ = view.columns
+    if uid_only:
+        return b"".join([b"* %d UIDFETCH (FLAGS %b)\r\n" % (uids[index], names[flags[index]]) for index in indexes])
+    return b"".join(
+        [b"* %d FETCH (UID %d FLAGS %b)\r\n" % (index + 1, uids[index], names[flags[index]]) for index in indexes]
+    )
 
 
-# Items that are sent as they stand in a column (UID: in the row's first place).
+# Items that are sent as they stand in a row: in a column, or else where ``_OF_VIEW`` says.
 _READY = {
     "UID": ("uid", b"%d"),
     "RFC822.SIZE": ("size", b"%d"),
     "ENVELOPE": ("envelope", b"%b"),
     "BODYSTRUCTURE": ("bodystructure", b"%b"),
     "BODY": ("body", b"%b"),
+    "FLAGS": ("flags", b"%b"),
+    "MODSEQ": ("modseq", b"(%d)"),
 }
+_OF_VIEW = {"UID": 0, "FLAGS": FLAGS, "MODSEQ": MODSEQ}
 
 
 def _rows_as_they_are(
-    wanted: Sequence[FetchItem], columns: Sequence[str]
+    wanted: Sequence[FetchItem], columns: Sequence[str], uid_only: bool
 ) -> tuple[RenderMany | None, tuple[bytes | str, ...]]:
-    """Make one format of all items, which takes half the time of a call for each, and the pieces for the store."""
+    """Make one format of all items, which takes half the time of a call for each, and the pieces for the store, which knows
+    nothing of a view."""
     names = [item.name if isinstance(item, Attribute) else "" for item in wanted]
     if not columns or not _READY.keys() >= set(names):
         return None, ()
-    pieces: list[bytes | str] = [b"* ", "number", b" FETCH ("]
+    render = _format(names, columns, uid_only)
+    if "FLAGS" in names or "MODSEQ" in names:
+        return render, ()
+    pieces: list[bytes | str] = [b"* ", "uid" if uid_only else "number"]
+    between = b" UIDFETCH (" if uid_only else b" FETCH ("
     for name in names:
-        pieces += [b"%b " % name.encode(), _READY[name][0], b" "]
-    pieces[-1] = b")\r\n"
-    return _format(names, columns), tuple(pieces)
+        pieces += [between + name.encode() + b" ", _READY[name][0]]
+        between = b" "
+    return render, (*pieces, b")\r\n")
 
 
-def _format(names: Sequence[str], columns: Sequence[str]) -> RenderMany:
+def _format(names: Sequence[str], columns: Sequence[str], uid_only: bool) -> RenderMany:
     items = b" ".join([b"%b %b" % (name.encode(), _READY[name][1]) for name in names])
-    response = b"* %d FETCH (" + items + b")\r\n"
-    places = [columns.index(_READY[name][0]) + 1 if name != "UID" else 0 for name in names]
-    if len(places) == 1:
-        [place] = places
-        return lambda rows, indexes: b"".join(
-            [response % (index + 1, row[place]) for row, index in zip(rows, indexes, strict=True)]
-        )
-    pick = itemgetter(*places)
-    return lambda rows, indexes: b"".join(
-        [response % (index + 1, *pick(row)) for row, index in zip(rows, indexes, strict=True)]
-    )
+    response = (b"* %d UIDFETCH (" if uid_only else b"* %d FETCH (") + items + b")\r\n"
+    places = [_OF_VIEW[name] if name in _OF_VIEW else columns.index(_READY[name][0]) + 1 for name in names]
+    pick = itemgetter(0 if uid_only else NUMBER, *places)
+    return lambda rows: b"".join([response % pick(row) for row in rows])
 
 
-def _line(renders: Sequence[Render]) -> Render:
+def _line(renders: Sequence[Render], uid_only: bool) -> Render:
+    """:param uid_only: a response begins with the UID, not with the number of its message."""
+    begin, place = (b"* %d UIDFETCH (%b", 0) if uid_only else (b"* %d FETCH (%b", NUMBER)
     if not renders:
-        return lambda row, index: b"* %d FETCH (" % (index + 1)
+        return lambda row: begin % (row[place], b"")
     if len(renders) == 1:
         only = renders[0]
-        return lambda row, index: b"* %d FETCH (%b" % (index + 1, only(row, index))
-
-    def line(row: StoredRow, index: int) -> bytes:
-        return b"* %d FETCH (%b" % (index + 1, b" ".join([render(row, index) for render in renders]))
-
-    return line
+        return lambda row: begin % (row[place], only(row))
+    return lambda row: begin % (row[place], b" ".join([render(row) for render in renders]))
 
 
 def _column(name: str, columns: list[str]) -> int:
@@ -219,27 +251,34 @@ def _column(name: str, columns: list[str]) -> int:
     return columns.index(name) + 1  # row[0] is the UID
 
 
-def _attribute(name: str, view: View | None, columns: list[str]) -> Render:
-    if view is None:
-        if name == "UID":
-            return lambda row, index: b"UID %d" % row[0]
-    elif name == "UID":
-        uids = view.uids
-        return lambda row, index: b"UID %d" % uids[index]
-    elif name == "FLAGS":
-        flags, names = view.flags, FlagNames(view.keywords)
-        return lambda row, index: b"FLAGS " + names[flags[index]]
-    elif name == "MODSEQ":
-        modseqs = view.modseqs
-        return lambda row, index: b"MODSEQ (%d)" % modseqs[index]
+def _attribute(name: str, columns: list[str]) -> Render:
+    if name == "UID":
+        return lambda row: b"UID %d" % row[0]
+    if name == "FLAGS":
+        return lambda row: b"FLAGS " + row[FLAGS]
+    if name == "MODSEQ":
+        return lambda row: b"MODSEQ (%d)" % row[MODSEQ]
     if name == "RFC822.SIZE":
         size = _column("size", columns)
-        return lambda row, index: b"RFC822.SIZE %d" % row[size]
+        return lambda row: b"RFC822.SIZE %d" % row[size]
     if name == "INTERNALDATE":
         at, offset = _column("internaldate", columns), _column("internaldate_offset", columns)
-        return lambda row, index: b'INTERNALDATE "' + render_date_time(row[at], row[offset]) + b'"'
+        return lambda row: b'INTERNALDATE "' + render_date_time(row[at], row[offset]) + b'"'
+    if name == "SAVEDATE":
+        saved = _column("savedate", columns)
+        return lambda row: b'SAVEDATE "' + render_date_time(row[saved], 0) + b'"'
+    if name in _OBJECT_IDS:
+        of, kind = _column(_OBJECT_IDS[name][0], columns), _OBJECT_IDS[name][1]
+        title = name.encode()
+        return lambda row: b"%b (%b)" % (title, object_id(kind, row[OWNER], row[of]))
+    if name == "PREVIEW":
+        words = _column("preview", columns)
+        return lambda row: b"PREVIEW " + string(row[words])
     label, ready = name.encode() + b" ", _column(name.lower(), columns)  # ENVELOPE, BODYSTRUCTURE, BODY
-    return lambda row, index: label + row[ready]
+    return lambda row: label + row[ready]
+
+
+_OBJECT_IDS = {"EMAILID": ("message_id", EMAIL), "THREADID": ("thread_id", THREAD)}
 
 
 def _kept_fields(item: BodySection, columns: list[str]) -> Render:
@@ -247,7 +286,7 @@ def _kept_fields(item: BodySection, columns: list[str]) -> Render:
     prefix, fields = _column("prefix", columns), _column("fields", columns)
     label, partial = response_label(item), item.partial
 
-    def render(row: StoredRow, index: int) -> bytes:
+    def render(row: StoredRow) -> bytes:
         text = select(row[prefix] + row[fields])
         if partial is not None:
             text = text[partial[0] : partial[0] + partial[1]]
@@ -258,7 +297,7 @@ def _kept_fields(item: BodySection, columns: list[str]) -> Render:
 
 def _blob_item(item: BodySection) -> BlobItem:
     select = field_selector(item.section) if item.section.fields else None
-    return BlobItem(response_label(item), item.section, item.partial, select)
+    return BlobItem(response_label(item), item.section, item.partial, select, item.form)
 
 
 def response_label(item: BodySection) -> bytes:
@@ -266,22 +305,31 @@ def response_label(item: BodySection) -> bytes:
     return item.label if item.partial is None else b"%b<%d>" % (item.label, item.partial[0])
 
 
-def flag_update(view: View, names: FlagNames, index: int, uid: bool, modseq: bool, flags: bool = True) -> bytes:
-    """Return a FETCH response that reports flags, or with ``flags`` False the mod-sequence alone."""
+def flag_update(
+    view: View, names: FlagNames, index: int, uid: bool, manner: Manner, flags: bool = True, modseq: bool = False
+) -> bytes:
+    """Return a FETCH response that reports flags, or with ``flags`` False the mod-sequence alone.
+
+    :param modseq: that is said in any manner.
+    """
     items = []
-    if uid:
+    if uid and not manner.uid_only:
         items.append(b"UID %d" % view.uids[index])
     if flags:
         items.append(b"FLAGS " + names[view.flags[index]])
-    if modseq:
+    if modseq or manner.modseq:
         items.append(b"MODSEQ (%d)" % view.modseqs[index])
+    if manner.uid_only:
+        return b"* %d UIDFETCH (%b)\r\n" % (view.uids[index], b" ".join(items))
     return b"* %d FETCH (%b)\r\n" % (index + 1, b" ".join(items))
 
 
-def flag_updates(view: View, names: FlagNames, indexes: Sequence[int], uid: bool, modseq: bool) -> bytes:
-    """Return :func:`flag_update` of several messages. :param uid: also when ``modseq`` is asked for."""
+def flag_updates(view: View, names: FlagNames, indexes: Sequence[int], uid: bool, manner: Manner) -> bytes:
+    """Return :func:`flag_update` of several messages, with the UID wherever there is the mod-sequence."""
     uids, flags, modseqs = view.columns
-    if modseq:
+    if manner.uid_only:
+        lines = [flag_update(view, names, at, False, manner) for at in indexes]
+    elif manner.modseq:
         lines = [
             b"* %d FETCH (UID %d FLAGS %b MODSEQ (%d))\r\n" % (at + 1, uids[at], names[flags[at]], modseqs[at])
             for at in indexes

@@ -7,26 +7,24 @@ messages that everything cheaper has left.
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import date
 from functools import cached_property, lru_cache
 from itertools import compress
 
 from mailnode.imap.messages import search_keys as c
+from mailnode.imap.messages.object_ids import EMAIL, THREAD, number_of
 from mailnode.imap.view.bitmaps import carriers
 from mailnode.imap.view.view import RECENT, View
-from mailnode.message.addresses import MAX_ADDRESSES, display_text, mailboxes, parse_addresses
-from mailnode.message.headers import scan_fields, unfold
-from mailnode.message.words import decode_words
-from mailnode.values.composed import compose
+from mailnode.message.headers import scan_fields
+from mailnode.message.search_text import FIELDS_OF_ADDRESSES, ODD_ADDRESS, field_texts, fold
 from mailnode.values.facts import KEPT_FIELDS, decode_sort_keys
 from mailnode.values.rows import StoredRow
 
-Test = Callable[[StoredRow, int], bool]  # (row, index in the view)
+RowTest = Callable[[StoredRow, int], bool]  # (row, index in the view)
 
-VIEW, ROWS, HEADERS, BODIES = range(4)  # what a key looks at, cheapest first
+VIEW, ROWS, WORDS, HEADERS, BODIES = range(5)  # what a key looks at, cheapest first; WORDS: into rows, elsewhere
 _EPOCH = date(1970, 1, 1)
 
 
@@ -38,11 +36,13 @@ def cost(key: c.SearchKey) -> int:
         return max(cost(key.left), cost(key.right))
     if isinstance(key, c.Not):
         return cost(key.key)
-    if isinstance(key, c.InBody | c.InText):
+    if isinstance(key, c.InBody | c.InText | c.NearlyInText):
         return BODIES
+    if isinstance(key, c.NearlyInHeader):
+        return WORDS if is_kept(key.field) else HEADERS
     if isinstance(key, c.InHeader):
         return ROWS if is_kept(key.field) else HEADERS
-    if isinstance(key, c.InternalDay | c.SentDay | c.Larger | c.Smaller):
+    if isinstance(key, c.InternalDay | c.Within | c.SentDay | c.SavedDay | c.HasObjectId | c.Larger | c.Smaller):
         return ROWS
     return VIEW
 
@@ -82,26 +82,29 @@ def flag_of(key: c.SearchKey, view: View) -> tuple[int, bool] | None:
     return None
 
 
-def row_test(key: c.SearchKey, view: View, columns: list[str]) -> Test:
-    """Compile a key that costs at most ``ROWS`` into one test; what it reads is added to ``columns``."""
+def row_test(key: c.SearchKey, view: View, columns: list[str], owner: str = "", now: float = 0.0) -> RowTest:
+    """Compile a key that costs at most ``ROWS`` into one test; what it reads is added to ``columns``.
+
+    :param owner: the account whose messages they are, for their identifiers. :param now: UTC seconds, for ages.
+    """
     if isinstance(key, c.And):
-        tests = [row_test(inner, view, columns) for inner in sorted(key.keys, key=cost)]
+        tests = [row_test(inner, view, columns, owner, now) for inner in sorted(key.keys, key=cost)]
         return lambda row, index: all([test(row, index) for test in tests])  # noqa: C419 (a list is quicker here)
     if isinstance(key, c.Or):
-        left, right = row_test(key.left, view, columns), row_test(key.right, view, columns)
+        left, right = (row_test(inner, view, columns, owner, now) for inner in (key.left, key.right))
         return lambda row, index: left(row, index) or right(row, index)
     if isinstance(key, c.Not):
-        test = row_test(key.key, view, columns)
+        test = row_test(key.key, view, columns, owner, now)
         return lambda row, index: not test(row, index)
-    return _view_test(key, view) or _column_test(key, columns)
+    return _view_test(key, view) or _column_test(key, columns, owner, now)
 
 
-def _view_test(key: c.SearchKey, view: View) -> Test | None:
+def _view_test(key: c.SearchKey, view: View) -> RowTest | None:
     flags, modseqs, flag = view.flags, view.modseqs, flag_of(key, view)
     if isinstance(key, c.All):
         return lambda row, index: True
     if isinstance(key, c.InSet):
-        return _set_test(view.pick_existing(key.messages))
+        return _set_test(key, view)
     if isinstance(key, c.ModSeq):
         least = key.value
         return lambda row, index: modseqs[index] >= least
@@ -113,7 +116,12 @@ def _view_test(key: c.SearchKey, view: View) -> Test | None:
     return lambda row, index: not flags[index] & bit
 
 
-def _set_test(spans: list[range]) -> Test:
+def _set_test(key: c.InSet, view: View) -> RowTest:
+    messages = key.messages
+    if messages.saved and not messages.ranges:  # as it stands: a search may name it a thousand times
+        holds = view.saved.holds()
+        return lambda row, index: holds(index)
+    spans = view.pick_existing(messages)
     starts = [span.start for span in spans]
 
     def inside(row: StoredRow, index: int) -> bool:
@@ -123,7 +131,10 @@ def _set_test(spans: list[range]) -> Test:
     return inside
 
 
-def _column_test(key: c.SearchKey, columns: list[str]) -> Test:
+_KINDS = {"message_id": EMAIL, "thread_id": THREAD}
+
+
+def _column_test(key: c.SearchKey, columns: list[str], owner: str, now: float) -> RowTest:
     def place(name: str) -> int:
         if name not in columns:
             columns.append(name)
@@ -137,6 +148,17 @@ def _column_test(key: c.SearchKey, columns: list[str]) -> Test:
     if isinstance(key, c.InternalDay):
         at, offset, compare = place("internaldate"), place("internaldate_offset"), _day_test(key.relation, key.day)
         return lambda row, index: compare(day_of(row[at], row[offset]))
+    if isinstance(key, c.Within):
+        at, moment = place("internaldate"), int(now) - key.seconds
+        if key.older:
+            return lambda row, index: bool(row[at] // 1_000_000 <= moment)
+        return lambda row, index: bool(row[at] // 1_000_000 >= moment)
+    if isinstance(key, c.SavedDay):
+        saved, compare = place("savedate"), _day_test(key.relation, key.day)
+        return lambda row, index: compare(day_of(row[saved], 0))
+    if isinstance(key, c.HasObjectId):
+        number, wanted = place(key.column), number_of(_KINDS[key.column], owner, key.text)
+        return lambda row, index: bool(row[number] == wanted)
     if isinstance(key, c.SentDay):
         sort, compare = place("sort"), _day_test(key.relation, key.day)
 
@@ -166,11 +188,6 @@ def _day_test(relation: str, day: date) -> Callable[[int], bool]:
     return lambda found: found >= wanted
 
 
-def fold(text: str) -> str:
-    """Return text as substrings are compared: composed, case folded."""
-    return text.lower() if text.isascii() else compose(compose(text).casefold())
-
-
 def header_test(key: c.InHeader) -> Callable[[bytes], bool]:
     """Return the test of a header block: some field of that name holds the text, encoded words decoded."""
     field, needle = key.field, fold(key.text)
@@ -190,7 +207,7 @@ class HeaderFields:
 
     def hold(self, field: str, needle: str) -> bool:
         """Whether some field of that name holds the folded text."""
-        as_it_stands = field.lower() not in _OF_ADDRESSES or not self._odd_addresses
+        as_it_stands = field.lower() not in FIELDS_OF_ADDRESSES or not self._odd_addresses
         if (
             as_it_stands
             and self._as_it_stands is not None
@@ -198,6 +215,10 @@ class HeaderFields:
             and needle.encode() not in self._as_it_stands
         ):
             return False
+        return any(needle in text for text in self.texts(field))
+
+    def texts(self, field: str) -> list[str]:
+        """Return the folded texts of all fields of that name."""
         name = field.encode("utf-8", "replace").lower()
         decoded = self._decoded.get(name)
         if decoded is None:
@@ -205,27 +226,13 @@ class HeaderFields:
                 self._raw = {}
                 for _, found, start, end in scan_fields(self._block):
                     self._raw.setdefault(found.lower(), []).append(self._block[start:end])
-            values = [unfold(raw) for raw in self._raw.get(name, ())]
-            decoded = [fold(decode_words(value)) for value in values]
-            if field.lower() in _OF_ADDRESSES:
-                decoded += [fold(_shown_addresses(value)) for value in values if _ODD_ADDRESS.search(value)]
-            self._decoded[name] = decoded
-        return any(needle in text for text in decoded)
+            decoded = self._decoded[name] = field_texts(field.lower(), self._raw.get(name, ()))
+        return decoded
 
     @cached_property
     def _odd_addresses(self) -> bool:
         """Whether an address may be written otherwise than it is shown."""
-        return _ODD_ADDRESS.search(self._block) is not None
-
-
-_OF_ADDRESSES = frozenset({"from", "sender", "reply-to", "to", "cc", "bcc"})
-# Comments, quoted pairs and white space within an address, which ENVELOPE does not show.
-_ODD_ADDRESS = re.compile(rb"[(\\]|\s[@.]|[@.]\s|\"@")
-
-
-def _shown_addresses(value: bytes) -> str:
-    """The addresses of a field as ENVELOPE shows them."""
-    return "\n".join([display_text(box) for box in mailboxes(parse_addresses(value, MAX_ADDRESSES))])
+        return ODD_ADDRESS.search(self._block) is not None
 
 
 class _LastRow:
@@ -251,17 +258,3 @@ _fields_of = lru_cache(maxsize=2)(HeaderFields)  # the keys of a search look int
 
 def _is_one_word(needle: str) -> bool:
     return needle != "" and needle.isascii() and needle.isprintable() and " " not in needle
-
-
-def returned_modseq(view: View, found: Sequence[int], returns: frozenset[str] | None) -> int | None:
-    """Return the highest mod-sequence of the messages a result names, None when it names none (RFC 7162 3.1.6, 3.1.10).
-
-    :param returns: the options of RFC 4731, None for a plain SEARCH.
-    """
-    if not found:
-        return None
-    if returns is None or returns & {"ALL", "COUNT"}:
-        named = found
-    else:
-        named = [found[0]] * ("MIN" in returns) + [found[-1]] * ("MAX" in returns)
-    return max(view.modseqs[index] for index in named)

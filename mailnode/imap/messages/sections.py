@@ -18,11 +18,13 @@ from mailnode.values.facts import KEPT_FIELDS, Part
 
 
 class Slice(NamedTuple):
-    """Octets of a message: ``head``, then ``blob[start:end]``."""
+    """Octets of a message: ``head``, then ``blob[start:end]``. ``encoding``: the transfer encoding that is to be undone, ""
+    where they are wanted as they stand."""
 
     head: bytes = b""
     start: int = 0
     end: int = 0
+    encoding: str = ""
 
     @property
     def size(self) -> int:
@@ -54,6 +56,15 @@ def locate(parts: Sequence[Part], prefix: bytes, section: Section) -> Slice | No
     if section.text == "MIME":
         return Slice(prefix if index == 0 else b"", part.header_start, part.body_start)
     return _inner(parts, index, section.text)
+
+
+def locate_encoded(parts: Sequence[Part], prefix: bytes, section: Section) -> Slice | None:
+    """Return the octets of a part and its transfer encoding (RFC 3516 4.2); a multipart or message has none to be undone."""
+    found = locate(parts, prefix, section)
+    index = _find(parts, section.part)
+    if found is None or index is None or parts[index].kind != "leaf":
+        return found
+    return found._replace(encoding=parts[index].encoding)
 
 
 def locate_in_message(header_size: int, size: int, prefix: bytes, section: Section) -> Slice:
@@ -147,10 +158,14 @@ def _picker(section: Section) -> Callable[[bytes], bytes]:
     if section.text == "HEADER.FIELDS.NOT":
         return lambda header: remove(header, section.fields)
     wanted = {name.lower() for name in section.fields}
+    expression: re.Pattern[bytes] | None = None
 
     def pick(header: bytes) -> bytes:
+        nonlocal expression
         if header.count(b"\r") <= _MAX_LINES:
-            return b"".join(_expression(section.fields).findall(header))
+            if expression is None:
+                expression = _expression(section.fields)
+            return b"".join(expression.findall(header))
         return b"".join(header[start:end] for start, name, _, end in scan_fields(header) if name.lower() in wanted)
 
     return pick
@@ -171,12 +186,10 @@ _UNFOLDED = rb"[^\r]*(?:\r(?!\n(?![ \t]))[^\r]*)*(?:\r\n|\Z)"
 
 
 def _ended(header: bytes, fields: bytes, blank: bytes = b"\r\n\r\n") -> bytes:
+    """End what was chosen from a header. Nothing but the blank line stands where there was nothing to choose, whether or not
+    the header ends with one: what is kept of a header does not tell that of one without such fields."""
     if not header.endswith(blank) and header not in (b"", b"\r\n"):
-        return fields if not fields or fields.endswith(b"\r\n") else fields + b"\r\n"
-    return _closed(fields)
-
-
-def _closed(fields: bytes) -> bytes:
+        return fields if fields.endswith(b"\r\n") else fields + b"\r\n"
     if fields.endswith(b"\r\n\r\n") or fields == b"\r\n":
         return fields
     return fields + b"\r\n" if not fields or fields.endswith(b"\r\n") else fields + b"\r\n\r\n"

@@ -16,11 +16,11 @@ def carriers(flags: array[int], bit: int, on: bool = True) -> bytes:
     return flags.tobytes()[place::WIDTH].translate(_found(bit >> 8 * octet, on))
 
 
-def with_bit(flags: array[int], bit: int) -> array[int]:
-    """Return the bitmaps with a bit set in all of them."""
+def with_bit(flags: array[int], bit: int, on: bool = True) -> array[int]:
+    """Return the bitmaps with a bit set in all of them, or in none."""
     octet, place = _where(bit)
     octets = bytearray(flags.tobytes())
-    octets[place::WIDTH] = octets[place::WIDTH].translate(_set(bit >> 8 * octet))
+    octets[place::WIDTH] = octets[place::WIDTH].translate(_set(bit >> 8 * octet, on))
     return array("Q", bytes(octets))
 
 
@@ -36,5 +36,5 @@ def _found(bit: int, on: bool) -> bytes:
 
 
 @lru_cache(maxsize=8)
-def _set(bit: int) -> bytes:
-    return bytes(octet | bit for octet in range(256))
+def _set(bit: int, on: bool) -> bytes:
+    return bytes(octet | bit if on else octet & ~bit for octet in range(256))

@@ -23,9 +23,10 @@ from dataclasses import dataclass
 
 from mailnode.imap.view.bitmaps import carriers, with_bit
 from mailnode.imap.view.packing import Columns, pack, unpack
+from mailnode.imap.view.saved import Saved
 from mailnode.values.flags import DELETED, SEEN, KeywordTable
 from mailnode.values.mailbox import MailboxChanges, MailboxSnapshot
-from mailnode.values.sets import SeqSet, UidSet
+from mailnode.values.sets import SeqSet, UidSet, merge
 
 _PIECE = 65_536  # messages of which the unseen are looked for at a time: the first is mostly near
 
@@ -37,10 +38,11 @@ _NONE: Columns = (array("I"), array("Q"), array("Q"))  # never altered: what alt
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """What to send, in this order: keywords (FLAGS, PERMANENTFLAGS), expunged, exists, recent, changed."""
+    """What to send, in this order: keywords (FLAGS, PERMANENTFLAGS), expunged or vanished, exists, recent, changed."""
 
     keywords: bool = False  # the keyword table grew
     expunged: tuple[int, ...] = ()  # sequence numbers, descending
+    vanished: tuple[int, ...] = ()  # the same messages by UID, ascending, for who is told that way
     exists: int | None = None
     recent: int | None = None
     changed: tuple[int, ...] = ()  # indexes of messages whose flags or modseq the client has not seen
@@ -52,35 +54,48 @@ class NoSuchNumber(Exception):
 
 class View:
     """Arrays ``uids``, ``flags`` (with :data:`RECENT`) and ``modseqs``, ascending by UID; index + 1 is the sequence
-    number of the first ``exists`` entries, the others have not been announced."""
+    number of the first ``exists`` entries, the others have not been announced. ``packed``: they as
+    :func:`mailnode.imap.view.packing.pack` made them small; None while they are there."""
 
     __slots__ = (
+        "_ahead",
         "_changed",
         "_flags",
         "_gone",
         "_keywords_told",
+        "_modseq_said",
         "_modseqs",
-        "_packed",
         "_recent_told",
         "_uids",
         "count",
         "exists",
         "highest_modseq",
         "keywords",
+        "knows_recent",
         "mailbox_id",
+        "others_seen",
+        "packed",
         "recent",
+        "results",
+        "saved",
+        "told_modseq",
+        "touched",
         "uidnext",
         "uidvalidity",
     )
 
-    def __init__(self, snapshot: MailboxSnapshot) -> None:
-        """:param snapshot: what SELECT is about to announce as a whole; its arrays are the view's from now on."""
+    def __init__(self, snapshot: MailboxSnapshot, others_seen: bool = False) -> None:
+        """:param snapshot: what SELECT is about to announce as a whole; its arrays are the view's from now on.
+        :param others_seen: mod-sequences also rise by what others have seen, which no flag here shows."""
         self.mailbox_id = snapshot.mailbox_id
         self.uidvalidity = snapshot.uidvalidity
         self.uidnext = snapshot.uidnext
         self.highest_modseq = snapshot.highest_modseq
+        self.told_modseq = snapshot.highest_modseq  # the client was told of all changes up to here
+        self._modseq_said = snapshot.highest_modseq  # what it takes that to be
+        self._ahead = 0  # the highest mod-sequence of this session's own changes
         self.keywords = snapshot.keywords
-        self._packed: bytes | None = None  # in place of the arrays, which are empty then
+        self.packed: bytes | None = None  # in place of the arrays, which are empty then
         self._uids = snapshot.uids
         self._flags = snapshot.flags
         self._modseqs = snapshot.modseqs
@@ -89,7 +104,12 @@ class View:
         self._flags[first_recent:] = with_bit(self._flags[first_recent:], RECENT)
         self.recent = self.exists - first_recent
         self._recent_told = self.recent
+        self.knows_recent = True
+        self.others_seen = others_seen
         self._keywords_told = len(self.keywords.names)
+        self.saved = Saved()  # what ``$`` stands for: nothing, after SELECT (RFC 5182 2.1)
+        self.results: list[Saved] = []  # of searches whose changes are told (RFC 5267 4.3)
+        self.touched: set[int] = set()  # UIDs of what came or changed, while there are such results
         self._gone: set[int] = set()
         self._changed: dict[int, int] = {}  # UID -> index of announced messages whose flags the client has not seen
 
@@ -98,47 +118,54 @@ class View:
     @property
     def uids(self) -> array[int]:
         """UIDs, ascending. Typecode "I"."""
-        if self._packed is not None:
+        if self.packed is not None:
             self.unpack()
         return self._uids
 
     @property
     def flags(self) -> array[int]:
         """Flags with :data:`RECENT`. Typecode "Q"."""
-        if self._packed is not None:
+        if self.packed is not None:
             self.unpack()
         return self._flags
 
     @property
     def modseqs(self) -> array[int]:
         """Mod-sequences. Typecode "Q"."""
-        if self._packed is not None:
+        if self.packed is not None:
             self.unpack()
         return self._modseqs
 
     @property
-    def packed(self) -> bytes | None:
-        """The arrays as :func:`mailnode.imap.view.packing.pack` made them small; None while they are there."""
-        return self._packed
-
-    @property
     def columns(self) -> Columns:
         """The three arrays."""
-        return self.uids, self.flags, self.modseqs
+        if self.packed is not None:
+            self.unpack()
+        return self._uids, self._flags, self._modseqs
 
     def pack(self, packed: bytes | None = None) -> None:
         """Make the arrays small. :param packed: what a thread has made of :attr:`columns`, which did not change since."""
-        if self._packed is None:
-            self._packed = pack(self.columns) if packed is None else packed
+        if self.packed is None:
+            self.packed = pack(self.columns) if packed is None else packed
             self._uids, self._flags, self._modseqs = _NONE
+            for marks in (self.saved, *self.results):
+                marks.pack()
 
     def unpack(self, columns: Columns | None = None) -> None:
         """Have the arrays again. :param columns: what a thread has made of :attr:`packed`."""
-        if self._packed is not None:
-            self._uids, self._flags, self._modseqs = unpack(self._packed) if columns is None else columns
-            self._packed = None
+        if self.packed is not None:
+            self._uids, self._flags, self._modseqs = unpack(self.packed) if columns is None else columns
+            self.packed = None
 
     # What the store says
+
+    def forget_recent(self) -> None:
+        """Have no message that is recent to this session, now and later (RFC 9051 2.3.2)."""
+        self.knows_recent = False
+        if self.recent:
+            self._flags = with_bit(self.flags, RECENT, False)
+            self.recent = 0
+        self._recent_told = 0
 
     def merge(self, changes: MailboxChanges) -> None:
         """Take in what happened after :attr:`highest_modseq`. Seeing the same change twice is harmless."""
@@ -166,12 +193,21 @@ class View:
             elif (
                 uids[index] == uid and modseq > modseqs[index]
             ):  # another UID: this one was expunged and told meanwhile
-                flags[index] = new | flags[index] & RECENT
+                before = flags[index]
+                flags[index] = new | before & RECENT
                 modseqs[index] = modseq
                 if index < self.exists:
-                    self._changed[uid] = index
+                    self._touch(uid)  # a result may go by mod-sequences
+                    if not self.others_seen or new != before & ~RECENT:
+                        self._changed[uid] = index
+
+    def _touch(self, uid: int) -> None:
+        if self.results:
+            self.touched.add(uid)
 
     def _arrive(self, uid: int, flags: int, modseq: int, recent: bool) -> None:
+        self._touch(uid)
+        recent = recent and self.knows_recent
         self.uids.append(uid)
         self.flags.append(flags | RECENT if recent else flags)
         self.modseqs.append(modseq)
@@ -192,6 +228,7 @@ class View:
                 self._gone.add(uid)
             else:  # as if it had never come
                 never_told.append(index)
+                self.touched.discard(uid)
         if never_told:
             self._remove(never_told)
 
@@ -203,17 +240,20 @@ class View:
             else changed them too, which even .SILENT reports (RFC 3501 6.4.6).
         """
         result: list[tuple[int, bool]] = []
+        uids, bitmaps, modseqs = self.columns
         for uid, flags, modseq in changed:
-            index = self.index_of(uid)
-            if index is None or index >= self.exists:
+            index = bisect_left(uids, uid)
+            if index >= self.exists or uids[index] != uid:
                 continue
-            before = self.flags[index]
+            before = bitmaps[index]
             old = before & ~RECENT
             expected = bits if mode == "set" else old | bits if mode == "add" else old & ~bits
             foreign = flags != expected or uid in self._changed
-            if modseq >= self.modseqs[index]:
-                self.flags[index] = flags | (before & RECENT)
-                self.modseqs[index] = modseq
+            if modseq >= modseqs[index]:
+                bitmaps[index] = flags | (before & RECENT)
+                modseqs[index] = modseq
+                self._ahead = max(self._ahead, modseq)
+                self._touch(uid)
             result.append((index, foreign))
         return result
 
@@ -225,6 +265,19 @@ class View:
 
     # What the client may be told
 
+    def is_told(self) -> bool:
+        """Whether the client knows of everything, as it mostly does; then count it as told up to here."""
+        if (
+            self._changed
+            or self._gone
+            or self.count > self.exists
+            or self.recent != self._recent_told
+            or self.keywords_grew
+        ):
+            return False
+        self.told_modseq = self.highest_modseq
+        return True
+
     def announce(self, expunge: bool) -> Announcement:
         """Return what to send now, and count it as sent.
 
@@ -233,9 +286,11 @@ class View:
         keywords = len(self.keywords.names) > self._keywords_told
         self._keywords_told = len(self.keywords.names)
         expunged: tuple[int, ...] = ()
+        vanished: tuple[int, ...] = ()
         if expunge and self._gone:
             indexes = self._places(self._gone)
             expunged = tuple(index + 1 for index in reversed(indexes))
+            vanished = tuple(sorted(self._gone))
             for uid in self._gone:
                 self._changed.pop(uid, None)
             self._gone.clear()
@@ -245,14 +300,24 @@ class View:
         exists = recent = None
         if self.count > self.exists:
             exists = self.exists = self.count
-        if self.recent != self._recent_told or exists is not None:
+        if self.knows_recent and (self.recent != self._recent_told or exists is not None):
             recent = self._recent_told = self.recent
         changed: tuple[int, ...] = ()
         if self._changed:
             waiting = self._changed.items()
             changed = tuple(sorted([index for uid, index in waiting if uid not in self._gone]))
             self._changed = {}
-        return Announcement(keywords, expunged, exists, recent, changed)
+        if not self._gone:
+            self.told_modseq = self.highest_modseq
+        return Announcement(keywords, expunged, vanished, exists, recent, changed)
+
+    def modseq_owed(self) -> int | None:
+        """Return the mod-sequence up to which the client knows all, and count it as said; None where it takes it for that
+        already. It must be said where MODSEQs were sent above those of changes that were not (RFC 7162 3.2 and 6)."""
+        if self.told_modseq == self._modseq_said and max(self._ahead, self.highest_modseq) <= self.told_modseq:
+            return None
+        self._modseq_said = self.told_modseq
+        return self.told_modseq
 
     @property
     def keywords_grew(self) -> bool:
@@ -282,6 +347,8 @@ class View:
         kept.append(slice(start, None))
         self._uids, self._flags, self._modseqs = (_parts(column, kept) for column in self.columns)
         self.count = len(self._uids)
+        for marks in (self.saved, *self.results):
+            marks.cut(kept)
         self._changed = {uid: bisect_left(self._uids, uid) for uid in self._changed}
 
     # Numbers
@@ -300,14 +367,22 @@ class View:
             spans = numbers.concrete(self.exists)
             if spans and spans[-1][1] > self.exists:
                 raise NoSuchNumber
+            if not numbers.saved:
+                return [range(low - 1, high) for low, high in spans]
         return self.pick_existing(numbers)
 
     def pick_existing(self, numbers: SeqSet | UidSet) -> list[range]:
         """Return the announced messages a set names, as ascending ranges of indexes.
 
         UIDs that do not exist are passed over (RFC 3501 6.4.8), and numbers above :attr:`exists`: a search that names
-        them finds nothing there. ``*`` in an empty mailbox names nothing.
+        them finds nothing there. ``*`` in an empty mailbox names nothing, and ``$`` what was saved.
         """
+        if numbers.saved:
+            spans = self.saved.spans(self.exists)
+            return _united([*spans, *self._numbered(numbers)]) if numbers.ranges else spans
+        return self._numbered(numbers)
+
+    def _numbered(self, numbers: SeqSet | UidSet) -> list[range]:
         if isinstance(numbers, SeqSet):
             spans = numbers.concrete(self.exists)
             return [range(low - 1, min(high, self.exists)) for low, high in spans if low <= self.exists]
@@ -330,6 +405,27 @@ class View:
         """Whether an EXPUNGE waits to be announced."""
         return bool(self._gone)
 
+    def gone_indexes(self) -> list[int]:
+        """Return the indexes of the messages whose EXPUNGE waits, ascending."""
+        return self._places(self._gone)
+
+    def follow(self, marks: Saved) -> None:
+        """Note from now on what comes and changes; what has come and was not announced, too. :param marks: of a result."""
+        self.results.append(marks)
+        self.touched.update(self.uids[self.exists :])
+
+    def unfollow(self, marks: Saved) -> None:
+        """A result's changes are not told any more."""
+        self.results = [other for other in self.results if other is not marks]
+        if not self.results:
+            self.touched.clear()
+
+    def touched_indexes(self) -> list[int]:
+        """Return the indexes of announced messages that came or changed, ascending."""
+        held, count = self.uids, self.exists
+        places = dict.fromkeys(self._places(self.touched))  # of one that went there is the place of the next
+        return [index for index in places if index < count and held[index] in self.touched]
+
     # Counts of what was announced
 
     @property
@@ -350,6 +446,10 @@ class View:
         spans = [range(self.exists)] if among is None else among
         uids = [self.uids[index] for span in spans for index in span if self.flags[index] & DELETED]
         return [uid for uid in uids if uid not in self._gone] if self._gone else uids
+
+
+def _united(spans: list[range]) -> list[range]:
+    return [range(low, high + 1) for low, high in merge((span.start, span.stop - 1) for span in spans)]
 
 
 def _parts(column: array[int], kept: Sequence[slice]) -> array[int]:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 from mailnode.imap.wire.lexer import Lexer
+from mailnode.imap.wire.literals import LiteralMark
+from mailnode.imap.wire.uploads import NOTHING, Passage
 from mailnode.values.sets import SeqSet, UidSet
 
 MessageSet: TypeAlias = SeqSet | UidSet
@@ -39,6 +41,18 @@ class Command:
         return isinstance(getattr(self, "messages", None), UidSet)
 
 
+@dataclass(frozen=True, slots=True)
+class Upload(Command):
+    """A command with messages, up to the first of their literals, before any octet of it is read.
+
+    ``connection.accept_append()`` asks for the octets, which follow as :class:`AppendChunk`, then :class:`AppendMore` where
+    another literal comes, :class:`AppendEnd` or :class:`AppendAborted`. With its tagged response in the place of that, and
+    ``completed()``, the message is not asked for or, when it comes anyway, thrown away.
+    """
+
+    passage: Passage
+
+
 C = TypeVar("C", bound=Command)
 
 
@@ -48,8 +62,9 @@ class CommandSyntax(Generic[C]):
 
     ``name``: in capitals, with ``UID``. ``parse``: given the tag and a cursor behind the name. ``secret``: refused while
     LOGINDISABLED holds. ``without_tls``: not allowed once TLS is up. ``long``: it may be as long before login as others are
-    after it. ``parse_streamed``: its last literal is a message and is not gathered (APPEND); given tag, cursor and the size
-    of a literal before that is asked for, it returns None when the message is not what comes next.
+    after it. ``parse_streamed``: it has messages, whose literals are not gathered (APPEND); given tag, cursor and what a
+    literal is announced by, before that is asked for, it returns None when no message is what comes next. ``binary``: its
+    literals may be binary (RFC 3516).
 
     ``sequence_numbers``: its arguments count messages by position, so they mean what the client saw last and no EXPUNGE
     may come between. ``expunge``: EXPUNGE may be reported while it runs (RFC 3501 7.4.1). ``together``: commands of one
@@ -63,7 +78,8 @@ class CommandSyntax(Generic[C]):
     secret: bool = False
     without_tls: bool = False
     long: bool = False
-    parse_streamed: Callable[[bytes, Lexer, int], C | None] | None = None
+    parse_streamed: Callable[[bytes, Lexer, LiteralMark], Upload | None] | None = None
+    binary: bool = False
     sequence_numbers: bool = False
     expunge: bool = True
     together: str = ""
@@ -116,16 +132,40 @@ class AppendChunk:
 
 
 @dataclass(frozen=True, slots=True)
+class AppendMore:
+    """A message literal has been read to its end, another is announced. Answered as :class:`Upload` is."""
+
+    passage: Passage
+
+
+@dataclass(frozen=True, slots=True)
 class AppendEnd:
-    """The message and the command are complete. Answered by APPEND's tagged response and ``completed()``."""
+    """The messages and the command are complete. Answered by the tagged response and ``completed()``."""
+
+    passage: Passage = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
 class AppendAborted:
-    """What followed the message was not the end of the command: throw the message away, answer BAD with ``text``, then
+    """What followed a message cannot be read: throw all messages away, answer with status, code and text, then
     ``completed()``."""
 
     text: str
+    status: bytes = b"BAD"
+    code: bytes = b""
 
 
-Continuation: TypeAlias = SaslResponse | IdleDone | AppendChunk | AppendEnd | AppendAborted
+Continuation: TypeAlias = SaslResponse | IdleDone | AppendChunk | AppendMore | AppendEnd | AppendAborted
+
+# All that the connection gives its session.
+Event: TypeAlias = (
+    Command
+    | Together
+    | ConnectionReply
+    | SaslResponse
+    | IdleDone
+    | AppendChunk
+    | AppendMore
+    | AppendEnd
+    | AppendAborted
+)

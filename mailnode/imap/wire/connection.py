@@ -18,13 +18,12 @@ mode            input is                               leaves by
 COMMAND         a line of a command                    a complete command -> WAITING; a literal; a refusal -> SKIP
 LITERAL         octets of a gathered literal           its last octet -> COMMAND
 SKIP            the rest of a refused command          its last line -> COMMAND (or IDLE)
-WAITING         left alone                             ``completed()`` -> COMMAND, ``continue_sasl()`` -> SASL,
-                                                       ``idling()`` -> IDLE, ``accept_append()`` -> MESSAGE,
-                                                       ``refuse_append()`` -> COMMAND or SKIP
+WAITING         left alone                             ``completed()`` -> COMMAND or SKIP, ``continue_sasl()`` -> SASL,
+                                                       ``idling()`` -> IDLE, ``accept_append()`` -> MESSAGE
 SASL            one line of base64                     the line -> WAITING
 IDLE            ``DONE``                               it -> WAITING
 MESSAGE         octets of an appended message          its last octet -> MESSAGE_END
-MESSAGE_END     CRLF                                   it -> WAITING
+MESSAGE_END     a line behind an appended message      it -> WAITING
 CLOSED          thrown away
 ==============  =====================================  ==============================================================
 """
@@ -33,8 +32,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TypeAlias
 
 from mailnode.imap.wire import responses
 from mailnode.imap.wire.command import (
@@ -42,47 +39,33 @@ from mailnode.imap.wire.command import (
     AppendAborted,
     AppendChunk,
     AppendEnd,
+    AppendMore,
     Command,
     ConnectionReply,
+    Event,
     IdleDone,
     ImapState,
     SaslResponse,
     Together,
+    Upload,
 )
+from mailnode.imap.wire.input_buffer import InputBuffer
 from mailnode.imap.wire.lexer import MAX_NUMBER, CommandFault, Lexer, decode_base64
+from mailnode.imap.wire.limits import DEFAULT_LIMITS, ImapLimits
 from mailnode.imap.wire.literals import LONGEST_MARK, LiteralMark, literal_mark
 from mailnode.imap.wire.states import TRANSITIONS, Mode
+from mailnode.imap.wire.uploads import Passage, read_passage
 from mailnode.values.wire import NEED_DATA, PAUSED, Signal
 
-Event: TypeAlias = (
-    Command | Together | ConnectionReply | SaslResponse | IdleDone | AppendChunk | AppendEnd | AppendAborted
-)
-
 CHUNK = 64 * 1024  # octets of a message in one AppendChunk
+STREAMED_LITERALS = 32  # gathered between two messages: all that was gathered is read again with each
 TOGETHER = 64  # commands in one Together at most
+_BETWEEN = (Mode.COMMAND, Mode.IDLE, Mode.CLOSED)  # a command may begin, or nothing more is said
 LONGEST_HEAD = 256  # octets of tag and name, by which a command is known before all of its line is there
 
 
 # tag = 1*<any ASTRING-CHAR except "+">; then SP and the name of the command, UID's with its second word
 _HEAD = re.compile(rb'([^\x00-\x20\x7f-\xff(){%*"\\+]+)(?: ((?:[Uu][Ii][Dd] )?[^ ]*)|\Z)')
-
-
-@dataclass(frozen=True, slots=True)
-class ImapLimits:
-    """Octets, and counts. ``line`` and ``literals`` bound one command: its text, and its literals together, the message
-    of APPEND left out."""
-
-    line: int = 64 * 1024
-    literals: int = 64 * 1024
-    line_before_login: int = 8 * 1024
-    literals_before_login: int = 8 * 1024
-    discard_before_login: int = 1024 * 1024  # a LITERAL+ above it ends the connection
-    sasl_line: int = 12288  # RFC 9051 6.2.2
-    message: int = 0  # of APPEND; 0: no limit here
-    bad_commands: int = 20  # in a row, after which the connection is ended
-
-
-DEFAULT_LIMITS = ImapLimits()
 
 
 class ImapConnection:
@@ -99,16 +82,18 @@ class ImapConnection:
         self._commands = commands
         self._limits = limits
         self._plaintext_login = plaintext_login
-        self._input = bytearray()
-        self._seen = 0  # octets of the input in which no CRLF begins
+        self._input = InputBuffer()
         self._state = ImapState.NOT_AUTHENTICATED
         self._secure = False
         self._mode = Mode.COMMAND
         self._bad = 0
         self._next: Event | None = None
-        self._append_synchronising = False
+        self._offered: LiteralMark | None = None  # a literal that the session has not asked for
         self._resume = Mode.COMMAND  # where SKIP leads
         self._aborted = False
+        self._passage: Passage | None = None
+        self._commands_begun = 0
+        self.utf8 = False  # quoted strings and names of mailboxes are in UTF-8, both ways (RFC 6855 3)
         self._forget()
 
     # What the pump sees
@@ -118,10 +103,18 @@ class ImapConnection:
         """Octets not looked at yet; a command that is being gathered is not counted, it has its own limits."""
         return len(self._input)
 
+    @property
+    def begun(self) -> int | None:
+        """The command of which a part has come."""
+        if self._mode is Mode.WAITING:
+            return None  # for us
+        nothing = self._mode in _BETWEEN and not self._text_size and not self._input
+        return None if nothing else self._commands_begun
+
     def receive_data(self, data: bytes) -> None:
         """Take input of any length."""
         if self._mode is not Mode.CLOSED:
-            self._input += data
+            self._input.add(data)
 
     def receive_eof(self) -> None:
         """The peer will send no more: what is complete is still given, the rest never was a command."""
@@ -139,11 +132,12 @@ class ImapConnection:
     def tls_started(self) -> None:
         """TLS is up: forget every octet and the state from before (RFC 3501 6.2.1)."""
         self._input.clear()
-        self._seen = 0
         self._secure = True
         self._state = ImapState.NOT_AUTHENTICATED
+        self.utf8 = False
         self._mode = self._resume = Mode.COMMAND
         self._next = None
+        self._offered = None
         self._aborted = False
         self._forget()
 
@@ -164,6 +158,11 @@ class ImapConnection:
         self._move("authenticated")
         self._bad = 0
 
+    def unauthenticated(self) -> None:
+        """Nobody is logged in any more, and nothing enabled (RFC 8437 3)."""
+        self._move("unauthenticated")
+        self.utf8 = False
+
     def selected(self) -> None:
         """A mailbox is open."""
         self._move("selected")
@@ -177,12 +176,25 @@ class ImapConnection:
         self._move("ended")
         self._close()
 
+    def accept_utf8(self) -> None:
+        """What comes from now on may be in UTF-8."""
+        self.utf8 = True
+
     def completed(self) -> None:
-        """The tagged response to the event was written."""
+        """The tagged response to the event was written. A message that comes though it was refused is thrown away."""
         self._answered(Mode.COMMAND)
-        if self._aborted and self._mode is Mode.COMMAND:
-            self._aborted = False
+        offered, self._offered = self._offered, None
+        aborted, self._aborted = self._aborted, False
+        if self._mode is not Mode.COMMAND:
+            return
+        if offered is not None and not offered.synchronising:
+            self._next = self._skip_literal(offered.size, None)
+        elif aborted:
             self._skip_to_end(None)
+
+    def take_rest(self) -> bytes:
+        """Return the input that was not looked at: it is not what it was taken for."""
+        return self._input.take(len(self._input))
 
     def continue_sasl(self) -> None:
         """A challenge was written; the next line is its response."""
@@ -193,17 +205,11 @@ class ImapConnection:
         self._answered(Mode.IDLE)
 
     def accept_append(self) -> None:
-        """Read the message of the APPEND that was given."""
+        """Read the message literal that was given."""
         self._answered(Mode.MESSAGE)
-        if self._append_synchronising and self._mode is Mode.MESSAGE:
+        offered, self._offered = self._offered, None
+        if self._mode is Mode.MESSAGE and offered is not None and offered.synchronising:
             self._next = ConnectionReply(responses.continuation())
-
-    def refuse_append(self) -> None:
-        """The tagged NO to the APPEND was written. A message that comes anyway is thrown away."""
-        self._answered(Mode.COMMAND)
-        if not self._append_synchronising and self._mode is Mode.COMMAND:
-            self._skip_left = self._literal_left
-            self._skip_to_end(None)
 
     def _answered(self, mode: Mode) -> None:
         if self._mode is Mode.CLOSED:
@@ -228,9 +234,12 @@ class ImapConnection:
 
     def _forget(self) -> None:
         """Begin a new command."""
+        self._commands_begun += 1
         self._gathered = bytearray()
         self._text_size = 0  # of the command's lines
         self._literal_size = 0  # of its literals together
+        self._literals = 0
+        self._behind_literal = Mode.COMMAND
         self._literal_left = 0
         self._tag = b"*"
         self._row: AnySyntax | None = None
@@ -252,33 +261,17 @@ class ImapConnection:
         if self._state is not ImapState.NOT_AUTHENTICATED:
             return True
         row = self._row
-        if row is None and (head := _HEAD.match(bytes(self._input[:LONGEST_HEAD]))) is not None:
+        if row is None and (head := _HEAD.match(self._input.head(LONGEST_HEAD))) is not None:
             row = self._commands.get((head.group(2) or b"").upper())
         return row is not None and row.long
 
-    def _take_line(self, limit: int) -> bytes | None:
-        """Return the next line without its CRLF, None when it is not complete.
-
-        :raises CommandError: there is none within ``limit`` octets.
-        """
-        at = self._input.find(b"\r\n", self._seen)
-        if at < 0:
-            self._seen = max(len(self._input) - 1, 0)
-            if self._seen > limit:
-                raise CommandFault("Line too long")
-            return None
-        if at > limit:
-            raise CommandFault("Line too long")
-        line = bytes(self._input[:at])
-        del self._input[: at + 2]
-        self._seen = 0
-        return line
-
     def _read_command(self) -> Event | Signal | None:
+        if not self._input:
+            return NEED_DATA
         try:
-            line = self._take_line(self._line_limit - self._text_size)
+            line = self._input.line(self._line_limit - self._text_size)
         except CommandFault as error:
-            head = None if self._text_size else _HEAD.match(bytes(self._input[: self._line_limit]))
+            head = None if self._text_size else _HEAD.match(self._input.head(self._line_limit))
             if head is not None and head.group(2) is not None:
                 self._tag = head.group(1)
             self._skip_to_end(error)
@@ -323,7 +316,7 @@ class ImapConnection:
     def _complete(self, line: bytes) -> Event:
         row = self._row
         assert row is not None
-        command = _parsed(row, self._tag, bytes(self._gathered + line), self._arguments_at)
+        command = self._parsed(row, self._tag, bytes(self._gathered + line), self._arguments_at)
         if self._state is not ImapState.NOT_AUTHENTICATED:
             self._bad = 0
         self._forget()
@@ -343,8 +336,7 @@ class ImapConnection:
 
     def _behind(self, group: str, numbers: bool) -> tuple[AnySyntax, Command] | None:
         """Take the next command if it is one of a group. :param numbers: it may be one with sequence numbers."""
-        at = self._input.find(b"\r\n", 0, self._line_limit + 2)
-        line = bytes(self._input[: max(at, 0)])
+        line = self._input.coming_line(self._line_limit)
         head = _HEAD.match(line)
         row = None if head is None else self._commands.get((head.group(2) or b"").upper())
         if head is None or row is None or row.together != group or (row.sequence_numbers and not numbers):
@@ -352,11 +344,17 @@ class ImapConnection:
         if literal_mark(line) is not None:
             return None
         try:
-            command = _parsed(row, head.group(1), line, head.end())
+            command = self._parsed(row, head.group(1), line, head.end())
         except CommandFault:
             return None
-        self._drop(at + 2)
+        self._input.drop(len(line) + 2)
         return row, command
+
+    def _parsed(self, row: AnySyntax, tag: bytes, text: bytes, arguments_at: int) -> Command:
+        lexer = Lexer(text, arguments_at, self.utf8)
+        command: Command = row.parse(tag, lexer)
+        lexer.end()
+        return command
 
     # Literals
 
@@ -366,35 +364,36 @@ class ImapConnection:
         if mark.size > MAX_NUMBER:
             raise CommandFault("Literal too long", code=b"TOOBIG")
         if self._row.parse_streamed is not None:
-            lexer = Lexer(bytes(self._gathered + line[: mark.start]), self._arguments_at)
-            append = self._row.parse_streamed(self._tag, lexer, mark.size)
-            if append is not None:
-                return self._start_append(append, mark)
-        if mark.binary:
+            lexer = Lexer(bytes(self._gathered + line[: mark.start]), self._arguments_at, self.utf8)
+            upload = self._row.parse_streamed(self._tag, lexer, mark)
+            if upload is not None:
+                return self._offer(upload, mark)
+            if self._literals == STREAMED_LITERALS:
+                raise CommandFault("Too many literals", status=b"NO", code=b"LIMIT")
+        if mark.binary and not self._row.binary:
             raise CommandFault("Binary literals are not allowed here")
+        return self._gather(line, mark, Mode.COMMAND)
+
+    def _gather(self, line: bytes, mark: LiteralMark, behind: Mode) -> Event | None:
+        """Take a literal into the text of the command. :param behind: what the input is behind it."""
+        self._literals += 1
         self._literal_size += mark.size
         if self._literal_size > self._literal_limit:
             raise CommandFault("Literal too long", code=b"TOOBIG")
         self._gathered += line + b"\r\n"
         self._literal_left = mark.size
+        self._behind_literal = behind
         self._mode = Mode.LITERAL
         return ConnectionReply(responses.continuation()) if mark.synchronising else None
 
     def _read_literal(self) -> Signal | None:
-        taken = self._input[: self._literal_left]
+        taken = self._input.take(self._literal_left)
         self._gathered += taken
-        self._drop(len(taken))
         self._literal_left -= len(taken)
         if self._literal_left:
             return NEED_DATA
-        self._mode = Mode.COMMAND
+        self._mode = self._behind_literal
         return None
-
-    def _drop(self, count: int) -> None:
-        """Remove octets from the front of the input; cheap, a bytearray only moves its start."""
-        if count:
-            del self._input[:count]
-            self._seen = 0
 
     # Refusals
 
@@ -423,16 +422,13 @@ class ImapConnection:
     def _skip(self) -> Event | Signal | None:
         dropped = min(self._skip_left, len(self._input))
         self._skip_left -= dropped
-        self._drop(dropped)
+        self._input.drop(dropped)
         if self._skip_left:
             return NEED_DATA
-        at = self._input.find(b"\r\n", self._seen)
-        if at < 0:
-            self._drop(max(len(self._input) - LONGEST_MARK, 0))
-            self._seen = max(len(self._input) - 1, 0)
+        end = self._input.rest_of_line(LONGEST_MARK)
+        if end is None:
             return NEED_DATA
-        mark = literal_mark(bytes(self._input[max(at - LONGEST_MARK, 0) : at]))
-        self._drop(at + 2)
+        mark = literal_mark(end)
         if mark is not None and not mark.synchronising:
             return self._skip_literal(mark.size, self._refusal)
         if self._refusal is not None:
@@ -456,7 +452,7 @@ class ImapConnection:
 
     def _read_sasl(self) -> Event | Signal | None:
         try:
-            line = self._take_line(self._limits.sasl_line)
+            line = self._input.line(self._limits.sasl_line)
         except CommandFault:
             self._mode = Mode.WAITING
             self._aborted = True
@@ -471,7 +467,7 @@ class ImapConnection:
     def _read_idle(self) -> Event | Signal | None:
         refusal = CommandFault("Only DONE ends IDLE")
         try:
-            line = self._take_line(self._line_limit)
+            line = self._input.line(self._line_limit)
         except CommandFault:
             self._resume = Mode.IDLE
             self._skip_to_end(refusal)
@@ -486,46 +482,68 @@ class ImapConnection:
 
     # APPEND
 
-    def _start_append(self, append: Command, mark: LiteralMark) -> Event:
-        if mark.binary:
-            raise CommandFault("Binary literals are not allowed here")
+    def _offer(self, event: Upload | AppendMore, mark: LiteralMark) -> Event:
+        """Leave it to the session whether a message is asked for."""
         if self._limits.message and mark.size > self._limits.message:
             raise CommandFault("Message too large", status=b"NO", code=b"TOOBIG")
         self._bad = 0
         self._forget()
-        self._append_synchronising = mark.synchronising
+        self._offered = mark
+        self._passage = event.passage
         self._literal_left = mark.size
         self._mode = Mode.WAITING
-        return append
+        return event
 
     def _read_message(self) -> Event | Signal | None:
         if not self._literal_left:
             self._mode = Mode.MESSAGE_END
             return None
-        taken = bytes(self._input[: min(self._literal_left, CHUNK)])
+        taken = self._input.take(min(self._literal_left, CHUNK))
         if not taken:
             return NEED_DATA
-        self._drop(len(taken))
         self._literal_left -= len(taken)
         return AppendChunk(taken)
 
-    def _read_message_end(self) -> Event | Signal | None:
-        if len(self._input) < 2 and b"\r\n".startswith(self._input):
+    def _read_behind_message(self) -> Event | Signal | None:
+        """Take a line behind a message literal: the end of the command, or what announces another literal."""
+        try:
+            line = self._input.line(self._line_limit - self._text_size)
+        except CommandFault as error:
+            self._aborted = True
+            return self._abort(error)
+        if line is None:
             return NEED_DATA
+        self._text_size += len(line) + 2
+        mark = literal_mark(line)
+        try:
+            return self._behind_message(line, mark)
+        except CommandFault as error:
+            self._offered = mark
+            return self._abort(error)
+
+    def _behind_message(self, line: bytes, mark: LiteralMark | None) -> Event | None:
+        if mark is not None and mark.size > MAX_NUMBER:
+            raise CommandFault("Literal too long", code=b"TOOBIG")
+        text = bytes(self._gathered + (line if mark is None else line[: mark.start]))
+        passage = read_passage(Lexer(text, utf8=self.utf8), mark, self._passage)
+        if mark is not None and passage is None:
+            if mark.binary:
+                raise CommandFault("Binary literals are not allowed here")
+            if self._literals == STREAMED_LITERALS:
+                raise CommandFault("Too many literals", status=b"NO", code=b"LIMIT")
+            return self._gather(line, mark, Mode.MESSAGE_END)
+        assert passage is not None
+        if mark is not None:
+            return self._offer(AppendMore(passage), mark)
+        self._forget()
         self._mode = Mode.WAITING
-        if self._input.startswith(b"\r\n"):
-            self._drop(2)
-            return AppendEnd()
-        self._bad += 1
-        self._aborted = True
-        return AppendAborted("Unexpected text behind the message")
+        return AppendEnd(passage)
 
-
-def _parsed(row: AnySyntax, tag: bytes, text: bytes, arguments_at: int) -> Command:
-    lexer = Lexer(text, arguments_at)
-    command: Command = row.parse(tag, lexer)
-    lexer.end()
-    return command
+    def _abort(self, error: CommandFault) -> Event:
+        self._forget()
+        self._mode = Mode.WAITING
+        self._bad += error.status == b"BAD"
+        return AppendAborted(error.text, error.status, error.code)
 
 
 # What reads the input in each mode.
@@ -537,6 +555,6 @@ _READERS: dict[Mode, Callable[[ImapConnection], Event | Signal | None]] = {
     Mode.SASL: ImapConnection._read_sasl,
     Mode.IDLE: ImapConnection._read_idle,
     Mode.MESSAGE: ImapConnection._read_message,
-    Mode.MESSAGE_END: ImapConnection._read_message_end,
+    Mode.MESSAGE_END: ImapConnection._read_behind_message,
     Mode.CLOSED: lambda _: NEED_DATA,
 }

@@ -14,9 +14,9 @@ from datetime import date
 from typing import TypeVar
 
 from mailnode.errors import BadMailboxName
-from mailnode.imap.wire.names import decode_name
+from mailnode.imap.wire.names import decode_name, decode_utf8_name
 from mailnode.values.flags import MAX_KEYWORD_OCTETS, system_flag
-from mailnode.values.mailbox_name import mailbox_name
+from mailnode.values.mailbox_name import SEPARATOR, mailbox_name
 from mailnode.values.sets import STAR, SeqSet, UidSet
 
 T = TypeVar("T")
@@ -38,8 +38,8 @@ _QUOTED = re.compile(rb'"((?:[^\x00\r\n"\\]|\\["\\])*)"')
 _ESCAPED = re.compile(rb'\\(["\\])')
 _LITERAL = re.compile(rb"\{([0-9]{1,10})\+?\}\r\n")
 _DIGITS = re.compile(rb"[0-9]+")
-# sequence-set = (seq-number / seq-range) *("," sequence-set); seq-number = nz-number / "*"
-_SET = re.compile(rb"[0-9*:,]+")
+# sequence-set = (seq-number / seq-range) ["," sequence-set] / "$"; seq-number = nz-number / "*"
+_SET = re.compile(rb"[0-9*:,]+\$?|\$")
 _RANGE = re.compile(rb"([1-9][0-9]{0,9}|\*)(?::([1-9][0-9]{0,9}|\*))?")
 # date-text = 1*2DIGIT "-" date-month "-" 4DIGIT
 _DATE = re.compile(rb"([0-9]{1,2})-([A-Za-z]{3})-([0-9]{4})")
@@ -81,9 +81,11 @@ class CommandFault(Exception):
 class Lexer:
     """A cursor over a complete command."""
 
-    def __init__(self, data: bytes, position: int = 0) -> None:
+    def __init__(self, data: bytes, position: int = 0, utf8: bool = False) -> None:
+        """:param utf8: quoted strings and names of mailboxes are in UTF-8 (RFC 6855 3)."""
         self._data = data
         self._at = position
+        self.utf8 = utf8
 
     @property
     def at_end(self) -> bool:
@@ -111,9 +113,13 @@ class Lexer:
             return True
         return False
 
+    def follows(self, word: bytes) -> bool:
+        """Whether fixed octets, letters in either case, come next. :param word: in capitals."""
+        return self._data[self._at : self._at + len(word)].upper() == word
+
     def accept_word(self, word: bytes) -> bool:
         """Read fixed octets, letters in either case, if they come next. :param word: in capitals."""
-        if self._data[self._at : self._at + len(word)].upper() == word:
+        if self.follows(word):
             self._at += len(word)
             return True
         return False
@@ -168,6 +174,8 @@ class Lexer:
         if self.peek() == b"{":
             return self._literal()
         inner = self.match(_QUOTED, "a string").group(1)
+        if self.utf8 and not _is_utf8(inner):
+            raise CommandFault("String is not UTF-8")
         return _ESCAPED.sub(rb"\1", inner) if b"\\" in inner else inner
 
     def nstring(self) -> bytes | None:
@@ -177,18 +185,22 @@ class Lexer:
         self.nil()
         return None
 
+    def nstring8(self) -> bytes | None:
+        """Read a string, a literal8 (RFC 3516 4.4), which may hold NUL, or NIL (None)."""
+        return self._literal(binary=True) if self.accept(b"~") else self.nstring()
+
     def nil(self) -> None:
         """Read NIL."""
         if self.word() != "NIL":
             raise CommandFault("Expected a string or NIL")
 
-    def _literal(self) -> bytes:
+    def _literal(self, binary: bool = False) -> bytes:
         head = self.match(_LITERAL, "a literal")
         size = int(head.group(1))
         data = self._data[self._at : self._at + size]
         if len(data) < size:
             raise CommandFault("Literal is incomplete")
-        if b"\0" in data:  # RFC 3501 9: CHAR8 is any octet except NUL
+        if not binary and b"\0" in data:  # RFC 3501 9: CHAR8 is any octet except NUL
             raise CommandFault("Literal contains NUL")
         self._at += size
         return data
@@ -200,11 +212,16 @@ class Lexer:
         return decimal(self.match(_DIGITS, "a number").group(), largest)
 
     def sequence_set(self, kind: type[S]) -> S:
-        """Read a sequence-set; it stays as the client wrote it and is never expanded."""
+        """Read a sequence-set; it stays as the client wrote it and is never expanded. ``$`` is its end (RFC 5182 3)."""
         text = self.match(_SET, "a message set").group()
         if text.isdigit() and text[0] != 0x30:
             number = decimal(text, MAX_NUMBER)
             return kind(((number, number),))
+        saved = text.endswith(b"$")
+        if text == b"$":
+            return kind((), saved)
+        if saved:
+            text = text.removesuffix(b",$")
         ranges = []
         for part in text.split(b","):
             found = _RANGE.fullmatch(part)
@@ -212,7 +229,7 @@ class Lexer:
                 raise CommandFault("Bad message set")
             first = _set_number(found.group(1))
             ranges.append((first, first if found.group(2) is None else _set_number(found.group(2))))
-        return kind(tuple(ranges))
+        return kind(tuple(ranges), saved)
 
     # Dates
 
@@ -241,23 +258,34 @@ class Lexer:
     # Names and flags
 
     def mailbox(self) -> str:
-        """Read a mailbox name, decoded from modified UTF-7 and canonical.
+        """Read a mailbox name, decoded and canonical.
 
         :raises CommandError: with NO [CANNOT] for a name no mailbox can have.
         """
-        name = decode_name(self.astring())
+        return self.mailbox_as_written()[0]
+
+    def mailbox_as_written(self) -> tuple[str, str]:
+        """As :meth:`mailbox`; also return the name as it is written, decoded, without a separator at its end."""
+        name = self.encoded_name()
         try:
             if name is not None:
-                return mailbox_name(name)
+                return mailbox_name(name), name.removesuffix(SEPARATOR)
         except BadMailboxName:
             pass
         raise CommandFault("Mailbox name is not allowed", status=b"NO", code=b"CANNOT")
 
-    def list_mailbox(self) -> bytes:
-        """Read a mailbox pattern of LIST or LSUB, as it stands on the wire."""
+    def encoded_name(self) -> str | None:
+        """Read what names a mailbox, or where names begin; None where nothing can be named so."""
+        return self._decoded(self.astring())
+
+    def list_mailbox(self) -> str | None:
+        """Read a mailbox pattern of LIST or LSUB; None where it can match nothing."""
         if self.peek() in (b'"', b"{"):
-            return self.string()
-        return self.match(_LIST_CHARS, "a mailbox pattern").group()
+            return self._decoded(self.string())
+        return self._decoded(self.match(_LIST_CHARS, "a mailbox pattern").group())
+
+    def _decoded(self, wire: bytes) -> str | None:
+        return decode_utf8_name(wire) if self.utf8 else decode_name(wire)
 
     def flag(self) -> bytes:
         """Read one flag: ``\\Name`` or a keyword."""
@@ -304,6 +332,13 @@ def decode_base64(text: bytes) -> bytes | None:
     except binascii.Error:
         return None
     return data if binascii.b2a_base64(data, newline=False) == text else None
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        return text.isascii() or bool(text.decode("utf-8"))
+    except UnicodeDecodeError:
+        return False
 
 
 def _set_number(text: bytes) -> int:

@@ -1,4 +1,4 @@
-"""Mailbox names on the wire: modified UTF-7 (RFC 3501 5.1.3), and the patterns of LIST."""
+"""Mailbox names on the wire: modified UTF-7 (RFC 3501 5.1.3) or UTF-8 (RFC 6855 3), and the patterns of LIST."""
 
 from __future__ import annotations
 
@@ -54,6 +54,14 @@ def decode_name(wire: bytes) -> str | None:
             pieces.append(text)
             shifted = True
     return "".join(pieces)
+
+
+def decode_utf8_name(wire: bytes) -> str | None:
+    """Return the name a client wrote in UTF-8, in which ``&`` is a letter; None when it is not that."""
+    try:
+        return wire.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
 
 
 def _unshift(base64: bytes) -> str | None:

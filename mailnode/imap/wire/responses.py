@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from mailnode.imap.wire.names import encode_name
-from mailnode.imap.wire.text import astring
+from mailnode.imap.wire.text import astring, quoted
 from mailnode.values.mailbox_name import SEPARATOR
 
 HIERARCHY = b'"' + SEPARATOR.encode("ascii") + b'"'
@@ -53,9 +53,16 @@ def parenthesized(words: Iterable[bytes]) -> bytes:
     return b"(" + b" ".join(words) + b")"
 
 
-def mailbox(name: str) -> bytes:
-    """Return a mailbox name as an astring in modified UTF-7."""
-    return astring(encode_name(name))
+def mailbox(name: str, utf8: bool = False) -> bytes:
+    """Return a mailbox name as an astring in modified UTF-7. :param utf8: in UTF-8 (RFC 6855 3)."""
+    if utf8 and not name.isascii():
+        return quoted(name.encode("utf-8"))
+    return astring(name.encode("ascii") if utf8 else encode_name(name))
+
+
+def vanished(uids: str, earlier: bool = False) -> bytes:
+    """Return ``* VANISHED``. :param uids: a set. :param earlier: before the mailbox was selected (RFC 7162 3.2.10)."""
+    return untagged(b"VANISHED (EARLIER)" if earlier else b"VANISHED", uids.encode("ascii"))
 
 
 def capability(names: Sequence[str]) -> bytes:

@@ -28,6 +28,8 @@ TRANSITIONS: dict[tuple[ImapState, str], ImapState] = {
     (ImapState.SELECTED, "selected"): ImapState.SELECTED,
     (ImapState.SELECTED, "unselected"): ImapState.AUTHENTICATED,
     (ImapState.AUTHENTICATED, "unselected"): ImapState.AUTHENTICATED,
+    # RFC 8437 5
+    (ImapState.AUTHENTICATED, "unauthenticated"): ImapState.NOT_AUTHENTICATED,
     (ImapState.NOT_AUTHENTICATED, "ended"): ImapState.LOGOUT,
     (ImapState.AUTHENTICATED, "ended"): ImapState.LOGOUT,
     (ImapState.SELECTED, "ended"): ImapState.LOGOUT,
@@ -36,4 +38,5 @@ TRANSITIONS: dict[tuple[ImapState, str], ImapState] = {
     (ImapState.LOGOUT, "authenticated"): ImapState.LOGOUT,
     (ImapState.LOGOUT, "selected"): ImapState.LOGOUT,
     (ImapState.LOGOUT, "unselected"): ImapState.LOGOUT,
+    (ImapState.LOGOUT, "unauthenticated"): ImapState.LOGOUT,
 }

@@ -17,13 +17,23 @@ def string(data: bytes) -> bytes:
     NUL may not stand in any string of RFC 3501 (9, note 3): it goes out as 0x80, which changes no length.
     """
     if len(data) <= MAX_QUOTED and _QUOTABLE.match(data):
-        return b'"' + _SPECIALS.sub(rb"\\\1", data) + b'"'
+        return quoted(data)
     return literal(data)
+
+
+def quoted(data: bytes) -> bytes:
+    """Return a quoted string of what may stand in one: no CR, LF or NUL, 8-bit to those who take UTF-8 there (RFC 6855 3)."""
+    return b'"' + _SPECIALS.sub(rb"\\\1", data) + b'"'
 
 
 def literal(data: bytes) -> bytes:
     """Return a literal; NUL as in :func:`string`."""
     return b"{%d}\r\n" % len(data) + data.replace(b"\0", b"\x80")
+
+
+def literal8(data: bytes) -> bytes:
+    """Return a literal that may hold NUL (RFC 3516 4.3)."""
+    return b"~{%d}\r\n" % len(data) + data
 
 
 def nstring(data: bytes | None) -> bytes:

@@ -38,6 +38,7 @@ class Pop3Connection:
         self.in_lines = False  # within a multi-line reply
         self._buffer = bytearray()
         self._scanned = 0  # octets of the buffer without a line end
+        self._lines = 0  # given out
         self._discarding = False  # in a line that was too long
         self._answered = True
         self._in_sasl = False
@@ -47,6 +48,11 @@ class Pop3Connection:
     def buffered(self) -> int:
         """Octets taken and not given out yet."""
         return len(self._buffer)
+
+    @property
+    def begun(self) -> int | None:
+        """The line of which a part has come."""
+        return self._lines if self._buffer and self._answered else None
 
     def receive_data(self, data: bytes) -> None:
         """Take input."""
@@ -64,6 +70,7 @@ class Pop3Connection:
         if line is None:
             return NEED_DATA
         self._answered = False
+        self._lines += 1
         if isinstance(line, BadCommand):
             self._in_sasl = False
             return line
@@ -77,6 +84,8 @@ class Pop3Connection:
 
     def _next_line(self) -> bytes | BadCommand | None:
         buffer = self._buffer
+        if not buffer:
+            return None
         while True:
             end = buffer.find(b"\r\n", max(0, self._scanned - 1))
             if self._discarding:
@@ -87,13 +96,14 @@ class Pop3Connection:
                 del buffer[: end + 2]
                 self._scanned, self._discarding = 0, False
                 continue
-            limit = self._limit()
-            if end < 0 and len(buffer) < limit:
-                self._scanned = len(buffer)
-                return None
-            if end < 0 or end + 2 > limit:
-                self._discarding = True
-                return _TOO_LONG
+            if not 0 <= end <= MAX_COMMAND - 2:
+                limit = self._limit()
+                if end < 0 and len(buffer) < limit:
+                    self._scanned = len(buffer)
+                    return None
+                if end < 0 or end + 2 > limit:
+                    self._discarding = True
+                    return _TOO_LONG
             line = bytes(buffer[:end])
             del buffer[: end + 2]
             self._scanned = 0

@@ -114,16 +114,14 @@ def _with_arguments(verb: str, arguments: Arguments, rest: bytes) -> PopCommand 
         return PopCommand(verb, text=b"".join(words)) if len(words) <= 1 else None
     if arguments is Arguments.AUTH:
         return _auth(verb, words)
-    numbers = [decimal(word) for word in words]
     if arguments is Arguments.MAYBE_NUMBER and not words:
         return PopCommand(verb)
-    if len(numbers) != (2 if arguments is Arguments.NUMBER_LINES else 1):
+    if len(words) != (2 if arguments is Arguments.NUMBER_LINES else 1):
         return None
-    number, lines = numbers[0], numbers[-1]
     # Message 0 exists no more than message -1 does; it also stands for "none given".
-    if not number or lines is None:
-        return None
-    return PopCommand(verb, number=number, lines=lines if arguments is Arguments.NUMBER_LINES else 0)
+    number = decimal(words[0])
+    lines = decimal(words[1]) if len(words) > 1 else 0
+    return PopCommand(verb, number=number, lines=lines) if number and lines is not None else None
 
 
 def _auth(verb: str, words: list[bytes]) -> PopCommand | None:

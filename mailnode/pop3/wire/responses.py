@@ -17,12 +17,12 @@ class PopReply:
     code: str = ""
 
     def __bytes__(self) -> bytes:
-        words = ["+OK" if self.positive else "-ERR"]
+        line = "+OK" if self.positive else "-ERR"
         if self.code:
-            words.append(f"[{self.code}]")
-        words.append(self.text)
-        line = " ".join(word for word in words if word).encode("utf-8", "replace")
-        return line.translate(_NO_CONTROLS)[: MAX_RESPONSE - 2] + b"\r\n"
+            line += f" [{self.code}]"
+        if self.text:
+            line += f" {self.text}"
+        return line.encode("utf-8", "replace").translate(_NO_CONTROLS)[: MAX_RESPONSE - 2] + b"\r\n"
 
 
 _NO_CONTROLS = bytes.maketrans(bytes([*range(32), 127]), b" " * 33)

@@ -1,0 +1,102 @@
+"""What the search index says of a search before messages are looked into: texts that cannot stand in them.
+
+It decides nothing but that: a key that looks for such a text does not hold. What is left of the search is asked of the messages
+as ever.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+
+from mailnode.imap.commands.context import Searching
+from mailnode.imap.messages.judging import Tree, reduced
+from mailnode.imap.messages.search_keys import InBody, InHeader, InText, SearchKey, leaves
+from mailnode.imap.messages.search_tests import ROWS, cost
+from mailnode.message.search_text import fold
+from mailnode.values.search import BODY, HEADER, MAX_NEEDLES, SHOWN, SHOWN_FIELDS, ZONES, Needle
+
+LEAST = 100  # messages below which nobody is asked
+OF_ROWS, OF_MESSAGE = 2.0, 30.0  # microseconds that it takes to look into columns, or into a small message
+AT_ONCE = 5000  # messages between two turns of the reactor
+FEW = 8  # candidates for one that may hold a text, from which on these are looked up in place of looking at all
+
+
+async def split(context: Searching, key: SearchKey, candidates: Sequence[int]) -> list[tuple[Tree, Sequence[int]]]:
+    """Return what is left of a key to be asked, of which candidates: the same of all where nothing is known."""
+    needles = _needles(key)
+    index = context.services.index
+    if not needles or index is None or len(candidates) < LEAST:
+        return [(key, candidates)]
+    selected, searches = context.mailbox, context.services.searches
+    uids = selected.view.uids
+    worth = len(candidates) * (OF_ROWS if cost(key) <= ROWS else OF_MESSAGE)
+    async with searches.of(context.mail.account_id), searches.step():
+        maybe = await index.candidates(
+            selected.mailbox.account_id,  # whoever has it: it may be shared
+            selected.mailbox.id,
+            (uids[candidates[0]], uids[candidates[-1]]),
+            list(needles.values()),
+            worth,
+            context.ensure_there,
+        )
+    if maybe is None:
+        return [(key, candidates)]
+    return await _sorted_out(context, key, candidates, list(zip(needles, maybe, strict=True)))
+
+
+async def _sorted_out(
+    context: Searching, key: SearchKey, candidates: Sequence[int], maybe: Sequence[tuple[SearchKey, set[int]]]
+) -> list[tuple[Tree, Sequence[int]]]:
+    uids = context.mailbox.view.uids
+    anywhere = set().union(*[some for _, some in maybe])
+    nowhere = reduced(key, dict.fromkeys([leaf for leaf, _ in maybe], False))
+    if nowhere is False and len(anywhere) * FEW < len(candidates):
+        candidates = await _of_uids(context, candidates, sorted(anywhere))
+    trees: dict[tuple[bool, ...], Tree] = {}
+    found: dict[Tree, list[int]] = {}
+    for at in range(0, len(candidates), AT_ONCE):
+        await context.pause()
+        some = candidates[at : at + AT_ONCE]
+        if nowhere is False:
+            some = [index for index in some if uids[index] in anywhere]
+        for index in some:
+            uid = uids[index]
+            holds = tuple([uid in held for _, held in maybe])
+            if holds not in trees:
+                absent = [leaf for (leaf, _), may in zip(maybe, holds, strict=True) if not may]
+                trees[holds] = reduced(key, dict.fromkeys(absent, False))
+            found.setdefault(trees[holds], []).append(index)
+    return list(found.items())
+
+
+async def _of_uids(context: Searching, candidates: Sequence[int], wanted: Sequence[int]) -> list[int]:
+    """Return those candidates that have one of some UIDs, looking each of these up."""
+    view, found = context.mailbox.view, []
+    for at in range(0, len(wanted), AT_ONCE):
+        await context.pause()
+        for uid in wanted[at : at + AT_ONCE]:
+            index = view.index_of(uid)
+            if index is not None:
+                place = bisect_left(candidates, index)
+                if place < len(candidates) and candidates[place] == index:
+                    found.append(index)
+    return found
+
+
+def _needles(key: SearchKey) -> dict[SearchKey, Needle]:
+    """Return the texts that are looked for, by their keys: no more than the index is asked for."""
+    found: dict[SearchKey, Needle] = {}
+    for leaf in leaves(key):
+        if isinstance(leaf, InHeader | InBody | InText) and leaf.text and len(found) < MAX_NEEDLES:
+            found.setdefault(leaf, Needle(fold(leaf.text), _zones(leaf)))
+    return found
+
+
+def _zones(leaf: InHeader | InBody | InText) -> frozenset[int]:
+    if isinstance(leaf, InBody):
+        return frozenset({BODY})
+    if isinstance(leaf, InText):
+        return frozenset(ZONES)
+    # What stands among the fields that are shown is left out of the rest of the header.
+    return frozenset({SHOWN} if leaf.field in SHOWN_FIELDS else {SHOWN, HEADER})
