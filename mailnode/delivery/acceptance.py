@@ -29,6 +29,7 @@ from mailnode.values.facts import EncodedFacts
 from mailnode.values.mailbox import NewMessage
 from mailnode.values.plan import Judgement
 from mailnode.values.queue import NewEnvelope, QueuedEnvelope
+from mailnode.values.reading import ReadMessage
 
 _log = Logger()
 
@@ -117,8 +118,10 @@ class Acceptance:
         finally:
             await self._threads.run("disk", remove, file)
 
-    async def stage(self, writer: IBlobWriter) -> tuple[StagedBlob, EncodedFacts]:
+    async def stage(self, writer: IBlobWriter, reading: ReadMessage | None = None) -> tuple[StagedBlob, EncodedFacts]:
         """Finish a message and scan it: beside hashing and compression when it is neither tiny nor hard."""
+        if reading is not None:
+            return await self._blobs.put(writer.take(), reading.encoded), reading.facts
         if writer.size <= TINY:
             return await self._stage_tiny(writer.take())
         blob, facts = await writer.finish_with(facts_if_quick)
@@ -131,7 +134,7 @@ class Acceptance:
             try:
                 facts, encoded = cast(_Scanned, await self._batches.run(content))
             except Busy:
-                pass  # it died, or is behind
+                pass  # it died, is behind, or could not scan this one
             else:
                 return await self._blobs.put(content, encoded), facts
             finally:
@@ -185,7 +188,7 @@ class Acceptance:
         for copy in made.local:
             if copy.wait_for_room or "SUCCESS" in copy.options.notify:
                 return False
-        return len({self._mail.partition(copy.plan.account_id) for copy in made.local}) == 1
+        return len(made.local) == 1 or len({self._mail.partition(copy.plan.account_id) for copy in made.local}) == 1
 
     async def _place(self, envelope: Envelope, made: Copies, blob: StagedBlob, facts: EncodedFacts) -> bool:
         """Place all copies by one unit; False when an account of several is gone or full meanwhile, or the only one is gone:
@@ -205,7 +208,10 @@ class Acceptance:
 
 
 def _leads_to_many(judgement: Judgement) -> bool:
-    return sum([len(route.remote) + len(route.local) for route in judgement.routes.values()]) > MANY_COPIES
+    count = 0
+    for route in judgement.routes.values():
+        count += len(route.remote) + len(route.local)
+    return count > MANY_COPIES
 
 
 def queued_envelope(

@@ -5,10 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Generic, TypeVar
+from dataclasses import dataclass
+from math import inf
 from urllib.parse import unquote
 
 from twisted.internet.defer import Deferred, gatherResults
+from twisted.logger import Logger
 
 from mailnode.delivery.acceptance import queued_envelope
 from mailnode.delivery.plans import copies
@@ -16,20 +18,23 @@ from mailnode.delivery.routing import RoutingTable
 from mailnode.errors import BadAddress, DomainError, StoreUnavailable
 from mailnode.interfaces.accounts import IDirectory
 from mailnode.interfaces.delivery import IDelivery, ISigner
-from mailnode.interfaces.runtime import IHints
+from mailnode.interfaces.runtime import IClock, IHints, IThreads
 from mailnode.interfaces.store import IBlobs, IQueueStore
 from mailnode.interfaces.tls_reports import IDueReports, ReportNotTaken
+from mailnode.message.compose import message_id
 from mailnode.message.headers import header_end
+from mailnode.message.report_mail import ReportForm, report_mail
 from mailnode.values.address import Address, parse_address
-from mailnode.values.envelope import Envelope, MailOptions, Origin, Recipient
+from mailnode.values.envelope import PLAIN_MAIL, Envelope, MailOptions, Origin, Recipient
+from mailnode.values.events import EventFields, emit, moment
 from mailnode.values.ids import new_id
 from mailnode.values.plan import Judgement
 from mailnode.values.queue import NewEnvelope
-from mailnode.values.tls_report import DAY, DueReport
+from mailnode.values.tls_report import DAY, DueReport, ReportSettings, day_name
 
 AT_ONCE = 5  # reports that are sent at the same time
 
-T = TypeVar("T")
+_log = Logger()
 
 
 class ReportMail:
@@ -73,11 +78,48 @@ class ReportMail:
         return envelope.id
 
 
-class DailyReports(ABC, Generic[T]):
-    """Sends those that are due; what they say and how they go is said by each kind. ``T``: a report."""
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One as it is sent, packed, and how much it tells of. ``counted``: messages or connections, ``failures`` among them."""
 
-    def __init__(self, due: IDueReports) -> None:
+    content: bytes
+    counted: int
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReportKind:
+    """What is the same in all reports of a kind. ``events``: what their events begin with; ``counts``: what of there is a number in
+    them. ``form``: as mail, which has ``options``. ``largest``: octets of a report, packed."""
+
+    events: str
+    counts: str
+    form: ReportForm
+    options: MailOptions = PLAIN_MAIL
+    largest: float = inf
+
+
+class DailyReports(ABC):
+    """Sends those that are due; what they say and who wants them is said by each kind."""
+
+    def __init__(
+        self,
+        kind: ReportKind,
+        settings: ReportSettings,
+        hostname: str,
+        due: IDueReports,
+        mail: ReportMail,
+        threads: IThreads,
+        clock: IClock,
+    ) -> None:
+        """:param hostname: of this server. :param clock: UTC."""
+        self._kind = kind
+        self._settings = settings
+        self._hostname = hostname
         self._due = due
+        self._mail = mail
+        self._threads = threads
+        self._clock = clock
         self._stopped = False
 
     def stop(self) -> None:
@@ -123,20 +165,56 @@ class DailyReports(ABC, Generic[T]):
         """Return the URIs where a domain wants its reports. :raises ResolverFailure: that cannot be told."""
 
     @abstractmethod
-    async def _report(self, due: DueReport) -> T:
+    async def _report(self, due: DueReport) -> Report:
         """Return the report. :raises mailnode.errors.DomainError:"""
 
-    @abstractmethod
-    async def _hand_over(self, due: DueReport, place: str, report: T) -> str:
+    async def _hand_over(self, due: DueReport, place: str, report: Report) -> str:
         """Send a report to one place; return the envelope's id where it goes by mail. :raises ReportNotTaken:"""
+        kind = self._kind
+        if len(report.content) > kind.largest:
+            raise ReportNotTaken("it is too large")
+        to, now = mail_address(place), self._clock.seconds()
+        identifier = message_id(new_id(now), self._hostname)
 
-    @abstractmethod
-    def _tell_sent(self, due: DueReport, place: str, report: T, envelope: str) -> None:
-        """Log that it was taken."""
+        def made() -> bytes:
+            return report_mail(
+                kind.form,
+                due.domain,
+                due.day,
+                report.content,
+                self._settings,
+                self._hostname,
+                to=str(to),
+                message_id=identifier,
+                seconds=now,
+            )
 
-    @abstractmethod
+        content = await self._threads.run("cpu", made)
+        return await self._mail.send(content, self._settings.domain, to, now, kind.options)
+
+    def _tell_sent(self, due: DueReport, place: str, report: Report, envelope: str) -> None:
+        counts: EventFields = {self._kind.counts: report.counted, "failures": report.failures}
+        emit(
+            _log,
+            f"{self._kind.events}.sent",
+            domain=due.domain,
+            day=day_name(due.day),
+            to=place,
+            envelope=envelope,
+            **counts,
+        )
+
     def _tell_failed(self, due: DueReport, place: str, reason: str) -> None:
-        """Log that it was not."""
+        emit(
+            _log,
+            f"{self._kind.events}.failed",
+            warning=due.again is None,
+            domain=due.domain,
+            day=day_name(due.day),
+            to=place,
+            reason=reason,
+            again="" if due.again is None else moment(due.again),
+        )
 
 
 def mail_address(place: str) -> Address:

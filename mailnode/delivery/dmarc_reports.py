@@ -3,40 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from twisted.logger import Logger
-
-from mailnode.delivery.daily_reports import DailyReports, ReportMail, mail_address
+from mailnode.delivery.daily_reports import DailyReports, Report, ReportKind, ReportMail, mail_address
 from mailnode.errors import BadAddress, NoSuchName
 from mailnode.interfaces.dmarc import IDmarcResults
 from mailnode.interfaces.outbound import IResolver
 from mailnode.interfaces.runtime import IClock, IThreads
 from mailnode.interfaces.tls_reports import ReportNotTaken
-from mailnode.message.compose import message_id
 from mailnode.message.dmarc import read_record, walk
-from mailnode.message.dmarc_report import packed, report, report_mail
-from mailnode.values.dmarc_report import CountedSeen
-from mailnode.values.envelope import PLAIN_MAIL
-from mailnode.values.events import emit, moment
-from mailnode.values.ids import new_id
-from mailnode.values.tls_report import DueReport, ReportSettings, day_name
+from mailnode.message.dmarc_report import BY_MAIL, packed, report
+from mailnode.values.tls_report import DueReport, ReportSettings
 
 MAX_PLACES = 5  # to which one domain has its reports
 LARGEST = 5 * 1024 * 1024  # octets of a packed report
 
-_log = Logger()
+KIND = ReportKind("dmarc_report", "messages", BY_MAIL, largest=LARGEST)
 
 
-@dataclass(frozen=True, slots=True)
-class DmarcReport:
-    """One as it is sent, and what it tells of."""
-
-    content: bytes
-    counted: Sequence[CountedSeen]
-
-
-class DmarcReports(DailyReports[DmarcReport]):
+class DmarcReports(DailyReports):
     """Sends those that are due."""
 
     def __init__(
@@ -51,15 +35,10 @@ class DmarcReports(DailyReports[DmarcReport]):
         clock: IClock,
     ) -> None:
         """:param hostname: of this server. :param generator: what made the reports, with its version."""
-        super().__init__(results)
-        self._settings = settings
-        self._hostname = hostname
+        super().__init__(KIND, settings, hostname, results, mail, threads, clock)
         self._generator = generator
         self._results = results
         self._resolver = resolver
-        self._mail = mail
-        self._threads = threads
-        self._clock = clock
 
     async def _wanted(self, domain: str) -> Sequence[str]:
         """The record is looked up anew: it may be gone, or name others, since the mail came."""
@@ -92,52 +71,16 @@ class DmarcReports(DailyReports[DmarcReport]):
             return (uri,) if records else ()
         return others if all(_is_at(other, host) for other in others) else ()
 
-    async def _report(self, due: DueReport) -> DmarcReport:
+    async def _report(self, due: DueReport) -> Report:
         counted = await self._results.results(due.day, due.domain)
 
         def made() -> bytes:
             return packed(report(due.domain, due.day, counted, self._settings, self._hostname, self._generator))
 
-        return DmarcReport(await self._threads.run("cpu", made), counted)
-
-    async def _hand_over(self, due: DueReport, place: str, report: DmarcReport) -> str:
-        if len(report.content) > LARGEST:
-            raise ReportNotTaken("it is too large")
-        to, now = mail_address(place), self._clock.seconds()
-        made = report_mail(
-            due.domain,
-            due.day,
-            report.content,
-            self._settings,
-            self._hostname,
-            to=str(to),
-            message_id=message_id(new_id(now), self._hostname),
-            seconds=now,
-        )
-        return await self._mail.send(made, self._settings.domain, to, now, PLAIN_MAIL)
-
-    def _tell_sent(self, due: DueReport, place: str, report: DmarcReport, envelope: str) -> None:
-        emit(
-            _log,
-            "dmarc_report.sent",
-            domain=due.domain,
-            day=day_name(due.day),
-            to=place,
-            messages=sum(one.count for one in report.counted),
-            failures=sum(one.count for one in report.counted if not (one.seen.dkim or one.seen.spf)),
-            envelope=envelope,
-        )
-
-    def _tell_failed(self, due: DueReport, place: str, reason: str) -> None:
-        emit(
-            _log,
-            "dmarc_report.failed",
-            warning=due.again is None,
-            domain=due.domain,
-            day=day_name(due.day),
-            to=place,
-            reason=reason,
-            again="" if due.again is None else moment(due.again),
+        return Report(
+            await self._threads.run("cpu", made),
+            sum(one.count for one in counted),
+            sum(one.count for one in counted if not (one.seen.dkim or one.seen.spf)),
         )
 
 

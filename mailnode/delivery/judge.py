@@ -77,7 +77,7 @@ class Judge:
         senders: dict[Address, Address] = {}
         if envelope.reverse_path is not None:
             senders = await self._senders(judgement, envelope, envelope.reverse_path, circles)
-        return replace(judgement, senders=senders, circles=circles)
+        return judgement._replace(senders=senders, circles=circles)
 
     async def _senders(
         self, judgement: Judgement, envelope: Envelope, sender: Address, circles: frozenset[Address]

@@ -9,9 +9,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from mailnode.errors import NoSuchName, ResolverFailure
+from mailnode.interfaces.ephemeral import IStsPolicies
 from mailnode.interfaces.outbound import IPolicyHost, IResolver, PolicyNotFetched
 from mailnode.interfaces.runtime import IClock
-from mailnode.interfaces.store import IStsPolicies
 from mailnode.values.events import emit
 from mailnode.values.sts_policy import KeptStsPolicy, StsPolicy, read_id, read_policy
 from mailnode.values.tls_report import TlsSession, reported_policy

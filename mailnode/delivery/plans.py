@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from functools import cache
+from typing import NamedTuple
 
 from mailnode.delivery.circles import mark
 from mailnode.delivery.routing import RoutingTable
@@ -21,8 +21,7 @@ from mailnode.values.queue import GIVEN_UP_DESTINATION, LOCAL_DESTINATION, Queue
 from mailnode.values.reason import WaitReason
 
 
-@dataclass(frozen=True, slots=True)
-class LocalCopy:
+class LocalCopy(NamedTuple):
     """A copy for a mailbox here. ``wait_for_room``: the account is full, the copy waits in the queue."""
 
     plan: DeliveryPlan
@@ -45,8 +44,7 @@ class RemoteCopy:
 _Borne = tuple[bytes, str, bool]  # prefix, sender and circle of a RemoteCopy
 
 
-@dataclass(frozen=True, slots=True)
-class Copies:
+class Copies(NamedTuple):
     """All copies of one message: one an account, one a foreign address."""
 
     local: tuple[LocalCopy, ...]
@@ -63,25 +61,26 @@ def copies(envelope: Envelope, judgement: Judgement) -> Copies:
     led_on: dict[tuple[Address, bytes], _Borne] = {}  # once for a list, however many are on it
     for reached in (judgement.own, judgement.redirected) if judgement.plans else (judgement.own,):
         for number, recipient in enumerate(envelope.recipients):
+            written = str(recipient.address)
             for route, plan in reached(recipient.address):
                 prefix = prefixes.setdefault(plan.prefix, envelope.trace + plan.prefix)
                 for account_id, came_for in route.local:
                     if account_id not in local:
-                        own = delivery_prefix(envelope.reverse_path, str(recipient.address)) + prefix
+                        own = delivery_prefix(envelope.reverse_path, written) + prefix
                         mailbox = plan.mailbox or "INBOX"
                         wanted = DeliveryPlan(
                             account_id, came_for, mailbox, plan.flags, plan.keywords, own, plan.special_use
                         )
-                        asked = _options(recipient, came_for, number in carried)
+                        asked = _options(recipient, written, came_for, number in carried)
                         local[account_id] = LocalCopy(wanted, asked, account_id in route.over_quota)
                         carried.add(number)
                 for address in route.remote:
                     key = _wire_key(address)
                     if key not in remote:
                         # RFC 3461 5.2.7.3: who sends to a list has asked for no word of its members.
-                        listed = PLAIN_RCPT if route.owner else _options(recipient, address, number in carried)
+                        listed = PLAIN_RCPT if route.owner else _options(recipient, written, address, number in carried)
                         borne = prefix, "", False
-                        if address != str(recipient.address):
+                        if address != written:
                             of = recipient.address, prefix
                             borne = led_on.get(of) or led_on.setdefault(of, _led_on(judgement, *of))
                         remote[key] = RemoteCopy(address, listed, *borne)
@@ -117,15 +116,18 @@ def queued_recipients(
         for index, copy in enumerate(made.local)
     ]
     encoded: dict[tuple[bytes, str], str] = {}
-    lead = cache(lambda domain, sender: routing.destination(domain, sender, account))
+    leads: dict[tuple[str, str], str] = {}  # by domain and sender
     for index, remote in enumerate(made.remote, len(rows)):
         on_top = remote.prefix, remote.sender
         if on_top not in encoded:
             encoded[on_top] = _encode_remote(remote)
+        way = remote.address.rpartition("@")[2], remote.sender or reverse_path
+        if way not in leads:
+            leads[way] = routing.destination(*way, account)
         row = QueuedRecipient(
             index,
             remote.address,
-            lead(remote.address.rpartition("@")[2], remote.sender or reverse_path),
+            leads[way],
             plan=encoded[on_top],
             options=remote.options,
             next_try=next_try,
@@ -193,10 +195,10 @@ def decode_plan(row: QueuedRecipient) -> tuple[DeliveryPlan, bool]:
     return plan, bool(fields.get("wait_for_room"))
 
 
-def _options(recipient: Recipient, address: str, further: bool) -> RcptOptions:
-    """Return what goes with a copy for an address. :param further: another copy carries the whole request."""
+def _options(recipient: Recipient, written: str, address: str, further: bool) -> RcptOptions:
+    """Return what goes with a copy for an address. :param written: the recipient's own. :param further: another copy carries
+    the whole request."""
     options = recipient.options.without_success if further else recipient.options
-    written = str(recipient.address)
     if options.orcpt or written == address:
         return options
     # RFC 3461 5.2.1 (d): what was given goes on as it is; for an alias the address it stood for is added.

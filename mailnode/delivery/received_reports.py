@@ -59,8 +59,10 @@ class ReportReader:
         address = self._wanted()
         if address is None or len(self._one.waiting) >= WAITING:
             return
-        if any(_is_for(recipient.address, address) for recipient in envelope.recipients):
-            self._one.run(lambda: Deferred.fromCoroutine(self._look(envelope, blob, facts))).addErrback(_failed)
+        for recipient in envelope.recipients:
+            if _is_for(recipient.address, address):
+                self._one.run(lambda: Deferred.fromCoroutine(self._look(envelope, blob, facts))).addErrback(_failed)
+                return
 
     async def _look(self, envelope: Envelope, blob: StagedBlob, facts: EncodedFacts) -> None:
         found = await self._threads.run("cpu", locate_report, facts.parts)

@@ -20,9 +20,8 @@ the server lacks an extension           next host; final when none has it
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from random import SystemRandom
 
 from zope.interface import implementer
@@ -168,7 +167,8 @@ class RemoteAgent:
             source = way.source(hop.address)
             target = self._target(way.next_hop, domain, hop, decided.get(hop.host), wanted)
             if source is not None and target is not None:
-                target = replace(target, source=source, proxy=way.proxy, require_tls=wanted == TLS_REQUIRED)
+                if source or way.proxy is not None or wanted == TLS_REQUIRED:
+                    target = replace(target, source=source, proxy=way.proxy, require_tls=wanted == TLS_REQUIRED)
                 groups.setdefault(hop.preference, []).append(target)
         if not groups:
             raise NoRoute(
@@ -218,6 +218,11 @@ class RemoteAgent:
     def _message(self, claim: Claim, rows: Sequence[_Row], lmtp: bool) -> OutboundMessage:
         envelope = claim.envelope
         prefix = prefix_of(rows[0].recipient)
+        eight_bit = self._eight_bit
+
+        def instead() -> Awaitable[OutboundMessage | None]:
+            assert eight_bit is not None
+            return eight_bit.instead(message, bool(envelope.account_id), len(prefix))
 
         async def read(offset: int, length: int) -> bytes:
             """Read what is on top, then the message."""
@@ -236,11 +241,9 @@ class RemoteAgent:
                 tls="" if lmtp else envelope.options.tls,  # it is delivered there, and goes no further
             ),
             envelope_id=envelope.id,
+            without_8bitmime=None if eight_bit is None else instead,
         )
-        if self._eight_bit is None:
-            return message
-        own = bool(envelope.account_id)
-        return replace(message, without_8bitmime=partial(self._eight_bit.instead, message, own, len(prefix)))
+        return message
 
 
 def _was_softened(recipient: QueuedRecipient) -> bool:

@@ -8,7 +8,7 @@ seal: mail of others is never said in ASCII (:mod:`mailnode.delivery.eight_bit`)
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -106,7 +106,7 @@ class ArcSealer:
                 chain=found.chain,
                 dkim=found.dkim,
             )
-        return replace(judgement, seals=seals) if seals else judgement
+        return judgement._replace(seals=seals) if seals else judgement
 
     async def _key(self, domain: str) -> SigningKey:
         """:raises Unsealed: there is none. Others than RSA are not verified (RFC 8617 4.2.1 leaves them to a later standard)."""
@@ -126,7 +126,7 @@ class ArcSealer:
         arc = next((result for result in envelope.authentication if result.method == "arc"), None)
         arc = arc or (await self._check.chain(header, digests)).result
         if envelope.origin.peer:  # RFC 8617 6
-            arc = replace(arc, properties=(("smtp.remote-ip", envelope.origin.peer), *arc.properties))
+            arc = arc._replace(properties=(("smtp.remote-ip", envelope.origin.peer), *arc.properties))
         # What plug-ins have written (RFC 8617 4.1.1), besides these results; forged ones went at the door.
         ours = f"Authentication-Results: {payload(self._hostname, envelope.authentication)}\r\n".encode("ascii")
         said = said_by(self._hostname, envelope.trace.replace(ours, b"") + header)

@@ -3,34 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from twisted.logger import Logger
-
-from mailnode.delivery.daily_reports import DailyReports, ReportMail, mail_address
+from mailnode.delivery.daily_reports import DailyReports, Report, ReportKind, ReportMail
 from mailnode.errors import NoSuchName
 from mailnode.interfaces.outbound import IResolver
 from mailnode.interfaces.runtime import IClock, IThreads
 from mailnode.interfaces.tls_reports import IReportHost, ITlsResults
-from mailnode.message.compose import message_id
-from mailnode.message.tls_report import GZIPPED, packed, report, report_mail
+from mailnode.message.tls_report import BY_MAIL, packed, report
 from mailnode.values.envelope import TLS_OPTIONAL, MailOptions
-from mailnode.values.events import emit, moment
-from mailnode.values.ids import new_id
-from mailnode.values.tls_report import CountedSession, DueReport, ReportSettings, day_name, places
+from mailnode.values.tls_report import DueReport, ReportSettings, places
 
-_log = Logger()
-
-
-@dataclass(frozen=True, slots=True)
-class TlsReport:
-    """One as it is sent, and what it tells of."""
-
-    content: bytes
-    sessions: Sequence[CountedSession]
+# Whatever is wrong with TLS, as its header says.
+KIND = ReportKind("tls_report", "sessions", BY_MAIL, MailOptions(tls=TLS_OPTIONAL))
 
 
-class TlsReports(DailyReports[TlsReport]):
+class TlsReports(DailyReports):
     """Sends those that are due."""
 
     def __init__(
@@ -45,15 +32,10 @@ class TlsReports(DailyReports[TlsReport]):
         clock: IClock,
     ) -> None:
         """:param hostname: of this server."""
-        super().__init__(results)
-        self._settings = settings
-        self._hostname = hostname
+        super().__init__(KIND, settings, hostname, results, mail, threads, clock)
         self._results = results
         self._resolver = resolver
-        self._mail = mail
         self._web = web
-        self._threads = threads
-        self._clock = clock
 
     async def _wanted(self, domain: str) -> Sequence[str]:
         try:
@@ -61,51 +43,19 @@ class TlsReports(DailyReports[TlsReport]):
         except NoSuchName:
             return ()
 
-    async def _report(self, due: DueReport) -> TlsReport:
+    async def _report(self, due: DueReport) -> Report:
         sessions = await self._results.results(due.day, due.domain)
         content = await self._threads.run(
             "cpu", lambda: packed(report(due.domain, due.day, sessions, self._settings, self._hostname))
         )
-        return TlsReport(content, sessions)
+        return Report(
+            content,
+            sum(one.count for one in sessions),
+            sum(one.count for one in sessions if one.session.result),
+        )
 
-    async def _hand_over(self, due: DueReport, place: str, report: TlsReport) -> str:
+    async def _hand_over(self, due: DueReport, place: str, report: Report) -> str:
         if place.lower().startswith("https:"):
-            await self._web.post(place, report.content, GZIPPED)
+            await self._web.post(place, report.content, BY_MAIL.kind)
             return ""
-        to, now = mail_address(place), self._clock.seconds()
-        made = report_mail(
-            due.domain,
-            due.day,
-            report.content,
-            self._settings,
-            self._hostname,
-            to=str(to),
-            message_id=message_id(new_id(now), self._hostname),
-            seconds=now,
-        )
-        # Whatever is wrong with TLS, as its header says.
-        return await self._mail.send(made, self._settings.domain, to, now, MailOptions(tls=TLS_OPTIONAL))
-
-    def _tell_sent(self, due: DueReport, place: str, report: TlsReport, envelope: str) -> None:
-        emit(
-            _log,
-            "tls_report.sent",
-            domain=due.domain,
-            day=day_name(due.day),
-            to=place,
-            sessions=sum(one.count for one in report.sessions),
-            failures=sum(one.count for one in report.sessions if one.session.result),
-            envelope=envelope,
-        )
-
-    def _tell_failed(self, due: DueReport, place: str, reason: str) -> None:
-        emit(
-            _log,
-            "tls_report.failed",
-            warning=due.again is None,
-            domain=due.domain,
-            day=day_name(due.day),
-            to=place,
-            reason=reason,
-            again="" if due.again is None else moment(due.again),
-        )
+        return await super()._hand_over(due, place, report)

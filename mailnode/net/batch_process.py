@@ -1,8 +1,8 @@
 """The other side of :mod:`mailnode.net.batches`: a process that answers batches of calls. It loads nothing it does not
 need.
 
-A batch and its answer are a frame with a pickle in it: a list of octet strings, a list of (good, values or error as
-text).
+A batch and its answer are a frame with a pickle in it: a list of the arguments of each call, a list of (good, values or
+error as text).
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from mailnode.net.frames import FrameReader, frame
 # The functions' values, or why there are none.
 Outcome: TypeAlias = tuple[Literal[True], tuple[object, ...]] | tuple[Literal[False], str]
 
-_PIECE = 256 * 1024  # octets read at a time
+_PIECE = 64 * 1024  # octets read at a time; room for more would be mapped anew for each
 
 
-def serve(connection: socket.socket, *functions: Callable[[bytes], object]) -> None:
+def serve(connection: socket.socket, *functions: Callable[..., object]) -> None:
     """Answer batches until the other side is gone; what the process does."""
     reader = FrameReader()
     while data := connection.recv(_PIECE):
         for batch in reader.receive(data):
-            outcomes = [_outcome(functions, argument) for argument in pickle.loads(batch)]
+            outcomes = [_outcome(functions, arguments) for arguments in pickle.loads(batch)]
             connection.sendall(frame(pickle.dumps(outcomes, pickle.HIGHEST_PROTOCOL)))
 
 
-def _outcome(functions: Sequence[Callable[[bytes], object]], argument: bytes) -> Outcome:
+def _outcome(functions: Sequence[Callable[..., object]], arguments: Sequence[object]) -> Outcome:
     try:
-        return True, tuple(function(argument) for function in functions)
+        return True, tuple([function(*arguments) for function in functions])
     except Exception as error:
         return False, f"{type(error).__name__}: {error}"
 
 
-def _named(name: str) -> Callable[[bytes], object]:
+def _named(name: str) -> Callable[..., object]:
     module, _, function = name.partition(":")
-    named: Callable[[bytes], object] = getattr(importlib.import_module(module), function)
+    named: Callable[..., object] = getattr(importlib.import_module(module), function)
     return named
 
 

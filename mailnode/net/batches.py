@@ -14,6 +14,7 @@ import socket
 import sys
 from collections import deque
 from collections.abc import Callable
+from typing import TypeAlias
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessExitedAlready
@@ -30,35 +31,40 @@ from mailnode.net import batch_process
 from mailnode.net.frames import FrameReader, frame
 from mailnode.values.events import emit
 
-MOST = 32  # calls of one batch
-OCTETS = 512 * 1024  # of the arguments of one batch, the last call's apart
+MOST = 32  # calls of one batch, where nobody says otherwise
+OCTETS = 512 * 1024  # of content in one batch, the last call's apart
 UNDER_WAY = 2  # batches: while one is worked on, the next is there already
 WAITING = 1000  # calls
 IDLE_SECONDS = 60.0  # until the process is ended
+ANSWER_SECONDS = 10.0  # for a batch: a process that takes longer stands still, and is ended
+
+_Call: TypeAlias = tuple[bytes, *tuple[object, ...]]  # arguments, content first
 
 _log = Logger()
 
 
 @implementer(IBatches)
 class Batches:
-    """Runs functions of one octet string in another process. :meth:`stop` ends it."""
+    """Runs functions in another process. :meth:`stop` ends it."""
 
-    def __init__(self, reactor: IServerReactor, *functions: Callable[[bytes], object]) -> None:
-        """:param functions: module-level; each is given every argument, and what it returns is pickled."""
+    def __init__(self, reactor: IServerReactor, *functions: Callable[..., object], most: int = MOST) -> None:
+        """:param functions: module-level; each is given the arguments of every call, and what it returns is pickled.
+        :param most: calls of one batch."""
         self._reactor = reactor
+        self._most = most
         self._names = [f"{function.__module__}:{function.__qualname__}" for function in functions]
-        self._waiting: deque[tuple[bytes, Deferred[tuple[object, ...]]]] = deque()
+        self._waiting: deque[tuple[_Call, Deferred[tuple[object, ...]]]] = deque()
         self._under_way: deque[list[Deferred[tuple[object, ...]]]] = deque()
         self._link: _HelperEnd | None = None
-        self._idle: IDelayed | None = None
+        self._timer: IDelayed | None = None  # for the next answer, or for the next call
         self._stopped = False
 
-    async def run(self, argument: bytes) -> tuple[object, ...]:
-        """Return the functions' values, in a tuple. :raises Busy: the process died, or too many calls wait."""
+    async def run(self, content: bytes, *others: object) -> tuple[object, ...]:
+        """See :class:`IBatches`."""
         if self._stopped or len(self._waiting) >= WAITING:
             raise Busy
         done: Deferred[tuple[object, ...]] = Deferred()
-        self._waiting.append((argument, done))
+        self._waiting.append(((content, *others), done))
         if len(self._under_way) < UNDER_WAY:
             try:
                 self._send()
@@ -74,54 +80,66 @@ class Batches:
     def _send(self) -> None:
         if self._link is None:
             self._link = _start(self._reactor, self._names, self._answered, self._died)
-        if self._idle is not None:
-            self._idle.cancel()
-            self._idle = None
-        arguments: list[bytes] = []
+        calls: list[_Call] = []
         deferreds: list[Deferred[tuple[object, ...]]] = []
         octets = 0
-        while self._waiting and len(arguments) < MOST and octets < OCTETS:
-            argument, done = self._waiting.popleft()
-            arguments.append(argument)
+        while self._waiting and len(calls) < self._most and octets < OCTETS:
+            call, done = self._waiting.popleft()
+            calls.append(call)
             deferreds.append(done)
-            octets += len(argument)
+            octets += len(call[0])
         self._under_way.append(deferreds)
-        self._link.send(arguments)
+        self._link.send(calls)
+        self._wait()
 
     def _answered(self, outcomes: list[batch_process.Outcome]) -> None:
         deferreds = self._under_way.popleft()
         if self._waiting:
             self._send()
-        elif not self._under_way:
-            self._idle = self._reactor.callLater(IDLE_SECONDS, self._end_idle)
+        else:
+            self._wait()
         for done, outcome in zip(deferreds, outcomes, strict=True):
             if outcome[0]:
                 done.callback(outcome[1])
             else:
-                done.errback(RuntimeError(outcome[1]))
+                _log.warn("{work} failed: {error}", work=" ".join(self._names), error=outcome[1])
+                done.errback(Busy())
 
-    def _end_idle(self) -> None:
-        self._idle = None
+    def _wait(self) -> None:
+        """Begin anew to wait for an answer, or for a call when none is under way."""
+        self._cancel_timer()
+        self._timer = self._reactor.callLater(ANSWER_SECONDS if self._under_way else IDLE_SECONDS, self._waited)
+
+    def _waited(self) -> None:
+        self._timer = None
+        if self._under_way:
+            self._tell_ended()
         self._end()
 
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
     def _end(self) -> None:
-        if self._idle is not None:
-            self._idle.cancel()
-            self._idle = None
         if self._link is not None:
             self._link.end()
             self._lost(self._link)
 
     def _died(self, link: _HelperEnd) -> None:
         if link is self._link:  # it was not we who ended it
-            emit(_log, "helper.ended", warning=True, work=" ".join(self._names))
+            self._tell_ended()
         self._lost(link)
+
+    def _tell_ended(self) -> None:
+        emit(_log, "helper.ended", warning=True, work=" ".join(self._names))
 
     def _lost(self, link: _HelperEnd) -> None:
         """The process is gone; the next call starts another."""
         if link is not self._link:
             return
         self._link = None
+        self._cancel_timer()
         self._give_up()
 
     def _give_up(self) -> None:
@@ -144,9 +162,9 @@ class _HelperEnd(Protocol):
         self._reader = FrameReader()
         self.process: IProcessTransport  # given by who starts it
 
-    def send(self, arguments: list[bytes]) -> None:
+    def send(self, calls: list[_Call]) -> None:
         """Send one batch."""
-        self._transport().write(frame(pickle.dumps(arguments, pickle.HIGHEST_PROTOCOL)))
+        self._transport().write(frame(pickle.dumps(calls, pickle.HIGHEST_PROTOCOL)))
 
     def end(self) -> None:
         """End the process, whatever it is working on."""

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import dns.exception
 from dns.asyncbackend import Backend, DatagramSocket, StreamSocket  # type: ignore[attr-defined]
-from twisted.internet.defer import Deferred, DeferredSemaphore, TimeoutError, ensureDeferred
+from twisted.internet.defer import Deferred, TimeoutError, ensureDeferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.internet.protocol import Factory, Protocol, connectionDone
@@ -25,6 +25,7 @@ from zope.interface import implementer
 from mailnode.interfaces.pause import pause
 from mailnode.interfaces.reactor import IServerReactor, IStreamTransport
 from mailnode.interfaces.runtime import IClock
+from mailnode.interfaces.turns import Places
 
 T = TypeVar("T")
 
@@ -190,7 +191,7 @@ class TwistedBackend(Backend):
     def __init__(self, reactor: IServerReactor, at_once: int) -> None:
         """:param at_once: sockets at a time; a question for which there is none waits."""
         self._reactor = reactor
-        self._places = DeferredSemaphore(at_once)
+        self._places = Places(at_once)
 
     def name(self) -> str:
         """The name dnspython shows."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
+from cryptography.hazmat.primitives import hashes
 from OpenSSL import SSL
 from twisted.internet.interfaces import ISSLTransport
 from twisted.python.failure import Failure
@@ -31,3 +32,23 @@ def why_no_tls(reason: Failure) -> str:
         said = reason.value.args[0] if reason.value.args else ()
         return "; ".join(dict.fromkeys(str(entry[-1]) for entry in said if entry)) or "no reason was given"
     return "the connection ended during the handshake"
+
+
+def bindings_of(transport: object) -> dict[str, bytes]:
+    """Return what may bind a login to a connection, by type (RFC 9266, RFC 5929); none without TLS 1.3.
+
+    In TLS 1.2 programs take ``tls-unique``, which does not name one connection there (RFC 9266 1), or ask nobody which others we
+    know: they are better offered none. Nor is there any behind a balancer: it may have ended the client's own TLS.
+    """
+    if not ISSLTransport.providedBy(transport) or getattr(transport, "behind_balancer", False):
+        return {}
+    connection = cast(IStreamTransport, transport).getHandle()
+    if connection.get_protocol_version_name() != "TLSv1.3":
+        return {}
+    found = {"tls-exporter": connection.export_keying_material(b"EXPORTER-Channel-Binding", 32, b"")}  # RFC 9266 2
+    certificate = connection.get_certificate(as_cryptography=True)
+    digest = certificate.signature_hash_algorithm if certificate is not None else None
+    if certificate is not None and digest is not None:
+        weak = isinstance(digest, (hashes.MD5, hashes.SHA1))  # RFC 5929 4.1
+        found["tls-server-end-point"] = certificate.fingerprint(hashes.SHA256() if weak else digest)
+    return found

@@ -26,10 +26,7 @@ class LocalHints:
     def publish(self, account_id: str, modseq: int) -> None:
         """Tell that an account reached this modseq."""
         for callback in tuple(self._accounts.get(account_id, ())):
-            try:
-                callback(modseq)
-            except Exception:  # a hint is a courtesy: the subscriber polls anyway
-                _log.failure("a subscriber of hints failed")
+            _call(callback, modseq)
         for watcher in tuple(self._watching):
             _call(watcher, account_id, modseq)
 
@@ -44,6 +41,10 @@ class LocalHints:
                 del self._accounts[account_id]
 
         return end
+
+    def has_listener(self, account_id: str) -> bool:
+        """Whether anybody has subscribed to the account."""
+        return account_id in self._accounts
 
     def watch(self, callback: Callable[[str, int], None]) -> Callable[[], None]:
         """Call back with account and modseq of all that is published; returns what ends it."""

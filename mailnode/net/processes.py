@@ -1,19 +1,16 @@
 """A small pool of processes for long Python work, such as reading the structure of very large messages.
 
 Processes are started when first needed, by ``spawn``: forking a process with threads and a reactor would copy their
-locks. One that dies takes only its own call with it, which is tried once more in a fresh pool.
+locks. One that dies takes only its own call with it, which is tried once more in a fresh pool. They load what they are asked
+to run (:mod:`mailnode.net.helper_process`), and nothing of the server.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import wait
+from contextlib import suppress
 from typing import TypeVar, TypeVarTuple
 
 from twisted.internet.defer import Deferred
@@ -23,6 +20,7 @@ from zope.interface import implementer
 from mailnode.errors import Busy
 from mailnode.interfaces.reactor import IServerReactor
 from mailnode.interfaces.runtime import IDelayed, IProcesses
+from mailnode.net import helper_process
 from mailnode.values.events import emit
 
 T = TypeVar("T")
@@ -72,8 +70,19 @@ class Processes:
             raise Busy
         finally:
             self._under_way -= 1
-            if self._idle is not None and not self._under_way and not self._stopped:
-                self._idle_timer = self._reactor.callLater(self._idle, self._end)
+            self._end_if_idle()
+
+    def begin(self, function: Callable[..., object]) -> None:
+        """See :class:`IProcesses`. What is wrong with it, the first call finds out."""
+        if self._pool is None and not self._stopped:
+            pool = self._ready()
+            with suppress(BrokenProcessPool):
+                pool.submit(helper_process.loaded, function)
+            self._end_if_idle()
+
+    def _end_if_idle(self) -> None:
+        if self._idle is not None and self._idle_timer is None and not self._under_way and not self._stopped:
+            self._idle_timer = self._reactor.callLater(self._idle, self._end)
 
     def stop(self) -> None:
         """End the processes; calls under way fail with :class:`Busy`. Does not wait for them."""
@@ -94,7 +103,7 @@ class Processes:
     def _ready(self) -> ProcessPoolExecutor:
         if self._pool is None:
             self._pool = ProcessPoolExecutor(
-                self._workers, multiprocessing.get_context("spawn"), initializer=_begin_worker, initargs=(self._nice,)
+                self._workers, helper_process.Context(), initializer=helper_process.begin, initargs=(self._nice,)
             )
         return self._pool
 
@@ -115,17 +124,3 @@ def _result(future: Future[T]) -> T:
     if future.cancelled():
         raise BrokenProcessPool
     return future.result()
-
-
-def _begin_worker(nice: int) -> None:
-    """Leave signals of the terminal to the server, and end when the server is gone, however it went."""
-    os.nice(nice)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-
-
-def _end_with(sentinel: int) -> None:
-    wait([sentinel])
-    os._exit(1)

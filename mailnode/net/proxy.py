@@ -28,6 +28,8 @@ _log = Logger()
 class LateProxyWrapper(ProtocolWrapper):
     """Makes the protocol behind it when the header has been read."""
 
+    behind_balancer = True  # asked of whatever TLS stands on it, which passes on what it does not know
+
     def __init__(self, factory: LateProxyFactory) -> None:
         super().__init__(factory, Protocol())  # type: ignore[arg-type]
         self._header: Header | None = None

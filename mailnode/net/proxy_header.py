@@ -10,6 +10,7 @@ LONGEST_LINE = 107  # octets of version 1, with CRLF
 START = b"PROXY "
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 FIXED = 16  # octets of version 2 before the addresses
+CHECKSUM = 0x03  # the kind of value that has a checksum of the header, CRC32c
 
 _LINE = re.compile(rb"PROXY (TCP4|TCP6) ([0-9a-fA-F.:]+) ([0-9a-fA-F.:]+) ([0-9]{1,5}) ([0-9]{1,5})\Z")
 
@@ -73,6 +74,7 @@ def _binary(data: bytes) -> Header | None:
         return Header(end)
     if end < FIXED + 2 * size + 4:
         raise BadHeader
+    _check_values(data[:end], FIXED + 2 * size + 4)
     source, destination = data[FIXED : FIXED + size], data[FIXED + size : FIXED + 2 * size]
     ports = data[FIXED + 2 * size : FIXED + 2 * size + 4]
     return Header(
@@ -80,6 +82,40 @@ def _binary(data: bytes) -> Header | None:
         (str(ipaddress.ip_address(source)), int.from_bytes(ports[:2], "big")),
         (str(ipaddress.ip_address(destination)), int.from_bytes(ports[2:], "big")),
     )
+
+
+def _check_values(header: bytes, at: int) -> None:
+    """Look over what stands behind the addresses (2.2.3). :raises BadHeader: one has no end there, or the checksum is another."""
+    while at < len(header):
+        first, last = at + 3, at + 3 + int.from_bytes(header[at + 1 : at + 3], "big")
+        if last > len(header):
+            raise BadHeader
+        if header[at] == CHECKSUM:
+            said = header[first:last]
+            if len(said) != 4 or crc32c(header[:first] + bytes(4) + header[last:]) != int.from_bytes(said, "big"):
+                raise BadHeader
+        at = last
+
+
+def _crc32c_table() -> tuple[int, ...]:
+    table = []
+    for octet in range(256):
+        rest = octet
+        for _ in range(8):
+            rest = rest >> 1 ^ 0x82F63B78 if rest & 1 else rest >> 1
+        table.append(rest)
+    return tuple(table)
+
+
+_CRC32C = _crc32c_table()
+
+
+def crc32c(data: bytes) -> int:
+    """Return the checksum of RFC 3720 B.4. A header has about a hundred octets; that is not worth a library."""
+    rest = 0xFFFFFFFF
+    for octet in data:
+        rest = _CRC32C[(rest ^ octet) & 0xFF] ^ rest >> 8
+    return rest ^ 0xFFFFFFFF
 
 
 def _address(text: str, version: int) -> str:

@@ -8,7 +8,7 @@ his protocol. A session that has much to say at once waits in ``drain()`` itself
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from math import inf
 from typing import cast
 
@@ -22,8 +22,11 @@ from zope.interface import implementer
 from mailnode.interfaces.reactor import IStreamTransport, StartTls
 from mailnode.interfaces.runtime import IClock, IDelayed
 from mailnode.interfaces.wire import IChannel, IConnection, ISession
-from mailnode.net.handshake import tls_of, why_no_tls
+from mailnode.net.client_certificate import client_names
+from mailnode.net.deflate import LARGE, Deflating, Inflating
+from mailnode.net.handshake import bindings_of, tls_of, why_no_tls
 from mailnode.net.socket_writer import SocketWriter
+from mailnode.values.client_names import NO_NAMES, ClientNames
 from mailnode.values.events import emit
 from mailnode.values.ids import session_id
 from mailnode.values.networks import unmapped
@@ -40,6 +43,7 @@ HANDSHAKE_SECONDS = 30.0  # for TLS to come up
 BUSY_SECONDS = 1.0  # between looks at a deadline that has passed while an event is handled
 LINGER_SECONDS = 2.0  # for the peer to take them and close its side
 LINGER_OCTETS = 8 * 1024 * 1024  # of input dropped meanwhile
+LEAST_OCTETS = 64 * 1024  # of one command that is not complete, in the time of a silence
 
 _log = Logger()
 
@@ -53,9 +57,11 @@ class Pump(Protocol):
         "_busy",
         "_bytes_in",
         "_bytes_out",
+        "_client_names",
         "_clock",
         "_connection",
         "_deadline",
+        "_deflating",
         "_draining",
         "_dropped",
         "_eof",
@@ -63,6 +69,7 @@ class Pump(Protocol):
         "_gathering",
         "_handshake_by",
         "_implicit_tls",
+        "_inflating",
         "_latest",
         "_lost",
         "_make_session",
@@ -70,6 +77,7 @@ class Pump(Protocol):
         "_on_close",
         "_opened_at",
         "_overfull",
+        "_paused",
         "_pumping",
         "_reading",
         "_session",
@@ -81,6 +89,7 @@ class Pump(Protocol):
         "_unsent",
         "_unsent_size",
         "_writer",
+        "_yielding",
         "closed",
         "full",
         "local",
@@ -111,21 +120,28 @@ class Pump(Protocol):
         self.closed = False
         self._name = name
         self._connection = connection
+        self._deflating: Deflating | None = None
+        self._inflating: Inflating | None = None  # the connection, then
         self._make_session = make_session
         self._session: ISession | None = None
         self._clock = clock
         self._implicit_tls = implicit_tls
         self._start_tls = start_tls
         self._on_close = on_close
+        self._client_names: ClientNames | None = None  # None: nobody has asked
         self._busy = False
         self._pumping = False
         self._gathering = False  # what is written waits for the end of this turn, and leaves in one piece
         self._reading = True
         self._draining: list[Deferred[None]] = []
-        self.full = False
+        self.full = False  # the transport's buffer, or others have their turn
+        self._paused = False  # the transport's buffer alone
+        self._yielding = False  # in this turn enough was compressed
         self._overfull = 0  # octets written since it is
         self._timeout = 60.0
         self._deadline = inf  # of the peer's silence; the timer follows it only when it fires, which is rare
+        self._begun: int | None = None  # the command of which a part had come when the timer fired,
+        self._begun_after = 0  # and the octets that had come until then
         self._latest = deadline  # the session's, whatever is sent; from the connection on a time of the clock
         self._handshake_by = inf
         self._timer: IDelayed | None = None
@@ -234,16 +250,25 @@ class Pump(Protocol):
 
     def pauseProducing(self) -> None:
         """The transport's buffer is full."""
-        self.full = True
+        self.full = self._paused = True
 
     def resumeProducing(self) -> None:
         """The transport has sent all it had, and takes more."""
-        self.full = False
-        self._overfull = 0
         if self._writer is not None:
             self._writer.emptied()
-        self._release()
-        self._run(heard=True)
+        self._paused = False
+        self._go_on_writing()
+
+    def _go_on_writing(self) -> None:
+        self._yielding = False
+        if self._paused:
+            return
+        self._push()
+        if not self._yielding:
+            self.full = False
+            self._overfull = 0
+            self._release()
+            self._run(heard=True)
 
     def stopProducing(self) -> None:
         """The transport will never take more."""
@@ -288,9 +313,34 @@ class Pump(Protocol):
         self._start_tls(self._transport())
         self._writer = SocketWriter(self._transport(), direct=False)
         # TLS is what tells from now on whether the output is full, and begins with an empty one.
-        self.full = False
+        self.full = self._paused = False
         self._overfull = 0
         self._release()
+
+    @property
+    def compressed(self) -> bool:
+        """Whether it is, both ways."""
+        return self._deflating is not None
+
+    def start_deflate(self, rest: bytes, damaged: Callable[[], None]) -> None:
+        """Compress what is written from now on, and inflate what comes (RFC 4978)."""
+        self._push()
+        self._deflating = Deflating()
+        connection = self._connection if self._inflating is None else self._inflating.connection  # it was ended
+        self._connection = self._inflating = Inflating(connection, self._clock, self.wake, damaged)
+        self._inflating.receive_data(rest)
+
+    def stop_deflate(self) -> None:
+        """Compress what was written as the last, and take what comes behind the event under way as it is (RFC 8437 4.1)."""
+        self._push(whole=True)
+        deflating, inflating = self._deflating, self._inflating
+        if deflating is None or inflating is None or self._writer is None:
+            return
+        end = deflating.end()
+        self._bytes_out += len(end)
+        self._writer.write(end)
+        self._deflating = None
+        inflating.end()
 
     def close(self) -> None:
         """Close after what was written.
@@ -300,7 +350,7 @@ class Pump(Protocol):
         """
         if self.closed:
             return
-        self._push()
+        self._push(whole=True)
         self.closed = True
         transport = self._transport()
         transport.unregisterProducer()
@@ -343,6 +393,16 @@ class Pump(Protocol):
         if self._session is not None and not self.closed:
             self._session.draining()
 
+    def tls_bindings(self) -> Mapping[str, bytes]:
+        """What may bind a login to this connection."""
+        return bindings_of(self.transport) if self.secure else {}
+
+    def certificate_names(self) -> ClientNames:
+        """Whom the client's certificate is for."""
+        if self._client_names is None and self.secure:
+            self._client_names = client_names(self.transport)
+        return self._client_names or NO_NAMES
+
     # Inside
 
     def _transport(self) -> IStreamTransport:
@@ -361,7 +421,7 @@ class Pump(Protocol):
                 self._run(heard=True)
         finally:
             self._gathering = gathering
-        if not gathering:
+        if not gathering and self._unsent:
             self._push()
 
     def _step(self, result: object, coroutine: Coroutine[Deferred[object], object, None]) -> bool:
@@ -401,25 +461,38 @@ class Pump(Protocol):
             self._gathering = gathering
         if heard and not self._busy:
             self._restart_timer()
-        if not gathering:
+        if not gathering and self._unsent:
             self._push()
         if self._eof:
-            if not self._busy and not self.full:
+            if not self._busy and not self.full and not (self._inflating and self._inflating.resting):
                 self.close()
         elif not self._reading and not self.closed and (event is NEED_DATA or self._connection.buffered <= HIGH_WATER):
             self._reading = True
             self._transport().resumeProducing()
 
-    def _push(self) -> None:
-        """Send what was written."""
+    def _push(self, whole: bool = False) -> None:
+        """Send what was written, and compress of it as much as others can wait for. :param whole: all of it."""
         if not self._unsent:
+            return
+        if (self._yielding or (self._paused and self._deflating is not None)) and not whole:
+            if self._unsent_size > MOST_UNSENT:
+                self._break_off("reads no answers")
             return
         data = self._unsent[0] if len(self._unsent) == 1 else b"".join(self._unsent)
         self._unsent.clear()
         self._unsent_size = 0
         if self.closed or self._writer is None:
             return
-        if self.full:
+        if self._deflating is not None:
+            if len(data) > LARGE and not whole:
+                self._unsent, self._unsent_size = [data[LARGE:]], len(data) - LARGE
+                data = data[:LARGE]
+                self.full = self._yielding = True
+                self._clock.callLater(0, self._go_on_writing)
+            self._bytes_out -= len(data)
+            data = self._deflating.deflate(data)
+            self._bytes_out += len(data)
+        if self._paused:
             self._overfull += len(data)
             if self._overfull > MOST_UNSENT:
                 self._break_off("reads no answers")
@@ -474,13 +547,23 @@ class Pump(Protocol):
         elif now >= self._latest and self._busy and not self.full:
             self._timer_at = now + BUSY_SECONDS  # what is being handled is answered first
             self._timer = self._clock.callLater(BUSY_SECONDS, self._look_at_deadline)
-        elif now >= min(self._deadline, self._latest):
+        elif now >= min(self._deadline, self._latest) or self._stands_still():
             self._deadline = self._latest = inf
             self._session.timed_out()
             if self.full and not self.closed:
                 self.abort()  # in an answer nobody reads: the session waits for it to leave, to say its last word
         else:
             self._set_timer()
+
+    def _stands_still(self) -> bool:
+        """Whether of the command that was under way when this was last asked hardly anything has come: at least the time of
+        a silence lies between, for each octet begins that anew."""
+        if self._busy or self.full:
+            return False
+        begun, octets = self._connection.begun, self._bytes_in
+        still = begun is not None and begun == self._begun and octets - self._begun_after < LEAST_OCTETS
+        self._begun, self._begun_after = begun, octets
+        return still
 
     def _break_off(self, reason: str) -> None:
         emit(_log, "session.ended", session=self.session, protocol=self._name, peer=self.peer, reason=reason)

@@ -36,6 +36,7 @@ from zope.interface import alsoProvides, implementer
 from mailnode.errors import ConfigurationError
 from mailnode.interfaces.reactor import IStreamTransport
 from mailnode.interfaces.runtime import IClock, IDelayed
+from mailnode.net.client_certificate import ask_for_certificates
 from mailnode.values.events import emit, moment
 
 POLL = 60.0  # seconds between looks at the files
@@ -241,8 +242,10 @@ class CertificateStore:
 class ListenerTls:
     """One listener's side of TLS: STARTTLS and implicit TLS with the certificates of the moment."""
 
-    def __init__(self, store: CertificateStore) -> None:
+    def __init__(self, store: CertificateStore, authorities: Sequence[x509.Certificate] = ()) -> None:
+        """:param authorities: of certificates that clients may show; none: nobody is asked for one."""
         self._store = store
+        self._authorities = authorities
         self._generation = -1
         self._options: list[CertificateOptions] = []
 
@@ -279,6 +282,8 @@ class ListenerTls:
         # RFC 7301: an offer of protocols is passed over, since each port speaks one. Twisted would answer it with an empty
         # name, and OpenSSL end the handshake.
         options.getContext().set_alpn_select_callback(lambda connection, offered: SSL.NO_OVERLAPPING_PROTOCOLS)
+        if self._authorities:
+            ask_for_certificates(options.getContext(), self._authorities)
         return options
 
     def _context_for(self, name: bytes | None) -> SSL.Context | None:

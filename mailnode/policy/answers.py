@@ -5,6 +5,7 @@ from __future__ import annotations
 from mailnode.values.policy import PolicyAnswer, ScoredReason, Verdict
 
 FAILED = "failed"
+MAX_WHY = 200  # characters of why a policy failed
 _RANK = ("pass", "accept", "quarantine", "defer", "refuse")
 
 
@@ -16,9 +17,10 @@ def answer_of(policy: str, stage: str, verdict: Verdict, seconds: float) -> Poli
     return PolicyAnswer(policy, stage, _word(said), said.score, said.reason or said.text, own, seconds)
 
 
-def failure(policy: str, stage: str, seconds: float) -> PolicyAnswer:
-    """Return that a policy gave no verdict."""
-    return PolicyAnswer(policy, stage, FAILED, seconds=seconds)
+def failure(policy: str, stage: str, seconds: float, why: str) -> PolicyAnswer:
+    """Return that a policy gave no verdict. :param why: whatever words; some are a program's."""
+    shown = "".join(one if one.isascii() and one.isprintable() else "?" for one in why[:MAX_WHY])
+    return PolicyAnswer(policy, stage, FAILED, reason=shown, seconds=seconds)
 
 
 def summed(outcome: str, reasons: tuple[ScoredReason, ...]) -> PolicyAnswer:

@@ -4,7 +4,6 @@ something where everybody who sealed it is trusted, and then policy "dmarc" beli
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from pydantic import Field, field_validator
 from zope.interface import implementer
@@ -52,10 +51,11 @@ class ArcPolicy:
         """See :class:`IPolicy`."""
         if not has_chain(request.header):
             return PASS
-        chain = await self._check.chain(request.header, await self._check.body_of(request))
+        body = await self._check.body_of(request)
+        chain = await self._check.chain(request.header, body, request.dns_left())
         result, reason = chain.result, ""
         if self._trusts(chain.sealers):
-            result = replace(result, properties=(*result.properties, (TRUSTED, chain.sealers[-1])))
+            result = result._replace(properties=(*result.properties, (TRUSTED, chain.sealers[-1])))
             reason = f"sent on by {chain.sealers[-1]}, which is trusted"
         return Verdict(reason=reason, results=(result,))
 

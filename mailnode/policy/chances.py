@@ -12,9 +12,14 @@ and little against it, near 0 the other way round, and 1/2 where both is the cas
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from math import exp, log
+from functools import lru_cache
+from itertools import accumulate, repeat
+from math import exp, lgamma, log, sqrt
+from operator import mul, truediv
+from typing import TypeAlias
 
 from mailnode.values.learning import WordCounts
 
@@ -23,6 +28,16 @@ UNKNOWN = 0.5
 SAYS = 0.1  # words whose f is closer to 1/2 than this are not asked
 MOST_WORDS = 150
 NAMED = 5
+NOTHING = -40.0  # the natural logarithm of what is lost when it is added to 1, or taken from it
+FAR, MORE = 10, 30  # standard deviations, and terms, behind which nothing comes to an amount
+_NUMBERS = tuple(
+    map(float, range(1, MOST_WORDS))
+)  # made once: integers would be made anew for each sum, and then converted
+
+MOST_KINDS = 20_000  # pairs of counts, of one size of filter, of which it is remembered what they say
+
+_Pair: TypeAlias = tuple[int, int]  # messages that a word was in, junk and good
+_Said: TypeAlias = tuple[float, float, float, float]  # how near 1/2 f is, below 0; f; ln(1 - f), ln f
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,28 +50,66 @@ class Chance:
 
 def chance(counts: WordCounts, words: Iterable[int]) -> Chance:
     """Return how likely a message with these words is junk to an account that has learnt both kinds."""
-    known, of_junk, of_good = counts.words, 1 / max(1, counts.junk), 1 / max(1, counts.good)
+    words = list(words)
+    pairs = list(map(counts.words.get, words))
+    said = _remembered(counts.junk, counts.good)
     asked = []
-    for word in words:
-        seen = known.get(word)
-        if seen is not None:
-            f = _likely(seen[0], seen[1], of_junk, of_good)
-            if not -SAYS < f - UNKNOWN < SAYS:
-                asked.append((-abs(f - UNKNOWN), word, f))
+    for pair, number in Counter(pairs).items():  # most words were in as many messages as some others
+        if pair is not None and (says := said(pair)) is not None:
+            asked.append((says, pair, number))
     if not asked:
         return Chance()
     asked.sort()
-    del asked[MOST_WORDS:]
-    for_junk = _by_accident(-sum([log(1 - f) for _, _, f in asked]), len(asked))
-    against = _by_accident(-sum([log(f) for _, _, f in asked]), len(asked))
-    junk = (1 + against - for_junk) / 2
-    telling = [word for _, word, f in asked if (f > UNKNOWN) == (junk > UNKNOWN)]
-    return Chance(junk, tuple(telling[:NAMED]))
+    junk = _together(asked)
+    return Chance(junk, _telling(asked, junk, words, pairs))
+
+
+def _together(asked: Sequence[tuple[_Said, _Pair, int]]) -> float:
+    """:param asked: what says most first; each with how many words say it."""
+    for_junk = against = 0.0
+    left = MOST_WORDS
+    for (_, _, of_good, of_junk), _, number in asked:
+        taken = min(number, left)
+        left -= taken
+        for_junk -= taken * of_good
+        against -= taken * of_junk
+    count = MOST_WORDS - left
+    return (1 + _by_accident(against, count) - _by_accident(for_junk, count)) / 2
+
+
+def _telling(
+    asked: Sequence[tuple[_Said, _Pair, int]], junk: float, words: Sequence[int], pairs: Sequence[_Pair | None]
+) -> tuple[int, ...]:
+    """Return the words that say most for what is likely."""
+    telling: list[int] = []  # those of most weight first
+    for (_, f, _, _), pair, number in asked:
+        if len(telling) >= NAMED:
+            break
+        if (f > UNKNOWN) == (junk > UNKNOWN):
+            at, alike = -1, []
+            for _ in range(number):
+                at = pairs.index(pair, at + 1)
+                alike.append(words[at])
+            telling += sorted(alike)
+    return tuple(telling[:NAMED])
 
 
 def likely(counts: WordCounts, junk: int, good: int) -> float:
     """Return how likely a message with one word is junk, above 0 and below 1."""
     return _likely(junk, good, 1 / max(1, counts.junk), 1 / max(1, counts.good))
+
+
+@lru_cache(maxsize=16)  # filters; each grows with the pairs it has
+def _remembered(junk: int, good: int) -> Callable[[_Pair], _Said | None]:
+    """Return what tells, for a filter that has learnt so many messages of each kind, what words say that were in some of them;
+    None, where that is not enough to be asked."""
+    of_junk, of_good = 1 / max(1, junk), 1 / max(1, good)
+
+    def says(pair: _Pair) -> _Said | None:
+        f = _likely(*pair, of_junk, of_good)
+        return None if -SAYS < f - UNKNOWN < SAYS else (-abs(f - UNKNOWN), f, log(1 - f), log(f))
+
+    return lru_cache(maxsize=MOST_KINDS)(says)
 
 
 def _likely(junk: int, good: int, of_junk: float, of_good: float) -> float:
@@ -69,8 +122,9 @@ def _likely(junk: int, good: int, of_junk: float, of_good: float) -> float:
 
 def _by_accident(half: float, count: int) -> float:
     """The chance that a chi-square variable of 2 ``count`` degrees of freedom is ``2 half`` or more."""
-    term = total = exp(-half)
-    for number in range(1, count):
-        term *= half / number
-        total += term
-    return min(1.0, total)
+    if half > count and log(count) + (count - 1) * log(half) - lgamma(count) - half < NOTHING:
+        return 0.0  # even count times the largest term would change no sum with 1
+    # The terms fall from the one at ``half`` on; far behind it no further one changes the sum.
+    count = min(count, int(half + FAR * sqrt(half)) + MORE)
+    factors = map(truediv, repeat(half, count - 1), _NUMBERS)
+    return min(1.0, sum(accumulate(factors, mul, initial=exp(-half))))

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 from zope.interface import implementer
 
-from mailnode.interfaces.policy import IPluginContext, IPolicy
+from mailnode.interfaces.policy import IAsksProgram, IPluginContext, IPolicy
 from mailnode.interfaces.programs import IPrograms, ProgramFailed
 from mailnode.policy.outside import PIECE, Asked, AskedOptions, Octets, Place, pieces, unasked
 from mailnode.policy.wire import clamd
@@ -37,7 +37,7 @@ class ClamavOptions(AskedOptions):
 OPTIONS = ClamavOptions
 
 
-@implementer(IPolicy)
+@implementer(IPolicy, IAsksProgram)
 class ClamavPolicy:
     """See this module."""
 
@@ -46,6 +46,7 @@ class ClamavPolicy:
 
     def __init__(self, options: ClamavOptions, context: IPluginContext) -> None:
         self.only_strangers = not options.users
+        self.place = options.endpoint
         self._options = options
         self._programs: IPrograms = context.programs
         self._clamd = Asked(context.clock, options)

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 
 from mailnode.policy.answers import total
 from mailnode.policy.explanation import authentication_results, reason_field
-from mailnode.policy.gathering import Gathered
 from mailnode.values.address import Address
 from mailnode.values.plan import JUNK, RecipientPlan
 from mailnode.values.policy import PASS, Findings, PolicyRequest, ScoredReason, Verdict
@@ -38,9 +37,9 @@ class Thresholds:
 DEFAULT_THRESHOLDS = Thresholds()
 
 
-def decide(gathered: Gathered, request: PolicyRequest, thresholds: Thresholds, hostname: str) -> Verdict:
-    """Return the verdict on a message of which everything is known. :param hostname: who says so."""
-    verdict = gathered.verdict()
+def decide(verdict: Verdict, request: PolicyRequest, thresholds: Thresholds, hostname: str) -> Verdict:
+    """Return the verdict on a message of which everything is known. :param verdict: of the policies of the last stage.
+    :param hostname: who says so."""
     found = request.found.then(verdict)
     if not (found.results or found.reasons or found.quarantine or verdict.own or request.own):
         return verdict
@@ -50,13 +49,13 @@ def decide(gathered: Gathered, request: PolicyRequest, thresholds: Thresholds, h
         if all(one.action == "refuse" for one in own.values()):
             return _refusal_of_all(tuple(own.values()), found, thresholds)
         outcomes = {one.outcome for one in own.values()}
-        return replace(verdict, headers=headers, own=own, outcome=outcomes.pop() if len(outcomes) == 1 else "mixed")
+        return verdict.decided(outcomes.pop() if len(outcomes) == 1 else "mixed", headers, verdict.plan, own)
     outcome = thresholds.outcome(found)
     if outcome == "refuse":
         return _refusal(found.reasons, thresholds)
     plan = TO_JUNK.then(verdict.plan) if outcome == "junk" else verdict.plan
     headers = (*headers, reason_field(outcome, found.reasons, thresholds.junk))
-    return replace(verdict, headers=headers, plan=plan, outcome=outcome)
+    return verdict.decided(outcome, headers, plan, verdict.own)
 
 
 def _refusal(reasons: tuple[ScoredReason, ...], thresholds: Thresholds) -> Verdict:
@@ -99,6 +98,6 @@ def _by_recipient(
         plan = own.plan if outcome == "inbox" else TO_JUNK.then(own.plan)
         prefix = reason_field(outcome, found.reasons + reasons, thresholds.junk)
         decided[address] = Verdict(
-            plan=replace(plan, prefix=prefix + plan.prefix), outcome="inbox" if outcome == "inbox" else "junk"
+            plan=RecipientPlan(prefix=prefix).then(plan), outcome="inbox" if outcome == "inbox" else "junk"
         )
     return decided

@@ -46,7 +46,10 @@ class DkimPolicy:
         """See :class:`IPolicy`."""
         if not is_signed(request.header):
             return self._unsigned
-        results = await self._check.signatures(request.header, await self._check.body_of(request))
+        results = await self._check.read_ahead(request)
+        if results is None:
+            body = await self._check.body_of(request)
+            results = await self._check.signatures(request.header, body, request.dns_left())
         score, reason = self._weigh(results)
         return Verdict(score=score, reason=reason, results=results)
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mailnode.errors import BadAddress, NoSuchName, ResolverFailure
-from mailnode.interfaces.outbound import IResolver
-from mailnode.message.dmarc import walk
+from mailnode.policy.dmarc_walks import RecentWalks
+from mailnode.policy.timely import TimelyResolver
 from mailnode.values.address import domain_key
 from mailnode.values.authentication import AuthenticationResult
 from mailnode.values.dmarc import NONE, DmarcRecord, FoundRecord, Identifier, Walked
 
 MAX_SELECTOR = 63  # characters of one that are kept
+MAX_KEPT = 256  # identifiers that need not be made again: the next message is often of the same domain
 MAX_LOOKED = 20  # identifiers of a message that are looked at
 
 
@@ -37,17 +39,29 @@ def identifiers(results: Sequence[AuthenticationResult], null_sender: bool) -> t
     reverse-path (RFC 9989 3.2.4)."""
     found = []
     for one in results:
+        if one.method not in ("dkim", "spf"):
+            continue
         known = dict(one.properties)
         if one.method == "dkim":
-            domain = _domain(known.get("header.d", ""))
-            if domain:
-                found.append(Identifier("dkim", domain, one.result, _shown(known.get("header.s", ""))))
-        elif one.method == "spf":
+            named = _of_signature(known.get("header.d", ""), one.result, known.get("header.s", ""))
+        else:
             name = known.get("smtp.mailfrom", "") or (known.get("smtp.helo", "") if null_sender else "")
-            domain = _domain(name.rpartition("@")[2])
-            if domain:
-                found.append(Identifier("spf", domain, one.result))
+            named = _of_sender(name.rpartition("@")[2], one.result)
+        if named is not None:
+            found.append(named)
     return tuple(found[:MAX_LOOKED])
+
+
+@lru_cache(maxsize=MAX_KEPT)
+def _of_signature(domain: str, result: str, selector: str) -> Identifier | None:
+    key = _domain(domain)
+    return Identifier("dkim", key, result, _shown(selector)) if key else None
+
+
+@lru_cache(maxsize=MAX_KEPT)
+def _of_sender(domain: str, result: str) -> Identifier | None:
+    key = _domain(domain)
+    return Identifier("spf", key, result) if key else None
 
 
 def _domain(text: str) -> str:
@@ -65,10 +79,19 @@ def _shown(selector: str) -> str:
 class Evaluator:
     """Evaluates one message; what it has looked up it knows."""
 
-    def __init__(self, resolver: IResolver, results: Sequence[AuthenticationResult], null_sender: bool) -> None:
-        """:param results: of SPF and DKIM. :param null_sender: see :func:`identifiers`."""
+    def __init__(
+        self,
+        resolver: TimelyResolver,
+        recent: RecentWalks,
+        results: Sequence[AuthenticationResult],
+        null_sender: bool,
+    ) -> None:
+        """:param recent: walks that other messages needed. :param results: of SPF and DKIM.
+        :param null_sender: see :func:`identifiers`."""
         self._resolver = resolver
-        self._missing = [kind.upper() for kind in ("spf", "dkim") if kind not in {one.method for one in results}]
+        self._recent = recent
+        methods = {one.method for one in results}
+        self._missing = [kind.upper() for kind in ("spf", "dkim") if kind not in methods]
         self.known = identifiers(results, null_sender)
         self._walks: dict[str, Walked] = {}
 
@@ -121,7 +144,7 @@ class Evaluator:
 
     async def _walk(self, domain: str) -> Walked:
         if domain not in self._walks:
-            self._walks[domain] = await walk(domain, self._resolver.txt)
+            self._walks[domain] = await self._recent.walk(domain, self._resolver)
         return self._walks[domain]
 
     async def _aligns(self, one: Identifier, walked: Walked, record: DmarcRecord) -> bool:

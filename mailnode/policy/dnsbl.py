@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import inf
 from typing import Literal
 
 from pydantic import Field, field_validator
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from mailnode.errors import BadAddress
+from mailnode.errors import BadAddress, ConfigurationError
 from mailnode.interfaces.policy import IPluginContext, IPolicy
 from mailnode.interfaces.runtime import IClock, IThreads
 from mailnode.message.dmarc import author_domains
@@ -75,6 +76,13 @@ class DnsblOptions(OptionModel):
         description="The score of all lists together from which on a recipient is refused at RCPT, with 550 5.7.1. 0: they "
         "only score.",
     )
+    refuse_clients_at: float = Field(
+        0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="The score of all lists of addresses together from which on a client is refused before it is greeted, with "
+        "554 5.7.1. 0: none is.",
+    )
     exempt: list[str] = Field(
         ["postmaster"],
         description="Recipients that lists neither refuse nor score: a local part, or a whole address.",
@@ -88,7 +96,9 @@ OPTIONS = DnsblOptions
 
 
 def make(options: DnsblOptions, context: IPluginContext) -> IPolicy:
-    """Return the policy."""
+    """Return the policy. :raises ConfigurationError: no list could ever refuse a client."""
+    if options.refuse_clients_at and not any(ADDRESSES & set(one.of) for one in options.lists):
+        raise ConfigurationError(["refuse_clients_at: no list is asked about addresses"])
     lookups = ListLookups(context.resolver, context.clock, "dnsbl")
     return DnsblPolicy(options, lookups, context.clock, context.threads)
 
@@ -105,6 +115,7 @@ class DnsblPolicy:
         self._lists = [_list(one) for one in options.lists]
         self.stages = _stages(self._lists)
         self._refuse_at = options.refuse_at
+        self._refuse_clients_at = options.refuse_clients_at
         self._exempt = frozenset(one.lower() for one in options.exempt)
         self._timeout = options.timeout
         self._lookups = lookups
@@ -119,17 +130,25 @@ class DnsblPolicy:
             assert request.recipient is not None
             if self._is_exempt(request.recipient.address):
                 return PASS
-            return self._verdict(await self._found(list(_of_envelope(request))))
+            return self._verdict(await self._found(list(_of_envelope(request))), self._refuse_at)
         if request.stage == "end":
             return await self._judge_message(request)
+        if request.stage == "connect" and self._refuse_clients_at:
+            verdict = self._verdict(await self._found(list(_of_client(request))), self._refuse_clients_at)
+            return verdict if verdict.action == "refuse" else PASS  # it counts at RCPT, once
         for one, _, labels, what in self._questions(list(_of_envelope(request))):
             Deferred.fromCoroutine(self._lookups.look(one, labels, what))  # whoever asks again finds the answer
         return PASS
 
     async def _judge_message(self, request: PolicyRequest) -> Verdict:
         """Score who it says it is from; what was let in at RCPT is let in here too."""
-        found = await self._found([*_of_client(request), *await self._authors(request)])
-        return self._verdict([(kind, one) for kind, one in found if kind == FROM or one.list.accepts])
+        found = await self._found([*_of_client(request), *await self._authors(request)], request.dns_left())
+        verdict = self._verdict([one for one in found if one[0] == FROM or one[1].list.accepts], self._refuse_at)
+        recipients = [one.address for one in request.envelope.recipients] if request.envelope is not None else []
+        judged = [address for address in recipients if not self._is_exempt(address)]
+        if verdict is PASS or verdict.action == "accept" or len(judged) == len(recipients):
+            return verdict
+        return Verdict(own=dict.fromkeys(judged, verdict)) if judged else PASS
 
     def _questions(self, subjects: Sequence[_Subject]) -> list[tuple[DnsList, str, str, str]]:
         """Return what each list is to be asked, once: list, kind, labels, what they are."""
@@ -140,14 +159,17 @@ class DnsblPolicy:
                     asked.setdefault((one.zone, labels), (one, kind, labels, what))
         return list(asked.values())
 
-    async def _found(self, subjects: Sequence[_Subject]) -> list[_Found]:
-        return await within(self._clock, self._timeout, [self._look(*one) for one in self._questions(subjects)])
+    async def _found(self, subjects: Sequence[_Subject], seconds: float = inf) -> list[_Found]:
+        """:param seconds: at most, should that be less than they all have."""
+        return await within(
+            self._clock, min(seconds, self._timeout), [self._look(*one) for one in self._questions(subjects)]
+        )
 
     async def _look(self, one: DnsList, kind: str, labels: str, what: str) -> _Found | None:
         listed = await self._lookups.look(one, labels, what)
         return (kind, listed) if listed is not None else None
 
-    def _verdict(self, found: Sequence[_Found]) -> Verdict:
+    def _verdict(self, found: Sequence[_Found], refuse_at: float) -> Verdict:
         listed = [one for _, one in found]
         if allowed := next((one for one in listed if one.list.accepts), None):
             return Verdict("accept", reason=allowed.text)
@@ -156,7 +178,7 @@ class DnsblPolicy:
         total = sum(one.weight for one in listed)
         weightiest = sorted(listed, key=lambda one: -abs(one.weight))[:SHOWN]
         reason = ", ".join(one.text for one in weightiest)
-        if 0 < self._refuse_at <= total:
+        if 0 < refuse_at <= total:
             return Verdict("refuse", "5.7.1", f"Refused: {weightiest[0].text}", reason=reason)
         return Verdict(score=total, reason=reason)
 

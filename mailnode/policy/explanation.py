@@ -31,6 +31,9 @@ def reason_field(outcome: str, reasons: Sequence[ScoredReason], threshold: float
 
 
 def _reason(reason: ScoredReason) -> str:
-    text = _NOT_SHOWN.sub("?", reason.text[:MAX_REASON]).strip() or "-"
+    text = reason.text[:MAX_REASON]
+    if not (text.isascii() and text.isprintable()):
+        text = _NOT_SHOWN.sub("?", text)
+    text = text.strip() or "-"
     weight = f" ({reason.score:+.1f})" if reason.score else ""
     return f"{reason.policy}: {text}{weight}"

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 from mailnode.values.address import Address
 from mailnode.values.authentication import AuthenticationResult
 from mailnode.values.plan import AS_IT_IS, RecipientPlan
-from mailnode.values.policy import PolicyAnswer, ScoredReason, Verdict
+from mailnode.values.policy import Findings, PolicyAnswer, ScoredReason, Verdict
 
 
 @dataclass(slots=True)
 class Gathered:
-    """``ended``: the refusal after which nobody is asked any more. ``own``: by recipient, with who said it in ``reasons``.
-    ``asking``: the policy that is being asked."""
+    """``ended``: the refusal, the first one. ``own``: by recipient, with who said it in ``reasons``.
+    ``asking``: the policy that is being asked, ``since`` when."""
 
     ended: Verdict | None = None
     action: str = "pass"
@@ -26,36 +26,51 @@ class Gathered:
     own: dict[Address, Verdict] = field(default_factory=dict)
     answers: list[PolicyAnswer] = field(default_factory=list)
     asking: str = ""
+    since: float = 0.0
 
-    def add(self, policy: str, verdict: Verdict) -> Verdict:
-        """Take a verdict in; return it with its reasons."""
+    def add(self, policy: str, verdict: Verdict) -> bool:
+        """Take a verdict in; return whether it found anything about the message."""
         reasons = _reasons(policy, verdict)
-        said = replace(verdict, reasons=reasons) if reasons or verdict.reasons else verdict
-        self.tags.update(said.tags)
-        self.headers += said.headers
-        self.plan = self.plan.then(said.plan)
-        self.hold = self.hold or said.hold
-        self.results += said.results
-        self.reasons += said.reasons
-        for address, own in said.own.items():
-            self.own[address] = _together(self.own.get(address), replace(own, reasons=_reasons(policy, own)))
-        if said.action in ("refuse", "defer"):
-            self.ended = replace(
-                said,
-                tags=dict(self.tags),
-                headers=self.headers,
-                results=self.results,
-                reasons=self.reasons,
-                by=policy,
-            )
-        elif said.action != "pass" and self.action != "quarantine":
-            self.action = said.action
-        return said
+        if verdict.tags:
+            self.tags.update(verdict.tags)
+        if verdict.headers:
+            self.headers += verdict.headers
+        if verdict.plan is not AS_IT_IS:
+            self.plan = self.plan.then(verdict.plan)
+        self.hold = self.hold or verdict.hold
+        self.results += verdict.results
+        self.reasons += reasons
+        if verdict.own:
+            for address, own in verdict.own.items():
+                self.own[address] = _together(self.own.get(address), own.because(_reasons(policy, own)))
+        if verdict.action != "pass":
+            self._act(policy, verdict)
+        return bool(verdict.results or reasons or verdict.action == "quarantine")
+
+    def _act(self, policy: str, verdict: Verdict) -> None:
+        if self.ended is None and verdict.action in ("refuse", "defer"):
+            self.ended = replace(verdict, by=policy)
+        elif verdict.action in ("accept", "quarantine") and self.action != "quarantine":
+            self.action = verdict.action
+
+    def found(self, before: Findings) -> Findings:
+        """Return what was found before, with what these have."""
+        quarantine = self.action == "quarantine"
+        if not (self.results or self.reasons or quarantine):
+            return before
+        return Findings(before.results + self.results, before.reasons + self.reasons, before.quarantine or quarantine)
 
     def verdict(self) -> Verdict:
         """Return what all of them come to."""
         if self.ended is not None:
-            return replace(self.ended, answers=tuple(self.answers))
+            return replace(
+                self.ended,
+                tags=dict(self.tags),
+                headers=self.headers,
+                results=self.results,
+                reasons=self.reasons,
+                answers=tuple(self.answers),
+            )
         return Verdict(
             self.action,
             tags=self.tags,
@@ -79,5 +94,9 @@ def _reasons(policy: str, verdict: Verdict) -> tuple[ScoredReason, ...]:
 def _together(before: Verdict | None, now: Verdict) -> Verdict:
     if before is None:
         return now
-    worst = max(before, now, key=lambda one: ("pass", "accept", "quarantine", "defer", "refuse").index(one.action))
-    return replace(worst, plan=before.plan.then(now.plan), reasons=before.reasons + now.reasons)
+    worst = max(before, now, key=_rank) if before.action != now.action else before
+    return worst.with_others(before.plan.then(now.plan), before.reasons + now.reasons)
+
+
+def _rank(verdict: Verdict) -> int:
+    return ("pass", "accept", "quarantine", "defer", "refuse").index(verdict.action)

@@ -15,6 +15,7 @@ from zope.interface import implementer
 from mailnode.errors import ConfigurationError
 from mailnode.interfaces.policy import IPluginContext, IPolicy, IPolicyMemory
 from mailnode.interfaces.runtime import IClock
+from mailnode.message.vouched_sender import is_vouched_for
 from mailnode.policy.options import OptionModel, OptionSeconds
 from mailnode.policy.sender import address_key, sender_domain, verified_domain
 from mailnode.values.networks import neighbours_key
@@ -38,8 +39,8 @@ class GreylistOptions(OptionModel):
     remember: OptionSeconds = Field(35 * DAY, description="For how long who came again is let in at once.")
     known: bool = Field(
         True,
-        description="Whether those are let in at once whom a user wrote to, and senders of a network and domain from where "
-        "mail came before that was no junk.",
+        description="Whether those are let in at once whom a user wrote to, where SPF or a signature vouches for them, and senders "
+        "of a network and domain from where mail came before that was no junk.",
     )
     dmarc: bool = Field(
         True, description="Whether what DMARC passes is let in at once; only at the end of the message."
@@ -98,10 +99,10 @@ class GreylistPolicy:
             return False
         if await self._memory.recall(KNOWN, f"{place} {sender}") is not None:
             return True
-        return (
-            request.reverse_path is not None
-            and await self._memory.recall(KNOWN, address_key(request.reverse_path)) is not None
-        )
+        path = request.reverse_path
+        if path is None or not is_vouched_for(path, request.found.results):  # anybody can write a name
+            return False
+        return await self._memory.recall(KNOWN, address_key(path)) is not None
 
     async def _must_wait(self, key: str) -> bool:
         """Return whether a try is too early, and remember it."""

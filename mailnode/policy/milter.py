@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.defer import ensureDeferred
 from zope.interface import implementer
 
-from mailnode.interfaces.policy import IHearsSessions, IPluginContext, IPolicy
+from mailnode.interfaces.policy import IAsksProgram, IHearsSessions, IPluginContext, IPolicy
 from mailnode.interfaces.programs import IPrograms
 from mailnode.policy.milter_session import MilterOptions, MilterSession
 from mailnode.values.policy import STAGES, PolicyRequest, Verdict
@@ -13,7 +13,7 @@ from mailnode.values.policy import STAGES, PolicyRequest, Verdict
 OPTIONS = MilterOptions
 
 
-@implementer(IPolicy, IHearsSessions)
+@implementer(IPolicy, IHearsSessions, IAsksProgram)
 class MilterPolicy:
     """See this module. One connection to the milter for each session."""
 
@@ -22,6 +22,7 @@ class MilterPolicy:
     def __init__(self, options: MilterOptions, context: IPluginContext) -> None:
         self.name = options.called
         self.only_strangers = not options.users
+        self.place = options.endpoint
         self._options = options
         self._context = context
         self._programs: IPrograms = context.programs

@@ -21,7 +21,6 @@ from mailnode.policy.wire.fields import MAX_FIELDS, told
 from mailnode.policy.wire.milter import Packet, Packets, Terms
 from mailnode.policy.wire.unreadable import Unreadable
 from mailnode.values.address import Address
-from mailnode.values.plan import RecipientPlan
 from mailnode.values.policy import PASS, PolicyRequest, Verdict
 
 MAX_PROGRESS = 1000  # times that it may say that it is still at work, for one reply
@@ -30,7 +29,7 @@ PIECE = 65_536
 
 _REJECTED = Verdict("refuse", "5.7.1", "Refused by policy")
 _DEFERRED = Verdict("defer", "4.7.1", "Try again later")
-_DISCARDED = Verdict(plan=RecipientPlan(discard=True), reason="discarded")
+_DISCARDED = Verdict("quarantine", reason="discarded")  # nothing is taken and hidden
 _SAID_AT_ONCE = {milter.REJECT: _REJECTED, milter.TEMPFAIL: _DEFERRED}
 _GIVES_UP = (milter.SHUTDOWN, milter.CONNECTION_FAILED)
 _OF_THE_CLIENT = (milter.CONNECT, milter.HELO)
@@ -51,6 +50,10 @@ class MilterOptions(ProgramOptions):
         "junk",
         description="What it wants in quarantine goes into the junk mailbox, or waits in the queue until an operator "
         "releases it.",
+    )
+    discard: Literal["junk", "refuse"] = Field(
+        "junk",
+        description="What it wants taken and thrown away goes into the junk mailbox, or is refused.",
     )
     not_done: list[Literal["fields", "recipients", "sender", "body"]] = Field(
         ["fields"],
@@ -114,6 +117,7 @@ class MilterSession:
         self._place = options.endpoint
         self._hostname = hostname
         self._hold = options.quarantine == "hold"
+        self._discarded = _DISCARDED if options.discard == "junk" else replace(_REJECTED, reason="discarded")
         self._offered = milter.actions(options.not_done)
         self._failed = False
         self._steps: dict[str, tuple[Step, ...]] = {
@@ -171,8 +175,9 @@ class MilterSession:
         if request.stage == "end":
             left_out = unasked(self._options, request)
             if left_out is not None:
+                said = self._message.over  # before its content, which it does not get
                 await self._abort()
-                return left_out
+                return said if said is not None else left_out
         for step in self._steps[request.stage]:
             verdict = await step(request)
             if verdict is not None:
@@ -349,7 +354,7 @@ class MilterSession:
             if step in _OF_THE_CLIENT:
                 self._accepted = True
                 return PASS
-            self._message.over = PASS if kind == milter.ACCEPT else _DISCARDED
+            self._message.over = PASS if kind == milter.ACCEPT else self._discarded
             return self._message.over
         if kind in _GIVES_UP:
             self._drop()

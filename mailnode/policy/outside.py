@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Annotated, TypeVar
 
 from pydantic import BeforeValidator, Field
-from twisted.internet.defer import Deferred, DeferredSemaphore, TimeoutError
+from twisted.internet.defer import Deferred, TimeoutError
 from twisted.python.failure import Failure
 
 from mailnode.interfaces.programs import ProgramFailed
 from mailnode.interfaces.runtime import IClock
+from mailnode.interfaces.turns import Places
 from mailnode.policy.options import OptionModel
 from mailnode.policy.wire.unreadable import Unreadable
 from mailnode.values import units
@@ -73,20 +74,18 @@ class Asked:
         self.place = options.endpoint
         self._clock = clock
         self._options = options
-        self._turns = DeferredSemaphore(options.at_once)
+        self._turns = Places(options.at_once)
 
     async def ask(self, question: Callable[[], Coroutine[Deferred[object], object, T]]) -> T:
         """Ask when it is its turn, and return the answer. :raises ProgramFailed: there is none to use, in time."""
         return await limited(self._clock, self._options.timeout, self._in_turn(question), self.place)
 
     async def _in_turn(self, question: Callable[[], Coroutine[Deferred[object], object, T]]) -> T:
-        await self._turns.acquire()
-        try:
-            return await question()
-        except Unreadable as error:
-            raise ProgramFailed(f"{self.place}: {error}") from None
-        finally:
-            self._turns.release()
+        async with self._turns:
+            try:
+                return await question()
+            except Unreadable as error:
+                raise ProgramFailed(f"{self.place}: {error}") from None
 
 
 async def limited(

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 from zope.interface import implementer
 
-from mailnode.interfaces.policy import IPluginContext, IPolicy
+from mailnode.interfaces.policy import IAsksProgram, IPluginContext, IPolicy
 from mailnode.interfaces.programs import HttpPost, IPrograms, ProgramFailed
 from mailnode.interfaces.runtime import IThreads
 from mailnode.policy.outside import Asked, AskedOptions, Octets, Place, unasked
@@ -49,7 +49,7 @@ class RspamdOptions(AskedOptions):
 OPTIONS = RspamdOptions
 
 
-@implementer(IPolicy)
+@implementer(IPolicy, IAsksProgram)
 class RspamdPolicy:
     """See this module."""
 
@@ -58,6 +58,7 @@ class RspamdPolicy:
 
     def __init__(self, options: RspamdOptions, context: IPluginContext) -> None:
         self.only_strangers = not options.users
+        self.place = options.endpoint
         self._options = options
         self._hostname: str = context.hostname
         self._programs: IPrograms = context.programs

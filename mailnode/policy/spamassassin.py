@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from zope.interface import implementer
 
-from mailnode.interfaces.policy import IPluginContext, IPolicy
+from mailnode.interfaces.policy import IAsksProgram, IPluginContext, IPolicy
 from mailnode.interfaces.programs import IPrograms
 from mailnode.policy.outside import PIECE, Asked, AskedOptions, Octets, Place, pieces, unasked
 from mailnode.policy.wire.fields import weightiest
@@ -36,7 +36,7 @@ class SpamassassinOptions(AskedOptions):
 OPTIONS = SpamassassinOptions
 
 
-@implementer(IPolicy)
+@implementer(IPolicy, IAsksProgram)
 class SpamassassinPolicy:
     """See this module."""
 
@@ -45,6 +45,7 @@ class SpamassassinPolicy:
 
     def __init__(self, options: SpamassassinOptions, context: IPluginContext) -> None:
         self.only_strangers = not options.users
+        self.place = options.endpoint
         self._options = options
         self._programs: IPrograms = context.programs
         self._spamd = Asked(context.clock, options)

@@ -20,6 +20,15 @@ from mailnode.values.policy import PASS, PolicyRequest, Verdict
 MAX_EXPLANATION = 200  # characters of what a domain has its refused senders told
 POSTMASTER = "postmaster"  # who speaks where nobody is named (RFC 7208 2.3, 2.4)
 
+_WORDS = {
+    "pass": "{domain} lets {address} send",
+    "fail": "{domain} says that {address} may not send for it",
+    "softfail": "{domain} says that {address} probably may not send for it",
+    "neutral": "{domain} says nothing about {address}",
+    "none": "{domain} does not say who may send for it",
+    "permerror": "what {domain} says cannot be used: {told}",
+    "temperror": "DNS does not say now who may send for {domain}",
+}
 _NOT_SHOWN = re.compile(r"[^ -~]")
 
 
@@ -57,6 +66,13 @@ class SpfPolicy:
 
     def __init__(self, options: SpfOptions, check: SpfCheck) -> None:
         self._options = options
+        self._scores = {
+            "fail": options.fail,
+            "softfail": options.softfail,
+            "neutral": options.neutral,
+            "none": options.none,
+            "permerror": options.permerror,
+        }
         self._check = check
 
     async def judge(self, request: PolicyRequest) -> Verdict:
@@ -81,18 +97,11 @@ class SpfPolicy:
 
     def _of_mail(self, outcome: SpfOutcome, who: SpfIdentity) -> Verdict:
         options, word = self._options, outcome.result
-        scores = {
-            "fail": options.fail,
-            "softfail": options.softfail,
-            "neutral": options.neutral,
-            "none": options.none,
-            "permerror": options.permerror,
-        }
         words = f"{word}, {_words(outcome, who)}"
         told = _shown(outcome.text) if word in ("permerror", "temperror") else ""
         sender = f"{who.local}@{who.domain}"
         result = AuthenticationResult("spf", word, (("smtp.mailfrom", sender),), told)
-        verdict = Verdict(score=scores.get(word, 0.0), reason=words, results=(result,))
+        verdict = Verdict(score=self._scores.get(word, 0.0), reason=words, results=(result,))
         if word != "fail" or not options.refuse_fail:
             return verdict
         text = f"Refused by the SPF policy of {who.domain}: {who.address} may not send for it"
@@ -110,16 +119,8 @@ def _domain(name: str) -> str:
 
 
 def _words(outcome: SpfOutcome, who: SpfIdentity) -> str:
-    domain = who.domain or "the sender"
-    return {
-        "pass": f"{domain} lets {who.address} send",
-        "fail": f"{domain} says that {who.address} may not send for it",
-        "softfail": f"{domain} says that {who.address} probably may not send for it",
-        "neutral": f"{domain} says nothing about {who.address}",
-        "none": f"{domain} does not say who may send for it",
-        "permerror": f"what {domain} says cannot be used: {_shown(outcome.text)}",
-        "temperror": f"DNS does not say now who may send for {domain}",
-    }[outcome.result]
+    told = _shown(outcome.text) if outcome.result == "permerror" else ""
+    return _WORDS[outcome.result].format(domain=who.domain or "the sender", address=who.address, told=told)
 
 
 def _shown(text: str) -> str:

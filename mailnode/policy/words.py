@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias, cast
 
 from pydantic import Field
 from zope.interface import implementer
@@ -14,9 +15,12 @@ from mailnode.policy.chances import Chance, chance
 from mailnode.policy.options import OptionModel
 from mailnode.policy.own import accounts_behind, milder
 from mailnode.values.policy import PASS, PolicyRequest, Verdict
+from mailnode.values.reading import PackedWords
 
 SMALL = 8 * 1024  # octets that are read at once, in a tenth of a millisecond or two
 CERTAIN = 0.4  # how far from even chances it is to be, of 1.0
+
+Found: TypeAlias = Mapping[int, bytes] | PackedWords  # words by their numbers
 
 
 class WordOptions(OptionModel):
@@ -64,26 +68,28 @@ class LearntWords:
             if not ready:
                 return PASS
             found = await self._words(request)
-            counts = await self._filters.words(ready, list(found))
+            numbers = found.unpacked() if isinstance(found, PackedWords) else list(found)
+            counts = await self._filters.words(ready, numbers)
         except StoreUnavailable:
             return PASS
-        said = {account: self._verdict(chance(one, found), found) for account, one in counts.items()}
+        said = {account: self._verdict(chance(one, numbers), found) for account, one in counts.items()}
         return milder(behind, said)
 
-    async def _words(self, request: PolicyRequest) -> Mapping[int, bytes]:
+    async def _words(self, request: PolicyRequest) -> Found:
+        if request.ahead is not None and (reading := await request.ahead({})) is not None:
+            return reading.words
         data = request.header[:MAX_OCTETS]
         if request.read is not None and len(data) < MAX_OCTETS:
             data += await request.read(len(request.header), MAX_OCTETS - len(data))
-        if len(data) <= SMALL:
-            return words(data)
-        found: Mapping[int, bytes] = await self._threads.run("cpu", words, data)
-        return found
+        if len(data) > SMALL:
+            return cast(Found, await self._threads.run("cpu", words, data))
+        return words(data)
 
-    def _verdict(self, chance: Chance, found: Mapping[int, bytes]) -> Verdict:
+    def _verdict(self, chance: Chance, found: Found) -> Verdict:
         lean = 2 * chance.junk - 1
         if abs(lean) < CERTAIN:
             return PASS
-        telling = _named(found[word] for word in chance.telling)
+        telling = _shown(chance.telling, found)
         if lean > 0:
             return Verdict(
                 score=lean * self._options.junk, reason=f"words like those in what you took for junk{telling}"
@@ -91,6 +97,7 @@ class LearntWords:
         return Verdict(score=lean * self._options.good, reason=f"words like those in mail you keep{telling}")
 
 
-def _named(found: Iterable[bytes]) -> str:
-    shown: Sequence[str] = [word.decode("ascii") for word in found if word.isascii()]
+def _shown(telling: Sequence[int], found: Found) -> str:
+    named = found.named(telling) if isinstance(found, PackedWords) else [found[word] for word in telling]
+    shown = [word.decode("ascii") for word in named if word.isascii()]
     return f": {', '.join(shown)}" if shown else ""

@@ -10,7 +10,7 @@ under a try of our own (the clock stepped) is taken up again by that try, never 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from random import SystemRandom
 
@@ -25,9 +25,11 @@ from mailnode.interfaces.store import IQueueStore
 from mailnode.queue.admission import Admission
 from mailnode.queue.allotment import Allotment
 from mailnode.queue.destination import Destination, DestinationSettings
+from mailnode.queue.renewal import Renewal
 from mailnode.queue.schedule import QueueTime, Schedule
 from mailnode.queue.settle import Fallback, Settler
 from mailnode.queue.starts import Starts
+from mailnode.queue.trouble import telling
 from mailnode.values.attempt import DEFERRED, REJECTED, Attempt, AttemptReport
 from mailnode.values.queue import (
     GIVEN_UP_DESTINATION,
@@ -163,7 +165,7 @@ class QueueRunner:
         ended: Deferred[None] = Deferred()
         self._looking = ended
         looking = Deferred.fromCoroutine(self._look())
-        looking.addErrback(lambda failure: _log.failure("looking at the queue failed", failure))
+        looking.addErrback(telling("looking at the queue failed"))
         looking.addBoth(lambda _: self._looked(ended))
 
     def _hinted(self, destinations: Sequence[str]) -> None:
@@ -268,7 +270,7 @@ class QueueRunner:
         ended: Deferred[None] = Deferred()
         self._fills[ended] = None
         filling = Deferred.fromCoroutine(self._claim_for(destination))
-        filling.addErrback(lambda failure: _log.failure("claiming from the queue failed", failure))
+        filling.addErrback(telling("claiming from the queue failed"))
         filling.addBoth(lambda _: self._filled(destination, ended))
 
     def _filled(self, destination: Destination, ended: Deferred[None]) -> None:
@@ -329,11 +331,14 @@ class QueueRunner:
     def _hold(self, claim: Claim) -> Claim:
         """Note what is in our hands; return the claim without what was there already, in a try that still runs."""
         fresh = []
-        for recipient in claim.envelope.recipients:
+        recipients = claim.envelope.recipients
+        for recipient in recipients:
             key = claim.envelope.id, recipient.index
             if key not in self._held:
                 fresh.append(recipient)
             self._held[key] = claim.token
+        if len(fresh) == len(recipients):
+            return claim
         return replace(claim, envelope=replace(claim.envelope, recipients=tuple(fresh)))
 
     def _let_in(self) -> None:
@@ -365,7 +370,7 @@ class QueueRunner:
         ended: Deferred[None] = Deferred()
         self._tries[ended] = None
         trial = Deferred.fromCoroutine(self._try(destination, claim, fresh))
-        trial.addErrback(lambda failure: _log.failure("recording a try failed", failure))
+        trial.addErrback(telling("recording a try failed"))
         trial.addBoth(lambda _: self._ended(ended, destination, first, claim))
 
     def _ended(self, ended: Deferred[None], destination: Destination, first: bool, claim: Claim) -> None:
@@ -389,7 +394,7 @@ class QueueRunner:
     async def _try(self, destination: Destination, claim: Claim, fresh: bool) -> None:
         """One try, from the claim to the settlement. :param fresh: of something new: it begins at once."""
         # From now on: the turns of very many may last longer than a lease, and another server would try as well.
-        renewal = _Renewal(lambda: self._renew(claim.envelope), self._clock, self._settings.lease / 3)
+        renewal = Renewal(lambda: self._renew(claim.envelope), self._clock, self._settings.lease / 3)
         try:
             if not fresh:
                 await self._starts.wait()
@@ -449,27 +454,6 @@ class QueueRunner:
         self._timer = self._clock.callLater(1.0, self._cut_off)
         for attempt in list(self._attempts):
             attempt.cancel()
-
-
-class _Renewal:
-    """Prolongs a lease at intervals (seconds) until :meth:`end`."""
-
-    def __init__(
-        self, renew: Callable[[], Coroutine[Deferred[object], object, None]], clock: IClock, interval: float
-    ) -> None:
-        self._renew = renew
-        self._clock = clock
-        self._interval = interval
-        self._timer = clock.callLater(interval, self._fire)
-
-    def end(self) -> None:
-        if self._timer.active():
-            self._timer.cancel()
-
-    def _fire(self) -> None:
-        self._timer = self._clock.callLater(self._interval, self._fire)
-        renewed = Deferred.fromCoroutine(self._renew())
-        renewed.addErrback(lambda failure: _log.failure("renewing a lease failed", failure))
 
 
 def _all(recipients: Iterable[QueuedRecipient], status: str, text: str) -> AttemptReport:

@@ -4,22 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar
 
 from twisted.internet.defer import Deferred
 
-from mailnode.admin.administration import Administration, OlderAccepted, StoppedStore
+from mailnode.admin.administration import (
+    Administration,
+    OlderAccepted,
+    Restored,
+    StoppedStore,
+    StoreCopies,
+    WentBack,
+)
 from mailnode.auth.passwords import make_credentials
 from mailnode.auth.strength import weakness
 from mailnode.config.schema import Config
 from mailnode.net.hints import LocalHints
 from mailnode.net.lookup import BlockingLookup
 from mailnode.net.no_reactor import CallingThread, StandingClock, run_now
+from mailnode.server import backups
 from mailnode.server.configuration import listed_policies
 from mailnode.server.judging import TrialsAlone
 from mailnode.server.publishing import published, stored_pairs
+from mailnode.server.reading import scan_here
 from mailnode.server.routing import routing_table
-from mailnode.server.stores import OwnStores
+from mailnode.server.stores import OwnStores, backup_opener
 
 T = TypeVar("T")
 
@@ -30,6 +40,7 @@ def administration(config: Config) -> Iterator[Administration]:
     clock, threads, hints = StandingClock(), CallingThread(), LocalHints()
     stores = OwnStores(config, clock, threads, hints, None)
     run_now(stores.start())
+    stores.mail.scan_older(scan_here)
     try:
         yield Administration(
             stores.directory,
@@ -38,7 +49,7 @@ def administration(config: Config) -> Iterator[Administration]:
             clock,
             threads,
             hints,
-            make_credentials,
+            partial(make_credentials, scram=config.auth.scram),
             password_judge(lambda: config),
             lambda: published(config, stored_pairs(config, clock)),
             BlockingLookup(lambda: config.dns.servers),
@@ -55,7 +66,10 @@ def administration(config: Config) -> Iterator[Administration]:
             lambda: config.dmarc_reports.settings() if config.dmarc_reports is not None else None,
             stores.received_reports,
             stores.filters,
+            stores.index,
             TrialsAlone(config, stores),
+            stores.deleted,
+            backup_opener(threads, clock),
             config.dkim.settings,
         )
     finally:
@@ -83,6 +97,11 @@ def with_stopped_store(config: Config, work: Callable[[StoppedStore], Coroutine[
     return run_now(work(_Files(config)))
 
 
+def with_copies(config: Config, work: Callable[[StoreCopies], Coroutine[Deferred[object], object, T]]) -> T:
+    """Do some work on the files of a store beside whoever uses it."""
+    return run_now(work(backups.StoreBackups(config)))
+
+
 class _Files:
     """The files of a store that is not open."""
 
@@ -101,3 +120,11 @@ class _Files:
         finally:
             await stores.stop()
         return {"files": names, "accounts": accounts}
+
+    async def go_back(self) -> WentBack:
+        """See :class:`StoppedStore`."""
+        return await backups.go_back(self._config)
+
+    async def restore(self, directory: str, backup: str, pause_queue: bool) -> Restored:
+        """See :class:`StoppedStore`."""
+        return await backups.restore(self._config, directory, backup, pause_queue)

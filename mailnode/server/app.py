@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from random import uniform
 
 from twisted.logger import Logger
@@ -39,10 +40,11 @@ from mailnode.server.reloading import Reloading, certificate_files
 from mailnode.server.runtime import Runtime, make_runtime
 from mailnode.server.services import EndedAtOnce, Services, Startable
 from mailnode.server.serving import Serving
-from mailnode.server.stores import OwnStores
+from mailnode.server.stores import OwnStores, backup_opener
 from mailnode.upkeep.sweeper import Sweeper
 from mailnode.values.events import emit, moment
 from mailnode.values.queue import QueueTally
+from mailnode.values.search import IndexLag
 from mailnode.web.metrics import Metrics
 from mailnode.web.site import SiteContent, web_factory
 
@@ -141,7 +143,7 @@ class Server:
             runtime.clock,
             runtime.threads,
             runtime.hints,
-            make_credentials,
+            partial(make_credentials, scram=self.config.auth.scram),
             password_judge(lambda: self.config),
             lambda: published(self.config, self._certificates.pairs),
             ReactorLookup(runtime.reactor, lambda: self.config.dns.servers),
@@ -158,9 +160,13 @@ class Server:
             lambda: self.config.dmarc_reports.settings() if self.config.dmarc_reports is not None else None,
             self._stores.received_reports,
             self._stores.filters,
+            self._stores.index,
             self._make_trials(runtime),
+            self._stores.deleted,
+            backup_opener(runtime.threads, runtime.clock),
             lambda: self.config.dkim.settings(),
             self,
+            self._further.write_counts,
         )
 
     def _make_trials(self, runtime: Runtime) -> Trials:
@@ -183,6 +189,7 @@ class Server:
             self._stores.tls_results,
             lambda: self.config.published.keep_reports,
         )
+        self._index_lag = outgoing.index_lag
         control = ControlPort(
             self._process.runtime.reactor,
             self.config.server.data,
@@ -273,6 +280,9 @@ class Server:
         now = self._process.runtime.clock.seconds()
         with suppress(DomainError):
             measure_queue(metrics, await self._stores.queue.tally(now, TALLY_AGE), now)
+        lag = self._index_lag()
+        metrics.set("search_unindexed", lag.messages)
+        metrics.set("search_lag_seconds", behind(lag, now))
         further, counted = await self._further.counted()
         metrics.set("workers", 1 + further)
         return metrics.render(counted)
@@ -294,6 +304,8 @@ class Server:
             "paused": [
                 f"{name or 'the whole queue'}: paused since {moment(since)}" for name, since in sorted(paused.items())
             ],
+            "unindexed": (lag := self._index_lag()).messages,
+            "index_behind": behind(lag, self._process.runtime.clock.seconds()),
             "damage": list(self._stores.damage().values()),
         }
 
@@ -316,6 +328,11 @@ class Server:
     def reopen_logs(self) -> None:
         """Have the other processes write to the file that has the log's name now."""
         self._further.reopen_log()
+
+
+def behind(lag: IndexLag, now: float) -> float:
+    """Return for how many seconds messages have waited to be indexed. :param now: UTC seconds."""
+    return 0.0 if lag.since is None else max(0.0, round(now - lag.since, 3))
 
 
 def measure_queue(metrics: Metrics, tally: QueueTally, now: float) -> None:

@@ -9,7 +9,8 @@ from mailnode.config.demo import demo_config
 from mailnode.config.loader import Checks, load
 from mailnode.config.schema import Config, PolicyEntry
 from mailnode.errors import ConfigurationError
-from mailnode.interfaces.policy import IPolicy
+from mailnode.interfaces.policy import IAsksProgram, IPolicy
+from mailnode.net.client_certificate import read_authorities
 from mailnode.net.no_reactor import CallingThread, StandingClock
 from mailnode.net.programs import Programs
 from mailnode.net.resolver import Resolver
@@ -17,6 +18,7 @@ from mailnode.net.tls import check_pair
 from mailnode.server import plugins
 from mailnode.server.plugins import NoFilters, NothingCounted, PluginContext, UnchangedMemory
 from mailnode.values.policy import ListedPolicy
+from mailnode.values.program import ProgramEndpoint
 
 
 def configuration(
@@ -30,7 +32,7 @@ def configuration(
     """
     if file is not None:
         pairs = check_pair if with_certificates else _no_mistakes
-        return load(file, data, Checks(pairs, _policy_mistakes, _checker_mistakes))
+        return load(file, data, Checks(pairs, _policy_mistakes, _checker_mistakes, _authority_mistakes))
     return demo_config((data or Path("mailnode-data")).absolute(), port_offset)
 
 
@@ -43,6 +45,18 @@ def listed_policies(config: Config) -> list[ListedPolicy]:
     entries = config.policies()
     places = [(place, entry.name, entry.on_failure, entry.options) for place, entry in entries]
     return plugins.listed(places, _policies(entries))
+
+
+def programs(config: Config) -> list[tuple[str, str, ProgramEndpoint]]:
+    """Return the programs that a configuration's policies ask: where it names each, the policy, the place.
+
+    :raises ConfigurationError:"""
+    entries = config.policies()
+    return [
+        (key, policy.name, IAsksProgram(policy).place)
+        for (key, _), policy in zip(entries, _policies(entries), strict=True)
+        if IAsksProgram.providedBy(policy)
+    ]
 
 
 def _policy_mistakes(entries: Sequence[tuple[str, PolicyEntry]]) -> list[str]:
@@ -63,6 +77,10 @@ def _policies(entries: Sequence[tuple[str, PolicyEntry]]) -> list[IPolicy]:
 
 def _checker_mistakes(texts: Sequence[str]) -> list[str]:
     return _mistakes(lambda: plugins.make_checkers(texts))
+
+
+def _authority_mistakes(path: Path) -> list[str]:
+    return _mistakes(lambda: read_authorities(path))
 
 
 def _mistakes(make: Callable[[], object]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from zope.interface import implementer
@@ -10,7 +10,7 @@ from zope.interface import implementer
 from mailnode.config.schema import Config
 from mailnode.delivery.forwarding import Forwarding
 from mailnode.delivery.router import Router
-from mailnode.interfaces.policy import IPluginContext, ITrials
+from mailnode.interfaces.policy import IPluginContext, IPolicy, IPolicyFactory, ITrials
 from mailnode.interfaces.reactor import IServerReactor
 from mailnode.interfaces.runtime import IClock, IThreads
 from mailnode.net.clock import WallClock
@@ -31,19 +31,34 @@ AT_ONCE = 16  # questions to DNS of one trial: their sockets are of the descript
 
 
 def make_chain(
-    config: Config, context: IPluginContext, timers: IClock, note: Callable[[PolicyAnswer], None] | None = None
+    config: Config, context: IPluginContext, timers: IClock, note: Callable[[PolicyAnswer], None]
 ) -> tuple[PolicyChain, list[ListedPolicy]]:
     """Return the policies of a configuration, and what is told of them. :raises ConfigurationError: one cannot be made.
 
     :param note: is told of every answer."""
-    entries, judgement = config.policies(), config.judgement
-    policies = plugins.make_policies([(key, entry.name, entry.options) for key, entry in entries], context)
+    entries = config.policies()
+    policies = _make(config, context)
     listed = plugins.listed(
         [(place, entry.name, entry.on_failure, entry.options) for place, entry in entries], policies
     )
-    links = [ChainedPolicy(policy, entry.on_failure) for policy, (_, entry) in zip(policies, entries, strict=True)]
-    thresholds = Thresholds(judgement.junk_at, judgement.refuse_at)
-    return PolicyChain(links, timers, context.hostname, thresholds, note), listed
+    return PolicyChain(_links(config, policies), timers, context.hostname, _thresholds(config), note), listed
+
+
+def _make(
+    config: Config, context: IPluginContext, factories: Mapping[str, IPolicyFactory] | None = None
+) -> list[IPolicy]:
+    return plugins.make_policies(
+        [(key, entry.name, entry.options) for key, entry in config.policies()], context, factories
+    )
+
+
+def _links(config: Config, policies: Sequence[IPolicy]) -> list[ChainedPolicy]:
+    entries = config.policies()
+    return [ChainedPolicy(policy, entry.on_failure) for policy, (_, entry) in zip(policies, entries, strict=True)]
+
+
+def _thresholds(config: Config) -> Thresholds:
+    return Thresholds(config.judgement.junk_at, config.judgement.refuse_at)
 
 
 @implementer(ITrials)
@@ -66,6 +81,7 @@ class Trials:
         self._clock = clock
         self._threads = threads
         self._own_addresses = own_addresses
+        self.largest = config.limits.message_size
 
     async def judge(self, mail: TriedMail) -> Tried:
         """See :class:`ITrials`."""
@@ -82,7 +98,9 @@ class Trials:
             NothingCounted(),
             stores.filters,
         )
-        chain, _ = make_chain(config, context, reactor)
+        factories = await self._threads.run("disk", plugins.policy_factories)
+        policies = _make(config, context, factories)
+        chain = PolicyChain(_links(config, policies), reactor, hostname, _thresholds(config), past_refusals=True)
         tried = await MailTrial(mail, chain, self._router(), self._clock, hostname).run(stores.blobs)
         judgement = config.judgement
         return replace(tried, lookups=tuple(resolver.lookups), junk_at=judgement.junk_at, refuse_at=judgement.refuse_at)
@@ -107,6 +125,7 @@ class TrialsAlone:
         """:param stores: open, and used from the calling thread."""
         self._config = config
         self._stores = stores
+        self.largest = config.limits.message_size
 
     async def judge(self, mail: TriedMail) -> Tried:
         """See :class:`ITrials`."""

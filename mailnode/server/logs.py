@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable
 from json.encoder import encode_basestring_ascii as _quoted
+from math import isfinite
 from pathlib import Path
 from typing import Protocol
 
@@ -19,13 +20,10 @@ MAX_TEXT = 8192  # characters of one field, and of a line that is not one of our
 
 
 class LineWriter(Protocol):
-    """Where lines go: a text file, or :class:`AppendedLog`."""
+    """Where lines go, such as :class:`AppendedLog`."""
 
     def write(self, text: str, /) -> object:
-        """Write a line."""
-
-    def flush(self) -> None:
-        """Let nothing wait."""
+        """Write a line, and let nothing wait."""
 
 
 class AppendedLog:
@@ -48,11 +46,8 @@ class AppendedLog:
     def write(self, text: str) -> None:
         """Write a whole line. :raises OSError:"""
         data = text.encode("utf-8", "backslashreplace")
-        while data:
-            data = data[os.write(self.descriptor, data) :]
-
-    def flush(self) -> None:
-        """Nothing waits."""
+        while (written := os.write(self.descriptor, data)) < len(data):
+            data = data[written:]
 
     def reopen(self) -> None:
         """Write to the file that has the name now, after somebody moved the old one. :raises OSError: the old one is kept."""
@@ -82,7 +77,6 @@ class LineObserver:
             return
         try:
             self._out.write(self._render(event) + "\n")
-            self._out.flush()
         except (OSError, ValueError):
             pass
 
@@ -96,8 +90,8 @@ def observer(out: LineWriter, form: str, level: LogLevel = LogLevel.info) -> ILo
 
 def as_text(event: LogEvent) -> str:
     """Return ``2026-11-23T02:15:00.123Z session.open session=... peer=...``."""
-    name, fields = _ours(event)
-    if name is not None:
+    name, fields = event.get("event"), event.get("fields")
+    if isinstance(name, str) and isinstance(fields, dict):
         pairs = "".join(f" {key}={one_line(_cut(value))}" for key, value in fields.items())
         return f"{_time(event)} {name}{pairs}"
     return f"{_time(event)} {_source(event)}: {_escaped(_message(event))}"
@@ -105,9 +99,9 @@ def as_text(event: LogEvent) -> str:
 
 def as_json(event: LogEvent) -> str:
     """Return one flat object: ``time``, ``level``, then ``event`` and its fields, or ``source`` and ``message``."""
-    name, fields = _ours(event)
+    name, fields = event.get("event"), event.get("fields")
     level = getattr(event.get("log_level"), "name", "info")
-    if name is not None:
+    if isinstance(name, str) and isinstance(fields, dict):
         ending = _pairs(fields)
         if len(ending) > MAX_TEXT:
             ending = _pairs({key: _for_json(value) for key, value in fields.items()})
@@ -130,14 +124,9 @@ def _as_value(value: object) -> str:
     """Return a value in JSON."""
     if value.__class__ is int:
         return str(value)
+    if isinstance(value, float) and isfinite(value):
+        return repr(value)  # as json has it
     return json.dumps(_for_json(value))
-
-
-def _ours(event: LogEvent) -> tuple[str | None, dict[str, object]]:
-    name, fields = event.get("event"), event.get("fields")
-    if isinstance(name, str) and isinstance(fields, dict):
-        return name, fields
-    return None, {}
 
 
 # What Twisted says of its own life, which our events say in words that mean something here.
@@ -189,4 +178,4 @@ def _escaped(text: str) -> str:
 
 
 def _time(event: LogEvent) -> str:
-    return moment(float(event.get("log_time", 0.0)))
+    return moment(event.get("log_time", 0.0))

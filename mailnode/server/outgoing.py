@@ -9,14 +9,14 @@ from mailnode.config.version import VERSION
 from mailnode.delivery.bounce import Bouncer
 from mailnode.delivery.daily_reports import DailyReports, ReportMail
 from mailnode.delivery.dane import Dane
-from mailnode.delivery.dmarc_reports import DmarcReport, DmarcReports
+from mailnode.delivery.dmarc_reports import DmarcReports
 from mailnode.delivery.eight_bit import EightBit
 from mailnode.delivery.local import LocalAgent
 from mailnode.delivery.mta_sts import MtaSts
 from mailnode.delivery.remote import RemoteAgent
 from mailnode.delivery.sending import Sending
 from mailnode.delivery.tls_policy import TlsPolicy
-from mailnode.delivery.tls_reports import TlsReport, TlsReports
+from mailnode.delivery.tls_reports import TlsReports
 from mailnode.interfaces.tls_reports import ITlsResults
 from mailnode.net.client_tls import ClientTls
 from mailnode.net.dns_look import look_at_dns
@@ -27,6 +27,7 @@ from mailnode.queue.destination import DestinationSettings
 from mailnode.queue.runner import QueueRunner, RunnerSettings
 from mailnode.server.process import MailProcess
 from mailnode.server.services import EndedAtOnce, Startable
+from mailnode.upkeep.indexer import Indexer
 from mailnode.upkeep.learner import Learner
 from mailnode.upkeep.sweeper import Sweeper
 
@@ -53,7 +54,16 @@ class Outgoing:
         self._sending = sending
         self._tls_results = tls_results
         self._sweeper = Sweeper(self._sweep, process.runtime.clock)
-        self._reports: list[DailyReports[TlsReport] | DailyReports[DmarcReport]] = []
+        self._indexer = Indexer(
+            process.stores.index,
+            process.stores.mail,
+            process.runtime.hints,
+            process.runtime.indexing,
+            process.runtime.clock,
+            wanted=config.search.index,
+        )
+        self.index_lag = self._indexer.lag
+        self._reports: list[DailyReports] = []
         self._reporter = Sweeper(self._report, process.runtime.clock, FIRST_REPORTS, REPORTS, name="sending reports")
 
     def connections(self) -> Startable:
@@ -89,6 +99,12 @@ class Outgoing:
                     "learner",
                     lambda: self._learner.start(),
                     lambda: self._learner.stop(),
+                    within=lambda: process.grace() + process.closing.step,
+                ),
+                process.service(
+                    "indexer",
+                    self._indexer.start,
+                    self._indexer.stop,
                     within=lambda: process.grace() + process.closing.step,
                 ),
                 process.service(
@@ -172,7 +188,7 @@ class Outgoing:
             sending=self._sending,
         )
 
-    def _make_reports(self, tls: ClientTls) -> list[DailyReports[TlsReport] | DailyReports[DmarcReport]]:
+    def _make_reports(self, tls: ClientTls) -> list[DailyReports]:
         stores, rooms, runtime = self._process.stores, self._process.serving.rooms, self._process.runtime
         config, hostname = self._config, self._config.server.hostname
         mail = ReportMail(
@@ -184,7 +200,7 @@ class Outgoing:
             runtime.hints,
             rooms.routing,
         )
-        made: list[DailyReports[TlsReport] | DailyReports[DmarcReport]] = []
+        made: list[DailyReports] = []
         if config.tls_reports is not None:
             made.append(
                 TlsReports(

@@ -96,13 +96,18 @@ def policy_factories() -> dict[str, IPolicyFactory]:
     return {factory.name: factory for factory in getPlugins(IPolicyFactory)}
 
 
-def make_policies(wanted: Sequence[tuple[str, str, PolicyOptions]], context: IPluginContext) -> list[IPolicy]:
+def make_policies(
+    wanted: Sequence[tuple[str, str, PolicyOptions]],
+    context: IPluginContext,
+    factories: Mapping[str, IPolicyFactory] | None = None,
+) -> list[IPolicy]:
     """Make the configured policies in order.
 
     :param wanted: where each stands in the configuration, its name and its options.
+    :param factories: of those that are installed; without it they are looked for, on disk.
     :raises ConfigurationError: every unknown name, unknown option and failure at once, with that place and the name.
     """
-    factories = policy_factories()
+    factories = policy_factories() if factories is None else factories
     made: list[IPolicy] = []
     mistakes: list[str] = []
     for key, name, options in wanted:
@@ -122,9 +127,22 @@ def make_policies(wanted: Sequence[tuple[str, str, PolicyOptions]], context: IPl
             mistakes.extend(f"{key}: {name}: {mistake}" for mistake in error.mistakes)
         except Exception as error:  # a plug-in's own bug must name the plug-in, not end in a traceback
             mistakes.append(f"{key}: {name} cannot be made: {type(error).__name__}: {error}")
+    mistakes = mistakes or _same_names(wanted, made, factories)
     if mistakes:
         raise ConfigurationError(mistakes)
     return made
+
+
+def _same_names(
+    wanted: Sequence[tuple[str, str, PolicyOptions]], made: Sequence[IPolicy], factories: Mapping[str, IPolicyFactory]
+) -> list[str]:
+    """One that may be called otherwise must be: the log and what is counted would not tell it from another."""
+    names = [policy.name for policy in made]
+    return [
+        f"{key}: {plugin}: called: {name} is the name of another policy too"
+        for (key, plugin, _), name in zip(wanted, names, strict=True)
+        if "called" in factories[plugin].options and names.count(name) > 1
+    ]
 
 
 def listed(entries: Sequence[PolicyPlace], policies: Sequence[IPolicy]) -> list[ListedPolicy]:

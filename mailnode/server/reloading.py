@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from twisted.internet.defer import DeferredLock
 from twisted.logger import Logger
 
 from mailnode.config.changes import changed_keys, live
@@ -14,6 +13,7 @@ from mailnode.config.holder import Holder
 from mailnode.config.schema import Config
 from mailnode.errors import ConfigurationError, DomainError
 from mailnode.interfaces.accounts import IDirectory
+from mailnode.interfaces.turns import Places
 from mailnode.net.tls import CertificateStore
 from mailnode.values.events import emit
 
@@ -55,18 +55,16 @@ class Reloading:
         self._certificates = certificates
         self._directory = directory
         self._changed = changed
-        self._one_at_a_time = DeferredLock()
+        self._one_at_a_time = Places()
 
     async def reload(self) -> Changes:
         """Take over what can change, or nothing."""
-        await self._one_at_a_time.acquire()
-        try:
-            applied, needs_restart = await self._take_over()
-            mistakes: list[str] = []
-        except ConfigurationError as error:
-            applied, needs_restart, mistakes = [], [], error.mistakes
-        finally:
-            self._one_at_a_time.release()
+        async with self._one_at_a_time:
+            try:
+                applied, needs_restart = await self._take_over()
+                mistakes: list[str] = []
+            except ConfigurationError as error:
+                applied, needs_restart, mistakes = [], [], error.mistakes
         emit(_log, "server.reload", applied=",".join(applied), needs_restart=",".join(needs_restart))
         for mistake in mistakes:
             _log.warn("nothing was taken over: {mistake}", mistake=mistake)

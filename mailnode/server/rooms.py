@@ -7,12 +7,16 @@ from collections.abc import Callable, Collection
 
 from twisted.cred.portal import Portal
 
-from mailnode.auth.checkers import DirectoryChecker, FirstThatKnows, ScramChecker
+from mailnode.admin.quotas import Quotas
+from mailnode.admin.sharing import Sharing
+from mailnode.auth.checkers import DirectoryChecker, FirstThatKnows, ProofChecker
 from mailnode.auth.logins import Logins
+from mailnode.auth.mechanisms import Offer
 from mailnode.auth.realm import MailRealm
 from mailnode.auth.secret import server_secret
 from mailnode.auth.throttle import Throttle
 from mailnode.config.holder import Holder
+from mailnode.config.imap import Imap as ImapConfig
 from mailnode.config.schema import Config
 from mailnode.config.schema import Listener as ListenerConfig
 from mailnode.config.schema import Queue as QueueConfig
@@ -21,17 +25,19 @@ from mailnode.delivery.acceptance import Acceptance
 from mailnode.delivery.binary_mail import BinaryMail
 from mailnode.delivery.forwarding import Forwarding
 from mailnode.delivery.judge import Judge
+from mailnode.delivery.reading import MessageReader
 from mailnode.delivery.received_reports import ReportReader
 from mailnode.delivery.rejects import Rejects
 from mailnode.delivery.returned import ReturnedMail
 from mailnode.delivery.router import Router
 from mailnode.delivery.sealing import ArcSealer
 from mailnode.delivery.signing import DkimSigner
+from mailnode.imap.hiding import Hiding
 from mailnode.imap.protocol import ImapFactory
 from mailnode.imap.services import ImapServices
 from mailnode.imap.session import ImapSession
 from mailnode.imap.watching import Watching
-from mailnode.imap.wire.connection import ImapLimits
+from mailnode.imap.wire.limits import ImapLimits
 from mailnode.interfaces.reactor import StartTls
 from mailnode.interfaces.sending import ISending
 from mailnode.interfaces.sessions import ISessionCounts
@@ -47,6 +53,7 @@ from mailnode.server.plugins import PluginContext
 from mailnode.server.routing import routing_table
 from mailnode.server.runtime import Runtime
 from mailnode.server.stores import Stores
+from mailnode.server.tokens import make_tokens
 from mailnode.smtp.protocol import SmtpFactory
 from mailnode.smtp.service import Service
 from mailnode.smtp.strangers import Rates, Strangers
@@ -96,7 +103,9 @@ class Rooms:
         self._strangers = Strangers(runtime.reactor)
         self._binary = BinaryMail(stores.blobs, runtime.threads, runtime.processes, str(config.server.data))
         self._watching = Watching(runtime.clock, stores.mail)
+        self._counting: dict[tuple[str, str, str], tuple[Callable[[float], None], Callable[[float], None]]] = {}
         self._policies = self._policy_chain()
+        self._reader = MessageReader(runtime.reader, runtime.clock) if runtime.reader is not None else None
         self._rejects = Rejects(
             stores.directory,
             stores.mail,
@@ -189,9 +198,17 @@ class Rooms:
 
     def _count(self, answer: PolicyAnswer) -> None:
         self._stores.policy_tally.note(answer)
-        metrics = self._runtime.metrics
-        metrics.count("policy_answers", policy=answer.policy, stage=answer.stage, answer=answer.answer)
-        metrics.observe("policy_seconds", answer.seconds, policy=answer.policy)
+        kind = answer.policy, answer.stage, answer.answer
+        counting = self._counting.get(kind)  # found once: this comes several times a message
+        if counting is None:
+            metrics, (policy, stage, word) = self._runtime.metrics, kind
+            counting = self._counting[kind] = (
+                metrics.adder("policy_answers", policy=policy, stage=stage, answer=word),
+                metrics.adder("policy_seconds", policy=policy),
+            )
+        count, observe = counting
+        count(1.0)
+        observe(answer.seconds)
 
     def _make_logins(self) -> Logins:
         directory, runtime = self._stores.directory, self._runtime
@@ -201,11 +218,14 @@ class Rooms:
         ]
         portal = Portal(
             self._realm,
-            [FirstThatKnows(checkers), ScramChecker(directory)],
+            [FirstThatKnows(checkers), ProofChecker(directory)],
         )
         secret = server_secret(self._config.server.data)
         throttle = Throttle(self._stores.ephemeral, secret, lambda: self._holder.config.auth.no_throttle_for)
-        return Logins(portal, directory, throttle, runtime.clock, secret)
+        auth = self._config.auth
+        tokens = make_tokens(auth.oauth, runtime) if auth.oauth is not None else None
+        offer = Offer(tuple(auth.scram), auth.client_name, tokens is not None, auth.scram_bound)
+        return Logins(portal, directory, throttle, runtime.clock, secret, offer, tokens)
 
     def _smtp_factory(self, entry: ListenerConfig, start_tls: StartTls | None, config: Config) -> SmtpFactory:
         limits = config.limits
@@ -231,6 +251,7 @@ class Rooms:
             entry.no_policy_for,
             self._runtime.reactor,
             highest_priority=config.submission.highest_priority,
+            reader=self._reader,
             rejects=self._rejects if config.judgement.rejects else None,
             binary=self._binary,
             strangers=self._strangers,
@@ -269,9 +290,19 @@ class Rooms:
             self._runtime.views,
             self._runtime.searches,
             self._watching,
+            Quotas(self._stores.directory, self._stores.mail),
+            Sharing(self._stores.directory, self._stores.mail, self._runtime.hints),
+            self._runtime.keys,
+            self._runtime.answers,
+            self._binary.in_lines,
             start_tls=entry.tls == "starttls",
             append_limit=config.limits.message_size,
             version=VERSION,
+            hiding=_hiding(config.imap),
+            login_seconds=config.limits.login_timeout,
+            message_limit=config.imap.message_limit,
+            save_limit=config.imap.save_limit,
+            index=self._stores.index if config.search.index else None,
         )
         return ImapFactory(
             lambda channel, connection: ImapSession(channel, connection, services),
@@ -298,3 +329,12 @@ class Rooms:
             max_connections=config.limits.connections,
             max_per_peer=config.limits.connections_per_address,
         )
+
+
+def _hiding(imap: ImapConfig) -> Hiding:
+    """Return what programs are not told of."""
+    clients: dict[str, frozenset[str]] = {}
+    for client in imap.client:
+        name = client.name.lower()
+        clients[name] = clients.get(name, frozenset()).union(client.hide)
+    return Hiding(frozenset(imap.hide), clients)

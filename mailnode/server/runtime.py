@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mailnode.config.schema import Config
+from mailnode.imap.message_keys import ANSWERS, MessageKeys
 from mailnode.imap.open_views import OpenViews
 from mailnode.imap.searches import Searches
 from mailnode.interfaces.reactor import IServerReactor
@@ -18,35 +19,47 @@ from mailnode.net.descriptors import dns_at_once
 from mailnode.net.processes import Processes
 from mailnode.net.resolver import Resolver
 from mailnode.net.threads import Threads
+from mailnode.server.reading import read
 from mailnode.store.blobs import codec
 from mailnode.web.metrics import Metrics
 
 SEARCH_NICENESS = 5  # of the process that searches: what is new goes before what is looked for
-SEARCH_IDLE = 60.0  # seconds after which it is ended
+INDEX_NICENESS = 5  # of the process that indexes
+# Messages that the process which reads is given at a time: its work and what follows from it take about as long, and while it
+# had many, nothing was left to do here; then nothing there.
+READ_AT_ONCE = 4
+SEARCH_IDLE = 60.0  # seconds after which either is ended
 
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """What the rooms of one process share. ``searching``: one process, behind everything else that wants the machine."""
+    """What the rooms of one process share. ``searching``: one process, behind everything else that wants the
+    machine; ``indexing``: another."""
 
     reactor: IServerReactor
     clock: IClock
     threads: Threads
     processes: Processes
     searching: Processes
+    indexing: Processes
     hints: IHints
     resolver: Resolver
     views: OpenViews
     searches: Searches
+    keys: MessageKeys
+    answers: MessageKeys
     metrics: Metrics
     batches: Batches | None  # None: everything small is scanned in this process
+    reader: Batches | None  # None: and each is read by whoever asks about it
 
     def stop_helpers(self) -> None:
         """End the processes that help this one. Calls under way fail with Busy."""
         self.processes.stop()
         self.searching.stop()
-        if self.batches is not None:
-            self.batches.stop()
+        self.indexing.stop()
+        for batches in (self.batches, self.reader):
+            if batches is not None:
+                batches.stop()
 
 
 def make_runtime(config: Config, reactor: IServerReactor, wall: Callable[[], float], hints: IHints) -> Runtime:
@@ -58,11 +71,21 @@ def make_runtime(config: Config, reactor: IServerReactor, wall: Callable[[], flo
         Threads(reactor),
         Processes(reactor),
         searching,
+        Processes(reactor, nice=INDEX_NICENESS, idle=SEARCH_IDLE),
         hints,
         Resolver(reactor, config.dns.servers, at_once=dns_at_once(), validates=config.dns.validates),
         OpenViews(reactor),
         Searches(searching),
+        MessageKeys(),
+        MessageKeys(ANSWERS),
         Metrics(),
-        # Small messages are scanned and encoded by another process where there is a core for it.
-        Batches(reactor, read_facts, codec.encode) if (os.cpu_count() or 1) > config.server.workers else None,
+        *_helpers(config, reactor),
     )
+
+
+def _helpers(config: Config, reactor: IServerReactor) -> tuple[Batches | None, Batches | None]:
+    """Return what scans and encodes small messages, and what reads all that is asked of those that are judged, where there is a
+    core for other processes."""
+    if (os.cpu_count() or 1) > config.server.workers:
+        return Batches(reactor, read_facts, codec.encode), Batches(reactor, read, most=READ_AT_ONCE)
+    return None, None

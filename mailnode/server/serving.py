@@ -15,6 +15,7 @@ from mailnode.config.schema import Listener as ListenerConfig
 from mailnode.interfaces.sending import ISending
 from mailnode.interfaces.sessions import ISessionCounts
 from mailnode.net.admission import ConnectionAdmission
+from mailnode.net.client_certificate import read_authorities
 from mailnode.net.client_counts import ClientCounts, ClientCountsMemory, SharedClientCounts
 from mailnode.net.descriptors import OF_DATABASE, WEB, Shares, in_use, limit, share
 from mailnode.net.listeners import HandedOver, Listener, own_addresses
@@ -23,6 +24,7 @@ from mailnode.server.ports import Ports
 from mailnode.server.rooms import Rooms
 from mailnode.server.runtime import Runtime
 from mailnode.server.stores import Stores
+from mailnode.values.directory import PROTOCOLS
 from mailnode.web.metrics import Metrics
 
 _log = Logger()
@@ -58,6 +60,7 @@ class Serving:
         self._ports = ports
         self._outgoing = outgoing
         self._web = web
+        self._authorities = read_authorities(config.auth.client_ca)
         wanted = ports.numbers(config)
         self._admission = ConnectionAdmission(runtime.reactor)  # to all listeners for mail
         self._web_admission = ConnectionAdmission(
@@ -97,15 +100,15 @@ class Serving:
         self._holder.tell(self._serve)
 
     def _serve(self, config: Config) -> None:
-        """Give new connections the limits of another configuration; those that stand keep what they were told."""
-        if (config.limits, config.submission) != self._served and not self._closed:
+        """Give new connections what another configuration says of them; those that stand keep what they were told."""
+        if (config.limits, config.submission, config.imap) != self._served and not self._closed:
             self._take(config)
             for index, listener in self._listeners.items():
                 if listener.protocol != "http":  # it has no such limits
                     listener.serve(self._factory(index, config))
 
     def _take(self, config: Config) -> None:
-        self._served = config.limits, config.submission
+        self._served = config.limits, config.submission, config.imap
         self.rooms.limit_sessions(config.limits.sessions_per_account)
 
     def served(self, process: int) -> ProcessStatus:
@@ -175,7 +178,8 @@ class Serving:
         return shares
 
     def _listener(self, index: int, entry: ListenerConfig) -> Listener:
-        tls = ListenerTls(self._certificates) if entry.tls != "none" else None
+        authorities = self._authorities if entry.protocol in PROTOCOLS else ()
+        tls = ListenerTls(self._certificates, authorities) if entry.tls != "none" else None
         key = f"listener[{index}]"
         admission = self._web_admission if entry.protocol == "http" else self._admission
         return Listener(

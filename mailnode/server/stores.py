@@ -10,9 +10,12 @@ from twisted.logger import Logger
 
 from mailnode.config.schema import Config
 from mailnode.errors import ConfigurationError, StoreUnavailable
+from mailnode.interfaces.ephemeral import IEphemeral
 from mailnode.interfaces.runtime import IClock, IHints, IThreads
-from mailnode.interfaces.store import IEphemeral
 from mailnode.server.engine_files import EngineFiles, NoFiles, SqliteFiles
+from mailnode.store.backups.mail import BackupMail
+from mailnode.store.backups.making import StoredFiles
+from mailnode.store.backups.restoring import is_begun
 from mailnode.store.blobs.local import LocalBlobs
 from mailnode.store.disk.data_lock import DataLock
 from mailnode.store.disk.reserve import Reserve
@@ -31,11 +34,13 @@ from mailnode.store.facades.policy_tally import PolicyTally
 from mailnode.store.facades.queue import Queue
 from mailnode.store.facades.queue_remote import RemoteQueue
 from mailnode.store.facades.received_reports import ReceivedReports
+from mailnode.store.facades.search_index import SearchIndex
 from mailnode.store.facades.sent_counts import SentCounts
 from mailnode.store.facades.store_check import StoreCheck
 from mailnode.store.facades.sts_policies import StsPolicies
 from mailnode.store.facades.suppressions import Suppressions
 from mailnode.store.facades.tls_results import TlsResults
+from mailnode.store.facades.undelete import Undelete
 from mailnode.values.checked import StoreChecked
 from mailnode.values.events import emit
 
@@ -63,9 +68,19 @@ class Stores:
         self.blobs = blobs
         self.queue = queue
         self.ephemeral = ephemeral
-        self.mail = MailStore(engine, blobs, hints, clock, config.server.partitions, queue.blobs_in_use)
+        self.mail = MailStore(
+            engine,
+            blobs,
+            hints,
+            clock,
+            config.server.partitions,
+            queue.blobs_in_use,
+            config.store.keep_deleted,
+        )
+        self.deleted = Undelete(engine, blobs, self.mail.partition, clock, hints)
         self.directory = Directory(engine, tell_others=tell_others)
         self.filters = Filters(engine, self.mail.partition, config.server.partitions, clock)
+        self.index = SearchIndex(engine, self.mail.partition, config.server.partitions)
         self.sts_policies = StsPolicies(engine)
         self.received_reports = ReceivedReports(engine)
         self.policy_memory = PolicyMemory(engine, ephemeral, clock)
@@ -84,6 +99,11 @@ class Stores:
         self.policy_memory.start()
         self.policy_tally.start()
         self.dmarc_results.start()
+
+    async def write_counts(self) -> None:
+        """Write what was counted since the last time: answers of policies, and what came of mail by DMARC."""
+        await self.policy_tally.write()
+        await self.dmarc_results.write_if_possible()
 
     async def stop(self) -> None:
         """Write what waits and close."""
@@ -105,11 +125,14 @@ class OwnStores(Stores):
         call_from_thread: Callable[..., object] | None,
         *,
         accept_older: Sequence[str] = (),
+        restoring: bool = False,
     ) -> None:
         """:param call_from_thread: the reactor's; None: everything runs in the calling thread.
         :param accept_older: files that are opened though they are older than what was acknowledged, see :meth:`accept`;
-        "all" is all of them. :raises ConfigurationError: there is no such file."""
+        "all" is all of them. :param restoring: whoever opens them puts a backup back. :raises ConfigurationError: there is no
+        such file."""
         self._accepted = _files(config, accept_older)
+        self._restoring = restoring
         self._reserve = reserve = _reserve(config, call_from_thread)
         engine, self._files = _own_engine(config, clock, call_from_thread, reserve, self._accepted)
         blobs = _blobs(config, clock, threads, reserve)
@@ -123,6 +146,12 @@ class OwnStores(Stores):
 
     async def start(self) -> None:
         """Lock the data directory, open, migrate. :raises ConfigurationError: what stands in the way."""
+        if not self._restoring and is_begun(self._config.server.data):
+            raise ConfigurationError(
+                [
+                    f"server.data: {self._config.server.data}: it is half put back: run mailnode restore, or store go-back, again"
+                ]
+            )
         self._files.hold()
         try:
             await self.engine.start()
@@ -180,9 +209,9 @@ class OwnStores(Stores):
         """Say what is wrong with each file of the store that is damaged or not served, by the file's name."""
         return self._files.damage()
 
-    async def check(self, now: float) -> StoreChecked:
+    async def check(self, now: float, contents: bool = False, repair: bool = False) -> StoreChecked:
         """Compare the store with itself; see :class:`StoreCheck`."""
-        check = StoreCheck(self.directory, self.mail, self.queue, self.blobs, self._check_databases)
+        check = StoreCheck(self.directory, self.mail, self.queue, self.blobs, self._check_databases, contents, repair)
         return await check.run(now)
 
     async def _check_databases(self) -> list[str]:
@@ -232,6 +261,17 @@ class WorkerStores(Stores):
             RemoteEphemeral(ask),
             lambda: ask("directory.changed"),
         )
+
+
+def stored_files(config: Config) -> StoredFiles:
+    """Where the store of a configuration lies."""
+    is_sqlite = config.store.url == "sqlite:"
+    return StoredFiles(config.server.data, _blob_directory(config), config.server.partitions, is_sqlite)
+
+
+def backup_opener(threads: IThreads, clock: IClock) -> Callable[[str, str], BackupMail]:
+    """Return what opens a backup by its directory and its name."""
+    return lambda directory, name: BackupMail(Path(directory), name, threads, clock)
 
 
 def _files(config: Config, wanted: Sequence[str]) -> frozenset[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
+from mailnode.interfaces.delivery import IReadAhead
 from mailnode.interfaces.policy import IPolicyChain
 from mailnode.smtp.transaction import MailTransaction
 from mailnode.smtp.wire.events import Mail
@@ -27,6 +28,7 @@ class About:
     size: int = 0
     read: Callable[[int, int], Awaitable[bytes]] | None = None
     digests: Mapping[bytes, BodyDigest] = field(default_factory=dict)
+    ahead: IReadAhead | None = None
 
 
 NOTHING_MORE = About()
@@ -64,6 +66,10 @@ class Asking:
             transaction.judged.hear(verdict)
             transaction.note(verdict)
 
+    def stand(self, stage: str, verdict: Verdict) -> None:
+        """Have what was said of the client at a stage go with every message, whatever it was."""
+        self._standing[stage] = verdict
+
     async def ask(self, stage: str, asker: Asker, transaction: MailTransaction | None, about: About) -> Verdict:
         """Return what the policies of a stage say."""
         if stage in _OF_THE_CLIENT:
@@ -84,6 +90,7 @@ class Asking:
             asker.known,
             transaction is not None and transaction.answers_each,
             about.digests,
+            about.ahead.read if about.ahead is not None else None,
         )
         verdict: Verdict = await self._policies.ask(request)
         # Who is refused stays who it was, and may go on as that.

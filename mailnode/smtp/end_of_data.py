@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+from mailnode.interfaces.delivery import IReadAhead
 from mailnode.interfaces.log import EventLog
 from mailnode.interfaces.wire import IChannel
 from mailnode.message.digests import BodyDigests
@@ -33,13 +34,15 @@ class EndOfData:
         self,
         channel: IChannel,
         service: Service,
+        asks: Callable[[str], bool],
         ask: Callable[[str, About], Awaitable[Verdict]],
         signed: Callable[[Envelope, Intake], Awaitable[Envelope]],
     ) -> None:
-        """:param ask: asks the policies of a stage about a message.
+        """:param asks: whether any policy has a say at a stage. :param ask: asks those of a stage about a message.
         :param signed: returns the envelope with what is to stand on top of a message that is kept."""
         self._channel = channel
         self._service = service
+        self._asks = asks
         self._ask = ask
         self._signed = signed
 
@@ -49,7 +52,8 @@ class EndOfData:
         assert intake is not None
         await intake.end_header()
         digests = intake.body_digests()
-        envelope, judgement = await self._judge(transaction, intake, digests)
+        ahead = await self._begin_reading(transaction, intake)
+        envelope, judgement = await self._judge(transaction, intake, digests, ahead)
         kept = judgement.is_kept
         if kept and transaction.is_binary:
             await intake.in_lines(self._service.binary)
@@ -58,7 +62,7 @@ class EndOfData:
         size = intake.size
         if kept:
             envelope = await self._signed(envelope, intake)
-            if self._service.sealer is not None:
+            if judgement.forwarded and self._service.sealer is not None:
                 judgement = await self._service.sealer.sealed(
                     envelope, judgement, intake.header, size, intake.writer.read, digests
                 )
@@ -66,7 +70,7 @@ class EndOfData:
         if not kept:
             intake.abort()
         elif judgement.is_for_mailboxes:
-            blob, facts = await delivery.stage(intake.writer)
+            blob, facts = await delivery.stage(intake.writer, ahead.reading if ahead is not None else None)
         else:
             blob = await intake.writer.finish()
         if self._channel.closed:
@@ -77,14 +81,25 @@ class EndOfData:
         _log_accepted(transaction, envelope, size, message_id)
         return Reply(250, "2.0.0", (f"queued as {transaction.id}",))
 
+    async def _begin_reading(self, transaction: MailTransaction, intake: Intake) -> IReadAhead | None:
+        """Return what reads a message in another process, where it is to be judged and that pays."""
+        reader = self._service.reader
+        if reader is None or intake.size > reader.largest or transaction.is_binary or not self._asks("end"):
+            return None
+        return reader.begin(await intake.writer.read(0, intake.size), len(intake.header))
+
     async def _judge(
-        self, transaction: MailTransaction, intake: Intake, digests: BodyDigests
+        self, transaction: MailTransaction, intake: Intake, digests: BodyDigests, ahead: IReadAhead | None
     ) -> tuple[Envelope, Judgement]:
         """Return what policies make of a message that has come. :raises Rejected:"""
         envelope = transaction.seen(intake.is_ascii)
-        about = About(transaction.mail, None, envelope, intake.header, intake.size, intake.writer.read, digests)
-        verdict = await self._ask("end", about)
-        transaction.heed(verdict, "end")
+        verdict = PASS
+        if self._asks("end"):
+            about = About(
+                transaction.mail, None, envelope, intake.header, intake.size, intake.writer.read, digests, ahead
+            )
+            verdict = await self._ask("end", about)
+            transaction.heed(verdict, "end")
         if verdict is not PASS:
             transaction.note_judged(verdict)
             envelope = replace(
@@ -97,7 +112,8 @@ class EndOfData:
                 envelope = replace(envelope, notices=MAYBE_FORGED)
         if verdict.hold:
             envelope = replace(envelope, held=True)
-        transaction.judged.tell(transaction.about(envelope.origin), verdict.outcome or "inbox")
+        if transaction.judged.answers:
+            transaction.judged.tell(transaction.about(envelope.origin), verdict.outcome or "inbox")
         judgement = await self._service.judge.judge(
             envelope, transaction.routes, transaction.common, transaction.own, intake.header
         )

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 
 from mailnode.interfaces.delivery import IBinaryMail
 from mailnode.interfaces.store import IBlobWriter
 from mailnode.message.digests import BodyDigests, Digests
 from mailnode.message.headers import header_end, repair
+from mailnode.message.verifying import body_forms
 from mailnode.smtp.wire.replies import HEADER_TOO_LARGE, NOT_IN_LINES, Rejected
 
 HEADER_ROOM = 64 * 1024  # octets that may be on top of a header block as it came
 PIECE = 256 * 1024  # octets that are looked at at a time
 
+SMALL_BODY = 8 * 1024  # octets
 MAX_FIELDS = 5000  # of a header block; who goes over more of them holds everybody else up
 
 EditHeader = Callable[[bytes], Awaitable[bytes]]
@@ -28,6 +30,8 @@ class Intake:
         self.is_ascii = True  # nothing but ASCII came
         self.writer = writer  # to be finished after :meth:`end_header`
         self.on_body: Callable[[bytes], None] | None = None  # hears the octets of the body; to be set with the header
+        self._signed = b""  # the header block, while it is open whether the body is hashed as it comes
+        self._begun: list[bytes] = []  # what has come of the body meanwhile
         self._digests: Digests | None = None
         self._edit = edit
         self._limit = header_limit
@@ -59,12 +63,13 @@ class Intake:
         if self._held is not None:
             await self._pass_header(len(self._held))
 
-    def hash_body(self, forms: Collection[bytes]) -> None:
-        """Hash the body as it comes; to be said with the header. :param forms: see :class:`Digests`."""
-        self._digests = Digests(forms)
+    def hash_body(self, header: bytes) -> None:
+        """Hash the body as it comes, if it is not small; to be said with the header. :param header: has signatures."""
+        self._signed = header
 
     def body_digests(self) -> BodyDigests:
-        """Return the hashes of the body, which is whole; none of one that was not to be hashed. To be called once."""
+        """Return the hashes of the body, which is whole; none of one that was not to be hashed, or is small: whoever asks for
+        them has it at hand. To be called once."""
         return self._digests.finish() if self._digests is not None else {}
 
     async def in_lines(self, binary: IBinaryMail | None) -> None:
@@ -110,6 +115,12 @@ class Intake:
             self.on_body(body)
         if self._digests is not None:
             self._digests.update(body)
+        elif self._signed:
+            self._begun.append(body)
+            if sum(map(len, self._begun)) > SMALL_BODY:
+                self._digests = Digests(body_forms(self._signed))
+                self._digests.update(b"".join(self._begun))
+                self._signed, self._begun = b"", []
 
 
 def _count_fields(held: bytearray, end: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from mailnode.interfaces.log import EventLog
 from mailnode.smtp.wire.replies import Rejected
@@ -37,7 +37,7 @@ class Judged:
         if self.told or not self.answers:
             return
         self.told = True
-        answers = self.answers.values()
+        answers = list(self.answers.values())
         told: EventFields = about | (refusal.about if refusal is not None else {})
         emit(
             _log,
@@ -46,7 +46,7 @@ class Judged:
             outcome=outcome,
             score=common_score(answers),
             verdicts="; ".join(map(_said, answers))[:MAX_SAID],
-            seconds=round(sum(one.seconds for one in answers), 3),
+            seconds=round(sum([one.seconds for one in answers]), 3),
         )
 
     def tell_refused(self, about: dict[str, str], refusal: Rejected) -> None:
@@ -57,12 +57,12 @@ class Judged:
 
 def _together(before: PolicyAnswer, now: PolicyAnswer) -> PolicyAnswer:
     worst = max(before, now, key=lambda one: (_RANK.index(one.answer), abs(one.score)))
-    return replace(worst, seconds=before.seconds + now.seconds)
+    return worst._replace(seconds=before.seconds + now.seconds)
 
 
 def common_score(answers: Iterable[PolicyAnswer]) -> float:
     """Return what counts for all recipients."""
-    return round(sum(one.score for one in answers if _is_common(one)), 2)
+    return round(sum([one.score for one in answers if _is_common(one)]), 2)
 
 
 def _is_common(answer: PolicyAnswer) -> bool:

@@ -19,23 +19,22 @@ class Phase(IntEnum):
     CONTENT = 3
 
 
+_START = Phase.START  # bound once: members of an enumeration are looked up slowly
+
+
 class Pace:
     """The pace of one session. Times are seconds of a clock that does not step."""
 
     def __init__(self, timeouts: Timeouts, now: float) -> None:
         self._timeouts = timeouts
         self._phase = Phase.START
-        self._since = now
+        self.since = now  # when the phase began, had the client not had to wait for us: who lets it wait adds that
         self._abandoned = 0
 
     def began(self, phase: Phase, now: float) -> None:
         """A phase began. START ends all others, the rest only earlier ones."""
-        if phase is Phase.START or phase > self._phase:
-            self._phase, self._since, self._abandoned = phase, now, 0
-
-    def waited(self, seconds: float) -> None:
-        """The client had to wait for us."""
-        self._since += seconds
+        if phase is _START or phase > self._phase:
+            self._phase, self.since, self._abandoned = phase, now, 0
 
     def gave_up(self, octets: int) -> None:
         """The client took back a message of which so much had come. What comes next goes on with its time."""
@@ -44,7 +43,7 @@ class Pace:
 
     def too_slow(self, now: float, octets: int) -> bool:
         """Whether the client has had its time. :param octets: of the message under way."""
-        timeouts, elapsed = self._timeouts, now - self._since
+        timeouts, elapsed = self._timeouts, now - self.since
         if self._phase is Phase.CONTENT:
             return elapsed > timeouts.data_grace and self._abandoned + octets < timeouts.data_rate * elapsed
         allowed = timeouts.envelope if self._phase is Phase.ENVELOPE else timeouts.start

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mailnode.interfaces.delivery import IBinaryMail, IDelivery, IJudge, IRejects, IRouter, ISealer, ISigner
+from mailnode.interfaces.delivery import (
+    IBinaryMail,
+    IDelivery,
+    IJudge,
+    IMessageReader,
+    IRejects,
+    IRouter,
+    ISealer,
+    ISigner,
+)
 from mailnode.interfaces.policy import IPolicyChain
 from mailnode.interfaces.runtime import IClock
 from mailnode.interfaces.sending import ISending
@@ -33,6 +42,7 @@ class Service:
     sending: ISending | None = None  # submission only; None: accounts may send everything
     signer: ISigner | None = None  # submission only; None: nothing is signed
     sealer: ISealer | None = None  # of mail from outside; None: nothing is sealed
+    reader: IMessageReader | None = None  # None: each message is read by whoever asks, in this process
     rejects: IRejects | None = None  # None: nobody sees what was refused to them
     binary: IBinaryMail | None = None  # None: what is in binary is refused
     highest_priority: int = 0  # that accounts may ask for; submission only

@@ -19,7 +19,7 @@ from mailnode.interfaces.runtime import IDelayed
 from mailnode.interfaces.wire import IChannel
 from mailnode.message.compose import received
 from mailnode.message.headers import field_names, insert_on_top
-from mailnode.message.verifying import SIGNED_NAMES, body_forms
+from mailnode.message.verifying import SIGNED_NAMES
 from mailnode.smtp.asking import NOTHING_MORE, About, Asker, Asking
 from mailnode.smtp.end_of_data import EndOfData
 from mailnode.smtp.extensions.table import admitted, for_strangers, received_clauses
@@ -69,6 +69,7 @@ class SmtpSession(Session[ev.Event]):
         self._service = service
         self._steady = service.steady
         self._asking = Asking(service.policies)
+        self._judged = service.policies.judges("end", False)  # else nobody has a say at any stage
         self._newcomer = Newcomer(service.strangers, service.rates)
         self._place(channel.peer)
         self._helo = ""
@@ -76,7 +77,7 @@ class SmtpSession(Session[ev.Event]):
         self._transaction: MailTransaction | None = None
         self._pace = Pace(service.timeouts, self._steady.seconds())
         self._watch: IDelayed | None = None
-        self._end_of_data = EndOfData(channel, service, self._ask, self._signed)
+        self._end_of_data = EndOfData(channel, service, self._asks, self._ask, self._signed)
         # Each takes the events of the type beside it.
         self._steps: dict[type, Callable[[Any], Awaitable[None]]] = {
             ev.Helo: self._on_helo,
@@ -119,7 +120,7 @@ class SmtpSession(Session[ev.Event]):
         if not self._newcomer.adds("connections"):
             self._close_with(replies.TOO_MANY_CONNECTIONS, "too many connections in a minute")
             return True
-        refusal = rejection(await self._ask("connect"), "connect", 554)
+        refusal = rejection(await self._ask("connect"), "connect", 554) if self._asks("connect") else None
         if refusal is not None:
             reply = refusal.reply
             closing = Reply(421, reply.status, reply.lines) if reply.code < 500 else reply
@@ -135,7 +136,7 @@ class SmtpSession(Session[ev.Event]):
                 self.ensure_there()
             await self._steps[type(event)](event)
         finally:
-            self._pace.waited(self._steady.seconds() - began)
+            self._pace.since += self._steady.seconds() - began
 
     def last_words(self, why: Why) -> bytes:
         """A 421 (RFC 5321 3.8), unless the last reply was the end."""
@@ -225,10 +226,12 @@ class SmtpSession(Session[ev.Event]):
         of_ours = self._is_known() or self._asking.silent or is_loopback(peer) or within(peer, self._service.spokesmen)
         self._newcomer.comes("" if of_ours else peer)
 
+    def _asks(self, stage: str) -> bool:
+        """Whether any policy has a say at a stage; else nothing is put together for a question."""
+        return self._judged and not self._asking.silent and self._service.policies.judges(stage, self._is_known())
+
     async def _ask(self, stage: str, about: About = NOTHING_MORE) -> Verdict:
         """Ask the policies of a stage; what they say of the client goes with every message."""
-        if not self._asking.judges(stage, self._is_known()):
-            return PASS
         client = Asker(self._origin(), self.protocol == "submission", self._is_known())
         return await self._asking.ask(stage, client, self._transaction, about)
 
@@ -236,7 +239,7 @@ class SmtpSession(Session[ev.Event]):
 
     async def _on_helo(self, event: ev.Helo) -> None:
         before, self._helo = self._helo, event.name
-        refusal = rejection(await self._ask("helo"), "helo")
+        refusal = rejection(await self._ask("helo"), "helo") if self._asks("helo") else None
         if refusal is not None:
             self._refuse_command(refusal.reply, "EHLO" if event.extended else "HELO", **refusal.about)
             self._helo = before
@@ -256,12 +259,13 @@ class SmtpSession(Session[ev.Event]):
         self._asking.tell(transaction)
         try:
             await self._check_sender(event)
-            verdict = await self._ask("mail", About(event, size=event.options.size))
-            transaction.heed(verdict, "mail")
+            if self._asks("mail"):
+                verdict = await self._ask("mail", About(event, size=event.options.size))
+                transaction.heed(verdict, "mail")
+                transaction.note(verdict)
         except Exception as error:
             self._refuse_message(transaction, error)
             return
-        transaction.note(verdict)
         self._forget()
         self._transaction = transaction
         self._pace.began(Phase.ENVELOPE, self._steady.seconds())
@@ -276,8 +280,12 @@ class SmtpSession(Session[ev.Event]):
         address = recipient.address
         try:
             self._check_recipient(transaction)
-            verdict = await self._ask("rcpt", About(transaction.mail, recipient, size=transaction.mail.options.size))
-            transaction.heed(verdict, "rcpt")
+            verdict = PASS
+            if self._asks("rcpt"):
+                verdict = await self._ask(
+                    "rcpt", About(transaction.mail, recipient, size=transaction.mail.options.size)
+                )
+                transaction.heed(verdict, "rcpt")
             if address not in transaction.routes:
                 route = await self._service.router.resolve(
                     address,
@@ -353,11 +361,14 @@ class SmtpSession(Session[ev.Event]):
         """Open the intake. What it raises later is told at the end of the message. :raises Rejected: by policy."""
         transaction = self._transaction
         assert transaction is not None
-        verdict = await self._ask("data", About(transaction.mail, size=transaction.mail.options.size))
-        transaction.heed(verdict, "data")
+        verdict = PASS
+        if self._asks("data"):
+            verdict = await self._ask("data", About(transaction.mail, size=transaction.mail.options.size))
+            transaction.heed(verdict, "data")
         # First, for it may fail, and then the client may try again: what was found is to be noted once.
         writer = self._service.delivery.writer(self._service.limits.message_size)
-        transaction.note(verdict)
+        if verdict is not PASS:
+            transaction.note(verdict)
         transaction.begin(self._origin(), self._service.clock.seconds())
         transaction.intake = Intake(writer, self._edit_header, self._service.limits.header_size)
         self._pace.began(Phase.CONTENT, self._steady.seconds())
@@ -434,9 +445,9 @@ class SmtpSession(Session[ev.Event]):
         known = frozenset(names)
         block = without_forged(block, known, self._service.hostname)
         block = await self._edit_fields(block, known, transaction.envelope)
-        if not known.isdisjoint(SIGNED_NAMES) and self._asking.judges("end", self._is_known()):
+        if not known.isdisjoint(SIGNED_NAMES) and self._asks("end"):
             assert transaction.intake is not None
-            transaction.intake.hash_body(body_forms(block))
+            transaction.intake.hash_body(block)
         envelope = transaction.with_header(names, block)
         trace = received(envelope, self._service.hostname, received_clauses(envelope.options))
         return insert_on_top(block, [*transaction.headers, trace])

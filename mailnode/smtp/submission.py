@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import cast
@@ -23,6 +24,7 @@ from mailnode.smtp.wire import replies
 from mailnode.smtp.wire.replies import Rejected, login_reply, reason_of
 from mailnode.smtp.wire.server import ServerConnection
 from mailnode.values.address import Address
+from mailnode.values.client_names import NO_NAMES, ClientNames
 from mailnode.values.envelope import Envelope
 from mailnode.values.smtp_reply import Reply
 
@@ -38,6 +40,7 @@ class Submission(SmtpSession):
         super().__init__(channel, connection, service)
         self._logins = cast(ILogins, service.logins)
         self._exchange: ISaslExchange | None = None
+        self._relayed = False  # TLS, if any, is a relay's
         self._signature: ISignature | None = None  # of the message that is coming in
         self._signing: list[str] = []  # domains that may sign it
         self._steps |= {
@@ -66,11 +69,20 @@ class Submission(SmtpSession):
         return self._service.highest_priority
 
     async def _on_helo(self, event: ev.Helo) -> None:
-        self._connection.mechanisms = self._logins.mechanisms(self.protocol, self._connection.may_authenticate)
+        self._connection.mechanisms = self._logins.mechanisms(self, self._connection.may_authenticate)
         await super()._on_helo(event)
+
+    def tls_bindings(self) -> Mapping[str, bytes]:
+        """None of a relay's, which has spoken for others."""
+        return super().tls_bindings() if not self._relayed else {}
+
+    def certificate_names(self) -> ClientNames:
+        """None of a relay's, which has spoken for others."""
+        return super().certificate_names() if not self._relayed else NO_NAMES
 
     async def _on_xclient(self, event: ev.Xclient) -> None:
         self.log_out()
+        self._relayed = True
         await super()._on_xclient(event)
 
     def end(self, reason: str) -> None:

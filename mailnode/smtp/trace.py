@@ -15,7 +15,8 @@ MAX_READ = 64 * 1024  # octets of all that may stay
 _OURS_ALONE = frozenset({b"return-path", b"authentication-results", b"x-mailnode-reason"})
 _CONTROLS = re.compile(rb"[\x00-\x1f\x7f]")  # white space to some readers
 _NOT_IN_NAMES = re.compile(rb'[" \t\\]')
-_VERSION = re.compile(rb"[ \t][0-9 \t]*\Z")
+_WORD = re.compile(rb"[^ \t/=,:?@<>\[\]]+")  # RFC 2045 5.1: these signs end one, to those who read one
+_IN_VERSION = b"0123456789 \t"
 
 
 def without_forged(block: bytes, names: frozenset[bytes], hostname: str) -> bytes:
@@ -45,8 +46,17 @@ def _authserv_ids(value: bytes) -> tuple[str, str]:
     and its first word, where the semicolon is missing. No reader is to see our name where we see another."""
     # A comment may begin within a word here, which names of files taught strip_comments not to believe.
     before = strip_comments(_CONTROLS.sub(b" ", value).replace(b"(", b" (")).partition(b";")[0].strip(b" \t")
-    first = before.split()[0] if before else b""
-    return _key(_VERSION.sub(b"", before)), _key(first)
+    word = _WORD.search(before)
+    first = word[0] if word is not None else b""
+    return _key(_without_version(before)), _key(first)
+
+
+def _without_version(text: bytes) -> bytes:
+    """Return what stands before white space behind which there are digits and white space alone. Looked for from the end:
+    an expression would begin anew at each of very many spaces."""
+    end = len(text.rstrip(_IN_VERSION))
+    space = next((at for at in range(end, len(text)) if text[at] in b" \t"), len(text))
+    return text[:space]
 
 
 def _key(name: bytes) -> str:

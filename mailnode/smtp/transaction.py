@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from mailnode.message.listed import notices_owed
 from mailnode.smtp.extensions.table import by_header
@@ -20,32 +20,35 @@ from mailnode.values.sending import NOTHING, Counted
 from mailnode.values.smtp_reply import Reply
 
 
-@dataclass(slots=True)
 class MailTransaction:
     """What is known of the transaction under way."""
 
-    id: str
-    mail: Mail
-    answers_each: bool = False  # at its end each recipient gets a reply of its own
-    recipients: list[Recipient] = field(default_factory=list)
-    accepted: list[Address] = field(default_factory=list)  # for each RCPT, one that named its recipient again included
-    routes: dict[Address, Resolved] = field(default_factory=dict)
-    tags: dict[str, str] = field(default_factory=dict)
+    # There is one for each message: what most leave as it is stands here.
     common: RecipientPlan = AS_IT_IS  # what policies want to become of everybody's copies
-    own: dict[Address, RecipientPlan] = field(default_factory=dict)  # and of single recipients' besides
-    headers: list[bytes] = field(default_factory=list)  # of policies, for the top of the message
     envelope: Envelope | None = None
     intake: Intake | None = None
     problem: Exception | None = None  # the message is read to its end and refused
     is_binary: bool = False  # it has come, and is not of lines
     refused: Reply | None = None  # what was said to a chunk of it, and is to those that follow
-    refusals: dict[Address, Rejected] = field(default_factory=dict)  # of single recipients at its end; others take it
     counted: Counted = NOTHING  # for the account
     give_back: Callable[[Counted], None] | None = None  # takes that back, should the message not be taken
     held: bool = False  # the message is to wait for an operator
     found: Findings = NOTHING_FOUND  # by policies
-    judged: Judged = field(default_factory=Judged)  # for the log
-    found_own: dict[Address, tuple[ScoredReason, ...]] = field(default_factory=dict)  # about single recipients, at RCPT
+
+    def __init__(self, id: str, mail: Mail, answers_each: bool = False) -> None:
+        """:param answers_each: at its end each recipient gets a reply of its own."""
+        self.id = id
+        self.mail = mail
+        self.answers_each = answers_each
+        self.recipients: list[Recipient] = []
+        self.accepted: list[Address] = []  # for each RCPT, one that named its recipient again included
+        self.routes: dict[Address, Resolved] = {}
+        self.tags: dict[str, str] = {}
+        self.own: dict[Address, RecipientPlan] = {}  # what policies want to become of single recipients' copies besides
+        self.headers: list[bytes] = []  # of policies, for the top of the message
+        self.refusals: dict[Address, Rejected] = {}  # of single recipients at its end; others take it
+        self.judged = Judged()  # for the log
+        self.found_own: dict[Address, tuple[ScoredReason, ...]] = {}  # about single recipients, at RCPT
 
     @property
     def sender(self) -> str:
@@ -70,26 +73,31 @@ class MailTransaction:
 
     def note_judged(self, verdict: Verdict, recipient: Address | None = None) -> None:
         """The same without its header fields: the header has been written, and they go on top."""
-        self.tags.update(verdict.tags)
-        self.held = self.held or verdict.hold
+        if verdict.tags:
+            self.tags.update(verdict.tags)
+        if verdict.hold:
+            self.held = True
         if recipient is None:
             self.found = self.found.then(verdict)
             self.common = self.common.then(verdict.plan)
-            for address, own in verdict.own.items():
-                self._plan(address, own.plan)
+            if verdict.own:
+                for address, own in verdict.own.items():
+                    self._plan(address, own.plan)
         else:
             if verdict.reasons:
                 self.found_own[recipient] = self.found_own.get(recipient, ()) + verdict.reasons
             self._plan(recipient, verdict.plan)
 
     def _plan(self, recipient: Address, plan: RecipientPlan) -> None:
-        if plan != AS_IT_IS:
+        if plan is not AS_IT_IS and plan != AS_IT_IS:
             self.own[recipient] = self.own.get(recipient, AS_IT_IS).then(plan)
 
     @property
     def is_junk(self) -> bool:
         """Whether any of its recipients is to have it as junk."""
-        return any(plan.special_use == JUNK for plan in (self.common, *self.own.values()))
+        if self.common.special_use == JUNK:
+            return True
+        return bool(self.own) and any(plan.special_use == JUNK for plan in self.own.values())
 
     def replies(self, reply: Reply) -> list[Reply]:
         """Return what each accepted RCPT hears at the end of the message, of which this is said."""

@@ -105,10 +105,16 @@ class MailStore:
     async def remove(self, account_id: str) -> None:
         raise NotImplementedError
 
-    async def set_quota(self, account_id: str, quota_bytes: int, quota_count: int) -> None:
+    async def set_quota(self, account_id: str, quota_bytes: int, quota_count: int, quota_mailboxes: int = 0) -> None:
         raise NotImplementedError
 
     def account(self, account_id: str) -> Any:
+        raise NotImplementedError
+
+    def shared(self, account_id: str, reader: str, nobodys: bool = False) -> Any:
+        raise NotImplementedError
+
+    async def forget_reader(self, account_id: str, reader: str) -> None:
         raise NotImplementedError
 
     async def modseqs(self, account_ids: Sequence[str]) -> dict[str, int]:
@@ -187,9 +193,11 @@ class Batches:
 
     def __init__(self) -> None:
         self.asked: list[tuple[bytes, Deferred[Any]]] = []
+        self.others: list[tuple[object, ...]] = []
 
-    async def run(self, argument: bytes) -> Any:
-        self.asked.append((argument, Deferred()))
+    async def run(self, content: bytes, *others: object) -> Any:
+        self.asked.append((content, Deferred()))
+        self.others.append(others)
         return await self.asked[-1][1]
 
 
@@ -203,6 +211,9 @@ class Processes:
     async def run(self, function: Callable[..., T], *args: Any) -> T:
         self.calls.append(args)
         return function(*args)
+
+    def begin(self, function: Callable[..., object]) -> None:
+        pass
 
 
 @implementer(IResolver)
@@ -308,7 +319,7 @@ class Scanner:
     async def scan(self, blob: StagedBlob) -> Any:
         return self._scan(blob.data)
 
-    async def stage(self, writer: Any) -> Any:
+    async def stage(self, writer: Any, reading: Any = None) -> Any:
         raise NotImplementedError
 
     async def accept(self, envelope: Any, routes: Any, blob: Any, facts: Any) -> None:

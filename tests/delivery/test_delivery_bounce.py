@@ -98,7 +98,7 @@ class BouncerTests(SynchronousTestCase):
 
     def envelope(self, reverse_path: str = "alice@here.example", **more: Any) -> QueuedEnvelope:
         envelope = queued("orig", NOW - 60, reverse_path=reverse_path)
-        blob = replace(envelope.blob, size=len(self.queue.content))
+        blob = envelope.blob._replace(size=len(self.queue.content))
         return replace(envelope, blob=blob, session="sess", **more)
 
     def compose(self, *fates: Fate, **more: Any) -> tuple[NewEnvelope, ...]:

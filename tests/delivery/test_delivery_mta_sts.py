@@ -17,8 +17,8 @@ from mailnode.delivery.mta_sts import MAX_FAILURES, REFRESH, RETRY, MtaSts
 from mailnode.delivery.mx import Hop, NoRoute
 from mailnode.delivery.tls_policy import Decision, TlsPolicy, by_sts, expected
 from mailnode.errors import NoSuchName, ResolverFailure
+from mailnode.interfaces.ephemeral import IStsPolicies
 from mailnode.interfaces.outbound import IPolicyHost, PolicyNotFetched, TlsaRecord, TlsRule
-from mailnode.interfaces.store import IStsPolicies
 from mailnode.net.no_reactor import run_now
 from mailnode.values.sts_policy import KeptStsPolicy, StsPolicy, read_policy
 from mailnode.values.tls_report import MAX_STRINGS, ReportedPolicy, TlsSession

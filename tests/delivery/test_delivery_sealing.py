@@ -187,7 +187,7 @@ def test_a_redirect_of_a_policy_is_sealed_by_who_redirects(town):
 
 def test_what_the_door_knows_stands_there_too(town):
     spf = AuthenticationResult("spf", "softfail", (("smtp.mailfrom", "x@author.example"),))
-    origin = replace(town.envelope().origin, peer="2001:db8::1")
+    origin = town.envelope().origin._replace(peer="2001:db8::1")
     envelope, judgement, sealed = town.sealing(INFO, authentication=(spf,))
     sealed.close()
     seal = run_now(town.sealer.sealed(replace(envelope, origin=origin), judgement, HEAD, len(HEAD), nothing, {})).seals[

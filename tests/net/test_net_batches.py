@@ -12,6 +12,7 @@ import sys
 import textwrap
 import threading
 from typing import Any
+from unittest import mock
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredList
@@ -28,12 +29,19 @@ from mailnode.net.frames import FrameReader, frame
 
 
 def where(argument: bytes) -> tuple[bytes, int]:
-    """What the process runs: a value, an error, or its own death."""
+    """What the process runs: a value, an error, its own death, or that it stands still."""
     if argument == b"die":
         os.kill(os.getpid(), signal.SIGKILL)
+    if argument == b"stop":
+        os.kill(os.getpid(), signal.SIGSTOP)
     if argument == b"fail":
         raise ValueError("so it says")
     return argument, os.getpid()
+
+
+def together(*arguments: object) -> tuple[object, ...]:
+    """What the process was given."""
+    return arguments
 
 
 class BatchesTests(TestCase):
@@ -56,8 +64,13 @@ class BatchesTests(TestCase):
             good, failed = [value for fine, value in ended if fine], [value for fine, value in ended if not fine]
             self.assertEqual([value[0] for value in good], [one for one in asked if one != b"fail"])
             self.assertEqual(len({pid for _, pid in good} - {os.getpid()}), 1)
-            self.assertEqual([str(failure.value) for failure in failed], ["ValueError: so it says"])
+            self.assertEqual([failure.check(Busy) for failure in failed], [Busy])
+            said = [event["error"] for event in events if "error" in event]
+            self.assertEqual(said, ["ValueError: so it says"])
 
+        events: list[Any] = []
+        globalLogPublisher.addObserver(events.append)
+        self.addCleanup(globalLogPublisher.removeObserver, events.append)
         return Deferred.fromCoroutine(check())
 
     def test_a_process_that_dies_is_replaced(self) -> Deferred[Any]:
@@ -73,6 +86,50 @@ class BatchesTests(TestCase):
         events: list[Any] = []
         globalLogPublisher.addObserver(events.append)
         self.addCleanup(globalLogPublisher.removeObserver, events.append)
+        return Deferred.fromCoroutine(check())
+
+    def test_a_process_that_stands_still_is_ended_and_replaced(self) -> Deferred[Any]:
+        async def check() -> None:
+            victim = (await self.ask(b"a"))[1]
+            with mock.patch.object(batches, "ANSWER_SECONDS", 0.05):
+                asked = [self.ask(one) for one in (b"stop", b"b", b"c")]
+                ended: Any = await DeferredList(asked, consumeErrors=True).addTimeout(30.0, reactor)
+            self.assertEqual([failure.check(Busy) for _, failure in ended], [Busy] * 3)
+            self.assertNotEqual((await self.ask(b"d"))[1], victim)
+            self.assertEqual(
+                [event.get("event") for event in events if "work" in event.get("fields", {})], ["helper.ended"]
+            )
+
+        events: list[Any] = []
+        globalLogPublisher.addObserver(events.append)
+        self.addCleanup(globalLogPublisher.removeObserver, events.append)
+        return Deferred.fromCoroutine(check())
+
+    def test_further_arguments(self) -> Deferred[Any]:
+        async def check() -> None:
+            made = Batches(reactor, together)
+            self.addCleanup(made.stop)
+            self.assertEqual(await made.run(b"a", 1, {"b": None}), ((b"a", 1, {"b": None}),))
+
+        return Deferred.fromCoroutine(check())
+
+    def test_no_more_at_a_time_than_wanted(self) -> Deferred[Any]:
+        sent: list[int] = []
+        send = batches._HelperEnd.send
+
+        def counted(link: Any, calls: Any) -> None:
+            sent.append(len(calls))
+            send(link, calls)
+
+        async def check() -> None:
+            self.patch(batches._HelperEnd, "send", counted)
+            made = Batches(reactor, together, most=2)
+            self.addCleanup(made.stop)
+            asked = [Deferred.fromCoroutine(made.run(b"%d" % number)) for number in range(6)]
+            found: Any = [(await one)[0][0] for one in asked]
+            self.assertEqual(found, [b"%d" % number for number in range(6)])
+            self.assertEqual(sent, [1, 1, 2, 2])  # the first two go at once: nothing waits yet
+
         return Deferred.fromCoroutine(check())
 
     def test_too_many_are_refused(self) -> Deferred[Any]:
@@ -128,13 +185,13 @@ def test_the_process_takes_batches_cut_anywhere_and_ends_with_the_connection() -
     served = threading.Thread(target=serve, args=(its, where))
     served.start()
     reader = FrameReader()
-    for arguments in ([b"a", b"fail"], [], [b"b"]):
+    for arguments in ([(b"a",), (b"fail",)], [], [(b"b",)]):
         for octet in frame(pickle.dumps(arguments)):
             ours.send(bytes([octet]))
         payloads: list[bytes] = []
         while not payloads:
             payloads = reader.receive(ours.recv(65536))
-        assert [good for good, _ in pickle.loads(payloads[0])] == [argument != b"fail" for argument in arguments]
+        assert [good for good, _ in pickle.loads(payloads[0])] == [argument != (b"fail",) for argument in arguments]
     ours.close()
     served.join(30)
     assert not served.is_alive()

@@ -13,6 +13,7 @@ class Nothing:
     """A connection and a session that do nothing."""
 
     buffered = 0
+    begun = None
 
     def next_event(self):
         return NEED_DATA

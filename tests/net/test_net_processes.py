@@ -75,6 +75,37 @@ class ProcessesTests(TestCase):
 
         return Deferred.fromCoroutine(check())
 
+    def test_one_begins_before_it_is_asked_and_ends_when_it_is_not(self) -> Deferred[Any]:
+        processes = Processes(reactor, idle=0.0)
+        self.addCleanup(processes.stop)
+        processes.begin(divmod)
+        process = next(iter(processes._pool._processes.values()))  # type: ignore[union-attr]
+        processes.begin(divmod)  # there is one
+        self.assertEqual(list(processes._pool._processes.values()), [process])  # type: ignore[union-attr]
+
+        async def check() -> None:
+            ended: Deferred[None] = Deferred()
+            reactor.callInThread(  # type: ignore[attr-defined]
+                lambda: (process.join(), reactor.callFromThread(ended.callback, None))  # type: ignore[attr-defined]
+            )
+            await ended
+            processes.begin(divmod)
+            self.assertEqual(await processes.run(divmod, 7, 2), (3, 1))
+            processes.stop()
+            processes.begin(divmod)
+            self.assertIsNone(processes._pool)
+
+        return Deferred.fromCoroutine(check())
+
+    def test_a_helper_loads_nothing_of_the_server(self) -> Deferred[Any]:
+        async def check() -> None:
+            loaded = await self.run_in(eval, "sorted(__import__('sys').modules)")
+            self.assertIn("mailnode.net.helper_process", loaded)
+            for name in "twisted", "zope", "mailnode.net.processes":
+                self.assertNotIn(name, loaded)
+
+        return Deferred.fromCoroutine(check())
+
     def test_nothing_runs_after_the_end(self) -> Deferred[Any]:
         self.processes.stop()
         return self.assertFailure(self.run_in(os.getpid), Busy)
@@ -87,7 +118,9 @@ SERVER = textwrap.dedent("""
     from mailnode.net.processes import Processes
 
     async def main():
-        print(await Processes(reactor).run(os.getpid), flush=True)
+        processes = Processes(reactor)
+        print(await processes.run(eval, "'twisted' in __import__('sys').modules"))  # as this module would load it
+        print(await processes.run(os.getpid), flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
 
     if __name__ == "__main__":
@@ -109,4 +142,5 @@ def test_workers_end_with_a_killed_server(tmp_path: Any) -> None:
         check=False,
     )
     assert done.returncode == -signal.SIGKILL
-    assert int(done.stdout) > 0
+    loaded, pid = done.stdout.split()
+    assert loaded == b"False" and int(pid) > 0

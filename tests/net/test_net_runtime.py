@@ -102,6 +102,7 @@ class HintsTests(SynchronousTestCase):
         end()
         hints.publish("a", 7)
         assert heard == [5, ("b", 6)]
+        assert [hints.has_listener(account) for account in ("a", "b", "c")] == [False, True, False]
 
     def test_one_that_fails_or_ends_during_a_call_disturbs_nobody(self):
         hints, heard = LocalHints(), []

@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 
 from mailnode.config.schema import Limits
 from mailnode.imap.protocol import ImapFactory
-from mailnode.imap.session import ImapSession
+from mailnode.imap.session import LOGIN_TIMEOUT, ImapSession
 from mailnode.smtp.session import WATCH_SECONDS
 from mailnode.smtp.wire.limits import DEFAULT_TIMEOUTS
 
@@ -102,9 +102,9 @@ GRACE = DEFAULT_TIMEOUTS.data_grace
 
 # How one connects, what comes every few seconds, and when one is let go; SMTP looks only now and then.
 SLOW: dict[str, tuple[Callable[[], Any], Callable[[], Iterator[bytes]], float, float]] = {
-    "imap: octets": (imap, lambda: octets(b"x"), LOGIN, 0),
+    "imap: octets": (imap, lambda: octets(b"x"), LOGIN_TIMEOUT, LOGIN - LOGIN_TIMEOUT),
     "imap: commands": (imap, lambda: repeat(b"a NOOP\r\n"), LOGIN, 0),
-    "imap: a SASL response": (imap, lambda: iter([b"a AUTHENTICATE PLAIN\r\n", *[b"A"] * 99]), LOGIN, 0),
+    "imap: a SASL response": (imap, lambda: iter([b"a AUTHENTICATE PLAIN\r\n", *[b"A"] * 99]), LOGIN_TIMEOUT, LOGIN),
     "pop3: octets": (pop3, lambda: octets(b"x"), LOGIN, 0),
     "pop3: commands": (pop3, lambda: repeat(b"CAPA\r\n"), LOGIN, 0),
     "pop3: users": (pop3, lambda: repeat(b"USER x\r\n"), LOGIN, 0),

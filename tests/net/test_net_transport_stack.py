@@ -29,6 +29,7 @@ from mailnode.net.pump import HIGH_WATER, Pump
 from mailnode.net.pump_factory import PumpFactory
 from mailnode.net.self_signed import write_self_signed
 from mailnode.net.tls import CertificateStore, ListenerTls
+from mailnode.values.client_names import NO_NAMES
 
 reactor: Any = the_reactor
 READ = 64 * 1024  # what Twisted takes from a socket at once
@@ -182,6 +183,23 @@ class Contract:
         await until(lambda: client.lost and not factory.pumps)
         assert [call for call in factory.clock.getDelayedCalls() if call.active()] == []
         assert factory.made[0]._session is None
+
+    async def test_a_login_can_be_bound_to_the_clients_own_tls(self: Any) -> None:
+        pump, _, client = await self.connect()
+        bindings = pump.tls_bindings()
+        if self.tls == "none" or self.proxy:
+            self.assertEqual(bindings, {})
+        else:
+            handle = client.wire.getHandle()
+            certificate = handle.get_peer_certificate(as_cryptography=True)
+            self.assertEqual(
+                bindings,
+                {
+                    "tls-exporter": handle.export_keying_material(b"EXPORTER-Channel-Binding", 32, b""),
+                    "tls-server-end-point": certificate.fingerprint(certificate.signature_hash_algorithm),
+                },
+            )
+        self.assertEqual(pump.certificate_names(), NO_NAMES)
 
     async def test_input_that_is_not_handled_stays_with_the_client(self) -> None:
         pump, session, client = await self.connect()

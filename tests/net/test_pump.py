@@ -43,10 +43,15 @@ class Lines:
         self._buffer = b""
         self.eof = False
         self.tls = 0
+        self.handled = 0
 
     @property
     def buffered(self) -> int:
         return len(self._buffer)
+
+    @property
+    def begun(self) -> int | None:
+        return self.handled if self._buffer else None
 
     def receive_data(self, data: bytes) -> None:
         self._buffer += data
@@ -59,6 +64,7 @@ class Lines:
         if not end:
             return NEED_DATA
         self._buffer = rest
+        self.handled += 1
         return line
 
     def tls_started(self) -> None:

@@ -19,6 +19,7 @@ class Idle:
     """A connection and a session of a client that never says anything."""
 
     buffered = 0
+    begun = None
 
     def next_event(self) -> Any:
         return NEED_DATA

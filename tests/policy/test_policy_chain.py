@@ -1,5 +1,7 @@
 """The chain decides; policies only give verdicts."""
 
+from dataclasses import fields
+
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
@@ -14,7 +16,7 @@ from mailnode.values.address import parse_address
 from mailnode.values.envelope import Origin
 from mailnode.values.flags import SEEN
 from mailnode.values.plan import AS_IT_IS, RecipientPlan
-from mailnode.values.policy import PASS, STAGES, PolicyRequest, ScoredReason, Verdict
+from mailnode.values.policy import PASS, STAGES, Findings, PolicyRequest, ScoredReason, Verdict
 
 REQUEST = PolicyRequest("mail", Origin("s1", "ESMTP"))
 
@@ -147,6 +149,23 @@ class ChainTests(SynchronousTestCase):
         self.clock.advance(1)
         self.assertEqual(self.successResultOf(asking).action, "defer")
 
+    def test_a_refusal_stands_though_one_that_is_asked_past_it_never_answers(self):
+        links = [ChainedPolicy(Says(Verdict("refuse", "5.7.1", "no"), "first")), ChainedPolicy(Says(Deferred()))]
+        asking = Deferred.fromCoroutine(PolicyChain(links, self.clock, past_refusals=True).ask(REQUEST))
+        self.clock.advance(DEADLINE)
+        verdict = self.successResultOf(asking)
+        self.assertEqual((verdict.action, verdict.by), ("refuse", "first"))
+
+    def test_there_is_no_deadline_where_nobody_waits_and_none_is_left_behind(self):
+        self.assertEqual(self.successResultOf(self.ask(Says(Verdict(score=1.0)))).action, "pass")
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        answer = Deferred()
+        asking = self.ask(Says(answer))
+        self.assertEqual(len(self.clock.getDelayedCalls()), 1)
+        answer.callback(PASS)
+        self.assertEqual(self.successResultOf(asking).action, "pass")
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_who_wants_to_hears_of_ends_of_sessions(self):
         @implementer(IHearsSessions)
         class Hears(Says):
@@ -171,3 +190,23 @@ class ChainTests(SynchronousTestCase):
     def test_no_timer_is_left(self):
         self.successResultOf(self.ask(Says(PASS)))
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+def test_what_else_was_found_changes_nothing_else_of_a_request():
+    values = {name: object() for name in PolicyRequest._fields}
+    request, found, left = PolicyRequest(**values), Findings(), Clock().seconds
+    assert request.with_found(found)._asdict() == values | {"found": found}
+    assert request.with_time(left)._asdict() == values | {"dns_left": left}
+
+
+def test_what_is_decided_changes_nothing_else_of_a_verdict():
+    values = {one.name: object() for one in fields(Verdict)}
+    verdict = Verdict(**values)
+    new = {name: object() for name in ("outcome", "headers", "plan", "own")}
+    assert asked(verdict.decided(**new)) == values | new
+    assert asked(verdict.because("reasons")) == values | {"reasons": "reasons"}
+    assert asked(verdict.answered("answers")) == values | {"answers": "answers"}
+
+
+def asked(verdict):
+    return {one.name: getattr(verdict, one.name) for one in fields(Verdict)}

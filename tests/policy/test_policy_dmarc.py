@@ -3,6 +3,7 @@
 import pytest
 from dns_zone import Zone
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
@@ -13,6 +14,7 @@ from mailnode.message.vouching import TRUSTED
 from mailnode.net.no_reactor import CallingThread
 from mailnode.policy.dmarc import OPTIONS, DmarcPolicy
 from mailnode.policy.options import read
+from mailnode.server.reading import read as read_message
 from mailnode.values.address import parse_address
 from mailnode.values.authentication import AuthenticationResult
 from mailnode.values.envelope import Origin
@@ -41,8 +43,8 @@ def dkim(domain, result="pass"):
     return AuthenticationResult("dkim", result, (("header.d", domain), ("header.s", "s1")))
 
 
-def judge(zone, *results, header=SENDER, sender="bounce@elsewhere.net", counts=None, **options):
-    policy = DmarcPolicy(read(OPTIONS, options), zone, CallingThread(), counts or Counts())
+def judge(zone, *results, header=SENDER, sender="bounce@elsewhere.net", counts=None, ahead=None, **options):
+    policy = DmarcPolicy(read(OPTIONS, options), zone, CallingThread(), counts or Counts(), Clock())
     verifyObject(IPolicy, policy)
     request = PolicyRequest(
         "end",
@@ -50,6 +52,7 @@ def judge(zone, *results, header=SENDER, sender="bounce@elsewhere.net", counts=N
         parse_address(sender) if sender else None,
         header=header.encode() + b"\r\n",
         found=Findings(tuple(results)),
+        ahead=ahead,
     )
     done = []
     Deferred.fromCoroutine(policy.judge(request)).addBoth(done.append)
@@ -98,6 +101,22 @@ def test_who_vouches_for_a_domain(author, results, expected):
     assert outcome(verdict) == (expected, action, "reject" if expected == "fail" else "none")
     assert dict(verdict.results[0].properties)["header.from"] == author
     assert verdict.score == 0 and verdict.reason
+
+
+def test_what_another_process_has_read_says_the_same():
+    asked = []
+
+    async def ahead(keys):
+        asked.append(keys)
+        return read_message(b"From: sender@example.com\r\n\r\n", 28, keys, 0.0)
+
+    async def died(keys):
+        return None
+
+    here = judge(zone(), NO_SPF, dkim("example.com"))
+    assert judge(zone(), NO_SPF, dkim("example.com"), header="From: x@other.test\r\n", ahead=ahead) == here
+    assert judge(zone(), NO_SPF, dkim("example.com"), ahead=died) == here
+    assert asked == [{}]
 
 
 def test_the_name_of_the_client_counts_for_the_null_sender():

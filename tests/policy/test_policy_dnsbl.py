@@ -15,6 +15,7 @@ from mailnode.policy.dns_lists import answer_pattern, domain_labels, reversed_ad
 from mailnode.policy.dnsbl import OPTIONS, DnsblPolicy
 from mailnode.policy.list_lookups import HOUR, ListLookups
 from mailnode.policy.options import read
+from mailnode.server.plugins import policy_factories
 from mailnode.values.policy import PASS
 
 NIBBLES = "2.0.0.0.0.0.f.7.f.f.f.f." + "0." * 20
@@ -78,6 +79,55 @@ def test_it_refuses_from_a_total_on_but_not_for_postmaster():
         assert world.ask("rcpt", exempt) is PASS
     assert World(LISTED, refuse_at=2.6).ask("rcpt").action == "pass"
     assert World(LISTED, exempt=["alice@us.test"]).ask("rcpt", "alice@us.test") is PASS
+
+
+def test_the_author_is_not_held_against_postmaster_either():
+    lists = [{"zone": "dbl.test", "of": ["from"], "score": 3}]
+    for refuse_at, action in ((0, "pass"), (3, "refuse")):
+        world = World({"author.test.dbl.test": "127.0.1.2"}, lists=lists, refuse_at=refuse_at)
+        header = "From: me@author.test\r\n"
+        assert world.ask("end", "postmaster@us.test", header=header) is PASS
+        verdict = world.ask("end", "postmaster@us.test", "alice@us.test", header=header)
+        assert (verdict.action, verdict.score) == ("pass", 0.0)
+        [(address, own)] = verdict.own.items()
+        assert (str(address), own.action) == ("alice@us.test", action)
+        assert own.score == (0.0 if refuse_at else 3.0)
+
+
+def test_before_the_greeting_it_refuses_from_a_total_of_the_lists_of_addresses_on():
+    lists = [{"zone": "bl.test", "score": 2.5}, {"zone": "good.test", "score": -1}, {"zone": "wl.test", "accept": True}]
+    lists.append({"zone": "dbl.test", "of": ["helo"], "score": 50})
+    world = World({**LISTED, "mx.bad.test.dbl.test": "127.0.1.2"}, lists=lists, refuse_clients_at=2)
+    verdict = world.ask("connect", sender=None)
+    assert (verdict.action, verdict.status) == ("refuse", "5.7.1")
+    assert verdict.text == "Refused: 192.0.2.1 is listed in bl.test"
+    assert world.ask("connect", sender=None, peer="192.0.2.2") is PASS
+    assert world.ask("helo", helo="mx.bad.test", sender=None) is PASS
+    for other in ("good.test", "wl.test"):
+        several = World({**LISTED, f"1.2.0.192.{other}": "127.0.0.2"}, lists=lists, refuse_clients_at=2)
+        assert several.ask("connect", sender=None) is PASS
+    assert several.ask("rcpt").action == "accept"
+
+
+def test_before_the_greeting_what_is_not_enough_counts_once_and_what_takes_too_long_not_at_all():
+    world = World(LISTED, refuse_clients_at=3)
+    assert world.ask("connect", sender=None) is PASS
+    assert world.ask("rcpt").score == 2.5
+    assert World(LISTED, refuse_at=1).ask("connect", sender=None) is PASS
+    slow = World(lists=[{"zone": "slow.test", "score": 9}], refuse_clients_at=9)
+    slow.policy._lookups._resolver = Slow(None, {**TESTED, "1.2.0.192.slow.test": "127.0.0.2"})
+    done = []
+    Deferred.fromCoroutine(slow.policy.judge(request("connect", sender=None))).addCallback(done.append)
+    slow.clock.advance(4.9)
+    assert not done
+    slow.clock.advance(0.2)
+    assert done == [PASS]
+
+
+def test_it_is_not_made_where_no_list_could_refuse_a_client():
+    options = {"lists": [{"zone": "dbl.test", "of": ["helo"]}], "refuse_clients_at": 1}
+    with pytest.raises(ConfigurationError, match="no list is asked about addresses"):
+        policy_factories()["dnsbl"].make(options, None)
 
 
 def test_look_ups_begin_with_the_connection_and_are_asked_once():

@@ -1,6 +1,8 @@
 """What recipients' own experience says: the words of a message, and who it is from."""
 
+import math
 import random
+import re
 
 import pytest
 from hypothesis import given
@@ -22,6 +24,7 @@ from mailnode.values.directory import Resolved
 from mailnode.values.envelope import Envelope, Origin, Recipient
 from mailnode.values.learning import FilterState, SenderCounts, WordCounts
 from mailnode.values.policy import PASS, Findings, PolicyRequest
+from mailnode.values.reading import PackedWords, ReadMessage, packed
 
 ALICE, BOB, TEAM, AWAY = (parse_address(f"{name}@us.test") for name in ("alice", "bob", "team", "away"))
 ROUTES = {
@@ -81,20 +84,32 @@ GOOD = [b"Subject: meeting %d\r\n\r\nshall we talk about the garden on monday %d
 
 def policy(name, filters, **options):
     context = PluginContext(
-        Clock(), None, CallingThread(), None, "mx.us.test", UnchangedMemory(), NothingCounted(), filters
+        Clock(),
+        None,
+        CallingThread(),
+        None,
+        "mx.us.test",
+        UnchangedMemory(),
+        NothingCounted(),
+        filters,
     )
     (made,) = make_policies([("judgement", name, options)], context)
     assert verifyObject(IPolicy, made)
     return made
 
 
-def judge(name, filters, *recipients, header=HEADER, body=BODY, results=(), peer="8.8.8.8", **options):
+def judge(name, filters, *recipients, **more):
+    asked = {key: more.pop(key) for key in ("header", "body", "results", "peer") if key in more}
+    return run_now(policy(name, filters, **more).judge(request(*recipients, **asked)))
+
+
+def request(*recipients, header=HEADER, body=BODY, results=(), peer="8.8.8.8"):
     async def read(offset, length):
         return (header + body)[offset : offset + length]
 
     routes = {one: ROUTES[one] for one in recipients or (ALICE,)}
     envelope = Envelope("e1", None, tuple(map(Recipient, routes)), Origin("s1", "ESMTP", peer), 0.0)
-    asked = PolicyRequest(
+    return PolicyRequest(
         "end",
         Origin("s1", "ESMTP", peer),
         envelope=envelope,
@@ -104,7 +119,6 @@ def judge(name, filters, *recipients, header=HEADER, body=BODY, results=(), peer
         routes=routes,
         found=Findings(tuple(results)),
     )
-    return run_now(policy(name, filters, **options).judge(asked))
 
 
 # words
@@ -159,6 +173,40 @@ def test_large_messages_are_read_in_part_beside_the_reactor():
     assert judge("words", filters, header=b"X: " + b"y" * 2 * MAX_OCTETS + b"\r\n" + HEADER) is PASS
 
 
+def test_words_that_another_process_has_read_say_the_same():
+    read, asked = packed(words(HEADER + BODY)), []
+
+    async def ahead(keys):
+        asked.append(keys)
+        return ReadMessage("facts", "encoded", read, ((), ""), None)
+
+    async def died(keys):
+        return None
+
+    made = policy("words", Filters(JUNK, GOOD))
+    here, there, at_last = (
+        run_now(made.judge(request()._replace(ahead=one, **more)))
+        for one, more in ((None, {}), (ahead, {"read": None, "header": b""}), (died, {}))
+    )
+    assert here.own[ALICE].score > 5.0 and here == there == at_last
+    assert asked == [{}]
+
+
+@given(st.dictionaries(st.integers(0, 2**32 - 1), st.binary(max_size=300), max_size=20))
+def test_words_travel_packed(found):
+    travelled = PackedWords(*packed(found))
+    assert travelled.unpacked() == list(found)
+    assert travelled.named(found) == list(found.values())
+
+
+def test_a_packed_word_is_found_by_the_whole_of_its_number():
+    first, second, wanted = 0x11223344, 0x55667788, int.from_bytes(b"\x33\x44\x55\x66", "big")
+    for one, other in ((first, second), (second, first)):  # in either order of octets one way hits between two numbers
+        assert packed({one: b"a", other: b"bc", wanted: b"def"}).named([wanted, one]) == [b"def", b"a"]
+        with pytest.raises(ValueError):
+            packed({one: b"a", other: b"bc"}).named([wanted])
+
+
 def test_options_have_bounds():
     for options in ({"enough": 0}, {"junk": -1.0}, {"speed": 3}):
         with pytest.raises(ConfigurationError):
@@ -191,6 +239,32 @@ def test_it_is_a_chance_whatever_was_counted(counted):
     found = chance(WordCounts(40, 2000, counted), counted)
     assert 0.0 <= found.junk <= 1.0
     assert len(found.telling) <= 5
+
+
+def by_accident(half, count):
+    """Fisher's chance, term by term."""
+    terms = [math.exp(-half)]
+    for number in range(1, count):
+        terms.append(terms[-1] * half / number)
+    return min(1.0, sum(terms))
+
+
+@pytest.mark.parametrize("number", [1, 2, 7, 40, 150])
+@pytest.mark.parametrize("often", [1, 2, 30, 4000])
+def test_evidence_is_put_together_by_fishers_method_to_the_last_digit(number, often):
+    counts = WordCounts(4000, 4000, {one: (often, 0) if one % 9 else (0, 1) for one in range(number)})
+    each = [likely(counts, *counts.words[one]) for one in range(number)]
+    for_junk, against = (
+        by_accident(-math.fsum(math.log(one) for one in said), number) for said in ([1 - f for f in each], each)
+    )
+    assert chance(counts, range(number)).junk == pytest.approx((1 + against - for_junk) / 2, rel=1e-11)
+
+
+def test_those_that_say_most_are_told_first_and_of_equals_those_of_the_lowest_numbers():
+    counts = WordCounts(
+        30, 30, {9: (2, 0), 8: (20, 0), 7: (2, 0), 6: (0, 9), 5: (2, 0), 4: (20, 0), 3: (2, 0), 2: (2, 0)}
+    )
+    assert chance(counts, [9, 8, 7, 6, 5, 4, 3, 2]).telling == (4, 8, 2, 3, 5)
 
 
 def test_it_tells_two_kinds_of_text_apart_that_share_most_words():
@@ -230,6 +304,12 @@ def test_words_of_header_and_text_links_files_and_scripts_without_spaces():
     assert {"has:list-unsubscribe", "type:multipart/mixed", "file:pdf", "link:win.test"} <= found
     assert {"don't", "miss", "\u4fbf\u5b9c", "\u5b9c\u624b"} <= found
     assert "12345" not in found and "abcdef" not in found
+
+
+@given(st.text("ab9_$%'- .\n/", max_size=200))
+def test_words_of_plain_text_are_as_the_expression_for_them_finds_them(text):
+    expected = {one for one in re.findall(r"[\w$%][\w'-]{1,28}[\w$%]", text) if not one.isdigit()}
+    assert set(words(b"\r\n" + text.encode()).values()) == {one.encode() for one in expected}
 
 
 def test_padding_does_not_crowd_out_every_word():

@@ -107,13 +107,30 @@ def test_what_dmarc_passes_waits_for_nothing():
 def test_whom_a_user_wrote_to_waits_for_nothing():
     world = World()
     assert world.ask("end", "A@Far.test", sender="alice@us.test", known=True, submission=True) == "pass"
-    assert world.ask(sender="A@far.test") == "pass"
-    assert world.ask(sender="b@far.test", peer="198.51.100.9") == "defer"
+    assert world.ask(sender="A@far.test", found=[spf("far.test")]) == "pass"
+    assert world.ask(sender="b@farther.test", found=[spf("farther.test")]) == "defer"
     world.clock.advance(401 * DAY)
-    assert world.ask(sender="A@far.test", peer="198.51.100.9") == "defer"
+    assert world.ask(sender="A@far.test", peer="198.51.100.9", found=[spf("far.test")]) == "defer"
     world = World()
     world.ask("end", "a@far.test", known=True)  # a server of ours, that hands over mail from anywhere
     assert world.ask() == "defer"
+
+
+def test_who_only_writes_the_name_of_somebody_a_user_wrote_to_waits(world):
+    stage = world.policy._options.at
+    world.memory.remember("known", "a@far.test", "written 0", DAY)
+    signed = AuthenticationResult("dkim", "pass", (("header.d", "far.test"),))
+    forged = (
+        [],
+        [spf("far.test", "fail")],
+        [spf("elsewhere.test")],
+        [AuthenticationResult("dkim", "fail", signed.properties)],
+    )
+    for found in forged:
+        assert world.ask(stage, found=found, peer="198.51.100.9") == "defer", found
+    assert world.ask(stage, found=[spf("far.test")], peer="203.0.113.9") == "pass"
+    assert world.ask(stage, found=[spf("far.test", "fail"), signed], peer="203.0.112.9") == "pass"
+    assert world.ask(stage, sender=None, found=[signed], peer="203.0.112.9") == "defer"
 
 
 def test_from_where_mail_came_that_was_no_junk_more_may_come():

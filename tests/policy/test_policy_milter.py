@@ -17,7 +17,6 @@ from mailnode.policy.wire.milter import Packets
 from mailnode.server.plugins import policy_factories
 from mailnode.values.address import parse_address
 from mailnode.values.envelope import Origin, Recipient
-from mailnode.values.plan import RecipientPlan
 from mailnode.values.policy import PASS, Findings, PolicyRequest, ScoredReason, Verdict
 
 BOB = parse_address("bob@us.test")
@@ -262,9 +261,12 @@ def test_who_is_accepted_is_heard_of_no_more():
 
 
 @pytest.mark.parametrize("step", [milter.MAIL, milter.RCPT, milter.DATA, milter.HEADER, milter.END])
-def test_what_is_discarded_is_taken_and_nobody_gets_it(step):
+def test_what_is_discarded_is_junk_or_refused_but_not_hidden(step):
     world = World(replies={step: milter.octets(b"d")})
-    assert world.dialog() == Verdict(plan=RecipientPlan(discard=True), reason="discarded")
+    assert world.dialog() == Verdict("quarantine", reason="discarded")
+    strict = World(replies={step: milter.octets(b"d")}, discard="refuse")
+    said = strict.dialog()
+    assert (said.action, said.status, said.reason) == ("refuse", "5.7.1", "discarded")
     world.replies.pop(step)
     world.ask("mail")
     assert world.end() == PASS
@@ -446,6 +448,17 @@ def test_it_is_not_shown_what_is_decided_or_too_large():
     world = World(largest=10)
     assert world.dialog().reason == "not asked: more than 10 octets"
     assert world.kinds() == "OCHMRTA"
+
+
+@pytest.mark.parametrize("step", [milter.MAIL, milter.RCPT, milter.DATA])
+def test_what_it_said_holds_though_the_content_is_too_large_for_it(step):
+    world = World(replies={step: milter.octets(b"d")}, largest=10)
+    assert world.dialog() == Verdict("quarantine", reason="discarded")
+    assert world.kinds().endswith("A")
+    world.replies.pop(step)
+    world.ask("mail")
+    assert world.end().reason == "not asked: more than 10 octets"  # the one before is over
+    assert World(replies={step: milter.octets(milter.ACCEPT)}, largest=10).dialog() is PASS
 
 
 def test_who_was_refused_on_a_new_connection_is_refused_when_it_tries_again():

@@ -317,7 +317,7 @@ def test_a_message_that_ends_early_is_a_failure():
     async def nothing(offset, length):
         return b""
 
-    object.__setattr__(request, "read", nothing)
+    request = request._replace(read=nothing)
     for module in GOOD:
         with pytest.raises(ProgramFailed, match="shorter than its size"):
             ask(module, GOOD[module], request)

@@ -14,11 +14,13 @@ from mailnode.message.authres import payload
 from mailnode.message.digests import Digests
 from mailnode.message.dkim import load, signatures
 from mailnode.message.dkim_keys import make_pair
+from mailnode.message.verifying import needed_keys, verified
 from mailnode.message.vouching import trusted_sealer, vouched
 from mailnode.net.no_reactor import run_now
 from mailnode.policy import arc, dkim, signature_check
 from mailnode.policy.options import read
 from mailnode.policy.signature_check import SMALL_HEADER, SignatureCheck
+from mailnode.server.reading import read as read_message
 from mailnode.values.authentication import AuthenticationResult
 from mailnode.values.envelope import Origin
 from mailnode.values.policy import PASS, PolicyRequest
@@ -53,14 +55,14 @@ class World:
         self.clock, self.resolver, self.threads = Clock(), self, self
         self.clock.advance(NOW)
         self.records = {name: [text.encode()] for pair in PAIRS.values() for name, text in (key.record for key in pair)}
-        self.asked, self.ran = [], []
+        self.asked, self.ran, self.ttl = [], [], 0.0
 
     async def txt(self, name):
         self.asked.append(name)
         answer = self.records.get(name, NoSuchName("no such name"))
         if isinstance(answer, Exception):
             raise answer
-        return Records(await answer if isinstance(answer, Deferred) else answer)
+        return Records(await answer if isinstance(answer, Deferred) else answer, ttl=self.ttl)
 
     async def run(self, pool, function, *arguments):
         self.ran.append(function.__name__)
@@ -190,3 +192,82 @@ def test_domains_that_are_none():
 
 def test_it_provides_what_the_sealer_asks_for(world):
     verifyObject(ISignatureCheck, SignatureCheck(world, world, world.clock))
+
+
+# read in another process
+
+
+def reads(world, request, asked):
+    """Have another process read the message of a request, with what it is given."""
+
+    async def ahead(keys):
+        asked.append(dict(keys))
+        message = request.header + BODY
+        return read_message(message, len(request.header), keys, world.clock.seconds())
+
+    return request._replace(ahead=ahead)
+
+
+RECORDS = {name: text for pair in PAIRS.values() for name, text in (key.record for key in pair)}
+BOTH = signatures(HEAD, digests()[b"relaxed"].digest, KEYS["a.example"], NOW) + HEAD
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        SIGNED,
+        BOTH,
+        SIGNED.replace(b"hello", b"Hello"),
+        SIGNED.replace(b"bh=", b"bh=x"),
+        b"DKIM-Signature: x\r\n" + SIGNED,
+    ],
+)
+def test_another_process_says_the_same(world, header):
+    here, asked = world.judge(dkim, header), []
+    policy = world.policy(dkim)
+    assert run_now(policy.judge(reads(world, world.request(header, hashed=False), asked))) == here
+    assert len(asked) == 1 and set(asked[0]) <= set(RECORDS)
+    assert not world.ran
+
+
+def test_while_dns_does_not_answer_another_process_says_so_too(world):
+    world.records = dict.fromkeys(world.records, ResolverFailure("no answer"))
+    asked = []
+    verdict = run_now(world.policy(dkim).judge(reads(world, world.request(SIGNED), asked)))
+    assert verdict.results[0].result == "temperror" and list(asked[0].values()) == [None]
+
+
+def test_one_that_names_its_key_in_an_unusual_way_is_verified_here(world):
+    """A selector in UTF-8, or two signatures of which one names none at all: at a glance that is not seen."""
+    for odd in (SIGNED.replace(b" d=", b" d=\r\n\t", 1), SIGNED.replace(b"d=a.example", b"d=\xc3\xa4.example")):
+        known = needed_keys(odd)
+        here = world.judge(dkim, odd)
+        asked = []
+        there = run_now(world.policy(dkim).judge(reads(world, world.request(odd), asked)))
+        assert there == here
+        assert len(asked) == (1 if known else 0)
+    other = signatures(HEAD, digests()[b"relaxed"].digest, KEYS["far.example"][:1], NOW)
+    hidden = other.replace(b"d=far.example", b"d=f\xc3\xa4r.example") + SIGNED
+    assert verified(hidden, BODY, {name: (RECORDS[name].encode(),) for name in needed_keys(SIGNED)}, NOW) is None
+    asked = []
+    there = run_now(world.policy(dkim).judge(reads(world, world.request(hidden), asked)))
+    assert there == world.judge(dkim, hidden) and len(asked) == 1
+
+
+def test_where_the_other_process_died_it_is_looked_at_here(world):
+    async def died(keys):
+        return None
+
+    assert run_now(world.policy(dkim).judge(world.request(SIGNED)._replace(ahead=died))) == world.judge(dkim, SIGNED)
+
+
+def test_the_records_of_keys_are_as_they_were_for_a_second_at_most(world):
+    policy = world.policy(dkim)
+    for ttl, pause, asks in ((60.0, 0.9, 1), (60.0, 1.1, 2), (0.5, 0.6, 2), (0.0, 0.0, 2), (60.0, -5.0, 2)):
+        world.asked.clear()
+        world.ttl = ttl
+        for _ in range(2):
+            assert run_now(policy.judge(world.request(SIGNED))).results[0].result == "pass"
+            world.clock.rightNow += pause
+        assert len(world.asked) == asks, (ttl, pause)
+        world.clock.advance(10.0)

@@ -51,7 +51,7 @@ class TurningClock(Clock):
 
 @implementer(IQueueStore)
 class MemoryQueue:
-    """Envelopes in a dictionary. ``broken`` is raised, once each, by the next settlements."""
+    """Envelopes in a dictionary. ``broken`` is raised, once each, by the next settlements, ``away`` by the next claims."""
 
     def __init__(self) -> None:
         self.table: dict[str, QueuedEnvelope] = {}
@@ -59,6 +59,7 @@ class MemoryQueue:
         self.leases: dict[tuple[str, int], tuple[str, float]] = {}
         self.content = b"Subject: x\r\n\r\nx\r\n"
         self.broken: list[Exception] = []
+        self.away: list[Exception] = []
         self.settlements: list[Settlement] = []
         self.added: list[NewEnvelope] = []
         self.claims = 0
@@ -106,6 +107,8 @@ class MemoryQueue:
         waits: Sequence[float] = (),
         newest: bool = False,
     ) -> list[Claim]:
+        if self.away:
+            raise self.away.pop(0)
         due = [(key, r) for key, r in self._due(now) if r.destination == destination]
         if newest:
             due.reverse()

@@ -392,6 +392,20 @@ class OutcomeTests(RunnerCase):
         self.assertEqual([o.state for o in self.store.outcomes()], [DELIVERED])
         self.assertEqual(len(self.remote.claims), 1)
 
+    def test_a_store_that_is_away_for_a_while_is_asked_again_and_its_engine_alone_tells_why(self) -> None:
+        self.add(queued("e1", NOW))
+        self.store.away = [StoreUnavailable("away"), StoreUnavailable("away")]
+        self.runner.start()
+        self.pass_time(3 * self.settings.poll)
+        self.assertEqual([o.state for o in self.store.outcomes()], [DELIVERED])
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_what_nobody_foresaw_of_a_claim_is_told(self) -> None:
+        self.add(queued("e1", NOW))
+        self.store.away = [RuntimeError("a mistake")]
+        self.runner.start()
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
 
 class HangingCase(RunnerCase):
     """Tries to destinations named ``dead`` hang until they are ended."""

@@ -14,7 +14,7 @@ from zope.interface import implementer
 from mailnode.delivery.binary_mail import BinaryMail
 from mailnode.delivery.judge import Judge
 from mailnode.errors import AuthenticationFailed, LoginNotAllowed, OverQuota, Refused, StoreUnavailable
-from mailnode.interfaces.delivery import IDelivery, IRouter, ISigner
+from mailnode.interfaces.delivery import IDelivery, IMessageReader, IRouter, ISigner
 from mailnode.interfaces.policy import IPolicyChain
 from mailnode.interfaces.sessions import ILogin, ILogins, ISaslExchange, ISubmitter
 from mailnode.interfaces.store import IBlobWriter
@@ -94,7 +94,7 @@ class FakeDelivery:
         self.scanned.append(blob)
         return read_facts(blob.data)
 
-    async def stage(self, writer: Any) -> Any:
+    async def stage(self, writer: Any, reading: Any = None) -> Any:
         blob = await writer.finish()
         return blob, await self.scan(blob)
 
@@ -216,7 +216,7 @@ class FakeLogins:
         self.minds: list[Any] = []
         self.wait: Deferred[None] | None = None
 
-    def mechanisms(self, protocol: str, secure: bool) -> tuple[str, ...]:
+    def mechanisms(self, mind: Any, secure: bool) -> tuple[str, ...]:
         return ("PLAIN", "LOGIN", "SCRAM-SHA-256") if secure else ()
 
     def exchange(self, mechanism: str, interface: Any, mind: Any) -> FakeExchange:
@@ -253,6 +253,7 @@ class World:
         sending: Any = None,
         signer: ISigner | None = None,
         policies: Any = None,
+        reader: IMessageReader | None = None,
         rates: Rates = UNBOUNDED,
         greet_pause: float = 0.0,
         **options: Any,
@@ -282,6 +283,7 @@ class World:
             highest_priority=highest_priority,
             signer=signer,
             rejects=rejects,
+            reader=reader,
             strangers=Strangers(self.clock),
             rates=rates,
             spokesmen=[ipaddress.ip_network(xclient_from)],

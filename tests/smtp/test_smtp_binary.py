@@ -52,6 +52,19 @@ def test_a_message_is_judged_as_it_came_and_kept_in_lines(size: int, log: Any) -
     assert [f["size"] for name, f in log if name == "message.accepted"] == [len(kept)]
 
 
+def test_what_is_no_lines_is_not_read_ahead_of_its_conversion() -> None:
+    class Reader:
+        largest = 100_000
+
+        def begin(self, content: bytes, header_size: int) -> None:
+            begun.append(content)
+
+    for message, count in ((HEADER + OCTETS, 0), (HEADER + b"text\r\n", 1)):
+        begun: list[bytes] = []
+        assert client(World(reader=Reader())).codes(chunked(message)) == ["250"]  # type: ignore[arg-type]
+        assert len(begun) == count
+
+
 def test_what_is_lines_stays_as_it_is() -> None:
     world = World()
     text = b"Subject: x\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: binary\r\n\r\n\xc3\xa4\r\n"

@@ -139,10 +139,10 @@ def test_junk_for_one_of_two_is_mixed(log: Any) -> None:
 
 
 def test_one_that_fails_says_so(log: Any) -> None:
-    one = client(Answers("broken", mail=RuntimeError("on fire")))
+    one = client(Answers("broken", mail=RuntimeError("on fire\n")))
     one.say(MAIL + RCPT + MESSAGE)
     [told] = of(log, "message.judged")
-    assert told["verdicts"] == "broken@mail failed"
+    assert told["verdicts"] == "broken@mail failed (RuntimeError: on fire?)"
 
 
 def test_where_nobody_was_asked_nothing_is_said(log: Any) -> None:

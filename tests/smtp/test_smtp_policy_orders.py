@@ -138,7 +138,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(STEPS)
 def test_any_order(steps: list[tuple[str, str, str]]) -> None:
     check(*run([("EHLO", "none", "refuse"), *steps, ("RSET", "none", ""), *ONE]))

@@ -547,6 +547,9 @@ def test_fields_only_we_may_write_are_taken_out() -> None:
         "us.test 1 ; spf=pass",
         "(us.other) us.test (x;y) 1 (z); spf=pass",
         '"us" . "test"; spf=pass',
+        "us.test/1; spf=pass",
+        "us.test:25; spf=pass",
+        "<us.test>; spf=pass",
     ],
 )
 def test_results_under_our_name_are_taken_out_however_it_is_written(kind: str, value: str) -> None:
@@ -1274,3 +1277,58 @@ def test_results_that_take_long_to_read_are_taken_out():
     name = b"authentication-results"
     block = b"Authentication-Results: " + b"(\r\n " * MAX_FIELD + b"\r\nSubject: x\r\n\r\n"
     assert without_forged(block, frozenset({name}), "us.test") == b"Subject: x\r\n\r\n"
+
+
+# messages that are read by another process
+
+
+class ReadAhead:
+    def __init__(self, content: bytes, header_size: int) -> None:
+        self.about = content, header_size
+        self.reading: Any = None
+
+    async def read(self, keys: Any) -> Any:
+        self.reading = "reading"
+        return self.reading
+
+
+class Reader:
+    largest = 1000
+
+    def __init__(self) -> None:
+        self.begun: list[ReadAhead] = []
+
+    def begin(self, content: bytes, header_size: int) -> ReadAhead:
+        self.begun.append(ReadAhead(content, header_size))
+        return self.begun[-1]
+
+
+@pytest.mark.parametrize("content, begun", [("From: a@x.test\n\nhello\n", 1), ("X: y\n\n" + "z" * 900 + "\n", 0)])
+def test_a_small_message_is_read_by_another_process_for_policies_and_the_store(content: str, begun: int) -> None:
+    class Asking(FakePolicies):
+        async def ask(self, request: Any) -> Verdict:
+            if request.stage == "end":
+                read.append(None if request.ahead is None else await request.ahead({}))
+            return await super().ask(request)
+
+    read: list[Any] = []
+    staged: list[Any] = []
+    reader = Reader()
+    world = World(policies=Asking(), reader=reader)
+    stage = world.delivery.stage
+
+    async def noted(writer: Any, reading: Any = None) -> Any:
+        staged.append(reading)
+        return await stage(writer)
+
+    world.delivery.stage = noted  # type: ignore[method-assign]
+    for peer, asked in (("192.0.2.1", begun), ("10.1.0.1", 0)):  # of the other nobody is asked
+        reader.begun.clear()
+        staged.clear()
+        client = world.client(peer)
+        client.say("EHLO far.test\nMAIL FROM:<a@x.test>\nRCPT TO:<bob@us.test>\n")
+        assert client.codes(f"DATA\n{content}.\n")[-1] == "250"
+        assert len(reader.begun) == asked and staged == (["reading"] if asked else [None])
+        taken = world.delivery.accepted[-1][2]
+        assert [one.about for one in reader.begun] == [(taken, taken.index(b"\r\n\r\n") + 4)] * asked
+    assert read == ["reading" if begun else None]

@@ -164,6 +164,21 @@ def test_a_response_is_bounded() -> None:
         assert client.codes("NOOP\n") == ["250"]
 
 
+# SMTP trap 27: the same as an initial response; port 25 has no AUTH, and no such lines
+def test_an_initial_response_may_be_as_long_but_no_other_command() -> None:
+    for length, code in ((12_272, "535"), (12_276, "500")):
+        client = World("submission", tls="implicit").client()
+        client.secure()
+        client.say("EHLO x\n")
+        whole = b"auth PLAIN " + b64encode(b"\0" * (length // 4 * 3)) + b"\r\n"
+        assert client.codes(whole) == [code], len(whole)
+        assert client.codes(b"MAIL FROM:<a@x.test> " + b"X" * 5000 + b"\r\n") == ["500"]
+        assert client.codes("NOOP\n") == ["250"]
+    client = World("smtp").client()
+    client.say("EHLO x\n")
+    assert client.codes(b"AUTH PLAIN " + b"A" * 8000 + b"\r\n") == ["500"]
+
+
 # SMTP trap 27: QUIT and other words within it
 @pytest.mark.parametrize("words", list(itertools.product(["QUIT", "MAIL FROM:<a@x.test>", "NOOP"], ["", " "])))
 def test_a_command_within_an_exchange_is_none(words: tuple[str, str]) -> None:

@@ -101,6 +101,10 @@ class FurtherProcesses:
         # Words and questions come in order: who answers has heard of the last change.
         return [answer for _, answer in sorted((await self._workers.ask("served")).items())]
 
+    async def write_counts(self) -> None:
+        """Return when all have written what they count for the store, or did not answer in time."""
+        await self._workers.ask("counts")
+
     async def counted(self) -> tuple[int, list[Snapshot]]:
         """Return how many serve, and what they counted, those that have ended or are busy too."""
         self._counted.update(await self._workers.ask("metrics"))

@@ -41,6 +41,10 @@ class SharedHints:
         """Call back with each modseq published for the account, wherever; returns what ends it."""
         return self._local.subscribe(account_id, callback)
 
+    def has_listener(self, account_id: str) -> bool:
+        """Whether anybody in this process has subscribed to the account."""
+        return self._local.has_listener(account_id)
+
     def watch(self, callback: Callable[[str, int], None]) -> Callable[[], None]:
         """Call back with account and modseq of all that is published, wherever; returns what ends it."""
         return self._local.watch(callback)

@@ -20,6 +20,8 @@ _ROOMS = (
     "mailnode.store.",
     "mailnode.config.schema",
     "mailnode.config.routes",
+    "mailnode.config.logins",
+    "mailnode.config.imap",
     "mailnode.errors",
     "mailnode.server.processes.handover",
 )

@@ -188,7 +188,7 @@ class Supervisor:
 
     def links(self) -> list[ProcessLink]:
         """Those of the workers that accept connections."""
-        return [worker.link for worker in self._workers.values() if worker.up]
+        return [worker.link for worker in self._workers.values() if worker.up] if self._workers else []
 
     def tell(self, name: str, *args: object) -> None:
         """Say something to all, those that are starting too: what they are told comes after what they begin with."""

@@ -181,6 +181,7 @@ class WorkerServer:
             "served": lambda: self._serving.served(self._handover.number),
             "changed": self.look_again,
             "metrics": self.snapshot,
+            "counts": self._stores.write_counts,
         }
 
     def take(self, served: Served) -> None:

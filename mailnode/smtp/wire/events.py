@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from mailnode.values.address import Address
 from mailnode.values.envelope import PLAIN_MAIL, MailOptions, Recipient
@@ -37,8 +38,7 @@ class DataStart:
     """DATA with at least one accepted recipient: 354, or a refusal."""
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(NamedTuple):
     """Octets of the message: CRLF line ends only, dots unstuffed; after MAIL with BODY=BINARYMIME any octets.
 
     ``complete``: the DATA or BDAT command is over and waits for its answer. ``last``: so is the message.

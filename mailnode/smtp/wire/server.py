@@ -71,6 +71,7 @@ _WAITED_FOR = frozenset({"HELO", "EHLO", "LHLO", "DATA", "AUTH", "STARTTLS"})
 
 _HELLOS = (b"HELO ", b"EHLO ", b"LHLO ")  # of all commands these alone may come in any character set
 
+_CLOSED = State.CLOSED  # bound once: members of an enumeration are looked up slowly
 _EXCHANGE = (AuthStart, AuthResponse, AuthCancelled)
 
 _EACH = Reply(353, "", ("A reply for each recipient follows",))
@@ -124,6 +125,8 @@ class ServerConnection:
     def buffered(self) -> int:
         """Octets taken and not yet given out as events."""
         return len(self._buffer)
+
+    begun = None  # the session looks after the pace (:mod:`mailnode.smtp.pace`)
 
     @property
     def slow(self) -> bool:
@@ -192,7 +195,7 @@ class ServerConnection:
         if code >= 500 and not self._is_forgiven(event):
             self.errors += 1
         if isinstance(event, Content):
-            self._content_answered(event, reply.is_positive)
+            self._content_answered(event, code < 400)
         elif isinstance(event, _EXCHANGE):
             self.state = State.READY
             self.authenticated = code == 235
@@ -245,27 +248,28 @@ class ServerConnection:
         return (self.authenticated and isinstance(event, Rcpt)) or (self._failed and isinstance(event, Content))
 
     def _command_answered(self, event: Event) -> None:
-        if isinstance(event, Helo):
-            self.extended = event.extended
-            self._clear()
-        elif isinstance(event, Mail):
+        kind = type(event)
+        if isinstance(event, Mail):
             self._clear()
             self._messages += 1
             self._smtputf8 = event.options.smtputf8
             self._binary = event.options.body == "BINARYMIME"
-        elif isinstance(event, Rcpt):
+        elif kind is Rcpt:
             self.accepted += 1
-        elif isinstance(event, DataStart):
+        elif kind is DataStart:
             self._inspector = Inspector(self._limits)
             self._data = DataReader(self._buffer, self._inspector)
             self._scanned = 0
-        elif isinstance(event, Rset):
+        elif isinstance(event, Helo):
+            self.extended = event.extended
             self._clear()
-        elif isinstance(event, Xclient):
+        elif kind is Rset:
+            self._clear()
+        elif kind is Xclient:
             self._begin_session()
             return
-        self.state = TRANSITIONS[self._verb][self.state]
-        if self.state is State.CLOSED:
+        self.state = state = TRANSITIONS[self._verb][self.state]
+        if state is _CLOSED:
             self.close()
 
     def _content_answered(self, event: Content, positive: bool) -> None:
@@ -298,21 +302,27 @@ class ServerConnection:
         if otherwise is not None:
             return otherwise(self)
         self._verb = self._said = ""
-        line = self._line(self._limits.command_line)
+        line = self._line(self._command_limit())
         return None if line is None else self._command(line)
+
+    def _command_limit(self) -> int:
+        """AUTH may come with a response as long as those behind it (RFC 4954 4): a token of several thousand octets."""
+        with_response = self._profile.auth and self._buffer[:5].upper() == b"AUTH "
+        return self._limits.sasl_line if with_response else self._limits.command_line
 
     def _line(self, limit: int) -> bytes | None:
         """Take one line, without its CRLF. An over-long one is dropped as it comes. :raises CommandError:"""
-        end = self._buffer.find(b"\r\n", self._scanned)
+        buffer = self._buffer
+        end = buffer.find(b"\r\n", self._scanned)
         if end < 0:
-            if self._discarding or len(self._buffer) >= limit:
+            if self._discarding or len(buffer) >= limit:
                 self._discarding = True
-                del self._buffer[:-1]
-            self._scanned = max(0, len(self._buffer) - 1)
+                del buffer[:-1]
+            self._scanned = max(0, len(buffer) - 1)
             return None
         long = self._discarding or end + 2 > limit
-        line = b"" if long else bytes(self._buffer[:end])
-        del self._buffer[: end + 2]
+        line = b"" if long else bytes(buffer[:end])
+        del buffer[: end + 2]
         self._scanned = 0
         if long:
             self._discarding = False
