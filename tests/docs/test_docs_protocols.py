@@ -1,4 +1,5 @@
-"""docs/protocols.rst lists what the server offers, the files that do it, and every RFC that the code cites."""
+"""docs/protocols.rst and docs/imap.rst list what the server offers, the files that do it, the tests that hold it, and every RFC
+that the code cites."""
 
 import re
 from pathlib import Path
@@ -6,7 +7,7 @@ from pathlib import Path
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
-from mailnode.auth.sasl import MECHANISMS
+from mailnode.auth.mechanisms import MECHANISMS
 from mailnode.imap.capabilities import capabilities
 from mailnode.imap.commands.table import TABLE
 from mailnode.pop3.protocol import Pop3Factory
@@ -16,6 +17,7 @@ from mailnode.smtp.wire.server import ServerConnection
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/protocols.rst").read_text()
+IMAP_PAGE = (ROOT / "docs/imap.rst").read_text()
 CITED = re.compile(r"\bRFC (\d{4,5})\b")
 
 
@@ -28,6 +30,11 @@ def names(title):
     listed = [row[0] for row in rows(title)]
     assert len(listed) == len(set(listed))
     return set(listed)
+
+
+def imap_rows():
+    """(capability, specified in, done in, tried in)."""
+    return re.findall(r"^   \* - (.+)\n     - (.+)\n     - (.+)\n     - (.+)$", IMAP_PAGE, re.MULTILINE)[1:]
 
 
 def test_smtp_keywords():
@@ -44,24 +51,43 @@ def test_smtp_keywords():
 
 def test_imap_capabilities():
     offered = {
-        re.sub("^AUTH=.*", "AUTH=", name)
+        re.sub("^(AUTH|APPENDLIMIT|MESSAGELIMIT|SAVELIMIT)=.*", r"\1=", name)
         for disabled in (False, True)
         for name in capabilities(
-            authenticated=False, mechanisms=tuple(MECHANISMS), start_tls=True, login_disabled=disabled
+            authenticated=False,
+            mechanisms=tuple(MECHANISMS),
+            start_tls=True,
+            login_disabled=disabled,
+            administrator=True,
+            append_limit=1,
+            message_limit=1,
+            save_limit=1,
         )
     }
-    assert names("IMAP") == offered
+    listed = [row[0] for row in imap_rows()]
+    assert sorted(listed) == sorted(offered)
 
 
 def test_an_imap_capability_names_the_file_that_declares_it():
-    files = {name: done for name, _, done in rows("IMAP")}
+    files = {name: done for name, _, done, _ in imap_rows()}
     for row in TABLE.values():
         for name in row.capabilities:
             assert f"``{row.run.__module__.replace('.', '/')}.py``" in files[name], name
 
 
+def test_an_imap_capability_names_its_section_and_the_tests_that_hold_it():
+    for name, specified, _, tried in imap_rows():
+        section = re.fullmatch(r"RFC (\d+) \d+(?:\.\d+)*", specified)
+        assert section, name
+        files = re.findall(r"``(tests/.+?)``", tried)
+        assert files, name
+        for file in files:
+            text = (ROOT / file).read_text()
+            assert name.rstrip("=+") in text or section[1] in CITED.findall(text), f"{name}: {file}"
+
+
 class AnyLogins:
-    def mechanisms(self, protocol, secure):
+    def mechanisms(self, mind, secure):
         return tuple(MECHANISMS) if secure else ()
 
 
@@ -92,12 +118,14 @@ def test_mechanisms():
 
 
 def test_the_files_named_cite_the_rfc():
-    for title in ("SMTP, submission and LMTP", "IMAP", "POP3", "Mechanisms"):
-        for name, specified, files in rows(title):
-            for file in re.findall(r"``(mailnode/.+?)``", files):
-                text = (ROOT / file).read_text()
-                number = CITED.match(specified)
-                assert (number[1] in CITED.findall(text)) if number else name in text, f"{name}: {file}"
+    listed = [row[:3] for row in imap_rows()]
+    for title in ("SMTP, submission and LMTP", "POP3", "Mechanisms"):
+        listed.extend(rows(title))
+    for name, specified, files in listed:
+        for file in re.findall(r"``(mailnode/.+?)``", files):
+            text = (ROOT / file).read_text()
+            number = CITED.match(specified)
+            assert (number[1] in CITED.findall(text)) if number else name in text, f"{name}: {file}"
 
 
 def sources():

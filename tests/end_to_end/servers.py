@@ -14,7 +14,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -22,9 +21,10 @@ from pathlib import Path
 import pytest
 import trustme
 
+from tests.end_to_end.forked import MAILNODE, TWISTD, run, serve
 from tests.free_ports import free_port
 from tests.open_folder import open_folder
-from tests.processes import PATIENCE, end, start
+from tests.processes import PATIENCE, end
 
 ROOT = Path(__file__).parents[2]
 STRICT = os.environ.get("MAILNODE_TESTS_STRICT") == "1"
@@ -57,9 +57,7 @@ class Process:
     def __init__(self, command, *, cwd: Path, env: dict[str, str] | None = None) -> None:
         self.lines: list[str] = []
         self._changed = threading.Condition()
-        self.popen = start(
-            command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
+        self.popen = serve(command, cwd, env)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -170,15 +168,7 @@ class MailNode:
 
     def twistd(self, *arguments: str) -> list[str]:
         """Return a command line that runs twistd in this Python."""
-        return [
-            sys.executable,
-            "-c",
-            "from twisted.scripts.twistd import run; run()",
-            "-n",
-            "--pidfile=",
-            "mailnode",
-            *arguments,
-        ]
+        return [*TWISTD, "-n", "--pidfile=", "mailnode", *arguments]
 
     def start(self) -> MailNode:
         """Start and wait until every listener accepts."""
@@ -196,15 +186,8 @@ class MailNode:
 
     def ctl(self, *arguments: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run the mailnode command on this server's configuration."""
-        done = subprocess.run(
-            [sys.executable, "-m", "mailnode.ctl.main", "--config", str(self.config), *arguments],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            env=self._env,
-            cwd=self.folder,
-            timeout=PATIENCE,
-        )
+        command = [*MAILNODE, "--config", str(self.config), *arguments]
+        done = run(command, self.folder, self._env, stdin, PATIENCE)
         if check and done.returncode:
             raise AssertionError(f"mailnode {' '.join(arguments)}: {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done

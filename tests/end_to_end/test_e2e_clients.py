@@ -6,9 +6,12 @@ import pty
 import select
 import signal
 import subprocess
+from email import message_from_bytes
 from email.message import EmailMessage
 
 import pytest
+from beside import Beside
+from recorder import Recorder
 from servers import PASSWORD, program
 
 
@@ -167,25 +170,33 @@ SyncState *
     command = [program("mbsync"), "-c", "mbsyncrc", "-a"]
     run(command, tmp_path)
     inbox = tmp_path / "mail" / "inbox"
-    messages = sorted([*inbox.glob("new/*"), *inbox.glob("cur/*")])
-    assert len(messages) == 5
+
+    def near():
+        return {message_from_bytes(path.read_bytes())["Subject"]: path for path in inbox.glob("[nc]*/*")}
+
+    there = near()
+    assert set(there) == {f"number {digit}" for digit in range(5)}
     assert (tmp_path / "mail" / "Archive").is_dir()
-    first = messages[0]
+    first = there["number 0"]
     first.rename(inbox / "cur" / (first.name.partition(":")[0] + ":2,FS"))
-    messages[1].unlink()
+    there["number 1"].unlink()
     (tmp_path / "mail" / "Archive" / "new" / "1.local.test").write_bytes(text("uploaded", to="mbsync@a.test"))
-    run(command, tmp_path)
-    login = ["--user", f"mbsync@a.test:{PASSWORD}"]
-    flagged = curl(node, tmp_path, *login, imap_url(node, "INBOX?FLAGGED%20SEEN")).split()
-    assert len(flagged) == 3
-    assert len(curl(node, tmp_path, *login, imap_url(node, "INBOX?ALL")).split()) == 2 + 4
-    assert b"Subject: uploaded" in curl(node, tmp_path, *login, imap_url(node, "Archive/;MAILINDEX=1"))
+    with Beside(node, "mbsync@a.test") as other:
+        other.add_flags(other.uid("number 2"), ["\\Flagged"])
+        other.move(other.uid("number 3"), "Archive")
+        other.delete_messages(other.uid("number 4"))
+        other.expunge()
+        other.put("arrived")
+        run(command, tmp_path)
+        other.expect({"number 0": {"\\Seen", "\\Flagged"}, "number 2": {"\\Flagged"}, "arrived": set()})
+        other.expect({"uploaded": set(), "number 3": set()}, "Archive")
+    assert set(near()) == {"number 0", "number 2", "arrived"}
+    assert near()["number 2"].name.endswith(":2,F")
 
 
-def test_offlineimap_mirrors(node, tmp_path):
+def test_offlineimap_mirrors_both_ways_over_a_compressed_connection(node, tmp_path):
     node.add_account("offline@a.test")
-    for number in range(3):
-        deliver(node, tmp_path, f"number {number}", "offline@a.test")
+    recorder = Recorder(node)
     (tmp_path / "rc").write_text(
         f"""[general]
 accounts = node
@@ -200,17 +211,40 @@ localfolders = {tmp_path}/mail
 [Repository far]
 type = IMAP
 remotehost = localhost
-remoteport = {node.ports["imaps"]}
+remoteport = {recorder.port}
 remoteuser = offline@a.test
 remotepass = {PASSWORD}
 ssl = yes
 sslcacertfile = {node.ca}
 auth_mechanisms = PLAIN
+usecompression = yes
 """
     )
-    run([program("offlineimap"), "-c", "rc", "-o"], tmp_path)
+    command = [program("offlineimap"), "-c", "rc", "-o"]
     inbox = tmp_path / "mail" / "INBOX"
-    assert len([*inbox.glob("new/*"), *inbox.glob("cur/*")]) == 3
+
+    def near():
+        return sorted([*inbox.glob("new/*"), *inbox.glob("cur/*")], key=lambda path: path.read_bytes())
+
+    try:
+        with Beside(node, "offline@a.test") as other:
+            other.put("number 0", "number 1", "number 2")
+            run(command, tmp_path)
+            recorder.wait(" COMPRESS DEFLATE$")
+            first, second, third = near()
+            first.rename(inbox / "cur" / (first.name.partition(":")[0] + ":2,FS"))
+            second.unlink()
+            (inbox / "new" / "1.local.test").write_bytes(text("uploaded", to="offline@a.test"))
+            other.add_flags(other.uid("number 2"), ["\\Flagged"])
+            other.put("arrived")
+            run(command, tmp_path)
+            other.expect(
+                {"number 0": {"\\Seen", "\\Flagged"}, "number 2": {"\\Flagged"}, "uploaded": set(), "arrived": set()}
+            )
+            assert len(near()) == 4 and third.name.partition(":")[0] in str(near())
+            assert next(path for path in near() if b"Subject: number 2" in path.read_bytes()).name.endswith(":2,F")
+    finally:
+        recorder.stop()
 
 
 @pytest.mark.parametrize("protocol", ["POP3", "IMAP"])

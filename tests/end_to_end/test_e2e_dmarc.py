@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import imaplib
 import json
 import smtplib
 import time
 from base64 import b64encode
 from email import message_from_bytes
+from email.mime.application import MIMEApplication
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
+from email.policy import SMTP
 from types import SimpleNamespace
 
 import dkim
@@ -222,3 +227,67 @@ def test_the_owner_is_told_and_reads_it(world):
     }
     assert "example.net" in world.far.ctl("dmarc", "report", report["id"]).stdout
     assert messages(world.far, "postmaster@far.test", "Report Domain")  # the mail is there all the same
+
+
+TLS_REPORT = {
+    "organization-name": "Company-X",
+    "date-range": {"start-datetime": "2026-04-01T00:00:00Z", "end-datetime": "2026-04-01T23:59:59Z"},
+    "contact-info": "sts-reporting@example.com",
+    "report-id": "5065427c-23d3-47ca-b6e0-946ea0e8c4be",
+    "policies": [
+        {
+            "policy": {
+                "policy-type": "sts",
+                "policy-string": ["version: STSv1", "mode: enforce"],
+                "policy-domain": "far.test",
+                "mx-host": ["mx.far.test"],
+            },
+            "summary": {"total-successful-session-count": 5326, "total-failure-session-count": 303},
+            "failure-details": [
+                {
+                    "result-type": "certificate-expired",
+                    "sending-mta-ip": "2001:db8:abcd:0012::1",
+                    "receiving-mx-hostname": "mx.far.test",
+                    "failed-session-count": 100,
+                },
+                {
+                    "result-type": "starttls-not-supported",
+                    "sending-mta-ip": "2001:db8:abcd:0013::1",
+                    "receiving-mx-hostname": "mx.far.test",
+                    "receiving-ip": "203.0.113.56",
+                    "failed-session-count": 203,
+                },
+            ],
+        }
+    ],
+}
+
+
+def test_a_report_of_tls_comes_by_mail_and_a_command_shows_it(world):
+    """As RFC 8460 5.3 has it: multipart/report, JSON packed by gzip, signed by who says so."""
+    told = MIMEMultipart("report", report_type="tlsrpt")
+    told["From"] = "tlsrpt@example.com"
+    told["To"] = "postmaster@far.test"
+    told["Subject"] = "Report Domain: far.test Submitter: example.com Report-ID: <1@example.com>"
+    told["TLS-Report-Domain"], told["TLS-Report-Submitter"] = "far.test", "example.com"
+    told.attach(MIMEText("A report of TLS."))
+    packed = MIMEApplication(gzip.compress(json.dumps(TLS_REPORT).encode()), "tlsrpt+gzip")
+    packed.add_header("Content-Disposition", "attachment", filename="example.com!far.test!1!2!1.json.gz")
+    told.attach(packed)
+    signed = world.keys.sign(told.as_bytes(policy=SMTP), "example.com")
+    with smtplib.SMTP(FAR, world.far.ports["smtp"], "mail.example.com", timeout=30) as client:
+        client.sendmail("tlsrpt@example.com", ["postmaster@far.test"], signed)
+    got = world.far.wait_event("report.received", kind="tls", domain="far.test")
+    assert (got["organization"], got["passed"], got["failed"]) == ("Company-X", 5326, 303)
+    (listed,) = json.loads(world.far.ctl("tls", "received", "--domain", "far.test", "--json").stdout)
+    assert (listed["passed"], listed["failed"], listed["sender"]) == (5326, 303, "example.com")
+    assert listed["verified"] is True
+    assert (listed["begun"], listed["ended"]) == ("2026-04-01T00:00:00Z", "2026-04-01T23:59:59Z")
+    shown = json.loads(world.far.ctl("tls", "received-report", listed["id"], "--json").stdout)
+    assert shown["identifier"] == TLS_REPORT["report-id"] and shown["contact"] == "sts-reporting@example.com"
+    assert {(row["source"], row["result"], row["count"]) for row in shown["rows"] if not row["passed"]} == {
+        ("2001:db8:abcd:12::1", "certificate-expired", 100),
+        ("2001:db8:abcd:13::1", "starttls-not-supported", 203),
+    }
+    assert "203.0.113.56" in world.far.ctl("tls", "received-report", listed["id"]).stdout
+    assert messages(world.far, "postmaster@far.test", "Submitter: example.com")  # the mail is there all the same

@@ -312,6 +312,7 @@ def pop3(node, user: str) -> poplib.POP3:
     return client
 
 
+# IMAP trap 45: sizes
 def test_pop3_sizes_are_what_retr_sends(node):
     """Also of a message whose last line has no end, and of one with dots at the start of lines."""
     wire = Wire(node, "alice@a.test")
@@ -332,6 +333,7 @@ def test_pop3_sizes_are_what_retr_sends(node):
     client.quit()
 
 
+# IMAP trap 48: both at once
 def test_pop3_and_imap_beside_each_other(node):
     """What POP3 deletes IMAP sees at QUIT; what IMAP expunges POP3 cannot read any more, and its numbers stay."""
     node.add_account("dora@a.test")
@@ -379,6 +381,7 @@ def test_a_whole_pop3_session_in_one_segment(node):
     assert b"(MESSAGES 1)" in wire.ask("STATUS INBOX (MESSAGES)")[0]
 
 
+# IMAP trap 54: a quota below what is used
 def test_a_quota_below_what_is_used(node):
     """Nothing is lost and everything can be read and removed; nothing can be added until there is room."""
     node.add_account("fred@a.test")
@@ -396,6 +399,8 @@ def test_a_quota_below_what_is_used(node):
     assert wire.ask("STATUS Archive (MESSAGES)") == [b"* STATUS Archive (MESSAGES 1)"]
 
 
+# IMAP trap 19: after a kill
+# IMAP trap 28: the same after a restart
 def test_uids_and_sizes_after_a_kill(tmp_path):
     """No UID comes again, also not that of the last message when it was expunged; what stays is as it was."""
     node = MailNode(tmp_path / "node").start()
@@ -421,6 +426,7 @@ def test_uids_and_sizes_after_a_kill(tmp_path):
         node.kill()  # the clients are still there: it would wait for them
 
 
+# IMAP trap 54: the holder of a lock that was killed
 def test_a_maildrop_is_free_again_when_its_server_was_killed(tmp_path):
     node = MailNode(tmp_path / "node").start()
     try:
@@ -436,6 +442,7 @@ def test_a_maildrop_is_free_again_when_its_server_was_killed(tmp_path):
         node.stop()
 
 
+# IMAP trap 54: a password that was changed
 def test_sessions_end_with_their_account(node):
     """Disabled, or given a new password: IMAP is told BYE, POP3 closes, and nothing marked is deleted."""
     node.add_account("carol@a.test")

@@ -109,6 +109,25 @@ def test_one_list_lets_in_what_another_would_refuse(door):
     assert "dnsbl@rcpt accept" in door.node.wait_event("message.judged", peer=ALLOWED)["verdicts"]
 
 
+def test_before_the_greeting(door, names, tmp_path):
+    """By a server of its own, at whose door this machine's address stands for the client that a balancer names."""
+    lists = (
+        '[[policy]]\nname = "dnsbl"\noptions = { refuse_clients_at = 6, lists = [{ zone = "bl.test", score = 6 }] }\n'
+    )
+    strict = Door(tmp_path / "strict", names, lists)
+    try:
+        code, said = strict.swaks(LISTED)
+        assert code, said
+        assert (
+            f"554 5.7.1 Refused: {LISTED} is listed in bl.test: listed since Monday" in said and "250 2.1.0" not in said
+        )
+        ended = strict.node.wait_event("session.ended", peer=LISTED)
+        assert "dnsbl" in ended["reason"], ended
+        assert strict.swaks(UNLISTED)[0] == 0
+    finally:
+        strict.node.stop()
+
+
 def test_domains_score_and_the_sum_stands_on_top(door):
     code, said = door.swaks("192.0.2.7", "--header", "From: me@bad.test", sender="x@bad.test")
     assert code == 0, said

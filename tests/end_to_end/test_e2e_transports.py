@@ -165,7 +165,7 @@ def test_behind_haproxy(tmp_path, server):
         ((protocol, tls), option)
         for protocol in ("submission", "imap")
         for tls in ("none", "starttls", "implicit")
-        for option in ("send-proxy", "send-proxy-v2")
+        for option in ("send-proxy", "send-proxy-v2 proxy-v2-options crc32c")
     ]
     text = TCP
     fronts = {}

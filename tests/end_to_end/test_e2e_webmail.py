@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.cookiejar
 import json
-import os
 import re
 import smtplib
 import urllib.error
 import urllib.parse
 import urllib.request
-from pathlib import Path
 
 import pytest
-from servers import PASSWORD, ROOT, STRICT, Process, free_port, program, wait_for
-
-SITE = Path("/var/lib/roundcube/public_html")
-SETTINGS = Path("/etc/roundcube")
-PAGE = (ROOT / "docs/webmail.rst").read_text()
-
-
-def block(language: str) -> str:
-    """Return all code of a language on the page."""
-    found = re.findall(rf"^\.\. code-block:: {language}\n\n((?:   .*\n|\n)+)", PAGE, re.MULTILINE)
-    assert found
-    return "\n".join(re.sub(r"^   ", "", text, flags=re.MULTILINE) for text in found)
+from roundcube import Roundcube
+from servers import PASSWORD
 
 
 class Browser:
@@ -62,44 +49,9 @@ class Browser:
 @pytest.fixture(scope="module")
 def webmail(node, tmp_path_factory):
     """The port of a Roundcube that is set up for the node."""
-    php = program("php")
-    if not SITE.is_dir():
-        (pytest.fail if STRICT else pytest.skip)("roundcube-core is not installed")
-    folder = tmp_path_factory.mktemp("roundcube")
-    for name in ("config", "temp", "logs"):
-        (folder / name).mkdir()
-    for name in ("defaults.inc.php", "mimetypes.php"):
-        (folder / "config" / name).symlink_to(SETTINGS / name)
-    recipe = (
-        block("php")
-        .replace("mail.example.org:993", f"localhost:{node.ports['imaps']}")
-        .replace("mail.example.org:465", f"localhost:{node.ports['submissions']}")
-        .replace("example.org", "a.test")
-        .replace("/etc/ssl/certs/mail-ca.pem", str(node.ca))
-    )
-    # What the package's installation has set up elsewhere.
-    ours = {
-        "db_dsnw": f"sqlite:///{folder}/roundcube.db?mode=0600",
-        "des_key": "twenty-four octets long.",
-        "temp_dir": str(folder / "temp"),
-        "log_dir": str(folder / "logs"),
-    }
-    lines = "".join(f"$config['{key}'] = '{value}';\n" for key, value in ours.items())
-    (folder / "config" / "config.inc.php").write_text(f"<?php\n$config = [];\n{recipe}\n{lines}")
-    port = free_port()
-    server = Process(
-        [php, "-S", f"127.0.0.1:{port}", "-t", str(SITE)],
-        cwd=folder,
-        env=dict(os.environ, ROUNDCUBE_CONFIG_DIR=str(folder / "config")),
-    )
+    server = Roundcube(tmp_path_factory.mktemp("roundcube"), node)
     try:
-
-        def answers():
-            with contextlib.suppress(OSError):
-                return "Roundcube" in Browser(port).get()
-
-        wait_for(answers, "Roundcube", 60)
-        yield port
+        yield server.port
     finally:
         server.stop()
 
@@ -134,3 +86,26 @@ def test_somebody_logs_in_reads_and_sends(node, webmail):
     node.wait_event("message.delivered", recipient="bob@a.test")
     listed = json.loads(browser.get(_task="mail", _action="list", _mbox="Sent", _remote="1"))
     assert "by the web" in listed["exec"]
+
+
+def test_somebody_sees_threads_and_sorts(node, webmail):
+    """The list by threads needs THREAD, the list by subject SORT."""
+    node.add_account("threads@a.test")
+    with smtplib.SMTP("127.0.0.1", node.ports["smtp"], timeout=30) as client:
+        for number, (subject, above) in enumerate([("zebra", 0), ("apple", 0), ("Re: zebra", 1), ("Re: zebra", 3)], 1):
+            references = f"References: <{above}@side.test>\r\n" if above else ""
+            header = f"Message-ID: <{number}@side.test>\r\n{references}Subject: {subject}\r\n"
+            client.sendmail("x@side.test", ["threads@a.test"], f"{header}\r\nA body.\r\n")
+            node.wait_event("message.delivered", recipient="threads@a.test")
+    browser = Browser(webmail)
+    browser.get()
+    browser.post("?_task=login", _task="login", _action="login", _timezone="UTC", _user="threads", _pass=PASSWORD)
+    listed = json.loads(browser.get(_task="mail", _action="list", _mbox="INBOX", _remote="1", _sort="subject_ASC"))
+    assert re.findall(r"add_message_row\((\d)", listed["exec"]) == ["2", "1", "3", "4"]
+    browser.get(_task="mail", _mbox="INBOX", _threads="1")
+    listed = json.loads(browser.get(_task="mail", _action="list", _mbox="INBOX", _remote="1", _sort="subject_ASC"))
+    rows = dict(re.findall(r"add_message_row\((\d),(.*?)\);", listed["exec"]))
+    assert list(rows) == ["2", "1", "3", "4"]
+    assert '"parent_uid":"1"' in rows["3"].replace('"parent_uid":1', '"parent_uid":"1"')
+    assert '"depth":2' in rows["4"] and "parent_uid" not in rows["2"]
+    assert 'init_threads(["1"]' in listed["exec"].replace("init_threads([1]", 'init_threads(["1"]')

@@ -93,6 +93,40 @@ def test_what_one_worker_acknowledged_another_shows(node):
         ]
 
 
+def test_what_one_worker_changed_another_tells_who_was_away(node):
+    """QRESYNC: SELECT tells flags and expunges of another process, exactly those; IDLE says VANISHED."""
+    writer, away = node.wire(0, "alice@a.test"), node.wire(1, "alice@a.test")
+    for turn in range(6):
+        writer.append("Archive", MESSAGE.format(f"away-{turn}").encode())
+    writer.ask("SELECT Archive")
+    assert away.ask("ENABLE QRESYNC")[0] == b"* ENABLED QRESYNC"
+    told = b"\n".join(away.ask("SELECT Archive"))
+    known = [
+        int(re.search(rb"\[%b (\d+)\]" % name, told)[1]) for name in (b"UIDVALIDITY", b"HIGHESTMODSEQ", b"UIDNEXT")
+    ]
+    first = known[2] - 6
+    away.ask("LOGOUT")
+    writer.ask(f"UID STORE {first + 1} +FLAGS.SILENT (\\Flagged)")
+    writer.ask(f"UID STORE {first + 3}:{first + 4} +FLAGS.SILENT (\\Deleted)")
+    writer.ask("EXPUNGE")
+    back = node.wire(node.workers - 1, "alice@a.test")
+    back.ask("ENABLE QRESYNC")
+    said = back.ask(f"SELECT Archive (QRESYNC ({known[0]} {known[1]} 1:{known[2] - 1}))")
+    said = [line for line in said if b"FETCH" in line or b"VANISHED" in line]
+    assert said[0] == b"* VANISHED (EARLIER) %d:%d" % (first + 3, first + 4)
+    assert len(said) == 2 and re.search(rb"FETCH \(UID %d FLAGS \(\\Flagged.*\) MODSEQ " % (first + 1), said[1])
+    tag = back.begin("IDLE")
+    while not back.line().startswith(b"+ "):
+        pass
+    writer.ask(f"UID STORE {first} +FLAGS.SILENT (\\Deleted)")
+    writer.ask("EXPUNGE")
+    while (line := back.line()) != b"* VANISHED %d" % first:
+        assert line.startswith(b"*") and b"EXPUNGE" not in line
+    back.send(b"DONE\r\n")
+    answer, _ = back.finish(tag)
+    assert answer.startswith(b"OK [HIGHESTMODSEQ ")
+
+
 def test_submission_queue_and_pop3_in_every_worker(node):
     context = ssl.create_default_context(cafile=node.ca)
     for index in range(node.workers):

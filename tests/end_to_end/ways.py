@@ -38,6 +38,9 @@ OTHER_WAYS = {
     "test_e2e_dkim::test_what_arrives_is_verified": "It is submitted in one way; what the signatures cover is what is tested.",
     "test_e2e_eight_bit::test_it_arrives_in_ascii_and_says_the_same": "It is changed on its way out, by whichever way it came in.",
     "test_e2e_exim::test_a_megabyte_each_way": "Exim comes to the port for other servers, and it is what is tested.",
+    "test_e2e_privilege::test_an_ordinary_user_serves_and_its_data_are_its_own": "Where it is kept is what is tested.",
+    "test_e2e_privilege::test_a_backup_is_its_owners_alone": "Where it is kept is what is tested.",
+    "test_e2e_repair::test_a_message_whose_file_is_cut_is_named_set_aside_and_taken_back": "What the file holds is what is tested.",
     "test_e2e_sending::test_a_notice_counts_in_whichever_process_it_comes_and_a_forged_one_nowhere": "Notices come to the port for"
     " other servers; what they say is what is tested.",
     "test_e2e_sink_faults::test_what_becomes_of_it": "One message is submitted for all; how it goes out is what is tested.",
@@ -45,12 +48,14 @@ OTHER_WAYS = {
     "test_e2e_bad_servers::test_it_is_deferred_and_told": "What is long is said by other servers, to which we connect.",
     "test_e2e_mta_sts::test_a_policy_of_a_gigabyte_is_let_go_of_and_mail_goes_without": "A web server says it, over https.",
     "test_e2e_stopped_readers::test_it_is_tried_again_later": "How it goes out is what is tested: plain, STARTTLS, implicit TLS.",
+    "test_e2e_faulty_disk::test_each_call_fails_in_turn": "What the store does is what is tested.",
     "test_e2e_milter::test_signatures_are_verified_over_one_connection": "How it goes on to a milter is what is tested.",
     "test_e2e_programs::test_rspamd": "How it goes on to other programs is what is tested.",
     "test_e2e_programs::test_clamd_and_what_becomes_of_mail_when_it_is_down": "How it goes on to other programs is what is tested.",
     "test_e2e_programs::test_clamd_that_takes_less_than_it_is_sent": "How it goes on to other programs is what is tested.",
     "test_e2e_judge::test_where_no_server_runs_a_large_one_too": "It is read from a file; no connection is made.",
     "test_e2e_judge::test_what_is_wrong_is_said": "It is read from a file; no connection is made.",
+    "test_e2e_webmail_browser::test_many_messages_are_opened_by_the_page": "A webmail has one way; what it asks is what is tested.",
     "test_e2e_transports::test_behind_haproxy": "Through haproxy there is no way without a header.",
 }
 

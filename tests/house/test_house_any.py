@@ -12,7 +12,7 @@ ALLOWED = {
     "config/file.py": "TOML holds values of several types, which nobody has checked yet",
     "config/loader.py": "sections by name, each of a class of its own, or none when it has mistakes",
     "ctl/tree.py": "click hands arguments over by name, each of its own type",
-    "ctl/words.py": "what prints a result is kept beside the operation that gives a result of that type",
+    "ctl/wording.py": "what prints a result is kept beside the operation that gives a result of that type",
     "errors.py": "rows of the store, whose name stands in a room that errors may not see",
     "imap/commands/collected.py": "what stands under a name in several files; the name says of what type",
     "imap/commands/row.py": "a row of whichever command",

@@ -4,10 +4,9 @@ import ast
 from collections import defaultdict
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
-TREES = {
-    path.relative_to(ROOT).as_posix(): ast.parse(path.read_text()) for path in sorted((ROOT / "mailnode").rglob("*.py"))
-}
 # Classes of these are named by something else: a section of the configuration file, a command as its protocol calls it.
 NAMED_ELSEWHERE = (
     "mailnode/config/schema.py",
@@ -16,6 +15,13 @@ NAMED_ELSEWHERE = (
     "mailnode/imap/commands/",
     "mailnode/smtp/wire/events.py",
 )
+
+
+@pytest.fixture(scope="module")
+def trees():
+    """What is parsed when the modules of tests are collected is parsed in every process that runs some."""
+    paths = sorted((ROOT / "mailnode").rglob("*.py"))
+    return {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text()) for path in paths}
 
 
 def defined_twice(trees):
@@ -28,8 +34,8 @@ def defined_twice(trees):
     return {name: found for name, found in places.items() if len(found) > 1}
 
 
-def test_no_word_is_the_name_of_several_classes():
-    assert defined_twice(TREES) == {}
+def test_no_word_is_the_name_of_several_classes(trees):
+    assert defined_twice(trees) == {}
 
 
 def test_private_classes_and_inner_ones_count():
@@ -58,10 +64,10 @@ def names_of(path, tree):
             yield from (target.id for target in node.targets if isinstance(target, ast.Name))
 
 
-def test_names_say_what_they_name():
+def test_names_say_what_they_name(trees):
     found = {
         (path, name)
-        for path, tree in TREES.items()
+        for path, tree in trees.items()
         for name in names_of(path, tree)
         if name.strip("_").lower().removesuffix("s") in EMPTY_WORDS or name.strip("_").lower() in EMPTY_WORDS
     }

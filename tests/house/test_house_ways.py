@@ -15,6 +15,7 @@ spec.loader.exec_module(house_ways)
 
 # Modules with such cases: each case that goes over every way.
 EVERY_WAY = {
+    "test_e2e_compress": ["test_ten_megabytes_go_in_and_out", "test_who_stops_reading_is_waited_for_and_reads_on"],
     "test_e2e_descriptors": ["test_no_more_connections_than_leave_the_store_its_descriptors"],
     "test_e2e_ending": ["test_abandoned_searches_hold_nothing_and_what_was_acknowledged_is_there"],
     "test_e2e_faults": [
@@ -29,12 +30,14 @@ EVERY_WAY = {
         "test_a_connection_lost_in_append_leaves_nothing",
         "test_nobody_waits_while_twenty_thousand_messages_are_listed",
     ],
+    "test_e2e_imap_uploads": ["test_uploads"],
     "test_e2e_moved_data": ["test_nothing_is_acknowledged_until_the_files_are_back"],
     "test_e2e_moving": ["test_a_mailbox_moves_in_with_folders_flags_and_dates"],
     "test_e2e_newer_facts": ["test_mail_of_an_older_version_is_read_as_if_it_came_today"],
     "test_e2e_quota": ["test_one_of_two_without_size_finds_the_account_full"],
     "test_e2e_searches": ["test_mail_and_other_sessions_are_not_behind_searches"],
     "test_e2e_reload": ["message_size"],
+    "test_e2e_rev2": ["test_what_lies_in_a_large_message_global"],
     "test_e2e_shortage": [
         "test_a_full_disk",
         "test_a_full_disk_serves_reading_and_deleting_also_after_a_restart",

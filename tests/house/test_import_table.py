@@ -82,12 +82,14 @@ MAY_SEE = {
     },
     "server.process": {"net", "web", "server.runtime", "server.services", "server.serving", "server.stores"},
     "server.services": {"interfaces"},
-    "server.runtime": {"config", "imap", "interfaces", "message", "net", "store", "web"},
+    "server.runtime": {"config", "imap", "interfaces", "message", "net", "store", "web", "server.reading"},
+    "server.reading": {"message", "store", "values"},
     "server.serving": {
         "admin",
         "config",
         "interfaces",
         "net",
+        "values",
         "web",
         "server.ports",
         "server.rooms",
@@ -95,6 +97,7 @@ MAY_SEE = {
         "server.stores",
     },
     "server.rooms": {
+        "admin",
         "auth",
         "config",
         "delivery",
@@ -111,6 +114,7 @@ MAY_SEE = {
         "server.routing",
         "server.runtime",
         "server.stores",
+        "server.tokens",
     },
     "server.judging": {
         "config",
@@ -126,6 +130,7 @@ MAY_SEE = {
     "server.ports": {"config", "net"},
     "server.polling": {"interfaces"},
     "server.routing": {"config", "delivery", "interfaces", "values"},
+    "server.tokens": {"auth", "config", "errors", "interfaces", "net", "server.runtime"},
     "server.stores": {"config", "errors", "interfaces", "store", "values", "server.engine_files"},
     "server.engine_files": {"store"},
     "server.outgoing": {
@@ -148,11 +153,14 @@ MAY_SEE = {
         "config",
         "net",
         "server.configuration",
+        "server.backups",
         "server.judging",
         "server.publishing",
+        "server.reading",
         "server.routing",
         "server.stores",
     },
+    "server.backups": {"admin", "config", "errors", "net", "store", "values", "server.stores"},
     "server.publishing": {"config", "errors", "interfaces", "net", "values", "server.reloading"},
     "server.demo": {"admin", "config", "errors", "net", "store"},
     "server.logs": {"values"},
@@ -238,13 +246,20 @@ def modules():
 
 
 @cache
+def read(path):
+    """Return the names a module imports, and the attributes of names that stand in it: (line, name, attribute)."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    attributes = [node for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)]
+    return tuple(imported(path, nodes)), tuple((node.lineno, node.value.id, node.attr) for node in attributes)
+
+
 def imports(path):
     """Return the names a module imports."""
-    return tuple(imported(path))
+    return read(path)[0]
 
 
-def imported(path):
-    for node in ast.walk(ast.parse(path.read_text())):
+def imported(path, nodes):
+    for node in nodes:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.name
@@ -325,10 +340,10 @@ def test_purity_is_looked_for_behind_the_first_import():
 def test_time_comes_from_the_clock(path, module):
     if module in ("tap", "server.processes.worker", "ctl.parts"):  # two have the reactor, the last one runs without any
         return
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            assert (node.value.id, node.attr) not in CLOCKS, f"{module}:{node.lineno} uses {node.value.id}.{node.attr}"
-    for name in imports(path):
+    names, attributes = read(path)
+    for line, name, attribute in attributes:
+        assert (name, attribute) not in CLOCKS, f"{module}:{line} uses {name}.{attribute}"
+    for name in names:
         assert name != "twisted.internet.reactor", f"{module} imports the global reactor"
 
 

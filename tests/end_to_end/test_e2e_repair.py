@@ -1,0 +1,64 @@
+"""``mailnode store verify --contents`` and ``--repair`` on a server that serves meanwhile, whichever process a client meets."""
+
+import json
+import re
+
+import pytest
+from servers import MailNode
+from ways import Dial, EveryWay, large
+
+
+class Node(EveryWay, MailNode):
+    """One with a listener for each way to connect."""
+
+
+@pytest.fixture(params=[1, 2])
+def node(request, tmp_path):
+    node = Node(tmp_path / "node")
+    text = node.config.read_text()
+    node.config.write_text(text.replace("[server]\n", f"[server]\nworkers = {request.param}\n", 1))
+    node.start()
+    node.add_account("bob@a.test")
+    yield node
+    node.stop()
+
+
+def verify(node, *options):
+    """Return what the command says, and how it ends."""
+    done = node.ctl("store", "verify", "--json", *options, check=False)
+    return json.loads(done.stdout), done.returncode
+
+
+def read(node):
+    """Return how FETCH of all in INBOX ends, and the subjects of what is whole."""
+    client = Dial(node, "none", False).imap()
+    count = int(client.select("INBOX")[1][0])
+    kind, told = client.uid("FETCH", "1:*", "(BODY.PEEK[])")
+    if kind == "NO":  # with which it tells those that it has
+        told = client.response("FETCH")[1]
+    found = [re.search(rb"Subject: (\S+)", row[1])[1].decode() for row in told if isinstance(row, tuple)]
+    client.logout()
+    return count, kind, found
+
+
+def test_a_message_whose_file_is_cut_is_named_set_aside_and_taken_back(node):
+    client = Dial(node, "none", False).imap()
+    for name, size in (("one", 100), ("two", 5_000_000), ("three", 100)):
+        assert client.append("INBOX", None, None, large(name, size))[0] == "OK"
+    assert verify(node, "--contents")[0]["messages"] == 3
+    [path] = [path for path in node.data.joinpath("blobs", "files").rglob("*") if path.is_file()]
+    octets = path.read_bytes()
+    path.write_bytes(octets[: len(octets) // 2])
+    assert verify(node)[1] == 0  # which looks whether it is there
+    told, code = verify(node, "--contents")
+    assert code == 1 and len(told["faults"]) == 1 and str(path) in told["faults"][0]
+    told, code = verify(node, "--repair")
+    assert (code, told["faults"], len(told["mended"]), len(told["set_aside"])) == (0, [], 1, 1)
+    assert str(path) in told["set_aside"][0] and "UID 2 of mailbox 1" in told["set_aside"][0]
+    assert "set aside: " in node.ctl("store", "verify", "--contents").stdout
+    assert read(node) == (3, "NO", ["one", "three"])
+    path.write_bytes(octets)
+    told, code = verify(node, "--repair")
+    assert (code, told["faults"], told["set_aside"]) == (0, [], [])
+    assert told["mended"][0].endswith("message 2 can be read again")
+    assert read(node) == (3, "OK", ["one", "two", "three"])
