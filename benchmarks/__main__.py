@@ -20,6 +20,7 @@ from benchmarks import (
     rows_pop3,
     rows_queue,
     rows_relay,
+    rows_search,
     rows_sessions,
     rows_smtp,
     rows_start,
@@ -40,6 +41,7 @@ ROWS: list[Row] = [
     *rows_memory.ROWS,
     *rows_sessions.ROWS,
     *rows_start.ROWS,
+    *rows_search.ROWS,
 ]
 
 

@@ -124,12 +124,12 @@ class Lab:
     def mailnode(
         self, name: str = "mailnode", extra: str = "", *, judgement: str = UNJUDGED, **options: Any
     ) -> MailNodeForLoad:
-        """A mailnode with one account; limits of the default configuration, but for connections from one address.
+        """A mailnode with one account; limits of the default configuration, but for how much one client may do.
 
         :param judgement: that section of the configuration."""
 
         def make() -> MailNodeForLoad:
-            extras = LIMITS + judgement + extra
+            extras = judgement + LIMITS + extra  # keys of its last section may stand in ``extra``
             node = MailNodeForLoad(self.folder / name, USER, extra=extras, workers=self.workers, **options)
             node.start()
             node.add_account(USER)
@@ -204,7 +204,10 @@ class Lab:
             node.stop()
             self.progress(f"filling mailnode with {self.size}")
             fill_mailnode(node.config, BIG_USER, content(self.size))
-            return node.start()
+            node.start()
+            self.progress("waiting for the search index")
+            node.wait_until_indexed()
+            return node
 
         return self.once("big mailnode", make)
 
@@ -319,7 +322,7 @@ class Lab:
 Counted: TypeAlias = tuple[int, Callable[[], int]]  # a process, and work that returns how much was done
 LIMITS = (
     "[submission]\nrecipients_per_hour = 0\nnew_recipients_per_day = 0\n"
-    "[limits]\nconnections = 10000\nconnections_per_address = 10000\n"
+    "[limits]\nconnections = 10000\nconnections_per_address = 10000\nmessages_per_session = 1000000\n"
     "connections_per_minute = 0\nmessages_per_minute = 0\nrecipients_per_minute = 0\nrefused_recipients_per_minute = 0\n"
 )
 START_UP = 0.35  # seconds the load's process needs before its first connection; the same for both

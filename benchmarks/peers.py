@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import apsw
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
@@ -34,6 +35,8 @@ def open_to_daemons(folder: Path) -> None:
 class MailNodeForLoad(EveryWay, MailNode):
     """The tests' mailnode, with its log in a file as the peers have theirs, and a count of what is delivered."""
 
+    patience = 60.0  # seconds until it must have started
+
     def __init__(self, folder: Path, user: str, *, partitions: int = 0, workers: int = 1, **options: Any) -> None:
         """:param user: whose mailboxes are counted. :param partitions: 0: the default."""
         self._partitions = partitions
@@ -52,8 +55,8 @@ class MailNodeForLoad(EveryWay, MailNode):
         return text
 
     def twistd(self, *arguments: str) -> list[str]:
-        """Return the command line, with a log file."""
-        command = super().twistd(*arguments)
+        """Return the command line, with a log file: no fork of ours, which would share memory with it and begin in the middle."""
+        command = ["env", *super().twistd(*arguments)]
         at = command.index("mailnode")
         return [*command[:at], f"--logfile={self.log}", *command[at:]]
 
@@ -70,8 +73,31 @@ class MailNodeForLoad(EveryWay, MailNode):
                 return '"server.start"' in self.log.read_text()
             return False
 
-        wait_for(up, "mailnode", 60)
+        wait_for(up, "mailnode", self.patience)
         return self
+
+    def wait_until_indexed(self) -> None:
+        """Wait until the search index has every message."""
+        wait_for(
+            lambda: not self._counted("SELECT count(*) FROM account WHERE next_message - 1 > indexed_message"),
+            "index",
+            900,
+        )
+
+    def index_octets(self) -> int:
+        """Return what the search index has on the disk, as its rows say."""
+        return self._counted("SELECT coalesce(sum(length(data) + length(places)), 0) FROM search_terms")
+
+    def mail_octets(self) -> int:
+        """Return the octets of all mail."""
+        return self._counted("SELECT coalesce(sum(size), 0) FROM placement")
+
+    def _counted(self, statement: str) -> int:
+        total = 0
+        for path in (self.folder / "data").glob("mail-*.db"):
+            with contextlib.closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)) as db:
+                total += int(db.execute(statement).fetchone()[0])
+        return total
 
     def stop(self) -> int:
         """SIGTERM, and wait."""

@@ -16,6 +16,7 @@ from benchmarks.lab import Lab
 from benchmarks.messages import Messages
 from benchmarks.report import Measurement
 from benchmarks.rows import Row, best_of, in_turn, seconds
+from benchmarks.searched import words
 
 THUNDERBIRD = (
     b"BODY.PEEK[HEADER.FIELDS (From To Cc Bcc Subject Date Message-ID Priority X-Priority References Newsgroups"
@@ -74,6 +75,47 @@ def _change(before: bytes, timed: bytes, after: bytes = b"") -> Callable[[Lab, M
         in_turn(lab, made, lambda: once(ours), lambda: once(theirs))
 
     return measure
+
+
+RESYNCED = 500  # messages that are flagged, and as many that are expunged
+_OWN = 90  # the number of a connection that has QRESYNC enabled, which would alter what the others are told
+
+
+def _resynchronise(lab: Lab, made: Measurement) -> None:
+    """SELECT with QRESYNC after 1,000 changes: half of them flags all over the mailbox, half messages that are gone."""
+    step = max(lab.size // RESYNCED, 1)
+    flagged = b",".join(b"%d" % uid for uid in range(1, step * RESYNCED, step))
+
+    def once(client: Imap) -> float:
+        client.command(b"ENABLE QRESYNC")
+        client.command(b"SELECT INBOX")
+        copied = client.command(b"UID COPY 1:%d INBOX" % RESYNCED)
+        gone = re.search(rb"COPYUID \d+ \S+ (\S+)\]", copied)
+        selected = client.command(b"SELECT INBOX")
+        known = re.search(rb"UIDVALIDITY (\d+)", selected), re.search(rb"HIGHESTMODSEQ (\d+)", selected)
+        assert gone and known[0] and known[1]
+        for sign in b"-", b"+":
+            client.command(b"UID STORE %b %bFLAGS.SILENT ($Resynced)" % (flagged, sign))
+        client.command(b"UID STORE %b +FLAGS.SILENT (\\Deleted)" % gone[1])
+        client.command(b"UID EXPUNGE %b" % gone[1])
+        client.command(b"UNSELECT")
+        resync = b"SELECT INBOX (QRESYNC (%b %b))" % (known[0][1], known[1][1])
+        answer = b""
+
+        def ask() -> None:
+            nonlocal answer
+            answer = client.command(resync)
+
+        took = seconds(ask) * 1000
+        client.command(b"UNSELECT")
+        lines = answer.count(b" FETCH (")
+        made.notes[f"changes {lines} and"] = (re.search(rb"VANISHED \(EARLIER\) (\S+)", answer) or [b"", b"none"])[
+            1
+        ].decode()
+        return took
+
+    ours, theirs = lab.imap("mailnode", _OWN), lab.imap("dovecot", _OWN)
+    in_turn(lab, made, lambda: once(ours), lambda: once(theirs))
 
 
 Send = Callable[[Imap, int], bytes]  # sends the command of this number; returns its tag
@@ -230,32 +272,41 @@ def _noop_beside_fetch(lab: Lab, made: Measurement) -> None:
         made.notes["max"] = f"{max(delays[-1], float(made.notes.get('max', 0))):.1f}"
 
 
+def _noop_beside(command: Callable[[int], bytes]) -> Callable[[Lab, Measurement], None]:
+    """NOOP beside a command of a number, another each round: nothing of it is remembered."""
+
+    def measure(lab: Lab, made: Measurement) -> None:
+        (other, noops), _ = lab.imaps(2)
+        for number in range(1, lab.rounds + 1):
+            asked = command(number)
+            delays = noop_delays(noops, lambda asked=asked: other.command(asked))
+            made.ours.append(delays[min(len(delays) - 1, len(delays) * 99 // 100)])
+            made.notes["max"] = f"{max(delays[-1], float(made.notes.get('max', 0))):.1f}"
+
+    return measure
+
+
 def _timed(name: str, command: bytes, unit: str = "ms", bar: float | None = None, **more: object) -> Row:
     timed = _Timed(command, int(str(more.get("times", 1))), bool(more.get("once")))
     large = name.startswith(("FETCH 1:*", "FETCH bodies")) and not more.get("once")
     return Row(f"imap {name}", unit, timed, "Dovecot", bar, slow=bool(more.get("slow")), large=large)
 
 
-def _word(rare: bool) -> bytes:
-    """Return a word that stands in most messages, or in few."""
-    text = b" ".join(message for message, _ in zip(_sample(), range(200), strict=False))
-    counts: dict[bytes, int] = {}
-    for word in re.findall(rb"\b[a-z]{6,8}\b", text):
-        counts[word] = counts.get(word, 0) + 1
-    ranked = sorted(counts, key=lambda word: (counts[word], word))
-    return ranked[0] if rare else ranked[-1]
-
-
-def _sample():  # type: ignore[no-untyped-def]
-    source = Messages(7)
-    while True:
-        yield source.message(3000)
-
+# What is asked, and the bar of the first time.
+ORDERED = [
+    ("SORT by arrival", b"SORT (ARRIVAL) UTF-8 ALL", 1.0),
+    ("SORT by size", b"SORT (SIZE) UTF-8 ALL", 1.0),
+    ("SORT by date", b"SORT (DATE) UTF-8 ALL", 1.0),
+    ("SORT by subject", b"SORT (SUBJECT) UTF-8 ALL", 0.5),
+    ("THREAD by references", b"THREAD REFERENCES UTF-8 ALL", 0.2),
+    ("THREAD by subject", b"THREAD ORDEREDSUBJECT UTF-8 ALL", 0.2),
+]
 
 TO_DELETE = b"CREATE Junk2\nCOPY 1:10000 Junk2\nSELECT Junk2\nSTORE 1:* +FLAGS.SILENT (\\Deleted)"
 
 ROWS = [
     Row("imap SELECT", "ms", _select, "Dovecot", 1.0),
+    Row("imap SELECT with QRESYNC, 1,000 changes", "ms", _resynchronise, "Dovecot", ceiling=50.0),
     _timed("STATUS", b"STATUS Sent (MESSAGES UNSEEN UIDNEXT)", times=21),
     _timed("FETCH 1:* flags", b"FETCH 1:* (UID FLAGS)", bar=1.0),
     _timed("FETCH 1:* envelope and size, first", b"FETCH 1:* (ENVELOPE RFC822.SIZE)", once=True),
@@ -268,12 +319,20 @@ ROWS = [
     _timed("FETCH one body", b"FETCH 1234 (BODY.PEEK[])", bar=0.5, times=101),
     _timed("FETCH one part", b"FETCH 1220 (BODY.PEEK[1])", times=101),
     _timed("SEARCH by flag", b"SEARCH FLAGGED"),
-    _timed("SEARCH by subject", b"SEARCH SUBJECT %b" % _word(rare=True)),
-    _timed("SEARCH by sender", b"SEARCH FROM %b" % _word(rare=True)),
-    _timed("SEARCH 2,000 bodies, common word", b"SEARCH 1:2000 BODY %b" % _word(rare=False)),
-    _timed("SEARCH 2,000 bodies, rare word", b"SEARCH 1:2000 BODY %b" % _word(rare=True)),
-    _timed("SEARCH all bodies, common word", b"SEARCH BODY %b" % _word(rare=False), slow=True),
-    _timed("SEARCH all bodies, rare word", b"SEARCH BODY %b" % _word(rare=True), slow=True),
+    # Dovecot reads the messages themselves the first time, and what it kept of them from then on.
+    *[
+        _timed(f"{what}, {when}", command, once=when == "first", bar=first if when == "first" else 1.0)
+        for what, command, first in ORDERED
+        for when in ("first", "again")
+    ],
+    *[
+        Row(f"imap NOOP p99 beside {what}", "ms", _noop_beside(command), ceiling=20.0)
+        for what, command in (
+            ("THREAD", lambda number: b"THREAD REFERENCES UTF-8 NOT %d" % number),
+            ("SORT", lambda number: b"SORT (SUBJECT DATE) UTF-8 NOT %d" % number),
+            ("SEARCH of texts", lambda number: b"SEARCH TEXT %b" % words(number)[0]),
+        )
+    ],
     Row("imap FETCH one body, 20 clients", "cmd/s", _rate(20, _one_body), "Dovecot", 0.5),
     Row("imap NOOP, 1 client", "cmd/s", _rate(1, _nothing), "Dovecot", 0.5),
     Row("imap NOOP, 20 clients", "cmd/s", _rate(20, _nothing), "Dovecot", 0.5),

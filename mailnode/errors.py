@@ -58,6 +58,10 @@ class MailboxRefused(DomainError):
     """An operation the mailbox does not allow: deleting INBOX, renaming below itself."""
 
 
+class NotPermitted(DomainError):
+    """A right on the mailbox is lacking that this needs (RFC 4314 4)."""
+
+
 class OverQuota(DomainError):
     """The account's bytes or message count stand at their limit."""
 
@@ -76,6 +80,10 @@ class Busy(DomainError):
 
 class TooManyFailures(Busy):
     """So many logins failed of late that this one was not looked at. Try again later."""
+
+
+class IssuerUnavailable(Busy):
+    """Whoever issues tokens cannot be asked about one at the moment. Try again later."""
 
 
 class StoreUnavailable(DomainError):
@@ -100,6 +108,10 @@ class RowsDamaged(BlobDamaged):
     def __init__(self, text: str, rows: list[tuple[Any, ...]]) -> None:
         super().__init__(text)
         self.rows = rows
+
+
+class BackupRefused(DomainError):
+    """A backup, or the directory it is or should be in, cannot be used; the text says why, in words."""
 
 
 class AuthenticationFailed(DomainError):

@@ -7,6 +7,7 @@ from mailnode.config.schema import Config
 LIVE = (
     "limits",
     "submission",
+    "imap",
     "domain",
     "dkim",
     "mta_sts",

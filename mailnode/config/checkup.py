@@ -63,7 +63,7 @@ def check_up(config: Config, user: User, file: Path | None = None, log: Path | N
 
     :raises ConfigurationError: what the user cannot read or write but must.
     """
-    looked: list[tuple[bool, str]] = _as(user, lambda: list(_access(config, user, file, log)))
+    looked: list[tuple[bool, str]] = as_user(user, lambda: list(_access(config, user, file, log)))
     mistakes = [text for fatal, text in looked if fatal]
     if mistakes:
         raise ConfigurationError(mistakes)
@@ -83,13 +83,11 @@ def _access(config: Config, user: User, file: Path | None, log: Path | None) -> 
         yield True, f"server.partitions: {wrong}"
     if wrong := _no_driver(config):
         yield True, f"store.url: {wrong}"
-    for key, server in config.queue.next_hops():
-        for name, secret in (
-            ("password_file", server.password_file),
-            ("proxy_password_file", server.proxy_password_file),
-        ):
-            if secret is not None and (wrong := _cannot_read(secret)):
-                yield True, f"{key}.{name}: {secret}: {wrong} by the user {user.name}"
+    if wrong := _no_jose(config):
+        yield True, f"auth.oauth: {wrong}"
+    for key, given in _read_later(config):
+        if given is not None and (wrong := _cannot_read(given)):
+            yield True, f"{key}: {given}: {wrong} by the user {user.name}"
     made = () if file is not None else certificate_files(data)  # the demonstration's first start makes them
     at_start = "; read by root at the start, but renewed ones will not be taken over" if user.starts_as_root else ""
     if config.tls is not None:
@@ -105,6 +103,17 @@ def _access(config: Config, user: User, file: Path | None, log: Path | None) -> 
     if log is not None and (wrong := _cannot_write(log)):
         again = "; opened by root at the start, but not again after it was rotated" if user.starts_as_root else ""
         yield not again, f"log: {log}: {wrong} by the user {user.name}{again}"
+
+
+def _read_later(config: Config) -> Iterator[tuple[str, Path | None]]:
+    """Yield the files that the server reads with the rights of its user, with their keys; None where a key names none."""
+    for key, server in config.queue.next_hops():
+        yield f"{key}.password_file", server.password_file
+        yield f"{key}.proxy_password_file", server.proxy_password_file
+    yield "auth.client_ca", config.auth.client_ca
+    if config.auth.oauth is not None:
+        yield "auth.oauth.keys_file", config.auth.oauth.keys_file
+        yield "auth.oauth.client_secret_file", config.auth.oauth.client_secret_file
 
 
 def _inside(data: Path) -> list[Path]:
@@ -138,8 +147,10 @@ def _cannot_write(path: Path) -> str:
     return "" if os.access(path, os.R_OK | os.W_OK | inside, effective_ids=True) else "cannot be read and written"
 
 
-def _as(user: User, look: Callable[[], list[T]]) -> list[T]:
-    """Return what a function returns that is run with a user's rights, in a process of its own; its result is plain."""
+def as_user(user: User, look: Callable[[], list[T]]) -> list[T]:
+    """Return what a function returns that is run with a user's rights, in a process of its own; its result is plain.
+
+    :raises ConfigurationError: nobody but root, or that user, can."""
     if user.uid == os.geteuid():
         return look()
     if os.geteuid() != 0:
@@ -189,11 +200,22 @@ def _no_driver(config: Config) -> str:
     """Return why there would be no way to the database, or "", as far as what is installed tells."""
     if config.store.url == "sqlite:":
         return ""
+    return _missing("PostgreSQL needs mailnode[postgres]", "psycopg", "psycopg_pool")
+
+
+def _no_jose(config: Config) -> str:
+    """Return why signed tokens could not be read, or ""."""
+    if config.auth.oauth is None or config.auth.oauth.introspection_url:
+        return ""
+    return _missing("signed tokens need mailnode[oauth]", "joserfc.jwt")
+
+
+def _missing(needs: str, *modules: str) -> str:
     try:
-        for name in ("psycopg", "psycopg_pool"):
+        for name in modules:
             import_module(name)
     except ImportError as error:
-        return f"PostgreSQL needs mailnode[postgres]: {error}"
+        return f"{needs}: {error}"
     return ""
 
 

@@ -39,9 +39,9 @@ Without ``--config`` an embedded default runs on 127.0.0.1, see the README.
 
 While the server runs, SIGHUP and ``mailnode reload`` take over what can change live and say which keys need a restart. Live
 are: the certificates, ``[limits]`` for new connections, ``[[domain]]`` entries, ``server.grace`` and
-``[auth]`` without its checkers; their keys are marked below. A connection that stands keeps the limits it was told, and goes on
-being counted. Any mistake, in the file or in a certificate, leaves everything as it was and is said; an expired certificate
-in place of one that is not is one.
+the rules for passwords and guesses in ``[auth]``; their keys are marked below. A connection that stands keeps the limits it
+was told, and goes on being counted. Any mistake, in the file or in a certificate, leaves everything as it was and is said; an
+expired certificate in place of one that is not is one.
 
 ``mailnode status`` shows, and ``/metrics`` tells as ``mailnode_config_generation``, what each process serves: a number that
 is 1 after the start and grows whenever something else comes into use.

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -16,6 +17,7 @@ from mailnode.values.address import domain_key, looks_like_ip, own_domain_fault,
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+_URL = re.compile(r"[!-\"$-~]{1,2000}\Z")  # no fragment
 _ROUTE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,31}\Z")
 
 
@@ -163,6 +165,21 @@ def _blob_place(value: str) -> str:
     return value
 
 
+def _https_url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        right = parts.scheme == "https" and parts.hostname and parts.port != 0
+    except ValueError:
+        right = False
+    if not right or not _URL.match(value) or "@" in parts.netloc:
+        raise ValueError("should be a URL that begins with https://")
+    return value
+
+
+def _https_url_or_none(value: str) -> str:
+    return value and _https_url(value)
+
+
 def split_address(text: str, default_port: int) -> tuple[str, int]:
     """Read ``127.0.0.1``, ``127.0.0.1:5353`` or ``[::1]:5353``. :raises ValueError: anything else."""
     host, port = text, str(default_port)
@@ -202,6 +219,7 @@ SenderPattern = Annotated[str, AfterValidator(_senders_of_route), Called("sender
 AccountPattern = Annotated[str, AfterValidator(_accounts_of_route), Called("accounts")]
 DomainPattern = Annotated[str, AfterValidator(_domains_of_route), Called("domains")]
 Host = Annotated[str, AfterValidator(_host), Called("host")]
+HttpsUrlOrNone = Annotated[str, AfterValidator(_https_url_or_none), Called("https URL")]
 StoreUrl = Annotated[str, AfterValidator(_store_url)]
 BlobPlace = Annotated[str, AfterValidator(_blob_place)]
 Endpoint = Annotated[str, AfterValidator(_endpoint), Called("endpoint")]

@@ -16,9 +16,10 @@ from pydantic import TypeAdapter, ValidationError
 from mailnode.config.endpoints import overlapping, reached_locally
 from mailnode.config.fields import Section
 from mailnode.config.file import ConfigTable, parse
+from mailnode.config.imap import Imap
+from mailnode.config.logins import Auth, oauth_mistakes
 from mailnode.config.route_mistakes import route_mistakes
 from mailnode.config.schema import (
-    Auth,
     Config,
     Dkim,
     DmarcReports,
@@ -31,6 +32,7 @@ from mailnode.config.schema import (
     PolicyEntry,
     Published,
     Queue,
+    Search,
     Server,
     Store,
     Submission,
@@ -49,12 +51,13 @@ class Checks:
     """Looks at what a configuration points at; given by those who know. Each returns mistakes.
 
     ``pair``: a certificate and its key, as (certificate or key, what is wrong) pairs. ``policies``: the entries of
-    ``[[policy]]``. ``checkers``: the strings of ``[auth] checkers``.
+    ``[[policy]]``. ``checkers``: the strings of ``[auth] checkers``. ``authorities``: the file ``[auth] client_ca``.
     """
 
     pair: Callable[[Path, Path], list[tuple[str, str]]] = lambda certificate, key: []
     policies: Callable[[Sequence[tuple[str, PolicyEntry]]], list[str]] = lambda entries: []
     checkers: Callable[[Sequence[str]], list[str]] = lambda texts: []
+    authorities: Callable[[Path], list[str]] = lambda path: []
 
 
 NO_CHECKS = Checks()
@@ -62,11 +65,13 @@ NO_CHECKS = Checks()
 _SINGLE: dict[str, type[Section]] = {
     "server": Server,
     "store": Store,
+    "search": Search,
     "tls": Tls,
     "dns": Dns,
     "queue": Queue,
     "limits": Limits,
     "submission": Submission,
+    "imap": Imap,
     "auth": Auth,
     "dkim": Dkim,
     "mta_sts": MtaSts,
@@ -159,6 +164,9 @@ def _absolute(sections: Sections, base: Path) -> Sections:
     if changed.get("tls") is not None:
         tls = at(changed["tls"], "certificate", "key")
         changed["tls"] = tls.model_copy(update={"name": [at(name, "certificate", "key") for name in tls.name]})
+    if changed.get("auth") is not None:
+        oauth = changed["auth"].oauth and at(changed["auth"].oauth, "keys_file", "client_secret_file")
+        changed["auth"] = at(changed["auth"], "client_ca").model_copy(update={"oauth": oauth})
     queue = changed.get("queue")
     if queue is not None:
         smarthost = queue.smarthost and at(queue.smarthost, "password_file", "proxy_password_file")
@@ -190,8 +198,13 @@ def _cross_mistakes(sections: Sections, checks: Checks) -> list[str]:
     judgement: Judgement | None = sections.get("judgement", Judgement.model_validate({}))
     if len(known) == len(entries) and judgement is not None:  # else the numbers of the entries would be wrong
         mistakes += checks.policies(policies(judgement, known))
-    if sections.get("auth") is not None:
-        mistakes += checks.checkers(sections["auth"].checkers)
+    auth: Auth | None = sections.get("auth")
+    if auth is not None:
+        mistakes += checks.checkers(auth.checkers)
+        if auth.client_ca is not None:
+            mistakes += [f"auth.client_ca: {what}" for what in checks.authorities(auth.client_ca)]
+        if auth.oauth is not None:
+            mistakes += oauth_mistakes(auth.oauth)
     return mistakes
 
 

@@ -1,4 +1,5 @@
-"""The configuration: its keys, types, defaults and help texts; those of routes stand in :mod:`mailnode.config.routes`.
+"""The configuration: its keys, types, defaults and help texts; those of routes, of logging in and of IMAP stand in
+:mod:`mailnode.config.routes`, :mod:`mailnode.config.logins` and :mod:`mailnode.config.imap`.
 
 docs/configuration.rst is generated from here (:mod:`mailnode.config.docs`).
 """
@@ -29,6 +30,8 @@ from mailnode.config.fields import (
     StoreUrl,
 )
 from mailnode.config.file import ConfigTable
+from mailnode.config.imap import Imap
+from mailnode.config.logins import Auth
 from mailnode.config.routes import Route, Smarthost
 from mailnode.values import units
 from mailnode.values.dkim import DkimSettings
@@ -92,6 +95,24 @@ class Store(Section):
     )
     inline_limit: Annotated[int, Field(ge=0, le=1_048_576), BeforeValidator(units.octets), Called("octets")] = Field(
         65_536, description="Messages up to this stored size are kept in the database itself."
+    )
+    keep_deleted: Annotated[float, Field(ge=600, le=31_557_600), BeforeValidator(units.seconds), Called("seconds")] = (
+        Field(
+            604_800,
+            description="How long expunged messages and deleted mailboxes are kept, with all their octets: ``mailnode undelete`` "
+            "brings them back. They count for no quota. Mail programs that were away for longer compare whole mailboxes.",
+        )
+    )
+
+
+class Search(Section):
+    """How texts of messages are found."""
+
+    index: bool = Field(
+        True,
+        description="Whether an index of the words of all messages is kept, which makes IMAP's SEARCH fast; it is found with or "
+        "without it. It is made after messages have arrived and takes room beside them. When it is switched off, what there "
+        "is of it is removed.",
     )
 
 
@@ -346,30 +367,6 @@ class Submission(Section):
         return SendingSettings(limits, self.loud_from, self.hold_loud, self.suppress_after, self.suppress_for)
 
 
-class Auth(Section):
-    """Logging in."""
-
-    checkers: list[str] = Field(
-        [],
-        description="Twisted credential checkers, such as ``file:/etc/mailnode/passwd``, asked after the store's own "
-        "passwords. What they return as the user is an address of an account here.",
-    )
-    password_min_length: int = Field(
-        10, ge=1, le=128, description="Characters that a new password needs at least. Passwords that are there stay."
-    )
-    password_refuse_common: bool = Field(
-        True,
-        description="Whether new passwords are refused that are guessed first: some hundred of the commonest, also with digits "
-        "and signs around them, runs and repetitions, and what is made of the account's own name or domain.",
-    )
-    no_throttle_for: NetworkList = Field(
-        [],
-        description="Logins from these networks are never held up or refused for failures before them: for a webmail, or a "
-        "proxy, that has a brake on guesses of its own. Wrong passwords from there still count for their account, up "
-        "to a bound that leaves it to be logged in to from elsewhere; see :doc:`limits`.",
-    )
-
-
 class DomainEntry(Section):
     """A domain that exists from the start on and cannot be removed by command. Others live in the store."""
 
@@ -494,12 +491,14 @@ class Config(Section):
 
     server: Server
     store: Store = Store.model_validate({})
+    search: Search = Search.model_validate({})
     listener: list[Listener] = Field(min_length=1)
     tls: Tls | None = None
     dns: Dns = Dns.model_validate({})
     queue: Queue = Queue.model_validate({})
     limits: Limits = Limits.model_validate({})
     submission: Submission = Submission.model_validate({})
+    imap: Imap = Imap.model_validate({})
     auth: Auth = Auth.model_validate({})
     domain: list[DomainEntry] = []
     dkim: Dkim = Dkim.model_validate({})

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from zope.interface import implementer
@@ -20,6 +20,7 @@ from mailnode.dialog.turn import Turn
 from mailnode.interfaces.log import EventLog
 from mailnode.interfaces.sessions import ILogin, ISessionMind
 from mailnode.interfaces.wire import IChannel, ISession
+from mailnode.values.client_names import ClientNames
 from mailnode.values.events import emit
 
 Event = TypeVar("Event")
@@ -132,6 +133,14 @@ class Session(ABC, Generic[Event]):
         """What the client asked for in its TLS handshake."""
         return str(self.channel.server_name)
 
+    def tls_bindings(self) -> Mapping[str, bytes]:
+        """See :class:`ISessionMind`."""
+        return self.channel.tls_bindings()
+
+    def certificate_names(self) -> ClientNames:
+        """See :class:`ISessionMind`."""
+        return self.channel.certificate_names()
+
     def end(self, reason: str) -> None:
         """The account may no longer use this session."""
         self._end_by(Input.END, Why.ACCOUNT, reason)
@@ -161,7 +170,7 @@ class Session(ABC, Generic[Event]):
         self.flush()
         if within:
             await self.channel.drain()
-        else:
+        elif self._life is not _BUSY or self.channel.full:
             self._go(_PAUSED)
             await self.channel.drain()
             self._go(_DRAINED)
@@ -208,7 +217,9 @@ class Session(ABC, Generic[Event]):
         else:
             turn.taken = True
         try:
-            if self._go(happened) is not _RUN:
+            step = LIFE[self._life][happened]
+            self._life = step.to
+            if step.then is not _RUN:  # and then nothing is to be done at once either
                 saying.close()
                 return
             try:
@@ -228,7 +239,10 @@ class Session(ABC, Generic[Event]):
             self._fail()  # now: whoever waits for the turn must find the session ended
             raise
         finally:
-            turn.give()
+            if turn.waiting:
+                turn.give()
+            else:
+                turn.taken = False
 
     def _fail(self) -> None:
         self._end_by(Input.FAILED, Why.TROUBLE, "trouble")
@@ -246,14 +260,18 @@ class Session(ABC, Generic[Event]):
         """Go on to where this leads, do what is to be done at once, and return what is to be done then."""
         step = LIFE[self._life][happened]
         self._life = step.to
-        for action in step.at_once:
+        if step.at_once:
+            self._do(step.at_once)
+        return step.then
+
+    def _do(self, actions: Sequence[Action]) -> None:
+        for action in actions:
             if action is _LEAVE:
                 self._leave()
             elif action is _HURRY:
                 self.channel.set_timeout(HURRY_SECONDS)
             else:
                 self._give_back()
-        return step.then
 
     def _leave(self) -> None:
         if self.channel.closed:

@@ -10,11 +10,11 @@ from twisted.internet.defer import Deferred
 class Turn:
     """A lock that makes a Deferred for those alone who have to wait; nearly nobody has."""
 
-    __slots__ = ("_waiting", "taken")
+    __slots__ = ("taken", "waiting")
 
     def __init__(self) -> None:
         self.taken = False
-        self._waiting: deque[Deferred[None]] | None = None
+        self.waiting: deque[Deferred[None]] | None = None  # who wants it next
 
     async def take(self) -> None:
         """Wait until nobody else has it."""
@@ -22,14 +22,14 @@ class Turn:
             self.taken = True
             return
         waiting: Deferred[None] = Deferred()
-        if self._waiting is None:
-            self._waiting = deque()
-        self._waiting.append(waiting)
+        if self.waiting is None:
+            self.waiting = deque()
+        self.waiting.append(waiting)
         await waiting
 
     def give(self) -> None:
         """Let the next one have it."""
-        if self._waiting:
-            self._waiting.popleft().callback(None)
+        if self.waiting:
+            self.waiting.popleft().callback(None)
         else:
             self.taken = False

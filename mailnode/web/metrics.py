@@ -90,6 +90,8 @@ METRICS: dict[str, Metric] = {
     ),
     "policy_failures": Metric("counter", "Policies that failed and were passed over or deferred.", ("policy",)),
     "store_failures": Metric("counter", "Units of work the store refused, by tenancy.", ("tenancy",)),
+    "search_unindexed": Metric("gauge", "Messages that the search index does not have yet, as far as is known."),
+    "search_lag_seconds": Metric("gauge", "Seconds since the first of these arrived."),
     "thread_calls": Metric("gauge", "Calls under way or waiting in a thread pool.", ("pool",)),
     "connections": Metric("gauge", "Connections that stand, of all listeners for mail.", ("process",)),
     "connections_most": Metric("gauge", "How many may stand, for want of descriptors.", ("process",)),
@@ -133,6 +135,7 @@ class Metrics:
         # Added to counters without labels since somebody looked: several times a message, and each takes the library six calls.
         self._added = {name: 0.0 for name, one in METRICS.items() if one.kind == "counter" and not one.labels}
         self._adding = Lock()  # events come from any thread
+        self._sums: list[_Sum] = []  # the same for those that somebody adds to often
         # Found already, by metric, method and labels: the library looks for one of them as long as adding to it takes.
         self._found: dict[tuple[object, ...], Callable[[float], None]] = {}
 
@@ -147,6 +150,20 @@ class Metrics:
     def observe(self, name: str, value: float, **labels: str) -> None:
         """Add a value to a histogram."""
         self._call(name, "observe", value, labels)
+
+    def adder(self, name: str, **labels: str) -> Callable[[float], None]:
+        """Return what adds to a counter or gauge, or a value to a histogram, for who does so often.
+
+        :raises KeyError: unknown name."""
+        metric = self._metrics[name]
+        found = metric.labels(**labels) if labels else metric
+        return found.observe if isinstance(found, Histogram) else self._sum(found)
+
+    def _sum(self, found: Counter | Gauge) -> Callable[[float], None]:
+        """Return what adds to a counter of the library's what has come together when somebody looks."""
+        added = _Sum(found.inc, self._adding)
+        self._sums.append(added)
+        return added.add
 
     def set(self, name: str, value: float, **labels: str) -> None:
         """Set a gauge."""
@@ -177,6 +194,8 @@ class Metrics:
             with self._adding:
                 amount, self._added[name] = self._added[name], 0.0
             self._call(name, "inc", amount, {})
+        for added in self._sums:
+            added.hand_over()
 
     def _call(self, name: str, method: str, value: float, labels: dict[str, str]) -> None:
         try:
@@ -191,6 +210,28 @@ class Metrics:
             if name not in self._unknown:
                 self._unknown.add(name)
                 _log.error("the metric {name} with {labels} is not in the table", name=name, labels=sorted(labels))
+
+
+class _Sum:
+    """What was added to one counter since somebody looked."""
+
+    __slots__ = ("_amount", "_inc", "_lock")
+
+    def __init__(self, inc: Callable[[float], None], lock: Lock) -> None:
+        self._amount = 0.0
+        self._inc = inc
+        self._lock = lock
+
+    def add(self, amount: float) -> None:
+        """Add an amount."""
+        with self._lock:
+            self._amount += amount
+
+    def hand_over(self) -> None:
+        """Add what has come together to the counter."""
+        with self._lock:
+            amount, self._amount = self._amount, 0.0
+        self._inc(amount)
 
 
 EventFields = Mapping[str, object]

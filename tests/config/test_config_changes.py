@@ -63,6 +63,7 @@ OTHER = {
         "name": [{"certificate": Path("/n"), "key": Path("/n")}],
     },
     "dns": {"servers": ["127.0.0.2"], "validates": "no"},
+    "search": {"index": False},
     "queue": {
         "retry": [7.0],
         "lifetime": 7.0,
@@ -80,8 +81,18 @@ OTHER = {
         "smarthost": {"host": "h.example"},
         "route": [{"domains": ["a.example"]}],
     },
-    "auth": {"checkers": ["memory:a:b"], "no_throttle_for": ["192.0.2.0/24"], "password_refuse_common": False},
+    "auth": {
+        "checkers": ["memory:a:b"],
+        "no_throttle_for": ["192.0.2.0/24"],
+        "password_refuse_common": False,
+        "scram": [],
+        "scram_bound": True,
+        "client_ca": Path("/other"),
+        "client_name": "common-name",
+        "oauth": {"issuer": "i", "audience": ["a"], "keys_url": "https://i.example/keys"},
+    },
     "submission": {"hold_loud": True},
+    "imap": {"hide": ["IDLE"], "client": [{"name": "X", "hide": ["MOVE"]}], "message_limit": 1000, "save_limit": 1000},
     "mta_sts": {"mode": "enforce"},
     "dkim": {"enabled": False, "activate": "by hand"},
     "published": {"dmarc": "reject", "reports_to": "a@example.org"},
@@ -130,7 +141,7 @@ def test_every_key_is_taken_over_live_or_needs_a_restart(section, key):
     assert differing and all(name.startswith(section) for name in differing)
     taken = live(before, wanted)
     if (
-        section in ("limits", "submission", "domain", "tls", "dkim", "mta_sts", "published")
+        section in ("limits", "submission", "imap", "domain", "tls", "dkim", "mta_sts", "published")
         or (section, key) in LIVE_KEYS
     ):
         assert changed_keys(before, taken) == differing and changed_keys(taken, wanted) == []

@@ -35,6 +35,10 @@ def test_the_smallest_configuration_has_the_defaults():
     assert config.limits.recipients == 1000
     assert config.listener[0].relay_from == [] and config.listener[0].tls == "none"
     assert config.tls is None and config.domain == [] and config.dns.servers == []
+    assert [(client.name, client.hide) for client in config.imap.client] == [("Microsoft Office 365", ["UIDONLY"])]
+    assert read(GOOD | {"imap": {"hide": ["idle"]}}, Path("/etc")).imap.hide == ["IDLE"]
+    with pytest.raises(ConfigurationError, match="not 0, and below 1000"):
+        read(GOOD | {"imap": {"message_limit": 999}}, Path("/etc"))
 
 
 def test_a_policy_that_is_given_options_stays_in_its_place():
@@ -227,6 +231,12 @@ def test_every_mistake_of_every_section_is_reported_at_once_with_its_key():
         ),
         (GOOD | {"domain": [{"name": "[192.0.2.1]"}]}, ["domain[0].name: not a domain name, but an IP address"]),
         (GOOD | {"limits": {"recipients": True}}, None),
+        (GOOD | {"imap": {"hide": ["IMAP4rev1"]}}, ["imap.hide[0]: IMAP4REV1 cannot be hidden"]),
+        (
+            GOOD | {"imap": {"client": [{"name": "x", "hide": ["A B"]}]}},
+            ["imap.client[0].hide[0]: not the name of a capability"],
+        ),
+        (GOOD | {"imap": {"client": [{"name": "x", "hide": []}]}}, None),
         (GOOD | {"limits": {"message_size": 1.5}}, None),
     ],
 )
@@ -380,6 +390,48 @@ def test_certificates_are_looked_at_where_a_check_is_given():
 
     assert mistakes(table, checks=Checks(pair=check)) == ["tls.key: does not fit", "tls.name[0].key: does not fit"]
     assert seen == [("/etc/c.pem", "/k.pem"), ("/etc/d", "/etc/e")]
+
+
+def test_authorities_of_clients_are_looked_at():
+    table = GOOD | {"auth": {"client_ca": "ca.pem"}}
+    check = Checks(authorities=lambda path: [f"{path}: holds nothing"])
+    assert mistakes(table, checks=check) == ["auth.client_ca: /etc/ca.pem: holds nothing"]
+
+
+OAUTH = {"issuer": "https://i.example", "audience": ["mail"]}
+WAYS = "auth.oauth: one of keys_url, keys_file and introspection_url is needed, and one alone"
+ASKING = "auth.oauth: introspection_url needs client_id and client_secret_file, and nothing else does"
+SECRET = {"client_id": "us", "client_secret_file": "secret"}
+
+
+@pytest.mark.parametrize(
+    ("keys", "wrong"),
+    [
+        ({}, [WAYS]),
+        ({"keys_url": "https://i.example/k", "keys_file": "k"}, [WAYS]),
+        ({"introspection_url": "https://i.example/i"}, [ASKING]),
+        ({"introspection_url": "https://i.example/i", "client_id": "us"}, [ASKING]),
+        ({"keys_file": "k", **SECRET}, [ASKING]),
+        ({"keys_file": "k", "audience": []}, ["auth.oauth.audience"]),
+        ({"keys_file": "k", "algorithms": ["HS256"]}, ["auth.oauth.algorithms[0]"]),
+        ({"keys_file": "k", "algorithms": ["none"]}, ["auth.oauth.algorithms[0]"]),
+        ({"keys_url": "http://i.example/k"}, ["auth.oauth.keys_url"]),
+        ({"keys_url": "https:///k"}, ["auth.oauth.keys_url"]),
+        ({"keys_url": "https://a:b@i.example/k"}, ["auth.oauth.keys_url"]),
+        ({"keys_url": "https://i.example:99999/k"}, ["auth.oauth.keys_url"]),
+        ({"keys_url": "https://i.example/k\r\nX: y"}, ["auth.oauth.keys_url"]),
+    ],
+)
+def test_tokens_need_one_way_and_what_belongs_to_it(keys, wrong):
+    found = mistakes(GOOD | {"auth": {"oauth": OAUTH | keys}})
+    assert len(found) == len(wrong) and all(one.startswith(start) for one, start in zip(found, wrong, strict=True))
+
+
+def test_files_of_tokens_are_taken_from_the_directory_of_the_file():
+    oauth = OAUTH | {"introspection_url": "https://i.example:8443/i?a=b"} | SECRET
+    config = read(GOOD | {"auth": {"oauth": oauth, "client_ca": "/ca.pem"}}, Path("/etc/mailnode"))
+    assert config.auth.oauth.client_secret_file == Path("/etc/mailnode/secret")
+    assert config.auth.client_ca == Path("/ca.pem")
 
 
 def test_the_demonstration_listens_on_this_machine_alone_and_sends_nothing_out():

@@ -24,6 +24,8 @@ class Lines:
         self.lines = []
         self.answered = True
 
+    begun = None
+
     @property
     def buffered(self):
         return sum(map(len, self.lines))

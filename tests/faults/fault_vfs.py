@@ -59,13 +59,20 @@ class FaultVFS(apsw.VFS):
         self.faults = faults
         self.error = error
         self.forgetful = forgetful
+        self.read_only = 0  # so many files are opened to read, as where the disk cannot be written
         self.files: weakref.WeakSet[FaultFile] = weakref.WeakSet()
         super().__init__(name, "", iVersion=3)
 
     def xOpen(self, name: Any, flags: list[int]) -> FaultFile:
+        if self.read_only and flags[0] & apsw.SQLITE_OPEN_MAIN_DB:
+            self.read_only -= 1
+            flags[0] = flags[0] & ~(apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE) | apsw.SQLITE_OPEN_READONLY
         file = FaultFile(self, name, flags)
         self.files.add(file)
         return file
+
+    def xGetLastError(self) -> tuple[int, str]:
+        return self.error, os.strerror(self.error)
 
     def unsynced(self, ending: str) -> int:
         """How many writes a power cut would take from files of that name (forgetful only)."""

@@ -280,11 +280,12 @@ def test_a_store_that_cannot_write_stops_and_gives_the_directory_free(memory, er
     loop.run(again.stop())
 
 
-def test_a_commit_that_meets_a_full_disk_leaves_the_file_open(memory):
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EDQUOT])
+def test_a_commit_that_meets_a_full_disk_leaves_the_file_open(memory, error):
     # Opened anew it needs room: for shared memory, and to move the log into the file.
     faults = Faults()
     faults.lift()
-    vfs = FaultVFS("faulty-full", faults, errno.ENOSPC)
+    vfs = FaultVFS("faulty-full", faults, error)
     tenancy = Tenancy("probe", str(memory / "probe.db"), vfs=vfs.name)
     tenancy.open()
     tenancy.run(version)
@@ -302,6 +303,28 @@ def test_a_commit_that_meets_a_full_disk_leaves_the_file_open(memory):
     tenancy.run_batch([Job(mark, ("three",))])
     assert tenancy.run(marks) == [("one",), ("three",)]
     tenancy.close()
+
+
+@pytest.mark.parametrize("opened", [1, 2])
+def test_a_disk_that_could_only_be_read_for_a_while_is_written_again(memory, opened):
+    # SQLite opens to read what it cannot write: the writer's connection, or that of checkpoints, would stay so.
+    faults = Faults()
+    faults.lift()
+    vfs = FaultVFS("faulty-read-only", faults, errno.EIO)
+    tenancy = Tenancy("probe", str(memory / "probe.db"), vfs=vfs.name)
+    tenancy.open()
+    tenancy.run(version)
+    faults.arm(SYNC, 1, False)
+    vfs.read_only = opened
+    for number in range(opened + 1):
+        refused = Job(mark, (f"refused {number}",))
+        tenancy.run_batch([refused])
+        assert isinstance(refused.error, StoreUnavailable)
+    assert not vfs.read_only
+    tenancy.run_batch([Job(mark, ("one",))])
+    assert ("one",) in tenancy.run(marks)
+    tenancy.close()
+    vfs.unregister()
 
 
 def mark(tx, key):

@@ -33,6 +33,7 @@ FIRST_PROCESS = [
     "queue",
     "sweeper",
     "learner",
+    "indexer",
     "daily reports",
     "further processes",
     "sessions",
@@ -97,7 +98,7 @@ def test_only_what_waits_for_the_grace_time_ends_together(tmp_path):
     server = Server(given, reactor, time.time, lambda: given, LogPlace("lines", 1))
     groups = [one for one in server.services._waiting if isinstance(one, EndedAtOnce)]
     assert [group.names for group in groups] == [
-        ["queue", "sweeper", "learner", "daily reports", "further processes", "sessions"]
+        ["queue", "sweeper", "learner", "indexer", "daily reports", "further processes", "sessions"]
     ]
     grace = given.server.grace
     waits = {one.names[0] for one in flat(server.services) if one._within() > grace}

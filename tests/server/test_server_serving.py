@@ -32,17 +32,19 @@ class Rooms:
         run_now(self.serving.bind())
         self.serving.build()
 
-    def config(self, **limits):
+    def config(self, imap=None, **limits):
         listener = [{"protocol": "pop3", "endpoint": "tcp:110"}, {"protocol": "imap", "endpoint": "tcp:143"}]
         listener.append({"protocol": "smtp", "endpoint": "tcp:25"})
         server = {"hostname": "mx.a.test", "data": self.data}
-        return read({"server": server, "listener": listener, "limits": limits, "judgement": {"checks": []}}, Path("/"))
+        table = {"server": server, "listener": listener, "limits": limits, "judgement": {"checks": []}}
+        return read(table | ({"imap": imap} if imap else {}), Path("/"))
 
     def connect(self, number=0, host="192.0.2.1"):
         """Return the transport of a client, greeted or turned away; None: closed without a word."""
         address = IPv4Address("TCP", host, 1000)
         protocol = self.reactor.tcpServers[number][1].buildProtocol(address)
         transport = StringTransport(peerAddress=address)
+        transport.protocol = protocol
         protocol.makeConnection(transport)
         self.reactor.advance(0)
         return transport
@@ -99,6 +101,31 @@ def test_each_of_it_has_its_setting(data, what):
         1 if one == what else rooms.config().limits.model_dump()[f"{one}_per_minute"]
         for one in ("messages", "recipients", "refused_recipients")
     ]
+
+
+def ask(transport, line):
+    transport.clear()
+    transport.protocol.dataReceived(line)
+    return transport.value()
+
+
+def test_capabilities_are_hidden_from_all_and_from_programs_by_name(data):
+    """What the configuration says reaches new connections, also what a reload says."""
+    rooms = Rooms(data)
+    rooms.serving.accept()
+    outlook = b'i ID ("name" "Microsoft Office 365")\r\n'
+    first = rooms.connect(1)
+    assert b" UIDONLY" in first.value() and b" IDLE" in first.value()
+    ask(first, outlook)
+    assert b" UIDONLY" not in ask(first, b"c CAPABILITY\r\n")
+    said = {"hide": ["idle"], "client": [{"name": "X", "hide": ["MOVE"]}, {"name": "x", "hide": ["ENABLE"]}]}
+    rooms.holder.swap(rooms.config(imap=said))
+    second = rooms.connect(1)
+    assert b" IDLE" not in second.value() and b" MOVE" in second.value()
+    ask(second, outlook)
+    assert b" UIDONLY" in ask(second, b"c CAPABILITY\r\n")
+    ask(second, b'i ID ("name" "x")\r\n')
+    assert not {b"MOVE", b"ENABLE"} & set(ask(second, b"c CAPABILITY\r\n").split())
 
 
 def test_connections_are_counted_on(data):

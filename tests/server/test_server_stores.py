@@ -16,11 +16,14 @@ from mailnode.net.hints import LocalHints
 from mailnode.net.no_reactor import CallingThread, StandingClock, run_now
 from mailnode.server.administration import with_stopped_store
 from mailnode.server.stores import OwnStores
+from mailnode.store.engines.engine import QUEUE, mail_tenancy
 from mailnode.store.engines.sqlite_files import quick_check
 from mailnode.store.facades import store_check
+from mailnode.store.search.segments import build
 from mailnode.values.address import parse_address
 from mailnode.values.mailbox import NewMessage
 from mailnode.values.queue import NewEnvelope, QueuedEnvelope, QueuedRecipient
+from mailnode.values.search import IndexedText
 
 NOW = 1_800_000_000.0
 
@@ -207,7 +210,7 @@ def test_a_sound_store_has_no_faults(furnished):
 def test_a_message_whose_file_is_gone_is_named(furnished, opened):
     files_of(opened.data)[0].unlink()
     accounts, files, loose, faults = checked(furnished)
-    assert (accounts, files, loose, len(faults)) == (2, 2, 0, 1) and "the file of message 1 is missing" in faults[0]
+    assert (accounts, files, loose, len(faults)) == (2, 2, 0, 1) and "message 1: its file is missing" in faults[0]
 
 
 def test_a_file_that_nothing_needs_is_counted_once_it_is_old(furnished, opened):
@@ -281,6 +284,95 @@ def test_of_very_many_files_of_the_queue_that_are_gone_no_more_are_looked_for_th
         file.unlink()
     files, faults = checked(furnished)[1::2]
     assert (files, len(faults)) == (2 + 4, 3)
+
+
+def write(stores, tenancy, statement):
+    run_now(stores.engine.write(tenancy, lambda tx: tx.execute(statement)))
+
+
+def test_what_is_damaged_is_said_and_mended_or_set_aside(furnished):
+    [(_, blob)] = run_now(furnished.mail.account("0").open(1).rows([1], ["blob"]))
+    path = furnished.blobs.path(blob.blob_id)
+    path.write_bytes(path.read_bytes()[:-9])
+    write(
+        furnished,
+        mail_tenancy(furnished.mail.partition("0")),
+        "UPDATE account SET count_used = 9 WHERE account_id = '0'",
+    )
+    run_now(furnished.directory.add_account("2", parse_address("u2@a.test"), NOW))
+    cut, without = f"its file is cut short or changed: {path}", "2: an account without mailboxes"
+    found = run_now(furnished.check(NOW, contents=True))
+    assert (found.messages, found.files, found.mended, found.set_aside) == (4, 2, (), ())
+    usage = next(fault for fault in found.faults if fault.startswith("0: usage (9, "))
+    assert set(found.faults) == {without, usage, f"0: message 1: {cut}"}
+    found = run_now(furnished.check(NOW, repair=True))
+    assert found.faults == ()
+    assert found.set_aside == (f"0: message 1, UID 1 of mailbox 1: {cut}",)
+    assert [line.split(",")[0] for line in found.mended[:1]] == [f"{without} has them again"]
+    assert found.mended[1].startswith("0: the account uses ") and found.mended[2:] == (
+        f"0: message 1 is set aside: {cut}",
+    )
+    found = run_now(furnished.check(NOW, contents=True))
+    assert (found.faults, found.mended, len(found.set_aside)) == ((), (), 1)
+
+
+def test_where_rows_cannot_be_compared_messages_are_read_all_the_same(furnished):
+    write(
+        furnished,
+        mail_tenancy(furnished.mail.partition("0")),
+        "UPDATE mailbox SET uidnext = CAST(x'b1' AS TEXT) WHERE account_id = '0' AND mailbox_id = 2",
+    )
+    [(_, blob)] = run_now(furnished.mail.account("0").open(1).rows([1], ["blob"]))
+    furnished.blobs.path(blob.blob_id).unlink()
+    found = run_now(furnished.check(NOW, repair=True))
+    [fault] = [fault for fault in found.faults if fault.startswith("0: ")]
+    assert fault.startswith("0: its rows cannot be compared: ")
+    assert found.messages == 4 and found.set_aside[0].startswith(
+        "0: message 1, UID 1 of mailbox 1: its file is missing: "
+    )
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE mailbox SET uidnext = CAST(x'b1' AS TEXT) WHERE account_id = '0' AND mailbox_id = 2",
+        "DELETE FROM account WHERE account_id = '0'",
+        "DELETE FROM mailbox; DELETE FROM account",
+    ],
+)
+def test_of_a_store_that_is_damaged_no_content_is_removed_that_seems_to_be_needed_by_nobody(furnished, damage):
+    """Its rows could not be mended: so nobody has looked whether they lack references."""
+    tenancy = mail_tenancy(furnished.mail.partition("0"))
+    for statement in (*damage.split("; "), "DELETE FROM blob_ref"):
+        write(furnished, tenancy, statement)
+    contents = "SELECT blob_id FROM blob ORDER BY blob_id"
+    before = run_now(furnished.engine.read(tenancy, lambda tx: tx.execute(contents)))
+    assert before
+    run_now(furnished.check(NOW, repair=True))
+    assert run_now(furnished.engine.read(tenancy, lambda tx: tx.execute(contents))) == before
+
+
+@pytest.mark.parametrize("size", [10, 200_000])
+def test_a_queued_message_that_is_not_what_was_written_is_named(furnished, size):
+    blob = run_now(furnished.blobs.put(os.urandom(size).hex().encode()))
+    recipient = QueuedRecipient(0, "u@b.test", "b.test", next_try=NOW)
+    envelope = QueuedEnvelope("e1", "me@a.test", blob.ref, NOW, NOW + 1000, recipients=(recipient,))
+    run_now(furnished.queue.enqueue(NewEnvelope(envelope, blob, None)))
+    assert run_now(furnished.check(NOW, contents=True)).faults == ()
+    write(furnished, QUEUE, "UPDATE blob SET digest = x'00'")
+    [fault] = run_now(furnished.check(NOW, contents=True)).faults
+    assert fault.startswith(f"queue: a message {blob.ref.blob_id}: its ")
+
+
+def test_a_damaged_search_index_is_said_and_made_anew(furnished):
+    work = run_now(furnished.index.to_index("0"))
+    segment = build([IndexedText(one, [["subject"], ["header"], ["word"]]) for one in (1, 2)])
+    assert run_now(furnished.index.add("0", work, segment, []))
+    assert run_now(furnished.check(NOW, contents=True)).faults == ()
+    write(furnished, mail_tenancy(furnished.mail.partition("0")), "UPDATE search_terms SET data = x'00'")
+    assert run_now(furnished.check(NOW, contents=True)).faults == ("0: the search index is damaged",)
+    assert run_now(furnished.check(NOW, repair=True)).mended == ("0: the search index is made anew",)
+    assert run_now(furnished.check(NOW, contents=True)).faults == ()
 
 
 def test_a_damaged_file_of_the_database_is_named(tmp_path):

@@ -61,3 +61,13 @@ def test_what_a_process_shows_no_longer_goes():
     metrics.set("certificate_expiry_seconds", 6.0, certificate="other", fingerprint="g", process="1")
     found = [key for key in values(metrics.render()[1]) if key[0] == "mailnode_certificate_expiry_seconds"]
     assert found == [("mailnode_certificate_expiry_seconds", "other", "g", "1")]
+
+
+def test_who_adds_often_finds_the_metric_once():
+    metrics = made(0, 0, 5.0, [0.3])
+    metrics.count("logins", protocol="pop3", result="succeeded")
+    metrics.adder("logins", protocol="pop3", result="succeeded")(2)
+    metrics.adder("queue_try_seconds")(7.0)
+    found = values(metrics.render()[1])
+    assert found["mailnode_logins_total", "pop3", "succeeded"] == 3
+    assert found["mailnode_queue_try_seconds_sum",] == 7.3

@@ -226,7 +226,7 @@ def used_names():
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
                 continue
             owner = ast.unparse(node.func.value)
-            if node.func.attr in ("count", "observe", "set", "change") and "metrics" in owner.lower():
+            if node.func.attr in ("count", "observe", "set", "change", "adder") and "metrics" in owner.lower():
                 yield path, node.args[0].value, {keyword.arg for keyword in node.keywords}
 
 
