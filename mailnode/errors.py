@@ -101,6 +101,8 @@ class DiskFull(StoreUnavailable):
 class BlobDamaged(DomainError):
     """Message bytes that cannot be read, are short or do not match their digest: those of one message."""
 
+    passing = False  # whether it is this machine that lacks something for the moment
+
 
 class RowsDamaged(BlobDamaged):
     """Of several messages some could not be read; ``rows`` are those of the others, as :mod:`mailnode.values.rows` has them."""

@@ -395,7 +395,7 @@ def _reason(envelope: QueuedEnvelope, recipient: QueuedRecipient, paused: Mappin
     """Return why a recipient waits; of one that has come to its end, what the last try came to."""
     if recipient.state in (WAITING, LEASED):
         if envelope.held:
-            return WaitReason.HELD
+            return WaitReason.DAMAGED if recipient.reason == WaitReason.DAMAGED else WaitReason.HELD
         if EVERY_DESTINATION in paused or recipient.destination in paused:
             return WaitReason.PAUSED
         return recipient.reason or (WaitReason.OTHER if recipient.attempts else WaitReason.NEW)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from random import SystemRandom
 
@@ -31,6 +32,7 @@ from mailnode.queue.settle import Fallback, Settler
 from mailnode.queue.starts import Starts
 from mailnode.queue.trouble import telling
 from mailnode.values.attempt import DEFERRED, REJECTED, Attempt, AttemptReport
+from mailnode.values.events import emit
 from mailnode.values.queue import (
     GIVEN_UP_DESTINATION,
     LOCAL_DESTINATION,
@@ -432,8 +434,8 @@ class QueueRunner:
         except CancelledError:
             return _all(recipients, "4.3.2", "the server was shut down"), False
         except BlobDamaged as error:
-            _log.warn("{envelope} cannot be read: {error}", envelope=claim.envelope.id, error=str(error))
-            return _all(recipients, "4.3.0", "the message cannot be read"), True
+            held = await self._hold_back(claim.envelope.id, error)
+            return _all(recipients, "4.3.0", "the message cannot be read", WaitReason.DAMAGED), not held
         except DomainError as error:
             _log.warn("a try of {envelope} failed: {error!r}", envelope=claim.envelope.id, error=error)
         except Exception:  # unknown trouble is temporary
@@ -441,6 +443,18 @@ class QueueRunner:
         finally:
             del self._attempts[attempt]
         return _all(recipients, "4.3.0", "trouble inside this server"), True
+
+    async def _hold_back(self, envelope_id: str, error: BlobDamaged) -> bool:
+        """Hold a message that is damaged, so that it is neither tried for ever nor returned: its file may be put back. Return
+        whether that was done."""
+        held = False
+        if not error.passing:
+            with suppress(DomainError):  # then by the next try
+                held = await self._store.hold(envelope_id, True)
+        emit(
+            _log, "queue.unreadable", warning=True, envelope=envelope_id, held="yes" if held else "no", error=str(error)
+        )
+        return held
 
     async def _renew(self, envelope: QueuedEnvelope) -> None:
         tokens = {self._held.get((envelope.id, recipient.index)) for recipient in envelope.recipients}
@@ -456,10 +470,10 @@ class QueueRunner:
             attempt.cancel()
 
 
-def _all(recipients: Iterable[QueuedRecipient], status: str, text: str) -> AttemptReport:
-    return AttemptReport(
-        tuple(Attempt(recipient.index, DEFERRED, status, text, reason=WaitReason.LOCAL) for recipient in recipients)
-    )
+def _all(
+    recipients: Iterable[QueuedRecipient], status: str, text: str, reason: WaitReason = WaitReason.LOCAL
+) -> AttemptReport:
+    return AttemptReport(tuple(Attempt(one.index, DEFERRED, status, text, reason=reason) for one in recipients))
 
 
 def _give_up(recipients: Iterable[QueuedRecipient]) -> AttemptReport:

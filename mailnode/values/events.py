@@ -200,6 +200,10 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
         "a try failed for now",
         ("envelope", "recipient", "host", "ip", "status", "reason", "reply", "next_try"),
     ),
+    "queue.unreadable": (
+        "a message in the queue cannot be read, and is ``held``; or not, where this machine lacks something",
+        ("envelope", "held", "error"),
+    ),
     "queue.rerouted": (
         "a recipient goes another way from now on, by what its try came to",
         ("envelope", "recipient", "before", "destination"),

@@ -22,6 +22,7 @@ class WaitReason(StrEnum):
     UNSUPPORTED = "unsupported"
     FULL = "full"
     LOCAL = "local"
+    DAMAGED = "damaged"
     GIVEN_UP = "given-up"
     OTHER = "other"
     REQUIRETLS = "requiretls"

@@ -13,7 +13,7 @@ NODE, SLOW, OTHER = "127.0.0.16", "127.0.0.17", "127.0.0.18"
 
 
 class Slow(Scripted):
-    """Puts recipients off; those called wait, during a try that lasts until ``go_on``; those called now it takes."""
+    """Puts recipients off; those called wait, during a try that lasts until ``go_on``; those called now it takes then."""
 
     def __init__(self, port):
         self.go_on = threading.Event()
@@ -22,7 +22,8 @@ class Slow(Scripted):
     def rcpt(self, line):
         if "<wait" in line:
             self.go_on.wait(PATIENCE)
-        return "250 2.1.5 ok" if "<now" in line and self.tries("<now") > 1 else "451 4.7.1 come back later"
+        again = self.tries(line.partition(">")[0]) > 1
+        return "250 2.1.5 ok" if "<now" in line and again else "451 4.7.1 come back later"
 
     def tries(self, text):
         return sum(line.startswith("RCPT") and text in line for line in list(self.heard))
@@ -46,7 +47,7 @@ def other():
 @pytest.fixture(scope="module")
 def node(tmp_path_factory, slow):
     extra = (
-        "[queue]\nretry = [3600.0]\n"
+        "[store]\ninline_limit = 0\n[queue]\nretry = [3600.0]\n"  # each message in a file
         f'[queue.smarthost]\nhost = "{SLOW}"\nport = {slow.server_address[1]}\ntls = "none"\n'
     )
     made = MailNode(tmp_path_factory.mktemp("node"), ("a.test",), address=NODE, extra=extra).start()
@@ -150,3 +151,25 @@ def test_what_is_being_tried_ends_its_try_first(node, slow):
     node.ctl("queue", "retry", "--all")  # has the runner look now, instead of within its half minute
     assert "come back later" in notice_about(node, "wait@r.test")
     assert slow.tries("<wait@") == 1
+
+
+def files(node):
+    return {path for path in node.data.joinpath("blobs", "files").rglob("*") if path.is_file()}
+
+
+def test_a_message_whose_file_is_damaged_is_held_until_it_is_put_back(node, slow):
+    known = files(node)
+    envelope = deferred(node, "now-cut@r.test")
+    [path] = files(node) - known
+    octets = path.read_bytes()
+    path.write_bytes(octets[:100])
+    node.ctl("queue", "retry", envelope)
+    told = node.wait_event("queue.unreadable", envelope=envelope)
+    assert told["held"] == "yes" and str(path) in told["error"]
+    [found] = wait_for(
+        lambda: json.loads(node.ctl("queue", "list", "--reason", "damaged", "--json").stdout), "its list"
+    )
+    assert (found["id"], found["held"], found["recipients"][0]["reason"]) == (envelope, True, "damaged")
+    path.write_bytes(octets)
+    node.ctl("queue", "release", envelope)
+    assert node.wait_event("queue.sent", recipient="now-cut@r.test")["envelope"] == envelope

@@ -63,6 +63,7 @@ class MemoryQueue:
         self.settlements: list[Settlement] = []
         self.added: list[NewEnvelope] = []
         self.claims = 0
+        self.held: set[str] = set()
 
     def outcomes(self) -> list[Outcome]:
         return [outcome for settlement in self.settlements for outcome in settlement.outcomes]
@@ -82,7 +83,7 @@ class MemoryQueue:
                 when = recipient.next_try
             else:
                 when = self.leases[key][1]
-            if when <= now:
+            if when <= now and key[0] not in self.held:
                 found.append((key, recipient))
         return sorted(found, key=lambda pair: (-self.table[pair[0][0]].options.priority, pair[1].next_try))
 
@@ -202,7 +203,8 @@ class MemoryQueue:
         raise NotImplementedError
 
     async def hold(self, envelope_id: str, held: bool) -> bool:
-        raise NotImplementedError
+        (self.held.add if held else self.held.discard)(envelope_id)
+        return envelope_id in self.table
 
     async def hold_several(self, envelope_ids: Sequence[str], held: bool) -> int:
         raise NotImplementedError

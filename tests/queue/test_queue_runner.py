@@ -357,22 +357,40 @@ class OutcomeTests(RunnerCase):
             [(o.state, o.status) for o in self.store.outcomes()], [(DELIVERED, "2.0.0"), (WAITING, "4.3.0")]
         )
 
-    def test_a_message_that_cannot_be_read_waits_for_every_recipient_by_name(self) -> None:
+    def test_a_message_that_cannot_be_read_is_held_for_every_recipient_by_name_however_old(self) -> None:
         async def unreadable(claim: Claim) -> AttemptReport:
-            raise BlobDamaged("files/x/y/id: Permission denied")
+            raise BlobDamaged("files/x/y/id: No such file")
 
         said: list[dict[str, Any]] = []
         globalLogPublisher.addObserver(said.append)
         self.addCleanup(globalLogPublisher.removeObserver, said.append)
         for destination, agent in (("a.example", self.remote), (LOCAL_DESTINATION, self.local)):
             agent.behave = unreadable
-            self.add(queued(f"to-{destination}", NOW, destination=destination, recipients=2))
+            long_ago = NOW - 99 * 86400.0
+            self.add(queued(f"to-{destination}", long_ago, destination=destination, recipients=2))
         self.runner.start()
-        outcomes = [(o.state, o.status, o.reply) for o in self.store.outcomes()]
-        self.assertEqual(outcomes, [(WAITING, "4.3.0", "the message cannot be read")] * 4)
+        outcomes = [(o.state, o.status, o.reply, o.reason) for o in self.store.outcomes()]
+        self.assertEqual(outcomes, [(WAITING, "4.3.0", "the message cannot be read", "damaged")] * 4)
+        self.assertEqual(self.store.held, {"to-a.example", f"to-{LOCAL_DESTINATION}"})
+        self.pass_time(86400.0, 600.0)
+        self.assertEqual([len(settlement.outcomes) for settlement in self.store.settlements], [2, 2])  # no further try
+        self.assertFalse(any(settlement.bounces for settlement in self.store.settlements))
         deferred = [event["fields"] for event in said if event.get("event") == "queue.deferred"]
         self.assertEqual(len({(fields["envelope"], fields["recipient"]) for fields in deferred}), 4)
-        self.assertEqual(len([event for event in said if "Permission denied" in str(event.get("error"))]), 2)
+        told = [event["fields"] for event in said if event.get("event") == "queue.unreadable"]
+        self.assertEqual([(one["held"], one["error"]) for one in told], [("yes", "files/x/y/id: No such file")] * 2)
+
+    def test_a_message_that_could_not_be_read_for_want_of_something_is_tried_again(self) -> None:
+        async def unreadable(claim: Claim) -> AttemptReport:
+            damaged = BlobDamaged("files/x/y/id: Too many open files")
+            damaged.passing = True
+            raise damaged
+
+        self.remote.behave = unreadable
+        self.add(queued("e1", NOW))
+        self.runner.start()
+        self.assertEqual([(o.state, o.counts_as_attempt) for o in self.store.outcomes()], [(WAITING, True)])
+        self.assertEqual(self.store.held, set())
 
     # SMTP trap 37: what a server replied
     def test_a_reply_cannot_forge_a_line(self) -> None:

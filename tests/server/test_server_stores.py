@@ -231,7 +231,7 @@ def test_a_queued_message_whose_file_is_gone_is_named(furnished, opened):
     assert checked(furnished) == (2, 3, 0, [])
     [file] = set(files_of(opened.data)) - known
     file.unlink()
-    assert checked(furnished) == (2, 3, 0, [f"queue: the file of a message is missing: {file.name}"])
+    assert checked(furnished) == (2, 3, 0, [f"queue: message e1: its file is missing: {file.name}"])
 
 
 def test_directory_and_mailboxes_know_the_same_accounts(furnished):
@@ -361,7 +361,12 @@ def test_a_queued_message_that_is_not_what_was_written_is_named(furnished, size)
     assert run_now(furnished.check(NOW, contents=True)).faults == ()
     write(furnished, QUEUE, "UPDATE blob SET digest = x'00'")
     [fault] = run_now(furnished.check(NOW, contents=True)).faults
-    assert fault.startswith(f"queue: a message {blob.ref.blob_id}: its ")
+    assert fault.startswith("queue: message e1: its ")
+    done = run_now(furnished.check(NOW, repair=True))
+    assert (done.faults, done.mended, done.set_aside) == ((), (f"{fault}: it is held",), (fault,))
+    assert run_now(furnished.queue.envelope("e1")).held
+    assert run_now(furnished.queue.due(NOW, 10)) == []
+    assert run_now(furnished.check(NOW, repair=True)).mended == ()
 
 
 def test_a_damaged_search_index_is_said_and_made_anew(furnished):

@@ -7,6 +7,7 @@ A file is written beside (``incoming``), renamed to ``files/x/y/<id>``, and it a
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -37,6 +38,7 @@ AT_ONCE = 8 * 1024  # content octets that are hashed and compressed in the calli
 KEPT = 4 * 1024 * 1024  # octets of a message that stay in memory until it has come, so that it is read from there
 KEPT_TOGETHER = 64 * 1024 * 1024  # the same of all messages; above it one goes to its file as it comes
 SUSPECTS = 1_000  # damaged blobs that are remembered
+_PASSING = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}  # says nothing of a file
 _FAN = "0123456789abcdefghjkmnpqrstvwxyz"  # the alphabet of ids
 
 
@@ -399,7 +401,9 @@ def _read_file(path: Path, ref: BlobRef, start: int, end: int) -> bytes:
         if start == 0 and end == ref.size:
             return codec.verified(ref, content)
     except OSError as error:
-        raise BlobDamaged(f"{path}: {error.strerror}") from error
+        damaged = BlobDamaged(f"{path}: {error.strerror}")
+        damaged.passing = error.errno in _PASSING
+        raise damaged from error
     except BlobDamaged as error:
         raise BlobDamaged(f"{path}: not what was written") from error
     return content

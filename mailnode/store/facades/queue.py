@@ -239,6 +239,13 @@ class Queue:
         those that are inline."""
         return await self._engine.read(QUEUE, verify_queue.contents, after, limit)
 
+    async def using(self, blob_ids: Sequence[str]) -> list[tuple[str, str, bool]]:
+        """Return which envelopes need some of these blobs: id, blob, and whether it is held."""
+        found = []
+        for some in pieces(blob_ids):
+            found += await self._engine.read(QUEUE, verify_queue.using, self._shard, some)
+        return found
+
     # commands and metrics
 
     async def envelopes(

@@ -3,7 +3,7 @@ Where it is asked to, it mends what follows from something else, and sets aside 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from mailnode.errors import BlobDamaged, DomainError, NoSuchAccount, StoreUnavailable
 from mailnode.interfaces.store import IBlobStore
@@ -156,9 +156,7 @@ class StoreCheck:
         while len(self._faults) < FAULTS and (some := await self._queue.files(after, QUEUED)):
             self._files, after = self._files + len(some), some[-1]
             gone = await self._blobs.missing(some)
-            # What was delivered meanwhile is not the queue's any more.
-            for blob_id in await self._queue.blobs_in_use(gone) if gone else ():
-                self._faults.append(f"queue: the file of a message is missing: {blob_id}")
+            await self._damaged_in_queue({blob_id: f"its file is missing: {blob_id}" for blob_id in gone})
 
     async def _read_queued(self) -> None:
         after = ""
@@ -176,8 +174,18 @@ class StoreCheck:
                         await self._blobs.read(ref, stored)
                     except BlobDamaged:
                         wrong[ref.blob_id] = "its content is lost or changed, in queue.db"
-            for blob_id in await self._queue.blobs_in_use(list(wrong)) if wrong else ():
-                self._faults.append(f"queue: a message {blob_id}: {wrong[blob_id]}")
+            await self._damaged_in_queue(wrong)
+
+    async def _damaged_in_queue(self, wrong: Mapping[str, str]) -> None:
+        """Tell of damaged messages, those that were not delivered meanwhile. What is held waits for somebody, and is no fault.
+
+        :param wrong: what it is, by blob."""
+        for envelope_id, blob_id, held in await self._queue.using(list(wrong)) if wrong else ():
+            line = f"queue: message {envelope_id}: {wrong[blob_id]}"
+            if self._repair and not held and await self._queue.hold(envelope_id, True):
+                self._mended.append(f"{line}: it is held")
+                held = True
+            (self._set_aside if held else self._faults).append(line)
 
 
 def _of(account_id: str, lines: Iterable[str]) -> list[str]:

@@ -14,7 +14,7 @@ TALLIED = 2_000  # recipients one unit counts
 _OF_RECIPIENT = ", ".join(f"r.{column}" for column in RECIPIENT.split(", "))
 # Where something waits that was tried before there were reasons, "other".
 _REASON = (
-    "CASE WHEN e.held = 1 THEN 'held'"
+    "CASE WHEN e.held = 1 THEN CASE WHEN r.reason = 'damaged' THEN 'damaged' ELSE 'held' END"
     " WHEN EXISTS (SELECT 1 FROM pause p WHERE p.shard = r.shard AND p.destination IN ('', r.destination)) THEN 'paused'"
     " WHEN r.reason <> '' THEN r.reason WHEN r.attempts = 0 THEN 'new' ELSE 'other' END"
 )
