@@ -1,7 +1,6 @@
-"""What the search index says of a search before messages are looked into: texts that cannot stand in them.
+"""What the search index says of a search before messages are looked into: texts that cannot stand in them, and words that do.
 
-It decides nothing but that: a key that looks for such a text does not hold. What is left of the search is asked of the messages
-as ever.
+What is left of the search is asked of the messages as ever.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from mailnode.imap.messages.judging import Tree, reduced
 from mailnode.imap.messages.search_keys import InBody, InHeader, InText, SearchKey, leaves
 from mailnode.imap.messages.search_tests import ROWS, cost
 from mailnode.message.search_text import fold
-from mailnode.values.search import BODY, HEADER, MAX_NEEDLES, SHOWN, SHOWN_FIELDS, ZONES, Needle
+from mailnode.values.search import BODY, HEADER, MAX_NEEDLES, SHOWN, SHOWN_FIELDS, ZONES, Holders, Needle
 
 LEAST = 100  # messages below which nobody is asked
 OF_ROWS, OF_MESSAGE = 2.0, 30.0  # microseconds that it takes to look into columns, or into a small message
@@ -32,7 +31,7 @@ async def split(context: Searching, key: SearchKey, candidates: Sequence[int]) -
     uids = selected.view.uids
     worth = len(candidates) * (OF_ROWS if cost(key) <= ROWS else OF_MESSAGE)
     async with searches.of(context.mail.account_id), searches.step():
-        maybe = await index.candidates(
+        said = await index.candidates(
             selected.mailbox.account_id,  # whoever has it: it may be shared
             selected.mailbox.id,
             (uids[candidates[0]], uids[candidates[-1]]),
@@ -40,20 +39,20 @@ async def split(context: Searching, key: SearchKey, candidates: Sequence[int]) -
             worth,
             context.ensure_there,
         )
-    if maybe is None:
+    if said is None:
         return [(key, candidates)]
-    return await _sorted_out(context, key, candidates, list(zip(needles, maybe, strict=True)))
+    return await _sorted_out(context, key, candidates, list(zip(needles, said, strict=True)))
 
 
 async def _sorted_out(
-    context: Searching, key: SearchKey, candidates: Sequence[int], maybe: Sequence[tuple[SearchKey, set[int]]]
+    context: Searching, key: SearchKey, candidates: Sequence[int], said: Sequence[tuple[SearchKey, Holders]]
 ) -> list[tuple[Tree, Sequence[int]]]:
     uids = context.mailbox.view.uids
-    anywhere = set().union(*[some for _, some in maybe])
-    nowhere = reduced(key, dict.fromkeys([leaf for leaf, _ in maybe], False))
+    anywhere = set().union(*[some for _, held in said for some in held])
+    nowhere = reduced(key, dict.fromkeys([leaf for leaf, _ in said], False))
     if nowhere is False and len(anywhere) * FEW < len(candidates):
         candidates = await _of_uids(context, candidates, sorted(anywhere))
-    trees: dict[tuple[bool, ...], Tree] = {}
+    trees: dict[tuple[bool | None, ...], Tree] = {}
     found: dict[Tree, list[int]] = {}
     for at in range(0, len(candidates), AT_ONCE):
         await context.pause()
@@ -62,10 +61,10 @@ async def _sorted_out(
             some = [index for index in some if uids[index] in anywhere]
         for index in some:
             uid = uids[index]
-            holds = tuple([uid in held for _, held in maybe])
+            holds = tuple([uid in held.surely or (None if uid in held.maybe else False) for _, held in said])
             if holds not in trees:
-                absent = [leaf for (leaf, _), may in zip(maybe, holds, strict=True) if not may]
-                trees[holds] = reduced(key, dict.fromkeys(absent, False))
+                known = {leaf: sure for (leaf, _), sure in zip(said, holds, strict=True) if sure is not None}
+                trees[holds] = reduced(key, known)
             found.setdefault(trees[holds], []).append(index)
     return list(found.items())
 
@@ -89,14 +88,15 @@ def _needles(key: SearchKey) -> dict[SearchKey, Needle]:
     found: dict[SearchKey, Needle] = {}
     for leaf in leaves(key):
         if isinstance(leaf, InHeader | InBody | InText) and leaf.text and len(found) < MAX_NEEDLES:
-            found.setdefault(leaf, Needle(fold(leaf.text), _zones(leaf)))
+            found.setdefault(leaf, _needle(leaf))
     return found
 
 
-def _zones(leaf: InHeader | InBody | InText) -> frozenset[int]:
+def _needle(leaf: InHeader | InBody | InText) -> Needle:
+    text = fold(leaf.text)
     if isinstance(leaf, InBody):
-        return frozenset({BODY})
-    if isinstance(leaf, InText):
-        return frozenset(ZONES)
+        return Needle(text, frozenset({BODY}), frozenset({BODY}))
+    if isinstance(leaf, InText):  # which knows nothing of addresses as they are shown
+        return Needle(text, frozenset(ZONES), frozenset({HEADER, BODY}))
     # What stands among the fields that are shown is left out of the rest of the header.
-    return frozenset({SHOWN} if leaf.field in SHOWN_FIELDS else {SHOWN, HEADER})
+    return Needle(text, frozenset({SHOWN} if leaf.field in SHOWN_FIELDS else {SHOWN, HEADER}))

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 
 from zope.interface import Attribute, Interface
 
-from mailnode.values.search import Needle, Segment, SegmentPlace, ToIndex
+from mailnode.values.search import Holders, Needle, Segment, SegmentPlace, ToIndex
 
 
 class ISearchIndex(Interface):
-    """Tells which messages may hold a text. It never decides: who asks looks into these, and finds the same without it."""
+    """Tells which messages hold a text and which may: who asks looks into these, and finds the same without it."""
 
     async def candidates(
         account_id: str,
@@ -19,9 +19,9 @@ class ISearchIndex(Interface):
         needles: Sequence[Needle],
         worth: float,
         ensure_there: Callable[[], None],
-    ) -> list[set[int]] | None:
-        """Return, for each text, the UIDs of the messages that may hold it: of those from one UID to another, all others do
-        not. None: nothing is known, or it takes longer to find out than to read.
+    ) -> list[Holders] | None:
+        """Return, for each text, the messages that hold it or may: of those from one UID to another, all others do not.
+        None: nothing is known, or it takes longer to find out than to read.
 
         :param needles: at most ``values.search.MAX_NEEDLES``. :param worth: microseconds that reading would take.
         :param ensure_there: called between two units; what it raises ends the search.

@@ -24,10 +24,19 @@ MAX_INDEXED = 1024 * 1024  # octets of one message's texts, as sent; more text i
 
 @dataclass(frozen=True, slots=True)
 class Needle:
-    """A text, folded as messages' texts are, that is looked for in some zones: it stands in one of them as a whole."""
+    """A text, folded as messages' texts are, that is looked for in some zones: it stands in one of them as a whole.
+    ``deciding``: those of the zones that are cut from nothing but what is looked into, so that what stands there is held."""
 
     text: str
     zones: frozenset[int]
+    deciding: frozenset[int] = frozenset()
+
+
+class Holders(NamedTuple):
+    """UIDs of messages that hold a text, and of others that may and are to be asked."""
+
+    surely: set[int]
+    maybe: set[int]
 
 
 @dataclass(frozen=True, slots=True)

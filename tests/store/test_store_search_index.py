@@ -50,7 +50,7 @@ def index_all(loop, index, account="ann"):
 def maybe(loop, index, text, zone=BODY, box=1, uids=(1, 10**6), worth=1e9):
     zones = frozenset({zone})
     found = loop.run(index.candidates("ann", box, uids, [Needle(text, zones)], worth, lambda: None))
-    return None if found is None else found[0]
+    return None if found is None else set().union(*found[0])
 
 
 def test_nothing_is_known_before_it_is_indexed(index, inbox, loop, make):
@@ -82,7 +82,27 @@ def test_several_texts_at_once(index, inbox, loop, make):
         Needle("subject", frozenset({SHOWN, BODY})),
     ]
     found = loop.run(index.candidates("ann", 1, (1, 5), needles, 1e9, lambda: None))
-    assert found == [{2}, {1, 2, 3, 4, 5}, {1, 2, 3, 4, 5}]
+    assert found == [(set(), {2}), (set(), {1, 2, 3, 4, 5}), (set(), {1, 2, 3, 4, 5})]
+
+
+@pytest.mark.parametrize(
+    ("text", "surely", "maybe"),
+    [
+        ("word2", {2}, {3}),  # of the third nothing is known
+        ("header", set(), {1, 2, 3, 4}),
+        ("word2 ", set(), {2, 3}),
+        ("word2 all", set(), {2, 3}),
+        ("nope", set(), {3}),
+    ],
+)
+def test_a_word_in_a_deciding_zone_is_held_for_sure(index, inbox, loop, make, text, surely, maybe):
+    loop.run(inbox.append([make() for _ in range(4)]))
+    work = loop.run(index.to_index("ann"))
+    segment = build([texts(1), texts(2), IndexedText(3, None), texts(4)])
+    loop.run(index.add("ann", work, segment, []))
+    needle = Needle(text, frozenset({SHOWN, HEADER, BODY}), frozenset({BODY}))
+    [found] = loop.run(index.candidates("ann", 1, (1, 4), [needle], 1e9, lambda: None))
+    assert found == (surely, maybe)
 
 
 def test_each_mailbox_has_its_own_uids(index, inbox, store, loop, make):

@@ -79,7 +79,7 @@ class House:
         found = run_now(
             self.index.candidates(account, 1, (1, 10**6), [Needle(text, frozenset(zones))], 1e9, lambda: None)
         )
-        return None if found is None else found[0]
+        return None if found is None else set().union(*found[0])
 
     def stop(self):
         run_now(self.indexer.stop())

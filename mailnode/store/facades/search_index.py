@@ -13,10 +13,10 @@ from mailnode.errors import StoreDamaged, StoreUnavailable
 from mailnode.interfaces.search import IIndexing
 from mailnode.store.engines.engine import Engine, mail_tenancy
 from mailnode.store.search import segments, tiers
-from mailnode.store.search.terms import patterns_of
+from mailnode.store.search.terms import decides, patterns_of
 from mailnode.store.units import search_index
-from mailnode.store.units.search_index import Held, Wanted
-from mailnode.values.search import INDEX_VERSION, Needle, Segment, SegmentPlace, ToIndex
+from mailnode.store.units.search_index import Held, LookedFor
+from mailnode.values.search import INDEX_VERSION, Holders, Needle, Segment, SegmentPlace, ToIndex
 
 LOOKED_TOGETHER = 2 * 1024 * 1024  # octets of terms that one unit looks through
 AT_ONCE = 2  # units of one search
@@ -49,12 +49,12 @@ class SearchIndex:
         needles: Sequence[Needle],
         worth: float,
         ensure_there: Callable[[], None],
-    ) -> list[set[int]] | None:
+    ) -> list[Holders] | None:
         """See :class:`ISearchIndex`."""
-        wanted = [(tuple(sorted(needle.zones)), tuple(patterns_of(needle.text))) for needle in needles]
-        if not any(patterns for _, patterns in wanted):
+        wanted = list(map(_looked_for, needles))
+        if not any(one.patterns for one in wanted):
             return None
-        zones = sorted({zone for some, _ in wanted for zone in some})
+        zones = search_index.zones_of(wanted)
         tenancy = self._tenancy(account_id)
         try:
             span, places = await self._engine.read(
@@ -70,22 +70,29 @@ class SearchIndex:
             )
             found = []
             for number in range(len(needles)):
-                ids = array("Q")
+                ids = array("Q"), array("Q")
                 for one in held:
                     if isinstance(one, list):
-                        ids.extend(one[number])
+                        for all_ids, some in zip(ids, one[number], strict=True):
+                            all_ids.extend(some)
                 ensure_there()
-                of_ids = await self._engine.read(tenancy, search_index.uids_of, account_id, mailbox_id, ids)
-                found.append(set(of_ids).union(unknown))
+                surely, maybe = [await self._uids_of(account_id, mailbox_id, some) for some in ids]
+                found.append(Holders(surely, maybe.union(unknown) - surely))
         except StoreUnavailable:
             return None  # the engine has logged why; whoever reads messages finds out whether that works
         return found
+
+    async def _uids_of(self, account_id: str, mailbox_id: int, ids: array[int]) -> set[int]:
+        if not ids:
+            return set()
+        tenancy = self._tenancy(account_id)
+        return set(await self._engine.read(tenancy, search_index.uids_of, account_id, mailbox_id, ids))
 
     async def _look(
         self,
         account_id: str,
         places: Sequence[SegmentPlace],
-        wanted: Sequence[Wanted],
+        wanted: Sequence[LookedFor],
         ensure_there: Callable[[], None],
     ) -> list[Held]:
         groups = list(_groups(places))
@@ -103,7 +110,9 @@ class SearchIndex:
             error.subFailure.raiseException()
         return [one for some_held in held for one in some_held]
 
-    async def _look_into(self, account_id: str, group: Sequence[SegmentPlace], wanted: Sequence[Wanted]) -> list[Held]:
+    async def _look_into(
+        self, account_id: str, group: Sequence[SegmentPlace], wanted: Sequence[LookedFor]
+    ) -> list[Held]:
         try:
             return await self._engine.read(self._tenancy(account_id), search_index.look, account_id, group, wanted)
         except StoreDamaged:
@@ -191,6 +200,12 @@ class SearchIndex:
 
     def _tenancy(self, account_id: str) -> str:
         return mail_tenancy(self._partition(account_id))
+
+
+def _looked_for(needle: Needle) -> LookedFor:
+    deciding = needle.deciding if decides(needle.text) else frozenset[int]()
+    zones = needle.zones - deciding
+    return LookedFor(tuple(patterns_of(needle.text)), tuple(sorted(zones)), tuple(sorted(deciding)))
 
 
 def _groups(places: Sequence[SegmentPlace]) -> Iterator[list[SegmentPlace]]:

@@ -237,6 +237,6 @@ def holding(zones: Sequence[Zone], patterns: Sequence[Pattern], messages: int) -
     return left
 
 
-def marked_ids(ids: array[int], marked: bytearray) -> array[int]:
+def marked_ids(ids: array[int], marked: bytes | bytearray) -> array[int]:
     """Return the ids whose octet is 1."""
     return array("Q", compress(ids, marked))

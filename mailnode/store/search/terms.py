@@ -52,5 +52,11 @@ def patterns_of(text: str) -> list[Pattern]:
     return sorted(usable, key=lambda one: (-len(one.octets), one))[:MOST_PATTERNS]
 
 
+def decides(text: str) -> bool:
+    """Whether a text has one pattern, and stands in each text that has a term with it: a run that is not cut."""
+    octets = text.encode("utf-8", _SURROGATES)
+    return LEAST <= len(octets) <= OVERLAP and b" " not in octets.translate(_TABLE)
+
+
 def _pattern(run: bytes, begins: bool, ends: bool) -> Pattern:
     return Pattern(b"\n" * begins + run + b"\n" * ends, begins)

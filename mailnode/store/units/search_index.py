@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from mailnode.errors import StoreDamaged
 from mailnode.store.engines.engine import Transaction, growing, of_account, patient
@@ -20,11 +20,18 @@ OCTETS = 2 * 1024 * 1024  # of these messages
 FORGOTTEN = 50  # segments that one unit forgets
 SCATTERED = 4000  # messages up to which each is looked up by itself
 
-# What is looked for: zones by number, and patterns all of which stand in some of them.
-Wanted = tuple[tuple[int, ...], tuple[Pattern, ...]]
-# Of one segment: the messages that may hold each text. None: it is not there as it was; "damaged": it cannot be read.
-Held: TypeAlias = "list[array[int]] | str | None"
+# Of one segment: the messages that hold each text, and those that may. None: it is not there as it was; "damaged": it cannot
+# be read.
+Held: TypeAlias = "list[tuple[array[int], array[int]]] | str | None"
 DAMAGED = "damaged"
+
+
+class LookedFor(NamedTuple):
+    """What is looked for: patterns all of which stand in some of the zones, or one that in a ``deciding`` zone is enough."""
+
+    patterns: tuple[Pattern, ...]
+    zones: tuple[int, ...]
+    deciding: tuple[int, ...]
 
 
 # indexing
@@ -284,9 +291,14 @@ def overlapping(
     return (low, high), [SegmentPlace(first, last, count, int(octets)) for first, last, count, octets in rows]
 
 
-def look(tx: Transaction, account_id: str, wanted: Sequence[SegmentPlace], needles: Sequence[Wanted]) -> list[Held]:
+def zones_of(needles: Sequence[LookedFor]) -> list[int]:
+    """All zones that are looked through."""
+    return sorted({zone for one in needles for zone in (*one.zones, *one.deciding)})
+
+
+def look(tx: Transaction, account_id: str, wanted: Sequence[SegmentPlace], needles: Sequence[LookedFor]) -> list[Held]:
     """Look for texts in segments that stand behind one another: what is read of them, is by two statements for all."""
-    zones = sorted({zone for some, _ in needles for zone in some})
+    zones = zones_of(needles)
     span = account_id, wanted[0].first, wanted[-1].first
     heads = tx.execute(
         "SELECT first_message, last_message, messages, unknown FROM search_segment"
@@ -319,15 +331,16 @@ def look(tx: Transaction, account_id: str, wanted: Sequence[SegmentPlace], needl
 
 
 def _look(
-    messages: bytes, unknown: bytes, zones: Mapping[int, segments.Zone], needles: Sequence[Wanted]
-) -> list[array[int]]:
+    messages: bytes, unknown: bytes, zones: Mapping[int, segments.Zone], needles: Sequence[LookedFor]
+) -> list[tuple[array[int], array[int]]]:
     ids, places = segments.numbers_of(messages), segments.numbers_of(unknown, "H")
     held = []
-    for some, patterns in needles:
-        marked = segments.holding([zones[zone] for zone in some], patterns, len(ids))
+    for patterns, some, deciding in needles:
+        surely = segments.holding([zones[zone] for zone in deciding], patterns, len(ids)) if deciding else b""
+        maybe = segments.holding([zones[zone] for zone in some], patterns, len(ids))
         for at in places:
-            marked[at] = 1
-        held.append(segments.marked_ids(ids, marked))
+            maybe[at] = 1
+        held.append((segments.marked_ids(ids, surely), segments.marked_ids(ids, maybe)))
     return held
 
 
