@@ -46,7 +46,7 @@ class IThreads(Interface):
 
 
 class IProcesses(Interface):
-    """A small pool of processes for long Python work, which would hold up every thread of this one."""
+    """Another process for long Python work, which would hold up every thread of this one."""
 
     async def run(function: Callable[[*Ts], T], *args: *Ts) -> T:
         """Run a module-level function in another process and return its result; arguments and result are pickled.
@@ -55,7 +55,7 @@ class IProcesses(Interface):
         """
 
     def begin(function: Callable[..., object]) -> None:
-        """Let a process begin, and load what a function needs that is about to be run, where none has begun; waits for
+        """Let the process begin, and load what a function needs that is about to be run, where none has begun; waits for
         nothing."""
 
 

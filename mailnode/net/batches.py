@@ -7,28 +7,22 @@ and ends with us however we go: its end of the socket pair is all it lives by.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import pickle
-import socket
-import sys
 from collections import deque
 from collections.abc import Callable
 from typing import TypeAlias
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ProcessExitedAlready
-from twisted.internet.interfaces import IProcessTransport
-from twisted.internet.protocol import Factory, ProcessProtocol, Protocol, connectionDone
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from mailnode.errors import Busy
-from mailnode.interfaces.reactor import IServerReactor, IStreamTransport
+from mailnode.interfaces.reactor import IServerReactor
 from mailnode.interfaces.runtime import IBatches, IDelayed
 from mailnode.net import batch_process
-from mailnode.net.frames import FrameReader, frame
+from mailnode.net.frames import frame
+from mailnode.net.helper_link import HelperLink, start_helper
+from mailnode.net.pickled import Names
 from mailnode.values.events import emit
 
 MOST = 32  # calls of one batch, where nobody says otherwise
@@ -47,15 +41,18 @@ _log = Logger()
 class Batches:
     """Runs functions in another process. :meth:`stop` ends it."""
 
-    def __init__(self, reactor: IServerReactor, *functions: Callable[..., object], most: int = MOST) -> None:
-        """:param functions: module-level; each is given the arguments of every call, and what it returns is pickled.
-        :param most: calls of one batch."""
+    def __init__(
+        self, reactor: IServerReactor, answers: Names, *functions: Callable[..., object], most: int = MOST
+    ) -> None:
+        """:param answers: names that may stand in what the functions return. :param functions: module-level; each is given the
+        arguments of every call. :param most: calls of one batch."""
         self._reactor = reactor
+        self._answers = answers
         self._most = most
         self._names = [f"{function.__module__}:{function.__qualname__}" for function in functions]
         self._waiting: deque[tuple[_Call, Deferred[tuple[object, ...]]]] = deque()
         self._under_way: deque[list[Deferred[tuple[object, ...]]]] = deque()
-        self._link: _HelperEnd | None = None
+        self._link: HelperLink | None = None
         self._timer: IDelayed | None = None  # for the next answer, or for the next call
         self._stopped = False
 
@@ -79,7 +76,8 @@ class Batches:
 
     def _send(self) -> None:
         if self._link is None:
-            self._link = _start(self._reactor, self._names, self._answered, self._died)
+            link = HelperLink(self._answers, self._answered, self._died)
+            self._link = start_helper(self._reactor, link, batch_process.__name__, *self._names)
         calls: list[_Call] = []
         deferreds: list[Deferred[tuple[object, ...]]] = []
         octets = 0
@@ -89,7 +87,7 @@ class Batches:
             deferreds.append(done)
             octets += len(call[0])
         self._under_way.append(deferreds)
-        self._link.send(calls)
+        self._link.send(frame(pickle.dumps(calls, pickle.HIGHEST_PROTOCOL)))
         self._wait()
 
     def _answered(self, outcomes: list[batch_process.Outcome]) -> None:
@@ -126,7 +124,7 @@ class Batches:
             self._link.end()
             self._lost(self._link)
 
-    def _died(self, link: _HelperEnd) -> None:
+    def _died(self, link: HelperLink) -> None:
         if link is self._link:  # it was not we who ended it
             self._tell_ended()
         self._lost(link)
@@ -134,7 +132,7 @@ class Batches:
     def _tell_ended(self) -> None:
         emit(_log, "helper.ended", warning=True, work=" ".join(self._names))
 
-    def _lost(self, link: _HelperEnd) -> None:
+    def _lost(self, link: HelperLink) -> None:
         """The process is gone; the next call starts another."""
         if link is not self._link:
             return
@@ -149,57 +147,3 @@ class Batches:
         self._waiting.clear()
         for done in given_up:
             done.errback(Busy())
-
-
-class _HelperEnd(Protocol):
-    """Our end of the socket pair."""
-
-    def __init__(
-        self, answered: Callable[[list[batch_process.Outcome]], None], lost: Callable[[_HelperEnd], None]
-    ) -> None:
-        self._answered = answered
-        self._lost = lost
-        self._reader = FrameReader()
-        self.process: IProcessTransport  # given by who starts it
-
-    def send(self, calls: list[_Call]) -> None:
-        """Send one batch."""
-        self._transport().write(frame(pickle.dumps(calls, pickle.HIGHEST_PROTOCOL)))
-
-    def end(self) -> None:
-        """End the process, whatever it is working on."""
-        self._transport().abortConnection()
-        with contextlib.suppress(ProcessExitedAlready):
-            self.process.signalProcess("KILL")
-
-    def dataReceived(self, data: bytes) -> None:
-        """Take answers."""
-        for payload in self._reader.receive(data):
-            self._answered(pickle.loads(payload))
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The process ended."""
-        self._lost(self)
-
-    def _transport(self) -> IStreamTransport:
-        return self.transport  # type: ignore[return-value]
-
-
-def _start(
-    reactor: IServerReactor,
-    names: list[str],
-    answered: Callable[[list[batch_process.Outcome]], None],
-    lost: Callable[[_HelperEnd], None],
-) -> _HelperEnd:
-    """Start the process and return the link to it."""
-    ours, its = socket.socketpair()
-    with ours, its:
-        ours.setblocking(False)
-        link = _HelperEnd(answered, lost)
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-        command = [sys.executable, "-m", batch_process.__name__, *names]
-        link.process = reactor.spawnProcess(
-            ProcessProtocol(), sys.executable, command, environment, childFDs={0: its.fileno(), 2: 2}
-        )
-        reactor.adoptStreamConnection(ours.fileno(), socket.AF_UNIX, Factory.forProtocol(lambda: link))  # type: ignore[arg-type]
-    return link

@@ -16,6 +16,7 @@ from mailnode.message.scanner import read_facts
 from mailnode.net.batches import Batches
 from mailnode.net.clock import WallClock
 from mailnode.net.descriptors import dns_at_once
+from mailnode.net.pickled import Names
 from mailnode.net.processes import Processes
 from mailnode.net.resolver import Resolver
 from mailnode.net.threads import Threads
@@ -29,6 +30,10 @@ INDEX_NICENESS = 5  # of the process that indexes
 # had many, nothing was left to do here; then nothing there.
 READ_AT_ONCE = 4
 SEARCH_IDLE = 60.0  # seconds after which either is ended
+# What the processes that help may answer with: what they find in messages, what they search with, errors.
+ANSWERED = Names(
+    "mailnode.values.", "mailnode.message.", "mailnode.imap.messages.", "mailnode.store.search.", "mailnode.errors"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +69,14 @@ class Runtime:
 
 def make_runtime(config: Config, reactor: IServerReactor, wall: Callable[[], float], hints: IHints) -> Runtime:
     """Return it; threads are not started. :param reactor: its own seconds never step. :param wall: returns UTC seconds."""
-    searching = Processes(reactor, nice=SEARCH_NICENESS, idle=SEARCH_IDLE)
+    searching = Processes(reactor, ANSWERED, nice=SEARCH_NICENESS, idle=SEARCH_IDLE)
     return Runtime(
         reactor,
         WallClock(wall, reactor),
         Threads(reactor),
-        Processes(reactor),
+        Processes(reactor, ANSWERED),
         searching,
-        Processes(reactor, nice=INDEX_NICENESS, idle=SEARCH_IDLE),
+        Processes(reactor, ANSWERED, nice=INDEX_NICENESS, idle=SEARCH_IDLE),
         hints,
         Resolver(reactor, config.dns.servers, at_once=dns_at_once(), validates=config.dns.validates),
         OpenViews(reactor),
@@ -87,5 +92,5 @@ def _helpers(config: Config, reactor: IServerReactor) -> tuple[Batches | None, B
     """Return what scans and encodes small messages, and what reads all that is asked of those that are judged, where there is a
     core for other processes."""
     if (os.cpu_count() or 1) > config.server.workers:
-        return Batches(reactor, read_facts, codec.encode), Batches(reactor, read, most=READ_AT_ONCE)
+        return Batches(reactor, ANSWERED, read_facts, codec.encode), Batches(reactor, ANSWERED, read, most=READ_AT_ONCE)
     return None, None

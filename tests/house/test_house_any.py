@@ -20,7 +20,7 @@ ALLOWED = {
     "interfaces/policy.py": "options of a plug-in, which alone knows their types",
     "interfaces/wire.py": "an event of whichever connection: zope's interfaces have no type parameters",
     "net/resolver.py": "dnspython's records have attributes by the type that was asked for",
-    "server/processes/pickled.py": "what was pickled, of the type both ends know by the name of the call",
+    "net/pickled.py": "what was pickled, of the type both ends know by the name of the call",
     "smtp/session.py": "a step for each type of event, found by that type",
     "smtp/wire/commands.py": "fields of options, each of the type its parameter reads",
     "store/engines/engine.py": "arguments of whichever unit",

@@ -18,7 +18,7 @@ DANGERS = {
     "pickle.load": {},
     "pickle.loads": {
         "net/batch_process.py": "what the server itself sends, over the pair of sockets the process was given",
-        "net/batches.py": "what its own child answers, over that pair",
+        "net/helper_process.py": "the same",
     },
     "marshal.loads": {},
     "shelve.open": {},
@@ -27,8 +27,8 @@ DANGERS = {
         "config/checkup.py": "modules of the table of extras",
         "imap/commands/collected.py": "modules beside it",
         "net/batch_process.py": "the function named by who started the process, on its command line",
+        "net/pickled.py": "names of our own rooms alone",
         "policy/builtin.py": "modules beside it",
-        "server/processes/pickled.py": "names of our own rooms alone",
         "smtp/extensions/collected.py": "modules beside it",
     },
 }

@@ -204,14 +204,14 @@ MAY_SEE = {
     "server.processes.supervisor": {
         "errors",
         "interfaces",
+        "net",
         "values",
         "server.processes.handover",
         "server.processes.link",
-        "server.processes.pickled",
     },
     "server.processes.handover": {"config"},
     "server.processes.link": {"errors", "interfaces", "net", "server.processes.pickled"},
-    "server.processes.pickled": {"errors"},
+    "server.processes.pickled": {"errors", "net"},
     "server.processes.hints": {"interfaces", "net", "server.processes.link"},
     "server.processes.setup": {"interfaces", "net"},
 }

@@ -26,6 +26,10 @@ from mailnode.net import batches
 from mailnode.net.batch_process import serve
 from mailnode.net.batches import Batches
 from mailnode.net.frames import FrameReader, frame
+from mailnode.net.helper_link import HelperLink
+from mailnode.net.pickled import Names
+
+NAMES = Names()
 
 
 def where(argument: bytes) -> tuple[bytes, int]:
@@ -46,7 +50,7 @@ def together(*arguments: object) -> tuple[object, ...]:
 
 class BatchesTests(TestCase):
     def setUp(self) -> None:
-        self.batches = Batches(reactor, where)
+        self.batches = Batches(reactor, NAMES, where)
         self.addCleanup(self.batches.stop)
 
     def ask(self, argument: bytes) -> Deferred[Any]:
@@ -107,7 +111,7 @@ class BatchesTests(TestCase):
 
     def test_further_arguments(self) -> Deferred[Any]:
         async def check() -> None:
-            made = Batches(reactor, together)
+            made = Batches(reactor, NAMES, together)
             self.addCleanup(made.stop)
             self.assertEqual(await made.run(b"a", 1, {"b": None}), ((b"a", 1, {"b": None}),))
 
@@ -115,15 +119,15 @@ class BatchesTests(TestCase):
 
     def test_no_more_at_a_time_than_wanted(self) -> Deferred[Any]:
         sent: list[int] = []
-        send = batches._HelperEnd.send
+        send = HelperLink.send
 
-        def counted(link: Any, calls: Any) -> None:
-            sent.append(len(calls))
-            send(link, calls)
+        def counted(link: Any, octets: bytes) -> None:
+            sent.append(len(pickle.loads(FrameReader().receive(octets)[0])))
+            send(link, octets)
 
         async def check() -> None:
-            self.patch(batches._HelperEnd, "send", counted)
-            made = Batches(reactor, together, most=2)
+            self.patch(HelperLink, "send", counted)
+            made = Batches(reactor, NAMES, together, most=2)
             self.addCleanup(made.stop)
             asked = [Deferred.fromCoroutine(made.run(b"%d" % number)) for number in range(6)]
             found: Any = [(await one)[0][0] for one in asked]
@@ -147,11 +151,11 @@ class BatchesTests(TestCase):
             raise OSError(errno.EMFILE, "no more descriptors")
 
         async def check() -> None:
-            start = batches._start
-            self.patch(batches, "_start", full)
+            start = batches.start_helper
+            self.patch(batches, "start_helper", full)
             with self.assertRaises(Busy):
                 await self.ask(b"a")
-            self.patch(batches, "_start", start)
+            self.patch(batches, "start_helper", start)
             self.assertEqual((await self.ask(b"b"))[0], b"b")
 
         return Deferred.fromCoroutine(check())
@@ -204,9 +208,10 @@ SERVER = textwrap.dedent("""
     from twisted.internet.defer import Deferred
     from mailnode.message.scanner import read_facts
     from mailnode.net.batches import Batches
+    from mailnode.net.pickled import Names
 
     async def main():
-        facts, length = await Batches(reactor, read_facts, len).run(b"Subject: x\\r\\n\\r\\n")
+        facts, length = await Batches(reactor, Names("mailnode.values."), read_facts, len).run(b"Subject: x\\r\\n\\r\\n")
         print(facts.size, length, flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
 

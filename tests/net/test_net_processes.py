@@ -2,27 +2,57 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.task import deferLater
 from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
-from mailnode.errors import Busy
+from mailnode.errors import BadMailboxName, Busy
 from mailnode.interfaces.runtime import IProcesses
+from mailnode.net import processes
+from mailnode.net.pickled import Names, NotAllowed
 from mailnode.net.processes import Processes
+
+NAMES = Names("mailnode.errors", "test_net_processes")
+
+
+class Found:
+    """What may be an answer."""
+
+
+class Hostile:
+    """What may be one too, and runs something where it is read."""
+
+    def __reduce__(self) -> Any:
+        return os.system, ("touch hostile",)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait for what the reactor does."""
+    while not holds():
+        await deferLater(reactor, 0.001)  # type: ignore[arg-type]
+
+
+def refuse() -> None:
+    """Fail with an error of ours."""
+    raise BadMailboxName("so it says")
 
 
 class ProcessesTests(TestCase):
     def setUp(self) -> None:
-        self.processes = Processes(reactor, workers=1, waiting=2)
+        self.processes = Processes(reactor, NAMES, waiting=2)
         self.addCleanup(self.processes.stop)
         self.events: list[Any] = []
         globalLogPublisher.addObserver(self.events.append)
@@ -36,7 +66,7 @@ class ProcessesTests(TestCase):
 
         async def check() -> None:
             self.assertNotEqual(await self.run_in(os.getpid), os.getpid())
-            with self.assertRaises(ZeroDivisionError):
+            with self.assertRaisesRegex(RuntimeError, "^ZeroDivisionError: "):
                 await self.run_in(divmod, 1, 0)
             with self.assertRaises(Busy):
                 await self.run_in(os._exit, 3)  # dies, and again
@@ -60,47 +90,76 @@ class ProcessesTests(TestCase):
         return Deferred.fromCoroutine(check())
 
     def test_they_are_nice_and_end_when_nothing_was_asked_for_a_while(self) -> Deferred[Any]:
-        processes = Processes(reactor, nice=5, idle=0.0)
+        processes = Processes(reactor, NAMES, nice=5, idle=0.0)
         self.addCleanup(processes.stop)
 
         async def check() -> None:
             self.assertEqual(await processes.run(os.nice, 0), os.nice(0) + 5)
-            process = next(iter(processes._pool._processes.values()))  # type: ignore[union-attr]
-            ended: Deferred[None] = Deferred()
-            reactor.callInThread(  # type: ignore[attr-defined]
-                lambda: (process.join(), reactor.callFromThread(ended.callback, None))  # type: ignore[attr-defined]
-            )
-            await ended
+            process = processes._link
+            await until(lambda: processes._link is None)
             self.assertEqual(await processes.run(divmod, 7, 2), (3, 1))
+            self.assertIsNot(processes._link, process)
 
         return Deferred.fromCoroutine(check())
 
     def test_one_begins_before_it_is_asked_and_ends_when_it_is_not(self) -> Deferred[Any]:
-        processes = Processes(reactor, idle=0.0)
+        processes = Processes(reactor, NAMES, idle=0.0)
         self.addCleanup(processes.stop)
         processes.begin(divmod)
-        process = next(iter(processes._pool._processes.values()))  # type: ignore[union-attr]
+        process = processes._link
+        self.assertIsNotNone(process)
         processes.begin(divmod)  # there is one
-        self.assertEqual(list(processes._pool._processes.values()), [process])  # type: ignore[union-attr]
+        self.assertIs(processes._link, process)
 
         async def check() -> None:
-            ended: Deferred[None] = Deferred()
-            reactor.callInThread(  # type: ignore[attr-defined]
-                lambda: (process.join(), reactor.callFromThread(ended.callback, None))  # type: ignore[attr-defined]
-            )
-            await ended
+            await until(lambda: processes._link is None)
             processes.begin(divmod)
             self.assertEqual(await processes.run(divmod, 7, 2), (3, 1))
             processes.stop()
             processes.begin(divmod)
-            self.assertIsNone(processes._pool)
+            self.assertIsNone(processes._link)
+
+        return Deferred.fromCoroutine(check())
+
+    def test_one_that_dies_takes_what_it_worked_on_alone(self) -> Deferred[Any]:
+        async def check() -> None:
+            calls = [self.run_in(os._exit, 3), self.run_in(divmod, 7, 2), self.run_in(divmod, 9, 2)]
+            ended: Any = await DeferredList(calls, consumeErrors=True)
+            self.assertTrue(ended[0][1].check(Busy))
+            self.assertEqual(ended[1:], [(True, (3, 1)), (True, (4, 1))])
+
+        return Deferred.fromCoroutine(check())
+
+    def test_an_error_of_ours_travels_as_it_is(self) -> Deferred[Any]:
+        return self.assertFailure(self.run_in(refuse), BadMailboxName)
+
+    def test_what_names_something_else_is_not_read_and_ends_its_process(self) -> Deferred[Any]:
+        async def check() -> None:
+            self.assertIsInstance(await self.run_in(Found), Found)
+            victim = await self.run_in(os.getpid)
+            with self.assertRaises(Busy):
+                await self.run_in(Hostile)
+            self.assertEqual(len(self.flushLoggedErrors(NotAllowed)), 2)  # it was tried once more
+            self.assertNotIn("hostile", os.listdir())
+            self.assertNotEqual(await self.run_in(os.getpid), victim)
+
+        return Deferred.fromCoroutine(check())
+
+    def test_no_process_can_be_started(self) -> Deferred[Any]:
+        def none(*args: Any) -> Any:
+            raise OSError(errno.EAGAIN, "no more processes")
+
+        async def check() -> None:
+            with mock.patch.object(processes, "start_helper", none), self.assertRaises(Busy):
+                await self.run_in(os.getpid)
+            self.assertEqual(await self.run_in(divmod, 7, 2), (3, 1))
 
         return Deferred.fromCoroutine(check())
 
     def test_a_helper_loads_nothing_of_the_server(self) -> Deferred[Any]:
         async def check() -> None:
             loaded = await self.run_in(eval, "sorted(__import__('sys').modules)")
-            self.assertIn("mailnode.net.helper_process", loaded)
+            self.assertIn("mailnode.net.frames", loaded)
             for name in "twisted", "zope", "mailnode.net.processes":
                 self.assertNotIn(name, loaded)
 
@@ -115,10 +174,11 @@ SERVER = textwrap.dedent("""
     import os, signal, sys
     from twisted.internet import reactor
     from twisted.internet.defer import Deferred
+    from mailnode.net.pickled import Names
     from mailnode.net.processes import Processes
 
     async def main():
-        processes = Processes(reactor)
+        processes = Processes(reactor, Names())
         print(await processes.run(eval, "'twisted' in __import__('sys').modules"))  # as this module would load it
         print(await processes.run(os.getpid), flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
@@ -129,18 +189,14 @@ SERVER = textwrap.dedent("""
 """)
 
 
-def test_workers_end_with_a_killed_server(tmp_path: Any) -> None:
+def test_the_process_ends_with_a_killed_server(tmp_path: Any) -> None:
     script = tmp_path / "server.py"
     script.write_text(SERVER)
     paths = os.pathsep.join(path for path in sys.path if path)
-    # The worker inherits standard output: it reaches its end only when the worker has ended as well.
+    # The process inherits standard error: that reaches its end only when the process has ended as well.
     done = subprocess.run(
-        [sys.executable, script],
-        stdout=subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": paths},
-        timeout=30,
-        check=False,
+        [sys.executable, script], capture_output=True, env=os.environ | {"PYTHONPATH": paths}, timeout=30, check=False
     )
-    assert done.returncode == -signal.SIGKILL
+    assert done.returncode == -signal.SIGKILL, done.stderr
     loaded, pid = done.stdout.split()
     assert loaded == b"False" and int(pid) > 0

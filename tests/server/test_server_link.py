@@ -15,10 +15,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from mailnode.config.demo import demo_config
 from mailnode.errors import NoSuchMailbox, OverQuota, Refused, StoreUnavailable
 from mailnode.net.frames import MAX_FRAME, FrameReader, FrameTooLong, frame
+from mailnode.net.pickled import NotAllowed, dumps
 from mailnode.server.processes import link as link_module
 from mailnode.server.processes.handover import Clients, HandedSocket, Handover, LogPlace, Served
 from mailnode.server.processes.link import ProcessLink
-from mailnode.server.processes.pickled import NotAllowed, dumps, error_as_value, loads, value_as_error
+from mailnode.server.processes.pickled import error_as_value, loads, value_as_error
 from mailnode.store.units import accounts
 from mailnode.store.units.queue_leases import LeaseLost
 from mailnode.values.blob import BlobRef, StagedBlob

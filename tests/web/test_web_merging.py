@@ -2,7 +2,8 @@
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from mailnode.server.processes.pickled import dumps, loads
+from mailnode.net.pickled import dumps
+from mailnode.server.processes.pickled import loads
 from mailnode.web.merging import lasting, merged
 from mailnode.web.metrics import Metrics
 

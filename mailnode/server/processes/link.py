@@ -16,7 +16,8 @@ from zope.interface import implementer
 from mailnode.errors import StoreUnavailable
 from mailnode.interfaces.reactor import IStreamTransport
 from mailnode.net.frames import FrameReader, FrameTooLong, frame
-from mailnode.server.processes.pickled import ErrorAsValue, Pickled, dumps, error_as_value, loads, value_as_error
+from mailnode.net.pickled import Pickled, dumps
+from mailnode.server.processes.pickled import ErrorAsValue, error_as_value, loads, value_as_error
 
 MAX_WAITING = 10_000  # calls that may wait for their answers
 MAX_OCTETS = 256 * 1024 * 1024  # of calls that wait for their answers

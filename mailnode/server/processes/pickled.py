@@ -1,19 +1,9 @@
-"""What travels between processes: plain data, units of the store, domain errors. Pickled, and read with an eye on names.
-
-Both ends are the same program and nobody else holds the pair of sockets. Reading still takes no name but those of our
-values, errors, settings and the store's own functions: should one process be made to write what a stranger wants, the
-other one does not call ``os.system`` for it.
-"""
+"""What travels between the server's processes: plain data, units of the store, domain errors."""
 
 from __future__ import annotations
 
-import importlib
-import io
-import pickle
-from types import FunctionType
-from typing import Any, TypeAlias
-
 from mailnode.errors import DomainError, StoreUnavailable
+from mailnode.net.pickled import Names, NotAllowed
 
 _ROOMS = (
     "mailnode.values.",
@@ -25,62 +15,9 @@ _ROOMS = (
     "mailnode.errors",
     "mailnode.server.processes.handover",
 )
-_BUILT_IN = {
-    "builtins": {"set", "frozenset", "bytearray", "complex", "range", "slice"},
-    "collections": {"Counter", "OrderedDict", "deque", "defaultdict"},
-    "datetime": {"date", "datetime", "time", "timedelta", "timezone"},
-    "array": {"array", "_array_reconstructor"},
-    "ipaddress": {"IPv4Address", "IPv6Address", "IPv4Network", "IPv6Network"},
-    "pathlib": {"Path", "PosixPath"},
-    "pathlib._local": {"PosixPath"},  # as CPython 3.13 calls it
-}
-
-
 ErrorAsValue = tuple[type[BaseException], tuple[object, ...], dict[str, object]]  # class, arguments, attributes
 
-
-Pickled: TypeAlias = Any  # of the type that the name of a call gives to what goes with it, which both ends know
-
-
-class NotAllowed(pickle.UnpicklingError):
-    """Data that names something it may not."""
-
-
-def dumps(value: object) -> bytes:
-    """Return plain data as octets. :raises Exception: whatever pickle finds wrong with it."""
-    return pickle.dumps(value, 5)
-
-
-def loads(data: bytes) -> Pickled:
-    """Return what :func:`dumps` was given. :raises NotAllowed: it names something else. :raises Exception: not ours."""
-    return _Reader(io.BytesIO(data)).load()
-
-
-class _Reader(pickle.Unpickler):
-    _found: dict[tuple[str, str], type | FunctionType] = {}
-
-    def find_class(self, module: str, name: str) -> type | FunctionType:
-        """Return a class or function of the rooms and kinds above; those that only import it do not count."""
-        key = (module, name)
-        found = self._found.get(key)
-        if found is None:
-            found = self._found[key] = _look_up(module, name)
-        return found
-
-
-def _look_up(module: str, name: str) -> type | FunctionType:
-    if module in _BUILT_IN:
-        if name in _BUILT_IN[module]:
-            built_in: type = getattr(importlib.import_module(module), name)
-            return built_in
-    elif module.startswith(_ROOMS):
-        found = getattr(importlib.import_module(module), name, None)
-        if isinstance(found, type | FunctionType) and found.__module__ == module and found.__qualname__ == name:
-            return found
-    raise NotAllowed(f"{module}.{name}")
-
-
-# errors
+loads = Names(*_ROOMS).loads
 
 
 def error_as_value(error: BaseException) -> ErrorAsValue:

@@ -18,9 +18,9 @@ from twisted.python.failure import Failure
 from mailnode.errors import ConfigurationError, StoreUnavailable
 from mailnode.interfaces.reactor import IServerReactor
 from mailnode.interfaces.runtime import IDelayed
+from mailnode.net.pickled import Pickled
 from mailnode.server.processes.handover import Handover
 from mailnode.server.processes.link import ProcessLink
-from mailnode.server.processes.pickled import Pickled
 from mailnode.values.events import emit
 
 MODULE = "mailnode.server.processes.worker"
