@@ -58,8 +58,8 @@ class Counted:
     patience = 600.0
 
     def twistd(self, *arguments: str) -> list[str]:
-        """Return the command line, run by callgrind."""
-        command = super().twistd(*arguments)[1:]  # type: ignore[misc]
+        """Return the command line, run by callgrind and the interpreter of the checkout."""
+        command = super().twistd(*arguments)[2:]  # type: ignore[misc]
         command[1] = NOTHING_LEARNT + command[1]
         self._env = dict(self._env, PYTHONPATH=str(self.tree), PYTHONHASHSEED="0")
         output = f"--callgrind-out-file={self.folder / 'counted'}"

@@ -53,7 +53,13 @@ def inbox(store):
 
 
 def set_version(tx, version):
-    tx.execute("UPDATE message SET facts_version = ?, preview = NULL", (version,))  # which version 3 brought
+    tx.execute("UPDATE message SET facts_version = ?", (version,))
+    tx.execute("UPDATE blob_ref SET preview = NULL")  # which version 3 brought
+
+
+def keep_previews_in_rows(tx, preview):
+    tx.execute("UPDATE message SET preview = ?", (preview,))
+    tx.execute("UPDATE blob_ref SET preview = NULL")
 
 
 def versions(tx):
@@ -120,6 +126,15 @@ def test_facts_move_between_row_and_blob(engine, store, inbox, loop, make, files
         assert loop.run(inbox.rows([1, 2], COLUMNS)) == wanted
     assert len(scanner.sizes) == 2
     assert loop.run(store.verify()) == []  # no blob is left over that nobody needs
+
+
+def test_first_words_are_told_from_where_schema_13_had_them(engine, store, inbox, loop, make, scanner):
+    loop.run(inbox.append([make(CONTENT), make(CONTENT)]))
+    run_unit(loop, engine, store, keep_previews_in_rows, b"hello")
+    store.recent.clear()
+    assert loop.run(inbox.rows([1, 2], ["preview"])) == [(1, b"hello"), (2, b"hello")]
+    assert loop.run(inbox.rendered([1, 2], 1, [b"* ", "preview"])) == b"* hello* hello"
+    assert scanner.sizes == []
 
 
 def test_nothing_is_said_at_once_of_what_is_older(engine, store, inbox, loop, make, scanner):

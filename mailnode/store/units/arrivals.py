@@ -22,13 +22,21 @@ from mailnode.values.flags import DELETED, SEEN, SYSTEM_MASK, KeywordTable
 from mailnode.values.mailbox import Appended, Delivered, DeliveryPlan, NewMessage
 
 FACTS_COLUMNS = ("envelope", "bodystructure", "sort", "fields", "body", "parts", "preview")  # in the order of the row
+# Where each is read, of ``message m`` and its reference ``r``. First words stand beside the row of the message, which they would
+# make longer for all that is read of it; those of a version before stand in it, and those of facts before there were any are empty.
+FACTS = {name: f"m.{name}" for name in FACTS_COLUMNS} | {
+    "preview": "coalesce(r.preview, m.preview, substr(m.envelope, 1, 0))"
+}
+REFERENCE = (
+    " LEFT JOIN blob_ref r ON r.blob_id = m.blob_id AND r.account_id = m.account_id AND r.message_id = m.message_id"
+)
 MAX_REFS = 16  # Message-IDs that decide about a message's thread: its own, the first and the last it refers to
 NO_FACTS = (None,) * len(FACTS_COLUMNS)
 
 _MESSAGE = (
     "message (account_id, message_id, thread_id, received_at, internaldate, internaldate_offset,"
     " header_size, blob_id, blob_size, blob_place, blob_encoding, blob_digest, facts_version, facts_blob, prefix,"
-    " envelope, bodystructure, sort, fields, body, parts, preview)"
+    " envelope, bodystructure, sort, fields, body, parts)"
 )
 PLACEMENT = "placement (account_id, mailbox_id, uid, message_id, flags, modseq, created_modseq, size, savedate, uidl)"
 REFS_AT_ONCE = 128
@@ -332,9 +340,9 @@ def _insert(
     for number, one in enumerate(placed):
         messages.append(_message_row(account_id, message_id + number, threads[number], one))
         placements.append(_placement_row(account_id, mailbox_id, modseq, message_id + number, uid + number, one))
-        for blob in (one.prepared.blob, one.prepared.facts_blob):
+        for blob, preview in ((one.prepared.blob, one.prepared.facts[-1]), (one.prepared.facts_blob, None)):
             if blob is not None:
-                references.append((blob.ref.blob_id, account_id, message_id + number))
+                references.append((blob.ref.blob_id, account_id, message_id + number, preview))
                 if blob.ref.place == "inline" and not stored:
                     inline[blob.ref.blob_id] = blob.ref.blob_id, blob.ref.encoding, blob.data
     insert_rows(tx, _MESSAGE, messages)
@@ -346,14 +354,14 @@ def _insert(
         list(inline.values()),
         " ON CONFLICT (blob_id) DO UPDATE SET encoding = excluded.encoding",
     )
-    insert_rows(tx, "blob_ref (blob_id, account_id, message_id)", references)
+    insert_rows(tx, "blob_ref (blob_id, account_id, message_id, preview)", references)
     insert_rows(tx, PLACEMENT, placements)
 
 
 def _message_row(account_id: str, message_id: int, thread_id: int, one: Arriving) -> Sequence[object]:
     message, prepared = one.message, one.prepared
     dates = one.now, message.internaldate, message.internaldate_offset
-    return account_id, message_id, thread_id, *dates, *prepared.columns, one.prefix, *prepared.facts
+    return account_id, message_id, thread_id, *dates, *prepared.columns, one.prefix, *prepared.facts[:-1]
 
 
 def _placement_row(

@@ -18,7 +18,7 @@ from mailnode.store.units.accounts import (
     touch,
     untouch,
 )
-from mailnode.store.units.arrivals import FACTS_COLUMNS, PLACEMENT, grow
+from mailnode.store.units.arrivals import FACTS, FACTS_COLUMNS, PLACEMENT, REFERENCE, grow
 from mailnode.store.units.moved_flags import carry_seen
 from mailnode.store.units.soundness import NOTHING, Types, require_ascending, require_types, types_of
 from mailnode.store.units.statements import insert_rows, listed, pieces
@@ -49,9 +49,7 @@ _MESSAGE_COLUMNS = {
     "header_size": "m.header_size",
     "prefix": "m.prefix",
     "blob": _BLOB_COLUMNS,
-    **{name: f"m.{name}" for name in FACTS_COLUMNS},
-    # A row from before facts had it has none; where all of them are in a blob, it is NULL as they are.
-    "preview": "coalesce(m.preview, substr(m.envelope, 1, 0))",
+    **FACTS,
     "facts_version": "m.facts_version",
 }
 SCANNED = frozenset((*FACTS_COLUMNS, "header_size"))  # columns that are found by scanning
@@ -257,7 +255,7 @@ def rendered(
         else:
             selected.append("p.uid" if piece == "uid" else _PLACEMENT_COLUMNS.get(piece) or _MESSAGE_COLUMNS[piece])
     of_version = "" if SCANNED.isdisjoint(pieces) else " AND m.facts_version >= ?"
-    join = "" if _MESSAGE_COLUMNS.keys().isdisjoint(pieces) else _JOIN
+    join = _join(pieces)
     found, octets = tx.octets(
         selected,
         f"FROM placement p{join} WHERE p.account_id = ? AND p.mailbox_id = ? AND p.uid BETWEEN ? AND ?{LIVE}{of_version}"
@@ -334,8 +332,15 @@ def _select_with_content(columns: tuple[str, ...]) -> tuple[str, int, int]:
 @lru_cache(maxsize=256)
 def _select(columns: tuple[str, ...]) -> str:
     names = [_PLACEMENT_COLUMNS.get(name) or _MESSAGE_COLUMNS[name] for name in columns if name != "content"]
-    join = _JOIN if any(name in _MESSAGE_COLUMNS for name in columns) else ""
+    join = _join(columns)
     return f"SELECT {', '.join(['p.uid', *names])} FROM placement p{join}"
+
+
+def _join(columns: Sequence[object]) -> str:
+    """Return the joins that these columns need."""
+    if _MESSAGE_COLUMNS.keys().isdisjoint(columns):
+        return ""
+    return _JOIN + REFERENCE if "preview" in columns else _JOIN
 
 
 def _contents_together(tx: Transaction, refs: Sequence[BlobRef]) -> dict[str, bytes | BlobDamaged]:

@@ -14,9 +14,10 @@ from mailnode.values.blob import StagedBlob
 from mailnode.values.facts import FACTS_VERSION
 
 _UPDATE = (
-    "UPDATE message SET header_size = ?, facts_version = ?, facts_blob = ?,"
-    f" {', '.join(f'{name} = ?' for name in FACTS_COLUMNS)} WHERE account_id = ? AND message_id = ?"
+    "UPDATE message SET header_size = ?, facts_version = ?, facts_blob = ?, preview = NULL,"
+    f" {', '.join(f'{name} = ?' for name in FACTS_COLUMNS[:-1])} WHERE account_id = ? AND message_id = ? RETURNING blob_id"
 )
+_UPDATE_PREVIEW = "UPDATE blob_ref SET preview = ? WHERE blob_id = ? AND account_id = ? AND message_id = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,9 @@ def keep(tx: Transaction, account_id: str, newer: Sequence[NewerFacts]) -> None:
         if not older:
             continue  # kept meanwhile, or swept
         text = encode_ref(one.blob.ref) if one.blob is not None else None
-        tx.execute(_UPDATE, (one.header_size, FACTS_VERSION, text, *one.row, *key))
+        *row, preview = one.row
+        [(blob_id,)] = tx.execute(_UPDATE, (one.header_size, FACTS_VERSION, text, *row, *key))
+        tx.execute(_UPDATE_PREVIEW, (preview, blob_id, *key))
         if older[0][0] is not None:
             release_blob(tx, *key, decode_ref(older[0][0]).blob_id)
         if one.blob is not None:

@@ -10,7 +10,7 @@ from mailnode.errors import StoreDamaged
 from mailnode.store.engines.engine import Transaction
 from mailnode.store.search.segments import Zone
 from mailnode.store.units import search_index
-from mailnode.store.units.arrivals import FACTS_COLUMNS, decode_ref
+from mailnode.store.units.arrivals import FACTS, REFERENCE, decode_ref
 from mailnode.values.blob import BlobRef
 from mailnode.values.flags import DELETED, SEEN
 from mailnode.values.rows import StoredRow
@@ -193,8 +193,9 @@ def stored(tx: Transaction, account_id: str, ids: Sequence[int]) -> list[StoredM
     found = []
     for message_id in ids:
         for row in tx.execute(
-            "SELECT blob_id, blob_size, blob_place, blob_encoding, blob_digest, facts_blob, header_size, facts_version,"
-            f" {', '.join(FACTS_COLUMNS)} FROM message WHERE account_id = ? AND message_id = ?",
+            "SELECT m.blob_id, m.blob_size, m.blob_place, m.blob_encoding, m.blob_digest, m.facts_blob, m.header_size,"
+            f" m.facts_version, {', '.join(FACTS.values())} FROM message m{REFERENCE}"
+            " WHERE m.account_id = ? AND m.message_id = ?",
             (account_id, message_id),
         ):
             if tuple(map(type, row[:5])) != (str, int, str, str, bytes) or row[2] not in ("inline", "file"):
