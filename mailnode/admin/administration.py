@@ -196,6 +196,7 @@ class Administration:
     tls_results: ITlsResults
     tls_reports: Callable[[], ReportSettings | None]  # None: none are made
     check_store: Callable[[float, bool, bool], Awaitable[StoreChecked]]  # UTC seconds; with content; whether to mend
+    acknowledge_damage: Callable[[], Awaitable[int]]  # returns how many messages and things that were
     policies: Callable[[], Sequence[ListedPolicy]]
     policy_tally: IPolicyTally
     dmarc_results: IDmarcResults

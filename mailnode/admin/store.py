@@ -22,7 +22,7 @@ class StoreVerified(TypedDict):
     set_aside: list[str]  # messages that cannot be read, found now or earlier
 
 
-@operation("store.verify", changes=True)
+@operation("store.verify", changes=True, long=True)
 async def store_verify(admin: Administration, contents: bool = False, repair: bool = False) -> StoreVerified:
     """Compare the store with itself, while the server runs or not."""
     checked = await admin.check_store(admin.clock.seconds(), contents, repair)
@@ -36,6 +36,18 @@ async def store_verify(admin: Administration, contents: bool = False, repair: bo
         "mended": list(checked.mended),
         "set_aside": list(checked.set_aside),
     }
+
+
+class DamageAcknowledged(TypedDict):
+    """What is told no more."""
+
+    acknowledged: int  # messages that are set aside, and things that were found damaged
+
+
+@operation("store.acknowledge", changes=True)
+async def store_acknowledge(admin: Administration) -> DamageAcknowledged:
+    """Have ``/health`` and ``mailnode status`` tell no more of what is known by now to be damaged."""
+    return {"acknowledged": await admin.acknowledge_damage()}
 
 
 @operation("store.accept-older", destroys=True)

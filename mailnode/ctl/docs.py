@@ -115,7 +115,8 @@ in a try, which ends first) and ``held`` (how many of them wait for their releas
 ``queue message``: ``id``, ``content``, and ``whole``, whether that is all of it. Lists are arrays;
 ``show`` is one object.
 ``store verify``: ``ok``, ``accounts``, ``files`` (of messages), ``messages`` (that were read), ``loose`` (files that nothing needs
-any more), ``faults``, ``mended`` and ``set_aside`` (messages that cannot be read).
+any more), ``faults``, ``mended`` and ``set_aside`` (messages that cannot be read). ``store acknowledge``: ``acknowledged``,
+how many messages and things.
 ``backup``: ``backup`` (its name), ``databases`` and how many of them are ``unchanged``, ``files`` of messages,
 ``new_files``, ``new_octets`` (copied), ``missing`` (ids of files that are not there), ``faults`` and ``removed``
 (names). ``backups``: ``backup``, ``databases``, ``files``, ``octets``, ``missing`` (a number), ``faults``.

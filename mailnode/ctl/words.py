@@ -416,6 +416,14 @@ WORDS = {
             "repair": "Do that, mend what can be mended, and set aside what cannot be read.",
         },
     ),
+    "store.acknowledge": Words(
+        """Have /health and `mailnode status` tell no more of what is known by now to be damaged.
+
+        For messages that are set aside and cannot be brought back, and for what cannot be mended now. What comes after is told,
+        and files that are not served are told in any case; `mailnode store verify` lists everything as ever.
+        """,
+        shown(display.record),
+    ),
     "store.reindex": Words(
         """Make the search index of ACCOUNTS anew, or of all accounts ("all").
 

@@ -93,6 +93,9 @@ class IBlobStore(IBlobs):
 
     encode = Attribute("bytes -> EncodedContent: a module-level function, which may run in another process")
     shares = Attribute("int: how many parts :meth:`listing` has; each is small enough to be listed at once")
+    tell_damaged = Attribute(
+        "called with a blob's id and words when its content is found missing, cut short or changed"
+    )
 
     async def missing(blob_ids: Sequence[str]) -> list[str]:
         """Return which of these have no file."""

@@ -60,6 +60,7 @@ def administration(config: Config) -> Iterator[Administration]:
             stores.tls_results,
             lambda: config.tls_reports.settings() if config.tls_reports is not None else None,
             stores.check,
+            stores.known_damage.acknowledge,
             lambda: listed_policies(config),
             stores.policy_tally,
             stores.dmarc_results,

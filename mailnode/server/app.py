@@ -56,6 +56,7 @@ FIRST = 1  # the number of the process that is a whole server
 _log = Logger()
 
 NAMED = 20  # destinations, and reasons, that metrics name
+TOLD = 100  # lines about damage
 TALLY_AGE = 60.0  # seconds after which what waits is counted anew for metrics
 
 
@@ -154,6 +155,7 @@ class Server:
             self._stores.tls_results,
             lambda: self.config.tls_reports.settings() if self.config.tls_reports is not None else None,
             self._stores.check,
+            self._stores.known_damage.acknowledge,
             lambda: self._serving.rooms.listed_policies,
             self._stores.policy_tally,
             self._stores.dmarc_results,
@@ -188,6 +190,7 @@ class Server:
             self._sending,
             self._stores.tls_results,
             lambda: self.config.published.keep_reports,
+            self._stores.known_damage.count,
         )
         self._index_lag = outgoing.index_lag
         control = ControlPort(
@@ -306,8 +309,24 @@ class Server:
             ],
             "unindexed": (lag := self._index_lag()).messages,
             "index_behind": behind(lag, self._process.runtime.clock.seconds()),
-            "damage": list(self._stores.damage().values()),
+            "damage": await self._damage(),
         }
+
+    async def _damage(self) -> list[str]:
+        lines = [
+            words if name.endswith(".db") else f"{name}: {words}"
+            for name, words in self._stores.unacknowledged().items()
+        ]
+        aside = self._stores.known_damage.set_aside
+        addresses: dict[str, str] = {}
+        if aside:
+            with suppress(DomainError):
+                addresses = {one.id: one.address for one in await self._stores.directory.accounts()}
+        for account_id, count in sorted(aside.items()):
+            file = f"mail-{self._stores.mail.partition(account_id):02}.db"
+            lines.append(f"{addresses.get(account_id, account_id)}: {count} messages are set aside, in {file}")
+        more = len(lines) - TOLD
+        return lines if more <= 0 else [*lines[:TOLD], f"and {more} more: mailnode store verify"]
 
     # Changes while it runs
 

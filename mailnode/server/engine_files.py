@@ -27,6 +27,9 @@ class EngineFiles(Protocol):
     def damage(self) -> dict[str, str]:
         """Say what is wrong with each file that is damaged or not served, by the file's name."""
 
+    def tell_damaged(self, tell: Callable[[str, str], None]) -> None:
+        """Have it called, with its name and words, when a file is found damaged while it is in use."""
+
     def paths(self) -> list[Path]:
         """The files of the database."""
 
@@ -56,6 +59,10 @@ class SqliteFiles:
     def damage(self) -> dict[str, str]:
         """See :class:`EngineFiles`."""
         return self._engine.damage()
+
+    def tell_damaged(self, tell: Callable[[str, str], None]) -> None:
+        """See :class:`EngineFiles`."""
+        self._engine.tell_damaged = tell
 
     def paths(self) -> list[Path]:
         """See :class:`EngineFiles`."""
@@ -92,6 +99,9 @@ class NoFiles:
     def damage(self) -> dict[str, str]:
         """See :class:`EngineFiles`."""
         return {}
+
+    def tell_damaged(self, tell: Callable[[str, str], None]) -> None:
+        """See :class:`EngineFiles`."""
 
     def paths(self) -> list[Path]:
         """See :class:`EngineFiles`."""

@@ -27,7 +27,8 @@ class HealthReport:
 
     async def report(self) -> dict[str, object]:
         """Whether mail is taken: ``status`` "ok", "draining", "store" when it does not answer or its files are gone, "full"
-        when the disk is, or "damaged" when some of them are: the others are served."""
+        when the disk is, or "damaged" when something is: ``files`` of the database, so many things that were ``found`` so when
+        they were read or compared, so many messages that are ``set_aside``. All else is served."""
         if self.draining:
             return {"status": "draining"}
         asking = Deferred.fromCoroutine(self._ask_store())
@@ -36,9 +37,17 @@ class HealthReport:
             status = await asking
         except (DomainError, DeferredTimeout):
             status = "store"
-        if status == "ok" and (damage := self._stores.damage()):
-            return {"status": "damaged", "version": VERSION, "files": sorted(damage)}
+        if status == "ok" and (damage := self._damage()):
+            return {"status": "damaged", "version": VERSION, **damage}
         return {"status": "ok", "version": VERSION} if status == "ok" else {"status": status}
+
+    def _damage(self) -> dict[str, object]:
+        """Return what is known to be damaged, and was not acknowledged."""
+        found, aside = self._stores.unacknowledged(), sum(self._stores.known_damage.set_aside.values())
+        if not found and not aside:
+            return {}
+        files = sorted(name for name in found if name.endswith(".db"))
+        return {"files": files, "found": len(found) - len(files), "set_aside": aside}
 
     async def _ask_store(self) -> str:
         """Return what is said of it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from mailnode.config.schema import Config
 from mailnode.config.version import VERSION
@@ -45,9 +45,12 @@ class Outgoing:
         sending: Sending,
         tls_results: ITlsResults,
         keep_reports: Callable[[], float],
+        count_damage: Callable[[], Awaitable[None]],
     ) -> None:
         """:param sending: is told of recipients that servers refuse for good. :param tls_results: is told how TLS with servers
-        fared. :param keep_reports: for how many seconds reports of others are kept."""
+        fared. :param keep_reports: for how many seconds reports of others are kept.
+        :param count_damage: called after a sweep, which may have taken messages that were set aside."""
+        self._count_damage = count_damage
         self._keep_reports = keep_reports
         self._config = config
         self._process = process
@@ -128,6 +131,7 @@ class Outgoing:
     async def _sweep(self, now: float) -> None:
         await self._process.stores.queue.forget_past(now)
         await self._process.stores.mail.sweep(now)
+        await self._count_damage()
         await self._process.stores.filters.sweep(now)
         await self._sending.sweep(now)
         await self._tls_results.sweep(now)

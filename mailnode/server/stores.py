@@ -28,6 +28,7 @@ from mailnode.store.facades.dmarc_results import DmarcResults
 from mailnode.store.facades.ephemeral import Ephemeral
 from mailnode.store.facades.ephemeral_remote import RemoteEphemeral
 from mailnode.store.facades.filters import Filters
+from mailnode.store.facades.known_damage import COMPARED, KnownDamage
 from mailnode.store.facades.mail_store import MailStore
 from mailnode.store.facades.policy_memory import PolicyMemory
 from mailnode.store.facades.policy_tally import PolicyTally
@@ -142,6 +143,9 @@ class OwnStores(Stores):
         self.suppressions = Suppressions(engine)
         self.sent = SentCounts(engine, clock)
         self.tls_results = TlsResults(engine, clock, reports=config.tls_reports is not None)
+        self.known_damage = KnownDamage(engine, clock, config.server.partitions)
+        self._files.tell_damaged(self.known_damage.note)
+        blobs.tell_damaged = self.known_damage.note
         self._config = config
 
     async def start(self) -> None:
@@ -164,6 +168,7 @@ class OwnStores(Stores):
             await self.directory.set_fixed_domains([domain.name for domain in self._config.domain])
             await self.directory.poll()  # what others change from now on is told
             await self._counters.start()
+            await self.known_damage.start()
             self.sent.start()
             self.tls_results.start()
             self.policy_memory.start()
@@ -209,10 +214,28 @@ class OwnStores(Stores):
         """Say what is wrong with each file of the store that is damaged or not served, by the file's name."""
         return self._files.damage()
 
+    def unacknowledged(self) -> dict[str, str]:
+        """Say what nobody has acknowledged: what is wrong with files, and what was found damaged, by its name. What is not
+        served is told in any case."""
+        known, out = self.known_damage, self.engine.out_of_service
+        files = {
+            name: words
+            for name, words in self.damage().items()
+            if name.removesuffix(".db") in out or not known.is_acknowledged(name)
+        }
+        return known.found | files
+
     async def check(self, now: float, contents: bool = False, repair: bool = False) -> StoreChecked:
         """Compare the store with itself; see :class:`StoreCheck`."""
+        known = self.known_damage
+        before = [name for name in known.found if not name.endswith(".db")]
         check = StoreCheck(self.directory, self.mail, self.queue, self.blobs, self._check_databases, contents, repair)
-        return await check.run(now)
+        checked = await check.run(now)
+        await known.forget(before if repair else [COMPARED])  # what is still so was set aside, or is a fault
+        if checked.faults:
+            known.note(COMPARED, f"{len(checked.faults)} faults were found, such as: {checked.faults[0]}")
+        await known.count()
+        return checked
 
     async def _check_databases(self) -> list[str]:
         faults = [f"{name}: {words}" for name, words in self.damage().items()]
@@ -225,6 +248,7 @@ class OwnStores(Stores):
         await self.policy_memory.stop()
         await self.policy_tally.stop()
         await self.dmarc_results.stop()
+        await self.known_damage.stop()
         await self._counters.stop()
         await self.sent.stop()
         await self.tls_results.stop()
@@ -261,6 +285,12 @@ class WorkerStores(Stores):
             RemoteEphemeral(ask),
             lambda: ask("directory.changed"),
         )
+
+    def tell_damaged(self, tell: Callable[[str, str], None]) -> None:
+        """Have it called, with its name and words, when a blob or a file is found damaged."""
+        self.blobs.tell_damaged = tell
+        if isinstance(self.engine, RemoteEngine):
+            self.engine.tell_damaged = tell
 
 
 def stored_files(config: Config) -> StoredFiles:

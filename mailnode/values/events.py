@@ -238,6 +238,10 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "store.out_of_service": ("a file is not served; what needs it is told to come back later", ("file", "error")),
     "store.files_missing": ("the directory of large messages was not there and was made anew, empty", ("path",)),
     "store.behind": ("a file is older than what was acknowledged", ("file", "error")),
+    "store.damaged": (
+        "a blob or a file of the store was found damaged, or a comparison found faults; said once, until it is mended",
+        ("name", "error"),
+    ),
     "store.row_damaged": ("a message that cannot be read was left out", ("account", "mailbox", "uid")),
     "tls_report.sent": (
         "a report of TLS with the servers of a domain was queued, or taken over https, for one that it names",

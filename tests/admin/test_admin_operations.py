@@ -246,6 +246,7 @@ class AllThreeWaysTests(TestCase):
                 opened.tls_results,
                 opened.tls_reports,
                 opened.check_store,
+                opened.acknowledge_damage,
                 opened.policies,
                 opened.policy_tally,
                 opened.dmarc_results,

@@ -2,9 +2,11 @@
 
 import json
 import re
+import urllib.error
+import urllib.request
 
 import pytest
-from servers import MailNode
+from servers import MailNode, wait_for
 from ways import Dial, EveryWay, large
 
 
@@ -29,6 +31,17 @@ def verify(node, *options):
     return json.loads(done.stdout), done.returncode
 
 
+def health(node):
+    """Return the code, the status, and how much is told to be damaged."""
+    try:
+        with urllib.request.urlopen(f"http://{node.address}:{node.ports['http']}/health", timeout=60) as answer:
+            code, told = answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            code, told = error.code, json.load(error)
+    return code, told["status"], told.get("found"), told.get("set_aside")
+
+
 def read(node):
     """Return how FETCH of all in INBOX ends, and the subjects of what is whole."""
     client = Dial(node, "none", False).imap()
@@ -50,13 +63,27 @@ def test_a_message_whose_file_is_cut_is_named_set_aside_and_taken_back(node):
     octets = path.read_bytes()
     path.write_bytes(octets[: len(octets) // 2])
     assert verify(node)[1] == 0  # which looks whether it is there
+    assert health(node) == (200, "ok", None, None)
+    assert read(node) == (3, "NO", ["one", "three"])
+    wait_for(lambda: health(node) == (503, "damaged", 1, 0), "what was found by reading")
+    assert node.wait_event("store.damaged")["error"].startswith(str(path))
+    assert str(path) in node.ctl("status").stdout
     told, code = verify(node, "--contents")
     assert code == 1 and len(told["faults"]) == 1 and str(path) in told["faults"][0]
+    assert health(node) == (503, "damaged", 2, 0)  # with what the comparison found
     told, code = verify(node, "--repair")
+    assert health(node) == (503, "damaged", 0, 1)
+    assert "! bob@a.test: 1 messages are set aside, in mail-0" in node.ctl("status").stdout
     assert (code, told["faults"], len(told["mended"]), len(told["set_aside"])) == (0, [], 1, 1)
     assert str(path) in told["set_aside"][0] and "UID 2 of mailbox 1" in told["set_aside"][0]
     assert "set aside: " in node.ctl("store", "verify", "--contents").stdout
     assert read(node) == (3, "NO", ["one", "three"])
+    assert node.ctl("store", "acknowledge").stdout == "acknowledged  1\n"
+    assert read(node) == (3, "NO", ["one", "three"])
+    assert health(node) == (200, "ok", None, None)
+    node.stop()
+    node.start()
+    assert health(node) == (200, "ok", None, None)
     path.write_bytes(octets)
     told, code = verify(node, "--repair")
     assert (code, told["faults"], told["set_aside"]) == (0, [], [])

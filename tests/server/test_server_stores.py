@@ -394,3 +394,27 @@ def test_a_damaged_file_of_the_database_is_named(tmp_path):
     assert faults and all(fault.startswith("mail-00.db: ") for fault in faults)
     path.write_bytes(b"x" * 8192)
     assert quick_check(path) == ["mail-00.db: file is not a database"]
+
+
+def test_faults_that_were_found_are_told_until_they_are_mended(furnished, opened):
+    tenancy = mail_tenancy(furnished.mail.partition("0"))
+    write(furnished, tenancy, "UPDATE mailbox SET unseen = 7 WHERE account_id = '0' AND mailbox_id = 1")
+    assert furnished.unacknowledged() == {}
+    assert len(run_now(furnished.check(NOW)).faults) == 1
+    [(name, words)] = furnished.unacknowledged().items()
+    assert name == "store verify" and words.startswith("1 faults were found, such as: 0: mailbox 1 counts")
+    run_now(furnished.stop())
+    again = opened(partitions=2)
+    assert again.unacknowledged() == {name: words}
+    assert run_now(again.check(NOW, repair=True)).faults == ()
+    assert again.unacknowledged() == {}
+
+
+def test_of_files_those_that_are_not_served_are_told_though_somebody_knows(opened, tmp_path):
+    run_now(opened(partitions=2).stop())
+    (tmp_path / "data" / "mail-01.db").write_bytes(b"x" * 8192)
+    stores = opened(partitions=2)
+    stores.known_damage.note("mail-01.db", "damaged")
+    stores.known_damage.note("mail-00.db", "damaged")
+    run_now(stores.known_damage.acknowledge())
+    assert list(stores.unacknowledged()) == ["mail-01.db"]

@@ -19,7 +19,7 @@ from mailnode.server.processes.hints import SharedHints
 from mailnode.server.processes.link import ProcessLink
 from mailnode.server.processes.supervisor import Supervisor, Worker
 from mailnode.server.serving import Serving
-from mailnode.server.stores import Stores
+from mailnode.server.stores import OwnStores
 from mailnode.web.merging import Snapshot, lasting, merged
 
 T = TypeVar("T")
@@ -33,7 +33,7 @@ class FurtherProcesses:
         reactor: IServerReactor,
         holder: Holder,
         serving: Serving,
-        stores: Stores,
+        stores: OwnStores,
         certificates: CertificateStore,
         counts: SessionCounts,
         sending: ISending,
@@ -150,6 +150,7 @@ class FurtherProcesses:
             "state": self._now,
             "write": write,
             "directory.changed": self._directory_changed,
+            "damaged": lambda name, words: self._stores.known_damage.note(name, words),
             "out_of_service": lambda: dict(engine.out_of_service),
             "enqueue": queue.enqueue,
             "counter.take": counters.take,

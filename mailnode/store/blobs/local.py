@@ -63,6 +63,7 @@ class LocalBlobs:
         self._room = KEPT_TOGETHER  # what is left of it
         self._made: set[Path] = set()  # directories whose own and whose directories' names are known to be durable
         self._making = threading.Lock()
+        self.tell_damaged: Callable[[str, str], None] = lambda blob_id, words: None
         self._suspects: dict[str, None] = {}  # blobs a part of which could not be read, the latest last
 
     def prepare(self) -> bool:
@@ -146,9 +147,14 @@ class LocalBlobs:
             self._suspects.pop(ref.blob_id, None)
         try:
             return await self.on_disk(_read_file, path, ref, offset, end)
-        except BlobDamaged:
+        except BlobDamaged as error:
             self._suspect(ref.blob_id)
+            self._tell(ref.blob_id, error)
             raise
+
+    def _tell(self, blob_id: str, error: BlobDamaged) -> None:
+        if not error.passing:
+            self.tell_damaged(blob_id, str(error))
 
     def _suspect(self, blob_id: str) -> None:
         """Have the next read of a blob look at all of it from there on. Who reads a large message in pieces has promised
@@ -159,7 +165,11 @@ class LocalBlobs:
 
     async def read_whole(self, refs: Sequence[BlobRef]) -> dict[str, bytes | BlobDamaged]:
         """Read whole files by one hop to a disk thread; the error in place of a damaged one."""
-        return await self.on_disk(_read_files, [(self.path(ref.blob_id), ref) for ref in refs])
+        found = await self.on_disk(_read_files, [(self.path(ref.blob_id), ref) for ref in refs])
+        for blob_id, content in found.items():
+            if isinstance(content, BlobDamaged):
+                self._tell(blob_id, content)
+        return found
 
     # for the sweep
 

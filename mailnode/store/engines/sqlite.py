@@ -66,6 +66,7 @@ class SqliteEngine:
         remembered by :meth:`accept`."""
         self.partitions = partitions
         self.out_of_service: dict[str, str] = {}  # tenancies that are not served, and why
+        self.tell_damaged: Callable[[str, str], None] = lambda file, words: None  # in the reactor thread
         self._written: defaultdict[str, int] = defaultdict(int)
         self._older: dict[
             str, str
@@ -381,10 +382,16 @@ class SqliteEngine:
                 self._ages.sync()
 
     def _report(self, event: str, **fields: object) -> None:
-        if self._call_from_thread is None:
+        def say() -> None:
             emit(_log, event, warning=event != "store.recovered", **fields)
+            tenancy = self._tenancies.get(str(fields.get("tenancy")))
+            if tenancy is not None and tenancy.damage and tenancy.name != EPHEMERAL:
+                self.tell_damaged(f"{tenancy.name}.db", tenancy.damage)
+
+        if self._call_from_thread is None:
+            say()
         else:
-            self._call_from_thread(lambda: emit(_log, event, warning=event != "store.recovered", **fields))
+            self._call_from_thread(say)
 
 
 def _create(path: Path) -> None:

@@ -190,6 +190,7 @@ class Tenancy:
             self.close()
             return False
         self._failed = False
+        self.damage = ""
         return True
 
     def _admitted(self, jobs: Sequence[Job]) -> Sequence[Job]:

@@ -127,11 +127,17 @@ class Partition:
 
     async def read_blob(self, blob: BlobRef, offset: int = 0, length: int | None = None) -> bytes:
         """Return content octets; fewer than asked only at the end. :raises BlobDamaged:"""
+        if blob.place != "inline":
+            return await self.blobs.read(blob, None, offset, length)
         try:
-            stored = await self.read(messages.inline_blob, blob.blob_id) if blob.place == "inline" else None
-        except StoreDamaged as error:
-            raise BlobDamaged(f"{self.file}: blob {blob.blob_id}") from error
-        return await self.blobs.read(blob, stored, offset, length)
+            return await self.blobs.read(blob, await self.read(messages.inline_blob, blob.blob_id), offset, length)
+        except (StoreDamaged, BlobDamaged) as error:
+            raise self._inline_damaged(blob.blob_id) from error
+
+    def _inline_damaged(self, blob_id: str) -> BlobDamaged:
+        words = f"{self.file}: blob {blob_id}"
+        self.blobs.tell_damaged(blob_id, words)
+        return BlobDamaged(words)
 
     async def read_blobs(self, blobs: Sequence[BlobRef]) -> list[bytes | BlobDamaged]:
         """Return whole contents, the error in place of a damaged one: one hop to the store and one to a disk thread."""
@@ -144,10 +150,15 @@ class Partition:
 
     async def _read_inline(self, blobs: Sequence[BlobRef]) -> dict[str, bytes | BlobDamaged]:
         try:
-            return await self.read(messages.inline_contents, blobs)
+            found = await self.read(messages.inline_contents, blobs)
         except StoreDamaged:
             if len(blobs) == 1:
-                return {blobs[0].blob_id: BlobDamaged(f"{self.file}: blob {blobs[0].blob_id}")}
+                return {blobs[0].blob_id: self._inline_damaged(blobs[0].blob_id)}
+        else:
+            for blob_id, content in found.items():
+                if isinstance(content, BlobDamaged):
+                    found[blob_id] = self._inline_damaged(blob_id)
+            return found
         middle = len(blobs) // 2
         return {**await self._read_inline(blobs[:middle]), **await self._read_inline(blobs[middle:])}
 
