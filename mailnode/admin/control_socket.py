@@ -19,9 +19,8 @@ from pathlib import Path
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IFileDescriptorReceiver, IListeningPort
-from twisted.internet.protocol import Factory
+from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
-from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -72,14 +71,13 @@ class ControlPort:
 
 
 @implementer(IFileDescriptorReceiver)
-class ControlProtocol(LineOnlyReceiver):
+class ControlProtocol(Protocol):
     """One client of the control socket: asks are answered one after the other."""
 
-    delimiter = b"\n"
-    MAX_LENGTH = MAX_REQUEST
     factory: ControlFactory
 
     def __init__(self) -> None:
+        self._line = bytearray()  # that has not come to its end
         self._busy = False
         self._timer: IDelayed | None = None
         self._files: list[OpenFile] = []  # of the request that comes
@@ -92,7 +90,7 @@ class ControlProtocol(LineOnlyReceiver):
             return
         self._wait()
 
-    def connectionLost(self, reason: Failure | None = None) -> None:
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Forget it."""
         self.factory.open -= 1
         self._stop_timer()
@@ -104,7 +102,21 @@ class ControlProtocol(LineOnlyReceiver):
         if len(self._files) > MAX_FILES:
             self._transport().abortConnection()
 
-    def lineReceived(self, line: bytes) -> None:
+    def dataReceived(self, data: bytes) -> None:
+        """Answer each line that comes to its end. What came before is not looked at again, however small the pieces are."""
+        *ends, rest = data.split(b"\n")
+        for end in ends:
+            self._line += end
+            if len(self._line) > MAX_REQUEST:
+                break
+            line, self._line = bytes(self._line), bytearray()
+            self._take(line)
+        else:
+            self._line += rest
+        if len(self._line) > MAX_REQUEST:
+            self._transport().abortConnection()
+
+    def _take(self, line: bytes) -> None:
         """Answer one request; a second one before the answer ends the connection."""
         self._stop_timer()
         if self._busy:
@@ -119,10 +131,6 @@ class ControlProtocol(LineOnlyReceiver):
             return await self.factory.answer(line, self._who(), files)
         finally:
             _close(files)
-
-    def lineLengthExceeded(self, line: bytes) -> None:
-        """End the connection."""
-        self._transport().abortConnection()
 
     def _send(self, answer: dict[str, object]) -> None:
         self._busy = False

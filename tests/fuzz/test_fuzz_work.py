@@ -1,6 +1,7 @@
 """Every target: work and memory that grow with the input and no faster, counted in lines of Python and in octets.
 
-What the interpreter does within one line is not counted: of the regular expressions it is said beside them why they are linear.
+What the interpreter does within one line is not counted: of the regular expressions it is said beside them why they are linear. Of
+the control socket the octets are counted that it goes through besides.
 """
 
 from functools import partial
@@ -11,7 +12,7 @@ from mailnode.values.composed import compose
 from tests.fuzz.mutations import Mutator
 from tests.fuzz.registry import TARGETS, known
 from tests.fuzz.target import Target
-from tests.fuzz.work import lines_run, octets_taken
+from tests.fuzz.work import lines_run, octets_looked_at, octets_taken
 
 SHAPES = 4  # of inputs of each target that are made longer
 SIZES = (2048, 4096, 8192)  # octets
@@ -20,6 +21,7 @@ LINES = 200  # that it may for each octet
 FASTER = 1.4  # than in the first half an octet may cost in the second
 LITTLE = 2  # lines more that an octet may cost there besides
 OCTETS = 400  # of memory for each octet
+LOOKS = 20  # at an octet of a line of the control socket
 
 
 def check_work(target, shapes):
@@ -48,6 +50,11 @@ def check_shape(target, inputs):
 @pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
 def test_work_grows_with_the_input(target):
     check_work(target, SHAPES)
+
+
+def test_a_line_that_comes_in_tiny_pieces_is_looked_at_once():
+    long = b'{"command": "' + b"x" * 20_000 + b'", "arguments": {}}\n'
+    assert octets_looked_at(lambda: TARGETS["control"].attempt(long)) <= LOOKS * len(long)
 
 
 def test_work_that_grows_faster_is_found():
