@@ -105,8 +105,8 @@ class IMessageReader(Interface):
 
     largest: int = Attribute("Octets of a message that is.")
 
-    def begin(content: bytes, header_size: int) -> IReadAhead | None:
-        """A message has come; None: it is to be read as everybody likes."""
+    def begin(content: bytes, header_size: int, accounts: Sequence[str]) -> IReadAhead | None:
+        """A message has come; None: it is to be read as everybody likes. :param accounts: it is for."""
 
 
 class ISignatureCheck(Interface):

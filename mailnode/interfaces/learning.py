@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from zope.interface import Interface
 
 from mailnode.values.learning import ActedPage, FilterState, Learnt, Lesson, SenderCounts, WordCounts
+from mailnode.values.reading import AskedFilter
 
 
 class IFilters(Interface):
@@ -26,6 +27,14 @@ class IFilters(Interface):
     async def senders(account_ids: Sequence[str], sender: str) -> Mapping[str, SenderCounts]:
         """Return how accounts found a sender's mail so far; those that do not know it are left out. It may have been so a minute
         ago. :raises StoreUnavailable:"""
+
+
+class IAskedFilters(Interface):
+    """Filters that another process asks."""
+
+    def asked(account_ids: Sequence[str]) -> tuple[AskedFilter, ...]:
+        """Return what that process has to know of filters; accounts that have learnt nothing are left out. What is fresh is
+        returned once: where it is lost nothing is told of those words until a minute later."""
 
 
 class ILearning(IFilters):

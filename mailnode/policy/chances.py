@@ -36,7 +36,7 @@ _NUMBERS = tuple(
 
 MOST_KINDS = 20_000  # pairs of counts, of one size of filter, of which it is remembered what they say
 
-_Pair: TypeAlias = tuple[int, int]  # messages that a word was in, junk and good
+Pair: TypeAlias = tuple[int, int]  # messages that a word was in, junk and good
 _Said: TypeAlias = tuple[float, float, float, float]  # how near 1/2 f is, below 0; f; ln(1 - f), ln f
 
 
@@ -51,8 +51,13 @@ class Chance:
 def chance(counts: WordCounts, words: Iterable[int]) -> Chance:
     """Return how likely a message with these words is junk to an account that has learnt both kinds."""
     words = list(words)
-    pairs = list(map(counts.words.get, words))
-    said = _remembered(counts.junk, counts.good)
+    return chance_of(counts.junk, counts.good, words, list(map(counts.words.get, words)))
+
+
+def chance_of(junk: int, good: int, words: Sequence[int], pairs: Sequence[Pair | None]) -> Chance:
+    """The same. :param junk, good: messages learnt of each kind. :param pairs: for each word, in how many of them it was; None: it
+    is not known."""
+    said = _remembered(junk, good)
     asked = []
     for pair, number in Counter(pairs).items():  # most words were in as many messages as some others
         if pair is not None and (says := said(pair)) is not None:
@@ -60,11 +65,11 @@ def chance(counts: WordCounts, words: Iterable[int]) -> Chance:
     if not asked:
         return Chance()
     asked.sort()
-    junk = _together(asked)
-    return Chance(junk, _telling(asked, junk, words, pairs))
+    together = _together(asked)
+    return Chance(together, _telling(asked, together, words, pairs))
 
 
-def _together(asked: Sequence[tuple[_Said, _Pair, int]]) -> float:
+def _together(asked: Sequence[tuple[_Said, Pair, int]]) -> float:
     """:param asked: what says most first; each with how many words say it."""
     for_junk = against = 0.0
     left = MOST_WORDS
@@ -78,7 +83,7 @@ def _together(asked: Sequence[tuple[_Said, _Pair, int]]) -> float:
 
 
 def _telling(
-    asked: Sequence[tuple[_Said, _Pair, int]], junk: float, words: Sequence[int], pairs: Sequence[_Pair | None]
+    asked: Sequence[tuple[_Said, Pair, int]], junk: float, words: Sequence[int], pairs: Sequence[Pair | None]
 ) -> tuple[int, ...]:
     """Return the words that say most for what is likely."""
     telling: list[int] = []  # those of most weight first
@@ -100,12 +105,12 @@ def likely(counts: WordCounts, junk: int, good: int) -> float:
 
 
 @lru_cache(maxsize=16)  # filters; each grows with the pairs it has
-def _remembered(junk: int, good: int) -> Callable[[_Pair], _Said | None]:
+def _remembered(junk: int, good: int) -> Callable[[Pair], _Said | None]:
     """Return what tells, for a filter that has learnt so many messages of each kind, what words say that were in some of them;
     None, where that is not enough to be asked."""
     of_junk, of_good = 1 / max(1, junk), 1 / max(1, good)
 
-    def says(pair: _Pair) -> _Said | None:
+    def says(pair: Pair) -> _Said | None:
         f = _likely(*pair, of_junk, of_good)
         return None if -SAYS < f - UNKNOWN < SAYS else (-abs(f - UNKNOWN), f, log(1 - f), log(f))
 

@@ -15,7 +15,7 @@ from mailnode.policy.chances import Chance, chance
 from mailnode.policy.options import OptionModel
 from mailnode.policy.own import accounts_behind, milder
 from mailnode.values.policy import PASS, PolicyRequest, Verdict
-from mailnode.values.reading import PackedWords
+from mailnode.values.reading import PackedWords, ToldChance, shown
 
 SMALL = 8 * 1024  # octets that are read at once, in a tenth of a millisecond or two
 CERTAIN = 0.4  # how far from even chances it is to be, of 1.0
@@ -67,29 +67,35 @@ class LearntWords:
             ready = [one for one in asked if min(learnt[one].junk, learnt[one].good) >= enough]
             if not ready:
                 return PASS
-            found = await self._words(request)
-            numbers = found.unpacked() if isinstance(found, PackedWords) else list(found)
-            counts = await self._filters.words(ready, numbers)
+            reading = await request.ahead({}) if request.ahead is not None else None
+            told = dict(reading.chances) if reading is not None else {}
+            untold = [one for one in ready if one not in told]
+            if untold:
+                read = reading.words if reading is not None else None
+                told |= await self._asked(untold, read or await self._words(request))
         except StoreUnavailable:
             return PASS
-        said = {account: self._verdict(chance(one, numbers), found) for account, one in counts.items()}
-        return milder(behind, said)
+        return milder(behind, {one: self._verdict(told[one]) for one in ready if one in told})
 
-    async def _words(self, request: PolicyRequest) -> Found:
-        if request.ahead is not None and (reading := await request.ahead({})) is not None:
-            return reading.words
+    async def _asked(self, account_ids: Sequence[str], found: Found) -> dict[str, ToldChance]:
+        """Return what filters say. :raises StoreUnavailable:"""
+        numbers = found.unpacked() if isinstance(found, PackedWords) else list(found)
+        counts = await self._filters.words(account_ids, numbers)
+        return {account_id: _told(chance(one, numbers), found) for account_id, one in counts.items()}
+
+    async def _words(self, request: PolicyRequest) -> Mapping[int, bytes]:
         data = request.header[:MAX_OCTETS]
         if request.read is not None and len(data) < MAX_OCTETS:
             data += await request.read(len(request.header), MAX_OCTETS - len(data))
         if len(data) > SMALL:
-            return cast(Found, await self._threads.run("cpu", words, data))
+            return cast(Mapping[int, bytes], await self._threads.run("cpu", words, data))
         return words(data)
 
-    def _verdict(self, chance: Chance, found: Found) -> Verdict:
-        lean = 2 * chance.junk - 1
+    def _verdict(self, told: ToldChance) -> Verdict:
+        lean = 2 * told.junk - 1
         if abs(lean) < CERTAIN:
             return PASS
-        telling = _shown(chance.telling, found)
+        telling = f": {', '.join(told.telling)}" if told.telling else ""
         if lean > 0:
             return Verdict(
                 score=lean * self._options.junk, reason=f"words like those in what you took for junk{telling}"
@@ -97,7 +103,8 @@ class LearntWords:
         return Verdict(score=lean * self._options.good, reason=f"words like those in mail you keep{telling}")
 
 
-def _shown(telling: Sequence[int], found: Found) -> str:
-    named = found.named(telling) if isinstance(found, PackedWords) else [found[word] for word in telling]
-    shown = [word.decode("ascii") for word in named if word.isascii()]
-    return f": {', '.join(shown)}" if shown else ""
+def _told(chance: Chance, found: Found) -> ToldChance:
+    telling = (
+        found.named(chance.telling) if isinstance(found, PackedWords) else [found[number] for number in chance.telling]
+    )
+    return ToldChance(chance.junk, shown(telling))

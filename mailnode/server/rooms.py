@@ -105,7 +105,9 @@ class Rooms:
         self._watching = Watching(runtime.clock, stores.mail)
         self._counting: dict[tuple[str, str, str], tuple[Callable[[float], None], Callable[[float], None]]] = {}
         self._policies = self._policy_chain()
-        self._reader = MessageReader(runtime.reader, runtime.clock) if runtime.reader is not None else None
+        self._reader = (
+            MessageReader(runtime.reader, runtime.clock, stores.filters) if runtime.reader is not None else None
+        )
         self._rejects = Rejects(
             stores.directory,
             stores.mail,

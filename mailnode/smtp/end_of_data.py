@@ -86,7 +86,8 @@ class EndOfData:
         reader = self._service.reader
         if reader is None or intake.size > reader.largest or transaction.is_binary or not self._asks("end"):
             return None
-        return reader.begin(await intake.writer.read(0, intake.size), len(intake.header))
+        accounts = [account_id for route in transaction.routes.values() for account_id, _ in route.local]
+        return reader.begin(await intake.writer.read(0, intake.size), len(intake.header), accounts)
 
     async def _judge(
         self, transaction: MailTransaction, intake: Intake, digests: BodyDigests, ahead: IReadAhead | None

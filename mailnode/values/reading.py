@@ -11,6 +11,8 @@ from mailnode.values.authentication import AuthenticationResult
 from mailnode.values.blob import EncodedContent
 from mailnode.values.facts import EncodedFacts
 
+NOTHING: Mapping[int, tuple[int, int]] = {}
+
 
 class PackedWords(NamedTuple):
     """The words of a message that a filter counts, by their numbers: one behind the other, as they travel between processes at a
@@ -45,13 +47,39 @@ def packed(words: Mapping[int, bytes]) -> PackedWords:
     return PackedWords(numbers.tobytes(), ends.tobytes(), b"".join(texts))
 
 
+class AskedFilter(NamedTuple):
+    """An account whose filter is asked in the other process. ``number``: of what this process knows of it; 0: nothing.
+    ``junk``, ``good``: messages it has learnt. ``fresh``: what is known since it was asked there before, by words: in how many of
+    those messages they were."""
+
+    account_id: str
+    number: int = 0
+    junk: int = 0
+    good: int = 0
+    fresh: Mapping[int, tuple[int, int]] = NOTHING
+
+
+class ToldChance(NamedTuple):
+    """What it says: how likely the message is junk, and the words that say most, those in ASCII."""
+
+    junk: float
+    telling: tuple[str, ...]
+
+
+def shown(words: Iterable[bytes]) -> tuple[str, ...]:
+    """Return words that can be shown everywhere: those in ASCII."""
+    return tuple([word.decode("ascii") for word in words if word.isascii()])
+
+
 class ReadMessage(NamedTuple):
-    """``facts``, ``encoded``: as the store keeps them. ``words``: those a filter counts. ``authors``: the domains in From, and
-    what is wrong there, as :func:`mailnode.message.dmarc.author_domains` has them. ``signatures``: what came of those of DKIM;
-    None: the records of other keys are needed."""
+    """``facts``, ``encoded``: as the store keeps them. ``chances``: what filters say, by account. ``words``: those a filter counts;
+    None, where all that were asked know all of them. ``authors``: the domains in From, and what is wrong there, as
+    :func:`mailnode.message.dmarc.author_domains` has them. ``signatures``: what came of those of DKIM; None: the records of other
+    keys are needed."""
 
     facts: EncodedFacts
     encoded: EncodedContent
-    words: PackedWords
+    chances: Mapping[str, ToldChance]
+    words: PackedWords | None
     authors: tuple[tuple[str, ...], str]
     signatures: tuple[AuthenticationResult, ...] | None

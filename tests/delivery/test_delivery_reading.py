@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from delivery_fakes import Batches
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from mailnode.delivery.acceptance import PLAIN_LINES, TINY
-from mailnode.delivery.reading import MANY, MOMENT, MessageReader
+from mailnode.delivery.reading import MANY, MOMENT, MOST_ACCOUNTS, MessageReader
 from mailnode.errors import Busy
 from mailnode.interfaces.delivery import IMessageReader, IReadAhead
+from mailnode.interfaces.learning import IAskedFilters
 from mailnode.interfaces.outbound import Records
+from mailnode.values.reading import AskedFilter
 
 CONTENT = b"Subject: x\r\n\r\nhello\r\n"
+
+
+@implementer(IAskedFilters)
+class AskedFilters:
+    def asked(self, account_ids: Sequence[str]) -> tuple[AskedFilter, ...]:
+        return tuple(map(AskedFilter, account_ids))
 
 
 class World:
     def __init__(self) -> None:
         self.clock, self.batches = Clock(), Batches()
         self.clock.advance(1000.0)
-        self.reader = MessageReader(self.batches, self.clock)
+        self.reader = MessageReader(self.batches, self.clock, AskedFilters())
 
-    def begin(self, content: bytes = CONTENT) -> Any:
-        return self.reader.begin(content, content.find(b"\r\n\r\n") + 4)
+    def begin(self, content: bytes = CONTENT, accounts: Sequence[str] = ()) -> Any:
+        return self.reader.begin(content, content.find(b"\r\n\r\n") + 4, accounts)
 
     def begun(self) -> Any:
         """One that is read, as many come."""
@@ -68,12 +78,19 @@ def test_it_is_read_once_for_all_who_ask(world: World) -> None:
     assert message.reading is None
     ((content, answer),) = world.batches.asked
     assert content == CONTENT
-    assert world.batches.others == [(14, {"a._domainkey.x.test": (b"p=",), "b._domainkey.x.test": None}, 1000.0)]
+    assert world.batches.others == [(14, {"a._domainkey.x.test": (b"p=",), "b._domainkey.x.test": None}, 1000.0, ())]
     assert type(world.batches.others[0][1]["a._domainkey.x.test"]) is tuple  # type: ignore[index]
     answer.callback(("what was read",))
     again = Deferred.fromCoroutine(message.read({}))
     assert [first.result, again.result, message.reading] == ["what was read"] * 3
     assert len(world.batches.asked) == 1
+
+
+def test_filters_of_the_accounts_behind_it_are_asked_there(world: World) -> None:
+    world.begun()
+    for accounts, asked in ((["a", "b"], (AskedFilter("a"), AskedFilter("b"))), (["c"] * (MOST_ACCOUNTS + 1), None)):
+        Deferred.fromCoroutine(world.begin(accounts=accounts).read({}))
+        assert world.batches.others[-1][-1] == asked
 
 
 def test_nothing_is_read_where_the_other_process_died_or_is_behind(world: World) -> None:

@@ -83,7 +83,7 @@ MAY_SEE = {
     "server.process": {"net", "web", "server.runtime", "server.services", "server.serving", "server.stores"},
     "server.services": {"interfaces"},
     "server.runtime": {"config", "imap", "interfaces", "message", "net", "store", "web", "server.reading"},
-    "server.reading": {"message", "store", "values"},
+    "server.reading": {"message", "policy", "store", "values"},
     "server.serving": {
         "admin",
         "config",

@@ -17,14 +17,16 @@ from mailnode.interfaces.policy import IPolicy
 from mailnode.message.tokens import MAX_OCTETS, MAX_WORDS, message_key, words
 from mailnode.net.no_reactor import CallingThread, run_now
 from mailnode.policy.chances import chance, likely
+from mailnode.policy.shared_counts import SharedCounts
 from mailnode.server.plugins import NoFilters, NothingCounted, PluginContext, UnchangedMemory, make_policies
+from mailnode.server.reading import read as read_message
 from mailnode.values.address import parse_address
 from mailnode.values.authentication import AuthenticationResult
 from mailnode.values.directory import Resolved
 from mailnode.values.envelope import Envelope, Origin, Recipient
 from mailnode.values.learning import FilterState, SenderCounts, WordCounts
 from mailnode.values.policy import PASS, Findings, PolicyRequest
-from mailnode.values.reading import PackedWords, ReadMessage, packed
+from mailnode.values.reading import AskedFilter, PackedWords, ReadMessage, packed
 
 ALICE, BOB, TEAM, AWAY = (parse_address(f"{name}@us.test") for name in ("alice", "bob", "team", "away"))
 ROUTES = {
@@ -178,7 +180,7 @@ def test_words_that_another_process_has_read_say_the_same():
 
     async def ahead(keys):
         asked.append(keys)
-        return ReadMessage("facts", "encoded", read, ((), ""), None)
+        return ReadMessage("facts", "encoded", {}, read, ((), ""), None)
 
     async def died(keys):
         return None
@@ -190,6 +192,51 @@ def test_words_that_another_process_has_read_say_the_same():
     )
     assert here.own[ALICE].score > 5.0 and here == there == at_last
     assert asked == [{}]
+
+
+class ReadAhead:
+    """A message that is read as another process does, which is asked about these filters."""
+
+    def __init__(self, *asked):
+        self.reading = read_message(HEADER + BODY, len(HEADER), {}, 0.0, asked)
+
+    async def __call__(self, keys):
+        return self.reading
+
+
+def judged(filters, ahead, *to):
+    verdict = run_now(policy("words", filters).judge(request(*to)._replace(ahead=ahead, read=None, header=b"")))
+    asked, filters.asked = filters.asked, []
+    return verdict, asked
+
+
+def test_filters_that_another_process_has_asked_say_the_same():
+    filters, message = Filters(JUNK, GOOD), words(HEADER + BODY)
+    said = filters.counts["a"]
+    counts = {number: said.words.get(number, (0, 0)) for number in message}
+    some = dict(list(counts.items())[:-1])
+    rest = {number: both for number, both in counts.items() if number not in some}
+    here, asked = judged(filters, ReadAhead(AskedFilter("a")))
+    assert here.own[ALICE].score > 5.0 and "watches" in here.own[ALICE].reason and len(asked) == 1
+    for fresh, known in ((some, False), ({}, False), (rest, True), ({}, True)):
+        ahead = ReadAhead(AskedFilter("a", 1, said.junk, said.good, fresh))
+        assert judged(filters, ahead) == (here, [] if known else asked)
+        assert (ahead.reading.words is None) == known
+    both = judged(filters, ReadAhead(AskedFilter("a", 1, said.junk, said.good), AskedFilter("b")), ALICE, BOB)
+    assert both[0].own == {ALICE: here.own[ALICE], BOB: here.own[ALICE]} and both[1] == [(["b"], list(message))]
+    assert (
+        ReadAhead(AskedFilter("a", 2, said.junk, said.good)).reading.chances == {}
+    )  # with another number all begins anew
+    assert ReadAhead().reading.words is None  # nobody has learnt anything
+
+
+def test_counts_of_filters_unused_longest_go_when_there_is_no_room():
+    shared, message = SharedCounts(most=4), {1: b"one", 2: b"two"}
+    for number in (1, 2):
+        assert shared.tell(AskedFilter("a", number, 30, 30, {1: (1, 0), 2: (0, 0)}), message) is not None
+    assert shared.tell(AskedFilter("a", 1, 30, 30), message) is not None
+    assert shared.tell(AskedFilter("a", 3, 30, 30, {1: (1, 0)}), message) is None
+    assert [shared.tell(AskedFilter("a", one, 30, 30), message) is not None for one in (1, 2)] == [True, False]
 
 
 @given(st.dictionaries(st.integers(0, 2**32 - 1), st.binary(max_size=300), max_size=20))

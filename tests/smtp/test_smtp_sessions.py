@@ -1283,8 +1283,8 @@ def test_results_that_take_long_to_read_are_taken_out():
 
 
 class ReadAhead:
-    def __init__(self, content: bytes, header_size: int) -> None:
-        self.about = content, header_size
+    def __init__(self, content: bytes, header_size: int, accounts: Any) -> None:
+        self.about = content, header_size, accounts
         self.reading: Any = None
 
     async def read(self, keys: Any) -> Any:
@@ -1298,8 +1298,8 @@ class Reader:
     def __init__(self) -> None:
         self.begun: list[ReadAhead] = []
 
-    def begin(self, content: bytes, header_size: int) -> ReadAhead:
-        self.begun.append(ReadAhead(content, header_size))
+    def begin(self, content: bytes, header_size: int, accounts: Any) -> ReadAhead:
+        self.begun.append(ReadAhead(content, header_size, accounts))
         return self.begun[-1]
 
 
@@ -1330,5 +1330,6 @@ def test_a_small_message_is_read_by_another_process_for_policies_and_the_store(c
         assert client.codes(f"DATA\n{content}.\n")[-1] == "250"
         assert len(reader.begun) == asked and staged == (["reading"] if asked else [None])
         taken = world.delivery.accepted[-1][2]
-        assert [one.about for one in reader.begun] == [(taken, taken.index(b"\r\n\r\n") + 4)] * asked
+        about = taken, taken.index(b"\r\n\r\n") + 4, ["id-bob"]
+        assert [one.about for one in reader.begun] == [about] * asked
     assert read == ["reading" if begun else None]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from mailnode.store.facades.known_words import ACCOUNT, KNOWN_SECONDS, KnownWords
+from mailnode.store.facades.known_words import ACCOUNT, KNOWN_SECONDS, SHARED_AT_ONCE, KnownWords
 from mailnode.values.learning import FilterState, SenderCounts, WordCounts
+from mailnode.values.reading import AskedFilter
 
 STATE = FilterState(3, 4, 2, 1, 5.0)
 
@@ -47,6 +48,30 @@ def test_what_was_asked_before_a_lesson_is_not_put_to_what_was_after():
     memory.forget("a")
     assert memory.keep_words(known, [3], WordCounts(3, 4))  # whoever asked gets the answer, and nobody else
     assert memory.of("a", STATE, 0.0).missing([3]) == [3]
+
+
+def test_another_process_is_told_each_word_once():
+    memory = KnownWords()
+    assert memory.asked("a", STATE, 0.0) == AskedFilter("a")
+    memory.of("a", STATE, 0.0)
+    assert memory.asked("a", STATE, 0.0) == AskedFilter("a")  # nobody asked the store yet
+    kept(memory)
+    first, again = memory.asked("a", STATE, 0.0), memory.asked("a", STATE, 0.0)
+    assert first == AskedFilter("a", first.number, 3, 4, {1: (2, 1), 2: (0, 0)}) and first.number
+    assert again == first._replace(fresh={})
+    kept(memory, words=(2, 3))
+    assert memory.asked("a", STATE, 0.0).fresh.keys() == {2, 3}
+    assert memory.asked("a", None, 0.0) == AskedFilter("a") == memory.asked("a", STATE, KNOWN_SECONDS)
+    kept(memory, now=KNOWN_SECONDS)
+    assert memory.asked("a", STATE, KNOWN_SECONDS).number not in (0, first.number)
+
+
+def test_of_many_words_another_process_is_told_some_at_a_time():
+    memory = KnownWords()
+    kept(memory, words=range(2 * SHARED_AT_ONCE + 1))
+    told = [memory.asked("a", STATE, 0.0).fresh for _ in range(4)]
+    assert [len(some) for some in told] == [SHARED_AT_ONCE, SHARED_AT_ONCE, 1, 0]
+    assert {word for some in told for word in some} == set(range(2 * SHARED_AT_ONCE + 1))
 
 
 def test_those_unused_longest_go_when_there_is_no_room():

@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from zope.interface import implementer
 
 from mailnode.errors import StoreUnavailable
-from mailnode.interfaces.learning import ILearning
+from mailnode.interfaces.learning import IAskedFilters, ILearning
 from mailnode.interfaces.runtime import IClock
 from mailnode.store.engines.engine import Engine, mail_tenancy
 from mailnode.store.facades.known_words import KnownOfAccount, KnownWords
 from mailnode.store.units import acts, filter_rows
 from mailnode.values.learning import GOOD, JUNK, ActedPage, FilterState, Learnt, Lesson, SenderCounts, WordCounts
+from mailnode.values.reading import AskedFilter
 
 STATES_KNOWN = 10.0  # seconds for which it need not be looked up how much filters have learnt
 STATES = 10_000  # filters of which that is remembered
@@ -24,7 +25,7 @@ MESSAGES_KEPT = 180 * 86_400  # seconds a message that was learnt is remembered
 SENDERS_KEPT = 400 * 86_400  # seconds a sender is remembered since something was learnt of it
 
 
-@implementer(ILearning)
+@implementer(ILearning, IAskedFilters)
 class Filters:
     """Runs units; remembers for a while how much filters have learnt: most have learnt nothing."""
 
@@ -72,6 +73,17 @@ class Filters:
                 if one in said and not self._known.keep_words(known[one], asked, said[one]):  # it has just learnt
                     known[one] = await self._asked_anew(one, states[one], words)
         return {one: of_account.word_counts() for one, of_account in known.items() if of_account.counts is not None}
+
+    def asked(self, account_ids: Sequence[str]) -> tuple[AskedFilter, ...]:
+        """See :class:`IAskedFilters`."""
+        now, states = self._clock.seconds(), self._states
+        return tuple(
+            [
+                self._known.asked(one, states.get(one), now)
+                for one in account_ids
+                if states.get(one) is not NOTHING_LEARNT
+            ]
+        )
 
     async def _asked_anew(self, account_id: str, state: FilterState, words: Sequence[int]) -> KnownOfAccount:
         self._known.forget(account_id)
