@@ -115,8 +115,30 @@ class Restored(TypedDict):
     faults: list[str]  # what is wrong with the store, a line each
 
 
-class RunningServer(Protocol):
+class FilesReopened(TypedDict):
+    """Files that are served again."""
+
+    files: list[str]
+
+
+class StoreFiles(Protocol):
+    """The files of a store, whether a server runs on them or not."""
+
+    async def accept_older(self, files: Sequence[str]) -> OlderAccepted:
+        """Go on with files that are older than what was acknowledged.
+
+        :param files: ``mail-00`` and so on; while no server runs also ``queue``, ``directory``, or ``all``.
+        :raises ConfigurationError: it cannot be.
+        """
+
+
+class RunningServer(StoreFiles, Protocol):
     """A server that runs."""
+
+    async def reopen(self, files: Sequence[str]) -> FilesReopened:
+        """Serve mail partitions again that were not served, now that their latest files are there.
+
+        :raises ConfigurationError: they are not."""
 
     async def reload(self) -> Reloaded:
         """Take over what can change live, or nothing when there is a mistake anywhere."""
@@ -127,12 +149,6 @@ class RunningServer(Protocol):
 
 class StoppedStore(Protocol):
     """The files of a store, while no server runs."""
-
-    async def accept_older(self, files: Sequence[str]) -> OlderAccepted:
-        """Go on with files that are older than what was acknowledged.
-
-        :param files: ``mail-00``, ``queue``, ``directory``, or ``all``. :raises ConfigurationError: it cannot be.
-        """
 
     async def go_back(self) -> WentBack:
         """Put databases back as they were before the last start that brought some up to date.

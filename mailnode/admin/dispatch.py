@@ -30,7 +30,7 @@ from mailnode.admin import (
     tls,
     undelete,
 )
-from mailnode.admin.administration import Administration, RunningServer, StoppedStore, StoreCopies
+from mailnode.admin.administration import Administration, RunningServer, StoppedStore, StoreCopies, StoreFiles
 from mailnode.admin.operations import AnyOperation, Operation, OperationFailed, Reason
 from mailnode.errors import DomainError
 
@@ -83,7 +83,7 @@ _WORDS: dict[type[DomainError], tuple[Reason, str]] = {
 
 
 async def run(
-    works_on: Administration | StoppedStore | StoreCopies, name: str, arguments: Mapping[str, object]
+    works_on: Administration | StoppedStore | StoreFiles | StoreCopies, name: str, arguments: Mapping[str, object]
 ) -> object:
     """Run one operation; the result is plain JSON data. :raises OperationFailed:"""
     operation = OPERATIONS.get(name)
@@ -102,7 +102,7 @@ async def run(
         raise OperationFailed(Reason.WRONG_VALUE, str(error)) from error
 
 
-def _part(operation: AnyOperation, given: Administration | StoppedStore | StoreCopies) -> object:
+def _part(operation: AnyOperation, given: Administration | StoppedStore | StoreFiles | StoreCopies) -> object:
     """Return what an operation works on. :raises OperationFailed: it is not there."""
     if operation.works_on is StoppedStore and isinstance(given, Administration):
         raise OperationFailed(
@@ -110,7 +110,7 @@ def _part(operation: AnyOperation, given: Administration | StoppedStore | StoreC
         )
     if operation.works_on is StoreCopies and isinstance(given, Administration):
         raise OperationFailed(Reason.WRONG_VALUE, f"{operation.name}: the command does this by itself")
-    if operation.works_on is RunningServer:
+    if operation.works_on is RunningServer or (operation.works_on is StoreFiles and isinstance(given, Administration)):
         server = given.server if isinstance(given, Administration) else None
         if server is None:
             raise OperationFailed(Reason.UNREACHABLE, NO_SERVER)

@@ -22,7 +22,7 @@ from typing import (
     get_type_hints,
 )
 
-from mailnode.admin.administration import Administration, RunningServer, StoppedStore, StoreCopies
+from mailnode.admin.administration import Administration, RunningServer, StoppedStore, StoreCopies, StoreFiles
 
 # Types of parameters that say more than text and number.
 Secret = NewType("Secret", str)  # a password: not in the log, and asked for rather than given on a command line
@@ -30,7 +30,7 @@ Octets = NewType("Octets", int)
 Count = NewType("Count", int)
 Seconds = NewType("Seconds", int)
 
-C = TypeVar("C", Administration, RunningServer, StoppedStore, StoreCopies)
+C = TypeVar("C", Administration, RunningServer, StoppedStore, StoreFiles, StoreCopies)
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -100,7 +100,7 @@ class Operation(Generic[C, P, R]):
 
     name: str  # the noun, dots, the verb
     function: Callable[Concatenate[C, P], Coroutine[object, object, R]]
-    works_on: type[Administration] | type[RunningServer] | type[StoppedStore] | type[StoreCopies]
+    works_on: type[Administration] | type[RunningServer] | type[StoppedStore] | type[StoreFiles] | type[StoreCopies]
     parameters: tuple[OperationParameter, ...]
     changes: bool
     destroys: bool
@@ -142,8 +142,8 @@ def operation(
     open files.
 
     What its first parameter's type is says where it can be done: ``Administration`` on a running server and on the store of
-    one that does not run, ``RunningServer`` and ``StoppedStore`` on one of them, ``StoreCopies`` beside either, by the command
-    itself. One that destroys also changes.
+    one that does not run, ``StoreFiles`` on the server or on the files, ``RunningServer`` and ``StoppedStore`` on one of them,
+    ``StoreCopies`` beside either, by the command itself. One that destroys also changes.
     """
 
     def declare(function: Callable[Concatenate[C, P], Coroutine[object, object, R]]) -> Operation[C, P, R]:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from mailnode.admin.administration import Administration, OlderAccepted, StoppedStore, WentBack
+from mailnode.admin.administration import (
+    Administration,
+    FilesReopened,
+    OlderAccepted,
+    RunningServer,
+    StoppedStore,
+    StoreFiles,
+    WentBack,
+)
 from mailnode.admin.finding import about, find_account
 from mailnode.admin.operations import operation
 
@@ -50,10 +58,16 @@ async def store_acknowledge(admin: Administration) -> DamageAcknowledged:
     return {"acknowledged": await admin.acknowledge_damage()}
 
 
-@operation("store.accept-older", destroys=True)
-async def accept_older(store: StoppedStore, files: list[str]) -> OlderAccepted:
+@operation("store.accept-older", destroys=True, long=True)
+async def accept_older(store: StoreFiles, files: list[str]) -> OlderAccepted:
     """Go on with files that are older than what was acknowledged."""
     return await store.accept_older(files)
+
+
+@operation("store.reopen", changes=True)
+async def reopen(server: RunningServer, files: list[str]) -> FilesReopened:
+    """Serve mail partitions again whose latest files were put back."""
+    return await server.reopen(files)
 
 
 @operation("store.go-back", destroys=True)

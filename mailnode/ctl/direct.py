@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mailnode import interpreter
-from mailnode.admin.administration import RunningServer, StoppedStore, StoreCopies
+from mailnode.admin.administration import RunningServer, StoppedStore, StoreCopies, StoreFiles
 from mailnode.admin.dispatch import NO_SERVER, OPERATIONS, run
 from mailnode.admin.operations import OperationFailed, Reason
 from mailnode.config.schema import Config
@@ -50,7 +50,7 @@ def run_directly(config: Config, name: str, arguments: Mapping[str, object]) -> 
     check_owner(data)
     if works_on is StoreCopies:
         return administration.with_copies(config, lambda copies: run(copies, name, arguments))
-    if works_on is StoppedStore:
+    if works_on in (StoppedStore, StoreFiles):
         return administration.with_stopped_store(config, lambda store: run(store, name, arguments))
     try:
         return administration.with_store(config, lambda admin: run(admin, name, arguments))

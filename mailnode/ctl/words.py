@@ -424,6 +424,13 @@ WORDS = {
         """,
         shown(display.record),
     ),
+    "store.reopen": Words(
+        """Serve mail partitions (FILES: mail-00 ...) again that are not served, while the server runs.
+
+        For when the latest file was put back, or what kept it from being opened is over. A file that is older than what was
+        acknowledged stays out of service: see `mailnode store accept-older`.
+        """
+    ),
     "store.reindex": Words(
         """Make the search index of ACCOUNTS anew, or of all accounts ("all").
 
@@ -443,10 +450,11 @@ WORDS = {
         " programs fetch these mailboxes anew.",
     ),
     "store.accept-older": Words(
-        """Go on with older FILES (mail-00, queue, directory, or all), while no server runs.
+        """Go on with older FILES (mail-00, queue, directory, or all).
 
-        Mailboxes of a mail partition get a new UIDVALIDITY, so that no program takes a new message for one it knows; accounts
-        it does not have are made again, empty. Use "all" after the whole data directory was brought back from a backup.
+        While the server runs these are mail partitions, which it does not serve before; everything else is served on. Mailboxes of
+        a mail partition get a new UIDVALIDITY, so that no program takes a new message for one it knows; accounts it does not
+        have are made again, empty. Use "all" after the whole data directory was brought back from a backup.
         """,
         shown(display.older_accepted),
         "Go on with files that are older than what was acknowledged? What came since is lost, and mail programs"

@@ -31,10 +31,17 @@ class MessageKeys:
     def __init__(self, octets: int = OCTETS, entries: int = ENTRIES) -> None:
         """:param octets, entries: that may be kept."""
         self.secret = secrets.token_bytes(16)
+        self.epoch = 0  # how often all was forgotten: what is found under way then is kept where nobody looks for it
         self._entries = entries
         self._left = octets
         self._kept: OrderedDict[Hashable, tuple[Kept, int]] = OrderedDict()
         self.filling = Turns()  # by mailbox: one reads its columns, who comes second finds them
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.epoch += 1
+        self._left += sum([octets for _, octets in self._kept.values()])
+        self._kept.clear()
 
     def get(self, key: Hashable) -> Kept | None:
         """Return what is kept under a key."""

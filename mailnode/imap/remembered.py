@@ -1,7 +1,8 @@
 """What searches found out of messages, kept for the next time: people look for the same again, page by page, once more after new
 mail, and with further keys.
 
-What a message says never changes, nor which message a UID names, so nothing that is kept has to be compared with the store. A
+What a message says never changes, nor which message a UID names, so nothing that is kept has to be compared with the store; after
+a repair of the store, which may put right what was kept of messages, all is forgotten. A
 message that came since is asked as ever; one that is gone is in no view. Whoever searches finds what the same login found before,
 and nobody learns from its time what others look for.
 """
@@ -52,7 +53,8 @@ async def remembered(context: Searching, key: SearchKey, candidates: Sequence[in
     if len(candidates) < LEAST or not all(isinstance(leaf, _LASTING) for leaf in leaves(key)):
         return await ask(context, key, candidates, [])
     view, answers = context.mailbox.view, context.services.answers
-    name = context.mail.account_id, context.mailbox.mailbox.account_id, view.mailbox_id, view.uidvalidity, _digest(key)
+    mailbox = context.mailbox.mailbox.account_id, view.mailbox_id, view.uidvalidity
+    name = answers.epoch, context.mail.account_id, *mailbox, _digest(key)
     kept = answers.get(name)
     known = kept if isinstance(kept, Answered) else Answered(array("I"), b"")
     uids = await _uids(context, candidates)

@@ -13,7 +13,6 @@ from mailnode.admin.administration import (
     Administration,
     OlderAccepted,
     Restored,
-    StoppedStore,
     StoreCopies,
     WentBack,
 )
@@ -93,7 +92,7 @@ def with_store(config: Config, work: Callable[[Administration], Coroutine[Deferr
         return run_now(work(opened))
 
 
-def with_stopped_store(config: Config, work: Callable[[StoppedStore], Coroutine[Deferred[object], object, T]]) -> T:
+def with_stopped_store(config: Config, work: Callable[[_Files], Coroutine[Deferred[object], object, T]]) -> T:
     """Do some work on the files of a store, while no server runs. :raises ConfigurationError:"""
     return run_now(work(_Files(config)))
 

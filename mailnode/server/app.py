@@ -9,7 +9,7 @@ from random import uniform
 
 from twisted.logger import Logger
 
-from mailnode.admin.administration import Administration, Reloaded, ServerStatus
+from mailnode.admin.administration import Administration, FilesReopened, OlderAccepted, Reloaded, ServerStatus
 from mailnode.admin.control_socket import ControlFactory, ControlPort
 from mailnode.admin.dkim_rotation import DkimRotation
 from mailnode.auth.passwords import make_credentials
@@ -29,6 +29,7 @@ from mailnode.server.administration import password_judge
 from mailnode.server.health import HealthReport
 from mailnode.server.judging import Trials
 from mailnode.server.outgoing import Outgoing
+from mailnode.server.partition_service import PartitionService
 from mailnode.server.polling import DirectoryPoll
 from mailnode.server.ports import OwnPorts
 from mailnode.server.process import Closing, MailProcess
@@ -42,6 +43,7 @@ from mailnode.server.services import EndedAtOnce, Services, Startable
 from mailnode.server.serving import Serving
 from mailnode.server.stores import OwnStores, backup_opener
 from mailnode.upkeep.sweeper import Sweeper
+from mailnode.values.checked import StoreChecked
 from mailnode.values.events import emit, moment
 from mailnode.values.queue import QueueTally
 from mailnode.values.search import IndexLag
@@ -109,6 +111,7 @@ class Server:
             hints,
             log,
         )
+        self._partitions = PartitionService(self._stores, self._mail_changed)
         self._health = HealthReport(self._stores, reactor)
         self._reloading = Reloading(
             self._holder, read_again, self._certificates, self._stores.directory, self._further.changed
@@ -154,7 +157,7 @@ class Server:
             lambda: self.config.submission.settings(),
             self._stores.tls_results,
             lambda: self.config.tls_reports.settings() if self.config.tls_reports is not None else None,
-            self._stores.check,
+            self._check,
             self._stores.known_damage.acknowledge,
             lambda: self._serving.rooms.listed_policies,
             self._stores.policy_tally,
@@ -329,6 +332,27 @@ class Server:
         return lines if more <= 0 else [*lines[:TOLD], f"and {more} more: mailnode store verify"]
 
     # Changes while it runs
+
+    async def accept_older(self, files: Sequence[str]) -> OlderAccepted:
+        """Go on with mail partitions that are older than what was acknowledged; all else is served on."""
+        return {"files": sorted(files), "accounts": await self._partitions.accept_older(files)}
+
+    async def reopen(self, files: Sequence[str]) -> FilesReopened:
+        """Serve mail partitions whose latest files were put back; all else is served on."""
+        await self._partitions.reopen(files)
+        return {"files": sorted(files)}
+
+    async def _check(self, now: float, contents: bool, repair: bool) -> StoreChecked:
+        checked = await self._stores.check(now, contents, repair)
+        if checked.mended:
+            await self._mail_changed()
+        return checked
+
+    async def _mail_changed(self) -> None:
+        """Return when no process remembers anything of mail that may be otherwise now."""
+        self._stores.mail.forget()
+        self._process.runtime.forget_mail()
+        await self._further.mail_changed()
 
     async def reload(self) -> Reloaded:
         """Take over what can change live, or nothing when there is a mistake anywhere.

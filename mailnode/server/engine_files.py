@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+from mailnode.errors import ConfigurationError
 from mailnode.store.disk.data_lock import DataLock
 from mailnode.store.disk.reserve import Reserve
+from mailnode.store.engines.engine import RunUnit
 from mailnode.store.engines.sqlite import SqliteEngine
+
+T = TypeVar("T")
 
 OnDisk = Callable[[Callable[[], str]], Awaitable[str]]
 
@@ -40,6 +44,9 @@ class EngineFiles(Protocol):
 
     async def accept(self) -> None:
         """Remember that files which are older than what was acknowledged are the ones in use from now on."""
+
+    async def take_in(self, name: str, older: bool, prepare: Callable[[RunUnit], T]) -> T:
+        """Serve a mail partition that was left out; see :class:`SqliteEngine`. :raises ConfigurationError: why it stays out."""
 
 
 class SqliteFiles:
@@ -77,6 +84,10 @@ class SqliteFiles:
         """See :class:`EngineFiles`."""
         await self._engine.accept()
 
+    async def take_in(self, name: str, older: bool, prepare: Callable[[RunUnit], T]) -> T:
+        """See :class:`EngineFiles`."""
+        return await self._engine.take_in(name, older, prepare)
+
 
 class NoFiles:
     """None: the engine's data is on a server of its own, and here are blobs and the control socket alone."""
@@ -113,3 +124,7 @@ class NoFiles:
 
     async def accept(self) -> None:
         """See :class:`EngineFiles`."""
+
+    async def take_in(self, name: str, older: bool, prepare: Callable[[RunUnit], T]) -> T:
+        """See :class:`EngineFiles`."""
+        raise ConfigurationError([f"{name}: the store has no such file"])

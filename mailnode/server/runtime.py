@@ -57,6 +57,11 @@ class Runtime:
     batches: Batches | None  # None: everything small is scanned in this process
     reader: Batches | None  # None: and each is read by whoever asks about it
 
+    def forget_mail(self) -> None:
+        """Forget what was found out of messages: what is known of them may be otherwise now."""
+        self.keys.clear()
+        self.answers.clear()
+
     def stop_helpers(self) -> None:
         """End the processes that help this one. Calls under way fail with Busy."""
         self.processes.stop()

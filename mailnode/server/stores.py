@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 from twisted.logger import Logger
 
@@ -19,7 +20,7 @@ from mailnode.store.backups.restoring import is_begun
 from mailnode.store.blobs.local import LocalBlobs
 from mailnode.store.disk.data_lock import DataLock
 from mailnode.store.disk.reserve import Reserve
-from mailnode.store.engines.engine import DIRECTORY, QUEUE, Engine, mail_tenancy
+from mailnode.store.engines.engine import DIRECTORY, QUEUE, Engine, RunUnit, mail_tenancy
 from mailnode.store.engines.remote import Ask, RemoteEngine
 from mailnode.store.engines.sqlite import SqliteEngine
 from mailnode.store.engines.sqlite_files import quick_check
@@ -44,6 +45,8 @@ from mailnode.store.facades.tls_results import TlsResults
 from mailnode.store.facades.undelete import Undelete
 from mailnode.values.checked import StoreChecked
 from mailnode.values.events import emit
+
+T = TypeVar("T")
 
 OTHER_DATABASES = 3  # directory, queue and ephemeral data
 
@@ -87,12 +90,12 @@ class Stores:
         self.policy_memory = PolicyMemory(engine, ephemeral, clock)
         self.policy_tally = PolicyTally(engine, clock)
         self.dmarc_results = DmarcResults(engine, clock, reports=config.dmarc_reports is not None)
-        self._partitions = config.server.partitions
+        self.partitions = config.server.partitions
 
     @property
     def databases(self) -> int:
         """How many files the SQLite engine has."""
-        return self._partitions + OTHER_DATABASES
+        return self.partitions + OTHER_DATABASES
 
     async def start(self) -> None:
         """Open. :raises ConfigurationError: what stands in the way."""
@@ -210,6 +213,13 @@ class OwnStores(Stores):
         await self._files.accept()
         return sorted(self._accepted), accounts
 
+    async def take_in(self, name: str, older: bool, prepare: Callable[[RunUnit], T]) -> T:
+        """Serve a mail partition that was left out; see :class:`SqliteEngine`. :raises ConfigurationError: why it stays out."""
+        result = await self._files.take_in(name, older, prepare)
+        await self.known_damage.forget([f"{name}.db"])
+        await self.known_damage.count()
+        return result
+
     def damage(self) -> dict[str, str]:
         """Say what is wrong with each file of the store that is damaged or not served, by the file's name."""
         return self._files.damage()
@@ -285,6 +295,11 @@ class WorkerStores(Stores):
             RemoteEphemeral(ask),
             lambda: ask("directory.changed"),
         )
+
+    async def look_at_service(self) -> None:
+        """Serve what the owner serves by now, and nothing else."""
+        if isinstance(self.engine, RemoteEngine):
+            await self.engine.look_at_service()
 
     def tell_damaged(self, tell: Callable[[str, str], None]) -> None:
         """Have it called, with its name and words, when a blob or a file is found damaged."""

@@ -11,7 +11,7 @@ from twisted.internet import reactor
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
-from mailnode.admin.administration import Administration, RunningServer, StoppedStore
+from mailnode.admin.administration import Administration, RunningServer, StoppedStore, StoreFiles
 from mailnode.admin.control_client import ask
 from mailnode.admin.control_socket import ControlFactory, ControlPort
 from mailnode.admin.dispatch import OPERATIONS, run
@@ -143,7 +143,8 @@ def test_a_declaration_knows_its_parameters():
     assert (say.works_on, say.changes, say.destroys, say.about) == (Administration, False, False, "Greet somebody.")
     assert forget.changes and forget.destroys
     assert OPERATIONS["status"].works_on is RunningServer
-    assert OPERATIONS["store.accept-older"].works_on is StoppedStore
+    assert OPERATIONS["store.accept-older"].works_on is StoreFiles
+    assert OPERATIONS["store.go-back"].works_on is StoppedStore
 
 
 @pytest.mark.parametrize(
@@ -182,7 +183,8 @@ def data(tmp_path):
 
 def test_what_is_for_a_running_server_makes_no_store(data):
     for name in (name for name in OPERATIONS if OPERATIONS[name].works_on is RunningServer):
-        done = CliRunner().invoke(main, ["--data", str(data), *path_of(name)])
+        arguments = ["mail-00"] * any(one.required for one in OPERATIONS[name].parameters)
+        done = CliRunner().invoke(main, ["--data", str(data), *path_of(name), *arguments])
         assert done.exit_code == 4 and "no server is running" in done.stderr
     assert not list(data.iterdir())
 
@@ -191,7 +193,7 @@ def test_a_running_server_s_own_operations_and_those_on_files_are_kept_apart(dat
     with administration(demo_config(data)) as admin:
         for name, arguments, reason in (
             ("status", {}, Reason.UNREACHABLE),
-            ("store.accept-older", {"files": ["all"]}, Reason.CONFLICT),
+            ("store.go-back", {}, Reason.CONFLICT),
         ):
             with pytest.raises(OperationFailed) as failed:
                 run_now(run(admin, name, arguments))

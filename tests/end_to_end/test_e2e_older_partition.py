@@ -10,7 +10,7 @@ import urllib.request
 import zlib
 
 import pytest
-from servers import PASSWORD, MailNode
+from servers import PASSWORD, MailNode, wait_for
 
 
 @pytest.fixture(params=[1, 2])
@@ -71,7 +71,8 @@ def health(node):
             return error.code, json.load(error)
 
 
-def test_an_older_partition_is_not_served_and_then_accepted(node):
+@pytest.mark.parametrize("stopped", [False, True])
+def test_an_older_partition_is_not_served_and_then_accepted(node, stopped):
     here, there = of_partition(node, 0), of_partition(node, 1)
     assert send(node, there) == 250
     node.stop()
@@ -79,6 +80,7 @@ def test_an_older_partition_is_not_served_and_then_accepted(node):
     before = (data / "mail-01.db").read_bytes()
     node.start()
     assert send(node, there) == 250
+    wait_for(lambda: len(inbox(node, there)[1]) == 2, "both messages")
     was = inbox(node, there)
     assert len(was[1]) == 2
     node.stop()
@@ -104,15 +106,52 @@ def test_an_older_partition_is_not_served_and_then_accepted(node):
     assert (code, told["status"], told["files"]) == (503, "damaged", ["mail-01.db"])
     assert str(data / "mail-01.db") in node.ctl("status").stdout
     assert node.events("store.behind")[-1]["file"] == str(data / "mail-01.db")
-    refused = node.ctl("store", "accept-older", "mail-01", "--yes", check=False)
-    assert refused.returncode and "running" in refused.stderr
-
-    node.stop()
+    refused = node.ctl("store", "reopen", "mail-01", check=False)
+    assert refused.returncode and "is older than what was acknowledged" in refused.stderr
     assert node.ctl("store", "accept-older", "mail-01", check=False).returncode == 2
+    refused = node.ctl("store", "accept-older", "queue", "--yes", check=False)
+    assert refused.returncode and "stop it first" in refused.stderr
+
+    if stopped:
+        node.stop()
+    beside = imap(node) if not stopped else None
+    if beside is not None:
+        beside.login(here, PASSWORD)
+        beside.select()
     node.ctl("store", "accept-older", "mail-01", "--yes")
-    node.start()
+    if stopped:
+        node.start()
+    for _ in range(4):  # whichever process takes it
+        now = inbox(node, there)
+        assert (now[0] > was[0], len(now[1])) == (True, 1)
     assert send(node, there) == 250
-    now = inbox(node, there)
-    assert now[0] > was[0]
-    assert len(now[1]) == 2
+    wait_for(lambda: len(inbox(node, there)[1]) == 2, "the message that came now")
     assert health(node)[0] == 200
+    if beside is not None:
+        assert beside.noop()[0] == "OK" and len(beside.uid("SEARCH", "ALL")[1][0].split()) == 1
+        beside.logout()
+        node.stop()
+        node.start()
+        assert health(node)[0] == 200 and len(inbox(node, there)[1]) == 2
+
+
+def test_the_latest_file_put_back_is_served_while_the_server_runs(node):
+    there = of_partition(node, 1)
+    assert send(node, there) == 250
+    node.stop()
+    data = node.folder / "data"
+    latest = (data / "mail-01.db").read_bytes()
+    (data / "mail-01.db").write_bytes(b"x" * 9000)
+    node.start()
+    assert 400 <= send(node, there) < 500
+    assert node.ctl("store", "reopen", "mail-01", check=False).returncode
+    for ending in ("-wal", "-shm"):
+        (data / f"mail-01.db{ending}").unlink(missing_ok=True)
+    (data / "mail-01.db").write_bytes(latest)
+    node.ctl("store", "reopen", "mail-01")
+    for _ in range(4):  # whichever process takes it
+        assert len(inbox(node, there)[1]) == 1
+    assert send(node, there) == 250
+    wait_for(lambda: len(inbox(node, there)[1]) == 2, "the message that came now")
+    assert health(node)[0] == 200
+    assert node.events("store.in_service")[-1]["file"] == str(data / "mail-01.db")

@@ -1,7 +1,9 @@
 """``mailnode store verify --contents`` and ``--repair`` on a server that serves meanwhile, whichever process a client meets."""
 
+import contextlib
 import json
 import re
+import sqlite3
 import urllib.error
 import urllib.request
 
@@ -89,3 +91,36 @@ def test_a_message_whose_file_is_cut_is_named_set_aside_and_taken_back(node):
     assert (code, told["faults"], told["set_aside"]) == (0, [], [])
     assert told["mended"][0].endswith("message 2 can be read again")
     assert read(node) == (3, "OK", ["one", "two", "three"])
+
+
+def test_what_searches_found_by_wrong_facts_is_forgotten_by_a_repair(node):
+    client = Dial(node, "none", False).imap()
+    for number in range(1, 101):  # as many as there must be for answers to be remembered
+        assert client.append("INBOX", None, None, b"Subject: number %d.\r\n\r\nx\r\n" % number)[0] == "OK"
+    client.logout()
+    node.stop()
+    assert [path for path in node.data.glob("mail-*.db") if facts_swapped(path)]
+    node.config.write_text(node.config.read_text() + "\n[search]\nindex = false\n")  # which would know better
+    node.start()
+    clients = [Dial(node, "none", False).imap() for _ in range(6)]  # whichever process takes them
+    for one in clients:
+        one.select("INBOX")
+        assert one.uid("SEARCH", "SUBJECT", '"number 1."')[1] == [b"2"]
+    told, code = verify(node, "--repair")
+    assert (code, len(told["mended"])) == (0, 2), told
+    for one in clients:
+        assert one.uid("SEARCH", "SUBJECT", '"number 1."')[1] == [b"1"]
+        one.logout()
+
+
+def facts_swapped(path):
+    """Have two messages of a partition say of themselves what the other one does; whether it has any."""
+    columns = "envelope, bodystructure, sort, fields, body, parts"
+    with contextlib.closing(sqlite3.connect(path, timeout=60)) as connection, connection:
+        rows = connection.execute(
+            f"SELECT {columns} FROM message WHERE message_id IN (1, 2) ORDER BY message_id"
+        ).fetchall()
+        for message_id, row in zip((2, 1), rows, strict=False):
+            marks = ", ".join(f"{column} = ?" for column in columns.split(", "))
+            connection.execute(f"UPDATE message SET {marks} WHERE message_id = {message_id}", row)
+    return bool(rows)

@@ -67,6 +67,7 @@ MAY_SEE = {
         "server.health",
         "server.judging",
         "server.outgoing",
+        "server.partition_service",
         "server.polling",
         "server.ports",
         "server.process",
@@ -132,7 +133,8 @@ MAY_SEE = {
     "server.routing": {"config", "delivery", "interfaces", "values"},
     "server.tokens": {"auth", "config", "errors", "interfaces", "net", "server.runtime"},
     "server.stores": {"config", "errors", "interfaces", "store", "values", "server.engine_files"},
-    "server.engine_files": {"store"},
+    "server.engine_files": {"errors", "store"},
+    "server.partition_service": {"errors", "store", "server.stores"},
     "server.outgoing": {
         "config",
         "delivery",

@@ -91,6 +91,12 @@ class FurtherProcesses:
         """Return when all have forgotten what they remember of directory and accounts, or did not answer in time."""
         await self._workers.ask("changed")
 
+    async def mail_changed(self) -> bool:
+        """Return when all serve the partitions that this process does, and have forgotten what they remember of mail; False: some
+        did not answer in time, and will have."""
+        self._workers.tell("mail_changed")  # also those that start
+        return len(await self._workers.ask("mail_changed")) >= self._workers.up
+
     async def _directory_changed(self) -> None:
         """One of them changed the directory: return when all have forgotten what they remember of it."""
         await self._stores.directory.poll()

@@ -181,6 +181,7 @@ class WorkerServer:
             "serve": self.take,
             "served": lambda: self._serving.served(self._handover.number),
             "changed": self.look_again,
+            "mail_changed": self.look_at_mail,
             "metrics": self.snapshot,
             "counts": self._stores.write_counts,
         }
@@ -199,6 +200,12 @@ class WorkerServer:
         """Forget what is remembered of directory and accounts."""
         self._stores.mail.forget_usage()
         await self._stores.directory.poll()
+
+    async def look_at_mail(self) -> None:
+        """Serve the partitions that the first process does, and forget what is remembered of mail."""
+        await self._stores.look_at_service()
+        self._stores.mail.forget()
+        self._process.runtime.forget_mail()
 
     def reopen_log(self) -> None:
         """Write to the file that has the log's name now."""

@@ -11,7 +11,7 @@ import zlib
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar, TypeVarTuple
 
 from mailnode.errors import StoreDamaged
 from mailnode.values.rows import StoredRow
@@ -20,6 +20,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 U = TypeVar("U", bound="Callable[..., object]")
 T_co = TypeVar("T_co", covariant=True)
+Ts = TypeVarTuple("Ts")
 
 DIRECTORY = "directory"
 QUEUE = "queue"
@@ -87,6 +88,13 @@ class Engine(Protocol):
 
     async def stop(self) -> None:
         """Finish what was taken and close."""
+
+
+class RunUnit(Protocol):
+    """Runs a unit at once, in the calling thread; durable when it returns."""
+
+    def __call__(self, unit: Callable[[Transaction, *Ts], T], /, *args: *Ts) -> T:
+        """Return what the unit does. What it raises, and what the engine does, reaches the caller."""
 
 
 # Units that can do the work of several calls of one in fewer statements: unit -> a function of the transaction and the

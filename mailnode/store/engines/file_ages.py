@@ -108,6 +108,27 @@ class FileAges:
         if name != DIRECTORY:
             self._known[name] = Known(generation, written.commits)
 
+    def compare_one(self, tenancy: Tenancy) -> str:
+        """Say by what a file, opened while others are in use, shows that it is not the one in use last; "": it is."""
+        mark, known = tenancy.run(read_mark), self._known.get(tenancy.name)
+        if is_unknown(mark, known):
+            return "it is later than what the directory knows"
+        return what_is_older(mark, known, self._counted(tenancy.name))
+
+    def begin_one(self, tenancy: Tenancy, more: int) -> dict[str, Known]:
+        """Have a file belong to the generation of the others, and count its commits from now on. Return what the directory is
+        to know of it.
+
+        :param more: added to its count. :raises apsw.Error:"""
+        name = tenancy.name
+        self._tenancies[name] = tenancy
+        self._marks[name] = tenancy.run(read_mark)
+        self._begin(name, self._generations.get(DIRECTORY, self._known[name].generation), more)
+        tenancy.count_commits(functools.partial(self._note, name))
+        self._note(name, tenancy.commits)
+        self.sync()
+        return {name: self._known[name]}
+
     def _note(self, name: str, commits: int) -> None:
         try:  # after every commit: no context manager
             if self._counts is not None:

@@ -36,13 +36,23 @@ class RemoteEngine(SqliteEngine):
 
     async def start(self) -> None:
         """Begin to read; files are opened as they are needed. :raises StoreUnavailable: the owner does not answer."""
-        self.out_of_service = await self._ask("out_of_service")
-        for name in self._names():
-            path = str(self._directory / f"{name}.db") if self._directory is not None else ":memory:"
-            self._tenancies[name] = Tenancy(name, path, report=self._report, read_only=True)
+        await self.look_at_service()
         if self._outbox is not None:
             self._start_readers(self._outbox)
         self._running = True
+
+    async def look_at_service(self) -> None:
+        """Serve what the owner serves by now: to what it has taken out no connection is left.
+
+        :raises StoreUnavailable: the owner does not answer."""
+        self.out_of_service = await self._ask("out_of_service")
+        gone = [self._tenancies.pop(name) for name in self.out_of_service if name in self._tenancies]
+        for name in self._names():
+            if name not in self.out_of_service and name not in self._tenancies:
+                path = str(self._directory / f"{name}.db") if self._directory is not None else ":memory:"
+                self._tenancies[name] = Tenancy(name, path, report=self._report, read_only=True)
+        for tenancy in gone:
+            await self._in_thread(tenancy.end)
 
     def written(self, tenancy: str) -> int | None:
         """None: that is known to the owner."""

@@ -27,9 +27,9 @@ from mailnode.store.disk.data_lock import DataLock
 from mailnode.store.disk.reserve import OPENING, Reserve
 from mailnode.store.engines import migrate
 from mailnode.store.engines.before_migration import KeptCopies
-from mailnode.store.engines.engine import DIRECTORY, EPHEMERAL, QUEUE, Transaction, mail_tenancy
+from mailnode.store.engines.engine import DIRECTORY, EPHEMERAL, QUEUE, RunUnit, Transaction, mail_tenancy
 from mailnode.store.engines.file_ages import FileAges
-from mailnode.store.engines.generations import read_known, require_own
+from mailnode.store.engines.generations import Known, read_known, require_own, write_known
 from mailnode.store.engines.migrate import kind_of
 from mailnode.store.engines.sqlite_files import MALFORMED, is_damage, put_aside
 from mailnode.store.engines.sqlite_jobs import Job
@@ -68,6 +68,7 @@ class SqliteEngine:
         self.out_of_service: dict[str, str] = {}  # tenancies that are not served, and why
         self.tell_damaged: Callable[[str, str], None] = lambda file, words: None  # in the reactor thread
         self._written: defaultdict[str, int] = defaultdict(int)
+        self._coming: set[str] = set()  # tenancies that are about to be served again
         self._older: dict[
             str, str
         ] = {}  # tenancies whose files are older than what was acknowledged, and how that shows
@@ -252,11 +253,15 @@ class SqliteEngine:
             raise ConfigurationError([f"server.data: {self._path(tenancy.name)}: {error}"]) from error
 
     def _start_threads(self, outbox: Outbox) -> None:
-        for name, tenancy in self._tenancies.items():
-            self._writers[name] = JobThread(f"write {name}", SimpleQueue(), BATCH, tenancy.run_batch, outbox)
+        for tenancy in self._tenancies.values():
+            self._start_writer(tenancy, outbox)
         self._start_readers(outbox)
         self._checkpointer = threading.Thread(target=self._checkpoint, name="checkpoint", daemon=True)
         self._checkpointer.start()
+
+    def _start_writer(self, tenancy: Tenancy, outbox: Outbox) -> None:
+        name = f"write {tenancy.name}"
+        self._writers[tenancy.name] = JobThread(name, SimpleQueue(), BATCH, tenancy.run_batch, outbox)
 
     def _start_readers(self, outbox: Outbox) -> None:
         self._readers = Readers(outbox)
@@ -270,26 +275,93 @@ class SqliteEngine:
         if self._call_from_thread is None:
             self._close()
             return
-        closed: Deferred[None] = Deferred()
+        await self._in_thread(self._end_threads)
+        await self._in_thread(self._close)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        """Do what may take long, in a thread of its own; where there are none, in the calling one."""
         call_from_thread = self._call_from_thread
+        if call_from_thread is None:
+            return work()
+        done: Deferred[T] = Deferred()
+
+        def run() -> None:
+            try:
+                result = work()
+            except Exception as error:
+                call_from_thread(done.errback, error)
+            else:
+                call_from_thread(done.callback, result)
+
+        threading.Thread(target=run, name="store", daemon=True).start()
+        return await done
+
+    # service, while others are served
+
+    async def leave_out(self, name: str, why: str) -> None:
+        """Serve a mail partition no more: what was taken is finished, and every connection here closed."""
+        if name in self.out_of_service:
+            return
+        self._handover.finish()
+        self._leave_out(name, why)
+        tenancy, writer = self._tenancies.pop(name), self._writers.pop(name, None)
 
         def end() -> None:
-            try:
-                self._end_threads()
-                self._close()
-            except Exception as error:
-                call_from_thread(closed.errback, error)
-            else:
-                call_from_thread(closed.callback, None)
+            if writer is not None:
+                writer.end()
+            tenancy.end()
 
-        threading.Thread(target=end, name="store stop", daemon=True).start()
-        await closed
+        await self._in_thread(end)
+
+    async def take_in(self, name: str, older: bool, prepare: Callable[[RunUnit], T]) -> T:
+        """Serve a mail partition that was left out, if its file is the one that was in use last, or an older one that is
+        accepted. Return what ``prepare`` did.
+
+        :param prepare: runs units on it, in a thread, before anybody else does. :raises ConfigurationError: why it stays out."""
+        if name not in self.out_of_service or name in self._coming:
+            raise ConfigurationError([f"{name}: it is in service"])
+        self._coming.add(name)
+        try:
+            tenancy, known, result = await self._in_thread(lambda: self._open_again(name, older, prepare))
+            try:
+                await self.write(DIRECTORY, write_known, known)
+            except StoreUnavailable:
+                await self._in_thread(tenancy.end)
+                raise
+        finally:
+            self._coming.discard(name)
+        self._tenancies[name] = tenancy
+        if self._outbox is not None:
+            self._start_writer(tenancy, self._outbox)
+        self._older.pop(name, None)
+        self._written[name] += 1  # what is remembered of it may be otherwise now
+        del self.out_of_service[name]
+        self._report("store.in_service", file=str(self._path(name)))
+        return result
+
+    def _open_again(
+        self, name: str, older: bool, prepare: Callable[[RunUnit], T]
+    ) -> tuple[Tenancy, dict[str, Known], T]:
+        ages, path = self._ages, self._path(name)
+        if ages is None:
+            raise ConfigurationError([f"{path}: it has no file"])
+        tenancy = self._make(name)
+        try:
+            self._open(tenancy)
+            if (words := ages.compare_one(tenancy)) and not older:
+                raise ConfigurationError([f"{path}: it is older than what was acknowledged: {words}"])
+            result = prepare(tenancy.run)
+            # Last: what was prepared must be there when the file is taken for the latest.
+            return tenancy, ages.begin_one(tenancy, more=int(older)), result
+        except BaseException as error:
+            tenancy.end()
+            if isinstance(error, (apsw.Error, OSError, *MALFORMED)):
+                raise ConfigurationError([f"{path}: {self._words(error)}"]) from error
+            raise
 
     def _end_threads(self) -> None:
         for worker in self._writers.values():
-            worker.queue.put(None)
-        for worker in self._writers.values():
-            worker.thread.join()
+            worker.end()
         if self._readers is not None:
             self._readers.stop()
         self._checkpoints.put(None)

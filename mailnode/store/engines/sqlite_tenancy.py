@@ -71,6 +71,7 @@ class Tenancy:
         self._asked_at = 0  # pages
         self._waited_at = 0  # pages with which the writer waited in vain: not again for each batch
         self._failed = False
+        self._ended = False
         self._files = NamedFiles(path, WAL_OCTETS)
         self._lost = False  # a file is not under its name: nothing is acknowledged
         self._to_read = ReadConnections(self._connect, self._close)
@@ -121,6 +122,11 @@ class Tenancy:
         self._files.forget_log()
         self._to_read.open_again()
 
+    def end(self) -> None:
+        """Close every connection for good, when readers in the middle of a unit have come to its end."""
+        self._ended = True
+        self.close()
+
     def _close(self, connection: apsw.Connection) -> None:
         try:
             connection.close()
@@ -128,6 +134,8 @@ class Tenancy:
             self._complain(error, "close: ")
 
     def _connect(self) -> apsw.Connection:
+        if self._ended:
+            raise apsw.CantOpenError("it is out of service") from FileLost(self._path)
         connection = apsw.Connection(self._path, flags=self._flags, vfs=self._vfs, statementcachesize=200)
         try:
             if not self.in_memory and (text := self.trouble()):

@@ -70,6 +70,11 @@ class JobThread:
         self.thread = threading.Thread(target=self._run, name=name, daemon=True)
         self.thread.start()
 
+    def end(self) -> None:
+        """Finish what was put into the queue, and end. Blocks."""
+        self.queue.put(None)
+        self.thread.join()
+
     @property
     def waiting(self) -> int:
         """How many jobs are not taken yet."""

@@ -15,6 +15,7 @@ from mailnode.interfaces.store import IBlobStore, IMailStore
 from mailnode.interfaces.turns import Places
 from mailnode.store.engines.engine import Engine, Transaction, partition_of
 from mailnode.store.facades.account_check import AccountCheck
+from mailnode.store.facades.flag_news import FlagNews
 from mailnode.store.facades.mail_account import MailAccount
 from mailnode.store.facades.partition import Partition, Scan
 from mailnode.store.facades.recent_messages import RecentMessages
@@ -190,6 +191,14 @@ class MailStore:
             await partition.write(mailbox_tree.begin_again, account_id)
         self.forget_usage()
         return len(found)
+
+    def forget(self) -> None:
+        """Forget all that this process remembers of mail: rows may be otherwise than units have made them."""
+        self.forget_usage()
+        self.recent.clear()
+        self.snapshots.clear()
+        for partition in self._partitions:
+            partition.flag_news = FlagNews()
 
     async def end_copies(self) -> None:
         """Let nobody go on with a COPY that a crash interrupted. For the start of the only process of a store."""

@@ -48,6 +48,11 @@ class RecentSnapshots:
         for key in [key for key in self._kept if key[0] == account_id and mailbox_id in (None, key[1])]:
             self._drop(key)
 
+    def clear(self) -> None:
+        """Forget everything."""
+        for key in list(self._kept):
+            self._drop(key)
+
     def _drop(self, key: _Key) -> None:
         dropped = self._kept.pop(key, None)
         if dropped is not None:

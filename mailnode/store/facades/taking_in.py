@@ -1,0 +1,26 @@
+"""What is done with a mail partition that was not served, after its file was opened and before anybody is served from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mailnode.store.engines.engine import RunUnit
+from mailnode.store.units import accounts, copies, mailbox_tree, maildrop_leases, verify
+
+
+def end_what_the_dead_held(run: RunUnit) -> None:
+    """End leases and half-made copies of before."""
+    run(maildrop_leases.end_all)
+    run(copies.abandon_all)
+
+
+def begin_again(run: RunUnit, account_ids: Sequence[str]) -> int:
+    """Have a partition, which is older than what was acknowledged, give out nothing a second time; return how many accounts it
+    has. See :meth:`MailStore.begin_again`."""
+    end_what_the_dead_held(run)
+    for account_id in account_ids:
+        run(accounts.provision, account_id, 0, 0)
+    found = run(verify.account_ids)
+    for account_id in found:
+        run(mailbox_tree.begin_again, account_id)
+    return len(found)
