@@ -24,7 +24,7 @@ from mailnode.message.pieces import searched_pieces
 from mailnode.message.scanner import scan_entity
 from mailnode.message.search_text import zone_texts
 from mailnode.store.search import tiers
-from mailnode.store.search.segments import Zone, build, holding, ids_of, marked_ids, unpacked_size
+from mailnode.store.search.segments import Zone, build, holding, ids_at, ids_of, unpacked_size
 from mailnode.store.search.terms import patterns_of
 from mailnode.values.search import BODY, IndexedText, Segment, SegmentPlace
 
@@ -63,7 +63,7 @@ class Segments:
         for first, data in self.db.execute("SELECT first, data FROM terms").fetchall():
             ids = ids_of(self._segments[first])
             zone = Zone(data, partial(self._places, first))
-            found += len(marked_ids(ids, holding([zone], patterns, len(ids))))
+            found += len(ids_at(ids, holding([zone], patterns, len(ids))))
         return found
 
     def _places(self, first: int) -> bytes:

@@ -11,7 +11,7 @@ from mailnode.values.facts import FACTS_VERSION
 # Raised with each change of the texts that are found in a message, or of how they are cut into terms. A newer scanner finds
 # other parts: what was indexed before counts no more, and is indexed anew.
 TEXT_VERSION = 3
-KEPT_VERSION = 1  # the same with each change of how terms and their places are kept
+KEPT_VERSION = 2  # the same with each change of how terms and their places are kept
 INDEX_VERSION = FACTS_VERSION * 1000 + KEPT_VERSION * 100 + TEXT_VERSION
 
 # Where texts of a message stand. What TEXT looks into is all of it; BODY is the last, the fields of ``SHOWN_FIELDS`` the first.

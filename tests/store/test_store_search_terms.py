@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import struct
 
@@ -11,7 +12,7 @@ import zstandard
 from mailnode.errors import StoreDamaged
 from mailnode.message.search_text import fold
 from mailnode.store.search import segments, tiers
-from mailnode.store.search.segments import Zone, build, holding, ids_of, marked_ids
+from mailnode.store.search.segments import Zone, build, holding, ids_at, ids_of
 from mailnode.store.search.terms import OVERLAP, PIECE, Pattern, patterns_of, terms_of
 from mailnode.values.search import BODY, HEADER, SHOWN, IndexedText, PackedZone, SegmentPlace
 
@@ -39,7 +40,7 @@ def _random_text(chance: random.Random) -> str:
 def _candidates(segment, text, zones):
     ids = ids_of(segment)
     there = [Zone.whole(segment.zones[zone]) for zone in sorted(zones)]
-    return set(marked_ids(ids, holding(there, patterns_of(text), len(ids))))
+    return set(ids_at(ids, holding(there, patterns_of(text), len(ids))))
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -158,15 +159,21 @@ def test_terms_that_are_none_are_noticed(raw):
 
 
 @pytest.mark.parametrize(
-    "raw", [b"", b"x", struct.pack("<I", 1), struct.pack("<IIb", 1, 0, 0), struct.pack("<III", 2, 0, 0)]
+    "raw",
+    [
+        b"",
+        b"x",
+        struct.pack("<I", 1),
+        struct.pack("<III", 1, 1, 1) + b"x",
+        struct.pack("<III", 1, 0, 1 << 31),
+        struct.pack("<IIII", 2, 0, 1, 5),
+    ],
 )
 def test_places_of_other_terms_are_noticed(raw):
-    marked = bytearray(1)
     with pytest.raises(StoreDamaged):
-        Zone.whole(PackedZone(_packed(struct.pack("<I", 1) + b"\nword\n"), _packed(raw))).mark(
-            Pattern(b"word", False), marked
+        Zone.whole(PackedZone(_packed(struct.pack("<I", 1) + b"\nword\n"), _packed(raw))).holding(
+            Pattern(b"word", False)
         )
-    assert marked == b"\0"
 
 
 def test_places_are_read_for_what_is_found_alone():
@@ -176,13 +183,42 @@ def test_places_are_read_for_what_is_found_alone():
 
     asked = []
     zone = build([IndexedText(1, [[], [], ["some words"]])]).zones[BODY]
-    marked = bytearray(1)
     looked = Zone(zone.terms, places)
-    looked.mark(Pattern(b"absent", False), marked)
-    assert (asked, marked) == ([], b"\0")
-    looked.mark(Pattern(b"word", False), marked)
-    looked.mark(Pattern(b"some", False), marked)
-    assert (asked, marked) == ([None], b"\1")
+    assert looked.holding(Pattern(b"absent", False)) == 0 and asked == []
+    assert looked.holding(Pattern(b"word", False)) == looked.holding(Pattern(b"some", False)) == 1
+    assert asked == [None]
+
+
+@pytest.mark.parametrize("distance", [1, 254, 255, 256, 510, 511, 999])
+def test_two_messages_may_stand_far_apart(distance):
+    texts = [
+        IndexedText(number, [[], [], ["both" if number in (1, 1 + distance) else "none"]]) for number in range(1, 1001)
+    ]
+    assert _candidates(build(texts), "both", {BODY}) == {1, 1 + distance}
+
+
+def test_the_first_term_of_the_next_message_is_looked_at_too():
+    segment = build([IndexedText(number, [[], [], [f"word{number}"]]) for number in (1, 2, 3)])
+    assert _candidates(segment, " word", {BODY}) == {1, 2, 3}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_terms_stand_in_the_messages_that_have_them_however_segments_are_joined(seed):
+    chance = random.Random(seed)
+    count = chance.choice((1, 40, 300, 1000))
+    words = {f"word{number}": chance.choice((1, 2, 3, count // 50, count // 3, count)) for number in range(30)}
+    holders = {word: set(chance.sample(range(1, count + 1), k=min(many, count))) for word, many in words.items()}
+    texts = [
+        IndexedText(number, [[], [], [" ".join(word for word, some in holders.items() if number in some)]])
+        for number in range(1, count + 1)
+    ]
+    cuts = sorted(chance.choices(range(count), k=4))
+    pieces = [texts[begin:end] for begin, end in itertools.pairwise((0, *cuts, count)) if end > begin]
+    segment = build((), [build(piece) for piece in pieces])
+    gone = frozenset(chance.sample(range(1, count + 1), k=count // 3))
+    for one, left_out in ((segment, frozenset()), (build((), (segment,), gone), gone)):
+        for word, some in holders.items():
+            assert _candidates(one, f" {word} ", {BODY}) == some - left_out
 
 
 def test_what_stands_across_two_windows_is_found(monkeypatch):

@@ -1,8 +1,11 @@
 """Segments of the index: the terms of a run of messages, by zone, in a form that is looked through without being taken apart.
 
-The terms of a zone stand in one text, each between two line ends, in order. By itself, since only a text that is found needs
-it, stands a number for each term: the place of the only message it stands in, as with most, or where the list of its messages
-begins. Either is packed by zstd, with a checksum: what a disk changed is noticed, and counts as not indexed.
+The terms of a zone stand in one text, each between two line ends: first those that several messages share, then, message by
+message, those that stand in one alone, as most do. By itself, since only a text that is found needs it, stands in which messages
+shared terms are, and where those of each message begin. Either is packed by zstd, with a checksum: what a disk changed is
+noticed, and counts as not indexed.
+
+Some of a segment's messages are a number: the bit of a message's place is set.
 """
 
 from __future__ import annotations
@@ -10,8 +13,9 @@ from __future__ import annotations
 import struct
 import threading
 from array import array
-from collections.abc import Callable, Iterable, Sequence
-from itertools import compress
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate, compress, pairwise
 
 import zstandard
 
@@ -19,12 +23,12 @@ from mailnode.errors import StoreDamaged
 from mailnode.store.search.terms import Pattern, terms_of
 from mailnode.values.search import ZONES, IndexedText, PackedZone, Segment
 
-MAX_MESSAGES = 1024  # of a segment that is made of others; a place takes 15 bits
+MAX_MESSAGES = 1024  # of a segment that is made of others; a place takes 16 bits
 MAX_OCTETS = 1024 * 1024  # of the terms of such a one, unpacked: while one is looked through nothing else runs
 MAX_UNPACKED = 16 * 1024 * 1024  # of one zone's terms, or of their places: more is not read
-_LIST = 1 << 31  # in place of a message: where a list begins
 _HEAD = struct.Struct("<I")  # terms; before the text and before the places, which so are known to belong together
-_LOOKED = 256  # terms found between two looks whether any message is left
+_COUNTS = struct.Struct("<II")  # terms that several share, and ends of texts; behind it
+_FURTHER = 255  # in a list of distances: so much more to the next
 # Octets looked through by one call: in more CPython prepares for needles that are longer than these, which takes a third more time.
 _WINDOW = 16 * 1024
 
@@ -39,8 +43,9 @@ class _Zstd(threading.local):
 
 
 _thread = _Zstd()
-# Places of messages, ascending; of a term that stands in one alone, as most do, its place by itself: a list costs more.
-_Terms = dict[bytes, int | list[int]]
+_BITS = bytes.maketrans(b"01", b"\0\1")
+# In which messages each term stands: the place of the only one, inverted and so below zero, or several.
+_Terms = dict[bytes, int]
 
 
 def build(texts: Sequence[IndexedText], before: Sequence[Segment] = (), gone: frozenset[int] = frozenset()) -> Segment:
@@ -63,7 +68,7 @@ def build(texts: Sequence[IndexedText], before: Sequence[Segment] = (), gone: fr
             _add_terms(one.zones, place, zones)
     first = before[0].first if before else texts[0].message_id
     last = texts[-1].message_id if texts else before[-1].last
-    packed = tuple(_pack(terms) for terms in zones)
+    packed = tuple(_pack(terms, len(ids)) for terms in zones)
     return Segment(first, last, array("Q", ids).tobytes(), array("H", unknown).tobytes(), packed)
 
 
@@ -76,15 +81,15 @@ def _add_terms(texts: Sequence[Sequence[str]], place: int, zones: Sequence[_Term
         if zone < len(texts) - 1:
             terms -= known
             known |= terms
-        postings = zones[zone]
+        postings, alone, bit = zones[zone], ~place, 1 << place
         for term in terms:
-            places = postings.get(term)
-            if places is None:
-                postings[term] = place
-            elif isinstance(places, int):
-                postings[term] = [places, place]
-            else:
-                places.append(place)
+            stands = postings.setdefault(term, alone)
+            if stands != alone:
+                postings[term] = bit | (stands if stands >= 0 else 1 << ~stands)
+
+
+def _several(stands: int) -> int:
+    return stands if stands >= 0 else 1 << ~stands
 
 
 def _add_segment(
@@ -92,42 +97,72 @@ def _add_segment(
 ) -> None:
     there = ids_of(segment)
     places: list[int | None] = []  # the new ones, by the old
+    offset = len(ids)
     for message_id in there:
         places.append(None if message_id in gone else len(ids))
         if message_id not in gone:
             ids.append(message_id)
     unknown += [place for old in array("H", segment.unknown) if (place := places[old]) is not None]
     whole = None not in places
-    offset = places[0] or 0 if whole and places else 0
     for packed, postings in zip(segment.zones, zones, strict=True):
         for term, olds in Zone.whole(packed).terms():
-            if whole and isinstance(olds, int) and term not in postings:
-                postings[term] = olds + offset
-                continue
-            news = [places[old] for old in ((olds,) if isinstance(olds, int) else olds)]
-            some = [new for new in news if new is not None]
-            if some:
-                known = postings.get(term, [])
-                postings[term] = [known, *some] if isinstance(known, int) else known + some
+            if whole:
+                news = olds << offset if olds >= 0 else olds - offset
+            else:
+                news = sum([1 << new for old in places_of(_several(olds)) if (new := places[old]) is not None])
+            known = postings.get(term)
+            if known is not None:
+                postings[term] = _several(known) | _several(news)
+            elif news:
+                postings[term] = news
 
 
-def _pack(terms: _Terms) -> PackedZone:
-    ordered = sorted(terms)
-    numbers, lists = array("I"), array("H")
-    for term in ordered:
-        stands = terms[term]
-        if isinstance(stands, int):
-            numbers.append(stands)
-        elif len(stands) == 1:
-            numbers.append(stands[0])
+def _pack(terms: _Terms, messages: int) -> PackedZone:
+    shared: list[bytes] = []
+    lists: list[bytes] = []
+    alone: list[list[bytes]] = [[] for _ in range(messages)]
+    for term, stands in terms.items():
+        if stands < 0:
+            alone[~stands].append(term)
+        elif stands & (stands - 1):
+            shared.append(term)
+            lists.append(_list(stands))
         else:
-            numbers.append(_LIST | len(lists))
-            lists.append(len(stands))
-            lists.extend(stands)
-    head = _HEAD.pack(len(ordered))
-    text = b"%b\n%b\n" % (head, b"\n".join(ordered)) if ordered else head + b"\n"
-    places = b"".join([head, numbers.tobytes(), lists.tobytes()])
-    return PackedZone(_thread.compressor.compress(text), _thread.compressor.compress(places))
+            alone[stands.bit_length() - 1].append(term)
+    head = _HEAD.pack(len(terms))
+    texts = [b"\n".join([*some, b""]) for some in (shared, *alone)]
+    texts[0] = head + b"\n" + texts[0]
+    bounds = array("I", accumulate(map(len, texts)))
+    ends = array("I", accumulate(map(len, lists)))
+    places = b"".join([head, _COUNTS.pack(len(shared), len(bounds)), bounds.tobytes(), ends.tobytes(), *lists])
+    return PackedZone(_thread.compressor.compress(b"".join(texts)), _thread.compressor.compress(places))
+
+
+def _list(messages: int) -> bytes:
+    """Return some messages as octets: the bits, or where that is shorter a zero and the distances from one to the next."""
+    octets = (messages.bit_length() + 7) // 8
+    if messages.bit_count() + 1 >= octets:
+        return b"\1" + messages.to_bytes(octets, "little")
+    distances, before = bytearray(1), 0
+    while messages:
+        lowest = messages & -messages
+        messages ^= lowest
+        place = lowest.bit_length() - 1
+        distance, before = place - before, place
+        while distance >= _FURTHER:
+            distances.append(_FURTHER)
+            distance -= _FURTHER
+        distances.append(distance)
+    return bytes(distances)
+
+
+def _of_list(octets: memoryview) -> int:
+    """Return the messages of a list."""
+    if octets[0]:
+        return int.from_bytes(octets[1:], "little")
+    distances = bytes(octets[1:])
+    places = compress(accumulate(distances), map(_FURTHER.__ne__, distances))
+    return sum(map((1).__lshift__, places))
 
 
 def ids_of(segment: Segment) -> array[int]:
@@ -164,7 +199,8 @@ class Zone:
         """:param terms: packed. :param places: returns the same of where they stand, once somebody needs it."""
         self._read_places = places
         self._text = _unpacked(terms)
-        self._numbers: memoryview[int] | None = None  # with lists, once they are read
+        # Where the terms of each message begin, and all end; once it is read.
+        self._bounds: memoryview[int] | None = None
 
     @classmethod
     def whole(cls, packed: PackedZone) -> Zone:
@@ -172,47 +208,54 @@ class Zone:
         return cls(packed.terms, lambda: packed.places)
 
     def _read(self) -> memoryview[int]:
-        raw = _unpacked(self._read_places())
-        lists = _HEAD.size * (1 + _HEAD.unpack_from(raw)[0])
-        if raw[: _HEAD.size] != self._text[: _HEAD.size] or lists > len(raw) or (len(raw) - lists) % 2:
+        raw = memoryview(_unpacked(self._read_places()))
+        at = _HEAD.size + _COUNTS.size
+        if raw[: _HEAD.size] != self._text[: _HEAD.size] or len(raw) < at:
             raise StoreDamaged("a segment of the search index is damaged")
-        self._lists = memoryview(raw)[lists:].cast("H")
-        self._numbers = memoryview(raw)[_HEAD.size : lists].cast("I")
-        return self._numbers
+        shared, bounds = _COUNTS.unpack_from(raw, _HEAD.size)
+        lists = at + 4 * (bounds + shared)
+        if not bounds or len(raw) < lists:
+            raise StoreDamaged("a segment of the search index is damaged")
+        self._ends = raw[at + 4 * bounds : lists].cast("I")
+        self._lists = raw[lists:]
+        self._bounds = raw[at : at + 4 * bounds].cast("I")
+        return self._bounds
 
-    def terms(self) -> Iterable[tuple[bytes, int | Sequence[int]]]:
-        """Yield each term and the places of its messages, or the only one, in order."""
-        text = self._text[_HEAD.size :].split(b"\n")[1:-1]
-        places = [number if number < _LIST else self._places(number) for number in self._read()]
-        return zip(text, places, strict=True)
+    def terms(self) -> Iterator[tuple[bytes, int]]:
+        """Yield each term and its messages, or the place of the only one, inverted."""
+        bounds = self._bounds or self._read()
+        shared = self._text[_HEAD.size + 1 : bounds[0]].split(b"\n")
+        yield from zip(shared[:-1], map(self._shared_by, range(len(self._ends))), strict=True)
+        for place, (begin, end) in enumerate(pairwise(bounds)):
+            for term in self._text[begin:end].split(b"\n")[:-1]:
+                yield term, ~place
 
-    def _places(self, number: int) -> Sequence[int]:
-        at = number - _LIST
-        return self._lists[at + 1 : at + 1 + self._lists[at]]
+    def _shared_by(self, number: int) -> int:
+        begin = self._ends[number - 1] if number else 0
+        return _of_list(self._lists[begin : self._ends[number]])
 
-    def mark(self, pattern: Pattern, marked: bytearray) -> None:
-        """Mark the messages that have a term in which the pattern stands, an octet for each."""
+    def holding(self, pattern: Pattern) -> int:
+        """Return the messages that have a term in which the pattern stands."""
         text, octets = self._text, pattern.octets
-        counted = _HEAD.size  # up to here line ends are counted
-        term = -1  # that begins behind the last of them
+        counted = _HEAD.size + 1  # up to here line ends are counted
+        term = 0  # that stands there
         found = 0
-        at = self._find(octets, counted)
+        at = self._find(octets, _HEAD.size)
         while at >= 0:
-            numbers = self._numbers or self._read()
+            bounds = self._bounds or self._read()
             begin = at + pattern.begins
-            term += text.count(b"\n", counted, begin)
-            counted = begin
-            number = numbers[term]
-            if number < _LIST:
-                marked[number] = 1
+            if begin < bounds[0]:
+                term += text.count(b"\n", counted, begin)
+                counted = begin
+                found |= self._shared_by(term)
+                behind = text.find(b"\n", begin)
             else:
-                for place in self._places(number):
-                    marked[place] = 1
-            found += 1
-            if found % _LOOKED == 0 and 0 not in marked:
-                return
+                place = bisect_right(bounds, begin) - 1
+                found |= 1 << place
+                behind = bounds[place + 1] - 1
             # A line end ends this term and begins the next.
-            at = self._find(octets, text.find(b"\n", begin))
+            at = self._find(octets, behind)
+        return found
 
     def _find(self, octets: bytes, start: int) -> int:
         text = self._text
@@ -224,19 +267,25 @@ class Zone:
         return -1
 
 
-def holding(zones: Sequence[Zone], patterns: Sequence[Pattern], messages: int) -> bytearray:
-    """Return an octet for each message of a segment, 1 where it may hold a text. :param zones: all that it may stand in."""
-    left = bytearray(b"\1") * messages
+def holding(zones: Sequence[Zone], patterns: Sequence[Pattern], messages: int) -> int:
+    """Return those of the first so many messages of a segment that may hold a text. :param zones: all that it may stand in."""
+    left = (1 << messages) - 1
     for pattern in patterns:
-        marked = bytearray(messages)
+        found = 0
         for zone in zones:
-            zone.mark(pattern, marked)
-        left = bytearray(map(int.__and__, left, marked)) if 1 in marked else marked
-        if 1 not in left:
+            found |= zone.holding(pattern)
+        left &= found
+        if not left:
             break
     return left
 
 
-def marked_ids(ids: array[int], marked: bytes | bytearray) -> array[int]:
-    """Return the ids whose octet is 1."""
-    return array("Q", compress(ids, marked))
+def places_of(messages: int) -> list[int]:
+    """Return the places of some messages, ascending."""
+    bits = bin(messages)[:1:-1].encode().translate(_BITS)
+    return list(compress(range(len(bits)), bits))
+
+
+def ids_at(ids: array[int], messages: int) -> array[int]:
+    """Return the ids of some messages."""
+    return array("Q", compress(ids, bin(messages)[:1:-1].encode().translate(_BITS)))

@@ -23,10 +23,10 @@ _SURROGATES = "surrogatepass"
 def terms_of(text: str) -> set[bytes]:
     """Return the terms of a folded text, none of which is longer than ``PIECE`` octets."""
     runs = set(text.encode("utf-8", _SURROGATES).translate(_TABLE).split())
-    long = [run for run in runs if len(run) > PIECE]
-    for run in long:
-        runs.remove(run)
-        runs.update(run[at : at + PIECE] for at in range(0, len(run) - OVERLAP, OVERLAP))
+    if max(map(len, runs), default=0) > PIECE:
+        for run in [run for run in runs if len(run) > PIECE]:
+            runs.remove(run)
+            runs.update(run[at : at + PIECE] for at in range(0, len(run) - OVERLAP, OVERLAP))
     return runs
 
 

@@ -334,13 +334,12 @@ def _look(
     messages: bytes, unknown: bytes, zones: Mapping[int, segments.Zone], needles: Sequence[LookedFor]
 ) -> list[tuple[array[int], array[int]]]:
     ids, places = segments.numbers_of(messages), segments.numbers_of(unknown, "H")
+    always = sum([1 << place for place in places])
     held = []
     for patterns, some, deciding in needles:
-        surely = segments.holding([zones[zone] for zone in deciding], patterns, len(ids)) if deciding else b""
-        maybe = segments.holding([zones[zone] for zone in some], patterns, len(ids))
-        for at in places:
-            maybe[at] = 1
-        held.append((segments.marked_ids(ids, surely), segments.marked_ids(ids, maybe)))
+        surely = segments.holding([zones[zone] for zone in deciding], patterns, len(ids)) if deciding else 0
+        maybe = segments.holding([zones[zone] for zone in some], patterns, len(ids)) | always
+        held.append((segments.ids_at(ids, surely), segments.ids_at(ids, maybe)))
     return held
 
 
