@@ -5,14 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from io import BytesIO
 from typing import cast
 
 from OpenSSL import SSL
-from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.defer import Deferred, TimeoutError, succeed
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectError, ConnectionDone
 from twisted.internet.interfaces import (
+    IConsumer,
     IHandshakeListener,
     IProtocol,
     IProtocolFactory,
@@ -22,10 +22,10 @@ from twisted.internet.interfaces import (
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
-from twisted.web.client import URI, Agent, FileBodyProducer, ResponseDone
+from twisted.web.client import URI, Agent, ResponseDone
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgentEndpointFactory, IResponse
+from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer, IResponse
 from zope.interface import implementer
 
 from mailnode.errors import DomainError
@@ -104,7 +104,7 @@ async def _ask(reactor: IServerReactor, to: _Endpoint, request: WebRequest) -> W
     # The Host field names a port that is not the usual one.
     url = f"https://{request.host}:{request.port}{request.path}".encode("ascii")
     headers = Headers({name: [value] for name, value in request.headers.items()})
-    content = FileBodyProducer(BytesIO(request.content)) if request.content else None  # type: ignore[no-untyped-call]
+    content = _Content(request.content) if request.content else None
     response: IResponse = await agent.request(request.method, url, headers, content)
     types = response.headers.getRawHeaders(b"content-type", [])
     if not request.largest:
@@ -167,7 +167,8 @@ class _Endpoint:
             kind = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
             try:
                 endpoint = kind(self._reactor, address, self._port, timeout=CONNECT)
-                bounded = cast(_Bounded, await wrapClientTLS(self._handshake, endpoint).connect(bounding))
+                over_tls = wrapClientTLS(self._handshake, endpoint, self._reactor)  # type: ignore[arg-type]
+                bounded = cast(_Bounded, await over_tls.connect(bounding))
             except (ConnectError, OSError) as error:
                 failure = error
             else:
@@ -220,16 +221,35 @@ class _Bounding(WrappingFactory[_Bounded]):
         self.to = to
 
 
+@implementer(IBodyProducer)
+class _Content:
+    """What a request sends: all of it at once. Twisted's own producer would ask the global reactor for turns."""
+
+    def __init__(self, octets: bytes) -> None:
+        self.length = len(octets)
+        self._octets = octets
+
+    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
+        """Send it."""
+        consumer.write(self._octets)
+        return succeed(None)
+
+    def pauseProducing(self) -> None:
+        """It is sent already."""
+
+    resumeProducing = stopProducing = pauseProducing
+
+
 class _Body(Protocol):
     """What a web server sends after its header."""
 
     def __init__(self, to: _Endpoint) -> None:
         self.done: Deferred[bytes] = Deferred()
         self._to = to
-        self._octets = b""
+        self._octets = bytearray()
 
     def dataReceived(self, data: bytes) -> None:
-        """Keep it; how much comes is bounded elsewhere."""
+        """Keep it; how much comes is bounded elsewhere, how small the pieces are is not."""
         self._octets += data
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -243,4 +263,4 @@ class _Body(Protocol):
         elif len(self._octets) > self._to.largest:
             self.done.errback(WebFailed(f"more than {self._to.largest} octets"))
         else:
-            self.done.callback(self._octets)
+            self.done.callback(bytes(self._octets))
