@@ -164,18 +164,14 @@ class Fetching:
         at = self.plan.columns.index("fields") + 1
         return STEP if sum(map(len, map(itemgetter(at), rows))) > PIECE else RANGE
 
-    def _completed(self, rows: Iterable[StoredRow], indexes: Iterable[int]) -> list[StoredRow]:
+    def _completed(self, rows: Iterable[StoredRow], indexes: Sequence[int]) -> list[StoredRow]:
         owner = self.selected.mailbox.account_id
         if not self.plan.of_view:
             return numbered(rows, indexes, owner)
         return completed(rows, indexes, self.view, self._names, owner)
 
     def _write_rows(self, rows: Sequence[StoredRow], indexes: Sequence[int]) -> None:
-        said = self._completed(rows, indexes)
-        if self.plan.in_a_row is not None:
-            self.context.write(self.plan.in_a_row(said))
-        else:
-            self.context.write(b")\r\n".join([*map(self.plan.render, said), b""]))
+        self.context.write(self.plan.in_a_row(self._completed(rows, indexes)))
         if self.plan.has_flags:
             self.view.told(indexes)
 
@@ -234,14 +230,6 @@ class Fetching:
             if held > AHEAD:
                 return
             await self.context.checkpoint()
-
-    def _at_once(self, message: _FetchedMessage, item: BlobItem, found: Slice | None) -> bytes | None:
-        """Return the octets of a message that is held as they stand, as most are asked for; None: there is more to it."""
-        if message.whole is None or found is None or item.form or item.select is not None:
-            return None
-        if item.partial is not None:
-            found = found.cut(*item.partial)
-        return found.head + message.whole[found.start : found.end]
 
     async def _literal(self, message: _FetchedMessage, item: BlobItem, found: Slice | None) -> _Literal:
         if item.form == "SIZE":
@@ -305,11 +293,15 @@ class Fetching:
             space = b"" if line.endswith(b"(") else b" "
             slices = plan.slices(row) if blob_items else ()
             for item, found in zip(blob_items, slices, strict=True):
-                at_once = self._at_once(message, item, found)
-                unlooked = unlooked + 1 if at_once is not None and len(at_once) <= AT_ONCE else STEP
-                literal: _Literal = at_once
-                if at_once is None:
+                literal: _Literal
+                if message.whole is not None and found is not None and item.as_it_stands:  # as most are asked for
+                    if item.partial is not None:
+                        found = found.cut(*item.partial)
+                    literal = found.head + message.whole[found.start : found.end]
+                    unlooked = unlooked + 1 if len(literal) <= AT_ONCE else STEP
+                else:
                     literal = message.ahead.popleft() if message.ahead else await self._promised(message, item, found)
+                    unlooked = STEP
                 if isinstance(literal, bytes):
                     if item.form:
                         out += (space, item.label, *_literal_of(literal))

@@ -40,7 +40,18 @@ def at_places(spans: Iterable[range], places: range) -> list[range]:
 
 def uids_of(view: View, indexes: Sequence[int]) -> Sequence[int]:
     """Return the UIDs of ascending indexes."""
-    held = view.uids
+    return column_of(view.uids, indexes)
+
+
+def column_of(column: Sequence[int], indexes: Sequence[int]) -> Sequence[int]:
+    """Return what one of a view's columns has of ascending indexes."""
     if isinstance(indexes, range):
-        return held[indexes.start : indexes.stop]
-    return [held[index] for index in indexes]
+        return column[indexes.start : indexes.stop]
+    return [column[index] for index in indexes]
+
+
+def numbers_of(indexes: Sequence[int]) -> Sequence[int]:
+    """Return the sequence numbers of ascending indexes."""
+    if isinstance(indexes, range):
+        return range(indexes.start + 1, indexes.stop + 1)
+    return [index + 1 for index in indexes]

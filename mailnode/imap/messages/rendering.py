@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from operator import itemgetter
+from itertools import chain, repeat
+from operator import add, itemgetter
 
 from mailnode.imap.messages.fetch_items import Attribute, BodySection, FetchItem, Section
 from mailnode.imap.messages.manner import Manner
 from mailnode.imap.messages.object_ids import EMAIL, THREAD, object_id
+from mailnode.imap.messages.ranges import column_of, numbers_of, uids_of
 from mailnode.imap.messages.sections import (
     Slice,
     field_selector,
@@ -66,6 +68,7 @@ class BlobItem:
     partial: tuple[int, int] | None
     select: Callable[[bytes], bytes] | None  # for HEADER.FIELDS(.NOT): cuts the fields out of the header
     form: str = ""
+    as_it_stands: bool = True  # neither decoded nor chosen from
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,7 @@ class FetchPlan:
 
     columns: tuple[str, ...]
     render: Render
+    in_a_row: RenderMany  # whole responses, when there are no blob items
     blob_items: tuple[BlobItem, ...]
     sets_seen: bool
     has_flags: bool
@@ -84,8 +88,7 @@ class FetchPlan:
     header_size_at: int = 0
     parts_at: int = 0  # 0: every blob item names octets of the message itself, not of a part
     flags_alone: bool = False  # UID and FLAGS: :func:`flag_lines` says it
-    in_a_row: RenderMany | None = None  # whole responses, when every item stands in the row as it is sent
-    pieces: tuple[bytes | str, ...] = ()  # then also what a response is made of, for ``IMailbox.rendered``
+    pieces: tuple[bytes | str, ...] = ()  # what whole responses are made of, when ``IMailbox.rendered`` can say them
     many_choices: bool = False  # of header fields: the header is looked through once for all
     decodes: bool = False  # some are wanted without their transfer encoding
     of_view: bool = True  # it says flags or modseqs
@@ -103,22 +106,21 @@ class FetchPlan:
 
 
 def completed(
-    rows: Iterable[StoredRow], indexes: Iterable[int], view: View, names: FlagNames, owner: str
+    rows: Iterable[StoredRow], indexes: Sequence[int], view: View, names: FlagNames, owner: str
 ) -> list[StoredRow]:
     """Return rows ``(uid, *columns)`` with what the view has of their messages behind it.
 
     :param indexes: where they stand in the view. :param names: for the keywords that the client knows. :param owner: the
         account whose messages they are.
     """
-    flags, modseqs = view.flags, view.modseqs
-    return [
-        row + (owner, index + 1, names[flags[index]], modseqs[index]) for row, index in zip(rows, indexes, strict=True)
-    ]
+    flags, modseqs = (column_of(column, indexes) for column in (view.flags, view.modseqs))
+    said = zip(repeat(owner), numbers_of(indexes), map(names.__getitem__, flags), modseqs, strict=False)
+    return list(map(add, rows, said))
 
 
-def numbered(rows: Iterable[StoredRow], indexes: Iterable[int], owner: str) -> list[StoredRow]:
+def numbered(rows: Iterable[StoredRow], indexes: Sequence[int], owner: str) -> list[StoredRow]:
     """Return :func:`completed` rows for a plan that says nothing of flags and modseqs, which are left out."""
-    return [row + (owner, index + 1, b"", 0) for row, index in zip(rows, indexes, strict=True)]
+    return list(map(add, rows, zip(repeat(owner), numbers_of(indexes), repeat(b""), repeat(0), strict=False)))
 
 
 def plan_fetch(items: Sequence[FetchItem], uid: bool, modseq: bool, uid_only: bool = False) -> FetchPlan:
@@ -142,6 +144,7 @@ def _plan(items: tuple[FetchItem, ...], uid: bool, modseq: bool, uid_only: bool)
     columns: list[str] = []
     many = sum([not isinstance(item, Attribute) and bool(item.section.fields) for item in wanted]) > FEW_CHOICES
     renders, blob_items = _items(wanted, columns, many)
+    in_a_row, pieces = _rows_as_they_are(wanted, columns, uid_only)
     blob, prefix, content, header_size = (
         _column(name, columns) if blob_items else 0 for name in ("blob", "prefix", "content", "header_size")
     )
@@ -150,6 +153,7 @@ def _plan(items: tuple[FetchItem, ...], uid: bool, modseq: bool, uid_only: bool)
     return FetchPlan(
         tuple(columns),
         _line(renders, uid_only),
+        in_a_row or _lines(renders, uid_only),
         tuple(blob_items),
         sets_seen,
         "FLAGS" in names,
@@ -159,7 +163,7 @@ def _plan(items: tuple[FetchItem, ...], uid: bool, modseq: bool, uid_only: bool)
         header_size,
         parts,
         wanted == [Attribute("UID"), Attribute("FLAGS")][uid_only:],
-        *_rows_as_they_are(wanted, columns, uid_only),
+        pieces,
         many_choices=many,
         decodes=any(item.form for item in blob_items),
         of_view=Attribute("FLAGS") in wanted or Attribute("MODSEQ") in wanted,
@@ -185,12 +189,16 @@ def _items(wanted: Sequence[FetchItem], columns: list[str], many: bool) -> tuple
 
 def flag_lines(view: View, names: FlagNames, indexes: Sequence[int], uid_only: bool) -> bytes:
     """What every mail program asks of a whole mailbox first: as little as possible for each message."""
-    uids, flags, _ = view.columns
+    uids, said = uids_of(view, indexes), map(names.__getitem__, column_of(view.flags, indexes))
     if uid_only:
-        return b"".join([b"* %d UIDFETCH (FLAGS %b)\r\n" % (uids[index], names[flags[index]]) for index in indexes])
-    return b"".join(
-        [b"* %d FETCH (UID %d FLAGS %b)\r\n" % (index + 1, uids[index], names[flags[index]]) for index in indexes]
-    )
+        return _filled(b"* %d UIDFETCH (FLAGS %b)\r\n", zip(uids, said, strict=True), len(indexes))
+    lines = zip(numbers_of(indexes), uids, said, strict=True)
+    return _filled(b"* %d FETCH (UID %d FLAGS %b)\r\n", lines, len(indexes))
+
+
+def _filled(response: bytes, values: Iterable[StoredRow], count: int) -> bytes:
+    """Return so many responses, as one format: one for each takes a quarter longer."""
+    return response * count % tuple(chain.from_iterable(values))
 
 
 # Items that are sent as they stand in a row: in a column, or else where ``_OF_VIEW`` says.
@@ -230,16 +238,32 @@ def _format(names: Sequence[str], columns: Sequence[str], uid_only: bool) -> Ren
     response = (b"* %d UIDFETCH (" if uid_only else b"* %d FETCH (") + items + b")\r\n"
     places = [_OF_VIEW[name] if name in _OF_VIEW else columns.index(_READY[name][0]) + 1 for name in names]
     pick = itemgetter(0 if uid_only else NUMBER, *places)
-    return lambda rows: b"".join([response % pick(row) for row in rows])
+    return lambda rows: _filled(response, map(pick, rows), len(rows))
+
+
+def _lines(renders: Sequence[Render], uid_only: bool) -> RenderMany:
+    """As :func:`_line`, of whole responses."""
+    begin, place = _beginning(uid_only)
+    response = begin + b")\r\n"
+    if len(renders) == 1:
+        [only] = renders
+        return lambda rows: b"".join([response % (row[place], only(row)) for row in rows])
+    return lambda rows: b"".join(
+        [response % (row[place], b" ".join([render(row) for render in renders])) for row in rows]
+    )
+
+
+def _beginning(uid_only: bool) -> tuple[bytes, int]:
+    """Return what a response begins with, and where in a row its number is. :param uid_only: that is the UID."""
+    return (b"* %d UIDFETCH (%b", 0) if uid_only else (b"* %d FETCH (%b", NUMBER)
 
 
 def _line(renders: Sequence[Render], uid_only: bool) -> Render:
-    """:param uid_only: a response begins with the UID, not with the number of its message."""
-    begin, place = (b"* %d UIDFETCH (%b", 0) if uid_only else (b"* %d FETCH (%b", NUMBER)
+    begin, place = _beginning(uid_only)
     if not renders:
         return lambda row: begin % (row[place], b"")
     if len(renders) == 1:
-        only = renders[0]
+        [only] = renders
         return lambda row: begin % (row[place], only(row))
     return lambda row: begin % (row[place], b" ".join([render(row) for render in renders]))
 
@@ -297,7 +321,14 @@ def _kept_fields(item: BodySection, columns: list[str]) -> Render:
 
 def _blob_item(item: BodySection) -> BlobItem:
     select = field_selector(item.section) if item.section.fields else None
-    return BlobItem(response_label(item), item.section, item.partial, select, item.form)
+    return BlobItem(
+        response_label(item),
+        item.section,
+        item.partial,
+        select,
+        item.form,
+        as_it_stands=select is None and not item.form,
+    )
 
 
 def response_label(item: BodySection) -> bytes:

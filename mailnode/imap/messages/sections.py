@@ -150,25 +150,23 @@ def field_selector(section: Section, kept: bool = False) -> Callable[[bytes], by
     :param kept: the header is the kept fields of the facts, which tell in their own way whether there is a blank line.
     """
     blank = b"\r\n" if kept else b"\r\n\r\n"
-    pick = _picker(section)
-    return lambda header: _ended(header, pick(header), blank)
-
-
-def _picker(section: Section) -> Callable[[bytes], bytes]:
     if section.text == "HEADER.FIELDS.NOT":
-        return lambda header: remove(header, section.fields)
+        return lambda header: _ended(header, remove(header, section.fields), blank)
     wanted = {name.lower() for name in section.fields}
-    expression: re.Pattern[bytes] | None = None
+    find: Callable[[bytes], list[bytes]] | None = None
 
-    def pick(header: bytes) -> bytes:
-        nonlocal expression
-        if header.count(b"\r") <= _MAX_LINES:
-            if expression is None:
-                expression = _expression(section.fields)
-            return b"".join(expression.findall(header))
-        return b"".join(header[start:end] for start, name, _, end in scan_fields(header) if name.lower() in wanted)
+    def choose(header: bytes) -> bytes:
+        nonlocal find
+        if header.count(b"\r") > _MAX_LINES:
+            found = b"".join(
+                [header[start:end] for start, name, _, end in scan_fields(header) if name.lower() in wanted]
+            )
+            return _ended(header, found, blank)
+        if find is None:
+            find = _expression(section.fields).findall
+        return _ended(header, b"".join(find(header)), blank)
 
-    return pick
+    return choose
 
 
 @lru_cache(maxsize=64)

@@ -54,14 +54,15 @@ def encode(data: bytes) -> EncodedContent:
 
 def decode_small(ref: BlobRef, stored: bytes) -> bytes:
     """Undo :func:`encode_small` and verify. :raises BlobDamaged:"""
-    content = _decode_frame(ref.blob_id, stored, ref.size) if ref.encoding == "zstd" else bytes(stored)
-    return verified(ref, content)
+    blob_id, size, _, encoding, _ = ref  # at once: a value by its name costs more, and every message passes here
+    return verified(ref, _decode_frame(blob_id, stored, size) if encoding == "zstd" else bytes(stored))
 
 
 def verified(ref: BlobRef, content: bytes) -> bytes:
     """Return whole content if it is what was written. :raises BlobDamaged:"""
-    if len(content) != ref.size or hashlib.sha256(content).digest() != ref.digest:
-        raise BlobDamaged(ref.blob_id)
+    blob_id, size, _, _, digest = ref
+    if len(content) != size or hashlib.sha256(content).digest() != digest:
+        raise BlobDamaged(blob_id)
     return content
 
 

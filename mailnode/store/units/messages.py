@@ -6,8 +6,9 @@ A placement is a message's place in a mailbox. Expunging sets ``expunged_modseq`
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
+from operator import itemgetter
 
 from mailnode.errors import BlobDamaged, NoSuchMailbox
 from mailnode.store.blobs import codec
@@ -289,14 +290,24 @@ def _rows(
     require_types(found, types_of(tuple(columns)))
     if "blob" not in columns:
         return found
-    # One value for five columns. Content has no column of its own yet: its place counts only once it is there.
-    at = [name for name in columns if name != "content"].index("blob") + 1
-    found = [(*row[:at], BlobRef(*row[at : at + 5]), *row[at + 5 :]) for row in found]
+    at, arrange = _with_blobs(tuple(columns))
+    refs = [BlobRef(*row[at : at + 5]) for row in found]
     if "content" not in columns:
-        return found
-    contents = _contents_together(tx, [row[at] for row in found])
-    place = columns.index("content") + 1
-    return [(*row[:place], contents.get(row[at].blob_id), *row[place:]) for row in found]
+        return [arrange((*row, ref)) for row, ref in zip(found, refs, strict=True)]
+    contents = _contents_together(tx, refs)
+    return [arrange((*row, ref, contents.get(ref.blob_id))) for row, ref in zip(found, refs, strict=True)]
+
+
+@lru_cache(maxsize=64)
+def _with_blobs(columns: tuple[str, ...]) -> tuple[int, Callable[[StoredRow], StoredRow]]:
+    """Where a blob's five columns begin in a row that was read, and what makes a row of one with the blob as one value, and the
+    content, behind it."""
+    read = [name for name in columns if name != "content"]
+    at = read.index("blob") + 1
+    width = len(read) + 5  # of what was read, the UID included
+    places = {name: number + 4 * (number > at) for number, name in enumerate(read, 1)}
+    places |= {"blob": width, "content": width + 1}
+    return at, itemgetter(0, *[places[name] for name in columns])
 
 
 def _one_with_content(
@@ -348,9 +359,10 @@ def _contents_together(tx: Transaction, refs: Sequence[BlobRef]) -> dict[str, by
     chosen: dict[str, BlobRef] = {}
     octets = 0
     for ref in refs:
-        if ref.place == "inline" and ref.size <= READ_WHOLE and octets + ref.size <= READ_TOGETHER:
-            chosen[ref.blob_id] = ref
-            octets += ref.size
+        blob_id, size, place, _, _ = ref
+        if place == "inline" and size <= READ_WHOLE and octets + size <= READ_TOGETHER:
+            chosen[blob_id] = ref
+            octets += size
     return inline_contents(tx, list(chosen.values()))
 
 
@@ -369,13 +381,14 @@ def inline_blob(tx: Transaction, blob_id: str) -> bytes | None:
 def inline_contents(tx: Transaction, blobs: Sequence[BlobRef]) -> dict[str, bytes | BlobDamaged]:
     """The contents of inline blobs by id, the error in place of a damaged one. Decoded here, off the reactor thread."""
     stored: dict[str, bytes] = {}
-    for start in range(0, len(blobs), BLOBS_AT_ONCE):
-        names = [blob.blob_id for blob in blobs[start : start + BLOBS_AT_ONCE]]
+    ids = [blob.blob_id for blob in blobs]
+    for start in range(0, len(ids), BLOBS_AT_ONCE):
+        names = ids[start : start + BLOBS_AT_ONCE]
         width = 1 << (len(names) - 1).bit_length()  # few different statements: their plans are cached
         names += names[:1] * (width - len(names))
         marks = ", ".join("?" * width)
         stored.update(tx.execute(f"SELECT blob_id, data FROM blob WHERE blob_id IN ({marks})", names))
-    return {blob.blob_id: _content(blob, stored.get(blob.blob_id)) for blob in blobs}
+    return {blob_id: _content(blob, stored.get(blob_id)) for blob_id, blob in zip(ids, blobs, strict=True)}
 
 
 def _content(blob: BlobRef, stored: bytes | None) -> bytes | BlobDamaged:
