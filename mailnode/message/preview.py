@@ -59,11 +59,21 @@ def _words(raw: bytes, part: Part, cut: bool) -> str:
         text = _own_words(decode_bytes(decoded, part.charset))
     if not text.isascii():
         text = _UNSEEN.sub("", text)
-    text = " ".join(text[: 4 * LENGTH].split())
-    if any([ruler in text for ruler in _RULERS]):  # noqa: C419 (a list is quicker here)
-        text = " ".join(_RULER.sub(" ", text).split())
-    text = text[:LENGTH].rstrip()
+    text = _line(text)[:LENGTH].rstrip()
     return text if text.isprintable() else clean(_CONTROLS.sub("", text))
+
+
+def _line(text: str) -> str:
+    """Return what begins a text as one line, without what rules it off: ``LENGTH`` characters and more, if it has so many."""
+    line = " ".join(text[: LENGTH + LENGTH // 2].split())
+    if len(line) >= LENGTH + len(_RULERS[0]) and not _is_ruled(line):
+        return line
+    line = " ".join(text[: 4 * LENGTH].split())
+    return " ".join(_RULER.sub(" ", line).split()) if _is_ruled(line) else line
+
+
+def _is_ruled(line: str) -> bool:
+    return any([ruler in line for ruler in _RULERS])  # noqa: C419 (a list is quicker here)
 
 
 def _own_words(text: str) -> str:
