@@ -26,10 +26,6 @@ MAX_PARTS = 20  # with text, that are read
 
 _WORD = re.compile(r"[\w$\u20ac\xa3%][\w'\u2019-]{1,28}[\w$\u20ac\xa3%]")
 _ASCII_WORD = re.compile(rb"[\w$%][\w'-]{1,28}[\w$%]")  # the same of what is ASCII
-_SHORTEST, _LONGEST = 3, 30  # octets of one
-_APART = bytes(
-    octet if re.match(rb"[\w$%'-]", bytes([octet])) else 32 for octet in range(256)
-)  # what is in no word parts them
 _LINK = re.compile(r"https?://([\w.-]{3,80})[^\s\"'<>]{0,400}")
 _ADDRESS = re.compile(r"[\w.+=-]{1,64}@([\w.-]{1,100})")
 # How the words of a field are told from those of the text. Only fields that stay as they are wherever a message goes.
@@ -110,7 +106,6 @@ def _header_words(header: bytes) -> Iterator[str]:
 
 def _text_words(data: bytes, parts: Iterable[Part]) -> set[bytes]:
     found: set[bytes] = set()
-    runs: set[bytes] = set()  # of what is ASCII, each in lower case and once
     read = 0
     for part in parts:
         if part.filename:
@@ -122,17 +117,11 @@ def _text_words(data: bytes, parts: Iterable[Part]) -> set[bytes]:
         if "://" in text:
             found.update(f"link:{host}".encode("utf-8", "replace") for host in _LINK.findall(text))
             text = _LINK.sub(" ", text)
-        if text.isascii():  # as nearly always: parted where no word goes on, which looks at no octet one by one
-            runs.update(text.encode("ascii").translate(_APART).split())
+        if text.isascii():  # as nearly always
+            found.update(_ASCII_WORD.findall(text.encode("ascii")))
         else:
             found.update(word.encode("utf-8", "replace") for word in _single(_WORD.findall(text)))
-    # Nearly all are letters and digits, and a word as they are.
-    odd = [one for one in runs if not _SHORTEST <= len(one) <= _LONGEST or not one.isalnum()]
-    runs.difference_update(odd)
-    for one in odd:
-        if len(one) >= _SHORTEST:
-            runs.update(_ASCII_WORD.findall(one))
-    return runs | found if found else runs
+    return found
 
 
 def _single(found: Iterable[str]) -> Iterator[str]:

@@ -87,15 +87,11 @@ def _telling(
 ) -> tuple[int, ...]:
     """Return the words that say most for what is likely."""
     telling: list[int] = []  # those of most weight first
-    for (_, f, _, _), pair, number in asked:
+    for (_, f, _, _), pair, _ in asked:
         if len(telling) >= NAMED:
             break
         if (f > UNKNOWN) == (junk > UNKNOWN):
-            at, alike = -1, []
-            for _ in range(number):
-                at = pairs.index(pair, at + 1)
-                alike.append(words[at])
-            telling += sorted(alike)
+            telling += sorted([word for word, one in zip(words, pairs, strict=True) if one == pair])
     return tuple(telling[:NAMED])
 
 

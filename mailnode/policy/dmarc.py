@@ -84,6 +84,9 @@ class Disposition:
     comment: str = ""
 
 
+AS_IT_COMES = Disposition()
+
+
 @implementer(IPolicy)
 class DmarcPolicy:
     """Goes by what SPF and DKIM found before."""
@@ -112,7 +115,10 @@ class DmarcPolicy:
         resolver = TimelyResolver(self._resolver, self._clock, request.dns_left)
         evaluator = Evaluator(resolver, self._recent, results, request.reverse_path is None)
         evaluated = await self._evaluated(evaluator, domains)
-        decided = [(one, await self._decide(one, evaluator, request)) for one in evaluated]
+        decided = [
+            (one, await self._decide(one, evaluator, request) if one.result == "fail" else AS_IT_COMES)
+            for one in evaluated
+        ]
         for one, disposition in decided:
             self._note(one, disposition, evaluator.known, request)
         if not decided:
@@ -139,9 +145,9 @@ class DmarcPolicy:
         )
 
     async def _decide(self, one: Evaluation, evaluator: Evaluator, request: PolicyRequest) -> Disposition:
-        """Return what becomes of a message, of one of the domains it says it is from."""
-        if one.result != "fail" or one.published == NONE:
-            return Disposition()
+        """Return what becomes of a message, of one of the domains it says it is from, which does not vouch for it."""
+        if one.published == NONE:
+            return AS_IT_COMES
         if sealer := trusted_sealer(request.found.results):
             said = await self._read(vouched, request.header, request.found.results)
             if await evaluator.is_vouched_for(one, said):

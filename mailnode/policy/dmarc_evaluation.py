@@ -13,6 +13,7 @@ from mailnode.values.address import domain_key
 from mailnode.values.authentication import AuthenticationResult
 from mailnode.values.dmarc import NONE, DmarcRecord, FoundRecord, Identifier, Walked
 
+_MATTER = ("pass", "temperror")  # results of SPF and DKIM
 MAX_SELECTOR = 63  # characters of one that are kept
 MAX_KEPT = 256  # identifiers that need not be made again: the next message is often of the same domain
 MAX_LOOKED = 20  # identifiers of a message that are looked at
@@ -90,8 +91,7 @@ class Evaluator:
         :param null_sender: see :func:`identifiers`."""
         self._resolver = resolver
         self._recent = recent
-        methods = {one.method for one in results}
-        self._missing = [kind.upper() for kind in ("spf", "dkim") if kind not in methods]
+        self._results = results
         self.known = identifiers(results, null_sender)
         self._walks: dict[str, Walked] = {}
 
@@ -129,7 +129,11 @@ class Evaluator:
             return Evaluation(domain, "none", f"{domain} has no record{several}")
         if not found.record.applies:
             return Evaluation(domain, "permerror", f"the record of {found.domain} says nothing that can be read", found)
-        aligned = [one for one in self.known if await self._aligns(one, walked, found.record)]
+        aligned = [
+            one
+            for one in self.known
+            if one.result in _MATTER and (one.domain == walked.start or await self._aligns(one, walked, found.record))
+        ]
         passed = {one.kind for one in aligned if one.result == "pass"}
         if passed:
             by = " and ".join(kind.upper() for kind in ("spf", "dkim") if kind in passed)
@@ -137,8 +141,9 @@ class Evaluator:
             return Evaluation(domain, "pass", reason, found, dkim="dkim" in passed, spf="spf" in passed)
         if any(one.result == "temperror" for one in aligned):  # RFC 9989 5.3.6
             return Evaluation(domain, "temperror", f"whether SPF or DKIM passes for {domain} cannot be told now", found)
-        if self._missing:  # where a policy failed, or is not asked, its result may be the one that counts
-            return Evaluation(domain, "temperror", f"{' and '.join(self._missing)} was not looked at", found)
+        missing = [kind.upper() for kind in ("spf", "dkim") if all(one.method != kind for one in self._results)]
+        if missing:  # where a policy failed, or is not asked, its result may be the one that counts
+            return Evaluation(domain, "temperror", f"{' and '.join(missing)} was not looked at", found)
         policy = await self._policy(domain, found)
         return Evaluation(domain, "fail", self._why(domain), found, policy, found.record.applied(policy))
 
@@ -148,9 +153,7 @@ class Evaluator:
         return self._walks[domain]
 
     async def _aligns(self, one: Identifier, walked: Walked, record: DmarcRecord) -> bool:
-        """Whether a domain is aligned with the author's (RFC 9989 4.10.2), if that can matter."""
-        if one.result not in ("pass", "temperror"):
-            return False
+        """Whether a domain is aligned with the author's (RFC 9989 4.10.2)."""
         if one.domain == walked.start:
             return True
         if record.strict_dkim if one.kind == "dkim" else record.strict_spf:

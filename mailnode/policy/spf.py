@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import lru_cache
 
 from pydantic import Field
 from zope.interface import implementer
@@ -18,6 +20,7 @@ from mailnode.values.networks import ip_address
 from mailnode.values.policy import PASS, PolicyRequest, Verdict
 
 MAX_EXPLANATION = 200  # characters of what a domain has its refused senders told
+MAX_KEPT = 256  # verdicts that need not be made again
 POSTMASTER = "postmaster"  # who speaks where nobody is named (RFC 7208 2.3, 2.4)
 
 _WORDS = {
@@ -74,6 +77,8 @@ class SpfPolicy:
             "permerror": options.permerror,
         }
         self._check = check
+        # Of one client and sender many messages come.
+        self._of_mail: Callable[[SpfOutcome, SpfIdentity], Verdict] = lru_cache(MAX_KEPT)(self._mail_verdict)
 
     async def judge(self, request: PolicyRequest) -> Verdict:
         """See :class:`IPolicy`."""
@@ -81,11 +86,12 @@ class SpfPolicy:
         if address is None or address.is_loopback:
             return PASS
         helo, sender = request.origin.helo, request.reverse_path
-        who = SpfIdentity(str(address), POSTMASTER, _domain(helo), helo)
+        if sender is not None and request.stage != "helo":
+            who = SpfIdentity(str(address), sender.local, _domain(sender.domain), helo)
+        else:
+            who = SpfIdentity(str(address), POSTMASTER, _domain(helo), helo)
         if request.stage == "helo":
             return self._of_helo(await self._check.find(who), helo, who.address)
-        if sender is not None:
-            who = SpfIdentity(who.address, sender.local, _domain(sender.domain), helo)
         return self._of_mail(await self._check.find(who), who)
 
     def _of_helo(self, outcome: SpfOutcome, helo: str, address: str) -> Verdict:
@@ -95,7 +101,7 @@ class SpfPolicy:
         reason = f"{helo}, which it calls itself, says that {address} may not send for it"
         return Verdict(score=self._options.helo_fail, reason=reason, results=(result,))
 
-    def _of_mail(self, outcome: SpfOutcome, who: SpfIdentity) -> Verdict:
+    def _mail_verdict(self, outcome: SpfOutcome, who: SpfIdentity) -> Verdict:
         options, word = self._options, outcome.result
         words = f"{word}, {_words(outcome, who)}"
         told = _shown(outcome.text) if word in ("permerror", "temperror") else ""

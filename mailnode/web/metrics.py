@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
@@ -122,10 +123,10 @@ class Metrics:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         kinds: dict[str, type[Counter | Gauge]] = {"counter": Counter, "gauge": Gauge}
-        self._metrics: dict[str, Counter | Gauge | Histogram] = {}
+        self._metrics: dict[str, Counter | Gauge | _AddedTo] = {}
         for name, metric in METRICS.items():
             if metric.kind == "histogram":
-                made: Counter | Gauge | Histogram = Histogram(
+                made: Counter | Gauge | _AddedTo = _AddedTo(
                     PREFIX + name, metric.help, metric.labels, registry=self._registry, buckets=SECONDS
                 )
             else:
@@ -135,7 +136,7 @@ class Metrics:
         # Added to counters without labels since somebody looked: several times a message, and each takes the library six calls.
         self._added = {name: 0.0 for name, one in METRICS.items() if one.kind == "counter" and not one.labels}
         self._adding = Lock()  # events come from any thread
-        self._sums: list[_Sum] = []  # the same for those that somebody adds to often
+        self._sums: list[_Sum | _Spread] = []  # the same for those that somebody adds to often
         # Found already, by metric, method and labels: the library looks for one of them as long as adding to it takes.
         self._found: dict[tuple[object, ...], Callable[[float], None]] = {}
 
@@ -157,11 +158,11 @@ class Metrics:
         :raises KeyError: unknown name."""
         metric = self._metrics[name]
         found = metric.labels(**labels) if labels else metric
-        return found.observe if isinstance(found, Histogram) else self._sum(found)
+        return self._sum(found)
 
-    def _sum(self, found: Counter | Gauge) -> Callable[[float], None]:
-        """Return what adds to a counter of the library's what has come together when somebody looks."""
-        added = _Sum(found.inc, self._adding)
+    def _sum(self, found: Counter | Gauge | _AddedTo) -> Callable[[float], None]:
+        """Return what adds to a metric of the library's what has come together when somebody looks."""
+        added = _Sum(found.inc, self._adding) if isinstance(found, Counter | Gauge) else _Spread(found, self._adding)
         self._sums.append(added)
         return added.add
 
@@ -232,6 +233,41 @@ class _Sum:
         with self._lock:
             amount, self._amount = self._amount, 0.0
         self._inc(amount)
+
+
+class _AddedTo(Histogram):
+    """A histogram that takes many values at once."""
+
+    def add(self, numbers: Sequence[int], total: float) -> None:
+        """Add values. :param numbers: how many, up to each of the bounds and above the one before. :param total: their sum."""
+        self._sum.inc(total)
+        for bucket, number in zip(self._buckets, numbers, strict=True):
+            bucket.inc(number)
+
+
+class _Spread:
+    """The values of one histogram since somebody looked."""
+
+    __slots__ = ("_found", "_lock", "_numbers", "_total")
+
+    def __init__(self, found: _AddedTo, lock: Lock) -> None:
+        self._found = found
+        self._lock = lock
+        self._numbers = [0] * (len(SECONDS) + 1)
+        self._total = 0.0
+
+    def add(self, value: float) -> None:
+        """Add a value."""
+        with self._lock:
+            self._numbers[bisect_left(SECONDS, value)] += 1
+            self._total += value
+
+    def hand_over(self) -> None:
+        """Add what has come together to the histogram."""
+        with self._lock:
+            numbers, total = self._numbers, self._total
+            self._numbers, self._total = [0] * len(numbers), 0.0
+        self._found.add(numbers, total)
 
 
 EventFields = Mapping[str, object]

@@ -1,11 +1,12 @@
 """The metrics of several processes on one page."""
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from mailnode.net.pickled import dumps
 from mailnode.server.processes.pickled import loads
 from mailnode.web.merging import lasting, merged
-from mailnode.web.metrics import Metrics
+from mailnode.web.metrics import SECONDS, Metrics
 
 
 def made(accepted, is_open, expiry, tries, process="1"):
@@ -72,3 +73,21 @@ def test_who_adds_often_finds_the_metric_once():
     found = values(metrics.render()[1])
     assert found["mailnode_logins_total", "pop3", "succeeded"] == 3
     assert found["mailnode_queue_try_seconds_sum",] == 7.3
+
+
+def test_values_of_who_adds_often_go_where_others_go():
+    """At each bound, beside it, and above all of them; looked at twice."""
+    metrics = made(0, 0, 5.0, [])
+    add = metrics.adder("policy_seconds", policy="often")
+    for _ in range(2):
+        for value in (0.0, *(bound + beside for bound in SECONDS for beside in (-0.001, 0.0, 0.001)), 1e6):
+            add(value)
+            metrics.observe("policy_seconds", value, policy="once")
+        found = values(metrics.render()[1])
+        often, once = (
+            {tuple(part for part in key if part != name): found[key] for key in found if name in key}
+            for name in ("often", "once")
+        )
+        for made_at in (often, once):
+            del made_at["mailnode_policy_seconds_created",]
+        assert often == pytest.approx(once) and len(often) > len(SECONDS)
