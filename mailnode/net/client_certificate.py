@@ -45,7 +45,7 @@ def read_authorities(path: Path | None) -> tuple[x509.Certificate, ...]:
         raise ConfigurationError([f"{path}: larger than {MAX_FILE} octets"])
     try:
         return tuple(x509.load_pem_x509_certificates(data))
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise ConfigurationError([f"{path}: holds no certificate in PEM form"]) from None
 
 

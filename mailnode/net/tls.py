@@ -108,12 +108,23 @@ class BrokenPair(Exception):
 
 
 def read_pair(certificate: Path, key: Path) -> Pair:
-    """Read two PEM files. :raises BrokenPair: unreadable, not PEM, or not belonging together."""
+    """Read two PEM files. :raises BrokenPair: unreadable, not PEM, not belonging together, or of no use to OpenSSL."""
     chain = _read_chain(certificate)
     secret = _read_key(key)
-    if _public(chain[0].public_key()) != _public(secret.public_key()):
+    pair = Pair(tuple(chain), secret, _names(chain[0]))
+    try:
+        certified, _ = pair.key_digest, pair.issuer  # what is wrong within shows only when it is looked at
+    except (ValueError, UnsupportedAlgorithm):
+        raise BrokenPair(
+            "certificate", f"{certificate}: cannot be read: a part of it is damaged, or not known"
+        ) from None
+    if certified != _digest(secret.public_key()):
         raise BrokenPair("key", f"{key}: does not belong to the certificate {certificate}")
-    return Pair(tuple(chain), secret, _names(chain[0]))
+    try:
+        _options(pair)
+    except (SSL.Error, ValueError, TypeError):
+        raise BrokenPair("certificate", f"{certificate}: of a kind that OpenSSL does not use for TLS") from None
+    return pair
 
 
 def read_key_digest(key: Path) -> str:
@@ -271,14 +282,7 @@ class ListenerTls:
         transport.startTLS(self)
 
     def _make(self, pair: Pair) -> CertificateOptions:
-        # pyOpenSSL takes the objects of cryptography; Twisted's annotations still name its older ones.
-        options = CertificateOptions(
-            privateKey=pair.key,  # type: ignore[arg-type]
-            certificate=pair.chain[0],  # type: ignore[arg-type]
-            extraCertChain=list(pair.chain[1:]),  # type: ignore[arg-type]
-            raiseMinimumTo=TLSVersion.TLSv1_2,
-            contextForServerName=self._context_for,
-        )
+        options = _options(pair, self._context_for)
         # RFC 7301: an offer of protocols is passed over, since each port speaks one. Twisted would answer it with an empty
         # name, and OpenSSL end the handshake.
         options.getContext().set_alpn_select_callback(lambda connection, offered: SSL.NO_OVERLAPPING_PROTOCOLS)
@@ -292,6 +296,19 @@ class ListenerTls:
         index = self._store.find(name.decode("ascii", "replace"))
         context: SSL.Context | None = self._options[index].getContext() if 0 < index < len(self._options) else None
         return context
+
+
+def _options(pair: Pair, context_for: Callable[[bytes | None], SSL.Context | None] | None = None) -> CertificateOptions:
+    # pyOpenSSL takes the objects of cryptography; Twisted's annotations still name its older ones.
+    options = CertificateOptions(
+        privateKey=pair.key,  # type: ignore[arg-type]
+        certificate=pair.chain[0],  # type: ignore[arg-type]
+        extraCertChain=list(pair.chain[1:]),  # type: ignore[arg-type]
+        raiseMinimumTo=TLSVersion.TLSv1_2,
+        contextForServerName=context_for,
+    )
+    options.getContext()  # made here: it tells what OpenSSL has against them
+    return options
 
 
 def _read_file(part: str, path: Path) -> bytes:
@@ -308,7 +325,7 @@ def _read_file(part: str, path: Path) -> bytes:
 def _read_chain(path: Path) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(_read_file("certificate", path))
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise BrokenPair("certificate", f"{path}: holds no certificate in PEM form") from None
 
 

@@ -4,6 +4,8 @@ import os
 import ssl
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from OpenSSL import SSL
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
@@ -13,6 +15,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from mailnode.errors import ConfigurationError
 from mailnode.net.self_signed import write_self_signed
 from mailnode.net.tls import POLL, CertificateStore, ListenerTls, check_pair
+from tests.fuzz.certificates import KEY_DER, PUBLIC_DER, leaf, pem, signed
 
 NOW = 1.8e9
 
@@ -32,6 +35,13 @@ def clock():
     clock = Clock()
     clock.advance(NOW)
     return clock
+
+
+def written(folder, certificate, key):
+    files = folder / "written.pem", folder / "written.key"
+    files[0].write_bytes(pem(b"CERTIFICATE", certificate))
+    files[1].write_bytes(pem(b"PRIVATE KEY", key))
+    return files
 
 
 def handshake(tls, name=None, version=None, session=None):
@@ -224,6 +234,40 @@ def test_what_is_wrong_with_files(pair, tmp_path):
     assert "holds no certificate" in check_pair(empty, good[1])[0][1]
     assert "holds no private key" in check_pair(good[0], empty)[0][1]
     assert "holds no private key" in check_pair(good[0], good[0])[0][1]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x3d"),  # a version there is not
+        (b"a@x.test", b"\xff@x.test"),  # a name that is no UTF-8
+        (PUBLIC_DER[-4:], bytes(4)),  # a key that is no point of its curve
+    ],
+)
+def test_damage_within_a_certificate_keeps_the_old(pair, clock, tmp_path, old, new):
+    assert check_pair(*written(tmp_path, leaf(), KEY_DER)) == []
+    good = pair("a.example")
+    store = CertificateStore([good], clock)
+    store.load()
+    shown = store.pairs
+    store.watch()
+    for part, file in zip(written(tmp_path, leaf().replace(old, new), KEY_DER), good, strict=True):
+        part.replace(file)
+    clock.advance(POLL)
+    assert store.pairs == shown
+    assert [part for part, _ in check_pair(*good)] == ["certificate"]
+    assert clock.getDelayedCalls()  # the poll goes on
+    store.stop()
+
+
+def test_a_key_that_tls_does_not_know_is_told(tmp_path):
+    key = X25519PrivateKey.generate()
+    files = written(
+        tmp_path,
+        signed(key.public_key()),
+        key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()),
+    )
+    assert check_pair(*files) == [("certificate", f"{files[0]}: of a kind that OpenSSL does not use for TLS")]
 
 
 def test_the_first_load_refuses_in_words(pair, clock, tmp_path):

@@ -52,7 +52,7 @@ def decoded(text: bytes) -> Manifest:
         databases = tuple(DatabaseCopy(**one) for one in told.pop("databases"))
         missing, faults = tuple(told.pop("missing")), tuple(told.pop("faults"))
         made = Manifest(databases=databases, missing=missing, faults=faults, **told)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise BackupRefused("the manifest is damaged") from error
     if not _is_sound(made):
         raise BackupRefused("the manifest is damaged")
