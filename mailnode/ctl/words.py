@@ -406,9 +406,11 @@ WORDS = {
         Looks through the files of the database (SQLite's quick_check), at the rows and counts of each account, at whether each
         message has its file, and whether the directory and the mailboxes know the same accounts. With --contents each message is
         read and held against its digest, what is kept of it against what it says, and the search index is read. --repair does that
-        too; it counts anew, makes anew what follows from messages, gives messages that stand nowhere a mailbox "Recovered", and
-        sets aside those that cannot be read: they stay where they are, and are listed until they can be read again. Ends with 1
-        when something is wrong that was not mended. Files that nothing needs any more are counted: the sweep removes them.
+        too; it makes a mail partition's file with malformed pages anew, which is not served meanwhile; counts anew, makes anew what
+        follows from messages, gives messages that stand nowhere a mailbox "Recovered", and sets aside those that cannot be
+        read: they stay where they are, and are listed until they can be read again. It holds messages of the queue that cannot be
+        read. Ends with 1 when something is wrong that was not mended. Files that nothing needs any more are counted: the sweep
+        removes them.
         """,
         _judged(display.verified),
         options={

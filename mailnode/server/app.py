@@ -111,7 +111,8 @@ class Server:
             hints,
             log,
         )
-        self._partitions = PartitionService(self._stores, self._mail_changed)
+        self._partitions = PartitionService(self._stores)
+        self._stores.mail_changed = self._mail_changed
         self._health = HealthReport(self._stores, reactor)
         self._reloading = Reloading(
             self._holder, read_again, self._certificates, self._stores.directory, self._further.changed
@@ -348,11 +349,12 @@ class Server:
             await self._mail_changed()
         return checked
 
-    async def _mail_changed(self) -> None:
-        """Return when no process remembers anything of mail that may be otherwise now."""
+    async def _mail_changed(self) -> bool:
+        """Return when all processes serve the same partitions, and none remembers anything of mail that may be otherwise now;
+        False: some did not say so in time."""
         self._stores.mail.forget()
         self._process.runtime.forget_mail()
-        await self._further.mail_changed()
+        return await self._further.mail_changed()
 
     async def reload(self) -> Reloaded:
         """Take over what can change live, or nothing when there is a mistake anywhere.

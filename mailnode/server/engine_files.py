@@ -11,6 +11,7 @@ from mailnode.store.disk.data_lock import DataLock
 from mailnode.store.disk.reserve import Reserve
 from mailnode.store.engines.engine import RunUnit
 from mailnode.store.engines.sqlite import SqliteEngine
+from mailnode.store.engines.sqlite_rebuild import Rebuilt
 
 T = TypeVar("T")
 
@@ -47,6 +48,11 @@ class EngineFiles(Protocol):
 
     async def take_in(self, name: str, older: bool, prepare: Callable[[RunUnit], T]) -> T:
         """Serve a mail partition that was left out; see :class:`SqliteEngine`. :raises ConfigurationError: why it stays out."""
+
+    async def rebuild(
+        self, name: str, alone: Callable[[], Awaitable[object]], prepare: Callable[[RunUnit, Rebuilt], object]
+    ) -> Rebuilt:
+        """Make the file of a mail partition anew; see :class:`SqliteEngine`. :raises ConfigurationError: why not."""
 
 
 class SqliteFiles:
@@ -88,6 +94,12 @@ class SqliteFiles:
         """See :class:`EngineFiles`."""
         return await self._engine.take_in(name, older, prepare)
 
+    async def rebuild(
+        self, name: str, alone: Callable[[], Awaitable[object]], prepare: Callable[[RunUnit, Rebuilt], object]
+    ) -> Rebuilt:
+        """See :class:`EngineFiles`."""
+        return await self._engine.rebuild(name, alone, prepare)
+
 
 class NoFiles:
     """None: the engine's data is on a server of its own, and here are blobs and the control socket alone."""
@@ -126,5 +138,11 @@ class NoFiles:
         """See :class:`EngineFiles`."""
 
     async def take_in(self, name: str, older: bool, prepare: Callable[[RunUnit], T]) -> T:
+        """See :class:`EngineFiles`."""
+        raise ConfigurationError([f"{name}: the store has no such file"])
+
+    async def rebuild(
+        self, name: str, alone: Callable[[], Awaitable[object]], prepare: Callable[[RunUnit, Rebuilt], object]
+    ) -> Rebuilt:
         """See :class:`EngineFiles`."""
         raise ConfigurationError([f"{name}: the store has no such file"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
 from mailnode.errors import ConfigurationError
 from mailnode.server.stores import OwnStores
@@ -13,10 +13,8 @@ from mailnode.store.facades.taking_in import begin_again, end_what_the_dead_held
 class PartitionService:
     """Of the process that owns the files."""
 
-    def __init__(self, stores: OwnStores, changed: Callable[[], Awaitable[None]]) -> None:
-        """:param changed: returns when all processes know what is served, and have forgotten what they remember of mail."""
+    def __init__(self, stores: OwnStores) -> None:
         self._stores = stores
-        self._changed = changed
 
     async def accept_older(self, files: Sequence[str]) -> int:
         """Serve partitions though they are older than what was acknowledged, with new UIDVALIDITYs; return how many accounts
@@ -26,14 +24,14 @@ class PartitionService:
         for name, number in self._numbers(files):
             ids = [one.id for one in await directory.accounts() if mail.partition(one.id) == number]
             count += await self._stores.take_in(name, True, lambda run, ids=ids: begin_again(run, ids))  # type: ignore[misc]
-            await self._changed()
+            await self._stores.mail_changed()
         return count
 
     async def reopen(self, files: Sequence[str]) -> None:
         """Serve partitions whose latest files are there. :raises ConfigurationError: as above."""
         for name, _ in self._numbers(files):
             await self._stores.take_in(name, False, end_what_the_dead_held)
-            await self._changed()
+            await self._stores.mail_changed()
 
     def _numbers(self, files: Sequence[str]) -> list[tuple[str, int]]:
         known = {mail_tenancy(number): number for number in range(self._stores.partitions)}

@@ -21,6 +21,7 @@ from mailnode.store.blobs.local import LocalBlobs
 from mailnode.store.disk.data_lock import DataLock
 from mailnode.store.disk.reserve import Reserve
 from mailnode.store.engines.engine import DIRECTORY, QUEUE, Engine, RunUnit, mail_tenancy
+from mailnode.store.engines.migrate import kind_of
 from mailnode.store.engines.remote import Ask, RemoteEngine
 from mailnode.store.engines.sqlite import SqliteEngine
 from mailnode.store.engines.sqlite_files import quick_check
@@ -41,6 +42,7 @@ from mailnode.store.facades.sent_counts import SentCounts
 from mailnode.store.facades.store_check import StoreCheck
 from mailnode.store.facades.sts_policies import StsPolicies
 from mailnode.store.facades.suppressions import Suppressions
+from mailnode.store.facades.taking_in import put_right
 from mailnode.store.facades.tls_results import TlsResults
 from mailnode.store.facades.undelete import Undelete
 from mailnode.values.checked import StoreChecked
@@ -146,6 +148,8 @@ class OwnStores(Stores):
         self.suppressions = Suppressions(engine)
         self.sent = SentCounts(engine, clock)
         self.tls_results = TlsResults(engine, clock, reports=config.tls_reports is not None)
+        # Returns when other processes serve the same partitions, and remember nothing of mail; false: some did not say so in time.
+        self.mail_changed: Callable[[], Awaitable[object]] = self._alone
         self.known_damage = KnownDamage(engine, clock, config.server.partitions)
         self._files.tell_damaged(self.known_damage.note)
         blobs.tell_damaged = self.known_damage.note
@@ -213,6 +217,9 @@ class OwnStores(Stores):
         await self._files.accept()
         return sorted(self._accepted), accounts
 
+    async def _alone(self) -> bool:
+        return True
+
     async def take_in(self, name: str, older: bool, prepare: Callable[[RunUnit], T]) -> T:
         """Serve a mail partition that was left out; see :class:`SqliteEngine`. :raises ConfigurationError: why it stays out."""
         result = await self._files.take_in(name, older, prepare)
@@ -247,11 +254,29 @@ class OwnStores(Stores):
         await known.count()
         return checked
 
-    async def _check_databases(self) -> list[str]:
-        faults = [f"{name}: {words}" for name, words in self.damage().items()]
+    async def _check_databases(self, repair: bool) -> tuple[list[str], list[str]]:
+        wrong, mended = [], []
         for path in self._files.paths():
-            faults += await self.blobs.on_disk(quick_check, path)
-        return faults
+            found = await self.blobs.on_disk(quick_check, path)
+            if found and repair and kind_of(path.stem) == "mail":
+                try:
+                    mended.append(f"{path.name}: {await self._rebuild(path.stem)}")
+                    found = await self.blobs.on_disk(quick_check, path)
+                except ConfigurationError as error:
+                    found += error.mistakes
+            wrong += found
+        return [f"{name}: {words}" for name, words in self.damage().items()] + wrong, mended
+
+    async def _rebuild(self, name: str) -> str:
+        """Make a damaged file of a mail partition anew; return what was done. :raises ConfigurationError: it was not."""
+        ids = [one.id for one in await self.directory.accounts() if mail_tenancy(self.mail.partition(one.id)) == name]
+        try:
+            made = await self._files.rebuild(name, self.mail_changed, lambda run, made: put_right(run, made.lost, ids))
+        finally:
+            await self.mail_changed()
+        await self.known_damage.forget([f"{name}.db"])
+        emit(_log, "store.rebuilt", file=f"{name}.db", aside=made.aside, rows=made.rows, lost=sum(made.lost.values()))
+        return made.words()
 
     async def stop(self) -> None:
         """Write what waits and close."""

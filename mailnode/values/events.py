@@ -237,6 +237,10 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "store.account_missing": ("mail waits: an account's partition does not have it, the directory does", ("account",)),
     "store.out_of_service": ("a file is not served; what needs it is told to come back later", ("file", "error")),
     "store.in_service": ("a file that was not served is served again", ("file",)),
+    "store.rebuilt": (
+        "a damaged file was made anew with so many ``rows``; so many pages and rows were ``lost``; it is kept as ``aside``",
+        ("file", "aside", "rows", "lost"),
+    ),
     "store.files_missing": ("the directory of large messages was not there and was made anew, empty", ("path",)),
     "store.behind": ("a file is older than what was acknowledged", ("file", "error")),
     "store.damaged": (

@@ -1,14 +1,17 @@
 """``mailnode store verify --contents`` and ``--repair`` on a server that serves meanwhile, whichever process a client meets."""
 
 import contextlib
+import imaplib
 import json
 import re
 import sqlite3
+import ssl
 import urllib.error
 import urllib.request
 
+import apsw
 import pytest
-from servers import MailNode, wait_for
+from servers import PASSWORD, MailNode, wait_for
 from ways import Dial, EveryWay, large
 
 
@@ -124,3 +127,62 @@ def facts_swapped(path):
             marks = ", ".join(f"{column} = ?" for column in columns.split(", "))
             connection.execute(f"UPDATE message SET {marks} WHERE message_id = {message_id}", row)
     return bool(rows)
+
+
+def damaged_page(path):
+    """Overwrite a page with rows of messages, if the partition has any; return whether it was done."""
+    connection = apsw.Connection(str(path))
+    pages = list(
+        connection.execute("SELECT pageno FROM dbstat WHERE name = 'message' AND pagetype = 'leaf' ORDER BY path")
+    )
+    connection.close()
+    if len(pages) < 3:
+        return False
+    with path.open("r+b") as file:
+        file.seek((pages[1][0] - 1) * 4096)
+        file.write(b"\xa5" * 4096)
+    return True
+
+
+def test_a_file_with_a_damaged_page_is_made_anew_while_others_are_served(node):
+    for number in range(20):
+        node.add_account(f"n{number}@a.test")
+    client = Dial(node, "none", False).imap()
+    for number in range(60):
+        assert client.append("INBOX", None, None, b"Subject: s%d\r\n\r\nx\r\n" % number)[0] == "OK"
+    client.logout()
+    node.stop()
+    [path] = [path for path in sorted(node.data.glob("mail-*.db")) if damaged_page(path)]
+    node.start()
+    count, kind, before = read(node)
+    assert (count, kind) == (60, "NO") and 30 < len(before) < 60
+    wait_for(lambda: health(node)[:2] == (503, "damaged"), "what was found by reading")
+    beside = [(name, imap_of(node, name)) for name in (f"n{number}@a.test" for number in range(20))]
+    told, code = verify(node, "--repair")
+    assert (code, told["faults"], len(told["set_aside"])) == (0, [], 60 - len(before))
+    assert f"{path.name}: made anew with" in told["mended"][0]
+    [event] = node.events("store.rebuilt")
+    assert event["lost"] and event["aside"] == f"{path}.damaged-1"
+    for _ in range(4):  # whichever process takes it
+        assert read(node) == (60, "NO", before)
+    for name, one in beside:
+        assert one.noop()[0] == "OK", name
+        assert one.append("INBOX", None, None, b"Subject: after\r\n\r\nx\r\n")[0] == "OK", name
+        one.logout()
+    client = Dial(node, "none", False).imap()
+    assert client.append("INBOX", None, None, b"Subject: after\r\n\r\nx\r\n")[0] == "OK"
+    client.logout()
+    node.stop()
+    node.start()
+    assert read(node) == (61, "NO", [*before, "after"])
+    assert verify(node, "--contents")[1] == 0
+    assert health(node) == (503, "damaged", 0, 60 - len(before))
+
+
+def imap_of(node, name):
+    client = imaplib.IMAP4_SSL(
+        node.address, node.ports["imaps"], ssl_context=ssl.create_default_context(cafile=node.ca), timeout=60
+    )
+    client.login(name, PASSWORD)
+    client.select()
+    return client

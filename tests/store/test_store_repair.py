@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from mailnode.errors import BlobDamaged
+from mailnode.errors import BlobDamaged, RowsDamaged
 from mailnode.message.scanner import read_facts
 from mailnode.store.engines.engine import mail_tenancy
 from mailnode.store.facades import account_check
@@ -79,7 +79,11 @@ class Account:
         for info in self.loop.run(self.mail.mailboxes()):
             mailbox = self.mail.open(info.id)
             uids = list(self.loop.run(mailbox.snapshot()).uids)
-            rows = {row[0]: row[1] for row in self.loop.run(mailbox.rows(uids, ["blob"]))}
+            try:
+                found_rows = self.loop.run(mailbox.rows(uids, ["blob"]))
+            except RowsDamaged as error:
+                found_rows = error.rows
+            rows = {row[0]: row[1] for row in found_rows}
             found[info.name] = [self._subject(mailbox, rows.get(uid)) for uid in uids]
         return {name: subjects for name, subjects in found.items() if subjects}
 
@@ -111,6 +115,16 @@ def test_what_is_wrong_with_rows_is_mended(ann, damage):
     ann.append(b"Subject: three\r\n\r\nthird\r\n")
     assert ann.contents()["INBOX"][-1] == "Subject: three"
     assert ann.rows() == []
+
+
+def test_a_message_whose_row_is_lost_is_said_to_be_damaged(ann):
+    ann.damage("DELETE FROM message WHERE message_id = 1")
+    for _ in range(2):
+        with pytest.raises(RowsDamaged) as damaged:
+            ann.loop.run(ann.inbox.rows([1, 2, 3], ["flags", "blob"]))
+        assert [row[0] for row in damaged.value.rows] == [2]
+        assert [row[0] for row in ann.loop.run(ann.inbox.rows([1, 2, 3], ["flags"]))] == [1, 2]
+        ann.mend()
 
 
 def test_a_message_that_stood_nowhere_is_in_a_mailbox_of_its_own(ann):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
@@ -29,10 +29,11 @@ from mailnode.store.engines import migrate
 from mailnode.store.engines.before_migration import KeptCopies
 from mailnode.store.engines.engine import DIRECTORY, EPHEMERAL, QUEUE, RunUnit, Transaction, mail_tenancy
 from mailnode.store.engines.file_ages import FileAges
-from mailnode.store.engines.generations import Known, read_known, require_own, write_known
+from mailnode.store.engines.generations import Known, Mark, read_known, require_own, write_known
 from mailnode.store.engines.migrate import kind_of
 from mailnode.store.engines.sqlite_files import MALFORMED, is_damage, put_aside
 from mailnode.store.engines.sqlite_jobs import Job
+from mailnode.store.engines.sqlite_rebuild import Rebuilt, rebuild
 from mailnode.store.engines.sqlite_tenancy import Tenancy
 from mailnode.store.engines.sqlite_threads import Gathering, JobThread, Outbox, Readers
 from mailnode.values.events import emit
@@ -338,6 +339,34 @@ class SqliteEngine:
         del self.out_of_service[name]
         self._report("store.in_service", file=str(self._path(name)))
         return result
+
+    async def rebuild(
+        self, name: str, alone: Callable[[], Awaitable[object]], prepare: Callable[[RunUnit, Rebuilt], object]
+    ) -> Rebuilt:
+        """Make the file of a mail partition, which is damaged, anew out of what can be read of it. It is not served meanwhile.
+
+        :param alone: returns when no other process has it open; false: one may have. :param prepare: see :meth:`take_in`.
+        :raises ConfigurationError: why it could not be done; the file is as it was."""
+        mark = self._ages.mark_of(name) if self._ages is not None and name not in self._older else None
+        if mark is None:
+            raise ConfigurationError([f"{self._path(name)}: it is not known to be the latest, and is not made anew"])
+        await self.leave_out(name, "it is made anew, because it was damaged")
+        made: Rebuilt | None = None
+        try:
+            if not await alone():
+                raise ConfigurationError(
+                    [f"{self._path(name)}: another process may have it open, and it is not made anew"]
+                )
+            made = await self._in_thread(lambda: self._rebuilt(name, mark))
+        finally:
+            await self.take_in(name, False, lambda run: made is not None and prepare(run, made))
+        return made
+
+    def _rebuilt(self, name: str, mark: Mark) -> Rebuilt:
+        try:
+            return rebuild(self._path(name), mark, migrate.known(kind_of(name))[-1].number)
+        except (apsw.Error, OSError, ValueError) as error:
+            raise ConfigurationError([f"{self._path(name)}: it cannot be made anew: {error}"]) from error
 
     def _open_again(
         self, name: str, older: bool, prepare: Callable[[RunUnit], T]

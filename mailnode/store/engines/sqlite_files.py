@@ -58,15 +58,25 @@ def quick_check(path: Path) -> list[str]:
     return [f"{path.name}: {line}" for line in found if line != "ok"]
 
 
-def put_aside(path: Path) -> Path:
-    """Rename a database, which nobody has open, with its log to ``<name>.damaged-<number>``; return the new name.
-    The oldest above ``KEPT`` go. :raises OSError:"""
-    before = sorted(
+def _aside(path: Path) -> list[tuple[int, Path]]:
+    """What was put aside of a database before, by number."""
+    return sorted(
         (int(number), name)
         for name in path.parent.glob(f"{path.name}.damaged-*")
         if (number := name.name.rpartition("-")[2]).isdecimal() and number.isascii()
     )
-    aside = path.with_name(f"{path.name}.damaged-{before[-1][0] + 1 if before else 1}")
+
+
+def next_aside(path: Path) -> Path:
+    """Return the name under which a damaged database is kept beside the one that takes its place."""
+    before = _aside(path)
+    return path.with_name(f"{path.name}.damaged-{before[-1][0] + 1 if before else 1}")
+
+
+def put_aside(path: Path) -> Path:
+    """Rename a database, which nobody has open, with its log to ``<name>.damaged-<number>``; return the new name.
+    The oldest above ``KEPT`` go. :raises OSError:"""
+    before, aside = _aside(path), next_aside(path)
     os.rename(path, aside)
     with suppress(FileNotFoundError):
         os.rename(f"{path}-wal", f"{aside}-wal")

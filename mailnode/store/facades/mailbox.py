@@ -121,6 +121,13 @@ class StoredMailbox:
             rows, damaged = await self._readable(uids, (*columns, "facts_version"))
             current = min(map(_LAST, rows), default=FACTS_VERSION) >= FACTS_VERSION
             rows = await with_newer_facts(self._partition, self.account_id, self.id, rows, columns)
+        if len(rows) + len(damaged) < len(uids):  # they were swept meanwhile, or their messages' rows are lost
+            there = {row[0] for row in rows}.union(damaged)
+            others = [uid for uid in uids if uid not in there]
+            damaged = [
+                *damaged,
+                *await self._partition.read(messages.without_message, self.account_id, self.id, others),
+            ]
         rows = await self._with_large_facts(rows, columns)
         if damaged:
             raise RowsDamaged(f"{self._partition.file}: {len(damaged)} messages", rows)

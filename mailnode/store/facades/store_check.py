@@ -26,11 +26,12 @@ class StoreCheck:
         mail: MailStore,
         queue: Queue,
         blobs: IBlobStore,
-        databases: Callable[[], Awaitable[list[str]]],
+        databases: Callable[[bool], Awaitable[tuple[list[str], list[str]]]],
         contents: bool = False,
         repair: bool = False,
     ) -> None:
-        """:param databases: says what is wrong with the files of the database, a line each.
+        """:param databases: says what is wrong with the files of the database, and what of it was mended, a line each; given
+        whether to mend.
         :param contents: read what messages hold, too. :param repair: do that, and mend what can be mended."""
         self._directory = directory
         self._mail = mail
@@ -48,7 +49,7 @@ class StoreCheck:
     async def run(self, now: float) -> StoreChecked:
         """Look at everything. :param now: UTC seconds. :raises mailnode.errors.StoreUnavailable: what is damaged cannot be read
         at all."""
-        self._faults += await self._databases()
+        self._faults, self._mended = await self._databases(self._repair)
         accounts = await self._mail.account_ids()
         if await self._strangers(accounts):
             accounts = await self._mail.account_ids()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from mailnode.store.engines.engine import RunUnit
-from mailnode.store.units import accounts, copies, mailbox_tree, maildrop_leases, verify
+from mailnode.store.units import accounts, copies, mailbox_tree, maildrop_leases, repair, search_index, verify
 
 
 def end_what_the_dead_held(run: RunUnit) -> None:
@@ -24,3 +24,17 @@ def begin_again(run: RunUnit, account_ids: Sequence[str]) -> int:
     for account_id in found:
         run(mailbox_tree.begin_again, account_id)
     return len(found)
+
+
+def put_right(run: RunUnit, lost: Collection[str], account_ids: Sequence[str]) -> None:
+    """Have a partition whose file was made anew give out nothing a second time where rows are lost. What else follows from
+    the rows is mended by a repair. :param lost: tables of which rows are lost.
+    :param account_ids: those that live in it."""
+    for account_id in account_ids:
+        run(repair.account, account_id)
+    for account_id in run(verify.account_ids):
+        if run(verify.counted, account_id)[0]:
+            run(mailbox_tree.begin_again, account_id)
+        if any(table.startswith("search_") for table in lost):
+            while run(search_index.forget, account_id):
+                pass

@@ -229,6 +229,15 @@ def rows(
     return _rows(tx, account_id, mailbox_id, uids, columns, f" AND m.facts_version >= {version}" if version else "")
 
 
+def without_message(tx: Transaction, account_id: str, mailbox_id: int, uids: Sequence[int]) -> list[int]:
+    """Those of some UIDs that have a place, and whose message has no row: it is lost."""
+    select = (
+        "SELECT p.uid FROM placement p"
+        " LEFT JOIN message m ON m.account_id = p.account_id AND m.message_id = p.message_id"
+    )
+    return [uid for (uid,) in by_uids(tx, select, account_id, mailbox_id, uids, " AND m.message_id IS NULL")]
+
+
 def rendered(
     tx: Transaction,
     account_id: str,

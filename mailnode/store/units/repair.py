@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mailnode.store.engines.engine import Transaction, of_account
-from mailnode.store.units import mailbox_tree, newer_facts
+from mailnode.store.units import accounts, mailbox_tree, newer_facts
 from mailnode.store.units.accounts import INBOX_ID, add_mailbox, touch, untouch
 from mailnode.store.units.arrivals import PLACEMENT, decode_ref
 from mailnode.store.units.newer_facts import NewerFacts
 from mailnode.store.units.statements import insert_rows
 from mailnode.store.units.verify import LOST, LOST_CONTENT, MISPLACED, STRAY, counted, select
+from mailnode.values.flags import SYSTEM_MASK
 from mailnode.values.mailbox_name import INBOX
 
 ROWS = 300  # of each kind that one unit mends
@@ -45,6 +46,27 @@ def mend(tx: Transaction, account_id: str, now: int) -> list[str]:
     if not made and not recovered:
         untouch(tx, account_id)  # nothing that a session was told of is another
     return mended
+
+
+def account(tx: Transaction, account_id: str) -> None:
+    """Give an account whose row is lost another one, without quota and names of keywords, where something else of it is there;
+    where nothing is, its mailboxes too. Its numbers go on from far above."""
+    if tx.execute("SELECT 1 FROM account WHERE account_id = ?", (account_id,)):
+        return
+    [(mailbox, uidvalidity, modseq)] = tx.execute(
+        "SELECT max(mailbox_id), max(uidvalidity), max(highest_modseq) FROM mailbox WHERE account_id = ?", (account_id,)
+    )
+    [(message,)] = tx.execute("SELECT max(message_id) FROM message WHERE account_id = ?", (account_id,))
+    if mailbox is None and message is None:
+        accounts.provision(tx, account_id, 0, 0)
+        return
+    tx.execute(
+        "INSERT INTO account (account_id, modseq, next_mailbox, next_message, next_uidvalidity, quota_bytes, quota_count,"
+        " bytes_used, count_used, keywords, indexed_modseq) VALUES (?, ?, ?, ?, ?, 0, 0, 0, 0, '[]', 0)",
+        (account_id, (modseq or 0) + 1, (mailbox or INBOX_ID) + 1, (message or 0) + 1, (uidvalidity or 0) + 1),
+    )
+    tx.execute(f"UPDATE placement SET flags = flags & {SYSTEM_MASK} WHERE account_id = ?", (account_id,))
+    mailbox_tree.begin_again(tx, account_id)
 
 
 def _mailboxes(tx: Transaction, account_id: str, modseq: int) -> list[str]:

@@ -1,0 +1,249 @@
+"""A damaged partition file is made anew of all that can be read of it, and a crash on the way loses nothing."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+
+import apsw
+import pytest
+from store_support import Loop
+from test_store_damage import PAGE, Damaged, leaves, overwrite
+
+from mailnode.errors import ConfigurationError, StoreUnavailable
+from mailnode.store.engines import sqlite_rebuild
+from mailnode.store.engines.generations import Mark, read_mark
+from mailnode.store.engines.sqlite_files import quick_check
+from mailnode.store.engines.sqlite_pages import DatabasePages
+from mailnode.store.engines.sqlite_rebuild import rebuild
+from mailnode.store.facades.taking_in import put_right
+
+MARK = Mark("7-abc", "6-abc", 99, "mail-00")
+
+
+@pytest.fixture
+def damaged(tmp_path):
+    damaged = Damaged(tmp_path / "data", Loop())
+    yield damaged
+    damaged.loop.run(damaged.engine.stop())
+
+
+@pytest.fixture
+def stopped(tmp_path):
+    """The file of a partition that nobody has open."""
+    damaged = Damaged(tmp_path / "data", Loop())
+    damaged.loop.run(damaged.engine.stop())
+    return damaged.data / "mail-00.db"
+
+
+def contents(path):
+    """All rows of a file, by table."""
+    connection = apsw.Connection(str(path))
+    tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    found = {name: set(connection.execute(f"SELECT * FROM {name}")) for name in tables}
+    connection.close()
+    return found
+
+
+def schema(path):
+    connection = apsw.Connection(str(path))
+    found = set(connection.execute("SELECT type, name, sql FROM sqlite_master"))
+    connection.close()
+    return found
+
+
+def values(count, seed=3):
+    """Rows of every kind of value and of every length that a page or a chain of pages has."""
+    chance = random.Random(seed)
+    for number in range(count):
+        yield (
+            f"key {chance.random()}",
+            chance.choice([0, 1, -1, 127, -128, 2**15, -(2**23), 2**31, -(2**40), 2**62, number]),
+            chance.choice([None, "", "é" * chance.randrange(3000), 0.5, float(number)]),
+            chance.randbytes(chance.choice([0, 1, 300, 1003, 4057, 4058, 4092, 9000, 60_000])),
+        )
+
+
+@pytest.mark.parametrize("page", [512, 4096, 65536])
+def test_pages_are_read_as_sqlite_reads_them(tmp_path, page):
+    path = tmp_path / "x.db"
+    connection = apsw.Connection(str(path))
+    connection.pragma("page_size", page)
+    connection.execute("CREATE TABLE rowids (k TEXT PRIMARY KEY, n BIGINT, m, b BLOB)")
+    connection.execute("CREATE TABLE keys (b BLOB, m, n BIGINT, k TEXT, PRIMARY KEY (n, k)) WITHOUT ROWID")
+    with connection:
+        connection.executemany("INSERT INTO rowids VALUES (?, ?, ?, ?)", values(400))
+        connection.executemany("INSERT INTO keys (k, n, m, b) VALUES (?, ?, ?, ?)", values(400))
+    roots = dict(connection.execute("SELECT name, rootpage FROM sqlite_master"))
+    pages = DatabasePages(path)
+    assert list(pages.rows(roots["rowids"])) == list(connection.execute("SELECT * FROM rowids ORDER BY rowid"))
+    assert list(pages.rows(roots["keys"])) == list(connection.execute("SELECT n, k, b, m FROM keys ORDER BY n, k"))
+    assert pages.lost == 0
+    pages.close()
+    connection.close()
+
+
+def test_whatever_octets_are_wrong_reading_ends_and_raises_nothing(tmp_path):
+    path, chance = tmp_path / "x.db", random.Random(5)
+    connection = apsw.Connection(str(path))
+    connection.execute("CREATE TABLE keys (k TEXT, n BIGINT, m, b BLOB, PRIMARY KEY (n, k)) WITHOUT ROWID")
+    with connection:
+        connection.executemany("INSERT INTO keys VALUES (?, ?, ?, ?)", values(300))
+    connection.close()
+    sound = path.read_bytes()
+    lost = 0
+    for _ in range(300):
+        octets = bytearray(sound)
+        for _ in range(chance.randrange(1, 40)):
+            octets[chance.randrange(100, len(octets))] = chance.randrange(256)
+        path.write_bytes(octets)
+        pages = DatabasePages(path)
+        assert len(list(pages.rows(2))) <= 300 + pages.lost + 300
+        lost += pages.lost
+        pages.close()
+    assert lost
+
+
+def test_a_sound_file_comes_out_as_it_was(stopped):
+    path = stopped
+    before, was = contents(path), schema(path)
+    made = rebuild(path, MARK, 13)
+    after = contents(path)
+    meta = dict(after.pop("meta"))
+    assert (meta["generation"], meta["commits"], meta["tenancy"]) == ("7-abc", "99", "mail-00")
+    assert meta["schema"] == dict(before.pop("meta"))["schema"]
+    assert after == before and schema(path) == was
+    assert (made.lost, made.rows) == ({}, sum(map(len, before.values())) + len(meta) - 0)
+    assert quick_check(path) == [] and path.stat().st_mode & 0o777 == 0o600
+
+
+def test_every_page_in_turn_costs_what_stands_on_it_alone(stopped):
+    path = stopped
+    before, sound = contents(path), path.read_bytes()
+    connection = apsw.Connection(str(path))
+    of_schema = {page for (page,) in connection.execute("SELECT pageno FROM dbstat WHERE name = 'sqlite_schema'")}
+    connection.close()
+    for page in range(len(sound) // PAGE):
+        path.write_bytes(sound)
+        overwrite(path, page)
+        if page + 1 in of_schema:  # nothing is known of the others
+            with pytest.raises((apsw.CorruptError, apsw.NotADBError)):
+                rebuild(path, MARK, 13)
+            continue
+        made = rebuild(path, MARK, 13)
+        after = contents(path)
+        gone = sum(len(before[name] - after[name]) for name in before if name != "meta")
+        assert gone <= 60 and (not gone or made.lost), page
+        assert not any(after[name] - before[name] for name in before if name != "meta")
+        assert quick_check(path) == []
+
+
+def test_what_is_in_the_log_alone_is_kept(damaged):
+    """As a kill leaves it."""
+    damaged.loop.run(damaged.inbox.append([damaged.message(number) for number in range(60, 70)]))
+    left = damaged.data.parent / "killed"
+    shutil.copytree(damaged.data, left)
+    path = left / "mail-00.db"
+    assert (left / "mail-00.db-wal").stat().st_size
+    rebuild(path, MARK, 13)
+    assert len(contents(path)["message"]) == 70
+    assert not (left / "mail-00.db-wal").exists()
+
+
+STEPS = ["fsync", "link", "replace"]
+
+
+@pytest.mark.parametrize("step", [*STEPS, "sync_directory"])
+def test_whatever_fails_leaves_one_of_the_two_files_whole(stopped, monkeypatch, step):
+    path = stopped
+    overwrite(path, 30)
+    before = path.read_bytes()
+
+    def fails(*args):
+        raise OSError(5, "for a test")
+
+    monkeypatch.setattr(*((os, step) if step in STEPS else (sqlite_rebuild, step)), fails)
+    with pytest.raises(OSError, match="for a test"):
+        rebuild(path, MARK, 13)
+    monkeypatch.undo()
+    assert (path.read_bytes() == before) is (step in STEPS)
+    assert not list(path.parent.glob("*.rebuilding"))
+    rebuild(path, MARK, 13)
+    assert quick_check(path) == []
+
+
+def test_without_room_for_another_file_it_stays_as_it_is(stopped, monkeypatch):
+    path = stopped
+    before = path.read_bytes()
+    monkeypatch.setattr(sqlite_rebuild, "RESERVE", 1 << 60)
+    with pytest.raises(ConfigurationError, match="there must be room"):
+        rebuild(path, MARK, 13)
+    assert path.read_bytes() == before
+
+
+async def alone():
+    return True
+
+
+@pytest.mark.parametrize("table", ["message", "placement", "blob"])
+def test_a_partition_in_use_is_made_anew_and_serves_what_is_left(damaged, table):
+    damaged.damage(table)
+    loop, engine = damaged.loop, damaged.engine
+    loop.run(engine.write("mail-00", lambda tx: None))
+    commits = loop.run(engine.read("mail-00", read_mark)).commits
+    was = loop.run(damaged.ann.status_of("Trash")).uidvalidity
+    begun = engine.rebuild("mail-00", alone, lambda run, made: put_right(run, made.lost, ["ann"]))
+    made, refused = loop.together(begun, engine.read("mail-00", read_mark))
+    assert isinstance(refused, StoreUnavailable)
+    assert set(made.lost) == {table}
+    assert quick_check(damaged.data / "mail-00.db") == [] and engine.damage() == {}
+    assert loop.run(engine.read("mail-00", read_mark)).commits >= commits
+    check = damaged.store.check("ann")
+    loop.run(check.mend())
+    loop.run(check.keep(loop.run(check.look(-1))))
+    assert loop.run(check.rows()) == []
+    found = loop.run(damaged.inbox.snapshot())
+    readable = [row[0] for row in damaged.rows(list(found.uids), ["blob"])[0]]
+    recovered = [one for one in loop.run(damaged.ann.mailboxes()) if one.name == "Recovered"]
+    elsewhere = loop.run(damaged.ann.open(recovered[0].id).snapshot()).uids if recovered else []
+    if table == "placement":
+        assert len(found.uids) + len(elsewhere) == 60  # nothing is lost but places
+    else:
+        assert len(found.uids) == 60
+    assert (loop.run(damaged.ann.status_of("Trash")).uidvalidity > was) is (table == "placement")
+    assert 40 < len(readable) + len(elsewhere) <= 60
+    loop.run(damaged.inbox.append([damaged.message(99)]))
+    assert max(loop.run(damaged.inbox.snapshot()).uids) == 61
+    loop.run(engine.stop())
+    damaged.open()
+    assert damaged.engine.damage() == {}
+
+
+def test_the_file_of_whoever_does_not_let_go_stays_and_serves(damaged):
+    damaged.damage("message")
+
+    async def busy():
+        return False
+
+    before = damaged.data.joinpath("mail-00.db").stat().st_ino
+    with pytest.raises(ConfigurationError, match="another process may have it open"):
+        damaged.loop.run(damaged.engine.rebuild("mail-00", busy, lambda run, made: None))
+    assert damaged.data.joinpath("mail-00.db").stat().st_ino == before
+    assert len(damaged.loop.run(damaged.inbox.snapshot()).uids) == 60
+
+
+def test_an_account_whose_row_is_lost_has_its_mail_again(damaged):
+    uidvalidity = damaged.loop.run(damaged.inbox.snapshot()).uidvalidity
+    [page] = damaged.loop.run(damaged.engine.read("mail-00", leaves, "account"))
+    damaged.loop.run(damaged.engine.stop())
+    overwrite(damaged.data / "mail-00.db", page - 1)
+    damaged.open()
+    damaged.loop.run(
+        damaged.engine.rebuild("mail-00", alone, lambda run, made: put_right(run, made.lost, ["ann", "bob"]))
+    )
+    damaged.loop.run(damaged.store.check("ann").mend())
+    found = damaged.loop.run(damaged.inbox.snapshot())
+    assert len(found.uids) == 60 and found.uidvalidity > uidvalidity
+    assert damaged.loop.run(damaged.store.verify()) == []
+    assert damaged.loop.run(damaged.store.account_ids()) == {"ann", "bob"}
