@@ -258,3 +258,18 @@ def test_the_queue_can_be_held_when_it_comes_back(tmp_path, site, kept, option):
     again, _ = restored(tmp_path, kept, *option)
     with administration(demo_config(again.data)) as admin:
         assert bool(run_now(admin.queue.paused())) is bool(option)
+
+
+def test_what_is_set_aside_comes_back_from_a_backup(site, kept):
+    site.append("whole")
+    site.append("cut", large=True)
+    made(site, kept)
+    [path] = [path for path in (site.data / "blobs" / "files").rglob("*") if path.is_file()]
+    os.unlink(path)  # its octets are the backup's too
+    path.write_bytes(b"cut")
+    assert json.loads(run(site.data, "restore-mail", str(kept), ALICE, "--list", "--json"))["present"] == 2
+    assert len(json.loads(run(site.data, "store", "verify", "--repair", "--json"))["set_aside"]) == 1
+    told = json.loads(run(site.data, "restore-mail", str(kept), ALICE, "--json"))
+    assert (told["present"], told["restored"], told["messages"][0]["subject"]) == (1, 1, "cut")
+    told = json.loads(run(site.data, "restore-mail", str(kept), ALICE, "--json"))
+    assert (told["present"], told["restored"]) == (2, 0)

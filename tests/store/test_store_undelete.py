@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from mailnode.errors import OverQuota
+from mailnode.store.facades.account_check import Looked
 from mailnode.store.facades.undelete import Undelete
+from mailnode.store.units.sweeping import RETENTION
 from mailnode.values.flags import DELETED, FLAGGED, SEEN
 
 
@@ -119,3 +121,33 @@ def test_digests_are_of_what_stands(loop, ann, make, undelete, monkeypatch):
         some, after = loop.run(undelete.digests("ann", after))
         found += some
     assert len(found) == 1
+
+
+def set_aside(loop, store, *message_ids, sound=()):
+    """Have messages be set aside, or be sound again."""
+    looked = Looked(None, 0, 0, dict.fromkeys(message_ids, "its content is lost"), list(sound))
+    loop.run(store.check("ann").keep(looked))
+
+
+def test_what_is_set_aside_does_not_stand_for_what_a_backup_has(loop, store, ann, make, undelete):
+    placed(loop, ann, make, content=b"Subject: a\r\n\r\n")
+    placed(loop, ann, make, content=b"Subject: b\r\n\r\n")
+    both, _ = loop.run(undelete.digests("ann", 0))
+    set_aside(loop, store, 1)
+    assert loop.run(undelete.digests("ann", 0)) == (both[1:], None)
+    set_aside(loop, store, sound=[1])
+    assert loop.run(undelete.digests("ann", 0)) == (both, None)
+
+
+def test_what_is_set_aside_and_expunged_comes_back_as_it_was_and_goes_with_its_message(
+    loop, store, ann, make, undelete, clock
+):
+    placed(loop, ann, make)
+    set_aside(loop, store, 1)
+    loop.run(ann.open(1).expunge([1], False))
+    assert gone(loop, undelete) == [1]
+    assert loop.run(undelete.place("ann", 1, [1], 1)) == 1
+    assert loop.run(store.check("ann").set_aside()) == ["message 1, UID 2 of mailbox 1: its content is lost"]
+    loop.run(ann.open(1).expunge([2], False))
+    loop.run(store.sweep(clock.seconds() + RETENTION + 1))
+    assert loop.run(store.check("ann").set_aside()) == []

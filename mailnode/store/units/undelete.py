@@ -70,13 +70,14 @@ def gone(tx: Transaction, account_id: str, mailbox_id: int, after: int, limit: i
 
 
 def digests(tx: Transaction, account_id: str, after: int) -> tuple[list[bytes], int | None]:
-    """SHA-256 of the content of some messages that stand somewhere, those with an id above ``after``; and behind which to go on,
-    None at the end."""
+    """SHA-256 of the content of some messages that stand somewhere and are not set aside, those with an id above ``after``; and
+    behind which to go on, None at the end."""
     rows = tx.execute(
         "SELECT m.message_id, m.blob_digest, (SELECT 1 FROM placement p"
         " JOIN mailbox b ON b.account_id = p.account_id AND b.mailbox_id = p.mailbox_id"
         " WHERE p.account_id = m.account_id AND p.message_id = m.message_id AND p.expunged_modseq IS NULL"
-        " AND b.deleted_at IS NULL AND p.uid < b.uidnext LIMIT 1)"
+        " AND b.deleted_at IS NULL AND p.uid < b.uidnext AND NOT EXISTS (SELECT 1 FROM set_aside s"
+        " WHERE s.account_id = m.account_id AND s.message_id = m.message_id) LIMIT 1)"
         " FROM message m WHERE m.account_id = ? AND m.message_id > ? ORDER BY m.message_id LIMIT ?",
         (account_id, after, _DIGESTS),
     )
