@@ -7,18 +7,22 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from itertools import compress
+from operator import not_, or_
 
 from mailnode.imap.commands.context import Searching
 from mailnode.imap.messages.judging import Tree, reduced
+from mailnode.imap.messages.ranges import uids_of
 from mailnode.imap.messages.search_keys import InBody, InHeader, InText, SearchKey, leaves
 from mailnode.imap.messages.search_tests import ROWS, cost
+from mailnode.imap.view.view import View
 from mailnode.message.search_text import fold
 from mailnode.values.search import BODY, HEADER, MAX_NEEDLES, SHOWN, SHOWN_FIELDS, ZONES, Holders, Needle
 
 LEAST = 100  # messages below which nobody is asked
 OF_ROWS, OF_MESSAGE = 2.0, 30.0  # microseconds that it takes to look into columns, or into a small message
 AT_ONCE = 5000  # messages between two turns of the reactor
-FEW = 8  # candidates for one that may hold a text, from which on these are looked up in place of looking at all
+FEW = 16  # candidates for one that may hold a text, from which on these are looked up in place of looking at all
 
 
 async def split(context: Searching, key: SearchKey, candidates: Sequence[int]) -> list[tuple[Tree, Sequence[int]]]:
@@ -47,7 +51,7 @@ async def split(context: Searching, key: SearchKey, candidates: Sequence[int]) -
 async def _sorted_out(
     context: Searching, key: SearchKey, candidates: Sequence[int], said: Sequence[tuple[SearchKey, Holders]]
 ) -> list[tuple[Tree, Sequence[int]]]:
-    uids = context.mailbox.view.uids
+    view = context.mailbox.view
     anywhere = set().union(*[some for _, held in said for some in held])
     nowhere = reduced(key, dict.fromkeys([leaf for leaf, _ in said], False))
     if nowhere is False and len(anywhere) * FEW < len(candidates):
@@ -58,15 +62,30 @@ async def _sorted_out(
         await context.pause()
         some = candidates[at : at + AT_ONCE]
         if nowhere is False:
-            some = [index for index in some if uids[index] in anywhere]
-        for index in some:
-            uid = uids[index]
-            holds = tuple([uid in held.surely or (None if uid in held.maybe else False) for _, held in said])
+            some = list(compress(some, map(anywhere.__contains__, uids_of(view, some))))
+        for holds, alike in _apart(view, some, [held for _, held in said]).items():
             if holds not in trees:
+                await context.services.searches.slice(context.services.clock)
                 known = {leaf: sure for (leaf, _), sure in zip(said, holds, strict=True) if sure is not None}
                 trees[holds] = reduced(key, known)
-            found.setdefault(trees[holds], []).append(index)
-    return list(found.items())
+            found.setdefault(trees[holds], []).extend(alike)
+    return [(tree, sorted(some)) for tree, some in found.items()]
+
+
+def _apart(view: View, some: Sequence[int], said: Sequence[Holders]) -> dict[tuple[bool | None, ...], Sequence[int]]:
+    """Return messages by what is said of each text: whether they hold it, None where they may."""
+    groups: dict[tuple[bool | None, ...], Sequence[int]] = {(): some}
+    for held in said:
+        apart: dict[tuple[bool | None, ...], Sequence[int]] = {}
+        for holds, alike in groups.items():
+            uids = uids_of(view, alike)
+            surely, maybe = (list(map(some_uids.__contains__, uids)) for some_uids in held)
+            for sure, chosen in ((True, surely), (None, maybe), (False, map(not_, map(or_, surely, maybe)))):
+                ones = list(compress(alike, chosen))
+                if ones:
+                    apart[(*holds, sure)] = ones
+        groups = apart
+    return groups
 
 
 async def _of_uids(context: Searching, candidates: Sequence[int], wanted: Sequence[int]) -> list[int]:
@@ -76,11 +95,16 @@ async def _of_uids(context: Searching, candidates: Sequence[int], wanted: Sequen
         await context.pause()
         for uid in wanted[at : at + AT_ONCE]:
             index = view.index_of(uid)
-            if index is not None:
-                place = bisect_left(candidates, index)
-                if place < len(candidates) and candidates[place] == index:
-                    found.append(index)
+            if index is not None and _is_among(candidates, index):
+                found.append(index)
     return found
+
+
+def _is_among(candidates: Sequence[int], index: int) -> bool:
+    if isinstance(candidates, range):
+        return index in candidates
+    place = bisect_left(candidates, index)
+    return place < len(candidates) and candidates[place] == index
 
 
 def _needles(key: SearchKey) -> dict[SearchKey, Needle]:

@@ -104,9 +104,11 @@ async def _with_answers(
     held, left_out = await _set_of(context, found), frozenset(unread)
     uids, holds = known.uids[:], bytearray(known.holds)
     for at in range(0, len(asked), TESTED):
-        some = [index for index in asked[at : at + TESTED] if index not in left_out]
+        some = asked[at : at + TESTED]
+        if left_out:
+            some = [index for index in some if index not in left_out]
         uids.extend(uids_of(context.mailbox.view, some))
-        holds += bytes([index in held for index in some])
+        holds += bytes(map(held.__contains__, some))
         await context.checkpoint()
     return Answered(uids, bytes(holds))
 
@@ -120,8 +122,7 @@ async def _held(context: Searching, known: Answered, candidates: Sequence[int], 
         return found
     held = await _set_of(context, known.uids, known.holds)
     for at in range(0, len(uids), TESTED):
-        some = zip(candidates[at : at + TESTED], uids[at : at + TESTED], strict=True)
-        found += [index for index, uid in some if uid in held]
+        found += compress(candidates[at : at + TESTED], map(held.__contains__, uids[at : at + TESTED]))
         await context.checkpoint()
     return found
 

@@ -18,7 +18,7 @@ ACCOUNTS = 100  # that one unit names
 MESSAGES = 256  # that are indexed together
 OCTETS = 2 * 1024 * 1024  # of these messages
 FORGOTTEN = 50  # segments that one unit forgets
-SCATTERED = 4000  # messages up to which each is looked up by itself
+DENSE = 3  # ids for one that is wanted, up to which all between are read: to look one up takes two to three times that
 
 # Of one segment: the messages that hold each text, and those that may. None: it is not there as it was; "damaged": it cannot
 # be read.
@@ -353,7 +353,7 @@ def _places_of(tx: Transaction, account_id: str, first: int, zone: int) -> bytes
 
 def uids_of(tx: Transaction, account_id: str, mailbox_id: int, message_ids: array[int]) -> array[int]:
     """The UIDs that messages, by ascending ids, have in a mailbox."""
-    if len(message_ids) > SCATTERED:
+    if message_ids and message_ids[-1] - message_ids[0] < DENSE * len(message_ids):
         low, high = message_ids[0], message_ids[-1]
         ids, uids = tx.integers(
             "QI",
