@@ -14,7 +14,7 @@ from collections.abc import Hashable
 from typing import TypeAlias
 
 from mailnode.imap.messages.answered import Answered
-from mailnode.imap.messages.key_columns import Column
+from mailnode.imap.messages.columns import Column
 from mailnode.interfaces.turns import Turns
 
 OCTETS = 48 * 1024 * 1024  # of columns, orders and threads that are kept

@@ -19,6 +19,7 @@ from mailnode.imap.commands.esearch import marked
 from mailnode.imap.commands.fetch import tell_new
 from mailnode.imap.commands.matching import matching
 from mailnode.imap.commands.ordering import in_order
+from mailnode.imap.messages.ordered import RELEVANCY, Criterion
 from mailnode.imap.messages.result_updates import (
     Pair,
     Updated,
@@ -31,7 +32,6 @@ from mailnode.imap.messages.result_updates import (
 )
 from mailnode.imap.messages.search_keys import SearchKey
 from mailnode.imap.messages.search_returns import Returns
-from mailnode.imap.messages.sort_order import RELEVANCY, Criterion
 from mailnode.imap.wire import responses
 from mailnode.imap.wire.text import quoted
 from mailnode.values.sets import UidSet

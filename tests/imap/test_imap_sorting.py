@@ -11,8 +11,9 @@ from twisted.python.failure import Failure
 from mailnode.errors import Busy
 from mailnode.imap.commands import ordering, thread
 from mailnode.imap.message_keys import MessageKeys
-from mailnode.imap.messages import key_columns
-from mailnode.imap.messages.key_columns import Column, Room, decode, grown, row_octets, sources
+from mailnode.imap.messages import columns, key_columns
+from mailnode.imap.messages.columns import Column, grown
+from mailnode.imap.messages.key_columns import Room, decode, row_octets, sources
 from mailnode.message.scanner import read_facts
 from mailnode.message.subject import base_subject
 from mailnode.values.flags import SEEN
@@ -412,7 +413,7 @@ def test_a_message_that_cannot_be_read_is_as_if_it_said_nothing(room):
     uids, [values] = decode(said, ["SUBJECT"], room)
     assert list(uids) == [1, 3]
     column = grown(None, [uids], [values])
-    assert key_columns.texts_of(column, array("I", [1, 2, 3])) == [b"ONE", b"", b"THREE"]
+    assert columns.texts_of(column, array("I", [1, 2, 3])) == [b"ONE", b"", b"THREE"]
 
 
 @pytest.mark.parametrize("name", ["SUBJECT", "DATE", "LINKS"])
@@ -420,7 +421,7 @@ def test_columns_grow_in_whichever_order_messages_are_read(room, name):
     chance = random.Random(3)
     raws = [message(f"s{n % 3}" * (n % 2), f"<{n}@x>", f"<{n - 1}@x>" * (n % 4 > 1)) for n in range(1, 40)]
     whole, [values] = decode(_said([name], *enumerate(raws, 1)), [name], room)
-    picked = {"SUBJECT": key_columns.texts_of, "DATE": key_columns.numbers_of, "LINKS": key_columns.links_of}[name]
+    picked = {"SUBJECT": columns.texts_of, "DATE": columns.numbers_of, "LINKS": columns.links_of}[name]
     expected = picked(grown(None, [whole], [values]), whole)
     left, column = list(range(1, 40)), None
     while left:

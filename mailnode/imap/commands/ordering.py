@@ -11,19 +11,10 @@ from typing import TypeVar, TypeVarTuple, cast
 
 from mailnode.imap.bodies import read_rows
 from mailnode.imap.commands.context import Searching
-from mailnode.imap.messages.key_columns import (
-    STORED_NUMBERS,
-    Column,
-    Room,
-    Values,
-    decode,
-    grown,
-    pieces,
-    row_octets,
-    sources,
-)
+from mailnode.imap.messages.columns import Column, Values, grown
+from mailnode.imap.messages.key_columns import STORED_NUMBERS, Room, decode, pieces, row_octets, sources
+from mailnode.imap.messages.ordered import RELEVANCY, Criterion, ordered
 from mailnode.imap.messages.ranges import RANGE, uids_of
-from mailnode.imap.messages.sort_order import RELEVANCY, Criterion, ordered
 from mailnode.imap.remembered import TESTED, missing_of
 from mailnode.imap.view.view import View
 

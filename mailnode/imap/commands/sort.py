@@ -19,9 +19,10 @@ from mailnode.imap.commands.ordering import in_order
 from mailnode.imap.commands.relevancy import scores_of
 from mailnode.imap.commands.row import SELECTED, CommandRow
 from mailnode.imap.messages import needs
+from mailnode.imap.messages.ordered import RELEVANCY, Criterion
 from mailnode.imap.messages.search_keys import SearchKey, SearchProgram, read_charset
 from mailnode.imap.messages.search_returns import Returns, read_returns
-from mailnode.imap.messages.sort_order import RELEVANCY, Criterion, read_criteria
+from mailnode.imap.messages.sort_order import read_criteria
 from mailnode.imap.updating import follow, refuse_used_tag
 from mailnode.imap.wire.command import Command
 from mailnode.imap.wire.lexer import CommandFault, Lexer

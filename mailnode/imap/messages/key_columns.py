@@ -1,9 +1,4 @@
-"""What SORT and THREAD (RFC 5256 3) compare, a column for each kind, made of stored facts. May run in another process.
-
-A column holds values of some messages of a mailbox, in the order in which they were read: numbers one after another, texts
-with NUL between them, as they are compared (:mod:`mailnode.values.casemap`), links as ``Threaded.links`` has them. What a message
-says never changes, so a column only grows.
-"""
+"""What SORT and THREAD (RFC 5256 3) compare, made of stored facts. May run in another process."""
 
 from __future__ import annotations
 
@@ -13,16 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
-from typing import TypeAlias, TypeVar
 
+from mailnode.imap.messages.columns import LINKS, Values
 from mailnode.message.sortkeys import MAX_REFERENCES
 from mailnode.values.casemap import casemap
 from mailnode.values.facts import SortKeys
 from mailnode.values.rows import StoredRow
 
-NUMBERS = frozenset(
-    {"ARRIVAL", "DATE", "SIZE", "REPLY"}
-)  # ARRIVAL and DATE are seconds: finer, INTERNALDATE tells nobody
 STORED_NUMBERS = frozenset({"ARRIVAL", "SIZE"})  # which stand in columns of their own
 _TEXTS = {
     "SUBJECT": "subject_base",
@@ -32,9 +24,6 @@ _TEXTS = {
     "DISPLAYFROM": "from_display",
     "DISPLAYTO": "to_display",
 }
-LINKS = "LINKS"
-
-T = TypeVar("T")
 
 # By messages of the mailbox, up to so many: 32 MiB of a text, 4,000,000 references of all messages together. In few steps,
 # because what was read before is read again where another begins.
@@ -42,21 +31,6 @@ OCTETS = ((32_768, 1024), (131_072, 256), (524_288, 64))
 LEAST_OCTETS = 32
 REFERENCES = ((40_000, MAX_REFERENCES), (100_000, 40), (400_000, 10))
 LEAST_REFERENCES = 4
-
-Values: TypeAlias = "array[int] | bytes"
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column. ``uids`` are those of its messages."""
-
-    uids: array[int]
-    values: Values
-
-    @property
-    def octets(self) -> int:
-        """How much memory it takes."""
-        return len(self.uids) * self.uids.itemsize + memoryview(self.values).nbytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,59 +165,3 @@ def _links(keys: Sequence[StoredRow], room: Room) -> array[int]:
         said.insert(1, len(named))
         links.extend(said)
     return links
-
-
-def grown(column: Column | None, uids: Sequence[array[int]], values: Sequence[Values]) -> Column:
-    """Return a column with what was read for it since, piece by piece."""
-    all_uids = array("I") if column is None else column.uids[:]
-    for some in uids:
-        all_uids.extend(some)
-    before = [] if column is None or not column.uids else [column.values]
-    filled = before + [value for some, value in zip(uids, values, strict=True) if some]
-    if all(isinstance(value, bytes) for value in filled):
-        return Column(all_uids, b"\0".join(filled))
-    numbers = array("q")
-    for value in filled:
-        numbers.extend(value)
-    return Column(all_uids, numbers)
-
-
-def texts_of(column: Column, uids: array[int]) -> Sequence[bytes]:
-    """Return the texts of messages in their order. What is not in the column is as if the message said nothing."""
-    texts = bytes(column.values).split(b"\0") if column.uids else []
-    return texts if column.uids == uids else _picked(column.uids, texts, uids, b"")
-
-
-def numbers_of(column: Column, uids: array[int]) -> Sequence[int]:
-    """The same of numbers."""
-    values = _numbers(column)
-    return values if column.uids == uids else _picked(column.uids, values, uids, 0)
-
-
-def links_of(column: Column, uids: array[int]) -> Sequence[int]:
-    """The same of links, one message after another."""
-    values = _numbers(column)
-    if column.uids == uids:
-        return values
-    links = array("q")
-    for one in _picked(column.uids, _parted(values), uids, array("q", [0, 0])):
-        links.extend(one)
-    return links
-
-
-def _numbers(column: Column) -> array[int]:
-    return array("q") if isinstance(column.values, bytes) else column.values
-
-
-def _picked(held: array[int], values: Sequence[T], uids: array[int], absent: T) -> list[T]:
-    value = dict(zip(held, values, strict=True)).get
-    return [value(uid, absent) for uid in uids]
-
-
-def _parted(links: array[int]) -> list[array[int]]:
-    parts, place = [], 0
-    while place < len(links):
-        end = place + 2 + links[place + 1]
-        parts.append(links[place:end])
-        place = end
-    return parts

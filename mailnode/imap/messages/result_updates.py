@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from mailnode.imap.messages.fetch_items import FetchItem
+from mailnode.imap.messages.ordered import Criterion
 from mailnode.imap.messages.search_keys import (
     And,
     HasFlag,
@@ -25,7 +26,6 @@ from mailnode.imap.messages.search_keys import (
     leaves,
 )
 from mailnode.imap.messages.search_returns import NUMBERS
-from mailnode.imap.messages.sort_order import Criterion
 from mailnode.imap.view.saved import Saved
 from mailnode.imap.view.view import View
 from mailnode.imap.wire.lexer import MAX_NUMBER

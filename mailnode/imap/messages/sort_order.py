@@ -1,25 +1,16 @@
-"""Sort criteria (RFC 5256 5, RFC 5957 4, RFC 6203 6), and the order of messages by them. Ordering may run in another process."""
+"""Sort criteria (RFC 5256 5, RFC 5957 4, RFC 6203 6) as they are read, and threads. The latter may run in another process."""
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from mailnode.imap.messages.key_columns import LINKS, NUMBERS, Column, links_of, numbers_of, texts_of
+from mailnode.imap.messages.columns import LINKS, NUMBERS, Column, links_of, numbers_of, texts_of
+from mailnode.imap.messages.ordered import RELEVANCY, Criterion
 from mailnode.imap.messages.threads import ALGORITHMS, Threaded, thread_lists
 from mailnode.imap.wire.lexer import CommandFault, Lexer
 
 KEYS = frozenset({"ARRIVAL", "CC", "DATE", "FROM", "SIZE", "SUBJECT", "TO", "DISPLAYFROM", "DISPLAYTO"})
-RELEVANCY = "RELEVANCY"  # which only a search with FUZZY keys has
-
-
-@dataclass(frozen=True, slots=True)
-class Criterion:
-    """One sort-criterion. ``key`` is one of :data:`KEYS`, or :data:`RELEVANCY`."""
-
-    key: str
-    reverse: bool = False
 
 
 # sort-criteria = "(" sort-criterion *(SP sort-criterion) ")" ; sort-criterion = ["REVERSE" SP] sort-key
@@ -39,26 +30,6 @@ def read_criteria(lexer: Lexer) -> tuple[Criterion, ...]:
     for one in lexer.parenthesized(criterion, minimum=1):
         first.setdefault(one.key, one)
     return tuple(first.values())
-
-
-def ordered(
-    columns: Mapping[str, Column], uids: array[int], criteria: tuple[Criterion, ...], scores: array[int]
-) -> array[int]:
-    """Return the places of messages, counted from 0, in their order; those that are alike as they stand (RFC 5256 3).
-
-    :param scores: by place, for RELEVANCY: the highest comes first (RFC 6203 6).
-    """
-    places = list(range(len(uids)))
-    for criterion in reversed(criteria):
-        if criterion.key == RELEVANCY:
-            places.sort(key=scores.__getitem__, reverse=not criterion.reverse)
-            continue
-        column = columns[criterion.key]
-        if criterion.key in NUMBERS:
-            places.sort(key=numbers_of(column, uids).__getitem__, reverse=criterion.reverse)
-        else:
-            places.sort(key=texts_of(column, uids).__getitem__, reverse=criterion.reverse)
-    return array("I", places)
 
 
 THREAD_KEYS = {
