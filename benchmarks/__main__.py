@@ -14,6 +14,7 @@ import click
 
 from benchmarks import (
     report,
+    rows_backup,
     rows_imap,
     rows_judged,
     rows_memory,
@@ -41,6 +42,7 @@ ROWS: list[Row] = [
     *rows_memory.ROWS,
     *rows_sessions.ROWS,
     *rows_start.ROWS,
+    *rows_backup.ROWS,
     *rows_search.ROWS,
 ]
 
