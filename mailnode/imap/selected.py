@@ -89,8 +89,9 @@ class Selected:
 
     def hint(self, modseq: int) -> None:
         """The account reached this modseq."""
-        if self._heard is not None or not self._hinted:
-            self._heard = max(modseq, self._heard or 0)
+        heard = self._heard
+        if modseq > heard if heard is not None else not self._hinted:
+            self._heard = modseq
         self._hinted = True
 
     async def refresh(self, force: bool = False, after: float = STALE) -> None:

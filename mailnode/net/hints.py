@@ -26,7 +26,10 @@ class LocalHints:
     def publish(self, account_id: str, modseq: int) -> None:
         """Tell that an account reached this modseq."""
         for callback in tuple(self._accounts.get(account_id, ())):
-            _call(callback, modseq)
+            try:  # not _call(): each session on the account is told of each change
+                callback(modseq)
+            except Exception:
+                _log.failure("a subscriber of hints failed")
         for watcher in tuple(self._watching):
             _call(watcher, account_id, modseq)
 

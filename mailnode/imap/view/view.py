@@ -197,7 +197,8 @@ class View:
                 flags[index] = new | before & RECENT
                 modseqs[index] = modseq
                 if index < self.exists:
-                    self._touch(uid)  # a result may go by mod-sequences
+                    if self.results:  # one may go by mod-sequences
+                        self.touched.add(uid)
                     if not self.others_seen or new != before & ~RECENT:
                         self._changed[uid] = index
 
