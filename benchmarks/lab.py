@@ -207,6 +207,7 @@ class Lab:
             node.start()
             self.progress("waiting for the search index")
             node.wait_until_indexed()
+            node.wait_until_looked_through()
             return node
 
         return self.once("big mailnode", make)

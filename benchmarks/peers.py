@@ -84,6 +84,15 @@ class MailNodeForLoad(EveryWay, MailNode):
             900,
         )
 
+    def wait_until_looked_through(self) -> None:
+        """Wait until the filters, too, have looked at all that many messages hold which came at once."""
+        unseen = "SELECT count(*) FROM account a LEFT JOIN filter f ON f.account_id = a.account_id"
+        wait_for(
+            lambda: not self._counted(f"{unseen} WHERE a.count_used >= 500 AND a.modseq > coalesce(f.modseq, 1)"),
+            "the filters",
+            900,
+        )
+
     def index_octets(self) -> int:
         """Return what the search index has on the disk, as its rows say."""
         return self._counted("SELECT coalesce(sum(length(data) + length(places)), 0) FROM search_terms")

@@ -29,7 +29,7 @@ ACCOUNTS = 50  # looked at in a round
 WAITING = 100_000  # accounts of which hints tell
 READ_TOGETHER = 8  # messages in memory
 LEARN_TOGETHER = 4  # messages of one unit
-NOTED = 500  # changes after which it is noted that they were looked at, though there was nothing to learn
+NOTED = 500  # changes or messages after which it is noted that they were looked at, though there was nothing to learn
 
 _log = Logger()
 
@@ -115,18 +115,19 @@ class Learner:
 
     async def look(self, account_id: str) -> None:
         """Learn from what was done in an account since the last look."""
-        since, after, until, learnt = self._looked.get(account_id, 0), None, 0, 0
+        since, after, until, learnt, messages = self._looked.get(account_id, 0), None, 0, 0, 0
         while not self._rounds.stopped:
             page = await self._learning.acted(account_id, since, after)
             until = until or page.until
             learnt += await self._learn(account_id, page.acted)
+            messages += len(page.acted)
             after = page.after
             if after is None:
                 break
         else:
             return
         self._looked[account_id] = until
-        if learnt or until >= self._noted.get(account_id, 0) + NOTED:
+        if learnt or max(messages, until - self._noted.get(account_id, 0)) >= NOTED:
             self._noted[account_id] = until
             await self._learning.looked(account_id, until)
         if learnt:

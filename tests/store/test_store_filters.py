@@ -11,6 +11,7 @@ from mailnode.net.no_reactor import CallingThread
 from mailnode.store.engines.engine import mail_tenancy
 from mailnode.store.facades import filters as facade
 from mailnode.store.facades.filters import Filters
+from mailnode.upkeep import learner
 from mailnode.upkeep.learner import AGAIN, CATCH_UP, ROUND, Learner
 from mailnode.values.flags import ANSWERED, DELETED, FLAGGED, SEEN
 from mailnode.values.learning import FilterState
@@ -287,6 +288,14 @@ def test_a_crash_between_learning_and_noting_learns_nothing_twice(house, monkeyp
     house.learner = house.new_learner()
     assert house.learnt() == (1, 0)
     assert house.count(house.message(1), b"buy") == (1, 0)
+
+
+def test_many_messages_that_came_by_one_change_are_looked_at_once(house, monkeypatch):
+    monkeypatch.setattr(learner, "NOTED", 5)
+    house.loop.run(house.box().append([house.make(house.message(number, "s")) for number in range(6)]))
+    assert len(house.loop.run(house.filters.acted("ann", 0, None)).acted) == 6
+    assert house.learnt() == (0, 0)
+    assert house.loop.run(house.filters.acted("ann", 0, None)).acted == ()
 
 
 def test_two_that_learn_the_same_learn_it_once(house):
