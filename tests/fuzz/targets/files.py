@@ -63,9 +63,9 @@ def resolv_conf(data: bytes) -> None:
 def pair(data: bytes) -> None:
     """Read a certificate and its key, as text or as what the text stands for; look at all that is told of them."""
     bits, text = variant(data)
-    chain, _, key = text.partition(b"||")
+    chain, _, key = text.partition(b"/key/")
     if not bits & 1:
-        chain = b"".join(pem(b"CERTIFICATE", one) for one in chain.split(b"|"))
+        chain = b"".join(pem(b"CERTIFICATE", one) for one in chain.split(b"/and/"))
         key = pem(KEYS[bits >> 1 & 3], key)
     with _files(chain=chain, key=key) as folder:
         files = folder / "chain", folder / "key"
@@ -187,15 +187,15 @@ name = "x.test"
         "pair",
         pair,
         (
-            b"\0" + leaf() + b"||" + KEY_DER,
-            b"\0" + leaf() + b"|" + authority() + b"||" + KEY_DER,
-            b"\1" + pem(b"CERTIFICATE", leaf()) + b"||" + pem(b"PRIVATE KEY", KEY_DER),
-            b"\1-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAAAA\n||",
-            b"\0" + authority() + b"||" + KEY_DER,
+            b"\0" + leaf() + b"/key/" + KEY_DER,
+            b"\0" + leaf() + b"/and/" + authority() + b"/key/" + KEY_DER,
+            b"\1" + pem(b"CERTIFICATE", leaf()) + b"/key/" + pem(b"PRIVATE KEY", KEY_DER),
+            b"\1-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAAAA\n/key/",
+            b"\0" + authority() + b"/key/" + KEY_DER,
         ),
         words=(
-            b"||",
-            b"|",
+            b"/key/",
+            b"/and/",
             b"-----BEGIN CERTIFICATE-----\n",
             b"-----END CERTIFICATE-----\n",
             b"-----BEGIN ENCRYPTED PRIVATE KEY-----\n",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 
 from dns_zone import Zone
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from mailnode.delivery.srs import DAY, VALID_DAYS, NotOurs, is_rewritten, restore, rewrite
 from mailnode.errors import BadAddress
 from mailnode.message.dmarc import author_domains, read_record, steps
 from mailnode.message.headers import header_end, repair
@@ -20,6 +22,7 @@ from mailnode.values.sts_policy import MAX_AGE, read_id, read_policy
 from mailnode.values.tls_report import MAX_PLACES, places
 from tests.fuzz.target import Target, each, variant
 
+NOW = 1_700_000_000
 RESULTS = {"none", "neutral", "pass", "fail", "softfail", "temperror", "permerror"}
 SENDER = SpfIdentity("192.0.2.7", "a", "x.test", "mail.x.test")
 SENDER6 = SpfIdentity("2001:db8::7", "a", "x.test", "mail.x.test")
@@ -96,6 +99,24 @@ def address(data: bytes) -> None:
     found.base().detail()
     if found.domain_key.startswith("["):
         is_public_literal(found.domain_key)
+
+
+def srs_address(data: bytes) -> None:
+    """Rewrite a sender, and find again whom it stands for; what was not made here stands for nobody."""
+    text = data.decode("utf-8", "surrogateescape")
+    sender = parse_address(text)
+    rewritten = rewrite(sender, "us.test", b"key", NOW)
+    assert is_rewritten(rewritten.local)
+    with suppress(NotOurs):  # what others rewrote may stand for no address
+        found = restore(rewritten.local, [b"old", b"key"], NOW + DAY)
+        assert found == sender or sender.local[:3].upper() == "SRS"
+    for local in (sender.local, rewritten.local):
+        with suppress(NotOurs):
+            restore(local, [b"another"], NOW)
+            raise AssertionError(local)
+    with suppress(NotOurs):
+        restore(rewritten.local, [b"key"], NOW + (VALID_DAYS + 2) * DAY)
+        assert rewritten.local.startswith("SRS1")
 
 
 def peer(data: bytes) -> None:
@@ -251,6 +272,20 @@ TARGETS = (
             b"\xd6\x90",
             b"\xef\xbc\x8e",
         ),
+    ),
+    Target(
+        "srs",
+        srs_address,
+        (
+            b"a@x.test",
+            b"SRS0=HHHHHHHHHH=TT=x.test=a@y.test",
+            b"SRS0+HHH+TT+x.test+a@y.test",
+            b"SRS1=HHHHHHHHHH=x.test==HHH=TT=z.test=a@y.test",
+            b'"SRS0=b = c"@x.test',
+            b"\xc3\xbc@b\xc3\xbccher.test",
+        ),
+        errors=(BadAddress,),
+        words=(b"SRS0=", b"SRS1=", b"=", b"+", b"-", b"@", b'"', b"\\", b"AA", b"x.test", b"\xc3\xbc"),
     ),
     Target(
         "peer",

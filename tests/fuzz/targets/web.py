@@ -153,6 +153,10 @@ def _over_tls(reactor: MemoryReactorClock, answer: bytes, ends: bool) -> None:
 def https(data: bytes) -> None:
     """Be the web server of a domain's policy, of the issuer of tokens, or one that takes reports."""
     bits, answer = variant(data)
+    url = "https://reports.test/x"
+    if bits & 8:  # what a domain says where reports go
+        line, _, answer = answer.partition(b"\n")
+        url = line.decode("latin-1")
     reactor = MemoryReactorClock()
     parts: tuple[Any, Any, Any] = reactor, _Addresses(), _authority()[0]
     issuer = TokenIssuer(
@@ -162,12 +166,13 @@ def https(data: bytes) -> None:
         lambda: PolicyHost(*parts).fetch("x.test"),
         lambda: issuer.keys(),
         lambda: issuer.introspect("a.b.c"),
-        lambda: ReportHost(*parts).post("https://reports.test/x", b"{}", "application/tlsrpt+json"),
+        lambda: ReportHost(*parts).post(url, b"{}", "application/tlsrpt+json"),
     )
     outcome: list[Any] = []
     with watched():
         Deferred.fromCoroutine(asked[bits % 4]()).addBoth(outcome.append)
-        _over_tls(reactor, answer, not bits & 4)
+        if not outcome:
+            _over_tls(reactor, answer, not bits & 4)
         reactor.advance(60)
     assert not reactor.getDelayedCalls()
     if isinstance(outcome[0], Failure):
@@ -228,6 +233,8 @@ TARGETS = (
             b"\2" + JSON + b'\r\n{"active": true, "x": [1, null]}',
             b"\6" + JSON + b'Content-Length: 900\r\n\r\n{"active": true}',
             b"\3HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n",
+            b"\x0bhttps://reports.test:8443/x?y=%z\nHTTP/1.1 204 No\r\n\r\n",
+            b"\x0bhttps://[::1]/x\n",
             b"\0HTTP/1.1 301 Moved\r\nLocation: https://y.test/\r\nContent-Length: 0\r\n\r\n",
             b"\2HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 401 No\r\nWWW-Authenticate: Basic\r\n\r\n",
             b"\1HTTP/1.0 204 No\r\nContent-Encoding: gzip\r\n\r\n",
@@ -250,6 +257,9 @@ TARGETS = (
             b"Location: https://y.test/\r\n",
             b"HTTP/1.1 101 Switching\r\n\r\n",
             b" folded\r\n",
+            b"\x0bhttps://",
+            b":443/",
+            b"@",
             b'{"a":',
             b"\xff",
         ),
