@@ -152,7 +152,7 @@ class OwnStores(Stores):
         self.mail_changed: Callable[[], Awaitable[object]] = self._alone
         self.known_damage = KnownDamage(engine, clock, config.server.partitions)
         self._files.tell_damaged(self.known_damage.note)
-        blobs.tell_damaged = self.known_damage.note
+        blobs.tell_damaged, blobs.tell_sound = self.known_damage.note, self.known_damage.is_sound
         self._config = config
 
     async def start(self) -> None:
@@ -326,9 +326,10 @@ class WorkerStores(Stores):
         if isinstance(self.engine, RemoteEngine):
             await self.engine.look_at_service()
 
-    def tell_damaged(self, tell: Callable[[str, str], None]) -> None:
-        """Have it called, with its name and words, when a blob or a file is found damaged."""
-        self.blobs.tell_damaged = tell
+    def tell_damaged(self, tell: Callable[[str, str], None], tell_sound: Callable[[str], None]) -> None:
+        """Have the first called, with its name and words, when a blob or a file is found damaged, the other one when a blob can be
+        read again."""
+        self.blobs.tell_damaged, self.blobs.tell_sound = tell, tell_sound
         if isinstance(self.engine, RemoteEngine):
             self.engine.tell_damaged = tell
 

@@ -170,6 +170,8 @@ def test_a_message_whose_file_is_damaged_is_held_until_it_is_put_back(node, slow
         lambda: json.loads(node.ctl("queue", "list", "--reason", "damaged", "--json").stdout), "its list"
     )
     assert (found["id"], found["held"], found["recipients"][0]["reason"]) == (envelope, True, "damaged")
+    assert str(path) in node.ctl("status").stdout
     path.write_bytes(octets)
     node.ctl("queue", "release", envelope)
     assert node.wait_event("queue.sent", recipient="now-cut@r.test")["envelope"] == envelope
+    assert str(path) not in node.ctl("status").stdout

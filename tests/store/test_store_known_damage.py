@@ -96,14 +96,15 @@ def test_no_more_is_kept_than_that(start, loop, monkeypatch):
 
 def test_reading_finds_what_is_damaged_in_rows_and_in_files(store, engine, files, start, loop, make):
     known = start()
-    files.tell_damaged = known.note
+    files.tell_damaged, files.tell_sound = known.note, known.is_sound
     inbox = store.account("ann").open(1)
     small = make()
     large = small._replace(blob=loop.run(files.put_file(b"x" * 1000)))
     loop.run(inbox.append([small, large]))
     tenancy = mail_tenancy(store.partition("ann"))
     path = files.path(large.blob.ref.blob_id)
-    path.write_bytes(path.read_bytes()[:10])
+    octets = path.read_bytes()
+    path.write_bytes(octets[:10])
     before = loop.run(engine.read(tenancy, lambda tx: tx.execute("SELECT data FROM blob")))[0][0]
     loop.run(engine.write(tenancy, lambda tx: tx.execute("UPDATE blob SET data = ?", (b"\0" * 9,))))
     store.recent.clear()
@@ -115,4 +116,7 @@ def test_reading_finds_what_is_damaged_in_rows_and_in_files(store, engine, files
     found = {small.blob.ref.blob_id: f"{tenancy}.db: blob ", large.blob.ref.blob_id: f"{path}: "}
     assert known.found.keys() == found.keys()
     assert all(known.found[name].startswith(words) for name, words in found.items())
+    path.write_bytes(octets)
+    assert len(loop.run(inbox.read(large.blob.ref))) == 1000
+    assert list(known.found) == list(start().found) == [small.blob.ref.blob_id]
     loop.run(engine.write(tenancy, lambda tx: tx.execute("UPDATE blob SET data = ?", (before,))))

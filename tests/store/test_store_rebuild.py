@@ -198,7 +198,7 @@ def test_a_partition_in_use_is_made_anew_and_serves_what_is_left(damaged, table)
     assert isinstance(refused, StoreUnavailable)
     assert set(made.lost) == {table}
     assert quick_check(damaged.data / "mail-00.db") == [] and engine.damage() == {}
-    assert loop.run(engine.read("mail-00", read_mark)).commits >= commits
+    assert loop.run(engine.read("mail-00", read_mark)).commits > commits  # for the next backup
     check = damaged.store.check("ann")
     loop.run(check.mend())
     loop.run(check.keep(loop.run(check.look(-1))))

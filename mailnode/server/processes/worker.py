@@ -116,7 +116,9 @@ class WorkerServer:
         self._certificates = CertificateStore((), runtime.clock)
         self._take_certificates(given.certificates)
         self._stores = WorkerStores(config, runtime.clock, runtime.threads, hints, reactor.callFromThread, link.call)
-        self._stores.tell_damaged(lambda name, words: link.tell("damaged", name, words))
+        self._stores.tell_damaged(
+            lambda name, words: link.tell("damaged", name, words), lambda name: link.tell("sound", name)
+        )
         places = {
             place.listener: HandedOver(place.descriptor, place.family, place.backlog) for place in handover.places
         }

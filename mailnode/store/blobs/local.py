@@ -64,6 +64,7 @@ class LocalBlobs:
         self._made: set[Path] = set()  # directories whose own and whose directories' names are known to be durable
         self._making = threading.Lock()
         self.tell_damaged: Callable[[str, str], None] = lambda blob_id, words: None
+        self.tell_sound: Callable[[str], None] = lambda blob_id: None  # what was damaged can be read again
         self._suspects: dict[str, None] = {}  # blobs a part of which could not be read, the latest last
 
     def prepare(self) -> bool:
@@ -145,6 +146,8 @@ class LocalBlobs:
         if ref.blob_id in self._suspects:
             await self.on_disk(_check_file, path, ref, offset)
             self._suspects.pop(ref.blob_id, None)
+            if not offset:
+                self.tell_sound(ref.blob_id)
         try:
             return await self.on_disk(_read_file, path, ref, offset, end)
         except BlobDamaged as error:

@@ -116,13 +116,14 @@ class FileAges:
         return what_is_older(mark, known, self._counted(tenancy.name))
 
     def mark_of(self, name: str) -> Mark | None:
-        """What a file that takes the place of one in use is to say of itself; None: nobody knows."""
+        """What a file that takes the place of one in use is to say of itself, which no backup is to take for unchanged; None:
+        nobody knows."""
         known = self._known.get(name)
         if known is None:
             return None
         tenancy = self._tenancies.get(name)
         counts = known.commits, self._counted(name) or 0, tenancy.commits if tenancy is not None else 0
-        return Mark(known.generation, known.generation, max(counts), name)
+        return Mark(known.generation, known.generation, max(counts) + 1, name)
 
     def begin_one(self, tenancy: Tenancy, more: int) -> dict[str, Known]:
         """Have a file belong to the generation of the others, and count its commits from now on. Return what the directory is

@@ -89,6 +89,11 @@ class KnownDamage:
             async with self._writing:
                 await self._engine.write(EPHEMERAL, known_damage.note, name, words)
 
+    def is_sound(self, name: str) -> None:
+        """It could be read again. Nobody waits for that being written."""
+        if name in self._found:
+            Deferred.fromCoroutine(self.forget([name]))
+
     async def forget(self, names: Collection[str]) -> None:
         """These were mended."""
         known = [name for name in names if self._found.pop(name, None) is not None]
