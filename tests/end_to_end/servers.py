@@ -6,14 +6,17 @@ Each is started on a loopback address and free ports in a folder of its own, and
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import grp
 import json
 import os
 import pwd
+import select
 import shutil
 import signal
 import socket
 import subprocess
+import termios
 import threading
 import time
 from pathlib import Path
@@ -62,12 +65,22 @@ class Process:
         self._reader.start()
 
     def _read(self) -> None:
-        for raw in self.popen.stdout:
-            with self._changed:
-                self.lines.append(raw.decode("utf-8", "replace").rstrip("\n"))
+        output, rest, data = self.popen.stdout.fileno(), b"", b"-"
+        ready = select.poll()
+        ready.register(output, select.POLLIN)
+        while data:
+            ready.poll()
+            with self._changed:  # read in here, so that what is no more in the pipe is among the lines
+                data = os.read(output, 65536)
+                *whole, rest = (rest + data).split(b"\n")
+                self.lines += [raw.decode("utf-8", "replace") for raw in whole]
                 self._changed.notify_all()
+
+    def catch_up(self) -> None:
+        """Wait until all it has said by now is among the lines."""
         with self._changed:
-            self._changed.notify_all()
+            while self._reader.is_alive() and any(fcntl.ioctl(self.popen.stdout, termios.FIONREAD, bytes(4))):
+                self._changed.wait(0.1)
 
     def wait_line(self, text: str, seconds: float = START_SECONDS, after: int = 0) -> str:
         """Return the first line from index ``after`` on that holds a text."""
@@ -203,6 +216,7 @@ class MailNode:
     def events(self, name: str) -> list[dict]:
         """Return the log's events of a name."""
         found = []
+        self.process.catch_up()
         for line in list(self.process.lines):
             if f'"{name}"' in line:
                 with contextlib.suppress(ValueError):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import scramp
 import trustme
-from servers import PASSWORD, MailNode, program
+from servers import PASSWORD, MailNode, program, wait_for
 
 from tests.processes import PATIENCE
 
@@ -63,9 +63,12 @@ def node(tmp_path_factory, clients):
         assert server.stop() == 0
 
 
-def entered(node, before):
-    """The mechanisms of the logins since there were ``before``."""
-    return [event["mechanism"] for event in node.events("session.login")[before:]]
+def entered(node, before, many=1):
+    """The mechanisms of the logins since there were ``before``, once there are as many as are to come."""
+    logins = wait_for(
+        lambda: node.events("session.login")[before + many - 1 :] and node.events("session.login"), "logins"
+    )
+    return [event["mechanism"] for event in logins[before:]]
 
 
 def gsasl(node, service, mechanism, password=PASSWORD, *more):

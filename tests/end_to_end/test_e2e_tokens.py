@@ -123,7 +123,7 @@ def test_xoauth2(world):
     client = poplib.POP3_SSL("localhost", node.ports["pop3s"], context=made, timeout=PATIENCE)
     assert client._shortcmd(f"AUTH XOAUTH2 {line(good)}").startswith(b"+OK")
     client.quit()
-    assert entered(node, before) == ["XOAUTH2"] * 3
+    assert entered(node, before, 3) == ["XOAUTH2"] * 3
 
 
 def test_what_a_program_is_told_whose_token_is_refused(world):
