@@ -130,7 +130,9 @@ def check_python(words):
 
 
 def check_pip(words):
-    """``pip install`` of this tree with extras that exist, or of a folder of it."""
+    """``pip install`` of this tree with extras that exist, or of a folder of it; or a list of what is installed."""
+    if words[0] == "freeze":
+        return
     assert words[0] == "install"
     extras = re.search(r"\[options.extras_require\]\n(.*?)\n\[", (ROOT / "setup.cfg").read_text(), re.DOTALL)[1]
     for word in words[1:]:

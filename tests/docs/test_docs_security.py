@@ -9,7 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/security.rst").read_text()
-ROWS = re.findall(r"^   \* - (?!threat$)(.+)\n     - (.+)\n(     - \| ``tests/.+``)$", PAGE, re.MULTILINE)
+THREATS, _, DEPENDENCIES = PAGE.partition("\nDependencies\n---")
+ROWS = re.findall(r"^   \* - (?!threat$)(.+)\n     - (.+)\n(     - \| ``tests/.+``)$", THREATS, re.MULTILINE)
 NAMED = re.findall(r"``(tests/\S+?)::(\S+)``", PAGE)
 
 
@@ -34,9 +35,20 @@ def test_every_test_that_is_named_is_there(file, name):
 
 
 def test_every_threat_has_what_stands_against_it_and_a_test():
-    threats = re.findall(r"^   \* - (?!threat$)(.+)$", PAGE, re.MULTILINE)
+    threats = re.findall(r"^   \* - (?!threat$)(.+)$", THREATS, re.MULTILINE)
     assert [threat for threat, *_ in ROWS] == threats
     assert len(threats) > 30
+
+
+def test_every_dependency_is_told_with_its_bound():
+    """What runs with the server, that is: tests and development bring more."""
+    setup = (ROOT / "setup.cfg").read_text()
+    needed = re.search(r"^install_requires =\n((?: +.+\n)+)", setup, re.MULTILINE)[1]
+    extras = [re.search(rf"^{extra} =\n((?: +.+\n)+)", setup, re.MULTILINE)[1] for extra in ("postgres", "oauth")]
+    lines = map(str.strip, "".join([needed, *extras]).splitlines())
+    rows = re.findall(r"^   \* - (``.+>=.+``)$", DEPENDENCIES, re.MULTILINE)
+    told = [one for row in rows for one in row.strip("`").split("``, ``")]
+    assert told == [line for line in lines if not line.startswith("#")]
 
 
 def test_what_is_found():
