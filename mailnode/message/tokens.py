@@ -12,7 +12,8 @@ import re
 from collections.abc import Iterable, Iterator
 from zlib import crc32
 
-from mailnode.message.headers import first, header_end, scan_fields, unfold
+from mailnode.message.headers import first, header_end, unfold
+from mailnode.message.places import places
 from mailnode.message.scanner import scan_entity
 from mailnode.message.text import part_text
 from mailnode.message.words import decode_words
@@ -40,6 +41,7 @@ _FIELDS = {
     b"content-type": "type",
 }
 _SIGNS = (b"list-unsubscribe", b"precedence", b"auto-submitted", b"in-reply-to", b"x-priority")
+_TOLD = (*_FIELDS, *_SIGNS)
 _NAMED_BY = (
     b"message-id",
     b"date",
@@ -84,12 +86,12 @@ def message_key(data: bytes) -> int:
 
 
 def _header_words(header: bytes) -> Iterator[str]:
-    for _, written, value_start, end in scan_fields(header):
-        name = written.lower()
-        if name in _SIGNS:
-            yield f"has:{name.decode('ascii')}"
+    found = places(header)
+    in_order = sorted([(place, name) for name in _TOLD if name in found for place in found[name]])
+    for (_, value_start, end), name in in_order:
         kind = _FIELDS.get(name)
         if kind is None:
+            yield f"has:{name.decode('ascii')}"
             continue
         value = decode_words(unfold(header[value_start : min(end, value_start + MAX_FIELD)])).lower()
         if kind == "type":

@@ -25,8 +25,8 @@ MAX_SIGNATURES = 8  # of DKIM that are looked at, the topmost
 SHOWN_SIGNATURE = 8  # characters by which it is known (RFC 6008 3)
 SIGNED_NAMES = frozenset({b"dkim-signature", arc.SIGNATURE})  # of fields with the hash of a body
 _COLON = re.compile(rb"[ \t]*:")
-# Tags that name a key, behind a semicolon, as nearly everybody writes them. There is one way to go on: it takes linear time.
-_NAMING = re.compile(rb";[ \t\r\n]*+([ds])[ \t\r\n]*+=[ \t\r\n]*+([A-Za-z0-9._-]++)[ \t\r\n]*+(?=;|\Z)")
+# Tags that name a key, each behind a semicolon, as nearly everybody writes them; linear, as no value has a semicolon in it.
+_NAMING = re.compile(rb";[ \t\r\n]*([ds])[ \t\r\n]*=[ \t\r\n]*([A-Za-z0-9._-]+)[ \t\r\n]*(?=;|\Z)")
 _SHOWN = {"header.i": b"i", "header.s": b"s", "header.a": b"a", "header.b": b"b"}
 
 

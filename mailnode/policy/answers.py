@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mailnode.values.policy import PolicyAnswer, ScoredReason, Verdict
 
 FAILED = "failed"
@@ -28,9 +30,9 @@ def summed(outcome: str, reasons: tuple[ScoredReason, ...]) -> PolicyAnswer:
     return PolicyAnswer("judgement", "end", "quarantine" if outcome == "junk" else outcome, total(reasons))
 
 
-def total(reasons: tuple[ScoredReason, ...]) -> float:
+def total(reasons: Sequence[ScoredReason]) -> float:
     """Return what reasons add up to."""
-    return sum(reason.score for reason in reasons)
+    return sum([reason.score for reason in reasons])
 
 
 def _word(verdict: Verdict) -> str:

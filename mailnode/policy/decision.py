@@ -28,7 +28,7 @@ class Thresholds:
 
     def outcome(self, found: Findings, own: Sequence[ScoredReason] = (), action: str = "pass") -> str:
         """Return "inbox", "junk" or "refuse". :param own: what was found about one recipient. :param action: and is wanted."""
-        score = found.score + sum(reason.score for reason in own)
+        score = found.score + total(own)
         if action == "refuse" or 0 < self.refuse <= score:
             return "refuse"
         return "junk" if found.quarantine or action == "quarantine" or 0 < self.junk <= score else "inbox"
@@ -46,9 +46,9 @@ def decide(verdict: Verdict, request: PolicyRequest, thresholds: Thresholds, hos
     headers = (authentication_results(hostname, found.results), *verdict.headers)
     if verdict.own or request.own:
         own = _by_recipient(found, verdict, request, thresholds)
-        if all(one.action == "refuse" for one in own.values()):
-            return _refusal_of_all(tuple(own.values()), found, thresholds)
         outcomes = {one.outcome for one in own.values()}
+        if outcomes == {"refuse"}:
+            return _refusal_of_all(tuple(own.values()), found, thresholds)
         return verdict.decided(outcomes.pop() if len(outcomes) == 1 else "mixed", headers, verdict.plan, own)
     outcome = thresholds.outcome(found)
     if outcome == "refuse":
@@ -82,7 +82,7 @@ def _by_recipient(
         own = verdict.own.get(address, PASS)
         reasons = request.own.get(address, ()) + own.reasons
         wanted[address] = thresholds.outcome(found, reasons, own.action), own, reasons
-    everybody = all(outcome == "refuse" for outcome, _, _ in wanted.values())
+    everybody = {outcome for outcome, _, _ in wanted.values()} == {"refuse"}
     decided = {}
     for address, (outcome, own, reasons) in wanted.items():
         if outcome == "refuse" and (everybody or request.answers_each):

@@ -44,10 +44,10 @@ class DkimPolicy:
 
     async def judge(self, request: PolicyRequest) -> Verdict:
         """See :class:`IPolicy`."""
-        if not is_signed(request.header):
-            return self._unsigned
         results = await self._check.read_ahead(request)
         if results is None:
+            if not is_signed(request.header):
+                return self._unsigned
             body = await self._check.body_of(request)
             results = await self._check.signatures(request.header, body, request.dns_left())
         score, reason = self._weigh(results)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from mailnode.errors import BadAddress, NoSuchName, ResolverFailure
 from mailnode.policy.dmarc_walks import RecentWalks
@@ -19,8 +19,7 @@ MAX_KEPT = 256  # identifiers that need not be made again: the next message is o
 MAX_LOOKED = 20  # identifiers of a message that are looked at
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluation:
+class Evaluation(NamedTuple):
     """What came of a domain. ``result``: "pass", "fail", "none", "temperror" or "permerror". ``published``: the
     policy of its owner for it, of a fail; ``applied``: what that comes to where it is only tested. ``dkim``, ``spf``: whether
     one of that kind passes in alignment. ``reason``: in words, ASCII."""

@@ -23,7 +23,7 @@ def authentication_results(hostname: str, results: Sequence[AuthenticationResult
 def reason_field(outcome: str, reasons: Sequence[ScoredReason], threshold: float) -> bytes:
     """Return X-Mailnode-Reason: in words, what decided, and what weighed most. :param outcome: "inbox", "junk" or "refuse".
     :param threshold: the score from which on a message is junk; 0: the score does not decide."""
-    score = sum(reason.score for reason in reasons)
+    score = sum([reason.score for reason in reasons])
     said = [_OUTCOMES[outcome] + (f", score {score:.1f} of {threshold:.1f}" if threshold else "")]
     weightiest = sorted(reasons, key=lambda reason: -abs(reason.score))[:MAX_REASONS]
     said += [_reason(reason) for reason in weightiest if reason.text]

@@ -82,14 +82,14 @@ class SpfPolicy:
 
     async def judge(self, request: PolicyRequest) -> Verdict:
         """See :class:`IPolicy`."""
-        address = ip_address(request.origin.peer)
-        if address is None or address.is_loopback:
+        address = _address(request.origin.peer)
+        if not address:
             return PASS
         helo, sender = request.origin.helo, request.reverse_path
         if sender is not None and request.stage != "helo":
-            who = SpfIdentity(str(address), sender.local, _domain(sender.domain), helo)
+            who = SpfIdentity(address, sender.local, _domain(sender.domain), helo)
         else:
-            who = SpfIdentity(str(address), POSTMASTER, _domain(helo), helo)
+            who = SpfIdentity(address, POSTMASTER, _domain(helo), helo)
         if request.stage == "helo":
             return self._of_helo(await self._check.find(who), helo, who.address)
         return self._of_mail(await self._check.find(who), who)
@@ -114,6 +114,13 @@ class SpfPolicy:
         if outcome.text:  # RFC 7208 6.2: it is said who says so
             text += f". It explains: {_shown(outcome.text)}"
         return Verdict("refuse", "5.7.23", text, reason=words, results=(result,))  # RFC 7372 3.2
+
+
+@lru_cache(MAX_KEPT)
+def _address(peer: str) -> str:
+    """Return the address by which a client is asked about, "" for one on this machine."""
+    address = ip_address(peer)
+    return "" if address is None or address.is_loopback else str(address)
 
 
 def _domain(name: str) -> str:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from socket import AF_INET, AF_INET6, inet_pton
+from typing import NamedTuple
 
 import spf
 
@@ -30,8 +30,7 @@ _RECORD = re.compile(rb"v=spf1(?: |\Z)", re.IGNORECASE)
 _PER_MESSAGE = re.compile(rb"%\{[slht]", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class SpfIdentity:
+class SpfIdentity(NamedTuple):
     """Who wants to send: the client's IP address, and a mailbox, of HELO's "postmaster". ``domain`` in A-labels, ``helo`` as the
     client says it."""
 
@@ -41,8 +40,7 @@ class SpfIdentity:
     helo: str
 
 
-@dataclass(frozen=True, slots=True)
-class SpfOutcome:
+class SpfOutcome(NamedTuple):
     """``result``: a word of RFC 7208 2.6. ``text``: what is wrong, or what the domain explains. ``missing``: what is to be asked
     before there is a result."""
 

@@ -61,11 +61,13 @@ def _is_plain(verdict: Verdict) -> bool:
         verdict.action == "pass"
         and verdict.status == ""
         and verdict.text == ""
-        and verdict.tags == {}
+        and verdict.tags.__class__ is dict
+        and not verdict.tags
         and verdict.headers == ()
         and verdict.plan is AS_IT_IS
         and verdict.hold is False
-        and verdict.own == {}
+        and verdict.own.__class__ is dict
+        and not verdict.own
     )
 
 

@@ -24,8 +24,8 @@ def read(
     :param keys: records of keys, by name, that its signatures may need. :param seconds: UTC.
     :param filters: of the accounts it is for; None: somebody asks them."""
     facts, header = scan(content), content[:header_size]
-    words = words_in(content, facts.header_size, facts.parts)
     chances: dict[str, ToldChance] = {}
+    words = words_in(content, facts.header_size, facts.parts) if filters != () else {}
     for asked in filters or ():
         told = _known.tell(asked, words)
         if told is not None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from mailnode.interfaces.delivery import IReadAhead
 from mailnode.interfaces.policy import IPolicyChain
@@ -17,8 +18,7 @@ from mailnode.values.policy import NOTHING_FOUND, Findings, PolicyRequest, Verdi
 _OF_THE_CLIENT = ("connect", "helo")  # stages whose verdicts go with every message
 
 
-@dataclass(frozen=True, slots=True)
-class About:
+class About(NamedTuple):
     """What a question is about, besides the client. :class:`PolicyRequest` says more of each."""
 
     mail: Mail | None = None
@@ -27,15 +27,14 @@ class About:
     header: bytes = b""
     size: int = 0
     read: Callable[[int, int], Awaitable[bytes]] | None = None
-    digests: Mapping[bytes, BodyDigest] = field(default_factory=dict)
+    digests: Mapping[bytes, BodyDigest] = MappingProxyType({})
     ahead: IReadAhead | None = None
 
 
 NOTHING_MORE = About()
 
 
-@dataclass(frozen=True, slots=True)
-class Asker:
+class Asker(NamedTuple):
     """Whose question it is. ``known``: see :class:`PolicyRequest`."""
 
     origin: Origin

@@ -103,10 +103,8 @@ class EndOfData:
             transaction.heed(verdict, "end")
         if verdict is not PASS:
             transaction.note_judged(verdict)
-            envelope = replace(
-                _without_refused(transaction, envelope, verdict),
-                trace=b"".join(verdict.headers),
-                authentication=transaction.found.results,
+            envelope = _without_refused(transaction, envelope, verdict).judged(
+                b"".join(verdict.headers), transaction.found.results
             )
             sender = envelope.reverse_path
             if sender is not None and may_be_forged(sender, envelope.authentication):

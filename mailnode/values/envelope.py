@@ -96,6 +96,22 @@ class Envelope:
     trace: bytes = b""  # whole fields of policies, known only after the content: on top of each copy placed here
     authentication: tuple[AuthenticationResult, ...] = ()  # what the door found out; nothing where it did not look
 
+    def judged(self, trace: bytes, authentication: tuple[AuthenticationResult, ...]) -> Envelope:
+        """Return the same with what policies found."""
+        return Envelope(
+            self.id,
+            self.reverse_path,
+            self.recipients,
+            self.origin,
+            self.received_at,
+            self.options,
+            self.tags,
+            self.held,
+            self.notices,
+            trace,
+            authentication,
+        )
+
     @property
     def has_ascii_paths(self) -> bool:
         """Whether no path of it needs SMTPUTF8 (RFC 6531 3.2)."""

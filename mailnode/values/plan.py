@@ -33,6 +33,8 @@ class RecipientPlan:
         """Return both: the later one has the say where only one can."""
         if later is AS_IT_IS or later == AS_IT_IS:  # nearly always it is the very same
             return self
+        if self is AS_IT_IS:
+            return later
         placing = later if later.mailbox or later.special_use else self
         return RecipientPlan(
             placing.mailbox,

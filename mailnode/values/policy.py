@@ -169,7 +169,7 @@ class Findings:
     @property
     def score(self) -> float:
         """How much speaks for junk."""
-        return sum(reason.score for reason in self.reasons)
+        return sum([reason.score for reason in self.reasons])
 
     def then(self, verdict: Verdict) -> Findings:
         """Return these with what a verdict of the chain adds."""

@@ -56,7 +56,7 @@ def test_what_is_no_lines_is_not_read_ahead_of_its_conversion() -> None:
     class Reader:
         largest = 100_000
 
-        def begin(self, content: bytes, header_size: int) -> None:
+        def begin(self, content: bytes, header_size: int, accounts: Any) -> None:
             begun.append(content)
 
     for message, count in ((HEADER + OCTETS, 0), (HEADER + b"text\r\n", 1)):
