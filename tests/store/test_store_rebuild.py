@@ -233,6 +233,27 @@ def test_the_file_of_whoever_does_not_let_go_stays_and_serves(damaged):
     assert len(damaged.loop.run(damaged.inbox.snapshot()).uids) == 60
 
 
+def test_while_a_file_is_made_anew_nobody_else_opens_it(damaged):
+    damaged.damage("message")
+    engine, refused = damaged.engine, []
+
+    async def others():
+        for other in (engine.take_in("mail-00", True, run_nothing), engine.rebuild("mail-00", alone, run_nothing)):
+            try:
+                await other
+            except ConfigurationError as error:
+                refused.append(str(error))
+        return True
+
+    damaged.loop.run(engine.rebuild("mail-00", others, run_nothing))
+    assert refused == ["mail-00: its file is being worked on"] * 2
+    assert len(damaged.loop.run(damaged.inbox.snapshot()).uids) == 60
+
+
+def run_nothing(*args):
+    pass
+
+
 def test_an_account_whose_row_is_lost_has_its_mail_again(damaged):
     uidvalidity = damaged.loop.run(damaged.inbox.snapshot()).uidvalidity
     [page] = damaged.loop.run(damaged.engine.read("mail-00", leaves, "account"))

@@ -12,8 +12,8 @@ from __future__ import annotations
 import os
 import threading
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Concatenate, ParamSpec, TypeVar
@@ -69,7 +69,7 @@ class SqliteEngine:
         self.out_of_service: dict[str, str] = {}  # tenancies that are not served, and why
         self.tell_damaged: Callable[[str, str], None] = lambda file, words: None  # in the reactor thread
         self._written: defaultdict[str, int] = defaultdict(int)
-        self._coming: set[str] = set()  # tenancies that are about to be served again
+        self._changing: set[str] = set()  # tenancies whose files are being worked on
         self._older: dict[
             str, str
         ] = {}  # tenancies whose files are older than what was acknowledged, and how that shows
@@ -319,18 +319,29 @@ class SqliteEngine:
         accepted. Return what ``prepare`` did.
 
         :param prepare: runs units on it, in a thread, before anybody else does. :raises ConfigurationError: why it stays out."""
-        if name not in self.out_of_service or name in self._coming:
+        if name not in self.out_of_service:
             raise ConfigurationError([f"{name}: it is in service"])
-        self._coming.add(name)
+        with self._alone_with(name):
+            return await self._take_in(name, older, prepare)
+
+    @contextmanager
+    def _alone_with(self, name: str) -> Iterator[None]:
+        """Let nobody else change which file of a tenancy is served. :raises ConfigurationError: somebody does."""
+        if name in self._changing:
+            raise ConfigurationError([f"{name}: its file is being worked on"])
+        self._changing.add(name)
         try:
-            tenancy, known, result = await self._in_thread(lambda: self._open_again(name, older, prepare))
-            try:
-                await self.write(DIRECTORY, write_known, known)
-            except StoreUnavailable:
-                await self._in_thread(tenancy.end)
-                raise
+            yield
         finally:
-            self._coming.discard(name)
+            self._changing.discard(name)
+
+    async def _take_in(self, name: str, older: bool, prepare: Callable[[RunUnit], T]) -> T:
+        tenancy, known, result = await self._in_thread(lambda: self._open_again(name, older, prepare))
+        try:
+            await self.write(DIRECTORY, write_known, known)
+        except StoreUnavailable:
+            await self._in_thread(tenancy.end)
+            raise
         self._tenancies[name] = tenancy
         if self._outbox is not None:
             self._start_writer(tenancy, self._outbox)
@@ -350,16 +361,17 @@ class SqliteEngine:
         mark = self._ages.mark_of(name) if self._ages is not None and name not in self._older else None
         if mark is None:
             raise ConfigurationError([f"{self._path(name)}: it is not known to be the latest, and is not made anew"])
-        await self.leave_out(name, "it is made anew, because it was damaged")
         made: Rebuilt | None = None
-        try:
-            if not await alone():
-                raise ConfigurationError(
-                    [f"{self._path(name)}: another process may have it open, and it is not made anew"]
-                )
-            made = await self._in_thread(lambda: self._rebuilt(name, mark))
-        finally:
-            await self.take_in(name, False, lambda run: made is not None and prepare(run, made))
+        with self._alone_with(name):
+            await self.leave_out(name, "it is made anew, because it was damaged")
+            try:
+                if not await alone():
+                    raise ConfigurationError(
+                        [f"{self._path(name)}: another process may have it open, and it is not made anew"]
+                    )
+                made = await self._in_thread(lambda: self._rebuilt(name, mark))
+            finally:
+                await self._take_in(name, False, lambda run: made is not None and prepare(run, made))
         return made
 
     def _rebuilt(self, name: str, mark: Mark) -> Rebuilt:
