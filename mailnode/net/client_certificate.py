@@ -44,9 +44,11 @@ def read_authorities(path: Path | None) -> tuple[x509.Certificate, ...]:
     if len(data) > MAX_FILE:
         raise ConfigurationError([f"{path}: larger than {MAX_FILE} octets"])
     try:
-        return tuple(x509.load_pem_x509_certificates(data))
-    except (ValueError, x509.InvalidVersion):
+        found = tuple(x509.load_pem_x509_certificates(data))
+        ask_for_certificates(SSL.Context(SSL.TLS_METHOD), found)  # OpenSSL may not read what cryptography does
+    except (ValueError, x509.InvalidVersion, crypto.Error, SSL.Error):
         raise ConfigurationError([f"{path}: holds no certificate in PEM form"]) from None
+    return found
 
 
 def client_names(transport: object) -> ClientNames:

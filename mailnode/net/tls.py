@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 from cryptography.x509.oid import NameOID
-from OpenSSL import SSL
+from OpenSSL import SSL, crypto
 from twisted.internet.interfaces import IHandshakeListener, IOpenSSLServerConnectionCreator, ISSLTransport, ITransport
 from twisted.internet.ssl import CertificateOptions, TLSVersion
 from twisted.logger import Logger
@@ -122,7 +122,7 @@ def read_pair(certificate: Path, key: Path) -> Pair:
         raise BrokenPair("key", f"{key}: does not belong to the certificate {certificate}")
     try:
         _options(pair)
-    except (SSL.Error, ValueError, TypeError):
+    except (SSL.Error, crypto.Error, ValueError, TypeError):
         raise BrokenPair("certificate", f"{certificate}: of a kind that OpenSSL does not use for TLS") from None
     return pair
 

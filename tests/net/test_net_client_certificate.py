@@ -24,6 +24,8 @@ from mailnode.net.handshake import bindings_of
 from mailnode.net.self_signed import write_self_signed
 from mailnode.net.tls import CertificateStore, ListenerTls
 from mailnode.values.client_names import NO_NAMES, ClientNames
+from tests.fuzz.certificates import leaf
+from tests.fuzz.certificates import pem as as_pem
 
 NOW = datetime.now(UTC)
 DAY = timedelta(days=1)
@@ -178,7 +180,12 @@ def test_authorities_are_read_with_what_is_wrong_said(tmp_path: Path):
     path.write_bytes(pem + pem)
     assert read_authorities(path) == (AUTHORITY.certificate, AUTHORITY.certificate)
     assert read_authorities(None) == ()
-    for content, words in ((b"nothing", "no certificate"), (pem + b" " * MAX_FILE, "larger than")):
+    unread = as_pem(b"CERTIFICATE", leaf().replace(b"\x0c\x08a@x.test", b"\x04\x08a@x.test"))  # by OpenSSL
+    for content, words in (
+        (b"nothing", "no certificate"),
+        (pem + b" " * MAX_FILE, "larger than"),
+        (pem + unread, "no certificate"),
+    ):
         path.write_bytes(content)
         with pytest.raises(ConfigurationError, match=words):
             read_authorities(path)

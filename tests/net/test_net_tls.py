@@ -241,6 +241,7 @@ def test_what_is_wrong_with_files(pair, tmp_path):
     [
         (b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x3d"),  # a version there is not
         (b"a@x.test", b"\xff@x.test"),  # a name that is no UTF-8
+        (b"\x0c\x08a@x.test", b"\x04\x08a@x.test"),  # a name that is no text: OpenSSL does not read that
         (PUBLIC_DER[-4:], bytes(4)),  # a key that is no point of its curve
     ],
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import cast
 
+from OpenSSL import SSL
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
@@ -18,7 +19,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from mailnode.config.file import data_directory
 from mailnode.config.loader import load
 from mailnode.errors import BackupRefused, BlobDamaged, ConfigurationError
-from mailnode.net.client_certificate import read_authorities
+from mailnode.net.client_certificate import ask_for_certificates, read_authorities
 from mailnode.net.resolver import MAX_SERVERS, system_servers
 from mailnode.net.tls import BrokenPair, CertificateStore, ListenerTls, Pair, check_pair, read_key_digest, read_pair
 from mailnode.store.backups.directory import LIST, BackupDirectory, list_line
@@ -91,7 +92,7 @@ def pair(data: bytes) -> None:
 
 def _authorities(path: Path) -> None:
     try:
-        read_authorities(path)
+        ask_for_certificates(SSL.Context(SSL.TLS_METHOD), read_authorities(path))
     except ConfigurationError as error:
         assert error.mistakes
 
