@@ -130,6 +130,7 @@ class ImapSession(Session[Event]):
             self._news.drop()
         self.deselect()
         self._unsubscribe()
+        self._unsubscribe = self._unsubscribe_shared = lambda: None  # which led back to us
 
     # Context: turns and output
 
@@ -220,7 +221,6 @@ class ImapSession(Session[Event]):
         """Enter the state from before the login (RFC 8437). What TLS has, and what the client said by ID, stays."""
         self.give_back()
         self._news = None
-        self._unsubscribe = lambda: None
         self.enabled.clear()
         self.log_out()
         self._hide()

@@ -7,6 +7,7 @@ from typing import cast
 from cryptography.hazmat.primitives import hashes
 from OpenSSL import SSL
 from twisted.internet.interfaces import ISSLTransport
+from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 
 from mailnode.interfaces.reactor import IStreamTransport
@@ -52,3 +53,12 @@ def bindings_of(transport: object) -> dict[str, bytes]:
         weak = isinstance(digest, (hashes.MD5, hashes.SHA1))  # RFC 5929 4.1
         found["tls-server-end-point"] = certificate.fingerprint(hashes.SHA256() if weak else digest)
     return found
+
+
+def forget_tls(transport: object) -> None:
+    """Take back what STARTTLS set on a transport that has ended, and on those below: it leads back to them, in a circle."""
+    under: object | None = transport
+    while under is not None:
+        for name in ("getHandle", "getPeerCertificate", "handshakeCompleted"):
+            vars(under).pop(name, None)
+        under = under.transport if isinstance(under, ProtocolWrapper) else None

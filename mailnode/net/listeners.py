@@ -49,6 +49,11 @@ _HINTS = {
     EAFNOSUPPORT: NO_IPV6,
 }
 
+# Clients that may wait in the kernel for a listener to take them: about what is taken in a second. Of more the kernel forgets some
+# while they believe to be connected, and wait for a greeting.
+BACKLOG = 1024
+_TWISTED_BACKLOG = 50  # where the endpoint says nothing
+
 _log = Logger()
 
 
@@ -182,6 +187,7 @@ class Listener:
         except Exception as error:  # each endpoint type fails in its own ways
             what = f"{type(error).__name__}: {error}"
             raise ConfigurationError([f"{self._key}.endpoint: {self.endpoint}: {what}"]) from error
+        self._lengthen_queue(systemd=text.startswith("systemd:"))
         self._bound()
 
     def handed_over(self) -> HandedOver | None:
@@ -190,7 +196,7 @@ class Listener:
         # An endpoint that puts something of its own before our factory does more than to accept.
         if socket is None or getattr(self._port, "factory", None) is not self._behind:
             return None
-        return HandedOver(socket.fileno(), int(socket.family), int(getattr(self._port, "backlog", 50)))
+        return HandedOver(socket.fileno(), int(socket.family), int(getattr(self._port, "backlog", BACKLOG)))
 
     def adopt(self, place: HandedOver) -> None:
         """Take a port that another process has bound, without accepting yet; its descriptor is closed."""
@@ -261,6 +267,14 @@ class Listener:
         if self.endpoint.startswith("haproxy:"):
             factory = LateProxyFactory(factory, self._reactor, self._proxy_from, self.protocol)
         return factory
+
+    def _lengthen_queue(self, systemd: bool) -> None:
+        """Let as many wait as are wanted where nobody has said how many. :param systemd: its unit says it (``Backlog=``)."""
+        port = self._port
+        if getattr(port, "backlog", None) == _TWISTED_BACKLOG:
+            port.backlog = BACKLOG  # type: ignore[union-attr]
+            if not systemd:
+                port.socket.listen(BACKLOG)  # type: ignore[union-attr]
 
     def _bound(self) -> None:
         assert self._port is not None

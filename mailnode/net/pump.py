@@ -24,7 +24,7 @@ from mailnode.interfaces.runtime import IClock, IDelayed
 from mailnode.interfaces.wire import IChannel, IConnection, ISession
 from mailnode.net.client_certificate import client_names
 from mailnode.net.deflate import LARGE, Deflating, Inflating
-from mailnode.net.handshake import bindings_of, tls_of, why_no_tls
+from mailnode.net.handshake import bindings_of, forget_tls, tls_of, why_no_tls
 from mailnode.net.socket_writer import SocketWriter
 from mailnode.values.client_names import NO_NAMES, ClientNames
 from mailnode.values.events import emit
@@ -245,6 +245,7 @@ class Pump(Protocol):
         if session is not None:
             session.lost()
         self._on_close(self)
+        self._leave_no_cycles()
 
     # IPushProducer: the transport's view of our output
 
@@ -306,6 +307,8 @@ class Pump(Protocol):
         """Begin TLS."""
         if self._start_tls is None:
             raise RuntimeError("this listener has no TLS")
+        if self._lost:
+            return
         self._push()
         self._tls_begun = True
         self._handshake_by = self._clock.seconds() + HANDSHAKE_SECONDS
@@ -395,15 +398,22 @@ class Pump(Protocol):
 
     def tls_bindings(self) -> Mapping[str, bytes]:
         """What may bind a login to this connection."""
-        return bindings_of(self.transport) if self.secure else {}
+        return bindings_of(self.transport) if self.secure and not self._lost else {}
 
     def certificate_names(self) -> ClientNames:
         """Whom the client's certificate is for."""
-        if self._client_names is None and self.secure:
+        if self._client_names is None and self.secure and not self._lost:
             self._client_names = client_names(self.transport)
         return self._client_names or NO_NAMES
 
     # Inside
+
+    def _leave_no_cycles(self) -> None:
+        """Have all that the connection held free at once: Python looks for cycles of what is not young seldom, and thousands may
+        go at a time."""
+        if self._tls_begun and not self._implicit_tls:
+            forget_tls(self.transport)
+        self.transport = self._writer = None  # TLS has us as its producer
 
     def _transport(self) -> IStreamTransport:
         return self.transport  # type: ignore[return-value]

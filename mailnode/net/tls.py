@@ -30,13 +30,14 @@ from twisted.internet.interfaces import IHandshakeListener, IOpenSSLServerConnec
 from twisted.internet.ssl import CertificateOptions, TLSVersion
 from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper
-from twisted.protocols.tls import TLSMemoryBIOProtocol
+from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOProtocol
 from zope.interface import alsoProvides, implementer
 
 from mailnode.errors import ConfigurationError
 from mailnode.interfaces.reactor import IStreamTransport
 from mailnode.interfaces.runtime import IClock, IDelayed
 from mailnode.net.client_certificate import ask_for_certificates
+from mailnode.net.direct_tls import StartedTls
 from mailnode.values.events import emit, moment
 
 POLL = 60.0  # seconds between looks at the files
@@ -265,6 +266,8 @@ class ListenerTls:
         if self._generation != self._store.generation:
             self._options = [self._make(pair) for pair in self._store.pairs]
             self._generation = self._store.generation
+        if type(tlsProtocol) is BufferingTLSTransport:
+            tlsProtocol.__class__ = StartedTls  # Twisted makes it, and asks nobody of which class
         connection: SSL.Connection = self._options[0].serverConnectionForTLS(tlsProtocol)
         return connection
 

@@ -162,6 +162,7 @@ class SmtpSession(Session[ev.Event]):
         if self._watch is not None and self._watch.active():
             self._watch.cancel()
         self._forget()
+        del self._steps, self._end_of_data  # bound methods: cycles that Python would have to look for
         if self._service.policies.hears_sessions:
             ensureDeferred(self._tell_policies())
 

@@ -2,8 +2,10 @@
 
 import os
 import socket
+import struct
 from errno import EACCES, EADDRNOTAVAIL, EAFNOSUPPORT, EPERM
 from ipaddress import ip_network
+from pathlib import Path
 
 from twisted.internet import reactor
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
@@ -29,6 +31,8 @@ from mailnode.net.listeners import (
     wait_for_connections,
 )
 from mailnode.net.proxy import HEADER_TIMEOUT, LateProxyFactory
+
+SOMAXCONN = int(Path("/proc/sys/net/core/somaxconn").read_text())
 
 
 class Greeter(Protocol):
@@ -158,6 +162,15 @@ class ListenerTests(TestCase):
             file.close()
         assert await wait_for_connections([one], reactor, 10) == 0
         assert (old.started, new.started) == (0, 0)
+
+    async def test_a_crowd_may_wait_unless_the_endpoint_says_how_many(self):
+        for endpoint, most in (("tcp:0", 1024), ("haproxy:tcp:0", 1024), ("tcp:0:backlog=7", 7)):
+            one = listener(f"{endpoint}:interface=127.0.0.1")
+            await one.bind()
+            told = one._port.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 32)
+            (waiting,) = struct.unpack_from("I", told, 28)  # tcpi_sacked, which is that of a listening socket
+            assert waiting == min(most, SOMAXCONN) and one.handed_over().backlog == most
+            await one.close()
 
     async def test_proxied_connections(self):
         one, factory = listener("haproxy:tcp:0:interface=127.0.0.1"), GreeterFactory()
