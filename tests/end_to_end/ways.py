@@ -55,6 +55,8 @@ OTHER_WAYS = {
     "test_e2e_programs::test_clamd_that_takes_less_than_it_is_sent": "How it goes on to other programs is what is tested.",
     "test_e2e_judge::test_where_no_server_runs_a_large_one_too": "It is read from a file; no connection is made.",
     "test_e2e_judge::test_what_is_wrong_is_said": "It is read from a file; no connection is made.",
+    "test_e2e_slow_clients::test_who_is_slow_is_let_go_at_each_deadline_while_others_are_served": "When it ends is what"
+    " is tested; who stops reading does so in every way in test_e2e_transports.",
     "test_e2e_webmail_browser::test_many_messages_are_opened_by_the_page": "A webmail has one way; what it asks is what is tested.",
     "test_e2e_transports::test_behind_haproxy": "Through haproxy there is no way without a header.",
 }
