@@ -9,6 +9,7 @@ from store_support import PARTITIONS
 
 from mailnode.errors import StoreDamaged
 from mailnode.store.engines.engine import mail_tenancy
+from mailnode.store.facades import search_index as facade
 from mailnode.store.facades.search_index import SearchIndex
 from mailnode.store.search.segments import build, ids_of
 from mailnode.store.units import search_index
@@ -132,6 +133,28 @@ def test_only_segments_of_the_messages_that_are_searched_are_looked_through(inde
     monkeypatch.setattr(search_index, "look", noted)
     assert maybe(loop, index, "word4", uids=(3, 4)) == {4}
     assert looked == [(3, 4)]
+
+
+def test_what_helps_nobody_is_given_up(index, inbox, loop, make, monkeypatch):
+    monkeypatch.setattr(search_index, "MESSAGES", 1)
+    monkeypatch.setattr("mailnode.store.search.tiers.FACTOR", 1000)
+    monkeypatch.setattr(facade, "LOOKED_TOGETHER", 1)
+    loop.run(inbox.append([make() for _ in range(9)]))
+    index_all(loop, index)
+    looked = []
+    look = search_index.look
+
+    def noted(tx, account_id, wanted, needles):
+        looked.extend(place.first for place in wanted)
+        return look(tx, account_id, wanted, needles)
+
+    monkeypatch.setattr(search_index, "look", noted)
+    assert maybe(loop, index, "all") is None and sorted(looked) == [1, 5, 9]
+    looked.clear()
+    assert maybe(loop, index, "word5") == {5} and sorted(looked) == list(range(1, 10))
+    surely = Needle("all", frozenset({BODY}), frozenset({BODY}))
+    [found] = loop.run(index.candidates("ann", 1, (1, 9), [surely], 1e9, lambda: None))
+    assert found == ({*range(1, 10)}, set())
 
 
 def test_what_takes_longer_than_reading_is_not_done(index, inbox, loop, make):

@@ -20,6 +20,8 @@ from mailnode.values.search import INDEX_VERSION, Holders, Needle, Segment, Segm
 
 LOOKED_TOGETHER = 2 * 1024 * 1024  # octets of terms that one unit looks through
 AT_ONCE = 2  # units of one search
+SAMPLED = 3  # units after which a search of more than twice as many is given up, if nearly all messages are to be asked anyhow
+IN_VAIN = 0.9  # of them, for each text
 OCTETS_A_MICROSECOND = 300  # that are looked through
 OF_A_SEGMENT = 100  # microseconds besides
 
@@ -64,6 +66,8 @@ class SearchIndex:
             if not places or costs > worth:
                 return None
             held = await self._look(account_id, places, wanted, ensure_there)
+            if held is None:
+                return None
             await self._note_damage(account_id, places, held)
             unknown = await self._engine.read(
                 tenancy, search_index.uids_between, account_id, mailbox_id, _between(span, places, held)
@@ -94,21 +98,31 @@ class SearchIndex:
         places: Sequence[SegmentPlace],
         wanted: Sequence[LookedFor],
         ensure_there: Callable[[], None],
-    ) -> list[Held]:
+    ) -> list[Held] | None:
+        """Return what all segments say; None: a sample of them shows that it helps nobody."""
         groups = list(_groups(places))
-        held: list[list[Held]] = [[] for _ in groups]
-        waiting = iter(enumerate(groups))
+        held: dict[int, list[Held]] = {}
 
-        async def some() -> None:
-            for number, group in waiting:
+        async def look_at(waiting: Iterator[int]) -> None:
+            for number in waiting:
                 ensure_there()
-                held[number] = await self._look_into(account_id, group, wanted)
+                held[number] = await self._look_into(account_id, groups[number], wanted)
 
-        try:
-            await gatherResults([Deferred.fromCoroutine(some()) for _ in range(AT_ONCE)], consumeErrors=True)
-        except FirstError as error:
-            error.subFailure.raiseException()
-        return [one for some_held in held for one in some_held]
+        async def look_at_all(numbers: Sequence[int]) -> None:
+            waiting = iter(numbers)
+            try:
+                await gatherResults(
+                    [Deferred.fromCoroutine(look_at(waiting)) for _ in range(AT_ONCE)], consumeErrors=True
+                )
+            except FirstError as error:
+                error.subFailure.raiseException()
+
+        if len(groups) > 2 * SAMPLED:
+            await look_at_all([0, len(groups) // 2, len(groups) - 1])
+            if all(_is_in_vain(groups[number], said) for number, said in held.items()):
+                return None
+        await look_at_all([number for number in range(len(groups)) if number not in held])
+        return [one for number in range(len(groups)) for one in held[number]]
 
     async def _look_into(
         self, account_id: str, group: Sequence[SegmentPlace], wanted: Sequence[LookedFor]
@@ -220,6 +234,14 @@ def _groups(places: Sequence[SegmentPlace]) -> Iterator[list[SegmentPlace]]:
         octets += place.octets
     if group:
         yield group
+
+
+def _is_in_vain(places: Sequence[SegmentPlace], held: Sequence[Held]) -> bool:
+    """Whether for each text nearly all messages are to be asked."""
+    for place, one in zip(places, held, strict=True):
+        if isinstance(one, list) and any(len(maybe) < IN_VAIN * place.messages for _, maybe in one):
+            return False
+    return True
 
 
 def _between(span: tuple[int, int], places: Sequence[SegmentPlace], held: Sequence[Held]) -> list[tuple[int, int]]:
