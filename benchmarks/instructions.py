@@ -159,7 +159,7 @@ class Ground:
         client.close()
         server.wait_until_idle()
         server.stop()
-        server.counting = True
+        del server.counting
         return server.start()  # type: ignore[return-value]
 
     @property
