@@ -157,7 +157,7 @@ def field_selector(section: Section, kept: bool = False) -> Callable[[bytes], by
 
     def choose(header: bytes) -> bytes:
         nonlocal find
-        if header.count(b"\r") > _MAX_LINES:
+        if len(header) > _MAX_LINES and header.count(b"\r") > _MAX_LINES:
             found = b"".join(
                 [header[start:end] for start, name, _, end in scan_fields(header) if name.lower() in wanted]
             )
