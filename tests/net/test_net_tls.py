@@ -14,7 +14,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from mailnode.errors import ConfigurationError
 from mailnode.net.self_signed import write_self_signed
-from mailnode.net.tls import POLL, CertificateStore, ListenerTls, check_pair
+from mailnode.net.tls import POLL, CertificateStore, ListenerTls, check_pair, read_pair
 from tests.fuzz.certificates import KEY_DER, PUBLIC_DER, leaf, pem, signed
 
 NOW = 1.8e9
@@ -259,6 +259,13 @@ def test_damage_within_a_certificate_keeps_the_old(pair, clock, tmp_path, old, n
     assert [part for part, _ in check_pair(*good)] == ["certificate"]
     assert clock.getDelayedCalls()  # the poll goes on
     store.stop()
+
+
+def test_extensions_that_cannot_be_read_name_nothing(tmp_path):
+    basic, alternative = b"\x06\x03\x55\x1d\x13", b"\x06\x03\x55\x1d\x11"
+    files = written(tmp_path, leaf().replace(basic, alternative), KEY_DER)
+    assert check_pair(*files) == []
+    assert read_pair(*files).names == ()
 
 
 def test_a_key_that_tls_does_not_know_is_told(tmp_path):
