@@ -11,9 +11,10 @@ import pytest
 from store_support import Loop
 from test_store_damage import PAGE, Damaged, leaves, overwrite
 
-from mailnode.errors import ConfigurationError, StoreUnavailable
+from mailnode.errors import ConfigurationError, StoreDamaged, StoreUnavailable
 from mailnode.store.engines import sqlite_rebuild
 from mailnode.store.engines.generations import Mark, read_mark
+from mailnode.store.engines.sqlite import BATCH
 from mailnode.store.engines.sqlite_files import quick_check
 from mailnode.store.engines.sqlite_pages import DatabasePages
 from mailnode.store.engines.sqlite_rebuild import rebuild
@@ -108,7 +109,7 @@ def test_whatever_octets_are_wrong_reading_ends_and_raises_nothing(tmp_path):
 def test_a_sound_file_comes_out_as_it_was(stopped):
     path = stopped
     before, was = contents(path), schema(path)
-    made = rebuild(path, MARK, 13)
+    made = rebuild(path, MARK, 13, run_nothing)
     after = contents(path)
     meta = dict(after.pop("meta"))
     assert (meta["generation"], meta["commits"], meta["tenancy"]) == ("7-abc", "99", "mail-00")
@@ -129,9 +130,9 @@ def test_every_page_in_turn_costs_what_stands_on_it_alone(stopped):
         overwrite(path, page)
         if page + 1 in of_schema:  # nothing is known of the others
             with pytest.raises((apsw.CorruptError, apsw.NotADBError)):
-                rebuild(path, MARK, 13)
+                rebuild(path, MARK, 13, run_nothing)
             continue
-        made = rebuild(path, MARK, 13)
+        made = rebuild(path, MARK, 13, run_nothing)
         after = contents(path)
         gone = sum(len(before[name] - after[name]) for name in before if name != "meta")
         assert gone <= 60 and (not gone or made.lost), page
@@ -146,7 +147,7 @@ def test_what_is_in_the_log_alone_is_kept(damaged):
     shutil.copytree(damaged.data, left)
     path = left / "mail-00.db"
     assert (left / "mail-00.db-wal").stat().st_size
-    rebuild(path, MARK, 13)
+    rebuild(path, MARK, 13, run_nothing)
     assert len(contents(path)["message"]) == 70
     assert not (left / "mail-00.db-wal").exists()
 
@@ -165,12 +166,33 @@ def test_whatever_fails_leaves_one_of_the_two_files_whole(stopped, monkeypatch, 
 
     monkeypatch.setattr(*((os, step) if step in STEPS else (sqlite_rebuild, step)), fails)
     with pytest.raises(OSError, match="for a test"):
-        rebuild(path, MARK, 13)
+        rebuild(path, MARK, 13, run_nothing)
     monkeypatch.undo()
     assert (path.read_bytes() == before) is (step in STEPS)
     assert not list(path.parent.glob("*.rebuilding"))
-    rebuild(path, MARK, 13)
+    rebuild(path, MARK, 13, run_nothing)
     assert quick_check(path) == []
+
+
+def test_a_file_is_put_right_before_it_takes_the_place_of_the_other(stopped):
+    """After a crash in between it would be taken for one of which nothing was lost."""
+    path = stopped
+    before = path.read_bytes()
+
+    def right(run, made):
+        assert path.read_bytes() == before
+        run(write_number, 7)
+
+    rebuild(path, MARK, 13, right)
+    assert dict(contents(path)["meta"])["number 7"] == "7"
+
+    def fails(run, made):
+        raise StoreDamaged("for a test")
+
+    before = path.read_bytes()
+    with pytest.raises(StoreDamaged, match="for a test"):
+        rebuild(path, MARK, 13, fails)
+    assert path.read_bytes() == before and not list(path.parent.glob("*.rebuilding"))
 
 
 def test_without_room_for_another_file_it_stays_as_it_is(stopped, monkeypatch):
@@ -178,7 +200,7 @@ def test_without_room_for_another_file_it_stays_as_it_is(stopped, monkeypatch):
     before = path.read_bytes()
     monkeypatch.setattr(sqlite_rebuild, "RESERVE", 1 << 60)
     with pytest.raises(ConfigurationError, match="there must be room"):
-        rebuild(path, MARK, 13)
+        rebuild(path, MARK, 13, run_nothing)
     assert path.read_bytes() == before
 
 
@@ -268,3 +290,21 @@ def test_an_account_whose_row_is_lost_has_its_mail_again(damaged):
     assert len(found.uids) == 60 and found.uidvalidity > uidvalidity
     assert damaged.loop.run(damaged.store.verify()) == []
     assert damaged.loop.run(damaged.store.account_ids()) == {"ann", "bob"}
+
+
+def test_what_is_still_written_while_a_partition_is_let_go_is_kept_and_served(damaged):
+    damaged.damage("message")
+    engine = damaged.engine
+    commits = damaged.loop.run(engine.read("mail-00", read_mark)).commits
+    writes = [engine.write("mail-00", write_number, number) for number in range(3 * BATCH)]  # several transactions
+    damaged.loop.together(*writes, engine.rebuild("mail-00", alone, run_nothing))
+    assert engine.damage() == {}
+    found = dict(damaged.loop.run(engine.read("mail-00", lambda tx: tx.execute("SELECT key, value FROM meta"))))
+    assert [found.get(f"number {number}") for number in range(3 * BATCH)] == [
+        str(number) for number in range(3 * BATCH)
+    ]
+    assert damaged.loop.run(engine.read("mail-00", read_mark)).commits > commits + 3  # for the next backup
+
+
+def write_number(tx, number):
+    tx.execute("INSERT INTO meta (key, value) VALUES (?, ?)", (f"number {number}", str(number)))

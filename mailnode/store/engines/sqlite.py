@@ -356,12 +356,10 @@ class SqliteEngine:
     ) -> Rebuilt:
         """Make the file of a mail partition, which is damaged, anew out of what can be read of it. It is not served meanwhile.
 
-        :param alone: returns when no other process has it open; false: one may have. :param prepare: see :meth:`take_in`.
+        :param alone: returns when no other process has it open; false: one may have. :param prepare: runs units on the new
+        file, in a thread, before it takes the place of the other.
         :raises ConfigurationError: why it could not be done; the file is as it was."""
-        mark = self._ages.mark_of(name) if self._ages is not None and name not in self._older else None
-        if mark is None:
-            raise ConfigurationError([f"{self._path(name)}: it is not known to be the latest, and is not made anew"])
-        made: Rebuilt | None = None
+        self._mark_of(name)
         with self._alone_with(name):
             await self.leave_out(name, "it is made anew, because it was damaged")
             try:
@@ -369,15 +367,21 @@ class SqliteEngine:
                     raise ConfigurationError(
                         [f"{self._path(name)}: another process may have it open, and it is not made anew"]
                     )
-                made = await self._in_thread(lambda: self._rebuilt(name, mark))
+                mark = self._mark_of(name)  # by now all that was taken is committed, and counted
+                return await self._in_thread(lambda: self._rebuilt(name, mark, prepare))
             finally:
-                await self._take_in(name, False, lambda run: made is not None and prepare(run, made))
-        return made
+                await self._take_in(name, False, lambda run: None)
 
-    def _rebuilt(self, name: str, mark: Mark) -> Rebuilt:
+    def _mark_of(self, name: str) -> Mark:
+        mark = self._ages.mark_of(name) if self._ages is not None and name not in self._older else None
+        if mark is None:
+            raise ConfigurationError([f"{self._path(name)}: it is not known to be the latest, and is not made anew"])
+        return mark
+
+    def _rebuilt(self, name: str, mark: Mark, prepare: Callable[[RunUnit, Rebuilt], object]) -> Rebuilt:
         try:
-            return rebuild(self._path(name), mark, migrate.known(kind_of(name))[-1].number)
-        except (apsw.Error, OSError, ValueError) as error:
+            return rebuild(self._path(name), mark, migrate.known(kind_of(name))[-1].number, prepare)
+        except (apsw.Error, OSError, ValueError, *MALFORMED) as error:
             raise ConfigurationError([f"{self._path(name)}: it cannot be made anew: {error}"]) from error
 
     def _open_again(

@@ -8,21 +8,26 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar, TypeVarTuple
 
 import apsw
 
 from mailnode.errors import ConfigurationError
 from mailnode.store.disk.directories import sync_directory
 from mailnode.store.disk.reserve import RESERVE
+from mailnode.store.engines.engine import RunUnit, Transaction
 from mailnode.store.engines.generations import Mark, write_mark
 from mailnode.store.engines.sqlite_files import next_aside, quick_check
 from mailnode.store.engines.sqlite_pages import DatabasePages, Value
 from mailnode.store.engines.sqlite_transaction import SqliteTransaction
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 ENDING = ".rebuilding"
 _ROWS = 200  # that are inserted in one go
@@ -44,8 +49,9 @@ class Rebuilt:
         )
 
 
-def rebuild(path: Path, mark: Mark, schema: int) -> Rebuilt:
+def rebuild(path: Path, mark: Mark, schema: int, prepare: Callable[[RunUnit, Rebuilt], object]) -> Rebuilt:
     """Put a new file in the place of one that is damaged. :param mark: what it is to say of itself. :param schema: its number.
+    :param prepare: runs units on it before: after a crash nobody knows that it was made anew.
 
     :raises ConfigurationError: it stays as it is, and why. :raises OSError, apsw.Error: it stays as it is."""
     _move_log(path)
@@ -56,6 +62,7 @@ def rebuild(path: Path, mark: Mark, schema: int) -> Rebuilt:
     try:
         os.close(os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         made = _fill(path, new, mark, schema)
+        _put_right(new, lambda run: prepare(run, made))
         if wrong := quick_check(new):
             raise ConfigurationError([f"{path}: what was made of it is damaged too: {wrong[0]}"])
         with new.open("rb") as written:
@@ -70,6 +77,18 @@ def rebuild(path: Path, mark: Mark, schema: int) -> Rebuilt:
         new.unlink(missing_ok=True)
         raise
     return made
+
+
+def _put_right(new: Path, prepare: Callable[[RunUnit], object]) -> None:
+    with closing(apsw.Connection(str(new))) as connection:
+        connection.pragma("synchronous", "OFF")
+        tx = SqliteTransaction(connection)
+
+        def run(unit: Callable[[Transaction, *Ts], T], *args: *Ts) -> T:
+            return unit(tx, *args)
+
+        with connection:
+            prepare(run)
 
 
 def _move_log(path: Path) -> None:
