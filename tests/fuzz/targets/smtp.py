@@ -9,7 +9,7 @@ from smtp_dialog import DIALOGS, Answering, load
 from smtp_fakes import World
 
 from mailnode.smtp.wire import client_events as said
-from mailnode.smtp.wire.client import ClientConnection
+from mailnode.smtp.wire.client import ClientConnection, ClientState
 from mailnode.smtp.wire.grammar import CommandError
 from mailnode.smtp.wire.limits import Limits
 from mailnode.smtp.wire.profile import Profile
@@ -162,6 +162,8 @@ class Sender:
             case said.Sent():
                 assert len(event.replies) == 2
                 self.left -= 1
+                if connection.state is ClientState.CLOSED:  # all had been answered when the server went
+                    return b""
                 return connection.quit() if not self.left else connection.reset() if self.bits & 8 else self.send()
             case said.LoginRefused():
                 return connection.quit()
