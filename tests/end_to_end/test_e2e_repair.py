@@ -3,11 +3,14 @@
 import contextlib
 import imaplib
 import json
+import os
 import re
+import signal
 import sqlite3
 import ssl
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import apsw
 import pytest
@@ -144,9 +147,8 @@ def damaged_page(path):
     return True
 
 
-def test_a_file_with_a_damaged_page_is_made_anew_while_others_are_served(node):
-    for number in range(20):
-        node.add_account(f"n{number}@a.test")
+def with_damaged_page(node):
+    """Start the server again with a damaged page in the file of bob's partition, which is returned."""
     client = Dial(node, "none", False).imap()
     for number in range(60):
         assert client.append("INBOX", None, None, b"Subject: s%d\r\n\r\nx\r\n" % number)[0] == "OK"
@@ -154,6 +156,13 @@ def test_a_file_with_a_damaged_page_is_made_anew_while_others_are_served(node):
     node.stop()
     [path] = [path for path in sorted(node.data.glob("mail-*.db")) if damaged_page(path)]
     node.start()
+    return path
+
+
+def test_a_file_with_a_damaged_page_is_made_anew_while_others_are_served(node):
+    for number in range(20):
+        node.add_account(f"n{number}@a.test")
+    path = with_damaged_page(node)
     count, kind, before = read(node)
     assert (count, kind) == (60, "NO") and 30 < len(before) < 60
     wait_for(lambda: health(node)[:2] == (503, "damaged"), "what was found by reading")
@@ -177,6 +186,31 @@ def test_a_file_with_a_damaged_page_is_made_anew_while_others_are_served(node):
     assert read(node) == (61, "NO", [*before, "after"])
     assert verify(node, "--contents")[1] == 0
     assert health(node) == (503, "damaged", 0, 60 - len(before))
+
+
+@pytest.mark.parametrize("node", [2], indirect=True)
+def test_no_file_is_made_anew_while_a_worker_starts_that_may_open_it(node):
+    path = with_damaged_page(node)
+    killed = node.events("worker.start")[-1]["pid"]
+    os.kill(killed, signal.SIGKILL)
+    wait_for(lambda: killed in [event["pid"] for event in node.events("worker.ended")], "its end")
+    [starting] = wait_for(lambda: workers_of(node.process.popen.pid), "the next one")
+    os.kill(starting, signal.SIGSTOP)
+    try:
+        told, code = verify(node, "--repair")
+        assert starting not in [event["pid"] for event in node.events("worker.start")]
+        assert code == 1 and not any("made anew" in line for line in told["mended"])
+        assert any("another process may have it open" in fault for fault in told["faults"])
+    finally:
+        os.kill(starting, signal.SIGCONT)
+    wait_for(lambda: starting in [event["pid"] for event in node.events("worker.start")], "its start")
+    assert any(f"{path.name}: made anew with" in line for line in verify(node, "--repair")[0]["mended"])
+
+
+def workers_of(pid):
+    """Its children that are workers, or are to be."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in children if b"processes.worker" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
 def imap_of(node, name):

@@ -195,6 +195,18 @@ def test_a_file_is_put_right_before_it_takes_the_place_of_the_other(stopped):
     assert path.read_bytes() == before and not list(path.parent.glob("*.rebuilding"))
 
 
+def test_a_backup_may_begin_to_read_as_soon_as_the_new_file_is_there(stopped):
+    rebuild(stopped, MARK, 13, run_nothing)
+    assert {path.name for path in stopped.parent.glob("mail-00.db*")} == {"mail-00.db.damaged-1", "mail-00.db"}
+    reader = apsw.Connection(str(stopped), flags=apsw.SQLITE_OPEN_READONLY)
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM meta").fetchall()
+    server = apsw.Connection(str(stopped))
+    assert server.pragma("journal_mode", "wal") == "wal"
+    server.close()
+    reader.close()
+
+
 def test_without_room_for_another_file_it_stays_as_it_is(stopped, monkeypatch):
     path = stopped
     before = path.read_bytes()

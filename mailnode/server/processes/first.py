@@ -93,9 +93,9 @@ class FurtherProcesses:
 
     async def mail_changed(self) -> bool:
         """Return when all serve the partitions that this process does, and have forgotten what they remember of mail; False: some
-        did not answer in time, and will have."""
+        did not say so in time, or start or end just now, and will have."""
         self._workers.tell("mail_changed")  # also those that start
-        return len(await self._workers.ask("mail_changed")) >= self._workers.up
+        return len(await self._workers.ask("mail_changed")) >= self._workers.running
 
     async def _directory_changed(self) -> None:
         """One of them changed the directory: return when all have forgotten what they remember of it."""

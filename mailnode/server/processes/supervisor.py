@@ -217,6 +217,11 @@ class Supervisor:
         """How many accept connections."""
         return len(self.links())
 
+    @property
+    def running(self) -> int:
+        """How many there are, those that start or end among them."""
+        return len(self._workers)
+
     def _begin(self, number: int) -> Worker:
         worker = Worker(self._reactor, self._hand_over(number), self._handlers, self._ended)
         worker.ready.addTimeout(START, self._reactor)  # type: ignore[arg-type]

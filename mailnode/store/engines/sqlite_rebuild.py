@@ -65,6 +65,8 @@ def rebuild(path: Path, mark: Mark, schema: int, prepare: Callable[[RunUnit, Reb
         _put_right(new, lambda run: prepare(run, made))
         if wrong := quick_check(new):
             raise ConfigurationError([f"{path}: what was made of it is damaged too: {wrong[0]}"])
+        with closing(apsw.Connection(str(new))) as connection:
+            connection.pragma("journal_mode", "wal")  # as in use: nobody can change it while a backup reads the file
         with new.open("rb") as written:
             os.fsync(written.fileno())
         os.link(path, made.aside)
