@@ -36,7 +36,7 @@ class Hostile:
     """What may be one too, and runs something where it is read."""
 
     def __reduce__(self) -> Any:
-        return os.system, ("touch hostile",)
+        return os.makedirs, ("hostile",)
 
 
 async def until(holds: Callable[[], bool]) -> None:
