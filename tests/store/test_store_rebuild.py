@@ -284,6 +284,30 @@ def test_while_a_file_is_made_anew_nobody_else_opens_it(damaged):
     assert len(damaged.loop.run(damaged.inbox.snapshot()).uids) == 60
 
 
+def test_an_older_file_in_the_place_of_one_that_is_not_served_is_not_made_the_latest(damaged):
+    loop, path = damaged.loop, damaged.data / "mail-00.db"
+    page = loop.run(damaged.engine.read("mail-00", leaves, "message"))[3] - 1
+    loop.run(damaged.engine.stop())
+    yesterday = path.read_bytes()
+    damaged.open()
+    loop.run(damaged.inbox.append([damaged.message(number) for number in range(60, 70)]))
+    loop.run(damaged.engine.stop())
+    latest = path.read_bytes()
+    path.write_bytes(b"none " * 1000)
+    damaged.open()
+    for octets in (yesterday, latest):
+        assert list(damaged.engine.damage()) == ["mail-00.db"]
+        path.write_bytes(octets)
+        overwrite(path, page)
+        begun = damaged.engine.rebuild("mail-00", alone, run_nothing)
+        if octets is yesterday:
+            with pytest.raises(ConfigurationError, match="it is older than what was acknowledged"):
+                loop.run(begun)
+        else:
+            assert loop.run(begun).lost == {"message": 1}
+    assert damaged.engine.damage() == {} and len(loop.run(damaged.inbox.snapshot()).uids) == 70
+
+
 def run_nothing(*args):
     pass
 

@@ -361,6 +361,8 @@ class SqliteEngine:
         :raises ConfigurationError: why it could not be done; the file is as it was."""
         self._mark_of(name)
         with self._alone_with(name):
+            if name in self.out_of_service:  # an older file may stand there, which is not to become the latest
+                await self._take_in(name, False, lambda run: None)
             await self.leave_out(name, "it is made anew, because it was damaged")
             try:
                 if not await alone():
