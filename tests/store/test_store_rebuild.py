@@ -254,6 +254,14 @@ def test_a_partition_in_use_is_made_anew_and_serves_what_is_left(damaged, table)
     assert damaged.engine.damage() == {}
 
 
+def test_content_is_needed_though_the_page_that_says_so_is_lost(damaged):
+    """A sweep may come before the rest is mended, or the server may end."""
+    damaged.damage("blob_ref")
+    begun = damaged.engine.rebuild("mail-00", alone, lambda run, made: put_right(run, made.lost, ["ann"]))
+    assert list(damaged.loop.run(begun).lost) == ["blob_ref"]
+    assert not any("reference" in fault for fault in damaged.loop.run(damaged.store.check("ann").rows()))
+
+
 def test_the_file_of_whoever_does_not_let_go_stays_and_serves(damaged):
     damaged.damage("message")
 

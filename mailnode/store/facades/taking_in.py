@@ -27,14 +27,17 @@ def begin_again(run: RunUnit, account_ids: Sequence[str]) -> int:
 
 
 def put_right(run: RunUnit, lost: Collection[str], account_ids: Sequence[str]) -> None:
-    """Have a partition whose file was made anew give out nothing a second time where rows are lost. What else follows from
-    the rows is mended by a repair. :param lost: tables of which rows are lost.
-    :param account_ids: those that live in it."""
+    """Have a partition whose file was made anew give out nothing a second time where rows are lost, and no content be given up
+    that is needed. What else follows from the rows is mended by a repair.
+
+    :param lost: tables of which rows are lost. :param account_ids: those that live in it."""
     for account_id in account_ids:
         run(repair.account, account_id)
     for account_id in run(verify.account_ids):
         if run(verify.counted, account_id)[0]:
             run(mailbox_tree.begin_again, account_id)
+        while "blob_ref" in lost and run(repair.references, account_id):
+            pass
         if any(table.startswith("search_") for table in lost):
             while run(search_index.forget, account_id):
                 pass

@@ -40,7 +40,7 @@ def mend(tx: Transaction, account_id: str, now: int) -> list[str]:
     for rule, what in ((LOST, "its row is lost"), (LOST_CONTENT, "its content is lost")):
         lost = {row[-1]: what for row in select(tx, rule, account_id, ROWS)}
         mended += _note(tx, account_id, lost, now)
-    mended += _references(tx, account_id)
+    mended += references(tx, account_id) + _strays(tx, account_id)
     recovered = _recover(tx, account_id, modseq, now)
     mended += recovered + _counts(tx, account_id)
     if not made and not recovered:
@@ -118,8 +118,8 @@ def _numbers(tx: Transaction, account_id: str) -> list[str]:
     return mended
 
 
-def _references(tx: Transaction, account_id: str) -> list[str]:
-    """Have each message refer to its blobs, and nothing else."""
+def references(tx: Transaction, account_id: str) -> list[str]:
+    """Have some messages refer to their blobs again; return a line for each reference, none once all do."""
     missing = [
         (blob_id, account_id, message_id)
         for message_id, blob_id, facts_blob in tx.execute(
@@ -130,14 +130,17 @@ def _references(tx: Transaction, account_id: str) -> list[str]:
         for blob_id in (blob_id, *([decode_ref(facts_blob).blob_id] if facts_blob is not None else []))
     ]
     insert_rows(tx, "blob_ref (blob_id, account_id, message_id)", missing, " ON CONFLICT DO NOTHING")
+    return [f"message {row[2]} refers to its blob {row[0]}" for row in missing]
+
+
+def _strays(tx: Transaction, account_id: str) -> list[str]:
+    """Have nothing else refer to blobs."""
     stray = select(tx, STRAY, account_id, ROWS)
     tx.many(
         "DELETE FROM blob_ref WHERE blob_id = ? AND message_id = ? AND account_id = ?",
         [(*row, account_id) for row in stray],
     )
-    return [f"message {row[2]} refers to its blob {row[0]}" for row in missing] + [
-        f"nothing refers to blob {row[0]} for message {row[1]}, which is gone" for row in stray
-    ]
+    return [f"nothing refers to blob {row[0]} for message {row[1]}, which is gone" for row in stray]
 
 
 def _recover(tx: Transaction, account_id: str, modseq: int, now: int) -> list[str]:
