@@ -263,3 +263,15 @@ def test_a_message_that_is_swept_is_not_set_aside_any_more(ann, store):
     ann.loop.run(store.sweep(store._clock.seconds() + 30 * 86_400))
     assert ann.aside() == []
     assert ann.rows() == []
+
+
+def test_facts_in_a_blob_are_needed_though_nothing_says_so(ann):
+    many = b"".join(b"To: a%d@b.test\r\n" % number for number in range(20_000))
+    ann.append(b"Subject: many\r\n" + many + b"\r\n\r\n")
+    ann.damage(
+        "DELETE FROM blob_ref WHERE message_id = 3 AND blob_id <> (SELECT blob_id FROM message WHERE message_id = 3)"
+    )
+    [fault] = ann.rows()
+    assert fault.startswith("facts whose blob has no reference")
+    assert len(ann.mend()) == 1 and ann.rows() == []
+    assert not any(ann.loop.run(ann.store.unneeded()).values())

@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from mailnode.store.engines.engine import Transaction, of_account
 from mailnode.store.units import accounts, mailbox_tree, newer_facts
 from mailnode.store.units.accounts import INBOX_ID, add_mailbox, touch, untouch
-from mailnode.store.units.arrivals import PLACEMENT, decode_ref
+from mailnode.store.units.arrivals import PLACEMENT
 from mailnode.store.units.newer_facts import NewerFacts
 from mailnode.store.units.statements import insert_rows
-from mailnode.store.units.verify import LOST, LOST_CONTENT, MISPLACED, STRAY, counted, select
+from mailnode.store.units.verify import LOST, LOST_CONTENT, MISPLACED, STRAY, counted, select, unreferenced_facts
 from mailnode.values.flags import SYSTEM_MASK
 from mailnode.values.mailbox_name import INBOX
 
@@ -122,13 +122,13 @@ def references(tx: Transaction, account_id: str) -> list[str]:
     """Have some messages refer to their blobs again; return a line for each reference, none once all do."""
     missing = [
         (blob_id, account_id, message_id)
-        for message_id, blob_id, facts_blob in tx.execute(
-            "SELECT message_id, blob_id, facts_blob FROM message m WHERE account_id = ? AND NOT EXISTS (SELECT 1 FROM blob_ref r"
+        for message_id, blob_id in tx.execute(
+            "SELECT message_id, blob_id FROM message m WHERE account_id = ? AND NOT EXISTS (SELECT 1 FROM blob_ref r"
             " WHERE r.blob_id = m.blob_id AND r.account_id = m.account_id AND r.message_id = m.message_id) LIMIT ?",
             (account_id, ROWS),
         )
-        for blob_id in (blob_id, *([decode_ref(facts_blob).blob_id] if facts_blob is not None else []))
     ]
+    missing += unreferenced_facts(tx, account_id)[:ROWS]
     insert_rows(tx, "blob_ref (blob_id, account_id, message_id)", missing, " ON CONFLICT DO NOTHING")
     return [f"message {row[2]} refers to its blob {row[0]}" for row in missing]
 

@@ -90,11 +90,27 @@ def account(tx: Transaction, account_id: str) -> list[str]:
     faults = []
     for what in _RULES:
         faults += [f"{what}: {row}" for row in select(tx, what, account_id, 10)]
+    faults += [f"facts whose blob has no reference: {row}" for row in unreferenced_facts(tx, account_id)[:10]]
     wrong, usage = counted(tx, account_id)
     faults += [f"mailbox {mailbox_id} counts {counts}, has {found}" for mailbox_id, (counts, found) in wrong.items()]
     if usage is not None:
         faults.append(f"usage {usage[0]}, has {usage[1]}")
     return faults
+
+
+def unreferenced_facts(tx: Transaction, account_id: str) -> list[tuple[str, str, int]]:
+    """Return the references that blobs with facts lack: blob, account and message."""
+    found = []
+    for message_id, text in tx.execute(
+        "SELECT message_id, facts_blob FROM message WHERE account_id = ? AND facts_blob IS NOT NULL", (account_id,)
+    ):
+        try:
+            key = decode_ref(text).blob_id, account_id, message_id
+        except (TypeError, ValueError):
+            continue  # the row is damaged: whoever compares contents finds out
+        if not tx.execute("SELECT 1 FROM blob_ref WHERE blob_id = ? AND account_id = ? AND message_id = ?", key):
+            found.append(key)
+    return found
 
 
 def select(tx: Transaction, what: str, account_id: str, most: int) -> list[StoredRow]:
