@@ -201,7 +201,8 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("envelope", "recipient", "host", "ip", "status", "reason", "reply", "next_try"),
     ),
     "queue.unreadable": (
-        "a message in the queue cannot be read, and is ``held``; or not, where this machine lacks something",
+        "a message in the queue cannot be read, and is ``held``; or not, where this machine lacks something, or"
+        " ``queue.db`` is damaged where its row stands",
         ("envelope", "held", "error"),
     ),
     "queue.rerouted": (

@@ -8,8 +8,9 @@ from typing import Protocol
 import apsw
 from twisted.internet.defer import Deferred
 
-from mailnode.errors import DiskFull, StoreUnavailable
+from mailnode.errors import DiskFull, StoreDamaged, StoreUnavailable
 from mailnode.store.engines.engine import Arguments
+from mailnode.store.engines.sqlite_files import is_damage
 
 
 class RunsJobs(Protocol):
@@ -49,6 +50,8 @@ def refuse(jobs: Iterable[Job], error: apsw.Error | None) -> None:
     """Give jobs an error that says that nothing of them was kept. :param error: why."""
     for job in jobs:
         job.result = None
-        full = isinstance(error, apsw.FullError)
-        job.error = DiskFull("the disk is full") if full else StoreUnavailable("nothing was kept")
+        if isinstance(error, apsw.FullError):
+            job.error = DiskFull("the disk is full")
+        else:
+            job.error = (StoreDamaged if is_damage(error) else StoreUnavailable)("nothing was kept")
         job.error.__cause__ = error

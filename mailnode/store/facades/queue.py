@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
 
@@ -12,7 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from mailnode.errors import BlobDamaged, StoreUnavailable
+from mailnode.errors import BlobDamaged, StoreDamaged, StoreUnavailable
 from mailnode.interfaces.store import IBlobStore, IQueueStore
 from mailnode.interfaces.turns import Places
 from mailnode.store.engines.engine import QUEUE, Engine
@@ -57,6 +58,10 @@ T = TypeVar("T")
 PAGE = 1_000  # envelopes listed at once at most
 MAX_PAST = 1_000_000  # recipients that are gone and stay findable
 GOOD_FOR = 0.001  # seconds for each recipient that was counted: a few are counted anew each time
+LOOKED_AT = (
+    200  # recipients due longest, of a destination where the file is damaged, besides those known to be unreadable
+)
+MAX_UNREADABLE = 1_000  # envelopes that are known to be
 MAX_NAMES = 10_000  # destinations, and reasons, that are counted by name
 
 
@@ -78,6 +83,7 @@ class Queue:
         self._staging: set[str] = set()  # envelopes that enqueue() is writing
         self._paused: dict[str, float] | None = None  # None: to be read anew
         self._pauses = 0  # how often that changed
+        self._unreadable: dict[str, set[str]] = {}  # envelopes on damaged pages, by destination
         self._tallying = Places()
         self._tally: QueueTally | None = None
         self._tallied_at = 0.0
@@ -128,6 +134,8 @@ class Queue:
         try:
             while await self._engine.write(QUEUE, queue_rows.delete_some, self._shard, envelope_id):
                 pass
+        except StoreDamaged:
+            pass  # until the file is made anew
         except StoreUnavailable:
             self._unfinished = True
 
@@ -177,9 +185,58 @@ class Queue:
             return []
         until = now + lease_seconds
         claim = queue_leases.claim_newest if newest else queue_leases.claim
-        return await self._engine.write(
-            QUEUE, claim, self._shard, destination, now, until, limit, count, session_id(), tuple(waits)
+        if destination not in self._unreadable:
+            with suppress(StoreDamaged):
+                return await self._engine.write(
+                    QUEUE, claim, self._shard, destination, now, until, limit, count, session_id(), tuple(waits)
+                )
+        return await self._claim_each(destination, now, until, limit, count, tuple(waits))
+
+    async def _claim_each(
+        self, destination: str, now: float, until: float, limit: int, count: int, waits: tuple[float, ...]
+    ) -> list[Claim]:
+        """Claim envelopes one by one, those due longest: a damaged page costs what stands on it."""
+        claims: list[Claim] = []
+        known = sum(map(len, self._unreadable.values()))
+        found = await self._engine.read(
+            QUEUE, queue_leases.due_envelopes, self._shard, destination, now, LOOKED_AT + known
         )
+        for envelope_id in found:
+            if len(claims) == count:
+                break
+            if envelope_id in self._unreadable.get(destination, ()):
+                continue
+            try:
+                claims += await self._engine.write(
+                    QUEUE,
+                    queue_leases.claim_one,
+                    self._shard,
+                    destination,
+                    now,
+                    until,
+                    limit,
+                    envelope_id,
+                    session_id(),
+                    waits,
+                )
+            except StoreDamaged as error:
+                if known < MAX_UNREADABLE:
+                    known += 1
+                    self._unreadable.setdefault(destination, set()).add(envelope_id)
+                    emit(
+                        _log,
+                        "queue.unreadable",
+                        warning=True,
+                        envelope=envelope_id,
+                        held="no",
+                        error=f"queue.db: {error}",
+                    )
+        return claims
+
+    def file_is_new(self) -> None:
+        """The file was made anew: what could not be read in the old one is mended or gone."""
+        self._unreadable.clear()
+        self._unfinished = True
 
     async def renew(self, token: str, lease_until: float) -> bool:
         """See :class:`IQueueStore`."""
@@ -197,7 +254,10 @@ class Queue:
         kept = self._sent_history > 0
         clean = replace(settlement, outcomes=tuple(_clean(outcome, kept) for outcome in settlement.outcomes))
         try:
-            done = await self._engine.write(QUEUE, queue_leases.settle, self._shard, clean)
+            try:
+                done = await self._engine.write(QUEUE, queue_leases.settle, self._shard, clean)
+            except StoreDamaged:  # it was sent, and is not to be sent again
+                done = await self._engine.write(QUEUE, queue_leases.settle_in_place, self._shard, clean)
         except LeaseLost:
             return False
         for envelope_id, more in done.items():
@@ -213,18 +273,26 @@ class Queue:
     ) -> bytes:
         """See :class:`IQueueStore`."""
         if blob.place == "inline" and stored is None:
-            staged = await self._engine.read(QUEUE, queue_rows.staged_blob, self._shard, blob)
+            staged = await self._staged(blob)
             stored = staged.data if staged is not None else None
         return await self._blobs.read(blob, stored, offset, length)
 
     async def staged(self, blob: BlobRef) -> StagedBlob:
         """See :class:`IQueueStore`. :raises BlobDamaged: it is not in the queue, or its file cannot be read."""
-        staged = await self._engine.read(QUEUE, queue_rows.staged_blob, self._shard, blob)
+        staged = await self._staged(blob)
         if staged is None:
             raise BlobDamaged(blob.blob_id)
         if blob.place != "inline":
             await self._blobs.read(blob, None, 0, 1)
         return staged
+
+    async def _staged(self, blob: BlobRef) -> StagedBlob | None:
+        try:
+            return await self._engine.read(QUEUE, queue_rows.staged_blob, self._shard, blob)
+        except StoreDamaged as error:
+            words = f"queue.db: blob {blob.blob_id}"
+            self._blobs.tell_damaged(blob.blob_id, words)
+            raise BlobDamaged(words) from error
 
     async def blobs_in_use(self, blob_ids: Sequence[str]) -> set[str]:
         """Return which of these (at most 500) the queue refers to: what the sweep must leave."""

@@ -9,6 +9,7 @@ from mailnode.errors import DomainError
 from mailnode.store.engines.engine import Transaction, patient, run_together
 from mailnode.store.units import queue_history, queue_past
 from mailnode.store.units.queue_rows import (
+    GONE,
     RECIPIENT,
     UNIT_ROWS,
     VISIBLE,
@@ -94,6 +95,54 @@ def claim(
     limit = min(limit, UNIT_ROWS)
     if len(ids) > 1 and not _fit(tx, shard, destination, now, ids, limit):
         ids = ids[:1]
+    return _lease(tx, shard, destination, now, lease_until, limit, ids, token, waits)
+
+
+def due_envelopes(tx: Transaction, shard: int, destination: str, now: float, limit: int) -> list[str]:
+    """Return the envelopes of the ``limit`` recipients that are due longest, as an index has them: no other page is read."""
+    rows = tx.execute(
+        "SELECT envelope_id FROM recipient WHERE shard = ? AND destination = ? AND due_at <= ?"
+        " ORDER BY due_at, envelope_id LIMIT ?",
+        (shard, destination, now, limit),
+    )
+    return list(dict.fromkeys(str(envelope_id) for (envelope_id,) in rows))
+
+
+@patient
+def claim_one(
+    tx: Transaction,
+    shard: int,
+    destination: str,
+    now: float,
+    lease_until: float,
+    limit: int,
+    envelope_id: str,
+    token: str,
+    waits: Sequence[float],
+) -> list[Claim]:
+    """Do what :func:`claim` does for one envelope, whose content is not read: the page it stands on may be damaged."""
+    there = tx.execute(
+        f"SELECT 1 FROM envelope WHERE shard = ? AND id = ? AND held = 0 AND {VISIBLE}", (shard, envelope_id)
+    )
+    if not there:
+        return []
+    limit = min(limit, UNIT_ROWS)
+    return _lease(tx, shard, destination, now, lease_until, limit, [envelope_id], token, waits, with_content=False)
+
+
+def _lease(
+    tx: Transaction,
+    shard: int,
+    destination: str,
+    now: float,
+    lease_until: float,
+    limit: int,
+    ids: Sequence[str],
+    token: str,
+    waits: Sequence[float],
+    *,
+    with_content: bool = True,
+) -> list[Claim]:
     marks, values = listed(ids)
     tx.execute(f"UPDATE envelope SET held = held WHERE shard = ? AND id IN {marks}", (shard, *values))
     if len(ids) > 1:
@@ -116,9 +165,9 @@ def claim(
     for envelope_id, *row in sorted(rows):
         recipients.setdefault(envelope_id, []).append(tuple(row))
     facts = _facts(tx, shard, ids) if destination == LOCAL_DESTINATION else {}
-    envelopes = envelopes_with_content(tx, shard, ids)
+    envelopes = envelopes_with_content(tx, shard, ids, with_content)
     claims = []
-    for envelope_id in ids:
+    for envelope_id in [one for one in ids if one in recipients]:
         envelope, stored = envelopes[envelope_id]
         whole = with_recipients(tx, shard, envelope, recipients[envelope_id])
         claims.append(Claim(token + envelope_id, lease_until, whole, facts.get(envelope_id), stored))
@@ -245,7 +294,15 @@ def settle(tx: Transaction, shard: int, settlement: Settlement) -> dict[str, boo
     return settle_together(tx, [(shard, settlement)])[0]
 
 
-def settle_together(tx: Transaction, calls: Sequence[tuple[int, Settlement]]) -> list[dict[str, bool]]:
+@patient
+def settle_in_place(tx: Transaction, shard: int, settlement: Settlement) -> dict[str, bool]:
+    """Do what :func:`settle` does and delete no row, for which the pages beside it may be needed, and be damaged."""
+    return settle_together(tx, [(shard, settlement)], in_place=True)[0]
+
+
+def settle_together(
+    tx: Transaction, calls: Sequence[tuple[int, Settlement]], *, in_place: bool = False
+) -> list[dict[str, bool]]:
     """Do what :func:`settle` does for each of several, in fewer statements; all or none. :raises LeaseLost: of one."""
     results: list[dict[str, bool]] = [{} for _ in calls]
     outcomes: dict[int, dict[str, list[tuple[str, Outcome]]]] = {}  # by shard and envelope, with their tokens
@@ -257,7 +314,8 @@ def settle_together(tx: Transaction, calls: Sequence[tuple[int, Settlement]]) ->
             owners[shard, outcome.envelope_id] = number
     for shard, by_envelope in sorted(outcomes.items()):
         for ids in pieces(sorted(by_envelope)):
-            for envelope_id, more in _settle_envelopes(tx, shard, {one: by_envelope[one] for one in ids}).items():
+            some = {one: by_envelope[one] for one in ids}
+            for envelope_id, more in _settle_envelopes(tx, shard, some, in_place).items():
                 results[owners[shard, envelope_id]][envelope_id] = more
     bounces = [(shard, bounce) for shard, settlement in calls for bounce in settlement.bounces]
     if bounces:
@@ -269,17 +327,21 @@ run_together(settle, settle_together)
 
 
 def _settle_envelopes(
-    tx: Transaction, shard: int, outcomes: Mapping[str, Sequence[tuple[str, Outcome]]]
+    tx: Transaction, shard: int, outcomes: Mapping[str, Sequence[tuple[str, Outcome]]], in_place: bool
 ) -> dict[str, bool]:
     """Settle some recipients of at most ``KEYS_AT_ONCE`` envelopes; remove those that have none left."""
     done: list[str] = []
     for envelope_id, (remaining, held) in _count_down(tx, shard, outcomes).items():
-        if remaining:
+        if remaining or in_place:
             _settle_recipients(tx, shard, envelope_id, outcomes[envelope_id], held)
-        else:
+        if not remaining:
             done.append(envelope_id)
     if not done:
         return {}
+    if in_place:
+        marks, values = listed(done)
+        tx.execute(f"UPDATE envelope SET phase = '{GONE}' WHERE shard = ? AND id IN {marks}", (shard, *values))
+        return dict.fromkeys(done, True)
     # Who was still in somebody's hands must be exactly who is settled.
     marks, values = listed(done)
     ended = tx.execute(

@@ -378,11 +378,14 @@ def envelopes_where(tx: Transaction, where: str, values: Sequence[object]) -> li
 
 
 def envelopes_with_content(
-    tx: Transaction, shard: int, ids: Sequence[str]
+    tx: Transaction, shard: int, ids: Sequence[str], with_content: bool
 ) -> dict[str, tuple[QueuedEnvelope, bytes | None]]:
-    """Return envelopes without recipients, each with the stored form of its content where that is inline, by id."""
+    """Return envelopes without recipients, each with the stored form of its content where that is inline, by id.
+
+    :param with_content: False: without it, and its pages are not read."""
     marks, values = listed(ids)
-    rows = tx.execute(f"SELECT {_ENVELOPE}, b.data {_FROM} WHERE e.shard = ? AND e.id IN {marks}", (shard, *values))
+    content = "b.data" if with_content else "NULL"
+    rows = tx.execute(f"SELECT {_ENVELOPE}, {content} {_FROM} WHERE e.shard = ? AND e.id IN {marks}", (shard, *values))
     return {row[0]: (_envelope(row[:-1]), row[-1]) for row in rows}
 
 
