@@ -366,6 +366,24 @@ def hide(path, monkeypatch, trouble):
         path.touch()
 
 
+def test_files_that_were_all_moved_away_say_nothing_of_one(files, loop):
+    ref = loop.run(files.put(noise(2 * FRAME))).ref
+    told: list[str] = []
+    files.tell_damaged = lambda blob_id, words: told.append(blob_id)
+    path = files.path(ref.blob_id)
+    folder = path.parents[2]
+    away = folder.rename(folder.with_name("away"))
+    with pytest.raises(BlobDamaged) as raised:
+        loop.run(files.read(ref, None))
+    assert raised.value.passing and told == []
+    away.rename(folder)
+    assert len(loop.run(files.read(ref, None))) == ref.size
+    path.unlink()
+    with pytest.raises(BlobDamaged) as raised:
+        loop.run(files.read(ref, None))
+    assert not raised.value.passing and told == [ref.blob_id]
+
+
 TROUBLES = [errno.EACCES, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ELOOP]
 TROUBLES += ["missing", "a directory", "a pipe", "short", "empty"]
 
