@@ -52,7 +52,7 @@ class EngineFiles(Protocol):
     async def rebuild(
         self, name: str, alone: Callable[[], Awaitable[object]], prepare: Callable[[RunUnit, Rebuilt], object]
     ) -> Rebuilt:
-        """Make the file of a mail partition anew; see :class:`SqliteEngine`. :raises ConfigurationError: why not."""
+        """Make the file of a mail partition or the queue anew; see :class:`SqliteEngine`. :raises ConfigurationError: why not."""
 
 
 class SqliteFiles:

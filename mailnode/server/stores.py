@@ -25,6 +25,7 @@ from mailnode.store.engines.migrate import kind_of
 from mailnode.store.engines.remote import Ask, RemoteEngine
 from mailnode.store.engines.sqlite import SqliteEngine
 from mailnode.store.engines.sqlite_files import quick_check
+from mailnode.store.engines.sqlite_rebuild import Rebuilt
 from mailnode.store.facades.directory import Directory
 from mailnode.store.facades.dmarc_results import DmarcResults
 from mailnode.store.facades.ephemeral import Ephemeral
@@ -42,7 +43,7 @@ from mailnode.store.facades.sent_counts import SentCounts
 from mailnode.store.facades.store_check import StoreCheck
 from mailnode.store.facades.sts_policies import StsPolicies
 from mailnode.store.facades.suppressions import Suppressions
-from mailnode.store.facades.taking_in import put_right
+from mailnode.store.facades.taking_in import put_queue_right, put_right
 from mailnode.store.facades.tls_results import TlsResults
 from mailnode.store.facades.undelete import Undelete
 from mailnode.values.checked import StoreChecked
@@ -258,7 +259,7 @@ class OwnStores(Stores):
         wrong, mended = [], []
         for path in self._files.paths():
             found = await self.blobs.on_disk(quick_check, path)
-            if found and repair and kind_of(path.stem) == "mail":
+            if found and repair and kind_of(path.stem) in ("mail", QUEUE):
                 try:
                     mended.append(f"{path.name}: {await self._rebuild(path.stem)}")
                     found = await self.blobs.on_disk(quick_check, path)
@@ -268,12 +269,24 @@ class OwnStores(Stores):
         return [f"{name}: {words}" for name, words in self.damage().items()] + wrong, mended
 
     async def _rebuild(self, name: str) -> str:
-        """Make a damaged file of a mail partition anew; return what was done. :raises ConfigurationError: it was not."""
+        """Make the damaged file of a mail partition, or the queue, anew; return what was done.
+
+        :raises ConfigurationError: it was not."""
         ids = [one.id for one in await self.directory.accounts() if mail_tenancy(self.mail.partition(one.id)) == name]
+        held: list[str] = []
+
+        def prepare(run: RunUnit, made: Rebuilt) -> None:
+            if name == QUEUE:
+                held.extend(put_queue_right(run))
+            else:
+                put_right(run, made.lost, ids)
+
         try:
-            made = await self._files.rebuild(name, self.mail_changed, lambda run, made: put_right(run, made.lost, ids))
+            made = await self._files.rebuild(name, self.mail_changed, prepare)
         finally:
             await self.mail_changed()
+        if name == QUEUE:
+            self.queue.file_is_new(held)
         await self.known_damage.forget([f"{name}.db"])
         emit(_log, "store.rebuilt", file=f"{name}.db", aside=made.aside, rows=made.rows, lost=sum(made.lost.values()))
         return made.words()

@@ -207,6 +207,43 @@ def test_no_file_is_made_anew_while_a_worker_starts_that_may_open_it(node):
     assert any(f"{path.name}: made anew with" in line for line in verify(node, "--repair")[0]["mended"])
 
 
+def submit(node, to, text):
+    client = Dial(node, "none", False).submission("bob@a.test")
+    lines = "\r\n".join(text[start : start + 900] for start in range(0, len(text), 900))
+    client.sendmail("bob@a.test", [to], f"From: bob@a.test\r\n\r\n{lines}\r\n")
+    client.quit()
+
+
+def test_a_queue_with_a_damaged_page_is_made_anew_and_the_message_on_it_held(node):
+    node.ctl("queue", "pause")
+    for number in range(8):
+        submit(node, f"u{number}@r.test", os.urandom(15_000).hex())
+    before = [one["id"] for one in node.queue()]
+    assert len(before) == 8
+    node.stop()
+    path = node.data / "queue.db"
+    with contextlib.closing(apsw.Connection(str(path))) as connection:
+        query = "SELECT pageno FROM dbstat WHERE name = 'blob' AND pagetype = 'overflow' ORDER BY path"
+        [page, *_] = next(iter(connection.execute(query)))
+    with path.open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(b"\xa5" * 4096)
+    node.start()
+    told, code = verify(node, "--repair")
+    assert (code, told["faults"], len(told["set_aside"])) == (0, [], 1), told
+    assert "queue.db: made anew with" in told["mended"][0]
+    [event] = node.events("queue.unreadable")
+    assert event["held"] == "yes" and event["envelope"] in before
+    [damaged] = json.loads(node.ctl("queue", "list", "--reason", "damaged", "--json").stdout)
+    assert damaged["id"] == event["envelope"]
+    assert health(node)[:2] == (200, "ok")
+    submit(node, "after@r.test", "x")
+    assert len(node.queue()) == 9
+    node.ctl("queue", "drop", "--yes", damaged["id"])
+    assert len(node.queue()) == 8
+    assert verify(node, "--contents")[1] == 0
+
+
 def workers_of(pid):
     """Its children that are workers, or are to be."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()

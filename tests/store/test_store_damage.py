@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 
 import apsw
@@ -19,7 +20,9 @@ from mailnode.store.engines.remote import RemoteEngine
 from mailnode.store.engines.sqlite import SqliteEngine
 from mailnode.store.engines.sqlite_files import KEPT
 from mailnode.store.facades import partition
+from mailnode.store.facades.directory import Directory
 from mailnode.store.facades.mail_store import MailStore
+from mailnode.values.address import parse_address
 from mailnode.values.mailbox import NewMessage
 
 PAGE = 4096
@@ -410,3 +413,22 @@ def test_the_log_names_a_bounded_number_of_messages(damaged, loop, logged, monke
     for _ in range(3):
         damaged.rows(list(range(1, 61)), ["envelope"])
     assert len(of(logged, "store.row_damaged")) == 2
+
+
+def test_a_damaged_page_of_the_directory_costs_what_stands_on_it(tmp_path, loop):
+    engine = started(tmp_path, loop)
+    loop.run(Directory(engine).set_fixed_domains(["a.test"]))
+    ids = [f"id{number:03}" for number in range(200)]
+    for account_id in ids:
+        loop.run(Directory(engine).add_account(account_id, parse_address(f"u{account_id}@a.test"), 0.0))
+    pages = loop.run(engine.read(DIRECTORY, leaves, "account"))
+    loop.run(engine.stop())
+    overwrite(tmp_path / "directory.db", pages[len(pages) // 2] - 1)
+    engine = started(tmp_path, loop)
+    readable = []
+    for account_id in ids:
+        with contextlib.suppress(StoreUnavailable):
+            readable += [account_id] if loop.run(Directory(engine).account(account_id)) else []
+    assert 100 < len(readable) < 200
+    assert list(engine.damage()) == ["directory.db"]
+    loop.run(engine.stop())

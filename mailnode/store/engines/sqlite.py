@@ -300,7 +300,7 @@ class SqliteEngine:
     # service, while others are served
 
     async def leave_out(self, name: str, why: str) -> None:
-        """Serve a mail partition no more: what was taken is finished, and every connection here closed."""
+        """Serve a mail partition, or the queue, no more: what was taken is finished, and every connection here closed."""
         if name in self.out_of_service:
             return
         self._handover.finish()
@@ -354,7 +354,8 @@ class SqliteEngine:
     async def rebuild(
         self, name: str, alone: Callable[[], Awaitable[object]], prepare: Callable[[RunUnit, Rebuilt], object]
     ) -> Rebuilt:
-        """Make the file of a mail partition, which is damaged, anew out of what can be read of it. It is not served meanwhile.
+        """Make the file of a mail partition or the queue, which is damaged, anew out of what can be read
+        of it. It is not served meanwhile.
 
         :param alone: returns when no other process has it open; false: one may have. :param prepare: runs units on the new
         file, in a thread, before it takes the place of the other.

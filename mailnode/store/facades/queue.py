@@ -233,9 +233,18 @@ class Queue:
                     )
         return claims
 
-    def file_is_new(self) -> None:
-        """The file was made anew: what could not be read in the old one is mended or gone."""
+    def file_is_new(self, held: Sequence[str]) -> None:
+        """The file was made anew. :param held: envelopes of which something is lost."""
         self._unreadable.clear()
+        for envelope_id in held:
+            emit(
+                _log,
+                "queue.unreadable",
+                warning=True,
+                envelope=envelope_id,
+                held="yes",
+                error="queue.db: rows are lost",
+            )
         self._unfinished = True
 
     async def renew(self, token: str, lease_until: float) -> bool:

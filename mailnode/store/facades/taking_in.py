@@ -1,11 +1,21 @@
-"""What is done with a mail partition that was not served, after its file was opened and before anybody is served from it."""
+"""What is done with a mail partition, or the queue, that was not served, after its file was opened and before anybody is served
+from it."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
 from mailnode.store.engines.engine import RunUnit
-from mailnode.store.units import accounts, copies, mailbox_tree, maildrop_leases, repair, search_index, verify
+from mailnode.store.units import (
+    accounts,
+    copies,
+    mailbox_tree,
+    maildrop_leases,
+    queue_repair,
+    repair,
+    search_index,
+    verify,
+)
 
 
 def end_what_the_dead_held(run: RunUnit) -> None:
@@ -41,3 +51,8 @@ def put_right(run: RunUnit, lost: Collection[str], account_ids: Sequence[str]) -
         if any(table.startswith("search_") for table in lost):
             while run(search_index.forget, account_id):
                 pass
+
+
+def put_queue_right(run: RunUnit) -> list[str]:
+    """Have a queue whose file was made anew hold the envelopes of which rows are lost; return them."""
+    return run(queue_repair.put_right)
