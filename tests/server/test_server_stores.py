@@ -22,7 +22,7 @@ from mailnode.store.facades import store_check
 from mailnode.store.search.segments import build
 from mailnode.values.address import parse_address
 from mailnode.values.mailbox import NewMessage
-from mailnode.values.queue import NewEnvelope, QueuedEnvelope, QueuedRecipient
+from mailnode.values.queue import NewEnvelope, QueuedEnvelope, QueuedRecipient, QueueFilter
 from mailnode.values.search import IndexedText
 
 NOW = 1_800_000_000.0
@@ -365,6 +365,8 @@ def test_a_queued_message_that_is_not_what_was_written_is_named(furnished, size)
     done = run_now(furnished.check(NOW, repair=True))
     assert (done.faults, done.mended, done.set_aside) == ((), (f"{fault}: it is held",), (fault,))
     assert run_now(furnished.queue.envelope("e1")).held
+    [damaged] = run_now(furnished.queue.envelopes(which=QueueFilter(reason="damaged")))
+    assert damaged.id == "e1"
     assert run_now(furnished.queue.due(NOW, 10)) == []
     assert run_now(furnished.check(NOW, repair=True)).mended == ()
 

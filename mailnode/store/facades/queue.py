@@ -22,6 +22,7 @@ from mailnode.store.units import (
     queue_leases,
     queue_past,
     queue_pauses,
+    queue_repair,
     queue_rows,
     queue_search,
     queue_steering,
@@ -436,6 +437,13 @@ class Queue:
         if more:
             await self._spread(envelope_id)
         return there
+
+    async def hold_damaged(self, envelope_id: str) -> bool:
+        """Hold an envelope whose content was found damaged before its try did; False: it is gone."""
+        held = await self.hold(envelope_id, True)
+        if held:
+            await self._engine.write(QUEUE, queue_repair.note_damaged, self._shard, envelope_id)
+        return held
 
     async def hold_several(self, envelope_ids: Sequence[str], held: bool) -> int:
         """See :class:`IQueueStore`. What one unit cannot do is told when all have ended."""

@@ -183,7 +183,7 @@ class StoreCheck:
         :param wrong: what it is, by blob."""
         for envelope_id, blob_id, held in await self._queue.using(list(wrong)) if wrong else ():
             line = f"queue: message {envelope_id}: {wrong[blob_id]}"
-            if self._repair and not held and await self._queue.hold(envelope_id, True):
+            if self._repair and not held and await self._queue.hold_damaged(envelope_id):
                 self._mended.append(f"{line}: it is held")
                 held = True
             (self._set_aside if held else self._faults).append(line)

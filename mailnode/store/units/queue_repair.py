@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mailnode.store.engines.engine import Transaction
-from mailnode.store.units.queue_rows import VISIBLE
+from mailnode.store.engines.engine import Transaction, patient
+from mailnode.store.units.queue_rows import UNIT_ROWS, VISIBLE
 from mailnode.values.queue import LEASED, LOCAL_DESTINATION, WAITING
 from mailnode.values.reason import WaitReason
 
@@ -40,6 +40,17 @@ def put_right(tx: Transaction) -> list[str]:
         damaged,
     )
     return [str(envelope_id) for _, envelope_id in damaged]
+
+
+@patient
+def note_damaged(tx: Transaction, shard: int, envelope_id: str) -> None:
+    """Have a held envelope be found by the reason ``damaged``: by its first ``UNIT_ROWS`` recipients that are open."""
+    tx.execute(
+        f"UPDATE recipient SET reason = '{WaitReason.DAMAGED}' WHERE shard = ? AND envelope_id = ? AND number IN"
+        f" (SELECT r.number FROM recipient r WHERE r.shard = ? AND r.envelope_id = ? AND {_IS_OPEN}"
+        " ORDER BY r.number LIMIT ?)",
+        (shard, envelope_id, shard, envelope_id, UNIT_ROWS),
+    )
 
 
 def _stand_in_for_envelopes(tx: Transaction) -> None:
