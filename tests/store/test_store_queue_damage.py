@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+from pathlib import Path
 
 import pytest
 from queue_support import NOW, Post, settle
 from store_support import Loop, make_facts
-from test_store_damage import leaves, of, overwrite
+from test_store_damage import PAGE, leaves, of, overwrite
 from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher
 
-from mailnode.errors import BlobDamaged, StoreUnavailable
+from mailnode.errors import BlobDamaged, ConfigurationError, StoreUnavailable
 from mailnode.net.no_reactor import CallingThread
 from mailnode.store.blobs.local import LocalBlobs
 from mailnode.store.engines.engine import QUEUE
@@ -201,3 +203,30 @@ def test_whose_plan_stood_in_a_row_that_is_lost_is_held(damaged):
     )
     assert damaged.loop.run(damaged.engine.write(QUEUE, put_right)) == ["plans"]
     assert damaged.loop.run(damaged.queue.claim("x.example", NOW, 60.0, 50)) == []
+
+
+def test_no_page_in_turn_costs_more_than_what_stands_on_it_and_nothing_is_sent_twice(damaged):
+    of_content = {page for (page,) in damaged.pages("blob", "overflow")[2:]}
+    damaged.loop.run(damaged.engine.stop())
+    sound = {path: path.read_bytes() for path in damaged.data.iterdir() if path.is_file()}
+    refused = 0
+    for page in sorted({*range(1, len(sound[damaged.path]) // PAGE + 1)} - of_content):
+        for path in filter(Path.is_file, damaged.data.iterdir()):
+            path.unlink()
+        for path, octets in sound.items():
+            path.write_bytes(octets)
+        overwrite(damaged.path, page - 1)
+        try:
+            damaged.open()
+        except ConfigurationError:
+            refused += 1
+            continue
+        sent, held = [], []
+        with contextlib.suppress(StoreUnavailable):  # where an index is damaged
+            sent, held = damaged.send_all()
+        _, lost = damaged.make_anew()
+        again, unreadable = damaged.send_all("a.example", "b.example", "invalid")
+        assert sorted([*sent, *again, *{*held, *lost, *unreadable}]) == NAMES, page
+        damaged.loop.run(damaged.engine.stop())
+    assert refused < 8  # those with the schema, and the number of it
+    damaged.open()
