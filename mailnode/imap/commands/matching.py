@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from twisted.internet.defer import Deferred, succeed
 
@@ -46,6 +47,7 @@ HEADER_COLUMNS = ("prefix", "fields")  # which messages need not be opened for
 async def matching(context: Searching, key: SearchKey, candidates: Sequence[int]) -> Sequence[int]:
     """Return those candidates for which the key holds, ascending: what needs only the view is looked at first, then what
     needs only columns; messages are opened for what is left. What the same keys were answered before is not asked again."""
+    await _go_on(context)  # a look at thousands of keys takes milliseconds by itself
     for group in _groups(key.keys if isinstance(key, And) else (key,)):
         if not candidates:
             break
@@ -87,13 +89,12 @@ async def first_matching(
 def _groups(keys: Sequence[SearchKey]) -> list[SearchKey]:
     """Return keys to hold one after the other: all that need only the view as one, all that need only columns as one,
     all others as one."""
-    groups: list[SearchKey] = []
-    ordered = sorted(keys, key=cost)
-    for least, most in ((VIEW, VIEW), (VIEW + 1, COLUMNS_ONLY), (COLUMNS_ONLY + 1, None)):
-        alike = tuple(key for key in ordered if least <= cost(key) and (most is None or cost(key) <= most))
-        if alike:
-            groups.append(And(alike) if len(alike) > 1 else alike[0])
-    return groups
+    by_view: list[SearchKey] = []
+    by_columns: list[SearchKey] = []
+    by_messages: list[SearchKey] = []
+    for dearest, key in sorted([(cost(key), key) for key in keys], key=itemgetter(0)):
+        (by_view if dearest == VIEW else by_columns if dearest <= COLUMNS_ONLY else by_messages).append(key)
+    return [And(tuple(alike)) if len(alike) > 1 else alike[0] for alike in (by_view, by_columns, by_messages) if alike]
 
 
 def _at_a_time(key: SearchKey, most: int) -> int:
