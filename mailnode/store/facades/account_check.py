@@ -5,12 +5,13 @@ A piece is what one call reads: some messages, some MiB. Others have their turns
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from mailnode.errors import BlobDamaged, StoreDamaged
 from mailnode.store.facades.newer_facts import scan_again
 from mailnode.store.facades.partition import Partition
+from mailnode.store.facades.runs import runs_of
 from mailnode.store.units import arrivals, repair, search_index, stored_facts, verify
 from mailnode.store.units.newer_facts import NewerFacts
 from mailnode.store.units.verify import StoredMessage
@@ -174,15 +175,6 @@ def _places(places: Sequence[Sequence[object]]) -> str:
     return "".join(f", UID {uid} of mailbox {mailbox_id}" for mailbox_id, uid in places)
 
 
-def gathered(blobs: Sequence[BlobRef]) -> Iterator[list[BlobRef]]:
+def gathered(blobs: Iterable[BlobRef]) -> Iterator[list[BlobRef]]:
     """Cut blobs into runs of which one call reads all."""
-    some: list[BlobRef] = []
-    octets = 0
-    for blob in blobs:
-        if some and octets + blob.size > OCTETS:
-            yield some
-            some, octets = [], 0
-        some.append(blob)
-        octets += blob.size
-    if some:
-        yield some
+    return runs_of(blobs, lambda blob: blob.size, OCTETS)

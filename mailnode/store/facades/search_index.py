@@ -12,6 +12,7 @@ from zope.interface import implementer
 from mailnode.errors import StoreDamaged, StoreUnavailable
 from mailnode.interfaces.search import IIndexing
 from mailnode.store.engines.engine import Engine, mail_tenancy
+from mailnode.store.facades.runs import runs_of
 from mailnode.store.search import segments, tiers
 from mailnode.store.search.terms import decides, patterns_of
 from mailnode.store.units import search_index
@@ -100,7 +101,7 @@ class SearchIndex:
         ensure_there: Callable[[], None],
     ) -> list[Held] | None:
         """Return what all segments say; None: a sample of them shows that it helps nobody."""
-        groups = list(_groups(places))
+        groups = list(runs_of(places, lambda place: place.octets, LOOKED_TOGETHER))
         held: dict[int, list[Held]] = {}
 
         async def look_at(waiting: Iterator[int]) -> None:
@@ -220,20 +221,6 @@ def _looked_for(needle: Needle) -> LookedFor:
     deciding = needle.deciding if decides(needle.text) else frozenset[int]()
     zones = needle.zones - deciding
     return LookedFor(tuple(patterns_of(needle.text)), tuple(sorted(zones)), tuple(sorted(deciding)))
-
-
-def _groups(places: Sequence[SegmentPlace]) -> Iterator[list[SegmentPlace]]:
-    """Yield segments that are looked through by one unit."""
-    group: list[SegmentPlace] = []
-    octets = 0
-    for place in places:
-        if group and octets + place.octets > LOOKED_TOGETHER:
-            yield group
-            group, octets = [], 0
-        group.append(place)
-        octets += place.octets
-    if group:
-        yield group
 
 
 def _is_in_vain(places: Sequence[SegmentPlace], held: Sequence[Held]) -> bool:
