@@ -6,10 +6,15 @@ What is left of the search is asked of the messages as ever.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from itertools import compress
 from operator import not_, or_
+from typing import TypeAlias
 
+from twisted.logger import Logger
+
+from mailnode.errors import StoreUnavailable
 from mailnode.imap.commands.context import Searching
 from mailnode.imap.messages.judging import Tree, reduced
 from mailnode.imap.messages.ranges import uids_of
@@ -17,16 +22,26 @@ from mailnode.imap.messages.search_keys import InBody, InHeader, InText, SearchK
 from mailnode.imap.messages.search_tests import ROWS, cost
 from mailnode.imap.view.view import View
 from mailnode.message.search_text import fold
+from mailnode.values.events import emit
 from mailnode.values.search import BODY, HEADER, MAX_NEEDLES, SHOWN, SHOWN_FIELDS, ZONES, Holders, Needle
 
 LEAST = 100  # messages below which nobody is asked
 OF_ROWS, OF_MESSAGE = 2.0, 30.0  # microseconds that it takes to look into columns, or into a small message
 AT_ONCE = 5000  # messages between two turns of the reactor
+TRIED = 4  # messages for each text that are looked into although the index says that they hold it
 FEW = 16  # candidates for one that may hold a text, from which on these are looked up in place of looking at all
 
+# Looks into messages: returns those candidates for which a key holds; the list takes those that could not be looked into.
+LookInto: TypeAlias = Callable[[Searching, SearchKey, Sequence[int], list[int]], Awaitable[Sequence[int]]]
 
-async def split(context: Searching, key: SearchKey, candidates: Sequence[int]) -> list[tuple[Tree, Sequence[int]]]:
-    """Return what is left of a key to be asked, of which candidates: the same of all where nothing is known."""
+_log = Logger()
+
+
+async def split(
+    context: Searching, key: SearchKey, candidates: Sequence[int], look_into: LookInto
+) -> list[tuple[Tree, Sequence[int]]]:
+    """Return what is left of a key to be asked, of which candidates: the same of all where nothing is known, or where the
+    messages themselves say otherwise than the index."""
     needles = _needles(key)
     index = context.services.index
     if not needles or index is None or len(candidates) < LEAST:
@@ -45,7 +60,26 @@ async def split(context: Searching, key: SearchKey, candidates: Sequence[int]) -
         )
     if said is None:
         return [(key, candidates)]
-    return await _sorted_out(context, key, candidates, list(zip(needles, said, strict=True)))
+    told = list(zip(needles, said, strict=True))
+    if not await _is_borne_out(context, told, look_into):
+        emit(_log, "search.index_wrong", warning=True, account=selected.mailbox.account_id)
+        with suppress(StoreUnavailable):  # then the next search finds out again
+            await index.forget(selected.mailbox.account_id)
+        return [(key, candidates)]
+    return await _sorted_out(context, key, candidates, told)
+
+
+async def _is_borne_out(context: Searching, said: Sequence[tuple[SearchKey, Holders]], look_into: LookInto) -> bool:
+    """Whether a few messages, from the first to the last of those that surely hold a text, do hold it."""
+    view = context.mailbox.view
+    for leaf, held in said:
+        uids = sorted(held.surely)
+        tried = {uids[(len(uids) - 1) * number // (TRIED - 1)] for number in range(TRIED)} if uids else ()
+        indexes = [index for index in map(view.index_of, sorted(tried)) if index is not None]
+        unread: list[int] = []
+        if indexes and len(await look_into(context, leaf, indexes, unread)) + len(unread) < len(indexes):
+            return False
+    return True
 
 
 async def _sorted_out(

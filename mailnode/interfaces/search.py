@@ -27,6 +27,9 @@ class ISearchIndex(Interface):
         :param ensure_there: called between two units; what it raises ends the search.
         """
 
+    async def forget(account_id: str) -> None:
+        """Forget what is indexed of an account; it is indexed anew. :raises StoreUnavailable:"""
+
 
 class IIndexing(ISearchIndex):
     """The same, and what indexes. One process of a server does it."""
@@ -53,9 +56,6 @@ class IIndexing(ISearchIndex):
 
     async def replace(account_id: str, place: SegmentPlace, segment: Segment | None) -> None:
         """Put a segment in the place of another, if that is still there."""
-
-    async def forget(account_id: str) -> None:
-        """Forget what is indexed of an account; it is indexed anew."""
 
     async def indexed(after: str) -> list[str]:
         """Some accounts of which something is indexed, from behind ``after`` on, by id."""

@@ -17,6 +17,10 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "server.stop": ("the server ends", ("reason",)),
     "server.reload": ("the configuration was read again", ("applied", "needs_restart")),
     "search.index_damaged": ("the search index of an account could not be read; it is made anew", ("account",)),
+    "search.index_wrong": (
+        "a message has not the text that it has by the search index of an account, which is made anew",
+        ("account",),
+    ),
     "worker.start": ("a further process serves", ("worker", "pid")),
     "worker.ended": (
         "a further process ended; it is replaced, unless the server ends",

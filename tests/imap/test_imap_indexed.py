@@ -9,7 +9,7 @@ import random
 import pytest
 from imap_world import World
 
-from mailnode.errors import StoreUnavailable
+from mailnode.errors import BlobDamaged, StoreUnavailable
 from mailnode.imap import indexed
 from mailnode.imap.commands import matching as search
 from mailnode.net.no_reactor import run_now
@@ -208,7 +208,7 @@ def test_only_what_may_hold_the_text_is_opened(indexed_world, monkeypatch):
     client = world.connect(select="INBOX")
     opened = counting_opened(monkeypatch)
     assert indexed_world.search(client, b"BODY word42") == "* SEARCH 43"
-    assert sum(opened) == 1, "the one that is not indexed yet"
+    assert sum(opened) == 2, "the one that is not indexed yet, and the one that has it, for a trial"
     opened.clear()
     assert indexed_world.search(client, b"NOT BODY zzz") == "* SEARCH " + " ".join(map(str, range(1, 52)))
     assert sum(opened) == 1
@@ -386,3 +386,51 @@ def test_the_index_of_whoever_has_the_mailbox_is_asked(indexed_world, monkeypatc
     monkeypatch.setattr(selected.mailbox, "account_id", "owner")
     client.ask("a SEARCH BODY apples")
     assert asked == [("owner", selected.mailbox.id)]
+
+
+def test_what_the_index_says_is_tried_and_forgotten_where_a_message_says_otherwise(indexed_world, monkeypatch):
+    world = indexed_world.world
+    for number in range(1, 21):
+        world.put(b"Subject: %d\r\n\r\n%b\r\n" % (number, b"apples" if number % 2 else b"plums"))
+    indexed_world.make_index()
+    client = world.connect(select="INBOX")
+    candidates, forgotten, wrong = SearchIndex.candidates, [], {20}
+
+    async def mistaken(index, *args):
+        found = await candidates(index, *args)
+        return [one._replace(surely=one.surely | wrong) for one in found]
+
+    async def noted(index, account_id):
+        forgotten.append(account_id)
+        raise StoreUnavailable(account_id)  # which is no reason to believe it
+
+    monkeypatch.setattr(SearchIndex, "candidates", mistaken)
+    monkeypatch.setattr(SearchIndex, "forget", noted)
+    assert indexed_world.search(client, b"BODY apples") == "* SEARCH 1 3 5 7 9 11 13 15 17 19"
+    assert forgotten == ["acc"]
+    wrong.clear()
+    assert indexed_world.search(client, b"BODY plums") == "* SEARCH 2 4 6 8 10 12 14 16 18 20"
+    assert forgotten == ["acc"]
+
+
+def test_as_few_messages_are_looked_into_for_a_trial_as_that_takes(indexed_world, monkeypatch):
+    for number in range(30):
+        indexed_world.world.put(b"Subject: %d\r\n\r\napples\r\n" % number)
+    indexed_world.make_index()
+    client = indexed_world.world.connect(select="INBOX")
+    opened = counting_opened(monkeypatch)
+    assert indexed_world.search(client, b"BODY apples").split()[2:] == [str(uid) for uid in range(1, 31)]
+    assert sum(opened) == indexed.TRIED
+
+
+def test_a_message_that_cannot_be_read_says_nothing_against_the_index(indexed_world, monkeypatch):
+    for number in range(3):
+        indexed_world.world.put(b"Subject: %d\r\n\r\napples\r\n" % number)
+    indexed_world.make_index()
+    client = indexed_world.world.connect(select="INBOX")
+
+    async def damaged(mailbox, blobs, contents, keep=False):
+        return [BlobDamaged("gone") for _ in blobs]
+
+    monkeypatch.setattr(search, "read_small", damaged)
+    assert indexed_world.search(client, b"BODY apples") == "* SEARCH 1 2 3"

@@ -58,7 +58,7 @@ async def matching(context: Searching, key: SearchKey, candidates: Sequence[int]
 async def _ask(context: Searching, key: SearchKey, candidates: Sequence[int], unread: list[int]) -> list[int]:
     """Return those candidates for which the key holds, ascending. :param unread: takes those that could not be looked into."""
     found: list[int] = []
-    left = await split(context, key, candidates)
+    left = await split(context, key, candidates, _by_messages)
     for tree, some in left:
         if tree is True:
             found.extend(some)
