@@ -151,3 +151,7 @@ class ResolverFailure(DomainError):
 
 class NoSuchName(DomainError):
     """DNS says that the name does not exist (NXDOMAIN)."""
+
+
+class UpdateFailed(DomainError):
+    """A name server did not take a change of its zone, or did not say so; the text says why, in words."""
