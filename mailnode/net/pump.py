@@ -25,6 +25,7 @@ from mailnode.interfaces.wire import IChannel, IConnection, ISession
 from mailnode.net.client_certificate import client_names
 from mailnode.net.deflate import LARGE, Deflating, Inflating
 from mailnode.net.handshake import bindings_of, forget_tls, tls_of, why_no_tls
+from mailnode.net.proving import is_proof
 from mailnode.net.socket_writer import SocketWriter
 from mailnode.values.client_names import NO_NAMES, ClientNames
 from mailnode.values.events import emit
@@ -187,6 +188,9 @@ class Pump(Protocol):
         self.secure = True
         self._handshake_by = inf
         self.tls, self.server_name = tls_of(self.transport)
+        if self._implicit_tls and is_proof(self.transport):
+            self._transport().loseConnection()  # RFC 8737 3: nothing is said over it
+            return
         emit(_log, "session.tls", session=self.session, protocol=self._name, tls=self.tls)
         self._connection.tls_started()
         self._restart_timer()

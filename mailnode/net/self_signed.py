@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+MAX_COMMON_NAME = 64  # characters, RFC 5280 A.1
 VALID_DAYS = 825  # the longest that common mail programs accept of any certificate
 
 
@@ -21,8 +22,18 @@ def write_self_signed(certificate: Path, key: Path, names: Sequence[str], now: f
 
     :param now: UTC seconds; the certificate is valid from a day before.
     """
+    built, secret = make_self_signed(names, now)
+    pem = secret.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    _write(key, pem, 0o600)
+    _write(certificate, built.public_bytes(serialization.Encoding.PEM), 0o644)
+
+
+def make_self_signed(names: Sequence[str], now: float) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    """Return the same, and write nothing."""
     secret = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:MAX_COMMON_NAME])])
     begin = datetime.fromtimestamp(now, UTC).replace(microsecond=0) - timedelta(days=1)
     built = (
         x509.CertificateBuilder()
@@ -37,11 +48,7 @@ def write_self_signed(certificate: Path, key: Path, names: Sequence[str], now: f
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(secret, hashes.SHA256())
     )
-    pem = secret.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    _write(key, pem, 0o600)
-    _write(certificate, built.public_bytes(serialization.Encoding.PEM), 0o644)
+    return built, secret
 
 
 def _name(name: str) -> x509.GeneralName:

@@ -7,14 +7,18 @@ they name sessions that are not kept.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
@@ -38,6 +42,7 @@ from mailnode.interfaces.reactor import IStreamTransport
 from mailnode.interfaces.runtime import IClock, IDelayed
 from mailnode.net.client_certificate import ask_for_certificates
 from mailnode.net.direct_tls import StartedTls
+from mailnode.net.proving import ShownProof, select_protocol
 from mailnode.values.events import emit, moment
 
 POLL = 60.0  # seconds between looks at the files
@@ -70,6 +75,17 @@ class Pair:
         return _digest(self.chain[0].public_key())
 
     @property
+    def kind(self) -> str:
+        """What its key is: "RSA", "EC" or another."""
+        return (
+            "RSA"
+            if isinstance(self.key, RSAPrivateKey)
+            else "EC"
+            if isinstance(self.key, EllipticCurvePrivateKey)
+            else ""
+        )
+
+    @property
     def issuer(self) -> str:
         """The organization that issued the leaf; "" where it is not named, or nobody else did."""
         leaf = self.chain[0]
@@ -97,6 +113,17 @@ def pair_for(pairs: Sequence[Pair], name: str) -> int:
             if candidate in pair.names:
                 return index
     return 0
+
+
+def pairs_beside(pairs: Sequence[Pair], index: int) -> list[Pair]:
+    """Return those for the same names as one of them whose keys are of other kinds, one of a kind: a client is shown the first
+    that it can use."""
+    first = pairs[index]
+    found = {first.kind: first}
+    for pair in pairs[index + 1 :]:
+        if first.names and set(pair.names) == set(first.names):
+            found.setdefault(pair.kind, pair)
+    return list(found.values())[1:]
 
 
 class BrokenPair(Exception):
@@ -152,21 +179,33 @@ def check_pair(certificate: Path, key: Path) -> list[tuple[str, str]]:
 
 @dataclass(frozen=True, slots=True)
 class CertificateSet:
-    """What was read of all files at one time; ``stamp`` tells whether a file has changed since."""
+    """What was read of all files at one time; ``stamp`` tells whether a file has changed since. ``provisional``: nobody has
+    issued a certificate yet."""
 
     files: tuple[tuple[Path, Path], ...]
     stamp: object
     pairs: tuple[Pair, ...]
+    provisional: bool = False
 
 
 class CertificateStore:
     """All certificates of the server. The first pair is the default. To read files and to use what was read are two steps:
     what else a configuration says may be wrong."""
 
-    def __init__(self, files: Sequence[tuple[Path, Path]], clock: IClock) -> None:
-        """:param files: (certificate, key) PEM files."""
+    def __init__(
+        self,
+        files: Sequence[tuple[Path, Path]],
+        clock: IClock,
+        issued: Sequence[Path] = (),
+        provisional: Callable[[], Pair] | None = None,
+    ) -> None:
+        """:param files: (certificate, key) PEM files. :param issued: PEM files that hold a key and its certificate, and that may
+        not be there yet; what they hold goes first. :param provisional: makes what is shown while none of them is there."""
         self._clock = clock
+        self._issued = tuple(issued)
+        self._provisional = provisional
         self._used = CertificateSet(tuple(files), None, ())
+        self.proofs: dict[str, Pair] = {}  # by server name, see :mod:`mailnode.net.proving`
         self._seen: object = None  # the files when they were last looked at, good or broken
         self._timer: IDelayed | None = None
         self.generation = 0  # grows with every set of certificates that came into use
@@ -176,6 +215,11 @@ class CertificateStore:
     def pairs(self) -> tuple[Pair, ...]:
         """What is in use now."""
         return self._used.pairs
+
+    @property
+    def provisional(self) -> bool:
+        """Whether what is shown first was made here, because nobody has issued a certificate yet."""
+        return self._used.provisional
 
     def load(self) -> None:
         """Read everything for the first time. :raises ConfigurationError: every mistake."""
@@ -188,21 +232,35 @@ class CertificateStore:
         :raises ConfigurationError: every mistake; one is a certificate that has expired in place of one that has not.
         """
         wanted = tuple(files) if files is not None else self._used.files
-        stamp = _stamps(wanted)  # before the reading: what changes meanwhile is seen by the next look
+        issued = [(path, path) for path in self._issued]
+        stamp = _stamps([*issued, *wanted])  # before the reading: what changes meanwhile is seen by the next look
         if wanted == self._used.files and stamp == self._used.stamp:
             return self._used
-        pairs, mistakes = [], []
-        for key, (certificate, secret) in zip(_keys(wanted), wanted, strict=True):
+        found = [(f"acme: {path}", path, path) for path, _ in issued if path.exists()]
+        found += [(key, *pair) for key, pair in zip(_keys(wanted), wanted, strict=True)]
+        pairs, mistakes = self._stand_in(found, issued), []
+        provisional = bool(pairs)
+        for key, certificate, secret in found:
             try:
                 pairs.append(read_pair(certificate, secret))
             except BrokenPair as error:
                 mistakes.append(f"{key}.{error.part}: {error.text}")
         now = datetime.fromtimestamp(self._clock.seconds(), UTC)
         if not mistakes and self.pairs and pairs[0].not_after <= now < self.pairs[0].not_after:
-            mistakes.append(f"tls.certificate: {wanted[0][0]}: expired on {pairs[0].not_after.date()}")
+            mistakes.append(f"tls.certificate: {found[0][1]}: expired on {pairs[0].not_after.date()}")
         if mistakes:
             raise ConfigurationError(mistakes)
-        return CertificateSet(wanted, stamp, tuple(pairs))
+        return CertificateSet(wanted, stamp, tuple(pairs), provisional)
+
+    def _stand_in(self, found: Sequence[tuple[str, Path, Path]], issued: Sequence[tuple[Path, Path]]) -> list[Pair]:
+        """Return what is shown while none of the files of issued certificates is there; the same as long as that is so."""
+        if (
+            self._provisional is None
+            or not issued
+            or any(path == certificate for path, _ in issued for _, certificate, _ in found)
+        ):
+            return []
+        return [self.pairs[0]] if self.provisional else [self._provisional()]
 
     def use(self, read: CertificateSet) -> bool:
         """Use what was read; return whether other certificates are shown now."""
@@ -236,17 +294,22 @@ class CertificateStore:
         """Return the index of the pair for a server name: exact, else a wildcard for its first label, else 0."""
         return pair_for(self.pairs, name)
 
+    def look(self) -> None:
+        """Use the files if they have changed; broken ones leave those before in use, and the log says why."""
+        stamp = _stamps([*((path, path) for path in self._issued), *self._used.files])
+        if stamp == self._seen:
+            return
+        self._seen = stamp
+        try:
+            changed = self.use(self.read())
+        except ConfigurationError as error:
+            emit(_log, "tls.kept", warning=True, reason="; ".join(error.mistakes))
+        else:
+            if changed:
+                self.on_change()
+
     def _poll(self) -> None:
-        stamp = _stamps(self._used.files)
-        if stamp != self._seen:
-            self._seen = stamp
-            try:
-                changed = self.use(self.read())
-            except ConfigurationError as error:
-                emit(_log, "tls.kept", warning=True, reason="; ".join(error.mistakes))
-            else:
-                if changed:
-                    self.on_change()
+        self.look()
         self.watch()
 
 
@@ -264,7 +327,7 @@ class ListenerTls:
     def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """Return a connection for the default certificate; a server name switches it."""
         if self._generation != self._store.generation:
-            self._options = [self._make(pair) for pair in self._store.pairs]
+            self._options = [self._make(pair, index) for index, pair in enumerate(self._store.pairs)]
             self._generation = self._store.generation
         if type(tlsProtocol) is BufferingTLSTransport:
             tlsProtocol.__class__ = StartedTls  # Twisted makes it, and asks nobody of which class
@@ -284,14 +347,18 @@ class ListenerTls:
             wrapper = wrapper.transport
         transport.startTLS(self)
 
-    def _make(self, pair: Pair) -> CertificateOptions:
+    def _make(self, pair: Pair, index: int) -> CertificateOptions:
         options = _options(pair, self._context_for)
-        # RFC 7301: an offer of protocols is passed over, since each port speaks one. Twisted would answer it with an empty
-        # name, and OpenSSL end the handshake.
-        options.getContext().set_alpn_select_callback(lambda connection, offered: SSL.NO_OVERLAPPING_PROTOCOLS)
+        for other in pairs_beside(self._store.pairs, index):
+            _add(options.getContext(), other)
+        options.getContext().set_alpn_select_callback(partial(select_protocol, self._proof))
         if self._authorities:
             ask_for_certificates(options.getContext(), self._authorities)
         return options
+
+    def _proof(self, name: str) -> ShownProof | None:
+        pair = self._store.proofs.get(name)
+        return (pair.chain[0], pair.key) if pair is not None else None
 
     def _context_for(self, name: bytes | None) -> SSL.Context | None:
         if not name:
@@ -312,6 +379,18 @@ def _options(pair: Pair, context_for: Callable[[bytes | None], SSL.Context | Non
     )
     options.getContext()  # made here: it tells what OpenSSL has against them
     return options
+
+
+def _add(context: SSL.Context, pair: Pair) -> None:
+    """Show a certificate for another kind of key beside the first. Its chain is its own: OpenSSL takes such a one from a file
+    alone, and what is added as an extra certificate is sent with every other too."""
+    descriptor = os.memfd_create("chain")
+    try:
+        os.write(descriptor, pair.as_pem()[0])
+        context.use_certificate_chain_file(f"/proc/self/fd/{descriptor}")
+        context.use_privatekey(pair.key)  # type: ignore[arg-type]  # read_pair() has tried it
+    finally:
+        os.close(descriptor)
 
 
 def _read_file(part: str, path: Path) -> bytes:
