@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from twisted.logger import Logger
 
-from mailnode.admin import zone_rules
 from mailnode.admin.administration import Administration
 from mailnode.admin.dkim import activate, make_keys
+from mailnode.checks import zone_rules
 from mailnode.errors import AlreadyExists, DomainError, NoSuchDomain
 from mailnode.interfaces.dns import DnsAnswer, DnsQuestion
 from mailnode.values.directory import Domain

@@ -9,8 +9,8 @@ from typing import TypedDict
 from mailnode.admin.administration import Administration
 from mailnode.admin.finding import find_domain
 from mailnode.admin.operations import OperationFailed, Reason, operation
-from mailnode.admin.zone import notes, zone
-from mailnode.admin.zone_check import RecordCheck, check, names_of_addresses, questions
+from mailnode.checks.zone import notes, zone
+from mailnode.checks.zone_check import RecordCheck, check, names_of_addresses, questions
 from mailnode.values.dkim import dkim_records
 from mailnode.values.published import DnsRecord, Published
 

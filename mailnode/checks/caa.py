@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from mailnode.admin.zone_rules import RIGHT, Compared, Judged
+from mailnode.checks.zone_rules import RIGHT, Compared, Judged
 from mailnode.interfaces.dns import DnsAnswer, DnsQuestion
 from mailnode.values.published import Published
 

@@ -7,8 +7,8 @@ import dns.rdatatype
 import dns.zone
 import pytest
 
-from mailnode.admin.zone import notes as all_notes
-from mailnode.admin.zone import zone
+from mailnode.checks.zone import notes as all_notes
+from mailnode.checks.zone import zone
 from mailnode.ctl.zone import as_lines, as_zone_file
 from mailnode.values.published import OwnStsPolicy, Published
 

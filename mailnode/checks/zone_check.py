@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TypedDict
 
-from mailnode.admin import caa, zone_rules
-from mailnode.admin.zone_rules import Compared, Judged, Rule, Verdict
+from mailnode.checks import caa, zone_rules
+from mailnode.checks.zone_rules import Compared, Judged, Rule, Verdict
 from mailnode.interfaces.dns import DnsAnswer, DnsQuestion
 from mailnode.values.published import DnsRecord, Published
 
@@ -91,7 +91,7 @@ def _records(published: Published, records: Sequence[DnsRecord], answers: Answer
 
 def _certified(published: Published, records: Sequence[DnsRecord]) -> dict[str, tuple[str, str]]:
     """Return what certificates say of the names of this server that they are for, its own and the policy host's, where their
-    issuers are known: see :func:`mailnode.admin.caa.certified`."""
+    issuers are known: see :func:`mailnode.checks.caa.certified`."""
     names = [published.hostname, *(one.name for one in records if one.type == "CNAME")]
     return {name: found for name in names if (found := caa.certified(name, published)) is not None}
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from mailnode.admin.zone import zone
-from mailnode.admin.zone_check import check, names_of_addresses, questions
+from mailnode.checks.zone import zone
+from mailnode.checks.zone_check import check, names_of_addresses, questions
 from mailnode.ctl.zone import as_verdicts
 from mailnode.interfaces.dns import DnsAnswer, DnsQuestion
 from mailnode.values.published import OwnStsPolicy, Published

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Iterator, Sequence
 from urllib.parse import quote
 
-from mailnode.admin.caa import AUTHORITIES, allowing, certified
+from mailnode.checks.caa import AUTHORITIES, allowing, certified
 from mailnode.values.address import domain_key
 from mailnode.values.published import SERVICES, DnsRecord, Published
 
