@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypedDict
 
+from mailnode.checks.facts import ServerFacts
+from mailnode.checks.row import Check
 from mailnode.interfaces.accounts import IDirectory
 from mailnode.interfaces.backups import IBackupMail
 from mailnode.interfaces.dmarc import IDmarcResults
@@ -22,6 +24,7 @@ from mailnode.interfaces.undelete import IUndelete
 from mailnode.values.checked import StoreChecked
 from mailnode.values.directory import Credential
 from mailnode.values.dkim import DkimSettings
+from mailnode.values.item import Item
 from mailnode.values.policy import ListedPolicy
 from mailnode.values.published import Published
 from mailnode.values.sending import SendingSettings
@@ -187,6 +190,16 @@ class Routing(Protocol):
         :raises mailnode.errors.BadAddress: the host is neither name nor address."""
 
 
+class Examining(Protocol):
+    """Looks at the machine, as the configuration has it."""
+
+    async def facts(self) -> ServerFacts:
+        """Return what checks go by, as far as it is known without the store."""
+
+    async def look(self, checks: Sequence[Check], facts: ServerFacts) -> list[Item]:
+        """Return the items of checks, run side by side, within half a minute."""
+
+
 async def _nothing() -> None:
     """There are no other processes."""
 
@@ -223,6 +236,7 @@ class Administration:
     trials: ITrials
     deleted: IUndelete
     open_backup: Callable[[str, str], IBackupMail]  # by the directory of backups and its name; "": the latest
+    examining: Examining
     dkim_settings: Callable[[], DkimSettings] = DkimSettings
     server: RunningServer | None = None  # None: none runs
     write_counts: Callable[[], Awaitable[None]] = (

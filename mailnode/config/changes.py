@@ -12,6 +12,7 @@ LIVE = (
     "dkim",
     "mta_sts",
     "published",
+    "doctor",
     "queue.arc",
     "server.grace",
     "tls.certificate",

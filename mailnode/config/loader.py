@@ -13,6 +13,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from mailnode.config.doctor import Doctor
 from mailnode.config.endpoints import overlapping, reached_locally
 from mailnode.config.fields import Section
 from mailnode.config.file import ConfigTable, parse
@@ -79,6 +80,7 @@ _SINGLE: dict[str, type[Section]] = {
     "tls_reports": TlsReports,
     "dmarc_reports": DmarcReports,
     "judgement": Judgement,
+    "doctor": Doctor,
 }
 _LISTS: dict[str, type[Section]] = {"listener": Listener, "domain": DomainEntry, "policy": PolicyEntry}
 

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from mailnode.config.doctor import Doctor
 from mailnode.config.fields import (
     BlobPlace,
     Called,
@@ -508,6 +509,7 @@ class Config(Section):
     dmarc_reports: DmarcReports | None = None
     judgement: Judgement = Judgement.model_validate({})
     policy: list[PolicyEntry] = []
+    doctor: Doctor = Doctor.model_validate({})
 
     def policies(self) -> list[tuple[str, PolicyEntry]]:
         """Return the policies in the order in which they are asked, each with the key it stands at."""

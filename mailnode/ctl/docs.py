@@ -51,7 +51,8 @@ JSON
 ``domain list`` and ``show``: ``name`` (as written), ``key``, ``alias_of``, ``catch_all``, ``separator``, ``fixed``
 (the configuration file names it); ``show`` also ``accounts``, ``aliases`` and ``postmaster`` (whom mail for
 ``postmaster`` and ``MAILER-DAEMON`` of it reaches). ``domain records``: ``domain`` (in A-labels), ``records``, each
-with ``name``, ``type``, ``value`` and ``why``, and ``notes``. ``domain check``: ``ok``, and ``records`` with ``verdict``
+with ``name``, ``type``, ``value`` and ``why``, and ``notes``. ``doctor``: ``ok``, and ``items`` with
+``name``, ``state``, ``seen``, ``mend`` and ``explained``. ``domain check``: ``ok``, and ``records`` with ``verdict``
 (right, missing, differs, hint, failed), ``wanted``, ``found`` and ``advice``. ``domain dkim`` and what changes its keys:
 ``selector``, ``algorithm`` (rsa, ed25519), ``state`` (next, active, retired, spent), ``created``, ``todo``, ``name`` and
 ``text`` (of its TXT record). ``account list``: ``address``, ``id``, ``status`` (active,

@@ -12,16 +12,17 @@ from typing import BinaryIO, TypeVar
 
 import click
 
+from mailnode.admin.doctor import Diagnosis
 from mailnode.admin.operations import OpenFile
 from mailnode.admin.published import ZoneCheck, ZoneRecords
 from mailnode.admin.store import StoreVerified
-from mailnode.ctl import display, zone
+from mailnode.ctl import display, doctor_words, zone
 from mailnode.ctl.backup_words import BACKUP_WORDS
 from mailnode.ctl.parts import OctetsType, Place, changed, show, shown
 from mailnode.ctl.queue_words import QUEUE_WORDS
 from mailnode.ctl.wording import Given, Words
 
-J = TypeVar("J", ZoneCheck, StoreVerified)
+J = TypeVar("J", Diagnosis, ZoneCheck, StoreVerified)
 
 MAX_PIPED = 1_100_000_000  # octets that are read of a pipe: more than any server takes
 
@@ -153,6 +154,15 @@ WORDS = {
         Asks the resolvers of [dns], right now. Ends with 1 when one is missing, wrong or could not be asked.
         """,
         _judged(zone.as_verdicts),
+    ),
+    "doctor": Words(
+        """Look at the machine, the network, DNS and the store, and say what is to be mended, and how.
+
+        A line an item, what failed first; below it the words or the command that mend it. Takes up to half a minute. Ends with
+        0 when nothing failed and nothing is to be done, else with 1.
+        """,
+        _judged(doctor_words.diagnosis),
+        options={"explain": "Say of each item why it matters."},
     ),
     "domain.dkim": Words(
         "Show the keys that sign a domain's mail (DKIM), each with its DNS record.", shown(zone.dkim_keys)

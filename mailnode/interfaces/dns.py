@@ -10,7 +10,7 @@ from zope.interface import Interface
 
 @dataclass(frozen=True, slots=True)
 class DnsQuestion:
-    """``name``: in A-labels, without trailing dot. ``type``: A, AAAA, CAA, CNAME, MX, PTR, SRV, TLSA or TXT."""
+    """``name``: in A-labels, without trailing dot; "": the root. ``type``: A, AAAA, CAA, CNAME, MX, NS, PTR, SRV, TLSA or TXT."""
 
     name: str
     type: str

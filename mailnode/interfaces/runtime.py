@@ -36,7 +36,7 @@ class IClock(Interface):
 
 class IThreads(Interface):
     """Bounded thread pools by purpose: ``store`` (SQL), ``disk`` (blob files), ``cpu`` (hash, compression, parsing of
-    small messages), ``password`` (argon2)."""
+    small messages), ``password`` (argon2), ``doctor`` (checks)."""
 
     async def run(pool: str, function: Callable[[*Ts], T], *args: *Ts) -> T:
         """Run in a thread of that pool and return the result.

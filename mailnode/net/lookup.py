@@ -48,8 +48,8 @@ class ReactorLookup:
 
 
 @implementer(IDnsLookup)
-class BlockingLookup:
-    """Asks where no reactor runs, and blocks meanwhile: for commands."""
+class AsyncioLookup:
+    """Asks on the event loop of :mod:`asyncio` that runs whoever asks."""
 
     def __init__(self, servers: Servers) -> None:
         """See :class:`ReactorLookup`."""
@@ -57,9 +57,6 @@ class BlockingLookup:
 
     async def ask(self, questions: Collection[DnsQuestion]) -> dict[DnsQuestion, DnsAnswer]:
         """See :class:`IDnsLookup`."""
-        return asyncio.run(self._ask(questions))
-
-    async def _ask(self, questions: Collection[DnsQuestion]) -> dict[DnsQuestion, DnsAnswer]:
         resolver = new_resolver(self._servers(), LIFETIME, TIMEOUT)
         backend = dns.asyncbackend.get_backend("asyncio")
         places = asyncio.Semaphore(AT_ONCE_ALONE)
@@ -70,6 +67,19 @@ class BlockingLookup:
 
         asked = [in_turn(_look_up(resolver, backend, question)) for question in questions]
         return dict(zip(questions, await asyncio.gather(*asked), strict=True))
+
+
+@implementer(IDnsLookup)
+class BlockingLookup:
+    """Asks where no reactor runs, and blocks meanwhile: for commands."""
+
+    def __init__(self, servers: Servers) -> None:
+        """See :class:`ReactorLookup`."""
+        self._lookup = AsyncioLookup(servers)
+
+    async def ask(self, questions: Collection[DnsQuestion]) -> dict[DnsQuestion, DnsAnswer]:
+        """See :class:`IDnsLookup`."""
+        return asyncio.run(self._lookup.ask(questions))
 
 
 async def _look_up(resolver: dns.asyncresolver.Resolver, backend: Backend, question: DnsQuestion) -> DnsAnswer:
@@ -98,7 +108,7 @@ def _text(kind: str, data: RecordData) -> str:
         return f"{data.usage} {data.selector} {data.mtype} {data.cert.hex()}"
     if kind == "CAA":
         return f'{data.flags} {data.tag.decode("ascii", "replace").lower()} "{data.value.decode("utf-8", "replace")}"'
-    if kind in ("CNAME", "PTR"):
+    if kind in ("CNAME", "NS", "PTR"):
         return _host(data.target)
     return str(data.address)
 

@@ -102,9 +102,7 @@ class Resolver:
     @property
     def believed(self) -> bool:
         """Whether the servers are believed when they say that an answer is validated."""
-        if self._validates == "auto":
-            return all(ipaddress.ip_address(address).is_loopback for address in self.servers)
-        return self._validates == "yes"
+        return believed(self._validates, self.servers)
 
     async def is_validating(self) -> bool:
         """Whether the servers validate, as the root's signed answer shows. :raises mailnode.errors.ResolverFailure:"""
@@ -252,6 +250,18 @@ def new_resolver(servers: Sequence[str], lifetime: float, timeout: float) -> dns
     resolver.lifetime = lifetime
     resolver.timeout = timeout
     return resolver
+
+
+def believed(validates: str, servers: Sequence[str]) -> bool:
+    """Whether servers are believed when they say that an answer is validated. :param servers: addresses without ports."""
+    if validates == "auto":
+        return all(ipaddress.ip_address(address).is_loopback for address in servers)
+    return validates == "yes"
+
+
+def asked_addresses(servers: Sequence[str]) -> list[str]:
+    """Return the addresses of those that are asked. :param servers: see :class:`Resolver`. Blocks, for a small file."""
+    return [_server(text)[0] for text in servers or system_servers(RESOLV_CONF)]
 
 
 def system_servers(path: Path) -> list[str]:

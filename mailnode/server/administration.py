@@ -24,6 +24,7 @@ from mailnode.net.lookup import BlockingLookup
 from mailnode.net.no_reactor import CallingThread, StandingClock, run_now
 from mailnode.server import backups
 from mailnode.server.configuration import listed_policies
+from mailnode.server.examining import Examination
 from mailnode.server.judging import TrialsAlone
 from mailnode.server.publishing import published, stored_pairs
 from mailnode.server.reading import scan_here
@@ -70,6 +71,7 @@ def administration(config: Config) -> Iterator[Administration]:
             TrialsAlone(config, stores),
             stores.deleted,
             backup_opener(threads, clock),
+            Examination(lambda: config, lambda: stored_pairs(config, clock), clock, threads, running=False),
             config.dkim.settings,
         )
     finally:

@@ -26,6 +26,7 @@ from mailnode.interfaces.runtime import IClock
 from mailnode.net.lookup import ReactorLookup
 from mailnode.net.tls import CertificateStore
 from mailnode.server.administration import password_judge
+from mailnode.server.examining import Examination
 from mailnode.server.health import HealthReport
 from mailnode.server.judging import Trials
 from mailnode.server.outgoing import Outgoing
@@ -170,6 +171,9 @@ class Server:
             self._make_trials(runtime),
             self._stores.deleted,
             backup_opener(runtime.threads, runtime.clock),
+            Examination(
+                lambda: self.config, lambda: self._certificates.pairs, runtime.clock, runtime.threads, running=True
+            ),
             lambda: self.config.dkim.settings(),
             self,
             self._further.write_counts,

@@ -259,6 +259,7 @@ class AllThreeWaysTests(TestCase):
                 opened.trials,
                 opened.deleted,
                 opened.open_backup,
+                opened.examining,
                 server=Running(),
             )
             port = ControlPort(reactor, self.data, ControlFactory(admin))

@@ -96,6 +96,15 @@ OTHER = {
     "mta_sts": {"mode": "enforce"},
     "dkim": {"enabled": False, "activate": "by hand"},
     "published": {"dmarc": "reject", "reports_to": "a@example.org"},
+    "doctor": {
+        "daily": False,
+        "tell": "a@example.org",
+        "mail_servers": ["b.example"],
+        "block_lists": [],
+        "time_servers": [],
+        "backups": Path("/b"),
+        "unit": "other.service",
+    },
     "tls_reports": {"sender": "b@example.org", "organization": "B", "contact": "c@example.org"},
     "dmarc_reports": {"sender": "b@example.org", "organization": "B", "contact": "c@example.org"},
     "judgement": {"checks": ["spf"], "rejects": False},
@@ -141,7 +150,7 @@ def test_every_key_is_taken_over_live_or_needs_a_restart(section, key):
     assert differing and all(name.startswith(section) for name in differing)
     taken = live(before, wanted)
     if (
-        section in ("limits", "submission", "imap", "domain", "tls", "dkim", "mta_sts", "published")
+        section in ("limits", "submission", "imap", "domain", "tls", "dkim", "mta_sts", "published", "doctor")
         or (section, key) in LIVE_KEYS
     ):
         assert changed_keys(before, taken) == differing and changed_keys(taken, wanted) == []

@@ -24,6 +24,7 @@ DANGERS = {
     "shelve.open": {},
     "tempfile.mktemp": {},
     "import_module": {
+        "checks/table.py": "modules of a folder beside it",
         "config/checkup.py": "modules of the table of extras",
         "imap/commands/collected.py": "modules beside it",
         "net/batch_process.py": "the function named by who started the process, on its command line",

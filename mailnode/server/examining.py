@@ -1,0 +1,122 @@
+"""What a configuration says to checks, and the thread that they run in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from mailnode.checks.facts import BackupFacts, CertificateFacts, ServedPort, ServerFacts
+from mailnode.checks.row import Check, Surroundings
+from mailnode.checks.running import look_at_all
+from mailnode.config.endpoints import reached_locally, tcp_interface, tcp_port
+from mailnode.config.schema import Config, Listener
+from mailnode.config.version import VERSION
+from mailnode.errors import BackupRefused
+from mailnode.interfaces.runtime import IClock, IThreads
+from mailnode.net.certificate_chain import chain_trouble
+from mailnode.net.lookup import AsyncioLookup
+from mailnode.net.resolver import asked_addresses, believed
+from mailnode.net.this_machine import ThisMachine
+from mailnode.net.tls import Pair
+from mailnode.net.trying import Trying
+from mailnode.server.publishing import published
+from mailnode.store.backups.directory import BackupDirectory
+from mailnode.values.item import Item
+
+_BACKUP_NAME = "%Y-%m-%dT%H-%M-%SZ"
+
+
+class Examination:
+    """Looks at the machine as a configuration has it. See :class:`mailnode.admin.administration.Examining`."""
+
+    def __init__(
+        self,
+        config: Callable[[], Config],
+        pairs: Callable[[], Sequence[Pair]],
+        clock: IClock,
+        threads: IThreads,
+        *,
+        running: bool,
+    ) -> None:
+        """:param pairs: returns the certificates in use. :param running: whether a server does."""
+        self._config = config
+        self._pairs = pairs
+        self._clock = clock
+        self._threads = threads
+        self._running = running
+
+    async def facts(self) -> ServerFacts:
+        """See there."""
+        return await self._threads.run("doctor", configured_facts, self._config(), self._pairs(), self._running)
+
+    async def look(self, checks: Sequence[Check], facts: ServerFacts) -> list[Item]:
+        """See there."""
+        servers = self._config().dns.servers
+        world = Surroundings(facts, AsyncioLookup(lambda: servers), Trying(self._clock), ThisMachine(), self._clock)
+        return await self._threads.run("doctor", look_at_all, checks, world)
+
+
+def configured_facts(config: Config, pairs: Sequence[Pair], running: bool) -> ServerFacts:
+    """Return what is known without the store. Blocks, for files. :param pairs: the certificates in use."""
+    told, settings = published(config, pairs), config.doctor.settings()
+    resolvers = asked_addresses(config.dns.servers)
+    return ServerFacts(
+        config.server.hostname,
+        settings,
+        running,
+        told.addresses,
+        config.queue.port,
+        believed(config.dns.validates, resolvers),
+        tuple(resolvers),
+        tuple(port for listener in config.listener if (port := _port(listener)) is not None),
+        told.relays,
+        str(config.server.data),
+        (),
+        told,
+        certificates=tuple(map(_certificate, pairs)),
+        backup=_backup(settings.backups) if settings.backups else None,
+        version=VERSION,
+        installed=_installed(),
+    )
+
+
+def _port(listener: Listener) -> ServedPort | None:
+    number = tcp_port(listener.endpoint)
+    if not number:
+        return None
+    address, local = tcp_interface(listener.endpoint), reached_locally(listener.endpoint)
+    return ServedPort(listener.protocol, number, address, listener.tls, local)
+
+
+def _certificate(pair: Pair) -> CertificateFacts:
+    leaf = pair.chain[0]
+    return CertificateFacts(
+        pair.names,
+        leaf.not_valid_before_utc.timestamp(),
+        pair.not_after.timestamp(),
+        leaf.issuer == leaf.subject,
+        chain_trouble(pair.chain),
+    )
+
+
+def _backup(directory: str) -> BackupFacts:
+    kept = BackupDirectory(Path(directory))
+    try:
+        kept.require()
+        names = kept.names()
+        if not names:
+            return BackupFacts(directory)
+        manifest = kept.manifest(names[-1])
+    except (BackupRefused, OSError) as error:
+        return BackupFacts(directory, trouble=str(error) if isinstance(error, BackupRefused) else "it cannot be read")
+    made = datetime.strptime(names[-1], _BACKUP_NAME).replace(tzinfo=UTC).timestamp()
+    return BackupFacts(directory, made, tuple(manifest.faults))
+
+
+def _installed() -> str:
+    try:
+        return version("mailnode")
+    except PackageNotFoundError:
+        return VERSION
