@@ -14,6 +14,7 @@ from mailnode.admin.operations import OperationFailed, Reason
 from mailnode.config.schema import Config
 from mailnode.errors import ConfigurationError, DirectoryLocked
 from mailnode.server import administration, configuration, demo, publishing
+from mailnode.server.setting_up import MachineAtHand
 from mailnode.values.program import ProgramEndpoint
 
 
@@ -34,6 +35,11 @@ def demonstration(data: Path) -> tuple[demo.Shown, str]:
     if told is None:
         raise OperationFailed(Reason.NOT_FOUND, f"{data}: no demonstration was started here")
     return told, demo.screen(told, data)
+
+
+def machine_at_hand() -> MachineAtHand:
+    """Return the machine that setup works on."""
+    return MachineAtHand()
 
 
 def key_digest(file: Path) -> str:

@@ -9,6 +9,7 @@ import click
 from mailnode.admin.dispatch import OPERATIONS
 from mailnode.config.version import VERSION
 from mailnode.ctl.parts import AS_JSON, CommandGroup, Place, pass_place, show
+from mailnode.ctl.setup import setup
 from mailnode.ctl.tree import grow
 
 
@@ -57,6 +58,7 @@ def demo(place: Place, as_json: bool) -> None:
     show(told, as_json, lambda result: screen)
 
 
+main.add_command(setup)
 grow(main, OPERATIONS)
 
 if __name__ == "__main__":

@@ -86,6 +86,11 @@ class Place:
         self._data = data
         self._config: Config | None = None
 
+    @property
+    def given_data(self) -> Path | None:
+        """The data directory that was named on the command line."""
+        return None if self._data is None else self._data.absolute()
+
     def config(self) -> Config:
         """Return the checked configuration. :raises ConfigurationError:"""
         from mailnode.ctl import direct

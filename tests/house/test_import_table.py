@@ -179,6 +179,7 @@ MAY_SEE = {
         "server.publishing",
     },
     "server.backups": {"admin", "config", "errors", "net", "store", "values", "server.stores"},
+    "server.setting_up": {"interfaces", "net"},
     "server.publishing": {"config", "errors", "interfaces", "net", "values", "server.reloading"},
     "server.demo": {"admin", "config", "errors", "net", "store"},
     "server.logs": {"values"},
@@ -247,6 +248,7 @@ DOORS = {
     ("ctl.direct", "server.configuration"): "the same",
     ("ctl.direct", "server.demo"): "shows what the demonstration remembered",
     ("ctl.direct", "server.publishing"): "reads the key of a certificate that is not in use yet",
+    ("ctl.direct", "server.setting_up"): "the machine that setup works on",
     ("ctl.direct", "interpreter"): "does nothing on a Python that the server does not run on",
 }
 PURE_FOLDERS = {"wire", "view", "messages", "extensions"}  # of any room

@@ -1,0 +1,133 @@
+"""The machine that ``mailnode setup`` works on, as it is. Blocks; for a command."""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import smtplib
+import socket
+import ssl
+import subprocess
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from mailnode.interfaces.dns import DnsAnswer, DnsQuestion
+from mailnode.interfaces.setup import ProgramRan, SmarthostLogin
+from mailnode.net.lookup import BlockingLookup
+from mailnode.net.no_reactor import StandingClock, run_now
+from mailnode.net.self_signed import write_self_signed
+from mailnode.net.tls import check_pair
+
+SYSTEM_PLACES = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+OUTSIDE = ("192.0.2.1", "2001:db8::1")  # nothing is sent there: asked for is only which address would be used
+LOGIN_TIMEOUT = 20.0  # seconds
+MAX_OUTPUT = 65_536  # octets that are kept of what a program says
+
+
+class MachineAtHand:
+    """See :class:`mailnode.interfaces.setup.SetupMachine`."""
+
+    def __init__(self) -> None:
+        self._clock = StandingClock()
+        self._dns = BlockingLookup(lambda: ())
+
+    def now(self) -> float:
+        """See SetupMachine."""
+        return self._clock.seconds()
+
+    def pause(self, seconds: float) -> None:
+        """See SetupMachine."""
+        select.select((), (), (), seconds)
+
+    def program(self, name: str) -> str:
+        """See SetupMachine."""
+        return shutil.which(name, path=f"{os.environ.get('PATH', '')}:{SYSTEM_PLACES}") or ""
+
+    def run(self, command: Sequence[str], timeout: float) -> ProgramRan:
+        """See SetupMachine."""
+        path = self.program(command[0])
+        if not path:
+            return ProgramRan(-1, "", f"{command[0]} is not installed")
+        try:
+            ran = subprocess.run(
+                [path, *command[1:]],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=timeout,
+                check=False,
+                cwd="/",
+            )
+        except subprocess.TimeoutExpired:
+            return ProgramRan(-1, "", f"no end within {timeout:g} s")
+        except OSError as error:
+            return ProgramRan(-1, "", error.strerror or "it cannot be started")
+        return ProgramRan(ran.returncode, *(_text(said) for said in (ran.stdout, ran.stderr)))
+
+    def own_addresses(self) -> tuple[str, ...]:
+        """See SetupMachine."""
+        found = []
+        for outside in OUTSIDE:
+            family = socket.AF_INET6 if ":" in outside else socket.AF_INET
+            try:
+                with socket.socket(family, socket.SOCK_DGRAM) as asking:
+                    asking.connect((outside, 9))
+                    found.append(str(asking.getsockname()[0]))
+            except OSError:  # no way there
+                continue
+        return tuple(found)
+
+    def look_up(self, questions: Collection[DnsQuestion]) -> Mapping[DnsQuestion, DnsAnswer]:
+        """See SetupMachine."""
+        return run_now(self._dns.ask(questions))
+
+    def look_up_at(self, server: str, questions: Collection[DnsQuestion]) -> Mapping[DnsQuestion, DnsAnswer]:
+        """See SetupMachine."""
+        return run_now(BlockingLookup(lambda: (server,)).ask(questions))
+
+    def write_self_signed(self, certificate: Path, key: Path, names: Sequence[str]) -> None:
+        """See SetupMachine."""
+        write_self_signed(certificate, key, names, self.now())
+
+    def certificate_trouble(self, certificate: Path, key: Path) -> str:
+        """See SetupMachine."""
+        return "; ".join(what for _, what in check_pair(certificate, key))
+
+    def try_login(self, way: SmarthostLogin) -> str:
+        """See SetupMachine."""
+        context = ssl.create_default_context()
+        try:
+            with _connected(way, context) as link:
+                if way.username:
+                    link.login(way.username, way.password)
+        except smtplib.SMTPAuthenticationError:
+            return "it does not take this login"
+        except smtplib.SMTPNotSupportedError:
+            return "it does not offer what this login needs"
+        except ssl.SSLCertVerificationError as error:
+            return f"its certificate is not valid for {way.host}: {error.verify_message.rstrip('.')}"
+        except (smtplib.SMTPException, ssl.SSLError):
+            return "it does not speak SMTP as it should there"
+        except TimeoutError:
+            return "no answer in time"
+        except (OSError, UnicodeError) as error:
+            return f"no connection: {getattr(error, 'strerror', None) or 'the name is not known'}"
+        return ""
+
+
+def _connected(way: SmarthostLogin, context: ssl.SSLContext) -> smtplib.SMTP:
+    if way.tls == "implicit":
+        return smtplib.SMTP_SSL(way.host, way.port, timeout=LOGIN_TIMEOUT, context=context)
+    link = smtplib.SMTP(way.host, way.port, timeout=LOGIN_TIMEOUT)
+    try:
+        if way.tls != "none":
+            link.starttls(context=context)
+        link.ehlo()
+    except BaseException:
+        link.close()
+        raise
+    return link
+
+
+def _text(said: bytes) -> str:
+    return said[-MAX_OUTPUT:].decode("utf-8", "replace")

@@ -1,0 +1,89 @@
+"""Files as setup writes them: whole or not at all, with a copy beside whatever was there before."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+DIGEST_OF_NONE = ""
+MAX_COPIES = 100  # of one file within a second
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose a file is."""
+
+    uid: int
+    gid: int
+
+
+def digest(path: Path) -> str:
+    """Return SHA-256 of a file in hexadecimal; ``DIGEST_OF_NONE`` where there is none. :raises OSError:"""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except FileNotFoundError:
+        return DIGEST_OF_NONE
+
+
+def write_whole(path: Path, content: bytes, mode: int, owner: Owner | None = None) -> str:
+    """Write a file, synced, so that at any moment either what was there or all of this is there.
+
+    :param mode: it is never readable by more people than that. :param owner: None: as the system makes it.
+    :return: SHA-256 of it. :raises OSError: nothing was changed.
+    """
+    new = path.with_name(f".{path.name}.new")
+    try:
+        new.unlink(missing_ok=True)  # what an earlier run that was ended left
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "wb") as file:
+            file.write(content)
+            if owner is not None:
+                os.fchown(file.fileno(), owner.uid, owner.gid)
+            os.fchmod(file.fileno(), mode)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+        sync_directory(path.parent)
+    except BaseException:
+        with suppress(OSError):
+            new.unlink(missing_ok=True)
+        raise
+    return hashlib.sha256(content).hexdigest()
+
+
+def copy_beside(path: Path, now: float) -> Path:
+    """Copy a file to one beside it whose name has the date, with its mode and owner. :param now: UTC seconds.
+    :raises OSError: there is no copy."""
+    stamp = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H%M%SZ")
+    names = [f"{path.name}.{stamp}", *(f"{path.name}.{stamp}-{number}" for number in range(2, MAX_COPIES))]
+    copy = next(path.with_name(name) for name in names if not path.with_name(name).exists())
+    was = path.stat()
+    write_whole(copy, path.read_bytes(), was.st_mode & 0o7777, Owner(was.st_uid, was.st_gid))
+    shutil.copystat(path, copy)
+    return copy
+
+
+def make_directory(path: Path, mode: int, owner: Owner | None = None) -> None:
+    """Make a directory, and those above it for everybody to pass, where they are not there. Its mode and owner become these.
+    :raises OSError:"""
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        path.mkdir(mode=0o700)
+    if owner is not None:
+        os.chown(path, owner.uid, owner.gid)
+    path.chmod(mode)
+    sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Have what a directory says of its files on disk. :raises OSError:"""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""What setup looks at and does, one thing a file."""

@@ -1,0 +1,66 @@
+"""Goes through the items in their order: looks, does what is to be done, looks again. It may be ended anywhere and run again."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from mailnode.admin.operations import OperationFailed
+from mailnode.errors import ConfigurationError, DomainError
+from mailnode.setup.row import SetupItem, Surrounded
+from mailnode.setup.trouble import AnswerNeeded, SetupTrouble
+from mailnode.values.item import Item, ItemState
+
+GOOD = (ItemState.DONE, ItemState.SKIPPED)
+
+
+def go_through(items: Sequence[SetupItem], around: Surrounded, *, dry: bool = False) -> Iterator[Item]:
+    """Yield how each item stands after it was done, as soon as that is known. :param dry: only look.
+
+    :raises KeyboardInterrupt: somebody ended it; what was yielded stands.
+    """
+    stands: dict[str, ItemState] = {}
+    for item in items:
+        lacking = [name for name in item.needs if stands.get(name) not in GOOD]
+        if lacking:
+            found = Item(item.name, ItemState.WAITING, f"comes after {', '.join(lacking)}")
+        else:
+            found = _stands(item, around, dry=dry)
+        stands[item.name] = found.state
+        yield replace(found, explained=found.explained or item.explained)
+
+
+def _stands(item: SetupItem, around: Surrounded, *, dry: bool) -> Item:
+    """Look at one item, do it, look again; every expected failure becomes its words."""
+    try:
+        found = item.look(around)
+        if found.state is not ItemState.TO_DO or item.do is None:
+            return found
+        if dry:
+            return replace(found, mend=found.mend or "setup does this when it is run without --dry-run")
+        item.do(around)
+        return item.look(around)
+    except AnswerNeeded as missing:
+        mend = f'Run setup on a terminal, or give it --answers FILE with a line\n{missing.name} = "..."'
+        return Item(item.name, ItemState.TO_DO, f"has to be answered: {missing.words}", mend)
+    except SetupTrouble as trouble:
+        return Item(item.name, trouble.state, trouble.seen, trouble.mend)
+    except OperationFailed as failed:
+        return Item(item.name, ItemState.FAILED, failed.text)
+    except ConfigurationError as error:
+        return Item(item.name, ItemState.FAILED, "; ".join(error.mistakes))
+    except (DomainError, ValueError) as error:
+        return Item(item.name, ItemState.FAILED, str(error) or type(error).__name__)
+    except OSError as error:
+        return Item(item.name, ItemState.FAILED, *_file_trouble(error))
+
+
+def _file_trouble(error: OSError) -> tuple[str, str]:
+    """Return what is said of a file that could not be read or written, and what mends it."""
+    what = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk is full ({what}); nothing was changed", "Make room, and run setup again:\ndf -h"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"{what}; nothing was changed", "Run setup as root."
+    return f"{what}; nothing was changed", ""

@@ -1,0 +1,397 @@
+"""Each item: how it stands, what it does, what is said where it cannot."""
+
+import os
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+from setup_support import ME, FakePerson
+
+from mailnode.config.loader import load
+from mailnode.interfaces.setup import ProgramRan
+from mailnode.setup.items import configuration, directories, host_name, outgoing, system_user
+from mailnode.setup.row import SetupPlaces
+from mailnode.setup.runner import go_through
+from mailnode.setup.table import ITEMS
+from mailnode.setup.unit import unit_text
+from mailnode.values.item import Item, ItemState
+
+ROOT = Path(__file__).parents[2]
+DONE, TO_DO, WAITING = ItemState.DONE, ItemState.TO_DO, ItemState.WAITING
+FAILED, SKIPPED = ItemState.FAILED, ItemState.SKIPPED
+
+
+def run(world, **more):
+    return {item.name: item for item in go_through(ITEMS, world.around(), **more)}
+
+
+def alone(world, item):
+    """Do one item as if those before were done."""
+    [found] = go_through([type(item)(item.name, item.look, item.do, (), item.explained)], world.around())
+    return found
+
+
+@pytest.fixture
+def ready(world):
+    """A world in which nothing is missing, and a server starts when it is told to."""
+    world.given |= {"password": ""}
+
+    def start(command, timeout):
+        world.machine.ran.append(list(command))
+        if Path(command[0]).name == "twistd" or "enable" in command:
+            world.server.running = True
+        return ProgramRan(0, "", "")
+
+    world.machine.run = start
+    return world
+
+
+def test_all_of_it_and_the_second_run_changes_nothing(ready):
+    first = run(ready)
+    assert {name for name, item in first.items() if item.state not in (DONE, SKIPPED)} == set()
+
+    def state():
+        files = {path: path.read_bytes() for path in ready.places.config.parent.rglob("*") if path.is_file()}
+        return files, ready.server.accounts, len(ready.machine.ran)
+
+    before = state()
+    ready.given.clear()  # all that was answered is remembered
+    assert run(ready) == first
+    assert state() == before
+
+
+def test_a_dry_run_does_nothing(world):
+    found = run(world, dry=True)
+    assert found["directories"].state is TO_DO
+    assert found["configuration"].state is WAITING
+    assert [path.name for path in world.places.config.parent.iterdir() if path.name != "setup.json"] == []
+    assert world.server.calls == [] and world.machine.ran == []
+
+
+def test_what_is_not_answered_is_said_and_what_does_not_need_it_goes_on(world):
+    world.given = {"user": ME}
+    world.machine.addresses = ()
+    found = run(world)
+    assert found["host-name"].state is TO_DO and 'hostname = "..."' in found["host-name"].mend
+    assert found["directories"].state is DONE
+    assert found["configuration"].state is WAITING and "host-name" in found["configuration"].seen
+
+
+# The name
+
+
+def test_the_name_that_the_world_knows_is_suggested(world):
+    world.given = {"user": ME}
+    world.person = FakePerson({"The full name": "", "The public": ""})
+    world.machine.addresses = ("8.8.8.8", "10.0.0.3")
+    world.machine.dns["8.8.8.8.in-addr.arpa", "PTR"] = ("mx1.example.org",)
+    assert alone(world, host_name.ITEM).seen == "mx1.example.org, 8.8.8.8"
+    assert [suggested for _, suggested in world.person.asked] == ["mx1.example.org", "8.8.8.8"]
+
+
+def test_wrong_answers_are_asked_again(world):
+    world.given = {"user": ME}
+    world.person = FakePerson(
+        {"The full name": ["mail", "a b", "Mail.Example.org."], "The public": ["x", "203.0.113.9"]}
+    )
+    found = alone(world, host_name.ITEM)
+    assert (found.state, found.seen) == (DONE, "mail.example.org, 203.0.113.9")
+    assert len(world.person.told) == 3
+
+
+def test_a_person_that_is_always_wrong_is_not_asked_for_ever(world):
+    world.given = {"user": ME}
+    world.person = FakePerson({"The full name": ["mail"] * 100})
+    assert alone(world, host_name.ITEM).state is TO_DO
+    assert len(world.person.asked) == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("hostname", "mail"), ("hostname", "192.0.2.1"), ("addresses", "here"), ("addresses", "")]
+)
+def test_a_wrong_answer_in_the_file_is_said_with_its_name(world, name, value):
+    world.given[name] = value
+    found = alone(world, host_name.ITEM)
+    assert found.state is FAILED and f"the answer {name}:" in found.seen
+
+
+# The user and the directories
+
+
+def test_the_user_is_made(world):
+    world.given["user"] = "mailnode-of-a-test"
+    world.machine.results["useradd"] = ProgramRan(1, "", "useradd: cannot lock /etc/passwd; try again later.\n")
+    found = alone(world, system_user.ITEM)
+    if os.geteuid() == 0:
+        assert found.state is FAILED and "cannot lock" in found.seen and found.mend.startswith("useradd --system")
+        assert world.machine.ran[0][-1] == "mailnode-of-a-test"
+    else:
+        assert found.state is FAILED and "root" in found.mend
+
+
+def test_directories_have_their_modes_and_those_that_are_too_open_are_closed(world):
+    assert alone(world, directories.ITEM).state is DONE
+    assert stat.S_IMODE(world.places.data.stat().st_mode) == 0o700
+    assert stat.S_IMODE(world.places.tls.stat().st_mode) == 0o750
+    world.places.data.chmod(0o755)
+    assert "open to more people" in directories.ITEM.look(world.around()).seen
+    assert alone(world, directories.ITEM).state is DONE
+    assert stat.S_IMODE(world.places.data.stat().st_mode) == 0o700
+
+
+def test_a_file_in_the_place_of_a_directory_is_said(world):
+    world.places.data.write_text("")
+    assert alone(world, directories.ITEM).state in (FAILED, TO_DO)
+    assert world.places.data.read_text() == ""
+
+
+# The way out
+
+
+def blocked(world):
+    world.checks = [Item("port-25-outwards", FAILED, "no answer in time", "ask the provider")]
+
+
+def test_an_open_port_needs_no_smarthost(world):
+    world.checks = [Item("port-25-outwards", DONE, "gmail.com answers")]
+    assert alone(world, outgoing.ITEM).state is DONE
+    assert outgoing.smarthost_table(world.around()) is None
+
+
+def test_a_blocked_port_asks_for_a_smarthost_and_configures_it(ready):
+    blocked(ready)
+    ready.given |= {
+        "smarthost": "smtp.example.net",
+        "smarthost_username": "you",
+        "smarthost_password": "secret word",
+    }
+    found = run(ready)
+    assert (
+        found["outgoing"].state is DONE
+        and "smtp.example.net, port 587, which takes the login" in found["outgoing"].seen
+    )
+    smarthost = load(ready.places.config).queue.smarthost
+    assert (smarthost.host, smarthost.port, smarthost.tls, smarthost.username) == (
+        "smtp.example.net",
+        587,
+        "verified",
+        "you",
+    )
+    assert smarthost.password_file.read_text() == "secret word\n"
+    assert stat.S_IMODE(smarthost.password_file.stat().st_mode) == 0o640
+    assert "secret word" not in (ready.places.config.parent / "setup.json").read_text()
+    assert "secret word" not in ready.places.config.read_text()
+
+
+def test_without_an_answer_it_says_what_is_missing(world):
+    blocked(world)
+    found = alone(world, outgoing.ITEM)
+    assert found.state is TO_DO and 'smarthost = "..."' in found.mend
+
+
+def test_a_smarthost_that_refuses_the_login_is_asked_for_again(world):
+    blocked(world)
+    world.person = FakePerson(
+        {"The host": "smtp.example.net", "Its port": "465", "The login": "you", "The password": "wrong"}
+    )
+    world.machine.login_trouble = "it does not take this login"
+    found = alone(world, outgoing.ITEM)
+    assert found.state is FAILED and "does not take this login" in found.seen
+    assert world.machine.logins[0].tls == "implicit"
+    assert not outgoing.password_file(world.around()).exists()
+    assert outgoing.smarthost_table(world.around()) is None
+
+
+# The configuration
+
+
+def test_a_file_that_somebody_changed_is_theirs(ready):
+    run(ready)
+    path = ready.places.config
+    path.write_text(path.read_text().replace("# grace = 20", "grace = 5"))
+    changed = path.read_text()
+    assert run(ready)["configuration"].state is DONE
+    ready.given["hostname"] = "other.example.org"
+    found = run(ready)["configuration"]
+    assert found.state is FAILED and 'hostname = "other.example.org"' in found.mend
+    path.write_text("[server\n")
+    assert "not TOML" in run(ready)["configuration"].seen
+    assert path.read_text() == "[server\n" and changed
+
+
+def test_other_answers_write_it_anew_with_a_copy_beside(ready):
+    run(ready)
+    before = ready.places.config.read_text()
+    ready.given["hostname"] = "other.example.org"
+    assert run(ready)["configuration"].state is DONE
+    assert load(ready.places.config).server.hostname == "other.example.org"
+    [copy] = ready.places.config.parent.glob("mailnode.toml.2*")
+    assert copy.read_text() == before
+    assert ("reload", {}) in ready.server.calls
+
+
+def test_one_s_own_certificate_that_has_expired_is_not_put_into_use(ready, tmp_path):
+    (tmp_path / "own.pem").write_text("")
+    (tmp_path / "own.key").write_text("")
+    ready.given |= {"certificate_file": str(tmp_path / "own.pem"), "key_file": str(tmp_path / "own.key")}
+    ready.machine.certificate_wrong = "it has expired"
+    found = run(ready)
+    assert found["certificate-files"].state is FAILED and "expired" in found["certificate-files"].seen
+    assert not ready.places.config.exists()
+    ready.machine.certificate_wrong = ""
+    run(ready)
+    assert load(ready.places.config).tls.certificate == tmp_path / "own.pem"
+
+
+def test_a_key_that_was_made_and_not_given_to_the_server_is_given(ready):
+    """Ctrl-C between the two."""
+    run(ready)
+    key = ready.places.tls / "self-signed.key"
+    key.chmod(0o600)
+    before = key.read_bytes()
+    assert run(ready)["certificate-files"].state is DONE
+    assert stat.S_IMODE(key.stat().st_mode) == 0o640 and key.read_bytes() == before
+
+
+def test_a_certificate_without_its_key_is_said(ready, tmp_path):
+    (tmp_path / "own.pem").write_text("")
+    ready.given |= {"certificate_file": str(tmp_path / "own.pem")}
+    found = run(ready)["certificate-files"]
+    assert found.state is FAILED and found.mend == 'key_file = "..."'
+
+
+# The service
+
+
+def test_the_unit_is_the_one_of_the_documentation():
+    shown = (ROOT / "etc/mailnode.service").read_text()
+    places = SetupPlaces(Path("/etc/mailnode/mailnode.toml"), Path("/var/lib/mailnode"), Path("/opt/mailnode/bin"))
+    assert shown[shown.index("[Unit]") :] == unit_text(places, "mailnode", "mailnode")
+
+
+def test_odd_paths_are_escaped_in_the_unit():
+    text = unit_text(SetupPlaces(Path("/srv/a b%/m.toml"), Path("/srv/d$"), Path("/opt/x/bin")), "mailnode", "mailnode")
+    assert '--config "/srv/a b%%/m.toml"' in text and "ReadWritePaths=/srv/d$$" in text
+    assert "StateDirectory" not in text
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="units are written by root")
+def test_systemd_is_told_where_it_runs_the_machine(ready):
+    ready.places.systemd.mkdir()
+    found = run(ready)
+    assert found["unit"].state is found["service"].state is DONE
+    assert ["systemctl", "daemon-reload"] in ready.machine.ran
+    assert ["systemctl", "enable", "--now", "mailnode.service"] in ready.machine.ran
+    ready.places.unit.write_text("[Service]\n# mine\n")
+    assert "stays as it is" in run(ready)["unit"].seen
+    assert "mine" in ready.places.unit.read_text()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="units are written by root")
+def test_what_systemd_says_is_said(world):
+    world.places.systemd.mkdir()
+    world.given["password"] = ""
+    world.machine.results["systemctl"] = ProgramRan(1, "", "Failed to reload daemon: no bus\nmore\n")
+    found = run(world)
+    assert found["unit"].state is FAILED and "Failed to reload daemon: no bus" in found["unit"].seen
+    assert found["account"].state is WAITING
+
+
+def test_a_server_that_does_not_answer_is_not_waited_for_for_ever(world):
+    world.given["password"] = ""
+    found = run(world)["service"]
+    assert found.state is FAILED and "does not answer within 60 s" in found.seen
+
+
+def test_a_server_that_does_not_start_says_why(world):
+    world.machine.results["twistd"] = ProgramRan(1, "", "\nmailnode: listener[0].endpoint: port 25 is taken\n")
+    found = run(world)["service"]
+    assert found.state is FAILED and "port 25 is taken" in found.seen
+
+
+# The account
+
+
+def test_a_password_that_was_made_is_kept_for_root_alone(ready):
+    found = run(ready)["account"]
+    kept = ready.places.config.parent / "first-password"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert ready.server.accounts["you@example.org"] == {"password": kept.read_text().strip(), "role": "admin"}
+    assert str(kept) in found.seen and kept.read_text().strip() not in found.seen + found.mend
+
+
+def test_a_password_that_is_refused_is_asked_for_again(ready):
+    del ready.given["password"]
+    ready.server.refuses["account.add"] = "you@example.org: too short"
+    ready.person = FakePerson({"Its password": ["abc", "much better now"]})
+    assert run(ready)["account"].seen == "you@example.org: too short"
+    ready.server.refuses.clear()
+    assert run(ready)["account"].state is DONE
+    assert ready.server.accounts["you@example.org"]["password"] == "much better now"
+    assert "much better" not in (ready.places.config.parent / "setup.json").read_text()
+
+
+# Ctrl-C
+
+
+@pytest.mark.parametrize("at", [item.name for item in ITEMS])
+def test_ctrl_c_at_each_item_and_the_next_run_goes_on(ready, at):
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    items = [
+        type(item)(item.name, item.look, interrupted if item.do else None, item.needs) if item.name == at else item
+        for item in ITEMS
+    ]
+    with pytest.raises(KeyboardInterrupt):
+        list(go_through(items, ready.around()))
+        raise KeyboardInterrupt  # an item that had nothing to do
+    assert list(ready.places.config.parent.rglob("*.new")) == []
+    assert {name for name, item in run(ready).items() if item.state not in (DONE, SKIPPED)} == set()
+
+
+@pytest.mark.parametrize("number", range(12))
+def test_ctrl_c_at_each_file_that_is_written(ready, monkeypatch, number):
+    """Whichever file is being written when it comes: nothing half-made is there, and the next run goes on."""
+    counted = iter(range(1000))
+    real = os.fsync
+
+    def fsync(descriptor):
+        if next(counted) == number:
+            raise KeyboardInterrupt
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(KeyboardInterrupt):
+        run(ready)
+    monkeypatch.undo()
+    assert list(ready.places.config.parent.rglob("*.new")) == []
+    assert {name for name, item in run(ready).items() if item.state not in (DONE, SKIPPED)} == set()
+
+
+def test_a_full_disk_is_said_and_the_next_run_goes_on(ready, monkeypatch):
+    def full(*args):
+        raise OSError(28, "No space left on device", "mailnode.toml")
+
+    monkeypatch.setattr(configuration, "write_whole", full)
+    found = run(ready)["configuration"]
+    assert found.state is FAILED and "the disk is full" in found.seen and "df -h" in found.mend
+    assert not ready.places.config.exists()
+    monkeypatch.undo()
+    assert run(ready)["configuration"].state is DONE
+
+
+def test_systemd_itself_takes_the_unit(tmp_path):
+    """systemd-analyze, of a unit whose programs are there."""
+    program = tmp_path / "bin/twistd"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    unit = tmp_path / "mailnode.service"
+    unit.write_text(unit_text(SetupPlaces(tmp_path / "m.toml", tmp_path / "data", program.parent), "root", "root"))
+    try:
+        done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, timeout=60)
+    except FileNotFoundError:
+        pytest.skip("systemd-analyze is not installed")
+    assert unit.name not in done.stderr, done.stderr
