@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypedDict
 
 from mailnode.checks.facts import ServerFacts
@@ -18,12 +18,16 @@ from mailnode.interfaces.received_reports import IReceivedReports
 from mailnode.interfaces.runtime import IClock, IHints, IThreads
 from mailnode.interfaces.search import IIndexing
 from mailnode.interfaces.sending import ISentCounts, ISuppressions
-from mailnode.interfaces.store import IMailStore, IQueueStore
+from mailnode.interfaces.store import IBlobs, IBlobWriter, IMailStore, IQueueStore
 from mailnode.interfaces.tls_reports import ITlsResults
+from mailnode.interfaces.turns import Turns
 from mailnode.interfaces.undelete import IUndelete
+from mailnode.message.scanner import read_facts
+from mailnode.values.blob import StagedBlob
 from mailnode.values.checked import StoreChecked
 from mailnode.values.directory import Credential
 from mailnode.values.dkim import DkimSettings
+from mailnode.values.facts import EncodedFacts
 from mailnode.values.item import Item
 from mailnode.values.policy import ListedPolicy
 from mailnode.values.published import Published
@@ -204,6 +208,12 @@ async def _nothing() -> None:
     """There are no other processes."""
 
 
+async def stage_whole(blobs: IBlobs, writer: IBlobWriter) -> tuple[StagedBlob, EncodedFacts]:
+    """Finish a message and look at it, whole, in this thread: for commands that have nothing else to do meanwhile."""
+    blob, facts = await writer.finish_with(read_facts)
+    return blob, read_facts(await blobs.read_staged(blob)) if facts is None else facts
+
+
 @dataclass(frozen=True, slots=True)
 class Administration:
     """The parts of a server, or of a store without one, that operations need."""
@@ -242,3 +252,6 @@ class Administration:
     write_counts: Callable[[], Awaitable[None]] = (
         _nothing  # has other processes write what they counted, and waits for that
     )
+    # Finishes a message that was written, and looks at it, beside all else that goes on.
+    stage: Callable[[IBlobs, IBlobWriter], Awaitable[tuple[StagedBlob, EncodedFacts]]] = stage_whole
+    moving: Turns = field(default_factory=Turns)  # of imports into one mailbox, by account and mailbox

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from mailnode import interpreter
@@ -64,6 +65,15 @@ def run_directly(config: Config, name: str, arguments: Mapping[str, object]) -> 
         raise
     except ConfigurationError as error:
         raise OperationFailed(Reason.UNREACHABLE, "\n".join(error.mistakes)) from None
+
+
+@contextmanager
+def operations(config: Config) -> Iterator[Callable[[str, Mapping[str, object]], object]]:
+    """Open the store for many operations, while no server runs. :raises OperationFailed: :raises DirectoryLocked: another process
+    works on it. :raises ConfigurationError: it cannot be opened."""
+    check_owner(config.server.data)
+    with administration.operations(config) as call:
+        yield call
 
 
 def check_owner(data: Path) -> None:

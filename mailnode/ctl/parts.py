@@ -78,6 +78,18 @@ class SecondsType(click.ParamType[int]):
             self.fail(f"should be a number of seconds, or with a unit: 90, 30m, 2h, 7d; not {text!r}", param, ctx)
 
 
+class WallWaits:
+    """Time of this machine: the command has nothing else to do meanwhile."""
+
+    def monotonic(self) -> float:
+        """Seconds that never step."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(seconds)
+
+
 class Place:
     """Which server a command is for: by configuration file, by data directory, or the demonstration's."""
 

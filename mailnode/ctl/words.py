@@ -397,6 +397,14 @@ WORDS = {
     "mailbox.acl.revoke": Words(
         "Take all rights in MAILBOX of ADDRESS back from WHO; show the list.", shown(display.rights)
     ),
+    # Mail that moves in and out: what its commands are made of
+    "moving.mailboxes": Words(is_command=False),
+    "moving.mailbox": Words(is_command=False),
+    "moving.messages": Words(is_command=False),
+    "moving.place": Words(is_command=False),
+    "moving.flags": Words(is_command=False),
+    "moving.note": Words(is_command=False),
+    "moving.read": Words(is_command=False),
     **QUEUE_WORDS,
     # Backups
     **BACKUP_WORDS,

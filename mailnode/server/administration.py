@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
@@ -16,6 +16,7 @@ from mailnode.admin.administration import (
     StoreCopies,
     WentBack,
 )
+from mailnode.admin.dispatch import run
 from mailnode.auth.passwords import make_credentials
 from mailnode.auth.strength import weakness
 from mailnode.config.schema import Config
@@ -92,6 +93,13 @@ def with_store(config: Config, work: Callable[[Administration], Coroutine[Deferr
     """Open the store, do some work on it that needs no reactor, close it. :raises ConfigurationError:"""
     with administration(config) as opened:
         return run_now(work(opened))
+
+
+@contextmanager
+def operations(config: Config) -> Iterator[Callable[[str, Mapping[str, object]], object]]:
+    """Open the store for many operations, by name. What yields does one. :raises ConfigurationError: it cannot be opened."""
+    with administration(config) as opened:
+        yield lambda name, arguments: run_now(run(opened, name, arguments))
 
 
 def with_stopped_store(config: Config, work: Callable[[_Files], Coroutine[Deferred[object], object, T]]) -> T:

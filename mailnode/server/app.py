@@ -177,6 +177,7 @@ class Server:
             lambda: self.config.dkim.settings(),
             self,
             self._further.write_counts,
+            lambda _, writer: self._serving.rooms.delivery.stage(writer),
         )
 
     def _make_trials(self, runtime: Runtime) -> Trials:

@@ -159,6 +159,7 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("envelope", "recipient", "target", "reason"),
     ),
     "message.appended": ("a client appended a message", ("session", "account", "mailbox", "uid", "size")),
+    "messages.moved_in": ("an import placed messages", ("account", "mailbox", "messages", "size")),
     "account.loud": (
         "an account sends to unusually many recipients; told once a day",
         ("account", "recipients", "busiest", "held"),

@@ -24,12 +24,20 @@ KEYWORD_SHIFT = 8
 MAX_KEYWORDS = 55  # of one account; bits 8 to 62, so that the map is a signed 64-bit integer in any engine
 MAX_KEYWORD_OCTETS = 100
 
+_NOT_IN_ATOMS = frozenset('(){ %*"\\]')
 _BY_FOLDED = {name.lower(): bit for name, bit in SYSTEM_FLAGS.items()}
 
 
 def system_flag(name: str) -> int | None:
     """Return the bit of a system flag, whatever its case, or None."""
     return _BY_FOLDED.get(name.lower())
+
+
+def is_keyword(name: str) -> bool:
+    """Whether a name can be a keyword here: an atom (RFC 9051 9) of bounded length."""
+    return (
+        0 < len(name) <= MAX_KEYWORD_OCTETS and name.isascii() and name.isprintable() and not set(name) & _NOT_IN_ATOMS
+    )
 
 
 @dataclass(frozen=True, slots=True)

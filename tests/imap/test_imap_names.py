@@ -11,7 +11,8 @@ from mailnode.imap.commands import list as list_command
 from mailnode.imap.commands import lsub as lsub_command
 from mailnode.imap.commands.list import List, ListRow, list_response, only_name
 from mailnode.imap.commands.lsub import Lsub
-from mailnode.imap.wire.names import Patterns, decode_name, encode_name
+from mailnode.imap.wire.names import Patterns
+from mailnode.message.modified_utf7 import decode_name, encode_name
 from mailnode.net.no_reactor import run_now
 from mailnode.values.mailbox import MailboxInfo
 

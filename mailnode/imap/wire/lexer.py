@@ -14,7 +14,8 @@ from datetime import date
 from typing import TypeVar
 
 from mailnode.errors import BadMailboxName
-from mailnode.imap.wire.names import decode_name, decode_utf8_name
+from mailnode.imap.wire.names import decode_utf8_name
+from mailnode.message.modified_utf7 import decode_name
 from mailnode.values.flags import MAX_KEYWORD_OCTETS, system_flag
 from mailnode.values.mailbox_name import SEPARATOR, mailbox_name
 from mailnode.values.sets import STAR, SeqSet, UidSet

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from mailnode.imap.wire.names import encode_name
 from mailnode.imap.wire.text import astring, quoted
+from mailnode.message.modified_utf7 import encode_name
 from mailnode.values.mailbox_name import SEPARATOR
 
 HIERARCHY = b'"' + SEPARATOR.encode("ascii") + b'"'

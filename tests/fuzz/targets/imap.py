@@ -17,8 +17,9 @@ from mailnode.imap.wire.command import ImapState
 from mailnode.imap.wire.lexer import CommandFault, Lexer
 from mailnode.imap.wire.limits import ImapLimits
 from mailnode.imap.wire.literals import literal_mark
-from mailnode.imap.wire.names import Patterns, decode_name, decode_utf8_name, encode_name
+from mailnode.imap.wire.names import Patterns, decode_utf8_name
 from mailnode.imap.wire.uploads import read_passage
+from mailnode.message.modified_utf7 import decode_name, encode_name
 from mailnode.net.no_reactor import CallingThread, run_now
 from mailnode.store.blobs.local import LocalBlobs
 from mailnode.store.engines.sqlite import SqliteEngine

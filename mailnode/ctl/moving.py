@@ -1,0 +1,169 @@
+"""``mailnode import`` and ``mailnode export``: mail that moves in and out, for people."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from mailnode.admin.operations import OperationFailed
+from mailnode.ctl.parts import AS_JSON, OctetsType, Place, WallWaits, pass_place, show
+from mailnode.ctl.standing_calls import standing_calls
+from mailnode.moving.importing import ImportWishes, MailImport
+from mailnode.moving.maildir_source import MaildirSource
+from mailnode.moving.model import IncomingSource, MovingClock, SourceFailed
+from mailnode.moving.report import ImportReport, in_words
+from mailnode.moving.target import ImportTarget
+
+INTERRUPTED = "interrupted"
+BAR = 30  # columns
+REDRAW = 0.2  # seconds between two states of the bar
+
+
+class ShownProgress:
+    """Shows how far it has come on standard error: a bar on a terminal, else a line a folder."""
+
+    def __init__(self, clock: MovingClock) -> None:
+        self._clock = clock
+        self._terminal = sys.stderr.isatty()
+        self._name = ""
+        self._all = self._done = 0
+        self._shown = 0.0
+
+    def folder(self, name: str, messages: int) -> None:
+        """A folder begins."""
+        self._end_line()
+        self._name = "".join(c if c.isprintable() else "?" for c in name)
+        self._all, self._done = messages, 0
+        if self._terminal:
+            self._draw()
+        else:
+            click.echo(f"{self._name}: {messages} messages", err=True)
+
+    def done(self, messages: int) -> None:
+        """So many more have been looked at."""
+        self._done += messages
+        if self._terminal and (self._clock.monotonic() - self._shown > REDRAW or self._done >= self._all):
+            self._draw()
+
+    def waits(self, why: str) -> None:
+        """Something has to be waited for."""
+        self._end_line()
+        click.echo(why, err=True)
+
+    def end(self) -> None:
+        """It has ended."""
+        self._end_line()
+
+    def _draw(self) -> None:
+        full = BAR if not self._all else min(BAR, BAR * self._done // self._all)
+        click.echo(
+            f"\r[{'#' * full}{'.' * (BAR - full)}] {self._done}/{self._all} {self._name}\x1b[K", err=True, nl=False
+        )
+        self._shown = self._clock.monotonic()
+
+    def _end_line(self) -> None:
+        if self._shown:
+            click.echo(err=True)
+            self._shown = 0.0
+
+
+def _pairs(ctx: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for one in given:
+        folder, separated, mailbox = one.partition("=")
+        if not separated or not folder or not mailbox:
+            raise click.BadParameter(f"{one}: should be FOLDER=MAILBOX", ctx, parameter)
+        pairs[folder] = mailbox
+    return pairs
+
+
+FOLDERS: list[click.Parameter] = [
+    click.Option(["--folder", "only"], multiple=True, help="Only this folder; several times for several."),
+    click.Option(["--without"], multiple=True, help="Not this folder; several times for several."),
+    click.Option(
+        ["--map", "names"],
+        multiple=True,
+        metavar="FOLDER=MAILBOX",
+        callback=_pairs,
+        help="What a folder is here, such as 'Old/Sent Items=Sent'.",
+    ),
+    click.Option(["--rate"], type=OctetsType(), default=0, help="Octets a second at most, 500K or 2M too."),
+    AS_JSON,
+]
+
+
+def wishes_of(only: tuple[str, ...], without: tuple[str, ...], names: dict[str, str], rate: int) -> ImportWishes:
+    """Return what the options ask for."""
+    return ImportWishes(frozenset(only), frozenset(without), names, rate)
+
+
+def bring(
+    place: Place, address: str, source: Callable[[], IncomingSource], wishes: ImportWishes, as_json: bool
+) -> None:
+    """Bring mail, and tell what came of it, also when it ends early. :raises OperationFailed: nothing could be begun."""
+    stopped = ""
+    with standing_calls(place) as calls:
+        clock = WallWaits()
+        progress = ShownProgress(clock)
+        opened = source()
+        run = MailImport(opened, ImportTarget(calls, address, clock), clock, progress, wishes)
+        try:
+            run.run()
+        except SourceFailed as failed:
+            stopped = str(failed)
+        except OperationFailed as failed:
+            stopped = failed.text
+        except OSError as error:
+            stopped = f"the files that messages pass through: {error.strerror}"
+        except KeyboardInterrupt:
+            stopped = INTERRUPTED
+        finally:
+            progress.end()
+            opened.close()
+        report: ImportReport = {**run.report(), "stopped": stopped, "complete": not stopped}
+    show(report, as_json, in_words)
+    if stopped or report["failed"]:
+        click.get_current_context().exit(1)
+
+
+@click.group("import")
+def import_group() -> None:
+    """Bring mail in from elsewhere.
+
+    A second run brings only what is new. What stands in a mailbox already, with the same content, is not brought again; a
+    message has the flags that either side gave it. Ends with 1 when something failed or it was interrupted: the same command
+    goes on where it stopped.
+    """
+
+
+@import_group.command("maildir", params=FOLDERS)
+@click.argument("directory", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="DIR")
+@click.argument("address", metavar="TARGET")
+@click.option("--uidl", is_flag=True, help="Messages keep the POP3 unique-ids that Dovecot gave them.")
+@pass_place
+def import_maildir(
+    place: Place,
+    directory: Path,
+    address: str,
+    uidl: bool,
+    only: tuple[str, ...],
+    without: tuple[str, ...],
+    names: dict[str, str],
+    rate: int,
+    as_json: bool,
+) -> None:
+    """Bring the mail of a Maildir to the account TARGET, with its folders, flags, keywords and dates.
+
+    Folders may lie beside INBOX with a dot in front (Maildir++), or as directories within directories. The files are read by
+    who runs this command.
+    """
+    bring(
+        place,
+        address,
+        lambda: MaildirSource(directory.absolute(), uidl),
+        wishes_of(only, without, names, rate),
+        as_json,
+    )

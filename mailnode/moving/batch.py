@@ -1,0 +1,106 @@
+"""Contents of messages on their way, in one file: as they will stand here, each with its digest."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Container
+from typing import BinaryIO, NamedTuple
+
+from mailnode.message.lineends import LineEnds
+from mailnode.moving.model import MessageTooLarge, SourceMessage
+
+
+class BatchedMessage(NamedTuple):
+    """A message whose octets lie in the file, after those before it."""
+
+    message: SourceMessage
+    octets: int
+    digest: bytes  # SHA-256
+
+
+class FailedMessage(NamedTuple):
+    """A message that could not be had."""
+
+    message: SourceMessage
+    why: str
+
+
+class ContentBatch:
+    """Some messages, written one after another (see ``ContentSink``). What stands here already is not kept twice."""
+
+    def __init__(self, file: BinaryIO, largest: int, here: Container[bytes]) -> None:
+        """:param file: empty, and read from its beginning by who takes the messages. :param largest: octets of one message.
+        :param here: digests of what stands in the mailbox."""
+        self.messages: list[BatchedMessage] = []
+        self.present: list[BatchedMessage] = []  # that stand there already, or twice in the batch
+        self.failed: list[FailedMessage] = []
+        self.octets = 0  # that came, whatever became of them
+        self._file = file
+        self._largest = largest
+        self._here = here
+        self._digests: set[bytes] = set()
+        self._end = 0  # of the last message that is kept
+        self._start_anew()
+
+    def _start_anew(self) -> None:
+        self._lines = LineEnds()
+        self._digest = hashlib.sha256()
+        self._size = 0
+
+    def begin(self) -> None:
+        """A message comes."""
+        self._cut()
+        self._start_anew()
+
+    def write(self, data: bytes) -> None:
+        """Some of it. :raises MessageTooLarge: :raises OSError: the disk is full."""
+        self.octets += len(data)
+        self._take(self._lines.convert(data))
+
+    def _take(self, data: bytes) -> None:
+        self._size += len(data)
+        if self._size > self._largest:
+            raise MessageTooLarge
+        self._digest.update(data)
+        self._file.write(data)
+
+    def end(self, message: SourceMessage) -> None:
+        """It has ended, and was this one."""
+        try:
+            self._take(self._lines.finish())
+        except MessageTooLarge:
+            self.fail(message, "it is larger than messages may be here")
+            return
+        whole = BatchedMessage(message, self._size, self._digest.digest())
+        if not whole.octets:
+            self.fail(message, "it is empty")
+        elif whole.digest in self._here or whole.digest in self._digests:
+            self.present.append(whole)
+            self._cut()
+        else:
+            self.messages.append(whole)
+            self._digests.add(whole.digest)
+            self._end += whole.octets
+        self._start_anew()
+
+    def fail(self, message: SourceMessage, why: str) -> None:
+        """It cannot be had."""
+        self.failed.append(FailedMessage(message, why))
+        self._cut()
+        self._start_anew()
+
+    def had(self) -> set[int]:
+        """The UIDs of all messages that came to an end."""
+        done = [one.message.uid for one in self.messages + self.present]
+        return {*done, *(one.message.uid for one in self.failed)}
+
+    def finish(self) -> None:
+        """Have all of it in the file, and nothing else. :raises OSError: the disk is full."""
+        self._cut()
+        self._file.flush()
+
+    def _cut(self) -> None:
+        if self._size:
+            self._file.seek(self._end)
+            self._file.truncate()
+            self._size = 0
