@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from mailnode.checks.caa import AUTHORITIES, allowing, certified
 from mailnode.values.address import domain_key
-from mailnode.values.published import SERVICES, DnsRecord, Published
+from mailnode.values.published import CLIENT_HOSTS, SERVICES, DnsRecord, Published
 
 MX_PREFERENCE = 10
 
@@ -29,6 +29,7 @@ def zone(domain: str, published: Published, dkim: Sequence[tuple[str, str]] = ()
         *_encryption(domain, published),
         *_issuance(published),
         *_programs(domain, published),
+        *_settings(domain, published),
     ]
 
 
@@ -71,7 +72,22 @@ def notes(domain: str, published: Published, records: Sequence[DnsRecord]) -> li
             f"No certificate here is for {policy_host(domain)}: unless another server shows the MTA-STS policy, add one as"
             " [[tls.name]]."
         )
-    return found
+    return found + _settings_notes(domain, published)
+
+
+def _settings_notes(domain: str, published: Published) -> list[str]:
+    bare = [host for host in settings_hosts(domain, published) if not _covered(host, published)]
+    if not bare:
+        return []
+    return [
+        f"No certificate here is for {' and '.join(bare)}: unless another server shows them the settings, mail programs that"
+        " look there find none. Add one as [[tls.name]]."
+    ]
+
+
+def settings_hosts(domain: str, published: Published) -> list[str]:
+    """Return the names under which programs look for the settings of a domain; none where nothing shows them."""
+    return [f"{label}.{domain}" for label in CLIENT_HOSTS] if published.clients else []
 
 
 def _covered(host: str, published: Published) -> bool:
@@ -166,3 +182,15 @@ def _programs(domain: str, published: Published) -> Iterator[DnsRecord]:
         yield DnsRecord(f"_{label}._tcp.{domain}", "SRV", f"0 1 {port} {published.hostname}", why)
     for label in (label for label in SERVICES if label not in published.services):
         yield DnsRecord(f"_{label}._tcp.{domain}", "SRV", "0 0 0 .", "Tells programs what is not offered (RFC 6186).")
+
+
+def _settings(domain: str, published: Published) -> Iterator[DnsRecord]:
+    for host in settings_hosts(domain, published):
+        yield DnsRecord(host, "CNAME", published.hostname, "Where mail programs find their settings.")
+    if published.clients:
+        yield DnsRecord(
+            f"_autodiscover._tcp.{domain}",
+            "SRV",
+            f"0 1 {published.clients} {published.hostname}",
+            "Where Outlook finds its settings, if not under that name.",
+        )

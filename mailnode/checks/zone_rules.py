@@ -83,7 +83,7 @@ def cname(one: Compared) -> Judged:
     at = ", ".join(one.found or sorted(one.reached))
     return (
         "differs",
-        f"It leads to {at} and not here: publish {one.wanted[0]} instead, unless that server shows the policy.",
+        f"It leads to {at} and not here: publish {one.wanted[0]} instead, unless that server shows what is looked for there.",
     )
 
 

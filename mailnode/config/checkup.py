@@ -233,9 +233,11 @@ def warnings(config: Config) -> list[str]:
             found.append(
                 f"{key}: nobody can log in there: it has neither TLS (tls) nor logins without it (plain_login)"
             )
-        more_than_policies = listener.protocol == "http" and set(listener.pages) != {"mta-sts"}
+        more_than_policies = listener.protocol == "http" and not set(listener.pages) <= {"mta-sts", "clients"}
         if more_than_policies and listener.tls == "implicit" and not reached_locally(listener.endpoint):
-            found.append(f'{key}.pages: whoever reaches it sees /health and /metrics, unless it is ["mta-sts"]')
+            found.append(
+                f'{key}.pages: whoever reaches it sees /health and /metrics, unless it is ["mta-sts", "clients"]'
+            )
         for network in listener.relay_from:
             if wide := _wide(network):
                 found.append(

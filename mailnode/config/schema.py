@@ -160,10 +160,11 @@ class Listener(Section):
         description="Whether clients that send on without waiting for the reply to EHLO or DATA, as mail servers never "
         "do, are turned away with 554. Protocol smtp only.",
     )
-    pages: list[Literal["health", "metrics", "mta-sts"]] = Field(
-        ["health", "metrics", "mta-sts"],
-        description="What is shown: ``/health``, ``/metrics``, the MTA-STS policy of each domain (:doc:`dns`). A listener "
-        'that everybody reaches should have ``["mta-sts"]`` alone. Protocol http only.',
+    pages: list[Literal["health", "metrics", "mta-sts", "clients"]] = Field(
+        ["health", "metrics", "mta-sts", "clients"],
+        description="What is shown: ``/health``, ``/metrics``, the MTA-STS policy of each domain (:doc:`dns`), the settings of "
+        'mail programs (:doc:`clients`). A listener that everybody reaches should have ``["mta-sts", "clients"]``. Protocol '
+        "http only.",
     )
 
 
@@ -427,6 +428,12 @@ class Published(Section):
         7_776_000.0,
         description="How long what such reports say is kept for ``mailnode dmarc`` and ``mailnode tls`` (:doc:`dmarc`), beside the "
         "mail they came in. 0: they are not read.",
+    )
+
+    clients: Literal["auto", "yes", "no"] = Field(
+        "auto",
+        description="Whether these records lead mail programs to the pages with their settings (:doc:`clients`). ``auto``: when a "
+        "listener with TLS shows them. ``yes``: a web server in front of a listener does.",
     )
 
     def reports_address(self) -> str | None:

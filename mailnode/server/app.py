@@ -24,6 +24,7 @@ from mailnode.errors import DomainError
 from mailnode.interfaces.reactor import IServerReactor
 from mailnode.interfaces.runtime import IClock
 from mailnode.net.lookup import ReactorLookup
+from mailnode.net.signing import signed
 from mailnode.net.tls import CertificateStore
 from mailnode.server.administration import password_judge
 from mailnode.server.examining import Examination
@@ -48,6 +49,7 @@ from mailnode.values.checked import StoreChecked
 from mailnode.values.events import emit, moment
 from mailnode.values.queue import QueueTally
 from mailnode.values.search import IndexLag
+from mailnode.web.clients.pages import ClientPages
 from mailnode.web.metrics import Metrics
 from mailnode.web.site import SiteContent, web_factory
 
@@ -94,9 +96,7 @@ class Server:
             OwnPorts(),
             sending=self._sending,
             outgoing=config.queue.concurrency_total,
-            web=lambda pages: web_factory(
-                SiteContent(self._health.report, self._metrics_page, self._policy), pages, runtime.clock
-            ),
+            web=lambda pages: web_factory(self._site_content(), pages, runtime.clock),
         )
         self._process = MailProcess(
             runtime, self._stores, self._serving, Closing(STEP, STORE, THREADS), lambda: self.config.server.grace
@@ -285,6 +285,16 @@ class Server:
         self._certificates.watch()
 
     # What it tells
+
+    def _site_content(self) -> SiteContent:
+        runtime, certificates = self._process.runtime, self._certificates
+        clients = ClientPages(
+            lambda: published(self.config, certificates.pairs),
+            self._stores.directory.is_local,
+            lambda content: signed(content, certificates.pairs, self.config.server.hostname),
+            runtime.threads,
+        )
+        return SiteContent(self._health.report, self._metrics_page, self._policy, clients)
 
     async def _metrics_page(self) -> tuple[bytes, bytes]:
         metrics = self._process.metrics

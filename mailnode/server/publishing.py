@@ -15,6 +15,7 @@ from mailnode.net.tls import BrokenPair, CertificateStore, Pair, pair_for, read_
 from mailnode.server.reloading import certificate_files
 from mailnode.values.published import SERVICES, OwnStsPolicy, Published
 
+HTTPS = 443
 USUAL_PORTS = {"submissions": 465, "submission": 587, "imaps": 993, "imap": 143, "pop3s": 995, "pop3": 110}
 
 
@@ -32,6 +33,7 @@ def published(config: Config, pairs: Sequence[Pair]) -> Published:
         config.published.dmarc,
         config.published.reports_to,
         {name: pair.issuer for pair in reversed(pairs) for name in pair.names},
+        _clients_port(config),
         tuple(dict.fromkeys(hops)),
     )
 
@@ -85,6 +87,16 @@ def _services(config: Config) -> dict[str, int]:
                 found[label] = tcp_port(listener.endpoint) or USUAL_PORTS[label]
                 break
     return found
+
+
+def _clients_port(config: Config) -> int:
+    """Return the port at which programs find their settings by https; 0: they do not."""
+    if config.published.clients == "no":
+        return 0
+    for listener in config.listener:
+        if listener.protocol == "http" and listener.tls == "implicit" and "clients" in listener.pages:
+            return tcp_port(listener.endpoint) or HTTPS
+    return HTTPS if config.published.clients == "yes" else 0
 
 
 def _policy_is_served(config: Config) -> bool:

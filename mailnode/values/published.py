@@ -6,6 +6,9 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+# Names that programs look for their settings under, with a domain behind them.
+CLIENT_HOSTS = ("autoconfig", "autodiscover")
+
 # Labels of services in SRV records (RFC 6186 3, RFC 8314 5.1), with the protocol and the kind of TLS each stands for.
 SERVICES: Mapping[str, tuple[str, str]] = {
     "submissions": ("submission", "implicit"),
@@ -61,4 +64,5 @@ class Published:
     dmarc: str = "quarantine"  # what others are asked to do with mail that is not ours
     reports_to: str = ""  # the address that reports go to; "": postmaster of each domain
     issuers: Mapping[str, str] = field(default_factory=dict)  # by a certificate's name: its issuer's organization
+    clients: int = 0  # the port at which programs find their settings by https; 0: nothing shows them
     relays: tuple[str, ...] = ()  # hosts that mail leaves through instead of by MX records

@@ -1,4 +1,4 @@
-"""The http listener: /health, /metrics and the MTA-STS policy of each domain, and nothing else.
+"""The http listener: /health, /metrics, the MTA-STS policy of each domain, the settings of mail programs, and nothing else.
 
 A connection is for one request, and lasts for so long at most: who sends requests and reads no answers, or sends one
 slowly, is let go.
@@ -9,24 +9,20 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
 
-from twisted.internet.defer import Deferred
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.protocols.policies import ThrottlingFactory, ThrottlingProtocol
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET, Request, Site
+from twisted.web.server import Request, Site
 
 from mailnode.interfaces.runtime import IClock, IDelayed
 from mailnode.values.events import emit
+from mailnode.web.clients.pages import ClientPages
+from mailnode.web.page import NOT_HERE, Page, PageContent, PageRequest, Pages, UntypedRequest, host_of, not_here
 
-UntypedRequest: TypeAlias = Any  # a Request: hardly a method of it has types
-PageContent = tuple[int, bytes, bytes]  # status, content type, body
-
-NOT_HERE: PageContent = 404, b"text/plain; charset=utf-8", b"not here\n"
 POLICY_HOST = "mta-sts."  # and the domain, RFC 8461 3.3
 MAX_BODY = 65_536  # octets of a request, which none of these needs
 MAX_SHOWN = 200  # octets of a path that are logged
@@ -94,46 +90,6 @@ class ShortRequest(Request):
         super().handleContentChunk(data)  # type: ignore[no-untyped-call]
 
 
-class Page(Resource):
-    """One page, from a coroutine of the host name that was asked."""
-
-    isLeaf = True
-
-    def __init__(self, make: Callable[[str], Awaitable[PageContent]]) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._make = make
-
-    def render(self, request: Request) -> int:
-        """Answer GET and HEAD, and nothing else."""
-        if request.method not in (b"GET", b"HEAD"):
-            request.setHeader(b"allow", b"GET, HEAD")  # type: ignore[no-untyped-call]
-            self._answer((405, b"text/plain; charset=utf-8", b"GET or HEAD\n"), request)
-            return NOT_DONE_YET
-        if request.postpath:
-            self._answer(NOT_HERE, request)
-            return NOT_DONE_YET
-        gone: list[Failure] = []
-        request.notifyFinish().addErrback(gone.append)
-        made = Deferred.fromCoroutine(_as_coroutine(self._make, _host(request)))
-        made.addErrback(self._failed)
-        made.addCallback(lambda page: None if gone else self._answer(page, request))
-        return NOT_DONE_YET
-
-    def _failed(self, failure: Failure) -> PageContent:
-        _log.failure("a page could not be made", failure)
-        return 500, b"text/plain; charset=utf-8", b"unknown trouble; see the log\n"
-
-    def _answer(self, page: PageContent, request: UntypedRequest) -> None:
-        status, content_type, body = page
-        request.setResponseCode(status)
-        request.setHeader(b"content-type", content_type)
-        request.setHeader(b"content-length", b"%d" % len(body))
-        request.setHeader(b"cache-control", b"no-store")
-        if request.method != b"HEAD":
-            request.write(body)
-        request.finish()
-
-
 class LoggedSite(Site):
     """The pages, each request of which is an event of our log."""
 
@@ -157,41 +113,15 @@ def _shown(octets: bytes) -> str:
     return octets[:MAX_SHOWN].decode("ascii", "replace")
 
 
-class Pages(Resource):
-    """Where pages hang; anything else is not here."""
-
-    def getChild(self, path: bytes, request: Request) -> Resource:
-        """Return the page of a name nobody has."""
-        return Page(_not_here)
-
-    def render(self, request: Request) -> int:
-        """Answer for the folder itself."""
-        return Page(_not_here).render(request)
-
-
 class RootPages(Pages):
     """The first of them. A policy host has its policy and no other page."""
 
     def getChildWithDefault(self, path: bytes, request: Request) -> Resource:
         """Return what hangs under a name."""
-        if path != b".well-known" and _host(request).startswith(POLICY_HOST):
-            return Page(_not_here)
+        if path != b".well-known" and host_of(request).startswith(POLICY_HOST):
+            return Page(not_here)
         found: Resource = super().getChildWithDefault(path, request)  # type: ignore[no-untyped-call]
         return found
-
-
-def _host(request: UntypedRequest) -> str:
-    """Return the host name a request is for, lower case, without port; "" where none is told."""
-    name: bytes = request.getHeader(b"host") or b""
-    return name.partition(b":")[0].decode("ascii", "replace").lower()
-
-
-async def _not_here(host: str) -> PageContent:
-    return NOT_HERE
-
-
-async def _as_coroutine(make: Callable[[str], Awaitable[PageContent]], host: str) -> PageContent:
-    return await make(host)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,41 +129,47 @@ class SiteContent:
     """What the pages show.
 
     ``health`` returns what /health shows; its ``status`` "ok" is HTTP status 200, any other 503. ``metrics`` returns content type
-    and text of /metrics. ``policy`` returns the MTA-STS policy of a domain; None: it is none of ours.
+    and text of /metrics. ``policy`` returns the MTA-STS policy of a domain; None: it is none of ours. ``clients``
+    has the pages by which mail programs set themselves up; None: there are none.
     """
 
     health: Callable[[], Awaitable[Mapping[str, object]]]
     metrics: Callable[[], Awaitable[tuple[bytes, bytes]]]
     policy: Callable[[str], Awaitable[str | None]]
+    clients: ClientPages | None = None
 
-    async def health_page(self, host: str) -> PageContent:
+    async def health_page(self, asked: PageRequest) -> PageContent:
         """Return /health."""
         state = await self.health()
-        return 200 if state["status"] == "ok" else 503, b"application/json", json.dumps(state).encode() + b"\n"
+        code = 200 if state["status"] == "ok" else 503
+        return PageContent(code, b"application/json", json.dumps(state).encode() + b"\n")
 
-    async def metrics_page(self, host: str) -> PageContent:
+    async def metrics_page(self, asked: PageRequest) -> PageContent:
         """Return /metrics."""
-        return 200, *(await self.metrics())
+        return PageContent(200, *(await self.metrics()))
 
-    async def policy_page(self, host: str) -> PageContent:
+    async def policy_page(self, asked: PageRequest) -> PageContent:
         """Return the policy of the domain whose policy host was asked (RFC 8461 3.2)."""
-        text = await self.policy(host.removeprefix(POLICY_HOST)) if host.startswith(POLICY_HOST) else None
-        return NOT_HERE if text is None else (200, b"text/plain", text.encode("ascii"))
+        ours = asked.host.startswith(POLICY_HOST)
+        text = await self.policy(asked.host.removeprefix(POLICY_HOST)) if ours else None
+        return NOT_HERE if text is None else PageContent(200, b"text/plain", text.encode("ascii"))
 
 
 def web_factory(
     content: SiteContent, pages: Collection[str], clock: IClock, max_connections: int = 100
 ) -> BriefFactory:
-    """Return the factory of an http listener. :param pages: "health", "metrics", "mta-sts": what it shows. :param clock: for
-    timeouts."""
-    root, well_known = RootPages(), Pages()  # type: ignore[no-untyped-call]
+    """Return the factory of an http listener. :param pages: "health", "metrics", "mta-sts", "clients": what it shows.
+    :param clock: for timeouts."""
+    root, well_known = RootPages(), Pages()
     if "health" in pages:
         root.putChild(b"health", Page(content.health_page))
     if "metrics" in pages:
         root.putChild(b"metrics", Page(content.metrics_page))
     if "mta-sts" in pages:
         well_known.putChild(b"mta-sts.txt", Page(content.policy_page))
-        root.putChild(b".well-known", well_known)
+    if "clients" in pages and content.clients is not None:
+        content.clients.hang(root, well_known)
+    root.putChild(b".well-known", well_known)
     site = LoggedSite(root, requestFactory=ShortRequest, timeout=None, reactor=clock)  # type: ignore[no-untyped-call]
     site.protocol = OneRequest  # type: ignore[assignment,method-assign]
     site.displayTracebacks = False

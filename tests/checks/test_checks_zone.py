@@ -153,3 +153,15 @@ def test_a_line_a_record():
 def test_an_authority_without_a_known_name_is_told_of():
     told = notes("example.org", replace(FULL, issuers={"mail.example.org": "Own CA"}))
     assert [note for note in told if "was issued by Own CA" in note and "CAA" in note]
+
+
+def test_where_programs_find_their_settings():
+    shown = replace(FULL, clients=8443)
+    found = values(published=shown)
+    for host in ("autoconfig.example.org", "autodiscover.example.org"):
+        assert found[host, "CNAME"] == ["mail.example.org"]
+    assert found["_autodiscover._tcp.example.org", "SRV"] == ["0 1 8443 mail.example.org"]
+    (note,) = notes("example.org", shown)
+    assert "autoconfig.example.org and autodiscover.example.org" in note
+    for names in (("*.example.org",), ("autoconfig.example.org", "autodiscover.example.org")):
+        assert notes("example.org", replace(shown, certificate_names=FULL.certificate_names + names)) == []

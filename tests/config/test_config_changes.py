@@ -95,7 +95,7 @@ OTHER = {
     "imap": {"hide": ["IDLE"], "client": [{"name": "X", "hide": ["MOVE"]}], "message_limit": 1000, "save_limit": 1000},
     "mta_sts": {"mode": "enforce"},
     "dkim": {"enabled": False, "activate": "by hand"},
-    "published": {"dmarc": "reject", "reports_to": "a@example.org"},
+    "published": {"dmarc": "reject", "reports_to": "a@example.org", "clients": "no"},
     "doctor": {
         "daily": False,
         "tell": "a@example.org",

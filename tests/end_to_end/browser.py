@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from selenium import webdriver
@@ -13,12 +14,13 @@ from servers import Process, free_port, program, wait_for
 class Browser(webdriver.Remote):
     """One with a profile of its own. What is named by a CSS selector is waited for."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, words: Sequence[str] = ()) -> None:
+        """:param words: further options."""
         folder.mkdir()
         chromium, driver = program("chromium"), program("chromedriver")
         options = webdriver.ChromeOptions()
         options.binary_location = chromium
-        for word in ("headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-sync"):
+        for word in ("headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-sync", *words):
             options.add_argument(f"--{word}")
         for word in ("disable-background-networking", "disable-component-update", "disable-dev-shm-usage"):
             options.add_argument(f"--{word}")

@@ -47,7 +47,7 @@ _ACCOUNT = {
 # What every script has: the account's server, a mailbox by its path, messages by their subjects, and what to wait with.
 _COMMON = """
 const {MailServices} = ChromeUtils.importESModule("resource:///modules/MailServices.sys.mjs");
-const server = MailServices.accounts.accounts[0].incomingServer;
+const server = MailServices.accounts.accounts[0]?.incomingServer;
 const mailbox = (name) => server.rootFolder.descendants.find((one) => one.name == name)
   ?.QueryInterface(Ci.nsIMsgImapMailFolder);
 const headers = (name) => [...mailbox(name).messages];
@@ -65,8 +65,11 @@ const finished = (begin) => new Promise((done, fail) => begin({
 class Thunderbird:
     """One profile; started and stopped as often as a test likes."""
 
-    def __init__(self, folder: Path, node: MailNode, port: int, user: str) -> None:
-        """:param port: where IMAP is spoken over implicit TLS, with the node's certificate."""
+    def __init__(
+        self, folder: Path, node: MailNode, port: int | None, user: str, more: dict[str, Any] | None = None
+    ) -> None:
+        """:param port: where IMAP is spoken over implicit TLS, with the node's certificate; None: no account is set up.
+        :param more: preferences."""
         self._program = program("thunderbird")
         self._folder, self._node, self._user = folder, node, user
         self._profile = folder / "profile"
@@ -74,12 +77,16 @@ class Thunderbird:
         self._control = free_port()
         preferences = {
             **_QUIET,
-            **_ACCOUNT,
+            **(more or {}),
             "marionette.port": self._control,
-            "mail.server.server1.port": port,
-            "mail.server.server1.userName": user,
-            "mail.identity.id1.useremail": user,
         }
+        if port is not None:
+            preferences |= {
+                **_ACCOUNT,
+                "mail.server.server1.port": port,
+                "mail.server.server1.userName": user,
+                "mail.identity.id1.useremail": user,
+            }
         (self._profile / "user.js").write_text(
             "".join(f"user_pref({json.dumps(name)}, {json.dumps(value)});\n" for name, value in preferences.items())
         )

@@ -28,7 +28,7 @@ ALLOWED = {
     "tap.py": "twistd's options, a dictionary without types",
     "values/events.py": "fields of an event on their way through a dictionary",
     "values/rows.py": "rows of the store: the SELECT says what they hold",
-    "web/site.py": "twisted.web's Request, whose methods have no types",
+    "web/page.py": "twisted.web's Request, whose methods have no types",
 }
 
 

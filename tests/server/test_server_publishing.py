@@ -60,3 +60,14 @@ def test_servers_that_mail_leaves_through():
     past = {"domains": ["b.example"], "host": ""}
     queue = {"smarthost": {"host": "smart.example"}, "route": [route, past]}
     assert told(("smtp", "tcp:25"), queue=queue).relays == ("relay.example", "smart.example")
+
+
+def test_settings_are_published_where_they_are_shown_or_asked_for():
+    assert told(("smtp", "tcp:25")).clients == 0
+    assert told(("http", "tcp:80", "none")).clients == 0
+    assert told(("http", "tcp:8443", "implicit")).clients == 8443
+    assert told(("http", "systemd:domain=INET6:name=https", "implicit")).clients == 443
+    assert told(("smtp", "tcp:25"), published={"clients": "yes"}).clients == 443
+    assert told(("http", "tcp:443", "implicit"), published={"clients": "no"}).clients == 0
+    other = {"protocol": "http", "endpoint": "tcp:443", "tls": "implicit", "pages": ["mta-sts"]}
+    assert told(listener=[other]).clients == 0

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Coroutine
 from functools import cache
 from typing import Any, cast
+from xml.etree import ElementTree
 
 import trustme
 from twisted.internet.defer import Deferred
@@ -26,6 +27,10 @@ from mailnode.net.policy_host import LARGEST as LARGEST_POLICY
 from mailnode.net.policy_host import PolicyHost
 from mailnode.net.report_host import ReportHost
 from mailnode.net.token_issuer import IssuerPlaces, TokenIssuer
+from mailnode.values.published import Published
+from mailnode.web.clients.autodiscover import MAX_VALUE, BadRequest, asked_address
+from mailnode.web.clients.pages import ClientPages
+from mailnode.web.page import PageContent, PageRequest
 from mailnode.web.site import REQUEST_SECONDS, SiteContent, web_factory
 from tests.fuzz.target import Target, pieces, variant
 from tests.fuzz.watched import watched
@@ -34,7 +39,7 @@ POLICY = "version: STSv1\r\nmode: none\r\nmax_age: 86400\r\n"
 CONTENT = {
     b"200": {b'{"status": "ok"}\n', b"x 1\n", POLICY.encode()},
     b"404": {b"not here\n"},
-    b"405": {b"GET or HEAD\n"},
+    b"405": {b"GET or HEAD\n", b"POST\n", b"GET or HEAD or POST\n"},
 }
 HEAD = re.compile(rb"HTTP/1\.[01] ([2-5][0-9]{2}) [ -~]*(?:\r\n[A-Za-z-]+: [ -~]*)*")
 
@@ -65,10 +70,40 @@ async def _policy(domain: str) -> str | None:
     return POLICY if domain == "x.test" else None
 
 
+async def _is_local(domain: str) -> bool:
+    return domain == "y.test"
+
+
+def autodiscover(data: bytes) -> None:
+    """Read what a program asks Autodiscover, and answer it: what is written can be read."""
+    address, schema = asked_address(data)
+    assert max(len(address), len(schema)) <= MAX_VALUE
+    pages = ClientPages(
+        lambda: Published("mx.y.test", services={"imaps": 993}), _is_local, lambda profile: profile, CallingThread()
+    )
+    page = _now(pages.autodiscover(PageRequest("y.test", "y.test", body=data)))
+    assert page.status == 200
+    ElementTree.fromstring(page.body)
+    query = PageRequest("y.test", "y.test", fields={"emailaddress": address})
+    for made in (pages.autoconfig, pages.profile, pages.person):
+        assert _now(made(query)).status in (200, 404)
+
+
+def _now(coroutine: Coroutine[Any, Any, PageContent]) -> PageContent:
+    found: list[Any] = []
+    Deferred.fromCoroutine(coroutine).addBoth(found.append)
+    if isinstance(found[0], Failure):
+        found[0].raiseException()
+    page: PageContent = found[0]
+    return page
+
+
 def site(data: bytes) -> None:
     """Ask for pages: there is one answer at most, of ours, and the connection ends in time whatever comes."""
     clock = MemoryReactorClock()
-    factory = web_factory(SiteContent(_health, _metrics, _policy), ("health", "metrics", "mta-sts"), clock)
+    clients = ClientPages(lambda: Published("mx.x.test"), _is_local, lambda profile: profile, CallingThread())
+    pages = ("health", "metrics", "mta-sts", "clients")
+    factory = web_factory(SiteContent(_health, _metrics, _policy, clients), pages, clock)
     protocol, transport = cast(Protocol, factory.buildProtocol(None)), _Transport()
     transport.protocol = protocol
     with watched():
@@ -183,7 +218,39 @@ def https(data: bytes) -> None:
 TEXT = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\n"
 JSON = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
+OUTLOOK = b"""<?xml version="1.0" encoding="utf-8"?>
+<Autodiscover xmlns="http://schemas.microsoft.com/exchange/autodiscover/outlook/requestschema/2006"><Request>
+<EMailAddress>anna@y.test</EMailAddress><AcceptableResponseSchema>%s</AcceptableResponseSchema></Request></Autodiscover>"""
+
 TARGETS = (
+    Target(
+        "autodiscover",
+        autodiscover,
+        (
+            OUTLOOK % b"http://schemas.microsoft.com/exchange/autodiscover/outlook/responseschema/2006a",
+            OUTLOOK % b"http://schemas.microsoft.com/exchange/autodiscover/mobilesync/responseschema/2006",
+            b"<a><EMailAddress>&quot;&lt;&amp;&quot;@y.test</EMailAddress></a>",
+            b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>',
+            b"<a>" * 9,
+            b"",
+        ),
+        errors=(BadRequest,),
+        words=(
+            b"<EMailAddress>",
+            b"</EMailAddress>",
+            b"anna@y.test",
+            b'"a b"@y.test',
+            b"<AcceptableResponseSchema>",
+            b"&#xFFFE;",
+            b"&#0;",
+            b"<![CDATA[",
+            b"]]>",
+            b"<!DOCTYPE a [<!ENTITY b SYSTEM 'file:///x'>]>",
+            b'encoding="utf-16"',
+            b" xmlns:a='b'",
+            b"\xff\xfe",
+        ),
+    ),
     Target(
         "site",
         site,
