@@ -200,6 +200,9 @@ class Examining(Protocol):
     async def facts(self) -> ServerFacts:
         """Return what checks go by, as far as it is known without the store."""
 
+    async def refused_logins(self) -> tuple[int, float] | None:
+        """Return how many were refused, and since when (UTC seconds); None: nobody counts."""
+
     async def look(self, checks: Sequence[Check], facts: ServerFacts) -> list[Item]:
         """Return the items of checks, run side by side, within half a minute."""
 

@@ -7,14 +7,16 @@ from typing import TypedDict
 
 from mailnode.admin.administration import Administration
 from mailnode.admin.operations import operation
-from mailnode.checks.facts import DomainFacts, ServerFacts
+from mailnode.checks.facts import DomainFacts, ServerFacts, StoreFacts
 from mailnode.checks.row import Occasion
 from mailnode.checks.table import checks_for
 from mailnode.checks.zone import zone
+from mailnode.errors import DomainError
 from mailnode.values.dkim import dkim_records
 from mailnode.values.item import Item, ItemState
 
 MAX_DOMAINS = 50  # whose records are looked at in one go
+TALLY_AGE = 60.0  # seconds that the count of what waits in the queue may be old
 
 WRONG = frozenset({ItemState.FAILED, ItemState.TO_DO})
 
@@ -56,14 +58,19 @@ async def doctor(admin: Administration, explain: bool = False) -> Diagnosis:
 
 
 async def examine(admin: Administration) -> list[Item]:
-    """Return the items of every check that the doctor makes. :raises DomainError: the store cannot be read."""
+    """Return the items of every check that the doctor makes."""
     facts = await _facts(admin)
     return await admin.examining.look(checks_for(Occasion.DOCTOR), facts)
 
 
 async def _facts(admin: Administration) -> ServerFacts:
+    """Return all that is known. What the store does not tell must hide nothing else."""
     facts = await admin.examining.facts()
-    return replace(facts, domains=tuple(await _domains(admin)))
+    try:
+        domains, store = await _domains(admin), await _store(admin)
+    except DomainError as error:
+        return replace(facts, store_trouble=f"the store does not answer ({type(error).__name__})")
+    return replace(facts, domains=tuple(domains), store=store)
 
 
 async def _domains(admin: Administration) -> list[DomainFacts]:
@@ -73,3 +80,23 @@ async def _domains(admin: Administration) -> list[DomainFacts]:
         keys = dkim_records(await admin.directory.dkim_keys(domain.name))
         found.append(DomainFacts(domain.name, tuple(zone(domain.name, published, keys))))
     return found
+
+
+async def _store(admin: Administration) -> StoreFacts:
+    now = admin.clock.seconds()
+    tally = await admin.queue.tally(now, TALLY_AGE)
+    facts = StoreFacts(tally.recipients, tally.oldest)
+    refused = await admin.examining.refused_logins()
+    if refused is not None:
+        facts = replace(facts, failed_logins=refused[0], failed_since=refused[1])
+    if admin.server is None:
+        return facts
+    told = await admin.server.status()
+    since = now - told["index_behind"] if told["unindexed"] else None
+    return replace(
+        facts,
+        queue_paused=tuple(told["paused"]),
+        unindexed=told["unindexed"],
+        index_since=since,
+        damage=tuple(told["damage"]),
+    )

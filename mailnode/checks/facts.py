@@ -82,7 +82,7 @@ class ServerFacts:
     certificates: tuple[CertificateFacts, ...] = ()
     certificate_troubles: tuple[str, ...] = ()  # files that cannot be used
     store: StoreFacts | None = None
+    store_trouble: str = ""  # why the store could not be asked
     backup: BackupFacts | None = None
     version: str = ""  # of what runs
     installed: str = ""  # of what is installed now
-    formats: tuple[str, ...] = ()  # what is wrong with formats of stored files, a line each

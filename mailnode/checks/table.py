@@ -10,12 +10,13 @@ from mailnode.checks import looks
 from mailnode.checks.row import Check, Occasion
 
 
-def _collected() -> Iterator[Check]:
+def collected() -> Iterator[Check]:
+    """Yield the rows, file by file in the order of their names."""
     for module in sorted(found.name for found in iter_modules(looks.__path__, f"{looks.__name__}.")):
         yield from getattr(import_module(module), "CHECKS", ())
 
 
-CHECKS: dict[str, Check] = {check.name: check for check in _collected()}
+CHECKS: dict[str, Check] = {check.name: check for check in collected()}
 
 
 def checks_for(occasion: Occasion) -> list[Check]:

@@ -50,6 +50,7 @@ from mailnode.values.events import emit, moment
 from mailnode.values.queue import QueueTally
 from mailnode.values.search import IndexLag
 from mailnode.web.clients.pages import ClientPages
+from mailnode.web.merging import total
 from mailnode.web.metrics import Metrics
 from mailnode.web.site import SiteContent, web_factory
 
@@ -172,7 +173,12 @@ class Server:
             self._stores.deleted,
             backup_opener(runtime.threads, runtime.clock),
             Examination(
-                lambda: self.config, lambda: self._certificates.pairs, runtime.clock, runtime.threads, running=True
+                lambda: self.config,
+                lambda: self._certificates.pairs,
+                runtime.clock,
+                runtime.threads,
+                running=True,
+                refused_logins=self._refused_logins,
             ),
             lambda: self.config.dkim.settings(),
             self,
@@ -308,6 +314,10 @@ class Server:
         further, counted = await self._further.counted()
         metrics.set("workers", 1 + further)
         return metrics.render(counted)
+
+    async def _refused_logins(self) -> int:
+        _, counted = await self._further.counted()
+        return int(total([self._process.metrics.snapshot(), *counted], "logins", result="refused"))
 
     async def _policy(self, domain: str) -> str | None:
         return own_policy(self.config).text if await self._stores.directory.is_local(domain) else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -39,17 +39,25 @@ class Examination:
         threads: IThreads,
         *,
         running: bool,
+        refused_logins: Callable[[], Awaitable[int]] | None = None,
     ) -> None:
-        """:param pairs: returns the certificates in use. :param running: whether a server does."""
+        """:param pairs: returns the certificates in use. :param running: whether a server does.
+        :param refused_logins: returns how many were refused from now on; None: nobody counts."""
         self._config = config
         self._pairs = pairs
         self._clock = clock
         self._threads = threads
         self._running = running
+        self._refused_logins = refused_logins
+        self._since = clock.seconds()
 
     async def facts(self) -> ServerFacts:
         """See there."""
         return await self._threads.run("doctor", configured_facts, self._config(), self._pairs(), self._running)
+
+    async def refused_logins(self) -> tuple[int, float] | None:
+        """See there."""
+        return None if self._refused_logins is None else (await self._refused_logins(), self._since)
 
     async def look(self, checks: Sequence[Check], facts: ServerFacts) -> list[Item]:
         """See there."""
@@ -73,13 +81,22 @@ def configured_facts(config: Config, pairs: Sequence[Pair], running: bool) -> Se
         tuple(port for listener in config.listener if (port := _port(listener)) is not None),
         told.relays,
         str(config.server.data),
-        (),
+        _secret_files(config),
         told,
         certificates=tuple(map(_certificate, pairs)),
         backup=_backup(settings.backups) if settings.backups else None,
         version=VERSION,
         installed=_installed(),
     )
+
+
+def _secret_files(config: Config) -> tuple[str, ...]:
+    """Return the files with keys and passwords that the configuration names."""
+    found = [] if config.tls is None else [config.tls.key, *(name.key for name in config.tls.name)]
+    files = [*found, *(hop.password_file for _, hop in config.queue.next_hops())]
+    if config.auth.oauth is not None:
+        files.append(config.auth.oauth.client_secret_file)
+    return tuple(str(file) for file in files if file is not None)
 
 
 def _port(listener: Listener) -> ServedPort | None:

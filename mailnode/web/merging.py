@@ -52,6 +52,18 @@ def merged(snapshots: Sequence[Snapshot]) -> Snapshot:
     return list(families.values())
 
 
+def total(snapshots: Sequence[Snapshot], counter: str, **labels: str) -> float:
+    """Return a counter of several processes, with some labels whatever the others are. :param counter: a name of ``METRICS``."""
+    wanted = set(labels.items())
+    return sum(
+        value
+        for one in snapshots
+        for _, _, _, samples in one
+        for sample, found, value in samples
+        if sample == f"mailnode_{counter}_total" and wanted <= set(found)
+    )
+
+
 class Merged:
     """Several snapshots, for ``generate_latest``."""
 

@@ -8,9 +8,10 @@ import pytest
 from twisted.logger import globalLogPublisher
 from world import FakeWorld
 
+from mailnode.checks import looks
 from mailnode.checks.row import Check, Occasion, done
 from mailnode.checks.running import look_at_all
-from mailnode.checks.table import CHECKS, checks_for
+from mailnode.checks.table import CHECKS, checks_for, collected
 from mailnode.values.item import ItemState
 
 
@@ -90,6 +91,15 @@ def test_checks_are_found_by_their_being_there():
     assert {"host-name", "resolver", "port-25-outwards"} <= set(CHECKS)
     assert all(name == one.name and one.about and one.why for name, one in CHECKS.items())
     assert {one.name for one in checks_for(Occasion.DOCTOR)} <= set(CHECKS)
+
+
+def test_a_file_in_the_folder_is_a_check(tmp_path, monkeypatch):
+    (tmp_path / "teapot.py").write_text(
+        "from mailnode.checks.row import Check\n"
+        "CHECKS = (Check(name='teapot', about='It is short', why='And stout.', look=None),)\n"
+    )
+    monkeypatch.setattr(looks, "__path__", [*looks.__path__, str(tmp_path)])
+    assert {"teapot", *CHECKS} == {check.name for check in collected()}
 
 
 def test_every_check_survives_a_world_in_which_there_is_nothing():

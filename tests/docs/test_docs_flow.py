@@ -51,6 +51,7 @@ def test_every_kind_of_addition_is_told():
         "An SMTP extension",
         "A policy",
         "An administrative operation",
+        "A check",
         "A setting",
     ]
 
