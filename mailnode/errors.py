@@ -155,3 +155,11 @@ class NoSuchName(DomainError):
 
 class UpdateFailed(DomainError):
     """A name server did not take a change of its zone, or did not say so; the text says why, in words."""
+
+
+class CertificateFailed(DomainError):
+    """A certificate was not issued; the text says why, in words. ``wait``: seconds the authority asks to wait for."""
+
+    def __init__(self, text: str, wait: float = 0.0) -> None:
+        super().__init__(text)
+        self.wait = wait

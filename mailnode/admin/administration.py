@@ -9,6 +9,7 @@ from typing import Protocol, TypedDict
 from mailnode.checks.facts import ServerFacts
 from mailnode.checks.row import Check
 from mailnode.interfaces.accounts import IDirectory
+from mailnode.interfaces.acme import IRenewal
 from mailnode.interfaces.backups import IBackupMail
 from mailnode.interfaces.dmarc import IDmarcResults
 from mailnode.interfaces.dns import IDnsLookup
@@ -63,6 +64,7 @@ class ServerStatus(TypedDict):
     unindexed: int  # messages that the search index does not have yet
     index_behind: float  # seconds since the first of these arrived
     damage: list[str]  # what is wrong with files of the store, a line each
+    renewal: str  # why the last try to renew certificates failed; "": it did not, or nothing renews them
 
 
 class Reloaded(ServerStatus):
@@ -152,6 +154,9 @@ class RunningServer(StoreFiles, Protocol):
 
     async def status(self) -> ServerStatus:
         """Return what each process serves, and what is wrong."""
+
+    def renewal(self) -> IRenewal | None:
+        """Return what renews certificates by itself; None: nothing does."""
 
 
 class StoppedStore(Protocol):

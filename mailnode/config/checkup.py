@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mailnode.config.demo import certificate_files
-from mailnode.config.endpoints import reached_locally
+from mailnode.config.endpoints import reached_locally, tcp_port
 from mailnode.config.fields import Network
 from mailnode.config.schema import Config, Tls, TlsName
 from mailnode.errors import ConfigurationError
@@ -85,6 +85,8 @@ def _access(config: Config, user: User, file: Path | None, log: Path | None) -> 
         yield True, f"store.url: {wrong}"
     if wrong := _no_jose(config):
         yield True, f"auth.oauth: {wrong}"
+    if wrong := _no_acme(config):
+        yield True, f"acme: {wrong}"
     for key, given in _read_later(config):
         if given is not None and (wrong := _cannot_read(given)):
             yield True, f"{key}: {given}: {wrong} by the user {user.name}"
@@ -111,6 +113,11 @@ def _read_later(config: Config) -> Iterator[tuple[str, Path | None]]:
         yield f"{key}.password_file", server.password_file
         yield f"{key}.proxy_password_file", server.proxy_password_file
     yield "auth.client_ca", config.auth.client_ca
+    if config.acme is not None:
+        yield "acme.eab_key_file", config.acme.eab_key_file
+        yield "acme.ca_file", config.acme.ca_file
+        for index, zone in enumerate(config.acme.zone):
+            yield f"acme.zone[{index}].key_file", zone.key_file
     if config.auth.oauth is not None:
         yield "auth.oauth.keys_file", config.auth.oauth.keys_file
         yield "auth.oauth.client_secret_file", config.auth.oauth.client_secret_file
@@ -210,6 +217,11 @@ def _no_jose(config: Config) -> str:
     return _missing("signed tokens need mailnode[oauth]", "joserfc.jwt")
 
 
+def _no_acme(config: Config) -> str:
+    """Return why no certificate could be got, or ""."""
+    return "" if config.acme is None else _missing("certificates from an authority need mailnode[acme]", "acme.client")
+
+
 def _missing(needs: str, *modules: str) -> str:
     try:
         for name in modules:
@@ -250,7 +262,21 @@ def warnings(config: Config) -> list[str]:
     for network in config.auth.no_throttle_for:
         if wide := _wide(network):
             found.append(f"auth.no_throttle_for: {network}: {wide}: they may guess passwords without being held up")
-    return found + _missing_checks(config) + _double_checks(config) + _unreached(config)
+    return found + _unproved(config) + _missing_checks(config) + _double_checks(config) + _unreached(config)
+
+
+def _unproved(config: Config) -> list[str]:
+    """An authority comes to port 80, or 443, and to no other."""
+    acme = config.acme
+    if acme is None or acme.challenge == "dns-01" or acme.webroot is not None:
+        return []
+    number, tls = (80, "none") if acme.challenge == "http-01" else (443, "implicit")
+    for listener in config.listener:
+        right = listener.tls == tls and (tls == "implicit" or listener.protocol == "http")
+        if right and tcp_port(listener.endpoint) in (number, 0):
+            return []
+    what = "a listener for http without TLS" if number == 80 else 'a listener with tls = "implicit"'
+    return [f"acme.challenge: {acme.challenge} needs {what} that is reached at port {number}; here none is"]
 
 
 def _missing_checks(config: Config) -> list[str]:

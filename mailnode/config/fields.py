@@ -69,6 +69,15 @@ def _host_name(value: str) -> str:
     return domain_key(value)
 
 
+def _certificate_name(value: str) -> str:
+    """A host name in A-labels; "*." may stand before it."""
+    wild = "*." if value.startswith("*.") else ""
+    name = _host_name(value.removeprefix("*."))
+    if not name.isascii():
+        raise ValueError("should be written in A-labels, xn--...")
+    return wild + name
+
+
 def _host(value: str) -> str:
     try:
         return str(ipaddress.ip_address(value))
@@ -207,6 +216,7 @@ Octets = Annotated[int, Field(ge=1), BeforeValidator(units.octets), Called("octe
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 
 HostName = Annotated[str, AfterValidator(_host_name), Called("host name")]
+CertificateName = Annotated[str, AfterValidator(_certificate_name), Called("host name")]
 IpAddress = Annotated[str, AfterValidator(_address), Called("IP address")]
 SocketAddressOrNone = Annotated[str, AfterValidator(_server_address_or_none), Called("address")]
 SocketAddress = Annotated[str, AfterValidator(_server_address), Called("address")]
@@ -219,6 +229,7 @@ SenderPattern = Annotated[str, AfterValidator(_senders_of_route), Called("sender
 AccountPattern = Annotated[str, AfterValidator(_accounts_of_route), Called("accounts")]
 DomainPattern = Annotated[str, AfterValidator(_domains_of_route), Called("domains")]
 Host = Annotated[str, AfterValidator(_host), Called("host")]
+HttpsUrl = Annotated[str, AfterValidator(_https_url), Called("https URL")]
 HttpsUrlOrNone = Annotated[str, AfterValidator(_https_url_or_none), Called("https URL")]
 StoreUrl = Annotated[str, AfterValidator(_store_url)]
 BlobPlace = Annotated[str, AfterValidator(_blob_place)]

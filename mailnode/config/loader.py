@@ -13,6 +13,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from mailnode.config.acme import Acme, acme_mistakes
 from mailnode.config.doctor import Doctor
 from mailnode.config.endpoints import overlapping, reached_locally
 from mailnode.config.fields import Section
@@ -68,6 +69,7 @@ _SINGLE: dict[str, type[Section]] = {
     "store": Store,
     "search": Search,
     "tls": Tls,
+    "acme": Acme,
     "dns": Dns,
     "queue": Queue,
     "limits": Limits,
@@ -169,6 +171,9 @@ def _absolute(sections: Sections, base: Path) -> Sections:
     if changed.get("auth") is not None:
         oauth = changed["auth"].oauth and at(changed["auth"].oauth, "keys_file", "client_secret_file")
         changed["auth"] = at(changed["auth"], "client_ca").model_copy(update={"oauth": oauth})
+    if changed.get("acme") is not None:
+        acme = at(changed["acme"], "webroot", "eab_key_file", "ca_file")
+        changed["acme"] = acme.model_copy(update={"zone": [at(zone, "key_file") for zone in acme.zone]})
     queue = changed.get("queue")
     if queue is not None:
         smarthost = queue.smarthost and at(queue.smarthost, "password_file", "proxy_password_file")
@@ -189,6 +194,9 @@ def _cross_mistakes(sections: Sections, checks: Checks) -> list[str]:
     mistakes += _overlap_mistakes(listeners)
     mistakes += _tls_mistakes(listeners, sections, checks)
     mistakes += _domain_mistakes(sections.get("domain", []))
+    acme, server = sections.get("acme"), sections.get("server")
+    if acme is not None and server is not None:
+        mistakes += acme_mistakes(acme, server.hostname)
     queue: Queue | None = sections.get("queue")
     if queue is not None:
         mistakes += route_mistakes(queue.next_hops())
@@ -254,6 +262,8 @@ def _overlap_mistakes(listeners: Sequence[Listener | None]) -> list[str]:
 def _tls_mistakes(listeners: Sequence[Listener | None], sections: Sections, checks: Checks) -> list[str]:
     wanted = [f"listener[{i}]" for i, one in enumerate(listeners) if one is not None and one.tls != "none"]
     if "tls" not in sections:
+        if "acme" in sections:
+            return []
         return [f"tls.certificate: is required, because {wanted[0]} has TLS"] if wanted else []
     tls: Tls | None = sections["tls"]
     if tls is None:

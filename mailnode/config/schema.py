@@ -1,5 +1,5 @@
 """The configuration: its keys, types, defaults and help texts; those of routes, of logging in and of IMAP stand in
-:mod:`mailnode.config.routes`, :mod:`mailnode.config.logins` and :mod:`mailnode.config.imap`.
+:mod:`mailnode.config.routes`, :mod:`mailnode.config.logins`, :mod:`mailnode.config.imap` and :mod:`mailnode.config.acme`.
 
 docs/configuration.rst is generated from here (:mod:`mailnode.config.docs`).
 """
@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from mailnode.config.acme import Acme
 from mailnode.config.doctor import Doctor
 from mailnode.config.fields import (
     BlobPlace,
@@ -502,6 +503,7 @@ class Config(Section):
     search: Search = Search.model_validate({})
     listener: list[Listener] = Field(min_length=1)
     tls: Tls | None = None
+    acme: Acme | None = None
     dns: Dns = Dns.model_validate({})
     queue: Queue = Queue.model_validate({})
     limits: Limits = Limits.model_validate({})

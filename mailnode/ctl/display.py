@@ -294,6 +294,8 @@ def status(result: ServerStatus) -> str:
     if result["unindexed"]:
         head += f"\nsearch index: {result['unindexed']} messages behind, {result['index_behind']:.0f} s"
     head += "".join(f"\n! {words}" for words in [*result["paused"], *result["damage"]])
+    if result["renewal"]:
+        head += f"\n! certificates are not renewed: {as_text(result['renewal'])}"
     return f"{head}\n\n{table(rows, ('process', 'pid', 'generation', 'certificate', 'not_after', 'sha256'))}"
 
 

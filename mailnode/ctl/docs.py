@@ -52,7 +52,10 @@ JSON
 (the configuration file names it); ``show`` also ``accounts``, ``aliases`` and ``postmaster`` (whom mail for
 ``postmaster`` and ``MAILER-DAEMON`` of it reaches). ``domain records``: ``domain`` (in A-labels), ``records``, each
 with ``name``, ``type``, ``value`` and ``why``, and ``notes``. ``doctor``: ``ok``, and ``items`` with
-``name``, ``state``, ``seen``, ``mend`` and ``explained``. ``domain check``: ``ok``, and ``records`` with ``verdict``
+``name``, ``state``, ``seen``, ``mend`` and ``explained``. ``certificate list`` and ``renew``: ``directory``, ``certificates``, each
+with ``kind`` (ecdsa, rsa), ``names``, ``not_after``, ``renew_at`` ("": as soon as it can be), ``why``, ``next_key`` (for TLSA
+records 3 1 1) and ``note`` (why that key waits), ``trouble`` (why the last try failed), ``failures``, ``next_try`` and
+``under_way``. ``domain check``: ``ok``, and ``records`` with ``verdict``
 (right, missing, differs, hint, failed), ``wanted``, ``found`` and ``advice``. ``domain dkim`` and what changes its keys:
 ``selector``, ``algorithm`` (rsa, ed25519), ``state`` (next, active, retired, spent), ``created``, ``todo``, ``name`` and
 ``text`` (of its TXT record). ``account list``: ``address``, ``id``, ``status`` (active,

@@ -18,6 +18,7 @@ from mailnode.admin.published import ZoneCheck, ZoneRecords
 from mailnode.admin.store import StoreVerified
 from mailnode.ctl import display, doctor_words, zone
 from mailnode.ctl.backup_words import BACKUP_WORDS
+from mailnode.ctl.certificate_words import CERTIFICATE_WORDS
 from mailnode.ctl.parts import OctetsType, Place, changed, show, shown
 from mailnode.ctl.queue_words import QUEUE_WORDS
 from mailnode.ctl.wording import Given, Words
@@ -42,6 +43,7 @@ GROUPS = {
     "acl": "Who besides the owner may do what with a mailbox (RFC 4314).",
     "queue": "Mail that waits for another server.",
     "policy": "What judges the mail that comes in.",
+    "certificate": "Certificates that the server gets from an authority and renews by itself.",
     "tls": "How well connections to servers of other domains are encrypted, and reports of it.",
     "dmarc": "Mail that says it is from domains here, as other servers report it, and what they are told.",
 }
@@ -408,6 +410,7 @@ WORDS = {
     **QUEUE_WORDS,
     # Backups
     **BACKUP_WORDS,
+    **CERTIFICATE_WORDS,
     # The server and its files
     "reload": Words("Let the running server read its configuration and certificates again.", shown(display.reloaded)),
     "status": Words(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from random import uniform
+from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
 
@@ -21,6 +22,7 @@ from mailnode.delivery.loud import Alarm
 from mailnode.delivery.scratch import remove_scratch
 from mailnode.delivery.sending import Sending
 from mailnode.errors import DomainError
+from mailnode.interfaces.acme import IRenewal
 from mailnode.interfaces.reactor import IServerReactor
 from mailnode.interfaces.runtime import IClock
 from mailnode.net.lookup import ReactorLookup
@@ -29,6 +31,7 @@ from mailnode.net.tls import CertificateStore
 from mailnode.server.administration import password_judge
 from mailnode.server.examining import Examination
 from mailnode.server.health import HealthReport
+from mailnode.server.issued import issued_files, issuing, stand_in
 from mailnode.server.judging import Trials
 from mailnode.server.outgoing import Outgoing
 from mailnode.server.partition_service import PartitionService
@@ -47,6 +50,7 @@ from mailnode.server.stores import OwnStores, backup_opener
 from mailnode.upkeep.sweeper import Sweeper
 from mailnode.values.checked import StoreChecked
 from mailnode.values.events import emit, moment
+from mailnode.values.published import Published
 from mailnode.values.queue import QueueTally
 from mailnode.values.search import IndexLag
 from mailnode.web.clients.pages import ClientPages
@@ -56,8 +60,12 @@ from mailnode.web.site import SiteContent, web_factory
 
 STEP, STORE, THREADS, FURTHER = 2.0, 5.0, 2.0, 10.0  # seconds the steps of the end may take, beyond the grace time
 KEYS = 3600.0  # seconds between looks at the keys that sign
+RENEWAL = 5.0  # seconds that an order under way may take to end: proofs are taken back
 KEYS_STEP = 8.0  # seconds one of them may take to end: longer than DNS is waited for
 FIRST = 1  # the number of the process that is a whole server
+
+if TYPE_CHECKING:
+    from mailnode.server.issuing import Issuing
 
 _log = Logger()
 
@@ -85,7 +93,9 @@ class Server:
         hints = SharedHints(reactor, lambda: self._further.links())
         runtime = make_runtime(config, reactor, wall, hints)
         self._stores = OwnStores(config, runtime.clock, runtime.threads, hints, reactor.callFromThread)
-        self._certificates = CertificateStore(certificate_files(config), runtime.clock)
+        self._certificates = CertificateStore(
+            certificate_files(config), runtime.clock, issued_files(config), stand_in(config, runtime.clock)
+        )
         counts = SessionCounts()
         self._sending = self._make_sending(runtime.clock)
         self._serving = Serving(
@@ -115,7 +125,8 @@ class Server:
         )
         self._partitions = PartitionService(self._stores)
         self._stores.mail_changed = self._mail_changed
-        self._health = HealthReport(self._stores, reactor)
+        self._issuing = self._make_issuing(runtime)
+        self._health = HealthReport(self._stores, reactor, self._renewal_trouble)
         self._reloading = Reloading(
             self._holder, read_again, self._certificates, self._stores.directory, self._further.changed
         )
@@ -152,7 +163,7 @@ class Server:
             runtime.hints,
             partial(make_credentials, scram=self.config.auth.scram),
             password_judge(lambda: self.config),
-            lambda: published(self.config, self._certificates.pairs),
+            self._published,
             ReactorLookup(runtime.reactor, lambda: self.config.dns.servers),
             lambda: self._serving.rooms.routing,
             self._stores.suppressions,
@@ -184,6 +195,17 @@ class Server:
             self,
             self._further.write_counts,
             lambda _, writer: self._serving.rooms.delivery.stage(writer),
+        )
+
+    def _make_issuing(self, runtime: Runtime) -> Issuing | None:
+        if self.config.acme is None:
+            return None
+        return issuing(
+            self.config,
+            runtime,
+            ReactorLookup(runtime.reactor, lambda: self.config.dns.servers),
+            self._certificates,
+            self._tell_proofs,
         )
 
     def _make_trials(self, runtime: Runtime) -> Trials:
@@ -227,6 +249,7 @@ class Server:
             process.rooms(),
             *self._poll_directory(),
             process.service("keys", self._keys.begin),
+            *([process.service("next keys", self._issuing.begin)] if self._issuing is not None else []),
             # Before anybody is served, and after: who is answered by a server can command it.
             process.service("control socket", control.open, control.close),
             outgoing.connections(),
@@ -236,6 +259,7 @@ class Server:
             *before_clients,
             EndedAtOnce([outgoing.work(), further, process.sessions()]),
             process.listeners(announced=True),
+            *self._renew_certificates(),
         ]
 
     def _look_at_keys(self) -> Startable:
@@ -253,6 +277,13 @@ class Server:
             await looks.stop()
 
         return self._process.service("looks at keys", looks.start, stop, within=lambda: KEYS_STEP)
+
+    def _renew_certificates(self) -> list[Startable]:
+        """Who proves names is reached by everybody by then."""
+        if self._issuing is None:
+            return []
+        start, stop = self._issuing.start, self._issuing.stop
+        return [self._process.service("renewal of certificates", start, stop, within=lambda: RENEWAL)]
 
     def _poll_directory(self) -> list[Startable]:
         """Files are changed through this process alone; a database also by further processes and servers."""
@@ -290,17 +321,35 @@ class Server:
         self._certificates.on_change = lambda: self._holder.swap(self.config)
         self._certificates.watch()
 
+    async def _tell_proofs(self) -> None:
+        """Return when every process shows the proofs that this one does."""
+        self._holder.swap(self.config)
+        await self._further.served()
+
     # What it tells
 
     def _site_content(self) -> SiteContent:
         runtime, certificates = self._process.runtime, self._certificates
         clients = ClientPages(
-            lambda: published(self.config, certificates.pairs),
+            self._published,
             self._stores.directory.is_local,
             lambda content: signed(content, certificates.pairs, self.config.server.hostname),
             runtime.threads,
         )
-        return SiteContent(self._health.report, self._metrics_page, self._policy, clients)
+        proof = self._issuing.page if self._issuing is not None else lambda token: None
+        return SiteContent(self._health.report, self._metrics_page, self._policy, clients, proof)
+
+    def _published(self) -> Published:
+        """A key that was made here for the time being is not worth publishing."""
+        pairs = () if self._certificates.provisional else self._certificates.pairs
+        return published(self.config, pairs, self._issuing.renewal.next_digests() if self._issuing is not None else ())
+
+    def _renewal_trouble(self) -> str:
+        return self._issuing.renewal.standing().trouble if self._issuing is not None else ""
+
+    def renewal(self) -> IRenewal | None:
+        """Return what renews certificates by itself; None: nothing does."""
+        return self._issuing.renewal if self._issuing is not None else None
 
     async def _metrics_page(self) -> tuple[bytes, bytes]:
         metrics = self._process.metrics
@@ -308,6 +357,8 @@ class Server:
         now = self._process.runtime.clock.seconds()
         with suppress(DomainError):
             measure_queue(metrics, await self._stores.queue.tally(now, TALLY_AGE), now)
+        if self._issuing is not None:
+            metrics.set("certificate_renewal_failures", self._issuing.renewal.standing().failures)
         lag = self._index_lag()
         metrics.set("search_unindexed", lag.messages)
         metrics.set("search_lag_seconds", behind(lag, now))
@@ -339,6 +390,7 @@ class Server:
             "unindexed": (lag := self._index_lag()).messages,
             "index_behind": behind(lag, self._process.runtime.clock.seconds()),
             "damage": await self._damage(),
+            "renewal": self._renewal_trouble(),
         }
 
     async def _damage(self) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.logger import Logger
@@ -19,7 +21,9 @@ _log = Logger()
 class HealthReport:
     """Looks when it is asked."""
 
-    def __init__(self, stores: OwnStores, clock: IClock) -> None:
+    def __init__(self, stores: OwnStores, clock: IClock, hint: Callable[[], str]) -> None:
+        """:param hint: returns what is about to go wrong with certificates, in words; "" for nothing."""
+        self._hint = hint
         self._stores = stores
         self._clock = clock
         self._trouble = ""  # what was found last
@@ -28,7 +32,8 @@ class HealthReport:
     async def report(self) -> dict[str, object]:
         """Whether mail is taken: ``status`` "ok", "draining", "store" when it does not answer or its files are gone, "full"
         when the disk is, or "damaged" when something is: ``files`` of the database, so many things that were ``found`` so when
-        they were read or compared, so many messages that are ``set_aside``. All else is served."""
+        they were read or compared, so many messages that are ``set_aside``. All else is served. ``certificates``: why the last
+        try to renew them failed."""
         if self.draining:
             return {"status": "draining"}
         asking = Deferred.fromCoroutine(self._ask_store())
@@ -39,7 +44,10 @@ class HealthReport:
             status = "store"
         if status == "ok" and (damage := self._damage()):
             return {"status": "damaged", "version": VERSION, **damage}
-        return {"status": "ok", "version": VERSION} if status == "ok" else {"status": status}
+        if status != "ok":
+            return {"status": status}
+        hint = self._hint()
+        return {"status": "ok", "version": VERSION, **({"certificates": hint} if hint else {})}
 
     def _damage(self) -> dict[str, object]:
         """Return what is known to be damaged, and was not acknowledged."""

@@ -11,7 +11,8 @@ from mailnode.config.endpoints import reached_locally, tcp_interface, tcp_port
 from mailnode.config.schema import Config, Listener, MtaSts
 from mailnode.errors import ConfigurationError
 from mailnode.interfaces.runtime import IClock
-from mailnode.net.tls import BrokenPair, CertificateStore, Pair, pair_for, read_key_digest
+from mailnode.net.tls import BrokenPair, CertificateStore, Pair, pair_for, pairs_beside, read_key_digest
+from mailnode.server.issued import issued_files
 from mailnode.server.reloading import certificate_files
 from mailnode.values.published import SERVICES, OwnStsPolicy, Published
 
@@ -19,15 +20,15 @@ HTTPS = 443
 USUAL_PORTS = {"submissions": 465, "submission": 587, "imaps": 993, "imap": 143, "pop3s": 995, "pop3": 110}
 
 
-def published(config: Config, pairs: Sequence[Pair]) -> Published:
-    """Return it. :param pairs: the certificates in use."""
+def published(config: Config, pairs: Sequence[Pair], coming: Sequence[str] = ()) -> Published:
+    """Return it. :param pairs: the certificates in use. :param coming: digests of keys that will be in use next."""
     hops = [hop.host for _, hop in config.queue.next_hops() if hop.host]
     shown = pair_for(pairs, config.server.hostname)
     return Published(
         config.server.hostname,
         public_addresses(config),
         _services(config),
-        (pairs[shown].key_digest,) if pairs else (),
+        tuple(dict.fromkeys([*_digests(pairs, shown), *coming])),
         tuple(name for pair in pairs for name in pair.names),
         own_policy(config) if _policy_is_served(config) else None,
         config.published.dmarc,
@@ -38,9 +39,14 @@ def published(config: Config, pairs: Sequence[Pair]) -> Published:
     )
 
 
+def _digests(pairs: Sequence[Pair], shown: int) -> list[str]:
+    """Return those of the keys that other servers may be shown."""
+    return [pair.key_digest for pair in (pairs[shown], *pairs_beside(pairs, shown))] if pairs else []
+
+
 def stored_pairs(config: Config, clock: IClock) -> Sequence[Pair]:
     """Return the certificates in the files, where no server runs; none when they cannot be read."""
-    certificates = CertificateStore(certificate_files(config), clock)
+    certificates = CertificateStore(certificate_files(config), clock, issued_files(config))
     with suppress(ConfigurationError):
         certificates.load()
     return certificates.pairs

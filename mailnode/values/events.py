@@ -40,6 +40,14 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "proxy.refused": ("a connection came from no balancer, or without its header", ("protocol", "peer", "reason")),
     "tls.loaded": ("a certificate was loaded", ("names", "not_after")),
     "tls.kept": ("a broken certificate was refused and the old one kept", ("reason",)),
+    "certificate.issued": (
+        "a certification authority issued a certificate, which is in use now",
+        ("names", "kind", "not_after"),
+    ),
+    "certificate.failed": (
+        "a certificate was not renewed; the one in use stays in use until it expires",
+        ("names", "kind", "reason", "expires", "next_try"),
+    ),
     "tokens.unavailable": ("the issuer of tokens could not be asked, or shows no key that can be used", ("reason",)),
     "session.open": ("a connection began", ("session", "protocol", "peer", "local")),
     "session.tls": ("TLS is up", ("session", "protocol", "tls")),

@@ -105,6 +105,8 @@ METRICS: dict[str, Metric] = {
         "The number of the configuration and certificates a process serves; all tell the same, except in a reload.",
         ("process",),
     ),
+    "certificate_renewals": Metric("counter", "Orders of certificates that came to an end.", ("outcome",)),
+    "certificate_renewal_failures": Metric("gauge", "Orders of certificates that failed since the last that did not."),
     "certificate_expiry_seconds": Metric(
         "gauge",
         "When a certificate that a process shows runs out, seconds since 1970, with the SHA-256 of it.",
@@ -307,6 +309,12 @@ class EventMetrics:
         self._metrics.change("sessions_open", -1, protocol=protocol)
         self._metrics.count("session_octets", _number(fields, "bytes_in"), protocol=protocol, direction="in")
         self._metrics.count("session_octets", _number(fields, "bytes_out"), protocol=protocol, direction="out")
+
+    def _certificate_issued(self, fields: EventFields) -> None:
+        self._metrics.count("certificate_renewals", outcome="issued")
+
+    def _certificate_failed(self, fields: EventFields) -> None:
+        self._metrics.count("certificate_renewals", outcome="failed")
 
     def _client_limited(self, fields: EventFields) -> None:
         self._metrics.count("clients_limited", what=str(fields.get("what")))

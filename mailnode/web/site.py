@@ -1,4 +1,5 @@
-"""The http listener: /health, /metrics, the MTA-STS policy of each domain, the settings of mail programs, and nothing else.
+"""The http listener: /health, /metrics, the MTA-STS policy of each domain, the settings of mail programs, proofs
+for certificates, and nothing else.
 
 A connection is for one request, and lasts for so long at most: who sends requests and reads no answers, or sends one
 slowly, is let go.
@@ -130,13 +131,15 @@ class SiteContent:
 
     ``health`` returns what /health shows; its ``status`` "ok" is HTTP status 200, any other 503. ``metrics`` returns content type
     and text of /metrics. ``policy`` returns the MTA-STS policy of a domain; None: it is none of ours. ``clients``
-    has the pages by which mail programs set themselves up; None: there are none.
+    has the pages by which mail programs set themselves up; None: there are none. ``proof`` returns what a certification authority
+    is shown for a token; None: it is none of ours.
     """
 
     health: Callable[[], Awaitable[Mapping[str, object]]]
     metrics: Callable[[], Awaitable[tuple[bytes, bytes]]]
     policy: Callable[[str], Awaitable[str | None]]
     clients: ClientPages | None = None
+    proof: Callable[[str], str | None] = lambda token: None
 
     async def health_page(self, asked: PageRequest) -> PageContent:
         """Return /health."""
@@ -154,6 +157,11 @@ class SiteContent:
         text = await self.policy(asked.host.removeprefix(POLICY_HOST)) if ours else None
         return NOT_HERE if text is None else PageContent(200, b"text/plain", text.encode("ascii"))
 
+    async def proof_page(self, asked: PageRequest) -> PageContent:
+        """Return what shows a certification authority that a name leads here (RFC 8555 8.3)."""
+        text = self.proof(asked.below[0]) if len(asked.below) == 1 else None
+        return NOT_HERE if text is None else PageContent(200, b"application/octet-stream", text.encode("ascii"))
+
 
 def web_factory(
     content: SiteContent, pages: Collection[str], clock: IClock, max_connections: int = 100
@@ -169,6 +177,7 @@ def web_factory(
         well_known.putChild(b"mta-sts.txt", Page(content.policy_page))
     if "clients" in pages and content.clients is not None:
         content.clients.hang(root, well_known)
+    well_known.putChild(b"acme-challenge", Page(content.proof_page, below=True))
     root.putChild(b".well-known", well_known)
     site = LoggedSite(root, requestFactory=ShortRequest, timeout=None, reactor=clock)  # type: ignore[no-untyped-call]
     site.protocol = OneRequest  # type: ignore[assignment,method-assign]

@@ -130,7 +130,8 @@ class FurtherProcesses:
 
     def _now(self) -> Served:
         certificates = tuple(pair.as_pem() for pair in self._certificates.pairs)
-        return Served(self._holder.generation, self._holder.config, certificates)
+        proofs = tuple((name, *pair.as_pem()) for name, pair in self._certificates.proofs.items())
+        return Served(self._holder.generation, self._holder.config, certificates, proofs)
 
     def _handlers(self, worker: Worker) -> Mapping[str, Callable[..., object]]:
         sessions = self._sessions[worker] = Counter()

@@ -44,13 +44,13 @@ class Served:
     """All that can change while a worker runs: it is told the whole of it, at first and after each change.
 
     ``generation``: its number, see :class:`mailnode.config.holder.Holder`. ``certificates``: (chain, key) in PEM form; the
-    files may be readable by
-    root alone.
+    files may be readable by root alone. ``proofs``: (server name, chain, key), see :mod:`mailnode.net.proving`.
     """
 
     generation: int
     config: Config
     certificates: tuple[tuple[bytes, bytes], ...]
+    proofs: tuple[tuple[str, bytes, bytes], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

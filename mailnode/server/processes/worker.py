@@ -114,7 +114,7 @@ class WorkerServer:
         self._hints = hints = SharedHints(reactor, lambda: (link,))
         runtime = make_runtime(config, reactor, time.time, hints)
         self._certificates = CertificateStore((), runtime.clock)
-        self._take_certificates(given.certificates)
+        self._take_certificates(given)
         self._stores = WorkerStores(config, runtime.clock, runtime.threads, hints, reactor.callFromThread, link.call)
         self._stores.tell_damaged(
             lambda name, words: link.tell("damaged", name, words), lambda name: link.tell("sound", name)
@@ -191,12 +191,13 @@ class WorkerServer:
     def take(self, served: Served) -> None:
         """Serve this from now on."""
         if served.generation > self._holder.generation:
-            self._take_certificates(served.certificates)
+            self._take_certificates(served)
             self._holder.swap(served.config, served.generation)
 
-    def _take_certificates(self, pairs: tuple[tuple[bytes, bytes], ...]) -> None:
-        if pairs:
-            self._certificates.take([Pair.from_pem(chain, key) for chain, key in pairs])
+    def _take_certificates(self, served: Served) -> None:
+        if served.certificates:
+            self._certificates.take([Pair.from_pem(chain, key) for chain, key in served.certificates])
+        self._certificates.proofs = {name: Pair.from_pem(chain, key) for name, chain, key in served.proofs}
 
     async def look_again(self) -> None:
         """Forget what is remembered of directory and accounts."""
