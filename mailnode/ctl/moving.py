@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import click
 
-from mailnode.admin.operations import OperationFailed
+from mailnode.admin.operations import OperationFailed, Reason
 from mailnode.ctl.parts import AS_JSON, OctetsType, Place, WallWaits, pass_place, show
 from mailnode.ctl.standing_calls import standing_calls
+from mailnode.moving.imap_client import ImapLogin
+from mailnode.moving.imap_link import ImapPlace
+from mailnode.moving.imap_source import ImapSource
 from mailnode.moving.importing import ImportWishes, MailImport
 from mailnode.moving.maildir_source import MaildirSource
 from mailnode.moving.model import IncomingSource, MovingClock, SourceFailed
 from mailnode.moving.report import ImportReport, in_words
 from mailnode.moving.target import ImportTarget
+
+MakeSource = Callable[[MovingClock, Callable[[str], None]], IncomingSource]
 
 INTERRUPTED = "interrupted"
 BAR = 30  # columns
@@ -100,15 +106,13 @@ def wishes_of(only: tuple[str, ...], without: tuple[str, ...], names: dict[str, 
     return ImportWishes(frozenset(only), frozenset(without), names, rate)
 
 
-def bring(
-    place: Place, address: str, source: Callable[[], IncomingSource], wishes: ImportWishes, as_json: bool
-) -> None:
+def bring(place: Place, address: str, source: MakeSource, wishes: ImportWishes, as_json: bool) -> None:
     """Bring mail, and tell what came of it, also when it ends early. :raises OperationFailed: nothing could be begun."""
     stopped = ""
     with standing_calls(place) as calls:
         clock = WallWaits()
         progress = ShownProgress(clock)
-        opened = source()
+        opened = source(clock, progress.waits)
         run = MailImport(opened, ImportTarget(calls, address, clock), clock, progress, wishes)
         try:
             run.run()
@@ -139,7 +143,88 @@ def import_group() -> None:
     """
 
 
-@import_group.command("maildir", params=FOLDERS)
+PASSWORD_VARIABLE = "MAILNODE_IMPORT_PASSWORD"
+MAX_PASSWORD = 4096  # octets
+IMAP_PORTS = {"implicit": 993, "starttls": 143, "none": 143}
+POP3_PORTS = {"implicit": 995, "starttls": 110, "none": 110}
+
+
+def source_password(file: Path | None, user: str) -> str:
+    """Return the password for a source: of a file, the environment, or a prompt. :raises OperationFailed: there is none."""
+    if file is not None:
+        try:
+            with file.open("rb") as opened:
+                lines = opened.read(MAX_PASSWORD).splitlines()
+        except OSError as error:
+            raise OperationFailed(Reason.WRONG_VALUE, f"{file}: {error.strerror}") from None
+        password = lines[0].decode("utf-8", "replace") if lines else ""
+    else:
+        password = os.environ.get(PASSWORD_VARIABLE, "")
+    if not password and file is None and sys.stdin.isatty():
+        password = str(click.prompt(f"Password of {user} there", hide_input=True, err=True))
+    if not password:
+        raise OperationFailed(
+            Reason.WRONG_VALUE, f"no password: use --password-file, {PASSWORD_VARIABLE}, or a terminal to be asked"
+        )
+    return password
+
+
+@import_group.command("imap", params=[*FOLDERS])
+@click.argument("host")
+@click.argument("user")
+@click.argument("address", metavar="TARGET")
+@click.option("--port", type=click.IntRange(1, 65535), help="993; 143 without --tls implicit.")
+@click.option(
+    "--tls",
+    type=click.Choice(["implicit", "starttls", "none"]),
+    default="implicit",
+    help="How the connection is encrypted; none: not at all, password and mail can be read on the way.",
+)
+@click.option("--ca", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Certificates to trust, too.")
+@click.option("--password-file", type=click.Path(path_type=Path), help="Its first line is the password there.")
+@click.option("--pop3", is_flag=True, help="Messages of INBOX keep the unique-ids that POP3 gives them there.")
+@click.option("--pop3-port", type=click.IntRange(1, 65535), help="995; 110 without --tls implicit.")
+@click.option("--timeout", type=click.IntRange(1, 3600), default=60, help="Seconds in which the server has to answer.")
+@pass_place
+def import_imap(
+    place: Place,
+    host: str,
+    user: str,
+    address: str,
+    port: int | None,
+    tls: str,
+    ca: Path | None,
+    password_file: Path | None,
+    pop3: bool,
+    pop3_port: int | None,
+    timeout: int,
+    only: tuple[str, ...],
+    without: tuple[str, ...],
+    names: dict[str, str],
+    rate: int,
+    as_json: bool,
+) -> None:
+    """Bring the mail of USER on the IMAP server HOST to the account TARGET, with its folders, flags, keywords, dates, special
+    uses and subscriptions. Nothing is changed there.
+
+    The password is asked for, or taken from --password-file or the variable MAILNODE_IMPORT_PASSWORD. Where the server lets
+    an administrator log in for others, USER is often user*master, and the password the administrator's.
+
+    Run it while the old server is in use, and once more when mail arrives here: the second run brings what is new, adds the
+    flags that were set there since, and tells what differs.
+    """
+    password = source_password(password_file, user)
+    authorities = str(ca) if ca is not None else None
+
+    def source(clock: MovingClock, waits: Callable[[str], None]) -> IncomingSource:
+        at = ImapPlace(host, port or IMAP_PORTS[tls], tls, authorities, timeout)
+        ids = ImapPlace(host, pop3_port or POP3_PORTS[tls], tls, authorities, timeout) if pop3 or pop3_port else None
+        return ImapSource(at, ImapLogin(user, password), clock, waits, ids)
+
+    bring(place, address, source, wishes_of(only, without, names, rate), as_json)
+
+
+@import_group.command("maildir", params=[*FOLDERS])
 @click.argument("directory", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="DIR")
 @click.argument("address", metavar="TARGET")
 @click.option("--uidl", is_flag=True, help="Messages keep the POP3 unique-ids that Dovecot gave them.")
@@ -163,7 +248,7 @@ def import_maildir(
     bring(
         place,
         address,
-        lambda: MaildirSource(directory.absolute(), uidl),
+        lambda clock, waits: MaildirSource(directory.absolute(), uidl),
         wishes_of(only, without, names, rate),
         as_json,
     )

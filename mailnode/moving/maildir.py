@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from mailnode.message.modified_utf7 import decode_name
-
 FLAGS = {"D": "\\Draft", "F": "\\Flagged", "R": "\\Answered", "S": "\\Seen", "T": "\\Deleted"}
 LETTERS = {flag: letter for letter, flag in FLAGS.items()}
 MAX_KEYWORDS = 26  # that have letters, from a to z
@@ -76,41 +74,6 @@ def read_subscriptions(lines: Sequence[bytes]) -> frozenset[str]:
         return frozenset("/".join(_text(level) for level in line.split(b"\t")) for line in lines[2:] if line)
     names = [_text(line).removeprefix("INBOX.") for line in lines if line]
     return frozenset(name.replace(".", "/") for name in names)
-
-
-def level_names(written: Sequence[bytes]) -> tuple[tuple[str, ...], str]:
-    """Return the levels of a folder's name, and what could not be read of it, in words."""
-    oddity = ""
-    levels: list[str] = []
-    for level in written:
-        read = decode_name(level)
-        if read is None and not level.isascii():
-            try:
-                read = level.decode("utf-8")  # as servers write it that were told to
-            except UnicodeDecodeError:
-                oddity = "it is neither UTF-7 nor UTF-8"
-        elif read is None:
-            read = decode_leniently(level)
-            oddity = "" if read is not None else "its modified UTF-7 is broken"
-        levels.append(level.decode("latin-1") if read is None else read)
-    return tuple(levels), oddity
-
-
-def decode_leniently(level: bytes) -> str | None:
-    """Return a name in modified UTF-7 in which a dot is encoded, as only a Maildir needs it; None: it is broken otherwise too."""
-    return "".join(one for one in _dots(level)) if _DOT in level and _dots_readable(level) else None
-
-
-_DOT = b"&AC4-"  # a dot within a level, which separates levels where it stands by itself
-
-
-def _dots_readable(level: bytes) -> bool:
-    return all(decode_name(piece) is not None for piece in level.split(_DOT))
-
-
-def _dots(level: bytes) -> Sequence[str]:
-    pieces = [decode_name(piece) or "" for piece in level.split(_DOT)]
-    return [piece if not at else "." + piece for at, piece in enumerate(pieces)]
 
 
 def _text(octets: bytes) -> str:

@@ -14,12 +14,12 @@ from mailnode.moving.maildir import (
     arrival_of,
     base_of,
     flags_of,
-    level_names,
     read_keywords,
     read_subscriptions,
     read_uidls,
 )
 from mailnode.moving.model import ContentSink, FolderRefused, SourceFailed, SourceFolder, SourceMessage
+from mailnode.moving.written_names import level_names
 from mailnode.values.mailbox_name import INBOX
 
 PAGE = 1000  # messages
