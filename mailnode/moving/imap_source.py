@@ -47,7 +47,8 @@ class ImapSource:
         pop3: ImapPlace | None = None,
     ) -> None:
         """:param waits: told why something is waited for. :param pop3: where messages have unique-ids that they keep."""
-        self.name = f"imap {login.user}@{place.host}:{place.port}"
+        whose = login.user.partition("*")[0] or login.user  # whoever logs in for them
+        self.name = f"imap {whose}@{place.host}:{place.port}"
         self.losses = 0
         self._place = place
         self._login = login
