@@ -8,6 +8,7 @@ import click
 
 from mailnode.admin.dispatch import OPERATIONS
 from mailnode.config.version import VERSION
+from mailnode.ctl.exporting import export_group
 from mailnode.ctl.moving import import_group
 from mailnode.ctl.parts import AS_JSON, CommandGroup, Place, pass_place, show
 from mailnode.ctl.setup import setup
@@ -62,6 +63,7 @@ def demo(place: Place, as_json: bool) -> None:
 main.add_command(setup)
 grow(main, OPERATIONS)
 main.add_command(import_group)
+main.add_command(export_group)
 
 if __name__ == "__main__":
     main()

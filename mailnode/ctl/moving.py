@@ -1,4 +1,4 @@
-"""``mailnode import`` and ``mailnode export``: mail that moves in and out, for people."""
+"""``mailnode import``: mail that moves in, for people."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ import click
 
 from mailnode.admin.operations import OperationFailed, Reason
 from mailnode.ctl.parts import AS_JSON, OctetsType, Place, WallWaits, pass_place, show
+from mailnode.ctl.progress import ShownProgress
 from mailnode.ctl.standing_calls import standing_calls
 from mailnode.moving.imap_client import ImapLogin
 from mailnode.moving.imap_link import ImapPlace
 from mailnode.moving.imap_source import ImapSource
 from mailnode.moving.importing import ImportWishes, MailImport
 from mailnode.moving.maildir_source import MaildirSource
+from mailnode.moving.mbox_source import MboxSource
 from mailnode.moving.model import IncomingSource, MovingClock, SourceFailed
 from mailnode.moving.report import ImportReport, in_words
 from mailnode.moving.target import ImportTarget
@@ -24,56 +26,6 @@ from mailnode.moving.target import ImportTarget
 MakeSource = Callable[[MovingClock, Callable[[str], None]], IncomingSource]
 
 INTERRUPTED = "interrupted"
-BAR = 30  # columns
-REDRAW = 0.2  # seconds between two states of the bar
-
-
-class ShownProgress:
-    """Shows how far it has come on standard error: a bar on a terminal, else a line a folder."""
-
-    def __init__(self, clock: MovingClock) -> None:
-        self._clock = clock
-        self._terminal = sys.stderr.isatty()
-        self._name = ""
-        self._all = self._done = 0
-        self._shown = 0.0
-
-    def folder(self, name: str, messages: int) -> None:
-        """A folder begins."""
-        self._end_line()
-        self._name = "".join(c if c.isprintable() else "?" for c in name)
-        self._all, self._done = messages, 0
-        if self._terminal:
-            self._draw()
-        else:
-            click.echo(f"{self._name}: {messages} messages", err=True)
-
-    def done(self, messages: int) -> None:
-        """So many more have been looked at."""
-        self._done += messages
-        if self._terminal and (self._clock.monotonic() - self._shown > REDRAW or self._done >= self._all):
-            self._draw()
-
-    def waits(self, why: str) -> None:
-        """Something has to be waited for."""
-        self._end_line()
-        click.echo(why, err=True)
-
-    def end(self) -> None:
-        """It has ended."""
-        self._end_line()
-
-    def _draw(self) -> None:
-        full = BAR if not self._all else min(BAR, BAR * self._done // self._all)
-        click.echo(
-            f"\r[{'#' * full}{'.' * (BAR - full)}] {self._done}/{self._all} {self._name}\x1b[K", err=True, nl=False
-        )
-        self._shown = self._clock.monotonic()
-
-    def _end_line(self) -> None:
-        if self._shown:
-            click.echo(err=True)
-            self._shown = 0.0
 
 
 def _pairs(ctx: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
@@ -249,6 +201,35 @@ def import_maildir(
         place,
         address,
         lambda clock, waits: MaildirSource(directory.absolute(), uidl),
+        wishes_of(only, without, names, rate),
+        as_json,
+    )
+
+
+@import_group.command("mbox", params=[*FOLDERS])
+@click.argument("path", type=click.Path(path_type=Path, exists=True), metavar="FILE")
+@click.argument("address", metavar="TARGET")
+@click.option("--mailbox", default="INBOX", show_default=True, help="The mailbox that a single file is.")
+@pass_place
+def import_mbox(
+    place: Place,
+    path: Path,
+    address: str,
+    mailbox: str,
+    only: tuple[str, ...],
+    without: tuple[str, ...],
+    names: dict[str, str],
+    rate: int,
+    as_json: bool,
+) -> None:
+    """Bring the mail of an mbox to the account TARGET, with flags and keywords (Status, X-Status, X-Keywords) and dates.
+
+    FILE may be a directory: each mbox in it is a folder, and directories (Name, or Name.sbd) have those below.
+    """
+    bring(
+        place,
+        address,
+        lambda clock, waits: MboxSource(path.absolute(), mailbox),
         wishes_of(only, without, names, rate),
         as_json,
     )

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from mailnode.message.dates import parse_date
 from mailnode.message.sortkeys import own_message_id
 from mailnode.moving.imap_grammar import DataReply, Item, StatusReply
-from mailnode.moving.imap_link import CommandRefused, ImapLink, LinkLost, LiteralSink
+from mailnode.moving.imap_link import ImapLink, ImapRefusal, LinkLost, LiteralSink
 from mailnode.moving.model import SourceFailed, SourceMessage
 
 MAX_FOLDERS = 50_000
@@ -44,7 +44,7 @@ class ImapLogin:
     password: str = field(repr=False)
 
 
-class ImapClient:
+class ForeignImap:
     """A connection that has logged in. Every method may raise :class:`LinkLost`."""
 
     def __init__(self, link: ImapLink, secure: str, login: ImapLogin) -> None:
@@ -82,11 +82,11 @@ class ImapClient:
                 raise SourceFailed("the server takes no password over this connection: try --tls starttls or implicit")
             else:
                 self._done("LOGIN", user, password)
-        except CommandRefused as refused:
+        except ImapRefusal as refused:
             raise SourceFailed(f"{login.user}: the login is refused: {refused}") from None
 
     def folders(self) -> list[ListedFolder]:
-        """All folders, with what is known of their use and whether somebody subscribed to them. :raises CommandRefused:"""
+        """All folders, with what is known of their use and whether somebody subscribed to them. :raises ImapRefusal:"""
         words: tuple[bytes | str, ...] = "LIST", b"", b"*"
         extended = "LIST-EXTENDED" in self.capabilities
         if extended:
@@ -125,7 +125,7 @@ class ImapClient:
         return [], []
 
     def examine(self, name: bytes) -> ExaminedFolder:
-        """Open a folder to read it. :raises CommandRefused:"""
+        """Open a folder to read it. :raises ImapRefusal:"""
         folder = ExaminedFolder()
         self.opened = None
         for reply in self._link.command("EXAMINE", name):
@@ -139,7 +139,7 @@ class ImapClient:
         return folder
 
     def known(self, first: int, last: int) -> list[SourceMessage]:
-        """What is known of the messages with UIDs from the first to the last, ascending. :raises CommandRefused:"""
+        """What is known of the messages with UIDs from the first to the last, ascending. :raises ImapRefusal:"""
         found: dict[int, SourceMessage] = {}
         for attributes in self._fetched("UID", "FETCH", f"{first}:{last}", KNOWN):
             message = _message(attributes)
@@ -150,7 +150,7 @@ class ImapClient:
         return [found[uid] for uid in sorted(found)]
 
     def sizes(self) -> list[tuple[int, int]]:
-        """UID and octets of every message, ascending. :raises CommandRefused:"""
+        """UID and octets of every message, ascending. :raises ImapRefusal:"""
         found = [
             (_number(one.get("UID")), _number(one.get("RFC822.SIZE")))
             for one in self._fetched("FETCH", "1:*", "(UID RFC822.SIZE)")
@@ -158,7 +158,7 @@ class ImapClient:
         return sorted(found)
 
     def contents(self, uids: Sequence[int], sink: LiteralSink) -> Iterator[tuple[int, bool]]:
-        """Read messages; yield the UID of each after its content, and whether there was any. :raises CommandRefused:
+        """Read messages; yield the UID of each after its content, and whether there was any. :raises ImapRefusal:
         :raises LiteralTooLarge:"""
         words = "UID", "FETCH", ",".join(map(str, uids)), "(UID BODY.PEEK[])"
         for attributes in self._fetched(*words, sink=sink):
@@ -181,7 +181,7 @@ class ImapClient:
         try:
             for reply in self._link.command("LOGOUT"):
                 del reply
-        except (LinkLost, CommandRefused):
+        except (LinkLost, ImapRefusal):
             pass
         self._link.close()
 

@@ -39,7 +39,7 @@ class LiteralTooLarge(Exception):
     """The server sends far more than it said, or than anybody asked for."""
 
 
-class CommandRefused(Exception):
+class ImapRefusal(Exception):
     """The server says NO or BAD; the text is its own."""
 
 
@@ -116,7 +116,7 @@ class ImapLink:
         """Say a command and yield what is answered, the tagged OK at last.
 
         :param words: str stands for itself, octets are said as a string. :param answers: what continuations are answered with.
-        :param sink: takes the contents of messages. :raises CommandRefused: NO or BAD.
+        :param sink: takes the contents of messages. :raises ImapRefusal: NO or BAD.
         """
         self._tags += 1
         tag = f"m{self._tags}"
@@ -134,7 +134,7 @@ class ImapLink:
                 if reply.tag != tag:
                     raise LinkLost("it answers what was not asked")
                 if reply.status != "OK":
-                    raise CommandRefused(reply.text or reply.status)
+                    raise ImapRefusal(reply.text or reply.status)
                 yield reply
                 return
             else:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from mailnode.moving.imap_client import ExaminedFolder, ImapClient, ImapLogin, ListedFolder
-from mailnode.moving.imap_link import CommandRefused, ImapLink, ImapPlace, LinkLost, LiteralTooLarge
+from mailnode.moving.imap_client import ExaminedFolder, ForeignImap, ImapLogin, ListedFolder
+from mailnode.moving.imap_link import ImapLink, ImapPlace, ImapRefusal, LinkLost, LiteralTooLarge
 from mailnode.moving.model import (
     ContentSink,
     FolderRefused,
@@ -55,17 +55,17 @@ class ImapSource:
         self._clock = clock
         self._waits = waits
         self._pop3 = pop3
-        self._client: ImapClient | None = None
+        self._client: ForeignImap | None = None
         self._opened = b""  # the folder that is open
         self._examined = ExaminedFolder()
 
     # Connections
 
-    def _connect(self) -> ImapClient:
+    def _connect(self) -> ForeignImap:
         if self._client is None:
             link = ImapLink(self._place)
             try:
-                self._client = ImapClient(link, self._place.tls, self._login)
+                self._client = ForeignImap(link, self._place.tls, self._login)
             except BaseException:
                 link.close()
                 raise
@@ -87,8 +87,8 @@ class ImapSource:
         self._waits(f"{self._place.host}: {error}; trying again in {wait:.0f} s")
         self._clock.sleep(wait)
 
-    def retried(self, ask: Callable[[ImapClient], T]) -> T:
-        """Ask, over another connection where one is lost. :raises SourceFailed: :raises CommandRefused:"""
+    def retried(self, ask: Callable[[ForeignImap], T]) -> T:
+        """Ask, over another connection where one is lost. :raises SourceFailed: :raises ImapRefusal:"""
         while True:
             try:
                 answer = ask(self._connect())
@@ -104,7 +104,7 @@ class ImapSource:
         """All folders that can be opened. :raises SourceFailed:"""
         try:
             listed, (own, others) = self.retried(lambda client: (client.folders(), client.namespaces()))
-        except CommandRefused as refused:
+        except ImapRefusal as refused:
             raise SourceFailed(f"{self._place.host}: it does not list folders: {refused}") from None
         mine = [one for one in listed if not any(prefix and one.name.startswith(prefix) for prefix in others)]
         prefix = own[0] if own else _common_prefix(mine)
@@ -120,7 +120,7 @@ class ImapSource:
             self._opened = name
             examined = self._examined = self.retried(lambda client: client.examine(name))
             ids = self._unique_ids() if folder.levels == (INBOX,) and self._pop3 is not None else None
-        except CommandRefused as refused:
+        except ImapRefusal as refused:
             raise FolderRefused(f"the server says {refused}") from None
         return ImapReader(self, folder.key, examined, ids)
 
@@ -133,16 +133,16 @@ class ImapSource:
             ids.close()
         return ids
 
-    def in_folder(self, ask: Callable[[ImapClient], T]) -> T:
-        """Ask about the folder that is open, which is opened again after a loss. :raises SourceFailed: :raises CommandRefused:"""
+    def in_folder(self, ask: Callable[[ForeignImap], T]) -> T:
+        """Ask about the folder that is open, which is opened again after a loss. :raises SourceFailed: :raises ImapRefusal:"""
 
-        def ask_there(client: ImapClient) -> T:
+        def ask_there(client: ForeignImap) -> T:
             self.be_in_folder(client)
             return ask(client)
 
         return self.retried(ask_there)
 
-    def be_in_folder(self, client: ImapClient) -> None:
+    def be_in_folder(self, client: ForeignImap) -> None:
         """Have the folder open in a connection. :raises SourceFailed: it is another one by now."""
         if client.opened == self._opened:
             return
@@ -150,7 +150,7 @@ class ImapSource:
         if examined.uidvalidity != self._examined.uidvalidity:
             raise SourceFailed("the folder was made anew at the source meanwhile: run this again")
 
-    def connection(self) -> ImapClient:
+    def connection(self) -> ForeignImap:
         """Return a connection with the folder open. :raises LinkLost:"""
         client = self._connect()
         self.be_in_folder(client)
@@ -181,7 +181,7 @@ class ImapReader:
             last = min(first + width - 1, self._uidnext - 1)
             try:
                 known = self._source.in_folder(lambda client, of=(first, last): client.known(*of))  # type: ignore[misc]
-            except CommandRefused as refused:
+            except ImapRefusal as refused:
                 raise SourceFailed(f"the server does not tell of messages: {refused}") from None
             if known:
                 yield [self._with_uidl(message) for message in known]
@@ -198,7 +198,7 @@ class ImapReader:
             self._read_some(left, sink)
         except LinkLost as error:
             self._source.lost(error)
-        except (CommandRefused, LiteralTooLarge):
+        except (ImapRefusal, LiteralTooLarge):
             pass
         for uid in list(left):
             self._read_one(left[uid], sink)
@@ -215,7 +215,7 @@ class ImapReader:
             except LiteralTooLarge as error:
                 sink.fail(message, str(error))
                 return
-            except CommandRefused as refused:
+            except ImapRefusal as refused:
                 sink.fail(message, f"the server says {refused}")
                 return
             else:

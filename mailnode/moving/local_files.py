@@ -52,7 +52,7 @@ def hand_over_range(file: int, start: int, end: int, message: SourceMessage, sin
     sink.begin()
     try:
         for at in range(start, end, PIECE):
-            sink.write(_piece(file, min(PIECE, end - at), at))
+            sink.write(read_at(file, min(PIECE, end - at), at))
     except MessageTooLarge:
         sink.fail(message, "it is larger than messages may be here")
     except FileUnreadable as error:
@@ -61,7 +61,7 @@ def hand_over_range(file: int, start: int, end: int, message: SourceMessage, sin
         sink.end(message)
 
 
-def _piece(file: int, length: int, at: int) -> bytes:
+def read_at(file: int, length: int, at: int) -> bytes:
     try:
         data = os.pread(file, length, at)
     except OSError as error:

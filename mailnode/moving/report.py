@@ -118,6 +118,14 @@ def in_words(report: ImportReport) -> str:
     return "\n".join(lines)
 
 
+def export_in_words(report: ExportReport) -> str:
+    """Return it for a person."""
+    lines = [f"{report['messages']} messages of {report['mailboxes']} mailboxes are there, {report['written']} new"]
+    if report["damaged"]:
+        lines.append(f"{report['damaged']} messages cannot be read: see mailnode store verify --contents")
+    return "\n".join(lines)
+
+
 def _folder_lines(one: FolderMoved) -> list[str]:
     name = _shown(one["folder"])
     lines: list[str] = []

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mailnode.message.modified_utf7 import decode_name
 
-_DOT = b"&AC4-"  # a dot within a level, which separates levels where it stands by itself
+DOT = b"&AC4-"  # a dot within a level, which separates levels where it stands by itself
 
 
 def level_names(written: Sequence[bytes]) -> tuple[tuple[str, ...], str]:
@@ -29,13 +29,13 @@ def level_names(written: Sequence[bytes]) -> tuple[tuple[str, ...], str]:
 
 def _decode_leniently(level: bytes) -> str | None:
     """Return a name in modified UTF-7 in which a dot is encoded, as only a Maildir needs it; None: it is broken otherwise too."""
-    return "".join(one for one in _dots(level)) if _DOT in level and _dots_readable(level) else None
+    return "".join(one for one in _dots(level)) if DOT in level and _dots_readable(level) else None
 
 
 def _dots_readable(level: bytes) -> bool:
-    return all(decode_name(piece) is not None for piece in level.split(_DOT))
+    return all(decode_name(piece) is not None for piece in level.split(DOT))
 
 
 def _dots(level: bytes) -> Sequence[str]:
-    pieces = [decode_name(piece) or "" for piece in level.split(_DOT)]
+    pieces = [decode_name(piece) or "" for piece in level.split(DOT)]
     return [piece if not at else "." + piece for at, piece in enumerate(pieces)]

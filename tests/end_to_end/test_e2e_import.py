@@ -173,7 +173,7 @@ def contents(node, user, mailbox):
         ]
 
 
-def test_a_mailbox_comes_with_all_that_it_has_and_a_second_time_what_is_new(node, dovecot, secret):
+def test_a_mailbox_comes_whole_and_then_what_is_new(node, dovecot, secret):
     node.add_account("anna@a.test")
     date = ARRIVED.strip('"').encode()
     with dovecot.session("anna") as old:

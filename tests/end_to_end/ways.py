@@ -38,6 +38,7 @@ OTHER_WAYS = {
     "test_e2e_dkim::test_what_arrives_is_verified": "It is submitted in one way; what the signatures cover is what is tested.",
     "test_e2e_eight_bit::test_it_arrives_in_ascii_and_says_the_same": "It is changed on its way out, by whichever way it came in.",
     "test_e2e_exim::test_a_megabyte_each_way": "Exim comes to the port for other servers, and it is what is tested.",
+    "test_e2e_import::test_a_mailbox_comes_whole_and_then_what_is_new": "It comes through the control socket, not by a way.",
     "test_e2e_privilege::test_an_ordinary_user_serves_and_its_data_are_its_own": "Where it is kept is what is tested.",
     "test_e2e_privilege::test_a_backup_is_its_owners_alone": "Where it is kept is what is tested.",
     "test_e2e_repair::test_a_message_whose_file_is_cut_is_named_set_aside_and_taken_back": "What the file holds is what is tested.",

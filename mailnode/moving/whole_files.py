@@ -1,0 +1,42 @@
+"""Files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+MODE = 0o600
+
+
+class WholeFile:
+    """A file that takes its name when it has ended, and the place of an older one."""
+
+    def __init__(self, path: Path) -> None:
+        """:raises OSError:"""
+        self._path = path
+        self._written = path.with_name(f".{path.name[:200]}.part")
+        descriptor = os.open(self._written, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, MODE)
+        self.file: BinaryIO = os.fdopen(descriptor, "w+b")
+
+    def finish(self) -> None:
+        """It is whole. :raises OSError:"""
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        self.file.close()
+        self._written.rename(self._path)
+        sync_directory(self._path.parent)
+
+    def give_up(self) -> None:
+        """Nothing of it stays."""
+        self.file.close()
+        self._written.unlink(missing_ok=True)
+
+
+def sync_directory(path: Path) -> None:
+    """Have the names of a directory on disk. :raises OSError:"""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
