@@ -25,7 +25,7 @@ from mailnode.values.acme import AcmeSettings
 
 T = TypeVar("T")
 
-FIRST_LOOK, LONGEST_LOOK = 1.0, 15.0  # seconds between looks at what the authority works on
+FIRST_LOOK, LONGEST_LOOK = 0.5, 15.0  # seconds between looks at what the authority works on
 PATIENCE = 600.0  # seconds for all proofs, and for the certificate then
 
 _log = Logger()

@@ -133,7 +133,9 @@ class CertificateRenewal:
             leaf = None
         used = leaf.key_digest if leaf is not None else ""
         next_key = await self._threads.run("disk", self._files.next_key, kind, used)
-        self._held[kind] = _KnownCertificate(leaf, pem, next_key)
+        before = self._held.get(kind)
+        obstacle = before.obstacle if before is not None and before.next_key == next_key else ""
+        self._held[kind] = _KnownCertificate(leaf, pem, next_key, obstacle)
 
     def _renew_at(self, kind: str) -> float:
         """Return when the certificate of a kind is due; 0: now."""
@@ -252,6 +254,7 @@ class CertificateRenewal:
         self._state.pending.pop(kind, None)
         await self._keep()
         await self._read(kind)
+        self._looked_at_pins = 0.0  # the next key is another one now
         self._installed()
         leaf = self._held[kind].leaf
         emit(

@@ -131,10 +131,10 @@ class Pebble:
 
 
 class Caddy:
-    """Caddy with an authority of its own, whose certificates last as long as a test says. It asks DNS nothing, and finds names
-    in the system's own way: only those that every machine knows."""
+    """Caddy with an authority of its own, whose certificates last as long as a test says. It would look for pages and handshakes at
+    ports 80 and 443 alone: it is shown records in DNS."""
 
-    def __init__(self, folder: Path, lifetime: str = "144h", challenges: str = "http-01 tls-alpn-01") -> None:
+    def __init__(self, folder: Path, dns_port: int, lifetime: str) -> None:
         folder.mkdir(parents=True)
         self.port = free_port()
         self.folder = folder
@@ -144,7 +144,7 @@ class Caddy:
             f"\tstorage file_system {folder / 'data'}\n"
             "\tpki {\n\t\tca local {\n\t\t\tintermediate_lifetime 3600h\n\t\t}\n\t}\n}\n"
             f"https://localhost:{self.port} {{\n\ttls internal\n\tacme_server {{\n\t\tca local\n\t\tlifetime {lifetime}\n"
-            f"\t\tchallenges {challenges}\n\t}}\n}}\n"
+            f"\t\tchallenges dns-01\n\t\tresolvers {ADDRESS}:{dns_port}\n\t}}\n}}\n"
         )
         env = dict(os.environ, HOME=str(folder), XDG_DATA_HOME=str(folder / "data"), XDG_CONFIG_HOME=str(folder))
         self._process = Process([str(binary), "run", "--config", str(folder / "Caddyfile")], cwd=folder, env=env)

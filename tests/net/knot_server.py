@@ -15,6 +15,7 @@ import dns.message
 import dns.query
 import dns.tsig
 import dns.tsigkeyring
+import dns.update
 
 from tests.free_ports import free_port
 from tests.processes import PATIENCE, end, start
@@ -70,6 +71,13 @@ class KnotServer:
         """Return what the server answers, sorted."""
         response = self._ask(name, kind)
         return sorted(data.to_text() for rrset in response.answer for data in rrset)
+
+    def add(self, name: str, kind: str, value: str) -> None:
+        """Add a record, as somebody else would."""
+        update = dns.update.UpdateMessage(self.zone + ".")
+        update.use_tsig(dns.tsigkeyring.from_text({KEY: SECRET}), algorithm=dns.tsig.HMAC_SHA256)
+        update.add(name + ".", 60, kind, value)
+        assert dns.query.tcp(update, "127.0.0.1", timeout=5, port=self.port).rcode() == 0
 
     def _ask(self, name: str, kind: str) -> dns.message.Message:
         return dns.query.tcp(dns.message.make_query(name + ".", kind), "127.0.0.1", timeout=5, port=self.port)

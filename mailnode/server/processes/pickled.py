@@ -12,6 +12,7 @@ _ROOMS = (
     "mailnode.config.routes",
     "mailnode.config.logins",
     "mailnode.config.imap",
+    "mailnode.config.acme",
     "mailnode.config.doctor",
     "mailnode.errors",
     "mailnode.server.processes.handover",
