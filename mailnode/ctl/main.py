@@ -12,6 +12,7 @@ from mailnode.ctl.exporting import export_group
 from mailnode.ctl.moving import import_group
 from mailnode.ctl.parts import AS_JSON, CommandGroup, Place, pass_place, show
 from mailnode.ctl.setup import setup
+from mailnode.ctl.sieve import sieve
 from mailnode.ctl.tree import grow
 
 
@@ -61,6 +62,7 @@ def demo(place: Place, as_json: bool) -> None:
 
 
 main.add_command(setup)
+main.add_command(sieve)
 grow(main, OPERATIONS)
 main.add_command(import_group)
 main.add_command(export_group)

@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -195,6 +196,12 @@ class Destroying(click.Command):
             return click.confirm(self.question.format(**ctx.params), err=True)
         except click.Abort:  # the end of the input, or an interrupt
             return False
+
+
+def here_and_now() -> tuple[float, tzinfo]:
+    """Return UTC seconds since 1970 and the time zone of this machine, for what is done without a server."""
+    now = time.time()
+    return now, datetime.fromtimestamp(now).astimezone().tzinfo or UTC
 
 
 def show(result: R, as_json: bool, human: Callable[[R], str]) -> None:

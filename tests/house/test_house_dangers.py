@@ -30,6 +30,7 @@ DANGERS = {
         "net/batch_process.py": "the function named by who started the process, on its command line",
         "net/pickled.py": "names of our own rooms alone",
         "policy/builtin.py": "modules beside it",
+        "sieve/extensions/collected.py": "modules beside it",
         "smtp/extensions/collected.py": "modules beside it",
     },
 }

@@ -39,7 +39,8 @@ MAY_SEE = {
     "moving": SESSION_SIDE,
     "admin": {"checks"} | SESSION_SIDE,
     "setup": {"admin", "checks", "config"} | SESSION_SIDE,
-    "ctl": {"admin", "config", "interfaces", "moving", "setup"} | EVERYWHERE,
+    "sieve": {"message"} | EVERYWHERE,
+    "ctl": {"admin", "config", "interfaces", "moving", "setup", "sieve"} | EVERYWHERE,
     "interpreter": {"message"} | EVERYWHERE,
     "tap": {
         "config",
@@ -305,7 +306,7 @@ def is_pure(module):
     """The pure rooms, the pure folders of every room, and the pure modules of the protocol rooms."""
     room, _, rest = module.partition(".")
     in_folder = not PURE_FOLDERS.isdisjoint(module.split(".")[:-1])
-    return room in ("values", "message") or in_folder or rest in PURE.get(room, ())
+    return room in ("values", "message", "sieve") or in_folder or rest in PURE.get(room, ())
 
 
 def is_of(name, modules):

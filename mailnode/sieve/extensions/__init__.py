@@ -1,0 +1,1 @@
+"""What scripts may say, one extension of the language a file."""

@@ -1,0 +1,34 @@
+"""Asking what is there before it is used (RFC 5463)."""
+
+from __future__ import annotations
+
+from mailnode.message.words import clean
+from mailnode.sieve.constructs import Call, Kind, SieveArgument, SieveCommand, SieveExtension, SieveTest
+from mailnode.sieve.faults import ScriptFailed
+from mailnode.sieve.run import Run
+
+
+def _ihave(run: Run, call: Call) -> bool:
+    """Whether all of them are there; then they are in force from here on."""
+    wanted = call.constants("capabilities")
+    if not all(name in run.script.implied for name in wanted):
+        return False
+    for name in wanted:
+        run.in_force |= run.script.implied[name]
+    return True
+
+
+def _error(run: Run, call: Call) -> None:
+    raise ScriptFailed(f"the script says: {clean(run.text(call, 'message'))[:500]}")
+
+
+EXTENSIONS = (
+    SieveExtension(
+        "ihave",
+        "RFC 5463",
+        "the test ihave, and error",
+        commands=(SieveCommand("error", (SieveArgument("message", Kind.STRING),), run=_error),),
+        tests=(SieveTest("ihave", (SieveArgument("capabilities", Kind.STRINGS, constant=True),), holds=_ihave),),
+        in_ihave=False,
+    ),
+)

@@ -1,0 +1,104 @@
+"""The body of a message (RFC 5173)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from mailnode.message.entity import Entity
+from mailnode.message.text import MAX_TEXT, part_text
+from mailnode.message.transfer import decode_transfer
+from mailnode.message.words import decode_bytes
+from mailnode.sieve.constructs import Call, Kind, SieveArgument, SieveExtension, SieveTag, SieveTest
+from mailnode.sieve.run import Run
+
+TRANSFORM = "transform"
+
+
+def _body(run: Run, call: Call) -> list[str]:
+    if call.has(":raw"):
+        found = [decode_bytes(run.mail.body, "")]
+    elif call.has(":content"):
+        found = list(_contents(run, run.mail.root, run.texts(call, ":content")))
+    else:
+        found = list(_texts(run))
+    for text in found:
+        run.looked_at(text)
+    return found
+
+
+def walk(entity: Entity) -> Iterator[Entity]:
+    """Yield an entity and all below it, in their order."""
+    waiting = [entity]
+    while waiting:
+        one = waiting.pop()
+        yield one
+        waiting.extend(reversed(one.children))
+
+
+def _texts(run: Run) -> Iterator[str]:
+    """What can be read of each part that is text; HTML without its markup."""
+    for entity in walk(run.mail.root):
+        if entity.kind == "leaf" and entity.media.type == b"text":
+            yield part_text(entity.to_part(), run.mail.data[entity.body_start : entity.end])
+
+
+def _contents(run: Run, root: Entity, wanted: Sequence[str]) -> Iterator[str]:
+    """RFC 5173 5.2: parts of these types, each for itself."""
+    for entity in walk(root):
+        if not any(_is_of(entity, kind) for kind in wanted):
+            continue
+        data = run.mail.data
+        if entity.kind == "multipart":
+            yield from _around(entity, data)
+        elif entity.kind == "message":
+            inner = entity.children[0]
+            yield decode_bytes(data[inner.header_start : inner.body_start], "")
+        else:
+            yield leaf_text(entity, data)
+
+
+def leaf_text(entity: Entity, data: bytes) -> str:
+    """Return a part that holds no others, its encoding undone, as text."""
+    raw = data[entity.body_start : entity.end][:MAX_TEXT]
+    part = entity.to_part()
+    decoded = decode_transfer(raw, part.encoding)
+    return decode_bytes(raw if decoded is None else decoded, part.charset)
+
+
+def _is_of(entity: Entity, wanted: str) -> bool:
+    kind = f"{entity.media.type.decode('ascii', 'replace')}/{entity.media.subtype.decode('ascii', 'replace')}"
+    wanted = wanted.lower()
+    if not wanted:
+        return True
+    return kind == wanted if "/" in wanted else kind.partition("/")[0] == wanted
+
+
+def _around(entity: Entity, data: bytes) -> Iterator[str]:
+    """What stands before the first part and behind the last; the lines of delimiters are no part of it."""
+    first, last = entity.children[0].header_start, entity.children[-1].end
+    before = data[entity.body_start : first]
+    delimiter = before.rfind(b"--" if before.startswith(b"--") and b"\r\n--" not in before else b"\r\n--")
+    yield decode_bytes(before[: max(delimiter, 0)], "")
+    yield decode_bytes(data[last : entity.end].removeprefix(b"\r\n").partition(b"\r\n")[2], "")
+
+
+EXTENSIONS = (
+    SieveExtension(
+        "body",
+        "RFC 5173",
+        "the test body",
+        tests=(
+            SieveTest(
+                "body",
+                (SieveArgument("keys", Kind.STRINGS),),
+                (
+                    SieveTag("raw", group=TRANSFORM),
+                    SieveTag("content", Kind.STRINGS, group=TRANSFORM),
+                    SieveTag("text", group=TRANSFORM),
+                ),
+                values=_body,
+                captures=False,
+            ),
+        ),
+    ),
+)

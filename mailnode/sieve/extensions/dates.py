@@ -1,0 +1,150 @@
+"""Dates of header fields and of now (RFC 5260), and which of several fields is meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+
+from mailnode.message.dates import parse_date
+from mailnode.message.headers import unfold
+from mailnode.sieve.constructs import Call, Checking, Kind, SieveArgument, SieveExtension, SieveTag, SieveTest
+from mailnode.sieve.extensions.looking import KEYS
+from mailnode.sieve.faults import ScriptFailed
+from mailnode.sieve.fields import check_last, named_lines
+from mailnode.sieve.run import Run
+
+_ZONE = re.compile(r"([+-])([0-9]{2})([0-9]{2})\Z")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_JULIAN_START = datetime(1858, 11, 17).toordinal()
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+PART = SieveArgument("part", Kind.STRING)
+ZONE = SieveTag("zone", Kind.STRING, group="zone")
+
+
+def _offset(when: datetime) -> str:
+    minutes = int((when.utcoffset() or timedelta()).total_seconds() // 60)
+    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}{abs(minutes) % 60:02d}"
+
+
+def _iso(when: datetime) -> str:
+    zone = _offset(when)
+    return f"{when:%Y-%m-%dT%H:%M:%S}" + ("Z" if zone == "+0000" else f"{zone[:3]}:{zone[3:]}")
+
+
+def _std11(when: datetime) -> str:
+    return (
+        f"{_DAYS[when.weekday()]}, {when.day:02d} {_MONTHS[when.month - 1]} {when.year:04d} "
+        f"{when:%H:%M:%S} {_offset(when)}"
+    )
+
+
+# RFC 5260 4.2
+PARTS: dict[str, Callable[[datetime], str]] = {
+    "year": lambda when: f"{when.year:04d}",
+    "month": lambda when: f"{when.month:02d}",
+    "day": lambda when: f"{when.day:02d}",
+    "date": lambda when: f"{when.year:04d}-{when.month:02d}-{when.day:02d}",
+    "julian": lambda when: str(when.toordinal() - _JULIAN_START),
+    "hour": lambda when: f"{when.hour:02d}",
+    "minute": lambda when: f"{when.minute:02d}",
+    "second": lambda when: f"{when.second:02d}",
+    "time": lambda when: f"{when:%H:%M:%S}",
+    "iso8601": _iso,
+    "std11": _std11,
+    "zone": _offset,
+    "weekday": lambda when: str(when.isoweekday() % 7),
+}
+
+
+def zone_of(text: str) -> tzinfo | None:
+    """Read a time-zone (RFC 5260 4.1); None for anything else."""
+    found = _ZONE.match(text)
+    if found is None or int(found[3]) > 59 or int(found[2]) > 23:
+        return None
+    minutes = int(found[2]) * 60 + int(found[3])
+    return timezone(timedelta(minutes=-minutes if found[1] == "-" else minutes))
+
+
+def _shifted(run: Run, call: Call, when: datetime) -> datetime:
+    if call.has(":originalzone"):
+        return when
+    zone: tzinfo | None = run.facts.zone
+    if call.has(":zone"):
+        zone = zone_of(run.text(call, ":zone"))
+        if zone is None:
+            raise ScriptFailed(f'"{run.text(call, ":zone")[:40]}" is no time zone such as "+0100"')
+    try:
+        return when.astimezone(zone)
+    except (OverflowError, ValueError):
+        return when
+
+
+def _part(run: Run, call: Call, when: datetime) -> str:
+    name = run.text(call, "part").lower()
+    if name not in PARTS:
+        raise ScriptFailed(f'a date has no part "{name[:40]}"')
+    return PARTS[name](_shifted(run, call, when))
+
+
+def _date(run: Run, call: Call) -> list[str]:
+    lines = named_lines(run, call, [run.text(call, "header")])[:1]
+    found = field_date(lines[0].body) if lines else None
+    return [_part(run, call, found)] if found is not None else []
+
+
+def field_date(body: bytes) -> datetime | None:
+    """Return the date a field ends with, behind its last semicolon or alone; None where there is none that can be read."""
+    value = unfold(body)
+    read = parse_date(value) or parse_date(value.rpartition(b";")[2].strip())
+    if read is None:
+        return None
+    microseconds, offset = read
+    try:
+        when = _EPOCH + timedelta(microseconds=microseconds)
+        return when.astimezone(timezone(timedelta(minutes=offset)))
+    except (OverflowError, ValueError):
+        return None
+
+
+def _currentdate(run: Run, call: Call) -> list[str]:
+    return [_part(run, call, _EPOCH + timedelta(seconds=run.facts.now))]
+
+
+def _check(checking: Checking, call: Call) -> None:
+    check_last(checking, call)
+    for name in call.constants("part"):
+        if name.lower() not in PARTS:
+            checking.refuse(call, "part", f'a date has no part "{name[:40]}"')
+    for zone in call.constants(":zone"):
+        if zone_of(zone) is None:
+            checking.refuse(call, ":zone", f'"{zone[:40]}" is no time zone such as "+0100"')
+
+
+EXTENSIONS = (
+    SieveExtension(
+        "date",
+        "RFC 5260 4 and 5",
+        "the tests date and currentdate",
+        tests=(
+            SieveTest(
+                "date",
+                (SieveArgument("header", Kind.STRING), PART, KEYS),
+                (ZONE, SieveTag("originalzone", group="zone")),
+                values=_date,
+                check=_check,
+            ),
+            SieveTest("currentdate", (PART, KEYS), (ZONE,), values=_currentdate, check=_check),
+        ),
+    ),
+    SieveExtension(
+        "index",
+        "RFC 5260 6",
+        ":index and :last of header, address and date: one field of several",
+        tags=(
+            SieveTag("index", Kind.NUMBER, on=("header", "address", "date")),
+            SieveTag("last", on=("header", "address", "date")),
+        ),
+    ),
+)

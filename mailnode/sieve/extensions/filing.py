@@ -1,0 +1,116 @@
+"""The actions of the base language (RFC 5228 4)."""
+
+from __future__ import annotations
+
+from mailnode.errors import BadAddress
+from mailnode.sieve.actions import DiscardMessage, FileMessage, RedirectMessage, RejectMessage
+from mailnode.sieve.addresses import checked_address, outbound_address
+from mailnode.sieve.constructs import Call, Checking, Kind, SieveArgument, SieveCommand, SieveExtension
+from mailnode.sieve.faults import ScriptFailed
+from mailnode.sieve.places import check_mailbox, checked_mailbox, flags_of
+from mailnode.sieve.run import Run
+
+
+def _delivers(run: Run, call: Call) -> None:
+    """RFC 5429 2.4: what was refused is not delivered as well."""
+    if any(isinstance(one, RejectMessage) for one in run.actions):
+        raise ScriptFailed(f"{call.row.name} does not go together with reject")
+
+
+def _keep(run: Run, call: Call) -> None:
+    _delivers(run, call)
+    run.note("keep")
+    run.keep(flags_of(run, call))
+
+
+def _discard(run: Run, call: Call) -> None:
+    run.note("discard")
+    run.keeps = False
+    run.act(DiscardMessage())
+
+
+def _fileinto(run: Run, call: Call) -> None:
+    _delivers(run, call)
+    mailbox = checked_mailbox(run.text(call, "mailbox"))
+    action = FileMessage(
+        mailbox,
+        flags_of(run, call),
+        call.has(":create"),
+        run.text(call, ":specialuse"),
+        run.text(call, ":mailboxid"),
+        run.mail.content(),
+    )
+    run.note(f'file into "{mailbox}"')
+    _file_once(run, action)
+    if not call.has(":copy"):
+        run.keeps = False
+
+
+def _file_once(run: Run, action: FileMessage) -> None:
+    """Said again of a mailbox, what was said last holds (RFC 5228 2.10.3)."""
+    place = (action.mailbox, action.use, action.mailbox_id)
+    for one in run.actions:
+        if isinstance(one, FileMessage) and (one.mailbox, one.use, one.mailbox_id) == place:
+            run.actions[run.actions.index(one)] = action
+            return
+    run.act(action)
+
+
+def _redirect(run: Run, call: Call) -> None:
+    _delivers(run, call)
+    written = run.text(call, "address")
+    from_list = call.has(":list")
+    address = written if from_list else checked_address(written, "redirect")
+    run.note(f"redirect to {address}")
+    if not any(isinstance(one, RedirectMessage) and one.address == address for one in run.actions):
+        run.act(
+            RedirectMessage(
+                address,
+                run.text(call, ":notify"),
+                run.text(call, ":ret"),
+                deliver_by(run, call),
+                from_list,
+                run.mail.content(),
+            )
+        )
+    if not call.has(":copy"):
+        run.keeps = False
+
+
+def deliver_by(run: Run, call: Call) -> str:
+    """Return the value of BY (RFC 2852 4) that redirect asks for (RFC 6009 5); "" for none."""
+    return ""
+
+
+def _check_fileinto(checking: Checking, call: Call) -> None:
+    check_mailbox(checking, call, "mailbox")
+
+
+def _check_redirect(checking: Checking, call: Call) -> None:
+    for text in () if call.has(":list") else call.constants("address"):
+        try:
+            outbound_address(text)
+        except BadAddress as error:
+            checking.refuse(call, "address", f'"{text[:80]}" is no address: {error}')
+
+
+EXTENSIONS = (
+    SieveExtension(
+        "",
+        "RFC 5228 4",
+        "actions",
+        commands=(
+            SieveCommand("keep", run=_keep),
+            SieveCommand("discard", run=_discard),
+            SieveCommand("redirect", (SieveArgument("address", Kind.STRING),), run=_redirect, check=_check_redirect),
+        ),
+    ),
+    SieveExtension(
+        "fileinto",
+        "RFC 5228 4.1",
+        "fileinto",
+        commands=(
+            SieveCommand("fileinto", (SieveArgument("mailbox", Kind.STRING),), run=_fileinto, check=_check_fileinto),
+        ),
+    ),
+)

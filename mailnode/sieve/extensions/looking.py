@@ -1,0 +1,123 @@
+"""Tests of the base language that look at the message and its envelope (RFC 5228 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mailnode.sieve.addresses import ADDRESS_FIELDS, address_parts, field_addresses, part_tags, split_address
+from mailnode.sieve.constructs import Call, Checking, Kind, SieveArgument, SieveExtension, SieveTag, SieveTest
+from mailnode.sieve.faults import ScriptFailed
+from mailnode.sieve.fields import check_last, fields_of, named_lines
+from mailnode.sieve.run import Run
+
+KEYS = SieveArgument("keys", Kind.STRINGS)
+HEADERS = SieveArgument("headers", Kind.STRINGS)
+_BASE_PARTS = ("from", "to")
+# Parts of the envelope that extensions add (RFC 6009 2 and 4).
+_ADDED_PARTS = {
+    **dict.fromkeys(("notify", "orcpt", "ret", "envid"), "envelope-dsn"),
+    **dict.fromkeys(("bytimeabsolute", "bytimerelative", "bymode", "bytrace"), "envelope-deliverby"),
+}
+
+
+def _header(run: Run, call: Call) -> list[str]:
+    return [line.value for line in named_lines(run, call, run.texts(call, "headers"))]
+
+
+def _address(run: Run, call: Call) -> list[str]:
+    names = [name for name in run.texts(call, "headers") if name.lower() in ADDRESS_FIELDS]
+    return address_parts(call, field_addresses(named_lines(run, call, names)))
+
+
+def _exists(run: Run, call: Call) -> bool:
+    return all(fields_of(run, call, name) for name in run.texts(call, "headers"))
+
+
+def _size(run: Run, call: Call) -> bool:
+    limit = call.number("limit")
+    return run.mail.size > limit if call.has(":over") else run.mail.size < limit
+
+
+def _envelope(run: Run, call: Call) -> list[str]:
+    found: list[str] = []
+    for part in run.texts(call, "parts"):
+        name = part.lower()
+        if name in _BASE_PARTS:
+            address = run.facts.envelope.sender if name == "from" else run.facts.envelope.recipient
+            if not address and call.match is not None and call.match.type.name == "count":
+                continue  # RFC 5231 4.2
+            found += address_parts(call, [split_address(address)])
+        elif name in _ADDED_PARTS and _ADDED_PARTS[name] in run.script.required | run.in_force:
+            found += _added(run, call, name)
+        else:
+            raise ScriptFailed(f'the envelope has no part "{part[:40]}"')
+    return found
+
+
+def _added(run: Run, call: Call, name: str) -> Iterable[str]:
+    """A part that an extension knows: nothing where the envelope has none. Of ORCPT the address is without its type."""
+    value = run.facts.envelope.parts.get(name)
+    if value is None:
+        return ()
+    if name == "orcpt":
+        return address_parts(call, [split_address(value.partition(";")[2])])
+    return value.split(",") if name == "notify" else (value,)
+
+
+def _check_envelope(checking: Checking, call: Call) -> None:
+    for part in call.constants("parts"):
+        name = part.lower()
+        if name not in _BASE_PARTS and name not in _ADDED_PARTS:
+            checking.refuse(call, "parts", f'the envelope has no part "{part[:40]}"')
+        elif name in _ADDED_PARTS and _ADDED_PARTS[name] not in checking.required:
+            checking.refuse(call, "parts", f'the part "{name}" needs require "{_ADDED_PARTS[name]}"')
+
+
+def _check_address(checking: Checking, call: Call) -> None:
+    check_last(checking, call)
+    for name in call.constants("headers"):
+        if name.lower() not in ADDRESS_FIELDS:
+            checking.refuse(call, "headers", f'"{name[:80]}" is no header field with addresses that this test knows')
+
+
+def _check_size(checking: Checking, call: Call) -> None:
+    if not call.has(":over") and not call.has(":under"):
+        checking.refuse(call, "limit", "size lacks :over or :under")
+
+
+EXTENSIONS = (
+    SieveExtension(
+        "",
+        "RFC 5228 5",
+        "tests of the message",
+        tests=(
+            SieveTest("header", (HEADERS, KEYS), values=_header, check=check_last),
+            SieveTest("address", (HEADERS, KEYS), values=_address, check=_check_address),
+            SieveTest("exists", (HEADERS,), holds=_exists),
+            SieveTest(
+                "size",
+                (SieveArgument("limit", Kind.NUMBER),),
+                (SieveTag("over", group="limit"), SieveTag("under", group="limit")),
+                holds=_size,
+                check=_check_size,
+            ),
+        ),
+        tags=part_tags("all", "localpart", "domain"),
+    ),
+    SieveExtension(
+        "envelope",
+        "RFC 5228 5.4",
+        "the test envelope",
+        tests=(
+            SieveTest(
+                "envelope", (SieveArgument("parts", Kind.STRINGS), KEYS), values=_envelope, check=_check_envelope
+            ),
+        ),
+    ),
+    SieveExtension(
+        "subaddress",
+        "RFC 5233",
+        ":user and :detail of address and envelope; what stands before a plus and behind it",
+        tags=part_tags("user", "detail"),
+    ),
+)

@@ -1,0 +1,41 @@
+"""Relations between values and keys, and their numbers (RFC 5231)."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+
+from mailnode.sieve.constructs import CompiledMatch, Kind, MatchType, SieveExtension
+from mailnode.sieve.extensions.matching import pairs
+from mailnode.sieve.run import Run
+
+RELATIONS = {
+    "gt": operator.gt,
+    "ge": operator.ge,
+    "lt": operator.lt,
+    "le": operator.le,
+    "eq": operator.eq,
+    "ne": operator.ne,
+}
+
+
+def _value(run: Run, match: CompiledMatch, values: Sequence[str], keys: Sequence[str]) -> bool:
+    relation, key_of = RELATIONS[match.relation], match.comparator.key
+    return any(relation(key_of(value), key_of(key)) for value, key in pairs(run, values, keys))
+
+
+def _count(run: Run, match: CompiledMatch, values: Sequence[str], keys: Sequence[str]) -> bool:
+    return _value(run, match, [str(len(values))], keys)
+
+
+EXTENSIONS = (
+    SieveExtension(
+        "relational",
+        "RFC 5231",
+        "the match types :value and :count",
+        match_types=(
+            MatchType("value", _value, takes=Kind.STRING, relations=frozenset(RELATIONS)),
+            MatchType("count", _count, takes=Kind.STRING, relations=frozenset(RELATIONS)),
+        ),
+    ),
+)

@@ -1,0 +1,162 @@
+"""Answers while somebody is away (RFC 5230, RFC 6131)."""
+
+from __future__ import annotations
+
+import hashlib
+
+from mailnode.errors import BadAddress
+from mailnode.message.addresses import MAX_ADDRESSES, Mailbox, mailboxes, parse_addresses
+from mailnode.message.words import clean
+from mailnode.sieve.actions import RejectMessage, VacationReply
+from mailnode.sieve.addresses import field_addresses
+from mailnode.sieve.constructs import Call, Checking, Kind, SieveArgument, SieveCommand, SieveExtension, SieveTag
+from mailnode.sieve.copies import filed_copy
+from mailnode.sieve.faults import ScriptFailed
+from mailnode.sieve.run import Run
+from mailnode.values.address import parse_address
+
+DAY = 86_400
+DEFAULT_DAYS = 7
+MAX_DAYS = 366
+MAX_REASON = 64 * 1024  # characters
+MAX_SUBJECT = 500
+_TO_US = ("to", "cc", "bcc", "resent-to", "resent-cc", "resent-bcc")
+_OF_LISTS = ("list-id", "list-help", "list-subscribe", "list-unsubscribe", "list-post", "list-owner", "list-archive")
+_ROBOTS = frozenset({"mailer-daemon", "listserv", "majordomo", "daemon", "root", "noreply", "no-reply", "donotreply"})
+_BULK = frozenset({"bulk", "list", "junk"})
+
+
+def _vacation(run: Run, call: Call) -> None:
+    if any(isinstance(one, VacationReply) for one in run.actions) or run.vacations:
+        raise ScriptFailed("vacation may be reached once")
+    if any(isinstance(one, RejectMessage) for one in run.actions):
+        raise ScriptFailed("vacation does not go together with reject")
+    if not run.facts.is_delivery:
+        raise ScriptFailed("vacation is for messages that are being delivered")
+    run.vacations += 1
+    reply = _reply(run, call)
+    if why := unanswered(run, run.texts(call, ":addresses")):
+        run.note(f"no answer: {why}")
+        return
+    run.note(f"answer {reply.to}, unless it was answered within {reply.period} s")
+    run.act(reply)
+
+
+def _reply(run: Run, call: Call) -> VacationReply:
+    sender = run.text(call, ":from")
+    if sender and not _is_mailbox(sender):
+        raise ScriptFailed(f'vacation: ":from" is no address: {sender[:80]}')
+    subject = one_line(run.text(call, ":subject"))
+    mime = call.has(":mime")
+    reason = clean(run.text(call, "reason"))
+    if len(reason) > MAX_REASON:
+        raise ScriptFailed(f"the answer is longer than {MAX_REASON} characters")
+    return VacationReply(
+        reason,
+        period(call),
+        run.text(call, ":handle") or made_handle(call),
+        subject or default_subject(run),
+        sender,
+        run.facts.envelope.sender,
+        mime,
+        filed_copy(run, call),
+    )
+
+
+def one_line(text: str) -> str:
+    """Return text as it may stand in a header field: no line ends, and not endless."""
+    return " ".join(clean(text).split())[:MAX_SUBJECT]
+
+
+def default_subject(run: Run) -> str:
+    """RFC 5230 5.3: that of the message behind "Auto: "."""
+    values = run.mail.values("subject")
+    return one_line("Auto: " + values[0]) if values and values[0] else "Automated reply"
+
+
+def period(call: Call) -> int:
+    """Return for how many seconds nobody is answered again (RFC 5230 4.1, RFC 6131 3)."""
+    if call.has(":seconds"):
+        return min(call.number(":seconds"), MAX_DAYS * DAY)
+    return min(max(call.number(":days", DEFAULT_DAYS), 1), MAX_DAYS) * DAY
+
+
+def made_handle(call: Call) -> str:
+    """RFC 5230 4.2: what is said alike is the same answer, before variables are expanded."""
+    told = [repr(call.bound.get(name)) for name in (":subject", ":from", ":mime", "reason")]
+    return hashlib.sha256("\0".join(told).encode("utf-8", "replace")).hexdigest()
+
+
+def unanswered(run: Run, addresses: tuple[str, ...]) -> str:
+    """Return why a message is not to be answered (RFC 5230 4.5 and 4.6, RFC 3834 2), "" for no reason."""
+    sender = run.facts.envelope.sender
+    local = sender.rpartition("@")[0].lower()
+    mail = run.mail
+    if not sender:
+        return "nobody is named who could be answered"
+    if local in _ROBOTS or local.startswith("owner-") or local.endswith("-request") or "-owner" in local[-6:]:
+        return "a program sent it"
+    if any(mail.named(name) for name in _OF_LISTS):
+        return "it came through a list"
+    if any(value.partition(";")[0].strip().lower() != "no" for value in mail.values("auto-submitted")):
+        return "it is an automatic message"
+    if any(value.strip().lower() in _BULK for value in mail.values("precedence")):
+        return "it was sent to many"
+    own = {run.facts.envelope.recipient.lower(), *run.facts.own_addresses, *(one.strip().lower() for one in addresses)}
+    if sender.lower() in own:
+        return "it came from the account itself"
+    lines = [line for name in _TO_US for line in mail.named(name)]
+    if not any(f"{box}@{domain}".lower() in own for box, domain in field_addresses(lines)):
+        return "none of the account's addresses stands in it"
+    return ""
+
+
+def _is_mailbox(text: str) -> bool:
+    """Whether a text is an address, or several (RFC 5230 4.3)."""
+    if any(c < " " or c == "\x7f" for c in text):
+        return False
+    boxes = parse_addresses(text.encode("utf-8", "replace"), MAX_ADDRESSES)
+    try:
+        for box in mailboxes(boxes):
+            parse_address(f"{box.local.decode('utf-8', 'replace')}@{box.domain.decode('utf-8', 'replace')}")
+    except BadAddress:
+        return False
+    return bool(boxes) and all(isinstance(box, Mailbox) for box in boxes)
+
+
+def _check(checking: Checking, call: Call) -> None:
+    for text in call.constants(":from"):
+        if not _is_mailbox(text):
+            checking.refuse(call, ":from", f'"{text[:80]}" is no address')
+
+
+EXTENSIONS = (
+    SieveExtension(
+        "vacation",
+        "RFC 5230",
+        "vacation",
+        commands=(
+            SieveCommand(
+                "vacation",
+                (SieveArgument("reason", Kind.STRING),),
+                (
+                    SieveTag("days", Kind.NUMBER, group="period"),
+                    SieveTag("subject", Kind.STRING),
+                    SieveTag("from", Kind.STRING),
+                    SieveTag("addresses", Kind.STRINGS),
+                    SieveTag("mime"),
+                    SieveTag("handle", Kind.STRING),
+                ),
+                run=_vacation,
+                check=_check,
+            ),
+        ),
+    ),
+    SieveExtension(
+        "vacation-seconds",
+        "RFC 6131",
+        ":seconds of vacation",
+        tags=(SieveTag("seconds", Kind.NUMBER, group="period", on=("vacation",)),),
+        implies=("vacation",),
+    ),
+)

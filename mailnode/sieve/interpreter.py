@@ -1,0 +1,141 @@
+"""Runs a compiled script. What must be known of the world is asked by yielding it; the answer is sent back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass
+
+from mailnode.sieve.actions import KeepMessage, SieveAction
+from mailnode.sieve.constructs import Call, Script, SieveCommand, SieveTest
+from mailnode.sieve.facts import SieveFacts
+from mailnode.sieve.faults import ScriptFailed
+from mailnode.sieve.limits import ScriptLimits
+from mailnode.sieve.questions import Question, SieveAnswer
+from mailnode.sieve.run import Returned, Run, Stopped, TraceStep
+
+Steps = Generator[Question, SieveAnswer, None]
+Verdicts = Generator[Question, SieveAnswer, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class SieveOutcome:
+    """What a script wants done. ``failure``: it failed, and the message is kept (RFC 5228 2.10.6)."""
+
+    actions: tuple[SieveAction, ...]
+    failure: ScriptFailed | None = None
+    logged: tuple[str, ...] = ()
+    trace: tuple[TraceStep, ...] = ()
+
+
+def run_script(
+    script: Script, facts: SieveFacts, limits: ScriptLimits | None = None, *, trace: bool = False
+) -> Generator[Question, SieveAnswer, SieveOutcome]:
+    """Run a script: yields questions, wants their answers, and returns the outcome. It raises nothing.
+
+    :param trace: tell each step in words.
+    """
+    run = Run(facts, script, limits or ScriptLimits(), [] if trace else None)
+    failure = None
+    try:
+        yield from Interpreter(run).block(script.commands)
+    except (Stopped, Returned):
+        pass
+    except ScriptFailed as error:
+        failure = ScriptFailed(error.text, error.line or run.line)
+    actions = (KeepMessage(implicit=True),) if failure else finished(run)
+    return SieveOutcome(actions, failure, tuple(run.logged), tuple(run.trace or ()))
+
+
+def finished(run: Run) -> tuple[SieveAction, ...]:
+    """Return what is to be done at the end: with an implicit keep, unless something cancelled it (RFC 5228 2.10.2)."""
+    if run.keeps and not any(isinstance(one, KeepMessage) for one in run.actions):
+        kept = KeepMessage(tuple(run.flags), run.mail.content(), implicit=True)
+        return (*run.actions, kept)
+    return tuple(run.actions)
+
+
+def outcome(
+    running: Generator[Question, SieveAnswer, SieveOutcome], answer: Callable[[Question], SieveAnswer]
+) -> SieveOutcome:
+    """Run to the end where every question can be answered at once."""
+    try:
+        question = next(running)
+        while True:
+            question = running.send(answer(question))
+    except StopIteration as end:
+        found = end.value
+        assert isinstance(found, SieveOutcome)
+        return found
+
+
+class Interpreter:
+    """Control flow. Rows that steer it themselves are given this."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    def block(self, calls: Iterable[Call]) -> Steps:
+        """Run commands one after the other."""
+        for call in calls:
+            yield from self.command(call)
+
+    def command(self, call: Call) -> Steps:
+        """Run one command."""
+        row = call.row
+        assert isinstance(row, SieveCommand)
+        yield from self._prepared(call)
+        if row.control is not None:
+            yield from row.control(self, call)
+        elif row.run is not None:
+            row.run(self.run, call)
+
+    def test(self, call: Call) -> Verdicts:
+        """Return what a test says."""
+        row = call.row
+        assert isinstance(row, SieveTest)
+        yield from self._prepared(call)
+        if row.control is not None:
+            return (yield from row.control(self, call))
+        if row.holds is not None:
+            holds = row.holds(self.run, call)
+        else:
+            holds = yield from self._matching(call, row)
+        self.run.line = call.line
+        self.run.note(f"{row.name}: {'true' if holds else 'false'}")
+        return holds
+
+    def _prepared(self, call: Call) -> Steps:
+        run = self.run
+        run.step()
+        run.line = call.line
+        if run.script.checks_at_run_time and not call.extensions <= run.in_force:
+            missing = sorted(call.extensions - run.in_force)[0]
+            raise ScriptFailed(f'{call.row.name} needs the extension "{missing}", which is not in force')
+        if call.row.asks is not None:
+            yield from self.asked(call.row.asks(run, call))
+
+    def asked(self, questions: Iterable[Question]) -> Steps:
+        """Ask what was not asked yet."""
+        for question in questions:
+            if question not in self.run.answers:
+                self.run.step()
+                self.run.answers[question] = yield question
+
+    def _matching(self, call: Call, row: SieveTest) -> Verdicts:
+        match = call.match
+        assert row.values is not None and match is not None
+        values, keys = row.values(self.run, call), self.run.texts(call, "keys")
+        if row.keys is not None:
+            keys = row.keys(match, keys)
+        if match.type.asks is not None:
+            yield from self.asked(match.type.asks(self.run, values, keys))
+        captured = self.run.captured
+        holds = match.type.holds(self.run, match, values, keys)
+        if not row.captures:
+            self.run.captured = captured
+        if self.run.trace is not None:
+            shown = ", ".join([repr(value[:60]) for value in values[:5]]) or "nothing"
+            relation = f' "{match.relation}"' if match.relation else ""
+            wanted = ", ".join([repr(key[:60]) for key in keys[:5]])
+            self.run.note(f"{row.name}: {shown} :{match.type.name}{relation} {wanted}")
+        return holds

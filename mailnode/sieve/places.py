@@ -1,0 +1,32 @@
+"""Where a message is filed: the name of a mailbox, and what extensions say instead of it or beside it."""
+
+from __future__ import annotations
+
+from mailnode.errors import BadMailboxName
+from mailnode.sieve.constructs import Call, Checking
+from mailnode.sieve.faults import ScriptFailed
+from mailnode.sieve.flag_lists import flag_list
+from mailnode.sieve.run import Run
+from mailnode.values.mailbox_name import mailbox_name
+
+
+def checked_mailbox(text: str) -> str:
+    """Return the canonical name of a mailbox. :raises ScriptFailed: none can have this name."""
+    try:
+        return mailbox_name(text)
+    except BadMailboxName as error:
+        raise ScriptFailed(f'no mailbox can be named "{text[:80]}": {error}') from None
+
+
+def check_mailbox(checking: Checking, call: Call, name: str) -> None:
+    """Note a mailbox that cannot be, where the name is known already."""
+    for text in call.constants(name):
+        try:
+            mailbox_name(text)
+        except BadMailboxName as error:
+            checking.refuse(call, name, f'no mailbox can be named "{text[:80]}": {error}')
+
+
+def flags_of(run: Run, call: Call) -> tuple[str, ...]:
+    """Return the flags an action files with: its own, or those of the internal variable (RFC 5232 5)."""
+    return tuple(flag_list(run.texts(call, ":flags")) if call.has(":flags") else run.flags)
