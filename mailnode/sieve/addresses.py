@@ -8,7 +8,7 @@ from mailnode.errors import BadAddress
 from mailnode.message.addresses import MAX_ADDRESSES, Mailbox, mailboxes, parse_addresses
 from mailnode.message.headers import unfold
 from mailnode.message.words import decode_bytes
-from mailnode.sieve.constructs import Call, SieveTag
+from mailnode.sieve.constructs import ScriptCall, SieveTag
 from mailnode.sieve.faults import ScriptFailed
 from mailnode.sieve.mail import HeaderLine
 from mailnode.values.address import Address, parse_address
@@ -40,7 +40,7 @@ def split_address(text: str) -> tuple[str, str]:
     return (local, domain) if at else (text, "")
 
 
-def address_parts(call: Call, addresses: Iterable[tuple[str, str]]) -> list[str]:
+def address_parts(call: ScriptCall, addresses: Iterable[tuple[str, str]]) -> list[str]:
     """Return the part that the tags of a test ask for; of an address that has none, nothing. What is counted are addresses,
     whatever part is asked for (RFC 5231 4.2)."""
     found = [_part(call, local, domain) for local, domain in addresses]
@@ -49,7 +49,7 @@ def address_parts(call: Call, addresses: Iterable[tuple[str, str]]) -> list[str]
     return [part for part in found if part is not None]
 
 
-def _part(call: Call, local: str, domain: str) -> str | None:
+def _part(call: ScriptCall, local: str, domain: str) -> str | None:
     if not local and not domain:  # the null reverse-path, whatever part is asked for (RFC 5228 5.4)
         return ""
     if call.has(":localpart"):

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from mailnode.sieve.constructs import (
+    ArgumentKind,
     Bound,
-    Kind,
     ScriptText,
     SieveArgument,
     SieveCommand,
@@ -16,14 +16,14 @@ from mailnode.sieve.constructs import (
     SieveTest,
     Template,
 )
-from mailnode.sieve.faults import NotAllowed
+from mailnode.sieve.faults import ValueRefused
 from mailnode.sieve.strings import decode_characters, template
 from mailnode.sieve.tree import ScriptArgument, ScriptNode
 
 NAMESPACES = {"env": "vnd.dovecot.environment", "global": "include"}  # of variables, by the extension they are of
 
 
-class Refused(NotAllowed):
+class ArgumentRefused(ValueRefused):
     """What is wrong with one argument."""
 
     def __init__(self, text: str, argument: ScriptArgument) -> None:
@@ -54,7 +54,7 @@ class BoundArguments:
 def bind(
     node: ScriptNode, row: SieveCommand | SieveTest, tags: Mapping[str, SieveTag], script: InForce
 ) -> BoundArguments:
-    """:raises NotAllowed: an argument is missing, too many, not known, or of another kind."""
+    """:raises ValueRefused: an argument is missing, too many, not known, or of another kind."""
     return _Binding(node.name, row.arguments, tags, script).run(node)
 
 
@@ -79,7 +79,9 @@ class _Binding:
             if argument.kind != "tag":
                 positional.append(argument)
             elif positional:
-                raise Refused(f":{argument.value} should stand before the other arguments of {self._name}", argument)
+                raise ArgumentRefused(
+                    f":{argument.value} should stand before the other arguments of {self._name}", argument
+                )
             else:
                 self._tag(argument, arguments)
         self._positional(positional)
@@ -89,14 +91,14 @@ class _Binding:
         name = str(argument.value)
         tag = self._tags.get(name)
         if tag is None:
-            raise Refused(f"{self._name} takes no :{name}", argument)
+            raise ArgumentRefused(f"{self._name} takes no :{name}", argument)
         if not self._script.in_force(tag.extension):
-            raise Refused(f':{name} needs require "{tag.extension}"', argument)
+            raise ArgumentRefused(f':{name} needs require "{tag.extension}"', argument)
         group = tag.group or name
         if group in self._groups:
             other = self._groups[group]
             text = f":{name} stands twice" if other == name else f":{other} and :{name} exclude each other"
-            raise Refused(text, argument)
+            raise ArgumentRefused(text, argument)
         self._groups[group] = name
         self.bound.extensions.add(tag.extension)
         self.bound.places[f":{name}"] = argument
@@ -104,7 +106,7 @@ class _Binding:
         if tag.takes is not None:
             value = next(following, None)
             if value is None or value.kind == "tag":
-                raise Refused(f":{name} should be followed by {tag.takes.value}", value or argument)
+                raise ArgumentRefused(f":{name} should be followed by {tag.takes.value}", value or argument)
             self._set(f":{name}", value, tag.takes, tag.constant)
 
     def _positional(self, given: list[ScriptArgument]) -> None:
@@ -116,18 +118,20 @@ class _Binding:
                 spare -= 1
         if spare > 0:
             missing = wanted[len(given)]
-            raise NotAllowed(f"{self._name} lacks an argument: {missing.name}, {missing.kind.value}")
+            raise ValueRefused(f"{self._name} lacks an argument: {missing.name}, {missing.kind.value}")
         if spare < 0:
-            raise Refused(f"{self._name} takes no further argument", given[len(wanted)])
+            raise ArgumentRefused(f"{self._name} takes no further argument", given[len(wanted)])
         for one, value in zip(wanted, given, strict=True):
             self._set(one.name, value, one.kind, one.constant)
 
-    def _set(self, name: str, argument: ScriptArgument, kind: Kind, constant: bool) -> None:
-        fits = argument.kind == "string" or argument.kind == ("number" if kind is Kind.NUMBER else "strings")
-        if (kind is Kind.NUMBER) != (argument.kind == "number") or (kind is Kind.STRING and argument.kind == "strings"):
+    def _set(self, name: str, argument: ScriptArgument, kind: ArgumentKind, constant: bool) -> None:
+        fits = argument.kind == "string" or argument.kind == ("number" if kind is ArgumentKind.NUMBER else "strings")
+        if (kind is ArgumentKind.NUMBER) != (argument.kind == "number") or (
+            kind is ArgumentKind.STRING and argument.kind == "strings"
+        ):
             fits = False
         if not fits:
-            raise Refused(f"{name} of {self._name} should be {kind.value}", argument)
+            raise ArgumentRefused(f"{name} of {self._name} should be {kind.value}", argument)
         self.bound.places[name] = argument
         value = argument.value
         if isinstance(value, int):
@@ -136,21 +140,21 @@ class _Binding:
             self.bound.values[name] = tuple([self._text(one, argument, constant) for one in value])
         else:
             text = self._text(value, argument, constant)
-            self.bound.values[name] = (text,) if kind is Kind.STRINGS else text
+            self.bound.values[name] = (text,) if kind is ArgumentKind.STRINGS else text
 
     def _text(self, text: str, argument: ScriptArgument, constant: bool) -> ScriptText:
         """A string with what stands for something else in it: characters first, then variables (RFC 5229 3)."""
         try:
             if "encoded-character" in self._script.required:
                 text = decode_characters(text)
-        except NotAllowed as error:
-            raise Refused(str(error), argument) from None
+        except ValueRefused as error:
+            raise ArgumentRefused(str(error), argument) from None
         if "variables" not in self._script.required:
             return text
         made = template(text)
         if isinstance(made, Template):
             if constant:
-                raise Refused(f"no variable may stand in this argument of {self._name}", argument)
+                raise ArgumentRefused(f"no variable may stand in this argument of {self._name}", argument)
             self._namespaces(made, argument)
         return made
 
@@ -159,4 +163,4 @@ class _Binding:
             if isinstance(part, str) or not part.namespace:
                 continue
             if part.namespace not in NAMESPACES or not self._script.in_force(NAMESPACES[part.namespace]):
-                raise Refused(f"there is no namespace {part.namespace} of variables", argument)
+                raise ArgumentRefused(f"there is no namespace {part.namespace} of variables", argument)

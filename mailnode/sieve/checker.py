@@ -6,14 +6,14 @@ import hashlib
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-from mailnode.sieve.arguments import BoundArguments, Refused, bind
-from mailnode.sieve.constructs import Call, CompiledMatch, MatchType, Script, SieveCommand, SieveTest, Tests
-from mailnode.sieve.faults import NotAllowed, ScriptFailed, ScriptMistake, ScriptRefused
+from mailnode.sieve.arguments import ArgumentRefused, BoundArguments, bind
+from mailnode.sieve.constructs import CompiledMatch, MatchType, Script, ScriptCall, SieveCommand, SieveTest, Tests
+from mailnode.sieve.faults import ScriptFailed, ScriptMistake, ScriptRefused, ValueRefused
 from mailnode.sieve.lexer import decoded
 from mailnode.sieve.limits import MAX_MISTAKES
 from mailnode.sieve.parser import parse
 from mailnode.sieve.registry import SieveLanguage, language
-from mailnode.sieve.run import Run
+from mailnode.sieve.run import ScriptRun
 from mailnode.sieve.tree import ScriptArgument, ScriptNode
 
 REQUIRE = "require"
@@ -52,7 +52,7 @@ class _Checker:
         self._around: list[str] = []
         self._arguments: dict[str, ScriptArgument] = {}
 
-    def refuse(self, call: Call, name: str, text: str) -> None:
+    def refuse(self, call: ScriptCall, name: str, text: str) -> None:
         """Note a mistake of an argument of a call."""
         argument = self._arguments.get(name)
         place = (argument.line, argument.column) if argument is not None else (call.line, call.column)
@@ -66,7 +66,7 @@ class _Checker:
         if len(self.mistakes) < MAX_MISTAKES:
             self.mistakes.append(ScriptMistake(line, column, text))
 
-    def script(self, nodes: tuple[ScriptNode, ...]) -> tuple[Call, ...]:
+    def script(self, nodes: tuple[ScriptNode, ...]) -> tuple[ScriptCall, ...]:
         """Return the commands of a script."""
         count = 0
         for node in nodes:
@@ -108,9 +108,9 @@ class _Checker:
         """Whether an extension may be used here."""
         return not extension or extension in self.required or extension in self._possible
 
-    def _commands(self, nodes: Iterable[ScriptNode]) -> tuple[Call, ...]:
-        calls: list[Call] = []
-        chain: list[Call] = []  # an if and what follows it
+    def _commands(self, nodes: Iterable[ScriptNode]) -> tuple[ScriptCall, ...]:
+        calls: list[ScriptCall] = []
+        chain: list[ScriptCall] = []  # an if and what follows it
         for node in nodes:
             if node.name in BRANCHES and (not chain or chain[-1].row.name == "else"):
                 self._mistake(node.line, node.column, f"{node.name} should follow an if or an elsif")
@@ -127,7 +127,7 @@ class _Checker:
                 calls.append(call)
         return (*calls, _chained(chain)) if chain else tuple(calls)
 
-    def _command(self, node: ScriptNode) -> Call:
+    def _command(self, node: ScriptNode) -> ScriptCall:
         row = self._language.commands.get(node.name)
         if row is None:
             what = "is a test, no command" if node.name in self._language.tests else "is no command"
@@ -143,48 +143,50 @@ class _Checker:
         self._around.pop()
         return replace(call, block=block) if block else call
 
-    def _test(self, node: ScriptNode) -> Call:
+    def _test(self, node: ScriptNode) -> ScriptCall:
         row = self._language.tests.get(node.name)
         if row is None:
             what = "is a command, no test" if node.name in self._language.commands else "is no test"
             return self._unknown(node, f"{node.name} {what}", SieveTest)
         return self._call(node, row)
 
-    def _unknown(self, node: ScriptNode, text: str, kind: type[SieveCommand] | type[SieveTest]) -> Call:
+    def _unknown(self, node: ScriptNode, text: str, kind: type[SieveCommand] | type[SieveTest]) -> ScriptCall:
         """With ``ihave`` in force what is not known fails when it is reached (RFC 5463 4)."""
         if "ihave" not in self.required:
             self._mistake(node.line, node.column, text)
         return _failing(node, text, kind)
 
-    def _call(self, node: ScriptNode, row: SieveCommand | SieveTest) -> Call:
+    def _call(self, node: ScriptNode, row: SieveCommand | SieveTest) -> ScriptCall:
         tests = self._tests(node, row)
         missing = "" if self.in_force(row.extension) else row.extension
         bound = BoundArguments()
         try:
             if missing:
-                raise NotAllowed(_missing(row.name, missing))
+                raise ValueRefused(_missing(row.name, missing))
             bound = bind(node, row, self._language.tags(row), self)
             match = self._match(bound) if row.matching else None
-        except NotAllowed as error:
-            place = (error.line, error.column) if isinstance(error, Refused) else (node.line, node.column)
+        except ValueRefused as error:
+            place = (error.line, error.column) if isinstance(error, ArgumentRefused) else (node.line, node.column)
             if "ihave" in self.required:
                 return _failing(node, str(error), type(row))
             self._mistake(*place, str(error))
-            return Call(row, node.line, node.column, tests=tests)
+            return ScriptCall(row, node.line, node.column, tests=tests)
         used = {row.extension, *bound.extensions}
         if match is not None:
             used |= {match.type.extension, match.comparator.extension}
-        call = Call(row, node.line, node.column, bound.values, tests, (), match, self._language.in_force(used - {""}))
+        call = ScriptCall(
+            row, node.line, node.column, bound.values, tests, (), match, self._language.in_force(used - {""})
+        )
         self._arguments = bound.places
         self._check(call)
         return call
 
-    def _check(self, call: Call) -> None:
+    def _check(self, call: ScriptCall) -> None:
         if call.match is not None and call.match.type.check is not None:
             for key in call.constants("keys"):
                 try:
                     call.match.type.check(key)
-                except NotAllowed as error:
+                except ValueRefused as error:
                     self.refuse(call, "keys", str(error))
         if call.row.check is not None:
             call.row.check(self, call)
@@ -193,7 +195,7 @@ class _Checker:
             for name in call.constants("capabilities"):
                 self._possible |= known.get(name, frozenset())
 
-    def _tests(self, node: ScriptNode, row: SieveCommand | SieveTest) -> tuple[Call, ...]:
+    def _tests(self, node: ScriptNode, row: SieveCommand | SieveTest) -> tuple[ScriptCall, ...]:
         wanted = row.tests
         if wanted is Tests.NONE and node.tests:
             self._mistake(node.tests[0].line, node.tests[0].column, f"{row.name} takes no test")
@@ -205,7 +207,7 @@ class _Checker:
         return tuple([self._test(test) for test in node.tests])
 
     def _match(self, bound: BoundArguments) -> CompiledMatch:
-        """RFC 5228 2.7: how a test compares. :raises NotAllowed:"""
+        """RFC 5228 2.7: how a test compares. :raises ValueRefused:"""
         known = self._language
         name = next((tag for tag in known.match_types if f":{tag}" in bound.values), "is")
         kind = known.match_types[name]
@@ -215,20 +217,22 @@ class _Checker:
             text = f'there is no comparator "{str(named)[:80]}"'
             if comparator is not None:
                 text = _missing(f'the comparator "{named}"', comparator.extension)
-            raise Refused(text, bound.places[":comparator"])
+            raise ArgumentRefused(text, bound.places[":comparator"])
         if kind.substrings and not comparator.substrings:
-            raise Refused(f"{comparator.name} knows no substrings, which :{name} needs", bound.places[f":{name}"])
+            raise ArgumentRefused(
+                f"{comparator.name} knows no substrings, which :{name} needs", bound.places[f":{name}"]
+            )
         return CompiledMatch(kind, comparator, _relation(kind, bound))
 
 
 def _relation(kind: MatchType, bound: BoundArguments) -> str:
-    """:raises Refused: it is none of those the match type knows."""
+    """:raises ArgumentRefused: it is none of those the match type knows."""
     if not kind.relations:
         return ""
     name = str(bound.values[f":{kind.name}"]).lower()
     if name not in kind.relations:
         known = ", ".join(sorted(kind.relations))
-        raise Refused(f'"{name[:40]}" is no relation of :{kind.name}: {known}', bound.places[f":{kind.name}"])
+        raise ArgumentRefused(f'"{name[:40]}" is no relation of :{kind.name}: {known}', bound.places[f":{kind.name}"])
     return name
 
 
@@ -236,21 +240,21 @@ def _missing(what: str, extension: str) -> str:
     return f'{what} needs require "{extension}"'
 
 
-def _chained(chain: list[Call]) -> Call:
+def _chained(chain: list[ScriptCall]) -> ScriptCall:
     call = chain[-1]
     for before in reversed(chain[:-1]):
         call = replace(before, otherwise=call)
     return call
 
 
-def _failing(node: ScriptNode, text: str, kind: type[SieveCommand] | type[SieveTest]) -> Call:
+def _failing(node: ScriptNode, text: str, kind: type[SieveCommand] | type[SieveTest]) -> ScriptCall:
     """A command or a test that fails when it is reached."""
 
-    def run(run: Run, call: Call) -> None:
+    def run(run: ScriptRun, call: ScriptCall) -> None:
         raise ScriptFailed(text)
 
-    def holds(run: Run, call: Call) -> bool:
+    def holds(run: ScriptRun, call: ScriptCall) -> bool:
         raise ScriptFailed(text)
 
     row = SieveTest(node.name, holds=holds) if kind is SieveTest else SieveCommand(node.name, run=run)
-    return Call(row, node.line, node.column)
+    return ScriptCall(row, node.line, node.column)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from mailnode.sieve.interpreter import Interpreter
     from mailnode.sieve.questions import Question, SieveAnswer
-    from mailnode.sieve.run import Run
+    from mailnode.sieve.run import ScriptRun
 
 COMPARE = "every test that compares"  # in ``SieveTag.on``
 
 
-class Kind(Enum):
+class ArgumentKind(Enum):
     """What an argument is."""
 
     NUMBER = "a number"
@@ -36,7 +36,7 @@ class SieveArgument:
     """One argument by its position. ``constant``: no variables are expanded in it."""
 
     name: str
-    kind: Kind
+    kind: ArgumentKind
     optional: bool = False
     constant: bool = False
 
@@ -47,7 +47,7 @@ class SieveTag:
     added to where it does not stand in their row, ``COMPARE`` all tests that compare."""
 
     name: str
-    takes: Kind | None = None
+    takes: ArgumentKind | None = None
     group: str = ""
     extension: str = ""
     on: tuple[str, ...] = ()
@@ -69,13 +69,13 @@ class MatchType:
     """How values are compared with keys (RFC 5228 2.7.1). ``takes``: a relation follows it. ``asks``: what must be known first."""
 
     name: str
-    holds: Callable[[Run, CompiledMatch, Sequence[str], Sequence[str]], bool]
+    holds: Callable[[ScriptRun, CompiledMatch, Sequence[str], Sequence[str]], bool]
     extension: str = ""
-    takes: Kind | None = None
+    takes: ArgumentKind | None = None
     substrings: bool = False
     relations: frozenset[str] = frozenset()  # of which one follows
-    check: Callable[[str], None] | None = None  # of a constant key. :raises NotAllowed:
-    asks: Callable[[Run, Sequence[str], Sequence[str]], Sequence[Question]] | None = None
+    check: Callable[[str], None] | None = None  # of a constant key. :raises ValueRefused:
+    asks: Callable[[ScriptRun, Sequence[str], Sequence[str]], Sequence[Question]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,15 +113,15 @@ class Checking(Protocol):
     def required(self) -> Collection[str]:
         """The extensions in force."""
 
-    def refuse(self, call: Call, name: str, text: str) -> None:
+    def refuse(self, call: ScriptCall, name: str, text: str) -> None:
         """Note a mistake of an argument (":tag" for one of a tag)."""
 
     def is_in(self, *commands: str) -> bool:
         """Whether the command stands in a block of one of these."""
 
 
-Check = Callable[[Checking, "Call"], None]
-Asks = Callable[["Run", "Call"], Sequence["Question"]]
+Check = Callable[[Checking, "ScriptCall"], None]
+Asks = Callable[["ScriptRun", "ScriptCall"], Sequence["Question"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +132,8 @@ class SieveCommand:
     name: str
     arguments: tuple[SieveArgument, ...] = ()
     tags: tuple[SieveTag, ...] = ()
-    run: Callable[[Run, Call], None] | None = None
-    control: Callable[[Interpreter, Call], Generator[Question, SieveAnswer, None]] | None = None
+    run: Callable[[ScriptRun, ScriptCall], None] | None = None
+    control: Callable[[Interpreter, ScriptCall], Generator[Question, SieveAnswer, None]] | None = None
     check: Check | None = None
     asks: Asks | None = None
     tests: Tests = Tests.NONE
@@ -149,9 +149,9 @@ class SieveTest:
     name: str
     arguments: tuple[SieveArgument, ...] = ()
     tags: tuple[SieveTag, ...] = ()
-    values: Callable[[Run, Call], Sequence[str]] | None = None
-    holds: Callable[[Run, Call], bool] | None = None
-    control: Callable[[Interpreter, Call], Generator[Question, SieveAnswer, bool]] | None = None
+    values: Callable[[ScriptRun, ScriptCall], Sequence[str]] | None = None
+    holds: Callable[[ScriptRun, ScriptCall], bool] | None = None
+    control: Callable[[Interpreter, ScriptCall], Generator[Question, SieveAnswer, bool]] | None = None
     check: Check | None = None
     asks: Asks | None = None
     tests: Tests = Tests.NONE
@@ -166,18 +166,18 @@ class SieveTest:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ScriptCall:
     """One command or test of a compiled script, its arguments by name and its tags by ":name"."""
 
     row: SieveCommand | SieveTest
     line: int
     column: int
     bound: Mapping[str, Bound] = field(default_factory=dict)
-    tests: tuple[Call, ...] = ()
-    block: tuple[Call, ...] = ()
+    tests: tuple[ScriptCall, ...] = ()
+    block: tuple[ScriptCall, ...] = ()
     match: CompiledMatch | None = None
     extensions: frozenset[str] = frozenset()
-    otherwise: Call | None = None  # the elsif or else that follows an if
+    otherwise: ScriptCall | None = None  # the elsif or else that follows an if
 
     def has(self, name: str) -> bool:
         """Whether an argument or a tag was given."""
@@ -200,7 +200,7 @@ class Call:
 class Script:
     """A compiled script. ``required``: the extensions in force from its start."""
 
-    commands: tuple[Call, ...]
+    commands: tuple[ScriptCall, ...]
     required: frozenset[str]
     digest: str  # SHA-256 of its source, in hexadecimal digits
     implied: Mapping[str, frozenset[str]]  # what ``ihave`` may bring into force, with all that comes with each

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from mailnode.sieve.actions import FiledCopy
-from mailnode.sieve.constructs import Call
+from mailnode.sieve.constructs import ScriptCall
 from mailnode.sieve.flag_lists import flag_list
 from mailnode.sieve.places import checked_mailbox
-from mailnode.sieve.run import Run
+from mailnode.sieve.run import ScriptRun
 
 
-def filed_copy(run: Run, call: Call) -> FiledCopy | None:
+def filed_copy(run: ScriptRun, call: ScriptCall) -> FiledCopy | None:
     """Return where the copy goes, None where none is wanted. :raises ScriptFailed: to no mailbox that can be."""
     if not call.has(":fcc"):
         return None

@@ -35,5 +35,5 @@ class ScriptFailed(Exception):
         self.line = line
 
 
-class NotAllowed(ValueError):
+class ValueRefused(ValueError):
     """What a check of an extension says of an argument; the place is added by who called it."""

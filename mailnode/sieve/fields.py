@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mailnode.sieve.constructs import Call, Checking
+from mailnode.sieve.constructs import Checking, ScriptCall
 from mailnode.sieve.mail import HeaderLine
-from mailnode.sieve.run import Run
+from mailnode.sieve.run import ScriptRun
 
 
-def named_lines(run: Run, call: Call, names: Iterable[str]) -> list[HeaderLine]:
+def named_lines(run: ScriptRun, call: ScriptCall, names: Iterable[str]) -> list[HeaderLine]:
     """Return the fields of some names, those of the first name first: all of them, or the one that ``:index`` means."""
     lines = [line for name in names for line in fields_of(run, call, name)]
     for line in lines:
@@ -17,12 +17,12 @@ def named_lines(run: Run, call: Call, names: Iterable[str]) -> list[HeaderLine]:
     return indexed(call, lines)
 
 
-def fields_of(run: Run, call: Call, name: str) -> list[HeaderLine]:
+def fields_of(run: ScriptRun, call: ScriptCall, name: str) -> list[HeaderLine]:
     """Return the fields of a name, in their order."""
     return run.mail.named(name)
 
 
-def indexed(call: Call, lines: list[HeaderLine]) -> list[HeaderLine]:
+def indexed(call: ScriptCall, lines: list[HeaderLine]) -> list[HeaderLine]:
     """Return the field that ``:index`` means, counted from the end with ``:last`` (RFC 5260 6); all without it."""
     if not call.has(":index"):
         return lines
@@ -32,7 +32,7 @@ def indexed(call: Call, lines: list[HeaderLine]) -> list[HeaderLine]:
     return [lines[-number] if call.has(":last") else lines[number - 1]]
 
 
-def check_last(checking: Checking, call: Call) -> None:
+def check_last(checking: Checking, call: ScriptCall) -> None:
     """Note ``:last`` without ``:index`` (RFC 5260 6)."""
     if call.has(":last") and not call.has(":index"):
         checking.refuse(call, ":last", ":last needs :index")

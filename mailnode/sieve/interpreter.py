@@ -6,12 +6,12 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 
 from mailnode.sieve.actions import KeepMessage, SieveAction
-from mailnode.sieve.constructs import Call, Script, SieveCommand, SieveTest
+from mailnode.sieve.constructs import Script, ScriptCall, SieveCommand, SieveTest
 from mailnode.sieve.facts import SieveFacts
 from mailnode.sieve.faults import ScriptFailed
 from mailnode.sieve.limits import ScriptLimits
 from mailnode.sieve.questions import Question, SieveAnswer
-from mailnode.sieve.run import Returned, Run, Stopped, TraceStep
+from mailnode.sieve.run import Returned, ScriptRun, Stopped, TraceStep
 
 Steps = Generator[Question, SieveAnswer, None]
 Verdicts = Generator[Question, SieveAnswer, bool]
@@ -34,7 +34,7 @@ def run_script(
 
     :param trace: tell each step in words.
     """
-    run = Run(facts, script, limits or ScriptLimits(), [] if trace else None)
+    run = ScriptRun(facts, script, limits or ScriptLimits(), [] if trace else None)
     failure = None
     try:
         yield from Interpreter(run).block(script.commands)
@@ -46,7 +46,7 @@ def run_script(
     return SieveOutcome(actions, failure, tuple(run.logged), tuple(run.trace or ()))
 
 
-def finished(run: Run) -> tuple[SieveAction, ...]:
+def finished(run: ScriptRun) -> tuple[SieveAction, ...]:
     """Return what is to be done at the end: with an implicit keep, unless something cancelled it (RFC 5228 2.10.2)."""
     if run.keeps and not any(isinstance(one, KeepMessage) for one in run.actions):
         kept = KeepMessage(tuple(run.flags), run.mail.content(), implicit=True)
@@ -71,15 +71,15 @@ def outcome(
 class Interpreter:
     """Control flow. Rows that steer it themselves are given this."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: ScriptRun) -> None:
         self.run = run
 
-    def block(self, calls: Iterable[Call]) -> Steps:
+    def block(self, calls: Iterable[ScriptCall]) -> Steps:
         """Run commands one after the other."""
         for call in calls:
             yield from self.command(call)
 
-    def command(self, call: Call) -> Steps:
+    def command(self, call: ScriptCall) -> Steps:
         """Run one command."""
         row = call.row
         assert isinstance(row, SieveCommand)
@@ -89,7 +89,7 @@ class Interpreter:
         elif row.run is not None:
             row.run(self.run, call)
 
-    def test(self, call: Call) -> Verdicts:
+    def test(self, call: ScriptCall) -> Verdicts:
         """Return what a test says."""
         row = call.row
         assert isinstance(row, SieveTest)
@@ -104,7 +104,7 @@ class Interpreter:
         self.run.note(f"{row.name}: {'true' if holds else 'false'}")
         return holds
 
-    def _prepared(self, call: Call) -> Steps:
+    def _prepared(self, call: ScriptCall) -> Steps:
         run = self.run
         run.step()
         run.line = call.line
@@ -121,7 +121,7 @@ class Interpreter:
                 self.run.step()
                 self.run.answers[question] = yield question
 
-    def _matching(self, call: Call, row: SieveTest) -> Verdicts:
+    def _matching(self, call: ScriptCall, row: SieveTest) -> Verdicts:
         match = call.match
         assert row.values is not None and match is not None
         values, keys = row.values(self.run, call), self.run.texts(call, "keys")

@@ -10,10 +10,10 @@ from mailnode.sieve.tree import ScriptArgument, ScriptNode
 
 def parse(text: str) -> tuple[ScriptNode, ...]:
     """Return the commands of a script. :raises ScriptRefused: it is none; the first thing wrong is told."""
-    return _Reader(text).script()
+    return _ScriptReader(text).script()
 
 
-class _Reader:
+class _ScriptReader:
     """One token ahead of what was read."""
 
     def __init__(self, text: str) -> None:

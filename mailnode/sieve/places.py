@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from mailnode.errors import BadMailboxName
-from mailnode.sieve.constructs import Call, Checking
+from mailnode.sieve.constructs import Checking, ScriptCall
 from mailnode.sieve.faults import ScriptFailed
 from mailnode.sieve.flag_lists import flag_list
-from mailnode.sieve.run import Run
+from mailnode.sieve.run import ScriptRun
 from mailnode.values.mailbox_name import mailbox_name
 
 
@@ -18,7 +18,7 @@ def checked_mailbox(text: str) -> str:
         raise ScriptFailed(f'no mailbox can be named "{text[:80]}": {error}') from None
 
 
-def check_mailbox(checking: Checking, call: Call, name: str) -> None:
+def check_mailbox(checking: Checking, call: ScriptCall, name: str) -> None:
     """Note a mailbox that cannot be, where the name is known already."""
     for text in call.constants(name):
         try:
@@ -27,6 +27,6 @@ def check_mailbox(checking: Checking, call: Call, name: str) -> None:
             checking.refuse(call, name, f'no mailbox can be named "{text[:80]}": {error}')
 
 
-def flags_of(run: Run, call: Call) -> tuple[str, ...]:
+def flags_of(run: ScriptRun, call: ScriptCall) -> tuple[str, ...]:
     """Return the flags an action files with: its own, or those of the internal variable (RFC 5232 5)."""
     return tuple(flag_list(run.texts(call, ":flags")) if call.has(":flags") else run.flags)

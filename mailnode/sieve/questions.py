@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class MailboxExists:
+class MailboxPresent:
     """Whether a message can be filed into a mailbox (RFC 5490 3.1)."""
 
     name: str
@@ -64,6 +64,6 @@ class IncludedScript:
 
 
 Question = (
-    MailboxExists | SpecialUseExists | MailboxIdExists | MetadataValue | DuplicateSeen | ListMember | IncludedScript
+    MailboxPresent | SpecialUseExists | MailboxIdExists | MetadataValue | DuplicateSeen | ListMember | IncludedScript
 )
 SieveAnswer: TypeAlias = "bool | str | Script | None"

@@ -15,7 +15,7 @@ from mailnode.sieve.actions import (
     RememberDuplicate,
     SieveAction,
 )
-from mailnode.sieve.constructs import Call, Script, ScriptText, Template, VariableName
+from mailnode.sieve.constructs import Script, ScriptCall, ScriptText, Template, VariableName
 from mailnode.sieve.facts import SieveFacts
 from mailnode.sieve.faults import ScriptFailed
 from mailnode.sieve.limits import (
@@ -66,7 +66,7 @@ class LoopPart:
 
 
 @dataclass(slots=True)
-class Run:
+class ScriptRun:
     """One run. Extensions keep here what they say to one another."""
 
     facts: SieveFacts
@@ -113,13 +113,13 @@ class Run:
 
     # arguments
 
-    def text(self, call: Call, name: str, default: str = "") -> str:
+    def text(self, call: ScriptCall, name: str, default: str = "") -> str:
         """Return an argument that is one string, variables expanded."""
         value = call.bound.get(name, default)
         assert isinstance(value, str | Template)
         return self.expand(value)
 
-    def texts(self, call: Call, name: str) -> tuple[str, ...]:
+    def texts(self, call: ScriptCall, name: str) -> tuple[str, ...]:
         """Return an argument that is a list of strings, variables expanded."""
         value = call.bound.get(name, ())
         assert isinstance(value, tuple)

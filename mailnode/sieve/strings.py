@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from mailnode.sieve.constructs import ScriptText, Template, VariableName
-from mailnode.sieve.faults import NotAllowed
+from mailnode.sieve.faults import ValueRefused
 
 # RFC 5228 2.4.2.4 encoded-arb-octets and encoded-unicode-char; blanks stand between, and may stand around.
 _ENCODED = re.compile(r"\$\{(hex|unicode):([0-9A-Fa-f \t\r\n]*)\}", re.IGNORECASE)
@@ -16,7 +16,7 @@ _VARIABLE = re.compile(r"\$\{((?:[A-Za-z_][A-Za-z0-9_]*\.)*)([A-Za-z_][A-Za-z0-9
 def decode_characters(text: str) -> str:
     """Return a string with its encoded characters decoded; what is not of the grammar stays (RFC 5228 2.4.2.4).
 
-    :raises NotAllowed: a number that is no character.
+    :raises ValueRefused: a number that is no character.
     """
     if "${" not in text:
         return text
@@ -40,7 +40,7 @@ def _octets(found: re.Match[str]) -> str:
 def _character(digits: str) -> str:
     point = int(digits.lstrip("0")[:8] or "0", 16)
     if point > 0x10FFFF or 0xD800 <= point < 0xE000:
-        raise NotAllowed(f"U+{digits[:12].upper()} is no character")
+        raise ValueRefused(f"U+{digits[:12].upper()} is no character")
     return chr(point)
 
 

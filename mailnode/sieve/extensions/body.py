@@ -8,13 +8,13 @@ from mailnode.message.entity import Entity
 from mailnode.message.text import MAX_TEXT, part_text
 from mailnode.message.transfer import decode_transfer
 from mailnode.message.words import decode_bytes
-from mailnode.sieve.constructs import Call, Kind, SieveArgument, SieveExtension, SieveTag, SieveTest
-from mailnode.sieve.run import Run
+from mailnode.sieve.constructs import ArgumentKind, ScriptCall, SieveArgument, SieveExtension, SieveTag, SieveTest
+from mailnode.sieve.run import ScriptRun
 
 TRANSFORM = "transform"
 
 
-def _body(run: Run, call: Call) -> list[str]:
+def _body(run: ScriptRun, call: ScriptCall) -> list[str]:
     if call.has(":raw"):
         found = [decode_bytes(run.mail.body, "")]
     elif call.has(":content"):
@@ -35,14 +35,14 @@ def walk(entity: Entity) -> Iterator[Entity]:
         waiting.extend(reversed(one.children))
 
 
-def _texts(run: Run) -> Iterator[str]:
+def _texts(run: ScriptRun) -> Iterator[str]:
     """What can be read of each part that is text; HTML without its markup."""
     for entity in walk(run.mail.root):
         if entity.kind == "leaf" and entity.media.type == b"text":
             yield part_text(entity.to_part(), run.mail.data[entity.body_start : entity.end])
 
 
-def _contents(run: Run, root: Entity, wanted: Sequence[str]) -> Iterator[str]:
+def _contents(run: ScriptRun, root: Entity, wanted: Sequence[str]) -> Iterator[str]:
     """RFC 5173 5.2: parts of these types, each for itself."""
     for entity in walk(root):
         if not any(_is_of(entity, kind) for kind in wanted):
@@ -90,10 +90,10 @@ EXTENSIONS = (
         tests=(
             SieveTest(
                 "body",
-                (SieveArgument("keys", Kind.STRINGS),),
+                (SieveArgument("keys", ArgumentKind.STRINGS),),
                 (
                     SieveTag("raw", group=TRANSFORM),
-                    SieveTag("content", Kind.STRINGS, group=TRANSFORM),
+                    SieveTag("content", ArgumentKind.STRINGS, group=TRANSFORM),
                     SieveTag("text", group=TRANSFORM),
                 ),
                 values=_body,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from mailnode.sieve.constructs import Call, SieveCommand, SieveExtension, SieveTest, Tests
+from mailnode.sieve.constructs import ScriptCall, SieveCommand, SieveExtension, SieveTest, Tests
 from mailnode.sieve.interpreter import Interpreter, Steps, Verdicts
-from mailnode.sieve.run import Run, Stopped
+from mailnode.sieve.run import ScriptRun, Stopped
 
 
-def _if(interpreter: Interpreter, call: Call) -> Steps:
-    branch: Call | None = call
+def _if(interpreter: Interpreter, call: ScriptCall) -> Steps:
+    branch: ScriptCall | None = call
     while branch is not None:
         if not branch.tests or (yield from interpreter.test(branch.tests[0])):
             yield from interpreter.block(branch.block)
@@ -16,26 +16,26 @@ def _if(interpreter: Interpreter, call: Call) -> Steps:
         branch = branch.otherwise
 
 
-def _stop(run: Run, call: Call) -> None:
+def _stop(run: ScriptRun, call: ScriptCall) -> None:
     run.note("stop")
     raise Stopped
 
 
-def _allof(interpreter: Interpreter, call: Call) -> Verdicts:
+def _allof(interpreter: Interpreter, call: ScriptCall) -> Verdicts:
     for test in call.tests:
         if not (yield from interpreter.test(test)):
             return False
     return True
 
 
-def _anyof(interpreter: Interpreter, call: Call) -> Verdicts:
+def _anyof(interpreter: Interpreter, call: ScriptCall) -> Verdicts:
     for test in call.tests:
         if (yield from interpreter.test(test)):
             return True
     return False
 
 
-def _not(interpreter: Interpreter, call: Call) -> Verdicts:
+def _not(interpreter: Interpreter, call: ScriptCall) -> Verdicts:
     return not (yield from interpreter.test(call.tests[0]))
 
 

@@ -8,19 +8,27 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
 from mailnode.message.dates import parse_date
 from mailnode.message.headers import unfold
-from mailnode.sieve.constructs import Call, Checking, Kind, SieveArgument, SieveExtension, SieveTag, SieveTest
+from mailnode.sieve.constructs import (
+    ArgumentKind,
+    Checking,
+    ScriptCall,
+    SieveArgument,
+    SieveExtension,
+    SieveTag,
+    SieveTest,
+)
 from mailnode.sieve.extensions.looking import KEYS
 from mailnode.sieve.faults import ScriptFailed
 from mailnode.sieve.fields import check_last, named_lines
-from mailnode.sieve.run import Run
+from mailnode.sieve.run import ScriptRun
 
 _ZONE = re.compile(r"([+-])([0-9]{2})([0-9]{2})\Z")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _JULIAN_START = datetime(1858, 11, 17).toordinal()
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-PART = SieveArgument("part", Kind.STRING)
-ZONE = SieveTag("zone", Kind.STRING, group="zone")
+PART = SieveArgument("part", ArgumentKind.STRING)
+ZONE = SieveTag("zone", ArgumentKind.STRING, group="zone")
 
 
 def _offset(when: datetime) -> str:
@@ -67,7 +75,7 @@ def zone_of(text: str) -> tzinfo | None:
     return timezone(timedelta(minutes=-minutes if found[1] == "-" else minutes))
 
 
-def _shifted(run: Run, call: Call, when: datetime) -> datetime:
+def _shifted(run: ScriptRun, call: ScriptCall, when: datetime) -> datetime:
     if call.has(":originalzone"):
         return when
     zone: tzinfo | None = run.facts.zone
@@ -81,14 +89,14 @@ def _shifted(run: Run, call: Call, when: datetime) -> datetime:
         return when
 
 
-def _part(run: Run, call: Call, when: datetime) -> str:
+def _part(run: ScriptRun, call: ScriptCall, when: datetime) -> str:
     name = run.text(call, "part").lower()
     if name not in PARTS:
         raise ScriptFailed(f'a date has no part "{name[:40]}"')
     return PARTS[name](_shifted(run, call, when))
 
 
-def _date(run: Run, call: Call) -> list[str]:
+def _date(run: ScriptRun, call: ScriptCall) -> list[str]:
     lines = named_lines(run, call, [run.text(call, "header")])[:1]
     found = field_date(lines[0].body) if lines else None
     return [_part(run, call, found)] if found is not None else []
@@ -108,11 +116,11 @@ def field_date(body: bytes) -> datetime | None:
         return None
 
 
-def _currentdate(run: Run, call: Call) -> list[str]:
+def _currentdate(run: ScriptRun, call: ScriptCall) -> list[str]:
     return [_part(run, call, _EPOCH + timedelta(seconds=run.facts.now))]
 
 
-def _check(checking: Checking, call: Call) -> None:
+def _check(checking: Checking, call: ScriptCall) -> None:
     check_last(checking, call)
     for name in call.constants("part"):
         if name.lower() not in PARTS:
@@ -130,7 +138,7 @@ EXTENSIONS = (
         tests=(
             SieveTest(
                 "date",
-                (SieveArgument("header", Kind.STRING), PART, KEYS),
+                (SieveArgument("header", ArgumentKind.STRING), PART, KEYS),
                 (ZONE, SieveTag("originalzone", group="zone")),
                 values=_date,
                 check=_check,
@@ -143,7 +151,7 @@ EXTENSIONS = (
         "RFC 5260 6",
         ":index and :last of header, address and date: one field of several",
         tags=(
-            SieveTag("index", Kind.NUMBER, on=("header", "address", "date")),
+            SieveTag("index", ArgumentKind.NUMBER, on=("header", "address", "date")),
             SieveTag("last", on=("header", "address", "date")),
         ),
     ),

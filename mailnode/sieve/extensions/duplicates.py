@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from mailnode.sieve.actions import RememberDuplicate
-from mailnode.sieve.constructs import Call, Kind, SieveExtension, SieveTag, SieveTest
+from mailnode.sieve.constructs import ArgumentKind, ScriptCall, SieveExtension, SieveTag, SieveTest
 from mailnode.sieve.questions import DuplicateSeen
-from mailnode.sieve.run import Run
+from mailnode.sieve.run import ScriptRun
 
 DEFAULT_SECONDS = 7 * 86_400
 MAX_SECONDS = 30 * 86_400
 MAX_ID = 1024  # characters
 
 
-def _question(run: Run, call: Call) -> DuplicateSeen | None:
+def _question(run: ScriptRun, call: ScriptCall) -> DuplicateSeen | None:
     """What is asked; None where there is nothing to know a message by, or for no time."""
     if call.has(":uniqueid"):
         unique = run.text(call, ":uniqueid")
@@ -24,12 +24,12 @@ def _question(run: Run, call: Call) -> DuplicateSeen | None:
     return DuplicateSeen(run.text(call, ":handle")[:MAX_ID], unique[:MAX_ID])
 
 
-def _asks(run: Run, call: Call) -> list[DuplicateSeen]:
+def _asks(run: ScriptRun, call: ScriptCall) -> list[DuplicateSeen]:
     question = _question(run, call)
     return [question] if question is not None else []
 
 
-def _duplicate(run: Run, call: Call) -> bool:
+def _duplicate(run: ScriptRun, call: ScriptCall) -> bool:
     question = _question(run, call)
     if question is None:
         return False
@@ -41,10 +41,10 @@ def _duplicate(run: Run, call: Call) -> bool:
 
 
 TAGS = (
-    SieveTag("handle", Kind.STRING),
-    SieveTag("header", Kind.STRING, group="id"),
-    SieveTag("uniqueid", Kind.STRING, group="id"),
-    SieveTag("seconds", Kind.NUMBER),
+    SieveTag("handle", ArgumentKind.STRING),
+    SieveTag("header", ArgumentKind.STRING, group="id"),
+    SieveTag("uniqueid", ArgumentKind.STRING, group="id"),
+    SieveTag("seconds", ArgumentKind.NUMBER),
     SieveTag("last"),
 )
 EXTENSIONS = (

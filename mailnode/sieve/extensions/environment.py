@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from mailnode.sieve.constructs import Call, Kind, SieveArgument, SieveExtension, SieveTest
+from mailnode.sieve.constructs import ArgumentKind, ScriptCall, SieveArgument, SieveExtension, SieveTest
 from mailnode.sieve.extensions.looking import KEYS
-from mailnode.sieve.run import Run
+from mailnode.sieve.run import ScriptRun
 
 VENDOR = "vnd.dovecot."
 
 
-def _environment(run: Run, call: Call) -> list[str]:
+def _environment(run: ScriptRun, call: ScriptCall) -> list[str]:
     """One item; of one that is not known nothing holds (RFC 5183 4)."""
     name = run.text(call, "name").lower()
     known = run.facts.environment
@@ -24,7 +24,7 @@ EXTENSIONS = (
         "environment",
         "RFC 5183",
         "the test environment",
-        tests=(SieveTest("environment", (SieveArgument("name", Kind.STRING), KEYS), values=_environment),),
+        tests=(SieveTest("environment", (SieveArgument("name", ArgumentKind.STRING), KEYS), values=_environment),),
     ),
     SieveExtension(
         "vnd.dovecot.environment",

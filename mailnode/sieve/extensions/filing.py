@@ -5,31 +5,31 @@ from __future__ import annotations
 from mailnode.errors import BadAddress
 from mailnode.sieve.actions import DiscardMessage, FileMessage, RedirectMessage, RejectMessage
 from mailnode.sieve.addresses import checked_address, outbound_address
-from mailnode.sieve.constructs import Call, Checking, Kind, SieveArgument, SieveCommand, SieveExtension
+from mailnode.sieve.constructs import ArgumentKind, Checking, ScriptCall, SieveArgument, SieveCommand, SieveExtension
 from mailnode.sieve.faults import ScriptFailed
 from mailnode.sieve.places import check_mailbox, checked_mailbox, flags_of
-from mailnode.sieve.run import Run
+from mailnode.sieve.run import ScriptRun
 
 
-def _delivers(run: Run, call: Call) -> None:
+def _delivers(run: ScriptRun, call: ScriptCall) -> None:
     """RFC 5429 2.4: what was refused is not delivered as well."""
     if any(isinstance(one, RejectMessage) for one in run.actions):
         raise ScriptFailed(f"{call.row.name} does not go together with reject")
 
 
-def _keep(run: Run, call: Call) -> None:
+def _keep(run: ScriptRun, call: ScriptCall) -> None:
     _delivers(run, call)
     run.note("keep")
     run.keep(flags_of(run, call))
 
 
-def _discard(run: Run, call: Call) -> None:
+def _discard(run: ScriptRun, call: ScriptCall) -> None:
     run.note("discard")
     run.keeps = False
     run.act(DiscardMessage())
 
 
-def _fileinto(run: Run, call: Call) -> None:
+def _fileinto(run: ScriptRun, call: ScriptCall) -> None:
     _delivers(run, call)
     mailbox = checked_mailbox(run.text(call, "mailbox"))
     action = FileMessage(
@@ -46,7 +46,7 @@ def _fileinto(run: Run, call: Call) -> None:
         run.keeps = False
 
 
-def _file_once(run: Run, action: FileMessage) -> None:
+def _file_once(run: ScriptRun, action: FileMessage) -> None:
     """Said again of a mailbox, what was said last holds (RFC 5228 2.10.3)."""
     place = (action.mailbox, action.use, action.mailbox_id)
     for one in run.actions:
@@ -56,7 +56,7 @@ def _file_once(run: Run, action: FileMessage) -> None:
     run.act(action)
 
 
-def _redirect(run: Run, call: Call) -> None:
+def _redirect(run: ScriptRun, call: ScriptCall) -> None:
     _delivers(run, call)
     written = run.text(call, "address")
     from_list = call.has(":list")
@@ -77,16 +77,16 @@ def _redirect(run: Run, call: Call) -> None:
         run.keeps = False
 
 
-def deliver_by(run: Run, call: Call) -> str:
+def deliver_by(run: ScriptRun, call: ScriptCall) -> str:
     """Return the value of BY (RFC 2852 4) that redirect asks for (RFC 6009 5); "" for none."""
     return ""
 
 
-def _check_fileinto(checking: Checking, call: Call) -> None:
+def _check_fileinto(checking: Checking, call: ScriptCall) -> None:
     check_mailbox(checking, call, "mailbox")
 
 
-def _check_redirect(checking: Checking, call: Call) -> None:
+def _check_redirect(checking: Checking, call: ScriptCall) -> None:
     for text in () if call.has(":list") else call.constants("address"):
         try:
             outbound_address(text)
@@ -102,7 +102,9 @@ EXTENSIONS = (
         commands=(
             SieveCommand("keep", run=_keep),
             SieveCommand("discard", run=_discard),
-            SieveCommand("redirect", (SieveArgument("address", Kind.STRING),), run=_redirect, check=_check_redirect),
+            SieveCommand(
+                "redirect", (SieveArgument("address", ArgumentKind.STRING),), run=_redirect, check=_check_redirect
+            ),
         ),
     ),
     SieveExtension(
@@ -110,7 +112,9 @@ EXTENSIONS = (
         "RFC 5228 4.1",
         "fileinto",
         commands=(
-            SieveCommand("fileinto", (SieveArgument("mailbox", Kind.STRING),), run=_fileinto, check=_check_fileinto),
+            SieveCommand(
+                "fileinto", (SieveArgument("mailbox", ArgumentKind.STRING),), run=_fileinto, check=_check_fileinto
+            ),
         ),
     ),
 )

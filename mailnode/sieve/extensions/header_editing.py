@@ -6,12 +6,20 @@ import re
 from email.header import Header
 
 from mailnode.message.words import clean
-from mailnode.sieve.constructs import Call, Checking, Kind, SieveArgument, SieveCommand, SieveExtension, SieveTag
+from mailnode.sieve.constructs import (
+    ArgumentKind,
+    Checking,
+    ScriptCall,
+    SieveArgument,
+    SieveCommand,
+    SieveExtension,
+    SieveTag,
+)
 from mailnode.sieve.faults import ScriptFailed
 from mailnode.sieve.fields import check_last, indexed
 from mailnode.sieve.limits import MAX_HEADER_EDITS
 from mailnode.sieve.mail import HeaderLine
-from mailnode.sieve.run import Run
+from mailnode.sieve.run import ScriptRun
 
 _NAME = re.compile(r"[!-9;-~]{1,200}\Z")  # RFC 5322 2.2
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -44,7 +52,7 @@ def header_line(name: str, value: str) -> HeaderLine:
     return HeaderLine(name.encode(), raw, b" " + body + b"\r\n")
 
 
-def _addheader(run: Run, call: Call) -> None:
+def _addheader(run: ScriptRun, call: ScriptCall) -> None:
     name = checked_name(run.text(call, "name"))
     line = header_line(name, run.text(call, "value"))
     run.header_edits += 1
@@ -58,7 +66,7 @@ def _addheader(run: Run, call: Call) -> None:
     run.mail.set_lines([*lines, line] if call.has(":last") else [line, *lines])
 
 
-def _deleteheader(run: Run, call: Call) -> None:
+def _deleteheader(run: ScriptRun, call: ScriptCall) -> None:
     name = checked_name(run.text(call, "name"))
     if name.lower() in PROTECTED:
         return
@@ -73,7 +81,7 @@ def _deleteheader(run: Run, call: Call) -> None:
         run.mail.set_lines([line for line in run.mail.lines if id(line) not in ids])
 
 
-def _check(checking: Checking, call: Call) -> None:
+def _check(checking: Checking, call: ScriptCall) -> None:
     for name in call.constants("name"):
         if not _NAME.match(name):
             checking.refuse(call, "name", f'"{name[:80]}" is no name of a header field')
@@ -81,7 +89,7 @@ def _check(checking: Checking, call: Call) -> None:
         check_last(checking, call)
 
 
-NAME = SieveArgument("name", Kind.STRING)
+NAME = SieveArgument("name", ArgumentKind.STRING)
 EXTENSIONS = (
     SieveExtension(
         "editheader",
@@ -90,15 +98,15 @@ EXTENSIONS = (
         commands=(
             SieveCommand(
                 "addheader",
-                (NAME, SieveArgument("value", Kind.STRING)),
+                (NAME, SieveArgument("value", ArgumentKind.STRING)),
                 (SieveTag("last"),),
                 run=_addheader,
                 check=_check,
             ),
             SieveCommand(
                 "deleteheader",
-                (NAME, SieveArgument("keys", Kind.STRINGS, optional=True)),
-                (SieveTag("index", Kind.NUMBER), SieveTag("last")),
+                (NAME, SieveArgument("keys", ArgumentKind.STRINGS, optional=True)),
+                (SieveTag("index", ArgumentKind.NUMBER), SieveTag("last")),
                 run=_deleteheader,
                 check=_check,
                 matching=True,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from mailnode.sieve.constructs import (
-    Call,
+    ArgumentKind,
     Checking,
-    Kind,
+    ScriptCall,
     SieveArgument,
     SieveCommand,
     SieveExtension,
@@ -15,23 +15,23 @@ from mailnode.sieve.constructs import (
 )
 from mailnode.sieve.extensions.variables import checked_variable, variable_fault
 from mailnode.sieve.flag_lists import flag_list
-from mailnode.sieve.run import Run
+from mailnode.sieve.run import ScriptRun
 
-FLAGS = SieveArgument("flags", Kind.STRINGS)
-VARIABLE = SieveArgument("name", Kind.STRING, optional=True, constant=True)
+FLAGS = SieveArgument("flags", ArgumentKind.STRINGS)
+VARIABLE = SieveArgument("name", ArgumentKind.STRING, optional=True, constant=True)
 
 
-def _now(run: Run, call: Call) -> list[str]:
+def _now(run: ScriptRun, call: ScriptCall) -> list[str]:
     """The flags of the variable a command is about, or of the internal one."""
     return _of_variable(run, run.text(call, "name")) if call.has("name") else list(run.flags)
 
 
-def _of_variable(run: Run, name: str) -> list[str]:
+def _of_variable(run: ScriptRun, name: str) -> list[str]:
     namespace, _, short = name.lower().rpartition(".")
     return flag_list([run.variable(VariableName(namespace, short))])
 
 
-def _store(run: Run, call: Call, flags: list[str]) -> None:
+def _store(run: ScriptRun, call: ScriptCall, flags: list[str]) -> None:
     run.note(f"flags: {' '.join(flags) or 'none'}")
     if call.has("name"):
         run.set_variable(checked_variable(run.text(call, "name"), run.in_force), " ".join(flags))
@@ -39,26 +39,26 @@ def _store(run: Run, call: Call, flags: list[str]) -> None:
         run.flags = flags
 
 
-def _setflag(run: Run, call: Call) -> None:
+def _setflag(run: ScriptRun, call: ScriptCall) -> None:
     _store(run, call, flag_list(run.texts(call, "flags")))
 
 
-def _addflag(run: Run, call: Call) -> None:
+def _addflag(run: ScriptRun, call: ScriptCall) -> None:
     _store(run, call, flag_list([*_now(run, call), *run.texts(call, "flags")]))
 
 
-def _removeflag(run: Run, call: Call) -> None:
+def _removeflag(run: ScriptRun, call: ScriptCall) -> None:
     gone = {flag.lower() for flag in flag_list(run.texts(call, "flags"))}
     _store(run, call, [flag for flag in _now(run, call) if flag.lower() not in gone])
 
 
-def _hasflag(run: Run, call: Call) -> list[str]:
+def _hasflag(run: ScriptRun, call: ScriptCall) -> list[str]:
     if not call.has("names"):
         return list(run.flags)
     return [flag for name in run.texts(call, "names") for flag in _of_variable(run, name)]
 
 
-def _check(checking: Checking, call: Call) -> None:
+def _check(checking: Checking, call: ScriptCall) -> None:
     for argument in ("name", "names"):
         if call.has(argument) and "variables" not in checking.required:
             checking.refuse(call, argument, 'the name of a variable needs require "variables"')
@@ -81,15 +81,15 @@ EXTENSIONS = (
             SieveTest(
                 "hasflag",
                 (
-                    SieveArgument("names", Kind.STRINGS, optional=True),
-                    SieveArgument("keys", Kind.STRINGS),
+                    SieveArgument("names", ArgumentKind.STRINGS, optional=True),
+                    SieveArgument("keys", ArgumentKind.STRINGS),
                 ),
                 values=_hasflag,
                 keys=lambda match, keys: keys if match.type.name in ("count", "value") else flag_words(keys),
                 check=_check,
             ),
         ),
-        tags=(SieveTag("flags", Kind.STRINGS, on=("keep", "fileinto")),),
+        tags=(SieveTag("flags", ArgumentKind.STRINGS, on=("keep", "fileinto")),),
     ),
 )
 

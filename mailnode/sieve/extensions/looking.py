@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mailnode.sieve.addresses import ADDRESS_FIELDS, address_parts, field_addresses, part_tags, split_address
-from mailnode.sieve.constructs import Call, Checking, Kind, SieveArgument, SieveExtension, SieveTag, SieveTest
+from mailnode.sieve.constructs import (
+    ArgumentKind,
+    Checking,
+    ScriptCall,
+    SieveArgument,
+    SieveExtension,
+    SieveTag,
+    SieveTest,
+)
 from mailnode.sieve.faults import ScriptFailed
 from mailnode.sieve.fields import check_last, fields_of, named_lines
-from mailnode.sieve.run import Run
+from mailnode.sieve.run import ScriptRun
 
-KEYS = SieveArgument("keys", Kind.STRINGS)
-HEADERS = SieveArgument("headers", Kind.STRINGS)
+KEYS = SieveArgument("keys", ArgumentKind.STRINGS)
+HEADERS = SieveArgument("headers", ArgumentKind.STRINGS)
 _BASE_PARTS = ("from", "to")
 # Parts of the envelope that extensions add (RFC 6009 2 and 4).
 _ADDED_PARTS = {
@@ -20,25 +28,25 @@ _ADDED_PARTS = {
 }
 
 
-def _header(run: Run, call: Call) -> list[str]:
+def _header(run: ScriptRun, call: ScriptCall) -> list[str]:
     return [line.value for line in named_lines(run, call, run.texts(call, "headers"))]
 
 
-def _address(run: Run, call: Call) -> list[str]:
+def _address(run: ScriptRun, call: ScriptCall) -> list[str]:
     names = [name for name in run.texts(call, "headers") if name.lower() in ADDRESS_FIELDS]
     return address_parts(call, field_addresses(named_lines(run, call, names)))
 
 
-def _exists(run: Run, call: Call) -> bool:
+def _exists(run: ScriptRun, call: ScriptCall) -> bool:
     return all(fields_of(run, call, name) for name in run.texts(call, "headers"))
 
 
-def _size(run: Run, call: Call) -> bool:
+def _size(run: ScriptRun, call: ScriptCall) -> bool:
     limit = call.number("limit")
     return run.mail.size > limit if call.has(":over") else run.mail.size < limit
 
 
-def _envelope(run: Run, call: Call) -> list[str]:
+def _envelope(run: ScriptRun, call: ScriptCall) -> list[str]:
     found: list[str] = []
     for part in run.texts(call, "parts"):
         name = part.lower()
@@ -54,7 +62,7 @@ def _envelope(run: Run, call: Call) -> list[str]:
     return found
 
 
-def _added(run: Run, call: Call, name: str) -> Iterable[str]:
+def _added(run: ScriptRun, call: ScriptCall, name: str) -> Iterable[str]:
     """A part that an extension knows: nothing where the envelope has none. Of ORCPT the address is without its type."""
     value = run.facts.envelope.parts.get(name)
     if value is None:
@@ -64,7 +72,7 @@ def _added(run: Run, call: Call, name: str) -> Iterable[str]:
     return value.split(",") if name == "notify" else (value,)
 
 
-def _check_envelope(checking: Checking, call: Call) -> None:
+def _check_envelope(checking: Checking, call: ScriptCall) -> None:
     for part in call.constants("parts"):
         name = part.lower()
         if name not in _BASE_PARTS and name not in _ADDED_PARTS:
@@ -73,14 +81,14 @@ def _check_envelope(checking: Checking, call: Call) -> None:
             checking.refuse(call, "parts", f'the part "{name}" needs require "{_ADDED_PARTS[name]}"')
 
 
-def _check_address(checking: Checking, call: Call) -> None:
+def _check_address(checking: Checking, call: ScriptCall) -> None:
     check_last(checking, call)
     for name in call.constants("headers"):
         if name.lower() not in ADDRESS_FIELDS:
             checking.refuse(call, "headers", f'"{name[:80]}" is no header field with addresses that this test knows')
 
 
-def _check_size(checking: Checking, call: Call) -> None:
+def _check_size(checking: Checking, call: ScriptCall) -> None:
     if not call.has(":over") and not call.has(":under"):
         checking.refuse(call, "limit", "size lacks :over or :under")
 
@@ -96,7 +104,7 @@ EXTENSIONS = (
             SieveTest("exists", (HEADERS,), holds=_exists),
             SieveTest(
                 "size",
-                (SieveArgument("limit", Kind.NUMBER),),
+                (SieveArgument("limit", ArgumentKind.NUMBER),),
                 (SieveTag("over", group="limit"), SieveTag("under", group="limit")),
                 holds=_size,
                 check=_check_size,
@@ -110,7 +118,10 @@ EXTENSIONS = (
         "the test envelope",
         tests=(
             SieveTest(
-                "envelope", (SieveArgument("parts", Kind.STRINGS), KEYS), values=_envelope, check=_check_envelope
+                "envelope",
+                (SieveArgument("parts", ArgumentKind.STRINGS), KEYS),
+                values=_envelope,
+                check=_check_envelope,
             ),
         ),
     ),

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from mailnode.errors import BadMailboxName
-from mailnode.sieve.constructs import Call, Checking, Kind, SieveArgument, SieveExtension, SieveTag, SieveTest
+from mailnode.sieve.constructs import (
+    ArgumentKind,
+    Checking,
+    ScriptCall,
+    SieveArgument,
+    SieveExtension,
+    SieveTag,
+    SieveTest,
+)
 from mailnode.sieve.extensions.looking import KEYS
 from mailnode.sieve.places import checked_mailbox
-from mailnode.sieve.questions import MailboxExists, MailboxIdExists, MetadataValue, SpecialUseExists
-from mailnode.sieve.run import Run
+from mailnode.sieve.questions import MailboxIdExists, MailboxPresent, MetadataValue, SpecialUseExists
+from mailnode.sieve.run import ScriptRun
 from mailnode.values.mailbox_name import mailbox_name
 
 SERVER = ""
 
 
-def _names(run: Run, call: Call) -> list[str] | None:
+def _names(run: ScriptRun, call: ScriptCall) -> list[str] | None:
     """The mailboxes a test names; None where one of them can be no mailbox."""
     try:
         return [mailbox_name(name) for name in run.texts(call, "mailboxes")]
@@ -21,61 +29,61 @@ def _names(run: Run, call: Call) -> list[str] | None:
         return None
 
 
-def _ask_mailboxes(run: Run, call: Call) -> list[MailboxExists]:
-    return [MailboxExists(name) for name in _names(run, call) or ()]
+def _ask_mailboxes(run: ScriptRun, call: ScriptCall) -> list[MailboxPresent]:
+    return [MailboxPresent(name) for name in _names(run, call) or ()]
 
 
-def _mailboxexists(run: Run, call: Call) -> bool:
+def _mailboxexists(run: ScriptRun, call: ScriptCall) -> bool:
     names = _names(run, call)
-    return names is not None and all(run.answer(MailboxExists(name)) for name in names)
+    return names is not None and all(run.answer(MailboxPresent(name)) for name in names)
 
 
-def _ask_ids(run: Run, call: Call) -> list[MailboxIdExists]:
+def _ask_ids(run: ScriptRun, call: ScriptCall) -> list[MailboxIdExists]:
     return [MailboxIdExists(id) for id in run.texts(call, "ids")]
 
 
-def _mailboxidexists(run: Run, call: Call) -> bool:
+def _mailboxidexists(run: ScriptRun, call: ScriptCall) -> bool:
     return all(run.answer(MailboxIdExists(id)) for id in run.texts(call, "ids"))
 
 
-def _mailbox_of(run: Run, call: Call) -> str:
+def _mailbox_of(run: ScriptRun, call: ScriptCall) -> str:
     return checked_mailbox(run.text(call, "mailbox")) if call.has("mailbox") else SERVER
 
 
-def _ask_metadata(run: Run, call: Call) -> list[MetadataValue]:
+def _ask_metadata(run: ScriptRun, call: ScriptCall) -> list[MetadataValue]:
     names = run.texts(call, "annotations") if call.has("annotations") else (run.text(call, "annotation"),)
     mailbox = _mailbox_of(run, call)
     return [MetadataValue(mailbox, name) for name in names]
 
 
-def _metadata(run: Run, call: Call) -> list[str]:
+def _metadata(run: ScriptRun, call: ScriptCall) -> list[str]:
     values = [run.answer(question) for question in _ask_metadata(run, call)]
     return [value for value in values if isinstance(value, str)]
 
 
-def _metadataexists(run: Run, call: Call) -> bool:
+def _metadataexists(run: ScriptRun, call: ScriptCall) -> bool:
     return all(isinstance(run.answer(question), str) for question in _ask_metadata(run, call))
 
 
-def _ask_uses(run: Run, call: Call) -> list[SpecialUseExists]:
+def _ask_uses(run: ScriptRun, call: ScriptCall) -> list[SpecialUseExists]:
     mailbox = _mailbox_of(run, call)
     return [SpecialUseExists(mailbox, use) for use in run.texts(call, "uses")]
 
 
-def _specialuse_exists(run: Run, call: Call) -> bool:
+def _specialuse_exists(run: ScriptRun, call: ScriptCall) -> bool:
     return all(run.answer(question) for question in _ask_uses(run, call))
 
 
-def _check_use(checking: Checking, call: Call) -> None:
+def _check_use(checking: Checking, call: ScriptCall) -> None:
     for name in ("uses", ":specialuse"):
         for use in call.constants(name):
             if not use.startswith("\\"):
                 checking.refuse(call, name, f'a use is written with a backslash, such as "\\\\Junk", not "{use[:40]}"')
 
 
-MAILBOX = SieveArgument("mailbox", Kind.STRING)
-ANNOTATION = SieveArgument("annotation", Kind.STRING)
-ANNOTATIONS = SieveArgument("annotations", Kind.STRINGS)
+MAILBOX = SieveArgument("mailbox", ArgumentKind.STRING)
+ANNOTATION = SieveArgument("annotation", ArgumentKind.STRING)
+ANNOTATIONS = SieveArgument("annotations", ArgumentKind.STRINGS)
 EXTENSIONS = (
     SieveExtension(
         "mailbox",
@@ -84,7 +92,7 @@ EXTENSIONS = (
         tests=(
             SieveTest(
                 "mailboxexists",
-                (SieveArgument("mailboxes", Kind.STRINGS),),
+                (SieveArgument("mailboxes", ArgumentKind.STRINGS),),
                 holds=_mailboxexists,
                 asks=_ask_mailboxes,
             ),
@@ -117,32 +125,34 @@ EXTENSIONS = (
             SieveTest(
                 "specialuse_exists",
                 (
-                    SieveArgument("mailbox", Kind.STRING, optional=True),
-                    SieveArgument("uses", Kind.STRINGS),
+                    SieveArgument("mailbox", ArgumentKind.STRING, optional=True),
+                    SieveArgument("uses", ArgumentKind.STRINGS),
                 ),
                 holds=_specialuse_exists,
                 asks=_ask_uses,
                 check=_check_use,
             ),
         ),
-        tags=(SieveTag("specialuse", Kind.STRING, on=("fileinto", "vacation", "notify")),),
+        tags=(SieveTag("specialuse", ArgumentKind.STRING, on=("fileinto", "vacation", "notify")),),
     ),
     SieveExtension(
         "mailboxid",
         "RFC 9042",
         "the test mailboxidexists; :mailboxid of fileinto",
         tests=(
-            SieveTest("mailboxidexists", (SieveArgument("ids", Kind.STRINGS),), holds=_mailboxidexists, asks=_ask_ids),
+            SieveTest(
+                "mailboxidexists", (SieveArgument("ids", ArgumentKind.STRINGS),), holds=_mailboxidexists, asks=_ask_ids
+            ),
         ),
-        tags=(SieveTag("mailboxid", Kind.STRING, on=("fileinto", "vacation", "notify")),),
+        tags=(SieveTag("mailboxid", ArgumentKind.STRING, on=("fileinto", "vacation", "notify")),),
     ),
     SieveExtension(
         "fcc",
         "RFC 8580",
         ":fcc of vacation and notify: a copy of what is sent",
         tags=(
-            SieveTag("fcc", Kind.STRING, on=("vacation", "notify")),
-            SieveTag("flags", Kind.STRINGS, extension="imap4flags", on=("vacation", "notify")),
+            SieveTag("fcc", ArgumentKind.STRING, on=("vacation", "notify")),
+            SieveTag("flags", ArgumentKind.STRINGS, extension="imap4flags", on=("vacation", "notify")),
         ),
     ),
 )

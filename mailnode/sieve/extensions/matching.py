@@ -7,18 +7,18 @@ from collections.abc import Iterator, Sequence
 from mailnode.sieve.comparators import ascii_casemap, ascii_numeric, octet, unicode_casemap
 from mailnode.sieve.constructs import (
     COMPARE,
+    ArgumentKind,
     Comparator,
     CompiledMatch,
-    Kind,
     MatchType,
     SieveExtension,
     SieveTag,
 )
-from mailnode.sieve.run import Run
+from mailnode.sieve.run import ScriptRun
 from mailnode.sieve.wildcards import match_wildcards
 
 
-def pairs(run: Run, values: Sequence[str], keys: Sequence[str]) -> Iterator[tuple[str, str]]:
+def pairs(run: ScriptRun, values: Sequence[str], keys: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Yield each value with each key, and count them as work."""
     for value in values:
         for key in keys:
@@ -26,17 +26,17 @@ def pairs(run: Run, values: Sequence[str], keys: Sequence[str]) -> Iterator[tupl
             yield value, key
 
 
-def _is(run: Run, match: CompiledMatch, values: Sequence[str], keys: Sequence[str]) -> bool:
+def _is(run: ScriptRun, match: CompiledMatch, values: Sequence[str], keys: Sequence[str]) -> bool:
     made = match.comparator.key
     return any(made(value) == made(key) for value, key in pairs(run, values, keys))
 
 
-def _contains(run: Run, match: CompiledMatch, values: Sequence[str], keys: Sequence[str]) -> bool:
+def _contains(run: ScriptRun, match: CompiledMatch, values: Sequence[str], keys: Sequence[str]) -> bool:
     made = match.comparator.key
     return any(made(key) in made(value) for value, key in pairs(run, values, keys))
 
 
-def _matches(run: Run, match: CompiledMatch, values: Sequence[str], keys: Sequence[str]) -> bool:
+def _matches(run: ScriptRun, match: CompiledMatch, values: Sequence[str], keys: Sequence[str]) -> bool:
     for value, key in pairs(run, values, keys):
         captured = match_wildcards(key, value, match.comparator.key)
         if captured is not None:
@@ -56,7 +56,7 @@ EXTENSIONS = (
             MatchType("contains", _contains, substrings=True),
             MatchType("matches", _matches, substrings=True),
         ),
-        tags=(SieveTag("comparator", Kind.STRING, on=(COMPARE,), constant=True),),
+        tags=(SieveTag("comparator", ArgumentKind.STRING, on=(COMPARE,), constant=True),),
     ),
     SieveExtension("comparator-i;octet", "RFC 4790 9.3", "nothing: it is always there"),
     SieveExtension("comparator-i;ascii-casemap", "RFC 4790 9.2", "nothing: it is always there"),

@@ -10,16 +10,16 @@ from mailnode.sieve.actions import (
     RejectMessage,
     VacationReply,
 )
-from mailnode.sieve.constructs import Call, Kind, SieveArgument, SieveCommand, SieveExtension
+from mailnode.sieve.constructs import ArgumentKind, ScriptCall, SieveArgument, SieveCommand, SieveExtension
 from mailnode.sieve.faults import ScriptFailed
-from mailnode.sieve.run import Run
+from mailnode.sieve.run import ScriptRun
 
 MAX_REASON = 4096  # characters
 # RFC 5429 2.4: who is told that a message was refused is not to find it delivered, or answered.
 _EXCLUDED = (KeepMessage, FileMessage, RedirectMessage, RejectMessage, VacationReply)
 
 
-def _reject(run: Run, call: Call) -> None:
+def _reject(run: ScriptRun, call: ScriptCall) -> None:
     name = call.row.name
     if any(isinstance(one, _EXCLUDED) for one in run.actions):
         raise ScriptFailed(f"{name} does not go together with what the script did before")
@@ -30,7 +30,7 @@ def _reject(run: Run, call: Call) -> None:
     run.act(RejectMessage(clean(run.text(call, "reason"))[:MAX_REASON], name == "ereject"))
 
 
-REASON = SieveArgument("reason", Kind.STRING)
+REASON = SieveArgument("reason", ArgumentKind.STRING)
 EXTENSIONS = (
     SieveExtension("reject", "RFC 5429 2.2", "reject", commands=(SieveCommand("reject", (REASON,), run=_reject),)),
     SieveExtension("ereject", "RFC 5429 2.1", "ereject", commands=(SieveCommand("ereject", (REASON,), run=_reject),)),

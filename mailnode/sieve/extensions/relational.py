@@ -5,9 +5,9 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 
-from mailnode.sieve.constructs import CompiledMatch, Kind, MatchType, SieveExtension
+from mailnode.sieve.constructs import ArgumentKind, CompiledMatch, MatchType, SieveExtension
 from mailnode.sieve.extensions.matching import pairs
-from mailnode.sieve.run import Run
+from mailnode.sieve.run import ScriptRun
 
 RELATIONS = {
     "gt": operator.gt,
@@ -19,12 +19,12 @@ RELATIONS = {
 }
 
 
-def _value(run: Run, match: CompiledMatch, values: Sequence[str], keys: Sequence[str]) -> bool:
+def _value(run: ScriptRun, match: CompiledMatch, values: Sequence[str], keys: Sequence[str]) -> bool:
     relation, key_of = RELATIONS[match.relation], match.comparator.key
     return any(relation(key_of(value), key_of(key)) for value, key in pairs(run, values, keys))
 
 
-def _count(run: Run, match: CompiledMatch, values: Sequence[str], keys: Sequence[str]) -> bool:
+def _count(run: ScriptRun, match: CompiledMatch, values: Sequence[str], keys: Sequence[str]) -> bool:
     return _value(run, match, [str(len(values))], keys)
 
 
@@ -34,8 +34,8 @@ EXTENSIONS = (
         "RFC 5231",
         "the match types :value and :count",
         match_types=(
-            MatchType("value", _value, takes=Kind.STRING, relations=frozenset(RELATIONS)),
-            MatchType("count", _count, takes=Kind.STRING, relations=frozenset(RELATIONS)),
+            MatchType("value", _value, takes=ArgumentKind.STRING, relations=frozenset(RELATIONS)),
+            MatchType("count", _count, takes=ArgumentKind.STRING, relations=frozenset(RELATIONS)),
         ),
     ),
 )

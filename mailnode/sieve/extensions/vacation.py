@@ -9,10 +9,18 @@ from mailnode.message.addresses import MAX_ADDRESSES, Mailbox, mailboxes, parse_
 from mailnode.message.words import clean
 from mailnode.sieve.actions import RejectMessage, VacationReply
 from mailnode.sieve.addresses import field_addresses
-from mailnode.sieve.constructs import Call, Checking, Kind, SieveArgument, SieveCommand, SieveExtension, SieveTag
+from mailnode.sieve.constructs import (
+    ArgumentKind,
+    Checking,
+    ScriptCall,
+    SieveArgument,
+    SieveCommand,
+    SieveExtension,
+    SieveTag,
+)
 from mailnode.sieve.copies import filed_copy
 from mailnode.sieve.faults import ScriptFailed
-from mailnode.sieve.run import Run
+from mailnode.sieve.run import ScriptRun
 from mailnode.values.address import parse_address
 
 DAY = 86_400
@@ -26,7 +34,7 @@ _ROBOTS = frozenset({"mailer-daemon", "listserv", "majordomo", "daemon", "root",
 _BULK = frozenset({"bulk", "list", "junk"})
 
 
-def _vacation(run: Run, call: Call) -> None:
+def _vacation(run: ScriptRun, call: ScriptCall) -> None:
     if any(isinstance(one, VacationReply) for one in run.actions) or run.vacations:
         raise ScriptFailed("vacation may be reached once")
     if any(isinstance(one, RejectMessage) for one in run.actions):
@@ -42,7 +50,7 @@ def _vacation(run: Run, call: Call) -> None:
     run.act(reply)
 
 
-def _reply(run: Run, call: Call) -> VacationReply:
+def _reply(run: ScriptRun, call: ScriptCall) -> VacationReply:
     sender = run.text(call, ":from")
     if sender and not _is_mailbox(sender):
         raise ScriptFailed(f'vacation: ":from" is no address: {sender[:80]}')
@@ -68,26 +76,26 @@ def one_line(text: str) -> str:
     return " ".join(clean(text).split())[:MAX_SUBJECT]
 
 
-def default_subject(run: Run) -> str:
+def default_subject(run: ScriptRun) -> str:
     """RFC 5230 5.3: that of the message behind "Auto: "."""
     values = run.mail.values("subject")
     return one_line("Auto: " + values[0]) if values and values[0] else "Automated reply"
 
 
-def period(call: Call) -> int:
+def period(call: ScriptCall) -> int:
     """Return for how many seconds nobody is answered again (RFC 5230 4.1, RFC 6131 3)."""
     if call.has(":seconds"):
         return min(call.number(":seconds"), MAX_DAYS * DAY)
     return min(max(call.number(":days", DEFAULT_DAYS), 1), MAX_DAYS) * DAY
 
 
-def made_handle(call: Call) -> str:
+def made_handle(call: ScriptCall) -> str:
     """RFC 5230 4.2: what is said alike is the same answer, before variables are expanded."""
     told = [repr(call.bound.get(name)) for name in (":subject", ":from", ":mime", "reason")]
     return hashlib.sha256("\0".join(told).encode("utf-8", "replace")).hexdigest()
 
 
-def unanswered(run: Run, addresses: tuple[str, ...]) -> str:
+def unanswered(run: ScriptRun, addresses: tuple[str, ...]) -> str:
     """Return why a message is not to be answered (RFC 5230 4.5 and 4.6, RFC 3834 2), "" for no reason."""
     sender = run.facts.envelope.sender
     local = sender.rpartition("@")[0].lower()
@@ -124,7 +132,7 @@ def _is_mailbox(text: str) -> bool:
     return bool(boxes) and all(isinstance(box, Mailbox) for box in boxes)
 
 
-def _check(checking: Checking, call: Call) -> None:
+def _check(checking: Checking, call: ScriptCall) -> None:
     for text in call.constants(":from"):
         if not _is_mailbox(text):
             checking.refuse(call, ":from", f'"{text[:80]}" is no address')
@@ -138,14 +146,14 @@ EXTENSIONS = (
         commands=(
             SieveCommand(
                 "vacation",
-                (SieveArgument("reason", Kind.STRING),),
+                (SieveArgument("reason", ArgumentKind.STRING),),
                 (
-                    SieveTag("days", Kind.NUMBER, group="period"),
-                    SieveTag("subject", Kind.STRING),
-                    SieveTag("from", Kind.STRING),
-                    SieveTag("addresses", Kind.STRINGS),
+                    SieveTag("days", ArgumentKind.NUMBER, group="period"),
+                    SieveTag("subject", ArgumentKind.STRING),
+                    SieveTag("from", ArgumentKind.STRING),
+                    SieveTag("addresses", ArgumentKind.STRINGS),
                     SieveTag("mime"),
-                    SieveTag("handle", Kind.STRING),
+                    SieveTag("handle", ArgumentKind.STRING),
                 ),
                 run=_vacation,
                 check=_check,
@@ -156,7 +164,7 @@ EXTENSIONS = (
         "vacation-seconds",
         "RFC 6131",
         ":seconds of vacation",
-        tags=(SieveTag("seconds", Kind.NUMBER, group="period", on=("vacation",)),),
+        tags=(SieveTag("seconds", ArgumentKind.NUMBER, group="period", on=("vacation",)),),
         implies=("vacation",),
     ),
 )

@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable
 
 from mailnode.sieve.constructs import (
-    Call,
+    ArgumentKind,
     Checking,
-    Kind,
+    ScriptCall,
     SieveArgument,
     SieveCommand,
     SieveExtension,
@@ -18,7 +18,7 @@ from mailnode.sieve.constructs import (
 from mailnode.sieve.extensions.looking import KEYS
 from mailnode.sieve.faults import ScriptFailed
 from mailnode.sieve.limits import MAX_VARIABLE_NAME
-from mailnode.sieve.run import Run
+from mailnode.sieve.run import ScriptRun
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _NAMESPACES = {"global": "include"}  # in which a script may set variables
@@ -48,7 +48,7 @@ def modifier_tags(*names: str) -> tuple[SieveTag, ...]:
     return tuple([SieveTag(name, group=f"precedence {MODIFIERS[name][0]}", on=("set",)) for name in names])
 
 
-def modified(call: Call, value: str) -> str:
+def modified(call: ScriptCall, value: str) -> str:
     """Return a value with all modifiers of a call applied."""
     for name, (_, change) in MODIFIERS.items():
         if call.has(f":{name}"):
@@ -66,21 +66,21 @@ def variable_fault(name: str, required: frozenset[str] | set[str]) -> str:
     return "" if len(short) <= MAX_VARIABLE_NAME else f"a name is longer than {MAX_VARIABLE_NAME} characters"
 
 
-def _set(run: Run, call: Call) -> None:
+def _set(run: ScriptRun, call: ScriptCall) -> None:
     name = run.text(call, "name")
     value = modified(call, run.text(call, "value"))
     run.note(f'set {name} to "{value[:80]}"')
     run.set_variable(name, value)
 
 
-def check_variable(checking: Checking, call: Call) -> None:
+def check_variable(checking: Checking, call: ScriptCall) -> None:
     """Note a name that no variable can have."""
     for name in call.constants("name"):
         if fault := variable_fault(name, frozenset(checking.required)):
             checking.refuse(call, "name", fault)
 
 
-def _string(run: Run, call: Call) -> list[str]:
+def _string(run: ScriptRun, call: ScriptCall) -> list[str]:
     found = run.texts(call, "source")
     if call.match is not None and call.match.type.name == "count":  # RFC 5229 5
         return [text for text in found if text]
@@ -102,12 +102,15 @@ EXTENSIONS = (
         commands=(
             SieveCommand(
                 "set",
-                (SieveArgument("name", Kind.STRING, constant=True), SieveArgument("value", Kind.STRING)),
+                (
+                    SieveArgument("name", ArgumentKind.STRING, constant=True),
+                    SieveArgument("value", ArgumentKind.STRING),
+                ),
                 run=_set,
                 check=check_variable,
             ),
         ),
-        tests=(SieveTest("string", (SieveArgument("source", Kind.STRINGS), KEYS), values=_string),),
+        tests=(SieveTest("string", (SieveArgument("source", ArgumentKind.STRINGS), KEYS), values=_string),),
         tags=modifier_tags("lower", "upper", "lowerfirst", "upperfirst", "quotewildcard", "length"),
         in_ihave=False,
     ),
