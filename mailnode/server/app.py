@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from mailnode.admin.administration import Administration, FilesReopened, OlderAccepted, Reloaded, ServerStatus
 from mailnode.admin.control_socket import ControlFactory, ControlPort
 from mailnode.admin.dkim_rotation import DkimRotation
+from mailnode.admin.doctor import examine
 from mailnode.auth.passwords import make_credentials
 from mailnode.auth.realm import SessionCounts
 from mailnode.config.holder import Holder
@@ -29,6 +30,7 @@ from mailnode.net.lookup import ReactorLookup
 from mailnode.net.signing import signed
 from mailnode.net.tls import CertificateStore
 from mailnode.server.administration import password_judge
+from mailnode.server.doctoring import Doctoring
 from mailnode.server.examining import Examination
 from mailnode.server.health import HealthReport
 from mailnode.server.issued import issued_files, issuing, stand_in
@@ -132,6 +134,7 @@ class Server:
         )
         self.administration = self._make_administration(runtime)
         self._keys = DkimRotation(self.administration, self._further.changed)
+        self._doctoring = Doctoring(lambda: self.config, self._process, lambda: examine(self.administration))
         self.services = Services(self._compose(before_clients))
 
     def _make_sending(self, clock: IClock) -> Sending:
@@ -257,7 +260,7 @@ class Server:
             self._look_at_keys(),
             process.service("watch of certificates", self._watch_certificates, self._certificates.stop),
             *before_clients,
-            EndedAtOnce([outgoing.work(), further, process.sessions()]),
+            EndedAtOnce([outgoing.work(), self._doctoring.service(), further, process.sessions()]),
             process.listeners(announced=True),
             *self._renew_certificates(),
         ]

@@ -21,6 +21,12 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
         "a message has not the text that it has by the search index of an account, which is made anew",
         ("account",),
     ),
+    "doctor.looked": (
+        "everything was looked at that the doctor looks at, by itself; how many things are how",
+        ("done", "to_do", "waiting", "failed", "skipped"),
+    ),
+    "doctor.told": ("a message about what has changed was queued", ("envelope", "to")),
+    "doctor.untold": ("it could not be queued; it is tried again every few minutes", ("envelope", "reason")),
     "worker.start": ("a further process serves", ("worker", "pid")),
     "worker.ended": (
         "a further process ended; it is replaced, unless the server ends",

@@ -93,6 +93,9 @@ METRICS: dict[str, Metric] = {
     "store_failures": Metric("counter", "Units of work the store refused, by tenancy.", ("tenancy",)),
     "search_unindexed": Metric("gauge", "Messages that the search index does not have yet, as far as is known."),
     "search_lag_seconds": Metric("gauge", "Seconds since the first of these arrived."),
+    "doctor_items": Metric(
+        "gauge", "Things that the last daily look found to be so: done, to_do, waiting, failed, skipped.", ("state",)
+    ),
     "thread_calls": Metric("gauge", "Calls under way or waiting in a thread pool.", ("pool",)),
     "connections": Metric("gauge", "Connections that stand, of all listeners for mail.", ("process",)),
     "connections_most": Metric("gauge", "How many may stand, for want of descriptors.", ("process",)),
@@ -390,6 +393,10 @@ class EventMetrics:
 
     def _policy_failed(self, fields: EventFields) -> None:
         self._metrics.count("policy_failures", policy=str(fields.get("policy")))
+
+    def _doctor_looked(self, fields: EventFields) -> None:
+        for state in fields:
+            self._metrics.set("doctor_items", _number(fields, state), state=state)
 
     def _worker_ended(self, fields: EventFields) -> None:
         self._metrics.count("workers_ended")

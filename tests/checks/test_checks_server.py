@@ -147,6 +147,23 @@ def test_the_policy_host():
     assert FakeWorld().only("mta-sts-host")[0] is SKIPPED
 
 
+def test_autoconfig():
+    published = replace(PUBLISHED, clients=True)
+    records = tuple(zone(D, published, [KEY]))
+    world = FakeWorld().with_facts(published=published, domains=(DomainFacts(D, records),))
+    assert world.only("autoconfig")[0] is FAILED
+    world.dns[f"autoconfig.{D}", "A"] = [FOUR]
+    for told, state in (
+        (Fetched("", 200, f"<hostname>{HOST}</hostname>".encode()), DONE),
+        (Fetched("", 200, b"<hostname>mail.other.test</hostname>"), FAILED),
+        (Fetched("", 404), FAILED),
+        (Fetched("no answer in time"), FAILED),
+    ):
+        world.fetched[f"autoconfig.{D}"] = told
+        assert world.only("autoconfig")[0] is state
+    assert FakeWorld().only("autoconfig")[0] is SKIPPED
+
+
 def store(**told):
     return FakeWorld().with_facts(store=StoreFacts(**told), running=True)
 

@@ -173,10 +173,11 @@ class MailNode:
         )
         servers = f'[dns]\nservers = ["127.0.0.1:{dns.port}"]\n' if dns else ""
         names = "".join(f'[[domain]]\nname = "{domain}"\n' for domain in domains)
+        doctor = "" if "[doctor]" in extra else "[doctor]\ndaily = false\n"
         return (
             f'[server]\nhostname = "{self.hostname}"\ndata = "{self.data}"\nlog = "json"\n'
             f'[tls]\ncertificate = "{self.folder / "cert.pem"}"\nkey = "{self.folder / "key.pem"}"\n'
-            f"{servers}{listeners}{names}{extra}"
+            f"{servers}{doctor}{listeners}{names}{extra}"
         )
 
     def twistd(self, *arguments: str) -> list[str]:

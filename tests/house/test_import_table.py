@@ -69,6 +69,7 @@ MAY_SEE = {
         "values",
         "web",
         "server.administration",
+        "server.doctoring",
         "server.examining",
         "server.health",
         "server.issued",
@@ -170,6 +171,15 @@ MAY_SEE = {
         "server.reading",
         "server.routing",
         "server.stores",
+    },
+    "server.doctoring": {
+        "config",
+        "delivery",
+        "store",
+        "upkeep",
+        "values",
+        "server.process",
+        "server.services",
     },
     "server.examining": {
         "checks",

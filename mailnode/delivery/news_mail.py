@@ -1,0 +1,80 @@
+"""Mail of the server's own to who looks after it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from zope.interface import implementer
+
+from mailnode.delivery.acceptance import queued_envelope
+from mailnode.delivery.plans import copies
+from mailnode.delivery.routing import RoutingTable
+from mailnode.errors import BadAddress, DomainError
+from mailnode.interfaces.accounts import IDirectory
+from mailnode.interfaces.delivery import IDelivery, ISigner
+from mailnode.interfaces.doctor import INewsMail
+from mailnode.interfaces.runtime import IHints
+from mailnode.interfaces.store import IBlobs, IQueueStore
+from mailnode.message.compose import message_id
+from mailnode.message.headers import header_end
+from mailnode.message.notices import notice
+from mailnode.values.address import Address, parse_address
+from mailnode.values.envelope import Envelope, MailOptions, Origin, Recipient
+from mailnode.values.plan import Judgement
+from mailnode.values.queue import NewEnvelope
+
+
+@implementer(INewsMail)
+class NewsMail:
+    """Puts it into the queue, which delivers it here or elsewhere. See :class:`INewsMail`."""
+
+    def __init__(
+        self,
+        directory: IDirectory,
+        queue: IQueueStore,
+        blobs: IBlobs,
+        delivery: IDelivery,
+        signer: ISigner,
+        hints: IHints,
+        routing: RoutingTable,
+        expires: Callable[[float, bool], float],
+        hostname: str,
+    ) -> None:
+        """:param expires: the queue schedule's rule: (created, null sender) -> when an envelope gets too old."""
+        self._directory = directory
+        self._queue = queue
+        self._blobs = blobs
+        self._delivery = delivery
+        self._signer = signer
+        self._hints = hints
+        self._routing = routing
+        self._expires = expires
+        self._hostname = hostname
+
+    async def send(self, envelope_id: str, to: str, subject: str, lines: list[str], created: float) -> None:
+        """See :class:`INewsMail`."""
+        domain = await self._first_domain()
+        address = parse_address(to) if to else Address("postmaster", domain)
+        options = MailOptions(body="8BITMIME" if any(not line.isascii() for line in lines) else "7BIT")
+        origin = Origin(session="", protocol="local")
+        envelope = Envelope(envelope_id, None, (Recipient(address),), origin, created, options)
+        made = copies(envelope, Judgement((address,), {address: await self._directory.resolve(address)}))
+        if not made.local and not made.remote:
+            raise BadAddress(f"{address} leads nowhere")
+        sender = f"postmaster@{domain}"
+        content = notice(sender, str(address), subject, lines, message_id(envelope_id, self._hostname), created)
+        if made.remote:  # who takes it elsewhere wants to know that it is from here
+            end = header_end(content)
+            content = await self._signer.sign([domain], envelope_id, content[:end], content[end:]) + content
+        blob = await self._blobs.put(content)
+        facts = await self._delivery.scan(blob) if made.local else None
+        queued = queued_envelope(envelope, made, blob, self._expires, self._routing)
+        await self._queue.enqueue(NewEnvelope(queued, blob, facts))
+        self._hints.wake_queue(list(dict.fromkeys(one.destination for one in queued.recipients)))
+
+    async def _first_domain(self) -> str:
+        """:raises DomainError: there is none."""
+        names = sorted(one.name for one in await self._directory.domains() if not one.alias_of)
+        if not names:
+            raise DomainError("there is no domain yet, and so no postmaster")
+        return names[0]
