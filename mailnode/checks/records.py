@@ -65,14 +65,15 @@ def _judged(
 
 def _item(name: str, judged: Sequence[RecordCheck]) -> Item:
     worst = min((one["verdict"] for one in judged), key=_ORDER.index, default="right")
-    wrong = [one for one in judged if one["verdict"] == worst]
     if worst == "right":
         return done(
             name, shown("; ".join(value for one in judged for value in one["found"])) or "nothing stands in the way"
         )
     if worst == "hint":
-        advices = dict.fromkeys(one["advice"] for one in wrong)
-        return done(name, f"right, but {', '.join(one['name'] for one in wrong)}: {' '.join(advices).rstrip('.')}")
+        hints = [one for one in judged if one["verdict"] == worst]
+        advices = dict.fromkeys(one["advice"] for one in hints)
+        return done(name, f"right, but {', '.join(one['name'] for one in hints)}: {' '.join(advices).rstrip('.')}")
+    wrong = [one for one in judged if one["verdict"] not in ("right", "hint")]
     seen = "; ".join(_seen(one) for one in wrong)
     return failed(name, seen, "\n".join(line for one in wrong for line in _mend(one)))
 

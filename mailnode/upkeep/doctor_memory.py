@@ -23,7 +23,7 @@ States: TypeAlias = Mapping[str, str]  # by name: "failed", "to do", "done" or G
 
 
 @dataclass(frozen=True, slots=True)
-class Remembered:
+class KnownItem:
     """What is known of an item. ``state``: as above; ``since`` and ``changes``: UTC seconds."""
 
     state: str
@@ -51,12 +51,12 @@ class DoctorMemory:
     day: str = ""
     again_at: float = 0.0
     suspected: States = field(default_factory=dict)
-    items: Mapping[str, Remembered] = field(default_factory=dict)
+    items: Mapping[str, KnownItem] = field(default_factory=dict)
     unsent: UnsentNews | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ItemNews:
     """One piece of news."""
 
     name: str
@@ -73,7 +73,7 @@ def differing(memory: DoctorMemory, items: Sequence[Item]) -> dict[str, str]:
     return found | dict.fromkeys(gone, GONE)
 
 
-def confirmed(memory: DoctorMemory, items: Sequence[Item], now: float) -> tuple[DoctorMemory, list[Change]]:
+def confirmed(memory: DoctorMemory, items: Sequence[Item], now: float) -> tuple[DoctorMemory, list[ItemNews]]:
     """Return what is remembered after the second look, and the news: what both looks say."""
     again = differing(memory, items)
     sure = {name: state for name, state in again.items() if memory.suspected.get(name) == state}
@@ -84,7 +84,7 @@ def confirmed(memory: DoctorMemory, items: Sequence[Item], now: float) -> tuple[
     for name, one in memory.items.items():
         if one.restless and name not in again and now - one.since >= CALM:
             kept[name] = replace(one, restless=False, changes=())
-            news.append(Change(name, one.state, one.state))
+            news.append(ItemNews(name, one.state, one.state))
     forgotten = {name for name, one in kept.items() if one.state == GONE and now - one.since > RESTLESS_IN}
     kept = {name: one for name, one in kept.items() if name not in forgotten}
     return replace(memory, again_at=0.0, suspected={}, items=kept), news
@@ -95,13 +95,13 @@ def has_calmed(memory: DoctorMemory, now: float) -> bool:
     return any(one.restless and now - one.since >= CALM for one in memory.items.values())
 
 
-def _changed(name: str, before: Remembered | None, state: str, now: float) -> tuple[Remembered, Change | None]:
-    old = before or Remembered("done", now)
+def _changed(name: str, before: KnownItem | None, state: str, now: float) -> tuple[KnownItem, ItemNews | None]:
+    old = before or KnownItem("done", now)
     changes = (*(at for at in old.changes if now - at < RESTLESS_IN), now)
     if old.restless:
-        return Remembered(state, now, changes[-RESTLESS:], True), None
+        return KnownItem(state, now, changes[-RESTLESS:], True), None
     restless = len(changes) >= RESTLESS
-    return Remembered(state, now, changes, restless), Change(name, old.state, state, restless)
+    return KnownItem(state, now, changes, restless), ItemNews(name, old.state, state, restless)
 
 
 def _state(item: Item) -> str:
@@ -139,8 +139,8 @@ def from_octets(content: bytes) -> DoctorMemory:
         raise ValueError("it is damaged") from error
 
 
-def _item(one: Mapping[str, object]) -> Remembered:
+def _item(one: Mapping[str, object]) -> KnownItem:
     changes, since = one["changes"], one["since"]
     if not isinstance(changes, list) or not isinstance(since, float):
         raise TypeError
-    return Remembered(str(one["state"]), since, tuple(map(float, changes)), bool(one["restless"]))
+    return KnownItem(str(one["state"]), since, tuple(map(float, changes)), bool(one["restless"]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mailnode.upkeep.doctor_memory import GONE, Change
+from mailnode.upkeep.doctor_memory import GONE, ItemNews
 from mailnode.values.item import Item, ItemState
 
 MAX_LINE = 900  # octets; RFC 5322 2.1.1 allows 998
@@ -18,7 +18,7 @@ def subject(hostname: str) -> str:
     return f"mailnode doctor: {hostname}"
 
 
-def news_lines(news: Sequence[Change], items: Sequence[Item], hostname: str) -> list[str]:
+def news_lines(news: Sequence[ItemNews], items: Sequence[Item], hostname: str) -> list[str]:
     """Return the text of a message, line by line."""
     by_name = {item.name: item for item in items}
     lines = [f"What has changed on {hostname}:", ""]
@@ -38,16 +38,16 @@ def news_lines(news: Sequence[Change], items: Sequence[Item], hostname: str) -> 
     return [_short(line) for line in lines]
 
 
-def _told(change: Change, item: Item | None) -> list[str]:
+def _told(change: ItemNews, item: Item | None) -> list[str]:
     lines = [f"* {change.name}: {item.seen}" if item is not None else f"* {change.name}"]
     if item is not None and change.now in ("failed", "to do"):
-        lines += [f"  -> {line}" for line in item.mend.splitlines()]
+        lines += [f"-> {line}" for line in item.mend.splitlines()]
     if change.restless:
-        lines.append("  It changes again and again: no more is told of it until it has stayed the same for three days.")
+        lines.append("It changes again and again: no more is told of it until it has stayed the same for three days.")
     return lines
 
 
-def _still_wrong(news: Sequence[Change], items: Sequence[Item]) -> list[str]:
+def _still_wrong(news: Sequence[ItemNews], items: Sequence[Item]) -> list[str]:
     told = {change.name for change in news}
     return [one.name for one in items if one.state in (ItemState.FAILED, ItemState.TO_DO) and one.name not in told]
 

@@ -15,16 +15,17 @@ def _leap(*_):
 
 signal.signal(signal.SIGUSR2, _leap)
 """
+_WALL_TOO = "_time = time.time\ntime.time = lambda: _time() + _ahead[0]\n"
 
 
 class LeapingClock:
     """The clock of a server that is started with ``folder`` on its path."""
 
-    def __init__(self, folder, step):
-        """:param step: seconds of one leap."""
+    def __init__(self, folder, step, wall=False):
+        """:param step: seconds of one leap. :param wall: whether the time of day goes with it."""
         folder.mkdir(parents=True)
         self.folder, self.step, self.ahead = folder, step, 0
-        (folder / "sitecustomize.py").write_text(_LEAPING.format(step=step))
+        (folder / "sitecustomize.py").write_text(_LEAPING.format(step=step) + (_WALL_TOO if wall else ""))
 
     def leap(self, process):
         """Go forward once; return when the server has. :param process: a :class:`servers.Process`."""

@@ -105,7 +105,7 @@ def test_it_can_be_switched_off(days):
 
 def test_what_is_wrong_is_told_with_its_fix_and_then_no_more(days):
     told = days.day(0, mx="failed", spf="done", disk="to_do", caa="skipped")
-    assert "* mx: seen" in told and "  -> mend it" in told
+    assert "* mx: seen" in told and "-> mend it" in told
     assert told.index("Failed") < told.index("* mx: seen") < told.index("To do") < told.index("* disk: seen")
     assert not any("spf" in line or "caa" in line for line in told)
     ((_, to, subject, _),) = days.sent
