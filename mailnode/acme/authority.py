@@ -31,6 +31,7 @@ from mailnode.values.acme import ExternalAccount
 MAX_URL = 2048  # characters
 MAX_WORDS = 300  # characters of what an authority says
 MAX_AUTHORIZATIONS = 100
+RATE_LIMITED = 3600.0  # seconds to wait where an authority takes no more and does not say for how long
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -124,7 +125,7 @@ class Authority:
 
     def begin(self) -> None:
         """Read the directory (RFC 8555 7.1.1). :raises CertificateFailed:"""
-        self._directory = _told(self._url, lambda: _fields(self._network.get(self._url)))
+        self._directory = self._told(lambda: _fields(self._network.get(self._url)))
         for name in ("newNonce", "newAccount", "newOrder"):
             _link(self._directory, name)
 
@@ -213,7 +214,7 @@ class Authority:
     def renewal_window(self, certificate: str) -> RenewalWindow:
         """Return when a certificate should be renewed (RFC 9773 4). :raises CertificateFailed: nothing that is valid was said."""
         url = f"{_link(self._directory, 'renewalInfo').rstrip('/')}/{certificate}"
-        response = _told(self._url, lambda: self._network.get(url))
+        response = self._told(lambda: self._network.get(url))
         fields = self._checked(response)
         window = fields.get("suggestedWindow")
         if not isinstance(window, dict):
@@ -236,10 +237,37 @@ class Authority:
     def _post(self, url: str, fields: Mapping[str, object] | None) -> requests.Response:
         payload = None if fields is None else Payload(fields)
         new_nonce = _link(self._directory, "newNonce")
-        return _told(self._url, lambda: self._network.post(url, payload, new_nonce_url=new_nonce))
+        return self._told(lambda: self._network.post(url, payload, new_nonce_url=new_nonce))
+
+    def _told(self, ask: Callable[[], T]) -> T:
+        """Ask, and say in words what went wrong. :raises CertificateFailed:"""
+        host = self._host
+        try:
+            return ask()
+        except messages.Error as error:
+            code = str(error.typ).rpartition(":")[2]
+            if code == "accountDoesNotExist":
+                raise AccountUnknown(f"{host} does not know our account") from None
+            if code == "alreadyReplaced":
+                raise ReplacedAlready(f"{host} says that the certificate has been replaced") from None
+            asked = _seconds(self._network.retry_after, self._clock.seconds())
+            wait = RATE_LIMITED if asked is None and code == "rateLimited" else asked or 0.0
+            raise CertificateFailed(f"{host}: {_problem_words(code, error.detail)}", wait) from None
+        except errors.ConflictError:
+            raise ReplacedAlready(f"{host} says that the certificate has been replaced") from None
+        except AnswerTooLarge:
+            raise CertificateFailed(f"{host} gave an answer that is too large") from None
+        except requests.exceptions.SSLError:
+            raise CertificateFailed(f"{host}: its own certificate is not trusted, or TLS failed") from None
+        except requests.exceptions.Timeout:
+            raise CertificateFailed(f"{host} did not answer in time") from None
+        except requests.exceptions.RequestException:
+            raise CertificateFailed(f"{host} cannot be reached, or it ended the connection") from None
+        except (errors.Error, JoseError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            raise CertificateFailed(f"{host} gave an answer that makes no sense") from None
 
     def _checked(self, response: requests.Response) -> Mapping[str, object]:
-        return _told(self._url, lambda: _fields(response))
+        return self._told(lambda: _fields(response))
 
     def _nonsense(self) -> CertificateFailed:
         return CertificateFailed(f"{self._host} gave an answer that makes no sense")
@@ -277,33 +305,6 @@ class Authority:
         except (JoseError, ValueError):
             raise CertificateFailed("the key of the external account is not base64url") from None
         return found
-
-
-def _told(directory: str, ask: Callable[[], T]) -> T:
-    """Ask, and say in words what went wrong. :raises CertificateFailed:"""
-    host = urlsplit(directory).netloc
-    try:
-        return ask()
-    except messages.Error as error:
-        code = str(error.typ).rpartition(":")[2]
-        if code == "accountDoesNotExist":
-            raise AccountUnknown(f"{host} does not know our account") from None
-        if code == "alreadyReplaced":
-            raise ReplacedAlready(f"{host} says that the certificate has been replaced") from None
-        wait = 3600.0 if code == "rateLimited" else 0.0
-        raise CertificateFailed(f"{host}: {_problem_words(code, error.detail)}", wait) from None
-    except errors.ConflictError:
-        raise ReplacedAlready(f"{host} says that the certificate has been replaced") from None
-    except AnswerTooLarge:
-        raise CertificateFailed(f"{host} gave an answer that is too large") from None
-    except requests.exceptions.SSLError:
-        raise CertificateFailed(f"{host}: its own certificate is not trusted, or TLS failed") from None
-    except requests.exceptions.Timeout:
-        raise CertificateFailed(f"{host} did not answer in time") from None
-    except requests.exceptions.RequestException:
-        raise CertificateFailed(f"{host} cannot be reached, or it ended the connection") from None
-    except (errors.Error, JoseError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise CertificateFailed(f"{host} gave an answer that makes no sense") from None
 
 
 def _problem_words(code: str, detail: object) -> str:

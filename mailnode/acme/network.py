@@ -37,6 +37,7 @@ class BoundedAdapter(HTTPAdapter):
         """:param steady: its seconds never step."""
         super().__init__()
         self._steady = steady
+        self.retry_after: str | None = None  # what the last answer said, which a problem does not
 
     def send(
         self,
@@ -50,6 +51,7 @@ class BoundedAdapter(HTTPAdapter):
         """Send a request; return its answer with all its octets. :raises requests.exceptions.RequestException:"""
         until = self._steady.seconds() + ANSWER_SECONDS
         response = super().send(request, True, (CONNECT_SECONDS, SILENCE_SECONDS), verify, cert, proxies)  # type: ignore[arg-type]
+        self.retry_after = response.headers.get("Retry-After")
         body = bytearray()
         try:
             while piece := response.raw.read1(PIECE, decode_content=False):
@@ -77,11 +79,17 @@ class AuthorityNetwork(ClientNetwork):
         super().__init__(key, alg=ES256, user_agent=agent)
         if authorities:
             self.verify_ssl = authorities  # type: ignore[assignment]
+        self._adapter = BoundedAdapter(steady)
         for scheme in ("https://", "http://"):
-            self.session.mount(scheme, BoundedAdapter(steady))
+            self.session.mount(scheme, self._adapter)
         self.session.headers["Accept-Encoding"] = "identity"
         self.session.max_redirects = 0
         self.session.trust_env = not authorities  # a file of the environment would take its place
+
+    @property
+    def retry_after(self) -> str | None:
+        """What the last answer said of when to ask again."""
+        return self._adapter.retry_after
 
     def post(self, url: str, obj: JSONDeSerializable | None, *, new_nonce_url: str) -> requests.Response:
         """Send a signed request, anew where its nonce was not taken.
