@@ -12,6 +12,7 @@ from mailnode.checks.row import Occasion
 from mailnode.checks.table import checks_for
 from mailnode.checks.zone import zone
 from mailnode.errors import DomainError
+from mailnode.values.acme import RenewalStanding
 from mailnode.values.dkim import dkim_records
 from mailnode.values.item import Item, ItemState
 
@@ -65,12 +66,17 @@ async def examine(admin: Administration) -> list[Item]:
 
 async def _facts(admin: Administration) -> ServerFacts:
     """Return all that is known. What the store does not tell must hide nothing else."""
-    facts = await admin.examining.facts()
+    facts = replace(await admin.examining.facts(), published=admin.published(), renewal=_renewal(admin))
     try:
         domains, store = await _domains(admin), await _store(admin)
     except DomainError as error:
         return replace(facts, store_trouble=f"the store does not answer ({type(error).__name__})")
     return replace(facts, domains=tuple(domains), store=store)
+
+
+def _renewal(admin: Administration) -> RenewalStanding | None:
+    renewal = admin.server.renewal() if admin.server is not None else None
+    return renewal.standing() if renewal is not None else None
 
 
 async def _domains(admin: Administration) -> list[DomainFacts]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from mailnode.values.acme import RenewalStanding
 from mailnode.values.doctor import DoctorSettings
 from mailnode.values.published import DnsRecord, Published
 
@@ -80,6 +81,7 @@ class ServerFacts:
     published: Published | None = None
     domains: tuple[DomainFacts, ...] = ()
     certificates: tuple[CertificateFacts, ...] = ()
+    renewal: RenewalStanding | None = None  # None: certificates are not got here, or nobody runs that does
     certificate_troubles: tuple[str, ...] = ()  # files that cannot be used
     store: StoreFacts | None = None
     store_trouble: str = ""  # why the store could not be asked
