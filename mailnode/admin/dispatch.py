@@ -31,6 +31,7 @@ from mailnode.admin import (
     store,
     suppressions,
     tls,
+    trial_login,
     undelete,
 )
 from mailnode.admin.administration import Administration, RunningServer, StoppedStore, StoreCopies, StoreFiles
@@ -63,6 +64,7 @@ _NOUNS = (
     store,
     suppressions,
     tls,
+    trial_login,
     undelete,
 )
 

@@ -7,6 +7,7 @@ import json
 import os
 import pwd
 import re
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
@@ -163,8 +164,13 @@ def as_user(user: User, look: Callable[[], list[T]]) -> list[T]:
     if os.geteuid() != 0:
         raise ConfigurationError([f"only root, or the user {user.name}, can look with the rights of {user.name}"])
     reading, writing = os.pipe()
+    # Ctrl-C is for the parent alone, and after the fork: what the interpreter does around one loses an interrupt, and the child
+    # ends what it has begun.
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     child = os.fork()
-    if child == 0:
+    if child != 0:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+    else:
         try:
             os.initgroups(user.name, user.gid)
             os.setgid(user.gid)

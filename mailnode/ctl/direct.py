@@ -16,6 +16,7 @@ from mailnode.config.schema import Config
 from mailnode.errors import ConfigurationError, DirectoryLocked
 from mailnode.server import administration, configuration, demo, publishing
 from mailnode.server.setting_up import MachineAtHand
+from mailnode.server.trying_mail import MailAtHand
 from mailnode.values.program import ProgramEndpoint
 
 
@@ -41,6 +42,11 @@ def demonstration(data: Path) -> tuple[demo.Shown, str]:
 def machine_at_hand() -> MachineAtHand:
     """Return the machine that setup works on."""
     return MachineAtHand()
+
+
+def mail_at_hand() -> MailAtHand:
+    """Return what sends and reads a message for a trial."""
+    return MailAtHand()
 
 
 def key_digest(file: Path) -> str:

@@ -16,10 +16,12 @@ import click
 from mailnode.admin.operations import OperationFailed, Reason
 from mailnode.config.checkup import User, as_user
 from mailnode.config.file import data_directory
+from mailnode.config.loader import load
 from mailnode.ctl import direct
 from mailnode.ctl.parts import EXIT_CODES, Place
 from mailnode.errors import BadAddress, ConfigurationError
 from mailnode.setup.answers import Answers, read_answers
+from mailnode.setup.checking import MachineChecks
 from mailnode.setup.items.system_user import serving_name
 from mailnode.setup.progress import Progress, alone
 from mailnode.setup.report import SetupLines, is_well, last_line
@@ -29,6 +31,7 @@ from mailnode.setup.table import ITEMS, QUESTIONS
 from mailnode.setup.trouble import SetupTrouble
 from mailnode.setup.unit import USUAL_CONFIG, USUAL_DATA
 from mailnode.values.address import Address, check_own, own_domain_fault, parse_address
+from mailnode.values.doctor import DoctorSettings
 from mailnode.values.item import Item
 
 PATIENCE_ON_TERMINAL = 600  # seconds that DNS and mail are waited for where somebody looks on
@@ -60,7 +63,7 @@ def set_up(place: Place, address: str, wishes: Wishes) -> None:
     :raises SystemExit: something is left to do, or somebody ended it."""
     account, places = _account(address), _places(place)
     items: list[Item] = []
-    report = SetupLines(explain=wishes.explain, expected=len(ITEMS))
+    report = SetupLines({item.name for item in ITEMS}, explain=wishes.explain)
     try:
         with nullcontext() if wishes.dry_run else alone(places.config.with_name("setup.lock")):
             for item in go_through(ITEMS, _surrounded(account, places, wishes), dry=wishes.dry_run):
@@ -123,13 +126,23 @@ def _surrounded(account: Address, places: SetupPlaces, wishes: Wishes) -> Surrou
         account,
         places,
         machine,
+        direct.mail_at_hand(),
         operate,
         Answers(given, progress, terminal),
         progress,
-        lambda host, addresses: (),
+        MachineChecks(machine, str(places.data), lambda: _doctor_settings(places)),
+        lambda line: None if wishes.as_json else click.echo(f"{'':<8} {line}"),
         0.0 if wishes.dry_run else float(patience),
     )
     return around
+
+
+def _doctor_settings(places: SetupPlaces) -> DoctorSettings:
+    """Return whom checks ask: as the configuration says, where there is one that can be read."""
+    try:
+        return load(places.config).doctor.settings()
+    except ConfigurationError:
+        return DoctorSettings()
 
 
 def _serving(around: Surrounded) -> User:

@@ -16,6 +16,7 @@ from mailnode.admin.doctor import Diagnosis
 from mailnode.admin.operations import OpenFile
 from mailnode.admin.published import ZoneCheck, ZoneRecords
 from mailnode.admin.store import StoreVerified
+from mailnode.admin.zone_text import as_lines, as_nsupdate, as_zone_file
 from mailnode.ctl import display, doctor_words, zone
 from mailnode.ctl.backup_words import BACKUP_WORDS
 from mailnode.ctl.certificate_words import CERTIFICATE_WORDS
@@ -88,9 +89,12 @@ def _prepare_records(place: Place, given: Given) -> None:
         given["next_digest"] = key_digest(given["next_digest"])
 
 
+_RECORD_FORMS = {"bind": as_zone_file, "plain": as_lines, "nsupdate": as_nsupdate}
+
+
 def _records(result: ZoneRecords, as_json: bool) -> None:
     form = click.get_current_context().meta["form"]
-    show(result, as_json, zone.as_lines if form == "plain" else zone.as_zone_file)
+    show(result, as_json, _RECORD_FORMS[form])
 
 
 def _judged(human: Callable[[J], str]) -> Callable[[J, bool], None]:
@@ -130,14 +134,15 @@ WORDS = {
     "domain.records": Words(
         """Print the DNS records to publish for a domain, each with what it is for.
 
-        As text for a zone file; with --form plain line by line, as a provider's web pages ask for them.
+        As text for a zone file; with --form plain line by line, as a provider's web
+        pages ask for them; with --form nsupdate for that program.
         """,
         _records,
         instead={
             "name": [
                 click.Argument(["name"]),
                 click.Option(
-                    ["--form"], type=click.Choice(["bind", "plain"]), default="bind", help="How they are written."
+                    ["--form"], type=click.Choice(list(_RECORD_FORMS)), default="bind", help="How they are written."
                 ),
             ],
             "next_digest": [
@@ -193,6 +198,8 @@ WORDS = {
         prepare=_check_new,
     ),
     "account.check": Words(is_command=False),
+    "account.trial-login": Words(is_command=False),
+    "account.trial-end": Words(is_command=False),
     "account.list": Words("List accounts.", shown(display.accounts), options={"domain": "Only those of this domain."}),
     "account.show": Words("Show one account: addresses, quota, usage, kinds of credentials.", shown(display.account)),
     "account.password": Words(

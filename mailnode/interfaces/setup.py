@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from mailnode.interfaces.dns import DnsAnswer, DnsQuestion
+from mailnode.interfaces.checks import IMachine, INetwork
+from mailnode.interfaces.dns import DnsAnswer, DnsQuestion, IDnsLookup
+from mailnode.interfaces.runtime import IClock
+from mailnode.values.dns_update import UpdateServer, ZoneChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,18 @@ class SmarthostLogin:
     tls: str
     username: str = ""  # "": nobody logs in
     password: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LookingParts:
+    """What checks look at the machine and the world with."""
+
+    dns: IDnsLookup
+    network: INetwork
+    machine: IMachine
+    clock: IClock
+    resolvers: tuple[str, ...]  # who is asked
+    believed: bool  # when they say that they have validated an answer
 
 
 class SetupMachine(Protocol):
@@ -57,8 +72,39 @@ class SetupMachine(Protocol):
     def write_self_signed(self, certificate: Path, key: Path, names: Sequence[str]) -> None:
         """Write a certificate nobody vouches for, with its key, each whole or not at all. :raises OSError:"""
 
-    def certificate_trouble(self, certificate: Path, key: Path) -> str:
-        """Return why a certificate and its key cannot be used, or why programs refuse it by now; "": they can."""
+    def certificate_trouble(self, certificate: Path, key: Path, host: str) -> str:
+        """Return why a certificate and its key cannot be used, or why programs refuse it for this host by now; "": they can."""
 
     def try_login(self, way: SmarthostLogin) -> str:
         """Log in at a smarthost; return why that failed, in generic words and its own; "": it did not. At most some seconds."""
+
+    def update_zone(self, server: UpdateServer, change: ZoneChange) -> None:
+        """Change a zone (RFC 2136). :raises mailnode.errors.UpdateFailed: nothing was changed, or nobody knows."""
+
+    def looking(self) -> LookingParts:
+        """Return what checks look with."""
+
+    def page_here(self, host: str, path: str) -> bytes:
+        """Return what the web server of this machine shows on port 80 under a name, at most some octets; b"": nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageOffered:
+    """What came of a message that was offered to a server."""
+
+    taken: bool
+    words: str  # its reply, or why there was none; printable, one line
+
+
+class MailTrials(Protocol):
+    """Sends and reads a message, as other servers and mail programs do. Each call ends within some seconds and never fails."""
+
+    def offer(self, address: str, greeting: str, sender: str, recipient: str, message: bytes) -> MessageOffered:
+        """Offer a message to port 25 of an IP address, with TLS where it is offered. :param greeting: the name for EHLO."""
+
+    def submit(self, login: tuple[str, str], port: int, sender: str, recipient: str, message: bytes) -> MessageOffered:
+        """Submit a message to this machine, with TLS from the first octet. :param login: name and password."""
+
+    def find(self, login: tuple[str, str], port: int, words: str) -> Sequence[bytes]:
+        """Return the latest messages of the inbox and the junk mailbox that have these words anywhere, over IMAP with TLS from the
+        first octet; no more than a few, each cut at some size. Empty also where nobody answers."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import select
 import shutil
+import signal
 import smtplib
 import socket
 import ssl
@@ -13,15 +15,21 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from mailnode.interfaces.dns import DnsAnswer, DnsQuestion
-from mailnode.interfaces.setup import ProgramRan, SmarthostLogin
-from mailnode.net.lookup import BlockingLookup
-from mailnode.net.no_reactor import StandingClock, run_now
+from mailnode.interfaces.setup import LookingParts, ProgramRan, SmarthostLogin
+from mailnode.net.dns_update import ZoneUpdates
+from mailnode.net.lookup import AsyncioLookup, BlockingLookup
+from mailnode.net.no_reactor import StandingClock, run_now, run_on_reactor
+from mailnode.net.resolver import Resolver, asked_addresses, believed
 from mailnode.net.self_signed import write_self_signed
-from mailnode.net.tls import check_pair
+from mailnode.net.this_machine import ThisMachine
+from mailnode.net.tls import check_pair, read_pair
+from mailnode.net.trying import Trying
+from mailnode.values.dns_update import UpdateServer, ZoneChange
 
 SYSTEM_PLACES = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 OUTSIDE = ("192.0.2.1", "2001:db8::1")  # nothing is sent there: asked for is only which address would be used
 LOGIN_TIMEOUT = 20.0  # seconds
+PAGE_TIMEOUT = 5.0  # seconds
 MAX_OUTPUT = 65_536  # octets that are kept of what a program says
 
 
@@ -89,9 +97,44 @@ class MachineAtHand:
         """See SetupMachine."""
         write_self_signed(certificate, key, names, self.now())
 
-    def certificate_trouble(self, certificate: Path, key: Path) -> str:
+    def certificate_trouble(self, certificate: Path, key: Path, host: str) -> str:
         """See SetupMachine."""
-        return "; ".join(what for _, what in check_pair(certificate, key))
+        wrong = [what for _, what in check_pair(certificate, key)]
+        if wrong:
+            return "; ".join(wrong)
+        pair = read_pair(certificate, key)
+        if pair.not_after.timestamp() <= self.now():
+            return f"it expired on {pair.not_after:%Y-%m-%d}"
+        if {host, "*." + host.partition(".")[2]}.isdisjoint(pair.names):
+            return f"it is not for {host}, but for {', '.join(pair.names) or 'no host'}"
+        return ""
+
+    def update_zone(self, server: UpdateServer, change: ZoneChange) -> None:
+        """See SetupMachine."""
+        before = signal.getsignal(signal.SIGINT)
+        try:
+            run_on_reactor(lambda reactor: ZoneUpdates(reactor, Resolver(reactor)).update(server, change))
+        finally:
+            signal.signal(signal.SIGINT, before)  # Ctrl-C was the reactor's meanwhile
+
+    def page_here(self, host: str, path: str) -> bytes:
+        """See SetupMachine."""
+        link = http.client.HTTPConnection("127.0.0.1", 80, timeout=PAGE_TIMEOUT)
+        try:
+            link.request("GET", path, headers={"Host": host})
+            answer = link.getresponse()
+            return answer.read(MAX_OUTPUT) if answer.status == http.client.OK else b""
+        except (OSError, http.client.HTTPException):
+            return b""
+        finally:
+            link.close()
+
+    def looking(self) -> LookingParts:
+        """See SetupMachine."""
+        resolvers = tuple(asked_addresses(()))
+        dns = AsyncioLookup(lambda: ())
+        network = Trying(self._clock)
+        return LookingParts(dns, network, ThisMachine(), self._clock, resolvers, believed("auto", resolvers))
 
     def try_login(self, way: SmarthostLogin) -> str:
         """See SetupMachine."""

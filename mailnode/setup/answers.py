@@ -78,6 +78,11 @@ class Answers:
                 raise ValueError(f"the answer {question.name}: {error}") from None
         return self._progress.value(REMEMBERED, question.name) or None
 
+    @property
+    def can_ask(self) -> bool:
+        """Whether there is a person to ask."""
+        return self._terminal is not None
+
     def forget(self, question: Question) -> None:
         """Take an answer back that turned out to be wrong: a person is asked anew at the next run."""
         self._here.pop(question.name, None)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from mailnode.values.item import Item, ItemState
 
 MAX_LINES = 58  # of all, without --explain
+CHECK_LINES = 10  # of checks that are not well, kept free
 SHORT_MEND = 4  # lines of what mends one item
 WIDTH = 160  # characters of one line
 _MARKS = {
@@ -20,15 +21,26 @@ _MARKS = {
 
 
 class SetupLines:
-    """Lines about items, one after the other. What does not fit into ``MAX_LINES`` is left for ``--explain``."""
+    """Lines about items, one after the other. What does not fit into ``MAX_LINES`` is left for ``--explain``, and checks that are
+    well stand in one line."""
 
-    def __init__(self, *, explain: bool, expected: int) -> None:
-        """:param expected: how many items there will be."""
+    def __init__(self, names: Collection[str], *, explain: bool) -> None:
+        """:param names: of the items of setup itself; others are checks."""
+        self._names = names
         self._explain = explain
-        self._left = MAX_LINES - expected
+        self._left = MAX_LINES - len(names) - CHECK_LINES
+        self._well: list[str] = []  # checks that are
 
     def lines(self, item: Item) -> Iterator[str]:
         """Yield what is said of an item."""
+        if item.name not in self._names and item.state is ItemState.DONE and not self._explain:
+            self._well.append(item.name)
+            return
+        if item.name in self._names and self._well:
+            yield _shortened(
+                f"{_MARKS[ItemState.DONE]:<8} {'checks':<18} {', '.join(_kinds(self._well))}", self._explain
+            )
+            self._well.clear()
         yield _shortened(f"{_MARKS[item.state]:<8} {item.name:<18} {_printable(item.seen)}", self._explain)
         further = _printable(item.mend).splitlines() if _is_worth_mending(item) or self._explain else []
         if not self._explain and len(further) > SHORT_MEND:
@@ -39,6 +51,11 @@ class SetupLines:
             if self._explain or self._left > 0:
                 self._left -= 1
                 yield _shortened(f"{'':<8} {line}", self._explain)
+
+
+def _kinds(names: Sequence[str]) -> list[str]:
+    """Return names, those of several things of one kind once: "ports" for "ports:25" and "ports:465"."""
+    return list(dict.fromkeys(name.partition(":")[0] for name in names))
 
 
 def _is_worth_mending(item: Item) -> bool:

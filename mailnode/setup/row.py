@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
-from mailnode.interfaces.setup import SetupMachine
+from mailnode.interfaces.setup import MailTrials, SetupMachine
 from mailnode.setup.answers import Answers
 from mailnode.setup.files import Owner, copy_beside, write_whole
 from mailnode.setup.progress import Progress
@@ -45,16 +45,28 @@ class SetupPlaces:
 
 
 @dataclass(frozen=True, slots=True)
+class AskedChecks:
+    """What checks are told of the server that is set up."""
+
+    host: str
+    addresses: tuple[str, ...]
+    running: bool
+    relays: tuple[str, ...] = ()  # hosts that mail leaves through
+
+
+@dataclass(frozen=True, slots=True)
 class Surrounded:
     """What items look at and work with."""
 
     address: Address  # of the first account
     places: SetupPlaces
     machine: SetupMachine
+    mail: MailTrials
     operate: Operations
     answers: Answers
     progress: Progress
-    checked: Callable[[str, Sequence[str]], Sequence[Item]]  # what checks say of a host name and its addresses
+    checked: Callable[[AskedChecks], Sequence[Item]]
+    tell: Callable[[str], None]  # says a line while something is waited for
     patience: float = 0.0  # seconds to wait for DNS and for mail
 
     @property
@@ -80,11 +92,25 @@ class SetupItem:
     """One item: how it stands, and how it is done.
 
     ``look`` changes nothing. ``do`` is called where that said "to do"; it may ask, and what it leaves half done the next run
-    goes on with. Then ``look`` says how it stands.
+    goes on with. ``wait`` is called where it said "waiting" and there is time for that. Then ``look`` says how it stands.
     """
 
     name: str
     look: Callable[[Surrounded], Item]
     do: Callable[[Surrounded], None] | None = None
+    wait: Callable[[Surrounded], None] | None = None
+    _: KW_ONLY
     needs: tuple[str, ...] = ()  # items that must be done before
     explained: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LookedAt:
+    """Several items that setup looks at and does nothing about. The run goes on whatever they say."""
+
+    name: str
+    look: Callable[[Surrounded], Sequence[Item]]
+    needs: tuple[str, ...] = ()
+
+
+AnyItem: TypeAlias = SetupItem | LookedAt

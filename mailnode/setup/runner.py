@@ -8,14 +8,14 @@ from dataclasses import replace
 
 from mailnode.admin.operations import OperationFailed
 from mailnode.errors import ConfigurationError, DomainError
-from mailnode.setup.row import SetupItem, Surrounded
+from mailnode.setup.row import AnyItem, LookedAt, SetupItem, Surrounded
 from mailnode.setup.trouble import AnswerNeeded, SetupTrouble
 from mailnode.values.item import Item, ItemState
 
 GOOD = (ItemState.DONE, ItemState.SKIPPED)
 
 
-def go_through(items: Sequence[SetupItem], around: Surrounded, *, dry: bool = False) -> Iterator[Item]:
+def go_through(items: Sequence[AnyItem], around: Surrounded, *, dry: bool = False) -> Iterator[Item]:
     """Yield how each item stands after it was done, as soon as that is known. :param dry: only look.
 
     :raises KeyboardInterrupt: somebody ended it; what was yielded stands.
@@ -24,23 +24,29 @@ def go_through(items: Sequence[SetupItem], around: Surrounded, *, dry: bool = Fa
     for item in items:
         lacking = [name for name in item.needs if stands.get(name) not in GOOD]
         if lacking:
-            found = Item(item.name, ItemState.WAITING, f"comes after {', '.join(lacking)}")
+            found: Sequence[Item] = [Item(item.name, ItemState.WAITING, f"comes after {', '.join(lacking)}")]
+        elif isinstance(item, LookedAt):
+            found = item.look(around)
         else:
-            found = _stands(item, around, dry=dry)
-        stands[item.name] = found.state
-        yield replace(found, explained=found.explained or item.explained)
+            found = [replace(_stands(item, around, dry=dry), explained=item.explained)]
+            stands[item.name] = found[0].state
+        yield from found
 
 
 def _stands(item: SetupItem, around: Surrounded, *, dry: bool) -> Item:
     """Look at one item, do it, look again; every expected failure becomes its words."""
     try:
         found = item.look(around)
-        if found.state is not ItemState.TO_DO or item.do is None:
-            return found
         if dry:
-            return replace(found, mend=found.mend or "setup does this when it is run without --dry-run")
-        item.do(around)
-        return item.look(around)
+            todo = found.state is ItemState.TO_DO and item.do is not None and not found.mend
+            return replace(found, mend="setup does this when it is run without --dry-run") if todo else found
+        if found.state is ItemState.TO_DO and item.do is not None:
+            item.do(around)
+            found = item.look(around)
+        if found.state is ItemState.WAITING and item.wait is not None and around.patience:
+            item.wait(around)
+            found = item.look(around)
+        return found
     except AnswerNeeded as missing:
         mend = f'Run setup on a terminal, or give it --answers FILE with a line\n{missing.name} = "..."'
         return Item(item.name, ItemState.TO_DO, f"has to be answered: {missing.words}", mend)

@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mailnode.setup.answers import Question
 from mailnode.setup.items import (
     account,
     certificate,
     configuration,
     directories,
+    earlier_mail,
     host_name,
     outgoing,
+    records,
+    round_trip,
     service,
     system_user,
+    tsig,
+    web_server,
 )
-from mailnode.setup.row import SetupItem
+from mailnode.setup.row import AnyItem, LookedAt, Surrounded
 from mailnode.setup.words import ADDRESSES, HOST_NAME, SYSTEM_USER
+from mailnode.values.item import Item
 
-ITEMS: tuple[SetupItem, ...] = (
+
+def _checked(around: Surrounded) -> Sequence[Item]:
+    return around.checked(outgoing.asked(around, service.is_running(around)))
+
+
+ITEMS: tuple[AnyItem, ...] = (
     host_name.ITEM,
+    LookedAt("checks", _checked, (host_name.NAME,)),
     system_user.ITEM,
     directories.ITEM,
     outgoing.ITEM,
@@ -28,6 +42,13 @@ ITEMS: tuple[SetupItem, ...] = (
     account.DOMAIN_ITEM,
     account.DKIM_ITEM,
     account.ITEM,
+    records.FILES_ITEM,
+    records.PUBLISHED_ITEM,
+    records.ITEM,
+    web_server.ITEM,
+    round_trip.ARRIVES_ITEM,
+    round_trip.ITEM,
+    earlier_mail.ITEM,
 )
 
 QUESTIONS: tuple[Question, ...] = (
@@ -42,4 +63,7 @@ QUESTIONS: tuple[Question, ...] = (
     certificate.CERTIFICATE,
     certificate.KEY,
     account.PASSWORD,
+    *tsig.QUESTIONS,
+    round_trip.ARRIVED,
+    round_trip.ECHO,
 )

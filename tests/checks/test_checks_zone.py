@@ -7,9 +7,9 @@ import dns.rdatatype
 import dns.zone
 import pytest
 
+from mailnode.admin.zone_text import as_lines, as_zone_file
 from mailnode.checks.zone import notes as all_notes
 from mailnode.checks.zone import zone
-from mailnode.ctl.zone import as_lines, as_zone_file
 from mailnode.values.published import OwnStsPolicy, Published
 
 POLICY = OwnStsPolicy("enforce", 604_800, "mail.example.org")

@@ -192,7 +192,8 @@ MAY_SEE = {
         "server.publishing",
     },
     "server.backups": {"admin", "config", "errors", "net", "store", "values", "server.stores"},
-    "server.setting_up": {"interfaces", "net"},
+    "server.setting_up": {"interfaces", "net", "values"},
+    "server.trying_mail": {"interfaces"},
     "server.publishing": {"config", "errors", "interfaces", "net", "values", "server.issued", "server.reloading"},
     "server.issued": {"acme", "config", "errors", "interfaces", "net", "server.issuing", "server.runtime"},
     "server.issuing": {"acme", "config", "errors", "interfaces", "net", "values", "server.issued", "server.runtime"},
@@ -264,6 +265,7 @@ DOORS = {
     ("ctl.direct", "server.demo"): "shows what the demonstration remembered",
     ("ctl.direct", "server.publishing"): "reads the key of a certificate that is not in use yet",
     ("ctl.direct", "server.setting_up"): "the machine that setup works on",
+    ("ctl.direct", "server.trying_mail"): "sends and reads the messages of setup's trials",
     ("ctl.direct", "interpreter"): "does nothing on a Python that the server does not run on",
 }
 PURE_FOLDERS = {"wire", "view", "messages", "extensions"}  # of any room

@@ -7,6 +7,7 @@ import pwd
 from pathlib import Path
 
 from mailnode.admin.operations import OperationFailed, Reason
+from mailnode.errors import UpdateFailed
 from mailnode.interfaces.dns import DnsAnswer
 from mailnode.interfaces.setup import ProgramRan
 from mailnode.net.self_signed import write_self_signed
@@ -34,6 +35,9 @@ class FakeMachine:
         self.login_trouble = ""
         self.logins: list[object] = []
         self.certificate_wrong = ""
+        self.updates: list[object] = []
+        self.refuses_updates = ""
+        self.page = b""
         self.on_pause = lambda: None
 
     def now(self):
@@ -63,11 +67,24 @@ class FakeMachine:
         failed = question.name in self.failed_names
         return DnsAnswer(() if failed else known.get((question.name, question.type), ()), failed)
 
+    def update_zone(self, server, change):
+        self.updates.append((server, change))
+        if self.refuses_updates:
+            raise UpdateFailed(self.refuses_updates)
+        zone = self.at_servers[server.host]
+        for one in change.remove:
+            zone[one.name, one.type] = tuple(v for v in zone.get((one.name, one.type), ()) if v != one.value)
+        for one in change.add:
+            zone[one.name, one.type] = (*zone.get((one.name, one.type), ()), one.value)
+
     def write_self_signed(self, certificate, key, names):
         write_self_signed(certificate, key, names, self.time)
 
-    def certificate_trouble(self, certificate, key):
+    def certificate_trouble(self, certificate, key, host):
         return self.certificate_wrong
+
+    def page_here(self, host, path):
+        return self.page
 
     def try_login(self, way):
         self.logins.append(way)
@@ -81,6 +98,7 @@ class FakePerson:
         self.answers = {words: list(said) if isinstance(said, list) else [said] for words, said in answers.items()}
         self.asked: list[tuple[str, str]] = []
         self.told: list[str] = []
+        self.mail: object = None
 
     def ask(self, words, suggested, secret):
         self.asked.append((words, suggested))
@@ -105,6 +123,7 @@ class FakeServer:
         self.domains: set[str] = set()
         self.accounts: dict[str, dict[str, object]] = {}
         self.keys: list[dict[str, str]] = []
+        self.records: list[dict[str, str]] = []
         self.results: dict[str, object] = {}
         self.refuses: dict[str, str] = {}
 
@@ -138,6 +157,9 @@ class FakeServer:
     def domain_dkim_rotate(self, name):
         self.keys = [{"selector": "s1", "state": "active"}]
 
+    def domain_records(self, name):
+        return {"domain": name, "records": self.records, "notes": []}
+
     def account_show(self, address):
         if address not in self.accounts:
             raise OperationFailed(Reason.NOT_FOUND, "no such account")
@@ -158,6 +180,8 @@ class World:
         self.server = FakeServer()
         self.given = {"user": ME, **(GIVEN if given is None else given)}
         self.checks: list[object] = []
+        self.told: list[str] = []
+        self.mail: object = None
         self.places = SetupPlaces(
             folder / "etc/mailnode.toml",
             folder / "data",
@@ -176,9 +200,11 @@ class World:
             parse_address(address),
             self.places,
             self.machine,
+            self.mail,
             self.server,
             Answers(self.given, progress, self.person),
             progress,
-            lambda host, addresses: self.checks,
+            lambda asked: self.checks,
+            self.told.append,
             self.patience,
         )

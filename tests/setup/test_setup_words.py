@@ -10,6 +10,7 @@ from mailnode.config.file import parse
 from mailnode.errors import ConfigurationError
 from mailnode.setup.answers import read_answers
 from mailnode.setup.report import SetupLines, is_well, last_line
+from mailnode.setup.row import LookedAt
 from mailnode.setup.table import ITEMS, QUESTIONS
 from mailnode.values.item import Item, ItemState
 
@@ -19,7 +20,7 @@ PAGE = (Path(__file__).parents[2] / "docs/setup.rst").read_text()
 def test_every_item_and_every_question_is_on_the_page():
     for item in ITEMS:
         assert f"``{item.name}``" in PAGE, item.name
-        assert item.explained
+        assert isinstance(item, LookedAt) or item.explained
     for question in QUESTIONS:
         assert question.name in PAGE, question.name
 
@@ -42,16 +43,29 @@ def test_every_mistake_of_a_file_of_answers_is_said(tmp_path):
 
 def test_it_is_short_whatever_there_is_to_say():
     items = [Item(f"item-{n}", ItemState.FAILED, "wrong " * 100, "do this\n" * 20, "why\n" * 9) for n in range(30)]
-    lines = SetupLines(explain=False, expected=30)
+    lines = SetupLines([item.name for item in items], explain=False)
     printed = [line for item in items for line in lines.lines(item)] + [last_line(items)]
     assert len(printed) < 60 and all(len(line) <= 160 for line in printed)
     assert sum("FAILED" in line for line in printed) == 30
-    lines = SetupLines(explain=True, expected=30)
+    lines = SetupLines([item.name for item in items], explain=True)
     assert len([line for item in items for line in lines.lines(item)]) == 30 * 30
 
 
+def test_checks_that_are_well_stand_in_one_line():
+    lines = SetupLines(["end"], explain=False)
+    items = [Item(name, ItemState.DONE, "well") for name in ("clock", "ports:25", "ports:465")]
+    items += [Item("disk", ItemState.FAILED, "full"), Item("end", ItemState.DONE, "here")]
+    printed = [line.split(None, 1) for item in items for line in lines.lines(item)]
+    assert [(state, text.split()[0]) for state, text in printed] == [
+        ("FAILED", "disk"),
+        ("done", "checks"),
+        ("done", "end"),
+    ]
+    assert printed[1][1].endswith(" clock, ports")
+
+
 def test_what_others_say_cannot_steer_a_terminal():
-    [line] = SetupLines(explain=False, expected=1).lines(Item("x", ItemState.DONE, "a\x1b[2Jb"))
+    [line] = SetupLines(["x"], explain=False).lines(Item("x", ItemState.DONE, "a\x1b[2Jb"))
     assert line.endswith("a?[2Jb")
 
 

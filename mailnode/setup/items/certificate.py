@@ -48,7 +48,7 @@ def certificate_files(around: Surrounded) -> tuple[Path, Path]:
 def _look(around: Surrounded) -> Item:
     certificate, key = certificate_files(around)
     if around.answers.known(CERTIFICATE) is not None:
-        trouble = around.machine.certificate_trouble(certificate, key)
+        trouble = around.machine.certificate_trouble(certificate, key, around.answers.of(HOST_NAME))
         if trouble:
             mend = "Put a valid one in its place, or answer certificate_file and key_file anew, and run setup again."
             return Item(NAME, ItemState.FAILED, f"{certificate}: {trouble}", mend)
@@ -78,7 +78,7 @@ ITEM = SetupItem(
     NAME,
     _look,
     _do,
-    needs=("host-name", "directories"),
+    needs=("name", "directories"),
     explained="Without any certificate no password would cross the network encrypted. Other servers deliver to one that nobody "
     "vouches for; mail programs warn of it.",
 )

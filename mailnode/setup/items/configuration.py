@@ -128,6 +128,6 @@ ITEM = SetupItem(
     NAME,
     _look,
     _do,
-    needs=("host-name", "directories", "outgoing", "certificate-files"),
+    needs=("name", "directories", "outgoing", "certificate-files"),
     explained="One file says how the server runs. A file that you changed stays yours: setup only says what it lacks.",
 )

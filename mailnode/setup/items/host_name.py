@@ -9,7 +9,7 @@ from mailnode.setup.row import SetupItem, Surrounded
 from mailnode.setup.words import ADDRESSES, HOST_NAME
 from mailnode.values.item import Item, ItemState
 
-NAME = "host-name"
+NAME = "name"
 
 
 def _look(around: Surrounded) -> Item:

@@ -8,8 +8,9 @@ from mailnode.config.file import ConfigTable
 from mailnode.interfaces.setup import SmarthostLogin
 from mailnode.setup.answers import Question, yes_or_no
 from mailnode.setup.files import Owner
+from mailnode.setup.items.service import is_running
 from mailnode.setup.items.system_user import serving_owner
-from mailnode.setup.row import SetupItem, Surrounded
+from mailnode.setup.row import AskedChecks, SetupItem, Surrounded
 from mailnode.setup.trouble import SetupTrouble
 from mailnode.setup.words import ADDRESSES, HOST_NAME
 from mailnode.values.item import Item, ItemState
@@ -61,6 +62,13 @@ def _tls(port: str) -> str:
     return "implicit" if port == IMPLICIT_PORT else "verified"
 
 
+def asked(around: Surrounded, running: bool) -> AskedChecks:
+    """Return what checks are asked. :param running: whether the server is up."""
+    smarthost = around.answers.known(SMARTHOST)
+    addresses = tuple(around.answers.of(ADDRESSES).split())
+    return AskedChecks(around.answers.of(HOST_NAME), addresses, running, (smarthost,) if smarthost else ())
+
+
 def _look(around: Surrounded) -> Item:
     if around.answers.known(SMARTHOST) is not None:
         return _look_at_smarthost(around)
@@ -78,8 +86,7 @@ def _look(around: Surrounded) -> Item:
 
 def _blocked(around: Surrounded) -> str:
     """Return why mail does not leave to port 25; "": it does, or that could not be tried."""
-    host, addresses = around.answers.of(HOST_NAME), around.answers.of(ADDRESSES).split()
-    for item in around.checked(host, addresses):
+    for item in around.checked(asked(around, is_running(around))):
         if item.name == CHECK and item.state in (ItemState.FAILED, ItemState.TO_DO):
             return item.seen
     return ""
@@ -125,7 +132,7 @@ ITEM = SetupItem(
     NAME,
     _look,
     _do,
-    needs=("host-name", "directories"),
+    needs=("name", "directories"),
     explained="Many providers block port 25 outwards against spam. Then mail goes through a server that takes it with a login: a "
     "smarthost, of the provider or of a mail service.",
 )

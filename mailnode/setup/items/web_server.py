@@ -1,0 +1,95 @@
+"""A web server that has ports 80 and 443 already: what it needs for the pages of mail and for proofs to an authority."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from mailnode.setup.files import Owner, make_directory, write_whole
+from mailnode.setup.items.certificate import certificate_files
+from mailnode.setup.items.system_user import serving_owner
+from mailnode.setup.row import SetupItem, Surrounded
+from mailnode.setup.web_snippets import SNIPPETS, WebPlaces
+from mailnode.setup.words import HOST_NAME
+from mailnode.values.item import Item, ItemState
+
+NAME = "web-server"
+PORTS = (80, 443)
+OURS = ("mailnode", "twistd", "python")  # as the system calls the processes of this server
+KNOWN = {"nginx": "nginx", "apache2": "apache", "httpd": "apache", "caddy": "caddy"}
+PROOFS = "/.well-known/acme-challenge"
+PROBE = "mailnode-setup"  # the file by which setup sees whether the web server shows the folder
+SS_TIMEOUT = 10.0  # seconds
+
+# LISTEN 0 511 0.0.0.0:80 0.0.0.0:* users:(("nginx",pid=1,fd=6))
+_LISTENER = re.compile(r'^\S+\s+\d+\s+\d+\s+\S*?:(\d+)\s+\S+(?:\s+users:\(\("([^"]+)")?', re.MULTILINE)
+
+
+def webroot(around: Surrounded) -> Path:
+    """Return the folder whose proofs another web server shows."""
+    return around.places.config.parent / "webroot"
+
+
+def found_server(around: Surrounded) -> str | None:
+    """Return the name of the program that has port 80 or 443, "" where it is not told; None: nobody, or this server, has them."""
+    ran = around.machine.run(["ss", "-Hltnp"], SS_TIMEOUT)
+    for port, name in _LISTENER.findall(ran.output):
+        if int(port) in PORTS and not name.startswith(OURS):
+            return str(name)
+    return None
+
+
+def _look(around: Surrounded) -> Item:
+    name = found_server(around)
+    if name is None:
+        return Item(NAME, ItemState.SKIPPED, "no other server has the ports 80 and 443")
+    snippets = _snippets(around, name)
+    if (
+        any(not path.exists() or path.read_text() != text for path, text in snippets.items())
+        or not _probe(around).exists()
+    ):
+        return Item(NAME, ItemState.TO_DO, f"what {name or 'the web server'} needs is to be written into a file")
+    shown = around.machine.page_here(around.answers.of(HOST_NAME), f"{PROOFS}/{PROBE}")
+    if shown.strip() == PROBE.encode():
+        return Item(NAME, ItemState.DONE, f"{name or 'the web server'} shows what it should of {webroot(around)}")
+    files = "\n".join(map(str, snippets))
+    return Item(
+        NAME,
+        ItemState.TO_DO,
+        f"{name or 'a web server'} has the ports 80 and 443, and does not show {webroot(around)} yet",
+        f"Take this over into its configuration, reload it, and run setup again:\n{files}",
+    )
+
+
+def _snippets(around: Surrounded, name: str) -> dict[Path, str]:
+    """Return what belongs into the configuration of the server that was found, or of each that is known."""
+    certificate, key = certificate_files(around)
+    places = WebPlaces(around.answers.of(HOST_NAME), around.domain, webroot(around), certificate, key)
+    kinds = [KNOWN[name]] if name in KNOWN else list(SNIPPETS)
+    return {around.places.config.parent / "web" / f"{kind}.conf": SNIPPETS[kind](places) for kind in kinds}
+
+
+def _probe(around: Surrounded) -> Path:
+    return webroot(around) / PROOFS.strip("/") / PROBE
+
+
+def _do(around: Surrounded) -> None:
+    owner = serving_owner(around)
+    keeper = Owner(0 if around.is_root else owner.uid, owner.gid)
+    make_directory(around.places.config.parent / "web", 0o755, keeper)
+    for path in (webroot(around), webroot(around) / ".well-known", _probe(around).parent):
+        make_directory(path, 0o755, owner)
+    write_whole(_probe(around), f"{PROBE}\n".encode(), 0o644, owner)
+    for path, text in _snippets(around, found_server(around) or "").items():
+        if not path.exists() or path.read_text() != text:
+            around.write(path, text, 0o644)
+
+
+ITEM = SetupItem(
+    NAME,
+    _look,
+    _do,
+    needs=("name", "directories", "certificate-files"),
+    explained="Mail programs and other servers fetch a few pages over HTTP, and an authority proves names by it. Where a "
+    "web server runs already, it keeps its ports and leads these pages here.",
+)

@@ -1,0 +1,93 @@
+"""What nginx, Caddy and Apache need to lead the pages of mail to this server: those pages and no others, so that nobody sees its
+health and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = "127.0.0.1:8080"  # the http listener that setup configures
+PATHS = ("/.well-known/mta-sts.txt", "/.well-known/autoconfig/", "/mail/config-v1.1.xml", "/autodiscover/")
+
+
+@dataclass(frozen=True, slots=True)
+class WebPlaces:
+    """What snippets are made of."""
+
+    host: str
+    domain: str
+    webroot: Path
+    certificate: Path
+    key: Path
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names under which these pages are asked for."""
+        extra = tuple(f"{label}.{self.domain}" for label in ("mta-sts", "autoconfig", "autodiscover"))
+        return (self.host, *extra)
+
+
+def _nginx(places: WebPlaces) -> str:
+    paths = "|".join(path.replace(".", "\\.") for path in PATHS)
+    return f"""\
+# nginx: in a file of /etc/nginx/conf.d, then: nginx -t && systemctl reload nginx
+server {{
+    listen 80;
+    listen [::]:80;
+    server_name {" ".join(places.names)};
+    location /.well-known/acme-challenge/ {{ root {places.webroot}; }}
+    location ~ ^({paths}) {{ proxy_pass http://{HERE}; proxy_set_header Host $host; }}
+}}
+server {{
+    listen 443 ssl;
+    listen [::]:443 ssl;
+    server_name {" ".join(places.names)};
+    ssl_certificate {places.certificate};
+    ssl_certificate_key {places.key};
+    location ~ ^({paths}) {{ proxy_pass http://{HERE}; proxy_set_header Host $host; }}
+}}
+"""
+
+
+def _apache(places: WebPlaces) -> str:
+    passed = "\n".join(f'    ProxyPass "{path}" "http://{HERE}{path}"' for path in PATHS)
+    names = f"    ServerName {places.host}\n    ServerAlias {' '.join(places.names[1:])}\n    ProxyPreserveHost On"
+    return f"""\
+# Apache: in a file of /etc/apache2/sites-enabled, then: a2enmod proxy proxy_http ssl && apachectl configtest && apachectl graceful
+<VirtualHost *:80>
+{names}
+    Alias "/.well-known/acme-challenge" "{places.webroot}/.well-known/acme-challenge"
+    <Directory "{places.webroot}">
+        Require all granted
+    </Directory>
+{passed}
+</VirtualHost>
+<VirtualHost *:443>
+{names}
+    SSLEngine on
+    SSLCertificateFile "{places.certificate}"
+    SSLCertificateKeyFile "{places.key}"
+{passed}
+</VirtualHost>
+"""
+
+
+def _caddy(places: WebPlaces) -> str:
+    paths = " ".join(f"{path}*" if path.endswith("/") else path for path in PATHS)
+    return f"""\
+# Caddy: in the Caddyfile, then: caddy reload. Caddy gets certificates for these names by itself; the server's own proofs are shown
+# over port 80.
+http://{places.host} {{
+    root * {places.webroot}
+    @proofs path /.well-known/acme-challenge/*
+    file_server @proofs
+}}
+{", ".join(places.names[1:])} {{
+    @mail path {paths}
+    reverse_proxy @mail {HERE}
+}}
+"""
+
+
+SNIPPETS: Mapping[str, Callable[[WebPlaces], str]] = {"nginx": _nginx, "apache": _apache, "caddy": _caddy}

@@ -1,0 +1,213 @@
+"""The whole of setup on a bare machine that has an internet of its own, with what goes wrong there."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import trustme
+from internet import BIG, PEER, Internet, Machine
+from servers import PASSWORD, PATIENCE, Process
+
+from mailnode.net.self_signed import write_self_signed
+from mailnode.setup.table import ITEMS
+from tests.open_folder import open_folder
+
+MARK = re.compile(r"^(done|TO DO|waiting|FAILED|skipped) ", re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def internet():
+    with open_folder("internet") as folder:
+        made = Internet(Path(folder))
+        try:
+            made.add_peer()
+            yield made
+        finally:
+            made.stop()
+
+
+@pytest.fixture
+def machine(internet, request):
+    """A bare machine; what a test before left in the zone is gone with its own machine."""
+    made = Machine(internet, internet.folder / request.node.name.replace("[", "-").replace("]", ""))
+    yield made
+    made.stop()
+    internet.forget()
+
+
+def state(items, name):
+    return items[name][0]
+
+
+def changed_files(machine):
+    return {
+        path: (path.stat().st_mtime_ns, path.stat().st_ino)
+        for path in machine.config.parent.rglob("*")
+        if path.is_file() and path.name != "setup.lock"
+    }
+
+
+def test_from_a_bare_machine_to_mail_that_arrives(machine):
+    """Published by setup, waited for, in by the MX, out to another server and back; and a second run changes nothing."""
+    machine.answers |= {"dns_key_file": str(machine.internet.folder / "zone.key"), "echo_address": "echo@peer.net"}
+    done = machine.setup("--wait", "60")
+    items = machine.items(done)
+    for name in ("configuration", "service", "account", "dns-published", "dns-visible", "mail-arrives"):
+        assert state(items, name) == "done", done.stdout + done.stderr
+    assert state(items, "mail-leaves") == "done", done.stdout
+    assert "SPF, DKIM, DMARC, the name of the address pass there" in items["mail-leaves"][1]
+    assert len(done.stdout.splitlines()) < 60
+    before = changed_files(machine)
+    again = machine.setup()
+    own = {item.name for item in ITEMS} - {"checks"}
+    assert {name: machine.items(again)[name] for name in own} == {name: items[name] for name in own}, again.stdout
+    assert changed_files(machine) == before
+    assert again.returncode == 0, again.stdout
+    shown = subprocess.run(
+        machine.internet.inside(machine.internet.vps, [*machine.mailnode(), "setup", "you@example.org", "--json"]),
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=PATIENCE,
+    )
+    assert {one["name"]: one["state"] for one in json.loads(shown.stdout)}["mail-leaves"] == "done"
+    for secret in (machine.config.parent / "first-password").read_text().split():
+        assert secret not in done.stdout + shown.stdout + (machine.data / "mailnode.log").read_text()
+
+
+def test_a_blocked_port_25_leads_to_a_smarthost(machine):
+    """What the smarthost shows is valid for who trusts its authority; the wrong password is found before it is configured."""
+    internet = machine.internet
+    subprocess.run(["ip", "-n", internet.vps, "route", "add", "blackhole", f"{BIG}/32"], check=True)
+    smarthost = Smarthost(internet, machine.folder)
+    trusted = {"SSL_CERT_FILE": str(smarthost.ca)}
+    try:
+        assert state(machine.items(machine.setup(env=trusted)), "outgoing") == "to do"
+        machine.answers |= {
+            "smarthost": "mx.peer.net",
+            "smarthost_port": "465",
+            "smarthost_username": "who@peer.net",
+            "smarthost_password": "wrong password",
+        }
+        items = machine.items(machine.setup(env=trusted))
+        assert state(items, "outgoing") == "failed" and "does not take this login" in items["outgoing"][1]
+        assert not machine.config.exists()
+        machine.answers["smarthost_password"] = PASSWORD
+        done = machine.setup(env=trusted)
+        items = machine.items(done)
+        assert state(items, "outgoing") == state(items, "service") == state(items, "account") == "done", done.stdout
+        assert "[queue.smarthost]" in machine.config.read_text() and PASSWORD not in machine.config.read_text()
+    finally:
+        smarthost.stop()
+        subprocess.run(["ip", "-n", internet.vps, "route", "del", "blackhole", f"{BIG}/32"], check=True)
+
+
+class Smarthost:
+    """Takes mail of who logs in, on the address of the other server."""
+
+    def __init__(self, internet, folder):
+        authority = trustme.CA()
+        self.ca = folder / "ca.pem"
+        authority.cert_pem.write_to_path(str(self.ca))
+        certificate = authority.issue_cert("mx.peer.net")
+        (folder / "peer.pem").write_bytes(b"".join(part.bytes() for part in certificate.cert_chain_pems))
+        certificate.private_key_pem.write_to_path(str(folder / "peer.key"))
+        config = folder / "smarthost.toml"
+        config.write_text(
+            f'[server]\nhostname = "mx.peer.net"\ndata = "{folder / "smarthost"}"\n'
+            f'[tls]\ncertificate = "{folder / "peer.pem"}"\nkey = "{folder / "peer.key"}"\n[[domain]]\nname = "peer.net"\n'
+            f'[[listener]]\nprotocol = "submission"\ntls = "implicit"\nendpoint = "tcp:465:interface={PEER}"\n'
+        )
+        run = "from twisted.scripts.twistd import run; run()"
+        command = ["python3", "-c", run, "-n", "--pidfile=", "mailnode", "--config", config]
+        command[0] = os.fspath(Path(Machine(internet, folder / "unused").mailnode()[0]).parent / "python")
+        self._process = Process(internet.inside(internet.world, command), cwd=folder)
+        self._process.wait_ready("server.start")
+        subprocess.run(
+            [
+                command[0],
+                "-m",
+                "mailnode.ctl.main",
+                "--config",
+                config,
+                "account",
+                "add",
+                "who@peer.net",
+                "--password-stdin",
+            ],
+            input=PASSWORD + "\n",
+            text=True,
+            check=True,
+        )
+
+    def stop(self):
+        self._process.stop()
+
+
+def test_what_is_wrong_in_dns_is_said(machine):
+    """No PTR, and an address record that leads elsewhere: each with what mends it, and the next run sees that it was mended."""
+    machine.internet.update("update add mail.example.org. 1 A 198.51.100.66")
+    machine.answers |= {"addresses": "198.51.100.8", "arrives": "yes"}  # an address that nobody gave a name
+    done = machine.setup()
+    items = machine.items(done)
+    assert "ask for mail.example.org" in done.stdout, done.stdout
+    assert state(items, "dns-visible") == "failed" and "A mail.example.org is wrong" in items["dns-visible"][1]
+    assert "mail.example.org A: Publish 198.51.100.8" in done.stdout
+    assert state(items, "mail-arrives") == "waiting"
+    machine.answers |= {"dns_key_file": str(machine.internet.folder / "zone.key"), "replace_records": "yes"}
+    assert state(machine.items(machine.setup()), "dns-visible") == "done"
+
+
+def test_a_certificate_of_one_s_own_that_has_expired(machine):
+    certificate, key = machine.folder / "own.pem", machine.folder / "own.key"
+    write_self_signed(certificate, key, ["mail.example.org"], 1_400_000_000.0)
+    machine.answers |= {"certificate_file": str(certificate), "key_file": str(key)}
+    done = machine.setup()
+    items = machine.items(done)
+    assert state(items, "certificate-files") == "failed" and "expired" in items["certificate-files"][1], done.stdout
+    assert state(items, "configuration") == "waiting" and not machine.config.exists()
+    write_self_signed(certificate, key, ["mail.example.org"], time.time())
+    assert state(machine.items(machine.setup()), "service") == "done"
+
+
+def test_a_full_disk_is_said_and_the_next_run_goes_on(machine):
+    """A file system of 32 KiB for the configuration, almost full; then one with room."""
+    etc = machine.config.parent
+    etc.mkdir()
+    fill = f"head -c 20000 /dev/zero > {etc}/filler"
+    mount = f"mount -t tmpfs -o size=32k tmpfs {etc}"
+    command = " ".join(f"'{word}'" for word in machine.command()[4:])
+    inside = machine.internet.inside(machine.internet.vps, ["sh", "-c", f"{mount} && {fill} && {command}; ls -a {etc}"])
+    done = subprocess.run(inside, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=PATIENCE)
+    assert "the disk is full" in done.stdout + done.stderr, done.stdout + done.stderr
+    assert ".new" not in done.stdout and "Traceback" not in done.stderr
+    assert state(machine.items(machine.setup()), "service") == "done"
+
+
+def test_two_at_once_and_ctrl_c(machine):
+    """The second is turned away while the first waits for DNS; Ctrl-C ends the first without a word of Python's."""
+    first = Process(machine.command("--wait", "300"), cwd=machine.folder)
+    try:
+        first.wait_line("waiting up to 5 minutes for DNS")
+        second = machine.setup()
+        assert second.returncode == 5 and "another setup is at work" in second.stderr
+    finally:
+        code = first.stop(signal.SIGINT)
+    assert code == 130 and "ended here" in "\n".join(first.lines) and "Traceback" not in "\n".join(first.lines)
+    assert state(machine.items(machine.setup()), "account") == "done"
+
+
+@pytest.mark.parametrize("after", ["directories", "configuration"])
+def test_ctrl_c_on_the_way_and_the_next_run_goes_on(machine, after):
+    run = Process(machine.command(), cwd=machine.folder)
+    run.wait_line(f" {after} ")
+    run.stop(signal.SIGINT)
+    assert "Traceback" not in "\n".join(run.lines)
+    assert list(machine.config.parent.rglob("*.new")) == []
+    items = machine.items(machine.setup())
+    assert state(items, "account") == state(items, "dns-records") == "done"

@@ -1,0 +1,100 @@
+"""The command: what it is told, how it ends, with whose rights it works."""
+
+import json
+import os
+import pwd
+import signal
+
+import pytest
+from click.testing import CliRunner
+
+from mailnode.admin.operations import OperationFailed, Reason
+from mailnode.config.checkup import User, as_user
+from mailnode.ctl import setting_up
+from mailnode.ctl.main import main
+from mailnode.setup.progress import alone
+
+
+@pytest.fixture
+def setup(tmp_path):
+    def run(*words, answers=None, code=None, address="you@example.org"):
+        file = tmp_path / "answers.toml"
+        file.write_text("".join(f'{name} = "{value}"\n' for name, value in (answers or {}).items()))
+        place = ["--config", str(tmp_path / "etc/mailnode.toml"), "--data", str(tmp_path / "data")]
+        done = CliRunner().invoke(main, [*place, "setup", address, "--answers", str(file), *words])
+        assert code is None or done.exit_code == code, done.output
+        return done
+
+    run.folder = tmp_path
+    return run
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("you", "no @"),
+        ("you@localhost", "what every machine"),
+        ("you@192.0.2.1", "IP address"),
+        (".@example.org", "dot"),
+    ],
+)
+def test_an_address_that_cannot_be_set_up(setup, address, words):
+    assert words in setup("--dry-run", code=2, address=address).stderr
+
+
+@pytest.mark.parametrize(
+    ("answers", "words"),
+    [
+        ({"hostname": "mail"}, "the answer hostname: mail: should be a full host name"),
+        ({"addresses": "here"}, "the answer addresses: here: no IP address"),
+        ({"nonsense": "x"}, "nonsense: no such question"),
+    ],
+)
+def test_wrong_answers_are_said_and_nothing_is_made(setup, monkeypatch, answers, words):
+    monkeypatch.setattr(setting_up, "MachineChecks", lambda *args: lambda asked: ())
+    given = {"hostname": "mail.example.org", "addresses": "198.51.100.7", "direct": "yes"} | answers
+    done = setup("--dry-run", answers=given, code=1)
+    assert words in done.output
+    assert sorted(path.name for path in setup.folder.iterdir()) == ["answers.toml"]
+
+
+def test_json_has_every_item_and_no_secret(setup, monkeypatch):
+    monkeypatch.setattr(setting_up, "MachineChecks", lambda *args: lambda asked: ())
+    done = setup("--dry-run", "--json", answers={"password": "not to be seen"})
+    items = json.loads(done.stdout)
+    assert {"name", "state", "seen", "mend", "explained"} == set(items[0])
+    assert "not to be seen" not in done.output
+
+
+def test_a_second_one_is_turned_away(setup):
+    with alone(setup.folder / "etc/setup.lock"):
+        assert "another setup is at work" in setup(code=5).stderr
+
+
+def test_progress_that_is_broken_is_said(setup):
+    (setup.folder / "etc").mkdir()
+    (setup.folder / "etc/setup.json").write_text("{")
+    assert "setup.json cannot be read" in setup(code=5).stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root works with others' rights")
+def test_operations_have_the_rights_of_who_serves(setup):
+    entry = pwd.getpwnam("nobody")
+    user = User("nobody", entry.pw_uid, entry.pw_gid)
+    places = setting_up.SetupPlaces(setup.folder / "no.toml", setup.folder / "data", setup.folder)
+    with pytest.raises(OperationFailed) as told:
+        setting_up._operate(places, user, "nonsense", {})
+    assert told.value.reason is Reason.FAILED
+    assert as_user(user, lambda: [os.geteuid()]) == [entry.pw_uid]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root works with others' rights")
+def test_ctrl_c_does_not_end_what_is_done_with_others_rights():
+    entry = pwd.getpwnam("nobody")
+
+    def work():
+        os.kill(os.getpid(), signal.SIGINT)
+        return ["done all the same"]
+
+    assert as_user(User("nobody", entry.pw_uid, entry.pw_gid), work) == ["done all the same"]
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
