@@ -28,6 +28,7 @@ from mailnode.errors import ConfigurationError
 from mailnode.interfaces.reactor import IServerReactor
 from mailnode.interpreter import require_fit
 from mailnode.server import app, demo
+from mailnode.server.config_source import ChosenConfig, ConfigSource
 from mailnode.server.configuration import configuration
 from mailnode.server.logs import AppendedLog, LineWriter, observer
 from mailnode.server.pidfile import PidFile
@@ -85,8 +86,8 @@ def makeService(options: Options) -> IService:
         data = Path("mailnode-data").absolute()
     try:
         require_fit()
-        config = configuration(file, data, options["port-offset"])
         if options["check"]:
+            config = configuration(file, data, options["port-offset"])
             user, log = _serving_user(config, options.parent or {}), _log_path(options.parent)
             if options.parent is not None and options.parent.get("uid") is None and user.uid != os.geteuid():
                 log = None  # whoever starts the server as that user does so with another command line
@@ -94,10 +95,12 @@ def makeService(options: Options) -> IService:
                 sys.stderr.write(f"mailnode: warning: {warning}\n")
             sys.stdout.write(f"{file or 'the embedded default'}: no mistakes\n")
             raise SystemExit(0)
-        _refuse_root_for_another(config, options.parent or {})
+        source = ConfigSource(file, data, options["port-offset"])
+        chosen = source.choose(time.time(), starting=True)
+        _refuse_root_for_another(chosen.config, options.parent or {})
         if options.pidfile is not None:
             options.pidfile.check()
-        return MailService(config, file, data, options["port-offset"], options.parent or {}, options.pidfile)
+        return MailService(chosen, source, options.parent or {}, options.pidfile)
     except ConfigurationError as error:
         _fail(error.mistakes)
 
@@ -140,18 +143,16 @@ class MailService(Service):
 
     def __init__(
         self,
-        config: Config,
-        file: Path | None,
-        data: Path | None,
-        port_offset: int,
+        chosen: ChosenConfig,
+        source: ConfigSource,
         parent: TwistdOptions,
         pidfile: PidFile | None = None,
     ) -> None:
         """:param parent: twistd's own options."""
-        self._config = config
-        self._file = file
-        self._data = data
-        self._port_offset = port_offset
+        self._chosen = chosen
+        self._config = chosen.config
+        self._source = source
+        self._file = source.file
         self._twistd = parent
         self._pidfile = pidfile
         self._server: app.Server | None = None
@@ -205,7 +206,7 @@ class MailService(Service):
         if self._file is None:
             demo.prepare_certificate(self._config.server.data, time.time())
         self._server = app.Server(
-            self._config, reactor, time.time, self._read_again, self._log_place(), self._before_clients()
+            self._chosen, reactor, time.time, self._source, self._log_place(), self._before_clients()
         )
         await self._server.bind()
 
@@ -227,11 +228,8 @@ class MailService(Service):
     async def _demonstrate(self) -> None:
         assert self._server is not None
         self._shown = await demo.prepare_accounts(
-            self._server.administration, self._config.server.data, self._port_offset
+            self._server.administration, self._config.server.data, self._source.port_offset
         )
-
-    def _read_again(self) -> Config:
-        return configuration(self._file, self._data, self._port_offset, with_certificates=False)
 
     def _or_end(self, coroutine: Coroutine[Deferred[object], object, None]) -> None:
         """Run the reactor until a coroutine is done; it is not running yet."""

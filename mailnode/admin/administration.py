@@ -75,6 +75,40 @@ class Reloaded(ServerStatus):
     mistakes: list[str]  # with any of them nothing was applied
 
 
+class Applied(TypedDict):
+    """A configuration that was taken over."""
+
+    applied: list[str]  # keys
+    needs_restart: list[str]  # keys that come into use with the next start
+    version: int
+    until: str  # when it is put back unless it is confirmed; "": it stays
+
+
+class ConfigDifferenceRow(TypedDict):
+    """A key of the configuration that is different. Values are text, "" where the key is not there."""
+
+    key: str
+    running: str
+    other: str
+    live: bool  # can be taken over while the server runs
+
+
+class ConfigComparison(TypedDict):
+    """What is different between the configuration in use and another one."""
+
+    other: str  # the file, or which version
+    differences: list[ConfigDifferenceRow]
+
+
+class VersionRecord(TypedDict):
+    """A configuration that was taken over."""
+
+    version: int
+    at: str
+    how: str
+    state: str
+
+
 class OlderAccepted(TypedDict):
     """Older files that are gone on with."""
 
@@ -141,8 +175,30 @@ class StoreFiles(Protocol):
         """
 
 
+class ConfigHandling(Protocol):
+    """The configurations of a server that runs."""
+
+    async def compare(self, number: int) -> ConfigComparison:
+        """Return what is different between what is in use and the file, or a version. :param number: of it; 0: the file.
+        :raises ConfigurationError: it cannot be read."""
+
+    async def apply(self, confirm: float) -> Applied:
+        """Take over what can change of the file. :param confirm: seconds within which it is to be confirmed; 0: it stays.
+        :raises ConfigurationError: nothing was."""
+
+    async def confirm(self) -> int:
+        """Let what is on trial stay; return its number. :raises ConfigurationError: nothing is."""
+
+    async def versions(self) -> list[VersionRecord]:
+        """Return those that are kept, the oldest first. :raises ConfigurationError: there is no file."""
+
+
 class RunningServer(StoreFiles, Protocol):
     """A server that runs."""
+
+    @property
+    def configs(self) -> ConfigHandling:
+        """Its configurations."""
 
     async def reopen(self, files: Sequence[str]) -> FilesReopened:
         """Serve mail partitions again that were not served, now that their latest files are there.

@@ -41,7 +41,7 @@ While the server runs, SIGHUP and ``mailnode reload`` take over what can change 
 are: the certificates, ``[limits]`` for new connections, ``[[domain]]`` entries, ``server.grace`` and
 the rules for passwords and guesses in ``[auth]``; their keys are marked below. A connection that stands keeps the limits it
 was told, and goes on being counted. Any mistake, in the file or in a certificate, leaves everything as it was and is said; an
-expired certificate in place of one that is not is one.
+expired certificate in place of one that is not is one. :doc:`changing` has commands that compare, try out and put back.
 
 ``mailnode status`` shows, and ``/metrics`` tells as ``mailnode_config_generation``, what each process serves: a number that
 is 1 after the start and grows whenever something else comes into use.

@@ -19,7 +19,12 @@ def data_directory(path: Path) -> Path:
 
     :raises ConfigurationError: the file cannot be read, or does not say.
     """
-    server = parse(path).get("server")
+    return data_of(parse(path), path)
+
+
+def data_of(table: ConfigTable, path: Path) -> Path:
+    """Return the data directory of what was read of a file. :raises ConfigurationError: it does not say."""
+    server = table.get("server")
     data = server.get("data") if isinstance(server, dict) else None
     if not isinstance(data, str) or not data:
         raise ConfigurationError(["server.data: is required"])
@@ -28,6 +33,11 @@ def data_directory(path: Path) -> Path:
 
 def parse(path: Path) -> ConfigTable:
     """Return what stands in a file, unchecked. :raises ConfigurationError: it cannot be read, or is not TOML."""
+    return parse_octets(read_octets(path), path)
+
+
+def read_octets(path: Path) -> bytes:
+    """Return what stands in a file. :raises ConfigurationError: it cannot be read, or is too large."""
     try:
         with path.open("rb") as file:
             octets = file.read(MAX_FILE + 1)
@@ -35,6 +45,11 @@ def parse(path: Path) -> ConfigTable:
         raise ConfigurationError([f"{path}: cannot be read: {error.strerror}"]) from None
     if len(octets) > MAX_FILE:
         raise ConfigurationError([f"{path}: larger than {MAX_FILE} octets"])
+    return octets
+
+
+def parse_octets(octets: bytes, path: Path) -> ConfigTable:
+    """Return what a text says, unchecked. :param path: where it stands. :raises ConfigurationError: it is not TOML."""
     try:
         return tomllib.loads(octets.decode("utf-8-sig"))  # editors of Windows write the mark
     except UnicodeDecodeError as error:

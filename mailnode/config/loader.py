@@ -17,7 +17,7 @@ from mailnode.config.acme import Acme, acme_mistakes
 from mailnode.config.doctor import Doctor
 from mailnode.config.endpoints import overlapping, reached_locally
 from mailnode.config.fields import Section
-from mailnode.config.file import ConfigTable, parse
+from mailnode.config.file import ConfigTable, parse, parse_octets
 from mailnode.config.imap import Imap
 from mailnode.config.logins import Auth, oauth_mistakes
 from mailnode.config.route_mistakes import route_mistakes
@@ -100,13 +100,13 @@ class _Reading:
     mistakes: list[str] = field(default_factory=list)
 
 
-def load(path: Path, data: Path | None = None, checks: Checks = NO_CHECKS) -> Config:
+def load(path: Path, data: Path | None = None, checks: Checks = NO_CHECKS, text: bytes | None = None) -> Config:
     """Read and check a configuration file. Relative paths are taken from the directory of the file.
 
-    :param data: replaces ``[server] data``.
+    :param data: replaces ``[server] data``. :param text: in place of what stands in the file.
     :raises ConfigurationError: every mistake that was found.
     """
-    table = parse(path)
+    table = parse(path) if text is None else parse_octets(text, path)
     return read(table, path.absolute().parent, data, checks)
 
 

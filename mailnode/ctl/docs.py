@@ -92,6 +92,9 @@ received-report`` besides ``contact``, ``identifier`` (what they call it), ``pub
 ``passed``, ``count``, ``detail``. ``dmarc due``: ``domain``, ``day``, ``passed``, ``failed``, ``left_out``, ``due``,
 ``tries``. ``dmarc draft``: ``domain``, ``day``, ``file``, ``report`` (as RFC 9990 A has it).
 
+``config diff``: ``other`` (the file, or which version) and ``differences``, each with ``key``, ``running``, ``other`` (values as
+text) and ``live``. ``config apply``: ``applied`` and ``needs_restart`` (keys), ``version`` and ``until`` ("": it stays). ``config
+confirm``: ``version``. ``config versions``: ``version``, ``at``, ``how`` (start, reload, apply, trial), ``state``.
 ``policy list``: ``name``, ``place`` (the key that names it), ``stages``, ``asked_about`` (strangers, everybody),
 ``on_failure``, ``options`` (as the configuration gives them), ``origin`` (its module), ``help``. ``policy stats``: of each
 ``policy`` how often it was ``asked``, ``refused``, ``deferred``, ``quarantined``, ``accepted``, ``suspected`` (a score above

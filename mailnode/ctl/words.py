@@ -20,6 +20,7 @@ from mailnode.admin.zone_text import as_lines, as_nsupdate, as_zone_file
 from mailnode.ctl import display, doctor_words, zone
 from mailnode.ctl.backup_words import BACKUP_WORDS
 from mailnode.ctl.certificate_words import CERTIFICATE_WORDS
+from mailnode.ctl.config_words import CONFIG_WORDS
 from mailnode.ctl.parts import OctetsType, Place, changed, show, shown
 from mailnode.ctl.queue_words import QUEUE_WORDS
 from mailnode.ctl.wording import Given, Words
@@ -43,6 +44,7 @@ GROUPS = {
     "shared": "Accounts that belong to nobody: their mailboxes are there to be shared.",
     "acl": "Who besides the owner may do what with a mailbox (RFC 4314).",
     "queue": "Mail that waits for another server.",
+    "config": "The configuration of the running server: compared, taken over, tried out.",
     "policy": "What judges the mail that comes in.",
     "certificate": "Certificates that the server gets from an authority and renews by itself.",
     "tls": "How well connections to servers of other domains are encrypted, and reports of it.",
@@ -420,6 +422,7 @@ WORDS = {
     **CERTIFICATE_WORDS,
     # The server and its files
     "reload": Words("Let the running server read its configuration and certificates again.", shown(display.reloaded)),
+    **CONFIG_WORDS,
     "status": Words(
         """Show what each process of the running server serves: the number of its configuration, its certificates.
 

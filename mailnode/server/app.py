@@ -30,6 +30,8 @@ from mailnode.net.lookup import ReactorLookup
 from mailnode.net.signing import signed
 from mailnode.net.tls import CertificateStore
 from mailnode.server.administration import password_judge
+from mailnode.server.applying import ConfigApplying
+from mailnode.server.config_source import ChosenConfig, ConfigSource
 from mailnode.server.doctoring import Doctoring
 from mailnode.server.examining import Examination
 from mailnode.server.health import HealthReport
@@ -81,16 +83,17 @@ class Server:
 
     def __init__(
         self,
-        config: Config,
+        started_with: ChosenConfig,
         reactor: IServerReactor,
         wall: Callable[[], float],
-        read_again: Callable[[], Config],
+        source: ConfigSource,
         log: LogPlace,
         before_clients: Sequence[Startable] = (),
     ) -> None:
         """:param reactor: its own seconds must never step. :param wall: returns UTC seconds.
-        :param read_again: returns the configuration as it is now; for :meth:`reload`. :param log: where other processes log.
+        :param source: where the configuration comes from. :param log: where other processes log.
         :param before_clients: started when the store is open, and before anybody is served."""
+        config = started_with.config
         self._holder = Holder(config)
         hints = SharedHints(reactor, lambda: self._further.links())
         runtime = make_runtime(config, reactor, wall, hints)
@@ -129,9 +132,8 @@ class Server:
         self._stores.mail_changed = self._mail_changed
         self._issuing = self._make_issuing(runtime)
         self._health = HealthReport(self._stores, reactor, self._renewal_trouble)
-        self._reloading = Reloading(
-            self._holder, read_again, self._certificates, self._stores.directory, self._further.changed
-        )
+        reloading = Reloading(self._holder, self._certificates, self._stores.directory, self._further.changed)
+        self.configs = ConfigApplying(source, started_with, self._holder, reloading, runtime.clock, runtime.threads)
         self.administration = self._make_administration(runtime)
         self._keys = DkimRotation(self.administration, self._further.changed)
         self._doctoring = Doctoring(lambda: self.config, self._process, lambda: examine(self.administration))
@@ -253,6 +255,7 @@ class Server:
             *self._poll_directory(),
             process.service("keys", self._keys.begin),
             *([process.service("next keys", self._issuing.begin)] if self._issuing is not None else []),
+            process.service("versions of the configuration", self.configs.start, self.configs.stop),
             # Before anybody is served, and after: who is answered by a server can command it.
             process.service("control socket", control.open, control.close),
             outgoing.connections(),
@@ -441,7 +444,7 @@ class Server:
 
         Return ``applied``, ``needs_restart`` and ``mistakes``, lists of lines, and what :meth:`status` does.
         """
-        changes = await self._reloading.reload()
+        changes = await self.configs.reload()
         await self._keys.begin()  # of domains that are new
         return {
             "applied": changes.applied,

@@ -22,17 +22,23 @@ from mailnode.values.program import ProgramEndpoint
 
 
 def configuration(
-    file: Path | None, data: Path | None, port_offset: int = 0, *, with_certificates: bool = True
+    file: Path | None,
+    data: Path | None,
+    port_offset: int = 0,
+    text: bytes | None = None,
+    *,
+    with_certificates: bool = True,
 ) -> Config:
     """Return the configuration of a file, or the embedded default, checked with all it points at.
 
     :param data: in place of the file's data directory; needed without a file.
+    :param text: in place of what stands in the file.
     :param with_certificates: look at the certificate files too.
     :raises ConfigurationError: every mistake.
     """
     if file is not None:
         pairs = check_pair if with_certificates else _no_mistakes
-        return load(file, data, Checks(pairs, _policy_mistakes, _checker_mistakes, _authority_mistakes))
+        return load(file, data, Checks(pairs, _policy_mistakes, _checker_mistakes, _authority_mistakes), text)
     return demo_config((data or Path("mailnode-data")).absolute(), port_offset)
 
 

@@ -43,25 +43,23 @@ class Reloading:
     def __init__(
         self,
         holder: Holder,
-        read_again: Callable[[], Config],
         certificates: CertificateStore,
         directory: IDirectory,
         changed: Callable[[], Awaitable[None]],
     ) -> None:
-        """:param read_again: returns the configuration as it is now. :param changed: returns when every process knows that
+        """:param changed: returns when every process knows that
         the directory has changed."""
         self._holder = holder
-        self._read_again = read_again
         self._certificates = certificates
         self._directory = directory
         self._changed = changed
         self._one_at_a_time = Places()
 
-    async def reload(self) -> Changes:
-        """Take over what can change, or nothing."""
+    async def take(self, read: Callable[[], Config]) -> Changes:
+        """Take over what can change, or nothing. :param read: returns the configuration that is wanted."""
         async with self._one_at_a_time:
             try:
-                applied, needs_restart = await self._take_over()
+                applied, needs_restart = await self._take_over(read())
                 mistakes: list[str] = []
             except ConfigurationError as error:
                 applied, needs_restart, mistakes = [], [], error.mistakes
@@ -70,9 +68,9 @@ class Reloading:
             _log.warn("nothing was taken over: {mistake}", mistake=mistake)
         return Changes(applied, needs_restart, mistakes)
 
-    async def _take_over(self) -> tuple[list[str], list[str]]:
+    async def _take_over(self, wanted: Config) -> tuple[list[str], list[str]]:
         """Return the keys that were taken over and those that were not. :raises ConfigurationError: nothing was."""
-        wanted, config = self._read_again(), self._holder.config
+        config = self._holder.config
         taken = live(config, wanted)
         read = self._certificates.read(certificate_files(taken))
         if taken.domain != config.domain:

@@ -15,6 +15,12 @@ from typing import Any, Protocol, TypeAlias
 EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "server.start": ("the server is up", ("hostname", "data", "version")),
     "server.stop": ("the server ends", ("reason",)),
+    "config.trial": ("a configuration is tried out, and put back unless it is confirmed in time", ("version", "until")),
+    "config.confirmed": ("the configuration on trial stays", ("version",)),
+    "config.rolled_back": (
+        "a configuration was not confirmed in time, or could not be started with: the one before is in use",
+        ("version", "instead", "needs_restart"),
+    ),
     "server.reload": ("the configuration was read again", ("applied", "needs_restart")),
     "search.index_damaged": ("the search index of an account could not be read; it is made anew", ("account",)),
     "search.index_wrong": (

@@ -9,6 +9,7 @@ from twisted.internet.testing import MemoryReactorClock
 from mailnode.config.loader import read
 from mailnode.net.client_counts import ClientCountsMemory
 from mailnode.server.app import Server
+from mailnode.server.config_source import ChosenConfig, ConfigSource
 from mailnode.server.processes.handover import Clients, Handover, LogPlace, Served
 from mailnode.server.processes.link import ProcessLink
 from mailnode.server.processes.worker import WorkerServer
@@ -24,6 +25,7 @@ FIRST_PROCESS = [
     "scratch files",
     "rooms",
     "keys",
+    "versions of the configuration",
     "control socket",
     "outgoing connections",
     "look at DNS",
@@ -35,6 +37,7 @@ FIRST_PROCESS = [
     "learner",
     "indexer",
     "daily reports",
+    "daily look",
     "further processes",
     "sessions",
     "listeners",
@@ -70,7 +73,9 @@ def config(data, workers):
 def test_the_first_process_is_one_list_however_many_there_are(tmp_path, workers):
     given, reactor = config(tmp_path, workers), Reactor()
     signals = ProcessService("signals", reactor, within=lambda: 0.0)
-    server = Server(given, reactor, time.time, lambda: given, LogPlace("lines", 1), [signals])
+    server = Server(
+        ChosenConfig(b"", given), reactor, time.time, ConfigSource(None, None), LogPlace("lines", 1), [signals]
+    )
     assert server.services.names == FIRST_PROCESS
 
 
@@ -95,10 +100,10 @@ def flat(services):
 
 def test_only_what_waits_for_the_grace_time_ends_together(tmp_path):
     given, reactor = config(tmp_path, 1), Reactor()
-    server = Server(given, reactor, time.time, lambda: given, LogPlace("lines", 1))
+    server = Server(ChosenConfig(b"", given), reactor, time.time, ConfigSource(None, None), LogPlace("lines", 1))
     groups = [one for one in server.services._waiting if isinstance(one, EndedAtOnce)]
     assert [group.names for group in groups] == [
-        ["queue", "sweeper", "learner", "indexer", "daily reports", "further processes", "sessions"]
+        ["queue", "sweeper", "learner", "indexer", "daily reports", "daily look", "further processes", "sessions"]
     ]
     grace = given.server.grace
     waits = {one.names[0] for one in flat(server.services) if one._within() > grace}

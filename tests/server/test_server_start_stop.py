@@ -14,10 +14,23 @@ from twisted.trial.unittest import TestCase
 from mailnode.config.loader import read
 from mailnode.errors import ConfigurationError
 from mailnode.server.app import Server
+from mailnode.server.config_source import ChosenConfig
 from mailnode.server.processes.handover import LogPlace
 from mailnode.server.services import ProcessService
 from mailnode.server.stores import WorkerStores
 from tests.free_ports import free_port
+
+
+class Given:
+    """A configuration that comes from no file, and stays as it is."""
+
+    file = None
+
+    def __init__(self, config):
+        self.config = config
+
+    def choose(self, now):
+        return ChosenConfig(b"", self.config)
 
 
 class StartAndStopTests(TestCase):
@@ -32,7 +45,7 @@ class StartAndStopTests(TestCase):
         }
         config = read(settings, Path("/"))
         own = ProcessService("own", reactor, start=start, within=lambda: 0.0)
-        return Server(config, reactor, time.time, lambda: config, LogPlace("lines", 1), [own])
+        return Server(ChosenConfig(b"", config), reactor, time.time, Given(config), LogPlace("lines", 1), [own])
 
     async def come_and_go(self, workers):
         server = self.server(workers)
