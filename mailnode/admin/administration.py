@@ -265,7 +265,10 @@ class Examining(Protocol):
         """Return how many were refused, and since when (UTC seconds); None: nobody counts."""
 
     async def look(self, checks: Sequence[Check], facts: ServerFacts) -> list[Item]:
-        """Return the items of checks, run side by side, within half a minute."""
+        """Return the items of checks, run side by side, within half a minute. :raises mailnode.errors.Busy: after :meth:`stop`."""
+
+    def stop(self) -> None:
+        """End looks that are under way: the server ends."""
 
 
 async def _nothing() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypedDict
 
-from mailnode.admin.administration import Administration
+from twisted.internet.defer import Deferred, TimeoutError
+
+from mailnode.admin.administration import Administration, Examining
 from mailnode.admin.operations import operation
 from mailnode.checks.facts import DomainFacts, ServerFacts, StoreFacts
 from mailnode.checks.row import Occasion
@@ -17,6 +20,7 @@ from mailnode.values.dkim import dkim_records
 from mailnode.values.item import Item, ItemState
 
 MAX_DOMAINS = 50  # whose records are looked at in one go
+STORE_WITHIN = 6.0  # seconds that the store is waited for
 TALLY_AGE = 60.0  # seconds that the count of what waits in the queue may be old
 
 WRONG = frozenset({ItemState.FAILED, ItemState.TO_DO})
@@ -42,7 +46,16 @@ class Diagnosis(TypedDict):
 @operation("doctor", long=True)
 async def doctor(admin: Administration, explain: bool = False) -> Diagnosis:
     """Look at the machine, the network, DNS and the store, and say what is to be mended and how."""
-    items = await examine(admin)
+    return _diagnosis(await examine(admin), explain)
+
+
+async def examine_alone(examining: Examining, trouble: str, explain: bool) -> Diagnosis:
+    """Do it where there is no store to ask. :param trouble: why."""
+    facts = replace(await examining.facts(), store_trouble=trouble)
+    return _diagnosis(await examining.look(checks_for(Occasion.DOCTOR), facts), explain)
+
+
+def _diagnosis(items: Sequence[Item], explain: bool) -> Diagnosis:
     return {
         "ok": not any(item.state in WRONG for item in items),
         "items": [
@@ -59,7 +72,7 @@ async def doctor(admin: Administration, explain: bool = False) -> Diagnosis:
 
 
 async def examine(admin: Administration) -> list[Item]:
-    """Return the items of every check that the doctor makes."""
+    """Return the items of every check that the doctor makes. :raises mailnode.errors.Busy: the server ends."""
     facts = await _facts(admin)
     return await admin.examining.look(checks_for(Occasion.DOCTOR), facts)
 
@@ -67,11 +80,17 @@ async def examine(admin: Administration) -> list[Item]:
 async def _facts(admin: Administration) -> ServerFacts:
     """Return all that is known. What the store does not tell must hide nothing else."""
     facts = replace(await admin.examining.facts(), published=admin.published(), renewal=_renewal(admin))
+    asking: Deferred[ServerFacts] = Deferred.fromCoroutine(_with_store(admin, facts))
     try:
-        domains, store = await _domains(admin), await _store(admin)
+        return await asking.addTimeout(STORE_WITHIN, admin.clock)  # type: ignore[arg-type]  # it is what is needed of one
+    except TimeoutError:
+        return replace(facts, store_trouble=f"the store does not answer within {STORE_WITHIN:.0f} s")
     except DomainError as error:
         return replace(facts, store_trouble=f"the store does not answer ({type(error).__name__})")
-    return replace(facts, domains=tuple(domains), store=store)
+
+
+async def _with_store(admin: Administration, facts: ServerFacts) -> ServerFacts:
+    return replace(facts, domains=tuple(await _domains(admin)), store=await _store(admin))
 
 
 def _renewal(admin: Administration) -> RenewalStanding | None:

@@ -4,15 +4,17 @@ that it is the same beside a server's reactor and where there is none."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from twisted.logger import Logger
 
 from mailnode.checks.row import Check, Surroundings, failed
+from mailnode.errors import Busy
 from mailnode.values.item import Item
 
-OVERALL = 28.0  # seconds for all of them
+OVERALL = 20.0  # seconds for all of them
+STEP = 0.2  # seconds between questions whether to give up
 MAX_ITEMS = 300  # of one check
 
 AGAIN = "mailnode doctor"
@@ -20,14 +22,28 @@ AGAIN = "mailnode doctor"
 _log = Logger()
 
 
-def look_at_all(checks: Sequence[Check], surroundings: Surroundings, overall: float = OVERALL) -> list[Item]:
-    """Return the items of all checks, in their order. Blocks, at most ``overall`` seconds; never raises."""
-    return asyncio.run(_all(checks, surroundings, overall))
+def look_at_all(
+    checks: Sequence[Check],
+    surroundings: Surroundings,
+    overall: float = OVERALL,
+    stopped: Callable[[], bool] = lambda: False,
+) -> list[Item]:
+    """Return the items of all checks, in their order. Blocks, at most ``overall`` seconds.
+
+    :param stopped: asked now and then whether to give up. :raises mailnode.errors.Busy: that is so."""
+    return asyncio.run(_all(checks, surroundings, overall, stopped))
 
 
-async def _all(checks: Sequence[Check], surroundings: Surroundings, overall: float) -> list[Item]:
+async def _all(
+    checks: Sequence[Check], surroundings: Surroundings, overall: float, stopped: Callable[[], bool]
+) -> list[Item]:
     looking = [asyncio.ensure_future(_one(check, surroundings, min(check.within, overall))) for check in checks]
-    return [item for items in await asyncio.gather(*looking) for item in items]
+    pending = set(looking)
+    while pending:
+        if stopped():
+            raise Busy
+        _, pending = await asyncio.wait(pending, timeout=STEP)
+    return [item for looked in looking for item in looked.result()]
 
 
 async def _one(check: Check, surroundings: Surroundings, within: float) -> list[Item]:

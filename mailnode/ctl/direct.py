@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mailnode import interpreter
+from mailnode.admin import doctor
 from mailnode.admin.administration import RunningServer, StoppedStore, StoreCopies, StoreFiles
 from mailnode.admin.dispatch import NO_SERVER, OPERATIONS, run
 from mailnode.admin.operations import OperationFailed, Reason
@@ -70,6 +71,9 @@ def run_directly(config: Config, name: str, arguments: Mapping[str, object]) -> 
     except DirectoryLocked:
         raise
     except ConfigurationError as error:
+        if name == doctor.doctor.name:  # which has to say what else is wrong, then above all
+            explain = bool(arguments.get("explain"))
+            return administration.examine_without_store(config, "; ".join(error.mistakes), explain)
         raise OperationFailed(Reason.UNREACHABLE, "\n".join(error.mistakes)) from None
 
 

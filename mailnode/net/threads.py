@@ -43,7 +43,7 @@ def default_sizes(cores: int | None = None) -> dict[str, PoolSize]:
         # Each derivation holds 19 MiB; who waits behind more than 200 of them has given up.
         "password": PoolSize(max(2, cores), 200),
         "http": PoolSize(2, 50),
-        "doctor": PoolSize(1, 4),  # one round of checks, which waits for others most of the time
+        "doctor": PoolSize(2, 4),  # rounds of checks, which wait for others most of the time
     }
 
 

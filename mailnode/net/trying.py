@@ -187,8 +187,11 @@ async def _reply(reader: asyncio.StreamReader) -> list[str]:
     """Return the lines of one SMTP reply. :raises ValueError: it is none. :raises EOFError: it does not end."""
     said = []
     for _ in range(MAX_LINES):
-        line = await reader.readuntil(b"\n")
-        text = "".join(c if c.isprintable() else "?" for c in line.decode("ascii", "replace").rstrip("\r\n"))
+        try:
+            line = await reader.readuntil(b"\n")
+        except asyncio.LimitOverrunError:
+            raise ValueError("it does not speak SMTP") from None
+        text = "".join(chr(c) if 32 <= c < 127 else "?" for c in line.rstrip(b"\r\n"))
         if not text[:3].isdigit():
             raise ValueError("it does not speak SMTP")
         said.append(text)

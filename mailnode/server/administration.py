@@ -17,6 +17,7 @@ from mailnode.admin.administration import (
     WentBack,
 )
 from mailnode.admin.dispatch import run
+from mailnode.admin.doctor import Diagnosis, examine_alone
 from mailnode.auth.passwords import make_credentials
 from mailnode.auth.strength import weakness
 from mailnode.config.schema import Config
@@ -77,6 +78,13 @@ def administration(config: Config) -> Iterator[Administration]:
         )
     finally:
         run_now(stores.stop())
+
+
+def examine_without_store(config: Config, trouble: str, explain: bool) -> Diagnosis:
+    """Look at everything but the store, which cannot be opened. :param trouble: why."""
+    clock, threads = StandingClock(), CallingThread()
+    examination = Examination(lambda: config, lambda: stored_pairs(config, clock), clock, threads, running=False)
+    return run_now(examine_alone(examination, trouble, explain))
 
 
 def password_judge(config: Callable[[], Config]) -> Callable[[str, str], str]:

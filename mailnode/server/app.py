@@ -136,7 +136,12 @@ class Server:
         self.configs = ConfigApplying(source, started_with, self._holder, reloading, runtime.clock, runtime.threads)
         self.administration = self._make_administration(runtime)
         self._keys = DkimRotation(self.administration, self._further.changed)
-        self._doctoring = Doctoring(lambda: self.config, self._process, lambda: examine(self.administration))
+        self._doctoring = Doctoring(
+            lambda: self.config,
+            self._process,
+            lambda: examine(self.administration),
+            lambda: self.administration.examining.stop(),
+        )
         self.services = Services(self._compose(before_clients))
 
     def _make_sending(self, clock: IClock) -> Sending:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
 from mailnode.config.schema import Config
 from mailnode.delivery.news_mail import NewsMail
+from mailnode.errors import Busy
 from mailnode.server.process import MailProcess
 from mailnode.server.services import Startable
 from mailnode.store.disk.kept_record import KeptRecord
@@ -21,12 +23,17 @@ class Doctoring:
     """What is started and stopped of it."""
 
     def __init__(
-        self, config: Callable[[], Config], process: MailProcess, look: Callable[[], Awaitable[Sequence[Item]]]
+        self,
+        config: Callable[[], Config],
+        process: MailProcess,
+        look: Callable[[], Awaitable[Sequence[Item]]],
+        give_up: Callable[[], None],
     ) -> None:
-        """:param look: returns all items."""
+        """:param look: returns all items. :param give_up: ends a look that is under way, by Busy."""
         self._config = config
         self._process = process
         self._look = look
+        self._give_up = give_up
         self._sweeper = Sweeper(self._round, process.runtime.clock, FIRST, ROUNDS, name="the daily look")
         self._daily: DailyDoctor | None = None
 
@@ -34,14 +41,17 @@ class Doctoring:
         """It, as a step of the process; the rooms are there when it starts."""
         process = self._process
         within = process.closing.step
-        return process.service(
-            "daily look", self._sweeper.start, self._sweeper.stop, within=lambda: process.grace() + within
-        )
+        return process.service("daily look", self._sweeper.start, self._stop, within=lambda: process.grace() + within)
+
+    async def _stop(self) -> None:
+        self._give_up()
+        await self._sweeper.stop()
 
     async def _round(self, now: float) -> None:
         if self._daily is None:
             self._daily = self._made()
-        await self._daily.round(now)
+        with suppress(Busy):
+            await self._daily.round(now)
 
     def _made(self) -> DailyDoctor:
         process, config = self._process, self._config()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from mailnode.checks.facts import BackupFacts, CertificateFacts, ServedPort, ServerFacts
 from mailnode.checks.row import Check, Surroundings
-from mailnode.checks.running import look_at_all
+from mailnode.checks.running import OVERALL, look_at_all
 from mailnode.config.endpoints import reached_locally, tcp_interface, tcp_port
 from mailnode.config.schema import Config, Listener
 from mailnode.config.version import VERSION
@@ -25,6 +26,7 @@ from mailnode.server.publishing import published
 from mailnode.store.backups.directory import BackupDirectory
 from mailnode.values.item import Item
 
+BACKUPS_WITHIN = 3.0  # seconds that the directory of backups is waited for
 _BACKUP_NAME = "%Y-%m-%dT%H-%M-%SZ"
 
 
@@ -50,6 +52,7 @@ class Examination:
         self._running = running
         self._refused_logins = refused_logins
         self._since = clock.seconds()
+        self._stopped = False
 
     async def facts(self) -> ServerFacts:
         """See there."""
@@ -63,7 +66,11 @@ class Examination:
         """See there."""
         servers = self._config().dns.servers
         world = Surroundings(facts, AsyncioLookup(lambda: servers), Trying(self._clock), ThisMachine(), self._clock)
-        return await self._threads.run("doctor", look_at_all, checks, world)
+        return await self._threads.run("doctor", look_at_all, checks, world, OVERALL, lambda: self._stopped)
+
+    def stop(self) -> None:
+        """See there."""
+        self._stopped = True
 
 
 def configured_facts(config: Config, pairs: Sequence[Pair], running: bool) -> ServerFacts:
@@ -84,7 +91,7 @@ def configured_facts(config: Config, pairs: Sequence[Pair], running: bool) -> Se
         _secret_files(config),
         told,
         certificates=tuple(map(_certificate, pairs)),
-        backup=_backup(settings.backups) if settings.backups else None,
+        backup=_backup_in_time(settings.backups) if settings.backups else None,
         version=VERSION,
         installed=_installed(),
     )
@@ -116,6 +123,15 @@ def _certificate(pair: Pair) -> CertificateFacts:
         leaf.issuer == leaf.subject,
         chain_trouble(pair.chain),
     )
+
+
+def _backup_in_time(directory: str) -> BackupFacts:
+    """Look at backups, which may be on another machine that does not answer."""
+    found = [BackupFacts(directory, trouble=f"it does not answer within {BACKUPS_WITHIN:.0f} s")]
+    looking = threading.Thread(target=lambda: found.append(_backup(directory)), daemon=True)
+    looking.start()
+    looking.join(BACKUPS_WITHIN)
+    return found[-1]
 
 
 def _backup(directory: str) -> BackupFacts:

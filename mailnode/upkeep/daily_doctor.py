@@ -40,7 +40,8 @@ class DailyDoctor:
     def __init__(
         self, look: Look, record: IKeptRecord, mail: INewsMail, settings: Callable[[], DoctorSettings], hostname: str
     ) -> None:
-        """:param look: returns all items; it raises nothing. :param record: remembers between the looks."""
+        """:param look: returns all items; it raises nothing but Busy, when the server
+        ends. :param record: remembers between the looks."""
         self._look = look
         self._record = record
         self._mail = mail

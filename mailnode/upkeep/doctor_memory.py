@@ -69,8 +69,19 @@ def differing(memory: DoctorMemory, items: Sequence[Item]) -> dict[str, str]:
     """Return what is otherwise than it is remembered, by name. What could not be known is as it was."""
     states = {item.name: _state(item) for item in items}
     found = {name: state for name, state in states.items() if state and state != _remembered(memory, name)}
-    gone = [name for name, kept in memory.items.items() if kept.state not in ("done", GONE) and name not in states]
-    return found | dict.fromkeys(gone, GONE)
+    missing = [name for name, kept in memory.items.items() if kept.state not in ("done", GONE) and name not in states]
+    return found | {name: state for name in missing if (state := _without_item(name, list(states)))}
+
+
+def _without_item(name: str, seen: Sequence[str]) -> str:
+    """Return what has become of an item that a look has not: "" where nothing is known, as when its check came to no end."""
+    check, _, thing = name.partition(":")
+    of_check = [other for other in seen if other.partition(":")[0] == check]
+    if not of_check:
+        return GONE  # there is no such check any more
+    if not thing:
+        return "done"  # it could not be looked at as a whole, and was now, thing by thing
+    return GONE if any(":" in other for other in of_check) else ""
 
 
 def confirmed(memory: DoctorMemory, items: Sequence[Item], now: float) -> tuple[DoctorMemory, list[ItemNews]]:

@@ -12,6 +12,7 @@ from mailnode.checks import looks
 from mailnode.checks.row import Check, Occasion, done
 from mailnode.checks.running import look_at_all
 from mailnode.checks.table import CHECKS, checks_for, collected
+from mailnode.errors import Busy
 from mailnode.values.item import ItemState
 
 
@@ -68,6 +69,13 @@ def test_all_of_them_end_within_one_time():
     begun = time.monotonic()
     told = run(check("silent", silent, within=60.0), check("fine", fine), overall=0.1)
     assert time.monotonic() - begun < 2 and [one[1] for one in told] == ["failed", "done"]
+
+
+def test_a_server_that_ends_does_not_wait_for_them():
+    begun = time.monotonic()
+    with pytest.raises(Busy):
+        look_at_all([check("silent", silent, 60.0)], FakeWorld().surroundings(), 60.0, lambda: True)
+    assert time.monotonic() - begun < 2
 
 
 def test_one_that_does_not_want_to_end_is_not_waited_for_twice():

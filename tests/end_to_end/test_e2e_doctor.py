@@ -29,12 +29,14 @@ class FarServer:
 
     def __init__(self, port):
         self.says = b"220 mx.b.test\r\n"
+        self.waiting = False  # whether the last that came is kept waiting
         outer = self
 
         class Talk(socketserver.StreamRequestHandler):
             timeout = 20
 
             def handle(self):
+                outer.waiting = not outer.says
                 if not outer.says:
                     self.rfile.read(1)  # until the other hangs up
                     return
@@ -301,6 +303,37 @@ def test_what_changes_comes_by_mail_once(world):
     third = wait_for(lambda: mails(world)[2:], "the third message")[0]
     assert "Mended" in third.get_content() and f"* mx:{D}" in third.get_content()
     assert len(mails(world)) == 3
+
+
+def test_a_server_that_is_told_to_end_does_not_wait_for_a_look(world):
+    world.serve()
+    world.far.says, before = b"", world.far.says
+    begun = time.monotonic()
+    asking = threading.Thread(target=lambda: world.node.ctl("doctor", check=False), daemon=True)
+    try:
+        asking.start()
+        wait_for(lambda: world.far.waiting, "a look under way")
+        begun = time.monotonic()
+        assert world.node.stop() == 0
+    finally:
+        world.far.says = before
+        asking.join(60)
+    assert time.monotonic() - begun < 25
+    world.node.start()
+
+
+def test_a_store_that_cannot_be_opened_hides_nothing_else(world):
+    world.node.stop()
+    file = world.node.data / "directory.db"
+    kept = file.read_bytes()
+    file.write_bytes(b"\0" * len(kept))
+    try:
+        done = world.node.ctl("doctor", "--json", check=False)
+    finally:
+        file.write_bytes(kept)
+    told = {one["name"]: one for one in json.loads(done.stdout)["items"]}
+    assert done.returncode == 1 and told["store-damage"]["state"] == "failed" and told["store-damage"]["seen"]
+    assert told["resolver"]["state"] == told["disk-space"]["state"] == "done"
 
 
 def test_without_a_network_it_ends_and_says_so(world):

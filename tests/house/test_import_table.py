@@ -188,6 +188,7 @@ MAY_SEE = {
     "server.doctoring": {
         "config",
         "delivery",
+        "errors",
         "store",
         "upkeep",
         "values",

@@ -148,6 +148,19 @@ def test_what_is_looked_at_no_more_is_told_once(days):
     assert "* mx: seen" in days.day(3, mx="failed")
 
 
+def test_a_check_that_came_to_no_end_says_nothing_of_its_things(days):
+    def told(number, **states):
+        return days.day(number, **states)
+
+    one, other = {"mx:a": "failed", "mx:b": "failed"}, {"mx:b": "failed"}
+    assert {"* mx:a: seen", "* mx:b: seen"} <= set(told(0, **one))
+    assert "* mx: seen" in told(1, mx="failed") and told(2, mx="failed") == []  # nothing is known of mx:a
+    mended = told(3, **one)
+    assert "Mended" in mended and "* mx" in mended and "* mx:a: seen" not in mended
+    assert "Not looked at any more" in told(4, **other)
+    assert told(5, mx="skipped") == [] and told(6, **other) == []
+
+
 def test_what_changes_again_and_again_is_told_to_do_so_and_left_alone_until_it_stays(days):
     told = [days.day(number, mx="failed" if number % 2 == 0 else "done") for number in range(10)]
     assert [bool(lines) for lines in told] == [True] * 4 + [False] * 6
