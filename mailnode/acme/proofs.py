@@ -82,9 +82,12 @@ class FileProofs:
         path = self._folder / token
         new = path.with_name(path.name + ".new")
         try:
-            self._folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+            for folder in (self._folder.parent, self._folder):
+                if not folder.exists():
+                    folder.mkdir()
+                    folder.chmod(0o755)  # the other server reads it, whatever our umask is
             new.write_text(authorization, "ascii")
-            new.chmod(0o644)  # the other server reads it, whatever our umask is
+            new.chmod(0o644)
             new.replace(path)
         except OSError as error:
             raise CertificateFailed(f"{path}: cannot be written: {error.strerror}") from None

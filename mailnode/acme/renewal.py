@@ -14,7 +14,6 @@ from random import uniform
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from mailnode.acme.authority import Order
 from mailnode.acme.files import AcmeFiles, PendingOrder, RenewalState, Suggestion
 from mailnode.acme.keys import Leaf, key_digest, read_leaf
 from mailnode.acme.ordering import Ordering
@@ -68,7 +67,7 @@ class CertificateRenewal:
         self._threads = threads
         self._clock = clock
         self._installed = installed
-        self._held: dict[str, _KnownCertificate] = {}
+        self._known: dict[str, _KnownCertificate] = {}
         self._state = RenewalState()
         self._under_way = ""
         self._looked_at_pins = 0.0
@@ -102,7 +101,7 @@ class CertificateRenewal:
 
     def next_digests(self) -> tuple[str, ...]:
         """Return the digests of the keys that come next, for TLSA records."""
-        return tuple(key_digest(held.next_key) for held in self._held.values())
+        return tuple(key_digest(held.next_key) for held in self._known.values())
 
     async def renew(self, force: bool) -> RenewalStanding:
         """See :class:`IRenewal`."""
@@ -115,7 +114,7 @@ class CertificateRenewal:
     async def look(self, now: float) -> None:
         """Do what is due. :param now: UTC seconds. :raises CertificateFailed: nothing can be written down."""
         async with self._one_at_a_time:
-            if len(self._held) < len(self._settings.kinds):
+            if len(self._known) < len(self._settings.kinds):
                 await self.begin()
             await self._look_at_pins(now)
             await self._ask_when(now)
@@ -133,24 +132,24 @@ class CertificateRenewal:
             leaf = None
         used = leaf.key_digest if leaf is not None else ""
         next_key = await self._threads.run("disk", self._files.next_key, kind, used)
-        before = self._held.get(kind)
+        before = self._known.get(kind)
         obstacle = before.obstacle if before is not None and before.next_key == next_key else ""
-        self._held[kind] = _KnownCertificate(leaf, pem, next_key, obstacle)
+        self._known[kind] = _KnownCertificate(leaf, pem, next_key, obstacle)
 
     def _renew_at(self, kind: str) -> float:
         """Return when the certificate of a kind is due; 0: now."""
-        leaf = self._held[kind].leaf
+        leaf = self._known[kind].leaf
         if leaf is None or leaf.self_signed or not leaf.names.issuperset(self._settings.names):
             return 0.0
         suggestion = self._suggestion(kind)
         return renew_at(leaf.not_before, leaf.not_after, suggestion.at if suggestion is not None else 0.0)
 
     def _suggestion(self, kind: str) -> Suggestion | None:
-        found, leaf = self._state.suggestions.get(kind), self._held[kind].leaf
+        found, leaf = self._state.suggestions.get(kind), self._known[kind].leaf
         return found if found is not None and leaf is not None and found.certificate == leaf.id else None
 
     def _standing(self, kind: str) -> CertificateStanding:
-        held = self._held.get(kind)
+        held = self._known.get(kind)
         if held is None:
             return CertificateStanding(kind, (), 0.0, 0.0, "nobody has looked yet", "")
         suggestion, leaf = self._suggestion(kind), held.leaf
@@ -173,16 +172,16 @@ class CertificateRenewal:
         if not is_due(self._looked_at_pins + PINS, now, PINS):
             return
         self._looked_at_pins = now
-        used = {held.used for held in self._held.values() if held.used}
-        following = {kind: key_digest(held.next_key) for kind, held in self._held.items()}
+        used = {held.used for held in self._known.values() if held.used}
+        following = {kind: key_digest(held.next_key) for kind, held in self._known.items()}
         if await self._rollover.look(self._state, used, following, now):
             await self._keep()
-        for kind, held in self._held.items():
+        for kind, held in self._known.items():
             held.obstacle = await self._rollover.obstacle(self._state, kind, held.used, now)
 
     async def _ask_when(self, now: float) -> None:
         """Ask the authority when the certificates should be renewed, as often as it wants to be asked (RFC 9773 4.3)."""
-        for kind, held in self._held.items():
+        for kind, held in self._known.items():
             leaf, known = held.leaf, self._suggestion(kind)
             if leaf is None or not leaf.id or leaf.not_after <= now or not self._renew_at(kind):
                 continue
@@ -235,19 +234,18 @@ class CertificateRenewal:
         try:
             ordering = self._order_at(settings.staging)
             order = await ordering.place(settings.names, "")
-            await ordering.complete(order, settings.names, self._held[kind].next_key)
+            await ordering.complete(order, settings.names, self._known[kind].next_key)
         except CertificateFailed as error:
             raise CertificateFailed(f"at the staging directory: {error}", error.wait) from None
         self._state.rehearsed = wanted
         await self._keep()
 
     async def _renew_one(self, kind: str, now: float) -> None:
-        held = self._held[kind]
+        held = self._known[kind]
         held.obstacle = await self._rollover.obstacle(self._state, kind, held.used, now)
         key = held.next_key if not held.obstacle else _key_of(held.pem)
         ordering = self._order_at(self._settings.directory)
-        order = await self._order(ordering, kind, key)
-        chain = await ordering.complete(order, self._settings.names, key)
+        chain = await self._gone_on(ordering, kind, key) or await self._ordered(ordering, kind, key)
         await self._threads.run("disk", self._files.install, kind, key, chain)
         if held.used and held.used != key_digest(key):
             self._state.retired[held.used] = now
@@ -256,7 +254,7 @@ class CertificateRenewal:
         await self._read(kind)
         self._looked_at_pins = 0.0  # the next key is another one now
         self._installed()
-        leaf = self._held[kind].leaf
+        leaf = self._known[kind].leaf
         emit(
             _log,
             "certificate.issued",
@@ -265,24 +263,29 @@ class CertificateRenewal:
             not_after=moment(leaf.not_after if leaf is not None else 0.0),
         )
 
-    async def _order(self, ordering: Ordering, kind: str, key: bytes) -> Order:
-        """Go on with the order that was begun before, if it is for the same; else place one, and write it down."""
+    async def _gone_on(self, ordering: Ordering, kind: str, key: bytes) -> bytes:
+        """Return the chain of the order that was begun before, if it is for the same; b"" where nothing comes of it: its proofs
+        may have been looked for while nobody was there to show them."""
         pending = self._state.pending.get(kind)
-        if pending is not None and (pending.directory, pending.key) == (self._settings.directory, key_digest(key)):
-            try:
-                order = await ordering.look(pending.url)
-                if order.status in ("pending", "ready", "processing", "valid"):
-                    return order
-            except CertificateFailed as error:
-                _log.info("an order that was begun is not gone on with: {reason}", reason=str(error))
-        leaf = self._held[kind].leaf
+        if pending is None or (pending.directory, pending.key) != (self._settings.directory, key_digest(key)):
+            return b""
+        try:
+            order = await ordering.look(pending.url)
+            return await ordering.complete(order, self._settings.names, key)
+        except CertificateFailed as error:
+            _log.info("an order that was begun is not gone on with: {reason}", reason=str(error))
+            return b""
+
+    async def _ordered(self, ordering: Ordering, kind: str, key: bytes) -> bytes:
+        """Return the chain of another order, which is written down before anything is proved."""
+        leaf = self._known[kind].leaf
         order = await ordering.place(self._settings.names, leaf.id if leaf is not None else "")
         self._state.pending[kind] = PendingOrder(self._settings.directory, order.url, key_digest(key))
         await self._keep()
-        return order
+        return await ordering.complete(order, self._settings.names, key)
 
     async def _failed(self, kind: str, error: CertificateFailed | Busy) -> None:
-        state, leaf = self._state, self._held[kind].leaf
+        state, leaf = self._state, self._known[kind].leaf
         state.failures += 1
         state.trouble = str(error) or "this machine is too busy"
         state.pending.pop(kind, None)

@@ -72,10 +72,7 @@ def _host_name(value: str) -> str:
 def _certificate_name(value: str) -> str:
     """A host name in A-labels; "*." may stand before it."""
     wild = "*." if value.startswith("*.") else ""
-    name = _host_name(value.removeprefix("*."))
-    if not name.isascii():
-        raise ValueError("should be written in A-labels, xn--...")
-    return wild + name
+    return wild + _host_name(value.removeprefix("*."))
 
 
 def _host(value: str) -> str:

@@ -22,6 +22,7 @@ from mailnode.net.resolver import asked_addresses, believed
 from mailnode.net.this_machine import ThisMachine
 from mailnode.net.tls import Pair
 from mailnode.net.trying import Trying
+from mailnode.server.issued import issued_files
 from mailnode.server.publishing import published
 from mailnode.store.backups.directory import BackupDirectory
 from mailnode.values.item import Item
@@ -103,6 +104,8 @@ def _secret_files(config: Config) -> tuple[str, ...]:
     files = [*found, *(hop.password_file for _, hop in config.queue.next_hops())]
     if config.auth.oauth is not None:
         files.append(config.auth.oauth.client_secret_file)
+    if config.acme is not None:
+        files += [config.acme.eab_key_file, *(zone.key_file for zone in config.acme.zone), *issued_files(config)]
     return tuple(str(file) for file in files if file is not None)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from random import uniform
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -122,6 +122,8 @@ class Issuing:
             await self.renewal.look(self._runtime.clock.seconds())
         except DomainError as error:
             _log.warn("certificates could not be looked at: {reason}", reason=str(error))
+        except CancelledError:
+            pass  # the server ends
         except Exception:
             _log.failure("certificates could not be looked at")
 

@@ -46,6 +46,7 @@ class World:
         self.pinned: list[str] | None = []  # digests; None: DNS does not say
         self.changes: list = []
         self.shown = 0
+        self.gone_wrong = ""  # an order
         self.files = AcmeFiles(folder)
 
     def step(self) -> None:
@@ -117,6 +118,8 @@ class FakeOrdering:
         return Order(url, self.world.orders[url], (), "", "", "", 0.0)
 
     async def complete(self, order, names, key):
+        if order.url == self.world.gone_wrong:
+            raise CertificateFailed("its proof was not accepted")
         if self.directory in self.world.trouble:
             self.world.orders[order.url] = "invalid"
             raise self.world.trouble[self.directory]
@@ -333,6 +336,18 @@ def test_killed_at_each_step_it_goes_on_and_orders_nothing_twice(tmp_path):
             assert steps > 10
             return
     raise AssertionError("it never came to its end")
+
+
+def test_an_order_that_failed_while_nobody_was_there_is_followed_by_another(world):
+    world.steps_left = 6
+    with pytest.raises(Killed):
+        look(world)
+    assert len(world.placed) == 1
+    world.steps_left = None
+    [url] = world.orders
+    world.gone_wrong = url
+    renewal = look(world)
+    assert (len(world.placed), len(world.issued), renewal.standing().failures) == (2, 1, 0)
 
 
 # Keys that records pin

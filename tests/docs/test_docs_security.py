@@ -44,7 +44,9 @@ def test_every_dependency_is_told_with_its_bound():
     """What runs with the server, that is: tests and development bring more."""
     setup = (ROOT / "setup.cfg").read_text()
     needed = re.search(r"^install_requires =\n((?: +.+\n)+)", setup, re.MULTILINE)[1]
-    extras = [re.search(rf"^{extra} =\n((?: +.+\n)+)", setup, re.MULTILINE)[1] for extra in ("postgres", "oauth")]
+    extras = [
+        re.search(rf"^{extra} =\n((?: +.+\n)+)", setup, re.MULTILINE)[1] for extra in ("postgres", "oauth", "acme")
+    ]
     lines = map(str.strip, "".join([needed, *extras]).splitlines())
     rows = re.findall(r"^   \* - (``.+>=.+``)$", DEPENDENCIES, re.MULTILINE)
     told = [one for row in rows for one in row.strip("`").split("``, ``")]

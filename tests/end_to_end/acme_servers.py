@@ -31,9 +31,11 @@ class Pebble:
         bad_nonces: int = 5,
         accounts: dict[str, str] | None = None,
         reuse: int = 0,
+        sleep: int = 0,
     ) -> None:
         """:param http_port: where it looks for pages, ``tls_port``: for handshakes. :param dns_port: of another DNS server than
-        its own. :param bad_nonces: of a hundred that it does not take. :param accounts: keys of external ones, by id."""
+        its own. :param bad_nonces: of a hundred that it does not take. :param accounts: keys of external ones, by id.
+        :param sleep: seconds it takes for a proof, at most."""
         folder.mkdir(parents=True)
         self.folder = folder
         authority = trustme.CA()
@@ -60,7 +62,7 @@ class Pebble:
         (folder / "pebble.json").write_text(json.dumps({"pebble": settings}))
         self._env = dict(
             os.environ,
-            PEBBLE_VA_NOSLEEP="1",
+            **({"PEBBLE_VA_SLEEPTIME": str(sleep)} if sleep else {"PEBBLE_VA_NOSLEEP": "1"}),
             PEBBLE_WFE_NONCEREJECT=str(bad_nonces),
             PEBBLE_AUTHZREUSE=str(reuse),
         )

@@ -203,6 +203,7 @@ MAY_SEE = {
         "net",
         "store",
         "values",
+        "server.issued",
         "server.publishing",
     },
     "server.backups": {"admin", "config", "errors", "net", "store", "values", "server.stores"},

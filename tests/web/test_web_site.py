@@ -29,7 +29,7 @@ class SiteTests(SynchronousTestCase):
         self.serve("health", "metrics", "mta-sts")
 
     def serve(self, *pages):
-        content = SiteContent(self.health, self.metrics, self.policy)
+        content = SiteContent(self.health, self.metrics, self.policy, proof={"t" * 22: "proof"}.get)
         self.factory = web_factory(content, pages, self.clock, max_connections=2)
 
     async def policy(self, domain):
@@ -104,6 +104,15 @@ class SiteTests(SynchronousTestCase):
         assert self.ask(b"GET " + path + b" HTTP/1.0\r\n\r\n")[0] == 404
         assert self.ask(b"HEAD " + path + b" HTTP/1.0\r\nHost: mta-sts.a.test\r\n\r\n")[::2] == (200, b"")
         assert self.ask(b"POST " + path + b" HTTP/1.0\r\nHost: mta-sts.a.test\r\n\r\n")[0] == 405
+
+    def test_a_proof_for_a_certificate_whatever_pages_there_are(self):
+        self.serve()
+        path = b"/.well-known/acme-challenge/" + b"t" * 22
+        for host in (b"mx.a.test", b"mta-sts.a.test"):
+            status, _, body = self.get(path, host)
+            assert (status, body) == (200, b"proof")
+        for other in (path + b"x", path + b"/x", b"/.well-known/acme-challenge/", b"/.well-known/acme-challenge/%ff"):
+            assert self.get(other)[0] == 404
 
     def test_a_policy_host_has_its_policy_alone(self):
         others = (b"/health", b"/metrics", b"/", b"/.well-known", b"/.well-known/", b"/.well-known/x", b"/mta-sts.txt")
