@@ -72,6 +72,9 @@ class SetupMachine(Protocol):
     def write_self_signed(self, certificate: Path, key: Path, names: Sequence[str]) -> None:
         """Write a certificate nobody vouches for, with its key, each whole or not at all. :raises OSError:"""
 
+    def has_module(self, name: str) -> bool:
+        """Whether a module of Python is installed."""
+
     def certificate_trouble(self, certificate: Path, key: Path, host: str) -> str:
         """Return why a certificate and its key cannot be used, or why programs refuse it for this host by now; "": they can."""
 

@@ -12,6 +12,7 @@ import socket
 import ssl
 import subprocess
 from collections.abc import Collection, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from mailnode.interfaces.dns import DnsAnswer, DnsQuestion
@@ -96,6 +97,13 @@ class MachineAtHand:
     def write_self_signed(self, certificate: Path, key: Path, names: Sequence[str]) -> None:
         """See SetupMachine."""
         write_self_signed(certificate, key, names, self.now())
+
+    def has_module(self, name: str) -> bool:
+        """See SetupMachine."""
+        try:
+            return find_spec(name) is not None
+        except ImportError:  # not even what it is in
+            return False
 
     def certificate_trouble(self, certificate: Path, key: Path, host: str) -> str:
         """See SetupMachine."""

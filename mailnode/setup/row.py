@@ -39,6 +39,11 @@ class SetupPlaces:
         return self.config.parent / "tls"
 
     @property
+    def webroot(self) -> Path:
+        """The directory of proofs that another web server shows."""
+        return self.config.parent / "webroot"
+
+    @property
     def records(self) -> Path:
         """The directory of what is to be published in DNS."""
         return self.config.parent / "dns"

@@ -27,6 +27,7 @@ RestartSec=5
 User={user}
 Group={group}
 {directories}
+ReadWritePaths=-{webroot}
 WorkingDirectory={data}
 UMask=0077
 LimitNOFILE=65536
@@ -83,6 +84,7 @@ def unit_text(places: SetupPlaces, user: str, group: str) -> str:
         group=group,
         directories="\n".join(directories),
         data=_escaped(str(places.data)),
+        webroot=_escaped(str(places.webroot)),
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HERE = "127.0.0.1:8080"  # the http listener that setup configures
+WEB_HOSTS = ("mta-sts", "autoconfig", "autodiscover")  # labels below the domain, under which pages are asked for
 PATHS = ("/.well-known/mta-sts.txt", "/.well-known/autoconfig/", "/mail/config-v1.1.xml", "/autodiscover/")
 
 
@@ -24,7 +25,7 @@ class WebPlaces:
     @property
     def names(self) -> tuple[str, ...]:
         """The names under which these pages are asked for."""
-        extra = tuple(f"{label}.{self.domain}" for label in ("mta-sts", "autoconfig", "autodiscover"))
+        extra = tuple(f"{label}.{self.domain}" for label in WEB_HOSTS)
         return (self.host, *extra)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import os
 import shutil
 import signal
@@ -14,6 +15,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+import trustme
 from servers import PASSWORD, PATIENCE, ROOT, STRICT, Process, program, wait_for
 
 VPS, WORLD, PEER, BIG = "198.51.100.7", "198.51.100.53", "198.51.100.25", "198.51.100.26"
@@ -279,6 +281,32 @@ class Internet:
             subprocess.run(
                 [*map(str, command), *words], input=text, check=True, text=True, env=env, capture_output=True
             )
+
+    def add_authority(self) -> tuple[str, Path]:
+        """Start pebble, which looks at the names of the machine as this internet has them; return its directory and who vouches
+        for its own web server."""
+        folder = self.folder / "pebble"
+        folder.mkdir()
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+        issued = authority.issue_cert(WORLD)
+        issued.private_key_pem.write_to_path(str(folder / "key.pem"))
+        (folder / "cert.pem").write_bytes(b"".join(part.bytes() for part in issued.cert_chain_pems))
+        settings = {
+            "listenAddress": f"{WORLD}:14000",
+            "managementListenAddress": f"{WORLD}:15000",
+            "certificate": str(folder / "cert.pem"),
+            "privateKey": str(folder / "key.pem"),
+            "httpPort": 80,
+            "tlsPort": 443,
+            "ocspResponderURL": "",
+            "externalAccountBindingRequired": False,
+        }
+        (folder / "pebble.json").write_text(json.dumps({"pebble": settings}))
+        command = [program("pebble"), "-config", folder / "pebble.json", "-dnsserver", f"{WORLD}:53"]
+        quick = ["env", "PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_NONCEREJECT=20"]
+        self._start(self.world, [*quick, *command], "ACME directory available")
+        return f"https://{WORLD}:14000/dir", folder / "ca.pem"
 
     def stop(self) -> None:
         """End all of it."""

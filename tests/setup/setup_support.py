@@ -35,6 +35,7 @@ class FakeMachine:
         self.login_trouble = ""
         self.logins: list[object] = []
         self.certificate_wrong = ""
+        self.modules = True
         self.updates: list[object] = []
         self.refuses_updates = ""
         self.page = b""
@@ -80,6 +81,9 @@ class FakeMachine:
     def write_self_signed(self, certificate, key, names):
         write_self_signed(certificate, key, names, self.time)
 
+    def has_module(self, name):
+        return self.modules
+
     def certificate_trouble(self, certificate, key, host):
         return self.certificate_wrong
 
@@ -124,6 +128,7 @@ class FakeServer:
         self.accounts: dict[str, dict[str, object]] = {}
         self.keys: list[dict[str, str]] = []
         self.records: list[dict[str, str]] = []
+        self.certificates: list[dict[str, object]] = []
         self.results: dict[str, object] = {}
         self.refuses: dict[str, str] = {}
 
@@ -159,6 +164,12 @@ class FakeServer:
 
     def domain_records(self, name):
         return {"domain": name, "records": self.records, "notes": []}
+
+    def certificate_list(self):
+        return {"certificates": self.certificates}
+
+    def certificate_renew(self):
+        self.certificates = [{"names": ["mail.example.org"], "not_after": "2027-01-01T00:00:00Z"}]
 
     def account_show(self, address):
         if address not in self.accounts:

@@ -36,7 +36,7 @@ def alone(world, item):
 @pytest.fixture
 def ready(world):
     """A world in which nothing is missing, and a server starts when it is told to."""
-    world.given |= {"password": ""}
+    world.given |= {"password": "", "acme": "no"}
     world.machine.dns |= {("example.org", "NS"): ("ns.example.net",), ("ns.example.net", "A"): ("203.0.113.53",)}
     world.machine.at_servers["203.0.113.53"] = {}
     world.given["arrives"] = "yes"
@@ -45,7 +45,7 @@ def ready(world):
         world.machine.ran.append(list(command))
         if Path(command[0]).name == "twistd" or "enable" in command:
             world.server.running = True
-        return ProgramRan(0, "", "")
+        return world.machine.results.get(Path(command[0]).name, ProgramRan(0, "", ""))
 
     world.machine.run = start
     return world
@@ -246,6 +246,61 @@ def test_one_s_own_certificate_that_has_expired_is_not_put_into_use(ready, tmp_p
     ready.machine.certificate_wrong = ""
     run(ready)
     assert load(ready.places.config).tls.certificate == tmp_path / "own.pem"
+
+
+def test_the_server_gets_its_certificate_by_itself(ready):
+    ready.given |= {"acme": "yes", "acme_directory": "https://ca.example/dir"}
+    found = run(ready)
+    assert found["certificate-files"].state is DONE and "ca.example" in found["certificate-files"].seen
+    assert found["certificate"].state is DONE and "until 2027-01-01" in found["certificate"].seen
+    config = load(ready.places.config)
+    assert config.acme.terms_agreed and config.acme.directory == "https://ca.example/dir" and config.tls is None
+    assert {"mta-sts.example.org", "autoconfig.example.org"} <= set(config.acme.names)
+    assert {listener.endpoint.rpartition(":")[2] for listener in config.listener} >= {"80", "443"}
+    assert not (ready.places.tls / "self-signed.pem").exists()
+
+
+def test_beside_another_web_server_it_proves_its_names_in_a_folder(ready):
+    ready.given |= {"acme": "yes"}
+    ready.machine.results["ss"] = ProgramRan(0, 'LISTEN 0 511 *:443 *:* users:(("nginx",pid=1,fd=6))\n', "")
+    run(ready)
+    config = load(ready.places.config)
+    assert config.acme.webroot == ready.places.webroot and config.mta_sts is not None
+    assert not {listener.endpoint.rpartition(":")[2] for listener in config.listener} & {"80", "443"}
+    assert (
+        f"ssl_certificate {ready.places.data}/acme/ecdsa.pem"
+        in (ready.places.config.parent / "web/nginx.conf").read_text()
+    )
+
+
+def test_an_authority_that_refuses_is_told_in_its_words(ready):
+    ready.given |= {"acme": "yes"}
+    ready.server.refuses["certificate.renew"] = "mail.example.org: the authority did not find the page"
+    found = run(ready)["certificate"]
+    assert found.state is FAILED and "did not find the page" in found.seen and "certificate list" in found.mend
+
+
+def test_nobody_agrees_to_terms_but_a_person(ready):
+    del ready.given["acme"]
+    assert run(ready)["certificate"].state is SKIPPED
+    assert load(ready.places.config).acme is None
+
+
+def test_without_the_library_it_says_how_it_is_installed(ready):
+    ready.given |= {"acme": "yes"}
+    ready.machine.modules = False
+    found = run(ready)["certificate-files"]
+    assert found.state is FAILED and "pip install '.[acme]'" in found.mend
+
+
+def test_the_pin_of_a_key_that_will_be_replaced_is_not_published(ready):
+    ready.server.records = [{"name": "_25._tcp.mail.example.org", "type": "TLSA", "value": "3 1 1 00", "why": "pin"}]
+    run(ready)
+    assert "TLSA" not in (ready.places.records / "example.org.txt").read_text()
+    ready.given |= {"acme": "yes"}
+    run(ready)
+    run(ready)  # with the certificate that the first run got
+    assert "TLSA" in (ready.places.records / "example.org.txt").read_text()
 
 
 def test_a_key_that_was_made_and_not_given_to_the_server_is_given(ready):

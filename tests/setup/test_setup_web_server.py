@@ -53,6 +53,14 @@ def test_one_that_is_not_known_gets_what_all_of_them_need(world):
     assert names == {"nginx.conf", "apache.conf", "caddy.conf"}
 
 
+def test_what_the_server_gets_is_where_the_snippets_say(world):
+    from mailnode.acme.files import certificate_file
+    from mailnode.setup.items.certificate import certificate_files
+
+    world.given["acme"] = "yes"
+    assert set(certificate_files(world.around())) == {certificate_file(world.places.data / "acme", "ecdsa")}
+
+
 def places(tmp_path):
     certificate, key = tmp_path / "c.pem", tmp_path / "k.pem"
     write_self_signed(certificate, key, ["mail.example.org"], 1_790_000_000.0)

@@ -9,12 +9,15 @@ from mailnode.config.file import ConfigTable
 from mailnode.config.loader import load
 from mailnode.config.schema import Config
 from mailnode.errors import ConfigurationError
+from mailnode.setup.checking import LISTENERS
 from mailnode.setup.files import Owner, write_whole
-from mailnode.setup.items.certificate import certificate_files
+from mailnode.setup.items.certificate import Source, acme_table, certificate_files, source
 from mailnode.setup.items.outgoing import smarthost_table
 from mailnode.setup.items.system_user import serving_owner
+from mailnode.setup.items.web_server import found_server
 from mailnode.setup.row import SetupItem, Surrounded
 from mailnode.setup.trouble import SetupTrouble
+from mailnode.setup.web_snippets import WEB_HOSTS
 from mailnode.setup.words import ADDRESSES, HOST_NAME
 from mailnode.values.address import domain_key
 from mailnode.values.item import Item, ItemState
@@ -30,23 +33,28 @@ HEAD = (
 
 def wanted_table(around: Surrounded) -> ConfigTable:
     """Return the configuration of this machine. :raises AnswerNeeded: :raises SetupTrouble:"""
-    certificate, key = certificate_files(around)
     host, addresses = around.answers.of(HOST_NAME), around.answers.of(ADDRESSES).split()
+    table: ConfigTable = {"server": {"hostname": host, "data": str(around.places.data), "addresses": addresses}}
     anywhere = "tcp6" if IPV6.exists() else "tcp"  # tcp6 takes IPv4 too
-    table: ConfigTable = {
-        "server": {"hostname": host, "data": str(around.places.data), "addresses": addresses},
-        "tls": {"certificate": str(certificate), "key": str(key)},
-        "domain": [{"name": around.domain}],
-        "listener": [
-            {"protocol": "smtp", "endpoint": f"{anywhere}:25", "tls": "starttls"},
-            {"protocol": "submission", "endpoint": f"{anywhere}:465", "tls": "implicit"},
-            {"protocol": "submission", "endpoint": f"{anywhere}:587", "tls": "starttls"},
-            {"protocol": "imap", "endpoint": f"{anywhere}:993", "tls": "implicit"},
-            {"protocol": "imap", "endpoint": f"{anywhere}:143", "tls": "starttls"},
-            {"protocol": "pop3", "endpoint": f"{anywhere}:995", "tls": "implicit"},
-            {"protocol": "http", "endpoint": "tcp:8080:interface=127.0.0.1"},
-        ],
-    }
+    listeners: list[ConfigTable] = [
+        {"protocol": protocol, "endpoint": f"{anywhere}:{port}", "tls": tls} for protocol, port, tls in LISTENERS
+    ]
+    listeners.append({"protocol": "http", "endpoint": "tcp:8080:interface=127.0.0.1"})
+    if source(around) is Source.AUTHORITY:
+        beside = found_server(around) is not None
+        names = [f"{label}.{around.domain}" for label in WEB_HOSTS]
+        table["acme"] = acme_table(around, names, around.places.webroot if beside else None)
+        if beside:
+            table |= {"mta_sts": {}, "published": {"clients": "yes"}}
+        else:
+            listeners += [
+                {"protocol": "http", "endpoint": f"{anywhere}:80", "pages": []},
+                {"protocol": "http", "endpoint": f"{anywhere}:443", "tls": "implicit", "pages": ["mta-sts", "clients"]},
+            ]
+    else:
+        certificate, key = certificate_files(around)
+        table["tls"] = {"certificate": str(certificate), "key": str(key)}
+    table |= {"domain": [{"name": around.domain}], "listener": listeners}
     smarthost = smarthost_table(around)
     if smarthost is not None:
         table["queue"] = {"smarthost": smarthost}

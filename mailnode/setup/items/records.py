@@ -9,6 +9,7 @@ from typing import cast
 from mailnode.admin.published import ZoneRecords
 from mailnode.admin.zone_text import as_lines, as_nsupdate, as_zone_file
 from mailnode.checks.zone_check import RecordCheck
+from mailnode.setup.items.certificate import has_lasting_key
 from mailnode.setup.items.tsig import is_settled, key_of, key_server, replaces
 from mailnode.setup.row import SetupItem, Surrounded
 from mailnode.setup.trouble import SetupTrouble
@@ -18,13 +19,17 @@ from mailnode.values.dns_update import ZoneChange
 from mailnode.values.item import Item, ItemState
 from mailnode.values.published import DnsRecord, Published
 
-FILES, PUBLISHED, NAME = "dns-records", "dns-published", "dns-visible"
+FILES, PUBLISHED, NAME, PINS = "dns-records", "dns-published", "dns-visible", "dns-pins"
 PAUSE = 5.0  # seconds between two looks at the servers of a zone
 SHOWN = 3  # records that are named in a line
 
 
 def _records(around: Surrounded) -> ZoneRecords:
-    return cast(ZoneRecords, around.operate("domain.records", {"name": around.domain}))
+    """Return them, but for the pins (TLSA) of a key that is about to be replaced: they would have others send nothing."""
+    told = cast(ZoneRecords, around.operate("domain.records", {"name": around.domain}))
+    if has_lasting_key(around):
+        return told
+    return {**told, "records": [one for one in told["records"] if one["type"] != "TLSA"]}
 
 
 def _wanted(around: Surrounded) -> list[DnsRecord]:
@@ -56,6 +61,16 @@ def _write_files(around: Surrounded) -> None:
     for path, text in _files(around).items():
         if not path.exists() or path.read_text() != text:
             around.write(path, text, 0o644)
+
+
+def _look_at_pins(around: Surrounded) -> Item:
+    if not has_lasting_key(around):
+        return Item(PINS, ItemState.SKIPPED, "the key of the certificate in use is not there to stay")
+    if _look_at_files(around).state is ItemState.TO_DO:
+        return Item(PINS, ItemState.TO_DO, "the records that pin the key (TLSA) are to be written into the same files")
+    return Item(
+        PINS, ItemState.DONE, "those that pin the key (TLSA) stand in the same files: for a zone that is signed"
+    )
 
 
 # Published by setup itself
@@ -125,7 +140,7 @@ def _look(around: Surrounded) -> Item:
         return Item(
             NAME, ItemState.WAITING, seen, f"Publish what stands in {file}; setup sees it when it is run again."
         )
-    return Item(NAME, ItemState.DONE, f"all {len(judged)} stand at the zone's own servers")
+    return Item(NAME, ItemState.DONE, "all that are needed stand at the zone's own servers")
 
 
 def _named(records: Sequence[RecordCheck]) -> str:
@@ -179,4 +194,12 @@ ITEM = SetupItem(
     wait=_wait,
     needs=(FILES,),
     explained="The zone's own servers are asked, each of them: a resolver may remember for an hour that a name was not there.",
+)
+PINS_ITEM = SetupItem(
+    PINS,
+    _look_at_pins,
+    _write_files,
+    needs=("certificate",),
+    explained="Where a zone is signed with DNSSEC, other servers send only to who has the key that is pinned there (DANE). "
+    "In a zone that is not signed these records are of no use.",
 )

@@ -25,11 +25,6 @@ SS_TIMEOUT = 10.0  # seconds
 _LISTENER = re.compile(r'^\S+\s+\d+\s+\d+\s+\S*?:(\d+)\s+\S+(?:\s+users:\(\("([^"]+)")?', re.MULTILINE)
 
 
-def webroot(around: Surrounded) -> Path:
-    """Return the folder whose proofs another web server shows."""
-    return around.places.config.parent / "webroot"
-
-
 def found_server(around: Surrounded) -> str | None:
     """Return the name of the program that has port 80 or 443, "" where it is not told; None: nobody, or this server, has them."""
     ran = around.machine.run(["ss", "-Hltnp"], SS_TIMEOUT)
@@ -51,12 +46,12 @@ def _look(around: Surrounded) -> Item:
         return Item(NAME, ItemState.TO_DO, f"what {name or 'the web server'} needs is to be written into a file")
     shown = around.machine.page_here(around.answers.of(HOST_NAME), f"{PROOFS}/{PROBE}")
     if shown.strip() == PROBE.encode():
-        return Item(NAME, ItemState.DONE, f"{name or 'the web server'} shows what it should of {webroot(around)}")
+        return Item(NAME, ItemState.DONE, f"{name or 'the web server'} shows what it should of {around.places.webroot}")
     files = "\n".join(map(str, snippets))
     return Item(
         NAME,
         ItemState.TO_DO,
-        f"{name or 'a web server'} has the ports 80 and 443, and does not show {webroot(around)} yet",
+        f"{name or 'a web server'} has the ports 80 and 443, and does not show {around.places.webroot} yet",
         f"Take this over into its configuration, reload it, and run setup again:\n{files}",
     )
 
@@ -64,20 +59,20 @@ def _look(around: Surrounded) -> Item:
 def _snippets(around: Surrounded, name: str) -> dict[Path, str]:
     """Return what belongs into the configuration of the server that was found, or of each that is known."""
     certificate, key = certificate_files(around)
-    places = WebPlaces(around.answers.of(HOST_NAME), around.domain, webroot(around), certificate, key)
+    places = WebPlaces(around.answers.of(HOST_NAME), around.domain, around.places.webroot, certificate, key)
     kinds = [KNOWN[name]] if name in KNOWN else list(SNIPPETS)
     return {around.places.config.parent / "web" / f"{kind}.conf": SNIPPETS[kind](places) for kind in kinds}
 
 
 def _probe(around: Surrounded) -> Path:
-    return webroot(around) / PROOFS.strip("/") / PROBE
+    return around.places.webroot / PROOFS.strip("/") / PROBE
 
 
 def _do(around: Surrounded) -> None:
     owner = serving_owner(around)
     keeper = Owner(0 if around.is_root else owner.uid, owner.gid)
     make_directory(around.places.config.parent / "web", 0o755, keeper)
-    for path in (webroot(around), webroot(around) / ".well-known", _probe(around).parent):
+    for path in (around.places.webroot, around.places.webroot / ".well-known", _probe(around).parent):
         make_directory(path, 0o755, owner)
     write_whole(_probe(around), f"{PROBE}\n".encode(), 0o644, owner)
     for path, text in _snippets(around, found_server(around) or "").items():
