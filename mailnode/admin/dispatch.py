@@ -8,6 +8,7 @@ from mailnode import errors
 from mailnode.admin import (
     accounts,
     aliases,
+    backup_import,
     backups,
     certificates,
     configs,
@@ -42,6 +43,7 @@ from mailnode.errors import DomainError
 _NOUNS = (
     accounts,
     aliases,
+    backup_import,
     backups,
     certificates,
     configs,
@@ -85,7 +87,7 @@ _WORDS: dict[type[DomainError], tuple[Reason, str]] = {
     errors.InUse: (Reason.CONFLICT, "is in use"),
     errors.BadAddress: (Reason.WRONG_VALUE, "not an address or domain"),
     errors.BadMailboxName: (Reason.WRONG_VALUE, "not a mailbox name"),
-    errors.Busy: (Reason.FAILED, "the server is too busy, try again"),
+    errors.Busy: (Reason.BUSY, "the server is too busy, try again"),
     errors.OverQuota: (Reason.FAILED, "there is no room, its quota is reached"),
     errors.BackupRefused: (Reason.FAILED, "this cannot be done"),
     errors.StoreUnavailable: (Reason.FAILED, "the store cannot be written at the moment; see the log"),

@@ -11,7 +11,7 @@ from twisted.logger import Logger
 from mailnode.admin.administration import Administration
 from mailnode.admin.finding import about, find_account
 from mailnode.admin.operations import OpenFile, OperationFailed, Reason, operation
-from mailnode.errors import BlobDamaged, Busy, KeywordLimit, MailboxExists, NoSuchMailbox
+from mailnode.errors import BlobDamaged, KeywordLimit, MailboxExists, NoSuchMailbox
 from mailnode.interfaces.store import IMailAccount, IMailbox
 from mailnode.message.lineends import LineEnds
 from mailnode.values.events import emit
@@ -143,17 +143,13 @@ async def moving_place(
     if len(arriving) > MOST:
         raise OperationFailed(Reason.WRONG_VALUE, f"more than {MOST} messages at once")
     mail = admin.mail.account(account.id)
-    answer: MessagesPlaced = {"behind": False, "busy": False, "uidnext": seen, "uids": [], "lost_keywords": []}
+    answer: MessagesPlaced = {"behind": False, "uidnext": seen, "uids": [], "lost_keywords": []}
     async with admin.moving.of((account.id, mailbox)):
         if await _uidnext(mail, mailbox) > seen:
             answer["behind"] = True
             return answer
-        try:
-            new = await _staged(admin, mail, arriving, content)
-            await _append(mail, mailbox, new, answer)
-        except Busy:
-            answer["busy"] = True
-            return answer
+        new = await _staged(admin, mail, arriving, content)
+        await _append(mail, mailbox, new, answer)
     emit(
         _log,
         "messages.moved_in",

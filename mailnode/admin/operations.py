@@ -48,6 +48,7 @@ class Reason(IntEnum):
     NOT_FOUND = 3
     UNREACHABLE = 4  # no server, and no store that could be opened
     CONFLICT = 5
+    BUSY = 6  # now; it may be asked again
 
 
 class OperationFailed(Exception):

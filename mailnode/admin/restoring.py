@@ -68,17 +68,20 @@ async def restore_mail(
     for mailbox_id, name in boxes:
         if wanted is not None and name != wanted:
             continue
-        restoring = _ComingBack(admin, kept, source, admin.mail.account(account.id), target or name, told)
-        async for one in _messages(kept, source, mailbox_id):
+        restoring = KeptMail(admin, kept, source, admin.mail.account(account.id), target or name)
+        async for one in messages_of(kept, source, mailbox_id):
             if says(one.keys, search, one.internaldate) and _is_missed(told, name, one, here) and not only_list:
                 with about(address):
                     await restoring.add(one)
         with about(address):
             await restoring.place()
+        told["restored"] += restoring.placed
+        told["damaged"] += restoring.damaged
     return told
 
 
-async def _messages(kept: IBackupMail, source: str, mailbox_id: int) -> AsyncIterator[BackedUpMessage]:
+async def messages_of(kept: IBackupMail, source: str, mailbox_id: int) -> AsyncIterator[BackedUpMessage]:
+    """Yield the messages of a mailbox, ascending by UID."""
     after = 0
     while some := await kept.messages(source, mailbox_id, after):
         for one in some:
@@ -97,18 +100,17 @@ def _is_missed(told: MailRestored, mailbox: str, one: BackedUpMessage, here: Con
     return True
 
 
-class _ComingBack:
+class KeptMail:
     """Messages on their way into one mailbox, some at a time."""
 
-    def __init__(
-        self, admin: Administration, kept: IBackupMail, source: str, mail: IMailAccount, name: str, told: MailRestored
-    ) -> None:
+    def __init__(self, admin: Administration, kept: IBackupMail, source: str, mail: IMailAccount, name: str) -> None:
         self._admin = admin
         self._kept = kept
         self._source = source
         self._mail = mail
         self._name = name
-        self._told = told
+        self.placed = 0
+        self.damaged = 0  # that the backup does not have as they were
         self._waiting: list[NewMessage] = []
 
     async def add(self, one: BackedUpMessage) -> None:
@@ -116,7 +118,7 @@ class _ComingBack:
         try:
             content = await self._kept.read(self._source, one.blob)
         except BlobDamaged:
-            self._told["damaged"] += 1
+            self.damaged += 1
             return
         facts = await self._admin.threads.run("cpu", read_facts, content)
         staged = await self._mail.blobs().put(content)
@@ -135,7 +137,7 @@ class _ComingBack:
             await box.append(waiting)
         except KeywordLimit:  # the account has other keywords by now
             await box.append([new._replace(keywords=()) for new in waiting])
-        self._told["restored"] += len(waiting)
+        self.placed += len(waiting)
 
 
 def _record(mailbox: str, one: BackedUpMessage) -> BackupMessageRecord:

@@ -8,13 +8,14 @@ from typing import TypeVar
 import click
 
 from mailnode.admin.administration import BackupRecord, BackupReport, Restored
+from mailnode.admin.backup_import import BackupImported
 from mailnode.admin.restoring import MailRestored
 from mailnode.admin.undelete import Undeleted
 from mailnode.ctl import display
 from mailnode.ctl.parts import show, shown
 from mailnode.ctl.wording import Words
 
-F = TypeVar("F", BackupReport, Restored, MailRestored)
+F = TypeVar("F", BackupReport, Restored, MailRestored, BackupImported)
 
 _DIRECTORY: dict[str, list[click.Parameter]] = {"directory": [click.Argument(["directory"], metavar="DIR")]}
 _LIST: dict[str, list[click.Parameter]] = {
@@ -86,6 +87,20 @@ def _mail_restored(result: MailRestored) -> str:
     rows = display.table(result["messages"], ("mailbox", "date", "sender", "subject", "size"))
     return "\n".join([*([rows, ""] if rows else []), *lines])
 
+
+def _imported(result: BackupImported) -> str:
+    lines = [
+        f"backup: {result['backup']}",
+        f"messages in it: {result['found']}",
+        f"here already: {result['present']}, {result['flags_added']} got flags",
+        f"brought: {result['brought']}",
+    ]
+    if result["damaged"]:
+        lines.append(f"damaged in the backup: {result['damaged']}")
+    return "\n".join(lines)
+
+
+backup_imported = _told(_imported, "damaged")
 
 BACKUP_WORDS = {
     "backup.make": Words(

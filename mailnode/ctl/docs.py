@@ -39,6 +39,8 @@ Exit codes
      - no server could be reached and its store could not be opened
    * - 5
      - it is there already, or something still stands on it
+   * - 6
+     - the server is too busy now; try again
 
 Nothing but mistakes, questions and warnings goes to standard error. A command that changes something and succeeds prints
 nothing, unless it says otherwise. One that leaves an alias, or a domain's catch-all, with a target in a local domain that
@@ -77,6 +79,12 @@ it was refused, and by whom), ``score``, ``junk_at``, ``refuse_at``, ``refusals`
 ``policy``, ``answer``, ``score``, ``reason``, ``own`` (it is about one recipient) and ``seconds``, ``lookups``, each with
 ``type``, ``name``, ``records``, ``failure`` and ``seconds``, ``recipients``, each with ``address``, ``outcome``, ``reply``
 and ``header``, and ``header`` (fields on top of everybody's copy).
+``import``: ``source``, ``address``, ``complete``, ``stopped`` (why it ended before its end), ``folders``, ``skipped`` (each with
+``folder`` and ``why``), ``brought``, ``octets``, ``present``, ``flags_added``, ``failed``, ``seconds``; of each folder ``folder``,
+``mailbox``, ``why`` (it has another name), ``messages`` (there), ``brought``, ``octets``, ``present`` (here already),
+``flags_added``, ``flags_here_only``, ``gone_here``, ``gone_there``, ``lost_keywords``, ``failed``, ``failures``.
+``import mailnode``: ``backup``, ``found``, ``present``, ``brought``, ``flags_added``, ``damaged``. ``export``: ``address``,
+``target``, ``mailboxes``, ``messages`` (that are there now), ``written``, ``damaged``.
 ``filter show``: ``account``, ``junk`` and ``good`` (messages learnt), ``words``, ``senders``, ``learnt_at``.
 ``filter forget``: ``forgotten``.
 ``tls servers``: ``domain``, ``host``, ``level`` (the best of late: verified, encrypted, plain), ``last_verified``,

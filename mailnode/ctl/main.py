@@ -63,9 +63,9 @@ def demo(place: Place, as_json: bool) -> None:
 
 main.add_command(setup)
 main.add_command(sieve)
-grow(main, OPERATIONS)
 main.add_command(import_group)
 main.add_command(export_group)
+grow(main, OPERATIONS)
 
 if __name__ == "__main__":
     main()

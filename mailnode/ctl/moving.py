@@ -65,7 +65,7 @@ def bring(place: Place, address: str, source: MakeSource, wishes: ImportWishes, 
         clock = WallWaits()
         progress = ShownProgress(clock)
         opened = source(clock, progress.waits)
-        run = MailImport(opened, ImportTarget(calls, address, clock), clock, progress, wishes)
+        run = MailImport(opened, ImportTarget(calls, address), clock, progress, wishes)
         try:
             run.run()
         except SourceFailed as failed:

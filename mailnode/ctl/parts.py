@@ -42,6 +42,7 @@ EXIT_CODES = {
     Reason.NOT_FOUND: 3,
     Reason.UNREACHABLE: 4,
     Reason.CONFLICT: 5,
+    Reason.BUSY: 6,
 }
 
 AS_JSON = click.Option(["--json", "as_json"], is_flag=True, help="Print JSON.")

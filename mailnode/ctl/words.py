@@ -18,7 +18,7 @@ from mailnode.admin.published import ZoneCheck, ZoneRecords
 from mailnode.admin.store import StoreVerified
 from mailnode.admin.zone_text import as_lines, as_nsupdate, as_zone_file
 from mailnode.ctl import display, doctor_words, zone
-from mailnode.ctl.backup_words import BACKUP_WORDS
+from mailnode.ctl.backup_words import BACKUP_WORDS, backup_imported
 from mailnode.ctl.certificate_words import CERTIFICATE_WORDS
 from mailnode.ctl.config_words import CONFIG_WORDS
 from mailnode.ctl.parts import OctetsType, Place, changed, show, shown
@@ -409,6 +409,17 @@ WORDS = {
         "Take all rights in MAILBOX of ADDRESS back from WHO; show the list.", shown(display.rights)
     ),
     # Mail that moves in and out: what its commands are made of
+    "import.mailnode": Words(
+        """Bring the mail that ACCOUNT had when a backup was made to the account TARGET: what does not stand there already.
+
+        DIR is a directory of backups; the latest is taken. The server reads it, beside the mail that TARGET has. Mailboxes that
+        are not there are made. A message that stands in its mailbox already gets the flags it had. Ends with 1 when the backup
+        does not have some messages as they were.
+        """,
+        backup_imported,
+        options={"backup": "Its name, where it is not the latest."},
+        instead={"directory": [click.Argument(["directory"], metavar="DIR")]},
+    ),
     "moving.mailboxes": Words(is_command=False),
     "moving.mailbox": Words(is_command=False),
     "moving.messages": Words(is_command=False),

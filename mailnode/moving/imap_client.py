@@ -118,7 +118,7 @@ class ForeignImap:
         """The prefixes of one's own folders, and of those of others (RFC 2342); none where it is not told."""
         if "NAMESPACE" not in self.capabilities:
             return [], []
-        for reply in self._link.command("NAMESPACE"):
+        for reply in self._done("NAMESPACE"):
             if isinstance(reply, DataReply) and reply.word == "NAMESPACE" and len(reply.items) >= 3:
                 own, others, shared = map(_prefixes, reply.items[:3])
                 return own, [*others, *shared]

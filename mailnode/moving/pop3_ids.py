@@ -31,11 +31,15 @@ class Pop3Ids:
         self._place = place
         try:
             self._session = _connected(place)
+        except (poplib.error_proto, OSError) as error:
+            raise SourceFailed(f"POP3 at {place.host}: {_words(error)}") from None
+        try:
             self._session.user(login.user)
             self._session.pass_(login.password)
             sizes = dict(_numbers(self._session.list()[1]))
             uidls = [_pair(line) for line in self._session.uidl()[1]]
         except (poplib.error_proto, OSError, ValueError) as error:
+            self._session.close()
             raise SourceFailed(f"POP3 at {place.host}: {_words(error)}") from None
         good = [(int(number), uidl) for number, uidl in uidls if number.isdigit() and 0 < len(uidl) <= MAX_UIDL]
         self._messages = [Pop3Message(number, sizes.get(number, 0), uidl) for number, uidl in sorted(good)]

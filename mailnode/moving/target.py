@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, cast
 
 from mailnode.moving.batch import BatchedMessage
-from mailnode.moving.model import MovingClock, SourceFailed, SourceMessage, StoreCalls
+from mailnode.moving.model import SourceMessage, StoreCalls
 from mailnode.values.moving import (
     ArrivingMessage,
     ImportNoted,
@@ -17,9 +17,6 @@ from mailnode.values.moving import (
     MessagesPlaced,
 )
 
-BUSY_WAIT = 1.0  # seconds after which a busy server is asked again, at first
-BUSY_LONGEST = 30.0
-BUSY_TRIES = 60
 FLAGS_TOGETHER = 500  # messages
 
 
@@ -85,10 +82,9 @@ class MailboxIndex:
 class ImportTarget:
     """The account that mail moves to."""
 
-    def __init__(self, calls: StoreCalls, address: str, clock: MovingClock) -> None:
+    def __init__(self, calls: StoreCalls, address: str) -> None:
         self.address = address
         self._calls = calls
-        self._clock = clock
 
     def mailboxes(self, source: str) -> MailboxesHere:
         """All its mailboxes. :param source: whose notes to tell with them."""
@@ -109,37 +105,29 @@ class ImportTarget:
 
     def place(self, index: MailboxIndex, messages: Sequence[BatchedMessage], content: object) -> MessagesPlaced | None:
         """Place messages; durable when this returns. None: something came into the mailbox meanwhile, and the index knows it
-        now: look whether it is one of these. :param content: an open file with their octets.
-
-        :raises SourceFailed: the server is busy for long."""
+        now: look whether it is one of these. :param content: an open file with their octets."""
         arriving = [
             ArrivingMessage(
                 one.octets, one.message.internaldate, one.message.offset, one.message.flags, one.message.uidl
             ).as_text()
             for one in messages
         ]
-        wait = BUSY_WAIT
-        for _ in range(BUSY_TRIES):
-            done = cast(
-                MessagesPlaced,
-                self._calls.call(
-                    "moving.place",
-                    address=self.address,
-                    mailbox=index.mailbox["id"],
-                    seen=index.uidnext,
-                    messages=arriving,
-                    content=content,
-                ),
-            )
-            if done["behind"]:
-                index.catch_up()
-                return None
-            if not done["busy"]:
-                index.placed(messages, done["uids"], done["uidnext"])
-                return done
-            self._clock.sleep(wait)
-            wait = min(wait * 2, BUSY_LONGEST)
-        raise SourceFailed("the server here is too busy")
+        done = cast(
+            MessagesPlaced,
+            self._calls.call(
+                "moving.place",
+                address=self.address,
+                mailbox=index.mailbox["id"],
+                seen=index.uidnext,
+                messages=arriving,
+                content=content,
+            ),
+        )
+        if done["behind"]:
+            index.catch_up()
+            return None
+        index.placed(messages, done["uids"], done["uidnext"])
+        return done
 
     def add_flags(self, index: MailboxIndex, flags: Mapping[int, Iterable[str]]) -> None:
         """Add flags to messages, by UID."""

@@ -52,7 +52,6 @@ class MessagesPlaced(TypedDict):
     """Messages that stand in a mailbox now; durable."""
 
     behind: bool  # nothing was done: the mailbox has messages that whoever asks has not seen
-    busy: bool  # nothing was done: the server has no time now
     uidnext: int
     uids: list[int]  # in the order of the messages
     lost_keywords: list[str]  # for which the account has no room

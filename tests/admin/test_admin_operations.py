@@ -24,8 +24,16 @@ from mailnode.ctl.words import WORDS
 from mailnode.net.no_reactor import run_now
 from mailnode.server.administration import administration
 
-NO_OPERATIONS = {("check",), ("demo",), ("setup",)}  # they look at files and the machine
-OF_MANY = ("import", "export")  # groups whose commands do many operations each: those of the noun "moving"
+NO_OPERATIONS = {
+    ("check",),
+    ("demo",),
+    ("setup",),
+    ("sieve", "check"),
+    ("sieve", "test"),
+}  # they look at files and the machine
+# What does many operations each: those of the noun "moving".
+OF_MANY = {("import", kind) for kind in ("imap", "maildir", "mbox")}
+OF_MANY |= {("export", kind) for kind in ("maildir", "mbox", "tar")}
 PAGE = (Path(__file__).parents[2] / "docs/commands.rst").read_text()
 
 
@@ -84,7 +92,7 @@ def leaves(group, path=()):
             yield (*path, name), command
 
 
-COMMANDS = {path: command for path, command in leaves(main) if path not in NO_OPERATIONS and path[0] not in OF_MANY}
+COMMANDS = {path: command for path, command in leaves(main) if path not in NO_OPERATIONS | OF_MANY}
 
 
 def path_of(name):

@@ -32,7 +32,7 @@ class OldDovecot:
     def __init__(self, node, command, folder):
         self.node = node
         self.folder = folder
-        self.imap, self.pop3 = free_port(), free_port()
+        self.imap, self.pop3, self.starttls = free_port(), free_port(), free_port()
         owner = pwd.getpwnam("nobody")
         (folder / "mail").mkdir()
         shutil.chown(folder / "mail", owner.pw_uid, owner.pw_gid)
@@ -71,7 +71,7 @@ namespace inbox {{
 }}
 service imap-login {{
   inet_listener imap {{
-    port = 0
+    port = {self.starttls}
   }}
   inet_listener imaps {{
     port = {self.imap}
@@ -233,6 +233,36 @@ def test_the_certificate_and_the_password_are_looked_at(node, dovecot, secret, t
     assert refused.returncode == 1 and "the login is refused" in json.loads(refused.stdout)["stopped"]
 
 
+def test_starttls_and_without_tls_where_that_is_asked_for(node, dovecot, secret):
+    node.add_account("emil@a.test")
+    with dovecot.session("emil") as old:
+        append(old, "INBOX", "()", message("one"))
+    words = arguments(node, dovecot, "emil", *secret)
+    words[words.index("--port") + 1] = str(dovecot.starttls)
+    assert json.loads(node.ctl(*words, "--tls", "starttls").stdout)["brought"] == 1
+    assert json.loads(node.ctl(*words, "--tls", "none").stdout)["present"] == 1
+    refused = node.ctl(*words, check=False)
+    assert refused.returncode == 1 and "TLS" in json.loads(refused.stdout)["stopped"]
+
+
+ODD = ["a &- b", "Sub/tief/tiefer", "INBOX/below", "x" * 180, "dots.in it", " spaces ", "&ZeVnLIqe-", "%\\*"]
+
+
+def test_folders_with_odd_names_come_over(node, dovecot, secret):
+    node.add_account("odd@a.test")
+    with dovecot.session("odd") as old:
+        made = []
+        for name in ODD:
+            quoted = '"' + name.replace("\\", "\\\\") + '"'
+            if old.create(quoted)[0] == "OK":
+                append(old, quoted, "()", message(f"in {len(made)}"))
+                made.append(name)
+    assert len(made) >= 5
+    report = json.loads(node.ctl(*arguments(node, dovecot, "odd", *secret)).stdout)
+    assert (report["brought"], report["failed"], report["skipped"]) == (len(made), 0, [])
+    assert json.loads(node.ctl(*arguments(node, dovecot, "odd", *secret)).stdout)["brought"] == 0
+
+
 def started(node, words):
     env = dict(os.environ, PYTHONPATH=str(ROOT))
     command = [sys.executable, "-m", "mailnode.ctl.main", "--config", str(node.config), *words]
@@ -274,3 +304,38 @@ def test_kill_9_in_the_middle_loses_nothing_and_brings_nothing_twice(node, dovec
     assert report["complete"]
     found = [body for body, *_ in contents(node, user, "INBOX")]
     assert len(found) == len(set(found)) == 120
+
+
+FULL = """
+mount -t tmpfs -o size=32M tmpfs "$1" && cp -a "$2/." "$1/data" || exit 99
+bring() { "$3" -m mailnode.ctl.main --data "$1/data" import maildir "$2" alice@mailnode.test --json 2>/dev/null; echo; }
+dd if=/dev/zero of="$1/ballast" bs=1M count=$4 2>/dev/null
+TMPDIR=$5 bring "$1" "$6" "$3"
+rm "$1/ballast"
+TMPDIR=$5 bring "$1" "$6" "$3"
+"$3" -m mailnode.ctl.main --data "$1/data" store verify --contents
+"""
+
+
+@pytest.mark.parametrize("full", ["the store", "what messages pass through"])
+def test_a_full_disk_ends_it_in_words_and_the_next_run_goes_on(tmp_path, full):
+    if os.getuid() != 0:
+        (pytest.fail if STRICT else pytest.skip)("a file system is mounted by root only")
+    small, made, old = (tmp_path / name for name in ("small", "made", "old"))
+    for folder in (small, made, old / "cur"):
+        folder.mkdir(parents=True, mode=0o700)
+    env = dict(os.environ, PYTHONPATH=str(ROOT))
+    add = [sys.executable, "-m", "mailnode.ctl.main", "--data", str(made), "account", "add", "alice@mailnode.test"]
+    subprocess.run([*add, "--password-stdin"], input=PASSWORD + "\n", text=True, env=env, check=True)
+    for number in range(10):
+        (old / "cur" / f"{number}.x:2,S").write_bytes(message(f"m {number}") + os.urandom(900_000).hex().encode())
+    scratch = tmp_path if full == "the store" else small
+    words = ["unshare", "-m", "sh", "-c", FULL, "sh", small, made, sys.executable, "24", scratch, old]
+    done = subprocess.run(list(map(str, words)), env=env, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    decoder = json.JSONDecoder()
+    first, end = decoder.raw_decode(done.stdout)
+    second, _ = decoder.raw_decode(done.stdout[end:].lstrip())
+    assert not first["complete"] and first["brought"] < 10 and first["stopped"]
+    assert (second["complete"], first["brought"] + second["brought"], second["present"]) == (True, 10, first["brought"])
+    assert "all right" in done.stdout

@@ -104,6 +104,8 @@ class ScriptedImap:
             for written, one in self.folders.items():
                 about = one.attributes.encode()
                 client.sendall(b"* LIST (%s) %s {%d}\r\n%s\r\n" % (about, self.delimiter, len(written), written))
+        elif name == "NAMESPACE":
+            client.sendall(b'* NAMESPACE (("INBOX." ".")) (("Others." ".")) NIL\r\n')
         elif name == "EXAMINE":
             last = max((one.uid for one in folder.messages), default=0)
             client.sendall(

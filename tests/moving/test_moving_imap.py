@@ -246,6 +246,20 @@ def test_folders_that_all_lie_below_inbox_are_beside_it_here(alice, serve):
     assert [one["mailbox"] for one in bring(alice, server)["folders"]] == ["INBOX", "Work", "Work/2024"]
 
 
+def test_folders_of_others_are_left_out_where_the_server_tells_them(alice, serve, waited):
+    folders = {name: several(1) for name in (b"INBOX", b"INBOX.Work", b"Others.carl.INBOX", b"Beside")}
+    server = serve(folders, capabilities=b"IMAP4rev1 NAMESPACE LIST-EXTENDED", delimiter=b'"."')
+    assert [one["mailbox"] for one in bring(alice, server)["folders"]] == ["INBOX", "Beside", "Work"]
+    assert waited == []
+
+
+def test_no_password_is_said_where_it_is_not_taken_and_no_tls_begun_that_is_not_offered(alice, serve):
+    server = serve({b"INBOX": several(1)}, capabilities=b"IMAP4rev1 LOGINDISABLED")
+    assert "takes no password" in bring(alice, server, code=1)["stopped"]
+    assert "no STARTTLS" in bring(alice, server, "--tls", "starttls", code=1)["stopped"]
+    assert asked(server, "LOGIN") == []
+
+
 def test_the_rate_is_kept(alice, serve, waited):
     server = serve({b"INBOX": several(3)})
     bring(alice, server, "--rate", "100")

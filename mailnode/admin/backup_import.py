@@ -1,0 +1,95 @@
+"""``mailnode import mailnode``: mail of an account in a backup, brought beside what an account has."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypedDict
+
+from mailnode.admin.administration import Administration
+from mailnode.admin.finding import about, find_account
+from mailnode.admin.operations import operation
+from mailnode.admin.restoring import KeptMail, messages_of
+from mailnode.admin.undelete import standing
+from mailnode.interfaces.store import IMailAccount, IMailbox
+from mailnode.values.address import parse_address
+from mailnode.values.backed_up import BackedUpMessage
+from mailnode.values.flags import KeywordTable
+
+ROWS = 256  # messages that are read by one unit
+
+
+class BackupImported(TypedDict):
+    """What was found in a backup, and what came of it."""
+
+    backup: str
+    found: int  # messages of the account there
+    present: int  # of these, that stand in their mailbox
+    brought: int
+    flags_added: int  # messages that were here and got flags
+    damaged: int  # that the backup does not have as they were
+
+
+class _MessageThere(NamedTuple):
+    """A message of a mailbox here."""
+
+    uid: int
+    flags: int  # bits, of keywords too
+
+
+@operation("import.mailnode", changes=True, long=True)
+async def import_mailnode(
+    admin: Administration, directory: str, account: str, target: str, backup: str = ""
+) -> BackupImported:
+    """Bring the mail that ACCOUNT had when a backup was made to the account TARGET: what does not stand in its mailbox there."""
+    with about(target):
+        owner = await find_account(admin, target)
+    kept = admin.open_backup(directory, backup)
+    with about(account):
+        source, boxes = await kept.mailboxes(parse_address(account))
+    mail = admin.mail.account(owner.id)
+    told: BackupImported = {
+        "backup": kept.name,
+        "found": 0,
+        "present": 0,
+        "brought": 0,
+        "flags_added": 0,
+        "damaged": 0,
+    }
+    for mailbox_id, name in boxes:
+        with about(target):
+            box = mail.open(await standing(mail, name))
+            here = await _here(box)
+            coming = KeptMail(admin, kept, source, mail, name)
+            async for one in messages_of(kept, source, mailbox_id):
+                told["found"] += 1
+                there = here.get(one.blob.digest)
+                if there is None:
+                    await coming.add(one)
+                    here[one.blob.digest] = _MessageThere(0, 0)
+                else:
+                    told["present"] += 1
+                    told["flags_added"] += await _merge(mail, box, one, there)
+            await coming.place()
+        told["brought"] += coming.placed
+        told["damaged"] += coming.damaged
+    return told
+
+
+async def _here(box: IMailbox) -> dict[bytes, _MessageThere]:
+    """Return what stands in a mailbox, by SHA-256 of its content."""
+    found: dict[bytes, _MessageThere] = {}
+    uids = list((await box.snapshot()).uids)
+    for at in range(0, len(uids), ROWS):
+        for uid, blob, flags in await box.rows(uids[at : at + ROWS], ("blob", "flags")):
+            found.setdefault(blob.digest, _MessageThere(uid, flags))
+    return found
+
+
+async def _merge(mail: IMailAccount, box: IMailbox, one: BackedUpMessage, here: _MessageThere) -> bool:
+    """Add the flags that a message had in the backup and has not here; return whether there were any."""
+    keywords: KeywordTable = (await box.changes(await mail.modseq())).keywords
+    missing = one.flags & ~here.flags
+    lacking = [word for word in one.keywords if not here.flags & (keywords.bit(word) or 0)]
+    if not here.uid or not (missing or (lacking and not keywords.full)):
+        return False
+    await box.store_flags([here.uid], "add", missing, lacking if not keywords.full else ())
+    return True
