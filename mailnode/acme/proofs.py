@@ -11,9 +11,9 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from mailnode.acme.keys import handshake_proof
+from mailnode.acme.own_servers import OwnServers
 from mailnode.errors import CertificateFailed, DomainError, UpdateFailed
 from mailnode.interfaces.acme import IHandshakeProofs, IProofs
-from mailnode.interfaces.dns import DnsQuestion, IDnsLookup
 from mailnode.interfaces.dns_update import IZoneUpdates
 from mailnode.interfaces.pause import pause
 from mailnode.interfaces.runtime import IClock, IThreads
@@ -24,7 +24,7 @@ from mailnode.values.published import DnsRecord
 MAX_TOKENS = 1000  # shown at a time
 TXT_TTL = 60  # seconds
 SEEN_STEP = 2.0  # seconds between looks whether a record is in DNS
-SEEN_SECONDS = 120.0  # until a record that the resolver does not show is asked for by the authority all the same
+SEEN_SECONDS = 120.0  # until a record that not every server shows is asked for by the authority all the same
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,256}\Z")  # RFC 8555 8.3: 128 bits at least, base64url
 _log = Logger()
@@ -114,14 +114,14 @@ class HandshakeProofs:
 class RecordProofs:
     """TXT records (dns-01)."""
 
-    def __init__(self, settings: AcmeSettings, updates: IZoneUpdates, dns: IDnsLookup, clock: IClock) -> None:
+    def __init__(self, settings: AcmeSettings, updates: IZoneUpdates, servers: OwnServers, clock: IClock) -> None:
         self._settings = settings
         self._updates = updates
-        self._dns = dns
+        self._servers = servers
         self._clock = clock
 
     async def show(self, name: str, token: str, authorization: str) -> None:
-        """See :class:`IProofs`. The zone's other servers have it a while after the first: it is waited for, but not for ever."""
+        """See :class:`IProofs`. All servers of the zone are waited for, but not for ever."""
         record = _record(name, authorization)
         found = self._settings.zone_of(record.name)
         if found is None:
@@ -132,7 +132,7 @@ class RecordProofs:
         except UpdateFailed as error:
             raise CertificateFailed(str(error)) from None
         until = self._clock.seconds() + SEEN_SECONDS
-        while not await self._is_seen(record) and self._clock.seconds() < until:
+        while not await self._servers.have(zone, record) and self._clock.seconds() < until:
             await pause(self._clock, SEEN_STEP)
 
     async def hide(self, name: str, token: str, authorization: str) -> None:
@@ -144,10 +144,6 @@ class RecordProofs:
                 await self._updates.update(found[1], ZoneChange(found[0], remove=(record,)))
             except UpdateFailed as error:
                 _log.warn("{name}: a proof could not be removed: {reason}", name=record.name, reason=str(error))
-
-    async def _is_seen(self, record: DnsRecord) -> bool:
-        question = DnsQuestion(record.name, record.type)
-        return record.value in (await self._dns.ask([question]))[question].values
 
 
 def _record(name: str, authorization: str) -> DnsRecord:

@@ -12,6 +12,7 @@ from zope.interface import implementer
 
 from mailnode.acme.files import AcmeFiles
 from mailnode.acme.ordering import Ordering
+from mailnode.acme.own_servers import OwnServers
 from mailnode.acme.proofs import FileProofs, HandshakeProofs, PageProofs, RecordProofs
 from mailnode.acme.renewal import CertificateRenewal
 from mailnode.acme.rollover import Rollover
@@ -22,6 +23,7 @@ from mailnode.interfaces.acme import IHandshakeProofs, IProofs
 from mailnode.interfaces.dns import IDnsLookup
 from mailnode.interfaces.runtime import IDelayed
 from mailnode.net.dns_update import ZoneUpdates
+from mailnode.net.lookup import ReactorLookup
 from mailnode.net.tls import CertificateStore, Pair
 from mailnode.server.issued import acme_folder
 from mailnode.server.runtime import Runtime
@@ -136,7 +138,9 @@ class Issuing:
         self, settings: AcmeSettings, dns: IDnsLookup, updates: ZoneUpdates, told: Callable[[], Awaitable[object]]
     ) -> IProofs:
         if settings.challenge == "dns-01":
-            return RecordProofs(settings, updates, dns, self._runtime.clock)
+            reactor = self._runtime.reactor
+            servers = OwnServers(dns, lambda address: ReactorLookup(reactor, lambda: (address,)))
+            return RecordProofs(settings, updates, servers, self._runtime.clock)
         if settings.challenge == "tls-alpn-01":
             return HandshakeProofs(ShownProofs(self._certificates, told), self._runtime.clock)
         if settings.webroot:

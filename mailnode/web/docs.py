@@ -17,7 +17,8 @@ HTTP status 200 while the server takes mail ("ok"), and 503 when its store does 
 replaced beneath it ("store"), when its disk is full, so that mail is refused while reading and deleting go on ("full"),
 when something of its store is damaged and all else is served ("damaged": the names of ``files`` of the database, how many things
 were ``found`` so when they were read or compared, how many messages are ``set_aside``), until it is mended or somebody says
-``mailnode store acknowledge``, and when it is shutting down ("draining"). Neither asks
+``mailnode store acknowledge``, and when it is shutting down ("draining"). ``certificates`` beside "ok" says why the last try
+to renew one failed. Neither asks
 who wants to know: let the listener stand on an address that only the monitoring reaches.
 
 Counters have ``_total`` at the end of their names, as Prometheus wants it. Metrics of the process (``process_...``)

@@ -12,6 +12,7 @@ from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
 from mailnode.acme.keys import read_leaf
+from mailnode.acme.own_servers import OwnServers
 from mailnode.acme.proofs import MAX_TOKENS, SEEN_SECONDS, FileProofs, HandshakeProofs, PageProofs, RecordProofs
 from mailnode.errors import CertificateFailed, UpdateFailed
 from mailnode.interfaces.acme import IProofs
@@ -19,6 +20,7 @@ from mailnode.interfaces.dns import DnsAnswer
 from mailnode.net.no_reactor import CallingThread, run_now
 from mailnode.values.acme import AcmeSettings
 from mailnode.values.dns_update import UpdateServer
+from mailnode.values.published import DnsRecord
 
 NAME, TOKEN = "mx.example.org", "t" * 22
 AUTHORIZATION = f"{TOKEN}.thumbprint"
@@ -111,6 +113,8 @@ class Zone:
         self.records = [one for one in self.records if one not in change.remove] + list(change.add)
 
     async def ask(self, questions):
+        if any(one.type != "TXT" for one in questions) or not questions:
+            return {one: DnsAnswer() for one in questions}
         self.asked += 1
         values = [one.value for one in self.records] if self.asked > self.unseen else []
         return {one: DnsAnswer(tuple(values)) for one in questions}
@@ -118,7 +122,8 @@ class Zone:
 
 def by_record(zone: Zone, clock: Clock) -> RecordProofs:
     zones = {"org": UpdateServer("192.0.2.1", None), "example.org": UpdateServer("192.0.2.2", None)}
-    return RecordProofs(AcmeSettings("https://ca.example", (NAME,), zones=zones), zone, zone, clock)
+    servers = OwnServers(zone, lambda address: zone)
+    return RecordProofs(AcmeSettings("https://ca.example", (NAME,), zones=zones), zone, servers, clock)
 
 
 def test_a_record_is_waited_for_until_it_is_seen():
@@ -157,7 +162,11 @@ def test_a_name_in_no_zone_and_the_nearest_zone():
     settings = AcmeSettings("https://ca.example", (NAME,), zones={"other.example": UpdateServer("192.0.2.1", None)})
     zone = Zone()
     with pytest.raises(CertificateFailed, match="no zone"):
-        run_now(RecordProofs(settings, zone, zone, Clock()).show(NAME, TOKEN, AUTHORIZATION))
+        run_now(
+            RecordProofs(settings, zone, OwnServers(zone, lambda address: zone), Clock()).show(
+                NAME, TOKEN, AUTHORIZATION
+            )
+        )
     near = AcmeSettings(
         "https://ca.example",
         (NAME,),
@@ -168,3 +177,46 @@ def test_a_name_in_no_zone_and_the_nearest_zone():
         },
     )
     assert near.zone_of(NAME) == ("example.org", UpdateServer("2", None))
+
+
+class Resolver:
+    """Two servers of a zone, one of them at two addresses, of which one leads nowhere."""
+
+    def __init__(self, texts: dict[str, list[str] | None]) -> None:
+        """:param texts: what is said of the record, by address; "": the resolver. None: nothing."""
+        self._texts = texts
+
+    def at(self, address: str):
+        texts = self._texts[address]
+
+        class Server:
+            async def ask(self, questions):
+                return {one: DnsAnswer(tuple(texts or ()), failed=texts is None) for one in questions}
+
+        return Server()
+
+    async def ask(self, questions):
+        known = {
+            ("example.org", "NS"): ("ns1.example.org", "ns2.example.org"),
+            ("ns1.example.org", "A"): ("192.0.2.1",),
+            ("ns1.example.org", "AAAA"): ("2001:db8::1",),
+            ("ns2.example.org", "A"): ("192.0.2.2",),
+            ("x.example.org", "TXT"): tuple(self._texts[""] or ()),
+        }
+        return {one: DnsAnswer(known.get((one.name, one.type), ())) for one in questions}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "resolver", "seen"),
+    [
+        (["new"], ["new"], [], True),
+        (["new"], ["old"], ["new"], False),
+        (["old", "new"], None, [], True),
+        (None, None, ["new"], True),
+        (None, None, [], False),
+    ],
+)
+def test_every_server_that_answers_must_have_it(first, second, resolver, seen):
+    dns = Resolver({"192.0.2.1": first, "2001:db8::1": None, "192.0.2.2": second, "": resolver})
+    servers = OwnServers(dns, dns.at)
+    assert run_now(servers.have("example.org", DnsRecord("x.example.org", "TXT", "new", ""))) is seen
