@@ -35,7 +35,7 @@ class Doctor(Section):
         list(_USUAL.time_servers), description="Servers that are asked for the time (SNTP). Empty: none."
     )
     backups: FilePath | None = Field(
-        None, description="The directory that ``mailnode backup make`` writes to, whose latest backup is looked at."
+        None, description="The directory that ``mailnode backup`` writes to, whose latest backup is looked at."
     )
     backup_age: Seconds = Field(_USUAL.backup_age, description="The age from which on the latest backup is too old.")
     unit: Annotated[str, Field(pattern=r"^[A-Za-z0-9:_.@-]{1,200}$")] = Field(

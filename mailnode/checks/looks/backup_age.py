@@ -16,7 +16,7 @@ async def _look(world: Surroundings) -> Sequence[Item]:
     if backup is None:
         say = "Make one every day (docs/backup.rst), and say where: [doctor] backups"
         return [to_do(NAME, "no directory of backups is named", say)]
-    make = f"mailnode backup make {backup.directory}"
+    make = f"mailnode backup {backup.directory}"
     if backup.trouble:
         return [failed(NAME, f"{backup.directory}: {backup.trouble}", make)]
     if backup.latest is None:
