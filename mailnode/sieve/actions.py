@@ -90,8 +90,10 @@ class NotifySomebody:
     """Tell somebody by other means (RFC 5435). ``importance`` 1 is high, 3 low."""
 
     method: str  # a URI
-    message: str = ""
-    sender: str = ""
+    recipients: tuple[str, ...] = ()  # of a mailto URI
+    subject: str = ""
+    body: str = ""
+    sender: str = ""  # of the notification; "" for the address the message came in for
     importance: int = 2
     options: tuple[str, ...] = ()
     copy: FiledCopy | None = None

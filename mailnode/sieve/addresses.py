@@ -71,15 +71,17 @@ def part_tags(*names: str) -> tuple[SieveTag, ...]:
 
 def outbound_address(text: str) -> Address:
     """Read a sieve-address: alone, or behind a name in angle brackets. :raises BadAddress: anything else."""
-    boxes = parse_addresses(text.strip().encode("utf-8", "replace"), 2)
     if any(c < " " or c == "\x7f" for c in text):
         raise BadAddress("a control character stands in it")
+    boxes = parse_addresses(text.strip().encode("utf-8", "replace"), 2)
     if len(boxes) != 1 or not isinstance(boxes[0], Mailbox) or boxes[0].route is not None:
         raise BadAddress("it is not one address")
-    written = text.strip()
-    if written.endswith(">"):
-        return parse_address(written[written.rfind("<") + 1 : -1])
-    return parse_address(written)
+    box = boxes[0]
+    if not box.domain:
+        raise BadAddress("there is no @")
+    if b" " in box.local and '"' not in text:
+        raise BadAddress("a space stands before the @")
+    return parse_address(str(Address(decode_bytes(box.local, ""), decode_bytes(box.domain, ""))))
 
 
 def checked_address(text: str, what: str) -> str:

@@ -31,6 +31,10 @@ class ArgumentRefused(ValueRefused):
         self.line, self.column = argument.line, argument.column
 
 
+class MissingHere(ArgumentRefused):
+    """What an extension that is not in force would know."""
+
+
 class InForce(Protocol):
     """What is asked of the script around."""
 
@@ -91,9 +95,9 @@ class _Binding:
         name = str(argument.value)
         tag = self._tags.get(name)
         if tag is None:
-            raise ArgumentRefused(f"{self._name} takes no :{name}", argument)
+            raise MissingHere(f"{self._name} takes no :{name}", argument)
         if not self._script.in_force(tag.extension):
-            raise ArgumentRefused(f':{name} needs require "{tag.extension}"', argument)
+            raise MissingHere(f':{name} needs require "{tag.extension}"', argument)
         group = tag.group or name
         if group in self._groups:
             other = self._groups[group]
@@ -162,5 +166,7 @@ class _Binding:
         for part in made.parts:
             if isinstance(part, str) or not part.namespace:
                 continue
-            if part.namespace not in NAMESPACES or not self._script.in_force(NAMESPACES[part.namespace]):
+            first, _, below = part.namespace.partition(".")
+            known = first in NAMESPACES and not (below and first != "env")
+            if not known or not self._script.in_force(NAMESPACES[first]):
                 raise ArgumentRefused(f"there is no namespace {part.namespace} of variables", argument)

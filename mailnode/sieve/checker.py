@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-from mailnode.sieve.arguments import ArgumentRefused, BoundArguments, bind
+from mailnode.sieve.arguments import ArgumentRefused, BoundArguments, MissingHere, bind
 from mailnode.sieve.constructs import CompiledMatch, MatchType, Script, ScriptCall, SieveCommand, SieveTest, Tests
 from mailnode.sieve.faults import ScriptFailed, ScriptMistake, ScriptRefused, ValueRefused
 from mailnode.sieve.lexer import decoded
@@ -159,15 +159,14 @@ class _Checker:
     def _call(self, node: ScriptNode, row: SieveCommand | SieveTest) -> ScriptCall:
         tests = self._tests(node, row)
         missing = "" if self.in_force(row.extension) else row.extension
-        bound = BoundArguments()
+        if missing:
+            return self._unknown(node, _missing(row.name, missing), type(row))
         try:
-            if missing:
-                raise ValueRefused(_missing(row.name, missing))
             bound = bind(node, row, self._language.tags(row), self)
             match = self._match(bound) if row.matching else None
         except ValueRefused as error:
             place = (error.line, error.column) if isinstance(error, ArgumentRefused) else (node.line, node.column)
-            if "ihave" in self.required:
+            if isinstance(error, MissingHere) and "ihave" in self.required:
                 return _failing(node, str(error), type(row))
             self._mistake(*place, str(error))
             return ScriptCall(row, node.line, node.column, tests=tests)
@@ -217,7 +216,7 @@ class _Checker:
             text = f'there is no comparator "{str(named)[:80]}"'
             if comparator is not None:
                 text = _missing(f'the comparator "{named}"', comparator.extension)
-            raise ArgumentRefused(text, bound.places[":comparator"])
+            raise MissingHere(text, bound.places[":comparator"])
         if kind.substrings and not comparator.substrings:
             raise ArgumentRefused(
                 f"{comparator.name} knows no substrings, which :{name} needs", bound.places[f":{name}"]

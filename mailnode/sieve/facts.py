@@ -27,5 +27,7 @@ class SieveFacts:
     environment: Mapping[str, str] = field(default_factory=dict)  # RFC 5183 4.1
     own_addresses: frozenset[str] = frozenset()  # of the account, in lower case (RFC 5230 4.5)
     mailbox: str = "INBOX"  # where keep puts it
+    spam: float | None = None  # from 0, none, to 1, no doubt; None: nobody looked (RFC 5235 2)
+    virus: int | None = None  # from 1, clear, to 5, infected; None: nobody looked (RFC 5235 3)
     flags: tuple[str, ...] = ()  # it has already (RFC 6785 4.4)
     is_delivery: bool = True  # it is not in a mailbox yet; else RFC 6785 3.8 says what may be done

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from mailnode.sieve.constructs import Checking, ScriptCall
 from mailnode.sieve.mail import HeaderLine
+from mailnode.sieve.parts import field_aspects, part_at, walk
 from mailnode.sieve.run import ScriptRun
 
 
@@ -18,8 +19,33 @@ def named_lines(run: ScriptRun, call: ScriptCall, names: Iterable[str]) -> list[
 
 
 def fields_of(run: ScriptRun, call: ScriptCall, name: str) -> list[HeaderLine]:
-    """Return the fields of a name, in their order."""
-    return run.mail.named(name)
+    """Return the fields of a name, in their order: of the message, or with ``:mime`` of the part a loop is at, and with
+    ``:anychild`` of all parts in it (RFC 5703 4)."""
+    if not call.has(":mime"):
+        return run.mail.named(name)
+    part = part_at(run.mail.root, run.parts[-1].path if run.parts else ())
+    if part is None:
+        return []
+    wanted = name.lower().encode("utf-8", "replace")
+    looked_at = walk(part) if call.has(":anychild") else [part]
+    return [line for one in looked_at for line in run.mail.part_lines(one) if line.name.lower() == wanted]
+
+
+def field_values(run: ScriptRun, call: ScriptCall, names: Iterable[str]) -> list[str]:
+    """Return what a test compares of some fields: all that stands in them, or an aspect of it (RFC 5703 4.1)."""
+    lines = named_lines(run, call, names)
+    for aspect in ("type", "subtype", "contenttype", "param"):
+        if call.has(f":{aspect}"):
+            named = run.texts(call, ":param") if aspect == "param" else ()
+            return [value for line in lines for value in field_aspects(line, aspect, named)]
+    return [line.value for line in lines]
+
+
+def check_mime(checking: Checking, call: ScriptCall) -> None:
+    """Note tags that need ``:mime`` (RFC 5703 4)."""
+    for tag in (":anychild", ":type", ":subtype", ":contenttype", ":param"):
+        if call.has(tag) and not call.has(":mime"):
+            checking.refuse(call, tag, f"{tag} needs :mime")
 
 
 def indexed(call: ScriptCall, lines: list[HeaderLine]) -> list[HeaderLine]:

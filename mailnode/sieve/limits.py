@@ -21,6 +21,7 @@ MAX_CAPTURES = 99  # of one match; RFC 5229 6 asks for 9
 MAX_LOGGED = 50  # lines of debug_log
 MAX_INCLUDED = 50  # scripts that one run may take in, and 10 within each other
 MAX_INCLUDE_DEPTH = 10
+MAX_LOOPS = 4  # over the parts of a message, in each other
 MAX_HEADER_EDITS = 100  # fields that are added by one script
 
 

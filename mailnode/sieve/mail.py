@@ -80,6 +80,12 @@ class EditedMail:
         """Return what stands in the fields of a name."""
         return [line.value for line in self.named(name)]
 
+    def settled(self) -> bytes:
+        """Return ``data`` with the header as it was edited, in which the parts of ``root`` are found from then on."""
+        if self._header_changed and self._header() != self.data[: self._body_start]:
+            self.set_data(self.whole())
+        return self.data
+
     def part_lines(self, entity: Entity) -> list[HeaderLine]:
         """Return the header of a part; that of the whole as it was edited."""
         if entity.header_start == 0:

@@ -27,6 +27,14 @@ def check_mailbox(checking: Checking, call: ScriptCall, name: str) -> None:
             checking.refuse(call, name, f'no mailbox can be named "{text[:80]}": {error}')
 
 
+def check_use(checking: Checking, call: ScriptCall) -> None:
+    """Note a use that cannot be (RFC 8579 4), where it is known already."""
+    for name in ("uses", ":specialuse"):
+        for use in call.constants(name):
+            if not use.startswith("\\"):
+                checking.refuse(call, name, f'a use is written with a backslash, such as "\\\\Junk", not "{use[:40]}"')
+
+
 def flags_of(run: ScriptRun, call: ScriptCall) -> tuple[str, ...]:
     """Return the flags an action files with: its own, or those of the internal variable (RFC 5232 5)."""
     return tuple(flag_list(run.texts(call, ":flags")) if call.has(":flags") else run.flags)

@@ -48,6 +48,13 @@ class DuplicateSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class ListKnown:
+    """Whether there is a list of this name that tests can ask (RFC 6134 2.7)."""
+
+    list: str
+
+
+@dataclass(frozen=True, slots=True)
 class ListMember:
     """Whether a value stands in a list that is kept outside of scripts (RFC 6134 2); None where there is no such list."""
 
@@ -64,6 +71,13 @@ class IncludedScript:
 
 
 Question = (
-    MailboxPresent | SpecialUseExists | MailboxIdExists | MetadataValue | DuplicateSeen | ListMember | IncludedScript
+    MailboxPresent
+    | SpecialUseExists
+    | MailboxIdExists
+    | MetadataValue
+    | DuplicateSeen
+    | ListKnown
+    | ListMember
+    | IncludedScript
 )
 SieveAnswer: TypeAlias = "bool | str | Script | None"

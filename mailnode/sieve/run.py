@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mailnode.errors import BadAddress, BadMailboxName
-from mailnode.message.entity import Entity
 from mailnode.message.words import clean
 from mailnode.sieve.actions import (
     KeepMessage,
@@ -27,7 +26,8 @@ from mailnode.sieve.limits import (
     ScriptLimits,
 )
 from mailnode.sieve.mail import EditedMail
-from mailnode.sieve.questions import Question, SieveAnswer
+from mailnode.sieve.parts import PartPath
+from mailnode.sieve.questions import IncludedScript, Question, SieveAnswer
 
 PIECE = 1024  # characters that count as a step
 
@@ -58,11 +58,10 @@ class TraceStep:
 
 @dataclass(frozen=True, slots=True)
 class LoopPart:
-    """The part a ``foreverypart`` is at (RFC 5703 3): its section, by which it is found again when the message was changed."""
+    """The part a ``foreverypart`` is at (RFC 5703 3)."""
 
-    name: str
-    entity: Entity
-    root: Entity  # of whose tree it is
+    name: str  # of the loop
+    path: PartPath
 
 
 @dataclass(slots=True)
@@ -85,7 +84,8 @@ class ScriptRun:
     parts: list[LoopPart] = field(default_factory=list)
     answers: dict[Question, SieveAnswer] = field(default_factory=dict)
     logged: list[str] = field(default_factory=list)
-    included: list[tuple[str, str]] = field(default_factory=list)
+    included: list[IncludedScript] = field(default_factory=list)  # so far
+    around: list[IncludedScript] = field(default_factory=list)  # that this one stands in
     header_edits: int = 0
     vacations: int = 0
     line: int = 0
@@ -138,8 +138,9 @@ class ScriptRun:
 
     def variable(self, name: VariableName) -> str:
         """Return the value of a variable, "" for one that has none (RFC 5229 3)."""
-        if name.namespace == "env":
-            return self.facts.environment.get(name.name, "")
+        if name.namespace.partition(".")[0] == "env":  # an item with dots and hyphens in its name
+            item = f"{name.namespace}.{name.name}".removeprefix("env.").replace("_", "-")
+            return self.facts.environment.get(item, "")
         if name.namespace == "global":
             return self.shared.get(name.name, "")
         if name.name.isdigit():
@@ -195,7 +196,7 @@ class ScriptRun:
     def log(self, text: str) -> None:
         """Leave a line for the log."""
         if len(self.logged) < MAX_LOGGED:
-            self.logged.append(clean(text)[:PIECE])
+            self.logged.append(" ".join(clean(text[:PIECE]).split()))
 
 
 def as_failure(error: BadAddress | BadMailboxName, what: str) -> ScriptFailed:

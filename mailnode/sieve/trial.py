@@ -128,7 +128,7 @@ def in_words(action: SieveAction) -> str:
     if isinstance(action, VacationReply):
         return f"answered to {action.to}, at most once in {action.period} seconds: {action.subject}"
     if isinstance(action, NotifySomebody):
-        return f"told by {action.method}"
+        return f"told to {', '.join(action.recipients)}: {action.subject}"
     return f"remembered for {action.seconds} seconds as {action.id}"
 
 

@@ -53,6 +53,7 @@ NOT_FROM_OUTSIDE = {
     "auth/strength.py": "a file of the package",
     "config/checkup.py": OURS,
     "ctl/display.py": "text for people, that it cuts into lines",
+    "ctl/sieve.py": "files that it hands to what is fuzzed",
     "delivery/eight_bit.py": "what the readers of messages have read",
     "delivery/forwarding.py": OURS,
     "delivery/plans.py": OURS,

@@ -15,6 +15,7 @@ from mailnode.sieve.actions import (
     DiscardMessage,
     FileMessage,
     KeepMessage,
+    NotifySomebody,
     RedirectMessage,
     RejectMessage,
     SieveAction,
@@ -25,10 +26,12 @@ from mailnode.sieve.facts import EnvelopeFacts, SieveFacts
 from mailnode.sieve.faults import ScriptRefused
 from mailnode.sieve.interpreter import outcome, run_script
 from mailnode.sieve.limits import ScriptLimits
+from mailnode.sieve.questions import MailboxPresent
 from tests.sieve.generator import MessageMaker, ScriptMaker
 from tests.sieve.oracle import RECIPIENT, SENDER, Oracle
 
 NOW = 1_796_000_000.0
+ENVIRONMENT = {"phase": "during", "vnd.dovecot.default-mailbox": "INBOX"}
 SILENT = "no answer"
 
 
@@ -38,8 +41,11 @@ def ours(script: bytes, message: bytes) -> list[str]:
         compiled = compile_script(script)
     except ScriptRefused:
         return ["refused"]
-    facts = SieveFacts(message, EnvelopeFacts(SENDER, RECIPIENT), NOW, environment={"phase": "during"})
-    found = outcome(run_script(compiled, facts, ScriptLimits(actions=1000), trace=True), lambda question: None)
+    facts = SieveFacts(message, EnvelopeFacts(SENDER, RECIPIENT), NOW, environment=ENVIRONMENT)
+    found = outcome(
+        run_script(compiled, facts, ScriptLimits(actions=1000), trace=True),
+        lambda question: question == MailboxPresent("INBOX"),
+    )
     told = sorted(word for action in found.actions for word in [_told(action)] if word)
     silent = any(step.text.startswith("no answer") for step in found.trace)
     return [*(["failed"] if found.failure else []), *([SILENT] if silent else []), *told]
@@ -65,7 +71,9 @@ def _told(action: SieveAction) -> str:
         return f"vacation {action.period} {action.reason}"
     if isinstance(action, DiscardMessage):
         return "discard"
-    return "reject" if isinstance(action, RejectMessage) else ""
+    if isinstance(action, NotifySomebody):
+        return "send notification with method 'mailto:':"
+    return f"reject message with reason: {action.reason}" if isinstance(action, RejectMessage) else ""
 
 
 def _flags(flags: tuple[str, ...]) -> str:

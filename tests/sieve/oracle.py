@@ -27,6 +27,7 @@ first_valid_uid = 1
 plugin {{
   sieve_max_actions = 0
   sieve_max_redirects = 10
+  sieve_vacation_min_period = 0
   sieve_duplicate_default_period = 7d
   sieve_extensions = {extensions}
   sieve_spamtest_status_type = score
@@ -73,6 +74,8 @@ class Oracle:
         told = done.stdout.decode("utf-8", "replace")
         if "Performed actions" not in told:
             errors = done.stderr.decode("utf-8", "replace")
+            if "resolved with successful implicit keep" in errors:
+                return ["failed", "implicit file INBOX []"]
             return ["refused"] if "failed to compile" in errors else [f"nothing: {done.returncode} {errors}"]
         failed = done.returncode != 0 or "final result: failed" in done.stderr.decode("utf-8", "replace")
         return [*(["failed"] if failed else []), *_actions(told)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from mailnode.sieve.actions import FileMessage, KeepMessage, SieveAction
 from mailnode.sieve.checker import compile_script
 from mailnode.sieve.facts import EnvelopeFacts, SieveFacts
@@ -10,6 +12,7 @@ from mailnode.sieve.interpreter import SieveOutcome, outcome, run_script
 from mailnode.sieve.limits import ScriptLimits
 from mailnode.sieve.questions import Question, SieveAnswer
 
+STRICT = bool(os.environ.get("MAILNODE_TESTS_STRICT"))  # every program must be there
 NOW = 1_796_026_530.0  # Mon, 30 Nov 2026 08:15:30 UTC
 MESSAGE = (
     "From: Bob <bob+work@Example.com>\r\n"

@@ -1,6 +1,5 @@
 """Ours beside another implementation: Debian's dovecot-sieve, on scripts and messages made of seeds."""
 
-import os
 import tempfile
 from pathlib import Path
 
@@ -8,10 +7,9 @@ import pytest
 
 from tests.sieve.differential import differences, ours, pairs
 from tests.sieve.oracle import PROGRAM, Oracle
+from tests.sieve.support import STRICT
 
-pytestmark = pytest.mark.skipif(
-    PROGRAM is None and not os.environ.get("MAILNODE_TESTS_STRICT"), reason="no sieve-test (dovecot-sieve)"
-)
+pytestmark = pytest.mark.skipif(PROGRAM is None and not STRICT, reason="no sieve-test (dovecot-sieve)")
 PAIRS = 100  # of each seed
 
 

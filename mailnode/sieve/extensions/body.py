@@ -9,6 +9,7 @@ from mailnode.message.text import MAX_TEXT, part_text
 from mailnode.message.transfer import decode_transfer
 from mailnode.message.words import decode_bytes
 from mailnode.sieve.constructs import ArgumentKind, ScriptCall, SieveArgument, SieveExtension, SieveTag, SieveTest
+from mailnode.sieve.parts import walk
 from mailnode.sieve.run import ScriptRun
 
 TRANSFORM = "transform"
@@ -24,15 +25,6 @@ def _body(run: ScriptRun, call: ScriptCall) -> list[str]:
     for text in found:
         run.looked_at(text)
     return found
-
-
-def walk(entity: Entity) -> Iterator[Entity]:
-    """Yield an entity and all below it, in their order."""
-    waiting = [entity]
-    while waiting:
-        one = waiting.pop()
-        yield one
-        waiting.extend(reversed(one.children))
 
 
 def _texts(run: ScriptRun) -> Iterator[str]:

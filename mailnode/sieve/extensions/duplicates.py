@@ -54,4 +54,7 @@ EXTENSIONS = (
         "the test duplicate",
         tests=(SieveTest("duplicate", (), TAGS, holds=_duplicate, asks=_asks),),
     ),
+    SieveExtension(
+        "vnd.dovecot.duplicate", "Pigeonhole", "the test duplicate by an older name", implies=("duplicate",)
+    ),
 )

@@ -15,6 +15,8 @@ def _environment(run: ScriptRun, call: ScriptCall) -> list[str]:
     known = run.facts.environment
     if name.startswith(VENDOR) and "vnd.dovecot.environment" not in run.in_force:
         return []
+    if name.startswith("imap.") and "imapsieve" in run.in_force:  # RFC 6785 4.2: empty where nothing happened in IMAP
+        return [known.get(name, "")]
     value = known.get(name)
     return [value] if value is not None else []
 

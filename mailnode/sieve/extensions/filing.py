@@ -6,8 +6,9 @@ from mailnode.errors import BadAddress
 from mailnode.sieve.actions import DiscardMessage, FileMessage, RedirectMessage, RejectMessage
 from mailnode.sieve.addresses import checked_address, outbound_address
 from mailnode.sieve.constructs import ArgumentKind, Checking, ScriptCall, SieveArgument, SieveCommand, SieveExtension
+from mailnode.sieve.extensions.delivery_options import check_options, deliver_by, notices
 from mailnode.sieve.faults import ScriptFailed
-from mailnode.sieve.places import check_mailbox, checked_mailbox, flags_of
+from mailnode.sieve.places import check_mailbox, check_use, checked_mailbox, flags_of
 from mailnode.sieve.run import ScriptRun
 
 
@@ -32,16 +33,22 @@ def _discard(run: ScriptRun, call: ScriptCall) -> None:
 def _fileinto(run: ScriptRun, call: ScriptCall) -> None:
     _delivers(run, call)
     mailbox = checked_mailbox(run.text(call, "mailbox"))
+    use = run.text(call, ":specialuse")
+    if use and not use.startswith("\\"):
+        raise ScriptFailed(f'a use begins with a backslash, not as "{use[:40]}"')
     action = FileMessage(
         mailbox,
         flags_of(run, call),
         call.has(":create"),
-        run.text(call, ":specialuse"),
+        use,
         run.text(call, ":mailboxid"),
         run.mail.content(),
     )
     run.note(f'file into "{mailbox}"')
-    _file_once(run, action)
+    if mailbox == run.facts.mailbox and not action.use and not action.mailbox_id:
+        run.keep(action.flags)  # RFC 5228 2.10.3: it is filed there once
+    else:
+        _file_once(run, action)
     if not call.has(":copy"):
         run.keeps = False
 
@@ -66,8 +73,7 @@ def _redirect(run: ScriptRun, call: ScriptCall) -> None:
         run.act(
             RedirectMessage(
                 address,
-                run.text(call, ":notify"),
-                run.text(call, ":ret"),
+                *notices(run, call),
                 deliver_by(run, call),
                 from_list,
                 run.mail.content(),
@@ -77,16 +83,13 @@ def _redirect(run: ScriptRun, call: ScriptCall) -> None:
         run.keeps = False
 
 
-def deliver_by(run: ScriptRun, call: ScriptCall) -> str:
-    """Return the value of BY (RFC 2852 4) that redirect asks for (RFC 6009 5); "" for none."""
-    return ""
-
-
 def _check_fileinto(checking: Checking, call: ScriptCall) -> None:
     check_mailbox(checking, call, "mailbox")
+    check_use(checking, call)
 
 
 def _check_redirect(checking: Checking, call: ScriptCall) -> None:
+    check_options(checking, call)
     for text in () if call.has(":list") else call.constants("address"):
         try:
             outbound_address(text)

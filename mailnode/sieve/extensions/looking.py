@@ -15,7 +15,7 @@ from mailnode.sieve.constructs import (
     SieveTest,
 )
 from mailnode.sieve.faults import ScriptFailed
-from mailnode.sieve.fields import check_last, fields_of, named_lines
+from mailnode.sieve.fields import check_last, check_mime, field_values, fields_of, named_lines
 from mailnode.sieve.run import ScriptRun
 
 KEYS = SieveArgument("keys", ArgumentKind.STRINGS)
@@ -29,7 +29,7 @@ _ADDED_PARTS = {
 
 
 def _header(run: ScriptRun, call: ScriptCall) -> list[str]:
-    return [line.value for line in named_lines(run, call, run.texts(call, "headers"))]
+    return field_values(run, call, run.texts(call, "headers"))
 
 
 def _address(run: ScriptRun, call: ScriptCall) -> list[str]:
@@ -47,6 +47,8 @@ def _size(run: ScriptRun, call: ScriptCall) -> bool:
 
 
 def _envelope(run: ScriptRun, call: ScriptCall) -> list[str]:
+    if not run.facts.is_delivery:  # RFC 6785 4.6
+        raise ScriptFailed("a message in a mailbox has no envelope")
     found: list[str] = []
     for part in run.texts(call, "parts"):
         name = part.lower()
@@ -63,12 +65,10 @@ def _envelope(run: ScriptRun, call: ScriptCall) -> list[str]:
 
 
 def _added(run: ScriptRun, call: ScriptCall, name: str) -> Iterable[str]:
-    """A part that an extension knows: nothing where the envelope has none. Of ORCPT the address is without its type."""
+    """A part that an extension knows: nothing where the envelope has none."""
     value = run.facts.envelope.parts.get(name)
     if value is None:
         return ()
-    if name == "orcpt":
-        return address_parts(call, [split_address(value.partition(";")[2])])
     return value.split(",") if name == "notify" else (value,)
 
 
@@ -81,8 +81,13 @@ def _check_envelope(checking: Checking, call: ScriptCall) -> None:
             checking.refuse(call, "parts", f'the part "{name}" needs require "{_ADDED_PARTS[name]}"')
 
 
-def _check_address(checking: Checking, call: ScriptCall) -> None:
+def _check_header(checking: Checking, call: ScriptCall) -> None:
     check_last(checking, call)
+    check_mime(checking, call)
+
+
+def _check_address(checking: Checking, call: ScriptCall) -> None:
+    _check_header(checking, call)
     for name in call.constants("headers"):
         if name.lower() not in ADDRESS_FIELDS:
             checking.refuse(call, "headers", f'"{name[:80]}" is no header field with addresses that this test knows')
@@ -99,9 +104,9 @@ EXTENSIONS = (
         "RFC 5228 5",
         "tests of the message",
         tests=(
-            SieveTest("header", (HEADERS, KEYS), values=_header, check=check_last),
+            SieveTest("header", (HEADERS, KEYS), values=_header, check=_check_header),
             SieveTest("address", (HEADERS, KEYS), values=_address, check=_check_address),
-            SieveTest("exists", (HEADERS,), holds=_exists),
+            SieveTest("exists", (HEADERS,), holds=_exists, check=check_mime),
             SieveTest(
                 "size",
                 (SieveArgument("limit", ArgumentKind.NUMBER),),

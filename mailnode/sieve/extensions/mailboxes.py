@@ -5,7 +5,6 @@ from __future__ import annotations
 from mailnode.errors import BadMailboxName
 from mailnode.sieve.constructs import (
     ArgumentKind,
-    Checking,
     ScriptCall,
     SieveArgument,
     SieveExtension,
@@ -13,7 +12,7 @@ from mailnode.sieve.constructs import (
     SieveTest,
 )
 from mailnode.sieve.extensions.looking import KEYS
-from mailnode.sieve.places import checked_mailbox
+from mailnode.sieve.places import check_use, checked_mailbox
 from mailnode.sieve.questions import MailboxIdExists, MailboxPresent, MetadataValue, SpecialUseExists
 from mailnode.sieve.run import ScriptRun
 from mailnode.values.mailbox_name import mailbox_name
@@ -74,13 +73,6 @@ def _specialuse_exists(run: ScriptRun, call: ScriptCall) -> bool:
     return all(run.answer(question) for question in _ask_uses(run, call))
 
 
-def _check_use(checking: Checking, call: ScriptCall) -> None:
-    for name in ("uses", ":specialuse"):
-        for use in call.constants(name):
-            if not use.startswith("\\"):
-                checking.refuse(call, name, f'a use is written with a backslash, such as "\\\\Junk", not "{use[:40]}"')
-
-
 MAILBOX = SieveArgument("mailbox", ArgumentKind.STRING)
 ANNOTATION = SieveArgument("annotation", ArgumentKind.STRING)
 ANNOTATIONS = SieveArgument("annotations", ArgumentKind.STRINGS)
@@ -130,7 +122,7 @@ EXTENSIONS = (
                 ),
                 holds=_specialuse_exists,
                 asks=_ask_uses,
-                check=_check_use,
+                check=check_use,
             ),
         ),
         tags=(SieveTag("specialuse", ArgumentKind.STRING, on=("fileinto", "vacation", "notify")),),

@@ -52,7 +52,7 @@ def _vacation(run: ScriptRun, call: ScriptCall) -> None:
 
 def _reply(run: ScriptRun, call: ScriptCall) -> VacationReply:
     sender = run.text(call, ":from")
-    if sender and not _is_mailbox(sender):
+    if sender and not is_mailbox(sender):
         raise ScriptFailed(f'vacation: ":from" is no address: {sender[:80]}')
     subject = one_line(run.text(call, ":subject"))
     mime = call.has(":mime")
@@ -119,7 +119,7 @@ def unanswered(run: ScriptRun, addresses: tuple[str, ...]) -> str:
     return ""
 
 
-def _is_mailbox(text: str) -> bool:
+def is_mailbox(text: str) -> bool:
     """Whether a text is an address, or several (RFC 5230 4.3)."""
     if any(c < " " or c == "\x7f" for c in text):
         return False
@@ -134,7 +134,7 @@ def _is_mailbox(text: str) -> bool:
 
 def _check(checking: Checking, call: ScriptCall) -> None:
     for text in call.constants(":from"):
-        if not _is_mailbox(text):
+        if not is_mailbox(text):
             checking.refuse(call, ":from", f'"{text[:80]}" is no address')
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from urllib.parse import quote
 
 from mailnode.sieve.constructs import (
     ArgumentKind,
@@ -39,13 +40,16 @@ MODIFIERS: dict[str, tuple[int, Callable[[str], str]]] = {
     "upperfirst": (30, lambda text: text[:1].translate(_UPPER) + text[1:]),
     "quotewildcard": (20, _quote_wildcards),
     "quoteregex": (20, lambda text: re.sub(r"[\\^$.*+?()\[\]{}|]", lambda found: "\\" + found[0], text)),
+    "encodeurl": (15, lambda text: quote(text, safe="-._~")),  # RFC 5435 6
     "length": (10, lambda text: str(len(text))),
 }
 
 
 def modifier_tags(*names: str) -> tuple[SieveTag, ...]:
     """Return tags of ``set``; those of one precedence exclude each other."""
-    return tuple([SieveTag(name, group=f"precedence {MODIFIERS[name][0]}", on=("set",)) for name in names])
+    return tuple(
+        [SieveTag(name, group=f"precedence {MODIFIERS[name][0]}", on=("set", "extracttext")) for name in names]
+    )
 
 
 def modified(call: ScriptCall, value: str) -> str:

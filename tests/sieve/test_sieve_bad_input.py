@@ -1,0 +1,121 @@
+"""Scripts and messages made to cost much, or to be something else: bounded work, the message kept, the reason told."""
+
+import time
+
+import pytest
+
+from mailnode.sieve.actions import KeepMessage
+from mailnode.sieve.limits import MAX_VARIABLE, ScriptLimits
+from mailnode.sieve.wildcards import match_wildcards
+from tests.sieve.support import MESSAGE, actions, filed, holds, run
+
+MOST = (
+    1.0  # processor seconds; each of these is a fraction of it, and would be minutes if work grew faster than the text
+)
+
+
+def failed(script, message=MESSAGE, **facts):
+    """Return why a script fails; the message is kept then, and nothing else is done."""
+    began = time.process_time()
+    found = run(script, message, **facts)
+    assert time.process_time() - began < MOST
+    assert found.actions == (KeepMessage(implicit=True),)
+    assert found.failure is not None
+    return found.failure.text
+
+
+def test_a_variable_that_doubles_itself():
+    script = 'require ["variables", "fileinto"]; set "a" "x";' + 'set "a" "${a}${a}";' * 200
+    script += 'set :length "n" "${a}"; fileinto "${n}";'
+    assert filed(script) == [str(MAX_VARIABLE)]
+
+
+def test_a_string_made_of_many_variables():
+    script = 'require ["variables"]; set "a" "' + "x" * MAX_VARIABLE + '"; set "b" "' + "${a}" * 100 + '";'
+    assert failed(script) == "a string becomes longer than 262144 characters"
+
+
+def test_more_variables_than_there_may_be():
+    script = 'require "variables";' + "".join(f'set "v{n}" "x";' for n in range(300))
+    assert failed(script) == "the script has more than 256 variables"
+
+
+def test_a_thousand_redirects():
+    assert (
+        failed("".join(f'redirect "a{n}@b.example";' for n in range(1000))) == "the script has more than 10 redirects"
+    )
+
+
+def test_a_thousand_mailboxes():
+    script = 'require "fileinto";' + "".join(f'fileinto "m{n}";' for n in range(1000))
+    assert failed(script) == "the script has more than 32 actions"
+
+
+@pytest.mark.parametrize("expression", ["(a*)*b", "(a|aa)+$", "(.*)*(.*)*x", "^(([a-z])+.)+[A-Z]([a-z])+$"])
+def test_an_expression_made_to_be_slow(expression):
+    began = time.process_time()
+    assert not holds(f'header :regex "subject" "{expression}"', f"Subject: {'a' * 20_000}!\r\n\r\n", require="regex")
+    assert time.process_time() - began < MOST
+
+
+@pytest.mark.parametrize("pattern", ["*a*a*a*a*a*a*a*b", "*?a?a?a?a?a?a?b*", "*" * 2000 + "b", "?" * 3000 + "*b"])
+def test_wildcards_made_to_be_slow(pattern):
+    began = time.process_time()
+    assert match_wildcards(pattern, "a" * 50_000, lambda text: text) is None
+    assert time.process_time() - began < MOST
+
+
+def test_many_keys_and_many_fields():
+    keys = ", ".join(f'"k{n}"' for n in range(2000))
+    script = f'if header :contains "x" [{keys}] {{}}'
+    assert failed(script, "X: y\r\n" * 2000 + "\r\n").startswith("the script takes more than 200000 steps")
+
+
+def test_loops_over_many_parts_in_each_other():
+    loop = "foreverypart { " * 4 + 'if header :mime :contains "content-type" "x" {}' + " }" * 4
+    parts = "--b\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n--c\r\n\r\nx\r\n--c--\r\n" * 300
+    message = f"Content-Type: multipart/mixed; boundary=b\r\n\r\n{parts}--b--\r\n"
+    limits = ScriptLimits(steps=1000)
+    assert failed(f'require ["foreverypart", "mime"]; {loop}', message, limits=limits).startswith(
+        "the script takes more"
+    )
+
+
+def test_more_loops_in_each_other_than_there_may_be():
+    script = 'require "foreverypart";' + "foreverypart { " * 5 + "keep;" + " }" * 5
+    message = "Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+    for letter in "cdefg":
+        message += f"--{chr(ord(letter) - 1)}\r\nContent-Type: multipart/mixed; boundary={letter}\r\n\r\n"
+    assert failed(script, message) == "more than 4 loops stand in each other"
+
+
+@pytest.mark.parametrize("name", ["", "/", "a//b", "a" * 300, "a/" * 40 + "b", "a\u2028b"])
+def test_mailboxes_that_cannot_be(name):
+    script = f'require ["variables", "fileinto"]; set "m" "{name}"; fileinto "${{m}}";'
+    assert failed(script).startswith("no mailbox can be named")
+
+
+@pytest.mark.parametrize(
+    "address", ["", "a", "a@b.example, c@d.example", "a@b.example\r\nBcc: x@y.example", "Team: a@b.example;"]
+)
+def test_addresses_that_cannot_be(address):
+    script = f'require "variables"; set "a" "{address}"; redirect "${{a}}";'
+    assert "is no address" in failed(script)
+
+
+def test_a_header_that_goes_on_into_a_variable_is_no_second_field():
+    script = 'require ["variables", "editheader"]; if header :matches "subject" "*" { addheader "X-S" "${1}"; }'
+    message = "Subject: a\r\n Bcc: x@y.example\r\n\r\n"
+    edited = actions(script, message)[0].content
+    assert edited is not None and edited.header.startswith(b"X-S: a Bcc: x@y.example\r\nSubject")
+
+
+def test_broken_octets_in_a_message():
+    message = b"Subject: \xff\xfe =?utf-8?b?/w==?=\r\n\xff: x\r\nFrom: <\xff@\xfe>\r\n\r\n\xff\x00"
+    script = 'require ["body", "fileinto", "variables"]; if allof (header :matches "subject" "*", body :contains "",'
+    assert filed(script + ' address :contains "from" "") { fileinto "${1}"; }', message)[0].endswith("\ufffd")
+
+
+def test_questions_are_counted():
+    script = 'require "mailbox";' + "".join(f'if mailboxexists "m{n}" {{}}' for n in range(300))
+    assert failed(script, limits=ScriptLimits(steps=500)) == "the script takes more than 500 steps"

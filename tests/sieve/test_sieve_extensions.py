@@ -1,0 +1,695 @@
+"""What each extension adds, section by section."""
+
+from datetime import timedelta, timezone
+
+import pytest
+
+from mailnode.sieve.actions import (
+    FiledCopy,
+    FileMessage,
+    KeepMessage,
+    NotifySomebody,
+    RedirectMessage,
+    RejectMessage,
+    RememberDuplicate,
+    VacationReply,
+)
+from mailnode.sieve.checker import compile_script
+from mailnode.sieve.questions import (
+    DuplicateSeen,
+    IncludedScript,
+    ListKnown,
+    ListMember,
+    MailboxIdExists,
+    MailboxPresent,
+    MetadataValue,
+    SpecialUseExists,
+)
+from tests.sieve.support import MESSAGE, actions, filed, holds, mistakes, run
+
+PARTS = (
+    "From: a@example.com\r\nTo: me@example.com\r\nSubject: parts\r\nMIME-Version: 1.0\r\n"
+    'Content-Type: multipart/mixed; boundary="b"\r\n\r\n--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nHello\r\n'
+    "--b\r\nContent-Type: text/html\r\n\r\n<p>rich <b>text</b></p>\r\n--b\r\n"
+    'Content-Type: application/pdf\r\nContent-Disposition: attachment; filename="x.pdf"\r\n\r\nPDF\r\n--b--\r\n'
+)
+
+
+def content(script, message=MESSAGE, **facts):
+    """Return the message as the last action has it."""
+    edited = actions(script, message, **facts)[-1].content
+    assert edited is not None
+    return edited
+
+
+# RFC 3894
+
+
+def test_copy_leaves_the_implicit_keep():
+    script = 'require ["fileinto", "copy"]; fileinto :copy "a"; redirect :copy "b@c.example";'
+    assert actions(script) == (FileMessage("a"), RedirectMessage("b@c.example"), KeepMessage(implicit=True))
+
+
+# RFC 5229
+
+
+@pytest.mark.parametrize(
+    ("script", "found"),
+    [
+        ('set "a" "x"; fileinto "${a}${A}";', "xx"),
+        ('set "a" "x"; set "b" "${a}y"; fileinto "${b}";', "xy"),
+        ('fileinto "n${nothing}n";', "nn"),
+        ('set :length "a" "grün"; fileinto "${a}";', "4"),
+        ('set :upper "a" "aé"; fileinto "${a}";', "Aé"),
+        ('set :lower :upperfirst "a" "jUMBLED"; fileinto "${a}";', "Jumbled"),
+        ('set :quotewildcard "a" "R*ck?\\\\"; fileinto "${a}";', "R\\*ck\\?\\\\"),
+        ('fileinto "${a b}${";', "${a b}${"),
+        ('if header :matches "subject" "* W*" {} fileinto "${1}-${2}-${0}";', "Hello-orld-Hello World"),
+        ('if header :matches "subject" "* W*" {} if header :matches "subject" "x*" {} fileinto "${1}";', "Hello"),
+        ('if header :matches "subject" "* W*" {} if header "subject" "Hello World" {} fileinto "${1}";', "Hello"),
+        ('set "name" "subject"; if header "${name}" "hello world" { fileinto "yes"; }', "yes"),
+    ],
+)
+def test_variables(script, found):
+    assert filed(f'require ["variables", "fileinto"]; {script}') == [found]
+
+
+def test_count_of_string_is_of_those_that_say_something():
+    test = 'string :count "eq" :comparator "i;ascii-numeric" ["a", "", "b"] "2"'
+    assert holds(test, require="variables relational comparator-i;ascii-numeric")
+
+
+# RFC 5231
+
+
+@pytest.mark.parametrize(
+    ("test", "expected"),
+    [
+        ('header :count "eq" "x-multi" "2"', True),
+        ('header :count "ge" ["x-multi", "subject"] "3"', True),
+        ('address :count "eq" "to" "2"', True),
+        ('envelope :count "eq" ["from", "to"] "2"', True),
+        ('header :value "gt" "x-n" "9"', True),
+        ('header :value "lt" :comparator "i;octet" "x-n" "9"', True),
+        ('header :value "ne" "x-multi" "one"', True),
+    ],
+)
+def test_relations(test, expected):
+    test = test if "comparator" in test else test.replace('" ["', '" :comparator "i;ascii-numeric" ["', 1)
+    require = "relational envelope comparator-i;ascii-numeric"
+    if "comparator" not in test and ":value" in test and "ne" not in test:
+        test = test.replace('"gt"', '"gt" :comparator "i;ascii-numeric"')
+    assert holds(test, "X-N: 10\r\n" + MESSAGE, require=require) is expected
+
+
+def test_the_null_reverse_path_is_not_counted():
+    test = 'envelope :count "eq" :comparator "i;ascii-numeric" "from" "0"'
+    assert holds(test, require="relational envelope comparator-i;ascii-numeric", sender="")
+
+
+# RFC 5232
+
+
+@pytest.mark.parametrize(
+    ("script", "flags"),
+    [
+        ('setflag "\\\\Seen a"; keep;', ("\\Seen", "a")),
+        ('addflag "a"; addflag ["A", "b c"]; keep;', ("a", "b", "c")),
+        ('setflag "a b"; removeflag "B"; keep;', ("a",)),
+        ('setflag "a"; keep :flags "b";', ("b",)),
+        ('addflag "\\\\Nonsense \\\\Recent x(y";', ()),
+        ('setflag "a";', ("a",)),
+    ],
+)
+def test_flags(script, flags):
+    (kept,) = actions(f'require "imap4flags"; {script}')
+    assert kept.flags == flags
+
+
+def test_flags_in_variables():
+    script = 'require ["imap4flags", "variables"]; setflag "v" "a b"; addflag "v" "c"; keep :flags "${v}";'
+    assert actions(script) == (KeepMessage(("a", "b", "c")),)
+
+
+@pytest.mark.parametrize(
+    ("test", "expected"),
+    [
+        ('hasflag "b A"', True),
+        ('hasflag ["c", "d"]', False),
+        ('hasflag :contains "forw"', True),
+        ('hasflag :count "eq" :comparator "i;ascii-numeric" "3"', True),
+    ],
+)
+def test_hasflag(test, expected):
+    names = '["imap4flags", "fileinto", "relational", "comparator-i;ascii-numeric"]'
+    script = f'require {names}; setflag "a b forward"; if {test} {{ fileinto "yes"; }}'
+    assert (filed(script) == ["yes"]) is expected
+
+
+# RFC 5233
+
+
+@pytest.mark.parametrize(
+    ("part", "key"), [(":user", "bob"), (":detail", "work"), (":localpart", "bob+work"), (":domain", "example.com")]
+)
+def test_subaddress(part, key):
+    assert holds(f'address {part} "from" "{key}"', require="subaddress")
+    assert not holds('address :detail :contains "to" ""', require="subaddress")
+
+
+# RFC 5235
+
+
+@pytest.mark.parametrize(
+    ("spam", "test", "expected"),
+    [
+        (None, 'spamtest "0"', True),
+        (0.0, 'spamtest "1"', True),
+        (1.0, 'spamtest "10"', True),
+        (0.5, 'spamtest :percent "50"', True),
+        (None, 'spamtest :percent :contains ""', False),
+    ],
+)
+def test_spamtest(spam, test, expected):
+    assert holds(test, require="spamtestplus", spam=spam) is expected
+
+
+@pytest.mark.parametrize(("virus", "value"), [(None, "0"), (1, "1"), (5, "5")])
+def test_virustest(virus, value):
+    assert holds(f'virustest "{value}"', require="virustest", virus=virus)
+
+
+# RFC 5260
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("year", "2026"),
+        ("month", "11"),
+        ("day", "30"),
+        ("date", "2026-11-30"),
+        ("julian", "61374"),
+        ("hour", "09"),
+        ("minute", "15"),
+        ("second", "30"),
+        ("time", "09:15:30"),
+        ("iso8601", "2026-11-30T09:15:30+01:00"),
+        ("std11", "Mon, 30 Nov 2026 09:15:30 +0100"),
+        ("zone", "+0100"),
+        ("weekday", "1"),
+    ],
+)
+def test_parts_of_a_date(part, value):
+    assert holds(f'date :originalzone "date" "{part}" "{value}"', require="date")
+
+
+@pytest.mark.parametrize(("zone", "hour"), [("+0000", "08"), ("-0530", "02"), ("+1400", "22")])
+def test_zones(zone, hour):
+    assert holds(f'date :zone "{zone}" "date" "hour" "{hour}"', require="date")
+
+
+def test_without_a_zone_it_is_the_account_s():
+    zone = timezone(timedelta(hours=3))
+    assert holds('date "date" "hour" "11"', require="date", zone=zone)
+    assert holds('currentdate "zone" "+0300"', require="date", zone=zone)
+
+
+@pytest.mark.parametrize("value", ["", "yesterday", "Mon, 32 Nov 2026 09:15:30 +0100"])
+def test_what_is_no_date_is_never_true(value):
+    assert not holds('date :contains "date" "year" ""', f"Date: {value}\r\n\r\n", require="date")
+
+
+def test_the_date_behind_a_semicolon():
+    message = "Received: from a by b; Mon, 30 Nov 2026 09:15:30 +0100\r\n\r\n"
+    assert holds('date :originalzone "received" "hour" "09"', message, require="date")
+
+
+@pytest.mark.parametrize(
+    ("index", "value"), [(":index 1", "one"), (":index 2", "two"), (":index 1 :last", "two"), (":last :index 2", "one")]
+)
+def test_index(index, value):
+    assert holds(f'header {index} "x-multi" "{value}"', require="index")
+    assert not holds('header :index 3 :contains "x-multi" ""', require="index")
+
+
+def test_fields_of_several_names_are_counted_in_the_order_of_the_names():
+    assert holds('header :index 2 ["subject", "x-multi"] "one"', require="index")
+
+
+# RFC 5293
+
+
+def test_a_field_that_is_added_is_seen_afterwards():
+    assert filed('require ["editheader", "fileinto"]; addheader "X-A" "b"; if header "x-a" "b" { fileinto "y"; }') == [
+        "y"
+    ]
+
+
+def test_only_what_is_done_afterwards_has_the_edit():
+    first, second = actions('require ["editheader", "fileinto"]; fileinto "a"; addheader "X-A" "b"; fileinto "b";')
+    assert first.content is None
+    assert second.content.header.startswith(b"X-A: b\r\nFrom: ")
+    assert second.content.body is None
+
+
+@pytest.mark.parametrize(
+    ("script", "left"),
+    [
+        ('deleteheader "x-multi";', []),
+        ('deleteheader :index 1 "x-multi";', [b"two"]),
+        ('deleteheader :index 1 :last "x-multi";', [b"one"]),
+        ('deleteheader "x-multi" "two";', [b"one"]),
+        ('deleteheader :matches "x-multi" ["o*", "x"];', [b"two"]),
+        ('addheader :last "X-Multi" "three";', [b"one", b"two", b"three"]),
+    ],
+)
+def test_edits(script, left):
+    header = content(f'require "editheader"; {script}').header
+    assert [line.removeprefix(b"X-Multi: ") for line in header.split(b"\r\n") if line.startswith(b"X-Multi")] == left
+
+
+@pytest.mark.parametrize("name", ["Received", "Auto-Submitted"])
+def test_what_may_not_be_taken_out_stays(name):
+    assert actions(f'require "editheader"; deleteheader "{name}";', f"{name}: x\r\n\r\n")[0].content is None
+
+
+def test_what_is_not_ascii_is_encoded_and_long_values_are_folded():
+    header = content('require "editheader"; addheader "X-A" "grün"; addheader "X-B" "' + "word " * 60 + '";').header
+    assert b"X-A: =?utf-8?" in header
+    assert max(map(len, header.split(b"\r\n"))) <= 100
+
+
+@pytest.mark.parametrize("value", ["a\r\nX-B: c", "a\nX-B: c", "a\rb", "a\0b".replace("\0", "\x01")])
+def test_a_value_is_never_another_field(value):
+    failure = run(f'require "editheader"; addheader "X-A" "{value}";').failure
+    assert failure is not None and "line end or another control character" in failure.text
+
+
+# RFC 5429
+
+
+def test_reject():
+    assert actions('require "reject"; reject "no";') == (RejectMessage("no", in_session=False),)
+    assert actions('require "ereject"; ereject "no";') == (RejectMessage("no", in_session=True),)
+
+
+# RFC 5230
+
+
+def vacation(script, message=MESSAGE, **facts):
+    found = actions(f'require ["vacation", "vacation-seconds"]; {script}', message, **facts)
+    return next((one for one in found if isinstance(one, VacationReply)), None)
+
+
+def test_vacation():
+    reply = vacation('vacation "gone";')
+    assert (reply.reason, reply.period, reply.subject, reply.to) == (
+        "gone",
+        7 * 86400,
+        "Auto: Hello World",
+        "bob@example.com",
+    )
+
+
+@pytest.mark.parametrize(
+    ("tag", "seconds"),
+    [(":days 0", 86400), (":days 3", 3 * 86400), (":days 100000", 366 * 86400), (":seconds 0", 0), (":seconds 90", 90)],
+)
+def test_periods(tag, seconds):
+    assert vacation(f'vacation {tag} "gone";').period == seconds
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "Auto-Submitted: auto-replied",
+        "List-Id: <x.example>",
+        "List-Unsubscribe: <mailto:x@y.example>",
+        "Precedence: bulk",
+    ],
+)
+def test_what_is_not_answered(field):
+    assert vacation('vacation "gone";', f"{field}\r\n{MESSAGE}") is None
+
+
+@pytest.mark.parametrize(
+    "sender", ["", "MAILER-DAEMON@x.example", "owner-list@x.example", "list-request@x.example", "me@example.com"]
+)
+def test_who_is_not_answered(sender):
+    assert vacation('vacation "gone";', sender=sender) is None
+
+
+def test_only_what_was_sent_to_the_account_is_answered():
+    assert vacation('vacation "gone";', recipient="other@example.com") is None
+    assert vacation('vacation :addresses "ME@example.com" "gone";', recipient="other@example.com") is not None
+    own = frozenset({"me@example.com"})
+    assert vacation('vacation "gone";', recipient="other@example.com", own_addresses=own) is not None
+
+
+def test_the_same_answer_is_known_again_before_variables_are_expanded():
+    script = 'require "variables"; if header :matches "subject" "*" {{}} vacation :subject "Re: ${{1}}" "{}";'
+    script = (
+        'require ["vacation", "variables"]; if header :matches "subject" "*" {{}} vacation :subject "Re: ${{1}}" "{}";'
+    )
+    handles = [
+        next(one for one in actions(script.format(reason), message) if isinstance(one, VacationReply)).handle
+        for reason, message in (("a", MESSAGE), ("a", MESSAGE.replace("Hello", "Bye")), ("b", MESSAGE))
+    ]
+    assert handles[0] == handles[1] != handles[2]
+
+
+def test_a_subject_is_one_line():
+    assert vacation('vacation :subject "a\r\nBcc: x@y.example" "gone";').subject == "a Bcc: x@y.example"
+
+
+# RFC 8580, with RFC 5490, RFC 8579, RFC 9042
+
+
+def test_a_copy_of_the_answer():
+    script = (
+        'require ["vacation", "fcc", "mailbox", "special-use", "mailboxid", "imap4flags"];'
+        'vacation :fcc "Sent" :create :specialuse "\\\\Sent" :mailboxid "F1" :flags "\\\\Seen" "gone";'
+    )
+    reply = actions(script)[0]
+    assert reply.copy == FiledCopy("Sent", ("\\Seen",), True, "\\Sent", "F1")
+
+
+def test_places():
+    script = (
+        'require ["fileinto", "mailbox", "special-use", "mailboxid"];'
+        'fileinto :create "a"; fileinto :specialuse "\\\\Junk" "b"; fileinto :mailboxid "F2" "c";'
+    )
+    assert actions(script) == (
+        FileMessage("a", create=True),
+        FileMessage("b", use="\\Junk"),
+        FileMessage("c", mailbox_id="F2"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("test", "question"),
+    [
+        ('mailboxexists "a/b"', MailboxPresent("a/b")),
+        ('mailboxidexists "F1"', MailboxIdExists("F1")),
+        ('specialuse_exists "\\\\Junk"', SpecialUseExists("", "\\Junk")),
+        ('specialuse_exists "a" "\\\\Junk"', SpecialUseExists("a", "\\Junk")),
+        ('valid_ext_list "friends"', ListKnown("friends")),
+        ('header :list "subject" "words"', ListMember("words", "Hello World")),
+        ('duplicate :handle "h" :uniqueid "u"', DuplicateSeen("h", "u")),
+        ("duplicate", DuplicateSeen("", "<1@example.com>")),
+    ],
+)
+def test_questions(test, question):
+    names = '["fileinto", "mailbox", "mailboxid", "special-use", "extlists", "duplicate"]'
+    script = f'require {names}; if {test} {{ fileinto "yes"; }}'
+    assert [one.mailbox for one in run(script, answers={question: True}).actions if isinstance(one, FileMessage)] == [
+        "yes"
+    ]
+    assert [one for one in run(script, answers={question: False}).actions if isinstance(one, FileMessage)] == []
+
+
+def test_a_mailbox_that_cannot_be_does_not_exist():
+    assert not holds('mailboxexists "a//b"', require="mailbox")
+
+
+@pytest.mark.parametrize(
+    ("test", "question"),
+    [
+        ('metadata "INBOX" "/private/x" "v*"', MetadataValue("INBOX", "/private/x")),
+        ('servermetadata "/shared/x" "v*"', MetadataValue("", "/shared/x")),
+    ],
+)
+def test_metadata(test, question):
+    test = test.replace(" ", " :matches ", 1)
+    script = f'require ["fileinto", "mboxmetadata", "servermetadata"]; if {test} {{ fileinto "yes"; }}'
+    assert isinstance(run(script, answers={question: "value"}).actions[0], FileMessage)
+    assert isinstance(run(script).actions[0], KeepMessage)
+
+
+# RFC 7352
+
+
+def test_what_was_not_seen_is_remembered():
+    script = 'require ["duplicate", "fileinto"]; if duplicate :seconds 60 { fileinto "again"; }'
+    remembered, _ = run(script).actions
+    assert remembered == RememberDuplicate("", "<1@example.com>", 60)
+    assert run(script, answers={DuplicateSeen("", "<1@example.com>"): True}).actions == (FileMessage("again"),)
+
+
+@pytest.mark.parametrize("test", ["duplicate :seconds 0", 'duplicate :header "x-missing"', 'duplicate :header "a b"'])
+def test_what_has_no_id_is_no_duplicate(test):
+    assert actions(f'require "duplicate"; if {test} {{ discard; }}') == (KeepMessage(implicit=True),)
+
+
+# RFC 6134
+
+
+def test_redirect_to_a_list():
+    assert actions('require "extlists"; redirect :list "friends";') == (RedirectMessage("friends", from_list=True),)
+
+
+# RFC 5435 and RFC 5436
+
+
+def test_notify():
+    script = 'require "enotify"; notify :importance "1" :message "News" "mailto:a@b.example?cc=c@d.example&body=x%20y";'
+    told = actions(script)[0]
+    assert isinstance(told, NotifySomebody)
+    assert (told.recipients, told.subject, told.body, told.importance) == (
+        ("a@b.example", "c@d.example"),
+        "News",
+        "x y",
+        1,
+    )
+
+
+@pytest.mark.parametrize(
+    "uri", ["tel:+1", "mailto:", "mailto:a", "mailto:a@b.example%0d%0aBcc:x@y.example", "mailto:%ff@b.example"]
+)
+def test_what_cannot_be_told(uri):
+    assert mistakes(f'require "enotify"; notify "{uri}";')
+    assert not holds(f'valid_notify_method "{uri}"', require="enotify")
+
+
+def test_automatic_messages_are_told_to_nobody():
+    message = "Auto-Submitted: auto-generated\r\n" + MESSAGE
+    assert actions('require "enotify"; notify "mailto:a@b.example";', message) == (KeepMessage(implicit=True),)
+
+
+def test_capability_of_a_method():
+    assert holds('notify_method_capability "mailto:a@b.example" "online" "maybe"', require="enotify")
+
+
+# RFC 5463
+
+
+@pytest.mark.parametrize(
+    ("script", "found"),
+    [
+        ('if ihave "copy" { fileinto :copy "a"; }', ["a", "(keep)"]),
+        ('if ihave "nothing" { frobnicate :x; } else { fileinto "b"; }', ["b"]),
+        ('if ihave ["copy", "nothing"] { fileinto "a"; } else { fileinto "b"; }', ["b"]),
+        ('if ihave "variables" { fileinto "a"; } else { fileinto "b"; }', ["b"]),
+    ],
+)
+def test_ihave(script, found):
+    assert filed(f'require ["ihave", "fileinto"]; {script}') == found
+
+
+def test_what_ihave_did_not_bring_fails_when_it_is_reached():
+    script = 'require ["ihave", "fileinto"]; if ihave "copy" {{}} {}'
+    assert run(script.format('fileinto :copy "a";')).failure is None
+    failure = run('require ["ihave", "fileinto"]; if false { if ihave "copy" {} } fileinto :copy "a";').failure
+    assert failure is not None and '"copy", which is not in force' in failure.text
+
+
+def test_a_script_may_say_what_is_wrong():
+    failure = run('require "ihave"; error "not today";').failure
+    assert failure is not None and (failure.line, failure.text) == (1, "the script says: not today")
+
+
+# RFC 6609
+
+
+def included(main, **scripts):
+    answers = {IncludedScript("personal", name): compile_script(text.encode()) for name, text in scripts.items()}
+    return run(f'require ["include", "fileinto", "variables"]; {main}', answers=answers)
+
+
+def test_include():
+    found = included('include "a"; fileinto "main";', a='require "fileinto"; fileinto "a";')
+    assert [one.mailbox for one in found.actions] == ["a", "main"]
+
+
+def test_return_ends_the_included_script_and_stop_all():
+    assert included('include "a"; fileinto "m";', a='require "include"; return; discard;').actions == (
+        FileMessage("m"),
+    )
+    assert included('include "a"; discard;', a="stop;").actions == (KeepMessage(implicit=True),)
+
+
+def test_variables_are_each_script_s_own_but_global_ones():
+    script = 'require ["variables", "include", "fileinto"]; global "g"; fileinto "[${own}${g}]"; set "g" "from a"; set "own" "a";'
+    found = included('global "g"; set "g" "x"; set "own" "y"; include "a"; fileinto "${g} ${own}";', a=script)
+    assert [one.mailbox for one in found.actions] == ["[x]", "from a y"]
+
+
+def test_once_and_optional():
+    script = 'require "fileinto"; fileinto "a";'
+    found = included('include "a"; discard; include :once "a"; include :optional "missing";', a=script)
+    assert found.failure is None
+
+
+@pytest.mark.parametrize(
+    ("scripts", "told"),
+    [
+        ({}, 'there is no script "a" to include'),
+        ({"a": 'require "include"; include "a";'}, 'the script "a" includes itself'),
+        (
+            {"a": 'require "include"; include "b";', "b": 'require "include"; include "a";'},
+            'the script "a" includes itself',
+        ),
+    ],
+)
+def test_what_cannot_be_included(scripts, told):
+    failure = included('include "a";', **scripts).failure
+    assert failure is not None and failure.text == told
+
+
+def test_scripts_in_each_other_are_bounded():
+    chain = {f"s{n}": f'require "include"; include "s{n + 1}";' for n in range(20)}
+    failure = included('include "s0";', **chain).failure
+    assert failure is not None and "in each other" in failure.text
+
+
+# RFC 6785
+
+
+def test_items_of_imap():
+    environment = {"imap.cause": "COPY"}
+    assert holds('environment "imap.cause" "COPY"', require="environment imapsieve", environment=environment)
+    assert holds('environment "imap.cause" ""', require="environment imapsieve")
+
+
+@pytest.mark.parametrize(
+    ("require", "command"),
+    [("vacation", 'vacation "x"'), ("reject", 'reject "x"'), ("envelope", 'if envelope "to" "x" {}')],
+)
+def test_what_is_for_delivery_alone(require, command):
+    end = "" if command.endswith("}") else ";"
+    assert run(f'require "{require}"; {command}{end}', is_delivery=False).failure is not None
+
+
+# RFC 5703
+
+
+def test_a_part_is_replaced():
+    script = (
+        'require ["mime", "foreverypart", "replace"];'
+        'foreverypart { if header :mime :contenttype "content-type" "application/pdf" { replace "was here"; } }'
+    )
+    body = content(script, PARTS).body
+    assert b"was here" in body and b"PDF" not in body and b"Hello" in body and b"<p>rich" in body
+
+
+def test_the_whole_is_replaced():
+    edited = content('require "replace"; replace :subject "new" "text";', PARTS)
+    assert b"Original-Subject: parts\r\n" in edited.header and b"\r\nSubject: new\r\n" in edited.header
+    assert b"multipart" not in edited.header and edited.body == b"text"
+
+
+def test_a_message_is_enclosed():
+    edited = content('require "enclose"; enclose :subject "[spam]" :headers ["X-A: b"] "look out";', MESSAGE)
+    assert b"Content-Type: multipart/mixed" in edited.header and b"X-A: b\r\n" in edited.header
+    assert b"look out" in edited.body and MESSAGE.encode() in edited.body
+
+
+def test_text_is_taken_out():
+    script = (
+        'require ["mime", "foreverypart", "extracttext", "variables", "fileinto"];'
+        'foreverypart { if header :mime :subtype "content-type" "plain" { extracttext :first 4 :upper "t"; } } fileinto "${t}";'
+    )
+    assert filed(script, PARTS) == ["HELL"]
+
+
+@pytest.mark.parametrize("script", ['extracttext "t";', "break;"])
+def test_what_stands_in_a_loop_alone(script):
+    assert (
+        "should stand in a foreverypart"
+        in mistakes(f'require ["foreverypart", "extracttext", "variables"]; {script}')[0]
+    )
+
+
+# RFC 6558
+
+
+def test_html_becomes_text():
+    script = 'require ["convert", "fileinto"]; if convert "text/html" "text/plain" [""] { fileinto "made"; }'
+    found = actions(script, PARTS)[-1]
+    assert found.mailbox == "made"
+    assert b"rich text" in found.content.body and b"<p>" not in found.content.body and b"PDF" in found.content.body
+
+
+def test_what_cannot_be_converted_is_not():
+    assert not holds('convert "application/pdf" "text/plain" [""]', PARTS, require="convert")
+
+
+# RFC 6009
+
+
+def test_options_of_redirect():
+    script = (
+        'require ["redirect-dsn", "redirect-deliverby"];'
+        'redirect :notify "failure,delay" :ret "hdrs" :bytimerelative 60 :bymode "return" :bytrace "a@b.example";'
+    )
+    assert actions(script) == (RedirectMessage("a@b.example", "FAILURE,DELAY", "HDRS", "60;RT"),)
+
+
+def test_a_time_that_is_given_is_counted_from_now():
+    script = 'require "redirect-deliverby"; redirect :bytimeabsolute "2026-11-30T09:15:30+00:00" "a@b.example";'
+    assert actions(script)[0].by == "3600;N"
+
+
+@pytest.mark.parametrize(
+    "tags", [':notify "sometimes"', ':ret "all"', ':bytimeabsolute "noon"', ':bytimerelative 5 :bymode "x"']
+)
+def test_options_that_cannot_be(tags):
+    assert mistakes(f'require ["redirect-dsn", "redirect-deliverby"]; redirect {tags} "a@b.example";')
+
+
+# regular expressions
+
+
+@pytest.mark.parametrize(
+    ("expression", "captured"),
+    [
+        ("(.*) (.*)", "Hello|World"),
+        ("^(h|H)el+o", "H|"),
+        ("(hell|hello)(o World)?$", "Hell|o World"),
+        ("[[:alpha:]]+ ([[:upper:]])", "W|"),
+    ],
+)
+def test_regex(expression, captured):
+    test = f'header :regex "subject" "{expression}"'
+    script = f'require ["regex", "variables", "fileinto"]; if {test} {{ fileinto "${{1}}|${{2}}"; }}'
+    assert filed(script) == [captured]
+
+
+@pytest.mark.parametrize("expression", ["(", "a{2,1}", "[z-a]", "*", "(a{1000}){1000}", "x" * 2000])
+def test_expressions_that_cannot_be(expression):
+    assert mistakes(f'require "regex"; if header :regex "a" "{expression}" {{}}')
+
+
+# Pigeonhole's
+
+
+def test_lines_for_the_log():
+    assert run('require "vnd.dovecot.debug"; debug_log "at\r\nwork";').logged == ("at work",)
+
+
+def test_environment_in_strings():
+    script = (
+        'require ["vnd.dovecot.environment", "variables", "fileinto"]; fileinto "${env.phase}${env.vnd.dovecot.a_b}";'
+    )
+    assert filed(script, environment={"phase": "x", "vnd.dovecot.a-b": "y"}) == ["xy"]
