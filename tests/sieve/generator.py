@@ -4,25 +4,10 @@ from __future__ import annotations
 
 from random import Random
 
-REQUIRED = [
-    "fileinto",
-    "envelope",
-    "copy",
-    "body",
-    "variables",
-    "relational",
-    "imap4flags",
-    "subaddress",
-    "date",
-    "index",
-    "editheader",
-    "environment",
-    "encoded-character",
-    "comparator-i;ascii-numeric",
-    "ihave",
-    "mailbox",
-    "vacation",
-]
+NAMES = """fileinto envelope copy body variables relational imap4flags subaddress date index editheader environment
+encoded-character comparator-i;ascii-numeric ihave mailbox vacation mime foreverypart extracttext regex enotify duplicate
+reject"""
+REQUIRED = tuple(NAMES.split())
 
 SUBJECTS = (
     "Hello World",
@@ -59,11 +44,28 @@ FIELDS = ("Subject", "X-Number", "X-Empty", "X-Multi", "List-Id", "X-Missing", "
 ADDRESS_FIELDS = ("From", "To", "Cc", "Bcc", "Sender", "Reply-To", "to")
 WORDS = ("hello", "World", "plan", "e", "list", "Köln", "ü", "10", "7", "*", "a", "", "example", "a*b")
 PATTERNS = ("*", "?", "*o*", "Hello *", "*[list]*", "\\[list\\] *", "*\\**", "?*", "a\\*b?c*", "* *", "*ll?*", "")
+ENDS = ("keep;", "discard;", "stop;", 'redirect "x@example.org";', 'reject "no";', 'notify "mailto:n@example.org";')
 RELATIONS = ("gt", "ge", "lt", "le", "eq", "ne")
 NUMERIC, OCTET, CASEMAP = "i;ascii-numeric", "i;octet", "i;ascii-casemap"
 
 _TEXT = b"MIME-Version: 1.0\r\nContent-Type: text/plain"
 _ENCODING = b"Content-Transfer-Encoding: "
+
+
+KINDS = ("text/plain", "text/html", "application/octet-stream", "message/rfc822", "multipart/mixed")
+EXPRESSIONS = (
+    "^hello",
+    "(h|H)el+o (.*)$",
+    "[0-9]+",
+    "([a-z]+)[^a-z]*([a-z]*)",
+    "^\\[(.*)\\] *(Re:)?",
+    "(a|ab)(c|bcd)*",
+    "[[:upper:]]{2,}",
+    "w(or)?",
+    "^$",
+    ".",
+    "(bob|alice)(\\+work)?",
+)
 
 
 def quoted(text: str) -> str:
@@ -101,7 +103,15 @@ class MessageMaker:
         return ("\r\n".join(lines) + "\r\n").encode() + self._body()
 
     def _body(self) -> bytes:
-        kind = self._random.randrange(5)
+        kind = self._random.randrange(7)
+        if kind > 4:
+            return (
+                b"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=o\r\n\r\n--o\r\n"
+                b'Content-Type: multipart/alternative; boundary="i i"\r\n\r\n--i i\r\nContent-Type: text/plain; charset=utf-8'
+                b"\r\nContent-Transfer-Encoding: base64\r\n\r\nSGVsbG8gYmFzZTY0IHdvcmxk\r\n--i i\r\nContent-Type: text/html\r\n\r\n"
+                b'<p>Hello</p>\r\n--i i--\r\n--o\r\nContent-Type: application/octet-stream; name="x.bin"\r\n'
+                b'Content-Disposition: attachment; filename="x.bin"\r\n\r\nx\r\n--o--\r\n'
+            )
         if kind == 0:
             return b"\r\nHello body,\r\nthis is plain.\r\n"
         if kind == 1:
@@ -135,14 +145,18 @@ class ScriptMaker:
         for number in range(self._random.randrange(4, 12)):
             lines += self._statement(number)
         if self._random.random() < 0.3:
-            lines.append(self._random.choice(("keep;", "discard;", "stop;", 'redirect "x@example.org";')))
+            lines.append(self._random.choice(ENDS))
         if self._random.random() < 0.2:
-            lines.append(f'vacation :days {self._random.randrange(40)} "gone {self._random.randrange(9)}";')
+            lines.append(f'vacation :days {self._random.randrange(1, 40)} "gone {self._random.randrange(9)}";')
         return "\r\n".join([*lines, ""]).encode()
 
     def _statement(self, number: int) -> list[str]:
         random = self._random
         roll = random.random()
+        if roll < 0.12:
+            return [self._parts(number)]
+        if roll < 0.2:
+            return [self._expression(number)]
         if roll < 0.62:
             return [f"if {self._test(0)} {{ {self._action(number)} }}", *self._else(number)]
         if roll < 0.74:
@@ -158,7 +172,55 @@ class ScriptMaker:
             return [f"{command} {flags};"]
         if roll < 0.98:
             return [self._edit()]
+        if roll < 0.985:
+            return [f'if duplicate {{ fileinto "D{number}"; }}']
         return [random.choice(("keep;", 'redirect :copy "y@example.org";', "discard;"))]
+
+    def _parts(self, number: int) -> str:
+        """A loop over parts, or a test of them; not of a message that was edited."""
+        if self._edited:
+            return "keep;"
+        kind = self._random.choice(KINDS)
+        main, _, sub = kind.partition("/")
+        test = self._random.choice(
+            (
+                f'header :mime :contenttype "content-type" "{kind}"',
+                f'header :mime :type "Content-Type" "{main}"',
+                f'header :mime :subtype :contains "content-type" "{sub[:3]}"',
+                'header :mime :param "filename" :matches "content-disposition" "*.*"',
+                'header :mime :param ["charset", "name"] :contains "content-type" ["utf", "x"]',
+                'header :mime :contains "subject" "inner"',
+                f'header :mime :anychild :contenttype "content-type" "{kind}"',
+                'exists :mime "content-disposition"',
+                'exists :mime :anychild ["content-type", "content-transfer-encoding"]',
+                'address :mime :anychild :localpart "from" ["inner", "bob"]',
+            )
+        )
+        action = self._random.choice(
+            (
+                f'fileinto "P{number}";',
+                f'fileinto "P{number}"; break;',
+                f'addflag "p{number}"; fileinto "P{number}";',
+                f'set "v1" "${{v1}}{number}";',
+                f'foreverypart {{ if {test} {{ fileinto "Q{number}"; break; }} }}',
+            )
+        )
+        loop = self._random.choice(("foreverypart", "foreverypart", f'foreverypart :name "l{number}"'))
+        extract = f'if header :mime :type "content-type" "text" {{ extracttext :first 5 "v{number % 3}"; }}'
+        return self._random.choice(
+            (
+                f"{loop} {{ if {test} {{ {action} }} }}",
+                f'if {test} {{ fileinto "P{number}"; }}',
+                f"{loop} {{ {extract} }}",
+            )
+        )
+
+    def _expression(self, number: int) -> str:
+        expression = self._random.choice(EXPRESSIONS)
+        comparator = self._random.choice(("", f':comparator "{OCTET}" '))
+        on = self._random.choice(("header", "header", "address :localpart"))
+        field = '"from"' if on != "header" else self._random.choice(('"subject"', '["subject", "x-multi"]', '"to"'))
+        return f'if {on} {comparator}:regex {field} {quoted(expression)} {{ fileinto "R{number}-${{1}}x${{2}}"; }}'
 
     def _else(self, number: int) -> list[str]:
         if self._random.random() < 0.2:
@@ -336,4 +398,6 @@ class ScriptMaker:
         return f'environment {kind} "{name}" "{key}"'
 
     def _test_true(self) -> str:
-        return self._random.choice(("true", "false", 'ihave "fileinto"', 'ihave ["nothing", "copy"]'))
+        return self._random.choice(
+            ("true", "false", 'mailboxexists "Nope"', 'ihave "fileinto"', 'ihave ["nothing", "copy"]')
+        )

@@ -14,6 +14,7 @@ SENDER, RECIPIENT = "sender@example.org", "me+detail@example.com"
 # Those that are not there without being asked for.
 EXTENSIONS = """+editheader +mboxmetadata +servermetadata +vacation-seconds +spamtest +spamtestplus +virustest
 +vnd.dovecot.duplicate +vnd.dovecot.environment +vnd.dovecot.debug +special-use"""
+BROKEN = "broken"
 CONFIGURATION = """
 mail_location = maildir:{folder}/mail
 log_path = /dev/null
@@ -74,6 +75,8 @@ class Oracle:
         told = done.stdout.decode("utf-8", "replace")
         if "Performed actions" not in told:
             errors = done.stderr.decode("utf-8", "replace")
+            if "corrupt binary" in errors:  # what it compiled a script to it cannot run
+                return [BROKEN]
             if "resolved with successful implicit keep" in errors:
                 return ["failed", "implicit file INBOX []"]
             return ["refused"] if "failed to compile" in errors else [f"nothing: {done.returncode} {errors}"]

@@ -15,7 +15,7 @@ from mailnode.sieve.extensions.body import leaf_text
 from mailnode.sieve.parts import part_at, paths_below
 from mailnode.sieve.run import ScriptRun
 
-PLAIN = "text/plain"
+PLAIN_TEXT = "text/plain"
 HTML = "text/html"
 _HEADER = b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
 
@@ -32,7 +32,7 @@ def _convert(run: ScriptRun, call: ScriptCall) -> bool:
         one = part_at(run.mail.root, path)
         if one is None or one.kind != "leaf" or one.to_part().content_type != wanted:
             continue
-        if made != PLAIN or wanted not in (HTML, PLAIN):
+        if made != PLAIN_TEXT or wanted not in (HTML, PLAIN_TEXT):
             return False
         data = run.mail.data
         raw = data[one.body_start : one.end]
