@@ -73,19 +73,43 @@ async def account_add(
     quota_bytes: Octets = ANY_SIZE,
     quota_messages: Count = ANY_NUMBER,
     role: Literal["user", "admin"] = "user",
+    hash: str = "",
 ) -> AccountRecord:
-    """Make an account with its mailboxes and password."""
+    """Make an account with its mailboxes and password. :param hash: of the password, as another server made it, in its place."""
     check_quota(quota_bytes, quota_messages)
     written = await free_address(admin, address)
-    _check_password(admin, password, str(written))
+    if not hash:
+        check_password(admin, password, str(written))
+    elif password:
+        raise OperationFailed(Reason.WRONG_VALUE, f"{address}: a password, or a hash")
+    return account_record(
+        await make_account_with(admin, written, quota_bytes, quota_messages, password=password, hash=hash, role=role)
+    )
+
+
+async def make_account_with(
+    admin: Administration,
+    address: Address,
+    quota_bytes: int,
+    quota_messages: int,
+    *,
+    password: str,
+    hash: str,
+    role: str = "user",
+) -> Account:
+    """Make an account that is logged in to with a password, or with what fits another server's hash of it.
+
+    :raises DomainError: :raises ValueError: such a hash is not taken.
+    """
     now = admin.clock.seconds()
     account_id = new_id(now)
-    credentials = await admin.threads.run("password", _credentials, admin, account_id, password, now)
-    account = await make_account(admin, account_id, written, now, quota_bytes, quota_messages)
+    if hash:
+        credentials = admin.adopt_hash(account_id, hash, now, label=PASSWORD_LABEL)
+    else:
+        credentials = await admin.threads.run("password", _credentials, admin, account_id, password, now)
+    account = await make_account(admin, account_id, address, now, quota_bytes, quota_messages)
     await admin.directory.replace_credentials(account_id, PASSWORD_LABEL, credentials)
-    if role != "user":
-        account = await admin.directory.set_role(account_id, role)
-    return account_record(account)
+    return await admin.directory.set_role(account_id, role) if role != "user" else account
 
 
 async def make_account(
@@ -147,7 +171,7 @@ async def account_show(admin: Administration, address: str) -> AccountDetails:
 async def account_password(admin: Administration, address: str, password: Secret) -> PasswordChanged:
     """Set a new password; sessions that logged in with the old one end."""
     account = await _with_login(admin, address)
-    _check_password(admin, password, account.address)
+    check_password(admin, password, account.address)
     now = admin.clock.seconds()
     beside = [c for c in await admin.directory.credentials(account.id) if c.label != PASSWORD_LABEL]
     credentials = await admin.threads.run("password", _credentials, admin, account.id, password, now, beside)
@@ -277,7 +301,7 @@ async def free_address(admin: Administration, text: str) -> Address:
     return written
 
 
-def _check_password(admin: Administration, password: str, address: str) -> None:
+def check_password(admin: Administration, password: str, address: str) -> None:
     """:raises OperationFailed: it is too weak for this account."""
     weakness = admin.weakness(password, address)
     if weakness:

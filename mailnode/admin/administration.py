@@ -275,6 +275,11 @@ async def _nothing() -> None:
     """There are no other processes."""
 
 
+def _no_hashes(account_id: str, text: str, created: float, *, label: str = "") -> list[Credential]:
+    """:raises ValueError: always."""
+    raise ValueError("hashes of other servers are not taken here")
+
+
 async def stage_whole(blobs: IBlobs, writer: IBlobWriter) -> tuple[StagedBlob, EncodedFacts]:
     """Finish a message and look at it, whole, in this thread: for commands that have nothing else to do meanwhile."""
     blob, facts = await writer.finish_with(read_facts)
@@ -321,4 +326,7 @@ class Administration:
     )
     # Finishes a message that was written, and looks at it, beside all else that goes on.
     stage: Callable[[IBlobs, IBlobWriter], Awaitable[tuple[StagedBlob, EncodedFacts]]] = stage_whole
+    adopt_hash: Callable[..., list[Credential]] = (
+        _no_hashes  # credentials of another server's hash, or ValueError with words
+    )
     moving: Turns = field(default_factory=Turns)  # of imports into one mailbox, by account and mailbox

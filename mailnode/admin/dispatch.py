@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from mailnode import errors
 from mailnode.admin import (
+    account_import,
     accounts,
     aliases,
     backup_import,
@@ -41,6 +42,7 @@ from mailnode.admin.operations import AnyOperation, Operation, OperationFailed, 
 from mailnode.errors import DomainError
 
 _NOUNS = (
+    account_import,
     accounts,
     aliases,
     backup_import,

@@ -9,23 +9,29 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from twisted.cred.checkers import ICredentialsChecker
 from twisted.cred.credentials import IUsernamePassword
 from twisted.cred.error import UnauthorizedLogin
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from mailnode.auth.credentials import PasswordCredentials
-from mailnode.auth.passwords import MAX_PASSWORD_OCTETS, matching
+from mailnode.auth.foreign_hashes import FOREIGN, fits
+from mailnode.auth.passwords import MAX_PASSWORD_OCTETS, make_credentials, matching
+from mailnode.errors import DomainError
 from mailnode.interfaces.accounts import IDirectory
 from mailnode.interfaces.runtime import IClock, IThreads
 from mailnode.interfaces.sessions import IAccountProof
 from mailnode.values.directory import Credential, LoginRecord
+from mailnode.values.events import emit
 
 REMEMBERED = 300.0  # seconds a verified login is believed without a new derivation
 MAX_REMEMBERED = 10_000
+
+_log = Logger()
 
 
 class RememberedLogins:
@@ -63,9 +69,18 @@ class DirectoryChecker:
 
     credentialInterfaces = (IUsernamePassword,)
 
-    def __init__(self, directory: IDirectory, threads: IThreads, clock: IClock) -> None:
+    def __init__(
+        self,
+        directory: IDirectory,
+        threads: IThreads,
+        clock: IClock,
+        renewed: Callable[..., list[Credential]] = make_credentials,
+    ) -> None:
+        """:param renewed: makes credentials of ours out of a password that fits another server's hash, as
+        :func:`make_credentials` does."""
         self._directory = directory
         self._threads = threads
+        self._renewed = renewed
         self._verified, self._refused = RememberedLogins(clock), RememberedLogins(clock)
         self._absent_salt = secrets.token_bytes(16)
 
@@ -80,8 +95,9 @@ class DirectoryChecker:
         known = self._verified.find(login, record, password) or self._refused.find(login, record, password)
         if known is None:
             # One derivation whatever is known of the login: the pool is the same, and so is the time.
+            # Another server's hash is looked at besides.
             found: Credential | None = await self._threads.run(
-                "password", matching, password, record.credentials, self._absent_salt
+                "password", _matching, password, record.credentials, self._absent_salt
             )
         else:
             found = next((c for c in record.credentials if c.id == known), None)
@@ -92,7 +108,36 @@ class DirectoryChecker:
         if credentials.protocol not in found.protocols:
             raise UnauthorizedLogin
         credentials.checked = record.account
+        if found.kind == FOREIGN:
+            await self._renew(record, found, password)
         return record.account.address.encode()
+
+    async def _renew(self, record: LoginRecord, found: Credential, password: bytes) -> None:
+        """Put credentials of ours in the place of another server's hash. What fails is done at the next login."""
+        try:
+            text = password.decode("utf-8")
+            beside = [one for one in record.credentials if one.label != found.label]
+            made = await self._threads.run("password", self._made, found, text, beside)
+            if await self._directory.renew_credentials(found.account_id, found.id, made):
+                scheme = found.secret.partition("}")[0].strip("{")
+                emit(_log, "account.hash_replaced", account=found.account_id, scheme=scheme)
+        except (DomainError, ValueError) as error:
+            _log.warn(
+                "the hash of {account} stays for now: {error}", account=found.account_id, error=type(error).__name__
+            )
+
+    def _made(self, found: Credential, password: str, beside: Sequence[Credential]) -> list[Credential]:
+        return self._renewed(
+            found.account_id, password, found.created, label=found.label, protocols=found.protocols, beside=beside
+        )
+
+
+def _matching(password: bytes, credentials: Sequence[Credential], absent_salt: bytes) -> Credential | None:
+    """Return the credential a password fits, or None. Blocks: one derivation at least, whatever is known of the login."""
+    found = matching(password, credentials, absent_salt)
+    if found is None:
+        found = next((one for one in credentials if one.kind == FOREIGN and fits(one.secret, password)), None)
+    return found
 
 
 @implementer(ICredentialsChecker)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
+from mailnode.admin.account_import import AccountsImported
 from mailnode.admin.accounts import AccountDetails, AccountRecord
 from mailnode.admin.administration import CertificateStatus, OlderAccepted, Reloaded, ServerStatus, WentBack
 from mailnode.admin.aliases import AliasRecord
@@ -80,6 +81,17 @@ def account(result: AccountDetails) -> str:
 def accounts(result: list[AccountRecord]) -> str:
     """Return a list of accounts."""
     return table(result, ("address", "status", "role", "created"))
+
+
+def imported(result: AccountsImported) -> str:
+    """Return what was added, and what was there."""
+    done = "would be added" if result["dry_run"] else "added"
+    return "\n".join(
+        [
+            f"accounts {done}: {result['added']}; there already: {result['present']}",
+            f"aliases {done}: {result['aliases_added']}; there already: {result['aliases_present']}",
+        ]
+    )
 
 
 def aliases(result: list[AliasRecord]) -> str:

@@ -100,6 +100,7 @@ received-report`` besides ``contact``, ``identifier`` (what they call it), ``pub
 ``passed``, ``count``, ``detail``. ``dmarc due``: ``domain``, ``day``, ``passed``, ``failed``, ``left_out``, ``due``,
 ``tries``. ``dmarc draft``: ``domain``, ``day``, ``file``, ``report`` (as RFC 9990 A has it).
 
+``accounts import``: ``added``, ``present``, ``aliases_added``, ``aliases_present`` (numbers), ``dry_run`` (nothing was done).
 ``config diff``: ``other`` (the file, or which version) and ``differences``, each with ``key``, ``running``, ``other`` (values as
 text) and ``live``. ``config apply``: ``applied`` and ``needs_restart`` (keys), ``version`` and ``until`` ("": it stays). ``config
 confirm``: ``version``. ``config versions``: ``version``, ``at``, ``how`` (start, reload, apply, trial), ``state``.

@@ -41,7 +41,9 @@ def make_command(name: str, operation: AnyOperation, words: Words) -> click.Comm
             words.prepare(place, given)
         for parameter in operation.parameters:
             if parameter.type is Secret:
-                given[parameter.name] = read_password(given.pop(PASSWORD_STDIN.name))
+                from_stdin = given.pop(PASSWORD_STDIN.name)
+                instead = words.instead_of_secret and given[words.instead_of_secret]
+                given[parameter.name] = "" if instead else read_password(from_stdin)
             elif parameter.type is list:
                 given[parameter.name] = list(given[parameter.name])
         result = place.call(operation.name, **given)

@@ -24,5 +24,6 @@ class Words:
     path: tuple[str, ...] = ()  # the command's words where they are not those of the operation's name
     options: Mapping[str, str] = field(default_factory=dict)  # a parameter's help
     instead: Mapping[str, Sequence[click.Parameter]] = field(default_factory=dict)  # of what is made of a parameter
+    instead_of_secret: str = ""  # the parameter that, where it is given, has nobody asked for a password
     prepare: Callable[[Place, Given], None] | None = None  # looks at what was given, and may change it
     is_command: bool = True  # False: other commands ask for it

@@ -21,7 +21,7 @@ from mailnode.ctl import display, doctor_words, zone
 from mailnode.ctl.backup_words import BACKUP_WORDS, backup_imported
 from mailnode.ctl.certificate_words import CERTIFICATE_WORDS
 from mailnode.ctl.config_words import CONFIG_WORDS
-from mailnode.ctl.parts import OctetsType, Place, changed, show, shown
+from mailnode.ctl.parts import OctetsType, Place, changed, read_password, show, shown
 from mailnode.ctl.queue_words import QUEUE_WORDS
 from mailnode.ctl.wording import Given, Words
 
@@ -35,6 +35,7 @@ GENERIC = Words(output=shown(display.anything))
 GROUPS = {
     "domain": "Domains this server receives mail for.",
     "account": "Accounts: mailboxes with a login.",
+    "accounts": "Many accounts at once.",
     "alias": "Aliases: addresses that stand for others.",
     "grant": "Who may send as an address that is not theirs alone: an alias for several, or another account's.",
     "suppression": "Recipients that bounced, and that an account is not let write to for a while.",
@@ -53,11 +54,15 @@ GROUPS = {
 
 
 def _read_file(place: Place, given: Given) -> None:
+    _open_file(place, given)
+    given["recipients"] = list(given["recipients"])
+
+
+def _open_file(place: Place, given: Given) -> None:
     file: BinaryIO = given["content"]
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # of a pipe nobody can read at any place
         file = _copied(file)
     given["content"] = OpenFile(file.fileno())
-    given["recipients"] = list(given["recipients"])
 
 
 def _copied(pipe: BinaryIO) -> BinaryIO:
@@ -72,6 +77,8 @@ def _copied(pipe: BinaryIO) -> BinaryIO:
 
 def _check_new(place: Place, given: Given) -> None:
     place.call("account.check", address=given["address"], new=True)  # before anybody types a password in vain
+    if given["hash"] == "-":
+        given["hash"] = read_password(from_stdin=True)
 
 
 def _both_suspend(place: Place, given: Given) -> None:
@@ -195,13 +202,35 @@ WORDS = {
     ),
     # Accounts
     "account.add": Words(
-        "Add an account; its domain must exist. Weak passwords are refused, see [auth] in the configuration.",
-        options={"quota_bytes": _OCTETS_HELD, "quota_messages": _MESSAGES_HELD, "role": "Whose account it is."},
+        """Add an account; its domain must exist. Weak passwords are refused, see [auth] in the configuration.
+
+        With --hash no password is asked for: whoever logs in first with the one that fits the hash has it replaced by one of
+        ours. "-" reads it from the first line of standard input, so that it is in no list of processes.
+        """,
+        options={
+            "quota_bytes": _OCTETS_HELD,
+            "quota_messages": _MESSAGES_HELD,
+            "role": "Whose account it is.",
+            "hash": "The password as Dovecot and others hash it: {SHA512-CRYPT}$6$...",
+        },
+        instead_of_secret="hash",
         prepare=_check_new,
     ),
     "account.check": Words(is_command=False),
     "account.trial-login": Words(is_command=False),
     "account.trial-end": Words(is_command=False),
+    "accounts.import": Words(
+        """Add the accounts that a file names, and their aliases. What is there already stays as it is.
+
+        FILE is text with commas, or semicolons, and a first line that names its columns: address, and of password, hash, quota,
+        quota_messages, role and aliases what is wanted. The whole file is looked at first, and nothing is done when there is a
+        mistake in it: all are told, with their lines. It can be run again: then it adds what is new.
+        """,
+        shown(display.imported),
+        options={"dry_run": "Look at the file, and add nothing."},
+        instead={"content": [click.Argument(["content"], metavar="FILE", type=click.File("rb"))]},
+        prepare=_open_file,
+    ),
     "account.list": Words("List accounts.", shown(display.accounts), options={"domain": "Only those of this domain."}),
     "account.show": Words("Show one account: addresses, quota, usage, kinds of credentials.", shown(display.account)),
     "account.password": Words(

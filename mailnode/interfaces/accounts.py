@@ -120,6 +120,10 @@ class IDirectory(Interface):
     async def replace_credentials(account_id: str, label: str, credentials: Sequence[Credential]) -> None:
         """Replace the credentials with this label by others in one unit and raise the generation."""
 
+    async def renew_credentials(account_id: str, credential_id: str, credentials: Sequence[Credential]) -> bool:
+        """Put others of the same password in the place of those that one belongs to, unless that one is gone: the generation stays,
+        and so do sessions. Return whether it was done."""
+
     async def login_record(login: str) -> LoginRecord:
         """What is known of a login name: an address of the account as typed, any case, detail not allowed."""
 

@@ -18,6 +18,7 @@ from mailnode.admin.administration import (
 )
 from mailnode.admin.dispatch import run
 from mailnode.admin.doctor import Diagnosis, examine_alone
+from mailnode.auth.foreign_hashes import adopt_hash
 from mailnode.auth.passwords import make_credentials
 from mailnode.auth.strength import weakness
 from mailnode.config.schema import Config
@@ -75,6 +76,7 @@ def administration(config: Config) -> Iterator[Administration]:
             backup_opener(threads, clock),
             Examination(lambda: config, lambda: stored_pairs(config, clock), clock, threads, running=False),
             config.dkim.settings,
+            adopt_hash=adopt_hash,
         )
     finally:
         run_now(stores.stop())

@@ -14,6 +14,7 @@ from mailnode.admin.administration import Administration, FilesReopened, OlderAc
 from mailnode.admin.control_socket import ControlFactory, ControlPort
 from mailnode.admin.dkim_rotation import DkimRotation
 from mailnode.admin.doctor import examine
+from mailnode.auth.foreign_hashes import adopt_hash
 from mailnode.auth.passwords import make_credentials
 from mailnode.auth.realm import SessionCounts
 from mailnode.config.holder import Holder
@@ -205,6 +206,7 @@ class Server:
             self,
             self._further.write_counts,
             lambda _, writer: self._serving.rooms.delivery.stage(writer),
+            adopt_hash=adopt_hash,
         )
 
     def _make_issuing(self, runtime: Runtime) -> Issuing | None:

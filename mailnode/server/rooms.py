@@ -4,6 +4,7 @@ each protocol, which is given them."""
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from functools import partial
 
 from twisted.cred.portal import Portal
 
@@ -12,6 +13,7 @@ from mailnode.admin.sharing import Sharing
 from mailnode.auth.checkers import DirectoryChecker, FirstThatKnows, ProofChecker
 from mailnode.auth.logins import Logins
 from mailnode.auth.mechanisms import Offer
+from mailnode.auth.passwords import make_credentials
 from mailnode.auth.realm import MailRealm
 from mailnode.auth.secret import server_secret
 from mailnode.auth.throttle import Throttle
@@ -215,7 +217,12 @@ class Rooms:
     def _make_logins(self) -> Logins:
         directory, runtime = self._stores.directory, self._runtime
         checkers = [
-            DirectoryChecker(directory, runtime.threads, runtime.reactor),
+            DirectoryChecker(
+                directory,
+                runtime.threads,
+                runtime.reactor,
+                partial(make_credentials, scram=self._config.auth.scram),
+            ),
             *plugins.make_checkers(self._config.auth.checkers),
         ]
         portal = Portal(

@@ -46,7 +46,9 @@ class Credential:
 
     id: str
     account_id: str
-    kind: str  # "argon2id" (PHC string) or "scram-sha-256", "scram-sha-1" (salt,iterations,stored key,server key)
+    # "argon2id" (PHC string); "scram-sha-256", "scram-sha-1" (salt,iterations,stored key,server key); "foreign" (another server's
+    # hash, behind its scheme in braces)
+    kind: str
     secret: str
     protocols: frozenset[str] = frozenset(PROTOCOLS)
     label: str = ""

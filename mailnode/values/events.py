@@ -65,6 +65,10 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "session.tls": ("TLS is up", ("session", "protocol", "tls")),
     "session.tls_failed": ("a TLS handshake did not come to its end", ("session", "protocol", "peer", "reason")),
     "session.login": ("a login succeeded", ("session", "protocol", "account", "mechanism", "peer")),
+    "account.hash_replaced": (
+        "another server's hash of a password was replaced by one of ours: its owner has logged in",
+        ("account", "scheme"),
+    ),
     "session.logout": (
         "a client ended its login, not its connection (IMAP UNAUTHENTICATE)",
         ("session", "protocol", "peer"),

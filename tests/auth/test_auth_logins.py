@@ -2,6 +2,9 @@
 
 import json
 from base64 import b64encode
+from dataclasses import replace
+from hashlib import sha512
+from unittest import mock
 
 import scramp
 from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
@@ -14,6 +17,7 @@ from zope.interface.verify import verifyObject
 
 from mailnode.auth import passwords
 from mailnode.auth.checkers import DirectoryChecker, FirstThatKnows, ProofChecker
+from mailnode.auth.foreign_hashes import adopt_hash
 from mailnode.auth.logins import Logins
 from mailnode.auth.mechanisms import Offer
 from mailnode.auth.passwords import make_credentials
@@ -82,6 +86,9 @@ class Mails:
             raise StoreUnavailable
 
     not_served = ""
+
+
+SSHA = "{SSHA512}" + b64encode(sha512(b"from elsewhere" + b"salt").digest() + b"salt").decode()
 
 
 class LoginTests(SynchronousTestCase):
@@ -553,6 +560,56 @@ class LoginTests(SynchronousTestCase):
             trying = exchange.step(b"user=alice@a.test\x01auth=Bearer down\x01\x01")
             self.failureResultOf(Deferred.fromCoroutine(trying), IssuerUnavailable)
         self.assertEqual(self.bearer("of-alice", "alice@a.test"), ("alice", None))
+
+    def take_hash(self, *hashes):
+        """Give Alice another server's hash in place of her password."""
+        made = [one for text in hashes for one in adopt_hash("alice", text, 5.0, label="password")]
+        self.now(self.directory.replace_credentials("alice", "", []))
+        self.now(self.directory.replace_credentials("alice", "password", made))
+
+    def kinds(self):
+        return sorted(one.kind for one in self.now(self.directory.credentials("alice")))
+
+    def test_a_foreign_hash_is_replaced_at_the_first_login_with_its_password(self):
+        self.take_hash(SSHA)
+        self.assertIsNone(self.attempt(b"alice@a.test", b"wrong")[0])
+        self.assertEqual(self.kinds(), ["foreign"])
+        before = self.now(self.directory.account("alice")).generation
+        self.assertIsNotNone(self.attempt(b"alice@a.test", b"from elsewhere")[0])
+        self.assertEqual(self.kinds(), ["argon2id", "scram-sha-256"])
+        self.assertEqual(self.now(self.directory.account("alice")).generation, before)  # sessions go on
+        self.assertIsNotNone(self.attempt(b"alice@a.test", b"from elsewhere")[0])
+        self.assertIsNone(self.attempt(b"alice@a.test", b"wrong")[0])
+        client, exchange, trying = self.scram("alice@a.test", "from elsewhere")
+        client.set_server_final(self.successResultOf(trying).decode())
+        self.assertIsNone(self.now(exchange.step(b"")))
+
+    def test_a_password_that_was_set_meanwhile_stays(self):
+        self.take_hash(SSHA)
+
+        async def change():
+            await self.directory.replace_credentials("alice", "password", make_credentials("alice", "another one", 0.0))
+
+        self.threads.meanwhile = change
+        self.assertIsNone(self.attempt(b"alice@a.test", b"from elsewhere")[0])
+        self.assertIsNotNone(self.attempt(b"alice@a.test", b"another one")[0])
+        self.assertIsNone(self.attempt(b"alice@a.test", b"from elsewhere")[0])
+
+    def test_a_login_is_none_the_worse_when_the_store_cannot_replace_a_hash(self):
+        self.take_hash(SSHA)
+
+        async def refuse(*arguments):
+            raise StoreUnavailable
+
+        with mock.patch.object(self.directory, "renew_credentials", refuse):
+            self.assertIsNotNone(self.attempt(b"alice@a.test", b"from elsewhere")[0])
+        self.assertEqual(self.kinds(), ["foreign"])
+
+    def test_a_protocol_that_a_foreign_hash_is_not_for_is_refused(self):
+        (made,) = adopt_hash("alice", SSHA, 5.0)
+        self.now(self.directory.replace_credentials("alice", "", [replace(made, protocols=frozenset({"pop3"}))]))
+        self.assertIsNone(self.attempt(b"alice@a.test", b"from elsewhere")[0])
+        self.assertEqual(self.kinds(), ["foreign"])
 
 
 class Tokens:

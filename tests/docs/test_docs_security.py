@@ -45,7 +45,8 @@ def test_every_dependency_is_told_with_its_bound():
     setup = (ROOT / "setup.cfg").read_text()
     needed = re.search(r"^install_requires =\n((?: +.+\n)+)", setup, re.MULTILINE)[1]
     extras = [
-        re.search(rf"^{extra} =\n((?: +.+\n)+)", setup, re.MULTILINE)[1] for extra in ("postgres", "oauth", "acme")
+        re.search(rf"^{extra} =\n((?: +.+\n)+)", setup, re.MULTILINE)[1]
+        for extra in ("postgres", "hashes", "oauth", "acme")
     ]
     lines = map(str.strip, "".join([needed, *extras]).splitlines())
     rows = re.findall(r"^   \* - (``.+>=.+``)$", DEPENDENCIES, re.MULTILINE)

@@ -305,6 +305,10 @@ class Directory:
         """See :class:`IDirectory`."""
         await self._change(directory_rows.replace_credentials, account_id, label, tuple(credentials))
 
+    async def renew_credentials(self, account_id: str, credential_id: str, credentials: Sequence[Credential]) -> bool:
+        """See :class:`IDirectory`."""
+        return await self._change(directory_rows.renew_credentials, account_id, credential_id, tuple(credentials))
+
     # what other processes changed
 
     def on_account_change(self, callback: Callable[[str], None]) -> Callable[[], None]:

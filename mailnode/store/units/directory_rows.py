@@ -370,12 +370,25 @@ def replace_credentials(tx: Transaction, account_id: str, label: str, new: Seque
     """See IDirectory. Rows get this account and label whatever the values say."""
     version = next_version(tx)
     _raise_generation(tx, account_id, version)
+    _put_credentials(tx, account_id, label, new)
+    return Changed(None, version, (account_id,))
+
+
+def renew_credentials(tx: Transaction, account_id: str, credential_id: str, new: Sequence[Credential]) -> Changed[bool]:
+    """See IDirectory."""
+    version = next_version(tx)
+    rows = tx.execute("SELECT label FROM credential WHERE id = ? AND account_id = ?", (credential_id, account_id))
+    if rows:
+        _put_credentials(tx, account_id, rows[0][0], new)
+    return Changed(bool(rows), version)
+
+
+def _put_credentials(tx: Transaction, account_id: str, label: str, new: Sequence[Credential]) -> None:
     tx.execute("DELETE FROM credential WHERE account_id = ? AND label = ?", (account_id, label))
     tx.many(
         "INSERT INTO credential (id, account_id, kind, secret, protocols, label, created) VALUES (?, ?, ?, ?, ?, ?, ?)",
         [(c.id, account_id, c.kind, c.secret, ",".join(sorted(c.protocols)), label, c.created) for c in new],
     )
-    return Changed(None, version, (account_id,))
 
 
 # what other processes changed
