@@ -90,6 +90,7 @@ _WORDS: dict[type[DomainError], tuple[Reason, str]] = {
     errors.BadAddress: (Reason.WRONG_VALUE, "not an address or domain"),
     errors.BadMailboxName: (Reason.WRONG_VALUE, "not a mailbox name"),
     errors.Busy: (Reason.BUSY, "the server is too busy, try again"),
+    errors.LimitReached: (Reason.FAILED, "a limit of the account is reached"),
     errors.OverQuota: (Reason.FAILED, "there is no room, its quota is reached"),
     errors.BackupRefused: (Reason.FAILED, "this cannot be done"),
     errors.StoreUnavailable: (Reason.FAILED, "the store cannot be written at the moment; see the log"),

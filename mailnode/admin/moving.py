@@ -37,6 +37,7 @@ ROWS = 256  # that are read by one unit
 MOST = 500  # messages that are placed by one unit
 PIECE = 256 * 1024  # octets read at once
 MAX_UIDL = 70  # characters (RFC 1939 7)
+LAST_SECOND = 253_402_300_799  # of the year 9999; files may tell of later ones
 _GROWTH = 2  # a message of nothing but LF doubles
 _READER = "import"  # of what is noted about mailboxes; no account has this id, so no mail program sees it
 _ENTRY = "/private/vendor/mailnode/import/"
@@ -261,7 +262,7 @@ async def _staged(
             NewMessage(
                 blob,
                 facts,
-                one.internaldate * 1_000_000,
+                min(max(one.internaldate, 0), LAST_SECOND) * 1_000_000,
                 one.offset,
                 flags=system,
                 keywords=keywords,

@@ -202,7 +202,7 @@ def _message(attributes: dict[str, Item]) -> SourceMessage | None:
         uid,
         _number(attributes.get("RFC822.SIZE")),
         tuple(_text(flag) for flag in flags) if isinstance(flags, list) else (),
-        date[0] // 1_000_000 if date else 0,
+        max(date[0] // 1_000_000, 0) if date else 0,
         date[1] if date else 0,
         own_message_id(header) if isinstance(header, bytes) else "",
     )

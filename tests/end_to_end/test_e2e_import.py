@@ -274,8 +274,8 @@ def count(node, user):
     return next(one["messages"] for one in boxes if one["name"] == "INBOX")
 
 
-@pytest.mark.parametrize("dies", ["command", "server"])
-def test_kill_9_in_the_middle_loses_nothing_and_brings_nothing_twice(node, dovecot, secret, dies):
+@pytest.mark.parametrize("dies", ["command", "server", "ctrl-c"])
+def test_the_end_of_either_side_in_the_middle_loses_nothing_and_brings_nothing_twice(node, dovecot, secret, dies):
     user = f"dora-{dies}"
     node.add_account(f"{user}@a.test")
     with dovecot.session(user) as old:
@@ -287,6 +287,8 @@ def test_kill_9_in_the_middle_loses_nothing_and_brings_nothing_twice(node, dovec
         wait_for(lambda: count(node, user) > 0, "the first messages")
         if dies == "command":
             running.kill()
+        elif dies == "ctrl-c":
+            running.send_signal(signal.SIGINT)
         else:
             node.kill()
             node.start()
@@ -295,8 +297,9 @@ def test_kill_9_in_the_middle_loses_nothing_and_brings_nothing_twice(node, dovec
         if running.poll() is None:
             running.kill()
             running.wait()
-    if dies == "command":
-        assert running.returncode == -signal.SIGKILL and count(node, user) < 120
+    if dies != "server":
+        assert running.returncode == (-signal.SIGKILL if dies == "command" else 1) and count(node, user) < 120
+        assert dies == "command" or json.loads(output)["stopped"] == "interrupted"
         report = json.loads(node.ctl(*arguments(node, dovecot, user, *secret)).stdout)
     else:
         report = json.loads(output)

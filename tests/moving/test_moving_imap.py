@@ -222,6 +222,17 @@ def test_a_folder_that_cannot_be_opened_is_told_and_the_others_come(alice, serve
     assert report["skipped"] == [{"folder": "INBOX", "why": "the server says broken"}]
 
 
+def test_dates_that_are_none_or_long_ago(alice, serve):
+    dates = "01-Jan-1900 00:00:00 +0000", "yesterday", "31-Dec-9999 23:59:59 +0000"
+    server = serve(
+        {b"INBOX": OldFolder(*(OldMessage(uid, text(f"m{uid}"), date=date) for uid, date in enumerate(dates, 1)))}
+    )
+    assert bring(alice, server)["brought"] == 3
+    assert [arrived for _, _, arrived in alice.contents()] == [0, 0, 253_402_300_799]
+    assert bring(alice, server)["present"] == 3
+    assert "all right" in run(alice.data, "store", "verify", "--contents")
+
+
 def test_a_server_that_never_answers_is_given_up(alice, serve, waited):
     server = serve({b"INBOX": several(2)})
     server.says = {"LIST": b""}

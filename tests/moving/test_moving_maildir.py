@@ -154,6 +154,20 @@ def test_the_quota_ends_it_and_the_next_run_goes_on(alice, old):
     assert (report["brought"], report["present"]) == (1, 2)
 
 
+def test_a_file_without_a_time_has_that_of_its_name(alice, old):
+    put(old, "1676171045.b:2,", text("two"), at=0)
+    assert alice.bring("maildir", str(old))["brought"] == 1
+    assert [arrived for _, _, arrived in alice.contents()] == [ARRIVED]
+
+
+def test_mailboxes_for_which_there_is_no_room_end_it_in_words(alice, old):
+    for name in ("a", "b", "c"):
+        put(old / f".{name}", "1.x:2,", text(name))
+    run(alice.data, "account", "quota", alice.address, "--mailboxes", str(len(alice.names()) + 1))
+    report = alice.bring("maildir", str(old), code=1)
+    assert report["brought"] == 1 and report["stopped"].startswith("b: ")
+
+
 def test_a_directory_without_mail_is_told(alice, tmp_path):
     (tmp_path / "empty").mkdir()
     assert "no Maildir" in alice.bring("maildir", str(tmp_path / "empty"), code=1)["stopped"]

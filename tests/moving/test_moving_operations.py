@@ -47,6 +47,13 @@ def test_asked_twice_nothing_is_placed_twice(call):
     assert place(call, box["id"], page["uidnext"], one)["uids"] == [2]
 
 
+@pytest.mark.parametrize(("said", "kept"), [(-5, 0), (10**15, 253_402_300_799)])
+def test_times_that_cannot_be_said_become_some_that_can(call, said, kept):
+    place(call, inbox(call)["id"], 1, ArrivingMessage(len(CONTENT), said))
+    (one,) = call("moving.messages", mailbox=inbox(call)["id"], after=0)["messages"]
+    assert one["internaldate"] == kept
+
+
 def test_keywords_for_which_there_is_no_room_are_told(call):
     box = inbox(call)
     many = tuple(f"k{number}" for number in range(40))
