@@ -11,13 +11,15 @@ from mailnode.values.published import DnsRecord, Published
 
 @dataclass(frozen=True, slots=True)
 class ServedPort:
-    """A TCP port of a listener. ``address``: that it listens on; "": all. ``local``: only programs of this machine reach it."""
+    """A TCP port of a listener. ``address``: that it listens on; "": all of IPv4. ``local``: only programs of this machine reach
+    it. ``proxied``: a balancer stands before it, and speaks first."""
 
     protocol: str
     number: int
     address: str = ""
     tls: str = "none"
     local: bool = False
+    proxied: bool = False
 
 
 @dataclass(frozen=True, slots=True)

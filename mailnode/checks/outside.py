@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from mailnode.checks.row import Surroundings
 from mailnode.interfaces.dns import DnsQuestion
+from mailnode.values.machine import Fetched
 
 HOSTS = 2  # of one domain's mail servers that are tried
 ADDRESSES = 2  # of one host and one family
@@ -33,6 +34,21 @@ async def host_addresses(world: Surroundings, host: str) -> list[str]:
     asked = [DnsQuestion(host, kind) for kind in ("A", "AAAA")]
     answers = await world.dns.ask(asked)
     return [value for question in asked for value in answers[question].values]
+
+
+def one_of_each_family(addresses: Sequence[str]) -> list[str]:
+    """Return the first IPv4 and the first IPv6 address there is."""
+    return list({":" in address: address for address in reversed(addresses)}.values())
+
+
+async def page(world: Surroundings, host: str, path: str) -> tuple[str, Fetched]:
+    """Fetch a page of ours as others do, over IPv4 or IPv6; return the address it came from, and what came. "": there is none."""
+    address, told = "", Fetched(f"{host} has no address")
+    for address in one_of_each_family(await host_addresses(world, host)):
+        told = await world.network.fetch(address, host, path)
+        if not told.trouble:
+            break
+    return address, told
 
 
 async def public_addresses(world: Surroundings) -> list[str]:

@@ -33,7 +33,7 @@ class INetwork(Interface):
         """Open a connection to an SMTP server, say EHLO and QUIT, keep what it says. :param address: an IP address."""
 
     async def can_listen(address: str, port: int) -> Dialled:
-        """Whether a port is free, by listening on it for a moment. :param address: "" for all."""
+        """Whether a port is free, by listening on it for a moment. :param address: "" for all of IPv4."""
 
     async def certificate(address: str, port: int, name: str, starttls: bool) -> ShownCertificate:
         """Look at what a TLS server shows to a client that asks for ``name``. :param starttls: of SMTP, before it."""

@@ -86,7 +86,7 @@ class Trying:
 
     async def can_listen(self, address: str, port: int) -> Dialled:
         """See :class:`INetwork`."""
-        six = ":" in address or not address
+        six = ":" in address
         try:
             with socket.socket(socket.AF_INET6 if six else socket.AF_INET) as opened:
                 opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

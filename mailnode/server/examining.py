@@ -114,7 +114,8 @@ def _port(listener: Listener) -> ServedPort | None:
     if not number:
         return None
     address, local = tcp_interface(listener.endpoint), reached_locally(listener.endpoint)
-    return ServedPort(listener.protocol, number, address, listener.tls, local)
+    proxied = listener.endpoint.startswith("haproxy:")
+    return ServedPort(listener.protocol, number, address, listener.tls, local, proxied)
 
 
 def _certificate(pair: Pair) -> CertificateFacts:

@@ -149,6 +149,13 @@ def test_the_clock(offsets, state):
     assert clock(*offsets)[0] is state
 
 
+def test_a_time_server_may_be_reached_over_either_family():
+    dns = {("time0.test", "A"): ["192.0.2.30"], ("time0.test", "AAAA"): ["2001:db8::30"]}
+    world = FakeWorld(dns=dns, offsets={"2001:db8::30": 600.0})
+    settings = DoctorSettings(time_servers=("time0.test",))
+    assert world.with_facts(settings=settings).only("clock")[0] is FAILED
+
+
 def test_the_clock_where_no_time_server_answers():
     assert clock(None)[0] is DONE and clock(kept=False)[0] is TO_DO and clock(None, kept=None)[0] is SKIPPED
     assert "slow" in clock(3600.0)[1] and "fast" in clock(-3600.0)[1]

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from world import FOUR, HOST, NOW, SILENT, FakeWorld
+from world import FOUR, HOST, NOW, SILENT, SIX, FakeWorld
 
 from mailnode.checks.facts import BackupFacts, CertificateFacts, DomainFacts, ServedPort, StoreFacts
 from mailnode.checks.zone import zone
@@ -55,6 +55,8 @@ def test_what_the_listeners_show():
     assert world.only("certificates-shown")[0] is FAILED
     world.shown = {(993, HOST): ShownCertificate("self-signed", GOOD.not_after, (HOST,))}
     assert world.only("certificates-shown")[0] is DONE
+    behind = world.with_facts(ports=(replace(ports[0], proxied=True),))
+    assert behind.only("certificates-shown")[0] is SKIPPED  # only its balancer may speak to it
     world.shown = {(993, HOST): ShownCertificate("", GOOD.not_after - 5, (HOST,))}
     assert world.only("certificates-shown")[0::2] == (FAILED, "mailnode reload")
 
@@ -145,6 +147,18 @@ def test_the_policy_host():
         world.fetched[f"mta-sts.{D}"] = told
         assert world.only("mta-sts-host")[0] is state
     assert FakeWorld().only("mta-sts-host")[0] is SKIPPED
+
+
+def test_a_page_may_come_over_either_family():
+    world = with_records()
+    world.dns |= {(f"mta-sts.{D}", "A"): [FOUR], (f"mta-sts.{D}", "AAAA"): [SIX]}
+    pages = {FOUR: Fetched("no route to that network"), SIX: Fetched("", 200, POLICY.text.encode())}
+    world.fetch = lambda address, host, path, port=443: given(pages[address])
+    assert world.only("mta-sts-host")[0] is DONE
+
+
+async def given(value):
+    return value
 
 
 def test_autoconfig():

@@ -5,7 +5,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from mailnode.net.pickled import dumps
 from mailnode.server.processes.pickled import loads
-from mailnode.web.merging import lasting, merged
+from mailnode.web.merging import lasting, merged, total
 from mailnode.web.metrics import SECONDS, Metrics
 
 
@@ -91,3 +91,17 @@ def test_values_of_who_adds_often_go_where_others_go():
         for made_at in (often, once):
             del made_at["mailnode_policy_seconds_created",]
         assert often == pytest.approx(once) and len(often) > len(SECONDS)
+
+
+def test_a_counter_of_all_processes_with_some_of_its_labels():
+    first, second = Metrics(), Metrics()
+    for metrics, protocol, result in (
+        (first, "imap", "refused"),
+        (first, "imap", "succeeded"),
+        (second, "pop3", "refused"),
+    ):
+        metrics.count("logins", protocol=protocol, result=result)
+    snapshots = [first.snapshot(), second.snapshot()]
+    assert total(snapshots, "logins", result="refused") == 2
+    assert total(snapshots, "logins", result="refused", protocol="pop3") == 1
+    assert total([], "logins", result="refused") == 0

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from mailnode.checks.outside import host_addresses
+from mailnode.checks.outside import page
 from mailnode.checks.row import DOCTOR_ONLY, Check, Surroundings, done, failed, skipped
 from mailnode.values.item import Item
 
 NAME = "autoconfig"
 PATH = "/mail/config-v1.1.xml?emailaddress=postmaster%40{domain}"
-PORT = 443
 
 
 async def _look(world: Surroundings) -> Sequence[Item]:
@@ -31,15 +30,12 @@ def _host(domain: str) -> str:
 
 async def _judge(world: Surroundings, domain: str) -> Item:
     name, host, path = f"{NAME}:{domain}", _host(domain), PATH.format(domain=domain)
-    addresses = await host_addresses(world, host)
-    if not addresses:
+    address, told = await page(world, host, path)
+    if not address:
         return failed(name, f"{host} has no address", f"{host}. IN CNAME {world.facts.hostname}.")
-    told = await world.network.fetch(addresses[0], host, path, PORT)
     look = f"curl -v 'https://{host}{path}'"
     if told.trouble:
-        return failed(
-            name, f"{addresses[0]}: {told.trouble}", f"{look}\nIts certificate must be for {host}: [[tls.name]]."
-        )
+        return failed(name, f"{address}: {told.trouble}", f"{look}\nIts certificate must be for {host}: [[tls.name]].")
     if told.status != 200 or world.facts.hostname.encode() not in told.body:
         return failed(name, f"it does not name this server (status {told.status})", look)
     return done(name, "programs are told this server")

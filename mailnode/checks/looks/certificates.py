@@ -61,7 +61,8 @@ async def _shown(world: Surroundings) -> Sequence[Item]:
 
 
 def _can_be_asked(port: ServedPort) -> bool:
-    return port.tls == "implicit" or (port.tls == "starttls" and port.protocol in ("smtp", "submission"))
+    known = port.tls == "implicit" or (port.tls == "starttls" and port.protocol in ("smtp", "submission"))
+    return known and not port.proxied
 
 
 async def _compare(world: Surroundings, port: ServedPort) -> Item:

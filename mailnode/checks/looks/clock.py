@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from mailnode.checks.outside import host_addresses
+from mailnode.checks.outside import host_addresses, one_of_each_family
 from mailnode.checks.row import Check, Surroundings, done, failed, skipped, to_do
 from mailnode.values.item import Item
 
@@ -33,8 +33,10 @@ async def _look(world: Surroundings) -> Sequence[Item]:
 
 
 async def _ask(world: Surroundings, server: str) -> float | None:
-    for address in (await host_addresses(world, server))[:1]:
-        return await world.network.clock_offset(address)
+    for address in one_of_each_family(await host_addresses(world, server)):
+        offset = await world.network.clock_offset(address)
+        if offset is not None:
+            return offset
     return None
 
 

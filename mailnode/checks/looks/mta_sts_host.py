@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from mailnode.checks.outside import host_addresses
+from mailnode.checks.outside import page
 from mailnode.checks.row import DOCTOR_ONLY, Check, Surroundings, done, failed, skipped
 from mailnode.checks.zone import policy_host
 from mailnode.values.item import Item
@@ -13,7 +13,6 @@ from mailnode.values.published import OwnStsPolicy
 
 NAME = "mta-sts-host"
 PATH = "/.well-known/mta-sts.txt"  # RFC 8461 3.2
-PORT = 443
 
 
 async def _look(world: Surroundings) -> Sequence[Item]:
@@ -26,15 +25,12 @@ async def _look(world: Surroundings) -> Sequence[Item]:
 
 async def _judge(world: Surroundings, domain: str, policy: OwnStsPolicy) -> Item:
     name, host = f"{NAME}:{domain}", policy_host(domain)
-    addresses = await host_addresses(world, host)
-    if not addresses:
+    address, told = await page(world, host, PATH)
+    if not address:
         return failed(name, f"{host} has no address", f"{host}. IN CNAME {world.facts.hostname}.")
-    told = await world.network.fetch(addresses[0], host, PATH, PORT)
     look = f"curl -v https://{host}{PATH}"
     if told.trouble:
-        return failed(
-            name, f"{addresses[0]}: {told.trouble}", f"{look}\nIts certificate must be for {host}: [[tls.name]]."
-        )
+        return failed(name, f"{address}: {told.trouble}", f"{look}\nIts certificate must be for {host}: [[tls.name]].")
     if told.status != 200:
         return failed(name, f"it answers with status {told.status}", look)
     if told.body.decode("ascii", "replace").split() != policy.text.split():
