@@ -6,12 +6,15 @@ import ipaddress
 import re
 from collections.abc import Sequence
 
-from mailnode.checks.row import Surroundings
+from mailnode.checks.row import Surroundings, failed, skipped
 from mailnode.interfaces.dns import DnsQuestion
+from mailnode.values.item import Item
 from mailnode.values.machine import Fetched
 
 HOSTS = 2  # of one domain's mail servers that are tried
 ADDRESSES = 2  # of one host and one family
+ROOT = DnsQuestion("", "NS")  # signed since 2010, and every resolver knows it
+SILENT = "DNS gives no answer"
 MAX_SHOWN = 300  # characters of what others said
 
 # Not ipaddress's is_private: what is set aside for documentation is taken for public, as everything there is seen in examples.
@@ -36,15 +39,31 @@ async def host_addresses(world: Surroundings, host: str) -> list[str]:
     return [value for question in asked for value in answers[question].values]
 
 
+async def is_without_dns(world: Surroundings) -> bool:
+    """Whether nobody answers at all, not even about the root: then nothing is known, and one item says so for all."""
+    return (await world.dns.ask([ROOT]))[ROOT].failed
+
+
+async def unanswered(world: Surroundings, name: str, seen: str, mend: str) -> Item:
+    """Return the item of something that DNS gave no answer about: wrong, unless it gives none about anything."""
+    if await is_without_dns(world):
+        return skipped(name, "DNS gives no answer about anything: see what is said of the resolver")
+    return failed(name, seen, mend)
+
+
 def one_of_each_family(addresses: Sequence[str]) -> list[str]:
     """Return the first IPv4 and the first IPv6 address there is."""
     return list({":" in address: address for address in reversed(addresses)}.values())
 
 
 async def page(world: Surroundings, host: str, path: str) -> tuple[str, Fetched]:
-    """Fetch a page of ours as others do, over IPv4 or IPv6; return the address it came from, and what came. "": there is none."""
-    address, told = "", Fetched(f"{host} has no address")
-    for address in one_of_each_family(await host_addresses(world, host)):
+    """Fetch a page of ours as others do, over IPv4 or IPv6; return the address it came from, and what came. "": none is known, or
+    ``told.trouble`` says that DNS gives no answer."""
+    asked = [DnsQuestion(host, kind) for kind in ("A", "AAAA")]
+    answers = await world.dns.ask(asked)
+    known = [value for question in asked for value in answers[question].values]
+    address, told = "", Fetched(SILENT if any(one.failed for one in answers.values()) else "")
+    for address in one_of_each_family(known):
         told = await world.network.fetch(address, host, path)
         if not told.trouble:
             break

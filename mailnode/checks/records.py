@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from mailnode.checks.facts import DomainFacts
-from mailnode.checks.outside import shown
+from mailnode.checks.outside import is_without_dns, shown
 from mailnode.checks.row import Surroundings, done, failed, skipped
 from mailnode.checks.zone_check import RecordCheck, check, names_of_addresses, questions
 from mailnode.interfaces.dns import DnsAnswer, DnsQuestion
@@ -26,6 +26,8 @@ def record_look(name: str, is_of_kind: Kind) -> Callable[[Surroundings], Awaitab
         wanted = {one.name: _of_kind(one, is_of_kind) for one in domains}
         asked = {question for records in wanted.values() for question in questions(published, records)}
         answers = await world.dns.ask(asked)
+        if any(answer.failed for answer in answers.values()) and await is_without_dns(world):
+            return [skipped(name, "DNS gives no answer about anything: see what is said of the resolver")]
         found = [
             _item(f"{name}:{domain}", _judged(published, records, answers))
             for domain, records in wanted.items()

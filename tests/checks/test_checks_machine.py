@@ -65,6 +65,8 @@ def test_names_of_addresses(address):
     assert world.only("reverse-names")[0] is FAILED
     world.dns = {reverse(address): SILENT}
     assert world.only("reverse-names")[0] is FAILED
+    world.dns = {reverse(address): SILENT, ("", "NS"): SILENT}
+    assert world.only("reverse-names")[0] is SKIPPED
 
 
 PORT = ServedPort("smtp", 25)

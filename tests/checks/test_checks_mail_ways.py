@@ -24,6 +24,7 @@ def test_the_host_name_has_an_address():
     assert mend.splitlines() == [f"{HOST}. IN A {FOUR}", f"{HOST}. IN AAAA {SIX}"]
     state, seen, _ = FakeWorld(dns={(HOST, "A"): SILENT}).only("host-name")
     assert state is FAILED and "no answer" in seen
+    assert FakeWorld(dns={(HOST, "A"): SILENT, ("", "NS"): SILENT}).only("host-name")[0] is SKIPPED
 
 
 def test_a_resolver_that_validates():

@@ -124,6 +124,15 @@ def test_dns_that_is_silent_is_told_and_not_taken_for_missing():
     assert state is FAILED and "no answer" in seen and "missing" not in seen
 
 
+def test_a_resolver_that_is_silent_about_everything_is_one_piece_of_news():
+    world = with_records()
+    asked = (("", "NS"), (f"mta-sts.{D}", "A"), (HOST, "A"), ("1.2.0.192.in-addr.arpa", "PTR"))
+    world.dns = dict.fromkeys((*world.dns, *asked), SILENT)
+    names = (*ALL, "mta-sts-host", "reverse-names", "host-name", "block-lists", "port-25-outwards")
+    assert {item.state for name in names for item in world.look(name)} == {SKIPPED}
+    assert world.only("resolver")[0] is FAILED
+
+
 def test_each_domain_has_an_item():
     other = Published(HOST, (FOUR,))
     domains = tuple(DomainFacts(name, tuple(zone(name, other))) for name in ("a.test", "b.test"))
@@ -133,7 +142,9 @@ def test_each_domain_has_an_item():
 
 def test_the_policy_host():
     world = with_records()
-    assert world.only("mta-sts-host")[0] is FAILED  # it has no address
+    assert world.only("mta-sts-host")[1] == f"mta-sts.{D} has no address"
+    world.dns[f"mta-sts.{D}", "A"] = SILENT
+    assert world.only("mta-sts-host")[1] == f"DNS gives no answer about mta-sts.{D}"
     world.dns[f"mta-sts.{D}", "A"] = [FOUR]
     assert world.only("mta-sts-host")[0] is FAILED
     for told, state in (

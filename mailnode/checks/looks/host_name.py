@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mailnode.checks.outside import SILENT, unanswered
 from mailnode.checks.row import Check, Surroundings, done, failed
 from mailnode.interfaces.dns import DnsQuestion
 from mailnode.values.item import Item
@@ -24,7 +25,7 @@ async def _look(world: Surroundings) -> Sequence[Item]:
     if found:
         return [done(NAME, f"{host} leads to {', '.join(sorted(found))}")]
     if any(answer.failed for answer in answers.values()):
-        return [failed(NAME, f"DNS gives no answer about {host}", "See what is said of the resolver, then look again.")]
+        return [await unanswered(world, NAME, f"{SILENT} about {host}", "Look at the name servers of its zone.")]
     records = [f"{host}. IN {'AAAA' if ':' in one else 'A'} {one}" for one in world.facts.addresses]
     mend = "\n".join(records) or f"Publish an A record of {host}, and an AAAA record where there is IPv6."
     return [failed(NAME, f"there is no address record of {host}", mend)]

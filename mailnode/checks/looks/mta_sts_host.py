@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from mailnode.checks.outside import page
+from mailnode.checks.outside import page, unanswered
 from mailnode.checks.row import DOCTOR_ONLY, Check, Surroundings, done, failed, skipped
 from mailnode.checks.zone import policy_host
 from mailnode.values.item import Item
@@ -26,6 +26,8 @@ async def _look(world: Surroundings) -> Sequence[Item]:
 async def _judge(world: Surroundings, domain: str, policy: OwnStsPolicy) -> Item:
     name, host = f"{NAME}:{domain}", policy_host(domain)
     address, told = await page(world, host, PATH)
+    if not address and told.trouble:
+        return await unanswered(world, name, f"{told.trouble} about {host}", "Look at the name servers of the zone.")
     if not address:
         return failed(name, f"{host} has no address", f"{host}. IN CNAME {world.facts.hostname}.")
     look = f"curl -v https://{host}{PATH}"

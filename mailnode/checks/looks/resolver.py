@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mailnode.checks.outside import ROOT
 from mailnode.checks.row import Check, Surroundings, done, failed, to_do
-from mailnode.interfaces.dns import DnsQuestion
 from mailnode.values.item import Item
 
 NAME = "resolver"
-ROOT = DnsQuestion("", "NS")  # signed since 2010, and every resolver knows it
 _UNBOUND = (
     "apt-get install unbound\n"
     'Then let 127.0.0.1 be the only nameserver in /etc/resolv.conf, or say it here: [dns] servers = ["127.0.0.1"]'

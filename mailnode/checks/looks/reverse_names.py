@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 
-from mailnode.checks.outside import host_addresses, public_addresses, shown
+from mailnode.checks.outside import SILENT, host_addresses, public_addresses, shown, unanswered
 from mailnode.checks.row import Check, Surroundings, done, failed, skipped, to_do
 from mailnode.interfaces.dns import DnsQuestion
 from mailnode.values.item import Item
@@ -28,7 +28,7 @@ async def _judge(world: Surroundings, address: str) -> Item:
     answer = (await world.dns.ask([question]))[question]
     ask = f"Whoever gave you {address} sets its name, often on a page of theirs: ask for {host}."
     if answer.failed:
-        return failed(name, "DNS gives no answer about its name", f"If it stays so: {ask}")
+        return await unanswered(world, name, f"{SILENT} about its name", f"If it stays so: {ask}")
     if not answer.values:
         return failed(name, "it has no name", ask)
     names = answer.values[:MAX_NAMES]
