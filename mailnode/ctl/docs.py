@@ -111,6 +111,9 @@ confirm``: ``version``. ``config versions``: ``version``, ``at``, ``how`` (start
 (of one answer, on average), ``stages``.
 ``mailbox list``: ``name``, ``special_use``, ``subscribed``, ``messages``, ``unseen``,
 ``size``, ``uidvalidity``, ``uidnext``. ``mailbox acl list``, ``set`` and ``revoke``: ``who``, ``rights`` (letters).
+``sieve check``: of each mistake ``line``, ``column``, ``text``. ``sieve test``: ``sender``, ``recipient``, ``steps`` (``line``,
+``text``), ``actions`` (each with ``action``: keep, fileinto, redirect, discard, reject, vacation, notify, remember), ``words`` (the
+same for a person), ``failure`` ("": none), ``log``, ``header``.
 ``queue list``: ``id``, ``sender`` ("" is the null sender), ``size``,
 ``created``, ``expires``, ``held``, ``wanted_tls`` (of servers it goes to: "required" with REQUIRETLS, "optional" with
 ``TLS-Required: No``) and ``recipients``, each with ``address``, ``destination``, ``state``, ``reason`` (:doc:`queue`),

@@ -27,12 +27,11 @@ class ScriptRefused(Exception):
 
 
 class ScriptFailed(Exception):
-    """A script that fails while it runs (RFC 5228 2.10.6). ``line`` is 0 until the interpreter knows it."""
+    """A script that fails while it runs (RFC 5228 2.10.6)."""
 
-    def __init__(self, text: str, line: int = 0) -> None:
+    def __init__(self, text: str) -> None:
         super().__init__(text)
         self.text = text
-        self.line = line
 
 
 class ValueRefused(ValueError):

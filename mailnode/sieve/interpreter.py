@@ -9,7 +9,7 @@ from mailnode.sieve.actions import KeepMessage, SieveAction
 from mailnode.sieve.constructs import Script, ScriptCall, SieveCommand, SieveTest
 from mailnode.sieve.facts import SieveFacts
 from mailnode.sieve.faults import ScriptFailed
-from mailnode.sieve.limits import ScriptLimits
+from mailnode.sieve.limits import MAX_RUN_DEPTH, ScriptLimits
 from mailnode.sieve.questions import Question, SieveAnswer
 from mailnode.sieve.run import Returned, ScriptRun, Stopped, TraceStep
 
@@ -18,11 +18,24 @@ Verdicts = Generator[Question, SieveAnswer, bool]
 
 
 @dataclass(frozen=True, slots=True)
+class ScriptFailure:
+    """Why a script failed; the line is of the script that ``script`` names, "" for the outermost."""
+
+    line: int
+    text: str
+    script: str = ""
+
+    def __str__(self) -> str:
+        place = f' of "{self.script}"' if self.script else ""
+        return f"line {self.line}{place}: {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
 class SieveOutcome:
     """What a script wants done. ``failure``: it failed, and the message is kept (RFC 5228 2.10.6)."""
 
     actions: tuple[SieveAction, ...]
-    failure: ScriptFailed | None = None
+    failure: ScriptFailure | None = None
     logged: tuple[str, ...] = ()
     trace: tuple[TraceStep, ...] = ()
 
@@ -41,8 +54,8 @@ def run_script(
     except (Stopped, Returned):
         pass
     except ScriptFailed as error:
-        failure = ScriptFailed(error.text, error.line or run.line)
-    actions = (KeepMessage(implicit=True),) if failure else finished(run)
+        failure = ScriptFailure(run.line, error.text, run.around[-1].name if run.around else "")
+    actions = (KeepMessage(facts.flags, implicit=True),) if failure else finished(run)
     return SieveOutcome(actions, failure, tuple(run.logged), tuple(run.trace or ()))
 
 
@@ -73,11 +86,18 @@ class Interpreter:
 
     def __init__(self, run: ScriptRun) -> None:
         self.run = run
+        self._depth = 0
 
     def block(self, calls: Iterable[ScriptCall]) -> Steps:
-        """Run commands one after the other."""
-        for call in calls:
-            yield from self.command(call)
+        """Run commands one after the other. :raises ScriptFailed: too many blocks stand in each other."""
+        self._depth += 1
+        if self._depth > MAX_RUN_DEPTH:
+            raise ScriptFailed(f"more than {MAX_RUN_DEPTH} blocks stand in each other")
+        try:
+            for call in calls:
+                yield from self.command(call)
+        finally:
+            self._depth -= 1
 
     def command(self, call: ScriptCall) -> Steps:
         """Run one command."""

@@ -13,7 +13,9 @@ MAX_MISTAKES = 20  # that are told of one script
 MAX_NUMBER = 2**63 - 1
 
 # When it runs.
-MAX_STEPS = 200_000  # a command, a test, a comparison, or 1,024 characters that are looked at
+MAX_STEPS = (
+    200_000  # a command, a test, a comparison; more for long texts, see ``run.PIECE`` and ``matching.CHARACTERS``
+)
 MAX_VARIABLES = 256  # RFC 5229 6 asks for 128
 MAX_VARIABLE = 16 * 1024  # characters of a value; what is longer is cut (RFC 5229 6)
 MAX_VARIABLE_NAME = 64  # characters; RFC 5229 6 asks for 32
@@ -21,6 +23,7 @@ MAX_CAPTURES = 99  # of one match; RFC 5229 6 asks for 9
 MAX_LOGGED = 50  # lines of debug_log
 MAX_INCLUDED = 50  # scripts that one run may take in, and 10 within each other
 MAX_INCLUDE_DEPTH = 10
+MAX_RUN_DEPTH = 100  # blocks in each other while a script runs, those of included scripts counted
 MAX_LOOPS = 4  # over the parts of a message, in each other
 MAX_HEADER_EDITS = 100  # fields that are added by one script
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from mailnode.message.entity import Entity
@@ -21,7 +22,12 @@ class HeaderLine(NamedTuple):
     @property
     def value(self) -> str:
         """Its body in one line, encoded words decoded (RFC 5228 2.7.2)."""
-        return decode_words(unfold(self.body))
+        return _decoded(self.body)
+
+
+@lru_cache(maxsize=256)  # the tests of a script ask for the same few again and again
+def _decoded(body: bytes) -> str:
+    return decode_words(unfold(body))
 
 
 def header_lines(block: bytes) -> list[HeaderLine]:
@@ -44,6 +50,8 @@ class EditedMail:
         self._root: Entity | None = None
         self._body_start = self._end_of_header(data)
         self.lines = header_lines(data[: self._body_start])
+        self._by_name: dict[bytes, list[HeaderLine]] | None = None
+        self.texts: dict[tuple[str, ...], list[str]] = {}  # of the body, by the way they were read
 
     @staticmethod
     def _end_of_header(data: bytes) -> int:
@@ -73,8 +81,11 @@ class EditedMail:
 
     def named(self, name: str) -> list[HeaderLine]:
         """Return the fields of a name, in order."""
-        wanted = name.encode("utf-8", "replace").lower()
-        return [line for line in self.lines if line.name.lower() == wanted]
+        if self._by_name is None:
+            self._by_name = {}
+            for line in self.lines:
+                self._by_name.setdefault(line.name.lower(), []).append(line)
+        return self._by_name.get(name.encode("utf-8", "replace").lower(), [])
 
     def values(self, name: str) -> list[str]:
         """Return what stands in the fields of a name."""
@@ -95,6 +106,7 @@ class EditedMail:
     def set_lines(self, lines: list[HeaderLine]) -> None:
         """Have these fields in place of all."""
         self.lines = lines
+        self._by_name = None
         self._header_changed = True
         self._content = None
 

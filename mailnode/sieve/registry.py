@@ -20,6 +20,7 @@ class SieveLanguage:
         self.comparators: dict[str, Comparator] = {}
         self.match_types: dict[str, MatchType] = {}
         self._tags: list[SieveTag] = []
+        self._tags_of: dict[tuple[bool, str], dict[str, SieveTag]] = {}
         for extension in extensions:
             self._add(extension)
 
@@ -39,6 +40,12 @@ class SieveLanguage:
 
     def tags(self, row: SieveCommand | SieveTest) -> dict[str, SieveTag]:
         """Return the tags a command or a test takes, those that extensions add included."""
+        key = isinstance(row, SieveTest), row.name
+        if key not in self._tags_of:
+            self._tags_of[key] = self._find_tags(row)
+        return self._tags_of[key]
+
+    def _find_tags(self, row: SieveCommand | SieveTest) -> dict[str, SieveTag]:
         names = {row.name, COMPARE} if row.matching else {row.name}
         found = {tag.name: tag for tag in self._tags if not names.isdisjoint(tag.on)}
         return found | {tag.name: tag for tag in row.tags}

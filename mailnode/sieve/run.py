@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from mailnode.errors import BadAddress, BadMailboxName
 from mailnode.message.words import clean
 from mailnode.sieve.actions import (
     KeepMessage,
@@ -29,7 +28,8 @@ from mailnode.sieve.mail import EditedMail
 from mailnode.sieve.parts import PartPath
 from mailnode.sieve.questions import IncludedScript, Question, SieveAnswer
 
-PIECE = 1024  # characters that count as a step
+PIECE = 16 * 1024  # characters that count as a step where they are compared as they are
+MAX_LINE = 1000  # characters of one line for the log
 
 
 class Stopped(Exception):
@@ -196,9 +196,4 @@ class ScriptRun:
     def log(self, text: str) -> None:
         """Leave a line for the log."""
         if len(self.logged) < MAX_LOGGED:
-            self.logged.append(" ".join(clean(text[:PIECE]).split()))
-
-
-def as_failure(error: BadAddress | BadMailboxName, what: str) -> ScriptFailed:
-    """Return what a script fails with where a value cannot be."""
-    return ScriptFailed(f"{what}: {error}")
+            self.logged.append(" ".join(clean(text[:MAX_LINE]).split()))

@@ -67,7 +67,7 @@ def try_script(
         "steps": [{"line": step.line, "text": step.text} for step in found.trace],
         "actions": [_as_data(action) for action in found.actions],
         "words": [in_words(action) for action in found.actions],
-        "failure": f"line {found.failure.line}: {found.failure.text}" if found.failure else "",
+        "failure": str(found.failure or ""),
         "log": list(found.logged),
         "header": _header(data, found.actions),
     }

@@ -5,7 +5,9 @@ import time
 import pytest
 
 from mailnode.sieve.actions import KeepMessage
+from mailnode.sieve.checker import compile_script
 from mailnode.sieve.limits import MAX_VARIABLE, ScriptLimits
+from mailnode.sieve.questions import IncludedScript
 from mailnode.sieve.wildcards import match_wildcards
 from tests.sieve.support import MESSAGE, actions, filed, holds, run
 
@@ -87,6 +89,23 @@ def test_more_loops_in_each_other_than_there_may_be():
     for letter in "cdefg":
         message += f"--{chr(ord(letter) - 1)}\r\nContent-Type: multipart/mixed; boundary={letter}\r\n\r\n"
     assert failed(script, message) == "more than 4 loops stand in each other"
+
+
+def test_blocks_of_scripts_in_each_other():
+    deep = "if true { " * 30 + 'include "sN";' + " }" * 30
+    scripts = {
+        IncludedScript("personal", f"s{n}"): compile_script(
+            f'require "include"; {deep.replace("N", str(n + 1))}'.encode()
+        )
+        for n in range(12)
+    }
+    told = failed(f'require "include"; {deep.replace("N", "0")}', answers=scripts)
+    assert told == "more than 100 blocks stand in each other"
+
+
+def test_thousands_of_branches_in_a_row():
+    script = "if false {}" + " elsif false {}" * 9_000 + " else { discard; }"
+    assert [type(one).__name__ for one in actions(script)] == ["DiscardMessage"]
 
 
 @pytest.mark.parametrize("name", ["", "/", "a//b", "a" * 300, "a/" * 40 + "b", "a\u2028b"])

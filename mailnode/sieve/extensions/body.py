@@ -13,18 +13,26 @@ from mailnode.sieve.parts import walk
 from mailnode.sieve.run import ScriptRun
 
 TRANSFORM = "transform"
+MAX_WAYS = 4  # to read one body that are kept: they may be large
 
 
 def _body(run: ScriptRun, call: ScriptCall) -> list[str]:
-    if call.has(":raw"):
-        found = [decode_bytes(run.mail.body, "")]
-    elif call.has(":content"):
-        found = list(_contents(run, run.mail.root, run.texts(call, ":content")))
-    else:
-        found = list(_texts(run))
-    for text in found:
-        run.looked_at(text)
-    return found
+    wanted = run.texts(call, ":content")
+    way = ("raw",) if call.has(":raw") else ("content", *wanted) if call.has(":content") else ("text",)
+    kept = run.mail.texts
+    if way not in kept:
+        if len(kept) >= MAX_WAYS:
+            kept.clear()
+        kept[way] = _read(run, way)
+        for text in kept[way]:
+            run.looked_at(text)
+    return kept[way]
+
+
+def _read(run: ScriptRun, way: tuple[str, ...]) -> list[str]:
+    if way[0] == "raw":
+        return [decode_bytes(run.mail.body, "")]
+    return list(_texts(run) if way[0] == "text" else _contents(run, run.mail.root, way[1:]))
 
 
 def _texts(run: ScriptRun) -> Iterator[str]:

@@ -17,6 +17,8 @@ from mailnode.sieve.constructs import (
 from mailnode.sieve.run import ScriptRun
 from mailnode.sieve.wildcards import match_wildcards
 
+CHARACTERS = 64  # that count as a step where wildcards are looked for: they are looked at one by one
+
 
 def pairs(run: ScriptRun, values: Sequence[str], keys: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Yield each value with each key, and count them as work."""
@@ -26,18 +28,27 @@ def pairs(run: ScriptRun, values: Sequence[str], keys: Sequence[str]) -> Iterato
             yield value, key
 
 
+def mapped_pairs(
+    run: ScriptRun, match: CompiledMatch, values: Sequence[str], keys: Sequence[str]
+) -> Iterator[tuple[str, str]]:
+    """As :func:`pairs`, each text as the comparator has it."""
+    mapped = [match.comparator.key(key) for key in keys]
+    for value in values:
+        run.looked_at(value)
+        yield from pairs(run, [match.comparator.key(value)], mapped)
+
+
 def _is(run: ScriptRun, match: CompiledMatch, values: Sequence[str], keys: Sequence[str]) -> bool:
-    made = match.comparator.key
-    return any(made(value) == made(key) for value, key in pairs(run, values, keys))
+    return any(value == key for value, key in mapped_pairs(run, match, values, keys))
 
 
 def _contains(run: ScriptRun, match: CompiledMatch, values: Sequence[str], keys: Sequence[str]) -> bool:
-    made = match.comparator.key
-    return any(made(key) in made(value) for value, key in pairs(run, values, keys))
+    return any(key in value for value, key in mapped_pairs(run, match, values, keys))
 
 
 def _matches(run: ScriptRun, match: CompiledMatch, values: Sequence[str], keys: Sequence[str]) -> bool:
     for value, key in pairs(run, values, keys):
+        run.step(len(value) // CHARACTERS)
         captured = match_wildcards(key, value, match.comparator.key)
         if captured is not None:
             run.capture(captured)

@@ -6,7 +6,7 @@ import operator
 from collections.abc import Sequence
 
 from mailnode.sieve.constructs import ArgumentKind, CompiledMatch, MatchType, SieveExtension
-from mailnode.sieve.extensions.matching import pairs
+from mailnode.sieve.extensions.matching import mapped_pairs
 from mailnode.sieve.run import ScriptRun
 
 RELATIONS = {
@@ -20,8 +20,8 @@ RELATIONS = {
 
 
 def _value(run: ScriptRun, match: CompiledMatch, values: Sequence[str], keys: Sequence[str]) -> bool:
-    relation, key_of = RELATIONS[match.relation], match.comparator.key
-    return any(relation(key_of(value), key_of(key)) for value, key in pairs(run, values, keys))
+    relation = RELATIONS[match.relation]
+    return any(relation(value, key) for value, key in mapped_pairs(run, match, values, keys))
 
 
 def _count(run: ScriptRun, match: CompiledMatch, values: Sequence[str], keys: Sequence[str]) -> bool:
