@@ -175,22 +175,22 @@ class _Person:
     """Who sits at the terminal. See :class:`Terminal`."""
 
     def ask(self, words: str, suggested: str, secret: bool) -> str:
-        """See Terminal."""
-        try:
-            return str(
-                click.prompt(
-                    words,
-                    default=suggested,
-                    hide_input=secret,
-                    confirmation_prompt=secret,
-                    show_default=not secret,
-                    err=True,
-                )
-            )
-        except click.Abort:
-            # click has one word for the end of the input and for Ctrl-C: who presses Ctrl-D wants to leave, too
-            raise KeyboardInterrupt from None
+        """See Terminal. A secret is typed twice, since it is not seen."""
+        while True:
+            answer = _prompt(words, suggested, secret)
+            if not (secret and answer) or _prompt("The same again", "", True) == answer:
+                return answer
+            self.say("The two are not the same.")
 
     def say(self, line: str) -> None:
         """See Terminal."""
         click.echo(line, err=True)
+
+
+def _prompt(words: str, suggested: str, secret: bool) -> str:
+    shown = bool(suggested) and not secret
+    try:
+        return str(click.prompt(words, default=suggested, hide_input=secret, show_default=shown, err=True))
+    except click.Abort:
+        # click has one word for the end of the input and for Ctrl-C: who presses Ctrl-D wants to leave, too
+        raise KeyboardInterrupt from None

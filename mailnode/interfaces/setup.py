@@ -87,8 +87,10 @@ class SetupMachine(Protocol):
     def looking(self) -> LookingParts:
         """Return what checks look with."""
 
-    def page_here(self, host: str, path: str) -> bytes:
-        """Return what the web server of this machine shows on port 80 under a name, at most some octets; b"": nothing."""
+    def page_here(self, host: str, path: str, secure: bool) -> bytes:
+        """Return what the web server of this machine shows under a name, at most some octets; b"": nothing.
+
+        :param secure: on port 443, with whatever certificate; else on port 80."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ SYSTEM_PLACES = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 OUTSIDE = ("192.0.2.1", "2001:db8::1")  # nothing is sent there: asked for is only which address would be used
 LOGIN_TIMEOUT = 20.0  # seconds
 PAGE_TIMEOUT = 5.0  # seconds
+HERE = "127.0.0.1"
 MAX_OUTPUT = 65_536  # octets that are kept of what a program says
 
 
@@ -125,10 +126,14 @@ class MachineAtHand:
         finally:
             signal.signal(signal.SIGINT, before)  # Ctrl-C was the reactor's meanwhile
 
-    def page_here(self, host: str, path: str) -> bytes:
+    def page_here(self, host: str, path: str, secure: bool) -> bytes:
         """See SetupMachine."""
-        link = http.client.HTTPConnection("127.0.0.1", 80, timeout=PAGE_TIMEOUT)
+        link = http.client.HTTPConnection(HERE, 443 if secure else 80, timeout=PAGE_TIMEOUT)
         try:
+            if secure:
+                link.sock = _unchecked().wrap_socket(
+                    socket.create_connection((HERE, 443), PAGE_TIMEOUT), server_hostname=host
+                )
             link.request("GET", path, headers={"Host": host})
             answer = link.getresponse()
             return answer.read(MAX_OUTPUT) if answer.status == http.client.OK else b""
@@ -178,6 +183,14 @@ def _connected(way: SmarthostLogin, context: ssl.SSLContext) -> smtplib.SMTP:
         link.close()
         raise
     return link
+
+
+def _unchecked() -> ssl.SSLContext:
+    """Return what takes any certificate: of a server on this machine, whose pages alone are looked at."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def _text(said: bytes) -> str:

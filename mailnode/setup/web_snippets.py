@@ -21,6 +21,7 @@ class WebPlaces:
     webroot: Path
     certificate: Path
     key: Path
+    certified: bool  # whether these two are there: no server starts on a certificate that is not
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -31,7 +32,7 @@ class WebPlaces:
 
 def _nginx(places: WebPlaces) -> str:
     paths = "|".join(path.replace(".", "\\.") for path in PATHS)
-    return f"""\
+    insecure = f"""\
 # nginx: in a file of /etc/nginx/conf.d, then: nginx -t && systemctl reload nginx
 server {{
     listen 80;
@@ -40,7 +41,11 @@ server {{
     location /.well-known/acme-challenge/ {{ root {places.webroot}; }}
     location ~ ^({paths}) {{ proxy_pass http://{HERE}; proxy_set_header Host $host; }}
 }}
-server {{
+"""
+    if not places.certified:
+        return insecure
+    return f"""\
+{insecure}server {{
     listen 443 ssl;
     listen [::]:443 ssl;
     server_name {" ".join(places.names)};
@@ -54,7 +59,7 @@ server {{
 def _apache(places: WebPlaces) -> str:
     passed = "\n".join(f'    ProxyPass "{path}" "http://{HERE}{path}"' for path in PATHS)
     names = f"    ServerName {places.host}\n    ServerAlias {' '.join(places.names[1:])}\n    ProxyPreserveHost On"
-    return f"""\
+    insecure = f"""\
 # Apache: in a file of /etc/apache2/sites-enabled, then: a2enmod proxy proxy_http ssl && apachectl configtest && apachectl graceful
 <VirtualHost *:80>
 {names}
@@ -64,7 +69,11 @@ def _apache(places: WebPlaces) -> str:
     </Directory>
 {passed}
 </VirtualHost>
-<VirtualHost *:443>
+"""
+    if not places.certified:
+        return insecure
+    return f"""\
+{insecure}<VirtualHost *:443>
 {names}
     SSLEngine on
     SSLCertificateFile "{places.certificate}"

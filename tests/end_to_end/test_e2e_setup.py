@@ -7,10 +7,11 @@ import signal
 import subprocess
 from pathlib import Path
 
+import pexpect
 import pytest
 import trustme
-from internet import BIG, PEER, Internet, Machine
-from servers import PASSWORD, PATIENCE, Process
+from internet import BIG, PEER, VPS, Internet, Machine
+from servers import PASSWORD, PATIENCE, Process, program, wait_for
 
 from mailnode.net.self_signed import write_self_signed
 from mailnode.setup.table import ITEMS
@@ -78,8 +79,74 @@ def test_from_a_bare_machine_to_mail_that_arrives(machine):
         timeout=PATIENCE,
     )
     assert {one["name"]: one["state"] for one in json.loads(shown.stdout)}["mail-leaves"] == "done"
+    machine.answers["echo_address"] = "nobody@peer.net"
+    bounced = machine.items(machine.setup())["mail-leaves"]
+    assert bounced[0] == "failed" and "there is no such mailbox" in bounced[1], bounced
     for secret in (machine.config.parent / "first-password").read_text().split():
         assert secret not in done.stdout + shown.stdout + (machine.data / "mailnode.log").read_text()
+
+
+def test_beside_another_web_server(machine):
+    """nginx keeps its ports, shows the proofs that an authority asks for, and then the policy with the certificate."""
+    internet, web = machine.internet, machine.config.parent / "web"
+    directory, authority = internet.authority
+    machine.answers |= {"acme": "yes", "acme_directory": directory, "acme_ca_file": str(authority), "arrives": "yes"}
+    machine.answers |= {"dns_key_file": str(internet.folder / "zone.key")}
+    (machine.folder / "nginx.conf").write_text(
+        f"daemon off;\nuser nobody nogroup;\npid {machine.folder}/nginx.pid;\nerror_log stderr;\nevents {{}}\n"
+        f"http {{\naccess_log off;\nserver {{ listen 80 default_server; }}\ninclude {web}/*.conf;\n}}\n"
+    )
+    command = [program("nginx"), "-c", machine.folder / "nginx.conf", "-e", "stderr", "-p", machine.folder]
+    nginx = Process(internet.inside(internet.vps, command), cwd=machine.folder)
+    try:
+        wait_for(lambda: (machine.folder / "nginx.pid").exists(), "nginx")
+        items = machine.items(machine.setup())
+        assert state(items, "web-server") == "to do" and state(items, "certificate") == "waiting"
+        assert state(items, "service") == "done"
+        nginx.popen.send_signal(signal.SIGHUP)
+        done = machine.setup("--wait", "30")
+        items = machine.items(done)
+        assert state(items, "web-server") == state(items, "certificate") == "done", done.stdout
+        assert "over https" in machine.items(machine.setup())["web-server"][1]
+        nginx.popen.send_signal(signal.SIGHUP)
+        page = [
+            *internet.inside(internet.vps, [program("curl"), "-ksS", "--retry", "5", "--retry-all-errors", "--fail"])
+        ]
+        page += ["--connect-to", f"::{VPS}:443", "https://mta-sts.example.org/.well-known/mta-sts.txt"]
+        shown = subprocess.run(page, capture_output=True, text=True, timeout=PATIENCE)
+        assert "mx: mail.example.org" in shown.stdout, shown.stderr
+        page[-1] = "https://mta-sts.example.org/metrics"
+        assert subprocess.run(page, capture_output=True, timeout=PATIENCE).returncode
+    finally:
+        nginx.stop()
+
+
+def test_a_person_at_a_terminal(machine):
+    """Questions are asked one after the other, wrong answers anew, and Ctrl-C at one ends it in words."""
+    machine.answers = {"user": "nobody", "direct": "yes"}
+    command = machine.command("--wait", "1")
+    person = pexpect.spawn(command[0], command[1:], timeout=PATIENCE, encoding="utf-8", dimensions=(50, 200))
+    for question, answer in (
+        ("The full name", "mail"),
+        ("should be a full host name.*The full name", "mail.example.org"),
+        ("The public IP addresses", VPS),
+        ("certificates by itself", "no"),
+        ("The password", PASSWORD),
+        ("The same again", "another"),
+        ("not the same.*The password", PASSWORD),
+        ("The same again", PASSWORD),
+    ):
+        person.expect(f"(?s){question}[^\n]*: ")
+        person.sendline(answer)
+    person.expect("done +account +you@example.org")
+    person.expect("The file with a TSIG key")
+    person.sendintr()
+    person.expect("ended here")
+    person.expect(pexpect.EOF)
+    person.close()
+    assert person.exitstatus == 130
+    assert not (machine.config.parent / "first-password").exists()
+    assert PASSWORD not in (machine.config.parent / "setup.json").read_text()
 
 
 def test_a_blocked_port_25_leads_to_a_smarthost(machine):

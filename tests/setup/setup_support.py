@@ -38,7 +38,7 @@ class FakeMachine:
         self.modules = True
         self.updates: list[object] = []
         self.refuses_updates = ""
-        self.page = b""
+        self.page = self.secure_page = b""
         self.on_pause = lambda: None
 
     def now(self):
@@ -87,8 +87,8 @@ class FakeMachine:
     def certificate_trouble(self, certificate, key, host):
         return self.certificate_wrong
 
-    def page_here(self, host, path):
-        return self.page
+    def page_here(self, host, path, secure):
+        return self.secure_page if secure else self.page
 
     def try_login(self, way):
         self.logins.append(way)

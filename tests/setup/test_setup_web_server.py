@@ -40,9 +40,25 @@ def test_it_is_found_told_and_seen(world):
     world.machine.results["ss"] = ProgramRan(0, NGINX, "")
     found = run(world)
     snippet = world.places.config.parent / "web/nginx.conf"
-    assert found.state is ItemState.TO_DO and str(snippet) in found.mend and "nginx has the ports" in found.seen
+    assert found.state is ItemState.TO_DO and str(snippet) in found.mend and "nginx has ports" in found.seen
     assert "/metrics" not in snippet.read_text()
     world.machine.page = b"mailnode-setup\n"
+    assert run(world).state is ItemState.DONE
+
+
+def test_port_443_comes_when_there_is_a_certificate(world):
+    world.machine.results["ss"] = ProgramRan(0, NGINX, "")
+    world.given["acme"] = "yes"
+    world.machine.page = b"mailnode-setup\n"
+    assert run(world).state is ItemState.DONE
+    snippet = world.places.config.parent / "web/nginx.conf"
+    assert "ssl_certificate" not in snippet.read_text()
+    (world.places.data / "acme").mkdir(parents=True)
+    (world.places.data / "acme/ecdsa.pem").write_text("")
+    found = run(world)
+    assert found.state is ItemState.TO_DO and "mta-sts.example.org over https" in found.seen
+    assert "ssl_certificate" in snippet.read_text()
+    world.machine.secure_page = b"version: STSv1\r\n"
     assert run(world).state is ItemState.DONE
 
 
@@ -64,7 +80,7 @@ def test_what_the_server_gets_is_where_the_snippets_say(world):
 def places(tmp_path):
     certificate, key = tmp_path / "c.pem", tmp_path / "k.pem"
     write_self_signed(certificate, key, ["mail.example.org"], 1_790_000_000.0)
-    return WebPlaces("mail.example.org", "example.org", tmp_path / "webroot", certificate, key)
+    return WebPlaces("mail.example.org", "example.org", tmp_path / "webroot", certificate, key, True)
 
 
 def test_nginx_takes_the_snippet(tmp_path):

@@ -18,7 +18,10 @@ MAKE_ONE = "make one"  # the answer to which password
 LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # without those that look alike
 
 PASSWORD = Question(
-    "password", "Its password, or an empty line to have one made", lambda text: text or MAKE_ONE, secret=True
+    "password",
+    "The password of your account, or an empty line to have one made",
+    lambda text: text or MAKE_ONE,
+    secret=True,
 )
 
 

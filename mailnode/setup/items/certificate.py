@@ -195,7 +195,7 @@ ISSUED_ITEM = SetupItem(
     ISSUED,
     _look_at_issued,
     _ask_authority,
-    needs=("service", "dns-visible"),
+    needs=("service", "web-server", "dns-visible"),
     explained="Mail programs trust a certificate that an authority vouches for, and MTA-STS needs one. The authority looks at DNS, "
     "which has to be right before.",
 )

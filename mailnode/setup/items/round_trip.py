@@ -117,7 +117,7 @@ def _look(around: Surrounded) -> Item:
     echo = around.answers.known(ECHO)
     if echo == NOBODY or (echo is None and not around.answers.can_ask):
         return Item(NAME, ItemState.SKIPPED, "no address elsewhere was given for a test", 'Answer echo_address = "..."')
-    told = around.progress.value(KEPT, "answer")
+    told = around.progress.value(KEPT, f"answer of {echo}")
     if told:
         return Item(NAME, ItemState.DONE, f"a message to {echo} left and came back: {told}")
     return Item(NAME, ItemState.TO_DO, "a message to an address elsewhere is to be sent")
@@ -139,7 +139,7 @@ def _send_out(around: Surrounded) -> None:
         around.progress.remember(KEPT, f"sent to {echo}", "")  # the next run tries anew
         first, *others = returned.lines
         raise SetupTrouble(f"what came back of a message to {echo}: {first}", "\n".join(others))
-    around.progress.remember(KEPT, "answer", returned.short)
+    around.progress.remember(KEPT, f"answer of {echo}", returned.short)
     for line in returned.lines:
         around.tell(line)
 

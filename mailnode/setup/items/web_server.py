@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from mailnode.setup.files import Owner, make_directory, write_whole
-from mailnode.setup.items.certificate import certificate_files
+from mailnode.setup.items.certificate import Source, certificate_files, source
 from mailnode.setup.items.system_user import serving_owner
 from mailnode.setup.row import SetupItem, Surrounded
 from mailnode.setup.web_snippets import SNIPPETS, WebPlaces
@@ -44,22 +44,36 @@ def _look(around: Surrounded) -> Item:
         or not _probe(around).exists()
     ):
         return Item(NAME, ItemState.TO_DO, f"what {name or 'the web server'} needs is to be written into a file")
-    shown = around.machine.page_here(around.answers.of(HOST_NAME), f"{PROOFS}/{PROBE}")
-    if shown.strip() == PROBE.encode():
-        return Item(NAME, ItemState.DONE, f"{name or 'the web server'} shows what it should of {around.places.webroot}")
-    files = "\n".join(map(str, snippets))
+    missing = _not_shown(around)
+    if not missing:
+        return Item(NAME, ItemState.DONE, f"{name or 'the web server'} shows what it should")
+    mend = "Take this over into its configuration, reload it, and run setup again:\n" + "\n".join(map(str, snippets))
     return Item(
-        NAME,
-        ItemState.TO_DO,
-        f"{name or 'a web server'} has the ports 80 and 443, and does not show {around.places.webroot} yet",
-        f"Take this over into its configuration, reload it, and run setup again:\n{files}",
+        NAME, ItemState.TO_DO, f"{name or 'a web server'} has ports 80 and 443, and does not show {missing} yet", mend
     )
+
+
+def _not_shown(around: Surrounded) -> str:
+    """Return what the web server should show and does not; "": it shows all."""
+    machine = around.machine
+    if machine.page_here(around.answers.of(HOST_NAME), f"{PROOFS}/{PROBE}", False).strip() != PROBE.encode():
+        return str(around.places.webroot)
+    if source(around) is Source.AUTHORITY and _is_certified(around):
+        policy = machine.page_here(f"mta-sts.{around.domain}", "/.well-known/mta-sts.txt", True)
+        return "" if policy.startswith(b"version: STSv1") else f"the policy of mta-sts.{around.domain} over https"
+    return ""
+
+
+def _is_certified(around: Surrounded) -> bool:
+    return all(path.exists() for path in certificate_files(around))
 
 
 def _snippets(around: Surrounded, name: str) -> dict[Path, str]:
     """Return what belongs into the configuration of the server that was found, or of each that is known."""
     certificate, key = certificate_files(around)
-    places = WebPlaces(around.answers.of(HOST_NAME), around.domain, around.places.webroot, certificate, key)
+    places = WebPlaces(
+        around.answers.of(HOST_NAME), around.domain, around.places.webroot, certificate, key, _is_certified(around)
+    )
     kinds = [KNOWN[name]] if name in KNOWN else list(SNIPPETS)
     return {around.places.config.parent / "web" / f"{kind}.conf": SNIPPETS[kind](places) for kind in kinds}
 
