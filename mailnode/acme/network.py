@@ -75,7 +75,7 @@ class AuthorityNetwork(ClientNetwork):
     """Signs requests with an account's key."""
 
     def __init__(self, key: JWK, authorities: str, agent: str, steady: IClock) -> None:
-        """:param authorities: PEM file of who vouches for the authority's own certificate; "": whom the system trusts."""
+        """:param authorities: PEM file of who vouches for the authority's own certificate; "": whom browsers trust."""
         super().__init__(key, alg=ES256, user_agent=agent)
         if authorities:
             self.verify_ssl = authorities  # type: ignore[assignment]

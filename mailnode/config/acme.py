@@ -85,7 +85,7 @@ class Acme(Section):
     ca_file: FilePath | None = Field(
         None,
         description="A PEM file of who vouches for the authority's own web server, for an authority of your own. Not given: "
-        "whom the system trusts.",
+        "one of those that browsers trust (certifi).",
     )
     zone: list[AcmeZone] = Field([], description="Zones that the server may change.")
 

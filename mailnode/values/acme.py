@@ -33,7 +33,7 @@ class AcmeSettings:
     webroot: str = ""  # the directory that another web server shows; "": none does
     profile: str = ""
     account: ExternalAccount | None = None
-    authorities: str = ""  # PEM file of who vouches for the directory's own certificate; "": whom the system trusts
+    authorities: str = ""  # PEM file of who vouches for the directory's own certificate; "": whom browsers trust
     zones: Mapping[str, UpdateServer] = field(default_factory=dict)
 
     def zone_of(self, name: str) -> tuple[str, UpdateServer] | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import signal
+import socket
 import sys
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -62,6 +64,22 @@ def test_a_signal_ends_an_order_that_waits(tmp_path, started, number):
     assert "Traceback" not in "\n".join(node.process.lines)
     node.start()
     shown(node)
+
+
+def test_an_authority_that_hangs_holds_nothing_up(tmp_path, started):
+    """It takes the connection and says nothing: mail is served, and the server ends when it is told to."""
+    silent = socket.create_server(("127.0.0.1", 0))
+    node = server(tmp_path, "http-01")
+    text = node.config.read_text().replace(Later.directory, f"https://127.0.0.1:{silent.getsockname()[1]}/directory")
+    node.config.write_text(text.replace(f'ca_file = "{Later.ca}"\n', ""))
+    started.append(node)
+    node.start()
+    with silent, silent.accept()[0]:
+        shown(node)
+        assert report(node)["under_way"]
+        began = time.monotonic()
+        assert node.process.stop() == 0
+        assert time.monotonic() - began < 20
 
 
 def test_two_servers_get_the_same_names_through_one_web_server(tmp_path, started):
