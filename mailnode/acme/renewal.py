@@ -106,6 +106,7 @@ class CertificateRenewal:
     async def renew(self, force: bool) -> RenewalStanding:
         """See :class:`IRenewal`."""
         async with self._one_at_a_time:
+            await self._ready()
             await self._renew(self._clock.seconds(), force)
         if self._state.trouble:
             raise CertificateFailed(self._state.trouble)
@@ -114,12 +115,15 @@ class CertificateRenewal:
     async def look(self, now: float) -> None:
         """Do what is due. :param now: UTC seconds. :raises CertificateFailed: nothing can be written down."""
         async with self._one_at_a_time:
-            if len(self._known) < len(self._settings.kinds):
-                await self.begin()
+            await self._ready()
             await self._look_at_pins(now)
             await self._ask_when(now)
             if is_due(self._state.next_try, now, LONGEST_WAIT + 1):
                 await self._renew(now, force=False)
+
+    async def _ready(self) -> None:
+        if len(self._known) < len(self._settings.kinds):
+            await self.begin()
 
     # What is due
 
@@ -288,7 +292,6 @@ class CertificateRenewal:
         state, leaf = self._state, self._known[kind].leaf
         state.failures += 1
         state.trouble = str(error) or "this machine is too busy"
-        state.pending.pop(kind, None)
         asked = error.wait if isinstance(error, CertificateFailed) else 0.0
         lifetime = leaf.lifetime if leaf is not None and not leaf.self_signed else 0.0
         state.next_try = self._clock.seconds() + retry_after(state.failures, lifetime, asked, uniform)

@@ -257,6 +257,25 @@ def test_the_authority_is_not_asked_before_it_wants(world):
     assert len(world.placed) == 2
 
 
+def test_a_disk_that_is_full_loses_no_order(world, monkeypatch):
+    install = AcmeFiles.install
+
+    def full(*arguments):
+        raise CertificateFailed("ecdsa.pem: cannot be written: No space left on device")
+
+    monkeypatch.setattr(AcmeFiles, "install", full)
+    renewal = look(world)
+    assert "No space" in renewal.standing().trouble and world.shown == 0
+    monkeypatch.setattr(AcmeFiles, "install", install)
+    world.clock.advance(2 * FIRST_RETRY)
+    look(world, renewal)
+    assert (len(world.placed), len(world.issued), world.leaf().names) == (1, 1, {HOST})
+
+
+def test_an_operator_may_be_faster_than_the_first_look(world):
+    assert run_now(world.renewal().renew(False)).certificates[0].names == (HOST,)
+
+
 def test_an_operator_need_not_wait(world):
     world.trouble[DIRECTORY] = CertificateFailed("it refuses")
     renewal = look(world)
