@@ -81,7 +81,7 @@ def _settings_notes(domain: str, published: Published) -> list[str]:
         return []
     return [
         f"No certificate here is for {' and '.join(bare)}: unless another server shows them the settings, mail programs that"
-        " look there find none. Add one as [[tls.name]]."
+        " look there find none. Add them to [acme] names, or a certificate as [[tls.name]]."
     ]
 
 

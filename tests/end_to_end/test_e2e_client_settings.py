@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import pytest
 import trustme
 from browser import Browser
-from servers import PASSWORD, MailNode, program
+from servers import PASSWORD, MailNode, Process, free_port, program, wait_for
 from thunderbird import Thunderbird
 
 USER = "anna@a.test"
@@ -39,12 +39,12 @@ class Settings(MailNode):
         https = f'tcp:{self.ports["https"]}"\n'
         return text.replace(https, f'{https}pages = ["clients"]\n')
 
-    def ask(self, host, method, path, body=None, kind="text/xml"):
+    def ask(self, host, method, path, body=None, kind="text/xml", port=None):
         """Return status, type and body of a page, over https."""
         context = ssl.create_default_context(cafile=str(self.ca))
         client = http.client.HTTPSConnection(host, context=context, timeout=30)
         client.sock = context.wrap_socket(
-            socket.create_connection((self.address, self.ports["https"])), server_hostname=host
+            socket.create_connection((self.address, port or self.ports["https"])), server_hostname=host
         )
         client.request(method, path, body, {"Content-Type": kind} if body else {})
         answer = client.getresponse()
@@ -193,3 +193,44 @@ def test_dns_leads_there(node):
     for host in ("autoconfig", "autodiscover"):
         assert f"{host}.a.test CNAME mx.a.test" in " ".join(told.split())
     assert f"0 1 {node.ports['https']} mx.a.test" in told
+
+
+NGINX = """daemon off;
+user root;
+pid nginx.pid;
+error_log stderr;
+events {{}}
+http {{
+    access_log off;
+    client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path a; uwsgi_temp_path b; scgi_temp_path c;
+    server {{
+        listen 127.0.0.1:{port} ssl;
+        server_name autoconfig.a.test autodiscover.a.test;
+        ssl_certificate {folder}/cert.pem;
+        ssl_certificate_key {folder}/key.pem;
+        location / {{ proxy_pass http://127.0.0.1:{behind}; proxy_set_header Host $host; }}
+    }}
+}}
+"""
+
+
+def reached(port):
+    with socket.socket() as tried:
+        return tried.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_a_web_server_in_front_passes_it_on(node, tmp_path):
+    port = free_port()
+    (tmp_path / "nginx.conf").write_text(NGINX.format(port=port, folder=node.folder, behind=node.ports["http"]))
+    command = [program("nginx"), "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf"), "-e", "stderr"]
+    proxy = Process(command, cwd=tmp_path)
+    try:
+        wait_for(lambda: reached(port), "nginx")
+        status, _, body = node.ask("autoconfig.a.test", "GET", "/mail/config-v1.1.xml", port=port)
+        assert (status, body) == node.ask("autoconfig.a.test", "GET", "/mail/config-v1.1.xml")[::2]
+        form = urlencode({"emailaddress": USER, "password": PASSWORD})
+        kind = "application/x-www-form-urlencoded"
+        status, _, body = node.ask("autoconfig.a.test", "POST", "/mail/profile.mobileconfig", form, kind, port=port)
+        assert status == 200 and PASSWORD.encode() in body
+    finally:
+        proxy.stop()

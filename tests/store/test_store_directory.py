@@ -405,6 +405,23 @@ def test_a_login_record_holds_account_and_credentials(town, loop):
         loop.run(town.replace_credentials("C1", "password", []))
 
 
+def test_credentials_are_renewed_if_they_are_still_there_and_end_nothing(town, loop):
+    foreign = [
+        Credential(f"F{n}", "A1", kind, "x", label="password") for n, kind in enumerate(("foreign", "scram-sha-256"))
+    ]
+    phone = Credential("K2", "A1", "argon2id", "y", frozenset({"imap"}), "phone", 2.0)
+    loop.run(town.replace_credentials("A1", "password", foreign))
+    loop.run(town.replace_credentials("A1", "phone", [phone]))
+    generation = loop.run(town.account("A1")).generation
+    ours = Credential("K1", "A1", "argon2id", "$argon2id$", label="password", created=1.0)
+    assert loop.run(town.renew_credentials("A1", "F0", [ours]))
+    assert loop.run(town.login_record("alice@example.org")).credentials == (ours, phone)
+    assert loop.run(town.account("A1")).generation == generation
+    for account, gone in (("A1", "F0"), ("A1", "F1"), ("B1", "K1"), ("C1", "K1")):
+        assert not loop.run(town.renew_credentials(account, gone, []))
+    assert loop.run(town.credentials("A1")) == [ours, phone]
+
+
 def test_an_account_sends_as_what_leads_to_it_alone(town, loop):
     loop.run(town.set_alias(Alias("sales@example.org", ("alice@example.org",))))
     loop.run(town.set_alias(Alias("team@example.org", ("alice@example.org", "bob@example.org"))))

@@ -16,6 +16,8 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
+from mailnode.admin.account_file import MAX_ALIASES, read_accounts
+from mailnode.auth.foreign_hashes import FOREIGN, adopt_hash, read_foreign_hash
 from mailnode.config.file import data_directory
 from mailnode.config.loader import load
 from mailnode.errors import BackupRefused, BlobDamaged, ConfigurationError
@@ -97,6 +99,29 @@ def _authorities(path: Path) -> None:
         assert error.mistakes
 
 
+def foreign_hash(data: bytes) -> None:
+    """Read another server's hash of a password; what is fast is also looked at."""
+    text, _, password = data.partition(b"\n")
+    try:
+        found = read_foreign_hash(text.decode("latin-1"))
+    except ValueError as error:
+        assert str(error).isprintable() and len(str(error)) < 400
+        return
+    if found.scheme.startswith(("SHA1", "SHA256", "SHA512", "SSHA")) and not found.scheme.endswith("CRYPT"):
+        assert found.fits(password) in (True, False)
+    assert adopt_hash("A1", text.decode("latin-1"), 0.0)[0].kind == FOREIGN
+
+
+def account_file(data: bytes) -> None:
+    """Read a file of accounts: each line is an account or is said to be wrong."""
+    found, wrong = read_accounts(data)
+    for one in found:
+        assert bool(one.password) != bool(one.hash) and one.line >= 2
+        assert len(one.aliases) <= MAX_ALIASES and one.quota >= 0 and one.quota_messages >= 0
+    for mistake in wrong:
+        assert mistake.line >= 1 and str(mistake).startswith(f"line {mistake.line}: ")
+
+
 def backup(data: bytes) -> None:
     """Read what a backup says of itself, and behind an empty line its list of files."""
     manifest, _, listed = data.partition(b"\n\n")
@@ -136,6 +161,53 @@ BACKUP = encoded(
 )
 
 TARGETS = (
+    Target(
+        "foreign_hash",
+        foreign_hash,
+        (
+            b"{SSHA512}" + b"A" * 88 + b"\nsecret",
+            b"{SHA256.hex}" + b"00" * 32 + b"\nsecret",
+            b"{BLF-CRYPT}$2y$05$HTZt3sTn2yH5LtSGpN03fuA1TM.AOEvv5pDYyyJGaV698ETlxQ4pG",
+            b"{SHA512-CRYPT}$6$rounds=5000$salt$" + b"a" * 86,
+            b"{ARGON2ID}$argon2id$v=19$m=65536,t=3,p=1$vE5hLPutQBAht+zklF7Vxw$BTlt9WmnRt6+15mEQP/rEqbBty20G3CeQ1ZKiij1WDk",
+            b"{PBKDF2}$1$87YRA55EaU1RYhvM$5000$efdb87f7986d5cee448a71699b28505aef68b166",
+            b"{SCRAM-SHA-1}4096,t2Gsq4MutSgko9ow0l9dKw==,t8eNENifc3gWSWNV15I9Q1x6bf8=,gxc//sfgvh0c8kxBJCNtUrKQSoY=",
+            b"{CRYPT}$1$a$b",
+        ),
+        words=(
+            b"{",
+            b"}",
+            b"$",
+            b"rounds=999999999$",
+            b"m=99999999,t=9,p=9",
+            b",",
+            b"====",
+            b".hex",
+            b"\xe4",
+            b"\0",
+            b"\n",
+        ),
+    ),
+    Target(
+        "account_file",
+        account_file,
+        (
+            b"address,password,quota,aliases\na@b.test,secret,500M,c@b.test d@b.test\n",
+            b'\xef\xbb\xbfhash;address\r\n"{SSHA}x";a@b.test\r\n',
+            b'address,hash\n"a\nb",x\na@b.test\n',
+            b"address,password\na@b.test,x\na@b.test,y\n",
+            b"",
+        ),
+        words=(
+            *each(b'"\n;\n,\naddress\npassword\nhash\nquota\naliases\na@b.test\n500M\n-1'),
+            b"\n",
+            b"\r",
+            b"\0",
+            b"\xff",
+            b"9" * 30,
+        ),
+        held=1024 * 1024,
+    ),
     Target(
         "configuration",
         configuration,
