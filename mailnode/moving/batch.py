@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container
-from typing import BinaryIO, NamedTuple
+from collections.abc import Callable, Container, Iterable, Iterator
+from typing import BinaryIO, NamedTuple, TypeVar
 
 from mailnode.message.lineends import LineEnds
 from mailnode.moving.model import MessageTooLarge, SourceMessage
+
+TOGETHER = 200  # messages that are moved by one step
+OCTETS = 4 * 1024 * 1024  # of these, after which no other is added
+
+T = TypeVar("T")
+
+
+def in_batches(messages: Iterable[T], size: Callable[[T], int]) -> Iterator[list[T]]:
+    """Yield messages some at a time, in their order. :param size: returns the octets of one."""
+    some: list[T] = []
+    octets = 0
+    for message in messages:
+        if some and (len(some) == TOGETHER or octets + size(message) > OCTETS):
+            yield some
+            some, octets = [], 0
+        some.append(message)
+        octets += size(message)
+    if some:
+        yield some
 
 
 class BatchedMessage(NamedTuple):
@@ -88,11 +107,6 @@ class ContentBatch:
         self.failed.append(FailedMessage(message, why))
         self._cut()
         self._start_anew()
-
-    def had(self) -> set[int]:
-        """The UIDs of all messages that came to an end."""
-        done = [one.message.uid for one in self.messages + self.present]
-        return {*done, *(one.message.uid for one in self.failed)}
 
     def finish(self) -> None:
         """Have all of it in the file, and nothing else. :raises OSError: the disk is full."""

@@ -6,7 +6,8 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO, Protocol, cast
 
-from mailnode.moving.importing import OCTETS, TOGETHER, MovingProgress
+from mailnode.moving.batch import in_batches
+from mailnode.moving.importing import MovingProgress
 from mailnode.moving.model import StoreCalls
 from mailnode.moving.report import ExportReport
 from mailnode.values.moving import ContentsRead, MailboxesHere, MailboxHere, MessageHere, MessagesHere
@@ -79,7 +80,7 @@ class MailExport:
             new = [message for message in page if not writer.has(message)]
             told["messages"] += len(page)
             self._progress.done(len(page) - len(new))
-            for some in _in_batches(new):
+            for some in in_batches(new, lambda message: message["size"]):
                 self._write_some(mailbox, some, writer, told)
                 self._progress.done(len(some))
         writer.close()
@@ -118,16 +119,3 @@ def _pieces(file: BinaryIO, octets: int) -> Iterator[bytes]:
         piece = file.read(min(left, PIECE))
         left -= len(piece)
         yield piece
-
-
-def _in_batches(messages: Sequence[MessageHere]) -> Iterator[list[MessageHere]]:
-    some: list[MessageHere] = []
-    octets = 0
-    for message in messages:
-        if some and (len(some) == TOGETHER or octets + message["size"] > OCTETS):
-            yield some
-            some, octets = [], 0
-        some.append(message)
-        octets += message["size"]
-    if some:
-        yield some

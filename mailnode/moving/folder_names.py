@@ -24,7 +24,8 @@ _USUAL = {
 }
 _USE_OF = {name: use for use, names in _USUAL.items() for name in names}
 # Views of what stands in other folders too (RFC 6154 2, RFC 8457).
-VIEWS = frozenset({"\\All", "\\Flagged", "\\Important"})
+VIEWS = frozenset({"\\Flagged", "\\Important"})
+ALL = "\\All"  # that too, but also of what stands nowhere else: it is what was archived
 _DIGEST = 8  # hexadecimal digits that tell shortened names apart
 
 
@@ -70,7 +71,8 @@ def name_folders(
 
 def _uses(folders: Iterable[SourceFolder]) -> dict[str, str]:
     """Return special uses by key: what the source says, and usual names where it says nothing of that use."""
-    known = {folder.key: folder.special_use for folder in folders if folder.special_use in _USUAL}
+    told = {folder.key: "\\Archive" if folder.special_use == ALL else folder.special_use for folder in folders}
+    known = {key: use for key, use in told.items() if use in _USUAL}
     said = set(known.values())
     for folder in folders:
         use = _USE_OF.get(folder.levels[0].lower(), "") if len(folder.levels) == 1 else ""

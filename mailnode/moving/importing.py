@@ -7,13 +7,13 @@ side gave it: none is taken away here. What was brought once and is gone here st
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from mailnode.errors import BadMailboxName
-from mailnode.moving.batch import BatchedMessage, ContentBatch
-from mailnode.moving.folder_names import VIEWS, NamedFolder, name_folders
+from mailnode.moving.batch import BatchedMessage, ContentBatch, in_batches
+from mailnode.moving.folder_names import ALL, VIEWS, NamedFolder, name_folders
 from mailnode.moving.model import (
     FolderRefused,
     IncomingSource,
@@ -25,12 +25,10 @@ from mailnode.moving.model import (
 )
 from mailnode.moving.progress_note import ProgressNote, noted_folder, read_note
 from mailnode.moving.report import TOLD, FolderMoved, FolderSkipped, ImportReport, folder_moved, import_report
-from mailnode.moving.target import ImportTarget, MailboxIndex, StandingMessage
+from mailnode.moving.target import ImportTarget, MailboxIndex, MessageKey, StandingMessage, key_of
 from mailnode.values.mailbox_name import SEPARATOR
 from mailnode.values.moving import MailboxesHere, MailboxHere
 
-TOGETHER = 200  # messages that are placed by one step
-OCTETS = 4 * 1024 * 1024  # of these, after which no other is added
 NOT_MOVED = "\\recent"  # RFC 3501 2.3.2: of one session
 
 
@@ -84,6 +82,7 @@ class MailImport:
     def run(self) -> None:
         """Bring everything. :raises SourceFailed: it cannot go on. What failed of a single folder or message is in the report."""
         here = self._target.mailboxes(self._source.name)
+        # What shows all mail comes last: then it is known what stands in other folders.
         for named in self._named(self._source.folders(), here):
             try:
                 reader = self._source.open(named.folder)
@@ -112,6 +111,7 @@ class MailImport:
                 )
                 continue
             wanted.append(one)
+        wanted.sort(key=lambda one: one.special_use == ALL)
         uses = {one["special_use"]: one["name"] for one in here["mailboxes"] if one["special_use"]}
         try:
             return name_folders(wanted, uses, self._wishes.names)
@@ -130,7 +130,8 @@ class MailImport:
         self._progress.folder(name, reader.count)
         index = self._target.index(mailbox)
         note = read_note(mailbox["noted"], ProgressNote(reader.key, reader.uidvalidity, mailbox["uidvalidity"]))
-        run = _FolderRun(self, told, reader, index, note, here["largest"])
+        elsewhere = self._target.keys_elsewhere(mailbox) if named.folder.special_use == ALL else frozenset()
+        run = _FolderRun(self, told, reader, index, note, here["largest"], elsewhere)
         run.bring()
 
     def _mailbox(self, named: NamedFolder, reader: SourceReader, here: MailboxesHere) -> MailboxHere:
@@ -183,7 +184,9 @@ class _FolderRun:
         index: MailboxIndex,
         note: ProgressNote,
         largest: int,
+        elsewhere: Container[MessageKey],
     ) -> None:
+        """:param elsewhere: what stands in other mailboxes here, and is not to come once more."""
         self._whole = whole
         self._told = told
         self._reader = reader
@@ -191,6 +194,7 @@ class _FolderRun:
         self._note = note
         self._known = note  # from earlier runs
         self._largest = largest
+        self._elsewhere = elsewhere
         self._flags: dict[int, Sequence[str]] = {}  # to be added
         self._still_there = 0  # of those that came before
 
@@ -198,22 +202,25 @@ class _FolderRun:
         """Do it."""
         for page in self._reader.pages(self._note.last):
             for message in page:
-                if self._known.covers(message.uid):
+                if self._is_elsewhere(message):
+                    self._told["present"] += 1
+                elif self._known.covers(message.uid):
                     self._merge(message, self._index.take(message))
             new = [message for message in page if not self._known.covers(message.uid)]
             self._whole.done(len(page) - len(new))
             self._still_there += sum(message.uid <= self._known.last for message in page)
-            for some in _in_batches(new):
+            for some in in_batches(new, lambda message: message.size):
                 self._bring_some(some)
             self._add_flags()
         self._told["gone_there"] = max(self._known.count - self._still_there, 0)
 
     def _bring_some(self, messages: Sequence[SourceMessage]) -> None:
-        fitting = [message for message in messages if message.size <= self._largest]
+        due = [message for message in messages if not self._is_elsewhere(message)]
+        fitting = [message for message in due if message.size <= self._largest]
         with tempfile.TemporaryFile() as file:
             while True:
                 batch = ContentBatch(file, self._largest, self._index)
-                for message in messages:
+                for message in due:
                     if message.size > self._largest:
                         batch.fail(message, f"it has {message.size} octets, and {self._largest} are taken")
                 if fitting:
@@ -229,6 +236,9 @@ class _FolderRun:
         self._go_on(messages, batch)
         self._whole.done(len(messages))
         self._whole.slow_down(batch.octets)
+
+    def _is_elsewhere(self, message: SourceMessage) -> bool:
+        return bool(message.message_id) and key_of(message) in self._elsewhere
 
     def _is_present(self, one: BatchedMessage) -> None:
         self._told["present"] += 1
@@ -271,17 +281,3 @@ class _FolderRun:
             self._whole.add_flags(self._index, self._flags)
             self._told["flags_added"] += len(self._flags)
             self._flags = {}
-
-
-def _in_batches(messages: Iterable[SourceMessage]) -> Iterator[list[SourceMessage]]:
-    """Yield messages some at a time, ascending."""
-    some: list[SourceMessage] = []
-    octets = 0
-    for message in messages:
-        if some and (len(some) == TOGETHER or octets + message.size > OCTETS):
-            yield some
-            some, octets = [], 0
-        some.append(message)
-        octets += message.size
-    if some:
-        yield some

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple, cast
+from typing import NamedTuple, TypeAlias, cast
 
 from mailnode.moving.batch import BatchedMessage
 from mailnode.moving.model import SourceMessage, StoreCalls
@@ -18,6 +18,14 @@ from mailnode.values.moving import (
 )
 
 FLAGS_TOGETHER = 500  # messages
+
+
+MessageKey: TypeAlias = tuple[str, int]  # Message-ID, and date of arrival in UTC seconds
+
+
+def key_of(message: SourceMessage) -> MessageKey:
+    """Return what a message is known by before its content is read."""
+    return message.message_id, message.internaldate
 
 
 class StandingMessage(NamedTuple):
@@ -35,7 +43,7 @@ class MailboxIndex:
         self.mailbox = mailbox
         self.uidnext = 1  # all below it is known
         self.by_digest: dict[bytes, StandingMessage] = {}
-        self._by_key: dict[tuple[str, int], list[StandingMessage]] = {}
+        self._by_key: dict[MessageKey, list[StandingMessage]] = {}
         self._calls = calls
         self._address = address
 
@@ -69,10 +77,14 @@ class MailboxIndex:
             self.by_digest[one.digest] = StandingMessage(uid, flags, one.octets)
         self.uidnext = uidnext
 
+    def keys(self) -> frozenset[MessageKey]:
+        """What all messages are known by that stood there at first."""
+        return frozenset(self._by_key)
+
     def take(self, message: SourceMessage) -> StandingMessage | None:
         """Return the message here that an earlier run made of one, by Message-ID and date of arrival, and give it to no other.
         Of several the one of its size."""
-        some = self._by_key.get((message.message_id, message.internaldate))
+        some = self._by_key.get(key_of(message))
         if not some:
             return None
         at = next((index for index, one in enumerate(some) if one.size == message.size), 0)
@@ -102,6 +114,11 @@ class ImportTarget:
         index = MailboxIndex(self._calls, self.address, mailbox)
         index.catch_up()
         return index
+
+    def keys_elsewhere(self, mailbox: MailboxHere) -> frozenset[MessageKey]:
+        """Return what the messages of all other mailboxes are known by."""
+        others = [one for one in self.mailboxes("")["mailboxes"] if one["id"] != mailbox["id"] and one["selectable"]]
+        return frozenset().union(*(self.index(one).keys() for one in others))
 
     def place(self, index: MailboxIndex, messages: Sequence[BatchedMessage], content: object) -> MessagesPlaced | None:
         """Place messages; durable when this returns. None: something came into the mailbox meanwhile, and the index knows it

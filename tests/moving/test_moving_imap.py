@@ -77,7 +77,7 @@ def test_everything_comes_and_the_second_run_asks_for_no_content(alice, serve):
         b"Gesendet": OldFolder(OldMessage(1, text("c")), attributes="\\Sent \\Subscribed"),
         b"Gr&APwA3w-e/tief": OldFolder(OldMessage(1, text("d")), attributes="\\Subscribed"),
         b"Shown": OldFolder(attributes="\\NoSelect"),
-        b"Everything": several(3, attributes="\\All"),
+        b"Starred": several(3, attributes="\\Flagged"),
     })  # fmt: skip
     report = bring(alice, server)
     assert (report["complete"], report["brought"], report["failed"]) == (True, 4, 0)
@@ -87,7 +87,7 @@ def test_everything_comes_and_the_second_run_asks_for_no_content(alice, serve):
     ]
     assert subjects(alice, "Sent") == ["c"] and subjects(alice, "Grüße/tief") == ["d"]
     assert "Grüße/tief" in alice.work(lambda mail: mail.subscriptions())
-    assert [(one["folder"], "other folders" in one["why"]) for one in report["skipped"]] == [("Everything", True)]
+    assert [(one["folder"], "other folders" in one["why"]) for one in report["skipped"]] == [("Starred", True)]
     before = len(asked(server, "CONTENT"))
     again = bring(alice, server)
     assert (again["brought"], again["present"], again["flags_added"]) == (0, 4, 0)
@@ -113,6 +113,16 @@ def test_the_second_run_brings_what_is_new_and_flags_and_tells_what_differs(alic
     assert [told[name] for name in counts] == [1, 2, 1, 1, 1, 1]
     assert subjects(alice) == ["m1", "m2", "m4", "m5"]
     assert alice.contents()[0][1] == {"\\Seen", "\\Answered"}
+
+
+def test_of_what_shows_all_mail_that_comes_which_stands_nowhere_else(alice, serve):
+    every = several(4, attributes="\\All")
+    server = serve({b"All Mail": every, b"INBOX": several(2), b"Sent": several(1, attributes="\\Sent")})
+    assert bring(alice, server)["brought"] == 5
+    assert subjects(alice, "Archive") == ["m3", "m4"] and subjects(alice) == ["m1", "m2"]
+    every.messages.append(OldMessage(5, text("m5")))
+    (told,) = (one for one in bring(alice, server)["folders"] if one["folder"] == "All Mail")
+    assert (told["brought"], told["present"], told["gone_here"], told["gone_there"]) == (1, 4, 0, 0)
 
 
 def test_a_mailbox_that_was_renamed_here_gets_what_is_new(alice, serve):
