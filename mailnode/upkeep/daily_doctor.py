@@ -50,19 +50,29 @@ class DailyDoctor:
         self._complained = "", ""  # of which news the log said last that they could not be sent, and why
 
     async def round(self, now: float) -> None:
-        """Do what is due, if anything is: to be called every few minutes. :param now: UTC seconds.
+        """Do what is due, if anything is: to be called every few minutes. Where nothing can be remembered, nothing is looked at.
 
-        :raises OSError: what is remembered can neither be read nor written. Nothing is told then."""
+        :param now: UTC seconds. :raises mailnode.errors.Busy: the server ends."""
+        try:
+            await self._do_due(now)
+        except OSError as error:
+            self._complain("", f"nothing can be remembered: {error.strerror}")
+
+    async def _do_due(self, now: float) -> None:
         memory = await self._send(await self._remembered())
         settings = self._settings()
         if not settings.daily:
             return
         moment = datetime.fromtimestamp(now, UTC)
         day = moment.strftime("%Y-%m-%d")
-        if memory.again_at:
-            if now >= memory.again_at:
-                await self._look_again(memory, now)
-        elif memory.day != day and moment.hour >= settings.hour:
+        again = bool(memory.again_at) and now >= memory.again_at
+        first = not memory.again_at and memory.day != day and moment.hour >= settings.hour
+        if again or first:
+            # On a full disk this fails, and not after a look, which would then come every few minutes.
+            await self._record.write(as_octets(memory))
+        if again:
+            await self._look_again(memory, now)
+        elif first:
             await self._look_first(replace(memory, day=day), now)
 
     async def _look_first(self, memory: DoctorMemory, now: float) -> None:
@@ -108,14 +118,18 @@ class DailyDoctor:
             await self._mail.send(unsent.envelope_id, unsent.to, unsent.subject, list(unsent.lines), unsent.created)
         except DomainError as error:
             reason = str(error) or type(error).__name__
-            if (unsent.envelope_id, reason) != self._complained:
-                emit(_log, "doctor.untold", warning=True, envelope=unsent.envelope_id, reason=reason)
-            self._complained = unsent.envelope_id, reason
+            self._complain(unsent.envelope_id, reason)
             return memory
         memory = replace(memory, unsent=None)
         await self._record.write(as_octets(memory))
         emit(_log, "doctor.told", envelope=unsent.envelope_id, to=unsent.to or "postmaster")
         return memory
+
+    def _complain(self, envelope_id: str, reason: str) -> None:
+        """Say once that nobody is told, and why."""
+        if (envelope_id, reason) != self._complained:
+            emit(_log, "doctor.untold", warning=True, envelope=envelope_id, reason=reason)
+        self._complained = envelope_id, reason
 
     async def _remembered(self) -> DoctorMemory:
         try:

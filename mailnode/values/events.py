@@ -32,7 +32,10 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("done", "to_do", "waiting", "failed", "skipped"),
     ),
     "doctor.told": ("a message about what has changed was queued", ("envelope", "to")),
-    "doctor.untold": ("it could not be queued; it is tried again every few minutes", ("envelope", "reason")),
+    "doctor.untold": (
+        "nobody could be told, or nothing be remembered; it is tried again every few minutes",
+        ("envelope", "reason"),
+    ),
     "worker.start": ("a further process serves", ("worker", "pid")),
     "worker.ended": (
         "a further process ended; it is replaced, unless the server ends",

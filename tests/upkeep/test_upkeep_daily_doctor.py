@@ -203,6 +203,25 @@ def test_what_cannot_be_sent_is_sent_later_with_what_has_come_meanwhile(days):
     assert "* mx: seen" in lines and "* spf: seen" in lines
 
 
+def test_on_a_full_disk_nothing_is_looked_at_and_the_log_says_so_once(days):
+    events = []
+    globalLogPublisher.addObserver(events.append)
+
+    async def full(content):
+        raise OSError(28, "No space left on device")
+
+    days.write, write = full, days.write
+    try:
+        for hour in (6, 6.1, 6.2):
+            days.at(hour)
+    finally:
+        globalLogPublisher.removeObserver(events.append)
+    (told,) = [one["fields"]["reason"] for one in events if one.get("event") == "doctor.untold"]
+    assert "No space left" in told and days.looks == 0
+    days.write = write
+    assert "* mx: seen" in days.day(0, mx="failed")
+
+
 @pytest.mark.parametrize("content", [b"{", b"[]", b'{"day": 1}', b"\xff", b'{"items": {"a": 3}}'])
 def test_a_damaged_memory_is_none(days, content):
     days.kept = content
