@@ -12,7 +12,7 @@ from mailnode.interfaces.setup import MailTrials, SetupMachine
 from mailnode.setup.answers import Answers
 from mailnode.setup.files import Owner, copy_beside, write_whole
 from mailnode.setup.progress import Progress
-from mailnode.values.address import Address
+from mailnode.values.address import Address, parse_address
 from mailnode.values.item import Item
 
 
@@ -83,6 +83,12 @@ class Surrounded:
     def domain(self) -> str:
         """The domain that is set up, in A-labels."""
         return self.address.domain_key
+
+    @property
+    def first(self) -> Address:
+        """The address that this machine was set up for at first: a later one changes nothing of the configuration."""
+        kept = self.progress.value("first", "address")
+        return parse_address(kept) if kept else self.address
 
     def write(self, path: Path, content: str, mode: int, owner: Owner | None = None) -> None:
         """Write a file that is not there with this content yet; what is there is copied beside first. :raises OSError:"""

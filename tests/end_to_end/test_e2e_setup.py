@@ -82,7 +82,7 @@ def test_from_a_bare_machine_to_mail_that_arrives(machine):
     machine.answers["echo_address"] = "nobody@peer.net"
     bounced = machine.items(machine.setup())["mail-leaves"]
     assert bounced[0] == "failed" and "there is no such mailbox" in bounced[1], bounced
-    for secret in (machine.config.parent / "first-password").read_text().split():
+    for secret in (machine.config.parent / "first-password-you@example.org").read_text().split():
         assert secret not in done.stdout + shown.stdout + (machine.data / "mailnode.log").read_text()
 
 
@@ -145,7 +145,7 @@ def test_a_person_at_a_terminal(machine):
     person.expect(pexpect.EOF)
     person.close()
     assert person.exitstatus == 130
-    assert not (machine.config.parent / "first-password").exists()
+    assert not (machine.config.parent / "first-password-you@example.org").exists()
     assert PASSWORD not in (machine.config.parent / "setup.json").read_text()
 
 

@@ -371,7 +371,7 @@ def test_a_server_that_does_not_start_says_why(world):
 
 def test_a_password_that_was_made_is_kept_for_root_alone(ready):
     found = run(ready)["account"]
-    kept = ready.places.config.parent / "first-password"
+    kept = ready.places.config.parent / "first-password-you@example.org"
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert ready.server.accounts["you@example.org"] == {"password": kept.read_text().strip(), "role": "admin"}
     assert str(kept) in found.seen and kept.read_text().strip() not in found.seen + found.mend
@@ -386,6 +386,19 @@ def test_a_password_that_is_refused_is_asked_for_again(ready):
     assert run(ready)["account"].state is DONE
     assert ready.server.accounts["you@example.org"]["password"] == "much better now"
     assert "much better" not in (ready.places.config.parent / "setup.json").read_text()
+
+
+def test_a_second_domain_changes_nothing_of_the_first(ready):
+    run(ready)
+    before, password = ready.places.config.read_text(), dict(ready.server.accounts)
+    ready.machine.dns["example.net", "NS"] = ("ns.example.net",)
+    found = {item.name: item for item in go_through(ITEMS, ready.around("other@example.net"))}
+    assert {name for name, item in found.items() if item.state not in (DONE, SKIPPED)} == set()
+    assert ready.places.config.read_text() == before
+    assert ready.server.domains == {"example.org", "example.net"}
+    assert ready.server.accounts["you@example.org"] == password["you@example.org"]
+    kept = sorted(path.name for path in ready.places.config.parent.glob("first-password-*"))
+    assert kept == ["first-password-other@example.net", "first-password-you@example.org"]
 
 
 # Ctrl-C

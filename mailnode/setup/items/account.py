@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 from typing import cast
+from urllib.parse import quote
 
 from mailnode.admin.dkim import DkimRecord
 from mailnode.admin.operations import OperationFailed, Reason
@@ -63,7 +64,7 @@ def _make_keys(around: Surrounded) -> None:
 
 
 def _password_file(around: Surrounded) -> Path:
-    return around.places.config.parent / "first-password"
+    return around.places.config.parent / f"first-password-{quote(str(around.address), safe='@')}"
 
 
 def _look(around: Surrounded) -> Item:

@@ -71,7 +71,7 @@ def source(around: Surrounded) -> Source:
 def acme_table(around: Surrounded, names: Sequence[str], webroot: Path | None) -> ConfigTable:
     """Return ``[acme]`` as the configuration has it. :param names: beside the host name.
     :param webroot: that another web server shows; None: a listener of this one shows proofs."""
-    table: ConfigTable = {"terms_agreed": True, "contact": str(around.address), "names": list(names)}
+    table: ConfigTable = {"terms_agreed": True, "contact": str(around.first), "names": list(names)}
     if webroot is not None:
         table["webroot"] = str(webroot)
     for question, key in ((DIRECTORY, "directory"), (AUTHORITY, "ca_file")):

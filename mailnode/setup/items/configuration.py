@@ -19,7 +19,6 @@ from mailnode.setup.row import SetupItem, Surrounded
 from mailnode.setup.trouble import SetupTrouble
 from mailnode.setup.web_snippets import WEB_HOSTS
 from mailnode.setup.words import ADDRESSES, HOST_NAME
-from mailnode.values.address import domain_key
 from mailnode.values.item import Item, ItemState
 
 NAME = "configuration"
@@ -42,7 +41,7 @@ def wanted_table(around: Surrounded) -> ConfigTable:
     listeners.append({"protocol": "http", "endpoint": "tcp:8080:interface=127.0.0.1"})
     if source(around) is Source.AUTHORITY:
         beside = found_server(around) is not None
-        names = [f"{label}.{around.domain}" for label in WEB_HOSTS]
+        names = [f"{label}.{around.first.domain_key}" for label in WEB_HOSTS]
         table["acme"] = acme_table(around, names, around.places.webroot if beside else None)
         if beside:
             table |= {"mta_sts": {}, "published": {"clients": "yes"}}
@@ -54,7 +53,7 @@ def wanted_table(around: Surrounded) -> ConfigTable:
     else:
         certificate, key = certificate_files(around)
         table["tls"] = {"certificate": str(certificate), "key": str(key)}
-    table |= {"domain": [{"name": around.domain}], "listener": listeners}
+    table |= {"domain": [{"name": around.first.domain_key}], "listener": listeners}
     smarthost = smarthost_table(around)
     if smarthost is not None:
         table["queue"] = {"smarthost": smarthost}
@@ -112,6 +111,7 @@ def _do(around: Surrounded) -> None:
     text, path, owner = wanted_text(around), around.places.config, serving_owner(around)
     _try(path, text)
     keeper = Owner(0 if around.is_root else owner.uid, owner.gid)
+    around.progress.remember("first", "address", str(around.first))
     around.write(path, text, 0o640, keeper)
 
 
@@ -125,11 +125,6 @@ def _try(path: Path, text: str) -> None:
         raise SetupTrouble(f"what was answered makes no configuration: {'; '.join(error.mistakes)}") from None
     finally:
         beside.unlink(missing_ok=True)
-
-
-def serves_domain(around: Surrounded) -> bool:
-    """Whether the file names the domain. :raises ConfigurationError:"""
-    return any(domain_key(entry.name) == around.domain for entry in present(around).domain)
 
 
 ITEM = SetupItem(

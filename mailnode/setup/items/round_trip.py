@@ -60,7 +60,7 @@ ARRIVED = Question("arrives", "Whether a message from elsewhere arrived (yes or 
 def _look_at_arrival(around: Surrounded) -> Item:
     if around.answers.known(ARRIVED) == "yes":
         return Item(ARRIVES, ItemState.DONE, "a message from elsewhere arrived, as was answered")
-    when = around.progress.value(KEPT, "arrived")
+    when = around.progress.value(KEPT, f"arrived for {around.domain}")
     if when:
         return Item(ARRIVES, ItemState.DONE, f"a message through the public MX arrived on {when}")
     return Item(ARRIVES, ItemState.TO_DO, "a message to your own mailbox is to be sent through the public MX")
@@ -76,7 +76,7 @@ def _send_in(around: Surrounded) -> None:
     if not found:
         seen = f"{host} ({address}) took the message, and it is not in the mailbox here: the MX leads to another server"
         raise SetupTrouble(seen, f"Let the MX record of {around.domain} lead to {around.answers.of(HOST_NAME)}.")
-    around.progress.remember(KEPT, "arrived", _today(around))
+    around.progress.remember(KEPT, f"arrived for {around.domain}", _today(around))
 
 
 def _offered(around: Surrounded, message: bytes) -> tuple[str, str]:
@@ -117,7 +117,7 @@ def _look(around: Surrounded) -> Item:
     echo = around.answers.known(ECHO)
     if echo == NOBODY or (echo is None and not around.answers.can_ask):
         return Item(NAME, ItemState.SKIPPED, "no address elsewhere was given for a test", 'Answer echo_address = "..."')
-    told = around.progress.value(KEPT, f"answer of {echo}")
+    told = around.progress.value(KEPT, f"answer to {around.domain} of {echo}")
     if told:
         return Item(NAME, ItemState.DONE, f"a message to {echo} left and came back: {told}")
     return Item(NAME, ItemState.TO_DO, "a message to an address elsewhere is to be sent")
@@ -128,7 +128,7 @@ def _send_out(around: Surrounded) -> None:
     if echo == NOBODY:
         return
     with _trial(around) as login:
-        token = around.progress.value(KEPT, f"sent to {echo}") or _submit(around, login, echo)
+        token = around.progress.value(KEPT, f"sent from {around.domain} to {echo}") or _submit(around, login, echo)
         port = _port(around, "imap")
         patience = max(around.patience, ANSWER)
         found = _looked_for(around, patience, lambda: around.mail.find(login, port, token))
@@ -136,10 +136,10 @@ def _send_out(around: Surrounded) -> None:
         raise SetupTrouble(*_nothing_yet(around, echo), ItemState.WAITING)
     returned = explain(found[-1], around.answers.of(HOST_NAME))
     if not returned.good:
-        around.progress.remember(KEPT, f"sent to {echo}", "")  # the next run tries anew
+        around.progress.remember(KEPT, f"sent from {around.domain} to {echo}", "")  # the next run tries anew
         first, *others = returned.lines
         raise SetupTrouble(f"what came back of a message to {echo}: {first}", "\n".join(others))
-    around.progress.remember(KEPT, f"answer of {echo}", returned.short)
+    around.progress.remember(KEPT, f"answer to {around.domain} of {echo}", returned.short)
     for line in returned.lines:
         around.tell(line)
 
@@ -152,7 +152,7 @@ def _submit(around: Surrounded, login: tuple[str, str], echo: str) -> str:
     handed = around.mail.submit(login, port, str(around.address), echo, message)
     if not handed.taken:
         raise SetupTrouble(f"this server did not take a message of yours: {handed.words}")
-    around.progress.remember(KEPT, f"sent to {echo}", token)
+    around.progress.remember(KEPT, f"sent from {around.domain} to {echo}", token)
     return token
 
 
