@@ -350,7 +350,10 @@ class ListenerTls:
     def _make(self, pair: Pair, index: int) -> CertificateOptions:
         options = _options(pair, self._context_for)
         for other in pairs_beside(self._store.pairs, index):
-            _add(options.getContext(), other)
+            try:
+                _add(options.getContext(), other)
+            except (SSL.Error, OSError) as error:  # whoever can use the first is served all the same
+                _log.warn("a second kind of key cannot be shown: {reason}", reason=repr(error))
         options.getContext().set_alpn_select_callback(partial(select_protocol, self._proof))
         if self._authorities:
             ask_for_certificates(options.getContext(), self._authorities)

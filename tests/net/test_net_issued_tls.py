@@ -3,6 +3,7 @@ proofs in a handshake (RFC 8737) that nobody else meets."""
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -111,6 +112,21 @@ def test_a_client_is_shown_the_kind_of_key_it_can_use(clock, tmp_path, rsa_key):
     for version in (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION):
         assert shown(tls, version)[0] == ["ecdsa", "intermediate"]
         assert shown(tls, version, signatures=b"RSA-PSS+SHA256")[0] == ["rsa", "intermediate"]
+
+
+def test_a_second_kind_that_cannot_be_shown_leaves_the_first(clock, tmp_path, rsa_key, monkeypatch):
+    both = [
+        written(tmp_path / "ecdsa.pem", issued("ecdsa", ec.generate_private_key(ec.SECP256R1()), "a.example")),
+        written(tmp_path / "rsa.pem", issued("rsa", rsa_key, "a.example")),
+    ]
+    store = CertificateStore((), clock, both)
+    store.load()
+
+    def none(name):
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(os, "memfd_create", none)
+    assert shown(ListenerTls(store))[0] == ["ecdsa", "intermediate"]
 
 
 def test_only_certificates_for_the_same_names_stand_beside_each_other(rsa_key):
