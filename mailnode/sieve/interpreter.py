@@ -14,6 +14,7 @@ from mailnode.sieve.questions import Question, SieveAnswer
 from mailnode.sieve.run import Returned, ScriptRun, Stopped, TraceStep
 
 Steps = Generator[Question, SieveAnswer, None]
+FOR_DELIVERY = frozenset({"reject", "ereject", "vacation"})
 Verdicts = Generator[Question, SieveAnswer, bool]
 
 
@@ -50,6 +51,7 @@ def run_script(
     run = ScriptRun(facts, script, limits or ScriptLimits(), [] if trace else None)
     failure = None
     try:
+        _check_place(run)
         yield from Interpreter(run).block(script.commands)
     except (Stopped, Returned):
         pass
@@ -57,6 +59,13 @@ def run_script(
         failure = ScriptFailure(run.line, error.text, run.around[-1].name if run.around else "")
     actions = (KeepMessage(facts.flags, implicit=True),) if failure else finished(run)
     return SieveOutcome(actions, failure, tuple(run.logged), tuple(run.trace or ()))
+
+
+def _check_place(run: ScriptRun) -> None:
+    """RFC 6785 3.11: what is for delivery may not even be required elsewhere. :raises ScriptFailed:"""
+    wrong = sorted(FOR_DELIVERY & run.script.required)
+    if wrong and not run.facts.is_delivery:
+        raise ScriptFailed(f'the extension "{wrong[0]}" is for messages that are being delivered')
 
 
 def finished(run: ScriptRun) -> tuple[SieveAction, ...]:

@@ -581,6 +581,11 @@ def test_what_is_for_delivery_alone(require, command):
     assert run(f'require "{require}"; {command}{end}', is_delivery=False).failure is not None
 
 
+def test_what_is_for_delivery_may_not_even_be_required():
+    failure = run('require "vacation-seconds"; keep;', is_delivery=False).failure
+    assert failure is not None and failure.text == 'the extension "vacation" is for messages that are being delivered'
+
+
 # RFC 5703
 
 
@@ -611,6 +616,14 @@ def test_text_is_taken_out():
         'foreverypart { if header :mime :subtype "content-type" "plain" { extracttext :first 4 :upper "t"; } } fileinto "${t}";'
     )
     assert filed(script, PARTS) == ["HELL"]
+
+
+def test_of_html_what_a_person_reads_is_taken_out():
+    script = (
+        'require ["mime", "foreverypart", "extracttext", "variables", "fileinto"];'
+        'foreverypart { if header :mime :subtype "content-type" "html" { extracttext "t"; } } fileinto "${t}";'
+    )
+    assert filed(script, PARTS) == ["rich text"]
 
 
 @pytest.mark.parametrize("script", ['extracttext "t";', "break;"])

@@ -39,7 +39,12 @@ def _texts(run: ScriptRun) -> Iterator[str]:
     """What can be read of each part that is text; HTML without its markup."""
     for entity in walk(run.mail.root):
         if entity.kind == "leaf" and entity.media.type == b"text":
-            yield part_text(entity.to_part(), run.mail.data[entity.body_start : entity.end])
+            yield readable_text(entity, run.mail.data)
+
+
+def readable_text(entity: Entity, data: bytes) -> str:
+    """Return what a person reads of a part that is text: HTML without its markup."""
+    return part_text(entity.to_part(), data[entity.body_start : entity.end])
 
 
 def _contents(run: ScriptRun, root: Entity, wanted: Sequence[str]) -> Iterator[str]:

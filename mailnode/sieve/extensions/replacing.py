@@ -14,7 +14,7 @@ from mailnode.sieve.constructs import (
     SieveExtension,
     SieveTag,
 )
-from mailnode.sieve.extensions.body import leaf_text
+from mailnode.sieve.extensions.body import readable_text
 from mailnode.sieve.extensions.header_editing import header_line
 from mailnode.sieve.extensions.vacation import one_line
 from mailnode.sieve.extensions.variables import check_variable, checked_variable, modified
@@ -116,7 +116,7 @@ def _extracttext(run: ScriptRun, call: ScriptCall) -> None:
     part = part_at(run.mail.root, run.parts[-1].path)
     text = ""
     if part is not None and part.kind == "leaf" and part.media.type == b"text":
-        text = leaf_text(part, run.mail.data)
+        text = readable_text(part, run.mail.data)
         run.looked_at(text)
     if call.has(":first"):
         text = text[: call.number(":first")]
