@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar, TypeVarTuple
 
@@ -14,7 +14,7 @@ from mailnode.config.comparison import differences
 from mailnode.config.holder import Holder
 from mailnode.config.schema import Config
 from mailnode.config.versions import ConfigVersions, How, VersionState
-from mailnode.errors import ConfigurationError
+from mailnode.errors import Busy, ConfigurationError, DomainError
 from mailnode.interfaces.runtime import IClock, IDelayed, IThreads
 from mailnode.interfaces.turns import Places
 from mailnode.server.config_source import VERSIONS, ChosenConfig, ConfigSource
@@ -29,6 +29,10 @@ AGAIN = 60.0  # seconds until what could not be put back is tried again
 _log = Logger()
 
 
+async def _nothing() -> None:
+    """There is nothing to do."""
+
+
 class ConfigApplying:
     """:meth:`start` once the data directory is there, :meth:`stop` at the end."""
 
@@ -40,13 +44,16 @@ class ConfigApplying:
         reloading: Reloading,
         clock: IClock,
         threads: IThreads,
+        taken: Callable[[], Awaitable[object]] = _nothing,
     ) -> None:
+        """:param taken: called when another configuration has come into use other than by :meth:`reload`."""
         self._source = source
         self._started_with = started_with
         self._holder = holder
         self._reloading = reloading
         self._clock = clock
         self._threads = threads
+        self._taken = taken
         self._versions = _kept(source, started_with.config.server.data)
         self._one_at_a_time = Places()
         self._timer: IDelayed | None = None
@@ -99,7 +106,7 @@ class ConfigApplying:
                     else:
                         now = self._clock.seconds()
                         await self._threads.run("disk", versions.replace_trial, read[0].text, now, "reload")
-                except OSError as error:
+                except (OSError, Busy) as error:
                     _not_kept(error)
             return changes
 
@@ -111,12 +118,13 @@ class ConfigApplying:
         async with self._one_at_a_time:
             versions = self._needed()
             text = self._source.text()
-            wanted = self._source.of_text(text, with_certificates=True)
+            wanted = self._source.of_text(text)  # certificates are read when they are taken over
             state = await self._threads.run("disk", versions.state)
             if not confirm:
                 changes = _without_mistakes(await self._reloading.take(lambda: wanted))
                 self.stop()
                 number = await self._written(versions.record, text, self._clock.seconds(), "apply")
+                await self._taken()
                 return {**_told(changes), "version": number, "until": ""}
             self._check_trial(state, wanted)
             until = self._clock.seconds() + confirm
@@ -128,6 +136,7 @@ class ConfigApplying:
                 raise
             emit(_log, "config.trial", version=trial.number, until=moment(until))
             self._wait(until)
+            await self._taken()
             return {**_told(changes), "version": trial.number, "until": moment(until)}
 
     async def confirm(self) -> int:
@@ -207,18 +216,19 @@ class ConfigApplying:
     async def _end(self) -> None:
         async with self._one_at_a_time:
             versions = self._needed()
-            state = await self._threads.run("disk", versions.state)
-            trial = state.trial
-            if trial is None:
-                return
-            if self._clock.seconds() < trial.until:  # the clock was set back
-                self._wait(trial.until)
-                return
             try:
+                state = await self._threads.run("disk", versions.state)
+                trial = state.trial
+                if trial is None:
+                    return
+                if self._clock.seconds() < trial.until:  # the clock was set back
+                    self._wait(trial.until)
+                    return
                 text = await self._threads.run("disk", versions.text, trial.fallback)
                 changes = _without_mistakes(await self._reloading.take(lambda: self._source.of_text(text)))
                 await self._put_down(state, changes.needs_restart)
-            except (ConfigurationError, OSError) as error:
+                await self._taken()
+            except (DomainError, OSError) as error:
                 _log.error("the configuration could not be put back yet: {error}", error=str(error))
                 self._timer = self._clock.callLater(AGAIN, self._over)
 
@@ -240,7 +250,7 @@ def _kept(source: ConfigSource, data: Path) -> ConfigVersions | None:
     return None if source.file is None else ConfigVersions(data / VERSIONS)
 
 
-def _not_kept(error: OSError) -> None:
+def _not_kept(error: OSError | Busy) -> None:
     _log.warn("the configuration could not be kept as a version: {error}", error=str(error))
 
 

@@ -32,7 +32,7 @@ class Host:
         self.clock = Clock()
         self.clock.advance(1000)
         self.source = ConfigSource(self.file, None)
-        self.told = 0
+        self.told, self.taken = 0, []
         self.write(50)
 
     def write(self, hops, more=""):
@@ -42,9 +42,14 @@ class Host:
         chosen = self.source.choose(self.clock.seconds(), starting=True)
         self.holder = Holder(chosen.config)
         reloading = Reloading(self.holder, CertificateStore([], self.clock), Kept(), self.changed)
-        self.applying = ConfigApplying(self.source, chosen, self.holder, reloading, self.clock, CallingThread())
+        self.applying = ConfigApplying(
+            self.source, chosen, self.holder, reloading, self.clock, CallingThread(), self.taken_over
+        )
         run_now(self.applying.start())
         return self
+
+    async def taken_over(self):
+        self.taken.append(self.hops)
 
     async def changed(self):
         self.told += 1
@@ -82,7 +87,7 @@ def test_what_is_not_confirmed_is_put_back(host):
     host.clock.advance(299)
     assert host.hops == 7
     host.clock.advance(1)
-    assert host.hops == 50
+    assert host.hops == 50 and host.taken == [7, 50]
     assert host.states() == [(1, "start", "in use"), (2, "trial", "rolled back")]
 
 
