@@ -32,7 +32,7 @@ class SieveLanguage:
         self.tests |= {row.name: replace(row, extension=name) for row in extension.tests}
         self.comparators |= {one.name: replace(one, extension=name) for one in extension.comparators}
         self.match_types |= {one.name: replace(one, extension=name) for one in extension.match_types}
-        self._tags += [replace(tag, extension=name) for tag in extension.tags]
+        self._tags += [replace(tag, extension=tag.extension or name) for tag in extension.tags]
         self._tags += [
             SieveTag(one.name, one.takes, "match type", name, (COMPARE,), constant=True)
             for one in extension.match_types

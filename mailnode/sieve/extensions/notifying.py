@@ -17,7 +17,7 @@ from mailnode.sieve.constructs import (
     SieveTag,
     SieveTest,
 )
-from mailnode.sieve.copies import filed_copy
+from mailnode.sieve.copies import check_copy, filed_copy
 from mailnode.sieve.extensions.looking import KEYS
 from mailnode.sieve.extensions.vacation import is_mailbox, one_line
 from mailnode.sieve.extensions.variables import modifier_tags
@@ -93,6 +93,7 @@ def _capability(run: ScriptRun, call: ScriptCall) -> list[str]:
 
 
 def _check(checking: Checking, call: ScriptCall) -> None:
+    check_copy(checking, call)
     for uri in call.constants("method"):
         try:
             parse_mailto(uri)

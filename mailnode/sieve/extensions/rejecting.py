@@ -8,7 +8,6 @@ from mailnode.sieve.actions import (
     KeepMessage,
     RedirectMessage,
     RejectMessage,
-    VacationReply,
 )
 from mailnode.sieve.constructs import ArgumentKind, ScriptCall, SieveArgument, SieveCommand, SieveExtension
 from mailnode.sieve.faults import ScriptFailed
@@ -16,12 +15,12 @@ from mailnode.sieve.run import ScriptRun
 
 MAX_REASON = 4096  # characters
 # RFC 5429 2.4: who is told that a message was refused is not to find it delivered, or answered.
-_EXCLUDED = (KeepMessage, FileMessage, RedirectMessage, RejectMessage, VacationReply)
+_EXCLUDED = (KeepMessage, FileMessage, RedirectMessage, RejectMessage)
 
 
 def _reject(run: ScriptRun, call: ScriptCall) -> None:
     name = call.row.name
-    if any(isinstance(one, _EXCLUDED) for one in run.actions):
+    if run.vacations or any(isinstance(one, _EXCLUDED) for one in run.actions):
         raise ScriptFailed(f"{name} does not go together with what the script did before")
     if not run.facts.is_delivery:
         raise ScriptFailed(f"{name} is for messages that are being delivered")

@@ -18,7 +18,7 @@ from mailnode.sieve.constructs import (
     SieveExtension,
     SieveTag,
 )
-from mailnode.sieve.copies import filed_copy
+from mailnode.sieve.copies import check_copy, filed_copy
 from mailnode.sieve.faults import ScriptFailed
 from mailnode.sieve.run import ScriptRun
 from mailnode.values.address import parse_address
@@ -35,7 +35,7 @@ _BULK = frozenset({"bulk", "list", "junk"})
 
 
 def _vacation(run: ScriptRun, call: ScriptCall) -> None:
-    if any(isinstance(one, VacationReply) for one in run.actions) or run.vacations:
+    if run.vacations:
         raise ScriptFailed("vacation may be reached once")
     if any(isinstance(one, RejectMessage) for one in run.actions):
         raise ScriptFailed("vacation does not go together with reject")
@@ -102,7 +102,7 @@ def unanswered(run: ScriptRun, addresses: tuple[str, ...]) -> str:
     mail = run.mail
     if not sender:
         return "nobody is named who could be answered"
-    if local in _ROBOTS or local.startswith("owner-") or local.endswith("-request") or "-owner" in local[-6:]:
+    if local in _ROBOTS or local.startswith("owner-") or local.endswith(("-request", "-owner")):
         return "a program sent it"
     if any(mail.named(name) for name in _OF_LISTS):
         return "it came through a list"
@@ -133,6 +133,7 @@ def is_mailbox(text: str) -> bool:
 
 
 def _check(checking: Checking, call: ScriptCall) -> None:
+    check_copy(checking, call)
     for text in call.constants(":from"):
         if not is_mailbox(text):
             checking.refuse(call, ":from", f'"{text[:80]}" is no address')
