@@ -2,41 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import click
 
-from mailnode.admin.operations import OperationFailed, Reason
-from mailnode.ctl.parts import AS_JSON, Place, WallWaits, pass_place, show
-from mailnode.ctl.progress import ShownProgress
-from mailnode.ctl.standing_calls import standing_calls
-from mailnode.moving.exporting import MailExport, OutgoingTarget
-from mailnode.moving.maildir_target import MaildirTarget
-from mailnode.moving.mbox_target import MboxTarget
-from mailnode.moving.report import export_in_words
-from mailnode.moving.tar_target import TarTarget
+from mailnode.ctl.parts import AS_JSON, Place, pass_place
 
 OPTIONS: list[click.Parameter] = [
     click.Argument(["address"]),
     click.Option(["--mailbox", "only"], multiple=True, help="Only this mailbox; several times for several."),
     AS_JSON,
 ]
-
-
-def write_out(
-    place: Place, address: str, path: Path, make: Callable[[Path], OutgoingTarget], only: tuple[str, ...], as_json: bool
-) -> None:
-    """Write mail, and tell what was written. :raises OperationFailed:"""
-    with standing_calls(place) as calls:
-        try:
-            run = MailExport(calls, address, make(path), ShownProgress(WallWaits()))
-            report = run.run(str(path), frozenset(only))
-        except OSError as error:
-            raise OperationFailed(Reason.FAILED, f"{error.filename or path}: {error.strerror}") from None
-    show(report, as_json, export_in_words)
-    if report["damaged"]:
-        click.get_current_context().exit(1)
 
 
 @click.group("export")
@@ -52,6 +28,9 @@ def export_maildir(place: Place, directory: Path, address: str, only: tuple[str,
 
     A second run adds what is new, and gives the messages that are there the flags that they have now. Nothing is removed.
     """
+    from mailnode.ctl.moving_runs import write_out
+    from mailnode.moving.maildir_target import MaildirTarget
+
     write_out(place, address, directory.absolute(), MaildirTarget, only, as_json)
 
 
@@ -60,6 +39,9 @@ def export_maildir(place: Place, directory: Path, address: str, only: tuple[str,
 @pass_place
 def export_mbox(place: Place, directory: Path, address: str, only: tuple[str, ...], as_json: bool) -> None:
     """Write the mail of ADDRESS to mboxes in DIR, a file a mailbox, with flags, keywords and dates. Older ones are replaced."""
+    from mailnode.ctl.moving_runs import write_out
+    from mailnode.moving.mbox_target import MboxTarget
+
     write_out(place, address, directory.absolute(), MboxTarget, only, as_json)
 
 
@@ -68,4 +50,7 @@ def export_mbox(place: Place, directory: Path, address: str, only: tuple[str, ..
 @pass_place
 def export_tar(place: Place, file: Path, address: str, only: tuple[str, ...], as_json: bool) -> None:
     """Write the mail of ADDRESS to the tar FILE, a file a message (INBOX/1.eml), with dates; compressed if it ends with gz."""
+    from mailnode.ctl.moving_runs import write_out
+    from mailnode.moving.tar_target import TarTarget
+
     write_out(place, address, file.absolute(), TarTarget, only, as_json)

@@ -6,26 +6,16 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mailnode.admin.operations import OperationFailed, Reason
-from mailnode.ctl.parts import AS_JSON, OctetsType, Place, WallWaits, pass_place, show
-from mailnode.ctl.progress import ShownProgress
-from mailnode.ctl.standing_calls import standing_calls
-from mailnode.moving.imap_client import ImapLogin
-from mailnode.moving.imap_link import ImapPlace
-from mailnode.moving.imap_source import ImapSource
-from mailnode.moving.importing import ImportWishes, MailImport
-from mailnode.moving.maildir_source import MaildirSource
-from mailnode.moving.mbox_source import MboxSource
-from mailnode.moving.model import IncomingSource, MovingClock, SourceFailed
-from mailnode.moving.report import ImportReport, in_words
-from mailnode.moving.target import ImportTarget
+from mailnode.ctl.parts import AS_JSON, OctetsType, Place, pass_place
 
-MakeSource = Callable[[MovingClock, Callable[[str], None]], IncomingSource]
-
-INTERRUPTED = "interrupted"
+if TYPE_CHECKING:  # what runs is loaded by the command that does
+    from mailnode.moving.importing import ImportWishes
+    from mailnode.moving.model import IncomingSource, MovingClock
 
 
 def _pairs(ctx: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
@@ -55,34 +45,9 @@ FOLDERS: list[click.Parameter] = [
 
 def wishes_of(only: tuple[str, ...], without: tuple[str, ...], names: dict[str, str], rate: int) -> ImportWishes:
     """Return what the options ask for."""
+    from mailnode.moving.importing import ImportWishes
+
     return ImportWishes(frozenset(only), frozenset(without), names, rate)
-
-
-def bring(place: Place, address: str, source: MakeSource, wishes: ImportWishes, as_json: bool) -> None:
-    """Bring mail, and tell what came of it, also when it ends early. :raises OperationFailed: nothing could be begun."""
-    stopped = ""
-    with standing_calls(place) as calls:
-        clock = WallWaits()
-        progress = ShownProgress(clock)
-        opened = source(clock, progress.waits)
-        run = MailImport(opened, ImportTarget(calls, address), clock, progress, wishes)
-        try:
-            run.run()
-        except SourceFailed as failed:
-            stopped = str(failed)
-        except OperationFailed as failed:
-            stopped = failed.text
-        except OSError as error:
-            stopped = f"the files that messages pass through: {error.strerror}"
-        except KeyboardInterrupt:
-            stopped = INTERRUPTED
-        finally:
-            progress.end()
-            opened.close()
-        report: ImportReport = {**run.report(), "stopped": stopped, "complete": not stopped}
-    show(report, as_json, in_words)
-    if stopped or report["failed"]:
-        click.get_current_context().exit(1)
 
 
 @click.group("import")
@@ -165,6 +130,11 @@ def import_imap(
     Run it while the old server is in use, and once more when mail arrives here: the second run brings what is new, adds the
     flags that were set there since, and tells what differs.
     """
+    from mailnode.ctl.moving_runs import bring
+    from mailnode.moving.imap_client import ImapLogin
+    from mailnode.moving.imap_link import ImapPlace
+    from mailnode.moving.imap_source import ImapSource
+
     password = source_password(password_file, user)
     authorities = str(ca) if ca is not None else None
 
@@ -197,6 +167,9 @@ def import_maildir(
     Folders may lie beside INBOX with a dot in front (Maildir++), or as directories within directories. The files are read by
     who runs this command.
     """
+    from mailnode.ctl.moving_runs import bring
+    from mailnode.moving.maildir_source import MaildirSource
+
     bring(
         place,
         address,
@@ -226,6 +199,9 @@ def import_mbox(
 
     FILE may be a directory: each mbox in it is a folder, and directories (Name, or Name.sbd) have those below.
     """
+    from mailnode.ctl.moving_runs import bring
+    from mailnode.moving.mbox_source import MboxSource
+
     bring(
         place,
         address,

@@ -177,13 +177,8 @@ class ForeignImap:
                     yield {_text(key).upper(): value for key, value in zip(pairs[::2], pairs[1::2], strict=False)}
 
     def log_out(self) -> None:
-        """Say goodbye."""
-        try:
-            for reply in self._link.command("LOGOUT"):
-                del reply
-        except (LinkLost, ImapRefusal):
-            pass
-        self._link.close()
+        """Say goodbye, and wait for no answer: there may be much on its way that nobody wants any more."""
+        self._link.say_goodbye()
 
     def close(self) -> None:
         """End the connection as it is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Sequence
@@ -102,6 +103,12 @@ class ImapLink:
     def close(self) -> None:
         """End it, whatever its state."""
         self._socket.close()
+
+    def say_goodbye(self) -> None:
+        """End it as one does."""
+        with contextlib.suppress(LinkLost):
+            self._send(b"bye LOGOUT\r\n")
+        self.close()
 
     def greeting(self) -> StatusReply:
         """Return the first words of the server."""

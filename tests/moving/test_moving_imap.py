@@ -6,7 +6,7 @@ import pytest
 from account_support import ALICE, run
 from scripted_imap import OldFolder, OldMessage, ScriptedImap
 
-import mailnode.ctl.moving as command
+import mailnode.ctl.moving_runs as command
 
 ARRIVED = 1_676_167_445  # 12-Feb-2023 03:04:05 +0100
 
