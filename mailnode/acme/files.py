@@ -70,15 +70,15 @@ class RenewalState:
     def from_json(cls, octets: bytes) -> RenewalState:
         """Return what a file has; what is not as it should be counts as not there: nothing of it is needed to go on."""
         with suppress(ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            fields = json.loads(octets)
+            fields = json.loads(octets, parse_constant=_not_a_number)
             return cls(
                 int(fields["failures"]),
                 float(fields["next_try"]),
                 str(fields["trouble"]),
                 str(fields["rehearsed"]),
-                {kind: PendingOrder(**one) for kind, one in fields["pending"].items()},
-                {kind: Suggestion(**one) for kind, one in fields["suggestions"].items()},
-                {kind: PinnedKey(**one) for kind, one in fields["pinned"].items()},
+                {kind: PendingOrder(*map(str, one.values())) for kind, one in fields["pending"].items()},
+                {kind: _suggestion(**one) for kind, one in fields["suggestions"].items()},
+                {kind: _pinned(**one) for kind, one in fields["pinned"].items()},
                 {str(digest): float(since) for digest, since in fields["retired"].items()},
             )
         return cls()
@@ -164,6 +164,21 @@ class AcmeFiles:
             _sync(self._folder)
         except OSError as error:
             raise CertificateFailed(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def _suggestion(
+    certificate: str, at: float, start: float, end: float, ask_again: float, explanation: str
+) -> Suggestion:
+    return Suggestion(str(certificate), float(at), float(start), float(end), float(ask_again), str(explanation))
+
+
+def _pinned(digest: str, since: float, ttl: float) -> PinnedKey:
+    return PinnedKey(str(digest), float(since), float(ttl))
+
+
+def _not_a_number(text: str) -> float:
+    """JSON has no NaN: a time that is none would never come."""
+    raise ValueError(text)
 
 
 def certificate_file(folder: Path, kind: str) -> Path:

@@ -84,7 +84,7 @@ class ZoneUpdates:
             except (dns.exception.Timeout, ConnectError, OSError, EOFError) as error:
                 wrong = _doubt(error)
                 continue
-            wrong = _refusal(message, wire)
+            wrong = refusal(message, wire)
             break
         if wrong:
             raise UpdateFailed(f"the name server {server.host} did not take a change of {change.zone}: {wrong}")
@@ -191,7 +191,7 @@ async def _exactly(stream: StreamSocket, count: int) -> bytes:
     return octets
 
 
-def _refusal(message: dns.message.Message, wire: bytes) -> str:
+def refusal(message: dns.message.Message, wire: bytes) -> str:
     """Return why the answer does not mean that all is done, "" when it does. Who knows no key of ours signs with none."""
     unsigned = "its answer is not signed with the key"
     try:
