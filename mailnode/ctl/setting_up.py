@@ -26,7 +26,7 @@ from mailnode.setup.items.system_user import serving_name
 from mailnode.setup.progress import Progress, alone
 from mailnode.setup.report import SetupLines, is_well, last_line
 from mailnode.setup.row import SetupPlaces, Surrounded
-from mailnode.setup.runner import go_through
+from mailnode.setup.runner import file_trouble, go_through
 from mailnode.setup.table import ITEMS, QUESTIONS
 from mailnode.setup.trouble import SetupTrouble
 from mailnode.setup.unit import USUAL_CONFIG, USUAL_DATA
@@ -73,7 +73,7 @@ def set_up(place: Place, address: str, wishes: Wishes) -> None:
     except SetupTrouble as trouble:
         raise OperationFailed(Reason.CONFLICT, f"{trouble.seen}. {trouble.mend}".strip()) from None
     except OSError as error:
-        raise OperationFailed(Reason.FAILED, f"{error.filename}: {error.strerror}; run setup as root") from None
+        raise OperationFailed(Reason.FAILED, ". ".join(filter(None, file_trouble(error)))) from None
     except KeyboardInterrupt:
         click.echo("mailnode: ended here; what is marked done stays so, and the same command goes on", err=True)
         sys.exit(INTERRUPTED)

@@ -59,10 +59,10 @@ def _stands(item: SetupItem, around: Surrounded, *, dry: bool) -> Item:
     except (DomainError, ValueError) as error:
         return Item(item.name, ItemState.FAILED, str(error) or type(error).__name__)
     except OSError as error:
-        return Item(item.name, ItemState.FAILED, *_file_trouble(error))
+        return Item(item.name, ItemState.FAILED, *file_trouble(error))
 
 
-def _file_trouble(error: OSError) -> tuple[str, str]:
+def file_trouble(error: OSError) -> tuple[str, str]:
     """Return what is said of a file that could not be read or written, and what mends it."""
     what = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -134,6 +134,20 @@ def test_the_user_is_made(world):
         assert found.state is FAILED and "root" in found.mend
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root serves as somebody else")
+def test_an_installation_that_the_user_cannot_reach_is_said(world, tmp_path):
+    programs = tmp_path / "home/bin"
+    programs.mkdir(parents=True)
+    for path in (tmp_path, *tmp_path.parents):
+        if not path.stat().st_mode & stat.S_IXOTH:  # pytest's own folder is closed, too
+            break
+    else:
+        programs.parent.chmod(0o700)
+    world.places = replace(world.places, programs=programs)
+    found = alone(world, system_user.ITEM)
+    assert found.state is FAILED and "is closed to others" in found.seen and "/opt/mailnode" in found.mend
+
+
 def test_directories_have_their_modes_and_those_that_are_too_open_are_closed(world):
     assert alone(world, directories.ITEM).state is DONE
     assert stat.S_IMODE(world.places.data.stat().st_mode) == 0o700

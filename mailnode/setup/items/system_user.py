@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pwd
+import stat
+from pathlib import Path
 
 from mailnode.setup.files import Owner
 from mailnode.setup.row import SetupItem, Surrounded
@@ -42,7 +44,19 @@ def _look(around: Surrounded) -> Item:
         return Item(NAME, ItemState.FAILED, f"{name} is root, and a mail server must not run as root", mend)
     if os.geteuid() not in (0, entry.pw_uid):
         return Item(NAME, ItemState.FAILED, f"setup cannot act as the user {name}", "Run setup as root.")
+    closed = _closed(around) if around.is_root else None
+    if closed is not None:
+        mend = "Install mailnode where everybody may read it, as README.rst says: in /opt/mailnode."
+        return Item(
+            NAME, ItemState.FAILED, f"{name} cannot run {around.places.programs}: {closed} is closed to others", mend
+        )
     return Item(NAME, ItemState.DONE, f"{name}, with the number {entry.pw_uid}")
+
+
+def _closed(around: Surrounded) -> Path | None:
+    """Return the directory above this installation that others cannot pass; None: they can."""
+    above = [around.places.programs, *around.places.programs.parents]
+    return next((path for path in above if path.is_dir() and not path.stat().st_mode & stat.S_IXOTH), None)
 
 
 def _command(around: Surrounded, name: str) -> list[str]:
