@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import pwd
+import signal
 import sys
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypedDict
+from types import FrameType
+from typing import TextIO, TypedDict
 
 import click
 
@@ -35,7 +37,8 @@ from mailnode.values.doctor import DoctorSettings
 from mailnode.values.item import Item
 
 PATIENCE_ON_TERMINAL = 600  # seconds that DNS and mail are waited for where somebody looks on
-INTERRUPTED = 130  # exit code, as shells have it for Ctrl-C
+ENDED = 128  # exit code, to which shells add the number of the signal: 130 for Ctrl-C
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # the last: the connection to the terminal broke
 
 
 class OperationDone(TypedDict, total=False):
@@ -62,25 +65,47 @@ def set_up(place: Place, address: str, wishes: Wishes) -> None:
     """Go through all items and print how they stand. :raises OperationFailed: :raises ConfigurationError:
     :raises SystemExit: something is left to do, or somebody ended it."""
     account, places = _account(address), _places(place)
+    received: list[int] = []
     items: list[Item] = []
     report = SetupLines({item.name for item in ITEMS}, explain=wishes.explain)
     try:
-        with nullcontext() if wishes.dry_run else alone(places.config.with_name("setup.lock")):
+        with _ended_by(received), nullcontext() if wishes.dry_run else alone(places.config.with_name("setup.lock")):
             for item in go_through(ITEMS, _surrounded(account, places, wishes), dry=wishes.dry_run):
                 items.append(item)
                 for line in () if wishes.as_json else report.lines(item):
                     click.echo(line)
     except SetupTrouble as trouble:
         raise OperationFailed(Reason.CONFLICT, f"{trouble.seen}. {trouble.mend}".strip()) from None
+    except BrokenPipeError:  # who reads has gone
+        raise
     except OSError as error:
         raise OperationFailed(Reason.FAILED, ". ".join(filter(None, file_trouble(error)))) from None
     except KeyboardInterrupt:
-        click.echo("mailnode: ended here; what is marked done stays so, and the same command goes on", err=True)
-        sys.exit(INTERRUPTED)
+        with suppress(OSError):  # the terminal may be gone
+            click.echo("mailnode: ended here; what is marked done stays so, and the same command goes on", err=True)
+        sys.exit(ENDED + (received[0] if received else signal.SIGINT))
     told = [asdict(item) for item in items]
     click.echo(json.dumps(told, indent=2, ensure_ascii=False) if wishes.as_json else last_line(items))
     if not is_well(items):
         sys.exit(EXIT_CODES[Reason.FAILED])
+
+
+@contextmanager
+def _ended_by(received: list[int]) -> Iterator[None]:
+    """Have each signal that ends a program end setup as Ctrl-C does: what was begun for a trial is taken back.
+
+    :param received: has the numbers of those that came."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        raise KeyboardInterrupt
+
+    before = {one: signal.signal(one, end) for one in ENDING if signal.getsignal(one) is not signal.SIG_IGN}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 def _account(text: str) -> Address:
@@ -99,7 +124,11 @@ def _account(text: str) -> Address:
 
 def _places(place: Place) -> SetupPlaces:
     config = (place.file or Path(USUAL_CONFIG)).absolute()
-    return SetupPlaces(config, _data(place, config), Path(sys.executable).parent)
+    data = _data(place, config)
+    for path in (config, data):
+        if not str(path).isprintable():  # it would stand in units and in configurations of others
+            raise OperationFailed(Reason.WRONG_VALUE, f"{str(path)!r}: has control characters in its name")
+    return SetupPlaces(config, data, Path(sys.executable).parent)
 
 
 def _data(place: Place, config: Path) -> Path:
@@ -112,7 +141,7 @@ def _data(place: Place, config: Path) -> Path:
 
 
 def _surrounded(account: Address, places: SetupPlaces, wishes: Wishes) -> Surrounded:
-    terminal = _Person() if sys.stdin.isatty() and not (wishes.as_json or wishes.dry_run) else None
+    terminal = _Person() if _is_terminal(sys.stdin) and not (wishes.as_json or wishes.dry_run) else None
     patience = wishes.wait if wishes.wait is not None else PATIENCE_ON_TERMINAL if terminal else 0
     progress = Progress(places.config.with_name("setup.json"), keeps=not wishes.dry_run)
     given = read_answers(wishes.answers, QUESTIONS) if wishes.answers is not None else {}
@@ -137,6 +166,10 @@ def _surrounded(account: Address, places: SetupPlaces, wishes: Wishes) -> Surrou
     return around
 
 
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and stream.isatty()  # None: it was closed before this program began
+
+
 def _doctor_settings(places: SetupPlaces) -> DoctorSettings:
     """Return whom checks ask: as the configuration says, where there is one that can be read."""
     try:
@@ -146,7 +179,11 @@ def _doctor_settings(places: SetupPlaces) -> DoctorSettings:
 
 
 def _serving(around: Surrounded) -> User:
-    entry = pwd.getpwnam(serving_name(around))
+    name = serving_name(around)
+    try:
+        entry = pwd.getpwnam(name)
+    except KeyError:
+        raise OperationFailed(Reason.UNREACHABLE, f"there is no user {name} yet") from None
     return User(entry.pw_name, entry.pw_uid, entry.pw_gid)
 
 

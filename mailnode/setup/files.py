@@ -30,6 +30,14 @@ def digest(path: Path) -> str:
         return DIGEST_OF_NONE
 
 
+def holds(path: Path, text: str) -> bool:
+    """Whether a file has this text and no other, in UTF-8, whatever the language of the machine. :raises OSError:"""
+    try:
+        return path.read_bytes() == text.encode()
+    except FileNotFoundError:
+        return False
+
+
 def write_whole(path: Path, content: bytes, mode: int, owner: Owner | None = None) -> str:
     """Write a file, synced, so that at any moment either what was there or all of this is there.
 

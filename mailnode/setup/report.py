@@ -30,6 +30,8 @@ class SetupLines:
         self._explain = explain
         self._left = MAX_LINES - len(names) - CHECK_LINES
         self._well: list[str] = []  # checks that are
+        self._checks = CHECK_LINES  # that may still have a line each
+        self._unsaid = 0  # checks that are not well, beyond those
 
     def lines(self, item: Item) -> Iterator[str]:
         """Yield what is said of an item."""
@@ -41,6 +43,14 @@ class SetupLines:
                 f"{_MARKS[ItemState.DONE]:<8} {'checks':<18} {', '.join(_kinds(self._well))}", self._explain
             )
             self._well.clear()
+        if item.name not in self._names and not self._explain:
+            self._checks -= 1
+            if self._checks <= 0:
+                self._unsaid += 1
+                return
+        if item.name in self._names and self._unsaid:
+            yield f"{'':<8} {self._unsaid} more checks are not well: --explain shows them"
+            self._unsaid = 0
         yield _shortened(f"{_MARKS[item.state]:<8} {item.name:<18} {_printable(item.seen)}", self._explain)
         further = _printable(item.mend).splitlines() if _is_worth_mending(item) or self._explain else []
         if not self._explain and len(further) > SHORT_MEND:

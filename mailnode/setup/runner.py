@@ -69,4 +69,7 @@ def file_trouble(error: OSError) -> tuple[str, str]:
         return f"the disk is full ({what}); nothing was changed", "Make room, and run setup again:\ndf -h"
     if error.errno in (errno.EACCES, errno.EPERM):
         return f"{what}; nothing was changed", "Run setup as root."
+    if error.errno == errno.EROFS:
+        mend = "Mount it so that it can be written, or have all elsewhere: mailnode --config FILE --data DIR setup ..."
+        return f"{what}; nothing was changed", mend
     return f"{what}; nothing was changed", ""

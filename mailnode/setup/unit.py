@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from mailnode.setup.row import SetupPlaces
 
 USUAL_CONFIG = "/etc/mailnode/mailnode.toml"
@@ -27,7 +29,7 @@ RestartSec=5
 User={user}
 Group={group}
 {directories}
-ReadWritePaths=-{webroot}
+ReadWritePaths={webroot}
 WorkingDirectory={data}
 UMask=0077
 LimitNOFILE=65536
@@ -75,7 +77,7 @@ def unit_text(places: SetupPlaces, user: str, group: str) -> str:
     if str(places.data) == USUAL_DATA:
         directories += ["StateDirectory=mailnode", "StateDirectoryMode=0700"]
     else:
-        directories += [f"ReadWritePaths={_escaped(str(places.data))}"]
+        directories += [f"ReadWritePaths={_quoted(_specified(places.data))}"]
     if str(places.config) == USUAL_CONFIG:
         directories += ["ConfigurationDirectory=mailnode"]
     return _UNIT.format(
@@ -83,14 +85,22 @@ def unit_text(places: SetupPlaces, user: str, group: str) -> str:
         user=user,
         group=group,
         directories="\n".join(directories),
-        data=_escaped(str(places.data)),
-        webroot=_escaped(str(places.webroot)),
+        data=_specified(places.data),  # the one path that systemd takes as it stands, without quotes
+        webroot=_quoted(f"-{_specified(places.webroot)}"),
     )
 
 
 def _escaped(word: str) -> str:
-    """Return a word as systemd reads it: its own signs doubled, in quotes where it has spaces."""
-    word = word.replace("%", "%%").replace("$", "$$")
+    """Return a word of a command as systemd reads it: its own signs doubled, in quotes where it has spaces."""
+    return _quoted(word.replace("%", "%%").replace("$", "$$"))
+
+
+def _specified(path: Path) -> str:
+    """Return a path outside of commands, where a dollar is one."""
+    return str(path).replace("%", "%%")
+
+
+def _quoted(word: str) -> str:
     if any(sign in word for sign in " \t\"'\\;"):
         return '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
     return word

@@ -30,6 +30,15 @@ class WebPlaces:
         return (self.host, *extra)
 
 
+def _escaped(path: Path) -> str:
+    return str(path).replace("\\", "\\\\").replace('"', '\\"')
+
+
+def _nginx_word(path: Path) -> str:
+    """Return a path as nginx reads it: in quotes where it has signs of nginx's own."""
+    return f'"{_escaped(path)}"' if any(sign in str(path) for sign in " \t;{}\"'\\#") else str(path)
+
+
 def _nginx(places: WebPlaces) -> str:
     paths = "|".join(path.replace(".", "\\.") for path in PATHS)
     insecure = f"""\
@@ -38,7 +47,7 @@ server {{
     listen 80;
     listen [::]:80;
     server_name {" ".join(places.names)};
-    location /.well-known/acme-challenge/ {{ root {places.webroot}; }}
+    location /.well-known/acme-challenge/ {{ root {_nginx_word(places.webroot)}; }}
     location ~ ^({paths}) {{ proxy_pass http://{HERE}; proxy_set_header Host $host; }}
 }}
 """
@@ -49,8 +58,8 @@ server {{
     listen 443 ssl;
     listen [::]:443 ssl;
     server_name {" ".join(places.names)};
-    ssl_certificate {places.certificate};
-    ssl_certificate_key {places.key};
+    ssl_certificate {_nginx_word(places.certificate)};
+    ssl_certificate_key {_nginx_word(places.key)};
     location ~ ^({paths}) {{ proxy_pass http://{HERE}; proxy_set_header Host $host; }}
 }}
 """
@@ -63,8 +72,8 @@ def _apache(places: WebPlaces) -> str:
 # Apache: in a file of /etc/apache2/sites-enabled, then: a2enmod proxy proxy_http ssl && apachectl configtest && apachectl graceful
 <VirtualHost *:80>
 {names}
-    Alias "/.well-known/acme-challenge" "{places.webroot}/.well-known/acme-challenge"
-    <Directory "{places.webroot}">
+    Alias "/.well-known/acme-challenge" "{_escaped(places.webroot)}/.well-known/acme-challenge"
+    <Directory "{_escaped(places.webroot)}">
         Require all granted
     </Directory>
 {passed}
@@ -76,8 +85,8 @@ def _apache(places: WebPlaces) -> str:
 {insecure}<VirtualHost *:443>
 {names}
     SSLEngine on
-    SSLCertificateFile "{places.certificate}"
-    SSLCertificateKeyFile "{places.key}"
+    SSLCertificateFile "{_escaped(places.certificate)}"
+    SSLCertificateKeyFile "{_escaped(places.key)}"
 {passed}
 </VirtualHost>
 """
@@ -89,7 +98,7 @@ def _caddy(places: WebPlaces) -> str:
 # Caddy: in the Caddyfile, then: caddy reload. Caddy gets certificates for these names by itself; the server's own proofs are shown
 # over port 80.
 http://{places.host} {{
-    root * {places.webroot}
+    root * "{_escaped(places.webroot)}"
     @proofs path /.well-known/acme-challenge/*
     file_server @proofs
 }}

@@ -23,9 +23,12 @@ def _addresses(text: str) -> str:
     found = []
     for word in text.replace(",", " ").split():
         try:
-            found.append(str(ipaddress.ip_address(word)))
+            address = ipaddress.ip_address(word)
         except ValueError:
             raise ValueError(f"{word}: no IP address") from None
+        if "%" in word or address.is_unspecified or address.is_multicast or address.is_link_local:
+            raise ValueError(f"{word}: no address at which others reach this machine")
+        found.append(str(address))
     if not found:
         raise ValueError("at least one IP address is needed")
     return " ".join(dict.fromkeys(found))

@@ -112,7 +112,17 @@ def test_a_person_that_is_always_wrong_is_not_asked_for_ever(world):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("hostname", "mail"), ("hostname", "192.0.2.1"), ("addresses", "here"), ("addresses", "")]
+    ("name", "value"),
+    [
+        ("hostname", "mail"),
+        ("hostname", "192.0.2.1"),
+        ("hostname", 'mail."\n.org'),
+        ("addresses", "here"),
+        ("addresses", ""),
+        ("addresses", "0.0.0.0"),
+        ("addresses", 'fe80::1%";x'),
+        ("addresses", "2001:db8::1%eth0"),
+    ],
 )
 def test_a_wrong_answer_in_the_file_is_said_with_its_name(world, name, value):
     world.given[name] = value
@@ -162,6 +172,22 @@ def test_a_file_in_the_place_of_a_directory_is_said(world):
     world.places.data.write_text("")
     assert alone(world, directories.ITEM).state in (FAILED, TO_DO)
     assert world.places.data.read_text() == ""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone could take it")
+@pytest.mark.parametrize("empty", [True, False])
+def test_a_directory_of_somebody_else_is_not_taken_from_them(world, empty):
+    world.places.data.mkdir(mode=0o755)
+    os.chown(world.places.data, 1, 1)
+    if not empty:
+        (world.places.data / "theirs").write_text("")
+    found = alone(world, directories.ITEM)
+    assert found.state is (DONE if empty else FAILED), found
+    if not empty:
+        was = world.places.data.stat()
+        assert (was.st_uid, was.st_gid, stat.S_IMODE(was.st_mode)) == (1, 1, 0o755)
+        assert "belongs to daemon" in found.seen and "--data" in found.mend
+        assert not world.places.tls.exists()
 
 
 # The way out
@@ -341,8 +367,10 @@ def test_the_unit_is_the_one_of_the_documentation():
 
 
 def test_odd_paths_are_escaped_in_the_unit():
-    text = unit_text(SetupPlaces(Path("/srv/a b%/m.toml"), Path("/srv/d$"), Path("/opt/x/bin")), "mailnode", "mailnode")
-    assert '--config "/srv/a b%%/m.toml"' in text and "ReadWritePaths=/srv/d$$" in text
+    places = SetupPlaces(Path("/srv/a b%$/m.toml"), Path("/srv/d $%"), Path("/opt/x/bin"))
+    text = unit_text(places, "mailnode", "mailnode")
+    assert '--config "/srv/a b%%$$/m.toml"' in text and 'ReadWritePaths="/srv/d $%%"' in text
+    assert 'ReadWritePaths="-/srv/a b%%$/webroot"' in text and "\nWorkingDirectory=/srv/d $%%\n" in text
     assert "StateDirectory" not in text
 
 
@@ -462,14 +490,15 @@ def test_a_full_disk_is_said_and_the_next_run_goes_on(ready, monkeypatch):
     assert run(ready)["configuration"].state is DONE
 
 
-def test_systemd_itself_takes_the_unit(tmp_path):
+@pytest.mark.parametrize("folder", ["plain", "odd $1 %n 'x"])
+def test_systemd_itself_takes_the_unit(tmp_path, folder):
     """systemd-analyze, of a unit whose programs are there."""
-    program = tmp_path / "bin/twistd"
+    odd, program = tmp_path / folder, tmp_path / "bin/twistd"
     program.parent.mkdir()
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
     unit = tmp_path / "mailnode.service"
-    unit.write_text(unit_text(SetupPlaces(tmp_path / "m.toml", tmp_path / "data", program.parent), "root", "root"))
+    unit.write_text(unit_text(SetupPlaces(odd / "m.toml", odd / "data", program.parent), "root", "root"))
     try:
         done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, timeout=60)
     except FileNotFoundError:

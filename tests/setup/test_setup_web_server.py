@@ -83,12 +83,15 @@ def places(tmp_path):
     return WebPlaces("mail.example.org", "example.org", tmp_path / "webroot", certificate, key, True)
 
 
-def test_nginx_takes_the_snippet(tmp_path):
+@pytest.mark.parametrize("folder", ["plain", 'odd ;{"# folder'])
+def test_nginx_takes_the_snippet(tmp_path, folder):
     nginx = shutil.which("nginx", path="/usr/sbin:/usr/bin")
     if nginx is None:
         pytest.skip("nginx is not installed")
+    odd = tmp_path / folder
+    odd.mkdir()
     whole = tmp_path / "nginx.conf"
-    whole.write_text(f"pid {tmp_path}/pid;\nevents {{}}\nhttp {{\n{SNIPPETS['nginx'](places(tmp_path))}}}\n")
+    whole.write_text(f"pid {tmp_path}/pid;\nevents {{}}\nhttp {{\n{SNIPPETS['nginx'](places(odd))}}}\n")
     done = subprocess.run([nginx, "-t", "-c", whole, "-p", tmp_path], capture_output=True, text=True, timeout=30)
     assert done.returncode == 0 or "bind()" in done.stderr, done.stderr
 

@@ -51,6 +51,18 @@ def test_it_is_short_whatever_there_is_to_say():
     assert len([line for item in items for line in lines.lines(item)]) == 30 * 30
 
 
+def test_many_checks_that_are_not_well_are_counted():
+    checks = [Item(f"reverse-names:192.0.2.{n}", ItemState.FAILED, "no name", "ask") for n in range(200)]
+    items = [*checks, *(Item(f"item-{n}", ItemState.FAILED, "wrong", "do\n" * 9) for n in range(20))]
+    lines = SetupLines([f"item-{n}" for n in range(20)], explain=False)
+    printed = [line for item in items for line in lines.lines(item)] + [last_line(items)]
+    assert len(printed) < 60
+    told = sum(line.startswith("FAILED   reverse") for line in printed)
+    assert told and any(f"{200 - told} more checks are not well" in line for line in printed)
+    lines = SetupLines([], explain=True)
+    assert sum("reverse-names" in line for item in checks for line in lines.lines(item)) == 200
+
+
 def test_checks_that_are_well_stand_in_one_line():
     lines = SetupLines(["end"], explain=False)
     items = [Item(name, ItemState.DONE, "well") for name in ("clock", "ports:25", "ports:465")]

@@ -10,7 +10,7 @@ from mailnode.config.loader import load
 from mailnode.config.schema import Config
 from mailnode.errors import ConfigurationError
 from mailnode.setup.checking import LISTENERS
-from mailnode.setup.files import Owner, write_whole
+from mailnode.setup.files import Owner, holds, write_whole
 from mailnode.setup.items.certificate import Source, acme_table, certificate_files, source
 from mailnode.setup.items.outgoing import smarthost_table
 from mailnode.setup.items.system_user import serving_owner
@@ -75,7 +75,7 @@ def _look(around: Surrounded) -> Item:
     if not path.exists():
         return Item(NAME, ItemState.TO_DO, f"{path} is to be written")
     if around.progress.is_ours(path):
-        if path.read_text() == wanted_text(around):
+        if holds(path, wanted_text(around)):
             return Item(NAME, ItemState.DONE, f"{path}, as setup wrote it")
         return Item(NAME, ItemState.TO_DO, f"{path} is to be written anew, with other answers than before")
     return _look_at_foreign(around, path)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pwd
 import stat
 from pathlib import Path
 
 from mailnode.setup.files import Owner, make_directory
 from mailnode.setup.items.system_user import serving_owner
 from mailnode.setup.row import SetupItem, Surrounded
+from mailnode.setup.trouble import SetupTrouble
 from mailnode.values.item import Item, ItemState
 
 NAME = "directories"
@@ -51,9 +53,33 @@ def _wrong(path: Path, mode: int, owner: Owner) -> str:
 
 
 def _do(around: Surrounded) -> None:
-    for path, mode, owner in _wanted(around):
+    wanted = _wanted(around)
+    for path, _, owner in wanted:
+        _refuse_others(path, owner)
+    for path, mode, owner in wanted:
         if _wrong(path, mode, owner):
             make_directory(path, mode, owner)
+
+
+def _refuse_others(path: Path, owner: Owner) -> None:
+    """:raises SetupTrouble: there is something of somebody else's, which is not taken from them."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return
+    if not stat.S_ISDIR(found.st_mode):
+        raise SetupTrouble(f"{path} is no directory", f"Move it away and run setup again:\nmv {path} {path}.old")
+    if found.st_uid != owner.uid and any(path.iterdir()):
+        mend = "Name an empty directory, or one that is not there yet, with --config or --data."
+        mend += f"\nOr, if all of it is to be the server's: chown -R {owner.uid}:{owner.gid} {path}"
+        raise SetupTrouble(f"{path} belongs to {_name(found.st_uid)}, and there is something in it", mend)
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 ITEM = SetupItem(

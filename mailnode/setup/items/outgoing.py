@@ -97,7 +97,7 @@ def _look_at_smarthost(around: Surrounded) -> Item:
     username, password = table.get("username", ""), ""
     if username:
         try:
-            password = password_file(around).read_text().partition("\n")[0]
+            password = password_file(around).read_text("utf-8").partition("\n")[0]
         except FileNotFoundError:
             return Item(NAME, ItemState.TO_DO, f"the password of {username} at {table['host']} is not known yet")
     trouble = around.machine.try_login(SmarthostLogin(table["host"], table["port"], table["tls"], username, password))

@@ -9,6 +9,7 @@ from typing import cast
 from mailnode.admin.published import ZoneRecords
 from mailnode.admin.zone_text import as_lines, as_nsupdate, as_zone_file
 from mailnode.checks.zone_check import RecordCheck
+from mailnode.setup.files import holds
 from mailnode.setup.items.certificate import has_lasting_key
 from mailnode.setup.items.tsig import is_settled, key_of, key_server, replaces
 from mailnode.setup.row import SetupItem, Surrounded
@@ -50,7 +51,7 @@ def _files(around: Surrounded) -> dict[Path, str]:
 
 def _look_at_files(around: Surrounded) -> Item:
     wanted = _files(around)
-    if any(not path.exists() or path.read_text() != text for path, text in wanted.items()):
+    if not all(holds(path, text) for path, text in wanted.items()):
         return Item(FILES, ItemState.TO_DO, "the DNS records are to be written into files")
     first, *others = [path.name for path in wanted]
     where = f"{around.places.records / first} and beside it {', '.join(others)}"
@@ -59,7 +60,7 @@ def _look_at_files(around: Surrounded) -> Item:
 
 def _write_files(around: Surrounded) -> None:
     for path, text in _files(around).items():
-        if not path.exists() or path.read_text() != text:
+        if not holds(path, text):
             around.write(path, text, 0o644)
 
 

@@ -9,7 +9,7 @@ from typing import cast
 from mailnode.admin.administration import Reloaded
 from mailnode.admin.operations import OperationFailed
 from mailnode.errors import ConfigurationError
-from mailnode.setup.files import digest, write_whole
+from mailnode.setup.files import digest, holds, write_whole
 from mailnode.setup.items.system_user import serving_name, serving_owner
 from mailnode.setup.row import SetupItem, Surrounded
 from mailnode.setup.trouble import SetupTrouble
@@ -50,7 +50,7 @@ def _look_at_unit(around: Surrounded) -> Item:
     path = around.places.unit
     if not path.exists():
         return Item(UNIT, ItemState.TO_DO, f"{path} is to be written")
-    if path.read_text() == _unit_text(around):
+    if holds(path, _unit_text(around)):
         return Item(UNIT, ItemState.DONE, str(path))
     if around.progress.is_ours(path):
         return Item(UNIT, ItemState.TO_DO, f"{path} is to be written anew")

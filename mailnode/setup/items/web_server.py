@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from mailnode.setup.files import Owner, make_directory, write_whole
+from mailnode.setup.files import Owner, holds, make_directory, write_whole
 from mailnode.setup.items.certificate import Source, certificate_files, source
 from mailnode.setup.items.system_user import serving_owner
 from mailnode.setup.row import SetupItem, Surrounded
@@ -39,10 +39,7 @@ def _look(around: Surrounded) -> Item:
     if name is None:
         return Item(NAME, ItemState.SKIPPED, "no other server has the ports 80 and 443")
     snippets = _snippets(around, name)
-    if (
-        any(not path.exists() or path.read_text() != text for path, text in snippets.items())
-        or not _probe(around).exists()
-    ):
+    if not (_probe(around).exists() and all(holds(path, text) for path, text in snippets.items())):
         return Item(NAME, ItemState.TO_DO, f"what {name or 'the web server'} needs is to be written into a file")
     missing = _not_shown(around)
     if not missing:
@@ -90,7 +87,7 @@ def _do(around: Surrounded) -> None:
         make_directory(path, 0o755, owner)
     write_whole(_probe(around), f"{PROBE}\n".encode(), 0o644, owner)
     for path, text in _snippets(around, found_server(around) or "").items():
-        if not path.exists() or path.read_text() != text:
+        if not holds(path, text):
             around.write(path, text, 0o644)
 
 
