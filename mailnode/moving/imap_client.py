@@ -138,6 +138,11 @@ class ForeignImap:
         self.opened = name
         return folder
 
+    def count(self) -> int:
+        """How many messages the open folder has now. :raises ImapRefusal:"""
+        assert self.opened is not None
+        return self.examine(self.opened).messages
+
     def known(self, first: int, last: int) -> list[SourceMessage]:
         """What is known of the messages with UIDs from the first to the last, ascending. :raises ImapRefusal:"""
         found: dict[int, SourceMessage] = {}

@@ -77,6 +77,8 @@ class ImapLink:
             self._socket: socket.socket = socket.create_connection((place.host, place.port), CONNECT)
         except OSError as error:
             raise LinkLost(f"no connection to port {place.port}: {error.strerror or error}") from None
+        except ValueError:  # of the encoding of host names
+            raise SourceFailed(f"{place.host}: that cannot be a host") from None
         if place.tls == "implicit":
             self._secure()
         self._socket.settimeout(place.timeout)

@@ -171,22 +171,37 @@ class ImapReader:
         self.uidvalidity = examined.uidvalidity
         self.count = examined.messages
         self._source = source
+        self.untold = 0
         self._uidnext = examined.uidnext or LAST_UID
         self._ids = ids
 
     def pages(self, after: int) -> Iterator[Sequence[SourceMessage]]:
-        """Yield what is known of all messages, some at a time. UIDs may be far apart: ranges grow where there are few."""
-        first, width = 1, PAGE
-        while self.count and first < self._uidnext:
-            last = min(first + width - 1, self._uidnext - 1)
-            try:
-                known = self._source.in_folder(lambda client, of=(first, last): client.known(*of))  # type: ignore[misc]
-            except ImapRefusal as refused:
-                raise SourceFailed(f"the server does not tell of messages: {refused}") from None
+        """Yield what is known of all messages, some at a time. UIDs may be far apart: ranges grow where there are few. A server
+        that counts more messages than it tells of is asked for UIDs beyond the last that it said there is."""
+        seen = 0
+        for first, end in ((1, self._uidnext), (self._uidnext, LAST_UID + 1)):
+            if seen < self.count:
+                for known in self._pages_between(first, end):
+                    seen += len(known)
+                    yield known
+        if seen < self.count:  # or they were deleted there meanwhile
+            self.untold = max(self._source.in_folder(lambda client: client.count()) - seen, 0)
+
+    def _pages_between(self, first: int, end: int) -> Iterator[Sequence[SourceMessage]]:
+        width = PAGE
+        while first < end:
+            last = min(first + width - 1, end - 1)
+            known = self._known(first, last)
             if known:
                 yield [self._with_uidl(message) for message in known]
             first = last + 1
             width = width * 4 if len(known) < FEW else max(width // 2, 1) if len(known) > MANY else width
+
+    def _known(self, first: int, last: int) -> Sequence[SourceMessage]:
+        try:
+            return self._source.in_folder(lambda client: client.known(first, last))
+        except ImapRefusal as refused:
+            raise SourceFailed(f"the server does not tell of messages: {refused}") from None
 
     def _with_uidl(self, message: SourceMessage) -> SourceMessage:
         return message if self._ids is None else message._replace(uidl=self._ids.of(message))
@@ -207,7 +222,8 @@ class ImapReader:
         """Hand over one; it fails where the connection is lost by it twice."""
         for is_last in (False, True):
             try:
-                self._read_some({message.uid: message}, sink)
+                left = {message.uid: message}
+                self._read_some(left, sink)
             except LinkLost as error:
                 self._source.lost(error)
                 if is_last:
@@ -219,7 +235,14 @@ class ImapReader:
                 sink.fail(message, f"the server says {refused}")
                 return
             else:
+                self._look_after(left, sink)
                 return
+
+    def _look_after(self, left: dict[int, SourceMessage], sink: ContentSink) -> None:
+        """A message fails of which nothing came though it is there; one that was deleted meanwhile does not."""
+        for uid, message in left.items():
+            if self._known(uid, uid):
+                sink.fail(message, "the server sends nothing of it")
 
     def _read_some(self, left: dict[int, SourceMessage], sink: ContentSink) -> None:
         """Hand over what comes of these messages, and take it off."""

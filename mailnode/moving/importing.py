@@ -23,7 +23,7 @@ from mailnode.moving.model import (
     SourceMessage,
     SourceReader,
 )
-from mailnode.moving.progress_note import ProgressNote, noted_folder, read_note
+from mailnode.moving.progress_note import MAX_FAILED, ProgressNote, noted_folder, read_note
 from mailnode.moving.report import TOLD, FolderMoved, FolderSkipped, ImportReport, folder_moved, import_report
 from mailnode.moving.target import ImportTarget, MailboxIndex, MessageKey, StandingMessage, key_of
 from mailnode.values.mailbox_name import SEPARATOR
@@ -197,10 +197,13 @@ class _FolderRun:
         self._elsewhere = elsewhere
         self._flags: dict[int, Sequence[str]] = {}  # to be added
         self._still_there = 0  # of those that came before
+        self._seen = 0  # the last UID that was told of
+        self._gaps: list[int] = []  # UIDs before it that were not, the first of them
 
     def bring(self) -> None:
         """Do it."""
         for page in self._reader.pages(self._note.last):
+            self._note_gaps(page)
             for message in page:
                 if self._is_elsewhere(message):
                     self._told["present"] += 1
@@ -213,6 +216,22 @@ class _FolderRun:
                 self._bring_some(some)
             self._add_flags()
         self._told["gone_there"] = max(self._known.count - self._still_there, 0)
+        if self._reader.untold:
+            self._miss(self._reader.untold)
+
+    def _miss(self, messages: int) -> None:
+        """Tell of messages that the source counts and does not tell of; they are among the UIDs that nothing was told of."""
+        self._told["failed"] += messages
+        self._told["failures"].append(f"{messages} messages: the source counts them, and does not tell of them")
+        if self._reader.uidvalidity:
+            self._note = self._note.through(self._note.last, 0, frozenset(self._gaps), frozenset())
+            self._whole.note(self._index, self._note)
+
+    def _note_gaps(self, page: Sequence[SourceMessage]) -> None:
+        for message in page:
+            room = MAX_FAILED + 1 - len(self._gaps)
+            self._gaps.extend(range(self._seen + 1, min(message.uid, self._seen + 1 + room)))
+            self._seen = message.uid
 
     def _bring_some(self, messages: Sequence[SourceMessage]) -> None:
         due = [message for message in messages if not self._is_elsewhere(message)]

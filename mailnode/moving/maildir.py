@@ -56,15 +56,16 @@ def read_uidls(lines: Sequence[bytes]) -> dict[str, str]:
     if not lines or not lines[0].startswith(b"3 "):
         return {}
     head = {word[:1]: word[1:] for word in lines[0].split()[1:]}
-    validity = int(head[b"V"]) if head.get(b"V", b"").isdigit() else 0
+    told = head.get(b"V", b"")
+    validity = int(told) if told.isdigit() and len(told) <= 10 else 0
     found: dict[str, str] = {}
     for line in lines[1:]:
         about, separated, name = line.partition(b" :")
         uid, *extensions = about.split(b" ")
         if not separated or not uid.isdigit() or len(uid) > 10:
             continue
-        told = next((one[1:] for one in extensions if one.startswith(b"P")), b"%08X%08X" % (int(uid), validity))
-        found[base_of(name.decode("utf-8", "surrogateescape"))] = told.decode("utf-8", "replace")
+        uidl = next((one[1:] for one in extensions if one.startswith(b"P")), b"%08X%08X" % (int(uid), validity))
+        found[base_of(name.decode("utf-8", "surrogateescape"))] = uidl.decode("utf-8", "replace")
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -77,7 +78,15 @@ def _folder(key: str, levels: Sequence[bytes], subscribed: frozenset[str]) -> So
 
 
 def _has_mail(path: Path) -> bool:
-    return any((path / part).is_dir() for part in _PARTS)
+    return any(_is_directory(path / part) for part in _PARTS)
+
+
+def _is_directory(path: Path) -> bool:
+    """Whether it is one by itself: whoever owns the mail may have made a link to what is somebody else's."""
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except OSError:
+        return False
 
 
 def _beside(root: Path) -> Iterator[tuple[tuple[bytes, ...], Path]]:
@@ -107,6 +116,7 @@ class MaildirReader:
     """One open folder."""
 
     uidvalidity = 0  # the order of its messages says nothing at the next time
+    untold = 0
 
     def __init__(self, key: str, path: Path, keep_uidls: bool) -> None:
         self.key = key
@@ -116,7 +126,7 @@ class MaildirReader:
         self._names = sorted(
             (entry.name, part)
             for part in _PARTS
-            if (path / part).is_dir()
+            if _is_directory(path / part)
             for entry in os.scandir(path / part)
             if not entry.name.startswith(".") and entry.is_file(follow_symlinks=False)
         )

@@ -9,13 +9,12 @@ from pathlib import Path
 from mailnode.message.modified_utf7 import encode_name
 from mailnode.moving.local_files import lines
 from mailnode.moving.maildir import INFO, KEYWORDS_FILE, MAX_KEYWORDS, SUBSCRIPTIONS, base_of, letters_of, read_keywords
-from mailnode.moving.whole_files import WholeFile, sync_directory
+from mailnode.moving.whole_files import WholeFile, make_directory, sync_directory
 from mailnode.moving.written_names import DOT
 from mailnode.values.flags import SYSTEM_FLAGS
 from mailnode.values.mailbox_name import INBOX, split
 from mailnode.values.moving import MailboxHere, MessageHere
 
-DIRECTORY = 0o700
 MODE = 0o600
 
 
@@ -33,7 +32,7 @@ class MaildirTarget:
         if mailbox["subscribed"]:
             self._subscribed.append(name or INBOX.encode())
         path = self._root / os.fsdecode(b"." + name) if name else self._root
-        self._writer = MaildirWriter(path, mailbox["uidvalidity"], is_folder=bool(name))
+        self._writer = MaildirWriter(path, mailbox["uidvalidity"], self._root)
         return self._writer
 
     def finish(self) -> None:
@@ -59,15 +58,15 @@ def written_name(name: str) -> bytes:
 class MaildirWriter:
     """Writes one mailbox."""
 
-    def __init__(self, path: Path, uidvalidity: int, is_folder: bool) -> None:
+    def __init__(self, path: Path, uidvalidity: int, root: Path) -> None:
         """:raises OSError:"""
         self._path = path
         self._uidvalidity = uidvalidity
         self._half: Path | None = None
         for part in ("cur", "new", "tmp"):
-            (path / part).mkdir(DIRECTORY, parents=True, exist_ok=True)
-        if is_folder:
-            (path / "maildirfolder").touch(MODE)
+            make_directory(path / part, root)
+        if path != root:
+            os.close(os.open(path / "maildirfolder", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, MODE))
         self._names = {base_of(name): name for name in os.listdir(path / "cur")}
         known = read_keywords(lines(path / KEYWORDS_FILE))
         self._keywords = {name: number for number, name in enumerate(known) if name}

@@ -86,6 +86,7 @@ class MboxReader:
     """One open mbox."""
 
     uidvalidity = 0  # programs write these files anew
+    untold = 0
 
     def __init__(self, key: str) -> None:
         """:raises FileUnreadable: it cannot be, or is no mbox. :raises OSError:"""

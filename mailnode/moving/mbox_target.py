@@ -9,11 +9,9 @@ from mailnode.message.headers import header_end
 from mailnode.moving.file_names import file_level
 from mailnode.moving.mbox import flag_fields, from_line, quoted, without_own_fields
 from mailnode.moving.mbox_source import BELOW, MAX_HEADER, SUFFIX
-from mailnode.moving.whole_files import WholeFile
+from mailnode.moving.whole_files import WholeFile, make_directory
 from mailnode.values.mailbox_name import split
 from mailnode.values.moving import MailboxHere, MessageHere
-
-DIRECTORY = 0o700
 
 
 class MboxTarget:
@@ -27,7 +25,7 @@ class MboxTarget:
         """Begin a mailbox. :raises OSError:"""
         *above, name = map(file_level, split(mailbox["name"]))
         directory = self._root.joinpath(*(level + BELOW for level in above))
-        directory.mkdir(DIRECTORY, parents=True, exist_ok=True)
+        make_directory(directory, self._root)
         self._writer = MboxWriter(WholeFile(directory / (name + SUFFIX)))
         return self._writer
 

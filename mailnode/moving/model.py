@@ -64,6 +64,7 @@ class SourceReader(Protocol):
     key: str  # of the folder
     uidvalidity: int  # 0: its UIDs say nothing at the next time
     count: int  # messages
+    untold: int  # of them, that the source tells nothing of; known when all pages were read
 
     def pages(self, after: int) -> Iterator[Sequence[SourceMessage]]:
         """Yield all messages, ascending by UID, some at a time. :param after: those up to this UID are known: what they are is

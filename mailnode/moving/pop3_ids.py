@@ -31,7 +31,7 @@ class Pop3Ids:
         self._place = place
         try:
             self._session = _connected(place)
-        except (poplib.error_proto, OSError) as error:
+        except (poplib.error_proto, OSError, ValueError) as error:
             raise SourceFailed(f"POP3 at {place.host}: {_words(error)}") from None
         try:
             self._session.user(login.user)

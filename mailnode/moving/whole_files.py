@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 MODE = 0o600
+DIRECTORY = 0o700
 
 
 class WholeFile:
@@ -29,8 +32,20 @@ class WholeFile:
 
     def give_up(self) -> None:
         """Nothing of it stays."""
-        self.file.close()
+        with suppress(OSError):  # what is still to be written has no room either
+            self.file.close()
         self._written.unlink(missing_ok=True)
+
+
+def make_directory(path: Path, root: Path) -> None:
+    """Make a directory with all above it that are not there. What is below the root is no link: whoever owns the place could
+    have made one that leads elsewhere. :raises OSError:"""
+    below = path.relative_to(root).parts
+    for depth in range(1, len(below) + 1):
+        one = root.joinpath(*below[:depth])
+        if one.is_symlink():
+            raise NotADirectoryError(errno.ENOTDIR, "it is a link, which is not followed", str(one))
+    path.mkdir(DIRECTORY, parents=True, exist_ok=True)
 
 
 def sync_directory(path: Path) -> None:

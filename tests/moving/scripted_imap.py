@@ -38,6 +38,9 @@ class ScriptedImap:
         self.commands = []  # what was asked
         self.says = {}  # by command: what is said in place of the answer, untagged data and all
         self.dropped = {}  # by command: how often it still closes there
+        self.silent_about = set()  # UIDs of which no content comes, and the command is done
+        self.uidnext = None  # what is said, if it is a lie
+        self.untold = set()  # UIDs that are counted and not told of
         self.cut_content = {}  # by UID: after how many octets of it the connection is closed, how often
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port = self._listening.getsockname()[1]
@@ -110,11 +113,11 @@ class ScriptedImap:
             last = max((one.uid for one in folder.messages), default=0)
             client.sendall(
                 b"* %d EXISTS\r\n* OK [UIDVALIDITY %d] it is\r\n* OK [UIDNEXT %d] it is\r\n"
-                % (len(folder.messages), folder.uidvalidity, last + 1)
+                % (len(folder.messages), folder.uidvalidity, self.uidnext or last + 1)
             )
         elif name == "FETCH":
             for number, one in enumerate(folder.messages, 1):
-                if self._is_meant(one, rest):
+                if self._is_meant(one, rest) and one.uid not in self.untold:
                     found = re.search(rb"(?im)^message-id:.*\r?\n", one.content)
                     header = (found[0] if found else b"") + b"\r\n"
                     client.sendall(
@@ -124,7 +127,8 @@ class ScriptedImap:
                     )  # fmt: skip
         elif name == "CONTENT":
             for number, one in enumerate(folder.messages, 1):
-                if self._is_meant(one, rest) and not self._send_content(client, number, one):
+                meant = self._is_meant(one, rest) and one.uid not in self.silent_about
+                if meant and not self._send_content(client, number, one):
                     return False
         return True
 

@@ -185,6 +185,53 @@ def test_a_message_by_which_the_connection_is_always_lost_is_told_and_tried_agai
     assert subjects(alice) == ["m1", "m2", "m4", "m5", "m3"]
 
 
+def test_a_message_of_which_nothing_is_sent_is_no_message_that_came(alice, serve):
+    server = serve({b"INBOX": several(3)})
+    server.silent_about = {2}
+    (told,) = bring(alice, server, code=1)["folders"]
+    assert (told["brought"], told["failures"]) == (2, ["message 2: the server sends nothing of it"])
+    server.silent_about = set()
+    assert bring(alice, server)["brought"] == 1
+    assert sorted(subjects(alice)) == ["m1", "m2", "m3"]
+
+
+def test_one_that_is_deleted_there_meanwhile_is_no_failure(alice, serve):
+    inbox = several(3)
+    server = serve({b"INBOX": inbox})
+    real = server._send_content
+
+    def deleting(client, number, one):
+        if one.uid == 1:
+            del inbox.messages[1]
+        return real(client, number, one)
+
+    server._send_content = deleting
+    assert bring(alice, server)["brought"] == 2
+    assert subjects(alice) == ["m1", "m3"]
+
+
+def test_a_server_that_says_too_low_what_comes_next_is_asked_beyond_it(alice, serve):
+    server = serve({b"INBOX": several(5)})
+    server.uidnext = 3
+    assert bring(alice, server)["brought"] == 5
+    assert subjects(alice) == ["m1", "m2", "m3", "m4", "m5"]
+
+
+def test_what_a_server_counts_and_does_not_tell_of_is_told(alice, serve):
+    server = serve({b"INBOX": several(5)})
+    server.untold = {2, 4}
+    (told,) = bring(alice, server, code=1)["folders"]
+    assert (told["brought"], told["failed"]) == (3, 2)
+    server.untold = set()
+    assert bring(alice, server)["brought"] == 2
+    assert sorted(subjects(alice)) == ["m1", "m2", "m3", "m4", "m5"]
+
+
+def test_a_host_that_cannot_be_is_said_in_words(alice):
+    said = run(alice.data, "import", "imap", "a..b", "bob", ALICE, "--json", code=1)
+    assert json.loads(said)["stopped"] == "a..b: that cannot be a host"
+
+
 def test_sizes_that_are_lies(alice, serve):
     server = serve({b"INBOX": OldFolder(
         OldMessage(1, text("a"), size=1),

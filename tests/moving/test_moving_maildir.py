@@ -142,6 +142,24 @@ def test_what_is_no_file_is_left_alone(alice, old, tmp_path):
     assert alice.bring("maildir", str(old))["brought"] == 1
 
 
+def test_mail_that_a_link_leads_to_is_somebody_else_s(alice, old, tmp_path):
+    bobs = tmp_path / "bob"
+    put(bobs, "1.b:2,", text("bob"))
+    put(old, "1.a:2,", text("one"))
+    (old / "new").rmdir()
+    (old / "new").symlink_to(bobs / "cur")
+    (old / ".Work").mkdir()
+    (old / ".Work/cur").symlink_to(bobs / "cur")
+    assert alice.bring("maildir", str(old))["brought"] == 1
+    assert "Work" not in alice.names()
+
+
+def test_a_list_of_uids_that_is_nonsense_is_no_hindrance(alice, old):
+    put(old, "1.a", text("one"))
+    (old / "dovecot-uidlist").write_bytes(b"3 V" + b"9" * 5000 + b" N2\n1 :1.a\n")
+    assert alice.bring("maildir", str(old), "--uidl")["brought"] == 1
+
+
 def test_the_quota_ends_it_and_the_next_run_goes_on(alice, old):
     for number in range(3):
         put(old / f".f{number}", "1.a:2,", text(f"m{number}"))

@@ -2,11 +2,14 @@
 
 import json
 import mailbox
+import os
 import shutil
 import tarfile
 
 import pytest
 from account_support import ALICE, ARRIVED, MovingAccount, run
+
+from mailnode.moving.whole_files import WholeFile
 
 CONTENTS = [
     b"Message-ID: <1@side.test>\r\nSubject: one\r\n\r\nFrom here\r\n>From there\r\n>>From afar\r\n",
@@ -119,3 +122,23 @@ def test_a_place_that_cannot_be_written_is_told_and_nothing_is_half_made(full, t
     run(full.data, "export", "tar", ALICE, str(tmp_path / "out/none/x.tar"), code=1)
     run(full.data, "export", "tar", "nobody@mailnode.test", str(tmp_path / "out/x.tar"), code=3)
     assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize(("form", "link"), [("maildir", "cur"), ("maildir", ".Work.20&AC4-24"), ("mbox", "Work.sbd")])
+def test_a_link_where_mail_is_to_be_written_is_not_followed(full, tmp_path, form, link):
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    out.mkdir()
+    elsewhere.mkdir()
+    (out / link).symlink_to(elsewhere)
+    run(full.data, "export", form, ALICE, str(out), code=1)
+    assert not list(elsewhere.iterdir())
+
+
+def test_what_is_given_up_on_a_full_disk_leaves_nothing(tmp_path):
+    whole = WholeFile(tmp_path / "alice.tar")
+    whole.file.write(b"that has no room")
+    full = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, whole.file.fileno())
+    os.close(full)
+    whole.give_up()
+    assert not list(tmp_path.iterdir())
