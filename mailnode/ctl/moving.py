@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mailnode.admin.operations import OperationFailed, Reason
-from mailnode.ctl.parts import AS_JSON, OctetsType, Place, pass_place
+from mailnode.ctl.parts import AS_JSON, OctetsType, Place, file_trouble, pass_place
 
 if TYPE_CHECKING:  # what runs is loaded by the command that does
     from mailnode.moving.importing import ImportWishes
@@ -73,7 +73,7 @@ def source_password(file: Path | None, user: str) -> str:
             with file.open("rb") as opened:
                 lines = opened.read(MAX_PASSWORD).splitlines()
         except OSError as error:
-            raise OperationFailed(Reason.WRONG_VALUE, f"{file}: {error.strerror}") from None
+            raise OperationFailed(Reason.WRONG_VALUE, file_trouble(error, file)) from None
         password = lines[0].decode("utf-8", "replace") if lines else ""
     else:
         password = os.environ.get(PASSWORD_VARIABLE, "")

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from mailnode.admin.operations import OperationFailed, Reason
-from mailnode.ctl.parts import Place, WallWaits, show
+from mailnode.ctl.parts import Place, WallWaits, file_trouble, show
 from mailnode.ctl.progress import ShownProgress
 from mailnode.ctl.standing_calls import standing_calls
 from mailnode.moving.exporting import MailExport, OutgoingTarget
@@ -61,7 +61,7 @@ def write_out(
             run = MailExport(calls, address, make(path), ShownProgress(WallWaits()))
             report = run.run(str(path), frozenset(only))
         except OSError as error:
-            raise OperationFailed(Reason.FAILED, f"{error.filename or path}: {error.strerror}") from None
+            raise OperationFailed(Reason.FAILED, file_trouble(error, path)) from None
     show(report, as_json, export_in_words)
     if report["damaged"]:
         click.get_current_context().exit(1)

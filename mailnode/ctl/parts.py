@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import pwd
 import sys
 import time
 from collections.abc import Callable
@@ -241,3 +243,12 @@ def read_password(from_stdin: bool) -> str:
     if not sys.stdin.isatty():
         raise OperationFailed(Reason.WRONG_VALUE, "no terminal to ask for a password: use --password-stdin")
     return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
+
+
+def file_trouble(error: OSError, file: Path) -> str:
+    """Return what is said of a file of the person's own that could not be read or written."""
+    said = f"{error.filename or file}: {error.strerror}"
+    if not isinstance(error, PermissionError) or os.geteuid() == 0:
+        return said
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    return f"{said}, to the user {user}, who runs this; while the server runs, root may run it, too"

@@ -196,7 +196,7 @@ class World:
         self.places = SetupPlaces(
             folder / "etc/mailnode.toml",
             folder / "data",
-            Path("/opt/mailnode/bin"),
+            Path("/opt/mailnode-of-a-test/bin"),  # not there: what is installed on this machine is not looked at
             folder / "system/mailnode.service",
             folder / "systemd",
         )

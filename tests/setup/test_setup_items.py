@@ -17,6 +17,7 @@ from mailnode.setup.runner import go_through
 from mailnode.setup.table import ITEMS
 from mailnode.setup.unit import unit_text
 from mailnode.values.item import Item, ItemState
+from tests.open_folder import open_folder
 
 ROOT = Path(__file__).parents[2]
 DONE, TO_DO, WAITING = ItemState.DONE, ItemState.TO_DO, ItemState.WAITING
@@ -156,6 +157,22 @@ def test_an_installation_that_the_user_cannot_reach_is_said(world, tmp_path):
     world.places = replace(world.places, programs=programs)
     found = alone(world, system_user.ITEM)
     assert found.state is FAILED and "is closed to others" in found.seen and "/opt/mailnode" in found.mend
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root serves as somebody else")
+def test_a_python_in_a_home_that_the_user_cannot_reach_is_said(world):
+    """A Python of root's own runs for root alone: the server would start as root does, and its helpers would not."""
+    with open_folder("python") as folder:
+        home, programs = Path(folder) / "home", Path(folder) / "bin"
+        home.mkdir()
+        programs.mkdir()
+        (home / "python3").touch()
+        (programs / "python3").symlink_to(home / "python3")
+        world.places = replace(world.places, programs=programs)
+        assert alone(world, system_user.ITEM).state is not FAILED
+        home.chmod(0o700)
+        found = alone(world, system_user.ITEM)
+    assert found.state is FAILED and f"{home} is closed to others" in found.seen and "/usr/bin/python3" in found.mend
 
 
 def test_directories_have_their_modes_and_those_that_are_too_open_are_closed(world):

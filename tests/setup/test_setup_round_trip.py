@@ -191,7 +191,14 @@ def test_a_mx_that_nobody_answers_at_is_said(served):
     assert found.state is FAILED and "connection refused" in found.seen and "firewall" in found.mend
 
 
+def test_a_message_that_this_machine_took_and_nobody_finds_is_not_blamed_on_the_mx(served):
+    served.mail.find = lambda *args: []
+    found = run(served, round_trip.ARRIVES_ITEM)
+    assert found.state is FAILED and "another server" not in found.seen and "log" in found.mend
+
+
 def test_a_mx_that_leads_elsewhere_is_found(served):
+    served.machine.dns[HOST, "A"] = ("198.51.100.8",)
     served.mail.find = lambda *args: []
     found = run(served, round_trip.ARRIVES_ITEM)
     assert found.state is FAILED and "leads to another server" in found.seen

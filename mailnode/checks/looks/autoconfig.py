@@ -37,7 +37,10 @@ async def _judge(world: Surroundings, domain: str) -> Item:
         return failed(name, f"{host} has no address", f"{host}. IN CNAME {world.facts.hostname}.")
     look = f"curl -v 'https://{host}{path}'"
     if told.trouble:
-        return failed(name, f"{address}: {told.trouble}", f"{look}\nIts certificate must be for {host}: [[tls.name]].")
+        wanted = (
+            f"The certificate must be for {host}, from an authority that programs trust: [acme] names, or [[tls.name]]."
+        )
+        return failed(name, f"{address}: {told.trouble}", f"{look}\n{wanted}")
     if told.status != 200 or world.facts.hostname.encode() not in told.body:
         return failed(name, f"it does not name this server (status {told.status})", look)
     return done(name, "programs are told this server")

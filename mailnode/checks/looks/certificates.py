@@ -48,7 +48,8 @@ def _judge(one: CertificateFacts, now: float) -> Item:
     if one.self_signed:
         return to_do(name, "nobody but this server vouches for it", "Get one from an authority that programs trust.")
     if one.chain_trouble:
-        mend = "Put the intermediate certificates of the authority behind it in the file, then: mailnode reload"
+        mend = "Put the intermediate certificates of the authority behind it in the file, then: mailnode reload\n"
+        mend += "If it is an authority of your own, mail programs and this machine have to be told to trust it."
         return failed(name, f"it leads to no authority that this machine trusts: {one.chain_trouble}", mend)
     return done(name, f"good until {day}, for {', '.join(one.names[:MAX_NAMES])}")
 

@@ -32,7 +32,10 @@ async def _judge(world: Surroundings, domain: str, policy: OwnStsPolicy) -> Item
         return failed(name, f"{host} has no address", f"{host}. IN CNAME {world.facts.hostname}.")
     look = f"curl -v https://{host}{PATH}"
     if told.trouble:
-        return failed(name, f"{address}: {told.trouble}", f"{look}\nIts certificate must be for {host}: [[tls.name]].")
+        wanted = (
+            f"The certificate must be for {host}, from an authority that programs trust: [acme] names, or [[tls.name]]."
+        )
+        return failed(name, f"{address}: {told.trouble}", f"{look}\n{wanted}")
     if told.status != 200:
         return failed(name, f"it answers with status {told.status}", look)
     if told.body.decode("ascii", "replace").split() != policy.text.split():

@@ -20,7 +20,7 @@ from mailnode.setup.items.configuration import present
 from mailnode.setup.returned import explain, reason_in_words
 from mailnode.setup.row import SetupItem, Surrounded
 from mailnode.setup.trouble import SetupTrouble
-from mailnode.setup.words import HOST_NAME
+from mailnode.setup.words import ADDRESSES, HOST_NAME
 from mailnode.values.address import parse_address
 from mailnode.values.item import Item, ItemState
 
@@ -74,9 +74,17 @@ def _send_in(around: Surrounded) -> None:
         port = _port(around, "imap")
         found = _looked_for(around, ARRIVAL, lambda: around.mail.find(login, port, token))
     if not found:
-        seen = f"{host} ({address}) took the message, and it is not in the mailbox here: the MX leads to another server"
-        raise SetupTrouble(seen, f"Let the MX record of {around.domain} lead to {around.answers.of(HOST_NAME)}.")
+        raise SetupTrouble(*_lost(around, host, address))
     around.progress.remember(KEPT, f"arrived for {around.domain}", _today(around))
+
+
+def _lost(around: Surrounded, host: str, address: str) -> tuple[str, str]:
+    """Return what is said of a message that somebody took and that was not found here, and what to do."""
+    took = f"{host} ({address}) took the message, and it was not found in INBOX and Junk here"
+    if address in (around.answers.known(ADDRESSES) or "").split():
+        return took, "That is this machine: the server's log says what became of the message, or of the search for it."
+    seen = f"{took}: the MX leads to another server"
+    return seen, f"Let the MX record of {around.domain} lead to {around.answers.of(HOST_NAME)}."
 
 
 def _offered(around: Surrounded, message: bytes) -> tuple[str, str]:

@@ -46,7 +46,8 @@ def _look(around: Surrounded) -> Item:
         return Item(NAME, ItemState.FAILED, f"setup cannot act as the user {name}", "Run setup as root.")
     closed = _closed(around) if around.is_root else None
     if closed is not None:
-        mend = "Install mailnode where everybody may read it, as README.rst says: in /opt/mailnode."
+        mend = "Install mailnode where everybody may read it, as README.rst says: in /opt/mailnode, with a Python that is in\n"
+        mend += "nobody's home either, such as /usr/bin/python3."
         return Item(
             NAME, ItemState.FAILED, f"{name} cannot run {around.places.programs}: {closed} is closed to others", mend
         )
@@ -54,8 +55,9 @@ def _look(around: Surrounded) -> Item:
 
 
 def _closed(around: Surrounded) -> Path | None:
-    """Return the directory above this installation that others cannot pass; None: they can."""
-    above = [around.places.programs, *around.places.programs.parents]
+    """Return the directory above this installation, or the Python it was made with, that others cannot pass; None: they can."""
+    programs = around.places.programs
+    above = [programs, *programs.parents, *(programs / "python3").resolve().parents]
     return next((path for path in above if path.is_dir() and not path.stat().st_mode & stat.S_IXOTH), None)
 
 
