@@ -15,8 +15,12 @@ from mailnode.config.schema import Config
 HIDDEN = "(hidden)"
 MAX_SHOWN = 400  # characters of a value
 
-_SECRET_NAME = re.compile(r"(?:password|passwd|secret|token|credential|api_?key)s?\Z", re.IGNORECASE)
-_URL_SECRET = re.compile(r"://[^/@]*@")
+_SECRET_NAME = re.compile(
+    r"(?:password|passwd|passphrase|secret|token|credential|(?:api|access|private|secret|shared)[_-]?key)s?\Z",
+    re.IGNORECASE,
+)
+_URL_SECRET = re.compile(r"://[^\s\"']*@")
+_PARAMETER_SECRET = re.compile(r"((?:password|passwd|secret|token|key)=)[^&\s\"']+", re.IGNORECASE)
 _INDEX = re.compile(r"\[[0-9]+\]")
 
 
@@ -70,5 +74,6 @@ def _shown(key: str, value: object) -> str:
         value = [f"{str(one).partition(':')[0]}:{HIDDEN}" if ":" in str(one) else one for one in value]
     text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
     text = _URL_SECRET.sub(f"://{HIDDEN}@", text)
+    text = _PARAMETER_SECRET.sub(rf"\1{HIDDEN}", text)
     text = "".join(one if one.isprintable() else " " for one in text)
     return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]} ..."

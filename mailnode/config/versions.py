@@ -85,10 +85,14 @@ class ConfigVersions:
         self._folder = folder
 
     def state(self) -> VersionState:
-        """Return what is known. What cannot be read is not known."""
+        """Return what is known. What is damaged is not known. :raises OSError: it cannot be read at the moment."""
         try:
             with (self._folder / _STATE).open("rb") as file:
-                told = json.loads(file.read(MAX_STATE))
+                octets = file.read(MAX_STATE)
+        except (FileNotFoundError, NotADirectoryError):
+            return VersionState()
+        try:
+            told = json.loads(octets)
             trial = told["trial"]
             versions = tuple(ConfigVersion(**one) for one in told["versions"])
             state = VersionState(versions, ConfigTrial(**trial) if trial else None, told["refused"], told["fallback"])
@@ -96,14 +100,14 @@ class ConfigVersions:
             for number in (state.refused, state.fallback, *on_trial):
                 if number:
                     state.of(number)
-        except (OSError, ValueError, TypeError, KeyError, ConfigurationError):
+        except (ValueError, TypeError, KeyError, RecursionError, ConfigurationError):
             return VersionState()
         return state
 
     def text(self, number: int) -> bytes:
         """Return the text of a version. :raises ConfigurationError: it is not there, or not as it was written."""
-        version = self.state().of(number)
         try:
+            version = self.state().of(number)
             text = self._file(number).read_bytes()
         except OSError as error:
             raise ConfigurationError(
@@ -157,7 +161,8 @@ class ConfigVersions:
 
     def restore(self, state: VersionState) -> None:
         """Have it as it was: what was begun did not come about. :raises OSError:"""
-        self._write(state)
+        there = tuple(one for one in state.versions if self._file(one.number).exists())  # the oldest may have made room
+        self._write(replace(state, versions=there))
 
     def _with(
         self, state: VersionState, text: bytes, at: float, how: How, new: bool = False, keep: Sequence[int] = ()

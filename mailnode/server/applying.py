@@ -74,6 +74,10 @@ class ConfigApplying:
                 await self._record(chosen.text, "start")
         except OSError as error:
             _not_kept(error)
+        for mistake in chosen.unusable:
+            _log.warn(
+                "the configuration that was to be put back cannot be used, and the file is: {mistake}", mistake=mistake
+            )
         if chosen.instead:
             _log.warn(
                 "version {number} of the configuration is in use, not the file, whose trial failed: change the file, or take it"
@@ -119,21 +123,18 @@ class ConfigApplying:
             versions = self._needed()
             text = self._source.text()
             wanted = self._source.of_text(text)  # certificates are read when they are taken over
-            state = await self._threads.run("disk", versions.state)
+            state = await self._written(versions.state)
             if not confirm:
-                changes = _without_mistakes(await self._reloading.take(lambda: wanted))
-                self.stop()
+                # Written down before it is in use: what cannot be kept is not taken over, and a trial goes on.
                 number = await self._written(versions.record, text, self._clock.seconds(), "apply")
+                changes = await self._taken_over(wanted, state)
+                self.stop()
                 await self._taken()
                 return {**_told(changes), "version": number, "until": ""}
             self._check_trial(state, wanted)
             until = self._clock.seconds() + confirm
             trial = await self._written(versions.begin_trial, text, self._clock.seconds(), until)
-            try:
-                changes = _without_mistakes(await self._reloading.take(lambda: wanted))
-            except ConfigurationError:
-                await self._written(versions.restore, state)
-                raise
+            changes = await self._taken_over(wanted, state)
             emit(_log, "config.trial", version=trial.number, until=moment(until))
             self._wait(until)
             await self._taken()
@@ -143,7 +144,7 @@ class ConfigApplying:
         """Let what is on trial stay; return its number. :raises ConfigurationError: nothing is."""
         async with self._one_at_a_time:
             versions = self._needed()
-            trial = (await self._threads.run("disk", versions.state)).trial
+            trial = (await self._written(versions.state)).trial
             if trial is None:
                 raise ConfigurationError(["no configuration is on trial"])
             await self._written(versions.confirm)
@@ -167,7 +168,7 @@ class ConfigApplying:
 
     async def versions(self) -> list[VersionRecord]:
         """Return those that are kept, the oldest first. :raises ConfigurationError: there is no file."""
-        state = await self._threads.run("disk", self._needed().state)
+        state = await self._written(self._needed().state)
         return [
             {
                 "version": one.number,
@@ -177,6 +178,15 @@ class ConfigApplying:
             }
             for one in state.versions
         ]
+
+    async def _taken_over(self, wanted: Config, state: VersionState) -> Changes:
+        """Take over what was written down. :param state: as it was before.
+        :raises ConfigurationError: nothing was, and nothing is written down."""
+        try:
+            return _without_mistakes(await self._reloading.take(lambda: wanted))
+        except ConfigurationError:
+            await self._written(self._needed().restore, state)
+            raise
 
     def _needed(self) -> ConfigVersions:
         if self._versions is None:
@@ -195,11 +205,13 @@ class ConfigApplying:
         await self._threads.run("disk", self._versions.record, text, self._clock.seconds(), how)
 
     async def _written(self, write: Callable[[*Ts], T], *arguments: *Ts) -> T:
-        """Write something down. :raises ConfigurationError: it could not be."""
+        """Write something down, or read it. :raises ConfigurationError: it could not be."""
         try:
             return await self._threads.run("disk", write, *arguments)
         except OSError as error:
-            raise ConfigurationError([f"{error.filename or VERSIONS}: cannot be written: {error.strerror}"]) from None
+            raise ConfigurationError(
+                [f"{error.filename or VERSIONS}: cannot be read or written: {error.strerror}"]
+            ) from None
 
     # The end of a trial
 

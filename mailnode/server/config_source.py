@@ -23,6 +23,7 @@ class ChosenConfig:
     config: Config
     instead: int = 0  # the number of the version in place of the file; 0: it is the file
     failed: bool = False
+    unusable: tuple[str, ...] = ()  # why the version that should be in place of the file is not
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +54,13 @@ class ConfigSource:
         """
         text = self.text()
         versions = self._versions(text)
-        state = VersionState() if versions is None else versions.state()
+        state = VersionState() if versions is None else _known(versions)
         trial, digest = state.trial, digest_of(text)
         if versions is not None and state.refuses(digest):
-            return self._instead(versions, state.fallback, starting)
+            return self._instead_or(text, versions, state.fallback, starting)
         on_trial = trial is not None and state.of(trial.number).digest == digest
         if versions is not None and trial is not None and on_trial and now >= trial.until:
-            return self._instead(versions, trial.fallback, starting, failed=True)
+            return self._instead_or(text, versions, trial.fallback, starting, failed=True)
         try:
             return ChosenConfig(text, self.of_text(text, with_certificates=starting))
         except ConfigurationError:
@@ -67,11 +68,34 @@ class ConfigSource:
                 raise
             return self._instead(versions, trial.fallback, starting, failed=True)
 
+    def _instead_or(
+        self, text: bytes, versions: ConfigVersions, number: int, starting: bool, *, failed: bool = False
+    ) -> ChosenConfig:
+        """Return a version in place of the file. A server that starts takes the file rather than not to start at all.
+
+        :raises ConfigurationError: every mistake."""
+        try:
+            return self._instead(versions, number, starting, failed=failed)
+        except ConfigurationError as error:
+            if not starting:
+                raise
+            try:
+                config = self.of_text(text, with_certificates=True)
+            except ConfigurationError as other:
+                raise ConfigurationError([*error.mistakes, *other.mistakes]) from None
+            return ChosenConfig(text, config, unusable=tuple(error.mistakes))
+
     def _instead(
         self, versions: ConfigVersions, number: int, with_certificates: bool, *, failed: bool = False
     ) -> ChosenConfig:
+        """:raises ConfigurationError: every mistake, of that version."""
         text = versions.text(number)
-        return ChosenConfig(text, self.of_text(text, with_certificates=with_certificates), number, failed)
+        try:
+            config = self.of_text(text, with_certificates=with_certificates)
+        except ConfigurationError as error:
+            said = f"version {number} of the configuration, which stands in for the file"
+            raise ConfigurationError([f"{said}: {mistake}" for mistake in error.mistakes]) from None
+        return ChosenConfig(text, config, number, failed)
 
     def _versions(self, text: bytes) -> ConfigVersions | None:
         """Return those of the data directory that a text names; None: it names none."""
@@ -82,3 +106,11 @@ class ConfigSource:
         except ConfigurationError:
             return None
         return ConfigVersions(data / VERSIONS)
+
+
+def _known(versions: ConfigVersions) -> VersionState:
+    """:raises ConfigurationError: what is known of versions cannot be read."""
+    try:
+        return versions.state()
+    except OSError as error:
+        raise ConfigurationError([f"{error.filename or VERSIONS}: cannot be read: {error.strerror}"]) from None

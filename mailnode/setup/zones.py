@@ -52,7 +52,8 @@ def _addresses(machine: SetupMachine, hosts: Sequence[str]) -> tuple[str, ...]:
     usable = [own for own in ("A", "AAAA") if own == "A" or any(":" in one for one in machine.own_addresses())]
     found = [value for one in asked if one.type in usable for value in answers[one].values]
     if not found:
-        raise SetupTrouble(f"the name servers {', '.join(hosts)} have no address", "Mend the delegation of the zone.")
+        named = ", ".join(hosts[:MAX_SERVERS])
+        raise SetupTrouble(f"the name servers {named} have no address", "Mend the delegation of the zone.")
     return tuple(dict.fromkeys(found))[:MAX_SERVERS]
 
 

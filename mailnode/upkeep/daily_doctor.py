@@ -19,6 +19,7 @@ from mailnode.upkeep.doctor_memory import (
     differing,
     from_octets,
     has_calmed,
+    not_after,
 )
 from mailnode.upkeep.doctor_news import news_lines, subject
 from mailnode.values.doctor import DoctorSettings
@@ -65,6 +66,7 @@ class DailyDoctor:
             return
         moment = datetime.fromtimestamp(now, UTC)
         day = moment.strftime("%Y-%m-%d")
+        memory = not_after(memory, now, AGAIN)
         again = bool(memory.again_at) and now >= memory.again_at
         first = not memory.again_at and memory.day != day and moment.hour >= settings.hour
         if again or first:

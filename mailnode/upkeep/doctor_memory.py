@@ -106,6 +106,17 @@ def has_calmed(memory: DoctorMemory, now: float) -> bool:
     return any(one.restless and now - one.since >= CALM for one in memory.items.values())
 
 
+def not_after(memory: DoctorMemory, now: float, ahead: float) -> DoctorMemory:
+    """Return what is remembered with no time in the future: the clock was set back, and nothing waits until it is there again.
+
+    :param ahead: seconds from now within which a second look may be due; one that is due later is due now."""
+    items = {
+        name: replace(one, since=min(one.since, now), changes=tuple(min(at, now) for at in one.changes))
+        for name, one in memory.items.items()
+    }
+    return replace(memory, again_at=memory.again_at if memory.again_at <= now + ahead else now, items=items)
+
+
 def _changed(name: str, before: KnownItem | None, state: str, now: float) -> tuple[KnownItem, ItemNews | None]:
     old = before or KnownItem("done", now)
     changes = (*(at for at in old.changes if now - at < RESTLESS_IN), now)
@@ -146,7 +157,7 @@ def from_octets(content: bytes) -> DoctorMemory:
             {name: _item(one) for name, one in read["items"].items()},
             None if unsent is None else UnsentNews(**{**unsent, "lines": tuple(unsent["lines"])}),
         )
-    except (LookupError, TypeError, AttributeError) as error:
+    except (LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError("it is damaged") from error
 
 

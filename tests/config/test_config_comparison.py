@@ -49,6 +49,21 @@ def test_no_secret_is_shown():
     assert len(differences(with_secret("first-one"), with_secret("other-one"))) == 5
 
 
+def test_no_secret_is_shown_in_odd_places():
+    def with_secret(secret):
+        options = {
+            "dsn": f"host=h password={secret} user=u",
+            "access_key": secret,
+            "url": f"https://h/?token={secret}&a=b",
+        }
+        url = f"postgresql://mail:with/{secret}@db/mail?password={secret}"
+        return config(store={"url": url}, policy=[{"name": "x", "options": options}])
+
+    found = differences(with_secret("first-one"), with_secret("other-one"))
+    assert "first-one" not in repr(found) and "other-one" not in repr(found) and len(found) == 4
+    assert told(config(), with_secret("x"))["policy[0].options.dsn"][1].endswith(" user=u")
+
+
 def test_a_value_is_one_short_line():
     after = config(policy=[{"name": "x", "options": {"text": "a\nb" * 1000}}])
     value = told(config(), after)["policy[0].options.text"][1]

@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 
@@ -86,6 +87,35 @@ def test_a_state_that_cannot_be_read_is_none(versions, tmp_path, told):
     (tmp_path / "config-versions" / "state.json").write_bytes(told)
     assert versions.state() == VersionState()
     assert versions.record(TWO, 2, "start") == 1
+
+
+def test_a_state_that_cannot_be_read_for_a_moment_is_not_none(versions, tmp_path, monkeypatch):
+    for number in range(3):
+        versions.record(b"n = %d\n" % number, number, "reload")
+    before = {file: file.read_bytes() for file in (tmp_path / "config-versions").iterdir()}
+    real = Path.open
+
+    def opened(self, *args, **more):
+        if self.name == "state.json":
+            raise OSError(24, "Too many open files", str(self))
+        return real(self, *args, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", opened)
+        for use in (versions.state, versions.confirm, lambda: versions.record(TWO, 9, "reload")):
+            with pytest.raises(OSError, match="Too many"):
+                use()
+    assert {file: file.read_bytes() for file in (tmp_path / "config-versions").iterdir()} == before
+
+
+def test_what_made_room_for_a_trial_that_did_not_come_about_is_not_named_any_more(versions):
+    for number in range(KEPT):
+        versions.record(b"n = %d\n" % number, number, "reload")
+    before = versions.state()
+    versions.begin_trial(TWO, 50, 300)
+    versions.restore(before)
+    assert numbers(versions) == list(range(2, KEPT + 1)) and versions.state().trial is None
+    assert all(versions.text(number) for number in numbers(versions))
 
 
 def test_a_text_that_is_not_as_it_was_written_is_none(versions, tmp_path):

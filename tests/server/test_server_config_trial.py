@@ -11,7 +11,7 @@ from mailnode.net.no_reactor import CallingThread, run_now
 from mailnode.net.tls import CertificateStore
 from mailnode.server.applying import AGAIN, ConfigApplying
 from mailnode.server.config_source import ConfigSource
-from mailnode.server.reloading import Reloading
+from mailnode.server.reloading import Changes, Reloading
 
 TEXT = '[server]\nhostname = "mx.a.test"\ndata = "data"\n[[listener]]\nprotocol = "smtp"\nendpoint = "tcp:25"\n[limits]\nhops = '
 
@@ -213,6 +213,97 @@ def test_what_cannot_be_put_back_yet_is_tried_again(host, tmp_path):
     first.write_bytes(text)
     host.clock.advance(AGAIN)
     assert host.hops == 50
+
+
+def unreadable(monkeypatch, code=24):
+    """Have the state of versions not be readable for the moment, as where there are too many open files."""
+    real = Path.open
+
+    def opened(self, *args, **more):
+        if self.name == "state.json":
+            raise OSError(code, "Too many open files", str(self))
+        return real(self, *args, **more)
+
+    monkeypatch.setattr(Path, "open", opened)
+
+
+def test_a_trial_ends_also_when_its_state_cannot_be_read_for_a_moment(host):
+    host.write(7)
+    host.apply(300)
+    with pytest.MonkeyPatch.context() as patch:
+        unreadable(patch)
+        host.clock.advance(300)
+        for asked in (host.applying.versions(), host.applying.confirm(), host.applying.compare(1)):
+            with pytest.raises(ConfigurationError, match="Too many open files"):
+                run_now(asked)
+        with pytest.raises(ConfigurationError, match="Too many open files"):
+            host.apply()
+    assert host.hops == 7
+    host.clock.advance(AGAIN)
+    assert host.hops == 50
+    assert [number for number, _, _ in host.states()] == [1, 2]
+
+
+def test_a_full_disk_applies_nothing_and_the_trial_goes_on(host):
+    host.write(7)
+    host.apply(300)
+    host.write(8)
+    with pytest.MonkeyPatch.context() as patch:
+
+        def full(descriptor):
+            raise OSError(28, "No space left on device")
+
+        patch.setattr("os.fsync", full)
+        with pytest.raises(ConfigurationError, match="No space left"):
+            host.apply()
+    assert host.hops == 7
+    host.clock.advance(300)
+    assert host.hops == 50
+
+
+def test_what_was_applied_and_has_a_mistake_leaves_the_trial_as_it_was(host, monkeypatch):
+    host.write(7)
+    host.apply(300)
+    host.write(8)
+
+    async def refusing(read):
+        read()
+        return Changes([], [], ["domain: the store cannot be written"])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(host.applying._reloading, "take", refusing)
+        with pytest.raises(ConfigurationError, match="the store cannot be written"):
+            host.apply()
+    assert [number for number, _, _ in host.states()] == [1, 2]
+    host.clock.advance(300)
+    assert host.hops == 50
+
+
+@pytest.mark.parametrize("restarts", [1, 2])
+def test_a_server_starts_with_the_file_where_the_one_to_put_back_is_of_no_use(host, tmp_path, restarts):
+    """The trial ended while the server was down, and what was before refers to what is no longer there."""
+    host.write(7)
+    host.apply(300)
+    host.crash()
+    host.clock.advance(300)
+    (tmp_path / "data" / "config-versions" / "000001.toml").write_bytes(b"damaged")
+    for _ in range(restarts):
+        assert host.start().hops == 7
+        host.crash()
+
+
+def test_a_server_that_was_put_back_starts_when_that_version_is_lost(host, tmp_path):
+    host.write(7)
+    host.apply(300)
+    host.clock.advance(300)
+    host.crash()
+    (tmp_path / "data" / "config-versions" / "000001.toml").unlink()
+    assert host.start().hops == 7
+    host.crash()
+    host.write(7, "[limits]")
+    host.file.write_text(host.file.read_text().replace("hops = 7", "hops = x"))
+    with pytest.raises(ConfigurationError):
+        host.start()
 
 
 def test_what_is_different_is_told_of_the_file_and_of_versions(host):

@@ -97,6 +97,27 @@ def test_it_is_due_once_a_day_from_its_hour_on(days):
     assert days.looks == 2
 
 
+def test_a_clock_that_was_wrong_does_not_silence_it(days):
+    """The machine started with a clock of years ahead, and something was wrong then."""
+    year = 365
+    assert days.day(2 * year, mx="failed", disk="done")
+    days.states = {"mx": "done", "disk": "failed"}
+    days.at(24 * (2 * year + 1) + 6.5)  # a second look is due, and before it the clock is set right
+    days.begin()
+    days.at(7)
+    days.at(7 + 2 * AGAIN / HOUR)
+    assert any("disk" in line for line in days.sent[-1][3])
+    looks = days.looks
+    assert days.day(1, mx="done", disk="failed") == [] and days.looks > looks
+
+
+def test_an_item_that_was_restless_with_a_wrong_clock_calms_down_with_the_right_one(days):
+    for number in range(700, 706):
+        days.day(number, mx="failed" if number % 2 else "done")
+    told = [line for number in range(1, 8) for line in days.day(number, mx="failed")]
+    assert any("mx" in line for line in told)
+
+
 def test_it_can_be_switched_off(days):
     days.settings = replace(days.settings, daily=False)
     days.at(7)
